@@ -1,0 +1,65 @@
+"""L2 regularization: ridge regression and its relatives, exact and fast."""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+try:
+    from . import _matrix as _matrix
+except ModuleNotFoundError as _error:
+    if _error.name != f"{__name__}._matrix":
+        raise
+    raise ImportError(
+        "fastridge is not built here: install it with 'pip install .' in its source folder, and "
+        "import it from another folder."
+    ) from None
+
+if _TYPE_CHECKING:
+    from ._show_versions import show_versions
+    from ._threads import get_num_threads, num_threads, set_num_threads
+    from .io import load, save
+    from .linear_model import Ridge, RidgeClassifier
+    from .solvers.ridge import RidgeResult, ridge
+
+# public names and the modules that hold them, loaded at first use
+_HOMES = {
+    "Ridge": "linear_model",
+    "RidgeClassifier": "linear_model",
+    "RidgeResult": "solvers.ridge",
+    "get_num_threads": "_threads",
+    "load": "io",
+    "num_threads": "_threads",
+    "ridge": "solvers.ridge",
+    "save": "io",
+    "set_num_threads": "_threads",
+    "show_versions": "_show_versions",
+}
+_MODULES = ("exceptions", "io", "linear_model", "reference", "solvers")
+
+__all__ = [
+    "Ridge",
+    "RidgeClassifier",
+    "RidgeResult",
+    "get_num_threads",
+    "load",
+    "num_threads",
+    "ridge",
+    "save",
+    "set_num_threads",
+    "show_versions",
+]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        value = getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, *_MODULES, "__version__"])

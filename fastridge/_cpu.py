@@ -1,0 +1,19 @@
+"""The instruction set of the kernels; the environment variable FASTRIDGE_ISA forces one at load."""
+
+from ._matrix import (
+    get_instruction_set,
+    get_serial_below,
+    has_openmp,
+    instruction_sets,
+    set_instruction_set,
+    set_serial_below,
+)
+
+__all__ = [
+    "get_instruction_set",
+    "get_serial_below",
+    "has_openmp",
+    "instruction_sets",
+    "set_instruction_set",
+    "set_serial_below",
+]

@@ -1,0 +1,127 @@
+"""How many threads the kernels use: one number for the process, or for a thread and a while."""
+
+import os
+import threading
+from contextlib import contextmanager
+
+from . import _matrix
+
+_local = threading.local()
+
+
+def _count(name: str, n) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"{name} must be an integer; got {n!r}")
+    n = n.__index__()
+    if n < 1:
+        raise ValueError(f"{name} must be at least 1; got {n}")
+    return n
+
+
+def _initial() -> int:
+    for variable in ("FASTRIDGE_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(variable, "").split(",")[0].strip()
+        if text:
+            try:
+                return _count(variable, int(text))
+            except ValueError:
+                raise ValueError(
+                    f"environment variable {variable} must be a positive integer; got {text!r}"
+                ) from None
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_default: int | None = None
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that a kernel called from this thread may use.
+
+    That is the number given to `num_threads` around the call, else to `set_num_threads`, else the
+    environment variables ``FASTRIDGE_NUM_THREADS`` and ``OMP_NUM_THREADS``, else the number of
+    processors this process may run on. It is 1 in a forked child process, and where fastridge was
+    built without OpenMP. Results do not depend on it.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> with fastridge.num_threads(1):
+    ...     fastridge.get_num_threads()
+    1
+    """
+    global _default
+    if _matrix.after_fork() or not _matrix.has_openmp():
+        return 1
+    here = getattr(_local, "n", None)
+    if here is not None:
+        return here
+    if _default is None:
+        _default = _initial()
+    return _default
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads that kernels may use, for the whole process.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. BLAS has a number of its own, which this does not change.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not a positive integer.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> before = fastridge.get_num_threads()
+    >>> fastridge.set_num_threads(1)
+    >>> fastridge.get_num_threads()
+    1
+    >>> fastridge.set_num_threads(before)
+    """
+    global _default
+    _default = _count("n", n)
+
+
+@contextmanager
+def num_threads(n: int):
+    """Use `n` threads for the kernels called from this thread inside a ``with`` block.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not a positive integer.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> with fastridge.num_threads(2):
+    ...     result = fastridge.ridge([[0.0], [1.0]], [0.0, 1.0], alpha=0.0)
+    >>> result.coef
+    array([1.])
+    """
+    n = _count("n", n)
+    before = getattr(_local, "n", None)
+    _local.n = n
+    try:
+        yield
+    finally:
+        _local.n = before
+
+
+_matrix._use_thread_count(get_num_threads)

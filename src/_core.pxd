@@ -1,0 +1,86 @@
+from libc.stdint cimport int32_t
+
+
+cdef extern from "kernels.h" nogil:
+    ctypedef struct fr_kernels:
+        const char *name
+        int width
+    const fr_kernels *fr_active()
+    int fr_isa_count()
+    const char *fr_isa_name(int i)
+    int fr_isa_usable(int i)
+    int fr_isa_select(const char *name)
+
+
+cdef extern from "parallel.h" nogil:
+    int FR_INTERRUPTED
+    int FR_NO_MEMORY
+    void fr_parallel_setup(int (*check_interrupt)() noexcept)
+    void fr_set_serial_below(double work)
+    double fr_get_serial_below()
+    int fr_has_openmp()
+    int fr_after_fork()
+
+
+cdef extern from "matrix.h" nogil:
+    ctypedef struct fr_matrix:
+        Py_ssize_t n_major, n_minor, ld, nnz
+        const void *data
+        const void *indices
+        const void *indptr
+        const double *shift
+        const double *scale
+        int32_t *cuts
+        int real, index, by_column, n_cuts
+    int fr_dot(fr_matrix *a, const double *v, double *out, Py_ssize_t k, int n_threads)
+    int fr_tdot(fr_matrix *a, const double *u, double *out, Py_ssize_t k, int n_threads)
+    double fr_column_dot(const fr_matrix *a, Py_ssize_t j, const double *u)
+    void fr_column_axpy(const fr_matrix *a, Py_ssize_t j, double t, double *u)
+    double fr_row_dot(const fr_matrix *a, Py_ssize_t i, const double *v)
+    void fr_row_axpy(const fr_matrix *a, Py_ssize_t i, double t, double *v)
+    void fr_rows(const fr_matrix *a, Py_ssize_t i0, Py_ssize_t i1, double *out)
+    int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
+    void fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
+
+    ctypedef struct fr_gram_source:
+        const fr_matrix *a
+        const double *y
+        Py_ssize_t k
+        int transposed, ones
+        const double *col_shift
+        const double *row_shift
+        const double *root_weight
+        const double *y_shift
+    Py_ssize_t fr_gram_order(Py_ssize_t n_columns)
+    int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
+    int fr_gram_sparse(fr_matrix *a, const double *w, const int *position, Py_ssize_t m,
+                       double *g, int n_threads)
+    int fr_all_finite(const void *x, Py_ssize_t n, int real, int n_threads)
+    int fr_check_compressed(const void *indices, const void *indptr, int index,
+                            Py_ssize_t n_major, Py_ssize_t n_minor, Py_ssize_t nnz,
+                            Py_ssize_t *where, int n_threads)
+
+
+cdef extern from "cholesky.h" nogil:
+    enum: FR_UNSTABLE
+    int fr_mirror(double *m, Py_ssize_t p, int to_upper, int n_threads)
+    int fr_cholesky(double *m, Py_ssize_t p, const double *diagonal, double keep, int n_threads)
+    int fr_cholesky_solve(const double *m, Py_ssize_t p, double *b, Py_ssize_t k, int n_threads)
+
+
+cdef extern from "direct.h" nogil:
+    ctypedef struct fr_ridge_problem:
+        fr_matrix *a
+        fr_matrix *by_row
+        const double *y
+        const double *w
+        const double *penalty
+        const double *alpha
+        Py_ssize_t n_targets
+        int alpha_per_target, intercept, n_threads
+        double *coef
+        double *offset
+        double *relative_gradient
+        double *objective
+        int n_iter
+    int fr_ridge_direct(fr_ridge_problem *q)

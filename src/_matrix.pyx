@@ -1,0 +1,637 @@
+"""The matrix that solvers see, and the direct ridge solver, over the kernels in C."""
+
+import os
+import threading
+
+import numpy as np
+
+cimport numpy as cnp
+from libc.stdlib cimport free
+
+from _core cimport *
+from _types cimport index, real
+
+cnp.import_array()
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals()
+
+
+cdef int _interrupted() noexcept with gil:
+    return PyErr_CheckSignals()
+
+
+cdef int _done(int status) except -1:
+    """Turn a status of the C functions into an exception; one is set already after Ctrl-C."""
+    if status == FR_INTERRUPTED:
+        return -1
+    if status == FR_NO_MEMORY:
+        raise MemoryError("not enough memory for the working arrays of a matrix operation")
+    return status
+
+
+def instruction_sets():
+    """Names of the instruction sets that this build holds and this CPU runs, narrowest first."""
+    return tuple(fr_isa_name(i).decode() for i in range(fr_isa_count()) if fr_isa_usable(i))
+
+
+def get_instruction_set():
+    """Name of the instruction set in use."""
+    return fr_active().name.decode()
+
+
+def set_instruction_set(str name not None):
+    """Use the kernels of one instruction set, for the whole process."""
+    if fr_isa_select(name.encode()):
+        raise ValueError(
+            f"instruction set must be one of {', '.join(instruction_sets())} on this machine; "
+            f"got {name!r}"
+        )
+
+
+def has_openmp():
+    """Whether the kernels were built with threads."""
+    return bool(fr_has_openmp())
+
+
+def after_fork():
+    """Whether this process is a forked child, where kernels keep to one thread."""
+    return bool(fr_after_fork())
+
+
+def get_serial_below():
+    """Work, in multiply-adds, below which a kernel keeps to one thread."""
+    return fr_get_serial_below()
+
+
+def set_serial_below(double work):
+    """Set the work, in multiply-adds, below which a kernel keeps to one thread."""
+    fr_set_serial_below(work)
+
+
+def _start():
+    wanted = os.environ.get("FASTRIDGE_ISA")
+    fr_parallel_setup(_interrupted)
+    fr_isa_select(NULL)
+    if wanted:
+        try:
+            set_instruction_set(wanted)
+        except ValueError as error:
+            raise ImportError(f"FASTRIDGE_ISA: {error}") from None
+
+
+_start()
+
+cdef object _threads_of = None
+
+
+def _use_thread_count(function):
+    """Ask `function` for the number of threads where a call does not name one."""
+    global _threads_of
+    _threads_of = function
+
+
+cdef int _threads(int n) except -1:
+    if n > 0:
+        return n
+    return 1 if _threads_of is None else _threads_of()
+
+
+cdef const double *_pointer(const double[::1] a) noexcept nogil:
+    return NULL if a is None or a.shape[0] == 0 else &a[0]
+
+
+cdef object _empty(Py_ssize_t n):
+    cdef cnp.npy_intp size = n
+    return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
+
+
+cdef object _empty_f(Py_ssize_t n, Py_ssize_t k):
+    cdef cnp.npy_intp[2] size
+    size[0] = n
+    size[1] = k
+    return cnp.PyArray_EMPTY(2, size, cnp.NPY_DOUBLE, 1)
+
+
+cdef void _fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] indices,
+                           const index[::1] indptr) noexcept:
+    s.nnz = data.shape[0]
+    s.data = &data[0] if data.shape[0] else NULL
+    s.indices = &indices[0] if indices.shape[0] else NULL
+    s.indptr = &indptr[0]
+    s.real = 1 if real is float else 0
+    s.index = 0 if index is int else 1
+
+
+cdef class Matrix:
+    """The operator A = (X - 1 shift') diag(scale) over dense or compressed sparse X.
+
+    X is used where it lies: C or F order, CSR or CSC, float32 or float64, 32 or 64 bit indices,
+    read-only or not. Vectors are float64. Made by `from_dense` and `from_compressed`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype of X
+    kind : {"C", "F", "csr", "csc"}
+    nnz : int, stored elements
+    shift, scale : ndarray of float64, shape (p,), or None
+    """
+
+    cdef fr_matrix s
+    cdef readonly Py_ssize_t n_rows, n_columns
+    cdef readonly object shift, scale, arrays
+    cdef object _lock
+
+    def __cinit__(self):
+        self.s.index = -1
+
+    def __dealloc__(self):
+        free(self.s.cuts)
+
+    @staticmethod
+    def from_dense(cnp.ndarray X not None):
+        """Matrix over a 2-dimensional float32 or float64 array in C or F order."""
+        cdef Matrix m = Matrix.__new__(Matrix)
+        cdef int kind = cnp.PyArray_TYPE(X)
+        if (
+            cnp.PyArray_NDIM(X) != 2
+            or kind not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT)
+            or not cnp.PyArray_ISBEHAVED_RO(X)
+        ):
+            raise ValueError(
+                f"X: expected a 2-dimensional, aligned array of float32 or float64; got "
+                f"{X.ndim} dimensions of {X.dtype}"
+            )
+        cdef Py_ssize_t n = X.shape[0], p = X.shape[1]
+        if cnp.PyArray_IS_C_CONTIGUOUS(X):
+            m.s.by_column = 0
+            m.s.n_major, m.s.n_minor = n, p
+        elif cnp.PyArray_IS_F_CONTIGUOUS(X):
+            m.s.by_column = 1
+            m.s.n_major, m.s.n_minor = p, n
+        else:
+            raise ValueError("X: expected C or F order; got a strided array")
+        m.s.ld = m.s.n_minor
+        m.s.nnz = n * p
+        m.s.data = cnp.PyArray_DATA(X)
+        m.s.real = 1 if kind == cnp.NPY_FLOAT else 0
+        m.n_rows, m.n_columns = n, p
+        m.arrays = (X,)
+        return m
+
+    @staticmethod
+    def from_compressed(data, indices, indptr, shape, bint by_column):
+        """Matrix over canonical CSR, or with `by_column` CSC, arrays."""
+        cdef Matrix m = Matrix.__new__(Matrix)
+        m.n_rows, m.n_columns = shape
+        m.s.by_column = by_column
+        m.s.n_major, m.s.n_minor = (shape[1], shape[0]) if by_column else shape
+        cdef Py_ssize_t size = m.s.n_major + 1
+        if indptr.shape != (size,) or indices.shape != data.shape:
+            raise ValueError(
+                f"indptr: expected {size} elements and as many indices as values; got "
+                f"{indptr.shape}, {indices.shape} and {data.shape}"
+            )
+        if indices.dtype != indptr.dtype:
+            raise ValueError(f"indices: expected {indptr.dtype} as indptr; got {indices.dtype}")
+        cdef const double[::1] data_d
+        cdef const float[::1] data_f
+        cdef const int[::1] i32, p32
+        cdef const long long[::1] i64, p64
+        if indices.dtype == np.int32:
+            i32, p32 = indices, indptr
+        else:
+            i64, p64 = indices, indptr
+        if data.dtype == np.float32:
+            data_f = data
+            if i32 is not None:
+                _fill_compressed(&m.s, data_f, i32, p32)
+            else:
+                _fill_compressed(&m.s, data_f, i64, p64)
+        else:
+            data_d = data
+            if i32 is not None:
+                _fill_compressed(&m.s, data_d, i32, p32)
+            else:
+                _fill_compressed(&m.s, data_d, i64, p64)
+        m.arrays = (data, indices, indptr)
+        m._lock = threading.Lock()
+        return m
+
+    @property
+    def shape(self):
+        return (self.n_rows, self.n_columns)
+
+    @property
+    def dtype(self):
+        return self.arrays[0].dtype
+
+    @property
+    def nnz(self):
+        return self.s.nnz
+
+    @property
+    def is_sparse(self):
+        return self.s.index >= 0
+
+    @property
+    def kind(self):
+        if self.s.index < 0:
+            return "F" if self.s.by_column else "C"
+        return "csc" if self.s.by_column else "csr"
+
+    def centered(self, shift=None, scale=None):
+        """The operator (X - 1 shift') diag(scale) over the same X."""
+        cdef Matrix m = Matrix.__new__(Matrix)
+        cdef const double[::1] values
+        m.s = self.s
+        m.s.cuts = NULL
+        m.s.n_cuts = 0
+        m.n_rows, m.n_columns, m.arrays = self.n_rows, self.n_columns, self.arrays
+        m._lock = None if self._lock is None else threading.Lock()
+        for name, given in (("shift", shift), ("scale", scale)):
+            if given is None:
+                continue
+            values = given
+            if values.shape[0] != self.n_columns:
+                raise ValueError(
+                    f"{name}: expected {self.n_columns} elements, one per column; got "
+                    f"{values.shape[0]}"
+                )
+        m.shift, m.scale = shift, scale
+        values = shift
+        m.s.shift = _pointer(values)
+        values = scale
+        m.s.scale = _pointer(values)
+        return m
+
+    cdef object _product(self, object v, object out, int n_threads, bint transposed):
+        cdef Py_ssize_t k = 1, n_in = self.n_rows if transposed else self.n_columns
+        cdef Py_ssize_t n_out = self.n_columns if transposed else self.n_rows
+        cdef const double[::1] v1
+        cdef const double[::1, :] v2
+        cdef double[::1] o1
+        cdef double[::1, :] o2
+        cdef const double *source = NULL
+        cdef double *target = NULL
+        cdef int status, threads = _threads(n_threads)
+        cdef bint locked = False
+        if v.ndim == 1:
+            v1 = v
+            if v1.shape[0] != n_in:
+                raise ValueError(f"operand: expected {n_in} elements; got {v1.shape[0]}")
+            out = _empty(n_out) if out is None else out
+            o1 = out
+            if o1.shape[0] != n_out:
+                raise ValueError(f"out: expected {n_out} elements; got {o1.shape[0]}")
+            source = &v1[0] if n_in else NULL
+            target = &o1[0] if n_out else NULL
+        else:
+            v2 = v
+            k = v2.shape[1]
+            if v2.shape[0] != n_in:
+                raise ValueError(f"operand: expected {n_in} rows; got {v2.shape[0]}")
+            out = _empty_f(n_out, k) if out is None else out
+            o2 = out
+            if o2.shape[0] != n_out or o2.shape[1] != k:
+                raise ValueError(
+                    f"out: expected shape ({n_out}, {k}); got ({o2.shape[0]}, {o2.shape[1]})"
+                )
+            source = &v2[0, 0] if n_in and k else NULL
+            target = &o2[0, 0] if n_out and k else NULL
+        if target == NULL:
+            return out
+        if threads > 1 and self._lock is not None:
+            # the cuts of a threaded scatter belong to the matrix
+            self._lock.acquire()
+            locked = True
+        try:
+            with nogil:
+                if transposed:
+                    status = fr_tdot(&self.s, source, target, k, threads)
+                else:
+                    status = fr_dot(&self.s, source, target, k, threads)
+            _done(status)
+        finally:
+            if locked:
+                self._lock.release()
+        return out
+
+    def dot(self, v not None, out=None, int n_threads=0):
+        """A @ v for v of shape (p,), or (p, k) in F order, of float64."""
+        return self._product(v, out, n_threads, False)
+
+    def tdot(self, u not None, out=None, int n_threads=0):
+        """A.T @ u for u of shape (n,), or (n, k) in F order, of float64."""
+        return self._product(u, out, n_threads, True)
+
+    cdef int _place(self, str name, Py_ssize_t i, Py_ssize_t size, Py_ssize_t length,
+                    Py_ssize_t given) except -1:
+        if not 0 <= i < size:
+            raise IndexError(f"{name}: expected 0 to {size - 1}; got {i}")
+        if length != given:
+            raise ValueError(f"vector: expected {length} elements; got {given}")
+        return 0
+
+    def column_dot(self, Py_ssize_t j, const double[::1] u not None):
+        """A[:, j] @ u."""
+        self._place("column", j, self.n_columns, self.n_rows, u.shape[0])
+        return fr_column_dot(&self.s, j, &u[0])
+
+    def column_axpy(self, Py_ssize_t j, double t, double[::1] u not None):
+        """u += t * A[:, j], in place."""
+        self._place("column", j, self.n_columns, self.n_rows, u.shape[0])
+        fr_column_axpy(&self.s, j, t, &u[0])
+
+    def row_dot(self, Py_ssize_t i, const double[::1] v not None):
+        """A[i] @ v."""
+        self._place("row", i, self.n_rows, self.n_columns, v.shape[0])
+        return fr_row_dot(&self.s, i, &v[0])
+
+    def row_axpy(self, Py_ssize_t i, double t, double[::1] v not None):
+        """v += t * A[i], in place."""
+        self._place("row", i, self.n_rows, self.n_columns, v.shape[0])
+        fr_row_axpy(&self.s, i, t, &v[0])
+
+    def rows(self, Py_ssize_t i0, Py_ssize_t i1):
+        """Dense float64 copy of rows i0 to i1 of A."""
+        if not 0 <= i0 <= i1 <= self.n_rows:
+            raise IndexError(f"rows: expected a range within 0 to {self.n_rows}; got {i0} to {i1}")
+        cdef double[:, ::1] out = np.empty((i1 - i0, self.n_columns))
+        if out.shape[0] and out.shape[1]:
+            with nogil:
+                fr_rows(&self.s, i0, i1, &out[0, 0])
+        return out.base
+
+    def column_stats(self, const double[::1] weight=None, int n_threads=0):
+        """Weighted mean and (population) variance of the columns of X itself."""
+        cdef double[::1] mean = _empty(self.n_columns), var = _empty(self.n_columns)
+        cdef int status, threads = _threads(n_threads)
+        self._vector("weight", weight, self.n_rows)
+        if self.n_columns and self.n_rows:
+            with nogil:
+                status = fr_column_stats(&self.s, _pointer(weight), &mean[0], &var[0], threads)
+            _done(status)
+        return mean.base, var.base
+
+    cdef int _vector(self, str name, const double[::1] v, Py_ssize_t n) except -1:
+        if v is not None and v.shape[0] != n:
+            raise ValueError(f"{name}: expected {n} elements; got {v.shape[0]}")
+        return 0
+
+    def transposed_storage(self):
+        """The same matrix in the other compressed format (a copy of X)."""
+        if self.s.index < 0:
+            raise ValueError("X: expected a sparse matrix; got a dense one")
+        data, indices, indptr = self.arrays
+        new = (np.empty_like(data), np.empty_like(indices),
+               np.empty(self.s.n_minor + 1, dtype=indptr.dtype))
+        cdef Matrix m = Matrix.from_compressed(*new, self.shape, not self.s.by_column)
+        with nogil:
+            fr_transpose(&self.s, <void *> m.s.data, <void *> m.s.indices, <void *> m.s.indptr)
+        if self.shift is None and self.scale is None:
+            return m
+        return m.centered(self.shift, self.scale)
+
+    cdef object _dense_gram(self, const double[::1] weight, bint over_rows, int threads):
+        """A' W A, or A W A' with the shift along the summation."""
+        cdef Py_ssize_t m = self.n_rows if over_rows else self.n_columns
+        cdef Py_ssize_t order = fr_gram_order(m)
+        cdef double[:, ::1] g = np.empty((order, order))
+        cdef fr_gram_source source
+        cdef const double[::1] root = None if weight is None else np.sqrt(weight)
+        cdef int status
+        source.a = &self.s
+        source.y = NULL
+        source.y_shift = NULL
+        source.k = 0
+        source.ones = 0
+        source.transposed = over_rows
+        source.col_shift = NULL if over_rows else self.s.shift
+        source.row_shift = self.s.shift if over_rows else NULL
+        source.root_weight = _pointer(root)
+        if order:
+            with nogil:
+                status = fr_gram_dense(&source, &g[0, 0], threads)
+            _done(status)
+        result = g.base[:m, :m]
+        cdef double[:, ::1] full = result if order == m else np.ascontiguousarray(result)
+        if m:
+            with nogil:
+                status = fr_mirror(&full[0, 0], m, 0, threads)
+            _done(status)
+        return full.base
+
+    def gram(self, const double[::1] weight=None, columns=None, int n_threads=0):
+        """A' diag(weight) A, (p, p) float64, both triangles; of the given sorted columns alone."""
+        cdef int status, threads = _threads(n_threads)
+        cdef double[:, ::1] g
+        cdef Matrix by_row = self
+        cdef const int[::1] place = None
+        cdef const int *position = NULL
+        self._vector("weight", weight, self.n_rows)
+        chosen = slice(None) if columns is None else np.asarray(columns, dtype=np.intp)
+        shift = None if self.shift is None else self.shift[chosen]
+        if self.s.index < 0:
+            if columns is not None:
+                part = np.ascontiguousarray(self.arrays[0][:, chosen])
+                by_row = Matrix.from_dense(part).centered(shift)
+            result = by_row._dense_gram(weight, False, threads)
+        else:
+            if self.s.by_column:
+                by_row = self.transposed_storage()
+            m = self.n_columns
+            if columns is not None:
+                m = len(chosen)
+                positions = np.full(self.n_columns, -1, dtype=np.int32)
+                positions[chosen] = np.arange(m, dtype=np.int32)
+                place = positions
+                position = &place[0]
+            result = np.empty((m, m))
+            g = result
+            if m:
+                size = <Py_ssize_t> m
+                status = self._sparse_gram(by_row, weight, position, g, threads)
+                _done(status)
+            if shift is not None:
+                w = np.ones(self.n_rows) if weight is None else np.asarray(weight)
+                sums = self.centered().tdot(w, n_threads=threads)[chosen]
+                result -= np.outer(sums, shift)
+                result -= np.outer(shift, sums)
+                result += w.sum() * np.outer(shift, shift)
+        if self.scale is not None:
+            scale = self.scale[chosen]
+            result *= scale
+            result *= scale[:, None]
+        return result
+
+    cdef int _sparse_gram(self, Matrix by_row, const double[::1] weight, const int *position,
+                          double[:, ::1] g, int threads) except? -5:
+        cdef int status
+        cdef Py_ssize_t m = g.shape[0]
+        with nogil:
+            status = fr_gram_sparse(&by_row.s, _pointer(weight), position, m, &g[0, 0], threads)
+        return status
+
+    def gram_rows(self, const double[::1] weight=None, int n_threads=0):
+        """A diag(weight) A', (n, n) float64, both triangles; weight per column."""
+        self._vector("weight", weight, self.n_columns)
+        w = None if weight is None else np.asarray(weight)
+        if self.scale is not None:
+            w = self.scale**2 if w is None else w * self.scale**2
+        if self.s.index < 0:
+            result = self._dense_gram(w, True, _threads(n_threads))
+            return result
+        # rows of the transposed matrix are the columns of X
+        cdef Matrix source = self if self.s.by_column else self.transposed_storage()
+        flipped = Matrix.from_compressed(*source.arrays, (self.n_columns, self.n_rows), False)
+        result = flipped.gram(w, n_threads=n_threads)
+        if self.shift is not None:
+            shifted = self.shift if w is None else w * self.shift
+            cross = flipped.tdot(shifted, n_threads=n_threads)
+            result -= cross
+            result -= cross[:, None]
+            result += shifted @ self.shift
+        return result
+
+    def ridge(self, const double[::1] y not None, Py_ssize_t n_targets,
+              const double[::1] alpha not None, const double[::1] weight, const double[::1] penalty,
+              bint fit_intercept, int n_threads=0):
+        """Ridge by Cholesky, refined with the residual from X; None where that is not stable.
+
+        y holds the targets one behind the other. Returns coef (k * p), intercept (k),
+        relative gradient (k), objective (k) and the number of refinements.
+        """
+        cdef fr_ridge_problem q
+        cdef Matrix by_row = self
+        cdef int status
+        self._vector("y", y, self.n_rows * n_targets)
+        self._vector("weight", weight, self.n_rows)
+        self._vector("penalty", penalty, self.n_columns)
+        if self.s.index >= 0 and self.s.by_column:
+            by_row = self.transposed_storage()
+        cdef double[::1] coef = _empty(n_targets * self.n_columns)
+        cdef double[::1] out = _empty(3 * n_targets)
+        q.a = &self.s
+        q.by_row = &by_row.s
+        q.y = &y[0]
+        q.w = _pointer(weight)
+        q.penalty = _pointer(penalty)
+        q.alpha = &alpha[0]
+        q.n_targets = n_targets
+        q.alpha_per_target = alpha.shape[0] > 1
+        q.intercept = fit_intercept
+        q.n_threads = _threads(n_threads)
+        q.coef = &coef[0]
+        q.offset = &out[0]
+        q.relative_gradient = &out[n_targets]
+        q.objective = &out[2 * n_targets]
+        with nogil:
+            status = fr_ridge_direct(&q)
+        if status == FR_UNSTABLE:
+            return None
+        _done(status)
+        return coef.base, out.base, q.n_iter
+
+
+cdef class Cholesky:
+    """Factor of a symmetric, positive definite matrix, for as many solves as are wanted.
+
+    Parameters
+    ----------
+    m : ndarray of float64, shape (p, p), C order
+        Its upper triangle is overwritten with the factor; the strict lower one is kept.
+    keep : float, default=0
+        Share of each diagonal element that the elimination must leave.
+
+    Raises
+    ------
+    ArithmeticError
+        If a pivot is not positive, or less than `keep` of its diagonal element.
+    """
+
+    cdef double[:, ::1] m
+
+    def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0):
+        cdef Py_ssize_t p = m.shape[0]
+        cdef int status = 0, threads = _threads(n_threads)
+        if m.shape[1] != p:
+            raise ValueError(f"m: expected a square matrix; got {p} x {m.shape[1]}")
+        self.m = m
+        if p:
+            diagonal = np.diagonal(m).copy()
+            status = self._factor(diagonal, keep, threads)
+        if status == FR_UNSTABLE:
+            raise ArithmeticError("m: expected a positive definite matrix")
+        _done(status)
+
+    cdef int _factor(self, const double[::1] diagonal, double keep, int threads) except? -5:
+        cdef int status
+        cdef Py_ssize_t p = self.m.shape[0]
+        with nogil:
+            status = fr_cholesky(&self.m[0, 0], p, &diagonal[0], keep, threads)
+        return status
+
+    def solve(self, double[::1] b not None, int n_threads=0):
+        """Overwrite b, one or more right-hand sides one behind the other, with m^-1 b."""
+        cdef Py_ssize_t p = self.m.shape[0]
+        cdef int status, threads = _threads(n_threads)
+        if p == 0 or b.shape[0] % p:
+            raise ValueError(f"b: expected a multiple of {p} elements; got {b.shape[0]}")
+        with nogil:
+            status = fr_cholesky_solve(&self.m[0, 0], p, &b[0], b.shape[0] // p, threads)
+        _done(status)
+        return b.base
+
+
+def all_finite(cnp.ndarray a not None, int n_threads=0):
+    """Whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
+    cdef int kind = cnp.PyArray_TYPE(a), status, threads = _threads(n_threads)
+    cdef Py_ssize_t n = a.size
+    cdef const void *data = cnp.PyArray_DATA(a)
+    if kind not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+        raise ValueError(f"array: expected float32 or float64; got {a.dtype}")
+    if not (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)):
+        raise ValueError("array: expected C or F order; got a strided array")
+    with nogil:
+        status = fr_all_finite(data, n, kind == cnp.NPY_FLOAT, threads)
+    if status < 0:
+        _done(status)
+    return status == 1
+
+
+def check_compressed(indices, indptr, Py_ssize_t n_minor):
+    """0 for sorted indices without repetition, 1 otherwise; ValueError where they are malformed."""
+    cdef const int[::1] i32, p32
+    cdef const long long[::1] i64, p64
+    cdef const void *i
+    cdef const void *p
+    cdef Py_ssize_t where = 0, n_major = len(indptr) - 1, nnz = len(indices)
+    cdef int wide = indices.dtype == np.int64, status
+    if n_major < 0:
+        raise ValueError("indptr: expected at least one element; got none")
+    if wide:
+        i64, p64 = indices, indptr
+        i = &i64[0] if nnz else NULL
+        p = &p64[0]
+    else:
+        i32, p32 = indices, indptr
+        i = &i32[0] if nnz else NULL
+        p = &p32[0]
+    with nogil:
+        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, &where, 1)
+    if status == 2:
+        raise ValueError(f"indptr: expected 0 as its first element; got {indptr[0]}")
+    if status == 3:
+        raise ValueError(
+            f"indptr: expected no decrease; got {indptr[where]} then {indptr[where + 1]} at "
+            f"position {where}"
+        )
+    if status == 4:
+        raise ValueError(f"indptr: expected at most {nnz}, the number of indices; got {where}")
+    if status == 5:
+        raise ValueError(
+            f"indices: expected 0 to {n_minor - 1}; got {indices[where]} at position {where}"
+        )
+    return status

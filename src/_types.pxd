@@ -1,0 +1,7 @@
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused index:
+    int
+    long long

@@ -1,0 +1,99 @@
+/* How the C files reach into an fr_matrix. */
+#ifndef FASTRIDGE_ACCESS_H
+#define FASTRIDGE_ACCESS_H
+
+#include "kernels.h"
+#include "matrix.h"
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MAX_PARTS 16    /* partial sums of one reduction, whatever the number of threads */
+#define PART_WORK 65536 /* elements below which a reduction is not cut */
+
+static inline const fr_real_kernels *functions(const fr_matrix *a) { return &fr_active()->real[a->real]; }
+
+static inline ptrdiff_t fr_n_rows(const fr_matrix *a) { return a->by_column ? a->n_minor : a->n_major; }
+static inline ptrdiff_t fr_n_columns(const fr_matrix *a) { return a->by_column ? a->n_major : a->n_minor; }
+
+static inline const char *element(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
+{
+    return (const char *)a->data + (i * a->ld + j) * (a->real ? sizeof(float) : sizeof(double));
+}
+
+static inline ptrdiff_t pointer(const fr_matrix *a, ptrdiff_t i)
+{
+    return a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i]
+                    : (ptrdiff_t)((const int32_t *)a->indptr)[i];
+}
+
+static inline ptrdiff_t index_at(const fr_matrix *a, ptrdiff_t k)
+{
+    return a->index ? (ptrdiff_t)((const int64_t *)a->indices)[k]
+                    : (ptrdiff_t)((const int32_t *)a->indices)[k];
+}
+
+static inline double value_at(const fr_matrix *a, ptrdiff_t k)
+{
+    return a->real ? (double)((const float *)a->data)[k] : ((const double *)a->data)[k];
+}
+
+static inline fr_compressed compressed(const fr_matrix *a)
+{
+    const fr_compressed c = {a->data, a->indices, a->indptr, NULL, NULL};
+    return c;
+}
+
+static inline double work(const fr_matrix *a)
+{
+    return a->index < 0 ? (double)a->n_major * (double)a->n_minor : (double)a->nnz;
+}
+
+/* Cuts of a sum over `length` major vectors; they depend on the shape alone. */
+static inline ptrdiff_t part_count(const fr_matrix *a)
+{
+    const double parts = work(a) / PART_WORK;
+    return parts < 2 ? 1 : MIN(MIN((ptrdiff_t)parts, MAX_PARTS), MAX(a->n_major, 1));
+}
+
+/* First place in major vector i whose minor index is at least j, counted from its beginning. */
+static inline ptrdiff_t lower_bound(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
+{
+    const ptrdiff_t base = pointer(a, i);
+    ptrdiff_t lo = base, hi = pointer(a, i + 1);
+    while (lo < hi) {
+        const ptrdiff_t mid = lo + (hi - lo) / 2;
+        if (index_at(a, mid) < j)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo - base;
+}
+
+static inline double shift_of(const fr_matrix *a, ptrdiff_t j) { return a->shift ? a->shift[j] : 0.0; }
+static inline double scale_of(const fr_matrix *a, ptrdiff_t j) { return a->scale ? a->scale[j] : 1.0; }
+
+/* x[i, j] of a major vector i, minor index j */
+static inline double entry(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
+{
+    if (a->index < 0) {
+        const char *x = element(a, i, j);
+        return a->real ? (double)*(const float *)x : *(const double *)x;
+    }
+    const ptrdiff_t k = pointer(a, i) + lower_bound(a, i, j);
+    return k < pointer(a, i + 1) && index_at(a, k) == j ? value_at(a, k) : 0.0;
+}
+
+/* x[i, j] of row i, column j */
+static inline double at(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
+{
+    return a->by_column ? entry(a, j, i) : entry(a, i, j);
+}
+
+/* Panels are read a whole register at a time: none may cross a cache line. */
+static inline double *aligned(double *memory)
+{
+    return (double *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
+}
+
+#endif

@@ -1,0 +1,203 @@
+#include "cholesky.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "parallel.h"
+
+#define BLOCK 64   /* rows of U found at a time */
+#define SLICE 128  /* columns of such a block in one task */
+#define J_BLOCK 12 /* panels on a side of one task of the update */
+
+typedef struct {
+    double *m;
+    ptrdiff_t p, j, nb, first, rest, panels, blocks; /* first: beginning of the trailing part */
+    int to_upper;
+    const fr_kernels *kernels;
+    double *packed, *negative;
+} job;
+
+static void mirror_task(void *context, ptrdiff_t t)
+{
+    enum { SIDE = 16 };
+    const job *q = context;
+    const ptrdiff_t p = q->p, i0 = t * SIDE, i1 = MIN(i0 + SIDE, p);
+    for (ptrdiff_t j0 = 0; j0 < i1; j0 += SIDE)
+        for (ptrdiff_t i = i0; i < i1; i++)
+            for (ptrdiff_t j = j0; j < MIN(j0 + SIDE, i); j++)
+                if (q->to_upper)
+                    q->m[j * p + i] = q->m[i * p + j];
+                else
+                    q->m[i * p + j] = q->m[j * p + i];
+}
+
+int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads)
+{
+    job q = {.m = m, .p = p, .to_upper = to_upper};
+    return fr_parallel(mirror_task, &q, (p + 15) / 16, fr_threads_for((double)p * p / 2, n_threads));
+}
+
+/* Row i of the block, columns from c0 to c1: U[i] = (A[i] - sum_k U[k, i] U[k]) / U[i, i] */
+static void eliminate(const job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
+{
+    const ptrdiff_t p = q->p;
+    double u[BLOCK], *row = q->m + (q->j + i) * p;
+    for (ptrdiff_t k = 0; k < i; k++)
+        u[k] = -q->m[(q->j + k) * p + q->j + i];
+    q->kernels->real[0].axpy_rows(q->m + q->j * p + c0, p, i, c1 - c0, NULL, NULL, u, row + c0);
+}
+
+static int factor_diagonal(const job *q, const double *diagonal, double keep)
+{
+    const ptrdiff_t p = q->p, end = q->j + q->nb;
+    for (ptrdiff_t i = 0; i < q->nb; i++) {
+        const ptrdiff_t at = q->j + i;
+        double *row = q->m + at * p;
+        eliminate(q, i, at, end);
+        if (!(row[at] > keep * diagonal[at]) || !(row[at] > 0))
+            return FR_UNSTABLE;
+        row[at] = sqrt(row[at]);
+        for (ptrdiff_t c = at + 1; c < end; c++)
+            row[c] /= row[at];
+    }
+    return 0;
+}
+
+static void slice_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t c0 = q->first + t * SLICE, c1 = MIN(c0 + SLICE, q->p);
+    for (ptrdiff_t i = 0; i < q->nb; i++) {
+        double *row = q->m + (q->j + i) * q->p;
+        const double inverse = 1.0 / row[q->j + i];
+        eliminate(q, i, c0, c1);
+        for (ptrdiff_t c = c0; c < c1; c++)
+            row[c] *= inverse;
+    }
+}
+
+static void pack_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t w = q->kernels->width, size = q->nb * w, b0 = t * J_BLOCK;
+    const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
+    const fr_panel_source s = {q->m + q->j * q->p + q->first, q->p, 1, NULL, NULL, NULL};
+    memset(q->packed + (b1 - 1) * size, 0, (size_t)size * sizeof(double));
+    q->kernels->real[0].pack(&s, 0, q->nb, b0 * w, MIN(b1 * w, q->rest), q->packed + b0 * size);
+    for (ptrdiff_t i = b0 * size; i < b1 * size; i++)
+        q->negative[i] = -q->packed[i];
+}
+
+/* Trailing part -= U12' U12; tiles that stick out of the triangle go by way of a copy. */
+static void update_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t w = q->kernels->width, size = q->nb * w, p = q->p;
+    ptrdiff_t i = 0;
+    for (; t >= q->blocks - i; i++)
+        t -= q->blocks - i;
+    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + t) * J_BLOCK;
+    const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
+    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++) {
+        ptrdiff_t b = MAX(a, b0);
+        while (b < b1) {
+            const int whole = b > a && (b + 1) * w <= q->rest;
+            ptrdiff_t panels = 1;
+            if (whole)
+                while (panels < q->kernels->wide && b + panels < b1 &&
+                       (b + panels + 1) * w <= q->rest)
+                    panels++;
+            double *c = q->m + (q->first + a * w) * p + q->first + b * w;
+            double copy[64] = {0};
+            q->kernels->tile(q->nb, q->negative + a * size, q->packed + b * size, size, (int)panels,
+                             whole ? c : copy, whole ? p : w);
+            if (!whole)
+                for (ptrdiff_t r = 0; r < w && a * w + r < q->rest; r++)
+                    for (ptrdiff_t s = 0; s < w && b * w + s < q->rest; s++)
+                        if (b * w + s >= a * w + r)
+                            c[r * p + s] += copy[r * w + s];
+            b += panels;
+        }
+    }
+}
+
+int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
+{
+    job q = {.m = m, .p = p, .kernels = fr_active()};
+    const ptrdiff_t w = q.kernels->width, order = (p + w - 1) / w * w;
+    double looked = 0, *memory = NULL;
+    int status = 0;
+    if (p > BLOCK) {
+        memory = malloc((size_t)(2 * BLOCK * order + 8) * sizeof(double));
+        if (!memory)
+            return FR_NO_MEMORY;
+        q.packed = aligned(memory);
+        q.negative = q.packed + BLOCK * order;
+    }
+    for (ptrdiff_t i = 0; i < p; i++)
+        m[i * p + i] = diagonal[i];
+    for (q.j = 0; q.j < p && !status; q.j += BLOCK) {
+        q.nb = MIN(BLOCK, p - q.j);
+        q.first = q.j + q.nb;
+        q.rest = p - q.first;
+        status = factor_diagonal(&q, diagonal, keep);
+        if (status || !q.rest)
+            break;
+        const int threads = fr_threads_for((double)q.rest * q.rest * q.nb / 2, n_threads);
+        q.panels = (q.rest + w - 1) / w;
+        q.blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+        if (!(status = fr_parallel(slice_task, &q, (q.rest + SLICE - 1) / SLICE, threads)) &&
+            !(status = fr_parallel(pack_task, &q, q.blocks, threads)) &&
+            !(status = fr_parallel(update_task, &q, q.blocks * (q.blocks + 1) / 2, threads)))
+            status = fr_poll(&looked);
+    }
+    free(memory);
+    return status;
+}
+
+typedef struct {
+    const double *m;
+    ptrdiff_t p;
+    double *b;
+    const fr_real_kernels *f;
+} solve_job;
+
+/* Rows of U in groups of four, so that the long vectors are read and written once for four. */
+static void solve_task(void *context, ptrdiff_t t)
+{
+    const solve_job *q = context;
+    const ptrdiff_t p = q->p;
+    double *b = q->b + t * p;
+    for (ptrdiff_t i0 = 0; i0 < p; i0 += 4) {
+        const ptrdiff_t i1 = MIN(i0 + 4, p);
+        double u[4];
+        for (ptrdiff_t i = i0; i < i1; i++) {
+            const double *row = q->m + i * p;
+            b[i] /= row[i];
+            for (ptrdiff_t j = i + 1; j < i1; j++)
+                b[j] -= row[j] * b[i];
+            u[i - i0] = -b[i];
+        }
+        q->f->axpy_rows(q->m + i0 * p + i1, p, i1 - i0, p - i1, NULL, NULL, u, b + i1);
+    }
+    for (ptrdiff_t i0 = (p - 1) / 4 * 4; i0 >= 0; i0 -= 4) {
+        const ptrdiff_t i1 = MIN(i0 + 4, p);
+        double s[4];
+        q->f->dot_rows(q->m + i0 * p + i1, p, i1 - i0, p - i1, NULL, NULL, b + i1, s);
+        for (ptrdiff_t i = i1 - 1; i >= i0; i--) {
+            const double *row = q->m + i * p;
+            double v = b[i] - s[i - i0];
+            for (ptrdiff_t j = i + 1; j < i1; j++)
+                v -= row[j] * b[j];
+            b[i] = v / row[i];
+        }
+    }
+}
+
+int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
+{
+    solve_job q = {m, p, b, &fr_active()->real[0]};
+    return fr_parallel(solve_task, &q, k, fr_threads_for((double)p * p * k, n_threads));
+}

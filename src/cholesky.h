@@ -1,0 +1,18 @@
+/* Cholesky factor of a symmetric matrix, over the Gram micro-kernel. */
+#ifndef FASTRIDGE_CHOLESKY_H
+#define FASTRIDGE_CHOLESKY_H
+
+#include <stddef.h>
+
+#define FR_UNSTABLE 1 /* too little was left of a pivot */
+
+/* Copy the upper triangle of m (p x p, C order) to the lower, or the other way. */
+int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads);
+/* Upper triangle of m, with `diagonal` as its diagonal, becomes the factor U of U'U; the strict
+ * lower triangle is left alone. FR_UNSTABLE where a pivot keeps less than `keep` of its diagonal
+ * element. */
+int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads);
+/* b := (U'U)^-1 b, for k right-hand sides one behind the other. */
+int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads);
+
+#endif

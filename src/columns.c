@@ -1,0 +1,161 @@
+/* Single columns and rows of a matrix, and the same data stored by the other index. */
+
+#include <string.h>
+
+#include "access.h"
+
+double fr_column_dot(const fr_matrix *a, ptrdiff_t j, const double *u)
+{
+    const ptrdiff_t n = fr_n_rows(a);
+    const double shift = shift_of(a, j);
+    double s = 0;
+    if (a->by_column && a->index < 0) {
+        functions(a)->dot_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, u, &s);
+        return s * scale_of(a, j);
+    }
+    if (a->by_column) {
+        for (ptrdiff_t k = pointer(a, j); k < pointer(a, j + 1); k++)
+            s += value_at(a, k) * u[index_at(a, k)];
+        if (a->shift)
+            for (ptrdiff_t i = 0; i < n; i++)
+                s -= shift * u[i];
+    } else
+        for (ptrdiff_t i = 0; i < n; i++)
+            s += (entry(a, i, j) - shift) * u[i];
+    return s * scale_of(a, j);
+}
+
+void fr_column_axpy(const fr_matrix *a, ptrdiff_t j, double t, double *u)
+{
+    const ptrdiff_t n = fr_n_rows(a);
+    const double shift = shift_of(a, j);
+    t *= scale_of(a, j);
+    if (a->by_column && a->index < 0) {
+        functions(a)->axpy_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, &t, u);
+        return;
+    }
+    if (a->by_column) {
+        if (a->shift)
+            for (ptrdiff_t i = 0; i < n; i++)
+                u[i] -= t * shift;
+        for (ptrdiff_t k = pointer(a, j); k < pointer(a, j + 1); k++)
+            u[index_at(a, k)] += t * value_at(a, k);
+    } else
+        for (ptrdiff_t i = 0; i < n; i++)
+            u[i] += t * (entry(a, i, j) - shift);
+}
+
+double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v)
+{
+    const ptrdiff_t p = fr_n_columns(a);
+    double s = 0;
+    if (!a->by_column && a->index < 0 && !a->scale) {
+        functions(a)->dot_rows(element(a, i, 0), a->ld, 1, p, a->shift, NULL, v, &s);
+        return s;
+    }
+    if (a->index < 0 || a->by_column) {
+        for (ptrdiff_t j = 0; j < p; j++) {
+            const double x = at(a, i, j);
+            s += (x - shift_of(a, j)) * (scale_of(a, j) * v[j]);
+        }
+        return s;
+    }
+    for (ptrdiff_t k = pointer(a, i); k < pointer(a, i + 1); k++) {
+        const ptrdiff_t j = index_at(a, k);
+        s += value_at(a, k) * scale_of(a, j) * v[j];
+    }
+    if (a->shift)
+        for (ptrdiff_t j = 0; j < p; j++)
+            s -= a->shift[j] * (scale_of(a, j) * v[j]);
+    return s;
+}
+
+void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v)
+{
+    const ptrdiff_t p = fr_n_columns(a);
+    if (!a->by_column && a->index < 0 && !a->scale) {
+        functions(a)->axpy_rows(element(a, i, 0), a->ld, 1, p, a->shift, NULL, &t, v);
+        return;
+    }
+    if (a->index < 0 || a->by_column) {
+        for (ptrdiff_t j = 0; j < p; j++) {
+            const double x = at(a, i, j);
+            v[j] += t * scale_of(a, j) * (x - shift_of(a, j));
+        }
+        return;
+    }
+    if (a->shift)
+        for (ptrdiff_t j = 0; j < p; j++)
+            v[j] -= t * scale_of(a, j) * a->shift[j];
+    for (ptrdiff_t k = pointer(a, i); k < pointer(a, i + 1); k++) {
+        const ptrdiff_t j = index_at(a, k);
+        v[j] += t * scale_of(a, j) * value_at(a, k);
+    }
+}
+
+void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out)
+{
+    const ptrdiff_t p = fr_n_columns(a);
+    for (ptrdiff_t i = i0; i < i1; i++)
+        for (ptrdiff_t j = 0; j < p; j++)
+            out[(i - i0) * p + j] = -shift_of(a, j) * scale_of(a, j);
+    if (a->index < 0) {
+        for (ptrdiff_t i = i0; i < i1; i++)
+            for (ptrdiff_t j = 0; j < p; j++) {
+                const double x = at(a, i, j);
+                out[(i - i0) * p + j] = (x - shift_of(a, j)) * scale_of(a, j);
+            }
+        return;
+    }
+    const ptrdiff_t first = a->by_column ? 0 : i0, last = a->by_column ? p : i1;
+    for (ptrdiff_t m = first; m < last; m++) {
+        ptrdiff_t k = pointer(a, m) + (a->by_column ? lower_bound(a, m, i0) : 0);
+        for (; k < pointer(a, m + 1); k++) {
+            const ptrdiff_t i = a->by_column ? index_at(a, k) : m;
+            const ptrdiff_t j = a->by_column ? m : index_at(a, k);
+            if (i >= i1)
+                break;
+            out[(i - i0) * p + j] = (value_at(a, k) - shift_of(a, j)) * scale_of(a, j);
+        }
+    }
+}
+
+#define TRANSPOSE(T, I)                                                                            \
+    static void transpose_##T##_##I(const fr_matrix *a, T *data, I *indices, I *next)              \
+    {                                                                                              \
+        const T *x = a->data;                                                                      \
+        const I *from = a->indices, *indptr = a->indptr;                                           \
+        for (ptrdiff_t i = 0; i < a->n_major; i++)                                                 \
+            for (I k = indptr[i]; k < indptr[i + 1]; k++) {                                        \
+                const I to = next[from[k]]++;                                                      \
+                indices[to] = (I)i;                                                                \
+                data[to] = x[k];                                                                   \
+            }                                                                                      \
+    }                                                                                              \
+    static void count_##T##_##I(const fr_matrix *a, T *data, I *indices, I *indptr)                \
+    {                                                                                              \
+        const I *from = a->indices;                                                                \
+        for (ptrdiff_t k = 0; k < a->nnz; k++)                                                     \
+            indptr[from[k] + 1]++;                                                                 \
+        for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
+            indptr[j + 1] += indptr[j];                                                            \
+        transpose_##T##_##I(a, data, indices, indptr);                                             \
+        for (ptrdiff_t j = a->n_minor; j > 0; j--)                                                 \
+            indptr[j] = indptr[j - 1];                                                             \
+        indptr[0] = 0;                                                                             \
+    }
+TRANSPOSE(double, int32_t)
+TRANSPOSE(double, int64_t)
+TRANSPOSE(float, int32_t)
+TRANSPOSE(float, int64_t)
+
+void fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
+{
+    memset(indptr, 0, (size_t)(a->n_minor + 1) * (a->index ? sizeof(int64_t) : sizeof(int32_t)));
+    if (a->real)
+        a->index ? count_float_int64_t(a, data, indices, indptr)
+                 : count_float_int32_t(a, data, indices, indptr);
+    else
+        a->index ? count_double_int64_t(a, data, indices, indptr)
+                 : count_double_int32_t(a, data, indices, indptr);
+}

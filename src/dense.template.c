@@ -1,0 +1,281 @@
+/* Inner loops over dense major vectors of element type T. */
+
+#define NAME(f) FR_CAT(f, T)
+#define LOAD(p) FR_CAT(LOAD, T)(p)
+
+FR_INLINE double NAME(dot_one)(const T *FR_RESTRICT x, ptrdiff_t m, const double *FR_RESTRICT shift,
+                               double c, const double *FR_RESTRICT v, const int shifted)
+{
+    vec s0 = SPLAT(0.0), s1 = s0, s2 = s0, s3 = s0;
+    const vec cc = SPLAT(c);
+    ptrdiff_t j = 0;
+#define TERM(k) (LOAD(x + j + k * VL) - (shifted ? LOAD_double(shift + j + k * VL) : cc)) *          \
+                    LOAD_double(v + j + k * VL)
+    for (; j + 4 * VL <= m; j += 4 * VL) {
+        s0 += TERM(0);
+        s1 += TERM(1);
+        s2 += TERM(2);
+        s3 += TERM(3);
+    }
+    for (; j + VL <= m; j += VL)
+        s0 += TERM(0);
+#undef TERM
+    double s = vec_sum((s0 + s1) + (s2 + s3));
+    for (; j < m; j++)
+        s += ((double)x[j] - (shifted ? shift[j] : c)) * v[j];
+    return s;
+}
+
+/* Four major vectors at a time share the loads of v and shift. */
+FR_INLINE void NAME(dot_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m,
+                              const double *FR_RESTRICT shift, const double *FR_RESTRICT c,
+                              const double *FR_RESTRICT v, double *FR_RESTRICT out,
+                              const int shifted)
+{
+    const T *x1 = x + ld, *x2 = x1 + ld, *x3 = x2 + ld;
+    vec s0 = SPLAT(0.0), s1 = s0, s2 = s0, s3 = s0;
+    const double c0 = c ? c[0] : 0.0, c1 = c ? c[1] : 0.0, c2 = c ? c[2] : 0.0, c3 = c ? c[3] : 0.0;
+    ptrdiff_t j = 0;
+    for (; j + VL <= m; j += VL) {
+        const vec b = LOAD_double(v + j);
+        if (shifted) {
+            const vec a = LOAD_double(shift + j);
+            s0 += (LOAD(x + j) - a) * b;
+            s1 += (LOAD(x1 + j) - a) * b;
+            s2 += (LOAD(x2 + j) - a) * b;
+            s3 += (LOAD(x3 + j) - a) * b;
+        } else {
+            s0 += (LOAD(x + j) - SPLAT(c0)) * b;
+            s1 += (LOAD(x1 + j) - SPLAT(c1)) * b;
+            s2 += (LOAD(x2 + j) - SPLAT(c2)) * b;
+            s3 += (LOAD(x3 + j) - SPLAT(c3)) * b;
+        }
+    }
+    double t0 = vec_sum(s0), t1 = vec_sum(s1), t2 = vec_sum(s2), t3 = vec_sum(s3);
+    for (; j < m; j++) {
+        const double a = shifted ? shift[j] : 0.0, b = v[j];
+        t0 += ((double)x[j] - (shifted ? a : c0)) * b;
+        t1 += ((double)x1[j] - (shifted ? a : c1)) * b;
+        t2 += ((double)x2[j] - (shifted ? a : c2)) * b;
+        t3 += ((double)x3[j] - (shifted ? a : c3)) * b;
+    }
+    out[0] = t0;
+    out[1] = t1;
+    out[2] = t2;
+    out[3] = t3;
+}
+
+static void NAME(dot_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                           const double *shift, const double *major_shift, const double *v,
+                           double *out)
+{
+    const T *x = x_;
+    ptrdiff_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        if (shift)
+            NAME(dot_four)(x + i * ld, ld, m, shift, NULL, v, out + i, 1);
+        else
+            NAME(dot_four)(x + i * ld, ld, m, NULL, major_shift ? major_shift + i : NULL, v,
+                           out + i, 0);
+    }
+    for (; i < rows; i++) {
+        if (shift)
+            out[i] = NAME(dot_one)(x + i * ld, m, shift, 0.0, v, 1);
+        else
+            out[i] = NAME(dot_one)(x + i * ld, m, NULL, major_shift ? major_shift[i] : 0.0, v, 0);
+    }
+}
+
+FR_INLINE void NAME(axpy_one)(const T *FR_RESTRICT x, ptrdiff_t m, const double *FR_RESTRICT shift,
+                              double c, double u, double *FR_RESTRICT out, const int shifted)
+{
+    const vec a = SPLAT(u), cc = SPLAT(c);
+    ptrdiff_t j = 0;
+    for (; j + VL <= m; j += VL)
+        STORE(out + j,
+              LOAD_double(out + j) + a * (LOAD(x + j) - (shifted ? LOAD_double(shift + j) : cc)));
+    for (; j < m; j++)
+        out[j] += u * ((double)x[j] - (shifted ? shift[j] : c));
+}
+
+/* Four major vectors at a time load and store out once. */
+FR_INLINE void NAME(axpy_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m,
+                               const double *FR_RESTRICT shift, const double *FR_RESTRICT c,
+                               const double *FR_RESTRICT u, double *FR_RESTRICT out,
+                               const int shifted)
+{
+    const T *x1 = x + ld, *x2 = x1 + ld, *x3 = x2 + ld;
+    const double c0 = c ? c[0] : 0.0, c1 = c ? c[1] : 0.0, c2 = c ? c[2] : 0.0, c3 = c ? c[3] : 0.0;
+    const vec u0 = SPLAT(u[0]), u1 = SPLAT(u[1]), u2 = SPLAT(u[2]), u3 = SPLAT(u[3]);
+    ptrdiff_t j = 0;
+    for (; j + VL <= m; j += VL) {
+        vec s = LOAD_double(out + j);
+        if (shifted) {
+            const vec a = LOAD_double(shift + j);
+            s += u0 * (LOAD(x + j) - a);
+            s += u1 * (LOAD(x1 + j) - a);
+            s += u2 * (LOAD(x2 + j) - a);
+            s += u3 * (LOAD(x3 + j) - a);
+        } else {
+            s += u0 * (LOAD(x + j) - SPLAT(c0));
+            s += u1 * (LOAD(x1 + j) - SPLAT(c1));
+            s += u2 * (LOAD(x2 + j) - SPLAT(c2));
+            s += u3 * (LOAD(x3 + j) - SPLAT(c3));
+        }
+        STORE(out + j, s);
+    }
+    for (; j < m; j++) {
+        double s = out[j];
+        s += u[0] * ((double)x[j] - (shifted ? shift[j] : c0));
+        s += u[1] * ((double)x1[j] - (shifted ? shift[j] : c1));
+        s += u[2] * ((double)x2[j] - (shifted ? shift[j] : c2));
+        s += u[3] * ((double)x3[j] - (shifted ? shift[j] : c3));
+        out[j] = s;
+    }
+}
+
+static void NAME(axpy_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                            const double *shift, const double *major_shift, const double *u,
+                            double *out)
+{
+    const T *x = x_;
+    ptrdiff_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        if (shift)
+            NAME(axpy_four)(x + i * ld, ld, m, shift, NULL, u + i, out, 1);
+        else
+            NAME(axpy_four)(x + i * ld, ld, m, NULL, major_shift ? major_shift + i : NULL, u + i,
+                            out, 0);
+    }
+    for (; i < rows; i++) {
+        if (shift)
+            NAME(axpy_one)(x + i * ld, m, shift, 0.0, u[i], out, 1);
+        else
+            NAME(axpy_one)(x + i * ld, m, NULL, major_shift ? major_shift[i] : 0.0, u[i], out, 0);
+    }
+}
+
+static void NAME(moment_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                              const double *at, const double *w, double *sum, double *square)
+{
+    const T *x = x_;
+    for (ptrdiff_t i = 0; i < rows; i++, x += ld) {
+        const double wi = w ? w[i] : 1.0;
+        const vec wv = SPLAT(wi);
+        ptrdiff_t j = 0;
+        for (; j + VL <= m; j += VL) {
+            const vec d = LOAD(x + j) - LOAD_double(at + j), wd = wv * d;
+            STORE(sum + j, LOAD_double(sum + j) + wd);
+            STORE(square + j, LOAD_double(square + j) + wd * d);
+        }
+        for (; j < m; j++) {
+            const double d = (double)x[j] - at[j];
+            sum[j] += wi * d;
+            square[j] += wi * d * d;
+        }
+    }
+}
+
+static void NAME(moment_majors)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                                const double *at, const double *w, double *sum, double *square)
+{
+    const T *x = x_;
+    for (ptrdiff_t i = 0; i < rows; i++, x += ld) {
+        vec s = SPLAT(0.0), q = s;
+        const vec a = SPLAT(at[i]);
+        ptrdiff_t j = 0;
+        for (; j + VL <= m; j += VL) {
+            const vec d = LOAD(x + j) - a, wd = w ? d * LOAD_double(w + j) : d;
+            s += wd;
+            q += wd * d;
+        }
+        double ss = vec_sum(s), qq = vec_sum(q);
+        for (; j < m; j++) {
+            const double d = (double)x[j] - at[i], wd = w ? d * w[j] : d;
+            ss += wd;
+            qq += wd * d;
+        }
+        sum[i] += ss;
+        square[i] += qq;
+    }
+}
+
+/* x - x is 0 for every finite number and NaN for the others. */
+static int NAME(finite)(const void *x_, ptrdiff_t n)
+{
+    const T *x = x_;
+    vec s0 = SPLAT(0.0), s1 = s0, s2 = s0, s3 = s0;
+    ptrdiff_t j = 0;
+#define ZERO(k) (LOAD(x + j + k * VL) - LOAD(x + j + k * VL))
+    for (; j + 4 * VL <= n; j += 4 * VL) {
+        s0 += ZERO(0);
+        s1 += ZERO(1);
+        s2 += ZERO(2);
+        s3 += ZERO(3);
+    }
+    for (; j + VL <= n; j += VL)
+        s0 += ZERO(0);
+#undef ZERO
+    double s = vec_sum((s0 + s1) + (s2 + s3));
+    for (; j < n; j++)
+        s += (double)x[j] - (double)x[j];
+    return s == 0.0;
+}
+
+/* One column of a panel: the strided stores stay in the first-level cache. */
+FR_INLINE void NAME(pack_column)(const fr_panel_source *s, const T *FR_RESTRICT x, ptrdiff_t i0,
+                                 ptrdiff_t depth, double shift, double *FR_RESTRICT panel)
+{
+    const double *rs = s->row_shift, *rw = s->row_weight;
+    for (ptrdiff_t i = 0; i < depth; i++) {
+        double t = (double)x[i * s->rs] - shift;
+        if (rs)
+            t -= rs[i0 + i];
+        panel[i * PANEL] = rw ? t * rw[i0 + i] : t;
+    }
+}
+
+static void NAME(pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, ptrdiff_t j0,
+                       ptrdiff_t j1, double *panel)
+{
+    const T *x = (const T *)s->x + i0 * s->rs + j0 * s->cs;
+    const double *cs = s->col_shift;
+    ptrdiff_t j = j0;
+    if (s->cs == 1) {
+        const ptrdiff_t full = (j1 - j0) / PANEL;
+        for (ptrdiff_t i = 0; i < depth; i++) {
+            const T *FR_RESTRICT row = x + i * s->rs;
+            double *FR_RESTRICT to = panel + i * PANEL;
+            const vec r = SPLAT(s->row_shift ? s->row_shift[i0 + i] : 0.0);
+            const vec w = SPLAT(s->row_weight ? s->row_weight[i0 + i] : 1.0);
+            for (ptrdiff_t b = 0; b < full; b++, to += depth * PANEL)
+                for (int l = 0; l < PANEL; l += VL) {
+                    const ptrdiff_t c = b * PANEL + l;
+                    vec t = LOAD(row + c) - r;
+                    if (cs)
+                        t -= LOAD_double(cs + j0 + c);
+                    STORE(to + l, t * w);
+                }
+        }
+        j += full * PANEL;
+    }
+    for (; j < j1; j++) {
+        const ptrdiff_t c = j - j0;
+        NAME(pack_column)(s, x + c * s->cs, i0, depth, cs ? cs[j] : 0.0,
+                          panel + (c / PANEL) * depth * PANEL + c % PANEL);
+    }
+}
+
+#define I int32_t
+#define IX i32
+#include "sparse.template.c"
+#undef I
+#undef IX
+#define I int64_t
+#define IX i64
+#include "sparse.template.c"
+#undef I
+#undef IX
+
+#undef NAME
+#undef LOAD

@@ -1,0 +1,22 @@
+/* Ridge regression by Cholesky factorisation of the Gram matrix. */
+#ifndef FASTRIDGE_DIRECT_H
+#define FASTRIDGE_DIRECT_H
+
+#include "matrix.h"
+
+/* minimise sum_i w_i (y_ti - b_t - x_i c_t)^2 + alpha_t sum_j d_j c_tj^2 for each target t, where
+ * d = penalty (ones if NULL). */
+typedef struct {
+    fr_matrix *a;      /* without shift or scale */
+    fr_matrix *by_row; /* a, or its CSR copy where a is CSC */
+    const double *y, *w, *penalty, *alpha;
+    ptrdiff_t n_targets;
+    int alpha_per_target, intercept, n_threads;
+    double *coef, *offset, *relative_gradient, *objective;
+    int n_iter;
+} fr_ridge_problem;
+
+/* FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
+int fr_ridge_direct(fr_ridge_problem *q);
+
+#endif

@@ -1,0 +1,274 @@
+/* Weighted Gram matrices: dense by packed panels, sparse by outer products of rows. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "parallel.h"
+
+#define DEPTH 200   /* rows packed at a time; not a multiple of 64, so that panels do not alias */
+#define SMALL 256   /* order up to which parts of the rows have sums of their own */
+#define J_BLOCK 12  /* panels of b that stay in the second-level cache */
+
+typedef struct {
+    const fr_gram_source *s;
+    const fr_kernels *kernels;
+    fr_panel_source x, y;
+    ptrdiff_t depth, p, q, panels, order; /* summed length; columns of X; all; padded */
+    ptrdiff_t i0, rows;                   /* the slice of the summation in hand */
+    ptrdiff_t parts, part_rows, part_panel, done;
+    double *packed, *g;
+} job;
+
+ptrdiff_t fr_gram_order(ptrdiff_t n_columns)
+{
+    const ptrdiff_t w = fr_active()->width;
+    return (n_columns + w - 1) / w * w;
+}
+
+/* Pack rows i0 .. i0 + rows of panels b0 .. b1: columns of X, then of y, then ones, then 0. */
+static void pack(const job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, ptrdiff_t b1,
+                 double *panel)
+{
+    const fr_gram_source *s = q->s;
+    const ptrdiff_t w = q->kernels->width, j0 = b0 * w, j1 = b1 * w;
+    if (j0 < q->p)
+        q->kernels->real[s->a->real].pack(&q->x, i0, rows, j0, MIN(j1, q->p), panel);
+    for (ptrdiff_t j = MAX(j0, q->p); j < j1; j++) {
+        double *to = panel + ((j - j0) / w) * rows * w + (j - j0) % w;
+        const double *root = s->root_weight ? s->root_weight + i0 : NULL;
+        if (j < q->p + s->k) {
+            const double *y = s->y + (j - q->p) * q->depth + i0;
+            const double shift = s->y_shift ? s->y_shift[j - q->p] : 0.0;
+            for (ptrdiff_t i = 0; i < rows; i++)
+                to[i * w] = root ? root[i] * (y[i] - shift) : y[i] - shift;
+        } else {
+            const double one = j < q->q ? 1.0 : 0.0;
+            for (ptrdiff_t i = 0; i < rows; i++)
+                to[i * w] = root ? one * root[i] : one;
+        }
+    }
+}
+
+/* Panel `a` against panels b0 .. b1 (only those at or right of it). */
+static void tiles(const job *q, const double *packed, ptrdiff_t rows, ptrdiff_t a, ptrdiff_t b0,
+                  ptrdiff_t b1, double *g)
+{
+    const ptrdiff_t w = q->kernels->width, stride = rows * w;
+    for (ptrdiff_t b = MAX(a, b0); b < b1; b += q->kernels->wide)
+        q->kernels->tile(rows, packed + a * stride, packed + b * stride, stride,
+                         (int)MIN(q->kernels->wide, b1 - b), g + a * w * q->order + b * w,
+                         q->order);
+}
+
+/* A few panels: each part of the rows has packed panels and sums of its own. */
+static void part_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t end = MIN((t + 1) * q->part_rows, q->depth);
+    ptrdiff_t i = t * q->part_rows + q->done;
+    const ptrdiff_t upto = MIN(end, i + q->rows);
+    double *packed = q->packed + t * q->part_panel;
+    for (; i < upto; i += DEPTH) {
+        const ptrdiff_t rows = MIN(DEPTH, upto - i);
+        pack(q, i, rows, 0, q->panels, packed);
+        for (ptrdiff_t a = 0; a < q->panels; a++)
+            tiles(q, packed, rows, a, 0, q->panels, q->g + t * q->order * q->order);
+    }
+}
+
+static void pack_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    pack(q, q->i0, q->rows, b0, b1, q->packed + b0 * q->rows * q->kernels->width);
+}
+
+/* One block of panels of b against the J_BLOCK panels of a numbered t. */
+static void block_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
+    ptrdiff_t i = 0, left = t;
+    while (left >= blocks - i) {
+        left -= blocks - i;
+        i++;
+    }
+    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + left) * J_BLOCK;
+    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++)
+        tiles(q, q->packed, q->rows, a, b0, MIN(b0 + J_BLOCK, q->panels), q->g);
+}
+
+int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
+{
+    const fr_matrix *a = s->a;
+    const int along_rows = a->by_column == s->transposed; /* summation runs over major vectors */
+    job q = {.s = s, .kernels = fr_active(), .g = g};
+    q.depth = s->transposed ? fr_n_columns(a) : fr_n_rows(a);
+    q.p = s->transposed ? fr_n_rows(a) : fr_n_columns(a);
+    q.q = q.p + s->k + (s->ones ? 1 : 0);
+    q.order = fr_gram_order(q.q);
+    q.panels = q.order / q.kernels->width;
+    q.x = (fr_panel_source){a->data, along_rows ? a->ld : 1, along_rows ? 1 : a->ld,
+                            s->col_shift, s->row_shift, s->root_weight};
+    const double work = (double)q.depth * (double)q.order * (double)q.order;
+    const int threads = fr_threads_for(work, n_threads);
+    const size_t size = (size_t)(q.order * q.order);
+    double looked = 0;
+    int status = 0;
+    memset(g, 0, size * sizeof(double));
+
+    if (q.order <= SMALL) {
+        const double parts = work / (1 << 20);
+        q.parts = parts < 2 ? 1 : MIN((ptrdiff_t)parts, MAX_PARTS);
+        q.part_rows = (q.depth + q.parts - 1) / q.parts;
+        q.part_panel = MIN(q.part_rows, DEPTH) * q.order;
+        double *memory = malloc(((size_t)q.parts * (size + (size_t)q.part_panel) + 8) * sizeof(double));
+        if (!memory)
+            return FR_NO_MEMORY;
+        q.packed = aligned(memory);
+        double *sums = q.packed + q.parts * q.part_panel;
+        q.g = q.parts > 1 ? sums : g;
+        if (q.parts > 1)
+            memset(sums, 0, (size_t)q.parts * size * sizeof(double));
+        q.rows = 100 * DEPTH;
+        for (; q.done < q.part_rows && !status; q.done += q.rows)
+            if (!(status = fr_parallel(part_task, &q, q.parts, threads)) && q.done + q.rows < q.part_rows)
+                status = fr_poll(&looked);
+        if (q.parts > 1)
+            for (ptrdiff_t t = 0; t < q.parts; t++)
+                for (size_t i = 0; i < size; i++)
+                    g[i] += sums[(size_t)t * size + i];
+        free(memory);
+        return status;
+    }
+
+    double *memory = malloc((size_t)(DEPTH * q.order + 8) * sizeof(double));
+    if (!memory)
+        return FR_NO_MEMORY;
+    q.packed = aligned(memory);
+    const ptrdiff_t blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+    for (q.i0 = 0; q.i0 < q.depth && !status; q.i0 += DEPTH) {
+        q.rows = MIN(DEPTH, q.depth - q.i0);
+        status = fr_parallel(pack_task, &q, blocks, threads);
+        if (!status)
+            status = fr_parallel(block_task, &q, blocks * (blocks + 1) / 2, threads);
+        if (!status)
+            status = fr_poll(&looked);
+    }
+    free(memory);
+    return status;
+}
+
+typedef struct {
+    fr_matrix *a;
+    const double *w;
+    const int32_t *position;
+    ptrdiff_t m, step, i0, longest;
+    double *g, *value;
+    int32_t *place;
+    const int32_t *bounds;
+} sparse_job;
+
+#define OUTER(T, I)                                                                                \
+    static void outer_##T##_##I(const sparse_job *q, ptrdiff_t i0, ptrdiff_t i1, int32_t c0,       \
+                                int32_t c1, int32_t *place, double *value)                         \
+    {                                                                                              \
+        const T *data = q->a->data;                                                                \
+        const I *indices = q->a->indices, *indptr = q->a->indptr;                                  \
+        for (ptrdiff_t i = i0; i < i1; i++) {                                                      \
+            const double wi = q->w ? q->w[i] : 1.0;                                                \
+            ptrdiff_t len = 0;                                                                     \
+            for (ptrdiff_t k = indptr[i]; k < (ptrdiff_t)indptr[i + 1]; k++) {                     \
+                const int32_t c = q->position ? q->position[indices[k]] : (int32_t)indices[k];     \
+                place[len] = c;                                                                    \
+                value[len] = (double)data[k];                                                      \
+                len += c >= c0;                                                                    \
+            }                                                                                      \
+            for (ptrdiff_t r = 0; r < len && place[r] < c1; r++) {                                 \
+                double *row = q->g + (ptrdiff_t)place[r] * q->m;                                   \
+                const double t = wi * value[r];                                                    \
+                for (ptrdiff_t s = r; s < len; s++)                                                \
+                    row[place[s]] += t * value[s];                                                 \
+            }                                                                                      \
+        }                                                                                          \
+    }
+OUTER(double, int32_t)
+OUTER(double, int64_t)
+OUTER(float, int32_t)
+OUTER(float, int64_t)
+
+/* A range of rows of the result, from a slice of the major vectors. */
+static void sparse_task(void *context, ptrdiff_t t)
+{
+    const sparse_job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i1 = MIN(q->i0 + q->step, a->n_major);
+    const int32_t c0 = q->bounds[t], c1 = q->bounds[t + 1];
+    double *value = q->value + t * q->longest;
+    int32_t *place = q->place + t * q->longest;
+    if (a->real)
+        (a->index ? outer_float_int64_t : outer_float_int32_t)(q, q->i0, i1, c0, c1, place, value);
+    else
+        (a->index ? outer_double_int64_t : outer_double_int32_t)(q, q->i0, i1, c0, c1, place,
+                                                                 value);
+}
+
+int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
+                   int n_threads)
+{
+    enum { MOST = 64 };
+    int32_t bounds[MOST + 1];
+    sparse_job q = {.a = a, .w = w, .position = position, .m = m, .g = g, .bounds = bounds};
+    double *count = calloc((size_t)MAX(m, 1), sizeof(double));
+    if (!count)
+        return FR_NO_MEMORY;
+    memset(g, 0, (size_t)m * (size_t)m * sizeof(double));
+    /* work of row c of the result: for each element there, the elements from it on */
+    double total = 0;
+    for (ptrdiff_t i = 0; i < a->n_major; i++) {
+        const ptrdiff_t begin = a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i]
+                                         : (ptrdiff_t)((const int32_t *)a->indptr)[i];
+        const ptrdiff_t end = a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i + 1]
+                                       : (ptrdiff_t)((const int32_t *)a->indptr)[i + 1];
+        q.longest = MAX(q.longest, end - begin);
+        for (ptrdiff_t k = begin; k < end; k++) {
+            const ptrdiff_t j = a->index ? (ptrdiff_t)((const int64_t *)a->indices)[k]
+                                         : (ptrdiff_t)((const int32_t *)a->indices)[k];
+            const ptrdiff_t c = position ? position[j] : j;
+            if (c >= 0) {
+                count[c] += (double)(end - k);
+                total += (double)(end - k);
+            }
+        }
+    }
+    const int threads = (int)MIN(fr_threads_for(total, n_threads), MOST);
+    int part = 1;
+    double seen = 0;
+    bounds[0] = 0;
+    for (ptrdiff_t c = 0; c < m; c++) {
+        seen += count[c];
+        while (part < threads && seen * threads >= total * part)
+            bounds[part++] = (int32_t)(c + 1);
+    }
+    while (part <= threads)
+        bounds[part++] = (int32_t)m;
+    free(count);
+    q.longest++; /* a rejected last entry is written behind the others */
+    q.value = malloc((size_t)(threads * q.longest) * (sizeof(double) + sizeof(int32_t)));
+    if (!q.value)
+        return FR_NO_MEMORY;
+    q.place = (int32_t *)(q.value + threads * q.longest);
+    double looked = 0;
+    int status = 0;
+    q.step = total > 0 ? MAX(1, (ptrdiff_t)(2e7 * (double)a->n_major / total)) : a->n_major;
+    q.step = MAX(q.step, 1);
+    for (; q.i0 < a->n_major && !status; q.i0 += q.step)
+        if (!(status = fr_parallel(sparse_task, &q, threads, threads)))
+            status = fr_poll(&looked);
+    free(q.value);
+    for (ptrdiff_t r = 0; r < m; r++)
+        for (ptrdiff_t c = r + 1; c < m; c++)
+            g[c * m + r] = g[r * m + c];
+    return status;
+}

@@ -1,0 +1,78 @@
+/* The table of inner loops that one instruction set offers.
+ *
+ * A matrix is a set of major vectors (rows of C-order and CSR data, columns of F-order and CSC):
+ * every product is a dot with, or a sum of, major vectors. Vectors are double; only the storage
+ * of the matrix may be float.
+ */
+#ifndef FASTRIDGE_KERNELS_H
+#define FASTRIDGE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix. begin and end
+ * default to indptr[i] and indptr[i + 1]; lo and hi are offsets from indptr[i]. */
+typedef struct {
+    const void *data, *indices, *indptr;
+    const int32_t *lo, *hi;
+} fr_compressed;
+
+/* Source of the columns that fr_pack copies: element (i, j) at x[i * rs + j * cs]. */
+typedef struct {
+    const void *x;
+    ptrdiff_t rs, cs;
+    const double *col_shift, *row_shift, *row_weight;
+} fr_panel_source;
+
+typedef struct {
+    /* out[i] = sum_j (x[i, j] - shift[j] - major_shift[i]) * v[j], for `rows` major vectors */
+    void (*dot_rows)(const void *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m, const double *shift,
+                     const double *major_shift, const double *v, double *out);
+    /* out[j] += sum_i u[i] * (x[i, j] - shift[j] - major_shift[i]) */
+    void (*axpy_rows)(const void *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                      const double *shift, const double *major_shift, const double *u,
+                      double *out);
+    /* sum[j] += sum_i w[i] * (x[i, j] - at[j]); square[j] += sum_i w[i] * (x[i, j] - at[j])^2 */
+    void (*moment_rows)(const void *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                        const double *at, const double *w, double *sum, double *square);
+    /* the same two sums over each major vector, w along it, at[i] per major vector */
+    void (*moment_majors)(const void *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
+                          const double *at, const double *w, double *sum, double *square);
+    /* panel[(j / width) * depth * width + i * width + j % width] = row_weight[i] *
+     * (x[i, j] - col_shift[j] - row_shift[i]) */
+    void (*pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, ptrdiff_t j0,
+                 ptrdiff_t j1, double *panel);
+    int (*finite)(const void *x, ptrdiff_t n);
+    /* by index width (0: int32, 1: int64): out[i] = sum_k data[k] * v[indices[k]] */
+    void (*gather[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
+                      double *out);
+    /* out[indices[k]] += u[i] * data[k] */
+    void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
+                       double *out);
+    /* sum[indices[k]] += w[i] * data[k]; square[indices[k]] += w[i] * data[k]^2 */
+    void (*scatter_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                               const double *w, double *sum, double *square);
+    void (*gather_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                              const double *w, double *sum, double *square);
+} fr_real_kernels;
+
+typedef struct {
+    const char *name;
+    /* Gram micro-kernel: panels of `width` columns; one panel against up to `wide` of them */
+    int width, wide;
+    /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` neighbours of b, `stride` apart */
+    void (*tile)(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
+                 double *c, ptrdiff_t ldc);
+    fr_real_kernels real[2]; /* double, float */
+} fr_kernels;
+
+extern const fr_kernels fr_kernels_plain, fr_kernels_baseline, fr_kernels_avx2, fr_kernels_avx512;
+
+/* dispatch.c: the table in use, and the choice of it */
+const fr_kernels *fr_active(void);
+int fr_isa_count(void);
+const char *fr_isa_name(int i);
+int fr_isa_usable(int i);
+int fr_isa_select(const char *name);
+
+#endif

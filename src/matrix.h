@@ -1,0 +1,74 @@
+/* A matrix as solvers see it: A = (X - 1 shift') diag(scale), never formed.
+ *
+ * X is stored as n_major vectors of length n_minor: rows (C order, CSR) or, with by_column,
+ * columns (F order, CSC). Vectors are double. Every function returns 0 or a negative status of
+ * parallel.h.
+ */
+#ifndef FASTRIDGE_MATRIX_H
+#define FASTRIDGE_MATRIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    ptrdiff_t n_major, n_minor, ld, nnz;
+    const void *data, *indices, *indptr;
+    const double *shift, *scale; /* per column, or NULL */
+    int32_t *cuts;               /* where scatters of several threads cut each major vector */
+    int real;                    /* 0 double, 1 float */
+    int index;                   /* -1 dense, 0 int32, 1 int64 */
+    int by_column;
+    int n_cuts;
+} fr_matrix;
+
+/* out = A v and out = A' u, for k vectors in the columns of F-ordered v and out */
+int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads);
+int fr_tdot(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads);
+
+/* With r = w (y - y_mean - A v) for k targets: r, the sums of w (y - y_mean - A v)^2, and A' r, in
+ * one pass over dense data. w and y_mean may be NULL. */
+int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_mean,
+                const double *w, ptrdiff_t k, double *r, double *squares, double *gradient,
+                int n_threads);
+
+/* one column or row of A against a dense vector; work is column- or row-sized */
+double fr_column_dot(const fr_matrix *a, ptrdiff_t j, const double *u);
+void fr_column_axpy(const fr_matrix *a, ptrdiff_t j, double t, double *u);
+double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v);
+void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v);
+/* dense copy of rows i0 .. i1 of A, C order */
+void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out);
+
+/* mean and variance (over sum w) of the columns of X; w NULL: ones */
+int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
+
+/* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. */
+void fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr);
+
+/* gram.c: see there */
+typedef struct {
+    const fr_matrix *a;        /* its shift and scale are not used */
+    const double *y;           /* k more columns of the length of a's, F order, or NULL */
+    ptrdiff_t k;
+    int transposed;            /* of A' instead of A: sums over features */
+    int ones;                  /* append a column of ones */
+    const double *col_shift;   /* subtracted from the columns that are summed over pairs */
+    const double *row_shift;   /* subtracted along the summation */
+    const double *root_weight; /* square roots of the weights along the summation, or NULL */
+    const double *y_shift;
+} fr_gram_source;
+
+/* Order of the buffer that fr_gram_dense fills: columns padded to whole panels. */
+ptrdiff_t fr_gram_order(ptrdiff_t n_columns);
+int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads);
+/* g (m x m, C order, both triangles) = X_S' diag(w) X_S of a CSR-like matrix; position[j] is the
+ * place of minor index j in S, or -1; NULL: all */
+int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
+                   int n_threads);
+
+int fr_all_finite(const void *x, ptrdiff_t n, int real, int n_threads);
+/* 0 canonical, 1 unsorted or repeated; else the kind of fault, at major vector *where */
+int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
+                        ptrdiff_t n_minor, ptrdiff_t nnz, ptrdiff_t *where, int n_threads);
+
+#endif

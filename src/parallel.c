@@ -1,0 +1,102 @@
+#include "parallel.h"
+
+#include <time.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+static int (*interrupt)(void) = NULL;
+static int forked = 0;
+static double serial_below = 1 << 16;
+
+static double now(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#if !defined(_WIN32)
+/* The thread pool of OpenMP does not survive a fork: the child works on one thread. */
+static void in_child(void) { forked = 1; }
+#endif
+
+void fr_parallel_setup(int (*check_interrupt)(void))
+{
+    if (!interrupt) {
+#if !defined(_WIN32)
+        pthread_atfork(NULL, NULL, in_child);
+#endif
+    }
+    interrupt = check_interrupt;
+}
+
+int fr_after_fork(void) { return forked; }
+void fr_set_serial_below(double work) { serial_below = work; }
+double fr_get_serial_below(void) { return serial_below; }
+int fr_threads_for(double work, int n_threads) { return work < serial_below ? 1 : n_threads; }
+
+int fr_has_openmp(void)
+{
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+int fr_poll(double *looked)
+{
+    const double t = now();
+    if (*looked == 0)
+        *looked = t;
+    if (t - *looked <= 0.1)
+        return 0;
+    *looked = t;
+    return interrupt && interrupt() ? FR_INTERRUPTED : 0;
+}
+
+static void run(fr_task task, void *context, ptrdiff_t i0, ptrdiff_t i1, int n_threads)
+{
+#ifdef _OPENMP
+    if (n_threads > 1 && i1 - i0 > 1 && !forked) {
+        const int team = (int)(i1 - i0 < n_threads ? i1 - i0 : n_threads);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+        for (ptrdiff_t i = i0; i < i1; i++)
+            task(context, i);
+        return;
+    }
+#endif
+    (void)n_threads;
+    for (ptrdiff_t i = i0; i < i1; i++)
+        task(context, i);
+}
+
+int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
+{
+    ptrdiff_t i = 0, batch = n_threads > 1 ? 16 * (ptrdiff_t)n_threads : 16;
+    if (n_tasks <= batch) {
+        run(task, context, 0, n_tasks, n_threads);
+        return 0;
+    }
+    double start = now(), looked = start;
+    int status;
+    while (i < n_tasks) {
+        const ptrdiff_t upto = n_tasks - i < batch ? n_tasks : i + batch;
+        run(task, context, i, upto, n_threads);
+        i = upto;
+        const double t = now();
+        if (t - start < 0.02)
+            batch *= 2;
+        else if (t - start > 0.1 && batch > n_threads)
+            batch /= 2;
+        start = t;
+        if ((status = fr_poll(&looked)))
+            return status;
+    }
+    return 0;
+}

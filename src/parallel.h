@@ -1,0 +1,30 @@
+/* Independent tasks on threads, with a look for interrupts between batches of them. */
+#ifndef FASTRIDGE_PARALLEL_H
+#define FASTRIDGE_PARALLEL_H
+
+#include <stddef.h>
+
+#define FR_INTERRUPTED (-1) /* a Python exception is set */
+#define FR_NO_MEMORY (-2)
+
+typedef void (*fr_task)(void *context, ptrdiff_t i);
+
+/* Run task(context, 0 .. n_tasks - 1); 0, or FR_INTERRUPTED with the rest left undone. Tasks
+ * write to places of their own, so that results do not depend on the number of threads. */
+int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads);
+
+/* Between pieces of a long sequence: FR_INTERRUPTED at most once every 0.1 s; *looked starts at 0. */
+int fr_poll(double *looked);
+
+/* Once, when the module is loaded: how to look for interrupts, and the handler for forks. */
+void fr_parallel_setup(int (*check_interrupt)(void));
+
+/* Work (multiply-adds) below which one thread is used. */
+void fr_set_serial_below(double work);
+double fr_get_serial_below(void);
+int fr_threads_for(double work, int n_threads);
+
+int fr_has_openmp(void);
+int fr_after_fork(void);
+
+#endif

@@ -1,0 +1,352 @@
+/* Products of a matrix with vectors, both ways. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "parallel.h"
+
+#define SLICE 4096 /* elements of a result that stay in the first-level cache */
+#define MAX_SCATTER 16
+
+typedef struct {
+    fr_matrix *a;
+    const fr_real_kernels *f;
+    const double *in;
+    double *out;
+    ptrdiff_t parts, step;
+    ptrdiff_t k, in_ld, out_ld; /* vectors, and the distance between them */
+} job;
+
+/* ---- sums along major vectors: out[i] = x_i . v ---- */
+
+static void dot_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
+    const fr_compressed c = compressed(a);
+    for (ptrdiff_t l = 0; l < q->k; l++) {
+        const double *in = q->in + l * q->in_ld;
+        double *out = q->out + l * q->out_ld;
+        if (a->index < 0)
+            q->f->dot_rows(element(a, i0, 0), a->ld, i1 - i0, a->n_minor,
+                           a->by_column ? NULL : a->shift,
+                           a->by_column && a->shift ? a->shift + i0 : NULL, in, out + i0);
+        else
+            q->f->gather[a->index](&c, i0, i1, in, out);
+    }
+}
+
+/* Columns of F-ordered data, each summed in `parts` pieces of `step` rows. */
+static void dot_piece_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i = t / q->parts, j0 = t % q->parts * q->step;
+    const ptrdiff_t m = MIN(q->step, a->n_minor - j0);
+    const int by_row = !a->by_column;
+    q->f->dot_rows(element(a, i, j0), a->ld, 1, m, by_row && a->shift ? a->shift + j0 : NULL,
+                   by_row || !a->shift ? NULL : a->shift + i, q->in + j0, q->out + t);
+}
+
+static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
+{
+    job q = {.a = a, .f = functions(a), .in = v, .out = out, .k = k};
+    const int threads = fr_threads_for(work(a) * (double)k, n_threads);
+    int status = 0;
+    q.in_ld = a->n_minor;
+    q.out_ld = a->n_major;
+    if (a->index < 0 && a->n_major < MAX_PARTS && a->n_minor > 2 * PART_WORK) {
+        q.step = PART_WORK;
+        q.parts = (a->n_minor + q.step - 1) / q.step;
+        q.out = malloc((size_t)(a->n_major * q.parts) * sizeof(double));
+        if (!q.out)
+            return FR_NO_MEMORY;
+        for (ptrdiff_t l = 0; l < k && !status; l++, q.in += q.in_ld, out += q.out_ld) {
+            status = fr_parallel(dot_piece_task, &q, a->n_major * q.parts, threads);
+            for (ptrdiff_t i = 0; i < a->n_major; i++) {
+                double s = 0;
+                for (ptrdiff_t p = 0; p < q.parts; p++)
+                    s += q.out[i * q.parts + p];
+                out[i] = s;
+            }
+        }
+        free(q.out);
+        return status;
+    }
+    /* tasks of about PART_WORK elements; every result belongs to one task */
+    const double per = work(a) / (double)MAX(a->n_major, 1);
+    q.step = MAX(4, (ptrdiff_t)(PART_WORK / MAX(per, 1.0)) / 4 * 4);
+    return fr_parallel(dot_task, &q, (a->n_major + q.step - 1) / q.step, threads);
+}
+
+/* ---- sums over major vectors: out += sum_i u[i] x_i ---- */
+
+/* A slice of the result over all major vectors. */
+static void axpy_slice_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t j0 = t * q->step, m = MIN(q->step, a->n_minor - j0);
+    for (ptrdiff_t l = 0; l < q->k; l++) {
+        double *out = q->out + l * q->out_ld + j0;
+        memset(out, 0, (size_t)m * sizeof(double));
+        q->f->axpy_rows(element(a, 0, j0), a->ld, a->n_major, m,
+                        a->by_column || !a->shift ? NULL : a->shift + j0,
+                        a->by_column ? a->shift : NULL, q->in + l * q->in_ld, out);
+    }
+}
+
+/* A part of the major vectors into a partial result, in pieces that serve all k from the cache. */
+static void axpy_part_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i1 = MIN((t + 1) * q->step, a->n_major);
+    const ptrdiff_t piece = MAX(4, PART_WORK / MAX(a->n_minor, 1) / 4 * 4);
+    double *out = q->out + t * q->k * a->n_minor;
+    memset(out, 0, (size_t)(q->k * a->n_minor) * sizeof(double));
+    for (ptrdiff_t i = t * q->step; i < i1; i += piece)
+        for (ptrdiff_t l = 0; l < q->k; l++)
+            q->f->axpy_rows(element(a, i, 0), a->ld, MIN(piece, i1 - i), a->n_minor,
+                            a->by_column ? NULL : a->shift,
+                            a->by_column && a->shift ? a->shift + i : NULL,
+                            q->in + l * q->in_ld + i, out + l * a->n_minor);
+}
+
+/* Thread t scatters into its own range of the result. */
+static void scatter_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    fr_compressed c = compressed(a);
+    c.lo = t > 0 ? a->cuts + (t - 1) * a->n_major : NULL;
+    c.hi = t < q->parts - 1 ? a->cuts + t * a->n_major : NULL;
+    q->f->scatter[a->index](&c, 0, a->n_major, q->in, q->out);
+}
+
+typedef struct {
+    fr_matrix *a;
+    ptrdiff_t bounds[MAX_SCATTER];
+    ptrdiff_t step;
+} cut_job;
+
+static void cut_task(void *context, ptrdiff_t t)
+{
+    const cut_job *q = context;
+    fr_matrix *a = q->a;
+    const ptrdiff_t i1 = MIN((t + 1) * q->step, a->n_major);
+    for (ptrdiff_t i = t * q->step; i < i1; i++)
+        for (int c = 0; c < a->n_cuts; c++)
+            a->cuts[c * a->n_major + i] = (int32_t)lower_bound(a, i, q->bounds[c]);
+}
+
+/* Cut the minor range into `parts` of about equal numbers of elements. Where a major vector is
+ * too long for the cuts' width, or memory is short, scatters stay on one thread. */
+static int make_cuts(fr_matrix *a, int parts)
+{
+    if (a->n_cuts == parts - 1)
+        return 0;
+    free(a->cuts);
+    a->cuts = NULL;
+    a->n_cuts = 0;
+    int32_t *count = calloc((size_t)MAX(a->n_minor, 1), sizeof(int32_t));
+    int32_t *cuts = malloc((size_t)(parts - 1) * (size_t)MAX(a->n_major, 1) * sizeof(int32_t));
+    if (!count || !cuts || a->n_minor > INT32_MAX || a->n_major > INT32_MAX) {
+        free(count);
+        free(cuts);
+        return 0;
+    }
+    for (ptrdiff_t k = 0; k < a->nnz; k++)
+        count[index_at(a, k)]++;
+    cut_job q = {.a = a, .step = 4096};
+    double seen = 0;
+    int part = 1;
+    for (ptrdiff_t j = 0; j < a->n_minor && part < parts; j++) {
+        seen += count[j];
+        while (part < parts && seen * parts >= (double)a->nnz * part)
+            q.bounds[part++ - 1] = j + 1;
+    }
+    while (part < parts)
+        q.bounds[part++ - 1] = a->n_minor;
+    free(count);
+    a->cuts = cuts;
+    a->n_cuts = parts - 1;
+    return fr_parallel(cut_task, &q, (a->n_major + q.step - 1) / q.step, parts);
+}
+
+static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
+{
+    job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1};
+    int status = 0, threads = fr_threads_for(work(a) * (double)k, n_threads);
+    q.in_ld = a->n_major;
+    q.out_ld = a->n_minor;
+    if (a->index >= 0) {
+        threads = MIN(threads, MAX_SCATTER);
+        if (threads > 1 && (status = make_cuts(a, threads)))
+            return status;
+        q.parts = threads > 1 && a->n_cuts == threads - 1 ? threads : 1;
+        memset(out, 0, (size_t)(k * a->n_minor) * sizeof(double));
+        double looked = 0;
+        for (ptrdiff_t l = 0; l < k && !status; l++, q.in += q.in_ld, q.out += q.out_ld)
+            if (!(status = fr_parallel(scatter_task, &q, q.parts, threads)) && l < k - 1)
+                status = fr_poll(&looked);
+        return status;
+    }
+    const ptrdiff_t parts = part_count(a);
+    if (a->n_minor > 2048 || parts == 1) {
+        q.step = parts == 1 ? SLICE : MIN(SLICE, MAX(64, (a->n_minor + 15) / 16));
+        return fr_parallel(axpy_slice_task, &q, (a->n_minor + q.step - 1) / q.step, threads);
+    }
+    const ptrdiff_t size = k * a->n_minor;
+    q.step = (a->n_major + parts - 1) / parts;
+    q.out = malloc((size_t)(parts * size) * sizeof(double));
+    if (!q.out)
+        return FR_NO_MEMORY;
+    status = fr_parallel(axpy_part_task, &q, parts, threads);
+    memcpy(out, q.out, (size_t)size * sizeof(double));
+    for (ptrdiff_t p = 1; p < parts; p++)
+        for (ptrdiff_t j = 0; j < size; j++)
+            out[j] += q.out[p * size + j];
+    free(q.out);
+    return status;
+}
+
+int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    double *scaled = a->scale ? malloc((size_t)MAX(k * p, 1) * sizeof(double)) : NULL;
+    if (a->scale) {
+        if (!scaled)
+            return FR_NO_MEMORY;
+        for (ptrdiff_t l = 0; l < k; l++)
+            for (ptrdiff_t j = 0; j < p; j++)
+                scaled[l * p + j] = a->scale[j] * v[l * p + j];
+        v = scaled;
+    }
+    const int status =
+        a->by_column ? major_axpy(a, v, out, k, n_threads) : major_dot(a, v, out, k, n_threads);
+    if (a->index >= 0 && a->shift)
+        for (ptrdiff_t l = 0; l < k; l++) {
+            double t = 0;
+            for (ptrdiff_t j = 0; j < p; j++)
+                t += a->shift[j] * v[l * p + j];
+            for (ptrdiff_t i = 0; i < n; i++)
+                out[l * n + i] -= t;
+        }
+    free(scaled);
+    return status;
+}
+
+int fr_tdot(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    const int status =
+        a->by_column ? major_dot(a, u, out, k, n_threads) : major_axpy(a, u, out, k, n_threads);
+    for (ptrdiff_t l = 0; l < k; l++, u += n, out += p) {
+        if (a->index >= 0 && a->shift) {
+            double t = 0;
+            for (ptrdiff_t i = 0; i < n; i++)
+                t += u[i];
+            for (ptrdiff_t j = 0; j < p; j++)
+                out[j] -= t * a->shift[j];
+        }
+        if (a->scale)
+            for (ptrdiff_t j = 0; j < p; j++)
+                out[j] *= a->scale[j];
+    }
+    return status;
+}
+
+/* ---- residual and gradient together ---- */
+
+typedef struct {
+    fr_matrix *a;
+    const fr_real_kernels *f;
+    const double *v, *y, *y_mean, *w;
+    double *r, *sums; /* sums: per part, k squares, k gradients of p, and p to spare */
+    ptrdiff_t k, n, p, parts, step;
+} residual_job;
+
+/* r = y - m - r and sum w r^2, then r = w r; four sums, so that they overlap */
+static double finish_residual(const double *y, double m, const double *w, double *r, ptrdiff_t n)
+{
+    double s[4] = {0, 0, 0, 0};
+    ptrdiff_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int l = 0; l < 4; l++) {
+            const double e = y[i + l] - m - r[i + l];
+            r[i + l] = w ? w[i + l] * e : e;
+            s[l] += r[i + l] * e;
+        }
+    for (; i < n; i++) {
+        const double e = y[i] - m - r[i];
+        r[i] = w ? w[i] * e : e;
+        s[0] += r[i] * e;
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static void residual_task(void *context, ptrdiff_t t)
+{
+    const residual_job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t p = q->p, i1 = MIN((t + 1) * q->step, q->n);
+    const ptrdiff_t piece = MAX(4, PART_WORK / 2 / MAX(p, 1) / 4 * 4);
+    double *squares = q->sums + t * (q->k + (q->k + 1) * p), *g = squares + q->k;
+    double *spare = g + q->k * p;
+    memset(squares, 0, (size_t)(q->k + q->k * p) * sizeof(double));
+    for (ptrdiff_t i = t * q->step; i < i1; i += piece) {
+        const ptrdiff_t m = MIN(piece, i1 - i);
+        const char *x = a->by_column ? element(a, 0, i) : element(a, i, 0);
+        for (ptrdiff_t l = 0; l < q->k; l++) {
+            double *r = q->r + l * q->n + i;
+            const double *v = q->v + l * p;
+            if (a->by_column) {
+                memset(r, 0, (size_t)m * sizeof(double));
+                q->f->axpy_rows(x, a->ld, p, m, NULL, a->shift, v, r);
+            } else
+                q->f->dot_rows(x, a->ld, m, p, a->shift, NULL, v, r);
+            squares[l] += finish_residual(q->y + l * q->n + i, q->y_mean ? q->y_mean[l] : 0.0,
+                                          q->w ? q->w + i : NULL, r, m);
+            if (a->by_column) {
+                q->f->dot_rows(x, a->ld, p, m, NULL, a->shift, r, spare);
+                for (ptrdiff_t j = 0; j < p; j++)
+                    g[l * p + j] += spare[j];
+            } else
+                q->f->axpy_rows(x, a->ld, m, p, a->shift, NULL, r, g + l * p);
+        }
+    }
+}
+
+int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_mean,
+                const double *w, ptrdiff_t k, double *r, double *squares, double *gradient,
+                int n_threads)
+{
+    residual_job q = {.a = a, .f = functions(a), .v = v, .y = y, .y_mean = y_mean, .w = w, .r = r};
+    q.k = k;
+    q.n = fr_n_rows(a);
+    q.p = fr_n_columns(a);
+    if (a->index >= 0 || a->scale || q.p > PART_WORK / 16) {
+        int status = fr_dot(a, v, r, k, n_threads);
+        for (ptrdiff_t l = 0; l < k && !status; l++)
+            squares[l] = finish_residual(y + l * q.n, y_mean ? y_mean[l] : 0.0, w, r + l * q.n, q.n);
+        return status ? status : fr_tdot(a, r, gradient, k, n_threads);
+    }
+    q.parts = MAX(1, MIN(MAX_PARTS, (ptrdiff_t)(work(a) / PART_WORK)));
+    q.step = (q.n + q.parts - 1) / q.parts;
+    const ptrdiff_t size = k + k * q.p, stride = size + q.p;
+    q.sums = malloc((size_t)(q.parts * stride) * sizeof(double));
+    if (!q.sums)
+        return FR_NO_MEMORY;
+    const int status =
+        fr_parallel(residual_task, &q, q.parts, fr_threads_for(work(a) * (double)k, n_threads));
+    for (ptrdiff_t t = 1; t < q.parts; t++)
+        for (ptrdiff_t j = 0; j < size; j++)
+            q.sums[j] += q.sums[t * stride + j];
+    memcpy(squares, q.sums, (size_t)k * sizeof(double));
+    memcpy(gradient, q.sums + k, (size_t)(k * q.p) * sizeof(double));
+    free(q.sums);
+    return status;
+}

@@ -1,0 +1,90 @@
+/* Inner loops over compressed major vectors: values T, indices I (IX names the index width). */
+
+#define SNAME(f) FR_CAT3(f, T, IX)
+#define RANGE(a, i)                                                                                \
+    const I base = indptr[i];                                                                      \
+    ptrdiff_t k = (ptrdiff_t)base + ((a)->lo ? (a)->lo[i] : 0);                                    \
+    const ptrdiff_t end = (a)->hi ? (ptrdiff_t)base + (a)->hi[i] : (ptrdiff_t)indptr[(i) + 1]
+#define FIELDS(a)                                                                                  \
+    const T *FR_RESTRICT data = (a)->data;                                                         \
+    const I *FR_RESTRICT indices = (a)->indices;                                                   \
+    const I *FR_RESTRICT indptr = (a)->indptr
+
+static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                          const double *FR_RESTRICT v, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        for (; k + 4 <= end; k += 4) {
+            s0 += data[k] * v[indices[k]];
+            s1 += data[k + 1] * v[indices[k + 1]];
+            s2 += data[k + 2] * v[indices[k + 2]];
+            s3 += data[k + 3] * v[indices[k + 3]];
+        }
+        for (; k < end; k++)
+            s0 += data[k] * v[indices[k]];
+        out[i] = (s0 + s1) + (s2 + s3);
+    }
+}
+
+static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                           const double *FR_RESTRICT u, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        const double ui = u[i];
+        /* indices within a major vector are distinct: four updates never meet */
+        for (; k + 4 <= end; k += 4) {
+            const I j0 = indices[k], j1 = indices[k + 1], j2 = indices[k + 2], j3 = indices[k + 3];
+            const double t0 = out[j0] + ui * data[k], t1 = out[j1] + ui * data[k + 1];
+            const double t2 = out[j2] + ui * data[k + 2], t3 = out[j3] + ui * data[k + 3];
+            out[j0] = t0;
+            out[j1] = t1;
+            out[j2] = t2;
+            out[j3] = t3;
+        }
+        for (; k < end; k++)
+            out[indices[k]] += ui * data[k];
+    }
+}
+
+static void SNAME(scatter_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                                   const double *FR_RESTRICT w, double *FR_RESTRICT sum,
+                                   double *FR_RESTRICT square)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        const double wi = w ? w[i] : 1.0;
+        for (; k < end; k++) {
+            const double x = data[k], wx = wi * x;
+            sum[indices[k]] += wx;
+            square[indices[k]] += wx * x;
+        }
+    }
+}
+
+static void SNAME(gather_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                                  const double *FR_RESTRICT w, double *FR_RESTRICT sum,
+                                  double *FR_RESTRICT square)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        double s = 0, q = 0;
+        for (; k < end; k++) {
+            const double x = data[k], wx = w ? w[indices[k]] * x : x;
+            s += wx;
+            q += wx * x;
+        }
+        sum[i] += s;
+        square[i] += q;
+    }
+}
+
+#undef SNAME
+#undef RANGE
+#undef FIELDS

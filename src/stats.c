@@ -1,0 +1,168 @@
+/* Means and variances of columns; checks of what callers bring. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "parallel.h"
+
+typedef struct {
+    const fr_matrix *a;
+    const fr_real_kernels *f;
+    const double *w, *at;
+    double *out, *out2;
+    ptrdiff_t parts, step;
+} job;
+
+static void stats_major_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
+    if (a->index < 0)
+        q->f->moment_majors(element(a, i0, 0), a->ld, i1 - i0, a->n_minor, q->at + i0, q->w,
+                            q->out + i0, q->out2 + i0);
+    else {
+        const fr_compressed c = compressed(a);
+        q->f->gather_moments[a->index](&c, i0, i1, q->w, q->out, q->out2);
+    }
+}
+
+static void stats_part_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major), p = a->n_minor;
+    double *sum = q->out + 2 * t * p;
+    memset(sum, 0, (size_t)(2 * p) * sizeof(double));
+    if (i0 >= i1)
+        return;
+    if (a->index < 0)
+        q->f->moment_rows(element(a, i0, 0), a->ld, i1 - i0, p, q->at, q->w ? q->w + i0 : NULL, sum,
+                          sum + p);
+    else {
+        const fr_compressed c = compressed(a);
+        q->f->scatter_moments[a->index](&c, i0, i1, q->w, sum, sum + p);
+    }
+}
+
+/* Sums of w (x - at) and w (x - at)^2 by column; sparse data count from zero. */
+static int column_sums(fr_matrix *a, const double *w, const double *at, double *sum, double *square,
+                       int n_threads)
+{
+    job q = {.a = a, .f = functions(a), .w = w, .at = at, .out = sum, .out2 = square};
+    const ptrdiff_t p = fr_n_columns(a);
+    const int threads = fr_threads_for(work(a), n_threads);
+    if (a->by_column) {
+        memset(sum, 0, (size_t)p * sizeof(double));
+        memset(square, 0, (size_t)p * sizeof(double));
+        q.step = MAX(1, (ptrdiff_t)(PART_WORK / (work(a) / (double)MAX(p, 1) + 1)));
+        return fr_parallel(stats_major_task, &q, (p + q.step - 1) / q.step, threads);
+    }
+    q.parts = part_count(a);
+    if (a->index >= 0 && p > 4 * a->nnz / MAX(q.parts, 1))
+        q.parts = 1;
+    q.step = (a->n_major + q.parts - 1) / q.parts;
+    q.out = malloc((size_t)(2 * q.parts * MAX(p, 1)) * sizeof(double));
+    if (!q.out)
+        return FR_NO_MEMORY;
+    const int status = fr_parallel(stats_part_task, &q, q.parts, threads);
+    memcpy(sum, q.out, (size_t)p * sizeof(double));
+    memcpy(square, q.out + p, (size_t)p * sizeof(double));
+    for (ptrdiff_t t = 1; t < q.parts; t++)
+        for (ptrdiff_t j = 0; j < p; j++) {
+            sum[j] += q.out[2 * t * p + j];
+            square[j] += q.out[(2 * t + 1) * p + j];
+        }
+    free(q.out);
+    return status;
+}
+
+int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    double total = (double)n;
+    if (w) {
+        total = 0;
+        for (ptrdiff_t i = 0; i < n; i++)
+            total += w[i];
+    }
+    double *at = malloc((size_t)(3 * MAX(p, 1)) * sizeof(double));
+    if (!at)
+        return FR_NO_MEMORY;
+    double *sum = at + p, *square = sum + p;
+    /* dense: sums about the first row, then about that mean, so that nothing cancels */
+    for (ptrdiff_t j = 0; j < p; j++)
+        at[j] = a->index >= 0 ? 0.0 : a->by_column ? entry(a, j, 0) : entry(a, 0, j);
+    int status = 0;
+    for (int pass = 0; pass < (a->index < 0 ? 2 : 1) && !status; pass++) {
+        status = column_sums(a, w, at, sum, square, n_threads);
+        for (ptrdiff_t j = 0; j < p; j++) {
+            const double d = sum[j] / total;
+            mean[j] = at[j] + d;
+            const double v = square[j] / total - d * d;
+            var[j] = v > 0 ? v : 0.0;
+            at[j] = mean[j];
+        }
+    }
+    free(at);
+    return status;
+}
+
+typedef struct {
+    const char *x;
+    ptrdiff_t n, step, size;
+    const fr_real_kernels *f;
+    int bad;
+} finite_job;
+
+static void finite_task(void *context, ptrdiff_t t)
+{
+    finite_job *q = context;
+    const ptrdiff_t i0 = t * q->step;
+    if (!q->f->finite(q->x + i0 * q->size, MIN(q->step, q->n - i0)))
+        q->bad = 1;
+}
+
+int fr_all_finite(const void *x, ptrdiff_t n, int real, int n_threads)
+{
+    finite_job q = {.x = x, .n = n, .step = 65536, .f = &fr_active()->real[real]};
+    q.size = real ? sizeof(float) : sizeof(double);
+    const int status =
+        fr_parallel(finite_task, &q, (n + q.step - 1) / q.step, fr_threads_for((double)n, n_threads));
+    return status ? status : !q.bad;
+}
+
+int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
+                        ptrdiff_t n_minor, ptrdiff_t nnz, ptrdiff_t *where, int n_threads)
+{
+    const fr_matrix a = {.indices = indices, .indptr = indptr, .index = index};
+    int messy = 0;
+    (void)n_threads;
+    *where = 0;
+    if (pointer(&a, 0) != 0)
+        return 2;
+    for (ptrdiff_t i = 0; i < n_major; i++)
+        if (pointer(&a, i + 1) < pointer(&a, i)) {
+            *where = i;
+            return 3;
+        }
+    if (pointer(&a, n_major) > nnz) {
+        *where = pointer(&a, n_major);
+        return 4;
+    }
+    for (ptrdiff_t i = 0; i < n_major; i++) {
+        ptrdiff_t last = -1;
+        const ptrdiff_t end = pointer(&a, i + 1);
+        for (ptrdiff_t k = pointer(&a, i); k < end; k++) {
+            const ptrdiff_t j = index_at(&a, k);
+            if (j < 0 || j >= n_minor) {
+                *where = k;
+                return 5;
+            }
+            messy |= j <= last;
+            last = j;
+        }
+    }
+    return messy;
+}

@@ -1,0 +1,56 @@
+/* One SIMD register of doubles, at the width of the instruction set being compiled.
+ *
+ * FR_VBYTES is set per instruction set (64, 32, 16); FR_PLAIN, or a compiler without vector
+ * extensions, makes the "register" one double, and every kernel plain C.
+ */
+#ifndef FASTRIDGE_VEC_H
+#define FASTRIDGE_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define FR_RESTRICT __restrict
+#define FR_INLINE static __forceinline
+#else
+#define FR_RESTRICT restrict
+#define FR_INLINE static inline __attribute__((always_inline))
+#endif
+
+#if !defined(FR_PLAIN) && !(defined(__GNUC__) || defined(__clang__))
+#define FR_PLAIN 1
+#endif
+
+#ifdef FR_PLAIN
+#define VL 1
+typedef double vec;
+#define LOAD_double(p) (*(p))
+#define LOAD_float(p) ((double)*(p))
+#define STORE(p, x) (*(p) = (x))
+#define SPLAT(x) (x)
+FR_INLINE double vec_sum(vec a) { return a; }
+#else
+#define VL (FR_VBYTES / 8)
+typedef double vec __attribute__((vector_size(FR_VBYTES)));
+typedef double vec_u __attribute__((vector_size(FR_VBYTES), aligned(8), may_alias));
+typedef float vecf_u __attribute__((vector_size(FR_VBYTES / 2), aligned(4), may_alias));
+#define LOAD_double(p) ((vec) * (const vec_u *)(p))
+#define LOAD_float(p) __builtin_convertvector(*(const vecf_u *)(p), vec)
+#define STORE(p, x) (*(vec_u *)(p) = (vec_u)(x))
+/* x - 0 is x for every x, so that only a broadcast is left */
+#define SPLAT(x) ((x) - (vec){0})
+FR_INLINE double vec_sum(vec a)
+{
+    double s = 0;
+    for (int l = 0; l < VL; l++)
+        s += a[l];
+    return s;
+}
+#endif
+
+#define FR_CAT_(a, b) a##_##b
+#define FR_CAT(a, b) FR_CAT_(a, b)
+#define FR_CAT3(a, b, c) FR_CAT(FR_CAT(a, b), c)
+
+#endif
