@@ -69,6 +69,7 @@ cdef extern from "cholesky.h" nogil:
 
 
 cdef extern from "direct.h" nogil:
+    enum: FR_NOT_FINITE
     ctypedef struct fr_ridge_problem:
         fr_matrix *a
         fr_matrix *by_row

@@ -97,6 +97,11 @@ cdef int _threads(int n) except -1:
     return 1 if _threads_of is None else _threads_of()
 
 
+cdef int _threads_for(int n, double work) except -1:
+    """Small work is done before anybody could be asked for the number of threads."""
+    return 1 if work < fr_get_serial_below() else _threads(n)
+
+
 cdef const double *_pointer(const double[::1] a) noexcept nogil:
     return NULL if a is None or a.shape[0] == 0 else &a[0]
 
@@ -140,6 +145,7 @@ cdef class Matrix:
 
     cdef fr_matrix s
     cdef readonly Py_ssize_t n_rows, n_columns
+    cdef readonly bint is_sparse, is_float32
     cdef readonly object shift, scale, arrays
     cdef object _lock
 
@@ -175,7 +181,7 @@ cdef class Matrix:
         m.s.ld = m.s.n_minor
         m.s.nnz = n * p
         m.s.data = cnp.PyArray_DATA(X)
-        m.s.real = 1 if kind == cnp.NPY_FLOAT else 0
+        m.s.real = m.is_float32 = kind == cnp.NPY_FLOAT
         m.n_rows, m.n_columns = n, p
         m.arrays = (X,)
         return m
@@ -205,17 +211,19 @@ cdef class Matrix:
             i64, p64 = indices, indptr
         if data.dtype == np.float32:
             data_f = data
-            if i32 is not None:
+            if indices.dtype == np.int32:
                 _fill_compressed(&m.s, data_f, i32, p32)
             else:
                 _fill_compressed(&m.s, data_f, i64, p64)
         else:
             data_d = data
-            if i32 is not None:
+            if indices.dtype == np.int32:
                 _fill_compressed(&m.s, data_d, i32, p32)
             else:
                 _fill_compressed(&m.s, data_d, i64, p64)
         m.arrays = (data, indices, indptr)
+        m.is_sparse = True
+        m.is_float32 = m.s.real
         m._lock = threading.Lock()
         return m
 
@@ -232,10 +240,6 @@ cdef class Matrix:
         return self.s.nnz
 
     @property
-    def is_sparse(self):
-        return self.s.index >= 0
-
-    @property
     def kind(self):
         if self.s.index < 0:
             return "F" if self.s.by_column else "C"
@@ -249,6 +253,7 @@ cdef class Matrix:
         m.s.cuts = NULL
         m.s.n_cuts = 0
         m.n_rows, m.n_columns, m.arrays = self.n_rows, self.n_columns, self.arrays
+        m.is_sparse, m.is_float32 = self.is_sparse, self.is_float32
         m._lock = None if self._lock is None else threading.Lock()
         for name, given in (("shift", shift), ("scale", scale)):
             if given is None:
@@ -498,10 +503,12 @@ cdef class Matrix:
     def ridge(self, const double[::1] y not None, Py_ssize_t n_targets,
               const double[::1] alpha not None, const double[::1] weight, const double[::1] penalty,
               bint fit_intercept, int n_threads=0):
-        """Ridge by Cholesky, refined with the residual from X; None where that is not stable.
+        """Ridge by Cholesky, refined with the residual from X; None where that is not stable,
+        and where the sums are not finite.
 
         y holds the targets one behind the other. Returns coef (k * p), intercept (k),
-        relative gradient (k), objective (k) and the number of refinements.
+        relative gradient (k), objective (k) and the number of refinements; the middle three as
+        one array, or for a single target as a tuple of floats.
         """
         cdef fr_ridge_problem q
         cdef Matrix by_row = self
@@ -511,8 +518,9 @@ cdef class Matrix:
         self._vector("penalty", penalty, self.n_columns)
         if self.s.index >= 0 and self.s.by_column:
             by_row = self.transposed_storage()
-        cdef double[::1] coef = _empty(n_targets * self.n_columns)
-        cdef double[::1] out = _empty(3 * n_targets)
+        cdef cnp.ndarray coef = _empty(n_targets * self.n_columns)
+        cdef cnp.ndarray out = _empty(3 * n_targets)
+        cdef double *numbers = <double *> cnp.PyArray_DATA(out)
         q.a = &self.s
         q.by_row = &by_row.s
         q.y = &y[0]
@@ -522,17 +530,21 @@ cdef class Matrix:
         q.n_targets = n_targets
         q.alpha_per_target = alpha.shape[0] > 1
         q.intercept = fit_intercept
-        q.n_threads = _threads(n_threads)
-        q.coef = &coef[0]
-        q.offset = &out[0]
-        q.relative_gradient = &out[n_targets]
-        q.objective = &out[2 * n_targets]
+        q.n_threads = _threads_for(
+            n_threads, <double> self.s.nnz * (self.n_columns + 4.0 * n_targets)
+        )
+        q.coef = <double *> cnp.PyArray_DATA(coef)
+        q.offset = numbers
+        q.relative_gradient = numbers + n_targets
+        q.objective = numbers + 2 * n_targets
         with nogil:
             status = fr_ridge_direct(&q)
-        if status == FR_UNSTABLE:
+        if status == FR_UNSTABLE or status == FR_NOT_FINITE:
             return None
         _done(status)
-        return coef.base, out.base, q.n_iter
+        if n_targets == 1:
+            return coef, (numbers[0], numbers[1], numbers[2]), q.n_iter
+        return coef, out, q.n_iter
 
 
 cdef class Cholesky:
@@ -587,8 +599,9 @@ cdef class Cholesky:
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):
     """Whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
-    cdef int kind = cnp.PyArray_TYPE(a), status, threads = _threads(n_threads)
-    cdef Py_ssize_t n = a.size
+    cdef int kind = cnp.PyArray_TYPE(a), status
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
+    cdef int threads = _threads_for(n_threads, n)
     cdef const void *data = cnp.PyArray_DATA(a)
     if kind not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
         raise ValueError(f"array: expected float32 or float64; got {a.dtype}")

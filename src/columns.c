@@ -98,7 +98,7 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out)
     const ptrdiff_t p = fr_n_columns(a);
     for (ptrdiff_t i = i0; i < i1; i++)
         for (ptrdiff_t j = 0; j < p; j++)
-            out[(i - i0) * p + j] = -shift_of(a, j) * scale_of(a, j);
+            out[(i - i0) * p + j] = (0.0 - shift_of(a, j)) * scale_of(a, j);
     if (a->index < 0) {
         for (ptrdiff_t i = i0; i < i1; i++)
             for (ptrdiff_t j = 0; j < p; j++) {

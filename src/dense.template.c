@@ -266,6 +266,7 @@ static void NAME(pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, 
     }
 }
 
+#define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define I int32_t
 #define IX i32
 #include "sparse.template.c"
@@ -277,5 +278,6 @@ static void NAME(pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, 
 #undef I
 #undef IX
 
+#undef VALUES8
 #undef NAME
 #undef LOAD

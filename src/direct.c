@@ -9,33 +9,11 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-#define SAMPLE 32        /* rows that place the shift */
 #define MAX_REFINE 10
 #define SETTLED 1e-7     /* relative correction whose square is below rounding */
 #define KEEP 1e-13       /* share of a column that must be left by the columns before it */
 
 /* ---- sums ---- */
-
-/* A shift near the means, from a few rows spread over all; exact for constant columns. A column
- * that differs from it costs n / SAMPLE rounding errors of the centred sums at the most. */
-static void place_shift(const fr_ridge_problem *q, ptrdiff_t n, ptrdiff_t p, double *shift,
-                        double *y_shift)
-{
-    const ptrdiff_t rows = MIN(n, SAMPLE), step = n / rows;
-    for (ptrdiff_t j = 0; j < p; j++) {
-        double s = 0, first = at(q->a, 0, j);
-        for (ptrdiff_t i = 1; i < rows; i++)
-            s += at(q->a, i * step, j) - first;
-        shift[j] = first + s / (double)rows;
-    }
-    for (ptrdiff_t t = 0; t < q->n_targets; t++) {
-        const double *y = q->y + t * n, first = y[0];
-        double s = 0;
-        for (ptrdiff_t i = 1; i < rows; i++)
-            s += y[i * step] - first;
-        y_shift[t] = first + s / (double)rows;
-    }
-}
 
 typedef struct {
     ptrdiff_t n, p, k;
@@ -70,8 +48,12 @@ static int dense_sums(fr_ridge_problem *q, state *s)
                                    .col_shift = q->intercept ? s->mean : NULL,
                                    .y_shift = q->intercept ? s->y_mean : NULL,
                                    .root_weight = s->root};
-    if (q->intercept)
-        place_shift(q, n, p, s->mean, s->y_mean);
+    if (q->intercept) {
+        const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = q->y, .index = -1,
+                             .by_column = 1};
+        fr_place(q->a, s->mean);
+        fr_place(&y, s->y_mean);
+    }
     if (q->w)
         for (ptrdiff_t i = 0; i < n; i++)
             s->root[i] = sqrt(q->w[i]);
@@ -80,6 +62,9 @@ static int dense_sums(fr_ridge_problem *q, state *s)
     if (status)
         return status;
     const ptrdiff_t ones = p + k, ld = fr_gram_order(p + k + (q->intercept ? 1 : 0));
+    for (ptrdiff_t j = 0; j < p; j++)
+        if (!isfinite(g[j * ld + j]))
+            return FR_NOT_FINITE;
     s->total = q->intercept ? g[ones * ld + ones] : 1.0;
     for (ptrdiff_t t = 0; t < k; t++) {
         const double ys = q->intercept ? g[(p + t) * ld + ones] : 0.0;

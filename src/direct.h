@@ -4,6 +4,8 @@
 
 #include "matrix.h"
 
+#define FR_NOT_FINITE 2 /* the sums are not finite, or X is not */
+
 /* minimise sum_i w_i (y_ti - b_t - x_i c_t)^2 + alpha_t sum_j d_j c_tj^2 for each target t, where
  * d = penalty (ones if NULL). */
 typedef struct {
@@ -16,7 +18,7 @@ typedef struct {
     int n_iter;
 } fr_ridge_problem;
 
-/* FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
+/* FR_NOT_FINITE, or FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
 int fr_ridge_direct(fr_ridge_problem *q);
 
 #endif

@@ -39,6 +39,9 @@ void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v);
 /* dense copy of rows i0 .. i1 of A, C order */
 void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out);
 
+/* A place near the means of dense columns, from a few rows spread over all; exact for constant
+ * columns. Sums about it lose n / SAMPLE rounding errors at the most; 0 for sparse data. */
+void fr_place(const fr_matrix *a, double *place);
 /* mean and variance (over sum w) of the columns of X; w NULL: ones */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
 

@@ -115,6 +115,19 @@ static void axpy_part_task(void *context, ptrdiff_t t)
                             q->in + l * q->in_ld + i, out + l * a->n_minor);
 }
 
+/* A part of the major vectors of sparse data into a partial result. */
+static void scatter_part_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const fr_matrix *a = q->a;
+    const fr_compressed c = compressed(a);
+    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
+    double *out = q->out + t * a->n_minor;
+    memset(out, 0, (size_t)a->n_minor * sizeof(double));
+    if (i0 < i1)
+        q->f->scatter[a->index](&c, i0, i1, q->in, out);
+}
+
 /* Thread t scatters into its own range of the result. */
 static void scatter_task(void *context, ptrdiff_t t)
 {
@@ -176,12 +189,43 @@ static int make_cuts(fr_matrix *a, int parts)
     return fr_parallel(cut_task, &q, (a->n_major + q.step - 1) / q.step, parts);
 }
 
+/* to = the sum of `parts` partial results, in their order */
+static void add_parts(const double *partial, ptrdiff_t parts, ptrdiff_t size, double *to)
+{
+    memcpy(to, partial, (size_t)size * sizeof(double));
+    for (ptrdiff_t t = 1; t < parts; t++)
+        for (ptrdiff_t j = 0; j < size; j++)
+            to[j] += partial[t * size + j];
+}
+
+static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
+{
+    const ptrdiff_t size = q->a->n_minor;
+    int status = 0;
+    double looked = 0;
+    q->step = (q->a->n_major + parts - 1) / parts;
+    q->out = malloc((size_t)(parts * size) * sizeof(double));
+    if (!q->out)
+        return FR_NO_MEMORY;
+    for (ptrdiff_t l = 0; l < q->k && !status; l++, q->in += q->in_ld, out += q->out_ld) {
+        status = fr_parallel(scatter_part_task, q, parts, threads);
+        add_parts(q->out, parts, size, out);
+        if (!status && l < q->k - 1)
+            status = fr_poll(&looked);
+    }
+    free(q->out);
+    return status;
+}
+
 static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
 {
     job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1};
     int status = 0, threads = fr_threads_for(work(a) * (double)k, n_threads);
     q.in_ld = a->n_major;
     q.out_ld = a->n_minor;
+    /* short results in parts, which together are no longer than one vector of the other side */
+    if (a->index >= 0 && a->n_major >= 2 * a->n_minor && part_count(a) > 1)
+        return scatter_parts(&q, out, MIN(part_count(a), a->n_major / MAX(a->n_minor, 1)), threads);
     if (a->index >= 0) {
         threads = MIN(threads, MAX_SCATTER);
         if (threads > 1 && (status = make_cuts(a, threads)))
@@ -205,10 +249,7 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
     if (!q.out)
         return FR_NO_MEMORY;
     status = fr_parallel(axpy_part_task, &q, parts, threads);
-    memcpy(out, q.out, (size_t)size * sizeof(double));
-    for (ptrdiff_t p = 1; p < parts; p++)
-        for (ptrdiff_t j = 0; j < size; j++)
-            out[j] += q.out[p * size + j];
+    add_parts(q.out, parts, size, out);
     free(q.out);
     return status;
 }

@@ -16,6 +16,17 @@ static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     FIELDS(a);
     for (ptrdiff_t i = i0; i < i1; i++) {
         RANGE(a, i);
+#ifdef FR_GATHER
+        /* eight at a time, the last ones under a mask: no branch depends on the length's rest */
+        __m512d s = _mm512_setzero_pd();
+        for (; k + 8 <= end; k += 8)
+            s = _mm512_fmadd_pd(VALUES8(data + k, 0xff), FR_CAT(FR_GATHER, IX)(indices + k, v, 0xff), s);
+        if (k < end) {
+            const __mmask8 m = (__mmask8)((1u << (end - k)) - 1);
+            s = _mm512_fmadd_pd(VALUES8(data + k, m), FR_CAT(FR_GATHER, IX)(indices + k, v, m), s);
+        }
+        out[i] = _mm512_reduce_add_pd(s);
+#else
         double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
         for (; k + 4 <= end; k += 4) {
             s0 += data[k] * v[indices[k]];
@@ -26,6 +37,7 @@ static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
         for (; k < end; k++)
             s0 += data[k] * v[indices[k]];
         out[i] = (s0 + s1) + (s2 + s3);
+#endif
     }
 }
 

@@ -6,6 +6,8 @@
 #include "access.h"
 #include "parallel.h"
 
+#define SAMPLE 32 /* rows that place the shift */
+
 typedef struct {
     const fr_matrix *a;
     const fr_real_kernels *f;
@@ -78,6 +80,21 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
     return status;
 }
 
+/* In storage order, so that a wide matrix is read as it lies. */
+void fr_place(const fr_matrix *a, double *place)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), rows = MIN(n, SAMPLE);
+    const ptrdiff_t step = rows ? n / rows : 1;
+    memset(place, 0, (size_t)p * sizeof(double));
+    if (a->index >= 0)
+        return;
+    for (ptrdiff_t i = 1; i < rows; i++)
+        for (ptrdiff_t j = 0; j < p; j++)
+            place[j] += at(a, i * step, j) - at(a, 0, j);
+    for (ptrdiff_t j = 0; j < p; j++)
+        place[j] = at(a, 0, j) + place[j] / (double)rows;
+}
+
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
@@ -87,25 +104,19 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
         for (ptrdiff_t i = 0; i < n; i++)
             total += w[i];
     }
-    double *at = malloc((size_t)(3 * MAX(p, 1)) * sizeof(double));
-    if (!at)
+    double *near = malloc((size_t)(3 * MAX(p, 1)) * sizeof(double));
+    if (!near)
         return FR_NO_MEMORY;
-    double *sum = at + p, *square = sum + p;
-    /* dense: sums about the first row, then about that mean, so that nothing cancels */
-    for (ptrdiff_t j = 0; j < p; j++)
-        at[j] = a->index >= 0 ? 0.0 : a->by_column ? entry(a, j, 0) : entry(a, 0, j);
-    int status = 0;
-    for (int pass = 0; pass < (a->index < 0 ? 2 : 1) && !status; pass++) {
-        status = column_sums(a, w, at, sum, square, n_threads);
-        for (ptrdiff_t j = 0; j < p; j++) {
-            const double d = sum[j] / total;
-            mean[j] = at[j] + d;
-            const double v = square[j] / total - d * d;
-            var[j] = v > 0 ? v : 0.0;
-            at[j] = mean[j];
-        }
+    double *sum = near + p, *square = sum + p;
+    /* dense: sums about a place near the means, so that nothing cancels; sparse: about zero */
+    fr_place(a, near);
+    const int status = column_sums(a, w, near, sum, square, n_threads);
+    for (ptrdiff_t j = 0; j < p; j++) {
+        const double d = sum[j] / total, v = square[j] / total - d * d;
+        mean[j] = near[j] + d;
+        var[j] = v > 0 ? v : 0.0;
     }
-    free(at);
+    free(near);
     return status;
 }
 

@@ -49,6 +49,21 @@ FR_INLINE double vec_sum(vec a)
 }
 #endif
 
+#if defined(__AVX512F__) && defined(__AVX512VL__) && !defined(FR_PLAIN)
+#include <immintrin.h>
+#define FR_GATHER gather8
+#define VALUES8_double(p, m) _mm512_maskz_loadu_pd(m, p)
+#define VALUES8_float(p, m) _mm512_cvtps_pd(_mm256_maskz_loadu_ps(m, p))
+FR_INLINE __m512d gather8_i32(const int32_t *index, const double *v, __mmask8 m)
+{
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), m, _mm256_maskz_loadu_epi32(m, index), v, 8);
+}
+FR_INLINE __m512d gather8_i64(const int64_t *index, const double *v, __mmask8 m)
+{
+    return _mm512_mask_i64gather_pd(_mm512_setzero_pd(), m, _mm512_maskz_loadu_epi64(m, index), v, 8);
+}
+#endif
+
 #define FR_CAT_(a, b) a##_##b
 #define FR_CAT(a, b) FR_CAT_(a, b)
 #define FR_CAT3(a, b, c) FR_CAT(FR_CAT(a, b), c)

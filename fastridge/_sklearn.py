@@ -1,0 +1,145 @@
+"""The one room that knows scikit-learn; asleep until scikit-learn is loaded.
+
+Nothing here imports scikit-learn: it is looked up in ``sys.modules``, at the moment it is asked
+for, so that an estimator made before scikit-learn was imported works with it afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from . import exceptions
+
+# scikit-learn's classes live in sklearn.exceptions, but for these.
+_HOMES = {"InvalidParameterError": "sklearn.utils._param_validation"}
+
+_combined: dict[tuple[type, type], type] = {}
+
+# The value that leaves a metadata request as it is (sklearn.utils.metadata_routing.UNCHANGED).
+UNCHANGED = "$UNCHANGED$"
+
+
+def is_loaded() -> bool:
+    """Whether scikit-learn is imported in this process."""
+    return "sklearn" in sys.modules
+
+
+def exception(name: str) -> Any:
+    """The class to raise or to warn with for `name`, a class of `fastridge.exceptions`.
+
+    Parameters
+    ----------
+    name : str
+        Name of a class of `fastridge.exceptions`, for example ``"NotFittedError"``.
+
+    Returns
+    -------
+    type
+        The class of that name, or, where scikit-learn is loaded and has a class of that name, a
+        class that derives from both.
+
+    Examples
+    --------
+    >>> from fastridge import exceptions
+    >>> from fastridge._sklearn import exception
+    >>> issubclass(exception("ConvergenceWarning"), exceptions.ConvergenceWarning)
+    True
+    """
+    ours = getattr(exceptions, name)
+    theirs = getattr(sys.modules.get(_HOMES.get(name, "sklearn.exceptions")), name, None)
+    if theirs is None:
+        return ours
+    both = _combined.get((ours, theirs))
+    if both is None:
+        contents = {
+            "__doc__": ours.__doc__,
+            "__module__": ours.__module__,
+            "__reduce__": lambda self: (_rebuild, (name, self.args)),
+        }
+        both = _combined.setdefault((ours, theirs), type(name, (ours, theirs), contents))
+    return both
+
+
+def _rebuild(name: str, args: tuple[Any, ...]) -> Any:
+    """Unpickle an exception: with scikit-learn's base or without, as this process has it."""
+    return exception(name)(*args)
+
+
+class Borrowed:
+    """An attribute that scikit-learn's ``BaseEstimator`` lends while scikit-learn is loaded.
+
+    Without scikit-learn the attribute does not exist, so that ``hasattr`` is False.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        base = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
+        for lender in () if base is None else base.__mro__:
+            if self.name in vars(lender):
+                value = vars(lender)[self.name]
+                return value.__get__(instance, owner) if hasattr(value, "__get__") else value
+        raise AttributeError(
+            f"{owner.__name__} has no attribute {self.name!r} until scikit-learn is imported"
+        )
+
+
+def tags(estimator_type: str) -> Any:
+    """Tags of an estimator of this package, as scikit-learn's ``__sklearn_tags__`` returns them.
+
+    Parameters
+    ----------
+    estimator_type : {"regressor", "classifier"}
+        What the estimator is.
+
+    Returns
+    -------
+    sklearn.utils.Tags
+        y required, sparse X accepted, no missing values.
+
+    Raises
+    ------
+    RuntimeError
+        If scikit-learn is not loaded.
+    """
+    if not is_loaded():
+        raise RuntimeError("The tags of an estimator need scikit-learn: import sklearn first.")
+    from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+    return Tags(
+        estimator_type=estimator_type,
+        target_tags=TargetTags(required=True),
+        regressor_tags=RegressorTags() if estimator_type == "regressor" else None,
+        classifier_tags=ClassifierTags() if estimator_type == "classifier" else None,
+        input_tags=InputTags(sparse=True, allow_nan=False),
+    )
+
+
+def request_metadata(estimator: Any, method: str, **requests: Any) -> Any:
+    """Record which metadata `method` asks a meta-estimator for; see ``set_fit_request``.
+
+    Raises
+    ------
+    RuntimeError
+        If scikit-learn is not loaded, or its metadata routing is not enabled.
+    """
+    if not is_loaded():
+        raise RuntimeError(
+            f"set_{method}_request is part of scikit-learn's metadata routing: import sklearn and"
+            " enable it with sklearn.set_config(enable_metadata_routing=True)."
+        )
+    from sklearn import get_config
+
+    if not get_config().get("enable_metadata_routing", False):
+        raise RuntimeError(
+            f"set_{method}_request needs metadata routing, which is not enabled: enable it with"
+            " sklearn.set_config(enable_metadata_routing=True)."
+        )
+    routing = estimator.get_metadata_routing()
+    for name, alias in requests.items():
+        if not (isinstance(alias, str) and alias == UNCHANGED):
+            getattr(routing, method).add_request(param=name, alias=alias)
+    estimator._metadata_request = routing
+    return estimator

@@ -1,0 +1,136 @@
+"""Ridge by samples, for fewer samples than features.
+
+With K = S A diag(d)^-1 A' S and the free (d = 0) columns Z of S A,
+
+    (K + alpha I) a + Z c = S y,   Z' a = 0,   w = diag(d)^-1 A' S a,   c: the free coefficients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._matrix import Cholesky
+from ._ridge_problem import RidgeProblem
+
+_SETTLED = 1e-7
+_MAX_REFINE = 10
+_KEEP = 1e-13
+
+
+def solve_dual(problem: RidgeProblem):
+    """Coefficients (k, p), iterations, relative gradients and objectives; None where not stable."""
+    n, p, k = problem.n, problem.p, problem.k
+    if (problem.alpha == 0).any():
+        return None
+    free = np.flatnonzero(problem.d == 0)
+    if len(free) >= n:
+        return None
+    inverse = np.divide(1.0, problem.d, out=np.zeros(p), where=problem.d > 0)
+    K = problem.A.gram_rows(inverse)
+    if problem.root is not None:
+        K *= problem.root
+        K *= problem.root[:, None]
+    diagonal = np.diagonal(K).copy()
+    Z = None
+    if len(free):
+        units = np.zeros((p, len(free)), order="F")
+        units[free, np.arange(len(free))] = 1.0
+        Z = problem.rooted(problem.A.dot(units))
+    coef = np.empty((k, p))
+    n_iter = np.zeros(k, dtype=np.intp)
+    objective = np.empty(k)
+    norm = np.empty(k)
+    groups = np.unique(problem.alpha)
+    for alpha in groups:
+        chosen = np.flatnonzero(problem.alpha == alpha)
+        M = K.copy() if len(groups) > 1 else K
+        M[np.diag_indices(n)] = diagonal + alpha
+        try:
+            factor = Cholesky(M, _KEEP)
+        except ArithmeticError:
+            return None
+        found = _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z)
+        if found is None:
+            return None
+        coef[chosen], norm[chosen], objective[chosen], n_iter[chosen] = found
+    first = _gradient_norm(problem, K, diagonal, problem.rooted(problem.Y))
+    relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
+    return coef, n_iter, relative, objective
+
+
+def _multiply(K, diagonal, R):
+    """K @ R, where the upper triangle of K may hold a factor."""
+    lower = np.tril(K, -1)
+    out = lower @ R + lower.T @ R
+    out += diagonal[:, None] * R
+    return out
+
+
+def _gradient_norm(problem, K, diagonal, R):
+    """Norms of A' S R for R (n, k), without a pass over A where K is S A A' S."""
+    if (problem.d == 1).all():
+        return np.sqrt(np.maximum(np.einsum("ik,ik->k", R, _multiply(K, diagonal, R)), 0.0))
+    return np.linalg.norm(problem.A.tdot(problem.rooted(R)), axis=0)
+
+
+def _solver(factor: Cholesky, Z):
+    """A function from right-hand sides (n, k) to (a, c) of the bordered system."""
+    if Z is None:
+        return lambda R: (_apply(factor, R), None)
+    MZ = _apply(factor, Z)
+    inner = np.linalg.pinv(Z.T @ MZ, rcond=1e-13, hermitian=True)
+
+    def solve(R):
+        a = _apply(factor, R)
+        c = inner @ (Z.T @ a)
+        return np.asfortranarray(a - MZ @ c), c
+
+    return solve
+
+
+def _apply(factor: Cholesky, R):
+    out = np.array(R, order="F")
+    factor.solve(out.reshape(-1, order="F"))
+    return out
+
+
+def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
+    Y = problem.rooted(np.asfortranarray(problem.Y[:, chosen]))
+    solve = _solver(factor, Z)
+
+    def primal(a, c):
+        w = problem.A.tdot(problem.rooted(a))
+        w *= inverse[:, None]
+        if c is not None:
+            w[free] = c
+        return w
+
+    a, c = solve(Y)
+    w = primal(a, c)
+    before = np.inf
+    for iteration in range(1, _MAX_REFINE + 1):
+        # the gradient A' S (S y - S A w) - alpha d w is A' S of this residual, as d w = A' S a
+        R = Y - problem.rooted(problem.A.dot(w))
+        objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum(
+            "jk,j,jk->k", w, problem.d, w
+        )
+        R -= alpha * a
+        da, dc = solve(R)
+        dw = primal(da, dc)
+        size = np.linalg.norm(w, axis=0)
+        moved = np.linalg.norm(dw, axis=0)
+        ratio = np.divide(moved, size, out=np.where(moved > 0, np.inf, 0.0), where=size > 0)
+        worst = float(ratio.max())
+        settled = worst <= _SETTLED
+        if not settled and not worst <= 0.5 * before:
+            return None
+        before = worst
+        a += da
+        w += dw
+        if settled:
+            # the residual that the step leaves, S (y - A w) - alpha a; the gradient is A' S of it
+            R -= _multiply(K, diagonal, da) + alpha * da
+            if dc is not None:
+                R -= Z @ dc
+            return w.T, _gradient_norm(problem, K, diagonal, R), objective, iteration
+    return None

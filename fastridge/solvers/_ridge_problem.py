@@ -1,0 +1,100 @@
+"""A ridge problem with the intercept taken out by centring."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+
+
+class RidgeProblem:
+    """Minimise ||S (Y - A w)||^2 + alpha * w' diag(d) w, A and Y centred, S^2 the weights.
+
+    Attributes
+    ----------
+    A : Matrix, (n, p)
+        Centred, if there is an intercept; constant columns have a scale of 0.
+    Y : ndarray (n, k), F order
+        Centred.
+    alpha : ndarray (k,)
+    weight, root : ndarray (n,) or None
+        Sample weights and their square roots.
+    d : ndarray (p,)
+        Penalty of each coefficient.
+    """
+
+    def __init__(
+        self,
+        A: Matrix,
+        Y: NDArray[np.float64],
+        alpha: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        penalty: NDArray[np.float64] | None,
+        fit_intercept: bool,
+    ) -> None:
+        n, p = A.shape
+        Y = Y.reshape(n, -1, order="F")
+        self.n, self.p, self.k = n, p, Y.shape[1]
+        self.alpha = np.broadcast_to(alpha, (self.k,))
+        self.weight = weight
+        self.root = None if weight is None else np.sqrt(weight)
+        self.d = np.ones(p) if penalty is None else penalty
+        self.mean = np.zeros(p)
+        self.y_mean = np.zeros(self.k)
+        self.A = A
+        self.fit_intercept = fit_intercept
+        self.squares = None
+        if fit_intercept:
+            self.mean, variance = A.column_stats(weight)
+            total = float(n) if weight is None else weight.sum()
+            first = Y[0].copy()
+            self.y_mean = first + self._weighted(Y - first).sum(axis=0) / total
+            Y = np.asfortranarray(Y - self.y_mean)
+            scale = None
+            constant = variance <= 16 * np.finfo(np.float64).eps * self.mean**2
+            if A.is_sparse and constant.any():
+                scale = np.where(constant, 0.0, 1.0)
+            self.A = A.centered(self.mean, scale)
+            self.squares = variance * total
+        self.Y = np.asfortranarray(Y)
+
+    def _weighted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
+        return R if self.weight is None else R * self.weight[:, None]
+
+    def rooted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
+        """S R, in F order."""
+        return R if self.root is None else np.asfortranarray(R * self.root[:, None])
+
+    def column_squares(self) -> NDArray[np.float64]:
+        """Diagonal of A' S^2 A."""
+        if self.squares is None:
+            mean, variance = self.A.column_stats(self.weight)
+            total = float(self.n) if self.weight is None else self.weight.sum()
+            self.squares = total * (variance + mean**2)
+        return self.squares
+
+    def gradient_at_zero(self) -> NDArray[np.float64]:
+        """A' S^2 Y, (p, k)."""
+        return self.A.tdot(np.asfortranarray(self._weighted(self.Y)))
+
+    def evaluate(self, coef: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Negative half gradient (p, k) and objective (k,) at coefficients (p, k), from X."""
+        R = self.Y - self.A.dot(np.asfortranarray(coef))
+        weighted = self._weighted(R)
+        objective = np.einsum("ik,ik->k", R, weighted)
+        objective += self.alpha * np.einsum("jk,j,jk->k", coef, self.d, coef)
+        gradient = self.A.tdot(np.asfortranarray(weighted))
+        gradient -= self.alpha * (self.d[:, None] * coef)
+        return gradient, objective
+
+    def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Intercepts (k,) of coefficients (k, p)."""
+        return self.y_mean - coef @ self.mean
+
+    def relative(
+        self, gradient: NDArray[np.float64], at_zero: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Norms of the gradients over those at zero; 0 where the latter is 0."""
+        norm, first = np.linalg.norm(gradient, axis=0), np.linalg.norm(at_zero, axis=0)
+        return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)

@@ -1,0 +1,157 @@
+"""Ridge by orthogonal factorisation: for columns that are dependent, or nearly so.
+
+A triangle R of S A is built from blocks of rows; with the rows sqrt(alpha d) below it, scaled to
+columns of length 1 and factored with column pivoting, it shows the rank. Where the rank is short
+(alpha = 0, or too small to be seen beside A), the solution of minimum norm is taken: that of
+w' diag(d) w for alpha > 0, of w' w for alpha = 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from ._ridge_problem import RidgeProblem
+
+_EPS = np.finfo(np.float64).eps
+_MAX_REFINE = 6
+# features up to which a problem with fewer samples is factored by columns all the same
+_WIDE = 2000
+
+
+def solve_qr(problem: RidgeProblem):
+    """Coefficients (k, p), iterations, relative gradients and objectives."""
+    coef = np.empty((problem.k, problem.p))
+    n_iter = np.ones(problem.k, dtype=np.intp)
+    gradient = np.empty((problem.p, problem.k))
+    objective = np.empty(problem.k)
+    if problem.n < problem.p and problem.p > _WIDE:
+        reduced = _svd_solver(problem)
+    else:
+        reduced = _qr_solver(problem)
+    for alpha in np.unique(problem.alpha):
+        chosen = np.flatnonzero(problem.alpha == alpha)
+        w, refine = reduced(alpha, chosen)
+        g, f = _evaluate(problem, w, chosen)
+        for iteration in range(1, _MAX_REFINE + 1):
+            n_iter[chosen] = iteration
+            if refine is None:
+                break
+            closer = w + refine(g)
+            g_new, f_new = _evaluate(problem, closer, chosen)
+            better = np.linalg.norm(g_new, axis=0) < 0.5 * np.linalg.norm(g, axis=0)
+            if not better.any():
+                break
+            w[:, better], g[:, better] = closer[:, better], g_new[:, better]
+            f[better] = f_new[better]
+        coef[chosen], gradient[:, chosen], objective[chosen] = w.T, g, f
+    return coef, n_iter, problem.relative(gradient, problem.gradient_at_zero()), objective
+
+
+def _evaluate(problem: RidgeProblem, w, chosen):
+    part = object.__new__(RidgeProblem)
+    part.__dict__.update(problem.__dict__)
+    part.Y = np.asfortranarray(problem.Y[:, chosen])
+    part.alpha, part.k = problem.alpha[chosen], len(chosen)
+    return part.evaluate(w)
+
+
+def _triangle(problem: RidgeProblem):
+    """R (m, p) and C (m, k), m = min(n, p), with R'R = A'S^2A and R'C = A'S^2Y."""
+    n, p, k = problem.n, problem.p, problem.k
+    step = max(2 * (p + k), 1000)
+    stack = np.empty((0, p + k))
+    Y = problem.rooted(problem.Y)
+    for i in range(0, n, step):
+        rows = problem.A.rows(i, min(i + step, n))
+        if problem.root is not None:
+            rows *= problem.root[i : i + step, None]
+        stack = np.vstack([stack, np.hstack([rows, Y[i : i + step]])])
+        stack = np.linalg.qr(stack, mode="r")
+    return stack[:p, :p], stack[:p, p:]
+
+
+def _qr_solver(problem: RidgeProblem):
+    p = problem.p
+    R, C = _triangle(problem)
+
+    def solve(alpha, chosen):
+        penalty = np.sqrt(alpha * problem.d)
+        rows = np.flatnonzero(penalty)
+        M = np.zeros((len(R) + len(rows), p))
+        M[: len(R)] = R
+        M[len(R) + np.arange(len(rows)), rows] = penalty[rows]
+        size = np.linalg.norm(M, axis=0)
+        dead = size == 0
+        size[dead] = 1.0
+        M /= size
+        rhs = np.zeros((len(M), len(chosen)))
+        rhs[: len(C)] = C[:, chosen]
+        Q, T, order = qr(M, mode="economic", pivoting=True, check_finite=False)
+        diagonal = np.abs(np.diagonal(T))
+        rank = int((diagonal > max(M.shape) * _EPS * diagonal[:1].max(initial=0)).sum())
+        top = T[:rank, :rank]
+        w = np.zeros((p, len(chosen)))
+        w[order[:rank]] = solve_triangular(top, (Q.T @ rhs)[:rank], check_finite=False)
+        w /= size[:, None]
+        if rank < p:
+            null = np.zeros((p, p - rank))
+            null[order[:rank]] = -solve_triangular(top, T[:rank, rank:], check_finite=False)
+            null[order[rank:]] = np.eye(p - rank)
+            null /= size[:, None]
+            w = _least(w, null, problem.d if alpha > 0 else np.ones(p))
+            return w, None
+
+        def refine(g):
+            b = (g / size[:, None])[order]
+            b = solve_triangular(top, b, trans="T", check_finite=False)
+            out = np.empty_like(g)
+            out[order] = solve_triangular(top, b, check_finite=False)
+            return out / size[:, None]
+
+        return w, refine
+
+    return solve
+
+
+def _least(w, null, d):
+    """The least w' diag(d) w, and then the least w' w, of w plus any null-space direction."""
+    null = np.linalg.qr(null)[0]
+    root = np.sqrt(d)[:, None]
+    u, s, vt = np.linalg.svd(root * null, full_matrices=True)
+    seen = int((s > null.shape[0] * _EPS * s[:1].max(initial=0)).sum())
+    c = vt[:seen].T @ ((u[:, :seen].T @ (root * w)) / s[:seen, None])
+    w = w - null @ c
+    rest = null @ vt[seen:].T
+    return w - rest @ (rest.T @ w)
+
+
+def _svd_solver(problem: RidgeProblem):
+    """By the singular values of S A diag(d)^-1/2, beside the free columns: fewer samples."""
+    n, p = problem.n, problem.p
+    B = problem.A.rows(0, n)
+    Y = problem.rooted(problem.Y)
+    if problem.root is not None:
+        B *= problem.root[:, None]
+    free = np.flatnonzero(problem.d == 0)
+
+    def solve(alpha, chosen):
+        y = Y[:, chosen]
+        if alpha == 0:
+            u, s, vt = np.linalg.svd(B, full_matrices=False)
+            kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
+            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None
+        root = np.sqrt(problem.d)
+        scaled = np.divide(B, root, out=np.zeros_like(B), where=root > 0)
+        Z = B[:, free]
+        u, s, _ = np.linalg.svd(Z, full_matrices=False)
+        span = u[:, s > n * _EPS * s[:1].max(initial=0)]
+        scaled -= span @ (span.T @ scaled)
+        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
+        inner = vt.T @ ((s / (s * s + alpha))[:, None] * (u.T @ (y - span @ (span.T @ y))))
+        w = np.divide(inner, root[:, None], out=np.zeros_like(inner), where=root[:, None] > 0)
+        if len(free):
+            w[free] = np.linalg.lstsq(Z, y - B @ w, rcond=None)[0]
+        return w, None
+
+    return solve

@@ -1,0 +1,388 @@
+"""Ridge regression: the choice of a solver, and the result with its certificate.
+
+Every solver minimises, for each target t on its own,
+
+    sum_i s_i (y_ti - b_t - x_i w_t)^2 + alpha_t * sum_j d_j w_tj^2
+
+with d the penalty factors, times the variances of the columns where they are standardised. The
+rooms beside this one hold a solver each.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+from .._validation import (
+    check_alpha,
+    check_design,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    require_finite,
+)
+
+# names that callers may give, and the solver that does that job here
+SOLVERS = {
+    "auto": "auto",
+    "cholesky": "cholesky",
+    "dual": "dual",
+    "cg": "cg",
+    "qr": "qr",
+    "svd": "qr",
+    "lsqr": "cg",
+    "sparse_cg": "cg",
+    "sag": "cg",
+    "saga": "cg",
+    "lbfgs": "active_set",
+}
+
+# Orders up to which a factorisation beats conjugate gradients, for dense and sparse data.
+_DIRECT_DENSE = 15_000
+_DIRECT_SPARSE = 1_000
+
+# Gradients below this share of the first one are rounding, whatever was asked for.
+_ROUNDING = 1e-13
+
+
+class RidgeResult:
+    """Solution of a ridge problem, and how exact it is.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients, in the type of X.
+    intercept : float or ndarray of shape (n_targets,)
+        0 where none was fitted.
+    solver : str
+        The solver that ran.
+    n_iter : int or ndarray of int, shape (n_targets,)
+        Iterations; of a direct solver, refinements with the residual from X.
+    relative_gradient : float or ndarray of shape (n_targets,)
+        Norm of the gradient at the solution over that at zero coefficients.
+    objective : float or ndarray of shape (n_targets,)
+        Weighted sum of squared residuals plus the penalty.
+    converged : bool
+        Whether the tolerance asked for was met.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> result = fastridge.ridge([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], alpha=2.0)
+    >>> result.coef, result.intercept, result.solver, result.converged
+    (array([0.5]), 1.0, 'cholesky', True)
+    """
+
+    __slots__ = (
+        "coef",
+        "converged",
+        "intercept",
+        "n_iter",
+        "objective",
+        "relative_gradient",
+        "solver",
+    )
+
+    coef: NDArray[Any]
+    intercept: Any
+    solver: str
+    n_iter: Any
+    relative_gradient: Any
+    objective: Any
+    converged: bool
+
+    def __init__(
+        self, coef, intercept, solver, n_iter, relative_gradient, objective, converged=True
+    ):
+        self.coef = coef
+        self.intercept = intercept
+        self.solver = solver
+        self.n_iter = n_iter
+        self.relative_gradient = relative_gradient
+        self.objective = objective
+        self.converged = converged
+
+    def __repr__(self) -> str:
+        return (
+            f"RidgeResult(solver={self.solver!r}, n_iter={self.n_iter}, "
+            f"relative_gradient={self.relative_gradient}, coef={self.coef!r}, "
+            f"intercept={self.intercept!r})"
+        )
+
+
+def ridge(
+    X: Any,
+    y: Any,
+    alpha: Any = 1.0,
+    *,
+    sample_weight: Any = None,
+    penalty_factor: Any = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    positive: bool = False,
+    coef_init: Any = None,
+) -> RidgeResult:
+    """Fit a ridge regression.
+
+    Minimises, over the coefficients w and the intercept b::
+
+        sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
+
+    with s = `sample_weight` and f = `penalty_factor`, ones where None. Several targets are fitted
+    independently.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+        Features. float32 and float64, C and F order, CSR and CSC are used without a copy.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Values to predict.
+    alpha : float or array-like of shape (n_targets,), default=1.0
+        Strength of the penalty, at least 0. 0 is least squares, of minimum norm where the columns
+        are dependent.
+    sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Non-negative weights: weight 2 is the row twice.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
+    fit_intercept : bool, default=True
+        Fit b, which is never penalised; otherwise b = 0.
+    standardize : bool, default=False
+        Penalise in units of the columns' weighted standard deviations sd:
+        alpha * sum_j f_j (sd_j w_j)^2. Constant columns have coefficient 0 beside an intercept.
+    solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
+            "lbfgs"}, default="auto"
+        "cholesky": factor of the Gram matrix, refined with the residual from X. "dual": the same
+        by samples, for n < p. "cg": preconditioned conjugate gradients. "qr": orthogonal
+        factorisation, which also finds the rank. The other names are scikit-learn's and run the
+        one that does that job; "lbfgs" needs `positive`.
+    tol : float, default=1e-6
+        Bound on the norm of the gradient relative to that at w = 0. Direct solvers go to rounding.
+    max_iter : int or None, default=None
+        Bound on the iterations of "cg" and of `positive`; None: generous.
+    positive : bool, default=False
+        Require w >= 0.
+    coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Where an iterative solver starts, for example the solution of a nearby `alpha`.
+
+    Returns
+    -------
+    RidgeResult
+        coef, intercept, solver, n_iter, relative_gradient, objective, converged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message names it, what came and what was expected.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `tol` was not reached.
+
+    References
+    ----------
+    A. E. Hoerl and R. W. Kennard, "Ridge regression: biased estimation for nonorthogonal
+    problems", Technometrics 12(1), 1970. Refinement: A. Bjorck, "Stability analysis of the method
+    of seminormal equations", Linear Algebra and its Applications 88, 1987.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> X = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]]
+    >>> result = fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], alpha=1.0)
+    >>> result.coef.round(3)
+    array([1.247, 0.719])
+    >>> result.relative_gradient < 1e-12
+    True
+    """
+    A = check_design(X, finite=False)
+    n, p = A.n_rows, A.n_columns
+    Y = check_target(y, n)
+    k = 1 if Y.ndim == 1 else Y.shape[1]
+    penalties = check_alpha(alpha, k)
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, n)
+    if penalty_factor is not None:
+        penalty_factor = check_penalty_factor(penalty_factor, p)
+    if coef_init is not None:
+        coef_init = _check_start(coef_init, Y.ndim, k, p)
+    if not (solver == "auto" and max_iter is None and type(tol) is float and tol >= 0):
+        _check_options(solver, tol, max_iter, positive)
+    return solve(
+        A,
+        Y,
+        penalties,
+        sample_weight=sample_weight,
+        penalty_factor=penalty_factor,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+        solver=solver,
+        tol=tol,
+        max_iter=max_iter,
+        positive=positive,
+        coef_init=coef_init,
+        checked=A.is_sparse,
+    )
+
+
+def _check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:
+    expected = (p,) if ndim == 1 else (k, p)
+    start = np.asarray(coef_init, dtype=np.float64)
+    if start.shape != expected:
+        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
+    if not np.isfinite(start).all():
+        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
+    return start
+
+
+def _check_options(solver, tol, max_iter, positive) -> None:
+    if not isinstance(solver, str) or solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
+    if positive and solver not in ("auto", "lbfgs"):
+        raise ValueError(f"solver must be 'auto' or 'lbfgs' where positive=True; got {solver!r}.")
+    if solver == "lbfgs" and not positive:
+        raise ValueError("solver='lbfgs' needs positive=True; expected another solver.")
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
+        raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
+    if max_iter is not None and (isinstance(max_iter, bool) or not hasattr(max_iter, "__index__")):
+        raise TypeError(f"max_iter must be an integer or None; got {max_iter!r}.")
+    if max_iter is not None and max_iter < 1:
+        raise ValueError(f"max_iter must be at least 1; got {max_iter!r}.")
+
+
+def choose_solver(A: Matrix) -> str:
+    """The solver that "auto" runs for a matrix, by its shape and storage."""
+    n, p = A.n_rows, A.n_columns
+    if min(n, p) > (_DIRECT_SPARSE if A.is_sparse else _DIRECT_DENSE):
+        return "cg"
+    return "cholesky" if p <= n else "dual"
+
+
+def solve(
+    A: Matrix,
+    Y: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    *,
+    sample_weight: NDArray[np.float64] | None = None,
+    penalty_factor: NDArray[np.float64] | None = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    positive: bool = False,
+    coef_init: NDArray[np.float64] | None = None,
+    checked: bool = True,
+) -> RidgeResult:
+    """Solve a problem whose arrays have been through the door; see `ridge`.
+
+    With `checked` false, X may hold NaN or infinity yet: the Gram matrix shows them for nothing,
+    the other solvers look first.
+    """
+    single = Y.ndim == 1
+    run = "active_set" if positive else SOLVERS[solver]
+    if run == "auto":
+        run = choose_solver(A)
+    factor = penalty_factor
+    if not checked and (standardize or run != "cholesky"):
+        require_finite(A.arrays[0])
+        checked = True
+    if standardize:
+        variance = _variances(A, sample_weight)
+        factor = variance if factor is None else factor * variance
+    if run == "cholesky":
+        k = 1 if single else Y.shape[1]
+        flat = Y if single else Y.T.reshape(-1)
+        found = A.ridge(flat, k, alpha, sample_weight, factor, fit_intercept)
+        if found is not None:
+            coef, numbers, n_iter = found
+            if k == 1:
+                intercept, gradient, objective = numbers
+                converged = gradient <= tol or gradient <= _ROUNDING
+                if not single:
+                    coef, n_iter = coef[np.newaxis], np.array([n_iter])
+                    intercept, gradient, objective = np.array(numbers)[:, np.newaxis]
+            else:
+                coef = coef.reshape(k, A.n_columns)
+                intercept, gradient, objective = numbers.reshape(3, k)
+                n_iter = np.full(k, n_iter)
+                converged = bool((gradient <= max(tol, _ROUNDING)).all())
+            return _finish(
+                A, RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged), tol
+            )
+        if not checked:
+            require_finite(A.arrays[0])
+        run = "qr"
+    from ._ridge_problem import RidgeProblem
+
+    problem = RidgeProblem(A, Y, alpha, sample_weight, factor, fit_intercept)
+    if run == "dual":
+        from ._ridge_dual import solve_dual
+
+        found = solve_dual(problem)
+        if found is None:
+            run = "qr"
+    if run == "qr":
+        from ._ridge_qr import solve_qr
+
+        found = solve_qr(problem)
+    elif run == "cg":
+        from ._ridge_cg import solve_cg
+
+        found = solve_cg(problem, tol, max_iter, coef_init)
+    elif run == "active_set":
+        from ._ridge_positive import solve_positive
+
+        found = solve_positive(problem, tol, max_iter, coef_init)
+    coef, n_iter, gradient, objective = found
+    intercept = problem.intercept(coef)
+    converged = bool((gradient <= max(tol, _ROUNDING)).all())
+    if single:
+        coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
+        gradient, objective = float(gradient[0]), float(objective[0])
+    return _finish(
+        A, RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged), tol
+    )
+
+
+def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
+    """Weighted variances; 1 for columns that are constant to rounding."""
+    mean, variance = A.column_stats(sample_weight)
+    variance[variance <= 16 * np.finfo(np.float64).eps * mean**2] = 1.0
+    variance[variance == 0] = 1.0
+    return variance
+
+
+def _finish(A: Matrix, result: RidgeResult, tol: float) -> RidgeResult:
+    """Give the numbers the type of X, and say so where the tolerance was not met."""
+    if A.is_float32:
+        result.coef = result.coef.astype(np.float32)
+        result.intercept = (
+            np.float32(result.intercept)
+            if isinstance(result.intercept, float)
+            else result.intercept.astype(np.float32)
+        )
+    if not result.converged:
+        from .. import _sklearn
+
+        reached = float(np.max(result.relative_gradient))
+        helps = {
+            "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
+            "active_set": "a larger max_iter or a larger tol",
+        }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
+        warnings.warn(
+            f"{result.solver} reached a relative gradient of {reached:.2g} in "
+            f"{int(np.max(result.n_iter))} iterations, where tol={tol:g} was asked for; "
+            f"what helps: {helps}.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=3,
+        )
+    return result
