@@ -1,0 +1,369 @@
+"""The light base of the estimators: parameters, repr, fitted state, linear predictions, scores."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import all_finite
+from .._validation import (
+    check_design,
+    check_sample_weight,
+    check_target,
+    feature_names,
+)
+
+# Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
+_SMALL = 16384
+
+
+class Estimator:
+    """Base of the estimators, which follows scikit-learn's protocol without importing it.
+
+    A subclass names all its parameters in its constructor, which does nothing but store them, and
+    says in ``_estimator_type`` whether it is a "regressor" or a "classifier".
+    """
+
+    _estimator_type: ClassVar[str]
+    _cached_defaults: ClassVar[dict[str, Any]]
+
+    coef_: NDArray[np.floating]
+    intercept_: Any
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    _repr_html_ = _sklearn.Borrowed()
+    _repr_html_inner = _sklearn.Borrowed()
+    _html_repr = _sklearn.Borrowed()
+    _get_params_html = _sklearn.Borrowed()
+    _get_fitted_attr_html = _sklearn.Borrowed()
+    get_metadata_routing = _sklearn.Borrowed()
+    _get_metadata_request = _sklearn.Borrowed()
+    _get_class_level_metadata_request_values = _sklearn.Borrowed()
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """Parameters of the constructor, sorted by name, with their defaults; once per class."""
+        if "_cached_defaults" not in vars(cls):
+            cls._cached_defaults = _constructor_defaults(cls)
+        return cls._cached_defaults
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return list(cls._defaults())
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Also those of parameters that are estimators themselves, as ``name__parameter``.
+
+        Returns
+        -------
+        dict
+            Names and values.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> Ridge(alpha=2.0).get_params()["alpha"]
+        2.0
+        """
+        values = {}
+        for name in self._defaults():
+            value = values[name] = getattr(self, name)
+            if deep and hasattr(value, "get_params") and not isinstance(value, type):
+                values.update((f"{name}__{key}", v) for key, v in value.get_params().items())
+        return values
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values; ``name__parameter`` reaches into a parameter that is an estimator.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no parameter of that name.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> Ridge().set_params(alpha=2.0)
+        Ridge(alpha=2.0)
+        """
+        nested: dict[str, dict[str, Any]] = {}
+        for key, value in params.items():
+            name, separator, rest = key.partition("__")
+            if name not in self._defaults():
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}; expected one of"
+                    f" {self._get_param_names()}."
+                )
+            if separator:
+                nested.setdefault(name, {})[rest] = value
+            else:
+                setattr(self, name, value)
+        for name, values in nested.items():
+            getattr(self, name).set_params(**values)
+        return self
+
+    def set_fit_request(self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED) -> Self:
+        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight)
+
+    def set_score_request(self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED) -> Self:
+        """Say whether `score` asks a scikit-learn meta-estimator for `sample_weight`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "score", sample_weight=sample_weight)
+
+    def __repr__(self) -> str:
+        changed = []
+        for name, default in self._defaults().items():
+            value = getattr(self, name)
+            if value is not default:
+                shown = " ".join(repr(value).split())
+                if shown != repr(default):
+                    changed.append(f"{name}={shown if len(shown) <= 70 else shown[:67] + '...'}")
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = {"text/plain": repr(self)}
+        if hasattr(self, "_repr_html_"):
+            bundle["text/html"] = self._repr_html_()
+        return bundle
+
+    def __sklearn_tags__(self) -> Any:
+        return _sklearn.tags(self._estimator_type)
+
+    def _set_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
+        """Remember the features of a fit; names of an earlier fit are forgotten."""
+        self.n_features_in_ = n_features
+        if names is not None:
+            self.feature_names_in_ = names
+        elif "feature_names_in_" in self.__dict__:
+            del self.feature_names_in_
+
+    def _check_feature_names(self, X: Any) -> None:
+        """Compare the names of the columns of X with those of the fit."""
+        fitted = self.__dict__.get("feature_names_in_")
+        names = feature_names(X)
+        who = type(self).__name__
+        if fitted is None:
+            if names is not None:
+                message = f"X has feature names, but {who} was fitted without feature names"
+                warnings.warn(message, UserWarning, stacklevel=4)
+        elif names is None:
+            message = (
+                f"X does not have valid feature names, but {who} was fitted with feature names"
+            )
+            warnings.warn(message, UserWarning, stacklevel=4)
+        elif len(names) != len(fitted) or (names != fitted).any():
+            raise ValueError(_names_differ(fitted, names))
+
+    def _linear_predictor(self, X: Any, method: str) -> NDArray[np.floating]:
+        """X @ coef_.T + intercept_, of shape (n_samples,) or (n_samples, n_targets)."""
+        try:
+            coef = self.coef_
+        except AttributeError:
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
+            ) from None
+        if (
+            type(X) is np.ndarray
+            and X.dtype == coef.dtype
+            and X.ndim == 2
+            and X.shape[1] == self.n_features_in_
+            and 0 < X.size <= _SMALL
+            and X.flags.num & 3
+            and "feature_names_in_" not in self.__dict__
+            and all_finite(X)
+        ):
+            return X @ coef.T + self.intercept_
+        self._check_feature_names(X)
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        values = A.dot(coef.T.astype(np.float64, order="F", copy=False))
+        values += self.intercept_
+        return values.astype(np.promote_types(A.dtype, coef.dtype), copy=False)
+
+
+class LinearRegressor(Estimator):
+    """A regressor whose prediction is X @ coef_.T + intercept_."""
+
+    _estimator_type = "regressor"
+
+    def predict(self, X: Any) -> NDArray[np.floating]:
+        """Predict the target: ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions, float32 where both `X` and the coefficients are, else float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> Ridge(alpha=0.0).fit([[0.0], [1.0]], [1.0, 3.0]).predict([[2.0]]).round(6)
+        array([5.])
+        """
+        return self._linear_predictor(X, "predict")
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination of the predictions for `X`.
+
+        One minus ``sum_i s_i (y_i - prediction_i)^2 / sum_i s_i (y_i - mean(y))^2``, where the
+        mean is weighted by s as well; the mean over targets where there are several. A target
+        that does not vary scores 1 if it is predicted exactly, else 0.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            True values.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights s of the samples; None: 1.
+
+        Returns
+        -------
+        float
+            At most 1; NaN, with a warning, for fewer than two samples.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the arguments do not fit together or are not finite.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+        >>> round(Ridge(alpha=0.0).fit(X, y).score(X, y), 6)
+        1.0
+        """
+        prediction = self.predict(X)
+        n = prediction.shape[0]
+        target = check_target(y, n)
+        weight = check_sample_weight(sample_weight, n)
+        prediction = prediction.reshape(n, -1)
+        target = target.reshape(n, -1)
+        if target.shape != prediction.shape:
+            raise ValueError(
+                f"y has {target.shape[1]} target(s); expected {prediction.shape[1]}, as in fit."
+            )
+        if n < 2:
+            warnings.warn(
+                "R^2 is not defined for fewer than two samples.",
+                _sklearn.exception("UndefinedMetricWarning"),
+                stacklevel=2,
+            )
+            return float("nan")
+        residual = (
+            (target - prediction) ** 2
+            if weight is None
+            else weight[:, None] * (target - prediction) ** 2
+        ).sum(axis=0)
+        spread = (target - np.average(target, axis=0, weights=weight)) ** 2
+        total = (spread if weight is None else weight[:, None] * spread).sum(axis=0)
+        constant = total == 0
+        ratio = residual / np.where(constant, 1.0, total)
+        return float(np.where(constant, residual == 0, 1.0 - ratio).mean())
+
+
+def _constructor_defaults(cls: type) -> dict[str, Any]:
+    """Parameters of a constructor, sorted by name, with their defaults."""
+    from inspect import signature
+
+    parameters = list(signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            raise RuntimeError(
+                f"{cls.__name__}.__init__ takes *{parameter.name}; the constructor of an estimator"
+                " must name every parameter."
+            )
+    named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    return {p.name: p.default for p in sorted(named, key=lambda p: p.name)}
+
+
+def _names_differ(fitted: NDArray[np.object_], names: NDArray[np.object_]) -> str:
+    """The message for feature names that are not those of the fit."""
+    message = "The feature names should match those that were passed during fit.\n"
+    unseen = sorted(set(names) - set(fitted))
+    missing = sorted(set(fitted) - set(names))
+    for title, group in (
+        ("Feature names unseen at fit time:", unseen),
+        ("Feature names seen at fit time, yet now missing:", missing),
+    ):
+        if group:
+            shown = [f"- {name}" for name in group[:5]]
+            if len(group) > 5:
+                shown.append("- ...")
+            message += "\n".join([title, *shown]) + "\n"
+    if not unseen and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    return message

@@ -1,0 +1,326 @@
+"""Ridge regression."""
+
+from __future__ import annotations
+
+import math
+import sys
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import Matrix
+from .._validation import (
+    check_alpha,
+    check_design,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    feature_names,
+)
+from ..solvers.ridge import SOLVERS, solve
+from ._base import Estimator, LinearRegressor
+
+
+class BaseRidge(Estimator):
+    """Parameters and the fit that Ridge and RidgeClassifier share."""
+
+    alpha: Any
+    fit_intercept: bool
+    copy_X: bool
+    max_iter: int | None
+    tol: float
+    solver: str
+    positive: bool
+    random_state: Any
+    penalty_factor: Any
+    standardize: bool
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not what the documentation says."""
+        if (
+            type(self.alpha) is float
+            and 0.0 <= self.alpha < math.inf
+            and type(self.tol) is float
+            and 0.0 <= self.tol < math.inf
+            and self.max_iter is None
+            and self.random_state is None
+            and self.solver == "auto"
+            and type(self.fit_intercept) is bool
+            and type(self.copy_X) is bool
+            and type(self.positive) is bool
+            and type(self.standardize) is bool
+            and self.penalty_factor is None
+        ):
+            return
+        alpha = self.alpha
+        if isinstance(alpha, Real):
+            self._require("alpha", 0 <= float(alpha) < math.inf, "a finite number of at least 0")
+        else:
+            self._require(
+                "alpha", _is_array_like(alpha), "a number of at least 0, or one for each target"
+            )
+        for name in ("fit_intercept", "copy_X", "positive", "standardize"):
+            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
+        self._require(
+            "max_iter",
+            self.max_iter is None or (isinstance(self.max_iter, Integral) and self.max_iter >= 1),
+            "an int of at least 1, or None",
+        )
+        self._require(
+            "tol",
+            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            "a finite number of at least 0",
+        )
+        self._require(
+            "solver",
+            isinstance(self.solver, str) and self.solver in SOLVERS,
+            f"one of {', '.join(map(repr, SOLVERS))}",
+        )
+        self._require(
+            "random_state",
+            _is_random_state(self.random_state),
+            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
+        )
+        self._require(
+            "penalty_factor",
+            self.penalty_factor is None or _is_array_like(self.penalty_factor),
+            "an array-like of shape (n_features,), or None",
+        )
+        if self.positive:
+            self._require(
+                "solver", self.solver in ("auto", "lbfgs"), "'auto' or 'lbfgs' where positive=True"
+            )
+        else:
+            self._require(
+                "solver", self.solver != "lbfgs", "another than 'lbfgs' where positive=False"
+            )
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        """Raise the error of a parameter unless what it needs holds."""
+        if not holds:
+            raise _sklearn.exception("InvalidParameterError")(
+                f"The {name!r} parameter of {type(self).__name__} must be {expected}."
+                f" Got {getattr(self, name)!r} instead."
+            )
+
+    def _solve(
+        self,
+        A: Matrix,
+        Y: NDArray[np.float64],
+        sample_weight: NDArray[np.float64] | None,
+        column: bool,
+    ) -> None:
+        """Fit Y and set the attributes; column: one target, with an intercept of shape (1,)."""
+        alpha = check_alpha(self.alpha, 1 if Y.ndim == 1 else Y.shape[1])
+        factor = self.penalty_factor
+        if factor is not None:
+            factor = check_penalty_factor(factor, A.shape[1])
+        result = solve(
+            A,
+            Y,
+            alpha,
+            sample_weight=sample_weight,
+            penalty_factor=factor,
+            fit_intercept=self.fit_intercept,
+            standardize=self.standardize,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            positive=self.positive,
+            checked=A.is_sparse,
+        )
+        self.coef_ = result.coef
+        if not self.fit_intercept:
+            self.intercept_ = 0.0
+        elif column:
+            self.intercept_ = np.atleast_1d(result.intercept)
+        else:
+            self.intercept_ = result.intercept
+        self.solver_ = result.solver
+        self.n_iter_ = result.n_iter
+        self.relative_gradient_ = result.relative_gradient
+        self.objective_ = result.objective
+
+
+class Ridge(BaseRidge, LinearRegressor):
+    """Least squares with an L2 penalty.
+
+    Minimizes, over the coefficients w and the intercept b::
+
+        sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
+
+    with s = `sample_weight` (1 where None) and f = `penalty_factor` (1 where None). There is no
+    factor 1/2 and no 1/n, and b is never penalised: this is the objective of
+    scikit-learn's ``Ridge``. Several targets are fitted independently.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_targets,), default=1.0
+        Strength of the penalty, at least 0: one for all targets or one for each. 0 is least
+        squares, of minimum norm where the columns are dependent.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    copy_X : bool, default=True
+        Accepted for compatibility: `X` is never overwritten, nor copied where its type and layout
+        can be used.
+    max_iter : int or None, default=None
+        Largest number of iterations of an iterative solver; None: as the solver chooses.
+    tol : float, default=1e-4
+        Bound that an iterative solver reaches on the norm of the gradient, relative to that at
+        w = 0. Direct solvers are exact to rounding.
+    solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
+            "lbfgs"}, default="auto"
+        What solves. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of
+        the p x p Gram matrix. "dual": of the n x n one. "cg": preconditioned conjugate gradients.
+        "qr": orthogonal factorization, for ill-conditioned columns. scikit-learn's names run the
+        solver that does that job here: "svd" runs "qr"; "lsqr", "sparse_cg", "sag" and "saga" run
+        "cg"; "lbfgs", only with `positive`, runs the method for w >= 0, as "auto" does there.
+    positive : bool, default=False
+        Require w >= 0.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Accepted for compatibility and without effect: every solver here is deterministic.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
+    standardize : bool, default=False
+        Penalise each coefficient in units of the weighted standard deviation of its column: the
+        penalty is alpha * sum_j f_j (sd_j w_j)^2. Coefficients are in the units of `X` anyway;
+        `X` is not changed.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        w, float32 where `X` is float32, else float64; the first shape for one target.
+    intercept_ : float or ndarray of shape (n_targets,)
+        b; 0.0 where `fit_intercept` is False.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    solver_ : str
+        The solver that ran.
+    n_iter_ : int or ndarray of shape (n_targets,)
+        Iterations of the solver.
+    relative_gradient_ : float or ndarray of shape (n_targets,)
+        Norm of the gradient over its norm at w = 0: how exact the fit is.
+    objective_ : float or ndarray of shape (n_targets,)
+        The objective at the solution.
+
+    See Also
+    --------
+    fastridge.ridge : The same fit as a function.
+    RidgeClassifier : Ridge regression on class labels.
+
+    References
+    ----------
+    A. E. Hoerl and R. W. Kennard, "Ridge regression: biased estimation for nonorthogonal
+    problems", Technometrics 12(1), 1970.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import Ridge
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]])
+    >>> y = np.array([1.0, 2.0, 4.0, 7.0])
+    >>> model = Ridge(alpha=1.0).fit(X, y)
+    >>> model.coef_.round(3)
+    array([1.247, 0.719])
+    >>> model.predict([[4.0, 2.0]]).round(3)
+    array([7.157])
+    """
+
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the coefficients and the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
+            are used without a copy; others are converted once.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+
+        Returns
+        -------
+        self : Ridge
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not what is documented here, with its name, what came
+            and what was expected.
+        TypeError
+            If an argument holds objects that are not numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If an iterative solver did not reach `tol`.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> Ridge(alpha=0.5).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+        Ridge(alpha=0.5)
+        """
+        self._check_parameters()
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        Y = check_target(y, A.shape[0])
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, A.shape[0])
+        column = Y.ndim == 2 and Y.shape[1] == 1
+        self._solve(A, Y[:, 0] if column else Y, sample_weight, column)
+        self._set_features(A.shape[1], names)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _is_array_like(value: Any) -> bool:
+    """Whether a parameter may be an array: it has a length or converts itself."""
+    return not isinstance(value, (str, bytes, dict)) and (
+        hasattr(value, "__len__") or hasattr(value, "__array__")
+    )
+
+
+def _is_random_state(value: Any) -> bool:
+    """Whether a parameter is what scikit-learn takes as random_state."""
+    if isinstance(value, Integral):
+        return 0 <= int(value) <= 2**32 - 1
+    return value is None or isinstance(
+        value, getattr(sys.modules.get("numpy.random"), "RandomState", ())
+    )

@@ -1,0 +1,319 @@
+"""Classification by ridge regression."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import check_design, check_sample_weight, feature_names
+from ._labels import Labels, as_labels
+from ._ridge import BaseRidge
+
+
+class RidgeClassifier(BaseRidge):
+    """Classification by ridge regression on targets of -1 and 1.
+
+    With two classes, the second one is 1 and the first one -1, and the sign of the prediction
+    decides. With more, each class is told from all others by a regression of its own, and the
+    largest prediction decides. An indicator of several labels per sample has a regression per
+    label. Each regression minimizes, over its coefficients w and intercept b::
+
+        sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
+
+    with y in {-1, 1}, s = `sample_weight` times the weight of the class, f = `penalty_factor`:
+    the objective of scikit-learn's ``RidgeClassifier``. b is never penalised.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_targets,), default=1.0
+        Strength of the penalty, at least 0: one for all regressions or one for each.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    copy_X : bool, default=True
+        Accepted for compatibility: `X` is never overwritten, nor copied where its type and layout
+        can be used.
+    max_iter : int or None, default=None
+        Largest number of iterations of an iterative solver; None: as the solver chooses.
+    tol : float, default=1e-4
+        Bound that an iterative solver reaches on the norm of the gradient, relative to that at
+        w = 0. Direct solvers are exact to rounding.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
+        gives each class the same total weight, where a sample counts by its `sample_weight`
+        (scikit-learn counts samples, whatever their weight). None: 1.
+    solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
+            "lbfgs"}, default="auto"
+        What solves: see `Ridge`.
+    positive : bool, default=False
+        Require w >= 0.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Accepted for compatibility and without effect: every solver here is deterministic.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
+    standardize : bool, default=False
+        Penalise each coefficient in units of the weighted standard deviation of its column: see
+        `Ridge`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
+        Coefficients of the decision function; the first shape for two classes.
+    intercept_ : float or ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0.0 where `fit_intercept` is False.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; the numbers of the labels for an indicator.
+    indicator_ : {"dense", "matrix", "array"} or None
+        What held `y` where it was an indicator: an ndarray, a scipy sparse matrix or array.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    solver_ : str
+        The solver that ran.
+    n_iter_ : int or ndarray of shape (n_classes,)
+        Iterations of the solver.
+    relative_gradient_ : float or ndarray of shape (n_classes,)
+        Norm of the gradient over its norm at w = 0: how exact the fit is.
+    objective_ : float or ndarray of shape (n_classes,)
+        The objective at the solution.
+
+    See Also
+    --------
+    Ridge : Ridge regression.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import RidgeClassifier
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]])
+    >>> model = RidgeClassifier(alpha=1.0).fit(X, ["no", "no", "yes", "yes"])
+    >>> model.predict([[3.0, 1.0], [0.0, 0.0]])
+    array(['yes', 'no'], dtype='<U3')
+    """
+
+    _estimator_type = "classifier"
+
+    def __init__(
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+        class_weight: Any = None,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.class_weight = class_weight
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the coefficients and the intercepts.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
+                (n_samples, n_labels)
+            Class labels, whole numbers or strings; or an indicator of several labels per sample,
+            of zeros and ones.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+
+        Returns
+        -------
+        self : RidgeClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not what is documented here, with its name, what came
+            and what was expected.
+        TypeError
+            If `X` or `sample_weight` holds objects that are not numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If an iterative solver did not reach `tol`.
+        DataConversionWarning
+            If `y` is a column of labels; it is taken as a vector.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifier
+        >>> RidgeClassifier().fit([[0.0], [1.0], [2.0]], [0, 1, 1]).classes_
+        array([0, 1])
+        """
+        self._check_parameters()
+        class_weight = self.class_weight
+        self._require(
+            "class_weight",
+            class_weight is None
+            or isinstance(class_weight, dict)
+            or (isinstance(class_weight, str) and class_weight == "balanced"),
+            "a dict, 'balanced' or None",
+        )
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n = A.shape[0]
+        labels = Labels(y, n)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, n)
+        if class_weight:
+            weights = labels.weights(class_weight, sample_weight)
+            if sample_weight is not None:
+                weights = weights * sample_weight
+            sample_weight = check_sample_weight(weights, n, name="class_weight, per sample,")
+        Y = labels.targets()
+        self._solve(A, Y, sample_weight, Y.ndim == 1)
+        self._set_features(A.shape[1], names)
+        self.classes_ = labels.classes
+        self.indicator_ = labels.container
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.floating]:
+        """Predictions of the regressions: ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes, positive for the second one; else a column per class or label.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifier
+        >>> model = RidgeClassifier().fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+        >>> model.decision_function([[0.5]]).round(3)
+        array([0.])
+        """
+        return self._linear_predictor(X, "decision_function")
+
+    def predict(self, X: Any) -> Any:
+        """Predict the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or ndarray or scipy sparse CSR of shape \
+                (n_samples, n_labels)
+            Classes; or, after a fit to an indicator, an indicator, sparse where that was.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifier
+        >>> RidgeClassifier().fit([[0.0], [1.0], [2.0]], ["a", "b", "b"]).predict([[2.0]])
+        array(['b'], dtype='<U1')
+        """
+        scores = self._linear_predictor(X, "predict")
+        if self.indicator_ is not None:
+            return _as_indicator(scores > 0, self.indicator_)
+        if scores.ndim == 2:
+            return self.classes_[scores.argmax(axis=1)]
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, scores.shape[0])
+        return self.classes_[(scores > 0).astype(np.intp)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the samples that are predicted right.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
+                (n_samples, n_labels)
+            True classes. An indicator must be right in every label to count.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples; None: 1.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the arguments do not fit together or are not what was fitted.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifier
+        >>> X, y = [[0.0], [1.0], [2.0]], [0, 1, 1]
+        >>> RidgeClassifier(alpha=0.1).fit(X, y).score(X, y)
+        1.0
+        """
+        prediction = self.predict(X)
+        if self.indicator_ is not None and self.indicator_ != "dense":
+            prediction = prediction.toarray()
+        n = prediction.shape[0]
+        labels = as_labels(y, n)
+        weight = check_sample_weight(sample_weight, n)
+        strings = prediction.dtype.kind in "US"
+        if labels.shape != prediction.shape or (labels.dtype.kind in "US") != strings:
+            raise ValueError(
+                f"y has shape {labels.shape} and dtype {labels.dtype}; expected labels like those"
+                f" of the fit: shape {prediction.shape}, dtype {prediction.dtype}."
+            )
+        right = labels == prediction
+        if right.ndim == 2:
+            right = right.all(axis=1)
+        return float(np.average(right, weights=weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _as_indicator(labels: NDArray[np.bool_], container: str) -> Any:
+    """An indicator of zeros and ones in the kind of container that was fitted."""
+    indicator = labels.astype(np.int64)
+    if container == "dense":
+        return indicator
+    from scipy import sparse
+
+    return (sparse.csr_array if container == "array" else sparse.csr_matrix)(indicator)
