@@ -222,16 +222,21 @@ static int NAME(finite)(const void *x_, ptrdiff_t n)
     return s == 0.0;
 }
 
-/* One column of a panel: the strided stores stay in the first-level cache. */
-FR_INLINE void NAME(pack_column)(const fr_panel_source *s, const T *FR_RESTRICT x, ptrdiff_t i0,
-                                 ptrdiff_t depth, double shift, double *FR_RESTRICT panel)
+/* Columns that are contiguous: four at a time are stored side by side, and the rows of the
+ * next ones, far away in memory, are asked for early. */
+FR_INLINE void NAME(pack_columns)(const fr_panel_source *s, const T *FR_RESTRICT x, ptrdiff_t i0,
+                                  ptrdiff_t depth, const double *FR_RESTRICT shift,
+                                  double *FR_RESTRICT panel, const int count)
 {
     const double *rs = s->row_shift, *rw = s->row_weight;
+    const ptrdiff_t cs = s->cs;
     for (ptrdiff_t i = 0; i < depth; i++) {
-        double t = (double)x[i * s->rs] - shift;
-        if (rs)
-            t -= rs[i0 + i];
-        panel[i * PANEL] = rw ? t * rw[i0 + i] : t;
+        const double r = rs ? rs[i0 + i] : 0.0, w = rw ? rw[i0 + i] : 1.0;
+        if (i % 8 == 0)
+            for (int c = 0; c < count; c++)
+                FR_PREFETCH(x + (c + count) * cs + i);
+        for (int c = 0; c < count; c++)
+            panel[i * PANEL + c] = ((double)x[c * cs + i] - (shift ? shift[c] : 0.0) - r) * w;
     }
 }
 
@@ -259,10 +264,21 @@ static void NAME(pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, 
         }
         j += full * PANEL;
     }
+    else
+        for (; j + 4 <= j1; j += 4) {
+            const ptrdiff_t c = j - j0;
+            NAME(pack_columns)(s, x + c * s->cs, i0, depth, cs ? cs + j : NULL,
+                               panel + (c / PANEL) * depth * PANEL + c % PANEL, 4);
+        }
     for (; j < j1; j++) {
         const ptrdiff_t c = j - j0;
-        NAME(pack_column)(s, x + c * s->cs, i0, depth, cs ? cs[j] : 0.0,
-                          panel + (c / PANEL) * depth * PANEL + c % PANEL);
+        double *to = panel + (c / PANEL) * depth * PANEL + c % PANEL;
+        for (ptrdiff_t i = 0; i < depth; i++) {
+            double t = (double)x[i * s->rs + c * s->cs] - (cs ? cs[j] : 0.0);
+            if (s->row_shift)
+                t -= s->row_shift[i0 + i];
+            to[i * PANEL] = s->row_weight ? t * s->row_weight[i0 + i] : t;
+        }
     }
 }
 

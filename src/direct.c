@@ -231,16 +231,20 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
             if (last) {
                 /* objective and gradient after the step, from those before it:
                  * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me */
-                double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0;
+                double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0;
                 multiply(s, e, me);
                 for (ptrdiff_t j = 0; j < p; j++) {
                     f += alpha * s->penalty[j] * ct[j] * ct[j] + e[j] * (me[j] - 2 * g[j]);
                     g[j] -= me[j];
                     norm += g[j] * g[j];
+                    trace += s->diagonal[j];
+                    size += s->diagonal[j] * (ct[j] + e[j]) * (ct[j] + e[j]);
                     zero += s->b[(t0 + t) * p + j] * s->b[(t0 + t) * p + j];
                 }
                 q->objective[t0 + t] = MAX(f, 0.0);
-                q->relative_gradient[t0 + t] = zero > 0 ? sqrt(norm / zero) : 0.0;
+                /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
+                norm = sqrt(norm) + 0.5 * DBL_EPSILON * sqrt(trace * size);
+                q->relative_gradient[t0 + t] = zero > 0 ? norm / sqrt(zero) : 0.0;
             }
             for (ptrdiff_t j = 0; j < p; j++)
                 ct[j] += e[j];

@@ -18,6 +18,12 @@
 #define FR_INLINE static inline __attribute__((always_inline))
 #endif
 
+#if defined(__GNUC__) || defined(__clang__)
+#define FR_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define FR_PREFETCH(p) ((void)0)
+#endif
+
 #if !defined(FR_PLAIN) && !(defined(__GNUC__) || defined(__clang__))
 #define FR_PLAIN 1
 #endif

@@ -12,6 +12,7 @@ import numpy as np
 from .._matrix import Cholesky
 from ._ridge_problem import RidgeProblem
 
+_EPS = np.finfo(np.float64).eps
 _SETTLED = 1e-7
 _MAX_REFINE = 10
 _KEEP = 1e-13
@@ -132,5 +133,9 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
             R -= _multiply(K, diagonal, da) + alpha * da
             if dc is not None:
                 R -= Z @ dc
-            return w.T, _gradient_norm(problem, K, diagonal, R), objective, iteration
+            norm = _gradient_norm(problem, K, diagonal, R)
+            # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
+            size = problem.column_squares() + alpha * problem.d
+            norm += _EPS / 2 * np.sqrt(size.sum() * (size @ w**2))
+            return w.T, norm, objective, iteration
     return None
