@@ -65,8 +65,9 @@ static void run(fr_task task, void *context, ptrdiff_t i0, ptrdiff_t i1, int n_t
 #ifdef _OPENMP
     if (n_threads > 1 && i1 - i0 > 1 && !forked) {
         const int team = (int)(i1 - i0 < n_threads ? i1 - i0 : n_threads);
+        ptrdiff_t i;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-        for (ptrdiff_t i = i0; i < i1; i++)
+        for (i = i0; i < i1; i++)
             task(context, i);
         return;
     }

@@ -2,7 +2,8 @@
 
 The preconditioner treats the heaviest columns exactly, by a Cholesky factor of their block of
 A' S^2 A + alpha diag(d), and the others by their diagonal: on one-hot data a few hundred frequent
-columns carry the ill-conditioning.
+columns carry the ill-conditioning. For alpha = 0 there is none, and the start is zero: plain conjugate
+gradients stay in the row space of A, and so find the solution of minimum norm.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init):
     at_zero = problem.gradient_at_zero()
     coef = np.zeros((p, k), order="F")
     if coef_init is not None:
-        coef[...] = coef_init.reshape(k, p).T
+        coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
     n_iter = np.zeros(k, dtype=np.intp)
-    block = _Block(problem)
+    block = _Block(problem) if (problem.alpha > 0).any() else None
     order = np.argsort(problem.alpha, kind="stable")
     preconditioner, factored = None, None
     for t in order:
         alpha = problem.alpha[t]
         if factored != alpha:
-            preconditioner, factored = block.factor(alpha), alpha
+            preconditioner = block.factor(alpha) if alpha > 0 else np.copy
+            factored = alpha
         n_iter[t] = _one_target(
             problem, coef[:, t], problem.Y[:, t], at_zero[:, t], alpha, preconditioner, tol, limit
         )
@@ -98,7 +100,8 @@ class _Block:
     def __init__(self, problem: RidgeProblem) -> None:
         self.d = problem.d
         self.squares = problem.column_squares()
-        m = min(problem.p, _BLOCK)
+        # with few samples the block would be singular but for alpha
+        m = max(1, min(problem.p, _BLOCK, problem.n // 2))
         self.heavy = np.sort(np.argpartition(-self.squares, m - 1)[:m])
         self.gram = problem.A.gram(problem.weight, columns=self.heavy)
 

@@ -31,7 +31,7 @@ def solve_qr(problem: RidgeProblem):
         reduced = _qr_solver(problem)
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
-        w, refine = reduced(alpha, chosen)
+        w, refine, size = reduced(alpha, chosen)
         g, f = _evaluate(problem, w, chosen)
         for iteration in range(1, _MAX_REFINE + 1):
             n_iter[chosen] = iteration
@@ -39,7 +39,9 @@ def solve_qr(problem: RidgeProblem):
                 break
             closer = w + refine(g)
             g_new, f_new = _evaluate(problem, closer, chosen)
+            # also in units of the columns, where small ones count as much as large ones
             better = np.linalg.norm(g_new, axis=0) < 0.5 * np.linalg.norm(g, axis=0)
+            better |= np.linalg.norm(g_new / size, axis=0) < 0.5 * np.linalg.norm(g / size, axis=0)
             if not better.any():
                 break
             w[:, better], g[:, better] = closer[:, better], g_new[:, better]
@@ -100,7 +102,7 @@ def _qr_solver(problem: RidgeProblem):
             null[order[rank:]] = np.eye(p - rank)
             null /= size[:, None]
             w = _least(w, null, problem.d if alpha > 0 else np.ones(p))
-            return w, None
+            return w, None, None
 
         def refine(g):
             b = (g / size[:, None])[order]
@@ -109,7 +111,7 @@ def _qr_solver(problem: RidgeProblem):
             out[order] = solve_triangular(top, b, check_finite=False)
             return out / size[:, None]
 
-        return w, refine
+        return w, refine, size[:, None]
 
     return solve
 
@@ -140,7 +142,7 @@ def _svd_solver(problem: RidgeProblem):
         if alpha == 0:
             u, s, vt = np.linalg.svd(B, full_matrices=False)
             kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
-            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None
+            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None, None
         root = np.sqrt(problem.d)
         scaled = np.divide(B, root, out=np.zeros_like(B), where=root > 0)
         Z = B[:, free]
@@ -152,6 +154,6 @@ def _svd_solver(problem: RidgeProblem):
         w = np.divide(inner, root[:, None], out=np.zeros_like(inner), where=root[:, None] > 0)
         if len(free):
             w[free] = np.linalg.lstsq(Z, y - B @ w, rcond=None)[0]
-        return w, None
+        return w, None, None
 
     return solve
