@@ -40,7 +40,7 @@ cdef extern from "matrix.h" nogil:
     void fr_row_axpy(const fr_matrix *a, Py_ssize_t i, double t, double *v)
     void fr_rows(const fr_matrix *a, Py_ssize_t i0, Py_ssize_t i1, double *out)
     int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
-    void fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
+    int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
 
     ctypedef struct fr_gram_source:
         const fr_matrix *a

@@ -393,8 +393,11 @@ cdef class Matrix:
         new = (np.empty_like(data), np.empty_like(indices),
                np.empty(self.s.n_minor + 1, dtype=indptr.dtype))
         cdef Matrix m = Matrix.from_compressed(*new, self.shape, not self.s.by_column)
+        cdef int status
         with nogil:
-            fr_transpose(&self.s, <void *> m.s.data, <void *> m.s.indices, <void *> m.s.indptr)
+            status = fr_transpose(&self.s, <void *> m.s.data, <void *> m.s.indices,
+                                  <void *> m.s.indptr)
+        _done(status)
         if self.shift is None and self.scale is None:
             return m
         return m.centered(self.shift, self.scale)
@@ -547,54 +550,7 @@ cdef class Matrix:
         return coef, out, q.n_iter
 
 
-cdef class Cholesky:
-    """Factor of a symmetric, positive definite matrix, for as many solves as are wanted.
-
-    Parameters
-    ----------
-    m : ndarray of float64, shape (p, p), C order
-        Its upper triangle is overwritten with the factor; the strict lower one is kept.
-    keep : float, default=0
-        Share of each diagonal element that the elimination must leave.
-
-    Raises
-    ------
-    ArithmeticError
-        If a pivot is not positive, or less than `keep` of its diagonal element.
-    """
-
-    cdef double[:, ::1] m
-
-    def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0):
-        cdef Py_ssize_t p = m.shape[0]
-        cdef int status = 0, threads = _threads(n_threads)
-        if m.shape[1] != p:
-            raise ValueError(f"m: expected a square matrix; got {p} x {m.shape[1]}")
-        self.m = m
-        if p:
-            diagonal = np.diagonal(m).copy()
-            status = self._factor(diagonal, keep, threads)
-        if status == FR_UNSTABLE:
-            raise ArithmeticError("m: expected a positive definite matrix")
-        _done(status)
-
-    cdef int _factor(self, const double[::1] diagonal, double keep, int threads) except? -5:
-        cdef int status
-        cdef Py_ssize_t p = self.m.shape[0]
-        with nogil:
-            status = fr_cholesky(&self.m[0, 0], p, &diagonal[0], keep, threads)
-        return status
-
-    def solve(self, double[::1] b not None, int n_threads=0):
-        """Overwrite b, one or more right-hand sides one behind the other, with m^-1 b."""
-        cdef Py_ssize_t p = self.m.shape[0]
-        cdef int status, threads = _threads(n_threads)
-        if p == 0 or b.shape[0] % p:
-            raise ValueError(f"b: expected a multiple of {p} elements; got {b.shape[0]}")
-        with nogil:
-            status = fr_cholesky_solve(&self.m[0, 0], p, &b[0], b.shape[0] // p, threads)
-        _done(status)
-        return b.base
+include "_cholesky.pxi"
 
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):
@@ -621,7 +577,7 @@ def check_compressed(indices, indptr, Py_ssize_t n_minor):
     cdef const void *i
     cdef const void *p
     cdef Py_ssize_t where = 0, n_major = len(indptr) - 1, nnz = len(indices)
-    cdef int wide = indices.dtype == np.int64, status
+    cdef int wide = indices.dtype == np.int64, status, threads = _threads_for(0, nnz)
     if n_major < 0:
         raise ValueError("indptr: expected at least one element; got none")
     if wide:
@@ -633,7 +589,9 @@ def check_compressed(indices, indptr, Py_ssize_t n_minor):
         i = &i32[0] if nnz else NULL
         p = &p32[0]
     with nogil:
-        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, &where, 1)
+        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, &where, threads)
+    if status < 0:
+        _done(status)
     if status == 2:
         raise ValueError(f"indptr: expected 0 as its first element; got {indptr[0]}")
     if status == 3:

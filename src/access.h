@@ -55,6 +55,14 @@ static inline ptrdiff_t part_count(const fr_matrix *a)
     return parts < 2 ? 1 : MIN(MIN((ptrdiff_t)parts, MAX_PARTS), MAX(a->n_major, 1));
 }
 
+/* Major vectors of each of `parts` tasks that together are done well within a second: between such
+ * rounds interrupts are seen. */
+static inline ptrdiff_t round_of(const fr_matrix *a, ptrdiff_t parts, ptrdiff_t k)
+{
+    const double per = work(a) / (double)MAX(a->n_major, 1) * (double)parts * (double)k;
+    return MAX(4, (ptrdiff_t)((double)(1 << 27) / MAX(per, 1.0)) / 4 * 4);
+}
+
 /* First place in major vector i whose minor index is at least j, counted from its beginning. */
 static inline ptrdiff_t lower_bound(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
 {

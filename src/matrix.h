@@ -46,7 +46,7 @@ void fr_place(const fr_matrix *a, double *place);
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
 
 /* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. */
-void fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr);
+int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr);
 
 /* gram.c: see there */
 typedef struct {

@@ -15,8 +15,21 @@ typedef struct {
     const double *in;
     double *out;
     ptrdiff_t parts, step;
+    ptrdiff_t done, round;      /* of the majors of each part: how many are behind, and in hand */
     ptrdiff_t k, in_ld, out_ld; /* vectors, and the distance between them */
 } job;
+
+/* The rounds of a task that cuts the major vectors into parts of `step`. */
+static int in_rounds(fr_task task, job *q, ptrdiff_t tasks, int threads)
+{
+    double looked = 0;
+    int status = 0;
+    q->round = round_of(q->a, tasks, q->k);
+    for (q->done = 0; (q->done == 0 || q->done < q->step) && !status; q->done += q->round)
+        if (!(status = fr_parallel(task, q, tasks, threads)))
+            status = fr_poll(&looked);
+    return status;
+}
 
 /* ---- sums along major vectors: out[i] = x_i . v ---- */
 
@@ -103,11 +116,13 @@ static void axpy_part_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
     const fr_matrix *a = q->a;
-    const ptrdiff_t i1 = MIN((t + 1) * q->step, a->n_major);
+    const ptrdiff_t i0 = t * q->step + q->done;
+    const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
     const ptrdiff_t piece = MAX(4, PART_WORK / MAX(a->n_minor, 1) / 4 * 4);
     double *out = q->out + t * q->k * a->n_minor;
-    memset(out, 0, (size_t)(q->k * a->n_minor) * sizeof(double));
-    for (ptrdiff_t i = t * q->step; i < i1; i += piece)
+    if (q->done == 0)
+        memset(out, 0, (size_t)(q->k * a->n_minor) * sizeof(double));
+    for (ptrdiff_t i = i0; i < i1; i += piece)
         for (ptrdiff_t l = 0; l < q->k; l++)
             q->f->axpy_rows(element(a, i, 0), a->ld, MIN(piece, i1 - i), a->n_minor,
                             a->by_column ? NULL : a->shift,
@@ -121,9 +136,11 @@ static void scatter_part_task(void *context, ptrdiff_t t)
     const job *q = context;
     const fr_matrix *a = q->a;
     const fr_compressed c = compressed(a);
-    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
+    const ptrdiff_t i0 = t * q->step + q->done;
+    const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
     double *out = q->out + t * a->n_minor;
-    memset(out, 0, (size_t)a->n_minor * sizeof(double));
+    if (q->done == 0)
+        memset(out, 0, (size_t)a->n_minor * sizeof(double));
     if (i0 < i1)
         q->f->scatter[a->index](&c, i0, i1, q->in, out);
 }
@@ -136,7 +153,7 @@ static void scatter_task(void *context, ptrdiff_t t)
     fr_compressed c = compressed(a);
     c.lo = t > 0 ? a->cuts + (t - 1) * a->n_major : NULL;
     c.hi = t < q->parts - 1 ? a->cuts + t * a->n_major : NULL;
-    q->f->scatter[a->index](&c, 0, a->n_major, q->in, q->out);
+    q->f->scatter[a->index](&c, q->done, MIN(q->done + q->round, a->n_major), q->in, q->out);
 }
 
 typedef struct {
@@ -171,8 +188,16 @@ static int make_cuts(fr_matrix *a, int parts)
         free(cuts);
         return 0;
     }
-    for (ptrdiff_t k = 0; k < a->nnz; k++)
-        count[index_at(a, k)]++;
+    double looked = 0;
+    for (ptrdiff_t k0 = 0; k0 < a->nnz; k0 += 1 << 26) {
+        for (ptrdiff_t k = k0; k < MIN(a->nnz, k0 + (1 << 26)); k++)
+            count[index_at(a, k)]++;
+        if (fr_poll(&looked)) {
+            free(count);
+            free(cuts);
+            return FR_INTERRUPTED;
+        }
+    }
     cut_job q = {.a = a, .step = 4096};
     double seen = 0;
     int part = 1;
@@ -200,18 +225,16 @@ static void add_parts(const double *partial, ptrdiff_t parts, ptrdiff_t size, do
 
 static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
 {
-    const ptrdiff_t size = q->a->n_minor;
+    const ptrdiff_t size = q->a->n_minor, k = q->k;
     int status = 0;
-    double looked = 0;
+    q->k = 1;
     q->step = (q->a->n_major + parts - 1) / parts;
     q->out = malloc((size_t)(parts * size) * sizeof(double));
     if (!q->out)
         return FR_NO_MEMORY;
-    for (ptrdiff_t l = 0; l < q->k && !status; l++, q->in += q->in_ld, out += q->out_ld) {
-        status = fr_parallel(scatter_part_task, q, parts, threads);
+    for (ptrdiff_t l = 0; l < k && !status; l++, q->in += q->in_ld, out += q->out_ld) {
+        status = in_rounds(scatter_part_task, q, parts, threads);
         add_parts(q->out, parts, size, out);
-        if (!status && l < q->k - 1)
-            status = fr_poll(&looked);
     }
     free(q->out);
     return status;
@@ -232,10 +255,10 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
             return status;
         q.parts = threads > 1 && a->n_cuts == threads - 1 ? threads : 1;
         memset(out, 0, (size_t)(k * a->n_minor) * sizeof(double));
-        double looked = 0;
+        q.k = 1;
+        q.step = a->n_major;
         for (ptrdiff_t l = 0; l < k && !status; l++, q.in += q.in_ld, q.out += q.out_ld)
-            if (!(status = fr_parallel(scatter_task, &q, q.parts, threads)) && l < k - 1)
-                status = fr_poll(&looked);
+            status = in_rounds(scatter_task, &q, q.parts, threads);
         return status;
     }
     const ptrdiff_t parts = part_count(a);
@@ -248,7 +271,7 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
     q.out = malloc((size_t)(parts * size) * sizeof(double));
     if (!q.out)
         return FR_NO_MEMORY;
-    status = fr_parallel(axpy_part_task, &q, parts, threads);
+    status = in_rounds(axpy_part_task, &q, parts, threads);
     add_parts(q.out, parts, size, out);
     free(q.out);
     return status;
@@ -307,7 +330,7 @@ typedef struct {
     const fr_real_kernels *f;
     const double *v, *y, *y_mean, *w;
     double *r, *sums; /* sums: per part, k squares, k gradients of p, and p to spare */
-    ptrdiff_t k, n, p, parts, step;
+    ptrdiff_t k, n, p, parts, step, done, round;
 } residual_job;
 
 /* r = y - m - r and sum w r^2, then r = w r; four sums, so that they overlap */
@@ -333,12 +356,14 @@ static void residual_task(void *context, ptrdiff_t t)
 {
     const residual_job *q = context;
     const fr_matrix *a = q->a;
-    const ptrdiff_t p = q->p, i1 = MIN((t + 1) * q->step, q->n);
+    const ptrdiff_t p = q->p, i0 = t * q->step + q->done;
+    const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, q->n));
     const ptrdiff_t piece = MAX(4, PART_WORK / 2 / MAX(p, 1) / 4 * 4);
     double *squares = q->sums + t * (q->k + (q->k + 1) * p), *g = squares + q->k;
     double *spare = g + q->k * p;
-    memset(squares, 0, (size_t)(q->k + q->k * p) * sizeof(double));
-    for (ptrdiff_t i = t * q->step; i < i1; i += piece) {
+    if (q->done == 0)
+        memset(squares, 0, (size_t)(q->k + q->k * p) * sizeof(double));
+    for (ptrdiff_t i = i0; i < i1; i += piece) {
         const ptrdiff_t m = MIN(piece, i1 - i);
         const char *x = a->by_column ? element(a, 0, i) : element(a, i, 0);
         for (ptrdiff_t l = 0; l < q->k; l++) {
@@ -381,8 +406,13 @@ int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_
     q.sums = malloc((size_t)(q.parts * stride) * sizeof(double));
     if (!q.sums)
         return FR_NO_MEMORY;
-    const int status =
-        fr_parallel(residual_task, &q, q.parts, fr_threads_for(work(a) * (double)k, n_threads));
+    double looked = 0;
+    int status = 0;
+    q.round = MAX(4, (1 << 26) / (q.parts * MAX(q.p, 1) * k) / 4 * 4);
+    for (; q.done < q.step && !status; q.done += q.round)
+        if (!(status = fr_parallel(residual_task, &q, q.parts,
+                                   fr_threads_for(work(a) * (double)k, n_threads))))
+            status = fr_poll(&looked);
     for (ptrdiff_t t = 1; t < q.parts; t++)
         for (ptrdiff_t j = 0; j < size; j++)
             q.sums[j] += q.sums[t * stride + j];

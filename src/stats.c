@@ -13,7 +13,7 @@ typedef struct {
     const fr_real_kernels *f;
     const double *w, *at;
     double *out, *out2;
-    ptrdiff_t parts, step;
+    ptrdiff_t parts, step, done, round;
 } job;
 
 static void stats_major_task(void *context, ptrdiff_t t)
@@ -34,9 +34,11 @@ static void stats_part_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
     const fr_matrix *a = q->a;
-    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major), p = a->n_minor;
+    const ptrdiff_t i0 = t * q->step + q->done, p = a->n_minor;
+    const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
     double *sum = q->out + 2 * t * p;
-    memset(sum, 0, (size_t)(2 * p) * sizeof(double));
+    if (q->done == 0)
+        memset(sum, 0, (size_t)(2 * p) * sizeof(double));
     if (i0 >= i1)
         return;
     if (a->index < 0)
@@ -68,7 +70,12 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
     q.out = malloc((size_t)(2 * q.parts * MAX(p, 1)) * sizeof(double));
     if (!q.out)
         return FR_NO_MEMORY;
-    const int status = fr_parallel(stats_part_task, &q, q.parts, threads);
+    double looked = 0;
+    int status = 0;
+    q.round = round_of(a, q.parts, 1);
+    for (; q.done < q.step && !status; q.done += q.round)
+        if (!(status = fr_parallel(stats_part_task, &q, q.parts, threads)))
+            status = fr_poll(&looked);
     memcpy(sum, q.out, (size_t)p * sizeof(double));
     memcpy(square, q.out + p, (size_t)p * sizeof(double));
     for (ptrdiff_t t = 1; t < q.parts; t++)
@@ -144,12 +151,44 @@ int fr_all_finite(const void *x, ptrdiff_t n, int real, int n_threads)
     return status ? status : !q.bad;
 }
 
+typedef struct {
+    const fr_matrix *a;
+    ptrdiff_t step;
+    char *found; /* by task: 0 canonical, 1 not, 5 an index out of range */
+} check_job;
+
+static int check_majors(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t *where)
+{
+    int messy = 0;
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        const ptrdiff_t end = pointer(a, i + 1);
+        ptrdiff_t last = -1;
+        for (ptrdiff_t k = pointer(a, i); k < end; k++) {
+            const ptrdiff_t j = index_at(a, k);
+            if (j < 0 || j >= a->n_minor) {
+                *where = k;
+                return 5;
+            }
+            messy |= j <= last;
+            last = j;
+        }
+    }
+    return messy;
+}
+
+static void check_task(void *context, ptrdiff_t t)
+{
+    const check_job *q = context;
+    const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, q->a->n_major);
+    ptrdiff_t where;
+    q->found[t] = (char)check_majors(q->a, i0, i1, &where);
+}
+
 int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
                         ptrdiff_t n_minor, ptrdiff_t nnz, ptrdiff_t *where, int n_threads)
 {
-    const fr_matrix a = {.indices = indices, .indptr = indptr, .index = index};
-    int messy = 0;
-    (void)n_threads;
+    const fr_matrix a = {.indices = indices, .indptr = indptr, .index = index,
+                         .n_major = n_major, .n_minor = n_minor, .nnz = nnz};
     *where = 0;
     if (pointer(&a, 0) != 0)
         return 2;
@@ -162,18 +201,18 @@ int fr_check_compressed(const void *indices, const void *indptr, int index, ptrd
         *where = pointer(&a, n_major);
         return 4;
     }
-    for (ptrdiff_t i = 0; i < n_major; i++) {
-        ptrdiff_t last = -1;
-        const ptrdiff_t end = pointer(&a, i + 1);
-        for (ptrdiff_t k = pointer(&a, i); k < end; k++) {
-            const ptrdiff_t j = index_at(&a, k);
-            if (j < 0 || j >= n_minor) {
-                *where = k;
-                return 5;
-            }
-            messy |= j <= last;
-            last = j;
-        }
+    check_job q = {.a = &a};
+    q.step = MAX(1, (ptrdiff_t)(PART_WORK / MAX(1.0, (double)nnz / (double)MAX(n_major, 1))));
+    const ptrdiff_t tasks = (n_major + q.step - 1) / q.step;
+    q.found = malloc((size_t)MAX(tasks, 1));
+    if (!q.found)
+        return FR_NO_MEMORY;
+    int status = fr_parallel(check_task, &q, tasks, fr_threads_for((double)nnz, n_threads));
+    for (ptrdiff_t t = 0; t < tasks && status >= 0 && status < 5; t++) {
+        if (q.found[t] == 5)
+            check_majors(&a, t * q.step, MIN((t + 1) * q.step, n_major), where);
+        status = MAX(status, q.found[t]);
     }
-    return messy;
+    free(q.found);
+    return status;
 }

@@ -1,0 +1,50 @@
+# Part of _matrix.pyx: the kernels in use are one state of one module.
+
+cdef class Cholesky:
+    """Factor of a symmetric, positive definite matrix, for as many solves as are wanted.
+
+    Parameters
+    ----------
+    m : ndarray of float64, shape (p, p), C order
+        Its upper triangle is overwritten with the factor; the strict lower one is kept.
+    keep : float, default=0
+        Share of each diagonal element that the elimination must leave.
+
+    Raises
+    ------
+    ArithmeticError
+        If a pivot is not positive, or less than `keep` of its diagonal element.
+    """
+
+    cdef double[:, ::1] m
+
+    def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0):
+        cdef Py_ssize_t p = m.shape[0]
+        cdef int status = 0, threads = _threads(n_threads)
+        if m.shape[1] != p:
+            raise ValueError(f"m: expected a square matrix; got {p} x {m.shape[1]}")
+        self.m = m
+        if p:
+            diagonal = np.diagonal(m).copy()
+            status = self._factor(diagonal, keep, threads)
+        if status == FR_UNSTABLE:
+            raise ArithmeticError("m: expected a positive definite matrix")
+        _done(status)
+
+    cdef int _factor(self, const double[::1] diagonal, double keep, int threads) except? -5:
+        cdef int status
+        cdef Py_ssize_t p = self.m.shape[0]
+        with nogil:
+            status = fr_cholesky(&self.m[0, 0], p, &diagonal[0], keep, threads)
+        return status
+
+    def solve(self, double[::1] b not None, int n_threads=0):
+        """Overwrite b, one or more right-hand sides one behind the other, with m^-1 b."""
+        cdef Py_ssize_t p = self.m.shape[0]
+        cdef int status, threads = _threads(n_threads)
+        if p == 0 or b.shape[0] % p:
+            raise ValueError(f"b: expected a multiple of {p} elements; got {b.shape[0]}")
+        with nogil:
+            status = fr_cholesky_solve(&self.m[0, 0], p, &b[0], b.shape[0] // p, threads)
+        _done(status)
+        return b.base
