@@ -121,13 +121,12 @@ static int sparse_sums(fr_ridge_problem *q, state *s)
         status = fr_tdot(q->a, s->weighted, s->b + t * p, 1, q->n_threads);
     }
     for (ptrdiff_t i = 0; i < p; i++) {
-        const double raw = s->g[i * p + i];
         if (q->intercept)
             for (ptrdiff_t j = i; j < p; j++)
                 s->g[i * p + j] -= s->total * s->mean[i] * s->mean[j];
         double *own = s->g + i * p + i;
-        /* a column that is constant to rounding has no direction left */
-        *own = *own > 16 * DBL_EPSILON * raw ? *own : 0.0;
+        if (q->intercept && s->step[i] == 0)
+            *own = 0;
         s->gram_diagonal[i] = *own;
     }
     return status;

@@ -354,9 +354,8 @@ def solve(
 
 
 def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
-    """Weighted variances; 1 for columns that are constant to rounding."""
-    mean, variance = A.column_stats(sample_weight)
-    variance[variance <= 16 * np.finfo(np.float64).eps * mean**2] = 1.0
+    """Weighted variances; 1 for constant columns."""
+    variance = A.column_stats(sample_weight)[1]
     variance[variance == 0] = 1.0
     return variance
 
