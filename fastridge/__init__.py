@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 __version__ = "0.1.0"
 
 try:
-    from . import _matrix as _matrix
+    from . import _threads as _threads
 except ModuleNotFoundError as _error:
     if _error.name != f"{__name__}._matrix":
         raise
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name in _HOMES:
         value = getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = value
@@ -61,5 +61,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*__all__, *_MODULES, "__version__"])

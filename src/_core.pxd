@@ -15,6 +15,7 @@ cdef extern from "kernels.h" nogil:
 cdef extern from "parallel.h" nogil:
     int FR_INTERRUPTED
     int FR_NO_MEMORY
+    double FR_CACHED
     void fr_parallel_setup(int (*check_interrupt)() noexcept)
     void fr_set_serial_below(double work)
     double fr_get_serial_below()

@@ -60,12 +60,12 @@ def after_fork():
 
 
 def get_serial_below():
-    """Work, in multiply-adds, below which a kernel keeps to one thread."""
+    """Work, in elements read from memory, below which a kernel keeps to one thread."""
     return fr_get_serial_below()
 
 
 def set_serial_below(double work):
-    """Set the work, in multiply-adds, below which a kernel keeps to one thread."""
+    """Set the work, in elements read, below which a kernel keeps to one thread."""
     fr_set_serial_below(work)
 
 
@@ -534,7 +534,7 @@ cdef class Matrix:
         q.alpha_per_target = alpha.shape[0] > 1
         q.intercept = fit_intercept
         q.n_threads = _threads_for(
-            n_threads, <double> self.s.nnz * (self.n_columns + 4.0 * n_targets)
+            n_threads, <double> self.s.nnz * (self.n_columns / FR_CACHED + 4.0 * n_targets)
         )
         q.coef = <double *> cnp.PyArray_DATA(coef)
         q.offset = numbers

@@ -145,7 +145,7 @@ int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int
         status = factor_diagonal(&q, diagonal, keep);
         if (status || !q.rest)
             break;
-        const int threads = fr_threads_for((double)q.rest * q.rest * q.nb / 2, n_threads);
+        const int threads = fr_threads_for((double)q.rest * q.rest * q.nb / FR_CACHED, n_threads);
         q.panels = (q.rest + w - 1) / w;
         q.blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
         if (!(status = fr_parallel(slice_task, &q, (q.rest + SLICE - 1) / SLICE, threads)) &&

@@ -112,7 +112,7 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     q.x = (fr_panel_source){a->data, along_rows ? a->ld : 1, along_rows ? 1 : a->ld,
                             s->col_shift, s->row_shift, s->root_weight};
     const double work = (double)q.depth * (double)q.order * (double)q.order;
-    const int threads = fr_threads_for(work, n_threads);
+    const int threads = fr_threads_for(work / FR_CACHED, n_threads);
     const size_t size = (size_t)(q.order * q.order);
     double looked = 0;
     int status = 0;

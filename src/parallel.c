@@ -11,7 +11,7 @@
 
 static int (*interrupt)(void) = NULL;
 static int forked = 0;
-static double serial_below = 1 << 16;
+static double serial_below = 1 << 17; /* about 0.1 ms of streaming */
 
 static double now(void)
 {

@@ -19,7 +19,9 @@ int fr_poll(double *looked);
 /* Once, when the module is loaded: how to look for interrupts, and the handler for forks. */
 void fr_parallel_setup(int (*check_interrupt)(void));
 
-/* Work (multiply-adds) below which one thread is used. */
+/* Work, in elements read from memory, below which one thread is used; sums in registers and caches
+ * count as one for FR_CACHED of them. */
+#define FR_CACHED 16
 void fr_set_serial_below(double work);
 double fr_get_serial_below(void);
 int fr_threads_for(double work, int n_threads);
