@@ -69,8 +69,29 @@ cdef extern from "cholesky.h" nogil:
     int fr_cholesky_solve(const double *m, Py_ssize_t p, double *b, Py_ssize_t k, int n_threads)
 
 
-cdef extern from "direct.h" nogil:
+cdef extern from "moments.h" nogil:
     enum: FR_NOT_FINITE
+    ctypedef struct fr_moments:
+        fr_matrix *a
+        fr_matrix *by_row
+        const double *y
+        const double *w
+        Py_ssize_t k
+        int centre, n_threads
+        double *g
+        double *shift
+        double *offset
+        double *y_shift
+        double *y_offset
+        double *cross
+        double *yy
+        double *spare
+        double total
+    Py_ssize_t fr_moments_room(const fr_matrix *a, Py_ssize_t k)
+    int fr_sum_moments(fr_moments *m)
+
+
+cdef extern from "direct.h" nogil:
     ctypedef struct fr_ridge_problem:
         fr_matrix *a
         fr_matrix *by_row

@@ -551,6 +551,7 @@ cdef class Matrix:
 
 
 include "_cholesky.pxi"
+include "_moments.pxi"
 
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):

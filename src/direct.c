@@ -7,20 +7,18 @@
 
 #include "access.h"
 #include "cholesky.h"
+#include "moments.h"
 #include "parallel.h"
 
 #define MAX_REFINE 10
 #define SETTLED 1e-7     /* relative correction whose square is below rounding */
 #define KEEP 1e-13       /* share of a column that must be left by the columns before it */
 
-/* ---- sums ---- */
-
 typedef struct {
     ptrdiff_t n, p, k;
     double *g;               /* p x p: upper triangle of the centred Gram matrix */
     double *gram_diagonal, *diagonal, *penalty, *mean, *y_mean, *b, *yy; /* b: p x k, F order */
-    double *root, *residual, *weighted, *gradient, *step;
-    double total;
+    double *offset, *y_offset, *spare, *residual, *gradient, *step;
 } state;
 
 static double dot(const double *a, const double *b, ptrdiff_t n)
@@ -36,100 +34,6 @@ static double dot(const double *a, const double *b, ptrdiff_t n)
     for (; i < n; i++)
         s0 += a[i] * b[i];
     return (s0 + s1) + (s2 + s3);
-}
-
-static int dense_sums(fr_ridge_problem *q, state *s)
-{
-    const ptrdiff_t n = s->n, p = s->p, k = s->k;
-    const fr_gram_source source = {.a = q->a,
-                                   .y = q->y,
-                                   .k = k,
-                                   .ones = q->intercept,
-                                   .col_shift = q->intercept ? s->mean : NULL,
-                                   .y_shift = q->intercept ? s->y_mean : NULL,
-                                   .root_weight = s->root};
-    if (q->intercept) {
-        const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = q->y, .index = -1,
-                             .by_column = 1};
-        fr_place(q->a, s->mean);
-        fr_place(&y, s->y_mean);
-    }
-    if (q->w)
-        for (ptrdiff_t i = 0; i < n; i++)
-            s->root[i] = sqrt(q->w[i]);
-    double *g = s->g;
-    int status = fr_gram_dense(&source, g, q->n_threads);
-    if (status)
-        return status;
-    const ptrdiff_t ones = p + k, ld = fr_gram_order(p + k + (q->intercept ? 1 : 0));
-    for (ptrdiff_t j = 0; j < p; j++)
-        if (!isfinite(g[j * ld + j]))
-            return FR_NOT_FINITE;
-    s->total = q->intercept ? g[ones * ld + ones] : 1.0;
-    for (ptrdiff_t t = 0; t < k; t++) {
-        const double ys = q->intercept ? g[(p + t) * ld + ones] : 0.0;
-        for (ptrdiff_t j = 0; j < p; j++) {
-            const double xs = q->intercept ? g[j * ld + ones] : 0.0;
-            s->b[t * p + j] = g[j * ld + p + t] - xs * (ys / s->total);
-        }
-        s->yy[t] = g[(p + t) * ld + p + t] - ys * (ys / s->total);
-        s->y_mean[t] = q->intercept ? s->y_mean[t] + ys / s->total : 0.0;
-    }
-    if (q->intercept)
-        for (ptrdiff_t j = 0; j < p; j++) {
-            s->step[j] = g[j * ld + ones];
-            s->mean[j] += s->step[j] / s->total;
-        }
-    /* compact to p x p in place, taking the mean's share away */
-    for (ptrdiff_t i = 0; i < p; i++) {
-        const double d = q->intercept ? s->step[i] / s->total : 0.0;
-        for (ptrdiff_t j = i; j < p; j++)
-            g[i * p + j] = g[i * ld + j] - (q->intercept ? d * s->step[j] : 0.0);
-        s->gram_diagonal[i] = MAX(g[i * p + i], 0.0);
-    }
-    return 0;
-}
-
-static int sparse_sums(fr_ridge_problem *q, state *s)
-{
-    const ptrdiff_t n = s->n, p = s->p, k = s->k;
-    int status = fr_gram_sparse(q->by_row, q->w, NULL, p, s->g, q->n_threads);
-    if (!status && q->intercept)
-        status = fr_column_stats(q->a, q->w, s->mean, s->step, q->n_threads);
-    if (status)
-        return status;
-    s->total = (double)n;
-    if (q->w) {
-        s->total = 0;
-        for (ptrdiff_t i = 0; i < n; i++)
-            s->total += q->w[i];
-    }
-    for (ptrdiff_t t = 0; t < k && !status; t++) {
-        const double *y = q->y + t * n;
-        double m = 0;
-        if (q->intercept) {
-            for (ptrdiff_t i = 0; i < n; i++)
-                m += (q->w ? q->w[i] : 1.0) * (y[i] - y[0]);
-            m = y[0] + m / s->total;
-        }
-        s->y_mean[t] = m;
-        s->yy[t] = 0;
-        for (ptrdiff_t i = 0; i < n; i++) {
-            s->weighted[i] = (q->w ? q->w[i] : 1.0) * (y[i] - m);
-            s->yy[t] += s->weighted[i] * (y[i] - m);
-        }
-        status = fr_tdot(q->a, s->weighted, s->b + t * p, 1, q->n_threads);
-    }
-    for (ptrdiff_t i = 0; i < p; i++) {
-        if (q->intercept)
-            for (ptrdiff_t j = i; j < p; j++)
-                s->g[i * p + j] -= s->total * s->mean[i] * s->mean[j];
-        double *own = s->g + i * p + i;
-        if (q->intercept && s->step[i] == 0)
-            *own = 0;
-        s->gram_diagonal[i] = *own;
-    }
-    return status;
 }
 
 /* Columns that are constant (or zero) get a zero row and a unit diagonal: coefficient 0. */
@@ -258,12 +162,11 @@ int fr_ridge_direct(fr_ridge_problem *q)
 {
     state s = {.n = fr_n_rows(q->a), .p = fr_n_columns(q->a), .k = q->n_targets};
     const ptrdiff_t n = s.n, p = s.p, k = s.k;
-    const ptrdiff_t order = q->a->index < 0 ? fr_gram_order(p + k + 1) : p;
-    const ptrdiff_t sizes[] = {order * order, p, p, p, p, k, k * p, k,
-                               q->w ? n : 0, k * MAX(n, p), n, k * p, k * p};
-    double **const fields[] = {&s.g, &s.gram_diagonal, &s.diagonal, &s.penalty, &s.mean, &s.y_mean,
-                               &s.b, &s.yy, &s.root, &s.residual, &s.weighted, &s.gradient,
-                               &s.step};
+    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, k, k, k * p, k,
+                               n, k * MAX(n, p), k * p, k * p};
+    double **const fields[] = {&s.g, &s.gram_diagonal, &s.diagonal, &s.penalty, &s.mean, &s.offset,
+                               &s.y_mean, &s.y_offset, &s.b, &s.yy, &s.spare, &s.residual,
+                               &s.gradient, &s.step};
     ptrdiff_t total = 0;
     for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++)
         total += sizes[f];
@@ -274,11 +177,19 @@ int fr_ridge_direct(fr_ridge_problem *q)
         *fields[f] = at;
         at += sizes[f];
     }
-    if (!q->w)
-        s.root = NULL;
+    fr_moments m = {.a = q->a, .by_row = q->by_row, .y = q->y, .w = q->w, .k = k,
+                    .centre = q->intercept, .n_threads = q->n_threads, .g = s.g, .shift = s.mean,
+                    .offset = s.offset, .y_shift = s.y_mean, .y_offset = s.y_offset, .cross = s.b,
+                    .yy = s.yy, .spare = s.spare};
     q->n_iter = 0;
-    int status = q->a->index < 0 ? dense_sums(q, &s) : sparse_sums(q, &s);
+    int status = fr_sum_moments(&m);
     if (!status) {
+        for (ptrdiff_t j = 0; j < p; j++) {
+            s.mean[j] += s.offset[j];
+            s.gram_diagonal[j] = MAX(s.g[j * p + j], 0.0);
+        }
+        for (ptrdiff_t t = 0; t < k; t++)
+            s.y_mean[t] += s.y_offset[t];
         drop_constant(&s);
         for (ptrdiff_t j = 0; j < p; j++)
             s.penalty[j] = q->penalty ? q->penalty[j] : 1.0;

@@ -2,9 +2,7 @@
 #ifndef FASTRIDGE_DIRECT_H
 #define FASTRIDGE_DIRECT_H
 
-#include "matrix.h"
-
-#define FR_NOT_FINITE 2 /* the sums are not finite, or X is not */
+#include "moments.h"
 
 /* minimise sum_i w_i (y_ti - b_t - x_i c_t)^2 + alpha_t sum_j d_j c_tj^2 for each target t, where
  * d = penalty (ones if NULL). */

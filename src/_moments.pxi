@@ -1,0 +1,40 @@
+# Part of _matrix.pyx: the kernels in use are one state of one module.
+
+
+def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_targets,
+            const double[::1] weight=None, int n_threads=0):
+    """Sums of (X, y, weight) about their means, in one pass over dense X.
+
+    y holds the targets one behind the other. Returns the total weight; shift and offset (p), whose
+    sum is the mean; Gram matrix (p, p), both triangles; the same of y (k each); cross products
+    (p, k), F order; sums of squares of y (k). None where the sums are not finite.
+    """
+    cdef fr_moments m
+    cdef Matrix by_row = a
+    cdef int status
+    cdef Py_ssize_t p = a.n_columns, k = n_targets
+    a._vector("y", y, a.n_rows * k)
+    a._vector("weight", weight, a.n_rows)
+    if a.s.index >= 0 and a.s.by_column:
+        by_row = a.transposed_storage()
+    cdef double[::1] room = _empty(fr_moments_room(&a.s, k))
+    cdef double[::1] of_x = _empty(2 * p), of_y = _empty(3 * k), spare = _empty(a.n_rows)
+    cdef double[::1, :] cross = _empty_f(p, k)
+    m.a, m.by_row = &a.s, &by_row.s
+    m.y, m.w, m.k = &y[0], _pointer(weight), k
+    m.centre = 1
+    m.n_threads = _threads_for(n_threads, <double> a.s.nnz * (p / FR_CACHED + 4.0 * k))
+    m.g = &room[0]
+    m.shift, m.offset = &of_x[0], &of_x[p]
+    m.y_shift, m.y_offset, m.yy = &of_y[0], &of_y[k], &of_y[2 * k]
+    m.cross, m.spare = &cross[0, 0], &spare[0]
+    with nogil:
+        status = fr_sum_moments(&m)
+        if status == 0:
+            status = fr_mirror(&room[0], p, 0, m.n_threads)
+    if status == FR_NOT_FINITE:
+        return None
+    _done(status)
+    x, t = of_x.base, of_y.base
+    return (m.total, x[:p], x[p:], room.base[: p * p].reshape(p, p), t[:k], t[k : 2 * k],
+            cross.base, t[2 * k :])

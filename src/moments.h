@@ -1,0 +1,30 @@
+/* Sums of (X, y, weights) from which squared losses are fitted. */
+#ifndef FASTRIDGE_MOMENTS_H
+#define FASTRIDGE_MOMENTS_H
+
+#include "matrix.h"
+
+#define FR_NOT_FINITE 2 /* the sums are not finite, or X is not */
+
+/* With W = sum w and means m = shift + offset (0 unless `centre`):
+ *   g = (X - 1 m)' diag(w) (X - 1 m), upper triangle of p x p in C order;
+ *   cross_t = (X - 1 m)' diag(w) (y_t - m_t);  yy_t = sum w (y_t - m_t)^2.
+ * The shift is a place near the mean, kept apart so that differences of means lose nothing. */
+typedef struct {
+    fr_matrix *a, *by_row; /* without shift or scale; by_row: a, or its CSR copy where a is CSC */
+    const double *y, *w;   /* y: k targets one behind the other; w may be NULL */
+    ptrdiff_t k;
+    int centre, n_threads;
+    double *g;               /* room for fr_moments_room(a, k) elements */
+    double *shift, *offset;  /* p each */
+    double *y_shift, *y_offset;
+    double *cross, *yy;      /* k * p and k */
+    double *spare;           /* n */
+    double total;
+} fr_moments;
+
+ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k);
+/* Also FR_NOT_FINITE. */
+int fr_sum_moments(fr_moments *m);
+
+#endif
