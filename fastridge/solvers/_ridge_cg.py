@@ -2,8 +2,8 @@
 
 The preconditioner treats the heaviest columns exactly, by a Cholesky factor of their block of
 A' S^2 A + alpha diag(d), and the others by their diagonal: on one-hot data a few hundred frequent
-columns carry the ill-conditioning. For alpha = 0 there is none, and the start is zero: plain conjugate
-gradients stay in the row space of A, and so find the solution of minimum norm.
+columns carry the ill-conditioning. For alpha = 0 there is no preconditioner, and the start is zero:
+plain conjugate gradients stay in the row space of A, and find the solution of minimum norm.
 """
 
 from __future__ import annotations

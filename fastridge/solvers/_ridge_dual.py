@@ -112,9 +112,7 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
     for iteration in range(1, _MAX_REFINE + 1):
         # the gradient A' S (S y - S A w) - alpha d w is A' S of this residual, as d w = A' S a
         R = Y - problem.rooted(problem.A.dot(w))
-        objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum(
-            "jk,j,jk->k", w, problem.d, w
-        )
+        objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum("jk,j,jk->k", w, problem.d, w)
         R -= alpha * a
         da, dc = solve(R)
         dw = primal(da, dc)

@@ -46,8 +46,12 @@ def solve_positive(problem: RidgeProblem, tol, max_iter, coef_init):
             jac=True,
             method="L-BFGS-B",
             bounds=[(0, None)] * p,
-            options={"maxiter": limit, "maxfun": 3 * limit + 100, "ftol": 0.0, "gtol": 1e-3 * tol
-                     * first * float(scale.max(initial=0))},
+            options={
+                "maxiter": limit,
+                "maxfun": 3 * limit + 100,
+                "ftol": 0.0,
+                "gtol": 1e-3 * tol * first * float(scale.max(initial=0)),
+            },
         )
         w, sets = _active_set(problem, scale * done.x, y, alpha, tol * first)
         gradient, objective[t] = _gradient(problem, w, y, alpha)

@@ -10,7 +10,6 @@ rooms beside this one hold a solver each.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
