@@ -5,6 +5,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct fr_kernels:
         const char *name
         int width
+    enum: FR_ONES
     const fr_kernels *fr_active()
     int fr_isa_count()
     const char *fr_isa_name(int i)
@@ -56,6 +57,7 @@ cdef extern from "matrix.h" nogil:
     int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     int fr_gram_sparse(fr_matrix *a, const double *w, const int *position, Py_ssize_t m,
                        double *g, int n_threads)
+    int fr_all_ones(const void *x, Py_ssize_t n, int real)
     int fr_all_finite(const void *x, Py_ssize_t n, int real, int n_threads)
     int fr_check_compressed(const void *indices, const void *indptr, int index,
                             Py_ssize_t n_major, Py_ssize_t n_minor, Py_ssize_t nnz,

@@ -224,6 +224,9 @@ cdef class Matrix:
         m.arrays = (data, indices, indptr)
         m.is_sparse = True
         m.is_float32 = m.s.real
+        # one-hot data: what need not be read from memory is not
+        if fr_all_ones(m.s.data, m.s.nnz, m.s.real):
+            m.s.real = FR_ONES
         m._lock = threading.Lock()
         return m
 
@@ -390,14 +393,18 @@ cdef class Matrix:
         if self.s.index < 0:
             raise ValueError("X: expected a sparse matrix; got a dense one")
         data, indices, indptr = self.arrays
-        new = (np.empty_like(data), np.empty_like(indices),
-               np.empty(self.s.n_minor + 1, dtype=indptr.dtype))
-        cdef Matrix m = Matrix.from_compressed(*new, self.shape, not self.s.by_column)
+        cdef cnp.ndarray to_data = np.empty_like(data), to_indices = np.empty_like(indices)
+        cdef cnp.ndarray to_indptr = np.empty(self.s.n_minor + 1, dtype=indptr.dtype)
+        cdef fr_matrix s = self.s
+        cdef void *d = cnp.PyArray_DATA(to_data)
+        cdef void *i = cnp.PyArray_DATA(to_indices)
+        cdef void *p = cnp.PyArray_DATA(to_indptr)
         cdef int status
+        s.real = self.is_float32
         with nogil:
-            status = fr_transpose(&self.s, <void *> m.s.data, <void *> m.s.indices,
-                                  <void *> m.s.indptr)
+            status = fr_transpose(&s, d, i, p)
         _done(status)
+        m = Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
         if self.shift is None and self.scale is None:
             return m
         return m.centered(self.shift, self.scale)

@@ -17,7 +17,7 @@ static inline ptrdiff_t fr_n_columns(const fr_matrix *a) { return a->by_column ?
 
 static inline const char *element(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
 {
-    return (const char *)a->data + (i * a->ld + j) * (a->real ? sizeof(float) : sizeof(double));
+    return (const char *)a->data + (i * a->ld + j) * (a->real == FR_FLOAT ? sizeof(float) : sizeof(double));
 }
 
 static inline ptrdiff_t pointer(const fr_matrix *a, ptrdiff_t i)
@@ -34,6 +34,8 @@ static inline ptrdiff_t index_at(const fr_matrix *a, ptrdiff_t k)
 
 static inline double value_at(const fr_matrix *a, ptrdiff_t k)
 {
+    if (a->real == FR_ONES)
+        return 1.0;
     return a->real ? (double)((const float *)a->data)[k] : ((const double *)a->data)[k];
 }
 

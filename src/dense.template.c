@@ -282,18 +282,5 @@ static void NAME(pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, 
     }
 }
 
-#define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
-#define I int32_t
-#define IX i32
-#include "sparse.template.c"
-#undef I
-#undef IX
-#define I int64_t
-#define IX i64
-#include "sparse.template.c"
-#undef I
-#undef IX
-
-#undef VALUES8
 #undef NAME
 #undef LOAD

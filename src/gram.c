@@ -170,11 +170,12 @@ typedef struct {
     const int32_t *bounds;
 } sparse_job;
 
-#define OUTER(T, I)                                                                                \
+#define OUTER(T, I, VALUE)                                                                         \
     static void outer_##T##_##I(const sparse_job *q, ptrdiff_t i0, ptrdiff_t i1, int32_t c0,       \
                                 int32_t c1, int32_t *place, double *value)                         \
     {                                                                                              \
         const T *data = q->a->data;                                                                \
+        (void)data;                                                                                \
         const I *indices = q->a->indices, *indptr = q->a->indptr;                                  \
         for (ptrdiff_t i = i0; i < i1; i++) {                                                      \
             const double wi = q->w ? q->w[i] : 1.0;                                                \
@@ -182,7 +183,7 @@ typedef struct {
             for (ptrdiff_t k = indptr[i]; k < (ptrdiff_t)indptr[i + 1]; k++) {                     \
                 const int32_t c = q->position ? q->position[indices[k]] : (int32_t)indices[k];     \
                 place[len] = c;                                                                    \
-                value[len] = (double)data[k];                                                      \
+                value[len] = VALUE;                                                                \
                 len += c >= c0;                                                                    \
             }                                                                                      \
             for (ptrdiff_t r = 0; r < len && place[r] < c1; r++) {                                 \
@@ -193,10 +194,12 @@ typedef struct {
             }                                                                                      \
         }                                                                                          \
     }
-OUTER(double, int32_t)
-OUTER(double, int64_t)
-OUTER(float, int32_t)
-OUTER(float, int64_t)
+OUTER(double, int32_t, data[k])
+OUTER(double, int64_t, data[k])
+OUTER(float, int32_t, (double)data[k])
+OUTER(float, int64_t, (double)data[k])
+OUTER(char, int32_t, 1.0)
+OUTER(char, int64_t, 1.0)
 
 /* A range of rows of the result, from a slice of the major vectors. */
 static void sparse_task(void *context, ptrdiff_t t)
@@ -207,7 +210,9 @@ static void sparse_task(void *context, ptrdiff_t t)
     const int32_t c0 = q->bounds[t], c1 = q->bounds[t + 1];
     double *value = q->value + t * q->longest;
     int32_t *place = q->place + t * q->longest;
-    if (a->real)
+    if (a->real == FR_ONES)
+        (a->index ? outer_char_int64_t : outer_char_int32_t)(q, q->i0, i1, c0, c1, place, value);
+    else if (a->real == FR_FLOAT)
         (a->index ? outer_float_int64_t : outer_float_int32_t)(q, q->i0, i1, c0, c1, place, value);
     else
         (a->index ? outer_double_int64_t : outer_double_int32_t)(q, q->i0, i1, c0, c1, place,

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
+enum { FR_DOUBLE, FR_FLOAT, FR_ONES };
+
 /* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix. begin and end
  * default to indptr[i] and indptr[i + 1]; lo and hi are offsets from indptr[i]. */
 typedef struct {
@@ -63,7 +66,7 @@ typedef struct {
     /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` neighbours of b, `stride` apart */
     void (*tile)(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
                  double *c, ptrdiff_t ldc);
-    fr_real_kernels real[2]; /* double, float */
+    fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 
 extern const fr_kernels fr_kernels_plain, fr_kernels_baseline, fr_kernels_avx2, fr_kernels_avx512;

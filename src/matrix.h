@@ -15,7 +15,7 @@ typedef struct {
     const void *data, *indices, *indptr;
     const double *shift, *scale; /* per column, or NULL */
     int32_t *cuts;               /* where scatters of several threads cut each major vector */
-    int real;                    /* 0 double, 1 float */
+    int real;                    /* FR_DOUBLE, FR_FLOAT or (sparse) FR_ONES */
     int index;                   /* -1 dense, 0 int32, 1 int64 */
     int by_column;
     int n_cuts;
@@ -70,6 +70,8 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads);
 int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
                    int n_threads);
 
+/* whether all n > 0 values are 1 */
+int fr_all_ones(const void *x, ptrdiff_t n, int real);
 int fr_all_finite(const void *x, ptrdiff_t n, int real, int n_threads);
 /* 0 canonical, 1 unsorted or repeated; else the kind of fault, at major vector *where */
 int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,

@@ -1,12 +1,15 @@
-/* Inner loops over compressed major vectors: values T, indices I (IX names the index width). */
+/* Inner loops over compressed major vectors: values T, indices I (IX names the index width). Where T
+ * is `ones`, every stored value is 1 and none is read. */
 
 #define SNAME(f) FR_CAT3(f, T, IX)
+#define VALUE(k) FR_CAT(VALUE, T)(data, k)
 #define RANGE(a, i)                                                                                \
     const I base = indptr[i];                                                                      \
     ptrdiff_t k = (ptrdiff_t)base + ((a)->lo ? (a)->lo[i] : 0);                                    \
     const ptrdiff_t end = (a)->hi ? (ptrdiff_t)base + (a)->hi[i] : (ptrdiff_t)indptr[(i) + 1]
 #define FIELDS(a)                                                                                  \
     const T *FR_RESTRICT data = (a)->data;                                                         \
+    (void)data;                                                                                    \
     const I *FR_RESTRICT indices = (a)->indices;                                                   \
     const I *FR_RESTRICT indptr = (a)->indptr
 
@@ -29,13 +32,13 @@ static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
 #else
         double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
         for (; k + 4 <= end; k += 4) {
-            s0 += data[k] * v[indices[k]];
-            s1 += data[k + 1] * v[indices[k + 1]];
-            s2 += data[k + 2] * v[indices[k + 2]];
-            s3 += data[k + 3] * v[indices[k + 3]];
+            s0 += VALUE(k) * v[indices[k]];
+            s1 += VALUE(k + 1) * v[indices[k + 1]];
+            s2 += VALUE(k + 2) * v[indices[k + 2]];
+            s3 += VALUE(k + 3) * v[indices[k + 3]];
         }
         for (; k < end; k++)
-            s0 += data[k] * v[indices[k]];
+            s0 += VALUE(k) * v[indices[k]];
         out[i] = (s0 + s1) + (s2 + s3);
 #endif
     }
@@ -51,15 +54,15 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
         /* indices within a major vector are distinct: four updates never meet */
         for (; k + 4 <= end; k += 4) {
             const I j0 = indices[k], j1 = indices[k + 1], j2 = indices[k + 2], j3 = indices[k + 3];
-            const double t0 = out[j0] + ui * data[k], t1 = out[j1] + ui * data[k + 1];
-            const double t2 = out[j2] + ui * data[k + 2], t3 = out[j3] + ui * data[k + 3];
+            const double t0 = out[j0] + ui * VALUE(k), t1 = out[j1] + ui * VALUE(k + 1);
+            const double t2 = out[j2] + ui * VALUE(k + 2), t3 = out[j3] + ui * VALUE(k + 3);
             out[j0] = t0;
             out[j1] = t1;
             out[j2] = t2;
             out[j3] = t3;
         }
         for (; k < end; k++)
-            out[indices[k]] += ui * data[k];
+            out[indices[k]] += ui * VALUE(k);
     }
 }
 
@@ -72,7 +75,7 @@ static void SNAME(scatter_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff
         RANGE(a, i);
         const double wi = w ? w[i] : 1.0;
         for (; k < end; k++) {
-            const double x = data[k], wx = wi * x;
+            const double x = VALUE(k), wx = wi * x;
             sum[indices[k]] += wx;
             square[indices[k]] += wx * x;
         }
@@ -88,7 +91,7 @@ static void SNAME(gather_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_
         RANGE(a, i);
         double s = 0, q = 0;
         for (; k < end; k++) {
-            const double x = data[k], wx = w ? w[indices[k]] * x : x;
+            const double x = VALUE(k), wx = w ? w[indices[k]] * x : x;
             s += wx;
             q += wx * x;
         }
@@ -99,4 +102,5 @@ static void SNAME(gather_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_
 
 #undef SNAME
 #undef RANGE
+#undef VALUE
 #undef FIELDS

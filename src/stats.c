@@ -131,6 +131,18 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     return status;
 }
 
+int fr_all_ones(const void *x, ptrdiff_t n, int real)
+{
+    ptrdiff_t i = 0;
+    if (real == FR_FLOAT)
+        while (i < n && ((const float *)x)[i] == 1.0f)
+            i++;
+    else
+        while (i < n && ((const double *)x)[i] == 1.0)
+            i++;
+    return n > 0 && i == n;
+}
+
 typedef struct {
     const char *x;
     ptrdiff_t n, step, size;

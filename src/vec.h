@@ -59,6 +59,7 @@ FR_INLINE double vec_sum(vec a)
 #include <immintrin.h>
 #define FR_GATHER gather8
 #define VALUES8_double(p, m) _mm512_maskz_loadu_pd(m, p)
+#define VALUES8_ones(p, m) _mm512_set1_pd(1.0)
 #define VALUES8_float(p, m) _mm512_cvtps_pd(_mm256_maskz_loadu_ps(m, p))
 FR_INLINE __m512d gather8_i32(const int32_t *index, const double *v, __mmask8 m)
 {
@@ -69,6 +70,10 @@ FR_INLINE __m512d gather8_i64(const int64_t *index, const double *v, __mmask8 m)
     return _mm512_mask_i64gather_pd(_mm512_setzero_pd(), m, _mm512_maskz_loadu_epi64(m, index), v, 8);
 }
 #endif
+
+#define VALUE_double(data, k) (data[k])
+#define VALUE_float(data, k) ((double)data[k])
+#define VALUE_ones(data, k) 1.0
 
 #define FR_CAT_(a, b) a##_##b
 #define FR_CAT(a, b) FR_CAT_(a, b)

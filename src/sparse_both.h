@@ -1,0 +1,11 @@
+/* sparse.template.c for both index widths; no guard: included once for each type of values. */
+#define I int32_t
+#define IX i32
+#include "sparse.template.c"
+#undef I
+#undef IX
+#define I int64_t
+#define IX i64
+#include "sparse.template.c"
+#undef I
+#undef IX
