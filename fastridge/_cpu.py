@@ -3,7 +3,7 @@
 from ._matrix import (
     get_instruction_set,
     get_serial_below,
-    has_openmp,
+    has_threads,
     instruction_sets,
     set_instruction_set,
     set_serial_below,
@@ -12,7 +12,7 @@ from ._matrix import (
 __all__ = [
     "get_instruction_set",
     "get_serial_below",
-    "has_openmp",
+    "has_threads",
     "instruction_sets",
     "set_instruction_set",
     "set_serial_below",

@@ -2,14 +2,16 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from . import _matrix
 
 _local = threading.local()
 
 
-def _count(name: str, n) -> int:
+def _count(name: str, n: Any) -> int:
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"{name} must be an integer; got {n!r}")
     n = n.__index__()
@@ -42,7 +44,7 @@ def get_num_threads() -> int:
     That is the number given to `num_threads` around the call, else to `set_num_threads`, else the
     environment variables ``FASTRIDGE_NUM_THREADS`` and ``OMP_NUM_THREADS``, else the number of
     processors this process may run on. It is 1 in a forked child process, and where fastridge was
-    built without OpenMP. Results do not depend on it.
+    built without threads. Results do not depend on it.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def get_num_threads() -> int:
     1
     """
     global _default
-    if _matrix.after_fork() or not _matrix.has_openmp():
+    if _matrix.after_fork() or not _matrix.has_threads():
         return 1
     here = getattr(_local, "n", None)
     if here is not None:
@@ -94,7 +96,7 @@ def set_num_threads(n: int) -> None:
 
 
 @contextmanager
-def num_threads(n: int):
+def num_threads(n: int) -> Iterator[None]:
     """Use `n` threads for the kernels called from this thread inside a ``with`` block.
 
     Parameters

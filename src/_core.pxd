@@ -20,8 +20,11 @@ cdef extern from "parallel.h" nogil:
     void fr_parallel_setup(int (*check_interrupt)() noexcept)
     void fr_set_serial_below(double work)
     double fr_get_serial_below()
-    int fr_has_openmp()
     int fr_after_fork()
+
+
+cdef extern from "pool.h" nogil:
+    int fr_pool_exists()
 
 
 cdef extern from "matrix.h" nogil:

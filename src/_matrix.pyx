@@ -49,9 +49,9 @@ def set_instruction_set(str name not None):
         )
 
 
-def has_openmp():
+def has_threads():
     """Whether the kernels were built with threads."""
-    return bool(fr_has_openmp())
+    return bool(fr_pool_exists())
 
 
 def after_fork():

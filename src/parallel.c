@@ -2,9 +2,8 @@
 
 #include <time.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "pool.h"
+
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
@@ -21,7 +20,7 @@ static double now(void)
 }
 
 #if !defined(_WIN32)
-/* The thread pool of OpenMP does not survive a fork: the child works on one thread. */
+/* Threads do not survive a fork: the child works on one. */
 static void in_child(void) { forked = 1; }
 #endif
 
@@ -40,15 +39,6 @@ void fr_set_serial_below(double work) { serial_below = work; }
 double fr_get_serial_below(void) { return serial_below; }
 int fr_threads_for(double work, int n_threads) { return work < serial_below ? 1 : n_threads; }
 
-int fr_has_openmp(void)
-{
-#ifdef _OPENMP
-    return 1;
-#else
-    return 0;
-#endif
-}
-
 int fr_poll(double *looked)
 {
     const double t = now();
@@ -60,35 +50,20 @@ int fr_poll(double *looked)
     return interrupt && interrupt() ? FR_INTERRUPTED : 0;
 }
 
-static void run(fr_task task, void *context, ptrdiff_t i0, ptrdiff_t i1, int n_threads)
-{
-#ifdef _OPENMP
-    if (n_threads > 1 && i1 - i0 > 1 && !forked) {
-        const int team = (int)(i1 - i0 < n_threads ? i1 - i0 : n_threads);
-        ptrdiff_t i;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-        for (i = i0; i < i1; i++)
-            task(context, i);
-        return;
-    }
-#endif
-    (void)n_threads;
-    for (ptrdiff_t i = i0; i < i1; i++)
-        task(context, i);
-}
-
 int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
 {
+    if (forked)
+        n_threads = 1;
     ptrdiff_t i = 0, batch = 1024; /* tasks are of about 0.1 ms */
     if (n_tasks <= batch) {
-        run(task, context, 0, n_tasks, n_threads);
+        fr_pool_run(task, context, 0, n_tasks, n_threads);
         return 0;
     }
     double start = now(), looked = start;
     int status;
     while (i < n_tasks) {
         const ptrdiff_t upto = n_tasks - i < batch ? n_tasks : i + batch;
-        run(task, context, i, upto, n_threads);
+        fr_pool_run(task, context, i, upto, n_threads);
         i = upto;
         const double t = now();
         if (t - start < 0.02)

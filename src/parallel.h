@@ -26,7 +26,6 @@ void fr_set_serial_below(double work);
 double fr_get_serial_below(void);
 int fr_threads_for(double work, int n_threads);
 
-int fr_has_openmp(void);
 int fr_after_fork(void);
 
 #endif
