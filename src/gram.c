@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "cholesky.h"
 #include "parallel.h"
 
 #define DEPTH 200   /* rows packed at a time; not a multiple of 64, so that panels do not alias */
@@ -115,8 +116,9 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     const int threads = fr_threads_for(work / FR_CACHED, n_threads);
     const size_t size = (size_t)(q.order * q.order);
     double looked = 0;
-    int status = 0;
-    memset(g, 0, size * sizeof(double));
+    int status = fr_zero(g, q.order * q.order, n_threads);
+    if (status)
+        return status;
 
     if (q.order <= SMALL) {
         const double parts = work / (1 << 20);
@@ -228,7 +230,11 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
     double *count = calloc((size_t)MAX(m, 1), sizeof(double));
     if (!count)
         return FR_NO_MEMORY;
-    memset(g, 0, (size_t)m * (size_t)m * sizeof(double));
+    int status = fr_zero(g, m * m, n_threads);
+    if (status) {
+        free(count);
+        return status;
+    }
     /* work of row c of the result: for each element there, the elements from it on */
     double total = 0;
     for (ptrdiff_t i = 0; i < a->n_major; i++) {
@@ -265,15 +271,11 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
         return FR_NO_MEMORY;
     q.place = (int32_t *)(q.value + threads * q.longest);
     double looked = 0;
-    int status = 0;
     q.step = total > 0 ? MAX(1, (ptrdiff_t)(2e7 * (double)a->n_major / total)) : a->n_major;
     q.step = MAX(q.step, 1);
     for (; q.i0 < a->n_major && !status; q.i0 += q.step)
         if (!(status = fr_parallel(sparse_task, &q, threads, threads)))
             status = fr_poll(&looked);
     free(q.value);
-    for (ptrdiff_t r = 0; r < m; r++)
-        for (ptrdiff_t c = r + 1; c < m; c++)
-            g[c * m + r] = g[r * m + c];
-    return status;
+    return status ? status : fr_mirror(g, m, 0, n_threads);
 }

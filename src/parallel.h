@@ -13,6 +13,9 @@ typedef void (*fr_task)(void *context, ptrdiff_t i);
  * write to places of their own, so that results do not depend on the number of threads. */
 int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads);
 
+/* Set n elements to 0: pages that are touched first are slow. */
+int fr_zero(double *x, ptrdiff_t n, int n_threads);
+
 /* Between pieces of a long sequence: FR_INTERRUPTED at most once every 0.1 s; *looked starts at 0. */
 int fr_poll(double *looked);
 
