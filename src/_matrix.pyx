@@ -471,13 +471,12 @@ cdef class Matrix:
             if shift is not None:
                 w = np.ones(self.n_rows) if weight is None else np.asarray(weight)
                 sums = self.centered().tdot(w, n_threads=threads)[chosen]
-                result -= np.outer(sums, shift)
-                result -= np.outer(shift, sums)
+                cross = np.outer(sums, shift)
+                result -= cross + cross.T
                 result += w.sum() * np.outer(shift, shift)
         if self.scale is not None:
             scale = self.scale[chosen]
-            result *= scale
-            result *= scale[:, None]
+            result *= np.outer(scale, scale)
         return result
 
     cdef int _sparse_gram(self, Matrix by_row, const double[::1] weight, const int *position,
@@ -504,8 +503,7 @@ cdef class Matrix:
         if self.shift is not None:
             shifted = self.shift if w is None else w * self.shift
             cross = flipped.tdot(shifted, n_threads=n_threads)
-            result -= cross
-            result -= cross[:, None]
+            result -= cross + cross[:, None]
             result += shifted @ self.shift
         return result
 

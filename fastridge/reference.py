@@ -1,0 +1,580 @@
+"""The kernels and the ridge solvers again, in plain NumPy: what they compute, to be read.
+
+Everything is dense, float64 and unblocked, and written as the formula is. The tests hold the
+compiled code against it, and the benchmarks show it as the price of plainness.
+
+Letters: X (n, p) data, A (n, p) the operator over it, w (p,) coefficients, s (n,) sample weights,
+d (p,) penalty of each coefficient, k targets in the columns of Y (n, k).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+
+def operator(X, shift=None, scale=None):
+    """A = (X - 1 shift') diag(scale), formed.
+
+    Parameters
+    ----------
+    X : array-like or scipy sparse matrix of shape (n, p)
+    shift, scale : array-like of shape (p,) or None, default=None
+        Zeros and ones where None.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, p)
+
+    Examples
+    --------
+    >>> operator([[1.0, 2.0], [3.0, 4.0]], shift=[1.0, 2.0], scale=[1.0, 10.0])
+    array([[ 0.,  0.],
+           [ 2., 20.]])
+    """
+    A = np.array(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)
+    if shift is not None:
+        A = A - np.asarray(shift)
+    if scale is not None:
+        A = A * np.asarray(scale)
+    return A
+
+
+def dot(X, v, shift=None, scale=None):
+    """A v, for v of shape (p,) or (p, k).
+
+    Examples
+    --------
+    >>> dot([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0])
+    array([3., 7.])
+    """
+    return operator(X, shift, scale) @ np.asarray(v)
+
+
+def tdot(X, u, shift=None, scale=None):
+    """A' u, for u of shape (n,) or (n, k).
+
+    Examples
+    --------
+    >>> tdot([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0], shift=[2.0, 3.0])
+    array([0., 0.])
+    """
+    return operator(X, shift, scale).T @ np.asarray(u)
+
+
+def column_dot(X, j, u, shift=None, scale=None):
+    """sum_i A[i, j] u[i].
+
+    Examples
+    --------
+    >>> float(column_dot([[1.0, 2.0], [3.0, 4.0]], 1, [1.0, 1.0]))
+    6.0
+    """
+    return operator(X, shift, scale)[:, j] @ np.asarray(u)
+
+
+def column_axpy(X, j, t, u, shift=None, scale=None):
+    """u + t A[:, j]; the kernel does so in place.
+
+    Examples
+    --------
+    >>> column_axpy([[1.0, 2.0], [3.0, 4.0]], 1, 10.0, np.array([1.0, 1.0]))
+    array([21., 41.])
+    """
+    return np.asarray(u) + t * operator(X, shift, scale)[:, j]
+
+
+def row_dot(X, i, v, shift=None, scale=None):
+    """sum_j A[i, j] v[j].
+
+    Examples
+    --------
+    >>> float(row_dot([[1.0, 2.0], [3.0, 4.0]], 1, [1.0, 1.0]))
+    7.0
+    """
+    return operator(X, shift, scale)[i] @ np.asarray(v)
+
+
+def row_axpy(X, i, t, v, shift=None, scale=None):
+    """v + t A[i]; the kernel does so in place.
+
+    Examples
+    --------
+    >>> row_axpy([[1.0, 2.0], [3.0, 4.0]], 1, 10.0, np.array([1.0, 1.0]))
+    array([31., 41.])
+    """
+    return np.asarray(v) + t * operator(X, shift, scale)[i]
+
+
+def gram(X, weight=None, columns=None, shift=None, scale=None):
+    """A_S' diag(weight) A_S, with S the chosen columns.
+
+    Parameters
+    ----------
+    X : array-like or scipy sparse matrix of shape (n, p)
+    weight : array-like of shape (n,) or None, default=None
+        Ones where None.
+    columns : array-like of int or None, default=None
+        S; all columns where None.
+    shift, scale : array-like of shape (p,) or None, default=None
+
+    Returns
+    -------
+    ndarray of float64, shape (len(S), len(S))
+
+    Examples
+    --------
+    >>> gram([[1.0, 2.0], [3.0, 4.0]])
+    array([[10., 14.],
+           [14., 20.]])
+    """
+    A = operator(X, shift, scale)
+    if columns is not None:
+        A = A[:, columns]
+    return A.T @ (A if weight is None else np.asarray(weight)[:, None] * A)
+
+
+def gram_rows(X, weight=None, shift=None, scale=None):
+    """A diag(weight) A', (n, n); weight of shape (p,).
+
+    Examples
+    --------
+    >>> gram_rows([[1.0, 2.0], [3.0, 4.0]], weight=[1.0, 0.0])
+    array([[1., 3.],
+           [3., 9.]])
+    """
+    A = operator(X, shift, scale)
+    return (A if weight is None else A * np.asarray(weight)) @ A.T
+
+
+def column_stats(X, weight=None):
+    """Mean and variance of each column, weighted.
+
+    mean_j = sum_i s_i x_ij / sum_i s_i,   var_j = sum_i s_i (x_ij - mean_j)^2 / sum_i s_i.
+
+    Parameters
+    ----------
+    X : array-like or scipy sparse matrix of shape (n, p)
+    weight : array-like of shape (n,) or None, default=None
+        s; ones where None.
+
+    Returns
+    -------
+    mean, var : ndarray of float64, shape (p,)
+
+    Examples
+    --------
+    >>> column_stats([[1.0, 2.0], [3.0, 4.0]], weight=[3.0, 1.0])
+    (array([1.5, 2.5]), array([0.75, 0.75]))
+    """
+    X = operator(X)
+    # about a row that counts, so that a constant column has variance 0 and mean its own value
+    row = X[0] if weight is None else X[np.argmax(np.asarray(weight) > 0)]
+    mean = row + np.average(X - row, axis=0, weights=weight)
+    return mean, np.average((X - mean) ** 2, axis=0, weights=weight)
+
+
+def cholesky(M, keep=0.0):
+    """Upper triangular U with U'U = M.
+
+    Row by row, sums over k < i:
+
+        u_ii = sqrt(m_ii - sum_k u_ki^2),   u_ij = (m_ij - sum_k u_ki u_kj) / u_ii.
+
+    Parameters
+    ----------
+    M : array-like of shape (p, p)
+        Symmetric and positive definite; its upper triangle is read.
+    keep : float, default=0
+        Share of each diagonal element that the elimination must leave.
+
+    Returns
+    -------
+    ndarray of float64, shape (p, p)
+
+    Raises
+    ------
+    ArithmeticError
+        If M is not positive definite, or a pivot is less than `keep` of its diagonal element.
+
+    Examples
+    --------
+    >>> cholesky([[4.0, 2.0], [2.0, 5.0]])
+    array([[2., 1.],
+           [0., 2.]])
+    """
+    M = np.asarray(M, dtype=np.float64)
+    U = np.zeros_like(M)
+    for i in range(len(M)):
+        rest = M[i, i:] - U[:i, i] @ U[:i, i:]
+        if not rest[0] > max(keep * M[i, i], 0.0):
+            raise ArithmeticError("M: expected a positive definite matrix")
+        U[i, i:] = rest / np.sqrt(rest[0])
+    return U
+
+
+def cholesky_solve(U, b):
+    """x with U'U x = b, by substitution forwards in U' and backwards in U.
+
+    Examples
+    --------
+    >>> cholesky_solve([[2.0, 1.0], [0.0, 2.0]], [6.0, 7.0])
+    array([1., 1.])
+    """
+    U = np.asarray(U)
+    x = np.array(b, dtype=np.float64)
+    for i in range(len(U)):
+        x[i] = (x[i] - U[:i, i] @ x[:i]) / U[i, i]
+    for i in reversed(range(len(U))):
+        x[i] = (x[i] - U[i, i + 1 :] @ x[i + 1 :]) / U[i, i]
+    return x
+
+
+def ridge_normal_equations(A, Y, alpha, s, d):
+    """By features: (A' S A + alpha D) w = A' S y, with S = diag(s), D = diag(d).
+
+    Needs a positive definite left side.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, p)
+    Y : ndarray of shape (n,) or (n, k)
+    alpha : float
+    s : ndarray of shape (n,)
+    d : ndarray of shape (p,)
+
+    Returns
+    -------
+    ndarray of shape (p,) or (p, k)
+
+    References
+    ----------
+    A. E. Hoerl and R. W. Kennard, "Ridge regression: biased estimation for nonorthogonal
+    problems", Technometrics 12(1), 1970.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0], [2.0]])
+    >>> ridge_normal_equations(A, np.array([2.0, 4.0]), 5.0, np.ones(2), np.ones(1))
+    array([1.])
+    """
+    U = cholesky(gram(A, s) + alpha * np.diag(d))
+    return cholesky_solve(U, (A.T * s) @ Y)
+
+
+def ridge_dual(A, Y, alpha, s, d):
+    """By samples, for n < p.
+
+    With K = S^1/2 A_P diag(d_P)^-1 A_P' S^1/2 over the penalised columns P, and the unpenalised
+    ones Z = S^1/2 A_F,
+
+        [K + alpha I   Z] [a]   [S^1/2 y]
+        [Z'            0] [c] = [0      ],     w_P = diag(d_P)^-1 A_P' S^1/2 a,   w_F = c.
+
+    The first line is alpha a = S^1/2 (y - A w), the second and third are zero gradients.
+
+    Parameters
+    ----------
+    A, Y, alpha, s, d
+        As in `ridge_normal_equations`; alpha > 0.
+
+    Returns
+    -------
+    ndarray of shape (p,) or (p, k)
+
+    References
+    ----------
+    C. Saunders, A. Gammerman and V. Vovk, "Ridge regression learning algorithm in dual variables",
+    ICML 1998.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 2.0]])
+    >>> ridge_dual(A, np.array([10.0]), 5.0, np.ones(1), np.ones(2))
+    array([1., 2.])
+    """
+    free = d == 0
+    B = np.sqrt(s)[:, None] * A
+    Z, P = B[:, free], B[:, ~free]
+    n, f = Z.shape
+    system = np.block([[(P / d[~free]) @ P.T + alpha * np.eye(n), Z], [Z.T, np.zeros((f, f))]])
+    rhs = np.concatenate([(np.sqrt(s) * Y.T).T, np.zeros((f, *Y.shape[1:]))])
+    solution = np.linalg.solve(system, rhs)
+    w = np.empty((A.shape[1], *Y.shape[1:]))
+    w[~free] = ((P.T @ solution[:n]).T / d[~free]).T
+    w[free] = solution[n:]
+    return w
+
+
+def ridge_cg(A, y, alpha, s, d, tol=1e-6, max_iter=1000, heavy=0, start=None):
+    """Preconditioned conjugate gradients on the normal equations H w = A' S y.
+
+    H = A' S A + alpha D. The preconditioner M is H on the `heavy` columns of largest weighted
+    sum of squares, and the diagonal of H on the others:
+
+        M = [H_BB  0; 0  diag(H_RR)],   B the heavy columns, R the rest.
+
+    Stops where ||A' S (y - A w) - alpha D w|| <= tol * ||A' S y||.
+
+    Parameters
+    ----------
+    A, alpha, s, d
+        As in `ridge_normal_equations`.
+    y : ndarray of shape (n,)
+    tol : float, default=1e-6
+    max_iter : int, default=1000
+    heavy : int, default=0
+        Size of the exact block.
+    start : ndarray of shape (p,) or None, default=None
+        Zeros where None.
+
+    Returns
+    -------
+    w : ndarray of shape (p,)
+    n_iter : int
+
+    References
+    ----------
+    M. R. Hestenes and E. Stiefel, "Methods of conjugate gradients for solving linear systems",
+    Journal of Research of the National Bureau of Standards 49(6), 1952.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 0.0], [0.0, 2.0]])
+    >>> w, n_iter = ridge_cg(A, np.array([2.0, 4.0]), 0.0, np.ones(2), np.ones(2))
+    >>> w, n_iter
+    (array([2., 2.]), 1)
+    """
+    p = A.shape[1]
+    squares = (s[:, None] * A**2).sum(axis=0)
+    block = np.argsort(-squares, kind="stable")[:heavy]
+    factor = cholesky(gram(A, s, block) + alpha * np.diag(d[block]))
+    diagonal = squares + alpha * d
+
+    def precondition(r):
+        z = np.divide(r, diagonal, out=np.zeros(p), where=diagonal > 0)
+        z[block] = cholesky_solve(factor, r[block])
+        return z
+
+    w = np.zeros(p) if start is None else np.array(start, dtype=np.float64)
+    r = A.T @ (s * (y - A @ w)) - alpha * d * w
+    bound = tol * np.linalg.norm(A.T @ (s * y))
+    z = precondition(r)
+    direction, n_iter = z, 0
+    while np.linalg.norm(r) > bound and n_iter < max_iter:
+        curved = A.T @ (s * (A @ direction)) + alpha * d * direction
+        step = (r @ z) / (direction @ curved)
+        w = w + step * direction
+        before, r = r @ z, r - step * curved
+        z = precondition(r)
+        direction = z + (r @ z) / before * direction
+        n_iter += 1
+    return w, n_iter
+
+
+def ridge_lstsq(A, Y, alpha, s, d):
+    """By orthogonal transformations of the augmented system; of minimum norm where it is singular.
+
+    || [S^1/2 A; sqrt(alpha) D^1/2] w - [S^1/2 y; 0] ||^2 is the objective.
+
+    Parameters
+    ----------
+    A, Y, alpha, s, d
+        As in `ridge_normal_equations`; any rank.
+
+    Returns
+    -------
+    ndarray of shape (p,) or (p, k)
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 1.0], [1.0, 1.0]])
+    >>> ridge_lstsq(A, np.array([2.0, 2.0]), 0.0, np.ones(2), np.ones(2)).round(12)
+    array([1., 1.])
+    """
+    B, Z = _augmented(A, Y, alpha, s, d)
+    return np.linalg.lstsq(B, Z, rcond=None)[0]
+
+
+def ridge_positive(A, Y, alpha, s, d):
+    """w >= 0: non-negative least squares on the augmented system of `ridge_lstsq`.
+
+    Parameters
+    ----------
+    A, Y, alpha, s, d
+        As in `ridge_normal_equations`.
+
+    Returns
+    -------
+    ndarray of shape (p,) or (p, k)
+
+    References
+    ----------
+    C. L. Lawson and R. J. Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+
+    Examples
+    --------
+    >>> A = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> ridge_positive(A, np.array([2.0, -2.0]), 1.0, np.ones(2), np.ones(2))
+    array([1., 0.])
+    """
+    B, Z = _augmented(A, Y, alpha, s, d)
+    if Z.ndim == 1:
+        return nnls(B, Z)[0]
+    return np.column_stack([nnls(B, z)[0] for z in Z.T])
+
+
+def _augmented(A, Y, alpha, s, d):
+    B = np.vstack([np.sqrt(s)[:, None] * A, np.diag(np.sqrt(alpha * d))])
+    Z = np.concatenate([(np.sqrt(s) * Y.T).T, np.zeros((A.shape[1], *Y.shape[1:]))])
+    return B, Z
+
+
+class Solution(NamedTuple):
+    """What `ridge` returns: coef (p,) or (k, p), intercept and objective, scalar or (k,)."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    objective: np.ndarray
+
+
+def penalties(X, sample_weight=None, penalty_factor=None, standardize=False):
+    """d (p,): the penalty factors f; standardised, f_j times the variance of column j (1 if 0).
+
+    Examples
+    --------
+    >>> penalties([[0.0, 1.0], [4.0, 1.0]], penalty_factor=[1.0, 2.0], standardize=True)
+    array([4., 2.])
+    """
+    X = operator(X)
+    d = np.ones(X.shape[1]) if penalty_factor is None else np.array(penalty_factor, dtype=float)
+    if standardize:
+        variance = column_stats(X, sample_weight)[1]
+        d *= np.where(variance > 0, variance, 1.0)
+    return d
+
+
+def gradient(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
+    """Negative half gradient in w: X' S (y - b - X w) - alpha D w.
+
+    Parameters
+    ----------
+    X : array-like or scipy sparse matrix of shape (n, p)
+    y : array-like of shape (n,)
+    alpha : float
+    coef : array-like of shape (p,)
+    intercept : float
+    sample_weight : array-like of shape (n,) or None, default=None
+    d : array-like of shape (p,) or None, default=None
+        Ones where None.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        With an intercept, and b the best for w, this is the gradient of the centred problem too.
+
+    Examples
+    --------
+    >>> gradient([[1.0], [2.0]], [2.0, 4.0], 5.0, [1.0], 0.0)
+    array([0.])
+    """
+    X, coef = operator(X), np.asarray(coef, dtype=np.float64)
+    s = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
+    d = np.ones(X.shape[1]) if d is None else np.asarray(d)
+    return X.T @ (s * (np.asarray(y) - intercept - X @ coef)) - alpha * d * coef
+
+
+def objective(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
+    """sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2.
+
+    Parameters
+    ----------
+    X, y, alpha, coef, intercept, sample_weight, d
+        As in `gradient`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> objective([[1.0], [2.0]], [2.0, 4.0], 5.0, [1.0], 0.0)
+    10.0
+    """
+    X, coef = operator(X), np.asarray(coef, dtype=np.float64)
+    s = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
+    d = np.ones(X.shape[1]) if d is None else np.asarray(d)
+    r = np.asarray(y) - intercept - X @ coef
+    return float(s @ r**2 + alpha * (d @ coef**2))
+
+
+def ridge(
+    X,
+    y,
+    alpha=1.0,
+    *,
+    sample_weight=None,
+    penalty_factor=None,
+    fit_intercept=True,
+    standardize=False,
+    solver="lstsq",
+    positive=False,
+):
+    """Ridge regression, one target after the other.
+
+    Minimises sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2, with d of `penalties`. For
+    the best b the residuals have weighted mean 0, so that b = mean(y) - mean(X) w and w solves
+    the problem with X and y centred at their weighted means.
+
+    Parameters
+    ----------
+    X : array-like or scipy sparse matrix of shape (n, p)
+    y : array-like of shape (n,) or (n, k)
+    alpha : float or array-like of shape (k,), default=1.0
+    sample_weight : array-like of shape (n,) or None, default=None
+        s; ones where None.
+    penalty_factor : array-like of shape (p,) or None, default=None
+    fit_intercept, standardize : bool, default=True and False
+    solver : {"lstsq", "cholesky", "dual", "cg"}, default="lstsq"
+        The function of this module that solves the centred problem.
+    positive : bool, default=False
+        w >= 0, by `ridge_positive`.
+
+    Returns
+    -------
+    Solution
+
+    Examples
+    --------
+    >>> X = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]]
+    >>> solution = ridge(X, [1.0, 2.0, 4.0, 7.0], alpha=1.0)
+    >>> solution.coef.round(3)
+    array([1.247, 0.719])
+    """
+    X, y = operator(X), np.asarray(y, dtype=np.float64)
+    n, p = X.shape
+    s = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    d = penalties(X, sample_weight, penalty_factor, standardize)
+    x_mean, y_mean = np.zeros(p), np.zeros(y.shape[1:])
+    if fit_intercept:
+        x_mean, y_mean = column_stats(X, s)[0], np.average(y, axis=0, weights=s)
+    solve = {
+        "lstsq": ridge_lstsq,
+        "cholesky": ridge_normal_equations,
+        "dual": ridge_dual,
+        "cg": lambda *problem: ridge_cg(*problem, tol=1e-14, max_iter=10 * p)[0],
+    }["lstsq" if positive else solver]
+    if positive:
+        solve = ridge_positive
+
+    def one(y, y_mean, alpha):
+        w = solve(X - x_mean, y - y_mean, float(alpha), s, d)
+        b = float(y_mean - x_mean @ w)
+        return w, b, objective(X, y, float(alpha), w, b, sample_weight=s, d=d)
+
+    if y.ndim == 1:
+        return Solution(*one(y, y_mean, alpha))
+    alphas = np.broadcast_to(alpha, y.shape[1:])
+    return Solution(*map(np.array, zip(*map(one, y.T, y_mean, alphas), strict=True)))

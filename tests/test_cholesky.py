@@ -1,0 +1,122 @@
+"""The blocked Cholesky factor and its solves against the row-by-row twin."""
+
+import numpy as np
+import pytest
+
+from fastridge import _cpu, reference
+from fastridge._matrix import Cholesky
+
+EPS = np.finfo(np.float64).eps
+# all small orders, and those around the blocks of 64 rows and 128 columns
+ORDERS = [*range(1, 21), 24, 31, 33, 62, 63, 64, 65, 66, 70, 127, 128, 129, 130, 200, 300]
+
+
+@pytest.fixture(params=_cpu.instruction_sets())
+def isa(request):
+    before = _cpu.get_instruction_set(), _cpu.get_serial_below()
+    _cpu.set_instruction_set(request.param)
+    _cpu.set_serial_below(0)
+    yield request.param
+    _cpu.set_instruction_set(before[0])
+    _cpu.set_serial_below(before[1])
+
+
+def positive_definite(p, spread=1.0):
+    """Eigenvalues from 1 to 10**spread."""
+    rng = np.random.default_rng(p)
+    Q = np.linalg.qr(rng.normal(size=(p, p)))[0]
+    M = (Q * np.geomspace(1, 10**spread, p)) @ Q.T
+    return (M + M.T) / 2
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_factor_and_solve(isa, n_threads):
+    for p in ORDERS:
+        M = positive_definite(p)
+        F = M.copy()
+        factor = Cholesky(F, n_threads=n_threads)
+        U = np.triu(F)
+        # U'U = M + E with |E| <= (p + 1) eps |U|'|U| (Higham 2002, theorem 10.3)
+        assert (abs(U.T @ U - M) <= 2 * (p + 1) * EPS * (abs(U).T @ abs(U))).all()
+        # condition 10: the factor itself is as exact
+        np.testing.assert_allclose(U, reference.cholesky(M), rtol=0, atol=100 * p * EPS)
+        assert np.array_equal(np.tril(F, -1), np.tril(M, -1))
+
+        B = np.asfortranarray(np.random.default_rng(0).normal(size=(p, 3)))
+        X = B.copy(order="F")
+        flat = X.reshape(-1, order="F")
+        assert np.shares_memory(factor.solve(flat, n_threads=n_threads), X)
+        bound = 8 * (p + 1) * EPS * (abs(U).T @ (abs(U) @ abs(X)))
+        assert (abs(M @ X - B) <= bound + 1e-300).all()
+        np.testing.assert_allclose(X, reference.cholesky_solve(U, B), rtol=0, atol=100 * p * EPS)
+        one = factor.solve(B[:, 1].copy())
+        assert np.array_equal(one, X[:, 1])
+
+
+@pytest.mark.parametrize("p", [300, 700])
+def test_same_bits_for_any_number_of_threads(isa, p):
+    M = positive_definite(p, spread=6)
+    b = np.random.default_rng(0).normal(size=4 * p)
+    alone = M.copy()
+    x = Cholesky(alone, n_threads=1).solve(b.copy(), n_threads=1)
+    for t in (2, 3, 7):
+        F = M.copy()
+        factor = Cholesky(F, n_threads=t)
+        assert np.array_equal(F, alone)
+        assert np.array_equal(factor.solve(b.copy(), n_threads=t), x)
+
+
+@pytest.mark.parametrize("p", [1, 2, 5, 64, 65, 130])
+def test_not_positive_definite(isa, p):
+    M = positive_definite(p)
+    for place in {0, p // 2, p - 1}:
+        for value in (-1.0, 0.0, np.nan):
+            F = M.copy()
+            F[place, place] = value
+            with pytest.raises(ArithmeticError, match="m: expected a positive definite matrix"):
+                Cholesky(F)
+    if p > 1:
+        F = M.copy()
+        F[:, -1] = F[-1] = M[0]
+        F[-1, -1] = M[0, 0] / 2
+        with pytest.raises(ArithmeticError):
+            Cholesky(F)
+
+
+@pytest.mark.parametrize("p", [2, 65, 130])
+def test_keep(p):
+    # the last column keeps a share of 1e-6 beside the first
+    M = np.eye(p)
+    M[0, -1] = M[-1, 0] = np.sqrt(1 - 1e-6)
+    F = M.copy()
+    Cholesky(F, 0.9e-6)
+    np.testing.assert_allclose(F[-1, -1] ** 2, 1e-6, rtol=1e-9)
+    with pytest.raises(ArithmeticError):
+        Cholesky(M.copy(), 1.1e-6)
+    with pytest.raises(ArithmeticError):
+        reference.cholesky(M, 1.1e-6)
+
+
+@pytest.mark.parametrize("power", [-200, -100, 100, 200])
+def test_powers_of_two_change_nothing(isa, power):
+    M, b = positive_definite(150), np.ones(150)
+    scale = 2.0**power
+    x = Cholesky(M.copy()).solve(b.copy())
+    assert np.array_equal(Cholesky(M * scale).solve(b * scale), x)
+
+
+def test_arguments_that_are_refused():
+    with pytest.raises(ValueError, match="m: expected a square matrix; got 2 x 3"):
+        Cholesky(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="ontiguous"):
+        Cholesky(np.eye(4)[::2, ::2])
+    with pytest.raises(ValueError, match="dtype mismatch"):
+        Cholesky(np.eye(2, dtype=np.float32))
+    fixed = np.eye(2)
+    fixed.setflags(write=False)
+    with pytest.raises(ValueError, match="read-only"):
+        Cholesky(fixed)
+    with pytest.raises(TypeError):
+        Cholesky(None)
+    with pytest.raises(ValueError, match="b: expected a multiple of 2 elements; got 3"):
+        Cholesky(np.eye(2)).solve(np.ones(3))
