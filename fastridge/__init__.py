@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 __version__ = "0.1.0"
 
 try:
-    from . import _threads as _threads
+    from ._matrix import Matrix as _Matrix  # noqa: F401
 except ModuleNotFoundError as _error:
     if _error.name != f"{__name__}._matrix":
         raise
@@ -15,15 +15,20 @@ except ModuleNotFoundError as _error:
         "import it from another folder."
     ) from None
 
+# tells the kernels how many threads to use
+from . import _threads as _threads
+
 if _TYPE_CHECKING:
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .io import load, save
     from .linear_model import Ridge, RidgeClassifier
+    from .moments import Moments
     from .solvers.ridge import RidgeResult, ridge
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
+    "Moments": "moments",
     "Ridge": "linear_model",
     "RidgeClassifier": "linear_model",
     "RidgeResult": "solvers.ridge",
@@ -35,9 +40,10 @@ _HOMES = {
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
 }
-_MODULES = ("exceptions", "io", "linear_model", "reference", "solvers")
+_MODULES = ("exceptions", "io", "linear_model", "moments", "reference", "solvers")
 
 __all__ = [
+    "Moments",
     "Ridge",
     "RidgeClassifier",
     "RidgeResult",

@@ -50,8 +50,10 @@ FORMAT_VERSION = 1
 
 # The classes a file may hold, the module of each and the private attributes that a fit sets. An
 # estimator is its `get_params()`, the attributes whose names end in "_", and those private ones; a
-# class with `__slots__` and no `get_params` is its slots.
+# class with `__slots__` and no `get_params` is its slots, which its `_check_fields` looks at if it
+# has one.
 _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Moments": ("fastridge.moments", ()),
     "Ridge": ("fastridge.linear_model", ()),
     "RidgeClassifier": ("fastridge.linear_model", ("_indicator",)),
     "RidgeResult": ("fastridge.solvers.ridge", ()),
@@ -74,8 +76,8 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
     Parameters
     ----------
-    model : estimator or RidgeResult
-        `Ridge`, `RidgeClassifier`, fitted or not, or what `ridge` returned.
+    model : estimator, RidgeResult or Moments
+        `Ridge`, `RidgeClassifier`, fitted or not, what `ridge` returned, or `Moments`.
     path : str, os.PathLike or binary file object
         Where to. A file is written beside its place and then moved there, so that a reader sees
         the old file or the whole new one. No suffix is added.
@@ -139,7 +141,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
 
     Returns
     -------
-    estimator or RidgeResult
+    estimator, RidgeResult or Moments
         An object of the class that was saved.
 
     Raises
@@ -508,6 +510,8 @@ class _Reader:
         model = object.__new__(cls)
         for key, item in attributes.items():
             object.__setattr__(model, key, item)
+        if hasattr(cls, "_check_fields"):
+            model._check_fields()
         return model
 
     def _estimator(self, cls: type[Any], params: dict[str, Any], attributes: dict[str, Any]) -> Any:

@@ -81,7 +81,10 @@ def routing():
 def python(code):
     """Run code in a fresh interpreter; it must print nothing but "ok"."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == "ok", done.stdout + done.stderr
 
@@ -412,7 +415,12 @@ def test_requests(cls, routing):
         model.set_fit_request(groups=True)
     assert get_routing_for_object(cls()).fit.requests == {"sample_weight": None}
     theirs = get_routing_for_object(getattr(sklearn.linear_model, cls.__name__)())
-    assert str(get_routing_for_object(cls())) == str(theirs)
+    ours = get_routing_for_object(cls())
+    if cls is Ridge:
+        # scikit-learn's has no partial_fit
+        assert ours.partial_fit.requests == {"sample_weight": None}
+        ours.partial_fit.requests.clear()
+    assert str(ours) == str(theirs)
 
 
 def test_requests_of_a_subclass(routing):

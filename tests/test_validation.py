@@ -52,7 +52,7 @@ def handed(monkeypatch):
 
 def make_sparse(container, dtype=np.float64, index=np.int32, shape=(7, 5), seed=0):
     """A canonical CSR or CSC container with indices of the given width."""
-    X = container(sp.random_array(shape, density=0.4, rng=seed).astype(dtype))
+    X = container(sp.random_array(shape, density=0.4, random_state=seed).astype(dtype))
     X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
     return X
 

@@ -43,6 +43,8 @@ class Estimator:
     _get_fitted_attr_html = _sklearn.Borrowed()
     get_metadata_routing = _sklearn.Borrowed()
     _get_metadata_request = _sklearn.Borrowed()
+    _get_default_requests = _sklearn.Borrowed()
+    _build_request_for_signature = _sklearn.Borrowed()
     _get_class_level_metadata_request_values = _sklearn.Borrowed()
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ from .._validation import (
 )
 from ..solvers.ridge import SOLVERS, solve
 from ._base import Estimator, LinearRegressor
+
+if TYPE_CHECKING:
+    from ..moments import Moments
+    from ..solvers.ridge import RidgeResult
 
 
 class BaseRidge(Estimator):
@@ -132,6 +136,10 @@ class BaseRidge(Estimator):
             positive=self.positive,
             checked=A.is_sparse,
         )
+        self._set_result(result, column)
+
+    def _set_result(self, result: RidgeResult, column: bool) -> None:
+        """Set the attributes of a fit."""
         self.coef_ = result.coef
         if not self.fit_intercept:
             self.intercept_ = 0.0
@@ -207,10 +215,13 @@ class Ridge(BaseRidge, LinearRegressor):
         Norm of the gradient over its norm at w = 0: how exact the fit is.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
+    moments_ : Moments
+        What `partial_fit` or `fit_moments` was given so far, of 8 p^2 bytes; not after `fit`.
 
     See Also
     --------
     fastridge.ridge : The same fit as a function.
+    fastridge.Moments : Sums of (X, y) that add and subtract.
     RidgeClassifier : Ridge regression on class labels.
 
     References
@@ -302,7 +313,154 @@ class Ridge(BaseRidge, LinearRegressor):
         column = Y.ndim == 2 and Y.shape[1] == 1
         self._solve(A, Y[:, 0] if column else Y, sample_weight, column)
         self._set_features(A.shape[1], names)
+        self.__dict__.pop("moments_", None)
         return self
+
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit the data that moments sum, without the data.
+
+        Parameters
+        ----------
+        moments : Moments
+            Sums of (X, y, sample_weight). A copy, of 8 p^2 bytes, is kept in `moments_`, to which
+            `partial_fit` adds.
+
+        Returns
+        -------
+        self : Ridge
+            The fitted estimator. With `solver` "auto", the Gram matrix is factored (solver_
+            "cholesky"), or its eigenvalues show the rank where columns are dependent ("qr"); the
+            other solvers, and `positive`, work on a root of it, of p rows or fewer.
+
+        Raises
+        ------
+        TypeError
+            If `moments` is not a `fastridge.Moments`.
+        ValueError
+            If their total weight is 0, or a parameter is not what is documented.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `tol` was not reached.
+
+        Examples
+        --------
+        >>> from fastridge import Moments, Ridge
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
+        >>> parts = Moments(X[:2], y[:2]) + Moments(X[2:], y[2:])
+        >>> Ridge(alpha=5.0).fit_moments(parts).coef_.round(6)
+        array([0.5])
+        """
+        from ..moments import Moments
+
+        if not isinstance(moments, Moments):
+            raise TypeError(f"moments is a {type(moments).__name__}; expected fastridge.Moments.")
+        self._check_parameters()
+        self._solve_moments(moments.copy())
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit these rows and all those of the calls before.
+
+        After any number of calls the estimator is what one `fit` of all the rows makes it, in any
+        order and any chunks; alpha and the other parameters may be changed in between. The first
+        call, and the first one after `fit`, starts anew. Each call takes O(n p^2 + p^3) time and
+        the estimator keeps 8 p^2 bytes (`moments_`): for many small chunks, sum `Moments` and
+        call `fit_moments` once.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights s of the samples; None: 1.
+
+        Returns
+        -------
+        self : Ridge
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented here, or has other features or
+            targets than the calls before; the estimator has not changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `tol` was not reached.
+
+        Examples
+        --------
+        >>> from fastridge import Ridge
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
+        >>> model = Ridge(alpha=5.0).partial_fit(X[:2], y[:2]).partial_fit(X[2:], y[2:])
+        >>> model.coef_.round(6), model.moments_.n_samples
+        (array([0.5]), 4)
+        """
+        self._check_parameters()
+        self._solve_moments(self._added(X, y, sample_weight))
+        return self
+
+    def _added(self, X: Any, y: Any, sample_weight: Any) -> Moments:
+        """The moments so far, which are left as they are, with those of more rows."""
+        from ..moments import Moments
+
+        before = self.__dict__.get("moments_")
+        if before is None:
+            return Moments(X, y, sample_weight)
+        self._check_feature_names(X)
+        return before + Moments._of(X, y, sample_weight, before, type(self).__name__)
+
+    def _solve_moments(self, moments: Moments) -> None:
+        """Fit moments and set the attributes, these moments among them."""
+        from ..solvers._ridge_moments import solve_moments
+
+        single = moments.n_targets == 1
+        result = solve_moments(
+            moments,
+            self.alpha,
+            penalty_factor=self.penalty_factor,
+            fit_intercept=self.fit_intercept,
+            standardize=self.standardize,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            positive=self.positive,
+            single=single,
+        )
+        self._set_result(result, single and moments._y_ndim == 2)
+        self._set_features(moments.n_features, moments.feature_names)
+        self.moments_ = moments
+
+    def set_partial_fit_request(
+        self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED
+    ) -> Self:
+        """Say whether `partial_fit` asks a scikit-learn meta-estimator for `sample_weight`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "partial_fit", sample_weight=sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

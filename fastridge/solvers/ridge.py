@@ -10,6 +10,7 @@ rooms beside this one hold a solver each.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -116,7 +117,7 @@ class RidgeResult:
 
 def ridge(
     X: Any,
-    y: Any,
+    y: Any = None,
     alpha: Any = 1.0,
     *,
     sample_weight: Any = None,
@@ -140,10 +141,11 @@ def ridge(
 
     Parameters
     ----------
-    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-        Features. float32 and float64, C and F order, CSR and CSC are used without a copy.
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or Moments
+        Features. float32 and float64, C and F order, CSR and CSC are used without a copy. Or
+        `fastridge.Moments`, which hold `y` and `sample_weight` already.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Values to predict.
+        Values to predict; None where `X` is Moments.
     alpha : float or array-like of shape (n_targets,), default=1.0
         Strength of the penalty, at least 0. 0 is least squares, of minimum norm where the columns
         are dependent.
@@ -161,7 +163,8 @@ def ridge(
         "cholesky": factor of the Gram matrix, refined with the residual from X. "dual": the same
         by samples, for n < p. "cg": preconditioned conjugate gradients. "qr": orthogonal
         factorisation, which also finds the rank. The other names are scikit-learn's and run the
-        one that does that job; "lbfgs" needs `positive`.
+        one that does that job; "lbfgs" needs `positive`. For Moments "auto" is "cholesky",
+        refined with the Gram matrix itself, and the others work on a root of it, p rows or fewer.
     tol : float, default=1e-6
         Bound on the norm of the gradient relative to that at w = 0. Direct solvers go to rounding.
     max_iter : int or None, default=None
@@ -202,7 +205,29 @@ def ridge(
     >>> result.relative_gradient < 1e-12
     True
     """
-    A = check_design(X, finite=False)
+    if y is None and _is_moments(X):
+        if sample_weight is not None:
+            raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
+        from ._ridge_moments import solve_moments
+
+        return solve_moments(
+            X,
+            alpha,
+            penalty_factor=penalty_factor,
+            fit_intercept=fit_intercept,
+            standardize=standardize,
+            solver=solver,
+            tol=tol,
+            max_iter=max_iter,
+            positive=positive,
+            coef_init=coef_init,
+        )
+    try:
+        A = check_design(X, finite=False)
+    except (TypeError, ValueError):
+        if _is_moments(X):
+            raise ValueError("y is given beside Moments, which hold it; expected None.") from None
+        raise
     n, p = A.n_rows, A.n_columns
     Y = check_target(y, n)
     k = 1 if Y.ndim == 1 else Y.shape[1]
@@ -230,6 +255,11 @@ def ridge(
         coef_init=coef_init,
         checked=A.is_sparse,
     )
+
+
+def _is_moments(X: Any) -> bool:
+    home = sys.modules.get("fastridge.moments")
+    return home is not None and isinstance(X, home.Moments)
 
 
 def _check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:
@@ -359,7 +389,7 @@ def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
     return variance
 
 
-def _finish(A: Matrix, result: RidgeResult, tol: float) -> RidgeResult:
+def _finish(A: Any, result: RidgeResult, tol: float) -> RidgeResult:
     """Give the numbers the type of X, and say so where the tolerance was not met."""
     if A.is_float32:
         result.coef = result.coef.astype(np.float32)

@@ -1,0 +1,518 @@
+"""Weighted sums of (X, y), which add and subtract: what squared losses are fitted from."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _matrix
+from ._validation import _non_negative, check_design, check_target, feature_names, require_finite
+
+__all__ = ["Moments"]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+# Rows of a Gram matrix that are updated at a time.
+_BLOCK = 256
+
+# Share of a sparse column's raw sum of squares below which the centred one has lost digits, and
+# columns summed anew at a time.
+_CANCELS = 1e-5
+_COLUMNS = 16
+
+
+class Moments:
+    """Weighted sums of (X, y) about their means: all that ridge regression needs of the data.
+
+    With weights s, total weight W = sum_i s_i and the weighted means m of X and m_y of y::
+
+        gram  = sum_i s_i (x_i - m)' (x_i - m)
+        cross = sum_i s_i (x_i - m)' (y_i - m_y)
+        yy    = sum_i s_i (y_i - m_y)^2
+
+    Moments of parts of the data add up to those of the whole, in any order, and a part can be
+    taken away again. They hold p^2 + p k numbers of 8 bytes, however many rows they sum. Sums are
+    taken in float64, about places near the means, and a mean is kept as a shift plus an offset, so
+    that means far from zero cost no accuracy.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or None
+        Features. float32 and float64, C and F order, CSR and CSC are used without a copy. None,
+        with `y` None too: no data yet, to which `update` and ``+`` may bring any number of
+        features and targets.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+        Values to predict.
+    sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Non-negative weights s: weight 2 is the row twice. None: 1.
+
+    Attributes
+    ----------
+    n_features, n_targets : int
+        Columns of X and of y.
+    n_samples : int
+        Rows seen, those of weight zero included.
+    total_weight : float
+        W.
+    mean : ndarray of float64, shape (n_features,)
+        Weighted mean of X.
+    y_mean : ndarray of float64, shape (n_targets,)
+        Weighted mean of y.
+    gram : ndarray of float64, shape (n_features, n_features)
+        Sums of squares and products of the centred columns. Not to be written to, like `cross`
+        and `yy`.
+    cross : ndarray of float64, shape (n_features, n_targets)
+        Sums of products of the centred columns and targets.
+    yy : ndarray of float64, shape (n_targets,)
+        Sums of squares of the centred targets.
+    dtype : numpy.dtype
+        float32 where all X were, else float64: the type of what is fitted.
+    feature_names : ndarray of object, shape (n_features,), or None
+        Names of the columns, where data frames have brought any.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message names it, what came and what was expected.
+
+    See Also
+    --------
+    fastridge.ridge : Fits them: ``ridge(moments, alpha=1.0)``.
+    fastridge.Ridge.fit_moments : The same for the estimator.
+    fastridge.save : Writes them to a file.
+
+    Notes
+    -----
+    Parts are merged by G = G_a + G_b + (W_a W_b / W) d d' with d the difference of their means, and
+    `cross` and `yy` likewise. Subtraction is as exact as its numbers: what is left of a sum of
+    squares carries the rounding, of a relative 1e-16, of the sum that it was taken from.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance:
+    analysis and recommendations", The American Statistician 37(3), 1983.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 3))
+    >>> y = X @ [1.0, 2.0, 3.0] + 5.0
+    >>> moments = fastridge.Moments()
+    >>> for rows in np.array_split(np.arange(100), 4):
+    ...     _ = moments.update(X[rows], y[rows])
+    >>> moments
+    Moments(n_features=3, n_targets=1, n_samples=100, total_weight=100.0)
+    >>> fastridge.ridge(moments, alpha=0.0).coef.round(6)
+    array([1., 2., 3.])
+
+    All but a part, without another look at the rest:
+
+    >>> held_out = fastridge.Moments(X[:20], y[:20])
+    >>> (moments - held_out).n_samples
+    80
+    """
+
+    __slots__ = (
+        "_dtype",
+        "_offset",
+        "_shift",
+        "_y_ndim",
+        "_y_offset",
+        "_y_shift",
+        "cross",
+        "feature_names",
+        "gram",
+        "n_samples",
+        "total_weight",
+        "yy",
+    )
+
+    n_samples: int
+    total_weight: float
+    gram: NDArray[np.float64]
+    cross: NDArray[np.float64]
+    yy: NDArray[np.float64]
+    feature_names: NDArray[np.object_] | None
+    _shift: NDArray[np.float64]
+    _offset: NDArray[np.float64]
+    _y_shift: NDArray[np.float64]
+    _y_offset: NDArray[np.float64]
+    _y_ndim: int
+    _dtype: str
+
+    def __init__(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> None:
+        if X is None and y is None:
+            if sample_weight is not None:
+                raise ValueError("sample_weight is given without X and y; expected all or none.")
+            self._set_zero(0, 0, 0)
+            self._y_ndim, self._dtype, self.feature_names = 1, "float32", None
+            return
+        self._sum(X, y, sample_weight)
+
+    @classmethod
+    def _of(
+        cls, X: Any, y: Any, sample_weight: Any, like: Moments | None = None, caller: str = ""
+    ) -> Self:
+        """Moments of data that are to be added to `like`, whose shapes they must have."""
+        new = cls.__new__(cls)
+        if like is None or not like.n_features:
+            new._sum(X, y, sample_weight)
+        else:
+            new._sum(X, y, sample_weight, like.n_features, like.n_targets, caller or cls.__name__)
+        return new
+
+    def _sum(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        n_features: int | None = None,
+        n_targets: int | None = None,
+        caller: str = "",
+    ) -> None:
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, n_features=n_features, caller=caller, finite=False)
+        n, p = A.shape
+        Y = check_target(y, n)
+        k = 1 if Y.ndim == 1 else Y.shape[1]
+        if n_targets is not None and k != n_targets:
+            raise ValueError(f"y has {k} target(s); expected {n_targets}, as before.")
+        weight = None
+        if sample_weight is not None:
+            weight = _non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
+        self._y_ndim, self.feature_names = Y.ndim, names
+        self._dtype = "float32" if A.is_float32 else "float64"
+        if weight is not None and not weight.any():
+            if not A.is_sparse:
+                require_finite(A.arrays[0])
+            self._set_zero(n, p, k)
+            return
+        flat = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
+        sums = _matrix.moments(A, flat, k, weight)
+        if sums is None and not A.is_sparse:
+            require_finite(A.arrays[0])
+        if sums is None or not (np.isfinite(sums[6]).all() and np.isfinite(sums[7]).all()):
+            raise ValueError(
+                "X and y, weighted by sample_weight, have sums of squares beyond float64; expected"
+                " numbers that can be squared: divide them by their largest magnitude."
+            )
+        self.n_samples = n
+        (
+            self.total_weight,
+            self._shift,
+            self._offset,
+            self.gram,
+            self._y_shift,
+            self._y_offset,
+            self.cross,
+            self.yy,
+        ) = sums
+        if self.gram.base is not None and self.gram.base.size > 1.25 * p * p:
+            # a view into the room that y took too
+            self.gram = self.gram.copy()
+        if A.is_sparse:
+            self._sum_far_columns(A, Y.reshape(n, k), weight)
+        # centring the sums about the shift leaves that much of a constant column
+        share = 8 * _EPS * self.total_weight
+        self._clear(share * self._offset**2, share * self._y_offset**2)
+
+    def _sum_far_columns(
+        self, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
+    ) -> None:
+        """Sum again, about their means, the sparse columns whose means are far from zero.
+
+        Sparse data are summed about zero and centred afterwards, which is exact enough for all
+        columns but those.
+        """
+        diagonal = np.diagonal(self.gram)
+        raw = self.total_weight * self.mean**2
+        far = np.flatnonzero(diagonal < _CANCELS * raw)
+        if not len(far):
+            return
+        mean = self.mean
+        centred = A.centered(mean)
+        Y = Y - self.y_mean
+        for chosen in np.split(far, range(_COLUMNS, len(far), _COLUMNS)):
+            unit = np.zeros((len(mean), len(chosen)), order="F")
+            unit[chosen, np.arange(len(chosen))] = 1.0
+            V = centred.dot(unit)
+            U = V if weight is None else np.asfortranarray(V * weight[:, None])
+            offset = U.sum(axis=0) / self.total_weight
+            V -= offset
+            U = V if weight is None else np.asfortranarray(V * weight[:, None])
+            G = centred.tdot(U)
+            G[chosen] = U.T @ V
+            self.gram[:, chosen] = G
+            self.gram[chosen] = G.T
+            self.cross[chosen] = U.T @ Y
+            self._shift[chosen], self._offset[chosen] = mean[chosen], offset
+        # pairs in different groups were summed twice
+        block = self.gram[np.ix_(far, far)]
+        self.gram[np.ix_(far, far)] = 0.5 * (block + block.T)
+
+    def _set_zero(self, n_samples: int, p: int, k: int) -> None:
+        self.n_samples, self.total_weight = n_samples, 0.0
+        self._shift, self._offset = np.zeros(p), np.zeros(p)
+        self._y_shift, self._y_offset = np.zeros(k), np.zeros(k)
+        self.gram, self.cross, self.yy = np.zeros((p, p)), np.zeros((p, k), order="F"), np.zeros(k)
+
+    def _rounding(self) -> NDArray[np.float64]:
+        """Sums of squares that rounding leaves of a constant column: W (c eps m)^2."""
+        return self.total_weight * (4 * _EPS * self.mean) ** 2
+
+    def _clear(self, least: NDArray[np.float64], least_y: NDArray[np.float64]) -> None:
+        """Make zero what is rounding: sums of squares up to `least`, and their products."""
+        constant = np.diagonal(self.gram) <= np.maximum(least, self._rounding())
+        if constant.any():
+            self.gram[constant] = 0.0
+            self.gram[:, constant] = 0.0
+            self.cross[constant] = 0.0
+        rounding = self.total_weight * (4 * _EPS * self.y_mean) ** 2
+        constant = self.yy <= np.maximum(least_y, rounding)
+        if constant.any():
+            self.yy[constant] = 0.0
+            self.cross[:, constant] = 0.0
+
+    @property
+    def n_features(self) -> int:
+        return self.cross.shape[0]
+
+    @property
+    def n_targets(self) -> int:
+        return self.cross.shape[1]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        return self._shift + self._offset
+
+    @property
+    def y_mean(self) -> NDArray[np.float64]:
+        return self._y_shift + self._y_offset
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self._dtype)
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether `dtype` is float32."""
+        return self._dtype == "float32"
+
+    def __repr__(self) -> str:
+        return (
+            f"Moments(n_features={self.n_features}, n_targets={self.n_targets},"
+            f" n_samples={self.n_samples}, total_weight={self.total_weight!r})"
+        )
+
+    def copy(self) -> Self:
+        """Moments that share nothing with these.
+
+        Returns
+        -------
+        Moments
+
+        Examples
+        --------
+        >>> from fastridge import Moments
+        >>> moments = Moments([[1.0], [2.0]], [1.0, 2.0])
+        >>> _ = moments.copy().update([[3.0]], [3.0])
+        >>> moments.n_samples
+        2
+        """
+        new = type(self).__new__(type(self))
+        for name in Moments.__slots__:
+            value = getattr(self, name)
+            setattr(new, name, value.copy(order="K") if isinstance(value, np.ndarray) else value)
+        return new
+
+    __copy__ = copy
+
+    def update(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add the sums of more rows, in place.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features, in any form, of the same columns.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights; None: 1.
+
+        Returns
+        -------
+        self : Moments
+            These moments.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described, or does not have the columns and targets of the
+            rows before; nothing has changed then.
+
+        Examples
+        --------
+        >>> from fastridge import Moments
+        >>> Moments([[1.0], [2.0]], [1.0, 2.0]).update([[3.0]], [3.0]).mean
+        array([2.])
+        """
+        return self._merge(self._of(X, y, sample_weight, like=self), 1)
+
+    def __add__(self, other: Any) -> Self:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self.copy()._merge(other, 1)
+
+    def __radd__(self, other: Any) -> Self:
+        # sum(parts) begins with 0
+        if type(other) is int and other == 0:
+            return self.copy()
+        return NotImplemented
+
+    def __iadd__(self, other: Any) -> Self:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self._merge(other, 1)
+
+    def __sub__(self, other: Any) -> Self:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self.copy()._merge(other, -1)
+
+    def __isub__(self, other: Any) -> Self:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self._merge(other, -1)
+
+    def _merge(self, other: Moments, sign: int) -> Self:
+        """Add a part, or take it away (sign -1), in place: all of it or, with an error, nothing.
+
+        With v = sign * W_b, W = W_a + v and d the difference of the means::
+
+            G = G_a + sign * G_b + (W_a v / W) d d',  m = m_a + (v / W) d
+        """
+        self._check_like(other)
+        if other.n_features and not self.n_features:
+            if sign < 0:
+                raise ValueError("other has data, but there are none to take them from.")
+            for name in Moments.__slots__:
+                value = getattr(other, name)
+                copied = value.copy(order="K") if isinstance(value, np.ndarray) else value
+                setattr(self, name, copied)
+            return self
+        n_samples = self.n_samples + sign * other.n_samples
+        total = self.total_weight + sign * other.total_weight
+        leaves = n_samples > 0 and total > 64 * _EPS * self.total_weight
+        if sign < 0 and other.n_features and not leaves:
+            raise ValueError(
+                f"other has {other.n_samples} samples of total weight {other.total_weight:g}, to"
+                f" take from {self.n_samples} of {self.total_weight:g}; expected a part that leaves"
+                " some weight."
+            )
+        if other.total_weight == 0:
+            self._note(other, n_samples)
+            return self
+        v = sign * other.total_weight
+        factor = self.total_weight * v / total
+        root = abs(factor) ** 0.5
+        d = (other._shift - self._shift) + (other._offset - self._offset)
+        d_y = (other._y_shift - self._y_shift) + (other._y_offset - self._y_offset)
+        u, u_y = root * d, root * d_y
+        tolerance = _EPS * (64 + max(self.n_samples, other.n_samples) ** 0.5)
+        diagonal, rounding = _remainder(np.diagonal(self.gram), np.diagonal(other.gram), u, sign)
+        yy, yy_rounding = _remainder(self.yy, other.yy, u_y, sign)
+        if sign < 0:
+            for name, left, least in (
+                ("X", diagonal, tolerance * rounding + self._rounding()),
+                ("y", yy, tolerance * yy_rounding),
+            ):
+                if (left < -least).any():
+                    j = int(np.argmin(left + least))
+                    raise ValueError(
+                        f"other is not a part of these moments: without it, column {j} of {name}"
+                        f" has a sum of squares of {left[j]:.3g}; expected at least 0."
+                    )
+        # each product is the same on both sides of the diagonal, so the sum stays symmetric
+        for i in range(0, len(u), _BLOCK):
+            rows = slice(i, i + _BLOCK)
+            share = u[rows, None] * u
+            share += other.gram[rows]
+            (np.add if sign > 0 else np.subtract)(self.gram[rows], share, out=self.gram[rows])
+        self.cross += sign * (other.cross + u[:, None] * u_y)
+        self._offset = self._offset + (v / total) * d
+        self._y_offset = self._y_offset + (v / total) * d_y
+        self.total_weight = total
+        self.yy = yy
+        # what subtracting leaves of a column that no longer varies is rounding
+        share = tolerance if sign < 0 else 0.0
+        self._clear(share * rounding, share * yy_rounding)
+        self._note(other, n_samples)
+        return self
+
+    def _note(self, other: Moments, n_samples: int) -> None:
+        """Take over what `other` says beside its sums."""
+        self.n_samples = n_samples
+        if not other.n_features:
+            return
+        self._y_ndim = max(self._y_ndim, other._y_ndim)
+        if other._dtype == "float64":
+            self._dtype = "float64"
+        if self.feature_names is None:
+            self.feature_names = other.feature_names
+
+    def _check_like(self, other: Moments) -> None:
+        """Refuse moments of other columns or targets; moments without data fit everywhere."""
+        if not (self.n_features and other.n_features):
+            return
+        for name in ("n_features", "n_targets"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                raise ValueError(f"other has {name}={theirs}; expected {ours}.")
+        ours, theirs = self.feature_names, other.feature_names
+        if ours is not None and theirs is not None and (ours != theirs).any():
+            j = int(np.flatnonzero(ours != theirs)[0])
+            raise ValueError(
+                f"X has feature name {theirs[j]!r} at position {j}; expected {ours[j]!r}."
+            )
+
+    def _check_fields(self) -> None:
+        """Refuse fields, read from a file, that do not fit together."""
+        if type(self.n_samples) is not int or type(self.total_weight) is not float:
+            raise ValueError("n_samples and total_weight must be an int and a float")
+        if self._dtype not in ("float32", "float64") or self._y_ndim not in (1, 2):
+            raise ValueError("dtype must be float32 or float64, of a y of 1 or 2 dimensions")
+        if not (self.n_samples >= 0 and 0 <= self.total_weight < np.inf):
+            raise ValueError("n_samples and total_weight must be at least 0")
+        p, k = np.shape(self.cross)
+        shapes = {
+            "cross": (p, k),
+            "gram": (p, p),
+            "yy": (k,),
+            "_shift": (p,),
+            "_offset": (p,),
+            "_y_shift": (k,),
+            "_y_offset": (k,),
+        }
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
+                raise ValueError(f"{name} must be an array of float64 of shape {shape}")
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} must be finite")
+        names = self.feature_names
+        if names is not None and (type(names) is not np.ndarray or names.shape != (p,)):
+            raise ValueError(f"feature_names must be None or an array of shape {(p,)}")
+        if (np.diagonal(self.gram) < 0).any() or (self.yy < 0).any():
+            raise ValueError("sums of squares must be at least 0")
+
+
+def _remainder(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], u: NDArray[np.float64], sign: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of squares after a merge, and the size of the numbers that they come from."""
+    share = u * u + theirs
+    return ours + sign * share, ours + share
