@@ -2,6 +2,9 @@
 #ifndef FASTRIDGE_ACCESS_H
 #define FASTRIDGE_ACCESS_H
 
+#include <float.h>
+#include <math.h>
+
 #include "kernels.h"
 #include "matrix.h"
 
@@ -56,6 +59,9 @@ static inline ptrdiff_t part_count(const fr_matrix *a)
     const double parts = work(a) / PART_WORK;
     return parts < 2 ? 1 : MIN(MIN((ptrdiff_t)parts, MAX_PARTS), MAX(a->n_major, 1));
 }
+
+/* What a constant column that is summed about a place d away may leave, as a share of d^2. */
+static inline double fr_lost(ptrdiff_t n) { return 4 * DBL_EPSILON * sqrt((double)n); }
 
 /* Major vectors of each of `parts` tasks that together are done well within a second: between such
  * rounds interrupts are seen. */

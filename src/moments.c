@@ -57,6 +57,8 @@ static int dense_moments(fr_moments *m)
         const double d = m->total * m->offset[i];
         for (ptrdiff_t j = i; j < p; j++)
             g[i * p + j] = g[i * ld + j] - d * m->offset[j];
+        if (!(g[i * p + i] > fr_lost(n) * d * m->offset[i]))
+            g[i * p + i] = 0;
     }
     return 0;
 }

@@ -123,9 +123,7 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     for (ptrdiff_t j = 0; j < p; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;
         mean[j] = near[j] + d;
-        /* about zero, a constant column leaves the rounding of its sums */
-        const double lost = a->index >= 0 ? 4 * DBL_EPSILON * sqrt((double)n) * d * d : 0.0;
-        var[j] = v > lost ? v : 0.0;
+        var[j] = v > fr_lost(n) * d * d ? v : 0.0;
     }
     free(near);
     return status;

@@ -51,9 +51,9 @@ class RidgeProblem:
             first = Y[0].copy()
             self.y_mean = first + self._weighted(Y - first).sum(axis=0) / total
             Y = np.asfortranarray(Y - self.y_mean)
-            # what centring leaves of a constant sparse column is rounding
+            # what centring leaves of a constant column is rounding
             constant = variance == 0
-            scale = np.where(constant, 0.0, 1.0) if A.is_sparse and constant.any() else None
+            scale = np.where(constant, 0.0, 1.0) if constant.any() else None
             self.A = A.centered(self.mean, scale)
             self.squares = variance * total
         self.Y = np.asfortranarray(Y)

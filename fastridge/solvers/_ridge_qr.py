@@ -37,11 +37,16 @@ def solve_qr(problem: RidgeProblem):
             n_iter[chosen] = iteration
             if refine is None:
                 break
+            # in directions that A does not have, a small alpha would make much of a gradient that
+            # is no more than the rounding of A'r
+            told = np.linalg.norm(g / size, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
+            told |= problem.n >= problem.p
             closer = w + refine(g)
             g_new, f_new = _evaluate(problem, closer, chosen)
             # also in units of the columns, where small ones count as much as large ones
             better = np.linalg.norm(g_new, axis=0) < 0.5 * np.linalg.norm(g, axis=0)
             better |= np.linalg.norm(g_new / size, axis=0) < 0.5 * np.linalg.norm(g / size, axis=0)
+            better &= told
             if not better.any():
                 break
             w[:, better], g[:, better] = closer[:, better], g_new[:, better]
@@ -73,9 +78,27 @@ def _triangle(problem: RidgeProblem):
     return stack[:p, :p], stack[:p, p:]
 
 
+def _without_noise(R, C, n):
+    """R and C without the directions that rounding alone may have given R; whether to refine.
+
+    Left in, one of size s adds s / (s^2 + alpha) times the data to the solution, and so would the
+    rounding of a gradient.
+    """
+    size = np.linalg.norm(R, axis=0)
+    size[size == 0] = 1.0
+    Q, T, order = qr(R / size, mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diagonal(T))
+    rank = int((diagonal > max(n, len(size)) * _EPS * diagonal[:1].max(initial=0)).sum())
+    if rank == min(R.shape):
+        return R, C, True
+    clean = np.empty((rank, len(size)))
+    clean[:, order] = T[:rank]
+    return clean * size, Q[:, :rank].T @ C, n < len(size)
+
+
 def _qr_solver(problem: RidgeProblem):
     p = problem.p
-    R, C = _triangle(problem)
+    R, C, full = _without_noise(*_triangle(problem), problem.n)
 
     def solve(alpha, chosen):
         penalty = np.sqrt(alpha * problem.d)
@@ -91,7 +114,8 @@ def _qr_solver(problem: RidgeProblem):
         rhs[: len(C)] = C[:, chosen]
         Q, T, order = qr(M, mode="economic", pivoting=True, check_finite=False)
         diagonal = np.abs(np.diagonal(T))
-        rank = int((diagonal > max(M.shape) * _EPS * diagonal[:1].max(initial=0)).sum())
+        least = 10 * max(*M.shape, problem.n) * _EPS * diagonal[:1].max(initial=0)
+        rank = int((diagonal > least).sum())
         top = T[:rank, :rank]
         w = np.zeros((p, len(chosen)))
         w[order[:rank]] = solve_triangular(top, (Q.T @ rhs)[:rank], check_finite=False)
@@ -102,7 +126,7 @@ def _qr_solver(problem: RidgeProblem):
             null[order[rank:]] = np.eye(p - rank)
             null /= size[:, None]
             w = _least(w, null, problem.d if alpha > 0 else np.ones(p))
-            return w, None, None
+            return w, None, 1.0
 
         def refine(g):
             b = (g / size[:, None])[order]
@@ -111,7 +135,7 @@ def _qr_solver(problem: RidgeProblem):
             out[order] = solve_triangular(top, b, check_finite=False)
             return out / size[:, None]
 
-        return w, refine, size[:, None]
+        return w, refine if full else None, size[:, None]
 
     return solve
 
@@ -121,10 +145,14 @@ def _least(w, null, d):
     null = np.linalg.qr(null)[0]
     root = np.sqrt(d)[:, None]
     u, s, vt = np.linalg.svd(root * null, full_matrices=True)
-    seen = int((s > null.shape[0] * _EPS * s[:1].max(initial=0)).sum())
+    # columns of `null` have length 1: what the penalty sees of them is measured against d itself
+    seen = int((s > 10 * len(d) * _EPS * root.max(initial=0)).sum())
     c = vt[:seen].T @ ((u[:, :seen].T @ (root * w)) / s[:seen, None])
     w = w - null @ c
     rest = null @ vt[seen:].T
+    if seen < null.shape[1]:
+        rest[d > 10 * len(d) * _EPS * d.max(initial=0)] = 0.0
+        rest = np.linalg.qr(rest)[0]
     return w - rest @ (rest.T @ w)
 
 
@@ -142,7 +170,7 @@ def _svd_solver(problem: RidgeProblem):
         if alpha == 0:
             u, s, vt = np.linalg.svd(B, full_matrices=False)
             kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
-            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None, None
+            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None, 1.0
         root = np.sqrt(problem.d)
         scaled = np.divide(B, root, out=np.zeros_like(B), where=root > 0)
         Z = B[:, free]
@@ -154,6 +182,6 @@ def _svd_solver(problem: RidgeProblem):
         w = np.divide(inner, root[:, None], out=np.zeros_like(inner), where=root[:, None] > 0)
         if len(free):
             w[free] = np.linalg.lstsq(Z, y - B @ w, rcond=None)[0]
-        return w, None, None
+        return w, None, 1.0
 
     return solve
