@@ -145,13 +145,14 @@ def _least(w, null, d):
     null = np.linalg.qr(null)[0]
     root = np.sqrt(d)[:, None]
     u, s, vt = np.linalg.svd(root * null, full_matrices=True)
-    # columns of `null` have length 1: what the penalty sees of them is measured against d itself
-    seen = int((s > 10 * len(d) * _EPS * root.max(initial=0)).sum())
+    # columns of `null` have length 1, and free directions only the rounding of a triangular solve
+    # in penalised coordinates
+    seen = int((s > np.sqrt(_EPS) * root.max(initial=0)).sum())
     c = vt[:seen].T @ ((u[:, :seen].T @ (root * w)) / s[:seen, None])
     w = w - null @ c
     rest = null @ vt[seen:].T
     if seen < null.shape[1]:
-        rest[d > 10 * len(d) * _EPS * d.max(initial=0)] = 0.0
+        rest[d > _EPS * d.max(initial=0)] = 0.0
         rest = np.linalg.qr(rest)[0]
     return w - rest @ (rest.T @ w)
 
