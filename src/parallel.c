@@ -55,7 +55,7 @@ int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
 {
     if (forked)
         n_threads = 1;
-    ptrdiff_t i = 0, batch = 1024; /* tasks are of about 0.1 ms */
+    ptrdiff_t i = 0, batch = 4 * (ptrdiff_t)(n_threads > 1 ? n_threads : 1);
     if (n_tasks <= batch) {
         fr_pool_run(task, context, 0, n_tasks, n_threads);
         return 0;
@@ -68,7 +68,7 @@ int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
         i = upto;
         const double t = now();
         if (t - start < 0.02)
-            batch *= 2;
+            batch *= 4;
         else if (t - start > 0.1 && batch > n_threads)
             batch /= 2;
         start = t;

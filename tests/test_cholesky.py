@@ -1,5 +1,7 @@
 """The blocked Cholesky factor and its solves against the row-by-row twin."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -21,12 +23,23 @@ def isa(request):
     _cpu.set_serial_below(before[1])
 
 
+@lru_cache
 def positive_definite(p, spread=1.0):
     """Eigenvalues from 1 to 10**spread."""
     rng = np.random.default_rng(p)
     Q = np.linalg.qr(rng.normal(size=(p, p)))[0]
     M = (Q * np.geomspace(1, 10**spread, p)) @ Q.T
-    return (M + M.T) / 2
+    M = (M + M.T) / 2
+    M.setflags(write=False)
+    return M
+
+
+@lru_cache
+def solved(p):
+    """The factor, right-hand sides and solutions of the reference."""
+    U = reference.cholesky(positive_definite(p))
+    B = np.asfortranarray(np.random.default_rng(0).normal(size=(p, 3)))
+    return U, B, reference.cholesky_solve(U, B)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -39,16 +52,16 @@ def test_factor_and_solve(isa, n_threads):
         # U'U = M + E with |E| <= (p + 1) eps |U|'|U| (Higham 2002, theorem 10.3)
         assert (abs(U.T @ U - M) <= 2 * (p + 1) * EPS * (abs(U).T @ abs(U))).all()
         # condition 10: the factor itself is as exact
-        np.testing.assert_allclose(U, reference.cholesky(M), rtol=0, atol=100 * p * EPS)
+        want, B, solution = solved(p)
+        np.testing.assert_allclose(U, want, rtol=0, atol=100 * p * EPS)
         assert np.array_equal(np.tril(F, -1), np.tril(M, -1))
 
-        B = np.asfortranarray(np.random.default_rng(0).normal(size=(p, 3)))
         X = B.copy(order="F")
         flat = X.reshape(-1, order="F")
         assert np.shares_memory(factor.solve(flat, n_threads=n_threads), X)
         bound = 8 * (p + 1) * EPS * (abs(U).T @ (abs(U) @ abs(X)))
         assert (abs(M @ X - B) <= bound + 1e-300).all()
-        np.testing.assert_allclose(X, reference.cholesky_solve(U, B), rtol=0, atol=100 * p * EPS)
+        np.testing.assert_allclose(X, solution, rtol=0, atol=100 * p * EPS)
         one = factor.solve(B[:, 1].copy())
         assert np.array_equal(one, X[:, 1])
 

@@ -1,0 +1,72 @@
+"""Ridge fits, with the accuracy of each beside its time and memory."""
+
+import numpy as np
+
+from . import common
+
+
+class RidgeTall(common._Regression):
+    def data(self):
+        return common.dense(20_000, 200)
+
+
+class RidgeWide(common._Regression):
+    reference_solver = "dual"
+
+    def data(self):
+        return common.dense(200, 10_000)
+
+
+class RidgeSparse(common._Regression):
+    def data(self):
+        return common.one_hot(20_000, 800, 10)
+
+
+class RidgeSparseLarge(common._Regression):
+    """Conjugate gradients; the reference would make it dense."""
+
+    params = ("1 thread", "2 threads", "scikit-learn")
+
+    def data(self):
+        return common.one_hot(50_000, 10_000, 20)
+
+
+class RidgeStandardized:
+    """Several targets, sample weights, penalty factors and standardisation at once."""
+
+    params = ("1 thread", "2 threads", "reference")
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        X, y = common.dense(10_000, 100)
+        rng = np.random.default_rng(1)
+        Y = np.column_stack([y, 2.0 * y + 1.0])
+        options = {
+            "sample_weight": rng.random(len(y)),
+            "penalty_factor": rng.random(X.shape[1]),
+            "standardize": True,
+        }
+        if player == "reference":
+            from fastridge import reference
+
+            self.fit = lambda: reference.ridge(X, Y, 1.0, solver="cholesky", **options)
+        else:
+            import fastridge
+
+            self.fit = lambda: fastridge.ridge(X, Y, 1.0, **options)
+
+    def time_fit(self, player):
+        self.fit()
+
+
+class RidgeClassifierDense(common._Classification):
+    def data(self):
+        X, y = common.dense(10_000, 100)
+        return X, np.digitize(y, np.quantile(y, [0.3, 0.7]))
+
+
+class RidgeClassifierSparse(common._Classification):
+    def data(self):
+        X, y = common.one_hot(20_000, 800, 10)
+        return X, np.where(y > np.median(y), "late", "early")
