@@ -148,9 +148,7 @@ def check_all(A, X, shift, scale, n_threads):
 
 
 @over_storages
-@pytest.mark.parametrize(
-    ("shifted", "scaled"), list(itertools.product((False, True), repeat=2))
-)
+@pytest.mark.parametrize(("shifted", "scaled"), list(itertools.product((False, True), repeat=2)))
 def test_operations_on_small_shapes(storage, shifted, scaled, isa, threaded):
     rng = np.random.default_rng(0)
     for (n, p), n_threads in zip(SHAPES, itertools.cycle((1, 2, 3)), strict=False):
