@@ -335,6 +335,35 @@ def test_weight_0_leaves_the_row_out(kind, solver):
 
 
 @over_kinds
+@over_solvers
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_column_that_is_constant_where_weights_count(kind, solver, standardize, alpha):
+    X, y = problem(40, 6)
+    w = np.ones(40)
+    w[[0, 7, 20]] = 0
+    X[:, 2], X[[0, 7, 20], 2] = 0.1, (1.0, -1.0, 3.0)
+    X[:, 4], X[0, 4] = 0.0, 1.0
+    given = {"solver": solver, "standardize": standardize, "tol": 1e-12}
+    got = fastridge.ridge(as_kind(X, kind), y, alpha, sample_weight=w, **given)
+    want = fastridge.ridge(X[w > 0], y[w > 0], alpha, **given)
+    assert got.coef[2] == 0
+    assert got.coef[4] == 0
+    assert_close(got.coef, want.coef)
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+@pytest.mark.parametrize("solver", ["auto", "dual", "qr"])
+def test_rows_of_weight_0_cost_no_precision(kind, solver):
+    X, y = problem(40, 6)
+    w = np.ones(40)
+    w[::2] = 0
+    X[::2], y[::2] = 1e12, -1e12
+    got = fastridge.ridge(as_kind(X, kind), y, 0.1, sample_weight=w, solver=solver)
+    assert_close(got.coef, reference.ridge(X[1::2], y[1::2], 0.1).coef, 1e-12)
+
+
+@over_kinds
 @pytest.mark.parametrize(("n", "p"), [(60, 10), (10, 40), (500, 40)])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("alpha", [0.05, 1.0, 100.0])

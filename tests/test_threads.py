@@ -23,10 +23,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are tho
 
 
 def run(script, *args, timeout=60, check=True, cwd=None, **environment):
-    """Run a script in a fresh process, warnings being errors, with variables set."""
+    """Run a script in a fresh process, warnings being errors, with variables set.
+
+    The folder it runs in is not searched for modules, unless `cwd` names it.
+    """
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("FASTRIDGE_", "OMP_"))}
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *args],
+        [sys.executable, *([] if cwd else ["-P"]), "-W", "error", "-c", textwrap.dedent(script),
+         *args],
         env=environ | environment, capture_output=True, text=True, timeout=timeout, check=check,
         cwd=cwd,
     )  # fmt: skip
@@ -235,13 +239,11 @@ while True:
 """
 
 
-@posix
-@pytest.mark.parametrize("name", LONG)
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_interrupt(name, n_threads):
+def interrupt(name, n_threads):
+    """Seconds from a signal to the end of the process, and its traceback."""
     environ = os.environ | {"FASTRIDGE_ISA": "plain", "FASTRIDGE_NUM_THREADS": str(n_threads)}
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED.format(make=LONG[name])], env=environ,
+        [sys.executable, "-P", "-c", INTERRUPTED.format(make=LONG[name])], env=environ,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
@@ -251,12 +253,24 @@ def test_interrupt(name, n_threads):
             start = time.perf_counter()
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
-            took = time.perf_counter() - start
+            return time.perf_counter() - start, errors
         finally:
             process.kill()
-    assert errors.rstrip().endswith("KeyboardInterrupt")
-    # kernels look every 0.1 s; the rest is for busy machines and the end of the process
-    assert took < 3
+
+
+@posix
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupt(name, n_threads):
+    for _ in range(3):
+        took, errors = interrupt(name, n_threads)
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+        # kernels look every 0.1 s; the rest is for busy machines and the end of the process
+        assert took < 3
+        # where the signal met the loop between two calls, the kernel has another chance to see it
+        if "in fastridge._matrix" in errors:
+            return
+    raise AssertionError(f"not seen by the kernel:\n{errors}")
 
 
 def test_interrupt_leaves_the_library_usable():
