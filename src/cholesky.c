@@ -127,7 +127,7 @@ int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int
 {
     job q = {.m = m, .p = p, .kernels = fr_active()};
     const ptrdiff_t w = q.kernels->width, order = (p + w - 1) / w * w;
-    double looked = 0, *memory = NULL;
+    double *memory = NULL;
     int status = 0;
     if (p > BLOCK) {
         memory = malloc((size_t)(2 * BLOCK * order + 8) * sizeof(double));
@@ -151,7 +151,7 @@ int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int
         if (!(status = fr_parallel(slice_task, &q, (q.rest + SLICE - 1) / SLICE, threads)) &&
             !(status = fr_parallel(pack_task, &q, q.blocks, threads)) &&
             !(status = fr_parallel(update_task, &q, q.blocks * (q.blocks + 1) / 2, threads)))
-            status = fr_poll(&looked);
+            status = fr_poll();
     }
     free(memory);
     return status;

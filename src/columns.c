@@ -126,9 +126,8 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out)
     {                                                                                              \
         const T *x = a->data;                                                                      \
         const I *from = a->indices, *indptr = a->indptr;                                           \
-        double looked = 0;                                                                         \
         for (ptrdiff_t i = 0; i < a->n_major; i++) {                                               \
-            if (i % 1024 == 0 && fr_poll(&looked))                                                 \
+            if (i % 1024 == 0 && fr_poll())                                                 \
                 return FR_INTERRUPTED;                                                             \
             for (I k = indptr[i]; k < indptr[i + 1]; k++) {                                        \
                 const I to = next[from[k]]++;                                                      \

@@ -115,7 +115,6 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     const double work = (double)q.depth * (double)q.order * (double)q.order;
     const int threads = fr_threads_for(work / FR_CACHED, n_threads);
     const size_t size = (size_t)(q.order * q.order);
-    double looked = 0;
     int status = fr_zero(g, q.order * q.order, n_threads);
     if (status)
         return status;
@@ -136,7 +135,7 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
         q.rows = 100 * DEPTH;
         for (; q.done < q.part_rows && !status; q.done += q.rows)
             if (!(status = fr_parallel(part_task, &q, q.parts, threads)) && q.done + q.rows < q.part_rows)
-                status = fr_poll(&looked);
+                status = fr_poll();
         if (q.parts > 1)
             for (ptrdiff_t t = 0; t < q.parts; t++)
                 for (size_t i = 0; i < size; i++)
@@ -156,7 +155,7 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
         if (!status)
             status = fr_parallel(block_task, &q, blocks * (blocks + 1) / 2, threads);
         if (!status)
-            status = fr_poll(&looked);
+            status = fr_poll();
     }
     free(memory);
     return status;
@@ -270,12 +269,11 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
     if (!q.value)
         return FR_NO_MEMORY;
     q.place = (int32_t *)(q.value + threads * q.longest);
-    double looked = 0;
     q.step = total > 0 ? MAX(1, (ptrdiff_t)(2e7 * (double)a->n_major / total)) : a->n_major;
     q.step = MAX(q.step, 1);
     for (; q.i0 < a->n_major && !status; q.i0 += q.step)
         if (!(status = fr_parallel(sparse_task, &q, threads, threads)))
-            status = fr_poll(&looked);
+            status = fr_poll();
     free(q.value);
     return status ? status : fr_mirror(g, m, 0, n_threads);
 }

@@ -41,7 +41,7 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out);
 
 /* A place near the means of dense columns, from a few rows spread over all; exact for constant
  * columns. Sums about it lose n / SAMPLE rounding errors at the most; 0 for sparse data. */
-void fr_place(const fr_matrix *a, double *place);
+void fr_place(const fr_matrix *a, const double *w, double *place);
 /* mean and variance (over sum w) of the columns of X, the latter 0 where the column is constant; w
  * NULL: ones */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);

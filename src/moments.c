@@ -27,8 +27,8 @@ static int dense_moments(fr_moments *m)
     if (m->centre) {
         const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = m->y, .index = -1,
                              .by_column = 1};
-        fr_place(m->a, m->shift);
-        fr_place(&y, m->y_shift);
+        fr_place(m->a, m->w, m->shift);
+        fr_place(&y, m->w, m->y_shift);
     }
     if (m->w)
         for (ptrdiff_t i = 0; i < n; i++)

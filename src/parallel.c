@@ -9,6 +9,12 @@
 #include <pthread.h>
 #endif
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#define THREAD_LOCAL __declspec(thread)
+#else
+#define THREAD_LOCAL _Thread_local
+#endif
+
 static int (*interrupt)(void) = NULL;
 static int forked = 0;
 static double serial_below = 1 << 17; /* about 0.1 ms of streaming */
@@ -40,14 +46,13 @@ void fr_set_serial_below(double work) { serial_below = work; }
 double fr_get_serial_below(void) { return serial_below; }
 int fr_threads_for(double work, int n_threads) { return work < serial_below ? 1 : n_threads; }
 
-int fr_poll(double *looked)
+int fr_poll(void)
 {
+    static THREAD_LOCAL double looked = 0;
     const double t = now();
-    if (*looked == 0)
-        *looked = t;
-    if (t - *looked <= 0.1)
+    if (t - looked <= 0.1 && t >= looked)
         return 0;
-    *looked = t;
+    looked = t;
     return interrupt && interrupt() ? FR_INTERRUPTED : 0;
 }
 
@@ -60,7 +65,7 @@ int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
         fr_pool_run(task, context, 0, n_tasks, n_threads);
         return 0;
     }
-    double start = now(), looked = start;
+    double start = now();
     int status;
     while (i < n_tasks) {
         const ptrdiff_t upto = n_tasks - i < batch ? n_tasks : i + batch;
@@ -72,7 +77,7 @@ int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads)
         else if (t - start > 0.1 && batch > n_threads)
             batch /= 2;
         start = t;
-        if ((status = fr_poll(&looked)))
+        if ((status = fr_poll()))
             return status;
     }
     return 0;

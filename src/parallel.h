@@ -16,8 +16,9 @@ int fr_parallel(fr_task task, void *context, ptrdiff_t n_tasks, int n_threads);
 /* Set n elements to 0: pages that are touched first are slow. */
 int fr_zero(double *x, ptrdiff_t n, int n_threads);
 
-/* Between pieces of a long sequence: FR_INTERRUPTED at most once every 0.1 s; *looked starts at 0. */
-int fr_poll(double *looked);
+/* Between pieces of a long sequence: looks for an interrupt if 0.1 s have gone by since this thread
+ * last did; FR_INTERRUPTED, or 0. */
+int fr_poll(void);
 
 /* Once, when the module is loaded: how to look for interrupts, and the handler for forks. */
 void fr_parallel_setup(int (*check_interrupt)(void));

@@ -22,12 +22,11 @@ typedef struct {
 /* The rounds of a task that cuts the major vectors into parts of `step`. */
 static int in_rounds(fr_task task, job *q, ptrdiff_t tasks, int threads)
 {
-    double looked = 0;
     int status = 0;
     q->round = round_of(q->a, tasks, q->k);
     for (q->done = 0; (q->done == 0 || q->done < q->step) && !status; q->done += q->round)
         if (!(status = fr_parallel(task, q, tasks, threads)))
-            status = fr_poll(&looked);
+            status = fr_poll();
     return status;
 }
 
@@ -188,11 +187,10 @@ static int make_cuts(fr_matrix *a, int parts)
         free(cuts);
         return 0;
     }
-    double looked = 0;
     for (ptrdiff_t k0 = 0; k0 < a->nnz; k0 += 1 << 26) {
         for (ptrdiff_t k = k0; k < MIN(a->nnz, k0 + (1 << 26)); k++)
             count[index_at(a, k)]++;
-        if (fr_poll(&looked)) {
+        if (fr_poll()) {
             free(count);
             free(cuts);
             return FR_INTERRUPTED;
@@ -406,13 +404,12 @@ int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_
     q.sums = malloc((size_t)(q.parts * stride) * sizeof(double));
     if (!q.sums)
         return FR_NO_MEMORY;
-    double looked = 0;
     int status = 0;
     q.round = MAX(4, (1 << 26) / (q.parts * MAX(q.p, 1) * k) / 4 * 4);
     for (; q.done < q.step && !status; q.done += q.round)
         if (!(status = fr_parallel(residual_task, &q, q.parts,
                                    fr_threads_for(work(a) * (double)k, n_threads))))
-            status = fr_poll(&looked);
+            status = fr_poll();
     for (ptrdiff_t t = 1; t < q.parts; t++)
         for (ptrdiff_t j = 0; j < size; j++)
             q.sums[j] += q.sums[t * stride + j];

@@ -72,12 +72,11 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
     q.out = malloc((size_t)(2 * q.parts * MAX(p, 1)) * sizeof(double));
     if (!q.out)
         return FR_NO_MEMORY;
-    double looked = 0;
     int status = 0;
     q.round = round_of(a, q.parts, 1);
     for (; q.done < q.step && !status; q.done += q.round)
         if (!(status = fr_parallel(stats_part_task, &q, q.parts, threads)))
-            status = fr_poll(&looked);
+            status = fr_poll();
     memcpy(sum, q.out, (size_t)p * sizeof(double));
     memcpy(square, q.out + p, (size_t)p * sizeof(double));
     for (ptrdiff_t t = 1; t < q.parts; t++)
@@ -90,18 +89,26 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
 }
 
 /* In storage order, so that a wide matrix is read as it lies. */
-void fr_place(const fr_matrix *a, double *place)
+void fr_place(const fr_matrix *a, const double *w, double *place)
 {
-    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), rows = MIN(n, SAMPLE);
-    const ptrdiff_t step = rows ? n / rows : 1;
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), step = n > SAMPLE ? n / SAMPLE : 1;
     memset(place, 0, (size_t)p * sizeof(double));
     if (a->index >= 0)
         return;
-    for (ptrdiff_t i = 1; i < rows; i++)
+    ptrdiff_t first = 0;
+    while (w && first < n - 1 && w[first] == 0)
+        first++;
+    double total = w ? w[first] : 1.0;
+    for (ptrdiff_t i = first + step; i < n; i += step) {
+        const double wi = w ? w[i] : 1.0;
+        if (wi == 0)
+            continue;
+        total += wi;
         for (ptrdiff_t j = 0; j < p; j++)
-            place[j] += at(a, i * step, j) - at(a, 0, j);
+            place[j] += wi * (at(a, i, j) - at(a, first, j));
+    }
     for (ptrdiff_t j = 0; j < p; j++)
-        place[j] = at(a, 0, j) + place[j] / (double)rows;
+        place[j] = at(a, first, j) + place[j] / total;
 }
 
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
@@ -118,7 +125,7 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
         return FR_NO_MEMORY;
     double *sum = near + p, *square = sum + p;
     /* dense: sums about a place near the means, so that nothing cancels; sparse: about zero */
-    fr_place(a, near);
+    fr_place(a, w, near);
     const int status = column_sums(a, w, near, sum, square, n_threads);
     for (ptrdiff_t j = 0; j < p; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;

@@ -187,6 +187,15 @@ def test_weights_and_factors(make, kind, solver):
     assert abs(got.intercept - float(intercept)) <= (bound + 8 * EPS) * reach
 
 
+@pytest.mark.parametrize("alpha", [1e-12, 1e-8])
+def test_residuals_add_up_to_zero_by_samples_too(alpha):
+    X, y = few_samples_far_from_zero()
+    w, _, _, bound, size = exact(X, y, alpha)
+    got = fastridge.ridge(X, y, alpha, solver="dual")
+    assert got.solver == "dual"
+    assert error(got.coef, w, size) <= bound
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tol", [1e-4, 1e-8, 1e-12])
 def test_conjugate_gradients_reach_what_was_asked_for(kind, tol):

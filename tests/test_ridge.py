@@ -340,16 +340,18 @@ def test_weight_0_leaves_the_row_out(kind, solver):
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_column_that_is_constant_where_weights_count(kind, solver, standardize, alpha):
     X, y = problem(40, 6)
-    w = np.ones(40)
+    w = weights(40)
     w[[0, 7, 20]] = 0
-    X[:, 2], X[[0, 7, 20], 2] = 0.1, (1.0, -1.0, 3.0)
-    X[:, 4], X[0, 4] = 0.0, 1.0
+    counts = w > 0
     given = {"solver": solver, "standardize": standardize, "tol": 1e-12}
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, sample_weight=w, **given)
-    want = fastridge.ridge(X[w > 0], y[w > 0], alpha, **given)
-    assert got.coef[2] == 0
-    assert got.coef[4] == 0
-    assert_close(got.coef, want.coef)
+    for value in (-0.91, 0.3, 0.7, 1.1, 5.3, 1e3):
+        X[:, 2], X[:, 4] = 0.1, 0.0
+        X[~counts, 2] = X[~counts, 4] = value
+        got = fastridge.ridge(as_kind(X, kind), y, alpha, sample_weight=w, **given)
+        want = fastridge.ridge(X[counts], y[counts], alpha, sample_weight=w[counts], **given)
+        assert got.coef[2] == 0
+        assert got.coef[4] == 0
+        assert_close(got.coef, want.coef)
 
 
 @pytest.mark.parametrize("kind", KINDS[:2])
@@ -442,6 +444,26 @@ def test_certificate(kind, solver, n, p, fit_intercept):
         assert abs(got.relative_gradient[t] - recomputed) <= 1e-12
         want = reference.objective(X, y[:, t], alpha[t], got.coef[t], got.intercept[t], **rest)
         np.testing.assert_allclose(got.objective[t], want, rtol=1e-11)
+
+
+@pytest.mark.parametrize("solver", ["dual", "qr"])
+@pytest.mark.parametrize("seed", range(20))
+def test_certificate_of_free_columns_and_a_small_penalty(solver, seed):
+    X, y = problem(12, 16, seed=seed)
+    f = factors(16, free=4)
+    got = fastridge.ridge(10 * X, y, 1e-6, penalty_factor=f, fit_intercept=False, solver=solver)
+    at = reference.gradient(10 * X, y, 1e-6, got.coef, 0.0, d=f)
+    assert np.linalg.norm(at) <= 1e-12 * np.linalg.norm(10 * X.T @ y)
+    assert got.relative_gradient <= 1e-12
+
+
+@over_kinds
+def test_certificate_of_small_numbers_beside_a_column_of_zeros(kind):
+    X, y = problem(40, 6)
+    X[:, 3] = 0
+    got = fastridge.ridge(as_kind(X * 2.0**-40, kind), y, 2.0**-80, solver="cholesky")
+    want = fastridge.ridge(as_kind(X, kind), y, 1.0, solver="cholesky")
+    np.testing.assert_allclose(got.relative_gradient, want.relative_gradient)
 
 
 @over_kinds
