@@ -140,7 +140,7 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
                     f += alpha * s->penalty[j] * ct[j] * ct[j] + e[j] * (me[j] - 2 * g[j]);
                     g[j] -= me[j];
                     norm += g[j] * g[j];
-                    trace += s->diagonal[j];
+                    trace += s->gram_diagonal[j] > 0 ? s->diagonal[j] : 0.0;
                     size += s->diagonal[j] * (ct[j] + e[j]) * (ct[j] + e[j]);
                     zero += s->b[(t0 + t) * p + j] * s->b[(t0 + t) * p + j];
                 }

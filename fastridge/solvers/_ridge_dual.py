@@ -31,6 +31,10 @@ def solve_dual(problem: RidgeProblem):
     if problem.root is not None:
         K *= problem.root
         K *= problem.root[:, None]
+    if problem.fit_intercept:
+        # S 1 is orthogonal to a: where alpha alone would hold it there, rounding would not
+        root = np.ones(n) if problem.root is None else problem.root
+        K += np.outer(root, root) * (np.trace(K) / (n * (root @ root)))
     diagonal = np.diagonal(K).copy()
     Z = None
     if len(free):
@@ -75,15 +79,15 @@ def _gradient_norm(problem, K, diagonal, R):
 
 
 def _solver(factor: Cholesky, Z):
-    """A function from right-hand sides (n, k) to (a, c) of the bordered system."""
+    """A function from right-hand sides (n, k) and (f, k) to (a, c) of the bordered system."""
     if Z is None:
-        return lambda R: (_apply(factor, R), None)
+        return lambda R, _: (_apply(factor, R), None)
     MZ = _apply(factor, Z)
     inner = np.linalg.pinv(Z.T @ MZ, rcond=1e-13, hermitian=True)
 
-    def solve(R):
+    def solve(R, q):
         a = _apply(factor, R)
-        c = inner @ (Z.T @ a)
+        c = inner @ (Z.T @ a - q)
         return np.asfortranarray(a - MZ @ c), c
 
     return solve
@@ -106,7 +110,7 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
             w[free] = c
         return w
 
-    a, c = solve(Y)
+    a, c = solve(Y, 0.0)
     w = primal(a, c)
     before = np.inf
     for iteration in range(1, _MAX_REFINE + 1):
@@ -114,7 +118,7 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
         R = Y - problem.rooted(problem.A.dot(w))
         objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum("jk,j,jk->k", w, problem.d, w)
         R -= alpha * a
-        da, dc = solve(R)
+        da, dc = solve(R, 0.0 if Z is None else -(Z.T @ a))
         dw = primal(da, dc)
         size = np.linalg.norm(w, axis=0)
         moved = np.linalg.norm(dw, axis=0)
@@ -132,6 +136,8 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
             if dc is not None:
                 R -= Z @ dc
             norm = _gradient_norm(problem, K, diagonal, R)
+            if dc is not None:  # what is left of Z' a = 0
+                norm += alpha * np.linalg.norm(Z.T @ a, axis=0)
             # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
             size = problem.column_squares() + alpha * problem.d
             norm += _EPS / 2 * np.sqrt(size.sum() * (size @ w**2))

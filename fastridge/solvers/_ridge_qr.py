@@ -79,7 +79,8 @@ def _triangle(problem: RidgeProblem):
 
 
 def _without_noise(R, C, n):
-    """R and C without the directions that rounding alone may have given R; whether to refine.
+    """R and C without the directions that rounding alone may have given R; whether to refine;
+    and the least direction that is left.
 
     Left in, one of size s adds s / (s^2 + alpha) times the data to the solution, and so would the
     rounding of a gradient.
@@ -89,16 +90,17 @@ def _without_noise(R, C, n):
     Q, T, order = qr(R / size, mode="economic", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diagonal(T))
     rank = int((diagonal > max(n, len(size)) * _EPS * diagonal[:1].max(initial=0)).sum())
+    low = float(diagonal[rank - 1]) if rank else 1.0
     if rank == min(R.shape):
-        return R, C, True
+        return R, C, True, low
     clean = np.empty((rank, len(size)))
     clean[:, order] = T[:rank]
-    return clean * size, Q[:, :rank].T @ C, n < len(size)
+    return clean * size, Q[:, :rank].T @ C, n < len(size), low
 
 
 def _qr_solver(problem: RidgeProblem):
     p = problem.p
-    R, C, full = _without_noise(*_triangle(problem), problem.n)
+    R, C, full, low = _without_noise(*_triangle(problem), problem.n)
 
     def solve(alpha, chosen):
         penalty = np.sqrt(alpha * problem.d)
@@ -116,6 +118,10 @@ def _qr_solver(problem: RidgeProblem):
         diagonal = np.abs(np.diagonal(T))
         least = 10 * max(*M.shape, problem.n) * _EPS * diagonal[:1].max(initial=0)
         rank = int((diagonal > least).sum())
+        # a penalty that no direction of A feels leaves those that A does not have to the minimum
+        # norm, which is what it tends to
+        if len(R) < rank:
+            rank = max(len(R), int((diagonal > np.sqrt(_EPS) * low).sum()))
         top = T[:rank, :rank]
         w = np.zeros((p, len(chosen)))
         w[order[:rank]] = solve_triangular(top, (Q.T @ rhs)[:rank], check_finite=False)
