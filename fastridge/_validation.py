@@ -8,13 +8,26 @@ pyarrow and scipy.sparse are looked up among the modules that are loaded, never 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._matrix import Matrix, all_finite, check_compressed
+from ._inputs import (
+    FLOAT32,
+    FLOAT64,
+    as_array,
+    canonical,
+    check_structure,
+    dense_not_finite,
+    feature_names,
+    index_arrays,
+    is_sparse,
+    numbers,
+    sparse_not_finite,
+    to_csr,
+)
+from ._matrix import Matrix, all_finite
 
 __all__ = [
     "check_alpha",
@@ -27,16 +40,8 @@ __all__ = [
     "require_finite",
 ]
 
-_FLOAT64 = np.dtype(np.float64)
-_FLOAT32 = np.dtype(np.float32)
-_INT64 = np.dtype(np.int64)
-_INT32 = np.dtype(np.int32)
-
 # numpy.ndarray.flags.num: C contiguous 0x1, F contiguous 0x2, aligned 0x100.
 _C, _F, _ALIGNED = 0x1, 0x2, 0x100
-
-# Rows searched at a time for the place of a value that is not finite.
-_SEARCH_BLOCK = 65536
 
 
 def check_design(
@@ -88,7 +93,7 @@ def check_design(
     >>> check_design(np.eye(3)).shape
     (3, 3)
     """
-    if type(X) is np.ndarray and (X.dtype is _FLOAT64 or X.dtype is _FLOAT32) and X.ndim == 2:
+    if type(X) is np.ndarray and (X.dtype is FLOAT64 or X.dtype is FLOAT32) and X.ndim == 2:
         n, p = X.shape
         flags = X.flags.num
         if (
@@ -102,7 +107,7 @@ def check_design(
             return Matrix.from_dense(X)
     if is_sparse(X):
         return _check_sparse(X, name, n_features, min_samples, caller)
-    values = _numbers(_as_array(X, name), name)
+    values = numbers(as_array(X, name), name)
     if not isinstance(values, np.ndarray):
         return _check_sparse(values, name, n_features, min_samples, caller)
     _check_shape(values.shape, name, n_features, min_samples, caller)
@@ -130,7 +135,7 @@ def require_finite(values: NDArray[Any], name: str = "X") -> None:
         If there is one.
     """
     if not all_finite(values):
-        raise ValueError(_dense_not_finite(values, name))
+        raise ValueError(dense_not_finite(values, name))
 
 
 def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float64]:
@@ -157,7 +162,7 @@ def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float
     TypeError
         If `y` holds objects that are not numbers.
     """
-    if type(y) is np.ndarray and y.dtype is _FLOAT64 and y.ndim == 1 and y.shape[0] == n_samples:
+    if type(y) is np.ndarray and y.dtype is FLOAT64 and y.ndim == 1 and y.shape[0] == n_samples:
         flags = y.flags.num
         if flags & _C and flags & _ALIGNED and all_finite(y):
             return y
@@ -170,7 +175,7 @@ def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float
         raise ValueError(
             f"{name} is a sparse {type(y).__name__}; expected a dense array. Use {name}.toarray()."
         )
-    values = _numbers(_as_array(y, name), name)
+    values = numbers(as_array(y, name), name)
     if values.ndim not in (1, 2) or 0 in values.shape[1:]:
         raise ValueError(
             f"{name} has shape {values.shape}; expected (n_samples,) or (n_samples, n_targets)."
@@ -181,7 +186,7 @@ def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float
         )
     values = np.require(values, np.float64, ["F", "A"])
     if not all_finite(values):
-        raise ValueError(_dense_not_finite(values, name))
+        raise ValueError(dense_not_finite(values, name))
     return values
 
 
@@ -213,7 +218,7 @@ def check_sample_weight(
     """
     if sample_weight is None:
         return None
-    values = _non_negative(sample_weight, n_samples, name, "sample", scalar=True)
+    values = non_negative(sample_weight, n_samples, name, "sample", scalar=True)
     if not values.any():
         raise ValueError(f"{name} is zero for every sample; expected a positive weight somewhere.")
     return values
@@ -243,7 +248,7 @@ def check_penalty_factor(penalty_factor: Any, n_features: int) -> NDArray[np.flo
     """
     if penalty_factor is None:
         return None
-    return _non_negative(penalty_factor, n_features, "penalty_factor", "feature")
+    return non_negative(penalty_factor, n_features, "penalty_factor", "feature")
 
 
 def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
@@ -272,7 +277,7 @@ def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
         return np.array((alpha,))
     if alpha is None:
         raise TypeError("alpha is None; expected a non-negative number, or one for each target.")
-    values = _numbers(_as_array(alpha, "alpha"), "alpha")
+    values = numbers(as_array(alpha, "alpha"), "alpha")
     if values.ndim > 1 or (values.ndim == 1 and values.shape[0] not in (1, n_targets)):
         raise ValueError(
             f"alpha has shape {values.shape}; expected one number, or one for each of the"
@@ -281,154 +286,6 @@ def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
     values = np.require(values.reshape(-1), np.float64, ["C", "A"])
     _check_range(values, "alpha")
     return values
-
-
-def feature_names(X: Any) -> NDArray[np.object_] | None:
-    """Names of the columns of a data frame.
-
-    Parameters
-    ----------
-    X : object
-        Anything that `check_design` takes.
-
-    Returns
-    -------
-    ndarray of shape (n_features,), dtype object, or None
-        The names where `X` is a data frame whose column names are all strings, else None.
-
-    Raises
-    ------
-    TypeError
-        If some names are strings and others are not.
-
-    Examples
-    --------
-    >>> from fastridge._validation import feature_names
-    >>> feature_names([[1.0, 2.0]]) is None
-    True
-    """
-    kind = _frame_kind(X)
-    if kind is None:
-        return None
-    columns = X.column_names if kind == "pyarrow" else X.columns
-    names = np.empty(len(columns), dtype=object)
-    names[:] = list(columns)
-    strings = sum(isinstance(column, str) for column in names)
-    if strings == 0:
-        return None
-    if strings < len(names):
-        other = next(column for column in names if not isinstance(column, str))
-        raise TypeError(
-            "Feature names are only supported if all input features have string names, but column"
-            f" {other!r} is of type {type(other).__name__}. Make all of them strings, for example"
-            " by X.columns = X.columns.astype(str), or none of them."
-        )
-    return names
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether X is a scipy sparse matrix or array; scipy.sparse is not imported for it.
-
-    Parameters
-    ----------
-    X : object
-        Anything.
-
-    Returns
-    -------
-    bool
-        False also where scipy.sparse is not loaded.
-    """
-    issparse = getattr(sys.modules.get("scipy.sparse"), "issparse", None)
-    return issparse is not None and issparse(X)
-
-
-def _frame_kind(X: Any) -> str | None:
-    """Which library's data frame X is, if it is one."""
-    for library, frame in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):
-        if isinstance(X, getattr(sys.modules.get(library), frame, ())):
-            return library
-    return None
-
-
-def _as_array(X: Any, name: str) -> Any:
-    """The ndarray (or, for an all-sparse frame, the scipy sparse matrix) that X holds."""
-    if isinstance(X, np.ndarray):
-        if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
-            raise ValueError(f"{name} is a masked array with masked values; fill or drop them.")
-        return np.asarray(X)
-    if X is None:
-        raise ValueError(f"{name} is None; expected an array of numbers.")
-    kind = _frame_kind(X)
-    if kind == "pandas":
-        return _pandas_values(X)
-    if kind == "polars":
-        return X.to_numpy()
-    if isinstance(X, getattr(sys.modules.get("pandas"), "Series", ())):
-        return _pandas_values(X)
-    try:
-        return np.asarray(X)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(
-            f"{name}, a {type(X).__name__}, does not convert to an array of numbers: {error}"
-        ) from error
-
-
-def _pandas_values(frame: Any) -> Any:
-    """Values of a pandas frame or series; missing values of any kind become NaN."""
-    dtypes = set(frame.dtypes) if frame.ndim == 2 else {frame.dtype}
-    if any(getattr(dtype, "kind", "O") not in "biuf" for dtype in dtypes):
-        return frame.to_numpy()
-    if frame.ndim == 2 and dtypes and all(_is_zero_filled(dtype) for dtype in dtypes):
-        return frame.sparse.to_coo()
-    # A nullable, arrow or sparse column says which NumPy type it holds.
-    inner = {getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)) for dtype in dtypes}
-    target = _FLOAT32 if inner == {_FLOAT32} else _FLOAT64
-    if all(isinstance(dtype, np.dtype) for dtype in dtypes):
-        return frame.to_numpy(dtype=target)
-    return frame.to_numpy(dtype=target, na_value=np.nan)
-
-
-def _is_zero_filled(dtype: Any) -> bool:
-    """Whether a pandas type is sparse with zeros (or False) left out."""
-    return hasattr(dtype, "subtype") and hasattr(dtype, "fill_value") and dtype.fill_value == 0
-
-
-def _numbers(values: Any, name: str) -> Any:
-    """Values as float32 or float64, of native byte order; a copy only where the type changes."""
-    dtype = values.dtype
-    if dtype in (_FLOAT64, _FLOAT32):
-        return values
-    kind = dtype.kind
-    if kind in "biuf":
-        # What is too large for float64 becomes infinity, which is refused by name later.
-        with np.errstate(over="ignore"):
-            return values.astype(_FLOAT32 if kind == "f" and dtype.itemsize == 4 else _FLOAT64)
-    if kind == "c":
-        raise ValueError(f"Complex data not supported: {name} is {dtype}; expected real numbers.")
-    if kind == "O" and isinstance(values, np.ndarray):
-        return _numbers_of_objects(values, name)
-    if kind in "US":
-        raise ValueError(f"{name} holds strings (dtype {dtype}); expected numbers: encode them.")
-    raise TypeError(f"{name} has dtype {dtype}; expected numbers.")
-
-
-def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.float64]:
-    """An array of objects as float64; strings are not parsed."""
-    types = set(map(type, values.ravel()))
-    for kind in types:
-        if issubclass(kind, (str, bytes)):
-            raise ValueError(f"{name} holds strings (dtype object); expected numbers: encode them.")
-        if issubclass(kind, (complex, np.complexfloating)):
-            raise ValueError(
-                f"Complex data not supported: {name} holds complex numbers; expected real ones."
-            )
-    try:
-        return values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"{name} (dtype object) holds a value that is not a number: {error}"
-        ) from error
 
 
 def _check_shape(
@@ -463,11 +320,11 @@ def _check_sparse(
     """Wrap a scipy sparse matrix or array, over its own buffers where they are canonical."""
     _check_shape(X.shape, name, n_features, min_samples, caller)
     if X.format not in ("csr", "csc"):
-        X = _to_csr(X, name)
+        X = to_csr(X, name)
     by_column = X.format == "csc"
     n_minor, n_major = X.shape if by_column else X.shape[::-1]
-    indices, indptr = _index_arrays(X.indices, X.indptr)
-    disordered = _check_structure(indices, indptr, n_major, n_minor, name, by_column)
+    indices, indptr = index_arrays(X.indices, X.indptr)
+    disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column)
     nnz = int(indptr[-1])
     values = X.data
     if values.ndim != 1 or values.shape[0] < nnz:
@@ -475,94 +332,22 @@ def _check_sparse(
             f"{name} is a malformed sparse matrix: data has shape {values.shape}, but indptr ends"
             f" at {nnz}; expected as many values."
         )
-    values = np.require(_numbers(values[:nnz], name), requirements=["C", "A"])
+    values = np.require(numbers(values[:nnz], name), requirements=["C", "A"])
     indices = indices[:nnz]
     if disordered:
-        values, indices, indptr = _canonical(values, indices, indptr, n_major, n_minor)
+        values, indices, indptr = canonical(values, indices, indptr, n_major, n_minor)
     if not all_finite(values):
-        raise ValueError(_sparse_not_finite(values, indices, indptr, name, by_column))
+        raise ValueError(sparse_not_finite(values, indices, indptr, name, by_column))
     return Matrix.from_compressed(values, indices, indptr, X.shape, by_column)
 
 
-def _to_csr(X: Any, name: str) -> Any:
-    """A scipy sparse matrix of another format as CSR; values are converted, then added."""
-    if X.format == "coo":
-        for axis, coords in enumerate(X.coords if hasattr(X, "coords") else (X.row, X.col)):
-            if len(coords) and (coords.min() < 0 or coords.max() >= X.shape[axis]):
-                raise ValueError(
-                    f"{name} is a malformed sparse matrix: coordinates on axis {axis} reach from"
-                    f" {coords.min()} to {coords.max()}; expected 0 to {X.shape[axis] - 1}."
-                )
-    elif X.format == "bsr":
-        height, width = X.blocksize
-        indices, indptr = _index_arrays(X.indices, X.indptr)
-        _check_structure(indices, indptr, X.shape[0] // height, X.shape[1] // width, name, False)
-        if X.data.shape[0] < indptr[-1]:
-            raise ValueError(
-                f"{name} is a malformed sparse matrix: data has {X.data.shape[0]} blocks, but"
-                f" indptr ends at {indptr[-1]}; expected as many."
-            )
-    if X.dtype not in (_FLOAT64, _FLOAT32):
-        if X.dtype.kind not in "biuf":
-            _numbers(X, name)
-        X = X.astype(_FLOAT64)
-    return X.tocsr()
-
-
-def _index_arrays(indices: Any, indptr: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Indices and indptr of one width, int32 or int64, contiguous; indices kept if they can be."""
-    width = _INT32 if indices.dtype == _INT32 else _INT64
-    if width == _INT32 and indptr.dtype != _INT32 and indptr.size and indptr.max() > 2**31 - 1:
-        width = _INT64
-    return (
-        np.require(indices, width, ["C", "A"]),
-        np.require(indptr, width, ["C", "A"]),
-    )
-
-
-def _check_structure(
-    indices: NDArray[Any],
-    indptr: NDArray[Any],
-    n_major: int,
-    n_minor: int,
-    name: str,
-    by_column: bool,
-) -> int:
-    """Whether indices are unsorted or repeated; those of no matrix of this shape are refused."""
-    if indptr.ndim != 1 or indptr.shape[0] != n_major + 1 or indices.ndim != 1:
-        raise ValueError(
-            f"{name} is a malformed sparse matrix: indptr has shape {indptr.shape}; expected"
-            f" ({n_major + 1},), one more than the {'columns' if by_column else 'rows'}."
-        )
-    try:
-        return check_compressed(indices, indptr, n_minor)
-    except ValueError as error:
-        raise ValueError(f"{name} is a malformed sparse matrix: {error}") from None
-
-
-def _canonical(
-    values: NDArray[Any],
-    indices: NDArray[Any],
-    indptr: NDArray[Any],
-    n_major: int,
-    n_minor: int,
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """A sorted copy without duplicates, which are added; what came is left as it is."""
-    # scipy sorts and adds in place, and only a new object is free of cached flags.
-    copy = sys.modules["scipy.sparse"].csr_array(
-        (values, indices, indptr), shape=(n_major, n_minor), copy=True
-    )
-    copy.sum_duplicates()
-    return (copy.data, *_index_arrays(copy.indices, copy.indptr))
-
-
-def _non_negative(
+def non_negative(
     given: Any, size: int, name: str, unit: str, scalar: bool = False
 ) -> NDArray[np.float64]:
     """A vector of `size` finite, non-negative numbers; with scalar, one number stands for all."""
     values = given
-    if not (type(given) is np.ndarray and given.dtype is _FLOAT64):
-        values = _numbers(_as_array(given, name), name)
+    if not (type(given) is np.ndarray and given.dtype is FLOAT64):
+        values = numbers(as_array(given, name), name)
     if scalar and values.ndim == 0:
         values = np.full(size, values, dtype=np.float64)
     if values.shape != (size,):
@@ -577,38 +362,9 @@ def _non_negative(
 def _check_range(values: NDArray[np.float64], name: str) -> None:
     """Refuse negative numbers, NaN and infinity, saying where."""
     if not all_finite(values):
-        raise ValueError(_dense_not_finite(values, name))
+        raise ValueError(dense_not_finite(values, name))
     if values.size and values.min() < 0:
         place = int(values.argmin())
         raise ValueError(
             f"{name} is {values[place]:g} at position {place}; expected non-negative numbers."
         )
-
-
-def _dense_not_finite(values: NDArray[Any], name: str) -> str:
-    """The message for a dense array with NaN or infinity: the first one and its place."""
-    for start in range(0, values.shape[0], _SEARCH_BLOCK):
-        bad = ~np.isfinite(values[start : start + _SEARCH_BLOCK])
-        if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            value = values[start : start + _SEARCH_BLOCK][place]
-            place = (start + place[0], *place[1:])
-            where = "position" if len(place) == 1 else "row and column"
-            return _not_finite(value, name, f"{where} {', '.join(map(str, place))}")
-    return _not_finite(np.nan, name, "an unknown place")
-
-
-def _sparse_not_finite(
-    values: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], name: str, by_column: bool
-) -> str:
-    """The message for a sparse matrix with NaN or infinity: the first one and its place."""
-    place = int(np.flatnonzero(~np.isfinite(values))[0])
-    major = int(np.searchsorted(indptr, place, side="right")) - 1
-    row, column = (indices[place], major) if by_column else (major, indices[place])
-    return _not_finite(values[place], name, f"row and column {row}, {column}")
-
-
-def _not_finite(value: float, name: str, where: str) -> str:
-    """The message for a value that is not finite."""
-    what = "NaN" if np.isnan(value) else "infinity or a value too large for its dtype (inf)"
-    return f"Input {name} contains {what}, at {where}; expected finite numbers."

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _matrix
-from ._validation import _non_negative, check_design, check_target, feature_names, require_finite
+from ._validation import check_design, check_target, feature_names, non_negative, require_finite
 
 __all__ = ["Moments"]
 
@@ -183,7 +183,7 @@ class Moments:
             raise ValueError(f"y has {k} target(s); expected {n_targets}, as before.")
         weight = None
         if sample_weight is not None:
-            weight = _non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
+            weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
         self._y_ndim, self.feature_names = Y.ndim, names
         self._dtype = "float32" if A.is_float32 else "float64"
         if weight is not None and not weight.any():

@@ -1,0 +1,59 @@
+"""The kernels and the solvers again, in plain NumPy: what they compute, to be read.
+
+Everything is dense, float64 and unblocked, and written as the formula is. The tests hold the
+compiled code against it, and the benchmarks show it as the price of plainness.
+"""
+
+from .matrix import (
+    cholesky,
+    cholesky_solve,
+    column_axpy,
+    column_dot,
+    column_stats,
+    dot,
+    gram,
+    gram_rows,
+    operator,
+    row_axpy,
+    row_dot,
+    tdot,
+)
+from .ridge import (
+    Solution,
+    _augmented,
+    gradient,
+    objective,
+    penalties,
+    ridge,
+    ridge_cg,
+    ridge_dual,
+    ridge_lstsq,
+    ridge_normal_equations,
+    ridge_positive,
+)
+
+__all__ = [
+    "Solution",
+    "_augmented",
+    "cholesky",
+    "cholesky_solve",
+    "column_axpy",
+    "column_dot",
+    "column_stats",
+    "dot",
+    "gradient",
+    "gram",
+    "gram_rows",
+    "objective",
+    "operator",
+    "penalties",
+    "ridge",
+    "ridge_cg",
+    "ridge_dual",
+    "ridge_lstsq",
+    "ridge_normal_equations",
+    "ridge_positive",
+    "row_axpy",
+    "row_dot",
+    "tdot",
+]
