@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 
 cdef extern from "kernels.h" nogil:
@@ -45,6 +45,7 @@ cdef extern from "matrix.h" nogil:
     void fr_row_axpy(const fr_matrix *a, Py_ssize_t i, double t, double *v)
     void fr_rows(const fr_matrix *a, Py_ssize_t i0, Py_ssize_t i1, double *out)
     int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
+    int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
     int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
 
     ctypedef struct fr_gram_source:
@@ -112,3 +113,20 @@ cdef extern from "direct.h" nogil:
         double *objective
         int n_iter
     int fr_ridge_direct(fr_ridge_problem *q)
+
+
+cdef extern from "reduced.h" nogil:
+    enum: FR_TOO_LARGE
+    ctypedef struct fr_reduced:
+        Py_ssize_t n_heavy, n_light
+        double total
+        const double *mean
+        const double *squares
+        Py_ssize_t *start
+    int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int *position,
+                         Py_ssize_t n_heavy, Py_ssize_t n_light, double total, double most,
+                         int n_threads)
+    void fr_reduced_free(fr_reduced *q)
+    int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads)
+    int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound,
+                         Py_ssize_t limit, Py_ssize_t *n_iter, int n_threads)

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 cimport numpy as cnp
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free
 
 from _core cimport *
@@ -383,6 +384,26 @@ cdef class Matrix:
             _done(status)
         return mean.base, var.base
 
+    cdef object _counts(self, bint of_rows):
+        cdef Py_ssize_t size = self.n_rows if of_rows else self.n_columns
+        cdef int status = 0
+        if self.s.index < 0:
+            return np.full(size, self.n_columns if of_rows else self.n_rows, dtype=np.int64)
+        cdef cnp.ndarray counts = np.zeros(size, dtype=np.int64)
+        cdef int64_t *out = <int64_t *> cnp.PyArray_DATA(counts)
+        with nogil:
+            status = fr_counts(&self.s, of_rows, out)
+        _done(status)
+        return counts
+
+    def row_counts(self):
+        """Stored elements of each row, int64."""
+        return self._counts(True)
+
+    def column_counts(self):
+        """Stored elements of each column, int64."""
+        return self._counts(False)
+
     cdef int _vector(self, str name, const double[::1] v, Py_ssize_t n) except -1:
         if v is not None and v.shape[0] != n:
             raise ValueError(f"{name}: expected {n} elements; got {v.shape[0]}")
@@ -557,3 +578,4 @@ cdef class Matrix:
 include "_checks.pxi"
 include "_cholesky.pxi"
 include "_moments.pxi"
+include "_reduced.pxi"

@@ -5,6 +5,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "compiler.h"
 #include "kernels.h"
 #include "matrix.h"
 

@@ -46,6 +46,9 @@ void fr_place(const fr_matrix *a, const double *w, double *place);
  * NULL: ones */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
 
+/* add the numbers of stored elements of the rows, or of the columns, of compressed data */
+int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts);
+
 /* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. */
 int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr);
 

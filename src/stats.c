@@ -136,6 +136,22 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     return status;
 }
 
+int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
+{
+    if (of_rows != a->by_column) {
+        for (ptrdiff_t i = 0; i < a->n_major; i++)
+            counts[i] = pointer(a, i + 1) - pointer(a, i);
+        return 0;
+    }
+    for (ptrdiff_t k0 = 0; k0 < a->nnz; k0 += 1 << 26) {
+        for (ptrdiff_t k = k0; k < MIN(a->nnz, k0 + (1 << 26)); k++)
+            counts[index_at(a, k)]++;
+        if (fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
+}
+
 int fr_all_ones(const void *x, ptrdiff_t n, int real)
 {
     ptrdiff_t i = 0;

@@ -10,19 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#define FR_RESTRICT __restrict
-#define FR_INLINE static __forceinline
-#else
-#define FR_RESTRICT restrict
-#define FR_INLINE static inline __attribute__((always_inline))
-#endif
-
-#if defined(__GNUC__) || defined(__clang__)
-#define FR_PREFETCH(p) __builtin_prefetch(p)
-#else
-#define FR_PREFETCH(p) ((void)0)
-#endif
+#include "compiler.h"
 
 #if !defined(FR_PLAIN) && !(defined(__GNUC__) || defined(__clang__))
 #define FR_PLAIN 1

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 import fastridge
 from fastridge import reference
 from fastridge.exceptions import ConvergenceWarning
-from fastridge.solvers import _ridge_cg
+from fastridge.solvers import _ridge_cost
 
 KINDS = ["C", "F", "csr", "csc"]
 SOLVERS = ["auto", "cholesky", "dual", "cg", "qr"]
@@ -58,7 +58,7 @@ def assert_close(got, want, rtol=1e-8):
 
 def few_heavy_columns(monkeypatch, m=3):
     """Conjugate gradients that have to iterate: all columns fit in the exact block otherwise."""
-    monkeypatch.setattr(_ridge_cg, "_BLOCK", m)
+    monkeypatch.setattr(_ridge_cost, "_HEAVY", m)
 
 
 @lru_cache

@@ -1,23 +1,30 @@
-"""Preconditioned conjugate gradients for ridge (Hestenes & Stiefel 1952).
+"""Preconditioned conjugate gradients for ridge (Hestenes & Stiefel 1952), refined from the data.
 
-The preconditioner treats the heaviest columns exactly, by a Cholesky factor of their block of
-A' S^2 A + alpha diag(d), and the others by their diagonal: on one-hot data a few hundred frequent
-columns carry the ill-conditioning. For alpha = 0 there is no preconditioner, and the start is zero:
-plain conjugate gradients stay in the row space of A, and find the solution of minimum norm.
+Steps towards the solution come from one of two systems, and the gradient that decides whether
+another one is needed always from X:
+
+- `Eliminated`: sparse data whose Gram matrix is small. The frequent columns are eliminated exactly,
+  and no iteration touches X. On one-hot data those few hundred columns carry the ill-conditioning.
+- `Products`: everything else. The preconditioner treats the heaviest columns exactly, by a Cholesky
+  factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal.
+
+For alpha = 0 there is no preconditioner, and the start is zero: plain conjugate gradients stay in
+the row space of A, and find the solution of minimum norm.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .._matrix import Cholesky
+from .._matrix import Cholesky, Reduced
+from ._ridge_cost import default_memory, gram_pays, heavy_columns, most_gram_elements
 from ._ridge_problem import RidgeProblem
 
-_BLOCK = 1000
-_MAX_RESTARTS = 20
+_MAX_STEPS = 20
+_SURE = 0.9  # share of the bound that a step is asked for, for the difference to the true gradient
 
 
-def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init):
+def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     """Coefficients (k, p), iterations, relative gradients and objectives."""
     p, k = problem.p, problem.k
     limit = max(1000, 10 * min(problem.n, p)) if max_iter is None else max_iter
@@ -25,93 +32,146 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init):
     coef = np.zeros((p, k), order="F")
     if coef_init is not None:
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
-    n_iter = np.zeros(k, dtype=np.intp)
-    block = _Block(problem) if (problem.alpha > 0).any() else None
-    order = np.argsort(problem.alpha, kind="stable")
-    preconditioner, factored = None, None
-    for t in order:
-        alpha = problem.alpha[t]
-        if factored != alpha:
-            preconditioner = block.factor(alpha) if alpha > 0 else np.copy
-            factored = alpha
-        n_iter[t] = _one_target(
-            problem, coef[:, t], problem.Y[:, t], at_zero[:, t], alpha, preconditioner, tol, limit
+    n_iter = np.ones(k, dtype=np.intp)
+    norm, objective = np.empty(k), np.empty(k)
+    systems = Systems(problem, max_memory)
+    for t in np.argsort(problem.alpha, kind="stable"):
+        n_iter[t], norm[t], objective[t] = systems.solve(
+            coef[:, t], t, float(problem.alpha[t]), at_zero[:, t], tol, limit
         )
-    gradient, objective = problem.evaluate(coef)
-    return coef.T, n_iter, problem.relative(gradient, at_zero), objective
+    first = np.linalg.norm(at_zero, axis=0)
+    relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
+    return coef.T, n_iter, relative, objective
 
 
-def _one_target(problem, w, y, at_zero, alpha, preconditioner, tol, limit) -> int:
-    """Iterate on w in place until the true gradient is small; the number of iterations."""
-    A, weight = problem.A, problem.weight
-    penalty = alpha * problem.d
-    bound = tol * np.linalg.norm(at_zero)
-    u = np.empty(problem.n)
-    v = np.empty(problem.p)
+class Systems:
+    """Solutions for any penalty and target of one problem, with what they share."""
 
-    def normal(x, out):
-        """(A' S^2 A + alpha diag(d)) x"""
-        A.dot(x, out=u)
-        if weight is not None:
-            np.multiply(u, weight, out=u)
-        A.tdot(u, out=out)
-        return out
+    def __init__(self, problem: RidgeProblem, max_memory=None) -> None:
+        self.problem = problem
+        self.max_memory = default_memory() if max_memory is None else max_memory
+        self.eliminated = None
+        self.products = None
+        self.factored = None
+        if (problem.alpha > 0).any():
+            self.eliminated = eliminated(problem, self.max_memory)
 
-    done, best = 0, np.inf
-    for _ in range(_MAX_RESTARTS):
-        # the gradient from the residual itself: the recurrence below drifts from it
-        A.dot(w, out=u)
-        np.subtract(y, u, out=u)
-        if weight is not None:
-            u *= weight
-        r = A.tdot(u)
-        r -= penalty * w
-        size = np.linalg.norm(r)
-        if not size > bound or done >= limit or not size < 0.5 * best:
-            break
-        best = size
-        z = preconditioner(r)
-        d = z.copy()
-        rz = r @ z
-        while done < limit and rz > 0:
-            normal(d, v)
-            np.multiply(penalty, d, out=z)
-            v += z
-            curvature = d @ v
-            if not curvature > 0:
+    def solve(self, w, t, alpha, at_zero, tol, limit):
+        """Move w (p,) to the solution for target t; iterations, gradient norm and objective."""
+        bound = tol * float(np.linalg.norm(at_zero))
+        done = 0
+        if alpha > 0 and self.eliminated is not None and self._factor(self.eliminated, alpha):
+            done, norm, objective = self._refine(
+                self.eliminated, w, t, alpha, at_zero, bound, limit, 0
+            )
+            if norm <= bound or done >= limit:
+                return done, norm, objective
+        if self.products is None:
+            self.products = Products(self.problem, self.max_memory)
+        self._factor(self.products, alpha)
+        return self._refine(self.products, w, t, alpha, at_zero, bound, limit, done)
+
+    def _factor(self, system, alpha) -> bool:
+        """Whether the system is ready for the penalty."""
+        if self.factored != (id(system), alpha):
+            self.factored = None
+            try:
+                system.factor(alpha)
+            except ArithmeticError:
+                return False
+            self.factored = (id(system), alpha)
+        return True
+
+    def _refine(self, system, w, t, alpha, at_zero, bound, limit, done):
+        problem = self.problem
+        if w.any():
+            gradient, objective = problem.gradient(w, t, alpha)
+        else:
+            gradient, objective = at_zero, problem.objective_at_zero(t)
+        norm, best = float(np.linalg.norm(gradient)), np.inf
+        for _ in range(_MAX_STEPS):
+            if not norm > bound or done >= limit or not norm < 0.5 * best:
                 break
-            step = rz / curvature
-            w += step * d
-            r -= step * v
-            done += 1
-            # a little under the bound, for the difference to the true gradient
-            if np.linalg.norm(r) <= 0.9 * bound:
+            best = norm
+            step, used = system.solve(gradient, _SURE * bound, limit - done)
+            done += used
+            step += w
+            gradient, value = problem.gradient(step, t, alpha)
+            size = float(np.linalg.norm(gradient))
+            if not (size < norm or value <= objective):
                 break
-            z = preconditioner(r)
-            before, rz = rz, r @ z
-            d *= rz / before
-            d += z
-    return max(done, 1)
+            w[:] = step
+            norm, objective = size, value
+        return max(done, 1), norm, objective
 
 
-class _Block:
-    """Gram matrix of the heaviest columns, factored anew for each penalty."""
+def eliminated(problem: RidgeProblem, max_memory):
+    """The system without its heavy columns, or None where its Gram matrix would be large."""
+    A = problem.A
+    counts = A.column_counts() if A.is_sparse else None
+    if counts is None or not gram_pays(A, counts):
+        return None
+    squares = problem.column_squares()
+    counts[squares == 0] = 0
+    m = max(1, min(heavy_columns(max_memory), problem.n // 2, int((counts > 0).sum())))
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].astype(np.int32)
+    order[:m].sort()
+    if not len(order):
+        return None
+    try:
+        system = Reduced(
+            A,
+            order,
+            m,
+            problem.mean,
+            squares,
+            problem.total if problem.fit_intercept else 0.0,
+            problem.weight,
+            most_gram_elements(A, max_memory),
+        )
+    except OverflowError:
+        return None
+    return Eliminated(system, problem.d)
 
-    def __init__(self, problem: RidgeProblem) -> None:
-        self.d = problem.d
-        self.squares = problem.column_squares()
-        # with few samples the block would be singular but for alpha
-        m = max(1, min(problem.p, _BLOCK, problem.n // 2))
-        self.heavy = np.sort(np.argpartition(-self.squares, m - 1)[:m])
-        self.gram = problem.A.gram(problem.weight, columns=self.heavy)
 
-    def factor(self, alpha: float):
-        """A function from a gradient to the preconditioned gradient."""
-        penalty = alpha * self.d
-        diagonal = self.squares + penalty
-        inverse = np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
+class Eliminated:
+    """Steps by the Gram matrix with its heavy columns eliminated."""
+
+    def __init__(self, system: Reduced, d) -> None:
+        self.system, self.d = system, d
+
+    def factor(self, alpha: float) -> None:
+        self.system.factor(alpha, self.d)
+
+    def solve(self, r, bound: float, limit: int):
+        return self.system.solve(r, bound, limit)
+
+
+class Products:
+    """Steps by products with A, preconditioned by the heaviest columns' block and the diagonal."""
+
+    def __init__(self, problem: RidgeProblem, max_memory) -> None:
+        self.problem = problem
+        self.heavy = self.gram = None
+        self.most = heavy_columns(max_memory)
+
+    def factor(self, alpha: float) -> None:
+        """Prepare for a penalty; the block's Gram matrix serves all of them."""
+        problem = self.problem
+        self.penalty = alpha * problem.d
+        if alpha == 0:
+            self.apply = np.copy
+            return
+        squares = problem.column_squares()
+        if self.heavy is None:
+            # with few samples the block would be singular but for alpha
+            m = max(1, min(problem.p, self.most, problem.n // 2))
+            self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
+            self.gram = problem.A.gram(problem.weight, columns=self.heavy)
+        inverse = squares + self.penalty
+        np.divide(1.0, inverse, out=inverse, where=inverse > 0)
         heavy = self.heavy
-        own = np.diagonal(self.gram) + penalty[heavy]
+        own = np.diagonal(self.gram) + self.penalty[heavy]
         own[own <= 0] = 1.0
         floor = 0.0
         while True:
@@ -129,4 +189,40 @@ class _Block:
             z[heavy] = factor.solve(r[heavy])
             return z
 
-        return apply
+        self.apply = apply
+
+    def solve(self, r, bound: float, limit: int):
+        """A step from a gradient r, which is overwritten, and the iterations it took."""
+        A, weight = self.problem.A, self.problem.weight
+        u = np.empty(self.problem.n)
+        x = np.zeros(len(r))
+        v = np.empty(len(r))
+        r = r.copy()
+        z = self.apply(r)
+        d = z.copy()
+        rz = r @ z
+        done = 0
+        while done < limit and rz > 0:
+            # v = (A' S^2 A + alpha diag(d)) d
+            A.dot(d, out=u)
+            if weight is not None:
+                u *= weight
+            A.tdot(u, out=v)
+            np.multiply(self.penalty, d, out=z)
+            v += z
+            curvature = d @ v
+            if not curvature > 0:
+                break
+            step = rz / curvature
+            np.multiply(step, d, out=z)
+            x += z
+            v *= step
+            r -= v
+            done += 1
+            if np.linalg.norm(r) <= bound:
+                break
+            z = self.apply(r)
+            before, rz = rz, r @ z
+            d *= rz / before
+            d += z
+        return x, done

@@ -18,8 +18,9 @@ class RidgeProblem:
     Y : ndarray (n, k), F order
         Centred.
     alpha : ndarray (k,)
-    weight, root : ndarray (n,) or None
-        Sample weights and their square roots.
+    weight : ndarray (n,) or None
+    total : float
+        Sum of the weights.
     d : ndarray (p,)
         Penalty of each coefficient.
     """
@@ -38,7 +39,8 @@ class RidgeProblem:
         self.n, self.p, self.k = n, p, Y.shape[1]
         self.alpha = np.broadcast_to(alpha, (self.k,))
         self.weight = weight
-        self.root = None if weight is None else np.sqrt(weight)
+        self.total = float(n) if weight is None else float(weight.sum())
+        self._root = None
         self.d = np.ones(p) if penalty is None else penalty
         self.mean = np.zeros(p)
         self.y_mean = np.zeros(self.k)
@@ -47,16 +49,25 @@ class RidgeProblem:
         self.squares = None
         if fit_intercept:
             self.mean, variance = A.column_stats(weight)
-            total = float(n) if weight is None else weight.sum()
             first = Y[0].copy()
-            self.y_mean = first + self._weighted(Y - first).sum(axis=0) / total
-            Y = np.asfortranarray(Y - self.y_mean)
+            above = Y - first
+            # column by column: a target's bits do not depend on those beside it
+            share = [column.sum() if weight is None else weight @ column for column in above.T]
+            self.y_mean = first + np.array(share) / self.total
+            Y = np.subtract(Y, self.y_mean, out=above)
             # what centring leaves of a constant column is rounding
             constant = variance == 0
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None
             self.A = A.centered(self.mean, scale)
-            self.squares = variance * total
+            self.squares = variance * self.total
         self.Y = np.asfortranarray(Y)
+
+    @property
+    def root(self) -> NDArray[np.float64] | None:
+        """Square roots of the weights; None where all weigh the same."""
+        if self._root is None and self.weight is not None:
+            self._root = np.sqrt(self.weight)
+        return self._root
 
     def _weighted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
         return R if self.weight is None else R * self.weight[:, None]
@@ -69,8 +80,7 @@ class RidgeProblem:
         """Diagonal of A' S^2 A."""
         if self.squares is None:
             mean, variance = self.A.column_stats(self.weight)
-            total = float(self.n) if self.weight is None else self.weight.sum()
-            self.squares = total * (variance + mean**2)
+            self.squares = self.total * (variance + mean**2)
         return self.squares
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
@@ -86,6 +96,26 @@ class RidgeProblem:
         gradient = self.A.tdot(np.asfortranarray(weighted))
         gradient -= self.alpha * (self.d[:, None] * coef)
         return gradient, objective
+
+    def gradient(
+        self, w: NDArray[np.float64], t: int, alpha: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Negative half gradient (p,) and objective of target t at w (p,), from X."""
+        r = self.A.dot(w)
+        np.subtract(self.Y[:, t], r, out=r)
+        objective = self._squares(r) + alpha * float(np.einsum("j,j,j->", w, self.d, w))
+        if self.weight is not None:
+            r *= self.weight
+        gradient = self.A.tdot(r)
+        gradient -= alpha * (self.d * w)
+        return gradient, objective
+
+    def objective_at_zero(self, t: int) -> float:
+        """Weighted sum of squares of target t."""
+        return self._squares(self.Y[:, t])
+
+    def _squares(self, r: NDArray[np.float64]) -> float:
+        return float(r @ r if self.weight is None else np.einsum("i,i,i->", r, self.weight, r))
 
     def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
         """Intercepts (k,) of coefficients (k, p)."""

@@ -26,6 +26,7 @@ from .._validation import (
     check_target,
     require_finite,
 )
+from ._ridge_cost import choose_solver
 
 # names that callers may give, and the solver that does that job here
 SOLVERS = {
@@ -41,10 +42,6 @@ SOLVERS = {
     "saga": "cg",
     "lbfgs": "active_set",
 }
-
-# Orders up to which a factorisation beats conjugate gradients, for dense and sparse data.
-_DIRECT_DENSE = 15_000
-_DIRECT_SPARSE = 1_000
 
 # Gradients below this share of the first one are rounding, whatever was asked for.
 _ROUNDING = 1e-13
@@ -129,6 +126,7 @@ def ridge(
     max_iter: int | None = None,
     positive: bool = False,
     coef_init: Any = None,
+    max_memory: float | None = None,
 ) -> RidgeResult:
     """Fit a ridge regression.
 
@@ -173,6 +171,10 @@ def ridge(
         Require w >= 0.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
         Where an iterative solver starts, for example the solution of a nearby `alpha`.
+    max_memory : float or None, default=None
+        Bytes that "auto" and "cg" may use for Gram matrices beside their input and vectors. The
+        need of a direct solver is known before it starts; where it is more, "auto" runs "cg".
+        None: half of the machine's memory.
 
     Returns
     -------
@@ -240,6 +242,8 @@ def ridge(
         coef_init = _check_start(coef_init, Y.ndim, k, p)
     if not (solver == "auto" and max_iter is None and type(tol) is float and tol >= 0):
         _check_options(solver, tol, max_iter, positive)
+    if max_memory is not None:
+        _check_memory(max_memory)
     return solve(
         A,
         Y,
@@ -253,6 +257,7 @@ def ridge(
         max_iter=max_iter,
         positive=positive,
         coef_init=coef_init,
+        max_memory=max_memory,
         checked=A.is_sparse,
     )
 
@@ -287,12 +292,10 @@ def _check_options(solver, tol, max_iter, positive) -> None:
         raise ValueError(f"max_iter must be at least 1; got {max_iter!r}.")
 
 
-def choose_solver(A: Matrix) -> str:
-    """The solver that "auto" runs for a matrix, by its shape and storage."""
-    n, p = A.n_rows, A.n_columns
-    if min(n, p) > (_DIRECT_SPARSE if A.is_sparse else _DIRECT_DENSE):
-        return "cg"
-    return "cholesky" if p <= n else "dual"
+def _check_memory(max_memory) -> None:
+    number = isinstance(max_memory, (int, float, np.integer, np.floating))
+    if isinstance(max_memory, bool) or not number or not max_memory >= 0:
+        raise ValueError(f"max_memory must be a non-negative number of bytes; got {max_memory!r}.")
 
 
 def solve(
@@ -309,6 +312,7 @@ def solve(
     max_iter: int | None = None,
     positive: bool = False,
     coef_init: NDArray[np.float64] | None = None,
+    max_memory: float | None = None,
     checked: bool = True,
 ) -> RidgeResult:
     """Solve a problem whose arrays have been through the door; see `ridge`.
@@ -319,7 +323,7 @@ def solve(
     single = Y.ndim == 1
     run = "active_set" if positive else SOLVERS[solver]
     if run == "auto":
-        run = choose_solver(A)
+        run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
     factor = penalty_factor
     if not checked and (standardize or run != "cholesky"):
         require_finite(A.arrays[0])
@@ -366,7 +370,7 @@ def solve(
     elif run == "cg":
         from ._ridge_cg import solve_cg
 
-        found = solve_cg(problem, tol, max_iter, coef_init)
+        found = solve_cg(problem, tol, max_iter, coef_init, max_memory)
     elif run == "active_set":
         from ._ridge_positive import solve_positive
 

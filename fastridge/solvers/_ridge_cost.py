@@ -1,0 +1,144 @@
+"""Which solver "auto" runs: predicted seconds on one thread, within the memory allowed.
+
+With q = min(n, p), r_i the elements of row i (of column i where n < p), and k targets:
+
+    direct, dense     n p q flops for the Gram matrix (half of a product), q^3 / 3 for its factor
+    direct, sparse    sum_i r_i^2 / 2 updates, q^2 elements to clear, q^3 / 3 flops
+    cg                ITERATIONS k times two passes over the elements of X, after a block of
+                      heavy columns; where the Gram matrix is small, see `gram_pays`, no more than
+                      its set-up and ITERATIONS k passes over its elements
+
+The memory of a direct solver is its Gram matrix and copies of it, known before it starts. Where
+that is more than allowed, "cg" runs whatever it costs. The rates are those of one AVX-512 core, and
+only their ratios matter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+
+_FLOP = 1 / 4.0e10
+_UPDATE = 2.0e-9  # of a random element of a Gram matrix
+_CLEAR = 1.0e-9
+_DENSE = 0.8e-9  # one element of X in a product
+_SPARSE = 1.1e-9
+_ITERATIONS = 100
+
+_SMALL = 2000  # orders of dense data for which there is nothing to weigh
+_HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
+_BYTES = 12  # of a sparse element: a double and its index
+
+
+class Cost(NamedTuple):
+    seconds: float
+    memory: int  # bytes beyond the input and the vectors
+
+
+def choose_solver(A: Matrix, n_targets: int = 1, max_memory: float | None = None) -> str:
+    """ "cholesky", "dual" or "cg": the quickest of those that fit into max_memory bytes."""
+    n, p = A.n_rows, A.n_columns
+    direct = "cholesky" if p <= n else "dual"
+    if max_memory is None:
+        if not A.is_sparse and min(n, p) <= _SMALL:
+            return direct
+        max_memory = default_memory()
+    cost = direct_cost(A, n_targets)
+    if cost.memory > max_memory:
+        return "cg"
+    return direct if cost.seconds <= cg_cost(A, n_targets).seconds else "cg"
+
+
+def direct_cost(A: Matrix, n_targets: int = 1) -> Cost:
+    """Of the Gram matrix of the smaller side, its factor, and a solution for each target."""
+    n, p = A.n_rows, A.n_columns
+    q = float(min(n, p))
+    seconds = q**3 / 3 * _FLOP + 6 * n_targets * q * q * _FLOP
+    # copies: the wide form multiplies with its matrix beside the factor
+    memory = 8 * q * q * (1 if p <= n else 3)
+    if A.is_sparse:
+        seconds += _pairs(A, p <= n) * _UPDATE + q * q * _CLEAR
+        other = A.kind == ("csc" if p <= n else "csr")
+        memory += other * A.nnz * _BYTES
+    else:
+        seconds += float(n) * p * q * _FLOP
+    return Cost(seconds + 4 * n_targets * _pass(A), int(memory))
+
+
+def cg_cost(A: Matrix, n_targets: int = 1) -> Cost:
+    """Of conjugate gradients, at an assumed number of iterations."""
+    iterations = _ITERATIONS * n_targets
+    plain = iterations * 2 * _pass(A)
+    memory = 16 * min(_HEAVY, A.n_columns) ** 2
+    if gram_pays(A):
+        reduced = _pairs(A, True) * _UPDATE
+        reduced += iterations * (2 * _HEAVY**2 * _DENSE + A.nnz / 2 * _SPARSE)
+        plain = min(plain, reduced)
+    return Cost(plain, memory)
+
+
+def gram_pays(A: Matrix, counts: NDArray[np.int64] | None = None) -> bool:
+    """Whether the Gram matrix of sparse data may be smaller than X: short rows, and few of their
+    elements outside the most frequent columns."""
+    n = A.n_rows
+    if not A.is_sparse or n < A.n_columns or _pairs(A, True) > 100.0 * A.nnz:
+        return False
+    if A.n_columns <= _HEAVY:
+        return True
+    counts = A.column_counts() if counts is None else counts
+    light = A.nnz - int(np.partition(counts, -_HEAVY)[-_HEAVY:].sum())
+    return light <= 8 * n
+
+
+def most_gram_elements(A: Matrix, max_memory: float) -> float:
+    """Sparse elements that a Gram matrix may have: fewer than two passes over X are worth, and no
+    more than fit."""
+    return min(2.0 * A.nnz, max_memory / (2 * _BYTES))
+
+
+def heavy_columns(max_memory: float) -> int:
+    """How many columns the exact block may have: two copies of it in the memory allowed."""
+    return min(_HEAVY, int(np.sqrt(max_memory / 32)))
+
+
+def default_memory() -> float:
+    """Half of the memory of the machine, or of the limit that was set for this process' group."""
+    limits = [_physical_memory()]
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            limits.append(int(file.read()))
+    except (OSError, ValueError):
+        pass  # no such group, or no limit
+    return min(limits) / 2
+
+
+def _physical_memory() -> int:
+    if sys.platform == "win32":
+        import ctypes
+
+        class Status(ctypes.Structure):
+            _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+                (f"size{i}", ctypes.c_ulonglong) for i in range(7)
+            ]
+
+        status = Status(length=ctypes.sizeof(Status))
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return int(status.size0)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pairs(A: Matrix, by_row: bool) -> float:
+    """Updates of the Gram matrix of the columns (of the rows, if not by_row)."""
+    counts: Any = A.row_counts() if by_row else A.column_counts()
+    counts = counts.astype(np.float64)
+    return float(counts @ counts) / 2
+
+
+def _pass(A: Matrix) -> float:
+    return A.nnz * (_SPARSE if A.is_sparse else _DENSE)

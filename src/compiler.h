@@ -1,0 +1,19 @@
+/* What compilers spell differently. */
+#ifndef FASTRIDGE_COMPILER_H
+#define FASTRIDGE_COMPILER_H
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define FR_RESTRICT __restrict
+#define FR_INLINE static __forceinline
+#else
+#define FR_RESTRICT restrict
+#define FR_INLINE static inline __attribute__((always_inline))
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FR_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define FR_PREFETCH(p) ((void)0)
+#endif
+
+#endif

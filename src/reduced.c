@@ -1,0 +1,509 @@
+#include "reduced.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "cholesky.h"
+#include "parallel.h"
+
+#define AHEAD 6           /* rows that are fetched before they are read */
+#define SAMPLE 128        /* light columns from which the elements are estimated */
+#define KEEP 1e-14        /* share of a heavy column that must be left by those before it */
+#define MAX_FLOOR 1e-9    /* relative addition to the diagonal above which M_HH counts as singular */
+
+/* ---- building ---- */
+
+typedef struct {
+    fr_matrix *a;
+    const double *w;
+    const int32_t *position;
+    ptrdiff_t n_heavy, n_light;
+    ptrdiff_t *first;        /* light column j: rows and values from first[j] to first[j + 1] */
+    int32_t *row;
+    double *value;
+} columns;
+
+typedef struct {
+    ptrdiff_t n_heavy, n_places;
+    int32_t *seen, *touched;
+    double *sum;
+} accumulator;
+
+static int open_accumulator(accumulator *s, ptrdiff_t n_heavy, ptrdiff_t n_light)
+{
+    s->n_heavy = n_heavy;
+    s->n_places = n_heavy + n_light;
+    s->sum = malloc((size_t)s->n_places * (sizeof(double) + 2 * sizeof(int32_t)));
+    if (!s->sum)
+        return FR_NO_MEMORY;
+    s->seen = (int32_t *)(s->sum + s->n_places);
+    s->touched = s->seen + s->n_places;
+    for (ptrdiff_t i = 0; i < s->n_places; i++)
+        s->seen[i] = -1;
+    return 0;
+}
+
+#define ROWS_OF(T, I, VALUE)                                                                       \
+    static ptrdiff_t rows_of_##T##_##I(const columns *c, ptrdiff_t j, accumulator *s)              \
+    {                                                                                              \
+        const T *data = c->a->data;                                                                \
+        (void)data;                                                                                \
+        const I *indices = c->a->indices, *indptr = c->a->indptr;                                  \
+        ptrdiff_t len = 0;                                                                         \
+        for (ptrdiff_t e = c->first[j]; e < c->first[j + 1]; e++) {                                \
+            if (e + AHEAD < c->first[j + 1]) {                                                     \
+                const char *next = (const char *)(indices + indptr[c->row[e + AHEAD]]);            \
+                FR_PREFETCH(next);                                                                 \
+                FR_PREFETCH(next + 64);                                                            \
+                FR_PREFETCH((const char *)(data + indptr[c->row[e + AHEAD]]));                     \
+                FR_PREFETCH((const char *)(data + indptr[c->row[e + AHEAD]]) + 64);                \
+            }                                                                                      \
+            const ptrdiff_t i = c->row[e], end = (ptrdiff_t)indptr[i + 1];                         \
+            const double t = c->value[e];                                                          \
+            for (ptrdiff_t k = (ptrdiff_t)indptr[i]; k < end; k++) {                               \
+                const int32_t place = c->position[indices[k]];                                     \
+                if (place < 0)                                                                     \
+                    continue;                                                                      \
+                if (s->seen[place] != (int32_t)j) {                                                \
+                    s->seen[place] = (int32_t)j;                                                   \
+                    s->touched[len++] = place;                                                     \
+                    s->sum[place] = 0;                                                             \
+                }                                                                                  \
+                s->sum[place] += t * (VALUE);                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        return len;                                                                                \
+    }
+ROWS_OF(double, int32_t, data[k])
+ROWS_OF(double, int64_t, data[k])
+ROWS_OF(float, int32_t, (double)data[k])
+ROWS_OF(float, int64_t, (double)data[k])
+ROWS_OF(char, int32_t, 1.0)
+ROWS_OF(char, int64_t, 1.0)
+
+/* Row j of the Gram matrix of light columns into s: the number of its elements. */
+static ptrdiff_t gram_row(const columns *c, ptrdiff_t j, accumulator *s)
+{
+    const int wide = c->a->index;
+    if (c->a->real == FR_ONES)
+        return (wide ? rows_of_char_int64_t : rows_of_char_int32_t)(c, j, s);
+    if (c->a->real == FR_FLOAT)
+        return (wide ? rows_of_float_int64_t : rows_of_float_int32_t)(c, j, s);
+    return (wide ? rows_of_double_int64_t : rows_of_double_int32_t)(c, j, s);
+}
+
+/* The rows of each light column, and its values there times their weights. */
+static int list_light(columns *c)
+{
+    const fr_matrix *a = c->a;
+    c->first = calloc((size_t)c->n_light + 2, sizeof(ptrdiff_t));
+    if (!c->first)
+        return FR_NO_MEMORY;
+    if (a->n_major > INT32_MAX)
+        return FR_TOO_LARGE;
+    for (ptrdiff_t k = 0; k < a->nnz; k++) {
+        const ptrdiff_t place = c->position[index_at(a, k)] - c->n_heavy;
+        if (place >= 0)
+            c->first[place + 2]++;
+    }
+    for (ptrdiff_t j = 1; j <= c->n_light; j++)
+        c->first[j + 1] += c->first[j];
+    const size_t size = (size_t)MAX(c->first[c->n_light + 1], 1);
+    c->value = malloc(size * sizeof(double));
+    c->row = malloc(size * sizeof(int32_t));
+    if (!c->value || !c->row)
+        return FR_NO_MEMORY;
+    for (ptrdiff_t i = 0; i < a->n_major; i++) {
+        const double wi = c->w ? c->w[i] : 1.0;
+        for (ptrdiff_t k = pointer(a, i); k < pointer(a, i + 1); k++) {
+            const ptrdiff_t place = c->position[index_at(a, k)] - c->n_heavy;
+            if (place >= 0) {
+                const ptrdiff_t e = c->first[place + 1]++;
+                c->row[e] = (int32_t)i;
+                c->value[e] = wi * value_at(a, k);
+            }
+        }
+    }
+    return fr_poll();
+}
+
+/* Elements that the light rows may hold, from some of them. */
+static double estimate(const columns *c, accumulator *s)
+{
+    const ptrdiff_t count = MIN(SAMPLE, c->n_light);
+    double sum = 0;
+    for (ptrdiff_t t = 0; t < count; t++)
+        sum += (double)gram_row(c, (ptrdiff_t)(((double)t + 0.5) * (double)c->n_light / (double)count), s);
+    for (ptrdiff_t i = 0; i < s->n_places; i++)
+        s->seen[i] = -1;
+    return count ? sum / (double)count * (double)c->n_light : 0.0;
+}
+
+typedef struct {
+    const columns *c;
+    accumulator spaces[MAX_PARTS];
+    struct {
+        ptrdiff_t from, to, size, room;
+        int32_t *index;
+        double *value;
+    } part[MAX_PARTS];
+    ptrdiff_t *start;
+    int failed;
+} build_job;
+
+static int reserve(build_job *q, ptrdiff_t t, ptrdiff_t more)
+{
+    if (q->part[t].size + more <= q->part[t].room)
+        return 0;
+    const ptrdiff_t room = MAX(q->part[t].size + more, 2 * q->part[t].room);
+    int32_t *index = realloc(q->part[t].index, (size_t)room * sizeof(int32_t));
+    if (index)
+        q->part[t].index = index;
+    double *value = realloc(q->part[t].value, (size_t)room * sizeof(double));
+    if (value)
+        q->part[t].value = value;
+    q->part[t].room = index && value ? room : q->part[t].room;
+    return index && value ? 0 : FR_NO_MEMORY;
+}
+
+/* A range of light rows: lengths into start, elements into the part's own arrays. */
+static void build_task(void *context, ptrdiff_t t)
+{
+    build_job *q = context;
+    accumulator *s = &q->spaces[t];
+    const ptrdiff_t m = s->n_heavy;
+    if (open_accumulator(s, m, s->n_places - m)) {
+        q->part[t].size = -1;
+        return;
+    }
+    for (ptrdiff_t j = q->part[t].from; j < q->part[t].to; j++) {
+        const ptrdiff_t len = gram_row(q->c, j, s);
+        if (reserve(q, t, len)) {
+            q->part[t].size = -1;
+            break;
+        }
+        /* heavy, before j, after j; of each the place from which it counts */
+        const ptrdiff_t bounds[] = {0, m, m + j, m + j + 1, s->n_places};
+        static const int kinds[][2] = {{0, 1}, {1, 2}, {3, 4}};
+        for (int kind = 0; kind < 3; kind++) {
+            const ptrdiff_t lo = bounds[kinds[kind][0]], hi = bounds[kinds[kind][1]];
+            const ptrdiff_t before = q->part[t].size;
+            for (ptrdiff_t e = 0; e < len; e++) {
+                const int32_t place = s->touched[e];
+                if (place >= lo && place < hi) {
+                    q->part[t].index[q->part[t].size] = place - (kind ? (int32_t)m : 0);
+                    q->part[t].value[q->part[t].size++] = s->sum[place];
+                }
+            }
+            q->start[3 * j + kind + 1] = q->part[t].size - before;
+        }
+    }
+    free(s->sum);
+}
+
+static int build_light(fr_reduced *q, const columns *c, int n_threads)
+{
+    const ptrdiff_t l = c->n_light, work = c->first[l];
+    build_job b = {.c = c};
+    int status = 0;
+    q->start = calloc((size_t)(3 * l + 1), sizeof(ptrdiff_t));
+    if (!q->start)
+        return FR_NO_MEMORY;
+    b.start = q->start;
+    const ptrdiff_t parts = MAX(1, MIN(MAX_PARTS, work / PART_WORK));
+    for (ptrdiff_t t = 0, j = 0; t < parts; t++) {
+        b.part[t].from = j;
+        while (j < l && (t == parts - 1 || c->first[j] < work / parts * (t + 1)))
+            j++;
+        b.part[t].to = j;
+        b.spaces[t].n_heavy = c->n_heavy;
+        b.spaces[t].n_places = c->n_heavy + l;
+    }
+    status = fr_parallel(build_task, &b, parts, fr_threads_for((double)work * 8, n_threads));
+    ptrdiff_t size = 0;
+    for (ptrdiff_t t = 0; t < parts && !status; t++) {
+        status = b.part[t].size < 0 ? FR_NO_MEMORY : 0;
+        size += b.part[t].size;
+    }
+    if (!status) {
+        q->index = malloc((size_t)MAX(size, 1) * sizeof(int32_t));
+        q->value = malloc((size_t)MAX(size, 1) * sizeof(double));
+        status = q->index && q->value ? 0 : FR_NO_MEMORY;
+    }
+    for (ptrdiff_t t = 0, at = 0; t < parts; t++) {
+        if (!status) {
+            memcpy(q->index + at, b.part[t].index, (size_t)b.part[t].size * sizeof(int32_t));
+            memcpy(q->value + at, b.part[t].value, (size_t)b.part[t].size * sizeof(double));
+            at += b.part[t].size;
+        }
+        free(b.part[t].index);
+        free(b.part[t].value);
+    }
+    for (ptrdiff_t e = 0; e < 3 * l; e++)
+        q->start[e + 1] += q->start[e];
+    return status;
+}
+
+/* Gram matrix of the heavy columns about their means. */
+static int build_heavy(fr_reduced *q, columns *c, int n_threads)
+{
+    const ptrdiff_t m = c->n_heavy, p = fr_n_columns(c->a);
+    int32_t *among = malloc((size_t)MAX(p, 1) * sizeof(int32_t));
+    q->heavy = malloc((size_t)(m * m) * sizeof(double));
+    if (!among || !q->heavy) {
+        free(among);
+        return FR_NO_MEMORY;
+    }
+    for (ptrdiff_t j = 0; j < p; j++)
+        among[j] = c->position[j] < m ? c->position[j] : -1;
+    const int status = fr_gram_sparse(c->a, c->w, among, m, q->heavy, n_threads);
+    free(among);
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < i; j++)
+            q->heavy[i * m + j] -= q->total * q->mean[i] * q->mean[j];
+    return status;
+}
+
+int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t *position,
+                     ptrdiff_t n_heavy, ptrdiff_t n_light, double total, double most,
+                     int n_threads)
+{
+    columns c = {.a = a, .w = w, .position = position, .n_heavy = n_heavy, .n_light = n_light};
+    accumulator s = {0};
+    q->n_heavy = n_heavy;
+    q->n_light = n_light;
+    q->total = total;
+    int status = list_light(&c);
+    if (!status)
+        status = open_accumulator(&s, n_heavy, n_light);
+    if (!status && estimate(&c, &s) > most)
+        status = FR_TOO_LARGE;
+    free(s.sum);
+    if (!status)
+        status = build_light(q, &c, n_threads);
+    free(c.first);
+    free(c.row);
+    free(c.value);
+    if (!status)
+        status = build_heavy(q, &c, n_threads);
+    if (!status) {
+        q->diagonal = malloc((size_t)(2 * n_light + 1) * sizeof(double));
+        q->inverse = q->diagonal ? q->diagonal + n_light : NULL;
+        status = q->diagonal ? 0 : FR_NO_MEMORY;
+    }
+    if (status)
+        fr_reduced_free(q);
+    return status;
+}
+
+void fr_reduced_free(fr_reduced *q)
+{
+    free(q->heavy);
+    free(q->diagonal);
+    free(q->start);
+    free(q->index);
+    free(q->value);
+    q->heavy = q->diagonal = q->value = NULL;
+    q->start = NULL;
+    q->index = NULL;
+}
+
+int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads)
+{
+    const ptrdiff_t m = q->n_heavy;
+    for (ptrdiff_t j = 0; j < q->n_light; j++) {
+        q->diagonal[j] = q->squares[m + j] + alpha * d[m + j];
+        q->inverse[j] = q->diagonal[j] > 0 ? 1 / q->diagonal[j] : 0.0;
+    }
+    double *own = malloc((size_t)MAX(m, 1) * sizeof(double));
+    if (!own)
+        return FR_NO_MEMORY;
+    int status = FR_UNSTABLE;
+    /* dependent columns: what is added is taken away again by the refinement from the data */
+    for (double floor = 0; status == FR_UNSTABLE && floor <= MAX_FLOOR;
+         floor = floor ? 10 * floor : 1e-13) {
+        for (ptrdiff_t i = 0; i < m; i++)
+            own[i] = (q->squares[i] + alpha * d[i]) * (1 + floor);
+        if (!(status = fr_mirror(q->heavy, m, 1, n_threads)))
+            status = fr_cholesky(q->heavy, m, own, KEEP, n_threads);
+    }
+    free(own);
+    return status;
+}
+
+/* ---- solving ---- */
+
+typedef struct {
+    const fr_reduced *q;
+    const double *x, *s;
+    double *out;       /* light */
+    double *partial;   /* parts of n_heavy */
+    double level;      /* W times what the means make of x and s */
+    ptrdiff_t parts;
+} pass_job;
+
+static double dot(const double *a, const double *b, ptrdiff_t n)
+{
+    double s[4] = {0, 0, 0, 0};
+    ptrdiff_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int t = 0; t < 4; t++)
+            s[t] += a[i + t] * b[i + t];
+    for (; i < n; i++)
+        s[0] += a[i] * b[i];
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+static ptrdiff_t cut(const pass_job *b, ptrdiff_t t) { return b->q->n_light * t / b->parts; }
+
+/* partial sums of X_H' W X_L x */
+static void to_heavy_task(void *context, ptrdiff_t t)
+{
+    const pass_job *b = context;
+    const fr_reduced *q = b->q;
+    double *out = b->partial + t * q->n_heavy;
+    memset(out, 0, (size_t)q->n_heavy * sizeof(double));
+    for (ptrdiff_t j = cut(b, t); j < cut(b, t + 1); j++) {
+        const double xj = b->x[j];
+        for (ptrdiff_t e = q->start[3 * j]; e < q->start[3 * j + 1]; e++)
+            out[q->index[e]] += q->value[e] * xj;
+    }
+}
+
+/* out = M_LL x - M_LH s, for x or s alone where the other is NULL */
+static void to_light_task(void *context, ptrdiff_t t)
+{
+    const pass_job *b = context;
+    const fr_reduced *q = b->q;
+    const double *mean = q->mean + q->n_heavy;
+    for (ptrdiff_t j = cut(b, t); j < cut(b, t + 1); j++) {
+        double v = 0, u = 0;
+        const ptrdiff_t middle = q->start[3 * j + 1], end = q->start[3 * j + 3];
+        for (ptrdiff_t e = q->start[3 * j]; e < middle; e++)
+            v += q->value[e] * b->s[q->index[e]];
+        double level = b->level;
+        if (b->x) {
+            for (ptrdiff_t e = middle; e < end; e++)
+                u += q->value[e] * b->x[q->index[e]];
+            u += q->diagonal[j] * b->x[j];
+            level -= q->total * mean[j] * b->x[j];
+        }
+        b->out[j] = u - v - mean[j] * level;
+    }
+}
+
+/* heavy = M_HH^-1 M_HL x */
+static int eliminate(pass_job *b, const double *x, double *heavy, int n_threads)
+{
+    const fr_reduced *q = b->q;
+    const ptrdiff_t m = q->n_heavy;
+    b->x = x;
+    const int status = fr_parallel(to_heavy_task, b, b->parts, n_threads);
+    if (status)
+        return status;
+    const double level = q->total * dot(q->mean + m, x, q->n_light);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        double s = 0;
+        for (ptrdiff_t t = 0; t < b->parts; t++)
+            s += b->partial[t * m + i];
+        heavy[i] = s - q->mean[i] * level;
+    }
+    return fr_cholesky_solve(q->heavy, m, heavy, 1, n_threads);
+}
+
+/* out = S x with x, else -M_LH heavy */
+static int complement(pass_job *b, const double *x, const double *heavy, double *out, int n_threads)
+{
+    const fr_reduced *q = b->q;
+    b->x = x;
+    b->s = heavy;
+    b->out = out;
+    b->level = -q->total * dot(q->mean, heavy, q->n_heavy);
+    if (x)
+        b->level += q->total * dot(q->mean + q->n_heavy, x, q->n_light);
+    return fr_parallel(to_light_task, b, b->parts, n_threads);
+}
+
+/* z = (D + U)^-1 D (D + L)^-1 r with M_LL = L + D + U, without its means */
+static void sweep(const fr_reduced *q, const double *r, double *z)
+{
+    const ptrdiff_t l = q->n_light;
+    for (ptrdiff_t j = 0; j < l; j++) {
+        double s = r[j];
+        for (ptrdiff_t e = q->start[3 * j + 1]; e < q->start[3 * j + 2]; e++)
+            s -= q->value[e] * z[q->index[e]];
+        z[j] = s * q->inverse[j];
+    }
+    for (ptrdiff_t j = l - 1; j >= 0; j--) {
+        double s = 0;
+        for (ptrdiff_t e = q->start[3 * j + 2]; e < q->start[3 * j + 3]; e++)
+            s += q->value[e] * z[q->index[e]];
+        z[j] -= s * q->inverse[j];
+    }
+}
+
+int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound, ptrdiff_t limit,
+                     ptrdiff_t *n_iter, int n_threads)
+{
+    const ptrdiff_t m = q->n_heavy, l = q->n_light, size = l ? q->start[3 * l] : 0;
+    pass_job b = {.q = q};
+    b.parts = MAX(1, MIN(MAX_PARTS, size / PART_WORK));
+    n_threads = fr_threads_for((double)size, n_threads);
+    double *memory = malloc((size_t)(4 * l + (b.parts + 1) * m + 1) * sizeof(double));
+    if (!memory)
+        return FR_NO_MEMORY;
+    double *g = memory, *z = g + l, *d = z + l, *v = d + l, *heavy = v + l;
+    double *xl = x + m;
+    b.partial = heavy + m;
+    int status;
+    memcpy(heavy, r, (size_t)m * sizeof(double));
+    if ((status = fr_cholesky_solve(q->heavy, m, heavy, 1, n_threads)) ||
+        (status = complement(&b, NULL, heavy, g, n_threads)))
+        goto end;
+    double size_of_g = 0;
+    for (ptrdiff_t j = 0; j < l; j++) {
+        xl[j] = 0;
+        g[j] += r[m + j];
+    }
+    size_of_g = sqrt(dot(g, g, l));
+    double rz = 0;
+    if (size_of_g > bound) {
+        sweep(q, g, z);
+        memcpy(d, z, (size_t)l * sizeof(double));
+        rz = dot(g, z, l);
+    }
+    while (size_of_g > bound && *n_iter < limit && rz > 0) {
+        if ((status = eliminate(&b, d, heavy, n_threads)) ||
+            (status = complement(&b, d, heavy, v, n_threads)) || (status = fr_poll()))
+            goto end;
+        const double curvature = dot(d, v, l);
+        if (!(curvature > 0))
+            break;
+        const double step = rz / curvature;
+        for (ptrdiff_t j = 0; j < l; j++) {
+            xl[j] += step * d[j];
+            g[j] -= step * v[j];
+        }
+        ++*n_iter;
+        size_of_g = sqrt(dot(g, g, l));
+        if (!(size_of_g > bound))
+            break;
+        sweep(q, g, z);
+        const double before = rz;
+        rz = dot(g, z, l);
+        for (ptrdiff_t j = 0; j < l; j++)
+            d[j] = z[j] + rz / before * d[j];
+    }
+    /* x_H = M_HH^-1 (r_H - M_HL x_L) */
+    if ((status = eliminate(&b, xl, heavy, n_threads)))
+        goto end;
+    memcpy(x, r, (size_t)m * sizeof(double));
+    if (!(status = fr_cholesky_solve(q->heavy, m, x, 1, n_threads)))
+        for (ptrdiff_t i = 0; i < m; i++)
+            x[i] -= heavy[i];
+end:
+    free(memory);
+    return status;
+}

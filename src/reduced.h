@@ -1,0 +1,48 @@
+/* Ridge systems of sparse data with the frequent columns eliminated exactly.
+ *
+ * With H the columns that most rows hold ("heavy") and L the others, in the order of their places,
+ *
+ *     [ M_HH  M_HL ] [ x_H ]   [ r_H ]        M = A' diag(w) A + alpha diag(d)
+ *     [ M_LH  M_LL ] [ x_L ] = [ r_L ]
+ *
+ * is solved by conjugate gradients on S x_L = r_L - M_LH M_HH^-1 r_H, S = M_LL - M_LH M_HH^-1 M_HL,
+ * with the symmetric Gauss-Seidel sweep of M_LL as preconditioner. M_HH is dense; the rest is kept
+ * sparse and not centred, its means apart.
+ */
+#ifndef FASTRIDGE_REDUCED_H
+#define FASTRIDGE_REDUCED_H
+
+#include "matrix.h"
+
+#define FR_TOO_LARGE 3 /* the Gram matrix would hold more elements than allowed */
+
+typedef struct {
+    ptrdiff_t n_heavy, n_light;
+    double total;            /* sum of the weights; 0 where nothing is centred */
+    const double *mean;      /* of the columns, by place */
+    const double *squares;   /* diagonal of A' diag(w) A, by place */
+    double *heavy;           /* strict lower triangle: Gram matrix of H; upper: factor of M_HH */
+    double *diagonal;        /* of M_LL */
+    double *inverse;         /* 1 / diagonal, 0 where that is 0 */
+    /* elements of light row j: heavy ones from start[3j], light ones before j from start[3j + 1],
+     * after j from start[3j + 2] to start[3j + 3]; light places count from 0 */
+    ptrdiff_t *start;
+    int32_t *index;
+    double *value;
+} fr_reduced;
+
+/* Fill q from a CSR-like matrix. position[j]: the place of column j, or -1 where it is left out. q's
+ * mean and squares are set and stay the caller's. FR_TOO_LARGE where an estimate of the elements of
+ * light rows exceeds `most`. On failure nothing is held. */
+int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t *position,
+                     ptrdiff_t n_heavy, ptrdiff_t n_light, double total, double most,
+                     int n_threads);
+void fr_reduced_free(fr_reduced *q);
+/* M for one penalty (d by place). FR_UNSTABLE where M_HH is singular to rounding. */
+int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads);
+/* x = M^-1 r to a residual norm of `bound`; iterations counted in *n_iter up to `limit`. Work: 5
+ * n_light + n_heavy doubles. */
+int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound, ptrdiff_t limit,
+                     ptrdiff_t *n_iter, int n_threads);
+
+#endif
