@@ -10,6 +10,7 @@ to the whole year, saved, and read back.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import textwrap
@@ -80,7 +81,6 @@ class Fit(NamedTuple):
     validation: float
     norm: float
     iterations: int
-    seconds: float
 
 
 def data_folder():
@@ -209,34 +209,33 @@ def error(residual):
     return float(np.sqrt(np.mean(residual**2)))
 
 
-def progress(items):
-    """`items` behind a progress bar, where tqdm is installed and somebody watches."""
+@contextlib.contextmanager
+def progress(total):
+    """A callback that moves a progress bar, where tqdm is installed and somebody watches."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return items
-    return tqdm(items, desc="fitting", unit="penalty", disable=None, leave=False)
+        yield None
+        return
+    with tqdm(total=total, desc="fitting", unit="penalty", disable=None, leave=False) as bar:
+        yield lambda *_: bar.update()
 
 
 def fit_path(X, y, X_held, y_held, penalties, tol):
-    """A `Fit` for every penalty; each starts from the weights of the one before."""
-    fits, w = [], None
-    for penalty in progress(penalties):
-        start = time.perf_counter()
-        result = fastridge.ridge(X, y, penalty, coef_init=w, tol=tol)
-        seconds = time.perf_counter() - start
-        w = result.coef
-        fits.append(
-            Fit(
-                penalty,
-                error(y - X @ w - result.intercept),
-                error(y_held - X_held @ w - result.intercept),
-                float(np.linalg.norm(w)),
-                result.n_iter,
-                seconds,
-            )
+    """A `Fit` for every penalty."""
+    with progress(len(penalties)) as callback:
+        path = fastridge.ridge_path(X, y, penalties, tol=tol, callback=callback)
+    predicted = path.predict(X_held)
+    return [
+        Fit(
+            penalty,
+            float(np.sqrt(path.residual[i] / len(y))),
+            error(y_held - predicted[i]),
+            float(path.norm[i]),
+            int(path.n_iter[i]),
         )
-    return fits
+        for i, penalty in enumerate(penalties)
+    ]
 
 
 def best_of(fits):
@@ -245,7 +244,7 @@ def best_of(fits):
 
 def table(fits):
     """The fits as aligned lines, the best one marked."""
-    heads = ("penalty", "train error", "validation error", "norm of w", "iterations", "seconds")
+    heads = ("penalty", "train error", "validation error", "norm of w", "iterations")
     lines = ["  ".join(heads)]
     for i, fit in enumerate(fits):
         cells = (
@@ -254,7 +253,6 @@ def table(fits):
             f"{fit.validation:.3f}",
             f"{fit.norm:.2f}",
             str(fit.iterations),
-            f"{fit.seconds:.2f}",
         )
         line = "  ".join(c.rjust(len(h)) for c, h in zip(cells, heads, strict=True))
         lines.append(line + ("  <- picked" if i == best_of(fits) else ""))

@@ -25,17 +25,20 @@ if _TYPE_CHECKING:
     from .linear_model import Ridge, RidgeClassifier
     from .moments import Moments
     from .solvers.ridge import RidgeResult, ridge
+    from .solvers.ridge_path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
     "Moments": "moments",
     "Ridge": "linear_model",
     "RidgeClassifier": "linear_model",
+    "RidgePath": "solvers.ridge_path",
     "RidgeResult": "solvers.ridge",
     "get_num_threads": "_threads",
     "load": "io",
     "num_threads": "_threads",
     "ridge": "solvers.ridge",
+    "ridge_path": "solvers.ridge_path",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
@@ -46,11 +49,13 @@ __all__ = [
     "Moments",
     "Ridge",
     "RidgeClassifier",
+    "RidgePath",
     "RidgeResult",
     "get_num_threads",
     "load",
     "num_threads",
     "ridge",
+    "ridge_path",
     "save",
     "set_num_threads",
     "show_versions",

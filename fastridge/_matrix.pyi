@@ -120,3 +120,7 @@ class Reduced:
     def solve(
         self, r: _Vector, bound: float, limit: int, n_threads: int = 0
     ) -> tuple[_Vector, int]: ...
+
+def tridiagonal_solve(
+    d: _Vector, e: _Vector, shifts: _Vector, b: NDArray[np.float64], n_threads: int = 0
+) -> tuple[NDArray[np.float64], _Vector]: ...

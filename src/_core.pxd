@@ -130,3 +130,9 @@ cdef extern from "reduced.h" nogil:
     int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads)
     int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound,
                          Py_ssize_t limit, Py_ssize_t *n_iter, int n_threads)
+
+
+cdef extern from "tridiagonal.h" nogil:
+    int fr_tridiagonal(Py_ssize_t n, const double *d, const double *e, Py_ssize_t n_shifts,
+                       const double *shift, Py_ssize_t k, const double *b, double *x,
+                       double *trace, int n_threads)

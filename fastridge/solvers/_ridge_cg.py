@@ -27,7 +27,7 @@ _SURE = 0.9  # share of the bound that a step is asked for, for the difference t
 def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     """Coefficients (k, p), iterations, relative gradients and objectives."""
     p, k = problem.p, problem.k
-    limit = max(1000, 10 * min(problem.n, p)) if max_iter is None else max_iter
+    limit = iteration_limit(problem, max_iter)
     at_zero = problem.gradient_at_zero()
     coef = np.zeros((p, k), order="F")
     if coef_init is not None:
@@ -36,12 +36,23 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     norm, objective = np.empty(k), np.empty(k)
     systems = Systems(problem, max_memory)
     for t in np.argsort(problem.alpha, kind="stable"):
-        n_iter[t], norm[t], objective[t] = systems.solve(
-            coef[:, t], t, float(problem.alpha[t]), at_zero[:, t], tol, limit
+        alpha, w = float(problem.alpha[t]), coef[:, t]
+        if w.any():
+            gradient, objective[t] = problem.gradient(w, t, alpha)
+        else:
+            gradient, objective[t] = at_zero[:, t], problem.objective_at_zero(t)
+        bound = tol * float(np.linalg.norm(at_zero[:, t]))
+        n_iter[t], gradient, objective[t] = systems.solve(
+            w, t, alpha, gradient, objective[t], bound, limit
         )
+        norm[t] = np.linalg.norm(gradient)
     first = np.linalg.norm(at_zero, axis=0)
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
     return coef.T, n_iter, relative, objective
+
+
+def iteration_limit(problem: RidgeProblem, max_iter) -> int:
+    return max(1000, 10 * min(problem.n, problem.p)) if max_iter is None else max_iter
 
 
 class Systems:
@@ -56,20 +67,25 @@ class Systems:
         if (problem.alpha > 0).any():
             self.eliminated = eliminated(problem, self.max_memory)
 
-    def solve(self, w, t, alpha, at_zero, tol, limit):
-        """Move w (p,) to the solution for target t; iterations, gradient norm and objective."""
-        bound = tol * float(np.linalg.norm(at_zero))
+    def solve(self, w, t, alpha, gradient, objective, bound, limit):
+        """Move w (p,) to the solution for target t until the gradient is within the bound.
+
+        gradient and objective are those at w. Returns the iterations, and both at the new w.
+        """
         done = 0
         if alpha > 0 and self.eliminated is not None and self._factor(self.eliminated, alpha):
-            done, norm, objective = self._refine(
-                self.eliminated, w, t, alpha, at_zero, bound, limit, 0
+            done, gradient, objective = self._refine(
+                self.eliminated, w, t, alpha, gradient, objective, bound, limit, 0
             )
-            if norm <= bound or done >= limit:
-                return done, norm, objective
+            if np.linalg.norm(gradient) <= bound or done >= limit:
+                return max(done, 1), gradient, objective
         if self.products is None:
             self.products = Products(self.problem, self.max_memory)
         self._factor(self.products, alpha)
-        return self._refine(self.products, w, t, alpha, at_zero, bound, limit, done)
+        done, gradient, objective = self._refine(
+            self.products, w, t, alpha, gradient, objective, bound, limit, done
+        )
+        return max(done, 1), gradient, objective
 
     def _factor(self, system, alpha) -> bool:
         """Whether the system is ready for the penalty."""
@@ -82,12 +98,7 @@ class Systems:
             self.factored = (id(system), alpha)
         return True
 
-    def _refine(self, system, w, t, alpha, at_zero, bound, limit, done):
-        problem = self.problem
-        if w.any():
-            gradient, objective = problem.gradient(w, t, alpha)
-        else:
-            gradient, objective = at_zero, problem.objective_at_zero(t)
+    def _refine(self, system, w, t, alpha, gradient, objective, bound, limit, done):
         norm, best = float(np.linalg.norm(gradient)), np.inf
         for _ in range(_MAX_STEPS):
             if not norm > bound or done >= limit or not norm < 0.5 * best:
@@ -96,13 +107,13 @@ class Systems:
             step, used = system.solve(gradient, _SURE * bound, limit - done)
             done += used
             step += w
-            gradient, value = problem.gradient(step, t, alpha)
-            size = float(np.linalg.norm(gradient))
+            closer, value = self.problem.gradient(step, t, alpha)
+            size = float(np.linalg.norm(closer))
             if not (size < norm or value <= objective):
                 break
             w[:] = step
-            norm, objective = size, value
-        return max(done, 1), norm, objective
+            norm, gradient, objective = size, closer, value
+        return done, gradient, objective
 
 
 def eliminated(problem: RidgeProblem, max_memory):

@@ -138,14 +138,25 @@ class _Problem:
         objective += self.alpha * (self.d[:, None] * w * w).sum(axis=0)
         return gradient, np.maximum(objective, 0.0)
 
-    def relative(self, gradient, w):
-        """Norms of the gradients, with what rounding may hide, over those at zero."""
-        first = np.linalg.norm(self.cross, axis=0)
-        diagonal = self.squares[:, None] + self.alpha * self.d[:, None]
+    def relative(self, gradient, w, alpha=None):
+        """Norms of the gradients, with what rounding may hide, over those at zero.
+
+        alpha: the penalty of each column, where the targets are repeated for several penalties.
+        """
+        alpha = self.alpha if alpha is None else alpha
+        first = np.tile(np.linalg.norm(self.cross, axis=0), len(alpha) // self.k)
+        diagonal = self.squares[:, None] + alpha * self.d[:, None]
         # of the coefficients and of the sums: |M r| <= sqrt(tr M) sqrt(r'Mr)
         hidden = _EPS * np.sqrt(diagonal.sum(axis=0) * (diagonal * w * w).sum(axis=0))
         norm = np.linalg.norm(gradient, axis=0) + hidden
         return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)
+
+    def gradients(self, w, alpha):
+        """Negative half gradients at w (p, m k), the targets repeated for m penalties."""
+        g = np.tile(self.cross, len(alpha) // self.k) - self.moments.gram @ w
+        g -= self.weight * np.outer(self.mean, self.mean @ w)
+        g -= alpha * (self.d[:, None] * w)
+        return g
 
     def intercept(self, w):
         if not self.fit_intercept:

@@ -13,6 +13,8 @@ class RidgeProblem:
 
     Attributes
     ----------
+    source, given : Matrix (n, p) and ndarray (n, k)
+        X and y as they came.
     A : Matrix, (n, p)
         Centred, if there is an intercept; constant columns have a scale of 0.
     Y : ndarray (n, k), F order
@@ -36,6 +38,7 @@ class RidgeProblem:
     ) -> None:
         n, p = A.shape
         Y = Y.reshape(n, -1, order="F")
+        self.source, self.given = A, Y
         self.n, self.p, self.k = n, p, Y.shape[1]
         self.alpha = np.broadcast_to(alpha, (self.k,))
         self.weight = weight

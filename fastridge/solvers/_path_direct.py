@@ -1,0 +1,320 @@
+"""All penalties from one reduction of a Gram matrix to tridiagonal form.
+
+With d^-1/2 on both sides of the Gram matrix, and the free (d = 0) columns projected out, the
+problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty, and its
+solution x = Q'v gives the norm |v| = |x| and, with the diagonal of the inverse, the degrees of
+freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show are
+solved one by one.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ._ridge_moments import _Problem, solve_moments
+from ._ridge_problem import RidgeProblem
+from ._tridiagonal import Tridiagonal
+
+_LEAST = 1e-7  # smallest penalty, in largest eigenvalues, at which rounding stays below 1e-8
+_MAX_REFINE = 3
+_SETTLED = 1e-8
+_RANK = 1e-13  # of free columns
+_EPS = np.finfo(np.float64).eps
+
+
+class MomentsPath:
+    """Every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w."""
+
+    solver = "cholesky"
+
+    def __init__(self, moments, alphas, d, fit_intercept, tol) -> None:
+        self.problem = _Problem(moments, alphas, d, fit_intercept)
+        self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
+        problem = self.problem
+        alive = problem.squares > 0
+        self.free = np.flatnonzero((d == 0) & alive)
+        self.chosen = np.flatnonzero((d > 0) & alive)
+        self.inverse = 1.0 / np.sqrt(d[self.chosen])
+        # the solution of the free columns, given the others
+        G, c = problem.gram(), problem.cross
+        whole = len(self.chosen) == problem.p
+        M = G if whole else G[np.ix_(self.chosen, self.chosen)]
+        right = c[self.chosen]
+        yy = moments.yy + problem.weight * problem.y_mean**2
+        self.rank = 0
+        if len(self.free):
+            inner, self.rank = _pseudo_inverse(G[np.ix_(self.free, self.free)])
+            beside = G[np.ix_(self.free, self.chosen)]
+            self.given = inner @ beside, inner @ c[self.free]
+            M -= beside.T @ self.given[0]
+            right = right - beside.T @ self.given[1]
+            yy = yy - (c[self.free] * self.given[1]).sum(axis=0)
+        M *= self.inverse[:, None]
+        M *= self.inverse
+        self.M, self.right = M, self.inverse[:, None] * right
+        m, k = len(alphas), problem.k
+        self.squared_norm, self.residual = np.zeros((m, k)), np.tile(yy, (m, 1))
+        exact = np.full(m, float(self.rank))
+        self.alone = np.arange(m)
+        if len(self.chosen):
+            self.reduced = Tridiagonal(np.array(M, order="F"))
+            self.turned = self.reduced.rotate(self.right)
+            safe = (alphas > _LEAST * self.reduced.largest) & (not problem.means_are_far())
+            x, traces = self.reduced.solve(alphas[safe], self.turned)
+            self.x = x
+            squares = np.einsum("akj,akj->ak", x, x)
+            self.squared_norm[safe] = squares
+            self.residual[safe] -= np.einsum("akj,jk->ak", x, self.turned)
+            self.residual[safe] -= alphas[safe, None] * squares
+            exact[safe] += len(self.chosen) - alphas[safe] * traces
+            self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
+        else:
+            self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
+        self.singly = [self._one(i) for i in self.alone]
+        if len(self.alone):
+            exact[self.alone] += self._small_dof(alphas[self.alone])
+        self.dof = exact, np.zeros(m)
+
+    def _one(self, i):
+        """A penalty that is solved for itself."""
+        result = solve_moments(
+            self.moments,
+            self.alphas[i],
+            penalty_factor=self.d,
+            fit_intercept=self.problem.fit_intercept,
+            tol=self.tol,
+            single=False,
+        )
+        w = result.coef.astype(np.float64)
+        self.squared_norm[i] = w**2 @ self.d
+        self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
+        return result
+
+    def _small_dof(self, alphas):
+        values = _eigenvalues(self.M)
+        return (values / (values + alphas[:, None])).sum(axis=1)
+
+    @cached_property
+    def _solved(self):
+        """Coefficients (n_alphas, k, p), refined, and the refinements."""
+        m, k, p = len(self.alphas), self.problem.k, self.problem.p
+        coef = np.zeros((m, k, p))
+        n_iter = np.ones((m, k), dtype=np.intp)
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i], n_iter[i] = result.coef, result.n_iter
+        if len(self.together):
+            v, n_iter[self.together] = self._refined()
+            w = self.inverse * v
+            coef[np.ix_(self.together, range(k), self.chosen)] = w
+            if len(self.free):
+                own = self.given[1].T - w @ self.given[0].T
+                coef[np.ix_(self.together, range(k), self.free)] = own
+        return coef, n_iter
+
+    def _refined(self):
+        """v (n_alphas, k, p) with the residual from M itself, which the reduction only nears."""
+        alphas, k = self.alphas[self.together], self.problem.k
+        shape = self.x.shape
+        flat = np.repeat(alphas, k)
+        v = self.reduced.rotate(self.x.reshape(-1, shape[2]).T, back=True)
+        n_iter = 0
+        right = np.tile(self.right, len(alphas))
+        for _ in range(_MAX_REFINE):
+            n_iter += 1
+            r = right - self.M @ v - flat * v
+            turned = self.reduced.rotate(r).T.reshape(shape)
+            # each right-hand side belongs to one penalty
+            step = np.concatenate(
+                [self.reduced.solve(alphas[i : i + 1], turned[i].T)[0] for i in range(len(alphas))]
+            )
+            step = self.reduced.rotate(step.reshape(-1, shape[2]).T, back=True)
+            v += step
+            size = np.linalg.norm(v, axis=0)
+            if (np.linalg.norm(step, axis=0) <= _SETTLED * size).all():
+                break
+        return v.T.reshape(shape), n_iter
+
+    @property
+    def coef(self):
+        dtype = np.float32 if self.moments.is_float32 else np.float64
+        return self._solved[0].astype(dtype, copy=False)
+
+    @cached_property
+    def intercept(self):
+        out = [self.problem.intercept(w.T) for w in self._solved[0]]
+        return np.array(out).astype(np.float32 if self.moments.is_float32 else np.float64)
+
+    @property
+    def n_iter(self):
+        return self._solved[1]
+
+    @cached_property
+    def relative_gradient(self):
+        m, k, p = self._solved[0].shape
+        w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
+        gradients = self.problem.gradients(w, alpha)
+        return self.problem.relative(gradients, w, alpha).reshape(m, k)
+
+
+class DualPath:
+    """Every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a."""
+
+    solver = "dual"
+
+    def __init__(self, problem: RidgeProblem, alphas, tol) -> None:
+        self.problem, self.alphas, self.tol = problem, alphas, tol
+        n, k, m = problem.n, problem.k, len(alphas)
+        self.inverse = np.divide(1.0, problem.d, out=np.zeros(problem.p), where=problem.d > 0)
+        K = problem.A.gram_rows(self.inverse)
+        Y = problem.rooted(problem.Y)
+        if problem.root is not None:
+            K *= problem.root
+            K *= problem.root[:, None]
+        self.free = np.flatnonzero(problem.d == 0)
+        self.span = None
+        rank = 0
+        if len(self.free):
+            self.span, self.solve_free = self._free_columns()
+            rank = self.span.shape[1]
+            K -= self.span @ (self.span.T @ K)
+            K -= (K @ self.span) @ self.span.T
+            Y = Y - self.span @ (self.span.T @ Y)
+        self.K, self.right = K, np.asfortranarray(Y)
+        self.reduced = Tridiagonal(np.array(K, order="F"))
+        turned = self.reduced.rotate(self.right)
+        safe = alphas > _LEAST * self.reduced.largest
+        self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
+        some = alphas[safe, None]
+        self.x, traces = self.reduced.solve(alphas[safe], turned)
+        squares = np.einsum("akj,akj->ak", self.x, self.x)
+        self.squared_norm, self.residual = np.zeros((m, k)), np.zeros((m, k))
+        # a'Ka with K a = y - alpha a; the residual is alpha a
+        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned) - some * squares
+        self.residual[safe] = some**2 * squares
+        exact = np.full(m, float(rank))
+        exact[safe] += n - alphas[safe] * traces
+        if len(self.alone):
+            values = _eigenvalues(K)
+            exact[self.alone] += (values / (values + alphas[self.alone, None])).sum(axis=1)
+        self.singly = [self._one(i) for i in self.alone]
+        self.dof = exact, np.zeros(m)
+
+    def _free_columns(self):
+        problem = self.problem
+        units = np.zeros((problem.p, len(self.free)), order="F")
+        units[self.free, np.arange(len(self.free))] = 1.0
+        Z = problem.rooted(problem.A.dot(units))
+        u, s, vt = np.linalg.svd(Z, full_matrices=False)
+        kept = s > _RANK * s.max(initial=0.0)
+        u, s, vt = u[:, kept], s[kept], vt[kept]
+        return u, lambda R: vt.T @ ((u.T @ R) / s[:, None])
+
+    def _one(self, i):
+        from .ridge import solve
+
+        problem = self.problem
+        result = solve(
+            problem.source,
+            problem.given,
+            self.alphas[i : i + 1],
+            sample_weight=problem.weight,
+            penalty_factor=problem.d,
+            fit_intercept=problem.fit_intercept,
+            solver="dual",
+            tol=self.tol,
+        )
+        w = result.coef.astype(np.float64)
+        self.squared_norm[i] = w**2 @ problem.d
+        self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
+        return result
+
+    @cached_property
+    def _solved(self):
+        """Coefficients (n_alphas, k, p), refinements and relative gradients."""
+        problem = self.problem
+        m, k, p = len(self.alphas), problem.k, problem.p
+        coef, n_iter = np.zeros((m, k, p)), np.ones((m, k), dtype=np.intp)
+        relative = np.zeros((m, k))
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i], n_iter[i], relative[i] = (
+                result.coef,
+                result.n_iter,
+                result.relative_gradient,
+            )
+        if len(self.together):
+            at = self.together
+            coef[at], relative[at] = self._by_samples(self.alphas[at])
+        return coef, n_iter, relative
+
+    def _by_samples(self, alphas):
+        """Coefficients (m, k, p) and relative gradients (m, k) of the reduced systems."""
+        problem = self.problem
+        m, k, p = len(alphas), problem.k, problem.p
+        flat = np.repeat(alphas, k)
+        right = np.tile(self.right, m)
+        a = self.reduced.rotate(self.x.reshape(m * k, -1).T, back=True)
+        for last in (False, True):
+            r = right - self.K @ a - flat * a
+            if last:
+                break
+            turned = self.reduced.rotate(r).T.reshape(m, k, -1)
+            for t in range(m):
+                turned[t] = self.reduced.solve(alphas[t : t + 1], turned[t].T)[0][0]
+            a += self.reduced.rotate(turned.reshape(m * k, -1).T, back=True)
+        w = problem.A.tdot(problem.rooted(np.asfortranarray(a)))
+        first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
+        if self.span is None and (problem.d == 1).all():
+            # the gradient is A' S r
+            norm = np.sqrt(np.maximum(np.einsum("ij,ij->j", r, self.K @ r), 0.0))
+        else:
+            w *= self.inverse[:, None]
+            norm = np.empty(m * k)
+            for t in range(m):
+                part = w[:, t * k : (t + 1) * k]
+                if self.span is not None:
+                    rest = problem.rooted(problem.Y) - problem.rooted(problem.A.dot(part))
+                    part[self.free] = self.solve_free(rest)
+                problem.alpha = np.full(k, alphas[t])
+                gradient, _ = problem.evaluate(part)
+                norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
+        # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
+        squares = problem.column_squares()[:, None] + flat * problem.d[:, None]
+        norm += _EPS / 2 * np.sqrt(squares.sum(axis=0) * (squares * w * w).sum(axis=0))
+        norm = norm.reshape(m, k)
+        relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
+        return w.T.reshape(m, k, p), relative
+
+    @property
+    def coef(self):
+        dtype = np.float32 if self.problem.A.is_float32 else np.float64
+        return self._solved[0].astype(dtype, copy=False)
+
+    @cached_property
+    def intercept(self):
+        out = np.array([self.problem.intercept(w) for w in self._solved[0]])
+        return out.astype(np.float32 if self.problem.A.is_float32 else np.float64)
+
+    @property
+    def n_iter(self):
+        return self._solved[1]
+
+    @property
+    def relative_gradient(self):
+        return self._solved[2]
+
+
+def _eigenvalues(M):
+    values = np.linalg.eigvalsh(M)
+    least = len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
+    return values[values > least]
+
+
+def _pseudo_inverse(G):
+    """Of a Gram matrix of free columns, which may be dependent, and its rank."""
+    size = np.sqrt(np.diagonal(G))
+    values, vectors = np.linalg.eigh(G / size / size[:, None])
+    kept = values > _RANK * values.max(initial=0.0)
+    vectors = vectors[:, kept] / size[:, None]
+    return (vectors / values[kept]) @ vectors.T, int(kept.sum())

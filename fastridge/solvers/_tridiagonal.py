@@ -1,0 +1,52 @@
+"""A symmetric matrix as Q T Q', T tridiagonal: one reduction for any number of shifts.
+
+L. Elden, "Algorithms for the regularization of ill-conditioned least squares problems", BIT 17,
+1977.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from .._matrix import tridiagonal_solve
+
+
+class Tridiagonal:
+    """Solutions with M + alpha I for a symmetric, positive semidefinite M (n, n).
+
+    Parameters
+    ----------
+    M : ndarray of float64, shape (n, n), F order
+        Its lower triangle is read, and the whole overwritten.
+    """
+
+    def __init__(self, M: NDArray[np.float64]) -> None:
+        n = len(M)
+        size, _ = lapack.dsytrd_lwork(n, lower=1)
+        self._reflectors, self.d, self.e, self._tau, _ = lapack.dsytrd(
+            M, lower=1, lwork=int(size), overwrite_a=1
+        )
+        beside = np.abs(self.e)
+        # Gershgorin
+        self.largest = float(
+            (self.d + np.append(beside, 0.0) + np.insert(beside, 0, 0.0)).max(initial=0.0)
+        )
+
+    def rotate(self, B: NDArray[np.float64], *, back: bool = False) -> NDArray[np.float64]:
+        """Q' B, or with `back` Q B, for B (n, k); a new array in F order."""
+        B = np.array(B, order="F")
+        if len(B) > 1:
+            # Q is 1 and the product of reflectors that lie below the first row
+            H, rest = self._reflectors[1:, :-1], np.asfortranarray(B[1:])
+            trans = "N" if back else "T"
+            size = lapack.dormqr("L", trans, H, self._tau, rest, -1)[1]
+            B[1:] = lapack.dormqr("L", trans, H, self._tau, rest, int(size[0]), overwrite_c=1)[0]
+        return B
+
+    def solve(
+        self, alphas: NDArray[np.float64], B: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(T + alpha I)^-1 B for B (n, k) as (n_alphas, k, n), and the traces of the inverses."""
+        return tridiagonal_solve(self.d, self.e, alphas, np.ascontiguousarray(B.T))

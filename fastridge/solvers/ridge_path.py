@@ -1,0 +1,317 @@
+"""Ridge for many penalties at once, and the result that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import (
+    check_alpha,
+    check_design,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    require_finite,
+)
+from ._ridge_cost import choose_solver
+from .ridge import SOLVERS, _check_memory, _check_options, _is_moments, _variances
+
+_DECADES = 3  # of the default grid, to either side of the mean diagonal
+
+
+class RidgePath:
+    """Solutions of a ridge problem for a range of penalties, and how exact they are.
+
+    Arrays have one entry per penalty, in the order of `alphas`; for a two-dimensional y a second
+    axis of targets follows.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        The penalties.
+    coef : ndarray of shape (n_alphas, n_features) or (n_alphas, n_targets, n_features)
+        Coefficients, in the type of X; of a direct solver computed when first asked for.
+    intercept : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        0 where none was fitted.
+    norm : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        sqrt(sum_j d_j w_j^2), d the penalty factors (times the variances if standardised): the
+        Euclidean norm of the coefficients where all are penalised alike.
+    residual : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        Weighted sum of squared residuals.
+    objective : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        residual + alpha * norm^2.
+    dof : ndarray of shape (n_alphas,)
+        Effective degrees of freedom: the trace of the matrix that takes y to its fit, the
+        intercept not counted. Of "cg" an estimate, made when first asked for.
+    dof_error : ndarray of shape (n_alphas,)
+        Standard error of `dof`; 0 where that is exact.
+    relative_gradient : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        Norm of the gradient at each solution over that at zero coefficients.
+    n_iter : ndarray of int, shape (n_alphas,) or (n_alphas, n_targets)
+        Iterations; of a direct solver, refinements.
+    solver : str
+        "cholesky", "dual" or "cg": the road that ran for the range.
+    converged : bool
+        Whether every relative gradient is within the tolerance asked for.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> path = fastridge.ridge_path([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], [0.0, 2.0])
+    >>> path.coef.ravel(), path.intercept
+    (array([1. , 0.5]), array([0., 1.]))
+    """
+
+    def __init__(self, alphas: NDArray[np.float64], run: Any, *, single: bool, tol: float) -> None:
+        self.alphas = alphas
+        self._run, self._single, self._tol = run, single, tol
+        self.solver: str = run.solver
+        self.norm = self._shape(np.sqrt(np.maximum(run.squared_norm, 0.0)))
+        self.residual = self._shape(np.maximum(run.residual, 0.0))
+        self.objective = self.residual + self._per_target(alphas) * self.norm**2
+
+    def _shape(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values[:, 0] if self._single else values
+
+    def _per_target(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values if self._single else values[:, np.newaxis]
+
+    @property
+    def coef(self) -> NDArray[Any]:
+        return self._shape(self._run.coef)
+
+    @property
+    def intercept(self) -> NDArray[Any]:
+        return self._shape(self._run.intercept)
+
+    @property
+    def relative_gradient(self) -> NDArray[np.float64]:
+        return self._shape(self._run.relative_gradient)
+
+    @property
+    def n_iter(self) -> NDArray[np.intp]:
+        return self._shape(self._run.n_iter)
+
+    @property
+    def dof(self) -> NDArray[np.float64]:
+        return self._run.dof[0]
+
+    @property
+    def dof_error(self) -> NDArray[np.float64]:
+        return self._run.dof[1]
+
+    @property
+    def converged(self) -> bool:
+        from .ridge import _ROUNDING
+
+        return bool((self.relative_gradient <= max(self._tol, _ROUNDING)).all())
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predictions for every penalty.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_alphas, n_samples) or (n_alphas, n_samples, n_targets)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not such a matrix, or of another number of features.
+        """
+        coef = self._run.coef
+        m, k, p = coef.shape
+        A = check_design(X, n_features=p, caller="RidgePath")
+        out = A.dot(np.asfortranarray(coef.reshape(m * k, p).T, dtype=np.float64))
+        predicted = out.T.reshape(m, k, A.n_rows) + self._run.intercept[:, :, np.newaxis]
+        return predicted[:, 0] if self._single else predicted.transpose(0, 2, 1)
+
+    def __repr__(self) -> str:
+        ends = f"{self.alphas[0]:g} .. {self.alphas[-1]:g}" if len(self.alphas) else ""
+        return f"RidgePath({len(self.alphas)} penalties {ends}, solver={self.solver!r})"
+
+
+def ridge_path(
+    X: Any,
+    y: Any = None,
+    alphas: Any = None,
+    *,
+    n_alphas: int = 50,
+    sample_weight: Any = None,
+    penalty_factor: Any = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    max_memory: float | None = None,
+    callback: Callable[[int, float], Any] | None = None,
+) -> RidgePath:
+    """Fit ridge regressions for many penalties, for little more than the price of one.
+
+    Minimises for every alpha, over the coefficients w and the intercept b::
+
+        sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
+
+    with s = `sample_weight` and f = `penalty_factor`, ones where None. A direct solver reduces the
+    Gram matrix to tridiagonal form once, and every penalty then costs a number of operations
+    proportional to its order. On large sparse data all penalties share the Gram matrix or the
+    block of frequent columns, and each starts from the best combination of the solutions before
+    it; it has a certificate of its own.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or Moments
+        As for `ridge`.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Values to predict; None where `X` is Moments.
+    alphas : array-like of shape (n_alphas,) or None, default=None
+        Penalties, at least 0, in any order. None: `n_alphas` from 1000 times to a thousandth of
+        the mean of the columns' sums of squares (over f_j), equally spaced in their logarithms.
+    n_alphas : int, default=50
+        Number of penalties where `alphas` is None.
+    sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Non-negative weights: weight 2 is the row twice.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
+    fit_intercept : bool, default=True
+        Fit b, which is never penalised; otherwise b = 0.
+    standardize : bool, default=False
+        Penalise in units of the columns' weighted standard deviations.
+    solver : {"auto", "cholesky", "dual", "cg"}, default="auto"
+        "cholesky" and "dual" reduce the Gram matrix of the features or of the samples; "cg" as for
+        `ridge`. scikit-learn's names run the one that does that job.
+    tol : float, default=1e-6
+        Bound on the norm of the gradient relative to that at w = 0.
+    max_iter : int or None, default=None
+        Bound on the iterations of "cg" for each penalty.
+    max_memory : float or None, default=None
+        As for `ridge`.
+    callback : callable or None, default=None
+        Called as callback(i, alpha) after each penalty of an iterative solver, from the largest
+        down; what it raises ends the fit.
+
+    Returns
+    -------
+    RidgePath
+        alphas, coef, intercept, norm, residual, objective, dof, relative_gradient, n_iter, solver,
+        converged; and `predict`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message names it, what came and what was expected.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If an iterative solver did not reach `tol`.
+
+    References
+    ----------
+    L. Elden, "Algorithms for the regularization of ill-conditioned least squares problems", BIT
+    17, 1977. Starts from earlier solutions: P. F. Fischer, "Projection techniques for iterative
+    solution of Ax = b with successive right-hand sides", Computer Methods in Applied Mechanics and
+    Engineering 163, 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 5))
+    >>> y = X @ np.arange(5.0) + rng.standard_normal(100)
+    >>> path = fastridge.ridge_path(X, y, alphas=[1000.0, 10.0, 0.1])
+    >>> path.dof.round(2)
+    array([0.46, 4.52, 4.99])
+    >>> path.norm.round(2)
+    array([0.58, 5.11, 5.56])
+    """
+    given = {"penalty_factor": penalty_factor, "fit_intercept": fit_intercept}
+    if y is None and _is_moments(X):
+        if sample_weight is not None:
+            raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
+        _check_options(solver, tol, max_iter, False)
+        return _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
+    if _is_moments(X):
+        raise ValueError("y is given beside Moments, which hold it; expected None.")
+    A = check_design(X, finite=False)
+    n, p = A.n_rows, A.n_columns
+    Y = check_target(y, n)
+    single = Y.ndim == 1
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+    factor = None if penalty_factor is None else check_penalty_factor(penalty_factor, p)
+    _check_options(solver, tol, max_iter, False)
+    if max_memory is not None:
+        _check_memory(max_memory)
+    run = SOLVERS[solver]
+    if run in ("auto", "qr"):
+        run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
+    if run == "cholesky":
+        from ..moments import Moments
+
+        moments = Moments(X, Y, weight)
+        return _direct(
+            moments, alphas, n_alphas, standardize=standardize, tol=tol, single=single, **given
+        )
+    if not A.is_sparse:
+        require_finite(A.arrays[0])
+    if standardize:
+        variance = _variances(A, weight)
+        factor = variance if factor is None else factor * variance
+    from ._ridge_problem import RidgeProblem
+
+    problem = RidgeProblem(A, Y, np.ones(1), weight, factor, fit_intercept)
+    grid = _grid(alphas, n_alphas, problem.column_squares, problem.d)
+    if run == "dual":
+        from ._path_direct import DualPath
+
+        return RidgePath(grid, DualPath(problem, grid, tol), single=single, tol=tol)
+    from ._path_iterative import IterativePath
+
+    found = IterativePath(problem, grid, tol, max_iter, max_memory, callback)
+    path = RidgePath(grid, found, single=single, tol=tol)
+    if not path.converged:
+        found.warn(tol)
+    return path
+
+
+def _direct(
+    moments, alphas, n_alphas, *, penalty_factor, fit_intercept, standardize, tol, single=None
+):
+    from ._path_direct import MomentsPath
+
+    p = moments.n_features
+    if not moments.total_weight > 0:
+        raise ValueError(
+            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
+            " weight."
+        )
+    d = np.ones(p) if penalty_factor is None else check_penalty_factor(penalty_factor, p)
+    if standardize:
+        variance = np.diagonal(moments.gram) / moments.total_weight
+        d = d * np.where(variance > 0, variance, 1.0)
+    grid = _grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
+    found = MomentsPath(moments, grid, d, fit_intercept, tol)
+    single = moments._y_ndim == 1 if single is None else single
+    return RidgePath(grid, found, single=single, tol=tol)
+
+
+def _grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
+    """The penalties asked for, or those of the documented range."""
+    if alphas is not None:
+        values = np.asarray(alphas)
+        if values.ndim != 1 or not len(values):
+            raise ValueError(f"alphas has shape {values.shape}; expected (n_alphas,), not empty.")
+        return np.array(check_alpha(values, len(values)))
+    if isinstance(n_alphas, bool) or not hasattr(n_alphas, "__index__") or n_alphas < 1:
+        raise ValueError(f"n_alphas must be an integer of at least 1; got {n_alphas!r}.")
+    penalised = d > 0
+    scale = float(np.mean(squares()[penalised] / d[penalised])) if penalised.any() else 1.0
+    return (scale if scale > 0 else 1.0) * np.logspace(_DECADES, -_DECADES, int(n_alphas))
