@@ -1,0 +1,14 @@
+"""fastridge beside other libraries, at equal accuracy: python benchmarks/peers --help"""
+
+import os
+import sys
+
+# the most that a run may ask for; a library reads these once, when it is loaded
+_most = str(os.cpu_count() or 1)
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, _most)
+
+from runner import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())

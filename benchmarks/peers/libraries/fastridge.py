@@ -1,0 +1,76 @@
+"""This library."""
+
+import numpy as np
+
+import fastridge as fr
+from libraries import Fitted, Solver
+
+
+def version():
+    return fr.__version__
+
+
+def fit(work, tol):
+    def call():
+        found = fr.ridge(work.X, work.y, work.alpha, tol=tol)
+        return Fitted(found.coef, found.intercept)
+
+    return call
+
+
+def estimator(work, tol):
+    def call():
+        model = fr.Ridge(work.alpha, tol=tol).fit(work.X, work.y)
+        return Fitted(model.coef_, model.intercept_)
+
+    return call
+
+
+def path_by_fits(work, tol):
+    """One fit after the other, each from the coefficients of the one before."""
+
+    def call():
+        found, w = [], None
+        for alpha in np.sort(work.alpha)[::-1]:
+            found.append(fr.ridge(work.X, work.y, alpha, tol=tol, coef_init=w))
+            w = found[-1].coef
+        order = np.argsort(np.argsort(-work.alpha))
+        return Fitted([found[i].coef for i in order], [found[i].intercept for i in order])
+
+    return call
+
+
+def path(work, tol):
+    def call():
+        found = fr.ridge_path(work.X, work.y, work.alpha, tol=tol)
+        return Fitted(found.coef, found.intercept)
+
+    return call
+
+
+def batch(work, tol):
+    def call():
+        found = fr.ridge_batch(work.X, work.y, work.alpha)
+        return Fitted(found.coef, found.intercept)
+
+    return call
+
+
+def batch_by_fits(work, tol):
+    def call():
+        found = [fr.ridge(X, y, work.alpha) for X, y in zip(work.X, work.y, strict=True)]
+        return Fitted([f.coef for f in found], [f.intercept for f in found])
+
+    return call
+
+
+def solvers():
+    everything = {"sparse": True, "most": np.inf, "tunable": True}
+    yield Solver("ridge", fit, ("fit", "targets"), **everything)
+    yield Solver("Ridge", estimator, ("fit",), **everything)
+    if hasattr(fr, "ridge_path"):
+        yield Solver("ridge_path", path, ("path",), **everything)
+    yield Solver("ridge, one by one", path_by_fits, ("path",), **everything)
+    if hasattr(fr, "ridge_batch"):
+        yield Solver("ridge_batch", batch, ("batch",))
+    yield Solver("ridge, one by one", batch_by_fits, ("batch",))

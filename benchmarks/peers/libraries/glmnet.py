@@ -1,0 +1,73 @@
+"""glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
+
+The scaling makes lambda = alpha sd(y) / n. R takes the time of the fit alone.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from libraries import Fitted, Solver
+
+PROGRAM = """
+suppressMessages(library(glmnet)); suppressMessages(library(Matrix))
+a <- commandArgs(TRUE); folder <- a[1]; tol <- as.numeric(a[2]); lambda <- as.numeric(a[3])
+numbers <- function(name, n, what) readBin(file.path(folder, name), what, n)
+size <- numbers("size", 3, "double")
+n <- size[1]; p <- size[2]; nnz <- size[3]
+y <- numbers("y", n, "double")
+X <- if (nnz < 0) matrix(numbers("x", n * p, "double"), n, p) else sparseMatrix(
+  i = numbers("i", nnz, "integer"), p = numbers("p", p + 1, "integer"),
+  x = numbers("x", nnz, "double"), dims = c(n, p), index1 = FALSE)
+seconds <- system.time(fit <- glmnet(X, y, alpha = 0, lambda = lambda, standardize = FALSE,
+                                     thresh = tol, maxit = 1e6))[["elapsed"]]
+writeBin(c(seconds, as.numeric(fit$a0), as.numeric(fit$beta)), file.path(folder, "out"))
+"""
+
+
+@cache
+def version():
+    if not shutil.which("Rscript"):
+        raise ImportError("Rscript")
+    program = 'cat(as.character(packageVersion("glmnet")))'
+    found = subprocess.run(["Rscript", "-e", program], capture_output=True, text=True)
+    if found.returncode:
+        raise ImportError("the R package glmnet")
+    return found.stdout
+
+
+def fit(work, tol):
+    X, y = work.X, work.y
+    folder = tempfile.TemporaryDirectory()
+    to = Path(folder.name)
+    if work.is_sparse:
+        C = scipy.sparse.csc_array(X)
+        arrays = {
+            "i": C.indices.astype(np.int32),
+            "p": C.indptr.astype(np.int32),
+            "x": C.data.astype(np.float64),
+        }
+    else:
+        arrays = {"x": X.ravel(order="F")}
+    size = np.array([*X.shape, X.nnz if work.is_sparse else -1], dtype=np.float64)
+    for name, values in {**arrays, "y": y, "size": size}.items():
+        values.tofile(to / name)
+    (to / "fit.R").write_text(PROGRAM)
+    scale = work.alpha * y.std() / len(y)
+
+    def call(_keep=folder):
+        command = ["Rscript", to / "fit.R", to, repr(tol), repr(float(scale))]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        seconds, intercept, *coef = np.fromfile(to / "out")
+        return Fitted(coef, intercept, seconds)
+
+    return call
+
+
+def solvers():
+    yield Solver("glmnet", fit, tunable=True, sparse=True, most=1e11)

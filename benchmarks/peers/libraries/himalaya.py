@@ -1,0 +1,36 @@
+"""himalaya: ridge by SVD, and by kernels, on dense data."""
+
+import himalaya
+from himalaya.kernel_ridge import KernelRidge
+from himalaya.ridge import Ridge
+
+from libraries import Fitted, Solver
+
+
+def version():
+    return himalaya.__version__
+
+
+def svd(work, tol):
+    model = Ridge(work.alpha, fit_intercept=True)
+
+    def call():
+        model.fit(work.X, work.y)
+        return Fitted(model.coef_.T, model.intercept_)
+
+    return call
+
+
+def kernel(work, tol):
+    model = KernelRidge(work.alpha, kernel="linear", solver="eigenvalues", fit_intercept=True)
+
+    def call():
+        model.fit(work.X, work.y)
+        return Fitted(model.get_primal_coef().T, model.intercept_)
+
+    return call
+
+
+def solvers():
+    yield Solver("Ridge", svd, ("fit", "targets"), most=1e11)
+    yield Solver("KernelRidge", kernel, ("fit", "targets"), most=3e10)

@@ -1,0 +1,76 @@
+"""NumPy: what a user writes down."""
+
+import numpy as np
+
+from libraries import Fitted, Solver, centred
+
+
+def version():
+    return np.__version__
+
+
+def solve(work, tol):
+    """(A'A + alpha I) w = A'y, or by samples A' (AA' + alpha I)^-1 y, where they are fewer."""
+
+    def call():
+        A, y, mean, y_mean = centred(work.X, work.y)
+        by_rows = A.shape[0] < A.shape[1]
+        M = A @ A.T if by_rows else A.T @ A
+        M.flat[:: len(M) + 1] += work.alpha
+        w = A.T @ np.linalg.solve(M, y) if by_rows else np.linalg.solve(M, A.T @ y)
+        return Fitted(w.T, y_mean - mean @ w)
+
+    return call
+
+
+def lstsq(work, tol):
+    """min ||[A; sqrt(alpha) I] w - [y; 0]||"""
+
+    def call():
+        A, y, mean, y_mean = centred(work.X, work.y)
+        p = A.shape[1]
+        A = np.vstack([A, np.sqrt(work.alpha) * np.eye(p)])
+        w = np.linalg.lstsq(A, np.concatenate([y, np.zeros(p)]), rcond=None)[0]
+        return Fitted(w, y_mean - mean @ w)
+
+    return call
+
+
+def path_eigh(work, tol):
+    """One eigendecomposition of the smaller Gram matrix serves all penalties."""
+
+    def call():
+        A, y, mean, y_mean = centred(work.X, work.y)
+        by_rows = A.shape[0] < A.shape[1]
+        values, U = np.linalg.eigh(A @ A.T if by_rows else A.T @ A)
+        b = U.T @ (y if by_rows else A.T @ y)
+        W = U @ (b[:, None] / (np.maximum(values, 0.0)[:, None] + work.alpha))
+        W = A.T @ W if by_rows else W
+        return Fitted(W.T, y_mean - mean @ W)
+
+    return call
+
+
+def batch(work, tol):
+    """Batched normal equations, centred by a rank-one update."""
+
+    def call():
+        X, y = work.X, work.y
+        n, p = X.shape[1:]
+        XT = X.transpose(0, 2, 1)
+        mean, y_mean = X.mean(axis=1), y.mean(axis=1)
+        G = XT @ X
+        G -= n * mean[:, :, None] * mean[:, None, :]
+        G[:, np.arange(p), np.arange(p)] += work.alpha
+        b = (XT @ y[..., None])[..., 0] - n * mean * y_mean[:, None]
+        w = np.linalg.solve(G, b[..., None])[..., 0]
+        return Fitted(w, y_mean - (mean * w).sum(axis=1))
+
+    return call
+
+
+def solvers():
+    yield Solver("solve", solve, ("fit", "targets"))
+    yield Solver("lstsq", lstsq, most=5e10)
+    yield Solver("eigh", path_eigh, ("path",))
+    yield Solver("batched solve", batch, ("batch",))

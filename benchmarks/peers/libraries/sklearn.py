@@ -1,0 +1,64 @@
+"""scikit-learn: every solver of its Ridge, and what it has for many penalties."""
+
+import numpy as np
+import sklearn
+from sklearn.linear_model import Ridge
+
+from libraries import Fitted, Solver
+
+
+def version():
+    return sklearn.__version__
+
+
+def fit(solver):
+    # the stochastic solvers need not go on for ever
+    most = 1_000 if solver in ("sag", "saga") else 100_000
+
+    def make(work, tol):
+        model = Ridge(work.alpha, solver=solver, tol=tol, max_iter=most, random_state=0)
+
+        def call():
+            model.fit(work.X, work.y)
+            return Fitted(model.coef_, model.intercept_)
+
+        return call
+
+    return make
+
+
+def path(solver):
+    """One target for each penalty."""
+
+    def make(work, tol):
+        model = Ridge(work.alpha, solver=solver, tol=tol, max_iter=100_000)
+
+        def call():
+            model.fit(work.X, np.tile(work.y[:, None], len(work.alpha)))
+            return Fitted(model.coef_, model.intercept_)
+
+        return call
+
+    return make
+
+
+def batch(work, tol):
+    def call():
+        models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
+        return Fitted([m.coef_ for m in models], [m.intercept_ for m in models])
+
+    return call
+
+
+def solvers():
+    both = ("fit", "targets")
+    yield Solver("cholesky", fit("cholesky"), both)
+    yield Solver("svd", fit("svd"), both, most=1e11)
+    for name in ("lsqr", "sparse_cg", "sag", "saga"):
+        yield Solver(
+            name, fit(name), tunable=True, sparse=True, most=1e11 if "sag" in name else 1e12
+        )
+    yield Solver("svd", path("svd"), ("path",), most=1e11)
+    yield Solver("cholesky", path("cholesky"), ("path",), most=1e11)
+    yield Solver("sparse_cg", path("sparse_cg"), ("path",), tunable=True, sparse=True)
+    yield Solver("Ridge, one by one", batch, ("batch",))

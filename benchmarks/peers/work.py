@@ -1,0 +1,252 @@
+"""What there is to solve, and how good a solution is.
+
+A `Work` is minimised over w and b, for each of its k problems::
+
+    sum_i (y_i - b - x_i w)^2 + alpha * sum_j w_j^2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+Kind = Literal["fit", "path", "targets", "batch"]
+
+
+@dataclass
+class Work:
+    """One job that every library is given.
+
+    Attributes
+    ----------
+    kind : {"fit", "path", "targets", "batch"}
+        One problem; one with several penalties; several y of one X; several X with a y each.
+    X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
+    y : ndarray of shape (n,); targets: (n, k); batch: (k, n)
+    alpha : float; path: ndarray of shape (k,)
+    """
+
+    kind: Kind
+    X: Any
+    y: np.ndarray
+    alpha: Any
+
+    @property
+    def is_sparse(self) -> bool:
+        return scipy.sparse.issparse(self.X)
+
+    @cached_property
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients (k, p) and intercepts (k,), to more digits than the others are asked for."""
+        if self.kind == "batch":
+            return _solve_batch(self.X, self.y, self.alpha)
+        return _solve(self.X, *self._columns())
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, k) and penalties (k,) of problems that share X."""
+        Y = self.y if self.kind == "targets" else self.y[:, None]
+        alphas = np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
+        k = max(Y.shape[1], len(alphas))
+        return np.broadcast_to(Y, (len(Y), k)), np.broadcast_to(alphas, (k,))
+
+    def quality(self, coef: Any, intercept: Any) -> Quality:
+        """How good a solution is; of several problems, the worst."""
+        coef, intercept = np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
+        best, best_intercept = self.best
+        coef = coef.reshape(best.shape)
+        intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
+        if self.kind == "batch":
+            numbers = _batch_quality(self, coef, intercept)
+        else:
+            numbers = _shared_quality(self, coef, intercept)
+        gap, gradient = (float(np.max(v)) for v in numbers)
+        return Quality(gap, gradient)
+
+
+class Quality(NamedTuple):
+    """Of a solution (w, b), with f the objective and f_0 its least value for w = 0.
+
+    suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
+    gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
+    """
+
+    suboptimality: float
+    gradient: float
+
+
+def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
+
+
+def _shared_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
+    X, (Y, alphas) = work.X, work._columns()
+    best, best_intercept = work.best
+    # f is quadratic: f(w, b) - f* = ||X (w - w*) + b - b*||^2 + alpha ||w - w*||^2
+    moved = np.asarray(X @ (coef - best).T) + (intercept - best_intercept)
+    gap = (moved**2).sum(axis=0) + alphas * ((coef - best) ** 2).sum(axis=1)
+    centred = Y - Y.mean(axis=0)
+    residual = Y - np.asarray(X @ coef.T) - intercept
+    mean = np.asarray(X.mean(axis=0)).ravel()
+    # of the problem without its intercept, which is f with the best b for w
+    gradient = np.asarray(X.T @ residual) - np.outer(mean, residual.sum(axis=0)) - alphas * coef.T
+    at_zero = np.asarray(X.T @ centred)
+    return (
+        _ratio(gap, (centred**2).sum(axis=0)),
+        _ratio(np.linalg.norm(gradient, axis=0), np.linalg.norm(at_zero, axis=0)),
+    )
+
+
+def _batch_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
+    X, Y = work.X, work.y
+    best, best_intercept = work.best
+    d = coef - best
+    moved = np.matmul(X, d[..., None])[..., 0] + (intercept - best_intercept)[:, None]
+    gap = (moved**2).sum(axis=1) + work.alpha * (d**2).sum(axis=1)
+    centred = Y - Y.mean(axis=1, keepdims=True)
+    residual = Y - np.matmul(X, coef[..., None])[..., 0] - intercept[:, None]
+    residual -= residual.mean(axis=1, keepdims=True)
+    gradient = np.matmul(residual[:, None], X)[:, 0] - work.alpha * coef
+    at_zero = np.matmul(centred[:, None], X)[:, 0]
+    return (
+        _ratio(gap, (centred**2).sum(axis=1)),
+        _ratio(np.linalg.norm(gradient, axis=1), np.linalg.norm(at_zero, axis=1)),
+    )
+
+
+def _solve_batch(X, Y, alpha):
+    """Orthogonal factorisation of each augmented problem, refined once in extended precision."""
+    k, n, p = X.shape
+    mean, y_mean = X.mean(axis=1, dtype=np.longdouble), Y.mean(axis=1, dtype=np.longdouble)
+    coef = np.empty((k, p))
+    for i in range(k):
+        A = X[i] - mean[i]
+        M = np.vstack([A.astype(np.float64), np.sqrt(alpha) * np.eye(p)])
+        Q, R = np.linalg.qr(M)
+        w = scipy.linalg.solve_triangular(R, Q[:n].T @ (Y[i] - y_mean[i]).astype(np.float64))
+        g = (A.T @ (Y[i] - y_mean[i] - A @ w) - alpha * w).astype(np.float64)
+        z = scipy.linalg.solve_triangular(R, g, trans="T")
+        coef[i] = w + scipy.linalg.solve_triangular(R, z)
+    return coef, (y_mean - (mean * coef).sum(axis=1)).astype(np.float64)
+
+
+def _solve(X, Y, alphas, tol=1e-15, rounds=8):
+    """Refinement with the gradient in extended precision, until corrections are rounding.
+
+    Of many problems at once in double precision, where extended precision takes too long.
+    """
+    real = np.longdouble if _elements(X) * len(alphas) <= 2e9 else np.float64
+    mean = np.asarray(X.mean(axis=0, dtype=np.longdouble)).ravel().astype(real)
+    y_mean = Y.mean(axis=0, dtype=np.longdouble).astype(real)
+    correct = _corrections(X, mean.astype(np.float64), alphas)
+    w = np.zeros((X.shape[1], len(alphas)), dtype=real)
+    for _ in range(rounds):
+        residual = (Y - y_mean) - (_product(X, w) - mean @ w)
+        residual -= residual.mean(axis=0)
+        g = _product(X.T, residual) - alphas * w
+        step = correct(g.astype(np.float64))
+        w += step
+        if (np.abs(step).max(axis=0) <= tol * np.abs(w).max(axis=0)).all():
+            break
+    return w.T.astype(np.float64), (y_mean - mean @ w).astype(np.float64)
+
+
+def _elements(X):
+    return X.nnz if scipy.sparse.issparse(X) else X.size
+
+
+def _product(X, v, step=5_000):
+    """X @ v in the precision of v, without a copy of all of a dense X in it."""
+    if v.dtype == np.float64 or scipy.sparse.issparse(X):
+        return np.asarray(X.astype(v.dtype, copy=False) @ v)
+    if X.flags.c_contiguous:
+        return np.concatenate([X[i : i + step].astype(v.dtype) @ v for i in range(0, len(X), step)])
+    return sum(
+        X[:, j : j + step].astype(v.dtype) @ v[j : j + step] for j in range(0, X.shape[1], step)
+    )
+
+
+def _corrections(X, mean, alphas):
+    """A function from gradients (p, k) to nearly (A'A + alpha I)^-1 of them, A = X - 1 mean'."""
+    if scipy.sparse.issparse(X) and min(X.shape) > 2_000:
+        return _iterative(X, mean, alphas)
+    return _direct(X, mean, alphas)
+
+
+def _direct(X, mean, alphas):
+    n, p = X.shape
+    by_rows = n < p
+    if scipy.sparse.issparse(X):
+        XT = X.T.tocsr()
+        G = (X @ XT if by_rows else XT @ X).toarray()
+        if by_rows:
+            share = X @ mean
+            G += mean @ mean - share - share[:, None]
+        else:
+            G -= n * np.outer(mean, mean)
+    else:
+        A = X - mean
+        G = A @ A.T if by_rows else A.T @ A
+        del A
+    values, U = scipy.linalg.eigh(G)
+    values = np.maximum(values, 0.0)
+
+    def correct(g):
+        if not by_rows:
+            return U @ ((U.T @ g) / (values[:, None] + alphas))
+        # (A'A + alpha I)^-1 = (I - A' (AA' + alpha I)^-1 A) / alpha
+        inner = U @ ((U.T @ (X @ g - mean @ g)) / (values[:, None] + alphas))
+        return (g - (X.T @ inner - np.outer(mean, inner.sum(axis=0)))) / alphas
+
+    return correct
+
+
+def _iterative(X, mean, alphas, heavy=1_000):
+    """Conjugate gradients, the columns of most weight preconditioned exactly."""
+    X = X.tocsr()
+    n, p = X.shape
+    columns = X.tocsc()
+    squares = np.asarray(X.multiply(X).sum(axis=0)).ravel() - n * mean**2
+    block = np.argsort(-squares, kind="stable")[: min(heavy, p)]
+    B = columns[:, block].tocsr()
+    G = (B.T @ B).toarray() - n * np.outer(mean[block], mean[block])
+    XT = columns.T
+
+    def correct(g):
+        out = np.empty_like(g)
+        for t, alpha in enumerate(alphas):
+            factor = scipy.linalg.cho_factor(G + alpha * np.eye(len(block)))
+            out[:, t] = _conjugate_gradients(g[:, t], alpha, factor)
+        return out
+
+    def _conjugate_gradients(b, alpha, factor, tol=1e-9, most=20_000):
+        diagonal = np.maximum(squares, 0.0) + alpha
+
+        def precondition(r):
+            z = r / diagonal
+            z[block] = scipy.linalg.cho_solve(factor, r[block])
+            return z
+
+        w, r = np.zeros(p), b.copy()
+        z = precondition(r)
+        d, rz = z, r @ z
+        bound = tol * np.linalg.norm(b)
+        for _ in range(most):
+            if np.linalg.norm(r) <= bound:
+                break
+            u = X @ d
+            u -= u.mean()
+            curved = XT @ u + alpha * d
+            step = rz / (d @ curved)
+            w += step * d
+            r -= step * curved
+            z = precondition(r)
+            rz, before = r @ z, rz
+            d = z + rz / before * d
+        return w
+
+    return correct

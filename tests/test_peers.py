@@ -1,0 +1,129 @@
+"""The comparison with other libraries runs, and judges solutions rightly."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose
+
+PEERS = Path(__file__).resolve().parents[1] / "benchmarks" / "peers"
+if not PEERS.is_dir():
+    pytest.skip("benchmarks/peers is not beside the tests", allow_module_level=True)
+
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(f"_peers_{name}", PEERS / f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found
+    spec.loader.exec_module(found)
+    return found
+
+
+def run(folder, *arguments):
+    command = [sys.executable, str(PEERS), "--threads", "1", "--rounds", "1", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_tiny_cases(tmp_path):
+    libraries = ["fastridge", "numpy", "scipy", "sklearn"]
+    arguments = ["--tiny", "--json", "found.json", "--markdown", "found.md"]
+    done = run(tmp_path, *arguments, "--libraries", *libraries)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["machine"]["cores"] >= 1
+    assert set(libraries) <= set(found["machine"]["versions"])
+    cases = {row["case"] for row in found["rows"]}
+    assert len(cases) >= 5
+    for case in cases:
+        rows = [row for row in found["rows"] if row["case"] == case]
+        reached = [row for row in rows if row["status"] == "ok"]
+        assert "fastridge" in {row["library"] for row in reached}
+        assert len({row["library"] for row in reached}) >= 2
+        for row in reached:
+            assert row["seconds"] > 0
+            assert row["gradient"] <= 1e-6
+            assert row["suboptimality"] <= 1e-6
+        for row in rows:
+            refused = ("takes dense data only", "failed: ValueError: solver='saga'")
+            assert row["status"] == "ok" or row["status"].startswith(refused), row
+    assert "| fastridge ridge | 1 |" in (tmp_path / "found.md").read_text()
+
+
+def test_designs_of_a_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    X = sp.random_array((80, 30), density=0.2, format="csr", rng=rng)
+    parts = {"data": X.data, "indices": X.indices, "indptr": X.indptr, "shape": X.shape}
+    np.savez(tmp_path / "mine.npz", y=rng.standard_normal(80), **parts)
+    arguments = ["--data", ".", "--alpha", "0.5", "--cases", "mine", "--memory", "kept"]
+    for _ in range(2):  # the second time with what was kept
+        done = run(
+            tmp_path, *arguments, "--json", "found.json", "--libraries", "fastridge", "scipy"
+        )
+        assert done.returncode == 0, done.stderr
+        rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+        assert {row["case"] for row in rows} == {"mine, alpha 0.5"}
+        assert {"ridge", "lsqr", "cg"} <= {r["solver"] for r in rows if r["status"] == "ok"}
+    assert len(list((tmp_path / "kept").glob("*.npz"))) == 1
+
+
+def test_a_missing_accuracy_is_told(tmp_path):
+    arguments = ["--cases", "tiny sparse", "--accuracy", "1e-40", "--json", "found.json"]
+    done = run(tmp_path, *arguments, "--libraries", "scipy")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    lsqr = next(row for row in rows if row["solver"] == "lsqr")
+    assert lsqr["status"] == "did not reach it"
+    assert lsqr["seconds"] > 0
+
+
+@pytest.mark.parametrize("kind", ["dense", "wide", "sparse", "iterative", "targets", "batch"])
+def test_quality(kind):
+    """Against the definitions, with the solution by orthogonal transformations."""
+    work = module("work")
+    rng = np.random.default_rng(1)
+    n, p, k = (15, 40, 1) if kind == "wide" else (60, 8, 3)
+    X = rng.standard_normal((n, p)) + 1.0
+    alpha = 0.7
+    if kind == "batch":
+        X = np.stack([X, X + rng.standard_normal((n, p))])
+        y = rng.standard_normal((2, n))
+        designs, ys = list(X), list(y)
+        job = work.Work("batch", X, y, alpha)
+    elif kind == "targets":
+        y = rng.standard_normal((n, k))
+        designs, ys = [X] * k, list(y.T)
+        job = work.Work("targets", X, y, alpha)
+    else:
+        if kind in ("sparse", "iterative"):
+            X *= rng.random((n, p)) < 0.5
+        y = rng.standard_normal(n)
+        designs, ys = [X], [y]
+        job = work.Work("fit", sp.csr_array(X) if kind in ("sparse", "iterative") else X, y, alpha)
+        if kind == "iterative":
+            work._direct = lambda X, mean, alphas: work._iterative(X, mean, alphas, heavy=3)
+
+    def f(X, y, w, b):
+        return ((y - X @ w - b) ** 2).sum() + alpha * (w @ w)
+
+    gaps, gradients, coefs, intercepts = [], [], [], []
+    for X, y in zip(designs, ys, strict=True):
+        A, t = X - X.mean(axis=0), y - y.mean()
+        M = np.vstack([A, np.sqrt(alpha) * np.eye(p)])
+        best = np.linalg.lstsq(M, np.concatenate([t, np.zeros(p)]), rcond=None)[0]
+        w = best + 0.1 * rng.standard_normal(p)
+        b, best_b = y.mean() - X.mean(axis=0) @ w + 0.01, y.mean() - X.mean(axis=0) @ best
+        gaps.append((f(X, y, w, b) - f(X, y, best, best_b)) / (t @ t))
+        gradients.append(np.linalg.norm(A.T @ (t - A @ w) - alpha * w) / np.linalg.norm(A.T @ t))
+        coefs.append((best, w))
+        intercepts.append((best_b, b))
+    found = job.best
+    assert_allclose(found[0], [c[0] for c in coefs], rtol=1e-9, atol=1e-12)
+    assert_allclose(found[1], [b[0] for b in intercepts], rtol=1e-9, atol=1e-12)
+    quality = job.quality(np.array([c[1] for c in coefs]), np.array([b[1] for b in intercepts]))
+    assert_allclose(quality, (max(gaps), max(gradients)), rtol=1e-8)
+    assert max(job.quality(*found)) < 1e-13
