@@ -6,7 +6,7 @@ import sys
 # the most that a run may ask for; a library reads these once, when it is loaded
 _most = str(os.cpu_count() or 1)
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, _most)
+    os.environ[_variable] = _most
 
 from runner import main  # noqa: E402
 

@@ -18,6 +18,7 @@ from .matrix import (
     row_dot,
     tdot,
 )
+from .moments import Sums, add_moments, moments, ridge_of_moments, subtract_moments
 from .ridge import (
     Solution,
     _augmented,
@@ -34,7 +35,9 @@ from .ridge import (
 
 __all__ = [
     "Solution",
+    "Sums",
     "_augmented",
+    "add_moments",
     "cholesky",
     "cholesky_solve",
     "column_axpy",
@@ -44,6 +47,7 @@ __all__ = [
     "gradient",
     "gram",
     "gram_rows",
+    "moments",
     "objective",
     "operator",
     "penalties",
@@ -53,7 +57,9 @@ __all__ = [
     "ridge_lstsq",
     "ridge_normal_equations",
     "ridge_positive",
+    "ridge_of_moments",
     "row_axpy",
     "row_dot",
+    "subtract_moments",
     "tdot",
 ]
