@@ -9,6 +9,8 @@ cdef class Cholesky:
         Its upper triangle is overwritten with the factor; the strict lower one is kept.
     keep : float, default=0
         Share of each diagonal element that the elimination must leave.
+    single : bool, default=False
+        Eliminate with products of float32, where `has_single()`.
 
     Raises
     ------
@@ -18,7 +20,8 @@ cdef class Cholesky:
 
     cdef double[:, ::1] m
 
-    def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0):
+    def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0,
+                 bint single=False):
         cdef Py_ssize_t p = m.shape[0]
         cdef int status = 0, threads = _threads(n_threads)
         if m.shape[1] != p:
@@ -26,16 +29,20 @@ cdef class Cholesky:
         self.m = m
         if p:
             diagonal = np.diagonal(m).copy()
-            status = self._factor(diagonal, keep, threads)
+            status = self._factor(diagonal, keep, threads, single)
         if status == FR_UNSTABLE:
             raise ArithmeticError("m: expected a positive definite matrix")
         _done(status)
 
-    cdef int _factor(self, const double[::1] diagonal, double keep, int threads) except? -5:
+    cdef int _factor(self, const double[::1] diagonal, double keep, int threads,
+                     bint single) except? -5:
         cdef int status
         cdef Py_ssize_t p = self.m.shape[0]
         with nogil:
-            status = fr_cholesky(&self.m[0, 0], p, &diagonal[0], keep, threads)
+            if single:
+                status = fr_cholesky_single(&self.m[0, 0], p, &diagonal[0], keep, threads)
+            else:
+                status = fr_cholesky(&self.m[0, 0], p, &diagonal[0], keep, threads)
         return status
 
     def solve(self, double[::1] b not None, int n_threads=0):

@@ -59,6 +59,18 @@ cdef extern from "matrix.h" nogil:
         const double *y_shift
     Py_ssize_t fr_gram_order(Py_ssize_t n_columns)
     int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
+
+    ctypedef struct fr_single_sums:
+        const double *scale
+        const double *weight
+        double *sum
+        double *square
+        double *cross
+    int fr_has_single()
+    Py_ssize_t fr_single_order(Py_ssize_t n_columns)
+    void fr_single_scale(const fr_gram_source *s, double *scale)
+    int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, Py_ssize_t i0,
+                       Py_ssize_t i1, double *g, int n_threads)
     int fr_gram_sparse(fr_matrix *a, const double *w, const int *position, Py_ssize_t m,
                        double *g, int n_threads)
     int fr_all_ones(const void *x, Py_ssize_t n, int real)
@@ -72,6 +84,8 @@ cdef extern from "cholesky.h" nogil:
     enum: FR_UNSTABLE
     int fr_mirror(double *m, Py_ssize_t p, int to_upper, int n_threads)
     int fr_cholesky(double *m, Py_ssize_t p, const double *diagonal, double keep, int n_threads)
+    int fr_cholesky_single(double *m, Py_ssize_t p, const double *diagonal, double keep,
+                           int n_threads)
     int fr_cholesky_solve(const double *m, Py_ssize_t p, double *b, Py_ssize_t k, int n_threads)
 
 
@@ -112,6 +126,7 @@ cdef extern from "direct.h" nogil:
         double *relative_gradient
         double *objective
         int n_iter
+        int precision
     int fr_ridge_direct(fr_ridge_problem *q)
 
 

@@ -50,6 +50,11 @@ def set_instruction_set(str name not None):
         )
 
 
+def has_single():
+    """Whether the instruction set in use has products of float32."""
+    return bool(fr_has_single())
+
+
 def has_threads():
     """Whether the kernels were built with threads."""
     return bool(fr_pool_exists())
@@ -430,10 +435,13 @@ cdef class Matrix:
             return m
         return m.centered(self.shift, self.scale)
 
-    cdef object _dense_gram(self, const double[::1] weight, bint over_rows, int threads):
+    cdef object _dense_gram(self, const double[::1] weight, bint over_rows, int threads,
+                            bint single=False):
         """A' W A, or A W A' with the shift along the summation."""
         cdef Py_ssize_t m = self.n_rows if over_rows else self.n_columns
-        cdef Py_ssize_t order = fr_gram_order(m)
+        cdef Py_ssize_t order = fr_single_order(m) if single else fr_gram_order(m)
+        cdef fr_single_sums sums
+        cdef double[::1] scale = _empty(m) if single else None
         cdef double[:, ::1] g = np.empty((order, order))
         cdef fr_gram_source source
         cdef const double[::1] root = None if weight is None else np.sqrt(weight)
@@ -447,9 +455,17 @@ cdef class Matrix:
         source.col_shift = NULL if over_rows else self.s.shift
         source.row_shift = self.s.shift if over_rows else NULL
         source.root_weight = _pointer(root)
+        sums.weight = sums.sum = sums.square = sums.cross = NULL
         if order:
             with nogil:
-                status = fr_gram_dense(&source, &g[0, 0], threads)
+                if single:
+                    sums.scale = &scale[0]
+                    fr_single_scale(&source, &scale[0])
+                    status = fr_gram_single(&source, &sums, 0,
+                                            self.n_columns if over_rows else self.n_rows,
+                                            &g[0, 0], threads)
+                else:
+                    status = fr_gram_dense(&source, &g[0, 0], threads)
             _done(status)
         result = g.base[:m, :m]
         cdef double[:, ::1] full = result if order == m else np.ascontiguousarray(result)
@@ -457,6 +473,10 @@ cdef class Matrix:
             with nogil:
                 status = fr_mirror(&full[0, 0], m, 0, threads)
             _done(status)
+        if single:
+            result = full.base
+            result /= scale.base
+            result /= scale.base[:, np.newaxis]
         return full.base
 
     def gram(self, const double[::1] weight=None, columns=None, int n_threads=0):
@@ -508,14 +528,17 @@ cdef class Matrix:
             status = fr_gram_sparse(&by_row.s, _pointer(weight), position, m, &g[0, 0], threads)
         return status
 
-    def gram_rows(self, const double[::1] weight=None, int n_threads=0):
-        """A diag(weight) A', (n, n) float64, both triangles; weight per column."""
+    def gram_rows(self, const double[::1] weight=None, int n_threads=0, bint single=False):
+        """A diag(weight) A', (n, n) float64, both triangles; weight per column.
+
+        single: from float32 products, for dense X and where `has_single()`.
+        """
         self._vector("weight", weight, self.n_columns)
         w = None if weight is None else np.asarray(weight)
         if self.scale is not None:
             w = self.scale**2 if w is None else w * self.scale**2
         if self.s.index < 0:
-            result = self._dense_gram(w, True, _threads(n_threads))
+            result = self._dense_gram(w, True, _threads(n_threads), single and fr_has_single())
             return result
         # rows of the transposed matrix are the columns of X
         cdef Matrix source = self if self.s.by_column else self.transposed_storage()
@@ -530,10 +553,11 @@ cdef class Matrix:
 
     def ridge(self, const double[::1] y not None, Py_ssize_t n_targets,
               const double[::1] alpha not None, const double[::1] weight, const double[::1] penalty,
-              bint fit_intercept, int n_threads=0):
+              bint fit_intercept, int n_threads=0, int precision=0):
         """Ridge by Cholesky, refined with the residual from X; None where that is not stable,
         and where the sums are not finite.
 
+        precision: 0, float32 products where they pay; 1, never; 2, wherever they can be tried.
         y holds the targets one behind the other. Returns coef (k * p), intercept (k),
         relative gradient (k), objective (k) and the number of refinements; the middle three as
         one array, or for a single target as a tuple of floats.
@@ -558,6 +582,7 @@ cdef class Matrix:
         q.n_targets = n_targets
         q.alpha_per_target = alpha.shape[0] > 1
         q.intercept = fit_intercept
+        q.precision = precision
         q.n_threads = _threads_for(
             n_threads, <double> self.s.nnz * (self.n_columns / FR_CACHED + 4.0 * n_targets)
         )

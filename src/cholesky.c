@@ -14,7 +14,7 @@
 typedef struct {
     double *m;
     ptrdiff_t p, j, nb, first, rest, panels, blocks; /* first: beginning of the trailing part */
-    int to_upper;
+    int to_upper, single; /* single: float32 products in the update */
     const fr_kernels *kernels;
     double *packed, *negative;
 } job;
@@ -78,55 +78,77 @@ static void slice_task(void *context, ptrdiff_t t)
     }
 }
 
+static ptrdiff_t panel_width(const job *q) { return q->kernels->width * (q->single ? 2 : 1); }
+
 static void pack_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
-    const ptrdiff_t w = q->kernels->width, size = q->nb * w, b0 = t * J_BLOCK;
+    const ptrdiff_t w = panel_width(q), size = q->nb * w, b0 = t * J_BLOCK;
     const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
-    const fr_panel_source s = {q->m + q->j * q->p + q->first, q->p, 1, NULL, NULL, NULL};
+    const fr_panel_source s = {q->m + q->j * q->p + q->first, q->p, 1, NULL, NULL, NULL, NULL};
+    if (q->single) {
+        float *packed = (float *)q->packed, *negative = (float *)q->negative;
+        memset(packed + (b1 - 1) * size, 0, (size_t)size * sizeof(float));
+        q->kernels->real[0].pack_single(&s, 0, q->nb, b0 * w, MIN(b1 * w, q->rest),
+                                        packed + b0 * size);
+        for (ptrdiff_t i = b0 * size; i < b1 * size; i++)
+            negative[i] = -packed[i];
+        return;
+    }
     memset(q->packed + (b1 - 1) * size, 0, (size_t)size * sizeof(double));
     q->kernels->real[0].pack(&s, 0, q->nb, b0 * w, MIN(b1 * w, q->rest), q->packed + b0 * size);
     for (ptrdiff_t i = b0 * size; i < b1 * size; i++)
         q->negative[i] = -q->packed[i];
 }
 
+static void tile(const job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int panels, double *c,
+                 ptrdiff_t ldc)
+{
+    if (q->single)
+        q->kernels->tile_single(q->nb, (const float *)q->negative + a, (const float *)q->packed + b,
+                                stride, panels, c, ldc);
+    else
+        q->kernels->tile(q->nb, q->negative + a, q->packed + b, stride, panels, c, ldc);
+}
+
 /* Trailing part -= U12' U12; tiles that stick out of the triangle go by way of a copy. */
 static void update_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
-    const ptrdiff_t w = q->kernels->width, size = q->nb * w, p = q->p;
+    const ptrdiff_t rows = q->kernels->width, w = panel_width(q), size = q->nb * w, p = q->p;
     ptrdiff_t i = 0;
     for (; t >= q->blocks - i; i++)
         t -= q->blocks - i;
-    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + t) * J_BLOCK;
-    const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
-    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++) {
-        ptrdiff_t b = MAX(a, b0);
+    const ptrdiff_t a0 = i * J_BLOCK * w, a1 = MIN((i + 1) * J_BLOCK * w, q->rest);
+    const ptrdiff_t b0 = (i + t) * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    for (ptrdiff_t a = a0; a < a1; a += rows) {
+        ptrdiff_t b = MAX(a / w, b0);
         while (b < b1) {
-            const int whole = b > a && (b + 1) * w <= q->rest;
+            const int whole = b > a / w && (b + 1) * w <= q->rest;
             ptrdiff_t panels = 1;
             if (whole)
                 while (panels < q->kernels->wide && b + panels < b1 &&
                        (b + panels + 1) * w <= q->rest)
                     panels++;
-            double *c = q->m + (q->first + a * w) * p + q->first + b * w;
-            double copy[64] = {0};
-            q->kernels->tile(q->nb, q->negative + a * size, q->packed + b * size, size, (int)panels,
-                             whole ? c : copy, whole ? p : w);
+            double *c = q->m + (q->first + a) * p + q->first + b * w;
+            double copy[128] = {0};
+            tile(q, a / w * size + a % w, b * size, size, (int)panels, whole ? c : copy,
+                 whole ? p : w);
             if (!whole)
-                for (ptrdiff_t r = 0; r < w && a * w + r < q->rest; r++)
+                for (ptrdiff_t r = 0; r < rows && a + r < q->rest; r++)
                     for (ptrdiff_t s = 0; s < w && b * w + s < q->rest; s++)
-                        if (b * w + s >= a * w + r)
+                        if (b * w + s >= a + r)
                             c[r * p + s] += copy[r * w + s];
             b += panels;
         }
     }
 }
 
-int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
+static int factor(double *m, ptrdiff_t p, const double *diagonal, double keep, int single,
+                  int n_threads)
 {
-    job q = {.m = m, .p = p, .kernels = fr_active()};
-    const ptrdiff_t w = q.kernels->width, order = (p + w - 1) / w * w;
+    job q = {.m = m, .p = p, .single = single && fr_has_single(), .kernels = fr_active()};
+    const ptrdiff_t w = panel_width(&q), order = (p + w - 1) / w * w;
     double *memory = NULL;
     int status = 0;
     if (p > BLOCK) {
@@ -155,6 +177,16 @@ int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int
     }
     free(memory);
     return status;
+}
+
+int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
+{
+    return factor(m, p, diagonal, keep, 0, n_threads);
+}
+
+int fr_cholesky_single(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
+{
+    return factor(m, p, diagonal, keep, 1, n_threads);
 }
 
 typedef struct {

@@ -12,6 +12,9 @@ int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads);
  * lower triangle is left alone. FR_UNSTABLE where a pivot keeps less than `keep` of its diagonal
  * element. */
 int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads);
+/* The same with float32 products, where the instruction set has them; elements of a range that
+ * float32 holds. */
+int fr_cholesky_single(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads);
 /* b := (U'U)^-1 b, for k right-hand sides one behind the other. */
 int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads);
 

@@ -14,11 +14,20 @@
 #define SETTLED 1e-7     /* relative correction whose square is below rounding */
 #define KEEP 1e-13       /* share of a column that must be left by the columns before it */
 
+/* Float32 products take half the time of the Gram matrix, but a pass over X more for each refinement
+ * more. An element of X costs LANES * p / 2 products a register, and PASS registers' time a pass. */
+#define SINGLE_FEATURES 256 /* below, the passes cost more than the products */
+#define SINGLE_WORK 1e8     /* n p^2, below which there is little to gain */
+#define SINGLE_TARGETS 32   /* features for each target */
+#define SINGLE_PASSES 100   /* features for each refinement that is cheaper than starting anew */
+#define SINGLE_SEEN 1e-7    /* share of a diagonal element that a penalty must be to be seen */
+
 typedef struct {
     ptrdiff_t n, p, k;
     double *g;               /* p x p: upper triangle of the centred Gram matrix */
     double *gram_diagonal, *diagonal, *penalty, *mean, *y_mean, *b, *yy; /* b: p x k, F order */
     double *offset, *y_offset, *spare, *residual, *gradient, *step;
+    double *scale; /* g is scaled by it on both sides; NULL: by 1 */
 } state;
 
 static double dot(const double *a, const double *b, ptrdiff_t n)
@@ -53,6 +62,18 @@ static void drop_constant(state *s)
 
 /* ---- solution ---- */
 
+/* b := (G + alpha d)^-1 b by the factor, for k right-hand sides */
+static int solve(const fr_ridge_problem *q, const state *s, double *b, ptrdiff_t k)
+{
+    const ptrdiff_t p = s->p;
+    for (ptrdiff_t i = 0; i < k * p && s->scale; i++)
+        b[i] *= s->scale[i % p];
+    const int status = fr_cholesky_solve(s->g, p, b, k, q->n_threads);
+    for (ptrdiff_t i = 0; i < k * p && s->scale; i++)
+        b[i] *= s->scale[i % p];
+    return status;
+}
+
 /* g = A' W r - alpha d c of targets t0 .. t1, with r = y - A c; sums of w r^2 into yy. */
 static int gradient(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
@@ -81,14 +102,23 @@ static void multiply(const state *s, const double *v, double *out)
     for (ptrdiff_t i = 0; i < p; i++)
         out[i] = s->diagonal[i] * v[i];
     for (ptrdiff_t i = 0; i < p; i++) {
-        const double *row = s->g + i * p, vi = v[i];
+        const double *row = s->g + i * p, si = s->scale ? s->scale[i] : 1.0, vi = v[i] / si;
         double sum = 0;
         for (ptrdiff_t j = 0; j < i; j++) {
-            sum += row[j] * v[j];
-            out[j] += row[j] * vi;
+            const double sj = s->scale ? s->scale[j] : 1.0;
+            sum += row[j] * (v[j] / sj);
+            out[j] += row[j] * vi / sj;
         }
-        out[i] += sum;
+        out[i] += sum / si;
     }
+}
+
+/* Whether refinements that contract at this rate lead on to rounding at less cost than starting
+ * anew in float64. */
+static int pays(const state *s, double rate, int iter)
+{
+    const double left = log(DBL_EPSILON) / log(rate) - 1;
+    return rate < 1 && iter + left <= MIN(MAX_REFINE, 2 + (double)s->p / SINGLE_PASSES);
 }
 
 /* Targets t0 .. t1 share one penalty. */
@@ -99,20 +129,25 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
     for (ptrdiff_t j = 0; j < p; j++)
         s->diagonal[j] = s->gram_diagonal[j] > 0 ? s->gram_diagonal[j] + alpha * s->penalty[j] : 1.0;
     int status = fr_mirror(s->g, p, t0 > 0, q->n_threads);
-    if (!status)
+    if (!status && s->scale) {
+        double *scaled = s->step;
+        for (ptrdiff_t j = 0; j < p; j++)
+            scaled[j] = s->diagonal[j] * s->scale[j] * s->scale[j];
+        status = fr_cholesky_single(s->g, p, scaled, FR_KEEP_SINGLE, q->n_threads);
+    } else if (!status)
         status = fr_cholesky(s->g, p, s->diagonal, KEEP, q->n_threads);
     if (status)
         return status;
     double *c = q->coef + t0 * p;
     memcpy(c, s->b + t0 * p, (size_t)(k * p) * sizeof(double));
-    if ((status = fr_cholesky_solve(s->g, p, c, k, q->n_threads)))
+    if ((status = solve(q, s, c, k)))
         return status;
-    double before = INFINITY;
+    double before = INFINITY, rate = 1;
     for (int iter = 1;; iter++) {
         if ((status = gradient(q, s, t0, t1)))
             return status;
         memcpy(s->step, s->gradient, (size_t)(k * p) * sizeof(double));
-        if ((status = fr_cholesky_solve(s->g, p, s->step, k, q->n_threads)))
+        if ((status = solve(q, s, s->step, k)))
             return status;
         double worst = 0;
         for (ptrdiff_t t = 0; t < k; t++) {
@@ -125,16 +160,23 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
             const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
             worst = ratio == ratio ? MAX(worst, ratio) : INFINITY;
         }
-        const int last = worst <= SETTLED;
-        if (!last && (worst > 0.5 * before || iter == MAX_REFINE))
+        /* a correction of float32 leaves as much of itself as it is of the one before; where that
+         * is suddenly more, the rest is rounding */
+        const double share = s->scale ? worst / (iter > 1 ? before : 1.0) : 0.0;
+        const int floor = iter > 1 && share > 10 * rate;
+        rate = MIN(rate, share);
+        const int last = worst <= SETTLED && (worst * rate <= DBL_EPSILON || floor);
+        if (!last && (worst > 0.5 * before || iter == MAX_REFINE || (s->scale && !pays(s, rate, iter))))
             return FR_UNSTABLE;
         before = worst;
         for (ptrdiff_t t = 0; t < k; t++) {
             double *e = s->step + t * p, *g = s->gradient + t * p, *ct = c + t * p;
             if (last) {
                 /* objective and gradient after the step, from those before it:
-                 * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me */
+                 * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me, of which M in float32
+                 * hides a share as large as what corrections leave */
                 double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0;
+                const double left = sqrt(dot(g, g, p));
                 multiply(s, e, me);
                 for (ptrdiff_t j = 0; j < p; j++) {
                     f += alpha * s->penalty[j] * ct[j] * ct[j] + e[j] * (me[j] - 2 * g[j]);
@@ -147,6 +189,7 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
                 q->objective[t0 + t] = MAX(f, 0.0);
                 /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
                 norm = sqrt(norm) + 0.5 * DBL_EPSILON * sqrt(trace * size);
+                norm += rate * left;
                 q->relative_gradient[t0 + t] = zero > 0 ? norm / sqrt(zero) : 0.0;
             }
             for (ptrdiff_t j = 0; j < p; j++)
@@ -158,13 +201,63 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
     }
 }
 
+/* Whether to try float32 products: see SINGLE_FEATURES. */
+static int worth_single(const fr_ridge_problem *q, double alpha)
+{
+    const ptrdiff_t n = fr_n_rows(q->a), p = fr_n_columns(q->a);
+    if (q->a->index >= 0 || !fr_has_single() || q->precision == FR_PRECISION_DOUBLE)
+        return 0;
+    return q->precision == FR_PRECISION_SINGLE ||
+           (p >= SINGLE_FEATURES && (double)n * p * p >= SINGLE_WORK && alpha > 0 &&
+            q->n_targets * SINGLE_TARGETS <= p);
+}
+
+/* Whether most penalties are more than rounding beside float32 sums of squares. */
+static int seen(const fr_ridge_problem *q, const state *s, double alpha)
+{
+    ptrdiff_t count = 0;
+    for (ptrdiff_t j = 0; j < s->p; j++)
+        count += alpha * s->penalty[j] >= SINGLE_SEEN * s->gram_diagonal[j];
+    return 2 * count >= s->p || q->precision == FR_PRECISION_SINGLE;
+}
+
+static int solve_all(fr_ridge_problem *q, state *s, fr_moments *m, double *scale, double alpha)
+{
+    const ptrdiff_t p = s->p, k = s->k;
+    q->n_iter = 0;
+    s->scale = m->scale = scale;
+    int status = scale ? fr_sum_moments_single(m, q->penalty, alpha) : fr_sum_moments(m);
+    if (status)
+        return status;
+    for (ptrdiff_t j = 0; j < p; j++) {
+        const double si = scale ? scale[j] : 1.0;
+        s->mean[j] += s->offset[j];
+        s->gram_diagonal[j] = MAX(s->g[j * p + j], 0.0) / si / si;
+        s->penalty[j] = q->penalty ? q->penalty[j] : 1.0;
+    }
+    for (ptrdiff_t t = 0; t < k; t++)
+        s->y_mean[t] += s->y_offset[t];
+    drop_constant(s);
+    if (scale && !seen(q, s, alpha))
+        return FR_UNSTABLE;
+    for (ptrdiff_t t0 = 0; t0 < k && !status;) {
+        ptrdiff_t t1 = q->alpha_per_target ? t0 + 1 : k;
+        while (t1 < k && q->alpha[t1] == q->alpha[t0])
+            t1++;
+        status = solve_group(q, s, t0, t1);
+        t0 = t1;
+    }
+    return status;
+}
+
 int fr_ridge_direct(fr_ridge_problem *q)
 {
     state s = {.n = fr_n_rows(q->a), .p = fr_n_columns(q->a), .k = q->n_targets};
     const ptrdiff_t n = s.n, p = s.p, k = s.k;
-    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, k, k, k * p, k,
+    double *scale;
+    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, p, k, k, k * p, k,
                                n, k * MAX(n, p), k * p, k * p};
-    double **const fields[] = {&s.g, &s.gram_diagonal, &s.diagonal, &s.penalty, &s.mean, &s.offset,
+    double **const fields[] = {&s.g, &s.gram_diagonal, &s.diagonal, &s.penalty, &s.mean, &s.offset, &scale,
                                &s.y_mean, &s.y_offset, &s.b, &s.yy, &s.spare, &s.residual,
                                &s.gradient, &s.step};
     ptrdiff_t total = 0;
@@ -181,26 +274,14 @@ int fr_ridge_direct(fr_ridge_problem *q)
                     .centre = q->intercept, .n_threads = q->n_threads, .g = s.g, .shift = s.mean,
                     .offset = s.offset, .y_shift = s.y_mean, .y_offset = s.y_offset, .cross = s.b,
                     .yy = s.yy, .spare = s.spare};
-    q->n_iter = 0;
-    int status = fr_sum_moments(&m);
-    if (!status) {
-        for (ptrdiff_t j = 0; j < p; j++) {
-            s.mean[j] += s.offset[j];
-            s.gram_diagonal[j] = MAX(s.g[j * p + j], 0.0);
-        }
-        for (ptrdiff_t t = 0; t < k; t++)
-            s.y_mean[t] += s.y_offset[t];
-        drop_constant(&s);
-        for (ptrdiff_t j = 0; j < p; j++)
-            s.penalty[j] = q->penalty ? q->penalty[j] : 1.0;
-    }
-    for (ptrdiff_t t0 = 0; t0 < k && !status;) {
-        ptrdiff_t t1 = q->alpha_per_target ? t0 + 1 : k;
-        while (t1 < k && q->alpha[t1] == q->alpha[t0])
-            t1++;
-        status = solve_group(q, &s, t0, t1);
-        t0 = t1;
-    }
+    double alpha = q->alpha[0];
+    for (ptrdiff_t t = 1; t < k && q->alpha_per_target; t++)
+        alpha = MIN(alpha, q->alpha[t]);
+    int status = FR_UNSTABLE;
+    if (worth_single(q, alpha))
+        status = solve_all(q, &s, &m, scale, alpha);
+    if (status == FR_UNSTABLE)
+        status = solve_all(q, &s, &m, NULL, alpha);
     for (ptrdiff_t t = 0; t < k && !status; t++)
         q->offset[t] = q->intercept ? s.y_mean[t] - dot(s.mean, q->coef + t * p, p) : 0.0;
     free(memory);

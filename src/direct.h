@@ -4,6 +4,10 @@
 
 #include "moments.h"
 
+/* AUTO: float32 products where they are worth it; SINGLE: tried wherever they can be. Either way what
+ * does not settle as float64 does is solved in float64. */
+enum { FR_PRECISION_AUTO, FR_PRECISION_DOUBLE, FR_PRECISION_SINGLE };
+
 /* minimise sum_i w_i (y_ti - b_t - x_i c_t)^2 + alpha_t sum_j d_j c_tj^2 for each target t, where
  * d = penalty (ones if NULL). */
 typedef struct {
@@ -14,6 +18,7 @@ typedef struct {
     int alpha_per_target, intercept, n_threads;
     double *coef, *offset, *relative_gradient, *objective;
     int n_iter;
+    int precision;
 } fr_ridge_problem;
 
 /* FR_NOT_FINITE, or FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */

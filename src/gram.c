@@ -7,9 +7,10 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-#define DEPTH 200   /* rows packed at a time; not a multiple of 64, so that panels do not alias */
-#define SMALL 256   /* order up to which parts of the rows have sums of their own */
-#define J_BLOCK 12  /* panels of b that stay in the second-level cache */
+#define DEPTH 200        /* rows packed at a time; not a multiple of 64, so that panels do not alias */
+#define SMALL 256        /* order up to which parts of the rows have sums of their own */
+#define SINGLE_DEPTH 200 /* of float32: sums of as many products before float64 takes over */
+#define J_BLOCK 12       /* panels of b that stay in the second-level cache */
 
 typedef struct {
     const fr_gram_source *s;
@@ -19,6 +20,8 @@ typedef struct {
     ptrdiff_t i0, rows;                   /* the slice of the summation in hand */
     ptrdiff_t parts, part_rows, part_panel, done;
     double *packed, *g;
+    const fr_single_sums *single; /* float32 panels */
+    double *target;               /* of a slice: weighted y of each target */
 } job;
 
 ptrdiff_t fr_gram_order(ptrdiff_t n_columns)
@@ -100,18 +103,24 @@ static void block_task(void *context, ptrdiff_t t)
         tiles(q, q->packed, q->rows, a, b0, MIN(b0 + J_BLOCK, q->panels), q->g);
 }
 
-int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
+static job job_of(const fr_gram_source *s, double *g)
 {
     const fr_matrix *a = s->a;
     const int along_rows = a->by_column == s->transposed; /* summation runs over major vectors */
     job q = {.s = s, .kernels = fr_active(), .g = g};
     q.depth = s->transposed ? fr_n_columns(a) : fr_n_rows(a);
     q.p = s->transposed ? fr_n_rows(a) : fr_n_columns(a);
+    q.x = (fr_panel_source){a->data, along_rows ? a->ld : 1, along_rows ? 1 : a->ld,
+                            s->col_shift, s->row_shift, s->root_weight, NULL};
+    return q;
+}
+
+int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
+{
+    job q = job_of(s, g);
     q.q = q.p + s->k + (s->ones ? 1 : 0);
     q.order = fr_gram_order(q.q);
     q.panels = q.order / q.kernels->width;
-    q.x = (fr_panel_source){a->data, along_rows ? a->ld : 1, along_rows ? 1 : a->ld,
-                            s->col_shift, s->row_shift, s->root_weight};
     const double work = (double)q.depth * (double)q.order * (double)q.order;
     const int threads = fr_threads_for(work / FR_CACHED, n_threads);
     const size_t size = (size_t)(q.order * q.order);
@@ -154,6 +163,145 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
         status = fr_parallel(pack_task, &q, blocks, threads);
         if (!status)
             status = fr_parallel(block_task, &q, blocks * (blocks + 1) / 2, threads);
+        if (!status)
+            status = fr_poll();
+    }
+    free(memory);
+    return status;
+}
+
+/* ---- products in float32 ---- */
+
+int fr_has_single(void) { return fr_active()->tile_single != NULL; }
+
+ptrdiff_t fr_single_order(ptrdiff_t n_columns)
+{
+    const ptrdiff_t w = 2 * fr_active()->width;
+    return (n_columns + w - 1) / w * w;
+}
+
+/* Powers of two that bring the columns near 1, from a few of their elements spread over all. */
+void fr_single_scale(const fr_gram_source *s, double *scale)
+{
+    enum { SAMPLE = 32 };
+    const job q = job_of(s, NULL);
+    const ptrdiff_t step = MAX(1, q.depth / SAMPLE);
+    memset(scale, 0, (size_t)q.p * sizeof(double));
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < q.depth; i += step, count++) {
+        const double w = s->root_weight ? s->root_weight[i] : 1.0;
+        for (ptrdiff_t j = 0; j < q.p; j++) {
+            double x = s->transposed ? at(s->a, j, i) : at(s->a, i, j);
+            x -= (s->col_shift ? s->col_shift[j] : 0.0) + (s->row_shift ? s->row_shift[i] : 0.0);
+            scale[j] = MAX(scale[j], fabs(w * x));
+        }
+    }
+    for (ptrdiff_t j = 0; j < q.p; j++) {
+        int exponent = 0;
+        if (scale[j] > 0 && isfinite(scale[j]))
+            frexp(scale[j], &exponent);
+        scale[j] = ldexp(1.0, -MIN(MAX(exponent, -500), 500));
+    }
+}
+
+/* Float64 sums over a slice of the columns j0 .. j1 of X, which the packing leaves in the cache. */
+static void exact_sums(const job *q, ptrdiff_t j0, ptrdiff_t j1)
+{
+    const fr_gram_source *s = q->s;
+    const fr_single_sums *e = q->single;
+    const fr_matrix *a = s->a;
+    const fr_real_kernels *f = &q->kernels->real[a->real];
+    const double *shift = s->col_shift + j0, *w = e->weight ? e->weight + q->i0 : NULL;
+    double dots[64];
+    if (!a->by_column) {
+        const char *x = element(a, q->i0, j0);
+        f->moment_rows(x, a->ld, q->rows, j1 - j0, shift, w, e->sum + j0, e->square + j0);
+        for (ptrdiff_t t = 0; t < s->k; t++)
+            f->axpy_rows(x, a->ld, q->rows, j1 - j0, shift, NULL,
+                         q->target + t * q->rows, e->cross + t * q->p + j0);
+        return;
+    }
+    const char *x = element(a, j0, q->i0);
+    f->moment_majors(x, a->ld, j1 - j0, q->rows, shift, w, e->sum + j0, e->square + j0);
+    for (ptrdiff_t t = 0; t < s->k; t++)
+        for (ptrdiff_t j = j0; j < j1; j += 64) {
+            const ptrdiff_t m = MIN(64, j1 - j);
+            f->dot_rows(element(a, j, q->i0), a->ld, m, q->rows, NULL,
+                        s->col_shift + j, q->target + t * q->rows, dots);
+            for (ptrdiff_t l = 0; l < m; l++)
+                e->cross[t * q->p + j + l] += dots[l];
+        }
+}
+
+static void pack_single_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t w = 2 * q->kernels->width, size = q->rows * w;
+    const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    const ptrdiff_t j0 = b0 * w, j1 = MIN(b1 * w, q->p);
+    float *packed = (float *)q->packed;
+    if (j1 < b1 * w)
+        memset(packed + (b1 - 1) * size, 0, (size_t)size * sizeof(float));
+    q->kernels->real[q->s->a->real].pack_single(&q->x, q->i0, q->rows, j0, j1, packed + b0 * size);
+    if (q->single->sum)
+        exact_sums(q, j0, j1);
+}
+
+static void block_single_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t half = q->kernels->width, w = 2 * half, size = q->rows * w;
+    const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
+    const float *packed = (const float *)q->packed;
+    ptrdiff_t i = 0;
+    for (; t >= blocks - i; i++)
+        t -= blocks - i;
+    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + t) * J_BLOCK;
+    const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
+    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++)
+        for (ptrdiff_t b = MAX(a, b0); b < b1; b += q->kernels->wide)
+            for (ptrdiff_t h = 0; h < w; h += half)
+                q->kernels->tile_single(q->rows, packed + a * size + h, packed + b * size, size,
+                                        (int)MIN(q->kernels->wide, b1 - b),
+                                        q->g + (a * w + h) * q->order + b * w, q->order);
+}
+
+int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i0, ptrdiff_t i1,
+                   double *g, int n_threads)
+{
+    job q = job_of(s, g);
+    q.single = e;
+    q.x.col_scale = e->scale;
+    q.order = fr_single_order(q.p);
+    q.panels = q.order / (2 * q.kernels->width);
+    const double work = (double)(i1 - i0) * (double)q.order * (double)q.order;
+    const int threads = fr_threads_for(work / FR_CACHED, n_threads);
+    const ptrdiff_t blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+    const ptrdiff_t size = SINGLE_DEPTH * q.order / 2, k = e->sum ? s->k : 0;
+    double *memory = malloc((size_t)(size + SINGLE_DEPTH * k + 8) * sizeof(double));
+    if (!memory)
+        return FR_NO_MEMORY;
+    q.packed = aligned(memory);
+    q.target = q.packed + size;
+    int status = 0;
+    if (i0 == 0) {
+        status = fr_zero(g, q.order * q.order, n_threads);
+        if (e->sum) {
+            memset(e->sum, 0, (size_t)q.p * sizeof(double));
+            memset(e->square, 0, (size_t)q.p * sizeof(double));
+            memset(e->cross, 0, (size_t)(k * q.p) * sizeof(double));
+        }
+    }
+    for (q.i0 = i0; q.i0 < i1 && !status; q.i0 += SINGLE_DEPTH) {
+        q.rows = MIN(SINGLE_DEPTH, i1 - q.i0);
+        for (ptrdiff_t t = 0; t < k; t++)
+            for (ptrdiff_t i = 0; i < q.rows; i++) {
+                const double y = s->y[t * q.depth + q.i0 + i] - (s->y_shift ? s->y_shift[t] : 0.0);
+                q.target[t * q.rows + i] = e->weight ? e->weight[q.i0 + i] * y : y;
+            }
+        status = fr_parallel(pack_single_task, &q, blocks, threads);
+        if (!status)
+            status = fr_parallel(block_single_task, &q, blocks * (blocks + 1) / 2, threads);
         if (!status)
             status = fr_poll();
     }

@@ -1,18 +1,24 @@
-/* Gram micro-kernel: a PANEL x (panels * PANEL) block of sums held in registers.
+/* Gram micro-kernel of panels of type P: a PANEL x (panels * WIDTH) block of sums in registers.
  *
- * Panels hold PANEL neighbouring columns, row after row, so that each step of k loads the rows
- * of b as whole registers and broadcasts the elements of a.
+ * Panels hold WIDTH neighbouring columns, row after row, so that each step of k loads the rows
+ * of b as whole registers and broadcasts PANEL elements of a.
  */
 
-FR_INLINE void tile_of(const int nb, ptrdiff_t depth, const double *FR_RESTRICT a,
-                       const double *FR_RESTRICT b, ptrdiff_t stride, double *FR_RESTRICT c,
-                       ptrdiff_t ldc)
+#define LANES (WIDTH / PER)
+#define VEC FR_CAT(VEC, P)
+#define SPLAT_P(x) FR_CAT(SPLAT, P)(x)
+#define LOAD_P(p) FR_CAT(WHOLE, P)(p)
+#define ADD_P(p, x) FR_CAT(ADD, P)(p, x)
+
+FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RESTRICT a,
+                                  const P *FR_RESTRICT b, ptrdiff_t stride, double *FR_RESTRICT c,
+                                  ptrdiff_t ldc)
 {
-#define AT(v) ((v) / PER * stride + (v) % PER * VL)
-#define DECLARE(r) vec c##r##0 = SPLAT(0.0), c##r##1 = c##r##0, c##r##2 = c##r##0, c##r##3 = c##r##0;
+#define AT(v) ((v) / PER * stride + (v) % PER * LANES)
+#define DECLARE(r) VEC c##r##0 = SPLAT_P(0), c##r##1 = c##r##0, c##r##2 = c##r##0, c##r##3 = c##r##0;
 #define STEP(r)                                                                                    \
     {                                                                                              \
-        const vec t = SPLAT(a[r]);                                                                 \
+        const VEC t = SPLAT_P(a[r]);                                                               \
         c##r##0 += t * b0;                                                                         \
         if (nb > 1)                                                                                \
             c##r##1 += t * b1;                                                                     \
@@ -21,27 +27,27 @@ FR_INLINE void tile_of(const int nb, ptrdiff_t depth, const double *FR_RESTRICT 
         if (nb > 3)                                                                                \
             c##r##3 += t * b3;                                                                     \
     }
-#define OUT(v) (c + (v) * VL)
+#define OUT(v) (c + (v) * LANES)
 #define WRITE(r)                                                                                   \
     {                                                                                              \
-        STORE(OUT(0), LOAD_double(OUT(0)) + c##r##0);                                              \
+        ADD_P(OUT(0), c##r##0);                                                                    \
         if (nb > 1)                                                                                \
-            STORE(OUT(1), LOAD_double(OUT(1)) + c##r##1);                                          \
+            ADD_P(OUT(1), c##r##1);                                                                \
         if (nb > 2)                                                                                \
-            STORE(OUT(2), LOAD_double(OUT(2)) + c##r##2);                                          \
+            ADD_P(OUT(2), c##r##2);                                                                \
         if (nb > 3)                                                                                \
-            STORE(OUT(3), LOAD_double(OUT(3)) + c##r##3);                                          \
+            ADD_P(OUT(3), c##r##3);                                                                \
         c += ldc;                                                                                  \
     }
     DECLARE(0) DECLARE(1) DECLARE(2) DECLARE(3)
 #if PANEL > 4
     DECLARE(4) DECLARE(5) DECLARE(6) DECLARE(7)
 #endif
-    for (ptrdiff_t k = 0; k < depth; k++, a += PANEL, b += PANEL) {
-        const vec b0 = LOAD_double(b + AT(0));
-        const vec b1 = nb > 1 ? LOAD_double(b + AT(1)) : b0;
-        const vec b2 = nb > 2 ? LOAD_double(b + AT(2)) : b0;
-        const vec b3 = nb > 3 ? LOAD_double(b + AT(3)) : b0;
+    for (ptrdiff_t k = 0; k < depth; k++, a += WIDTH, b += WIDTH) {
+        const VEC b0 = LOAD_P(b + AT(0));
+        const VEC b1 = nb > 1 ? LOAD_P(b + AT(1)) : b0;
+        const VEC b2 = nb > 2 ? LOAD_P(b + AT(2)) : b0;
+        const VEC b3 = nb > 3 ? LOAD_P(b + AT(3)) : b0;
         STEP(0) STEP(1) STEP(2) STEP(3)
 #if PANEL > 4
         STEP(4) STEP(5) STEP(6) STEP(7)
@@ -61,18 +67,24 @@ FR_INLINE void tile_of(const int nb, ptrdiff_t depth, const double *FR_RESTRICT 
 #undef WRITE
 }
 
-static void tile(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
-                 double *c, ptrdiff_t ldc)
+static void FR_CAT(tile, P)(ptrdiff_t depth, const P *a, const P *b, ptrdiff_t stride, int panels,
+                            double *c, ptrdiff_t ldc)
 {
 #if WIDE == 1
     (void)panels;
-    tile_of(PER, depth, a, b, stride, c, ldc);
+    FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc);
 #else
     if (panels == 3)
-        tile_of(3 * PER, depth, a, b, stride, c, ldc);
+        FR_CAT(tile_of, P)(3 * PER, depth, a, b, stride, c, ldc);
     else if (panels == 2)
-        tile_of(2 * PER, depth, a, b, stride, c, ldc);
+        FR_CAT(tile_of, P)(2 * PER, depth, a, b, stride, c, ldc);
     else
-        tile_of(PER, depth, a, b, stride, c, ldc);
+        FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc);
 #endif
 }
+
+#undef LANES
+#undef VEC
+#undef SPLAT_P
+#undef LOAD_P
+#undef ADD_P

@@ -20,11 +20,11 @@ typedef struct {
     const int32_t *lo, *hi;
 } fr_compressed;
 
-/* Source of the columns that fr_pack copies: element (i, j) at x[i * rs + j * cs]. */
+/* Source of the columns that `pack` copies: element (i, j) at x[i * rs + j * cs]. */
 typedef struct {
     const void *x;
     ptrdiff_t rs, cs;
-    const double *col_shift, *row_shift, *row_weight;
+    const double *col_shift, *row_shift, *row_weight, *col_scale;
 } fr_panel_source;
 
 typedef struct {
@@ -42,9 +42,12 @@ typedef struct {
     void (*moment_majors)(const void *x, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
                           const double *at, const double *w, double *sum, double *square);
     /* panel[(j / width) * depth * width + i * width + j % width] = row_weight[i] *
-     * (x[i, j] - col_shift[j] - row_shift[i]) */
+     * (x[i, j] - col_shift[j] - row_shift[i]) * col_scale[j] */
     void (*pack)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, ptrdiff_t j0,
                  ptrdiff_t j1, double *panel);
+    /* the same into panels of 2 * width float32, or NULL */
+    void (*pack_single)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, ptrdiff_t j0,
+                        ptrdiff_t j1, float *panel);
     int (*finite)(const void *x, ptrdiff_t n);
     /* by index width (0: int32, 1: int64): out[i] = sum_k data[k] * v[indices[k]] */
     void (*gather[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
@@ -66,6 +69,9 @@ typedef struct {
     /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` neighbours of b, `stride` apart */
     void (*tile)(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
                  double *c, ptrdiff_t ldc);
+    /* the same sums of float32 products: panels of 2 * width columns, a at either half of one */
+    void (*tile_single)(ptrdiff_t depth, const float *a, const float *b, ptrdiff_t stride,
+                        int panels, double *c, ptrdiff_t ldc);
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

@@ -68,6 +68,20 @@ typedef struct {
 /* Order of the buffer that fr_gram_dense fills: columns padded to whole panels. */
 ptrdiff_t fr_gram_order(ptrdiff_t n_columns);
 int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads);
+/* What a Gram matrix of float32 products needs and gives beside: float64 sums about col_shift, of
+ * which there are none where `sum` is NULL. The targets of the source go to `cross`. */
+typedef struct {
+    const double *scale;  /* per column: powers of two, by which the result is scaled on both sides */
+    const double *weight; /* squares of root_weight, or NULL */
+    double *sum, *square; /* of w (x - shift) and w (x - shift)^2, by column */
+    double *cross;        /* k x p: sums of w (x - shift) (y - y_shift) */
+} fr_single_sums;
+int fr_has_single(void); /* whether the instruction set in use has float32 products */
+ptrdiff_t fr_single_order(ptrdiff_t n_columns);
+void fr_single_scale(const fr_gram_source *s, double *scale);
+/* Adds the part i0 .. i1 of the summation; i0 = 0 begins anew. */
+int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i0, ptrdiff_t i1,
+                   double *g, int n_threads);
 /* g (m x m, C order, both triangles) = X_S' diag(w) X_S of a CSR-like matrix; position[j] is the
  * place of minor index j in S, or -1; NULL: all */
 int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,

@@ -1,13 +1,18 @@
 #include "moments.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access.h"
+#include "cholesky.h"
+#include "parallel.h"
 
 ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k)
 {
-    const ptrdiff_t order = a->index < 0 ? fr_gram_order(fr_n_columns(a) + k + 1) : fr_n_columns(a);
+    ptrdiff_t order = fr_n_columns(a);
+    if (a->index < 0)
+        order = MAX(fr_gram_order(order + k + 1), fr_single_order(order));
     return order * order;
 }
 
@@ -61,6 +66,117 @@ static int dense_moments(fr_moments *m)
             g[i * p + i] = 0;
     }
     return 0;
+}
+
+/* To p x p from order ld: M = G - W o o' in units of the scale, with the exact diagonal; columns
+ * that are constant get a zero row. */
+static int single_gram(const fr_moments *m, const double *g, ptrdiff_t ld, const double *square,
+                       double total, double *to)
+{
+    const ptrdiff_t n = fr_n_rows(m->a), p = fr_n_columns(m->a);
+    for (ptrdiff_t i = 0; i < p; i++) {
+        const double si = m->scale[i], d = total * m->offset[i], exact = square[i] * si * si;
+        /* out of range, or not all of it */
+        if (!(fabs(g[i * ld + i] - exact) <= 1e-3 * exact))
+            return isfinite(square[i]) ? FR_UNSTABLE : FR_NOT_FINITE;
+        const double rest = exact - d * m->offset[i] * si * si;
+        for (ptrdiff_t j = i; j < p; j++)
+            to[i * p + j] = g[i * ld + j] - d * si * (m->offset[j] * m->scale[j]);
+        to[i * p + i] = rest > fr_lost(n) * d * m->offset[i] * si * si ? rest : 0.0;
+    }
+    return 0;
+}
+
+/* Whether the rows so far, with their share of the penalty, are as close to singular as that. */
+static int probe(const fr_moments *m, ptrdiff_t ld, const double *square, double total,
+                 const double *penalty, double alpha)
+{
+    const ptrdiff_t p = fr_n_columns(m->a);
+    double *u = malloc((size_t)(p * p + p) * sizeof(double)), *diagonal = u + p * p;
+    if (!u)
+        return FR_NO_MEMORY;
+    int status = single_gram(m, m->g, ld, square, total, u);
+    for (ptrdiff_t i = 0; i < p && !status; i++) {
+        diagonal[i] = u[i * p + i] + alpha * (penalty ? penalty[i] : 1.0) * m->scale[i] * m->scale[i];
+        if (u[i * p + i] > 0)
+            continue;
+        for (ptrdiff_t j = i; j < p; j++)
+            u[i * p + j] = 0;
+        for (ptrdiff_t j = 0; j < i; j++)
+            u[j * p + i] = 0;
+        diagonal[i] = 1;
+    }
+    if (!status)
+        status = fr_cholesky_single(u, p, diagonal, FR_KEEP_SINGLE, m->n_threads);
+    free(u);
+    return status;
+}
+
+int fr_sum_moments_single(fr_moments *m, const double *penalty, double alpha)
+{
+    const ptrdiff_t n = fr_n_rows(m->a), p = fr_n_columns(m->a), k = m->k;
+    const ptrdiff_t ld = fr_single_order(p);
+    const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = m->y, .index = -1,
+                         .by_column = 1};
+    const fr_gram_source source = {.a = m->a, .y = m->y, .k = k, .col_shift = m->shift,
+                                   .y_shift = m->y_shift, .root_weight = m->w ? m->spare : NULL};
+    double *square = malloc((size_t)p * sizeof(double));
+    if (!square)
+        return FR_NO_MEMORY;
+    const fr_single_sums sums = {.scale = m->scale, .weight = m->w, .sum = m->offset,
+                                 .square = square, .cross = m->cross};
+    memset(m->shift, 0, (size_t)p * sizeof(double));
+    memset(m->y_shift, 0, (size_t)k * sizeof(double));
+    if (m->centre) {
+        fr_place(m->a, m->w, m->shift);
+        fr_place(&y, m->w, m->y_shift);
+    }
+    m->total = m->w ? 0.0 : (double)n;
+    for (ptrdiff_t i = 0; i < n && m->w; i++) {
+        m->total += m->w[i];
+        m->spare[i] = sqrt(m->w[i]);
+    }
+    for (ptrdiff_t t = 0; t < k; t++) {
+        double s = 0, q = 0;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            const double e = m->y[t * n + i] - m->y_shift[t], we = m->w ? m->w[i] * e : e;
+            s += we;
+            q += we * e;
+        }
+        m->y_offset[t] = m->centre ? s / m->total : 0.0;
+        m->yy[t] = q - m->total * m->y_offset[t] * m->y_offset[t];
+    }
+    fr_single_scale(&source, m->scale);
+
+    /* a part of the rows tells for little whether the rest is worth it */
+    const ptrdiff_t part = 2 * p <= n / 8 ? n / 8 / 1000 * 1000 : 0;
+    int status = 0;
+    if (part) {
+        status = fr_gram_single(&source, &sums, 0, part, m->g, m->n_threads);
+        double total = m->w ? 0.0 : (double)part;
+        for (ptrdiff_t i = 0; i < part && m->w; i++)
+            total += m->w[i];
+        double *all = m->offset, *offset = malloc((size_t)p * sizeof(double));
+        if (!status && offset && total > 0) {
+            for (ptrdiff_t j = 0; j < p; j++)
+                offset[j] = m->centre ? all[j] / total : 0.0;
+            m->offset = offset;
+            status = probe(m, ld, square, total, penalty, alpha * total / m->total);
+            m->offset = all;
+        }
+        free(offset);
+    }
+    if (!status)
+        status = fr_gram_single(&source, &sums, part, n, m->g, m->n_threads);
+    for (ptrdiff_t j = 0; j < p; j++)
+        m->offset[j] = m->centre ? m->offset[j] / m->total : 0.0;
+    if (!status)
+        status = single_gram(m, m->g, ld, square, m->total, m->g);
+    for (ptrdiff_t t = 0; t < k; t++)
+        for (ptrdiff_t j = 0; j < p; j++)
+            m->cross[t * p + j] -= m->offset[j] * (m->total * m->y_offset[t]);
+    free(square);
+    return status;
 }
 
 static int sparse_moments(fr_moments *m)

@@ -21,10 +21,16 @@ typedef struct {
     double *cross, *yy;      /* k * p and k */
     double *spare;           /* n */
     double total;
+    double *scale; /* p; of fr_sum_moments_single alone */
 } fr_moments;
 
 ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k);
 /* Also FR_NOT_FINITE. */
 int fr_sum_moments(fr_moments *m);
+/* The same for dense X with float32 products in g, which comes scaled by powers of two, `scale`, on
+ * both sides; all other sums, the diagonal of g too, are float64. FR_UNSTABLE, early where that can
+ * be, if g + alpha diag(penalty) is too close to singular for float32, or out of its range. */
+int fr_sum_moments_single(fr_moments *m, const double *penalty, double alpha);
+#define FR_KEEP_SINGLE 1e-4 /* share of a column that its predecessors must leave in float32 */
 
 #endif

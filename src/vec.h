@@ -23,6 +23,8 @@ typedef double vec;
 #define LOAD_float(p) ((double)*(p))
 #define STORE(p, x) (*(p) = (x))
 #define SPLAT(x) (x)
+#define PUT_double(p, x) STORE(p, x)
+#define PUT_float(p, x) (*(p) = (float)(x))
 FR_INLINE double vec_sum(vec a) { return a; }
 #else
 #define VL (FR_VBYTES / 8)
@@ -34,6 +36,21 @@ typedef float vecf_u __attribute__((vector_size(FR_VBYTES / 2), aligned(4), may_
 #define STORE(p, x) (*(vec_u *)(p) = (vec_u)(x))
 /* x - 0 is x for every x, so that only a broadcast is left */
 #define SPLAT(x) ((x) - (vec){0})
+#define PUT_double(p, x) STORE(p, x)
+#define PUT_float(p, x) (*(vecf_u *)(p) = __builtin_convertvector(x, vecf_u))
+/* a whole register of floats: twice as many elements */
+typedef float single __attribute__((vector_size(FR_VBYTES)));
+typedef float single_u __attribute__((vector_size(FR_VBYTES), aligned(4), may_alias));
+#define VEC_float single
+#define SPLAT_float(x) ((x) - (single){0})
+#define WHOLE_float(p) ((single) * (const single_u *)(p))
+FR_INLINE void ADD_float(double *p, single x)
+{
+    float halves[2 * VL];
+    *(single_u *)halves = (single_u)x;
+    STORE(p, LOAD_double(p) + LOAD_float(halves));
+    STORE(p + VL, LOAD_double(p + VL) + LOAD_float(halves + VL));
+}
 FR_INLINE double vec_sum(vec a)
 {
     double s = 0;
@@ -42,6 +59,11 @@ FR_INLINE double vec_sum(vec a)
     return s;
 }
 #endif
+
+#define VEC_double vec
+#define SPLAT_double(x) SPLAT(x)
+#define WHOLE_double(p) LOAD_double(p)
+#define ADD_double(p, x) STORE(p, LOAD_double(p) + (x))
 
 #if defined(__AVX512F__) && defined(__AVX512VL__) && !defined(FR_PLAIN)
 #include <immintrin.h>

@@ -17,8 +17,6 @@
 #define PER (PANEL / VL)   /* registers in one row of a panel */
 #define MOST (PER * WIDE)  /* registers in one row of a tile */
 
-#include "gram.template.c"
-
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
 #include "dense.template.c"
@@ -28,6 +26,35 @@
 #include "dense.template.c"
 #include "sparse_both.h"
 #undef T
+
+#define P double
+#define WIDTH PANEL
+#include "gram.template.c"
+#define T double
+#include "pack.template.c"
+#undef T
+#define T float
+#include "pack.template.c"
+#undef T
+#undef P
+#undef WIDTH
+#if VL > 1
+#define P float
+#define WIDTH (2 * PANEL)
+#include "gram.template.c"
+#define T double
+#include "pack.template.c"
+#undef T
+#define T float
+#include "pack.template.c"
+#undef T
+#undef P
+#undef WIDTH
+#define SINGLE(f) f
+#else
+#define SINGLE(f) NULL
+#endif
+
 typedef char ones;
 #define T ones
 #include "sparse_both.h"
@@ -38,9 +65,10 @@ typedef char ones;
     BOTH(gather, T), BOTH(scatter, T), BOTH(scatter_moments, T), BOTH(gather_moments, T)
 #define REAL(T)                                                                                    \
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \
-     FR_CAT(pack, T), FR_CAT(finite, T), SPARSE(T)}
+     FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T), SPARSE(T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile, {REAL(double), REAL(float), {NULL, NULL, NULL, NULL, NULL, NULL, SPARSE(ones)}}};
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float),
+    {REAL(double), REAL(float), {NULL, NULL, NULL, NULL, NULL, NULL, NULL, SPARSE(ones)}}};

@@ -10,6 +10,31 @@ class RidgeTall(common._Regression):
         return common.dense(20_000, 200)
 
 
+class RidgeTallMany(common._Regression):
+    """Features enough for float32 products, beside the same in float64."""
+
+    params = ("1 thread", "2 threads", "float64", "scikit-learn")
+
+    def setup(self, player):
+        if player != "float64":
+            super().setup(player)
+            return
+        from fastridge._validation import check_design
+
+        common.pin(player)
+        self.X, self.y = self.data()
+        A, alpha = check_design(self.X), np.array([self.alpha])
+        self.fit = lambda: A.ridge(self.y, 1, alpha, None, None, True, precision=1)
+
+    def track_relative_gradient(self, player):
+        if player != "float64":
+            return super().track_relative_gradient(player)
+        return self.fit()[1][1]
+
+    def data(self):
+        return common.dense(20_000, 1000)
+
+
 class RidgeWide(common._Regression):
     reference_solver = "dual"
 

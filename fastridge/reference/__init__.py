@@ -29,6 +29,7 @@ from .ridge import (
     ridge_cg,
     ridge_dual,
     ridge_lstsq,
+    ridge_mixed,
     ridge_normal_equations,
     ridge_positive,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "ridge_cg",
     "ridge_dual",
     "ridge_lstsq",
+    "ridge_mixed",
     "ridge_normal_equations",
     "ridge_of_moments",
     "ridge_positive",

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._matrix import Cholesky
+from .._matrix import Cholesky, has_single
 from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
 _SETTLED = 1e-7
 _MAX_REFINE = 10
 _KEEP = 1e-13
+
+# Products of float32 take half the time, but each refinement more two passes over the data. They
+# pay from so many samples, and so many for each target, on; and their factor must keep so much.
+_SINGLE_SAMPLES = 512
+_SINGLE_TARGETS = 64
+_SINGLE_PASSES = 6
+_KEEP_SINGLE = 1e-4
 
 
 def solve_dual(problem: RidgeProblem):
@@ -27,7 +34,17 @@ def solve_dual(problem: RidgeProblem):
     if len(free) >= n:
         return None
     inverse = np.divide(1.0, problem.d, out=np.zeros(p), where=problem.d > 0)
-    K = problem.A.gram_rows(inverse)
+    if n >= max(_SINGLE_SAMPLES, _SINGLE_TARGETS * k) and has_single() and not problem.A.is_sparse:
+        found = _solve(problem, inverse, free, True)
+        if found is not None:
+            return found
+    return _solve(problem, inverse, free, False)
+
+
+def _solve(problem: RidgeProblem, inverse, free, single):
+    """The same with K of float32 products, or not."""
+    n, p, k = problem.n, problem.p, problem.k
+    K = problem.A.gram_rows(inverse, single=single)
     if problem.root is not None:
         K *= problem.root
         K *= problem.root[:, None]
@@ -51,14 +68,14 @@ def solve_dual(problem: RidgeProblem):
         M = K.copy() if len(groups) > 1 else K
         M[np.diag_indices(n)] = diagonal + alpha
         try:
-            factor = Cholesky(M, _KEEP)
+            factor = Cholesky(M, _KEEP_SINGLE if single else _KEEP, single=single)
         except ArithmeticError:
             return None
-        found = _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z)
+        found = _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z, single)
         if found is None:
             return None
         coef[chosen], norm[chosen], objective[chosen], n_iter[chosen] = found
-    first = _gradient_norm(problem, K, diagonal, problem.rooted(problem.Y))
+    first = _gradient_norm(problem, K, diagonal, problem.rooted(problem.Y), single)
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
     return coef, n_iter, relative, objective
 
@@ -71,10 +88,14 @@ def _multiply(K, diagonal, R):
     return out
 
 
-def _gradient_norm(problem, K, diagonal, R):
+def _gradient_norm(problem, K, diagonal, R, single):
     """Norms of A' S R for R (n, k), without a pass over A where K is S A A' S."""
     if (problem.d == 1).all():
-        return np.sqrt(np.maximum(np.einsum("ik,ik->k", R, _multiply(K, diagonal, R)), 0.0))
+        squares = np.einsum("ik,ik->k", R, _multiply(K, diagonal, R))
+        # float32 hides what R has in the directions in which K is small
+        hidden = 1e-4 * diagonal.mean() * np.einsum("ik,ik->k", R, R)
+        if not single or (squares >= hidden).all():
+            return np.sqrt(np.maximum(squares, 0.0))
     return np.linalg.norm(problem.A.tdot(problem.rooted(R)), axis=0)
 
 
@@ -99,7 +120,7 @@ def _apply(factor: Cholesky, R):
     return out
 
 
-def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
+def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z, single):
     Y = problem.rooted(np.asfortranarray(problem.Y[:, chosen]))
     solve = _solver(factor, Z)
 
@@ -112,7 +133,7 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
 
     a, c = solve(Y, 0.0)
     w = primal(a, c)
-    before = np.inf
+    before, rate = np.inf, 1.0
     for iteration in range(1, _MAX_REFINE + 1):
         # the gradient A' S (S y - S A w) - alpha d w is A' S of this residual, as d w = A' S a
         R = Y - problem.rooted(problem.A.dot(w))
@@ -125,17 +146,28 @@ def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z):
         ratio = np.divide(moved, size, out=np.where(moved > 0, np.inf, 0.0), where=size > 0)
         worst = float(ratio.max())
         settled = worst <= _SETTLED
+        if single:
+            # a correction leaves as much of itself as it is of the one before; where that is
+            # suddenly more, the rest is rounding
+            share = worst / before if iteration > 1 else worst
+            settled = settled and (worst * min(rate, share) <= _EPS or share > 10 * rate)
+            rate = min(rate, share)
+            ahead = np.log(_EPS) / np.log(rate) - 1 if 0 < rate < 1 else 0.0
+            if not rate < 1 or (not settled and iteration + ahead > _SINGLE_PASSES):
+                return None
         if not settled and not worst <= 0.5 * before:
             return None
         before = worst
         a += da
         w += dw
         if settled:
+            # what the step leaves of the gradient for the rounding of K to float32
+            left = rate * _gradient_norm(problem, K, diagonal, R, single) if single else 0.0
             # the residual that the step leaves, S (y - A w) - alpha a; the gradient is A' S of it
             R -= _multiply(K, diagonal, da) + alpha * da
             if dc is not None:
                 R -= Z @ dc
-            norm = _gradient_norm(problem, K, diagonal, R)
+            norm = _gradient_norm(problem, K, diagonal, R, single) + left
             if dc is not None:  # what is left of Z' a = 0
                 norm += alpha * np.linalg.norm(Z.T @ a, axis=0)
             # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
