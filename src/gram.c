@@ -9,7 +9,7 @@
 
 #define DEPTH 200        /* rows packed at a time; not a multiple of 64, so that panels do not alias */
 #define SMALL 256        /* order up to which parts of the rows have sums of their own */
-#define SINGLE_DEPTH 200 /* of float32: sums of as many products before float64 takes over */
+#define SINGLE_DEPTH 400 /* of float32: sums of as many products before float64 takes over */
 #define J_BLOCK 12       /* panels of b that stay in the second-level cache */
 
 typedef struct {
