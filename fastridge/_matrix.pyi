@@ -82,7 +82,6 @@ class Matrix:
     def ridge(
         self,
         y: _Vector,
-        n_targets: int,
         alpha: _Vector,
         weight: _Vector | None,
         penalty: _Vector | None,

@@ -138,7 +138,9 @@ def require_finite(values: NDArray[Any], name: str = "X") -> None:
         raise ValueError(dense_not_finite(values, name))
 
 
-def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float64]:
+def check_target(
+    y: Any, n_samples: int, *, name: str = "y", any_order: bool = False
+) -> NDArray[np.float64]:
     """Check the values to predict.
 
     Parameters
@@ -149,6 +151,8 @@ def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float
         Number of rows that `y` must have.
     name : str, default="y"
         Name of the argument in error messages.
+    any_order : bool, default=False
+        Leave a matrix in C order as it is.
 
     Returns
     -------
@@ -184,7 +188,8 @@ def check_target(y: Any, n_samples: int, *, name: str = "y") -> NDArray[np.float
         raise ValueError(
             f"{name} has {values.shape[0]} rows, but X has {n_samples}; expected as many rows."
         )
-    values = np.require(values, np.float64, ["F", "A"])
+    keep = any_order and values.flags.c_contiguous and not values.flags.f_contiguous
+    values = np.require(values, np.float64, ["C" if keep else "F", "A"])
     if not all_finite(values):
         raise ValueError(dense_not_finite(values, name))
     return values

@@ -128,6 +128,7 @@ cdef extern from "direct.h" nogil:
         int n_iter
         int precision
     int fr_ridge_direct(fr_ridge_problem *q)
+    int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
 
 
 cdef extern from "reduced.h" nogil:
@@ -151,3 +152,7 @@ cdef extern from "tridiagonal.h" nogil:
     int fr_tridiagonal(Py_ssize_t n, const double *d, const double *e, Py_ssize_t n_shifts,
                        const double *shift, Py_ssize_t k, const double *b, double *x,
                        double *trace, int n_threads)
+
+
+cdef extern from "panels.h" nogil:
+    enum: FR_MANY

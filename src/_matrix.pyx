@@ -551,21 +551,24 @@ cdef class Matrix:
             result += shifted @ self.shift
         return result
 
-    def ridge(self, const double[::1] y not None, Py_ssize_t n_targets,
-              const double[::1] alpha not None, const double[::1] weight, const double[::1] penalty,
-              bint fit_intercept, int n_threads=0, int precision=0):
+    def ridge(self, y not None, const double[::1] alpha not None, const double[::1] weight,
+              const double[::1] penalty, bint fit_intercept, int n_threads=0, int precision=0):
         """Ridge by Cholesky, refined with the residual from X; None where that is not stable,
         and where the sums are not finite.
 
-        precision: 0, float32 products where they pay; 1, never; 2, wherever they can be tried.
-        y holds the targets one behind the other. Returns coef (k * p), intercept (k),
-        relative gradient (k), objective (k) and the number of refinements; the middle three as
-        one array, or for a single target as a tuple of floats.
+        y is (n,), or (n, k) in C or F order. precision: 0, float32 products where they pay; 1,
+        never; 2, wherever they can be tried. Returns coef (k * p), intercept (k), relative
+        gradient (k), objective (k) and the number of refinements; the middle three as one array,
+        or for a single target as a tuple of floats.
         """
         cdef fr_ridge_problem q
-        cdef Matrix by_row = self
+        cdef Matrix by_row = self, targets
         cdef int status
-        self._vector("y", y, self.n_rows * n_targets)
+        cdef Py_ssize_t n_targets = 1 if y.ndim == 1 else y.shape[1]
+        cdef bint many = n_targets >= FR_MANY
+        cdef const double[::1] one
+        if y.shape[0] != self.n_rows:
+            raise ValueError(f"y: expected {self.n_rows} rows; got {y.shape[0]}")
         self._vector("weight", weight, self.n_rows)
         self._vector("penalty", penalty, self.n_columns)
         if self.s.index >= 0 and self.s.by_column:
@@ -575,7 +578,11 @@ cdef class Matrix:
         cdef double *numbers = <double *> cnp.PyArray_DATA(out)
         q.a = &self.s
         q.by_row = &by_row.s
-        q.y = &y[0]
+        if many:
+            targets = Matrix.from_dense(y)
+        else:
+            one = y if y.ndim == 1 else y.reshape(-1, order="F")
+            q.y = &one[0]
         q.w = _pointer(weight)
         q.penalty = _pointer(penalty)
         q.alpha = &alpha[0]
@@ -591,7 +598,10 @@ cdef class Matrix:
         q.relative_gradient = numbers + n_targets
         q.objective = numbers + 2 * n_targets
         with nogil:
-            status = fr_ridge_direct(&q)
+            if many:
+                status = fr_ridge_targets(&q, &targets.s)
+            else:
+                status = fr_ridge_direct(&q)
         if status == FR_UNSTABLE or status == FR_NOT_FINITE:
             return None
         _done(status)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "panels.h"
 #include "parallel.h"
 
 #define BLOCK 64   /* rows of U found at a time */
@@ -228,8 +229,68 @@ static void solve_task(void *context, ptrdiff_t t)
     }
 }
 
+/* w = U^-1 of the block of U at j, nb x nb in C order, its lower triangle 0 */
+static void invert(const double *m, ptrdiff_t p, ptrdiff_t j, ptrdiff_t nb, double *w)
+{
+    memset(w, 0, (size_t)(nb * nb) * sizeof(double));
+    for (ptrdiff_t i = nb - 1; i >= 0; i--) {
+        const double *row = m + (j + i) * p + j;
+        w[i * nb + i] = 1.0;
+        for (ptrdiff_t k = i + 1; k < nb; k++)
+            for (ptrdiff_t c = k; c < nb; c++)
+                w[i * nb + c] -= row[k] * w[k * nb + c];
+        for (ptrdiff_t c = i; c < nb; c++)
+            w[i * nb + c] /= row[i];
+    }
+}
+
+/* By blocks of U, for k right-hand sides at a time. */
+static int solve_many(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
+{
+    const ptrdiff_t blocks = (p + BLOCK - 1) / BLOCK;
+    double *memory = malloc((size_t)(BLOCK * p + BLOCK * k + p) * sizeof(double));
+    if (!memory)
+        return FR_NO_MEMORY;
+    double *w = memory, *part = w + BLOCK * p, *minus = part + BLOCK * k;
+    int status = 0;
+    for (ptrdiff_t i = 0; i < p; i++)
+        minus[i] = -1.0;
+    for (ptrdiff_t l = 0; l < 2 * blocks && !status; l++) {
+        const int forward = l < blocks;
+        const ptrdiff_t at = forward ? l : 2 * blocks - 1 - l, j = at * BLOCK;
+        const ptrdiff_t nb = MIN(BLOCK, p - j), first = j + nb, rest = p - first;
+        double *own = w + j * BLOCK;
+        const fr_panel_source behind = {.x = b + first, .rs = 1, .cs = p, .row_weight = minus};
+        const fr_panel_source across = {.x = m + j * p + first, .rs = 1, .cs = p};
+        const fr_panel_source here = {.x = b + j, .rs = 1, .cs = p};
+        const fr_panel_source inverse = {.x = own, .rs = forward ? nb : 1, .cs = forward ? 1 : nb};
+        if (forward)
+            invert(m, p, j, nb, own);
+        else if (rest) /* b_J -= U_J,rest b_rest */
+            status = fr_product(&behind, k, &across, FR_DOUBLE, nb, rest, b + j, p, 1, n_threads);
+        if (!status)
+            status = fr_product(&here, k, &inverse, FR_DOUBLE, nb, nb, part, nb, 0, n_threads);
+        for (ptrdiff_t t = 0; t < k && !status; t++)
+            memcpy(b + t * p + j, part + t * nb, (size_t)nb * sizeof(double));
+        if (forward && rest && !status) { /* b_rest -= U_J,rest' b_J */
+            const fr_panel_source found = {.x = b + j, .rs = 1, .cs = p, .row_weight = minus};
+            const fr_panel_source rows = {.x = m + j * p + first, .rs = p, .cs = 1};
+            status = fr_product(&found, k, &rows, FR_DOUBLE, rest, nb, b + first, p, 1, n_threads);
+        }
+    }
+    free(memory);
+    return status;
+}
+
 int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
 {
+    enum { TOGETHER = 1024 }; /* right-hand sides whose working memory is small */
+    if (k >= FR_MANY) {
+        int status = 0;
+        for (ptrdiff_t t = 0; t < k && !status; t += TOGETHER)
+            status = solve_many(m, p, b + t * p, MIN(TOGETHER, k - t), n_threads);
+        return status;
+    }
     solve_job q = {m, p, b, &fr_active()->real[0]};
     return fr_parallel(solve_task, &q, k, fr_threads_for((double)p * p * k, n_threads));
 }

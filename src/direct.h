@@ -23,5 +23,8 @@ typedef struct {
 
 /* FR_NOT_FINITE, or FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
 int fr_ridge_direct(fr_ridge_problem *q);
+/* The same for many targets, the columns of a dense float64 matrix, by blocks of them; y and n_targets
+ * are not used. Where the system is well conditioned, refined with the Gram matrix alone. */
+int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "access.h"
+#include "panels.h"
 #include "parallel.h"
 
 #define SLICE 4096 /* elements of a result that stay in the first-level cache */
@@ -275,9 +276,32 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
     return status;
 }
 
+/* Many vectors at once: A itself, shifted and scaled, goes into the panels. */
+static int panel_dot(const fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    const ptrdiff_t by_row = a->by_column ? 1 : a->ld, by_column = a->by_column ? a->ld : 1;
+    const fr_panel_source vectors = {.x = v, .rs = 1, .cs = p};
+    const fr_panel_source rows = {.x = a->data, .rs = by_column, .cs = by_row,
+                                  .row_shift = a->shift, .row_weight = a->scale};
+    return fr_product(&vectors, k, &rows, a->real, n, p, out, n, 0, n_threads);
+}
+
+static int panel_tdot(const fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    const ptrdiff_t by_row = a->by_column ? 1 : a->ld, by_column = a->by_column ? a->ld : 1;
+    const fr_panel_source vectors = {.x = u, .rs = 1, .cs = n};
+    const fr_panel_source columns = {.x = a->data, .rs = by_row, .cs = by_column,
+                                     .col_shift = a->shift, .col_scale = a->scale};
+    return fr_product(&vectors, k, &columns, a->real, p, n, out, p, 0, n_threads);
+}
+
 int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    if (a->index < 0 && k >= FR_MANY)
+        return panel_dot(a, v, out, k, n_threads);
     double *scaled = a->scale ? malloc((size_t)MAX(k * p, 1) * sizeof(double)) : NULL;
     if (a->scale) {
         if (!scaled)
@@ -304,6 +328,8 @@ int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_thread
 int fr_tdot(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    if (a->index < 0 && k >= FR_MANY)
+        return panel_tdot(a, u, out, k, n_threads);
     const int status =
         a->by_column ? major_dot(a, u, out, k, n_threads) : major_axpy(a, u, out, k, n_threads);
     for (ptrdiff_t l = 0; l < k; l++, u += n, out += p) {
@@ -392,7 +418,7 @@ int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_
     q.k = k;
     q.n = fr_n_rows(a);
     q.p = fr_n_columns(a);
-    if (a->index >= 0 || a->scale || q.p > PART_WORK / 16) {
+    if (a->index >= 0 || a->scale || q.p > PART_WORK / 16 || k >= FR_MANY) {
         int status = fr_dot(a, v, r, k, n_threads);
         for (ptrdiff_t l = 0; l < k && !status; l++)
             squares[l] = finish_residual(y + l * q.n, y_mean ? y_mean[l] : 0.0, w, r + l * q.n, q.n);

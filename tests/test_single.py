@@ -44,11 +44,9 @@ def relative_gradient(X, y, alpha, w, b, s=None, d=None):
 
 
 def fit(X, y, alpha, weight=None, d=None, intercept=True, precision=SINGLE, n_threads=1):
-    k = 1 if y.ndim == 1 else y.shape[1]
     return Matrix.from_dense(X).ridge(
-        y.T.reshape(-1), k, np.atleast_1d(np.float64(alpha)), weight, d, intercept, n_threads,
-        precision,
-    )  # fmt: skip
+        y, np.atleast_1d(np.float64(alpha)), weight, d, intercept, n_threads, precision
+    )
 
 
 def test_plain_has_none():

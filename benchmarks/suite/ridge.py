@@ -24,7 +24,7 @@ class RidgeTallMany(common._Regression):
         common.pin(player)
         self.X, self.y = self.data()
         A, alpha = check_design(self.X), np.array([self.alpha])
-        self.fit = lambda: A.ridge(self.y, 1, alpha, None, None, True, precision=1)
+        self.fit = lambda: A.ridge(self.y, alpha, None, None, True, precision=1)
 
     def track_relative_gradient(self, player):
         if player != "float64":
@@ -82,6 +82,33 @@ class RidgeStandardized:
             self.fit = lambda: fastridge.ridge(X, Y, 1.0, **options)
 
     def time_fit(self, player):
+        self.fit()
+
+
+class RidgeTargets:
+    """Thousands of targets."""
+
+    params = (["dense", "sparse", "wide"], ["1 thread", "2 threads", "scikit-learn"])
+    param_names = ("data", "player")
+
+    def setup(self, data, player):
+        common.pin(player)
+        n, p = (100, 1000) if data == "wide" else (2000, 100)
+        X = common.one_hot(n, p, 10)[0] if data == "sparse" else common.dense(n, p)[0]
+        rng = np.random.default_rng(1)
+        Y = X @ rng.standard_normal((p, 5000)) + rng.standard_normal((n, 5000))
+        if player == "scikit-learn":
+            model = common.sklearn_linear_model().Ridge(1.0, solver="auto")
+        else:
+            import fastridge
+
+            model = fastridge.Ridge(1.0)
+        self.fit = lambda: model.fit(X, Y)
+
+    def time_fit(self, data, player):
+        self.fit()
+
+    def peakmem_fit(self, data, player):
         self.fit()
 
 

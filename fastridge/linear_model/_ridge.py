@@ -307,7 +307,7 @@ class Ridge(BaseRidge, LinearRegressor):
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
-        Y = check_target(y, A.shape[0])
+        Y = check_target(y, A.shape[0], any_order=True)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, A.shape[0])
         column = Y.ndim == 2 and Y.shape[1] == 1

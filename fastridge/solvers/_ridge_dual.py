@@ -17,6 +17,8 @@ _SETTLED = 1e-7
 _MAX_REFINE = 10
 _KEEP = 1e-13
 
+_ROOM = 1_000_000  # elements of the vectors of targets that are solved together
+
 # Products of float32 take half the time, but each refinement more two passes over the data. They
 # pay from so many samples, and so many for each target, on; and their factor must keep so much.
 _SINGLE_SAMPLES = 512
@@ -60,8 +62,8 @@ def _solve(problem: RidgeProblem, inverse, free, single):
         Z = problem.rooted(problem.A.dot(units))
     coef = np.empty((k, p))
     n_iter = np.zeros(k, dtype=np.intp)
-    objective = np.empty(k)
-    norm = np.empty(k)
+    objective, norm, first = np.empty(k), np.empty(k), np.empty(k)
+    together = max(16, _ROOM // (n + p))
     groups = np.unique(problem.alpha)
     for alpha in groups:
         chosen = np.flatnonzero(problem.alpha == alpha)
@@ -71,11 +73,15 @@ def _solve(problem: RidgeProblem, inverse, free, single):
             factor = Cholesky(M, _KEEP_SINGLE if single else _KEEP, single=single)
         except ArithmeticError:
             return None
-        found = _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z, single)
-        if found is None:
-            return None
-        coef[chosen], norm[chosen], objective[chosen], n_iter[chosen] = found
-    first = _gradient_norm(problem, K, diagonal, problem.rooted(problem.Y), single)
+        solve = _solver(factor, Z)
+        for i in range(0, len(chosen), together):
+            part = chosen[i : i + together]
+            Y = problem.rooted(problem.targets(part))
+            first[part] = _gradient_norm(problem, K, diagonal, Y, single)
+            found = _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, Z, single)
+            if found is None:
+                return None
+            coef[part], norm[part], objective[part], n_iter[part] = found
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
     return coef, n_iter, relative, objective
 
@@ -120,10 +126,7 @@ def _apply(factor: Cholesky, R):
     return out
 
 
-def _solve_group(problem, factor, K, diagonal, chosen, alpha, inverse, free, Z, single):
-    Y = problem.rooted(np.asfortranarray(problem.Y[:, chosen]))
-    solve = _solver(factor, Z)
-
+def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, Z, single):
     def primal(a, c):
         w = problem.A.tdot(problem.rooted(a))
         w *= inverse[:, None]

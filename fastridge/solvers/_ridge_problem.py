@@ -18,7 +18,7 @@ class RidgeProblem:
     A : Matrix, (n, p)
         Centred, if there is an intercept; constant columns have a scale of 0.
     Y : ndarray (n, k), F order
-        Centred.
+        Centred; a copy, which is made where it is asked for.
     alpha : ndarray (k,)
     weight : ndarray (n,) or None
     total : float
@@ -37,9 +37,10 @@ class RidgeProblem:
         fit_intercept: bool,
     ) -> None:
         n, p = A.shape
-        Y = Y.reshape(n, -1, order="F")
-        self.source, self.given = A, Y
-        self.n, self.p, self.k = n, p, Y.shape[1]
+        self.given = Y.reshape(n, 1) if Y.ndim == 1 else Y
+        self._centred: NDArray[np.float64] | None = None
+        self.source = A
+        self.n, self.p, self.k = n, p, self.given.shape[1]
         self.alpha = np.broadcast_to(alpha, (self.k,))
         self.weight = weight
         self.total = float(n) if weight is None else float(weight.sum())
@@ -52,18 +53,26 @@ class RidgeProblem:
         self.squares = None
         if fit_intercept:
             self.mean, variance = A.column_stats(weight)
-            first = Y[0].copy()
-            above = Y - first
-            # column by column: a target's bits do not depend on those beside it
-            share = [column.sum() if weight is None else weight @ column for column in above.T]
-            self.y_mean = first + np.array(share) / self.total
-            Y = np.subtract(Y, self.y_mean, out=above)
+            self.y_mean = Matrix.from_dense(self.given).column_stats(weight)[0]
             # what centring leaves of a constant column is rounding
             constant = variance == 0
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None
             self.A = A.centered(self.mean, scale)
             self.squares = variance * self.total
-        self.Y = np.asfortranarray(Y)
+
+    @property
+    def Y(self) -> NDArray[np.float64]:
+        if self._centred is None:
+            self._centred = self.targets(slice(None))
+        return self._centred
+
+    @Y.setter
+    def Y(self, value: NDArray[np.float64]) -> None:
+        self._centred = value
+
+    def targets(self, chosen) -> NDArray[np.float64]:
+        """Some columns of Y alone, in F order."""
+        return np.subtract(self.given[:, chosen], self.y_mean[chosen], order="F")
 
     @property
     def root(self) -> NDArray[np.float64] | None:

@@ -231,7 +231,7 @@ def ridge(
             raise ValueError("y is given beside Moments, which hold it; expected None.") from None
         raise
     n, p = A.n_rows, A.n_columns
-    Y = check_target(y, n)
+    Y = check_target(y, n, any_order=True)
     k = 1 if Y.ndim == 1 else Y.shape[1]
     penalties = check_alpha(alpha, k)
     if sample_weight is not None:
@@ -333,8 +333,7 @@ def solve(
         factor = variance if factor is None else factor * variance
     if run == "cholesky":
         k = 1 if single else Y.shape[1]
-        flat = Y if single else Y.T.reshape(-1)
-        found = A.ridge(flat, k, alpha, sample_weight, factor, fit_intercept)
+        found = A.ridge(Y, alpha, sample_weight, factor, fit_intercept)
         if found is not None:
             coef, numbers, n_iter = found
             if k == 1:

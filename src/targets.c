@@ -1,0 +1,315 @@
+/* Ridge regression of many targets, by blocks of them. */
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "cholesky.h"
+#include "direct.h"
+#include "panels.h"
+#include "parallel.h"
+
+#define ROOM 2e6     /* elements of a working array */
+#define SETTLED 1e-7 /* relative correction whose square is below rounding */
+#define MAX_REFINE 10
+#define KEEP 1e-13      /* share of a column that must be left by the columns before it */
+#define KEEP_WELL 1e-4  /* with which the rounding of the Gram matrix is no more than that of X */
+#define EXPLAINED 1e-6  /* share of squares left, below which they are summed from residuals */
+
+typedef struct {
+    fr_ridge_problem *q;
+    const fr_matrix *y;
+    ptrdiff_t n, p, k;
+    double *g, *full; /* p x p: factor over the lower triangle of the Gram matrix; both triangles */
+    double *mean, *own, *diagonal, *penalty, *y_mean, *yy;
+    double *b, *step;          /* cross products and corrections of a block of targets */
+    double *target, *residual; /* of a block, one behind the other */
+    double alpha;
+    int well;
+} state;
+
+/* Targets whose residuals are in hand at once */
+static ptrdiff_t together(ptrdiff_t n) { return MAX(FR_MANY, (ptrdiff_t)(ROOM / (double)n)); }
+
+/* Targets t0 .. t1, centred and, for `weighted`, weighted, one behind the other. */
+static void centred(const state *s, ptrdiff_t t0, ptrdiff_t t1, int weighted, double *to)
+{
+    const double *w = weighted ? s->q->w : NULL;
+    for (ptrdiff_t i0 = 0; i0 < s->n; i0 += 64)
+        for (ptrdiff_t t = t0; t < t1; t++)
+            for (ptrdiff_t i = i0; i < MIN(i0 + 64, s->n); i++) {
+                const double e = at(s->y, i, t) - s->y_mean[t];
+                to[(t - t0) * s->n + i] = w ? w[i] * e : e;
+            }
+}
+
+static fr_matrix about_means(const state *s)
+{
+    fr_matrix a = *s->q->a;
+    a.shift = s->q->intercept ? s->mean : NULL;
+    return a;
+}
+
+static void keep_cuts(const state *s, const fr_matrix *a)
+{
+    s->q->a->cuts = a->cuts;
+    s->q->a->n_cuts = a->n_cuts;
+}
+
+/* b = A' W y for targets t0 .. t1 */
+static int cross(const state *s, ptrdiff_t t0, ptrdiff_t t1)
+{
+    fr_matrix a = about_means(s);
+    int status;
+    if (a.index < 0) {
+        const ptrdiff_t row = a.by_column ? 1 : a.ld, column = a.by_column ? a.ld : 1;
+        const ptrdiff_t y_row = s->y->by_column ? 1 : s->y->ld;
+        const fr_panel_source y = {.x = (const double *)s->y->data + t0 * (s->y->by_column ? s->y->ld : 1),
+                                   .rs = y_row, .cs = s->y->by_column ? s->y->ld : 1,
+                                   .col_shift = s->y_mean + t0, .row_weight = s->q->w};
+        const fr_panel_source x = {.x = a.data, .rs = row, .cs = column, .col_shift = a.shift};
+        status = fr_product(&y, t1 - t0, &x, a.real, s->p, s->n, s->b, s->p, 0, s->q->n_threads);
+    } else {
+        centred(s, t0, t1, 1, s->residual);
+        status = fr_tdot(&a, s->residual, s->b, t1 - t0, s->q->n_threads);
+        keep_cuts(s, &a);
+    }
+    for (ptrdiff_t t = 0; t < t1 - t0; t++)
+        for (ptrdiff_t j = 0; j < s->p; j++)
+            if (!(s->own[j] > 0))
+                s->b[t * s->p + j] = 0;
+    return status;
+}
+
+static double norm(const double *a, ptrdiff_t n)
+{
+    double s[4] = {0, 0, 0, 0};
+    for (ptrdiff_t i = 0; i < n; i++)
+        s[i % 4] += a[i] * a[i];
+    return sqrt((s[0] + s[1]) + (s[2] + s[3]));
+}
+
+/* The greatest correction of k targets, relative to their coefficients c. */
+static double correction(const state *s, const double *c, ptrdiff_t k)
+{
+    double worst = 0;
+    for (ptrdiff_t t = 0; t < k; t++) {
+        double moved = 0, size = 0;
+        for (ptrdiff_t j = 0; j < s->p; j++) {
+            const double e = s->step[t * s->p + j], o = c[t * s->p + j];
+            moved += s->diagonal[j] * e * e;
+            size += s->diagonal[j] * o * o;
+        }
+        const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
+        worst = ratio == ratio ? MAX(worst, ratio) : INFINITY;
+    }
+    return worst;
+}
+
+/* The last correction, and what is left of the gradient b at zero: the rounding of the coefficients,
+ * |M r| <= sqrt(tr M) sqrt(r'Mr), and that of solving for the correction. */
+static void finish(const state *s, double *c, ptrdiff_t t, const double *b, const double *e)
+{
+    double trace = 0, size = 0, moved = 0;
+    for (ptrdiff_t j = 0; j < s->p; j++) {
+        c[j] += e[j];
+        trace += s->own[j] > 0 ? s->diagonal[j] : 0.0;
+        size += s->diagonal[j] * c[j] * c[j];
+        moved += s->diagonal[j] * e[j] * e[j];
+    }
+    const double zero = norm(b, s->p), solved = 4 * DBL_EPSILON * (double)s->p * sqrt(moved);
+    const double left = sqrt(trace) * ((s->well ? 1.0 : 0.5) * DBL_EPSILON * sqrt(size) + solved);
+    s->q->relative_gradient[t] = zero > 0 ? left / zero : 0.0;
+}
+
+/* By the Gram matrix alone: g = b - M c. Returns 1 where residuals are needed after all. */
+static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
+{
+    const ptrdiff_t p = s->p, k = t1 - t0;
+    double *c = s->q->coef + t0 * p;
+    memcpy(c, s->b, (size_t)(k * p) * sizeof(double));
+    int status = fr_cholesky_solve(s->g, p, c, k, s->q->n_threads);
+    const fr_panel_source coef = {.x = c, .rs = 1, .cs = p};
+    const fr_panel_source gram = {.x = s->full, .rs = p, .cs = 1};
+    if (!status)
+        status = fr_product(&coef, k, &gram, FR_DOUBLE, p, p, s->step, p, 0, s->q->n_threads);
+    if (status)
+        return status;
+    for (ptrdiff_t t = 0; t < k; t++) {
+        double f = s->yy[t0 + t];
+        for (ptrdiff_t j = 0; j < p; j++) {
+            double *e = s->step + t * p + j;
+            const double o = c[t * p + j], b = s->b[t * p + j];
+            *e = s->own[j] > 0 ? b - *e - s->alpha * s->penalty[j] * o : 0.0;
+            f -= o * (b + *e);
+        }
+        if (!(f > EXPLAINED * s->yy[t0 + t]) && s->yy[t0 + t] > 0)
+            return 1;
+        s->q->objective[t0 + t] = f;
+    }
+    if ((status = fr_cholesky_solve(s->g, p, s->step, k, s->q->n_threads)))
+        return status;
+    if (!(correction(s, c, k) <= SETTLED))
+        return 1;
+    for (ptrdiff_t t = 0; t < k; t++)
+        finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
+    s->q->n_iter = MAX(s->q->n_iter, 1);
+    return 0;
+}
+
+/* Refined with the residual from X. */
+static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
+{
+    const ptrdiff_t p = s->p, k = t1 - t0;
+    double *c = s->q->coef + t0 * p, before = INFINITY;
+    memcpy(c, s->b, (size_t)(k * p) * sizeof(double));
+    int status = fr_cholesky_solve(s->g, p, c, k, s->q->n_threads);
+    centred(s, t0, t1, 0, s->target);
+    for (int iter = 1; !status; iter++) {
+        fr_matrix a = about_means(s);
+        status = fr_residual(&a, c, s->target, NULL, s->q->w, k, s->residual,
+                             s->q->objective + t0, s->step, s->q->n_threads);
+        keep_cuts(s, &a);
+        for (ptrdiff_t t = 0; t < k && !status; t++)
+            for (ptrdiff_t j = 0; j < p; j++) {
+                const double o = c[t * p + j], shrink = s->alpha * s->penalty[j] * o;
+                s->q->objective[t0 + t] += shrink * o;
+                s->step[t * p + j] = s->own[j] > 0 ? s->step[t * p + j] - shrink : 0.0;
+            }
+        if (status || (status = fr_cholesky_solve(s->g, p, s->step, k, s->q->n_threads)))
+            break;
+        const double worst = correction(s, c, k);
+        s->q->n_iter = MAX(s->q->n_iter, iter);
+        if (worst <= SETTLED) {
+            for (ptrdiff_t t = 0; t < k; t++)
+                finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
+            break;
+        }
+        if (worst > 0.5 * before || iter == MAX_REFINE)
+            return FR_UNSTABLE;
+        before = worst;
+        for (ptrdiff_t i = 0; i < k * p; i++)
+            c[i] += s->step[i];
+    }
+    return status;
+}
+
+/* M = G + alpha d and its factor; whether it is far from singular in s->well. */
+static int factor(state *s)
+{
+    const ptrdiff_t p = s->p;
+    for (ptrdiff_t j = 0; j < p; j++)
+        s->diagonal[j] = s->own[j] > 0 ? s->own[j] + s->alpha * s->penalty[j] : 1.0;
+    int status = FR_UNSTABLE;
+    for (s->well = s->full != NULL; status == FR_UNSTABLE && s->well >= 0; s->well--) {
+        status = fr_mirror(s->g, p, 1, s->q->n_threads);
+        if (!status)
+            status = fr_cholesky(s->g, p, s->diagonal, s->well ? KEEP_WELL : KEEP, s->q->n_threads);
+        if (!status)
+            break;
+    }
+    return status;
+}
+
+static int solve_all(state *s, ptrdiff_t block)
+{
+    fr_ridge_problem *q = s->q;
+    const ptrdiff_t k = s->k, p = s->p;
+    int status = 0;
+    for (ptrdiff_t t0 = 0; t0 < k && !status;) {
+        ptrdiff_t end = q->alpha_per_target ? t0 + 1 : k;
+        while (end < k && q->alpha[end] == q->alpha[t0])
+            end++;
+        s->alpha = q->alpha[q->alpha_per_target ? t0 : 0];
+        status = factor(s);
+        for (ptrdiff_t t1; t0 < end && !status; t0 = t1) {
+            t1 = MIN(t0 + block, end);
+            if ((status = cross(s, t0, t1)))
+                break;
+            const int well = s->well;
+            status = well ? by_gram(s, t0, t1) : 1;
+            if (status != 1)
+                continue;
+            s->well = 0;
+            const ptrdiff_t few = together(s->n);
+            double *b = s->b;
+            status = 0;
+            for (ptrdiff_t t = t0; t < t1 && !status; t += few, s->b += few * p)
+                status = by_residual(s, t, MIN(t + few, t1));
+            s->b = b;
+            s->well = well;
+        }
+    }
+    return status;
+}
+
+int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
+{
+    state s = {.q = q, .y = targets, .n = fr_n_rows(q->a), .p = fr_n_columns(q->a),
+               .k = fr_n_columns(targets)};
+    const ptrdiff_t n = s.n, p = s.p, k = s.k;
+    ptrdiff_t block = (ptrdiff_t)(ROOM / (double)(q->a->index < 0 ? p : p + n));
+    block = MIN(MAX(block / FR_MANY * FR_MANY, FR_MANY), MIN(k, 512));
+    const ptrdiff_t few = MIN(together(n), block);
+    const ptrdiff_t rows = n * (q->a->index < 0 ? few : block);
+    /* the Gram matrix a second time, where that is no more than what else there is */
+    const int both = p <= 2000 || p <= k;
+    double *offset;
+    const ptrdiff_t sizes[] = {fr_moments_room(q->a, 0), both ? p * p : 0, p, p, p, p, p, k, k,
+                               block * p, block * p, n * few, rows};
+    double **const fields[] = {&s.g, &s.full, &s.mean, &offset, &s.own, &s.diagonal, &s.penalty,
+                               &s.y_mean, &s.yy, &s.b, &s.step, &s.target, &s.residual};
+    ptrdiff_t total = 0;
+    for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++)
+        total += sizes[f];
+    double *memory = malloc((size_t)total * sizeof(double)), *to = memory;
+    if (!memory)
+        return FR_NO_MEMORY;
+    for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++) {
+        *fields[f] = to;
+        to += sizes[f];
+    }
+    double none = 0, weight = 0;
+    fr_moments m = {.a = q->a, .by_row = q->by_row, .w = q->w, .centre = q->intercept,
+                    .n_threads = q->n_threads, .g = s.g, .shift = s.mean, .offset = offset,
+                    .y_shift = &none, .y_offset = &none, .cross = &none, .yy = &none,
+                    .spare = s.residual};
+    q->n_iter = 0;
+    int status = fr_sum_moments(&m);
+    for (ptrdiff_t j = 0; j < p && !status; j++) {
+        s.mean[j] += offset[j];
+        s.own[j] = MAX(s.g[j * p + j], 0.0);
+        s.penalty[j] = q->penalty ? q->penalty[j] : 1.0;
+    }
+    /* constant columns: a zero row, and a unit diagonal in what is factored */
+    for (ptrdiff_t j = 0; j < p && !status; j++)
+        for (ptrdiff_t i = 0; i < p && !(s.own[j] > 0); i++)
+            s.g[MIN(i, j) * p + MAX(i, j)] = 0;
+    if (!status)
+        status = fr_mirror(s.g, p, 0, q->n_threads);
+    if (!both)
+        s.full = NULL;
+    else if (!status)
+        memcpy(s.full, s.g, (size_t)(p * p) * sizeof(double));
+    if (!status)
+        status = fr_column_stats(targets, q->w, s.y_mean, s.yy, q->n_threads);
+    for (ptrdiff_t i = 0; i < n; i++)
+        weight += q->w ? q->w[i] : 1.0;
+    for (ptrdiff_t t = 0; t < k; t++) {
+        s.yy[t] = weight * (s.yy[t] + (q->intercept ? 0.0 : s.y_mean[t] * s.y_mean[t]));
+        if (!q->intercept)
+            s.y_mean[t] = 0;
+    }
+    if (!status)
+        status = solve_all(&s, block);
+    for (ptrdiff_t t = 0; t < k && !status; t++) {
+        double b = s.y_mean[t];
+        for (ptrdiff_t j = 0; j < p; j++)
+            b -= s.mean[j] * q->coef[t * p + j];
+        q->offset[t] = q->intercept ? b : 0.0;
+    }
+    free(memory);
+    return status;
+}
