@@ -26,11 +26,13 @@ if _TYPE_CHECKING:
     from .moments import Moments
     from .solvers.ridge import RidgeResult, ridge
     from .solvers.ridge_path import RidgePath, ridge_path
+    from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
     "Moments": "moments",
     "Ridge": "linear_model",
+    "RidgeBatchResult": "solvers.ridge_batch",
     "RidgeClassifier": "linear_model",
     "RidgePath": "solvers.ridge_path",
     "RidgeResult": "solvers.ridge",
@@ -39,6 +41,7 @@ _HOMES = {
     "num_threads": "_threads",
     "ridge": "solvers.ridge",
     "ridge_path": "solvers.ridge_path",
+    "ridge_batch": "solvers.ridge_batch",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
@@ -48,6 +51,7 @@ _MODULES = ("exceptions", "io", "linear_model", "moments", "reference", "solvers
 __all__ = [
     "Moments",
     "Ridge",
+    "RidgeBatchResult",
     "RidgeClassifier",
     "RidgePath",
     "RidgeResult",
@@ -56,6 +60,7 @@ __all__ = [
     "num_threads",
     "ridge",
     "ridge_path",
+    "ridge_batch",
     "save",
     "set_num_threads",
     "show_versions",

@@ -94,6 +94,18 @@ def moments(
     a: Matrix, y: _Vector, n_targets: int, weight: _Vector | None = None, n_threads: int = 0
 ) -> tuple[float, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector] | None: ...
 
+# coef (b, k, p); intercept, relative gradient and objective (3, b, k); status (b,)
+def ridge_batch(
+    X: NDArray[Any],
+    y: _Vector,
+    n_targets: int,
+    alpha: _Vector,
+    weight: _Vector | None,
+    penalty: _Vector | None,
+    fit_intercept: bool,
+    n_threads: int = 0,
+) -> tuple[_Vector, _Vector, NDArray[np.int32]]: ...
+
 @disjoint_base
 class Cholesky:
     def __init__(

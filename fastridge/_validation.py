@@ -31,6 +31,7 @@ from ._matrix import Matrix, all_finite
 
 __all__ = [
     "check_alpha",
+    "check_batch",
     "check_design",
     "check_penalty_factor",
     "check_sample_weight",
@@ -291,6 +292,76 @@ def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
     values = np.require(values.reshape(-1), np.float64, ["C", "A"])
     _check_range(values, "alpha")
     return values
+
+
+def check_batch(
+    X: Any, y: Any, alpha: Any, sample_weight: Any
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Check many data sets of one shape.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_problems, n_samples, n_features)
+        Whether its numbers are finite is left to `require_finite`.
+    y : array-like of shape (n_problems, n_samples) or (n_problems, n_samples, n_targets)
+    alpha : float or array-like of shape (n_problems,)
+    sample_weight : array-like of shape (n_samples,) or (n_problems, n_samples), or None
+
+    Returns
+    -------
+    tuple of ndarray
+        X of float32 or float64, and float64 y, alpha of shape (1,) or (n_problems,) and weights,
+        all in C order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them has the wrong shape or type, or y, alpha and the weights numbers that are
+        not finite, negative where they must not be, or weights that are all zero.
+    """
+    if is_sparse(X):
+        raise ValueError(f"X is a sparse {type(X).__name__}; expected a dense array.")
+    designs = numbers(as_array(X, "X"), "X")
+    if designs.ndim != 3 or 0 in designs.shape:
+        raise ValueError(
+            f"X has shape {designs.shape}; expected (n_problems, n_samples, n_features), each at"
+            " least 1."
+        )
+    designs = np.require(designs, requirements=["C", "A"])
+    b, n, _ = designs.shape
+    targets = np.require(numbers(as_array(y, "y"), "y"), np.float64, ["C", "A"])
+    if targets.shape[:2] != (b, n) or targets.ndim > 3 or 0 in targets.shape:
+        raise ValueError(
+            f"y has shape {targets.shape}; expected ({b}, {n}) or ({b}, {n}, n_targets), as X has"
+            f" shape {designs.shape}."
+        )
+    require_finite(targets, "y")
+    if alpha is None:
+        raise TypeError("alpha is None; expected a non-negative number, or one for each problem.")
+    penalties = numbers(as_array(alpha, "alpha"), "alpha")
+    if penalties.ndim > 1 or (penalties.ndim == 1 and penalties.shape[0] not in (1, b)):
+        raise ValueError(
+            f"alpha has shape {penalties.shape}; expected one number, or one for each of the {b}"
+            " problems."
+        )
+    penalties = np.require(penalties.reshape(-1), np.float64, ["C", "A"])
+    _check_range(penalties, "alpha")
+    if sample_weight is None:
+        return designs, targets, penalties, None
+    weight = numbers(as_array(sample_weight, "sample_weight"), "sample_weight")
+    if weight.shape not in ((n,), (b, n)):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}; expected ({n},) or ({b}, {n}): one number"
+            " per sample."
+        )
+    weight = np.require(weight, np.float64, ["C", "A"])
+    _check_range(weight.reshape(-1), "sample_weight")
+    if not weight.any(axis=-1).all():
+        raise ValueError(
+            "sample_weight is zero for every sample of a problem; expected a positive weight"
+            " somewhere."
+        )
+    return designs, targets, penalties, weight
 
 
 def _check_shape(

@@ -156,3 +156,22 @@ cdef extern from "tridiagonal.h" nogil:
 
 cdef extern from "panels.h" nogil:
     enum: FR_MANY
+
+
+cdef extern from "batch.h" nogil:
+    ctypedef struct fr_batch:
+        Py_ssize_t b, n, p, k
+        const void *x
+        int real
+        const double *y
+        const double *w
+        const double *penalty
+        const double *alpha
+        int weight_each, alpha_each
+        int intercept, n_threads
+        double *coef
+        double *offset
+        double *relative_gradient
+        double *objective
+        int *status
+    int fr_ridge_batch(fr_batch *q)

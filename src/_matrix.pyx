@@ -610,6 +610,7 @@ cdef class Matrix:
         return coef, out, q.n_iter
 
 
+include "_batch.pxi"
 include "_checks.pxi"
 include "_cholesky.pxi"
 include "_moments.pxi"

@@ -221,25 +221,45 @@ static int seen(const fr_ridge_problem *q, const state *s, double alpha)
     return 2 * count >= s->p || q->precision == FR_PRECISION_SINGLE;
 }
 
-static int solve_all(fr_ridge_problem *q, state *s, fr_moments *m, double *scale, double alpha)
+/* Arrays of the state, and the room that they take together. */
+static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
+{
+    const ptrdiff_t n = s->n = fr_n_rows(q->a), p = s->p = fr_n_columns(q->a);
+    const ptrdiff_t k = s->k = q->n_targets;
+    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, p, k, k, k * p, k,
+                               n, k * MAX(n, p), k * p, k * p};
+    double **const fields[] = {&s->g, &s->gram_diagonal, &s->diagonal, &s->penalty, &s->mean,
+                               &s->offset, &s->scale, &s->y_mean, &s->y_offset, &s->b, &s->yy,
+                               &s->spare, &s->residual, &s->gradient, &s->step};
+    ptrdiff_t total = 0;
+    for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++) {
+        if (memory)
+            *fields[f] = memory + total;
+        total += sizes[f];
+    }
+    return total;
+}
+
+ptrdiff_t fr_ridge_room(const fr_ridge_problem *q)
+{
+    state s;
+    return lay_out(q, &s, NULL);
+}
+
+/* From the sums in the state: the penalties, and one solution after the other. */
+static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
 {
     const ptrdiff_t p = s->p, k = s->k;
-    q->n_iter = 0;
-    s->scale = m->scale = scale;
-    int status = scale ? fr_sum_moments_single(m, q->penalty, alpha) : fr_sum_moments(m);
-    if (status)
-        return status;
     for (ptrdiff_t j = 0; j < p; j++) {
-        const double si = scale ? scale[j] : 1.0;
-        s->mean[j] += s->offset[j];
+        const double si = s->scale ? s->scale[j] : 1.0;
         s->gram_diagonal[j] = MAX(s->g[j * p + j], 0.0) / si / si;
         s->penalty[j] = q->penalty ? q->penalty[j] : 1.0;
     }
-    for (ptrdiff_t t = 0; t < k; t++)
-        s->y_mean[t] += s->y_offset[t];
     drop_constant(s);
-    if (scale && !seen(q, s, alpha))
+    if (s->scale && !seen(q, s, alpha))
         return FR_UNSTABLE;
+    q->n_iter = 0;
+    int status = 0;
     for (ptrdiff_t t0 = 0; t0 < k && !status;) {
         ptrdiff_t t1 = q->alpha_per_target ? t0 + 1 : k;
         while (t1 < k && q->alpha[t1] == q->alpha[t0])
@@ -247,43 +267,58 @@ static int solve_all(fr_ridge_problem *q, state *s, fr_moments *m, double *scale
         status = solve_group(q, s, t0, t1);
         t0 = t1;
     }
+    for (ptrdiff_t t = 0; t < k && !status; t++)
+        q->offset[t] = q->intercept ? s->y_mean[t] - dot(s->mean, q->coef + t * p, p) : 0.0;
     return status;
+}
+
+int fr_ridge_of_sums(fr_ridge_problem *q, double *memory, void (*sum)(void *, double *, double *),
+                     void *context)
+{
+    state s;
+    lay_out(q, &s, memory);
+    s.scale = NULL;
+    memset(s.y_mean, 0, (size_t)s.k * sizeof(double));
+    sum(context, s.g, s.b);
+    for (ptrdiff_t j = 0; j < s.p; j++)
+        if (!isfinite(s.g[j * s.p + j]))
+            return FR_NOT_FINITE;
+    return solve_sums(q, &s, 0.0);
+}
+
+static int sum_and_solve(fr_ridge_problem *q, state *s, double *scale, double alpha)
+{
+    fr_moments m = {.a = q->a, .by_row = q->by_row, .y = q->y, .w = q->w, .k = s->k,
+                    .centre = q->intercept, .n_threads = q->n_threads, .g = s->g, .shift = s->mean,
+                    .offset = s->offset, .y_shift = s->y_mean, .y_offset = s->y_offset,
+                    .cross = s->b, .yy = s->yy, .spare = s->spare, .scale = scale};
+    s->scale = scale;
+    const int status = scale ? fr_sum_moments_single(&m, q->penalty, alpha) : fr_sum_moments(&m);
+    if (status)
+        return status;
+    for (ptrdiff_t j = 0; j < s->p; j++)
+        s->mean[j] += s->offset[j];
+    for (ptrdiff_t t = 0; t < s->k; t++)
+        s->y_mean[t] += s->y_offset[t];
+    return solve_sums(q, s, alpha);
 }
 
 int fr_ridge_direct(fr_ridge_problem *q)
 {
-    state s = {.n = fr_n_rows(q->a), .p = fr_n_columns(q->a), .k = q->n_targets};
-    const ptrdiff_t n = s.n, p = s.p, k = s.k;
-    double *scale;
-    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, p, k, k, k * p, k,
-                               n, k * MAX(n, p), k * p, k * p};
-    double **const fields[] = {&s.g, &s.gram_diagonal, &s.diagonal, &s.penalty, &s.mean, &s.offset, &scale,
-                               &s.y_mean, &s.y_offset, &s.b, &s.yy, &s.spare, &s.residual,
-                               &s.gradient, &s.step};
-    ptrdiff_t total = 0;
-    for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++)
-        total += sizes[f];
-    double *memory = malloc((size_t)total * sizeof(double)), *at = memory;
+    state s;
+    double *memory = malloc((size_t)fr_ridge_room(q) * sizeof(double));
     if (!memory)
         return FR_NO_MEMORY;
-    for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++) {
-        *fields[f] = at;
-        at += sizes[f];
-    }
-    fr_moments m = {.a = q->a, .by_row = q->by_row, .y = q->y, .w = q->w, .k = k,
-                    .centre = q->intercept, .n_threads = q->n_threads, .g = s.g, .shift = s.mean,
-                    .offset = s.offset, .y_shift = s.y_mean, .y_offset = s.y_offset, .cross = s.b,
-                    .yy = s.yy, .spare = s.spare};
+    lay_out(q, &s, memory);
+    double *const scale = s.scale;
     double alpha = q->alpha[0];
-    for (ptrdiff_t t = 1; t < k && q->alpha_per_target; t++)
+    for (ptrdiff_t t = 1; t < s.k && q->alpha_per_target; t++)
         alpha = MIN(alpha, q->alpha[t]);
     int status = FR_UNSTABLE;
     if (worth_single(q, alpha))
-        status = solve_all(q, &s, &m, scale, alpha);
+        status = sum_and_solve(q, &s, scale, alpha);
     if (status == FR_UNSTABLE)
-        status = solve_all(q, &s, &m, NULL, alpha);
-    for (ptrdiff_t t = 0; t < k && !status; t++)
-        q->offset[t] = q->intercept ? s.y_mean[t] - dot(s.mean, q->coef + t * p, p) : 0.0;
+        status = sum_and_solve(q, &s, NULL, alpha);
     free(memory);
     return status;
 }

@@ -122,3 +122,41 @@ class RidgeClassifierSparse(common._Classification):
     def data(self):
         X, y = common.one_hot(20_000, 800, 10)
         return X, np.where(y > np.median(y), "late", "early")
+
+
+class RidgeBatch:
+    """10,000 problems of 100 x 10, beside batched normal equations in NumPy."""
+
+    params = ("1 thread", "2 threads", "NumPy")
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((10_000, 100, 10)) + 1.0
+        y = X.sum(axis=2) + rng.standard_normal((10_000, 100))
+        if player == "NumPy":
+            self.fit = lambda: _batched_solve(X, y, 1.0)
+        else:
+            import fastridge
+
+            self.fit = lambda: fastridge.ridge_batch(X, y, 1.0)
+
+    def time_fit(self, player):
+        self.fit()
+
+    def peakmem_fit(self, player):
+        self.fit()
+
+
+def _batched_solve(X, y, alpha):
+    """Normal equations of all problems at once, centred by a rank-one update."""
+    n, p = X.shape[1:]
+    XT = X.transpose(0, 2, 1)
+    mean, y_mean = X.mean(axis=1), y.mean(axis=1)
+    G = XT @ X
+    G -= n * mean[:, :, None] * mean[:, None, :]
+    G[:, np.arange(p), np.arange(p)] += alpha
+    b = (XT @ y[..., None])[..., 0] - n * mean * y_mean[:, None]
+    w = np.linalg.solve(G, b[..., None])[..., 0]
+    return w, y_mean - (mean * w).sum(axis=1)

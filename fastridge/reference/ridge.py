@@ -413,3 +413,44 @@ def ridge(
         return Solution(*one(y, y_mean, alpha))
     alphas = np.broadcast_to(alpha, y.shape[1:])
     return Solution(*map(np.array, zip(*map(one, y.T, y_mean, alphas), strict=True)))
+
+
+def ridge_batch(X, y, alpha=1.0, *, sample_weight=None, penalty_factor=None, fit_intercept=True):
+    """Many problems of one shape: `ridge` of each.
+
+    Parameters
+    ----------
+    X : array-like of shape (b, n, p)
+    y : array-like of shape (b, n) or (b, n, k)
+    alpha : float or array-like of shape (b,), default=1.0
+    sample_weight : array-like of shape (n,) or (b, n), or None, default=None
+    penalty_factor : array-like of shape (p,) or None, default=None
+    fit_intercept : bool, default=True
+
+    Returns
+    -------
+    Solution
+        coef (b, p) or (b, k, p), intercept and objective (b,) or (b, k).
+
+    Examples
+    --------
+    >>> ridge_batch([[[1.0], [2.0], [3.0]]], [[1.0, 2.0, 3.0]], alpha=2.0).coef
+    array([[0.5]])
+    """
+    X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    alphas = np.broadcast_to(alpha, len(X))
+    weights = [None] * len(X)
+    if sample_weight is not None:
+        weights = np.broadcast_to(sample_weight, X.shape[:2])
+    found = [
+        ridge(
+            X[i],
+            y[i],
+            alphas[i],
+            sample_weight=weights[i],
+            penalty_factor=penalty_factor,
+            fit_intercept=fit_intercept,
+        )
+        for i in range(len(X))
+    ]
+    return Solution(*map(np.array, zip(*found, strict=True)))
