@@ -59,115 +59,86 @@ static double element_of(const problem *o, ptrdiff_t at)
 
 /* ---- by features ---- */
 
-/* Columns S (x - mean) and S (y - y_mean) of a small problem, one behind the other, each of ld
- * elements, those beyond n being 0. */
+/* The columns x - first, y - first and, with an intercept, 1 of a small problem, one behind the other,
+ * each of ld elements, those beyond n being 0. About its first row of weight, a column loses at most
+ * n rounding errors when it is centred: (x_0 - mean)^2 <= n var; constant columns become 0. */
 typedef struct {
-    ptrdiff_t n, ld, p, k;
-    double *a, *first, *mean, *w, *root;
+    ptrdiff_t n, ld, p, k, all;
+    const double *weights; /* NULL: ones */
+    double *a, *first, *w, *g;
 } columns;
 
 static ptrdiff_t columns_room(const fr_batch *q)
 {
-    const ptrdiff_t ld = (q->n + 7) / 8 * 8, all = q->p + q->k;
-    return all * ld + 2 * all + 2 * ld;
+    const ptrdiff_t ld = (q->n + 7) / 8 * 8, all = q->p + q->k + 1;
+    return all * ld + all + ld + all * all;
 }
 
-static void transpose(const void *x, int real, const double *first, ptrdiff_t n, ptrdiff_t p,
-                      ptrdiff_t ld, double *out)
-{
-    enum { SIDE = 8 };
-    if (real == FR_FLOAT) {
-        const float *from = x;
-        for (ptrdiff_t i = 0; i < n; i++)
-            for (ptrdiff_t j = 0; j < p; j++)
-                out[j * ld + i] = (double)from[i * p + j] - first[j];
-        return;
-    }
-    const double *from = x;
-    ptrdiff_t i = 0;
-    for (; i + SIDE <= n; i += SIDE)
-        for (ptrdiff_t j = 0; j < p; j++)
-            for (int l = 0; l < SIDE; l++)
-                out[j * ld + i + l] = from[(i + l) * p + j] - first[j];
-    for (; i < n; i++)
-        for (ptrdiff_t j = 0; j < p; j++)
-            out[j * ld + i] = from[i * p + j] - first[j];
-}
-
-/* About the first row of weight, so that constant columns become exactly 0, then the means. */
 static void to_columns(const fr_batch *q, const problem *o, columns *c)
 {
-    const ptrdiff_t n = c->n, p = c->p, ld = c->ld, all = p + c->k;
+    const ptrdiff_t n = c->n, p = c->p, ld = c->ld;
     ptrdiff_t first = 0;
     while (o->w && first < n - 1 && o->w[first] == 0)
         first++;
-    double total = 0;
-    for (ptrdiff_t i = 0; i < ld; i++) {
+    for (ptrdiff_t i = 0; i < ld; i++)
         c->w[i] = i >= n ? 0.0 : o->w ? o->w[i] : 1.0;
-        total += c->w[i];
-    }
-    for (ptrdiff_t i = 0; i < n && o->w; i++)
-        c->root[i] = sqrt(o->w[i]);
-    for (ptrdiff_t j = 0; j < all; j++) {
-        c->first[j] = c->mean[j] = 0.0;
-        if (q->intercept)
+    for (ptrdiff_t j = 0; j < c->all; j++) {
+        c->first[j] = 0.0;
+        if (q->intercept && j < p + c->k)
             c->first[j] = j < p ? element_of(o, first * p + j) : o->y[(j - p) * n + first];
         for (ptrdiff_t i = n; i < ld; i++)
             c->a[j * ld + i] = 0.0;
     }
-    transpose(o->x.data, o->x.real, c->first, n, p, ld, c->a);
-    for (ptrdiff_t j = p; j < all; j++)
+    fr_active()->real[o->x.real].to_columns(o->x.data, n, p, c->first, c->a, ld);
+    for (ptrdiff_t j = p; j < p + c->k; j++)
         for (ptrdiff_t i = 0; i < n; i++)
             c->a[j * ld + i] = o->y[(j - p) * n + i] - c->first[j];
-    if (q->intercept)
-        fr_active()->real[0].dot_rows(c->a, ld, all, ld, NULL, NULL, c->w, c->mean);
-    if (!q->intercept && !o->w)
-        return;
-    for (ptrdiff_t j = 0; j < all; j++) {
-        double *a = c->a + j * ld;
-        const double mean = c->mean[j] /= total;
-        if (o->w)
-            for (ptrdiff_t i = 0; i < n; i++)
-                a[i] = c->root[i] * (a[i] - mean);
-        else
-            for (ptrdiff_t i = 0; i < n; i++)
-                a[i] -= mean;
-    }
+    for (ptrdiff_t i = 0; i < n && q->intercept; i++)
+        c->a[(p + c->k) * ld + i] = 1.0;
 }
 
-static void sum_columns(void *context, double *g, double *cross)
+static void sum_columns(void *context, double *g, double *cross, double *mean, double *y_mean)
 {
     const columns *c = context;
-    const fr_real_kernels *f = &fr_active()->real[0];
-    for (ptrdiff_t j = 0; j < c->p; j++)
-        f->dot_rows(c->a + j * c->ld, c->ld, c->p - j, c->ld, NULL, NULL, c->a + j * c->ld,
-                    g + j * c->p + j);
-    for (ptrdiff_t t = 0; t < c->k; t++)
-        f->dot_rows(c->a, c->ld, c->p, c->ld, NULL, NULL, c->a + (c->p + t) * c->ld,
-                    cross + t * c->p);
+    const ptrdiff_t p = c->p, k = c->k, all = c->all, ones = p + k;
+    fr_active()->cross(c->a, c->ld, c->ld, all, c->weights, c->g);
+    const double total = all > ones ? c->g[ones * all + ones] : 0.0;
+    for (ptrdiff_t j = 0; j < p; j++)
+        mean[j] = total > 0 ? c->g[j * all + ones] / total : 0.0;
+    for (ptrdiff_t t = 0; t < k; t++)
+        y_mean[t] = total > 0 ? c->g[(p + t) * all + ones] / total : 0.0;
+    for (ptrdiff_t i = 0; i < p; i++) {
+        const double *row = c->g + i * all, d = total * mean[i];
+        for (ptrdiff_t j = i; j < p; j++)
+            g[i * p + j] = row[j] - d * mean[j];
+        for (ptrdiff_t t = 0; t < k; t++)
+            cross[t * p + i] = row[p + t] - d * y_mean[t];
+        if (g[i * p + i] <= fr_lost(c->n) * d * mean[i])
+            g[i * p + i] = 0.0;
+    }
 }
 
 static int by_columns(const fr_batch *q, const problem *o, double *memory)
 {
-    columns c = {.n = q->n, .p = q->p, .k = q->k, .ld = (q->n + 7) / 8 * 8};
+    columns c = {.n = q->n, .p = q->p, .k = q->k, .ld = (q->n + 7) / 8 * 8, .weights = o->w};
+    c.all = c.p + c.k + (q->intercept ? 1 : 0);
     c.a = memory;
-    c.first = c.a + (c.p + c.k) * c.ld;
-    c.mean = c.first + c.p + c.k;
-    c.w = c.mean + c.p + c.k;
-    c.root = c.w + c.ld;
+    c.first = c.a + (c.p + c.k + 1) * c.ld;
+    c.w = c.first + c.p + c.k + 1;
+    c.g = c.w + c.ld;
+    if (o->w)
+        c.weights = c.w;
     to_columns(q, o, &c);
     fr_matrix a = {.n_major = c.p, .n_minor = c.ld, .ld = c.ld, .nnz = c.p * c.ld, .data = c.a,
                    .index = -1, .by_column = 1};
     fr_ridge_problem r = problem_over(q, o, &a);
     r.y = c.a + c.p * c.ld;
-    r.w = NULL;
-    r.intercept = 0;
-    const int status = fr_ridge_of_sums(&r, c.root + c.ld, sum_columns, &c);
+    r.w = c.w; /* holds what is behind the last row at zero */
+    const int status = fr_ridge_of_sums(&r, memory + columns_room(q), sum_columns, &c);
     for (ptrdiff_t t = 0; t < c.k && !status && q->intercept; t++) {
-        double fitted = 0;
+        o->offset[t] += c.first[c.p + t];
         for (ptrdiff_t j = 0; j < c.p; j++)
-            fitted += (c.first[j] + c.mean[j]) * o->coef[t * c.p + j];
-        o->offset[t] = c.first[c.p + t] + c.mean[c.p + t] - fitted;
+            o->offset[t] -= c.first[j] * o->coef[t * c.p + j];
     }
     return status;
 }

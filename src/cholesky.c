@@ -10,6 +10,7 @@
 
 #define BLOCK 64   /* rows of U found at a time */
 #define SLICE 128  /* columns of such a block in one task */
+#define FEW 16     /* order up to which loops are plain */
 #define J_BLOCK 12 /* panels on a side of one task of the update */
 
 typedef struct {
@@ -145,6 +146,26 @@ static void update_task(void *context, ptrdiff_t t)
     }
 }
 
+/* Row after row, each taken from all below it at once. */
+static int factor_few(double *m, ptrdiff_t p, const double *diagonal, double keep)
+{
+    for (ptrdiff_t i = 0; i < p; i++) {
+        double *row = m + i * p;
+        if (!(row[i] > keep * diagonal[i]) || !(row[i] > 0))
+            return FR_UNSTABLE;
+        row[i] = sqrt(row[i]);
+        const double inverse = 1.0 / row[i];
+        for (ptrdiff_t j = i + 1; j < p; j++)
+            row[j] *= inverse;
+        for (ptrdiff_t k = i + 1; k < p; k++) {
+            const double u = row[k];
+            for (ptrdiff_t j = k; j < p; j++)
+                m[k * p + j] -= u * row[j];
+        }
+    }
+    return 0;
+}
+
 static int factor(double *m, ptrdiff_t p, const double *diagonal, double keep, int single,
                   int n_threads)
 {
@@ -161,6 +182,8 @@ static int factor(double *m, ptrdiff_t p, const double *diagonal, double keep, i
     }
     for (ptrdiff_t i = 0; i < p; i++)
         m[i * p + i] = diagonal[i];
+    if (p <= FEW)
+        return factor_few(m, p, diagonal, keep);
     for (q.j = 0; q.j < p && !status; q.j += BLOCK) {
         q.nb = MIN(BLOCK, p - q.j);
         q.first = q.j + q.nb;
@@ -197,12 +220,34 @@ typedef struct {
     const fr_real_kernels *f;
 } solve_job;
 
+/* A factor of a few columns, without calls: reciprocals leave the divisions out of the chain. */
+static void solve_few(const double *m, ptrdiff_t p, double *b)
+{
+    double inverse[FEW];
+    for (ptrdiff_t i = 0; i < p; i++)
+        inverse[i] = 1.0 / m[i * p + i];
+    for (ptrdiff_t i = 0; i < p; i++) {
+        const double *row = m + i * p, t = b[i] *= inverse[i];
+        for (ptrdiff_t j = i + 1; j < p; j++)
+            b[j] -= row[j] * t;
+    }
+    for (ptrdiff_t i = p - 1; i >= 0; i--) {
+        const double t = b[i] *= inverse[i];
+        for (ptrdiff_t j = 0; j < i; j++)
+            b[j] -= m[j * p + i] * t;
+    }
+}
+
 /* Rows of U in groups of four, so that the long vectors are read and written once for four. */
 static void solve_task(void *context, ptrdiff_t t)
 {
     const solve_job *q = context;
     const ptrdiff_t p = q->p;
     double *b = q->b + t * p;
+    if (p <= FEW) {
+        solve_few(q->m, p, b);
+        return;
+    }
     for (ptrdiff_t i0 = 0; i0 < p; i0 += 4) {
         const ptrdiff_t i1 = MIN(i0 + 4, p);
         double u[4];

@@ -272,14 +272,12 @@ static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
     return status;
 }
 
-int fr_ridge_of_sums(fr_ridge_problem *q, double *memory, void (*sum)(void *, double *, double *),
-                     void *context)
+int fr_ridge_of_sums(fr_ridge_problem *q, double *memory, fr_sum sum, void *context)
 {
     state s;
     lay_out(q, &s, memory);
     s.scale = NULL;
-    memset(s.y_mean, 0, (size_t)s.k * sizeof(double));
-    sum(context, s.g, s.b);
+    sum(context, s.g, s.b, s.mean, s.y_mean);
     for (ptrdiff_t j = 0; j < s.p; j++)
         if (!isfinite(s.g[j * s.p + j]))
             return FR_NOT_FINITE;

@@ -53,13 +53,10 @@ FR_INLINE void ADD_float(double *p, single x)
 }
 FR_INLINE double vec_sum(vec a)
 {
-#if VL == 8
-    return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
-#elif VL == 4
-    return (a[0] + a[2]) + (a[1] + a[3]);
-#else
-    return a[0] + a[1];
-#endif
+    double s = 0;
+    for (int l = 0; l < VL; l++)
+        s += a[l];
+    return s;
 }
 #endif
 

@@ -17,6 +17,8 @@
 #define PER (PANEL / VL)   /* registers in one row of a panel */
 #define MOST (PER * WIDE)  /* registers in one row of a tile */
 
+#include "batch.template.c"
+
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
 #include "dense.template.c"
@@ -65,10 +67,11 @@ typedef char ones;
     BOTH(gather, T), BOTH(scatter, T), BOTH(scatter_moments, T), BOTH(gather_moments, T)
 #define REAL(T)                                                                                    \
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \
-     FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T), SPARSE(T)}
+     FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
+     FR_CAT(to_columns, T), SPARSE(T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float),
-    {REAL(double), REAL(float), {NULL, NULL, NULL, NULL, NULL, NULL, NULL, SPARSE(ones)}}};
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), cross,
+    {REAL(double), REAL(float), {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, SPARSE(ones)}}};

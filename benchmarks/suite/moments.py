@@ -77,7 +77,12 @@ class Chunks:
 
     def time_partial_fit(self, player):
         if self.is_reference:
-            raise NotImplementedError
+            sums = self.library.moments(*self.chunks[0])
+            self.library.ridge_of_moments(sums)
+            for X, y in self.chunks[1:]:
+                sums = self.library.add_moments(sums, self.library.moments(X, y))
+                self.library.ridge_of_moments(sums)
+            return
         model = self.library.Ridge()
         for X, y in self.chunks:
             model.partial_fit(X, y)
