@@ -25,8 +25,8 @@ if _TYPE_CHECKING:
     from .linear_model import Ridge, RidgeClassifier
     from .moments import Moments
     from .solvers.ridge import RidgeResult, ridge
-    from .solvers.ridge_path import RidgePath, ridge_path
     from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
+    from .solvers.ridge_path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
@@ -46,7 +46,17 @@ _HOMES = {
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
 }
-_MODULES = ("exceptions", "io", "linear_model", "moments", "reference", "solvers")
+_MODULES = (
+    "exceptions",
+    "io",
+    "kernels",
+    "linear_model",
+    "moments",
+    "optim",
+    "penalty",
+    "reference",
+    "solvers",
+)
 
 __all__ = [
     "Moments",

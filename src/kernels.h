@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "steps.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FR_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define FR_PREFETCH(p) ((void)0)
+#endif
+
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
 enum { FR_DOUBLE, FR_FLOAT, FR_ONES };
 
@@ -63,6 +71,12 @@ typedef struct {
                                const double *w, double *sum, double *square);
     void (*gather_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                               const double *w, double *sum, double *square);
+    /* by FR_SGD, FR_MOMENTUM, FR_ADAM: elements i0 to i0 + n of a tensor; see steps.h */
+    void (*step[FR_N_STEPS])(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n);
+    double (*squares)(const void *x, ptrdiff_t n);
+    /* missed steps of a row; see lazy.c */
+    void (*linear)(const fr_map *a, void *w, void *b, ptrdiff_t n);
+    void (*adam_run)(const fr_run *a, void *w, const void *m, const void *v, ptrdiff_t n);
 } fr_real_kernels;
 
 typedef struct {

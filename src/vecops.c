@@ -1,6 +1,9 @@
 /* All inner loops, compiled once per instruction set; FR_ISA names the table. */
 
+#include <math.h>
+
 #include "vec.h"
+#include "wide.h"
 
 #include "kernels.h"
 
@@ -23,10 +26,15 @@
 #define T double
 #include "dense.template.c"
 #include "sparse_both.h"
+#include "steps.template.c"
 #undef T
 #define T float
+#ifdef FR_WIDE
+#define ADAM_WIDE
+#endif
 #include "dense.template.c"
 #include "sparse_both.h"
+#include "steps.template.c"
 #undef T
 
 #define P double
@@ -68,10 +76,12 @@ typedef char ones;
 #define REAL(T)                                                                                    \
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \
      FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
-     FR_CAT(to_columns, T), SPARSE(T)}
+     FR_CAT(to_columns, T), SPARSE(T),                                                             \
+     {FR_CAT(sgd_step, T), FR_CAT(momentum_step, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
+     FR_CAT(linear, T), FR_CAT(adam_run, T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
     TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), cross,
-    {REAL(double), REAL(float), {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, SPARSE(ones)}}};
+    {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -19,6 +19,7 @@ from .matrix import (
     tdot,
 )
 from .moments import Sums, add_moments, moments, ridge_of_moments, subtract_moments
+from .optim import adam_step, sgd_momentum_step, sgd_step
 from .ridge import (
     Solution,
     _augmented,
@@ -39,6 +40,7 @@ __all__ = [
     "Solution",
     "Sums",
     "_augmented",
+    "adam_step",
     "add_moments",
     "cholesky",
     "cholesky_solve",
@@ -64,6 +66,8 @@ __all__ = [
     "ridge_positive",
     "row_axpy",
     "row_dot",
+    "sgd_momentum_step",
+    "sgd_step",
     "subtract_moments",
     "tdot",
 ]

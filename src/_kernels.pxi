@@ -1,0 +1,292 @@
+# Part of _optim.pyx: steps of one tensor; fastridge.kernels shows them.
+
+
+cdef struct Arrays:
+    View[6] views
+    void *names[6]  # str, which the module holds
+    int count
+
+
+cdef object _take(Arrays *a, str name, object array, bint writes):
+    """The next array of a call: checked by itself, against w, and for overlap with those before."""
+    cdef View *v = &a.views[a.count]
+    cdef int i
+    held = _view(name, array, v)
+    if writes:
+        _must_write(name, v)
+    if a.count:
+        _must_match(name, v, "w", &a.views[0])
+    v.writable = writes
+    a.names[a.count] = <void *> name
+    for i in range(a.count):
+        if (writes or a.views[i].writable) and _meet(v, &a.views[i]):
+            raise ValueError(
+                f"{name}: expected memory of its own; got a buffer that overlaps "
+                f"{<object> a.names[i]}"
+            )
+    a.count += 1
+    return held
+
+
+cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize, object n_threads) except -1:
+    cdef int threads = 0
+    t.step.scale = _number("scale", scale)
+    if _flag("maximize", maximize):
+        t.step.scale = -t.step.scale
+    t.step.first = t.step.first and t.step.kind == FR_MOMENTUM
+    t.n, t.real = a.views[0].n, a.views[0].real
+    if n_threads is not None:
+        if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
+            raise TypeError(f"n_threads: expected an integer or None; got {n_threads!r}")
+        threads = n_threads
+        if threads < 1:
+            raise ValueError(f"n_threads: expected at least 1; got {n_threads!r}")
+    threads = _threads_for(threads, C.step_work(t))
+    with nogil:
+        C.step_one(t, threads)
+    return 0
+
+
+def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
+             penalty_factor=None, n_threads=None):
+    """One step of gradient descent, in place.
+
+    With ``d = scale * g`` (``-scale * g`` for `maximize`) and ``c = weight_decay`` (times
+    `penalty_factor`, element by element):
+
+    ================= ============================================
+    `decay_mode`      the step
+    ================= ============================================
+    ``"l2"``          ``w -= lr * (d + c * w)``
+    ``"decoupled"``   ``w = (1 - lr * c) * w - lr * d``
+    ``"independent"`` ``w = (1 - lr / lr0 * c) * w - lr * d``
+    ================= ============================================
+
+    The first two differ by rounding alone. ``"l2"`` adds ``c / 2 * |w|^2`` to what is minimised;
+    the textbook's ``lambda * |w|^2``, of factor ``1 - 2 * lr * lambda``, has ``c = 2 * lambda``
+    (`fastridge.penalty`).
+
+    Parameters
+    ----------
+    w : array of float32 or float64
+        Parameters, changed in place. Any C-contiguous writable buffer: NumPy arrays, memory maps,
+        ``array.array``, CPU tensors of DLPack exporters such as torch.
+    g : array
+        Gradient: shape and dtype of `w`, no memory in common with it.
+    lr : float
+        Learning rate, at least 0.
+    weight_decay : float, default=0.0
+        Strength of the decay, at least 0.
+    decay_mode : {"l2", "decoupled", "independent"}, default="l2"
+        What the decay does; see above.
+    lr0 : float or None, default=None
+        Base learning rate, for independent decay; None: `lr`.
+    scale : float, default=1.0
+        Factor of the gradient: a clipping factor, or one over a loss scale.
+    maximize : bool, default=False
+        Go up the gradient.
+    penalty_factor : array or None, default=None
+        Factor of the decay of each element: shape and dtype of `w`.
+    n_threads : int or None, default=None
+        None: what `fastridge.get_num_threads` says. Results do not depend on it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an array that cannot be used where it lies, for arrays that overlap, and for numbers out
+        of their range; nothing is written then.
+
+    Notes
+    -----
+    One pass over memory; nothing is allocated; Python's lock is released. A step that has begun is
+    finished before Ctrl-C is seen. Arithmetic is in the type of `w`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.kernels import sgd_step
+    >>> w = np.array([1.0, 2.0])
+    >>> sgd_step(w, np.array([0.5, 0.5]), lr=0.1, weight_decay=1.0)
+    >>> w
+    array([0.85, 1.75])
+    """
+    cdef Arrays a
+    cdef fr_tensor t
+    cdef double rate = _non_negative("lr", lr)
+    memset(&t, 0, sizeof(t))
+    t.step.kind = FR_SGD
+    t.step.lr = rate
+    _decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    a.count = 0
+    held_w = _take(&a, "w", w, True)
+    held_g = _take(&a, "g", g, False)
+    held_f = None
+    if penalty_factor is not None:
+        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        t.x.factor = a.views[2].data
+    t.x.w, t.x.g = a.views[0].data, a.views[1].data
+    _run(&t, &a, scale, maximize, n_threads)
+
+
+def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, first=False,
+                      weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
+                      penalty_factor=None, n_threads=None):
+    """One step of gradient descent with momentum, in place.
+
+    ``d`` and the decay ``c`` being those of `sgd_step`, with ``d += c * w`` for ``"l2"``::
+
+        b = momentum * b + (1 - dampening) * d     (first: b = d)
+        u = d + momentum * b  if nesterov else  b
+        w = w - lr * u                             "l2"
+        w = (1 - lr * c) * w - lr * u              "decoupled"
+        w = (1 - lr / lr0 * c) * w - lr * u        "independent"
+
+    Parameters
+    ----------
+    w, g : array of float32 or float64
+        Parameters, changed in place, and their gradient, as in `sgd_step`.
+    b : array
+        Momentum, changed in place: shape and dtype of `w`.
+    lr : float
+        Learning rate, at least 0.
+    momentum : float
+        At least 0.
+    dampening : float, default=0.0
+        See above.
+    nesterov : bool, default=False
+        Nesterov's momentum; needs a positive `momentum` and no dampening.
+    first : bool, default=False
+        Whether this is the first step: `b` is then set, whatever it holds.
+    weight_decay, decay_mode, lr0, scale, maximize, penalty_factor, n_threads
+        As in `sgd_step`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `sgd_step`.
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, On the importance of initialization and momentum
+    in deep learning, ICML 2013; the order of the operations is torch's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.kernels import sgd_momentum_step
+    >>> w, b = np.ones(2), np.empty(2)
+    >>> sgd_momentum_step(w, np.array([1.0, 2.0]), b, lr=0.1, momentum=0.9, first=True)
+    >>> w, b
+    (array([0.9, 0.8]), array([1., 2.]))
+    """
+    cdef Arrays a
+    cdef fr_tensor t
+    cdef double rate = _non_negative("lr", lr)
+    memset(&t, 0, sizeof(t))
+    _set_momentum(&t.step, momentum, dampening, nesterov)
+    t.step.lr = rate
+    t.step.first = _flag("first", first)
+    if t.step.first:
+        t.step.damp = 1.0
+    _decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    a.count = 0
+    held_w = _take(&a, "w", w, True)
+    held_g = _take(&a, "g", g, False)
+    held_b = _take(&a, "b", b, True)
+    held_f = None
+    if penalty_factor is not None:
+        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        t.x.factor = a.views[3].data
+    t.x.w, t.x.g, t.x.m = a.views[0].data, a.views[1].data, a.views[2].data
+    _run(&t, &a, scale, maximize, n_threads)
+
+
+def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
+              decay_mode="l2", lr0=None, v_max=None, scale=1.0, maximize=False,
+              penalty_factor=None, n_threads=None):
+    """One step of Adam, or with ``decay_mode="decoupled"`` of AdamW, in place.
+
+    ``d`` and the decay ``c`` being those of `sgd_step`, with ``d += c * w`` for ``"l2"``::
+
+        m = beta1 * m + (1 - beta1) * d
+        v = beta2 * v + (1 - beta2) * d^2
+        u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+        w = w - lr * u                             "l2": Adam
+        w = (1 - lr * c) * w - lr * u              "decoupled": AdamW
+        w = (1 - lr / lr0 * c) * w - lr * u        "independent"
+
+    The modes are not the same here: in ``"l2"`` the decay is divided by the root of `v`, too.
+
+    Parameters
+    ----------
+    w, g : array of float32 or float64
+        Parameters, changed in place, and their gradient, as in `sgd_step`.
+    m, v : array
+        First and second moment, changed in place, zero before the first step: shape and dtype of
+        `w`.
+    lr : float
+        Learning rate, at least 0.
+    t : int
+        Number of this step, from 1.
+    beta1, beta2 : float, default=0.9, 0.999
+        At least 0 and below 1.
+    eps : float, default=1e-8
+        At least 0.
+    weight_decay, decay_mode, lr0, scale, maximize, penalty_factor, n_threads
+        As in `sgd_step`.
+    v_max : array or None, default=None
+        Largest `v` so far, changed in place, zero before the first step: AMSGrad divides by its
+        root.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `sgd_step`.
+
+    Notes
+    -----
+    With AVX-512, roots and quotients of float32 are within 1 ulp instead of 1/2.
+
+    References
+    ----------
+    D. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
+    I. Loshchilov, F. Hutter, Decoupled weight decay regularization, ICLR 2019.
+    S. Reddi, S. Kale, S. Kumar, On the convergence of Adam and beyond, ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.kernels import adam_step
+    >>> w, m, v = np.ones(2), np.zeros(2), np.zeros(2)
+    >>> adam_step(w, np.array([0.5, -3.0]), m, v, lr=0.1, t=1)
+    >>> w.round(6)
+    array([0.9, 1.1])
+    """
+    cdef Arrays a
+    cdef fr_tensor x
+    cdef double rate = _non_negative("lr", lr)
+    if isinstance(t, bool) or not hasattr(t, "__index__"):
+        raise TypeError(f"t: expected an integer; got {t!r}")
+    cdef int64_t number = t
+    if number < 1:
+        raise ValueError(f"t: expected a number of step from 1; got {t!r}")
+    memset(&x, 0, sizeof(x))
+    _set_adam(&x.step, beta1, beta2, eps)
+    _decay(&x.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    _correct_bias(&x.step, rate, number)
+    a.count = 0
+    held_w = _take(&a, "w", w, True)
+    held_g = _take(&a, "g", g, False)
+    held_m = _take(&a, "m", m, True)
+    held_v = _take(&a, "v", v, True)
+    held_t = held_f = None
+    if v_max is not None:
+        held_t = _take(&a, "v_max", v_max, True)
+        x.x.top = a.views[4].data
+        x.step.amsgrad = 1
+    if penalty_factor is not None:
+        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        x.x.factor = a.views[a.count - 1].data
+    x.x.w, x.x.g = a.views[0].data, a.views[1].data
+    x.x.m, x.x.v = a.views[2].data, a.views[3].data
+    _run(&x, &a, scale, maximize, n_threads)

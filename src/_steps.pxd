@@ -1,0 +1,58 @@
+from libc.stdint cimport int64_t
+
+
+cdef extern from "kernels.h" nogil:
+    enum: FR_DOUBLE, FR_FLOAT
+
+
+cdef extern from "parallel.h" nogil:
+    enum: FR_INTERRUPTED, FR_NO_MEMORY
+
+
+cdef extern from "steps.h" nogil:
+    enum: FR_SGD, FR_MOMENTUM, FR_ADAM
+    Py_ssize_t FR_MOST_MISSED
+    ctypedef struct fr_step:
+        int kind, nesterov, amsgrad, first
+        double scale, couple, drop, lr
+        double momentum, damp
+        double beta1, beta2, root, eps
+    ctypedef struct fr_buffers:
+        void *w
+        const void *g
+        void *m
+        void *v
+        void *top
+        const void *factor
+    ctypedef struct fr_tensor:
+        fr_buffers x
+        Py_ssize_t n
+        int real
+        fr_step step
+    ctypedef struct fr_piece:
+        Py_ssize_t tensor, from_ "from", n
+    ctypedef struct fr_lazy:
+        Py_ssize_t n_rows, width
+        int64_t *last
+        Py_ssize_t *slot
+        Py_ssize_t count, room
+    ctypedef struct fr_row_gradient:
+        const void *index
+        int wide
+        const void *rows
+        Py_ssize_t n
+    ctypedef struct fr_steps_table:
+        Py_ssize_t (*piece_count)(const fr_tensor *, Py_ssize_t) noexcept nogil
+        void (*cut)(const fr_tensor *, Py_ssize_t, fr_piece *) noexcept nogil
+        void (*step_one)(fr_tensor *, int) noexcept nogil
+        void (*step_many)(fr_tensor *, const fr_piece *, Py_ssize_t, double, int) noexcept nogil
+        double (*step_work)(const fr_tensor *) noexcept nogil
+        int (*square_sum)(const fr_tensor *, const fr_piece *, Py_ssize_t, double *, double, int,
+                          double *) noexcept nogil
+        int (*first_not_finite)(const fr_tensor *, const fr_piece *, Py_ssize_t, double *, double,       int, Py_ssize_t *) noexcept nogil
+        Py_ssize_t (*check_rows)(const fr_row_gradient *, Py_ssize_t) noexcept nogil
+        int (*lazy_reserve)(fr_lazy *) noexcept nogil
+        void (*lazy_free)(fr_lazy *) noexcept nogil
+        int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
+        int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
+        double (*serial_below)() noexcept nogil

@@ -1,0 +1,346 @@
+/* Rows that are brought up to date when they are touched.
+ *
+ * A step without a gradient, which is what an untouched row gets from the dense optimizer, is a
+ * linear map of (w, b) for SGD with momentum, the same for all rows; for Adam with decoupled decay
+ * it is one of w but for u, whose moments only shrink. The products of the maps of 2^l steps from
+ * every multiple of 2^l on are kept, so that k missed steps take O(log k) products.
+ *
+ * For Adam, with j missed steps before it, step s moves an element with moments m, v by
+ *     c_j * m / (beta_j * sqrt(v) + eps),  c_j = lr_s * beta1^j,  beta_j = root_s * sqrt(beta2^j)
+ * where beta_j hardly changes from one step to the next. Over a run of steps whose beta_j are within
+ * 5 % of their centre, with r = sqrt(v), z = 1 / (centre * r + eps) and y = r * z,
+ *     sum_j c_j / (beta_j * r + eps) = z * sum_p (-y)^p sum_j c_j * (beta_j - centre)^p
+ * and |(beta_j - centre) * y| < 0.05: 12 terms give all of float64, 6 all of float32. Terms with
+ * c_j / beta_j below the rounding of the first by TINY are left out.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access.h"
+#include "parallel.h"
+#include "pool.h"
+#include "steps.h"
+
+enum { ROWS = 16, AHEAD = 4, CHUNK = 4096 };
+#define SPREAD 1.1
+
+static fr_map product(fr_map a, fr_map b)
+{
+    return (fr_map){a.ww * b.ww + a.wb * b.bw, a.ww * b.wb + a.wb * b.bb,
+                    a.bw * b.ww + a.bb * b.bw, a.bw * b.wb + a.bb * b.bb};
+}
+
+/* what a step does to w and b where the gradient is 0 */
+static fr_map map_of(const fr_step *s)
+{
+    const double c = s->couple, lr = s->lr, keep = 1.0 - s->drop;
+    fr_map a = {keep, 0.0, 0.0, 1.0};
+    if (s->kind == FR_SGD)
+        a.ww = keep - lr * c;
+    if (s->kind == FR_MOMENTUM) {
+        const double mu = s->first ? 0.0 : s->momentum;
+        a.bw = s->damp * c;
+        a.bb = mu;
+        a.ww = keep - lr * (s->nesterov ? c + s->momentum * a.bw : a.bw);
+        a.wb = -lr * (s->nesterov ? s->momentum * mu : mu);
+    }
+    return a;
+}
+
+/* level l of the products has room >> l of them, behind those of the levels below */
+static fr_map *level(const fr_lazy *z, int l) { return z->products + (2 * z->room - (2 * z->room >> l)); }
+
+static void note(fr_lazy *z, ptrdiff_t i)
+{
+    level(z, 0)[i] = map_of(&z->history[i]);
+    for (int l = 1; (i + 1) % ((ptrdiff_t)1 << l) == 0; l++) {
+        const ptrdiff_t k = i >> l;
+        level(z, l)[k] = product(level(z, l - 1)[2 * k + 1], level(z, l - 1)[2 * k]);
+    }
+}
+
+int fr_lazy_reserve(fr_lazy *z)
+{
+    if (z->count < z->room)
+        return 0;
+    const ptrdiff_t room = z->room ? 2 * z->room : 64;
+    fr_step *history = realloc(z->history, (size_t)room * sizeof(fr_step));
+    if (!history)
+        return FR_NO_MEMORY;
+    z->history = history;
+    fr_map *products = malloc((size_t)(2 * room) * sizeof(fr_map));
+    if (!products)
+        return FR_NO_MEMORY;
+    free(z->products);
+    z->products = products;
+    z->room = room;
+    for (ptrdiff_t i = 0; i < z->count; i++)
+        note(z, i);
+    return 0;
+}
+
+void fr_lazy_free(fr_lazy *z)
+{
+    free(z->history);
+    free(z->products);
+    z->history = NULL;
+    z->products = NULL;
+    z->count = z->room = 0;
+}
+
+/* the steps a .. b - 1, one after the other */
+static fr_map steps_between(const fr_lazy *z, ptrdiff_t a, ptrdiff_t b)
+{
+    fr_map all = {1.0, 0.0, 0.0, 1.0};
+    while (a < b) {
+        int l = 0;
+        while ((a >> l & 1) == 0 && a + ((ptrdiff_t)2 << l) <= b)
+            l++;
+        all = product(level(z, l)[a >> l], all);
+        a += (ptrdiff_t)1 << l;
+    }
+    return all;
+}
+
+static size_t size_of(int real) { return real == FR_FLOAT ? sizeof(float) : sizeof(double); }
+
+static void *row_of(const void *x, size_t offset) { return x ? (char *)x + offset : NULL; }
+
+static fr_buffers buffers_of(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
+{
+    const size_t at = (size_t)r * (size_t)z->width * size_of(t->real);
+    const fr_buffers x = {row_of(t->x.w, at), NULL, row_of(t->x.m, at), row_of(t->x.v, at),
+                          row_of(t->x.top, at), row_of(t->x.factor, at)};
+    return x;
+}
+
+/* steps that have no closed form: one after the other */
+static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
+{
+    static const double zeros[CHUNK];
+    const fr_real_kernels *f = &fr_active()->real[t->real];
+    const size_t size = size_of(t->real);
+    for (ptrdiff_t i = 0; i < z->width; i += CHUNK) {
+        const size_t at = (size_t)i * size;
+        const fr_buffers x = {row_of(row->w, at), zeros, row_of(row->m, at), row_of(row->v, at),
+                              row_of(row->top, at), row_of(row->factor, at)};
+        for (ptrdiff_t s = a; s < z->count; s++)
+            f->step[z->history[s].kind](&z->history[s], &x, 0, MIN(CHUNK, z->width - i));
+    }
+}
+
+static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a)
+{
+    const fr_real_kernels *f = &fr_active()->real[t->real];
+    const fr_step *h = z->history;
+    const double beta1 = h[a].beta1, shrink = h[a].amsgrad ? 1.0 : sqrt(h[a].beta2);
+    const double tiny = t->real == FR_FLOAT ? 0x1p-34 : 0x1p-64;
+    const int terms = t->real == FR_FLOAT ? FR_TERMS / 2 : FR_TERMS;
+    double m = 1.0, q = 1.0; /* beta1^j and sqrt(beta2^j) */
+    for (ptrdiff_t s = a; s < z->count && m * beta1 > tiny * q * shrink;) {
+        fr_run run = {.eps = h[a].eps, .mu = {0.0}};
+        double low = INFINITY, high = 0.0, k = q;
+        ptrdiff_t end = s;
+        for (; end < z->count; end++) {
+            k *= shrink;
+            const double beta = h[end].root * k;
+            const double l = beta < low ? beta : low, u = beta > high ? beta : high;
+            if (u > SPREAD * l)
+                break;
+            low = l;
+            high = u;
+        }
+        run.centre = 0.5 * (low + high);
+        for (; s < end && m * beta1 > tiny * q * shrink; s++) {
+            m *= beta1;
+            q *= shrink;
+            const double d = h[s].root * q - run.centre, keep = 1.0 - h[s].drop;
+            double c = h[s].lr * m;
+            for (int p = 0; p < terms; p++) {
+                run.mu[p] = run.mu[p] * keep + c;
+                c *= d;
+            }
+        }
+        const double keep = steps_between(z, s, z->count).ww;
+        for (int p = 0; p < terms; p++)
+            run.mu[p] *= keep;
+        f->adam_run(&run, x->w, x->m, h[a].amsgrad ? x->top : x->v, z->width);
+    }
+}
+
+/* Row r gets the steps that it missed. */
+static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
+{
+    const fr_real_kernels *f = &fr_active()->real[t->real];
+    const int asleep = z->last[r] < 0; /* moments are 0 */
+    const ptrdiff_t a = asleep ? -1 - z->last[r] : z->last[r];
+    if (a >= z->count)
+        return;
+    const fr_step *s = &z->history[a];
+    const fr_buffers x = buffers_of(z, t, r);
+    z->last[r] = asleep ? -1 - z->count : z->count;
+    if (x.factor || (s->kind == FR_ADAM && s->couple != 0.0)) {
+        replay(z, t, &x, a);
+        return;
+    }
+    fr_map all = steps_between(z, a, z->count);
+    if (s->kind == FR_MOMENTUM) {
+        f->linear(&all, x.w, x.m, z->width);
+        return;
+    }
+    if (all.ww != 1.0)
+        f->linear(&all, x.w, NULL, z->width);
+    if (s->kind == FR_ADAM && !asleep) {
+        const double missed = (double)(z->count - a);
+        const fr_map shrink = {pow(s->beta1, missed), 0.0, 0.0, pow(s->beta2, missed)};
+        adam_runs(z, t, &x, a);
+        f->linear(&shrink, x.m, x.v, z->width);
+    }
+}
+
+static ptrdiff_t index_of(const fr_row_gradient *g, ptrdiff_t k)
+{
+    return g->wide ? (ptrdiff_t)((const int64_t *)g->index)[k] : (ptrdiff_t)((const int32_t *)g->index)[k];
+}
+
+ptrdiff_t fr_check_rows(const fr_row_gradient *g, ptrdiff_t n_rows)
+{
+    for (ptrdiff_t k = 0; k < g->n; k++) {
+        const ptrdiff_t r = index_of(g, k);
+        if (r < 0 || r >= n_rows)
+            return k;
+    }
+    return -1;
+}
+
+typedef struct {
+    fr_lazy *z;
+    fr_tensor *t;
+    const fr_row_gradient *g;
+    ptrdiff_t n;        /* distinct rows, or all */
+    ptrdiff_t *first;   /* of each: where it comes first in g */
+    ptrdiff_t *next;    /* of each place in g: the next one of the same row, or -1 */
+    char *sums;         /* per place that is followed by others: its row's gradient, summed */
+    int steps;
+} rows_job;
+
+static void add_up(const rows_job *q, ptrdiff_t k, double *sum)
+{
+    const ptrdiff_t width = q->z->width;
+    memset(sum, 0, (size_t)width * sizeof(double));
+    for (; k >= 0; k = q->next[k])
+        for (ptrdiff_t i = 0; i < width; i++)
+            sum[i] += q->t->real == FR_FLOAT ? (double)((const float *)q->g->rows)[k * width + i]
+                                             : ((const double *)q->g->rows)[k * width + i];
+    if (q->t->real == FR_FLOAT)
+        for (ptrdiff_t i = 0; i < width; i++) {
+            const float rounded = (float)sum[i];
+            memcpy((char *)sum + (size_t)i * sizeof(float), &rounded, sizeof(float));
+        }
+}
+
+static void prefetch_row(const rows_job *q, ptrdiff_t r)
+{
+    const size_t size = (size_t)q->z->width * size_of(q->t->real), at = (size_t)r * size;
+    const fr_buffers *x = &q->t->x;
+    for (size_t i = 0; i < size && i < 1024; i += 64) {
+        FR_PREFETCH((const char *)x->w + at + i);
+        if (x->m)
+            FR_PREFETCH((const char *)x->m + at + i);
+        if (x->v)
+            FR_PREFETCH((const char *)x->v + at + i);
+    }
+}
+
+static void rows_task(void *context, ptrdiff_t task)
+{
+    const rows_job *q = context;
+    const fr_lazy *z = q->z;
+    const ptrdiff_t end = MIN((task + 1) * ROWS, q->n);
+    const size_t size = (size_t)z->width * size_of(q->t->real);
+    const fr_step *s = &q->t->step;
+    for (ptrdiff_t i = task * ROWS; i < end; i++) {
+        const ptrdiff_t k = q->first ? q->first[i] : i, r = q->g ? index_of(q->g, k) : i;
+        if (q->first && i + AHEAD < q->n)
+            prefetch_row(q, index_of(q->g, q->first[i + AHEAD]));
+        catch_up(z, q->t, r);
+        if (!q->steps)
+            continue;
+        fr_buffers x = buffers_of(z, q->t, r);
+        x.g = (const char *)q->g->rows + (size_t)k * size;
+        if (q->next[k] >= 0) {
+            double *sum = (double *)(q->sums + (size_t)k * (size_t)z->width * sizeof(double));
+            add_up(q, k, sum);
+            x.g = sum;
+        }
+        fr_active()->real[q->t->real].step[s->kind](s, &x, 0, z->width);
+        z->last[r] = z->count + 1;
+    }
+}
+
+static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps, int n_threads)
+{
+    rows_job q = {.z = z, .t = t, .g = g, .n = g ? 0 : z->n_rows, .steps = steps};
+    double per_row = 5.0 * (double)z->width + 64.0;
+    void *room = NULL;
+    if (g && g->n) {
+        int repeated = 0;
+        room = malloc(2 * (size_t)g->n * sizeof(ptrdiff_t));
+        if (!room)
+            return FR_NO_MEMORY;
+        q.first = room;
+        q.next = q.first + g->n;
+        /* slot: the last place so far of each row, whose first place is then in q.first */
+        for (ptrdiff_t k = 0; k < g->n; k++) {
+            const ptrdiff_t r = index_of(g, k), before = z->slot[r];
+            q.next[k] = -1;
+            z->slot[r] = k;
+            if (before < 0)
+                q.first[q.n++] = k;
+            else {
+                q.next[before] = k;
+                repeated = 1;
+            }
+        }
+        for (ptrdiff_t i = 0; i < q.n; i++)
+            z->slot[index_of(g, q.first[i])] = -1;
+        if (repeated && steps) {
+            q.sums = malloc((size_t)g->n * (size_t)z->width * sizeof(double) + 1);
+            if (!q.sums) {
+                free(room);
+                return FR_NO_MEMORY;
+            }
+        }
+    }
+    const ptrdiff_t tasks = (q.n + ROWS - 1) / ROWS;
+    if (tasks)
+        fr_pool_run(rows_task, &q, 0, tasks,
+                    fr_after_fork() ? 1 : fr_threads_for(per_row * (double)q.n, n_threads));
+    free(q.sums);
+    free(room);
+    return 0;
+}
+
+int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)
+{
+    int status = fr_lazy_reserve(z);
+    if (!status)
+        status = on_rows(z, t, g, 1, n_threads);
+    if (status)
+        return status;
+    z->history[z->count] = t->step;
+    note(z, z->count++);
+    return 0;
+}
+
+int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)
+{
+    const int status = on_rows(z, t, g, 0, n_threads);
+    if (status || g)
+        return status;
+    for (ptrdiff_t r = 0; r < z->n_rows; r++)
+        z->last[r] = z->last[r] < 0 ? -1 : 0;
+    z->count = 0;
+    return 0;
+}

@@ -1,0 +1,154 @@
+#include "steps.h"
+
+#include <math.h>
+
+#include "access.h"
+#include "parallel.h"
+#include "pool.h"
+
+enum { PIECE = 1 << 15 }; /* elements of one task: its arrays fit a second-level cache */
+
+/* A step that has begun is finished, so there is no look for interrupts. */
+static void run(fr_task task, void *context, ptrdiff_t n_tasks, double work, int n_threads)
+{
+    fr_pool_run(task, context, 0, n_tasks, fr_after_fork() ? 1 : fr_threads_for(work, n_threads));
+}
+
+static int taken(const fr_tensor *t) { return t->x.g != NULL && t->n > 0; }
+
+double fr_step_work(const fr_tensor *t)
+{
+    /* read and write of each array, and a root and a quotient */
+    static const double per_element[] = {1.5, 2.5, 5.0};
+    return taken(t) ? per_element[t->step.kind] * (double)t->n : 0.0;
+}
+
+static void step_piece(fr_tensor *t, ptrdiff_t from, ptrdiff_t n)
+{
+    fr_active()->real[t->real].step[t->step.kind](&t->step, &t->x, from, n);
+}
+
+static void one_task(void *context, ptrdiff_t i)
+{
+    fr_tensor *t = context;
+    const ptrdiff_t from = i * PIECE;
+    step_piece(t, from, MIN(PIECE, t->n - from));
+}
+
+void fr_step_one(fr_tensor *t, int n_threads)
+{
+    if (t->n <= PIECE) {
+        if (taken(t))
+            step_piece(t, 0, t->n);
+        return;
+    }
+    run(one_task, t, (t->n + PIECE - 1) / PIECE, fr_step_work(t), n_threads);
+}
+
+ptrdiff_t fr_piece_count(const fr_tensor *tensors, ptrdiff_t count)
+{
+    ptrdiff_t pieces = 0;
+    for (ptrdiff_t i = 0; i < count; i++)
+        pieces += (tensors[i].n + PIECE - 1) / PIECE;
+    return pieces;
+}
+
+void fr_cut(const fr_tensor *tensors, ptrdiff_t count, fr_piece *pieces)
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        for (ptrdiff_t from = 0; from < tensors[i].n; from += PIECE)
+            *pieces++ = (fr_piece){i, from, MIN(PIECE, tensors[i].n - from)};
+}
+
+typedef struct {
+    fr_tensor *tensors;
+    const fr_piece *pieces;
+    ptrdiff_t n_pieces, per_task;
+    double *partial;
+    int looks; /* for values that are not finite, instead of summing squares */
+} many_job;
+
+/* Many small tensors share a task. */
+static ptrdiff_t pieces_per_task(double work, ptrdiff_t n_pieces)
+{
+    const double tasks = work / PIECE;
+    return tasks < 1 ? n_pieces : (ptrdiff_t)((double)n_pieces / tasks) + 1;
+}
+
+static void many_task(void *context, ptrdiff_t task)
+{
+    const many_job *q = context;
+    const ptrdiff_t end = MIN((task + 1) * q->per_task, q->n_pieces);
+    for (ptrdiff_t i = task * q->per_task; i < end; i++) {
+        const fr_piece *p = &q->pieces[i];
+        fr_tensor *t = &q->tensors[p->tensor];
+        if (taken(t))
+            step_piece(t, p->from, p->n);
+    }
+}
+
+void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces, double work,
+                  int n_threads)
+{
+    many_job q = {.tensors = tensors, .pieces = pieces, .n_pieces = n_pieces};
+    q.per_task = pieces_per_task(work, n_pieces);
+    if (n_pieces)
+        run(many_task, &q, (n_pieces + q.per_task - 1) / q.per_task, work, n_threads);
+}
+
+static void look_task(void *context, ptrdiff_t task)
+{
+    const many_job *q = context;
+    const ptrdiff_t end = MIN((task + 1) * q->per_task, q->n_pieces);
+    for (ptrdiff_t i = task * q->per_task; i < end; i++) {
+        const fr_piece *p = &q->pieces[i];
+        const fr_tensor *t = &q->tensors[p->tensor];
+        const fr_real_kernels *f = &fr_active()->real[t->real];
+        const char *g = t->x.g;
+        q->partial[i] = 0.0;
+        if (!taken(t))
+            continue;
+        g += p->from * (ptrdiff_t)(t->real == FR_FLOAT ? sizeof(float) : sizeof(double));
+        q->partial[i] = q->looks ? !f->finite(g, p->n) : f->squares(g, p->n);
+    }
+}
+
+static int look(many_job *q, double work, int n_threads)
+{
+    q->per_task = pieces_per_task(work, q->n_pieces);
+    if (q->n_pieces == 0)
+        return 0;
+    return fr_parallel(look_task, q, (q->n_pieces + q->per_task - 1) / q->per_task,
+                       fr_threads_for(work, n_threads));
+}
+
+int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
+                  double *partial, double work, int n_threads, double *sum)
+{
+    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 0};
+    const int status = look(&q, work, n_threads);
+    *sum = 0.0;
+    for (ptrdiff_t i = 0; i < n_pieces && !status; i++)
+        *sum += partial[i];
+    return status;
+}
+
+int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
+                        double *partial, double work, int n_threads, ptrdiff_t *where)
+{
+    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 1};
+    const int status = look(&q, work, n_threads);
+    *where = -1;
+    for (ptrdiff_t i = 0; i < n_pieces && !status; i++)
+        if (partial[i] != 0.0) {
+            *where = pieces[i].tensor;
+            break;
+        }
+    return status;
+}
+
+const fr_steps_table fr_steps = {
+    fr_piece_count, fr_cut, fr_step_one, fr_step_many, fr_step_work, fr_square_sum,
+    fr_first_not_finite, fr_check_rows, fr_lazy_reserve, fr_lazy_free, fr_step_rows, fr_catch_up,
+    fr_get_serial_below,
+};

@@ -1,0 +1,124 @@
+/* Optimizer steps: gradient scaling, decay, moments and step in one pass over memory, in place.
+ *
+ * With g' = scale * g + couple * w (couple is the coupled decay), for every element:
+ *   FR_SGD       u = g'
+ *   FR_MOMENTUM  b = momentum * b + damp * g',  u = b, or with Nesterov g' + momentum * b
+ *   FR_ADAM      m = beta1 * m + (1 - beta1) * g',  v = beta2 * v + (1 - beta2) * g'^2,
+ *                u = m / (root * sqrt(v) + eps), with AMSGrad the largest v so far in place of v
+ * and w = (1 - drop) * w - lr * u, where drop is the decoupled decay.
+ */
+#ifndef FASTRIDGE_STEPS_H
+#define FASTRIDGE_STEPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FR_SGD, FR_MOMENTUM, FR_ADAM, FR_N_STEPS };
+
+/* The scalars of one step; all that is constant over the elements is worked out beforehand. */
+typedef struct {
+    int kind, nesterov, amsgrad, first; /* first: b holds nothing yet */
+    double scale, couple, drop, lr;     /* lr: of Adam lr / (1 - beta1^t) */
+    double momentum, damp;
+    double beta1, beta2, root, eps;     /* root: 1 / sqrt(1 - beta2^t) */
+} fr_step;
+
+/* Arrays of one tensor, of its type. NULL: b of plain SGD, v and top (AMSGrad) where there is none;
+ * factor (multiplies the decay of each element) where it is 1; w or g of what sits this step out. */
+typedef struct {
+    void *w;
+    const void *g;
+    void *m, *v, *top; /* m is b for momentum */
+    const void *factor;
+} fr_buffers;
+
+typedef struct {
+    fr_buffers x;
+    ptrdiff_t n;
+    int real;       /* FR_DOUBLE or FR_FLOAT */
+    fr_step step;
+} fr_tensor;
+
+/* Steps of many tensors. Tasks are cut by sizes alone. Nothing looks for interrupts: a step that
+ * has begun is finished. `cuts` has room for fr_cuts() entries and is filled by fr_cut(). */
+typedef struct {
+    ptrdiff_t tensor, from, n;
+} fr_piece;
+ptrdiff_t fr_piece_count(const fr_tensor *tensors, ptrdiff_t count);
+void fr_cut(const fr_tensor *tensors, ptrdiff_t count, fr_piece *pieces);
+void fr_step_one(fr_tensor *t, int n_threads);
+void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces, double work,
+                  int n_threads);
+
+/* work of a step, in elements of memory traffic */
+double fr_step_work(const fr_tensor *t);
+
+/* Sum of squares of all g, in an order that sizes alone decide; partial: room for n_pieces. */
+int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
+                  double *partial, double work, int n_threads, double *sum);
+/* *where: the first tensor whose g holds NaN or infinity, or -1 */
+int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
+                        double *partial, double work, int n_threads, ptrdiff_t *where);
+
+/* lazy.c: parameters whose rows are brought up to date when they are touched. */
+typedef struct {
+    double ww, wb, bw, bb; /* w, b = ww * w + wb * b, bw * w + bb * b */
+} fr_map;
+
+typedef struct {
+    ptrdiff_t n_rows, width;
+    int64_t *last;      /* per row: steps of the history that it has had; -1: no gradient yet */
+    ptrdiff_t *slot;    /* per row, scratch, all -1 between calls */
+    ptrdiff_t count, room;
+    fr_step *history;   /* room for `room` steps */
+    fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: room for 2 * room */
+} fr_lazy;
+
+/* Gradient rows: row index[i] of w has gradient rows[i * width ...]; repeated indices add up. */
+typedef struct {
+    const void *index;
+    int wide; /* int64 instead of int32 */
+    const void *rows;
+    ptrdiff_t n;
+} fr_row_gradient;
+
+#define FR_MOST_MISSED (1 << 16) /* steps after which all rows are brought up to date */
+
+/* position of the first index outside 0 .. n_rows - 1, or -1 */
+ptrdiff_t fr_check_rows(const fr_row_gradient *g, ptrdiff_t n_rows);
+/* room for one more step; FR_NO_MEMORY, or 0 */
+int fr_lazy_reserve(fr_lazy *z);
+void fr_lazy_free(fr_lazy *z);
+/* FR_NO_MEMORY (before anything is written), or 0 */
+int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
+/* Bring rows up to date: those of index, or with index NULL all. */
+int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
+
+/* what the inner loops of lazy rows need of a run of missed steps of Adam, see lazy.c */
+#define FR_TERMS 12
+typedef struct {
+    double centre, eps, mu[FR_TERMS];
+} fr_run;
+
+/* One table for the extension module that has the optimizers: the state of kernels and threads is
+ * in the module that has the matrix, and nowhere else. */
+typedef struct {
+    ptrdiff_t (*piece_count)(const fr_tensor *, ptrdiff_t);
+    void (*cut)(const fr_tensor *, ptrdiff_t, fr_piece *);
+    void (*step_one)(fr_tensor *, int);
+    void (*step_many)(fr_tensor *, const fr_piece *, ptrdiff_t, double, int);
+    double (*step_work)(const fr_tensor *);
+    int (*square_sum)(const fr_tensor *, const fr_piece *, ptrdiff_t, double *, double, int,
+                      double *);
+    int (*first_not_finite)(const fr_tensor *, const fr_piece *, ptrdiff_t, double *, double, int,
+                            ptrdiff_t *);
+    ptrdiff_t (*check_rows)(const fr_row_gradient *, ptrdiff_t);
+    int (*lazy_reserve)(fr_lazy *);
+    void (*lazy_free)(fr_lazy *);
+    int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
+    int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
+    double (*serial_below)(void);
+} fr_steps_table;
+extern const fr_steps_table fr_steps;
+
+#endif

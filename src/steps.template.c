@@ -1,0 +1,218 @@
+/* Inner loops of optimizer steps over elements of type T; the equations are in steps.h.
+ *
+ * Every a * b + c is one MADD, so that an element has the same bits wherever it lies in a vector.
+ */
+
+#define NAME(f) FR_CAT(f, T)
+#define LOAD(p) FR_CAT(LOAD, T)(p)
+#ifdef FR_FUSED
+#define MADD(a, b, c) FR_CAT(FUSED, T)(a, b, c)
+#else
+#define MADD(a, b, c) ((a) * (b) + (c))
+#endif
+#define ROOT(x) FR_CAT(ROOT, T)(x)
+
+#define ARRAYS                                                                                     \
+    T *FR_RESTRICT w = (T *)x->w + i0;                                                             \
+    const T *FR_RESTRICT g = (const T *)x->g + i0;                                                 \
+    const T *FR_RESTRICT factor = each ? (const T *)x->factor + i0 : NULL;                         \
+    const T scale = (T)s->scale, couple = (T)s->couple, drop = (T)s->drop, lr = (T)s->lr;          \
+    const T keep = (T)(1.0 - s->drop), one = 1
+/* d: the gradient with scale and coupled decay; kept: w after the decoupled decay */
+#define GRADIENT(i)                                                                                \
+    (coupled ? MADD(each ? couple * factor[i] : couple, w[i], scale * g[i]) : scale * g[i])
+#define KEPT(i) (coupled ? w[i] : (each ? MADD(-drop, factor[i], one) : keep) * w[i])
+
+FR_INLINE void NAME(sgd)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                         const int coupled, const int each)
+{
+    ARRAYS;
+    FR_INDEPENDENT
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const T d = GRADIENT(i);
+        w[i] = MADD(-lr, d, KEPT(i));
+    }
+}
+
+FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                              const int coupled, const int each, const int nesterov)
+{
+    ARRAYS;
+    T *FR_RESTRICT b = (T *)x->m + i0;
+    const T momentum = (T)s->momentum, damp = (T)s->damp;
+    FR_INDEPENDENT
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const T d = GRADIENT(i), c = MADD(momentum, b[i], damp * d);
+        b[i] = c;
+        w[i] = MADD(-lr, nesterov ? MADD(momentum, c, d) : c, KEPT(i));
+    }
+}
+
+FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const int coupled, const int each, const int amsgrad)
+{
+    ARRAYS;
+    T *FR_RESTRICT m = (T *)x->m + i0;
+    T *FR_RESTRICT v = (T *)x->v + i0;
+    T *FR_RESTRICT top = amsgrad ? (T *)x->top + i0 : NULL;
+    const T beta1 = (T)s->beta1, beta2 = (T)s->beta2, root = (T)s->root, eps = (T)s->eps;
+    const T rest1 = (T)(1.0 - s->beta1), rest2 = (T)(1.0 - s->beta2);
+    ptrdiff_t i = 0;
+#ifdef ADAM_WIDE
+#define WIDE_GRADIENT(g_, w_, f_)                                                                  \
+    (coupled ? wide_madd(each ? wide_mul(wide_set(couple), f_) : wide_set(couple), w_,             \
+                         wide_mul(wide_set(scale), g_))                                            \
+             : wide_mul(wide_set(scale), g_))
+    for (; i < n; i += WIDE_LANES) {
+        const wide_mask in = n - i < WIDE_LANES ? wide_first(n - i) : wide_all;
+        const wide w_ = wide_load(w + i, in), f_ = each ? wide_load(factor + i, in) : wide_set(0);
+        const wide d = WIDE_GRADIENT(wide_load(g + i, in), w_, f_);
+        const wide c = wide_madd(wide_set(beta1), wide_load(m + i, in), wide_mul(wide_set(rest1), d));
+        const wide q = wide_madd(wide_set(beta2), wide_load(v + i, in),
+                                 wide_mul(wide_mul(wide_set(rest2), d), d));
+        wide t = q;
+        wide_store(m + i, c, in);
+        wide_store(v + i, q, in);
+        if (amsgrad) {
+            t = wide_max(q, wide_load(top + i, in));
+            wide_store(top + i, t, in);
+        }
+        const wide u = wide_div(c, wide_madd(wide_root(t), wide_set(root), wide_set(eps)));
+        const wide kept =
+            coupled ? w_
+                    : wide_mul(each ? wide_madd(wide_set(-drop), f_, wide_set(one)) : wide_set(keep), w_);
+        wide_store(w + i, wide_madd(wide_set(-lr), u, kept), in);
+    }
+#else
+    FR_INDEPENDENT
+    for (; i < n; i++) {
+        const T d = GRADIENT(i);
+        const T c = MADD(beta1, m[i], rest1 * d), q = MADD(beta2, v[i], rest2 * d * d);
+        T t = q;
+        m[i] = c;
+        v[i] = q;
+        if (amsgrad) {
+            /* a NaN comes through, from either side */
+            t = top[i] >= q || top[i] != top[i] ? top[i] : q;
+            top[i] = t;
+        }
+        w[i] = MADD(-lr, c / MADD(ROOT(t), root, eps), KEPT(i));
+    }
+#endif
+}
+
+/* the loop for the kinds of decay that there are */
+#define CHOOSE(LOOP)                                                                               \
+    do {                                                                                           \
+        if (s->couple != 0.0) {                                                                    \
+            if (x->factor)                                                                         \
+                LOOP(1, 1);                                                                        \
+            else                                                                                   \
+                LOOP(1, 0);                                                                        \
+        } else if (x->factor && s->drop != 0.0)                                                    \
+            LOOP(0, 1);                                                                            \
+        else                                                                                       \
+            LOOP(0, 0);                                                                            \
+    } while (0)
+#define SGD(coupled, each) NAME(sgd)(s, x, i0, n, coupled, each)
+#define HEAVY_BALL(coupled, each) NAME(momentum)(s, x, i0, n, coupled, each, 0)
+#define NESTEROV(coupled, each) NAME(momentum)(s, x, i0, n, coupled, each, 1)
+#define ADAM(coupled, each) NAME(adam)(s, x, i0, n, coupled, each, 0)
+#define AMSGRAD(coupled, each) NAME(adam)(s, x, i0, n, coupled, each, 1)
+
+static void NAME(sgd_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+{
+    CHOOSE(SGD);
+}
+
+static void NAME(momentum_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+{
+    if (s->first)
+        memset((T *)x->m + i0, 0, (size_t)n * sizeof(T));
+    if (s->nesterov)
+        CHOOSE(NESTEROV);
+    else
+        CHOOSE(HEAVY_BALL);
+}
+
+static void NAME(adam_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+{
+    if (s->amsgrad)
+        CHOOSE(AMSGRAD);
+    else
+        CHOOSE(ADAM);
+}
+
+static double NAME(squares)(const void *x_, ptrdiff_t n)
+{
+    const T *x = x_;
+    vec s0 = SPLAT(0.0), s1 = s0, s2 = s0, s3 = s0;
+    ptrdiff_t i = 0;
+#define SQUARE(k) LOAD(x + i + k * VL) * LOAD(x + i + k * VL)
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        s0 += SQUARE(0);
+        s1 += SQUARE(1);
+        s2 += SQUARE(2);
+        s3 += SQUARE(3);
+    }
+#undef SQUARE
+    double s = vec_sum((s0 + s1) + (s2 + s3));
+    for (; i < n; i++)
+        s += (double)x[i] * (double)x[i];
+    return s;
+}
+
+/* w, b = ww * w + wb * b, bw * w + bb * b */
+static void NAME(linear)(const fr_map *a, void *w_, void *b_, ptrdiff_t n)
+{
+    T *FR_RESTRICT w = w_;
+    T *FR_RESTRICT b = b_;
+    const T ww = (T)a->ww, wb = (T)a->wb, bw = (T)a->bw, bb = (T)a->bb;
+    if (!b) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            w[i] *= ww;
+        return;
+    }
+    FR_INDEPENDENT
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const T p = w[i], q = b[i];
+        w[i] = MADD(ww, p, wb * q);
+        b[i] = MADD(bw, p, bb * q);
+    }
+}
+
+/* w -= m * sum_j c_j / (beta_j * r + eps) for r = sqrt(v), from the powers of the run: see lazy.c */
+static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void *v_, ptrdiff_t n)
+{
+    enum { TERMS = sizeof(T) == sizeof(float) ? FR_TERMS / 2 : FR_TERMS };
+    T *FR_RESTRICT w = w_;
+    const T *FR_RESTRICT m = m_;
+    const T *FR_RESTRICT v = v_;
+    const T centre = (T)a->centre, eps = (T)a->eps;
+    T mu[TERMS];
+    for (int p = 0; p < TERMS; p++)
+        mu[p] = (T)a->mu[p];
+    FR_INDEPENDENT
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const T r = ROOT(v[i]), z = 1 / MADD(centre, r, eps), y = r * z;
+        T sum = mu[TERMS - 1];
+        for (int p = TERMS - 2; p >= 0; p--)
+            sum = MADD(-y, sum, mu[p]);
+        w[i] = MADD(-(m[i] * z), sum, w[i]);
+    }
+}
+
+#undef NAME
+#undef LOAD
+#undef MADD
+#undef ROOT
+#undef ARRAYS
+#undef GRADIENT
+#undef KEPT
+#undef WIDE_GRADIENT
+#undef CHOOSE
+#undef SGD
+#undef HEAVY_BALL
+#undef NESTEROV
+#undef ADAM
+#undef AMSGRAD
