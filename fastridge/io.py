@@ -76,8 +76,9 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
     Parameters
     ----------
-    model : estimator, RidgeResult or Moments
-        `Ridge`, `RidgeClassifier`, fitted or not, what `ridge` returned, or `Moments`.
+    model : estimator, RidgeResult, Moments or dict
+        `Ridge`, `RidgeClassifier`, fitted or not, what `ridge` returned, `Moments`, or the
+        `state_dict()` of an optimizer.
     path : str, os.PathLike or binary file object
         Where to. A file is written beside its place and then moved there, so that a reader sees
         the old file or the whole new one. No suffix is added.
@@ -114,11 +115,12 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     True
     """
     members: dict[str, np.ndarray] = {}
-    tree = _encode(model, "", members) if _class_of(model) else None
-    if tree is None:
+    if not _is_model(model):
         raise TypeError(
-            f"model is a {_type_name(model)}; expected one of: " + ", ".join(sorted(_CLASSES))
+            f"model is a {_type_name(model)}; expected one of: "
+            + ", ".join([*sorted(_CLASSES), "the state_dict of an optimizer"])
         )
+    tree = _encode(model, "", members)
     header = {"format": FORMAT, "version": FORMAT_VERSION, "fastridge": __version__, "model": tree}
     text = json.dumps(header, indent=1, allow_nan=False).encode("ascii")
 
@@ -141,7 +143,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
 
     Returns
     -------
-    estimator, RidgeResult or Moments
+    estimator, RidgeResult, Moments or dict
         An object of the class that was saved.
 
     Raises
@@ -201,6 +203,13 @@ def _class_of(value: Any) -> str | None:
     """The listed name of the class of `value`, or None; a subclass is not its base."""
     name = type(value).__name__
     return name if name in _CLASSES and type(value) is _load_class(name) else None
+
+
+def _is_model(value: Any) -> bool:
+    """Whether a file may hold `value`: an object of a listed class, or an optimizer's state."""
+    if type(value) is dict:
+        return {"state", "param_groups"} == set(value)
+    return _class_of(value) is not None
 
 
 def _state(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -340,7 +349,7 @@ class _Reader:
             self._check_members()
             header = self._header()
             model = self._value(header.get("model"), 0)
-            if _class_of(model) is None:
+            if not _is_model(model):
                 raise self.fail(f"a {_type_name(model)}", f"one of {sorted(_CLASSES)} as the model")
             if self.unread:
                 raise self.fail(

@@ -101,21 +101,34 @@ cdef object _view_buffer(str name, object a, View *v):
     return held
 
 
+cdef int _no_dlpack(str name, object a, object error) except -1:
+    raise ValueError(
+        f"{name}: expected a tensor that shares its memory through DLPack; got a {_kind(a)} that "
+        f"does not: {error}"
+    ) from error
+
+
 cdef object _view_dlpack(str name, object a, View *v):
     cdef DLTensor *t
     cdef Py_ssize_t run = 1
     cdef int i
-    if getattr(a, "requires_grad", False):
-        # the same memory, without the record of how it came to be
-        a = a.detach()
-    device = a.__dlpack_device__()
+    try:
+        if getattr(a, "requires_grad", False):
+            # the same memory, without the record of how it came to be
+            a = a.detach()
+        device = a.__dlpack_device__()
+    except Exception as error:
+        _no_dlpack(name, a, error)
     if device[0] != 1:
         _refuse(name, f"a {_kind(a)} on DLPack device {tuple(map(int, device))}",
                 "memory of the CPU (DLPack device 1)")
     try:
-        capsule = a.__dlpack__(max_version=(1, 0))
-    except TypeError:
-        capsule = a.__dlpack__()
+        try:
+            capsule = a.__dlpack__(max_version=(1, 0))
+        except TypeError:
+            capsule = a.__dlpack__()
+    except Exception as error:
+        _no_dlpack(name, a, error)
     if PyCapsule_IsValid(capsule, "dltensor_versioned"):
         managed = <DLManagedVersioned *> PyCapsule_GetPointer(capsule, "dltensor_versioned")
         if managed.major != 1:
@@ -154,13 +167,7 @@ cdef object _view(str name, object a, View *v):
     if PyObject_CheckBuffer(a):
         return _view_buffer(name, a, v)
     if hasattr(a, "__dlpack__"):
-        try:
-            return _view_dlpack(name, a, v)
-        except (BufferError, RuntimeError, AttributeError) as error:
-            raise ValueError(
-                f"{name}: expected a tensor that shares its memory through DLPack; got a "
-                f"{_kind(a)} that does not: {error}"
-            ) from error
+        return _view_dlpack(name, a, v)
     raise TypeError(
         f"{name}: expected a NumPy array, or another float32 or float64 buffer (of the buffer "
         f"protocol or DLPack); got {'None' if a is None else 'a ' + _kind(a)}"

@@ -6,10 +6,11 @@ import numpy as np
 
 cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_IsContiguous, PyObject_CheckBuffer
+from cpython.list cimport PyList_GET_ITEM
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_Import, PyCapsule_IsValid
 from libc.math cimport INFINITY, expm1, isfinite, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, qsort
 from libc.string cimport memset
 
 from _steps cimport *
@@ -47,3 +48,5 @@ cdef int _done(int status) except -1:
 include "_buffers.pxi"
 include "_scalars.pxi"
 include "_kernels.pxi"
+include "_stepper.pxi"
+include "_norm.pxi"

@@ -40,7 +40,7 @@ typedef struct {
 } fr_tensor;
 
 /* Steps of many tensors. Tasks are cut by sizes alone. Nothing looks for interrupts: a step that
- * has begun is finished. `cuts` has room for fr_cuts() entries and is filled by fr_cut(). */
+ * has begun is finished. fr_cut() fills fr_piece_count() pieces. */
 typedef struct {
     ptrdiff_t tensor, from, n;
 } fr_piece;
@@ -117,6 +117,7 @@ typedef struct {
     void (*lazy_free)(fr_lazy *);
     int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
     int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
+    int (*all_finite)(const void *, ptrdiff_t, int, int);
     double (*serial_below)(void);
 } fr_steps_table;
 extern const fr_steps_table fr_steps;

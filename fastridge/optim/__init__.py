@@ -1,0 +1,31 @@
+"""Optimizers over arrays that the caller owns, which they change in place.
+
+`SGD`, `Adam` and `AdamW` have torch's names, order of update and defaults; one `step` takes the
+gradients of all parameters and goes over memory once. Three modes of decay, by name, in each:
+
+================= =========================================== ==================================
+`decay_mode`      what it does to w                           default of
+================= =========================================== ==================================
+``"l2"``          the gradient gains ``weight_decay * w``     `SGD`, `Adam`
+``"decoupled"``   ``w *= 1 - lr * weight_decay``              `AdamW`
+``"independent"`` ``w *= 1 - lr / initial_lr * weight_decay`` none
+================= =========================================== ==================================
+"""
+
+from ._clip import Clipped, clip_grad_norm
+from ._groups import split_decay
+from ._optimizers import SGD, Adam, AdamW
+from ._schedules import constant, cosine, linear_warmup, step_decay
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Clipped",
+    "clip_grad_norm",
+    "constant",
+    "cosine",
+    "linear_warmup",
+    "split_decay",
+    "step_decay",
+]

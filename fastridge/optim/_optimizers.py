@@ -1,0 +1,631 @@
+"""SGD, Adam and AdamW over groups of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._optim import Stepper
+from ._groups import arrays_and_names, is_array
+
+__all__ = ["SGD", "Adam", "AdamW"]
+
+_LOOKS = {"propagate": 0, "skip": 1, "raise": 2}
+# keys of torch's groups that say how it computes, not what
+_OF_TORCH = {"capturable", "decoupled_weight_decay", "differentiable", "foreach", "fused"}
+
+
+class _Optimizer:
+    """Groups, state and their files; a subclass says which numbers a group has."""
+
+    _adam: ClassVar[bool] = False
+    # names of the state in a state_dict: the arrays that a Stepper keeps, in its order
+    _arrays: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Any, defaults: dict[str, Any], on_nonfinite: str) -> None:
+        if on_nonfinite not in _LOOKS:
+            raise ValueError(
+                f"on_nonfinite: expected 'propagate', 'skip' or 'raise'; got {on_nonfinite!r}"
+            )
+        self.defaults = defaults
+        self.on_nonfinite = on_nonfinite
+        self.param_groups: list[dict[str, Any]] = []
+        if is_array(params) or isinstance(params, Mapping):
+            params = [{"params": params}] if not is_array(params) else params
+        groups = params if isinstance(params, list) else _listed(params)
+        if not groups or not all(isinstance(g, Mapping) for g in groups):
+            groups = [{"params": groups}]
+        self._set_groups([self._group(g, k) for k, g in enumerate(groups)])
+
+    def _group(self, given: Mapping[str, Any], k: int) -> dict[str, Any]:
+        """A group with all its numbers, its parameters in a list."""
+        if "params" not in given:
+            raise ValueError(f"params[{k}]: expected a group with the key 'params'; got {given!r}")
+        params, factors = given["params"], given.get("penalty_factor")
+        if is_array(params):
+            params, factors = [params], None if factors is None else [factors]
+        arrays, names = arrays_and_names(params, f"params[{k}]['params']" if k else "params")
+        known = {*self.defaults, "params", "initial_lr", "penalty_factor", "param_names"}
+        for key in given:
+            if key not in known and key not in _OF_TORCH:
+                raise ValueError(f"params[{k}]: expected keys of {sorted(known)}; got {key!r}")
+        if isinstance(factors, Mapping):
+            if names is None or not set(factors) <= set(names):
+                raise ValueError(
+                    f"penalty_factor: expected names of parameters {names}; got {list(factors)}"
+                )
+            factors = [factors.get(name) for name in names]
+        if factors is not None and (is_array(factors) or len(factors) != len(arrays)):
+            raise ValueError(
+                "penalty_factor: expected a list of one array (or None) for each of the "
+                f"{len(arrays)} parameters of its group"
+            )
+        group = {"params": arrays, **self.defaults, **given, "penalty_factor": factors}
+        group["params"] = arrays
+        group.setdefault("initial_lr", group["lr"])
+        if names is None:
+            names = given.get("param_names")
+        group["param_names"] = names
+        return {key: value for key, value in group.items() if key not in _OF_TORCH}
+
+    def _set_groups(self, groups: list[dict[str, Any]]) -> None:
+        arrays, labels, places, factors = [], [], [], []
+        for k, group in enumerate(groups):
+            names = group["param_names"]
+            for i, p in enumerate(group["params"]):
+                labels.append(repr(names[i]) if names else f"params[{len(arrays)}]")
+                arrays.append(p)
+                places.append(k)
+                factor = group["penalty_factor"][i] if group["penalty_factor"] else None
+                if factor is not None:
+                    factor = _checked_factor(factor, labels[-1])
+                factors.append(factor)
+        named = [name for group in groups for name in group["param_names"] or ()]
+        if len(set(named)) != len(named):
+            twice = next(name for name in named if named.count(name) > 1)
+            raise ValueError(f"params: expected each name once; got {twice!r} twice")
+        stepper = Stepper(arrays, labels, places, factors, self._adam)
+        # numbers are refused here rather than at the first step
+        stepper.step(groups, [None] * len(arrays), 1.0, 0)
+        self._names = named if len(named) == len(arrays) and named else None
+        self._stepper, self.param_groups = stepper, groups
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add a group of parameters, which have no state yet.
+
+        Parameters
+        ----------
+        group : dict
+            ``{"params": ...}`` and the numbers that differ from those of the optimizer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the constructor; the optimizer is then what it was.
+        """
+        self._stepper.flush()
+        before, n = self._stepper, len(self._stepper.params)
+        self._set_groups([*self.param_groups, self._group(group, len(self.param_groups))])
+        for i in range(n):
+            self._stepper.set_state(i, *before.get_state(i))
+
+    def step(self, grads: Any, *, scale: float = 1.0) -> bool:
+        """Take one step, in place.
+
+        Parameters
+        ----------
+        grads : list of arrays, or mapping from names to arrays
+            A gradient for each parameter, in the order of the groups, or by name where the
+            parameters have names: shape and dtype of the parameter, no memory in common with it.
+            None, or a name that is missing, leaves the parameter and its state as they are. A pair
+            (row indices, rows) stands for a gradient that is zero elsewhere: see `flush`.
+        scale : float, default=1.0
+            Factor of all gradients: a clipping factor (`clip_grad_norm`), one over a loss scale.
+
+        Returns
+        -------
+        bool
+            False where ``on_nonfinite="skip"`` found NaN or infinity; nothing is changed then.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For gradients or numbers that cannot be used, by name, and for
+            ``on_nonfinite="raise"``; nothing is changed then.
+        RuntimeError
+            If another thread is at a step of this optimizer.
+        """
+        if type(grads) is not list:
+            grads = self._in_order(grads)
+        if type(scale) is not float:
+            if isinstance(scale, bool) or not hasattr(scale, "__float__"):
+                raise TypeError(f"scale: expected a number; got {scale!r}")
+            scale = float(scale)
+        return self._stepper.step(self.param_groups, grads, scale, _LOOKS[self.on_nonfinite])
+
+    def _in_order(self, grads: Any) -> list[Any]:
+        if isinstance(grads, Mapping):
+            if self._names is None:
+                raise ValueError(
+                    "grads: expected a list, since the parameters have no names; got a mapping"
+                )
+            for name in grads:
+                if name not in self._names:
+                    raise ValueError(f"grads: expected names of parameters; got {name!r}")
+            return [grads.get(name) for name in self._names]
+        if is_array(grads) or isinstance(grads, (str, bytes)) or not hasattr(grads, "__iter__"):
+            raise TypeError(
+                "grads: expected a list of gradients, or a mapping from names to them; got "
+                f"{'None' if grads is None else 'a ' + type(grads).__name__}"
+            )
+        return list(grads)
+
+    def set_lr_factor(self, factor: float) -> None:
+        """Set the learning rate of each group to `factor` times its `initial_lr`.
+
+        Parameters
+        ----------
+        factor : float
+            At least 0; what the schedules of `fastridge.optim` give.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is not a finite number of at least 0.
+        """
+        if isinstance(factor, bool) or not hasattr(factor, "__float__"):
+            raise TypeError(f"factor: expected a number; got {factor!r}")
+        if not 0 <= factor < np.inf:
+            raise ValueError(f"factor: expected a finite number of at least 0; got {factor!r}")
+        for group in self.param_groups:
+            group["lr"] = float(factor) * group["initial_lr"]
+
+    def flush(self, param: int | str | None = None, rows: Any = None) -> None:
+        """Bring rows up to date that had no gradient in the last steps.
+
+        Where a gradient is a pair (row indices, rows), only those rows of the parameter are
+        touched; rows are the entries along its first axis, and gradients of a row that is there
+        more than once are added up. A row that is touched after steps without a gradient first
+        gets what these steps do to it in the dense optimizer, with the learning rate and decay of
+        each of them:
+
+        - `SGD`: all the decays, as one factor;
+        - with momentum: momentum goes on moving the row, and decays; one linear map of (w, b);
+        - `Adam`, `AdamW` with decoupled, independent or no decay: the moments shrink and go on
+          moving the row, the decay goes on; each element by its own sum over the steps, of which
+          terms below 2^-34 (float64: 2^-64) of the first are left out;
+        - `Adam` with ``"l2"`` decay, and all with `penalty_factor`: step by step, in a time that
+          grows with the steps that were missed.
+
+        Until then a row is what it was after its last step. Call ``flush(param, rows)`` before the
+        rows are read, and ``flush()`` before the parameter is read as a whole: it then equals that
+        of the dense optimizer to rounding.
+
+        Parameters
+        ----------
+        param : int, str or None, default=None
+            Position or name of a parameter; None: all.
+        rows : array of int, or None, default=None
+            Rows of that parameter; None: all.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or a row that there is not.
+        """
+        if param is None:
+            if rows is not None:
+                raise ValueError("rows: expected None without a parameter; got rows")
+            self._stepper.flush()
+            return
+        if isinstance(param, str):
+            if self._names is None or param not in self._names:
+                raise ValueError(f"param: expected the name of a parameter; got {param!r}")
+            param = self._names.index(param)
+        elif isinstance(param, bool) or not hasattr(param, "__index__"):
+            raise TypeError(f"param: expected a position, a name or None; got {param!r}")
+        if not 0 <= param < len(self._stepper.params):
+            raise ValueError(
+                f"param: expected 0 to {len(self._stepper.params) - 1}; got {param!r}"
+            )
+        self._stepper.flush(param, rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and numbers of the optimizer, without the parameters.
+
+        Returns
+        -------
+        dict
+            As torch's: ``{"state": {position: {name: array or number}}, "param_groups": [...]}``
+            with positions in place of parameters, and without `penalty_factor`. Arrays are those
+            of the optimizer, not copies. ``fastridge.save`` writes it to a file.
+
+        Notes
+        -----
+        Rows are brought up to date first (`flush`).
+        """
+        self._stepper.flush()
+        state = {}
+        for i in range(len(self._stepper.params)):
+            steps, begun, *arrays = self._stepper.get_state(i)
+            if steps:
+                found = {"step": steps}
+                for name, a in zip(self._arrays, arrays, strict=False):
+                    found[name] = a if self._adam or begun else None
+                    if a is None and name == "max_exp_avg_sq":
+                        del found[name]
+                state[i] = found
+        groups, start = [], 0
+        for group in self.param_groups:
+            kept = {k: v for k, v in group.items() if k not in ("params", "penalty_factor")}
+            if kept["param_names"] is None:
+                del kept["param_names"]
+            kept["params"] = list(range(start, start + len(group["params"])))
+            start += len(group["params"])
+            groups.append(kept)
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where another optimizer was, bit for bit.
+
+        Parameters
+        ----------
+        state_dict : dict
+            From `state_dict`, here or in torch, of an optimizer of this class over parameters of
+            the same shapes in the same order. Arrays are copied; the parameters themselves are the
+            caller's to restore.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it does not fit; the optimizer is then what it was.
+        """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError("state_dict: expected a dict with the keys 'state' and 'param_groups'")
+        groups, saved = [], state_dict["param_groups"]
+        sizes = [len(g["params"]) for g in saved]
+        if sizes != [len(g["params"]) for g in self.param_groups]:
+            raise ValueError(
+                "state_dict: expected groups of "
+                f"{[len(g['params']) for g in self.param_groups]} parameters; got {sizes}"
+            )
+        for own, other in zip(self.param_groups, saved, strict=True):
+            names = other.get("param_names")
+            if names is not None and own["param_names"] is not None:
+                if list(names) != list(own["param_names"]):
+                    raise ValueError(
+                        f"state_dict: expected the parameters {own['param_names']}; got {names}"
+                    )
+            numbers = {k: v for k, v in other.items() if k not in ("params", "param_names")}
+            for key in numbers:
+                if key not in (*self.defaults, "initial_lr", *_OF_TORCH):
+                    raise ValueError(f"state_dict: expected keys of a group; got {key!r}")
+            groups.append(own | {k: v for k, v in numbers.items() if k not in _OF_TORCH})
+            if "initial_lr" not in numbers and "lr" in numbers:
+                groups[-1]["initial_lr"] = numbers["lr"]
+        order = [i for g in saved for i in g["params"]]
+        states = [
+            self._state_of(i, state_dict["state"].get(key)) for i, key in enumerate(order)
+        ]
+        # numbers are checked before anything changes
+        self._stepper.step(groups, [None] * len(order), 1.0, 0)
+        self._stepper.flush()
+        for i, state in enumerate(states):
+            self._stepper.set_state(i, *state)
+        for own, other in zip(self.param_groups, groups, strict=True):
+            own.update(other)
+
+    def _state_of(self, i: int, state: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        """What `Stepper.set_state` takes."""
+        if not state:
+            return (0, False, None, None, None)
+        shape, dtype = self._stepper.layout(i)
+        label = self._stepper.labels[i]
+        for key in state:
+            if key not in ("step", *self._arrays):
+                raise ValueError(f"state of {label}: expected {self._arrays}; got {key!r}")
+        arrays: list[Any] = []
+        for name in self._arrays:
+            a = state.get(name)
+            if a is not None:
+                a = np.array(np.asarray(a), order="C")
+                if a.shape != shape or a.dtype != dtype:
+                    raise ValueError(
+                        f"{name} of {label}: expected shape {shape} of {dtype}; got {a.shape} of "
+                        f"{a.dtype}"
+                    )
+            arrays.append(a)
+        if self._adam and (arrays[0] is None or arrays[1] is None):
+            raise ValueError(f"state of {label}: expected {self._arrays[:2]}; got {list(state)}")
+        # torch counts no steps for gradient descent
+        steps = int(state.get("step", 1))
+        if steps < 0:
+            raise ValueError(f"step of {label}: expected at least 0; got {steps}")
+        return (steps, arrays[0] is not None, *arrays, *[None] * (3 - len(arrays)))
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{k}={v!r}" for k, v in self.defaults.items())
+        n = len(self._stepper.params)
+        return f"{type(self).__name__}(<{n} parameter{'s' * (n != 1)}>, {numbers})"
+
+
+def _listed(params: Any) -> list[Any]:
+    if is_array(params):
+        arrays_and_names(params)
+    if isinstance(params, (str, bytes)) or not hasattr(params, "__iter__"):
+        raise TypeError(f"params: expected a list of arrays; got {params!r}")
+    return list(params)
+
+
+def _checked_factor(factor: Any, label: str) -> Any:
+    values = factor if isinstance(factor, np.ndarray) else None
+    if values is not None and not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError(
+            f"penalty_factor of {label}: expected finite numbers of at least 0; got others"
+        )
+    return factor
+
+
+class SGD(_Optimizer):
+    """Gradient descent, with momentum if asked for, and weight decay.
+
+    For each parameter w with gradient g, and ``d = scale * g`` (the reverse for `maximize`)::
+
+        d = d + weight_decay * w                       "l2"
+        b = momentum * b + (1 - dampening) * d         (first step: b = d)
+        u = d + momentum * b  if nesterov else  b      (without momentum: u = d)
+        w = w - lr * u                                 "l2"
+        w = (1 - lr * weight_decay) * w - lr * u       "decoupled"
+        w = (1 - lr / initial_lr * weight_decay) * w - lr * u      "independent"
+
+    ``"l2"`` minimises loss + weight_decay / 2 * |w|^2; without momentum ``"decoupled"`` is the
+    same to rounding.
+
+    Parameters
+    ----------
+    params : list of arrays, mapping, pairs of (name, array), or list of groups
+        C-contiguous writable float32 or float64 buffers, which are changed in place: NumPy arrays,
+        memory maps, ``array.array``, CPU tensors of DLPack exporters such as torch. A group is
+        ``{"params": ..., "lr": ..., "weight_decay": ..., "penalty_factor": ...}`` with the numbers
+        that differ from those below; `penalty_factor` has for each parameter None or an array of
+        its shape and dtype, which multiplies the decay element by element.
+    lr : float, default=1e-3
+        Learning rate.
+    momentum : float, default=0.0
+    dampening : float, default=0.0
+    weight_decay : float, default=0.0
+    nesterov : bool, default=False
+    maximize : bool, default=False
+        As in torch.
+    decay_mode : {"l2", "decoupled", "independent"}, default="l2"
+        What `weight_decay` does.
+    on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
+        What to do about gradients with NaN or infinity: take them, leave out the step, or raise
+        ValueError. The last two look at all gradients before anything is written, which costs
+        another read of them.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        The groups with all their numbers, which may be changed between steps: "lr",
+        "weight_decay", .... "initial_lr" is the learning rate at first, the base of independent
+        decay and of `set_lr_factor`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a buffer that cannot be updated in place (read-only, not contiguous, of another dtype,
+        overlapping another one) and for numbers out of their range.
+
+    Notes
+    -----
+    All tensors are stepped in one call with Python's lock released, and on several threads where
+    that pays; results are the same for any number of them. A step that has begun is finished
+    before Ctrl-C is seen.
+
+    References
+    ----------
+    I. Sutskever, J. Martens, G. Dahl, G. Hinton, On the importance of initialization and momentum
+    in deep learning, ICML 2013; the order of the operations is torch's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.optim import SGD
+    >>> w = np.array([1.0, 2.0])
+    >>> optimizer = SGD([w], lr=0.1, weight_decay=1.0)
+    >>> optimizer.step([np.array([0.5, 0.5])])
+    True
+    >>> w
+    array([0.85, 1.75])
+    """
+
+    _arrays = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        decay_mode: str = "l2",
+        on_nonfinite: str = "propagate",
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "decay_mode": decay_mode,
+        }
+        super().__init__(params, defaults, on_nonfinite)
+
+
+class Adam(_Optimizer):
+    """Adam, by default with coupled (L2) decay.
+
+    For each parameter w with gradient g, ``d = scale * g`` (the reverse for `maximize`), at its
+    step t from 1::
+
+        d = d + weight_decay * w                                   "l2"
+        m = beta1 * m + (1 - beta1) * d
+        v = beta2 * v + (1 - beta2) * d^2
+        u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+        w = w - lr * u                                             "l2"
+        w = (1 - lr * weight_decay) * w - lr * u                   "decoupled": AdamW
+        w = (1 - lr / initial_lr * weight_decay) * w - lr * u      "independent"
+
+    With `amsgrad` the largest v so far takes its place in u.
+
+    Parameters
+    ----------
+    params : list of arrays, mapping, pairs of (name, array), or list of groups
+        As for `SGD`.
+    lr : float, default=1e-3
+    betas : pair of float, default=(0.9, 0.999)
+    eps : float, default=1e-8
+    weight_decay : float, default=0.0
+    amsgrad : bool, default=False
+    maximize : bool, default=False
+        As in torch.
+    decay_mode : {"l2", "decoupled", "independent"}, default="l2"
+        What `weight_decay` does. The modes differ: ``"l2"`` decays elements of large gradients
+        less.
+    on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
+        As for `SGD`.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        As for `SGD`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `SGD`.
+
+    References
+    ----------
+    D. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
+    S. Reddi, S. Kale, S. Kumar, On the convergence of Adam and beyond, ICLR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.optim import Adam
+    >>> w = np.ones(2)
+    >>> optimizer = Adam({"w": w}, lr=0.1)
+    >>> optimizer.step({"w": np.array([0.5, -3.0])})
+    True
+    >>> w.round(6)
+    array([0.9, 1.1])
+    """
+
+    _adam = True
+    _arrays = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decay_mode: str = "l2",
+        on_nonfinite: str = "propagate",
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decay_mode": decay_mode,
+        }
+        super().__init__(params, defaults, on_nonfinite)
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay: that of the weights does not go through the moments.
+
+    The equations are those of `Adam`.
+
+    Parameters
+    ----------
+    params : list of arrays, mapping, pairs of (name, array), or list of groups
+        As for `SGD`.
+    lr : float, default=1e-3
+    betas : pair of float, default=(0.9, 0.999)
+    eps : float, default=1e-8
+    weight_decay : float, default=1e-2
+    amsgrad : bool, default=False
+    maximize : bool, default=False
+        As in torch.
+    decay_mode : {"l2", "decoupled", "independent"}, default="decoupled"
+        What `weight_decay` does. In ``"independent"`` it is the share that a step takes at the
+        base learning rate, whatever that is.
+    on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
+        As for `SGD`.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        As for `SGD`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `SGD`.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, Decoupled weight decay regularization, ICLR 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.optim import AdamW, split_decay
+    >>> model = {"weight": np.ones((2, 2)), "bias": np.ones(2)}
+    >>> optimizer = AdamW(split_decay(model, 0.5), lr=0.1)
+    >>> optimizer.step({name: np.zeros_like(p) for name, p in model.items()})
+    True
+    >>> model["weight"][0], model["bias"]
+    (array([0.95, 0.95]), array([1., 1.]))
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decay_mode: str = "decoupled",
+        on_nonfinite: str = "propagate",
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decay_mode=decay_mode,
+            on_nonfinite=on_nonfinite,
+        )

@@ -1,0 +1,520 @@
+# Part of _optim.pyx: all tensors of an optimizer, and their state, in one call.
+
+
+cdef struct Span:
+    char *start
+    char *end
+    Py_ssize_t tensor
+
+
+cdef int _by_start(const void *a, const void *b) noexcept nogil:
+    cdef const char *p = (<const Span *> a).start
+    cdef const char *q = (<const Span *> b).start
+    return (p > q) - (p < q)
+
+
+cdef Py_ssize_t _not_finite_at(const void *x, Py_ssize_t n, int real) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not isfinite((<const float *> x)[i] if real == FR_FLOAT else (<const double *> x)[i]):
+            return i
+    return -1
+
+
+cdef class Stepper:
+    """Parameters, their state and one call that steps them all.
+
+    Parameters
+    ----------
+    params, labels, factors : list
+        Arrays that are changed in place, how messages call them, factors of their decay or None.
+    groups : list of int
+        Which of the groups of `step` each belongs to.
+    adam : bool
+        Adam instead of gradient descent with or without momentum.
+    """
+
+    cdef Py_ssize_t count, n_pieces, n_spans
+    cdef fr_tensor *t
+    cdef View *views
+    cdef Py_ssize_t *group
+    cdef int64_t *steps
+    cdef bint *begun
+    cdef fr_lazy *lazy
+    cdef fr_row_gradient *rows
+    cdef fr_piece *pieces
+    cdef double *partial
+    cdef Span *spans
+    cdef const void **seen
+    cdef bint adam, busy
+    cdef readonly list params, labels
+    cdef list held, factors, states, scratch
+
+    def __cinit__(self, list params not None, list labels not None, list groups not None,
+                  list factors not None, bint adam):
+        cdef Py_ssize_t i, n = len(params)
+        cdef View v
+        self.count = n
+        self.adam = adam
+        self.params, self.labels, self.factors = params, labels, factors
+        self.t = <fr_tensor *> calloc(n + 1, sizeof(fr_tensor))
+        self.views = <View *> calloc(n + 1, sizeof(View))
+        self.group = <Py_ssize_t *> calloc(n + 1, sizeof(Py_ssize_t))
+        self.steps = <int64_t *> calloc(n + 1, sizeof(int64_t))
+        self.begun = <bint *> calloc(n + 1, sizeof(bint))
+        self.lazy = <fr_lazy *> calloc(n + 1, sizeof(fr_lazy))
+        self.rows = <fr_row_gradient *> calloc(n + 1, sizeof(fr_row_gradient))
+        self.seen = <const void **> calloc(n + 1, sizeof(void *))
+        self.spans = <Span *> calloc(4 * n + 1, sizeof(Span))
+        if not (self.t and self.views and self.group and self.steps and self.begun and self.lazy
+                and self.rows and self.seen and self.spans):
+            raise MemoryError
+        self.held = []
+        # per tensor: first moment or momentum, second moment, its maximum; rows' last steps, slots
+        self.states = [[None, None, None] for _ in range(n)]
+        self.scratch = [None] * n
+        for i in range(n):
+            self.held.append(_view(labels[i], params[i], &self.views[i]))
+            _must_write(labels[i], &self.views[i])
+            self.group[i] = groups[i]
+            self.t[i].n, self.t[i].real = self.views[i].n, self.views[i].real
+            self.t[i].x.w = self.views[i].data
+            if factors[i] is not None:
+                name = f"penalty_factor of {labels[i]}"
+                self.held.append(_view(name, factors[i], &v))
+                _must_match(name, &v, labels[i], &self.views[i])
+                self.t[i].x.factor = v.data
+        self._lay_out()
+        for i in range(n):
+            if self.t[i].x.factor != NULL:
+                self._apart(self.t[i].x.factor, _bytes(self.t[i].n, self.t[i].real),
+                            f"penalty_factor of {labels[i]}")
+        self.n_pieces = C.piece_count(self.t, n)
+        self.pieces = <fr_piece *> calloc(self.n_pieces + 1, sizeof(fr_piece))
+        self.partial = <double *> calloc(self.n_pieces + 1, sizeof(double))
+        if not (self.pieces and self.partial):
+            raise MemoryError
+        C.cut(self.t, n, self.pieces)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.lazy:
+            for i in range(self.count):
+                C.lazy_free(&self.lazy[i])
+        free(self.t)
+        free(self.views)
+        free(self.group)
+        free(self.steps)
+        free(self.begun)
+        free(self.lazy)
+        free(self.rows)
+        free(self.seen)
+        free(self.spans)
+        free(self.pieces)
+        free(self.partial)
+
+    cdef int _lay_out(self) except -1:
+        """All that is written, by address; no two of them may meet."""
+        cdef Py_ssize_t i, j, k = 0
+        cdef void *written[4]
+        cdef void *p
+        for i in range(self.count):
+            written[:] = [self.t[i].x.w, self.t[i].x.m, self.t[i].x.v, self.t[i].x.top]
+            for j in range(4):
+                p = written[j]
+                if p != NULL and self.t[i].n > 0:
+                    self.spans[k].start = <char *> p
+                    self.spans[k].end = <char *> p + _bytes(self.t[i].n, self.t[i].real)
+                    self.spans[k].tensor = i
+                    k += 1
+            self.seen[i] = NULL
+        self.n_spans = k
+        qsort(self.spans, k, sizeof(Span), _by_start)
+        for i in range(1, k):
+            if self.spans[i].start < self.spans[i - 1].end:
+                first, second = sorted((self.spans[i - 1].tensor, self.spans[i].tensor))
+                raise ValueError(
+                    f"{self.labels[second]}: expected memory of its own; got a buffer that "
+                    f"overlaps {self.labels[first]}"
+                )
+        return 0
+
+    cdef int _apart(self, const void *data, Py_ssize_t size, object name) except -1:
+        """What is read must not be written."""
+        cdef Py_ssize_t low = 0, high = self.n_spans, middle
+        cdef const char *start = <const char *> data
+        while low < high:
+            middle = (low + high) // 2
+            if self.spans[middle].end <= start:
+                low = middle + 1
+            else:
+                high = middle
+        if low < self.n_spans and size > 0 and self.spans[low].start < start + size:
+            raise ValueError(
+                f"{name}: expected memory of its own; got a buffer that overlaps "
+                f"{self.labels[self.spans[low].tensor]} or its state"
+            )
+        return 0
+
+    cdef int _params_stay(self) except -1:
+        """A parameter whose memory is no longer what it was is not written to."""
+        cdef Py_ssize_t i
+        cdef View v
+        for i in range(self.count):
+            p = <object> PyList_GET_ITEM(self.params, i)
+            if cnp.PyArray_Check(p):
+                if (
+                    cnp.PyArray_DATA(<cnp.ndarray> p) == self.t[i].x.w
+                    and cnp.PyArray_SIZE(<cnp.ndarray> p) == self.t[i].n
+                    and cnp.PyArray_CHKFLAGS(<cnp.ndarray> p, cnp.NPY_ARRAY_WRITEABLE)
+                ):
+                    continue
+            elif not hasattr(p, "data_ptr"):
+                # the buffer is held
+                continue
+            elif <size_t> p.data_ptr() == <size_t> self.t[i].x.w:
+                continue
+            held = _view(self.labels[i], p, &v)
+            _must_write(self.labels[i], &v)
+            _must_match(self.labels[i], &v, "when the optimizer was made", &self.views[i])
+            if v.data != self.views[i].data:
+                raise ValueError(
+                    f"{self.labels[i]}: expected the memory that it had when the optimizer was "
+                    "made; got another: assign to its elements, or make a new optimizer"
+                )
+        return 0
+
+    cdef inline bint _fits(self, Py_ssize_t i, object g):
+        """A plain array of the parameter's shape and type."""
+        cdef int k
+        if not _is_array(g) or cnp.PyArray_NDIM(<cnp.ndarray> g) != self.views[i].ndim:
+            return False
+        if (cnp.PyArray_TYPE(<cnp.ndarray> g) == cnp.NPY_FLOAT) != (self.t[i].real == FR_FLOAT):
+            return False
+        for k in range(self.views[i].ndim):
+            if cnp.PyArray_DIM(<cnp.ndarray> g, k) != self.views[i].shape[k]:
+                return False
+        return True
+
+    cdef int _take_gradient(self, Py_ssize_t i, object g, list held) except -1:
+        cdef View v
+        cdef const void *data
+        self.rows[i].index = NULL
+        self.t[i].x.g = NULL
+        if g is None:
+            return 0
+        if type(g) is tuple:
+            return self._take_rows(i, g, held)
+        if self._fits(i, g):
+            data = cnp.PyArray_DATA(<cnp.ndarray> g)
+        else:
+            name = f"gradient of {self.labels[i]}"
+            held.append(_view(name, g, &v))
+            _must_match(name, &v, self.labels[i], &self.views[i])
+            data = v.data
+        if data != self.seen[i]:
+            self._apart(data, _bytes(self.t[i].n, self.t[i].real),
+                        f"gradient of {self.labels[i]}")
+            self.seen[i] = data
+        self.t[i].x.g = data
+        return 0
+
+    cdef int _take_rows(self, Py_ssize_t i, tuple g, list held) except -1:
+        cdef fr_row_gradient *r = &self.rows[i]
+        cdef View *w = &self.views[i]
+        cdef View v
+        cdef int k
+        name = f"gradient of {self.labels[i]}"
+        if len(g) != 2:
+            raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
+        if w.ndim < 1:
+            raise ValueError(f"{name}: expected a number, {self.labels[i]} has no rows; got rows")
+        index = self._take_indices(f"row indices of the {name}", i, g[0], r)
+        held.append(index)
+        held.append(_view(f"rows of the {name}", g[1], &v))
+        wanted = (r.n, *_shape_of(w)[1:])
+        if _shape_of(&v) != wanted:
+            _refuse(f"rows of the {name}", f"shape {_shape_of(&v)}", f"shape {wanted}")
+        if v.real != w.real:
+            _refuse(f"rows of the {name}", "float32" if v.real == FR_FLOAT else "float64",
+                    f"{'float32' if w.real == FR_FLOAT else 'float64'} as {self.labels[i]}")
+        self._apart(v.data, _bytes(v.n, v.real), f"rows of the {name}")
+        self._apart(r.index, r.n * (8 if r.wide else 4), f"row indices of the {name}")
+        r.rows = v.data
+        return 0
+
+    cdef object _take_indices(self, str name, Py_ssize_t i, object index, fr_row_gradient *r):
+        cdef Py_ssize_t place, n_rows = self.views[i].shape[0]
+        a = np.asarray(index)
+        if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
+            _refuse(name, f"{a.ndim} dimensions of {a.dtype}", "a vector of integers")
+        if a.dtype not in (np.int32, np.int64) or not a.dtype.isnative:
+            if a.dtype == np.uint64 and a.size and a.max() > 2**63 - 1:
+                _refuse(name, int(a.max()), f"0 to {n_rows - 1}")
+            a = a.astype(np.int64)
+        a = np.ascontiguousarray(a)
+        if not a.flags.aligned:
+            a = a.copy()
+        r.n = a.shape[0]
+        r.wide = a.dtype == np.int64
+        r.index = cnp.PyArray_DATA(a)
+        place = C.check_rows(r, n_rows)
+        if place >= 0:
+            _refuse(name, f"{a[place]} at position {place}", f"0 to {n_rows - 1}")
+        return a
+
+    cdef int _read(self, dict g, fr_step *s, double *lr) except -1:
+        """The numbers of a group, checked."""
+        lr[0] = _non_negative("lr", g["lr"])
+        if self.adam:
+            betas = g["betas"]
+            if type(betas) not in (tuple, list) or len(betas) != 2:
+                raise ValueError(f"betas: expected two numbers; got {betas!r}")
+            _set_adam(s, betas[0], betas[1], g["eps"])
+            s.amsgrad = _flag("amsgrad", g["amsgrad"])
+        elif g["momentum"] != 0 or g["nesterov"]:
+            _set_momentum(s, g["momentum"], g["dampening"], g["nesterov"])
+        else:
+            s.kind = FR_SGD
+        s.lr = lr[0]
+        _decay(s, lr[0], g["weight_decay"], g["decay_mode"], g["initial_lr"], "initial_lr")
+        if _flag("maximize", g["maximize"]):
+            s.scale = -s.scale
+        return 0
+
+    cdef int _have(self, Py_ssize_t i, int kind, bint amsgrad) except -1:
+        """Arrays for the state of a tensor, where it has none yet; 1 where one was made."""
+        cdef int made = 0
+        wanted = (kind != FR_SGD, kind == FR_ADAM, amsgrad)
+        state = self.states[i]
+        for k in range(3):
+            if wanted[k] and state[k] is None:
+                state[k] = np.zeros(_shape_of(&self.views[i]),
+                                    np.float32 if self.t[i].real == FR_FLOAT else np.float64)
+                made = 1
+        if made:
+            self._point(i)
+        return made
+
+    cdef int _point(self, Py_ssize_t i) except -1:
+        m, v, top = self.states[i]
+        self.t[i].x.m = NULL if m is None else cnp.PyArray_DATA(m)
+        self.t[i].x.v = NULL if v is None else cnp.PyArray_DATA(v)
+        self.t[i].x.top = NULL if top is None else cnp.PyArray_DATA(top)
+        return 0
+
+    cdef int _make_lazy(self, Py_ssize_t i) except -1:
+        cdef fr_lazy *z = &self.lazy[i]
+        if self.scratch[i] is None:
+            n = self.views[i].shape[0]
+            # a row without a gradient so far has no moments
+            last = np.full(n, -1 if self.steps[i] == 0 else 0, np.int64)
+            slot = np.full(n, -1, np.intp)
+            self.scratch[i] = (last, slot)
+            z.n_rows = n
+            z.width = self.t[i].n // n if n else 0
+            z.last = <int64_t *> cnp.PyArray_DATA(last)
+            z.slot = <Py_ssize_t *> cnp.PyArray_DATA(slot)
+        _done(C.lazy_reserve(z))
+        return 0
+
+    cdef int _all_rows(self, Py_ssize_t i) except -1:
+        """Bring all rows of a tensor up to date."""
+        cdef int status, threads = _threads_for(0, 5.0 * self.t[i].n)
+        if self.scratch[i] is not None and self.lazy[i].count:
+            with nogil:
+                status = C.catch_up(&self.lazy[i], &self.t[i], NULL, threads)
+            _done(status)
+        return 0
+
+    cdef bint _goes_on(self, Py_ssize_t i, const fr_step *s):
+        """Whether one closed form holds for the steps so far and this one."""
+        cdef fr_lazy *z = &self.lazy[i]
+        if z.count == 0:
+            return True
+        cdef const fr_step *r = &z.history[z.count - 1]
+        return z.count < FR_MOST_MISSED and r.kind == s.kind and (
+            s.kind != FR_ADAM
+            or (r.beta1 == s.beta1 and r.beta2 == s.beta2 and r.eps == s.eps
+                and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0))
+        )
+
+    cdef int _look_for_nonfinite(self, double work, bint raises) except -1:
+        """0, or 1 for a step to be skipped."""
+        cdef Py_ssize_t i, n = 0, where = -1, place
+        cdef int status, threads = _threads_for(0, work)
+        cdef const void *data = NULL
+        with nogil:
+            status = C.first_not_finite(self.t, self.pieces, self.n_pieces, self.partial, work,
+                                        threads, &where)
+        _done(status)
+        if where >= 0:
+            data, n = self.t[where].x.g, self.t[where].n
+        for i in range(self.count if where < 0 else where):
+            if self.rows[i].index != NULL and self.t[i].n > 0 and self.rows[i].n > 0:
+                data = self.rows[i].rows
+                n = self.rows[i].n * (self.t[i].n // self.views[i].shape[0])
+                if _done(C.all_finite(data, n, self.t[i].real, 1)) == 0:
+                    where = i
+                    break
+        if where < 0:
+            return 0
+        if raises:
+            place = _not_finite_at(data, n, self.t[where].real)
+            value = (<float *> data)[place] if self.t[where].real == FR_FLOAT else (<double *> data)[place]
+            raise ValueError(
+                f"gradient of {self.labels[where]}: expected finite numbers; got {value} at "
+                f"position {place} of {n}"
+            )
+        return 1
+
+    def step(self, list param_groups not None, list grads not None, double scale, int look):
+        """One step of all tensors that have a gradient; False where it is skipped.
+
+        `look`: 0 takes gradients as they are, 1 skips and 2 refuses those with NaN or infinity.
+        """
+        if len(grads) != self.count:
+            raise ValueError(f"grads: expected {self.count} gradients, one (or None) for each "
+                             f"parameter; got {len(grads)}")
+        if self.busy:
+            raise RuntimeError("step: this optimizer is at a step in another thread")
+        self.busy = True
+        try:
+            return self._step(param_groups, grads, scale, look)
+        finally:
+            self.busy = False
+
+    cdef object _step(self, list param_groups, list grads, double scale, int look):
+        cdef Py_ssize_t i, k, n_groups = len(param_groups)
+        cdef fr_step few[8]
+        cdef double few_rates[8]
+        cdef int64_t few_at[8]
+        cdef fr_step *s = few
+        cdef double *rate = few_rates
+        cdef int64_t *at = few_at
+        cdef fr_tensor *t
+        cdef int threads, row_threads, status = 0, made = 0
+        cdef double work = 0.0
+        cdef bint sparse = False
+        cdef list held = []
+        room = None
+        if n_groups > 8:
+            room = np.zeros(n_groups * (sizeof(fr_step) + sizeof(double) + sizeof(int64_t)), np.uint8)
+            s = <fr_step *> cnp.PyArray_DATA(room)
+            rate = <double *> &s[n_groups]
+            at = <int64_t *> &rate[n_groups]
+        memset(s, 0, n_groups * sizeof(fr_step))
+        for k in range(n_groups):
+            s[k].scale = scale
+            at[k] = -1
+            self._read(param_groups[k], &s[k], &rate[k])
+        self._params_stay()
+        for i in range(self.count):
+            self._take_gradient(i, <object> PyList_GET_ITEM(grads, i), held)
+            t = &self.t[i]
+            t.step.kind = s[self.group[i]].kind
+            work += C.step_work(t)
+            sparse = sparse or self.rows[i].index != NULL or self.scratch[i] is not None
+        if look:
+            if not isfinite(scale):
+                if look == 2:
+                    raise ValueError(f"scale: expected a finite number; got {scale}")
+                return False
+            if self._look_for_nonfinite(work, look == 2):
+                return False
+        for i in range(self.count):
+            k = self.group[i]
+            if self.t[i].x.g != NULL or self.rows[i].index != NULL:
+                if (s[k].kind != FR_SGD and self.t[i].x.m == NULL) or (
+                    s[k].amsgrad and self.t[i].x.top == NULL
+                ):
+                    made |= self._have(i, s[k].kind, s[k].amsgrad)
+        if made:
+            self._lay_out()
+        if sparse:
+            self._prepare_rows(s)
+        for i in range(self.count):
+            t = &self.t[i]
+            if t.x.g == NULL and self.rows[i].index == NULL:
+                continue
+            k = self.group[i]
+            self.steps[i] += 1
+            if s[k].kind == FR_ADAM and self.steps[i] != at[k]:
+                at[k] = self.steps[i]
+                _correct_bias(&s[k], rate[k], at[k])
+            t.step = s[k]
+            if t.step.kind == FR_MOMENTUM and not self.begun[i]:
+                self.begun[i] = True
+                t.step.first = 1
+                t.step.damp = 1.0
+        threads = _threads_for(0, work)
+        row_threads = get_num_threads() if sparse else 1
+        with nogil:
+            C.step_many(self.t, self.pieces, self.n_pieces, work, threads)
+            for i in range(self.count if sparse else 0):
+                if self.rows[i].index != NULL:
+                    status = C.step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
+                    if status != 0:
+                        break
+        for i in range(self.count):
+            self.t[i].x.g = NULL
+        _done(status)
+        return True
+
+    cdef int _prepare_rows(self, const fr_step *s) except -1:
+        """Before a step with gradients of rows, or of all of a parameter that had those before."""
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            if self.rows[i].index != NULL:
+                if self.scratch[i] is not None and not self._goes_on(i, &s[self.group[i]]):
+                    self._all_rows(i)
+                self._make_lazy(i)
+            elif self.scratch[i] is not None and self.t[i].x.g != NULL:
+                self._all_rows(i)
+                self.scratch[i][0].fill(0)
+        return 0
+
+    def flush(self, which=None, index=None):
+        """Bring all rows up to date, or those of one parameter, or some of them."""
+        cdef Py_ssize_t i
+        cdef fr_row_gradient r
+        cdef int status, threads = get_num_threads()
+        if self.busy:
+            raise RuntimeError("flush: this optimizer is at a step in another thread")
+        self._params_stay()
+        if which is None:
+            for i in range(self.count):
+                self._all_rows(i)
+            return
+        i = which
+        if index is None:
+            self._all_rows(i)
+        elif self.views[i].ndim < 1:
+            raise ValueError(f"rows: expected None, {self.labels[i]} has no rows; got {index!r}")
+        else:
+            kept = self._take_indices("rows", i, index, &r)
+            if self.scratch[i] is not None and self.lazy[i].count:
+                with nogil:
+                    status = C.catch_up(&self.lazy[i], &self.t[i], &r, threads)
+                _done(status)
+
+    def get_state(self, Py_ssize_t i):
+        """(steps done, whether momentum has begun, first moment, second moment, its maximum)."""
+        return (self.steps[i], bool(self.begun[i]), *self.states[i])
+
+    def set_state(self, Py_ssize_t i, int64_t steps, bint begun, m, v, top):
+        """The reverse, with arrays of the parameter's shape and type, which are kept."""
+        self.states[i] = [m, v, top]
+        self.steps[i] = steps
+        self.begun[i] = begun
+        if self.scratch[i] is not None:
+            self.scratch[i][0].fill(0)
+            self.lazy[i].count = 0
+        self._point(i)
+        self._lay_out()
+
+    def layout(self, Py_ssize_t i):
+        """(shape, dtype) of a parameter."""
+        return _shape_of(&self.views[i]), np.dtype(
+            np.float32 if self.t[i].real == FR_FLOAT else np.float64
+        )
