@@ -181,6 +181,7 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
     const fr_buffers x = buffers_of(z, t, r);
     z->last[r] = asleep ? -1 - z->count : z->count;
     if (x.factor || (s->kind == FR_ADAM && s->couple != 0.0)) {
+        z->last[r] = z->count; /* coupled decay goes into the moments */
         replay(z, t, &x, a);
         return;
     }
