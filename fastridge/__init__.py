@@ -22,21 +22,44 @@ if _TYPE_CHECKING:
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .io import load, save
-    from .linear_model import Ridge, RidgeClassifier
+    from .linear_model import (
+        ElasticNet,
+        Lasso,
+        MultiTaskElasticNet,
+        MultiTaskLasso,
+        Ridge,
+        RidgeClassifier,
+    )
     from .moments import Moments
+    from .solvers.coordinate_descent import (
+        ElasticNetPath,
+        ElasticNetResult,
+        elastic_net,
+        elastic_net_path,
+        lasso_path,
+    )
     from .solvers.ridge import RidgeResult, ridge
     from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge_path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
+    "ElasticNet": "linear_model",
+    "ElasticNetPath": "solvers.coordinate_descent",
+    "ElasticNetResult": "solvers.coordinate_descent",
+    "Lasso": "linear_model",
     "Moments": "moments",
+    "MultiTaskElasticNet": "linear_model",
+    "MultiTaskLasso": "linear_model",
     "Ridge": "linear_model",
     "RidgeBatchResult": "solvers.ridge_batch",
     "RidgeClassifier": "linear_model",
     "RidgePath": "solvers.ridge_path",
     "RidgeResult": "solvers.ridge",
+    "elastic_net": "solvers.coordinate_descent",
+    "elastic_net_path": "solvers.coordinate_descent",
     "get_num_threads": "_threads",
+    "lasso_path": "solvers.coordinate_descent",
     "load": "io",
     "num_threads": "_threads",
     "ridge": "solvers.ridge",
@@ -59,18 +82,27 @@ _MODULES = (
 )
 
 __all__ = [
+    "ElasticNet",
+    "ElasticNetPath",
+    "ElasticNetResult",
+    "Lasso",
     "Moments",
+    "MultiTaskElasticNet",
+    "MultiTaskLasso",
     "Ridge",
     "RidgeBatchResult",
     "RidgeClassifier",
     "RidgePath",
     "RidgeResult",
+    "elastic_net",
+    "elastic_net_path",
     "get_num_threads",
+    "lasso_path",
     "load",
     "num_threads",
     "ridge",
-    "ridge_path",
     "ridge_batch",
+    "ridge_path",
     "save",
     "set_num_threads",
     "show_versions",

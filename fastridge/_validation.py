@@ -32,6 +32,7 @@ from ._matrix import Matrix, all_finite
 __all__ = [
     "check_alpha",
     "check_batch",
+    "check_bounds",
     "check_design",
     "check_penalty_factor",
     "check_sample_weight",
@@ -362,6 +363,59 @@ def check_batch(
             " somewhere."
         )
     return designs, targets, penalties, weight
+def check_bounds(
+    lower: Any, upper: Any, n_features: int
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Check the bounds of the coefficients.
+
+    Parameters
+    ----------
+    lower, upper : float or array-like of shape (n_features,) or None
+        Infinite ones bound nothing.
+    n_features : int
+        Number of features.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_features,), dtype float64, or None
+        None where nothing is bounded on that side.
+
+    Raises
+    ------
+    ValueError
+        If a bound has the wrong shape or is NaN, or a lower one is above the upper.
+    TypeError
+        If they are not numbers.
+    """
+    found = []
+    for name, given, nothing in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
+        if given is None:
+            found.append(None)
+            continue
+        values = numbers(as_array(given, name), name)
+        if values.ndim == 0:
+            values = np.full(n_features, values, dtype=np.float64)
+        if values.shape != (n_features,):
+            raise ValueError(
+                f"{name} has shape {values.shape}; expected a number or ({n_features},): one per"
+                " feature."
+            )
+        values = np.require(values, np.float64, ["C", "A"])
+        if np.isnan(values).any() or (values == -nothing).any():
+            place = int((np.isnan(values) | (values == -nothing)).argmax())
+            raise ValueError(
+                f"{name} is {values[place]:g} at position {place}; expected a number, or"
+                f" {nothing:g} for no bound."
+            )
+        found.append(None if (values == nothing).all() else values)
+    low, high = found
+    if low is not None and high is not None and (low > high).any():
+        place = int((low > high).argmax())
+        raise ValueError(
+            f"lower is {low[place]:g} and upper is {high[place]:g} at position {place}; expected"
+            " lower <= upper."
+        )
+    return low, high
 
 
 def _check_shape(

@@ -176,7 +176,7 @@ class Moments:
     ) -> None:
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, n_features=n_features, caller=caller, finite=False)
-        n, p = A.shape
+        n = A.n_rows
         Y = check_target(y, n)
         k = 1 if Y.ndim == 1 else Y.shape[1]
         if n_targets is not None and k != n_targets:
@@ -184,7 +184,25 @@ class Moments:
         weight = None
         if sample_weight is not None:
             weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
-        self._y_ndim, self.feature_names = Y.ndim, names
+        self.feature_names = names
+        self._sum_matrix(A, Y, weight)
+
+    @classmethod
+    def _of_matrix(
+        cls, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
+    ) -> Self:
+        """Moments of data that have been through the door, but for dense X that is not finite."""
+        new = cls.__new__(cls)
+        new.feature_names = None
+        new._sum_matrix(A, Y, weight)
+        return new
+
+    def _sum_matrix(
+        self, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
+    ) -> None:
+        n, p = A.shape
+        k = 1 if Y.ndim == 1 else Y.shape[1]
+        self._y_ndim = Y.ndim
         self._dtype = "float32" if A.is_float32 else "float64"
         if weight is not None and not weight.any():
             if not A.is_sparse:

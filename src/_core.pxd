@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef extern from "kernels.h" nogil:
@@ -44,6 +44,8 @@ cdef extern from "matrix.h" nogil:
     double fr_row_dot(const fr_matrix *a, Py_ssize_t i, const double *v)
     void fr_row_axpy(const fr_matrix *a, Py_ssize_t i, double t, double *v)
     void fr_rows(const fr_matrix *a, Py_ssize_t i0, Py_ssize_t i1, double *out)
+    int fr_copy_columns(const fr_matrix *a, const int32_t *columns, Py_ssize_t size, double *out,
+                        int n_threads)
     int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
     int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
     int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
@@ -175,3 +177,39 @@ cdef extern from "batch.h" nogil:
         double *objective
         int *status
     int fr_ridge_batch(fr_batch *q)
+
+
+cdef extern from "descent.h" nogil:
+    struct fr_support
+    ctypedef struct fr_descent:
+        Py_ssize_t m
+        const double *gram
+        Py_ssize_t ld
+        const fr_matrix *a
+        const int32_t *columns
+        const double *weight
+        double *residual
+        double level
+        double *spare
+        const double *l1
+        const double *l2
+        const double *lower
+        const double *upper
+        const double *square
+        const double *cross
+        double yy, tol
+        Py_ssize_t max_iter
+        uint64_t seed
+        int n_threads
+        double *w
+        double *g
+        double *w_dual
+        double objective, dual
+        Py_ssize_t n_iter, n_newton
+        fr_support *support
+    int fr_descend(fr_descent *q)
+    void fr_free_support(fr_support *s)
+    double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
+    double fr_penalty_value(const fr_descent *q, const double *w)
+    int fr_gram_border(const double *x, Py_ssize_t n, Py_ssize_t i0, Py_ssize_t i1, double unit,
+                       double *g, Py_ssize_t ld, int n_threads)

@@ -162,8 +162,9 @@ cdef class Matrix:
         free(self.s.cuts)
 
     @staticmethod
-    def from_dense(cnp.ndarray X not None):
-        """Matrix over a 2-dimensional float32 or float64 array in C or F order."""
+    def from_dense(cnp.ndarray X not None, bint by_column=False):
+        """Matrix over a 2-dimensional float32 or float64 array in C or F order; by_column: a single
+        row or column, which is in both, is taken as F order."""
         cdef Matrix m = Matrix.__new__(Matrix)
         cdef int kind = cnp.PyArray_TYPE(X)
         if (
@@ -176,7 +177,7 @@ cdef class Matrix:
                 f"{X.ndim} dimensions of {X.dtype}"
             )
         cdef Py_ssize_t n = X.shape[0], p = X.shape[1]
-        if cnp.PyArray_IS_C_CONTIGUOUS(X):
+        if cnp.PyArray_IS_C_CONTIGUOUS(X) and not (by_column and cnp.PyArray_IS_F_CONTIGUOUS(X)):
             m.s.by_column = 0
             m.s.n_major, m.s.n_minor = n, p
         elif cnp.PyArray_IS_F_CONTIGUOUS(X):
@@ -377,6 +378,26 @@ cdef class Matrix:
             with nogil:
                 fr_rows(&self.s, i0, i1, &out[0, 0])
         return out.base
+
+    def copy_columns(self, const int[::1] columns not None, double[:, ::1] out not None,
+                     int n_threads=0):
+        """out[k] = A[:, columns[k]]."""
+        cdef int status, threads = _threads(n_threads)
+        cdef Py_ssize_t k, size = columns.shape[0]
+        if out.shape[0] != size or out.shape[1] != self.n_rows:
+            raise ValueError(
+                f"out: expected shape ({size}, {self.n_rows}); got ({out.shape[0]}, {out.shape[1]})"
+            )
+        for k in range(size):
+            if not 0 <= columns[k] < self.n_columns:
+                raise IndexError(
+                    f"columns: expected 0 to {self.n_columns - 1}; got {columns[k]}"
+                )
+        if size and self.n_rows:
+            with nogil:
+                status = fr_copy_columns(&self.s, <const int32_t *> &columns[0], size, &out[0, 0],
+                                         threads)
+            _done(status)
 
     def column_stats(self, const double[::1] weight=None, int n_threads=0):
         """Weighted mean and (population) variance of the columns of X itself."""
@@ -617,3 +638,4 @@ include "_moments.pxi"
 include "_reduced.pxi"
 include "_tridiagonal.pxi"
 include "_steps.pxi"
+include "_descent.pxi"

@@ -12,11 +12,13 @@
 #define SLICE 128  /* columns of such a block in one task */
 #define FEW 16     /* order up to which loops are plain */
 #define J_BLOCK 12 /* panels on a side of one task of the update */
+#define DROPPED 1e150 /* pivot, rooted, of a column that depends on those before it */
 
 typedef struct {
     double *m;
-    ptrdiff_t p, j, nb, first, rest, panels, blocks; /* first: beginning of the trailing part */
-    int to_upper, single; /* single: float32 products in the update */
+    ptrdiff_t p, ld, j, nb, first, rest, panels, blocks; /* first: beginning of the trailing part */
+    ptrdiff_t kept, fresh; /* rows before `kept` are factored in the columns before `fresh` */
+    int to_upper, drop, single; /* single: float32 products in the update */
     const fr_kernels *kernels;
     double *packed, *negative;
 } job;
@@ -44,23 +46,32 @@ int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads)
 /* Row i of the block, columns from c0 to c1: U[i] = (A[i] - sum_k U[k, i] U[k]) / U[i, i] */
 static void eliminate(const job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
 {
-    const ptrdiff_t p = q->p;
-    double u[BLOCK], *row = q->m + (q->j + i) * p;
+    const ptrdiff_t ld = q->ld;
+    double u[BLOCK], *row = q->m + (q->j + i) * ld;
     for (ptrdiff_t k = 0; k < i; k++)
-        u[k] = -q->m[(q->j + k) * p + q->j + i];
-    q->kernels->real[0].axpy_rows(q->m + q->j * p + c0, p, i, c1 - c0, NULL, NULL, u, row + c0);
+        u[k] = -q->m[(q->j + k) * ld + q->j + i];
+    q->kernels->real[0].axpy_rows(q->m + q->j * ld + c0, ld, i, c1 - c0, NULL, NULL, u, row + c0);
+}
+
+/* Root of a pivot; 0 where too little is left of it. */
+static double pivot(const job *q, double left, double full, double keep)
+{
+    if (left > keep * full && left > 0)
+        return sqrt(left);
+    /* as if its diagonal element were infinite: 0 in every solution */
+    return q->drop ? DROPPED : 0.0;
 }
 
 static int factor_diagonal(const job *q, const double *diagonal, double keep)
 {
-    const ptrdiff_t p = q->p, end = q->j + q->nb;
+    const ptrdiff_t end = q->j + q->nb;
     for (ptrdiff_t i = 0; i < q->nb; i++) {
         const ptrdiff_t at = q->j + i;
-        double *row = q->m + at * p;
+        double *row = q->m + at * q->ld;
         eliminate(q, i, at, end);
-        if (!(row[at] > keep * diagonal[at]) || !(row[at] > 0))
+        row[at] = pivot(q, row[at], diagonal[at], keep);
+        if (row[at] == 0)
             return FR_UNSTABLE;
-        row[at] = sqrt(row[at]);
         for (ptrdiff_t c = at + 1; c < end; c++)
             row[c] /= row[at];
     }
@@ -70,9 +81,10 @@ static int factor_diagonal(const job *q, const double *diagonal, double keep)
 static void slice_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
-    const ptrdiff_t c0 = q->first + t * SLICE, c1 = MIN(c0 + SLICE, q->p);
+    const ptrdiff_t begin = MAX(q->first, q->j < q->kept ? q->fresh : 0);
+    const ptrdiff_t c0 = begin + t * SLICE, c1 = MIN(c0 + SLICE, q->p);
     for (ptrdiff_t i = 0; i < q->nb; i++) {
-        double *row = q->m + (q->j + i) * q->p;
+        double *row = q->m + (q->j + i) * q->ld;
         const double inverse = 1.0 / row[q->j + i];
         eliminate(q, i, c0, c1);
         for (ptrdiff_t c = c0; c < c1; c++)
@@ -87,7 +99,7 @@ static void pack_task(void *context, ptrdiff_t t)
     const job *q = context;
     const ptrdiff_t w = panel_width(q), size = q->nb * w, b0 = t * J_BLOCK;
     const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
-    const fr_panel_source s = {q->m + q->j * q->p + q->first, q->p, 1, NULL, NULL, NULL, NULL};
+    const fr_panel_source s = {q->m + q->j * q->ld + q->first, q->ld, 1, NULL, NULL, NULL, NULL};
     if (q->single) {
         float *packed = (float *)q->packed, *negative = (float *)q->negative;
         memset(packed + (b1 - 1) * size, 0, (size_t)size * sizeof(float));
@@ -113,128 +125,145 @@ static void tile(const job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int p
         q->kernels->tile(q->nb, q->negative + a, q->packed + b, stride, panels, c, ldc);
 }
 
-/* Trailing part -= U12' U12; tiles that stick out of the triangle go by way of a copy. */
+/* Trailing part -= U12' U12; tiles that stick out of the part that is to change go by way of a copy.
+ * Of rows that are factored already, those are the fresh columns alone. */
 static void update_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
-    const ptrdiff_t rows = q->kernels->width, w = panel_width(q), size = q->nb * w, p = q->p;
+    const ptrdiff_t rows = q->kernels->width, w = panel_width(q), size = q->nb * w, ld = q->ld;
+    const ptrdiff_t kept = q->kept - q->first, fresh = q->fresh - q->first;
     ptrdiff_t i = 0;
     for (; t >= q->blocks - i; i++)
         t -= q->blocks - i;
     const ptrdiff_t a0 = i * J_BLOCK * w, a1 = MIN((i + 1) * J_BLOCK * w, q->rest);
     const ptrdiff_t b0 = (i + t) * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
     for (ptrdiff_t a = a0; a < a1; a += rows) {
-        ptrdiff_t b = MAX(a / w, b0);
+        /* columns from `begin` change in some row of the panel, from `all` in each */
+        const ptrdiff_t begin = a + rows <= kept ? fresh : 0, all = a < kept ? fresh : 0;
+        ptrdiff_t b = MAX(MAX(a / w, b0), begin / w);
         while (b < b1) {
-            const int whole = b > a / w && (b + 1) * w <= q->rest;
+            const int whole = b > a / w && (b + 1) * w <= q->rest && b * w >= all;
             ptrdiff_t panels = 1;
             if (whole)
                 while (panels < q->kernels->wide && b + panels < b1 &&
                        (b + panels + 1) * w <= q->rest)
                     panels++;
-            double *c = q->m + (q->first + a) * p + q->first + b * w;
+            double *c = q->m + (q->first + a) * ld + q->first + b * w;
             double copy[128] = {0};
             tile(q, a / w * size + a % w, b * size, size, (int)panels, whole ? c : copy,
-                 whole ? p : w);
+                 whole ? ld : w);
             if (!whole)
                 for (ptrdiff_t r = 0; r < rows && a + r < q->rest; r++)
                     for (ptrdiff_t s = 0; s < w && b * w + s < q->rest; s++)
-                        if (b * w + s >= a + r)
-                            c[r * p + s] += copy[r * w + s];
+                        if (b * w + s >= a + r && (a + r >= kept || b * w + s >= fresh))
+                            c[r * ld + s] += copy[r * w + s];
             b += panels;
         }
     }
 }
 
 /* Row after row, each taken from all below it at once. */
-static int factor_few(double *m, ptrdiff_t p, const double *diagonal, double keep)
+static int factor_few(const job *q, const double *diagonal, double keep)
 {
-    for (ptrdiff_t i = 0; i < p; i++) {
-        double *row = m + i * p;
-        if (!(row[i] > keep * diagonal[i]) || !(row[i] > 0))
+    for (ptrdiff_t i = 0; i < q->p; i++) {
+        double *row = q->m + i * q->ld;
+        row[i] = pivot(q, row[i], diagonal[i], keep);
+        if (row[i] == 0)
             return FR_UNSTABLE;
-        row[i] = sqrt(row[i]);
         const double inverse = 1.0 / row[i];
-        for (ptrdiff_t j = i + 1; j < p; j++)
+        for (ptrdiff_t j = i + 1; j < q->p; j++)
             row[j] *= inverse;
-        for (ptrdiff_t k = i + 1; k < p; k++) {
+        for (ptrdiff_t k = i + 1; k < q->p; k++) {
             const double u = row[k];
-            for (ptrdiff_t j = k; j < p; j++)
-                m[k * p + j] -= u * row[j];
+            for (ptrdiff_t j = k; j < q->p; j++)
+                q->m[k * q->ld + j] -= u * row[j];
         }
     }
     return 0;
 }
 
-static int factor(double *m, ptrdiff_t p, const double *diagonal, double keep, int single,
-                  int n_threads)
+static int factor(job *q, const double *diagonal, double keep, int n_threads)
 {
-    job q = {.m = m, .p = p, .single = single && fr_has_single(), .kernels = fr_active()};
-    const ptrdiff_t w = panel_width(&q), order = (p + w - 1) / w * w;
+    q->kernels = fr_active();
+    const ptrdiff_t p = q->p, kept = q->kept, fresh = q->fresh;
+    const ptrdiff_t w = panel_width(q), order = (p + w - 1) / w * w;
     double *memory = NULL;
     int status = 0;
-    if (p > BLOCK) {
-        memory = malloc((size_t)(2 * BLOCK * order + 8) * sizeof(double));
+    for (ptrdiff_t i = kept; i < p; i++)
+        q->m[i * q->ld + i] = diagonal[i];
+    if (p <= FEW && !kept)
+        return factor_few(q, diagonal, keep);
+    if (p > BLOCK || kept) {
+        memory = malloc((size_t)(2 * BLOCK * (order + w) + 8) * sizeof(double));
         if (!memory)
             return FR_NO_MEMORY;
-        q.packed = aligned(memory);
-        q.negative = q.packed + BLOCK * order;
+        q->packed = aligned(memory);
+        q->negative = q->packed + BLOCK * (order + w);
     }
-    for (ptrdiff_t i = 0; i < p; i++)
-        m[i * p + i] = diagonal[i];
-    if (p <= FEW)
-        return factor_few(m, p, diagonal, keep);
-    for (q.j = 0; q.j < p && !status; q.j += BLOCK) {
-        q.nb = MIN(BLOCK, p - q.j);
-        q.first = q.j + q.nb;
-        q.rest = p - q.first;
-        status = factor_diagonal(&q, diagonal, keep);
-        if (status || !q.rest)
+    for (q->j = 0; q->j < p && !status; q->j += q->nb) {
+        const int before = q->j < kept;
+        q->nb = MIN(BLOCK, (before ? kept : p) - q->j);
+        /* without fresh columns, rows that are factored change nothing before `kept` */
+        q->first = before && fresh == p ? kept : q->j + q->nb;
+        q->rest = p - q->first;
+        if (!before)
+            status = factor_diagonal(q, diagonal, keep);
+        if (status || !q->rest)
             break;
-        const int threads = fr_threads_for((double)q.rest * q.rest * q.nb / FR_CACHED, n_threads);
-        q.panels = (q.rest + w - 1) / w;
-        q.blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
-        if (!(status = fr_parallel(slice_task, &q, (q.rest + SLICE - 1) / SLICE, threads)) &&
-            !(status = fr_parallel(pack_task, &q, q.blocks, threads)) &&
-            !(status = fr_parallel(update_task, &q, q.blocks * (q.blocks + 1) / 2, threads)))
+        const double rest = (double)(p - MAX(q->first, before ? kept : 0)) + (before ? p - fresh : 0);
+        const int threads = fr_threads_for(rest * q->rest * q->nb / FR_CACHED, n_threads);
+        const ptrdiff_t columns = p - MAX(q->first, before ? fresh : 0);
+        q->panels = (q->rest + w - 1) / w;
+        q->blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
+        if (!(status = fr_parallel(slice_task, q, (columns + SLICE - 1) / SLICE, threads)) &&
+            !(status = fr_parallel(pack_task, q, q->blocks, threads)) &&
+            !(status = fr_parallel(update_task, q, q->blocks * (q->blocks + 1) / 2, threads)))
             status = fr_poll();
     }
     free(memory);
     return status;
 }
 
+int fr_cholesky_from(double *m, ptrdiff_t ld, ptrdiff_t p, ptrdiff_t kept, ptrdiff_t fresh,
+                     const double *diagonal, double keep, int drop, int n_threads)
+{
+    job q = {.m = m, .p = p, .ld = ld, .kept = kept, .fresh = fresh, .drop = drop};
+    return factor(&q, diagonal, keep, n_threads);
+}
+
 int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
 {
-    return factor(m, p, diagonal, keep, 0, n_threads);
+    return fr_cholesky_from(m, p, p, 0, 0, diagonal, keep, 0, n_threads);
 }
 
 int fr_cholesky_single(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
 {
-    return factor(m, p, diagonal, keep, 1, n_threads);
+    job q = {.m = m, .p = p, .ld = p, .single = fr_has_single()};
+    return factor(&q, diagonal, keep, n_threads);
 }
 
 typedef struct {
     const double *m;
-    ptrdiff_t p;
+    ptrdiff_t p, ld;
     double *b;
     const fr_real_kernels *f;
 } solve_job;
 
 /* A factor of a few columns, without calls: reciprocals leave the divisions out of the chain. */
-static void solve_few(const double *m, ptrdiff_t p, double *b)
+static void solve_few(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b)
 {
     double inverse[FEW];
     for (ptrdiff_t i = 0; i < p; i++)
-        inverse[i] = 1.0 / m[i * p + i];
+        inverse[i] = 1.0 / m[i * ld + i];
     for (ptrdiff_t i = 0; i < p; i++) {
-        const double *row = m + i * p, t = b[i] *= inverse[i];
+        const double *row = m + i * ld, t = b[i] *= inverse[i];
         for (ptrdiff_t j = i + 1; j < p; j++)
             b[j] -= row[j] * t;
     }
     for (ptrdiff_t i = p - 1; i >= 0; i--) {
         const double t = b[i] *= inverse[i];
         for (ptrdiff_t j = 0; j < i; j++)
-            b[j] -= m[j * p + i] * t;
+            b[j] -= m[j * ld + i] * t;
     }
 }
 
@@ -242,30 +271,30 @@ static void solve_few(const double *m, ptrdiff_t p, double *b)
 static void solve_task(void *context, ptrdiff_t t)
 {
     const solve_job *q = context;
-    const ptrdiff_t p = q->p;
+    const ptrdiff_t p = q->p, ld = q->ld;
     double *b = q->b + t * p;
     if (p <= FEW) {
-        solve_few(q->m, p, b);
+        solve_few(q->m, ld, p, b);
         return;
     }
     for (ptrdiff_t i0 = 0; i0 < p; i0 += 4) {
         const ptrdiff_t i1 = MIN(i0 + 4, p);
         double u[4];
         for (ptrdiff_t i = i0; i < i1; i++) {
-            const double *row = q->m + i * p;
+            const double *row = q->m + i * ld;
             b[i] /= row[i];
             for (ptrdiff_t j = i + 1; j < i1; j++)
                 b[j] -= row[j] * b[i];
             u[i - i0] = -b[i];
         }
-        q->f->axpy_rows(q->m + i0 * p + i1, p, i1 - i0, p - i1, NULL, NULL, u, b + i1);
+        q->f->axpy_rows(q->m + i0 * ld + i1, ld, i1 - i0, p - i1, NULL, NULL, u, b + i1);
     }
     for (ptrdiff_t i0 = (p - 1) / 4 * 4; i0 >= 0; i0 -= 4) {
         const ptrdiff_t i1 = MIN(i0 + 4, p);
         double s[4];
-        q->f->dot_rows(q->m + i0 * p + i1, p, i1 - i0, p - i1, NULL, NULL, b + i1, s);
+        q->f->dot_rows(q->m + i0 * ld + i1, ld, i1 - i0, p - i1, NULL, NULL, b + i1, s);
         for (ptrdiff_t i = i1 - 1; i >= i0; i--) {
-            const double *row = q->m + i * p;
+            const double *row = q->m + i * ld;
             double v = b[i] - s[i - i0];
             for (ptrdiff_t j = i + 1; j < i1; j++)
                 v -= row[j] * b[j];
@@ -327,15 +356,20 @@ static int solve_many(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int 
     return status;
 }
 
+int fr_cholesky_solve_in(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b, ptrdiff_t k,
+                         int n_threads)
+{
+    solve_job q = {m, p, ld, b, &fr_active()->real[0]};
+    return fr_parallel(solve_task, &q, k, fr_threads_for((double)p * p * k, n_threads));
+}
+
 int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
 {
     enum { TOGETHER = 1024 }; /* right-hand sides whose working memory is small */
-    if (k >= FR_MANY) {
-        int status = 0;
-        for (ptrdiff_t t = 0; t < k && !status; t += TOGETHER)
-            status = solve_many(m, p, b + t * p, MIN(TOGETHER, k - t), n_threads);
-        return status;
-    }
-    solve_job q = {m, p, b, &fr_active()->real[0]};
-    return fr_parallel(solve_task, &q, k, fr_threads_for((double)p * p * k, n_threads));
+    int status = 0;
+    if (k < FR_MANY)
+        return fr_cholesky_solve_in(m, p, p, b, k, n_threads);
+    for (ptrdiff_t t = 0; t < k && !status; t += TOGETHER)
+        status = solve_many(m, p, b + t * p, MIN(TOGETHER, k - t), n_threads);
+    return status;
 }

@@ -46,6 +46,43 @@ void fr_column_axpy(const fr_matrix *a, ptrdiff_t j, double t, double *u)
             u[i] += t * (entry(a, i, j) - shift);
 }
 
+typedef struct {
+    const fr_matrix *a;
+    const int32_t *columns;
+    ptrdiff_t size;
+    double *out;
+} copy_job;
+
+/* A column, or of data by row a range of the rows of all. */
+static void copy_task(void *context, ptrdiff_t t)
+{
+    enum { ROWS = 64 };
+    const copy_job *q = context;
+    const fr_matrix *a = q->a;
+    const ptrdiff_t n = fr_n_rows(a);
+    if (a->by_column) {
+        double *out = q->out + t * n;
+        memset(out, 0, (size_t)n * sizeof(double));
+        fr_column_axpy(a, q->columns[t], 1.0, out);
+        return;
+    }
+    for (ptrdiff_t k = 0; k < q->size; k++) {
+        const ptrdiff_t j = q->columns[k];
+        const double shift = shift_of(a, j), scale = scale_of(a, j);
+        for (ptrdiff_t i = t * ROWS; i < MIN((t + 1) * ROWS, n); i++)
+            q->out[k * n + i] = (entry(a, i, j) - shift) * scale;
+    }
+}
+
+int fr_copy_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, double *out,
+                    int n_threads)
+{
+    copy_job q = {a, columns, size, out};
+    const ptrdiff_t n = fr_n_rows(a);
+    return fr_parallel(copy_task, &q, a->by_column ? size : (n + 63) / 64,
+                       fr_threads_for((double)n * size, n_threads));
+}
+
 double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v)
 {
     const ptrdiff_t p = fr_n_columns(a);

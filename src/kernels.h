@@ -66,6 +66,9 @@ typedef struct {
     /* out[indices[k]] += u[i] * data[k] */
     void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                        double *out);
+    /* out[indices[k]] += u[i] * data[k] * w[indices[k]] */
+    void (*scatter_by[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
+                          const double *w, double *out);
     /* sum[indices[k]] += w[i] * data[k]; square[indices[k]] += w[i] * data[k]^2 */
     void (*scatter_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                                const double *w, double *sum, double *square);

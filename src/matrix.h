@@ -36,6 +36,9 @@ double fr_column_dot(const fr_matrix *a, ptrdiff_t j, const double *u);
 void fr_column_axpy(const fr_matrix *a, ptrdiff_t j, double t, double *u);
 double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v);
 void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v);
+/* dense copies of some columns of A, one behind the other */
+int fr_copy_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, double *out,
+                    int n_threads);
 /* dense copy of rows i0 .. i1 of A, C order */
 void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out);
 

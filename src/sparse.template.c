@@ -66,6 +66,19 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     }
 }
 
+/* out[indices[k]] += u[i] * data[k] * w[indices[k]] */
+static void SNAME(scatter_by)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                              const double *FR_RESTRICT u, const double *FR_RESTRICT w,
+                              double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        for (; k < end; k++)
+            out[indices[k]] += u[i] * VALUE(k) * w[indices[k]];
+    }
+}
+
 static void SNAME(scatter_moments)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                                    const double *FR_RESTRICT w, double *FR_RESTRICT sum,
                                    double *FR_RESTRICT square)

@@ -1,0 +1,302 @@
+"""Elastic nets for one penalty after the other, each from where the last one ended.
+
+Three ways, chosen by `choose_way`:
+
+"gram"      All features at once, on the Gram matrix A'SA, by covariance updates: n p^2 / 2
+            multiplications for the matrix, then no more looks at the data.
+"working"   The same on the Gram matrix of a working set of features. What the set misses is seen
+            by a gradient over all features, which also gives the gap that is reported.
+"columns"   The working set again, but with the columns themselves: an update costs the non-zeros
+            of its column, where a row of the Gram matrix would cost the size of the set.
+
+The working set holds what the sequential strong rule keeps, |g_j| >= 2 l1_j(alpha) - l1_j(before),
+and what a check found to break the optimality conditions.
+
+References: J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
+models via coordinate descent", JSS 33, 2010. R. Tibshirani et al., "Strong rules for discarding
+predictors in lasso-type problems", JRSS B 74, 2012. M. Massias, A. Gramfort and J. Salmon, "Celer:
+a fast solver for the lasso with dual extrapolation", ICML 2018. Q. Bertrand and M. Massias,
+"Anderson acceleration of coordinate descent", AISTATS 2021. Q. Fan, Y. Jiao and X. Lu, "A primal
+dual active set algorithm with continuation for compressed sensing", IEEE Transactions on Signal
+Processing 62, 2014.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _matrix
+from .._matrix import Descent, Matrix
+
+# Share of the gap asked for that a working set is solved to, and by how much less if that is not
+# enough.
+_INNER = 0.7
+_TIGHTEN = 0.2
+_MAX_CHECKS = 50
+
+# Multiplications of a Gram matrix that take the time of one read of an element of the data.
+_PER_READ = 16.0
+# Reads of the data that a fit with a working set takes, for each penalty.
+_PASSES = 1.5
+# Elements of a Gram matrix below which its size is no matter.
+_ROOM = 1e7
+# Working set whose Gram matrix is preferred to its columns: in non-zeros of a column.
+_PER_COLUMN = 12.0
+_LEAST_SET = 4000
+
+
+def choose_way(A, n_alphas):
+    """The cost model of solver="auto", by shape and storage.
+
+    One read of the data costs as many units as it stores elements, e. A Gram matrix of all features
+    costs n p^2 / 2 multiplications of dense data, or sum_i e_i^2 / 2 of sparse rows with e_i
+    elements, taken as 2 e^2 / n; some `_PER_READ` multiplications take one unit. It pays where that
+    is less than the reads of the working set method, `_PASSES` for each penalty and two more, and
+    where it is no larger than the data.
+    """
+    n, p, stored = A.n_rows, A.n_columns, A.nnz
+    sparse = A.is_sparse
+    work = 2.0 * stored * stored / n / 2.0 if sparse else 0.5 * n * float(p) ** 2 / _PER_READ
+    if work <= (_PASSES * n_alphas + 2) * stored and p * p <= max(stored, 1e5) and p <= 4 * n:
+        return "gram"
+    return "working"
+
+
+class DescentPath:
+    """Solutions of one problem for any sequence of penalties.
+
+    Attributes
+    ----------
+    u : ndarray (p,)
+        Coefficients, in the solver's units.
+    way : str
+        "gram", "working" or "columns": what ran last.
+    objective, gap, n_iter : float, float, int
+        Of the last solution; the gap is absolute.
+    """
+
+    def __init__(self, problem, way, max_iter, seed, u=None):
+        self.problem, self.max_iter, self.seed = problem, max_iter, seed
+        # "working" goes over to "columns" as the set grows
+        self.way = way
+        self.descent = Descent()
+        p = problem.p
+        self.u = problem.start.copy() if u is None else u
+        self.u_dual = np.zeros(p)
+        self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
+        self.last_l1 = None
+        self.set = np.zeros(0, dtype=np.int32)
+        self.inside = np.zeros(p, dtype=bool)
+        self.g = self.square = np.zeros(0)
+        if way == "gram":
+            self._start_gram()
+        else:
+            self.v = self.by_columns = None
+
+    def solve(self, l1, l2, tol):
+        """Minimise for these penalties until the gap is at most tol; whether it is."""
+        self.n_iter = 0
+        if self.way == "gram":
+            self._solve_gram(l1, l2, tol)
+        else:
+            self._solve_working(l1, l2, tol)
+        self.last_l1 = l1
+        return self.gap <= tol
+
+    # all features, on the Gram matrix
+
+    def _start_gram(self):
+        problem = self.problem
+        self.descent.set_gram(problem.gram)
+        self.g = problem.cross - problem.gram @ self.u
+
+    def _solve_gram(self, l1, l2, tol):
+        q = self.problem
+        seed = self._next_seed()
+        self.objective, dual, self.n_iter, _, _ = self.descent.solve(
+            l1, l2, q.lower, q.upper, q.square, q.cross, q.yy, self.u, self.g, self.u_dual,
+            tol, self.max_iter, seed,
+        )
+        self.gap = max(self.objective - dual, 0.0)
+
+    def _next_seed(self):
+        if self.seed:
+            # Weyl sequence: another order for each call
+            self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
+        return self.seed
+
+    # a working set
+
+    def _solve_working(self, l1, l2, tol):
+        q = self.problem
+        if self.v is None:
+            self.v = q.gradient(q.residual(self.u)) if self.u.any() else q.cross
+        always = (l1 == 0) & (l2 == 0) | (self.u != 0)
+        limit = l1 if self.last_l1 is None else l1
+        pull = q.pull(self.v - l2 * self.u_dual)
+        if self.last_l1 is not None:
+            pull /= self._stretch(pull, self.last_l1, slice(None))
+        wanted = (pull > limit) | always
+        if self.last_l1 is None:
+            wanted = self._ranked(wanted, always, pull - l1)
+        inner = _INNER * tol
+        for _ in range(_MAX_CHECKS):
+            self._grow(np.flatnonzero(wanted & ~self.inside))
+            left = self.max_iter - self.n_iter
+            if left <= 0 and self.n_iter:
+                break
+            reached = self._solve_set(l1, l2, inner, left)
+            gap = self._check(l1, l2)
+            if gap <= tol:
+                break
+            pull = q.pull(self.v - l2 * self.u_dual)
+            # what breaks less than the set itself is not what holds the gap up
+            stretch = 1.0 if inner < _INNER * tol else self._stretch(pull, l1, self.set)
+            wanted = (pull > l1 * (stretch + 1e-12)) & ~self.inside
+            if wanted.any():
+                wanted = self._ranked(wanted, always & ~self.inside, pull - l1)
+            elif reached and inner <= 1e-4 * tol:
+                break
+            else:
+                inner *= _TIGHTEN
+
+    @staticmethod
+    def _stretch(pull, l1, chosen):
+        """By how much the gradients of some features exceed their l1, as a factor of at least 1."""
+        pull, l1 = pull[chosen], l1[chosen]
+        ratio = np.divide(pull, l1, out=np.zeros_like(l1), where=l1 > 0)
+        return max(1.0, float(ratio.max(initial=0.0)))
+
+    def _ranked(self, wanted, always, excess):
+        """At most twice as many features as there are, those that break most."""
+        most = max(100, 2 * int((self.u != 0).sum()), len(self.set) // 4)
+        if int(wanted.sum()) <= most:
+            return wanted
+        chosen = np.flatnonzero(wanted)
+        chosen = chosen[np.argpartition(-excess[chosen], most)[:most]]
+        wanted = always.copy()
+        wanted[chosen] = True
+        return wanted
+
+    def _prefers_columns(self, size):
+        """Whether columns beat the Gram matrix of a working set of that size."""
+        q = self.problem
+        if q.A.is_sparse:
+            mean = q.A.nnz / max(q.p, 1)
+            return size > max(_LEAST_SET, _PER_COLUMN * mean)
+        return float(size) ** 2 > max(float(q.n) * q.p, _ROOM)
+
+    def _grow(self, new):
+        q = self.problem
+        size = len(self.set) + len(new)
+        if self.way == "working" and self._prefers_columns(size):
+            self.way = "columns"
+        before = len(self.set)
+        self.set = np.concatenate([self.set, new.astype(np.int32)])
+        self.inside[new] = True
+        if self.way == "columns":
+            self._grow_columns()
+        else:
+            self._grow_gram(before)
+
+    def _grow_gram(self, before):
+        """Columns of the new features, and their rows of the Gram matrix."""
+        q, size, n = self.problem, len(self.set), self.problem.n
+        if before == 0:
+            self.room = 0
+        if size > self.room or before == 0:
+            room = min(q.p, max(64, size + size // 2))
+            room = (room + 7) // 16 * 16 + 8
+            gram = np.empty((room, room))
+            columns = np.empty((room, n))
+            if before:
+                gram[:before, :before] = self.gram[:before, :before]
+                columns[:before] = self.columns[:before]
+            self.gram, self.columns, self.room = gram, columns, room
+            self.descent.set_gram(gram)
+        if size == before:
+            return
+        q.A.copy_columns(self.set[before:], self.columns[before:size])
+        if q.weight is not None:
+            self.columns[before:size] *= np.sqrt(q.weight)
+        unit = 1.0 / n if q.weight is None else 1.0
+        _matrix.gram_border(self.columns, before, size, unit, self.gram)
+        square = q.square[self.set]
+        g = np.empty(size)
+        if before:
+            g[:before] = self.g
+        chosen = self.set
+        u = self.u[chosen]
+        live = np.flatnonzero(u)
+        fresh = q.cross[chosen[before:]]
+        g[before:] = fresh - self.gram[before:size, live] @ u[live] if len(live) else fresh
+        self.g, self.square = g, square
+
+    def _grow_columns(self):
+        q = self.problem
+        if self.by_columns is None:
+            self.by_columns = q.A if q.A.is_sparse else q.weighted_columns()
+            self.gram = self.columns = None
+        self.descent.set_columns(
+            self.by_columns, self.set, q.weight if q.A.is_sparse else None
+        )
+
+    def _solve_set(self, l1, l2, tol, max_iter):
+        """Solve on the working set; whether its own gap is at most tol."""
+        q, chosen = self.problem, self.set
+        lower = None if q.lower is None else q.lower[chosen]
+        upper = None if q.upper is None else q.upper[chosen]
+        u, u_dual = self.u[chosen], np.zeros(len(chosen))
+        residual, level = None, 0.0
+        if self.way == "columns":
+            residual, level = self._open_residual()
+            g = self.v[chosen]
+            square = q.square[chosen]
+        else:
+            g, square = self.g, self.square
+        found = self.descent.solve(
+            l1[chosen], l2[chosen], lower, upper, square, q.cross[chosen], q.yy, u, g, u_dual,
+            tol, max(max_iter, 1), self._next_seed(), residual, level,
+        )
+        self.objective, dual, n_iter, _, self.level = found
+        self.n_iter += n_iter
+        self.u[chosen] = u
+        self.u_dual = np.zeros(q.p)
+        self.u_dual[chosen] = u_dual
+        return self.objective - dual <= tol
+
+    def _open_residual(self):
+        """The residual at u as the kernel keeps it, and its level."""
+        q = self.problem
+        r = q.residual(self.u)
+        if not q.A.is_sparse:
+            if q.weight is not None:
+                r *= np.sqrt(q.weight * q.n)
+            return r, 0.0
+        level = 0.0
+        if q.A.shift is not None:
+            scaled = self.u if q.A.scale is None else self.u * q.A.scale
+            level = float(scaled @ q.A.shift)
+            r -= level
+        if q.weight is not None:
+            r *= q.weight
+        return r, level
+
+    def _residual(self, u):
+        """y - A u of coefficients that are 0 outside the working set."""
+        q, size = self.problem, len(self.set)
+        if self.way == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
+            return q.residual(u)
+        r = Matrix.from_dense(self.columns[:size]).tdot(u[self.set])
+        return np.subtract(q.y, r, out=r)
+
+    def _check(self, l1, l2):
+        """The gap over all features; self.v becomes the gradient at the dual candidate."""
+        q = self.problem
+        r = self._residual(self.u_dual)
+        self.v = q.gradient(r)
+        dual = self.descent.dual_value(
+            l1, l2, q.lower, q.upper, q.square, self.v, q.yy, q.inner(q.y, r), q.inner(r, r)
+        )
+        self.gap = max(self.objective - dual, 0.0)
+        return self.gap

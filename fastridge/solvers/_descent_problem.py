@@ -1,0 +1,211 @@
+"""An elastic net problem in the units of its solver: weights of sum 1, columns centred and scaled.
+
+With s the weights over their sum, A the operator over X, u the coefficients in its units and r the
+residual y - A u of the centred target, the solvers minimise for l1 = alpha * l1_ratio * f and
+l2 = alpha * (1 - l1_ratio) * f
+
+    P(u) = 1/2 sum_i s_i r_i^2 + sum_j (l1_j |u_j| + l2_j u_j^2 / 2),   lower <= u <= upper.
+
+For any theta = t r the dual value
+
+    D(theta) = sum_i s_i (y_i theta_i - theta_i^2 / 2) - sum_j h*_j(a_j' S theta)
+
+is at most the minimum, where h*_j(v) = max_x v x - l1_j |x| - l2_j x^2 / 2 over the bounds:
+
+- l2_j > 0: (|v| - l1_j)_+^2 / (2 l2_j), finite for every v, so that ridge (l1_ratio = 0) needs no
+  scaling of the residual and t = 1 serves;
+- a finite bound on the side of v: the maximum at the bound, finite as well;
+- otherwise 0 for |v| <= l1_j, which a smaller t brings about, and infinite beyond;
+- nothing at all, l1_j = l2_j = 0 without bounds: 0 for v = 0 alone. The Newton step minimises over
+  these features together, which makes their v zero to rounding, and rounding passes for zero.
+
+The intercept is such a feature, and centring has minimised over it. P - D bounds how far P(u) is
+from the minimum; `dual_gap` is that bound over the objective of the null model, sum_i s_i y_i^2 / 2
+(over 1 where that is 0).
+
+References: E. Ndiaye, O. Fercoq, A. Gramfort and J. Salmon, "Gap safe screening rules for sparsity
+enforcing penalties", JMLR 18, 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+
+
+class DescentProblem:
+    """What does not depend on alpha.
+
+    Attributes
+    ----------
+    A : Matrix, or None where the problem is given by moments
+    y : ndarray (n,), centred; None for moments
+    weight : ndarray (n,) or None
+        Of sum 1; None: 1 / n each.
+    n, p : int
+    factor : ndarray (p,)
+        Factors of the penalty.
+    lower, upper : ndarray (p,) or None
+    square, cross : ndarray (p,)
+        Diagonal of A'SA, and A'Sy.
+    yy : float
+    mean, y_mean, unit : ndarray (p,), float, ndarray (p,)
+        Coefficients in the caller's units are u / unit.
+    """
+
+    def __init__(self, p, factor, lower, upper):
+        self.p = p
+        self.factor = np.ones(p) if factor is None else factor
+        self.lower, self.upper = lower, upper
+        self.A = self.y = self.weight = self.gram = None
+        self.unit = None
+
+    @classmethod
+    def of_data(cls, A, y, weight, factor, lower, upper, fit_intercept, standardize):
+        n, p = A.shape
+        problem = cls(p, factor, lower, upper)
+        problem.n = n
+        A = by_columns(A)
+        if weight is not None:
+            weight = weight / weight.sum()
+        problem.weight = weight
+        mean, variance = A.column_stats(weight)
+        scale = None
+        if standardize:
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+            scale = 1.0 / problem.unit
+        if fit_intercept:
+            first = float(y[0])
+            shifted = y - first
+            problem.y_mean = first + float(shifted.mean() if weight is None else weight @ shifted)
+            y = y - problem.y_mean
+            square = variance
+            # what centring leaves of a constant column is rounding
+            constant = variance == 0
+            if constant.any():
+                scale = np.where(constant, 0.0, 1.0 if scale is None else scale)
+        else:
+            problem.y_mean = 0.0
+            square = variance + mean**2
+        problem.mean = mean if fit_intercept else None
+        problem.A = A.centered(mean if fit_intercept else None, scale)
+        problem.y = y
+        problem.square = square if scale is None else square * scale**2
+        problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
+        problem.cross = problem.gradient(y)
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_moments(cls, moments, target, factor, lower, upper, fit_intercept, standardize):
+        p, total = moments.n_features, moments.total_weight
+        problem = cls(p, factor, lower, upper)
+        problem.n, problem.moments = moments.n_samples, moments
+        problem.rest = (factor, lower, upper, fit_intercept, standardize)
+        gram, cross, mean = moments.gram, moments.cross[:, target], moments.mean
+        yy, y_mean = float(moments.yy[target]), float(moments.y_mean[target])
+        if standardize:
+            variance = np.diagonal(gram) / total
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+        if fit_intercept:
+            problem.mean, problem.y_mean = mean, y_mean
+            gram = gram / total
+            cross = cross / total
+            yy /= total
+        else:
+            problem.mean, problem.y_mean = None, 0.0
+            gram = gram / total + np.outer(mean, mean)
+            cross = cross / total + mean * y_mean
+            yy = yy / total + y_mean**2
+        if problem.unit is not None:
+            gram /= problem.unit
+            gram /= problem.unit[:, None]
+            cross = cross / problem.unit
+        problem.gram, problem.cross, problem.yy = gram, np.ascontiguousarray(cross), yy
+        problem.square = np.diagonal(gram).copy()
+        problem._scale_bounds()
+        return problem
+
+    def other_target(self, target):
+        """The same moments with another of their targets."""
+        return self.of_moments(self.moments, target, *self.rest)
+
+    def _scale_bounds(self):
+        if self.unit is not None:
+            self.lower = None if self.lower is None else self.lower * self.unit
+            self.upper = None if self.upper is None else self.upper * self.unit
+        # where no penalty and no data speak, and where coefficients begin
+        self.start = np.zeros(self.p)
+        if self.lower is not None:
+            np.maximum(self.start, self.lower, out=self.start)
+        if self.upper is not None:
+            np.minimum(self.start, self.upper, out=self.start)
+        self.null = 0.5 * self.yy if self.yy > 0 else 1.0
+
+    def gradient(self, r) -> NDArray[np.float64]:
+        """A'S r."""
+        if self.weight is not None:
+            return self.A.tdot(self.weight * r)
+        g = self.A.tdot(r)
+        g /= self.n
+        return g
+
+    def residual(self, u) -> NDArray[np.float64]:
+        """y - A u."""
+        r = self.A.dot(u)
+        np.subtract(self.y, r, out=r)
+        return r
+
+    def inner(self, a, b) -> float:
+        """a'S b."""
+        return float(a @ b) / self.n if self.weight is None else float(a @ (self.weight * b))
+
+    def penalties(self, alpha, l1_ratio):
+        """l1 and l2 of each feature."""
+        return alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
+
+    def to_solver(self, coef):
+        """Coefficients in the solver's units, within the bounds."""
+        u = coef * self.unit if self.unit is not None else np.array(coef, dtype=np.float64)
+        if self.lower is not None:
+            np.maximum(u, self.lower, out=u)
+        if self.upper is not None:
+            np.minimum(u, self.upper, out=u)
+        return u
+
+    def to_caller(self, u):
+        """Coefficients in the caller's units, and the intercept."""
+        coef = u.copy() if self.unit is None else u / self.unit
+        return coef, self.y_mean - (0.0 if self.mean is None else float(self.mean @ coef))
+
+
+    def pull(self, v):
+        """How hard each coefficient is drawn away from where it begins; -inf where a bound holds it.
+
+        v: the gradient, for coefficients elsewhere less l2 times these.
+        """
+        if self.lower is None and self.upper is None:
+            return np.abs(v)
+        up = v if self.upper is None else np.where(self.start < self.upper, v, -np.inf)
+        down = -v if self.lower is None else np.where(self.start > self.lower, -v, -np.inf)
+        return np.maximum(up, down)
+
+    def weighted_columns(self) -> Matrix:
+        """Dense data by columns, root weights times root n in them; without weights F order as is."""
+        A = self.A
+        if self.weight is None:
+            if A.kind == "F":
+                return A
+            X = Matrix.from_dense(np.asfortranarray(A.arrays[0]), True)
+            return X.centered(A.shift, A.scale)
+        out = np.empty((self.p, self.n))
+        A.copy_columns(np.arange(self.p, dtype=np.int32), out)
+        out *= np.sqrt(self.weight * self.n)
+        return Matrix.from_dense(out.T, True)
+
+
+def by_columns(A: Matrix) -> Matrix:
+    """A sparse matrix by columns: itself, or a copy of CSR; dense data as they are."""
+    return A.transposed_storage() if A.kind == "csr" else A

@@ -1,0 +1,191 @@
+"""What coordinate descent returns, with its certificate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ElasticNetResult:
+    """Solution of an elastic net problem, and how exact it is.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients, in the type of X.
+    intercept : float or ndarray of shape (n_targets,)
+        0 where none was fitted.
+    solver : str
+        What ran: "gram", "working" or "columns".
+    n_iter : int or ndarray of int, shape (n_targets,)
+        Epochs: rounds of sweeps, and Newton steps.
+    dual_gap : float or ndarray of shape (n_targets,)
+        Upper bound on how far the objective is from its minimum, over the objective of the null
+        model, sum_i s_i (y_i - mean)^2 / (2 sum_i s_i) (without an intercept the mean is 0).
+    objective : float or ndarray of shape (n_targets,)
+        The objective at the solution.
+    converged : bool
+        Whether the tolerance asked for was met.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
+    >>> result = fastridge.elastic_net(X, y, alpha=0.25, l1_ratio=1.0)
+    >>> result.coef.round(6), round(result.intercept, 6), result.converged
+    (array([0.8]), 0.3, True)
+    """
+
+    __slots__ = ("coef", "converged", "dual_gap", "intercept", "n_iter", "objective", "solver")
+
+    coef: NDArray[Any]
+    intercept: Any
+    solver: str
+    n_iter: Any
+    dual_gap: Any
+    objective: Any
+    converged: bool
+
+    def __init__(self, coef, intercept, solver, n_iter, dual_gap, objective, converged=True):
+        self.coef = coef
+        self.intercept = intercept
+        self.solver = solver
+        self.n_iter = n_iter
+        self.dual_gap = dual_gap
+        self.objective = objective
+        self.converged = converged
+
+    def __repr__(self) -> str:
+        return (
+            f"ElasticNetResult(solver={self.solver!r}, n_iter={self.n_iter}, "
+            f"dual_gap={self.dual_gap}, coef={self.coef!r}, intercept={self.intercept!r})"
+        )
+
+
+class ElasticNetPath:
+    """Solutions for a sequence of penalties, each with its certificate.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties that were fitted, from large to small.
+    intercepts : ndarray of shape (n_alphas,)
+        0 where none was fitted.
+    dual_gaps : ndarray of shape (n_alphas,)
+        Upper bounds on how far each objective is from its minimum, over that of the null model.
+    objectives : ndarray of shape (n_alphas,)
+        Objectives.
+    n_iters : ndarray of int, shape (n_alphas,)
+        Epochs.
+    df : ndarray of int, shape (n_alphas,)
+        Number of non-zero coefficients: for the lasso an unbiased estimate of the degrees of
+        freedom (Zou, Hastie and Tibshirani, Annals of Statistics 35, 2007), with an L2 part an
+        upper bound. The intercept is not counted.
+    r2 : ndarray of shape (n_alphas,)
+        Share of the (weighted) sum of squares about the mean that the fit explains.
+    l1_ratio : float
+        Share of the L1 part.
+    solver : str
+        What ran at the end: "gram", "working" or "columns".
+    converged : ndarray of bool, shape (n_alphas,)
+        Whether the tolerance asked for was met.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((50, 5))
+    >>> path = fastridge.lasso_path(X, X[:, 0] + 3.0, n_alphas=10)
+    >>> path.coefs.shape, int(path.df[0]), int(path.df[1])
+    ((5, 10), 0, 1)
+    """
+
+    __slots__ = (
+        "_dtype",
+        "_indices",
+        "_n_features",
+        "_values",
+        "alphas",
+        "converged",
+        "df",
+        "dual_gaps",
+        "intercepts",
+        "l1_ratio",
+        "n_iters",
+        "objectives",
+        "r2",
+        "solver",
+    )
+
+    def __init__(self, n_features, dtype, l1_ratio, solver, steps):
+        self._n_features, self._dtype = n_features, dtype
+        self.l1_ratio, self.solver = l1_ratio, solver
+        self._indices = [s.indices for s in steps]
+        self._values = [s.values for s in steps]
+        self.alphas = np.array([s.alpha for s in steps], dtype=np.float64)
+        self.intercepts = np.array([s.intercept for s in steps], dtype=dtype)
+        self.dual_gaps = np.array([s.dual_gap for s in steps], dtype=np.float64)
+        self.objectives = np.array([s.objective for s in steps], dtype=np.float64)
+        self.n_iters = np.array([s.n_iter for s in steps], dtype=np.intp)
+        self.df = np.array([len(s.indices) for s in steps], dtype=np.intp)
+        self.r2 = np.array([s.r2 for s in steps], dtype=np.float64)
+        self.converged = np.array([s.converged for s in steps], dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    def coef(self, k: int) -> NDArray[Any]:
+        """Coefficients of penalty number k.
+
+        Parameters
+        ----------
+        k : int
+            Place in `alphas`.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            In the type of X.
+        """
+        out = np.zeros(self._n_features, dtype=self._dtype)
+        out[self._indices[k]] = self._values[k]
+        return out
+
+    @property
+    def coefs(self) -> NDArray[Any]:
+        """All coefficients, (n_features, n_alphas), in the type of X; made anew at each access."""
+        out = np.zeros((self._n_features, len(self)), dtype=self._dtype, order="F")
+        for k in range(len(self)):
+            out[self._indices[k], k] = self._values[k]
+        return out
+
+    @property
+    def sparse_coefs(self) -> Any:
+        """All coefficients as a scipy.sparse.csc_array of shape (n_features, n_alphas)."""
+        from scipy.sparse import csc_array
+
+        indptr = np.concatenate([[0], np.cumsum(self.df)])
+        values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
+        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.intp)])
+        return csc_array((values, indices, indptr), (self._n_features, len(self)))
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "ElasticNetPath(no alphas)"
+        return (
+            f"ElasticNetPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
+            f"l1_ratio={self.l1_ratio}, solver={self.solver!r}, "
+            f"largest dual_gap={self.dual_gaps.max():.2g})"
+        )
+
+
+class PathStep:
+    """One solution of a path."""
+
+    __slots__ = (
+        "alpha", "converged", "dual_gap", "indices", "intercept", "n_iter", "objective", "r2",
+        "values",
+    )

@@ -1,0 +1,110 @@
+# Part of _matrix.pyx: the kernels in use are one state of one module.
+
+cdef int _long(str name, const double[::1] v, Py_ssize_t m) except -1:
+    if v is not None and v.shape[0] != m:
+        raise ValueError(f"{name}: expected {m} elements; got {v.shape[0]}")
+    return 0
+
+
+cdef class Descent:
+    """Coordinate descent for one quadratic and any number of penalties; see descent.h.
+
+    The quadratic is given by `set_gram` or `set_columns`; a factor of the support's Gram matrix is
+    kept from one `solve` to the next.
+    """
+
+    cdef fr_descent q
+    cdef object _held
+
+    def __cinit__(self):
+        self.q.support = NULL
+
+    def __dealloc__(self):
+        fr_free_support(self.q.support)
+
+    def set_gram(self, const double[:, ::1] gram not None):
+        """The Gram matrix A'SA, in the leading part of an array; it may have grown since."""
+        self.q.gram = &gram[0, 0] if gram.shape[0] else NULL
+        self.q.ld = gram.shape[1]
+        self.q.a = NULL
+        self._held = gram
+
+    def set_columns(self, Matrix a not None, const int[::1] columns,
+                    const double[::1] weight=None):
+        """The matrix by columns, of which those numbered are coordinates; weights of sparse rows."""
+        if not a.s.by_column:
+            raise ValueError(f"a: expected a matrix by columns; got kind {a.kind}")
+        self.q.gram = NULL
+        self.q.a = &a.s
+        self.q.columns = NULL
+        if columns is not None and columns.shape[0]:
+            self.q.columns = <const int32_t *> &columns[0]
+        self.q.weight = _pointer(weight)
+        spare = np.empty(3 * a.n_rows + a.n_columns)
+        cdef double[::1] room = spare
+        self.q.spare = &room[0]
+        self._held = (a, columns, weight, spare)
+
+    cdef int _problem(self, const double[::1] l1, const double[::1] l2, const double[::1] lower,
+                      const double[::1] upper, const double[::1] square, double yy) except -1:
+        cdef Py_ssize_t m = l1.shape[0]
+        _long("l2", l2, m)
+        _long("lower", lower, m)
+        _long("upper", upper, m)
+        _long("square", square, m)
+        self.q.m = m
+        self.q.l1, self.q.l2 = _pointer(l1), _pointer(l2)
+        self.q.lower, self.q.upper = _pointer(lower), _pointer(upper)
+        self.q.square = _pointer(square)
+        self.q.yy = yy
+        return 0
+
+    def solve(self, const double[::1] l1 not None, const double[::1] l2 not None,
+              const double[::1] lower, const double[::1] upper,
+              const double[::1] square not None, const double[::1] cross not None, double yy,
+              double[::1] w not None, double[::1] g not None, double[::1] w_dual not None,
+              double tol, Py_ssize_t max_iter, unsigned long long seed=0,
+              double[::1] residual=None, double level=0.0, int n_threads=0):
+        """Descend from w, whose gradient is g, in place. Returns the objective, the dual value (of
+        the residual of w_dual), epochs, Newton steps among them, and the level of the residual."""
+        cdef int status
+        cdef Py_ssize_t m = l1.shape[0]
+        self._problem(l1, l2, lower, upper, square, yy)
+        _long("cross", cross, m)
+        _long("w", w, m)
+        _long("g", g, m)
+        _long("w_dual", w_dual, m)
+        if self.q.gram == NULL and (residual is None or residual.shape[0] != self.q.a.n_minor):
+            raise ValueError("residual: expected one element per row")
+        if m == 0:
+            return 0.5 * yy, 0.5 * yy, 0, 0, level
+        self.q.cross, self.q.w, self.q.g, self.q.w_dual = &cross[0], &w[0], &g[0], &w_dual[0]
+        self.q.tol, self.q.max_iter, self.q.seed = tol, max_iter, seed
+        self.q.residual = NULL if residual is None else &residual[0]
+        self.q.level = level
+        self.q.n_threads = _threads_for(n_threads, <double> m * m)
+        with nogil:
+            status = fr_descend(&self.q)
+        _done(status)
+        return (self.q.objective, self.q.dual, self.q.n_iter, self.q.n_newton, self.q.level)
+
+    def dual_value(self, const double[::1] l1 not None, const double[::1] l2 not None,
+                   const double[::1] lower, const double[::1] upper,
+                   const double[::1] square not None, const double[::1] g not None, double yy,
+                   double yr, double rr):
+        """The dual value at t r, for the best t of a few, from g = A'S r, y'S r and r'S r."""
+        self._problem(l1, l2, lower, upper, square, yy)
+        return fr_dual_value(&self.q, &g[0], yr, rr)
+
+
+def gram_border(const double[:, ::1] x not None, Py_ssize_t i0, Py_ssize_t i1, double unit,
+                double[:, ::1] g not None, int n_threads=0):
+    """Fill rows and columns i0 to i1 of g, the Gram matrix of the rows of x, times unit."""
+    cdef int status, threads = _threads(n_threads)
+    cdef Py_ssize_t n = x.shape[1], ld = g.shape[1]
+    if not 0 <= i0 <= i1 <= min(x.shape[0], g.shape[0], ld):
+        raise IndexError(f"rows: expected a range of both arrays; got {i0} to {i1}")
+    if i1 > i0 and n:
+        with nogil:
+            status = fr_gram_border(&x[0, 0], n, i0, i1, unit, &g[0, 0], ld, threads)
+        _done(status)

@@ -1,0 +1,80 @@
+/* Gram matrix of a growing set of vectors. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "descent_state.h"
+
+#define DEPTH 200  /* elements of each vector packed at a time */
+#define J_BLOCK 12 /* panels on a side of one task */
+
+typedef struct {
+    const double *x;
+    ptrdiff_t n, i0, i1, first, panels, new_panels, blocks, k0, depth, order;
+    const fr_kernels *kernels;
+    double *packed, *sums;
+} job;
+
+static void pack_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t w = q->kernels->width, b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    const fr_panel_source s = {q->x + q->k0, 1, q->n, NULL, NULL, NULL};
+    double *to = q->packed + b0 * q->depth * w;
+    memset(q->packed + (b1 - 1) * q->depth * w, 0, (size_t)(q->depth * w) * sizeof(double));
+    fr_panel_source part = s;
+    part.x = q->x + q->k0 + b0 * w * q->n;
+    q->kernels->real[FR_DOUBLE].pack(&part, 0, q->depth, 0, MIN(b1 * w, q->i1) - b0 * w, to);
+}
+
+/* New panels of rows against all panels of columns at or left of them. */
+static void block_task(void *context, ptrdiff_t t)
+{
+    const job *q = context;
+    const ptrdiff_t w = q->kernels->width, size = q->depth * w;
+    const ptrdiff_t row_block = t / q->blocks, b0 = t % q->blocks * J_BLOCK;
+    const ptrdiff_t a0 = q->first + row_block * J_BLOCK, a1 = MIN(a0 + J_BLOCK, q->panels);
+    for (ptrdiff_t a = a0; a < a1; a++)
+        for (ptrdiff_t b = b0; b < MIN(MIN(b0 + J_BLOCK, q->panels), a + 1);) {
+            const ptrdiff_t end = MIN(MIN(b0 + J_BLOCK, q->panels), a + 1);
+            const ptrdiff_t panels = MIN(q->kernels->wide, end - b);
+            q->kernels->tile(q->depth, q->packed + a * size, q->packed + b * size, size, (int)panels,
+                             q->sums + (a - q->first) * w * q->order + b * w, q->order);
+            b += panels;
+        }
+}
+
+int fr_gram_border(const double *x, ptrdiff_t n, ptrdiff_t i0, ptrdiff_t i1, double unit, double *g,
+                   ptrdiff_t ld, int n_threads)
+{
+    job q = {.x = x, .n = n, .i0 = i0, .i1 = i1, .kernels = fr_active()};
+    const ptrdiff_t w = q.kernels->width;
+    q.first = i0 / w;
+    q.panels = (i1 + w - 1) / w;
+    q.new_panels = q.panels - q.first;
+    q.order = q.panels * w;
+    q.blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+    const ptrdiff_t rows = q.new_panels * w;
+    double *memory = malloc((size_t)(DEPTH * q.order + rows * q.order + 16) * sizeof(double));
+    if (!memory)
+        return FR_NO_MEMORY;
+    q.packed = aligned(memory);
+    q.sums = q.packed + DEPTH * q.order;
+    memset(q.sums, 0, (size_t)(rows * q.order) * sizeof(double));
+    const int threads = fr_threads_for((double)rows * q.order * n / FR_CACHED, n_threads);
+    const ptrdiff_t tasks = (q.new_panels + J_BLOCK - 1) / J_BLOCK * q.blocks;
+    int status = 0;
+    for (q.k0 = 0; q.k0 < n && !status; q.k0 += DEPTH) {
+        q.depth = MIN(DEPTH, n - q.k0);
+        if (!(status = fr_parallel(pack_task, &q, q.blocks, threads)) &&
+            !(status = fr_parallel(block_task, &q, tasks, threads)))
+            status = fr_poll();
+    }
+    for (ptrdiff_t i = i0; i < i1 && !status; i++) {
+        const double *from = q.sums + (i - q.first * w) * q.order;
+        for (ptrdiff_t j = 0; j <= i; j++)
+            g[i * ld + j] = g[j * ld + i] = unit * from[j];
+    }
+    free(memory);
+    return status;
+}

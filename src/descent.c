@@ -1,0 +1,454 @@
+#include "descent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "descent_state.h"
+
+#define HISTORY 6  /* iterates that an extrapolation looks back on */
+#define SUPPORT (HISTORY - 1) /* sweeps over the support for one over all coordinates */
+#define PASSING 1  /* gaps by which a step may raise the objective for a while */
+#define PATIENCE 2 /* Newton steps that may fail to halve the gap before sweeps are taken */
+
+enum { LEFT = 2 };
+
+typedef struct {
+    double *w, *residual, level;
+} point;
+
+typedef struct {
+    fr_descent *q;
+    point old, best;
+    double *d, *rhs, *work, *past; /* past: HISTORY iterates */
+    int32_t *list, *order, *moved;
+    signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
+    ptrdiff_t size, taken;
+    uint64_t random;
+    double objective, current; /* at the best point, and at this one */
+} state;
+
+double fr_penalty_value(const fr_descent *q, const double *w)
+{
+    double sum = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        if (w[j] != 0)
+            sum += q->l1[j] * fabs(w[j]) + 0.5 * q->l2[j] * w[j] * w[j];
+    return sum;
+}
+
+static double dual_at(const fr_descent *q, const double *g, double yr, double rr, double t)
+{
+    double value = t * yr - 0.5 * t * t * rr;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        value -= fr_conjugate(&h, t * g[j], slack_of(q, j));
+    }
+    return value;
+}
+
+double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
+{
+    /* without conjugates the best t; none is larger than where these are infinite */
+    const double free = rr > 0 ? MAX(yr / rr, 0.0) : 1.0;
+    const int simple = !q->lower && !q->upper;
+    double most = MAX(free, 1.0);
+    int smooth = !simple;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        smooth |= h.l2 > 0;
+        most = fr_scale_within(&h, g[j], slack_of(q, j), most);
+    }
+    if (!smooth)
+        return MIN(free, most) * yr - 0.5 * MIN(free, most) * MIN(free, most) * rr;
+    /* concave in t: the two natural places */
+    double best = dual_at(q, g, yr, rr, MIN(1.0, most)), hi = most;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        if (fabs(g[j]) > q->l1[j] && q->l1[j] > 0)
+            hi = MIN(hi, q->l1[j] / fabs(g[j]));
+    best = MAX(best, dual_at(q, g, yr, rr, hi));
+    return best;
+}
+
+/* w and g for P, and for D as another candidate; the objective. */
+static double evaluate(fr_descent *q, const double *w, const double *g)
+{
+    double cw = 0, gw = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        if (w[j] != 0) {
+            cw += q->cross[j] * w[j];
+            gw += g[j] * w[j];
+        }
+    const double yr = q->yy - cw, rr = MAX(yr - gw, 0.0);
+    const double dual = fr_dual_value(q, g, yr, rr);
+    if (dual > q->dual) {
+        q->dual = dual;
+        memcpy(q->w_dual, w, (size_t)q->m * sizeof(double));
+    }
+    return 0.5 * rr + fr_penalty_value(q, w);
+}
+
+static int all_gradients(fr_descent *q)
+{
+    if (!q->gram)
+        for (ptrdiff_t j = 0; j < q->m; j++) {
+            q->g[j] = fr_column_gradient(q, j);
+            if (j % 4096 == 4095 && fr_poll())
+                return FR_INTERRUPTED;
+        }
+    return 0;
+}
+
+/* w_j += t, and everything that depends on it but, without a Gram matrix, g */
+static void move(fr_descent *q, ptrdiff_t j, double t)
+{
+    q->w[j] += t;
+    if (q->gram)
+        fr_row_add(q, j, -t, q->g);
+    else
+        fr_column_add(q, j, -t);
+}
+
+static void shuffle(state *s, int32_t *list, ptrdiff_t size)
+{
+    for (ptrdiff_t i = size - 1; i > 0; i--) {
+        s->random ^= s->random << 13;
+        s->random ^= s->random >> 7;
+        s->random ^= s->random << 17;
+        const ptrdiff_t k = (ptrdiff_t)(s->random % (uint64_t)(i + 1));
+        const int32_t t = list[i];
+        list[i] = list[k];
+        list[k] = t;
+    }
+}
+
+/* One pass of coordinate descent over a list (NULL: all coordinates). */
+static int sweep(state *s, int32_t *list, ptrdiff_t size)
+{
+    fr_descent *q = s->q;
+    if (s->random && !list) {
+        for (ptrdiff_t j = 0; j < size; j++)
+            s->order[j] = (int32_t)j;
+        list = s->order;
+    }
+    if (s->random)
+        shuffle(s, list, size);
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const ptrdiff_t j = list ? list[i] : i;
+        const fr_penalty h = penalty_of(q, j);
+        if (!q->gram)
+            q->g[j] = fr_column_gradient(q, j);
+        /* argmin over w_j alone: square_j x^2 / 2 - (g_j + square_j w_j) x + h_j(x) */
+        const double old = q->w[j], x = fr_prox(&h, q->g[j] + q->square[j] * old, q->square[j]);
+        if (x != old) {
+            move(q, j, x - old);
+            q->w[j] = x;
+        }
+        if (i % 256 == 255 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
+}
+
+/* The coordinates that a Newton step moves: those inside a half-line or without a kink. */
+static void find_support(state *s)
+{
+    const fr_descent *q = s->q;
+    s->size = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        const double w = q->w[j];
+        const int inside = w > h.lo && w < h.hi;
+        s->side[j] = !inside ? 0 : w > 0 ? 1 : w < 0 ? -1 : h.l1 == 0 && q->square[j] > 0 ? 1 : 0;
+        if (s->side[j])
+            s->list[s->size++] = (int32_t)j;
+    }
+}
+
+/* A point to come back to: coefficients and, without a Gram matrix, residual. */
+static void keep(const fr_descent *q, point *to)
+{
+    memcpy(to->w, q->w, (size_t)q->m * sizeof(double));
+    to->level = q->level;
+    if (to->residual)
+        memcpy(to->residual, q->residual, (size_t)fr_n_rows(q->a) * sizeof(double));
+}
+
+/* Back to a point. The gradient is summed anew: a long way there and back would leave its rounding. */
+static int back(fr_descent *q, const point *from)
+{
+    memcpy(q->w, from->w, (size_t)q->m * sizeof(double));
+    q->level = from->level;
+    if (from->residual) {
+        memcpy(q->residual, from->residual, (size_t)fr_n_rows(q->a) * sizeof(double));
+        return all_gradients(q);
+    }
+    memcpy(q->g, q->cross, (size_t)q->m * sizeof(double));
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        if (q->w[j] != 0)
+            fr_row_add(q, j, -q->w[j], q->g);
+        if (j % 256 == 255 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
+}
+
+/* Value this point, and keep it if it is the best so far; whether it is. */
+static int value_point(state *s)
+{
+    s->current = evaluate(s->q, s->q->w, s->q->g);
+    if (!(s->current <= s->objective))
+        return 0;
+    s->objective = s->current;
+    keep(s->q, &s->best);
+    return 1;
+}
+
+/* Put on the border what left its half-line or bounds; how far along d nothing has left. */
+static double clip(state *s, ptrdiff_t *leaving)
+{
+    fr_descent *q = s->q;
+    double way = 1;
+    *leaving = 0;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        const fr_penalty h = penalty_of(q, j);
+        const double lo = h.l1 > 0 && s->side[j] > 0 ? MAX(h.lo, 0) : h.lo;
+        const double hi = h.l1 > 0 && s->side[j] < 0 ? MIN(h.hi, 0) : h.hi;
+        const double w = q->w[j], to = fr_clip(w, lo, hi);
+        if (to == w && (h.l1 == 0 || w != 0))
+            continue;
+        ++*leaving;
+        if (s->d[i] != 0)
+            way = MIN(way, MAX((to - s->old.w[j]) / s->d[i], 0.0));
+        s->side[j] = LEFT;
+        if (to != w)
+            move(q, j, to - w);
+        q->w[j] = to;
+    }
+    return way;
+}
+
+/* The support: what was on its half-line, less what left it, and what wants to enter where the
+ * gradient is g. */
+static void exchange(state *s, const double *g)
+{
+    const fr_descent *q = s->q;
+    s->size = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        if (s->side[j] == LEFT)
+            s->side[j] = 0;
+        else if (!s->side[j])
+            s->side[j] = (signed char)fr_side(&h, q->w[j], g[j] - q->l2[j] * q->w[j],
+                                              1e-10 * h.l1 + slack_of(q, j));
+        if (s->side[j])
+            s->list[s->size++] = (int32_t)j;
+    }
+}
+
+/* Move by d, which is not 0 on s->list alone. The residual there is a candidate for the dual; then
+ * what left its half-line or bounds is put on the border. With `active_set` the support becomes what
+ * is left and what wants to enter, and a point that is little worse is passed through; else, or if
+ * it is much worse, the step ends where the first one would leave, or nowhere. Returns a status, or
+ * 1 where the point is the best so far. */
+static int attempt(state *s, int active_set)
+{
+    fr_descent *q = s->q;
+    const size_t bytes = (size_t)q->m * sizeof(double);
+    const double gap = s->objective - q->dual;
+    ptrdiff_t leaving;
+    keep(q, &s->old);
+    memcpy(s->moved, s->list, (size_t)s->size * sizeof(int32_t));
+    s->taken = s->size;
+    for (ptrdiff_t i = 0; i < s->size; i++)
+        if (s->d[i] != 0) {
+            move(q, s->list[i], s->d[i]);
+            if (i % 256 == 255 && fr_poll())
+                return FR_INTERRUPTED;
+        }
+    int status = all_gradients(q);
+    if (status)
+        return status;
+    evaluate(q, q->w, q->g);
+    memcpy(s->work, q->g, bytes);
+    const double way = clip(s, &leaving);
+    if (leaving && (status = all_gradients(q)))
+        return status;
+    if (active_set)
+        exchange(s, s->work);
+    if (value_point(s))
+        return 1;
+    if (active_set && s->current - s->objective <= PASSING * gap)
+        return 0;
+    if (leaving && way > 0) {
+        /* convex along the way, and lower at its end were there no borders */
+        if ((status = back(q, &s->old)))
+            return status;
+        for (ptrdiff_t i = 0; i < s->taken; i++)
+            if (s->d[i] != 0)
+                move(q, s->moved[i], way * s->d[i]);
+        if ((status = all_gradients(q)))
+            return status;
+        value_point(s);
+    }
+    return 0;
+}
+
+/* Minimise over the support without its borders: a primal-dual active set step. */
+static int newton(state *s)
+{
+    fr_descent *q = s->q;
+    q->n_newton++;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
+    }
+    const int status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->work);
+    return status ? status : attempt(s, 1);
+}
+
+/* Anderson extrapolation: the combination of the last iterates, of sum 1, with the smallest
+ * difference. */
+static int extrapolate(state *s)
+{
+    fr_descent *q = s->q;
+    const ptrdiff_t m = q->m;
+    double k[HISTORY][HISTORY], x[HISTORY], sum = 0, trace = 0;
+    enum { N = HISTORY - 1 };
+    for (int a = 0; a < N; a++)
+        for (int b = 0; b <= a; b++) {
+            const double *pa = s->past + a * m, *pb = s->past + b * m;
+            double v = 0;
+            for (ptrdiff_t j = 0; j < m; j++)
+                v += (pa[m + j] - pa[j]) * (pb[m + j] - pb[j]);
+            k[a][b] = k[b][a] = v;
+        }
+    for (int a = 0; a < N; a++)
+        trace += k[a][a];
+    if (!(trace > 0))
+        return 0;
+    for (int a = 0; a < N; a++) {
+        k[a][a] += 1e-12 * trace;
+        x[a] = 1;
+    }
+    for (int a = 0; a < N; a++)
+        for (int b = a + 1; b < N; b++) {
+            const double t = k[b][a] / k[a][a];
+            for (int c = a; c < N; c++)
+                k[b][c] -= t * k[a][c];
+            x[b] -= t * x[a];
+        }
+    for (int a = N - 1; a >= 0; a--) {
+        for (int b = a + 1; b < N; b++)
+            x[a] -= k[a][b] * x[b];
+        x[a] /= k[a][a];
+        sum += x[a];
+    }
+    if (!(fabs(sum) > 0) || !isfinite(sum))
+        return 0;
+    find_support(s);
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        double to = 0;
+        for (int a = 0; a < N; a++)
+            to += x[a] / sum * s->past[(a + 1) * m + j];
+        s->d[i] = to - q->w[j];
+    }
+    return attempt(s, 0);
+}
+
+/* Sweeps over all coordinates and over the support, remembering the iterates. */
+static int sweeps(state *s)
+{
+    fr_descent *q = s->q;
+    int status = s->current > s->objective ? back(q, &s->best) : 0;
+    if (!status)
+        status = sweep(s, NULL, q->m);
+    for (int i = 0; i < SUPPORT && !status; i++) {
+        memcpy(s->past + i * q->m, q->w, (size_t)q->m * sizeof(double));
+        find_support(s);
+        status = sweep(s, s->list, s->size);
+    }
+    if (status || (status = all_gradients(q)))
+        return status;
+    memcpy(s->past + SUPPORT * q->m, q->w, (size_t)q->m * sizeof(double));
+    value_point(s);
+    return 0;
+}
+
+static int descend(state *s)
+{
+    fr_descent *q = s->q;
+    int status = 0, failed = 0;
+    q->dual = -INFINITY;
+    q->n_iter = q->n_newton = 0;
+    if ((status = all_gradients(q)))
+        return status;
+    s->objective = INFINITY;
+    value_point(s);
+    find_support(s);
+    if ((status = fr_recall(q, s->side, s->list, &s->size)))
+        return status;
+    int warm = 0;
+    for (ptrdiff_t j = 0; j < q->m && !warm; j++)
+        warm = q->w[j] != 0;
+    while (!status && !(s->objective - q->dual <= q->tol) && q->n_iter < q->max_iter) {
+        const double gap = s->objective - q->dual;
+        q->n_iter++;
+        if (warm && s->size) {
+            status = newton(s);
+            if (status < 0)
+                break;
+            /* sweeps where steps do not get on */
+            failed = s->objective - q->dual <= 0.5 * gap ? 0 : failed + 1;
+            status = 0;
+            if (failed >= PATIENCE)
+                warm = failed = 0;
+        } else {
+            status = sweeps(s);
+            if (!status && !(s->objective - q->dual <= q->tol) &&
+                (status = extrapolate(s)) > 0)
+                status = 0;
+            if (!status)
+                find_support(s);
+            warm = 1;
+        }
+        if (!status)
+            status = fr_poll();
+    }
+    if (!status && s->current > s->objective)
+        status = back(q, &s->best);
+    q->objective = s->objective;
+    fr_remember(q, s->list, s->size, s->side);
+    return status;
+}
+
+int fr_descend(fr_descent *q)
+{
+    const ptrdiff_t m = MAX(q->m, 1);
+    state s = {.q = q, .random = q->seed};
+    double *memory = malloc((size_t)(m * (10 + HISTORY)) * sizeof(double));
+    int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 1));
+    int status = FR_NO_MEMORY;
+    if (memory && lists) {
+        s.old.w = memory;
+        s.best.w = memory + m;
+        if (!q->gram) {
+            const ptrdiff_t n = fr_n_rows(q->a);
+            s.old.residual = q->spare + n + fr_n_columns(q->a);
+            s.best.residual = s.old.residual + n;
+        }
+        s.d = memory + 2 * m;
+        s.rhs = memory + 3 * m;
+        s.work = memory + 4 * m;
+        s.past = memory + 10 * m;
+        s.list = lists;
+        s.order = lists + m;
+        s.moved = lists + 2 * m;
+        s.side = (signed char *)(lists + 3 * m);
+        status = descend(&s);
+    }
+    free(memory);
+    free(lists);
+    return status;
+}

@@ -1,0 +1,90 @@
+/* Coordinate descent with the matrix itself, by columns.
+ *
+ * Dense data: residual r = y - A w. Sparse data: their centring adds level = sum_j v_j mean_j with
+ * v_j = scale_j w_j, and what is kept is e = y - X v, times s where there are weights. As the
+ * weights sum to 1 and the sum of S (e + level) is 0 beside an intercept,
+ *
+ *   a_j'S r = scale_j (x_j'S e + level mean_j). */
+
+#include <string.h>
+
+#include "descent_state.h"
+
+static double unit_of(const fr_descent *q)
+{
+    return q->weight ? 1.0 : 1.0 / (double)MAX(fr_n_rows(q->a), 1);
+}
+
+double fr_column_gradient(const fr_descent *q, ptrdiff_t k)
+{
+    const fr_matrix *a = q->a;
+    const ptrdiff_t j = column_of(q, k);
+    const double scale = scale_of(a, j), shift = shift_of(a, j);
+    double raw;
+    if (a->index < 0) {
+        functions(a)->dot_rows(element(a, j, 0), a->ld, 1, a->n_minor, NULL, &shift, q->residual, &raw);
+        return scale * raw / (double)a->n_minor;
+    }
+    const fr_compressed c = compressed(a);
+    double *out = q->spare + a->n_minor;
+    functions(a)->gather[a->index](&c, j, j + 1, q->residual, out);
+    return scale * (unit_of(q) * out[j] + q->level * shift);
+}
+
+/* out += t x_j, times s where there are weights */
+static void scatter_one(const fr_descent *q, ptrdiff_t j, double t, double *out)
+{
+    const fr_matrix *a = q->a;
+    const fr_compressed c = compressed(a);
+    double *u = q->spare + a->n_minor;
+    u[j] = t;
+    if (q->weight)
+        functions(a)->scatter_by[a->index](&c, j, j + 1, u, q->weight, out);
+    else
+        functions(a)->scatter[a->index](&c, j, j + 1, u, out);
+}
+
+void fr_column_add(fr_descent *q, ptrdiff_t k, double t)
+{
+    const fr_matrix *a = q->a;
+    const ptrdiff_t j = column_of(q, k);
+    const double shift = shift_of(a, j);
+    t *= scale_of(a, j);
+    if (a->index < 0) {
+        functions(a)->axpy_rows(element(a, j, 0), a->ld, 1, a->n_minor, NULL, &shift, &t, q->residual);
+        return;
+    }
+    scatter_one(q, j, t, q->residual);
+    q->level -= t * shift;
+}
+
+void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
+                      double *out)
+{
+    const fr_matrix *a = q->a;
+    const ptrdiff_t n = a->n_minor;
+    double *image = q->spare, level = 0;
+    memset(image, 0, (size_t)n * sizeof(double));
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const ptrdiff_t j = column_of(q, list[i]);
+        const double shift = shift_of(a, j), t = scale_of(a, j) * v[i];
+        if (a->index < 0)
+            functions(a)->axpy_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, &t, image);
+        else
+            scatter_one(q, j, t, image);
+        level += t * shift;
+    }
+    const fr_compressed c = compressed(a);
+    double *raw = q->spare + n;
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const ptrdiff_t j = column_of(q, list[i]);
+        const double shift = shift_of(a, j), scale = scale_of(a, j);
+        if (a->index < 0) {
+            functions(a)->dot_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, image, &out[i]);
+            out[i] *= scale / (double)n;
+        } else {
+            functions(a)->gather[a->index](&c, j, j + 1, image, raw);
+            out[i] = scale * (unit_of(q) * raw[j] - shift * level);
+        }
+    }
+}

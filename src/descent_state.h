@@ -1,0 +1,51 @@
+/* What the files of coordinate descent share. */
+#ifndef FASTRIDGE_DESCENT_STATE_H
+#define FASTRIDGE_DESCENT_STATE_H
+
+#include "access.h"
+#include "descent.h"
+#include "parallel.h"
+#include "penalty.h"
+
+static inline fr_penalty penalty_of(const fr_descent *q, ptrdiff_t j)
+{
+    const fr_penalty h = {q->l1[j], q->l2[j], q->lower ? q->lower[j] : -INFINITY,
+                          q->upper ? q->upper[j] : INFINITY};
+    return h;
+}
+
+/* Rounding of g_j, for features that nothing penalises. */
+static inline double slack_of(const fr_descent *q, ptrdiff_t j)
+{
+    return 1e-11 * sqrt(q->square[j] * q->yy);
+}
+
+static inline ptrdiff_t column_of(const fr_descent *q, ptrdiff_t j)
+{
+    return q->columns ? q->columns[j] : j;
+}
+
+/* descent_columns.c: with the matrix by columns */
+double fr_column_gradient(const fr_descent *q, ptrdiff_t j);
+/* residual += t a_j, where it lies as fr_descent says */
+void fr_column_add(fr_descent *q, ptrdiff_t j, double t);
+/* out = A_T'S A_T v for the `size` coordinates in list */
+void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
+                      double *out);
+
+/* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 4 m */
+int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,
+                     double *d, double *work);
+
+/* From one penalty to the next: what was about to enter the support, added to it where it has not,
+ * and noted. */
+int fr_recall(fr_descent *q, signed char *side, int32_t *list, ptrdiff_t *size);
+void fr_remember(fr_descent *q, const int32_t *list, ptrdiff_t size, const signed char *side);
+
+/* g += t * row j of the Gram matrix */
+static inline void fr_row_add(const fr_descent *q, ptrdiff_t j, double t, double *g)
+{
+    fr_active()->real[FR_DOUBLE].axpy_rows(q->gram + j * q->ld, q->ld, 1, q->m, NULL, NULL, &t, g);
+}
+
+#endif

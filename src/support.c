@@ -1,0 +1,304 @@
+/* Newton steps on the support: its small ridge system, by a factor that follows the support, or by
+ * conjugate gradients. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cholesky.h"
+#include "descent_state.h"
+
+#define KEEP 1e-9       /* share of a column that must be left by the columns before it */
+#define DAMPING 1e-5     /* added to the diagonal, as a share: a proximal step, which tames directions
+                            that the data hardly see; the next step takes the rest */
+#define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
+#define MAX_STEPS 200    /* conjugate gradient steps */
+#define ACCURACY 1e-3    /* of those, for the columns themselves: the next round corrects it */
+#define SETTLED 1e-12    /* and for an old factor */
+
+struct fr_support {
+    ptrdiff_t size, room, marks;
+    int32_t *order; /* coordinates in the order of the factor, then as much to spare */
+    double *u, *diagonal, *l2, *row;
+    unsigned char *mark; /* by coordinate */
+    signed char *entering; /* by coordinate: on which side it was about to enter */
+    ptrdiff_t known;
+    int exact;
+};
+
+void fr_free_support(struct fr_support *s)
+{
+    if (!s)
+        return;
+    free(s->order);
+    free(s->u);
+    free(s->mark);
+    free(s->entering);
+    free(s);
+}
+
+int fr_recall(fr_descent *q, signed char *side, int32_t *list, ptrdiff_t *size)
+{
+    struct fr_support *s = q->support;
+    if (!s && !(s = q->support = calloc(1, sizeof(struct fr_support))))
+        return FR_NO_MEMORY;
+    for (ptrdiff_t j = 0; j < MIN(s->known, q->m); j++)
+        if (s->entering[j] && !side[j] && q->w[j] == 0) {
+            side[j] = s->entering[j];
+            list[(*size)++] = (int32_t)j;
+        }
+    if (s->known < q->m) {
+        signed char *entering = realloc(s->entering, (size_t)q->m);
+        if (!entering)
+            return FR_NO_MEMORY;
+        s->entering = entering;
+        memset(entering + s->known, 0, (size_t)(q->m - s->known));
+        s->known = q->m;
+    }
+    return 0;
+}
+
+void fr_remember(fr_descent *q, const int32_t *list, ptrdiff_t size, const signed char *side)
+{
+    struct fr_support *s = q->support;
+    memset(s->entering, 0, (size_t)s->known);
+    for (ptrdiff_t i = 0; i < size; i++)
+        if (q->w[list[i]] == 0)
+            s->entering[list[i]] = side[list[i]];
+}
+
+static int make_room(struct fr_support *s, ptrdiff_t size, ptrdiff_t m)
+{
+    if (s->marks < m) {
+        unsigned char *mark = realloc(s->mark, (size_t)m);
+        if (!mark)
+            return FR_NO_MEMORY;
+        s->mark = mark;
+        s->marks = m;
+    }
+    if (s->room >= size)
+        return 0;
+    /* odd multiples of a cache line: rows do not alias */
+    const ptrdiff_t room = MIN(m + 8, size + size / 2 + 8) / 16 * 16 + 24;
+    double *u = malloc((size_t)(room * room + 3 * room) * sizeof(double));
+    int32_t *order = malloc((size_t)(2 * room) * sizeof(int32_t));
+    if (!u || !order) {
+        free(u);
+        free(order);
+        return FR_NO_MEMORY;
+    }
+    for (ptrdiff_t i = 0; i < s->size; i++)
+        memcpy(u + i * room + i, s->u + i * s->room + i, (size_t)(s->size - i) * sizeof(double));
+    if (s->size) {
+        memcpy(order, s->order, (size_t)s->size * sizeof(int32_t));
+        memcpy(u + room * room, s->diagonal, (size_t)s->size * sizeof(double));
+        memcpy(u + room * room + room, s->l2, (size_t)s->size * sizeof(double));
+    }
+    free(s->u);
+    free(s->order);
+    s->u = u;
+    s->order = order;
+    s->diagonal = u + room * room;
+    s->l2 = s->diagonal + room;
+    s->row = s->l2 + room;
+    s->room = room;
+    return 0;
+}
+
+typedef struct {
+    double key;
+    int32_t place;
+} ranked;
+
+static int by_key(const void *x, const void *y)
+{
+    const ranked *a = x, *b = y;
+    if (a->key != b->key)
+        return a->key < b->key ? 1 : -1;
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Bring the factor to the coordinates in list. What stays keeps its rows as far as nothing before
+ * it left; behind that, coordinates far from zero come first, as they will leave last. */
+static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
+{
+    struct fr_support *s = q->support;
+    int status = make_room(s, size, q->m);
+    if (status)
+        return status;
+    unsigned char *mark = s->mark;
+    memset(mark, 0, (size_t)q->m);
+    for (ptrdiff_t i = 0; i < size; i++)
+        mark[list[i]] = 1;
+    ptrdiff_t kept = 0, left = 0;
+    while (kept < s->size && mark[s->order[kept]])
+        kept++;
+    int near = 1;
+    s->exact = 1;
+    for (ptrdiff_t i = 0; i < kept; i++) {
+        const double now = q->l2[s->order[i]], change = fabs(now - s->l2[i]);
+        s->exact = s->exact && change <= 1e-14 * s->diagonal[i];
+        near = near && change <= FAR * MIN(now, s->l2[i]);
+    }
+    if (!s->exact && !near) {
+        kept = 0;
+        s->exact = 1;
+    }
+    const ptrdiff_t old = s->size;
+    ranked *rank = malloc((size_t)MAX(size, 1) * sizeof(ranked));
+    if (!rank)
+        return FR_NO_MEMORY;
+    for (ptrdiff_t i = 0; i < kept; i++)
+        mark[s->order[i]] = 2;
+    for (ptrdiff_t i = kept; i < old; i++) {
+        const int32_t j = s->order[i];
+        if (mark[j] == 1) {
+            rank[left].key = fabs(q->w[j]) * sqrt(q->square[j]);
+            rank[left++].place = (int32_t)i;
+            mark[j] = 2;
+        }
+    }
+    qsort(rank, (size_t)left, sizeof(ranked), by_key);
+    int32_t *order = s->order + s->room;
+    const ptrdiff_t fresh = kept + left;
+    for (ptrdiff_t i = 0; i < left; i++)
+        order[i] = s->order[rank[i].place];
+    const ptrdiff_t ld = s->room;
+    for (ptrdiff_t i = 0; i < kept; i++) {
+        double *row = s->u + i * ld;
+        for (ptrdiff_t c = 0; c < left; c++)
+            s->row[c] = row[rank[c].place];
+        memcpy(row + kept, s->row, (size_t)left * sizeof(double));
+    }
+    memcpy(s->order + kept, order, (size_t)left * sizeof(int32_t));
+    ptrdiff_t at = fresh;
+    left = 0;
+    for (ptrdiff_t i = 0; i < size; i++)
+        if (mark[list[i]] == 1) {
+            rank[left].key = fabs(q->w[list[i]]) * sqrt(q->square[list[i]]);
+            rank[left++].place = list[i];
+        }
+    qsort(rank, (size_t)left, sizeof(ranked), by_key);
+    for (ptrdiff_t i = 0; i < left; i++)
+        s->order[at++] = rank[i].place;
+    free(rank);
+    if (kept == size && old == size)
+        return 0;
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const double *from = q->gram + s->order[i] * q->ld;
+        double *row = s->u + i * ld;
+        for (ptrdiff_t c = i < kept ? fresh : i; c < size; c++)
+            row[c] = from[s->order[c]];
+        if (i >= kept) {
+            s->l2[i] = q->l2[s->order[i]];
+            s->diagonal[i] = (1 + DAMPING) * q->square[s->order[i]] + s->l2[i];
+        }
+    }
+    s->size = 0;
+    if (kept < size)
+        status = fr_cholesky_from(s->u, ld, size, kept, fresh, s->diagonal, KEEP, 1, q->n_threads);
+    if (!status)
+        s->size = size;
+    return status;
+}
+
+/* z = M^-1 r: by the factor, or by the diagonal */
+static int precondition(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *r,
+                        double *z)
+{
+    const struct fr_support *s = q->support;
+    if (q->gram) {
+        memcpy(z, r, (size_t)size * sizeof(double));
+        return fr_cholesky_solve_in(s->u, s->room, size, z, 1, q->n_threads);
+    }
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const double d = q->square[list[i]] + q->l2[list[i]];
+        z[i] = d > 0 ? r[i] / d : 0.0;
+    }
+    return 0;
+}
+
+static void times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
+                  double *out)
+{
+    if (q->gram)
+        for (ptrdiff_t i = 0; i < size; i++) {
+            const double *row = q->gram + list[i] * q->ld;
+            double sum = 0;
+            for (ptrdiff_t c = 0; c < size; c++)
+                sum += row[list[c]] * v[c];
+            out[i] = sum;
+        }
+    else
+        fr_columns_times(q, list, size, v, out);
+    for (ptrdiff_t i = 0; i < size; i++)
+        out[i] += (DAMPING * q->square[list[i]] + q->l2[list[i]]) * v[i];
+}
+
+static double dot(const double *a, const double *b, ptrdiff_t n)
+{
+    double s;
+    fr_active()->real[FR_DOUBLE].dot_rows(a, n, 1, n, NULL, NULL, b, &s);
+    return s;
+}
+
+/* Preconditioned conjugate gradients from d = 0. */
+static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t size,
+                               const double *rhs, double *d, double *work)
+{
+    double *r = work, *z = r + size, *p = z + size, *hp = p + size;
+    const double wanted = q->gram ? SETTLED : ACCURACY;
+    memcpy(r, rhs, (size_t)size * sizeof(double));
+    memset(d, 0, (size_t)size * sizeof(double));
+    int status = precondition(q, list, size, r, z);
+    memcpy(p, z, (size_t)size * sizeof(double));
+    double rz = dot(r, z, size);
+    const double first = rz;
+    for (int step = 0; step < MAX_STEPS && !status && rz > wanted * wanted * first; step++) {
+        times(q, list, size, p, hp);
+        const double curvature = dot(p, hp, size);
+        if (!(curvature > 0))
+            break;
+        const double t = rz / curvature;
+        for (ptrdiff_t i = 0; i < size; i++) {
+            d[i] += t * p[i];
+            r[i] -= t * hp[i];
+        }
+        if ((status = precondition(q, list, size, r, z)))
+            break;
+        const double next = dot(r, z, size), beta = next / rz;
+        rz = next;
+        for (ptrdiff_t i = 0; i < size; i++)
+            p[i] = z[i] + beta * p[i];
+        status = fr_poll();
+    }
+    return status;
+}
+
+int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,
+                     double *d, double *work)
+{
+    if (!q->gram)
+        return conjugate_gradients(q, list, size, rhs, d, work);
+    int status = follow(q, list, size);
+    if (status)
+        return status;
+    /* in the order of the factor */
+    struct fr_support *s = q->support;
+    double *b = s->row, *place = work + 4 * size;
+    for (ptrdiff_t i = 0; i < size; i++)
+        place[list[i]] = rhs[i];
+    for (ptrdiff_t i = 0; i < size; i++)
+        b[i] = place[s->order[i]];
+    if (s->exact)
+        status = fr_cholesky_solve_in(s->u, s->room, size, b, 1, q->n_threads);
+    else {
+        double *found = work + 4 * size + q->m;
+        status = conjugate_gradients(q, s->order, size, b, found, work);
+        memcpy(b, found, (size_t)size * sizeof(double));
+    }
+    for (ptrdiff_t i = 0; i < size; i++)
+        place[s->order[i]] = b[i];
+    for (ptrdiff_t i = 0; i < size; i++)
+        d[i] = place[list[i]];
+    return status;
+}
