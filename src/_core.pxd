@@ -211,5 +211,7 @@ cdef extern from "descent.h" nogil:
     void fr_free_support(fr_support *s)
     double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
     double fr_penalty_value(const fr_descent *q, const double *w)
+    int fr_columns_border(const fr_descent *q, Py_ssize_t i0, Py_ssize_t i1, double *g,
+                          Py_ssize_t ld)
     int fr_gram_border(const double *x, Py_ssize_t n, Py_ssize_t i0, Py_ssize_t i1, double unit,
                        double *g, Py_ssize_t ld, int n_threads)

@@ -45,6 +45,18 @@ cdef class Descent:
         self.q.spare = &room[0]
         self._held = (a, columns, weight, spare)
 
+    def border(self, Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None):
+        """Fill rows and columns i0 to i1 of g, the Gram matrix of the columns that are set."""
+        cdef int status
+        if self.q.a == NULL:
+            raise ValueError("columns: expected set_columns before")
+        if not 0 <= i0 <= i1 <= min(g.shape[0], g.shape[1]):
+            raise IndexError(f"rows: expected a range of g; got {i0} to {i1}")
+        if i1 > i0:
+            with nogil:
+                status = fr_columns_border(&self.q, i0, i1, &g[0, 0], g.shape[1])
+            _done(status)
+
     cdef int _problem(self, const double[::1] l1, const double[::1] l2, const double[::1] lower,
                       const double[::1] upper, const double[::1] square, double yy) except -1:
         cdef Py_ssize_t m = l1.shape[0]

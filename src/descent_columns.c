@@ -58,15 +58,15 @@ void fr_column_add(fr_descent *q, ptrdiff_t k, double t)
     q->level -= t * shift;
 }
 
-void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
-                      double *out)
+void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from, const double *v,
+                      const int32_t *to, ptrdiff_t n_to, double *out)
 {
     const fr_matrix *a = q->a;
     const ptrdiff_t n = a->n_minor;
     double *image = q->spare, level = 0;
     memset(image, 0, (size_t)n * sizeof(double));
-    for (ptrdiff_t i = 0; i < size; i++) {
-        const ptrdiff_t j = column_of(q, list[i]);
+    for (ptrdiff_t i = 0; i < n_from; i++) {
+        const ptrdiff_t j = column_of(q, from[i]);
         const double shift = shift_of(a, j), t = scale_of(a, j) * v[i];
         if (a->index < 0)
             functions(a)->axpy_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, &t, image);
@@ -76,8 +76,8 @@ void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, 
     }
     const fr_compressed c = compressed(a);
     double *raw = q->spare + n;
-    for (ptrdiff_t i = 0; i < size; i++) {
-        const ptrdiff_t j = column_of(q, list[i]);
+    for (ptrdiff_t i = 0; i < n_to; i++) {
+        const ptrdiff_t j = column_of(q, to ? to[i] : i);
         const double shift = shift_of(a, j), scale = scale_of(a, j);
         if (a->index < 0) {
             functions(a)->dot_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, image, &out[i]);
@@ -87,4 +87,18 @@ void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, 
             out[i] = scale * (unit_of(q) * raw[j] - shift * level);
         }
     }
+}
+
+int fr_columns_border(const fr_descent *q, ptrdiff_t i0, ptrdiff_t i1, double *g, ptrdiff_t ld)
+{
+    const double one = 1.0;
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        const int32_t from = (int32_t)i;
+        fr_columns_times(q, &from, 1, &one, NULL, i + 1, g + i * ld);
+        for (ptrdiff_t j = 0; j < i; j++)
+            g[j * ld + i] = g[i * ld + j];
+        if (fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
 }

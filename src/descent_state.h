@@ -29,9 +29,9 @@ static inline ptrdiff_t column_of(const fr_descent *q, ptrdiff_t j)
 double fr_column_gradient(const fr_descent *q, ptrdiff_t j);
 /* residual += t a_j, where it lies as fr_descent says */
 void fr_column_add(fr_descent *q, ptrdiff_t j, double t);
-/* out = A_T'S A_T v for the `size` coordinates in list */
-void fr_columns_times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
-                      double *out);
+/* out = A_to'S A_from v for lists of coordinates; to NULL: 0 .. n_to - 1 */
+void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from, const double *v,
+                      const int32_t *to, ptrdiff_t n_to, double *out);
 
 /* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 4 m */
 int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,

@@ -229,7 +229,7 @@ static void times(const fr_descent *q, const int32_t *list, ptrdiff_t size, cons
             out[i] = sum;
         }
     else
-        fr_columns_times(q, list, size, v, out);
+        fr_columns_times(q, list, size, v, list, size, out);
     for (ptrdiff_t i = 0; i < size; i++)
         out[i] += (DAMPING * q->square[list[i]] + q->l2[list[i]]) * v[i];
 }

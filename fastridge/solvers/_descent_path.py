@@ -39,10 +39,11 @@ _PER_READ = 16.0
 # Reads of the data that a fit with a working set takes, for each penalty.
 _PASSES = 1.5
 # Elements of a Gram matrix below which its size is no matter.
-_ROOM = 1e7
-# Working set whose Gram matrix is preferred to its columns: in non-zeros of a column.
-_PER_COLUMN = 12.0
-_LEAST_SET = 4000
+_ROOM = 2e7
+# Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
+# over this, above which it is preferred again.
+_SMALL_SET = 6
+_LEAST_SET = 1000
 
 
 def choose_way(A, n_alphas):
@@ -88,6 +89,8 @@ class DescentPath:
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(p, dtype=bool)
         self.g = self.square = np.zeros(0)
+        self.gram = self.columns = np.zeros((0, 0))
+        self.room = 0
         if way == "gram":
             self._start_gram()
         else:
@@ -179,12 +182,15 @@ class DescentPath:
         return wanted
 
     def _prefers_columns(self, size):
-        """Whether columns beat the Gram matrix of a working set of that size."""
-        q = self.problem
-        if q.A.is_sparse:
-            mean = q.A.nnz / max(q.p, 1)
-            return size > max(_LEAST_SET, _PER_COLUMN * mean)
-        return float(size) ** 2 > max(float(q.n) * q.p, _ROOM)
+        """Whether columns beat the Gram matrix of a working set of that size.
+
+        Sparse columns: from `_LEAST_SET` features on, as long as the set is small beside n, where
+        conjugate gradients take few steps; and where the Gram matrix takes more room than the data.
+        """
+        stored = self.problem.A.nnz
+        if self.problem.A.is_sparse and _LEAST_SET < size < self.problem.n / _SMALL_SET:
+            return True
+        return float(size) ** 2 > max(float(stored), _ROOM)
 
     def _grow(self, new):
         q = self.problem
@@ -200,37 +206,39 @@ class DescentPath:
             self._grow_gram(before)
 
     def _grow_gram(self, before):
-        """Columns of the new features, and their rows of the Gram matrix."""
-        q, size, n = self.problem, len(self.set), self.problem.n
-        if before == 0:
-            self.room = 0
-        if size > self.room or before == 0:
+        """Rows of the Gram matrix of the new features."""
+        q, size = self.problem, len(self.set)
+        if size > self.room or not self.room:
             room = min(q.p, max(64, size + size // 2))
-            room = (room + 7) // 16 * 16 + 8
-            gram = np.empty((room, room))
-            columns = np.empty((room, n))
-            if before:
-                gram[:before, :before] = self.gram[:before, :before]
-                columns[:before] = self.columns[:before]
-            self.gram, self.columns, self.room = gram, columns, room
-            self.descent.set_gram(gram)
+            # rows an odd number of cache lines apart
+            self.room = (room + 7) // 16 * 16 + 8
+            gram = np.empty((self.room, self.room))
+            gram[:before, :before] = self.gram[:before, :before]
+            self.gram = gram
+            if not q.A.is_sparse:
+                columns = np.empty((self.room, q.n))
+                if before:
+                    columns[:before] = self.columns[:before]
+                self.columns = columns
+        self.descent.set_gram(self.gram)
         if size == before:
             return
-        q.A.copy_columns(self.set[before:], self.columns[before:size])
-        if q.weight is not None:
-            self.columns[before:size] *= np.sqrt(q.weight)
-        unit = 1.0 / n if q.weight is None else 1.0
-        _matrix.gram_border(self.columns, before, size, unit, self.gram)
-        square = q.square[self.set]
-        g = np.empty(size)
-        if before:
-            g[:before] = self.g
+        if q.A.is_sparse:
+            self.descent.set_columns(q.A, self.set, q.weight)
+            self.descent.border(before, size, self.gram)
+        else:
+            q.A.copy_columns(self.set[before:], self.columns[before:size])
+            if q.weight is not None:
+                self.columns[before:size] *= np.sqrt(q.weight)
+            unit = 1.0 / q.n if q.weight is None else 1.0
+            _matrix.gram_border(self.columns, before, size, unit, self.gram)
+        self.descent.set_gram(self.gram)
         chosen = self.set
         u = self.u[chosen]
         live = np.flatnonzero(u)
-        fresh = q.cross[chosen[before:]]
-        g[before:] = fresh - self.gram[before:size, live] @ u[live] if len(live) else fresh
-        self.g, self.square = g, square
+        fresh = q.cross[chosen[before:]] - self.gram[before:size, live] @ u[live]
+        self.g = np.concatenate([self.g, fresh])
+        self.square = q.square[chosen]
 
     def _grow_columns(self):
         q = self.problem
