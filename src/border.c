@@ -19,7 +19,7 @@ static void pack_task(void *context, ptrdiff_t t)
 {
     const job *q = context;
     const ptrdiff_t w = q->kernels->width, b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
-    const fr_panel_source s = {q->x + q->k0, 1, q->n, NULL, NULL, NULL};
+    const fr_panel_source s = {q->x + q->k0, 1, q->n, NULL, NULL, NULL, NULL};
     double *to = q->packed + b0 * q->depth * w;
     memset(q->packed + (b1 - 1) * q->depth * w, 0, (size_t)(q->depth * w) * sizeof(double));
     fr_panel_source part = s;
