@@ -48,7 +48,8 @@ cdef extern from "matrix.h" nogil:
                         int n_threads)
     int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
     int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
-    int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
+    int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices,
+                     void *indptr)
 
     ctypedef struct fr_gram_source:
         const fr_matrix *a
@@ -215,3 +216,21 @@ cdef extern from "descent.h" nogil:
                           Py_ssize_t ld)
     int fr_gram_border(const double *x, Py_ssize_t n, Py_ssize_t i0, Py_ssize_t i1, double unit,
                        double *g, Py_ssize_t ld, int n_threads)
+
+
+cdef extern from "schur.h" nogil:
+    enum: FR_LANES
+    ctypedef struct fr_schur:
+        const fr_matrix *heavy
+        const fr_matrix *light
+        const double *w
+        const double *factor
+        double alpha
+        Py_ssize_t k
+        const double *r
+        const double *bound
+        Py_ssize_t limit
+        double *x
+        Py_ssize_t *n_iter
+        int n_threads
+    int fr_schur_solve(const fr_schur *q)

@@ -437,6 +437,35 @@ cdef class Matrix:
 
     def transposed_storage(self):
         """The same matrix in the other compressed format (a copy of X)."""
+        return self._transposed(None).centered(self.shift, self.scale)
+
+    def split_columns(self, const int32_t[::1] order not None, Py_ssize_t m):
+        """Copies, CSC both, of the first m columns and of the others in the order given."""
+        cdef Py_ssize_t j
+        if self.s.index >= 0 and self.s.by_column:
+            return self.transposed_storage().split_columns(order, m)
+        if order.shape[0] != self.n_columns or not 0 <= m <= self.n_columns:
+            raise ValueError("order: expected every column")
+        cdef int32_t[::1] place = np.empty(self.n_columns, dtype=np.int32)
+        for j in range(self.n_columns):
+            place[order[j]] = <int32_t> j
+        data, indices, indptr = self._transposed(place).arrays
+        cut, columns = int(indptr[m]), np.asarray(order)
+        parts = []
+        for chosen, lo, hi, pointers in (
+            (columns[:m], 0, cut, indptr[: m + 1]),
+            (columns[m:], cut, len(data), indptr[m:] - indptr[m]),
+        ):
+            part = Matrix.from_compressed(data[lo:hi], indices[lo:hi],
+                                          np.ascontiguousarray(pointers),
+                                          (self.n_rows, len(chosen)), True)
+            parts.append(part.centered(
+                None if self.shift is None else self.shift[chosen],
+                None if self.scale is None else self.scale[chosen],
+            ))
+        return parts
+
+    cdef Matrix _transposed(self, const int32_t[::1] place):
         if self.s.index < 0:
             raise ValueError("X: expected a sparse matrix; got a dense one")
         data, indices, indptr = self.arrays
@@ -446,15 +475,13 @@ cdef class Matrix:
         cdef void *d = cnp.PyArray_DATA(to_data)
         cdef void *i = cnp.PyArray_DATA(to_indices)
         cdef void *p = cnp.PyArray_DATA(to_indptr)
+        cdef const int32_t *places = NULL if place is None else &place[0]
         cdef int status
         s.real = self.is_float32
         with nogil:
-            status = fr_transpose(&s, d, i, p)
+            status = fr_transpose(&s, places, d, i, p)
         _done(status)
-        m = Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
-        if self.shift is None and self.scale is None:
-            return m
-        return m.centered(self.shift, self.scale)
+        return Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
 
     cdef object _dense_gram(self, const double[::1] weight, bint over_rows, int threads,
                             bint single=False):
@@ -639,3 +666,4 @@ include "_reduced.pxi"
 include "_tridiagonal.pxi"
 include "_steps.pxi"
 include "_descent.pxi"
+include "_schur.pxi"

@@ -159,29 +159,25 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out)
 }
 
 #define TRANSPOSE(T, I)                                                                            \
-    static int transpose_##T##_##I(const fr_matrix *a, T *data, I *indices, I *next)               \
+    static int transpose_##T##_##I(const fr_matrix *a, const int32_t *place, T *data, I *indices,  \
+                                   I *indptr)                                                      \
     {                                                                                              \
         const T *x = a->data;                                                                      \
-        const I *from = a->indices, *indptr = a->indptr;                                           \
-        for (ptrdiff_t i = 0; i < a->n_major; i++) {                                               \
-            if (i % 1024 == 0 && fr_poll())                                                 \
-                return FR_INTERRUPTED;                                                             \
-            for (I k = indptr[i]; k < indptr[i + 1]; k++) {                                        \
-                const I to = next[from[k]]++;                                                      \
+        const I *from = a->indices, *begin = a->indptr;                                            \
+        for (ptrdiff_t k = 0; k < a->nnz; k++)                                                     \
+            indptr[(place ? (I)place[from[k]] : from[k]) + 1]++;                                   \
+        for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
+            indptr[j + 1] += indptr[j];                                                            \
+        int status = 0;                                                                            \
+        for (ptrdiff_t i = 0; i < a->n_major && !status; i++) {                                    \
+            if (i % 1024 == 0)                                                                     \
+                status = fr_poll();                                                                \
+            for (I k = begin[i]; k < begin[i + 1]; k++) {                                          \
+                const I to = indptr[place ? (I)place[from[k]] : from[k]]++;                        \
                 indices[to] = (I)i;                                                                \
                 data[to] = x[k];                                                                   \
             }                                                                                      \
         }                                                                                          \
-        return 0;                                                                                  \
-    }                                                                                              \
-    static int count_##T##_##I(const fr_matrix *a, T *data, I *indices, I *indptr)                \
-    {                                                                                              \
-        const I *from = a->indices;                                                                \
-        for (ptrdiff_t k = 0; k < a->nnz; k++)                                                     \
-            indptr[from[k] + 1]++;                                                                 \
-        for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
-            indptr[j + 1] += indptr[j];                                                            \
-        const int status = transpose_##T##_##I(a, data, indices, indptr);                          \
         for (ptrdiff_t j = a->n_minor; j > 0; j--)                                                 \
             indptr[j] = indptr[j - 1];                                                             \
         indptr[0] = 0;                                                                             \
@@ -192,12 +188,12 @@ TRANSPOSE(double, int64_t)
 TRANSPOSE(float, int32_t)
 TRANSPOSE(float, int64_t)
 
-int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr)
+int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices, void *indptr)
 {
     memset(indptr, 0, (size_t)(a->n_minor + 1) * (a->index ? sizeof(int64_t) : sizeof(int32_t)));
     if (a->real)
-        return a->index ? count_float_int64_t(a, data, indices, indptr)
-                        : count_float_int32_t(a, data, indices, indptr);
-    return a->index ? count_double_int64_t(a, data, indices, indptr)
-                    : count_double_int32_t(a, data, indices, indptr);
+        return (a->index ? transpose_float_int64_t(a, place, data, indices, indptr)
+                         : transpose_float_int32_t(a, place, data, indices, indptr));
+    return a->index ? transpose_double_int64_t(a, place, data, indices, indptr)
+                    : transpose_double_int32_t(a, place, data, indices, indptr);
 }

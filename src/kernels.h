@@ -10,19 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
 #include "steps.h"
-
-#if defined(__GNUC__) || defined(__clang__)
-#define FR_PREFETCH(p) __builtin_prefetch(p)
-#else
-#define FR_PREFETCH(p) ((void)0)
-#endif
 
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
 enum { FR_DOUBLE, FR_FLOAT, FR_ONES };
 
 /* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix. begin and end
  * default to indptr[i] and indptr[i + 1]; lo and hi are offsets from indptr[i]. */
+#define FR_LANES 8 /* vectors of products for several of them at once */
+
 typedef struct {
     const void *data, *indices, *indptr;
     const int32_t *lo, *hi;
@@ -66,6 +63,11 @@ typedef struct {
     /* out[indices[k]] += u[i] * data[k] */
     void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                        double *out);
+    /* the same for FR_LANES vectors, element by element beside each other */
+    void (*gather_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
+                            double *out);
+    void (*scatter_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
+                             double *out);
     /* out[indices[k]] += u[i] * data[k] * w[indices[k]] */
     void (*scatter_by[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                           const double *w, double *out);

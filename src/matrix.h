@@ -52,8 +52,9 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
 /* add the numbers of stored elements of the rows, or of the columns, of compressed data */
 int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts);
 
-/* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. */
-int fr_transpose(const fr_matrix *a, void *data, void *indices, void *indptr);
+/* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. Minor
+ * index j becomes major vector place[j]; NULL: j. */
+int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices, void *indptr);
 
 /* gram.c: see there */
 typedef struct {

@@ -66,6 +66,45 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     }
 }
 
+/* out[i * FR_LANES + t] = sum_k data[k] * v[indices[k] * FR_LANES + t] */
+static void SNAME(gather_lanes)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                                const double *FR_RESTRICT v, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        double s[FR_LANES] = {0}, r[FR_LANES] = {0};
+        for (; k + 2 <= end; k += 2) {
+            const double *v0 = v + (ptrdiff_t)indices[k] * FR_LANES;
+            const double *v1 = v + (ptrdiff_t)indices[k + 1] * FR_LANES;
+            for (int t = 0; t < FR_LANES; t++) {
+                s[t] += VALUE(k) * v0[t];
+                r[t] += VALUE(k + 1) * v1[t];
+            }
+        }
+        if (k < end)
+            for (int t = 0; t < FR_LANES; t++)
+                s[t] += VALUE(k) * v[(ptrdiff_t)indices[k] * FR_LANES + t];
+        for (int t = 0; t < FR_LANES; t++)
+            out[i * FR_LANES + t] = s[t] + r[t];
+    }
+}
+
+/* out[indices[k] * FR_LANES + t] += u[i * FR_LANES + t] * data[k] */
+static void SNAME(scatter_lanes)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                                 const double *FR_RESTRICT u, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        for (; k < end; k++) {
+            double *to = out + (ptrdiff_t)indices[k] * FR_LANES;
+            for (int t = 0; t < FR_LANES; t++)
+                to[t] += u[i * FR_LANES + t] * VALUE(k);
+        }
+    }
+}
+
 /* out[indices[k]] += u[i] * data[k] * w[indices[k]] */
 static void SNAME(scatter_by)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                               const double *FR_RESTRICT u, const double *FR_RESTRICT w,

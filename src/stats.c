@@ -52,12 +52,12 @@ static void stats_part_task(void *context, ptrdiff_t t)
     }
 }
 
-/* Sums of w (x - at) and w (x - at)^2 by column; sparse data count from zero. */
-static int column_sums(fr_matrix *a, const double *w, const double *at, double *sum, double *square,
-                       int n_threads)
+/* Sums of w (x - at), then of w (x - at)^2, by column; sparse data count from zero. */
+static int column_sums(fr_matrix *a, const double *w, const double *at, double *sum, int n_threads)
 {
-    job q = {.a = a, .f = functions(a), .w = w, .at = at, .out = sum, .out2 = square};
     const ptrdiff_t p = fr_n_columns(a);
+    double *square = sum + p;
+    job q = {.a = a, .f = functions(a), .w = w, .at = at, .out = sum, .out2 = square};
     const int threads = fr_threads_for(work(a), n_threads);
     if (a->by_column) {
         memset(sum, 0, (size_t)p * sizeof(double));
@@ -66,25 +66,26 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
         return fr_parallel(stats_major_task, &q, (p + q.step - 1) / q.step, threads);
     }
     q.parts = part_count(a);
-    if (a->index >= 0 && p > 4 * a->nnz / MAX(q.parts, 1))
-        q.parts = 1;
+    /* the parts of sparse sums together take no more than one vector of the other side */
+    if (a->index >= 0)
+        q.parts = MIN(q.parts, MAX(a->n_major / (2 * MAX(p, 1)), 1));
     q.step = (a->n_major + q.parts - 1) / q.parts;
-    q.out = malloc((size_t)(2 * q.parts * MAX(p, 1)) * sizeof(double));
-    if (!q.out)
+    double *partial = NULL;
+    if (q.parts > 1 && !(q.out = partial = malloc((size_t)(2 * q.parts * p) * sizeof(double))))
         return FR_NO_MEMORY;
     int status = 0;
     q.round = round_of(a, q.parts, 1);
     for (; q.done < q.step && !status; q.done += q.round)
         if (!(status = fr_parallel(stats_part_task, &q, q.parts, threads)))
             status = fr_poll();
-    memcpy(sum, q.out, (size_t)p * sizeof(double));
-    memcpy(square, q.out + p, (size_t)p * sizeof(double));
+    for (ptrdiff_t j = 0; j < 2 * p && partial; j++)
+        sum[j] = partial[j];
     for (ptrdiff_t t = 1; t < q.parts; t++)
         for (ptrdiff_t j = 0; j < p; j++) {
             sum[j] += q.out[2 * t * p + j];
             square[j] += q.out[(2 * t + 1) * p + j];
         }
-    free(q.out);
+    free(partial);
     return status;
 }
 
@@ -126,7 +127,7 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     double *sum = near + p, *square = sum + p;
     /* dense: sums about a place near the means, so that nothing cancels; sparse: about zero */
     fr_place(a, w, near);
-    const int status = column_sums(a, w, near, sum, square, n_threads);
+    const int status = column_sums(a, w, near, sum, n_threads);
     for (ptrdiff_t j = 0; j < p; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;
         mean[j] = near[j] + d;

@@ -35,6 +35,7 @@ from .ridge import (
     ridge_normal_equations,
     ridge_positive,
 )
+from .schur import schur_solve
 
 __all__ = [
     "Solution",
@@ -66,6 +67,7 @@ __all__ = [
     "ridge_positive",
     "row_axpy",
     "row_dot",
+    "schur_solve",
     "sgd_momentum_step",
     "sgd_step",
     "subtract_moments",

@@ -43,23 +43,26 @@ class IterativePath:
         ]
         for i in np.argsort(-alphas, kind="stable"):
             alpha = float(alphas[i])
-            for t in range(k):
-                if alpha > 0:
-                    w, gradient, objective = earlier[t].best(alpha)
-                else:
-                    # minimum norm is where plain conjugate gradients go from zero
-                    w, gradient = np.zeros(p), at_zero[:, t]
-                    objective = problem.objective_at_zero(t)
-                self.n_iter[i, t], gradient, objective = systems.solve(
-                    w, t, alpha, gradient, objective, tol * first[t], limit
-                )
-                earlier[t].add(w, gradient, alpha)
-                self.squared_norm[i, t] = np.einsum("j,j,j->", w, problem.d, w)
-                self.residual[i, t] = objective - alpha * self.squared_norm[i, t]
-                if first[t] > 0:
-                    self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
-                self.coef[i, t] = w
-                self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
+            for start in range(0, k, systems.together):
+                targets = np.arange(start, min(start + systems.together, k))
+                # minimum norm is where plain conjugate gradients go from zero
+                starts = [
+                    earlier[t].best(alpha) if alpha > 0 else earlier[t].zero() for t in targets
+                ]
+                W, G = (np.array([s[part] for s in starts]).T for part in (0, 1))
+                objective = np.array([s[2] for s in starts])
+                bound = tol * first[targets]
+                used = systems.solve(W, targets, alpha, G, objective, bound, limit)
+                self.n_iter[i, targets] = used
+                for at, t in enumerate(targets):
+                    w, gradient = W[:, at], G[:, at]
+                    earlier[t].add(w, gradient, alpha)
+                    self.squared_norm[i, t] = np.einsum("j,j,j->", w, problem.d, w)
+                    self.residual[i, t] = objective[at] - alpha * self.squared_norm[i, t]
+                    if first[t] > 0:
+                        self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
+                    self.coef[i, t] = w
+                    self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
             if callback is not None:
                 callback(int(i), alpha)
 
@@ -122,10 +125,13 @@ class Earlier:
         self.Gw.append(product)
         del self.w[:-_RECALLED], self.Gw[:-_RECALLED]
 
+    def zero(self):
+        return np.zeros(len(self.c)), self.c, self.objective_at_zero
+
     def best(self, alpha):
         """The combination of least objective, its gradient and that objective."""
         if not self.w:
-            return np.zeros(len(self.c)), self.c, self.objective_at_zero
+            return self.zero()
         W, GW = np.array(self.w), np.array(self.Gw)
         M = W @ (GW + alpha * (self.d * W)).T
         size = np.sqrt(np.maximum(np.diagonal(M), np.finfo(float).tiny))

@@ -1,10 +1,12 @@
 """Preconditioned conjugate gradients for ridge (Hestenes & Stiefel 1952), refined from the data.
 
-Steps towards the solution come from one of two systems, and the gradient that decides whether
+Steps towards the solution come from one of three systems, and the gradient that decides whether
 another one is needed always from X:
 
 - `Eliminated`: sparse data whose Gram matrix is small. The frequent columns are eliminated exactly,
   and no iteration touches X. On one-hot data those few hundred columns carry the ill-conditioning.
+- `Wide`: sparse data with fewer samples than features. Vectors are as long as there are samples,
+  and an iteration reads X once; frequent columns are eliminated exactly where they dominate.
 - `Products`: everything else. The preconditioner treats the heaviest columns exactly, by a Cholesky
   factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal.
 
@@ -16,11 +18,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._matrix import Cholesky, Reduced
+from .._matrix import Cholesky, Matrix, Reduced, schur_solve
 from ._ridge_cost import default_memory, gram_pays, heavy_columns, most_gram_elements
 from ._ridge_problem import RidgeProblem
 
 _MAX_STEPS = 20
+_WIDE_HEAVY = 300  # columns that are eliminated from wide data
+_SPIKED, _POWERS = 20.0, 2  # an eigenvalue beside the mean of all; products that look for it
+_COPY = 16  # bytes of an element of a copy, with its index
 _SURE = 0.9  # share of the bound that a step is asked for, for the difference to the true gradient
 
 
@@ -29,26 +34,34 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     p, k = problem.p, problem.k
     limit = iteration_limit(problem, max_iter)
     at_zero = problem.gradient_at_zero()
+    first = np.linalg.norm(at_zero, axis=0)
     coef = np.zeros((p, k), order="F")
     if coef_init is not None:
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
     n_iter = np.ones(k, dtype=np.intp)
     norm, objective = np.empty(k), np.empty(k)
     systems = Systems(problem, max_memory)
-    for t in np.argsort(problem.alpha, kind="stable"):
-        alpha, w = float(problem.alpha[t]), coef[:, t]
-        if w.any():
-            gradient, objective[t] = problem.gradient(w, t, alpha)
-        else:
-            gradient, objective[t] = at_zero[:, t], problem.objective_at_zero(t)
-        bound = tol * float(np.linalg.norm(at_zero[:, t]))
-        n_iter[t], gradient, objective[t] = systems.solve(
-            w, t, alpha, gradient, objective[t], bound, limit
-        )
-        norm[t] = np.linalg.norm(gradient)
-    first = np.linalg.norm(at_zero, axis=0)
+    for targets in alike(problem.alpha, systems.together):
+        alpha = float(problem.alpha[targets[0]])
+        W = coef[:, targets]
+        G = at_zero[:, targets]
+        values = np.array([problem.objective_at_zero(t) for t in targets])
+        for i, t in enumerate(targets):
+            if W[:, i].any():
+                G[:, i], values[i] = problem.gradient(W[:, i], t, alpha)
+        n_iter[targets] = systems.solve(W, targets, alpha, G, values, tol * first[targets], limit)
+        coef[:, targets] = W
+        norm[targets], objective[targets] = np.linalg.norm(G, axis=0), values
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
     return coef.T, n_iter, relative, objective
+
+
+def alike(alpha, together):
+    """Targets of one penalty, some at a time, from the smallest penalty up."""
+    order = np.argsort(alpha, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(alpha[order])) + 1):
+        for start in range(0, len(group), together):
+            yield group[start : start + together]
 
 
 def iteration_limit(problem: RidgeProblem, max_iter) -> int:
@@ -61,31 +74,26 @@ class Systems:
     def __init__(self, problem: RidgeProblem, max_memory=None) -> None:
         self.problem = problem
         self.max_memory = default_memory() if max_memory is None else max_memory
-        self.eliminated = None
-        self.products = None
-        self.factored = None
+        self.best = self.products = self.factored = None
         if (problem.alpha > 0).any():
-            self.eliminated = eliminated(problem, self.max_memory)
+            self.best = eliminated(problem, self.max_memory) or wide(problem, self.max_memory)
+        self.together = 1 if self.best is None else self.best.together
 
-    def solve(self, w, t, alpha, gradient, objective, bound, limit):
-        """Move w (p,) to the solution for target t until the gradient is within the bound.
+    def solve(self, W, targets, alpha, G, objective, bound, limit):
+        """Move W (p, k) to solutions until their gradients are within the bounds (k,).
 
-        gradient and objective are those at w. Returns the iterations, and both at the new w.
+        G (p, k) and objective (k,), those at W, follow. Returns the iterations of each target.
         """
-        done = 0
-        if alpha > 0 and self.eliminated is not None and self._factor(self.eliminated, alpha):
-            done, gradient, objective = self._refine(
-                self.eliminated, w, t, alpha, gradient, objective, bound, limit, 0
-            )
-            if np.linalg.norm(gradient) <= bound or done >= limit:
-                return max(done, 1), gradient, objective
+        done = np.zeros(len(targets), dtype=np.intp)
+        if alpha > 0 and self.best is not None and self._factor(self.best, alpha):
+            self._refine(self.best, W, targets, alpha, G, objective, bound, limit, done)
+            if not (np.linalg.norm(G, axis=0) > bound)[done < limit].any():
+                return np.maximum(done, 1)
         if self.products is None:
             self.products = Products(self.problem, self.max_memory)
         self._factor(self.products, alpha)
-        done, gradient, objective = self._refine(
-            self.products, w, t, alpha, gradient, objective, bound, limit, done
-        )
-        return max(done, 1), gradient, objective
+        self._refine(self.products, W, targets, alpha, G, objective, bound, limit, done)
+        return np.maximum(done, 1)
 
     def _factor(self, system, alpha) -> bool:
         """Whether the system is ready for the penalty."""
@@ -98,22 +106,21 @@ class Systems:
             self.factored = (id(system), alpha)
         return True
 
-    def _refine(self, system, w, t, alpha, gradient, objective, bound, limit, done):
-        norm, best = float(np.linalg.norm(gradient)), np.inf
+    def _refine(self, system, W, targets, alpha, G, objective, bound, limit, done) -> None:
+        norm, best = np.linalg.norm(G, axis=0), np.full(len(targets), np.inf)
         for _ in range(_MAX_STEPS):
-            if not norm > bound or done >= limit or not norm < 0.5 * best:
+            open_ = np.flatnonzero((norm > bound) & (done < limit) & (norm < 0.5 * best))
+            if not len(open_):
                 break
-            best = norm
-            step, used = system.solve(gradient, _SURE * bound, limit - done)
-            done += used
-            step += w
-            closer, value = self.problem.gradient(step, t, alpha)
-            size = float(np.linalg.norm(closer))
-            if not (size < norm or value <= objective):
-                break
-            w[:] = step
-            norm, gradient, objective = size, closer, value
-        return done, gradient, objective
+            best[open_] = norm[open_]
+            steps, used = system.solve(G[:, open_], _SURE * bound[open_], limit - done[open_].max())
+            done[open_] += used
+            for i, step in zip(open_, steps.T, strict=True):
+                step += W[:, i]
+                closer, value = self.problem.gradient(step, targets[i], alpha)
+                size = float(np.linalg.norm(closer))
+                if size < norm[i] or value <= objective[i]:
+                    W[:, i], G[:, i], objective[i], norm[i] = step, closer, value, size
 
 
 def eliminated(problem: RidgeProblem, max_memory):
@@ -148,14 +155,111 @@ def eliminated(problem: RidgeProblem, max_memory):
 class Eliminated:
     """Steps by the Gram matrix with its heavy columns eliminated."""
 
+    together = 1
+
     def __init__(self, system: Reduced, d) -> None:
         self.system, self.d = system, d
 
     def factor(self, alpha: float) -> None:
         self.system.factor(alpha, self.d)
 
-    def solve(self, r, bound: float, limit: int):
-        return self.system.solve(r, bound, limit)
+    def solve(self, R, bound, limit: int):
+        return one_by_one(self.system.solve, R, bound, limit)
+
+
+def one_by_one(solve, R, bound, limit: int):
+    """Steps (p, k) and iterations (k,) for the columns of R."""
+    found = [
+        solve(np.ascontiguousarray(r), float(b), limit) for r, b in zip(R.T, bound, strict=True)
+    ]
+    return np.array([x for x, _ in found]).T, np.array([used for _, used in found])
+
+
+def wide(problem: RidgeProblem, max_memory):
+    """The system of samples, for sparse data that have fewer of them than features; or None."""
+    A = problem.A
+    if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
+        return None
+    free = problem.d == 0
+    counts = A.column_counts()
+    m = 0
+    if spiked(problem):
+        m = min(_WIDE_HEAVY, heavy_columns(max_memory), problem.n // 4)
+    # rare columns last, those of one length beside each other: their loops are predictable
+    rank = problem.n - counts
+    rank[free] = -1
+    order = np.argsort(rank, kind="stable").astype(np.int32)
+    m = max(m, int(free.sum()))
+    if m > problem.n // 2:
+        return None
+    order[:m].sort()
+    return Wide(problem, order, m)
+
+
+def spiked(problem: RidgeProblem) -> bool:
+    """Whether the largest eigenvalue of A A' stands out, as far as a few products show."""
+    u = problem.A.dot(problem.gradient_at_zero()[:, 0])
+    mean = problem.column_squares().sum() / problem.n
+    for _ in range(_POWERS):
+        size = u @ u
+        if not size > 0:
+            break
+        v = problem.A.tdot(u if problem.weight is None else u * problem.weight)
+        if v @ v > _SPIKED * mean * size:
+            return True
+        u = problem.A.dot(v)
+    return False
+
+
+class Wide:
+    """Steps by products with columns, of which the most frequent may be eliminated."""
+
+    together = 8
+
+    def __init__(self, problem: RidgeProblem, order, m: int) -> None:
+        A, d = problem.A, problem.d
+        self.weight, self.order, self.m = problem.weight, order, m
+        self.gram = A.gram(problem.weight, columns=order[:m]) if m else None
+        self.heavy_d = d[order[:m]]
+        # columns scaled to a common penalty
+        self.unit = None if (d[order[m:]] == 1).all() else 1.0 / np.sqrt(d[order[m:]])
+        self.heavy, self.light = narrow(A).split_columns(order, m)
+        if self.unit is not None:
+            scale = self.unit if self.light.scale is None else self.unit * self.light.scale
+            self.light = self.light.centered(self.light.shift, scale)
+        self.cholesky = None
+
+    def factor(self, alpha: float) -> None:
+        self.alpha = alpha
+        if self.m:
+            M = self.gram.copy()
+            M[np.diag_indices(self.m)] += alpha * self.heavy_d
+            self.cholesky = Cholesky(M, 1e-14)
+
+    def solve(self, R, bound, limit: int):
+        r = np.asfortranarray(R[self.order])
+        if self.unit is not None:
+            r[self.m :] *= self.unit[:, None]
+        heavy = self.heavy if self.m else None
+        x, used = schur_solve(
+            heavy, self.light, self.weight, self.cholesky, self.alpha, r, bound, limit
+        )
+        if self.unit is not None:
+            x[self.m :] *= self.unit[:, None]
+        r[self.order] = x
+        return r, used
+
+
+def narrow(A: Matrix) -> Matrix:
+    """A with its values in float32, where that changes none of them."""
+    data, indices, indptr = A.arrays
+    if data is None or A.is_float32:
+        return A
+    single = data.astype(np.float32)
+    if not np.array_equal(single, data):
+        return A
+    same = Matrix.from_compressed(single, indices, indptr, A.shape, A.kind == "csc")
+    return same.centered(A.shift, A.scale)
 
 
 class Products:
@@ -202,8 +306,11 @@ class Products:
 
         self.apply = apply
 
-    def solve(self, r, bound: float, limit: int):
-        """A step from a gradient r, which is overwritten, and the iterations it took."""
+    def solve(self, R, bound, limit: int):
+        return one_by_one(self._solve, R, bound, limit)
+
+    def _solve(self, r, bound: float, limit: int):
+        """A step from a gradient r, and the iterations it took."""
         A, weight = self.problem.A, self.problem.weight
         u = np.empty(self.problem.n)
         x = np.zeros(len(r))
