@@ -1,0 +1,167 @@
+"""The strength of an L2 penalty as different people write it, and what one is in terms of another.
+
+======================= =========================================================================
+convention              what is minimised, or assumed
+======================= =========================================================================
+``"alpha"``             sum_i r_i^2 + alpha * |w|^2: `fastridge.ridge`, scikit-learn's Ridge
+``"lambda"``            L(w) + lambda * |w|^2: the textbook; a step multiplies w by
+                        1 - 2 * lr * lambda
+``"weight_decay"``      L(w) + weight_decay / 2 * |w|^2: `fastridge.optim`, torch; a step
+                        multiplies w by 1 - lr * weight_decay
+``"C"``                 C * sum_i l_i + |w|^2 / 2: scikit-learn's linear classifiers
+``"prior_variance"``    w_j ~ N(0, prior_variance), y_i ~ N(x_i w, noise_variance): the most
+                        probable w, which is also the posterior mean
+======================= =========================================================================
+
+L is a loss over the samples, its terms l_i summed or averaged, halved or not; for least squares l_i
+is the squared residual r_i^2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from ._inputs import as_array, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["convert"]
+
+# to the strength s of sum_i l_i + s * |w|^2, and back; k: factor of the sum in L, v: noise variance
+_TO_SUM: dict[str, Callable[[Any, float, float], Any]] = {
+    "alpha": lambda x, k, v: x,
+    "lambda": lambda x, k, v: x / k,
+    "weight_decay": lambda x, k, v: x / (2.0 * k),
+    "C": lambda x, k, v: 0.5 / x,
+    "prior_variance": lambda x, k, v: v / x,
+}
+_FROM_SUM: dict[str, Callable[[Any, float, float], Any]] = {
+    "alpha": lambda s, k, v: s,
+    "lambda": lambda s, k, v: s * k,
+    "weight_decay": lambda s, k, v: 2.0 * k * s,
+    "C": lambda s, k, v: 0.5 / s,
+    "prior_variance": lambda s, k, v: v / s,
+}
+_LOSSES = {"sum": 1.0, "half_sum": 0.5, "mean": 1.0, "half_mean": 0.5}
+
+
+def _positive(value: Any, name: str) -> float:
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is {value!r}; expected a positive number.")
+    if not 0.0 < float(value) < np.inf:
+        raise ValueError(f"{name} is {value!r}; expected a finite positive number.")
+    return float(value)
+
+
+@overload
+def convert(
+    value: float,
+    source: str,
+    target: str,
+    *,
+    loss: str = ...,
+    n_samples: float | None = ...,
+    noise_variance: float | None = ...,
+) -> float: ...
+@overload
+def convert(
+    value: ArrayLike,
+    source: str,
+    target: str,
+    *,
+    loss: str = ...,
+    n_samples: float | None = ...,
+    noise_variance: float | None = ...,
+) -> NDArray[np.float64]: ...
+def convert(
+    value: ArrayLike,
+    source: str,
+    target: str,
+    *,
+    loss: str = "sum",
+    n_samples: float | None = None,
+    noise_variance: float | None = None,
+) -> float | NDArray[np.float64]:
+    """Say the strength of an L2 penalty in another convention: the same minimiser either way.
+
+    Parameters
+    ----------
+    value : float or array-like
+        Strength in the convention `source`: at least 0, which may be infinite.
+    source, target : {"alpha", "lambda", "weight_decay", "C", "prior_variance"}
+        Conventions; the table of `fastridge.penalty` has their objectives.
+    loss : {"sum", "half_sum", "mean", "half_mean"}, default="sum"
+        What "lambda" and "weight_decay" are added to: the terms l_i of the loss summed, or divided
+        by `n_samples`; and halved, or not. The other conventions have their own.
+    n_samples : float or None, default=None
+        Number of samples, or their total weight; needed between a mean and a convention that has
+        a sum.
+    noise_variance : float or None, default=None
+        Variance of the noise of each y_i; needed for "prior_variance".
+
+    Returns
+    -------
+    float or ndarray of float64
+        Strength in the convention `target`, of the shape of `value`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For names that are not in the table, for a negative `value`, and where `n_samples` or
+        `noise_variance` is needed and missing, or not positive.
+
+    See Also
+    --------
+    fastridge.optim : Optimizers, whose decay may also be decoupled from the gradient.
+
+    Notes
+    -----
+    The elastic net, (1 / 2n) * sum_i r_i^2 + a / 2 * |w|^2 where it has no L1 part, has
+    ``weight_decay`` for `a`, beside the loss "half_mean".
+
+    References
+    ----------
+    C. Bishop, Pattern Recognition and Machine Learning, 2006, sections 3.1.4 and 3.3.1.
+
+    Examples
+    --------
+    >>> from fastridge import penalty
+    >>> penalty.convert(0.5, "lambda", "weight_decay")
+    1.0
+    >>> penalty.convert(0.1, "weight_decay", "alpha", loss="mean", n_samples=200)
+    10.0
+    >>> alpha = penalty.convert([1.0, 4.0], "prior_variance", "alpha", noise_variance=2.0)
+    >>> alpha
+    array([2. , 0.5])
+    >>> penalty.convert(alpha, "alpha", "prior_variance", noise_variance=2.0)
+    array([1., 4.])
+    """
+    for name, convention in (("source", source), ("target", target)):
+        if convention not in _TO_SUM:
+            raise ValueError(f"{name} is {convention!r}; expected one of {', '.join(_TO_SUM)}.")
+    if loss not in _LOSSES:
+        raise ValueError(f"loss is {loss!r}; expected one of {', '.join(_LOSSES)}.")
+    values = numbers(as_array(value, "value"), "value").astype(np.float64)
+    if not (values >= 0.0).all():
+        raise ValueError("value has negative or missing numbers; expected at least 0.")
+    ends, k, v = {source, target}, _LOSSES[loss], 1.0
+    if n_samples is not None:
+        n_samples = _positive(n_samples, "n_samples")
+    if loss.endswith("mean") and 0 < len(ends & {"lambda", "weight_decay"}) < len(ends):
+        if n_samples is None:
+            raise ValueError(
+                f"n_samples is None; expected the number that loss={loss!r} divides by."
+            )
+        k /= n_samples
+    if noise_variance is not None:
+        v = _positive(noise_variance, "noise_variance")
+    elif "prior_variance" in ends and len(ends) == 2:
+        raise ValueError("noise_variance is None; expected a positive number for 'prior_variance'.")
+    with np.errstate(divide="ignore"):
+        result = _FROM_SUM[target](_TO_SUM[source](values, k, v), k, v)
+    return float(result) if result.ndim == 0 else result

@@ -1,0 +1,123 @@
+"""Conventions of the penalty: the same minimiser, whoever writes it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import fastridge
+from fastridge import kernels, penalty
+
+CONVENTIONS = ["alpha", "lambda", "weight_decay", "C", "prior_variance"]
+LOSSES = ["sum", "half_sum", "mean", "half_mean"]
+N, P = 40, 4
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, P))
+    return X, X @ rng.normal(size=P) + rng.normal(size=N)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(CONVENTIONS, CONVENTIONS)))
+def test_there_and_back(source, target, loss):
+    known = {"loss": loss, "n_samples": 7, "noise_variance": 0.3}
+    values = np.array([[0.1, 2.0, 30.0]])
+    there = penalty.convert(values, source, target, **known)
+    np.testing.assert_allclose(penalty.convert(there, target, source, **known), values, rtol=1e-15)
+    assert penalty.convert(2.0, source, target, **known) == there[0, 1]
+    by_way = penalty.convert(values, source, "alpha", **known)
+    np.testing.assert_allclose(penalty.convert(by_way, "alpha", target, **known), there, rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("convention", ["lambda", "weight_decay"])
+def test_gradient_descent_finds_the_ridge_fit(data, loss, convention):
+    X, y = data
+    factor = {"sum": 1.0, "half_sum": 0.5, "mean": 1 / N, "half_mean": 0.5 / N}[loss]
+    strength = 0.7
+    alpha = penalty.convert(strength, convention, "alpha", loss=loss, n_samples=N)
+    decay = penalty.convert(strength, convention, "weight_decay", loss=loss, n_samples=N)
+    w = np.zeros(P)
+    for _ in range(3000):
+        kernels.sgd_step(w, factor * 2 * X.T @ (X @ w - y), lr=0.2 / N / factor, weight_decay=decay)
+    want = fastridge.ridge(X, y, alpha, fit_intercept=False).coef
+    np.testing.assert_allclose(w, want, rtol=1e-10)
+
+
+def test_factor_of_a_step_of_the_textbook():
+    strength, rates = 0.3, 0.1 / (1 + np.arange(50))
+    w = np.array([2.0])
+    for lr in rates:
+        kernels.sgd_step(
+            w, np.zeros(1), lr=lr, weight_decay=penalty.convert(strength, "lambda", "weight_decay")
+        )
+    np.testing.assert_allclose(w, 2.0 * np.prod(1 - 2 * rates * strength), rtol=1e-13)
+
+
+def test_posterior_mean_is_the_ridge_fit(data):
+    X, y = data
+    prior, noise = 0.4, 1.7
+    # Bishop, equations 3.53 and 3.54
+    precision = np.eye(P) / prior + X.T @ X / noise
+    mean = np.linalg.solve(precision, X.T @ y / noise)
+    alpha = penalty.convert(prior, "prior_variance", "alpha", noise_variance=noise)
+    fit = fastridge.ridge(X, y, alpha, fit_intercept=False)
+    np.testing.assert_allclose(fit.coef, mean, rtol=1e-12)
+
+
+def test_elastic_net_without_l1(data):
+    X, y = data
+    alpha = penalty.convert(0.3, "weight_decay", "alpha", loss="half_mean", n_samples=N)
+    net = fastridge.elastic_net(X, y, alpha=0.3, l1_ratio=0.0, tol=1e-14)
+    np.testing.assert_allclose(net.coef, fastridge.ridge(X, y, alpha).coef, rtol=1e-6)
+
+
+def test_regularisation_of_a_classifier(data):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    X, y = data
+    label = np.where(y > 0, 1.0, -1.0)
+    C = 0.2
+    theirs = linear_model.LogisticRegression(C=C, fit_intercept=False, tol=1e-10).fit(X, label)
+    decay = penalty.convert(C, "C", "weight_decay", loss="mean", n_samples=N)
+    w = np.zeros(P)
+    for _ in range(3000):
+        # mean of log(1 + exp(-label * X w))
+        g = -X.T @ (label / (1 + np.exp(label * (X @ w)))) / N
+        kernels.sgd_step(w, g, lr=1.0, weight_decay=decay)
+    np.testing.assert_allclose(w, theirs.coef_[0], rtol=1e-6)
+
+
+def test_ends_of_the_scale():
+    assert penalty.convert(0.0, "alpha", "prior_variance", noise_variance=1.0) == np.inf
+    assert penalty.convert(np.inf, "prior_variance", "alpha", noise_variance=1.0) == 0.0
+    assert penalty.convert(0.0, "C", "weight_decay") == np.inf
+    # of the same loss, so its scale does not matter
+    assert penalty.convert(1, "lambda", "weight_decay", loss="mean") == 2.0
+    assert penalty.convert(3.0, "prior_variance", "prior_variance") == 3.0
+    assert type(penalty.convert(np.float32(1), "alpha", "lambda")) is float
+    assert penalty.convert([], "alpha", "lambda").shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "kind", "message"),
+    [
+        ((1.0, "lamda", "alpha"), {}, ValueError, "source is 'lamda'; expected one of alpha, "),
+        ((1.0, "alpha", "tau"), {}, ValueError, "target is 'tau'; expected one of alpha, "),
+        ((1.0, "alpha", "C"), {"loss": "average"}, ValueError, "loss is 'average'; expected one"),
+        ((-1.0, "alpha", "C"), {}, ValueError, "value has negative"),
+        ((np.nan, "alpha", "C"), {}, ValueError, "value"),
+        ((None, "alpha", "C"), {}, ValueError, "value is None"),
+        (("1", "alpha", "C"), {}, ValueError, "value holds strings"),
+        ((1.0, "alpha", "lambda"), {"loss": "mean"}, ValueError, "n_samples is None; expected"),
+        ((1.0, "alpha", "C"), {"n_samples": 0}, ValueError, "n_samples is 0; expected"),
+        ((1.0, "alpha", "C"), {"n_samples": "3"}, TypeError, "n_samples is '3'; expected"),
+        ((1.0, "alpha", "prior_variance"), {}, ValueError, "noise_variance is None; expected"),
+        ((1.0, "alpha", "C"), {"noise_variance": -1}, ValueError, "noise_variance is -1; expected"),
+    ],
+)
+def test_refused(arguments, options, kind, message):
+    with pytest.raises(kind, match=message):
+        penalty.convert(*arguments, **options)
