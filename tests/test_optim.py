@@ -261,12 +261,17 @@ def test_gradients_that_are_not_finite(kind, bad):
         params = start()
         optimizer = make(kind, params, on_nonfinite=mode)
         assert optimizer.step(gradients(1))
-        before, state = [p.copy() for p in params], [optimizer._stepper.get_state(i)[0] for i in range(6)]
+        before, state = (
+            [p.copy() for p in params],
+            [optimizer._stepper.get_state(i)[0] for i in range(6)],
+        )
         if mode == "skip":
             assert optimizer.step(grads) is False
             assert optimizer.step(gradients(1), scale=bad) is False
         else:
-            with pytest.raises(ValueError, match=r"gradient of params\[3\]: .* got -?(nan|inf) at pos.* 23"):
+            with pytest.raises(
+                ValueError, match=r"gradient of params\[3\]: .* got -?(nan|inf) at pos.* 23"
+            ):
                 optimizer.step(grads)
             with pytest.raises(ValueError, match="scale: expected a finite number; got"):
                 optimizer.step(gradients(1), scale=bad)
@@ -276,7 +281,9 @@ def test_gradients_that_are_not_finite(kind, bad):
         if mode == "skip":
             assert optimizer.step([rows, *[None] * 5]) is False
         else:
-            with pytest.raises(ValueError, match=r"gradient of params\[0\]: .* at position 5 of 10"):
+            with pytest.raises(
+                ValueError, match=r"gradient of params\[0\]: .* at position 5 of 10"
+            ):
                 optimizer.step([rows, *[None] * 5])
     params = start()
     assert make(kind, params).step(grads)

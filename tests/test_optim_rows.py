@@ -278,10 +278,18 @@ def test_rows_that_are_refused():
     for bad, kind, message in [
         ((np.array([0, 4]), rows), ValueError, "expected 0 to 3; got 4 at position 1"),
         ((np.array([-1, 0]), rows), ValueError, "expected 0 to 3; got -1 at position 0"),
-        ((np.array([0.0, 1.0]), rows), ValueError, "expected a vector of integers; got 1 dim.* of f"),
+        (
+            (np.array([0.0, 1.0]), rows),
+            ValueError,
+            "expected a vector of integers; got 1 dim.* of f",
+        ),
         ((np.array([[0, 1]]), rows), ValueError, "expected a vector of integers; got 2 dim"),
         ((np.array([2**63 + 1, 0], np.uint64), rows), ValueError, "expected 0 to 3; got 922"),
-        ((np.array([0, 1]), rows[:1]), ValueError, r"expected shape \(2, 3\); got shape \(1, 3\)|got shape \(1, 3\)"),
+        (
+            (np.array([0, 1]), rows[:1]),
+            ValueError,
+            r"expected shape \(2, 3\); got shape \(1, 3\)|got shape \(1, 3\)",
+        ),
         ((np.array([0, 1]), rows[:, :2].copy()), ValueError, r"got shape \(2, 2\)"),
         ((np.array([0, 1]), rows.astype("f4")), ValueError, "expected float64 as"),
         ((np.array([0, 1]), w[:2]), ValueError, r"overlaps params\[0\]"),

@@ -214,9 +214,7 @@ def test_sparse_gradients_of_torch():
         for _ in range(5):
             index, rows = np.array([1, 7, 1]), np.ones((3, 3))
             ours.step([(index, rows)])
-            x.grad = torch.sparse_coo_tensor(
-                torch.tensor(index)[None], torch.tensor(rows), (10, 3)
-            )
+            x.grad = torch.sparse_coo_tensor(torch.tensor(index)[None], torch.tensor(rows), (10, 3))
             theirs.step()
     ours.flush()
     np.testing.assert_allclose(w, x.detach().numpy(), rtol=1e-14)

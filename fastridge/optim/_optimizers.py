@@ -227,9 +227,7 @@ class _Optimizer:
         elif isinstance(param, bool) or not hasattr(param, "__index__"):
             raise TypeError(f"param: expected a position, a name or None; got {param!r}")
         if not 0 <= param < len(self._stepper.params):
-            raise ValueError(
-                f"param: expected 0 to {len(self._stepper.params) - 1}; got {param!r}"
-            )
+            raise ValueError(f"param: expected 0 to {len(self._stepper.params) - 1}; got {param!r}")
         self._stepper.flush(param, rows)
 
     def state_dict(self) -> dict[str, Any]:
@@ -306,9 +304,7 @@ class _Optimizer:
             if "initial_lr" not in numbers and "lr" in numbers:
                 groups[-1]["initial_lr"] = numbers["lr"]
         order = [i for g in saved for i in g["params"]]
-        states = [
-            self._state_of(i, state_dict["state"].get(key)) for i, key in enumerate(order)
-        ]
+        states = [self._state_of(i, state_dict["state"].get(key)) for i, key in enumerate(order)]
         # numbers are checked before anything changes
         self._stepper.step(groups, [None] * len(order), 1.0, 0)
         self._stepper.flush()
