@@ -6,7 +6,8 @@
 #include "parallel.h"
 #include "pool.h"
 
-enum { PIECE = 1 << 15 }; /* elements of one task: its arrays fit a second-level cache */
+/* elements of one task, whose arrays fit a second-level cache; and of a piece that is worth a cut */
+enum { PIECE = 1 << 15, LONG = 1 << 12, LINE = 64 };
 
 /* A step that has begun is finished, so there is no look for interrupts. */
 static void run(fr_task task, void *context, ptrdiff_t n_tasks, double work, int n_threads)
@@ -23,9 +24,20 @@ double fr_step_work(const fr_tensor *t)
     return taken(t) ? per_element[t->step.kind] * (double)t->n : 0.0;
 }
 
+/* Long pieces are cut where w meets a cache line, which large arrays mostly do at one place. */
 static void step_piece(fr_tensor *t, ptrdiff_t from, ptrdiff_t n)
 {
-    fr_active()->real[t->real].step[t->step.kind](&t->step, &t->x, from, n);
+    const fr_real_kernels *f = &fr_active()->real[t->real];
+    if (n >= LONG) {
+        const size_t size = t->real == FR_FLOAT ? sizeof(float) : sizeof(double);
+        const size_t over = ((uintptr_t)t->x.w + (size_t)from * size) % LINE;
+        const ptrdiff_t head = over ? (ptrdiff_t)((LINE - over) / size) : 0;
+        if (head)
+            f->step[t->step.kind](&t->step, &t->x, from, head);
+        from += head;
+        n -= head;
+    }
+    f->step[t->step.kind](&t->step, &t->x, from, n);
 }
 
 static void one_task(void *context, ptrdiff_t i)

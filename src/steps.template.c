@@ -48,6 +48,56 @@ FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i
     }
 }
 
+#ifdef ADAM_WIDE
+typedef struct {
+    wide scale, couple, drop, keep, lr, beta1, rest1, beta2, rest2, root, eps, one;
+} NAME(adam_numbers);
+
+/* the first n elements: WIDE_LANES of them if full, else fewer */
+FR_INLINE void NAME(adam_lanes)(const NAME(adam_numbers) *s, T *w, const T *g, T *m, T *v, T *top,
+                                const T *factor, ptrdiff_t n, const int coupled, const int each,
+                                const int amsgrad, const int full)
+{
+    const wide_mask in = full ? 0 : wide_first(n);
+    const wide w_ = wide_load(w, in, full), f = each ? wide_load(factor, in, full) : s->one;
+    wide d = wide_mul(s->scale, wide_load(g, in, full)), kept = w_;
+    if (coupled)
+        d = wide_madd(each ? wide_mul(s->couple, f) : s->couple, w_, d);
+    else
+        kept = wide_mul(each ? wide_madd(s->drop, f, s->one) : s->keep, w_);
+    const wide c = wide_madd(s->beta1, wide_load(m, in, full), wide_mul(s->rest1, d));
+    const wide q = wide_madd(s->beta2, wide_load(v, in, full), wide_mul(wide_mul(s->rest2, d), d));
+    wide t = q;
+    wide_store(m, c, in, full);
+    wide_store(v, q, in, full);
+    if (amsgrad) {
+        t = wide_max(q, wide_load(top, in, full));
+        wide_store(top, t, in, full);
+    }
+    t = wide_madd(wide_root(t), s->root, s->eps);
+    wide_store(w, wide_madd(s->lr, wide_div(c, t), kept), in, full);
+}
+
+FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const int coupled, const int each, const int amsgrad)
+{
+    const NAME(adam_numbers) a = {
+        wide_set((T)s->scale),       wide_set((T)s->couple), wide_set((T)-s->drop),
+        wide_set((T)(1.0 - s->drop)), wide_set((T)-s->lr),    wide_set((T)s->beta1),
+        wide_set((T)(1.0 - s->beta1)), wide_set((T)s->beta2), wide_set((T)(1.0 - s->beta2)),
+        wide_set((T)s->root),        wide_set((T)s->eps),    wide_set(1)};
+    T *w = (T *)x->w + i0, *m = (T *)x->m + i0, *v = (T *)x->v + i0;
+    T *top = amsgrad ? (T *)x->top + i0 : NULL;
+    const T *g = (const T *)x->g + i0, *factor = each ? (const T *)x->factor + i0 : NULL;
+    ptrdiff_t i = 0;
+#define FROM(i) w + (i), g + (i), m + (i), v + (i), amsgrad ? top + (i) : NULL, each ? factor + (i) : NULL
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        NAME(adam_lanes)(&a, FROM(i), WIDE_LANES, coupled, each, amsgrad, 1);
+    if (i < n)
+        NAME(adam_lanes)(&a, FROM(i), n - i, coupled, each, amsgrad, 0);
+#undef FROM
+}
+#else
 FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                           const int coupled, const int each, const int amsgrad)
 {
@@ -57,35 +107,8 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     T *FR_RESTRICT top = amsgrad ? (T *)x->top + i0 : NULL;
     const T beta1 = (T)s->beta1, beta2 = (T)s->beta2, root = (T)s->root, eps = (T)s->eps;
     const T rest1 = (T)(1.0 - s->beta1), rest2 = (T)(1.0 - s->beta2);
-    ptrdiff_t i = 0;
-#ifdef ADAM_WIDE
-#define WIDE_GRADIENT(g_, w_, f_)                                                                  \
-    (coupled ? wide_madd(each ? wide_mul(wide_set(couple), f_) : wide_set(couple), w_,             \
-                         wide_mul(wide_set(scale), g_))                                            \
-             : wide_mul(wide_set(scale), g_))
-    for (; i < n; i += WIDE_LANES) {
-        const wide_mask in = n - i < WIDE_LANES ? wide_first(n - i) : wide_all;
-        const wide w_ = wide_load(w + i, in), f_ = each ? wide_load(factor + i, in) : wide_set(0);
-        const wide d = WIDE_GRADIENT(wide_load(g + i, in), w_, f_);
-        const wide c = wide_madd(wide_set(beta1), wide_load(m + i, in), wide_mul(wide_set(rest1), d));
-        const wide q = wide_madd(wide_set(beta2), wide_load(v + i, in),
-                                 wide_mul(wide_mul(wide_set(rest2), d), d));
-        wide t = q;
-        wide_store(m + i, c, in);
-        wide_store(v + i, q, in);
-        if (amsgrad) {
-            t = wide_max(q, wide_load(top + i, in));
-            wide_store(top + i, t, in);
-        }
-        const wide u = wide_div(c, wide_madd(wide_root(t), wide_set(root), wide_set(eps)));
-        const wide kept =
-            coupled ? w_
-                    : wide_mul(each ? wide_madd(wide_set(-drop), f_, wide_set(one)) : wide_set(keep), w_);
-        wide_store(w + i, wide_madd(wide_set(-lr), u, kept), in);
-    }
-#else
     FR_INDEPENDENT
-    for (; i < n; i++) {
+    for (ptrdiff_t i = 0; i < n; i++) {
         const T d = GRADIENT(i);
         const T c = MADD(beta1, m[i], rest1 * d), q = MADD(beta2, v[i], rest2 * d * d);
         T t = q;
@@ -98,8 +121,8 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
         }
         w[i] = MADD(-lr, c / MADD(ROOT(t), root, eps), KEPT(i));
     }
-#endif
 }
+#endif
 
 /* the loop for the kinds of decay that there are */
 #define CHOOSE(LOOP)                                                                               \
@@ -209,7 +232,6 @@ static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void
 #undef ARRAYS
 #undef GRADIENT
 #undef KEPT
-#undef WIDE_GRADIENT
 #undef CHOOSE
 #undef SGD
 #undef HEAVY_BALL
