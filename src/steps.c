@@ -7,7 +7,7 @@
 #include "pool.h"
 
 /* elements of one task, whose arrays fit a second-level cache; and of a piece that is worth a cut */
-enum { PIECE = 1 << 15, LONG = 1 << 12, LINE = 64 };
+enum { PIECE = 1 << 15, LONG = 1 << 12 };
 
 /* A step that has begun is finished, so there is no look for interrupts. */
 static void run(fr_task task, void *context, ptrdiff_t n_tasks, double work, int n_threads)
@@ -30,8 +30,8 @@ static void step_piece(fr_tensor *t, ptrdiff_t from, ptrdiff_t n)
     const fr_real_kernels *f = &fr_active()->real[t->real];
     if (n >= LONG) {
         const size_t size = t->real == FR_FLOAT ? sizeof(float) : sizeof(double);
-        const size_t over = ((uintptr_t)t->x.w + (size_t)from * size) % LINE;
-        const ptrdiff_t head = over ? (ptrdiff_t)((LINE - over) / size) : 0;
+        const size_t over = ((uintptr_t)t->x.w + (size_t)from * size) % FR_LINE;
+        const ptrdiff_t head = over ? (ptrdiff_t)((FR_LINE - over) / size) : 0;
         if (head)
             f->step[t->step.kind](&t->step, &t->x, from, head);
         from += head;

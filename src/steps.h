@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 enum { FR_SGD, FR_MOMENTUM, FR_ADAM, FR_N_STEPS };
+enum { FR_LINE = 64, FR_LINES_AHEAD = 16 }; /* bytes of a cache line; how far ahead one is asked for */
 
 /* The scalars of one step; all that is constant over the elements is worked out beforehand. */
 typedef struct {

@@ -23,15 +23,28 @@
     (coupled ? MADD(each ? couple * factor[i] : couple, w[i], scale * g[i]) : scale * g[i])
 #define KEPT(i) (coupled ? w[i] : (each ? MADD(-drop, factor[i], one) : keep) * w[i])
 
+/* One cache line after the other, with those of `arrays` (a macro) ahead asked for: the processor's
+ * own prefetchers stop at the ends of pages. */
+#define PER_LINE ((ptrdiff_t)(FR_LINE / sizeof(T)))
+#define ASK(p) FR_PREFETCH((p) + i + FR_LINES_AHEAD * PER_LINE)
+#define BY_LINES(ASK_ALL, ONE)                                                                     \
+    ptrdiff_t i = 0;                                                                               \
+    for (; i + PER_LINE <= n; i += PER_LINE) {                                                     \
+        ASK_ALL;                                                                                   \
+        FR_INDEPENDENT                                                                             \
+        for (ptrdiff_t j = i; j < i + PER_LINE; j++)                                               \
+            ONE(j);                                                                                \
+    }                                                                                              \
+    for (; i < n; i++)                                                                             \
+        ONE(i)
+
 FR_INLINE void NAME(sgd)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                          const int coupled, const int each)
 {
     ARRAYS;
-    FR_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const T d = GRADIENT(i);
-        w[i] = MADD(-lr, d, KEPT(i));
-    }
+#define ONE(i) w[i] = MADD(-lr, GRADIENT(i), KEPT(i))
+    BY_LINES((ASK(w), ASK(g)), ONE);
+#undef ONE
 }
 
 FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
@@ -40,12 +53,14 @@ FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i
     ARRAYS;
     T *FR_RESTRICT b = (T *)x->m + i0;
     const T momentum = (T)s->momentum, damp = (T)s->damp;
-    FR_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const T d = GRADIENT(i), c = MADD(momentum, b[i], damp * d);
-        b[i] = c;
-        w[i] = MADD(-lr, nesterov ? MADD(momentum, c, d) : c, KEPT(i));
-    }
+#define ONE(i)                                                                                     \
+    do {                                                                                           \
+        const T d = GRADIENT(i), c = MADD(momentum, b[i], damp * d);                               \
+        b[i] = c;                                                                                  \
+        w[i] = MADD(-lr, nesterov ? MADD(momentum, c, d) : c, KEPT(i));                            \
+    } while (0)
+    BY_LINES((ASK(w), ASK(g), ASK(b)), ONE);
+#undef ONE
 }
 
 #ifdef ADAM_WIDE
@@ -91,8 +106,10 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     const T *g = (const T *)x->g + i0, *factor = each ? (const T *)x->factor + i0 : NULL;
     ptrdiff_t i = 0;
 #define FROM(i) w + (i), g + (i), m + (i), v + (i), amsgrad ? top + (i) : NULL, each ? factor + (i) : NULL
-    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES) {
+        ASK(w), ASK(g), ASK(m), ASK(v);
         NAME(adam_lanes)(&a, FROM(i), WIDE_LANES, coupled, each, amsgrad, 1);
+    }
     if (i < n)
         NAME(adam_lanes)(&a, FROM(i), n - i, coupled, each, amsgrad, 0);
 #undef FROM
@@ -107,20 +124,22 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     T *FR_RESTRICT top = amsgrad ? (T *)x->top + i0 : NULL;
     const T beta1 = (T)s->beta1, beta2 = (T)s->beta2, root = (T)s->root, eps = (T)s->eps;
     const T rest1 = (T)(1.0 - s->beta1), rest2 = (T)(1.0 - s->beta2);
-    FR_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const T d = GRADIENT(i);
-        const T c = MADD(beta1, m[i], rest1 * d), q = MADD(beta2, v[i], rest2 * d * d);
-        T t = q;
-        m[i] = c;
-        v[i] = q;
-        if (amsgrad) {
-            /* a NaN comes through, from either side */
-            t = top[i] >= q || top[i] != top[i] ? top[i] : q;
-            top[i] = t;
-        }
-        w[i] = MADD(-lr, c / MADD(ROOT(t), root, eps), KEPT(i));
-    }
+#define ONE(i)                                                                                     \
+    do {                                                                                           \
+        const T d = GRADIENT(i);                                                                   \
+        const T c = MADD(beta1, m[i], rest1 * d), q = MADD(beta2, v[i], rest2 * d * d);            \
+        T t = q;                                                                                   \
+        m[i] = c;                                                                                  \
+        v[i] = q;                                                                                  \
+        if (amsgrad) {                                                                             \
+            /* a NaN comes through, from either side */                                            \
+            t = top[i] >= q || top[i] != top[i] ? top[i] : q;                                      \
+            top[i] = t;                                                                            \
+        }                                                                                          \
+        w[i] = MADD(-lr, c / MADD(ROOT(t), root, eps), KEPT(i));                                   \
+    } while (0)
+    BY_LINES((ASK(w), ASK(g), ASK(m), ASK(v)), ONE);
+#undef ONE
 }
 #endif
 
@@ -232,6 +251,9 @@ static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void
 #undef ARRAYS
 #undef GRADIENT
 #undef KEPT
+#undef PER_LINE
+#undef ASK
+#undef BY_LINES
 #undef CHOOSE
 #undef SGD
 #undef HEAVY_BALL
