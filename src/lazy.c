@@ -126,7 +126,7 @@ static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
         const fr_buffers x = {row_of(row->w, at), zeros, row_of(row->m, at), row_of(row->v, at),
                               row_of(row->top, at), row_of(row->factor, at)};
         for (ptrdiff_t s = a; s < z->count; s++)
-            f->step[z->history[s].kind](&z->history[s], &x, 0, MIN(CHUNK, z->width - i));
+            f->step[z->history[s].kind](&z->history[s], &x, 0, MIN(CHUNK, z->width - i), NULL, 0);
     }
 }
 
@@ -275,7 +275,7 @@ static void rows_task(void *context, ptrdiff_t task)
             add_up(q, k, sum);
             x.g = sum;
         }
-        fr_active()->real[q->t->real].step[s->kind](s, &x, 0, z->width);
+        fr_active()->real[q->t->real].step[s->kind](s, &x, 0, z->width, NULL, 0);
         z->last[r] = z->count + 1;
     }
 }

@@ -9,12 +9,6 @@
 /* elements of one task, whose arrays fit a second-level cache; and of a piece that is worth a cut */
 enum { PIECE = 1 << 15, LONG = 1 << 12 };
 
-/* A step that has begun is finished, so there is no look for interrupts. */
-static void run(fr_task task, void *context, ptrdiff_t n_tasks, double work, int n_threads)
-{
-    fr_pool_run(task, context, 0, n_tasks, fr_after_fork() ? 1 : fr_threads_for(work, n_threads));
-}
-
 static int taken(const fr_tensor *t) { return t->x.g != NULL && t->n > 0; }
 
 double fr_step_work(const fr_tensor *t)
@@ -24,8 +18,10 @@ double fr_step_work(const fr_tensor *t)
     return taken(t) ? per_element[t->step.kind] * (double)t->n : 0.0;
 }
 
-/* Long pieces are cut where w meets a cache line, which large arrays mostly do at one place. */
-static void step_piece(fr_tensor *t, ptrdiff_t from, ptrdiff_t n)
+/* Long pieces are cut where w meets a cache line, which large arrays mostly do at one place. After
+ * this piece comes one of `next` from its element next0 on, or with NULL nothing. */
+static void step_piece(const fr_tensor *t, ptrdiff_t from, ptrdiff_t n, const fr_tensor *next,
+                       ptrdiff_t next0)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
     if (n >= LONG) {
@@ -33,28 +29,30 @@ static void step_piece(fr_tensor *t, ptrdiff_t from, ptrdiff_t n)
         const size_t over = ((uintptr_t)t->x.w + (size_t)from * size) % FR_LINE;
         const ptrdiff_t head = over ? (ptrdiff_t)((FR_LINE - over) / size) : 0;
         if (head)
-            f->step[t->step.kind](&t->step, &t->x, from, head);
+            f->step[t->step.kind](&t->step, &t->x, from, head, NULL, 0);
         from += head;
         n -= head;
     }
-    f->step[t->step.kind](&t->step, &t->x, from, n);
+    f->step[t->step.kind](&t->step, &t->x, from, n, next ? &next->x : NULL, next0);
 }
 
 static void one_task(void *context, ptrdiff_t i)
 {
-    fr_tensor *t = context;
+    const fr_tensor *t = context;
     const ptrdiff_t from = i * PIECE;
-    step_piece(t, from, MIN(PIECE, t->n - from));
+    step_piece(t, from, MIN(PIECE, t->n - from), NULL, 0);
 }
 
 void fr_step_one(fr_tensor *t, int n_threads)
 {
-    if (t->n <= PIECE) {
-        if (taken(t))
-            step_piece(t, 0, t->n);
+    if (!taken(t))
         return;
-    }
-    run(one_task, t, (t->n + PIECE - 1) / PIECE, fr_step_work(t), n_threads);
+    const int threads = fr_after_fork() ? 1 : fr_threads_for(fr_step_work(t), n_threads);
+    /* a step that has begun is finished, so there is no look for interrupts */
+    if (threads == 1)
+        step_piece(t, 0, t->n, NULL, 0);
+    else
+        fr_pool_run(one_task, t, 0, (t->n + PIECE - 1) / PIECE, threads);
 }
 
 ptrdiff_t fr_piece_count(const fr_tensor *tensors, ptrdiff_t count)
@@ -93,9 +91,10 @@ static void many_task(void *context, ptrdiff_t task)
     const ptrdiff_t end = MIN((task + 1) * q->per_task, q->n_pieces);
     for (ptrdiff_t i = task * q->per_task; i < end; i++) {
         const fr_piece *p = &q->pieces[i];
-        fr_tensor *t = &q->tensors[p->tensor];
+        const fr_tensor *t = &q->tensors[p->tensor];
+        const fr_tensor *next = i + 1 < end ? &q->tensors[p[1].tensor] : NULL;
         if (taken(t))
-            step_piece(t, p->from, p->n);
+            step_piece(t, p->from, p->n, next && taken(next) ? next : NULL, next ? p[1].from : 0);
     }
 }
 
@@ -103,9 +102,10 @@ void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces
                   int n_threads)
 {
     many_job q = {.tensors = tensors, .pieces = pieces, .n_pieces = n_pieces};
-    q.per_task = pieces_per_task(work, n_pieces);
+    const int threads = fr_after_fork() ? 1 : fr_threads_for(work, n_threads);
+    q.per_task = threads == 1 ? n_pieces : pieces_per_task(work, n_pieces);
     if (n_pieces)
-        run(many_task, &q, (n_pieces + q.per_task - 1) / q.per_task, work, n_threads);
+        fr_pool_run(many_task, &q, 0, (n_pieces + q.per_task - 1) / q.per_task, threads);
 }
 
 static void look_task(void *context, ptrdiff_t task)

@@ -23,31 +23,50 @@
     (coupled ? MADD(each ? couple * factor[i] : couple, w[i], scale * g[i]) : scale * g[i])
 #define KEPT(i) (coupled ? w[i] : (each ? MADD(-drop, factor[i], one) : keep) * w[i])
 
-/* One cache line after the other, with those of `arrays` (a macro) ahead asked for: the processor's
- * own prefetchers stop at the ends of pages. */
+/* One cache line of w after the other, while the lines of the first COUNT arrays some way ahead are
+ * asked for: the processor's own prefetchers stop at the ends of pages and arrays. At the end of
+ * this piece those of the next one are; where there is none, lines that are here already. */
 #define PER_LINE ((ptrdiff_t)(FR_LINE / sizeof(T)))
-#define ASK(p) FR_PREFETCH((p) + i + FR_LINES_AHEAD * PER_LINE)
-#define BY_LINES(ASK_ALL, ONE)                                                                     \
+#define BY_LINES(COUNT, LINE)                                                                      \
+    const ptrdiff_t ahead = FR_LINES_AHEAD * PER_LINE;                                             \
     ptrdiff_t i = 0;                                                                               \
-    for (; i + PER_LINE <= n; i += PER_LINE) {                                                     \
-        ASK_ALL;                                                                                   \
-        FR_INDEPENDENT                                                                             \
-        for (ptrdiff_t j = i; j < i + PER_LINE; j++)                                               \
-            ONE(j);                                                                                \
-    }                                                                                              \
+    for (int last = 0; last < 2; last++) {                                                         \
+        const ptrdiff_t end = last ? n : n - ahead;                                                \
+        const fr_buffers *from = last && next ? next : x;                                          \
+        const ptrdiff_t at = (last ? (next ? next0 - i : i0) : i0 + ahead) * (ptrdiff_t)sizeof(T); \
+        const char *ask0 = (const char *)from->w + at, *ask1 = (const char *)from->g + at;         \
+        const char *ask2 = (const char *)from->m + at, *ask3 = (const char *)from->v + at;         \
+        for (; i + PER_LINE <= end; i += PER_LINE) {                                               \
+            FR_PREFETCH(ask0 + i * (ptrdiff_t)sizeof(T));                                          \
+            FR_PREFETCH(ask1 + i * (ptrdiff_t)sizeof(T));                                          \
+            if (COUNT > 2)                                                                         \
+                FR_PREFETCH(ask2 + i * (ptrdiff_t)sizeof(T));                                      \
+            if (COUNT > 3)                                                                         \
+                FR_PREFETCH(ask3 + i * (ptrdiff_t)sizeof(T));                                      \
+            LINE(i);                                                                               \
+        }                                                                                          \
+    }
+#define EACH_OF_LINE(i)                                                                            \
+    FR_INDEPENDENT                                                                                 \
+    for (ptrdiff_t j = i; j < i + PER_LINE; j++)                                                   \
+        ONE(j)
+#define REST                                                                                       \
     for (; i < n; i++)                                                                             \
         ONE(i)
 
 FR_INLINE void NAME(sgd)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0,
                          const int coupled, const int each)
 {
     ARRAYS;
 #define ONE(i) w[i] = MADD(-lr, GRADIENT(i), KEPT(i))
-    BY_LINES((ASK(w), ASK(g)), ONE);
+    BY_LINES(2, EACH_OF_LINE);
+    REST;
 #undef ONE
 }
 
 FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0,
                               const int coupled, const int each, const int nesterov)
 {
     ARRAYS;
@@ -59,7 +78,8 @@ FR_INLINE void NAME(momentum)(const fr_step *s, const fr_buffers *x, ptrdiff_t i
         b[i] = c;                                                                                  \
         w[i] = MADD(-lr, nesterov ? MADD(momentum, c, d) : c, KEPT(i));                            \
     } while (0)
-    BY_LINES((ASK(w), ASK(g), ASK(b)), ONE);
+    BY_LINES(3, EACH_OF_LINE);
+    REST;
 #undef ONE
 }
 
@@ -94,6 +114,7 @@ FR_INLINE void NAME(adam_lanes)(const NAME(adam_numbers) *s, T *w, const T *g, T
 }
 
 FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0,
                           const int coupled, const int each, const int amsgrad)
 {
     const NAME(adam_numbers) a = {
@@ -104,18 +125,17 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     T *w = (T *)x->w + i0, *m = (T *)x->m + i0, *v = (T *)x->v + i0;
     T *top = amsgrad ? (T *)x->top + i0 : NULL;
     const T *g = (const T *)x->g + i0, *factor = each ? (const T *)x->factor + i0 : NULL;
-    ptrdiff_t i = 0;
 #define FROM(i) w + (i), g + (i), m + (i), v + (i), amsgrad ? top + (i) : NULL, each ? factor + (i) : NULL
-    for (; i + WIDE_LANES <= n; i += WIDE_LANES) {
-        ASK(w), ASK(g), ASK(m), ASK(v);
-        NAME(adam_lanes)(&a, FROM(i), WIDE_LANES, coupled, each, amsgrad, 1);
-    }
+#define LINE(i) NAME(adam_lanes)(&a, FROM(i), WIDE_LANES, coupled, each, amsgrad, 1)
+    BY_LINES(4, LINE);
     if (i < n)
         NAME(adam_lanes)(&a, FROM(i), n - i, coupled, each, amsgrad, 0);
+#undef LINE
 #undef FROM
 }
 #else
 FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0,
                           const int coupled, const int each, const int amsgrad)
 {
     ARRAYS;
@@ -138,7 +158,8 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
         }                                                                                          \
         w[i] = MADD(-lr, c / MADD(ROOT(t), root, eps), KEPT(i));                                   \
     } while (0)
-    BY_LINES((ASK(w), ASK(g), ASK(m), ASK(v)), ONE);
+    BY_LINES(4, EACH_OF_LINE);
+    REST;
 #undef ONE
 }
 #endif
@@ -156,18 +177,20 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
         else                                                                                       \
             LOOP(0, 0);                                                                            \
     } while (0)
-#define SGD(coupled, each) NAME(sgd)(s, x, i0, n, coupled, each)
-#define HEAVY_BALL(coupled, each) NAME(momentum)(s, x, i0, n, coupled, each, 0)
-#define NESTEROV(coupled, each) NAME(momentum)(s, x, i0, n, coupled, each, 1)
-#define ADAM(coupled, each) NAME(adam)(s, x, i0, n, coupled, each, 0)
-#define AMSGRAD(coupled, each) NAME(adam)(s, x, i0, n, coupled, each, 1)
+#define SGD(coupled, each) NAME(sgd)(s, x, i0, n, next, next0, coupled, each)
+#define HEAVY_BALL(coupled, each) NAME(momentum)(s, x, i0, n, next, next0, coupled, each, 0)
+#define NESTEROV(coupled, each) NAME(momentum)(s, x, i0, n, next, next0, coupled, each, 1)
+#define ADAM(coupled, each) NAME(adam)(s, x, i0, n, next, next0, coupled, each, 0)
+#define AMSGRAD(coupled, each) NAME(adam)(s, x, i0, n, next, next0, coupled, each, 1)
 
-static void NAME(sgd_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+static void NAME(sgd_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                            const fr_buffers *next, ptrdiff_t next0)
 {
     CHOOSE(SGD);
 }
 
-static void NAME(momentum_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+static void NAME(momentum_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                            const fr_buffers *next, ptrdiff_t next0)
 {
     if (s->first)
         memset((T *)x->m + i0, 0, (size_t)n * sizeof(T));
@@ -177,7 +200,8 @@ static void NAME(momentum_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t
         CHOOSE(HEAVY_BALL);
 }
 
-static void NAME(adam_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n)
+static void NAME(adam_step)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                            const fr_buffers *next, ptrdiff_t next0)
 {
     if (s->amsgrad)
         CHOOSE(AMSGRAD);
@@ -252,7 +276,8 @@ static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void
 #undef GRADIENT
 #undef KEPT
 #undef PER_LINE
-#undef ASK
+#undef EACH_OF_LINE
+#undef REST
 #undef BY_LINES
 #undef CHOOSE
 #undef SGD
