@@ -363,6 +363,8 @@ def check_batch(
             " somewhere."
         )
     return designs, targets, penalties, weight
+
+
 def check_bounds(
     lower: Any, upper: Any, n_features: int
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:

@@ -55,3 +55,28 @@ cdef class Cholesky:
             status = fr_cholesky_solve(&self.m[0, 0], p, &b[0], b.shape[0] // p, threads)
         _done(status)
         return b.base
+
+
+def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, Py_ssize_t fresh,
+                  const double[::1] diagonal not None, double keep=0.0, bint drop=False,
+                  int n_threads=0):
+    """Finish, in place, a factor of the leading size x size part of m; see cholesky.h.
+
+    Columns before `fresh` hold rows of the factor above row `kept`. With `drop`, columns that keep
+    too little get no share of any solution; otherwise they raise ArithmeticError.
+    """
+    cdef int status, threads = _threads(n_threads)
+    if not 0 <= kept <= fresh <= size <= min(m.shape[0], m.shape[1]):
+        raise IndexError(
+            f"kept, fresh, size: expected 0 <= kept <= fresh <= size <= the order of m; got {kept}, "
+            f"{fresh}, {size}"
+        )
+    if diagonal.shape[0] != size:
+        raise ValueError(f"diagonal: expected {size} elements; got {diagonal.shape[0]}")
+    if size:
+        with nogil:
+            status = fr_cholesky_from(&m[0, 0], m.shape[1], size, kept, fresh, &diagonal[0], keep,
+                                      drop, threads)
+        if status == FR_UNSTABLE:
+            raise ArithmeticError("m: expected a positive definite matrix")
+        _done(status)

@@ -60,11 +60,13 @@ double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
     }
     if (!smooth)
         return MIN(free, most) * yr - 0.5 * MIN(free, most) * MIN(free, most) * rr;
-    /* concave in t: the two natural places */
+    /* concave in t: the two natural places, 1 and where the last conjugate vanishes */
     double best = dual_at(q, g, yr, rr, MIN(1.0, most)), hi = most;
-    for (ptrdiff_t j = 0; j < q->m; j++)
-        if (fabs(g[j]) > q->l1[j] && q->l1[j] > 0)
-            hi = MIN(hi, q->l1[j] / fabs(g[j]));
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        if (fabs(g[j]) > h.l1 && h.l1 > 0 && (g[j] > 0 ? h.hi > 0 : h.lo < 0))
+            hi = MIN(hi, h.l1 / fabs(g[j]));
+    }
     best = MAX(best, dual_at(q, g, yr, rr, hi));
     return best;
 }
@@ -203,8 +205,9 @@ static int value_point(state *s)
     return 1;
 }
 
-/* Put on the border what left its half-line or bounds; how far along d nothing has left. */
-static double clip(state *s, ptrdiff_t *leaving)
+/* Put on the border what left its half-line or bounds; how far along d nothing has left. By place in
+ * the list, how far along d it is to the border, and the border. */
+static double clip(state *s, ptrdiff_t *leaving, double *stop, double *border)
 {
     fr_descent *q = s->q;
     double way = 1;
@@ -215,11 +218,14 @@ static double clip(state *s, ptrdiff_t *leaving)
         const double lo = h.l1 > 0 && s->side[j] > 0 ? MAX(h.lo, 0) : h.lo;
         const double hi = h.l1 > 0 && s->side[j] < 0 ? MIN(h.hi, 0) : h.hi;
         const double w = q->w[j], to = fr_clip(w, lo, hi);
+        stop[i] = INFINITY;
         if (to == w && (h.l1 == 0 || w != 0))
             continue;
         ++*leaving;
+        border[i] = to;
         if (s->d[i] != 0)
-            way = MIN(way, MAX((to - s->old.w[j]) / s->d[i], 0.0));
+            stop[i] = MAX((to - s->old.w[j]) / s->d[i], 0.0);
+        way = MIN(way, stop[i]);
         s->side[j] = LEFT;
         if (to != w)
             move(q, j, to - w);
@@ -271,7 +277,8 @@ static int attempt(state *s, int active_set)
         return status;
     evaluate(q, q->w, q->g);
     memcpy(s->work, q->g, bytes);
-    const double way = clip(s, &leaving);
+    double *stop = s->work + q->m, *border = stop + q->m;
+    const double way = clip(s, &leaving, stop, border);
     if (leaving && (status = all_gradients(q)))
         return status;
     if (active_set)
@@ -284,12 +291,22 @@ static int attempt(state *s, int active_set)
         /* convex along the way, and lower at its end were there no borders */
         if ((status = back(q, &s->old)))
             return status;
-        for (ptrdiff_t i = 0; i < s->taken; i++)
+        for (ptrdiff_t i = 0; i < s->taken; i++) {
+            const ptrdiff_t j = s->moved[i];
             if (s->d[i] != 0)
-                move(q, s->moved[i], way * s->d[i]);
+                move(q, j, way * s->d[i]);
+            if (stop[i] <= way) { /* what ends the step, rounding or not */
+                move(q, j, border[i] - q->w[j]);
+                q->w[j] = border[i];
+            }
+        }
         if ((status = all_gradients(q)))
             return status;
         value_point(s);
+        if (active_set) {
+            find_support(s);
+            exchange(s, q->g);
+        }
     }
     return 0;
 }

@@ -43,7 +43,7 @@ static inline double fr_scale_within(const fr_penalty *h, double v, double slack
 {
     if (h->l2 > 0 || fabs(most * v) <= h->l1 + slack || !isinf(v > 0 ? h->hi : h->lo))
         return most;
-    return h->l1 / fabs(v);
+    return (h->l1 > 0 ? h->l1 : slack) / fabs(v);
 }
 
 /* Which way x wants to leave: the sign of the half-line that it then lies on, or 0 where x is

@@ -117,6 +117,13 @@ static int by_key(const void *x, const void *y)
     return a->place < b->place ? -1 : a->place > b->place;
 }
 
+/* What is added to the Gram matrix of the support: nothing for features without a penalty, whose
+ * gradient a step has to end. */
+static double added(const fr_descent *q, ptrdiff_t j)
+{
+    return q->l2[j] + (q->l1[j] > 0 || q->l2[j] > 0 ? DAMPING * q->square[j] : 0.0);
+}
+
 /* Bring the factor to the coordinates in list. What stays keeps its rows as far as nothing before
  * it left; behind that, coordinates far from zero come first, as they will leave last. */
 static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
@@ -190,7 +197,7 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
             row[c] = from[s->order[c]];
         if (i >= kept) {
             s->l2[i] = q->l2[s->order[i]];
-            s->diagonal[i] = (1 + DAMPING) * q->square[s->order[i]] + s->l2[i];
+            s->diagonal[i] = q->square[s->order[i]] + added(q, s->order[i]);
         }
     }
     s->size = 0;
@@ -231,7 +238,7 @@ static void times(const fr_descent *q, const int32_t *list, ptrdiff_t size, cons
     else
         fr_columns_times(q, list, size, v, list, size, out);
     for (ptrdiff_t i = 0; i < size; i++)
-        out[i] += (DAMPING * q->square[list[i]] + q->l2[list[i]]) * v[i];
+        out[i] += added(q, list[i]) * v[i];
 }
 
 static double dot(const double *a, const double *b, ptrdiff_t n)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastridge import _cpu, reference
-from fastridge._matrix import Cholesky
+from fastridge._matrix import Cholesky, cholesky_from
 
 EPS = np.finfo(np.float64).eps
 # all small orders, and those around the blocks of 64 rows and 128 columns
@@ -64,6 +64,65 @@ def test_factor_and_solve(isa, n_threads):
         np.testing.assert_allclose(X, solution, rtol=0, atol=100 * p * EPS)
         one = factor.solve(B[:, 1].copy())
         assert np.array_equal(one, X[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("kept", "old", "size"),
+    [
+        (0, 0, 5),
+        (3, 3, 5),
+        (2, 5, 5),
+        (5, 5, 5),
+        (60, 90, 130),
+        (64, 64, 70),
+        (64, 128, 129),
+        (100, 100, 300),
+        (63, 65, 300),
+        (127, 250, 250),
+        (130, 131, 140),
+        (17, 18, 200),
+    ],
+)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_factor_that_is_there_in_part(isa, kept, old, size, n_threads):
+    # rows before `kept` are factored for the columns before `old`, of which all but those before
+    # `kept` have been permuted since
+    rng = np.random.default_rng(size)
+    M = positive_definite(size)
+    order = np.r_[np.arange(kept), kept + rng.permutation(old - kept), np.arange(old, size)]
+    U = np.linalg.cholesky(M[:old, :old]).T if old else np.zeros((0, 0))
+    wide = np.full((size + 3, size + 5), np.nan)
+    wide[:size, :size] = M[np.ix_(order, order)]
+    wide[:kept, :old] = U[:kept, order[:old]]
+    diagonal = np.diagonal(M)[order].copy()
+    cholesky_from(wide, size, kept, old, diagonal, n_threads=n_threads)
+    want = np.linalg.cholesky(M[np.ix_(order, order)]).T
+    np.testing.assert_allclose(np.triu(wide[:size, :size]), want, rtol=0, atol=1e-12)
+    assert np.isnan(wide[:, size:]).all()
+    assert np.isnan(wide[size:]).all()
+
+
+@pytest.mark.parametrize("p", [5, 40, 150])
+def test_dependent_columns_are_dropped(isa, p):
+    rng = np.random.default_rng(p)
+    X = rng.normal(size=(2 * p, p))
+    X[:, -1] = X[:, 0]
+    X[:, p // 2] = X[:, 0] - X[:, 1]
+    M = X.T @ X
+    F = M.copy()
+    cholesky_from(F, p, 0, 0, np.diagonal(M).copy(), 1e-9, drop=True)
+    dropped = np.diagonal(F) > 1e100
+    assert dropped.sum() == 2
+    with pytest.raises(ArithmeticError, match="positive definite"):
+        cholesky_from(M.copy(), p, 0, 0, np.diagonal(M).copy(), 1e-9)
+
+
+@pytest.mark.parametrize(("size", "kept", "fresh"), [(3, 2, 1), (3, 0, 4), (5, 0, 0), (3, -1, 0)])
+def test_parts_that_do_not_fit(size, kept, fresh):
+    with pytest.raises(IndexError, match="expected 0 <= kept <= fresh <= size"):
+        cholesky_from(np.eye(4), size, kept, fresh, np.ones(size))
+    with pytest.raises(ValueError, match="diagonal: expected 4 elements; got 3"):
+        cholesky_from(np.eye(4), 4, 0, 0, np.ones(3))
 
 
 @pytest.mark.parametrize("p", [300, 700])

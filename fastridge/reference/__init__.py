@@ -4,6 +4,17 @@ Everything is dense, float64 and unblocked, and written as the formula is. The t
 compiled code against it, and the benchmarks show it as the price of plainness.
 """
 
+from .descent import (
+    QuadraticProblem,
+    elastic_net,
+    elastic_net_coef,
+    elastic_net_dual,
+    elastic_net_objective,
+    elastic_net_problem,
+    elastic_net_violation,
+    largest_alpha,
+    soft_threshold,
+)
 from .matrix import (
     cholesky,
     cholesky_solve,
@@ -38,6 +49,7 @@ from .ridge import (
 from .schur import schur_solve
 
 __all__ = [
+    "QuadraticProblem",
     "Solution",
     "Sums",
     "_augmented",
@@ -49,9 +61,16 @@ __all__ = [
     "column_dot",
     "column_stats",
     "dot",
+    "elastic_net",
+    "elastic_net_coef",
+    "elastic_net_dual",
+    "elastic_net_objective",
+    "elastic_net_problem",
+    "elastic_net_violation",
     "gradient",
     "gram",
     "gram_rows",
+    "largest_alpha",
     "moments",
     "objective",
     "operator",
@@ -70,6 +89,7 @@ __all__ = [
     "schur_solve",
     "sgd_momentum_step",
     "sgd_step",
+    "soft_threshold",
     "subtract_moments",
     "tdot",
 ]

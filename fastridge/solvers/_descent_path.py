@@ -117,8 +117,19 @@ class DescentPath:
         q = self.problem
         seed = self._next_seed()
         self.objective, dual, self.n_iter, _, _ = self.descent.solve(
-            l1, l2, q.lower, q.upper, q.square, q.cross, q.yy, self.u, self.g, self.u_dual,
-            tol, self.max_iter, seed,
+            l1,
+            l2,
+            q.lower,
+            q.upper,
+            q.square,
+            q.cross,
+            q.yy,
+            self.u,
+            self.g,
+            self.u_dual,
+            tol,
+            self.max_iter,
+            seed,
         )
         self.gap = max(self.objective - dual, 0.0)
 
@@ -135,11 +146,10 @@ class DescentPath:
         if self.v is None:
             self.v = q.gradient(q.residual(self.u)) if self.u.any() else q.cross
         always = (l1 == 0) & (l2 == 0) | (self.u != 0)
-        limit = l1 if self.last_l1 is None else l1
         pull = q.pull(self.v - l2 * self.u_dual)
         if self.last_l1 is not None:
             pull /= self._stretch(pull, self.last_l1, slice(None))
-        wanted = (pull > limit) | always
+        wanted = (pull > l1) | always
         if self.last_l1 is None:
             wanted = self._ranked(wanted, always, pull - l1)
         inner = _INNER * tol
@@ -193,7 +203,6 @@ class DescentPath:
         return float(size) ** 2 > max(float(stored), _ROOM)
 
     def _grow(self, new):
-        q = self.problem
         size = len(self.set) + len(new)
         if self.way == "working" and self._prefers_columns(size):
             self.way = "columns"
@@ -245,9 +254,7 @@ class DescentPath:
         if self.by_columns is None:
             self.by_columns = q.A if q.A.is_sparse else q.weighted_columns()
             self.gram = self.columns = None
-        self.descent.set_columns(
-            self.by_columns, self.set, q.weight if q.A.is_sparse else None
-        )
+        self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
 
     def _solve_set(self, l1, l2, tol, max_iter):
         """Solve on the working set; whether its own gap is at most tol."""
@@ -263,8 +270,21 @@ class DescentPath:
         else:
             g, square = self.g, self.square
         found = self.descent.solve(
-            l1[chosen], l2[chosen], lower, upper, square, q.cross[chosen], q.yy, u, g, u_dual,
-            tol, max(max_iter, 1), self._next_seed(), residual, level,
+            l1[chosen],
+            l2[chosen],
+            lower,
+            upper,
+            square,
+            q.cross[chosen],
+            q.yy,
+            u,
+            g,
+            u_dual,
+            tol,
+            max(max_iter, 1),
+            self._next_seed(),
+            residual,
+            level,
         )
         self.objective, dual, n_iter, _, self.level = found
         self.n_iter += n_iter

@@ -41,6 +41,8 @@ class DescentProblem:
     Attributes
     ----------
     A : Matrix, or None where the problem is given by moments
+    gram : ndarray (p, p) or None
+        A'SA, of moments or given.
     y : ndarray (n,), centred; None for moments
     weight : ndarray (n,) or None
         Of sum 1; None: 1 / n each.
@@ -128,11 +130,35 @@ class DescentProblem:
         problem._scale_bounds()
         return problem
 
+    def use_gram(self, gram, total):
+        """Take A'SA from a Gram matrix of weights of that sum, which must be that of this data.
+
+        Raises
+        ------
+        ValueError
+            If its diagonal is not.
+        """
+        unit = np.ones(self.p) if self.unit is None else self.unit
+        diagonal, expected = np.diagonal(gram), self.square * unit**2 * total
+        wrong = np.abs(diagonal - expected) > 1e-4 * np.maximum(expected, diagonal)
+        if wrong.any():
+            j = int(wrong.argmax())
+            raise ValueError(
+                "Gram matrix passed in via 'precompute' is not that of X: element"
+                f" ({j}, {j}) is {diagonal[j]:g}; expected {expected[j]:g}, from the columns of X,"
+                " centred where fit_intercept is True, and sample_weight."
+            )
+        self.gram = gram / (total * unit)
+        self.gram /= unit[:, None]
+        # what the solver takes for a_j'S a_j is on its diagonal
+        self.square = np.diagonal(self.gram).copy()
+
     def other_target(self, target):
         """The same moments with another of their targets."""
         return self.of_moments(self.moments, target, *self.rest)
 
     def _scale_bounds(self):
+        self.bounds = self.lower, self.upper
         if self.unit is not None:
             self.lower = None if self.lower is None else self.lower * self.unit
             self.upper = None if self.upper is None else self.upper * self.unit
@@ -177,12 +203,20 @@ class DescentProblem:
 
     def to_caller(self, u):
         """Coefficients in the caller's units, and the intercept."""
-        coef = u.copy() if self.unit is None else u / self.unit
+        if self.unit is None:
+            coef = u.copy()
+        else:
+            coef = u / self.unit
+            # on a bound or between them, rounding or not
+            for bound, given in zip((self.lower, self.upper), self.bounds, strict=True):
+                if bound is not None:
+                    coef = np.where(u == bound, given, coef)
+            if self.lower is not None or self.upper is not None:
+                np.clip(coef, *self.bounds, out=coef)
         return coef, self.y_mean - (0.0 if self.mean is None else float(self.mean @ coef))
 
-
     def pull(self, v):
-        """How hard each coefficient is drawn away from where it begins; -inf where a bound holds it.
+        """How hard each coefficient is drawn from where it begins; -inf where a bound holds it.
 
         v: the gradient, for coefficients elsewhere less l2 times these.
         """
@@ -193,7 +227,7 @@ class DescentProblem:
         return np.maximum(up, down)
 
     def weighted_columns(self) -> Matrix:
-        """Dense data by columns, root weights times root n in them; without weights F order as is."""
+        """Dense data by columns, times root weights and root n; without weights F order as is."""
         A = self.A
         if self.weight is None:
             if A.kind == "F":

@@ -176,7 +176,7 @@ class ElasticNetPath:
         if not len(self):
             return "ElasticNetPath(no alphas)"
         return (
-            f"ElasticNetPath({len(self)} alphas from {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
+            f"ElasticNetPath({len(self)} alphas, {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
             f"l1_ratio={self.l1_ratio}, solver={self.solver!r}, "
             f"largest dual_gap={self.dual_gaps.max():.2g})"
         )
@@ -186,6 +186,13 @@ class PathStep:
     """One solution of a path."""
 
     __slots__ = (
-        "alpha", "converged", "dual_gap", "indices", "intercept", "n_iter", "objective", "r2",
+        "alpha",
+        "converged",
+        "dual_gap",
+        "indices",
+        "intercept",
+        "n_iter",
+        "objective",
+        "r2",
         "values",
     )

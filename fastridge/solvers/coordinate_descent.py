@@ -6,30 +6,16 @@ The problem and its dual are in `_descent_problem`, the solver and its cost mode
 
 from __future__ import annotations
 
-import sys
-import warnings
+import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._validation import (
-    check_bounds,
-    check_design,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    require_finite,
-)
-from ._descent_grid import alpha_grid
-from ._descent_path import DescentPath, choose_way
-from ._descent_problem import DescentProblem
-from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
+from .._validation import check_bounds, check_penalty_factor
+from ._descent_fit import Constraints, check_data, solve, solve_path
+from ._descent_options import Options, check_alphas, check_count, check_number
+from ._descent_result import ElasticNetPath, ElasticNetResult
 
 __all__ = ["ElasticNetPath", "ElasticNetResult", "elastic_net", "elastic_net_path", "lasso_path"]
-
-SOLVERS = ("auto", "gram", "working", "columns")
 
 
 def elastic_net(
@@ -132,19 +118,13 @@ def elastic_net(
     >>> np.flatnonzero(result.coef), result.dual_gap <= 1e-8
     (array([0, 3]), True)
     """
-    options = _Options(
+    options = Options(
         l1_ratio, fit_intercept, standardize, solver, tol, max_iter, selection, random_state
     )
-    alpha = _check_number("alpha", alpha, 0.0, np.inf)
-    source, Y, sample_weight = _check_data(X, y, sample_weight)
-    p = source.n_features if Y is None else source.n_columns
-    if penalty_factor is not None:
-        penalty_factor = check_penalty_factor(penalty_factor, p)
-    if lower is not None or upper is not None:
-        lower, upper = check_bounds(lower, upper, p)
-    return solve(
-        source, Y, alpha, options, sample_weight, penalty_factor, lower, upper, coef_init
-    )
+    alpha = check_number("alpha", alpha, 0.0, math.inf)
+    source, Y, sample_weight = check_data(X, y, sample_weight)
+    constraints = _constraints(source, Y, penalty_factor, lower, upper)
+    return solve(source, Y, alpha, options, sample_weight, constraints, coef_init)
 
 
 def elastic_net_path(
@@ -225,63 +205,34 @@ def elastic_net_path(
     >>> len(path), bool(path.dual_gaps.max() <= 1e-4)
     (20, True)
     """
-    options = _Options(
+    options = Options(
         l1_ratio, fit_intercept, standardize, solver, tol, max_iter, selection, random_state
     )
-    eps = _check_number("eps", eps, 0.0, 1.0)
+    eps = check_number("eps", eps, 0.0, 1.0)
     if eps == 0:
         raise ValueError("eps is 0; expected a number above 0 and up to 1.")
     if stop_r2 is not None:
-        stop_r2 = _check_number("stop_r2", stop_r2, 0.0, 1.0)
-    n_alphas = _check_count("n_alphas", n_alphas)
+        stop_r2 = check_number("stop_r2", stop_r2, 0.0, 1.0)
+    n_alphas = check_count("n_alphas", n_alphas)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is a {type(callback).__name__}; expected a callable or None.")
-    source, Y, sample_weight = _check_data(X, y, sample_weight)
+    source, Y, sample_weight = check_data(X, y, sample_weight)
     k = source.n_targets if Y is None else (1 if Y.ndim == 1 else Y.shape[1])
     if k != 1:
         raise ValueError(f"y has {k} targets; expected one: fit a path for each.")
-    p = source.n_features if Y is None else source.n_columns
-    penalty_factor = check_penalty_factor(penalty_factor, p)
-    lower, upper = check_bounds(lower, upper, p)
-    if alphas is not None:
-        alphas = check_alphas(alphas)
-    count = n_alphas if alphas is None else len(alphas)
-    way = _way(source, options.solver, count)
-    problem = _problem(
-        source, Y, 0, way, sample_weight, penalty_factor, lower, upper, options
+    constraints = _constraints(source, Y, penalty_factor, lower, upper)
+    return solve_path(
+        source,
+        Y,
+        None if alphas is None else check_alphas(alphas),
+        options,
+        sample_weight,
+        constraints,
+        eps=eps,
+        n_alphas=n_alphas,
+        stop_r2=stop_r2,
+        callback=callback,
     )
-    u = None
-    if alphas is None:
-        alphas, u = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
-    path = DescentPath(problem, way, options.max_iter, options.seed, u)
-    steps: list[PathStep] = []
-
-    def finished() -> ElasticNetPath:
-        return ElasticNetPath(p, source.dtype, options.l1_ratio, path.way, steps)
-
-    try:
-        for alpha in alphas:
-            l1, l2 = problem.penalties(alpha, options.l1_ratio)
-            converged = path.solve(l1, l2, options.tol * problem.null)
-            steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2))
-            if callback is not None:
-                callback(finished())
-            if stop_r2 is not None and steps[-1].r2 >= stop_r2:
-                break
-    except StopIteration:
-        pass
-    except BaseException as error:
-        error.path = finished()  # type: ignore[attr-defined]
-        raise
-    result = finished()
-    if not result.converged.all():
-        worst = int(result.dual_gaps.argmax())
-        _warn(
-            f"{int((~result.converged).sum())} of {len(result)} penalties, worst at alpha="
-            f"{result.alphas[worst]:.3g}: ",
-            float(result.dual_gaps[worst]), int(result.n_iters[worst]), options.tol,
-        )
-    return result
 
 
 def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
@@ -323,198 +274,8 @@ def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
     return elastic_net_path(X, y, l1_ratio=1.0, **options)
 
 
-class _Options:
-    """Checked options that every fit has."""
-
-    __slots__ = (
-        "fit_intercept", "l1_ratio", "max_iter", "seed", "solver", "standardize", "tol",
-    )
-
-    def __init__(
-        self, l1_ratio, fit_intercept, standardize, solver, tol, max_iter, selection, random_state
-    ):
-        self.l1_ratio = _check_number("l1_ratio", l1_ratio, 0.0, 1.0)
-        self.tol = _check_number("tol", tol, 0.0, np.inf)
-        self.max_iter = _check_count("max_iter", max_iter)
-        if not isinstance(solver, str) or solver not in SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
-        if not isinstance(selection, str) or selection not in ("cyclic", "random"):
-            raise ValueError(f"selection must be 'cyclic' or 'random'; got {selection!r}.")
-        self.solver = solver
-        self.fit_intercept, self.standardize = bool(fit_intercept), bool(standardize)
-        self.seed = 0
-        if selection == "random":
-            seed = 0 if random_state is None else random_state
-            if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-                raise ValueError(f"random_state must be an int of at least 0; got {seed!r}.")
-            # any odd multiplier of 64 bits; 0 would mean cyclic
-            self.seed = (int(seed) * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
-
-
-def solve(
-    source: Any,
-    Y: NDArray[np.float64] | None,
-    alpha: float,
-    options: _Options,
-    sample_weight: NDArray[np.float64] | None = None,
-    penalty_factor: NDArray[np.float64] | None = None,
-    lower: NDArray[np.float64] | None = None,
-    upper: NDArray[np.float64] | None = None,
-    coef_init: Any = None,
-) -> ElasticNetResult:
-    """Solve a problem whose arrays have been through the door; see `elastic_net`.
-
-    source: a Matrix, or Moments with Y None.
-    """
-    if Y is None:
-        p, k, single = source.n_features, source.n_targets, source._y_ndim == 1
-    else:
-        p, single = source.n_columns, Y.ndim == 1
-        k = 1 if single else Y.shape[1]
-    if coef_init is not None:
-        coef_init = _check_start(coef_init, single, k, p)
-    way = _way(source, options.solver, 1)
-    found = []
-    problem = None
-    for t in range(k):
-        if problem is None or way != "gram" or Y is None:
-            problem = _problem(
-                source, Y, t, way, sample_weight, penalty_factor, lower, upper, options
-            )
-        else:
-            problem = problem.other_target(t)
-        u = None if coef_init is None else problem.to_solver(coef_init[t])
-        path = DescentPath(problem, way, options.max_iter, options.seed, u)
-        l1, l2 = problem.penalties(alpha, options.l1_ratio)
-        converged = path.solve(l1, l2, options.tol * problem.null)
-        coef, intercept = problem.to_caller(path.u)
-        found.append(
-            (coef, intercept, path.n_iter, path.gap / problem.null, path.objective, converged)
-        )
-    if single:
-        coef, intercept, n_iter, gap, objective, converged = found[0]
-    else:
-        columns = list(zip(*found, strict=True))
-        coef, intercept = np.array(columns[0]), np.array(columns[1])
-        n_iter, gap, objective = (np.array(column) for column in columns[2:5])
-        converged = all(columns[5])
-    if source.is_float32:
-        coef = coef.astype(np.float32)
-        intercept = np.float32(intercept) if single else intercept.astype(np.float32)
-    if not converged:
-        _warn("", float(np.max(gap)), int(np.max(n_iter)), options.tol)
-    return ElasticNetResult(coef, intercept, path.way, n_iter, gap, objective, converged)
-
-
-def _way(source, solver, n_alphas):
-    from ..moments import Moments
-
-    if isinstance(source, Moments):
-        if solver not in ("auto", "gram"):
-            raise ValueError(f"solver must be 'auto' or 'gram' for Moments; got {solver!r}.")
-        return "gram"
-    if solver == "auto":
-        return choose_way(source, n_alphas)
-    return solver
-
-
-def _problem(source, Y, target, way, sample_weight, factor, lower, upper, options):
-    from ..moments import Moments
-
-    rest = (factor, lower, upper, options.fit_intercept, options.standardize)
-    if Y is None:
-        return DescentProblem.of_moments(source, target, *rest)
-    if way == "gram":
-        moments = Moments._of_matrix(source, Y, sample_weight)
-        return DescentProblem.of_moments(moments, target, *rest)
-    if not source.is_sparse:
-        require_finite(source.arrays[0])
-    y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
-    return DescentProblem.of_data(source, y, sample_weight, *rest)
-
-
-def _step(problem, path, alpha, converged, dtype, l1, l2):
-    step = PathStep()
-    coef, intercept = problem.to_caller(path.u)
-    step.alpha, step.intercept = alpha, intercept
-    step.indices = np.flatnonzero(coef)
-    step.values = coef[step.indices].astype(dtype, copy=False)
-    step.dual_gap, step.objective = path.gap / problem.null, path.objective
-    step.n_iter, step.converged = path.n_iter, converged
-    penalty = float(l1 @ np.abs(path.u)) + 0.5 * float(l2 @ path.u**2)
-    step.r2 = 1.0 - (path.objective - penalty) / (0.5 * problem.yy) if problem.yy > 0 else 1.0
-    return step
-
-
-def _is_moments(X: Any) -> bool:
-    home = sys.modules.get("fastridge.moments")
-    return home is not None and isinstance(X, home.Moments)
-
-
-def _check_data(X, y, sample_weight):
-    """Matrix, target and weights; or Moments, None and None."""
-    if _is_moments(X):
-        if y is not None or sample_weight is not None:
-            name = "y" if y is not None else "sample_weight"
-            raise ValueError(f"{name} is given beside Moments, which hold it; expected None.")
-        if not X.total_weight > 0:
-            raise ValueError(
-                f"X holds moments of {X.n_samples} samples of total weight 0; expected some weight."
-            )
-        return X, None, None
-    A = check_design(X, finite=False)
-    return A, check_target(y, A.n_rows), check_sample_weight(sample_weight, A.n_rows)
-
-
-def check_alphas(alphas: Any) -> NDArray[np.float64]:
-    """Penalties from large to small."""
-    from .._validation import non_negative
-
-    values = np.asarray(alphas)
-    if values.ndim != 1 or not len(values):
-        raise ValueError(f"alphas has shape {values.shape}; expected one or more penalties.")
-    return np.sort(non_negative(alphas, len(values), "alphas", "fit"))[::-1].copy()
-
-
-def _check_start(coef_init, single, k, p):
-    start = np.asarray(coef_init, dtype=np.float64)
-    expected = (p,) if single else (k, p)
-    if start.shape != expected:
-        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
-    if not np.isfinite(start).all():
-        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
-    return start.reshape(k, p)
-
-
-def _check_number(name, value, low, high):
-    if type(value) is float and low <= value <= high and value < np.inf:
-        return value
-    if isinstance(value, (bool, np.bool_)) or not isinstance(
-        value, (int, float, np.floating, np.integer)
-    ):
-        raise TypeError(f"{name} must be a number; got {value!r}.")
-    if not (low <= value <= high) or not np.isfinite(value):
-        limit = "a finite number of at least 0" if high == np.inf else f"from {low:g} to {high:g}"
-        raise ValueError(f"{name} must be {limit}; got {value!r}.")
-    return float(value)
-
-
-def _check_count(name, value):
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer; got {value!r}.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value!r}.")
-    return value.__index__()
-
-
-def _warn(where, gap, n_iter, tol):
-    from .. import _sklearn
-
-    warnings.warn(
-        f"coordinate descent did not converge: {where}the duality gap is {gap:.2g} of the null "
-        f"objective after {n_iter} epochs, where tol={tol:g} was asked for; what helps: a larger "
-        "max_iter, a larger tol, a larger alpha, some L2 part (l1_ratio below 1), or columns on "
-        "like scales (standardize=True).",
-        _sklearn.exception("ConvergenceWarning"),
-        stacklevel=3,
-    )
+def _constraints(source: Any, Y: Any, penalty_factor: Any, lower: Any, upper: Any) -> Constraints:
+    p = source.n_features if Y is None else source.n_columns
+    if lower is not None or upper is not None:
+        lower, upper = check_bounds(lower, upper, p)
+    return Constraints(check_penalty_factor(penalty_factor, p), lower, upper)

@@ -1,0 +1,230 @@
+"""Elastic nets whose arguments have been through the door."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import check_design, check_sample_weight, check_target, require_finite
+from ._descent_grid import alpha_grid
+from ._descent_options import Options, check_start
+from ._descent_path import DescentPath, choose_way
+from ._descent_problem import DescentProblem
+from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
+
+
+class Constraints:
+    """What bears on each coefficient: factors of the penalty, and bounds; None: none."""
+
+    __slots__ = ("factor", "lower", "upper")
+
+    def __init__(self, factor=None, lower=None, upper=None):
+        self.factor, self.lower, self.upper = factor, lower, upper
+
+
+NOTHING = Constraints()
+
+
+def check_data(X, y, sample_weight):
+    """Matrix, target and weights; or Moments, None and None."""
+    if is_moments(X):
+        if y is not None or sample_weight is not None:
+            name = "y" if y is not None else "sample_weight"
+            raise ValueError(f"{name} is given beside Moments, which hold it; expected None.")
+        check_moments(X, "X")
+        return X, None, None
+    A = check_design(X, finite=False)
+    return A, check_target(y, A.n_rows), check_sample_weight(sample_weight, A.n_rows)
+
+
+def is_moments(X: Any) -> bool:
+    home = sys.modules.get("fastridge.moments")
+    return home is not None and isinstance(X, home.Moments)
+
+
+def check_moments(moments, name):
+    if not moments.total_weight > 0:
+        raise ValueError(
+            f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected some"
+            " weight."
+        )
+
+
+def solve(
+    source: Any,
+    Y: NDArray[np.float64] | None,
+    alpha: float,
+    options: Options,
+    sample_weight: NDArray[np.float64] | None = None,
+    constraints: Constraints = NOTHING,
+    coef_init: Any = None,
+    gram: NDArray[np.float64] | None = None,
+) -> ElasticNetResult:
+    """Solve for one penalty; see `elastic_net`.
+
+    source: a Matrix, or Moments with Y None. gram: A'SA of weights as they are given, for Matrix.
+    """
+    if Y is None:
+        p, k, single = source.n_features, source.n_targets, source._y_ndim == 1
+    else:
+        p, single = source.n_columns, Y.ndim == 1
+        k = 1 if single else Y.shape[1]
+    if coef_init is not None:
+        coef_init = check_start(coef_init, single, k, p)
+    way = find_way(source, options.solver, 1) if gram is None else "gram"
+    found = []
+    problem = None
+    for t in range(k):
+        if problem is not None and problem.A is None:
+            problem = problem.other_target(t)
+        else:
+            problem = make_problem(source, Y, t, way, sample_weight, constraints, options, gram)
+        u = None if coef_init is None else problem.to_solver(coef_init[t])
+        path = DescentPath(problem, way, options.max_iter, options.seed, u)
+        l1, l2 = problem.penalties(alpha, options.l1_ratio)
+        converged = path.solve(l1, l2, options.tol * problem.null)
+        coef, intercept = problem.to_caller(path.u)
+        found.append(
+            (coef, intercept, path.n_iter, path.gap / problem.null, path.objective, converged)
+        )
+    if single:
+        coef, intercept, n_iter, gap, objective, converged = found[0]
+    else:
+        columns = list(zip(*found, strict=True))
+        coef, intercept = np.array(columns[0]), np.array(columns[1])
+        n_iter, gap, objective = (np.array(column) for column in columns[2:5])
+        converged = all(columns[5])
+    if source.is_float32:
+        coef = coef.astype(np.float32)
+        intercept = np.float32(intercept) if single else intercept.astype(np.float32)
+    if not converged:
+        warn("", float(np.max(gap)), int(np.max(n_iter)), options.tol)
+    return ElasticNetResult(coef, intercept, path.way, n_iter, gap, objective, converged)
+
+
+def solve_path(
+    source: Any,
+    Y: NDArray[np.float64] | None,
+    alphas: NDArray[np.float64] | None,
+    options: Options,
+    sample_weight: NDArray[np.float64] | None = None,
+    constraints: Constraints = NOTHING,
+    *,
+    eps: float = 1e-3,
+    n_alphas: int = 100,
+    stop_r2: float | None = None,
+    callback: Any = None,
+) -> ElasticNetPath:
+    """Solve for one penalty after the other, from large to small; see `elastic_net_path`.
+
+    alphas: None for the automatic grid. One target.
+    """
+    p = source.n_features if Y is None else source.n_columns
+    way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
+    problem = make_problem(source, Y, 0, way, sample_weight, constraints, options)
+    u = None
+    if alphas is None:
+        alphas, u = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
+    path = DescentPath(problem, way, options.max_iter, options.seed, u)
+    steps: list[PathStep] = []
+
+    def finished() -> ElasticNetPath:
+        return ElasticNetPath(p, source.dtype, options.l1_ratio, path.way, steps)
+
+    try:
+        for alpha in alphas:
+            l1, l2 = problem.penalties(alpha, options.l1_ratio)
+            converged = path.solve(l1, l2, options.tol * problem.null)
+            steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2))
+            if callback is not None:
+                callback(finished())
+            if stop_r2 is not None and steps[-1].r2 >= stop_r2:
+                break
+    except StopIteration:
+        pass
+    except BaseException as error:
+        error.path = finished()  # type: ignore[attr-defined]
+        raise
+    result = finished()
+    if not result.converged.all():
+        worst = int(result.dual_gaps.argmax())
+        warn(
+            f"{int((~result.converged).sum())} of {len(result)} penalties, worst at alpha="
+            f"{result.alphas[worst]:.3g}: ",
+            float(result.dual_gaps[worst]),
+            int(result.n_iters[worst]),
+            options.tol,
+        )
+    return result
+
+
+def find_way(source, solver, n_alphas):
+    if is_moments(source):
+        if solver not in ("auto", "gram"):
+            raise ValueError(f"solver must be 'auto' or 'gram' for Moments; got {solver!r}.")
+        return "gram"
+    if solver == "auto":
+        return choose_way(source, n_alphas)
+    return solver
+
+
+def make_problem(
+    source, Y, target, way, sample_weight, constraints, options, gram=None
+) -> DescentProblem:
+    """One target of Matrix or Moments as what does not depend on alpha."""
+    rest = (
+        constraints.factor,
+        constraints.lower,
+        constraints.upper,
+        options.fit_intercept,
+        options.standardize,
+    )
+    if Y is None:
+        return DescentProblem.of_moments(source, target, *rest)
+    if way == "gram" and gram is None:
+        from ..moments import Moments
+
+        moments = Moments._of_matrix(source, Y, sample_weight)
+        return DescentProblem.of_moments(moments, target, *rest)
+    if not source.is_sparse:
+        require_finite(source.arrays[0])
+    y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+    problem = DescentProblem.of_data(source, y, sample_weight, *rest)
+    if gram is not None:
+        problem.use_gram(gram, len(y) if sample_weight is None else sample_weight.sum())
+    return problem
+
+
+def _step(problem, path, alpha, converged, dtype, l1, l2):
+    step = PathStep()
+    coef, intercept = problem.to_caller(path.u)
+    step.alpha, step.intercept = alpha, intercept
+    step.indices = np.flatnonzero(coef)
+    step.values = coef[step.indices].astype(dtype, copy=False)
+    step.dual_gap, step.objective = path.gap / problem.null, path.objective
+    step.n_iter, step.converged = path.n_iter, converged
+    penalty = float(l1 @ np.abs(path.u)) + 0.5 * float(l2 @ path.u**2)
+    step.r2 = 1.0 - (path.objective - penalty) / (0.5 * problem.yy) if problem.yy > 0 else 1.0
+    return step
+
+
+def warn(where, gap, n_iter, tol):
+    from .. import _sklearn
+
+    # shown at the first caller outside this package
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
+        level, frame = level + 1, frame.f_back
+
+    warnings.warn(
+        f"coordinate descent did not converge: {where}the duality gap is {gap:.2g} of the null "
+        f"objective after {n_iter} epochs, where tol={tol:g} was asked for; what helps: a larger "
+        "max_iter, a larger tol, a larger alpha, some L2 part (l1_ratio below 1), or columns on "
+        "like scales (standardize=True).",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=level,
+    )
