@@ -74,7 +74,8 @@ def test_gram_of_rows(shape, form, isa):
     bound = (shape[1] + 8) * EPS * (abs(B) * weight) @ abs(B).T
     assert (abs(got[0] - want) <= bound).all()
     assert (got[0] == got[0].T).all()
-    assert (got[0] == got[1]).all() and (got[0] == got[2]).all()
+    assert (got[0] == got[1]).all()
+    assert (got[0] == got[2]).all()
 
 
 @pytest.mark.parametrize("p", [1, 63, 64, 65, 79, 80, 81, 130, 200, 301])
@@ -91,7 +92,8 @@ def test_cholesky(p, isa):
         U = np.triu(F)
         assert (abs(U.T @ U - M) <= 4 * EPS * (abs(U).T @ abs(U))).all()
         assert np.array_equal(np.tril(F, -1), np.tril(M, -1))
-    assert (factors[0] == factors[1]).all() and (factors[0] == factors[2]).all()
+    assert (factors[0] == factors[1]).all()
+    assert (factors[0] == factors[2]).all()
     if p > 64:  # one block is float64 as it is
         F = M.copy()
         Cholesky(F)
@@ -122,7 +124,8 @@ def test_as_exact_as_float64(form, intercept, weighted, isa):
             assert found <= 1e-14
             assert found <= single[1][3 + t] <= 2 * double[1][3 + t] + 1e-15
     again = fit(X, Y, alpha, s, d, intercept, n_threads=3)
-    assert (again[0] == single[0]).all() and (again[1] == single[1]).all()
+    assert (again[0] == single[0]).all()
+    assert (again[1] == single[1]).all()
 
 
 def test_chosen_where_it_pays():
