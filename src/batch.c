@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,90 +58,67 @@ static double element_of(const problem *o, ptrdiff_t at)
                                  : ((const double *)o->x.data)[at];
 }
 
-/* ---- by features ---- */
+/* ---- by features, one problem in each lane of a register ---- */
 
-/* The columns x - first, y - first and, with an intercept, 1 of a small problem, one behind the other,
- * each of ld elements, those beyond n being 0. About its first row of weight, a column loses at most
- * n rounding errors when it is centred: (x_0 - mean)^2 <= n var; constant columns become 0. */
-typedef struct {
-    ptrdiff_t n, ld, p, k, all;
-    const double *weights; /* NULL: ones */
-    double *a, *first, *w, *g;
-} columns;
+/* Problems of this size and their sums stay in the second-level cache. */
+enum { MOST_COLUMNS = 64, MOST_SIZE = 1 << 17 };
 
-static ptrdiff_t columns_room(const fr_batch *q)
+static ptrdiff_t lanes_room(const fr_batch *q)
 {
-    const ptrdiff_t ld = (q->n + 7) / 8 * 8, all = q->p + q->k + 1;
-    return all * ld + all + ld + all * all;
+    const ptrdiff_t ld = fr_lanes_order(q->p, q->k);
+    const ptrdiff_t each = q->n * (ld + 1) + fr_lanes_room(q->p, q->k) + q->k * (q->p + 3) + 1;
+    return fr_active()->lanes * each + 8;
 }
 
-static void to_columns(const fr_batch *q, const problem *o, columns *c)
+/* Problems from i, `count` of them, which may be fewer than there are lanes. */
+static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *memory)
 {
-    const ptrdiff_t n = c->n, p = c->p, ld = c->ld;
-    ptrdiff_t first = 0;
-    while (o->w && first < n - 1 && o->w[first] == 0)
-        first++;
-    for (ptrdiff_t i = 0; i < ld; i++)
-        c->w[i] = i >= n ? 0.0 : o->w ? o->w[i] : 1.0;
-    for (ptrdiff_t j = 0; j < c->all; j++) {
-        c->first[j] = 0.0;
-        if (q->intercept && j < p + c->k)
-            c->first[j] = j < p ? element_of(o, first * p + j) : o->y[(j - p) * n + first];
-        for (ptrdiff_t i = n; i < ld; i++)
-            c->a[j * ld + i] = 0.0;
+    const fr_kernels *kernels = fr_active();
+    const ptrdiff_t n = q->n, p = q->p, k = q->k, lanes = kernels->lanes;
+    const size_t size = q->real == FR_FLOAT ? sizeof(float) : sizeof(double);
+    fr_lanes g = {.n = n, .p = p, .k = k, .ld = fr_lanes_order(p, k), .intercept = q->intercept,
+                  .penalty = q->penalty, .lost = fr_lost(n)};
+    const void *from[FR_MOST_LANES];
+    ptrdiff_t at[FR_MOST_LANES];
+    /* where registers are loaded without crossing lines of the cache */
+    memory = (double *)(((uintptr_t)memory + 63) / 64 * 64);
+    double *w = memory + n * g.ld * lanes, *alpha = w + n * lanes;
+    g.x = memory;
+    g.coef = alpha + lanes;
+    g.offset = g.coef + k * p * lanes;
+    g.relative_gradient = g.offset + k * lanes;
+    g.objective = g.relative_gradient + k * lanes;
+    g.memory = g.objective + k * lanes;
+    for (ptrdiff_t l = 0; l < lanes; l++) {
+        at[l] = i + MIN(l, count - 1);
+        from[l] = (const char *)q->x + (size_t)(at[l] * n * p) * size;
+        alpha[l] = q->alpha[q->alpha_each ? at[l] : 0];
     }
-    fr_active()->real[o->x.real].to_columns(o->x.data, n, p, c->first, c->a, ld);
-    for (ptrdiff_t j = p; j < p + c->k; j++)
-        for (ptrdiff_t i = 0; i < n; i++)
-            c->a[j * ld + i] = o->y[(j - p) * n + i] - c->first[j];
-    for (ptrdiff_t i = 0; i < n && q->intercept; i++)
-        c->a[(p + c->k) * ld + i] = 1.0;
-}
-
-static void sum_columns(void *context, double *g, double *cross, double *mean, double *y_mean)
-{
-    const columns *c = context;
-    const ptrdiff_t p = c->p, k = c->k, all = c->all, ones = p + k;
-    fr_active()->cross(c->a, c->ld, c->ld, all, c->weights, c->g);
-    const double total = all > ones ? c->g[ones * all + ones] : 0.0;
-    for (ptrdiff_t j = 0; j < p; j++)
-        mean[j] = total > 0 ? c->g[j * all + ones] / total : 0.0;
-    for (ptrdiff_t t = 0; t < k; t++)
-        y_mean[t] = total > 0 ? c->g[(p + t) * all + ones] / total : 0.0;
-    for (ptrdiff_t i = 0; i < p; i++) {
-        const double *row = c->g + i * all, d = total * mean[i];
-        for (ptrdiff_t j = i; j < p; j++)
-            g[i * p + j] = row[j] - d * mean[j];
-        for (ptrdiff_t t = 0; t < k; t++)
-            cross[t * p + i] = row[p + t] - d * y_mean[t];
-        if (g[i * p + i] <= fr_lost(c->n) * d * mean[i])
-            g[i * p + i] = 0.0;
+    g.alpha = alpha;
+    kernels->real[q->real].to_lanes(from, n, p, g.ld, g.x);
+    for (ptrdiff_t t = 0; t < k; t++) {
+        for (ptrdiff_t l = 0; l < lanes; l++)
+            from[l] = q->y + (at[l] * k + t) * n;
+        kernels->real[FR_DOUBLE].to_lanes(from, n, 1, g.ld, g.x + (p + t) * lanes);
     }
-}
-
-static int by_columns(const fr_batch *q, const problem *o, double *memory)
-{
-    columns c = {.n = q->n, .p = q->p, .k = q->k, .ld = (q->n + 7) / 8 * 8, .weights = o->w};
-    c.all = c.p + c.k + (q->intercept ? 1 : 0);
-    c.a = memory;
-    c.first = c.a + (c.p + c.k + 1) * c.ld;
-    c.w = c.first + c.p + c.k + 1;
-    c.g = c.w + c.ld;
-    if (o->w)
-        c.weights = c.w;
-    to_columns(q, o, &c);
-    fr_matrix a = {.n_major = c.p, .n_minor = c.ld, .ld = c.ld, .nnz = c.p * c.ld, .data = c.a,
-                   .index = -1, .by_column = 1};
-    fr_ridge_problem r = problem_over(q, o, &a);
-    r.y = c.a + c.p * c.ld;
-    r.w = c.w; /* holds what is behind the last row at zero */
-    const int status = fr_ridge_of_sums(&r, memory + columns_room(q), sum_columns, &c);
-    for (ptrdiff_t t = 0; t < c.k && !status && q->intercept; t++) {
-        o->offset[t] += c.first[c.p + t];
-        for (ptrdiff_t j = 0; j < c.p; j++)
-            o->offset[t] -= c.first[j] * o->coef[t * c.p + j];
+    if (q->w) {
+        for (ptrdiff_t l = 0; l < lanes; l++)
+            from[l] = q->w + (q->weight_each ? at[l] * n : 0);
+        kernels->real[FR_DOUBLE].to_lanes(from, n, 1, 1, w);
+        g.w = w;
     }
-    return status;
+    kernels->ridge_lanes(&g);
+    for (ptrdiff_t l = 0; l < count; l++) {
+        double *coef = q->coef + (i + l) * k * p;
+        for (ptrdiff_t e = 0; e < k * p; e++)
+            coef[e] = g.coef[e * lanes + l];
+        for (ptrdiff_t t = 0; t < k; t++) {
+            q->offset[(i + l) * k + t] = q->intercept ? g.offset[t * lanes + l] : 0.0;
+            q->relative_gradient[(i + l) * k + t] = g.relative_gradient[t * lanes + l];
+            q->objective[(i + l) * k + t] = g.objective[t * lanes + l];
+        }
+        q->status[i + l] = g.status[l];
+    }
 }
 
 /* ---- by samples: (B B' + alpha I) a = t with B = S (X - 1 mean') D^-1/2, t = S (y - y_mean);
@@ -310,49 +288,51 @@ typedef struct {
     fr_batch *q;
     ptrdiff_t step, room;
     int samples_do; /* fewer of them, and every coefficient has a penalty */
-    int small;      /* its columns fit into the second-level cache */
+    int small;
 } job;
+
+static int solve_one(const job *j, ptrdiff_t i, double *memory)
+{
+    problem o = problem_of(j->q, i);
+    if (j->samples_do && o.alpha > 0)
+        return by_samples(j->q, &o, memory);
+    fr_ridge_problem r = problem_over(j->q, &o, &o.x);
+    return fr_ridge_direct(&r);
+}
 
 static void solve_task(void *context, ptrdiff_t t)
 {
     const job *j = context;
     fr_batch *q = j->q;
-    const ptrdiff_t end = MIN((t + 1) * j->step, q->b);
+    const ptrdiff_t end = MIN((t + 1) * j->step, q->b), lanes = j->small ? fr_active()->lanes : 1;
     double *memory = malloc((size_t)j->room * sizeof(double));
-    for (ptrdiff_t i = t * j->step; i < end && !q->stop; i++) {
-        problem o = problem_of(q, i);
-        int status = FR_NO_MEMORY;
-        if (memory && j->samples_do && o.alpha > 0)
-            status = by_samples(q, &o, memory);
-        else if (memory && j->small)
-            status = by_columns(q, &o, memory);
-        else if (memory) {
-            fr_ridge_problem r = problem_over(q, &o, &o.x);
-            status = fr_ridge_direct(&r);
+    if (!memory)
+        q->stop = FR_NO_MEMORY;
+    for (ptrdiff_t i = t * j->step; i < end && !q->stop; i += lanes) {
+        if (j->small) {
+            by_lanes(q, i, MIN(lanes, end - i), memory);
+            continue;
         }
-        q->status[i] = status;
-        if (status < 0)
-            q->stop = status;
+        q->status[i] = solve_one(j, i, memory);
+        if (q->status[i] < 0)
+            q->stop = q->status[i];
     }
     free(memory);
 }
 
 int fr_ridge_batch(fr_batch *q)
 {
-    enum { MOST_COLUMNS = 64, MOST_SIZE = 1 << 16 };
+    enum { GROUP = FR_MOST_LANES };
     const double size = MAX((double)q->n * (double)q->p, 1.0);
-    job j = {.q = q, .step = MAX(1, (ptrdiff_t)(TASK_WORK / size)), .samples_do = q->n < q->p};
+    job j = {.q = q, .samples_do = q->n < q->p};
     for (ptrdiff_t i = 0; q->penalty && i < q->p; i++)
         j.samples_do = j.samples_do && q->penalty[i] > 0;
-    j.small = q->p + q->k <= MOST_COLUMNS && (double)columns_room(q) <= MOST_SIZE;
-    j.room = 1;
-    if (j.samples_do)
-        j.room = MAX(j.room, samples_room(q));
-    if (j.small) {
-        fr_matrix a = {.n_major = q->p, .n_minor = (q->n + 7) / 8 * 8, .index = -1, .by_column = 1};
-        const fr_ridge_problem r = {.a = &a, .n_targets = q->k};
-        j.room = MAX(j.room, columns_room(q) + fr_ridge_room(&r));
-    }
+    j.small = !j.samples_do && q->p + q->k <= MOST_COLUMNS && size <= MOST_SIZE &&
+              lanes_room(q) <= MOST_SIZE;
+    j.room = j.small ? lanes_room(q) : j.samples_do ? samples_room(q) : 1;
+    /* the same groups whatever the registers */
+    j.step = MAX(1, (ptrdiff_t)(TASK_WORK / size));
+    j.step = j.small ? (j.step + GROUP - 1) / GROUP * GROUP : j.step;
     q->stop = 0;
     const int threads = fr_threads_for(
         (double)q->b * size * (4.0 + (double)MIN(q->n, q->p) / FR_CACHED), q->n_threads);

@@ -3,28 +3,37 @@
 #define NAME(f) FR_CAT(f, T)
 #define LOAD(p) FR_CAT(LOAD, T)(p)
 
-/* out[j * ld + i] = x[i * p + j] - shift[j]; the matrix behind this one is fetched meanwhile. */
-static void NAME(to_columns)(const void *x_, ptrdiff_t n, ptrdiff_t p,
-                             const double *FR_RESTRICT shift, double *FR_RESTRICT out, ptrdiff_t ld)
+/* out[(i * ld + j) * VL + l] = x[l][i * p + j]; what lies VL such matrices behind is fetched meanwhile. */
+static void NAME(to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdiff_t ld, double *out)
 {
-    const T *FR_RESTRICT x = x_;
-    ptrdiff_t i = 0;
+    ptrdiff_t e = 0, j = 0;
 #if VL > 1
-    for (; i + VL <= n; i += VL) {
-        for (int l = 0; l < VL; l++)
-            FR_PREFETCH(x + (n + i + l) * p);
-        for (ptrdiff_t j = 0; j < p; j++) {
-            const T *from = x + i * p + j;
-            vec v = SPLAT(0.0);
-            for (int l = 0; l < VL; l++)
-                v[l] = (double)from[l * p];
-            STORE(out + j * ld + i, v - SPLAT(shift[j]));
+    for (; e + VL <= n * p; e += VL) {
+        vec v[VL];
+        for (int l = 0; l < VL; l++) {
+            v[l] = LOAD((const T *)x[l] + e);
+            FR_PREFETCH((const T *)x[l] + n * p * VL + e);
+        }
+        vec_transpose(v);
+        for (int l = 0; l < VL; l++) {
+            STORE(out, v[l]);
+            out += VL;
+            if (++j == p) {
+                j = 0;
+                out += (ld - p) * VL;
+            }
         }
     }
 #endif
-    for (; i < n; i++)
-        for (ptrdiff_t j = 0; j < p; j++)
-            out[j * ld + i] = (double)x[i * p + j] - shift[j];
+    for (; e < n * p; e++) {
+        for (int l = 0; l < VL; l++)
+            out[l] = (double)((const T *)x[l])[e];
+        out += VL;
+        if (++j == p) {
+            j = 0;
+            out += (ld - p) * VL;
+        }
+    }
 }
 
 FR_INLINE double NAME(dot_one)(const T *FR_RESTRICT x, ptrdiff_t m, const double *FR_RESTRICT shift,

@@ -240,7 +240,7 @@ static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
     return total;
 }
 
-ptrdiff_t fr_ridge_room(const fr_ridge_problem *q)
+static ptrdiff_t room_of(const fr_ridge_problem *q)
 {
     state s;
     return lay_out(q, &s, NULL);
@@ -272,18 +272,6 @@ static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
     return status;
 }
 
-int fr_ridge_of_sums(fr_ridge_problem *q, double *memory, fr_sum sum, void *context)
-{
-    state s;
-    lay_out(q, &s, memory);
-    s.scale = NULL;
-    sum(context, s.g, s.b, s.mean, s.y_mean);
-    for (ptrdiff_t j = 0; j < s.p; j++)
-        if (!isfinite(s.g[j * s.p + j]))
-            return FR_NOT_FINITE;
-    return solve_sums(q, &s, 0.0);
-}
-
 static int sum_and_solve(fr_ridge_problem *q, state *s, double *scale, double alpha)
 {
     fr_moments m = {.a = q->a, .by_row = q->by_row, .y = q->y, .w = q->w, .k = s->k,
@@ -304,7 +292,7 @@ static int sum_and_solve(fr_ridge_problem *q, state *s, double *scale, double al
 int fr_ridge_direct(fr_ridge_problem *q)
 {
     state s;
-    double *memory = malloc((size_t)fr_ridge_room(q) * sizeof(double));
+    double *memory = malloc((size_t)room_of(q) * sizeof(double));
     if (!memory)
         return FR_NO_MEMORY;
     lay_out(q, &s, memory);

@@ -27,11 +27,4 @@ int fr_ridge_direct(fr_ridge_problem *q);
  * are not used. Where the system is well conditioned, refined with the Gram matrix alone. */
 int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets);
 
-/* The same, in memory of fr_ridge_room elements, from sums that the caller takes: means of A and y (0
- * without an intercept), g = A' diag(w) A (upper triangle of p x p) and cross = A' diag(w) y (k * p),
- * about the means. */
-typedef void (*fr_sum)(void *context, double *g, double *cross, double *mean, double *y_mean);
-ptrdiff_t fr_ridge_room(const fr_ridge_problem *q);
-int fr_ridge_of_sums(fr_ridge_problem *q, double *memory, fr_sum sum, void *context);
-
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "lanes.h"
 #include "steps.h"
 
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
@@ -54,9 +55,8 @@ typedef struct {
     void (*pack_single)(const fr_panel_source *s, ptrdiff_t i0, ptrdiff_t depth, ptrdiff_t j0,
                         ptrdiff_t j1, float *panel);
     int (*finite)(const void *x, ptrdiff_t n);
-    /* out[j * ld + i] = x[i * p + j] - shift[j] */
-    void (*to_columns)(const void *x, ptrdiff_t n, ptrdiff_t p, const double *shift, double *out,
-                       ptrdiff_t ld);
+    /* out[(i * ld + j) * lanes + l] = x[l][i * p + j] */
+    void (*to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdiff_t ld, double *out);
     /* by index width (0: int32, 1: int64): out[i] = sum_k data[k] * v[indices[k]] */
     void (*gather[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                       double *out);
@@ -95,10 +95,9 @@ typedef struct {
     /* the same sums of float32 products: panels of 2 * width columns, a at either half of one */
     void (*tile_single)(ptrdiff_t depth, const float *a, const float *b, ptrdiff_t stride,
                         int panels, double *c, ptrdiff_t ldc);
-    /* g[i * p + j] = sum_l w[l] * a[i * ld + l] * a[j * ld + l] for i <= j < p; m is a multiple of
-     * 8, w NULL: ones */
-    void (*cross)(const double *a, ptrdiff_t ld, ptrdiff_t m, ptrdiff_t p, const double *w,
-                  double *g);
+    /* as many problems at once as a register has doubles; see lanes.h */
+    int lanes;
+    void (*ridge_lanes)(fr_lanes *q);
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

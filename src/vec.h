@@ -58,6 +58,41 @@ FR_INLINE double vec_sum(vec a)
         s += a[l];
     return s;
 }
+
+/* lanes `...` of a and b, one behind the other */
+#if defined(__clang__)
+#define VEC_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int64_t vec_mask __attribute__((vector_size(FR_VBYTES)));
+#define VEC_PICK(a, b, ...) __builtin_shuffle(a, b, (vec_mask){__VA_ARGS__})
+#endif
+#define VEC_CROSS(i, j, low, high)                                                                 \
+    do {                                                                                           \
+        const vec a_ = v[i], b_ = v[j];                                                            \
+        v[i] = VEC_PICK(a_, b_, low);                                                              \
+        v[j] = VEC_PICK(a_, b_, high);                                                             \
+    } while (0)
+#define PICKS(...) __VA_ARGS__
+
+/* lane l of v[i] becomes lane i of v[l] */
+FR_INLINE void vec_transpose(vec *v)
+{
+#if VL == 8
+    for (int i = 0; i < 8; i += 2)
+        VEC_CROSS(i, i + 1, PICKS(0, 8, 2, 10, 4, 12, 6, 14), PICKS(1, 9, 3, 11, 5, 13, 7, 15));
+    for (int i = 0; i < 8; i += i % 4 ? 3 : 1)
+        VEC_CROSS(i, i + 2, PICKS(0, 1, 8, 9, 4, 5, 12, 13), PICKS(2, 3, 10, 11, 6, 7, 14, 15));
+    for (int i = 0; i < 4; i++)
+        VEC_CROSS(i, i + 4, PICKS(0, 1, 2, 3, 8, 9, 10, 11), PICKS(4, 5, 6, 7, 12, 13, 14, 15));
+#elif VL == 4
+    for (int i = 0; i < 4; i += 2)
+        VEC_CROSS(i, i + 1, PICKS(0, 4, 2, 6), PICKS(1, 5, 3, 7));
+    for (int i = 0; i < 2; i++)
+        VEC_CROSS(i, i + 2, PICKS(0, 1, 4, 5), PICKS(2, 3, 6, 7));
+#else
+    VEC_CROSS(0, 1, PICKS(0, 2), PICKS(1, 3));
+#endif
+}
 #endif
 
 #define VEC_double vec

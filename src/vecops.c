@@ -1,11 +1,14 @@
 /* All inner loops, compiled once per instruction set; FR_ISA names the table. */
 
+#include <float.h>
 #include <math.h>
 
 #include "vec.h"
 #include "wide.h"
 
+#include "cholesky.h"
 #include "kernels.h"
+#include "moments.h"
 
 #if VL >= 8
 #define PANEL 8
@@ -20,7 +23,7 @@
 #define PER (PANEL / VL)   /* registers in one row of a panel */
 #define MOST (PER * WIDE)  /* registers in one row of a tile */
 
-#include "batch.template.c"
+#include "lanes.template.c"
 
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
@@ -77,12 +80,12 @@ typedef char ones;
 #define REAL(T)                                                                                    \
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \
      FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
-     FR_CAT(to_columns, T), SPARSE(T),                                                             \
+     FR_CAT(to_lanes, T), SPARSE(T),                                                             \
      {FR_CAT(sgd_step, T), FR_CAT(momentum_step, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
      FR_CAT(linear, T), FR_CAT(adam_run, T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), cross,
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};
