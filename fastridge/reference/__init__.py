@@ -15,6 +15,7 @@ from .descent import (
     largest_alpha,
     soft_threshold,
 )
+from .elimination import eliminated_solve
 from .matrix import (
     cholesky,
     cholesky_solve,
@@ -31,6 +32,15 @@ from .matrix import (
 )
 from .moments import Sums, add_moments, moments, ridge_of_moments, subtract_moments
 from .optim import adam_step, sgd_momentum_step, sgd_step
+from .path import (
+    Path,
+    best_combination,
+    lanczos_quadrature,
+    path_by_cg,
+    path_by_features,
+    path_by_samples,
+    ridge_path,
+)
 from .ridge import (
     Solution,
     _augmented,
@@ -47,14 +57,17 @@ from .ridge import (
     ridge_positive,
 )
 from .schur import schur_solve
+from .tridiagonal import tridiagonal_solve, tridiagonalize
 
 __all__ = [
+    "Path",
     "QuadraticProblem",
     "Solution",
     "Sums",
     "_augmented",
     "adam_step",
     "add_moments",
+    "best_combination",
     "cholesky",
     "cholesky_solve",
     "column_axpy",
@@ -67,13 +80,18 @@ __all__ = [
     "elastic_net_objective",
     "elastic_net_problem",
     "elastic_net_violation",
+    "eliminated_solve",
     "gradient",
     "gram",
     "gram_rows",
+    "lanczos_quadrature",
     "largest_alpha",
     "moments",
     "objective",
     "operator",
+    "path_by_cg",
+    "path_by_features",
+    "path_by_samples",
     "penalties",
     "ridge",
     "ridge_batch",
@@ -83,6 +101,7 @@ __all__ = [
     "ridge_mixed",
     "ridge_normal_equations",
     "ridge_of_moments",
+    "ridge_path",
     "ridge_positive",
     "row_axpy",
     "row_dot",
@@ -92,4 +111,6 @@ __all__ = [
     "soft_threshold",
     "subtract_moments",
     "tdot",
+    "tridiagonal_solve",
+    "tridiagonalize",
 ]
