@@ -71,6 +71,26 @@ def test_designs_of_a_folder(tmp_path):
     assert len(list((tmp_path / "kept").glob("*.npz"))) == 1
 
 
+def test_labels_of_a_folder_and_a_penalty_that_is_chosen(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 6))
+    np.savez(tmp_path / "mine.npz", X=X, y=np.digitize(X[:, 0], [-0.5, 0.5]) + 7)
+    arguments = ["--data", ".", "--cases", "mine", "--json", "found.json", "--libraries"]
+    done = run(tmp_path, *arguments, "fastridge", "--classify", "--alpha", "2")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert {row["case"] for row in rows} == {"mine, classes, alpha 2"}
+    assert all(row["status"] == "ok" for row in rows)
+    done = run(tmp_path, *arguments, "fastridge", "numpy", "--alpha", "chosen", "chosen/100")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert {row["case"] for row in rows} == {"mine, alpha chosen", "mine, alpha chosen/100"}
+    assert all(row["status"] == "ok" for row in rows)
+    done = run(tmp_path, *arguments, "fastridge", "--alpha", "best")
+    assert done.returncode == 2
+    assert "invalid penalty value: 'best'" in done.stderr
+
+
 def test_a_missing_accuracy_is_told(tmp_path):
     arguments = ["--cases", "tiny sparse", "--accuracy", "1e-40", "--json", "found.json"]
     done = run(tmp_path, *arguments, "--libraries", "scipy")
@@ -81,7 +101,9 @@ def test_a_missing_accuracy_is_told(tmp_path):
     assert lsqr["seconds"] > 0
 
 
-@pytest.mark.parametrize("kind", ["dense", "wide", "sparse", "iterative", "targets", "batch"])
+@pytest.mark.parametrize(
+    "kind", ["dense", "wide", "sparse", "iterative", "targets", "classes", "two classes", "batch"]
+)
 def test_quality(kind):
     """Against the definitions, with the solution by orthogonal transformations."""
     work = module("work")
@@ -94,6 +116,12 @@ def test_quality(kind):
         y = rng.standard_normal((2, n))
         designs, ys = list(X), list(y)
         job = work.Work("batch", X, y, alpha)
+    elif "classes" in kind:
+        labels = np.arange(n) % (2 if kind == "two classes" else 3)
+        ys = [np.where(labels == c, 1.0, -1.0) for c in range(labels.max() + 1)]
+        ys = ys[1:] if kind == "two classes" else ys
+        designs = [X] * len(ys)
+        job = work.Work("classes", X, labels, alpha)
     elif kind == "targets":
         y = rng.standard_normal((n, k))
         designs, ys = [X] * k, list(y.T)
@@ -127,3 +155,15 @@ def test_quality(kind):
     quality = job.quality(np.array([c[1] for c in coefs]), np.array([b[1] for b in intercepts]))
     assert_allclose(quality, (max(gaps), max(gradients)), rtol=1e-8)
     assert max(job.quality(*found)) < 1e-13
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+def test_quality_of_moments(storage):
+    work = module("work")
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((60, 8)) + 1.0, rng.standard_normal(60) + 3.0
+    A = X - X.mean(axis=0)
+    job = work.Work("moments", storage(X), y, None)
+    assert max(job.quality(A.T @ A, A.T @ (y - y.mean()))) < 1e-14
+    assert_allclose(job.quality(1.01 * (A.T @ A), A.T @ y), 0.01, rtol=1e-6)
+    assert_allclose(job.quality(A.T @ A, 1.1 * (A.T @ y)), 0.1, rtol=1e-6)

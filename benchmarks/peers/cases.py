@@ -112,6 +112,19 @@ def dense_path(n, p, k, seed=0):
     return Work("path", found.X, found.y, np.geomspace(1e4, 1e-2, k))
 
 
+@case("path 500 x 5,000, 50 penalties", 500, 5_000, 50)
+def wide_path(n, p, k):
+    return dense_path(n, p, k)
+
+
+@case("tiny sparse path", 300, 40, 6, 5)
+@case("path words 20,000 x 47,000, 20 penalties", 20_000, 47_000, 75, 20)
+def words_path(n, p, length, k):
+    """Penalties over three decades."""
+    found = words(n, p, length)
+    return Work("path", found.X, found.y, np.geomspace(100.0, 0.1, k))
+
+
 @case("path flights, 50 penalties", 50)
 def flights_path(k):
     return Work("path", *_flights(), np.geomspace(1e5, 0.1, k))
@@ -127,6 +140,31 @@ def targets(n, p, k, seed=0):
     return Work("targets", X, Y, 1.0)
 
 
+@case("tiny classes", 300, 40, 6, 3)
+@case("classes words 20,000 x 47,000, 20 classes", 20_000, 47_000, 75, 20)
+def classes(n, p, length, k):
+    """Documents of k kinds, by which linear function of their words is largest."""
+    X = words(n, p, length).X
+    scores = np.asarray(X @ np.random.default_rng(2).standard_normal((p, k)))
+    return Work("classes", X, scores.argmax(axis=1), 1.0)
+
+
+@case("tiny moments", 300, 12)
+@case("moments 200,000 x 100", 200_000, 100)
+def moments(n, p):
+    found = dense(n, p)
+    return Work("moments", found.X, found.y, None)
+
+
+@case("moments flights, 1,000 columns", 1_000)
+def flights_moments(m):
+    """The most frequent columns of the flights."""
+    X, y = _flights()
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    most = np.sort(np.argsort(-counts, kind="stable")[:m])
+    return Work("moments", X[:, most], y, None)
+
+
 @case("tiny batch", 20, 30, 4)
 @case("batch 10,000 of 100 x 10", 10_000, 100, 10)
 def batch(k, n, p, seed=0):
@@ -137,14 +175,33 @@ def batch(k, n, p, seed=0):
     return Work("batch", X, (X @ w)[..., 0] + 3.0 + rng.standard_normal((k, n)), 1.0)
 
 
-def of_folder(folder: Path, alphas: list[float]) -> Iterator[tuple[str, Callable[[], Work]]]:
-    """Cases of the .npz files of a folder: y, and X, or data, indices, indptr, shape of a CSR."""
+def of_folder(
+    folder: Path, alphas: list[str], kind: Kind = "fit"
+) -> Iterator[tuple[str, Callable[[], Work]]]:
+    """Cases of the .npz files of a folder: y, and X, or data, indices, indptr, shape of a CSR.
+
+    alphas: numbers, or "chosen", or "chosen/100".
+    """
+    of_kind = ", classes" if kind == "classes" else ""
     for path in sorted(folder.glob("*.npz")):
         for alpha in alphas:
-            yield f"{path.stem}, alpha {alpha:g}", lambda path=path, alpha=alpha: _read(path, alpha)
+            yield (
+                f"{path.stem}{of_kind}, alpha {alpha}",
+                lambda path=path, alpha=alpha: _read(path, alpha, kind),
+            )
 
 
-def _read(path: Path, alpha: float) -> Work:
+def held_out(X, y) -> float:
+    """The penalty, on a grid of half decades, that predicts every fifth row best."""
+    import fastridge
+
+    held = np.arange(len(y)) % 5 == 4
+    path = fastridge.ridge_path(X[~held], y[~held], np.logspace(5, -5, 21), tol=1e-5)
+    errors = ((path.predict(X[held]) - y[held]) ** 2).mean(axis=1)
+    return float(path.alphas[np.argmin(errors)])
+
+
+def _read(path: Path, alpha: str, kind: Kind) -> Work:
     with np.load(path, allow_pickle=False) as file:
         y = np.asarray(file["y"], dtype=np.float64)
         if "X" in file:
@@ -155,7 +212,11 @@ def _read(path: Path, alpha: float) -> Work:
             X.sum_duplicates()
     if y.shape != X.shape[:1]:
         sys.exit(f"{path}: y has shape {y.shape}; expected one number per row of X {X.shape}")
-    return Work("fit", X, y, alpha)
+    if kind == "classes":
+        y = np.unique(y, return_inverse=True)[1]
+    if not alpha.startswith("chosen"):
+        return Work(kind, X, y, float(alpha))
+    return Work(kind, X, y, held_out(X, y) / float(alpha.partition("/")[2] or 1.0))
 
 
 TINY = tuple(name for name in SETS if name.startswith("tiny"))

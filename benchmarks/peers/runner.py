@@ -122,7 +122,7 @@ def fingerprint(work: Work) -> str:
     X = work.X
     parts = [X.data, X.indices, X.indptr] if work.is_sparse else [X]
     code = 0
-    for part in (*parts, work.y, np.asarray(work.alpha)):
+    for part in (*parts, work.y, np.asarray(work.alpha, dtype=np.float64)):
         code = zlib.crc32(np.ascontiguousarray(part).data.cast("B"), code)
     return f"{work.kind}-{'x'.join(map(str, X.shape))}-{code:08x}"
 
@@ -237,6 +237,14 @@ def run_case(name: str, work: Work, loaded, memory, options) -> list[Row]:
     return rows
 
 
+def penalty(text: str) -> str:
+    """A positive number, or "chosen", or that divided by one."""
+    word, _, number = text.partition("/")
+    if not float((number or "1") if word == "chosen" else text) > 0:
+        raise ValueError
+    return text
+
+
 def arguments(argv):
     parser = argparse.ArgumentParser(
         prog="python benchmarks/peers",
@@ -247,7 +255,14 @@ def arguments(argv):
     add("--cases", nargs="+", metavar="NAME", help="parts of names of cases (all but tiny ones)")
     add("--tiny", action="store_true", help="the tiny cases: does it run?")
     add("--data", type=Path, help="a folder of .npz designs to compare on, too")
-    add("--alpha", type=float, nargs="+", default=[1.0], help="penalties for --data")
+    add(
+        "--alpha",
+        type=penalty,
+        nargs="+",
+        default=["1"],
+        help="penalties for --data; chosen: on held-out rows, chosen/100: so much smaller",
+    )
+    add("--classify", action="store_true", help="the y of --data are labels")
     add("--libraries", nargs="+", choices=libraries.NAMES, default=list(libraries.NAMES))
     add("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     add("--accuracy", type=float, default=1e-6, help="what each solver is tuned to")
@@ -274,7 +289,8 @@ def chosen(options):
     """(name, function that makes the work) of the cases asked for."""
     every = {name: (lambda name=name: cases.make(name)) for name in cases.SETS}
     if options.data is not None:
-        every.update(cases.of_folder(options.data, options.alpha))
+        kind = "classes" if options.classify else "fit"
+        every.update(cases.of_folder(options.data, options.alpha, kind))
     if options.cases:
         names = [n for n in every if any(part.lower() in n.lower() for part in options.cases)]
         if not names:

@@ -3,6 +3,9 @@
 A `Work` is minimised over w and b, for each of its k problems::
 
     sum_i (y_i - b - x_i w)^2 + alpha * sum_j w_j^2
+
+or, of kind "moments", summed: the Gram matrix of the columns of X about their means, and their
+products with y about its own.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-Kind = Literal["fit", "path", "targets", "batch"]
+Kind = Literal["fit", "path", "targets", "classes", "batch", "moments"]
 
 
 @dataclass
@@ -24,10 +27,11 @@ class Work:
 
     Attributes
     ----------
-    kind : {"fit", "path", "targets", "batch"}
-        One problem; one with several penalties; several y of one X; several X with a y each.
+    kind : {"fit", "path", "targets", "classes", "batch", "moments"}
+        One problem; one with several penalties; several y of one X; labels, each of which has a y
+        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
-    y : ndarray of shape (n,); targets: (n, k); batch: (k, n)
+    y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
     alpha : float; path: ndarray of shape (k,)
     """
 
@@ -45,11 +49,16 @@ class Work:
         """Coefficients (k, p) and intercepts (k,), to more digits than the others are asked for."""
         if self.kind == "batch":
             return _solve_batch(self.X, self.y, self.alpha)
+        if self.kind == "moments":
+            return _moments(self.X, self.y)
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
         """Targets (n, k) and penalties (k,) of problems that share X."""
         Y = self.y if self.kind == "targets" else self.y[:, None]
+        if self.kind == "classes":
+            labels = np.unique(self.y)
+            Y = np.where((labels[1:] if len(labels) == 2 else labels) == Y, 1.0, -1.0)
         alphas = np.atleast_1d(np.asarray(self.alpha, dtype=np.float64))
         k = max(Y.shape[1], len(alphas))
         return np.broadcast_to(Y, (len(Y), k)), np.broadcast_to(alphas, (k,))
@@ -60,6 +69,10 @@ class Work:
         best, best_intercept = self.best
         coef = coef.reshape(best.shape)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
+        if self.kind == "moments":
+            pairs = (coef, best), (intercept, best_intercept)
+            error = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs)
+            return Quality(error, error)
         if self.kind == "batch":
             numbers = _batch_quality(self, coef, intercept)
         else:
@@ -73,6 +86,7 @@ class Quality(NamedTuple):
 
     suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
     gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
+    Of sums, both are their relative error.
     """
 
     suboptimality: float
@@ -116,6 +130,17 @@ def _batch_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
         _ratio(gap, (centred**2).sum(axis=1)),
         _ratio(np.linalg.norm(gradient, axis=1), np.linalg.norm(at_zero, axis=1)),
     )
+
+
+def _moments(X, y):
+    """Gram matrix and products with y about means in extended precision."""
+    mean = np.asarray(X.mean(axis=0, dtype=np.longdouble)).ravel()
+    centred = (y - y.mean(dtype=np.longdouble)).astype(np.float64)
+    if scipy.sparse.issparse(X):
+        gram = (X.T.tocsr() @ X).toarray() - len(y) * np.outer(mean, mean)
+        return gram.astype(np.float64), X.T @ centred - (mean * centred.sum()).astype(np.float64)
+    A = (X - mean).astype(np.float64)
+    return A.T @ A, A.T @ centred
 
 
 def _solve_batch(X, Y, alpha):

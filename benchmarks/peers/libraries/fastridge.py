@@ -48,6 +48,24 @@ def path(work, tol):
     return call
 
 
+def classifier(work, tol):
+    model = fr.RidgeClassifier(work.alpha, tol=tol)
+
+    def call():
+        model.fit(work.X, work.y)
+        return Fitted(model.coef_, model.intercept_)
+
+    return call
+
+
+def moments(work, tol):
+    def call():
+        found = fr.Moments(work.X, work.y)
+        return Fitted(found.gram, found.cross)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         found = fr.ridge_batch(work.X, work.y, work.alpha)
@@ -68,9 +86,9 @@ def solvers():
     everything = {"sparse": True, "most": np.inf, "tunable": True}
     yield Solver("ridge", fit, ("fit", "targets"), **everything)
     yield Solver("Ridge", estimator, ("fit",), **everything)
-    if hasattr(fr, "ridge_path"):
-        yield Solver("ridge_path", path, ("path",), **everything)
+    yield Solver("ridge_path", path, ("path",), **everything)
     yield Solver("ridge, one by one", path_by_fits, ("path",), **everything)
-    if hasattr(fr, "ridge_batch"):
-        yield Solver("ridge_batch", batch, ("batch",))
+    yield Solver("RidgeClassifier", classifier, ("classes",), **everything)
+    yield Solver("Moments", moments, ("moments",), sparse=True)
+    yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -1,6 +1,7 @@
 """glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
 
-The scaling makes lambda = alpha sd(y) / n. R takes the time of the fit alone.
+The scaling makes lambda = alpha sd(y) / n. R takes the time of the fit alone. Of several penalties
+each starts from the one before, the largest first.
 """
 
 import shutil
@@ -16,11 +17,11 @@ from libraries import Fitted, Solver
 
 PROGRAM = """
 suppressMessages(library(glmnet)); suppressMessages(library(Matrix))
-a <- commandArgs(TRUE); folder <- a[1]; tol <- as.numeric(a[2]); lambda <- as.numeric(a[3])
+a <- commandArgs(TRUE); folder <- a[1]; tol <- as.numeric(a[2])
 numbers <- function(name, n, what) readBin(file.path(folder, name), what, n)
-size <- numbers("size", 3, "double")
+size <- numbers("size", 4, "double")
 n <- size[1]; p <- size[2]; nnz <- size[3]
-y <- numbers("y", n, "double")
+y <- numbers("y", n, "double"); lambda <- numbers("lambda", size[4], "double")
 X <- if (nnz < 0) matrix(numbers("x", n * p, "double"), n, p) else sparseMatrix(
   i = numbers("i", nnz, "integer"), p = numbers("p", p + 1, "integer"),
   x = numbers("x", nnz, "double"), dims = c(n, p), index1 = FALSE)
@@ -54,20 +55,24 @@ def fit(work, tol):
         }
     else:
         arrays = {"x": X.ravel(order="F")}
-    size = np.array([*X.shape, X.nnz if work.is_sparse else -1], dtype=np.float64)
-    for name, values in {**arrays, "y": y, "size": size}.items():
+    alphas = np.atleast_1d(np.asarray(work.alpha, dtype=np.float64))
+    order = np.argsort(-alphas, kind="stable")
+    size = np.array([*X.shape, X.nnz if work.is_sparse else -1, len(alphas)], dtype=np.float64)
+    numbers = {"y": y, "size": size, "lambda": alphas[order] * y.std() / len(y)}
+    for name, values in {**arrays, **numbers}.items():
         values.tofile(to / name)
     (to / "fit.R").write_text(PROGRAM)
-    scale = work.alpha * y.std() / len(y)
+    back = np.argsort(order)
 
     def call(_keep=folder):
-        command = ["Rscript", to / "fit.R", to, repr(tol), repr(float(scale))]
+        command = ["Rscript", to / "fit.R", to, repr(tol)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
-        seconds, intercept, *coef = np.fromfile(to / "out")
-        return Fitted(coef, intercept, seconds)
+        seconds, *found = np.fromfile(to / "out")
+        intercept, coef = np.split(np.array(found), [len(back)])
+        return Fitted(coef.reshape(len(back), -1)[back], intercept[back], seconds)
 
     return call
 
 
 def solvers():
-    yield Solver("glmnet", fit, tunable=True, sparse=True, most=1e11)
+    yield Solver("glmnet", fit, ("fit", "path"), tunable=True, sparse=True, most=1e11)

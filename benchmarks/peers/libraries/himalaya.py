@@ -1,6 +1,7 @@
 """himalaya: ridge by SVD, and by kernels, on dense data."""
 
 import himalaya
+import numpy as np
 from himalaya.kernel_ridge import KernelRidge
 from himalaya.ridge import Ridge
 
@@ -21,6 +22,17 @@ def svd(work, tol):
     return call
 
 
+def path(work, tol):
+    """One target for each penalty."""
+    model = Ridge(work.alpha, fit_intercept=True)
+
+    def call():
+        model.fit(work.X, np.tile(work.y[:, None], len(work.alpha)))
+        return Fitted(model.coef_.T, model.intercept_)
+
+    return call
+
+
 def kernel(work, tol):
     model = KernelRidge(work.alpha, kernel="linear", solver="eigenvalues", fit_intercept=True)
 
@@ -33,4 +45,5 @@ def kernel(work, tol):
 
 def solvers():
     yield Solver("Ridge", svd, ("fit", "targets"), most=1e11)
+    yield Solver("Ridge", path, ("path",), most=1e11)
     yield Solver("KernelRidge", kernel, ("fit", "targets"), most=3e10)

@@ -51,6 +51,19 @@ def path_eigh(work, tol):
     return call
 
 
+def moments(work, tol):
+    """A product, and the rank-one update that centres it."""
+
+    def call():
+        X, y = work.X, work.y
+        mean, y_mean = X.mean(axis=0), y.mean()
+        gram = X.T @ X
+        gram -= len(y) * np.outer(mean, mean)
+        return Fitted(gram, X.T @ y - len(y) * y_mean * mean)
+
+    return call
+
+
 def batch(work, tol):
     """Batched normal equations, centred by a rank-one update."""
 
@@ -73,4 +86,5 @@ def solvers():
     yield Solver("solve", solve, ("fit", "targets"))
     yield Solver("lstsq", lstsq, most=5e10)
     yield Solver("eigh", path_eigh, ("path",))
+    yield Solver("product", moments, ("moments",))
     yield Solver("batched solve", batch, ("batch",))

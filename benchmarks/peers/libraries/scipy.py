@@ -1,5 +1,7 @@
 """SciPy: LAPACK, and Krylov methods on the implicitly centred matrix."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy
 import scipy.linalg
@@ -82,19 +84,53 @@ def conjugate_gradients(preconditioned):
     return make
 
 
+def _one_by_one(make):
+    """A fit for each penalty."""
+
+    def make_path(work, tol):
+        calls = [make(replace(work, kind="fit", alpha=alpha), tol) for alpha in work.alpha]
+
+        def call():
+            found = [fit() for fit in calls]
+            return Fitted([f.coef for f in found], [f.intercept for f in found])
+
+        return call
+
+    return make_path
+
+
+def moments(work, tol):
+    """BLAS syrk, or a product of sparse matrices, and the rank-one update that centres it."""
+
+    def call():
+        X, y = work.X, work.y
+        mean, y_mean = np.asarray(X.mean(axis=0)).ravel(), y.mean()
+        if work.is_sparse:
+            gram = (X.T @ X).toarray()
+        else:
+            gram = scipy.linalg.blas.dsyrk(1.0, X.T)
+            gram += np.triu(gram, 1).T
+        gram -= len(y) * np.outer(mean, mean)
+        return Fitted(gram, X.T @ y - len(y) * y_mean * mean)
+
+    return call
+
+
 def solvers():
     yield Solver("cho_factor", cho_factor, ("fit", "targets"))
     krylov = {"tunable": True, "sparse": True}
     for function in (lsqr, lsmr):
         most = {"iter_lim" if function is lsqr else "maxiter": 100_000}
-        yield Solver(
-            function.__name__,
-            _least_squares(
-                lambda A, y, damp, tol, function=function, most=most: function(
-                    A, y, damp=damp, atol=tol, btol=tol, conlim=0.0, **most
-                )
-            ),
-            **krylov,
+        make = _least_squares(
+            lambda A, y, damp, tol, function=function, most=most: function(
+                A, y, damp=damp, atol=tol, btol=tol, conlim=0.0, **most
+            )
         )
+        yield Solver(function.__name__, make, **krylov)
+        yield Solver(f"{function.__name__}, one by one", _one_by_one(make), ("path",), **krylov)
     yield Solver("cg", conjugate_gradients(False), **krylov)
     yield Solver("cg, diagonal", conjugate_gradients(True), **krylov)
+    yield Solver(
+        "cg, diagonal, one by one", _one_by_one(conjugate_gradients(True)), ("path",), **krylov
+    )
+    yield Solver("syrk or product", moments, ("moments",), sparse=True)

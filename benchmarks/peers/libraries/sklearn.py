@@ -2,7 +2,7 @@
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeClassifier
 
 from libraries import Fitted, Solver
 
@@ -42,6 +42,19 @@ def path(solver):
     return make
 
 
+def classifier(solver):
+    def make(work, tol):
+        model = RidgeClassifier(work.alpha, solver=solver, tol=tol, max_iter=100_000)
+
+        def call():
+            model.fit(work.X, work.y)
+            return Fitted(model.coef_, model.intercept_)
+
+        return call
+
+    return make
+
+
 def batch(work, tol):
     def call():
         models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
@@ -61,4 +74,9 @@ def solvers():
     yield Solver("svd", path("svd"), ("path",), most=1e11)
     yield Solver("cholesky", path("cholesky"), ("path",), most=1e11)
     yield Solver("sparse_cg", path("sparse_cg"), ("path",), tunable=True, sparse=True)
+    yield Solver("RidgeClassifier, cholesky", classifier("cholesky"), ("classes",), most=1e11)
+    for name in ("lsqr", "sparse_cg"):
+        yield Solver(
+            f"RidgeClassifier, {name}", classifier(name), ("classes",), tunable=True, sparse=True
+        )
     yield Solver("Ridge, one by one", batch, ("batch",))
