@@ -29,6 +29,8 @@ if _TYPE_CHECKING:
         MultiTaskLasso,
         Ridge,
         RidgeClassifier,
+        RidgeClassifierCV,
+        RidgeCV,
     )
     from .moments import Moments
     from .solvers.coordinate_descent import (
@@ -53,7 +55,9 @@ _HOMES = {
     "MultiTaskLasso": "linear_model",
     "Ridge": "linear_model",
     "RidgeBatchResult": "solvers.ridge_batch",
+    "RidgeCV": "linear_model",
     "RidgeClassifier": "linear_model",
+    "RidgeClassifierCV": "linear_model",
     "RidgePath": "solvers.ridge_path",
     "RidgeResult": "solvers.ridge",
     "elastic_net": "solvers.coordinate_descent",
@@ -74,6 +78,7 @@ _MODULES = (
     "io",
     "kernels",
     "linear_model",
+    "model_selection",
     "moments",
     "optim",
     "penalty",
@@ -91,7 +96,9 @@ __all__ = [
     "MultiTaskLasso",
     "Ridge",
     "RidgeBatchResult",
+    "RidgeCV",
     "RidgeClassifier",
+    "RidgeClassifierCV",
     "RidgePath",
     "RidgeResult",
     "elastic_net",

@@ -2,5 +2,6 @@
 
 from ._ridge import Ridge
 from ._ridge_classifier import RidgeClassifier
+from ._ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["Ridge", "RidgeClassifier"]
+__all__ = ["Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"]

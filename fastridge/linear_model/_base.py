@@ -189,6 +189,14 @@ class Estimator:
     def __sklearn_tags__(self) -> Any:
         return _sklearn.tags(self._estimator_type)
 
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        """Raise the error of a parameter unless what it needs holds."""
+        if not holds:
+            raise _sklearn.exception("InvalidParameterError")(
+                f"The {name!r} parameter of {type(self).__name__} must be {expected}."
+                f" Got {getattr(self, name)!r} instead."
+            )
+
     def _set_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
         """Remember the features of a fit; names of an earlier fit are forgotten."""
         self.n_features_in_ = n_features

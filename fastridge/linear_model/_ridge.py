@@ -102,14 +102,6 @@ class BaseRidge(Estimator):
                 "solver", self.solver != "lbfgs", "another than 'lbfgs' where positive=False"
             )
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        """Raise the error of a parameter unless what it needs holds."""
-        if not holds:
-            raise _sklearn.exception("InvalidParameterError")(
-                f"The {name!r} parameter of {type(self).__name__} must be {expected}."
-                f" Got {getattr(self, name)!r} instead."
-            )
-
     def _solve(
         self,
         A: Matrix,

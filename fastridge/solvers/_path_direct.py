@@ -3,8 +3,8 @@
 With d^-1/2 on both sides of the Gram matrix, and the free (d = 0) columns projected out, the
 problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty, and its
 solution x = Q'v gives the norm |v| = |x| and, with the diagonal of the inverse, the degrees of
-freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show are
-solved one by one.
+freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show, beside its
+least eigenvalue, are solved one by one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._ridge_moments import _Problem, solve_moments
 from ._ridge_problem import RidgeProblem
 from ._tridiagonal import Tridiagonal
 
-_LEAST = 1e-7  # smallest penalty, in largest eigenvalues, at which rounding stays below 1e-8
+_LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
 _MAX_REFINE = 3
 _SETTLED = 1e-8
 _RANK = 1e-13  # of free columns
@@ -61,7 +61,8 @@ class MomentsPath:
         if len(self.chosen):
             self.reduced = Tridiagonal(np.array(M, order="F"))
             self.turned = self.reduced.rotate(self.right)
-            safe = (alphas > _LEAST * self.reduced.largest) & (not problem.means_are_far())
+            safe = self.reduced.is_positive(alphas - _LEAST * self.reduced.largest)
+            safe &= not problem.means_are_far()
             x, traces = self.reduced.solve(alphas[safe], self.turned)
             self.x = x
             squares = np.einsum("akj,akj->ak", x, x)
@@ -99,19 +100,36 @@ class MomentsPath:
     @cached_property
     def _solved(self):
         """Coefficients (n_alphas, k, p), refined, and the refinements."""
-        m, k, p = len(self.alphas), self.problem.k, self.problem.p
-        coef = np.zeros((m, k, p))
-        n_iter = np.ones((m, k), dtype=np.intp)
+        n_iter = np.ones((len(self.alphas), self.problem.k), dtype=np.intp)
         for i, result in zip(self.alone, self.singly, strict=True):
-            coef[i], n_iter[i] = result.coef, result.n_iter
+            n_iter[i] = result.n_iter
+        v = np.zeros_like(self.x)
         if len(self.together):
             v, n_iter[self.together] = self._refined()
-            w = self.inverse * v
-            coef[np.ix_(self.together, range(k), self.chosen)] = w
-            if len(self.free):
-                own = self.given[1].T - w @ self.given[0].T
-                coef[np.ix_(self.together, range(k), self.free)] = own
-        return coef, n_iter
+        return self._placed(v), n_iter
+
+    def _placed(self, v):
+        """Coefficients (n_alphas, k, p) of the solutions v (len(together), k, n)."""
+        m, k, p = len(self.alphas), self.problem.k, self.problem.p
+        w = self.inverse * v
+        if len(self.together) == m and len(self.chosen) == p:
+            return w
+        coef = np.zeros((m, k, p))
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i] = result.coef
+        coef[np.ix_(self.together, range(k), self.chosen)] = w
+        if len(self.free):
+            own = self.given[1].T - w @ self.given[0].T
+            coef[np.ix_(self.together, range(k), self.free)] = own
+        return coef
+
+    def rough(self):
+        """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
+        shape = self.x.shape
+        if not len(self.together):
+            return self._placed(self.x)
+        v = self.reduced.rotate(self.x.reshape(-1, shape[2]).T, back=True)
+        return self._placed(v.T.reshape(shape))
 
     def _refined(self):
         """v (n_alphas, k, p) with the residual from M itself, which the reduction only nears."""
@@ -184,7 +202,7 @@ class DualPath:
         self.K, self.right = K, np.asfortranarray(Y)
         self.reduced = Tridiagonal(np.array(K, order="F"))
         turned = self.reduced.rotate(self.right)
-        safe = alphas > _LEAST * self.reduced.largest
+        safe = self.reduced.is_positive(alphas - _LEAST * self.reduced.largest)
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         some = alphas[safe, None]
         self.x, traces = self.reduced.solve(alphas[safe], turned)
@@ -285,6 +303,25 @@ class DualPath:
         norm = norm.reshape(m, k)
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
         return w.T.reshape(m, k, p), relative
+
+    def rough(self):
+        """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
+        problem = self.problem
+        m, k, p = len(self.alphas), problem.k, problem.p
+        if self.span is not None:
+            return self._solved[0]
+        coef = np.zeros((m, k, p))
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i] = result.coef
+        if len(self.together):
+            a = self.reduced.rotate(self.x.reshape(-1, problem.n).T, back=True)
+            w = problem.A.tdot(problem.rooted(a))
+            w *= self.inverse[:, None]
+            w = w.T.reshape(-1, k, p)
+            if not len(self.alone):
+                return w
+            coef[self.together] = w
+        return coef
 
     @property
     def coef(self):

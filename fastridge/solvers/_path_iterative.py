@@ -23,6 +23,7 @@ class IterativePath:
     """Every penalty by conjugate gradients."""
 
     solver = "cg"
+    seed = 0  # of the random signs
 
     def __init__(self, problem: RidgeProblem, alphas, tol, max_iter, max_memory, callback) -> None:
         m, k, p = len(alphas), problem.k, problem.p
@@ -75,7 +76,7 @@ class IterativePath:
         Ubaru, J. Chen and Y. Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos
         quadrature", SIAM J. Matrix Anal. Appl. 38(4), 2017.
         """
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(self.seed)
         problem = self.problem
         root = np.divide(1.0, np.sqrt(problem.d), out=np.zeros(problem.p), where=problem.d > 0)
         free = np.flatnonzero(problem.d == 0)

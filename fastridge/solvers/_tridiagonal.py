@@ -45,6 +45,10 @@ class Tridiagonal:
             B[1:] = lapack.dormqr("L", trans, H, self._tau, rest, int(size[0]), overwrite_c=1)[0]
         return B
 
+    def is_positive(self, shifts: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether T + shift I is positive definite, for each shift."""
+        return np.isfinite(self.solve(shifts, np.zeros((len(self.d), 1)))[1])
+
     def solve(
         self, alphas: NDArray[np.float64], B: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,803 @@
+"""Ridge regression and classification that choose their penalty."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import Matrix
+from .._validation import (
+    check_design,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    feature_names,
+    require_finite,
+)
+from ..solvers.ridge import SOLVERS, _variances
+from ..solvers.ridge_path import _grid
+from ._base import Estimator, LinearRegressor
+from ._labels import Labels, as_labels
+from ._ridge import Ridge, _is_array_like, _is_random_state
+from ._ridge_classifier import RidgeClassifier
+
+if TYPE_CHECKING:
+    from ..model_selection import CVResults, Diagnosis
+    from ..model_selection._search import Scoring, Search
+    from ..solvers._folds import Folds
+
+
+class BaseRidgeCV(Estimator):
+    """Parameters and the search that RidgeCV and RidgeClassifierCV share."""
+
+    alphas: Any
+    fit_intercept: bool
+    scoring: Any
+    cv: Any
+    store_cv_results: bool
+    n_alphas: int
+    select: Any
+    validation: Any
+    penalty_factor: Any
+    standardize: bool
+    solver: str
+    tol: float
+    max_iter: int | None
+    random_state: Any
+    store_coef: bool
+    callback: Any
+
+    alpha_: Any
+    best_score_: Any
+    cv_results_: CVResults
+    diagnosis_: Diagnosis | tuple[Diagnosis, ...]
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not what the documentation says."""
+        for name in ("fit_intercept", "store_cv_results", "standardize", "store_coef"):
+            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
+        for name in ("n_alphas", "max_iter"):
+            value = getattr(self, name)
+            whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+            free = name == "max_iter"
+            self._require(
+                name, whole or (free and value is None), "an int of at least 1" + ", or None" * free
+            )
+        self._require(
+            "alphas",
+            self.alphas is None or isinstance(self.alphas, Real) or _is_array_like(self.alphas),
+            "an array-like of penalties, a number or None",
+        )
+        self._require(
+            "tol",
+            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            "a finite number of at least 0",
+        )
+        allowed = [name for name in SOLVERS if name not in ("qr", "svd", "lbfgs")]
+        self._require(
+            "solver",
+            isinstance(self.solver, str) and self.solver in allowed,
+            f"one of {', '.join(map(repr, allowed))}",
+        )
+        self._require(
+            "random_state",
+            _is_random_state(self.random_state),
+            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
+        )
+        self._require(
+            "penalty_factor",
+            self.penalty_factor is None or _is_array_like(self.penalty_factor),
+            "an array-like of shape (n_features,), or None",
+        )
+        self._require(
+            "callback", self.callback is None or callable(self.callback), "a callable or None"
+        )
+        if isinstance(self.cv, str):
+            self._require(
+                "cv", self.cv in ("loo", "gcv"), "an int, a splitter, 'loo', 'gcv' or None"
+            )
+        if self.validation is not None:
+            self._require("cv", self.cv is None, "None where validation is given")
+        from ..model_selection._choice import check_select
+
+        check_select(self.select)
+
+    def _kind(self) -> str:
+        if self.validation is not None:
+            return "held-out"
+        if self.cv is None:
+            return "loo"
+        return self.cv if isinstance(self.cv, str) else "folds"
+
+    def _rng(self) -> np.random.Generator:
+        state = self.random_state
+        if state is None or isinstance(state, Integral):
+            return np.random.default_rng(0 if state is None else int(state))
+        return np.random.default_rng(state.randint(2**31))
+
+    def _search(
+        self,
+        A: Matrix,
+        Y: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        scoring: Scoring,
+        held: Any,
+        given: tuple[Any, Any, Any],
+        single: bool,
+        column: bool,
+    ) -> None:
+        """Evaluate all penalties, choose, fit to all rows and set the attributes.
+
+        given: X, y and groups as they came; held: (X, y, weight) of a held-out set or None.
+        """
+        from ..model_selection._choice import check_select
+        from ..model_selection._search import FoldSearch, PathSearch, warn_unsettled
+        from ..model_selection._splits import check_share, hold_out, make_splits
+        from ..solvers._folds import Folds
+
+        check_select(self.select)
+        if not A.is_sparse:
+            require_finite(A.arrays[0])
+        n, p = A.shape
+        X, y, groups = given
+        kind = self._kind()
+        if self.store_cv_results and kind != "loo":
+            raise ValueError(
+                "cv!=None and store_cv_results=True are incompatible: single rows have errors in"
+                " leave-one-out alone."
+            )
+        if kind == "gcv" and not scoring.of_errors:
+            raise ValueError(
+                f"scoring is {scoring.name!r}, which needs predictions of rows left out, and"
+                " cv='gcv' has none; expected a score of squared errors, or another cv."
+            )
+        options = {
+            "factor": check_penalty_factor(self.penalty_factor, p),
+            "fit_intercept": self.fit_intercept,
+            "standardize": self.standardize,
+            "solver": self.solver,
+            "tol": self.tol,
+            "max_iter": self.max_iter,
+            "max_memory": None,
+        }
+        labels = scoring.codes if scoring.codes is not None and scoring.codes.ndim == 1 else None
+        splits = []
+        if kind == "folds":
+            splits = make_splits(self.cv, n, X, y, groups, weight, labels)
+        elif kind == "held-out" and held is None:
+            share = check_share(self.validation)
+            splits = hold_out(share, n, groups, labels, self._rng())
+        folds = Folds(A, Y, weight, splits, options, held)
+        search: FoldSearch | PathSearch
+        if kind in ("folds", "held-out"):
+            search = FoldSearch(folds, scoring, self.store_coef, self.callback, kind)
+        else:
+            seed = int(self._rng().integers(2**31))
+            search = PathSearch(folds, scoring, kind, seed, self.store_cv_results)
+        alphas = self._alphas(A, weight, options)
+        k = Y.shape[1]
+        try:
+            search.add(alphas)
+            said = search.extend() if self.alphas is None else []
+        except BaseException:
+            if search.rounds:
+                self.cv_results_ = search.results(scoring.per_target, single, None)
+            raise
+        if said:
+            warnings.warn(
+                f"the best penalty lay at the end of the grid, which was extended {said[0]}"
+                + "".join(f" and {more}" for more in said[1:])
+                + "; cv_results_['alpha'] is the grid that was used.",
+                UserWarning,
+                stacklevel=3,
+            )
+        if isinstance(search, FoldSearch):
+            search.finish()
+        if folds.unsettled:
+            warn_unsettled(folds.unsettled, self.tol)
+        stored = search.all_stored(single) if isinstance(search, PathSearch) else None
+        self._decide(search, folds, stored, k, single, column)
+
+    def _alphas(
+        self, A: Matrix, weight: NDArray[np.float64] | None, options: dict[str, Any]
+    ) -> NDArray[np.float64]:
+        """The grid: what was given, or the automatic one."""
+        if self.alphas is not None:
+            values = np.asarray(self.alphas)
+            return _grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
+        factor = options["factor"]
+        if self.standardize:
+            variance = _variances(A, weight)
+            factor = variance if factor is None else factor * variance
+        mean, variance = A.column_stats(weight)
+        total = float(A.n_rows if weight is None else weight.sum())
+        squares = total * (variance if self.fit_intercept else variance + mean**2)
+        d = np.ones(A.n_columns) if factor is None else factor
+        return _grid(None, self.n_alphas, lambda: squares, d)
+
+    def _decide(
+        self, search: Search, folds: Folds, stored: Any, k: int, single: bool, column: bool
+    ) -> None:
+        """Choose, fit to all rows, and set the attributes."""
+        from ..model_selection._choice import choose
+        from ..model_selection._diagnosis import diagnose
+
+        per_target = search.scoring.per_target
+        results = search.results(per_target, single, stored)
+        self.cv_results_ = results
+        alphas, score, error = search.alphas, search.score, search.score_se
+        if np.isnan(score).all():
+            raise ValueError("scoring gave NaN for every penalty; expected numbers.")
+        chosen = [
+            choose(self.select, alphas, score[:, t], error[:, t], results)
+            for t in range(score.shape[1])
+        ]
+        table = search.table
+        told = []
+        for t, i in enumerate(chosen):
+            part = slice(t, t + 1) if per_target else slice(None)
+            by_fold = table.get("fold_validation_error")
+            told.append(
+                diagnose(
+                    alphas,
+                    i,
+                    table["train_error"][:, part].mean(axis=1),
+                    table["validation_error"][:, part].mean(axis=1),
+                    None if by_fold is None else by_fold[:, :, part].mean(axis=2),
+                    table["validation_error_se"][:, t],
+                    float(np.mean(table["null"][part])),
+                )
+            )
+        self.alphas_ = alphas
+        result = folds.fit(alphas[chosen])
+        if per_target:
+            self.alpha_ = alphas[chosen]
+            self.best_score_ = score[chosen, np.arange(len(chosen))]
+            self.diagnosis_ = tuple(told)
+        else:
+            self.alpha_ = float(alphas[chosen[0]])
+            self.best_score_ = float(score[chosen[0], 0])
+            self.diagnosis_ = told[0]
+        if "dof" in table:
+            dof = table["dof"][chosen]
+            self.dof_ = dof if per_target else float(dof[0])
+        coef, intercept = result.coef, result.intercept
+        self.coef_ = coef[0] if single else coef
+        if not self.fit_intercept:
+            self.intercept_ = 0.0
+        else:
+            self.intercept_ = intercept[0] if single and not column else intercept
+        self.solver_ = result.solver
+        for name in ("n_iter", "relative_gradient", "objective"):
+            value = getattr(result, name)
+            setattr(self, f"{name}_", value[0] if single else value)
+
+    def _held(self, p: int, check_y: Any) -> Any:
+        """(A, y, weight) of a held-out set that was given; None for a share."""
+        validation = self.validation
+        if validation is None or not isinstance(validation, (tuple, list)):
+            return None
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation has {len(validation)} elements; expected (X, y) or (X, y,"
+                " sample_weight)."
+            )
+        A = check_design(validation[0], name="validation X", n_features=p, caller="the fit")
+        weight = validation[2] if len(validation) == 3 else None
+        if weight is not None:
+            weight = check_sample_weight(weight, A.n_rows, name="validation sample_weight")
+        return A, check_y(validation[1], A.n_rows), weight
+
+    def set_fit_request(
+        self,
+        *,
+        sample_weight: bool | str | None = _sklearn.UNCHANGED,
+        groups: bool | str | None = _sklearn.UNCHANGED,
+    ) -> Self:
+        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight` and `groups`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        sample_weight, groups : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight, groups=groups)
+
+
+class RidgeCV(BaseRidgeCV, LinearRegressor):
+    """Ridge regression that chooses its penalty by cross-validation.
+
+    The objective is that of `Ridge`::
+
+        sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
+
+    with s = `sample_weight` and f = `penalty_factor`. Every penalty is evaluated on rows that were
+    left out, one is chosen, and fitted to all rows. The folds share their work: each one's moments
+    are summed once, the training rows' are all minus the fold's, centred and standardised within
+    themselves, and one reduction serves all penalties.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
+        Penalties to try, at least 0. None: `n_alphas` from 1000 times to a thousandth of the mean
+        of the columns' sums of squares; where the best of them lies at an end that still improves,
+        that end is extended, with a warning.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    scoring : str, callable or None, default=None
+        A scorer's name, or scorer(estimator, X, y), larger being better. None: the negative mean
+        squared error for leave-one-out and generalised cross-validation, else R^2.
+    cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
+        None or "loo": leave one row out, exactly. "gcv": generalised cross-validation, which
+        replaces leverages by their mean. An int: so many folds of consecutive rows, or of whole
+        `groups`. A splitter has ``split(X, y, groups)``, as those of scikit-learn.
+    gcv_mode : {"auto", "svd", "eigen"} or None, default=None
+        Accepted for compatibility and without effect: the method follows from shape and accuracy.
+    store_cv_results : bool, default=False
+        With leave-one-out, keep each row's squared error (times its weight), or its prediction
+        where `scoring` is given: ``np.asarray(model.cv_results_)``, of shape (n_samples, n_alphas)
+        or (n_samples, n_targets, n_alphas).
+    alpha_per_target : bool, default=False
+        Choose a penalty for each target.
+    n_alphas : int, default=50
+        Penalties of the automatic grid.
+    select : {"min", "1se"} or callable, default="min"
+        "min": the best mean score. "1se": the largest penalty, no smaller than that one, whose mean
+        score is within one standard error of the best. A callable is given `cv_results_` and
+        returns the position of a penalty.
+    validation : float, (X, y), (X, y, sample_weight) or None, default=None
+        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        the `groups`, where given), at random; the model is then fitted to all rows.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
+    standardize : bool, default=False
+        Penalise in units of the columns' weighted standard deviations, of each fold's own.
+    solver : {"auto", "cholesky", "dual", "cg", ...}, default="auto"
+        As for `ridge_path`.
+    tol : float, default=1e-6
+        Bound on the relative gradient of iterative solvers.
+    max_iter : int or None, default=None
+        Bound on their iterations for each penalty.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
+        freedom on large sparse data; None: 0.
+    store_coef : bool, default=False
+        Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
+    callback : callable or None, default=None
+        Called as callback(done, total) after each fold; of an iterative solver, after each penalty
+        of each fold. StopIteration ends the search, and what is done decides; any other exception
+        passes on, as does Ctrl-C, and the finished folds are in `cv_results_`.
+
+    Attributes
+    ----------
+    alpha_ : float or ndarray of shape (n_targets,)
+        The penalty chosen.
+    best_score_ : float or ndarray of shape (n_targets,)
+        Its mean score.
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        w of the fit to all rows.
+    intercept_ : float or ndarray of shape (n_targets,)
+        b; 0.0 where `fit_intercept` is False.
+    alphas_ : ndarray of shape (n_alphas,)
+        The grid that was used.
+    cv_results_ : fastridge.model_selection.CVResults
+        Errors, scores, degrees of freedom and norms of every penalty: a mapping, and a frame by
+        ``cv_results_.to_frame()``.
+    diagnosis_ : fastridge.model_selection.Diagnosis or tuple of it
+        Under-fitting, over-fitting, about right, or that the penalty does not matter; printed, in
+        words. A tuple where each target has a penalty.
+    dof_ : float or ndarray of shape (n_targets,)
+        Effective degrees of freedom of the fit, the intercept not counted; where they were found.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    solver_, n_iter_, relative_gradient_, objective_
+        Of the fit to all rows, as for `Ridge`.
+
+    See Also
+    --------
+    RidgeClassifierCV : The same for class labels.
+    fastridge.ridge_path : All penalties, without a choice.
+
+    Notes
+    -----
+    A row of weight 2 is the row twice: in fits, in the scores of folds, in the mean over rows that
+    leave-one-out takes, where it leaves with its whole weight, as both copies in one group would,
+    and in the number of samples of generalised cross-validation.
+
+    References
+    ----------
+    G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
+    good ridge parameter", Technometrics 21(2), 1979. One standard error: L. Breiman, J. Friedman,
+    R. Olshen and C. Stone, "Classification and Regression Trees", Wadsworth, 1984.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import RidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((50, 20))
+    >>> y = X[:, 0] + rng.standard_normal(50)
+    >>> model = RidgeCV(alphas=np.logspace(-2, 4, 13), cv=5, select="1se").fit(X, y)
+    >>> bool(model.alpha_ >= 10.0), len(model.cv_results_["validation_error"])
+    (True, 13)
+    """
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        scoring: Any = None,
+        cv: Any = None,
+        gcv_mode: Any = None,
+        store_cv_results: bool = False,
+        alpha_per_target: bool = False,
+        n_alphas: int = 50,
+        select: Any = "min",
+        validation: Any = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        solver: str = "auto",
+        tol: float = 1e-6,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.gcv_mode = gcv_mode
+        self.store_cv_results = store_cv_results
+        self.alpha_per_target = alpha_per_target
+        self.n_alphas = n_alphas
+        self.select = select
+        self.validation = validation
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Choose the penalty, and fit the coefficients and the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
+            splitter is given them.
+
+        Returns
+        -------
+        self : RidgeCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Warns
+        -----
+        UserWarning
+            If the automatic grid was extended.
+        ConvergenceWarning
+            If an iterative solver did not reach `tol`.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeCV
+        >>> RidgeCV(alphas=[0.1, 1.0]).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).alpha_
+        0.1
+        """
+        from ..model_selection._search import Scoring
+
+        self._check_parameters()
+        self._require(
+            "alpha_per_target", isinstance(self.alpha_per_target, (bool, np.bool_)), "a bool"
+        )
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        Y = check_target(y, A.n_rows)
+        weight = check_sample_weight(sample_weight, A.n_rows)
+        single = Y.ndim == 1 or Y.shape[1] == 1
+        column = Y.ndim == 2 and single
+        flat = Y.reshape(A.n_rows, -1)
+        held = self._held(A.n_columns, check_target)
+        truth = Y if held is None else held[1]
+        if held is not None:
+            other = held[1].reshape(held[0].n_rows, -1)
+            if other.shape[1] != flat.shape[1]:
+                raise ValueError(
+                    f"validation y has {other.shape[1]} target(s); expected {flat.shape[1]}."
+                )
+            held = (held[0], other, held[2])
+
+        def shown(alpha: Any, coef: Any, intercept: Any, X: Any, prediction: Any) -> Ridge:
+            return _Shown(float(alpha), self.fit_intercept)._show(coef, intercept, X, prediction)
+
+        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "r2"
+        scoring = Scoring(
+            self.scoring,
+            default,
+            bool(self.alpha_per_target) and not single,
+            shown,
+            truth.reshape(-1) if single else truth,
+            None,
+        )
+        self._search(A, flat, weight, scoring, held, (X, Y, groups), single, column)
+        self._set_features(A.n_columns, names)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
+    """Classification by ridge regression that chooses its penalty by cross-validation.
+
+    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
+        Penalties to try; see `RidgeCV`.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    scoring : str, callable or None, default=None
+        A scorer's name, or scorer(estimator, X, y). None: the negative mean squared error of the
+        regressions on -1 and 1 for leave-one-out and generalised cross-validation, else the share
+        of rows that are classified right.
+    cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
+        As for `RidgeCV`; the folds of an int have the same shares of the classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, by its label, over all rows: see `RidgeClassifier`.
+    store_cv_results : bool, default=False
+        As for `RidgeCV`.
+    n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
+            random_state, store_coef, callback
+        As for `RidgeCV`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty chosen.
+    best_score_ : float
+        Its mean score.
+    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
+        Coefficients of the decision function; the first shape for two classes.
+    intercept_ : float or ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0.0 where `fit_intercept` is False.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; the numbers of the labels for an indicator.
+    indicator_ : {"dense", "matrix", "array"} or None
+        What held `y` where it was an indicator.
+    alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
+            relative_gradient_, objective_
+        As for `RidgeCV`; errors are those of the regressions on -1 and 1.
+
+    See Also
+    --------
+    RidgeCV : The same for values to predict.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import RidgeClassifierCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 4))
+    >>> y = np.where(X[:, 0] > 0, "yes", "no")
+    >>> model = RidgeClassifierCV(alphas=[0.1, 1.0, 10.0], cv=5).fit(X, y)
+    >>> bool(model.best_score_ > 0.9), model.predict(X[:1]).shape
+    (True, (1,))
+    """
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        scoring: Any = None,
+        cv: Any = None,
+        class_weight: Any = None,
+        store_cv_results: bool = False,
+        n_alphas: int = 50,
+        select: Any = "min",
+        validation: Any = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        solver: str = "auto",
+        tol: float = 1e-6,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.class_weight = class_weight
+        self.store_cv_results = store_cv_results
+        self.n_alphas = n_alphas
+        self.select = select
+        self.validation = validation
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Choose the penalty, and fit the coefficients and the intercepts.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
+                (n_samples, n_labels)
+            Class labels, whole numbers or strings; or an indicator of several labels per sample.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        groups : array-like of shape (n_samples,) or None, default=None
+            As for `RidgeCV.fit`.
+
+        Returns
+        -------
+        self : RidgeClassifierCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Warns
+        -----
+        UserWarning
+            If the automatic grid was extended.
+        ConvergenceWarning
+            If an iterative solver did not reach `tol`.
+        DataConversionWarning
+            If `y` is a column of labels; it is taken as a vector.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifierCV
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> RidgeClassifierCV(alphas=[0.1, 1.0]).fit(X, y).predict([[2.5]])
+        array([1])
+        """
+        from ..model_selection._search import Scoring
+
+        self._check_parameters()
+        class_weight = self.class_weight
+        self._require(
+            "class_weight",
+            class_weight is None
+            or isinstance(class_weight, dict)
+            or (isinstance(class_weight, str) and class_weight == "balanced"),
+            "a dict, 'balanced' or None",
+        )
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n = A.n_rows
+        labels = Labels(y, n)
+        weight = check_sample_weight(sample_weight, n)
+        if class_weight:
+            weights = labels.weights(class_weight, weight)
+            if weight is not None:
+                weights = weights * weight
+            weight = check_sample_weight(weights, n, name="class_weight, per sample,")
+        Y = labels.targets()
+        single = Y.ndim == 1
+        Y = Y.reshape(n, -1)
+        codes = labels.codes
+        truth = labels.classes[codes] if labels.container is None else codes
+        held = self._held(A.n_columns, lambda y, n: self._held_codes(y, n, labels))
+        if held is not None:
+            codes = held[1]
+            truth = labels.classes[codes] if labels.container is None else codes
+            held = held[0], self._targets(codes, labels), held[2]
+        self.classes_, self.indicator_ = labels.classes, labels.container
+
+        def shown(alpha: Any, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
+            model = _ShownClassifier(float(alpha), fit_intercept=self.fit_intercept)
+            model.classes_, model.indicator_ = labels.classes, labels.container
+            return model._show(coef, intercept, X, prediction[:, 0] if single else prediction)
+
+        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "accuracy"
+        scoring = Scoring(self.scoring, default, False, shown, truth, codes)
+        self._search(A, Y, weight, scoring, held, (X, y, groups), single, single)
+        self._set_features(A.n_columns, names)
+        return self
+
+    @staticmethod
+    def _held_codes(y: Any, n: int, labels: Labels) -> NDArray[np.intp]:
+        """Positions of the classes of held-out rows, or their indicator."""
+        given = as_labels(y, n)
+        if labels.container is not None:
+            if given.shape != (n, len(labels.classes)):
+                raise ValueError(
+                    f"validation y has shape {given.shape}; expected {(n, len(labels.classes))}."
+                )
+            return given.astype(np.int64)
+        place = np.searchsorted(labels.classes, given).clip(max=len(labels.classes) - 1)
+        if (labels.classes[place] != given).any():
+            strange = given[labels.classes[place] != given][0]
+            raise ValueError(f"validation y has the class {strange}, which y has not.")
+        return place
+
+    @staticmethod
+    def _targets(codes: NDArray[Any], labels: Labels) -> NDArray[np.float64]:
+        """Targets of -1 and 1, (n, k)."""
+        same = object.__new__(Labels)
+        same.classes, same.container, same.codes = labels.classes, labels.container, codes
+        return same.targets().reshape(len(codes), -1)
+
+
+class _Known:
+    """A model whose predictions for one X are known."""
+
+    def _show(self, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
+        several = np.ndim(prediction) == 2 and prediction.shape[1] > 1
+        self.coef_ = coef if several else coef[0]
+        self.intercept_ = intercept if several else float(intercept[0])
+        self.n_features_in_ = coef.shape[1]
+        self._seen = X
+        self._prediction = prediction if several else np.reshape(prediction, -1)
+        return self
+
+    def _linear_predictor(self, X: Any, method: str) -> Any:
+        if X is self._seen:
+            return self._prediction.copy()
+        return super()._linear_predictor(X, method)  # type: ignore[misc]
+
+
+class _Shown(_Known, Ridge):
+    def __init__(self, alpha: float = 1.0, fit_intercept: bool = True) -> None:
+        super().__init__(alpha, fit_intercept=fit_intercept)
+
+
+class _ShownClassifier(_Known, RidgeClassifier):
+    pass

@@ -1,0 +1,97 @@
+"""Which penalty to take, and whether the grid ends too soon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DECADES = 3  # by which a grid is extended at a time
+EXTENSIONS = 3
+_FLAT = 1e-4  # share of the error that a decade must gain for a grid to be extended
+
+
+def check_select(select: Any) -> None:
+    """Refuse what is no rule of choice."""
+    if not (callable(select) or (isinstance(select, str) and select in ("min", "1se"))):
+        raise ValueError(f"select is {select!r}; expected 'min', '1se' or a callable.")
+
+
+def best(score: NDArray[np.float64]) -> int:
+    """Position of the highest score; the first of equal ones."""
+    known = np.where(np.isnan(score), -np.inf, score)
+    return int(np.argmax(known))
+
+
+def choose(
+    select: Any,
+    alphas: NDArray[np.float64],
+    score: NDArray[np.float64],
+    error: NDArray[np.float64],
+    results: Any,
+) -> int:
+    """Position of the penalty that the rule takes.
+
+    "min": the highest score. "1se": the largest penalty, not below that one, whose score is within
+    one standard error, that of the highest score, of it. A callable is given the results.
+    """
+    if callable(select):
+        chosen = select(results)
+        if isinstance(chosen, (bool, np.bool_)) or not hasattr(chosen, "__index__"):
+            raise TypeError(
+                f"select returned {chosen!r}; expected the position of a penalty, an integer."
+            )
+        if not 0 <= chosen < len(alphas):
+            raise ValueError(
+                f"select returned {chosen}; expected a position from 0 to {len(alphas) - 1}."
+            )
+        return int(chosen)
+    i = best(score)
+    if select == "min":
+        return i
+    slack = error[i] if np.isfinite(error[i]) else 0.0
+    within = (score >= score[i] - slack) & (alphas >= alphas[i])
+    within[i] = True
+    return int(np.flatnonzero(within)[np.argmax(alphas[within])])
+
+
+def beyond(alphas: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Penalties beyond the end of the grid at which the best score lies; None where it is inside,
+    or where the score no longer changes there.
+    """
+    order = np.argsort(alphas)
+    ordered = alphas[order]
+    if len(alphas) < 2 or ordered[0] <= 0:
+        return None
+    at = int(np.flatnonzero(order == best(score))[0])
+    step = np.log10(ordered[-1] / ordered[0]) / (len(ordered) - 1)
+    decade = max(1, min(round(1 / step), len(ordered) - 1))
+    if at == 0:
+        inside, sign, end = order[decade], -1.0, ordered[0]
+    elif at == len(ordered) - 1:
+        inside, sign, end = order[-1 - decade], 1.0, ordered[-1]
+    else:
+        return None
+    gain = score[order[at]] - score[inside]
+    if not gain > _FLAT * max(abs(score[order[at]]), np.finfo(float).tiny):
+        return None
+    count = max(1, round(DECADES / step))
+    return end * 10.0 ** (sign * step * np.arange(1, count + 1))
+
+
+def spread(
+    values: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Standard error of the mean over the first axis, weighted; NaN of a single value.
+
+    sqrt(k / (k - 1) * sum_i (v_i (x_i - mean))^2) with v of sum 1 and k values of weight.
+    """
+    k = len(values) if weight is None else int((weight > 0).sum())
+    if k < 2:
+        return np.full(values.shape[1:], np.nan)
+    if weight is None:
+        return values.std(axis=0, ddof=1) / np.sqrt(k)
+    v = weight / weight.sum()
+    mean = np.tensordot(v, values, axes=1)
+    return np.sqrt(k / (k - 1) * np.tensordot(v**2, (values - mean) ** 2, axes=1))

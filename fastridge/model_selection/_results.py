@@ -1,0 +1,140 @@
+"""What cross-validation saw, as columns by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# columns that have one value per penalty, in the order of a frame
+_COLUMNS = (
+    "l1_ratio",
+    "alpha",
+    "train_error",
+    "train_error_se",
+    "validation_error",
+    "validation_error_se",
+    "score",
+    "score_se",
+    "dof",
+    "dof_error",
+    "norm",
+)
+
+
+class CVResults(Mapping[str, Any]):
+    """Errors, scores and fits of every penalty.
+
+    A mapping from names to arrays. Errors are weighted means of squared residuals; with several
+    targets, their mean over the targets, unless each has a penalty of its own. Arrays have one
+    entry per penalty, in the order of "alpha"; with a penalty per target, a second axis of targets.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of what has one value per penalty.
+    n_folds : int
+        Folds that were used; rows for leave-one-out, 0 for generalised cross-validation.
+    kind : {"folds", "loo", "gcv", "held-out"}
+        How the validation error was found.
+
+    Notes
+    -----
+    ===================== ======================================================================
+    name                  what it is
+    ===================== ======================================================================
+    alpha                 the penalties
+    l1_ratio              of elastic nets, the share of the L1 part
+    train_error           mean over the folds of the error on their training rows
+    validation_error      mean over the folds of the error on their held-out rows; of
+                          leave-one-out, over the rows
+    *_se                  standard errors of these means, from their spread over the folds or rows
+    score                 the mean score, larger is better
+    dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error
+    norm                  norm of the coefficients of the fit to all rows
+    null_error            held-out error of the training mean, a number
+    fold_train_error, \
+fold_validation_error, \
+fold_score            the same for each fold, (n_folds, n_alphas)
+    fold_coef             coefficients, (n_folds, n_alphas, n_features), or with a fourth axis of
+                          targets before the features, where `store_coef` asks for them
+    ===================== ======================================================================
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import RidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 5))
+    >>> y = X @ np.ones(5) + rng.standard_normal(60)
+    >>> results = RidgeCV(alphas=[1.0, 100.0], cv=5).fit(X, y).cv_results_
+    >>> results["fold_validation_error"].shape
+    (5, 2)
+    >>> bool(results["validation_error"][0] < results["validation_error"][1])
+    True
+    """
+
+    def __init__(self, values: dict[str, Any], kind: str, n_folds: int, stored: Any = None) -> None:
+        self._values, self.kind, self.n_folds = values, kind, n_folds
+        self._stored = stored
+        self.columns = tuple(name for name in _COLUMNS if name in values)
+
+    def __getitem__(self, name: Any) -> Any:
+        if isinstance(name, str):
+            return self._values[name]
+        return self._array()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _array(self) -> NDArray[Any]:
+        if self._stored is None:
+            raise ValueError(
+                "these results hold no errors or predictions of single rows; they do for"
+                " leave-one-out with store_cv_results=True."
+            )
+        return self._stored
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        return np.array(self._array(), dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what `store_cv_results` keeps: (n_samples, [n_targets,] n_alphas)."""
+        return self._array().shape
+
+    def to_frame(self) -> Any:
+        """The columns of one value per penalty, as a pandas frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per penalty; with a penalty per target, a row for each target too.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        import pandas as pd
+
+        alpha = self["alpha"]
+        table = {}
+        targets = max(np.ndim(self[name]) for name in self.columns) == 2
+        k = self["validation_error"].shape[-1] if targets else 1
+        for name in self.columns:
+            values = np.asarray(self[name])
+            table[name] = np.repeat(values, k) if values.ndim == 1 else values.ravel()
+        if targets:
+            table = {"target": np.tile(np.arange(k), len(alpha)), **table}
+        return pd.DataFrame(table)
+
+    def __repr__(self) -> str:
+        alphas = self["alpha"]
+        how = {"folds": f"{self.n_folds} folds", "loo": "leave-one-out"}.get(self.kind, self.kind)
+        return f"CVResults({len(alphas)} penalties, {how}, columns={list(self.columns)})"

@@ -1,0 +1,98 @@
+"""Scores of predictions: those that errors give at once, and any scorer that asks for more."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# of weighted mean squared errors (..., k) and those of the held-out mean (k,)
+_OF_ERRORS: dict[str, Callable[..., NDArray[np.float64]]] = {
+    "neg_mean_squared_error": lambda error, spread: -error,
+    "neg_root_mean_squared_error": lambda error, spread: -np.sqrt(error),
+    "r2": lambda error, spread: np.where(
+        spread > 0,
+        1.0 - error / np.where(spread > 0, spread, 1.0),
+        np.where(error > 0, 0.0, 1.0),
+    ),
+}
+
+
+def is_of_errors(scoring: Any) -> bool:
+    """Whether the score follows from squared errors alone."""
+    return isinstance(scoring, str) and scoring in _OF_ERRORS
+
+
+def of_errors(scoring: str, error: Any, spread: Any) -> NDArray[np.float64]:
+    """Scores (..., k) of each target; a score of several targets is their mean."""
+    return _OF_ERRORS[scoring](np.asarray(error), np.asarray(spread))
+
+
+def make_scorer(scoring: Any) -> Callable[..., Any]:
+    """A function (estimator, X, y, sample_weight) of a name or a callable.
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name, or scikit-learn, which has it, is not installed.
+    """
+    if isinstance(scoring, str):
+        try:
+            from sklearn.metrics import get_scorer
+        except ImportError:
+            raise ValueError(
+                f"scoring is {scoring!r}, a score of scikit-learn, which is not installed; expected"
+                f" one of {', '.join(map(repr, _OF_ERRORS))}, 'accuracy' for a classifier, or a"
+                " callable scorer(estimator, X, y)."
+            ) from None
+        scoring = get_scorer(scoring)
+    if not callable(scoring):
+        raise ValueError(
+            f"scoring is {scoring!r}; expected the name of a score, a callable scorer(estimator, X,"
+            " y) or None."
+        )
+    takes_weight = _takes_weight(scoring)
+
+    def score(estimator: Any, X: Any, y: Any, weight: Any) -> float:
+        if weight is None or not takes_weight:
+            value = scoring(estimator, X, y)
+        else:
+            value = scoring(estimator, X, y, sample_weight=weight)
+        if not isinstance(value, (int, float, np.number)):
+            raise ValueError(
+                f"scoring returned {value!r}, a {type(value).__name__}; expected a number."
+            )
+        return float(value)
+
+    return score
+
+
+def _takes_weight(scorer: Any) -> bool:
+    """Whether the scorer, and the metric that it wraps, take sample weights."""
+    for function in (scorer, getattr(scorer, "_score_func", None)):
+        if function is None:
+            continue
+        try:
+            names = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            return False
+        if "sample_weight" not in names:
+            return False
+    return True
+
+
+def accuracy(decision: Any, codes: Any, weight: Any) -> float:
+    """Share of rows whose class has the largest decision (n, k); of an indicator, all labels right.
+
+    codes: (n,) positions of the classes, or an indicator (n, k).
+    """
+    if codes.ndim == 2:
+        right = ((decision > 0) == codes).all(axis=1)
+    elif decision.shape[1] == 1:
+        right = (decision[:, 0] > 0) == codes
+    else:
+        right = decision.argmax(axis=1) == codes
+    return float(np.average(right, weights=weight))

@@ -1,0 +1,187 @@
+"""Folds: which rows train, and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.intp]
+
+
+class Split(NamedTuple):
+    """Rows of one fold; `whole` where each row of weight is in one of the two and not in both."""
+
+    train: Rows
+    test: Rows
+    whole: bool
+
+
+def make_splits(
+    cv: Any, n: int, X: Any, y: Any, groups: Any, weight: NDArray[np.float64] | None, labels: Any
+) -> list[Split]:
+    """The folds that `cv` asks for.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of (train, test)
+        An int of at least 2: folds of consecutive rows, as scikit-learn's ``KFold``; of the same
+        shares of the classes where `labels` are given; of whole groups where `groups` are.
+    n : int
+        Number of rows.
+    X, y : any
+        What ``cv.split`` is given.
+    groups : array-like of shape (n,) or None
+    weight : ndarray of shape (n,) or None
+    labels : ndarray of shape (n,), integer, or None
+        Codes of the classes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `cv` is not what is expected, or a fold has no row to train on or to hold out.
+    """
+    names = None if groups is None else check_groups(groups, n)
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        count = int(cv)
+        if not 2 <= count <= n:
+            raise ValueError(
+                f"cv is {count}, of {n} samples; expected from 2 to the number of samples:"
+                f" n_samples={n} is less than n_splits={count}."
+                if count > n
+                else f"cv is {count}; expected at least 2 folds."
+            )
+        if names is not None:
+            fold = _whole_groups(names, count, weight)
+        elif labels is not None:
+            fold = _by_class(labels, count)
+        else:
+            # the first n % count folds have one row more
+            sizes = np.full(count, n // count)
+            sizes[: n % count] += 1
+            fold = np.repeat(np.arange(count), sizes)
+        pairs: Iterable[Any] = (
+            (np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)
+        )
+    elif hasattr(cv, "split"):
+        pairs = cv.split(X, y, groups)
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+        pairs = cv
+    else:
+        raise ValueError(
+            "Expected `cv` as an integer, a cross-validation object (from sklearn.model_selection),"
+            f" or an iterable of (train, test) rows, 'loo' or 'gcv'. Got {cv!r}."
+        )
+    splits = [_split(pair, n, weight, i) for i, pair in enumerate(pairs)]
+    if not splits:
+        raise ValueError("cv yields no fold; expected at least one.")
+    kept = [s for s in splits if weight is None or weight[s.test].any()]
+    if not kept:
+        raise ValueError("cv holds out no row of positive weight; expected some.")
+    return kept
+
+
+def hold_out(
+    share: float, n: int, groups: Any, labels: Any, rng: np.random.Generator
+) -> list[Split]:
+    """One split that holds out that share of the rows, groups or each class, at random."""
+    if groups is not None:
+        names = check_groups(groups, n)
+        order = rng.permutation(names.max() + 1)
+        held = np.isin(names, order[: max(1, round(share * len(order)))])
+    else:
+        held = np.zeros(n, dtype=bool)
+        codes = np.zeros(n, dtype=np.intp) if labels is None else labels
+        for code in np.unique(codes):
+            own = rng.permutation(np.flatnonzero(codes == code))
+            held[own[: round(share * len(own))]] = True
+        if not held.any():
+            held[rng.integers(n)] = True
+    if held.all():
+        raise ValueError(f"validation is {share:g} and holds out all {n} samples; expected fewer.")
+    return [Split(np.flatnonzero(~held), np.flatnonzero(held), True)]
+
+
+def check_groups(groups: Any, n: int) -> Rows:
+    """Groups as integers from 0 on."""
+    values = np.asarray(groups)
+    if values.shape != (n,):
+        raise ValueError(f"groups has shape {values.shape}; expected ({n},): one per sample.")
+    return np.unique(values, return_inverse=True)[1].reshape(-1)
+
+
+def check_share(validation: Any) -> float:
+    """A fraction of the rows."""
+    if (
+        isinstance(validation, bool)
+        or not isinstance(validation, Real)
+        or not 0 < float(validation) < 1
+    ):
+        raise ValueError(
+            f"validation is {validation!r}; expected a number between 0 and 1, (X, y),"
+            " (X, y, sample_weight) or None."
+        )
+    return float(validation)
+
+
+def _by_class(labels: Rows, count: int) -> Rows:
+    """Folds of the same shares of each class: as scikit-learn's ``StratifiedKFold``."""
+    classes, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    if sizes.max() < count:
+        raise ValueError(
+            f"cv is {count}, but the largest class has {sizes.max()} samples: n_splits={count}"
+            " cannot be greater than the number of members in each class."
+        )
+    fold = np.empty(len(labels), dtype=np.intp)
+    place = 0
+    for code, size in sorted(
+        zip(classes, sizes, strict=True), key=lambda c: first[classes == c[0]]
+    ):
+        # rows sorted by class are dealt out in turn, and those of a class then put in order
+        fold[labels == code] = np.sort((place + np.arange(size)) % count)
+        place += size
+    return fold
+
+
+def _whole_groups(names: Rows, count: int, weight: NDArray[np.float64] | None) -> Rows:
+    """Groups from the heaviest down, each into the fold that is lightest so far."""
+    sizes = np.bincount(names, weights=weight)
+    if len(sizes) < count:
+        raise ValueError(f"groups has {len(sizes)} groups; expected at least cv={count}.")
+    load, fold = np.zeros(count), np.empty(len(sizes), dtype=np.intp)
+    for group in np.argsort(-sizes, kind="stable"):
+        fold[group] = lightest = int(load.argmin())
+        load[lightest] += sizes[group]
+    return fold[names]
+
+
+def _split(pair: Any, n: int, weight: NDArray[np.float64] | None, i: int) -> Split:
+    try:
+        train, test = (_rows(part, n) for part in pair)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"cv has no (train, test) rows as its element {i}: {error}") from None
+    for name, rows in (("train", train), ("test", test)):
+        if not len(rows):
+            raise ValueError(f"cv has a fold {i} without {name} rows; expected some in each.")
+    if weight is not None and not weight[train].any():
+        raise ValueError(f"cv has a fold {i} whose train rows all have weight 0; expected some.")
+    seen = np.bincount(np.concatenate([train, test]), minlength=n)
+    alike = seen == 1
+    if weight is not None:
+        alike |= weight == 0
+    return Split(train, test, bool(alike.all()))
+
+
+def _rows(part: Any, n: int) -> Rows:
+    rows = np.asarray(part)
+    if rows.dtype == bool and rows.shape == (n,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+        raise ValueError(f"expected integer rows of one dimension; got {rows.dtype} {rows.shape}")
+    rows = rows.astype(np.intp)
+    if rows.size and not (-n <= rows.min() and rows.max() < n):
+        raise ValueError(f"expected rows from 0 to {n - 1}; got {rows.min()} to {rows.max()}")
+    return np.where(rows < 0, rows + n, rows)

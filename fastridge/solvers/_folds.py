@@ -1,0 +1,241 @@
+"""Every penalty on every fold, from what the folds share.
+
+Moments of each fold's held-out rows are summed once, and taken from those of all rows they leave
+those of its training rows, about their own means and in units of their own deviations. One
+reduction of these serves all penalties (`_path_direct`), and where there are fewer features than
+held-out rows, the held-out error of every solution follows from the moments of the held-out rows:
+with G, c, yy centred about their means m, m_y and of weight W,
+
+    sum_i s_i (y_i - b - x_i w)^2 = yy - 2 c'w + w'Gw + W (m_y - b - m'w)^2.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..moments import Moments
+from ._path_direct import DualPath, MomentsPath
+from ._path_iterative import IterativePath
+from ._ridge_cost import choose_solver
+from ._ridge_moments import solve_moments
+from ._ridge_problem import RidgeProblem
+from ._rows import take_rows
+from .ridge import _ROUNDING, SOLVERS, _variances, solve
+
+_KEPT = 1e9  # bytes of moments of folds that are held at once
+_CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
+_ROOM = 4_000_000  # elements of predictions at a time
+
+
+class FoldErrors(NamedTuple):
+    """Of one fold, for m penalties and k targets; errors are weighted means of squares.
+
+    null: the held-out error of the training mean (of 0 without an intercept); spread: that of the
+    held-out mean.
+    """
+
+    train: Any  # (m, k)
+    validation: Any  # (m, k)
+    norm: Any  # (m, k)
+    null: Any  # (k,)
+    spread: Any  # (k,)
+    weight: float
+    coef: Any  # (m, k, p), or None where it was not asked for
+    intercept: Any  # (m, k)
+
+
+class Folds:
+    """Ridge problems of the training rows of each fold, and of all rows.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    Y : ndarray (n, k), F order
+    weight : ndarray (n,) or None
+    splits : list of Split
+    options : dict
+        factor, fit_intercept, standardize, solver, tol, max_iter, max_memory.
+    apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
+        Held-out rows that are not among those of A: the only fold, which trains on all of A.
+    """
+
+    def __init__(self, A, Y, weight, splits, options, apart=None) -> None:
+        self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
+        self.options, self.apart = options, apart
+        self.count = len(splits) if apart is None else 1
+        run = SOLVERS[options["solver"]]
+        if run in ("auto", "qr"):
+            run = choose_solver(A, Y.shape[1], options["max_memory"])
+        self.way = run
+        self.unsettled: list[tuple[float, float]] = []
+        seen = np.zeros(A.n_rows, dtype=np.intp)
+        for split in splits:
+            seen[split.test] += 1
+        live = slice(None) if weight is None else weight > 0
+        # folds whose sum is the whole are summed once
+        room = 8.0 * A.n_columns**2 * (len(splits) + 3)
+        self.covers = apart is None and bool((seen[live] == 1).all()) and room < _KEPT
+        self.parts: dict[int, Moments] = {}
+
+    def _moments(self, rows) -> Moments:
+        return Moments._of_matrix(*self._rows(rows))
+
+    @cached_property
+    def total(self) -> Moments:
+        """Moments of all rows."""
+        if not self.covers:
+            return Moments._of_matrix(self.A, self.Y, self.weight)
+        for i, split in enumerate(self.splits):
+            self.parts[i] = self._moments(split.test)
+        total = self.parts[0].copy()
+        for i in range(1, len(self.splits)):
+            total += self.parts[i]
+        return total
+
+    def _held_out(self, i) -> Moments:
+        if self.apart is not None:
+            return Moments._of_matrix(*self.apart)
+        total = self.total if self.covers else None
+        return self.parts[i] if total is not None else self._moments(self.splits[i].test)
+
+    def _training(self, i, held) -> Moments:
+        if self.apart is not None:
+            return self.total
+        split = self.splits[i]
+        return self.total - held if split.whole else self._moments(split.train)
+
+    def _training_rows(self, i):
+        if self.apart is not None:
+            return self.A, self.Y, self.weight
+        return self._rows(self.splits[i].train)
+
+    def test_rows(self, i):
+        """Matrix, targets and weights of the held-out rows."""
+        return self._rows(self.splits[i].test) if self.apart is None else self.apart
+
+    def _rows(self, rows):
+        weight = None if self.weight is None else self.weight[rows]
+        return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
+
+    def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> FoldErrors:
+        """Errors of every penalty on fold i.
+
+        visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
+        penalty. callback: called without arguments after each penalty of an iterative solver.
+        """
+        held = None
+        if self.way == "cholesky":
+            held = self._held_out(i)
+            train = self._training(i, held)
+            run = self.path_of_moments(train, alphas)
+            total, mean, y_mean = train.total_weight, train.mean, train.y_mean
+        else:
+            run = self.path_of_rows(*self._training_rows(i), alphas, callback)
+            total, mean, y_mean = run.problem.total, run.problem.mean, run.problem.y_mean
+        coef = run.rough() if hasattr(run, "rough") else run.coef.astype(np.float64, copy=False)
+        fit_intercept = self.options["fit_intercept"]
+        intercept = y_mean - coef @ mean if fit_intercept else np.zeros(coef.shape[:2])
+        base = y_mean if fit_intercept else np.zeros_like(y_mean)
+        test, y, w = self.test_rows(i)
+        validation = None
+        if visit is None and held is not None and coef.shape[2] <= len(y):
+            validation = _error_of_moments(held, coef, intercept)
+        if validation is None:
+            validation = _error_of_rows(test, y, w, coef, intercept, visit)
+        centre = np.average(y, axis=0, weights=w)
+        return FoldErrors(
+            np.maximum(run.residual, 0.0) / total,
+            validation,
+            np.sqrt(np.maximum(run.squared_norm, 0.0)),
+            np.average((y - base) ** 2, axis=0, weights=w),
+            np.average((y - centre) ** 2, axis=0, weights=w),
+            float(len(y) if w is None else w.sum()),
+            coef if keep else None,
+            intercept,
+        )
+
+    def path_of_moments(self, moments, alphas) -> MomentsPath:
+        options = self.options
+        d = np.ones(moments.n_features) if options["factor"] is None else options["factor"]
+        if options["standardize"]:
+            variance = np.diagonal(moments.gram) / moments.total_weight
+            d = d * np.where(variance > 0, variance, 1.0)
+        return MomentsPath(moments, alphas, d, options["fit_intercept"], options["tol"])
+
+    def path_of_rows(self, A, Y, weight, alphas, callback=None):
+        options = self.options
+        factor = options["factor"]
+        if options["standardize"]:
+            variance = _variances(A, weight)
+            factor = variance if factor is None else factor * variance
+        problem = RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
+        if self.way == "dual":
+            return DualPath(problem, alphas, options["tol"])
+        step = None if callback is None else lambda *_: callback()
+        path = IterativePath(
+            problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
+        )
+        reached = path.relative_gradient.max(axis=1)
+        for alpha, value in zip(alphas, reached, strict=True):
+            if not value <= max(options["tol"], _ROUNDING):
+                self.unsettled.append((float(alpha), float(value)))
+        return path
+
+    def path(self, alphas, callback=None):
+        """Every penalty on all rows."""
+        if self.way == "cholesky":
+            return self.path_of_moments(self.total, alphas)
+        return self.path_of_rows(self.A, self.Y, self.weight, alphas, callback)
+
+    def fit(self, alpha) -> Any:
+        """The RidgeResult of all rows, for one penalty per target."""
+        options = self.options
+        rest = {
+            "penalty_factor": options["factor"],
+            "fit_intercept": options["fit_intercept"],
+            "standardize": options["standardize"],
+            "tol": options["tol"],
+        }
+        if self.way == "cholesky":
+            return solve_moments(self.total, alpha, single=False, **rest)
+        run = "dual" if self.way == "dual" else "cg"
+        return solve(
+            self.A,
+            self.Y,
+            alpha,
+            sample_weight=self.weight,
+            solver=run,
+            max_iter=options["max_iter"],
+            max_memory=options["max_memory"],
+            **rest,
+        )
+
+
+def _error_of_moments(held, coef, intercept):
+    """Weighted mean squared errors (m, k); None where the sums hide them."""
+    m, k, p = coef.shape
+    W = coef.reshape(m * k, p)
+    moved = (W @ held.gram - 2.0 * np.tile(held.cross.T, (m, 1))) * W
+    squares = held.yy + moved.sum(axis=1).reshape(m, k)
+    if (squares < _CANCELS * held.yy).any():
+        return None
+    return squares / held.total_weight + (held.y_mean - intercept - coef @ held.mean) ** 2
+
+
+def _error_of_rows(A, y, weight, coef, intercept, visit):
+    """The same from predictions, which `visit` is shown."""
+    m, k, p = coef.shape
+    out = np.empty((m, k))
+    step = max(1, _ROOM // (A.n_rows * k))
+    for start in range(0, m, step):
+        part = coef[start : start + step]
+        predicted = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)
+        predicted += intercept[start : start + step, :, None]
+        out[start : start + step] = np.average((predicted - y.T) ** 2, axis=2, weights=weight)
+        if visit is not None:
+            for j, values in enumerate(predicted, start):
+                visit(j, values.T, coef[j], intercept[j])
+    return out

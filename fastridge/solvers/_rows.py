@@ -1,0 +1,53 @@
+"""Some rows of a matrix as a matrix of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+
+
+def take_rows(A: Matrix, rows: NDArray[np.intp]) -> Matrix:
+    """X[rows], without the centring of A; consecutive rows of dense X are not copied."""
+    if not A.is_sparse:
+        (X,) = A.arrays
+        if _consecutive(rows):
+            return Matrix.from_dense(_laid_out(X[rows[0] : rows[-1] + 1]))
+        return Matrix.from_dense(_laid_out(X[rows]))
+    if A.kind == "csc":
+        A = A.transposed_storage()
+    data, indices, indptr = A.arrays
+    length = np.diff(indptr)[rows]
+    start = np.zeros(len(rows) + 1, dtype=indptr.dtype)
+    np.cumsum(length, out=start[1:])
+    if _consecutive(rows):
+        chosen = slice(int(indptr[rows[0]]), int(indptr[rows[-1] + 1]))
+    else:
+        chosen = np.repeat(indptr[rows] - start[:-1], length)
+        chosen += np.arange(int(start[-1]), dtype=indptr.dtype)
+    shape = len(rows), A.n_columns
+    return Matrix.from_compressed(data[chosen], indices[chosen], start, shape, False)
+
+
+def _consecutive(rows) -> bool:
+    return (
+        bool(len(rows)) and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    )
+
+
+def _laid_out(X):
+    """X, or where neither its rows nor its columns lie together a copy of which the rows do."""
+    if X.flags.c_contiguous or X.flags.f_contiguous:
+        return X
+    return np.ascontiguousarray(X)
+
+
+def as_container(A: Matrix):
+    """X as an array or a scipy sparse array over the same numbers."""
+    if not A.is_sparse:
+        return A.arrays[0]
+    from scipy import sparse
+
+    kind = sparse.csc_array if A.kind == "csc" else sparse.csr_array
+    return kind(A.arrays, shape=A.shape)
