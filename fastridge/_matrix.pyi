@@ -114,6 +114,17 @@ class Cholesky:
     ) -> None: ...
     def solve(self, b: _Vector, n_threads: int = 0) -> _Vector: ...
 
+def cholesky_from(
+    m: _Vector,
+    size: int,
+    kept: int,
+    fresh: int,
+    diagonal: _Vector,
+    keep: float = 0.0,
+    drop: bool = False,
+    n_threads: int = 0,
+) -> None: ...
+
 @disjoint_base
 class Reduced:
     @property
@@ -153,3 +164,62 @@ def schur_solve(
     limit: int,
     n_threads: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]: ...
+
+@disjoint_base
+class Descent:
+    def set_gram(self, gram: _Vector) -> None: ...
+    def set_columns(
+        self, a: Matrix, columns: NDArray[np.int32] | None, weight: _Vector | None = None
+    ) -> None: ...
+    def border(self, i0: int, i1: int, g: _Vector) -> None: ...
+    # objective, dual value, epochs, Newton steps, level
+    def solve(
+        self,
+        l1: _Vector,
+        l2: _Vector,
+        lower: _Vector | None,
+        upper: _Vector | None,
+        square: _Vector,
+        cross: _Vector,
+        yy: float,
+        w: _Vector,
+        g: _Vector,
+        w_dual: _Vector,
+        tol: float,
+        max_iter: int,
+        seed: int = 0,
+        residual: _Vector | None = None,
+        level: float = 0.0,
+        n_threads: int = 0,
+    ) -> tuple[float, float, int, int, float]: ...
+    def dual_value(
+        self,
+        l1: _Vector,
+        l2: _Vector,
+        lower: _Vector | None,
+        upper: _Vector | None,
+        square: _Vector,
+        g: _Vector,
+        yy: float,
+        yr: float,
+        rr: float,
+    ) -> float: ...
+
+def gram_border(
+    x: _Vector, i0: int, i1: int, unit: float, g: _Vector, n_threads: int = 0
+) -> None: ...
+def descend_groups(
+    gram: _Vector,
+    l1: _Vector,
+    l2: _Vector,
+    square: _Vector,
+    cross: _Vector,
+    yy: float,
+    w: _Vector,
+    g: _Vector,
+    w_dual: _Vector,
+    tol: float,
+    max_iter: int,
+    seed: int = 0,
+) -> tuple[float, float, int]: ...
+def groups_dual(l1: _Vector, l2: _Vector, norm: _Vector, yr: float, rr: float) -> float: ...

@@ -389,7 +389,7 @@ def check_bounds(
     TypeError
         If they are not numbers.
     """
-    found = []
+    found: list[NDArray[np.float64] | None] = []
     for name, given, nothing in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
         if given is None:
             found.append(None)

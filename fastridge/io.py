@@ -54,9 +54,15 @@ FORMAT_VERSION = 1
 # has one.
 _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Moments": ("fastridge.moments", ()),
+    "ElasticNet": ("fastridge.linear_model", ()),
+    "Lasso": ("fastridge.linear_model", ()),
+    "MultiTaskElasticNet": ("fastridge.linear_model", ()),
+    "MultiTaskLasso": ("fastridge.linear_model", ()),
     "Ridge": ("fastridge.linear_model", ()),
     "RidgeClassifier": ("fastridge.linear_model", ("_indicator",)),
     "RidgeResult": ("fastridge.solvers.ridge", ()),
+    "ElasticNetPath": ("fastridge.solvers._descent_result", ()),
+    "ElasticNetResult": ("fastridge.solvers._descent_result", ()),
 }
 # what scikit-learn notes on an estimator: how it is used, not what it is
 _NOTES = ("_metadata_request", "_sklearn_output_config")
@@ -76,9 +82,9 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
     Parameters
     ----------
-    model : estimator, RidgeResult, Moments or dict
-        `Ridge`, `RidgeClassifier`, fitted or not, what `ridge` returned, `Moments`, or the
-        `state_dict()` of an optimizer.
+    model : estimator, result, Moments or dict
+        An estimator of `fastridge.linear_model`, fitted or not, what `ridge`, `elastic_net` or its
+        path returned, `Moments`, or the `state_dict()` of an optimizer.
     path : str, os.PathLike or binary file object
         Where to. A file is written beside its place and then moved there, so that a reader sees
         the old file or the whole new one. No suffix is added.
@@ -143,7 +149,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
 
     Returns
     -------
-    estimator, RidgeResult, Moments or dict
+    estimator, result, Moments or dict
         An object of the class that was saved.
 
     Raises

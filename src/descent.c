@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "descent_state.h"
+#include "extrapolate.h"
 
-#define HISTORY 6  /* iterates that an extrapolation looks back on */
-#define SUPPORT (HISTORY - 1) /* sweeps over the support for one over all coordinates */
+#define SUPPORT (FR_HISTORY - 1) /* sweeps over the support for one over all coordinates */
 #define PASSING 1  /* gaps by which a step may raise the objective for a while */
 #define PATIENCE 2 /* Newton steps that may fail to halve the gap before sweeps are taken */
 
@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     fr_descent *q;
     point old, best;
-    double *d, *rhs, *work, *past; /* past: HISTORY iterates */
+    double *d, *rhs, *work, *past; /* past: FR_HISTORY iterates */
     int32_t *list, *order, *moved;
     signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
     ptrdiff_t size, taken;
@@ -330,45 +330,15 @@ static int extrapolate(state *s)
 {
     fr_descent *q = s->q;
     const ptrdiff_t m = q->m;
-    double k[HISTORY][HISTORY], x[HISTORY], sum = 0, trace = 0;
-    enum { N = HISTORY - 1 };
-    for (int a = 0; a < N; a++)
-        for (int b = 0; b <= a; b++) {
-            const double *pa = s->past + a * m, *pb = s->past + b * m;
-            double v = 0;
-            for (ptrdiff_t j = 0; j < m; j++)
-                v += (pa[m + j] - pa[j]) * (pb[m + j] - pb[j]);
-            k[a][b] = k[b][a] = v;
-        }
-    for (int a = 0; a < N; a++)
-        trace += k[a][a];
-    if (!(trace > 0))
-        return 0;
-    for (int a = 0; a < N; a++) {
-        k[a][a] += 1e-12 * trace;
-        x[a] = 1;
-    }
-    for (int a = 0; a < N; a++)
-        for (int b = a + 1; b < N; b++) {
-            const double t = k[b][a] / k[a][a];
-            for (int c = a; c < N; c++)
-                k[b][c] -= t * k[a][c];
-            x[b] -= t * x[a];
-        }
-    for (int a = N - 1; a >= 0; a--) {
-        for (int b = a + 1; b < N; b++)
-            x[a] -= k[a][b] * x[b];
-        x[a] /= k[a][a];
-        sum += x[a];
-    }
-    if (!(fabs(sum) > 0) || !isfinite(sum))
+    double x[FR_HISTORY];
+    if (!fr_extrapolation(s->past, m, x))
         return 0;
     find_support(s);
     for (ptrdiff_t i = 0; i < s->size; i++) {
         const ptrdiff_t j = s->list[i];
         double to = 0;
-        for (int a = 0; a < N; a++)
-            to += x[a] / sum * s->past[(a + 1) * m + j];
+        for (int a = 0; a < FR_HISTORY - 1; a++)
+            to += x[a] * s->past[(a + 1) * m + j];
         s->d[i] = to - q->w[j];
     }
     return attempt(s, 0);
@@ -444,7 +414,7 @@ int fr_descend(fr_descent *q)
 {
     const ptrdiff_t m = MAX(q->m, 1);
     state s = {.q = q, .random = q->seed};
-    double *memory = malloc((size_t)(m * (10 + HISTORY)) * sizeof(double));
+    double *memory = malloc((size_t)(m * (10 + FR_HISTORY)) * sizeof(double));
     int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 1));
     int status = FR_NO_MEMORY;
     if (memory && lists) {

@@ -1,7 +1,18 @@
 """Estimators: parameters in, fitted attributes out, after scikit-learn's protocol."""
 
+from ._elastic_net import ElasticNet, Lasso
+from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
 from ._ridge import Ridge
 from ._ridge_classifier import RidgeClassifier
 from ._ridge_cv import RidgeClassifierCV, RidgeCV
 
-__all__ = ["Ridge", "RidgeCV", "RidgeClassifier", "RidgeClassifierCV"]
+__all__ = [
+    "ElasticNet",
+    "Lasso",
+    "MultiTaskElasticNet",
+    "MultiTaskLasso",
+    "Ridge",
+    "RidgeCV",
+    "RidgeClassifier",
+    "RidgeClassifierCV",
+]

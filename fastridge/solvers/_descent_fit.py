@@ -22,7 +22,12 @@ class Constraints:
 
     __slots__ = ("factor", "lower", "upper")
 
-    def __init__(self, factor=None, lower=None, upper=None):
+    def __init__(
+        self,
+        factor: NDArray[np.float64] | None = None,
+        lower: NDArray[np.float64] | None = None,
+        upper: NDArray[np.float64] | None = None,
+    ) -> None:
         self.factor, self.lower, self.upper = factor, lower, upper
 
 
@@ -46,7 +51,8 @@ def is_moments(X: Any) -> bool:
     return home is not None and isinstance(X, home.Moments)
 
 
-def check_moments(moments, name):
+def check_moments(moments: Any, name: str) -> None:
+    """Refuse moments of nothing."""
     if not moments.total_weight > 0:
         raise ValueError(
             f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected some"
@@ -212,10 +218,10 @@ def _step(problem, path, alpha, converged, dtype, l1, l2):
     return step
 
 
-def warn(where, gap, n_iter, tol):
+def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
+    """Say what was not reached, to the first caller outside this package."""
     from .. import _sklearn
 
-    # shown at the first caller outside this package
     level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
         level, frame = level + 1, frame.f_back

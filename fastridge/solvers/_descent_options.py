@@ -26,8 +26,16 @@ class Options:
     )
 
     def __init__(
-        self, l1_ratio, fit_intercept, standardize, solver, tol, max_iter, selection, random_state
-    ):
+        self,
+        l1_ratio: float,
+        fit_intercept: bool,
+        standardize: bool,
+        solver: str,
+        tol: float,
+        max_iter: int,
+        selection: str,
+        random_state: int | None,
+    ) -> None:
         self.l1_ratio = check_number("l1_ratio", l1_ratio, 0.0, 1.0)
         self.tol = check_number("tol", tol, 0.0, np.inf)
         self.max_iter = check_count("max_iter", max_iter)
