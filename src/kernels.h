@@ -19,6 +19,7 @@ enum { FR_DOUBLE, FR_FLOAT, FR_ONES };
 
 /* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix. begin and end
  * default to indptr[i] and indptr[i + 1]; lo and hi are offsets from indptr[i]. */
+#define FR_SHORT 8 /* elements of a major vector */
 #define FR_LANES 8 /* vectors of products for several of them at once */
 
 typedef struct {
@@ -63,7 +64,12 @@ typedef struct {
     /* out[indices[k]] += u[i] * data[k] */
     void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                        double *out);
-    /* the same for FR_LANES vectors, element by element beside each other */
+    /* the same from the beginning, for major vectors of one length up to FR_SHORT */
+    void (*gather_short[2])(const fr_compressed *a, ptrdiff_t rows, int length, const double *v,
+                            double *out);
+    void (*scatter_short[2])(const fr_compressed *a, ptrdiff_t rows, int length, const double *u,
+                             double *out);
+    /* gather and scatter for FR_LANES vectors, element by element beside each other */
     void (*gather_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                             double *out);
     void (*scatter_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,

@@ -75,12 +75,17 @@ static void pass_task(void *context, ptrdiff_t t)
     }
     const ptrdiff_t end = MIN(q->begin[t] + q->done + q->round, q->begin[t + 1]);
     for (ptrdiff_t i0 = q->begin[t] + q->done, i1; i0 < end; i0 = i1) {
+        const ptrdiff_t length = pointer(a, i0 + 1) - pointer(a, i0);
         const ptrdiff_t most = pointer(a, i0) + BLOCK_WORK;
-        for (i1 = i0 + 1; i1 < MIN(i0 + BLOCK, end) && pointer(a, i1 + 1) <= most;)
-            i1++;
+        const int few = length <= FR_SHORT && lanes == 1; /* columns of one length, then */
+        for (i1 = i0 + 1; i1 < MIN(i0 + BLOCK, end) && pointer(a, i1 + 1) <= most; i1++)
+            if (few && pointer(a, i1 + 1) - pointer(a, i1) != length)
+                break;
         double *s = q->s ? q->s + i0 * lanes : local;
         const fr_compressed c = from(a, i0);
-        if (q->v && lanes == 1)
+        if (q->v && few)
+            q->f->gather_short[a->index](&c, i1 - i0, (int)length, q->v, s);
+        else if (q->v && lanes == 1)
             q->f->gather[a->index](&c, 0, i1 - i0, q->v, s);
         else if (q->v)
             q->f->gather_lanes[a->index](&c, 0, i1 - i0, q->v, s);
@@ -95,7 +100,9 @@ static void pass_task(void *context, ptrdiff_t t)
                 for (ptrdiff_t h = 0; h < lanes; h++)
                     s[(j - i0) * lanes + h] *= a->scale[j];
         }
-        if (lanes == 1)
+        if (few)
+            q->f->scatter_short[a->index](&c, i1 - i0, (int)length, s, to);
+        else if (lanes == 1)
             q->f->scatter[a->index](&c, 0, i1 - i0, s, to);
         else
             q->f->scatter_lanes[a->index](&c, 0, i1 - i0, s, to);

@@ -66,6 +66,50 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     }
 }
 
+/* gather and scatter for major vectors of `length` elements each, at most FR_SHORT: no loop whose end
+ * is to be guessed */
+#define EACH_LENGTH(BODY) BODY(1) BODY(2) BODY(3) BODY(4) BODY(5) BODY(6) BODY(7) BODY(8)
+
+static void SNAME(gather_short)(const fr_compressed *a, ptrdiff_t rows, int length,
+                                const double *FR_RESTRICT v, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    ptrdiff_t k = (ptrdiff_t)indptr[0];
+    switch (length) {
+#define BODY(LENGTH)                                                                               \
+    case LENGTH:                                                                                   \
+        for (ptrdiff_t i = 0; i < rows; i++, k += LENGTH) {                                        \
+            double s = 0;                                                                          \
+            for (int e = 0; e < LENGTH; e++)                                                       \
+                s += VALUE(k + e) * v[indices[k + e]];                                             \
+            out[i] = s;                                                                            \
+        }                                                                                          \
+        break;
+        EACH_LENGTH(BODY)
+#undef BODY
+    default:
+        memset(out, 0, (size_t)rows * sizeof(double));
+    }
+}
+
+static void SNAME(scatter_short)(const fr_compressed *a, ptrdiff_t rows, int length,
+                                 const double *FR_RESTRICT u, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    ptrdiff_t k = (ptrdiff_t)indptr[0];
+    switch (length) {
+#define BODY(LENGTH)                                                                               \
+    case LENGTH:                                                                                   \
+        for (ptrdiff_t i = 0; i < rows; i++, k += LENGTH)                                          \
+            for (int e = 0; e < LENGTH; e++)                                                       \
+                out[indices[k + e]] += u[i] * VALUE(k + e);                                        \
+        break;
+        EACH_LENGTH(BODY)
+#undef BODY
+    }
+}
+#undef EACH_LENGTH
+
 /* out[i * FR_LANES + t] = sum_k data[k] * v[indices[k] * FR_LANES + t] */
 static void SNAME(gather_lanes)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                                 const double *FR_RESTRICT v, double *FR_RESTRICT out)

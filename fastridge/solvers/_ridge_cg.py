@@ -40,7 +40,7 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
     n_iter = np.ones(k, dtype=np.intp)
     norm, objective = np.empty(k), np.empty(k)
-    systems = Systems(problem, max_memory)
+    systems = Systems(problem, at_zero, max_memory)
     for targets in alike(problem.alpha, systems.together):
         alpha = float(problem.alpha[targets[0]])
         W = coef[:, targets]
@@ -71,12 +71,14 @@ def iteration_limit(problem: RidgeProblem, max_iter) -> int:
 class Systems:
     """Solutions for any penalty and target of one problem, with what they share."""
 
-    def __init__(self, problem: RidgeProblem, max_memory=None) -> None:
+    def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
         self.problem = problem
         self.max_memory = default_memory() if max_memory is None else max_memory
         self.best = self.products = self.factored = None
         if (problem.alpha > 0).any():
-            self.best = eliminated(problem, self.max_memory) or wide(problem, self.max_memory)
+            self.best = eliminated(problem, self.max_memory)
+            if self.best is None:
+                self.best = wide(problem, at_zero, self.max_memory)
         self.together = 1 if self.best is None else self.best.together
 
     def solve(self, W, targets, alpha, G, objective, bound, limit):
@@ -175,7 +177,7 @@ def one_by_one(solve, R, bound, limit: int):
     return np.array([x for x, _ in found]).T, np.array([used for _, used in found])
 
 
-def wide(problem: RidgeProblem, max_memory):
+def wide(problem: RidgeProblem, at_zero, max_memory):
     """The system of samples, for sparse data that have fewer of them than features; or None."""
     A = problem.A
     if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
@@ -183,12 +185,14 @@ def wide(problem: RidgeProblem, max_memory):
     free = problem.d == 0
     counts = A.column_counts()
     m = 0
-    if spiked(problem):
+    if spiked(problem, at_zero[:, 0]):
         m = min(_WIDE_HEAVY, heavy_columns(max_memory), problem.n // 4)
     # rare columns last, those of one length beside each other: their loops are predictable
     rank = problem.n - counts
     rank[free] = -1
-    order = np.argsort(rank, kind="stable").astype(np.int32)
+    # integers of 16 bits are sorted by counting
+    kind = np.int16 if problem.n < np.iinfo(np.int16).max else np.int64
+    order = np.argsort(rank.astype(kind), kind="stable").astype(np.int32)
     m = max(m, int(free.sum()))
     if m > problem.n // 2:
         return None
@@ -196,18 +200,17 @@ def wide(problem: RidgeProblem, max_memory):
     return Wide(problem, order, m)
 
 
-def spiked(problem: RidgeProblem) -> bool:
+def spiked(problem: RidgeProblem, v) -> bool:
     """Whether the largest eigenvalue of A A' stands out, as far as a few products show."""
-    u = problem.A.dot(problem.gradient_at_zero()[:, 0])
     mean = problem.column_squares().sum() / problem.n
     for _ in range(_POWERS):
+        u = problem.A.dot(v)
         size = u @ u
         if not size > 0:
             break
         v = problem.A.tdot(u if problem.weight is None else u * problem.weight)
         if v @ v > _SPIKED * mean * size:
             return True
-        u = problem.A.dot(v)
     return False
 
 
