@@ -28,7 +28,8 @@ cdef object _take(Arrays *a, str name, object array, bint writes):
     return held
 
 
-cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize, object n_threads) except -1:
+cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
+              object n_threads) except -1:
     cdef int threads = 0
     t.step.scale = _number("scale", scale)
     if _flag("maximize", maximize):

@@ -7,15 +7,15 @@ import numpy as np
 cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_IsContiguous, PyObject_CheckBuffer
 from cpython.list cimport PyList_GET_ITEM
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_Import, PyCapsule_IsValid
-from libc.math cimport INFINITY, expm1, isfinite, log, sqrt
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from libc.math cimport INFINITY, expm1, fabs, isfinite, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort
 from libc.string cimport memset
 
 from _steps cimport *
 
-from fastridge._matrix import _steps as _kept
+from fastridge._matrix import _steps as _table
 from fastridge._threads import get_num_threads
 
 cnp.import_array()
@@ -25,8 +25,8 @@ cdef extern from "Python.h":
 
 cdef bint LITTLE = sys.byteorder == "little"
 # kernels, threads and the choice of instruction set are those of the module with the matrix
-cdef const fr_steps_table *C = <const fr_steps_table *> PyCapsule_Import(
-    "fastridge._matrix._steps", 0
+cdef const fr_steps_table *C = <const fr_steps_table *> PyCapsule_GetPointer(
+    _table, "fastridge._matrix._steps"
 )
 
 

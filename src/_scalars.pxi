@@ -40,7 +40,8 @@ cdef bint _flag(str name, object value) except -1:
     raise TypeError(f"{name}: expected True or False; got {value!r}")
 
 
-cdef int _decay(fr_step *s, double lr, object weight_decay, object mode, object lr0, str lr0_name) except -1:
+cdef int _decay(fr_step *s, double lr, object weight_decay, object mode, object lr0,
+                str lr0_name) except -1:
     cdef double decay = _non_negative("weight_decay", weight_decay), base
     s.couple = s.drop = 0.0
     if mode == "l2":

@@ -336,7 +336,9 @@ cdef class Stepper:
         return z.count < FR_MOST_MISSED and r.kind == s.kind and (
             s.kind != FR_ADAM
             or (r.beta1 == s.beta1 and r.beta2 == s.beta2 and r.eps == s.eps
-                and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0))
+                and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0)
+                # what all steps keep of a row is divided by
+                and fabs(z.kept[z.count - 1] * (1.0 - s.drop)) > 1e-100)
         )
 
     cdef int _look_for_nonfinite(self, double work, bint raises) except -1:
@@ -361,7 +363,10 @@ cdef class Stepper:
             return 0
         if raises:
             place = _not_finite_at(data, n, self.t[where].real)
-            value = (<float *> data)[place] if self.t[where].real == FR_FLOAT else (<double *> data)[place]
+            if self.t[where].real == FR_FLOAT:
+                value = (<const float *> data)[place]
+            else:
+                value = (<const double *> data)[place]
             raise ValueError(
                 f"gradient of {self.labels[where]}: expected finite numbers; got {value} at "
                 f"position {place} of {n}"
@@ -399,7 +404,8 @@ cdef class Stepper:
         cdef list held = []
         room = None
         if n_groups > 8:
-            room = np.zeros(n_groups * (sizeof(fr_step) + sizeof(double) + sizeof(int64_t)), np.uint8)
+            room = np.zeros(n_groups * (sizeof(fr_step) + sizeof(double) + sizeof(int64_t)),
+                            np.uint8)
             s = <fr_step *> cnp.PyArray_DATA(room)
             rate = <double *> &s[n_groups]
             at = <int64_t *> &rate[n_groups]

@@ -37,6 +37,7 @@ cdef extern from "steps.h" nogil:
         Py_ssize_t *slot
         Py_ssize_t count, room
         fr_step *history
+        double *kept
     ctypedef struct fr_row_gradient:
         const void *index
         int wide

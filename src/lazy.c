@@ -7,11 +7,11 @@
  *
  * For Adam, with j missed steps before it, step s moves an element with moments m, v by
  *     c_j * m / (beta_j * sqrt(v) + eps),  c_j = lr_s * beta1^j,  beta_j = root_s * sqrt(beta2^j)
- * where beta_j hardly changes from one step to the next. Over a run of steps whose beta_j are within
- * 5 % of their centre, with r = sqrt(v), z = 1 / (centre * r + eps) and y = r * z,
+ * where beta_j falls, and hardly changes from one step to the next. Over a run of steps whose beta_j
+ * are near their centre, with r = sqrt(v), z = 1 / (centre * r + eps) and y = r * z,
  *     sum_j c_j / (beta_j * r + eps) = z * sum_p (-y)^p sum_j c_j * (beta_j - centre)^p
- * and |(beta_j - centre) * y| < 0.05: 12 terms give all of float64, 6 all of float32. Terms with
- * c_j / beta_j below the rounding of the first by TINY are left out.
+ * where |(beta_j - centre) * y| is at most half the spread of the run, so that few terms give all of
+ * the type. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +23,8 @@
 #include "steps.h"
 
 enum { ROWS = 16, AHEAD = 4, CHUNK = 4096 };
-#define SPREAD 1.1
+#define TINY_float 0x1p-34
+#define TINY_double 0x1p-64
 
 static fr_map product(fr_map a, fr_map b)
 {
@@ -53,28 +54,48 @@ static fr_map *level(const fr_lazy *z, int l) { return z->products + (2 * z->roo
 
 static void note(fr_lazy *z, ptrdiff_t i)
 {
-    level(z, 0)[i] = map_of(&z->history[i]);
+    const fr_step *s = &z->history[i];
+    level(z, 0)[i] = map_of(s);
     for (int l = 1; (i + 1) % ((ptrdiff_t)1 << l) == 0; l++) {
         const ptrdiff_t k = i >> l;
         level(z, l)[k] = product(level(z, l - 1)[2 * k + 1], level(z, l - 1)[2 * k]);
     }
+    if (s->kind != FR_ADAM)
+        return;
+    if (i == 0)
+        z->power[0] = z->shrunk[0] = 1.0;
+    z->kept[i] = i ? z->kept[i - 1] * (1.0 - s->drop) : 1.0;
+    z->rate[i] = s->lr / z->kept[i];
+    z->root[i] = s->root;
+    z->power[i + 1] = z->power[i] * s->beta1;
+    z->shrunk[i + 1] = z->shrunk[i] * (s->amsgrad ? 1.0 : sqrt(s->beta2));
 }
 
 int fr_lazy_reserve(fr_lazy *z)
 {
     if (z->count < z->room)
         return 0;
-    const ptrdiff_t room = z->room ? 2 * z->room : 64;
-    fr_step *history = realloc(z->history, (size_t)room * sizeof(fr_step));
+    const size_t room = z->room ? 2 * (size_t)z->room : 64;
+    fr_step *history = realloc(z->history, room * sizeof(fr_step));
     if (!history)
         return FR_NO_MEMORY;
     z->history = history;
-    fr_map *products = malloc((size_t)(2 * room) * sizeof(fr_map));
-    if (!products)
+    fr_map *products = malloc(2 * room * sizeof(fr_map));
+    double *numbers = malloc((5 * room + 2) * sizeof(double));
+    if (!products || !numbers) {
+        free(products);
+        free(numbers);
         return FR_NO_MEMORY;
+    }
     free(z->products);
+    free(z->kept);
     z->products = products;
-    z->room = room;
+    z->kept = numbers;
+    z->rate = numbers + room;
+    z->root = numbers + 2 * room;
+    z->power = numbers + 3 * room;
+    z->shrunk = numbers + 4 * room + 1;
+    z->room = (ptrdiff_t)room;
     for (ptrdiff_t i = 0; i < z->count; i++)
         note(z, i);
     return 0;
@@ -84,8 +105,10 @@ void fr_lazy_free(fr_lazy *z)
 {
     free(z->history);
     free(z->products);
+    free(z->kept);
     z->history = NULL;
     z->products = NULL;
+    z->kept = NULL;
     z->count = z->room = 0;
 }
 
@@ -130,52 +153,55 @@ static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
     }
 }
 
-static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a)
+/* missed steps of Adam after which the moments move nothing any more */
+static ptrdiff_t reach(const fr_lazy *z, int real)
+{
+    const double tiny = real == FR_FLOAT ? TINY_float : TINY_double;
+    ptrdiff_t low = 0, high = z->count;
+    while (low < high) {
+        const ptrdiff_t j = (low + high) / 2;
+        if (z->power[j + 1] > tiny * z->shrunk[j + 1])
+            low = j + 1;
+        else
+            high = j;
+    }
+    return low;
+}
+
+static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
+                      ptrdiff_t n)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
-    const fr_step *h = z->history;
-    const double beta1 = h[a].beta1, shrink = h[a].amsgrad ? 1.0 : sqrt(h[a].beta2);
-    const double tiny = t->real == FR_FLOAT ? 0x1p-34 : 0x1p-64;
-    const int terms = t->real == FR_FLOAT ? FR_TERMS / 2 : FR_TERMS;
-    double m = 1.0, q = 1.0; /* beta1^j and sqrt(beta2^j) */
-    for (ptrdiff_t s = a; s < z->count && m * beta1 > tiny * q * shrink;) {
-        fr_run run = {.eps = h[a].eps, .mu = {0.0}};
-        double low = INFINITY, high = 0.0, k = q;
-        ptrdiff_t end = s;
-        for (; end < z->count; end++) {
-            k *= shrink;
-            const double beta = h[end].root * k;
-            const double l = beta < low ? beta : low, u = beta > high ? beta : high;
-            if (u > SPREAD * l)
-                break;
-            low = l;
-            high = u;
+    const double spread = t->real == FR_FLOAT ? FR_SPREAD_float : FR_SPREAD_double;
+    const double *root = z->root + a, *power = z->power + 1, *shrunk = z->shrunk + 1;
+    for (ptrdiff_t j = 0; j < n;) {
+        /* root * shrunk falls */
+        const double first = root[j] * shrunk[j];
+        ptrdiff_t low = j + 1, high = n;
+        while (low < high) {
+            const ptrdiff_t k = (low + high) / 2;
+            if (first > spread * (root[k] * shrunk[k]))
+                high = k;
+            else
+                low = k + 1;
         }
-        run.centre = 0.5 * (low + high);
-        for (; s < end && m * beta1 > tiny * q * shrink; s++) {
-            m *= beta1;
-            q *= shrink;
-            const double d = h[s].root * q - run.centre, keep = 1.0 - h[s].drop;
-            double c = h[s].lr * m;
-            for (int p = 0; p < terms; p++) {
-                run.mu[p] = run.mu[p] * keep + c;
-                c *= d;
-            }
-        }
-        const double keep = steps_between(z, s, z->count).ww;
-        for (int p = 0; p < terms; p++)
-            run.mu[p] *= keep;
-        f->adam_run(&run, x->w, x->m, h[a].amsgrad ? x->top : x->v, z->width);
+        const fr_run run = {.rate = z->rate + a + j, .root = root + j, .power = power + j,
+                            .shrunk = shrunk + j, .n = low - j,
+                            .centre = 0.5 * (first + root[low - 1] * shrunk[low - 1]),
+                            .eps = z->history[a].eps, .kept = z->kept[z->count - 1]};
+        f->adam_run(&run, x->w, x->m, z->history[a].amsgrad ? x->top : x->v, z->width);
+        j = low;
     }
 }
 
-/* Row r gets the steps that it missed. */
-static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
+/* Row r gets the steps that it missed; those of Adam move it up to n times. */
+static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_t n)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
     const int asleep = z->last[r] < 0; /* moments are 0 */
     const ptrdiff_t a = asleep ? -1 - z->last[r] : z->last[r];
-    if (a >= z->count)
+    const ptrdiff_t missed = z->count - a;
+    if (missed <= 0)
         return;
     const fr_step *s = &z->history[a];
     const fr_buffers x = buffers_of(z, t, r);
@@ -185,17 +211,20 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
         replay(z, t, &x, a);
         return;
     }
-    fr_map all = steps_between(z, a, z->count);
-    if (s->kind == FR_MOMENTUM) {
+    if (s->kind != FR_ADAM) {
+        const fr_map all = steps_between(z, a, z->count);
         f->linear(&all, x.w, x.m, z->width);
         return;
     }
-    if (all.ww != 1.0)
-        f->linear(&all, x.w, NULL, z->width);
-    if (s->kind == FR_ADAM && !asleep) {
-        const double missed = (double)(z->count - a);
-        const fr_map shrink = {pow(s->beta1, missed), 0.0, 0.0, pow(s->beta2, missed)};
-        adam_runs(z, t, &x, a);
+    const double kept = z->kept[z->count - 1];
+    const fr_map decay = {a ? kept / z->kept[a - 1] : kept * (1.0 - s->drop), 0.0, 0.0, 1.0};
+    if (decay.ww != 1.0)
+        f->linear(&decay, x.w, NULL, z->width);
+    if (!asleep) {
+        const double q = z->shrunk[missed];
+        const fr_map shrink = {z->power[missed], 0.0, 0.0,
+                               s->amsgrad ? pow(s->beta2, (double)missed) : q * q};
+        adam_runs(z, t, &x, a, MIN(n, missed));
         f->linear(&shrink, x.m, x.v, z->width);
     }
 }
@@ -223,6 +252,7 @@ typedef struct {
     ptrdiff_t *first;   /* of each: where it comes first in g */
     ptrdiff_t *next;    /* of each place in g: the next one of the same row, or -1 */
     char *sums;         /* per place that is followed by others: its row's gradient, summed */
+    ptrdiff_t reach;    /* steps of Adam */
     int steps;
 } rows_job;
 
@@ -243,6 +273,7 @@ static void add_up(const rows_job *q, ptrdiff_t k, double *sum)
 
 static void prefetch_row(const rows_job *q, ptrdiff_t r)
 {
+    FR_PREFETCH(&q->z->last[r]);
     const size_t size = (size_t)q->z->width * size_of(q->t->real), at = (size_t)r * size;
     const fr_buffers *x = &q->t->x;
     for (size_t i = 0; i < size && i < 1024; i += 64) {
@@ -265,7 +296,7 @@ static void rows_task(void *context, ptrdiff_t task)
         const ptrdiff_t k = q->first ? q->first[i] : i, r = q->g ? index_of(q->g, k) : i;
         if (q->first && i + AHEAD < q->n)
             prefetch_row(q, index_of(q->g, q->first[i + AHEAD]));
-        catch_up(z, q->t, r);
+        catch_up(z, q->t, r, q->reach);
         if (!q->steps)
             continue;
         fr_buffers x = buffers_of(z, q->t, r);
@@ -285,6 +316,8 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
     rows_job q = {.z = z, .t = t, .g = g, .n = g ? 0 : z->n_rows, .steps = steps};
     double per_row = 5.0 * (double)z->width + 64.0;
     void *room = NULL;
+    if (z->count && z->history[0].kind == FR_ADAM)
+        q.reach = reach(z, t->real);
     if (g && g->n) {
         int repeated = 0;
         room = malloc(2 * (size_t)g->n * sizeof(ptrdiff_t));

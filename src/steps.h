@@ -73,6 +73,9 @@ typedef struct {
     ptrdiff_t count, room;
     fr_step *history;   /* room for `room` steps */
     fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: room for 2 * room */
+    /* of Adam, per step: the decoupled decays of the steps 1 to this one, multiplied; lr over that;
+     * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
+    double *kept, *rate, *root, *power, *shrunk;
 } fr_lazy;
 
 /* Gradient rows: row index[i] of w has gradient rows[i * width ...]; repeated indices add up. */
@@ -95,11 +98,18 @@ int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threa
 /* Bring rows up to date: those of index, or with index NULL all. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
 
-/* what the inner loops of lazy rows need of a run of missed steps of Adam, see lazy.c */
-#define FR_TERMS 12
+/* A run of n missed steps of Adam, see lazy.c: rate, root, power and shrunk from its first step on,
+ * the middle of root * shrunk, and what the steps after each leave of it times kept. */
 typedef struct {
-    double centre, eps, mu[FR_TERMS];
+    const double *rate, *root, *power, *shrunk;
+    ptrdiff_t n;
+    double centre, eps, kept;
 } fr_run;
+/* largest root * shrunk of a run over the smallest, and terms that give all of the type then */
+#define FR_SPREAD_float 1.2
+#define FR_TERMS_float 8
+#define FR_SPREAD_double 1.1
+#define FR_TERMS_double 12
 
 /* One table for the extension module that has the optimizers: the state of kernels and threads is
  * in the module that has the matrix, and nowhere else. */

@@ -247,17 +247,38 @@ static void NAME(linear)(const fr_map *a, void *w_, void *b_, ptrdiff_t n)
     }
 }
 
-/* w -= m * sum_j c_j / (beta_j * r + eps) for r = sqrt(v), from the powers of the run: see lazy.c */
+/* w -= m * sum_j c_j / (beta_j * r + eps) for r = sqrt(v) over a run: see lazy.c */
 static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void *v_, ptrdiff_t n)
 {
-    enum { TERMS = sizeof(T) == sizeof(float) ? FR_TERMS / 2 : FR_TERMS };
+    enum { TERMS = FR_CAT(FR_TERMS, T) };
     T *FR_RESTRICT w = w_;
     const T *FR_RESTRICT m = m_;
     const T *FR_RESTRICT v = v_;
     const T centre = (T)a->centre, eps = (T)a->eps;
     T mu[TERMS];
+    vec sums[TERMS];
+    double last[TERMS] = {0.0};
+    ptrdiff_t j = 0;
     for (int p = 0; p < TERMS; p++)
-        mu[p] = (T)a->mu[p];
+        sums[p] = SPLAT(0.0);
+    for (; j + VL <= a->n; j += VL) {
+        vec c = LOAD_double(a->rate + j) * LOAD_double(a->power + j);
+        const vec d = LOAD_double(a->root + j) * LOAD_double(a->shrunk + j) - SPLAT(a->centre);
+        for (int p = 0; p < TERMS; p++) {
+            sums[p] += c;
+            c *= d;
+        }
+    }
+    for (; j < a->n; j++) {
+        const double d = a->root[j] * a->shrunk[j] - a->centre;
+        double c = a->rate[j] * a->power[j];
+        for (int p = 0; p < TERMS; p++) {
+            last[p] += c;
+            c *= d;
+        }
+    }
+    for (int p = 0; p < TERMS; p++)
+        mu[p] = (T)(a->kept * (vec_sum(sums[p]) + last[p]));
     FR_INDEPENDENT
     for (ptrdiff_t i = 0; i < n; i++) {
         const T r = ROOT(v[i]), z = 1 / MADD(centre, r, eps), y = r * z;

@@ -331,13 +331,13 @@ def test_overlaps_are_refused():
     for k, name in enumerate("gmv"):
         arrays = [buffer[:10], g, m, v]
         arrays[k + 1] = buffer[9:19]
-        with pytest.raises(ValueError, match=f"{name}: expected memory of its own; .*overlaps w"):
+        with pytest.raises(ValueError, match=rf"{name}: expected memory of its own; .*overlaps w"):
             kernels.adam_step(*arrays, lr=0.1, t=1)
-    with pytest.raises(ValueError, match="v: expected memory of its own; .*overlaps m"):
+    with pytest.raises(ValueError, match=r"v: expected memory of its own; .*overlaps m"):
         kernels.adam_step(w, g, m, m, lr=0.1, t=1)
-    with pytest.raises(ValueError, match="m: expected memory of its own; .*overlaps g"):
+    with pytest.raises(ValueError, match=r"m: expected memory of its own; .*overlaps g"):
         kernels.adam_step(w, g, g, v, lr=0.1, t=1)
-    with pytest.raises(ValueError, match="v_max: expected memory of its own; .*overlaps v"):
+    with pytest.raises(ValueError, match=r"v_max: expected memory of its own; .*overlaps v"):
         kernels.adam_step(w, g, m, v, lr=0.1, t=1, v_max=v)
     assert (buffer == 1).all()
     # neighbours are no overlap, and what is only read may be shared

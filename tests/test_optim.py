@@ -177,7 +177,7 @@ def test_names_and_groups():
     assert (model["a.weight"] == 1).all()
     with pytest.raises(ValueError, match="grads: expected names of parameters; got 'c'"):
         optimizer.step({"c": np.ones(2)})
-    with pytest.raises(ValueError, match="gradient of 'a.bias': expected shape"):
+    with pytest.raises(ValueError, match=r"gradient of 'a\.bias': expected shape"):
         optimizer.step({"a.bias": np.ones(3)})
     assert optimizer.state_dict()["param_groups"][1]["param_names"] == ["a.bias", "norm1.scale"]
 
@@ -491,16 +491,19 @@ def test_one_optimizer_in_two_threads_is_refused_or_waits():
     w = np.ones(4_000_000)
     optimizer = optim.AdamW([w])
     g = np.ones_like(w)
+    refusals = []
 
     def step(_):
         try:
             return optimizer.step([g])
         except RuntimeError as error:
-            assert "at a step in another thread" in str(error)
+            refusals.append(str(error))
             return None
 
     with ThreadPoolExecutor(2) as pool:
         done = [d for d in pool.map(step, range(10)) if d]
+    assert all("at a step in another thread" in r for r in refusals)
+    assert len(done) + len(refusals) == 10
     assert optimizer.state_dict()["state"][0]["step"] == len(done) >= 1
 
 

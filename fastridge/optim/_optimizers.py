@@ -71,7 +71,10 @@ class _Optimizer:
         return {key: value for key, value in group.items() if key not in _OF_TORCH}
 
     def _set_groups(self, groups: list[dict[str, Any]]) -> None:
-        arrays, labels, places, factors = [], [], [], []
+        arrays: list[Any] = []
+        labels: list[str] = []
+        places: list[int] = []
+        factors: list[Any] = []
         for k, group in enumerate(groups):
             names = group["param_names"]
             for i, p in enumerate(group["params"]):
@@ -249,7 +252,7 @@ class _Optimizer:
         for i in range(len(self._stepper.params)):
             steps, begun, *arrays = self._stepper.get_state(i)
             if steps:
-                found = {"step": steps}
+                found: dict[str, Any] = {"step": steps}
                 for name, a in zip(self._arrays, arrays, strict=False):
                     found[name] = a if self._adam or begun else None
                     if a is None and name == "max_exp_avg_sq":
@@ -291,11 +294,9 @@ class _Optimizer:
             )
         for own, other in zip(self.param_groups, saved, strict=True):
             names = other.get("param_names")
-            if names is not None and own["param_names"] is not None:
-                if list(names) != list(own["param_names"]):
-                    raise ValueError(
-                        f"state_dict: expected the parameters {own['param_names']}; got {names}"
-                    )
+            ours = own["param_names"]
+            if names is not None and ours is not None and list(names) != list(ours):
+                raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
             numbers = {k: v for k, v in other.items() if k not in ("params", "param_names")}
             for key in numbers:
                 if key not in (*self.defaults, "initial_lr", *_OF_TORCH):
