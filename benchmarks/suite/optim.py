@@ -1,0 +1,163 @@
+"""Optimizer steps: of one tensor, of many, and of some rows of a table."""
+
+import numpy as np
+
+from . import common
+
+KINDS = ("SGD", "momentum", "AdamW")
+LR, DECAY, MOMENTUM = 1e-3, 1e-2, 0.9
+
+
+def _optimizer(kind, params):
+    from fastridge import optim
+
+    if kind == "AdamW":
+        return optim.AdamW(params, lr=LR, weight_decay=DECAY)
+    return optim.SGD(
+        params, lr=LR, weight_decay=DECAY, momentum=MOMENTUM if kind == "momentum" else 0.0
+    )
+
+
+class _Reference:
+    """The NumPy twins in the place of an optimizer."""
+
+    def __init__(self, kind, params):
+        self.kind, self.params, self.t = kind, params, 0
+        self.states = [(np.zeros_like(w), np.zeros_like(w)) for w in params]
+
+    def step(self, grads):
+        from fastridge import reference
+
+        self.t += 1
+        for i, (g, (m, v)) in enumerate(zip(grads, self.states, strict=True)):
+            w = self.params[i]
+            if self.kind == "SGD":
+                w = reference.sgd_step(w, g, lr=LR, weight_decay=DECAY)
+            elif self.kind == "momentum":
+                w, m = reference.sgd_momentum_step(
+                    w, g, m, lr=LR, momentum=MOMENTUM, weight_decay=DECAY
+                )
+            else:
+                w, m, v = reference.adam_step(
+                    w, g, m, v, lr=LR, t=self.t, weight_decay=DECAY, decay_mode="decoupled"
+                )
+            self.params[i], self.states[i] = w, (m, v)
+
+
+class _Steps:
+    """Steps of tensors that a subclass gives sizes of; in float32."""
+
+    def setup(self, kind, sizes, player):
+        common.pin(player)
+        rng = np.random.default_rng(0)
+        shapes = self.shapes(sizes)
+        params = [rng.random(s, np.float32) for s in shapes]
+        self.grads = [rng.random(s, np.float32) - np.float32(0.5) for s in shapes]
+        make = _Reference if player == "reference" else _optimizer
+        self.optimizer = make(kind, params)
+        self.optimizer.step(self.grads)
+
+    def time_step(self, kind, sizes, player):
+        self.optimizer.step(self.grads)
+
+
+class OneTensor(_Steps):
+    """`step` of an optimizer with one tensor."""
+
+    params = (KINDS, [1_000, 100_000, 5_000_000], common.KERNEL_PLAYERS)
+    param_names = ("kind", "elements", "player")
+
+    def shapes(self, elements):
+        return [elements]
+
+
+class ManyTensors(_Steps):
+    """`step` of an optimizer with 1,000 tensors."""
+
+    params = (KINDS, [1_000], common.KERNEL_PLAYERS)
+    param_names = ("kind", "elements of each", "player")
+
+    def shapes(self, elements):
+        return [elements] * 1_000
+
+
+class Kernels:
+    """The kernels of one tensor, without an optimizer about them."""
+
+    params = (KINDS, [10, 1_000, 100_000])
+    param_names = ("kind", "elements")
+
+    def setup(self, kind, elements):
+        from fastridge import kernels
+
+        common.pin("1 thread")
+        rng = np.random.default_rng(0)
+        w, g = rng.random(elements, np.float32), rng.random(elements, np.float32)
+        m, v = np.zeros_like(w), np.zeros_like(w)
+        self.step = {
+            "SGD": lambda: kernels.sgd_step(w, g, lr=LR, weight_decay=DECAY),
+            "momentum": lambda: kernels.sgd_momentum_step(
+                w, g, m, lr=LR, momentum=MOMENTUM, weight_decay=DECAY
+            ),
+            "AdamW": lambda: kernels.adam_step(
+                w, g, m, v, lr=LR, t=5, weight_decay=DECAY, decay_mode="decoupled"
+            ),
+        }[kind]
+
+    def time_step(self, kind, elements):
+        self.step()
+
+
+class Rows:
+    """1,000 of 100,000 rows of 64, which missed some 100 steps; beside the step of all of them."""
+
+    params = (KINDS, ["rows", "all", "reference of all"])
+    param_names = ("kind", "gradient")
+
+    def setup(self, kind, gradient):
+        common.pin("1 thread")
+        rng = np.random.default_rng(0)
+        w = rng.random((100_000, 64), np.float32)
+        g = rng.random((100_000, 64), np.float32) - np.float32(0.5)
+        make = _Reference if gradient == "reference of all" else _optimizer
+        self.optimizer = make(kind, [w])
+        self.grads = [[g]]
+        self.optimizer.step(self.grads[0])
+        if gradient == "rows":
+            rows = g[:1_000].copy()
+            batches = [rng.integers(0, 100_000, 1_000) for _ in range(100)]
+            self.grads = [[(index, rows)] for index in batches]
+            for grads in self.grads:
+                self.optimizer.step(grads)
+        self.turn = 0
+
+    def time_step(self, kind, gradient):
+        self.turn = (self.turn + 1) % len(self.grads)
+        self.optimizer.step(self.grads[self.turn])
+
+
+class Clipping:
+    """`clip_grad_norm` of 5 million elements, and a step that looks for NaN and infinity first."""
+
+    params = common.KERNEL_PLAYERS
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        rng = np.random.default_rng(0)
+        self.grads = [rng.random(5_000_000, np.float32)]
+        if player == "reference":
+            self.norm = lambda: np.sqrt(np.sum(self.grads[0].astype(np.float64) ** 2))
+            self.step = lambda: np.isfinite(self.grads[0]).all()
+            return
+        from fastridge import optim
+
+        optimizer = optim.SGD([np.zeros(5_000_000, np.float32)], on_nonfinite="raise")
+        self.norm = lambda: optim.clip_grad_norm(self.grads, 1.0)
+        self.step = lambda: optimizer.step(self.grads)
+
+    def time_norm(self, player):
+        self.norm()
+
+    def time_step_that_looks(self, player):
+        self.step()
