@@ -45,6 +45,7 @@ ESTIMATORS = [
     Ridge(solver="qr"),
     Ridge(solver="cg", tol=1e-10),
     Ridge(positive=True, tol=1e-10),
+    Ridge(lower=-1.0, upper=80.0),
     Ridge(fit_intercept=False),
     Ridge(standardize=True),
     RidgeClassifier(),
@@ -135,7 +136,8 @@ def test_parameters(cls):
     theirs = getattr(sklearn.linear_model, cls.__name__)()
     params = model.get_params()
     assert list(params) == sorted(params)
-    assert set(params) - set(theirs.get_params()) == {"penalty_factor", "standardize"}
+    own = {"lower", "penalty_factor", "standardize", "upper"}
+    assert set(params) - set(theirs.get_params()) == own
     assert {name: params[name] for name in theirs.get_params()} == theirs.get_params()
     assert model.set_params(alpha=3.0, tol=0.1) is model
     assert (model.alpha, model.tol) == (3.0, 0.1)

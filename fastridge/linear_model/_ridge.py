@@ -20,7 +20,7 @@ from .._validation import (
     check_target,
     feature_names,
 )
-from ..solvers.ridge import SOLVERS, solve
+from ..solvers.ridge import SOLVERS, bounds, solve
 from ._base import Estimator, LinearRegressor
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class BaseRidge(Estimator):
     random_state: Any
     penalty_factor: Any
     standardize: bool
+    lower: Any
+    upper: Any
 
     def _check_parameters(self) -> None:
         """Refuse parameters that are not what the documentation says."""
@@ -57,6 +59,8 @@ class BaseRidge(Estimator):
             and type(self.positive) is bool
             and type(self.standardize) is bool
             and self.penalty_factor is None
+            and self.lower is None
+            and self.upper is None
         ):
             return
         alpha = self.alpha
@@ -93,13 +97,24 @@ class BaseRidge(Estimator):
             self.penalty_factor is None or _is_array_like(self.penalty_factor),
             "an array-like of shape (n_features,), or None",
         )
-        if self.positive:
+        for name in ("lower", "upper"):
+            bound = getattr(self, name)
             self._require(
-                "solver", self.solver in ("auto", "lbfgs"), "'auto' or 'lbfgs' where positive=True"
+                name,
+                bound is None or isinstance(bound, Real) or _is_array_like(bound),
+                "a number, an array-like of shape (n_features,), or None",
+            )
+        if self.positive or self.lower is not None or self.upper is not None:
+            self._require(
+                "solver",
+                self.solver in ("auto", "lbfgs"),
+                "'auto' or 'lbfgs' where positive=True, and with lower or upper",
             )
         else:
             self._require(
-                "solver", self.solver != "lbfgs", "another than 'lbfgs' where positive=False"
+                "solver",
+                self.solver != "lbfgs",
+                "another than 'lbfgs' where positive=False, without lower and upper",
             )
 
     def _solve(
@@ -114,6 +129,9 @@ class BaseRidge(Estimator):
         factor = self.penalty_factor
         if factor is not None:
             factor = check_penalty_factor(factor, A.shape[1])
+        lower, upper = self.lower, self.upper
+        if self.positive or lower is not None or upper is not None:
+            lower, upper = bounds(lower, upper, self.positive, A.shape[1])
         result = solve(
             A,
             Y,
@@ -125,7 +143,8 @@ class BaseRidge(Estimator):
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
-            positive=self.positive,
+            lower=lower,
+            upper=upper,
             checked=A.is_sparse,
         )
         self._set_result(result, column)
@@ -177,7 +196,7 @@ class Ridge(BaseRidge, LinearRegressor):
         the p x p Gram matrix. "dual": of the n x n one. "cg": preconditioned conjugate gradients.
         "qr": orthogonal factorization, for ill-conditioned columns. scikit-learn's names run the
         solver that does that job here: "svd" runs "qr"; "lsqr", "sparse_cg", "sag" and "saga" run
-        "cg"; "lbfgs", only with `positive`, runs the method for w >= 0, as "auto" does there.
+        "cg"; "lbfgs", only with `positive` or bounds, runs the method for those, as "auto" does.
     positive : bool, default=False
         Require w >= 0.
     random_state : int, numpy.random.RandomState or None, default=None
@@ -188,6 +207,9 @@ class Ridge(BaseRidge, LinearRegressor):
         Penalise each coefficient in units of the weighted standard deviation of its column: the
         penalty is alpha * sum_j f_j (sd_j w_j)^2. Coefficients are in the units of `X` anyway;
         `X` is not changed.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing, equal ones
+        fix a coefficient. Found exactly, by an active set.
 
     Attributes
     ----------
@@ -204,7 +226,8 @@ class Ridge(BaseRidge, LinearRegressor):
     n_iter_ : int or ndarray of shape (n_targets,)
         Iterations of the solver.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Norm of the gradient over its norm at w = 0: how exact the fit is.
+        Norm of the gradient over its norm at w = 0: how exact the fit is. With bounds, of the part
+        of the gradient that they do not hold back.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     moments_ : Moments
@@ -247,6 +270,8 @@ class Ridge(BaseRidge, LinearRegressor):
         random_state: Any = None,
         penalty_factor: Any = None,
         standardize: bool = False,
+        lower: Any = None,
+        upper: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -258,6 +283,8 @@ class Ridge(BaseRidge, LinearRegressor):
         self.random_state = random_state
         self.penalty_factor = penalty_factor
         self.standardize = standardize
+        self.lower = lower
+        self.upper = upper
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
@@ -423,6 +450,8 @@ class Ridge(BaseRidge, LinearRegressor):
             tol=self.tol,
             max_iter=self.max_iter,
             positive=self.positive,
+            lower=self.lower,
+            upper=self.upper,
             single=single,
         )
         self._set_result(result, single and moments._y_ndim == 2)

@@ -55,6 +55,8 @@ class RidgeClassifier(BaseRidge):
     standardize : bool, default=False
         Penalise each coefficient in units of the weighted standard deviation of its column: see
         `Ridge`.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds lower <= w <= upper of the coefficients of each regression: see `Ridge`.
 
     Attributes
     ----------
@@ -109,6 +111,8 @@ class RidgeClassifier(BaseRidge):
         random_state: Any = None,
         penalty_factor: Any = None,
         standardize: bool = False,
+        lower: Any = None,
+        upper: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -121,6 +125,8 @@ class RidgeClassifier(BaseRidge):
         self.random_state = random_state
         self.penalty_factor = penalty_factor
         self.standardize = standardize
+        self.lower = lower
+        self.upper = upper
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.

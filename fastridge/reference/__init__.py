@@ -49,12 +49,12 @@ from .ridge import (
     penalties,
     ridge,
     ridge_batch,
+    ridge_bounded,
     ridge_cg,
     ridge_dual,
     ridge_lstsq,
     ridge_mixed,
     ridge_normal_equations,
-    ridge_positive,
 )
 from .schur import schur_solve
 from .tridiagonal import tridiagonal_solve, tridiagonalize
@@ -95,6 +95,7 @@ __all__ = [
     "penalties",
     "ridge",
     "ridge_batch",
+    "ridge_bounded",
     "ridge_cg",
     "ridge_dual",
     "ridge_lstsq",
@@ -102,7 +103,6 @@ __all__ = [
     "ridge_normal_equations",
     "ridge_of_moments",
     "ridge_path",
-    "ridge_positive",
     "row_axpy",
     "row_dot",
     "schur_solve",

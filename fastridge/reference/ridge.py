@@ -6,10 +6,11 @@ d (p,) penalty of each coefficient, k targets in the columns of Y (n, k).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear
 
 from .matrix import cholesky, cholesky_solve, column_stats, gram, operator
 
@@ -233,13 +234,15 @@ def ridge_lstsq(A, Y, alpha, s, d):
     return np.linalg.lstsq(B, Z, rcond=None)[0]
 
 
-def ridge_positive(A, Y, alpha, s, d):
-    """w >= 0: non-negative least squares on the augmented system of `ridge_lstsq`.
+def ridge_bounded(A, Y, alpha, s, d, lower, upper):
+    """lower <= w <= upper: bounded least squares on the augmented system of `ridge_lstsq`.
 
     Parameters
     ----------
     A, Y, alpha, s, d
         As in `ridge_normal_equations`.
+    lower, upper : float or array-like of shape (p,)
+        May be infinite, and equal.
 
     Returns
     -------
@@ -247,18 +250,30 @@ def ridge_positive(A, Y, alpha, s, d):
 
     References
     ----------
-    C. L. Lawson and R. J. Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    P. B. Stark and R. L. Parker, "Bounded-variable least-squares: an algorithm and applications",
+    Computational Statistics 10, 1995.
 
     Examples
     --------
     >>> A = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> ridge_positive(A, np.array([2.0, -2.0]), 1.0, np.ones(2), np.ones(2))
-    array([1., 0.])
+    >>> ridge_bounded(A, np.array([2.0, -2.0]), 1.0, np.ones(2), np.ones(2), 0.0, 0.5)
+    array([0.5, 0. ])
     """
     B, Z = _augmented(A, Y, alpha, s, d)
-    if Z.ndim == 1:
-        return nnls(B, Z)[0]
-    return np.column_stack([nnls(B, z)[0] for z in Z.T])
+    lower, upper = (np.broadcast_to(bound, len(d)) for bound in (lower, upper))
+    free = lower < upper
+
+    def one(z):
+        w = np.where(free, 0.0, lower)
+        if free.any():
+            box = (lower[free], upper[free])
+            found = lsq_linear(
+                B[:, free], z - B @ w, box, method="bvls", tol=1e-15, max_iter=10_000
+            )
+            w[free] = found.x
+        return w
+
+    return one(Z) if Z.ndim == 1 else np.column_stack([one(z) for z in Z.T])
 
 
 def _augmented(A, Y, alpha, s, d):
@@ -356,6 +371,8 @@ def ridge(
     standardize=False,
     solver="lstsq",
     positive=False,
+    lower=None,
+    upper=None,
 ):
     """Ridge regression, one target after the other.
 
@@ -375,7 +392,9 @@ def ridge(
     solver : {"lstsq", "cholesky", "dual", "cg"}, default="lstsq"
         The function of this module that solves the centred problem.
     positive : bool, default=False
-        w >= 0, by `ridge_positive`.
+        w >= 0.
+    lower, upper : float or array-like of shape (p,) or None, default=None
+        Bounds of w, by `ridge_bounded`.
 
     Returns
     -------
@@ -400,9 +419,12 @@ def ridge(
         "cholesky": ridge_normal_equations,
         "dual": ridge_dual,
         "cg": lambda *problem: ridge_cg(*problem, tol=1e-14, max_iter=10 * p)[0],
-    }["lstsq" if positive else solver]
-    if positive:
-        solve = ridge_positive
+    }[solver]
+    low = np.broadcast_to(-np.inf if lower is None else lower, p)
+    low = np.maximum(low, 0.0) if positive else low
+    high = np.broadcast_to(np.inf if upper is None else upper, p)
+    if np.isfinite(low).any() or np.isfinite(high).any():
+        solve = partial(ridge_bounded, lower=low, upper=high)
 
     def one(y, y_mean, alpha):
         w = solve(X - x_mean, y - y_mean, float(alpha), s, d)

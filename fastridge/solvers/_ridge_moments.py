@@ -18,7 +18,7 @@ from scipy.linalg import eigh
 from .._matrix import Cholesky, Matrix
 from .._validation import check_alpha, check_penalty_factor
 from ._ridge_problem import RidgeProblem
-from .ridge import _ROUNDING, SOLVERS, RidgeResult, _check_options, _check_start, _finish
+from .ridge import _ROUNDING, SOLVERS, RidgeResult, _check_options, _check_start, _finish, bounds
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
@@ -40,6 +40,8 @@ def solve_moments(
     max_iter=None,
     positive=False,
     coef_init=None,
+    lower=None,
+    upper=None,
     single=None,
 ) -> RidgeResult:
     """Check the arguments and solve; see `ridge`.
@@ -58,13 +60,15 @@ def solve_moments(
         single = moments._y_ndim == 1
     if coef_init is not None:
         coef_init = _check_start(coef_init, 1 if single else 2, k, p)
-    _check_options(solver, tol, max_iter, positive)
+    lower, upper = bounds(lower, upper, positive, p)
+    bounded = lower is not None or upper is not None
+    _check_options(solver, tol, max_iter, bounded)
     d = np.ones(p) if d is None else d
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
     problem = _Problem(moments, alpha, d, fit_intercept)
-    run = "active_set" if positive else SOLVERS[solver]
+    run = "active_set" if bounded else SOLVERS[solver]
     if run == "auto":
         run = "cholesky"
     found = None
@@ -73,19 +77,26 @@ def solve_moments(
         if found is None:
             run = "qr"
     if found is None:
-        run, *found = _solve_root(problem, run, tol, max_iter, coef_init)
+        run, *found = _solve_root(problem, run, tol, max_iter, coef_init, lower, upper)
     w, n_iter = found
     gradient, objective = problem.evaluate(w)
-    if positive:
-        gradient = np.where(w > 0, gradient, gradient.clip(0))
-    relative = problem.relative(gradient, w)
+    first = None
+    if bounded:
+        from ._ridge_bounded import Box
+
+        box = Box(p, lower, upper)
+        gradient = box.projected(gradient.T, w.T).T
+        if box.origin.any():
+            origin = problem.residual(np.repeat(box.origin[:, None], k, axis=1), slice(None))
+            first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
+    relative = problem.relative(gradient, w, first=first)
     converged = bool((relative <= max(tol, _ROUNDING)).all())
     coef, intercept = np.ascontiguousarray(w.T), problem.intercept(w)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         relative, objective = float(relative[0]), float(objective[0])
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged)
-    return _finish(moments, result, tol)
+    return _finish(moments, result, tol, lower, upper)
 
 
 class _Problem:
@@ -138,13 +149,14 @@ class _Problem:
         objective += self.alpha * (self.d[:, None] * w * w).sum(axis=0)
         return gradient, np.maximum(objective, 0.0)
 
-    def relative(self, gradient, w, alpha=None):
-        """Norms of the gradients, with what rounding may hide, over those at zero.
+    def relative(self, gradient, w, alpha=None, first=None):
+        """Norms of the gradients, with what rounding may hide, over those at zero, or `first` (k,).
 
         alpha: the penalty of each column, where the targets are repeated for several penalties.
         """
         alpha = self.alpha if alpha is None else alpha
-        first = np.tile(np.linalg.norm(self.cross, axis=0), len(alpha) // self.k)
+        first = np.linalg.norm(self.cross, axis=0) if first is None else first
+        first = np.tile(first, len(alpha) // self.k)
         diagonal = self.squares[:, None] + alpha * self.d[:, None]
         # of the coefficients and of the sums: |M r| <= sqrt(tr M) sqrt(r'Mr)
         hidden = _EPS * np.sqrt(diagonal.sum(axis=0) * (diagonal * w * w).sum(axis=0))
@@ -218,7 +230,7 @@ def _refined(problem, factor, diagonal, dead, chosen):
     return (w, _MAX_REFINE) if worst <= _STABLE else None
 
 
-def _solve_root(problem, run, tol, max_iter, coef_init):
+def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
     """The solver that ran, coefficients (p, k) and iterations (k,)."""
     R, Z = _root(problem)
     data = RidgeProblem(Matrix.from_dense(R), Z, problem.alpha, None, problem.d, False)
@@ -238,9 +250,9 @@ def _solve_root(problem, run, tol, max_iter, coef_init):
 
         found = solve_cg(data, tol, max_iter, coef_init)
     elif run == "active_set":
-        from ._ridge_positive import solve_positive
+        from ._ridge_bounded import solve_bounded
 
-        found = solve_positive(data, tol, max_iter, coef_init)
+        found = solve_bounded(data, lower, upper, tol, max_iter, coef_init)
     return run, found[0].T, found[1]
 
 

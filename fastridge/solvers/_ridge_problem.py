@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,6 +89,23 @@ class RidgeProblem:
     def rooted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
         """S R, in F order."""
         return R if self.root is None else np.asfortranarray(R * self.root[:, None])
+
+    def face(self, free: NDArray[np.bool_], t: int) -> RidgeProblem:
+        """The problem of target t in some coefficients alone.
+
+        Its Y (n, 1) is that of the problem; the caller takes the others' share out of it.
+        """
+        face = copy.copy(self)
+        scale = free.astype(np.float64)
+        if self.A.scale is not None:
+            scale *= self.A.scale
+        face.A = self.source.centered(self.A.shift, scale)
+        face.squares = np.where(free, self.column_squares(), 0.0)
+        face.d = np.where(free, self.d, 1.0)
+        face.k, face.alpha = 1, self.alpha[t : t + 1]
+        face.Y = self.Y[:, t : t + 1]
+        face.y_mean = np.zeros(1)
+        return face
 
     def column_squares(self) -> NDArray[np.float64]:
         """Diagonal of A' S^2 A."""

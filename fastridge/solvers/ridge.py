@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .._matrix import Matrix
 from .._validation import (
     check_alpha,
+    check_bounds,
     check_design,
     check_penalty_factor,
     check_sample_weight,
@@ -127,6 +128,8 @@ def ridge(
     positive: bool = False,
     coef_init: Any = None,
     max_memory: float | None = None,
+    lower: Any = None,
+    upper: Any = None,
 ) -> RidgeResult:
     """Fit a ridge regression.
 
@@ -161,20 +164,27 @@ def ridge(
         "cholesky": factor of the Gram matrix, refined with the residual from X. "dual": the same
         by samples, for n < p. "cg": preconditioned conjugate gradients. "qr": orthogonal
         factorisation, which also finds the rank. The other names are scikit-learn's and run the
-        one that does that job; "lbfgs" needs `positive`. For Moments "auto" is "cholesky",
-        refined with the Gram matrix itself, and the others work on a root of it, p rows or fewer.
+        one that does that job; "lbfgs" needs `positive` or bounds. For Moments "auto" is
+        "cholesky", refined with the Gram matrix itself, and the others work on a root of it, p
+        rows or fewer.
     tol : float, default=1e-6
         Bound on the norm of the gradient relative to that at w = 0. Direct solvers go to rounding.
+        With bounds, of the part of the gradient that they do not hold back (0 at the solution).
     max_iter : int or None, default=None
-        Bound on the iterations of "cg" and of `positive`; None: generous.
+        Bound on the iterations of "cg" and with bounds; None: generous.
     positive : bool, default=False
-        Require w >= 0.
+        Require w >= 0: `lower` of at least 0.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
         Where an iterative solver starts, for example the solution of a nearby `alpha`.
     max_memory : float or None, default=None
         Bytes that "auto" and "cg" may use for Gram matrices beside their input and vectors. The
         need of a direct solver is known before it starts; where it is more, "auto" runs "cg".
         None: half of the machine's memory.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds lower <= w <= upper of the coefficients, in the units of `coef`, also where they are
+        standardised; -inf and inf bound nothing, and equal bounds fix a coefficient. The
+        intercept is not bounded. `solver` must be "auto" or "lbfgs", both of which run a projected
+        Newton method ("active_set").
 
     Returns
     -------
@@ -195,7 +205,9 @@ def ridge(
     ----------
     A. E. Hoerl and R. W. Kennard, "Ridge regression: biased estimation for nonorthogonal
     problems", Technometrics 12(1), 1970. Refinement: A. Bjorck, "Stability analysis of the method
-    of seminormal equations", Linear Algebra and its Applications 88, 1987.
+    of seminormal equations", Linear Algebra and its Applications 88, 1987. Bounds: D. P. Bertsekas,
+    "Projected Newton methods for optimization problems with simple constraints", SIAM Journal on
+    Control and Optimization 20(2), 1982.
 
     Examples
     --------
@@ -206,6 +218,8 @@ def ridge(
     array([1.247, 0.719])
     >>> result.relative_gradient < 1e-12
     True
+    >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], upper=[1.0, 2.0]).coef.round(3)
+    array([1.  , 0.87])
     """
     if y is None and _is_moments(X):
         if sample_weight is not None:
@@ -223,6 +237,8 @@ def ridge(
             max_iter=max_iter,
             positive=positive,
             coef_init=coef_init,
+            lower=lower,
+            upper=upper,
         )
     try:
         A = check_design(X, finite=False)
@@ -240,8 +256,10 @@ def ridge(
         penalty_factor = check_penalty_factor(penalty_factor, p)
     if coef_init is not None:
         coef_init = _check_start(coef_init, Y.ndim, k, p)
+    if positive or lower is not None or upper is not None:
+        lower, upper = bounds(lower, upper, positive, p)
     if not (solver == "auto" and max_iter is None and type(tol) is float and tol >= 0):
-        _check_options(solver, tol, max_iter, positive)
+        _check_options(solver, tol, max_iter, lower is not None or upper is not None)
     if max_memory is not None:
         _check_memory(max_memory)
     return solve(
@@ -255,7 +273,8 @@ def ridge(
         solver=solver,
         tol=tol,
         max_iter=max_iter,
-        positive=positive,
+        lower=lower,
+        upper=upper,
         coef_init=coef_init,
         max_memory=max_memory,
         checked=A.is_sparse,
@@ -277,13 +296,27 @@ def _check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:
     return start
 
 
-def _check_options(solver, tol, max_iter, positive) -> None:
+def bounds(lower, upper, positive, p: int):
+    """Check the bounds of the coefficients; with `positive`, 0 is one of them."""
+    low, high = check_bounds(lower, upper, p)
+    if positive:
+        low = np.zeros(p) if low is None else np.maximum(low, 0.0)
+        low, high = check_bounds(low, high, p)
+    return low, high
+
+
+def _check_options(solver, tol, max_iter, bounded) -> None:
     if not isinstance(solver, str) or solver not in SOLVERS:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
-    if positive and solver not in ("auto", "lbfgs"):
-        raise ValueError(f"solver must be 'auto' or 'lbfgs' where positive=True; got {solver!r}.")
-    if solver == "lbfgs" and not positive:
-        raise ValueError("solver='lbfgs' needs positive=True; expected another solver.")
+    if bounded and solver not in ("auto", "lbfgs"):
+        raise ValueError(
+            f"solver must be 'auto' or 'lbfgs' where positive=True or there are bounds;"
+            f" got {solver!r}."
+        )
+    if solver == "lbfgs" and not bounded:
+        raise ValueError(
+            "solver='lbfgs' needs positive=True, or lower or upper; expected another solver."
+        )
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
     if max_iter is not None and (isinstance(max_iter, bool) or not hasattr(max_iter, "__index__")):
@@ -310,7 +343,8 @@ def solve(
     solver: str = "auto",
     tol: float = 1e-6,
     max_iter: int | None = None,
-    positive: bool = False,
+    lower: NDArray[np.float64] | None = None,
+    upper: NDArray[np.float64] | None = None,
     coef_init: NDArray[np.float64] | None = None,
     max_memory: float | None = None,
     checked: bool = True,
@@ -321,7 +355,7 @@ def solve(
     the other solvers look first.
     """
     single = Y.ndim == 1
-    run = "active_set" if positive else SOLVERS[solver]
+    run = SOLVERS[solver] if lower is None and upper is None else "active_set"
     if run == "auto":
         run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
     factor = penalty_factor
@@ -371,18 +405,17 @@ def solve(
 
         found = solve_cg(problem, tol, max_iter, coef_init, max_memory)
     elif run == "active_set":
-        from ._ridge_positive import solve_positive
+        from ._ridge_bounded import solve_bounded
 
-        found = solve_positive(problem, tol, max_iter, coef_init)
+        found = solve_bounded(problem, lower, upper, tol, max_iter, coef_init, max_memory)
     coef, n_iter, gradient, objective = found
     intercept = problem.intercept(coef)
     converged = bool((gradient <= max(tol, _ROUNDING)).all())
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         gradient, objective = float(gradient[0]), float(objective[0])
-    return _finish(
-        A, RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged), tol
-    )
+    result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged)
+    return _finish(A, result, tol, lower, upper)
 
 
 def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
@@ -392,10 +425,17 @@ def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
     return variance
 
 
-def _finish(A: Any, result: RidgeResult, tol: float) -> RidgeResult:
+def _finish(A: Any, result: RidgeResult, tol: float, lower=None, upper=None) -> RidgeResult:
     """Give the numbers the type of X, and say so where the tolerance was not met."""
     if A.is_float32:
-        result.coef = result.coef.astype(np.float32)
+        exact, result.coef = result.coef, result.coef.astype(np.float32)
+        # rounding may not step over a bound
+        if upper is not None:
+            over = (result.coef > upper) & (exact <= upper)
+            np.nextafter(result.coef, np.float32(-np.inf), out=result.coef, where=over)
+        if lower is not None:
+            under = (result.coef < lower) & (exact >= lower)
+            np.nextafter(result.coef, np.float32(np.inf), out=result.coef, where=under)
         result.intercept = (
             np.float32(result.intercept)
             if isinstance(result.intercept, float)
