@@ -392,6 +392,9 @@ BAD = {
     "random_state": [-1, 2**32, 0.5, "seed", object()],
     "penalty_factor": [1.0, "ones", object(), {}],
     "standardize": [1, None, object()],
+    "lower": ["0", object(), {}],
+    "upper": ["1", object(), {}],
+    "max_memory": [-1.0, np.nan, "1 GB", True, object(), [1e9]],
     "class_weight": ["uniform", 3, [1.0, 2.0], object()],
 }
 
@@ -423,6 +426,9 @@ def test_good_parameters():
         "random_state": [0, np.int32(3), np.random.RandomState(0), None],
         "penalty_factor": [[1] * 7, np.ones(7, dtype=np.float32), pd.Series(np.ones(7))],
         "standardize": [np.True_],
+        "lower": [0, -np.inf, [-1] * 7, pd.Series(np.zeros(7))],
+        "upper": [np.float32(0.5), np.inf, tuple(range(1, 8))],
+        "max_memory": [0, 1e9, np.int64(10**9), np.inf],
     }
     for name, choices in good.items():
         for value in choices:

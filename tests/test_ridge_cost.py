@@ -33,6 +33,15 @@ def test_memory_decides_at_what_a_direct_solver_needs(shape):
     assert small.solver == "cg"
     np.testing.assert_allclose(small.coef, fastridge.ridge(X, y).coef, atol=1e-7)
     assert fastridge.ridge(X, y, solver=direct, max_memory=0).solver == direct
+    assert fastridge.Ridge(max_memory=need).fit(X, y).solver_ == direct
+    model = fastridge.Ridge(max_memory=need - 1, tol=1e-10).fit(X, y)
+    assert model.solver_ == "cg"
+    assert (model.coef_ == small.coef).all()
+    classes = fastridge.RidgeClassifier(max_memory=need - 1).fit(X, y > y.mean())
+    assert classes.solver_ == "cg"
+    for memory in (0, np.inf):
+        got = fastridge.ridge(X, y, solver="cg", tol=1e-10, max_memory=memory)
+        np.testing.assert_allclose(got.coef, small.coef, atol=1e-7)
 
 
 def test_wide_sparse_data_go_from_direct_to_iterative():

@@ -136,7 +136,7 @@ def test_parameters(cls):
     theirs = getattr(sklearn.linear_model, cls.__name__)()
     params = model.get_params()
     assert list(params) == sorted(params)
-    own = {"lower", "penalty_factor", "standardize", "upper"}
+    own = {"lower", "max_memory", "penalty_factor", "standardize", "upper"}
     assert set(params) - set(theirs.get_params()) == own
     assert {name: params[name] for name in theirs.get_params()} == theirs.get_params()
     assert model.set_params(alpha=3.0, tol=0.1) is model

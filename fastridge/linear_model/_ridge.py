@@ -43,6 +43,7 @@ class BaseRidge(Estimator):
     standardize: bool
     lower: Any
     upper: Any
+    max_memory: float | None
 
     def _check_parameters(self) -> None:
         """Refuse parameters that are not what the documentation says."""
@@ -61,6 +62,7 @@ class BaseRidge(Estimator):
             and self.penalty_factor is None
             and self.lower is None
             and self.upper is None
+            and self.max_memory is None
         ):
             return
         alpha = self.alpha
@@ -104,6 +106,13 @@ class BaseRidge(Estimator):
                 bound is None or isinstance(bound, Real) or _is_array_like(bound),
                 "a number, an array-like of shape (n_features,), or None",
             )
+        memory = self.max_memory
+        self._require(
+            "max_memory",
+            memory is None
+            or (isinstance(memory, Real) and not isinstance(memory, bool) and memory >= 0),
+            "a number of bytes of at least 0, or None",
+        )
         if self.positive or self.lower is not None or self.upper is not None:
             self._require(
                 "solver",
@@ -145,6 +154,7 @@ class BaseRidge(Estimator):
             max_iter=self.max_iter,
             lower=lower,
             upper=upper,
+            max_memory=self.max_memory,
             checked=A.is_sparse,
         )
         self._set_result(result, column)
@@ -210,6 +220,10 @@ class Ridge(BaseRidge, LinearRegressor):
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing, equal ones
         fix a coefficient. Found exactly, by an active set.
+    max_memory : float or None, default=None
+        Bytes that the fit may use for Gram matrices beside its input and vectors. Where the direct
+        solver would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        machine's memory. Without effect on moments, which hold a Gram matrix already.
 
     Attributes
     ----------
@@ -272,6 +286,7 @@ class Ridge(BaseRidge, LinearRegressor):
         standardize: bool = False,
         lower: Any = None,
         upper: Any = None,
+        max_memory: float | None = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -285,6 +300,7 @@ class Ridge(BaseRidge, LinearRegressor):
         self.standardize = standardize
         self.lower = lower
         self.upper = upper
+        self.max_memory = max_memory
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.

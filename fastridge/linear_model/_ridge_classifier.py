@@ -57,6 +57,8 @@ class RidgeClassifier(BaseRidge):
         `Ridge`.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds lower <= w <= upper of the coefficients of each regression: see `Ridge`.
+    max_memory : float or None, default=None
+        Bytes that the fit may use for Gram matrices: see `Ridge`.
 
     Attributes
     ----------
@@ -113,6 +115,7 @@ class RidgeClassifier(BaseRidge):
         standardize: bool = False,
         lower: Any = None,
         upper: Any = None,
+        max_memory: float | None = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -127,6 +130,7 @@ class RidgeClassifier(BaseRidge):
         self.standardize = standardize
         self.lower = lower
         self.upper = upper
+        self.max_memory = max_memory
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.

@@ -162,7 +162,7 @@ class _Steps:
     def __init__(self, problem: RidgeProblem, max_memory: float) -> None:
         self.problem, self.max_memory = problem, max_memory
         # the Gram matrix, a face's part of it and what gathers that
-        self.most = min(_DIRECT, int(np.sqrt(max_memory / 24)))
+        self.most = int(min(_DIRECT, np.sqrt(max_memory / 24)))
         self.place: NDArray[np.intp] | None = None
         self.face = self.alpha = self.factor = self.systems = None
 

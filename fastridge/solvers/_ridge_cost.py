@@ -104,7 +104,7 @@ def most_gram_elements(A: Matrix, max_memory: float) -> float:
 
 def heavy_columns(max_memory: float) -> int:
     """How many columns the exact block may have: two copies of it in the memory allowed."""
-    return min(_HEAVY, int(np.sqrt(max_memory / 32)))
+    return int(min(_HEAVY, np.sqrt(max_memory / 32)))
 
 
 def default_memory() -> float:
