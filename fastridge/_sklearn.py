@@ -86,6 +86,22 @@ class Borrowed:
         )
 
 
+class Unused:
+    """Arguments of a method that are no metadata, as a class attribute ``__metadata_request__...``.
+
+    scikit-learn knows its marker by identity.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and scikit-learn's marker, which is loaded where this is asked for."""
+        from sklearn.utils.metadata_routing import UNUSED
+
+        return [(name, UNUSED) for name in self._names]
+
+
 def tags(estimator_type: str) -> Any:
     """Tags of an estimator of this package, as scikit-learn's ``__sklearn_tags__`` returns them.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _sklearn
 from .._inputs import as_array, numbers
 from .._matrix import Matrix
 from .._validation import (
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 class BaseElasticNet(LinearRegressor):
     """Parameters, checks and attributes that all fits by coordinate descent share."""
-
-    # sklearn.utils.metadata_routing.UNUSED
-    __metadata_request__fit: ClassVar[dict[str, str]] = {"check_input": "$UNUSED$"}
 
     alpha: Any
     l1_ratio: Any
@@ -222,6 +220,8 @@ class ElasticNet(BaseElasticNet):
     >>> np.flatnonzero(model.coef_), bool(model.dual_gap_ <= 1e-4)
     (array([0, 3]), True)
     """
+
+    __metadata_request__fit: ClassVar[_sklearn.Unused] = _sklearn.Unused("check_input")
 
     precompute: Any
     positive: bool

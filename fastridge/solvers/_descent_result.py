@@ -121,7 +121,7 @@ class ElasticNetPath:
     )
 
     def __init__(self, n_features, dtype, l1_ratio, solver, steps):
-        self._n_features, self._dtype = n_features, dtype
+        self._n_features, self._dtype = n_features, np.dtype(dtype).name
         self.l1_ratio, self.solver = l1_ratio, solver
         self._indices = [s.indices for s in steps]
         self._values = [s.values for s in steps]
