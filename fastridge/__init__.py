@@ -23,6 +23,7 @@ if _TYPE_CHECKING:
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .io import load, save
     from .linear_model import (
+        BayesianRidge,
         ElasticNet,
         Lasso,
         MultiTaskElasticNet,
@@ -33,6 +34,7 @@ if _TYPE_CHECKING:
         RidgeCV,
     )
     from .moments import Moments
+    from .plot import CrossValidationDisplay, RegularizationPathDisplay, ShrinkageDisplay
     from .solvers.coordinate_descent import (
         ElasticNetPath,
         ElasticNetResult,
@@ -46,6 +48,8 @@ if _TYPE_CHECKING:
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
+    "BayesianRidge": "linear_model",
+    "CrossValidationDisplay": "plot",
     "ElasticNet": "linear_model",
     "ElasticNetPath": "solvers.coordinate_descent",
     "ElasticNetResult": "solvers.coordinate_descent",
@@ -53,6 +57,7 @@ _HOMES = {
     "Moments": "moments",
     "MultiTaskElasticNet": "linear_model",
     "MultiTaskLasso": "linear_model",
+    "RegularizationPathDisplay": "plot",
     "Ridge": "linear_model",
     "RidgeBatchResult": "solvers.ridge_batch",
     "RidgeCV": "linear_model",
@@ -60,6 +65,7 @@ _HOMES = {
     "RidgeClassifierCV": "linear_model",
     "RidgePath": "solvers.ridge_path",
     "RidgeResult": "solvers.ridge",
+    "ShrinkageDisplay": "plot",
     "elastic_net": "solvers.coordinate_descent",
     "elastic_net_path": "solvers.coordinate_descent",
     "get_num_threads": "_threads",
@@ -67,8 +73,8 @@ _HOMES = {
     "load": "io",
     "num_threads": "_threads",
     "ridge": "solvers.ridge",
-    "ridge_path": "solvers.ridge_path",
     "ridge_batch": "solvers.ridge_batch",
+    "ridge_path": "solvers.ridge_path",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
@@ -82,11 +88,14 @@ _MODULES = (
     "moments",
     "optim",
     "penalty",
+    "plot",
     "reference",
     "solvers",
 )
 
 __all__ = [
+    "BayesianRidge",
+    "CrossValidationDisplay",
     "ElasticNet",
     "ElasticNetPath",
     "ElasticNetResult",
@@ -94,6 +103,7 @@ __all__ = [
     "Moments",
     "MultiTaskElasticNet",
     "MultiTaskLasso",
+    "RegularizationPathDisplay",
     "Ridge",
     "RidgeBatchResult",
     "RidgeCV",
@@ -101,6 +111,7 @@ __all__ = [
     "RidgeClassifierCV",
     "RidgePath",
     "RidgeResult",
+    "ShrinkageDisplay",
     "elastic_net",
     "elastic_net_path",
     "get_num_threads",

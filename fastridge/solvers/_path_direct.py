@@ -44,6 +44,7 @@ class MomentsPath:
         right = c[self.chosen]
         yy = moments.yy + problem.weight * problem.y_mean**2
         self.rank = 0
+        self.reduced = None
         if len(self.free):
             inner, self.rank = _pseudo_inverse(G[np.ix_(self.free, self.free)])
             beside = G[np.ix_(self.free, self.chosen)]
@@ -55,6 +56,7 @@ class MomentsPath:
         M *= self.inverse
         self.M, self.right = M, self.inverse[:, None] * right
         m, k = len(alphas), problem.k
+        self.yy = yy
         self.squared_norm, self.residual = np.zeros((m, k)), np.tile(yy, (m, 1))
         exact = np.full(m, float(self.rank))
         self.alone = np.arange(m)
@@ -77,6 +79,10 @@ class MomentsPath:
         if len(self.alone):
             exact[self.alone] += self._small_dof(alphas[self.alone])
         self.dof = exact, np.zeros(m)
+
+    def log_det(self, alphas):
+        """log det (I + M / alpha), of what is penalised."""
+        return self.reduced.log_det(alphas) if self.reduced else np.zeros(len(alphas))
 
     def _one(self, i):
         """A penalty that is solved for itself."""
@@ -201,7 +207,7 @@ class DualPath:
             Y = Y - self.span @ (self.span.T @ Y)
         self.K, self.right = K, np.asfortranarray(Y)
         self.reduced = Tridiagonal(np.array(K, order="F"))
-        turned = self.reduced.rotate(self.right)
+        turned = self.turned = self.reduced.rotate(self.right)
         safe = self.reduced.is_positive(alphas - _LEAST * self.reduced.largest)
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         some = alphas[safe, None]
@@ -218,6 +224,10 @@ class DualPath:
             exact[self.alone] += (values / (values + alphas[self.alone, None])).sum(axis=1)
         self.singly = [self._one(i) for i in self.alone]
         self.dof = exact, np.zeros(m)
+
+    def log_det(self, alphas):
+        """log det (I + K / alpha), which is that of I + M / alpha."""
+        return self.reduced.log_det(alphas)
 
     def _free_columns(self):
         problem = self.problem

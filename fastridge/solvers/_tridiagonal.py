@@ -49,6 +49,16 @@ class Tridiagonal:
         """Whether T + shift I is positive definite, for each shift."""
         return np.isfinite(self.solve(shifts, np.zeros((len(self.d), 1)))[1])
 
+    def log_det(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log det (I + T / alpha) for each alpha, which is positive: by the pivots of L D L'."""
+        total = np.zeros(len(alphas))
+        pivot = np.ones(len(alphas))
+        squares = np.insert(self.e**2, 0, 0.0)
+        for own, beside in zip(self.d.tolist(), squares.tolist(), strict=True):
+            pivot = own + alphas - beside / pivot
+            total += np.log(np.maximum(pivot / alphas, np.finfo(np.float64).tiny))
+        return total
+
     def solve(
         self, alphas: NDArray[np.float64], B: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

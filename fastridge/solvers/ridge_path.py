@@ -52,6 +52,17 @@ class RidgePath:
         Norm of the gradient at each solution over that at zero coefficients.
     n_iter : ndarray of int, shape (n_alphas,) or (n_alphas, n_targets)
         Iterations; of a direct solver, refinements.
+    n_samples : float
+        Sum of the weights: the number of rows that criteria go by.
+    gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        Generalised cross-validation, residual / n / (1 - (dof + 1) / n)^2 (without the 1 where
+        there is no intercept); infinite where no degree of freedom is left.
+    aic, bic : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
+        for q = dof + 1 parameters and one more beside an intercept.
+    log_evidence : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
+        Log density of y under the prior w_j ~ N(0, noise / (alpha d_j)), for the noise variance
+        that makes it largest, (residual + alpha norm^2) / n. Of a direct solver, for alpha > 0.
     solver : str
         "cholesky", "dual" or "cg": the road that ran for the range.
     converged : bool
@@ -102,6 +113,48 @@ class RidgePath:
     @property
     def dof_error(self) -> NDArray[np.float64]:
         return self._run.dof[1]
+
+    @property
+    def n_samples(self) -> float:
+        problem = self._run.problem
+        total = problem.moments.total_weight if hasattr(problem, "moments") else problem.total
+        return float(total)
+
+    def _parameters(self) -> NDArray[np.float64]:
+        return self.dof + float(self._run.problem.fit_intercept)
+
+    @property
+    def gcv(self) -> NDArray[np.float64]:
+        n = self.n_samples
+        left = self._per_target(np.maximum(1.0 - self._parameters() / n, 0.0))
+        error = self.residual / n
+        return np.divide(error, left**2, out=np.full_like(error, np.inf), where=left > 0)
+
+    @property
+    def aic(self) -> NDArray[np.float64]:
+        return self._criterion(2.0)
+
+    @property
+    def bic(self) -> NDArray[np.float64]:
+        return self._criterion(float(np.log(self.n_samples)))
+
+    def _criterion(self, price: float) -> NDArray[np.float64]:
+        n = self.n_samples
+        variance = np.maximum(self.residual / n, np.finfo(np.float64).tiny)
+        fit = n * (np.log(2.0 * np.pi * variance) + 1.0)
+        return fit + price * self._per_target(self._parameters() + 1.0)
+
+    @property
+    def log_evidence(self) -> NDArray[np.float64]:
+        if not hasattr(self._run, "log_det") or not (self.alphas > 0).all():
+            raise ValueError(
+                f"log_evidence needs a direct solver and penalties above 0; the solver is"
+                f" {self.solver!r} and the least penalty {self.alphas.min():g}."
+            )
+        n = self.n_samples
+        noise = np.maximum(self.objective / n, np.finfo(np.float64).tiny)
+        shape = self._per_target(self._run.log_det(self.alphas))
+        return -0.5 * (n * (np.log(2.0 * np.pi * noise) + 1.0) + shape)
 
     @property
     def converged(self) -> bool:

@@ -1,0 +1,442 @@
+"""Ridge regression whose penalty is the ratio of two precisions that the data choose."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import (
+    check_design,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    feature_names,
+    require_finite,
+)
+from ..solvers.ridge import _variances, solve
+from ._base import LinearRegressor
+from ._ridge import _is_array_like
+
+if TYPE_CHECKING:
+    from ..solvers._posterior import Posterior
+
+_ROWS = 4096  # rows of predictions at a time
+
+
+class BayesianRidge(LinearRegressor):
+    """Ridge regression as a Gaussian posterior, its two precisions by the evidence.
+
+    The model, with s = `sample_weight` and f = `penalty_factor`, is ::
+
+        y_i ~ N(b + x_i w, 1 / (alpha_ s_i)),    w_j ~ N(0, 1 / (lambda_ f_j)),
+
+    b being as likely anywhere. The posterior mean of w is that of `Ridge` with the penalty
+    lambda_ / alpha_. Both precisions, under gamma priors, are those of the largest evidence, the
+    density of y with w integrated out, as in scikit-learn's ``BayesianRidge``; the sums of the data
+    are reduced once, and each step then takes a time proportional to the number of features (of
+    samples, where these are fewer).
+
+    Parameters
+    ----------
+    max_iter : int, default=300
+        Largest number of steps.
+    tol : float, default=1e-3
+        Stop where the coefficients move, in the sum of their absolute values, by less.
+    alpha_1, alpha_2 : float, default=1e-6
+        Shape and rate of the gamma prior of the noise's precision.
+    lambda_1, lambda_2 : float, default=1e-6
+        Shape and rate of the gamma prior of the weights' precision.
+    alpha_init : float or None, default=None
+        First alpha_; None: 1 / variance of y.
+    lambda_init : float or None, default=None
+        First lambda_; None: 1.
+    compute_score : bool, default=False
+        Keep the log evidence of each step in `scores_`.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    copy_X : bool, default=True
+        Accepted for compatibility: `X` is never overwritten.
+    verbose : bool, default=False
+        Print the number of steps.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Factor f of the prior precision of each weight; 0: as likely anywhere.
+    standardize : bool, default=False
+        Priors in units of the columns' weighted standard deviations.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Posterior mean of w.
+    intercept_ : float
+        b at the mean; 0.0 where `fit_intercept` is False.
+    alpha_ : float
+        Precision of the noise.
+    lambda_ : float
+        Precision of the weights.
+    penalty_ : float
+        lambda_ / alpha_, the `alpha` of `Ridge` with the same coefficients.
+    posterior_ : Posterior
+        Covariance of w, as an operator.
+    sigma_ : ndarray of shape (n_features, n_features)
+        The same as an array, made when it is asked for.
+    dof_ : float
+        Effective degrees of freedom: how many weights the data determine, the intercept not
+        counted.
+    scores_ : ndarray of shape (n_iter_ + 1,)
+        Log evidence at each step and at the end; only with `compute_score`.
+    n_iter_ : int
+        Steps.
+    X_offset_ : ndarray of shape (n_features,)
+        Weighted means that the columns were centred about; 0 without an intercept.
+    X_scale_ : ndarray of shape (n_features,)
+        Ones, as in scikit-learn.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    solver_ : str
+        What found the coefficients: "cholesky" or "dual".
+    relative_gradient_ : float
+        Norm of the gradient over its norm at w = 0.
+
+    See Also
+    --------
+    RidgeCV : The penalty by cross-validation.
+    fastridge.penalty : From precisions to penalties and back.
+
+    References
+    ----------
+    D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4(3), 1992. M. E. Tipping, "Sparse
+    Bayesian learning and the relevance vector machine", JMLR 1, 2001.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import BayesianRidge, Ridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 3))
+    >>> y = X @ [1.0, 2.0, 3.0] + 0.5 * rng.standard_normal(100)
+    >>> model = BayesianRidge().fit(X, y)
+    >>> bool(abs(model.alpha_ ** -0.5 - 0.5) < 0.1)  # the noise's deviation
+    True
+    >>> bool(np.allclose(model.coef_, Ridge(alpha=model.penalty_).fit(X, y).coef_))
+    True
+    >>> mean, deviation = model.predict(X[:2], return_std=True)
+    >>> model.intervals(0.95).shape
+    (3, 2)
+    """
+
+    _posterior: Posterior
+    _problem: Any  # rows that the posterior is yet to be made of
+
+    def __init__(
+        self,
+        *,
+        max_iter: int = 300,
+        tol: float = 1e-3,
+        alpha_1: float = 1e-6,
+        alpha_2: float = 1e-6,
+        lambda_1: float = 1e-6,
+        lambda_2: float = 1e-6,
+        alpha_init: float | None = None,
+        lambda_init: float | None = None,
+        compute_score: bool = False,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        verbose: bool = False,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+    ) -> None:
+        self.max_iter = max_iter
+        self.tol = tol
+        self.alpha_1 = alpha_1
+        self.alpha_2 = alpha_2
+        self.lambda_1 = lambda_1
+        self.lambda_2 = lambda_2
+        self.alpha_init = alpha_init
+        self.lambda_init = lambda_init
+        self.compute_score = compute_score
+        self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.verbose = verbose
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not what the documentation says."""
+        for name in ("compute_score", "fit_intercept", "copy_X", "standardize"):
+            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
+        whole = isinstance(self.max_iter, Integral) and not isinstance(self.max_iter, bool)
+        self._require("max_iter", whole and self.max_iter >= 1, "an int of at least 1")
+        for name in ("tol", "alpha_1", "alpha_2", "lambda_1", "lambda_2"):
+            value = getattr(self, name)
+            self._require(
+                name,
+                isinstance(value, Real) and 0 <= float(value) < math.inf,
+                "a finite number of at least 0",
+            )
+        for name in ("alpha_init", "lambda_init"):
+            value = getattr(self, name)
+            self._require(
+                name,
+                value is None or (isinstance(value, Real) and 0 < float(value) < math.inf),
+                "a finite number above 0, or None",
+            )
+        self._require(
+            "penalty_factor",
+            self.penalty_factor is None or _is_array_like(self.penalty_factor),
+            "an array-like of shape (n_features,), or None",
+        )
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose the precisions, and fit the coefficients and the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+
+        Returns
+        -------
+        self : BayesianRidge
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Examples
+        --------
+        >>> from fastridge import BayesianRidge
+        >>> model = BayesianRidge().fit([[0.0], [1.0], [2.0]], [0.0, 1.1, 2.0])
+        >>> model.predict([[3.0]]).round(1)
+        array([3.])
+        """
+        from ..solvers._evidence import Evidence, maximise
+
+        self._check_parameters()
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n, p = A.shape
+        Y = check_target(y, n)
+        if Y.ndim == 2:
+            if Y.shape[1] != 1:
+                raise ValueError(
+                    f"y has shape {Y.shape}; expected (n_samples,): y should be a 1d array."
+                )
+            self._warn_column()
+            Y = np.ascontiguousarray(Y[:, 0])
+        weight = check_sample_weight(sample_weight, n)
+        factor = check_penalty_factor(self.penalty_factor, p)
+        if not A.is_sparse:
+            require_finite(A.arrays[0])
+        if self.standardize:
+            variance = _variances(A, weight)
+            factor = variance if factor is None else factor * variance
+        d = np.ones(p) if factor is None else factor
+        by_rows = n < p and bool((d > 0).all())
+        evidence = Evidence(A, Y, weight, d, self.fit_intercept, by_rows)
+        priors = tuple(float(v) for v in (self.alpha_1, self.alpha_2, self.lambda_1, self.lambda_2))
+        spread = float(np.average((Y - np.average(Y, weights=weight)) ** 2, weights=weight))
+        first = 1.0 / (spread + np.finfo(np.float64).eps)
+        a, lam, self.n_iter_, scores, self.dof_ = maximise(
+            evidence,
+            first if self.alpha_init is None else float(self.alpha_init),
+            1.0 if self.lambda_init is None else float(self.lambda_init),
+            priors,
+            float(self.tol),
+            int(self.max_iter),
+            self.compute_score,
+        )
+        self.alpha_, self.lambda_ = a, lam
+        self.penalty_ = lam / a
+        ratio = np.array([self.penalty_])
+        if by_rows:
+            found = solve(
+                A,
+                Y,
+                ratio,
+                sample_weight=weight,
+                penalty_factor=factor,
+                fit_intercept=self.fit_intercept,
+                solver="dual",
+            )
+        else:
+            from ..solvers._ridge_moments import solve_moments
+
+            found = solve_moments(
+                evidence.moments,
+                ratio,
+                penalty_factor=factor,
+                fit_intercept=self.fit_intercept,
+                single=True,
+            )
+        self.coef_, self.intercept_ = found.coef, found.intercept
+        if not self.fit_intercept:
+            self.intercept_ = 0.0
+        self.solver_, self.relative_gradient_ = found.solver, found.relative_gradient
+        if self.compute_score:
+            self.scores_ = scores
+        self.X_offset_ = np.array(evidence.problem.mean) if self.fit_intercept else np.zeros(p)
+        self.X_scale_ = np.ones(p)
+        self._total = float(evidence.total)
+        self._set_posterior(evidence, d)
+        if self.verbose:
+            print(f"Convergence after {self.n_iter_} iterations")
+        self._set_features(p, names)
+        return self
+
+    @staticmethod
+    def _warn_column() -> None:
+        import warnings
+
+        from .. import _sklearn
+
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of"
+            " y to (n_samples,), for example using ravel().",
+            _sklearn.exception("DataConversionWarning"),
+            stacklevel=3,
+        )
+
+    def _set_posterior(self, evidence: Any, d: NDArray[np.float64]) -> None:
+        """The covariance by features; by samples it waits until it is asked for."""
+        from ..solvers._posterior import Posterior
+
+        self.__dict__.pop("_posterior", None)
+        self.__dict__.pop("_problem", None)
+        if evidence.by_rows:
+            self._problem = evidence.problem
+        else:
+            G = evidence.problem.gram()
+            self._posterior = Posterior.of_gram(G, d, self.alpha_, self.lambda_)
+
+    @property
+    def posterior_(self) -> Posterior:
+        """Posterior covariance of the coefficients, as an operator."""
+        if "_posterior" not in self.__dict__:
+            problem = self.__dict__.get("_problem")
+            if problem is None:
+                raise AttributeError(f"{type(self).__name__} has no posterior_ until it is fitted.")
+            from ..solvers._posterior import Posterior
+
+            rows = problem.A.rows(0, problem.n)
+            if problem.root is not None:
+                rows *= problem.root[:, None]
+            self._posterior = Posterior.of_rows(rows, problem.d, self.alpha_, self.lambda_)
+            del self._problem
+        return self._posterior
+
+    @property
+    def sigma_(self) -> NDArray[np.float64]:
+        """Posterior covariance of the coefficients, of shape (n_features, n_features)."""
+        return self.posterior_.toarray()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if "_problem" in self.__dict__:
+            # data are no part of a model
+            assert self.posterior_ is not None
+        return dict(self.__dict__)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean of the predictive distribution, and its standard deviation.
+
+        The variance is 1 / alpha_ of the noise, that of the coefficients, (x - m) S (x - m)' with m
+        the weighted mean of the rows fitted to, and that of the intercept, 1 / (alpha_ W) with W
+        the sum of the weights.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        return_std : bool, default=False
+            Also return standard deviations.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            Predictions.
+        deviation : ndarray of float64, shape (n_samples,)
+            Only with `return_std`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import BayesianRidge
+        >>> model = BayesianRidge().fit([[0.0], [1.0], [2.0]], [0.0, 1.1, 2.0])
+        >>> near, far = model.predict([[1.0], [100.0]], return_std=True)[1]
+        >>> bool(near < far)
+        True
+        """
+        mean = self._linear_predictor(X, "predict")
+        if not return_std:
+            return mean
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        variance = np.empty(A.n_rows)
+        for start in range(0, A.n_rows, _ROWS):
+            end = min(start + _ROWS, A.n_rows)
+            rows = A.rows(start, end) - self.X_offset_
+            variance[start:end] = self.posterior_.variance(rows)
+        variance += 1.0 / self.alpha_
+        if self.fit_intercept:
+            variance += 1.0 / (self.alpha_ * self._total)
+        return mean, np.sqrt(variance)
+
+    def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
+        """Credible intervals of the coefficients, symmetric about their means.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability that each coefficient, on its own, lies in its interval.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_features, 2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastridge import BayesianRidge
+        >>> X = np.arange(20.0)[:, None]
+        >>> model = BayesianRidge().fit(X, 2 * X[:, 0] + np.resize([1, -1], 20))
+        >>> low, high = model.intervals(0.9)[0]
+        >>> bool(low < 2 < high)
+        True
+        """
+        from .. import _sklearn
+
+        if "coef_" not in self.__dict__:
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before intervals."
+            )
+        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 1:
+            raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
+        width = NormalDist().inv_cdf(0.5 + float(level) / 2)
+        half = width * np.sqrt(np.maximum(self.posterior_.diagonal(), 0.0))
+        return np.column_stack([self.coef_ - half, self.coef_ + half])

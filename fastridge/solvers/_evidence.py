@@ -1,0 +1,126 @@
+"""The evidence of a Gaussian prior, maximised from one reduction to tridiagonal form.
+
+With the model y_i ~ N(b + x_i w, 1 / (a s_i)), w_j ~ N(0, 1 / (lam d_j)) and r = lam / a, the
+posterior mean of w is the ridge solution for the penalty r, and with g its effective degrees of
+freedom the evidence is stationary where (D. J. C. MacKay, "Bayesian interpolation", Neural
+Computation 4, 1992)
+
+    lam = (g + 2 l_1) / (|w|^2 + 2 l_2),   a = (n - g + 2 a_1) / (residual + 2 a_2),
+
+for gamma priors of shape l_1, a_1 and rate l_2, a_2. Each step costs a tridiagonal system.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..moments import Moments
+from ._path_direct import DualPath, MomentsPath
+from ._ridge_problem import RidgeProblem
+
+_EPS = np.finfo(np.float64).eps
+
+
+class Evidence:
+    """A ridge problem of one target, reduced, by features or by samples.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    y : ndarray (n,)
+    weight : ndarray (n,) or None
+    d : ndarray (p,)
+    fit_intercept : bool
+    by_rows : bool
+    """
+
+    def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
+        self.by_rows = by_rows
+        self.moments = None
+        if by_rows:
+            Y = np.asfortranarray(y.reshape(-1, 1))
+            self.problem = RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
+            scale = float(self.problem.column_squares().sum())
+            self.path = DualPath(self.problem, np.array([scale or 1.0]), 1e-6)
+            self.total = self.problem.total
+        else:
+            self.moments = Moments._of_matrix(A, y, weight)
+            scale = float(np.trace(self.moments.gram))
+            self.path = MomentsPath(self.moments, np.array([scale or 1.0]), d, fit_intercept, 1e-6)
+            self.problem = self.path.problem
+            self.total = self.moments.total_weight
+        path = self.path
+        self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
+        self.size = int((d > 0).sum())
+        if by_rows:
+            self.yy = float(path.right[:, 0] @ path.right[:, 0])
+        else:
+            self.yy = float(path.yy[0])
+
+    def at(self, ratio):
+        """x in the rotated basis, |w|^2, residual and degrees of freedom for a penalty."""
+        path = self.path
+        if path.reduced is None:
+            return np.zeros(0), 0.0, self.yy, float(self.rank)
+        x, trace = path.reduced.solve(np.array([ratio]), path.turned)
+        x, turned = x[0, 0], path.turned[:, 0]
+        square = float(x @ x)
+        dof = len(x) - ratio * float(trace[0]) + self.rank
+        if self.by_rows:
+            norm = max(float(x @ turned) - ratio * square, 0.0)
+            return x, norm, ratio**2 * square, dof
+        residual = self.yy - float(x @ turned) - ratio * square
+        return x, square, max(residual, _EPS * self.yy), dof
+
+    def step_size(self, x, before, ratio, ratio_before):
+        """A bound on sum_j |w_j - before_j|, of coefficients in units of their priors."""
+        if self.by_rows:
+            # w = B'a and |B'a|^2 = a'T a
+            c = x - before
+            T = self.path.reduced
+            product = T.d * c
+            product[:-1] += T.e * c[1:]
+            product[1:] += T.e * c[:-1]
+            square = max(float(c @ product), 0.0)
+        else:
+            square = float((x - before) @ (x - before))
+        return float(np.sqrt(self.size * square))
+
+    def log_evidence(self, a, lam, norm, residual, priors):
+        """Log marginal likelihood, with the priors' terms."""
+        a_1, a_2, l_1, l_2 = priors
+        shape = float(self.path.log_det(np.array([lam / a]))[0])
+        n = self.total
+        score = l_1 * np.log(lam) - l_2 * lam + a_1 * np.log(a) - a_2 * a
+        return score + 0.5 * (
+            n * np.log(a) - a * residual - lam * norm - shape - n * np.log(2.0 * np.pi)
+        )
+
+
+def maximise(
+    evidence: Evidence, a: float, lam: float, priors: Any, tol: float, max_iter: int, keep: bool
+) -> Any:
+    """Precisions a and lam, iterations, scores of each, and the degrees of freedom."""
+    a_1, a_2, l_1, l_2 = priors
+    scores = []
+    before, ratio = None, None
+    n_iter = 0
+    tiny = np.finfo(np.float64).tiny
+    while n_iter < max_iter:
+        n_iter += 1
+        last, ratio = ratio, lam / a
+        x, norm, residual, dof = evidence.at(ratio)
+        if keep:
+            scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
+        own = dof - evidence.rank
+        lam = (own + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
+        a = (evidence.total - dof + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)
+        if before is not None and evidence.step_size(x, before, ratio, last) < tol:
+            break
+        before = x
+    x, norm, residual, dof = evidence.at(lam / a)
+    if keep:
+        scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
+    return float(a), float(lam), n_iter, np.array(scores), float(dof)
