@@ -167,3 +167,25 @@ def test_quality_of_moments(storage):
     assert max(job.quality(A.T @ A, A.T @ (y - y.mean()))) < 1e-14
     assert_allclose(job.quality(1.01 * (A.T @ A), A.T @ y), 0.01, rtol=1e-6)
     assert_allclose(job.quality(A.T @ A, 1.1 * (A.T @ y)), 0.1, rtol=1e-6)
+
+
+def test_optimizer_steps(tmp_path):
+    arguments = ["--sizes", "100", "--threads", "1", "--repeats", "1", "--rows", "2e3"]
+    chosen = ["--parts", "sizes,rows", "--players", "fastridge,NumPy"]
+    command = [sys.executable, str(PEERS / "optim"), *arguments, *chosen]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][2:]
+    players = {(row[0].split()[1], row[2]) for row in rows if " of " not in row[0]}
+    assert players == {
+        (kind, player)
+        for kind in ("sgd", "momentum", "adamw")
+        for player in ("fastridge", "fastridge kernel", "NumPy in place")
+    }
+    assert sum("2,000 x 64" in row[0] for row in rows) == 6
+    assert all(float(row[3].replace(",", "")) > 0 for row in rows)
+    # in units of float32's rounding
+    assert all(float(row[6].split()[0]) < 4 for row in rows if row[2] != "fastridge" or row[4])
+    refused = subprocess.run([*command, "--parts", "all"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "expected --parts" in refused.stderr
