@@ -1,0 +1,238 @@
+"""Paths of elastic nets: grids, certificates, and what is kept of an unfinished one."""
+
+import _thread
+import threading
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn.linear_model
+from numpy.testing import assert_allclose, assert_array_equal
+
+from fastridge import Moments, elastic_net, elastic_net_path, lasso_path, reference
+from fastridge.exceptions import ConvergenceWarning
+
+SOLVERS = ["gram", "working", "columns"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 90)) + 0.7 * rng.normal(size=(60, 1))
+    X[rng.random(X.shape) < 0.4] = 0
+    y = X[:, :5] @ [3.0, -2.0, 1.5, -1.0, 0.5] + rng.normal(size=60) + 5
+    return X, y, rng.uniform(0.2, 3.0, size=60)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc", "moments"])
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
+    X, y, _ = data
+    if kind == "moments":
+        source, target, solver = Moments(X, y), None, "auto"
+    else:
+        source, target = (np.array(X, order=kind) if len(kind) == 1 else sp.csr_array(X)), y
+        source = source if len(kind) == 1 else source.asformat(kind)
+    ours = elastic_net_path(
+        source, target, l1_ratio=l1_ratio, n_alphas=15, eps=0.01, tol=1e-12, solver=solver
+    )
+    centred = np.asfortranarray(X - X.mean(axis=0))
+    _, coefs, _ = sklearn.linear_model.enet_path(
+        centred, y - y.mean(), l1_ratio=l1_ratio, alphas=ours.alphas, tol=1e-13, max_iter=100_000
+    )
+    assert len(ours) == 15
+    first = reference.largest_alpha(X, y, l1_ratio)
+    assert_allclose(ours.alphas, first * np.geomspace(1, 0.01, 15), rtol=1e-10)
+    assert_allclose(ours.coefs, coefs, atol=1e-5)
+    assert_allclose(ours.intercepts, y.mean() - X.mean(axis=0) @ coefs, atol=1e-5)
+    assert ours.l1_ratio == l1_ratio
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solution_is_that_of_one_fit(data, solver):
+    X, y, weight = data
+    options = {
+        "sample_weight": weight,
+        "penalty_factor": np.r_[0.0, np.linspace(0.3, 2, 89)],
+        "upper": 0.8,
+        "standardize": True,
+        "l1_ratio": 0.8,
+    }
+    path = elastic_net_path(X, y, n_alphas=12, eps=0.005, tol=1e-4, solver=solver, **options)
+    assert path.dual_gaps.max() <= 1e-4
+    assert path.converged.all()
+    null = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight) / 2
+    for k, alpha in enumerate(path.alphas):
+        one = elastic_net(X, y, alpha, tol=1e-12, **options)
+        assert path.objectives[k] - one.objective <= (path.dual_gaps[k] + 1e-11) * null
+        assert one.objective - path.objectives[k] <= 1e-11 * null
+        w = path.coef(k)
+        residual = y - X @ w - path.intercepts[k]
+        assert_allclose(path.r2[k], 1 - np.average(residual**2, weights=weight) / 2 / null)
+        assert path.df[k] == np.count_nonzero(w)
+    assert_array_equal(path.sparse_coefs.toarray(), path.coefs)
+    assert_array_equal(path.coefs[:, 3], path.coef(3))
+    assert repr(path).startswith("ElasticNetPath(12 alphas, ")
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"fit_intercept": False},
+        {"standardize": True},
+        {"l1_ratio": 0.2},
+        {"penalty_factor": np.r_[np.zeros(3), np.linspace(0.2, 2, 87)]},
+        {"lower": 0.0},
+        {"upper": np.r_[np.zeros(40), np.full(50, np.inf)]},
+        {"lower": -1.0, "upper": 1.0, "penalty_factor": np.r_[np.zeros(3), np.ones(87)]},
+    ],
+)
+def test_the_grid_begins_where_the_model_is_empty(data, options, weighted, solver):
+    X, y, weight = data
+    options = {"l1_ratio": 1.0, "sample_weight": weight if weighted else None} | options
+    path = elastic_net_path(X, y, n_alphas=3, eps=0.5, tol=1e-10, solver=solver, **options)
+    factor = options.get("penalty_factor", np.ones(90))
+    first = path.alphas[0]
+    assert_allclose(path.alphas, first * np.array([1, 0.5**0.5, 0.5]))
+    assert not path.coefs[factor > 0, 0].any()
+    assert path.coefs[factor > 0, 1].any()
+    for times, empty in ((1 + 1e-6, True), (1 - 1e-3, False)):
+        fit = elastic_net(X, y, first * times, tol=1e-13, **options)
+        assert (not fit.coef[factor > 0].any()) == empty
+    if "penalty_factor" not in options and "lower" not in options and "upper" not in options:
+        q = {k: v for k, v in options.items() if k != "l1_ratio"}
+        want = reference.largest_alpha(X, y, options["l1_ratio"], **q)
+        assert_allclose(first, want, rtol=1e-10)
+
+
+def test_grids_with_little_or_no_l1_part(data):
+    X, y, _ = data
+    small = elastic_net_path(X, y, l1_ratio=1e-3, n_alphas=4)
+    for l1_ratio in (0.0, 1e-5):
+        path = elastic_net_path(X, y, l1_ratio=l1_ratio, n_alphas=4)
+        assert_array_equal(path.alphas, small.alphas)
+        assert path.dual_gaps.max() <= 1e-4
+    flat = lasso_path(X, np.full(60, 3.0), n_alphas=3)
+    assert not flat.coefs.any()
+    assert (flat.alphas > 0).all()
+    assert_array_equal(flat.intercepts, 3)
+
+
+def test_given_penalties(data):
+    X, y, _ = data
+    path = lasso_path(X, y, alphas=[0.01, 1.0, 0.1])
+    assert_array_equal(path.alphas, [1.0, 0.1, 0.01])
+    assert len(lasso_path(X, y, alphas=(0.5,))) == 1
+    least = lasso_path(X[:, :5], y, alphas=[0.1, 0.0], tol=1e-12)
+    want = np.linalg.lstsq(np.c_[X[:, :5], np.ones(60)], y, rcond=None)[0]
+    assert_allclose(np.r_[least.coef(1), least.intercepts[1]], want, atol=1e-8)
+
+
+def test_types(data):
+    X, y, _ = data
+    path = lasso_path(X.astype(np.float32), y, n_alphas=4)
+    assert path.coefs.dtype == path.intercepts.dtype == path.coef(0).dtype == np.float32
+    assert path.sparse_coefs.dtype == np.float32
+    assert path.alphas.dtype == path.dual_gaps.dtype == np.float64
+
+
+def test_end_where_the_fit_saturates(data):
+    X, y, _ = data
+    whole = lasso_path(X, y)
+    assert len(whole) == 100
+    short = lasso_path(X, y, stop_r2=0.9)
+    assert len(short) == np.argmax(whole.r2 >= 0.9) + 1
+    assert short.r2[-1] >= 0.9 > short.r2[-2]
+    assert_array_equal(short.coefs, whole.coefs[:, : len(short)])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_callback(data, solver):
+    X, y, _ = data
+    seen = []
+
+    def stop(path):
+        seen.append(len(path))
+        if len(path) == 4:
+            raise StopIteration
+
+    path = lasso_path(X, y, callback=stop, solver=solver)
+    assert seen == [1, 2, 3, 4]
+    assert len(path) == 4
+    whole = lasso_path(X, y, solver=solver)
+    assert_array_equal(path.coefs, whole.coefs[:, :4])
+
+    for kind in (RuntimeError, KeyboardInterrupt):
+
+        def fail(path, kind=kind):
+            if len(path) == 3:
+                raise kind("no more")
+
+        with pytest.raises(kind, match="no more") as caught:
+            lasso_path(X, y, callback=fail, solver=solver)
+        assert_array_equal(caught.value.path.coefs, whole.coefs[:, :3])
+
+
+def test_interrupt_keeps_what_is_finished():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3000)) + rng.normal(size=(400, 1))
+    y = rng.normal(size=400)
+    began = threading.Event()
+    sent = []
+
+    def interrupt():
+        began.wait(30)
+        sent.append(1)
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+
+    def progress(path):
+        if len(path) == 5:
+            began.set()
+
+    # gaps beyond reach: the interrupt comes inside a solution
+    with pytest.raises(KeyboardInterrupt) as caught:
+        lasso_path(X, y, alphas=np.geomspace(0.1, 1e-6, 200), callback=progress, tol=1e-14)
+    thread.join()
+    assert sent
+    assert len(caught.value.path) >= 5
+
+
+def test_what_was_not_reached_is_said(data):
+    X, y, _ = data
+    with pytest.warns(ConvergenceWarning, match=r"of 10 penalties, worst at alpha=.*gap is") as all:
+        path = lasso_path(X, y, n_alphas=10, tol=1e-15, max_iter=1)
+    assert all[0].filename == __file__
+    assert len(all) == 1
+    assert not path.converged.all()
+    assert (path.converged == (path.dual_gaps <= 1e-15)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"eps": 0.0}, ValueError, "eps is 0; expected a number above 0"),
+        ({"eps": 2.0}, ValueError, "eps must be from 0 to 1; got 2.0"),
+        ({"n_alphas": 0}, ValueError, "n_alphas must be at least 1; got 0"),
+        ({"n_alphas": 2.5}, TypeError, "n_alphas must be an integer"),
+        ({"alphas": []}, ValueError, "alphas has shape"),
+        ({"alphas": [-1.0]}, ValueError, "alphas"),
+        ({"alphas": 1.0}, ValueError, r"alphas has shape \(\)"),
+        ({"stop_r2": 2.0}, ValueError, "stop_r2 must be from 0 to 1"),
+        ({"callback": 3}, TypeError, "callback is a int; expected a callable"),
+        ({"y": np.ones((3, 2))}, ValueError, "y has 2 targets; expected one: fit a path for each"),
+        ({"l1_ratio": 0.5}, TypeError, "l1_ratio is given to lasso_path"),
+    ],
+)
+def test_arguments_that_are_refused(arguments, error, words):
+    given = {"X": np.eye(3, 2), "y": np.arange(3.0)} | arguments
+    with pytest.raises(error, match=words):
+        lasso_path(**given)
+    with pytest.raises(TypeError, match="nothing"):
+        lasso_path(np.eye(3, 2), np.arange(3.0), nothing=1)
