@@ -50,6 +50,19 @@ class BaseElasticNet(LinearRegressor):
     def _check_parameters(self) -> None:
         """Refuse parameters that are not what the documentation says."""
         alpha, l1_ratio, tol, max_iter = self.alpha, self.l1_ratio, self.tol, self.max_iter
+        if (
+            type(alpha) is type(l1_ratio) is type(tol) is float
+            and 0.0 <= alpha < math.inf
+            and 0.0 <= l1_ratio <= 1.0
+            and 0.0 <= tol < math.inf
+            and type(max_iter) is int
+            and max_iter >= 1
+            and all([type(getattr(self, name)) is bool for name in self._bools])
+            and self.selection == "cyclic"
+            and self.random_state is None
+            and self.penalty_factor is None
+        ):
+            return
         self._require(
             "alpha",
             isinstance(alpha, Real) and 0 <= float(alpha) < math.inf,
@@ -268,6 +281,8 @@ class ElasticNet(BaseElasticNet):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         precompute = self.precompute
+        if type(precompute) is bool and self.lower is None and self.upper is None:
+            return
         self._require(
             "precompute",
             isinstance(precompute, (bool, np.bool_))
