@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _sklearn
 from .._matrix import Matrix
 from .._validation import (
     check_design,
@@ -22,10 +21,9 @@ from .._validation import (
 )
 from ..solvers.ridge import SOLVERS, _variances
 from ..solvers.ridge_path import _grid
-from ._base import Estimator, LinearRegressor
-from ._labels import Labels, as_labels
+from ._base import LinearRegressor
+from ._choosing import Choosing, Known
 from ._ridge import Ridge, _is_array_like, _is_random_state
-from ._ridge_classifier import RidgeClassifier
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from ..solvers._folds import Folds
 
 
-class BaseRidgeCV(Estimator):
+class BaseRidgeCV(Choosing):
     """Parameters and the search that RidgeCV and RidgeClassifierCV share."""
 
     alphas: Any
@@ -55,6 +53,7 @@ class BaseRidgeCV(Estimator):
 
     alpha_: Any
     best_score_: Any
+    solver_: str
     cv_results_: CVResults
     diagnosis_: Diagnosis | tuple[Diagnosis, ...]
 
@@ -114,12 +113,6 @@ class BaseRidgeCV(Estimator):
         if self.cv is None:
             return "loo"
         return self.cv if isinstance(self.cv, str) else "folds"
-
-    def _rng(self) -> np.random.Generator:
-        state = self.random_state
-        if state is None or isinstance(state, Integral):
-            return np.random.default_rng(0 if state is None else int(state))
-        return np.random.default_rng(state.randint(2**31))
 
     def _search(
         self,
@@ -277,50 +270,6 @@ class BaseRidgeCV(Estimator):
         for name in ("n_iter", "relative_gradient", "objective"):
             value = getattr(result, name)
             setattr(self, f"{name}_", value[0] if single else value)
-
-    def _held(self, p: int, check_y: Any) -> Any:
-        """(A, y, weight) of a held-out set that was given; None for a share."""
-        validation = self.validation
-        if validation is None or not isinstance(validation, (tuple, list)):
-            return None
-        if len(validation) not in (2, 3):
-            raise ValueError(
-                f"validation has {len(validation)} elements; expected (X, y) or (X, y,"
-                " sample_weight)."
-            )
-        A = check_design(validation[0], name="validation X", n_features=p, caller="the fit")
-        weight = validation[2] if len(validation) == 3 else None
-        if weight is not None:
-            weight = check_sample_weight(weight, A.n_rows, name="validation sample_weight")
-        return A, check_y(validation[1], A.n_rows), weight
-
-    def set_fit_request(
-        self,
-        *,
-        sample_weight: bool | str | None = _sklearn.UNCHANGED,
-        groups: bool | str | None = _sklearn.UNCHANGED,
-    ) -> Self:
-        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight` and `groups`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        sample_weight, groups : bool, str or None
-            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
-            what is given under that name. Default: leave the request as it is.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
-        return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight, groups=groups)
 
 
 class RidgeCV(BaseRidgeCV, LinearRegressor):
@@ -568,236 +517,6 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         return tags
 
 
-class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
-    """Classification by ridge regression that chooses its penalty by cross-validation.
-
-    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`.
-
-    Parameters
-    ----------
-    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
-        Penalties to try; see `RidgeCV`.
-    fit_intercept : bool, default=True
-        Fit b; otherwise b = 0.
-    scoring : str, callable or None, default=None
-        A scorer's name, or scorer(estimator, X, y). None: the negative mean squared error of the
-        regressions on -1 and 1 for leave-one-out and generalised cross-validation, else the share
-        of rows that are classified right.
-    cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
-        As for `RidgeCV`; the folds of an int have the same shares of the classes.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class, by its label, over all rows: see `RidgeClassifier`.
-    store_cv_results : bool, default=False
-        As for `RidgeCV`.
-    n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
-            random_state, store_coef, callback
-        As for `RidgeCV`.
-
-    Attributes
-    ----------
-    alpha_ : float
-        The penalty chosen.
-    best_score_ : float
-        Its mean score.
-    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
-        Coefficients of the decision function; the first shape for two classes.
-    intercept_ : float or ndarray of shape (1,) or (n_classes,)
-        Intercepts; 0.0 where `fit_intercept` is False.
-    classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the numbers of the labels for an indicator.
-    indicator_ : {"dense", "matrix", "array"} or None
-        What held `y` where it was an indicator.
-    alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
-            relative_gradient_, objective_
-        As for `RidgeCV`; errors are those of the regressions on -1 and 1.
-
-    See Also
-    --------
-    RidgeCV : The same for values to predict.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastridge import RidgeClassifierCV
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((60, 4))
-    >>> y = np.where(X[:, 0] > 0, "yes", "no")
-    >>> model = RidgeClassifierCV(alphas=[0.1, 1.0, 10.0], cv=5).fit(X, y)
-    >>> bool(model.best_score_ > 0.9), model.predict(X[:1]).shape
-    (True, (1,))
-    """
-
-    def __init__(
-        self,
-        alphas: Any = (0.1, 1.0, 10.0),
-        *,
-        fit_intercept: bool = True,
-        scoring: Any = None,
-        cv: Any = None,
-        class_weight: Any = None,
-        store_cv_results: bool = False,
-        n_alphas: int = 50,
-        select: Any = "min",
-        validation: Any = None,
-        penalty_factor: Any = None,
-        standardize: bool = False,
-        solver: str = "auto",
-        tol: float = 1e-6,
-        max_iter: int | None = None,
-        random_state: Any = None,
-        store_coef: bool = False,
-        callback: Any = None,
-    ) -> None:
-        self.alphas = alphas
-        self.fit_intercept = fit_intercept
-        self.scoring = scoring
-        self.cv = cv
-        self.class_weight = class_weight
-        self.store_cv_results = store_cv_results
-        self.n_alphas = n_alphas
-        self.select = select
-        self.validation = validation
-        self.penalty_factor = penalty_factor
-        self.standardize = standardize
-        self.solver = solver
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.store_coef = store_coef
-        self.callback = callback
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Choose the penalty, and fit the coefficients and the intercepts.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
-        y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
-                (n_samples, n_labels)
-            Class labels, whole numbers or strings; or an indicator of several labels per sample.
-        sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
-        groups : array-like of shape (n_samples,) or None, default=None
-            As for `RidgeCV.fit`.
-
-        Returns
-        -------
-        self : RidgeClassifierCV
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
-
-        Warns
-        -----
-        UserWarning
-            If the automatic grid was extended.
-        ConvergenceWarning
-            If an iterative solver did not reach `tol`.
-        DataConversionWarning
-            If `y` is a column of labels; it is taken as a vector.
-
-        Examples
-        --------
-        >>> from fastridge import RidgeClassifierCV
-        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
-        >>> RidgeClassifierCV(alphas=[0.1, 1.0]).fit(X, y).predict([[2.5]])
-        array([1])
-        """
-        from ..model_selection._search import Scoring
-
-        self._check_parameters()
-        class_weight = self.class_weight
-        self._require(
-            "class_weight",
-            class_weight is None
-            or isinstance(class_weight, dict)
-            or (isinstance(class_weight, str) and class_weight == "balanced"),
-            "a dict, 'balanced' or None",
-        )
-        names = None if type(X) is np.ndarray else feature_names(X)
-        A = check_design(X, finite=False)
-        n = A.n_rows
-        labels = Labels(y, n)
-        weight = check_sample_weight(sample_weight, n)
-        if class_weight:
-            weights = labels.weights(class_weight, weight)
-            if weight is not None:
-                weights = weights * weight
-            weight = check_sample_weight(weights, n, name="class_weight, per sample,")
-        Y = labels.targets()
-        single = Y.ndim == 1
-        Y = Y.reshape(n, -1)
-        codes = labels.codes
-        truth = labels.classes[codes] if labels.container is None else codes
-        held = self._held(A.n_columns, lambda y, n: self._held_codes(y, n, labels))
-        if held is not None:
-            codes = held[1]
-            truth = labels.classes[codes] if labels.container is None else codes
-            held = held[0], self._targets(codes, labels), held[2]
-        self.classes_, self.indicator_ = labels.classes, labels.container
-
-        def shown(alpha: Any, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
-            model = _ShownClassifier(float(alpha), fit_intercept=self.fit_intercept)
-            model.classes_, model.indicator_ = labels.classes, labels.container
-            return model._show(coef, intercept, X, prediction[:, 0] if single else prediction)
-
-        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "accuracy"
-        scoring = Scoring(self.scoring, default, False, shown, truth, codes)
-        self._search(A, Y, weight, scoring, held, (X, y, groups), single, single)
-        self._set_features(A.n_columns, names)
-        return self
-
-    @staticmethod
-    def _held_codes(y: Any, n: int, labels: Labels) -> NDArray[np.intp]:
-        """Positions of the classes of held-out rows, or their indicator."""
-        given = as_labels(y, n)
-        if labels.container is not None:
-            if given.shape != (n, len(labels.classes)):
-                raise ValueError(
-                    f"validation y has shape {given.shape}; expected {(n, len(labels.classes))}."
-                )
-            return given.astype(np.int64)
-        place = np.searchsorted(labels.classes, given).clip(max=len(labels.classes) - 1)
-        if (labels.classes[place] != given).any():
-            strange = given[labels.classes[place] != given][0]
-            raise ValueError(f"validation y has the class {strange}, which y has not.")
-        return place
-
-    @staticmethod
-    def _targets(codes: NDArray[Any], labels: Labels) -> NDArray[np.float64]:
-        """Targets of -1 and 1, (n, k)."""
-        same = object.__new__(Labels)
-        same.classes, same.container, same.codes = labels.classes, labels.container, codes
-        return same.targets().reshape(len(codes), -1)
-
-
-class _Known:
-    """A model whose predictions for one X are known."""
-
-    def _show(self, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
-        several = np.ndim(prediction) == 2 and prediction.shape[1] > 1
-        self.coef_ = coef if several else coef[0]
-        self.intercept_ = intercept if several else float(intercept[0])
-        self.n_features_in_ = coef.shape[1]
-        self._seen = X
-        self._prediction = prediction if several else np.reshape(prediction, -1)
-        return self
-
-    def _linear_predictor(self, X: Any, method: str) -> Any:
-        if X is self._seen:
-            return self._prediction.copy()
-        return super()._linear_predictor(X, method)  # type: ignore[misc]
-
-
-class _Shown(_Known, Ridge):
+class _Shown(Known, Ridge):
     def __init__(self, alpha: float = 1.0, fit_intercept: bool = True) -> None:
         super().__init__(alpha, fit_intercept=fit_intercept)
-
-
-class _ShownClassifier(_Known, RidgeClassifier):
-    pass

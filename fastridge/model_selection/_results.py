@@ -21,6 +21,7 @@ _COLUMNS = (
     "dof",
     "dof_error",
     "norm",
+    "n_features",
 )
 
 
@@ -54,6 +55,7 @@ class CVResults(Mapping[str, Any]):
     score                 the mean score, larger is better
     dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error
     norm                  norm of the coefficients of the fit to all rows
+    n_features            of elastic nets, mean number of features that have a coefficient
     null_error            held-out error of the training mean, a number
     fold_train_error, \
 fold_validation_error, \

@@ -66,7 +66,7 @@ def make_splits(
         pairs: Iterable[Any] = (
             (np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)
         )
-    elif hasattr(cv, "split"):
+    elif hasattr(cv, "split") and not isinstance(cv, str):
         pairs = cv.split(X, y, groups)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv

@@ -1,0 +1,87 @@
+"""What all estimators that choose their penalty share."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _sklearn
+from .._validation import check_design, check_sample_weight
+from ._base import Estimator
+
+
+class Choosing(Estimator):
+    """Held-out sets, seeds and metadata requests."""
+
+    validation: Any
+    random_state: Any
+
+    def _rng(self) -> np.random.Generator:
+        state = self.random_state
+        if state is None or isinstance(state, Integral):
+            return np.random.default_rng(0 if state is None else int(state))
+        return np.random.default_rng(state.randint(2**31))
+
+    def _held(self, p: int, check_y: Any) -> Any:
+        """(A, y, weight) of a held-out set that was given; None for a share."""
+        validation = self.validation
+        if validation is None or not isinstance(validation, (tuple, list)):
+            return None
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation has {len(validation)} elements; expected (X, y) or (X, y,"
+                " sample_weight)."
+            )
+        A = check_design(validation[0], name="validation X", n_features=p, caller="the fit")
+        weight = validation[2] if len(validation) == 3 else None
+        if weight is not None:
+            weight = check_sample_weight(weight, A.n_rows, name="validation sample_weight")
+        return A, check_y(validation[1], A.n_rows), weight
+
+    def set_fit_request(
+        self,
+        *,
+        sample_weight: bool | str | None = _sklearn.UNCHANGED,
+        groups: bool | str | None = _sklearn.UNCHANGED,
+    ) -> Self:
+        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight` and `groups`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        sample_weight, groups : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight, groups=groups)
+
+
+class Known:
+    """A model whose predictions for one X are known."""
+
+    def _show(self, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
+        several = np.ndim(prediction) == 2 and prediction.shape[1] > 1
+        self.coef_ = coef if several else coef[0]
+        self.intercept_ = intercept if several else float(intercept[0])
+        self.n_features_in_ = coef.shape[1]
+        self._seen = X
+        self._prediction = prediction if several else np.reshape(prediction, -1)
+        return self
+
+    def _linear_predictor(self, X: Any, method: str) -> Any:
+        if X is self._seen:
+            return self._prediction.copy()
+        return super()._linear_predictor(X, method)  # type: ignore[misc]

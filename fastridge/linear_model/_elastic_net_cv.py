@@ -1,0 +1,552 @@
+"""Elastic nets and lassos that choose their penalty."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._validation import (
+    check_design,
+    check_sample_weight,
+    check_target,
+    feature_names,
+    require_finite,
+)
+from ..solvers._descent_options import Options, check_alphas
+from ..solvers._rows import as_container
+from ._base import LinearRegressor
+from ._choosing import Choosing
+from ._elastic_net import ElasticNet
+from ._ridge import _is_array_like, _is_random_state
+
+if TYPE_CHECKING:
+    from ..model_selection import CVResults, Diagnosis
+
+_DEFAULT_FOLDS = 5
+
+
+class BaseElasticNetCV(Choosing, LinearRegressor):
+    """Parameters, the search and the choice that all share."""
+
+    l1_ratio: Any
+    eps: float
+    alphas: Any
+    fit_intercept: bool
+    max_iter: int
+    tol: float
+    cv: Any
+    n_jobs: int | None
+    random_state: Any
+    selection: str
+    penalty_factor: Any
+    standardize: bool
+    select: Any
+    validation: Any
+    store_coef: bool
+    callback: Any
+
+    alpha_: float
+    cv_results_: CVResults
+    diagnosis_: Diagnosis
+
+    _several = False
+
+    def _ratios(self) -> NDArray[np.float64]:
+        return np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not what the documentation says."""
+        ratio = getattr(self, "l1_ratio", 1.0)
+        right = isinstance(ratio, Real) or _is_array_like(ratio)
+        if right:
+            values = np.atleast_1d(np.asarray(ratio))
+            right = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iuf"
+            right = right and bool(((values >= 0) & (values <= 1)).all())
+        self._require("l1_ratio", right, "numbers from 0 to 1")
+        whole = isinstance(self.alphas, Integral) and not isinstance(self.alphas, bool)
+        self._require(
+            "alphas",
+            (whole and self.alphas >= 1) or (not whole and _is_array_like(self.alphas)),
+            "an int of at least 1, or an array-like of penalties",
+        )
+        if not whole and any(isinstance(a, (str, bytes)) for a in np.ravel(self.alphas)):
+            raise TypeError(f"alphas is {self.alphas!r}; expected numbers.")
+        self._require(
+            "eps", isinstance(self.eps, Real) and 0 < float(self.eps) < 1, "a number in (0, 1)"
+        )
+        self._require(
+            "tol",
+            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            "a finite number of at least 0",
+        )
+        self._require(
+            "max_iter",
+            isinstance(self.max_iter, Integral) and self.max_iter >= 1,
+            "an int of at least 1",
+        )
+        for name in ("fit_intercept", "copy_X", "standardize", "store_coef"):
+            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
+        self._require(
+            "n_jobs",
+            self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0),
+            "an int other than 0, or None",
+        )
+        self._require(
+            "random_state",
+            _is_random_state(self.random_state),
+            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
+        )
+        self._require(
+            "selection",
+            isinstance(self.selection, str) and self.selection in ("cyclic", "random"),
+            "'cyclic' or 'random'",
+        )
+        self._require(
+            "callback", self.callback is None or callable(self.callback), "a callable or None"
+        )
+        if self.validation is not None:
+            self._require("cv", self.cv is None, "None where validation is given")
+        from ..model_selection._choice import check_select
+
+        check_select(self.select)
+
+    def _model(self) -> Any:
+        """The estimator of one penalty with these parameters."""
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Choose the penalty, and fit the coefficients and the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,), or (n_samples, n_targets) for several tasks
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
+            splitter is given them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Warns
+        -----
+        UserWarning
+            If the automatic grid was extended.
+        ConvergenceWarning
+            If `tol` was not reached.
+        """
+        from ..model_selection._descent_search import DescentSearch
+        from ..model_selection._splits import check_share, hold_out, make_splits
+        from ..solvers._descent_folds import DescentFolds
+
+        self._check_parameters()
+        model = self._model()
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n, p = A.shape
+        Y = self._target(y, n)
+        weight = check_sample_weight(sample_weight, n)
+        if not A.is_sparse:
+            require_finite(A.arrays[0])
+        held = self._held(p, lambda y, n: self._target(y, n))
+        splits = []
+        if self.validation is None:
+            cv = _DEFAULT_FOLDS if self.cv is None else self.cv
+            splits = make_splits(cv, n, X, y, groups, weight, None)
+        elif held is None:
+            share = check_share(self.validation)
+            splits = hold_out(share, n, groups, None, self._rng())
+        elif held[1].shape[1] != Y.shape[1]:
+            raise ValueError(
+                f"validation y has {held[1].shape[1]} target(s); expected {Y.shape[1]}."
+            )
+        options = [self._options(model, ratio) for ratio in self._ratios()]
+        automatic = isinstance(self.alphas, Integral)
+        given = None if automatic else check_alphas(self.alphas)
+        count = int(self.alphas) if given is None else len(given)
+        folds = DescentFolds(
+            A,
+            Y,
+            weight,
+            splits,
+            self._constraints_of(model, p),
+            count,
+            "gram" if getattr(self, "precompute", None) is True else "auto",
+            self._several,
+            held,
+        )
+        if given is None:
+            grids = np.array([folds.grid(o, float(self.eps), count) for o in options])
+        else:
+            grids = np.tile(given, (len(options), 1))
+        jobs = self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None
+        kind = "folds" if self.validation is None else "held-out"
+        search = DescentSearch(folds, options, self.store_coef, jobs, self.callback, kind)
+        try:
+            search.add(grids)
+            said = search.extend() if automatic else []
+        except BaseException:
+            if search.alphas is not None:
+                self.cv_results_ = search.results()
+            raise
+        if said:
+            warnings.warn(
+                f"the best penalty lay at the end of the grid, which was extended {said[0]}"
+                + "".join(f" and {more}" for more in said[1:])
+                + "; cv_results_['alpha'] is the grid that was used.",
+                UserWarning,
+                stacklevel=2,
+            )
+        if search.unsettled:
+            alpha, gap = max(search.unsettled, key=lambda u: u[1])
+            warnings.warn(
+                f"coordinate descent did not converge for {len(search.unsettled)} penalties, worst"
+                f" at alpha={alpha:.3g}: the duality gap is {gap:.2g} of the null objective, where"
+                f" tol={self.tol:g} was asked for; what helps: a larger max_iter, a larger tol, a"
+                " larger alpha, some L2 part, or columns on like scales (standardize=True).",
+                _sklearn.exception("ConvergenceWarning"),
+                stacklevel=2,
+            )
+        self._decide(search, model, as_container(A), Y if self._several else Y[:, 0], weight)
+        self._set_features(p, names)
+        return self
+
+    def _target(self, y: Any, n: int) -> NDArray[np.float64]:
+        """Targets (n, k)."""
+        Y = check_target(y, n)
+        if Y.ndim == 2 and Y.shape[1] == 1:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Please change the"
+                " shape of y to (n_samples,), for example using ravel().",
+                _sklearn.exception("DataConversionWarning"),
+                stacklevel=3,
+            )
+        elif Y.ndim == 2:
+            raise ValueError(
+                f"y has shape {Y.shape}; expected (n_samples,): for multi-task outputs, use"
+                f" MultiTask{type(self).__name__}."
+            )
+        return Y.reshape(n, 1)
+
+    def _constraints_of(self, model: Any, p: int) -> Any:
+        return model._constraints(p)
+
+    def _options(self, model: Any, ratio: float) -> Options:
+        model.l1_ratio = float(ratio)
+        return model._options("auto")
+
+    def _decide(self, search: Any, model: Any, X: Any, Y: Any, weight: Any) -> None:
+        """Choose, fit to all rows, and set the attributes."""
+        from ..model_selection._choice import best, choose
+        from ..model_selection._diagnosis import diagnose
+
+        results = self.cv_results_ = search.results()
+        alphas, ratios = results["alpha"], results["l1_ratio"]
+        score, error = results["score"], results["score_se"]
+        if callable(self.select):
+            i = choose(self.select, alphas, score, error, results)
+        else:
+            # one standard error is a matter of penalties of the same kind
+            same = np.flatnonzero(ratios == ratios[best(score)])
+            i = int(same[choose(self.select, alphas[same], score[same], error[same], results)])
+        same = np.flatnonzero(ratios == ratios[i])
+        self.diagnosis_ = diagnose(
+            alphas[same],
+            int(np.flatnonzero(same == i)[0]),
+            results["train_error"][same],
+            results["validation_error"][same],
+            results["fold_validation_error"][:, same],
+            results["validation_error_se"][same],
+            results["null_error"],
+        )
+        self.alpha_ = float(alphas[i])
+        if hasattr(self, "l1_ratio"):
+            self.l1_ratio_ = float(ratios[i])
+        self.alphas_ = search.alphas[0] if len(search.alphas) == 1 else search.alphas
+        path = search.validation.transpose(0, 2, 1)
+        self.mse_path_ = path[0] if len(path) == 1 else path
+        model.alpha, model.l1_ratio = float(alphas[i]), float(ratios[i])
+        model.fit(X, Y, weight)
+        for name in ("coef_", "intercept_", "dual_gap_", "n_iter_", "objective_", "solver_"):
+            setattr(self, name, getattr(model, name))
+
+
+class ElasticNetCV(BaseElasticNetCV):
+    """Elastic net that chooses its penalty, and the share of its L1 part, by cross-validation.
+
+    The objective is that of `ElasticNet`. Every penalty is fitted to the training rows of every
+    fold, each from the solution of the last; where a Gram matrix pays, that of a fold's training
+    rows is the whole's less the fold's. Folds run on threads.
+
+    Parameters
+    ----------
+    l1_ratio : float or array-like of shape (n_ratios,), default=0.5
+        Shares of the L1 part to try, from 0 (ridge) to 1 (lasso).
+    eps : float, default=1e-3
+        Last penalty of the automatic grid over the first.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        Penalties to try, or how many of an automatic grid, whose first is the smallest that leaves
+        all penalised coefficients at 0. Where the best of the automatic ones is the last and still
+        improves, the grid goes on below, with a warning.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    precompute : bool or "auto", default="auto"
+        True: on Gram matrices of all features. Otherwise where that is the faster way.
+    max_iter : int, default=1000
+        Bound on the epochs of each fit.
+    tol : float, default=1e-4
+        Bound on the duality gap of each fit.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        As for `RidgeCV`; None: 5 folds.
+    copy_X : bool, default=True
+        Accepted for compatibility: `X` is never overwritten.
+    verbose : bool or int, default=0
+        Accepted for compatibility and without effect: see `callback`.
+    n_jobs : int or None, default=None
+        Threads for the folds; None or negative: as many as the kernels may use.
+    positive : bool, default=False
+        Require w >= 0.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of the random order, and of a random `validation`; None: 0.
+    selection : {"cyclic", "random"}, default="cyclic"
+        Order of the coordinates in a sweep.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds of the coefficients.
+    standardize : bool, default=False
+        Penalise in units of the columns' weighted standard deviations, of each fold's own.
+    select : {"min", "1se"} or callable, default="min"
+        As for `RidgeCV`; "1se" is among penalties of the best `l1_ratio`.
+    validation : float, (X, y), (X, y, sample_weight) or None, default=None
+        A held-out set in the place of `cv`: see `RidgeCV`.
+    store_coef : bool, default=False
+        Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
+    callback : callable or None, default=None
+        Called as callback(done, total) after each fold of each `l1_ratio`. StopIteration ends the
+        search, and the folds that are done decide; any other exception passes on, as does Ctrl-C,
+        and the finished folds are in `cv_results_`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty chosen.
+    l1_ratio_ : float
+        The share of the L1 part chosen.
+    coef_ : ndarray of shape (n_features,)
+        w of the fit to all rows.
+    intercept_ : float
+        b; 0.0 where `fit_intercept` is False.
+    mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_ratios, n_alphas, n_folds)
+        Held-out mean squared errors.
+    alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
+        The grid that was used.
+    cv_results_ : fastridge.model_selection.CVResults
+        Errors of every penalty; "n_features" is the mean number of non-zero coefficients.
+    diagnosis_ : fastridge.model_selection.Diagnosis
+        Under-fitting, over-fitting, about right, or that the penalty does not matter.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    dual_gap_, n_iter_, objective_, solver_
+        Of the fit to all rows, as for `ElasticNet`.
+
+    See Also
+    --------
+    ElasticNet : For one penalty.
+    fastridge.elastic_net_path : All penalties, without a choice.
+
+    References
+    ----------
+    J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear models
+    via coordinate descent", JSS 33, 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import ElasticNetCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 10))
+    >>> y = X @ np.eye(10)[0] + rng.standard_normal(100)
+    >>> model = ElasticNetCV(l1_ratio=[0.5, 1.0], cv=5).fit(X, y)
+    >>> model.mse_path_.shape, bool(abs(model.coef_[0] - 1) < 0.3)
+    ((2, 100, 5), True)
+    """
+
+    precompute: Any
+    positive: bool
+    lower: Any
+    upper: Any
+
+    def __init__(
+        self,
+        *,
+        l1_ratio: Any = 0.5,
+        eps: float = 1e-3,
+        alphas: Any = 100,
+        fit_intercept: bool = True,
+        precompute: Any = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        cv: Any = None,
+        copy_X: bool = True,
+        verbose: Any = 0,
+        n_jobs: int | None = None,
+        positive: bool = False,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        penalty_factor: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        standardize: bool = False,
+        select: Any = "min",
+        validation: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.l1_ratio = l1_ratio
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.precompute = precompute
+        self.max_iter = max_iter
+        self.tol = tol
+        self.cv = cv
+        self.copy_X = copy_X
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.positive = positive
+        self.random_state = random_state
+        self.selection = selection
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
+        self.standardize = standardize
+        self.select = select
+        self.validation = validation
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._require(
+            "precompute",
+            isinstance(self.precompute, (bool, np.bool_))
+            or (isinstance(self.precompute, str) and self.precompute == "auto"),
+            "a bool or 'auto'",
+        )
+        self._require("positive", isinstance(self.positive, (bool, np.bool_)), "a bool")
+
+    def _model(self) -> Any:
+        return ElasticNet(
+            fit_intercept=self.fit_intercept,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            positive=self.positive,
+            random_state=self.random_state,
+            selection=self.selection,
+            penalty_factor=self.penalty_factor,
+            lower=self.lower,
+            upper=self.upper,
+            standardize=self.standardize,
+        )
+
+
+class LassoCV(ElasticNetCV):
+    """Lasso that chooses its penalty by cross-validation.
+
+    `ElasticNetCV` with an L1 penalty alone: the objective is that of `Lasso`.
+
+    Parameters
+    ----------
+    eps, alphas, fit_intercept, precompute, max_iter, tol, copy_X, cv, verbose, n_jobs, positive, \
+            random_state, selection, penalty_factor, lower, upper, standardize, select, \
+            validation, store_coef, callback
+        As for `ElasticNetCV`.
+
+    Attributes
+    ----------
+    alpha_, coef_, intercept_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
+            feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+        As for `ElasticNetCV`.
+
+    See Also
+    --------
+    Lasso : For one penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import LassoCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 10))
+    >>> model = LassoCV(cv=5, select="1se").fit(X, X[:, 0] + 0.1 * rng.standard_normal(100))
+    >>> np.flatnonzero(model.coef_)
+    array([0])
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-3,
+        alphas: Any = 100,
+        fit_intercept: bool = True,
+        precompute: Any = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        copy_X: bool = True,
+        cv: Any = None,
+        verbose: Any = False,
+        n_jobs: int | None = None,
+        positive: bool = False,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        penalty_factor: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        standardize: bool = False,
+        select: Any = "min",
+        validation: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.precompute = precompute
+        self.max_iter = max_iter
+        self.tol = tol
+        self.copy_X = copy_X
+        self.cv = cv
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.positive = positive
+        self.random_state = random_state
+        self.selection = selection
+        self.penalty_factor = penalty_factor
+        self.lower = lower
+        self.upper = upper
+        self.standardize = standardize
+        self.select = select
+        self.validation = validation
+        self.store_coef = store_coef
+        self.callback = callback

@@ -1,0 +1,126 @@
+"""Elastic nets of several targets that choose their penalty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import check_target
+from ._elastic_net_cv import BaseElasticNetCV
+from ._multi_task import MultiTaskElasticNet
+
+
+class MultiTaskElasticNetCV(BaseElasticNetCV):
+    """Elastic net of several targets that share their features, its penalty by cross-validation.
+
+    The objective is that of `MultiTaskElasticNet`; the search is that of `ElasticNetCV`.
+
+    Parameters
+    ----------
+    l1_ratio : float or array-like of shape (n_ratios,), default=0.5
+        Shares of the L1 part to try, from above 0 to 1.
+    eps, alphas, fit_intercept, max_iter, tol, cv, copy_X, verbose, n_jobs, random_state, \
+            selection, penalty_factor, standardize, select, validation, store_coef, callback
+        As for `ElasticNetCV`.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_targets, n_features)
+        w of the fit to all rows.
+    intercept_ : ndarray of shape (n_targets,)
+        b; 0.0 where `fit_intercept` is False.
+    alpha_, l1_ratio_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
+            feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+        As for `ElasticNetCV`; errors are means over the targets.
+
+    See Also
+    --------
+    MultiTaskElasticNet : For one penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import MultiTaskElasticNetCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 5))
+    >>> Y = X[:, :1] * [1.0, -2.0] + 0.1 * rng.standard_normal((60, 2))
+    >>> MultiTaskElasticNetCV(cv=3, select="1se").fit(X, Y).coef_.shape
+    (2, 5)
+    """
+
+    _several = True
+
+    def __init__(
+        self,
+        *,
+        l1_ratio: Any = 0.5,
+        eps: float = 1e-3,
+        alphas: Any = 100,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        cv: Any = None,
+        copy_X: bool = True,
+        verbose: Any = 0,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        select: Any = "min",
+        validation: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.l1_ratio = l1_ratio
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.cv = cv
+        self.copy_X = copy_X
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.selection = selection
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.select = select
+        self.validation = validation
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def _model(self) -> Any:
+        return MultiTaskElasticNet(
+            fit_intercept=self.fit_intercept,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=self.random_state,
+            selection=self.selection,
+            penalty_factor=self.penalty_factor,
+            standardize=self.standardize,
+        )
+
+    def _target(self, y: Any, n: int) -> NDArray[np.float64]:
+        Y = check_target(y, n)
+        if Y.ndim == 1:
+            raise ValueError(
+                f"y has shape {Y.shape}; expected (n_samples, n_targets). For mono-task outputs,"
+                f" use {type(self).__name__.removeprefix('MultiTask')}."
+            )
+        return Y
+
+    def _constraints_of(self, model: Any, p: int) -> Any:
+        from .._validation import check_penalty_factor
+        from ..solvers._descent_fit import Constraints
+
+        return Constraints(check_penalty_factor(self.penalty_factor, p))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags

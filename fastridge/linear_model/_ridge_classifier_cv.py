@@ -1,0 +1,226 @@
+"""Classification by ridge regression that chooses its penalty."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._validation import check_design, check_sample_weight, feature_names
+from ._choosing import Known
+from ._labels import Labels, as_labels
+from ._ridge_classifier import RidgeClassifier
+from ._ridge_cv import BaseRidgeCV
+
+
+class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
+    """Classification by ridge regression that chooses its penalty by cross-validation.
+
+    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
+        Penalties to try; see `RidgeCV`.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    scoring : str, callable or None, default=None
+        A scorer's name, or scorer(estimator, X, y). None: the negative mean squared error of the
+        regressions on -1 and 1 for leave-one-out and generalised cross-validation, else the share
+        of rows that are classified right.
+    cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
+        As for `RidgeCV`; the folds of an int have the same shares of the classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, by its label, over all rows: see `RidgeClassifier`.
+    store_cv_results : bool, default=False
+        As for `RidgeCV`.
+    n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
+            random_state, store_coef, callback
+        As for `RidgeCV`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty chosen.
+    best_score_ : float
+        Its mean score.
+    coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
+        Coefficients of the decision function; the first shape for two classes.
+    intercept_ : float or ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0.0 where `fit_intercept` is False.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; the numbers of the labels for an indicator.
+    indicator_ : {"dense", "matrix", "array"} or None
+        What held `y` where it was an indicator.
+    alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
+            relative_gradient_, objective_
+        As for `RidgeCV`; errors are those of the regressions on -1 and 1.
+
+    See Also
+    --------
+    RidgeCV : The same for values to predict.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import RidgeClassifierCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 4))
+    >>> y = np.where(X[:, 0] > 0, "yes", "no")
+    >>> model = RidgeClassifierCV(alphas=[0.1, 1.0, 10.0], cv=5).fit(X, y)
+    >>> bool(model.best_score_ > 0.9), model.predict(X[:1]).shape
+    (True, (1,))
+    """
+
+    def __init__(
+        self,
+        alphas: Any = (0.1, 1.0, 10.0),
+        *,
+        fit_intercept: bool = True,
+        scoring: Any = None,
+        cv: Any = None,
+        class_weight: Any = None,
+        store_cv_results: bool = False,
+        n_alphas: int = 50,
+        select: Any = "min",
+        validation: Any = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        solver: str = "auto",
+        tol: float = 1e-6,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.scoring = scoring
+        self.cv = cv
+        self.class_weight = class_weight
+        self.store_cv_results = store_cv_results
+        self.n_alphas = n_alphas
+        self.select = select
+        self.validation = validation
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Choose the penalty, and fit the coefficients and the intercepts.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
+                (n_samples, n_labels)
+            Class labels, whole numbers or strings; or an indicator of several labels per sample.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        groups : array-like of shape (n_samples,) or None, default=None
+            As for `RidgeCV.fit`.
+
+        Returns
+        -------
+        self : RidgeClassifierCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Warns
+        -----
+        UserWarning
+            If the automatic grid was extended.
+        ConvergenceWarning
+            If an iterative solver did not reach `tol`.
+        DataConversionWarning
+            If `y` is a column of labels; it is taken as a vector.
+
+        Examples
+        --------
+        >>> from fastridge import RidgeClassifierCV
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> RidgeClassifierCV(alphas=[0.1, 1.0]).fit(X, y).predict([[2.5]])
+        array([1])
+        """
+        from ..model_selection._search import Scoring
+
+        self._check_parameters()
+        class_weight = self.class_weight
+        self._require(
+            "class_weight",
+            class_weight is None
+            or isinstance(class_weight, dict)
+            or (isinstance(class_weight, str) and class_weight == "balanced"),
+            "a dict, 'balanced' or None",
+        )
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n = A.n_rows
+        labels = Labels(y, n)
+        weight = check_sample_weight(sample_weight, n)
+        if class_weight:
+            weights = labels.weights(class_weight, weight)
+            if weight is not None:
+                weights = weights * weight
+            weight = check_sample_weight(weights, n, name="class_weight, per sample,")
+        Y = labels.targets()
+        single = Y.ndim == 1
+        Y = Y.reshape(n, -1)
+        codes = labels.codes
+        truth = labels.classes[codes] if labels.container is None else codes
+        held = self._held(A.n_columns, lambda y, n: self._held_codes(y, n, labels))
+        if held is not None:
+            codes = held[1]
+            truth = labels.classes[codes] if labels.container is None else codes
+            held = held[0], self._targets(codes, labels), held[2]
+        self.classes_, self.indicator_ = labels.classes, labels.container
+
+        def shown(alpha: Any, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
+            model = _ShownClassifier(float(alpha), fit_intercept=self.fit_intercept)
+            model.classes_, model.indicator_ = labels.classes, labels.container
+            return model._show(coef, intercept, X, prediction[:, 0] if single else prediction)
+
+        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "accuracy"
+        scoring = Scoring(self.scoring, default, False, shown, truth, codes)
+        self._search(A, Y, weight, scoring, held, (X, y, groups), single, single)
+        self._set_features(A.n_columns, names)
+        return self
+
+    @staticmethod
+    def _held_codes(y: Any, n: int, labels: Labels) -> NDArray[np.intp]:
+        """Positions of the classes of held-out rows, or their indicator."""
+        given = as_labels(y, n)
+        if labels.container is not None:
+            if given.shape != (n, len(labels.classes)):
+                raise ValueError(
+                    f"validation y has shape {given.shape}; expected {(n, len(labels.classes))}."
+                )
+            return given.astype(np.int64)
+        place = np.searchsorted(labels.classes, given).clip(max=len(labels.classes) - 1)
+        if (labels.classes[place] != given).any():
+            strange = given[labels.classes[place] != given][0]
+            raise ValueError(f"validation y has the class {strange}, which y has not.")
+        return place
+
+    @staticmethod
+    def _targets(codes: NDArray[Any], labels: Labels) -> NDArray[np.float64]:
+        """Targets of -1 and 1, (n, k)."""
+        same = object.__new__(Labels)
+        same.classes, same.container, same.codes = labels.classes, labels.container, codes
+        return same.targets().reshape(len(codes), -1)
+
+
+class _ShownClassifier(Known, RidgeClassifier):
+    pass

@@ -1,0 +1,136 @@
+"""The search over penalties and shares of the L1 part, by folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..solvers._descent_folds import DescentFolds, Walk
+from ._choice import EXTENSIONS, beyond, spread
+from ._results import CVResults
+
+
+class DescentSearch:
+    """Errors of every l1_ratio, penalty and fold.
+
+    Attributes
+    ----------
+    alphas : ndarray (n_ratios, m)
+    train, validation : ndarray (n_ratios, n_folds, m)
+    """
+
+    def __init__(self, folds: DescentFolds, options, keep, n_jobs, callback, kind) -> None:
+        self.folds, self.options = folds, options
+        self.keep, self.n_jobs, self.callback, self.kind = keep, n_jobs, callback, kind
+        self.walks = [[Walk(folds, i, o) for i in range(folds.count)] for o in options]
+        self.n_folds = folds.count
+        self.alphas: Any = None
+        self.unsettled: list[tuple[float, float]] = []
+        self.stopped = False
+
+    def add(self, alphas) -> None:
+        """Evaluate more penalties, (n_ratios, m), below those before."""
+        count = self.folds.count
+        found: dict[int, Any] = {}
+        walks = [walk for own in self.walks for walk in own]
+        grids = [row for row in alphas for _ in range(count)]
+
+        def after(position, errors):
+            found[position] = errors
+            if self.callback is not None:
+                self.callback(len(found), len(walks))
+
+        try:
+            self.folds.run(walks, grids, self.keep, self.n_jobs, after)
+        except StopIteration:
+            self.stopped = True
+        except BaseException:
+            self._take(alphas, found)
+            raise
+        self._take(alphas, found)
+        if self.alphas is None:
+            raise ValueError("callback ended the search before a fold was done for each l1_ratio.")
+
+    def _take(self, alphas, found) -> None:
+        """Keep the folds that are done for every l1_ratio."""
+        count, ratios = self.folds.count, len(self.walks)
+        whole = [i for i in range(count) if all(r * count + i in found for r in range(ratios))]
+        if not whole or (self.alphas is not None and len(whole) < count):
+            return
+
+        def table(name):
+            return np.array(
+                [[getattr(found[r * count + i], name) for i in whole] for r in range(ratios)]
+            )
+
+        parts = {name: table(name) for name in ("train", "validation", "df", "gap")}
+        if self.keep:
+            parts["coef"] = table("coef")
+        if self.alphas is None:
+            self.alphas, self.n_folds, self.whole = np.array(alphas), len(whole), whole
+            self.parts = parts
+        else:
+            self.alphas = np.concatenate([self.alphas, alphas], axis=1)
+            self.parts = {
+                name: np.concatenate([self.parts[name], values], axis=2)
+                for name, values in parts.items()
+            }
+        self.train, self.validation = self.parts["train"], self.parts["validation"]
+        reached = parts["gap"].max(axis=1)
+        for row, alpha_row, o in zip(reached, alphas, self.options, strict=True):
+            over = row > o.tol
+            self.unsettled += zip(alpha_row[over], row[over], strict=True)
+
+    def extend(self) -> list[str]:
+        """Go on below the least penalty where the best lies there; what was done, in words."""
+        said = []
+        for _ in range(EXTENSIONS):
+            if self.stopped:
+                break
+            score = -self.validation.mean(axis=1)
+            r = int(np.unravel_index(score.argmax(), score.shape)[0])
+            if np.ptp(self.alphas[r]) == 0:
+                break
+            more = beyond(self.alphas[r], score[r])
+            if more is None or more[0] > self.alphas[r].max():
+                break
+            factor = more / self.alphas[r].min()
+            least = self.alphas[r].min()
+            before = self.alphas.shape[1]
+            self.add(self.alphas.min(axis=1)[:, None] * factor)
+            if self.alphas.shape[1] == before:
+                break
+            said.append(f"from {least:.3g} to {more[-1]:.3g}")
+        return said
+
+    def results(self) -> CVResults:
+        """The table: every l1_ratio after the other."""
+        m = self.alphas.shape[1]
+        train = self.train.transpose(1, 0, 2).reshape(self.n_folds, -1)
+        validation = self.validation.transpose(1, 0, 2).reshape(self.n_folds, -1)
+        fit_intercept = self.options[0].fit_intercept
+        null = np.mean([self.folds.null_error(i, fit_intercept) for i in self.whole])
+        error, error_se = validation.mean(axis=0), spread(validation)
+        values = {
+            "l1_ratio": np.repeat([o.l1_ratio for o in self.options], m),
+            "alpha": self.alphas.ravel(),
+            "train_error": train.mean(axis=0),
+            "train_error_se": spread(train),
+            "validation_error": error,
+            "validation_error_se": error_se,
+            "score": -error,
+            "score_se": error_se,
+            "n_features": self.parts["df"]
+            .transpose(1, 0, 2)
+            .reshape(self.n_folds, -1)
+            .mean(axis=0),
+            "null_error": float(null),
+            "fold_train_error": train,
+            "fold_validation_error": validation,
+            "fold_score": -validation,
+        }
+        if self.keep:
+            coef = np.concatenate(list(self.parts["coef"]), axis=1)
+            values["fold_coef"] = coef if self.folds.several else coef[:, :, 0]
+        return CVResults(values, self.kind, self.n_folds)
