@@ -251,7 +251,7 @@ class LeaveOneOut:
                     Y,
                     self.alphas[j : j + 1],
                     sample_weight=weight,
-                    penalty_factor=problem.d,
+                    penalty_factor=problem.penalty,
                     fit_intercept=problem.fit_intercept,
                     tol=1e-12,
                 )

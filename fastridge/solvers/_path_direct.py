@@ -248,7 +248,7 @@ class DualPath:
             problem.given,
             self.alphas[i : i + 1],
             sample_weight=problem.weight,
-            penalty_factor=problem.d,
+            penalty_factor=problem.penalty,
             fit_intercept=problem.fit_intercept,
             solver="dual",
             tol=self.tol,

@@ -20,7 +20,7 @@ import numpy as np
 
 from .._matrix import Cholesky, Matrix, Reduced, schur_solve
 from ._ridge_cost import default_memory, gram_pays, heavy_columns, most_gram_elements
-from ._ridge_problem import RidgeProblem
+from ._ridge_problem import RidgeProblem, add, pieces
 
 _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
@@ -43,14 +43,15 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     systems = Systems(problem, at_zero, max_memory)
     for targets in alike(problem.alpha, systems.together):
         alpha = float(problem.alpha[targets[0]])
-        W = coef[:, targets]
-        G = at_zero[:, targets]
+        some = consecutive(targets)
+        W, G = coef[:, some], at_zero[:, some]
         values = np.array([problem.objective_at_zero(t) for t in targets])
         for i, t in enumerate(targets):
             if W[:, i].any():
                 G[:, i], values[i] = problem.gradient(W[:, i], t, alpha)
         n_iter[targets] = systems.solve(W, targets, alpha, G, values, tol * first[targets], limit)
-        coef[:, targets] = W
+        if not isinstance(some, slice):
+            coef[:, targets] = W
         norm[targets], objective[targets] = np.linalg.norm(G, axis=0), values
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
     return coef.T, n_iter, relative, objective
@@ -62,6 +63,12 @@ def alike(alpha, together):
     for group in np.split(order, np.flatnonzero(np.diff(alpha[order])) + 1):
         for start in range(0, len(group), together):
             yield group[start : start + together]
+
+
+def consecutive(chosen):
+    """A slice, which copies nothing, where the numbers follow each other."""
+    lo, hi = int(chosen[0]), int(chosen[-1]) + 1
+    return slice(lo, hi) if hi - lo == len(chosen) and (np.diff(chosen) == 1).all() else chosen
 
 
 def iteration_limit(problem: RidgeProblem, max_iter) -> int:
@@ -115,7 +122,8 @@ class Systems:
             if not len(open_):
                 break
             best[open_] = norm[open_]
-            steps, used = system.solve(G[:, open_], _SURE * bound[open_], limit - done[open_].max())
+            R = G[:, consecutive(open_)]
+            steps, used = system.solve(R, _SURE * bound[open_], limit - done[open_].max())
             done[open_] += used
             for i, step in zip(open_, steps.T, strict=True):
                 step += W[:, i]
@@ -128,8 +136,11 @@ class Systems:
 def eliminated(problem: RidgeProblem, max_memory):
     """The system without its heavy columns, or None where its Gram matrix would be large."""
     A = problem.A
-    counts = A.column_counts() if A.is_sparse else None
-    if counts is None or not gram_pays(A, counts):
+    # its columns are listed first
+    if not A.is_sparse or A.nnz * _COPY > max_memory:
+        return None
+    counts = A.column_counts()
+    if not gram_pays(A, counts):
         return None
     squares = problem.column_squares()
     counts[squares == 0] = 0
@@ -174,7 +185,8 @@ def one_by_one(solve, R, bound, limit: int):
     found = [
         solve(np.ascontiguousarray(r), float(b), limit) for r, b in zip(R.T, bound, strict=True)
     ]
-    return np.array([x for x, _ in found]).T, np.array([used for _, used in found])
+    steps = found[0][0][np.newaxis] if len(found) == 1 else np.array([x for x, _ in found])
+    return steps.T, np.array([used for _, used in found])
 
 
 def wide(problem: RidgeProblem, at_zero, max_memory):
@@ -271,25 +283,28 @@ class Products:
     def __init__(self, problem: RidgeProblem, max_memory) -> None:
         self.problem = problem
         self.heavy = self.gram = None
-        self.most = heavy_columns(max_memory)
+        # the block is summed by rows
+        copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
+        self.most = 0 if copied else heavy_columns(max_memory)
 
     def factor(self, alpha: float) -> None:
         """Prepare for a penalty; the block's Gram matrix serves all of them."""
         problem = self.problem
-        self.penalty = alpha * problem.d
+        self.alpha = alpha
+        self.apply = np.copyto
         if alpha == 0:
-            self.apply = np.copy
             return
         squares = problem.column_squares()
         if self.heavy is None:
             # with few samples the block would be singular but for alpha
-            m = max(1, min(problem.p, self.most, problem.n // 2))
-            self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
-            self.gram = problem.A.gram(problem.weight, columns=self.heavy)
-        inverse = squares + self.penalty
-        np.divide(1.0, inverse, out=inverse, where=inverse > 0)
+            m = min(problem.p, self.most, problem.n // 2)
+            self.heavy = np.zeros(0, dtype=np.intp)
+            self.gram = np.zeros((0, 0))
+            if m > 0:
+                self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
+                self.gram = problem.A.gram(problem.weight, columns=self.heavy)
         heavy = self.heavy
-        own = np.diagonal(self.gram) + self.penalty[heavy]
+        own = np.diagonal(self.gram) + alpha * problem.d[heavy]
         own[own <= 0] = 1.0
         floor = 0.0
         while True:
@@ -302,10 +317,14 @@ class Products:
                 # dependent columns: a preconditioner need not be exact
                 floor = 1e-12 if floor == 0 else 100 * floor
 
-        def apply(r):
-            z = inverse * r
-            z[heavy] = factor.solve(r[heavy])
-            return z
+        def apply(z, r):
+            """z = M^-1 r."""
+            z[:] = 0.0
+            for piece in pieces(len(z)):
+                own = squares[piece] + alpha * problem.d[piece]
+                np.divide(r[piece], own, out=z[piece], where=own > 0)
+            if len(heavy):
+                z[heavy] = factor.solve(r[heavy])
 
         self.apply = apply
 
@@ -313,36 +332,32 @@ class Products:
         return one_by_one(self._solve, R, bound, limit)
 
     def _solve(self, r, bound: float, limit: int):
-        """A step from a gradient r, and the iterations it took."""
-        A, weight = self.problem.A, self.problem.weight
+        """A step from a gradient r, and the iterations it took; of p elements, four vectors."""
+        A, weight, penalty = self.problem.A, self.problem.weight, self.problem.d
         u = np.empty(self.problem.n)
-        x = np.zeros(len(r))
-        v = np.empty(len(r))
+        x, z = np.zeros(len(r)), np.empty(len(r))
         r = r.copy()
-        z = self.apply(r)
+        self.apply(z, r)
         d = z.copy()
         rz = r @ z
         done = 0
         while done < limit and rz > 0:
-            # v = (A' S^2 A + alpha diag(d)) d
+            # z = (A' S^2 A + alpha diag(d)) d
             A.dot(d, out=u)
             if weight is not None:
                 u *= weight
-            A.tdot(u, out=v)
-            np.multiply(self.penalty, d, out=z)
-            v += z
-            curvature = d @ v
+            A.tdot(u, out=z)
+            add(z, self.alpha, d, penalty)
+            curvature = d @ z
             if not curvature > 0:
                 break
             step = rz / curvature
-            np.multiply(step, d, out=z)
-            x += z
-            v *= step
-            r -= v
+            add(x, step, d)
+            add(r, -step, z)
             done += 1
             if np.linalg.norm(r) <= bound:
                 break
-            z = self.apply(r)
+            self.apply(z, r)
             before, rz = rz, r @ z
             d *= rz / before
             d += z

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
+
+_PIECE = 1 << 14
+
+
+def pieces(size: int) -> Iterator[slice]:
+    """Parts of vectors that stay in the cache."""
+    for i in range(0, size, _PIECE):
+        yield slice(i, i + _PIECE)
+
+
+def add(
+    v: NDArray[np.float64],
+    a: float,
+    w: NDArray[np.float64],
+    d: NDArray[np.float64] | None = None,
+) -> None:
+    """v += a * w, or a * d * w, in pieces, so that nothing of the length of v is allocated."""
+    for piece in pieces(len(v)):
+        v[piece] += a * (w[piece] if d is None else d[piece] * w[piece])
 
 
 class RidgeProblem:
@@ -25,8 +45,9 @@ class RidgeProblem:
     weight : ndarray (n,) or None
     total : float
         Sum of the weights.
+    penalty : ndarray (p,) or None
     d : ndarray (p,)
-        Penalty of each coefficient.
+        Penalty of each coefficient: `penalty`, ones where that is None; read-only.
     """
 
     def __init__(
@@ -47,8 +68,10 @@ class RidgeProblem:
         self.weight = weight
         self.total = float(n) if weight is None else float(weight.sum())
         self._root = None
-        self.d = np.ones(p) if penalty is None else penalty
-        self.mean = np.zeros(p)
+        self.penalty = penalty
+        # one number for all, without their memory
+        self.d = np.broadcast_to(1.0, (p,)) if penalty is None else penalty
+        self.mean = np.broadcast_to(0.0, (p,))
         self.y_mean = np.zeros(self.k)
         self.A = A
         self.fit_intercept = fit_intercept
@@ -56,11 +79,12 @@ class RidgeProblem:
         if fit_intercept:
             self.mean, variance = A.column_stats(weight)
             self.y_mean = Matrix.from_dense(self.given).column_stats(weight)[0]
-            # what centring leaves of a constant column is rounding
-            constant = variance == 0
+            # what centring leaves of a constant column is rounding, but nothing of zeros
+            constant = (variance == 0) & (self.mean != 0)
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None
             self.A = A.centered(self.mean, scale)
-            self.squares = variance * self.total
+            self.squares = variance
+            self.squares *= self.total
 
     @property
     def Y(self) -> NDArray[np.float64]:
@@ -110,8 +134,10 @@ class RidgeProblem:
     def column_squares(self) -> NDArray[np.float64]:
         """Diagonal of A' S^2 A."""
         if self.squares is None:
-            mean, variance = self.A.column_stats(self.weight)
-            self.squares = self.total * (variance + mean**2)
+            mean, self.squares = self.A.column_stats(self.weight)
+            mean *= mean
+            self.squares += mean
+            self.squares *= self.total
         return self.squares
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
@@ -138,7 +164,7 @@ class RidgeProblem:
         if self.weight is not None:
             r *= self.weight
         gradient = self.A.tdot(r)
-        gradient -= alpha * (self.d * w)
+        add(gradient, -alpha, w, self.d)
         return gradient, objective
 
     def objective_at_zero(self, t: int) -> float:

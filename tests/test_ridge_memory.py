@@ -1,0 +1,79 @@
+"""What a fit allocates, seen by the system: of NumPy and of C alike."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if not Path("/proc/self/clear_refs").exists():
+    pytest.skip("the peak of a process cannot be reset here", allow_module_level=True)
+
+# large arrays have pages of their own, which go back when they are freed
+ALONE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+PROGRAM = """
+import json, sys
+from pathlib import Path
+import numpy as np, scipy.sparse as sp
+import fastridge
+
+def made(n, p, k, form):
+    # two elements in each of the longer vectors, nothing that needs sorting
+    rng = np.random.default_rng(0)
+    long, short = max(n, p), min(n, p)
+    first = rng.integers(0, short - 1, long, dtype=np.int32)
+    indices = np.column_stack([first, first + 1]).ravel()
+    indptr = np.arange(0, 2 * long + 1, 2, dtype=np.int32)
+    X = sp.csr_array((rng.standard_normal(2 * long), indices, indptr), shape=(long, short))
+    X = X if n > p else X.T
+    return X.asformat(form), rng.standard_normal((n, k) if k > 1 else n), rng.uniform(0.5, 2.0, n)
+
+def status(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+def fit(X, y, weight, intercept, threads):
+    with fastridge.num_threads(threads):
+        return fastridge.ridge(X, y, 1.0, sample_weight=weight, fit_intercept=intercept,
+                               solver="sparse_cg", max_memory=0, tol=1e-3)
+
+found = []
+size = int(sys.argv[1])
+for n, p in ((size, 300), (300, size)):
+    for form, k, weighted, intercept, threads in (
+        ("csr", 1, False, True, 1), ("csr", 1, True, True, 2), ("csr", 1, False, False, 1),
+        ("csc", 1, False, True, 1), ("csc", 1, True, True, 2), ("csc", 3, False, True, 1),
+    ):
+        small = made(50, 40, k, form)
+        fit(*small[:2], small[2] if weighted else None, intercept, threads)
+        X, y, weight = made(n, p, k, form)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = status("VmRSS")
+        result = fit(X, y, weight if weighted else None, intercept, threads)
+        bytes = status("VmHWM") - before
+        case = f"{form} {n} x {p}, {k} targets, {weighted=}, {intercept=}, {threads=}"
+        found.append((case, n > p, bytes / (8 * size * k), result.solver, result.converged))
+        del X, y, weight, result
+print(json.dumps(found))
+"""
+
+
+def test_an_iterative_fit_allocates_few_vectors():
+    """At most 3 of n and 8 of p elements beyond the input, for each target."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "200000"],
+        env={**os.environ, **ALONE},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) == 12
+    for case, tall, vectors, solver, converged in found:
+        assert solver == "cg", case
+        assert converged, case
+        # the peak was seen at all
+        assert 1 < vectors <= (3.1 if tall else 8.1), (case, vectors)
