@@ -125,7 +125,7 @@ class RidgeProblem:
             scale *= self.A.scale
         face.A = self.source.centered(self.A.shift, scale)
         face.squares = np.where(free, self.column_squares(), 0.0)
-        face.d = np.where(free, self.d, 1.0)
+        face.penalty = face.d = np.where(free, self.d, 1.0)
         face.k, face.alpha = 1, self.alpha[t : t + 1]
         face.Y = self.Y[:, t : t + 1]
         face.y_mean = np.zeros(1)
