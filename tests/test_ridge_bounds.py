@@ -110,6 +110,28 @@ def test_faces_of_many_coefficients(kind, fit_intercept, alpha, monkeypatch):
     np.testing.assert_allclose(tight.coef, want.coef, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("heavy", [True, False])
+def test_faces_of_wide_sparse_data(kind, weighted, heavy, monkeypatch):
+    """Vectors of samples, with the held columns among the frequent and the rare ones."""
+    rng = np.random.default_rng(5)
+    X = sp.random_array((60, 400), density=0.05, rng=rng).toarray()
+    X[:, :5] = 1 + rng.random((60, 5)) if heavy else 0
+    y = X @ rng.normal(size=400) + 0.1 * rng.normal(size=60)
+    lower, upper = bounds(400)
+    given = {"lower": lower, "upper": upper}
+    if weighted:
+        given |= {"sample_weight": rng.uniform(0.5, 2, 60), "penalty_factor": np.ones(400)}
+        given["penalty_factor"][[0, 20, 40]] = 0, 3, 0
+    want = fastridge.ridge(X, y, 0.1, **given)
+    monkeypatch.setattr(_ridge_bounded, "_DIRECT", 0)
+    got = fastridge.ridge(as_kind(X, kind), y, 0.1, tol=1e-10, **given)
+    assert got.converged
+    np.testing.assert_allclose(got.coef, want.coef, atol=1e-7)
+    np.testing.assert_allclose(got.objective, want.objective, rtol=1e-12)
+
+
 @over_kinds
 def test_only_part_of_the_gram_matrix(kind, monkeypatch):
     """More features than a face may have: the Gram matrix of those that were free so far."""

@@ -176,7 +176,8 @@ class _Steps:
             step[free] = self.factor.solve(gradient[free])
             return step, 1, True
         if self.systems is None:
-            self.systems = Systems(self.problem.face(free, t), self.max_memory)
+            face = self.problem.face(free, t)
+            self.systems = Systems(face, face.gradient_at_zero(), self.max_memory)
         face = self.systems.problem
         held = np.where(free, 0.0, w)
         face.Y = (self.problem.Y[:, t] - self.problem.A.dot(held))[:, None]
