@@ -53,7 +53,16 @@ FORMAT_VERSION = 1
 # class with `__slots__` and no `get_params` is its slots, which its `_check_fields` looks at if it
 # has one.
 _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "BayesianRidge": ("fastridge.linear_model", ("_posterior", "_total")),
+    "CVResults": ("fastridge.model_selection", ()),
+    "Diagnosis": ("fastridge.model_selection", ()),
+    "ElasticNetCV": ("fastridge.linear_model", ()),
+    "LassoCV": ("fastridge.linear_model", ()),
     "Moments": ("fastridge.moments", ()),
+    "MultiTaskElasticNetCV": ("fastridge.linear_model", ()),
+    "Posterior": ("fastridge.solvers._posterior", ()),
+    "RidgeCV": ("fastridge.linear_model", ()),
+    "RidgeClassifierCV": ("fastridge.linear_model", ()),
     "ElasticNet": ("fastridge.linear_model", ()),
     "Lasso": ("fastridge.linear_model", ()),
     "MultiTaskElasticNet": ("fastridge.linear_model", ()),
@@ -224,7 +233,7 @@ def _state(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {name: getattr(value, name) for name in _slots(type(value))}
     params = value.get_params(deep=False)
     attributes = {}
-    for name, item in vars(value).items():
+    for name, item in value.__getstate__().items():
         if _is_fitted(name, type(value)):
             attributes[name] = item
         elif name not in params and name not in _NOTES:

@@ -753,3 +753,26 @@ def test_estimator_checks(estimator, check, monkeypatch):
             check(estimator)
     else:
         check(estimator)
+
+
+def test_saved_and_read_back(tmp_path):
+    X, y, _ = problem()
+    for model in (
+        RidgeCV(ALPHAS, cv=4),
+        RidgeCV(ALPHAS, store_cv_results=True),
+        RidgeClassifierCV(ALPHAS, cv=4),
+        fastridge.LassoCV(alphas=5),
+        fastridge.BayesianRidge(),
+    ):
+        target = y > y.mean() if isinstance(model, RidgeClassifierCV) else y
+        rows = slice(5) if isinstance(model, fastridge.BayesianRidge) else slice(None)
+        model.fit(X[rows], target[rows])
+        fastridge.save(model, tmp_path / "model")
+        again = fastridge.load(tmp_path / "model")
+        assert_array_equal(again.predict(X), model.predict(X))
+        if hasattr(model, "cv_results_"):
+            assert_array_equal(again.cv_results_["score"], model.cv_results_["score"])
+            assert again.diagnosis_ == model.diagnosis_
+            assert repr(again.cv_results_) == repr(model.cv_results_)
+        else:
+            assert_array_equal(again.predict(X, True)[1], model.predict(X, True)[1])

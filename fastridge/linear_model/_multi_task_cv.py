@@ -46,7 +46,7 @@ class MultiTaskElasticNetCV(BaseElasticNetCV):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((60, 5))
     >>> Y = X[:, :1] * [1.0, -2.0] + 0.1 * rng.standard_normal((60, 2))
-    >>> MultiTaskElasticNetCV(cv=3, select="1se").fit(X, Y).coef_.shape
+    >>> MultiTaskElasticNetCV(alphas=[1.0, 0.1], cv=3).fit(X, Y).coef_.shape
     (2, 5)
     """
 

@@ -14,7 +14,7 @@ _SAME = 0.01  # share of the least error within which errors are alike
 _TAIL = 1e-3  # share of the least error that half a grid's end must gain to point beyond it
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Diagnosis:
     """Whether a penalty holds the fit back too much or too little.
 

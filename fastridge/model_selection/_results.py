@@ -78,6 +78,14 @@ fold_score            the same for each fold, (n_folds, n_alphas)
     True
     """
 
+    __slots__ = ("_stored", "_values", "columns", "kind", "n_folds")
+
+    _stored: Any
+    _values: dict[str, Any]
+    columns: tuple[str, ...]
+    kind: str
+    n_folds: int
+
     def __init__(self, values: dict[str, Any], kind: str, n_folds: int, stored: Any = None) -> None:
         self._values, self.kind, self.n_folds = values, kind, n_folds
         self._stored = stored

@@ -23,7 +23,7 @@ from ._ridge_cost import choose_solver
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import take_rows
-from .ridge import _ROUNDING, SOLVERS, _variances, solve
+from .ridge import _ROUNDING, SOLVERS, RidgeResult, _variances, solve
 
 _KEPT = 1e9  # bytes of moments of folds that are held at once
 _CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
@@ -70,6 +70,7 @@ class Folds:
         if run in ("auto", "qr"):
             run = choose_solver(A, Y.shape[1], options["max_memory"])
         self.way = run
+        self.whole = None  # the path of all rows, where they were reduced by samples
         self.unsettled: list[tuple[float, float]] = []
         seen = np.zeros(A.n_rows, dtype=np.intp)
         for split in splits:
@@ -188,7 +189,9 @@ class Folds:
         """Every penalty on all rows."""
         if self.way == "cholesky":
             return self.path_of_moments(self.total, alphas)
-        return self.path_of_rows(self.A, self.Y, self.weight, alphas, callback)
+        found = self.path_of_rows(self.A, self.Y, self.weight, alphas, callback)
+        self.whole = found
+        return found
 
     def fit(self, alpha) -> Any:
         """The RidgeResult of all rows, for one penalty per target."""
@@ -201,6 +204,11 @@ class Folds:
         }
         if self.way == "cholesky":
             return solve_moments(self.total, alpha, single=False, **rest)
+        path = self.whole
+        if path is not None and path.solver == "dual" and np.all(alpha == alpha[0]):
+            at = np.flatnonzero(path.alphas == alpha[0])
+            if len(at):
+                return self._of_path(path, int(at[0]))
         run = "dual" if self.way == "dual" else "cg"
         return solve(
             self.A,
@@ -211,6 +219,20 @@ class Folds:
             max_iter=options["max_iter"],
             max_memory=options["max_memory"],
             **rest,
+        )
+
+    def _of_path(self, path, i) -> RidgeResult:
+        """One penalty of the reduction that there is."""
+        coef, relative, objective = path.one(i)
+        intercept = path.problem.intercept(coef)
+        real = np.float32 if self.A.is_float32 else np.float64
+        return RidgeResult(
+            coef.astype(real, copy=False),
+            intercept.astype(real, copy=False),
+            "dual",
+            np.ones(len(coef), dtype=np.intp),
+            relative,
+            objective,
         )
 
 

@@ -272,17 +272,26 @@ class DualPath:
                 result.relative_gradient,
             )
         if len(self.together):
-            at = self.together
-            coef[at], relative[at] = self._by_samples(self.alphas[at])
+            coef[self.together], relative[self.together] = self._by_samples(slice(None))
         return coef, n_iter, relative
 
-    def _by_samples(self, alphas):
-        """Coefficients (m, k, p) and relative gradients (m, k) of the reduced systems."""
-        problem = self.problem
+    def one(self, i):
+        """Coefficients (k, p), relative gradients and objectives (k,) of penalty i alone."""
+        if i in self.alone:
+            result = self.singly[int(np.flatnonzero(self.alone == i)[0])]
+            return result.coef, result.relative_gradient, result.objective
+        at = int(np.flatnonzero(self.together == i)[0])
+        coef, relative = self._by_samples(slice(at, at + 1))
+        objective = self.residual[i] + self.alphas[i] * self.squared_norm[i]
+        return coef[0], relative[0], objective
+
+    def _by_samples(self, which):
+        """Coefficients (m, k, p) and relative gradients (m, k) of some of the reduced systems."""
+        problem, alphas = self.problem, self.alphas[self.together][which]
         m, k, p = len(alphas), problem.k, problem.p
         flat = np.repeat(alphas, k)
         right = np.tile(self.right, m)
-        a = self.reduced.rotate(self.x.reshape(m * k, -1).T, back=True)
+        a = self.reduced.rotate(self.x[which].reshape(m * k, -1).T, back=True)
         for last in (False, True):
             r = right - self.K @ a - flat * a
             if last:
