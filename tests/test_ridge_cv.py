@@ -421,11 +421,11 @@ def test_conjugate_gradients():
         RidgeCV([0.0], cv=3, solver="cg", tol=1e-12, max_iter=1).fit(X, y)
 
 
-def test_leave_one_out_that_does_not_fit_says_so(monkeypatch):
+def test_what_does_not_fit_into_memory():
     X, y, _ = problem()
-    monkeypatch.setattr("fastridge.model_selection._search.default_memory", lambda: 100.0)
     with pytest.raises(ValueError, match="expected cv='gcv' or folds"):
-        RidgeCV().fit(X, y)
+        RidgeCV(max_memory=100.0).fit(X, y)
+    assert RidgeCV(cv=3, max_memory=100.0).fit(X, y).solver_ == "cg"
 
 
 # The choice.

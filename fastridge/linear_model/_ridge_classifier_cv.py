@@ -36,7 +36,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
     store_cv_results : bool, default=False
         As for `RidgeCV`.
     n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
-            random_state, store_coef, callback
+            max_memory, random_state, store_coef, callback
         As for `RidgeCV`.
 
     Attributes
@@ -90,6 +90,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
         solver: str = "auto",
         tol: float = 1e-6,
         max_iter: int | None = None,
+        max_memory: float | None = None,
         random_state: Any = None,
         store_coef: bool = False,
         callback: Any = None,
@@ -108,6 +109,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.max_memory = max_memory
         self.random_state = random_state
         self.store_coef = store_coef
         self.callback = callback

@@ -47,6 +47,7 @@ class BaseRidgeCV(Choosing):
     solver: str
     tol: float
     max_iter: int | None
+    max_memory: float | None
     random_state: Any
     store_coef: bool
     callback: Any
@@ -77,6 +78,12 @@ class BaseRidgeCV(Choosing):
             "tol",
             isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
             "a finite number of at least 0",
+        )
+        self._require(
+            "max_memory",
+            self.max_memory is None
+            or (isinstance(self.max_memory, Real) and float(self.max_memory) >= 0),
+            "a number of at least 0, or None",
         )
         allowed = [name for name in SOLVERS if name not in ("qr", "svd", "lbfgs")]
         self._require(
@@ -157,7 +164,7 @@ class BaseRidgeCV(Choosing):
             "solver": self.solver,
             "tol": self.tol,
             "max_iter": self.max_iter,
-            "max_memory": None,
+            "max_memory": self.max_memory,
         }
         labels = scoring.codes if scoring.codes is not None and scoring.codes.ndim == 1 else None
         splits = []
@@ -326,6 +333,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Bound on the relative gradient of iterative solvers.
     max_iter : int or None, default=None
         Bound on their iterations for each penalty.
+    max_memory : float or None, default=None
+        Bytes that a direct solver may use beside the data; None: half of the machine's memory.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
         freedom on large sparse data; None: 0.
@@ -410,6 +419,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         solver: str = "auto",
         tol: float = 1e-6,
         max_iter: int | None = None,
+        max_memory: float | None = None,
         random_state: Any = None,
         store_coef: bool = False,
         callback: Any = None,
@@ -429,6 +439,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.max_memory = max_memory
         self.random_state = random_state
         self.store_coef = store_coef
         self.callback = callback

@@ -25,7 +25,8 @@ class Diagnosis:
         "under-fitting": a smaller penalty does better on rows that were held out, or would, where
         the least error lies at the weak end of the grid. "over-fitting": a larger one. "the penalty
         does not matter here": all penalties of the grid have the same validation error, to 1 % or
-        to the standard error of its difference.
+        to the standard error of its difference. "about right": the least validation error is within
+        one standard error.
     alpha, best_alpha : float
         The penalty that was chosen, and that of the least validation error.
     train_error, validation_error : float
@@ -115,7 +116,7 @@ def diagnose(
         at_end = bool(validation[beside] - least > _TAIL * least * min(step, 1.0))
     if alike(i, worst):
         verdict = INDIFFERENT
-    elif not alike(i, chosen):
+    elif not (alike(i, chosen) or validation[chosen] - least <= error[i]):
         verdict = UNDER if alphas[chosen] > alphas[i] else OVER
     elif at_end and chosen == i:
         verdict = UNDER if at == 0 else OVER
