@@ -38,7 +38,7 @@ class IterativePath:
         self.relative_gradient = np.zeros((m, k))
         self.n_iter = np.ones((m, k), dtype=np.intp)
         problem.alpha = alphas
-        systems = Systems(problem, max_memory, at_zero)
+        systems = Systems(problem, at_zero, max_memory)
         earlier = [
             Earlier(at_zero[:, t], problem.d, problem.objective_at_zero(t)) for t in range(k)
         ]

@@ -40,7 +40,7 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
     n_iter = np.ones(k, dtype=np.intp)
     norm, objective = np.empty(k), np.empty(k)
-    systems = Systems(problem, max_memory, at_zero)
+    systems = Systems(problem, at_zero, max_memory)
     for targets in alike(problem.alpha, systems.together):
         alpha = float(problem.alpha[targets[0]])
         some = consecutive(targets)
@@ -78,14 +78,14 @@ def iteration_limit(problem: RidgeProblem, max_iter) -> int:
 class Systems:
     """Solutions for any penalty and target of one problem, with what they share."""
 
-    def __init__(self, problem: RidgeProblem, max_memory=None, at_zero=None) -> None:
+    def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
         self.problem = problem
         self.max_memory = default_memory() if max_memory is None else max_memory
         self.best = self.products = self.factored = None
         if (problem.alpha > 0).any():
             self.best = eliminated(problem, self.max_memory)
             if self.best is None:
-                self.best = wide(problem, self.max_memory, at_zero)
+                self.best = wide(problem, at_zero, self.max_memory)
         self.together = 1 if self.best is None else self.best.together
 
     def solve(self, W, targets, alpha, G, objective, bound, limit):
@@ -189,7 +189,7 @@ def one_by_one(solve, R, bound, limit: int):
     return steps.T, np.array([used for _, used in found])
 
 
-def wide(problem: RidgeProblem, max_memory, at_zero=None):
+def wide(problem: RidgeProblem, at_zero, max_memory):
     """The system of samples, for sparse data that have fewer of them than features; or None."""
     A = problem.A
     if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
@@ -197,7 +197,6 @@ def wide(problem: RidgeProblem, max_memory, at_zero=None):
     free = problem.d == 0
     counts = A.column_counts()
     m = 0
-    at_zero = problem.gradient_at_zero() if at_zero is None else at_zero
     if spiked(problem, at_zero[:, 0]):
         m = min(_WIDE_HEAVY, heavy_columns(max_memory), problem.n // 4)
     # rare columns last, those of one length beside each other: their loops are predictable
