@@ -138,13 +138,18 @@ static void SNAME(gather_lanes)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t 
 static void SNAME(scatter_lanes)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                                  const double *FR_RESTRICT u, double *FR_RESTRICT out)
 {
+    enum { REGISTERS = FR_LANES / VL };
     FIELDS(a);
     for (ptrdiff_t i = i0; i < i1; i++) {
         RANGE(a, i);
+        vec t[REGISTERS];
+        for (int r = 0; r < REGISTERS; r++)
+            t[r] = LOAD_double(u + i * FR_LANES + r * VL);
         for (; k < end; k++) {
             double *to = out + (ptrdiff_t)indices[k] * FR_LANES;
-            for (int t = 0; t < FR_LANES; t++)
-                to[t] += u[i * FR_LANES + t] * VALUE(k);
+            const vec x = SPLAT(VALUE(k));
+            for (int r = 0; r < REGISTERS; r++)
+                STORE(to + r * VL, LOAD_double(to + r * VL) + t[r] * x);
         }
     }
 }
