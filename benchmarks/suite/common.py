@@ -53,6 +53,18 @@ def one_hot(n, p, groups, seed=0, format="csr"):
     return X.asformat(format), y
 
 
+def words(n, p, length, seed=0):
+    """Sparse X (n, p) of rows of unit length, columns as rare as words are; y (n,)."""
+    import scipy.sparse
+
+    rng = np.random.default_rng(seed)
+    column = np.minimum(p * rng.random((n, length)) ** 4, p - 1).astype(np.int32)
+    data = 1.0 / np.sqrt(np.repeat(length, n * length).astype(float))
+    row = np.repeat(np.arange(n, dtype=np.int32), length)
+    X = scipy.sparse.coo_array((data, (row, column.ravel())), (n, p)).tocsr()
+    return X, X @ rng.standard_normal(p) + 3.0 + 0.5 * rng.standard_normal(n)
+
+
 def relative_gradient(X, y, alpha, coef, intercept):
     """Norm of the gradient of the centred ridge objective over that at zero coefficients."""
     coef = np.asarray(coef, dtype=np.float64).ravel()

@@ -56,6 +56,39 @@ class RidgeSparseLarge(common._Regression):
         return common.one_hot(50_000, 10_000, 20)
 
 
+class RidgeSparseWide(common._Regression):
+    """Words: fewer samples than features."""
+
+    params = ("1 thread", "2 threads", "scikit-learn")
+
+    def data(self):
+        return common.words(3_000, 40_000, 100)
+
+
+class RidgeClassifierWords:
+    """20 classes at once on words."""
+
+    params = ("1 thread", "2 threads", "scikit-learn")
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        import fastridge
+
+        self.X, y = common.words(3_000, 40_000, 60)
+        self.y = np.argsort(np.argsort(y)) * 20 // len(y)
+        linear_model = fastridge
+        if player == "scikit-learn":
+            linear_model = common.sklearn_linear_model()
+        self.model = linear_model.RidgeClassifier(1.0, solver="sparse_cg", tol=1e-6)
+
+    def time_fit(self, player):
+        self.model.fit(self.X, self.y)
+
+    def peakmem_fit(self, player):
+        self.model.fit(self.X, self.y)
+
+
 class RidgeStandardized:
     """Several targets, sample weights, penalty factors and standardisation at once."""
 
