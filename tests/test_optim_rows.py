@@ -26,6 +26,8 @@ CASES = [
     (optim.Adam, {"weight_decay": 0.3, "maximize": True, "amsgrad": True}),
     (optim.AdamW, {"weight_decay": 0.3}),
     (optim.AdamW, {"weight_decay": 0.3, "amsgrad": True}),
+    (optim.AdamW, {"weight_decay": 10.0}),  # a factor of zero, then a tiny product
+    (optim.AdamW, {"weight_decay": 30.0}),
     (optim.AdamW, {"weight_decay": 0.05, "decay_mode": "independent"}),
     (optim.AdamW, {"weight_decay": 0.3, "eps": 0.5}),
     (optim.AdamW, {"weight_decay": 0.3, "betas": (0.95, 0.95)}),
