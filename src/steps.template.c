@@ -27,22 +27,24 @@
  * asked for: the processor's own prefetchers stop at the ends of pages and arrays. At the end of
  * this piece those of the next one are; where there is none, lines that are here already. */
 #define PER_LINE ((ptrdiff_t)(FR_LINE / sizeof(T)))
+#define ASK(p, at) FR_PREFETCH((const char *)((p) + (uintptr_t)(at) * sizeof(T)))
 #define BY_LINES(COUNT, LINE)                                                                      \
     const ptrdiff_t ahead = FR_LINES_AHEAD * PER_LINE;                                             \
     ptrdiff_t i = 0;                                                                               \
     for (int last = 0; last < 2; last++) {                                                         \
         const ptrdiff_t end = last ? n : n - ahead;                                                \
         const fr_buffers *from = last && next ? next : x;                                          \
-        const ptrdiff_t at = (last ? (next ? next0 - i : i0) : i0 + ahead) * (ptrdiff_t)sizeof(T); \
-        const char *ask0 = (const char *)from->w + at, *ask1 = (const char *)from->g + at;         \
-        const char *ask2 = (const char *)from->m + at, *ask3 = (const char *)from->v + at;         \
+        const ptrdiff_t at = last ? (next ? next0 - i : i0) : i0 + ahead;                          \
+        /* as integers: they may lie outside of the arrays */                                      \
+        const uintptr_t w_ = (uintptr_t)from->w, g_ = (uintptr_t)from->g;                          \
+        const uintptr_t m_ = (uintptr_t)from->m, v_ = (uintptr_t)from->v;                          \
         for (; i + PER_LINE <= end; i += PER_LINE) {                                               \
-            FR_PREFETCH(ask0 + i * (ptrdiff_t)sizeof(T));                                          \
-            FR_PREFETCH(ask1 + i * (ptrdiff_t)sizeof(T));                                          \
+            ASK(w_, at + i);                                                                       \
+            ASK(g_, at + i);                                                                       \
             if (COUNT > 2)                                                                         \
-                FR_PREFETCH(ask2 + i * (ptrdiff_t)sizeof(T));                                      \
+                ASK(m_, at + i);                                                                   \
             if (COUNT > 3)                                                                         \
-                FR_PREFETCH(ask3 + i * (ptrdiff_t)sizeof(T));                                      \
+                ASK(v_, at + i);                                                                   \
             LINE(i);                                                                               \
         }                                                                                          \
     }
@@ -299,6 +301,7 @@ static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void
 #undef PER_LINE
 #undef EACH_OF_LINE
 #undef REST
+#undef ASK
 #undef BY_LINES
 #undef CHOOSE
 #undef SGD
