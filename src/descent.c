@@ -7,8 +7,9 @@
 #include "extrapolate.h"
 
 #define SUPPORT (FR_HISTORY - 1) /* sweeps over the support for one over all coordinates */
-#define PASSING 1  /* gaps by which a step may raise the objective for a while */
-#define PATIENCE 2 /* Newton steps that may fail to halve the gap before sweeps are taken */
+#define PASSING 300 /* gaps by which a step may raise the objective for a while */
+#define PATIENCE 20 /* Newton steps that may fail to halve the gap before sweeps are taken: this many
+                       first, half as many from time to time, and at least 2 */
 
 enum { LEFT = 2 };
 
@@ -366,7 +367,7 @@ static int sweeps(state *s)
 static int descend(state *s)
 {
     fr_descent *q = s->q;
-    int status = 0, failed = 0;
+    int status = 0, failed = 0, patience = PATIENCE;
     q->dual = -INFINITY;
     q->n_iter = q->n_newton = 0;
     if ((status = all_gradients(q)))
@@ -389,8 +390,10 @@ static int descend(state *s)
             /* sweeps where steps do not get on */
             failed = s->objective - q->dual <= 0.5 * gap ? 0 : failed + 1;
             status = 0;
-            if (failed >= PATIENCE)
+            if (failed >= patience) {
                 warm = failed = 0;
+                patience = MAX(patience / 2, 2);
+            }
         } else {
             status = sweeps(s);
             if (!status && !(s->objective - q->dual <= q->tol) &&
