@@ -4,6 +4,14 @@ Everything is dense, float64 and unblocked, and written as the formula is. The t
 compiled code against it, and the benchmarks show it as the price of plainness.
 """
 
+from .choice import (
+    FoldErrors,
+    evidence_step,
+    fold_errors,
+    generalised,
+    leave_one_out,
+    log_evidence,
+)
 from .descent import (
     QuadraticProblem,
     elastic_net,
@@ -60,6 +68,7 @@ from .schur import schur_solve
 from .tridiagonal import tridiagonal_solve, tridiagonalize
 
 __all__ = [
+    "FoldErrors",
     "Path",
     "QuadraticProblem",
     "Solution",
@@ -81,11 +90,16 @@ __all__ = [
     "elastic_net_problem",
     "elastic_net_violation",
     "eliminated_solve",
+    "evidence_step",
+    "fold_errors",
+    "generalised",
     "gradient",
     "gram",
     "gram_rows",
     "lanczos_quadrature",
     "largest_alpha",
+    "leave_one_out",
+    "log_evidence",
     "moments",
     "objective",
     "operator",

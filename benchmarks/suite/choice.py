@@ -1,0 +1,63 @@
+"""Choosing a penalty: folds, leave-one-out, the evidence, lassos by folds."""
+
+import numpy as np
+
+from . import common
+
+ALPHAS = np.logspace(-2, 4, 30)
+
+
+class _Choice:
+    params = ("1 thread", "2 threads", "scikit-learn")
+    param_names = ("player",)
+    shape = (1_000, 100)
+
+    def setup(self, player):
+        common.pin(player)
+        self.X, self.y = common.dense(*self.shape)
+        if player == "scikit-learn":
+            import sklearn.linear_model as home
+        else:
+            import fastridge as home
+        self.model = self.make(home)
+
+    def time_fit(self, player):
+        self.model.fit(self.X, self.y)
+
+
+class FoldsTall(_Choice):
+    def make(self, home):
+        return home.RidgeCV(ALPHAS, cv=5)
+
+
+class FoldsWide(_Choice):
+    shape = (100, 1_000)
+
+    def make(self, home):
+        return home.RidgeCV(ALPHAS, cv=5)
+
+
+class LeaveOneOutTall(_Choice):
+    def make(self, home):
+        return home.RidgeCV(ALPHAS)
+
+
+class LeaveOneOutWide(_Choice):
+    shape = (100, 1_000)
+
+    def make(self, home):
+        return home.RidgeCV(ALPHAS)
+
+
+class Evidence(_Choice):
+    shape = (2_000, 200)
+
+    def make(self, home):
+        return home.BayesianRidge()
+
+
+class LassoFolds(_Choice):
+    shape = (500, 200)
+
+    def make(self, home):
+        return home.LassoCV(alphas=20, cv=3, eps=0.05)

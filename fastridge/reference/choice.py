@@ -1,0 +1,148 @@
+"""Choosing the penalty of ridge, as the formulas read.
+
+A is X centred about its weighted means, S^2 the weights; one target.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .ridge import ridge
+
+
+class FoldErrors(NamedTuple):
+    """Weighted means of squared residuals, (n_folds, m), on training and held-out rows."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def fold_errors(X, y, alphas, folds, weight=None, fit_intercept=True):
+    """Every fold fitted for every penalty, from its own rows.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+    y : array-like of shape (n,)
+    alphas : array-like of shape (m,)
+    folds : sequence of (train, test)
+    weight : array-like of shape (n,) or None
+
+    Examples
+    --------
+    >>> X, y = np.arange(4.0)[:, None], np.arange(4.0)
+    >>> folds = [([0, 1, 2], [3]), ([1, 2, 3], [0])]
+    >>> fold_errors(X, y, [2.0], folds).validation
+    array([[1.],
+           [1.]])
+    """
+    X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
+    s = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    errors = np.empty((2, len(folds), len(alphas)))
+    for i, rows in enumerate(folds):
+        for j, alpha in enumerate(alphas):
+            train = rows[0]
+            found = ridge(
+                X[train], y[train], alpha, sample_weight=s[train], fit_intercept=fit_intercept
+            )
+            for k in (0, 1):
+                part = rows[k]
+                residual = y[part] - X[part] @ found.coef - found.intercept
+                errors[k, i, j] = s[part] @ residual**2 / s[part].sum()
+    return FoldErrors(*errors)
+
+
+def leave_one_out(X, y, alphas, weight=None, fit_intercept=True):
+    """Residuals (m, n) of each row by the fit to the others: e_i / (1 - h_i).
+
+    With H the matrix that takes S y to its fit, of the intercept too. A row leaves with all of its
+    weight.
+
+    References
+    ----------
+    G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
+    good ridge parameter", Technometrics 21(2), 1979.
+
+    Examples
+    --------
+    >>> leave_one_out([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [1e-12])[0].round(6)
+    array([ 3. , -1.5,  3. ])
+    """
+    B, t, root, own = _rooted(X, y, weight, fit_intercept)
+    out = np.empty((len(alphas), len(t)))
+    for j, alpha in enumerate(alphas):
+        H = _hat(B, alpha) + own
+        out[j] = (t - H @ t) / (1.0 - np.diag(H)) / root
+    return out
+
+
+def generalised(X, y, alphas, weight=None, fit_intercept=True):
+    """Generalised cross-validation (m,): |t - H t|^2 / W / (1 - tr H / W)^2, W the total weight.
+
+    Examples
+    --------
+    >>> generalised([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [2.0]).round(6)
+    array([3.5])
+    """
+    B, t, root, own = _rooted(X, y, weight, fit_intercept)
+    total = root @ root
+    out = np.empty(len(alphas))
+    for j, alpha in enumerate(alphas):
+        H = _hat(B, alpha) + own
+        out[j] = np.sum((t - H @ t) ** 2) / total / (1.0 - np.trace(H) / total) ** 2
+    return out
+
+
+def log_evidence(X, y, alphas, weight=None, fit_intercept=True):
+    """Log density (m,) of t = S (y - mean) under N(0, v (I + B B' / alpha)), for the best v.
+
+    Examples
+    --------
+    >>> log_evidence([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [2.0]).round(6)
+    array([-4.938105])
+    """
+    B, t, root, own = _rooted(X, y, weight, fit_intercept)
+    t = t - own @ t
+    total = root @ root
+    out = np.empty(len(alphas))
+    for j, alpha in enumerate(alphas):
+        V = np.eye(len(t)) + B @ B.T / alpha
+        v = t @ np.linalg.solve(V, t) / total
+        out[j] = -0.5 * (total * (np.log(2 * np.pi * v) + 1.0) + np.linalg.slogdet(V)[1])
+    return out
+
+
+def evidence_step(B, t, total, alpha, lam):
+    """One step of the fixed point of both precisions, alpha of the noise and lam of the weights.
+
+    References
+    ----------
+    D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4(3), 1992.
+
+    Examples
+    --------
+    >>> B, t = np.array([[1.0], [-1.0]]), np.array([1.0, -1.0])
+    >>> evidence_step(B, t, 2.0, 1.0, 2.0)
+    (3.0, 2.0)
+    """
+    w = np.linalg.solve(B.T @ B + lam / alpha * np.eye(B.shape[1]), B.T @ t)
+    dof = np.trace(_hat(B, lam / alpha))
+    return float((total - dof) / np.sum((t - B @ w) ** 2)), float(dof / (w @ w))
+
+
+def _rooted(X, y, weight, fit_intercept):
+    """S A, S y, S and the projection on the intercept's S 1."""
+    X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
+    s = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    root = np.sqrt(s)
+    own = np.zeros((len(y), len(y)))
+    if fit_intercept:
+        X = X - s @ X / s.sum()
+        own = np.outer(root, root) / s.sum()
+    return root[:, None] * X, root * y, root, own
+
+
+def _hat(B, alpha):
+    return B @ np.linalg.solve(B.T @ B + alpha * np.eye(B.shape[1]), B.T)
