@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..moments import Moments
-from ._path_direct import DualPath, MomentsPath
+from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
 from ._ridge_cost import choose_solver
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import take_rows
+from ._tridiagonal import Tridiagonal
 from .ridge import _ROUNDING, SOLVERS, RidgeResult, _variances, solve
 
 _KEPT = 1e9  # bytes of moments of folds that are held at once
@@ -42,9 +43,7 @@ class FoldErrors(NamedTuple):
     norm: Any  # (m, k)
     null: Any  # (k,)
     spread: Any  # (k,)
-    weight: float
     coef: Any  # (m, k, p), or None where it was not asked for
-    intercept: Any  # (m, k)
 
 
 class Folds:
@@ -127,6 +126,10 @@ class Folds:
         visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
         penalty. callback: called without arguments after each penalty of an iterative solver.
         """
+        if self.way == "dual" and self._shares_samples() and not keep and visit is None:
+            found = self._by_samples(i, alphas)
+            if found is not None:
+                return found
         held = None
         if self.way == "cholesky":
             held = self._held_out(i)
@@ -153,9 +156,69 @@ class Folds:
             np.sqrt(np.maximum(run.squared_norm, 0.0)),
             np.average((y - base) ** 2, axis=0, weights=w),
             np.average((y - centre) ** 2, axis=0, weights=w),
-            float(len(y) if w is None else w.sum()),
             coef if keep else None,
-            intercept,
+        )
+
+    def _shares_samples(self) -> bool:
+        """Whether the inner products of all rows serve every fold: all are in the same units."""
+        options = self.options
+        factor = options["factor"]
+        free = factor is not None and bool((factor == 0).any())
+        return self.apart is None and not options["standardize"] and not free
+
+    @cached_property
+    def _products(self):
+        """Inner products of the rows, about the mean of all where there is an intercept."""
+        factor = self.options["factor"]
+        inverse = np.ones(self.A.n_columns) if factor is None else 1.0 / factor
+        A = self.A
+        if self.options["fit_intercept"]:
+            A = A.centered(A.column_stats(self.weight)[0])
+        return A.gram_rows(inverse)
+
+    def _by_samples(self, i, alphas):
+        """The errors from inner products alone; None where rounding could show.
+
+        About the training mean m = sum_t v_t x_t, with v of sum 1, (x_i - m)'(x_j - m) is
+        K_ij - (K v)_i - (K v)_j + v'K v.
+        """
+        train, test = self.splits[i].train, self.splits[i].test
+        y, held = self.Y[train], self.Y[test]
+        s = np.ones(len(train)) if self.weight is None else self.weight[train]
+        w = None if self.weight is None else self.weight[test]
+        K, across = self._products[np.ix_(train, train)], self._products[np.ix_(test, train)]
+        total, root = float(s.sum()), np.sqrt(s)
+        y_mean = np.zeros(y.shape[1])
+        if self.options["fit_intercept"]:
+            y_mean = s @ y / total
+            v = s / total
+            u = K @ v
+            own = float(v @ u)
+            across = across - (across @ v)[:, None] - u + own
+            K -= u[:, None] + u - own
+        K *= root
+        K *= root[:, None]
+        right = np.asfortranarray(root[:, None] * (y - y_mean))
+        reduced = Tridiagonal(np.asfortranarray(K))
+        if not reduced.is_positive(alphas - _LEAST * reduced.largest).all():
+            return None
+        turned = reduced.rotate(right)
+        x, _ = reduced.solve(alphas, turned)
+        m, k, n = x.shape
+        squares = np.einsum("akj,akj->ak", x, x)
+        norm = np.einsum("akj,jk->ak", x, turned) - alphas[:, None] * squares
+        a = reduced.rotate(x.reshape(m * k, n).T, back=True)
+        error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
+        error += (y_mean - held).T
+        np.square(error, out=error)
+        centre = np.average(held, axis=0, weights=w)
+        return FoldErrors(
+            alphas[:, None] ** 2 * squares / total,
+            np.average(error, axis=2, weights=w),
+            np.sqrt(np.maximum(norm, 0.0)),
+            np.average((held - y_mean) ** 2, axis=0, weights=w),
+            np.average((held - centre) ** 2, axis=0, weights=w),
+            None,
         )
 
     def path_of_moments(self, moments, alphas) -> MomentsPath:
