@@ -112,6 +112,18 @@ def dense_path(n, p, k, seed=0):
     return Work("path", found.X, found.y, np.geomspace(1e4, 1e-2, k))
 
 
+@case("tiny folds", "folds", 100, 8, 5)
+@case("5 folds 5,000 x 500, 100 penalties", "folds", 5_000, 500, 100)
+@case("5 folds 500 x 5,000, 100 penalties", "folds", 500, 5_000, 100)
+@case("tiny leave-one-out", "loo", 60, 8, 5)
+@case("leave-one-out 5,000 x 500, 100 penalties", "loo", 5_000, 500, 100)
+@case("leave-one-out 500 x 5,000, 100 penalties", "loo", 500, 5_000, 100)
+def choice(kind, n, p, k):
+    """Errors of left-out rows for penalties over seven decades."""
+    found = dense(n, p)
+    return Work(kind, found.X, found.y, np.geomspace(1e5, 1e-2, k))
+
+
 @case("path 500 x 5,000, 50 penalties", 500, 5_000, 50)
 def wide_path(n, p, k):
     return dense_path(n, p, k)

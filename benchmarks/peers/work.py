@@ -18,7 +18,9 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-Kind = Literal["fit", "path", "targets", "classes", "batch", "moments"]
+Kind = Literal["fit", "path", "targets", "classes", "batch", "moments", "folds", "loo"]
+
+FOLDS = 5  # of consecutive rows
 
 
 @dataclass
@@ -27,12 +29,14 @@ class Work:
 
     Attributes
     ----------
-    kind : {"fit", "path", "targets", "classes", "batch", "moments"}
+    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo"}
         One problem; one with several penalties; several y of one X; labels, each of which has a y
-        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone.
+        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
+        mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive
+        rows or row by row.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
-    alpha : float; path: ndarray of shape (k,)
+    alpha : float; path, folds and loo: ndarray of shape (k,)
     """
 
     kind: Kind
@@ -51,6 +55,8 @@ class Work:
             return _solve_batch(self.X, self.y, self.alpha)
         if self.kind == "moments":
             return _moments(self.X, self.y)
+        if self.kind in ("folds", "loo"):
+            return _left_out(self), np.ones(1)
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +75,7 @@ class Work:
         best, best_intercept = self.best
         coef = coef.reshape(best.shape)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
-        if self.kind == "moments":
+        if self.kind in ("moments", "folds", "loo"):
             pairs = (coef, best), (intercept, best_intercept)
             error = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs)
             return Quality(error, error)
@@ -86,7 +92,7 @@ class Quality(NamedTuple):
 
     suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
     gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
-    Of sums, both are their relative error.
+    Of sums and curves of errors, both are their relative error.
     """
 
     suboptimality: float
@@ -141,6 +147,25 @@ def _moments(X, y):
         return gram.astype(np.float64), X.T @ centred - (mean * centred.sum()).astype(np.float64)
     A = (X - mean).astype(np.float64)
     return A.T @ A, A.T @ centred
+
+
+def _left_out(work: Work) -> np.ndarray:
+    """Mean squared errors (k,) of left-out rows, by fits to the others, or by singular vectors."""
+    X, y, alphas = work.X, work.y, work.alpha
+    n = len(y)
+    if work.kind == "folds":
+        errors = []
+        for part in np.array_split(np.arange(n), FOLDS):
+            train = np.delete(np.arange(n), part)
+            Y = np.broadcast_to(y[train, None], (len(train), len(alphas)))
+            w, b = _solve(X[train], Y, alphas)
+            errors.append(((y[part, None] - X[part] @ w.T - b) ** 2).mean(axis=0))
+        return np.mean(errors, axis=0)
+    u, s, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    t = u.T @ (y - y.mean())
+    share = (s**2)[:, None] / ((s**2)[:, None] + alphas)
+    left = (y - y.mean())[:, None] - u @ (share * t[:, None])
+    return ((left / (1.0 - 1.0 / n - u**2 @ share)) ** 2).mean(axis=0)
 
 
 def _solve_batch(X, Y, alpha):

@@ -284,7 +284,11 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         path = search.validation.transpose(0, 2, 1)
         self.mse_path_ = path[0] if len(path) == 1 else path
         model.alpha, model.l1_ratio = float(alphas[i]), float(ratios[i])
-        model.fit(X, Y, weight)
+        total = search.folds.total
+        if total is None:
+            model.fit(X, Y, weight)
+        else:
+            model.fit_moments(total)
         for name in ("coef_", "intercept_", "dual_gap_", "n_iter_", "objective_", "solver_"):
             setattr(self, name, getattr(model, name))
 

@@ -130,11 +130,25 @@ class DescentFolds:
         self.way = choose_way(A, n_alphas) if way == "auto" else way
         if several:
             self.way = "working"
-        self.total, self.parts, self._lock = None, {}, threading.Lock()
+        self.total, self.parts = None, {}
         if self.way == "gram":
-            self.total = Moments._of_matrix(A, Y, weight)
             room = 8.0 * self.p**2 * (self.count + 3)
             self.keeps = room < _KEPT
+            self.total = self._sum()
+            self.total._y_ndim = 1
+
+    def _sum(self) -> Moments:
+        """Moments of all rows; folds whose sum is the whole are summed once."""
+        seen = np.zeros(self.A.n_rows, dtype=np.intp)
+        for split in self.splits:
+            seen[split.test] += 1
+        live = slice(None) if self.weight is None else self.weight > 0
+        if self.apart is not None or not self.keeps or not (seen[live] == 1).all():
+            return Moments._of_matrix(self.A, self.Y, self.weight)
+        total = self.held_out(0).copy()
+        for i in range(1, self.count):
+            total += self.held_out(i)
+        return total
 
     def _rows(self, rows):
         weight = None if self.weight is None else self.weight[rows]
@@ -175,15 +189,14 @@ class DescentFolds:
 
     def null_error(self, i, fit_intercept):
         """Held-out error of the training mean."""
-        _, y, weight = self.test_rows(i)
-        base = 0.0
-        if fit_intercept:
-            if self.apart is not None:
-                base = np.average(self.Y, axis=0, weights=self.weight)
-            else:
-                rows = self.splits[i].train
-                s = None if self.weight is None else self.weight[rows]
-                base = np.average(self.Y[rows], axis=0, weights=s)
+        Y, s = self.Y, self.weight
+        if self.apart is not None:
+            _, y, weight = self.apart
+        else:
+            train, test = self.splits[i].train, self.splits[i].test
+            y, weight = Y[test], None if s is None else s[test]
+            Y, s = Y[train], None if s is None else s[train]
+        base = np.average(Y, axis=0, weights=s) if fit_intercept else 0.0
         return float(np.average((y - base) ** 2, axis=0, weights=weight).mean())
 
     def grid(self, options, eps, n_alphas) -> Any:

@@ -1,6 +1,7 @@
 """This library."""
 
 import numpy as np
+from work import FOLDS
 
 import fastridge as fr
 from libraries import Fitted, Solver
@@ -66,6 +67,16 @@ def moments(work, tol):
     return call
 
 
+def choice(work, tol):
+    cv = FOLDS if work.kind == "folds" else "loo"
+    model = fr.RidgeCV(work.alpha, cv=cv, scoring="neg_mean_squared_error", tol=tol)
+
+    def call():
+        return Fitted(model.fit(work.X, work.y).cv_results_["validation_error"], 1.0)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         found = fr.ridge_batch(work.X, work.y, work.alpha)
@@ -90,5 +101,6 @@ def solvers():
     yield Solver("ridge, one by one", path_by_fits, ("path",), **everything)
     yield Solver("RidgeClassifier", classifier, ("classes",), **everything)
     yield Solver("Moments", moments, ("moments",), sparse=True)
+    yield Solver("RidgeCV", choice, ("folds", "loo"), most=np.inf)
     yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -1,6 +1,7 @@
 """NumPy: what a user writes down."""
 
 import numpy as np
+from work import FOLDS
 
 from libraries import Fitted, Solver, centred
 
@@ -64,6 +65,60 @@ def moments(work, tol):
     return call
 
 
+def folds(work, tol):
+    """Gram matrices of the folds, subtracted; an eigendecomposition of each serves all penalties.
+
+    By samples, where they are fewer, parts of one Gram matrix.
+    """
+
+    def call():
+        X, y, _, _ = centred(work.X, work.y)
+        n, p = X.shape
+        parts = np.array_split(np.arange(n), FOLDS)
+        K = X @ X.T if n < p else None
+        sums = [] if n < p else [_sums(X[part], y[part]) for part in parts]
+        errors = []
+        for i, part in enumerate(parts):
+            train = np.delete(np.arange(n), part)
+            if n < p:
+                inner, across = K[np.ix_(train, train)], K[np.ix_(part, train)]
+                u, b = inner.mean(axis=0), y[train].mean()
+                across = across - across.mean(axis=1)[:, None] - u + u.mean()
+                values, U = np.linalg.eigh(inner - u - u[:, None] + u.mean())
+                t = U.T @ (y[train] - b)
+                a = t[:, None] / (np.maximum(values, 0.0)[:, None] + work.alpha)
+                predicted = b + across @ (U @ a)
+            else:
+                G, c, m, b = (sum(s[k] for s in sums) - sums[i][k] for k in range(4))
+                m, b = m / len(train), b / len(train)
+                values, U = np.linalg.eigh(G - len(train) * np.outer(m, m))
+                t = U.T @ (c - len(train) * b * m)
+                a = t[:, None] / (np.maximum(values, 0.0)[:, None] + work.alpha)
+                predicted = b + (X[part] - m) @ (U @ a)
+            errors.append(((y[part, None] - predicted) ** 2).mean(axis=0))
+        return Fitted(np.mean(errors, axis=0), 1.0)
+
+    return call
+
+
+def _sums(X, y):
+    return X.T @ X, X.T @ y, X.sum(axis=0), y.sum()
+
+
+def leave_one_out(work, tol):
+    """Singular vectors give residuals and leverages of every penalty."""
+
+    def call():
+        A, y, _, _ = centred(work.X, work.y)
+        u, s, _ = np.linalg.svd(A, full_matrices=False)
+        share = (s**2)[:, None] / ((s**2)[:, None] + work.alpha)
+        left = y[:, None] - u @ (share * (u.T @ y)[:, None])
+        h = 1.0 / len(y) + u**2 @ share
+        return Fitted(((left / (1.0 - h)) ** 2).mean(axis=0), 1.0)
+
+    return call
+
+
 def batch(work, tol):
     """Batched normal equations, centred by a rank-one update."""
 
@@ -87,4 +142,6 @@ def solvers():
     yield Solver("lstsq", lstsq, most=5e10)
     yield Solver("eigh", path_eigh, ("path",))
     yield Solver("product", moments, ("moments",))
+    yield Solver("Gram subtraction, eigh", folds, ("folds",))
+    yield Solver("svd", leave_one_out, ("loo",))
     yield Solver("batched solve", batch, ("batch",))

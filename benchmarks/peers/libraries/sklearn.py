@@ -2,7 +2,9 @@
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.linear_model import Ridge, RidgeClassifier, RidgeCV
+from sklearn.model_selection import GridSearchCV
+from work import FOLDS
 
 from libraries import Fitted, Solver
 
@@ -55,6 +57,26 @@ def classifier(solver):
     return make
 
 
+def folds(work, tol):
+    """What its RidgeCV does with folds, which does not show their errors."""
+    grid = {"alpha": work.alpha}
+    search = GridSearchCV(Ridge(), grid, cv=FOLDS, scoring="neg_mean_squared_error", refit=False)
+
+    def call():
+        return Fitted(-search.fit(work.X, work.y).cv_results_["mean_test_score"], 1.0)
+
+    return call
+
+
+def leave_one_out(work, tol):
+    model = RidgeCV(work.alpha, store_cv_results=True)
+
+    def call():
+        return Fitted(model.fit(work.X, work.y).cv_results_.mean(axis=0), 1.0)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
@@ -79,4 +101,6 @@ def solvers():
         yield Solver(
             f"RidgeClassifier, {name}", classifier(name), ("classes",), tunable=True, sparse=True
         )
+    yield Solver("GridSearchCV", folds, ("folds",))
+    yield Solver("RidgeCV", leave_one_out, ("loo",))
     yield Solver("Ridge, one by one", batch, ("batch",))
