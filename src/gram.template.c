@@ -12,7 +12,7 @@
 
 FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RESTRICT a,
                                   const P *FR_RESTRICT b, ptrdiff_t stride, double *FR_RESTRICT c,
-                                  ptrdiff_t ldc)
+                                  ptrdiff_t ldc, const char *ahead, ptrdiff_t step)
 {
 #define AT(v) ((v) / PER * stride + (v) % PER * LANES)
 #define DECLARE(r) VEC c##r##0 = SPLAT_P(0), c##r##1 = c##r##0, c##r##2 = c##r##0, c##r##3 = c##r##0;
@@ -44,6 +44,10 @@ FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RES
     DECLARE(4) DECLARE(5) DECLARE(6) DECLARE(7)
 #endif
     for (ptrdiff_t k = 0; k < depth; k++, a += WIDTH, b += WIDTH) {
+        if (ahead) {
+            FR_PREFETCH(ahead);
+            ahead += step;
+        }
         const VEC b0 = LOAD_P(b + AT(0));
         const VEC b1 = nb > 1 ? LOAD_P(b + AT(1)) : b0;
         const VEC b2 = nb > 2 ? LOAD_P(b + AT(2)) : b0;
@@ -67,21 +71,28 @@ FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RES
 #undef WRITE
 }
 
-static void FR_CAT(tile, P)(ptrdiff_t depth, const P *a, const P *b, ptrdiff_t stride, int panels,
-                            double *c, ptrdiff_t ldc)
-{
 #if WIDE == 1
-    (void)panels;
-    FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc);
+#define TILE_OF(ahead) FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc, ahead, step)
 #else
-    if (panels == 3)
-        FR_CAT(tile_of, P)(3 * PER, depth, a, b, stride, c, ldc);
-    else if (panels == 2)
-        FR_CAT(tile_of, P)(2 * PER, depth, a, b, stride, c, ldc);
-    else
-        FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc);
+#define TILE_OF(ahead)                                                                             \
+    if (panels == 3)                                                                               \
+        FR_CAT(tile_of, P)(3 * PER, depth, a, b, stride, c, ldc, ahead, step);                     \
+    else if (panels == 2)                                                                          \
+        FR_CAT(tile_of, P)(2 * PER, depth, a, b, stride, c, ldc, ahead, step);                     \
+    else                                                                                           \
+        FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc, ahead, step)
 #endif
+static void FR_CAT(tile, P)(ptrdiff_t depth, const P *a, const P *b, ptrdiff_t stride, int panels,
+                            double *c, ptrdiff_t ldc, const char *ahead, ptrdiff_t step)
+{
+    (void)panels;
+    if (ahead) {
+        TILE_OF(ahead);
+    } else {
+        TILE_OF(NULL);
+    }
 }
+#undef TILE_OF
 
 #undef LANES
 #undef VEC
