@@ -51,7 +51,10 @@ def test_tiny_cases(tmp_path):
         for row in rows:
             refused = ("takes dense data only", "failed: ValueError: solver='saga'")
             assert row["status"] == "ok" or row["status"].startswith(refused), row
-    assert "| fastridge ridge | 1 |" in (tmp_path / "found.md").read_text()
+    text = (tmp_path / "found.md").read_text()
+    assert "| fastridge ridge | 1 |" in text
+    short = text.split("### In short")[1].splitlines()
+    assert sum(line.startswith("| tiny") for line in short) == len(cases)
 
 
 def test_designs_of_a_folder(tmp_path):

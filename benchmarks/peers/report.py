@@ -49,5 +49,40 @@ def table(name, work, rows) -> str:
     return "\n".join(lines)
 
 
+def summary(rows) -> str:
+    """A line for each case and number of threads: the best of this library, and of all others."""
+    lines = [
+        "\n### In short\n",
+        "| case | threads | fastridge | best other | its time | ratio |",
+        "| " + " | ".join(["---"] * 6) + " |",
+    ]
+    for case, threads in dict.fromkeys((row.case, row.threads) for row in rows):
+        own = [r for r in rows if (r.case, r.threads) == (case, threads)]
+        reached = sorted((r for r in own if r.status == "ok" and r.seconds), key=_seconds)
+        ours = next((r for r in reached if r.library == "fastridge"), None)
+        other = next((r for r in reached if r.library != "fastridge"), None)
+        cells = (
+            case,
+            str(threads),
+            "" if ours is None else spoken(ours.seconds),
+            "none reached it" if other is None else f"{other.library} {other.solver}",
+            "" if other is None else spoken(other.seconds),
+            number(other.seconds / ours.seconds if ours and other else None, ".1f"),
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _seconds(row) -> float:
+    return row.seconds
+
+
+def spoken(seconds: float) -> str:
+    size, unit = next(
+        ((size, unit) for size, unit in ((1.0, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "us")
+    )
+    return f"{seconds / size:.3g} {unit}"
+
+
 def number(value, form) -> str:
     return "" if value is None else format(value, form)

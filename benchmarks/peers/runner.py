@@ -325,6 +325,8 @@ def main(argv=None) -> int:
             rows += found
             texts.append(report.table(name, work, found))
         print(texts[-1], flush=True)
+    texts.append(report.summary(rows))
+    print(texts[-1], flush=True)
     if options.markdown is not None:
         options.markdown.write_text("\n".join(texts) + "\n")
     if options.json is not None:
