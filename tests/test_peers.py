@@ -94,6 +94,15 @@ def test_labels_of_a_folder_and_a_penalty_that_is_chosen(tmp_path):
     assert "invalid penalty value: 'best'" in done.stderr
 
 
+def test_solvers_by_name(tmp_path):
+    arguments = ["--cases", "tiny sparse", "--json", "found.json", "--solvers", "scipy cg", "RIDGE"]
+    done = run(tmp_path, *arguments, "--libraries", "fastridge", "scipy")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    names = {f"{row['library']} {row['solver']}" for row in rows if row["case"] == "tiny sparse"}
+    assert names == {"fastridge ridge", "fastridge Ridge", "scipy cg", "scipy cg, diagonal"}
+
+
 def test_a_missing_accuracy_is_told(tmp_path):
     arguments = ["--cases", "tiny sparse", "--accuracy", "1e-40", "--json", "found.json"]
     done = run(tmp_path, *arguments, "--libraries", "scipy")

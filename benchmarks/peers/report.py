@@ -26,7 +26,8 @@ def header(about: dict, options) -> str:
 def table(name, work, rows) -> str:
     shape = " x ".join(f"{n:,}" for n in work.X.shape)
     stored = f", {work.X.nnz:,} non-zeros" if work.is_sparse else ""
-    lines = [f"\n### {name}: {shape}{stored}\n", "| " + " | ".join(HEADS) + " |"]
+    alpha = f", alpha {work.alpha:.3g}" if isinstance(work.alpha, float) else ""
+    lines = [f"\n### {name}: {shape}{stored}{alpha}\n", "| " + " | ".join(HEADS) + " |"]
     lines.append("| " + " | ".join(["---"] * len(HEADS)) + " |")
     ours: dict[int, float] = {}
     for row in rows:

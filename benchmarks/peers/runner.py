@@ -214,6 +214,11 @@ def measure(players: list[tuple[Row, object]], options) -> None:
             row.seconds, row.rounds = statistics.median(row._times), len(row._times)
 
 
+def wanted(library, solver, options) -> bool:
+    name = f"{library.name} {solver.name}".lower()
+    return not options.solvers or any(part.lower() in name for part in options.solvers)
+
+
 def run_case(name: str, work: Work, loaded, memory, options) -> list[Row]:
     rows = []
     memory.solve(work)
@@ -224,7 +229,7 @@ def run_case(name: str, work: Work, loaded, memory, options) -> list[Row]:
                 if library.version is None:
                     rows.append(Row(name, threads, library.name, "", "not installed"))
                 for solver in library.solvers:
-                    if work.kind not in solver.kinds:
+                    if work.kind not in solver.kinds or not wanted(library, solver, options):
                         continue
                     row = Row(name, threads, library.name, solver.name)
                     rows.append(row)
@@ -264,6 +269,7 @@ def arguments(argv):
     )
     add("--classify", action="store_true", help="the y of --data are labels")
     add("--libraries", nargs="+", choices=libraries.NAMES, default=list(libraries.NAMES))
+    add("--solvers", nargs="+", metavar="NAME", help='parts of "library solver" (all of them)')
     add("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     add("--accuracy", type=float, default=1e-6, help="what each solver is tuned to")
     add("--by", choices=Quality._fields, default="gradient", help="the measure of it")
