@@ -10,9 +10,11 @@ def players(work, threads):
         return
     torch.set_num_threads(threads)
     for how in ("fused", "foreach", "for-loop"):
-        tensors = [torch.tensor(w, requires_grad=True) for w in work.start]
-        for x, g in zip(tensors, work.grads, strict=True):
-            x.grad = torch.tensor(g)
+        # in memory of the same kind as the others have
+        params, grads = work.copies()
+        tensors = [torch.from_numpy(w).requires_grad_() for w in params]
+        for x, g in zip(tensors, grads, strict=True):
+            x.grad = torch.from_numpy(g)
         flags = {"fused": how == "fused", "foreach": how == "foreach"}
         options = {"lr": LR, "weight_decay": DECAY, **flags}
         if work.kind == "adamw":
