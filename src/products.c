@@ -18,13 +18,14 @@ typedef struct {
     ptrdiff_t parts, step;
     ptrdiff_t done, round;      /* of the majors of each part: how many are behind, and in hand */
     ptrdiff_t k, in_ld, out_ld; /* vectors, and the distance between them */
+    ptrdiff_t lanes;            /* 1, or FR_LANES vectors element by element beside each other */
 } job;
 
 /* The rounds of a task that cuts the major vectors into parts of `step`. */
 static int in_rounds(fr_task task, job *q, ptrdiff_t tasks, int threads)
 {
     int status = 0;
-    q->round = round_of(q->a, tasks, q->k);
+    q->round = round_of(q->a, tasks, q->k * q->lanes);
     for (q->done = 0; (q->done == 0 || q->done < q->step) && !status; q->done += q->round)
         if (!(status = fr_parallel(task, q, tasks, threads)))
             status = fr_poll();
@@ -47,7 +48,7 @@ static void dot_task(void *context, ptrdiff_t t)
                            a->by_column ? NULL : a->shift,
                            a->by_column && a->shift ? a->shift + i0 : NULL, in, out + i0);
         else
-            q->f->gather[a->index](&c, i0, i1, in, out);
+            (q->lanes > 1 ? q->f->gather_lanes : q->f->gather)[a->index](&c, i0, i1, in, out);
     }
 }
 
@@ -63,10 +64,11 @@ static void dot_piece_task(void *context, ptrdiff_t t)
                    by_row || !a->shift ? NULL : a->shift + i, q->in + j0, q->out + t);
 }
 
-static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
+static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, ptrdiff_t lanes,
+                     int n_threads)
 {
-    job q = {.a = a, .f = functions(a), .in = v, .out = out, .k = k};
-    const int threads = fr_threads_for(work(a) * (double)k, n_threads);
+    job q = {.a = a, .f = functions(a), .in = v, .out = out, .k = k, .lanes = lanes};
+    const int threads = fr_threads_for(work(a) * (double)(k * lanes), n_threads);
     int status = 0;
     q.in_ld = a->n_minor;
     q.out_ld = a->n_major;
@@ -89,7 +91,7 @@ static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, in
         return status;
     }
     /* tasks of about PART_WORK elements; every result belongs to one task */
-    const double per = work(a) / (double)MAX(a->n_major, 1);
+    const double per = work(a) / (double)MAX(a->n_major, 1) * (double)lanes;
     q.step = MAX(4, (ptrdiff_t)(PART_WORK / MAX(per, 1.0)) / 4 * 4);
     return fr_parallel(dot_task, &q, (a->n_major + q.step - 1) / q.step, threads);
 }
@@ -138,11 +140,11 @@ static void scatter_part_task(void *context, ptrdiff_t t)
     const fr_compressed c = compressed(a);
     const ptrdiff_t i0 = t * q->step + q->done;
     const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
-    double *out = q->out + t * a->n_minor;
+    double *out = q->out + t * a->n_minor * q->lanes;
     if (q->done == 0)
-        memset(out, 0, (size_t)a->n_minor * sizeof(double));
+        memset(out, 0, (size_t)(a->n_minor * q->lanes) * sizeof(double));
     if (i0 < i1)
-        q->f->scatter[a->index](&c, i0, i1, q->in, out);
+        (q->lanes > 1 ? q->f->scatter_lanes : q->f->scatter)[a->index](&c, i0, i1, q->in, out);
 }
 
 /* Thread t scatters into its own range of the result. */
@@ -153,7 +155,8 @@ static void scatter_task(void *context, ptrdiff_t t)
     fr_compressed c = compressed(a);
     c.lo = t > 0 ? a->cuts + (t - 1) * a->n_major : NULL;
     c.hi = t < q->parts - 1 ? a->cuts + t * a->n_major : NULL;
-    q->f->scatter[a->index](&c, q->done, MIN(q->done + q->round, a->n_major), q->in, q->out);
+    const ptrdiff_t end = MIN(q->done + q->round, a->n_major);
+    (q->lanes > 1 ? q->f->scatter_lanes : q->f->scatter)[a->index](&c, q->done, end, q->in, q->out);
 }
 
 typedef struct {
@@ -224,7 +227,7 @@ static void add_parts(const double *partial, ptrdiff_t parts, ptrdiff_t size, do
 
 static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
 {
-    const ptrdiff_t size = q->a->n_minor, k = q->k;
+    const ptrdiff_t size = q->a->n_minor * q->lanes, k = q->k;
     int status = 0;
     q->k = 1;
     q->step = (q->a->n_major + parts - 1) / parts;
@@ -239,10 +242,11 @@ static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
     return status;
 }
 
-static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads)
+static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, ptrdiff_t lanes,
+                      int n_threads)
 {
-    job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1};
-    int status = 0, threads = fr_threads_for(work(a) * (double)k, n_threads);
+    job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1, .lanes = lanes};
+    int status = 0, threads = fr_threads_for(work(a) * (double)(k * lanes), n_threads);
     q.in_ld = a->n_major;
     q.out_ld = a->n_minor;
     /* short results in parts, which together are no longer than one vector of the other side */
@@ -253,7 +257,7 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
         if (threads > 1 && (status = make_cuts(a, threads)))
             return status;
         q.parts = threads > 1 && a->n_cuts == threads - 1 ? threads : 1;
-        memset(out, 0, (size_t)(k * a->n_minor) * sizeof(double));
+        memset(out, 0, (size_t)(k * a->n_minor * lanes) * sizeof(double));
         q.k = 1;
         q.step = a->n_major;
         for (ptrdiff_t l = 0; l < k && !status; l++, q.in += q.in_ld, q.out += q.out_ld)
@@ -274,6 +278,38 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, i
     add_parts(q.out, parts, size, out);
     free(q.out);
     return status;
+}
+
+/* Vectors with sparse data, FR_LANES beside each other, so that they share its indices and values. */
+static int beside(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along, int n_threads)
+{
+    const ptrdiff_t n_in = along ? a->n_minor : a->n_major, n_out = along ? a->n_major : a->n_minor;
+    double *memory = malloc((size_t)MAX((n_in + n_out) * FR_LANES, 1) * sizeof(double));
+    double *from = memory, *to = memory + n_in * FR_LANES;
+    int status = 0;
+    if (!memory)
+        return FR_NO_MEMORY;
+    for (ptrdiff_t l = 0; l < k && !status; l += FR_LANES) {
+        const ptrdiff_t some = MIN(FR_LANES, k - l);
+        for (ptrdiff_t i = 0; i < n_in; i++)
+            for (ptrdiff_t t = 0; t < FR_LANES; t++)
+                from[i * FR_LANES + t] = t < some ? in[(l + t) * n_in + i] : 0.0;
+        status = along ? major_dot(a, from, to, 1, FR_LANES, n_threads)
+                       : major_axpy(a, from, to, 1, FR_LANES, n_threads);
+        for (ptrdiff_t i = 0; i < n_out; i++)
+            for (ptrdiff_t t = 0; t < some; t++)
+                out[(l + t) * n_out + i] = to[i * FR_LANES + t];
+    }
+    free(memory);
+    return status;
+}
+
+/* Sums along major vectors, or over them, of k vectors one behind the other. */
+static int product(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along, int n_threads)
+{
+    if (a->index >= 0 && k >= FR_LANES)
+        return beside(a, in, out, k, along, n_threads);
+    return along ? major_dot(a, in, out, k, 1, n_threads) : major_axpy(a, in, out, k, 1, n_threads);
 }
 
 /* Many vectors at once: A itself, shifted and scaled, goes into the panels. */
@@ -311,8 +347,7 @@ int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_thread
                 scaled[l * p + j] = a->scale[j] * v[l * p + j];
         v = scaled;
     }
-    const int status =
-        a->by_column ? major_axpy(a, v, out, k, n_threads) : major_dot(a, v, out, k, n_threads);
+    const int status = product(a, v, out, k, !a->by_column, n_threads);
     if (a->index >= 0 && a->shift)
         for (ptrdiff_t l = 0; l < k; l++) {
             double t = 0;
@@ -330,8 +365,7 @@ int fr_tdot(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threa
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
     if (a->index < 0 && k >= FR_MANY)
         return panel_tdot(a, u, out, k, n_threads);
-    const int status =
-        a->by_column ? major_dot(a, u, out, k, n_threads) : major_axpy(a, u, out, k, n_threads);
+    const int status = product(a, u, out, k, a->by_column, n_threads);
     for (ptrdiff_t l = 0; l < k; l++, u += n, out += p) {
         if (a->index >= 0 && a->shift) {
             double t = 0;

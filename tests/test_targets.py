@@ -62,6 +62,70 @@ def test_products(kind, dtype, n, p, k, isa):
         assert (got[0] == got[1]).all()
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "p", "k"), [(1, 1, 3), (40, 250, 4), (700, 30, 8), (90, 75, 21)])
+@pytest.mark.parametrize("ones", [False, True])
+def test_sparse_products(kind, dtype, n, p, k, ones, isa):
+    """Some vectors beside each other: the same for any number of threads, and of other vectors."""
+    X, _ = data(n, p, 1, True)
+    if ones:
+        X = (X != 0).astype(float)
+    rng = np.random.default_rng(1)
+    shift, scale = rng.standard_normal(p), rng.standard_normal(p)
+    V, U = rng.standard_normal((p, k)), rng.standard_normal((n, k))
+    for s, c in ((None, None), (shift, scale)):
+        A = check_design(stored(X, kind, dtype)).centered(s, c)
+        B = reference.operator(X, s, c)
+        for product, M, v in ((A.dot, B, V), (A.tdot, B.T, U)):
+            got = [product(np.asfortranarray(v), n_threads=t) for t in (1, 3)]
+            size = (abs(X) + (0 if s is None else abs(s))) * (1 if c is None else abs(c))
+            bound = (M.shape[1] + 6) * EPS * ((size if M is B else size.T) @ abs(v))
+            assert (abs(got[0] - M @ v) <= bound).all()
+            assert (got[0] == got[1]).all()
+            if k > 8:
+                eight = product(np.asfortranarray(v[:, -8:]), n_threads=1)
+                assert (eight == got[0][:, -8:]).all()
+            assert (abs(product(v[:, 0].copy()) - got[0][:, 0]) <= bound[:, 0]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_conjugate_gradients_side_by_side(kind, weighted, monkeypatch):
+    """Each target stops by itself, wherever the others are."""
+    from fastridge.solvers import _ridge_cg
+
+    monkeypatch.setattr(_ridge_cg, "gram_pays", lambda *_: False)
+    X, Y = data(300, 40, 11, kind[0] == "c")
+    Y[:, 1], Y[:, 4] = 0.0, 7.0
+    Y[:, 6] *= 1e6
+    options = {"solver": "cg", "tol": 1e-9, "max_memory": 500}
+    if weighted:
+        options["sample_weight"] = np.random.default_rng(2).random(300)
+        options["penalty_factor"] = np.linspace(0.0, 2.0, 40)
+    alpha = np.repeat([3.0, 0.5], [9, 2])
+    A = stored(X, kind)
+    got = fastridge.ridge(A, Y, alpha, **options)
+    assert got.solver == "cg"
+    assert got.converged
+    assert (got.n_iter[[1, 4]] == 1).all()
+    assert len(set(got.n_iter)) > 2
+    want = fastridge.ridge(X, Y, alpha, **(options | {"solver": "cholesky"}))
+    size = abs(want.coef).max(axis=1)
+    assert (abs(got.coef - want.coef).max(axis=1) <= 1e-6 * size).all()
+    np.testing.assert_allclose(got.objective, want.objective, rtol=1e-9)
+    for t in (0, 6, 10):
+        one = fastridge.ridge(A, Y[:, t], alpha[t], **options)
+        assert abs(one.n_iter - got.n_iter[t]) <= 1
+        assert abs(one.coef - got.coef[t]).max() <= 1e-6 * size[t]
+    with pytest.warns(match="cg reached a relative gradient"):
+        few = fastridge.ridge(A, Y, alpha, **(options | {"max_iter": 2}))
+    assert few.n_iter.max() == 2
+    with fastridge.num_threads(1):
+        again = fastridge.ridge(A, Y, alpha, **options)
+    assert (again.coef == got.coef).all()
+
+
 @pytest.mark.parametrize("k", [16, 21, 1030])
 @pytest.mark.parametrize("p", [1, 8, 63, 64, 65, 130, 290])
 def test_triangular_solves(p, k, isa):

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._ridge_cg import Systems, iteration_limit
+from ._ridge_cg import TOGETHER, Systems, iteration_limit
 from ._ridge_problem import RidgeProblem
 
 _RECALLED = 8  # solutions that a start combines
@@ -44,8 +44,8 @@ class IterativePath:
         ]
         for i in np.argsort(-alphas, kind="stable"):
             alpha = float(alphas[i])
-            for start in range(0, k, systems.together):
-                targets = np.arange(start, min(start + systems.together, k))
+            for start in range(0, k, TOGETHER):
+                targets = np.arange(start, min(start + TOGETHER, k))
                 # minimum norm is where plain conjugate gradients go from zero
                 starts = [
                     earlier[t].best(alpha) if alpha > 0 else earlier[t].zero() for t in targets

@@ -26,6 +26,7 @@ _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
 _SPIKED, _POWERS = 20.0, 2  # an eigenvalue beside the mean of all; products that look for it
 _COPY = 16  # bytes of an element of a copy, with its index
+TOGETHER = 8  # targets that share products
 _SURE = 0.9  # share of the bound that a step is asked for, for the difference to the true gradient
 
 
@@ -41,7 +42,7 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     n_iter = np.ones(k, dtype=np.intp)
     norm, objective = np.empty(k), np.empty(k)
     systems = Systems(problem, at_zero, max_memory)
-    for targets in alike(problem.alpha, systems.together):
+    for targets in alike(problem.alpha):
         alpha = float(problem.alpha[targets[0]])
         some = consecutive(targets)
         W, G = coef[:, some], at_zero[:, some]
@@ -57,12 +58,12 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     return coef.T, n_iter, relative, objective
 
 
-def alike(alpha, together):
+def alike(alpha):
     """Targets of one penalty, some at a time, from the smallest penalty up."""
     order = np.argsort(alpha, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(alpha[order])) + 1):
-        for start in range(0, len(group), together):
-            yield group[start : start + together]
+        for start in range(0, len(group), TOGETHER):
+            yield group[start : start + TOGETHER]
 
 
 def consecutive(chosen):
@@ -86,7 +87,6 @@ class Systems:
             self.best = eliminated(problem, self.max_memory)
             if self.best is None:
                 self.best = wide(problem, at_zero, self.max_memory)
-        self.together = 1 if self.best is None else self.best.together
 
     def solve(self, W, targets, alpha, G, objective, bound, limit):
         """Move W (p, k) to solutions until their gradients are within the bounds (k,).
@@ -125,12 +125,14 @@ class Systems:
             R = G[:, consecutive(open_)]
             steps, used = system.solve(R, _SURE * bound[open_], limit - done[open_].max())
             done[open_] += used
-            for i, step in zip(open_, steps.T, strict=True):
-                step += W[:, i]
-                closer, value = self.problem.gradient(step, targets[i], alpha)
-                size = float(np.linalg.norm(closer))
-                if size < norm[i] or value <= objective[i]:
-                    W[:, i], G[:, i], objective[i], norm[i] = step, closer, value, size
+            steps += W[:, consecutive(open_)]
+            some = consecutive(np.asarray(targets)[open_])
+            closer, values = self.problem.evaluate(steps, some, alpha)
+            sizes = np.linalg.norm(closer, axis=0)
+            better = (sizes < norm[open_]) | (values <= objective[open_])
+            moved = open_[better]
+            W[:, moved], G[:, moved] = steps[:, better], closer[:, better]
+            objective[moved], norm[moved] = values[better], sizes[better]
 
 
 def eliminated(problem: RidgeProblem, max_memory):
@@ -167,8 +169,6 @@ def eliminated(problem: RidgeProblem, max_memory):
 
 class Eliminated:
     """Steps by the Gram matrix with its heavy columns eliminated."""
-
-    together = 1
 
     def __init__(self, system: Reduced, d) -> None:
         self.system, self.d = system, d
@@ -228,8 +228,6 @@ def spiked(problem: RidgeProblem, v) -> bool:
 
 class Wide:
     """Steps by products with columns, of which the most frequent may be eliminated."""
-
-    together = 8
 
     def __init__(self, problem: RidgeProblem, order, m: int) -> None:
         A, d = problem.A, problem.d
@@ -329,36 +327,48 @@ class Products:
         self.apply = apply
 
     def solve(self, R, bound, limit: int):
-        return one_by_one(self._solve, R, bound, limit)
+        """Steps (p, k) from gradients R (p, k), and the iterations (k,) they took.
 
-    def _solve(self, r, bound: float, limit: int):
-        """A step from a gradient r, and the iterations it took; of p elements, four vectors."""
+        Each target has conjugate gradients of its own, but those that go on share the products. Of
+        p elements, four vectors for each.
+        """
         A, weight, penalty = self.problem.A, self.problem.weight, self.problem.d
-        u = np.empty(self.problem.n)
-        x, z = np.zeros(len(r)), np.empty(len(r))
-        r = r.copy()
-        self.apply(z, r)
-        d = z.copy()
-        rz = r @ z
-        done = 0
-        while done < limit and rz > 0:
+        r = np.array(R.T, order="C")
+        k, p = r.shape
+        x, z, d = np.zeros((k, p)), np.empty((k, p)), np.empty((k, p))
+        u = np.empty((k, self.problem.n))
+        used = np.zeros(k, dtype=np.intp)
+        # row i is for target place[i]; those that go on come first
+        place, rz = list(range(k)), [0.0] * k
+        for i in range(k):
+            self.apply(z[i], r[i])
+            d[i] = z[i]
+            rz[i] = r[i] @ z[i]
+        left = k
+        for _ in range(limit):
             # z = (A' S^2 A + alpha diag(d)) d
-            A.dot(d, out=u)
+            A.dot(d[:left].T, out=u[:left].T)
             if weight is not None:
-                u *= weight
-            A.tdot(u, out=z)
-            add(z, self.alpha, d, penalty)
-            curvature = d @ z
-            if not curvature > 0:
+                u[:left] *= weight
+            A.tdot(u[:left].T, out=z[:left].T)
+            for i in reversed(range(left)):
+                t = place[i]
+                add(z[i], self.alpha, d[i], penalty)
+                curvature = d[i] @ z[i]
+                going = rz[i] > 0 and curvature > 0
+                if going:
+                    add(x[t], rz[i] / curvature, d[i])
+                    add(r[i], -rz[i] / curvature, z[i])
+                    used[t] += 1
+                    going = np.linalg.norm(r[i]) > bound[t]
+                if going:
+                    self.apply(z[i], r[i])
+                    before, rz[i] = rz[i], r[i] @ z[i]
+                    d[i] *= rz[i] / before
+                    d[i] += z[i]
+                else:
+                    left -= 1
+                    r[i], d[i], rz[i], place[i] = r[left], d[left], rz[left], place[left]
+            if not left:
                 break
-            step = rz / curvature
-            add(x, step, d)
-            add(r, -step, z)
-            done += 1
-            if np.linalg.norm(r) <= bound:
-                break
-            self.apply(z, r)
-            before, rz = rz, r @ z
-            d *= rz / before
-            d += z
-        return x, done
+        return x.T, used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,14 +145,25 @@ class RidgeProblem:
         """A' S^2 Y, (p, k)."""
         return self.A.tdot(np.asfortranarray(self._weighted(self.Y)))
 
-    def evaluate(self, coef: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Negative half gradient (p, k) and objective (k,) at coefficients (p, k), from X."""
-        R = self.Y - self.A.dot(np.asfortranarray(coef))
-        weighted = self._weighted(R)
-        objective = np.einsum("ik,ik->k", R, weighted)
-        objective += self.alpha * np.einsum("jk,j,jk->k", coef, self.d, coef)
-        gradient = self.A.tdot(np.asfortranarray(weighted))
-        gradient -= self.alpha * (self.d[:, None] * coef)
+    def evaluate(
+        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Negative half gradient (p, k) and objective (k,) at coefficients (p, k), from X.
+
+        Of the chosen targets, with another penalty than theirs where alpha is given.
+        """
+        R = self.A.dot(np.asfortranarray(coef))
+        alphas = np.broadcast_to(self.alpha[chosen] if alpha is None else alpha, R.shape[1])
+        np.subtract(self.Y[:, chosen], R, out=R)
+        if self.weight is None:
+            objective = np.einsum("ik,ik->k", R, R)
+        else:
+            objective = np.einsum("ik,i,ik->k", R, self.weight, R)
+            R *= self.weight[:, None]
+        gradient = self.A.tdot(R)
+        objective += alphas * np.einsum("jk,j,jk->k", coef, self.d, coef)
+        for t, a in enumerate(alphas):
+            add(gradient[:, t], -a, coef[:, t], self.d)
         return gradient, objective
 
     def gradient(
