@@ -17,7 +17,7 @@ ESTIMATORS = [
     ElasticNet(alpha=0.01, standardize=True, lower=-1.0, upper=2.0),
     ElasticNet(l1_ratio=0.0, warm_start=True),
     MultiTaskElasticNet(alpha=0.01),
-    MultiTaskElasticNet(alpha=0.01, standardize=True, fit_intercept=False, tol=1e-14),
+    MultiTaskElasticNet(standardize=True, fit_intercept=False, tol=1e-14),
     MultiTaskLasso(),
 ]
 

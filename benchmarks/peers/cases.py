@@ -142,6 +142,44 @@ def flights_path(k):
     return Work("path", *_flights(), np.geomspace(1e5, 0.1, k))
 
 
+def _lasso_alphas(X, y, k, last):
+    """From the smallest penalty without coefficients to `last` times it."""
+    pull = np.asarray(X.T @ (y - y.mean())) / len(y)
+    return np.abs(pull).max() * np.geomspace(1.0, last, k)
+
+
+@case("tiny lasso", 200, 30, 10)
+@case("lasso 50,000 x 200, 100 penalties", 50_000, 200, 100)
+def lasso(n, p, k, seed=0):
+    """A quarter of the columns count."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    y = 3.0 * rng.standard_normal(n) + X[:, : p // 4] @ rng.standard_normal(p // 4) + 1.0
+    return Work("lasso", X, y, _lasso_alphas(X, y, k, 1e-3))
+
+
+@case("lasso 2,000 x 10,000, 100 penalties", 2_000, 10_000, 100)
+def wide_lasso(n, p, k, seed=0, rho=0.5):
+    """100 columns count; neighbours have a correlation of one half."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    for j in range(1, p):
+        X[:, j] = rho * X[:, j - 1] + np.sqrt(1 - rho**2) * X[:, j]
+    X = np.asfortranarray(X)
+    chosen = rng.choice(p, 100, replace=False)
+    signal = X[:, chosen] @ rng.standard_normal(100)
+    y = signal + signal.std() / 3.0 * rng.standard_normal(n) + 1.0
+    return Work("lasso", X, y, _lasso_alphas(X, y, k, 1e-3))
+
+
+@case("tiny sparse lasso", 300, 40, 6, 8)
+@case("lasso words 20,000 x 47,000, 100 penalties", 20_000, 47_000, 75, 100)
+def words_lasso(n, p, length, k):
+    found = words(n, p, length)
+    X = scipy.sparse.csc_array(found.X)
+    return Work("lasso", X, found.y, _lasso_alphas(X, found.y, k, 1e-3))
+
+
 @case("tiny targets", 200, 15, 7)
 @case("targets 5,000 x 300, 10,000 targets", 5_000, 300, 10_000)
 def targets(n, p, k, seed=0):

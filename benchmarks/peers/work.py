@@ -5,7 +5,9 @@ A `Work` is minimised over w and b, for each of its k problems::
     sum_i (y_i - b - x_i w)^2 + alpha * sum_j w_j^2
 
 or, of kind "moments", summed: the Gram matrix of the columns of X about their means, and their
-products with y about its own.
+products with y about its own. Or, of kind "lasso", for each of its k penalties::
+
+    1 / (2 n) * sum_i (y_i - b - x_i w)^2 + alpha * sum_j |w_j|
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-Kind = Literal["fit", "path", "targets", "classes", "batch", "moments", "folds", "loo"]
+Kind = Literal["fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso"]
 
 FOLDS = 5  # of consecutive rows
 
@@ -29,14 +31,14 @@ class Work:
 
     Attributes
     ----------
-    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo"}
+    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso"}
         One problem; one with several penalties; several y of one X; labels, each of which has a y
         of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
         mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive
-        rows or row by row.
+        rows or row by row; lassos with several penalties.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
-    alpha : float; path, folds and loo: ndarray of shape (k,)
+    alpha : float; path, folds, loo and lasso: ndarray of shape (k,)
     """
 
     kind: Kind
@@ -50,7 +52,12 @@ class Work:
 
     @cached_property
     def best(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (k, p) and intercepts (k,), to more digits than the others are asked for."""
+        """Coefficients (k, p) and intercepts (k,), to more digits than the others are asked for.
+
+        Of lassos, lower bounds of the objectives in place of intercepts: certificates.
+        """
+        if self.kind == "lasso":
+            return _bounds(self.X, self.y, self.alpha)
         if self.kind == "batch":
             return _solve_batch(self.X, self.y, self.alpha)
         if self.kind == "moments":
@@ -74,6 +81,9 @@ class Work:
         coef, intercept = np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
         best, best_intercept = self.best
         coef = coef.reshape(best.shape)
+        if self.kind == "lasso":
+            above = (_lasso(self.X, self.y, self.alpha, coef) - best_intercept).max()
+            return Quality(*[max(float(above) / (0.5 * self.y.var()), 0.0)] * 2)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
         if self.kind in ("moments", "folds", "loo"):
             pairs = (coef, best), (intercept, best_intercept)
@@ -92,7 +102,8 @@ class Quality(NamedTuple):
 
     suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
     gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
-    Of sums and curves of errors, both are their relative error.
+    Of sums and curves of errors, both are their relative error; of lassos, the distance from the
+    lower bound over f_0.
     """
 
     suboptimality: float
@@ -136,6 +147,25 @@ def _batch_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
         _ratio(gap, (centred**2).sum(axis=1)),
         _ratio(np.linalg.norm(gradient, axis=1), np.linalg.norm(at_zero, axis=1)),
     )
+
+
+def _lasso(X, y, alphas, coef):
+    """The objectives, each with its best intercept."""
+    residual = (y[:, None] - np.asarray(X @ coef.T)).var(axis=0)
+    return 0.5 * residual + alphas * np.abs(coef).sum(axis=1)
+
+
+def _bounds(X, y, alphas):
+    """Duality gaps of a path, solved to much less than is asked of the others."""
+    import fastridge
+
+    order = np.argsort(-alphas, kind="stable")
+    path = fastridge.lasso_path(X, y, alphas=alphas, tol=1e-9, max_iter=10_000)
+    coef = np.empty((len(alphas), X.shape[1]))
+    coef[order] = path.coefs.T
+    lower = np.empty(len(alphas))
+    lower[order] = path.objectives - path.dual_gaps * 0.5 * y.var()
+    return coef, lower
 
 
 def _moments(X, y):

@@ -1,4 +1,4 @@
-"""One module per library: what it calls ridge, in its own units and with its own options.
+"""One module per library: what it calls ridge or lasso, in its own units and with its own options.
 
 A module lists its `SOLVERS`. To add a library, add a module and its name here.
 """
@@ -22,6 +22,8 @@ NAMES = (
     "himalaya",
     "torch",
     "adelie",
+    "celer",
+    "skglm",
     "glmnet",
 )
 

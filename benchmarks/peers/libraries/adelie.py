@@ -39,5 +39,30 @@ def fit(work, tol):
     return call
 
 
+def lasso(work, tol):
+    """The same with the L1 penalty, which is not divided by n; the largest penalty comes first."""
+    if work.is_sparse:
+        X = adelie.matrix.sparse(scipy.sparse.csc_matrix(work.X), method="naive")
+    else:
+        X = adelie.matrix.dense(np.asfortranarray(work.X), method="naive")
+    glm = adelie.glm.gaussian(work.y)
+
+    def call():
+        state = adelie.grpnet(
+            X,
+            glm,
+            alpha=1.0,
+            lmda_path=work.alpha,
+            tol=tol,
+            early_exit=False,
+            progress_bar=False,
+            max_iters=10**7,
+        )
+        return Fitted(state.betas.toarray(), state.intercepts)
+
+    return call
+
+
 def solvers():
+    yield Solver("grpnet, lasso", lasso, ("lasso",), tunable=True, sparse=True)
     yield Solver("grpnet", fit, tunable=True, sparse=True, most=1e11)

@@ -49,6 +49,14 @@ def path(work, tol):
     return call
 
 
+def lasso(work, tol):
+    def call():
+        found = fr.lasso_path(work.X, work.y, alphas=work.alpha, tol=tol, max_iter=10_000)
+        return Fitted(found.coefs.T, found.intercepts)
+
+    return call
+
+
 def classifier(work, tol):
     model = fr.RidgeClassifier(work.alpha, tol=tol)
 
@@ -99,6 +107,7 @@ def solvers():
     yield Solver("Ridge", estimator, ("fit",), **everything)
     yield Solver("ridge_path", path, ("path",), **everything)
     yield Solver("ridge, one by one", path_by_fits, ("path",), **everything)
+    yield Solver("lasso_path", lasso, ("lasso",), **everything)
     yield Solver("RidgeClassifier", classifier, ("classes",), **everything)
     yield Solver("Moments", moments, ("moments",), sparse=True)
     yield Solver("RidgeCV", choice, ("folds", "loo"), most=np.inf)

@@ -1,7 +1,8 @@
 """glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
 
-The scaling makes lambda = alpha sd(y) / n. R takes the time of the fit alone. Of several penalties
-each starts from the one before, the largest first.
+The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha. R
+takes the time of the fit alone. Of several penalties each starts from the one before, the largest
+first.
 """
 
 import shutil
@@ -19,13 +20,13 @@ PROGRAM = """
 suppressMessages(library(glmnet)); suppressMessages(library(Matrix))
 a <- commandArgs(TRUE); folder <- a[1]; tol <- as.numeric(a[2])
 numbers <- function(name, n, what) readBin(file.path(folder, name), what, n)
-size <- numbers("size", 4, "double")
+size <- numbers("size", 5, "double")
 n <- size[1]; p <- size[2]; nnz <- size[3]
 y <- numbers("y", n, "double"); lambda <- numbers("lambda", size[4], "double")
 X <- if (nnz < 0) matrix(numbers("x", n * p, "double"), n, p) else sparseMatrix(
   i = numbers("i", nnz, "integer"), p = numbers("p", p + 1, "integer"),
   x = numbers("x", nnz, "double"), dims = c(n, p), index1 = FALSE)
-seconds <- system.time(fit <- glmnet(X, y, alpha = 0, lambda = lambda, standardize = FALSE,
+seconds <- system.time(fit <- glmnet(X, y, alpha = size[5], lambda = lambda, standardize = FALSE,
                                      thresh = tol, maxit = 1e6))[["elapsed"]]
 writeBin(c(seconds, as.numeric(fit$a0), as.numeric(fit$beta)), file.path(folder, "out"))
 """
@@ -57,8 +58,11 @@ def fit(work, tol):
         arrays = {"x": X.ravel(order="F")}
     alphas = np.atleast_1d(np.asarray(work.alpha, dtype=np.float64))
     order = np.argsort(-alphas, kind="stable")
-    size = np.array([*X.shape, X.nnz if work.is_sparse else -1, len(alphas)], dtype=np.float64)
-    numbers = {"y": y, "size": size, "lambda": alphas[order] * y.std() / len(y)}
+    is_lasso = work.kind == "lasso"
+    stored = X.nnz if work.is_sparse else -1
+    size = np.array([*X.shape, stored, len(alphas), is_lasso], dtype=np.float64)
+    unit = 1.0 if is_lasso else y.std() / len(y)
+    numbers = {"y": y, "size": size, "lambda": alphas[order] * unit}
     for name, values in {**arrays, **numbers}.items():
         values.tofile(to / name)
     (to / "fit.R").write_text(PROGRAM)
@@ -75,4 +79,4 @@ def fit(work, tol):
 
 
 def solvers():
-    yield Solver("glmnet", fit, ("fit", "path"), tunable=True, sparse=True, most=1e11)
+    yield Solver("glmnet", fit, ("fit", "path", "lasso"), tunable=True, sparse=True, most=1e11)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import Ridge, RidgeClassifier, RidgeCV
+from sklearn.linear_model import Lasso, Ridge, RidgeClassifier, RidgeCV, lasso_path
 from sklearn.model_selection import GridSearchCV
 from work import FOLDS
 
-from libraries import Fitted, Solver
+from libraries import Fitted, Solver, centred
 
 
 def version():
@@ -77,6 +77,36 @@ def leave_one_out(work, tol):
     return call
 
 
+def lasso(precompute):
+    """Its function for the path takes centred data alone; sparse data go through its estimator."""
+
+    def make(work, tol):
+        def dense():
+            X, y, mean, y_mean = centred(work.X, work.y)
+            _, coef, _ = lasso_path(
+                np.asfortranarray(X),
+                y,
+                alphas=work.alpha,
+                tol=tol,
+                max_iter=100_000,
+                precompute=precompute,
+            )
+            return Fitted(coef.T, y_mean - mean @ coef)
+
+        def sparse():
+            model = Lasso(warm_start=True, tol=tol, max_iter=100_000)
+            coef, intercept = [], []
+            for alpha in work.alpha:
+                model.set_params(alpha=alpha).fit(work.X, work.y)
+                coef.append(model.coef_.copy())
+                intercept.append(model.intercept_)
+            return Fitted(coef, intercept)
+
+        return sparse if work.is_sparse else dense
+
+    return make
+
+
 def batch(work, tol):
     def call():
         models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
@@ -96,6 +126,8 @@ def solvers():
     yield Solver("svd", path("svd"), ("path",), most=1e11)
     yield Solver("cholesky", path("cholesky"), ("path",), most=1e11)
     yield Solver("sparse_cg", path("sparse_cg"), ("path",), tunable=True, sparse=True)
+    yield Solver("lasso_path", lasso(False), ("lasso",), tunable=True, sparse=True)
+    yield Solver("lasso_path, Gram", lasso(True), ("lasso",), tunable=True, features=2_000)
     yield Solver("RidgeClassifier, cholesky", classifier("cholesky"), ("classes",), most=1e11)
     for name in ("lsqr", "sparse_cg"):
         yield Solver(

@@ -1,0 +1,31 @@
+"""celer: 1/(2n) sum (y - b - xw)^2 + alpha ||w||_1, one penalty after the other."""
+
+import celer
+import numpy as np
+import scipy.sparse
+
+from libraries import Fitted, Solver
+
+
+def version():
+    return celer.__version__
+
+
+def lasso(work, tol):
+    X = scipy.sparse.csc_matrix(work.X) if work.is_sparse else np.asfortranarray(work.X)
+
+    def call():
+        model = celer.Lasso(warm_start=True, tol=tol, max_iter=1_000, max_epochs=100_000)
+        coef, intercept = [], []
+        for alpha in work.alpha:
+            model.alpha = alpha
+            model.fit(X, work.y)
+            coef.append(model.coef_.copy())
+            intercept.append(model.intercept_)
+        return Fitted(coef, intercept)
+
+    return call
+
+
+def solvers():
+    yield Solver("Lasso", lasso, ("lasso",), tunable=True, sparse=True)
