@@ -21,6 +21,7 @@ from . import _threads as _threads
 if _TYPE_CHECKING:
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
+    from .criteria import InformationCriteria, information_criteria
     from .io import load, save
     from .linear_model import (
         BayesianRidge,
@@ -57,6 +58,7 @@ _HOMES = {
     "ElasticNetCV": "linear_model",
     "ElasticNetPath": "solvers.coordinate_descent",
     "ElasticNetResult": "solvers.coordinate_descent",
+    "InformationCriteria": "criteria",
     "Lasso": "linear_model",
     "LassoCV": "linear_model",
     "Moments": "moments",
@@ -75,6 +77,7 @@ _HOMES = {
     "elastic_net": "solvers.coordinate_descent",
     "elastic_net_path": "solvers.coordinate_descent",
     "get_num_threads": "_threads",
+    "information_criteria": "criteria",
     "lasso_path": "solvers.coordinate_descent",
     "load": "io",
     "num_threads": "_threads",
@@ -86,6 +89,7 @@ _HOMES = {
     "show_versions": "_show_versions",
 }
 _MODULES = (
+    "criteria",
     "exceptions",
     "io",
     "kernels",
@@ -106,6 +110,7 @@ __all__ = [
     "ElasticNetCV",
     "ElasticNetPath",
     "ElasticNetResult",
+    "InformationCriteria",
     "Lasso",
     "LassoCV",
     "Moments",
@@ -124,6 +129,7 @@ __all__ = [
     "elastic_net",
     "elastic_net_path",
     "get_num_threads",
+    "information_criteria",
     "lasso_path",
     "load",
     "num_threads",
