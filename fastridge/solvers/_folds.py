@@ -265,20 +265,19 @@ class Folds:
             "standardize": options["standardize"],
             "tol": options["tol"],
         }
-        if self.way == "cholesky":
+        if self.way == "cholesky" and "total" in self.__dict__:
             return solve_moments(self.total, alpha, single=False, **rest)
         path = self.whole
         if path is not None and path.solver == "dual" and np.all(alpha == alpha[0]):
             at = np.flatnonzero(path.alphas == alpha[0])
             if len(at):
                 return self._of_path(path, int(at[0]))
-        run = "dual" if self.way == "dual" else "cg"
         return solve(
             self.A,
             self.Y,
             alpha,
             sample_weight=self.weight,
-            solver=run,
+            solver=self.way,
             max_iter=options["max_iter"],
             max_memory=options["max_memory"],
             **rest,
