@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DECADES = 3  # by which a grid is extended at a time
+DECADES = 3  # by which a grid is extended at a time; of lassos 1, as each takes longer
 EXTENSIONS = 3
 _FLAT = 1e-4  # share of the error that a decade must gain for a grid to be extended
 
@@ -56,7 +56,9 @@ def choose(
     return int(np.flatnonzero(within)[np.argmax(alphas[within])])
 
 
-def beyond(alphas: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def beyond(
+    alphas: NDArray[np.float64], score: NDArray[np.float64], decades: float = DECADES
+) -> NDArray[np.float64] | None:
     """Penalties beyond the end of the grid at which the best score lies; None where it is inside,
     or where the score no longer changes there.
     """
@@ -76,7 +78,7 @@ def beyond(alphas: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[n
     gain = score[order[at]] - score[inside]
     if not gain > _FLAT * max(abs(score[order[at]]), np.finfo(float).tiny):
         return None
-    count = max(1, round(DECADES / step))
+    count = max(1, round(decades / step))
     return end * 10.0 ** (sign * step * np.arange(1, count + 1))
 
 

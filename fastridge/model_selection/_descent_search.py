@@ -92,7 +92,7 @@ class DescentSearch:
             r = int(np.unravel_index(score.argmax(), score.shape)[0])
             if np.ptp(self.alphas[r]) == 0:
                 break
-            more = beyond(self.alphas[r], score[r])
+            more = beyond(self.alphas[r], score[r], 1.0)
             if more is None or more[0] > self.alphas[r].max():
                 break
             factor = more / self.alphas[r].min()
