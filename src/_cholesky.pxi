@@ -68,8 +68,8 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
     cdef int status, threads = _threads(n_threads)
     if not 0 <= kept <= fresh <= size <= min(m.shape[0], m.shape[1]):
         raise IndexError(
-            f"kept, fresh, size: expected 0 <= kept <= fresh <= size <= the order of m; got {kept}, "
-            f"{fresh}, {size}"
+            "kept, fresh, size: expected 0 <= kept <= fresh <= size <= the order of m; got"
+            f" {kept}, {fresh}, {size}"
         )
     if diagonal.shape[0] != size:
         raise ValueError(f"diagonal: expected {size} elements; got {diagonal.shape[0]}")

@@ -31,7 +31,7 @@ cdef class Descent:
 
     def set_columns(self, Matrix a not None, const int[::1] columns,
                     const double[::1] weight=None):
-        """The matrix by columns, of which those numbered are coordinates; weights of sparse rows."""
+        """The matrix by columns, those numbered the coordinates; weights of sparse rows."""
         if not a.s.by_column:
             raise ValueError(f"a: expected a matrix by columns; got kind {a.kind}")
         self.q.gram = NULL
