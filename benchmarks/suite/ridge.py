@@ -89,6 +89,40 @@ class RidgeClassifierWords:
         self.model.fit(self.X, self.y)
 
 
+class RidgePositive:
+    """Coefficients of at least 0."""
+
+    params = (["1 thread", "2 threads", "scikit-learn"], ["dense", "sparse"])
+    param_names = ("player", "data")
+
+    def setup(self, player, data):
+        common.pin(player)
+        import fastridge
+
+        self.X, self.y = (
+            common.dense(5_000, 200) if data == "dense" else common.one_hot(5_000, 800, 10)
+        )
+        linear_model = fastridge
+        if player == "scikit-learn":
+            linear_model = common.sklearn_linear_model()
+        self.model = linear_model.Ridge(1.0, positive=True, tol=1e-6)
+
+    def time_fit(self, player, data):
+        self.model.fit(self.X, self.y)
+
+    def track_projected_gradient(self, player, data):
+        """What no bound holds back, of the gradient at zero."""
+        w = self.model.fit(self.X, self.y).coef_
+        y = self.y - self.y.mean()
+        error = y - self.X @ w
+        error -= error.mean()
+        left = self.X.T @ error - w
+        left = np.where(w > 0, left, np.maximum(left, 0.0))
+        return float(np.linalg.norm(left) / np.linalg.norm(self.X.T @ y))
+
+    track_projected_gradient.unit = "gradient / gradient at zero"
+
+
 class RidgeStandardized:
     """Several targets, sample weights, penalty factors and standardisation at once."""
 
