@@ -39,7 +39,7 @@ static void block_task(void *context, ptrdiff_t t)
             const ptrdiff_t end = MIN(MIN(b0 + J_BLOCK, q->panels), a + 1);
             const ptrdiff_t panels = MIN(q->kernels->wide, end - b);
             q->kernels->tile(q->depth, q->packed + a * size, q->packed + b * size, size, (int)panels,
-                             q->sums + (a - q->first) * w * q->order + b * w, q->order, NULL, 0);
+                             q->sums + (a - q->first) * w * q->order + b * w, q->order, 0, 0);
             b += panels;
         }
 }

@@ -120,9 +120,9 @@ static void tile(const job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int p
 {
     if (q->single)
         q->kernels->tile_single(q->nb, (const float *)q->negative + a, (const float *)q->packed + b,
-                                stride, panels, c, ldc, NULL, 0);
+                                stride, panels, c, ldc, 0, 0);
     else
-        q->kernels->tile(q->nb, q->negative + a, q->packed + b, stride, panels, c, ldc, NULL, 0);
+        q->kernels->tile(q->nb, q->negative + a, q->packed + b, stride, panels, c, ldc, 0, 0);
 }
 
 /* Trailing part -= U12' U12; tiles that stick out of the part that is to change go by way of a copy.

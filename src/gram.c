@@ -56,14 +56,14 @@ static void pack(const job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, ptrdi
 
 /* Panel `a` against panels b0 .. b1 (only those at or right of it). */
 static void tiles(const job *q, const double *packed, ptrdiff_t rows, ptrdiff_t a, ptrdiff_t b0,
-                  ptrdiff_t b1, double *g, const char **ahead, ptrdiff_t step)
+                  ptrdiff_t b1, double *g, uintptr_t *ahead, ptrdiff_t step)
 {
     const ptrdiff_t w = q->kernels->width, stride = rows * w;
     for (ptrdiff_t b = MAX(a, b0); b < b1; b += q->kernels->wide) {
         q->kernels->tile(rows, packed + a * stride, packed + b * stride, stride,
                          (int)MIN(q->kernels->wide, b1 - b), g + a * w * q->order + b * w,
-                         q->order, step ? *ahead : NULL, step);
-        *ahead += rows * step;
+                         q->order, step ? *ahead : 0, step);
+        *ahead += (uintptr_t)(rows * step);
     }
 }
 
@@ -91,7 +91,7 @@ static void part_task(void *context, ptrdiff_t t)
         const ptrdiff_t row = q->x.rs * (ptrdiff_t)(q->s->a->real == FR_FLOAT ? 4 : 8);
         const ptrdiff_t next = q->x.cs == 1 ? MIN(DEPTH, upto - i - rows) * row : 0;
         const ptrdiff_t step = next > 0 ? step_of(q, rows, next) : 0;
-        const char *ahead = (const char *)q->x.x + (i + rows) * row;
+        uintptr_t ahead = (uintptr_t)q->x.x + (uintptr_t)((i + rows) * row);
         for (ptrdiff_t a = 0; a < q->panels; a++)
             tiles(q, packed, rows, a, 0, q->panels, q->g + t * q->order * q->order, &ahead, step);
     }
@@ -115,7 +115,7 @@ static void block_task(void *context, ptrdiff_t t)
         i++;
     }
     const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + left) * J_BLOCK;
-    const char *ahead = NULL;
+    uintptr_t ahead = 0;
     for (ptrdiff_t a = i * J_BLOCK; a < a1; a++)
         tiles(q, q->packed, q->rows, a, b0, MIN(b0 + J_BLOCK, q->panels), q->g, &ahead, 0);
 }
@@ -280,7 +280,7 @@ static void block_single_task(void *context, ptrdiff_t t)
             for (ptrdiff_t h = 0; h < w; h += half)
                 q->kernels->tile_single(q->rows, packed + a * size + h, packed + b * size, size,
                                         (int)MIN(q->kernels->wide, b1 - b),
-                                        q->g + (a * w + h) * q->order + b * w, q->order, NULL, 0);
+                                        q->g + (a * w + h) * q->order + b * w, q->order, 0, 0);
 }
 
 int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i0, ptrdiff_t i1,

@@ -12,7 +12,7 @@
 
 FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RESTRICT a,
                                   const P *FR_RESTRICT b, ptrdiff_t stride, double *FR_RESTRICT c,
-                                  ptrdiff_t ldc, const char *ahead, ptrdiff_t step)
+                                  ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step)
 {
 #define AT(v) ((v) / PER * stride + (v) % PER * LANES)
 #define DECLARE(r) VEC c##r##0 = SPLAT_P(0), c##r##1 = c##r##0, c##r##2 = c##r##0, c##r##3 = c##r##0;
@@ -45,8 +45,8 @@ FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RES
 #endif
     for (ptrdiff_t k = 0; k < depth; k++, a += WIDTH, b += WIDTH) {
         if (ahead) {
-            FR_PREFETCH(ahead);
-            ahead += step;
+            FR_PREFETCH((const char *)ahead);
+            ahead += (uintptr_t)step;
         }
         const VEC b0 = LOAD_P(b + AT(0));
         const VEC b1 = nb > 1 ? LOAD_P(b + AT(1)) : b0;
@@ -83,13 +83,13 @@ FR_INLINE void FR_CAT(tile_of, P)(const int nb, ptrdiff_t depth, const P *FR_RES
         FR_CAT(tile_of, P)(PER, depth, a, b, stride, c, ldc, ahead, step)
 #endif
 static void FR_CAT(tile, P)(ptrdiff_t depth, const P *a, const P *b, ptrdiff_t stride, int panels,
-                            double *c, ptrdiff_t ldc, const char *ahead, ptrdiff_t step)
+                            double *c, ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step)
 {
     (void)panels;
     if (ahead) {
         TILE_OF(ahead);
     } else {
-        TILE_OF(NULL);
+        TILE_OF(0);
     }
 }
 #undef TILE_OF

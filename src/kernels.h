@@ -96,12 +96,12 @@ typedef struct {
     /* Gram micro-kernel: panels of `width` columns; one panel against up to `wide` of them */
     int width, wide;
     /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` neighbours of b, `stride` apart; unless it
-     * is NULL, ahead + k * step is fetched meanwhile */
+     * is 0, the address ahead + k * step, which may lie beyond the data, is fetched meanwhile */
     void (*tile)(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
-                 double *c, ptrdiff_t ldc, const char *ahead, ptrdiff_t step);
+                 double *c, ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step);
     /* the same sums of float32 products: panels of 2 * width columns, a at either half of one */
     void (*tile_single)(ptrdiff_t depth, const float *a, const float *b, ptrdiff_t stride,
-                        int panels, double *c, ptrdiff_t ldc, const char *ahead, ptrdiff_t step);
+                        int panels, double *c, ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step);
     /* as many problems at once as a register has doubles; see lanes.h */
     int lanes;
     void (*ridge_lanes)(fr_lanes *q);

@@ -63,7 +63,7 @@ static void tile_task(void *context, ptrdiff_t t)
                     panels++;
             double *c = q->c + a * w * q->ldc + q->s0 + b * w, copy[64] = {0};
             q->kernels->tile(q->depth, q->packed_a + a * size, q->packed_b + b * size, size,
-                             (int)panels, whole ? c : copy, whole ? q->ldc : w, NULL, 0);
+                             (int)panels, whole ? c : copy, whole ? q->ldc : w, 0, 0);
             if (!whole)
                 for (ptrdiff_t r = 0; r < w && a * w + r < q->rows; r++)
                     for (ptrdiff_t s = 0; s < w && q->s0 + b * w + s < q->s1; s++)
