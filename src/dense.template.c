@@ -12,7 +12,8 @@ static void NAME(to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdi
         vec v[VL];
         for (int l = 0; l < VL; l++) {
             v[l] = LOAD((const T *)x[l] + e);
-            FR_PREFETCH((const T *)x[l] + n * p * VL + e);
+            /* as an integer: it may lie beyond the array */
+            FR_PREFETCH((const char *)((uintptr_t)x[l] + (uintptr_t)(n * p * VL + e) * sizeof(T)));
         }
         vec_transpose(v);
         for (int l = 0; l < VL; l++) {
