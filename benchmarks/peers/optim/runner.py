@@ -17,6 +17,7 @@ import fastridge
 from fastridge import optim
 
 LIBRARIES = ("fastridge_optim", "plain_c", "torch_optim", "numba_optim", "numpy_optim")
+PAUSE = 0.02  # lets the threads of one library stop spinning before another one is timed
 CHECKED = 3  # steps after which the error is taken
 PARTS = ("stream", "sizes", "many", "rows")
 
@@ -42,6 +43,7 @@ def measure(players, bytes_moved, repeats):
     times = {name: [] for name, _ in players}
     for _ in range(repeats):
         for name, step in players:
+            time.sleep(PAUSE)
             # its data in the cache as far as they go in, its threads awake
             step()
             step()
