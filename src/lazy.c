@@ -10,8 +10,8 @@
  * where beta_j falls, and hardly changes from one step to the next. Over a run of steps whose beta_j
  * are near their centre, with r = sqrt(v), z = 1 / (centre * r + eps) and y = r * z,
  *     sum_j c_j / (beta_j * r + eps) = z * sum_p (-y)^p sum_j c_j * (beta_j - centre)^p
- * where |(beta_j - centre) * y| is at most half the spread of the run, so that few terms give all of
- * the type. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
+ * where |(beta_j - centre) * y| is at most the half width h of the run, and few terms do: what they
+ * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +66,7 @@ static void note(fr_lazy *z, ptrdiff_t i)
         z->power[0] = z->shrunk[0] = 1.0;
     z->kept[i] = i ? z->kept[i - 1] * (1.0 - s->drop) : 1.0;
     z->rate[i] = s->lr / z->kept[i];
+    z->fastest = i ? fmax(z->fastest, fabs(z->rate[i])) : fabs(z->rate[i]);
     z->root[i] = s->root;
     z->power[i + 1] = z->power[i] * s->beta1;
     z->shrunk[i + 1] = z->shrunk[i] * (s->amsgrad ? 1.0 : sqrt(s->beta2));
@@ -172,11 +173,18 @@ static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x,
                       ptrdiff_t n)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
-    const double spread = t->real == FR_FLOAT ? FR_SPREAD_float : FR_SPREAD_double;
+    const int single = t->real == FR_FLOAT;
+    double largest = 0.0;
     const double *root = z->root + a, *power = z->power + 1, *shrunk = z->shrunk + 1;
     for (ptrdiff_t j = 0; j < n;) {
         /* root * shrunk falls */
         const double first = root[j] * shrunk[j];
+        largest = fmax(largest, fabs(z->rate[a + j]) * power[j] / first);
+        /* h^8 or h^12 is the type's rounding over this run's share of the whole, h at most 1/2 */
+        const double share = fmin(z->fastest * power[j] / (first * largest), 1.0);
+        const double eighth = sqrt(sqrt(sqrt(share)));
+        const double h = fmin((single ? 0.09 : 0.047) / (single ? eighth : sqrt(eighth)), 0.5);
+        const double spread = (1.0 + h) / (1.0 - h);
         ptrdiff_t low = j + 1, high = n;
         while (low < high) {
             const ptrdiff_t k = (low + high) / 2;

@@ -76,6 +76,7 @@ typedef struct {
     /* of Adam, per step: the decoupled decays of the steps 1 to this one, multiplied; lr over that;
      * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
     double *kept, *rate, *root, *power, *shrunk;
+    double fastest; /* largest rate */
 } fr_lazy;
 
 /* Gradient rows: row index[i] of w has gradient rows[i * width ...]; repeated indices add up. */
@@ -105,10 +106,8 @@ typedef struct {
     ptrdiff_t n;
     double centre, eps, kept;
 } fr_run;
-/* largest root * shrunk of a run over the smallest, and terms that give all of the type then */
-#define FR_SPREAD_float 1.2
+/* terms of the sum of a run */
 #define FR_TERMS_float 8
-#define FR_SPREAD_double 1.1
 #define FR_TERMS_double 12
 
 /* One table for the extension module that has the optimizers: the state of kernels and threads is
