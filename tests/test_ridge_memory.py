@@ -63,7 +63,7 @@ print(json.dumps(found))
 def test_an_iterative_fit_allocates_few_vectors():
     """At most 3 of n and 8 of p elements beyond the input, for each target."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "200000"],
+        [sys.executable, "-P", "-c", PROGRAM, "200000"],
         env={**os.environ, **ALONE},
         capture_output=True,
         text=True,
