@@ -34,6 +34,7 @@ __all__ = [
     "check_batch",
     "check_bounds",
     "check_design",
+    "check_flags",
     "check_penalty_factor",
     "check_sample_weight",
     "check_target",
@@ -256,6 +257,23 @@ def check_penalty_factor(penalty_factor: Any, n_features: int) -> NDArray[np.flo
     if penalty_factor is None:
         return None
     return non_negative(penalty_factor, n_features, "penalty_factor", "feature")
+
+
+def check_flags(**flags: Any) -> None:
+    """Check options that are on or off.
+
+    Parameters
+    ----------
+    **flags : bool
+
+    Raises
+    ------
+    TypeError
+        If one of them is something else.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} is {value!r}; expected True or False.")
 
 
 def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:

@@ -145,7 +145,7 @@ class CrossValidationDisplay(_Display):
         alphas = np.asarray(results["alpha"])
         chosen = np.ones(len(alphas), dtype=bool)
         if "l1_ratio" in results:
-            chosen = results["l1_ratio"] == estimator.l1_ratio_
+            chosen = results["l1_ratio"] == getattr(estimator, "l1_ratio_", 1.0)
 
         def column(name: str) -> Any:
             if name not in results:
@@ -498,6 +498,11 @@ class ShrinkageDisplay(_Display):
         from .solvers._shrinkage import squared_singular_values
 
         kind = type(estimator).__name__
+        if hasattr(estimator, "l1_ratio") or "Lasso" in kind:
+            raise ValueError(
+                f"estimator is a {kind}; expected a ridge: an L1 penalty shrinks no direction by"
+                " a share of its own."
+            )
         alpha = getattr(estimator, "alpha", None)
         if kind == "BayesianRidge":
             alpha = getattr(estimator, "penalty_", None)

@@ -131,7 +131,8 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     for (ptrdiff_t j = 0; j < p; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;
         mean[j] = near[j] + d;
-        var[j] = v > fr_lost(n) * d * d ? v : 0.0;
+        /* squares beyond the largest number are seen by that, and not as a constant */
+        var[j] = !isfinite(square[j]) ? INFINITY : v > fr_lost(n) * d * d ? v : 0.0;
     }
     free(near);
     return status;

@@ -176,3 +176,17 @@ except ImportError as error:
         check=False,
     )
     assert done.stdout.strip() == "ok", done.stderr
+
+
+def test_cross_validation_of_a_lasso():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5))
+    model = fastridge.LassoCV(cv=3, alphas=[1.0, 0.1, 0.01]).fit(X, X[:, 0])
+    display = CrossValidationDisplay.from_estimator(model, plot=False)
+    assert_array_equal(np.sort(display.alphas), [0.01, 0.1, 1.0])
+
+
+@pytest.mark.parametrize("kind", [fastridge.Lasso, fastridge.ElasticNet])
+def test_shrinkage_is_of_ridge(kind):
+    with pytest.raises(ValueError, match="estimator is a .*; expected a ridge"):
+        ShrinkageDisplay.from_estimator(kind(), np.eye(3), plot=False)

@@ -73,7 +73,8 @@ def make_splits(
     else:
         raise ValueError(
             "Expected `cv` as an integer, a cross-validation object (from sklearn.model_selection),"
-            f" or an iterable of (train, test) rows, 'loo' or 'gcv'. Got {cv!r}."
+            " or an iterable of (train, test) rows; of ridge also 'loo' or 'gcv'."
+            f" Got {cv!r}."
         )
     splits = [_split(pair, n, weight, i) for i, pair in enumerate(pairs)]
     if not splits:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import non_negative
+from .._validation import check_flags, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
 
@@ -36,6 +36,7 @@ class Options:
         selection: str,
         random_state: int | None,
     ) -> None:
+        check_flags(fit_intercept=fit_intercept, standardize=standardize)
         self.l1_ratio = check_number("l1_ratio", l1_ratio, 0.0, 1.0)
         self.tol = check_number("tol", tol, 0.0, np.inf)
         self.max_iter = check_count("max_iter", max_iter)

@@ -79,7 +79,13 @@ class RidgeProblem:
         self.squares = None
         if fit_intercept:
             self.mean, variance = A.column_stats(weight)
-            self.y_mean = Matrix.from_dense(self.given).column_stats(weight)[0]
+            self.y_mean, spread = Matrix.from_dense(self.given).column_stats(weight)
+            for name, found in (("X", variance), ("y", spread)):
+                if np.isinf(found).any():
+                    raise ValueError(
+                        f"{name} has a column ({int(np.isinf(found).argmax())}) whose squares"
+                        " overflow float64; expected numbers of a smaller scale."
+                    )
             # what centring leaves of a constant column is rounding, but nothing of zeros
             constant = (variance == 0) & (self.mean != 0)
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None

@@ -22,6 +22,7 @@ from .._validation import (
     check_alpha,
     check_bounds,
     check_design,
+    check_flags,
     check_penalty_factor,
     check_sample_weight,
     check_target,
@@ -221,6 +222,8 @@ def ridge(
     >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], upper=[1.0, 2.0]).coef.round(3)
     array([1.  , 0.87])
     """
+    if not (type(fit_intercept) is type(standardize) is type(positive) is bool):
+        check_flags(fit_intercept=fit_intercept, standardize=standardize, positive=positive)
     if y is None and _is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
@@ -440,6 +443,10 @@ def _finish(A: Any, result: RidgeResult, tol: float, lower=None, upper=None) -> 
             np.float32(result.intercept)
             if isinstance(result.intercept, float)
             else result.intercept.astype(np.float32)
+        )
+    if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
+        raise ValueError(
+            "X and y have squares that overflow float64; expected numbers of a smaller scale."
         )
     if not result.converged:
         from .. import _sklearn

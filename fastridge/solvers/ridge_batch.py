@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _matrix
-from .._validation import check_batch, check_design, check_penalty_factor, require_finite
+from .._validation import (
+    check_batch,
+    check_design,
+    check_flags,
+    check_penalty_factor,
+    require_finite,
+)
 from .ridge import _ROUNDING, solve
 
 
@@ -145,6 +151,7 @@ def ridge_batch(
     >>> result.coef.shape, result.coef[7].round(6), result.intercept[7].round(6)
     ((1000, 3), array([1., 2., 3.]), np.float64(5.0))
     """
+    check_flags(fit_intercept=fit_intercept)
     X, Y, penalties, weight = check_batch(X, y, alpha, sample_weight)
     b, _, p = X.shape
     k = 1 if Y.ndim == 2 else Y.shape[2]

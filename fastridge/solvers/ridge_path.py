@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._validation import (
     check_alpha,
     check_design,
+    check_flags,
     check_penalty_factor,
     check_sample_weight,
     check_target,
@@ -286,6 +287,9 @@ def ridge_path(
     >>> path.norm.round(2)
     array([0.58, 5.11, 5.56])
     """
+    check_flags(fit_intercept=fit_intercept, standardize=standardize)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; expected a function or None.")
     given = {"penalty_factor": penalty_factor, "fit_intercept": fit_intercept}
     if y is None and _is_moments(X):
         if sample_weight is not None:
