@@ -188,5 +188,5 @@ def test_cross_validation_of_a_lasso():
 
 @pytest.mark.parametrize("kind", [fastridge.Lasso, fastridge.ElasticNet])
 def test_shrinkage_is_of_ridge(kind):
-    with pytest.raises(ValueError, match="estimator is a .*; expected a ridge"):
+    with pytest.raises(ValueError, match=r"estimator is a .*; expected a ridge"):
         ShrinkageDisplay.from_estimator(kind(), np.eye(3), plot=False)
