@@ -230,8 +230,12 @@ def of_folder(
 ) -> Iterator[tuple[str, Callable[[], Work]]]:
     """Cases of the .npz files of a folder: y, and X, or data, indices, indptr, shape of a CSR.
 
-    alphas: numbers, or "chosen", or "chosen/100".
+    alphas: numbers, or "chosen", or "chosen/100"; of lassos, one path of 100 penalties.
     """
+    if kind == "lasso":
+        for path in sorted(folder.glob("*.npz")):
+            yield f"lasso {path.stem}, 100 penalties", lambda path=path: _read(path, "", kind)
+        return
     of_kind = ", classes" if kind == "classes" else ""
     for path in sorted(folder.glob("*.npz")):
         for alpha in alphas:
@@ -265,6 +269,9 @@ def _read(path: Path, alpha: str, kind: Kind) -> Work:
         sys.exit(f"{path}: y has shape {y.shape}; expected one number per row of X {X.shape}")
     if kind == "classes":
         y = np.unique(y, return_inverse=True)[1]
+    if kind == "lasso":
+        X = scipy.sparse.csc_array(X) if scipy.sparse.issparse(X) else np.asfortranarray(X)
+        return Work(kind, X, y, _lasso_alphas(X, y, 100, 1e-3))
     if not alpha.startswith("chosen"):
         return Work(kind, X, y, float(alpha))
     return Work(kind, X, y, held_out(X, y) / float(alpha.partition("/")[2] or 1.0))

@@ -82,8 +82,8 @@ class Work:
         best, best_intercept = self.best
         coef = coef.reshape(best.shape)
         if self.kind == "lasso":
-            above = (_lasso(self.X, self.y, self.alpha, coef) - best_intercept).max()
-            return Quality(*[max(float(above) / (0.5 * self.y.var()), 0.0)] * 2)
+            above, gap = _lasso_quality(self.X, self.y, self.alpha, coef, best_intercept)
+            return Quality(above, gap)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
         if self.kind in ("moments", "folds", "loo"):
             pairs = (coef, best), (intercept, best_intercept)
@@ -103,7 +103,7 @@ class Quality(NamedTuple):
     suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
     gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
     Of sums and curves of errors, both are their relative error; of lassos, the distance from the
-    lower bound over f_0.
+    lower bound over f_0, and the duality gap over f_0 of the scaled residual.
     """
 
     suboptimality: float
@@ -149,10 +149,20 @@ def _batch_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
     )
 
 
-def _lasso(X, y, alphas, coef):
-    """The objectives, each with its best intercept."""
-    residual = (y[:, None] - np.asarray(X @ coef.T)).var(axis=0)
-    return 0.5 * residual + alphas * np.abs(coef).sum(axis=1)
+def _lasso_quality(X, y, alphas, coef, lower):
+    """Objectives with their best intercepts less `lower`, and duality gaps, over that at zero."""
+    centred = y - y.mean()
+    residual = y[:, None] - np.asarray(X @ coef.T)
+    residual -= residual.mean(axis=0)
+    squares, n = (residual**2).sum(axis=0), len(y)
+    objective = 0.5 * squares / n + alphas * np.abs(coef).sum(axis=1)
+    # theta = s r / n is feasible where |X'theta| <= alpha; s maximises y'theta - n/2 |theta|^2
+    pull = np.abs(np.asarray(X.T @ residual)).max(axis=0) / n
+    most = np.divide(alphas, pull, out=np.full_like(pull, np.inf), where=pull > 0)
+    s = np.clip(_ratio(centred @ residual, squares), -most, most)
+    dual = s * (centred @ residual) / n - 0.5 * s**2 * squares / n
+    null = 0.5 * y.var()
+    return (max(float(np.max(objective - v)) / null, 0.0) for v in (lower, dual))
 
 
 def _bounds(X, y, alphas):
@@ -162,9 +172,9 @@ def _bounds(X, y, alphas):
     order = np.argsort(-alphas, kind="stable")
     path = fastridge.lasso_path(X, y, alphas=alphas, tol=1e-9, max_iter=10_000)
     coef = np.empty((len(alphas), X.shape[1]))
-    coef[order] = path.coefs.T
+    coef[order] = path.coef
     lower = np.empty(len(alphas))
-    lower[order] = path.objectives - path.dual_gaps * 0.5 * y.var()
+    lower[order] = path.objective - path.dual_gap * 0.5 * y.var()
     return coef, lower
 
 

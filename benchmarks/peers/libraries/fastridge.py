@@ -52,7 +52,7 @@ def path(work, tol):
 def lasso(work, tol):
     def call():
         found = fr.lasso_path(work.X, work.y, alphas=work.alpha, tol=tol, max_iter=10_000)
-        return Fitted(found.coefs.T, found.intercepts)
+        return Fitted(found.coef, found.intercept)
 
     return call
 
