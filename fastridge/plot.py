@@ -243,7 +243,7 @@ class RegularizationPathDisplay(_Display):
     ----------
     alphas : ndarray of shape (n_alphas,)
         Penalties.
-    coefs : ndarray of shape (n_alphas, n_features)
+    coef : ndarray of shape (n_alphas, n_features)
         Coefficients.
     feature_names : sequence of str or None
         Names of the features; None: x0, x1, ...
@@ -264,22 +264,22 @@ class RegularizationPathDisplay(_Display):
     >>> X = np.random.default_rng(0).standard_normal((50, 3))
     >>> path = fastridge.ridge_path(X, X @ [3.0, 0.0, -1.0])
     >>> display = fastridge.RegularizationPathDisplay(path.alphas, path.coef)
-    >>> display.coefs.shape
+    >>> display.coef.shape
     (50, 3)
     """
 
     def __init__(
         self,
         alphas: NDArray[np.float64],
-        coefs: NDArray[np.floating],
+        coef: NDArray[np.floating],
         *,
         feature_names: Any = None,
         alpha: float | None = None,
     ) -> None:
-        self.alphas, self.coefs = np.asarray(alphas), np.asarray(coefs)
-        if self.coefs.ndim != 2 or len(self.coefs) != len(self.alphas):
+        self.alphas, self.coef = np.asarray(alphas), np.asarray(coef)
+        if self.coef.ndim != 2 or len(self.coef) != len(self.alphas):
             raise ValueError(
-                f"coefs has shape {self.coefs.shape}; expected ({len(self.alphas)}, n_features),"
+                f"coef has shape {self.coef.shape}; expected ({len(self.alphas)}, n_features),"
                 " a row per penalty."
             )
         self.feature_names, self.alpha = feature_names, alpha
@@ -342,16 +342,27 @@ class RegularizationPathDisplay(_Display):
             if alphas is not None and np.ndim(alphas) == 2:
                 alphas = None
             column = np.asarray(y) if np.ndim(y) == 1 else np.asarray(y)[:, target]
-            found = elastic_net_path(X, column, l1_ratio=float(ratio), alphas=alphas, **options)
-            values, coefs = found.alphas, np.asarray(found.coefs).T
+            lower = getattr(estimator, "lower", None)
+            if getattr(estimator, "positive", False):
+                lower = 0.0 if lower is None else np.maximum(lower, 0.0)
+            found = elastic_net_path(
+                X,
+                column,
+                l1_ratio=float(ratio),
+                alphas=alphas,
+                lower=lower,
+                upper=getattr(estimator, "upper", None),
+                **options,
+            )
+            values, coef = found.alphas, found.coef
             marked = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
         else:
             from .solvers.ridge_path import ridge_path
 
             path = ridge_path(X, y, alphas, **options)
-            values, coefs = path.alphas, path.coef
-            if coefs.ndim == 3:
-                coefs = coefs[:, target]
+            values, coef = path.alphas, path.coef
+            if coef.ndim == 3:
+                coef = coef[:, target]
             marked = getattr(estimator, "alpha", None)
             if kind == "BayesianRidge":
                 marked = getattr(estimator, "penalty_", None)
@@ -359,11 +370,9 @@ class RegularizationPathDisplay(_Display):
                 marked = estimator.alpha_
             if marked is not None and np.ndim(marked):
                 marked = np.asarray(marked)[target]
-        if len(coefs) != len(values):
-            coefs = coefs.T
         display = cls(
             values,
-            coefs,
+            coef,
             feature_names=feature_names(X),
             alpha=None if marked is None else float(marked),
         )
@@ -384,10 +393,10 @@ class RegularizationPathDisplay(_Display):
         ax = self._start(ax)
         order = np.argsort(self.alphas)
         order = order[self.alphas[order] > 0]
-        x, coefs = self.alphas[order], self.coefs[order]
-        p = coefs.shape[1]
+        x, coef = self.alphas[order], self.coef[order]
+        p = coef.shape[1]
         names = self.feature_names
-        largest = np.argsort(-np.abs(coefs).max(axis=0, initial=0.0), kind="stable")[:_NAMED]
+        largest = np.argsort(-np.abs(coef).max(axis=0, initial=0.0), kind="stable")[:_NAMED]
         place = {int(j): i for i, j in enumerate(largest)}
         self.lines_ = []
         for j in range(p):
@@ -401,7 +410,7 @@ class RegularizationPathDisplay(_Display):
                 }
             else:
                 style = {"color": "0.75", "linewidth": 0.7, "zorder": 2}
-            self.lines_ += ax.plot(x, coefs[:, j], **style)
+            self.lines_ += ax.plot(x, coef[:, j], **style)
         ax.axhline(0.0, color="black", linewidth=0.7)
         if self.alpha is not None and self.alpha > 0:
             ax.axvline(self.alpha, color="black", linestyle=":")

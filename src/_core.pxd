@@ -185,7 +185,7 @@ cdef extern from "batch.h" nogil:
 cdef extern from "descent.h" nogil:
     struct fr_support
     ctypedef struct fr_descent:
-        Py_ssize_t m
+        Py_ssize_t m, step
         const double *gram
         Py_ssize_t ld
         const fr_matrix *a

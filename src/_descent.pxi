@@ -14,7 +14,7 @@ cdef class Descent:
     """
 
     cdef fr_descent q
-    cdef object _held
+    cdef object _held, _spare
 
     def __cinit__(self):
         self.q.support = NULL
@@ -40,10 +40,11 @@ cdef class Descent:
         if columns is not None and columns.shape[0]:
             self.q.columns = <const int32_t *> &columns[0]
         self.q.weight = _pointer(weight)
-        spare = np.empty(3 * a.n_rows + a.n_columns)
-        cdef double[::1] room = spare
+        if self._spare is None or len(self._spare) != 3 * a.n_rows:
+            self._spare = np.empty(3 * a.n_rows)
+        cdef double[::1] room = self._spare
         self.q.spare = &room[0]
-        self._held = (a, columns, weight, spare)
+        self._held = (a, columns, weight)
 
     def border(self, Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None):
         """Fill rows and columns i0 to i1 of g, the Gram matrix of the columns that are set."""
@@ -59,12 +60,11 @@ cdef class Descent:
 
     cdef int _problem(self, const double[::1] l1, const double[::1] l2, const double[::1] lower,
                       const double[::1] upper, const double[::1] square, double yy) except -1:
-        cdef Py_ssize_t m = l1.shape[0]
-        _long("l2", l2, m)
+        cdef Py_ssize_t m = square.shape[0]
+        _long("l2", l2, l1.shape[0])
         _long("lower", lower, m)
         _long("upper", upper, m)
-        _long("square", square, m)
-        self.q.m = m
+        self.q.m, self.q.step = m, 1
         self.q.l1, self.q.l2 = _pointer(l1), _pointer(l2)
         self.q.lower, self.q.upper = _pointer(lower), _pointer(upper)
         self.q.square = _pointer(square)
@@ -80,8 +80,9 @@ cdef class Descent:
         """Descend from w, whose gradient is g, in place. Returns the objective, the dual value (of
         the residual of w_dual), epochs, Newton steps among them, and the level of the residual."""
         cdef int status
-        cdef Py_ssize_t m = l1.shape[0]
+        cdef Py_ssize_t m = square.shape[0]
         self._problem(l1, l2, lower, upper, square, yy)
+        _long("l1", l1, m)
         _long("cross", cross, m)
         _long("w", w, m)
         _long("g", g, m)
@@ -104,8 +105,16 @@ cdef class Descent:
                    const double[::1] lower, const double[::1] upper,
                    const double[::1] square not None, const double[::1] g not None, double yy,
                    double yr, double rr):
-        """The dual value at t r, for the best t of a few, from g = A'S r, y'S r and r'S r."""
+        """The dual value at t r, for the best t of a few, from g = A'S r, y'S r and r'S r.
+
+        l1 and l2 have one element for each coordinate, or one for all.
+        """
         self._problem(l1, l2, lower, upper, square, yy)
+        _long("g", g, self.q.m)
+        if l1.shape[0] == 1:
+            self.q.step = 0
+        else:
+            _long("l1", l1, self.q.m)
         return fr_dual_value(&self.q, &g[0], yr, rr)
 
 

@@ -425,7 +425,7 @@ int fr_descend(fr_descent *q)
         s.best.w = memory + m;
         if (!q->gram) {
             const ptrdiff_t n = fr_n_rows(q->a);
-            s.old.residual = q->spare + n + fr_n_columns(q->a);
+            s.old.residual = q->spare + n;
             s.best.residual = s.old.residual + n;
         }
         s.d = memory + 2 * m;

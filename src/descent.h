@@ -28,9 +28,10 @@ typedef struct {
     const double *weight; /* s of sparse data; NULL: 1 / n */
     double *residual;     /* y - A w, sparse data: weighted, and short of level * s */
     double level;
-    double *spare;        /* 3 n, and one for each column of a */
+    double *spare;        /* 3 n */
     /* problem */
     const double *l1, *l2, *lower, *upper; /* bounds may be NULL */
+    ptrdiff_t step;                        /* 1; 0: one l1 and l2 for all, in fr_dual_value alone */
     const double *square;                  /* diagonal of A'SA */
     const double *cross;                   /* A'S y */
     double yy, tol;                        /* y'Sy; the gap to reach */

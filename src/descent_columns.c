@@ -15,6 +15,17 @@ static double unit_of(const fr_descent *q)
     return q->weight ? 1.0 : 1.0 / (double)MAX(fr_n_rows(q->a), 1);
 }
 
+/* Column j alone. */
+static fr_compressed column(const fr_matrix *a, ptrdiff_t j)
+{
+    fr_compressed c = compressed(a);
+    if (a->index)
+        c.indptr = (const int64_t *)c.indptr + j;
+    else
+        c.indptr = (const int32_t *)c.indptr + j;
+    return c;
+}
+
 double fr_column_gradient(const fr_descent *q, ptrdiff_t k)
 {
     const fr_matrix *a = q->a;
@@ -25,23 +36,20 @@ double fr_column_gradient(const fr_descent *q, ptrdiff_t k)
         functions(a)->dot_rows(element(a, j, 0), a->ld, 1, a->n_minor, NULL, &shift, q->residual, &raw);
         return scale * raw / (double)a->n_minor;
     }
-    const fr_compressed c = compressed(a);
-    double *out = q->spare + a->n_minor;
-    functions(a)->gather[a->index](&c, j, j + 1, q->residual, out);
-    return scale * (unit_of(q) * out[j] + q->level * shift);
+    const fr_compressed c = column(a, j);
+    functions(a)->gather[a->index](&c, 0, 1, q->residual, &raw);
+    return scale * (unit_of(q) * raw + q->level * shift);
 }
 
 /* out += t x_j, times s where there are weights */
 static void scatter_one(const fr_descent *q, ptrdiff_t j, double t, double *out)
 {
     const fr_matrix *a = q->a;
-    const fr_compressed c = compressed(a);
-    double *u = q->spare + a->n_minor;
-    u[j] = t;
+    const fr_compressed c = column(a, j);
     if (q->weight)
-        functions(a)->scatter_by[a->index](&c, j, j + 1, u, q->weight, out);
+        functions(a)->scatter_by[a->index](&c, 0, 1, &t, q->weight, out);
     else
-        functions(a)->scatter[a->index](&c, j, j + 1, u, out);
+        functions(a)->scatter[a->index](&c, 0, 1, &t, out);
 }
 
 void fr_column_add(fr_descent *q, ptrdiff_t k, double t)
@@ -74,8 +82,6 @@ void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from
             scatter_one(q, j, t, image);
         level += t * shift;
     }
-    const fr_compressed c = compressed(a);
-    double *raw = q->spare + n;
     for (ptrdiff_t i = 0; i < n_to; i++) {
         const ptrdiff_t j = column_of(q, to ? to[i] : i);
         const double shift = shift_of(a, j), scale = scale_of(a, j);
@@ -83,8 +89,9 @@ void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from
             functions(a)->dot_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, image, &out[i]);
             out[i] *= scale / (double)n;
         } else {
-            functions(a)->gather[a->index](&c, j, j + 1, image, raw);
-            out[i] = scale * (unit_of(q) * raw[j] - shift * level);
+            const fr_compressed c = column(a, j);
+            functions(a)->gather[a->index](&c, 0, 1, image, &out[i]);
+            out[i] = scale * (unit_of(q) * out[i] - shift * level);
         }
     }
 }

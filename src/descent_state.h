@@ -9,7 +9,8 @@
 
 static inline fr_penalty penalty_of(const fr_descent *q, ptrdiff_t j)
 {
-    const fr_penalty h = {q->l1[j], q->l2[j], q->lower ? q->lower[j] : -INFINITY,
+    const ptrdiff_t k = j * q->step;
+    const fr_penalty h = {q->l1[k], q->l2[k], q->lower ? q->lower[j] : -INFINITY,
                           q->upper ? q->upper[j] : INFINITY};
     return h;
 }

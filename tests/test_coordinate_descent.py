@@ -332,7 +332,7 @@ def test_same_bits_for_any_number_of_threads(kind, solver):
     for threads in (1, 2, 3):
         with fastridge.num_threads(threads):
             path = fastridge.lasso_path(as_kind(X, kind), y, n_alphas=12, solver=solver)
-        found.append((path.coefs, path.intercepts, path.dual_gaps))
+        found.append((path.coef, path.intercept, path.dual_gap))
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert_array_equal(a, b)

@@ -151,7 +151,7 @@ def test_save_and_load(cls, data, tmp_path):
     assert_array_equal(again.predict(X), model.predict(X))
     path = fastridge.lasso_path(X, Y[:, 0].copy(), n_alphas=5)
     fastridge.save(path, tmp_path / "path")
-    assert_array_equal(fastridge.load(tmp_path / "path").coefs, path.coefs)
+    assert_array_equal(fastridge.load(tmp_path / "path").coef, path.coef)
 
 
 @SINGLE

@@ -44,8 +44,8 @@ def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
     assert len(ours) == 15
     first = reference.largest_alpha(X, y, l1_ratio)
     assert_allclose(ours.alphas, first * np.geomspace(1, 0.01, 15), rtol=1e-10)
-    assert_allclose(ours.coefs, coefs, atol=1e-5)
-    assert_allclose(ours.intercepts, y.mean() - X.mean(axis=0) @ coefs, atol=1e-5)
+    assert_allclose(ours.coef.T, coefs, atol=1e-5)
+    assert_allclose(ours.intercept, y.mean() - X.mean(axis=0) @ coefs, atol=1e-5)
     assert ours.l1_ratio == l1_ratio
 
 
@@ -60,19 +60,24 @@ def test_every_solution_is_that_of_one_fit(data, solver):
         "l1_ratio": 0.8,
     }
     path = elastic_net_path(X, y, n_alphas=12, eps=0.005, tol=1e-4, solver=solver, **options)
-    assert path.dual_gaps.max() <= 1e-4
+    assert path.dual_gap.max() <= 1e-4
     assert path.converged.all()
     null = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight) / 2
     for k, alpha in enumerate(path.alphas):
         one = elastic_net(X, y, alpha, tol=1e-12, **options)
-        assert path.objectives[k] - one.objective <= (path.dual_gaps[k] + 1e-11) * null
-        assert one.objective - path.objectives[k] <= 1e-11 * null
-        w = path.coef(k)
-        residual = y - X @ w - path.intercepts[k]
+        assert path.objective[k] - one.objective <= (path.dual_gap[k] + 1e-11) * null
+        assert one.objective - path.objective[k] <= 1e-11 * null
+        w = path[k].coef
+        residual = y - X @ w - path.intercept[k]
         assert_allclose(path.r2[k], 1 - np.average(residual**2, weights=weight) / 2 / null)
-        assert path.df[k] == np.count_nonzero(w)
-    assert_array_equal(path.sparse_coefs.toarray(), path.coefs)
-    assert_array_equal(path.coefs[:, 3], path.coef(3))
+        assert path.dof[k] == np.count_nonzero(w)
+    assert_array_equal(path.sparse_coef.toarray(), path.coef)
+    assert_array_equal(path.coef[3], path[3].coef)
+    assert path[-1].dual_gap == path.dual_gap[-1]
+    assert path[-1].objective == path.objective[-1]
+    assert_allclose(path.predict(X), path.coef @ X.T + path.intercept[:, None], atol=1e-10)
+    with pytest.raises(ValueError, match="89 features"):
+        path.predict(X[:, 1:])
     assert repr(path).startswith("ElasticNetPath(12 alphas, ")
 
 
@@ -98,8 +103,8 @@ def test_the_grid_begins_where_the_model_is_empty(data, options, weighted, solve
     factor = options.get("penalty_factor", np.ones(90))
     first = path.alphas[0]
     assert_allclose(path.alphas, first * np.array([1, 0.5**0.5, 0.5]))
-    assert not path.coefs[factor > 0, 0].any()
-    assert path.coefs[factor > 0, 1].any()
+    assert not path.coef[0, factor > 0].any()
+    assert path.coef[1, factor > 0].any()
     for times, empty in ((1 + 1e-6, True), (1 - 1e-3, False)):
         fit = elastic_net(X, y, first * times, tol=1e-13, **options)
         assert (not fit.coef[factor > 0].any()) == empty
@@ -111,15 +116,15 @@ def test_the_grid_begins_where_the_model_is_empty(data, options, weighted, solve
 
 def test_grids_with_little_or_no_l1_part(data):
     X, y, _ = data
-    small = elastic_net_path(X, y, l1_ratio=1e-3, n_alphas=4)
+    small = elastic_net_path(X, y, l1_ratio=1e-3, alphas=4)
     for l1_ratio in (0.0, 1e-5):
         path = elastic_net_path(X, y, l1_ratio=l1_ratio, n_alphas=4)
         assert_array_equal(path.alphas, small.alphas)
-        assert path.dual_gaps.max() <= 1e-4
+        assert path.dual_gap.max() <= 1e-4
     flat = lasso_path(X, np.full(60, 3.0), n_alphas=3)
-    assert not flat.coefs.any()
+    assert not flat.coef.any()
     assert (flat.alphas > 0).all()
-    assert_array_equal(flat.intercepts, 3)
+    assert_array_equal(flat.intercept, 3)
 
 
 def test_given_penalties(data):
@@ -129,15 +134,15 @@ def test_given_penalties(data):
     assert len(lasso_path(X, y, alphas=(0.5,))) == 1
     least = lasso_path(X[:, :5], y, alphas=[0.1, 0.0], tol=1e-12)
     want = np.linalg.lstsq(np.c_[X[:, :5], np.ones(60)], y, rcond=None)[0]
-    assert_allclose(np.r_[least.coef(1), least.intercepts[1]], want, atol=1e-8)
+    assert_allclose(np.r_[least[1].coef, least[1].intercept], want, atol=1e-8)
 
 
 def test_types(data):
     X, y, _ = data
     path = lasso_path(X.astype(np.float32), y, n_alphas=4)
-    assert path.coefs.dtype == path.intercepts.dtype == path.coef(0).dtype == np.float32
-    assert path.sparse_coefs.dtype == np.float32
-    assert path.alphas.dtype == path.dual_gaps.dtype == np.float64
+    assert path.coef.dtype == path.intercept.dtype == path[0].coef.dtype == np.float32
+    assert path.sparse_coef.dtype == np.float32
+    assert path.alphas.dtype == path.dual_gap.dtype == np.float64
 
 
 def test_end_where_the_fit_saturates(data):
@@ -147,7 +152,7 @@ def test_end_where_the_fit_saturates(data):
     short = lasso_path(X, y, stop_r2=0.9)
     assert len(short) == np.argmax(whole.r2 >= 0.9) + 1
     assert short.r2[-1] >= 0.9 > short.r2[-2]
-    assert_array_equal(short.coefs, whole.coefs[:, : len(short)])
+    assert_array_equal(short.coef, whole.coef[: len(short)])
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -164,7 +169,7 @@ def test_callback(data, solver):
     assert seen == [1, 2, 3, 4]
     assert len(path) == 4
     whole = lasso_path(X, y, solver=solver)
-    assert_array_equal(path.coefs, whole.coefs[:, :4])
+    assert_array_equal(path.coef, whole.coef[:4])
 
     for kind in (RuntimeError, KeyboardInterrupt):
 
@@ -174,7 +179,7 @@ def test_callback(data, solver):
 
         with pytest.raises(kind, match="no more") as caught:
             lasso_path(X, y, callback=fail, solver=solver)
-        assert_array_equal(caught.value.path.coefs, whole.coefs[:, :3])
+        assert_array_equal(caught.value.path.coef, whole.coef[:3])
 
 
 def test_interrupt_keeps_what_is_finished():
@@ -211,7 +216,7 @@ def test_what_was_not_reached_is_said(data):
     assert all[0].filename == __file__
     assert len(all) == 1
     assert not path.converged.all()
-    assert (path.converged == (path.dual_gaps <= 1e-15)).all()
+    assert (path.converged == (path.dual_gap <= 1e-15)).all()
 
 
 @pytest.mark.parametrize(
@@ -220,6 +225,8 @@ def test_what_was_not_reached_is_said(data):
         ({"eps": 0.0}, ValueError, "eps is 0; expected a number above 0"),
         ({"eps": 2.0}, ValueError, "eps must be from 0 to 1; got 2.0"),
         ({"n_alphas": 0}, ValueError, "n_alphas must be at least 1; got 0"),
+        ({"alphas": 0}, ValueError, "alphas must be at least 1; got 0"),
+        ({"alphas": True}, TypeError, "alphas must be an integer; got True"),
         ({"n_alphas": 2.5}, TypeError, "n_alphas must be an integer"),
         ({"alphas": []}, ValueError, "alphas has shape"),
         ({"alphas": [-1.0]}, ValueError, "alphas"),

@@ -13,7 +13,7 @@ if not Path("/proc/self/clear_refs").exists():
 
 # large arrays have pages of their own, which go back when they are freed
 ALONE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-PROGRAM = """
+COMMON = """
 import json, sys
 from pathlib import Path
 import numpy as np, scipy.sparse as sp
@@ -34,13 +34,20 @@ def status(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
+def peak(call):
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    return call(), status("VmHWM") - before
+
+found = []
+size = int(sys.argv[1])
+"""
+RIDGE = """
 def fit(X, y, weight, intercept, threads):
     with fastridge.num_threads(threads):
         return fastridge.ridge(X, y, 1.0, sample_weight=weight, fit_intercept=intercept,
                                solver="sparse_cg", max_memory=0, tol=1e-3)
 
-found = []
-size = int(sys.argv[1])
 for n, p in ((size, 300), (300, size)):
     for form, k, weighted, intercept, threads in (
         ("csr", 1, False, True, 1), ("csr", 1, True, True, 2), ("csr", 1, False, False, 1),
@@ -49,31 +56,65 @@ for n, p in ((size, 300), (300, size)):
         small = made(50, 40, k, form)
         fit(*small[:2], small[2] if weighted else None, intercept, threads)
         X, y, weight = made(n, p, k, form)
-        Path("/proc/self/clear_refs").write_text("5")
-        before = status("VmRSS")
-        result = fit(X, y, weight if weighted else None, intercept, threads)
-        bytes = status("VmHWM") - before
+        weight = weight if weighted else None
+        result, bytes = peak(lambda: fit(X, y, weight, intercept, threads))
         case = f"{form} {n} x {p}, {k} targets, {weighted=}, {intercept=}, {threads=}"
         found.append((case, n > p, bytes / (8 * size * k), result.solver, result.converged))
         del X, y, weight, result
 print(json.dumps(found))
 """
+LASSO = """
+def fit(X, y, weight, intercept, ratio, solver):
+    return fastridge.elastic_net_path(X, y, l1_ratio=ratio, fit_intercept=intercept, alphas=8,
+                                      eps=0.5, tol=1e-6, solver=solver, sample_weight=weight,
+                                      standardize=weight is not None)
+
+for n, p in ((size, 300), (300, size)):
+    for weighted, intercept, ratio, solver in (
+        (False, True, 1.0, "working"), (False, True, 1.0, "columns"),
+        (False, False, 0.5, "working"), (True, True, 1.0, "columns"),
+    ):
+        small = made(50, 40, 1, "csc")
+        fit(*small[:2], small[2] if weighted else None, intercept, ratio, solver)
+        X, y, weight = made(n, p, 1, "csc")
+        weight = weight if weighted else None
+        result, bytes = peak(lambda: fit(X, y, weight, intercept, ratio, solver))
+        case = f"{n} x {p}, {weighted=}, {intercept=}, {ratio=}, {solver=}"
+        found.append((case, n > p, bytes / (8 * size), int(result.dof[-1]), result.solver))
+        del X, y, weight, result
+print(json.dumps(found))
+"""
 
 
-def test_an_iterative_fit_allocates_few_vectors():
-    """At most 3 of n and 8 of p elements beyond the input, for each target."""
+def run(program):
     done = subprocess.run(
-        [sys.executable, "-P", "-c", PROGRAM, "200000"],
+        [sys.executable, "-P", "-c", COMMON + program, "200000"],
         env={**os.environ, **ALONE},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_an_iterative_fit_allocates_few_vectors():
+    """At most 3 of n and 8 of p elements beyond the input, for each target."""
+    found = run(RIDGE)
     assert len(found) == 12
     for case, tall, vectors, solver, converged in found:
         assert solver == "cg", case
         assert converged, case
         # the peak was seen at all
         assert 1 < vectors <= (3.1 if tall else 8.1), (case, vectors)
+
+
+def test_a_sparse_path_allocates_few_vectors():
+    """At most 6 of n and 10 of p elements beyond the input, with a small working set."""
+    found = run(LASSO)
+    assert len(found) == 8
+    print(*found, sep="\n")
+    for case, tall, vectors, size, solver in found:
+        assert f"solver={solver!r}" in case
+        assert 2 < size < 250, (case, size)
+        assert 1 < vectors <= (6.1 if tall else 10.1), (case, vectors)

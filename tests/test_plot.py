@@ -103,7 +103,7 @@ def test_path():
     assert len(looks) == 8
     wide = RegularizationPathDisplay(alphas, np.random.default_rng(0).normal(size=(12, 40))).plot()
     assert len(wide.ax_.get_legend().get_texts()) == 12
-    with pytest.raises(ValueError, match=r"coefs has shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"coef has shape \(3, 2\)"):
         RegularizationPathDisplay(alphas, np.ones((3, 2)))
 
 
@@ -116,8 +116,15 @@ def test_path_of_other_estimators():
     bayes = BayesianRidge().fit(X, y)
     assert RegularizationPathDisplay.from_estimator(bayes, X, y).alpha == bayes.penalty_
     lasso = RegularizationPathDisplay.from_estimator(fastridge.Lasso(alpha=0.1), X, y)
-    assert lasso.coefs.shape == (100, 8)
-    assert (lasso.coefs[np.argmax(lasso.alphas)] == 0).all()
+    assert lasso.coef.shape == (100, 8)
+    assert (lasso.coef[np.argmax(lasso.alphas)] == 0).all()
+    assert (lasso.coef < 0).any()
+    positive = fastridge.Lasso(alpha=0.1, positive=True)
+    assert (RegularizationPathDisplay.from_estimator(positive, X, y).coef >= 0).all()
+    bounded = fastridge.ElasticNet(alpha=0.1, lower=-0.01, upper=0.02)
+    found = RegularizationPathDisplay.from_estimator(bounded, X, y).coef
+    assert found.min() == -0.01
+    assert found.max() == 0.02
 
 
 @pytest.mark.parametrize("shape", [(60, 8), (10, 20)], ids=str)

@@ -157,12 +157,12 @@ def solve_path(
         raise
     result = finished()
     if not result.converged.all():
-        worst = int(result.dual_gaps.argmax())
+        worst = int(result.dual_gap.argmax())
         warn(
             f"{int((~result.converged).sum())} of {len(result)} penalties, worst at alpha="
             f"{result.alphas[worst]:.3g}: ",
-            float(result.dual_gaps[worst]),
-            int(result.n_iters[worst]),
+            float(result.dual_gap[worst]),
+            int(result.n_iter[worst]),
             options.tol,
         )
     return result
@@ -209,11 +209,13 @@ def _step(problem, path, alpha, converged, dtype, l1, l2):
     step = PathStep()
     coef, intercept = problem.to_caller(path.u)
     step.alpha, step.intercept = alpha, intercept
-    step.indices = np.flatnonzero(coef)
+    step.indices = np.flatnonzero(coef).astype(np.int32)
     step.values = coef[step.indices].astype(dtype, copy=False)
     step.dual_gap, step.objective = path.gap / problem.null, path.objective
     step.n_iter, step.converged = path.n_iter, converged
-    penalty = float(l1 @ np.abs(path.u)) + 0.5 * float(l2 @ path.u**2)
+    live = np.flatnonzero(path.u)
+    u = path.u[live]
+    penalty = float(l1[live] @ np.abs(u)) + 0.5 * float(l2[live] @ u**2)
     step.r2 = 1.0 - (path.objective - penalty) / (0.5 * problem.yy) if problem.yy > 0 else 1.0
     return step
 

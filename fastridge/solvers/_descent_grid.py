@@ -46,7 +46,7 @@ def alpha_grid(problem, l1_ratio, eps, n_alphas, max_iter):
     """
     u, v = null_model(problem, max_iter)
     penalised = problem.factor > 0
-    pull = problem.pull(v)[penalised] / problem.factor[penalised]
+    pull = problem.pull(v.copy())[penalised] / problem.factor[penalised]
     first = float(pull.max(initial=0.0)) / max(l1_ratio, LEAST_L1_RATIO)
     rounding = np.finfo(np.float64).resolution
     if first <= rounding * np.sqrt(problem.yy) * np.sqrt(problem.square.max(initial=0.0)):

@@ -117,8 +117,8 @@ class DescentPath:
         q = self.problem
         seed = self._next_seed()
         self.objective, dual, self.n_iter, _, _ = self.descent.solve(
-            l1,
-            l2,
+            np.ascontiguousarray(l1),
+            np.ascontiguousarray(l2),
             q.lower,
             q.upper,
             q.square,
@@ -146,12 +146,14 @@ class DescentPath:
         if self.v is None:
             self.v = q.gradient(q.residual(self.u)) if self.u.any() else q.cross
         always = (l1 == 0) & (l2 == 0) | (self.u != 0)
-        pull = q.pull(self.v - l2 * self.u_dual)
+        pull = self._pull(l2)
         if self.last_l1 is not None:
-            pull /= self._stretch(pull, self.last_l1, slice(None))
+            pull /= self._stretch(pull, self.last_l1)
         wanted = (pull > l1) | always
         if self.last_l1 is None:
-            wanted = self._ranked(wanted, always, pull - l1)
+            pull -= l1
+            wanted = self._ranked(wanted, always, pull)
+        del pull
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
             self._grow(np.flatnonzero(wanted & ~self.inside))
@@ -162,21 +164,31 @@ class DescentPath:
             gap = self._check(l1, l2)
             if gap <= tol:
                 break
-            pull = q.pull(self.v - l2 * self.u_dual)
+            pull = self._pull(l2)
             # what breaks less than the set itself is not what holds the gap up
-            stretch = 1.0 if inner < _INNER * tol else self._stretch(pull, l1, self.set)
-            wanted = (pull > l1 * (stretch + 1e-12)) & ~self.inside
+            stretch = 1.0
+            if inner >= _INNER * tol:
+                stretch = self._stretch(pull[self.set], l1[self.set])
+            pull /= stretch + 1e-12
+            wanted = (pull > l1) & ~self.inside
             if wanted.any():
-                wanted = self._ranked(wanted, always & ~self.inside, pull - l1)
+                pull -= l1
+                wanted = self._ranked(wanted, always & ~self.inside, pull)
             elif reached and inner <= 1e-4 * tol:
                 break
             else:
                 inner *= _TIGHTEN
 
+    def _pull(self, l2):
+        """How hard each coefficient is drawn from where it begins, at the dual candidate."""
+        v = l2 * self.u_dual
+        return self.problem.pull(np.subtract(self.v, v, out=v))
+
     @staticmethod
-    def _stretch(pull, l1, chosen):
-        """By how much the gradients of some features exceed their l1, as a factor of at least 1."""
-        pull, l1 = pull[chosen], l1[chosen]
+    def _stretch(pull, l1):
+        """By how much gradients exceed their l1, as a factor of at least 1."""
+        if l1.strides == (0,):
+            return max(1.0, float(pull.max()) / float(l1[0])) if l1[0] > 0 else 1.0
         ratio = np.divide(pull, l1, out=np.zeros_like(l1), where=l1 > 0)
         return max(1.0, float(ratio.max(initial=0.0)))
 
@@ -289,7 +301,7 @@ class DescentPath:
         self.objective, dual, n_iter, _, self.level = found
         self.n_iter += n_iter
         self.u[chosen] = u
-        self.u_dual = np.zeros(q.p)
+        self.u_dual[:] = 0.0
         self.u_dual[chosen] = u_dual
         return self.objective - dual <= tol
 
@@ -321,10 +333,17 @@ class DescentPath:
     def _check(self, l1, l2):
         """The gap over all features; self.v becomes the gradient at the dual candidate."""
         q = self.problem
-        r = self._residual(self.u_dual)
-        self.v = q.gradient(r)
+        self.v = None  # its room is wanted for the next one
+        self.v, yr, rr = q.products(self._residual(self.u_dual))
         dual = self.descent.dual_value(
-            l1, l2, q.lower, q.upper, q.square, self.v, q.yy, q.inner(q.y, r), q.inner(r, r)
+            *((l1[:1], l2[:1]) if l1.strides == (0,) else (l1, l2)),
+            q.lower,
+            q.upper,
+            q.square,
+            self.v,
+            q.yy,
+            yr,
+            rr,
         )
         self.gap = max(self.objective - dual, 0.0)
         return self.gap

@@ -59,7 +59,8 @@ class DescentProblem:
 
     def __init__(self, p, factor, lower, upper):
         self.p = p
-        self.factor = np.ones(p) if factor is None else factor
+        # one number where all are alike
+        self.factor = np.broadcast_to(1.0, p) if factor is None else factor
         self.lower, self.upper = lower, upper
         self.A = self.y = self.weight = self.gram = None
         self.unit = None
@@ -163,11 +164,11 @@ class DescentProblem:
             self.lower = None if self.lower is None else self.lower * self.unit
             self.upper = None if self.upper is None else self.upper * self.unit
         # where no penalty and no data speak, and where coefficients begin
-        self.start = np.zeros(self.p)
+        self.start = np.broadcast_to(0.0, self.p)
         if self.lower is not None:
-            np.maximum(self.start, self.lower, out=self.start)
+            self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
-            np.minimum(self.start, self.upper, out=self.start)
+            self.start = np.minimum(self.start, self.upper)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
 
     def gradient(self, r) -> NDArray[np.float64]:
@@ -184,13 +185,20 @@ class DescentProblem:
         np.subtract(self.y, r, out=r)
         return r
 
-    def inner(self, a, b) -> float:
-        """a'S b."""
-        return float(a @ b) / self.n if self.weight is None else float(a @ (self.weight * b))
+    def products(self, r):
+        """A'S r, y'S r and r'S r of a residual, whose room is used."""
+        if self.weight is None:
+            return self.gradient(r), float(self.y @ r) / self.n, float(r @ r) / self.n
+        yr, rr = (float(np.einsum("i,i,i", self.weight, a, r)) for a in (self.y, r))
+        r *= self.weight
+        return self.A.tdot(r), yr, rr
 
     def penalties(self, alpha, l1_ratio):
-        """l1 and l2 of each feature."""
-        return alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
+        """l1 and l2 of each feature; of uniform factors one number each, broadcast."""
+        parts = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
+        if self.factor.strides == (0,):
+            return tuple(np.broadcast_to(part, self.p) for part in parts)
+        return tuple(part * self.factor for part in parts)
 
     def to_solver(self, coef):
         """Coefficients in the solver's units, within the bounds."""
@@ -218,10 +226,10 @@ class DescentProblem:
     def pull(self, v):
         """How hard each coefficient is drawn from where it begins; -inf where a bound holds it.
 
-        v: the gradient, for coefficients elsewhere less l2 times these.
+        v: the gradient, for coefficients elsewhere less l2 times these; it is overwritten.
         """
         if self.lower is None and self.upper is None:
-            return np.abs(v)
+            return np.abs(v, out=v)
         up = v if self.upper is None else np.where(self.start < self.upper, v, -np.inf)
         down = -v if self.lower is None else np.where(self.start > self.lower, -v, -np.inf)
         return np.maximum(up, down)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import check_design
+
 
 class ElasticNetResult:
     """Solution of an elastic net problem, and how exact it is.
@@ -67,19 +69,25 @@ class ElasticNetResult:
 class ElasticNetPath:
     """Solutions for a sequence of penalties, each with its certificate.
 
+    ``path[k]`` is the `ElasticNetResult` of penalty number k. Arrays have one entry per penalty.
+
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
         Penalties that were fitted, from large to small.
-    intercepts : ndarray of shape (n_alphas,)
+    coef : ndarray of shape (n_alphas, n_features)
+        Coefficients, in the type of X; made anew at each access.
+    sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features)
+        The same, made anew at each access.
+    intercept : ndarray of shape (n_alphas,)
         0 where none was fitted.
-    dual_gaps : ndarray of shape (n_alphas,)
+    dual_gap : ndarray of shape (n_alphas,)
         Upper bounds on how far each objective is from its minimum, over that of the null model.
-    objectives : ndarray of shape (n_alphas,)
+    objective : ndarray of shape (n_alphas,)
         Objectives.
-    n_iters : ndarray of int, shape (n_alphas,)
+    n_iter : ndarray of int, shape (n_alphas,)
         Epochs.
-    df : ndarray of int, shape (n_alphas,)
+    dof : ndarray of int, shape (n_alphas,)
         Number of non-zero coefficients: for the lasso an unbiased estimate of the degrees of
         freedom (Zou, Hastie and Tibshirani, Annals of Statistics 35, 2007), with an L2 part an
         upper bound. The intercept is not counted.
@@ -99,8 +107,10 @@ class ElasticNetPath:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((50, 5))
     >>> path = fastridge.lasso_path(X, X[:, 0] + 3.0, n_alphas=10)
-    >>> path.coefs.shape, int(path.df[0]), int(path.df[1])
-    ((5, 10), 0, 1)
+    >>> path.coef.shape, int(path.dof[0]), int(path.dof[1])
+    ((10, 5), 0, 1)
+    >>> path[3].converged, path.predict(X).shape
+    (True, (10, 50))
     """
 
     __slots__ = (
@@ -110,12 +120,12 @@ class ElasticNetPath:
         "_values",
         "alphas",
         "converged",
-        "df",
-        "dual_gaps",
-        "intercepts",
+        "dof",
+        "dual_gap",
+        "intercept",
         "l1_ratio",
-        "n_iters",
-        "objectives",
+        "n_iter",
+        "objective",
         "r2",
         "solver",
     )
@@ -126,51 +136,65 @@ class ElasticNetPath:
         self._indices = [s.indices for s in steps]
         self._values = [s.values for s in steps]
         self.alphas = np.array([s.alpha for s in steps], dtype=np.float64)
-        self.intercepts = np.array([s.intercept for s in steps], dtype=dtype)
-        self.dual_gaps = np.array([s.dual_gap for s in steps], dtype=np.float64)
-        self.objectives = np.array([s.objective for s in steps], dtype=np.float64)
-        self.n_iters = np.array([s.n_iter for s in steps], dtype=np.intp)
-        self.df = np.array([len(s.indices) for s in steps], dtype=np.intp)
+        self.intercept = np.array([s.intercept for s in steps], dtype=dtype)
+        self.dual_gap = np.array([s.dual_gap for s in steps], dtype=np.float64)
+        self.objective = np.array([s.objective for s in steps], dtype=np.float64)
+        self.n_iter = np.array([s.n_iter for s in steps], dtype=np.intp)
+        self.dof = np.array([len(s.indices) for s in steps], dtype=np.intp)
         self.r2 = np.array([s.r2 for s in steps], dtype=np.float64)
         self.converged = np.array([s.converged for s in steps], dtype=bool)
 
     def __len__(self) -> int:
         return len(self.alphas)
 
-    def coef(self, k: int) -> NDArray[Any]:
-        """Coefficients of penalty number k.
+    def __getitem__(self, k: int) -> ElasticNetResult:
+        coef = np.zeros(self._n_features, dtype=self._dtype)
+        coef[self._indices[k]] = self._values[k]
+        return ElasticNetResult(
+            coef,
+            self.intercept[k] if self._dtype == "float32" else float(self.intercept[k]),
+            self.solver,
+            int(self.n_iter[k]),
+            float(self.dual_gap[k]),
+            float(self.objective[k]),
+            bool(self.converged[k]),
+        )
+
+    @property
+    def coef(self) -> NDArray[Any]:
+        out = np.zeros((len(self), self._n_features), dtype=self._dtype)
+        for row, indices, values in zip(out, self._indices, self._values, strict=True):
+            row[indices] = values
+        return out
+
+    @property
+    def sparse_coef(self) -> Any:
+        from scipy.sparse import csr_array
+
+        indptr = np.concatenate([[0], np.cumsum(self.dof)])
+        values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
+        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.int32)])
+        return csr_array((values, indices, indptr), (len(self), self._n_features))
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Predictions for every penalty.
 
         Parameters
         ----------
-        k : int
-            Place in `alphas`.
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
-        ndarray of shape (n_features,)
-            In the type of X.
+        ndarray of float64, shape (n_alphas, n_samples)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not such a matrix, or of another number of features.
         """
-        out = np.zeros(self._n_features, dtype=self._dtype)
-        out[self._indices[k]] = self._values[k]
-        return out
-
-    @property
-    def coefs(self) -> NDArray[Any]:
-        """All coefficients, (n_features, n_alphas), in the type of X; made anew at each access."""
-        out = np.zeros((self._n_features, len(self)), dtype=self._dtype, order="F")
-        for k in range(len(self)):
-            out[self._indices[k], k] = self._values[k]
-        return out
-
-    @property
-    def sparse_coefs(self) -> Any:
-        """All coefficients as a scipy.sparse.csc_array of shape (n_features, n_alphas)."""
-        from scipy.sparse import csc_array
-
-        indptr = np.concatenate([[0], np.cumsum(self.df)])
-        values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
-        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.intp)])
-        return csc_array((values, indices, indptr), (self._n_features, len(self)))
+        A = check_design(X, n_features=self._n_features, caller="ElasticNetPath")
+        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
+        return out.T + self.intercept[:, np.newaxis]
 
     def __repr__(self) -> str:
         if not len(self):
@@ -178,7 +202,7 @@ class ElasticNetPath:
         return (
             f"ElasticNetPath({len(self)} alphas, {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
             f"l1_ratio={self.l1_ratio}, solver={self.solver!r}, "
-            f"largest dual_gap={self.dual_gaps.max():.2g})"
+            f"largest dual_gap={self.dual_gap.max():.2g})"
         )
 
 

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .._validation import check_bounds, check_penalty_factor
 from ._descent_fit import Constraints, check_data, solve, solve_path
 from ._descent_options import Options, check_alphas, check_count, check_number
@@ -165,8 +167,9 @@ def elastic_net_path(
     n_alphas : int, default=100
         Penalties of the automatic grid. The first is the smallest that leaves all penalised
         coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
-    alphas : array-like or None, default=None
-        Penalties, which are fitted from large to small; None: the automatic grid.
+    alphas : array-like, int or None, default=None
+        Penalties, which are fitted from large to small; None: the automatic grid; an int: that
+        many of it, in place of `n_alphas`.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares, for example 0.999;
         None: go to the last penalty.
@@ -178,7 +181,7 @@ def elastic_net_path(
     Returns
     -------
     ElasticNetPath
-        alphas, coefs, intercepts, dual_gaps, n_iters, df, objectives, r2.
+        alphas, coef, intercept, dual_gap, n_iter, dof, objective, r2.
 
     Raises
     ------
@@ -202,7 +205,7 @@ def elastic_net_path(
     >>> X = rng.standard_normal((100, 4))
     >>> y = X @ [2.0, 0.0, 0.0, -1.0] + 3.0
     >>> path = fastridge.elastic_net_path(X, y, l1_ratio=0.9, n_alphas=20)
-    >>> len(path), bool(path.dual_gaps.max() <= 1e-4)
+    >>> len(path), bool(path.dual_gap.max() <= 1e-4)
     (20, True)
     """
     options = Options(
@@ -213,6 +216,8 @@ def elastic_net_path(
         raise ValueError("eps is 0; expected a number above 0 and up to 1.")
     if stop_r2 is not None:
         stop_r2 = check_number("stop_r2", stop_r2, 0.0, 1.0)
+    if isinstance(alphas, (int, np.integer)):
+        alphas, n_alphas = None, check_count("alphas", alphas)
     n_alphas = check_count("n_alphas", n_alphas)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is a {type(callback).__name__}; expected a callable or None.")
@@ -250,7 +255,7 @@ def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
     Returns
     -------
     ElasticNetPath
-        alphas, coefs, intercepts, dual_gaps, n_iters, df, objectives, r2.
+        alphas, coef, intercept, dual_gap, n_iter, dof, objective, r2.
 
     Raises
     ------
@@ -266,8 +271,8 @@ def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
     >>> import fastridge
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
     >>> path = fastridge.lasso_path(X, y, n_alphas=3, eps=0.01)
-    >>> path.alphas.round(4), path.coefs.round(4)
-    (array([1.25  , 0.125 , 0.0125]), array([[0.  , 0.9 , 0.99]]))
+    >>> path.alphas.round(4), path.coef.ravel().round(4)
+    (array([1.25  , 0.125 , 0.0125]), array([0.  , 0.9 , 0.99]))
     """
     if "l1_ratio" in options:
         raise TypeError("l1_ratio is given to lasso_path, which has it at 1; use elastic_net_path.")
