@@ -201,3 +201,35 @@ def test_optimizer_steps(tmp_path):
     refused = subprocess.run([*command, "--parts", "all"], capture_output=True, text=True)
     assert refused.returncode == 2
     assert "expected --parts" in refused.stderr
+
+
+def test_quality_of_lassos():
+    work = module("work")
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((40, 6))
+    y = X[:, 0] + rng.standard_normal(40)
+    alphas = np.array([0.5, 0.05])
+    job = work.Work("lasso", X, y, alphas)
+    best, _ = job.best
+    assert max(job.quality(best, None)) < 1e-8
+    moved = best + 0.01
+    f = [
+        0.5 * np.var(y - X @ w) + alpha * np.abs(w).sum() - 0.5 * np.var(y - X @ v)
+        - alpha * np.abs(v).sum() for v, w, alpha in zip(best, moved, alphas, strict=True)
+    ]  # fmt: skip
+    above, gap = job.quality(moved, None)
+    assert_allclose(above, max(f) / (0.5 * np.var(y)), rtol=1e-6)
+    assert above <= gap <= 100 * above
+
+
+def test_quality_of_folds_of_nets():
+    work, sklearn = module("work"), pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((43, 6))
+    y = X[:, 0] + rng.standard_normal(43)
+    alphas = np.array([0.01, 0.5, 0.1])
+    job = work.Work("net folds", X, y, alphas, 0.7)
+    model = sklearn.ElasticNetCV(alphas=alphas, l1_ratio=0.7, cv=5, tol=1e-12).fit(X, y)
+    curve = model.mse_path_.mean(axis=1)[[2, 0, 1]]
+    assert job.quality(curve, 1.0).suboptimality < 1e-6
+    assert_allclose(job.quality(1.01 * curve, 1.0).suboptimality, 0.01, rtol=1e-3)

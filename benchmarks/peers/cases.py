@@ -158,6 +158,7 @@ def lasso(n, p, k, seed=0):
     return Work("lasso", X, y, _lasso_alphas(X, y, k, 1e-3))
 
 
+@case("lasso 2,000 x 5,000, 100 penalties", 2_000, 5_000, 100)
 @case("lasso 2,000 x 10,000, 100 penalties", 2_000, 10_000, 100)
 def wide_lasso(n, p, k, seed=0, rho=0.5):
     """100 columns count; neighbours have a correlation of one half."""
@@ -178,6 +179,19 @@ def words_lasso(n, p, length, k):
     found = words(n, p, length)
     X = scipy.sparse.csc_array(found.X)
     return Work("lasso", X, found.y, _lasso_alphas(X, found.y, k, 1e-3))
+
+
+@case("tiny folds of nets", "tiny lasso", 1.0)
+@case("5 folds of lassos 50,000 x 200, 100 penalties", "lasso 50,000 x 200, 100 penalties", 1.0)
+@case("5 folds of nets 50,000 x 200, 100 penalties", "lasso 50,000 x 200, 100 penalties", 0.5)
+@case("5 folds of lassos 2,000 x 5,000, 100 penalties", "lasso 2,000 x 5,000, 100 penalties", 1.0)
+@case("5 folds of nets 2,000 x 5,000, 100 penalties", "lasso 2,000 x 5,000, 100 penalties", 0.5)
+def net_folds(name, l1_ratio):
+    """The penalties of a lasso case, y of deviation 1."""
+    found = make(name)
+    unit = found.y.std()
+    alphas = found.alpha / unit / l1_ratio
+    return Work("net folds", found.X, found.y / unit, alphas, l1_ratio)
 
 
 @case("tiny targets", 200, 15, 7)
@@ -232,9 +246,10 @@ def of_folder(
 
     alphas: numbers, or "chosen", or "chosen/100"; of lassos, one path of 100 penalties.
     """
-    if kind == "lasso":
+    if kind in ("lasso", "net folds"):
+        words = "lasso" if kind == "lasso" else "5 folds of lassos"
         for path in sorted(folder.glob("*.npz")):
-            yield f"lasso {path.stem}, 100 penalties", lambda path=path: _read(path, "", kind)
+            yield f"{words} {path.stem}, 100 penalties", lambda path=path: _read(path, "", kind)
         return
     of_kind = ", classes" if kind == "classes" else ""
     for path in sorted(folder.glob("*.npz")):
@@ -269,7 +284,7 @@ def _read(path: Path, alpha: str, kind: Kind) -> Work:
         sys.exit(f"{path}: y has shape {y.shape}; expected one number per row of X {X.shape}")
     if kind == "classes":
         y = np.unique(y, return_inverse=True)[1]
-    if kind == "lasso":
+    if kind in ("lasso", "net folds"):
         X = scipy.sparse.csc_array(X) if scipy.sparse.issparse(X) else np.asfortranarray(X)
         return Work(kind, X, y, _lasso_alphas(X, y, 100, 1e-3))
     if not alpha.startswith("chosen"):

@@ -269,6 +269,7 @@ def arguments(argv):
     )
     add("--classify", action="store_true", help="the y of --data are labels")
     add("--lasso", action="store_true", help="paths of lassos on --data")
+    add("--lasso-folds", action="store_true", help="folds of lassos on --data")
     add("--libraries", nargs="+", choices=libraries.NAMES, default=list(libraries.NAMES))
     add("--solvers", nargs="+", metavar="NAME", help='parts of "library solver" (all of them)')
     add("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
@@ -297,6 +298,8 @@ def chosen(options):
     every = {name: (lambda name=name: cases.make(name)) for name in cases.SETS}
     if options.data is not None:
         kind = "classes" if options.classify else "lasso" if options.lasso else "fit"
+        if options.lasso_folds:
+            kind = "net folds"
         every.update(cases.of_folder(options.data, options.alpha, kind))
     if options.cases:
         names = [n for n in every if any(part.lower() in n.lower() for part in options.cases)]

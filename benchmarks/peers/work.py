@@ -8,6 +8,9 @@ or, of kind "moments", summed: the Gram matrix of the columns of X about their m
 products with y about its own. Or, of kind "lasso", for each of its k penalties::
 
     1 / (2 n) * sum_i (y_i - b - x_i w)^2 + alpha * sum_j |w_j|
+
+Of kind "net folds" these are elastic nets, alpha * sum_j (r |w_j| + (1 - r) w_j^2 / 2), and what is
+asked for are mean squared errors of left-out rows.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-Kind = Literal["fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso"]
+Kind = Literal[
+    "fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso", "net folds"
+]
 
 FOLDS = 5  # of consecutive rows
 
@@ -31,20 +36,23 @@ class Work:
 
     Attributes
     ----------
-    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso"}
+    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso", \
+            "net folds"}
         One problem; one with several penalties; several y of one X; labels, each of which has a y
         of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
         mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive
-        rows or row by row; lassos with several penalties.
+        rows or row by row; lassos with several penalties; the errors of elastic nets by folds.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
-    alpha : float; path, folds, loo and lasso: ndarray of shape (k,)
+    alpha : float; path, folds, loo, lasso and net folds: ndarray of shape (k,)
+    l1_ratio : float; r of net folds
     """
 
     kind: Kind
     X: Any
     y: np.ndarray
     alpha: Any
+    l1_ratio: float = 1.0
 
     @property
     def is_sparse(self) -> bool:
@@ -64,6 +72,8 @@ class Work:
             return _moments(self.X, self.y)
         if self.kind in ("folds", "loo"):
             return _left_out(self), np.ones(1)
+        if self.kind == "net folds":
+            return _net_folds(self), np.ones(1)
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +95,7 @@ class Work:
             above, gap = _lasso_quality(self.X, self.y, self.alpha, coef, best_intercept)
             return Quality(above, gap)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
-        if self.kind in ("moments", "folds", "loo"):
+        if self.kind in ("moments", "folds", "loo", "net folds"):
             pairs = (coef, best), (intercept, best_intercept)
             error = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs)
             return Quality(error, error)
@@ -176,6 +186,23 @@ def _bounds(X, y, alphas):
     lower = np.empty(len(alphas))
     lower[order] = path.objective - path.dual_gap * 0.5 * y.var()
     return coef, lower
+
+
+def _net_folds(work: Work) -> np.ndarray:
+    """Mean squared errors (k,) of left-out rows, by paths that are certified to 1e-10."""
+    import fastridge
+
+    X, y, errors = scipy.sparse.csr_array(work.X) if work.is_sparse else work.X, work.y, 0.0
+    order = np.argsort(-work.alpha, kind="stable")
+    for part in np.array_split(np.arange(len(y)), FOLDS):
+        train = np.delete(np.arange(len(y)), part)
+        path = fastridge.elastic_net_path(
+            X[train], y[train], l1_ratio=work.l1_ratio, alphas=work.alpha, tol=1e-10
+        )
+        errors += ((y[part] - path.predict(X[part])) ** 2).mean(axis=1) / FOLDS
+    found = np.empty(len(order))
+    found[order] = errors
+    return found
 
 
 def _moments(X, y):

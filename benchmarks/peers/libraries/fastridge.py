@@ -85,6 +85,18 @@ def choice(work, tol):
     return call
 
 
+def net_folds(work, tol):
+    model = fr.ElasticNetCV(alphas=work.alpha, l1_ratio=work.l1_ratio, cv=FOLDS, tol=tol)
+
+    def call():
+        model.fit(work.X, work.y)
+        errors = model.mse_path_.mean(axis=-1)
+        back = np.argsort(np.argsort(-work.alpha, kind="stable"))
+        return Fitted(errors[back], 1.0)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         found = fr.ridge_batch(work.X, work.y, work.alpha)
@@ -111,5 +123,6 @@ def solvers():
     yield Solver("RidgeClassifier", classifier, ("classes",), **everything)
     yield Solver("Moments", moments, ("moments",), sparse=True)
     yield Solver("RidgeCV", choice, ("folds", "loo"), most=np.inf)
+    yield Solver("ElasticNetCV", net_folds, ("net folds",), **everything)
     yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -1,8 +1,9 @@
 """glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
 
-The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha. R
-takes the time of the fit alone. Of several penalties each starts from the one before, the largest
-first.
+The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha. Of
+elastic nets the L2 part has the factor of y of deviation 1 in each fold: their errors by folds
+differ in the third digit. R takes the time of the fit alone. Of several penalties each starts from
+the one before, the largest first.
 """
 
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse
+from work import FOLDS
 
 from libraries import Fitted, Solver
 
@@ -20,15 +22,24 @@ PROGRAM = """
 suppressMessages(library(glmnet)); suppressMessages(library(Matrix))
 a <- commandArgs(TRUE); folder <- a[1]; tol <- as.numeric(a[2])
 numbers <- function(name, n, what) readBin(file.path(folder, name), what, n)
-size <- numbers("size", 5, "double")
+size <- numbers("size", 6, "double")
 n <- size[1]; p <- size[2]; nnz <- size[3]
 y <- numbers("y", n, "double"); lambda <- numbers("lambda", size[4], "double")
 X <- if (nnz < 0) matrix(numbers("x", n * p, "double"), n, p) else sparseMatrix(
   i = numbers("i", nnz, "integer"), p = numbers("p", p + 1, "integer"),
   x = numbers("x", nnz, "double"), dims = c(n, p), index1 = FALSE)
-seconds <- system.time(fit <- glmnet(X, y, alpha = size[5], lambda = lambda, standardize = FALSE,
-                                     thresh = tol, maxit = 1e6))[["elapsed"]]
-writeBin(c(seconds, as.numeric(fit$a0), as.numeric(fit$beta)), file.path(folder, "out"))
+fold <- numbers("fold", size[6], "integer")
+if (length(fold)) {
+  seconds <- system.time(fit <- cv.glmnet(X, y, alpha = size[5], lambda = lambda, foldid = fold,
+    standardize = FALSE, keep = TRUE, thresh = tol, maxit = 1e6))[["elapsed"]]
+  errors <- rowsum((fit$fit.preval - y)^2, fold) / as.numeric(table(fold))
+  found <- colMeans(errors)
+} else {
+  seconds <- system.time(fit <- glmnet(X, y, alpha = size[5], lambda = lambda, standardize = FALSE,
+                                       thresh = tol, maxit = 1e6))[["elapsed"]]
+  found <- c(as.numeric(fit$a0), as.numeric(fit$beta))
+}
+writeBin(c(seconds, found), file.path(folder, "out"))
 """
 
 
@@ -58,11 +69,16 @@ def fit(work, tol):
         arrays = {"x": X.ravel(order="F")}
     alphas = np.atleast_1d(np.asarray(work.alpha, dtype=np.float64))
     order = np.argsort(-alphas, kind="stable")
-    is_lasso = work.kind == "lasso"
+    is_lasso, by_folds = work.kind in ("lasso", "net folds"), work.kind == "net folds"
     stored = X.nnz if work.is_sparse else -1
-    size = np.array([*X.shape, stored, len(alphas), is_lasso], dtype=np.float64)
+    fold = np.zeros(0, dtype=np.int32)
+    if by_folds:
+        parts = np.array_split(np.arange(len(y)), FOLDS)
+        fold = np.repeat(np.arange(1, FOLDS + 1, dtype=np.int32), [len(part) for part in parts])
+    share = work.l1_ratio if is_lasso else 0.0
+    size = np.array([*X.shape, stored, len(alphas), share, len(fold)], dtype=np.float64)
     unit = 1.0 if is_lasso else y.std() / len(y)
-    numbers = {"y": y, "size": size, "lambda": alphas[order] * unit}
+    numbers = {"y": y, "size": size, "lambda": alphas[order] * unit, "fold": fold}
     for name, values in {**arrays, **numbers}.items():
         values.tofile(to / name)
     (to / "fit.R").write_text(PROGRAM)
@@ -72,6 +88,8 @@ def fit(work, tol):
         command = ["Rscript", to / "fit.R", to, repr(tol)]
         subprocess.run(command, check=True, capture_output=True, timeout=600)
         seconds, *found = np.fromfile(to / "out")
+        if by_folds:
+            return Fitted(np.array(found)[back], 1.0, seconds)
         intercept, coef = np.split(np.array(found), [len(back)])
         return Fitted(coef.reshape(len(back), -1)[back], intercept[back], seconds)
 
@@ -79,4 +97,4 @@ def fit(work, tol):
 
 
 def solvers():
-    yield Solver("glmnet", fit, ("fit", "path", "lasso"), tunable=True, sparse=True, most=1e11)
+    yield Solver("glmnet", fit, ("fit", "path", "lasso", "net folds"), tunable=True, sparse=True, most=1e11)

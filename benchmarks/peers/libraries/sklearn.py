@@ -2,7 +2,7 @@
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import Lasso, Ridge, RidgeClassifier, RidgeCV, lasso_path
+from sklearn.linear_model import ElasticNetCV, Lasso, Ridge, RidgeClassifier, RidgeCV, lasso_path
 from sklearn.model_selection import GridSearchCV
 from work import FOLDS
 
@@ -107,6 +107,19 @@ def lasso(precompute):
     return make
 
 
+def net_folds(work, tol):
+    model = ElasticNetCV(
+        alphas=work.alpha, l1_ratio=work.l1_ratio, cv=FOLDS, tol=tol, max_iter=100_000
+    )
+
+    def call():
+        errors = model.fit(work.X, work.y).mse_path_.mean(axis=-1)
+        back = np.argsort(np.argsort(-work.alpha, kind="stable"))
+        return Fitted(errors[back], 1.0)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
@@ -135,4 +148,5 @@ def solvers():
         )
     yield Solver("GridSearchCV", folds, ("folds",))
     yield Solver("RidgeCV", leave_one_out, ("loo",))
+    yield Solver("ElasticNetCV", net_folds, ("net folds",), tunable=True, sparse=True)
     yield Solver("Ridge, one by one", batch, ("batch",))
