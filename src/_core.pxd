@@ -207,6 +207,8 @@ cdef extern from "descent.h" nogil:
         double *w
         double *g
         double *w_dual
+        double *g_dual
+        int has_dual, whole
         double objective, dual
         Py_ssize_t n_iter, n_newton
         fr_support *support

@@ -75,10 +75,12 @@ cdef class Descent:
               const double[::1] lower, const double[::1] upper,
               const double[::1] square not None, const double[::1] cross not None, double yy,
               double[::1] w not None, double[::1] g not None, double[::1] w_dual not None,
-              double tol, Py_ssize_t max_iter, unsigned long long seed=0,
+              double[::1] g_dual not None, bint has_dual, bint whole, double tol, Py_ssize_t max_iter, unsigned long long seed=0,
               double[::1] residual=None, double level=0.0, int n_threads=0):
         """Descend from w, whose gradient is g, in place. Returns the objective, the dual value (of
-        the residual of w_dual), epochs, Newton steps among them, and the level of the residual."""
+        the residual of w_dual, the gradient there being g_dual), epochs, Newton steps among them,
+        and the level of the residual. has_dual: w_dual and g_dual are of another penalty; whole:
+        there are no other coordinates."""
         cdef int status
         cdef Py_ssize_t m = square.shape[0]
         self._problem(l1, l2, lower, upper, square, yy)
@@ -87,11 +89,13 @@ cdef class Descent:
         _long("w", w, m)
         _long("g", g, m)
         _long("w_dual", w_dual, m)
+        _long("g_dual", g_dual, m)
         if self.q.gram == NULL and (residual is None or residual.shape[0] != self.q.a.n_minor):
             raise ValueError("residual: expected one element per row")
         if m == 0:
             return 0.5 * yy, 0.5 * yy, 0, 0, level
         self.q.cross, self.q.w, self.q.g, self.q.w_dual = &cross[0], &w[0], &g[0], &w_dual[0]
+        self.q.g_dual, self.q.has_dual, self.q.whole = &g_dual[0], has_dual, whole
         self.q.tol, self.q.max_iter, self.q.seed = tol, max_iter, seed
         self.q.residual = NULL if residual is None else &residual[0]
         self.q.level = level

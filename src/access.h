@@ -49,6 +49,14 @@ static inline fr_compressed compressed(const fr_matrix *a)
     return c;
 }
 
+/* Major vectors from number i on. */
+static inline fr_compressed compressed_from(const fr_matrix *a, ptrdiff_t i)
+{
+    fr_compressed c = compressed(a);
+    c.indptr = (const char *)a->indptr + i * (ptrdiff_t)(a->index ? sizeof(int64_t) : sizeof(int32_t));
+    return c;
+}
+
 static inline double work(const fr_matrix *a)
 {
     return a->index < 0 ? (double)a->n_major * (double)a->n_minor : (double)a->nnz;

@@ -11,7 +11,14 @@
 #define PATIENCE 20 /* Newton steps that may fail to halve the gap before sweeps are taken: this many
                        first, half as many from time to time, and at least 2 */
 
+#define MIXTURES 10 /* of two residuals that are tried as a dual candidate */
+
 enum { LEFT = 2 };
+
+/* y'Sr and r'Sr */
+typedef struct {
+    double yr, rr;
+} shadow;
 
 typedef struct {
     double *w, *residual, level;
@@ -20,12 +27,14 @@ typedef struct {
 typedef struct {
     fr_descent *q;
     point old, best;
-    double *d, *rhs, *work, *past; /* past: FR_HISTORY iterates */
+    double *d, *rhs, *work, *between, *past; /* past: FR_HISTORY iterates */
     int32_t *list, *order, *moved;
     signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
     ptrdiff_t size, taken;
     uint64_t random;
     double objective, current; /* at the best point, and at this one */
+    shadow dual;               /* of the residual of w_dual */
+    double own;                /* best dual value of a residual as it came, of this problem */
 } state;
 
 double fr_penalty_value(const fr_descent *q, const double *w)
@@ -72,8 +81,7 @@ double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
     return best;
 }
 
-/* w and g for P, and for D as another candidate; the objective. */
-static double evaluate(fr_descent *q, const double *w, const double *g)
+static shadow shadow_of(const fr_descent *q, const double *w, const double *g)
 {
     double cw = 0, gw = 0;
     for (ptrdiff_t j = 0; j < q->m; j++)
@@ -81,24 +89,98 @@ static double evaluate(fr_descent *q, const double *w, const double *g)
             cw += q->cross[j] * w[j];
             gw += g[j] * w[j];
         }
-    const double yr = q->yy - cw, rr = MAX(yr - gw, 0.0);
-    const double dual = fr_dual_value(q, g, yr, rr);
-    if (dual > q->dual) {
-        q->dual = dual;
-        memcpy(q->w_dual, w, (size_t)q->m * sizeof(double));
-    }
-    return 0.5 * rr + fr_penalty_value(q, w);
+    const double yr = q->yy - cw;
+    const shadow r = {yr, MAX(yr - gw, 0.0)};
+    return r;
 }
 
-static int all_gradients(fr_descent *q)
+/* The residual (1 - c) r_dual + c r; `both` is r_dual'Sr. */
+static shadow mixture(state *s, const double *g, const shadow *r, double both, double c)
 {
-    if (!q->gram)
-        for (ptrdiff_t j = 0; j < q->m; j++) {
-            q->g[j] = fr_column_gradient(q, j);
-            if (j % 4096 == 4095 && fr_poll())
-                return FR_INTERRUPTED;
+    const fr_descent *q = s->q;
+    const double b = 1 - c;
+    double *to = s->between;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        to[j] = b * q->g_dual[j] + c * g[j];
+    const shadow found = {b * s->dual.yr + c * r->yr,
+                          MAX(b * b * s->dual.rr + 2 * b * c * both + c * c * r->rr, 0.0)};
+    return found;
+}
+
+static double mixed_value(state *s, const double *g, const shadow *r, double both, double c)
+{
+    const shadow found = mixture(s, g, r, both, c);
+    return fr_dual_value(s->q, s->between, found.yr, found.rr);
+}
+
+/* Where w_dual and w break different constraints, less scaling makes a mixture of their residuals
+ * feasible. The best of a few; the dual value is quasi-concave in their shares. */
+static void mix(state *s, const double *w, const double *g, const shadow *r)
+{
+    fr_descent *q = s->q;
+    const double golden = 0.6180339887498949;
+    double both = r->yr, low = 0, high = 1, best = 0, most = q->dual;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        if (q->w_dual[j] != 0)
+            both -= q->w_dual[j] * g[j];
+    double c[2] = {1 - golden, golden};
+    double value[2] = {mixed_value(s, g, r, both, c[0]), mixed_value(s, g, r, both, c[1])};
+    for (int i = 0;; i++) {
+        const int k = value[1] > value[0];
+        if (value[k] > most) {
+            most = value[k];
+            best = c[k];
         }
-    return 0;
+        if (i == MIXTURES)
+            break;
+        *(k ? &low : &high) = c[!k];
+        c[!k] = c[k];
+        value[!k] = value[k];
+        c[k] = k ? low + golden * (high - low) : high - golden * (high - low);
+        value[k] = mixed_value(s, g, r, both, c[k]);
+    }
+    if (best == 0)
+        return;
+    s->dual = mixture(s, g, r, both, best);
+    memcpy(q->g_dual, s->between, (size_t)q->m * sizeof(double));
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        q->w_dual[j] = (1 - best) * q->w_dual[j] + best * w[j];
+    q->dual = most;
+}
+
+/* The objective; where `candidate`, the residual is another candidate for D. */
+static double evaluate(state *s, int candidate)
+{
+    fr_descent *q = s->q;
+    const size_t bytes = (size_t)q->m * sizeof(double);
+    const double *w = q->w, *g = q->g, before = q->dual;
+    const shadow r = shadow_of(q, w, g);
+    const double objective = 0.5 * r.rr + fr_penalty_value(q, w);
+    if (!candidate)
+        return objective;
+    const double dual = fr_dual_value(q, g, r.yr, r.rr);
+    s->own = MAX(s->own, dual);
+    if (q->whole && before > -INFINITY && !(MIN(objective, s->objective) - MAX(dual, before) <= q->tol))
+        mix(s, w, g, &r);
+    if (dual > q->dual) {
+        q->dual = dual;
+        s->dual = r;
+        memcpy(q->w_dual, w, bytes);
+        memcpy(q->g_dual, g, bytes);
+    }
+    return objective;
+}
+
+static int all_gradients(fr_descent *q) { return q->gram ? 0 : fr_all_gradients(q); }
+
+/* The gradient where it counts for the objective and for a step on the support. */
+static void some_gradients(state *s)
+{
+    fr_descent *q = s->q;
+    if (!q->gram)
+        for (ptrdiff_t j = 0; j < q->m; j++)
+            if (q->w[j] != 0 || s->side[j])
+                q->g[j] = fr_column_gradient(q, j);
 }
 
 /* w_j += t, and everything that depends on it but, without a Gram matrix, g */
@@ -196,9 +278,9 @@ static int back(fr_descent *q, const point *from)
 }
 
 /* Value this point, and keep it if it is the best so far; whether it is. */
-static int value_point(state *s)
+static int value_point(state *s, int candidate)
 {
-    s->current = evaluate(s->q, s->q->w, s->q->g);
+    s->current = evaluate(s, candidate);
     if (!(s->current <= s->objective))
         return 0;
     s->objective = s->current;
@@ -262,7 +344,7 @@ static int attempt(state *s, int active_set)
 {
     fr_descent *q = s->q;
     const size_t bytes = (size_t)q->m * sizeof(double);
-    const double gap = s->objective - q->dual;
+    const double gap = s->objective - s->own;
     ptrdiff_t leaving;
     keep(q, &s->old);
     memcpy(s->moved, s->list, (size_t)s->size * sizeof(int32_t));
@@ -276,15 +358,16 @@ static int attempt(state *s, int active_set)
     int status = all_gradients(q);
     if (status)
         return status;
-    evaluate(q, q->w, q->g);
+    evaluate(s, 1);
     memcpy(s->work, q->g, bytes);
     double *stop = s->work + q->m, *border = stop + q->m;
     const double way = clip(s, &leaving, stop, border);
-    if (leaving && (status = all_gradients(q)))
-        return status;
     if (active_set)
         exchange(s, s->work);
-    if (value_point(s))
+    if (leaving)
+        some_gradients(s);
+    /* with a Gram matrix the whole gradient has come for nothing */
+    if (value_point(s, leaving && q->gram))
         return 1;
     if (active_set && s->current - s->objective <= PASSING * gap)
         return 0;
@@ -303,7 +386,7 @@ static int attempt(state *s, int active_set)
         }
         if ((status = all_gradients(q)))
             return status;
-        value_point(s);
+        value_point(s, 1);
         if (active_set) {
             find_support(s);
             exchange(s, q->g);
@@ -360,7 +443,7 @@ static int sweeps(state *s)
     if (status || (status = all_gradients(q)))
         return status;
     memcpy(s->past + SUPPORT * q->m, q->w, (size_t)q->m * sizeof(double));
-    value_point(s);
+    value_point(s, 1);
     return 0;
 }
 
@@ -368,12 +451,16 @@ static int descend(state *s)
 {
     fr_descent *q = s->q;
     int status = 0, failed = 0, patience = PATIENCE;
-    q->dual = -INFINITY;
+    q->dual = s->own = -INFINITY;
+    s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
+    if (q->has_dual) {
+        s->dual = shadow_of(q, q->w_dual, q->g_dual);
+        q->dual = fr_dual_value(q, q->g_dual, s->dual.yr, s->dual.rr);
+    }
     if ((status = all_gradients(q)))
         return status;
-    s->objective = INFINITY;
-    value_point(s);
+    value_point(s, 1);
     find_support(s);
     if ((status = fr_recall(q, s->side, s->list, &s->size)))
         return status;
@@ -381,14 +468,14 @@ static int descend(state *s)
     for (ptrdiff_t j = 0; j < q->m && !warm; j++)
         warm = q->w[j] != 0;
     while (!status && !(s->objective - q->dual <= q->tol) && q->n_iter < q->max_iter) {
-        const double gap = s->objective - q->dual;
+        const double gap = s->objective - s->own;
         q->n_iter++;
         if (warm && s->size) {
             status = newton(s);
             if (status < 0)
                 break;
             /* sweeps where steps do not get on */
-            failed = s->objective - q->dual <= 0.5 * gap ? 0 : failed + 1;
+            failed = s->objective - s->own <= 0.5 * gap ? 0 : failed + 1;
             status = 0;
             if (failed >= patience) {
                 warm = failed = 0;
@@ -417,7 +504,7 @@ int fr_descend(fr_descent *q)
 {
     const ptrdiff_t m = MAX(q->m, 1);
     state s = {.q = q, .random = q->seed};
-    double *memory = malloc((size_t)(m * (10 + FR_HISTORY)) * sizeof(double));
+    double *memory = malloc((size_t)(m * (11 + FR_HISTORY)) * sizeof(double));
     int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 1));
     int status = FR_NO_MEMORY;
     if (memory && lists) {
@@ -431,7 +518,8 @@ int fr_descend(fr_descent *q)
         s.d = memory + 2 * m;
         s.rhs = memory + 3 * m;
         s.work = memory + 4 * m;
-        s.past = memory + 10 * m;
+        s.between = memory + 10 * m;
+        s.past = memory + 11 * m;
         s.list = lists;
         s.order = lists + m;
         s.moved = lists + 2 * m;

@@ -10,20 +10,11 @@
 
 #include "descent_state.h"
 
+enum { STRETCH = 4096 };
+
 static double unit_of(const fr_descent *q)
 {
     return q->weight ? 1.0 : 1.0 / (double)MAX(fr_n_rows(q->a), 1);
-}
-
-/* Column j alone. */
-static fr_compressed column(const fr_matrix *a, ptrdiff_t j)
-{
-    fr_compressed c = compressed(a);
-    if (a->index)
-        c.indptr = (const int64_t *)c.indptr + j;
-    else
-        c.indptr = (const int32_t *)c.indptr + j;
-    return c;
 }
 
 double fr_column_gradient(const fr_descent *q, ptrdiff_t k)
@@ -36,16 +27,39 @@ double fr_column_gradient(const fr_descent *q, ptrdiff_t k)
         functions(a)->dot_rows(element(a, j, 0), a->ld, 1, a->n_minor, NULL, &shift, q->residual, &raw);
         return scale * raw / (double)a->n_minor;
     }
-    const fr_compressed c = column(a, j);
+    const fr_compressed c = compressed_from(a, j);
     functions(a)->gather[a->index](&c, 0, 1, q->residual, &raw);
     return scale * (unit_of(q) * raw + q->level * shift);
+}
+
+int fr_all_gradients(const fr_descent *q)
+{
+    const fr_matrix *a = q->a;
+    if (a->index >= 0 && !q->columns) {
+        for (ptrdiff_t j = 0; j < q->m; j += STRETCH) {
+            const ptrdiff_t count = MIN(STRETCH, q->m - j);
+            const fr_compressed c = compressed_from(a, j);
+            functions(a)->gather[a->index](&c, 0, count, q->residual, q->g + j);
+            for (ptrdiff_t k = j; k < j + count; k++)
+                q->g[k] = scale_of(a, k) * (unit_of(q) * q->g[k] + q->level * shift_of(a, k));
+            if (fr_poll())
+                return FR_INTERRUPTED;
+        }
+        return 0;
+    }
+    for (ptrdiff_t k = 0; k < q->m; k++) {
+        q->g[k] = fr_column_gradient(q, k);
+        if (k % STRETCH == STRETCH - 1 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
 }
 
 /* out += t x_j, times s where there are weights */
 static void scatter_one(const fr_descent *q, ptrdiff_t j, double t, double *out)
 {
     const fr_matrix *a = q->a;
-    const fr_compressed c = column(a, j);
+    const fr_compressed c = compressed_from(a, j);
     if (q->weight)
         functions(a)->scatter_by[a->index](&c, 0, 1, &t, q->weight, out);
     else
@@ -89,7 +103,7 @@ void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from
             functions(a)->dot_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, image, &out[i]);
             out[i] *= scale / (double)n;
         } else {
-            const fr_compressed c = column(a, j);
+            const fr_compressed c = compressed_from(a, j);
             functions(a)->gather[a->index](&c, 0, 1, image, &out[i]);
             out[i] = scale * (unit_of(q) * out[i] - shift * level);
         }

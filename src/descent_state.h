@@ -28,13 +28,15 @@ static inline ptrdiff_t column_of(const fr_descent *q, ptrdiff_t j)
 
 /* descent_columns.c: with the matrix by columns */
 double fr_column_gradient(const fr_descent *q, ptrdiff_t j);
+/* g of every coordinate */
+int fr_all_gradients(const fr_descent *q);
 /* residual += t a_j, where it lies as fr_descent says */
 void fr_column_add(fr_descent *q, ptrdiff_t j, double t);
 /* out = A_to'S A_from v for lists of coordinates; to NULL: 0 .. n_to - 1 */
 void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from, const double *v,
                       const int32_t *to, ptrdiff_t n_to, double *out);
 
-/* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 4 m */
+/* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 6 m */
 int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,
                      double *d, double *work);
 

@@ -54,13 +54,6 @@ static void coefficients(const pass *q, ptrdiff_t i0, ptrdiff_t i1, double *s, d
 }
 
 /* Columns from i0 on. */
-static fr_compressed from(const fr_matrix *a, ptrdiff_t i0)
-{
-    fr_compressed c = compressed(a);
-    c.indptr = (const char *)a->indptr + i0 * (ptrdiff_t)(a->index ? sizeof(int64_t) : sizeof(int32_t));
-    return c;
-}
-
 static void pass_task(void *context, ptrdiff_t t)
 {
     const pass *q = context;
@@ -82,7 +75,7 @@ static void pass_task(void *context, ptrdiff_t t)
             if (few && pointer(a, i1 + 1) - pointer(a, i1) != length)
                 break;
         double *s = q->s ? q->s + i0 * lanes : local;
-        const fr_compressed c = from(a, i0);
+        const fr_compressed c = compressed_from(a, i0);
         if (q->v && few)
             q->f->gather_short[a->index](&c, i1 - i0, (int)length, q->v, s);
         else if (q->v && lanes == 1)

@@ -12,7 +12,7 @@
                             that the data hardly see; the next step takes the rest */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
 #define MAX_STEPS 200    /* conjugate gradient steps */
-#define ACCURACY 1e-3    /* of those, for the columns themselves: the next round corrects it */
+#define ACCURACY 0.1    /* of those, for the columns themselves: the next round corrects it */
 #define SETTLED 1e-12    /* and for an old factor */
 
 struct fr_support {
@@ -224,18 +224,19 @@ static int precondition(const fr_descent *q, const int32_t *list, ptrdiff_t size
     return 0;
 }
 
+/* out = (A_T'S A_T + what is added) v; whole: m */
 static void times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
-                  double *out)
+                  double *out, double *whole)
 {
-    if (q->gram)
-        for (ptrdiff_t i = 0; i < size; i++) {
-            const double *row = q->gram + list[i] * q->ld;
-            double sum = 0;
-            for (ptrdiff_t c = 0; c < size; c++)
-                sum += row[list[c]] * v[c];
-            out[i] = sum;
-        }
-    else
+    if (q->gram) {
+        /* whole rows, one element after the other, are quicker than the support's among them */
+        memset(whole, 0, (size_t)q->m * sizeof(double));
+        for (ptrdiff_t i = 0; i < size; i++)
+            whole[list[i]] = v[i];
+        for (ptrdiff_t i = 0; i < size; i++)
+            fr_active()->real[FR_DOUBLE].dot_rows(q->gram + list[i] * q->ld, q->ld, 1, q->m, NULL,
+                                                  NULL, whole, &out[i]);
+    } else
         fr_columns_times(q, list, size, v, list, size, out);
     for (ptrdiff_t i = 0; i < size; i++)
         out[i] += added(q, list[i]) * v[i];
@@ -261,7 +262,7 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
     double rz = dot(r, z, size);
     const double first = rz;
     for (int step = 0; step < MAX_STEPS && !status && rz > wanted * wanted * first; step++) {
-        times(q, list, size, p, hp);
+        times(q, list, size, p, hp, work + 4 * size);
         const double curvature = dot(p, hp, size);
         if (!(curvature > 0))
             break;
@@ -299,7 +300,7 @@ int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const d
     if (s->exact)
         status = fr_cholesky_solve_in(s->u, s->room, size, b, 1, q->n_threads);
     else {
-        double *found = work + 4 * size + q->m;
+        double *found = place + q->m;
         status = conjugate_gradients(q, s->order, size, b, found, work);
         memcpy(b, found, (size_t)size * sizeof(double));
     }

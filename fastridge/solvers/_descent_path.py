@@ -43,6 +43,10 @@ _ROOM = 2e7
 # Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
 # over this, above which it is preferred again.
 _SMALL_SET = 6
+# Share of the elements of sparse columns in a working set from which on all are in it.
+_SHARE = 0.25
+# Gap over the null objective from which on the kernel's own is taken for it.
+_ROUNDING = 1e-8
 _LEAST_SET = 1000
 
 
@@ -94,7 +98,7 @@ class DescentPath:
         if way == "gram":
             self._start_gram()
         else:
-            self.v = self.by_columns = None
+            self.v = self.by_columns = self.shadow = None
 
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
@@ -112,6 +116,7 @@ class DescentPath:
         problem = self.problem
         self.descent.set_gram(problem.gram)
         self.g = problem.cross - problem.gram @ self.u
+        self.g_dual, self.has_dual = np.empty(problem.p), False
 
     def _solve_gram(self, l1, l2, tol):
         q = self.problem
@@ -127,10 +132,14 @@ class DescentPath:
             self.u,
             self.g,
             self.u_dual,
+            self.g_dual,
+            self.has_dual,
+            True,
             tol,
             self.max_iter,
             seed,
         )
+        self.has_dual = True
         self.gap = max(self.objective - dual, 0.0)
 
     def _next_seed(self):
@@ -144,7 +153,12 @@ class DescentPath:
     def _solve_working(self, l1, l2, tol):
         q = self.problem
         if self.v is None:
-            self.v = q.gradient(q.residual(self.u)) if self.u.any() else q.cross
+            self.u_dual[:] = self.u
+            self.v = q.cross
+            if self.u.any():
+                self.v = q.gradient(q.residual(self.u))
+        # the last dual candidate, scaled, is one here too
+        self.dual = -np.inf if self.shadow is None else self._dual_value(l1, l2)
         always = (l1 == 0) & (l2 == 0) | (self.u != 0)
         pull = self._pull(l2)
         if self.last_l1 is not None:
@@ -157,12 +171,16 @@ class DescentPath:
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
             self._grow(np.flatnonzero(wanted & ~self.inside))
+            if len(self.set) == q.p:
+                inner = min(inner / _INNER, tol)
             left = self.max_iter - self.n_iter
             if left <= 0 and self.n_iter:
                 break
             reached = self._solve_set(l1, l2, inner, left)
-            gap = self._check(l1, l2)
-            if gap <= tol:
+            if self._whole(inner):
+                if reached:
+                    break
+            elif self._check(l1, l2) <= tol:
                 break
             pull = self._pull(l2)
             # what breaks less than the set itself is not what holds the gap up
@@ -214,10 +232,31 @@ class DescentPath:
             return True
         return float(size) ** 2 > max(float(stored), _ROOM)
 
+    def _nearly_all(self, new):
+        """Whether the set, with these, stores so much of sparse data that it may as well be all."""
+        A = self.problem.A
+        if not A.is_sparse:
+            return False
+        lengths = np.diff(A.arrays[2])
+        return int(lengths[self.set].sum() + lengths[new].sum()) > _SHARE * A.nnz
+
+    def _take_all(self):
+        """All features, in their order."""
+        q = self.problem
+        self.set = np.arange(q.p, dtype=np.int32)
+        self.inside[:] = True
+        self.gram = self.columns = None
+        # the last one's memory is of other coordinates
+        self.descent = Descent()
+        self.descent.set_columns(q.A, None, q.weight)
+
     def _grow(self, new):
         size = len(self.set) + len(new)
         if self.way == "working" and self._prefers_columns(size):
             self.way = "columns"
+        if self.way == "columns" and len(new) and self._nearly_all(new):
+            self._take_all()
+            return
         before = len(self.set)
         self.set = np.concatenate([self.set, new.astype(np.int32)])
         self.inside[new] = True
@@ -273,11 +312,11 @@ class DescentPath:
         q, chosen = self.problem, self.set
         lower = None if q.lower is None else q.lower[chosen]
         upper = None if q.upper is None else q.upper[chosen]
-        u, u_dual = self.u[chosen], np.zeros(len(chosen))
+        u, u_dual, g_dual = self.u[chosen], self.u_dual[chosen], self.v[chosen]
         residual, level = None, 0.0
         if self.way == "columns":
             residual, level = self._open_residual()
-            g = self.v[chosen]
+            g = np.empty(len(chosen))
             square = q.square[chosen]
         else:
             g, square = self.g, self.square
@@ -292,6 +331,9 @@ class DescentPath:
             u,
             g,
             u_dual,
+            g_dual,
+            self._whole(tol),
+            self._whole(tol),
             tol,
             max(max_iter, 1),
             self._next_seed(),
@@ -303,7 +345,17 @@ class DescentPath:
         self.u[chosen] = u
         self.u_dual[:] = 0.0
         self.u_dual[chosen] = u_dual
+        if self._whole(tol):
+            self.v = np.empty(q.p)
+            self.v[chosen] = g_dual
+            self.gap = max(self.objective - dual, 0.0)
+            self.shadow = None
         return self.objective - dual <= tol
+
+    def _whole(self, tol):
+        """Whether the gap of the set is that of all features, and far above rounding."""
+        q = self.problem
+        return self.way == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
 
     def _open_residual(self):
         """The residual at u as the kernel keeps it, and its level."""
@@ -334,16 +386,20 @@ class DescentPath:
         """The gap over all features; self.v becomes the gradient at the dual candidate."""
         q = self.problem
         self.v = None  # its room is wanted for the next one
-        self.v, yr, rr = q.products(self._residual(self.u_dual))
-        dual = self.descent.dual_value(
+        self.v, *self.shadow = q.products(self._residual(self.u_dual))
+        self.dual = max(self.dual, self._dual_value(l1, l2))
+        self.gap = max(self.objective - self.dual, 0.0)
+        return self.gap
+
+    def _dual_value(self, l1, l2):
+        """Of the dual candidate, over all features."""
+        q = self.problem
+        return self.descent.dual_value(
             *((l1[:1], l2[:1]) if l1.strides == (0,) else (l1, l2)),
             q.lower,
             q.upper,
             q.square,
             self.v,
             q.yy,
-            yr,
-            rr,
+            *self.shadow,
         )
-        self.gap = max(self.objective - dual, 0.0)
-        return self.gap
