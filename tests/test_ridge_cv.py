@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as peer
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -696,6 +697,26 @@ def test_bad_parameters(parameters, match):
     X, y, _ = problem()
     with pytest.raises((ValueError, InvalidParameterError), match=match):
         RidgeCV(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize("cv", [None, 3], ids=str)
+@pytest.mark.parametrize(
+    ("model", "scoring", "match"),
+    [
+        (RidgeCV, "roc_auc", "'roc_auc', which needs .*decision_function.* of a classifier"),
+        (RidgeCV, "neg_log_loss", "'neg_log_loss', which needs predict_proba of a classifier"),
+        (RidgeCV, "f1", "'f1', which fails .* mix of .* If it scores classes, use RidgeClass"),
+        (RidgeCV, get_scorer("roc_auc"), "needs .* of a classifier, and RidgeCV is a regressor"),
+        (RidgeCV, "nonsense", "'nonsense'; expected a name"),
+        (RidgeClassifierCV, "neg_log_loss", "RidgeClassifierCV has decision_function and predict"),
+        (RidgeClassifierCV, "f1_samples", "'f1_samples', which fails on the predictions"),
+    ],
+)
+def test_scorers_that_ask_for_what_is_not_there(model, scoring, match, cv):
+    X, y, _ = problem(n=30, p=4)
+    with pytest.raises(ValueError, match=f"^scoring is .*{match}") as caught:
+        model(cv=cv, scoring=scoring).fit(X, (y > 0).astype(float))
+    assert "_Shown" not in str(caught.value)
 
 
 def test_folds_without_weight():

@@ -37,8 +37,10 @@ def make_scorer(scoring: Any) -> Callable[..., Any]:
     Raises
     ------
     ValueError
-        If there is no scorer of that name, or scikit-learn, which has it, is not installed.
+        If there is no scorer of that name, or scikit-learn, which has it, is not installed; of the
+        function: if the scorer asks for what the estimator has not, or fails on its predictions.
     """
+    given = scoring
     if isinstance(scoring, str):
         try:
             from sklearn.metrics import get_scorer
@@ -48,19 +50,34 @@ def make_scorer(scoring: Any) -> Callable[..., Any]:
                 f" one of {', '.join(map(repr, _OF_ERRORS))}, 'accuracy' for a classifier, or a"
                 " callable scorer(estimator, X, y)."
             ) from None
-        scoring = get_scorer(scoring)
+        try:
+            scoring = get_scorer(scoring)
+        except ValueError:
+            raise ValueError(
+                f"scoring is {given!r}; expected a name that sklearn.metrics.get_scorer_names()"
+                " lists, a callable scorer(estimator, X, y) or None."
+            ) from None
     if not callable(scoring):
         raise ValueError(
             f"scoring is {scoring!r}; expected the name of a score, a callable scorer(estimator, X,"
             " y) or None."
         )
-    takes_weight = _takes_weight(scoring)
+    weighted = _takes_weight(scoring)
 
     def score(estimator: Any, X: Any, y: Any, weight: Any) -> float:
-        if weight is None or not takes_weight:
-            value = scoring(estimator, X, y)
-        else:
-            value = scoring(estimator, X, y, sample_weight=weight)
+        _check_response(given, scoring, estimator)
+        options = {"sample_weight": weight} if weighted and weight is not None else {}
+        try:
+            value = scoring(estimator, X, y, **options)
+        except ValueError as error:
+            # a scorer of the caller's own says for itself what it misses
+            if not hasattr(scoring, "_score_func"):
+                raise
+            raise ValueError(
+                f"scoring is {given!r}, which fails on the predictions: {str(error).rstrip('.')}."
+                + " If it scores classes, use RidgeClassifierCV."
+                * (estimator._estimator_type == "regressor")
+            ) from error
         if not isinstance(value, (int, float, np.number)):
             raise ValueError(
                 f"scoring returned {value!r}, a {type(value).__name__}; expected a number."
@@ -68,6 +85,24 @@ def make_scorer(scoring: Any) -> Callable[..., Any]:
         return float(value)
 
     return score
+
+
+def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
+    """Refuse a scorer of scikit-learn that asks for a method that the estimator has not."""
+    methods = getattr(scorer, "_response_method", "predict")
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
+    if any(hasattr(estimator, method) for method in methods):
+        return
+    needs = f"scoring is {given!r}, which needs {' or '.join(methods)}"
+    if estimator._estimator_type == "regressor":
+        raise ValueError(
+            f"{needs} of a classifier, and RidgeCV is a regressor; expected a score of predicted"
+            " values, as 'r2', or RidgeClassifierCV."
+        )
+    raise ValueError(
+        f"{needs}, and RidgeClassifierCV has decision_function and predict; expected a score of"
+        " one of these, as 'accuracy' or 'roc_auc'."
+    )
 
 
 def _takes_weight(scorer: Any) -> bool:
