@@ -1,7 +1,7 @@
 """glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
 
-The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha. Of
-elastic nets the L2 part has the factor of y of deviation 1 in each fold: their errors by folds
+The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha.
+Of elastic nets the L2 part has the factor of y of deviation 1 in each fold: their errors by folds
 differ in the third digit. R takes the time of the fit alone. Of several penalties each starts from
 the one before, the largest first.
 """
@@ -97,4 +97,6 @@ def fit(work, tol):
 
 
 def solvers():
-    yield Solver("glmnet", fit, ("fit", "path", "lasso", "net folds"), tunable=True, sparse=True, most=1e11)
+    yield Solver(
+        "glmnet", fit, ("fit", "path", "lasso", "net folds"), tunable=True, sparse=True, most=1e11
+    )
