@@ -671,7 +671,7 @@ def test_indicators_and_held_out_classes():
     ("parameters", "match"),
     [
         ({"alphas": "x"}, "'alphas' parameter"),
-        ({"alphas": [-1.0]}, "alpha is -1"),
+        ({"alphas": [-1.0]}, "alphas is -1 at position 0"),
         ({"alphas": []}, "not empty"),
         ({"cv": 1}, "cv is 1; expected at least 2"),
         ({"cv": 41}, "n_samples=40"),

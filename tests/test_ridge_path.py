@@ -247,7 +247,7 @@ def test_float32_stays():
     [
         ({"alphas": []}, "alphas has shape"),
         ({"alphas": [[1.0]]}, "alphas has shape"),
-        ({"alphas": [-1.0]}, "alpha is -1"),
+        ({"alphas": [-1.0]}, "alphas is -1 at position 0"),
         ({"n_alphas": 0}, "n_alphas must be"),
         ({"solver": "lbfgs"}, "positive"),
         ({"solver": "none"}, "solver must be one of"),

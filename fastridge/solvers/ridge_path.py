@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import (
-    check_alpha,
     check_design,
     check_flags,
     check_penalty_factor,
     check_sample_weight,
     check_target,
+    non_negative,
     require_finite,
 )
 from ._ridge_cost import choose_solver
@@ -366,7 +366,7 @@ def _grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
         values = np.asarray(alphas)
         if values.ndim != 1 or not len(values):
             raise ValueError(f"alphas has shape {values.shape}; expected (n_alphas,), not empty.")
-        return np.array(check_alpha(values, len(values)))
+        return np.array(non_negative(values, len(values), "alphas", "penalty"))
     if isinstance(n_alphas, bool) or not hasattr(n_alphas, "__index__") or n_alphas < 1:
         raise ValueError(f"n_alphas must be an integer of at least 1; got {n_alphas!r}.")
     penalised = d > 0
