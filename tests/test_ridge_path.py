@@ -221,6 +221,11 @@ def test_default_grid():
     path = fastridge.ridge_path(X, y, n_alphas=7)
     mean = np.mean(((X - X.mean(axis=0)) ** 2).sum(axis=0))
     np.testing.assert_allclose(path.alphas, mean * np.logspace(3, -3, 7))
+    for source, target in ((X, y), (fastridge.Moments(X, y), None)):
+        counted = fastridge.ridge_path(source, target, np.int64(7))
+        np.testing.assert_allclose(counted.alphas, path.alphas, rtol=1e-12)
+    with pytest.raises(TypeError, match="alphas must be an integer; got True"):
+        fastridge.ridge_path(X, y, True)
 
 
 def test_predict():
@@ -248,6 +253,8 @@ def test_float32_stays():
         ({"alphas": []}, "alphas has shape"),
         ({"alphas": [[1.0]]}, "alphas has shape"),
         ({"alphas": [-1.0]}, "alphas is -1 at position 0"),
+        ({"alphas": 0}, "alphas must be at least 1; got 0"),
+        ({"alphas": 2.5}, "alphas has shape"),
         ({"n_alphas": 0}, "n_alphas must be"),
         ({"solver": "lbfgs"}, "positive"),
         ({"solver": "none"}, "solver must be one of"),

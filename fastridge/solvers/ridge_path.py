@@ -17,6 +17,7 @@ from .._validation import (
     non_negative,
     require_finite,
 )
+from ._descent_options import check_count
 from ._ridge_cost import choose_solver
 from .ridge import SOLVERS, _check_memory, _check_options, _is_moments, _variances
 
@@ -225,9 +226,10 @@ def ridge_path(
         As for `ridge`.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Values to predict; None where `X` is Moments.
-    alphas : array-like of shape (n_alphas,) or None, default=None
+    alphas : array-like of shape (n_alphas,), int or None, default=None
         Penalties, at least 0, in any order. None: `n_alphas` from 1000 times to a thousandth of
-        the mean of the columns' sums of squares (over f_j), equally spaced in their logarithms.
+        the mean of the columns' sums of squares (over f_j), equally spaced in their logarithms; an
+        int: that many of them, in place of `n_alphas`.
     n_alphas : int, default=50
         Number of penalties where `alphas` is None.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -362,6 +364,8 @@ def _direct(
 
 def _grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
     """The penalties asked for, or those of the documented range."""
+    if isinstance(alphas, (int, np.integer)):
+        alphas, n_alphas = None, check_count("alphas", alphas)
     if alphas is not None:
         values = np.asarray(alphas)
         if values.ndim != 1 or not len(values):
