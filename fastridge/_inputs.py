@@ -149,8 +149,20 @@ def numbers(values: Any, name: str) -> Any:
     if kind == "O" and isinstance(values, np.ndarray):
         return _numbers_of_objects(values, name)
     if kind in "US":
-        raise ValueError(f"{name} holds strings (dtype {dtype}); expected numbers: encode them.")
+        raise ValueError(_strings(name, dtype))
     raise TypeError(f"{name} has dtype {dtype}; expected numbers.")
+
+
+def _strings(name: str, dtype: Any) -> str:
+    """The message for strings, with what helps the argument that holds them."""
+    kind = name.split()[-1]  # of "validation X", too
+    if kind.startswith("X"):
+        hint = ": encode them"
+    elif kind == "y":
+        hint = "; labels of classes are for RidgeClassifier and RidgeClassifierCV"
+    else:
+        hint = ""
+    return f"{name} holds strings (dtype {dtype}); expected numbers{hint}."
 
 
 def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.float64]:
@@ -158,7 +170,7 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
     types = set(map(type, values.ravel()))
     for kind in types:
         if issubclass(kind, (str, bytes)):
-            raise ValueError(f"{name} holds strings (dtype object); expected numbers: encode them.")
+            raise ValueError(_strings(name, values.dtype))
         if issubclass(kind, (complex, np.complexfloating)):
             raise ValueError(
                 f"Complex data not supported: {name} holds complex numbers; expected real ones."

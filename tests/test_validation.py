@@ -397,7 +397,7 @@ def test_empty_rows_columns_and_no_values():
         (sp.csr_array((3, 0)), ValueError, r"X has 0 feature\(s\)"),
         (sp.coo_array(np.arange(3.0)), ValueError, r"X has 1 dimension\(s\)"),
         ([[1.0, 2.0], [3.0]], ValueError, "X, a list, does not convert"),
-        ([["a", "b"]], ValueError, "X holds strings"),
+        ([["a", "b"]], ValueError, "X holds strings .*; expected numbers: encode them"),
         ([[b"a", b"b"]], ValueError, "X holds strings"),
         (np.array([["1", 2.0]], dtype=object), ValueError, "X holds strings"),
         (np.array([[1j]]), ValueError, "Complex data not supported: X is complex128"),
@@ -504,7 +504,7 @@ def test_number_of_features_and_name_of_the_argument():
         (np.zeros((4, 2, 1)), ValueError, r"y has shape \(4, 2, 1\); expected \(n_samples,\)"),
         (np.zeros((4, 0)), ValueError, r"y has shape \(4, 0\)"),
         (1.0, ValueError, r"y has shape \(\)"),
-        (list("abcd"), ValueError, "y holds strings"),
+        (list("abcd"), ValueError, "y holds strings .* numbers; labels .* for RidgeClassifier "),
         ([1j, 0, 0, 0], ValueError, "Complex data not supported: y"),
         ([0, 0, np.nan, 0], ValueError, "Input y contains NaN, at position 2"),
         ([0, 0, np.inf, 0], ValueError, "Input y contains infinity"),
@@ -528,7 +528,7 @@ def test_refused_targets(y, error, words):
         ([1.0, np.inf, 1.0], "Input sample_weight contains infinity"),
         (-1.0, "sample_weight is -1"),
         (np.zeros(3), "sample_weight is zero for every sample"),
-        (list("abc"), "sample_weight holds strings"),
+        (list("abc"), r"sample_weight holds strings \(dtype <U1\); expected numbers\.$"),
     ],
     ids=str,
 )
@@ -557,6 +557,8 @@ def test_penalty_factors():
         (1.0, r"penalty_factor has shape \(\)"),
         ([1.0, -1.0], "penalty_factor is -1 at position 1"),
         ([np.inf, 1.0], "Input penalty_factor contains infinity"),
+        (["a", "b"], r"penalty_factor holds strings \(dtype <U1\); expected numbers\.$"),
+        (np.array(["a", 1], dtype=object), r"strings \(dtype object\); expected numbers\.$"),
     ):
         with pytest.raises(ValueError, match=words):
             check_penalty_factor(factor, 2)
