@@ -83,6 +83,11 @@ def is_sparse(X: Any) -> bool:
     return issparse is not None and issparse(X)
 
 
+def is_moments(X: Any) -> bool:
+    """Whether X is `fastridge.Moments`, whose module is not imported for it."""
+    return isinstance(X, getattr(sys.modules.get("fastridge.moments"), "Moments", ()))
+
+
 def _frame_kind(X: Any) -> str | None:
     """Which library's data frame X is, if it is one."""
     for library, frame in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):

@@ -22,6 +22,7 @@ from ._inputs import (
     dense_not_finite,
     feature_names,
     index_arrays,
+    is_moments,
     is_sparse,
     numbers,
     sparse_not_finite,
@@ -39,6 +40,7 @@ __all__ = [
     "check_sample_weight",
     "check_target",
     "feature_names",
+    "is_moments",
     "is_sparse",
     "require_finite",
 ]
@@ -87,7 +89,7 @@ def check_design(
         If `X` is None, not two-dimensional, empty, not numeric, has NaN or infinity, the wrong
         number of columns or a malformed sparse structure.
     TypeError
-        If `X` holds objects that are not numbers.
+        If `X` holds objects that are not numbers, or is Moments.
 
     Examples
     --------
@@ -110,6 +112,11 @@ def check_design(
             return Matrix.from_dense(X)
     if is_sparse(X):
         return _check_sparse(X, name, n_features, min_samples, caller)
+    if is_moments(X):
+        raise TypeError(
+            f"{name} is Moments, the sums of data; expected the rows. Moments are for fit_moments"
+            " of Ridge, ElasticNet and Lasso, and for ridge, elastic_net and their paths."
+        )
     values = numbers(as_array(X, name), name)
     if not isinstance(values, np.ndarray):
         return _check_sparse(values, name, n_features, min_samples, caller)

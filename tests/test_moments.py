@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastridge
-from fastridge import Moments, Ridge, ridge
+from fastridge import Moments, Ridge, linear_model, ridge
 
 CONTAINERS = {
     "C": np.ascontiguousarray,
@@ -370,3 +370,14 @@ def test_files_that_do_not_fit_together_are_refused(field, value, words):
     setattr(moments, field, value)
     with pytest.raises(fastridge.io.ModelFileError, match=words):
         round_trip(moments)
+
+
+@pytest.mark.parametrize("name", linear_model.__all__)
+def test_estimators_point_to_where_moments_go(name):
+    X, y = np.eye(4), np.arange(4.0)
+    moments = Moments(X, y)
+    model = getattr(linear_model, name)()
+    calls = [(moments, y)] + [(moments,)] * hasattr(model, "fit_moments")
+    for arguments in calls:
+        with pytest.raises(TypeError, match=r"^X is Moments.* fit_moments of Ridge"):
+            model.fit(*arguments)

@@ -19,8 +19,9 @@ from .._validation import (
     check_sample_weight,
     check_target,
     feature_names,
+    is_moments,
 )
-from ..solvers._descent_fit import NOTHING, Constraints, check_moments, is_moments, solve
+from ..solvers._descent_fit import NOTHING, Constraints, check_moments, solve
 from ..solvers._descent_options import Options
 from ._base import LinearRegressor
 from ._ridge import _is_array_like, _is_random_state
@@ -320,7 +321,9 @@ class ElasticNet(BaseElasticNet):
             lower = np.zeros(p) if lower is None else np.maximum(lower, 0.0)
         return Constraints(factor, lower, upper)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, check_input: bool = True) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True
+    ) -> Self:
         """Fit the coefficients and the intercept.
 
         Parameters
@@ -329,7 +332,7 @@ class ElasticNet(BaseElasticNet):
             Features. float32 and float64, C and F order and CSC are used without a copy; CSR is
             stored by columns once where the columns are needed.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict.
+            Values to predict; not to be left out. Of `Moments`, which hold them, `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
         check_input : bool, default=True

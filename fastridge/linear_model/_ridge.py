@@ -302,7 +302,7 @@ class Ridge(BaseRidge, LinearRegressor):
         self.upper = upper
         self.max_memory = max_memory
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
 
         Parameters
@@ -311,7 +311,7 @@ class Ridge(BaseRidge, LinearRegressor):
             Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
             are used without a copy; others are converted once.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict.
+            Values to predict; not to be left out. Of `Moments`, which hold them, `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
 

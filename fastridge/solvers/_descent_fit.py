@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import check_design, check_sample_weight, check_target, require_finite
+from .._validation import (
+    check_design,
+    check_sample_weight,
+    check_target,
+    is_moments,
+    require_finite,
+)
 from ._descent_grid import alpha_grid
 from ._descent_options import Options, check_start
 from ._descent_path import DescentPath, choose_way
@@ -44,11 +50,6 @@ def check_data(X, y, sample_weight):
         return X, None, None
     A = check_design(X, finite=False)
     return A, check_target(y, A.n_rows), check_sample_weight(sample_weight, A.n_rows)
-
-
-def is_moments(X: Any) -> bool:
-    home = sys.modules.get("fastridge.moments")
-    return home is not None and isinstance(X, home.Moments)
 
 
 def check_moments(moments: Any, name: str) -> None:

@@ -10,7 +10,6 @@ rooms beside this one hold a solver each.
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -26,6 +25,7 @@ from .._validation import (
     check_penalty_factor,
     check_sample_weight,
     check_target,
+    is_moments,
     require_finite,
 )
 from ._ridge_cost import choose_solver
@@ -224,7 +224,7 @@ def ridge(
     """
     if not (type(fit_intercept) is type(standardize) is type(positive) is bool):
         check_flags(fit_intercept=fit_intercept, standardize=standardize, positive=positive)
-    if y is None and _is_moments(X):
+    if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
         from ._ridge_moments import solve_moments
@@ -246,7 +246,7 @@ def ridge(
     try:
         A = check_design(X, finite=False)
     except (TypeError, ValueError):
-        if _is_moments(X):
+        if is_moments(X):
             raise ValueError("y is given beside Moments, which hold it; expected None.") from None
         raise
     n, p = A.n_rows, A.n_columns
@@ -282,11 +282,6 @@ def ridge(
         max_memory=max_memory,
         checked=A.is_sparse,
     )
-
-
-def _is_moments(X: Any) -> bool:
-    home = sys.modules.get("fastridge.moments")
-    return home is not None and isinstance(X, home.Moments)
 
 
 def _check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:

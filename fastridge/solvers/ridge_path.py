@@ -14,12 +14,13 @@ from .._validation import (
     check_penalty_factor,
     check_sample_weight,
     check_target,
+    is_moments,
     non_negative,
     require_finite,
 )
 from ._descent_options import check_count
 from ._ridge_cost import choose_solver
-from .ridge import SOLVERS, _check_memory, _check_options, _is_moments, _variances
+from .ridge import SOLVERS, _check_memory, _check_options, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
 
@@ -293,12 +294,12 @@ def ridge_path(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function or None.")
     given = {"penalty_factor": penalty_factor, "fit_intercept": fit_intercept}
-    if y is None and _is_moments(X):
+    if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
         _check_options(solver, tol, max_iter, False)
         return _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
-    if _is_moments(X):
+    if is_moments(X):
         raise ValueError("y is given beside Moments, which hold it; expected None.")
     A = check_design(X, finite=False)
     n, p = A.n_rows, A.n_columns
