@@ -25,6 +25,7 @@ Nothing is compressed, so no member is larger than the file; nothing in a file n
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import io
@@ -37,7 +38,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 
@@ -102,9 +103,11 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     ------
     TypeError
         When `model` is of another class, or one of its values has no place in a model file
-        (a random generator, a data frame, a function).
+        (a random generator, a data frame, a function); when `path` is no path or binary file.
     ValueError
-        When `path` exists and is not a regular file.
+        When `path` is empty, or exists and is not a regular file.
+    FileNotFoundError
+        When the folder of `path` does not exist.
 
     See Also
     --------
@@ -139,12 +142,12 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     header = {"format": FORMAT, "version": FORMAT_VERSION, "fastridge": __version__, "model": tree}
     text = json.dumps(header, indent=1, allow_nan=False).encode("ascii")
 
-    if hasattr(path, "write"):
+    if _is_file(path, "write"):
         buffer = io.BytesIO()
         _write(buffer, text, members)
         path.write(buffer.getvalue())
         return
-    with _replacing(os.path.realpath(os.fspath(path))) as file:
+    with _replacing(os.path.realpath(_place(path))) as file:
         _write(file, text, members)
 
 
@@ -166,6 +169,8 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     ModelFileError
         A `ValueError` that says what was found and what was expected, for a file that is not a
         model, is damaged or cut short, was written by a newer version, or was tampered with.
+    TypeError
+        When `path` is no path or binary file.
     OSError
         When the file cannot be opened.
 
@@ -193,11 +198,36 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     fastridge.io.ModelFileError: <BytesIO>: found b'not a model', expected a fastridge model \
 file (a zip archive)
     """
-    if hasattr(path, "read"):
+    if _is_file(path, "read"):
         name = getattr(path, "name", f"<{type(path).__name__}>")
         return _Reader(name, io.BytesIO(path.read())).model()
-    with open(path, "rb") as file:
-        return _Reader(os.fspath(path), file).model()
+    place = _place(path)
+    with open(place, "rb") as file:
+        return _Reader(place, file).model()
+
+
+def _is_file(path: Any, method: str) -> TypeGuard[BinaryIO]:
+    """Whether `path` is a file object rather than a path; one of text is refused."""
+    if isinstance(path, io.TextIOBase):
+        raise TypeError(
+            f"path is a {type(path).__name__}, a file of text; expected one of bytes, opened in"
+            " mode 'rb' or 'wb'."
+        )
+    return hasattr(path, method)
+
+
+def _place(path: Any) -> str:
+    """The path as a string."""
+    try:
+        # an int would be a descriptor that is open by chance
+        place = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(
+            f"path is {path!r}; expected a str, an os.PathLike or a binary file object."
+        ) from None
+    if not place:
+        raise ValueError("path is empty; expected the path of a file.")
+    return place
 
 
 def _type_name(value: Any) -> str:
@@ -306,6 +336,10 @@ def _replacing(path: str) -> Iterator[BinaryIO]:
     if mode is not None and not stat.S_ISREG(mode):
         raise ValueError(f"{path} exists and is not a regular file; expected a path to write to")
     folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, "path is in a folder that does not exist; expected one that does", folder
+        )
     temporary = os.path.join(folder, f".fastridge-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -320,10 +320,38 @@ def test_refuses_what_is_not_a_regular_file(tmp_path, model):
 
 
 def test_missing_folder_and_missing_file(tmp_path, model):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        FileNotFoundError, match=r"path is in a folder that does not.*none"
+    ) as caught:
         fastridge.save(model, tmp_path / "none" / "model")
+    assert caught.value.filename == os.path.realpath(tmp_path / "none")
     with pytest.raises(FileNotFoundError):
         fastridge.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("path", [None, 3, ["model"], 1.0])
+def test_refuses_what_is_no_path(model, path):
+    for run in (lambda: fastridge.save(model, path), lambda: fastridge.load(path)):
+        with pytest.raises(TypeError, match=r"^path is .*; expected a str, an os.PathLike or"):
+            run()
+
+
+def test_refuses_files_of_text_and_empty_paths(model):
+    for run in (
+        lambda: fastridge.save(model, io.StringIO()),
+        lambda: fastridge.load(io.StringIO()),
+    ):
+        with pytest.raises(TypeError, match=r"^path is a StringIO, .*expected one of bytes"):
+            run()
+    for run in (lambda: fastridge.save(model, ""), lambda: fastridge.load("")):
+        with pytest.raises(ValueError, match=r"^path is empty"):
+            run()
+
+
+def test_paths_of_bytes(tmp_path, model):
+    path = os.fsencode(tmp_path / "model")
+    fastridge.save(model, path)
+    assert fastridge.load(path).alpha == model.alpha
 
 
 # What has no place in a file
