@@ -689,6 +689,8 @@ def test_indicators_and_held_out_classes():
         ({"solver": "svd"}, "'solver' parameter"),
         ({"tol": -1.0}, "'tol' parameter"),
         ({"callback": 3}, "'callback' parameter"),
+        ({"gcv_mode": "foo"}, "'gcv_mode' parameter of RidgeCV must be 'auto', 'svd', 'eigen' or"),
+        ({"gcv_mode": 1}, "'gcv_mode' parameter"),
         ({"random_state": "x"}, "'random_state' parameter"),
         ({"penalty_factor": [1.0]}, "penalty_factor has shape"),
     ],
@@ -717,6 +719,12 @@ def test_scorers_that_ask_for_what_is_not_there(model, scoring, match, cv):
     with pytest.raises(ValueError, match=f"^scoring is .*{match}") as caught:
         model(cv=cv, scoring=scoring).fit(X, (y > 0).astype(float))
     assert "_Shown" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["auto", "svd", "eigen", None])
+def test_modes_of_scikit_learn(mode):
+    X, y, _ = problem(20, 3)
+    assert RidgeCV(gcv_mode=mode).fit(X, y).alpha_ == RidgeCV().fit(X, y).alpha_
 
 
 def test_folds_without_weight():

@@ -489,6 +489,12 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self._require(
             "alpha_per_target", isinstance(self.alpha_per_target, (bool, np.bool_)), "a bool"
         )
+        mode = self.gcv_mode
+        self._require(
+            "gcv_mode",
+            mode is None or (isinstance(mode, str) and mode in ("auto", "svd", "eigen")),
+            "'auto', 'svd', 'eigen' or None",
+        )
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
         Y = check_target(y, A.n_rows)
