@@ -1,5 +1,14 @@
 """Benchmarks, beside the NumPy reference and, where it is installed, scikit-learn.
 
-Nothing is imported here that has threads: asv may fork this process, and a forked child keeps to
-one thread. Data is made, and touched, in `setup`.
+fastridge is not imported here: asv may fork this process, and a forked child of a process that has
+it keeps to one thread. Data is made, and touched, in `setup`.
 """
+
+import contextlib
+import os
+
+if os.environ.get("FASTRIDGE_SUITE_PRELOAD"):
+    # for a run that only tries every benchmark: one import for all forked processes, whose memory
+    # it counts to
+    with contextlib.suppress(ImportError):
+        import sklearn.linear_model  # noqa: F401

@@ -7,9 +7,9 @@ from . import common
 
 def _data(storage):
     if storage == "dense":
-        return common.dense(200_000, 100)
+        return common.dense(100_000, 100)
     # 1,000 frequent columns, as one-hot data have
-    return common.one_hot(100_000, 1_000, 20)
+    return common.one_hot(50_000, 1_000, 20)
 
 
 class Moments:
@@ -39,20 +39,31 @@ class Moments:
     def peakmem_moments(self, data, player):
         self.sum()
 
-    def peakmem_data(self, data, player):
+
+class Data:
+    """The memory of the data alone."""
+
+    params = ("dense", "one-hot")
+    param_names = ("data",)
+
+    def setup(self, data):
+        common.pin("1 thread")
+        self.X, self.y = _data(data)
+
+    def peakmem_data(self, data):
         pass
 
 
 class Chunks:
-    """20 chunks of 10,000 x 100 by `update`, and by `Ridge.partial_fit`, which fits each time."""
+    """10 chunks of 10,000 x 100 by `update`, and by `Ridge.partial_fit`, which fits each time."""
 
     params = common.KERNEL_PLAYERS
     param_names = ("player",)
 
     def setup(self, player):
         common.pin(player)
-        X, y = common.dense(200_000, 100)
-        self.chunks = list(zip(np.split(X, 20), np.split(y, 20), strict=True))
+        X, y = common.dense(100_000, 100)
+        self.chunks = list(zip(np.split(X, 10), np.split(y, 10), strict=True))
         if player == "reference":
             from fastridge import reference as library
         else:

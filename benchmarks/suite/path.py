@@ -49,7 +49,18 @@ class RidgePath:
     def peakmem_coef(self, data, player):
         self.fit()
 
-    def peakmem_data(self, data, player):
+
+class RidgePathData:
+    """The memory of the data alone."""
+
+    params = tuple(DATA)
+    param_names = ("data",)
+
+    def setup(self, data):
+        common.pin("1 thread")
+        self.X, self.y = _data(data)
+
+    def peakmem_data(self, data):
         pass
 
 

@@ -32,7 +32,7 @@ class RidgeTallMany(common._Regression):
         return self.fit()[1][1]
 
     def data(self):
-        return common.dense(20_000, 1000)
+        return common.dense(8_000, 1000)
 
 
 class RidgeWide(common._Regression):
@@ -44,7 +44,7 @@ class RidgeWide(common._Regression):
 
 class RidgeSparse(common._Regression):
     def data(self):
-        return common.one_hot(20_000, 800, 10)
+        return common.one_hot(10_000, 800, 10)
 
 
 class RidgeSparseLarge(common._Regression):
@@ -53,7 +53,7 @@ class RidgeSparseLarge(common._Regression):
     params = ("1 thread", "2 threads", "scikit-learn")
 
     def data(self):
-        return common.one_hot(50_000, 10_000, 20)
+        return common.one_hot(30_000, 10_000, 20)
 
 
 class RidgeSparseWide(common._Regression):
@@ -163,7 +163,7 @@ class RidgeTargets:
         n, p = (100, 1000) if data == "wide" else (2000, 100)
         X = common.one_hot(n, p, 10)[0] if data == "sparse" else common.dense(n, p)[0]
         rng = np.random.default_rng(1)
-        Y = X @ rng.standard_normal((p, 5000)) + rng.standard_normal((n, 5000))
+        Y = X @ rng.standard_normal((p, 2000)) + rng.standard_normal((n, 2000))
         if player == "scikit-learn":
             model = common.sklearn_linear_model().Ridge(1.0, solver="auto")
         else:
