@@ -9,6 +9,7 @@ from typing import Any
 from . import _matrix
 
 _local = threading.local()
+_MOST = 256  # MOST of src/pool.c: it makes no more, whatever it is asked for
 
 
 def _count(name: str, n: Any) -> int:
@@ -17,7 +18,7 @@ def _count(name: str, n: Any) -> int:
     n = n.__index__()
     if n < 1:
         raise ValueError(f"{name} must be at least 1; got {n}")
-    return n
+    return min(n, _MOST)
 
 
 def _initial() -> int:
@@ -31,8 +32,8 @@ def _initial() -> int:
                     f"environment variable {variable} must be a positive integer; got {text!r}"
                 ) from None
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), _MOST)
+    return min(os.cpu_count() or 1, _MOST)
 
 
 _default: int | None = None
@@ -49,7 +50,7 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        At least 1.
+        From 1 to 256.
 
     Examples
     --------
@@ -75,7 +76,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. BLAS has a number of its own, which this does not change.
+        At least 1; more than 256, the most that there are, count as 256. Threads are made when work
+        is large enough to ask for them. BLAS has a number of its own, which this does not change.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def num_threads(n: int) -> Iterator[None]:
     Parameters
     ----------
     n : int
-        At least 1.
+        At least 1; more than 256 count as 256.
 
     Raises
     ------

@@ -344,6 +344,16 @@ def test_numbers_of_threads_that_are_refused(n, error, message, count):
     assert fastridge.get_num_threads() == count
 
 
+@pytest.mark.parametrize("n", [257, 10**9, 10**30])
+def test_there_is_a_most(n, count):
+    fastridge.set_num_threads(n)
+    assert fastridge.get_num_threads() == 256
+    fastridge.set_num_threads(1)
+    with fastridge.num_threads(n):
+        assert fastridge.get_num_threads() == 256
+    assert int(run(COUNT, FASTRIDGE_NUM_THREADS=str(n)).stdout) == 256
+
+
 COUNT = "import fastridge; print(fastridge.get_num_threads())"
 
 
