@@ -51,8 +51,8 @@ FORMAT_VERSION = 1
 
 # The classes a file may hold, the module of each and the private attributes that a fit sets. An
 # estimator is its `get_params()`, the attributes whose names end in "_", and those private ones; a
-# class with `__slots__` and no `get_params` is its slots, which its `_check_fields` looks at if it
-# has one.
+# class with `__slots__` and no `get_params` is its slots, as `__getstate__` gives them, which its
+# `_check_fields` looks at if it has one.
 _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "BayesianRidge": ("fastridge.linear_model", ("_posterior", "_total")),
     "CVResults": ("fastridge.model_selection", ()),
@@ -73,6 +73,9 @@ _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RidgeResult": ("fastridge.solvers.ridge", ()),
     "ElasticNetPath": ("fastridge.solvers._descent_result", ()),
     "ElasticNetResult": ("fastridge.solvers._descent_result", ()),
+    "PathRun": ("fastridge.solvers.ridge_path", ()),
+    "RidgeBatchResult": ("fastridge.solvers.ridge_batch", ()),
+    "RidgePath": ("fastridge.solvers.ridge_path", ()),
 }
 # what scikit-learn notes on an estimator: how it is used, not what it is
 _NOTES = ("_metadata_request", "_sklearn_output_config")
@@ -93,8 +96,9 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     Parameters
     ----------
     model : estimator, result, Moments or dict
-        An estimator of `fastridge.linear_model`, fitted or not, what `ridge`, `elastic_net` or its
-        path returned, `Moments`, or the `state_dict()` of an optimizer.
+        An estimator of `fastridge.linear_model`, fitted or not, what `ridge`, `ridge_batch`,
+        `ridge_path`, `elastic_net` or its path returned, `Moments`, or the `state_dict()` of an
+        optimizer.
     path : str, os.PathLike or binary file object
         Where to. A file is written beside its place and then moved there, so that a reader sees
         the old file or the whole new one. No suffix is added.
@@ -115,8 +119,10 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
     Notes
     -----
-    Arrays keep dtype, shape and values to the bit. The same model gives the same bytes. What
-    scikit-learn notes on an estimator (`set_output`, metadata requests) is not written.
+    Of a `RidgePath` all that it shows is worked out first, coefficients and degrees of freedom
+    with it; the data are not written. Arrays keep dtype, shape and values to the bit. The same
+    model gives the same bytes. What scikit-learn notes on an estimator (`set_output`, metadata
+    requests) is not written.
 
     Examples
     --------
@@ -260,7 +266,7 @@ def _is_model(value: Any) -> bool:
 def _state(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """(parameters, attributes) of an object of a listed class."""
     if not hasattr(value, "get_params"):
-        return {}, {name: getattr(value, name) for name in _slots(type(value))}
+        return {}, value.__getstate__()[1]
     params = value.get_params(deep=False)
     attributes = {}
     for name, item in value.__getstate__().items():

@@ -1,10 +1,12 @@
 """fastridge.save and fastridge.load: exact round trips, and files that are not to be trusted."""
 
+import copy
 import io
 import json
 import math
 import os
 import pathlib
+import pickle
 import stat
 import struct
 import sys
@@ -327,6 +329,78 @@ def test_missing_folder_and_missing_file(tmp_path, model):
     assert caught.value.filename == os.path.realpath(tmp_path / "none")
     with pytest.raises(FileNotFoundError):
         fastridge.load(tmp_path / "model")
+
+
+PATHS = {
+    "moments": lambda X, Y: fastridge.ridge_path(fastridge.Moments(X, Y), alphas=[0.1, 3.0]),
+    "cholesky": lambda X, Y: fastridge.ridge_path(X, Y, [3.0, 0.1], penalty_factor=[0, 1, 1, 2]),
+    "float32": lambda X, Y: fastridge.ridge_path(X.astype("f"), Y, [3.0, 0.1]),
+    "no penalty": lambda X, Y: fastridge.ridge_path(X, Y, [3.0, 0.0], fit_intercept=False),
+    "dual": lambda X, Y: fastridge.ridge_path(X[:3], Y[:3], [3.0, 0.1], solver="dual"),
+    "cg": lambda X, Y: fastridge.ridge_path(scipy.sparse.csr_array(X), Y, 4, solver="cg"),
+}
+SHOWN = [
+    "alphas",
+    "coef",
+    "intercept",
+    "norm",
+    "residual",
+    "objective",
+    "dof",
+    "dof_error",
+    "relative_gradient",
+    "n_iter",
+    "n_samples",
+    "gcv",
+    "aic",
+    "bic",
+    "solver",
+    "converged",
+]
+
+
+@pytest.mark.parametrize(
+    "copied", [round_trip, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+@pytest.mark.parametrize("targets", [None, 1, 2])
+@pytest.mark.parametrize("name", PATHS)
+def test_paths_of_ridge(design, name, targets, copied):
+    y = np.random.default_rng(1).standard_normal((len(design), targets or 1)) + design[:, :1]
+    path = PATHS[name](design, y if targets else y[:, 0])
+    again = copied(path)
+    assert type(again) is fastridge.RidgePath
+    for shown in SHOWN:
+        assert identical(getattr(path, shown), getattr(again, shown)), shown
+    assert identical(path.predict(design), again.predict(design))
+    if name in ("cg", "no penalty"):
+        with pytest.raises(ValueError, match="log_evidence needs a direct solver"):
+            _ = again.log_evidence
+    else:
+        assert identical(path.log_evidence, again.log_evidence)
+    assert repr(again) == repr(path)
+    assert saved(again) == saved(path)
+
+
+@pytest.mark.parametrize(
+    ("member", "values"),
+    [("alphas", np.ones(3)), ("norm", np.ones((2, 2))), ("_run.intercept", np.ones(2))],
+)
+def test_fields_of_a_path_that_do_not_fit_together(design, member, values):
+    path = fastridge.ridge_path(design, design[:, 0], [1.0, 2.0])
+    with zipfile.ZipFile(io.BytesIO(saved(path))) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members[f"{member}.npy"] = npy(values)
+    with pytest.raises(ModelFileError, match=f"{member.rpartition('.')[2]} must be an array"):
+        fastridge.load(io.BytesIO(archive(members.pop(HEADER), members)))
+
+
+def test_batch_results(design):
+    batch = np.stack([design, design + 1.0])
+    result = fastridge.ridge_batch(batch, batch[:, :, :2], [1.0, 2.0])
+    again = round_trip(result)
+    assert type(again) is fastridge.RidgeBatchResult
+    for name in type(result).__slots__:
+        assert identical(getattr(result, name), getattr(again, name))
 
 
 @pytest.mark.parametrize("path", [None, 3, ["model"], 1.0])

@@ -25,6 +25,44 @@ from .ridge import SOLVERS, _check_memory, _check_options, _variances
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
 
 
+class PathRun:
+    """What a path shows of its solver, worked out: what takes the solver's place in a file.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_alphas, n_targets, n_features)
+    intercept, n_iter, relative_gradient : ndarray of shape (n_alphas, n_targets)
+    dof : tuple of two ndarray of shape (n_alphas,)
+        Degrees of freedom and their errors.
+    log_det : ndarray of shape (n_alphas,) or None
+        None where the solver has none.
+    """
+
+    __slots__ = ("coef", "dof", "intercept", "log_det", "n_iter", "relative_gradient")
+
+    def __init__(self, run: Any, log_det: Any) -> None:
+        self.log_det = log_det
+        for name in ("coef", "dof", "intercept", "n_iter", "relative_gradient"):
+            setattr(self, name, getattr(run, name))
+
+    def _check_fields(self) -> None:
+        """Refuse fields, read from a file, that do not fit together."""
+        m, k, _ = np.shape(self.coef)
+        if type(self.dof) is not tuple or len(self.dof) != 2:
+            raise ValueError("dof must be a tuple of two arrays")
+        _check_arrays(self, (m, k), "intercept", "n_iter", "relative_gradient")
+        for values in (*self.dof, *([] if self.log_det is None else [self.log_det])):
+            if np.shape(values) != (m,):
+                raise ValueError(f"dof and log_det must be arrays of shape {(m,)}")
+
+
+def _check_arrays(found: Any, shape: tuple[int, ...], *names: str) -> None:
+    for name in names:
+        value = getattr(found, name)
+        if type(value) is not np.ndarray or value.dtype.kind not in "fi" or value.shape != shape:
+            raise ValueError(f"{name} must be an array of numbers of shape {shape}")
+
+
 class RidgePath:
     """Solutions of a ridge problem for a range of penalties, and how exact they are.
 
@@ -79,13 +117,62 @@ class RidgePath:
     (array([1. , 0.5]), array([0., 1.]))
     """
 
+    __slots__ = (
+        "_fit_intercept",
+        "_run",
+        "_single",
+        "_tol",
+        "alphas",
+        "n_samples",
+        "norm",
+        "objective",
+        "residual",
+        "solver",
+    )
+
     def __init__(self, alphas: NDArray[np.float64], run: Any, *, single: bool, tol: float) -> None:
         self.alphas = alphas
-        self._run, self._single, self._tol = run, single, tol
+        self._run, self._single, self._tol = run, single, float(tol)
         self.solver: str = run.solver
+        problem = run.problem
+        total = problem.moments.total_weight if hasattr(problem, "moments") else problem.total
+        self.n_samples = float(total)
+        self._fit_intercept = bool(problem.fit_intercept)
         self.norm = self._shape(np.sqrt(np.maximum(run.squared_norm, 0.0)))
         self.residual = self._shape(np.maximum(run.residual, 0.0))
         self.objective = self.residual + self._per_target(alphas) * self.norm**2
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # of copies and files: solvers hold what is in neither, and the data
+        state = {name: getattr(self, name) for name in self.__slots__}
+        if not isinstance(self._run, PathRun):
+            state["_run"] = PathRun(self._run, self._log_det())
+        return None, state
+
+    def _check_fields(self) -> None:
+        """Refuse fields, read from a file, that do not fit together."""
+        for name, kind in (
+            ("_run", PathRun),
+            ("_single", bool),
+            ("_fit_intercept", bool),
+            ("_tol", float),
+            ("n_samples", float),
+            ("solver", str),
+        ):
+            if type(getattr(self, name)) is not kind:
+                raise ValueError(f"{name} must be a {kind.__name__}")
+        m, k, _ = self._run.coef.shape
+        if self._single and k != 1:
+            raise ValueError(f"coef must be of one target, not of {k}")
+        _check_arrays(self, (m,), "alphas")
+        _check_arrays(self, (m,) if self._single else (m, k), "norm", "objective", "residual")
+
+    def _log_det(self) -> NDArray[np.float64] | None:
+        """log det (I + M / alpha) of every penalty; None where it is not known."""
+        found = getattr(self._run, "log_det", None)
+        if not callable(found):
+            return found
+        return found(self.alphas) if (self.alphas > 0).all() else None
 
     def _shape(self, values: NDArray[Any]) -> NDArray[Any]:
         return values[:, 0] if self._single else values
@@ -117,14 +204,8 @@ class RidgePath:
     def dof_error(self) -> NDArray[np.float64]:
         return self._run.dof[1]
 
-    @property
-    def n_samples(self) -> float:
-        problem = self._run.problem
-        total = problem.moments.total_weight if hasattr(problem, "moments") else problem.total
-        return float(total)
-
     def _parameters(self) -> NDArray[np.float64]:
-        return self.dof + float(self._run.problem.fit_intercept)
+        return self.dof + float(self._fit_intercept)
 
     @property
     def gcv(self) -> NDArray[np.float64]:
@@ -149,14 +230,15 @@ class RidgePath:
 
     @property
     def log_evidence(self) -> NDArray[np.float64]:
-        if not hasattr(self._run, "log_det") or not (self.alphas > 0).all():
+        log_det = self._log_det()
+        if log_det is None:
             raise ValueError(
                 f"log_evidence needs a direct solver and penalties above 0; the solver is"
                 f" {self.solver!r} and the least penalty {self.alphas.min():g}."
             )
         n = self.n_samples
         noise = np.maximum(self.objective / n, np.finfo(np.float64).tiny)
-        shape = self._per_target(self._run.log_det(self.alphas))
+        shape = self._per_target(log_det)
         return -0.5 * (n * (np.log(2.0 * np.pi * noise) + 1.0) + shape)
 
     @property
