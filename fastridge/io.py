@@ -315,6 +315,12 @@ def _encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int =
         parts = [{name: inner(v, name) for name, v in part.items()} for part in _state(value)]
         return {"model": [kind.__name__, *parts]}
     found = _type_name(value)
+    if where == "cv" and hasattr(value, "split"):
+        raise TypeError(
+            f"cv is a {found}, a splitter, which has no place in a model file; expected an int, or"
+            " its splits, cv=list(splitter.split(X, y)). A fitted model does not need it any more:"
+            " model.set_params(cv=None) before saving does, too."
+        )
     if isinstance(value, (np.ndarray, np.generic)):
         found += f" of dtype {value.dtype}"
     raise TypeError(
