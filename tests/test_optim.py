@@ -1,6 +1,8 @@
 """Optimizers: groups, state, what they refuse, and what they find."""
 
 import array
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -505,6 +507,24 @@ def test_one_optimizer_in_two_threads_is_refused_or_waits():
     assert all("at a step in another thread" in r for r in refusals)
     assert len(done) + len(refusals) == 10
     assert optimizer.state_dict()["state"][0]["step"] == len(done) >= 1
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_copies_and_pickles_are_refused(name, copied):
+    """A copy would step arrays that nobody sees; its state goes over by hand."""
+    make = getattr(optim, name)
+    w = np.ones(3)
+    optimizer = make([w], lr=0.1)
+    optimizer.step([np.array([1.0, 2.0, 3.0])])
+    with pytest.raises(TypeError, match=rf"^{name} is bound to the memory .* state_dict\(\)"):
+        copied(optimizer)
+    other = w.copy()
+    again = make([other], lr=0.1)
+    again.load_state_dict(pickle.loads(pickle.dumps(optimizer.state_dict())))
+    for one in (optimizer, again):
+        one.step([np.array([-1.0, 0.5, 3.0])])
+    np.testing.assert_array_equal(w, other)
 
 
 def test_repr():

@@ -342,6 +342,15 @@ class _Optimizer:
             raise ValueError(f"step of {label}: expected at least 0; got {steps}")
         return (steps, arrays[0] is not None, *arrays, *[None] * (3 - len(arrays)))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a copy would step arrays of its own, which nobody sees
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} is bound to the memory of its parameters, and is neither copied nor pickled:"
+            f" make a new {name} over the copied parameters, and give its load_state_dict the"
+            " state_dict() of this one, which is copied, pickled and saved."
+        )
+
     def __repr__(self) -> str:
         numbers = ", ".join(f"{k}={v!r}" for k, v in self.defaults.items())
         n = len(self._stepper.params)
