@@ -102,6 +102,12 @@ cdef object _view_buffer(str name, object a, View *v):
 
 
 cdef int _no_dlpack(str name, object a, object error) except -1:
+    if getattr(a, "is_sparse", False) or "sparse" in str(getattr(a, "layout", "")):
+        raise ValueError(
+            f"{name}: expected a dense tensor, or for some rows of a parameter (row indices, rows),"
+            " which are g.indices()[0] and g.values() of g = gradient.coalesce(); got a sparse"
+            f" {_kind(a)}"
+        ) from error
     raise ValueError(
         f"{name}: expected a tensor that shares its memory through DLPack; got a {_kind(a)} that "
         f"does not: {error}"

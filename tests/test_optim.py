@@ -527,5 +527,25 @@ def test_copies_and_pickles_are_refused(name, copied):
     np.testing.assert_array_equal(w, other)
 
 
+class SparseTensor:
+    """What torch shows of a sparse gradient."""
+
+    layout = "torch.sparse_coo"
+
+    def __dlpack_device__(self):
+        return 1, 0
+
+    def __dlpack__(self, **options):
+        raise BufferError("Can't export tensors with layout other than torch.strided")
+
+
+def test_sparse_tensors_are_refused():
+    w = np.ones((3, 2))
+    optimizer = optim.SGD([w])
+    with pytest.raises(ValueError, match=r"gradient of params\[0\]: expected a dense .*g\.indices"):
+        optimizer.step([SparseTensor()])
+    np.testing.assert_array_equal(w, 1.0)
+
+
 def test_repr():
     assert repr(optim.SGD([W], lr=0.5)).startswith("SGD(<1 parameter>, lr=0.5, momentum=0.0")

@@ -218,3 +218,16 @@ def test_sparse_gradients_of_torch():
             theirs.step()
     ours.flush()
     np.testing.assert_allclose(w, x.detach().numpy(), rtol=1e-14)
+
+
+def test_sparse_gradients_as_tensors_are_refused_with_a_way_out():
+    w = np.zeros((10, 3))
+    optimizer = optim.SGD([w], lr=0.1)
+    index, rows = torch.tensor([[1, 7, 1]]), torch.ones((3, 3), dtype=torch.float64)
+    with torch.sparse.check_sparse_tensor_invariants():
+        g = torch.sparse_coo_tensor(index, rows, (10, 3))
+        with pytest.raises(ValueError, match=r"expected a dense tensor, .* got a sparse torch"):
+            optimizer.step([g])
+        g = g.coalesce()
+    optimizer.step([(g.indices()[0], g.values())])
+    np.testing.assert_allclose(w, -0.1 * g.to_dense().numpy())
