@@ -1,7 +1,8 @@
 """Pictures of penalties and what they do, by matplotlib, in scikit-learn's display convention.
 
 Each display holds numbers; ``from_estimator`` finds them, and ``plot`` draws them into ``ax_`` of
-``figure_``. Colours are those of M. Okabe and K. Ito, "Color universal design", 2008, which
+``figure_``, with the legend to the right of the axes: figures of ``layout="constrained"`` make room
+for it. Colours are those of M. Okabe and K. Ito, "Color universal design", 2008, which
 colour-blind readers tell apart, and lines differ in their dashes too.
 """
 
@@ -32,8 +33,14 @@ def _axes(ax: Any) -> Any:
             " 'pip install fastridge[plot]'."
         ) from None
     if ax is None:
-        _, ax = pyplot.subplots()
+        # which makes room for what stands beside the axes
+        _, ax = pyplot.subplots(layout="constrained")
     return ax
+
+
+def _legend(ax: Any, **options: Any) -> None:
+    """To the right of the axes, where it hides nothing."""
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), **options)
 
 
 class _Display:
@@ -223,7 +230,7 @@ class CrossValidationDisplay(_Display):
         ax.set_xlim(x[0], x[-1]) if len(x) > 1 else None
         ax.set_xlabel("penalty (alpha)")
         ax.set_ylabel("mean squared error")
-        ax.legend()
+        _legend(ax)
         self.top_ax_ = None
         if self.dof is not None and len(x) > 1:
             self.top_ax_ = top = ax.twiny()
@@ -420,7 +427,7 @@ class RegularizationPathDisplay(_Display):
         ax.set_xlabel("penalty (alpha)")
         ax.set_ylabel("coefficient")
         handles = [self.lines_[int(j)] for j in largest]
-        ax.legend(handles=handles, fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+        _legend(ax, handles=handles)
         return self
 
 
@@ -554,11 +561,11 @@ class ShrinkageDisplay(_Display):
             color=_BLUE,
             marker="o" if len(number) <= 60 else None,
             markersize=4,
-            label=f"alpha = {self.alpha:.3g}: {self.factors.sum():.3g} degrees of freedom",
+            label=f"alpha = {self.alpha:.3g}:\n{self.factors.sum():.3g} degrees of freedom",
         )
         ax.axhline(0.5, color=_ORANGE, linestyle="--", label="half: s$^2$ = alpha")
         ax.set_ylim(0.0, 1.02)
         ax.set_xlabel("singular direction, from the largest")
         ax.set_ylabel("share that is kept, s$^2$ / (s$^2$ + alpha)")
-        ax.legend()
+        _legend(ax)
         return self

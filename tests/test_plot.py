@@ -35,6 +35,23 @@ def problem(n=60, p=8):
     return X, X @ rng.normal(size=p) + 3 * rng.normal(size=n)
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda model, X, y: CrossValidationDisplay.from_estimator(model),
+        RegularizationPathDisplay.from_estimator,
+        lambda model, X, y: ShrinkageDisplay.from_estimator(model, X),
+    ],
+)
+def test_legends_hide_nothing(draw):
+    X, y = problem()
+    display = draw(RidgeCV(np.logspace(-2, 4, 25), cv=5).fit(X, y), X, y)
+    display.figure_.canvas.draw()
+    legend, axes = (a.get_window_extent() for a in (display.ax_.get_legend(), display.ax_))
+    assert legend.x0 >= axes.x1
+    assert legend.x1 <= display.figure_.bbox.x1
+
+
 def test_cross_validation():
     X, y = problem()
     alphas = np.logspace(-2, 4, 25)
