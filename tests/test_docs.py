@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def test_public_names_have_an_example(name):
     thing = getattr(fastridge, name)
     if callable(thing):
         assert ">>>" in thing.__doc__
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_lines_that_go_on_have_no_runs_of_blanks(name):
+    """The indentation after a backslash would be part of the text."""
+    source = Path(importlib.import_module(name).__file__)
+    if source.suffix == ".py":
+        assert not re.search(r"\\\n +\S", source.read_text(encoding="utf-8"))

@@ -513,13 +513,13 @@ class Lasso(ElasticNet):
     alpha : float, default=1.0
         Strength of the penalty, at least 0.
     fit_intercept, precompute, copy_X, max_iter, tol, warm_start, positive, random_state, \
-            selection, penalty_factor, lower, upper, standardize
+selection, penalty_factor, lower, upper, standardize
         As in `ElasticNet`.
 
     Attributes
     ----------
     coef_, sparse_coef_, intercept_, n_features_in_, feature_names_in_, n_iter_, dual_gap_, \
-            objective_, solver_
+objective_, solver_
         As in `ElasticNet`.
 
     See Also

@@ -483,14 +483,14 @@ class LassoCV(ElasticNetCV):
     Parameters
     ----------
     eps, alphas, fit_intercept, precompute, max_iter, tol, copy_X, cv, verbose, n_jobs, positive, \
-            random_state, selection, penalty_factor, lower, upper, standardize, select, \
-            validation, store_coef, callback
+random_state, selection, penalty_factor, lower, upper, standardize, select, \
+validation, store_coef, callback
         As for `ElasticNetCV`.
 
     Attributes
     ----------
     alpha_, coef_, intercept_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
-            feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+feature_names_in_, dual_gap_, n_iter_, objective_, solver_
         As for `ElasticNetCV`.
 
     See Also

@@ -19,7 +19,7 @@ class Labels:
     Parameters
     ----------
     y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
-            (n_samples, n_labels)
+(n_samples, n_labels)
         Class labels, whole numbers or strings; or an indicator of several labels per sample, of
         zeros and ones.
     n_samples : int

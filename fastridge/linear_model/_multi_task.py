@@ -228,13 +228,13 @@ class MultiTaskLasso(MultiTaskElasticNet):
     alpha : float, default=1.0
         Strength of the penalty, at least 0.
     fit_intercept, copy_X, max_iter, tol, warm_start, random_state, selection, penalty_factor, \
-            standardize
+standardize
         As in `MultiTaskElasticNet`.
 
     Attributes
     ----------
     coef_, sparse_coef_, intercept_, n_features_in_, feature_names_in_, n_iter_, dual_gap_, \
-            objective_, solver_
+objective_, solver_
         As in `MultiTaskElasticNet`.
 
     See Also

@@ -22,7 +22,7 @@ class MultiTaskElasticNetCV(BaseElasticNetCV):
     l1_ratio : float or array-like of shape (n_ratios,), default=0.5
         Shares of the L1 part to try, from above 0 to 1.
     eps, alphas, fit_intercept, max_iter, tol, cv, copy_X, verbose, n_jobs, random_state, \
-            selection, penalty_factor, standardize, select, validation, store_coef, callback
+selection, penalty_factor, standardize, select, validation, store_coef, callback
         As for `ElasticNetCV`.
 
     Attributes
@@ -32,7 +32,7 @@ class MultiTaskElasticNetCV(BaseElasticNetCV):
     intercept_ : ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
     alpha_, l1_ratio_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
-            feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+feature_names_in_, dual_gap_, n_iter_, objective_, solver_
         As for `ElasticNetCV`; errors are means over the targets.
 
     See Also

@@ -201,7 +201,7 @@ class Ridge(BaseRidge, LinearRegressor):
         Bound that an iterative solver reaches on the norm of the gradient, relative to that at
         w = 0. Direct solvers are exact to rounding.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
-            "lbfgs"}, default="auto"
+"lbfgs"}, default="auto"
         What solves. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of
         the p x p Gram matrix. "dual": of the n x n one. "cg": preconditioned conjugate gradients.
         "qr": orthogonal factorization, for ill-conditioned columns. scikit-learn's names run the

@@ -44,7 +44,7 @@ class RidgeClassifier(BaseRidge):
         gives each class the same total weight, where a sample counts by its `sample_weight`
         (scikit-learn counts samples, whatever their weight). None: 1.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
-            "lbfgs"}, default="auto"
+"lbfgs"}, default="auto"
         What solves: see `Ridge`.
     positive : bool, default=False
         Require w >= 0.
@@ -140,7 +140,7 @@ class RidgeClassifier(BaseRidge):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features; see `Ridge.fit`.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
-                (n_samples, n_labels)
+(n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample,
             of zeros and ones.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -239,7 +239,7 @@ class RidgeClassifier(BaseRidge):
         Returns
         -------
         ndarray of shape (n_samples,), or ndarray or scipy sparse CSR of shape \
-                (n_samples, n_labels)
+(n_samples, n_labels)
             Classes; or, after a fit to an indicator, an indicator, sparse where that was.
 
         Raises
@@ -272,7 +272,7 @@ class RidgeClassifier(BaseRidge):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
-                (n_samples, n_labels)
+(n_samples, n_labels)
             True classes. An indicator must be right in every label to count.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples; None: 1.

@@ -36,7 +36,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
     store_cv_results : bool, default=False
         As for `RidgeCV`.
     n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
-            max_memory, random_state, store_coef, callback
+max_memory, random_state, store_coef, callback
         As for `RidgeCV`.
 
     Attributes
@@ -54,7 +54,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
     indicator_ : {"dense", "matrix", "array"} or None
         What held `y` where it was an indicator.
     alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
-            relative_gradient_, objective_
+relative_gradient_, objective_
         As for `RidgeCV`; errors are those of the regressions on -1 and 1.
 
     See Also
@@ -122,7 +122,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features; see `Ridge.fit`.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
-                (n_samples, n_labels)
+(n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Non-negative weights of the samples: weight 2 is the row twice. None: 1.

@@ -21,7 +21,7 @@ class Diagnosis:
     Attributes
     ----------
     verdict : {"under-fitting", "over-fitting", "about right", \
-            "the penalty does not matter here"}
+"the penalty does not matter here"}
         "under-fitting": a smaller penalty does better on rows that were held out, or would, where
         the least error lies at the weak end of the grid. "over-fitting": a larger one. "the penalty
         does not matter here": all penalties of the grid have the same validation error, to 1 % or

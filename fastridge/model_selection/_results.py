@@ -57,9 +57,9 @@ class CVResults(Mapping[str, Any]):
     norm                  norm of the coefficients of the fit to all rows
     n_features            of elastic nets, mean number of features that have a coefficient
     null_error            held-out error of the training mean, a number
-    fold_train_error, \
-fold_validation_error, \
-fold_score            the same for each fold, (n_folds, n_alphas)
+    fold_train_error      train_error of each fold, (n_folds, n_alphas)
+    fold_validation_error validation_error of each fold, likewise
+    fold_score            score of each fold, likewise
     fold_coef             coefficients, (n_folds, n_alphas, n_features), or with a fourth axis of
                           targets before the features, where `store_coef` asks for them
     ===================== ======================================================================

@@ -158,7 +158,7 @@ def elastic_net_path(
     Parameters
     ----------
     X, y, sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol, \
-            max_iter, selection, random_state
+max_iter, selection, random_state
         As in `elastic_net`, for one target; `max_iter` bounds the epochs of each penalty.
     l1_ratio : float, default=0.5
         Share of the L1 part, from 0 (ridge) to 1 (lasso).

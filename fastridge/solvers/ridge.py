@@ -161,7 +161,7 @@ def ridge(
         Penalise in units of the columns' weighted standard deviations sd:
         alpha * sum_j f_j (sd_j w_j)^2. Constant columns have coefficient 0 beside an intercept.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
-            "lbfgs"}, default="auto"
+"lbfgs"}, default="auto"
         "cholesky": factor of the Gram matrix, refined with the residual from X. "dual": the same
         by samples, for n < p. "cg": preconditioned conjugate gradients. "qr": orthogonal
         factorisation, which also finds the rank. The other names are scikit-learn's and run the
