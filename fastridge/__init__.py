@@ -12,7 +12,7 @@ except ModuleNotFoundError as _error:
         raise
     raise ImportError(
         "fastridge is not built here: install it with 'pip install .' in its source folder, and "
-        "import it from another folder."
+        "import it from another folder, or under 'python -P' there."
     ) from None
 
 # tells the kernels how many threads to use
