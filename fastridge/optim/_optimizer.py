@@ -1,0 +1,374 @@
+"""What all optimizers share: groups of parameters, steps, state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._optim import Stepper
+from ._groups import arrays_and_names, is_array
+
+__all__ = ["Optimizer"]
+
+_LOOKS = {"propagate": 0, "skip": 1, "raise": 2}
+# keys of torch's groups that say how it computes, not what
+_OF_TORCH = {"capturable", "decoupled_weight_decay", "differentiable", "foreach", "fused"}
+
+
+class Optimizer:
+    """Groups, state and their files; a subclass says which numbers a group has."""
+
+    _adam: ClassVar[bool] = False
+    # names of the state in a state_dict: the arrays that a Stepper keeps, in its order
+    _arrays: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Any, defaults: dict[str, Any], on_nonfinite: str) -> None:
+        if on_nonfinite not in _LOOKS:
+            raise ValueError(
+                f"on_nonfinite: expected 'propagate', 'skip' or 'raise'; got {on_nonfinite!r}"
+            )
+        self.defaults = defaults
+        self.on_nonfinite = on_nonfinite
+        self.param_groups: list[dict[str, Any]] = []
+        if is_array(params) or isinstance(params, Mapping):
+            params = [{"params": params}] if not is_array(params) else params
+        groups = params if isinstance(params, list) else _listed(params)
+        if not groups or not all(isinstance(g, Mapping) for g in groups):
+            groups = [{"params": groups}]
+        self._set_groups([self._group(g, k) for k, g in enumerate(groups)])
+
+    def _group(self, given: Mapping[str, Any], k: int) -> dict[str, Any]:
+        """A group with all its numbers, its parameters in a list."""
+        if "params" not in given:
+            raise ValueError(f"params[{k}]: expected a group with the key 'params'; got {given!r}")
+        params, factors = given["params"], given.get("penalty_factor")
+        if is_array(params):
+            params, factors = [params], None if factors is None else [factors]
+        arrays, names = arrays_and_names(params, f"params[{k}]['params']" if k else "params")
+        known = {*self.defaults, "params", "initial_lr", "penalty_factor", "param_names"}
+        for key in given:
+            if key not in known and key not in _OF_TORCH:
+                raise ValueError(f"params[{k}]: expected keys of {sorted(known)}; got {key!r}")
+        if isinstance(factors, Mapping):
+            if names is None or not set(factors) <= set(names):
+                raise ValueError(
+                    f"penalty_factor: expected names of parameters {names}; got {list(factors)}"
+                )
+            factors = [factors.get(name) for name in names]
+        if factors is not None and (is_array(factors) or len(factors) != len(arrays)):
+            raise ValueError(
+                "penalty_factor: expected a list of one array (or None) for each of the "
+                f"{len(arrays)} parameters of its group"
+            )
+        group = {"params": arrays, **self.defaults, **given, "penalty_factor": factors}
+        group["params"] = arrays
+        group.setdefault("initial_lr", group["lr"])
+        if names is None:
+            names = given.get("param_names")
+        group["param_names"] = names
+        return {key: value for key, value in group.items() if key not in _OF_TORCH}
+
+    def _set_groups(self, groups: list[dict[str, Any]]) -> None:
+        arrays: list[Any] = []
+        labels: list[str] = []
+        places: list[int] = []
+        factors: list[Any] = []
+        for k, group in enumerate(groups):
+            names = group["param_names"]
+            for i, p in enumerate(group["params"]):
+                labels.append(repr(names[i]) if names else f"params[{len(arrays)}]")
+                arrays.append(p)
+                places.append(k)
+                factor = group["penalty_factor"][i] if group["penalty_factor"] else None
+                if factor is not None:
+                    factor = _checked_factor(factor, labels[-1])
+                factors.append(factor)
+        named = [name for group in groups for name in group["param_names"] or ()]
+        if len(set(named)) != len(named):
+            twice = next(name for name in named if named.count(name) > 1)
+            raise ValueError(f"params: expected each name once; got {twice!r} twice")
+        stepper = Stepper(arrays, labels, places, factors, self._adam)
+        # numbers are refused here rather than at the first step
+        stepper.step(groups, [None] * len(arrays), 1.0, 0)
+        self._names = named if len(named) == len(arrays) and named else None
+        self._stepper, self.param_groups = stepper, groups
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add a group of parameters, which have no state yet.
+
+        Parameters
+        ----------
+        group : dict
+            ``{"params": ...}`` and the numbers that differ from those of the optimizer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the constructor; the optimizer is then what it was.
+        """
+        self._stepper.flush()
+        before, n = self._stepper, len(self._stepper.params)
+        self._set_groups([*self.param_groups, self._group(group, len(self.param_groups))])
+        for i in range(n):
+            self._stepper.set_state(i, *before.get_state(i))
+
+    def step(self, grads: Any, *, scale: float = 1.0) -> bool:
+        """Take one step, in place.
+
+        Parameters
+        ----------
+        grads : list of arrays, or mapping from names to arrays
+            A gradient for each parameter, in the order of the groups, or by name where the
+            parameters have names: shape and dtype of the parameter, no memory in common with it.
+            None, or a name that is missing, leaves the parameter and its state as they are. A pair
+            (row indices, rows) stands for a gradient that is zero elsewhere: see `flush`.
+        scale : float, default=1.0
+            Factor of all gradients: a clipping factor (`clip_grad_norm`), one over a loss scale.
+
+        Returns
+        -------
+        bool
+            False where ``on_nonfinite="skip"`` found NaN or infinity; nothing is changed then.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For gradients or numbers that cannot be used, by name, and for
+            ``on_nonfinite="raise"``; nothing is changed then.
+        RuntimeError
+            If another thread is at a step of this optimizer.
+        """
+        if type(grads) is not list:
+            grads = self._in_order(grads)
+        if type(scale) is not float:
+            if isinstance(scale, bool) or not hasattr(scale, "__float__"):
+                raise TypeError(f"scale: expected a number; got {scale!r}")
+            scale = float(scale)
+        return self._stepper.step(self.param_groups, grads, scale, _LOOKS[self.on_nonfinite])
+
+    def _in_order(self, grads: Any) -> list[Any]:
+        if isinstance(grads, Mapping):
+            if self._names is None:
+                raise ValueError(
+                    "grads: expected a list, since the parameters have no names; got a mapping"
+                )
+            for name in grads:
+                if name not in self._names:
+                    raise ValueError(f"grads: expected names of parameters; got {name!r}")
+            return [grads.get(name) for name in self._names]
+        if is_array(grads) or isinstance(grads, (str, bytes)) or not hasattr(grads, "__iter__"):
+            raise TypeError(
+                "grads: expected a list of gradients, or a mapping from names to them; got "
+                f"{'None' if grads is None else 'a ' + type(grads).__name__}"
+            )
+        return list(grads)
+
+    def set_lr_factor(self, factor: float) -> None:
+        """Set the learning rate of each group to `factor` times its `initial_lr`.
+
+        Parameters
+        ----------
+        factor : float
+            At least 0; what the schedules of `fastridge.optim` give.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is not a finite number of at least 0.
+        """
+        if isinstance(factor, bool) or not hasattr(factor, "__float__"):
+            raise TypeError(f"factor: expected a number; got {factor!r}")
+        if not 0 <= factor < np.inf:
+            raise ValueError(f"factor: expected a finite number of at least 0; got {factor!r}")
+        for group in self.param_groups:
+            group["lr"] = float(factor) * group["initial_lr"]
+
+    def flush(self, param: int | str | None = None, rows: Any = None) -> None:
+        """Bring rows up to date that had no gradient in the last steps.
+
+        Where a gradient is a pair (row indices, rows), only those rows of the parameter are
+        touched; rows are the entries along its first axis, and gradients of a row that is there
+        more than once are added up. A row that is touched after steps without a gradient first
+        gets what these steps do to it in the dense optimizer, with the learning rate and decay of
+        each of them:
+
+        - `SGD`: all the decays, as one factor;
+        - with momentum: momentum goes on moving the row, and decays; one linear map of (w, b);
+        - `Adam`, `AdamW` with decoupled, independent or no decay: the moments shrink and go on
+          moving the row, the decay goes on; each element by its own sum over the steps, of which
+          terms below 2^-34 (float64: 2^-64) of the first are left out;
+        - `Adam` with ``"l2"`` decay, and all with `penalty_factor`: step by step, in a time that
+          grows with the steps that were missed.
+
+        Until then a row is what it was after its last step. Call ``flush(param, rows)`` before the
+        rows are read, and ``flush()`` before the parameter is read as a whole: it then equals that
+        of the dense optimizer to rounding.
+
+        Parameters
+        ----------
+        param : int, str or None, default=None
+            Position or name of a parameter; None: all.
+        rows : array of int, or None, default=None
+            Rows of that parameter; None: all.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a parameter or a row that there is not.
+        """
+        if param is None:
+            if rows is not None:
+                raise ValueError("rows: expected None without a parameter; got rows")
+            self._stepper.flush()
+            return
+        if isinstance(param, str):
+            if self._names is None or param not in self._names:
+                raise ValueError(f"param: expected the name of a parameter; got {param!r}")
+            param = self._names.index(param)
+        elif isinstance(param, bool) or not hasattr(param, "__index__"):
+            raise TypeError(f"param: expected a position, a name or None; got {param!r}")
+        if not 0 <= param < len(self._stepper.params):
+            raise ValueError(f"param: expected 0 to {len(self._stepper.params) - 1}; got {param!r}")
+        self._stepper.flush(param, rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and numbers of the optimizer, without the parameters.
+
+        Returns
+        -------
+        dict
+            As torch's: ``{"state": {position: {name: array or number}}, "param_groups": [...]}``
+            with positions in place of parameters, and without `penalty_factor`. Arrays are those
+            of the optimizer, not copies. ``fastridge.save`` writes it to a file.
+
+        Notes
+        -----
+        Rows are brought up to date first (`flush`).
+        """
+        self._stepper.flush()
+        state = {}
+        for i in range(len(self._stepper.params)):
+            steps, begun, *arrays = self._stepper.get_state(i)
+            if steps:
+                found: dict[str, Any] = {"step": steps}
+                for name, a in zip(self._arrays, arrays, strict=False):
+                    found[name] = a if self._adam or begun else None
+                    if a is None and name == "max_exp_avg_sq":
+                        del found[name]
+                state[i] = found
+        groups, start = [], 0
+        for group in self.param_groups:
+            kept = {k: v for k, v in group.items() if k not in ("params", "penalty_factor")}
+            if kept["param_names"] is None:
+                del kept["param_names"]
+            kept["params"] = list(range(start, start + len(group["params"])))
+            start += len(group["params"])
+            groups.append(kept)
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where another optimizer was, bit for bit.
+
+        Parameters
+        ----------
+        state_dict : dict
+            From `state_dict`, here or in torch, of an optimizer of this class over parameters of
+            the same shapes in the same order. Arrays are copied; the parameters themselves are the
+            caller's to restore.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it does not fit; the optimizer is then what it was.
+        """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError("state_dict: expected a dict with the keys 'state' and 'param_groups'")
+        groups, saved = [], state_dict["param_groups"]
+        sizes = [len(g["params"]) for g in saved]
+        if sizes != [len(g["params"]) for g in self.param_groups]:
+            raise ValueError(
+                "state_dict: expected groups of "
+                f"{[len(g['params']) for g in self.param_groups]} parameters; got {sizes}"
+            )
+        for own, other in zip(self.param_groups, saved, strict=True):
+            names = other.get("param_names")
+            ours = own["param_names"]
+            if names is not None and ours is not None and list(names) != list(ours):
+                raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
+            numbers = {k: v for k, v in other.items() if k not in ("params", "param_names")}
+            for key in numbers:
+                if key not in (*self.defaults, "initial_lr", *_OF_TORCH):
+                    raise ValueError(f"state_dict: expected keys of a group; got {key!r}")
+            groups.append(own | {k: v for k, v in numbers.items() if k not in _OF_TORCH})
+            if "initial_lr" not in numbers and "lr" in numbers:
+                groups[-1]["initial_lr"] = numbers["lr"]
+        order = [i for g in saved for i in g["params"]]
+        states = [self._state_of(i, state_dict["state"].get(key)) for i, key in enumerate(order)]
+        # numbers are checked before anything changes
+        self._stepper.step(groups, [None] * len(order), 1.0, 0)
+        self._stepper.flush()
+        for i, state in enumerate(states):
+            self._stepper.set_state(i, *state)
+        for own, other in zip(self.param_groups, groups, strict=True):
+            own.update(other)
+
+    def _state_of(self, i: int, state: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        """What `Stepper.set_state` takes."""
+        if not state:
+            return (0, False, None, None, None)
+        shape, dtype = self._stepper.layout(i)
+        label = self._stepper.labels[i]
+        for key in state:
+            if key not in ("step", *self._arrays):
+                raise ValueError(f"state of {label}: expected {self._arrays}; got {key!r}")
+        arrays: list[Any] = []
+        for name in self._arrays:
+            a = state.get(name)
+            if a is not None:
+                a = np.array(np.asarray(a), order="C")
+                if a.shape != shape or a.dtype != dtype:
+                    raise ValueError(
+                        f"{name} of {label}: expected shape {shape} of {dtype}; got {a.shape} of "
+                        f"{a.dtype}"
+                    )
+            arrays.append(a)
+        if self._adam and (arrays[0] is None or arrays[1] is None):
+            raise ValueError(f"state of {label}: expected {self._arrays[:2]}; got {list(state)}")
+        # torch counts no steps for gradient descent
+        steps = int(state.get("step", 1))
+        if steps < 0:
+            raise ValueError(f"step of {label}: expected at least 0; got {steps}")
+        return (steps, arrays[0] is not None, *arrays, *[None] * (3 - len(arrays)))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a copy would step arrays of its own, which nobody sees
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} is bound to the memory of its parameters, and is neither copied nor pickled:"
+            f" make a new {name} over the copied parameters, and give its load_state_dict the"
+            " state_dict() of this one, which is copied, pickled and saved."
+        )
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{k}={v!r}" for k, v in self.defaults.items())
+        n = len(self._stepper.params)
+        return f"{type(self).__name__}(<{n} parameter{'s' * (n != 1)}>, {numbers})"
+
+
+def _listed(params: Any) -> list[Any]:
+    if is_array(params):
+        arrays_and_names(params)
+    if isinstance(params, (str, bytes)) or not hasattr(params, "__iter__"):
+        raise TypeError(f"params: expected a list of arrays; got {params!r}")
+    return list(params)
+
+
+def _checked_factor(factor: Any, label: str) -> Any:
+    values = factor if isinstance(factor, np.ndarray) else None
+    if values is not None and not (np.isfinite(values).all() and (values >= 0).all()):
+        raise ValueError(
+            f"penalty_factor of {label}: expected finite numbers of at least 0; got others"
+        )
+    return factor
