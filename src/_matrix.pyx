@@ -14,98 +14,7 @@ from _types cimport index, real
 
 cnp.import_array()
 
-cdef extern from "Python.h":
-    int PyErr_CheckSignals()
-
-
-cdef int _interrupted() noexcept with gil:
-    return PyErr_CheckSignals()
-
-
-cdef int _done(int status) except -1:
-    """Turn a status of the C functions into an exception; one is set already after Ctrl-C."""
-    if status == FR_INTERRUPTED:
-        return -1
-    if status == FR_NO_MEMORY:
-        raise MemoryError("not enough memory for the working arrays of a matrix operation")
-    return status
-
-
-def instruction_sets():
-    """Names of the instruction sets that this build holds and this CPU runs, narrowest first."""
-    return tuple(fr_isa_name(i).decode() for i in range(fr_isa_count()) if fr_isa_usable(i))
-
-
-def get_instruction_set():
-    """Name of the instruction set in use."""
-    return fr_active().name.decode()
-
-
-def set_instruction_set(str name not None):
-    """Use the kernels of one instruction set, for the whole process."""
-    if fr_isa_select(name.encode()):
-        raise ValueError(
-            f"instruction set must be one of {', '.join(instruction_sets())} on this machine; "
-            f"got {name!r}"
-        )
-
-
-def has_single():
-    """Whether the instruction set in use has products of float32."""
-    return bool(fr_has_single())
-
-
-def has_threads():
-    """Whether the kernels were built with threads."""
-    return bool(fr_pool_exists())
-
-
-def after_fork():
-    """Whether this process is a forked child, where kernels keep to one thread."""
-    return bool(fr_after_fork())
-
-
-def get_serial_below():
-    """Work, in elements read from memory, below which a kernel keeps to one thread."""
-    return fr_get_serial_below()
-
-
-def set_serial_below(double work):
-    """Set the work, in elements read, below which a kernel keeps to one thread."""
-    fr_set_serial_below(work)
-
-
-def _start():
-    wanted = os.environ.get("FASTRIDGE_ISA")
-    fr_parallel_setup(_interrupted)
-    fr_isa_select(NULL)
-    if wanted:
-        try:
-            set_instruction_set(wanted)
-        except ValueError as error:
-            raise ImportError(f"FASTRIDGE_ISA: {error}") from None
-
-
-_start()
-
-cdef object _threads_of = None
-
-
-def _use_thread_count(function):
-    """Ask `function` for the number of threads where a call does not name one."""
-    global _threads_of
-    _threads_of = function
-
-
-cdef int _threads(int n) except -1:
-    if n > 0:
-        return n
-    return 1 if _threads_of is None else _threads_of()
-
-
-cdef int _threads_for(int n, double work) except -1:
-    """Small work is done before anybody could be asked for the number of threads."""
-    return 1 if work < fr_get_serial_below() else _threads(n)
+include "_state.pxi"
 
 
 cdef const double *_pointer(const double[::1] a) noexcept nogil:
@@ -483,121 +392,16 @@ cdef class Matrix:
         _done(status)
         return Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
 
-    cdef object _dense_gram(self, const double[::1] weight, bint over_rows, int threads,
-                            bint single=False):
-        """A' W A, or A W A' with the shift along the summation."""
-        cdef Py_ssize_t m = self.n_rows if over_rows else self.n_columns
-        cdef Py_ssize_t order = fr_single_order(m) if single else fr_gram_order(m)
-        cdef fr_single_sums sums
-        cdef double[::1] scale = _empty(m) if single else None
-        cdef double[:, ::1] g = np.empty((order, order))
-        cdef fr_gram_source source
-        cdef const double[::1] root = None if weight is None else np.sqrt(weight)
-        cdef int status
-        source.a = &self.s
-        source.y = NULL
-        source.y_shift = NULL
-        source.k = 0
-        source.ones = 0
-        source.transposed = over_rows
-        source.col_shift = NULL if over_rows else self.s.shift
-        source.row_shift = self.s.shift if over_rows else NULL
-        source.root_weight = _pointer(root)
-        sums.weight = sums.sum = sums.square = sums.cross = NULL
-        if order:
-            with nogil:
-                if single:
-                    sums.scale = &scale[0]
-                    fr_single_scale(&source, &scale[0])
-                    status = fr_gram_single(&source, &sums, 0,
-                                            self.n_columns if over_rows else self.n_rows,
-                                            &g[0, 0], threads)
-                else:
-                    status = fr_gram_dense(&source, &g[0, 0], threads)
-            _done(status)
-        result = g.base[:m, :m]
-        cdef double[:, ::1] full = result if order == m else np.ascontiguousarray(result)
-        if m:
-            with nogil:
-                status = fr_mirror(&full[0, 0], m, 0, threads)
-            _done(status)
-        if single:
-            result = full.base
-            result /= scale.base
-            result /= scale.base[:, np.newaxis]
-        return full.base
-
     def gram(self, const double[::1] weight=None, columns=None, int n_threads=0):
         """A' diag(weight) A, (p, p) float64, both triangles; of the given sorted columns alone."""
-        cdef int status, threads = _threads(n_threads)
-        cdef double[:, ::1] g
-        cdef Matrix by_row = self
-        cdef const int[::1] place = None
-        cdef const int *position = NULL
-        self._vector("weight", weight, self.n_rows)
-        chosen = slice(None) if columns is None else np.asarray(columns, dtype=np.intp)
-        shift = None if self.shift is None else self.shift[chosen]
-        if self.s.index < 0:
-            if columns is not None:
-                part = np.ascontiguousarray(self.arrays[0][:, chosen])
-                by_row = Matrix.from_dense(part).centered(shift)
-            result = by_row._dense_gram(weight, False, threads)
-        else:
-            if self.s.by_column:
-                by_row = self.transposed_storage()
-            m = self.n_columns
-            if columns is not None:
-                m = len(chosen)
-                positions = np.full(self.n_columns, -1, dtype=np.int32)
-                positions[chosen] = np.arange(m, dtype=np.int32)
-                place = positions
-                position = &place[0]
-            result = np.empty((m, m))
-            g = result
-            if m:
-                status = self._sparse_gram(by_row, weight, position, g, threads)
-                _done(status)
-            if shift is not None:
-                w = np.ones(self.n_rows) if weight is None else np.asarray(weight)
-                sums = self.centered().tdot(w, n_threads=threads)[chosen]
-                cross = np.outer(sums, shift)
-                result -= cross + cross.T
-                result += w.sum() * np.outer(shift, shift)
-        if self.scale is not None:
-            scale = self.scale[chosen]
-            result *= np.outer(scale, scale)
-        return result
-
-    cdef int _sparse_gram(self, Matrix by_row, const double[::1] weight, const int *position,
-                          double[:, ::1] g, int threads) except? -5:
-        cdef int status
-        cdef Py_ssize_t m = g.shape[0]
-        with nogil:
-            status = fr_gram_sparse(&by_row.s, _pointer(weight), position, m, &g[0, 0], threads)
-        return status
+        return _gram(self, weight, columns, _threads(n_threads))
 
     def gram_rows(self, const double[::1] weight=None, int n_threads=0, bint single=False):
         """A diag(weight) A', (n, n) float64, both triangles; weight per column.
 
         single: from float32 products, for dense X and where `has_single()`.
         """
-        self._vector("weight", weight, self.n_columns)
-        w = None if weight is None else np.asarray(weight)
-        if self.scale is not None:
-            w = self.scale**2 if w is None else w * self.scale**2
-        if self.s.index < 0:
-            result = self._dense_gram(w, True, _threads(n_threads), single and fr_has_single())
-            return result
-        # rows of the transposed matrix are the columns of X
-        cdef Matrix source = self if self.s.by_column else self.transposed_storage()
-        flipped = Matrix.from_compressed(*source.arrays, (self.n_columns, self.n_rows), False)
-        result = flipped.gram(w, n_threads=n_threads)
-        if self.shift is not None:
-            shifted = self.shift if w is None else w * self.shift
-            cross = flipped.tdot(shifted, n_threads=n_threads)
-            result -= cross + cross[:, None]
-            result += shifted @ self.shift
-        return result
+        return _gram_rows(self, weight, n_threads, single)
 
     def ridge(self, y not None, const double[::1] alpha not None, const double[::1] weight,
               const double[::1] penalty, bint fit_intercept, int n_threads=0, int precision=0):
@@ -609,58 +413,14 @@ cdef class Matrix:
         gradient (k), objective (k) and the number of refinements; the middle three as one array,
         or for a single target as a tuple of floats.
         """
-        cdef fr_ridge_problem q
-        cdef Matrix by_row = self, targets
-        cdef int status
-        cdef Py_ssize_t n_targets = 1 if y.ndim == 1 else y.shape[1]
-        cdef bint many = n_targets >= FR_MANY
-        cdef const double[::1] one
-        if y.shape[0] != self.n_rows:
-            raise ValueError(f"y: expected {self.n_rows} rows; got {y.shape[0]}")
-        self._vector("weight", weight, self.n_rows)
-        self._vector("penalty", penalty, self.n_columns)
-        if self.s.index >= 0 and self.s.by_column:
-            by_row = self.transposed_storage()
-        cdef cnp.ndarray coef = _empty(n_targets * self.n_columns)
-        cdef cnp.ndarray out = _empty(3 * n_targets)
-        cdef double *numbers = <double *> cnp.PyArray_DATA(out)
-        q.a = &self.s
-        q.by_row = &by_row.s
-        if many:
-            targets = Matrix.from_dense(y)
-        else:
-            one = y if y.ndim == 1 else y.reshape(-1, order="F")
-            q.y = &one[0]
-        q.w = _pointer(weight)
-        q.penalty = _pointer(penalty)
-        q.alpha = &alpha[0]
-        q.n_targets = n_targets
-        q.alpha_per_target = alpha.shape[0] > 1
-        q.intercept = fit_intercept
-        q.precision = precision
-        q.n_threads = _threads_for(
-            n_threads, <double> self.s.nnz * (self.n_columns / FR_CACHED + 4.0 * n_targets)
-        )
-        q.coef = <double *> cnp.PyArray_DATA(coef)
-        q.offset = numbers
-        q.relative_gradient = numbers + n_targets
-        q.objective = numbers + 2 * n_targets
-        with nogil:
-            if many:
-                status = fr_ridge_targets(&q, &targets.s)
-            else:
-                status = fr_ridge_direct(&q)
-        if status == FR_UNSTABLE or status == FR_NOT_FINITE:
-            return None
-        _done(status)
-        if n_targets == 1:
-            return coef, (numbers[0], numbers[1], numbers[2]), q.n_iter
-        return coef, out, q.n_iter
+        return _ridge(self, y, alpha, weight, penalty, fit_intercept, n_threads, precision)
 
 
 include "_batch.pxi"
 include "_checks.pxi"
 include "_cholesky.pxi"
+include "_direct.pxi"
+include "_gram.pxi"
 include "_moments.pxi"
 include "_reduced.pxi"
 include "_tridiagonal.pxi"

@@ -1,0 +1,52 @@
+# Part of _matrix.pyx: the kernels in use are one state of one module.
+
+
+cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weight,
+                   const double[::1] penalty, bint fit_intercept, int n_threads, int precision):
+    cdef fr_ridge_problem q
+    cdef Matrix by_row = A, targets
+    cdef int status
+    cdef Py_ssize_t n_targets = 1 if y.ndim == 1 else y.shape[1]
+    cdef bint many = n_targets >= FR_MANY
+    cdef const double[::1] one
+    if y.shape[0] != A.n_rows:
+        raise ValueError(f"y: expected {A.n_rows} rows; got {y.shape[0]}")
+    A._vector("weight", weight, A.n_rows)
+    A._vector("penalty", penalty, A.n_columns)
+    if A.s.index >= 0 and A.s.by_column:
+        by_row = A.transposed_storage()
+    cdef cnp.ndarray coef = _empty(n_targets * A.n_columns)
+    cdef cnp.ndarray out = _empty(3 * n_targets)
+    cdef double *numbers = <double *> cnp.PyArray_DATA(out)
+    q.a = &A.s
+    q.by_row = &by_row.s
+    if many:
+        targets = Matrix.from_dense(y)
+    else:
+        one = y if y.ndim == 1 else y.reshape(-1, order="F")
+        q.y = &one[0]
+    q.w = _pointer(weight)
+    q.penalty = _pointer(penalty)
+    q.alpha = &alpha[0]
+    q.n_targets = n_targets
+    q.alpha_per_target = alpha.shape[0] > 1
+    q.intercept = fit_intercept
+    q.precision = precision
+    q.n_threads = _threads_for(
+        n_threads, <double> A.s.nnz * (A.n_columns / FR_CACHED + 4.0 * n_targets)
+    )
+    q.coef = <double *> cnp.PyArray_DATA(coef)
+    q.offset = numbers
+    q.relative_gradient = numbers + n_targets
+    q.objective = numbers + 2 * n_targets
+    with nogil:
+        if many:
+            status = fr_ridge_targets(&q, &targets.s)
+        else:
+            status = fr_ridge_direct(&q)
+    if status == FR_UNSTABLE or status == FR_NOT_FINITE:
+        return None
+    _done(status)
+    if n_targets == 1:
+        return coef, (numbers[0], numbers[1], numbers[2]), q.n_iter
+    return coef, out, q.n_iter
