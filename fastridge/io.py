@@ -107,7 +107,8 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     ------
     TypeError
         When `model` is of another class, or one of its values has no place in a model file
-        (a random generator, a data frame, a function); when `path` is no path or binary file.
+        (a random generator, a data frame, a function, a splitter); when `path` is no path or
+        binary file.
     ValueError
         When `path` is empty, or exists and is not a regular file.
     FileNotFoundError
