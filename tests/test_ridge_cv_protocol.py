@@ -84,6 +84,14 @@ def test_scorers_that_ask_for_what_is_not_there(model, scoring, match, cv):
     assert "_Shown" not in str(caught.value)
 
 
+@pytest.mark.parametrize("model", [RidgeCV, RidgeClassifierCV])
+def test_scorers_of_ones_own_see_a_ridge(model):
+    X, y, _ = problem(n=30, p=4)
+    name = model.__name__.removesuffix("CV")
+    with pytest.raises(AttributeError, match=f"'{name}' object has no attribute 'predict_proba'"):
+        model(cv=3, scoring=lambda m, X, y: m.predict_proba(X)).fit(X, (y > 0).astype(float))
+
+
 @pytest.mark.parametrize("mode", ["auto", "svd", "eigen", None])
 def test_modes_of_scikit_learn(mode):
     X, y, _ = problem(20, 3)

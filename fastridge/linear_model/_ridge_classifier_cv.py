@@ -226,3 +226,7 @@ relative_gradient_, objective_
 
 class _ShownClassifier(Known, RidgeClassifier):
     pass
+
+
+# what a scorer is shown, in its messages
+_ShownClassifier.__name__ = _ShownClassifier.__qualname__ = "RidgeClassifier"

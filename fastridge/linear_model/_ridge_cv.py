@@ -537,3 +537,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
 class _Shown(Known, Ridge):
     def __init__(self, alpha: float = 1.0, fit_intercept: bool = True) -> None:
         super().__init__(alpha, fit_intercept=fit_intercept)
+
+
+# what a scorer is shown, in its messages
+_Shown.__name__ = _Shown.__qualname__ = "Ridge"
