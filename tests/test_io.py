@@ -271,66 +271,6 @@ def test_every_listed_class_is_there():
         assert isinstance(fastridge.io._load_class(name), type)
 
 
-# Writing all or nothing
-
-
-def test_replaces_an_older_file(tmp_path, model):
-    path = tmp_path / "model"
-    path.write_bytes(b"old")
-    fastridge.save(model, path)
-    assert identical(fastridge.load(path), model)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permission bits and links are POSIX")
-def test_keeps_mode_and_link(tmp_path, model):
-    path = tmp_path / "model"
-    path.write_bytes(b"old")
-    path.chmod(0o600)
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    fastridge.save(model, link)
-    assert link.is_symlink()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert identical(fastridge.load(path), model)
-    plain, fresh = tmp_path / "plain", tmp_path / "fresh"
-    plain.touch()
-    fastridge.save(model, fresh)
-    assert fresh.stat().st_mode == plain.stat().st_mode
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_failure_leaves_the_old_file(tmp_path, model, monkeypatch, step):
-    path = tmp_path / "model"
-    path.write_bytes(b"old")
-
-    def fail(*args):
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="no space left"):
-        fastridge.save(model, path)
-    monkeypatch.undo()
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["model"]
-
-
-def test_refuses_what_is_not_a_regular_file(tmp_path, model):
-    with pytest.raises(ValueError, match="not a regular file"):
-        fastridge.save(model, tmp_path)
-    with pytest.raises(ValueError, match="not a regular file"):
-        fastridge.save(model, os.devnull)
-
-
-def test_missing_folder_and_missing_file(tmp_path, model):
-    with pytest.raises(
-        FileNotFoundError, match=r"path is in a folder that does not.*none"
-    ) as caught:
-        fastridge.save(model, tmp_path / "none" / "model")
-    assert caught.value.filename == os.path.realpath(tmp_path / "none")
-    with pytest.raises(FileNotFoundError):
-        fastridge.load(tmp_path / "model")
-
-
 PATHS = {
     "moments": lambda X, Y: fastridge.ridge_path(fastridge.Moments(X, Y), alphas=[0.1, 3.0]),
     "cholesky": lambda X, Y: fastridge.ridge_path(X, Y, [3.0, 0.1], penalty_factor=[0, 1, 1, 2]),
@@ -401,6 +341,66 @@ def test_batch_results(design):
     assert type(again) is fastridge.RidgeBatchResult
     for name in type(result).__slots__:
         assert identical(getattr(result, name), getattr(again, name))
+
+
+# Writing all or nothing
+
+
+def test_replaces_an_older_file(tmp_path, model):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    fastridge.save(model, path)
+    assert identical(fastridge.load(path), model)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits and links are POSIX")
+def test_keeps_mode_and_link(tmp_path, model):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    fastridge.save(model, link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert identical(fastridge.load(path), model)
+    plain, fresh = tmp_path / "plain", tmp_path / "fresh"
+    plain.touch()
+    fastridge.save(model, fresh)
+    assert fresh.stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_failure_leaves_the_old_file(tmp_path, model, monkeypatch, step):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+
+    def fail(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="no space left"):
+        fastridge.save(model, path)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_refuses_what_is_not_a_regular_file(tmp_path, model):
+    with pytest.raises(ValueError, match="not a regular file"):
+        fastridge.save(model, tmp_path)
+    with pytest.raises(ValueError, match="not a regular file"):
+        fastridge.save(model, os.devnull)
+
+
+def test_missing_folder_and_missing_file(tmp_path, model):
+    with pytest.raises(
+        FileNotFoundError, match=r"path is in a folder that does not.*none"
+    ) as caught:
+        fastridge.save(model, tmp_path / "none" / "model")
+    assert caught.value.filename == os.path.realpath(tmp_path / "none")
+    with pytest.raises(FileNotFoundError):
+        fastridge.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("path", [None, 3, ["model"], 1.0])
