@@ -215,6 +215,8 @@ def test_what_is_not_of_the_data_is_refused(data):
         Lasso(precompute=X.T @ X).fit(X, y)
     with pytest.raises(ValueError, match="'precompute' is not that of X"):
         Lasso(precompute=gram).fit(X, y, weight)
+    with pytest.raises(ValueError, match="not that of X: its diagonal is, but row"):
+        Lasso(precompute=np.diag(np.diag(gram))).fit(X, y)
     with pytest.raises(ValueError, match="precompute contains NaN"):
         Lasso(precompute=np.full((30, 30), np.nan)).fit(X, y)
     with pytest.raises(ValueError, match="60 samples, 30 features and 3 targets; expected those"):

@@ -71,6 +71,11 @@ def test_every_solution_is_that_of_one_fit(data, solver):
         residual = y - X @ w - path.intercept[k]
         assert_allclose(path.r2[k], 1 - np.average(residual**2, weights=weight) / 2 / null)
         assert path.dof[k] == np.count_nonzero(w)
+        assert_allclose(path.residual[k], weight @ residual**2)
+        n = weight.sum()
+        fit = n * np.log(2 * np.pi * path.residual[k] / n) + n
+        assert_allclose(path.aic[k], fit + 2 * (np.count_nonzero(w) + 2))
+        assert_allclose(path.bic[k], fit + np.log(n) * (np.count_nonzero(w) + 2))
     assert_array_equal(path.sparse_coef.toarray(), path.coef)
     assert_array_equal(path.coef[3], path[3].coef)
     assert path[-1].dual_gap == path.dual_gap[-1]

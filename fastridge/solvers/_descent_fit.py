@@ -131,6 +131,10 @@ def solve_path(
     alphas: None for the automatic grid. One target.
     """
     p = source.n_features if Y is None else source.n_columns
+    if Y is None:
+        total = float(source.total_weight)
+    else:
+        total = float(len(Y) if sample_weight is None else sample_weight.sum())
     way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
     problem = make_problem(source, Y, 0, way, sample_weight, constraints, options)
     u = None
@@ -140,13 +144,15 @@ def solve_path(
     steps: list[PathStep] = []
 
     def finished() -> ElasticNetPath:
-        return ElasticNetPath(p, source.dtype, options.l1_ratio, path.way, steps)
+        return ElasticNetPath(
+            p, source.dtype, options.l1_ratio, path.way, steps, total, options.fit_intercept
+        )
 
     try:
         for alpha in alphas:
             l1, l2 = problem.penalties(alpha, options.l1_ratio)
             converged = path.solve(l1, l2, options.tol * problem.null)
-            steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2))
+            steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2, total))
             if callback is not None:
                 callback(finished())
             if stop_r2 is not None and steps[-1].r2 >= stop_r2:
@@ -206,7 +212,7 @@ def make_problem(
     return problem
 
 
-def _step(problem, path, alpha, converged, dtype, l1, l2):
+def _step(problem, path, alpha, converged, dtype, l1, l2, total):
     step = PathStep()
     coef, intercept = problem.to_caller(path.u)
     step.alpha, step.intercept = alpha, intercept
@@ -217,7 +223,9 @@ def _step(problem, path, alpha, converged, dtype, l1, l2):
     live = np.flatnonzero(path.u)
     u = path.u[live]
     penalty = float(l1[live] @ np.abs(u)) + 0.5 * float(l2[live] @ u**2)
-    step.r2 = 1.0 - (path.objective - penalty) / (0.5 * problem.yy) if problem.yy > 0 else 1.0
+    error = 2.0 * max(path.objective - penalty, 0.0)
+    step.r2 = 1.0 - error / problem.yy if problem.yy > 0 else 1.0
+    step.residual = total * error
     return step
 
 

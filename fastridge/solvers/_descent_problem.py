@@ -137,7 +137,7 @@ class DescentProblem:
         Raises
         ------
         ValueError
-            If its diagonal is not.
+            If its diagonal is not, or its product with a vector of random signs.
         """
         unit = np.ones(self.p) if self.unit is None else self.unit
         diagonal, expected = np.diagonal(gram), self.square * unit**2 * total
@@ -151,6 +151,18 @@ class DescentProblem:
             )
         self.gram = gram / (total * unit)
         self.gram /= unit[:, None]
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], self.p)
+        found = self.gram @ signs
+        expected, _, squares = self.products(self.A.dot(signs))
+        error = np.abs(found - expected)
+        # the product of a column and the image is at most that of their norms
+        size = np.sqrt(self.square * squares)
+        if (error > 1e-3 * size + 1e-12 * np.abs(self.gram).sum(axis=1)).any():
+            j = int((error - 1e-3 * size).argmax())
+            raise ValueError(
+                "Gram matrix passed in via 'precompute' is not that of X: its diagonal is, but row"
+                f" {j} times a vector of signs is {found[j]:g}; expected {expected[j]:g}."
+            )
         # what the solver takes for a_j'S a_j is on its diagonal
         self.square = np.diagonal(self.gram).copy()
 

@@ -93,8 +93,17 @@ class ElasticNetPath:
         upper bound. The intercept is not counted.
     r2 : ndarray of shape (n_alphas,)
         Share of the (weighted) sum of squares about the mean that the fit explains.
+    residual : ndarray of shape (n_alphas,)
+        Weighted sum of squared residuals.
+    n_samples : float
+        Sum of the weights: the number of rows that criteria go by.
+    aic, bic : ndarray of shape (n_alphas,)
+        n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
+        for q = dof + 1 parameters and one more beside an intercept.
     l1_ratio : float
         Share of the L1 part.
+    fit_intercept : bool
+        Whether an intercept was fitted.
     solver : str
         What ran at the end: "gram", "working" or "columns".
     converged : ndarray of bool, shape (n_alphas,)
@@ -122,16 +131,20 @@ class ElasticNetPath:
         "converged",
         "dof",
         "dual_gap",
+        "fit_intercept",
         "intercept",
         "l1_ratio",
         "n_iter",
+        "n_samples",
         "objective",
         "r2",
+        "residual",
         "solver",
     )
 
-    def __init__(self, n_features, dtype, l1_ratio, solver, steps):
+    def __init__(self, n_features, dtype, l1_ratio, solver, steps, total, fit_intercept):
         self._n_features, self._dtype = n_features, np.dtype(dtype).name
+        self.n_samples, self.fit_intercept = total, fit_intercept
         self.l1_ratio, self.solver = l1_ratio, solver
         self._indices = [s.indices for s in steps]
         self._values = [s.values for s in steps]
@@ -142,6 +155,7 @@ class ElasticNetPath:
         self.n_iter = np.array([s.n_iter for s in steps], dtype=np.intp)
         self.dof = np.array([len(s.indices) for s in steps], dtype=np.intp)
         self.r2 = np.array([s.r2 for s in steps], dtype=np.float64)
+        self.residual = np.array([s.residual for s in steps], dtype=np.float64)
         self.converged = np.array([s.converged for s in steps], dtype=bool)
 
     def __len__(self) -> int:
@@ -175,6 +189,20 @@ class ElasticNetPath:
         values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
         indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.int32)])
         return csr_array((values, indices, indptr), (len(self), self._n_features))
+
+    @property
+    def aic(self) -> NDArray[np.float64]:
+        return self._criterion(2.0)
+
+    @property
+    def bic(self) -> NDArray[np.float64]:
+        return self._criterion(float(np.log(self.n_samples)))
+
+    def _criterion(self, price: float) -> NDArray[np.float64]:
+        n = self.n_samples
+        variance = np.maximum(self.residual / n, np.finfo(np.float64).tiny)
+        fit = n * (np.log(2.0 * np.pi * variance) + 1.0)
+        return fit + price * (self.dof + 1.0 + self.fit_intercept)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predictions for every penalty.
@@ -218,5 +246,6 @@ class PathStep:
         "n_iter",
         "objective",
         "r2",
+        "residual",
         "values",
     )
