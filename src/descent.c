@@ -11,6 +11,8 @@
 #define PATIENCE 20 /* Newton steps that may fail to halve the gap before sweeps are taken: this many
                        first, half as many from time to time, and at least 2 */
 
+#define ROUGH 0.1     /* accuracy of steps by conjugate gradients: the next one corrects it, */
+#define EXACT 1e-10   /* unless it is the gradient's zeros that count, or no step gets on */
 #define MIXTURES 10 /* of two residuals that are tried as a dual candidate */
 
 enum { LEFT = 2 };
@@ -464,6 +466,10 @@ static int descend(state *s)
     find_support(s);
     if ((status = fr_recall(q, s->side, s->list, &s->size)))
         return status;
+    q->accuracy = ROUGH;
+    for (ptrdiff_t j = 0; j < q->m; j++)
+        if (q->l1[j] == 0 && q->l2[j] == 0 && q->square[j] > 0)
+            q->accuracy = EXACT;
     int warm = 0;
     for (ptrdiff_t j = 0; j < q->m && !warm; j++)
         warm = q->w[j] != 0;
@@ -476,6 +482,8 @@ static int descend(state *s)
                 break;
             /* sweeps where steps do not get on */
             failed = s->objective - s->own <= 0.5 * gap ? 0 : failed + 1;
+            if (failed > 1)
+                q->accuracy = MAX(0.1 * q->accuracy, EXACT);
             status = 0;
             if (failed >= patience) {
                 warm = failed = 0;

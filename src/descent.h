@@ -46,6 +46,7 @@ typedef struct {
     /* results */
     double objective, dual;
     ptrdiff_t n_iter, n_newton;
+    double accuracy; /* of Newton steps by the columns themselves, of their own choice */
     /* factor of the Gram matrix of the support, kept between calls */
     struct fr_support *support;
 } fr_descent;

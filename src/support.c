@@ -12,8 +12,7 @@
                             that the data hardly see; the next step takes the rest */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
 #define MAX_STEPS 200    /* conjugate gradient steps */
-#define ACCURACY 0.1    /* of those, for the columns themselves: the next round corrects it */
-#define SETTLED 1e-12    /* and for an old factor */
+#define SETTLED 1e-12    /* their accuracy for an old factor */
 
 struct fr_support {
     ptrdiff_t size, room, marks;
@@ -254,7 +253,7 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
                                const double *rhs, double *d, double *work)
 {
     double *r = work, *z = r + size, *p = z + size, *hp = p + size;
-    const double wanted = q->gram ? SETTLED : ACCURACY;
+    const double wanted = q->gram ? SETTLED : q->accuracy;
     memcpy(r, rhs, (size_t)size * sizeof(double));
     memset(d, 0, (size_t)size * sizeof(double));
     int status = precondition(q, list, size, r, z);

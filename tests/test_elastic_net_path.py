@@ -248,3 +248,51 @@ def test_arguments_that_are_refused(arguments, error, words):
         lasso_path(**given)
     with pytest.raises(TypeError, match="nothing"):
         lasso_path(np.eye(3, 2), np.arange(3.0), nothing=1)
+
+
+def saturated(n, p, length, seed=0):
+    """Sparse data that a lasso fits with most of its columns."""
+    rng = np.random.default_rng(seed)
+    rows = np.repeat(np.arange(n), length)
+    columns = (p * rng.random(n * length) ** 2).astype(int)
+    X = sp.csc_array((np.ones(n * length), (rows, columns)), shape=(n, p))
+    X.sum_duplicates()
+    return X, X @ rng.standard_normal(p) + rng.standard_normal(n)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.7])
+def test_most_columns_of_sparse_data(weighted, l1_ratio):
+    """A set of most columns becomes one of all, whose dual points go along the path."""
+    X, y = saturated(400, 300, 6)
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, 400) if weighted else None
+    options = {"l1_ratio": l1_ratio, "n_alphas": 30, "sample_weight": weight}
+    for tol in (1e-4, 1e-7, 1e-11):
+        path = elastic_net_path(X, y, tol=tol, solver="columns", **options)
+        assert path.converged.all()
+        assert path.dof[-1] > 150
+        exact = elastic_net_path(X.toarray(), y, tol=1e-13, solver="gram", **options)
+        s = np.ones(400) if weight is None else weight
+        null = np.average((y - np.average(y, weights=s)) ** 2, weights=s) / 2
+        above = (path.objective - exact.objective) / null
+        assert (above <= path.dual_gap + 1e-12).all()
+        assert (path.dual_gap <= tol).all()
+        for k in (10, 29):
+            r = y - X @ path.coef[k] - path.intercept[k]
+            w = path.coef[k]
+            penalty = l1_ratio * np.abs(w).sum() + 0.5 * (1 - l1_ratio) * w @ w
+            value = 0.5 * np.average(r**2, weights=s) + path.alphas[k] * penalty
+            assert_allclose(path.objective[k], value, rtol=1e-9)
+
+
+def test_rounding_of_a_gram_matrix_ends_in_columns():
+    """Features without a penalty want a gradient of zero, which only residuals give here."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((30, 40)) * 10 ** rng.uniform(-1, 1, 40) + 5.0
+    y = rng.standard_normal(30) + 5
+    factor = np.r_[np.zeros(24), rng.choice([1, 2.5], 16)]
+    options = {"l1_ratio": 0.3, "penalty_factor": factor, "fit_intercept": False, "tol": 1e-4}
+    found = elastic_net(X, y, 1.0, solver="working", **options)
+    exact = elastic_net(X, y, 1.0, solver="gram", **options)
+    assert found.converged
+    assert_allclose(found.objective, exact.objective, rtol=1e-4)

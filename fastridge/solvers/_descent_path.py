@@ -193,7 +193,11 @@ class DescentPath:
                 pull -= l1
                 wanted = self._ranked(wanted, always & ~self.inside, pull)
             elif reached and inner <= 1e-4 * tol:
-                break
+                if self.way == "columns":
+                    break
+                # the rounding of the Gram matrix is what is left
+                self.way, inner = "columns", _INNER * tol
+                self._grow_columns()
             else:
                 inner *= _TIGHTEN
 
