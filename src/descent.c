@@ -15,7 +15,10 @@
 #define EXACT 1e-10   /* unless it is the gradient's zeros that count, or no step gets on */
 #define MIXTURES 10 /* of two residuals that are tried as a dual candidate */
 
+#define SAFE_STEPS 10 /* after which exchanges are tried again, twice as many each time */
+
 enum { LEFT = 2 };
+enum { SAFE, SHORTEN, EXCHANGE };
 
 /* y'Sr and r'Sr */
 typedef struct {
@@ -36,6 +39,7 @@ typedef struct {
     uint64_t random;
     double objective, current; /* at the best point, and at this one */
     shadow dual;               /* of the residual of w_dual */
+    int flat;                  /* the support's minimum was reached */
     double own;                /* best dual value of a residual as it came, of this problem */
 } state;
 
@@ -338,12 +342,13 @@ static void exchange(state *s, const double *g)
 }
 
 /* Move by d, which is not 0 on s->list alone. The residual there is a candidate for the dual; then
- * what left its half-line or bounds is put on the border. With `active_set` the support becomes what
- * is left and what wants to enter, and a point that is little worse is passed through; else, or if
- * it is much worse, the step ends where the first one would leave, or nowhere. Returns a status, or
- * 1 where the point is the best so far. */
-static int attempt(state *s, int active_set)
+ * what left its half-line or bounds is put on the border. With EXCHANGE the support becomes what is
+ * left and what wants to enter, and a point that is little worse is passed through; else, or if it
+ * is much worse, or at once with SAFE, the step ends where the first one would leave, or nowhere.
+ * Returns a status, or 1 where the point is the best so far. */
+static int attempt(state *s, int how)
 {
+    const int active_set = how == EXCHANGE;
     fr_descent *q = s->q;
     const size_t bytes = (size_t)q->m * sizeof(double);
     const double gap = s->objective - s->own;
@@ -364,16 +369,19 @@ static int attempt(state *s, int active_set)
     memcpy(s->work, q->g, bytes);
     double *stop = s->work + q->m, *border = stop + q->m;
     const double way = clip(s, &leaving, stop, border);
+    s->flat = !leaving;
     if (active_set)
         exchange(s, s->work);
-    if (leaving)
-        some_gradients(s);
-    /* with a Gram matrix the whole gradient has come for nothing */
-    if (value_point(s, leaving && q->gram))
-        return 1;
-    if (active_set && s->current - s->objective <= PASSING * gap)
-        return 0;
-    if (leaving && way > 0) {
+    if (how != SAFE || !leaving) {
+        if (leaving)
+            some_gradients(s);
+        /* with a Gram matrix the whole gradient has come for nothing */
+        if (value_point(s, leaving && q->gram))
+            return 1;
+        if (active_set && s->current - s->objective <= PASSING * gap)
+            return 0;
+    }
+    if (leaving && (way > 0 || how == SAFE)) {
         /* convex along the way, and lower at its end were there no borders */
         if ((status = back(q, &s->old)))
             return status;
@@ -407,7 +415,46 @@ static int newton(state *s)
         s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
     }
     const int status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->work);
-    return status ? status : attempt(s, 1);
+    return status ? status : attempt(s, EXCHANGE);
+}
+
+/* From the best point, one change of the support at a time, so that every step goes down: where its
+ * minimum was reached, the coordinate that wants most to enter does. (Feature-sign search.) */
+static int safe_step(state *s)
+{
+    fr_descent *q = s->q;
+    int status = s->current > s->objective ? back(q, &s->best) : 0;
+    if (status)
+        return status;
+    s->current = s->objective;
+    q->n_newton++;
+    find_support(s);
+    ptrdiff_t most = -1;
+    int side = 0;
+    double pull = 0;
+    if (s->flat && !(status = all_gradients(q)))
+        for (ptrdiff_t j = 0; j < q->m; j++) {
+            const fr_penalty h = penalty_of(q, j);
+            const double g = q->g[j] - q->l2[j] * q->w[j];
+            const int to = s->side[j] ? 0 : fr_side(&h, q->w[j], g, 1e-10 * h.l1 + slack_of(q, j));
+            if (to && fabs(g - to * h.l1) > pull) {
+                pull = fabs(g - to * h.l1);
+                side = to;
+                most = j;
+            }
+        }
+    if (status)
+        return status;
+    if (most >= 0) {
+        s->side[most] = (signed char)side;
+        s->list[s->size++] = (int32_t)most;
+    }
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
+    }
+    status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->work);
+    return status ? status : attempt(s, SAFE);
 }
 
 /* Anderson extrapolation: the combination of the last iterates, of sum 1, with the smallest
@@ -427,7 +474,7 @@ static int extrapolate(state *s)
             to += x[a] * s->past[(a + 1) * m + j];
         s->d[i] = to - q->w[j];
     }
-    return attempt(s, 0);
+    return attempt(s, SHORTEN);
 }
 
 /* Sweeps over all coordinates and over the support, remembering the iterates. */
@@ -452,7 +499,7 @@ static int sweeps(state *s)
 static int descend(state *s)
 {
     fr_descent *q = s->q;
-    int status = 0, failed = 0, patience = PATIENCE;
+    int status = 0, failed = 0, patience = PATIENCE, safe = 0, safe_steps = 0;
     q->dual = s->own = -INFINITY;
     s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
@@ -476,7 +523,16 @@ static int descend(state *s)
     while (!status && !(s->objective - q->dual <= q->tol) && q->n_iter < q->max_iter) {
         const double gap = s->objective - s->own;
         q->n_iter++;
-        if (warm && s->size) {
+        if (safe > 0) {
+            status = safe_step(s);
+            if (status < 0)
+                break;
+            status = 0;
+            if (--safe == 0) {
+                find_support(s);
+                exchange(s, q->g);
+            }
+        } else if (warm && s->size) {
             status = newton(s);
             if (status < 0)
                 break;
@@ -488,6 +544,12 @@ static int descend(state *s)
             if (failed >= patience) {
                 warm = failed = 0;
                 patience = MAX(patience / 2, 2);
+                if (patience < PATIENCE / 2) {
+                    safe = safe_steps = MAX(2 * safe_steps, SAFE_STEPS);
+                    q->accuracy = EXACT;
+                    s->flat = 0;
+                    warm = 1;
+                }
             }
         } else {
             status = sweeps(s);

@@ -500,3 +500,29 @@ def test_arguments_that_do_not_go_with_moments():
         elastic_net(moments, solver="columns")
     with pytest.raises(ValueError, match="moments of 0 samples of total weight 0"):
         elastic_net(Moments())
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("seed", [36, 215, 223, 241, 606, 618, 620, 624])
+def test_more_features_than_rows_of_weight(seed, solver):
+    """Where exchanging many features at once goes in circles, one at a time gets there."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((30, 40)) * 10 ** rng.uniform(-1, 1, 40) + 5.0
+    y = X @ (rng.standard_normal(40) * (rng.random(40) < 0.4)) + rng.standard_normal(30) + 5
+    weight, factor = rng.integers(0, 4, 30).astype(float), rng.choice([0, 1, 2.5], 40)
+    largest = np.abs(X.T @ (weight * y)).max() / weight.sum()
+    found = elastic_net(
+        X,
+        y,
+        largest * [1e-2, 1e-3, 1e-4][seed % 3],
+        l1_ratio=1.0,
+        penalty_factor=factor if seed % 2 else None,
+        lower=-1.0 if seed % 3 == 0 else None,
+        upper=0.5 if seed % 5 == 0 else None,
+        sample_weight=weight,
+        fit_intercept=False,
+        tol=1e-7,
+        solver=solver,
+    )
+    assert found.converged
+    assert found.n_iter < 500
