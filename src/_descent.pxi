@@ -75,8 +75,9 @@ cdef class Descent:
               const double[::1] lower, const double[::1] upper,
               const double[::1] square not None, const double[::1] cross not None, double yy,
               double[::1] w not None, double[::1] g not None, double[::1] w_dual not None,
-              double[::1] g_dual not None, bint has_dual, bint whole, double tol, Py_ssize_t max_iter, unsigned long long seed=0,
-              double[::1] residual=None, double level=0.0, int n_threads=0):
+              double[::1] g_dual not None, bint has_dual, bint whole, double tol,
+              Py_ssize_t max_iter, unsigned long long seed=0, double[::1] residual=None,
+              double level=0.0, int n_threads=0):
         """Descend from w, whose gradient is g, in place. Returns the objective, the dual value (of
         the residual of w_dual, the gradient there being g_dual), epochs, Newton steps among them,
         and the level of the residual. has_dual: w_dual and g_dual are of another penalty; whole:
