@@ -364,7 +364,8 @@ class ElasticNetCV(BaseElasticNetCV):
     alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
         The grid that was used.
     cv_results_ : fastridge.model_selection.CVResults
-        Errors of every penalty; "n_features" is the mean number of non-zero coefficients.
+        Errors of every penalty; "n_features" is the mean number of non-zero coefficients, "dof"
+        the mean of their effective degrees of freedom, "norm" of their norm.
     diagnosis_ : fastridge.model_selection.Diagnosis
         Under-fitting, over-fitting, about right, or that the penalty does not matter.
     n_features_in_ : int

@@ -64,7 +64,7 @@ class DescentSearch:
                 [[getattr(found[r * count + i], name) for i in whole] for r in range(ratios)]
             )
 
-        parts = {name: table(name) for name in ("train", "validation", "df", "gap")}
+        parts = {name: table(name) for name in ("train", "validation", "df", "dof", "norm", "gap")}
         if self.keep:
             parts["coef"] = table("coef")
         if self.alphas is None:
@@ -107,8 +107,11 @@ class DescentSearch:
     def results(self) -> CVResults:
         """The table: every l1_ratio after the other."""
         m = self.alphas.shape[1]
-        train = self.train.transpose(1, 0, 2).reshape(self.n_folds, -1)
-        validation = self.validation.transpose(1, 0, 2).reshape(self.n_folds, -1)
+
+        def table(name):
+            return self.parts[name].transpose(1, 0, 2).reshape(self.n_folds, -1)
+
+        train, validation = table("train"), table("validation")
         fit_intercept = self.options[0].fit_intercept
         null = np.mean([self.folds.null_error(i, fit_intercept) for i in self.whole])
         error, error_se = validation.mean(axis=0), spread(validation)
@@ -121,10 +124,10 @@ class DescentSearch:
             "validation_error_se": error_se,
             "score": -error,
             "score_se": error_se,
-            "n_features": self.parts["df"]
-            .transpose(1, 0, 2)
-            .reshape(self.n_folds, -1)
-            .mean(axis=0),
+            "dof": table("dof").mean(axis=0),
+            "dof_error": spread(table("dof")),
+            "norm": table("norm").mean(axis=0),
+            "n_features": table("df").mean(axis=0),
             "null_error": float(null),
             "fold_train_error": train,
             "fold_validation_error": validation,

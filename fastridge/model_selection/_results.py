@@ -53,8 +53,12 @@ class CVResults(Mapping[str, Any]):
                           leave-one-out, over the rows
     *_se                  standard errors of these means, from their spread over the folds or rows
     score                 the mean score, larger is better
-    dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error
-    norm                  norm of the coefficients of the fit to all rows
+    dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error;
+                          of elastic nets, mean over the folds and its standard error, NaN of more
+                          than 2,000 active features; of several targets that share features, for
+                          each
+    norm                  norm of the coefficients of the fit to all rows; of elastic nets, mean
+                          over the folds
     n_features            of elastic nets, mean number of features that have a coefficient
     null_error            held-out error of the training mean, a number
     fold_train_error      train_error of each fold, (n_folds, n_alphas)

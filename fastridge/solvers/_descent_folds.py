@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import _threads
 from ..moments import Moments
+from ._descent_dof import DescentFreedom
 from ._descent_fit import make_problem
 from ._descent_grid import LEAST_L1_RATIO, alpha_grid
 from ._descent_groups import GroupPath
@@ -33,6 +34,8 @@ class FoldErrors(NamedTuple):
     validation: Any  # (m,)
     coef: Any  # (m, k, p), or None where it was not asked for
     df: Any  # (m,), features with a coefficient
+    dof: Any  # (m,), effective degrees of freedom, of one target
+    norm: Any  # (m,), of the coefficients
     gap: Any  # (m,)
 
 
@@ -61,6 +64,7 @@ class Walk:
                 options.max_iter,
                 options.seed,
             )
+            self.freedom = DescentFreedom(self.path, True, self._most(A.n_rows))
             return
         if folds.way == "gram":
             source, Y, weight = folds.training(self.i), None, None
@@ -68,6 +72,11 @@ class Walk:
             source, Y, weight = folds.training_rows(self.i)
         self.problem = make_problem(source, Y, 0, folds.way, weight, folds.constraints, options)
         self.path = DescentPath(self.problem, folds.way, options.max_iter, options.seed)
+        self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
+
+    def _most(self, n):
+        """The rank that n rows allow."""
+        return min(n - bool(self.options.fit_intercept), self.folds.p)
 
     def go(self, alphas, keep, stop) -> FoldErrors:
         """Go on to these penalties, from large to small."""
@@ -77,7 +86,8 @@ class Walk:
         m, k, p = len(alphas), folds.k, folds.p
         coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
         train, gap, df = np.empty(m), np.empty(m), np.empty(m)
-        path, ratio = self.path, options.l1_ratio
+        path, ratio, freedom = self.path, options.l1_ratio, self.freedom
+        freedom.walk(m)
         for j, alpha in enumerate(alphas):
             if stop.is_set():
                 raise Stopped
@@ -85,9 +95,8 @@ class Walk:
                 path.solve(float(alpha), ratio, options.tol)
                 coef[j], intercept[j] = path.to_caller()
                 size = np.linalg.norm(path.full, axis=0)
-                penalty = alpha * (
-                    ratio * path.factor @ size + 0.5 * (1 - ratio) * path.factor @ size**2
-                )
+                l1, l2 = alpha * ratio * path.factor, alpha * (1 - ratio) * path.factor
+                penalty = l1 @ size + 0.5 * l2 @ size**2
                 null = path.null
             else:
                 l1, l2 = self.problem.penalties(alpha, ratio)
@@ -98,8 +107,11 @@ class Walk:
             train[j] = max(2.0 * (path.objective - penalty), 0.0) / k
             gap[j] = path.gap / null
             df[j] = np.count_nonzero(coef[j].any(axis=0))
+            freedom.see(j, float(alpha), l1, l2)
         validation = folds.errors(self.i, coef, intercept)
-        return FoldErrors(train, validation, coef if keep else None, df, gap)
+        norm = np.linalg.norm(coef, axis=(1, 2))
+        kept = coef if keep else None
+        return FoldErrors(train, validation, kept, df, freedom.result(), norm, gap)
 
 
 class DescentFolds:
