@@ -256,7 +256,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     def _decide(self, search: Any, model: Any, X: Any, Y: Any, weight: Any) -> None:
         """Choose, fit to all rows, and set the attributes."""
         from ..model_selection._choice import best, choose
-        from ..model_selection._diagnosis import diagnose
+        from ..model_selection._diagnosis import SQUARED, Freedom, Scores, diagnose, mean_alone
 
         results = self.cv_results_ = search.results()
         alphas, ratios = results["alpha"], results["l1_ratio"]
@@ -267,16 +267,6 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             # one standard error is a matter of penalties of the same kind
             same = np.flatnonzero(ratios == ratios[best(score)])
             i = int(same[choose(self.select, alphas[same], score[same], error[same], results)])
-        same = np.flatnonzero(ratios == ratios[i])
-        self.diagnosis_ = diagnose(
-            alphas[same],
-            int(np.flatnonzero(same == i)[0]),
-            results["train_error"][same],
-            results["validation_error"][same],
-            results["fold_validation_error"][:, same],
-            results["validation_error_se"][same],
-            results["null_error"],
-        )
         self.alpha_ = float(alphas[i])
         if hasattr(self, "l1_ratio"):
             self.l1_ratio_ = float(ratios[i])
@@ -291,6 +281,22 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             model.fit_moments(total)
         for name in ("coef_", "intercept_", "dual_gap_", "n_iter_", "objective_", "solver_"):
             setattr(self, name, getattr(model, name))
+        same = np.flatnonzero(ratios == ratios[i])
+        folds = search.folds
+        self.diagnosis_ = diagnose(
+            alphas[same],
+            int(np.flatnonzero(same == i)[0]),
+            results["train_error"][same],
+            results["validation_error"][same],
+            results["null_error"],
+            Scores(SQUARED, score[same], error[same], results["fold_score"][:, same]),
+            Freedom(
+                float(mean_alone(folds.Y, folds.weight, self.fit_intercept).mean()),
+                not np.any(self.coef_),
+                results["dof"][same],
+                min(folds.A.n_rows - bool(self.fit_intercept), folds.p),
+            ),
+        )
 
 
 class ElasticNetCV(BaseElasticNetCV):

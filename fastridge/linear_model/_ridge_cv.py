@@ -226,7 +226,7 @@ class BaseRidgeCV(Choosing):
     ) -> None:
         """Choose, fit to all rows, and set the attributes."""
         from ..model_selection._choice import choose
-        from ..model_selection._diagnosis import diagnose
+        from ..model_selection._diagnosis import Freedom, Scores, diagnose, mean_alone
 
         per_target = search.scoring.per_target
         results = search.results(per_target, single, stored)
@@ -239,23 +239,35 @@ class BaseRidgeCV(Choosing):
             for t in range(score.shape[1])
         ]
         table = search.table
+        result = folds.fit(alphas[chosen])
+        A = folds.A
+        null = mean_alone(folds.Y, folds.weight, self.fit_intercept)
+        by_fold = table.get("fold_score")
         told = []
         for t, i in enumerate(chosen):
             part = slice(t, t + 1) if per_target else slice(None)
-            by_fold = table.get("fold_validation_error")
             told.append(
                 diagnose(
                     alphas,
                     i,
                     table["train_error"][:, part].mean(axis=1),
                     table["validation_error"][:, part].mean(axis=1),
-                    None if by_fold is None else by_fold[:, :, part].mean(axis=2),
-                    table["validation_error_se"][:, t],
                     float(np.mean(table["null"][part])),
+                    Scores(
+                        search.scoring.name,
+                        score[:, t],
+                        error[:, t],
+                        None if by_fold is None else by_fold[:, :, t],
+                    ),
+                    Freedom(
+                        float(np.mean(null[part])),
+                        not result.coef[part].any(),
+                        table.get("dof"),
+                        min(A.n_rows - bool(self.fit_intercept), A.n_columns),
+                    ),
                 )
             )
         self.alphas_ = alphas
-        result = folds.fit(alphas[chosen])
         if per_target:
             self.alpha_ = alphas[chosen]
             self.best_score_ = score[chosen, np.arange(len(chosen))]

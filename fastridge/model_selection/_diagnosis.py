@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,13 @@ from numpy.typing import NDArray
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
 
-_SAME = 0.01  # share of the least error within which errors are alike
-_TAIL = 1e-3  # share of the least error that half a grid's end must gain to point beyond it
+SQUARED = "neg_mean_squared_error"
+_SAME = 0.01  # share of the best score's loss within which losses are alike
+_TAIL = 1e-3  # share of it that a grid's last decade must gain to point beyond the end
+_ABOVE = 0.05  # share of the train error by which a validation error is well above it
+_NEAR = 0.05  # share of the mean's error that a fit must explain to be more than the mean
+_HOLDS = 0.75  # share of what is explained of train rows that a fine fit explains of others
+_EXACT = 1e-4  # share of the mean's error below which nothing is left to gain
 
 
 @dataclass(slots=True)
@@ -22,23 +28,56 @@ class Diagnosis:
     ----------
     verdict : {"under-fitting", "over-fitting", "about right", \
 "the penalty does not matter here"}
-        "under-fitting": a smaller penalty does better on rows that were held out, or would, where
-        the least error lies at the weak end of the grid. "over-fitting": a larger one. "the penalty
-        does not matter here": all penalties of the grid have the same validation error, to 1 % or
-        to the standard error of its difference. "about right": the least validation error is within
-        one standard error.
+        See the notes.
+    reason : str
+        What says so, in words.
     alpha, best_alpha : float
-        The penalty that was chosen, and that of the least validation error.
+        The penalty that was chosen, and that of the best score.
     train_error, validation_error : float
         Mean squared errors at the chosen penalty.
     best_error, worst_error : float
-        Least and largest validation error of the grid.
-    standard_error : float
-        Of the least validation error; NaN where there is one fold.
+        Validation errors at the penalties of the best and the worst score.
     null_error : float
         Validation error of the mean alone.
+    scoring : str
+        The score by which was chosen; larger is better.
+    score, best_score, worst_score : float
+        Mean scores of the chosen penalty, and the best and the worst of the grid.
+    standard_error : float
+        Of the best mean score; NaN where there is one fold.
     at_end : bool
-        Whether the least validation error lies at an end of the grid, and still falls there.
+        Whether the best score lies at an end of the grid, and still improves there.
+
+    Notes
+    -----
+    Penalties are compared by the score by which was chosen, so that what "1se" takes is within one
+    standard error here too; how well they fit is read from squared errors. A score's loss is 1 less
+    the score where 1 is perfect, as of R^2 and accuracy, else the score's negative. Two scores are
+    alike if they differ by no more than 1 % of the least loss, or than the standard error of their
+    difference over the folds, or where both validation errors are below 1e-4 of the mean's. A
+    validation error is well above the train error if it exceeds that by 5 %, and by as much as the
+    mean's own held-out error exceeds its train error. The first that holds:
+
+    1. The chosen score is worse than the best by more than its standard error, and not alike.
+       "under-fitting" if the best has a smaller penalty; if it has a larger one, "over-fitting"
+       where the validation error is well above the train error, else "about right".
+    2. "over-fitting": the validation error is well above the train error, some coefficient is not
+       0, and a larger penalty is asked for. That is so where the validation error is 1 % above that
+       of the mean alone, unless a penalty that leaves little but the mean was tried and scores
+       worse. It is so, too, where the chosen and best score lies at the strong end of the grid and
+       still improves there: by 0.1 % of the least loss per decade, and over the grid by more than
+       the standard error of the difference; or by anything, and over the grid by more than twice
+       that, where less than 3/4 of what the fit explains of train rows holds on the others.
+    3. "under-fitting": the chosen and best score lies at the weak end and still improves there, and
+       neither train nor validation error is below 1e-4 of the mean's. Or no penalty was tried that
+       lets go: at the weak end, whose score is alike the best, the train error is within 5 % of the
+       mean's, and of the degrees of freedom less than half is left (where they are known).
+    4. "the penalty does not matter here": all scores of several penalties are alike, and the fit is
+       fine. Its validation error is not well above the train error, or at least 3/4 of what it
+       explains of train rows holds on the others.
+    5. "about right".
+
+    All coefficients at 0 are thus never called over-fitting.
 
     Examples
     --------
@@ -53,38 +92,62 @@ class Diagnosis:
     """
 
     verdict: str
+    reason: str
     alpha: float
     best_alpha: float
     train_error: float
     validation_error: float
     best_error: float
     worst_error: float
-    standard_error: float
     null_error: float
+    scoring: str
+    score: float
+    best_score: float
+    worst_score: float
+    standard_error: float
     at_end: bool
 
     def __str__(self) -> str:
-        errors = (
-            f"at alpha={self.alpha:.3g} the mean squared error is {self.train_error:.4g} on the"
-            f" rows fitted to and {self.validation_error:.4g} on those held out"
+        return (
+            f"{self.verdict}: at alpha={self.alpha:.3g} the mean squared error is"
+            f" {self.train_error:.4g} on the rows fitted to and {self.validation_error:.4g} on"
+            f" those held out; {self.reason}; the mean alone has {self.null_error:.4g}."
         )
-        if self.verdict == INDIFFERENT:
-            why = (
-                f"over the whole grid the validation error only goes from {self.best_error:.4g} to"
-                f" {self.worst_error:.4g}"
-            )
-        elif self.verdict == RIGHT:
-            why = (
-                f"the least validation error of the grid is {self.best_error:.4g}, at"
-                f" alpha={self.best_alpha:.3g}"
-            )
-        elif self.at_end and self.alpha == self.best_alpha:
-            side = "smaller" if self.verdict == UNDER else "larger"
-            why = f"the validation error still falls at that end of the grid: try {side} penalties"
-        else:
-            why = f"alpha={self.best_alpha:.3g} has a validation error of {self.best_error:.4g}"
-        null = f"the mean alone has {self.null_error:.4g}"
-        return f"{self.verdict}: {errors}; {why}; {null}."
+
+
+class Scores(NamedTuple):
+    """Scores of every penalty, larger being better."""
+
+    scoring: Any  # name or callable
+    mean: NDArray[np.float64]  # (m,)
+    error: NDArray[np.float64]  # (m,), of these means
+    folds: NDArray[np.float64] | None  # (n_folds, m), where there are folds
+
+    @property
+    def name(self) -> str:
+        scoring = self.scoring
+        return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", repr(scoring))
+
+    def losses(self) -> NDArray[np.float64]:
+        """Numbers (m,) of which 0 is perfect where that is known; infinite where there is none."""
+        named = isinstance(self.scoring, str)
+        top = 1.0 if named and not self.scoring.startswith("neg_") else 0.0
+        return np.where(np.isfinite(self.mean), top - self.mean, np.inf)
+
+
+class Freedom(NamedTuple):
+    """What is known of the fits beside their errors."""
+
+    train_null: float  # train error of the mean alone
+    zero: bool  # whether all coefficients of the chosen fit are 0
+    dof: NDArray[np.float64] | None = None  # (m,)
+    most: float = np.inf  # degrees of freedom without a penalty
+
+
+def mean_alone(Y: NDArray[Any], weight: NDArray[Any] | None, fit_intercept: bool) -> Any:
+    """Mean squared errors (k,) of the mean, or of 0, on the rows themselves."""
+    base = np.average(Y, axis=0, weights=weight) if fit_intercept else 0.0
+    return np.average((Y - base) ** 2, axis=0, weights=weight)
 
 
 def diagnose(
@@ -92,53 +155,139 @@ def diagnose(
     chosen: int,
     train: NDArray[np.float64],
     validation: NDArray[np.float64],
-    folds: NDArray[np.float64] | None,
-    error: NDArray[np.float64],
     null: float,
+    scores: Scores,
+    freedom: Freedom,
 ) -> Diagnosis:
-    """The diagnosis of one curve; folds: validation errors (n_folds, n_alphas), where there are."""
-    known = np.where(np.isfinite(validation), validation, np.inf)
-    i, worst = int(np.argmin(known)), int(np.argmax(np.where(np.isfinite(known), known, -np.inf)))
-    least = float(validation[i])
-
-    def alike(a: int, b: int) -> bool:
-        """Whether the validation errors of two penalties differ by no more than chance."""
-        gap = abs(validation[a] - validation[b])
-        return bool(gap <= _SAME * least or gap <= _paired(folds, a, b))
-
-    order = np.argsort(alphas)
-    at = int(np.flatnonzero(order == i)[0])
-    at_end = False
-    if len(alphas) > 1 and at in (0, len(alphas) - 1):
-        beside = order[1] if at == 0 else order[-2]
-        step = abs(np.log10(max(alphas[beside], 1e-300) / max(alphas[i], 1e-300)))
-        # per decade
-        at_end = bool(validation[beside] - least > _TAIL * least * min(step, 1.0))
-    if alike(i, worst):
-        verdict = INDIFFERENT
-    elif not (alike(i, chosen) or validation[chosen] - least <= error[i]):
-        verdict = UNDER if alphas[chosen] > alphas[i] else OVER
-    elif at_end and chosen == i:
-        verdict = UNDER if at == 0 else OVER
-    else:
-        verdict = RIGHT
+    """The diagnosis of one curve; errors are mean squares (m,)."""
+    curve = _Curve(alphas, train, validation, null, scores, freedom)
+    verdict, reason = curve.judge(chosen)
+    best, worst = curve.best, curve.worst
     return Diagnosis(
         verdict,
+        reason,
         float(alphas[chosen]),
-        float(alphas[i]),
+        float(alphas[best]),
         float(train[chosen]),
         float(validation[chosen]),
-        least,
+        float(validation[best]),
         float(validation[worst]),
-        float(error[i]),
         float(null),
-        at_end,
+        scores.name,
+        float(scores.mean[chosen]),
+        float(scores.mean[best]),
+        float(scores.mean[worst]),
+        float(scores.error[best]),
+        curve.at_end,
     )
 
 
-def _paired(folds: NDArray[np.float64] | None, a: int, b: int) -> float:
-    """Standard error of the difference of two validation errors over the same folds."""
-    if folds is None or len(folds) < 2:
-        return 0.0
-    difference = folds[:, a] - folds[:, b]
-    return float(difference.std(ddof=1) / np.sqrt(len(difference)))
+class _Curve:
+    """Errors and scores of a grid, and what follows from them."""
+
+    def __init__(self, alphas, train, validation, null, scores, freedom) -> None:
+        self.alphas, self.train, self.validation, self.null = alphas, train, validation, null
+        self.scores, self.freedom = scores, freedom
+        loss = self.loss = scores.losses()
+        self.best = int(np.argmin(loss))
+        self.worst = int(np.argmax(np.where(np.isfinite(loss), loss, -np.inf)))
+        self.scale = abs(loss[self.best])
+        order = np.argsort(alphas, kind="stable")
+        self.weak, self.strong = int(order[0]), int(order[-1])
+        self.gain = 0.0  # of the last step to the end where the best lies, per decade
+        if len(alphas) > 1 and self.best in (self.weak, self.strong):
+            beside = int(order[1] if self.best == self.weak else order[-2])
+            step = abs(np.log10(max(alphas[beside], 1e-300) / max(alphas[self.best], 1e-300)))
+            if step > 0 and np.isfinite(loss[beside]):
+                self.gain = (loss[beside] - loss[self.best]) / min(step, 1.0)
+        self.at_end = bool(self.gain > _TAIL * self.scale)
+
+    def chance(self, a, b):
+        """Standard error of the difference of two mean scores over the same folds."""
+        folds = self.scores.folds
+        if folds is None or len(folds) < 2:
+            return 0.0
+        difference = folds[:, a] - folds[:, b]
+        return float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+    def alike(self, a, b):
+        """Whether the scores of two penalties differ by no more than chance, or by little."""
+        if a == b or max(self.validation[a], self.validation[b]) <= _EXACT * self.null:
+            return True
+        if not np.isfinite(self.loss[[a, b]]).all():
+            return False
+        gap = abs(self.loss[a] - self.loss[b])
+        return bool(gap <= _SAME * self.scale or gap <= self.chance(a, b))
+
+    def holds(self, c):
+        """Whether half of what the fit explains of the train rows holds on the others."""
+        explained = self.freedom.train_null - self.train[c]
+        return bool(self.null - self.validation[c] >= _HOLDS * explained)
+
+    def above(self, c):
+        """Whether the validation error is well above the train error, by more than the mean's."""
+        own = max(self.null - self.freedom.train_null, 0.0)
+        return bool(self.validation[c] - self.train[c] > _ABOVE * self.train[c] + own)
+
+    def worse_beyond(self, c):
+        """Whether a penalty that leaves little more than the mean was tried, and scores worse."""
+        end = self.strong
+        tried = self.train[end] >= (1.0 - _NEAR) * self.freedom.train_null
+        return tried and self.loss[end] > self.loss[c] and not self.alike(c, end)
+
+    def held_back(self):
+        """Whether even the smallest penalty leaves little more than the mean."""
+        weak, free = self.weak, self.freedom
+        if free.dof is not None and free.dof[weak] > 0.5 * free.most:
+            return False
+        return bool(self.train[weak] >= (1.0 - _NEAR) * free.train_null > 0)
+
+    def judge(self, c):
+        """Verdict on penalty c, and the reason."""
+        i, loss, alphas = self.best, self.loss, self.alphas
+        above = not self.freedom.zero and self.above(c)
+        better = f"alpha={alphas[i]:.3g} has {self.value(i)}"
+        if not (self.alike(i, c) or loss[c] - loss[i] <= self.scores.error[i]):
+            if alphas[c] > alphas[i]:
+                return UNDER, better
+            return (OVER if above else RIGHT), better
+        beaten = self.validation[c] > (1.0 + _SAME) * self.null
+        if above and beaten and not self.worse_beyond(c):
+            return OVER, "that is worse than the mean alone: try larger penalties"
+        if above and i == c == self.strong and len(alphas) > 1:
+            all_over, chance = loss[self.weak] - loss[i], self.chance(i, self.weak)
+            much = self.at_end and all_over > chance
+            if much or (not self.holds(c) and self.gain > 0 and all_over > 2.0 * chance):
+                return OVER, f"{self.curve()} at that end of the grid: try larger penalties"
+        to_gain = min(self.train[c], self.validation[c]) > _EXACT * self.null
+        if i == c == self.weak and self.at_end and to_gain:
+            return UNDER, f"{self.curve()} at that end of the grid: try smaller penalties"
+        if self.held_back() and self.alike(i, self.weak):
+            return UNDER, (
+                f"on the rows fitted to, the smallest penalty of the grid has"
+                f" {self.train[self.weak]:.4g} and the mean {self.freedom.train_null:.4g}: try"
+                " smaller penalties"
+            )
+        if len(alphas) > 1 and self.alike(i, self.worst) and (self.holds(c) or not above):
+            return INDIFFERENT, (
+                f"over the whole grid {self.what()} only goes from {self.figure(i)} to"
+                f" {self.figure(self.worst)}"
+            )
+        if len(alphas) == 1:
+            return RIGHT, "no other penalty was tried"
+        return RIGHT, f"the best of the grid is {self.value(i)}, at alpha={alphas[i]:.3g}"
+
+    def what(self):
+        name = self.scores.name
+        return "the validation error" if name == SQUARED else f"the score ({name})"
+
+    def figure(self, j):
+        squared = self.scores.name == SQUARED
+        return f"{self.validation[j] if squared else self.scores.mean[j]:.4g}"
+
+    def value(self, j):
+        return self.what().replace("the ", "a ", 1) + f" of {self.figure(j)}"
+
+    def curve(self):
+        squared = self.scores.name == SQUARED
+        return f"{self.what()} still {'falls' if squared else 'rises'}"

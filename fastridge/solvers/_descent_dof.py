@@ -114,11 +114,9 @@ class DescentFreedom:
         """(size, k, k): the curvature of each feature's penalty."""
         W = self.path.W[:, chosen].T
         norm = np.linalg.norm(W, axis=1)
-        across = (
-            np.eye(self.path.k) - (W / norm[:, None])[:, :, None] * (W / norm[:, None])[:, None]
-        )
-        curve = (l1[chosen] / norm)[:, None, None] * across
-        return curve + l2[chosen][:, None, None] * np.eye(self.path.k)
+        along, own = W / norm[:, None], np.eye(self.path.k)
+        across = own - along[:, :, None] * along[:, None]
+        return (l1[chosen] / norm)[:, None, None] * across + l2[chosen][:, None, None] * own
 
 
 def _trace(G, D, k):
