@@ -67,11 +67,14 @@ class CrossValidationDisplay(_Display):
     train_error_se, validation_error_se : ndarray of shape (n_alphas,) or None
         Their standard errors.
     alpha_min, alpha_1se : float
-        Penalty of the least validation error, and the largest within one standard error of it.
+        Penalty of the least validation error, and the largest within one standard error of it: of
+        the curve that is drawn, whatever the score by which `alpha` was chosen.
     dof : ndarray of shape (n_alphas,) or None
         Effective degrees of freedom, for the scale along the top.
     alpha : float or None
         The penalty chosen, where it is neither of these.
+    scoring : str or None
+        The score by which it was chosen; named beside it unless that is the error that is drawn.
 
     Attributes
     ----------
@@ -106,12 +109,13 @@ class CrossValidationDisplay(_Display):
         validation_error_se: NDArray[np.float64] | None = None,
         dof: NDArray[np.float64] | None = None,
         alpha: float | None = None,
+        scoring: str | None = None,
     ) -> None:
         self.alphas = alphas
         self.train_error, self.validation_error = train_error, validation_error
         self.train_error_se, self.validation_error_se = train_error_se, validation_error_se
         self.alpha_min, self.alpha_1se, self.alpha = alpha_min, alpha_1se, alpha
-        self.dof = dof
+        self.dof, self.scoring = dof, scoring
 
     @classmethod
     def from_estimator(
@@ -122,7 +126,7 @@ class CrossValidationDisplay(_Display):
         Parameters
         ----------
         estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV or MultiTaskElasticNetCV
-            Fitted.
+            Fitted, or interrupted with some folds done.
         target : int or None, default=None
             Which target, where each has a penalty of its own; None: the mean of all.
         ax : matplotlib Axes or None, default=None
@@ -141,7 +145,7 @@ class CrossValidationDisplay(_Display):
         ImportError
             If it is to be drawn, and matplotlib is not installed.
         """
-        from .model_selection._choice import choose
+        from .model_selection._choice import best, choose
 
         results = getattr(estimator, "cv_results_", None)
         if results is None:
@@ -152,7 +156,9 @@ class CrossValidationDisplay(_Display):
         alphas = np.asarray(results["alpha"])
         chosen = np.ones(len(alphas), dtype=bool)
         if "l1_ratio" in results:
-            chosen = results["l1_ratio"] == getattr(estimator, "l1_ratio_", 1.0)
+            # of a search that was interrupted, the best
+            ratio = results["l1_ratio"][best(np.asarray(results["score"]))]
+            chosen = results["l1_ratio"] == getattr(estimator, "l1_ratio_", ratio)
 
         def column(name: str) -> Any:
             if name not in results:
@@ -168,9 +174,13 @@ class CrossValidationDisplay(_Display):
             deviation = np.full(len(alphas), np.nan)
         least = choose("min", alphas, -error, deviation, None)
         one = choose("1se", alphas, -error, deviation, None)
-        own = estimator.alpha_
+        # an interrupted search has chosen none
+        own = getattr(estimator, "alpha_", None)
         if np.ndim(own):
             own = None if target is None else float(own[target])
+        told = getattr(estimator, "diagnosis_", None)
+        if isinstance(told, tuple):
+            told = told[0]
         display = cls(
             alphas,
             column("train_error"),
@@ -181,6 +191,7 @@ class CrossValidationDisplay(_Display):
             validation_error_se=deviation,
             dof=column("dof"),
             alpha=own,
+            scoring=None if told is None else told.scoring,
         )
         return display.plot(ax=ax) if plot else display
 
@@ -196,6 +207,8 @@ class CrossValidationDisplay(_Display):
         -------
         self : CrossValidationDisplay
         """
+        from .model_selection._diagnosis import SQUARED
+
         ax = self._start(ax)
         order = np.argsort(self.alphas)
         order = order[self.alphas[order] > 0]
@@ -223,9 +236,10 @@ class CrossValidationDisplay(_Display):
             marks.append((self.alpha, "chosen", "#000000", "-"))
         for alpha, label, colour, dash in marks:
             if alpha > 0:
-                ax.axvline(
-                    alpha, color=colour, linestyle=dash, label=f"{label}: alpha = {alpha:.3g}"
-                )
+                name = f"{label}: alpha = {alpha:.3g}"
+                if label == "chosen" and self.scoring not in (None, SQUARED):
+                    name += f" (by {self.scoring})"
+                ax.axvline(alpha, color=colour, linestyle=dash, label=name)
         ax.set_xscale("log")
         ax.set_xlim(x[0], x[-1]) if len(x) > 1 else None
         ax.set_xlabel("penalty (alpha)")
