@@ -186,6 +186,7 @@ class FoldSearch(Search):
         except BaseException:
             # what is done is kept
             if done and not self.rounds:
+                self.n_folds = len(done)
                 self.rounds.append(self._columns(alphas, done))
                 self._join()
             raise
