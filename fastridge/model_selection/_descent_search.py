@@ -31,10 +31,10 @@ class DescentSearch:
 
     def add(self, alphas) -> None:
         """Evaluate more penalties, (n_ratios, m), below those before."""
-        count = self.folds.count
         found: dict[int, Any] = {}
-        walks = [walk for own in self.walks for walk in own]
-        grids = [row for row in alphas for _ in range(count)]
+        # fold by fold, as an interrupt leaves the folds that are done for every l1_ratio
+        walks = [own[i] for i in range(self.folds.count) for own in self.walks]
+        grids = list(alphas) * self.folds.count
 
         def after(position, errors):
             found[position] = errors
@@ -55,13 +55,13 @@ class DescentSearch:
     def _take(self, alphas, found) -> None:
         """Keep the folds that are done for every l1_ratio."""
         count, ratios = self.folds.count, len(self.walks)
-        whole = [i for i in range(count) if all(r * count + i in found for r in range(ratios))]
+        whole = [i for i in range(count) if all(i * ratios + r in found for r in range(ratios))]
         if not whole or (self.alphas is not None and len(whole) < count):
             return
 
         def table(name):
             return np.array(
-                [[getattr(found[r * count + i], name) for i in whole] for r in range(ratios)]
+                [[getattr(found[i * ratios + r], name) for i in whole] for r in range(ratios)]
             )
 
         parts = {name: table(name) for name in ("train", "validation", "df", "dof", "norm", "gap")}

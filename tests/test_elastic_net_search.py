@@ -1,0 +1,46 @@
+"""The search of ElasticNetCV over shares of the L1 part: what an interrupt leaves."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from fastridge import ElasticNetCV
+
+RATIOS, FOLDS = [0.1, 0.5, 0.9], 5
+
+
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 8))
+    return X, X[:, 0] + rng.standard_normal(60)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("stop", [StopIteration, KeyboardInterrupt])
+def test_folds_are_done_for_every_ratio_before_the_next(stop, n_jobs):
+    X, y = problem()
+    options = {"l1_ratio": RATIOS, "alphas": [1.0, 0.3, 0.1], "cv": FOLDS}
+    whole = ElasticNetCV(**options).fit(X, y)
+    calls = []
+
+    def callback(done, total):
+        calls.append((done, total))
+        if done == 10:
+            raise stop
+
+    model = ElasticNetCV(n_jobs=n_jobs, callback=callback, **options)
+    if stop is StopIteration:
+        model.fit(X, y)
+        assert model.alpha_ in model.alphas_[0]
+    else:
+        with pytest.raises(stop):
+            model.fit(X, y)
+    assert calls == [(i, 15) for i in range(1, 11)]
+    results = model.cv_results_
+    # 10 walks are 3 folds of 3 shares, and 1 more; threads may be one fold apart
+    assert results.n_folds >= (3 if n_jobs == 1 else 2)
+    own = results["fold_validation_error"]
+    of_all = whole.cv_results_["fold_validation_error"]
+    for row in own:
+        assert min(np.abs(of_all - row).max(axis=1)) < 1e-12
+    assert_allclose(results["validation_error"], own.mean(axis=0))
