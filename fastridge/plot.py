@@ -322,18 +322,20 @@ class RegularizationPathDisplay(_Display):
 
         Parameters
         ----------
-        estimator : Ridge, RidgeCV, BayesianRidge, Lasso, ElasticNet, LassoCV or ElasticNetCV
-            Fitted or not; the penalty of a fitted one is marked.
+        estimator : Ridge, RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, \
+                MultiTaskElasticNet, those with CV of these, or BayesianRidge
+            Fitted or not; the penalty of a fitted one is marked. Bounds, class weights and groups
+            of targets are its own.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict.
+            Values to predict, or class labels.
         alphas : array-like or None, default=None
             Penalties; None: those that the estimator tried, or an automatic grid.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples.
         target : int, default=0
-            Which of several targets.
+            Which of several targets, or classes.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -342,60 +344,23 @@ class RegularizationPathDisplay(_Display):
         Returns
         -------
         RegularizationPathDisplay
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is none of those.
+        ValueError
+            If there is no such target, or the arguments do not fit together.
         """
+        from ._plot_path import estimator_path
         from ._validation import feature_names
 
-        options = {
-            "fit_intercept": estimator.fit_intercept,
-            "standardize": getattr(estimator, "standardize", False),
-            "penalty_factor": getattr(estimator, "penalty_factor", None),
-            "sample_weight": sample_weight,
-        }
-        kind = type(estimator).__name__
-        if alphas is None:
-            alphas = getattr(estimator, "alphas_", None)
-        if "Lasso" in kind or "ElasticNet" in kind:
-            from .solvers.coordinate_descent import elastic_net_path
-
-            ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
-            if "Lasso" in kind:
-                ratio = 1.0
-            if alphas is not None and np.ndim(alphas) == 2:
-                alphas = None
-            column = np.asarray(y) if np.ndim(y) == 1 else np.asarray(y)[:, target]
-            lower = getattr(estimator, "lower", None)
-            if getattr(estimator, "positive", False):
-                lower = 0.0 if lower is None else np.maximum(lower, 0.0)
-            found = elastic_net_path(
-                X,
-                column,
-                l1_ratio=float(ratio),
-                alphas=alphas,
-                lower=lower,
-                upper=getattr(estimator, "upper", None),
-                **options,
-            )
-            values, coef = found.alphas, found.coef
-            marked = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
-        else:
-            from .solvers.ridge_path import ridge_path
-
-            path = ridge_path(X, y, alphas, **options)
-            values, coef = path.alphas, path.coef
-            if coef.ndim == 3:
-                coef = coef[:, target]
-            marked = getattr(estimator, "alpha", None)
-            if kind == "BayesianRidge":
-                marked = getattr(estimator, "penalty_", None)
-            elif hasattr(estimator, "alpha_"):
-                marked = estimator.alpha_
-            if marked is not None and np.ndim(marked):
-                marked = np.asarray(marked)[target]
+        values, coef, marked = estimator_path(estimator, X, y, alphas, sample_weight, target)
         display = cls(
             values,
             coef,
             feature_names=feature_names(X),
-            alpha=None if marked is None else float(marked),
+            alpha=marked,
         )
         return display.plot(ax=ax) if plot else display
 
