@@ -44,3 +44,21 @@ def test_folds_are_done_for_every_ratio_before_the_next(stop, n_jobs):
     for row in own:
         assert min(np.abs(of_all - row).max(axis=1)) < 1e-12
     assert_allclose(results["validation_error"], own.mean(axis=0))
+
+
+def test_the_advice_for_several_targets_holds():
+    import re
+
+    import fastridge
+
+    X, y = problem()
+    Y = np.c_[y, -y]
+    for kind in (ElasticNetCV, fastridge.LassoCV):
+        with pytest.raises(ValueError, match="for multi-task outputs, use") as error:
+            kind(alphas=[0.1]).fit(X, Y)
+        name, ratio = re.search(r"use (\w+)(?: with l1_ratio=(\d))?\.$", str(error.value)).groups()
+        advised = getattr(fastridge, name)(alphas=[0.1])
+        if ratio:
+            advised.set_params(l1_ratio=float(ratio))
+        assert advised.fit(X, Y).coef_.shape == (2, 8)
+        assert advised.l1_ratio == getattr(kind(), "l1_ratio", 1.0)

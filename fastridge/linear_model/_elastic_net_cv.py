@@ -240,9 +240,10 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 stacklevel=3,
             )
         elif Y.ndim == 2:
+            how = "" if hasattr(self, "l1_ratio") else " with l1_ratio=1"
             raise ValueError(
                 f"y has shape {Y.shape}; expected (n_samples,): for multi-task outputs, use"
-                f" MultiTask{type(self).__name__}."
+                f" MultiTaskElasticNetCV{how}."
             )
         return Y.reshape(n, 1)
 
