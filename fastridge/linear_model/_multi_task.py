@@ -101,6 +101,9 @@ class MultiTaskElasticNet(BaseElasticNet):
     ((2, 4), array([0, 3]), array([0, 3]))
     """
 
+    # whether to go on from `tol` as far as rounding allows
+    _sharp = False
+
     def __init__(
         self,
         alpha: float = 1.0,
@@ -191,7 +194,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         start = self._start((Y.shape[1], A.n_columns))
         if start is not None:
             path.start(start.astype(np.float64))
-        converged = path.solve(float(self.alpha), options.l1_ratio, options.tol)
+        solve = path.sharpen if self._sharp else path.solve
+        converged = solve(float(self.alpha), options.l1_ratio, options.tol)
         self.coef_, intercept = path.to_caller()
         if A.is_float32:
             self.coef_, intercept = self.coef_.astype(np.float32), intercept.astype(np.float32)

@@ -94,7 +94,7 @@ feature_names_in_, dual_gap_, n_iter_, objective_, solver_
         self.callback = callback
 
     def _model(self) -> Any:
-        return MultiTaskElasticNet(
+        model = MultiTaskElasticNet(
             fit_intercept=self.fit_intercept,
             max_iter=self.max_iter,
             tol=self.tol,
@@ -103,6 +103,9 @@ feature_names_in_, dual_gap_, n_iter_, objective_, solver_
             penalty_factor=self.penalty_factor,
             standardize=self.standardize,
         )
+        # one fit among so many may be exact, so that weights are repetition in it
+        model._sharp = True
+        return model
 
     def _target(self, y: Any, n: int) -> NDArray[np.float64]:
         Y = check_target(y, n)

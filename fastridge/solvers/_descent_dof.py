@@ -23,6 +23,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._matrix import Descent, gram_border
+from ._descent_groups import curvature, in_blocks
 
 _SMALL = 40  # rows of a matrix that is factorised at every penalty
 _LARGE = 2000  # rows beyond which none is
@@ -71,9 +72,10 @@ class DescentFreedom:
         if due and rows <= _LARGE:
             self.last = alpha
             gram = self._gram(chosen)
-            D = self._blocks(chosen, l1, l2) if self.several else l2[chosen]
-            k = self.path.k if self.several else 1
-            self.share[j] = _trace(gram, D, k) / rows
+            D = l2[chosen]
+            if self.several:
+                D = curvature(path.W[:, chosen], l1[chosen], D)
+            self.share[j] = _trace(gram, D) / rows
 
     def result(self):
         """Degrees of freedom (m,); NaN where too many features are active."""
@@ -110,16 +112,8 @@ class DescentFreedom:
             gram_border(columns, 0, size, 1.0 / q.n if q.weight is None else 1.0, gram)
         return gram
 
-    def _blocks(self, chosen, l1, l2):
-        """(size, k, k): the curvature of each feature's penalty."""
-        W = self.path.W[:, chosen].T
-        norm = np.linalg.norm(W, axis=1)
-        along, own = W / norm[:, None], np.eye(self.path.k)
-        across = own - along[:, :, None] * along[:, None]
-        return (l1[chosen] / norm)[:, None, None] * across + l2[chosen][:, None, None] * own
 
-
-def _trace(G, D, k):
+def _trace(G, D):
     """tr G (G + D)^-1; D: a diagonal (size,), or blocks (size, k, k) for G x I."""
     size = len(G)
     if D.ndim == 1:
@@ -129,18 +123,14 @@ def _trace(G, D, k):
         if inverse is not None:
             return size - float(D @ np.diagonal(inverse))
         return float(np.sum(np.linalg.pinv(M, hermitian=True) * G))
-    whole = np.zeros((size, k, size, k))
-    for t in range(k):
-        whole[:, t, :, t] = G
-    whole = whole.reshape(size * k, size * k)
-    M = whole.copy()
-    rows = np.arange(size)
-    M.reshape(size, k, size, k)[rows, :, rows] += D
-    inverse = _inverse(np.asfortranarray(M))
+    k, rows = D.shape[1], np.arange(size)
+    M = np.asfortranarray(in_blocks(G, D))
+    inverse = _inverse(M)
     if inverse is not None:
         own = inverse.reshape(size, k, size, k)[rows, :, rows]
         twice = float(np.sum(D * (own + own.transpose(0, 2, 1))))
         return size * k - (twice - float(np.einsum("jtt,jtt", D, own)))
+    whole = in_blocks(G, np.zeros_like(D))
     return float(np.sum(np.linalg.pinv(M, hermitian=True) * whole))
 
 
