@@ -257,11 +257,12 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     def _decide(self, search: Any, model: Any, X: Any, Y: Any, weight: Any) -> None:
         """Choose, fit to all rows, and set the attributes."""
         from ..model_selection._choice import best, choose
+        from ..model_selection._descent_search import level
         from ..model_selection._diagnosis import SQUARED, Freedom, Scores, diagnose, mean_alone
 
         results = self.cv_results_ = search.results()
         alphas, ratios = results["alpha"], results["l1_ratio"]
-        score, error = results["score"], results["score_se"]
+        score, error = level(results["score"]), results["score_se"]
         if callable(self.select):
             i = choose(self.select, alphas, score, error, results)
         else:

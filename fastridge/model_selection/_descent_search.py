@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..solvers._descent_folds import DescentFolds, Walk
 from ._choice import EXTENSIONS, beyond, spread
 from ._results import CVResults
+
+_EQUAL = 1e-9  # share of the best score within which others are equal to it but for rounding
 
 
 class DescentSearch:
@@ -88,7 +91,7 @@ class DescentSearch:
         for _ in range(EXTENSIONS):
             if self.stopped:
                 break
-            score = -self.validation.mean(axis=1)
+            score = level(-self.validation.mean(axis=1))
             r = int(np.unravel_index(score.argmax(), score.shape)[0])
             if np.ptp(self.alphas[r]) == 0:
                 break
@@ -137,3 +140,13 @@ class DescentSearch:
             coef = np.concatenate(list(self.parts["coef"]), axis=1)
             values["fold_coef"] = coef if self.folds.several else coef[:, :, 0]
         return CVResults(values, self.kind, self.n_folds)
+
+
+def level(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores, those equal to the best but for rounding made equal to it.
+
+    A solution that already has the gap asked for stays for the next penalties, too: the first, the
+    largest, of them is taken, whatever the order of the rows.
+    """
+    top = np.nanmax(score, initial=-np.inf)
+    return np.where(score >= top - _EQUAL * abs(top), top, score)
