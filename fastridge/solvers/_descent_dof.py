@@ -51,6 +51,8 @@ class DescentFreedom:
         self.alphas[j] = alpha
         if self.several:
             path = self.path
+            if alpha == 0 and path.unpenalised is not None:
+                path = path.unpenalised
             self.base[j] = len(path.base.T)
             chosen = np.flatnonzero(path.W.any(axis=0))
             rows = len(chosen) * path.k
@@ -74,7 +76,7 @@ class DescentFreedom:
             gram = self._gram(chosen)
             D = l2[chosen]
             if self.several:
-                D = curvature(path.W[:, chosen], l1[chosen], D)
+                D = curvature(self.path.W[:, chosen], l1[chosen], D)
             self.share[j] = _trace(gram, D) / rows
 
     def result(self):

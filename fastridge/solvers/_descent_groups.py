@@ -7,8 +7,9 @@ Minimises, over W (p, k) and intercepts b (k,), with weights s, |W_j| the norm o
 
 A working set of features is solved on its Gram matrix by block coordinate descent; a gradient over
 all features shows what it misses, and gives the gap that is reported. Features without a penalty,
-f_j = 0, are eliminated: with Q an orthonormal basis of their columns (in the inner product of S)
-and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products A'SY - P (Q'SY).
+f_j = 0, or all where alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in
+the inner product of S) and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross
+products A'SY - P (Q'SY).
 
 References: G. Obozinski, B. Taskar and M. I. Jordan, "Joint covariate selection and joint subspace
 selection for multiple classification problems", Statistics and Computing 20, 2010. M. Massias,
@@ -66,6 +67,8 @@ class GroupPath:
         n, p = A.shape
         self.n, self.p, self.k = n, p, Y.shape[1]
         A = by_columns(A)
+        self._given = A, Y, weight, fit_intercept, standardize
+        self.unpenalised: GroupPath | None = None
         self.weight = None if weight is None else weight / weight.sum()
         mean, variance = A.column_stats(self.weight)
         self.unit = np.sqrt(np.where(variance > 0, variance, 1.0)) if standardize else np.ones(p)
@@ -114,12 +117,22 @@ class GroupPath:
         else:
             columns = np.zeros((len(free), self.n))
             self.A.copy_columns(free.astype(np.int32), columns)
-            cross = self._tdot(np.asfortranarray(columns.T))
-            values, vectors = np.linalg.eigh(cross[:, free])
-            keep = values > _RANK * values.max(initial=0.0)
-            # Q = A_free base
-            self.base = vectors[:, keep] / np.sqrt(values[keep])
-            self.P = cross.T @ self.base
+            if len(free) <= self.n:
+                cross = self._tdot(np.asfortranarray(columns.T))
+                values, vectors = np.linalg.eigh(cross[:, free])
+                keep = values > _RANK * values.max(initial=0.0)
+                # Q = A_free base
+                self.base = vectors[:, keep] / np.sqrt(values[keep])
+                self.P = cross.T @ self.base
+            else:
+                s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
+                columns *= np.sqrt(s)
+                values, vectors = np.linalg.eigh(columns.T @ columns)
+                keep = values > _RANK * values.max(initial=0.0)
+                self.base = columns @ (vectors[:, keep] / values[keep])
+                # rows without weight have no share in the products
+                Q = vectors[:, keep] / np.sqrt(np.where(s > 0, s, 1.0))[:, None]
+                self.P = self._tdot(np.asfortranarray(Q)).T
         self.y_free = self.cross[:, free] @ self.base
         self.cross = self.cross - self.y_free @ self.P.T
         self.yy_rest = self.yy - float(np.sum(self.y_free**2))
@@ -141,6 +154,8 @@ class GroupPath:
 
     def solve(self, alpha: float, l1_ratio: float, tol: float) -> bool:
         """Minimise until the gap is at most tol times the null objective; whether it is."""
+        if alpha == 0 and self.penalised.any():
+            return self._solve_free(tol)
         tol = tol * self.null
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         self.n_iter = 0
@@ -169,13 +184,26 @@ class GroupPath:
         self._with_free()
         return self.gap <= tol
 
+    def _solve_free(self, tol):
+        """Least squares: no feature has a penalty."""
+        if self.unpenalised is None:
+            A, Y, weight, *rest = self._given
+            self.unpenalised = GroupPath(A, Y, weight, np.zeros(self.p), *rest)
+        other = self.unpenalised
+        reached = other.solve(0.0, 1.0, tol)
+        self.full, self.n_iter = other.full, other.n_iter
+        self.objective, self.gap = other.objective, other.gap
+        self.W = self.W_dual = np.where(self.penalised, self.full, 0.0)
+        return reached
+
     def sharpen(self, alpha: float, l1_ratio: float, tol: float) -> bool:
         """Minimise as far as rounding allows, within max_iter; whether the gap is at most tol.
 
         Newton steps on the support end where the gradient is rounding, wherever the descent came
         from, which goes on in between to find the support.
         """
-        self.solve(alpha, l1_ratio, tol)
+        if self.solve(alpha, l1_ratio, tol) and alpha == 0:
+            return True
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         most, taken = self.max_iter, self.n_iter
         for share in _SHARPER:
