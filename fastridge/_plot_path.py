@@ -72,7 +72,7 @@ def estimator_path(
     return EstimatorPath(values, coef, None if marked is None else float(marked))
 
 
-def _penalty(estimator):
+def _penalty(estimator: Any) -> Any:
     """The penalty of a fitted estimator, or the one it was given; None where there is none."""
     for name in ("penalty_", "alpha_", "alpha"):
         # alpha_ of BayesianRidge is the precision of the noise
@@ -81,7 +81,7 @@ def _penalty(estimator):
     return None
 
 
-def _ratio(estimator):
+def _ratio(estimator: Any) -> float:
     """The one share of the L1 part."""
     ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
     if np.size(ratio) != 1:
@@ -92,7 +92,7 @@ def _ratio(estimator):
     return float(np.ravel(ratio)[0])
 
 
-def _options(estimator, sample_weight):
+def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     return {
         "fit_intercept": estimator.fit_intercept,
         "standardize": getattr(estimator, "standardize", False),
@@ -101,7 +101,7 @@ def _options(estimator, sample_weight):
     }
 
 
-def _one(coef, target):
+def _one(coef: NDArray[Any], target: int) -> NDArray[Any]:
     """Coefficients (m, p) of one of k targets (m, k, p)."""
     k = coef.shape[1]
     if not 0 <= target < k:
@@ -109,7 +109,9 @@ def _one(coef, target):
     return coef[:, target]
 
 
-def _net(estimator, X, y, alphas, ratio, sample_weight, target):
+def _net(
+    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     from .solvers.coordinate_descent import elastic_net_path
 
     columns = np.asarray(y)
@@ -132,7 +134,9 @@ def _net(estimator, X, y, alphas, ratio, sample_weight, target):
     return path.alphas, path.coef
 
 
-def _groups(estimator, X, y, alphas, ratio, sample_weight, target):
+def _groups(
+    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     from .solvers._descent_grid import LEAST_L1_RATIO
     from .solvers._descent_groups import GroupPath
     from .solvers._descent_options import check_alphas
@@ -159,7 +163,9 @@ def _groups(estimator, X, y, alphas, ratio, sample_weight, target):
     return alphas, _one(coef, target)
 
 
-def _ridge(estimator, X, y, alphas, sample_weight, target):
+def _ridge(
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     from .linear_model import Ridge
     from .solvers.ridge_path import ridge_path
 
@@ -181,7 +187,9 @@ def _ridge(estimator, X, y, alphas, sample_weight, target):
     return values, _one(coef.reshape(len(values), -1, coef.shape[-1]), target)
 
 
-def _classes(estimator, X, y, sample_weight):
+def _classes(
+    estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Targets of -1 and 1, and weights that count the classes."""
     from .linear_model._labels import Labels
 

@@ -175,7 +175,7 @@ class CrossValidationDisplay(_Display):
         least = choose("min", alphas, -error, deviation, None)
         one = choose("1se", alphas, -error, deviation, None)
         # an interrupted search has chosen none
-        own = getattr(estimator, "alpha_", None)
+        own: Any = getattr(estimator, "alpha_", None)
         if np.ndim(own):
             own = None if target is None else float(own[target])
         told = getattr(estimator, "diagnosis_", None)

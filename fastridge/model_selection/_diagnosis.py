@@ -185,7 +185,15 @@ def diagnose(
 class _Curve:
     """Errors and scores of a grid, and what follows from them."""
 
-    def __init__(self, alphas, train, validation, null, scores, freedom) -> None:
+    def __init__(
+        self,
+        alphas: NDArray[np.float64],
+        train: NDArray[np.float64],
+        validation: NDArray[np.float64],
+        null: float,
+        scores: Scores,
+        freedom: Freedom,
+    ) -> None:
         self.alphas, self.train, self.validation, self.null = alphas, train, validation, null
         self.scores, self.freedom = scores, freedom
         loss = self.loss = scores.losses()
@@ -202,7 +210,7 @@ class _Curve:
                 self.gain = (loss[beside] - loss[self.best]) / min(step, 1.0)
         self.at_end = bool(self.gain > _TAIL * self.scale)
 
-    def chance(self, a, b):
+    def chance(self, a: int, b: int) -> float:
         """Standard error of the difference of two mean scores over the same folds."""
         folds = self.scores.folds
         if folds is None or len(folds) < 2:
@@ -210,7 +218,7 @@ class _Curve:
         difference = folds[:, a] - folds[:, b]
         return float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
-    def alike(self, a, b):
+    def alike(self, a: int, b: int) -> bool:
         """Whether the scores of two penalties differ by no more than chance, or by little."""
         if a == b or max(self.validation[a], self.validation[b]) <= _EXACT * self.null:
             return True
@@ -219,30 +227,30 @@ class _Curve:
         gap = abs(self.loss[a] - self.loss[b])
         return bool(gap <= _SAME * self.scale or gap <= self.chance(a, b))
 
-    def holds(self, c):
+    def holds(self, c: int) -> bool:
         """Whether half of what the fit explains of the train rows holds on the others."""
         explained = self.freedom.train_null - self.train[c]
         return bool(self.null - self.validation[c] >= _HOLDS * explained)
 
-    def above(self, c):
+    def above(self, c: int) -> bool:
         """Whether the validation error is well above the train error, by more than the mean's."""
         own = max(self.null - self.freedom.train_null, 0.0)
         return bool(self.validation[c] - self.train[c] > _ABOVE * self.train[c] + own)
 
-    def worse_beyond(self, c):
+    def worse_beyond(self, c: int) -> bool:
         """Whether a penalty that leaves little more than the mean was tried, and scores worse."""
         end = self.strong
         tried = self.train[end] >= (1.0 - _NEAR) * self.freedom.train_null
-        return tried and self.loss[end] > self.loss[c] and not self.alike(c, end)
+        return bool(tried and self.loss[end] > self.loss[c] and not self.alike(c, end))
 
-    def held_back(self):
+    def held_back(self) -> bool:
         """Whether even the smallest penalty leaves little more than the mean."""
         weak, free = self.weak, self.freedom
         if free.dof is not None and free.dof[weak] > 0.5 * free.most:
             return False
         return bool(self.train[weak] >= (1.0 - _NEAR) * free.train_null > 0)
 
-    def judge(self, c):
+    def judge(self, c: int) -> tuple[str, str]:
         """Verdict on penalty c, and the reason."""
         i, loss, alphas = self.best, self.loss, self.alphas
         above = not self.freedom.zero and self.above(c)
@@ -277,17 +285,17 @@ class _Curve:
             return RIGHT, "no other penalty was tried"
         return RIGHT, f"the best of the grid is {self.value(i)}, at alpha={alphas[i]:.3g}"
 
-    def what(self):
+    def what(self) -> str:
         name = self.scores.name
         return "the validation error" if name == SQUARED else f"the score ({name})"
 
-    def figure(self, j):
+    def figure(self, j: int) -> str:
         squared = self.scores.name == SQUARED
         return f"{self.validation[j] if squared else self.scores.mean[j]:.4g}"
 
-    def value(self, j):
+    def value(self, j: int) -> str:
         return self.what().replace("the ", "a ", 1) + f" of {self.figure(j)}"
 
-    def curve(self):
+    def curve(self) -> str:
         squared = self.scores.name == SQUARED
         return f"{self.what()} still {'falls' if squared else 'rises'}"
