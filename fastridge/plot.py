@@ -323,7 +323,7 @@ class RegularizationPathDisplay(_Display):
         Parameters
         ----------
         estimator : Ridge, RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, \
-                MultiTaskElasticNet, those with CV of these, or BayesianRidge
+MultiTaskElasticNet, those with CV of these, or BayesianRidge
             Fitted or not; the penalty of a fitted one is marked. Bounds, class weights and groups
             of targets are its own.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
