@@ -35,11 +35,12 @@ class BayesianRidge(LinearRegressor):
 
         y_i ~ N(b + x_i w, 1 / (alpha_ s_i)),    w_j ~ N(0, 1 / (lambda_ f_j)),
 
-    b being as likely anywhere. The posterior mean of w is that of `Ridge` with the penalty
-    lambda_ / alpha_. Both precisions, under gamma priors, are those of the largest evidence, the
-    density of y with w integrated out, as in scikit-learn's ``BayesianRidge``; the sums of the data
-    are reduced once, and each step then takes a time proportional to the number of features (of
-    samples, where these are fewer).
+    The posterior mean of w is that of `Ridge` with the penalty lambda_ / alpha_. Both precisions,
+    under gamma priors, are those of the largest evidence, the density of y with w integrated out,
+    as in scikit-learn's ``BayesianRidge``. In that density b is no unknown: it is the weighted mean
+    of y - x w, and no sample is counted off for it; `predict` adds the variance of a b that is as
+    likely anywhere. The sums of the data are reduced once, and each step then takes a time
+    proportional to the number of features (of samples, where these are fewer).
 
     Parameters
     ----------
@@ -286,6 +287,7 @@ class BayesianRidge(LinearRegressor):
         if not self.fit_intercept:
             self.intercept_ = 0.0
         self.solver_, self.relative_gradient_ = found.solver, found.relative_gradient
+        self.__dict__.pop("scores_", None)
         if self.compute_score:
             self.scores_ = scores
         self.X_offset_ = np.array(evidence.problem.mean) if self.fit_intercept else np.zeros(p)
