@@ -43,7 +43,8 @@ def test_one_standard_error():
         for order in (alphas, alphas[::-1]):
             assert RidgeCV(order, cv=cv, select="1se").fit(X, y).alpha_ == one.alpha_
     # a single fold has no standard error, and the rule takes the best
-    held = RidgeCV(alphas, validation=0.3, select="1se").fit(X, y)
+    with pytest.warns(UserWarning, match="no standard error"):
+        held = RidgeCV(alphas, validation=0.3, select="1se").fit(X, y)
     assert held.alpha_ == RidgeCV(alphas, validation=0.3).fit(X, y).alpha_
 
 

@@ -137,7 +137,8 @@ class BaseRidgeCV(Choosing):
         given: X, y and groups as they came; held: (X, y, weight) of a held-out set or None.
         """
         from ..model_selection._choice import check_select
-        from ..model_selection._search import FoldSearch, PathSearch, warn_unsettled
+        from ..model_selection._path_search import PathSearch
+        from ..model_selection._search import FoldSearch, warn_unsettled
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers._folds import Folds
 
@@ -151,6 +152,11 @@ class BaseRidgeCV(Choosing):
             raise ValueError(
                 "cv!=None and store_cv_results=True are incompatible: single rows have errors in"
                 " leave-one-out alone."
+            )
+        if self.store_coef and kind in ("loo", "gcv"):
+            raise ValueError(
+                f"store_coef is True and cv is {self.cv!r}, which has no coefficients of folds;"
+                " expected folds, or store_coef=False."
             )
         if kind == "gcv" and not scoring.of_errors:
             raise ValueError(
@@ -173,19 +179,25 @@ class BaseRidgeCV(Choosing):
         elif kind == "held-out" and held is None:
             share = check_share(self.validation)
             splits = hold_out(share, n, groups, labels, self._rng())
+        source = X if held is None else self.validation[0]
+        scoring.frame = source if hasattr(source, "columns") else None
         folds = Folds(A, Y, weight, splits, options, held)
         search: FoldSearch | PathSearch
         if kind in ("folds", "held-out"):
             search = FoldSearch(folds, scoring, self.store_coef, self.callback, kind)
         else:
-            seed = int(self._rng().integers(2**31))
-            search = PathSearch(folds, scoring, kind, seed, self.store_cv_results)
+            search = PathSearch(
+                folds, scoring, kind, self._seed(), self.store_cv_results, self.callback
+            )
         alphas = self._alphas(A, weight, options)
         k = Y.shape[1]
         try:
             search.add(alphas)
             said = search.extend() if self.alphas is None else []
         except BaseException:
+            # what an earlier fit left does not belong to these results
+            for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+                delattr(self, name)
             if search.rounds:
                 self.cv_results_ = search.results(scoring.per_target, single, None)
             raise
@@ -198,11 +210,14 @@ class BaseRidgeCV(Choosing):
                 stacklevel=3,
             )
         if isinstance(search, FoldSearch):
-            search.finish()
+            search.finish(self._seed)
         if folds.unsettled:
             warn_unsettled(folds.unsettled, self.tol)
         stored = search.all_stored(single) if isinstance(search, PathSearch) else None
         self._decide(search, folds, stored, k, single, column)
+
+    def _seed(self) -> int:
+        return int(self._rng().integers(2**31))
 
     def _alphas(
         self, A: Matrix, weight: NDArray[np.float64] | None, options: dict[str, Any]
@@ -235,9 +250,17 @@ class BaseRidgeCV(Choosing):
         if np.isnan(score).all():
             raise ValueError("scoring gave NaN for every penalty; expected numbers.")
         chosen = [
-            choose(self.select, alphas, score[:, t], error[:, t], results)
+            choose(self.select, alphas, score[:, t], error[:, t], results, search.noise(t))
             for t in range(score.shape[1])
         ]
+        if isinstance(self.select, str) and self.select == "1se" and np.isnan(error[chosen]).all():
+            warnings.warn(
+                "select='1se' took the best score, which has no standard error: a held-out set is"
+                " one score, and so is a scorer's of all rows that leave-one-out predicts; expected"
+                " folds, or a score of squared errors.",
+                UserWarning,
+                stacklevel=4,
+            )
         table = search.table
         result = folds.fit(alphas[chosen])
         A = folds.A
@@ -276,9 +299,8 @@ class BaseRidgeCV(Choosing):
             self.alpha_ = float(alphas[chosen[0]])
             self.best_score_ = float(score[chosen[0], 0])
             self.diagnosis_ = told[0]
-        if "dof" in table:
-            dof = table["dof"][chosen]
-            self.dof_ = dof if per_target else float(dof[0])
+        dof = table["dof"][chosen]
+        self.dof_ = dof if per_target else float(dof[0])
         coef, intercept = result.coef, result.intercept
         self.coef_ = coef[0] if single else coef
         if not self.fit_intercept:
@@ -316,8 +338,9 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         squared error for leave-one-out and generalised cross-validation, else R^2.
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
         None or "loo": leave one row out, exactly. "gcv": generalised cross-validation, which
-        replaces leverages by their mean. An int: so many folds of consecutive rows, or of whole
-        `groups`. A splitter has ``split(X, y, groups)``, as those of scikit-learn.
+        replaces leverages by their mean; on large sparse data its trace is estimated by random
+        vectors, whose error is in `cv_results_`. An int: so many folds of consecutive rows, or of
+        whole `groups`. A splitter has ``split(X, y, groups)``, as those of scikit-learn.
     gcv_mode : {"auto", "svd", "eigen"} or None, default=None
         Accepted for compatibility and without effect: the method follows from shape and accuracy.
     store_cv_results : bool, default=False
@@ -329,16 +352,22 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     n_alphas : int, default=50
         Penalties of the automatic grid.
     select : {"min", "1se"} or callable, default="min"
-        "min": the best mean score. "1se": the largest penalty, no smaller than that one, whose mean
-        score is within one standard error of the best. A callable is given `cv_results_` and
-        returns the position of a penalty.
+        "min": the best mean score; where scores are estimates by random vectors, the largest
+        penalty, no smaller than that one, whose score they do not tell from it, by one standard
+        error of the difference. "1se": the largest penalty, no smaller than the best, whose mean
+        score is within one standard error of the best: over the folds, or the rows of leave-one-out
+        and the terms that rows add to generalised cross-validation. A held-out set, and a scorer of
+        all rows that leave-one-out predicts (but mean absolute errors), have none: with a warning,
+        the best is taken. A callable is given `cv_results_` and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
         A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
         the `groups`, where given), at random; the model is then fitted to all rows.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
     standardize : bool, default=False
-        Penalise in units of the columns' weighted standard deviations, of each fold's own.
+        Penalise in units of the columns' weighted standard deviations, of each fold's own: so that
+        leave-one-out reduces the data anew for every row. Of generalised cross-validation, which
+        leaves nothing out, those of all rows.
     solver : {"auto", "cholesky", "dual", "cg", ...}, default="auto"
         As for `ridge_path`.
     tol : float, default=1e-6
@@ -351,11 +380,14 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
         freedom on large sparse data; None: 0.
     store_coef : bool, default=False
-        Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
+        Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``; not for
+        leave-one-out and generalised cross-validation, which have none.
     callback : callable or None, default=None
         Called as callback(done, total) after each fold; of an iterative solver, after each penalty
-        of each fold. StopIteration ends the search, and what is done decides; any other exception
-        passes on, as does Ctrl-C, and the finished folds are in `cv_results_`.
+        of each fold; of leave-one-out and generalised cross-validation, once all penalties are
+        done, as callback(1, 1), or with `standardize` after each row. StopIteration ends the
+        search, and what is done decides; any other exception passes on, as does Ctrl-C, and the
+        finished folds are in `cv_results_`.
 
     Attributes
     ----------

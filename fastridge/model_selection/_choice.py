@@ -30,11 +30,14 @@ def choose(
     score: NDArray[np.float64],
     error: NDArray[np.float64],
     results: Any,
+    noise: NDArray[np.float64] | None = None,
 ) -> int:
     """Position of the penalty that the rule takes.
 
-    "min": the highest score. "1se": the largest penalty, not below that one, whose score is within
-    one standard error, that of the highest score, of it. A callable is given the results.
+    "min": the highest score; where scores are estimates, whose differences from that one have the
+    standard errors `noise`, the largest penalty whose score is that one's within them. "1se": the
+    largest penalty, not below that one, whose score is within one standard error, that of the
+    highest score, of it. A callable is given the results.
     """
     if callable(select):
         chosen = select(results)
@@ -48,19 +51,24 @@ def choose(
             )
         return int(chosen)
     i = best(score)
-    if select == "min":
+    slack: Any = 0.0 if noise is None else noise
+    if select == "1se" and np.isfinite(error[i]):
+        slack = np.maximum(slack, error[i])
+    elif select == "min" and noise is None:
         return i
-    slack = error[i] if np.isfinite(error[i]) else 0.0
     within = (score >= score[i] - slack) & (alphas >= alphas[i])
     within[i] = True
     return int(np.flatnonzero(within)[np.argmax(alphas[within])])
 
 
 def beyond(
-    alphas: NDArray[np.float64], score: NDArray[np.float64], decades: float = DECADES
+    alphas: NDArray[np.float64],
+    score: NDArray[np.float64],
+    decades: float = DECADES,
+    noise: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64] | None:
     """Penalties beyond the end of the grid at which the best score lies; None where it is inside,
-    or where the score no longer changes there.
+    or where the score no longer changes there, or by no more than its `noise`, as in `choose`.
     """
     order = np.argsort(alphas)
     ordered = alphas[order]
@@ -76,6 +84,8 @@ def beyond(
     else:
         return None
     gain = score[order[at]] - score[inside]
+    if noise is not None and not gain > noise[inside]:
+        return None
     if not gain > _FLAT * max(abs(score[order[at]]), np.finfo(float).tiny):
         return None
     count = max(1, round(decades / step))

@@ -16,6 +16,7 @@ _COLUMNS = (
     "train_error_se",
     "validation_error",
     "validation_error_se",
+    "validation_error_noise",
     "score",
     "score_se",
     "dof",
@@ -51,14 +52,18 @@ class CVResults(Mapping[str, Any]):
     train_error           mean over the folds of the error on their training rows
     validation_error      mean over the folds of the error on their held-out rows; of
                           leave-one-out, over the rows
-    *_se                  standard errors of these means, from their spread over the folds or rows
+    *_se                  standard errors of these means, from their spread over the folds or rows;
+                          of generalised cross-validation, over the rows' terms; NaN of a held-out
+                          set, and of a scorer's score of all rows that leave-one-out predicts
+    validation_error_noise of generalised cross-validation by random vectors, what these leave of it
+                          to chance, a standard error, which is part of validation_error_se too
     score                 the mean score, larger is better
     dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error;
                           of elastic nets, mean over the folds and its standard error, NaN of more
                           than 2,000 active features; of several targets that share features, for
                           each
-    norm                  norm of the coefficients of the fit to all rows; of elastic nets, mean
-                          over the folds
+    norm                  Euclidean norm of the coefficients of the fit to all rows; of folds by
+                          solver "cg", and of elastic nets, the mean over the folds
     n_features            of elastic nets, mean number of features that have a coefficient
     null_error            held-out error of the training mean, a number
     fold_train_error      train_error of each fold, (n_folds, n_alphas)

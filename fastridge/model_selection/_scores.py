@@ -119,15 +119,13 @@ def _takes_weight(scorer: Any) -> bool:
     return True
 
 
-def accuracy(decision: Any, codes: Any, weight: Any) -> float:
-    """Share of rows whose class has the largest decision (n, k); of an indicator, all labels right.
+def right_rows(decision: Any, codes: Any) -> Any:
+    """Rows (n,) whose class has the largest decision (n, k), or whose labels are all right.
 
     codes: (n,) positions of the classes, or an indicator (n, k).
     """
     if codes.ndim == 2:
-        right = ((decision > 0) == codes).all(axis=1)
-    elif decision.shape[1] == 1:
-        right = (decision[:, 0] > 0) == codes
-    else:
-        right = decision.argmax(axis=1) == codes
-    return float(np.average(right, weights=weight))
+        return ((decision > 0) == codes).all(axis=1)
+    if decision.shape[1] == 1:
+        return (decision[:, 0] > 0) == codes
+    return decision.argmax(axis=1) == codes

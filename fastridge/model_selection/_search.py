@@ -1,22 +1,20 @@
-"""Errors and scores of every penalty, by folds, a held-out set, leave-one-out or their average."""
+"""Errors and scores of every penalty, by folds or a held-out set."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import _sklearn
 from ..solvers._folds import Folds
-from ..solvers._loo import LeaveOneOut
-from ..solvers._ridge_cost import default_memory, direct_cost
-from ..solvers._ridge_problem import RidgeProblem
 from ..solvers._rows import as_container
-from ..solvers.ridge import _variances
+from ..solvers._trace import Estimate
 from ._choice import EXTENSIONS, best, beyond, spread
 from ._results import CVResults
-from ._scores import accuracy, is_of_errors, make_scorer, of_errors
+from ._scores import is_of_errors, make_scorer, of_errors, right_rows
 
 
 class Scoring:
@@ -36,7 +34,11 @@ class Scoring:
         What a scorer compares with: targets, or class labels.
     codes : ndarray or None
         Positions of the classes.
+    frame : data frame or None
+        Of the rows that are scored, where X came as one: scorers are given its rows.
     """
+
+    frame: Any = None
 
     def __init__(self, scoring, default, per_target, shown, truth, codes) -> None:
         self.name = default if scoring is None else scoring
@@ -54,10 +56,28 @@ class Scoring:
         score = of_errors(self.name, error, spread_)
         return score if self.per_target else score.mean(axis=-1, keepdims=True)
 
+    def rows_of(self, A, rows):
+        """X as a scorer gets it: rows of the data frame that came, else A, which holds them."""
+        if self.frame is None:
+            return as_container(A)
+        if rows is None:
+            return self.frame
+        return self.frame.iloc[rows] if hasattr(self.frame, "iloc") else self.frame[rows]
+
+    def error_of(self, error_se, error, spread_):
+        """Standard errors of scores of errors (m, k) whose own are error_se, to first order."""
+        if self.name == "neg_mean_squared_error":
+            return error_se
+        if self.name == "r2":
+            size = spread_ if self.per_target else spread_.mean()
+            return error_se / np.where(size > 0, size, 1.0)
+        root = np.sqrt(error if self.per_target else error.mean(axis=-1, keepdims=True))
+        return error_se / np.maximum(2.0 * root, np.finfo(float).tiny)
+
     def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight):
         """Scores (k,) or (1,) of predictions (n, k)."""
         if self.own_accuracy:
-            return np.array([accuracy(prediction, codes, weight)])
+            return np.array([np.average(right_rows(prediction, codes), weights=weight)])
         if self.per_target:
             return np.array(
                 [
@@ -92,6 +112,11 @@ class Search:
         self.rounds: list[dict[str, Any]] = []
         self.stopped = False
 
+    def noise(self, t: int) -> Any:
+        """Standard errors (m,) that estimates leave in the differences of score t from its best;
+        None where nothing is estimated."""
+        return None
+
     def add(self, alphas) -> None:
         """Evaluate more penalties."""
         self.rounds.append(self._evaluate(np.asarray(alphas, dtype=np.float64)))
@@ -125,14 +150,16 @@ class Search:
                 break
             score = self.score.mean(axis=1)
             columns = self.score.T if self.scoring.per_target else [score]
-            ends = (beyond(self.alphas, column) for column in columns)
+            ends = (
+                beyond(self.alphas, column, noise=self.noise(t)) for t, column in enumerate(columns)
+            )
             more = next((e for e in ends if e is not None), None)
             if more is None:
                 break
             end = self.alphas.min() if more[0] < self.alphas.min() else self.alphas.max()
             try:
                 self.add(more)
-            except _Incomplete:
+            except Incomplete:
                 break
             said.append(f"from {end:.3g} to {more[-1]:.3g}")
         return said
@@ -141,7 +168,7 @@ class Search:
         """The table as users see it."""
         values: dict[str, Any] = {"alpha": self.alphas}
         for name, value in self.table.items():
-            if name in ("alpha", "null"):
+            if name in ("alpha", "null", "shift"):
                 continue
             targets = value.ndim == (3 if name.startswith("fold_") else 2)
             if name == "fold_coef":
@@ -193,7 +220,7 @@ class FoldSearch(Search):
         if not done and not self.rounds:
             raise ValueError("callback ended the search before the first fold was done.")
         if self.rounds and len(done) < self.n_folds:
-            raise _Incomplete
+            raise Incomplete
         self.n_folds = len(done)
         return self._columns(alphas, done)
 
@@ -203,12 +230,12 @@ class FoldSearch(Search):
         visit = None
         if not scoring.of_errors:
             A, _, weight = folds.test_rows(i)
-            X = as_container(A)
-            truth, codes = scoring.truth, scoring.codes
+            truth, codes, rows = scoring.truth, scoring.codes, None
             if folds.apart is None:
                 rows = folds.splits[i].test
                 truth = truth[rows]
                 codes = None if scoring.codes is None else scoring.codes[rows]
+            X = scoring.rows_of(A, rows)
 
             def visit(j, prediction, coef, intercept):
                 scores.append(
@@ -235,12 +262,13 @@ class FoldSearch(Search):
             "validation_error_se": self._error(validation),
             "score": score.mean(axis=0),
             "score_se": spread(score),
-            "norm": np.array([f.norm for f in found]).mean(axis=0),
             "null": np.array([f.null for f in found]).mean(axis=0),
             "fold_train_error": train,
             "fold_validation_error": validation,
             "fold_score": score,
         }
+        if self.folds.way == "cg":
+            columns["norm"] = np.array([f.norm for f in found]).mean(axis=0)
         if self.keep:
             columns["fold_coef"] = np.array([f.coef for f in found])
         return columns
@@ -248,179 +276,21 @@ class FoldSearch(Search):
     def _error(self, values):
         return spread(values if self.scoring.per_target else values.mean(axis=2, keepdims=True))
 
-    def finish(self) -> None:
-        """Degrees of freedom and norms of the fit to all rows, where a factorisation has them."""
-        if self.folds.way == "cg":
-            return
-        path = self.folds.path(self.alphas)
-        self.table["dof"], self.table["dof_error"] = path.dof
-        self.table["norm"] = np.sqrt(np.maximum(path.squared_norm, 0.0))
-
-
-class _Incomplete(Exception):
-    """An extension of the grid that did not see every fold."""
-
-
-class PathSearch(Search):
-    """By leave-one-out or generalised cross-validation, from the fit to all rows."""
-
-    n_folds = 0
-
-    def __init__(self, folds, scoring, kind, seed, store) -> None:
-        super().__init__(folds, scoring)
-        self.kind, self.seed, self.store = kind, seed, store
-        self.rows = np.arange(folds.A.n_rows)
-        self.live = self.rows
-        if folds.weight is not None:
-            self.live = np.flatnonzero(folds.weight > 0)
-        if kind == "loo":
-            self.n_folds = len(self.live)
-            if self.n_folds < 2:
-                raise ValueError(
-                    f"X has {self.n_folds} sample(s) of positive weight (n_samples={self.n_folds});"
-                    " expected at least 2 to leave one out."
-                )
-        weight = folds.weight
-        self.total = float(folds.A.n_rows if weight is None else weight.sum())
-        self.spread = np.average(
-            (folds.Y - np.average(folds.Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight
-        )
-        base = self.spread
-        if not folds.options["fit_intercept"]:
-            base = np.average(folds.Y**2, axis=0, weights=weight)
-        elif kind == "loo":
-            # the mean without a row, whole weight v, errs by (y - mean) / (1 - v)
-            v = 1.0 / self.total if weight is None else (weight[self.live] / self.total)[:, None]
-            y, w = folds.Y[self.live], None if weight is None else weight[self.live]
-            left = (y - np.average(y, axis=0, weights=w)) / (1.0 - v)
-            base = np.average(left**2, axis=0, weights=w)
-        else:
-            base = base / (1.0 - 1.0 / self.total) ** 2 if self.total > 1 else base
-        self.null = base
-        self.stored: list[Any] = []
-
-    def _evaluate(self, alphas):
-        if self.kind == "gcv":
-            return self._generalised(alphas)
-        return self._leave_one_out(alphas)
-
-    def _problem(self):
+    def finish(self, seed: Callable[[], int]) -> None:
+        """Degrees of freedom and norms of the fit to all rows; without a factorisation, of degrees
+        of freedom an estimate, and of norms the mean over the folds."""
         folds = self.folds
-        options = folds.options
-        A, Y, weight = folds.A, folds.Y, folds.weight
-        if len(self.live) < len(self.rows):
-            A, Y, weight = folds._rows(self.live)
-        factor = options["factor"]
-        if options["standardize"]:
-            variance = _variances(A, weight)
-            factor = variance if factor is None else factor * variance
-        return RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
+        if folds.way == "cg":
+            estimate = Estimate(folds.problem(folds.A, folds.Y, folds.weight), self.alphas, seed())
+            self.table["dof"], self.table["dof_error"] = estimate.dof, estimate.dof_error
+            return
+        path = folds.path(self.alphas)
+        self.table["dof"], self.table["dof_error"] = path.dof
+        self.table["norm"] = folds.norm(path)
 
-    def _leave_one_out(self, alphas):
-        folds, scoring = self.folds, self.scoring
-        most = folds.options["max_memory"]
-        most = default_memory() if most is None else most
-        need = direct_cost(folds.A, folds.Y.shape[1]).memory
-        if need > most:
-            raise ValueError(
-                f"leave-one-out of {folds.A.n_rows} x {folds.A.n_columns} needs a matrix of"
-                f" {need:.2g} bytes, beyond the {most:.2g} allowed; expected cv='gcv' or folds."
-            )
-        problem = self._problem()
-        loo = LeaveOneOut(problem, alphas, by_rows=problem.n <= problem.p)
-        weight = problem.weight
-        squares = loo.residuals**2
-        error = np.average(squares, axis=2, weights=weight)
-        rows = squares.transpose(2, 0, 1)
-        if not scoring.per_target:
-            rows = rows.mean(axis=2, keepdims=True)
-        error_se = spread(rows, weight)
-        prediction = None
-        if not scoring.of_errors or (self.store and scoring.name != "neg_mean_squared_error"):
-            prediction = problem.given.T - loo.residuals
-        if scoring.of_errors:
-            score = scoring.from_errors(error, self.spread)
-            score_se = error_se
-            if scoring.name == "r2":
-                size = self.spread if scoring.per_target else self.spread.mean()
-                score_se = error_se / np.where(size > 0, size, 1.0)
-            elif scoring.name == "neg_root_mean_squared_error":
-                score_se = error_se / np.maximum(-2.0 * score, np.finfo(float).tiny)
-        else:
-            live = self.live
-            truth = scoring.truth[live]
-            codes = None if scoring.codes is None else scoring.codes[live]
-            X = as_container(problem.source)
-            p, k = problem.p, problem.k
-            unknown = np.full((k, p), np.nan), np.full(k, np.nan)
-            score = np.array(
-                [
-                    scoring.of(alpha, prediction[j].T, *unknown, X, truth, codes, weight)
-                    for j, alpha in enumerate(alphas)
-                ]
-            )
-            score_se = np.full(score.shape, np.nan)
-        if self.store:
-            self._store(problem, squares, prediction)
-        return {
-            "alpha": alphas,
-            "train_error": loo.residual / self.total,
-            "validation_error": error,
-            "validation_error_se": error_se,
-            "score": score,
-            "score_se": score_se,
-            "dof": loo.dof,
-            "dof_error": np.zeros(len(alphas)),
-            "norm": np.sqrt(np.maximum(loo.squared_norm, 0.0)),
-            "null": self.null,
-        }
 
-    def _store(self, problem, squares, prediction):
-        """Weighted squared errors, or predictions for a scorer: (m, k, n)."""
-        part = squares if prediction is None else prediction
-        if prediction is None and problem.weight is not None:
-            part = part * problem.weight
-        full = np.zeros((*part.shape[:2], len(self.rows)))
-        full[:, :, self.live] = part
-        self.stored.append(full)
-
-    def all_stored(self, single: bool) -> Any:
-        """(n, m), or (n, k, m) of several targets."""
-        if not self.stored:
-            return None
-        joined = np.concatenate(self.stored)
-        if len(self.rounds) > 1:
-            alphas = np.concatenate([r["alpha"] for r in self.rounds])
-            joined = joined[np.argsort(-alphas, kind="stable")]
-        joined = joined.transpose(2, 1, 0)
-        return joined[:, 0] if single else joined
-
-    def _generalised(self, alphas):
-        folds, scoring = self.folds, self.scoring
-        path = folds.path(alphas)
-        path.seed = self.seed
-        dof, dof_error = path.dof
-        train = np.maximum(path.residual, 0.0) / self.total
-        left = 1.0 - (dof + folds.options["fit_intercept"]) / self.total
-        # a fit of as many degrees of freedom as samples says nothing of others
-        left = np.where(left > 0, left, 0.0)[:, None]
-        error = np.divide(train, left**2, out=np.full_like(train, np.inf), where=left > 0)
-        factor = np.divide(2.0, left * self.total, out=np.zeros_like(left), where=left > 0)
-        error_se = np.where(np.isfinite(error), error, 0.0) * factor * dof_error[:, None]
-        if not scoring.per_target:
-            error_se = error_se.mean(axis=1, keepdims=True)
-        return {
-            "alpha": alphas,
-            "train_error": train,
-            "validation_error": error,
-            "validation_error_se": error_se,
-            "score": scoring.from_errors(error, self.spread),
-            "score_se": error_se,
-            "dof": dof,
-            "dof_error": dof_error,
-            "norm": np.sqrt(np.maximum(path.squared_norm, 0.0)),
-            "null": self.null,
-        }
+class Incomplete(Exception):
+    """An extension of the grid that did not see every fold."""
 
 
 def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
@@ -434,4 +304,4 @@ def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
     )
 
 
-__all__ = ["FoldSearch", "PathSearch", "Scoring", "best", "warn_unsettled"]
+__all__ = ["FoldSearch", "Incomplete", "Scoring", "Search", "best", "warn_unsettled"]

@@ -19,7 +19,8 @@ import numpy as np
 from ..moments import Moments
 from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
-from ._ridge_cost import choose_solver
+from ._projected import rounding_scale
+from ._ridge_cost import choose_solver, default_memory
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import take_rows
@@ -40,7 +41,7 @@ class FoldErrors(NamedTuple):
 
     train: Any  # (m, k)
     validation: Any  # (m, k)
-    norm: Any  # (m, k)
+    norm: Any  # (m, k), Euclidean; None where inner products alone were formed
     null: Any  # (k,)
     spread: Any  # (k,)
     coef: Any  # (m, k, p), or None where it was not asked for
@@ -134,7 +135,7 @@ class Folds:
         if self.way == "cholesky":
             held = self._held_out(i)
             train = self._training(i, held)
-            run = self.path_of_moments(train, alphas)
+            run = self.path_of_moments(train, alphas, lambda: self.problem(*self._training_rows(i)))
             total, mean, y_mean = train.total_weight, train.mean, train.y_mean
         else:
             run = self.path_of_rows(*self._training_rows(i), alphas, callback)
@@ -153,7 +154,7 @@ class Folds:
         return FoldErrors(
             np.maximum(run.residual, 0.0) / total,
             validation,
-            np.sqrt(np.maximum(run.squared_norm, 0.0)),
+            np.linalg.norm(coef, axis=2),
             np.average((y - base) ** 2, axis=0, weights=w),
             np.average((y - centre) ** 2, axis=0, weights=w),
             coef if keep else None,
@@ -168,13 +169,15 @@ class Folds:
 
     @cached_property
     def _products(self):
-        """Inner products of the rows, about the mean of all where there is an intercept."""
+        """Inner products of the rows, about the mean of all where there is an intercept, and the
+        size of what they are rounded by."""
         factor = self.options["factor"]
         inverse = np.ones(self.A.n_columns) if factor is None else 1.0 / factor
         A = self.A
+        problem = self.problem(A, self.Y, self.weight)
         if self.options["fit_intercept"]:
-            A = A.centered(A.column_stats(self.weight)[0])
-        return A.gram_rows(inverse)
+            A = A.centered(problem.mean)
+        return A.gram_rows(inverse), rounding_scale(problem, np.sqrt(inverse))
 
     def _by_samples(self, i, alphas):
         """The errors from inner products alone; None where rounding could show.
@@ -186,7 +189,8 @@ class Folds:
         y, held = self.Y[train], self.Y[test]
         s = np.ones(len(train)) if self.weight is None else self.weight[train]
         w = None if self.weight is None else self.weight[test]
-        K, across = self._products[np.ix_(train, train)], self._products[np.ix_(test, train)]
+        products = self._products[0]
+        K, across = products[np.ix_(train, train)], products[np.ix_(test, train)]
         total, root = float(s.sum()), np.sqrt(s)
         y_mean = np.zeros(y.shape[1])
         if self.options["fit_intercept"]:
@@ -200,13 +204,13 @@ class Folds:
         K *= root[:, None]
         right = np.asfortranarray(root[:, None] * (y - y_mean))
         reduced = Tridiagonal(np.asfortranarray(K))
-        if not reduced.is_positive(alphas - _LEAST * reduced.largest).all():
+        hidden = self._products[1]
+        if not reduced.is_positive(alphas - _LEAST * max(reduced.largest, hidden)).all():
             return None
         turned = reduced.rotate(right)
         x, _ = reduced.solve(alphas, turned)
         m, k, n = x.shape
         squares = np.einsum("akj,akj->ak", x, x)
-        norm = np.einsum("akj,jk->ak", x, turned) - alphas[:, None] * squares
         a = reduced.rotate(x.reshape(m * k, n).T, back=True)
         error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
         error += (y_mean - held).T
@@ -215,29 +219,37 @@ class Folds:
         return FoldErrors(
             alphas[:, None] ** 2 * squares / total,
             np.average(error, axis=2, weights=w),
-            np.sqrt(np.maximum(norm, 0.0)),
+            None,
             np.average((held - y_mean) ** 2, axis=0, weights=w),
             np.average((held - centre) ** 2, axis=0, weights=w),
             None,
         )
 
-    def path_of_moments(self, moments, alphas) -> MomentsPath:
+    def path_of_moments(self, moments, alphas, rows) -> MomentsPath:
         options = self.options
         d = np.ones(moments.n_features) if options["factor"] is None else options["factor"]
         if options["standardize"]:
             variance = np.diagonal(moments.gram) / moments.total_weight
             d = d * np.where(variance > 0, variance, 1.0)
-        return MomentsPath(moments, alphas, d, options["fit_intercept"], options["tol"])
+        return MomentsPath(moments, alphas, d, options["fit_intercept"], options["tol"], rows)
 
-    def path_of_rows(self, A, Y, weight, alphas, callback=None):
+    def problem(self, A, Y, weight) -> RidgeProblem:
+        """The problem of some rows, in the units of their own."""
         options = self.options
         factor = options["factor"]
         if options["standardize"]:
             variance = _variances(A, weight)
             factor = variance if factor is None else factor * variance
-        problem = RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
+        return RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
+
+    def path_of_rows(self, A, Y, weight, alphas, callback=None):
+        options = self.options
+        problem = self.problem(A, Y, weight)
         if self.way == "dual":
-            return DualPath(problem, alphas, options["tol"])
+            most = options["max_memory"]
+            most = default_memory() if most is None else most
+            # rows, made dense, and two copies of them
+            return DualPath(problem, alphas, options["tol"], 24.0 * problem.n * problem.p <= most)
         step = None if callback is None else lambda *_: callback()
         path = IterativePath(
             problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
@@ -251,10 +263,19 @@ class Folds:
     def path(self, alphas, callback=None):
         """Every penalty on all rows."""
         if self.way == "cholesky":
-            return self.path_of_moments(self.total, alphas)
+            return self.path_of_moments(
+                self.total, alphas, lambda: self.problem(self.A, self.Y, self.weight)
+            )
         found = self.path_of_rows(self.A, self.Y, self.weight, alphas, callback)
         self.whole = found
         return found
+
+    def norm(self, path) -> Any:
+        """Euclidean norms (m, k) of the coefficients of a path."""
+        options = self.options
+        if options["factor"] is None and not options["standardize"]:
+            return np.sqrt(np.maximum(path.squared_norm, 0.0))
+        return np.linalg.norm(path.rough(), axis=2)
 
     def fit(self, alpha) -> Any:
         """The RidgeResult of all rows, for one penalty per target."""
@@ -270,7 +291,7 @@ class Folds:
         path = self.whole
         if path is not None and path.solver == "dual" and np.all(alpha == alpha[0]):
             at = np.flatnonzero(path.alphas == alpha[0])
-            if len(at):
+            if len(at) and at[0] in path.together:
                 return self._of_path(path, int(at[0]))
         return solve(
             self.A,

@@ -15,6 +15,10 @@ with fewer rows P B B' P = U L U' on the complement of U0, and as I - H = alpha 
 which loses nothing as alpha tends to 0. A row leaves with all of its weight, as the copies that the
 weight stands for would together.
 
+Generalised cross-validation puts tr(I - H) / W, W the total weight, in the place of each 1 - h_i.
+Of n rows, that trace is alpha tr Q, or by features sum_j alpha / (l_j + alpha) and one for each of
+the n - rank directions that X does not reach; W - n more where rows weigh more than 1.
+
 G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a good
 ridge parameter", Technometrics 21(2), 1979; R. M. Rifkin and R. A. Lippert, "Notes on regularized
 least squares", MIT CSAIL, 2007.
@@ -25,65 +29,50 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 
+from ._path_spectral import SpectralPath
+from ._projected import Projected, rounding_scale
+from ._ridge_problem import RidgeProblem
 from ._rows import take_rows
-from .ridge import solve
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
-_RANK = 1e-12
 _OWN = 1e-7  # 1 - h below which a row is left out by fitting the others
-_ROOM = 2_000_000  # elements of a block of rows
 
 
-class LeaveOneOut:
+class LeaveOneOut(Projected):
     """Left-out residuals and what a path knows, for m penalties and k targets.
 
     Attributes
     ----------
     residuals : ndarray (m, k, n)
-        y_i less its prediction by the fit to the other rows.
+        y_i less its prediction by the fit to the other rows; with `generalised`, the residual of
+        the fit to all over tr(I - H) / W, infinite where that is not positive.
     residual, squared_norm : ndarray (m, k)
         Of the fits to all rows: weighted sum of squares and sum_j d_j w_j^2.
+    norm : ndarray (m, k)
+        Euclidean norms of the coefficients.
     dof : ndarray (m,)
         Effective degrees of freedom, the intercept not counted.
     """
 
-    def __init__(self, problem, alphas, *, by_rows) -> None:
-        self.problem, self.alphas = problem, alphas
+    def __init__(self, problem, alphas, *, generalised=False) -> None:
+        super().__init__(problem)
+        self.alphas, self.generalised = alphas, generalised
+        # what rows of other weights than 1 add to tr(I - H)
+        self.copies = problem.total - problem.n if generalised else 0.0
         m, k, n = len(alphas), problem.k, problem.n
-        self.root = np.ones(n) if problem.root is None else problem.root
-        self.inverse = np.divide(
-            1.0, np.sqrt(problem.d), out=np.zeros(problem.p), where=problem.d > 0
-        )
-        self.U0 = self._unpenalised()
-        self.given = self._given()
         self.residuals = np.empty((m, k, n))
         self.residual, self.squared_norm = np.zeros((m, k)), np.zeros((m, k))
-        if by_rows:
+        self.norm = np.zeros((m, k))
+        self._alike = bool((problem.d == 1).all())
+        # where X may reach every direction of the rows, 1 - h is what alpha leaves, no difference
+        if n <= problem.p + problem.fit_intercept:
             self._by_rows()
         else:
             self._by_columns()
         self.residuals /= self.root
-
-    def _unpenalised(self):
-        """U0 (n, r)."""
-        problem = self.problem
-        columns = []
-        if problem.fit_intercept:
-            columns.append(self.root[:, None] / np.linalg.norm(self.root))
-        free = np.flatnonzero(problem.d == 0)
-        if len(free):
-            units = np.zeros((problem.p, len(free)), order="F")
-            units[free, np.arange(len(free))] = 1.0
-            Z = problem.rooted(problem.A.dot(units))
-            size = np.linalg.norm(Z, axis=0)
-            u, s, _ = np.linalg.svd(Z / np.where(size > 0, size, 1.0), full_matrices=False)
-            columns.append(u[:, s > _RANK * s.max(initial=0.0)])
-        return np.hstack(columns) if columns else np.zeros((problem.n, 0))
-
-    def _outside(self, R):
-        """P R; the intercept is part of U0, whose columns are orthogonal as A is centred."""
-        return R - self.U0 @ (self.U0.T @ R)
+        if self._alike:
+            self.norm = np.sqrt(self.squared_norm)
 
     def _by_rows(self):
         problem, alphas = self.problem, self.alphas
@@ -110,9 +99,9 @@ class LeaveOneOut:
             C, turned = K, Y
         values, vectors = eigh(C, check_finite=False, driver="evd")
         largest = values.max(initial=0.0)
-        if values.min(initial=np.inf) + alphas.min() < _LEAST * largest:
+        if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, self._hidden(K)):
             # what the Gram matrix hides
-            B = self._rows(0, n, np.flatnonzero(self.inverse))
+            B = self.rows(0, n)
             if r == 1:
                 B = (B - 2.0 * np.outer(v, v @ B))[1:]
             elif r:
@@ -120,9 +109,7 @@ class LeaveOneOut:
             R = np.linalg.qr(B.T, mode="r")
             vectors, s, _ = np.linalg.svd(R.T, full_matrices=True)
             values = np.zeros(len(C))
-            values[: len(s)] = (
-                np.where(s > max(n, problem.p) * _EPS * s.max(initial=0.0), s, 0) ** 2
-            )
+            values[: len(s)] = np.where(s > max(n, problem.p) * _EPS * self.size(s), s, 0) ** 2
         else:
             values[values < n * _EPS * largest] = 0.0
         if r == 1:
@@ -133,16 +120,21 @@ class LeaveOneOut:
         t = vectors.T @ turned
         square = U * U
         null = values == 0
-        own = np.empty((len(alphas), n))
         for j, alpha in enumerate(alphas):
             weight = _inverse(values, alpha, null)
-            own[j] = square @ weight
             part = weight[:, None] * t
             applied = U @ part
-            if alpha == 0 and null.any():
-                self._without_null(own[j], applied, U, square, values, t, null)
+            if self.generalised:
+                own = np.full(n, self._mean(weight.sum(), alpha, null))
+            else:
+                own = square @ weight
+            if null.any() and not self.generalised:
+                self._without_null(own, applied, U, square, values, t, null, alpha)
+            if self.copies and not (alpha == 0 and null.any()):
+                applied *= alpha
+            nothing = np.inf if self.generalised else 0.0
             self.residuals[j] = np.divide(
-                applied.T, own[j], out=np.zeros_like(applied.T), where=own[j] > 0
+                applied.T, own, out=np.full_like(applied.T, nothing), where=own > 0
             )
             if alpha == 0:
                 self.residual[j] = (t[null] ** 2).sum(axis=0)
@@ -151,12 +143,35 @@ class LeaveOneOut:
             else:
                 self.residual[j] = alpha**2 * (part**2).sum(axis=0)
                 self.squared_norm[j] = values @ part**2
+            if not self._alike:
+                inner = np.where(null, 0.0, 1.0 / np.where(null, 1.0, values + alpha))
+                w = problem.A.tdot(problem.rooted(np.asfortranarray(U @ (inner[:, None] * t))))
+                self.norm[j] = self._norms(w * self.inverse[:, None] ** 2, 1)
         self.dof = _shares(values, alphas) + r - problem.fit_intercept
 
-    def _without_null(self, own, applied, U, square, values, t, null):
-        """Rows without a part in the null space of K follow its complement as alpha tends to 0."""
+    def _norms(self, w, m):
+        """Norms of coefficients (p, m k), those of free columns to be found."""
+        problem = self.problem
+        if len(self.free):
+            left = np.tile(problem.Y, m) - problem.A.dot(np.asfortranarray(w))
+            w[self.free] = self.free_coefficients(problem.rooted(left))
+        return np.linalg.norm(w, axis=0)
+
+    def _mean(self, trace, alpha, null):
+        """tr(I - H) / W, up to the factor alpha that Q y lacks too where no row has copies."""
+        if self.copies:
+            trace = self.copies + (null.sum() if alpha == 0 else alpha * trace)
+        return trace / self.problem.total
+
+    def _hidden(self, gram):
+        """Largest eigenvalue, or more, of what the projected Gram matrix is a difference of."""
+        raw = rounding_scale(self.problem, self.inverse)
+        return raw + (np.abs(gram).sum(axis=0).max(initial=0.0) if len(self.free) else 0.0)
+
+    def _without_null(self, own, applied, U, square, values, t, null, alpha):
+        """Rows without a part in the null space of K, of which 1 / alpha makes rounding large."""
         inside = square @ (~null) > 1.0 - 1e-10 - (self.U0**2).sum(axis=1)
-        inner = np.divide(1.0, values, out=np.zeros_like(values), where=~null)
+        inner = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=~null)
         own[inside] = square[inside] @ inner
         applied[inside] = U[inside] @ (inner[:, None] * t)
 
@@ -164,75 +179,62 @@ class LeaveOneOut:
         problem, alphas = self.problem, self.alphas
         n, p, k = problem.n, problem.p, problem.k
         Y = problem.rooted(problem.Y)
-        chosen = np.flatnonzero(self.inverse)
-        blocks = range(0, n, max(1, _ROOM // max(p, 1)))
+        chosen, blocks = self.chosen, self.blocks()
         G = problem.A.gram(problem.weight)
         if len(chosen) < p:
             G = G[np.ix_(chosen, chosen)]
         inverse = self.inverse[chosen]
         G = G * inverse * inverse[:, None]
+        hidden = self._hidden(G)
         if self.given is not None:
             G -= self.given.T @ self.given
         values, V = eigh(G, overwrite_a=True, check_finite=False, driver="evd")
         largest = values.max(initial=0.0)
-        if values.min(initial=np.inf) + alphas.min() < _LEAST * largest:
+        if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, hidden):
             # sizes of the columns that the Gram matrix hides
             values, V = self._by_triangle(chosen, blocks)
-            largest = values.max(initial=0.0)
+            largest = self.size(np.sqrt(values)) ** 2
         kept = values > (max(n, p) * _EPS) ** 2 * largest
         values, V = values[kept], V[:, kept]
         weights = 1.0 / (values + alphas[:, None])
         t = np.zeros((len(values), k))
         for start in blocks:
-            Z = self._directions(start, blocks.step, chosen, V)
+            Z = self.rows(start, blocks.step) @ V
             t += Z.T @ Y[start : start + blocks.step]
         u0y = self.U0.T @ Y
-        left = np.empty((len(alphas), n))
+        left = np.ones((len(alphas), n))
         parts = (weights[:, :, None] * t).transpose(1, 0, 2).reshape(len(values), -1)
         for start in blocks:
             rows = slice(start, start + blocks.step)
-            Z = self._directions(start, blocks.step, chosen, V)
+            Z = self.rows(start, blocks.step) @ V
             fit = (Z @ parts).reshape(len(Z), len(alphas), k)
             e = (Y[rows] - self.U0[rows] @ u0y)[:, None] - fit
-            h = (Z * Z) @ weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
-            left[:, rows] = (1.0 - h).T
+            if not self.generalised:
+                h = (Z * Z) @ weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
+                left[:, rows] = (1.0 - h).T
             self.residuals[:, :, rows] = e.transpose(1, 2, 0)
         self.residual[:] = np.einsum("akn,akn->ak", self.residuals, self.residuals)
         self.squared_norm[:] = weights**2 @ t**2
-        far = left > _OWN
-        self.residuals /= np.where(far, left, 1.0)[:, None]
-        self._one_by_one(np.flatnonzero(~far.all(axis=0)), far)
+        if not self._alike:
+            w = np.zeros((p, len(alphas) * k), order="F")
+            w[chosen] = inverse[:, None] * (V @ parts)
+            self.norm = self._norms(w, len(alphas)).reshape(-1, k)
+        if self.generalised:
+            trace = (alphas[:, None] * weights).sum(axis=1) + n - self.U0.shape[1] - len(values)
+            trace += self.copies
+            share = np.where(trace > 0, trace, 1.0) / problem.total
+            self.residuals /= share[:, None, None]
+            self.residuals[trace <= 0] = np.inf
+        else:
+            far = left > _OWN
+            self.residuals /= np.where(far, left, 1.0)[:, None]
+            self._one_by_one(np.flatnonzero(~far.all(axis=0)), far)
         self.dof = _shares(values, alphas) + self.U0.shape[1] - problem.fit_intercept
-
-    def _given(self):
-        """U0' B; None where it is 0, B being centred: without free columns."""
-        problem = self.problem
-        chosen = np.flatnonzero(self.inverse)
-        if len(chosen) == problem.p:
-            return None
-        back = problem.A.tdot(problem.rooted(np.asfortranarray(self.U0)))
-        return (back[chosen] * self.inverse[chosen, None]).T
-
-    def _rows(self, start, size, chosen):
-        """P B of some rows."""
-        problem = self.problem
-        B = problem.A.rows(start, min(start + size, problem.n))
-        if len(chosen) < problem.p:
-            B = B[:, chosen]
-        B *= self.inverse[chosen]
-        if problem.root is not None:
-            B *= problem.root[start : start + size, None]
-        if self.given is not None:
-            B -= self.U0[start : start + size] @ self.given
-        return B
-
-    def _directions(self, start, size, chosen, V):
-        return self._rows(start, size, chosen) @ V
 
     def _by_triangle(self, chosen, blocks):
         R = np.empty((0, len(chosen)))
         for start in blocks:
-            R = np.linalg.qr(np.vstack([R, self._rows(start, blocks.step, chosen)]), mode="r")
+            R = np.linalg.qr(np.vstack([R, self.rows(start, blocks.step)]), mode="r")
         _, s, vt = np.linalg.svd(R)
         return s**2, vt[: len(s)].T
 
@@ -244,20 +246,23 @@ class LeaveOneOut:
             A = take_rows(problem.source, others)
             Y = np.asfortranarray(problem.given[others])
             weight = None if problem.weight is None else problem.weight[others]
-            x = take_rows(problem.source, np.array([i]))
-            for j in np.flatnonzero(~far[:, i]):
-                found = solve(
-                    A,
-                    Y,
-                    self.alphas[j : j + 1],
-                    sample_weight=weight,
-                    penalty_factor=problem.penalty,
-                    fit_intercept=problem.fit_intercept,
-                    tol=1e-12,
-                )
-                predicted = x.dot(np.asfortranarray(found.coef.T, dtype=np.float64))[0]
-                predicted += found.intercept
-                self.residuals[j, :, i] = (problem.given[i] - predicted) * self.root[i]
+            rest = RidgeProblem(A, Y, np.ones(1), weight, problem.penalty, problem.fit_intercept)
+            near = ~far[:, i]
+            coef = SpectralPath(rest, self.alphas[near]).coef
+            x = problem.source.rows(i, i + 1)[0] - rest.mean
+            predicted = rest.y_mean + coef @ x
+            self.residuals[near, :, i] = (problem.given[i] - predicted) * self.root[i]
+
+
+def generalised(problem, alphas):
+    """Generalised cross-validation (m, k) of the rows of a problem."""
+    if problem.weight is not None and not problem.weight.all():
+        live = np.flatnonzero(problem.weight)
+        A, Y = take_rows(problem.source, live), np.asfortranarray(problem.given[live])
+        weight, intercept = problem.weight[live], problem.fit_intercept
+        problem = RidgeProblem(A, Y, np.ones(1), weight, problem.penalty, intercept)
+    found = LeaveOneOut(problem, alphas, generalised=True)
+    return np.average(found.residuals**2, axis=2, weights=problem.weight)
 
 
 def _inverse(values, alpha, null):

@@ -4,20 +4,25 @@ With d^-1/2 on both sides of the Gram matrix, and the free (d = 0) columns proje
 problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty, and its
 solution x = Q'v gives the norm |v| = |x| and, with the diagonal of the inverse, the degrees of
 freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show, beside its
-least eigenvalue, are solved one by one.
+least eigenvalue, are solved one by one, or, of the folds of cross-validation, by singular values of
+the rows.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._path_spectral import SpectralPath
+from ._projected import rounding_scale
 from ._ridge_moments import _Problem, solve_moments
 from ._ridge_problem import RidgeProblem
 from ._tridiagonal import Tridiagonal
 
 _LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
+_CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
 _MAX_REFINE = 3
 _SETTLED = 1e-8
 _RANK = 1e-13  # of free columns
@@ -25,11 +30,14 @@ _EPS = np.finfo(np.float64).eps
 
 
 class MomentsPath:
-    """Every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w."""
+    """Every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
+
+    rows: gives the RidgeProblem of the rows, from which what moments hide is then taken.
+    """
 
     solver = "cholesky"
 
-    def __init__(self, moments, alphas, d, fit_intercept, tol) -> None:
+    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None) -> None:
         self.problem = _Problem(moments, alphas, d, fit_intercept)
         self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
         problem = self.problem
@@ -45,8 +53,11 @@ class MomentsPath:
         yy = moments.yy + problem.weight * problem.y_mean**2
         self.rank = 0
         self.reduced = None
+        hidden = 0.0
         if len(self.free):
-            inner, self.rank = _pseudo_inverse(G[np.ix_(self.free, self.free)])
+            inner, self.rank, condition = _pseudo_inverse(G[np.ix_(self.free, self.free)])
+            # rounding of what the free columns explain, which is taken out
+            hidden = 0.0 if rows is None else condition * np.abs(M).sum(axis=0).max(initial=0.0)
             beside = G[np.ix_(self.free, self.chosen)]
             self.given = inner @ beside, inner @ c[self.free]
             M -= beside.T @ self.given[0]
@@ -59,11 +70,12 @@ class MomentsPath:
         self.yy = yy
         self.squared_norm, self.residual = np.zeros((m, k)), np.tile(yy, (m, 1))
         exact = np.full(m, float(self.rank))
+        self.left = np.zeros(m)  # sum of alpha / (l + alpha) over eigenvalues l of M
         self.alone = np.arange(m)
         if len(self.chosen):
             self.reduced = Tridiagonal(np.array(M, order="F"))
             self.turned = self.reduced.rotate(self.right)
-            safe = self.reduced.is_positive(alphas - _LEAST * self.reduced.largest)
+            safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, hidden))
             safe &= not problem.means_are_far()
             x, traces = self.reduced.solve(alphas[safe], self.turned)
             self.x = x
@@ -71,14 +83,32 @@ class MomentsPath:
             self.squared_norm[safe] = squares
             self.residual[safe] -= np.einsum("akj,jk->ak", x, self.turned)
             self.residual[safe] -= alphas[safe, None] * squares
-            exact[safe] += len(self.chosen) - alphas[safe] * traces
+            self.left[safe] = alphas[safe] * traces
+            exact[safe] += len(self.chosen) - self.left[safe]
             self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         else:
             self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
-        self.singly = [self._one(i) for i in self.alone]
-        if len(self.alone):
+        self.singly = []
+        if len(self.alone) and rows is not None:
+            self.singly, exact[self.alone] = _by_rows(self, rows())
+        elif len(self.alone):
+            self.singly = [self._one(i) for i in self.alone]
             exact[self.alone] += self._small_dof(alphas[self.alone])
         self.dof = exact, np.zeros(m)
+        self.rows = None  # the problem of the rows that were summed, as a function
+
+    def generalised(self):
+        """Generalised cross-validation (m, k); None where it is a difference that rounding shows.
+
+        The degrees of freedom left are those that no column reaches, and what alpha leaves of the
+        others, as long as there are some of the first.
+        """
+        n = self.moments.total_weight
+        unreached = n - self.problem.fit_intercept - self.rank - len(self.chosen)
+        hides = len(self.alone) or (self.residual < _CANCELS * self.yy).any()
+        if unreached < 1 or hides:
+            return None
+        return self.residual * n / (unreached + self.left)[:, None] ** 2
 
     def log_det(self, alphas):
         """log det (I + M / alpha), of what is penalised."""
@@ -183,11 +213,14 @@ class MomentsPath:
 
 
 class DualPath:
-    """Every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a."""
+    """Every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a.
+
+    by_rows: take what inner products hide from singular values of the rows, without a certificate.
+    """
 
     solver = "dual"
 
-    def __init__(self, problem: RidgeProblem, alphas, tol) -> None:
+    def __init__(self, problem: RidgeProblem, alphas, tol, by_rows=False) -> None:
         self.problem, self.alphas, self.tol = problem, alphas, tol
         n, k, m = problem.n, problem.k, len(alphas)
         self.inverse = np.divide(1.0, problem.d, out=np.zeros(problem.p), where=problem.d > 0)
@@ -198,6 +231,9 @@ class DualPath:
             K *= problem.root[:, None]
         self.free = np.flatnonzero(problem.d == 0)
         self.span = None
+        hidden = rounding_scale(problem, np.sqrt(self.inverse)) if by_rows else 0.0
+        if by_rows and len(self.free):
+            hidden += np.abs(K).sum(axis=0).max(initial=0.0)
         rank = 0
         if len(self.free):
             self.span, self.solve_free = self._free_columns()
@@ -208,7 +244,7 @@ class DualPath:
         self.K, self.right = K, np.asfortranarray(Y)
         self.reduced = Tridiagonal(np.array(K, order="F"))
         turned = self.turned = self.reduced.rotate(self.right)
-        safe = self.reduced.is_positive(alphas - _LEAST * self.reduced.largest)
+        safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, hidden))
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         some = alphas[safe, None]
         self.x, traces = self.reduced.solve(alphas[safe], turned)
@@ -219,10 +255,13 @@ class DualPath:
         self.residual[safe] = some**2 * squares
         exact = np.full(m, float(rank))
         exact[safe] += n - alphas[safe] * traces
-        if len(self.alone):
+        self.singly = []
+        if len(self.alone) and by_rows:
+            self.singly, exact[self.alone] = _by_rows(self, problem)
+        elif len(self.alone):
             values = _eigenvalues(K)
             exact[self.alone] += (values / (values + alphas[self.alone, None])).sum(axis=1)
-        self.singly = [self._one(i) for i in self.alone]
+            self.singly = [self._one(i) for i in self.alone]
         self.dof = exact, np.zeros(m)
 
     def log_det(self, alphas):
@@ -361,6 +400,21 @@ class DualPath:
         return self._solved[2]
 
 
+class _Single(NamedTuple):
+    """Of one penalty, without a certificate."""
+
+    coef: Any
+    n_iter: int = 1
+    relative_gradient: float = np.nan
+
+
+def _by_rows(path, problem):
+    """What `path` has alone, from the rows: coefficients, and degrees of freedom."""
+    found = SpectralPath(problem, path.alphas[path.alone])
+    path.squared_norm[path.alone], path.residual[path.alone] = found.squared_norm, found.residual
+    return [_Single(w) for w in found.coef], found.dof[0]
+
+
 def _eigenvalues(M):
     values = np.linalg.eigvalsh(M)
     least = len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
@@ -368,9 +422,10 @@ def _eigenvalues(M):
 
 
 def _pseudo_inverse(G):
-    """Of a Gram matrix of free columns, which may be dependent, and its rank."""
+    """Of a Gram matrix of free columns, which may be dependent, its rank and condition."""
     size = np.sqrt(np.diagonal(G))
     values, vectors = np.linalg.eigh(G / size / size[:, None])
     kept = values > _RANK * values.max(initial=0.0)
-    vectors = vectors[:, kept] / size[:, None]
-    return (vectors / values[kept]) @ vectors.T, int(kept.sum())
+    vectors, values = vectors[:, kept] / size[:, None], values[kept]
+    condition = float(values.max() / values.min()) if len(values) else 1.0
+    return (vectors / values) @ vectors.T, len(values), condition

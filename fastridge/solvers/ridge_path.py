@@ -36,12 +36,13 @@ class PathRun:
         Degrees of freedom and their errors.
     log_det : ndarray of shape (n_alphas,) or None
         None where the solver has none.
+    gcv : ndarray of shape (n_alphas, n_targets)
     """
 
-    __slots__ = ("coef", "dof", "intercept", "log_det", "n_iter", "relative_gradient")
+    __slots__ = ("coef", "dof", "gcv", "intercept", "log_det", "n_iter", "relative_gradient")
 
-    def __init__(self, run: Any, log_det: Any) -> None:
-        self.log_det = log_det
+    def __init__(self, run: Any, log_det: Any, gcv: Any) -> None:
+        self.log_det, self.gcv = log_det, gcv
         for name in ("coef", "dof", "intercept", "n_iter", "relative_gradient"):
             setattr(self, name, getattr(run, name))
 
@@ -50,7 +51,7 @@ class PathRun:
         m, k, _ = np.shape(self.coef)
         if type(self.dof) is not tuple or len(self.dof) != 2:
             raise ValueError("dof must be a tuple of two arrays")
-        _check_arrays(self, (m, k), "intercept", "n_iter", "relative_gradient")
+        _check_arrays(self, (m, k), "gcv", "intercept", "n_iter", "relative_gradient")
         for values in (*self.dof, *([] if self.log_det is None else [self.log_det])):
             if np.shape(values) != (m,):
                 raise ValueError(f"dof and log_det must be arrays of shape {(m,)}")
@@ -97,7 +98,9 @@ class RidgePath:
         Sum of the weights: the number of rows that criteria go by.
     gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Generalised cross-validation, residual / n / (1 - (dof + 1) / n)^2 (without the 1 where
-        there is no intercept); infinite where no degree of freedom is left.
+        there is no intercept), from the rows where X is given and that is a difference of numbers
+        that are nearly the same, so that it has its limit as alpha tends to 0; infinite where no
+        degree of freedom is left. Of "cg" an estimate, as `dof`.
     aic, bic : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
         for q = dof + 1 parameters and one more beside an intercept.
@@ -146,7 +149,7 @@ class RidgePath:
         # of copies and files: solvers hold what is in neither, and the data
         state = {name: getattr(self, name) for name in self.__slots__}
         if not isinstance(self._run, PathRun):
-            state["_run"] = PathRun(self._run, self._log_det())
+            state["_run"] = PathRun(self._run, self._log_det(), self._gcv())
         return None, state
 
     def _check_fields(self) -> None:
@@ -209,9 +212,27 @@ class RidgePath:
 
     @property
     def gcv(self) -> NDArray[np.float64]:
-        n = self.n_samples
-        left = self._per_target(np.maximum(1.0 - self._parameters() / n, 0.0))
-        error = self.residual / n
+        return self._shape(self._gcv())
+
+    def _gcv(self) -> NDArray[np.float64]:
+        """Generalised cross-validation (n_alphas, n_targets)."""
+        from ._loo import generalised
+        from ._trace import generalised as estimated
+
+        run = self._run
+        if isinstance(run, PathRun):
+            return run.gcv
+        if self.solver == "cg":
+            return estimated(run)
+        if self.solver == "dual":
+            return generalised(run.problem, self.alphas)
+        found = run.generalised()
+        if found is not None:
+            return found
+        if run.rows is not None:
+            return generalised(run.rows(), self.alphas)
+        n, error = self.n_samples, self.residual.reshape(len(self.alphas), -1) / self.n_samples
+        left = np.maximum(1.0 - self._parameters() / n, 0.0)[:, np.newaxis]
         return np.divide(error, left**2, out=np.full_like(error, np.inf), where=left > 0)
 
     @property
@@ -392,6 +413,8 @@ def ridge_path(
     _check_options(solver, tol, max_iter, False)
     if max_memory is not None:
         _check_memory(max_memory)
+    from ._ridge_problem import RidgeProblem
+
     run = SOLVERS[solver]
     if run in ("auto", "qr"):
         run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
@@ -399,16 +422,17 @@ def ridge_path(
         from ..moments import Moments
 
         moments = Moments(X, Y, weight)
-        return _direct(
+        path = _direct(
             moments, alphas, n_alphas, standardize=standardize, tol=tol, single=single, **given
         )
+        d = path._run.d
+        path._run.rows = lambda: RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
+        return path
     if not A.is_sparse:
         require_finite(A.arrays[0])
     if standardize:
         variance = _variances(A, weight)
         factor = variance if factor is None else factor * variance
-    from ._ridge_problem import RidgeProblem
-
     problem = RidgeProblem(A, Y, np.ones(1), weight, factor, fit_intercept)
     grid = _grid(alphas, n_alphas, problem.column_squares, problem.d)
     if run == "dual":

@@ -1,0 +1,104 @@
+"""Rows of a ridge problem in units where all is penalised alike, less what is not penalised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_RANK = 1e-12
+_ROOM = 2_000_000  # elements of a block of rows
+
+
+class Projected:
+    """P B: B the columns of S A over sqrt(d), P = I - U0 U0', U0 a basis of what is free.
+
+    Attributes
+    ----------
+    chosen : ndarray of int
+        Columns that have a penalty.
+    root : ndarray (n,)
+        Square roots of the weights.
+    inverse : ndarray (p,)
+        1 / sqrt(d), 0 of free columns.
+    U0 : ndarray (n, r)
+        Orthonormal: the intercept's S 1 and the free columns.
+    """
+
+    def __init__(self, problem) -> None:
+        self.problem = problem
+        self.root = np.ones(problem.n) if problem.root is None else problem.root
+        self.inverse = np.divide(
+            1.0, np.sqrt(problem.d), out=np.zeros(problem.p), where=problem.d > 0
+        )
+        self.chosen = np.flatnonzero(self.inverse)
+        self.free = np.flatnonzero(problem.d == 0)
+        self.U0 = self._unpenalised()
+        self.given = self._given()
+
+    def _unpenalised(self):
+        """U0 (n, r)."""
+        problem = self.problem
+        columns = []
+        if problem.fit_intercept:
+            columns.append(self.root[:, None] / np.linalg.norm(self.root))
+        if len(self.free):
+            units = np.zeros((problem.p, len(self.free)), order="F")
+            units[self.free, np.arange(len(self.free))] = 1.0
+            Z = problem.rooted(problem.A.dot(units))
+            size = np.linalg.norm(Z, axis=0)
+            size[size == 0] = 1.0
+            u, s, vt = np.linalg.svd(Z / size, full_matrices=False)
+            kept = s > _RANK * s.max(initial=0.0)
+            columns.append(u[:, kept])
+            self._free = u[:, kept], s[kept], vt[kept] / size
+        return np.hstack(columns) if columns else np.zeros((problem.n, 0))
+
+    def free_coefficients(self, R):
+        """Least-squares coefficients of the free columns for residuals R (n, k)."""
+        u, s, vt = self._free
+        return vt.T @ ((u.T @ R) / s[:, None])
+
+    def _given(self):
+        """U0' B; None where it is 0, B being centred: without free columns."""
+        problem = self.problem
+        if not len(self.free):
+            return None
+        back = problem.A.tdot(problem.rooted(np.asfortranarray(self.U0)))
+        return (back[self.chosen] * self.inverse[self.chosen, None]).T
+
+    def outside(self, R):
+        """P R; the intercept is part of U0, whose columns are orthogonal as A is centred."""
+        return R - self.U0 @ (self.U0.T @ R)
+
+    def rows(self, start, size):
+        """P B of some rows."""
+        problem = self.problem
+        B = problem.A.rows(start, min(start + size, problem.n))
+        if len(self.free):
+            B = B[:, self.chosen]
+        B *= self.inverse[self.chosen]
+        if problem.root is not None:
+            B *= problem.root[start : start + size, None]
+        if self.given is not None:
+            B -= self.U0[start : start + size] @ self.given
+        return B
+
+    def size(self, s):
+        """What singular values s of P B are rounded by: those of B, where P takes something out."""
+        if not len(self.free):
+            return s.max(initial=0.0)
+        squares = self.problem.column_squares()[self.chosen] * self.inverse[self.chosen] ** 2
+        return float(np.sqrt(squares.sum()))
+
+    def blocks(self):
+        """Starts of blocks of rows, with their size as the step."""
+        return range(0, self.problem.n, max(1, _ROOM // max(self.problem.p, 1)))
+
+
+def rounding_scale(problem, inverse):
+    """Square that sparse centring subtracts from a Gram matrix, largest eigenvalue of W m m'.
+
+    Sparse rows are centred within products, which leaves the rounding of the raw ones.
+    """
+    if not (problem.A.is_sparse and problem.fit_intercept):
+        return 0.0
+    return float(problem.total * ((problem.mean * inverse) ** 2).sum())
