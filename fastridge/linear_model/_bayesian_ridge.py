@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _sklearn
 from .._validation import (
     check_design,
     check_penalty_factor,
@@ -303,8 +304,6 @@ class BayesianRidge(LinearRegressor):
     def _warn_column() -> None:
         import warnings
 
-        from .. import _sklearn
-
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of"
             " y to (n_samples,), for example using ravel().",
@@ -401,6 +400,29 @@ class BayesianRidge(LinearRegressor):
             variance += 1.0 / (self.alpha_ * self._total)
         return mean, np.sqrt(variance)
 
+    def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
+        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        return_std : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : BayesianRidge
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "predict", return_std=return_std)
+
     def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
         """Credible intervals of the coefficients, symmetric about their means.
 
@@ -431,8 +453,6 @@ class BayesianRidge(LinearRegressor):
         >>> bool(low < 2 < high)
         True
         """
-        from .. import _sklearn
-
         if "coef_" not in self.__dict__:
             raise _sklearn.exception("NotFittedError")(
                 f"This {type(self).__name__} is not fitted yet: call fit(X, y) before intervals."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ class Posterior:
 
     G is the Gram matrix of the centred, weighted rows, a the noise's and lam the prior's precision.
     It is held as a Cholesky factor, of p x p numbers, or with fewer rows than features of n x n and
-    n x p. An operator: ``posterior @ v``, ``posterior.diagonal()``, ``posterior.variance(X)``,
-    ``posterior.toarray()``.
+    n x p. An operator: ``posterior @ v``, ``v @ posterior``, ``posterior.diagonal()``,
+    ``posterior.variance(X)``, ``posterior.toarray()``; `scipy.sparse.linalg.aslinearoperator` takes
+    it.
 
     Attributes
     ----------
@@ -37,6 +38,10 @@ class Posterior:
     """
 
     __slots__ = ("_factor", "_prior", "_rows")
+
+    # arrays leave ``v @ posterior`` to it
+    __array_ufunc__: ClassVar[None] = None
+    dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
 
     # prior: variances 1 / (lam d_j), of which a feature without penalty has none
     _prior: NDArray[np.float64] | None
@@ -107,6 +112,36 @@ class Posterior:
         prior = self._prior if v.ndim == 1 else self._prior[:, None]
         scaled = prior * v
         return scaled - prior * (self._rows.T @ (self._rows @ scaled))
+
+    def __rmatmul__(self, v: Any) -> NDArray[np.float64]:
+        """v @ S, which is symmetric, for v of shape (n_features,) or (k, n_features)."""
+        v = np.asarray(v, dtype=np.float64)
+        if v.ndim not in (1, 2) or v.shape[-1] != self.shape[0]:
+            raise ValueError(
+                f"v has shape {v.shape}; expected ({self.shape[0]},) or (k, {self.shape[0]})."
+            )
+        return (self @ v.T).T
+
+    @property
+    def T(self) -> Posterior:
+        """S itself, which is symmetric."""
+        return self
+
+    def matvec(self, v: Any) -> NDArray[np.float64]:
+        """S @ v, as scipy's operators name it."""
+        return self @ v
+
+    def rmatvec(self, v: Any) -> NDArray[np.float64]:
+        """S' @ v, which is S @ v."""
+        return self @ v
+
+    def matmat(self, V: Any) -> NDArray[np.float64]:
+        """S @ V."""
+        return self @ V
+
+    def rmatmat(self, V: Any) -> NDArray[np.float64]:
+        """S' @ V, which is S @ V."""
+        return self @ V
 
     def variance(self, X: Any) -> NDArray[np.float64]:
         """x S x' for each row x of X.
