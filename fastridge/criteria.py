@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 from . import _sklearn
 from ._validation import check_design, check_penalty_factor, check_sample_weight, check_target
+from .solvers._ridge_cost import default_memory, direct_cost
+from .solvers._ridge_problem import RidgeProblem
 from .solvers._rows import as_container
 from .solvers.ridge import _variances
 from .solvers.ridge_path import ridge_path
 
 __all__ = ["InformationCriteria", "information_criteria"]
+
+_SECONDS = 10.0  # that an exact trace may be predicted to take
 
 
 class InformationCriteria(NamedTuple):
@@ -30,6 +34,8 @@ class InformationCriteria(NamedTuple):
     aic, bic : float or ndarray of shape (n_targets,)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
         for q = dof + 1 parameters and one more beside an intercept; n is the sum of the weights.
+    aic_error, bic_error : float or ndarray of shape (n_targets,)
+        Standard errors that `dof_error` leaves in them, c dof_error; 0 where that is exact.
 
     Examples
     --------
@@ -44,6 +50,8 @@ class InformationCriteria(NamedTuple):
     residual: Any
     aic: Any
     bic: Any
+    aic_error: Any
+    bic_error: Any
 
 
 def information_criteria(
@@ -53,24 +61,28 @@ def information_criteria(
 
     The degrees of freedom are the trace of the matrix that takes y to its fit: of ridge that of the
     penalty, of a lasso, an elastic net and of bounds that of the features whose coefficients are
-    neither 0 nor at a bound, for the L2 part of the penalty. They are exact where a factorisation
-    of the data fits into memory, else estimated by random vectors, with a standard error.
+    neither 0 nor at a bound, for the L2 part of the penalty. Where targets share their features, a
+    feature's coefficients also lean on one another by the curvature of their norm. They are exact
+    where a factorisation of the data fits into memory and takes no more than some seconds, else
+    estimated by random vectors, with a standard error. A classifier's are those of its regressions
+    on -1 and 1.
 
     Parameters
     ----------
-    model : Ridge, RidgeCV, BayesianRidge, Lasso, LassoCV, ElasticNet or ElasticNetCV
+    model : Ridge, RidgeCV, RidgeClassifier, RidgeClassifierCV, BayesianRidge, Lasso, LassoCV, \
+            ElasticNet, ElasticNetCV, MultiTaskLasso, MultiTaskElasticNet or MultiTaskElasticNetCV
         Fitted to `X`, `y` and `sample_weight`.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Values that were fitted.
+        Values, or class labels, that were fitted.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Weights of the samples.
 
     Returns
     -------
     InformationCriteria
-        dof, dof_error, residual, aic, bic.
+        dof, dof_error, residual, aic, bic, aic_error, bic_error.
 
     Raises
     ------
@@ -89,7 +101,9 @@ def information_criteria(
     ----------
     H. Zou, T. Hastie and R. Tibshirani, "On the degrees of freedom of the lasso", Annals of
     Statistics 35, 2007. R. J. Tibshirani and J. Taylor, "Degrees of freedom in lasso problems",
-    Annals of Statistics 40, 2012.
+    Annals of Statistics 40, 2012. Shared features: S. Vaiter, C. Deledalle, J. Fadili, G. Peyre and
+    C. Dossal, "The degrees of freedom of partly smooth regularizers", Annals of the Institute of
+    Statistical Mathematics 69, 2017.
 
     Examples
     --------
@@ -102,12 +116,23 @@ def information_criteria(
     >>> round(found[1].dof), bool(found[1].bic < found[0].bic)
     (1, True)
     """
-    from .linear_model import BayesianRidge, ElasticNet, ElasticNetCV, Ridge, RidgeCV
+    from .linear_model import (
+        BayesianRidge,
+        MultiTaskElasticNet,
+        MultiTaskElasticNetCV,
+        Ridge,
+        RidgeClassifier,
+        RidgeCV,
+    )
+    from .linear_model._elastic_net import BaseElasticNet
+    from .linear_model._elastic_net_cv import BaseElasticNetCV
 
-    if not isinstance(model, (BayesianRidge, ElasticNet, ElasticNetCV, Ridge, RidgeCV)):
+    lassos = BaseElasticNet, BaseElasticNetCV
+    if not isinstance(model, (BayesianRidge, Ridge, RidgeClassifier, RidgeCV, *lassos)):
         raise TypeError(
-            f"model is a {type(model).__name__}; expected Ridge, RidgeCV, BayesianRidge, Lasso,"
-            " LassoCV, ElasticNet or ElasticNetCV."
+            f"model is a {type(model).__name__}; expected Ridge, RidgeCV, RidgeClassifier,"
+            " RidgeClassifierCV, BayesianRidge, Lasso, LassoCV, ElasticNet, ElasticNetCV,"
+            " MultiTaskLasso, MultiTaskElasticNet or MultiTaskElasticNetCV."
         )
     if "coef_" not in model.__dict__:
         raise _sklearn.exception("NotFittedError")(f"{model!r} is not fitted yet: call fit first.")
@@ -116,11 +141,15 @@ def information_criteria(
     p = A.n_columns
     W = np.atleast_2d(model.coef_)
     k = len(W)
-    Y = check_target(y, A.n_rows).reshape(A.n_rows, -1)
+    if isinstance(model, RidgeClassifier):
+        Y, weight = _of_labels(model, y, A.n_rows, weight)
+        predicted = model.decision_function(X)
+    else:
+        Y, predicted = check_target(y, A.n_rows).reshape(A.n_rows, -1), model.predict(X)
     if Y.shape[1] != k:
         raise ValueError(f"y has {Y.shape[1]} target(s); expected {k}, as in fit.")
     total = float(A.n_rows if weight is None else weight.sum())
-    residuals = Y - np.asarray(model.predict(X), dtype=np.float64).reshape(A.n_rows, -1)
+    residuals = Y - np.asarray(predicted, dtype=np.float64).reshape(A.n_rows, -1)
     residual = (residuals**2).sum(axis=0) if weight is None else weight @ residuals**2
     d = check_penalty_factor(model.penalty_factor, p)
     d = np.ones(p) if d is None else d
@@ -128,7 +157,10 @@ def information_criteria(
         d = d * _variances(A, weight)
     dof, error = np.empty(k), np.empty(k)
     known: dict[Any, tuple[float, float]] = {}
-    for t in range(k):
+    shared = k > 1 and isinstance(model, (MultiTaskElasticNet, MultiTaskElasticNetCV))
+    if shared:
+        dof, error = _shared(A, Y, W, model, d, weight, total), np.zeros(k)
+    for t in range(0 if shared else k):
         alpha, active = _penalty(model, t, k, total), _free(model, W[t])
         key = alpha, active.tobytes()
         if key not in known:
@@ -137,7 +169,11 @@ def information_criteria(
     variance = np.maximum(residual / total, np.finfo(np.float64).tiny)
     fit = total * (np.log(2.0 * np.pi * variance) + 1.0)
     q = dof + bool(model.fit_intercept) + 1.0
-    found = dof, error, residual, fit + 2.0 * q, fit + np.log(total) * q
+    price = float(np.log(total))
+    found = (
+        *(dof, error, residual, fit + 2.0 * q, fit + price * q),
+        *(2.0 * error, abs(price) * error),
+    )
     single = np.ndim(model.coef_) == 1
     return InformationCriteria(*(float(v[0]) if single else v for v in found))
 
@@ -154,6 +190,65 @@ def _penalty(model: Any, t: int, k: int, total: float) -> float:
     return total * alpha * (1.0 - float(ratio))
 
 
+def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
+    """Targets (n, k) of -1 and 1, and weights with those of the classes."""
+    from .linear_model._labels import Labels
+
+    labels = Labels(y, n)
+    if not np.array_equal(labels.classes, model.classes_):
+        raise ValueError(
+            f"y has the classes {labels.classes.tolist()}; expected {model.classes_.tolist()}, as"
+            " in fit."
+        )
+    if model.class_weight:
+        own = labels.weights(model.class_weight, weight)
+        weight = own if weight is None else own * weight
+    return labels.targets().reshape(n, -1), weight
+
+
+def _shared(
+    A: Any, Y: Any, W: Any, model: Any, d: Any, weight: Any, total: float
+) -> NDArray[np.float64]:
+    """Degrees of freedom (k,) of targets whose penalty is on the norms of features' coefficients.
+
+    With w_j the coefficients of an active feature, u_j = w_j / |w_j| and f_j, r_j its factors of
+    the L1 and L2 parts, the penalty curves by n alpha (f_j (I - u_j u_j') / |w_j| + r_j I).
+    """
+    active = np.flatnonzero((W != 0).any(axis=0))
+    k, q = len(W), len(active)
+    if not q:
+        return np.zeros(k)
+    need = 24.0 * (q * k) ** 2
+    if need > default_memory():
+        raise ValueError(
+            f"model has {q} features of {k} targets, whose degrees of freedom need {need:.2g}"
+            f" bytes, beyond the {default_memory():.2g} allowed; expected a larger alpha."
+        )
+    part = check_design(as_container(A)[:, active])
+    problem = RidgeProblem(
+        part, np.asfortranarray(Y), np.ones(1), weight, None, bool(model.fit_intercept)
+    )
+    G = problem.A.gram(weight)
+    V = W[:, active].T.astype(np.float64)
+    size = np.linalg.norm(V, axis=1)
+    factor = check_penalty_factor(model.penalty_factor, W.shape[1])
+    factor = np.ones(q) if factor is None else factor[active]
+    squared = d[active]
+    # factor * deviation, of factor * variance
+    alone = np.sqrt(squared * factor)
+    alpha = model.alpha_ if hasattr(model, "alpha_") else model.alpha
+    ratio = model.l1_ratio_ if hasattr(model, "l1_ratio_") else getattr(model, "l1_ratio", 1.0)
+    first, second = total * float(alpha) * float(ratio), total * float(alpha) * (1.0 - float(ratio))
+    M = np.kron(G, np.eye(k))
+    for j in range(q):
+        u = V[j] / size[j]
+        block = first * alone[j] / size[j] * (np.eye(k) - np.outer(u, u))
+        block += second * squared[j] * np.eye(k)
+        M[j * k : (j + 1) * k, j * k : (j + 1) * k] += block
+    inverse = np.linalg.pinv(M, rcond=1e-13, hermitian=True).reshape(q, k, q, k)
+    return np.einsum("jtlt,lj->t", inverse, G)
+
+
 def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
     """Features whose coefficients follow y."""
     bounds = [getattr(model, name, None) for name in ("lower", "upper")]
@@ -162,7 +257,10 @@ def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
     held = np.zeros(len(w), dtype=bool)
     for bound in bounds:
         if bound is not None:
-            held |= w == np.asarray(bound)
+            # coefficients of float32 are rounded to the inside
+            near = np.asarray(bound, dtype=np.float64)
+            room = np.spacing(np.abs(w)) if w.dtype != np.float64 else 0.0
+            held |= (w == near) | (np.abs(w - near) <= room)
     # an L1 part holds coefficients at 0
     return ~held & (w != 0) if hasattr(model, "dual_gap_") else ~held
 
@@ -176,6 +274,9 @@ def _trace(
     X = as_container(A)
     if not active.all():
         X = X[:, np.flatnonzero(active)]
+    cost = direct_cost(A)
+    factor = cost.memory <= default_memory() and cost.seconds <= _SECONDS
+    direct = "cholesky" if len(d[active]) <= A.n_rows else "dual"
     path = ridge_path(
         X,
         np.ascontiguousarray(y),
@@ -183,5 +284,6 @@ def _trace(
         sample_weight=weight,
         penalty_factor=d[active],
         fit_intercept=bool(fit_intercept),
+        solver=direct if factor else "auto",
     )
     return float(path.dof[0]), float(path.dof_error[0])

@@ -91,8 +91,8 @@ def test_bounds_hold_coefficients():
 
 def test_refusals():
     X, y, _ = problem()
-    with pytest.raises(TypeError, match="model is a RidgeClassifier"):
-        information_criteria(fastridge.RidgeClassifier(), X, y)
+    with pytest.raises(TypeError, match="model is a Moments"):
+        information_criteria(fastridge.Moments(X, y), X, y)
     with pytest.raises(ValueError, match="not fitted yet"):
         information_criteria(fastridge.Ridge(), X, y)
     model = fastridge.Ridge().fit(X, y)

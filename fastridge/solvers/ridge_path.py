@@ -104,6 +104,8 @@ class RidgePath:
     aic, bic : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
         for q = dof + 1 parameters and one more beside an intercept.
+    aic_error, bic_error : ndarray of shape (n_alphas,)
+        Standard errors that `dof_error` leaves in them, c dof_error.
     log_evidence : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Log density of y under the prior w_j ~ N(0, noise / (alpha d_j)), for the noise variance
         that makes it largest, (residual + alpha norm^2) / n. Of a direct solver, for alpha > 0.
@@ -242,6 +244,14 @@ class RidgePath:
     @property
     def bic(self) -> NDArray[np.float64]:
         return self._criterion(float(np.log(self.n_samples)))
+
+    @property
+    def aic_error(self) -> NDArray[np.float64]:
+        return 2.0 * self.dof_error
+
+    @property
+    def bic_error(self) -> NDArray[np.float64]:
+        return abs(float(np.log(self.n_samples))) * self.dof_error
 
     def _criterion(self, price: float) -> NDArray[np.float64]:
         n = self.n_samples
