@@ -93,6 +93,30 @@ def test_leave_one_out_has_its_limit(shape):
         assert_allclose(np.asarray(model.cv_results_)[:, 0], truth, rtol=1e-7)
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("free", [0, 2])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_blocks_of_columns_and_rows(container, free, fit_intercept, monkeypatch):
+    X, y = problem(8, 50)
+    X[:, 7] = 3.0
+    options = {
+        "penalty_factor": np.where(np.arange(50) < free, 0.0, np.linspace(0.5, 2, 50)),
+        "fit_intercept": fit_intercept,
+    }
+    alphas = [1e-9, 1e-14]
+    monkeypatch.setattr("fastridge.solvers._projected._ROOM", 1)
+    for cv in (None, 2):
+        model = RidgeCV(alphas, cv=cv, scoring="neg_mean_squared_error", **options)
+        found = model.fit(container(X), y).cv_results_["validation_error"]
+        splits = list(LeaveOneOut().split(X) if cv is None else KFold(2).split(X))
+        for j, alpha in enumerate(alphas):
+            e = []
+            for train, test in splits:
+                fit = fastridge.ridge(X[train], y[train], alpha, solver="qr", **options)
+                e.append(np.mean((y[test] - X[test] @ fit.coef - fit.intercept) ** 2))
+            assert_allclose(found[j], np.mean(e), rtol=1e-6)
+
+
 def test_rows_that_alone_hold_a_direction():
     # turned, so that no column shows which
     X, y = problem(14, 9)

@@ -101,12 +101,10 @@ class LeaveOneOut(Projected):
         largest = values.max(initial=0.0)
         if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, self._hidden(K)):
             # what the Gram matrix hides
-            B = self.rows(0, n)
             if r == 1:
-                B = (B - 2.0 * np.outer(v, v @ B))[1:]
-            elif r:
-                B = N.T @ B
-            R = np.linalg.qr(B.T, mode="r")
+                R = self.triangle(lambda B: (B - 2.0 * np.outer(v, v @ B))[1:])
+            else:
+                R = self.triangle(lambda B: N.T @ B if r else B)
             vectors, s, _ = np.linalg.svd(R.T, full_matrices=True)
             values = np.zeros(len(C))
             values[: len(s)] = np.where(s > max(n, problem.p) * _EPS * self.size(s), s, 0) ** 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._rows import as_container
+
 _RANK = 1e-12
 _ROOM = 2_000_000  # elements of a block of rows
 
@@ -81,6 +83,27 @@ class Projected:
         if self.given is not None:
             B -= self.U0[start : start + size] @ self.given
         return B
+
+    def triangle(self, turn):
+        """R with R'R = (turn P B)(turn P B)', by blocks of columns, which alone are made dense.
+
+        turn: takes blocks (n, c) to as many directions of the rows as R has columns.
+        """
+        problem = self.problem
+        X = as_container(problem.source)
+        X = X.tocsc() if problem.A.is_sparse else X
+        scale = self.inverse if problem.A.scale is None else self.inverse * problem.A.scale
+        R = turn(np.empty((problem.n, 0))).T
+        step = max(2 * problem.n, _ROOM // problem.n)
+        for start in range(0, len(self.chosen), step):
+            columns = self.chosen[start : start + step]
+            B = X[:, columns].toarray() if problem.A.is_sparse else X[:, columns]
+            B = (B - problem.mean[columns]) * scale[columns]
+            B *= self.root[:, None]
+            if self.given is not None:
+                B -= self.U0 @ self.given[:, start : start + step]
+            R = np.linalg.qr(np.vstack([R, turn(B).T]), mode="r")
+        return R
 
     def size(self, s):
         """What singular values s of P B are rounded by: those of B, where P takes something out."""
