@@ -36,8 +36,7 @@ class Work:
 
     Attributes
     ----------
-    kind : {"fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso", \
-            "net folds"}
+    kind : str, one of `Kind`
         One problem; one with several penalties; several y of one X; labels, each of which has a y
         of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
         mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive

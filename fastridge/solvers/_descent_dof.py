@@ -27,7 +27,8 @@ from ._descent_groups import curvature, in_blocks
 
 _SMALL = 40  # rows of a matrix that is factorised at every penalty
 _LARGE = 2000  # rows beyond which none is
-_STEP = 0.7  # share of the last penalty, at and below which a larger one is factorised again
+_STEP = 0.7  # share of the last penalty, at and below which a larger one is factorised again;
+_MANY = 300  # from so many rows on its fourth power
 
 
 class DescentFreedom:
@@ -70,7 +71,8 @@ class DescentFreedom:
         if exact or not rows:
             self.share[j] = 1.0
             return
-        due = rows <= _SMALL or alpha <= _STEP * self.last or j in (0, len(self.alphas) - 1)
+        step = _STEP if rows < _MANY else _STEP**4
+        due = rows <= _SMALL or alpha <= step * self.last or j in (0, len(self.alphas) - 1)
         if due and rows <= _LARGE:
             self.last = alpha
             gram = self._gram(chosen)
