@@ -116,7 +116,7 @@ class DescentPath:
         problem = self.problem
         self.descent.set_gram(problem.gram)
         self.g = problem.cross - problem.gram @ self.u
-        self.g_dual, self.has_dual = np.empty(problem.p), False
+        self.g_dual = np.empty(problem.p)
 
     def _solve_gram(self, l1, l2, tol):
         q = self.problem
@@ -133,13 +133,12 @@ class DescentPath:
             self.g,
             self.u_dual,
             self.g_dual,
-            self.has_dual,
-            True,
+            False,  # steps cost so little here that a fit ends by a dual point of its own
+            False,
             tol,
             self.max_iter,
             seed,
         )
-        self.has_dual = True
         self.gap = max(self.objective - dual, 0.0)
 
     def _next_seed(self):
