@@ -198,6 +198,20 @@ class Descent:
         level: float = 0.0,
         n_threads: int = 0,
     ) -> tuple[float, float, int, int, float]: ...
+    def unscreened(
+        self,
+        l1: _Vector,
+        l2: _Vector,
+        lower: _Vector | None,
+        upper: _Vector | None,
+        square: _Vector,
+        w: _Vector,
+        g: _Vector,
+        yy: float,
+        yr: float,
+        rr: float,
+        objective: float,
+    ) -> NDArray[np.int32]: ...
     def dual_value(
         self,
         l1: _Vector,

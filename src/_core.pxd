@@ -215,6 +215,8 @@ cdef extern from "descent.h" nogil:
     int fr_descend(fr_descent *q)
     void fr_free_support(fr_support *s)
     double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
+    Py_ssize_t fr_unscreened(const fr_descent *q, const double *g, double yr, double rr,
+                             double objective, int32_t *list)
     double fr_penalty_value(const fr_descent *q, const double *w)
     int fr_columns_border(const fr_descent *q, Py_ssize_t i0, Py_ssize_t i1, double *g,
                           Py_ssize_t ld)

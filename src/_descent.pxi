@@ -122,6 +122,21 @@ cdef class Descent:
             _long("l1", l1, self.q.m)
         return fr_dual_value(&self.q, &g[0], yr, rr)
 
+    def unscreened(self, const double[::1] l1 not None, const double[::1] l2 not None,
+                   const double[::1] lower, const double[::1] upper,
+                   const double[::1] square not None, double[::1] w not None,
+                   const double[::1] g not None, double yy, double yr, double rr,
+                   double objective):
+        """The coordinates that gap-safe screening leaves, of w with that objective; see
+        `dual_value`."""
+        self._problem(l1, l2, lower, upper, square, yy)
+        for name, v in (("l1", l1), ("w", w), ("g", g)):
+            _long(name, v, self.q.m)
+        found = np.empty(self.q.m, dtype=np.int32)
+        cdef int32_t[::1] kept = found
+        self.q.w = &w[0]
+        return found[:fr_unscreened(&self.q, &g[0], yr, rr, objective, &kept[0])]
+
 
 def gram_border(const double[:, ::1] x not None, Py_ssize_t i0, Py_ssize_t i1, double unit,
                 double[:, ::1] g not None, int n_threads=0):

@@ -168,19 +168,14 @@ static void shuffle(state *s, int32_t *list, ptrdiff_t size)
     }
 }
 
-/* One pass of coordinate descent over a list (NULL: all coordinates). */
+/* One pass of coordinate descent over a list. */
 static int sweep(state *s, int32_t *list, ptrdiff_t size)
 {
     fr_descent *q = s->q;
-    if (s->random && !list) {
-        for (ptrdiff_t j = 0; j < size; j++)
-            s->order[j] = (int32_t)j;
-        list = s->order;
-    }
     if (s->random)
         shuffle(s, list, size);
     for (ptrdiff_t i = 0; i < size; i++) {
-        const ptrdiff_t j = list ? list[i] : i;
+        const ptrdiff_t j = list[i];
         const fr_penalty h = penalty_of(q, j);
         if (!q->gram)
             q->g[j] = fr_column_gradient(q, j);
@@ -433,13 +428,20 @@ static int extrapolate(state *s)
     return attempt(s, SHORTEN);
 }
 
-/* Sweeps over all coordinates and over the support, remembering the iterates. */
+/* Sweeps over all coordinates that may count and over the support, remembering the iterates. */
 static int sweeps(state *s)
 {
     fr_descent *q = s->q;
     int status = s->current > s->objective ? back(q, &s->best) : 0;
-    if (!status)
-        status = sweep(s, NULL, q->m);
+    if (!status) {
+        ptrdiff_t count = q->m;
+        if (q->dual > -INFINITY)
+            count = fr_unscreened(q, q->g_dual, s->dual.yr, s->dual.rr, s->objective, s->order);
+        else
+            for (ptrdiff_t j = 0; j < count; j++)
+                s->order[j] = (int32_t)j;
+        status = sweep(s, s->order, count);
+    }
     for (int i = 0; i < SUPPORT && !status; i++) {
         memcpy(s->past + i * q->m, q->w, (size_t)q->m * sizeof(double));
         find_support(s);

@@ -57,6 +57,10 @@ void fr_free_support(struct fr_support *s);
 
 /* The dual value at t r, t chosen, from g (m), y'Sr and r'Sr; -inf where no t but 0 is feasible. */
 double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr);
+/* Gap-safe screening: the coordinates that are not 0, or may not be at the minimum, by the residual
+ * of a dual candidate and any objective; their number. */
+ptrdiff_t fr_unscreened(const fr_descent *q, const double *g, double yr, double rr, double objective,
+                        int32_t *list);
 /* sum_j h_j(w_j) */
 double fr_penalty_value(const fr_descent *q, const double *w);
 

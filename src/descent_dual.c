@@ -45,3 +45,24 @@ double fr_dual_value(const fr_descent *q, const double *g, double yr, double rr)
     best = MAX(best, dual_at(q, g, yr, rr, hi));
     return best;
 }
+
+ptrdiff_t fr_unscreened(const fr_descent *q, const double *g, double yr, double rr, double objective,
+                        int32_t *list)
+{
+    /* P and -D are strongly convex: the best residual is at most sqrt(2 gap) from a feasible t r */
+    double t = 1.0;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        t = fr_scale_within(&h, g[j], slack_of(q, j), t);
+    }
+    const double gap = objective - dual_at(q, g, yr, rr, t), radius = sqrt(2 * MAX(gap, 0.0));
+    ptrdiff_t count = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        const int zero = h.lo <= 0 && h.hi >= 0 &&
+                         t * fabs(g[j]) + radius * sqrt(q->square[j]) < (1 - 1e-12) * h.l1;
+        if (!zero || q->w[j] != 0)
+            list[count++] = (int32_t)j;
+    }
+    return count;
+}

@@ -526,3 +526,43 @@ def test_more_features_than_rows_of_weight(seed, solver):
     )
     assert found.converged
     assert found.n_iter < 500
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.05])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_screening_leaves_what_counts(l2, bounded):
+    from fastridge._matrix import Descent
+
+    rng = np.random.default_rng(0)
+    screened = 0
+    for _ in range(20):
+        X = rng.standard_normal((50, 30))
+        y = X[:, :4] @ rng.standard_normal(4) + 0.3 * rng.standard_normal(50)
+        bound = 0.2 if bounded else None
+        l1 = 0.3 * np.abs(X.T @ y).max() / 50
+        alpha, ratio = l1 + l2, l1 / (l1 + l2)
+        options = {"l1_ratio": ratio, "upper": bound, "fit_intercept": False}
+        best = elastic_net(X, y, alpha, tol=1e-13, **options).coef
+        for noise in (1e-4, 1e-3, 1e-2):
+            w = best + noise * rng.standard_normal(30)
+            w[best == 0] = 0.0
+            if bounded:
+                w = np.minimum(w, bound)
+            r = y - X @ w
+            objective = r @ r / 100 + l1 * np.abs(w).sum() + l2 / 2 * w @ w
+            kept = Descent().unscreened(
+                np.full(30, l1),
+                np.full(30, l2),
+                None,
+                None if bound is None else np.full(30, bound),
+                (X**2).sum(axis=0) / 50,
+                np.zeros(30),
+                X.T @ r / 50,
+                y @ y / 50,
+                y @ r / 50,
+                r @ r / 50,
+                objective,
+            )
+            assert np.isin(np.flatnonzero(best), kept).all()
+            screened += 30 - len(kept)
+    assert screened > 500
