@@ -70,8 +70,8 @@ def information_criteria(
     Parameters
     ----------
     model : estimator of `fastridge.linear_model`
-        Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their kinds
-        that choose a penalty, BayesianRidge, or one of several tasks.
+        Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their
+        kinds that choose a penalty, BayesianRidge, or one of several tasks.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
