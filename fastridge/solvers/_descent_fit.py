@@ -23,6 +23,10 @@ from ._descent_problem import DescentProblem
 from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
 
 
+# Elements of data whose Gram matrix takes less time than to open moments.
+_FEW = 20_000
+
+
 class Constraints:
     """What bears on each coefficient: factors of the penalty, and bounds; None: none."""
 
@@ -86,7 +90,7 @@ def solve(
     found = []
     problem = None
     for t in range(k):
-        if problem is not None and problem.A is None:
+        if problem is not None and problem.moments is not None:
             problem = problem.other_target(t)
         else:
             problem = make_problem(source, Y, t, way, sample_weight, constraints, options, gram)
@@ -199,6 +203,14 @@ def make_problem(
     if Y is None:
         return DescentProblem.of_moments(source, target, *rest)
     if way == "gram" and gram is None:
+        if (
+            sample_weight is None
+            and not source.is_sparse
+            and source.shape[0] * source.shape[1] <= _FEW
+        ):
+            require_finite(source.arrays[0])
+            y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+            return DescentProblem.of_few(source, y, *rest)
         from ..moments import Moments
 
         moments = Moments._of_matrix(source, Y, sample_weight)

@@ -35,6 +35,14 @@ from numpy.typing import NDArray
 from .._matrix import Matrix
 
 
+_LONG = 10_000
+
+
+def alike(value, p):
+    """p times the same number, in the room of one where that counts."""
+    return np.broadcast_to(value, p) if p > _LONG else np.full(p, value)
+
+
 class DescentProblem:
     """What does not depend on alpha.
 
@@ -60,9 +68,9 @@ class DescentProblem:
     def __init__(self, p, factor, lower, upper):
         self.p = p
         # one number where all are alike
-        self.factor = np.broadcast_to(1.0, p) if factor is None else factor
+        self.factor = alike(1.0, p) if factor is None else factor
         self.lower, self.upper = lower, upper
-        self.A = self.y = self.weight = self.gram = None
+        self.A = self.y = self.weight = self.gram = self.moments = None
         self.unit = None
 
     @classmethod
@@ -98,6 +106,37 @@ class DescentProblem:
         problem.square = square if scale is None else square * scale**2
         problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
         problem.cross = problem.gradient(y)
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_few(cls, A, y, factor, lower, upper, fit_intercept, standardize):
+        """Of little dense data without weights: its Gram matrix at once."""
+        n, p = A.shape
+        problem = cls(p, factor, lower, upper)
+        problem.n = n
+        X = A.arrays[0]
+        if fit_intercept:
+            # about the first row: means far from zero, and constant columns, lose nothing
+            Z, t = np.subtract(X, X[0], dtype=np.float64), y - y[0]
+            mean, rest = np.add.reduce(Z, axis=0) / n, float(np.add.reduce(t)) / n
+            Z -= mean
+            t -= rest
+            problem.mean, problem.y_mean = mean + X[0], float(y[0]) + rest
+        else:
+            Z, t = X.astype(np.float64, copy=False), y
+            problem.mean, problem.y_mean = None, 0.0
+        if standardize:
+            about = Z if fit_intercept else Z - np.add.reduce(Z, axis=0) / n
+            variance = np.einsum("ij,ij->j", about, about) / n
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+            Z = Z / problem.unit
+        problem.gram = Z.T @ Z
+        problem.gram /= n
+        problem.cross = t @ Z
+        problem.cross /= n
+        problem.yy = float(t @ t) / n
+        problem.square = problem.gram.diagonal().copy()
         problem._scale_bounds()
         return problem
 
@@ -176,7 +215,7 @@ class DescentProblem:
             self.lower = None if self.lower is None else self.lower * self.unit
             self.upper = None if self.upper is None else self.upper * self.unit
         # where no penalty and no data speak, and where coefficients begin
-        self.start = np.broadcast_to(0.0, self.p)
+        self.start = alike(0.0, self.p)
         if self.lower is not None:
             self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
@@ -209,7 +248,7 @@ class DescentProblem:
         """l1 and l2 of each feature; of uniform factors one number each, broadcast."""
         parts = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
         if self.factor.strides == (0,):
-            return tuple(np.broadcast_to(part, self.p) for part in parts)
+            return tuple(alike(part, self.p) for part in parts)
         return tuple(part * self.factor for part in parts)
 
     def to_solver(self, coef):
