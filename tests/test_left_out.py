@@ -334,3 +334,18 @@ def test_scorers_get_rows_of_the_frame(cv):
         frame[5:], y[5:]
     )
     assert_array_equal(seen[0].index, frame.index[:5])
+
+
+def test_folds_of_much_data_go_without_degrees_of_freedom(monkeypatch):
+    from fastridge.model_selection import _search
+
+    rng = np.random.default_rng(0)
+    S = sp.random_array((300, 40), density=0.1, format="csr", rng=rng)
+    y = rng.standard_normal(300)
+    few = RidgeCV([1.0, 10.0], cv=3, solver="cg").fit(S, y)
+    assert few.dof_ == few.cv_results_["dof"][few.alphas_ == few.alpha_]
+    monkeypatch.setattr(_search, "_AFFORDABLE", 0.0)
+    much = few.fit(S, y)
+    assert "dof" not in much.cv_results_
+    assert not hasattr(much, "dof_")
+    assert much.diagnosis_.verdict

@@ -299,8 +299,10 @@ class BaseRidgeCV(Choosing):
             self.alpha_ = float(alphas[chosen[0]])
             self.best_score_ = float(score[chosen[0], 0])
             self.diagnosis_ = told[0]
-        dof = table["dof"][chosen]
-        self.dof_ = dof if per_target else float(dof[0])
+        self.__dict__.pop("dof_", None)
+        if "dof" in table:
+            dof = table["dof"][chosen]
+            self.dof_ = dof if per_target else float(dof[0])
         coef, intercept = result.coef, result.intercept
         self.coef_ = coef[0] if single else coef
         if not self.fit_intercept:

@@ -59,6 +59,7 @@ class CVResults(Mapping[str, Any]):
                           to chance, a standard error, which is part of validation_error_se too
     score                 the mean score, larger is better
     dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error;
+                          of folds by solver "cg" only where an estimate takes seconds;
                           of elastic nets, mean over the folds and its standard error, NaN of more
                           than 2,000 active features; of several targets that share features, for
                           each

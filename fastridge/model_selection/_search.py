@@ -11,10 +11,13 @@ import numpy as np
 from .. import _sklearn
 from ..solvers._folds import Folds
 from ..solvers._rows import as_container
-from ..solvers._trace import Estimate
+from ..solvers._trace import PRODUCTS, Estimate
 from ._choice import EXTENSIONS, best, beyond, spread
 from ._results import CVResults
 from ._scores import is_of_errors, make_scorer, of_errors, right_rows
+
+# Multiplications of an estimate of degrees of freedom that nobody asked for.
+_AFFORDABLE = 1e9
 
 
 class Scoring:
@@ -278,9 +281,11 @@ class FoldSearch(Search):
 
     def finish(self, seed: Callable[[], int]) -> None:
         """Degrees of freedom and norms of the fit to all rows; without a factorisation, of degrees
-        of freedom an estimate, and of norms the mean over the folds."""
+        of freedom an estimate where that takes seconds, and of norms the mean over the folds."""
         folds = self.folds
         if folds.way == "cg":
+            if PRODUCTS * folds.A.nnz > _AFFORDABLE:
+                return
             estimate = Estimate(folds.problem(folds.A, folds.Y, folds.weight), self.alphas, seed())
             self.table["dof"], self.table["dof_error"] = estimate.dof, estimate.dof_error
             return

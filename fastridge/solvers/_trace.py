@@ -22,6 +22,7 @@ from ._projected import Projected
 
 _PROBES = 12
 _LEAST_STEPS, _MOST_STEPS = 60, 400
+PRODUCTS = 2 * _PROBES * _LEAST_STEPS  # with the data, at least
 _ROOM = 4e7  # elements of the vectors of one process
 _PROBE_GAP, _TARGET_GAP = 1e-3, 1e-7  # relative widths of an enclosure that is narrow enough
 _EPS = np.finfo(np.float64).eps
