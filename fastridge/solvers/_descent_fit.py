@@ -22,7 +22,6 @@ from ._descent_path import DescentPath, choose_way
 from ._descent_problem import DescentProblem
 from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
 
-
 # Elements of data whose Gram matrix takes less time than to open moments.
 _FEW = 20_000
 

@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
-
 _LONG = 10_000
 
 
