@@ -90,14 +90,14 @@ class DescentPath:
         self.u_dual = np.zeros(p)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
-        self.set = np.zeros(0, dtype=np.int32)
-        self.inside = np.zeros(p, dtype=bool)
-        self.g = self.square = np.zeros(0)
-        self.gram = self.columns = np.zeros((0, 0))
-        self.room = 0
         if way == "gram":
-            self._start_gram()
+            self._start_gram(u is None and problem.lower is None and problem.upper is None)
         else:
+            self.set = np.zeros(0, dtype=np.int32)
+            self.inside = np.zeros(p, dtype=bool)
+            self.g = self.square = np.zeros(0)
+            self.gram = self.columns = np.zeros((0, 0))
+            self.room = 0
             self.v = self.by_columns = self.shadow = None
 
     def solve(self, l1, l2, tol):
@@ -112,18 +112,17 @@ class DescentPath:
 
     # all features, on the Gram matrix
 
-    def _start_gram(self):
+    def _start_gram(self, at_zero):
         problem = self.problem
         self.descent.set_gram(problem.gram)
-        self.g = problem.cross - problem.gram @ self.u
+        self.g = problem.cross.copy() if at_zero else problem.cross - problem.gram @ self.u
         self.g_dual = np.empty(problem.p)
 
     def _solve_gram(self, l1, l2, tol):
         q = self.problem
         seed = self._next_seed()
         self.objective, dual, self.n_iter, _, _ = self.descent.solve(
-            np.ascontiguousarray(l1),
-            np.ascontiguousarray(l2),
+            *((l1, l2) if l1.strides != (0,) else (l1.copy(), l2.copy())),
             q.lower,
             q.upper,
             q.square,
