@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -447,3 +448,16 @@ def test_multi_task_edges(cls):
         np.random.default_rng(0).normal(size=(3, 3)), Y
     )
     assert free.dual_gap_ <= 1e-10
+
+
+@pytest.mark.parametrize("copies", [1, 400])
+@pytest.mark.parametrize("which", ["X", "y"])
+def test_sums_that_overflow_are_refused(which, copies):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 4)), rng.standard_normal(60)
+    X, y = np.tile(X, (copies, 1)), np.tile(y, copies)
+    X, y = (X * 1e200, y) if which == "X" else (X, y * 1e200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="sums of squares beyond float64"):
+            Lasso(alpha=0.1).fit(X, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from typing import Any
@@ -202,14 +203,12 @@ def make_problem(
     if Y is None:
         return DescentProblem.of_moments(source, target, *rest)
     if way == "gram" and gram is None:
-        if (
-            sample_weight is None
-            and not source.is_sparse
-            and source.shape[0] * source.shape[1] <= _FEW
-        ):
-            require_finite(source.arrays[0])
-            y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
-            return DescentProblem.of_few(source, y, *rest)
+        few = not source.is_sparse and source.shape[0] * source.shape[1] <= _FEW
+        if few and sample_weight is None:
+            X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+            # what is not finite, or whose squares are not, is for moments to name
+            if math.isfinite(16.0 * (float(np.vdot(X, X)) + float(np.vdot(y, y)))):
+                return DescentProblem.of_few(source, y, *rest)
         from ..moments import Moments
 
         moments = Moments._of_matrix(source, Y, sample_weight)

@@ -110,7 +110,7 @@ class DescentProblem:
 
     @classmethod
     def of_few(cls, A, y, factor, lower, upper, fit_intercept, standardize):
-        """Of little dense data without weights: its Gram matrix at once."""
+        """Of little dense data without weights, finite like its squares: its Gram matrix at once."""
         n, p = A.shape
         problem = cls(p, factor, lower, upper)
         problem.n = n
@@ -130,11 +130,11 @@ class DescentProblem:
             variance = np.einsum("ij,ij->j", about, about) / n
             problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
             Z = Z / problem.unit
-        problem.gram = Z.T @ Z
+        problem.gram = Z.T.dot(Z)
         problem.gram /= n
-        problem.cross = t @ Z
+        problem.cross = t.dot(Z)
         problem.cross /= n
-        problem.yy = float(t @ t) / n
+        problem.yy = float(t.dot(t)) / n
         problem.square = problem.gram.diagonal().copy()
         problem._scale_bounds()
         return problem
