@@ -189,7 +189,6 @@ class Descent:
         g: _Vector,
         w_dual: _Vector,
         g_dual: _Vector,
-        has_dual: bool,
         whole: bool,
         tol: float,
         max_iter: int,

@@ -208,7 +208,7 @@ cdef extern from "descent.h" nogil:
         double *g
         double *w_dual
         double *g_dual
-        int has_dual, whole
+        int whole
         double objective, dual
         Py_ssize_t n_iter, n_newton
         fr_support *support

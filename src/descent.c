@@ -13,8 +13,7 @@
 
 #define ROUGH 0.1     /* accuracy of steps by conjugate gradients: the next one corrects it, */
 #define EXACT 1e-10   /* unless it is the gradient's zeros that count, or no step gets on */
-#define MIXTURES 10 /* of two residuals that are tried as a dual candidate */
-
+#define MIXTURES 10   /* of two residuals that are tried as a dual candidate */
 #define SAFE_STEPS 10 /* after which exchanges are tried again, twice as many each time */
 
 enum { LEFT = 2 };
@@ -461,7 +460,7 @@ static int descend(state *s)
     q->dual = s->own = -INFINITY;
     s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
-    if (q->has_dual) {
+    if (q->whole) {
         s->dual = shadow_of(q, q->w_dual, q->g_dual);
         q->dual = fr_dual_value(q, q->g_dual, s->dual.yr, s->dual.rr);
     }

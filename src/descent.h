@@ -39,10 +39,10 @@ typedef struct {
     uint64_t seed;                         /* 0: cyclic order */
     int n_threads;
     /* state: coefficients, g, and coefficients whose residual gives the best dual value, with the
-     * gradient there; where has_dual, those of another penalty to begin with */
+     * gradient there */
     double *w, *g, *w_dual, *g_dual;
-    int has_dual;
-    int whole; /* these are all coordinates: w_dual says nothing of others and may be any mixture */
+    int whole; /* these are all coordinates: w_dual says nothing of others and may be any mixture, and
+                  begins as that of another penalty */
     /* results */
     double objective, dual;
     ptrdiff_t n_iter, n_newton;

@@ -43,11 +43,11 @@ _ROOM = 2e7
 # Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
 # over this, above which it is preferred again.
 _SMALL_SET = 6
+_LEAST_SET = 1000
 # Share of the elements of sparse columns in a working set from which on all are in it.
 _SHARE = 0.25
 # Gap over the null objective from which on the kernel's own is taken for it.
 _ROUNDING = 1e-8
-_LEAST_SET = 1000
 
 
 def choose_way(A, n_alphas):
@@ -133,7 +133,6 @@ class DescentPath:
             self.u_dual,
             self.g_dual,
             False,  # steps cost so little here that a fit ends by a dual point of its own
-            False,
             tol,
             self.max_iter,
             seed,
@@ -334,7 +333,6 @@ class DescentPath:
             g,
             u_dual,
             g_dual,
-            self._whole(tol),
             self._whole(tol),
             tol,
             max(max_iter, 1),
