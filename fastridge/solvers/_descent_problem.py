@@ -110,7 +110,7 @@ class DescentProblem:
 
     @classmethod
     def of_few(cls, A, y, factor, lower, upper, fit_intercept, standardize):
-        """Of little dense data without weights, finite like its squares: its Gram matrix at once."""
+        """Of little dense data without weights, squares and all finite: its Gram matrix at once."""
         n, p = A.shape
         problem = cls(p, factor, lower, upper)
         problem.n = n
