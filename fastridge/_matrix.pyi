@@ -128,6 +128,7 @@ def cholesky_from(
     n_threads: int = 0,
 ) -> None: ...
 
+def cholesky_remove(u: _Vector, gone: NDArray[np.uint8]) -> None: ...
 @disjoint_base
 class Reduced:
     @property
@@ -174,7 +175,7 @@ class Descent:
     def set_columns(
         self, a: Matrix, columns: NDArray[np.int32] | None, weight: _Vector | None = None
     ) -> None: ...
-    def border(self, i0: int, i1: int, g: _Vector) -> None: ...
+    def border(self, i0: int, i1: int, g: _Vector, n_threads: int = 0) -> None: ...
     # objective, dual value, epochs, Newton steps, level
     def solve(
         self,

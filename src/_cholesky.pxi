@@ -80,3 +80,15 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
         if status == FR_UNSTABLE:
             raise ArithmeticError("m: expected a positive definite matrix")
         _done(status)
+
+
+def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not None):
+    """Take rows and columns out of the factor in the leading part of u, in place; see cholesky.h."""
+    cdef int status
+    cdef Py_ssize_t p = gone.shape[0], k = np.count_nonzero(gone)
+    if p > min(u.shape[0], u.shape[1]):
+        raise ValueError(f"gone: expected at most {min(u.shape[0], u.shape[1])} elements; got {p}")
+    if k:
+        with nogil:
+            status = fr_cholesky_remove(&u[0, 0], u.shape[1], p, &gone[0], k)
+        _done(status)

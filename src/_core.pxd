@@ -89,6 +89,8 @@ cdef extern from "cholesky.h" nogil:
     int fr_cholesky(double *m, Py_ssize_t p, const double *diagonal, double keep, int n_threads)
     int fr_cholesky_from(double *m, Py_ssize_t ld, Py_ssize_t p, Py_ssize_t kept, Py_ssize_t fresh,
                          const double *diagonal, double keep, int drop, int n_threads)
+    int fr_cholesky_remove(double *u, Py_ssize_t ld, Py_ssize_t p, const unsigned char *gone,
+                           Py_ssize_t k)
     int fr_cholesky_single(double *m, Py_ssize_t p, const double *diagonal, double keep,
                            int n_threads)
     int fr_cholesky_solve(const double *m, Py_ssize_t p, double *b, Py_ssize_t k, int n_threads)

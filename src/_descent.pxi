@@ -46,7 +46,7 @@ cdef class Descent:
         self.q.spare = &room[0]
         self._held = (a, columns, weight)
 
-    def border(self, Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None):
+    def border(self, Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None, int n_threads=0):
         """Fill rows and columns i0 to i1 of g, the Gram matrix of the columns that are set."""
         cdef int status
         if self.q.a == NULL:
@@ -54,6 +54,10 @@ cdef class Descent:
         if not 0 <= i0 <= i1 <= min(g.shape[0], g.shape[1]):
             raise IndexError(f"rows: expected a range of g; got {i0} to {i1}")
         if i1 > i0:
+            # about as many elements as all columns have, for each of these
+            self.q.n_threads = _threads_for(
+                n_threads, <double> self.q.a.nnz / max(self.q.a.n_major, 1) * i1 * (i1 - i0)
+            )
             with nogil:
                 status = fr_columns_border(&self.q, i0, i1, &g[0, 0], g.shape[1])
             _done(status)

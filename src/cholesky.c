@@ -12,7 +12,6 @@
 #define SLICE 128  /* columns of such a block in one task */
 #define FEW 16     /* order up to which loops are plain */
 #define J_BLOCK 12 /* panels on a side of one task of the update */
-#define DROPPED 1e150 /* pivot, rooted, of a column that depends on those before it */
 
 typedef struct {
     double *m;
@@ -59,7 +58,7 @@ static double pivot(const job *q, double left, double full, double keep)
     if (left > keep * full && left > 0)
         return sqrt(left);
     /* as if its diagonal element were infinite: 0 in every solution */
-    return q->drop ? DROPPED : 0.0;
+    return q->drop ? FR_DROPPED : 0.0;
 }
 
 static int factor_diagonal(const job *q, const double *diagonal, double keep)
@@ -182,6 +181,67 @@ static int factor_few(const job *q, const double *diagonal, double keep)
     return 0;
 }
 
+/* b := U^-T b for rows i0 to i1 alone, in groups of four, so that the long vectors are read and
+ * written once for four. */
+static void forward(const fr_real_kernels *f, const double *m, ptrdiff_t ld, ptrdiff_t i0,
+                    ptrdiff_t i1, double *b)
+{
+    for (; i0 < i1; i0 += 4) {
+        const ptrdiff_t last = MIN(i0 + 4, i1);
+        double u[4];
+        for (ptrdiff_t i = i0; i < last; i++) {
+            const double *row = m + i * ld;
+            b[i] /= row[i];
+            for (ptrdiff_t j = i + 1; j < last; j++)
+                b[j] -= row[j] * b[i];
+            u[i - i0] = -b[i];
+        }
+        f->axpy_rows(m + i0 * ld + last, ld, last - i0, i1 - last, NULL, NULL, u, b + last);
+    }
+}
+
+/* k columns, up to BLOCK, behind a factor U of `kept` that is there: Z = U^-T A, by blocks of rows of U, and the factor
+ * of what is left of their own part. */
+static int add_few(job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, double keep,
+                   int n_threads)
+{
+    const ptrdiff_t ld = q->ld;
+    double *z = malloc((size_t)(k * kept + BLOCK) * sizeof(double)), *sums = z + k * kept;
+    double minus[BLOCK];
+    int status = 0;
+    if (!z)
+        return FR_NO_MEMORY;
+    for (ptrdiff_t i = 0; i < BLOCK; i++)
+        minus[i] = -1.0;
+    for (ptrdiff_t i = 0; i < kept; i++)
+        for (ptrdiff_t r = 0; r < k; r++)
+            z[r * kept + i] = q->m[i * ld + kept + r];
+    for (ptrdiff_t i0 = 0, i1; i0 < kept && !status; i0 = i1) {
+        i1 = MIN(i0 + BLOCK, kept);
+        for (ptrdiff_t r = 0; r < k; r++)
+            forward(&q->kernels->real[0], q->m, ld, i0, i1, z + r * kept);
+        const fr_panel_source found = {.x = z + i0, .rs = 1, .cs = kept, .row_weight = minus};
+        const fr_panel_source rows = {.x = q->m + i0 * ld + i1, .rs = ld, .cs = 1};
+        if (i1 < kept)
+            status = fr_product(&found, k, &rows, FR_DOUBLE, kept - i1, i1 - i0, z + i1, kept, 1,
+                                n_threads);
+    }
+    for (ptrdiff_t i = 0; i < kept; i++)
+        for (ptrdiff_t r = 0; r < k; r++)
+            q->m[i * ld + kept + r] = z[r * kept + i];
+    for (ptrdiff_t r = 0; r < k; r++) {
+        const double *own = z + r * kept;
+        double *row = q->m + (kept + r) * ld + kept;
+        q->kernels->real[0].dot_rows(own, kept, k - r, kept, NULL, NULL, own, sums);
+        for (ptrdiff_t c = r; c < k; c++)
+            row[c] -= sums[c - r];
+    }
+    free(z);
+    q->j = kept;
+    q->nb = k;
+    return status ? status : factor_diagonal(q, diagonal, keep);
+}
+
 static int factor(job *q, const double *diagonal, double keep, int n_threads)
 {
     q->kernels = fr_active();
@@ -193,6 +253,11 @@ static int factor(job *q, const double *diagonal, double keep, int n_threads)
         q->m[i * q->ld + i] = diagonal[i];
     if (p <= FEW && !kept)
         return factor_few(q, diagonal, keep);
+    if (kept && fresh == kept && p - kept <= MAX(BLOCK, kept / 2)) {
+        for (ptrdiff_t at = kept; at < p && !status; at += BLOCK)
+            status = add_few(q, at, MIN(BLOCK, p - at), diagonal, keep, n_threads);
+        return status;
+    }
     if (p > BLOCK || kept) {
         memory = malloc((size_t)(2 * BLOCK * (order + w) + 8) * sizeof(double));
         if (!memory)
@@ -267,7 +332,6 @@ static void solve_few(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b)
     }
 }
 
-/* Rows of U in groups of four, so that the long vectors are read and written once for four. */
 static void solve_task(void *context, ptrdiff_t t)
 {
     const solve_job *q = context;
@@ -277,18 +341,7 @@ static void solve_task(void *context, ptrdiff_t t)
         solve_few(q->m, ld, p, b);
         return;
     }
-    for (ptrdiff_t i0 = 0; i0 < p; i0 += 4) {
-        const ptrdiff_t i1 = MIN(i0 + 4, p);
-        double u[4];
-        for (ptrdiff_t i = i0; i < i1; i++) {
-            const double *row = q->m + i * ld;
-            b[i] /= row[i];
-            for (ptrdiff_t j = i + 1; j < i1; j++)
-                b[j] -= row[j] * b[i];
-            u[i - i0] = -b[i];
-        }
-        q->f->axpy_rows(q->m + i0 * ld + i1, ld, i1 - i0, p - i1, NULL, NULL, u, b + i1);
-    }
+    forward(q->f, q->m, ld, 0, p, b);
     for (ptrdiff_t i0 = (p - 1) / 4 * 4; i0 >= 0; i0 -= 4) {
         const ptrdiff_t i1 = MIN(i0 + 4, p);
         double s[4];
@@ -365,11 +418,11 @@ int fr_cholesky_solve_in(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b, 
 
 int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
 {
-    enum { TOGETHER = 1024 }; /* right-hand sides whose working memory is small */
+    enum { AT_ONCE = 1024 }; /* right-hand sides whose working memory is small */
     int status = 0;
     if (k < FR_MANY)
         return fr_cholesky_solve_in(m, p, p, b, k, n_threads);
-    for (ptrdiff_t t = 0; t < k && !status; t += TOGETHER)
-        status = solve_many(m, p, b + t * p, MIN(TOGETHER, k - t), n_threads);
+    for (ptrdiff_t t = 0; t < k && !status; t += AT_ONCE)
+        status = solve_many(m, p, b + t * p, MIN(AT_ONCE, k - t), n_threads);
     return status;
 }

@@ -11,6 +11,7 @@
 #define DAMPING 1e-5     /* added to the diagonal, as a share: a proximal step, which tames directions
                             that the data hardly see; the next step takes the rest */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
+#define ROTATION 8       /* rotations of a row cost as much as so many multiplications of each element */
 #define MAX_STEPS 200    /* conjugate gradient steps */
 #define SETTLED 1e-12    /* their accuracy for an old factor */
 
@@ -123,8 +124,59 @@ static double added(const fr_descent *q, ptrdiff_t j)
     return q->l2[j] + (q->l1[j] > 0 || q->l2[j] > 0 ? DAMPING * q->square[j] : 0.0);
 }
 
-/* Bring the factor to the coordinates in list. What stays keeps its rows as far as nothing before
- * it left; behind that, coordinates far from zero come first, as they will leave last. */
+/* Take coordinates out of the factor, `gone` by their place in it. */
+static int leave(struct fr_support *s, const unsigned char *gone, ptrdiff_t leaving)
+{
+    const int status = fr_cholesky_remove(s->u, s->room, s->size, gone, leaving);
+    ptrdiff_t to = 0;
+    for (ptrdiff_t i = 0; i < s->size; i++)
+        if (!gone[i]) {
+            s->order[to] = s->order[i];
+            s->l2[to] = s->l2[i];
+            s->diagonal[to++] = s->diagonal[i];
+        }
+    s->size = status ? 0 : to;
+    return status;
+}
+
+/* How the factor's coordinates have fared. */
+typedef struct {
+    ptrdiff_t kept, leaving; /* those before any that leaves, and the number of these */
+    int exact, near;         /* how near the l2 of those that stay is to what they were factored with */
+    int dropped;
+} change;
+
+static change compare(const fr_descent *q, const struct fr_support *s, unsigned char *gone)
+{
+    change found = {s->size, 0, 1, 1, 0};
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const int32_t j = s->order[i];
+        gone[i] = !s->mark[j];
+        if (gone[i]) {
+            if (!found.leaving++)
+                found.kept = i;
+            continue;
+        }
+        const double now = q->l2[j], by = fabs(now - s->l2[i]);
+        found.exact = found.exact && by <= 1e-14 * s->diagonal[i];
+        found.near = found.near && by <= FAR * MIN(now, s->l2[i]);
+        found.dropped = found.dropped || !(s->u[i * s->room + i] < FR_DROPPED);
+    }
+    return found;
+}
+
+/* The places of coordinates, those far from zero first, as they will leave last. */
+static void sort_by_size(const fr_descent *q, ranked *rank, ptrdiff_t n, const int32_t *coordinates)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const int32_t j = coordinates ? coordinates[rank[i].place] : rank[i].place;
+        rank[i].key = fabs(q->w[j]) * sqrt(q->square[j]);
+    }
+    qsort(rank, (size_t)n, sizeof(ranked), by_key);
+}
+
+/* Bring the factor to the coordinates in list. Few that left are taken out of it; else what stays
+ * keeps its rows as far as nothing before it left. */
 static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
 {
     struct fr_support *s = q->support;
@@ -135,55 +187,49 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
     memset(mark, 0, (size_t)q->m);
     for (ptrdiff_t i = 0; i < size; i++)
         mark[list[i]] = 1;
-    ptrdiff_t kept = 0, left = 0;
-    while (kept < s->size && mark[s->order[kept]])
-        kept++;
-    int near = 1;
-    s->exact = 1;
-    for (ptrdiff_t i = 0; i < kept; i++) {
-        const double now = q->l2[s->order[i]], change = fabs(now - s->l2[i]);
-        s->exact = s->exact && change <= 1e-14 * s->diagonal[i];
-        near = near && change <= FAR * MIN(now, s->l2[i]);
-    }
-    if (!s->exact && !near) {
-        kept = 0;
-        s->exact = 1;
-    }
-    const ptrdiff_t old = s->size;
-    ranked *rank = malloc((size_t)MAX(size, 1) * sizeof(ranked));
+    ranked *rank = malloc((size_t)MAX(MAX(size, s->size), 1) * (sizeof(ranked) + 1));
     if (!rank)
         return FR_NO_MEMORY;
-    for (ptrdiff_t i = 0; i < kept; i++)
-        mark[s->order[i]] = 2;
-    for (ptrdiff_t i = kept; i < old; i++) {
-        const int32_t j = s->order[i];
-        if (mark[j] == 1) {
-            rank[left].key = fabs(q->w[j]) * sqrt(q->square[j]);
-            rank[left++].place = (int32_t)i;
-            mark[j] = 2;
+    unsigned char *gone = (unsigned char *)(rank + MAX(size, s->size));
+    change c = compare(q, s, gone);
+    const ptrdiff_t rest = s->size - c.leaving - c.kept;
+    if (!c.exact && !c.near) {
+        c.kept = 0;
+        c.exact = 1;
+    } else if (c.leaving && !c.dropped && ROTATION * c.leaving < c.kept + rest / 3) {
+        if ((status = leave(s, gone, c.leaving))) {
+            free(rank);
+            return status;
         }
+        c.kept = s->size;
     }
-    qsort(rank, (size_t)left, sizeof(ranked), by_key);
+    s->exact = c.exact;
+    const ptrdiff_t kept = c.kept, old = s->size, ld = s->room;
+    ptrdiff_t left = 0;
+    for (ptrdiff_t i = 0; i < old; i++) {
+        const int32_t j = s->order[i];
+        if (i >= kept && mark[j] == 1)
+            rank[left++].place = (int32_t)i;
+        mark[j] = 2;
+    }
+    sort_by_size(q, rank, left, s->order);
     int32_t *order = s->order + s->room;
     const ptrdiff_t fresh = kept + left;
     for (ptrdiff_t i = 0; i < left; i++)
         order[i] = s->order[rank[i].place];
-    const ptrdiff_t ld = s->room;
-    for (ptrdiff_t i = 0; i < kept; i++) {
+    for (ptrdiff_t i = 0; i < kept && left; i++) {
         double *row = s->u + i * ld;
-        for (ptrdiff_t c = 0; c < left; c++)
-            s->row[c] = row[rank[c].place];
+        for (ptrdiff_t r = 0; r < left; r++)
+            s->row[r] = row[rank[r].place];
         memcpy(row + kept, s->row, (size_t)left * sizeof(double));
     }
     memcpy(s->order + kept, order, (size_t)left * sizeof(int32_t));
     ptrdiff_t at = fresh;
     left = 0;
     for (ptrdiff_t i = 0; i < size; i++)
-        if (mark[list[i]] == 1) {
-            rank[left].key = fabs(q->w[list[i]]) * sqrt(q->square[list[i]]);
+        if (mark[list[i]] == 1)
             rank[left++].place = list[i];
-        }
-    qsort(rank, (size_t)left, sizeof(ranked), by_key);
+    sort_by_size(q, rank, left, NULL);
     for (ptrdiff_t i = 0; i < left; i++)
         s->order[at++] = rank[i].place;
     free(rank);
@@ -192,8 +238,8 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
     for (ptrdiff_t i = 0; i < size; i++) {
         const double *from = q->gram + s->order[i] * q->ld;
         double *row = s->u + i * ld;
-        for (ptrdiff_t c = i < kept ? fresh : i; c < size; c++)
-            row[c] = from[s->order[c]];
+        for (ptrdiff_t r = i < kept ? fresh : i; r < size; r++)
+            row[r] = from[s->order[r]];
         if (i >= kept) {
             s->l2[i] = q->l2[s->order[i]];
             s->diagonal[i] = q->square[s->order[i]] + added(q, s->order[i]);
@@ -253,7 +299,7 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
                                const double *rhs, double *d, double *work)
 {
     double *r = work, *z = r + size, *p = z + size, *hp = p + size;
-    const double wanted = q->gram ? SETTLED : q->accuracy;
+    const double wanted = q->gram ? MIN(q->accuracy, 1e-3) : q->accuracy;
     memcpy(r, rhs, (size_t)size * sizeof(double));
     memset(d, 0, (size_t)size * sizeof(double));
     int status = precondition(q, list, size, r, z);

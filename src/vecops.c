@@ -68,6 +68,27 @@
 #define SINGLE(f) NULL
 #endif
 
+static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
+                   double *FR_RESTRICT x, double *FR_RESTRICT y, ptrdiff_t ld)
+{
+    ptrdiff_t j = 0;
+    for (; j + VL <= n; j += VL) {
+        vec a = LOAD_double(x + j);
+        for (ptrdiff_t i = 0; i < k; i++) {
+            const vec b = LOAD_double(y + i * ld + j), ci = SPLAT(c[i]), si = SPLAT(s[i]);
+            STORE(y + i * ld + j, ci * b - si * a);
+            a = ci * a + si * b;
+        }
+        STORE(x + j, a);
+    }
+    for (; j < n; j++)
+        for (ptrdiff_t i = 0; i < k; i++) {
+            const double a = x[j], b = y[i * ld + j];
+            x[j] = c[i] * a + s[i] * b;
+            y[i * ld + j] = c[i] * b - s[i] * a;
+        }
+}
+
 typedef char ones;
 #define T ones
 #include "sparse_both.h"
@@ -88,5 +109,5 @@ typedef char ones;
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes,
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, rotate,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};
