@@ -127,8 +127,8 @@ def cholesky_from(
     drop: bool = False,
     n_threads: int = 0,
 ) -> None: ...
-
 def cholesky_remove(u: _Vector, gone: NDArray[np.uint8]) -> None: ...
+
 @disjoint_base
 class Reduced:
     @property

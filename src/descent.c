@@ -32,6 +32,7 @@ typedef struct {
     fr_descent *q;
     point old, best;
     double *d, *rhs, *work, *between, *past; /* past: FR_HISTORY iterates */
+    double *image;                           /* of d, by the Gram matrix */
     int32_t *list, *order, *moved;
     signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
     ptrdiff_t size, taken;
@@ -291,6 +292,25 @@ static void exchange(state *s, const double *g)
     }
 }
 
+/* Move by t d, d of the coordinates that are moved. */
+static int move_along(state *s, double t)
+{
+    fr_descent *q = s->q;
+    if (q->gram)
+        for (ptrdiff_t j = 0; j < q->m; j++)
+            q->g[j] -= t * s->image[j];
+    for (ptrdiff_t i = 0; i < s->taken; i++) {
+        const ptrdiff_t j = s->moved[i];
+        if (q->gram)
+            q->w[j] += t * s->d[i];
+        else if (s->d[i] != 0)
+            move(q, j, t * s->d[i]);
+        if (i % 256 == 255 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
+}
+
 /* Move by d, which is not 0 on s->list alone. The residual there is a candidate for the dual; then
  * what left its half-line or bounds is put on the border. With EXCHANGE the support becomes what is
  * left and what wants to enter, and a point that is little worse is passed through; else, or if it
@@ -306,14 +326,8 @@ static int attempt(state *s, int how)
     keep(q, &s->old);
     memcpy(s->moved, s->list, (size_t)s->size * sizeof(int32_t));
     s->taken = s->size;
-    for (ptrdiff_t i = 0; i < s->size; i++)
-        if (s->d[i] != 0) {
-            move(q, s->list[i], s->d[i]);
-            if (i % 256 == 255 && fr_poll())
-                return FR_INTERRUPTED;
-        }
-    int status = all_gradients(q);
-    if (status)
+    int status = move_along(s, 1.0);
+    if (status || (status = all_gradients(q)))
         return status;
     evaluate(s, 1);
     memcpy(s->work, q->g, bytes);
@@ -335,10 +349,10 @@ static int attempt(state *s, int how)
         /* convex along the way, and lower at its end were there no borders */
         if ((status = back(q, &s->old)))
             return status;
+        if ((status = move_along(s, way)))
+            return status;
         for (ptrdiff_t i = 0; i < s->taken; i++) {
             const ptrdiff_t j = s->moved[i];
-            if (s->d[i] != 0)
-                move(q, j, way * s->d[i]);
             if (stop[i] <= way) { /* what ends the step, rounding or not */
                 move(q, j, border[i] - q->w[j]);
                 q->w[j] = border[i];
@@ -364,7 +378,7 @@ static int newton(state *s)
         const ptrdiff_t j = s->list[i];
         s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
     }
-    const int status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->work);
+    const int status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work);
     return status ? status : attempt(s, EXCHANGE);
 }
 
@@ -403,7 +417,7 @@ static int safe_step(state *s)
         const ptrdiff_t j = s->list[i];
         s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
     }
-    status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->work);
+    status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work);
     return status ? status : attempt(s, SAFE);
 }
 
@@ -423,6 +437,10 @@ static int extrapolate(state *s)
         for (int a = 0; a < FR_HISTORY - 1; a++)
             to += x[a] * s->past[(a + 1) * m + j];
         s->d[i] = to - q->w[j];
+    }
+    if (q->gram) {
+        memset(s->image, 0, (size_t)m * sizeof(double));
+        fr_rows_add(q, s->list, s->size, s->d, s->image);
     }
     return attempt(s, SHORTEN);
 }
@@ -531,7 +549,7 @@ int fr_descend(fr_descent *q)
 {
     const ptrdiff_t m = MAX(q->m, 1);
     state s = {.q = q, .random = q->seed};
-    double *memory = malloc((size_t)(m * (11 + FR_HISTORY)) * sizeof(double));
+    double *memory = malloc((size_t)(m * (12 + FR_HISTORY)) * sizeof(double));
     int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 1));
     int status = FR_NO_MEMORY;
     if (memory && lists) {
@@ -546,7 +564,8 @@ int fr_descend(fr_descent *q)
         s.rhs = memory + 3 * m;
         s.work = memory + 4 * m;
         s.between = memory + 10 * m;
-        s.past = memory + 11 * m;
+        s.image = memory + 11 * m;
+        s.past = memory + 12 * m;
         s.list = lists;
         s.order = lists + m;
         s.moved = lists + 2 * m;

@@ -36,9 +36,10 @@ void fr_column_add(fr_descent *q, ptrdiff_t j, double t);
 void fr_columns_times(const fr_descent *q, const int32_t *from, ptrdiff_t n_from, const double *v,
                       const int32_t *to, ptrdiff_t n_to, double *out);
 
-/* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 6 m */
+/* support.c: d = (A_T'S A_T + diag(l2_T))^-1 rhs for the `size` coordinates in list; work: 6 m. With
+ * a Gram matrix, its product with d in `image` (m). */
 int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,
-                     double *d, double *work);
+                     double *d, double *image, double *work);
 
 /* From one penalty to the next: what was about to enter the support, added to it where it has not,
  * and noted. */
@@ -49,6 +50,13 @@ void fr_remember(fr_descent *q, const int32_t *list, ptrdiff_t size, const signe
 static inline void fr_row_add(const fr_descent *q, ptrdiff_t j, double t, double *g)
 {
     fr_active()->real[FR_DOUBLE].axpy_rows(q->gram + j * q->ld, q->ld, 1, q->m, NULL, NULL, &t, g);
+}
+
+/* out += rows of the Gram matrix, u[i] times row list[i] */
+static inline void fr_rows_add(const fr_descent *q, const int32_t *list, ptrdiff_t rows,
+                               const double *u, double *out)
+{
+    fr_active()->add_rows(q->gram, q->ld, list, rows, q->m, u, out);
 }
 
 #endif

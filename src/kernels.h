@@ -105,6 +105,9 @@ typedef struct {
     /* as many problems at once as a register has doubles; see lanes.h */
     int lanes;
     void (*ridge_lanes)(fr_lanes *q);
+    /* out[j] += sum_i u[i] * x[list[i], j] */
+    void (*add_rows)(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff_t rows, ptrdiff_t m,
+                     const double *u, double *out);
     /* k rotations one after the other, of x with each of the vectors y: (x, y) = (c x + s y, c y - s x) */
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);

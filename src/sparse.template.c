@@ -51,6 +51,8 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     for (ptrdiff_t i = i0; i < i1; i++) {
         RANGE(a, i);
         const double ui = u[i];
+        if (ui == 0) /* coefficients are, mostly */
+            continue;
         /* indices within a major vector are distinct: four updates never meet */
         for (; k + 4 <= end; k += 4) {
             const I j0 = indices[k], j1 = indices[k + 1], j2 = indices[k + 2], j3 = indices[k + 3];

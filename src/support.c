@@ -13,7 +13,7 @@
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
 #define ROTATION 8       /* rotations of a row cost as much as so many multiplications of each element */
 #define MAX_STEPS 200    /* conjugate gradient steps */
-#define SETTLED 1e-12    /* their accuracy for an old factor */
+#define FINE 1e-3        /* their accuracy for an old factor: the next step takes the rest */
 
 struct fr_support {
     ptrdiff_t size, room, marks;
@@ -269,18 +269,15 @@ static int precondition(const fr_descent *q, const int32_t *list, ptrdiff_t size
     return 0;
 }
 
-/* out = (A_T'S A_T + what is added) v; whole: m */
+/* out = (A_T'S A_T + what is added) v; with a Gram matrix, whole = A'S A_T v (m) */
 static void times(const fr_descent *q, const int32_t *list, ptrdiff_t size, const double *v,
                   double *out, double *whole)
 {
     if (q->gram) {
-        /* whole rows, one element after the other, are quicker than the support's among them */
         memset(whole, 0, (size_t)q->m * sizeof(double));
+        fr_rows_add(q, list, size, v, whole);
         for (ptrdiff_t i = 0; i < size; i++)
-            whole[list[i]] = v[i];
-        for (ptrdiff_t i = 0; i < size; i++)
-            fr_active()->real[FR_DOUBLE].dot_rows(q->gram + list[i] * q->ld, q->ld, 1, q->m, NULL,
-                                                  NULL, whole, &out[i]);
+            out[i] = whole[list[i]];
     } else
         fr_columns_times(q, list, size, v, list, size, out);
     for (ptrdiff_t i = 0; i < size; i++)
@@ -294,12 +291,12 @@ static double dot(const double *a, const double *b, ptrdiff_t n)
     return s;
 }
 
-/* Preconditioned conjugate gradients from d = 0. */
+/* Preconditioned conjugate gradients from d = 0; with a Gram matrix, image = A'S A_T d. */
 static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t size,
-                               const double *rhs, double *d, double *work)
+                               const double *rhs, double *d, double *image, double *work)
 {
-    double *r = work, *z = r + size, *p = z + size, *hp = p + size;
-    const double wanted = q->gram ? MIN(q->accuracy, 1e-3) : q->accuracy;
+    double *r = work, *z = r + size, *p = z + size, *hp = p + size, *whole = hp + size;
+    const double wanted = q->gram ? MIN(q->accuracy, FINE) : q->accuracy;
     memcpy(r, rhs, (size_t)size * sizeof(double));
     memset(d, 0, (size_t)size * sizeof(double));
     int status = precondition(q, list, size, r, z);
@@ -307,7 +304,7 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
     double rz = dot(r, z, size);
     const double first = rz;
     for (int step = 0; step < MAX_STEPS && !status && rz > wanted * wanted * first; step++) {
-        times(q, list, size, p, hp, work + 4 * size);
+        times(q, list, size, p, hp, whole);
         const double curvature = dot(p, hp, size);
         if (!(curvature > 0))
             break;
@@ -316,6 +313,9 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
             d[i] += t * p[i];
             r[i] -= t * hp[i];
         }
+        if (q->gram)
+            for (ptrdiff_t j = 0; j < q->m; j++)
+                image[j] += t * whole[j];
         if ((status = precondition(q, list, size, r, z)))
             break;
         const double next = dot(r, z, size), beta = next / rz;
@@ -328,26 +328,27 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
 }
 
 int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const double *rhs,
-                     double *d, double *work)
+                     double *d, double *image, double *work)
 {
     if (!q->gram)
-        return conjugate_gradients(q, list, size, rhs, d, work);
+        return conjugate_gradients(q, list, size, rhs, d, NULL, work);
     int status = follow(q, list, size);
     if (status)
         return status;
     /* in the order of the factor */
     struct fr_support *s = q->support;
-    double *b = s->row, *place = work + 4 * size;
+    double *b = s->row, *place = work + 5 * q->m;
     for (ptrdiff_t i = 0; i < size; i++)
         place[list[i]] = rhs[i];
     for (ptrdiff_t i = 0; i < size; i++)
         b[i] = place[s->order[i]];
-    if (s->exact)
+    memset(image, 0, (size_t)q->m * sizeof(double));
+    if (s->exact) {
         status = fr_cholesky_solve_in(s->u, s->room, size, b, 1, q->n_threads);
-    else {
-        double *found = place + q->m;
-        status = conjugate_gradients(q, s->order, size, b, found, work);
-        memcpy(b, found, (size_t)size * sizeof(double));
+        fr_rows_add(q, s->order, size, b, image);
+    } else {
+        memcpy(d, b, (size_t)size * sizeof(double));
+        status = conjugate_gradients(q, s->order, size, d, b, image, work);
     }
     for (ptrdiff_t i = 0; i < size; i++)
         place[s->order[i]] = b[i];

@@ -68,6 +68,26 @@
 #define SINGLE(f) NULL
 #endif
 
+/* Four rows at a time: as many streams from memory, and `out` loaded and stored once. */
+static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff_t rows, ptrdiff_t m,
+                     const double *u, double *FR_RESTRICT out)
+{
+    ptrdiff_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        const double *x0 = x + list[i] * ld, *x1 = x + list[i + 1] * ld;
+        const double *x2 = x + list[i + 2] * ld, *x3 = x + list[i + 3] * ld;
+        const vec u0 = SPLAT(u[i]), u1 = SPLAT(u[i + 1]), u2 = SPLAT(u[i + 2]), u3 = SPLAT(u[i + 3]);
+        ptrdiff_t j = 0;
+        for (; j + VL <= m; j += VL)
+            STORE(out + j, LOAD_double(out + j) + (u0 * LOAD_double(x0 + j) + u1 * LOAD_double(x1 + j)) +
+                               (u2 * LOAD_double(x2 + j) + u3 * LOAD_double(x3 + j)));
+        for (; j < m; j++)
+            out[j] += (u[i] * x0[j] + u[i + 1] * x1[j]) + (u[i + 2] * x2[j] + u[i + 3] * x3[j]);
+    }
+    for (; i < rows; i++)
+        axpy_one_double(x + list[i] * ld, m, NULL, 0.0, u[i], out, 0);
+}
+
 static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
                    double *FR_RESTRICT x, double *FR_RESTRICT y, ptrdiff_t ld)
 {
@@ -109,5 +129,5 @@ typedef char ones;
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, rotate,
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, add_rows, rotate,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastridge import _cpu, reference
-from fastridge._matrix import Cholesky, cholesky_from
+from fastridge._matrix import Cholesky, cholesky_from, cholesky_remove
 
 EPS = np.finfo(np.float64).eps
 # all small orders, and those around the blocks of 64 rows and 128 columns
@@ -81,6 +81,11 @@ def test_factor_and_solve(isa, n_threads):
         (127, 250, 250),
         (130, 131, 140),
         (17, 18, 200),
+        # so few behind a whole factor that they go by themselves
+        (3, 3, 4),
+        (200, 200, 230),
+        (130, 130, 194),
+        (300, 300, 430),
     ],
 )
 @pytest.mark.parametrize("n_threads", [1, 3])
@@ -100,6 +105,27 @@ def test_a_factor_that_is_there_in_part(isa, kept, old, size, n_threads):
     np.testing.assert_allclose(np.triu(wide[:size, :size]), want, rtol=0, atol=1e-12)
     assert np.isnan(wide[:, size:]).all()
     assert np.isnan(wide[size:]).all()
+
+
+@pytest.mark.parametrize(
+    ("p", "gone"),
+    [(1, [0]), (7, [0]), (7, [6]), (7, [2, 3, 5]), (90, [4, 50, 51, 89]), (150, range(0, 150, 3))],
+)
+def test_columns_taken_out(isa, p, gone):
+    M = positive_definite(p, spread=4)
+    wide = np.full((p + 2, p + 3), np.nan)
+    wide[:p, :p] = np.linalg.cholesky(M).T
+    left = np.delete(np.arange(p), gone)
+    cholesky_remove(wide, np.isin(np.arange(p), gone).astype(np.uint8))
+    want = np.linalg.cholesky(M[np.ix_(left, left)]).T
+    got = np.triu(wide[: len(left), : len(left)])
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-9)
+    # what it is the factor of, to rounding
+    np.testing.assert_allclose(got.T @ got, M[np.ix_(left, left)], rtol=0, atol=1e-11 * 1e4)
+    assert np.isnan(wide[:, p:]).all()
+    assert np.isnan(wide[p:]).all()
+    with pytest.raises(ValueError, match=f"gone: expected at most {p + 2} elements; got {p + 3}"):
+        cholesky_remove(wide, np.zeros(p + 3, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("p", [5, 40, 150])

@@ -10,7 +10,10 @@ import sklearn.linear_model
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastridge import Moments, elastic_net, elastic_net_path, lasso_path, reference
+from fastridge._validation import check_design
 from fastridge.exceptions import ConvergenceWarning
+from fastridge.solvers._descent_path import DescentPath
+from fastridge.solvers._descent_problem import DescentProblem
 
 SOLVERS = ["gram", "working", "columns"]
 
@@ -283,6 +286,25 @@ def test_most_columns_of_sparse_data(weighted, l1_ratio):
             penalty = l1_ratio * np.abs(w).sum() + 0.5 * (1 - l1_ratio) * w @ w
             value = 0.5 * np.average(r**2, weights=s) + path.alphas[k] * penalty
             assert_allclose(path.objective[k], value, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_far_smaller_penalty_takes_few_features_at_first(sparse):
+    # the strong rule keeps all of them: 2 * l1 is less than the l1 before
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(100, 3000))
+    if sparse:
+        X[rng.random(X.shape) < 0.7] = 0
+    y = X[:, :5].sum(axis=1) + 0.1 * rng.normal(size=100)
+    A = check_design(sp.csr_array(X) if sparse else X)
+    problem = DescentProblem.of_data(A, y, None, None, None, None, True, False)
+    first = np.abs(problem.cross).max()
+    path = DescentPath(problem, "working", 1000, 0)
+    for share in (0.5, 0.1):
+        assert path.solve(np.full(3000, share * first), np.zeros(3000), 1e-8 * problem.null)
+        assert len(path.set) < 600
+    same = elastic_net(X, y, share * first, l1_ratio=1.0, tol=1e-8)
+    assert_allclose(path.u, same.coef, atol=1e-4)
 
 
 def test_rounding_of_a_gram_matrix_ends_in_columns():

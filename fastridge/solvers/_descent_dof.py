@@ -123,25 +123,25 @@ def _trace(G, D):
     if D.ndim == 1:
         M = np.array(G, order="F")
         M.flat[:: size + 1] += D
-        inverse = _inverse(M)
-        if inverse is not None:
-            return size - float(D @ np.diagonal(inverse))
+        half = _half_inverse(M)
+        if half is not None:
+            return size - float(D @ np.einsum("ij,ij->j", half, half))
         return float(np.sum(np.linalg.pinv(M, hermitian=True) * G))
-    k, rows = D.shape[1], np.arange(size)
+    k = D.shape[1]
     M = np.asfortranarray(in_blocks(G, D))
-    inverse = _inverse(M)
-    if inverse is not None:
-        own = inverse.reshape(size, k, size, k)[rows, :, rows]
-        twice = float(np.sum(D * (own + own.transpose(0, 2, 1))))
-        return size * k - (twice - float(np.einsum("jtt,jtt", D, own)))
+    half = _half_inverse(M)
+    if half is not None:
+        columns = half.reshape(size * k, size, k)
+        own = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
+        return size * k - float(np.sum(D * own))
     whole = in_blocks(G, np.zeros_like(D))
     return float(np.sum(np.linalg.pinv(M, hermitian=True) * whole))
 
 
-def _inverse(M):
-    """Lower triangle of the inverse, zeros above; None where a factorisation breaks down."""
-    L, info = lapack.dpotrf(M, lower=1)
+def _half_inverse(M):
+    """L^-1 of the Cholesky factor L of M; None where a factorisation breaks down."""
+    L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
     if info != 0:
         return None
-    inverse, info = lapack.dpotri(L, lower=1, overwrite_c=1)
-    return inverse if info == 0 else None
+    half, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
+    return half if info == 0 else None

@@ -71,7 +71,9 @@ class Walk:
         else:
             source, Y, weight = folds.training_rows(self.i)
         self.problem = make_problem(source, Y, 0, folds.way, weight, folds.constraints, options)
-        self.path = DescentPath(self.problem, folds.way, options.max_iter, options.seed)
+        self.path = DescentPath(
+            self.problem, folds.way, options.max_iter, options.seed, spare=folds.spare
+        )
         self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
 
     def _most(self, n):
@@ -85,7 +87,7 @@ class Walk:
             self._open()
         m, k, p = len(alphas), folds.k, folds.p
         coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
-        train, gap, df = np.empty(m), np.empty(m), np.empty(m)
+        train, gap, df, norm = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
         path, ratio, freedom = self.path, options.l1_ratio, self.freedom
         freedom.walk(m)
         for j, alpha in enumerate(alphas):
@@ -107,9 +109,11 @@ class Walk:
             train[j] = max(2.0 * (path.objective - penalty), 0.0) / k
             gap[j] = path.gap / null
             df[j] = np.count_nonzero(coef[j].any(axis=0))
+            norm[j] = np.linalg.norm(coef[j])
             freedom.see(j, float(alpha), l1, l2)
+        if not folds.several:
+            path.put_away()
         validation = folds.errors(self.i, coef, intercept)
-        norm = np.linalg.norm(coef, axis=(1, 2))
         kept = coef if keep else None
         return FoldErrors(train, validation, kept, df, freedom.result(), norm, gap)
 
@@ -143,6 +147,7 @@ class DescentFolds:
         if several:
             self.way = "working"
         self.total, self.parts = None, {}
+        self.spare: list[Any] = []  # memory of walks that are done
         if self.way == "gram":
             room = 8.0 * self.p**2 * (self.count + 3)
             self.keeps = room < _KEPT

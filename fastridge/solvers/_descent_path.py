@@ -80,25 +80,40 @@ class DescentPath:
         Of the last solution; the gap is absolute.
     """
 
-    def __init__(self, problem, way, max_iter, seed, u=None):
+    def __init__(self, problem, way, max_iter, seed, u=None, spare=None):
         self.problem, self.max_iter, self.seed = problem, max_iter, seed
         # "working" goes over to "columns" as the set grows
         self.way = way
-        self.descent = Descent()
+        self.spare = [] if spare is None else spare
         p = problem.p
         self.u = problem.start.copy() if u is None else u
         self.u_dual = np.zeros(p)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
         if way == "gram":
+            self.descent = Descent()
             self._start_gram(u is None and problem.lower is None and problem.upper is None)
         else:
-            self.set = np.zeros(0, dtype=np.int32)
-            self.inside = np.zeros(p, dtype=bool)
-            self.g = self.square = np.zeros(0)
-            self.gram = self.columns = np.zeros((0, 0))
-            self.room = 0
-            self.v = self.by_columns = self.shadow = None
+            self.v = self.shadow = None
+            self._empty()
+
+    def _empty(self):
+        """A working set of nothing."""
+        self.descent = Descent()
+        self.set = np.zeros(0, dtype=np.int32)
+        self.inside = np.zeros(self.problem.p, dtype=bool)
+        self.g = self.square = np.zeros(0)
+        self.gram = self.columns = np.zeros((0, 0))
+        self.room, self.memory = 0, None
+        self.by_columns = None
+
+    def put_away(self):
+        """Leave the memory of the working set to `spare`; another solution begins it anew."""
+        if self.way != "gram" and len(self.set):
+            if self.memory is not None:
+                self.spare.append(self.memory)
+            self._empty()
+            self.way = "working"
 
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
@@ -161,9 +176,8 @@ class DescentPath:
         if self.last_l1 is not None:
             pull /= self._stretch(pull, self.last_l1)
         wanted = (pull > l1) | always
-        if self.last_l1 is None:
-            pull -= l1
-            wanted = self._ranked(wanted, always, pull)
+        pull -= l1
+        wanted = self._ranked(wanted, always, pull)
         del pull
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
@@ -246,7 +260,7 @@ class DescentPath:
         q = self.problem
         self.set = np.arange(q.p, dtype=np.int32)
         self.inside[:] = True
-        self.gram = self.columns = None
+        self.gram = self.columns = self.memory = None
         # the last one's memory is of other coordinates
         self.descent = Descent()
         self.descent.set_columns(q.A, None, q.weight)
@@ -273,14 +287,11 @@ class DescentPath:
             room = min(q.p, max(64, size + size // 2))
             # rows an odd number of cache lines apart
             self.room = (room + 7) // 16 * 16 + 8
-            gram = np.empty((self.room, self.room))
+            gram, columns = self._take_room()
             gram[:before, :before] = self.gram[:before, :before]
-            self.gram = gram
-            if not q.A.is_sparse:
-                columns = np.empty((self.room, q.n))
-                if before:
-                    columns[:before] = self.columns[:before]
-                self.columns = columns
+            if before and not q.A.is_sparse:
+                columns[:before] = self.columns[:before]
+            self.gram, self.columns = gram, columns
         self.descent.set_gram(self.gram)
         if size == before:
             return
@@ -301,11 +312,27 @@ class DescentPath:
         self.g = np.concatenate([self.g, fresh])
         self.square = q.square[chosen]
 
+    def _take_room(self):
+        """A Gram matrix and, of dense data, columns, of `room` features or more."""
+        q = self.problem
+        n = 0 if q.A.is_sparse else q.n
+        memory = None
+        while self.spare and memory is None:
+            memory = self.spare.pop()
+            room = int(np.sqrt(len(memory[0])))
+            if room < self.room or len(memory[1]) < room * n:
+                memory = None
+        if memory is None:
+            room = self.room
+            memory = np.empty(room * room), np.empty(room * n)
+        self.room, self.memory = room, memory
+        return memory[0].reshape(room, room), memory[1][: room * n].reshape(room, n)
+
     def _grow_columns(self):
         q = self.problem
         if self.by_columns is None:
             self.by_columns = q.A if q.A.is_sparse else q.weighted_columns()
-            self.gram = self.columns = None
+            self.gram = self.columns = self.memory = None
         self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
 
     def _solve_set(self, l1, l2, tol, max_iter):

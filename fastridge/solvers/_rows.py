@@ -9,12 +9,14 @@ from .._matrix import Matrix
 
 
 def take_rows(A: Matrix, rows: NDArray[np.intp]) -> Matrix:
-    """X[rows], without the centring of A; consecutive rows of dense X are not copied."""
+    """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied."""
     if not A.is_sparse:
         (X,) = A.arrays
+        if A.kind == "F":
+            return Matrix.from_dense(X.T.take(rows, axis=1).T, True)
         if _consecutive(rows):
-            return Matrix.from_dense(_laid_out(X[rows[0] : rows[-1] + 1]))
-        return Matrix.from_dense(_laid_out(X[rows]))
+            return Matrix.from_dense(X[rows[0] : rows[-1] + 1])
+        return Matrix.from_dense(X[rows])
     if A.kind == "csc":
         A = A.transposed_storage()
     data, indices, indptr = A.arrays
@@ -34,13 +36,6 @@ def _consecutive(rows) -> bool:
     return (
         bool(len(rows)) and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
     )
-
-
-def _laid_out(X):
-    """X, or where neither its rows nor its columns lie together a copy of which the rows do."""
-    if X.flags.c_contiguous or X.flags.f_contiguous:
-        return X
-    return np.ascontiguousarray(X)
 
 
 def as_container(A: Matrix):
