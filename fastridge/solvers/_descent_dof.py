@@ -79,7 +79,10 @@ class DescentFreedom:
             D = l2[chosen]
             if self.several:
                 D = curvature(self.path.W[:, chosen], l1[chosen], D)
-            self.share[j] = _trace(gram, D) / rows
+            trace = _trace(gram, D)
+            if trace is None:
+                trace = _dependent_trace(self._gram(chosen), D)
+            self.share[j] = trace / rows
 
     def result(self):
         """Degrees of freedom (m,); NaN where too many features are active."""
@@ -118,28 +121,32 @@ class DescentFreedom:
 
 
 def _trace(G, D):
-    """tr G (G + D)^-1; D: a diagonal (size,), or blocks (size, k, k) for G x I."""
+    """tr G (G + D)^-1, None where the sum is singular; D: a diagonal (size,), or blocks
+    (size, k, k) for G x I. G is overwritten."""
     size = len(G)
     if D.ndim == 1:
-        M = np.array(G, order="F")
-        M.flat[:: size + 1] += D
-        half = _half_inverse(M)
-        if half is not None:
-            return size - float(D @ np.einsum("ij,ij->j", half, half))
-        return float(np.sum(np.linalg.pinv(M, hermitian=True) * G))
+        G.flat[:: size + 1] += D
+        half = _half_inverse(G.T)
+        return None if half is None else size - float(D @ np.einsum("ij,ij->j", half, half))
     k = D.shape[1]
-    M = np.asfortranarray(in_blocks(G, D))
-    half = _half_inverse(M)
-    if half is not None:
-        columns = half.reshape(size * k, size, k)
-        own = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
-        return size * k - float(np.sum(D * own))
+    half = _half_inverse(np.asfortranarray(in_blocks(G, D)))
+    if half is None:
+        return None
+    columns = half.reshape(size * k, size, k)
+    own = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
+    return size * k - float(np.sum(D * own))
+
+
+def _dependent_trace(G, D):
+    """The same by a pseudoinverse."""
+    if D.ndim == 1:
+        return float(np.sum(np.linalg.pinv(G + np.diag(D), hermitian=True) * G))
     whole = in_blocks(G, np.zeros_like(D))
-    return float(np.sum(np.linalg.pinv(M, hermitian=True) * whole))
+    return float(np.sum(np.linalg.pinv(in_blocks(G, D), hermitian=True) * whole))
 
 
 def _half_inverse(M):
-    """L^-1 of the Cholesky factor L of M; None where a factorisation breaks down."""
+    """L^-1 of the Cholesky factor L of M, in its place; None where a factorisation breaks down."""
     L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
     if info != 0:
         return None

@@ -48,7 +48,7 @@ class Walk:
 
     def __init__(self, folds, i, options) -> None:
         self.folds, self.i, self.options = folds, i, options
-        self.path = None
+        self.path = self.saved = self.rows = None
 
     def _open(self):
         folds, options = self.folds, self.options
@@ -69,12 +69,26 @@ class Walk:
         if folds.way == "gram":
             source, Y, weight = folds.training(self.i), None, None
         else:
-            source, Y, weight = folds.training_rows(self.i)
+            self.rows = folds.room_for_rows()
+            source, Y, weight = folds.training_rows(self.i, self.rows)
         self.problem = make_problem(source, Y, 0, folds.way, weight, folds.constraints, options)
+        u, last_l1 = self.saved or (None, None)
         self.path = DescentPath(
-            self.problem, folds.way, options.max_iter, options.seed, spare=folds.spare
+            self.problem, folds.way, options.max_iter, options.seed, u, folds.spare
         )
+        self.path.last_l1 = last_l1
         self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
+
+    def _close(self):
+        """Keep what it takes to go on, not the copy of the training rows and the working set."""
+        path, folds = self.path, self.folds
+        if folds.several or folds.way == "gram":
+            return
+        self.saved = path.u, path.last_l1
+        path.put_away()
+        if self.rows is not None:
+            folds.spare_rows.append(self.rows)
+        self.path = self.problem = self.freedom = self.rows = None
 
     def _most(self, n):
         """The rank that n rows allow."""
@@ -111,11 +125,11 @@ class Walk:
             df[j] = np.count_nonzero(coef[j].any(axis=0))
             norm[j] = np.linalg.norm(coef[j])
             freedom.see(j, float(alpha), l1, l2)
-        if not folds.several:
-            path.put_away()
+        dof = freedom.result()
+        self._close()
         validation = folds.errors(self.i, coef, intercept)
         kept = coef if keep else None
-        return FoldErrors(train, validation, kept, df, freedom.result(), norm, gap)
+        return FoldErrors(train, validation, kept, df, dof, norm, gap)
 
 
 class DescentFolds:
@@ -147,7 +161,9 @@ class DescentFolds:
         if several:
             self.way = "working"
         self.total, self.parts = None, {}
-        self.spare: list[Any] = []  # memory of walks that are done
+        # memory of walks that are done
+        self.spare: list[Any] = []
+        self.spare_rows: list[Any] = []
         if self.way == "gram":
             room = 8.0 * self.p**2 * (self.count + 3)
             self.keeps = room < _KEPT
@@ -167,14 +183,22 @@ class DescentFolds:
             total += self.held_out(i)
         return total
 
-    def _rows(self, rows):
+    def _rows(self, rows, room=None):
         weight = None if self.weight is None else self.weight[rows]
-        return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
+        return take_rows(self.A, rows, room), np.asfortranarray(self.Y[rows]), weight
 
-    def training_rows(self, i):
+    def room_for_rows(self):
+        """Memory for the training rows of any fold; None where they are not copied by columns."""
+        if self.A.kind != "F" or self.apart is not None:
+            return None
+        if self.spare_rows:
+            return self.spare_rows.pop()
+        return np.empty((self.p, max(len(s.train) for s in self.splits)), self.A.dtype)
+
+    def training_rows(self, i, room=None):
         if self.apart is not None:
             return self.A, self.Y, self.weight
-        return self._rows(self.splits[i].train)
+        return self._rows(self.splits[i].train, room)
 
     def test_rows(self, i):
         return self._rows(self.splits[i].test) if self.apart is None else self.apart

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
 
-def take_rows(A: Matrix, rows: NDArray[np.intp]) -> Matrix:
-    """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied."""
+_PIECES = 64  # ranges of rows that are copied one by one
+
+
+def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
+    """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied.
+
+    room: an array (p, at least as many elements as rows) for a copy of F-ordered X.
+    """
     if not A.is_sparse:
         (X,) = A.arrays
         if A.kind == "F":
-            return Matrix.from_dense(X.T.take(rows, axis=1).T, True)
+            return Matrix.from_dense(_columns_of(X.T, rows, room).T, True)
         if _consecutive(rows):
             return Matrix.from_dense(X[rows[0] : rows[-1] + 1])
         return Matrix.from_dense(X[rows])
@@ -30,6 +39,19 @@ def take_rows(A: Matrix, rows: NDArray[np.intp]) -> Matrix:
         chosen += np.arange(int(start[-1]), dtype=indptr.dtype)
     shape = len(rows), A.n_columns
     return Matrix.from_compressed(data[chosen], indices[chosen], start, shape, False)
+
+
+def _columns_of(Z, columns, room):
+    """Z[:, columns] of C-ordered Z."""
+    out = np.empty((len(Z), len(columns)), Z.dtype)
+    if room is not None:
+        out = room.reshape(-1)[: out.size].reshape(out.shape)
+    ends = np.flatnonzero(np.diff(columns) != 1) + 1
+    if len(ends) >= _PIECES:
+        return np.take(Z, columns, axis=1, out=out, mode="clip")
+    for a, b in itertools.pairwise([0, *ends, len(columns)]):
+        out[:, a:b] = Z[:, columns[a] : columns[a] + b - a]
+    return out
 
 
 def _consecutive(rows) -> bool:
