@@ -7,6 +7,9 @@
 
 #define DEPTH 200  /* elements of each vector packed at a time */
 #define J_BLOCK 12 /* panels on a side of one task */
+#define FEW 24     /* new vectors for which packing all takes longer than it saves */
+#define STRIP 32   /* vectors of one task then, and */
+#define CHUNK 512  /* elements of them at a time */
 
 typedef struct {
     const double *x;
@@ -44,9 +47,35 @@ static void block_task(void *context, ptrdiff_t t)
         }
 }
 
+typedef struct {
+    const double *x;
+    ptrdiff_t n, i0, i1, ld;
+    double unit, *g;
+    const fr_kernels *kernels;
+} few;
+
+/* A strip of vectors with the few new ones. */
+static void strip_task(void *context, ptrdiff_t t)
+{
+    const few *q = context;
+    const ptrdiff_t n = q->n, i0 = q->i0, j0 = t * STRIP, width = MIN(STRIP, q->i1 - j0);
+    double sums[FEW * STRIP] = {0};
+    for (ptrdiff_t k = 0; k < n; k += CHUNK)
+        q->kernels->dots(q->x + i0 * n + k, q->i1 - i0, q->x + j0 * n + k, width, n,
+                         MIN(CHUNK, n - k), sums, STRIP);
+    for (ptrdiff_t j = j0; j < j0 + width; j++)
+        for (ptrdiff_t i = MAX(i0, j); i < q->i1; i++)
+            q->g[i * q->ld + j] = q->g[j * q->ld + i] = q->unit * sums[(i - i0) * STRIP + j - j0];
+}
+
 int fr_gram_border(const double *x, ptrdiff_t n, ptrdiff_t i0, ptrdiff_t i1, double unit, double *g,
                    ptrdiff_t ld, int n_threads)
 {
+    if (i1 - i0 <= FEW) {
+        few q = {x, n, i0, i1, ld, unit, g, fr_active()};
+        return fr_parallel(strip_task, &q, (i1 + STRIP - 1) / STRIP,
+                           fr_threads_for((double)(i1 - i0) * i1 * n / FR_CACHED, n_threads));
+    }
     job q = {.x = x, .n = n, .i0 = i0, .i1 = i1, .kernels = fr_active()};
     const ptrdiff_t w = q.kernels->width;
     q.first = i0 / w;

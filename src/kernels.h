@@ -108,6 +108,9 @@ typedef struct {
     /* out[j] += sum_i u[i] * x[list[i], j] */
     void (*add_rows)(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff_t rows, ptrdiff_t m,
                      const double *u, double *out);
+    /* out[r * ldo + s] += sum_k a[r * ld + k] * b[s * ld + k], r < ra, s < rb, k < n */
+    void (*dots)(const double *a, ptrdiff_t ra, const double *b, ptrdiff_t rb, ptrdiff_t ld,
+                 ptrdiff_t n, double *out, ptrdiff_t ldo);
     /* k rotations one after the other, of x with each of the vectors y: (x, y) = (c x + s y, c y - s x) */
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);

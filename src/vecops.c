@@ -68,6 +68,13 @@
 #define SINGLE(f) NULL
 #endif
 
+/* vectors whose sums with four others fit in registers */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define DOTS 4
+#else
+#define DOTS 2
+#endif
+
 /* Four rows at a time: as many streams from memory, and `out` loaded and stored once. */
 static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff_t rows, ptrdiff_t m,
                      const double *u, double *FR_RESTRICT out)
@@ -86,6 +93,56 @@ static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff
     }
     for (; i < rows; i++)
         axpy_one_double(x + list[i] * ld, m, NULL, 0.0, u[i], out, 0);
+}
+
+/* R vectors with S others: each load serves several sums, which stay in registers. */
+FR_INLINE void dots_of(const double *a, const double *b, ptrdiff_t ld, ptrdiff_t n, double *out,
+                       ptrdiff_t ldo, const int R, const int S)
+{
+    vec sum[4][4];
+    for (int r = 0; r < R; r++)
+        for (int s = 0; s < S; s++)
+            sum[r][s] = SPLAT(0.0);
+    ptrdiff_t k = 0;
+    for (; k + VL <= n; k += VL) {
+        vec x[4];
+        for (int s = 0; s < S; s++)
+            x[s] = LOAD_double(b + s * ld + k);
+        for (int r = 0; r < R; r++) {
+            const vec y = LOAD_double(a + r * ld + k);
+            for (int s = 0; s < S; s++)
+                sum[r][s] += y * x[s];
+        }
+    }
+    for (int r = 0; r < R; r++)
+        for (int s = 0; s < S; s++) {
+            double t = vec_sum(sum[r][s]);
+            for (ptrdiff_t i = k; i < n; i++)
+                t += a[r * ld + i] * b[s * ld + i];
+            out[r * ldo + s] += t;
+        }
+}
+
+static void dots(const double *a, ptrdiff_t ra, const double *b, ptrdiff_t rb, ptrdiff_t ld,
+                 ptrdiff_t n, double *out, ptrdiff_t ldo)
+{
+    ptrdiff_t s = 0;
+    for (; s + 4 <= rb; s += 4) {
+        ptrdiff_t r = 0;
+        for (; r + DOTS <= ra; r += DOTS)
+            dots_of(a + r * ld, b + s * ld, ld, n, out + r * ldo + s, ldo, DOTS, 4);
+        const double *rest = a + r * ld;
+        double *to = out + r * ldo + s;
+        if (ra - r == 3)
+            dots_of(rest, b + s * ld, ld, n, to, ldo, 3, 4);
+        else if (ra - r == 2)
+            dots_of(rest, b + s * ld, ld, n, to, ldo, 2, 4);
+        else if (ra - r == 1)
+            dots_of(rest, b + s * ld, ld, n, to, ldo, 1, 4);
+    }
+    for (; s < rb; s++)
+        for (ptrdiff_t r = 0; r < ra; r++)
+            dots_of(a + r * ld, b + s * ld, ld, n, out + r * ldo + s, ldo, 1, 1);
 }
 
 static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
@@ -129,5 +186,5 @@ typedef char ones;
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, add_rows, rotate,
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, add_rows, dots, rotate,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -1,12 +1,43 @@
-"""The Gram matrix of a growing set of sparse columns."""
+"""The Gram matrix of a growing set of columns."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastridge import num_threads
-from fastridge._matrix import Descent, Matrix
+from fastridge import _cpu, num_threads
+from fastridge._matrix import Descent, Matrix, gram_border
+
+
+@pytest.mark.parametrize("isa", _cpu.instruction_sets())
+@pytest.mark.parametrize("n", [1, 7, 530])
+def test_dense_vectors(isa, n):
+    before = _cpu.get_instruction_set(), _cpu.get_serial_below()
+    _cpu.set_instruction_set(isa)
+    _cpu.set_serial_below(0)
+    try:
+        x = np.random.default_rng(n).normal(size=(130, n))
+        for threads in (1, 3):
+            gram = np.full((140, 140), np.nan)
+            # few new ones by themselves, and many
+            for i0, i1 in [
+                (0, 1),
+                (1, 4),
+                (4, 4),
+                (4, 10),
+                (10, 34),
+                (34, 59),
+                (59, 61),
+                (61, 130),
+            ]:
+                gram_border(x, i0, i1, 0.5, gram, threads)
+                want = 0.5 * x[:i1] @ x[:i1].T
+                assert_allclose(gram[:i1, :i1], want, rtol=0, atol=1e-13 * n)
+            assert np.isnan(gram[130:]).all()
+            assert np.isnan(gram[:, 130:]).all()
+    finally:
+        _cpu.set_instruction_set(before[0])
+        _cpu.set_serial_below(before[1])
 
 
 @pytest.mark.parametrize("values", [np.float64, np.float32, "ones"])
@@ -18,10 +49,7 @@ def test_rows_and_columns_of_the_gram_matrix(values, index, weighted, centred):
     n, p = 40, 70
     X = rng.normal(size=(n, p)) * (rng.random((n, p)) < 0.2)
     X[:, 3] = 0
-    if values == "ones":
-        X = (X != 0).astype(np.float64)
-    else:
-        X = X.astype(values)
+    X = (X != 0).astype(np.float64) if values == "ones" else X.astype(values)
     S = sp.csc_array(X)
     A = Matrix.from_compressed(
         S.data, S.indices.astype(index), S.indptr.astype(index), S.shape, True

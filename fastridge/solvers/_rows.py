@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
-
 _PIECES = 64  # ranges of rows that are copied one by one
 
 
