@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from sklearn.model_selection import KFold
 
-from fastridge import ElasticNetCV
+from fastridge import ElasticNetCV, elastic_net
 
 RATIOS, FOLDS = [0.1, 0.5, 0.9], 5
 
@@ -62,3 +64,24 @@ def test_the_advice_for_several_targets_holds():
             advised.set_params(l1_ratio=float(ratio))
         assert advised.fit(X, Y).coef_.shape == (2, 8)
         assert advised.l1_ratio == getattr(kind(), "l1_ratio", 1.0)
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):
+    # wide data, of which folds that are done leave nothing but their solution
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((80, 400)) * (rng.random((80, 400)) < 0.6)
+    y = X[:, :10].sum(axis=1) + 0.1 * rng.standard_normal(80)
+    source = np.array(X, order=kind) if len(kind) == 1 else sp.csr_array(X).asformat(kind)
+    cv = KFold(4, shuffle=shuffle, random_state=0 if shuffle else None)
+    options = {"l1_ratio": 0.9, "tol": 1e-13, "max_iter": 10_000}
+    model = ElasticNetCV(cv=cv, alphas=5, eps=0.4, store_coef=True, **options)
+    with pytest.warns(UserWarning, match="extended"):
+        model.fit(source, y)
+    assert len(model.alphas_) > 5
+    found = model.cv_results_["fold_coef"]
+    for i, (train, _) in enumerate(cv.split(X)):
+        for j in (0, 4, 5, -1):
+            one = elastic_net(X[train], y[train], model.alphas_[j], **options)
+            assert_allclose(found[i, j], one.coef, atol=1e-4)
