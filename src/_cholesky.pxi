@@ -83,7 +83,7 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
 
 
 def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not None):
-    """Take rows and columns out of the factor in the leading part of u, in place; see cholesky.h."""
+    """Take rows and columns out of the factor in the leading part of u; see cholesky.h."""
     cdef int status
     cdef Py_ssize_t p = gone.shape[0], k = np.count_nonzero(gone)
     if p > min(u.shape[0], u.shape[1]):

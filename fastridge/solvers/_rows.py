@@ -25,9 +25,19 @@ def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
         if _consecutive(rows):
             return Matrix.from_dense(X[rows[0] : rows[-1] + 1])
         return Matrix.from_dense(X[rows])
+    data, indices, indptr = A.arrays
+    if A.kind == "csc" and bool((np.diff(rows) > 0).all()):
+        place = np.full(A.n_rows, -1, dtype=indices.dtype)
+        place[rows] = np.arange(len(rows), dtype=indices.dtype)
+        indices = place[indices]
+        kept = indices >= 0
+        before = np.zeros(len(kept) + 1, dtype=indptr.dtype)
+        np.cumsum(kept, out=before[1:])
+        shape = len(rows), A.n_columns
+        return Matrix.from_compressed(data[kept], indices[kept], before[indptr], shape, True)
     if A.kind == "csc":
         A = A.transposed_storage()
-    data, indices, indptr = A.arrays
+        data, indices, indptr = A.arrays
     length = np.diff(indptr)[rows]
     start = np.zeros(len(rows) + 1, dtype=indptr.dtype)
     np.cumsum(length, out=start[1:])
@@ -42,9 +52,11 @@ def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
 
 def _columns_of(Z, columns, room):
     """Z[:, columns] of C-ordered Z."""
-    out = np.empty((len(Z), len(columns)), Z.dtype)
-    if room is not None:
-        out = room.reshape(-1)[: out.size].reshape(out.shape)
+    shape = len(Z), len(columns)
+    if room is None:
+        out = np.empty(shape, Z.dtype)
+    else:
+        out = room.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
     ends = np.flatnonzero(np.diff(columns) != 1) + 1
     if len(ends) >= _PIECES:
         return np.take(Z, columns, axis=1, out=out, mode="clip")
