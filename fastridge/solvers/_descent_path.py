@@ -28,6 +28,8 @@ import numpy as np
 from .. import _matrix
 from .._matrix import Descent, Matrix
 
+# Share of the last penalty below which the strong rule keeps too much.
+_FAR = 0.6
 # Share of the gap asked for that a working set is solved to, and by how much less if that is not
 # enough.
 _INNER = 0.7
@@ -176,8 +178,9 @@ class DescentPath:
         if self.last_l1 is not None:
             pull /= self._stretch(pull, self.last_l1)
         wanted = (pull > l1) | always
-        pull -= l1
-        wanted = self._ranked(wanted, always, pull)
+        if self.last_l1 is None or float(l1.max()) < _FAR * float(self.last_l1.max()):
+            pull -= l1
+            wanted = self._ranked(wanted, always, pull)
         del pull
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
