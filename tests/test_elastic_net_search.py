@@ -1,4 +1,4 @@
-"""The search of ElasticNetCV over shares of the L1 part: what an interrupt leaves."""
+"""The search of ElasticNetCV: what an interrupt leaves, and what a fold leaves to the next."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,9 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import KFold
 
 from fastridge import ElasticNetCV, elastic_net
+from fastridge._validation import check_design
+from fastridge.solvers._descent_path import DescentPath
+from fastridge.solvers._descent_problem import DescentProblem
 
 RATIOS, FOLDS = [0.1, 0.5, 0.9], 5
 
@@ -85,3 +88,23 @@ def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):
         for j in (0, 4, 5, -1):
             one = elastic_net(X[train], y[train], model.alphas_[j], **options)
             assert_allclose(found[i, j], one.coef, atol=1e-4)
+
+
+def test_memory_of_folds_that_are_done_serves_the_next():
+    rng = np.random.default_rng(6)
+    X = np.asfortranarray(rng.standard_normal((90, 250)))
+    spare, memory = [], None
+    for n in (72, 60, 71):
+        A = check_design(np.asfortranarray(X[:n]))
+        problem = DescentProblem.of_data(A, X[:n, 0], None, None, None, None, True, False)
+        path = DescentPath(problem, "working", 1000, 0, spare=spare)
+        l1 = np.full(250, 0.02 * np.abs(problem.cross).max())
+        assert path.solve(l1, np.full(250, 1e-3), 1e-10)
+        assert memory is None or path.memory is memory
+        memory = path.memory
+        path.put_away()
+        assert len(spare) == 1
+    found = path.u.copy()
+    assert path.solve(0.5 * l1, np.full(250, 1e-3), 1e-10)
+    assert path.solve(l1, np.full(250, 1e-3), 1e-10)
+    assert_allclose(path.u, found, atol=1e-3)

@@ -19,7 +19,7 @@ from ._descent_dof import DescentFreedom
 from ._descent_fit import make_problem
 from ._descent_grid import LEAST_L1_RATIO, alpha_grid
 from ._descent_groups import GroupPath
-from ._descent_path import DescentPath, choose_way
+from ._descent_path import DescentPath, choose_way, take_spare
 from ._folds import _error_of_moments, _error_of_rows
 from ._rows import take_rows
 
@@ -191,9 +191,10 @@ class DescentFolds:
         """Memory for the training rows of any fold; None where they are not copied by columns."""
         if self.A.kind != "F" or self.apart is not None:
             return None
-        if self.spare_rows:
-            return self.spare_rows.pop()
-        return np.empty((self.p, max(len(s.train) for s in self.splits)), self.A.dtype)
+        rows = take_spare(self.spare_rows)
+        if rows is None:
+            rows = np.empty((self.p, max(len(s.train) for s in self.splits)), self.A.dtype)
+        return rows
 
     def training_rows(self, i, room=None):
         if self.apart is not None:

@@ -23,6 +23,8 @@ Processing 62, 2014.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import _matrix
@@ -67,6 +69,19 @@ def choose_way(A, n_alphas):
     if work <= (_PASSES * n_alphas + 2) * stored and p * p <= max(stored, 1e5) and p <= 4 * n:
         return "gram"
     return "working"
+
+
+def _apart(room):
+    """At most so many features, for rows of a Gram matrix an odd number of cache lines apart."""
+    return (room - 8) // 16 * 16 + 8
+
+
+def take_spare(spare):
+    """The last of a list that threads share; None where it is empty."""
+    try:
+        return spare.pop()
+    except IndexError:
+        return None
 
 
 class DescentPath:
@@ -288,8 +303,7 @@ class DescentPath:
         q, size = self.problem, len(self.set)
         if size > self.room or not self.room:
             room = min(q.p, max(64, size + size // 2))
-            # rows an odd number of cache lines apart
-            self.room = (room + 7) // 16 * 16 + 8
+            self.room = _apart(room + 15)
             gram, columns = self._take_room()
             gram[:before, :before] = self.gram[:before, :before]
             if before and not q.A.is_sparse:
@@ -319,17 +333,21 @@ class DescentPath:
         """A Gram matrix and, of dense data, columns, of `room` features or more."""
         q = self.problem
         n = 0 if q.A.is_sparse else q.n
-        memory = None
-        while self.spare and memory is None:
-            memory = self.spare.pop()
-            room = int(np.sqrt(len(memory[0])))
-            if room < self.room or len(memory[1]) < room * n:
-                memory = None
+        memory = take_spare(self.spare)
+        while memory is not None:
+            room = math.isqrt(len(memory[0]))
+            if n:
+                room = min(room, len(memory[1]) // n)
+            room = _apart(room)
+            if room >= self.room:
+                break
+            memory = take_spare(self.spare)
         if memory is None:
             room = self.room
             memory = np.empty(room * room), np.empty(room * n)
         self.room, self.memory = room, memory
-        return memory[0].reshape(room, room), memory[1][: room * n].reshape(room, n)
+        gram, columns = memory[0][: room * room], memory[1][: room * n]
+        return gram.reshape(room, room), columns.reshape(room, n)
 
     def _grow_columns(self):
         q = self.problem
