@@ -200,14 +200,13 @@ static void forward(const fr_real_kernels *f, const double *m, ptrdiff_t ld, ptr
     }
 }
 
-/* k columns, up to BLOCK, behind a factor U of `kept` that is there: Z = U^-T A, by blocks of rows of U, and the factor
- * of what is left of their own part. */
+/* k columns, up to BLOCK, behind a factor U of `kept` that is there: Z = U^-T A, by blocks of rows of
+ * U, and the factor of what is left of their own part. */
 static int add_few(job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, double keep,
                    int n_threads)
 {
     const ptrdiff_t ld = q->ld;
-    double *z = malloc((size_t)(k * kept + BLOCK) * sizeof(double)), *sums = z + k * kept;
-    double minus[BLOCK];
+    double *z = malloc((size_t)(k * kept) * sizeof(double)), minus[BLOCK], sums[BLOCK];
     int status = 0;
     if (!z)
         return FR_NO_MEMORY;

@@ -11,7 +11,7 @@
 #define DAMPING 1e-5     /* added to the diagonal, as a share: a proximal step, which tames directions
                             that the data hardly see; the next step takes the rest */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
-#define ROTATION 8       /* rotations of a row cost as much as so many multiplications of each element */
+#define ROTATION 8       /* multiplications of an element in the time of one rotation */
 #define MAX_STEPS 200    /* conjugate gradient steps */
 #define FINE 1e-3        /* their accuracy for an old factor: the next step takes the rest */
 

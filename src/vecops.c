@@ -86,8 +86,9 @@ static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff
         const vec u0 = SPLAT(u[i]), u1 = SPLAT(u[i + 1]), u2 = SPLAT(u[i + 2]), u3 = SPLAT(u[i + 3]);
         ptrdiff_t j = 0;
         for (; j + VL <= m; j += VL)
-            STORE(out + j, LOAD_double(out + j) + (u0 * LOAD_double(x0 + j) + u1 * LOAD_double(x1 + j)) +
-                               (u2 * LOAD_double(x2 + j) + u3 * LOAD_double(x3 + j)));
+            STORE(out + j,
+                  LOAD_double(out + j) + (u0 * LOAD_double(x0 + j) + u1 * LOAD_double(x1 + j)) +
+                      (u2 * LOAD_double(x2 + j) + u3 * LOAD_double(x3 + j)));
         for (; j < m; j++)
             out[j] += (u[i] * x0[j] + u[i + 1] * x1[j]) + (u[i + 2] * x2[j] + u[i + 3] * x3[j]);
     }
@@ -145,6 +146,7 @@ static void dots(const double *a, ptrdiff_t ra, const double *b, ptrdiff_t rb, p
             dots_of(a + r * ld, b + s * ld, ld, n, out + r * ldo + s, ldo, 1, 1);
 }
 
+/* All rotations of a piece of x while it is in a register. */
 static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
                    double *FR_RESTRICT x, double *FR_RESTRICT y, ptrdiff_t ld)
 {
@@ -186,5 +188,6 @@ typedef char ones;
 #define TEXT(isa) TEXT_(isa)
 
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
-    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes, add_rows, dots, rotate,
+    TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes,
+    add_rows, dots, rotate,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};
