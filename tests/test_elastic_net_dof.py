@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold
 import fastridge
 from fastridge import CrossValidationDisplay, ElasticNetCV, LassoCV, MultiTaskElasticNetCV
 from fastridge.solvers import _descent_dof
+from fastridge.solvers._descent_dof import _dependent_trace, _trace
 
 EXACT = {"tol": 1e-13, "max_iter": 100_000}
 
@@ -151,3 +152,21 @@ def test_along_the_top_of_the_picture():
     assert ticks[-1] == pytest.approx(model.cv_results_["dof"][order[-1]], rel=0.01)
     assert {"dof", "dof_error", "norm"} <= set(model.cv_results_.to_frame())
     pyplot.close("all")
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_dependent_features(blocks):
+    # of two equal columns without a penalty and one beside them with one
+    A = np.random.default_rng(0).normal(size=(9, 3))
+    A[:, 1] = A[:, 0]
+    G, l2 = A.T @ A, np.array([0.0, 0.0, 2.0])
+    k = 2 if blocks else 1
+    D = l2[:, None, None] * np.eye(k) if blocks else l2
+    want = k * np.trace(np.linalg.pinv(G + np.diag(l2)) @ G)
+    assert _dependent_trace(G, D) == pytest.approx(want, abs=1e-10)
+    regular = np.array([0.5, 0.5, 2.0])
+    D = regular[:, None, None] * np.eye(k) if blocks else regular
+    want = k * np.trace(np.linalg.solve(G + np.diag(regular), G))
+    assert _trace(G.copy(), D) == pytest.approx(want, abs=1e-10)
+    assert _dependent_trace(G, D) == pytest.approx(want, abs=1e-10)
+    assert _trace(np.zeros((3, 3)), 0.0 * D) is None  # for the pseudoinverse
