@@ -239,7 +239,7 @@ def fit_path(X, y, X_held, y_held, penalties, tol):
 
 
 def draw(fits, file):
-    """A picture of the errors in squared minutes; whether matplotlib was there to draw it."""
+    """Draw the errors of the table, in minutes; False where matplotlib is not installed."""
     try:
         import matplotlib
     except ImportError:
@@ -248,12 +248,12 @@ def draw(fits, file):
     best = fits[best_of(fits)].penalty
     display = fastridge.CrossValidationDisplay(
         np.array([fit.penalty for fit in fits]),
-        np.array([fit.train for fit in fits]) ** 2,
-        np.array([fit.validation for fit in fits]) ** 2,
+        np.array([fit.train for fit in fits]),
+        np.array([fit.validation for fit in fits]),
         alpha_min=best,
         alpha_1se=best,
     ).plot()
-    display.ax_.set_ylabel("mean squared error (minutes squared)")
+    display.ax_.set_ylabel("root mean squared error (minutes)")
     display.figure_.savefig(file, dpi=150)
     return True
 

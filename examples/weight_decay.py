@@ -6,7 +6,7 @@ of them, some with a wrong label, and is judged on the others. `fastridge.optim`
 without decay, with decay in the gradient ("l2", coupled) and beside it ("decoupled"). For plain
 gradient descent the two are one; for Adam, which divides the gradient by its size, they are not.
 
-    pip install . scikit-learn && python examples/weight_decay.py
+    pip install '.[examples]' && python examples/weight_decay.py
 """
 
 import argparse
@@ -54,7 +54,7 @@ def load(train, wrong, seed):
         from sklearn.datasets import load_digits
     except ImportError:
         raise SystemExit(
-            "scikit-learn is not installed; to get it: pip install scikit-learn"
+            "scikit-learn is not installed; to get it: pip install '.[examples]'"
         ) from None
     X, y = load_digits(return_X_y=True)
     return split((X / 16.0 - 0.3).astype(np.float32), y, train, wrong, seed)
@@ -166,6 +166,20 @@ def run(options):
     return rows, apart
 
 
+def setting(options):
+    """What the networks learn from, in words."""
+    text = (
+        f"A network of {options.hidden} hidden units learns from {options.train} handwritten digits"
+        f" and is judged on the {1797 - options.train} others; means of {options.seeds} runs."
+    )
+    if options.wrong > 0:
+        text += (
+            f" On purpose, {100 * options.wrong:.0f} % of the digits to learn from have a label"
+            " drawn at random: a train error of 0 means that these were learned by heart."
+        )
+    return textwrap.fill(text, 88)
+
+
 def table(rows):
     lines = [("optimizer", "decay", "strength", "train error", "validation error", "norm of w")]
     for r in rows:
@@ -239,6 +253,7 @@ def main(argv=None):
     rows, apart = run(options)
     print(table(rows))
     print()
+    print(setting(options))
     print(verdict(rows, apart))
 
 

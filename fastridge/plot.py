@@ -30,7 +30,7 @@ def _axes(ax: Any) -> Any:
     except ImportError:
         raise ImportError(
             "Pictures need matplotlib: install it with 'pip install matplotlib' or"
-            " 'pip install fastridge[plot]'."
+            " 'pip install fastridge-l2[plot]'."
         ) from None
     if ax is None:
         # which makes room for what stands beside the axes
