@@ -99,14 +99,14 @@ def test_same_fit(cls, data, params, sparse, weighted):
         assert ours.coef_.shape == theirs.coef_.shape
         assert np.shape(ours.intercept_) == np.shape(theirs.intercept_)
         assert np.shape(ours.n_iter_) == np.shape(theirs.n_iter_)
-        assert np.shape(ours.dual_gap_) == np.shape(theirs.dual_gap_)
+        assert np.shape(ours.relative_gap_) == np.shape(theirs.dual_gap_)
         assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
         assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-5)
         assert_allclose(ours.predict(Z), theirs.predict(Z), atol=1e-5)
         assert_allclose(ours.score(Z, y, weight), theirs.score(Z, y, weight), atol=1e-6)
         assert_array_equal(ours.sparse_coef_.toarray(), np.atleast_2d(ours.coef_))
         assert ours.sparse_coef_.shape == theirs.sparse_coef_.shape
-        assert np.max(ours.dual_gap_) <= 1e-12
+        assert np.max(ours.relative_gap_) <= 1e-12
 
 
 @SINGLE
@@ -129,7 +129,7 @@ def test_attributes(cls, data):
     assert_array_equal(model.coef_, result.coef)
     assert model.intercept_ == result.intercept
     assert model.n_iter_ == result.n_iter
-    assert model.dual_gap_ == result.dual_gap
+    assert model.relative_gap_ == result.relative_gap
     assert model.objective_ == result.objective
     assert model.solver_ == result.solver
     assert model.n_features_in_ == 30
@@ -201,7 +201,7 @@ def test_shapes_from_moments(cls, data, shape):
     X, Y, _ = data
     y = Y[:, : np.prod(shape[1:], dtype=int)].reshape(shape)
     ours, theirs = cls(0.05).fit_moments(Moments(X, y)), cls(0.05).fit(X, y)
-    for name in ("coef_", "intercept_", "n_iter_", "dual_gap_", "objective_"):
+    for name in ("coef_", "intercept_", "n_iter_", "relative_gap_", "objective_"):
         assert np.shape(getattr(ours, name)) == np.shape(getattr(theirs, name))
     assert_allclose(ours.predict(X), theirs.predict(X), atol=0.1)
 
@@ -329,7 +329,7 @@ def test_what_was_not_reached_is_said(cls, data):
     with pytest.warns(ConvergenceWarning, match="duality gap is") as caught:
         model = cls(1e-4, max_iter=1, tol=1e-14).fit(X, Y)
     assert caught[0].filename == __file__
-    assert np.max(model.dual_gap_) > 1e-14
+    assert np.max(model.relative_gap_) > 1e-14
     assert cls(0.1, max_iter=None).fit(X, Y).coef_.shape == (3, 30)
 
 
@@ -368,7 +368,12 @@ def test_multi_task(cls, data, kind, weighted):
         assert ours.coef_.dtype == X.dtype
         assert_allclose(ours.coef_, theirs.coef_, atol=tol)
         assert_allclose(ours.intercept_, theirs.intercept_, atol=tol)
-        assert np.shape(ours.n_iter_) == np.shape(ours.dual_gap_) == np.shape(ours.objective_) == ()
+        assert (
+            np.shape(ours.n_iter_)
+            == np.shape(ours.relative_gap_)
+            == np.shape(ours.objective_)
+            == ()
+        )
         on = ours.coef_ != 0
         assert (on.any(axis=0) == on.all(axis=0)).all()
 
@@ -403,9 +408,9 @@ def test_multi_task_certificate(cls, data, standardize, free, tol):
             )
             assert mean_residual <= 1e-12
             assert_allclose(model.objective_, value, rtol=1e-10)
-            assert model.dual_gap_ <= tol
+            assert model.relative_gap_ <= tol
             least = exact.objective_
-            assert model.objective_ - least <= (model.dual_gap_ + 1e-12) * null / 2
+            assert model.objective_ - least <= (model.relative_gap_ + 1e-12) * null / 2
             if tol < 1e-9:
                 assert violation <= 1e-4
 
@@ -438,7 +443,7 @@ def test_multi_task_edges(cls):
     zero = cls(0.1).fit(np.zeros((3, 2)), Y)
     assert_array_equal(zero.coef_, 0)
     assert_allclose(zero.intercept_, Y.mean(axis=0))
-    assert zero.dual_gap_ == 0
+    assert zero.relative_gap_ == 0
     flat = cls(0.1).fit(np.arange(6.0).reshape(3, 2), np.full((3, 2), 7.0))
     assert_array_equal(flat.coef_, 0)
     one = cls(0.1).fit([[1.0]], [[3.0, 4.0]])
@@ -447,7 +452,7 @@ def test_multi_task_edges(cls):
     free = cls(0.1, penalty_factor=[0.0, 0.0, 0.0], tol=1e-10).fit(
         np.random.default_rng(0).normal(size=(3, 3)), Y
     )
-    assert free.dual_gap_ <= 1e-10
+    assert free.relative_gap_ <= 1e-10
 
 
 @pytest.mark.parametrize("copies", [1, 400])

@@ -63,12 +63,12 @@ def test_every_solution_is_that_of_one_fit(data, solver):
         "l1_ratio": 0.8,
     }
     path = elastic_net_path(X, y, n_alphas=12, eps=0.005, tol=1e-4, solver=solver, **options)
-    assert path.dual_gap.max() <= 1e-4
+    assert path.relative_gap.max() <= 1e-4
     assert path.converged.all()
     null = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight) / 2
     for k, alpha in enumerate(path.alphas):
         one = elastic_net(X, y, alpha, tol=1e-12, **options)
-        assert path.objective[k] - one.objective <= (path.dual_gap[k] + 1e-11) * null
+        assert path.objective[k] - one.objective <= (path.relative_gap[k] + 1e-11) * null
         assert one.objective - path.objective[k] <= 1e-11 * null
         w = path[k].coef
         residual = y - X @ w - path.intercept[k]
@@ -81,7 +81,7 @@ def test_every_solution_is_that_of_one_fit(data, solver):
         assert_allclose(path.bic[k], fit + np.log(n) * (np.count_nonzero(w) + 2))
     assert_array_equal(path.sparse_coef.toarray(), path.coef)
     assert_array_equal(path.coef[3], path[3].coef)
-    assert path[-1].dual_gap == path.dual_gap[-1]
+    assert path[-1].relative_gap == path.relative_gap[-1]
     assert path[-1].objective == path.objective[-1]
     assert_allclose(path.predict(X), path.coef @ X.T + path.intercept[:, None], atol=1e-10)
     with pytest.raises(ValueError, match="89 features"):
@@ -128,7 +128,7 @@ def test_grids_with_little_or_no_l1_part(data):
     for l1_ratio in (0.0, 1e-5):
         path = elastic_net_path(X, y, l1_ratio=l1_ratio, n_alphas=4)
         assert_array_equal(path.alphas, small.alphas)
-        assert path.dual_gap.max() <= 1e-4
+        assert path.relative_gap.max() <= 1e-4
     flat = lasso_path(X, np.full(60, 3.0), n_alphas=3)
     assert not flat.coef.any()
     assert (flat.alphas > 0).all()
@@ -150,7 +150,7 @@ def test_types(data):
     path = lasso_path(X.astype(np.float32), y, n_alphas=4)
     assert path.coef.dtype == path.intercept.dtype == path[0].coef.dtype == np.float32
     assert path.sparse_coef.dtype == np.float32
-    assert path.alphas.dtype == path.dual_gap.dtype == np.float64
+    assert path.alphas.dtype == path.relative_gap.dtype == np.float64
 
 
 def test_end_where_the_fit_saturates(data):
@@ -224,7 +224,7 @@ def test_what_was_not_reached_is_said(data):
     assert all[0].filename == __file__
     assert len(all) == 1
     assert not path.converged.all()
-    assert (path.converged == (path.dual_gap <= 1e-15)).all()
+    assert (path.converged == (path.relative_gap <= 1e-15)).all()
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_most_columns_of_sparse_data(weighted, l1_ratio):
         s = np.ones(400) if weight is None else weight
         null = np.average((y - np.average(y, weights=s)) ** 2, weights=s) / 2
         above = (path.objective - exact.objective) / null
-        assert (above <= path.dual_gap + 1e-12).all()
-        assert (path.dual_gap <= tol).all()
+        assert (above <= path.relative_gap + 1e-12).all()
+        assert (path.relative_gap <= tol).all()
         for k in (10, 29):
             r = y - X @ path.coef[k] - path.intercept[k]
             w = path.coef[k]

@@ -40,7 +40,7 @@ def test_least_squares(shape, sparse, weighted, given):
     W = np.linalg.lstsq(A, B, rcond=None)[0]
     assert_allclose(A @ model.coef_.T, A @ W, atol=1e-8)
     assert_allclose(model.objective_, 0.5 * np.sum((B - A @ W) ** 2), atol=1e-12)
-    assert model.dual_gap_ <= 1e-12
+    assert model.relative_gap_ <= 1e-12
 
 
 def test_free_features_beyond_the_samples():
@@ -51,7 +51,7 @@ def test_free_features_beyond_the_samples():
     # twenty free features fit ten rows, and leave nothing to the others
     assert not model.coef_[:, 20:].any()
     assert_allclose(A @ model.coef_.T, B, atol=1e-8)
-    assert model.dual_gap_ <= 1e-12
+    assert model.relative_gap_ <= 1e-12
 
 
 def test_at_the_end_of_a_grid():

@@ -183,7 +183,7 @@ def _bounds(X, y, alphas):
     coef = np.empty((len(alphas), X.shape[1]))
     coef[order] = path.coef
     lower = np.empty(len(alphas))
-    lower[order] = path.objective - path.dual_gap * 0.5 * y.var()
+    lower[order] = path.objective - path.dual_gap
     return coef, lower
 
 

@@ -79,7 +79,7 @@ class _Path:
     def track_largest_gap(self, player):
         found = self.fit()
         if player != "scikit-learn":
-            return float(found.dual_gap.max())
+            return float(found.relative_gap.max())
         alphas, coefs, _ = found
         return max(gap(self.X, self.y, a, w) for a, w in zip(alphas, coefs.T, strict=True))
 

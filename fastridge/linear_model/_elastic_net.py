@@ -135,6 +135,7 @@ class BaseElasticNet(LinearRegressor):
         self.solver_ = result.solver
         self.n_iter_ = result.n_iter
         self.dual_gap_ = result.dual_gap
+        self.relative_gap_ = result.relative_gap
         self.objective_ = result.objective
 
     @property
@@ -175,7 +176,7 @@ class ElasticNet(BaseElasticNet):
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     tol : float, default=1e-4
-        Bound on `dual_gap_`.
+        Bound on `relative_gap_`.
     warm_start : bool, default=False
         Start from the coefficients of the fit before, where they have the shape.
     positive : bool, default=False
@@ -207,8 +208,11 @@ class ElasticNet(BaseElasticNet):
     n_iter_ : int or ndarray of shape (n_targets,)
         Epochs.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Bound on how far the objective is from its minimum, relative to that of the null model:
-        sum_i s_i (y_i - mean)^2 / (2 sum_i s_i), without an intercept with 0 for the mean.
+        Bound on how far the objective is from its minimum, in the objective's unit, as in
+        scikit-learn.
+    relative_gap_ : float or ndarray of shape (n_targets,)
+        `dual_gap_` over the objective of the null model, sum_i s_i (y_i - mean)^2 / (2 sum_i s_i),
+        without an intercept with 0 for the mean: what `tol` bounds.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     solver_ : str
@@ -232,7 +236,7 @@ class ElasticNet(BaseElasticNet):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((100, 4))
     >>> model = ElasticNet(alpha=0.1).fit(X, X @ [2.0, 0.0, 0.0, -1.0] + 3.0)
-    >>> np.flatnonzero(model.coef_), bool(model.dual_gap_ <= 1e-4)
+    >>> np.flatnonzero(model.coef_), bool(model.relative_gap_ <= 1e-4)
     (array([0, 3]), True)
     """
 
@@ -448,6 +452,7 @@ class ElasticNet(BaseElasticNet):
         if not single and k == 1:
             result.coef, result.intercept = result.coef[0], result.intercept[0]
             result.n_iter, result.dual_gap = int(result.n_iter[0]), float(result.dual_gap[0])
+            result.relative_gap = float(result.relative_gap[0])
             result.objective = float(result.objective[0])
         self._set_result(result, not single and k == 1)
         self._set_features(p, moments.feature_names)
@@ -519,7 +524,7 @@ selection, penalty_factor, lower, upper, standardize
     Attributes
     ----------
     coef_, sparse_coef_, intercept_, n_features_in_, feature_names_in_, n_iter_, dual_gap_, \
-objective_, solver_
+relative_gap_, objective_, solver_
         As in `ElasticNet`.
 
     See Also

@@ -281,7 +281,15 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             model.fit(X, Y, weight)
         else:
             model.fit_moments(total)
-        for name in ("coef_", "intercept_", "dual_gap_", "n_iter_", "objective_", "solver_"):
+        for name in (
+            "coef_",
+            "intercept_",
+            "dual_gap_",
+            "relative_gap_",
+            "n_iter_",
+            "objective_",
+            "solver_",
+        ):
             setattr(self, name, getattr(model, name))
         same = np.flatnonzero(ratios == ratios[i])
         folds = search.folds
@@ -380,7 +388,7 @@ class ElasticNetCV(BaseElasticNetCV):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
-    dual_gap_, n_iter_, objective_, solver_
+    dual_gap_, relative_gap_, n_iter_, objective_, solver_
         Of the fit to all rows, as for `ElasticNet`.
 
     See Also
@@ -499,7 +507,7 @@ validation, store_coef, callback
     Attributes
     ----------
     alpha_, coef_, intercept_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
-feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         As for `ElasticNetCV`.
 
     See Also

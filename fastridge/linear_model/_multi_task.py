@@ -44,7 +44,7 @@ class MultiTaskElasticNet(BaseElasticNet):
     max_iter : int or None, default=1000
         Bound on the rounds of sweeps. None: 1000.
     tol : float, default=1e-4
-        Bound on `dual_gap_`.
+        Bound on `relative_gap_`.
     warm_start : bool, default=False
         Start from the coefficients of the fit before, where they have the shape.
     random_state : int, numpy.random.RandomState or None, default=None
@@ -72,8 +72,13 @@ class MultiTaskElasticNet(BaseElasticNet):
     n_iter_ : int
         Rounds of sweeps.
     dual_gap_ : float
-        Bound on how far the objective is from its minimum, relative to that of the null model:
-        sum_i s_i |y_i - mean|^2 / (2 sum_i s_i), without an intercept with 0 for the mean.
+        Bound on how far the objective is from its minimum, in the objective's unit, as in
+        scikit-learn.
+    relative_gap_ : float
+        `dual_gap_` over the objective of the null model, sum_i s_i |y_i - mean|^2 / (2 sum_i s_i),
+        without an intercept with 0 for the mean: what `tol` bounds.
+    eps_ : float
+        `tol` times sum_i s_i |y_i - mean|^2 with s scaled to a mean of 1, as in scikit-learn.
     objective_ : float
         The objective at the solution.
     solver_ : str
@@ -202,10 +207,12 @@ class MultiTaskElasticNet(BaseElasticNet):
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.solver_ = "working"
         self.n_iter_ = path.n_iter
-        self.dual_gap_ = path.gap / path.null
+        self.dual_gap_ = path.gap
+        self.relative_gap_ = path.gap / path.null
+        self.eps_ = A.n_rows * options.tol * path.yy
         self.objective_ = path.objective
         if not converged:
-            warn("", self.dual_gap_, self.n_iter_, options.tol)
+            warn("", self.relative_gap_, self.n_iter_, options.tol)
         self._set_features(A.n_columns, names)
         return self
 
@@ -238,7 +245,7 @@ standardize
     Attributes
     ----------
     coef_, sparse_coef_, intercept_, n_features_in_, feature_names_in_, n_iter_, dual_gap_, \
-objective_, solver_
+relative_gap_, eps_, objective_, solver_
         As in `MultiTaskElasticNet`.
 
     See Also

@@ -32,7 +32,7 @@ selection, penalty_factor, standardize, select, validation, store_coef, callback
     intercept_ : ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
     alpha_, l1_ratio_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
-feature_names_in_, dual_gap_, n_iter_, objective_, solver_
+feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         As for `ElasticNetCV`; errors are means over the targets.
 
     See Also

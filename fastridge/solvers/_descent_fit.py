@@ -100,21 +100,29 @@ def solve(
         converged = path.solve(l1, l2, options.tol * problem.null)
         coef, intercept = problem.to_caller(path.u)
         found.append(
-            (coef, intercept, path.n_iter, path.gap / problem.null, path.objective, converged)
+            (
+                coef,
+                intercept,
+                path.n_iter,
+                path.gap,
+                path.gap / problem.null,
+                path.objective,
+                converged,
+            )
         )
     if single:
-        coef, intercept, n_iter, gap, objective, converged = found[0]
+        coef, intercept, n_iter, gap, relative, objective, converged = found[0]
     else:
         columns = list(zip(*found, strict=True))
         coef, intercept = np.array(columns[0]), np.array(columns[1])
-        n_iter, gap, objective = (np.array(column) for column in columns[2:5])
-        converged = all(columns[5])
+        n_iter, gap, relative, objective = (np.array(column) for column in columns[2:6])
+        converged = all(columns[6])
     if source.is_float32:
         coef = coef.astype(np.float32)
         intercept = np.float32(intercept) if single else intercept.astype(np.float32)
     if not converged:
-        warn("", float(np.max(gap)), int(np.max(n_iter)), options.tol)
-    return ElasticNetResult(coef, intercept, path.way, n_iter, gap, objective, converged)
+        warn("", float(np.max(relative)), int(np.max(n_iter)), options.tol)
+    return ElasticNetResult(coef, intercept, path.way, n_iter, gap, relative, objective, converged)
 
 
 def solve_path(
@@ -168,11 +176,11 @@ def solve_path(
         raise
     result = finished()
     if not result.converged.all():
-        worst = int(result.dual_gap.argmax())
+        worst = int(result.relative_gap.argmax())
         warn(
             f"{int((~result.converged).sum())} of {len(result)} penalties, worst at alpha="
             f"{result.alphas[worst]:.3g}: ",
-            float(result.dual_gap[worst]),
+            float(result.relative_gap[worst]),
             int(result.n_iter[worst]),
             options.tol,
         )
@@ -228,7 +236,8 @@ def _step(problem, path, alpha, converged, dtype, l1, l2, total):
     step.alpha, step.intercept = alpha, intercept
     step.indices = np.flatnonzero(coef).astype(np.int32)
     step.values = coef[step.indices].astype(dtype, copy=False)
-    step.dual_gap, step.objective = path.gap / problem.null, path.objective
+    step.dual_gap, step.objective = path.gap, path.objective
+    step.relative_gap = path.gap / problem.null
     step.n_iter, step.converged = path.n_iter, converged
     live = np.flatnonzero(path.u)
     u = path.u[live]

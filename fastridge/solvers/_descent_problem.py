@@ -20,8 +20,8 @@ is at most the minimum, where h*_j(v) = max_x v x - l1_j |x| - l2_j x^2 / 2 over
   these features together, which makes their v zero to rounding, and rounding passes for zero.
 
 The intercept is such a feature, and centring has minimised over it. P - D bounds how far P(u) is
-from the minimum; `dual_gap` is that bound over the objective of the null model, sum_i s_i y_i^2 / 2
-(over 1 where that is 0).
+from the minimum; `relative_gap` is that bound over the objective of the null model,
+sum_i s_i y_i^2 / 2 (over 1 where that is 0).
 
 References: E. Ndiaye, O. Fercoq, A. Gramfort and J. Salmon, "Gap safe screening rules for sparsity
 enforcing penalties", JMLR 18, 2017.

@@ -24,8 +24,10 @@ class ElasticNetResult:
     n_iter : int or ndarray of int, shape (n_targets,)
         Epochs: rounds of sweeps, and Newton steps.
     dual_gap : float or ndarray of shape (n_targets,)
-        Upper bound on how far the objective is from its minimum, over the objective of the null
-        model, sum_i s_i (y_i - mean)^2 / (2 sum_i s_i) (without an intercept the mean is 0).
+        Upper bound on how far the objective is from its minimum, in the objective's unit.
+    relative_gap : float or ndarray of shape (n_targets,)
+        `dual_gap` over the objective of the null model, sum_i s_i (y_i - mean)^2 / (2 sum_i s_i)
+        (without an intercept the mean is 0): what `tol` bounds.
     objective : float or ndarray of shape (n_targets,)
         The objective at the solution.
     converged : bool
@@ -40,29 +42,42 @@ class ElasticNetResult:
     (array([0.8]), 0.3, True)
     """
 
-    __slots__ = ("coef", "converged", "dual_gap", "intercept", "n_iter", "objective", "solver")
+    __slots__ = (
+        "coef",
+        "converged",
+        "dual_gap",
+        "intercept",
+        "n_iter",
+        "objective",
+        "relative_gap",
+        "solver",
+    )
 
     coef: NDArray[Any]
     intercept: Any
     solver: str
     n_iter: Any
     dual_gap: Any
+    relative_gap: Any
     objective: Any
     converged: bool
 
-    def __init__(self, coef, intercept, solver, n_iter, dual_gap, objective, converged=True):
+    def __init__(
+        self, coef, intercept, solver, n_iter, dual_gap, relative_gap, objective, converged=True
+    ):
         self.coef = coef
         self.intercept = intercept
         self.solver = solver
         self.n_iter = n_iter
         self.dual_gap = dual_gap
+        self.relative_gap = relative_gap
         self.objective = objective
         self.converged = converged
 
     def __repr__(self) -> str:
         return (
             f"ElasticNetResult(solver={self.solver!r}, n_iter={self.n_iter}, "
-            f"dual_gap={self.dual_gap}, coef={self.coef!r}, intercept={self.intercept!r})"
+            f"relative_gap={self.relative_gap}, coef={self.coef!r}, intercept={self.intercept!r})"
         )
 
 
@@ -82,7 +97,9 @@ class ElasticNetPath:
     intercept : ndarray of shape (n_alphas,)
         0 where none was fitted.
     dual_gap : ndarray of shape (n_alphas,)
-        Upper bounds on how far each objective is from its minimum, over that of the null model.
+        Upper bounds on how far each objective is from its minimum, in the objective's unit.
+    relative_gap : ndarray of shape (n_alphas,)
+        `dual_gap` over the objective of the null model: what `tol` bounds.
     objective : ndarray of shape (n_alphas,)
         Objectives.
     n_iter : ndarray of int, shape (n_alphas,)
@@ -138,6 +155,7 @@ class ElasticNetPath:
         "n_samples",
         "objective",
         "r2",
+        "relative_gap",
         "residual",
         "solver",
     )
@@ -151,6 +169,7 @@ class ElasticNetPath:
         self.alphas = np.array([s.alpha for s in steps], dtype=np.float64)
         self.intercept = np.array([s.intercept for s in steps], dtype=dtype)
         self.dual_gap = np.array([s.dual_gap for s in steps], dtype=np.float64)
+        self.relative_gap = np.array([s.relative_gap for s in steps], dtype=np.float64)
         self.objective = np.array([s.objective for s in steps], dtype=np.float64)
         self.n_iter = np.array([s.n_iter for s in steps], dtype=np.intp)
         self.dof = np.array([len(s.indices) for s in steps], dtype=np.intp)
@@ -170,6 +189,7 @@ class ElasticNetPath:
             self.solver,
             int(self.n_iter[k]),
             float(self.dual_gap[k]),
+            float(self.relative_gap[k]),
             float(self.objective[k]),
             bool(self.converged[k]),
         )
@@ -230,7 +250,7 @@ class ElasticNetPath:
         return (
             f"ElasticNetPath({len(self)} alphas, {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
             f"l1_ratio={self.l1_ratio}, solver={self.solver!r}, "
-            f"largest dual_gap={self.dual_gap.max():.2g})"
+            f"largest relative_gap={self.relative_gap.max():.2g})"
         )
 
 
@@ -246,6 +266,7 @@ class PathStep:
         "n_iter",
         "objective",
         "r2",
+        "relative_gap",
         "residual",
         "values",
     )

@@ -78,7 +78,7 @@ def elastic_net(
         and storage, and goes from "working" to "columns" as the set grows. Moments are fitted by
         "gram".
     tol : float, default=1e-4
-        Bound on the duality gap relative to the null objective; see `ElasticNetResult.dual_gap`.
+        Bound on `ElasticNetResult.relative_gap`, the duality gap over the null objective.
     max_iter : int, default=1000
         Bound on the epochs: rounds of sweeps, and Newton steps.
     selection : {"cyclic", "random"}, default="cyclic"
@@ -91,7 +91,7 @@ def elastic_net(
     Returns
     -------
     ElasticNetResult
-        coef, intercept, solver, n_iter, dual_gap, objective, converged.
+        coef, intercept, solver, n_iter, dual_gap, relative_gap, objective, converged.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def elastic_net(
     >>> X = rng.standard_normal((100, 4))
     >>> y = X @ [2.0, 0.0, 0.0, -1.0] + 3.0
     >>> result = fastridge.elastic_net(X, y, alpha=0.1, l1_ratio=0.9, tol=1e-8)
-    >>> np.flatnonzero(result.coef), result.dual_gap <= 1e-8
+    >>> np.flatnonzero(result.coef), result.relative_gap <= 1e-8
     (array([0, 3]), True)
     """
     options = Options(
@@ -181,7 +181,7 @@ max_iter, selection, random_state
     Returns
     -------
     ElasticNetPath
-        alphas, coef, intercept, dual_gap, n_iter, dof, objective, r2.
+        alphas, coef, intercept, dual_gap, relative_gap, n_iter, dof, objective, r2.
 
     Raises
     ------
@@ -205,7 +205,7 @@ max_iter, selection, random_state
     >>> X = rng.standard_normal((100, 4))
     >>> y = X @ [2.0, 0.0, 0.0, -1.0] + 3.0
     >>> path = fastridge.elastic_net_path(X, y, l1_ratio=0.9, n_alphas=20)
-    >>> len(path), bool(path.dual_gap.max() <= 1e-4)
+    >>> len(path), bool(path.relative_gap.max() <= 1e-4)
     (20, True)
     """
     options = Options(
@@ -255,7 +255,7 @@ def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
     Returns
     -------
     ElasticNetPath
-        alphas, coef, intercept, dual_gap, n_iter, dof, objective, r2.
+        alphas, coef, intercept, dual_gap, relative_gap, n_iter, dof, objective, r2.
 
     Raises
     ------
