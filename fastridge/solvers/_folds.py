@@ -11,11 +11,11 @@ with G, c, yy centred about their means m, m_y and of weight W,
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._cached import cached
 from ..moments import Moments
 from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
@@ -84,7 +84,7 @@ class Folds:
     def _moments(self, rows) -> Moments:
         return Moments._of_matrix(*self._rows(rows))
 
-    @cached_property
+    @cached
     def total(self) -> Moments:
         """Moments of all rows."""
         if not self.covers:
@@ -167,7 +167,7 @@ class Folds:
         free = factor is not None and bool((factor == 0).any())
         return self.apart is None and not options["standardize"] and not free
 
-    @cached_property
+    @cached
     def _products(self):
         """Inner products of the rows, about the mean of all where there is an intercept, and the
         size of what they are rounded by."""

@@ -10,11 +10,11 @@ the rows.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._cached import cached
 from ._path_spectral import SpectralPath
 from ._projected import rounding_scale
 from ._ridge_moments import _Problem, solve_moments
@@ -133,7 +133,7 @@ class MomentsPath:
         values = _eigenvalues(self.M)
         return (values / (values + alphas[:, None])).sum(axis=1)
 
-    @cached_property
+    @cached
     def _solved(self):
         """Coefficients (n_alphas, k, p), refined, and the refinements."""
         n_iter = np.ones((len(self.alphas), self.problem.k), dtype=np.intp)
@@ -195,7 +195,7 @@ class MomentsPath:
         dtype = np.float32 if self.moments.is_float32 else np.float64
         return self._solved[0].astype(dtype, copy=False)
 
-    @cached_property
+    @cached
     def intercept(self):
         out = [self.problem.intercept(w.T) for w in self._solved[0]]
         return np.array(out).astype(np.float32 if self.moments.is_float32 else np.float64)
@@ -204,7 +204,7 @@ class MomentsPath:
     def n_iter(self):
         return self._solved[1]
 
-    @cached_property
+    @cached
     def relative_gradient(self):
         m, k, p = self._solved[0].shape
         w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
@@ -297,7 +297,7 @@ class DualPath:
         self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
         return result
 
-    @cached_property
+    @cached
     def _solved(self):
         """Coefficients (n_alphas, k, p), refinements and relative gradients."""
         problem = self.problem
@@ -386,7 +386,7 @@ class DualPath:
         dtype = np.float32 if self.problem.A.is_float32 else np.float64
         return self._solved[0].astype(dtype, copy=False)
 
-    @cached_property
+    @cached
     def intercept(self):
         out = np.array([self.problem.intercept(w) for w in self._solved[0]])
         return out.astype(np.float32 if self.problem.A.is_float32 else np.float64)

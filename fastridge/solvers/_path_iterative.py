@@ -8,10 +8,10 @@ combination that minimises its objective; its own gradient, from X, is its certi
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
 
 import numpy as np
 
+from .._cached import cached
 from ._ridge_cg import TOGETHER, Systems, iteration_limit
 from ._ridge_problem import RidgeProblem
 
@@ -67,7 +67,7 @@ class IterativePath:
             if callback is not None:
                 callback(int(i), alpha)
 
-    @cached_property
+    @cached
     def dof(self):
         """Effective degrees of freedom and their standard errors, by stochastic quadrature.
 

@@ -10,10 +10,9 @@ a sum of squares, of which nothing is lost as alpha tends to 0.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
+from .._cached import cached
 from ._projected import Projected
 
 _EPS = np.finfo(np.float64).eps
@@ -66,7 +65,7 @@ class SpectralPath(Projected):
         self.squared_norm = (squares / total**2) @ self._u**2
         self.dof = (squares / total).sum(axis=1) + r - problem.fit_intercept, np.zeros(m)
 
-    @cached_property
+    @cached
     def coef(self):
         """Coefficients (m, k, p)."""
         problem = self.problem
