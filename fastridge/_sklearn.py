@@ -7,6 +7,7 @@ for, so that an estimator made before scikit-learn was imported works with it af
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 from . import exceptions
@@ -86,6 +87,17 @@ class Borrowed:
         )
 
 
+class BorrowedRouter(Borrowed):
+    """``get_metadata_routing`` of an estimator that passes metadata on, lent as by `Borrowed`.
+
+    The estimator says in ``_routes()`` to which objects, and to which of their methods.
+    """
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        super().__get__(instance, owner)
+        return router if instance is None else partial(router, instance)
+
+
 class Unused:
     """Arguments of a method that are no metadata, as a class attribute ``__metadata_request__...``.
 
@@ -146,16 +158,78 @@ def request_metadata(estimator: Any, method: str, **requests: Any) -> Any:
             f"set_{method}_request is part of scikit-learn's metadata routing: import sklearn and"
             " enable it with sklearn.set_config(enable_metadata_routing=True)."
         )
-    from sklearn import get_config
-
-    if not get_config().get("enable_metadata_routing", False):
+    if not routes():
         raise RuntimeError(
             f"set_{method}_request needs metadata routing, which is not enabled: enable it with"
             " sklearn.set_config(enable_metadata_routing=True)."
         )
-    routing = estimator.get_metadata_routing()
+    routing = estimator._get_metadata_request()
     for name, alias in requests.items():
         if not (isinstance(alias, str) and alias == UNCHANGED):
             getattr(routing, method).add_request(param=name, alias=alias)
     estimator._metadata_request = routing
     return estimator
+
+
+def routes() -> bool:
+    """Return whether scikit-learn is loaded and its metadata routing is enabled."""
+    if not is_loaded():
+        return False
+    from sklearn import get_config
+
+    return bool(get_config().get("enable_metadata_routing", False))
+
+
+def router(estimator: Any) -> Any:
+    """Return the ``MetadataRouter`` of `estimator`.
+
+    Parameters
+    ----------
+    estimator : object
+        ``estimator._routes()`` maps a name to the method that ``fit`` calls and its object; a str
+        or None in the place of a scorer is a score that takes ``sample_weight``.
+
+    Returns
+    -------
+    sklearn.utils.metadata_routing.MetadataRouter
+        Requests of the estimator itself and of these objects.
+    """
+    from sklearn.utils.metadata_routing import MetadataRequest, MetadataRouter, MethodMapping
+
+    found = MetadataRouter(owner=estimator).add_self_request(estimator)
+    for name, (method, consumer) in estimator._routes().items():
+        if method == "score" and (consumer is None or isinstance(consumer, str)):
+            consumer = MetadataRequest(owner=estimator)
+            consumer.score.add_request(param="sample_weight", alias=True)
+        mapping = MethodMapping().add(caller="fit", callee=method)
+        found.add(method_mapping=mapping, **{name: consumer})
+    return found
+
+
+def route(estimator: Any, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the metadata of ``estimator.fit`` for each object of ``estimator._routes()``.
+
+    Raises
+    ------
+    TypeError, sklearn.exceptions.UnsetMetadataPassedError
+        If nobody asks for one of `params`, or one does not say whether it does.
+    """
+    from sklearn.utils.metadata_routing import process_routing
+
+    given = {name: value for name, value in params.items() if value is not None}
+    routed = process_routing(estimator, "fit", **given) if given else {}
+    names = estimator._routes().items()
+    return {n: dict(routed[n][method]) if given else {} for n, (method, _) in names}
+
+
+def requests(consumer: Any, method: str, name: str) -> bool | str | None:
+    """Return what `consumer` answers when it is asked whether `method` takes `name`.
+
+    Returns
+    -------
+    bool, str or None
+        The name under which it is taken, whether it is, or None where that was not said.
+    """
+    if not is_loaded() or not hasattr(consumer, "get_metadata_routing"):
+        return None
+    return getattr(consumer.get_metadata_routing(), method).requests.get(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -12,11 +12,56 @@ from .._validation import check_design, check_sample_weight
 from ._base import Estimator
 
 
+class Metadata(NamedTuple):
+    """What `fit` was given beside the data.
+
+    groups : array-like of shape (n_samples,) or None
+        For folds of an int and for a share that is held out.
+    split : dict or None
+        Keyword arguments of the splitter; None where no metadata is routed.
+    score : dict or None
+        Keyword arguments of the scorer that are not the weights of the fit; None as above.
+    """
+
+    groups: Any
+    split: dict[str, Any] | None = None
+    score: dict[str, Any] | None = None
+
+
 class Choosing(Estimator):
     """Held-out sets, seeds and metadata requests."""
 
+    cv: Any
     validation: Any
     random_state: Any
+
+    get_metadata_routing = _sklearn.BorrowedRouter()
+    # splitters ask for groups themselves; set_fit_request asks for those of an int `cv`
+    __metadata_request__fit: ClassVar[_sklearn.Unused] = _sklearn.Unused("groups")
+
+    def _routes(self) -> dict[str, tuple[str, Any]]:
+        """Objects that metadata of `fit` goes to, by name, each after its method."""
+        return {"splitter": ("split", self.cv)}
+
+    def _metadata(self, sample_weight: Any, groups: Any, params: dict[str, Any]) -> Metadata:
+        """Route the metadata of `fit` to splitter and scorer."""
+        if not _sklearn.routes():
+            if params:
+                raise ValueError(
+                    f"{type(self).__name__}.fit got {', '.join(map(repr, params))}: passing extra"
+                    " keyword arguments is only supported if enable_metadata_routing=True, which"
+                    " sklearn.set_config sets; expected sample_weight and groups at most."
+                )
+            return Metadata(groups)
+        given = {"sample_weight": sample_weight, **params}
+        asks = hasattr(self.cv, "get_metadata_routing")
+        if asks or self.get_metadata_routing().consumes("fit", ["groups"]):
+            given["groups"] = groups
+        routed = _sklearn.route(self, given)
+        score = routed.get("scorer", {})
+        if score.get("sample_weight") is sample_weight:
+            score.pop("sample_weight", None)
+        return Metadata(groups, routed["splitter"] if asks else None, score)
 
     def _rng(self) -> np.random.Generator:
         state = self.random_state

@@ -120,7 +120,9 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         """The estimator of one penalty with these parameters."""
         raise NotImplementedError
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+    ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercept.
 
         Parameters
@@ -134,6 +136,9 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         groups : array-like of shape (n_samples,) or None, default=None
             Rows of a group are held out together, where `cv` is an int or `validation` a share; a
             splitter is given them.
+        **params : dict
+            What a splitter asks for, by scikit-learn's metadata routing;
+            only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
@@ -158,6 +163,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         from ..solvers._descent_folds import DescentFolds
 
         self._check_parameters()
+        metadata = self._metadata(sample_weight, groups, params)
         model = self._model()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
@@ -170,7 +176,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         splits = []
         if self.validation is None:
             cv = _DEFAULT_FOLDS if self.cv is None else self.cv
-            splits = make_splits(cv, n, X, y, groups, weight, None)
+            splits = make_splits(cv, n, X, y, groups, weight, None, metadata.split)
         elif held is None:
             share = check_share(self.validation)
             splits = hold_out(share, n, groups, None, self._rng())

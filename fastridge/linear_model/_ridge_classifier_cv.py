@@ -114,7 +114,9 @@ relative_gradient_, objective_
         self.store_coef = store_coef
         self.callback = callback
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+    ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercepts.
 
         Parameters
@@ -128,6 +130,9 @@ relative_gradient_, objective_
             Non-negative weights of the samples: weight 2 is the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
             As for `RidgeCV.fit`.
+        **params : dict
+            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
@@ -167,6 +172,7 @@ relative_gradient_, objective_
             or (isinstance(class_weight, str) and class_weight == "balanced"),
             "a dict, 'balanced' or None",
         )
+        metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
         n = A.n_rows
@@ -196,7 +202,7 @@ relative_gradient_, objective_
 
         default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "accuracy"
         scoring = Scoring(self.scoring, default, False, shown, truth, codes)
-        self._search(A, Y, weight, scoring, held, (X, y, groups), single, single)
+        self._search(A, Y, weight, scoring, held, (X, y, metadata), single, single)
         self._set_features(A.n_columns, names)
         return self
 

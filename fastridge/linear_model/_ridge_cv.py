@@ -114,6 +114,9 @@ class BaseRidgeCV(Choosing):
 
         check_select(self.select)
 
+    def _routes(self) -> dict[str, tuple[str, Any]]:
+        return {"scorer": ("score", self.scoring), **super()._routes()}
+
     def _kind(self) -> str:
         if self.validation is not None:
             return "held-out"
@@ -134,7 +137,7 @@ class BaseRidgeCV(Choosing):
     ) -> None:
         """Evaluate all penalties, choose, fit to all rows and set the attributes.
 
-        given: X, y and groups as they came; held: (X, y, weight) of a held-out set or None.
+        given: X, y and the metadata as they came; held: (X, y, weight) of a held-out set or None.
         """
         from ..model_selection._choice import check_select
         from ..model_selection._path_search import PathSearch
@@ -146,7 +149,8 @@ class BaseRidgeCV(Choosing):
         if not A.is_sparse:
             require_finite(A.arrays[0])
         n, p = A.shape
-        X, y, groups = given
+        X, y, metadata = given
+        scoring.metadata = metadata.score
         kind = self._kind()
         if self.store_cv_results and kind != "loo":
             raise ValueError(
@@ -175,10 +179,15 @@ class BaseRidgeCV(Choosing):
         labels = scoring.codes if scoring.codes is not None and scoring.codes.ndim == 1 else None
         splits = []
         if kind == "folds":
-            splits = make_splits(self.cv, n, X, y, groups, weight, labels)
+            splits = make_splits(self.cv, n, X, y, metadata.groups, weight, labels, metadata.split)
         elif kind == "held-out" and held is None:
             share = check_share(self.validation)
-            splits = hold_out(share, n, groups, labels, self._rng())
+            splits = hold_out(share, n, metadata.groups, labels, self._rng())
+        if held is not None and metadata.score:
+            raise ValueError(
+                f"{', '.join(map(repr, metadata.score))} is metadata of the rows of X, and scores"
+                " are of those of validation; expected a scorer that asks for sample_weight alone."
+            )
         source = X if held is None else self.validation[0]
         scoring.frame = source if hasattr(source, "columns") else None
         folds = Folds(A, Y, weight, splits, options, held)
@@ -338,6 +347,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     scoring : str, callable or None, default=None
         A scorer's name, or scorer(estimator, X, y), larger being better. None: the negative mean
         squared error for leave-one-out and generalised cross-validation, else R^2.
+        Scores are weighted by `sample_weight` where the scorer takes it, unless it is a scorer of
+        scikit-learn whose ``set_score_request`` says otherwise.
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
         None or "loo": leave one row out, exactly. "gcv": generalised cross-validation, which
         replaces leverages by their mean; on large sparse data its trace is estimated by random
@@ -490,7 +501,9 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self.store_coef = store_coef
         self.callback = callback
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+    ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercept.
 
         Parameters
@@ -504,6 +517,9 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         groups : array-like of shape (n_samples,) or None, default=None
             Rows of a group are held out together, where `cv` is an int or `validation` a share; a
             splitter is given them.
+        **params : dict
+            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
@@ -541,6 +557,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
             mode is None or (isinstance(mode, str) and mode in ("auto", "svd", "eigen")),
             "'auto', 'svd', 'eigen' or None",
         )
+        metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
         Y = check_target(y, A.n_rows)
@@ -570,7 +587,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
             truth.reshape(-1) if single else truth,
             None,
         )
-        self._search(A, flat, weight, scoring, held, (X, Y, groups), single, column)
+        self._search(A, flat, weight, scoring, held, (X, Y, metadata), single, column)
         self._set_features(A.n_columns, names)
         return self
 

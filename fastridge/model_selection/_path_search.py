@@ -175,11 +175,14 @@ class PathSearch(Search):
             right = np.array([right_rows(p.T, codes) for p in prediction]).astype(np.float64)
             score = np.average(right, axis=1, weights=weight)[:, None]
             return score, spread(right.T, weight)[:, None]
-        X = scoring.rows_of(problem.source, None if len(live) == len(self.rows) else live)
+        some = None if len(live) == len(self.rows) else live
+        X, options = scoring.rows_of(problem.source, some), scoring.options(weight, some)
         unknown = np.full((problem.k, problem.p), np.nan), np.full(problem.k, np.nan)
         score = np.array(
             [
-                scoring.of(alpha, prediction[j].T, *unknown, X, scoring.truth[live], codes, weight)
+                scoring.of(
+                    alpha, prediction[j].T, *unknown, X, scoring.truth[live], codes, weight, options
+                )
                 for j, alpha in enumerate(alphas)
             ]
         )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._sklearn import requests, routes
+
 # of weighted mean squared errors (..., k) and those of the held-out mean (k,)
 _OF_ERRORS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "neg_mean_squared_error": lambda error, spread: -error,
@@ -31,8 +33,8 @@ def of_errors(scoring: str, error: Any, spread: Any) -> NDArray[np.float64]:
     return _OF_ERRORS[scoring](np.asarray(error), np.asarray(spread))
 
 
-def make_scorer(scoring: Any) -> Callable[..., Any]:
-    """A function (estimator, X, y, sample_weight) of a name or a callable.
+def make_scorer(scoring: Any) -> tuple[Callable[..., Any], bool]:
+    """A function (estimator, X, y, options) of a name or a callable, and whether it is weighted.
 
     Raises
     ------
@@ -62,11 +64,9 @@ def make_scorer(scoring: Any) -> Callable[..., Any]:
             f"scoring is {scoring!r}; expected the name of a score, a callable scorer(estimator, X,"
             " y) or None."
         )
-    weighted = _takes_weight(scoring)
 
-    def score(estimator: Any, X: Any, y: Any, weight: Any) -> float:
+    def score(estimator: Any, X: Any, y: Any, options: dict[str, Any]) -> float:
         _check_response(given, scoring, estimator)
-        options = {"sample_weight": weight} if weighted and weight is not None else {}
         try:
             value = scoring(estimator, X, y, **options)
         except ValueError as error:
@@ -84,7 +84,7 @@ def make_scorer(scoring: Any) -> Callable[..., Any]:
             )
         return float(value)
 
-    return score
+    return score, _takes_weight(scoring)
 
 
 def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
@@ -106,7 +106,11 @@ def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
 
 
 def _takes_weight(scorer: Any) -> bool:
-    """Whether the scorer, and the metric that it wraps, take sample weights."""
+    """Return whether the scorer asks for sample weights, or its metric takes them."""
+    asked = requests(scorer, "score", "sample_weight")
+    if asked is not None and (isinstance(asked, bool) or routes()):
+        # under another name they are metadata of their own
+        return asked is True
     for function in (scorer, getattr(scorer, "_score_func", None)):
         if function is None:
             continue

@@ -39,12 +39,15 @@ class Scoring:
         Positions of the classes.
     frame : data frame or None
         Of the rows that are scored, where X came as one: scorers are given its rows.
+    metadata : dict or None
+        What the scorer asks for beside the weights.
     """
 
     frame: Any = None
+    metadata: dict[str, Any] | None = None
 
     def __init__(self, scoring, default, per_target, shown, truth, codes) -> None:
-        self.name = default if scoring is None else scoring
+        self.given, self.name = scoring is not None, default if scoring is None else scoring
         self.per_target, self.shown = per_target, shown
         self.truth, self.codes = truth, codes
         self.of_errors = is_of_errors(self.name)
@@ -52,7 +55,7 @@ class Scoring:
         # the score of the estimator itself, for one target or the mean of several
         self.own_accuracy = codes is not None and self.name == "accuracy"
         if not self.of_errors and not self.own_accuracy:
-            self.scorer = make_scorer(self.name)
+            self.scorer, self.weighted = make_scorer(self.name)
 
     def from_errors(self, error, spread_):
         """Scores (m, k), or (m, 1) of all targets, of errors (m, k)."""
@@ -67,6 +70,13 @@ class Scoring:
             return self.frame
         return self.frame.iloc[rows] if hasattr(self.frame, "iloc") else self.frame[rows]
 
+    def options(self, weight, rows):
+        """Keyword arguments of the scorer: of rows whose weights are `weight`, or of all (None)."""
+        found = {"sample_weight": weight} if self.weighted and weight is not None else {}
+        for name, value in (self.metadata or {}).items():
+            found[name] = value if rows is None else _rows(value, rows, len(self.truth))
+        return found
+
     def error_of(self, error_se, error, spread_):
         """Standard errors of scores of errors (m, k) whose own are error_se, to first order."""
         if self.name == "neg_mean_squared_error":
@@ -77,7 +87,7 @@ class Scoring:
         root = np.sqrt(error if self.per_target else error.mean(axis=-1, keepdims=True))
         return error_se / np.maximum(2.0 * root, np.finfo(float).tiny)
 
-    def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight):
+    def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight, options):
         """Scores (k,) or (1,) of predictions (n, k)."""
         if self.own_accuracy:
             return np.array([np.average(right_rows(prediction, codes), weights=weight)])
@@ -88,14 +98,24 @@ class Scoring:
                         self.shown(alpha, coef[t : t + 1], intercept[t : t + 1], X, column),
                         X,
                         truth[:, t],
-                        weight,
+                        options,
                     )
                     for t, column in enumerate(prediction.T)
                 ]
             )
         return np.array(
-            [self.scorer(self.shown(alpha, coef, intercept, X, prediction), X, truth, weight)]
+            [self.scorer(self.shown(alpha, coef, intercept, X, prediction), X, truth, options)]
         )
+
+
+def _rows(value, rows, n):
+    """Return rows of metadata that has one entry per sample, and any other as it is."""
+    shape = getattr(value, "shape", None)
+    if (shape[0] if shape else len(value) if isinstance(value, (list, tuple)) else -1) != n:
+        return value
+    if shape is None:
+        return [value[i] for i in rows]
+    return value.iloc[rows] if hasattr(value, "iloc") else value[rows]
 
 
 class Search:
@@ -239,11 +259,13 @@ class FoldSearch(Search):
                 truth = truth[rows]
                 codes = None if scoring.codes is None else scoring.codes[rows]
             X = scoring.rows_of(A, rows)
+            options = None if scoring.scorer is None else scoring.options(weight, rows)
 
             def visit(j, prediction, coef, intercept):
-                scores.append(
-                    scoring.of(alphas[j], prediction, coef, intercept, X, truth, codes, weight)
+                score = scoring.of(
+                    alphas[j], prediction, coef, intercept, X, truth, codes, weight, options
                 )
+                scores.append(score)
 
         found = folds.evaluate(i, alphas, keep=self.keep, visit=visit, callback=step)
         if scoring.of_errors:

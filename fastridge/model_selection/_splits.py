@@ -21,7 +21,14 @@ class Split(NamedTuple):
 
 
 def make_splits(
-    cv: Any, n: int, X: Any, y: Any, groups: Any, weight: NDArray[np.float64] | None, labels: Any
+    cv: Any,
+    n: int,
+    X: Any,
+    y: Any,
+    groups: Any,
+    weight: NDArray[np.float64] | None,
+    labels: Any,
+    metadata: dict[str, Any] | None = None,
 ) -> list[Split]:
     """The folds that `cv` asks for.
 
@@ -38,6 +45,8 @@ def make_splits(
     weight : ndarray of shape (n,) or None
     labels : ndarray of shape (n,), integer, or None
         Codes of the classes.
+    metadata : dict or None
+        Keyword arguments of ``cv.split`` in the place of `groups`.
 
     Raises
     ------
@@ -67,7 +76,7 @@ def make_splits(
             (np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count)
         )
     elif hasattr(cv, "split") and not isinstance(cv, str):
-        pairs = cv.split(X, y, groups)
+        pairs = cv.split(X, y, groups) if metadata is None else cv.split(X, y, **metadata)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
     else:
