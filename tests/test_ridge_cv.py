@@ -19,7 +19,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastridge import RidgeCV
+from fastridge import Ridge, RidgeCV
 from fastridge.exceptions import ConvergenceWarning
 from fastridge.model_selection._splits import make_splits
 
@@ -387,6 +387,33 @@ def test_leave_one_out_agrees_with_scikit_learn(shape, scoring, k):
     assert ours.coef_.shape == theirs.coef_.shape
     weighted = peer.RidgeCV(ALPHAS, **options).fit(X, y, weight)
     assert RidgeCV(ALPHAS, **options).fit(X, y, weight).alpha_ == weighted.alpha_
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    "scoring",
+    ["neg_mean_squared_error", "r2", "neg_root_mean_squared_error", "neg_median_absolute_error"],
+)
+def test_a_score_that_was_asked_for_keeps_predictions(scoring, weighted):
+    X, Y, weight = problem(12, 3, k=2)
+    weight = weight if weighted else np.ones(12)
+    model = RidgeCV(ALPHAS, scoring=scoring, store_cv_results=True)
+    model.fit(X, Y, weight if weighted else None)
+    for i in range(12):
+        kept = np.arange(12) != i
+        for j, alpha in enumerate(ALPHAS):
+            fit = Ridge(alpha).fit(X[kept], Y[kept], weight[kept])
+            assert_allclose(model.cv_results_[i, :, j], fit.predict(X[[i]])[0], rtol=1e-8)
+
+
+def test_rows_without_weight_have_no_prediction():
+    X, y, _ = problem(12, 3)
+    weight = np.ones(12)
+    weight[4] = 0.0
+    model = RidgeCV(ALPHAS, scoring="r2", store_cv_results=True).fit(X, y, weight)
+    rest = RidgeCV(ALPHAS, scoring="r2", store_cv_results=True).fit(X[weight > 0], y[weight > 0])
+    assert np.isnan(np.asarray(model.cv_results_)[4]).all()
+    assert_allclose(np.asarray(model.cv_results_)[weight > 0], np.asarray(rest.cv_results_))
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (14, 20)], ids=str)

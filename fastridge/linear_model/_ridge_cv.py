@@ -358,7 +358,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Accepted for compatibility and without effect: the method follows from shape and accuracy.
     store_cv_results : bool, default=False
         With leave-one-out, keep each row's squared error (times its weight), or its prediction
-        where `scoring` is given: ``np.asarray(model.cv_results_)``, of shape (n_samples, n_alphas)
+        where `scoring` is given (NaN of a row of weight 0): ``np.asarray(model.cv_results_)``, of
+        shape (n_samples, n_alphas)
         or (n_samples, n_targets, n_alphas).
     alpha_per_target : bool, default=False
         Choose a penalty for each target.

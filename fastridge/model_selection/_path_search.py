@@ -121,7 +121,7 @@ class PathSearch(Search):
         rows = squares.transpose(2, 0, 1)
         error_se = spread(rows if scoring.per_target else rows.mean(axis=2, keepdims=True), weight)
         prediction = None
-        if not scoring.of_errors or (self.store and scoring.name != "neg_mean_squared_error"):
+        if not scoring.of_errors or (self.store and scoring.given):
             prediction = problem.given.T - residuals
         if scoring.of_errors:
             score = scoring.from_errors(error, self.spread)
@@ -193,10 +193,12 @@ class PathSearch(Search):
 
     def _store(self, problem, squares, prediction):
         """Weighted squared errors, or predictions for a scorer: (m, k, n)."""
-        part = squares if prediction is None else prediction
-        if prediction is None and problem.weight is not None:
+        predicts = self.scoring.given
+        part = prediction if predicts else squares
+        if not predicts and problem.weight is not None:
             part = part * problem.weight
-        full = np.zeros((*part.shape[:2], len(self.rows)))
+        # rows without weight are not left out
+        full = np.full((*part.shape[:2], len(self.rows)), np.nan if predicts else 0.0)
         full[:, :, self.live] = part
         self.stored.append(full)
 
