@@ -153,7 +153,7 @@ def _groups(
         estimator.max_iter or 1000,
     )
     if alphas is None:
-        first = path.largest(max(ratio, LEAST_L1_RATIO))
+        first = path.largest(ratio or LEAST_L1_RATIO)
         alphas = max(first, np.finfo(float).resolution) * np.geomspace(1.0, _EPS, _N_ALPHAS)
     alphas = check_alphas(alphas)
     coef = np.empty((len(alphas), Y.shape[1], A.n_columns))

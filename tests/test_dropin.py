@@ -41,3 +41,91 @@ def test_dual_gap_has_the_unit_of_the_objective(name, scale, weighted):
     if "Multi" in name:
         model, exact = getattr(ours, name)(0.1).fit(X, y, weight), getattr(theirs, name)(0.1)
         assert_allclose(model.eps_, exact.fit(X, y, weight).eps_)
+
+
+# Grids, choices and results of cross-validation.
+
+
+def breast_cancer():
+    from sklearn.datasets import load_breast_cancer
+
+    return load_breast_cancer(return_X_y=True)
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:.*did not converge:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*[Oo]bjective did not converge")
+def test_lasso_cv_chooses_as_scikit_learn_does():
+    X, y = breast_cancer()
+    a, b = ours.LassoCV().fit(X, y), theirs.LassoCV().fit(X, y)
+    assert_allclose(a.alpha_, b.alpha_)
+    assert a.mse_path_.shape == (100, 5)
+    assert np.count_nonzero(a.coef_) == np.count_nonzero(b.coef_)
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"alphas": 7},
+        {"alphas": 7, "l1_ratio": 1e-4},
+        {"alphas": 7, "l1_ratio": [0.3, 1.0], "eps": 0.01},
+        {"alphas": 5, "eps": 1.0},
+        {"alphas": 1},
+        {"alphas": [0.1, 1.0, 0.01], "l1_ratio": [0.5, 0.7]},
+        {"alphas": [0.1]},
+        {"alphas": [0.1], "cv": [(np.arange(30), np.arange(30, 60))]},
+        {"alphas": 4, "cv": [(np.arange(30), np.arange(30, 60))]},
+    ],
+    ids=str,
+)
+def test_grids_and_their_shapes(options, positive, weighted):
+    X, y, weight = table()
+    weight = weight if weighted else None
+    options = {"tol": 1e-10, "max_iter": 100_000, "positive": positive, **options}
+    a = ours.ElasticNetCV(**options).fit(X, y, weight)
+    b = theirs.ElasticNetCV(**options).fit(X, y, weight)
+    assert_allclose(a.alphas_, b.alphas_, rtol=1e-12)
+    assert a.alphas_.shape == b.alphas_.shape
+    assert_allclose(a.mse_path_, b.mse_path_, rtol=1e-5)
+    assert a.mse_path_.shape == b.mse_path_.shape
+    assert_allclose([a.alpha_, a.l1_ratio_], [b.alpha_, b.l1_ratio_], rtol=1e-12)
+    assert_allclose(a.coef_, b.coef_, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
+def test_grid_of_several_targets():
+    X, Y, _ = table(k=3)
+    options = {"alphas": 6, "tol": 1e-10, "max_iter": 100_000}
+    for ratio in (0.5, [0.4, 1.0]):
+        a = ours.MultiTaskElasticNetCV(l1_ratio=ratio, **options).fit(X, Y)
+        b = theirs.MultiTaskElasticNetCV(l1_ratio=ratio, **options).fit(X, Y)
+        assert_allclose(a.alphas_, b.alphas_, rtol=1e-12)
+        assert_allclose(a.mse_path_, b.mse_path_, rtol=1e-5)
+        assert_allclose([a.alpha_, a.l1_ratio_], [b.alpha_, b.l1_ratio_], rtol=1e-12)
+
+
+def test_no_warning_where_the_penalties_were_given_or_the_best_is_inside():
+    X, y, _ = table()
+    ours.LassoCV(alphas=[10.0, 1.0]).fit(X, y)
+    ours.RidgeCV(alphas=[1e5, 1e4], cv=3).fit(X, y)
+    rng = np.random.default_rng(3)
+    ours.LassoCV().fit(X, y + 5 * rng.normal(size=60))
+
+
+@pytest.mark.parametrize("kind", ["LassoCV", "ElasticNetCV", "RidgeCV", "RidgeClassifierCV"])
+@pytest.mark.parametrize("alphas", [(1.0, "1"), [1.0, None], np.array([1.0, "a"], dtype=object)])
+def test_penalties_that_are_no_numbers(kind, alphas):
+    X, y, _ = table()
+    with pytest.raises(TypeError, match=r"alphas holds .* at position 1; expected numbers"):
+        getattr(ours, kind)(alphas=alphas).fit(X, y > 2 if "Classifier" in kind else y)
+
+
+def test_a_number_is_one_penalty_of_ridge_cv_and_a_count_of_lasso_cv():
+    X, y, _ = table()
+    assert_allclose(ours.RidgeCV(alphas=100).fit(X, y).alpha_, 100.0)
+    assert_allclose(ours.RidgeCV(alphas=100).fit(X, y).coef_, theirs.Ridge(100).fit(X, y).coef_)
+    assert len(ours.RidgeCV(alphas="auto", n_alphas=9, cv=4).fit(X, y).alphas_) == 9

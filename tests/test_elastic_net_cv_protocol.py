@@ -28,7 +28,7 @@ def all_checks(estimators):
         MultiTaskElasticNetCV(alphas=5),
     ]
 )
-@pytest.mark.filterwarnings("ignore:the best penalty lay at the end")
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
 @pytest.mark.filterwarnings("ignore:coordinate descent did not converge")
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")

@@ -36,7 +36,7 @@ def test_folds_are_done_for_every_ratio_before_the_next(stop, n_jobs):
     model = ElasticNetCV(n_jobs=n_jobs, callback=callback, **options)
     if stop is StopIteration:
         model.fit(X, y)
-        assert model.alpha_ in model.alphas_[0]
+        assert model.alpha_ in model.alphas_
     else:
         with pytest.raises(stop):
             model.fit(X, y)
@@ -79,7 +79,7 @@ def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):
     source = np.array(X, order=kind) if len(kind) == 1 else sp.csr_array(X).asformat(kind)
     cv = KFold(4, shuffle=shuffle, random_state=0 if shuffle else None)
     options = {"l1_ratio": 0.9, "tol": 1e-13, "max_iter": 10_000}
-    model = ElasticNetCV(cv=cv, alphas=5, eps=0.4, store_coef=True, **options)
+    model = ElasticNetCV(cv=cv, alphas=5, eps=0.4, extend=True, store_coef=True, **options)
     with pytest.warns(UserWarning, match="extended"):
         model.fit(source, y)
     assert len(model.alphas_) > 5

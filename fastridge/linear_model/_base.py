@@ -345,6 +345,18 @@ class LinearRegressor(Estimator):
         return float(np.where(constant, residual == 0, 1.0 - ratio).mean())
 
 
+def as_scalar(value: Any) -> Any:
+    """A Python float as a NumPy scalar, which has `shape`, `round` and `item`; others as they are.
+
+    Examples
+    --------
+    >>> from fastridge.linear_model._base import as_scalar
+    >>> as_scalar(2.5).shape
+    ()
+    """
+    return np.float64(value) if type(value) is float else value
+
+
 def _constructor_defaults(cls: type) -> dict[str, Any]:
     """Parameters of a constructor, sorted by name, with their defaults."""
     from inspect import signature

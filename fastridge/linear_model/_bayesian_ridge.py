@@ -20,7 +20,7 @@ from .._validation import (
     require_finite,
 )
 from ..solvers.ridge import _variances, solve
-from ._base import LinearRegressor
+from ._base import LinearRegressor, as_scalar
 from ._ridge import _is_array_like
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class BayesianRidge(LinearRegressor):
     posterior_ : Posterior
         Covariance of w, as an operator.
     sigma_ : ndarray of shape (n_features, n_features)
-        The same as an array, made when it is asked for.
+        The same as an array in the type of `coef_`, made when it is asked for.
     dof_ : float
         Effective degrees of freedom: how many weights the data determine, the intercept not
         counted.
@@ -261,8 +261,8 @@ class BayesianRidge(LinearRegressor):
             int(self.max_iter),
             self.compute_score,
         )
-        self.alpha_, self.lambda_ = a, lam
-        self.penalty_ = lam / a
+        self.alpha_, self.lambda_ = np.float64(a), np.float64(lam)
+        self.penalty_ = np.float64(lam / a)
         ratio = np.array([self.penalty_])
         if by_rows:
             found = solve(
@@ -284,13 +284,14 @@ class BayesianRidge(LinearRegressor):
                 fit_intercept=self.fit_intercept,
                 single=True,
             )
-        self.coef_, self.intercept_ = found.coef, found.intercept
+        self.coef_, self.intercept_ = found.coef, as_scalar(found.intercept)
         if not self.fit_intercept:
             self.intercept_ = 0.0
-        self.solver_, self.relative_gradient_ = found.solver, found.relative_gradient
+        self.solver_ = found.solver
+        self.relative_gradient_ = as_scalar(found.relative_gradient)
         self.__dict__.pop("scores_", None)
         if self.compute_score:
-            self.scores_ = scores
+            self.scores_ = scores.astype(self.coef_.dtype, copy=False)
         self.X_offset_ = np.array(evidence.problem.mean) if self.fit_intercept else np.zeros(p)
         self.X_scale_ = np.ones(p)
         self._total = float(evidence.total)
@@ -340,9 +341,9 @@ class BayesianRidge(LinearRegressor):
         return self._posterior
 
     @property
-    def sigma_(self) -> NDArray[np.float64]:
+    def sigma_(self) -> NDArray[np.floating]:
         """Posterior covariance of the coefficients, of shape (n_features, n_features)."""
-        return self.posterior_.toarray()
+        return self.posterior_.toarray().astype(self.coef_.dtype, copy=False)
 
     def __getstate__(self) -> dict[str, Any]:
         if "_problem" in self.__dict__:

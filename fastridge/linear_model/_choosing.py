@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -114,13 +114,27 @@ class Choosing(Estimator):
         return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight, groups=groups)
 
 
+def require_numbers(name: str, values: Any) -> None:
+    """Refuse an array-like of penalties that holds something other than real numbers."""
+    if getattr(values, "dtype", None) is not None and values.dtype.kind in "biuf":
+        return
+    items = np.empty(len(values), dtype=object)
+    items[:] = list(values)
+    for place, item in enumerate(items):
+        if not isinstance(item, Real) and getattr(item, "ndim", 0) == 0:
+            raise TypeError(
+                f"{name} holds {item!r}, a {type(item).__name__}, at position {place}; expected"
+                " numbers."
+            )
+
+
 class Known:
     """A model whose predictions for one X are known."""
 
     def _show(self, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
         several = np.ndim(prediction) == 2 and prediction.shape[1] > 1
         self.coef_ = coef if several else coef[0]
-        self.intercept_ = intercept if several else float(intercept[0])
+        self.intercept_ = intercept if several else np.float64(intercept[0])
         self.n_features_in_ = coef.shape[1]
         self._seen = X
         self._prediction = prediction if several else np.reshape(prediction, -1)

@@ -23,7 +23,7 @@ from .._validation import (
 )
 from ..solvers._descent_fit import NOTHING, Constraints, check_moments, solve
 from ..solvers._descent_options import Options
-from ._base import LinearRegressor
+from ._base import LinearRegressor, as_scalar
 from ._ridge import _is_array_like, _is_random_state
 
 if TYPE_CHECKING:
@@ -131,19 +131,18 @@ class BaseElasticNet(LinearRegressor):
         elif column:
             self.intercept_ = np.atleast_1d(result.intercept)
         else:
-            self.intercept_ = result.intercept
+            self.intercept_ = as_scalar(result.intercept)
         self.solver_ = result.solver
         self.n_iter_ = result.n_iter
-        self.dual_gap_ = result.dual_gap
-        self.relative_gap_ = result.relative_gap
-        self.objective_ = result.objective
+        for name in ("dual_gap", "relative_gap", "objective"):
+            setattr(self, f"{name}_", as_scalar(getattr(result, name)))
 
     @property
     def sparse_coef_(self) -> Any:
-        """scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features): `coef_`."""
-        from scipy.sparse import csr_array
+        """scipy.sparse.csr_matrix of shape (1, n_features) or (n_targets, n_features): `coef_`."""
+        from scipy.sparse import csr_matrix
 
-        return csr_array(np.atleast_2d(self.coef_))
+        return csr_matrix(np.atleast_2d(self.coef_))
 
 
 class ElasticNet(BaseElasticNet):
@@ -197,7 +196,7 @@ class ElasticNet(BaseElasticNet):
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         w, float32 where `X` is float32, else float64; the first shape for one target.
-    sparse_coef_ : scipy.sparse.csr_array of shape (1, n_features) or (n_targets, n_features)
+    sparse_coef_ : scipy.sparse.csr_matrix of shape (1, n_features) or (n_targets, n_features)
         The same, made anew at each access.
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
@@ -540,8 +539,8 @@ relative_gap_, objective_, solver_
     --------
     >>> from fastridge import Lasso
     >>> model = Lasso(alpha=0.25).fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0])
-    >>> model.coef_.round(6), round(model.intercept_, 6)
-    (array([0.8]), 0.3)
+    >>> model.coef_.round(6), model.intercept_.round(6)
+    (array([0.8]), np.float64(0.3))
     """
 
     l1_ratio: float = 1.0

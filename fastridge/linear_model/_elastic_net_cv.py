@@ -21,7 +21,7 @@ from .._validation import (
 from ..solvers._descent_options import Options, check_alphas
 from ..solvers._rows import as_container
 from ._base import LinearRegressor
-from ._choosing import Choosing
+from ._choosing import Choosing, require_numbers
 from ._elastic_net import ElasticNet
 from ._ridge import _is_array_like, _is_random_state
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
 
 _DEFAULT_FOLDS = 5
+_AUTO_ALPHAS = 100  # penalties of alphas="auto" before it is extended
 
 
 class BaseElasticNetCV(Choosing, LinearRegressor):
@@ -50,6 +51,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     validation: Any
     store_coef: bool
     callback: Any
+    extend: bool
 
     alpha_: float
     cv_results_: CVResults
@@ -70,15 +72,18 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             right = right and bool(((values >= 0) & (values <= 1)).all())
         self._require("l1_ratio", right, "numbers from 0 to 1")
         whole = isinstance(self.alphas, Integral) and not isinstance(self.alphas, bool)
+        auto = isinstance(self.alphas, str) and self.alphas == "auto"
         self._require(
             "alphas",
-            (whole and self.alphas >= 1) or (not whole and _is_array_like(self.alphas)),
-            "an int of at least 1, or an array-like of penalties",
+            auto or (whole and self.alphas >= 1) or (not whole and _is_array_like(self.alphas)),
+            "an int of at least 1, an array-like of penalties or 'auto'",
         )
-        if not whole and any(isinstance(a, (str, bytes)) for a in np.ravel(self.alphas)):
-            raise TypeError(f"alphas is {self.alphas!r}; expected numbers.")
+        if not whole and not auto:
+            require_numbers("alphas", self.alphas)
         self._require(
-            "eps", isinstance(self.eps, Real) and 0 < float(self.eps) < 1, "a number in (0, 1)"
+            "eps",
+            isinstance(self.eps, Real) and 0 < float(self.eps) < math.inf,
+            "a finite number above 0",
         )
         self._require(
             "tol",
@@ -90,7 +95,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             isinstance(self.max_iter, Integral) and self.max_iter >= 1,
             "an int of at least 1",
         )
-        for name in ("fit_intercept", "copy_X", "standardize", "store_coef"):
+        for name in ("fit_intercept", "copy_X", "standardize", "store_coef", "extend"):
             self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
         self._require(
             "n_jobs",
@@ -154,10 +159,12 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         Warns
         -----
         UserWarning
-            If the automatic grid was extended.
+            If the best penalty of an automatic grid lies at its end, and where the grid was
+            extended.
         ConvergenceWarning
             If `tol` was not reached.
         """
+        from ..model_selection._choice import describe_extension
         from ..model_selection._descent_search import DescentSearch
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers._descent_folds import DescentFolds
@@ -185,9 +192,13 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 f"validation y has {held[1].shape[1]} target(s); expected {Y.shape[1]}."
             )
         options = [self._options(model, ratio) for ratio in self._ratios()]
-        automatic = isinstance(self.alphas, Integral)
+        automatic = isinstance(self.alphas, (Integral, str))
+        extend = self.extend or isinstance(self.alphas, str)
         given = None if automatic else check_alphas(self.alphas)
-        count = int(self.alphas) if given is None else len(given)
+        if given is not None:
+            count = len(given)
+        else:
+            count = _AUTO_ALPHAS if isinstance(self.alphas, str) else int(self.alphas)
         folds = DescentFolds(
             A,
             Y,
@@ -208,16 +219,19 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         search = DescentSearch(folds, options, self.store_coef, jobs, self.callback, kind)
         try:
             search.add(grids)
-            said = search.extend() if automatic else []
+            said = search.extend() if extend else []
         except BaseException:
             if search.alphas is not None:
                 self.cv_results_ = search.results()
             raise
+        end = search.end() if automatic else ""
         if said:
+            warnings.warn(describe_extension(said, end), UserWarning, stacklevel=2)
+        elif end:
             warnings.warn(
-                f"the best penalty lay at the end of the grid, which was extended {said[0]}"
-                + "".join(f" and {more}" for more in said[1:])
-                + "; cv_results_['alpha'] is the grid that was used.",
+                f"the best penalty lay at the {end} end of the grid, where the score still"
+                " improves; what helps: alphas='auto' or extend=True, which extend the grid, or"
+                " another eps.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -231,7 +245,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=2,
             )
-        self._decide(search, model, as_container(A), Y if self._several else Y[:, 0], weight)
+        target = Y if self._several else Y[:, 0]
+        self._decide(search, given is not None, model, as_container(A), target, weight)
         self._set_features(p, names)
         return self
 
@@ -260,8 +275,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         model.l1_ratio = float(ratio)
         return model._options("auto")
 
-    def _decide(self, search: Any, model: Any, X: Any, Y: Any, weight: Any) -> None:
-        """Choose, fit to all rows, and set the attributes."""
+    def _decide(self, search: Any, given: bool, model: Any, X: Any, Y: Any, weight: Any) -> None:
+        """Choose, fit to all rows, and set the attributes; given: one grid for every l1_ratio."""
         from ..model_selection._choice import best, choose
         from ..model_selection._descent_search import level
         from ..model_selection._diagnosis import SQUARED, Freedom, Scores, diagnose, mean_alone
@@ -275,12 +290,13 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             # one standard error is a matter of penalties of the same kind
             same = np.flatnonzero(ratios == ratios[best(score)])
             i = int(same[choose(self.select, alphas[same], score[same], error[same], results)])
-        self.alpha_ = float(alphas[i])
+        self.alpha_ = np.float64(alphas[i])
         if hasattr(self, "l1_ratio"):
-            self.l1_ratio_ = float(ratios[i])
-        self.alphas_ = search.alphas[0] if len(search.alphas) == 1 else search.alphas
+            self.l1_ratio_ = np.float64(ratios[i])
+        shared = given or len(search.alphas) == 1
+        self.alphas_ = search.alphas[0] if shared else search.alphas
         path = search.validation.transpose(0, 2, 1)
-        self.mse_path_ = path[0] if len(path) == 1 else path
+        self.mse_path_ = np.squeeze(path)
         model.alpha, model.l1_ratio = float(alphas[i]), float(ratios[i])
         total = search.folds.total
         if total is None:
@@ -327,11 +343,12 @@ class ElasticNetCV(BaseElasticNetCV):
     l1_ratio : float or array-like of shape (n_ratios,), default=0.5
         Shares of the L1 part to try, from 0 (ridge) to 1 (lasso).
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first.
-    alphas : int or array-like of shape (n_alphas,), default=100
-        Penalties to try, or how many of an automatic grid, whose first is the smallest that leaves
-        all penalised coefficients at 0. Where the best of the automatic ones is the last and still
-        improves, the grid goes on below, with a warning.
+        Last penalty of the automatic grid over the first, above 0.
+    alphas : int, array-like of shape (n_alphas,) or "auto", default=100
+        Penalties to try, which are sorted from large to small, or how many of an automatic grid,
+        whose first is the smallest that leaves all penalised coefficients at 0. "auto": 100 of
+        them, with `extend`. Where the best of an automatic grid is the last and the score still
+        improves there, a warning says so.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     precompute : bool or "auto", default="auto"
@@ -370,6 +387,9 @@ class ElasticNetCV(BaseElasticNetCV):
         Called as callback(done, total) after each fold of each `l1_ratio`. StopIteration ends the
         search, and the folds that are done decide; any other exception passes on, as does Ctrl-C,
         and the finished folds are in `cv_results_`.
+    extend : bool, default=False
+        Go on below the smallest penalty where that is the best and the score still improves, by a
+        decade up to three times, with a warning.
 
     Attributes
     ----------
@@ -382,9 +402,9 @@ class ElasticNetCV(BaseElasticNetCV):
     intercept_ : float
         b; 0.0 where `fit_intercept` is False.
     mse_path_ : ndarray of shape (n_alphas, n_folds) or (n_ratios, n_alphas, n_folds)
-        Held-out mean squared errors.
+        Held-out mean squared errors; axes of length 1 are left out, as in scikit-learn.
     alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
-        The grid that was used.
+        The grid that was used; the first shape for one `l1_ratio`, and where `alphas` were given.
     cv_results_ : fastridge.model_selection.CVResults
         Errors of every penalty; "n_features" is the mean number of non-zero coefficients, "dof"
         the mean of their effective degrees of freedom, "norm" of their norm.
@@ -449,6 +469,7 @@ class ElasticNetCV(BaseElasticNetCV):
         validation: Any = None,
         store_coef: bool = False,
         callback: Any = None,
+        extend: bool = False,
     ) -> None:
         self.l1_ratio = l1_ratio
         self.eps = eps
@@ -472,6 +493,7 @@ class ElasticNetCV(BaseElasticNetCV):
         self.validation = validation
         self.store_coef = store_coef
         self.callback = callback
+        self.extend = extend
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -507,7 +529,7 @@ class LassoCV(ElasticNetCV):
     ----------
     eps, alphas, fit_intercept, precompute, max_iter, tol, copy_X, cv, verbose, n_jobs, positive, \
 random_state, selection, penalty_factor, lower, upper, standardize, select, \
-validation, store_coef, callback
+validation, store_coef, callback, extend
         As for `ElasticNetCV`.
 
     Attributes
@@ -555,6 +577,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         validation: Any = None,
         store_coef: bool = False,
         callback: Any = None,
+        extend: bool = False,
     ) -> None:
         self.eps = eps
         self.alphas = alphas
@@ -577,3 +600,4 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         self.validation = validation
         self.store_coef = store_coef
         self.callback = callback
+        self.extend = extend

@@ -15,6 +15,7 @@ from .._validation import (
 )
 from ..solvers._descent_fit import warn
 from ..solvers._descent_groups import GroupPath
+from ._base import as_scalar
 from ._elastic_net import BaseElasticNet
 
 
@@ -61,7 +62,7 @@ class MultiTaskElasticNet(BaseElasticNet):
     ----------
     coef_ : ndarray of shape (n_targets, n_features)
         W, float32 where `X` is float32, else float64.
-    sparse_coef_ : scipy.sparse.csr_array of shape (n_targets, n_features)
+    sparse_coef_ : scipy.sparse.csr_matrix of shape (n_targets, n_features)
         The same, made anew at each access.
     intercept_ : ndarray of shape (n_targets,) or float
         b; 0.0 where `fit_intercept` is False.
@@ -207,10 +208,10 @@ class MultiTaskElasticNet(BaseElasticNet):
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.solver_ = "working"
         self.n_iter_ = path.n_iter
-        self.dual_gap_ = path.gap
-        self.relative_gap_ = path.gap / path.null
-        self.eps_ = A.n_rows * options.tol * path.yy
-        self.objective_ = path.objective
+        self.dual_gap_ = as_scalar(path.gap)
+        self.relative_gap_ = as_scalar(path.gap / path.null)
+        self.eps_ = as_scalar(A.n_rows * options.tol * path.yy)
+        self.objective_ = as_scalar(path.objective)
         if not converged:
             warn("", self.relative_gap_, self.n_iter_, options.tol)
         self._set_features(A.n_columns, names)

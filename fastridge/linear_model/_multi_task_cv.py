@@ -22,7 +22,7 @@ class MultiTaskElasticNetCV(BaseElasticNetCV):
     l1_ratio : float or array-like of shape (n_ratios,), default=0.5
         Shares of the L1 part to try, from above 0 to 1.
     eps, alphas, fit_intercept, max_iter, tol, cv, copy_X, verbose, n_jobs, random_state, \
-selection, penalty_factor, standardize, select, validation, store_coef, callback
+selection, penalty_factor, standardize, select, validation, store_coef, callback, extend
         As for `ElasticNetCV`.
 
     Attributes
@@ -73,6 +73,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         validation: Any = None,
         store_coef: bool = False,
         callback: Any = None,
+        extend: bool = False,
     ) -> None:
         self.l1_ratio = l1_ratio
         self.eps = eps
@@ -92,6 +93,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         self.validation = validation
         self.store_coef = store_coef
         self.callback = callback
+        self.extend = extend
 
     def _model(self) -> Any:
         model = MultiTaskElasticNet(

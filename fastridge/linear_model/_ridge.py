@@ -21,7 +21,7 @@ from .._validation import (
     feature_names,
 )
 from ..solvers.ridge import SOLVERS, bounds, solve
-from ._base import Estimator, LinearRegressor
+from ._base import Estimator, LinearRegressor, as_scalar
 
 if TYPE_CHECKING:
     from ..moments import Moments
@@ -167,11 +167,11 @@ class BaseRidge(Estimator):
         elif column:
             self.intercept_ = np.atleast_1d(result.intercept)
         else:
-            self.intercept_ = result.intercept
+            self.intercept_ = as_scalar(result.intercept)
         self.solver_ = result.solver
         self.n_iter_ = result.n_iter
-        self.relative_gradient_ = result.relative_gradient
-        self.objective_ = result.objective
+        self.relative_gradient_ = as_scalar(result.relative_gradient)
+        self.objective_ = as_scalar(result.objective)
 
 
 class Ridge(BaseRidge, LinearRegressor):

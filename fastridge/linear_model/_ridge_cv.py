@@ -22,7 +22,7 @@ from .._validation import (
 from ..solvers.ridge import SOLVERS, _variances
 from ..solvers.ridge_path import _grid
 from ._base import LinearRegressor
-from ._choosing import Choosing, Known
+from ._choosing import Choosing, Known, require_numbers
 from ._ridge import Ridge, _is_array_like, _is_random_state
 
 if TYPE_CHECKING:
@@ -71,9 +71,14 @@ class BaseRidgeCV(Choosing):
             )
         self._require(
             "alphas",
-            self.alphas is None or isinstance(self.alphas, Real) or _is_array_like(self.alphas),
-            "an array-like of penalties, a number or None",
+            self.alphas is None
+            or isinstance(self.alphas, Real)
+            or _is_array_like(self.alphas)
+            or (isinstance(self.alphas, str) and self.alphas == "auto"),
+            "an array-like of penalties, a number, 'auto' or None",
         )
+        if _is_array_like(self.alphas):
+            require_numbers("alphas", self.alphas)
         self._require(
             "tol",
             isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
@@ -139,7 +144,7 @@ class BaseRidgeCV(Choosing):
 
         given: X, y and the metadata as they came; held: (X, y, weight) of a held-out set or None.
         """
-        from ..model_selection._choice import check_select
+        from ..model_selection._choice import check_select, describe_extension
         from ..model_selection._path_search import PathSearch
         from ..model_selection._search import FoldSearch, warn_unsettled
         from ..model_selection._splits import check_share, hold_out, make_splits
@@ -199,10 +204,11 @@ class BaseRidgeCV(Choosing):
                 folds, scoring, kind, self._seed(), self.store_cv_results, self.callback
             )
         alphas = self._alphas(A, weight, options)
+        automatic = self.alphas is None or isinstance(self.alphas, str)
         k = Y.shape[1]
         try:
             search.add(alphas)
-            said = search.extend() if self.alphas is None else []
+            said = search.extend() if automatic else []
         except BaseException:
             # what an earlier fit left does not belong to these results
             for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
@@ -211,13 +217,7 @@ class BaseRidgeCV(Choosing):
                 self.cv_results_ = search.results(scoring.per_target, single, None)
             raise
         if said:
-            warnings.warn(
-                f"the best penalty lay at the end of the grid, which was extended {said[0]}"
-                + "".join(f" and {more}" for more in said[1:])
-                + "; cv_results_['alpha'] is the grid that was used.",
-                UserWarning,
-                stacklevel=3,
-            )
+            warnings.warn(describe_extension(said, search.end()), UserWarning, stacklevel=3)
         if isinstance(search, FoldSearch):
             search.finish(self._seed)
         if folds.unsettled:
@@ -232,7 +232,7 @@ class BaseRidgeCV(Choosing):
         self, A: Matrix, weight: NDArray[np.float64] | None, options: dict[str, Any]
     ) -> NDArray[np.float64]:
         """The grid: what was given, or the automatic one."""
-        if self.alphas is not None:
+        if self.alphas is not None and not isinstance(self.alphas, str):
             values = np.asarray(self.alphas)
             return _grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
         factor = options["factor"]
@@ -305,13 +305,13 @@ class BaseRidgeCV(Choosing):
             self.best_score_ = score[chosen, np.arange(len(chosen))]
             self.diagnosis_ = tuple(told)
         else:
-            self.alpha_ = float(alphas[chosen[0]])
-            self.best_score_ = float(score[chosen[0], 0])
+            self.alpha_ = np.float64(alphas[chosen[0]])
+            self.best_score_ = np.float64(score[chosen[0], 0])
             self.diagnosis_ = told[0]
         self.__dict__.pop("dof_", None)
         if "dof" in table:
             dof = table["dof"][chosen]
-            self.dof_ = dof if per_target else float(dof[0])
+            self.dof_ = dof if per_target else np.float64(dof[0])
         coef, intercept = result.coef, result.intercept
         self.coef_ = coef[0] if single else coef
         if not self.fit_intercept:
@@ -544,7 +544,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         --------
         >>> from fastridge import RidgeCV
         >>> RidgeCV(alphas=[0.1, 1.0]).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).alpha_
-        0.1
+        np.float64(0.1)
         """
         from ..model_selection._search import Scoring
 

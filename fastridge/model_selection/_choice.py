@@ -92,6 +92,31 @@ def beyond(
     return end * 10.0 ** (sign * step * np.arange(1, count + 1))
 
 
+def at_end(
+    alphas: NDArray[np.float64],
+    score: NDArray[np.float64],
+    noise: NDArray[np.float64] | None = None,
+) -> str:
+    """End of the grid, "lower" or "upper", where the best score lies and still improves, or ""."""
+    more = beyond(alphas, score, 1.0, noise)
+    if more is None:
+        return ""
+    return "lower" if more[0] < alphas.min() else "upper"
+
+
+def describe_extension(said: list[str], end: str) -> str:
+    """The warning of a grid that was extended; end: where the best penalty still lies."""
+    where = " and ".join(dict.fromkeys(text.split()[0] for text in said))
+    message = (
+        f"the best penalty lay at the {where} end of the grid, which was extended"
+        + " and".join(" from" + text.split("from", 1)[1] for text in said)
+        + "; alphas_ is the grid that was used."
+    )
+    if end:
+        message += f" The best penalty still lies at the {end} end, where the score improves."
+    return message
+
+
 def spread(
     values: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..solvers._descent_folds import DescentFolds, Walk
-from ._choice import EXTENSIONS, beyond, spread
+from ._choice import EXTENSIONS, at_end, beyond, spread
 from ._results import CVResults
 
 _EQUAL = 1e-9  # share of the best score within which others are equal to it but for rounding
@@ -104,8 +104,20 @@ class DescentSearch:
             self.add(self.alphas.min(axis=1)[:, None] * factor)
             if self.alphas.shape[1] == before:
                 break
-            said.append(f"from {least:.3g} to {more[-1]:.3g}")
+            said.append(f"lower from {least:.3g} to {more[-1]:.3g}")
         return said
+
+    def end(self) -> str:
+        """Where the best score lies and still improves, "lower" or "upper"; "" where none does.
+
+        With an L1 part the upper end is the model without features, above which nothing changes.
+        """
+        score = level(-self.validation.mean(axis=1))
+        r = int(np.unravel_index(score.argmax(), score.shape)[0])
+        if np.ptp(self.alphas[r]) == 0:
+            return ""
+        end = at_end(self.alphas[r], score[r])
+        return "" if end == "upper" and self.options[r].l1_ratio > 0 else end
 
     def results(self) -> CVResults:
         """The table: every l1_ratio after the other."""

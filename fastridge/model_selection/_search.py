@@ -12,7 +12,7 @@ from .. import _sklearn
 from ..solvers._folds import Folds
 from ..solvers._rows import as_container
 from ..solvers._trace import PRODUCTS, Estimate
-from ._choice import EXTENSIONS, best, beyond, spread
+from ._choice import EXTENSIONS, at_end, best, beyond, spread
 from ._results import CVResults
 from ._scores import is_of_errors, make_scorer, of_errors, right_rows
 
@@ -179,13 +179,21 @@ class Search:
             more = next((e for e in ends if e is not None), None)
             if more is None:
                 break
-            end = self.alphas.min() if more[0] < self.alphas.min() else self.alphas.max()
+            lower = more[0] < self.alphas.min()
+            end = self.alphas.min() if lower else self.alphas.max()
             try:
                 self.add(more)
             except Incomplete:
                 break
-            said.append(f"from {end:.3g} to {more[-1]:.3g}")
+            said.append(f"{'lower' if lower else 'upper'} from {end:.3g} to {more[-1]:.3g}")
         return said
+
+    def end(self) -> str:
+        """Where a best score lies and still improves, "lower" or "upper"; "" where none does."""
+        score = self.score.mean(axis=1)
+        columns = self.score.T if self.scoring.per_target else [score]
+        ends = (at_end(self.alphas, c, self.noise(t)) for t, c in enumerate(columns))
+        return next((e for e in ends if e), "")
 
     def results(self, per_target: bool, single: bool, stored: Any) -> CVResults:
         """The table as users see it."""

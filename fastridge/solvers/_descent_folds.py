@@ -17,7 +17,7 @@ from .. import _threads
 from ..moments import Moments
 from ._descent_dof import DescentFreedom
 from ._descent_fit import make_problem
-from ._descent_grid import LEAST_L1_RATIO, alpha_grid
+from ._descent_grid import LEAST_L1_RATIO, alpha_grid, spaced
 from ._descent_groups import GroupPath
 from ._descent_path import DescentPath, choose_way, take_spare
 from ._folds import _error_of_moments, _error_of_rows
@@ -254,11 +254,11 @@ class DescentFolds:
                 options.max_iter,
                 options.seed,
             )
-            first = path.largest(max(options.l1_ratio, LEAST_L1_RATIO))
+            first = path.largest(options.l1_ratio or LEAST_L1_RATIO)
             rounding = np.finfo(np.float64).resolution
             if first <= rounding:
                 return np.full(n_alphas, rounding)
-            return first * np.logspace(0.0, np.log10(eps), n_alphas)
+            return spaced(first, eps, n_alphas)
         if self.way == "gram":
             problem = make_problem(self.total, None, 0, "gram", None, self.constraints, options)
         else:

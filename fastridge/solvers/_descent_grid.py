@@ -8,7 +8,7 @@ import numpy as np
 
 from ._descent_path import DescentPath
 
-# l1_ratio below which the grid is that of this one: with no L1 part no penalty empties the model
+# l1_ratio of the grid where there is no L1 part, without which no penalty empties the model
 LEAST_L1_RATIO = 1e-3
 _NULL_TOL = 1e-13
 
@@ -37,18 +37,28 @@ def null_model(problem, max_iter):
 
 
 def alpha_grid(problem, l1_ratio, eps, n_alphas, max_iter):
-    """n_alphas penalties, evenly spaced in their logarithm, down to eps times the first.
+    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it.
 
     The first is the smallest at which all penalised coefficients stay where they begin, at 0:
     max_j |a_j'S r| / (l1_ratio f_j) with r the residual of the null model, which has the intercept
     and the features of factor 0 (and counts, beside a bound at 0, the sign that the bound leaves).
-    Below an l1_ratio of 1e-3, that of 1e-3 takes its place. Also the null model's coefficients.
+    At an l1_ratio of 0, that of 1e-3 takes its place. Also the null model's coefficients.
     """
     u, v = null_model(problem, max_iter)
     penalised = problem.factor > 0
     pull = problem.pull(v.copy())[penalised] / problem.factor[penalised]
-    first = float(pull.max(initial=0.0)) / max(l1_ratio, LEAST_L1_RATIO)
+    first = float(pull.max(initial=0.0)) / (l1_ratio or LEAST_L1_RATIO)
     rounding = np.finfo(np.float64).resolution
     if first <= rounding * np.sqrt(problem.yy) * np.sqrt(problem.square.max(initial=0.0)):
         return np.full(n_alphas, rounding), u
-    return first * np.logspace(0.0, np.log10(eps), n_alphas), u
+    return spaced(first, eps, n_alphas), u
+
+
+def spaced(first, eps, n_alphas):
+    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it."""
+    if not np.isfinite(first):
+        raise ValueError(
+            "the first penalty of the automatic grid is not finite, as l1_ratio is too small;"
+            " expected a larger l1_ratio, or alphas."
+        )
+    return np.geomspace(first, first * eps, n_alphas)
