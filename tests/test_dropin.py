@@ -129,3 +129,61 @@ def test_a_number_is_one_penalty_of_ridge_cv_and_a_count_of_lasso_cv():
     assert_allclose(ours.RidgeCV(alphas=100).fit(X, y).alpha_, 100.0)
     assert_allclose(ours.RidgeCV(alphas=100).fit(X, y).coef_, theirs.Ridge(100).fit(X, y).coef_)
     assert len(ours.RidgeCV(alphas="auto", n_alphas=9, cv=4).fit(X, y).alphas_) == 9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3)])
+@pytest.mark.parametrize("options", [{}, {"scoring": "neg_mean_absolute_error"}], ids=str)
+def test_stored_results_are_an_array(shape, options, dtype):
+    X, Y, _ = table(k=3)
+    X, y = X.astype(dtype), Y[:, : np.prod(shape[1:], dtype=int)].reshape(shape).astype(dtype)
+    options = {"alphas": [1.0, 0.1, 10.0], "store_cv_results": True, **options}
+    a = ours.RidgeCV(**options).fit(X, y).cv_results_
+    b = theirs.RidgeCV(**options).fit(X, y).cv_results_
+    assert (a.shape, a.dtype, a.ndim, a.size) == (b.shape, b.dtype, b.ndim, b.size)
+    assert_allclose(a, b, rtol=1e-4 if dtype == np.float32 else 1e-9)
+    assert_allclose(a.mean(axis=0), b.mean(axis=0), rtol=1e-4)
+    assert_allclose(a[..., 0], b[..., 0], rtol=1e-3)
+    assert_allclose(2 * a - a / 2, 1.5 * b, rtol=1e-3)
+    assert_allclose(np.sqrt(abs(a)).T, np.sqrt(abs(b)).T, rtol=1e-3)
+    assert (a == a.copy()).all()
+    assert not (a < a).any()
+
+
+def test_results_without_stored_rows_are_no_array():
+    X, y, _ = table()
+    found = ours.RidgeCV().fit(X, y).cv_results_
+    assert not hasattr(found, "mean")
+    assert found == found
+    assert found != ours.RidgeCV().fit(X, y).cv_results_
+    with pytest.raises(AttributeError, match="store_cv_results=True"):
+        _ = found.shape
+
+
+def test_stored_results_of_classes():
+    X, y, _ = table()
+    for labels in (y > 2, np.digitize(y, [1.0, 3.0])):
+        options = {"store_cv_results": True}
+        a = ours.RidgeClassifierCV(**options).fit(X, labels).cv_results_
+        b = theirs.RidgeClassifierCV(**options).fit(X, labels).cv_results_
+        assert a.shape == b.shape
+        assert_allclose(a, b)
+
+
+def test_weighted_leave_one_out_is_the_mean_over_repeated_rows():
+    X, y, _ = table()
+    weight = np.random.default_rng(1).integers(1, 4, size=60)
+    model = ours.RidgeCV().fit(X, y, weight)
+    errors = []
+    for i in range(60):
+        rest = np.arange(60) != i
+        fit = theirs.Ridge(model.alpha_).fit(X[rest], y[rest], weight[rest])
+        errors.append((fit.predict(X[i : i + 1])[0] - y[i]) ** 2)
+    # every copy of a row is a row that is predicted, by a fit to the rows that are not its copies
+    assert_allclose(model.best_score_, -np.repeat(errors, weight).mean())
+    peer = theirs.RidgeCV().fit(X, y, weight)
+    scored = theirs.RidgeCV(scoring="neg_mean_squared_error").fit(X, y, weight)
+    assert_allclose(model.best_score_, scored.best_score_)
+    # scikit-learn without scoring divides the weighted sum by the number of rows
+    assert_allclose(peer.best_score_, model.best_score_ * weight.sum() / 60)
+    assert peer.alpha_ == model.alpha_

@@ -21,7 +21,7 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
 
     Parameters
     ----------
-    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
+    alphas : array-like of shape (n_alphas,), float, "auto" or None, default=(0.1, 1.0, 10.0)
         Penalties to try; see `RidgeCV`.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.

@@ -222,7 +222,11 @@ class BaseRidgeCV(Choosing):
             search.finish(self._seed)
         if folds.unsettled:
             warn_unsettled(folds.unsettled, self.tol)
-        stored = search.all_stored(single) if isinstance(search, PathSearch) else None
+        stored = None
+        if isinstance(search, PathSearch):
+            stored = search.all_stored(single and not column)
+        if stored is not None and A.is_float32:
+            stored = stored.astype(np.float32)
         self._decide(search, folds, stored, k, single, column)
 
     def _seed(self) -> int:
@@ -338,10 +342,11 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
 
     Parameters
     ----------
-    alphas : array-like of shape (n_alphas,), float or None, default=(0.1, 1.0, 10.0)
-        Penalties to try, at least 0. None: `n_alphas` from 1000 times to a thousandth of the mean
-        of the columns' sums of squares; where the best of them lies at an end that still improves,
-        that end is extended, with a warning.
+    alphas : array-like of shape (n_alphas,), float, "auto" or None, default=(0.1, 1.0, 10.0)
+        Penalties to try, at least 0, whose order `alphas_` and `cv_results_` keep; a number is one
+        penalty (of `LassoCV` and paths, an int is how many). "auto" or None: `n_alphas` from 1000
+        times to a thousandth of the mean of the columns' sums of squares; where the best of them
+        lies at an end that still improves, that end is extended, with a warning.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     scoring : str, callable or None, default=None
@@ -358,9 +363,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Accepted for compatibility and without effect: the method follows from shape and accuracy.
     store_cv_results : bool, default=False
         With leave-one-out, keep each row's squared error (times its weight), or its prediction
-        where `scoring` is given (NaN of a row of weight 0): ``np.asarray(model.cv_results_)``, of
-        shape (n_samples, n_alphas)
-        or (n_samples, n_targets, n_alphas).
+        where `scoring` is given (NaN of a row of weight 0): `cv_results_` is then an array of shape
+        (n_samples, n_alphas) or (n_samples, n_targets, n_alphas), too.
     alpha_per_target : bool, default=False
         Choose a penalty for each target.
     n_alphas : int, default=50
@@ -439,7 +443,9 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     -----
     A row of weight 2 is the row twice: in fits, in the scores of folds, in the mean over rows that
     leave-one-out takes, where it leaves with its whole weight, as both copies in one group would,
-    and in the number of samples of generalised cross-validation.
+    and in the number of samples of generalised cross-validation. So `best_score_` with weights is
+    that of scikit-learn's ``scoring="neg_mean_squared_error"``; its ``scoring=None`` divides the
+    weighted sum of squares by the number of rows in the place of the sum of weights.
 
     References
     ----------

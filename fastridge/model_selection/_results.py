@@ -26,7 +26,7 @@ _COLUMNS = (
 )
 
 
-class CVResults(Mapping[str, Any]):
+class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     """Errors, scores and fits of every penalty.
 
     A mapping from names to arrays. Errors are weighted means of squared residuals; with several
@@ -74,6 +74,10 @@ class CVResults(Mapping[str, Any]):
                           targets before the features, where `store_coef` asks for them
     ===================== ======================================================================
 
+    Where `store_cv_results` asks for errors or predictions of single rows, the results stand for
+    that array too, as scikit-learn's do: they have its attributes and methods, operators work on
+    it, and an index that is no string is one into it.
+
     Examples
     --------
     >>> import numpy as np
@@ -84,6 +88,9 @@ class CVResults(Mapping[str, Any]):
     >>> results = RidgeCV(alphas=[1.0, 100.0], cv=5).fit(X, y).cv_results_
     >>> results["fold_validation_error"].shape
     (5, 2)
+    >>> stored = RidgeCV(store_cv_results=True).fit(X, y).cv_results_
+    >>> stored.shape, stored[:, 0].shape, stored.mean(axis=0).shape
+    ((60, 3), (60,), (3,))
     >>> bool(results["validation_error"][0] < results["validation_error"][1])
     True
     """
@@ -123,10 +130,28 @@ class CVResults(Mapping[str, Any]):
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         return np.array(self._array(), dtype=dtype, copy=copy)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of what `store_cv_results` keeps: (n_samples, [n_targets,] n_alphas)."""
-        return self._array().shape
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        inputs = tuple(x._array() if isinstance(x, CVResults) else x for x in inputs)
+        return getattr(ufunc, method)(*inputs, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        # slots that are not set yet come here too, while a copy is made
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if self._stored is None:
+            raise AttributeError(
+                f"these results have no {name!r}, an attribute of the array that"
+                " store_cv_results=True keeps for leave-one-out."
+            )
+        return getattr(self._stored, name)
+
+    def __eq__(self, other: Any) -> Any:
+        return self is other if self._stored is None else np.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self is not other if self._stored is None else np.not_equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def to_frame(self) -> Any:
         """The columns of one value per penalty, as a pandas frame.
