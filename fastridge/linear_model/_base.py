@@ -340,7 +340,9 @@ class LinearRegressor(Estimator):
         ).sum(axis=0)
         spread = (target - np.average(target, axis=0, weights=weight)) ** 2
         total = (spread if weight is None else weight[:, None] * spread).sum(axis=0)
-        constant = total == 0
+        # rounding of the mean leaves a constant target some spread
+        live = target if weight is None else target[weight > 0]
+        constant = (live == live[:1]).all(axis=0) | (total == 0)
         ratio = residual / np.where(constant, 1.0, total)
         return float(np.where(constant, residual == 0, 1.0 - ratio).mean())
 

@@ -261,7 +261,12 @@ class BaseRidgeCV(Choosing):
         self.cv_results_ = results
         alphas, score, error = search.alphas, search.score, search.score_se
         if np.isnan(score).all():
-            raise ValueError("scoring gave NaN for every penalty; expected numbers.")
+            warnings.warn(
+                "scoring gave NaN for every penalty, so that the first of the grid is taken;"
+                " expected numbers.",
+                UserWarning,
+                stacklevel=4,
+            )
         chosen = [
             choose(self.select, alphas, score[:, t], error[:, t], results, search.noise(t))
             for t in range(score.shape[1])

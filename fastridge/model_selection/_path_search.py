@@ -11,6 +11,7 @@ from .. import _sklearn
 from ..solvers._folds import Folds
 from ..solvers._loo import LeaveOneOut
 from ..solvers._ridge_cost import default_memory, direct_cost
+from ..solvers._rows import mean_and_spread
 from ..solvers._trace import Estimate
 from ._choice import best, spread
 from ._scores import right_rows
@@ -41,9 +42,7 @@ class PathSearch(Search):
                 )
         weight = folds.weight
         self.total = float(folds.A.n_rows if weight is None else weight.sum())
-        self.spread = np.average(
-            (folds.Y - np.average(folds.Y, axis=0, weights=weight)) ** 2, axis=0, weights=weight
-        )
+        self.spread = mean_and_spread(folds.Y, weight)[1]
         base = self.spread
         if not folds.options["fit_intercept"]:
             base = np.average(folds.Y**2, axis=0, weights=weight)

@@ -278,6 +278,14 @@ class FoldSearch(Search):
         found = folds.evaluate(i, alphas, keep=self.keep, visit=visit, callback=step)
         if scoring.of_errors:
             score = scoring.from_errors(found.validation, found.spread)
+            if scoring.name == "r2" and folds.test_size(i) < 2:
+                warnings.warn(
+                    "R^2 is not defined for a fold of fewer than two samples, whose score is NaN;"
+                    " what helps: scoring='neg_mean_squared_error'.",
+                    _sklearn.exception("UndefinedMetricWarning"),
+                    stacklevel=6,
+                )
+                score = np.full_like(score, np.nan)
         else:
             score = np.array(scores)
         return found, score

@@ -23,7 +23,7 @@ from ._projected import rounding_scale
 from ._ridge_cost import choose_solver, default_memory
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
-from ._rows import take_rows
+from ._rows import mean_and_spread, take_rows
 from ._tridiagonal import Tridiagonal
 from .ridge import _ROUNDING, SOLVERS, RidgeResult, _variances, solve
 
@@ -113,6 +113,10 @@ class Folds:
             return self.A, self.Y, self.weight
         return self._rows(self.splits[i].train)
 
+    def test_size(self, i) -> int:
+        """Number of held-out rows."""
+        return len(self.splits[i].test) if self.apart is None else self.apart[0].n_rows
+
     def test_rows(self, i):
         """Matrix, targets and weights of the held-out rows."""
         return self._rows(self.splits[i].test) if self.apart is None else self.apart
@@ -150,13 +154,12 @@ class Folds:
             validation = _error_of_moments(held, coef, intercept)
         if validation is None:
             validation = _error_of_rows(test, y, w, coef, intercept, visit)
-        centre = np.average(y, axis=0, weights=w)
         return FoldErrors(
             np.maximum(run.residual, 0.0) / total,
             validation,
             np.linalg.norm(coef, axis=2),
             np.average((y - base) ** 2, axis=0, weights=w),
-            np.average((y - centre) ** 2, axis=0, weights=w),
+            mean_and_spread(y, w)[1],
             coef if keep else None,
         )
 
@@ -215,13 +218,12 @@ class Folds:
         error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
         error += (y_mean - held).T
         np.square(error, out=error)
-        centre = np.average(held, axis=0, weights=w)
         return FoldErrors(
             alphas[:, None] ** 2 * squares / total,
             np.average(error, axis=2, weights=w),
             None,
             np.average((held - y_mean) ** 2, axis=0, weights=w),
-            np.average((held - centre) ** 2, axis=0, weights=w),
+            mean_and_spread(held, w)[1],
             None,
         )
 

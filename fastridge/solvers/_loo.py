@@ -201,7 +201,8 @@ class LeaveOneOut(Projected):
             t += Z.T @ Y[start : start + blocks.step]
         u0y = self.U0.T @ Y
         left = np.ones((len(alphas), n))
-        parts = (weights[:, :, None] * t).transpose(1, 0, 2).reshape(len(values), -1)
+        parts = (weights[:, :, None] * t).transpose(1, 0, 2)
+        parts = parts.reshape(len(values), len(alphas) * k)
         for start in blocks:
             rows = slice(start, start + blocks.step)
             Z = self.rows(start, blocks.step) @ V
