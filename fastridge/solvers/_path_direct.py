@@ -10,15 +10,18 @@ the rows.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._cached import cached
+from ._long import svd
 from ._path_spectral import SpectralPath
 from ._projected import rounding_scale
 from ._ridge_moments import _Problem, solve_moments
 from ._ridge_problem import RidgeProblem
+from ._spectrum import of_gram, of_products
 from ._tridiagonal import Tridiagonal
 
 _LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
@@ -75,8 +78,8 @@ class MomentsPath:
         if len(self.chosen):
             self.reduced = Tridiagonal(np.array(M, order="F"))
             self.turned = self.reduced.rotate(self.right)
-            safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, hidden))
-            safe &= not problem.means_are_far()
+            self._hidden = hidden
+            safe = self.shows(alphas)
             x, traces = self.reduced.solve(alphas[safe], self.turned)
             self.x = x
             squares = np.einsum("akj,akj->ak", x, x)
@@ -89,13 +92,20 @@ class MomentsPath:
         else:
             self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
         self.singly = []
+        self.rows = rows
         if len(self.alone) and rows is not None:
             self.singly, exact[self.alone] = _by_rows(self, rows())
         elif len(self.alone):
             self.singly = [self._one(i) for i in self.alone]
-            exact[self.alone] += self._small_dof(alphas[self.alone])
+            exact[self.alone] = self.spectrum.dof(alphas[self.alone])
         self.dof = exact, np.zeros(m)
-        self.rows = None  # the problem of the rows that were summed, as a function
+
+    @cached
+    def spectrum(self):
+        """Singular values of what is penalised, for penalties that the reduction does not show."""
+        if self.rows is not None:
+            return SpectralPath(self.rows(), self.alphas[:0]).spectrum
+        return of_gram(self.M, self.right, self.yy, self.rank)
 
     def generalised(self):
         """Generalised cross-validation (m, k); None where it is a difference that rounding shows.
@@ -112,7 +122,12 @@ class MomentsPath:
 
     def log_det(self, alphas):
         """log det (I + M / alpha), of what is penalised."""
-        return self.reduced.log_det(alphas) if self.reduced else np.zeros(len(alphas))
+        return _log_det(self, alphas) if self.reduced else np.zeros(len(alphas))
+
+    def shows(self, alphas):
+        """Whether rounding of the reduction, beside its least eigenvalue, spares each penalty."""
+        safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
+        return safe & (not self.problem.means_are_far())
 
     def _one(self, i):
         """A penalty that is solved for itself."""
@@ -128,10 +143,6 @@ class MomentsPath:
         self.squared_norm[i] = w**2 @ self.d
         self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
         return result
-
-    def _small_dof(self, alphas):
-        values = _eigenvalues(self.M)
-        return (values / (values + alphas[:, None])).sum(axis=1)
 
     @cached
     def _solved(self):
@@ -209,7 +220,10 @@ class MomentsPath:
         m, k, p = self._solved[0].shape
         w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
         gradients = self.problem.gradients(w, alpha)
-        return self.problem.relative(gradients, w, alpha).reshape(m, k)
+        relative = self.problem.relative(gradients, w, alpha).reshape(m, k)
+        for i, result in zip(self.alone, self.singly, strict=True):
+            relative[i] = result.relative_gradient
+        return relative
 
 
 class DualPath:
@@ -221,7 +235,7 @@ class DualPath:
     solver = "dual"
 
     def __init__(self, problem: RidgeProblem, alphas, tol, by_rows=False) -> None:
-        self.problem, self.alphas, self.tol = problem, alphas, tol
+        self.problem, self.alphas, self.tol, self.by_rows = problem, alphas, tol, by_rows
         n, k, m = problem.n, problem.k, len(alphas)
         self.inverse = np.divide(1.0, problem.d, out=np.zeros(problem.p), where=problem.d > 0)
         K = problem.A.gram_rows(self.inverse)
@@ -244,7 +258,8 @@ class DualPath:
         self.K, self.right = K, np.asfortranarray(Y)
         self.reduced = Tridiagonal(np.array(K, order="F"))
         turned = self.turned = self.reduced.rotate(self.right)
-        safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, hidden))
+        self._hidden = hidden
+        safe = self.shows(alphas)
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         some = alphas[safe, None]
         self.x, traces = self.reduced.solve(alphas[safe], turned)
@@ -259,23 +274,36 @@ class DualPath:
         if len(self.alone) and by_rows:
             self.singly, exact[self.alone] = _by_rows(self, problem)
         elif len(self.alone):
-            values = _eigenvalues(K)
-            exact[self.alone] += (values / (values + alphas[self.alone, None])).sum(axis=1)
+            exact[self.alone] = self.spectrum.dof(alphas[self.alone])
             self.singly = [self._one(i) for i in self.alone]
         self.dof = exact, np.zeros(m)
 
+    @cached
+    def spectrum(self):
+        """As for `MomentsPath`."""
+        if self.by_rows:
+            return SpectralPath(self.problem, self.alphas[:0]).spectrum
+        rank = 0 if self.span is None else self.span.shape[1]
+        return of_products(self.K, self.right, rank)
+
     def log_det(self, alphas):
         """log det (I + K / alpha), which is that of I + M / alpha."""
-        return self.reduced.log_det(alphas)
+        return _log_det(self, alphas)
+
+    def shows(self, alphas):
+        """As for `MomentsPath`."""
+        return self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
 
     def _free_columns(self):
         problem = self.problem
         units = np.zeros((problem.p, len(self.free)), order="F")
         units[self.free, np.arange(len(self.free))] = 1.0
         Z = problem.rooted(problem.A.dot(units))
-        u, s, vt = np.linalg.svd(Z, full_matrices=False)
+        size = np.linalg.norm(Z, axis=0)
+        size[size == 0] = 1.0
+        u, s, vt = svd(Z / size)
         kept = s > _RANK * s.max(initial=0.0)
-        u, s, vt = u[:, kept], s[kept], vt[kept]
+        u, s, vt = u[:, kept], s[kept], vt[kept] / size
         return u, lambda R: vt.T @ ((u.T @ R) / s[:, None])
 
     def _one(self, i):
@@ -303,13 +331,9 @@ class DualPath:
         problem = self.problem
         m, k, p = len(self.alphas), problem.k, problem.p
         coef, n_iter = np.zeros((m, k, p)), np.ones((m, k), dtype=np.intp)
-        relative = np.zeros((m, k))
+        relative = np.full((m, k), np.nan)
         for i, result in zip(self.alone, self.singly, strict=True):
-            coef[i], n_iter[i], relative[i] = (
-                result.coef,
-                result.n_iter,
-                result.relative_gradient,
-            )
+            coef[i], n_iter[i] = result.coef, result.n_iter
         if len(self.together):
             coef[self.together], relative[self.together] = self._by_samples(slice(None))
         return coef, n_iter, relative
@@ -395,30 +419,40 @@ class DualPath:
     def n_iter(self):
         return self._solved[1]
 
-    @property
+    @cached
     def relative_gradient(self):
-        return self._solved[2]
+        relative = self._solved[2]
+        for i, result in zip(self.alone, self.singly, strict=True):
+            relative[i] = result.relative_gradient
+        return relative
 
 
 class _Single(NamedTuple):
-    """Of one penalty, without a certificate."""
+    """Of one penalty."""
 
     coef: Any
+    certificate: Any  # a function
     n_iter: int = 1
-    relative_gradient: float = np.nan
+
+    @property
+    def relative_gradient(self):
+        return self.certificate()
 
 
 def _by_rows(path, problem):
     """What `path` has alone, from the rows: coefficients, and degrees of freedom."""
     found = SpectralPath(problem, path.alphas[path.alone])
+    path.spectrum = found.spectrum
     path.squared_norm[path.alone], path.residual[path.alone] = found.squared_norm, found.residual
-    return [_Single(w) for w in found.coef], found.dof[0]
+    singly = [_Single(w, partial(found.certificate, j)) for j, w in enumerate(found.coef)]
+    return singly, found.dof[0]
 
 
-def _eigenvalues(M):
-    values = np.linalg.eigvalsh(M)
-    least = len(values) * np.finfo(np.float64).eps * values.max(initial=0.0)
-    return values[values > least]
+def _log_det(path, alphas):
+    safe = path.shows(alphas)
+    if safe.all():
+        return path.reduced.log_det(alphas)
+    return np.where(safe, path.reduced.log_det(alphas), path.spectrum.log_det(alphas))
 
 
 def _pseudo_inverse(G):

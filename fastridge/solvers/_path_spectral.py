@@ -1,11 +1,8 @@
 """Penalties too small for a Gram matrix: from singular values of the rows themselves.
 
-With P B = U diag(s) V' (see `_projected`), u = U'S y and z the part of P S y outside U,
+With P B = U diag(s) V' (see `_projected` and `_spectrum`) and u = U'S y,
 
-    v = V diag(s / (s^2 + alpha)) u,
-    residual = sum_i (alpha / (s_i^2 + alpha))^2 u_i^2 + |z|^2,
-
-a sum of squares, of which nothing is lost as alpha tends to 0.
+    v = V diag(s / (s^2 + alpha)) u.
 """
 
 from __future__ import annotations
@@ -13,7 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from .._cached import cached
+from ._graded import Graded, svd_of_wide, unlike
+from ._long import svd, triangle
 from ._projected import Projected
+from ._spectrum import Spectrum
 
 _EPS = np.finfo(np.float64).eps
 
@@ -27,6 +27,7 @@ class SpectralPath(Projected):
         Weighted sums of squares, and sum_j d_j w_j^2.
     dof : tuple of two ndarray (m,)
         Effective degrees of freedom, the intercept not counted, and zeros.
+    spectrum : Spectrum
     """
 
     def __init__(self, problem, alphas) -> None:
@@ -35,51 +36,71 @@ class SpectralPath(Projected):
         m, k = len(alphas), problem.k
         n, r, q = problem.n, self.U0.shape[1], len(self.chosen)
         Y = self.outside(problem.rooted(problem.Y))
-        self._wide = n < q
         rest = np.zeros(k)
-        if self._wide:
-            self._B = self.rows(0, n)
-            R = np.linalg.qr(self._B.T, mode="r").T
-            U, s, _ = np.linalg.svd(R)
+        directions = int(np.count_nonzero(self.root)) - r
+        noise = self.noise()
+        self._unlike = unlike(noise)
+        self._rows = None
+        if n < q:
+            B = self.rows(0, n)
+            if self._unlike:
+                U, s, self._V = svd_of_wide(B)
+                # what is in no direction of X
+                rest = ((Y - U @ (U.T @ Y)) ** 2).sum(axis=0)
+            else:
+                U, s, _ = svd(triangle(B.T).T)
+                self._V, self._rows = U, B  # V = B'U / s
             u = U.T @ Y
-            self._V = U
         else:
             T = np.empty((0, q + k))
             blocks = self.blocks()
             for start in blocks:
                 rows = slice(start, start + blocks.step)
                 part = np.hstack([self.rows(start, blocks.step), Y[rows]])
-                T = np.linalg.qr(np.vstack([T, part]), mode="r")
-            U, s, vt = np.linalg.svd(T[:q, :q], full_matrices=False)
-            u, self._V = U.T @ T[:q, q:], vt.T
+                T = triangle(np.vstack([T, part]))
+            R, C = T[:q, :q], T[:q, q:]
             rest = (T[q:, q:] ** 2).sum(axis=0)
-        directions = int(np.count_nonzero(self.root)) - r
-        kept = s > max(n, problem.p) * _EPS * self.size(s)
+            if self._unlike:
+                factor = Graded(R, np.maximum(noise, np.linalg.norm(R, axis=0)), n, directions)
+                s, u, self._V = factor.s, factor.left(C), factor.V
+                rest = rest + factor.beyond(C)
+            else:
+                U, s, vt = svd(R)
+                u, self._V = U.T @ C, vt.T
+        kept = np.ones(len(s), dtype=bool)
+        if not self._unlike:
+            kept = s > max(n, problem.p) * _EPS * self.size(s)
         kept[max(directions, 0) :] = False
         # directions of the rows that X reaches not, or only those of U0
         rest = rest + (u[~kept] ** 2).sum(axis=0) if directions > kept.sum() else np.zeros(k)
-        self._s, self._u, self._V = s[kept], u[kept], self._V[:, kept]
-        squares = self._s**2
-        total = squares + alphas[:, None]
-        self.residual = (alphas[:, None] / total) ** 2 @ self._u**2 + rest
-        self.squared_norm = (squares / total**2) @ self._u**2
-        self.dof = (squares / total).sum(axis=1) + r - problem.fit_intercept, np.zeros(m)
+        self._V = self._V[:, kept]
+        self.spectrum = Spectrum(s[kept], u[kept], rest, r - problem.fit_intercept)
+        self.residual = self.spectrum.residual(alphas)
+        self.squared_norm = self.spectrum.squared_norm(alphas)
+        self.dof = self.spectrum.dof(alphas), np.zeros(m)
 
     @cached
     def coef(self):
         """Coefficients (m, k, p)."""
         problem = self.problem
         m, k, p = len(self.alphas), problem.k, problem.p
-        shares = 1.0 / (self._s**2 + self.alphas[:, None])
-        if not self._wide:
-            shares = shares * self._s
+        s, u = self.spectrum.s, self.spectrum.u
+        shares = 1.0 / (s**2 + self.alphas[:, None])
+        if self._rows is None:
+            shares = shares * s
         # (q, m k)
-        v = self._V @ (shares.T[:, :, None] * self._u[:, None, :]).reshape(-1, m * k)
-        if self._wide:
-            v = self._B.T @ v
+        v = self._V @ (shares.T[:, :, None] * u[:, None, :]).reshape(-1, m * k)
+        if self._rows is not None:
+            v = self._rows.T @ v
         w = np.zeros((p, m * k), order="F")
         w[self.chosen] = self.inverse[self.chosen, None] * v
         if len(self.free):
             left = np.tile(problem.Y, m) - problem.A.dot(w)
             w[self.free] = self.free_coefficients(problem.rooted(left))
         return w.T.reshape(m, k, p)
+
+    def certificate(self, j):
+        """Relative gradients (k,) of penalty j, from X."""
+        problem = self.problem
+        gradient, _ = problem.evaluate(self.coef[j].T, alpha=self.alphas[j])
+        return problem.relative(gradient, problem.gradient_at_zero())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._graded import graded_rows
+from ._long import svd, triangle
 from ._rows import as_container
 
 _RANK = 1e-12
@@ -48,7 +50,7 @@ class Projected:
             Z = problem.rooted(problem.A.dot(units))
             size = np.linalg.norm(Z, axis=0)
             size[size == 0] = 1.0
-            u, s, vt = np.linalg.svd(Z / size, full_matrices=False)
+            u, s, vt = svd(Z / size)
             kept = s > _RANK * s.max(initial=0.0)
             columns.append(u[:, kept])
             self._free = u[:, kept], s[kept], vt[kept] / size
@@ -89,28 +91,47 @@ class Projected:
 
         turn: takes blocks (n, c) to as many directions of the rows as R has columns.
         """
+        R = turn(np.empty((self.problem.n, 0))).T
+        for B in self.columns(self.chosen):
+            R = triangle(np.vstack([R, turn(B).T]))
+        return R
+
+    def graded_triangle(self, turn):
+        """The same where columns have unlike scales, less what is no more than rounding."""
+        falling = self.chosen[np.argsort(-self.noise(), kind="stable")]
+        n = turn(np.empty((self.problem.n, 0))).shape[0]
+        R = np.empty((0, n))
+        for B in self.columns(falling):
+            R = graded_rows(np.vstack([R, turn(B).T]))[1]
+        return R
+
+    def columns(self, chosen):
+        """Blocks (n, c) of some columns of P B."""
         problem = self.problem
         X = as_container(problem.source)
         X = X.tocsc() if problem.A.is_sparse else X
         scale = self.inverse if problem.A.scale is None else self.inverse * problem.A.scale
-        R = turn(np.empty((problem.n, 0))).T
         step = max(2 * problem.n, _ROOM // problem.n)
-        for start in range(0, len(self.chosen), step):
-            columns = self.chosen[start : start + step]
+        for start in range(0, len(chosen), step):
+            columns = chosen[start : start + step]
             B = X[:, columns].toarray() if problem.A.is_sparse else X[:, columns]
             B = (B - problem.mean[columns]) * scale[columns]
             B *= self.root[:, None]
             if self.given is not None:
-                B -= self.U0 @ self.given[:, start : start + step]
-            R = np.linalg.qr(np.vstack([R, turn(B).T]), mode="r")
-        return R
+                given = self.given[:, np.searchsorted(self.chosen, columns)]
+                B -= self.U0 @ given
+            yield B
+
+    def noise(self):
+        """Norms (q,) of the columns of B, whose rounding P leaves."""
+        squares = self.problem.column_squares()[self.chosen] * self.inverse[self.chosen] ** 2
+        return np.sqrt(squares)
 
     def size(self, s):
         """What singular values s of P B are rounded by: those of B, where P takes something out."""
         if not len(self.free):
             return s.max(initial=0.0)
-        squares = self.problem.column_squares()[self.chosen] * self.inverse[self.chosen] ** 2
-        return float(np.sqrt(squares.sum()))
+        return float(np.linalg.norm(self.noise()))
 
     def blocks(self):
         """Starts of blocks of rows, with their size as the step."""

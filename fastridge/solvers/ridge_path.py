@@ -19,7 +19,7 @@ from .._validation import (
     require_finite,
 )
 from ._descent_options import check_count
-from ._ridge_cost import choose_solver
+from ._ridge_cost import choose_solver, default_memory
 from .ridge import SOLVERS, _check_memory, _check_options, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
@@ -432,12 +432,16 @@ def ridge_path(
         from ..moments import Moments
 
         moments = Moments(X, Y, weight)
-        path = _direct(
-            moments, alphas, n_alphas, standardize=standardize, tol=tol, single=single, **given
+        return _direct(
+            moments,
+            alphas,
+            n_alphas,
+            standardize=standardize,
+            tol=tol,
+            single=single,
+            rows=lambda d: RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept),
+            **given,
         )
-        d = path._run.d
-        path._run.rows = lambda: RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
-        return path
     if not A.is_sparse:
         require_finite(A.arrays[0])
     if standardize:
@@ -448,7 +452,10 @@ def ridge_path(
     if run == "dual":
         from ._path_direct import DualPath
 
-        return RidgePath(grid, DualPath(problem, grid, tol), single=single, tol=tol)
+        most = default_memory() if max_memory is None else max_memory
+        # rows, made dense, and two copies of them
+        by_rows = 24.0 * n * p <= most
+        return RidgePath(grid, DualPath(problem, grid, tol, by_rows), single=single, tol=tol)
     from ._path_iterative import IterativePath
 
     found = IterativePath(problem, grid, tol, max_iter, max_memory, callback)
@@ -459,8 +466,18 @@ def ridge_path(
 
 
 def _direct(
-    moments, alphas, n_alphas, *, penalty_factor, fit_intercept, standardize, tol, single=None
+    moments,
+    alphas,
+    n_alphas,
+    *,
+    penalty_factor,
+    fit_intercept,
+    standardize,
+    tol,
+    single=None,
+    rows=None,
 ):
+    """The path of moments; rows: gives the RidgeProblem of what was summed, for factors d."""
     from ._path_direct import MomentsPath
 
     p = moments.n_features
@@ -474,7 +491,8 @@ def _direct(
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
     grid = _grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
-    found = MomentsPath(moments, grid, d, fit_intercept, tol)
+    problem = None if rows is None else lambda: rows(d)
+    found = MomentsPath(moments, grid, d, fit_intercept, tol, problem)
     single = moments._y_ndim == 1 if single is None else single
     return RidgePath(grid, found, single=single, tol=tol)
 

@@ -1,0 +1,187 @@
+"""LAPACK calls that take seconds, and that Ctrl-C ends all the same.
+
+Python looks for signals between calls only, and the main thread alone is shown them. A long call is
+therefore made by a helper thread, without the interpreter's lock, while the main thread waits for
+it in steps. Where a signal ends the wait, what the helper computes is thrown away as it ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+Array = NDArray[np.float64]
+
+_LONG = 2e9  # operations, of a tenth of a second and more, from which a helper is worth its start
+_STEP = 0.1  # seconds between looks for signals
+
+
+def call(operations: float, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """function(*args, **options), which releases the interpreter's lock, open to signals.
+
+    operations: about how many it takes. From other threads than the main one, which are shown no
+    signals, the call is a plain one.
+    """
+    if operations < _LONG or threading.current_thread() is not threading.main_thread():
+        return function(*args, **options)
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(function(*args, **options))
+        except BaseException as error:
+            failed.append(error)
+
+    helper = threading.Thread(target=work, daemon=True, name="fastridge-lapack")
+    helper.start()
+    while helper.is_alive():
+        helper.join(_STEP)
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+def svd(A: Array, *, full_matrices: bool = False) -> tuple[Array, Array, Array]:
+    """numpy.linalg.svd of A (m, n)."""
+    m, n = A.shape
+    return call(8.0 * max(m, n) * min(m, n) ** 2, np.linalg.svd, A, full_matrices)
+
+
+def triangle(A: Array) -> Array:
+    """R of the QR factorisation of A (m, n)."""
+    m, n = A.shape
+    return call(2.0 * m * n * min(m, n), np.linalg.qr, A, "r")
+
+
+def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Q, R and the order of the columns of the QR factorisation of A (m, n) with pivoting."""
+    m, n = A.shape
+    return call(
+        4.0 * m * n * min(m, n),
+        scipy.linalg.qr,
+        A,
+        mode="economic",
+        pivoting=True,
+        check_finite=False,
+    )
+
+
+def eigh(A: Array) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors of symmetric A (n, n), of which the lower triangle is read."""
+    n = len(A)
+    if 4.0 * n**3 < _LONG:
+        return scipy.linalg.eigh(A, check_finite=False, driver="evd")
+    # the same routine, without the interpreter's lock
+    return call(4.0 * n**3, np.linalg.eigh, A)
+
+
+def cholesky(A: Array) -> Array:
+    """L with L L' = A (n, n), of which the lower triangle is read."""
+    return call(len(A) ** 3 / 3.0, np.linalg.cholesky, A)
+
+
+def solve_triangular(L: Array, B: Array, **options: Any) -> Array:
+    """scipy.linalg.solve_triangular, by blocks of right-hand sides where there are many."""
+    n, k = len(L), B.shape[1] if B.ndim == 2 else 1
+    step = max(1, int(_LONG / max(n * n, 1)))
+    if B.ndim == 1 or k <= step:
+        return scipy.linalg.solve_triangular(L, B, check_finite=False, **options)
+    out = np.empty((n, k), order="F")
+    for start in range(0, k, step):
+        part = B[:, start : start + step]
+        out[:, start : start + step] = scipy.linalg.solve_triangular(
+            L, part, check_finite=False, **options
+        )
+    return out
+
+
+def tridiagonal(M: Array) -> tuple[Array, Array, Array, Array]:
+    """Reflectors, diagonal, subdiagonal and factors of dsytrd of the lower triangle of M (n, n).
+
+    M, in F order, is overwritten by the reflectors.
+    """
+    n = len(M)
+    size, _ = lapack.dsytrd_lwork(n, lower=1)
+    routine = _routine("dsytrd") if 4.0 / 3.0 * n**3 >= _LONG else None
+    if routine is None:
+        return lapack.dsytrd(M, lower=1, lwork=int(size), overwrite_a=1)[:4]
+    d, e, tau = np.empty(n), np.empty(n - 1), np.empty(n - 1)
+    work, info = np.empty(int(size)), ctypes.c_int(0)
+    order, length = ctypes.c_int(n), ctypes.c_int(int(size))
+
+    def run() -> None:
+        routine(
+            *(ctypes.c_char_p(b"L"), ctypes.byref(order), _at(M), ctypes.byref(order)),
+            *(_at(d), _at(e), _at(tau)),
+            *(_at(work), ctypes.byref(length), ctypes.byref(info)),
+        )
+
+    call(4.0 / 3.0 * n**3, run)
+    return M, d, e, tau
+
+
+def jacobi_svd(A: Array) -> tuple[Array, Array, Array]:
+    """U (m, r), s (r,) and V (n, r), r = min(m, n), of A whose rows or columns are graded."""
+    m, n = A.shape
+    if m < n:
+        V, s, U = jacobi_svd(A.T)
+        return U, s, V
+    if not n:
+        return np.zeros((m, 0)), np.zeros(0), np.zeros((0, 0))
+    U, s, V, info = _gejsv(np.array(A, order="F"))
+    if info or not (np.isfinite(s).all() and np.isfinite(U).all() and np.isfinite(V).all()):
+        U, s, vt = svd(A)
+        return U, s, vt.T
+    return U, s, V
+
+
+def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
+    """dgejsv with pivoting of rows too, of A (m, n) in F order, m >= n, which is overwritten."""
+    m, n = A.shape
+    routine = _routine("dgejsv") if 20.0 * m * n * n >= _LONG else None
+    if routine is None:
+        s, U, V, work, _, info = lapack.dgejsv(A, joba=2, jobu=0, jobv=0, overwrite_a=1)
+        return U[:, :n], s * (work[0] / work[1]), V, info
+    s, U, V = np.empty(n), np.empty((m, n), order="F"), np.empty((n, n), order="F")
+    length = max(2 * m + n, 6 * n + 2 * n * n, 7)
+    work, indices = np.empty(length), np.empty(m + 3 * n, dtype=np.intc)
+    size, info = (ctypes.c_int(m), ctypes.c_int(n), ctypes.c_int(length)), ctypes.c_int(0)
+    rows, columns, given = (ctypes.byref(number) for number in size)
+
+    def run() -> None:
+        routine(
+            *(ctypes.c_char_p(name) for name in (b"F", b"U", b"V", b"R", b"N", b"N")),
+            *(rows, columns, _at(A), rows, _at(s), _at(U), rows, _at(V), columns),
+            *(_at(work), given, _at(indices), ctypes.byref(info)),
+        )
+
+    call(20.0 * m * n * n, run)
+    return U, s * (work[0] / work[1]), V, info.value
+
+
+def _at(array: NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _routine(name: str) -> Any:
+    """SciPy's LAPACK routine as a function that releases the interpreter's lock; None without."""
+    from scipy.linalg import cython_lapack
+
+    capsule = getattr(cython_lapack, "__pyx_capi__", {}).get(name)
+    if capsule is None:
+        return None
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return ctypes.CFUNCTYPE(None)(address)
