@@ -7,7 +7,6 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 import fastridge
-from fastridge import RidgeCV
 
 ALPHAS = np.array([1e6, 1.0, 1e-6])
 HEIGHTS = np.array([300, 170, 288, 360, 319, 330, 520, 345, 399, 479.0, 251, 412])
