@@ -6,6 +6,7 @@ cdef struct View:
     Py_ssize_t n
     int real, ndim
     bint writable
+    void *array  # the ndarray it is of, which its holder keeps; NULL for other exporters
     Py_ssize_t[32] shape
 
 
@@ -21,13 +22,28 @@ cdef struct DLTensor:
 
 cdef struct DLManaged:
     DLTensor tensor
+    void *context
+    void (*deleter)(DLManaged *) noexcept
 
 cdef struct DLManagedVersioned:
     uint32_t major, minor
     void *context
-    void *deleter
+    void (*deleter)(DLManagedVersioned *) noexcept
     uint64_t flags
     DLTensor tensor
+
+
+cdef class _Exported:
+    """The tensor of a capsule, taken out of it so that nobody else frees it."""
+
+    cdef DLManaged *plain
+    cdef DLManagedVersioned *versioned
+
+    def __dealloc__(self):
+        if self.plain != NULL and self.plain.deleter != NULL:
+            self.plain.deleter(self.plain)
+        if self.versioned != NULL and self.versioned.deleter != NULL:
+            self.versioned.deleter(self.versioned)
 
 
 cdef str _kind(object a):
@@ -66,6 +82,7 @@ cdef int _view_array(str name, cnp.ndarray a, View *v) except -1:
         if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED):
             _refuse(name, f"an address that is not a multiple of {a.itemsize}", "an aligned array")
     cdef int i
+    v.array = <void *> a
     v.data = <char *> cnp.PyArray_DATA(a)
     v.n = cnp.PyArray_SIZE(a)
     v.real = FR_FLOAT if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT else FR_DOUBLE
@@ -85,10 +102,13 @@ cdef object _view_buffer(str name, object a, View *v):
     kind = held.format.lstrip("@=" + ("<" if LITTLE else ">"))
     if kind not in ("f", "d"):
         _refuse(name, f"format {held.format!r}", "float32 ('f') or float64 ('d') elements")
+    if b.itemsize != (4 if kind == "f" else 8):
+        _refuse(name, f"{b.itemsize} bytes per element", f"the size of format {kind!r}")
     if not PyBuffer_IsContiguous(b, b"C"):
         _refuse(name, f"strides {held.strides} for shape {held.shape}", "a C-contiguous buffer")
     if b.ndim > 32:
         _refuse(name, f"{b.ndim} dimensions", "32 dimensions at most")
+    v.array = NULL
     v.data = <char *> b.buf
     v.n = b.len // b.itemsize
     v.real = FR_FLOAT if kind == "f" else FR_DOUBLE
@@ -115,7 +135,8 @@ cdef int _no_dlpack(str name, object a, object error) except -1:
 
 
 cdef object _view_dlpack(str name, object a, View *v):
-    cdef DLTensor *t
+    cdef DLTensor *t = NULL
+    cdef _Exported held
     cdef Py_ssize_t run = 1
     cdef int i
     try:
@@ -135,20 +156,30 @@ cdef object _view_dlpack(str name, object a, View *v):
             capsule = a.__dlpack__()
     except Exception as error:
         _no_dlpack(name, a, error)
+    held = _Exported()
     if PyCapsule_IsValid(capsule, "dltensor_versioned"):
         managed = <DLManagedVersioned *> PyCapsule_GetPointer(capsule, "dltensor_versioned")
         if managed.major != 1:
             _refuse(name, f"DLPack {managed.major}.{managed.minor}", "DLPack 1")
+        PyCapsule_SetName(capsule, "used_dltensor_versioned")
+        held.versioned = managed
         t = &managed.tensor
         v.writable = not managed.flags & 1
-    else:
-        t = &(<DLManaged *> PyCapsule_GetPointer(capsule, "dltensor")).tensor
+    elif PyCapsule_IsValid(capsule, "dltensor"):
+        held.plain = <DLManaged *> PyCapsule_GetPointer(capsule, "dltensor")
+        PyCapsule_SetName(capsule, "used_dltensor")
+        t = &held.plain.tensor
         v.writable = True
+    else:
+        _refuse(name, f"{capsule!r}", "a capsule of DLPack that nobody has used yet")
+    v.array = NULL
     if t.code != 2 or t.lanes != 1 or t.bits not in (32, 64):
         _refuse(name, f"DLPack type {t.code} of {t.bits} bits", "float32 or float64")
     if t.ndim > 32:
         _refuse(name, f"{t.ndim} dimensions", "32 dimensions at most")
     v.n = 1
+    if t.ndim < 0:
+        _refuse(name, f"{t.ndim} dimensions", "at least 0")
     for i in range(t.ndim):
         v.shape[i] = t.shape[i]
         v.n *= v.shape[i]
@@ -162,7 +193,7 @@ cdef object _view_dlpack(str name, object a, View *v):
     v.data = <char *> t.data + t.byte_offset
     if <size_t> v.data % (t.bits // 8):
         _refuse(name, f"an address that is not a multiple of {t.bits // 8}", "an aligned tensor")
-    return capsule
+    return held
 
 
 cdef object _view(str name, object a, View *v):
@@ -212,4 +243,25 @@ cdef inline bint _meet(const View *a, const View *b) noexcept:
     return (
         a.n > 0 and b.n > 0
         and a.data < b.data + _bytes(b.n, b.real) and b.data < a.data + _bytes(a.n, a.real)
+    )
+
+
+cdef inline bint _moved(void *array, const void *data, Py_ssize_t n, int real) noexcept:
+    """Whether an ndarray holds another memory than was seen; nothing of Python runs in here."""
+    cdef Py_ssize_t size = 1
+    cdef int k
+    if array == NULL:
+        return False
+    for k in range(cnp.PyArray_NDIM(<cnp.ndarray> array)):
+        size *= cnp.PyArray_DIM(<cnp.ndarray> array, k)
+    return (
+        cnp.PyArray_DATA(<cnp.ndarray> array) != data
+        or size * cnp.PyArray_ITEMSIZE(<cnp.ndarray> array) < _bytes(n, real)
+    )
+
+
+cdef int _refuse_moved(str name) except -1:
+    raise ValueError(
+        f"{name}: expected memory that stays where it is during a call; got an array that was "
+        "resized"
     )

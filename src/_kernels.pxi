@@ -30,7 +30,7 @@ cdef object _take(Arrays *a, str name, object array, bint writes):
 
 cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
               object n_threads) except -1:
-    cdef int threads = 0
+    cdef int i, threads = 0
     t.step.scale = _number("scale", scale)
     if _flag("maximize", maximize):
         t.step.scale = -t.step.scale
@@ -39,10 +39,15 @@ cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
     if n_threads is not None:
         if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
             raise TypeError(f"n_threads: expected an integer or None; got {n_threads!r}")
-        threads = n_threads
+        count = n_threads.__index__()
+        threads = min(max(count, 0), 1 << 16)
         if threads < 1:
             raise ValueError(f"n_threads: expected at least 1; got {n_threads!r}")
     threads = _threads_for(threads, C.step_work(t))
+    # the numbers above may be objects that run code
+    for i in range(a.count):
+        if _moved(a.views[i].array, a.views[i].data, a.views[i].n, a.views[i].real):
+            _refuse_moved(<str> a.names[i])
     with nogil:
         C.step_one(t, threads)
     return 0
@@ -268,9 +273,10 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
     cdef double rate = _non_negative("lr", lr)
     if isinstance(t, bool) or not hasattr(t, "__index__"):
         raise TypeError(f"t: expected an integer; got {t!r}")
-    cdef int64_t number = t
-    if number < 1:
-        raise ValueError(f"t: expected a number of step from 1; got {t!r}")
+    count = t.__index__()
+    if not 1 <= count < 1 << 63:
+        raise ValueError(f"t: expected a number of step from 1 to 2**63 - 1; got {t!r}")
+    cdef int64_t number = count
     memset(&x, 0, sizeof(x))
     _set_adam(&x.step, beta1, beta2, eps)
     _decay(&x.step, rate, weight_decay, decay_mode, lr0, "lr0")

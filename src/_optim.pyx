@@ -6,8 +6,8 @@ import numpy as np
 
 cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_IsContiguous, PyObject_CheckBuffer
-from cpython.list cimport PyList_GET_ITEM
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_SetName
 from libc.math cimport INFINITY, expm1, fabs, isfinite, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort
@@ -22,6 +22,8 @@ cnp.import_array()
 
 cdef extern from "Python.h":
     Py_buffer *PyMemoryView_GET_BUFFER(object view)
+    PyObject *PyList_GET_ITEM(object list, Py_ssize_t i)
+    PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t i)
 
 cdef bint LITTLE = sys.byteorder == "little"
 # kernels, threads and the choice of instruction set are those of the module with the matrix

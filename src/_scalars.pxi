@@ -8,7 +8,10 @@ cdef double _number(str name, object value) except? -1.5:
         hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
     ) or getattr(value, "ndim", 0):
         raise TypeError(f"{name}: expected a number; got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name}: expected a number of float64's range; got {error}") from None
 
 
 cdef double _non_negative(str name, object value) except? -1.5:

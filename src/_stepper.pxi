@@ -7,16 +7,30 @@ cdef struct Span:
     Py_ssize_t tensor
 
 
+# ndarrays whose memory is used, which Stepper or a step keeps; NULL for other exporters
+cdef struct Owners:
+    void *w
+    void *m
+    void *v
+    void *top
+    void *factor
+    void *g  # or the rows of a gradient
+
+
 cdef int _by_start(const void *a, const void *b) noexcept nogil:
     cdef const char *p = (<const Span *> a).start
     cdef const char *q = (<const Span *> b).start
     return (p > q) - (p < q)
 
 
-cdef Py_ssize_t _not_finite_at(const void *x, Py_ssize_t n, int real) noexcept nogil:
+cdef Py_ssize_t _not_finite_at(const void *x, Py_ssize_t n, int real,
+                               double scale) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        if not isfinite((<const float *> x)[i] if real == FR_FLOAT else (<const double *> x)[i]):
+        if real == FR_FLOAT:
+            if not isfinite((<const float *> x)[i] * <float> scale):
+                return i
+        elif not isfinite((<const double *> x)[i] * scale):
             return i
     return -1
 
@@ -32,11 +46,14 @@ cdef class Stepper:
         Which of the groups of `step` each belongs to.
     adam : bool
         Adam instead of gradient descent with or without momentum.
+    n_groups : int
+        Number of groups, of which some may be empty.
     """
 
-    cdef Py_ssize_t count, n_pieces, n_spans
+    cdef Py_ssize_t count, n_groups, n_pieces, n_spans
     cdef fr_tensor *t
     cdef View *views
+    cdef Owners *owners
     cdef Py_ssize_t *group
     cdef int64_t *steps
     cdef bint *begun
@@ -46,19 +63,25 @@ cdef class Stepper:
     cdef double *partial
     cdef Span *spans
     cdef const void **seen
-    cdef bint adam, busy
-    cdef readonly list params, labels
-    cdef list held, factors, states, scratch
+    cdef bint adam, busy, foreign
+    cdef readonly tuple params, labels
+    cdef list held, states, scratch
 
     def __cinit__(self, list params not None, list labels not None, list groups not None,
-                  list factors not None, bint adam):
+                  list factors not None, bint adam, Py_ssize_t n_groups):
         cdef Py_ssize_t i, n = len(params)
         cdef View v
+        if not n == len(labels) == len(groups) == len(factors) or not all(
+            [0 <= k < n_groups for k in groups]
+        ):
+            raise ValueError("params: expected a label, a group and a factor for each")
         self.count = n
+        self.n_groups = n_groups
         self.adam = adam
-        self.params, self.labels, self.factors = params, labels, factors
+        self.params, self.labels = tuple(params), tuple(labels)
         self.t = <fr_tensor *> calloc(n + 1, sizeof(fr_tensor))
         self.views = <View *> calloc(n + 1, sizeof(View))
+        self.owners = <Owners *> calloc(n + 1, sizeof(Owners))
         self.group = <Py_ssize_t *> calloc(n + 1, sizeof(Py_ssize_t))
         self.steps = <int64_t *> calloc(n + 1, sizeof(int64_t))
         self.begun = <bint *> calloc(n + 1, sizeof(bint))
@@ -66,15 +89,16 @@ cdef class Stepper:
         self.rows = <fr_row_gradient *> calloc(n + 1, sizeof(fr_row_gradient))
         self.seen = <const void **> calloc(n + 1, sizeof(void *))
         self.spans = <Span *> calloc(4 * n + 1, sizeof(Span))
-        if not (self.t and self.views and self.group and self.steps and self.begun and self.lazy
-                and self.rows and self.seen and self.spans):
+        if not (self.t and self.views and self.owners and self.group and self.steps and self.begun
+                and self.lazy and self.rows and self.seen and self.spans):
             raise MemoryError
         self.held = []
         # per tensor: first moment or momentum, second moment, its maximum; rows' last steps, slots
         self.states = [[None, None, None] for _ in range(n)]
         self.scratch = [None] * n
         for i in range(n):
-            self.held.append(_view(labels[i], params[i], &self.views[i]))
+            self.held.append(_view(labels[i], self.params[i], &self.views[i]))
+            self.owners[i].w = self.views[i].array
             _must_write(labels[i], &self.views[i])
             self.group[i] = groups[i]
             self.t[i].n, self.t[i].real = self.views[i].n, self.views[i].real
@@ -84,6 +108,7 @@ cdef class Stepper:
                 self.held.append(_view(name, factors[i], &v))
                 _must_match(name, &v, labels[i], &self.views[i])
                 self.t[i].x.factor = v.data
+                self.owners[i].factor = v.array
         self._lay_out()
         for i in range(n):
             if self.t[i].x.factor != NULL:
@@ -103,6 +128,7 @@ cdef class Stepper:
                 C.lazy_free(&self.lazy[i])
         free(self.t)
         free(self.views)
+        free(self.owners)
         free(self.group)
         free(self.steps)
         free(self.begun)
@@ -112,6 +138,43 @@ cdef class Stepper:
         free(self.spans)
         free(self.pieces)
         free(self.partial)
+
+    cdef int _claim(self, str caller) except -1:
+        """Keep others away, who may come from another thread or from a callback of this call."""
+        if self.busy:
+            raise RuntimeError(f"{caller}: this optimizer is at a step in another thread, or in "
+                               "the call that this one was made from")
+        self.busy = True
+        self.foreign = False
+        return 0
+
+    cdef int _all_stay(self) except -1:
+        """Refuse arrays that code called since they were seen has resized. C alone until then.
+
+        A step whose parameters and gradients are plain arrays calls none after it saw them.
+        """
+        cdef Py_ssize_t i, n
+        cdef fr_tensor *t
+        cdef Owners *o
+        for i in range(self.count):
+            t, o = &self.t[i], &self.owners[i]
+            if self.foreign and _moved(o.w, t.x.w, t.n, t.real):
+                _refuse_moved(self.labels[i])
+            if (_moved(o.m, t.x.m, t.n, t.real) or _moved(o.v, t.x.v, t.n, t.real)
+                    or _moved(o.top, t.x.top, t.n, t.real)):
+                _refuse_moved(f"state of {self.labels[i]}")
+            if _moved(o.factor, t.x.factor, t.n, t.real):
+                _refuse_moved(f"penalty_factor of {self.labels[i]}")
+            if not self.foreign:
+                continue
+            if t.x.g != NULL:
+                if _moved(o.g, t.x.g, t.n, t.real):
+                    _refuse_moved(f"gradient of {self.labels[i]}")
+            elif self.rows[i].index != NULL:
+                n = self.rows[i].n * (t.n // self.views[i].shape[0]) if t.n else 0
+                if _moved(o.g, self.rows[i].rows, n, t.real):
+                    _refuse_moved(f"rows of the gradient of {self.labels[i]}")
+        return 0
 
     cdef int _lay_out(self) except -1:
         """All that is written, by address; no two of them may meet."""
@@ -161,7 +224,7 @@ cdef class Stepper:
         cdef Py_ssize_t i
         cdef View v
         for i in range(self.count):
-            p = <object> PyList_GET_ITEM(self.params, i)
+            p = self.params[i]
             if cnp.PyArray_Check(p):
                 if (
                     cnp.PyArray_DATA(<cnp.ndarray> p) == self.t[i].x.w
@@ -169,11 +232,11 @@ cdef class Stepper:
                     and cnp.PyArray_CHKFLAGS(<cnp.ndarray> p, cnp.NPY_ARRAY_WRITEABLE)
                 ):
                     continue
-            elif not hasattr(p, "data_ptr"):
-                # the buffer is held
-                continue
-            elif <size_t> p.data_ptr() == <size_t> self.t[i].x.w:
-                continue
+            else:
+                self.foreign = True
+                # without data_ptr, the buffer is held
+                if not hasattr(p, "data_ptr") or <size_t> p.data_ptr() == <size_t> self.t[i].x.w:
+                    continue
             held = _view(self.labels[i], p, &v)
             _must_write(self.labels[i], &v)
             _must_match(self.labels[i], &v, "when the optimizer was made", &self.views[i])
@@ -207,11 +270,14 @@ cdef class Stepper:
             return self._take_rows(i, g, held)
         if self._fits(i, g):
             data = cnp.PyArray_DATA(<cnp.ndarray> g)
+            self.owners[i].g = <void *> g
         else:
+            self.foreign = True
             name = f"gradient of {self.labels[i]}"
             held.append(_view(name, g, &v))
             _must_match(name, &v, self.labels[i], &self.views[i])
             data = v.data
+            self.owners[i].g = v.array
         if data != self.seen[i]:
             self._apart(data, _bytes(self.t[i].n, self.t[i].real),
                         f"gradient of {self.labels[i]}")
@@ -225,12 +291,12 @@ cdef class Stepper:
         cdef View v
         cdef int k
         name = f"gradient of {self.labels[i]}"
+        self.foreign = True
         if len(g) != 2:
             raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
         if w.ndim < 1:
             raise ValueError(f"{name}: expected a number, {self.labels[i]} has no rows; got rows")
-        index = self._take_indices(f"row indices of the {name}", i, g[0], r)
-        held.append(index)
+        held.append(self._take_indices(f"row indices of the {name}", i, g[0], r))
         held.append(_view(f"rows of the {name}", g[1], &v))
         wanted = (r.n, *_shape_of(w)[1:])
         if _shape_of(&v) != wanted:
@@ -239,11 +305,12 @@ cdef class Stepper:
             _refuse(f"rows of the {name}", "float32" if v.real == FR_FLOAT else "float64",
                     f"{'float32' if w.real == FR_FLOAT else 'float64'} as {self.labels[i]}")
         self._apart(v.data, _bytes(v.n, v.real), f"rows of the {name}")
-        self._apart(r.index, r.n * (8 if r.wide else 4), f"row indices of the {name}")
         r.rows = v.data
+        self.owners[i].g = v.array
         return 0
 
     cdef object _take_indices(self, str name, Py_ssize_t i, object index, fr_row_gradient *r):
+        """A checked copy, which nobody else can change."""
         cdef Py_ssize_t place, n_rows = self.views[i].shape[0]
         a = np.asarray(index)
         if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
@@ -252,9 +319,8 @@ cdef class Stepper:
             if a.dtype == np.uint64 and a.size and a.max() > 2**63 - 1:
                 _refuse(name, int(a.max()), f"0 to {n_rows - 1}")
             a = a.astype(np.int64)
-        a = np.ascontiguousarray(a)
-        if not a.flags.aligned:
-            a = a.copy()
+        else:
+            a = np.array(a, order="C")
         r.n = a.shape[0]
         r.wide = a.dtype == np.int64
         r.index = cnp.PyArray_DATA(a)
@@ -301,6 +367,9 @@ cdef class Stepper:
         self.t[i].x.m = NULL if m is None else cnp.PyArray_DATA(m)
         self.t[i].x.v = NULL if v is None else cnp.PyArray_DATA(v)
         self.t[i].x.top = NULL if top is None else cnp.PyArray_DATA(top)
+        self.owners[i].m = NULL if m is None else <void *> m
+        self.owners[i].v = NULL if v is None else <void *> v
+        self.owners[i].top = NULL if top is None else <void *> top
         return 0
 
     cdef int _make_lazy(self, Py_ssize_t i) except -1:
@@ -322,6 +391,7 @@ cdef class Stepper:
         """Bring all rows of a tensor up to date."""
         cdef int status, threads = _threads_for(0, 5.0 * self.t[i].n)
         if self.scratch[i] is not None and self.lazy[i].count:
+            self._all_stay()
             with nogil:
                 status = C.catch_up(&self.lazy[i], &self.t[i], NULL, threads)
             _done(status)
@@ -341,56 +411,99 @@ cdef class Stepper:
                 and fabs(z.kept[z.count - 1] * (1.0 - s.drop)) > 1e-100)
         )
 
-    cdef int _look_for_nonfinite(self, double work, bint raises) except -1:
+    cdef int _look_for_nonfinite(self, double work, double scale, bint raises) except -1:
         """0, or 1 for a step to be skipped."""
-        cdef Py_ssize_t i, n = 0, where = -1, place
+        cdef Py_ssize_t i, n = 0, size, where = -1, place
         cdef int status, threads = _threads_for(0, work)
         cdef const void *data = NULL
+        self._all_stay()
         with nogil:
-            status = C.first_not_finite(self.t, self.pieces, self.n_pieces, self.partial, work,
-                                        threads, &where)
+            status = C.first_not_finite(self.t, self.pieces, self.n_pieces, scale, self.partial,
+                                        work, threads, &where)
         _done(status)
+        self._all_stay()
         if where >= 0:
             data, n = self.t[where].x.g, self.t[where].n
         for i in range(self.count if where < 0 else where):
-            if self.rows[i].index != NULL and self.t[i].n > 0 and self.rows[i].n > 0:
-                data = self.rows[i].rows
-                n = self.rows[i].n * (self.t[i].n // self.views[i].shape[0])
-                if _done(C.all_finite(data, n, self.t[i].real, 1)) == 0:
-                    where = i
-                    break
+            if self.rows[i].index == NULL or self.t[i].n == 0 or self.rows[i].n == 0:
+                continue
+            size = self.rows[i].n * (self.t[i].n // self.views[i].shape[0])
+            if not C.scaled_finite(self.rows[i].rows, size, self.t[i].real, scale):
+                where, data, n = i, self.rows[i].rows, size
+                break
         if where < 0:
             return 0
-        if raises:
-            place = _not_finite_at(data, n, self.t[where].real)
-            if self.t[where].real == FR_FLOAT:
-                value = (<const float *> data)[place]
-            else:
-                value = (<const double *> data)[place]
-            raise ValueError(
-                f"gradient of {self.labels[where]}: expected finite numbers; got {value} at "
-                f"position {place} of {n}"
-            )
-        return 1
+        if not raises:
+            return 1
+        place = _not_finite_at(data, n, self.t[where].real, scale)
+        if place < 0:
+            raise ValueError(f"gradient of {self.labels[where]}: expected one that stays as it is "
+                             "during a step; got one that changed")
+        if self.t[where].real == FR_FLOAT:
+            value = (<const float *> data)[place]
+        else:
+            value = (<const double *> data)[place]
+        raise ValueError(
+            f"gradient of {self.labels[where]}: expected finite numbers; got {value}"
+            + (f" times scale {scale}" if isfinite(value) else "")
+            + f" at position {place} of {n}"
+        )
 
     def step(self, list param_groups not None, list grads not None, double scale, int look):
         """One step of all tensors that have a gradient; False where it is skipped.
 
         `look`: 0 takes gradients as they are, 1 skips and 2 refuses those with NaN or infinity.
         """
-        if len(grads) != self.count:
+        cdef Py_ssize_t i
+        # a list that the caller holds may change while the step looks at what is in it
+        cdef tuple kept = tuple(grads)
+        cdef tuple groups = self.check_groups(param_groups)
+        if len(kept) != self.count:
             raise ValueError(f"grads: expected {self.count} gradients, one (or None) for each "
-                             f"parameter; got {len(grads)}")
-        if self.busy:
-            raise RuntimeError("step: this optimizer is at a step in another thread")
-        self.busy = True
+                             f"parameter; got {len(kept)}")
+        self._claim("step")
         try:
-            return self._step(param_groups, grads, scale, look)
+            return self._step(groups, kept, scale, look)
         finally:
+            for i in range(self.count):
+                self.t[i].x.g = NULL
+                self.rows[i].index = NULL
+                self.owners[i].g = NULL
             self.busy = False
 
-    cdef object _step(self, list param_groups, list grads, double scale, int look):
-        cdef Py_ssize_t i, k, n_groups = len(param_groups)
+    cpdef tuple check_groups(self, list param_groups):
+        """The groups, if they are those of the parameters of this stepper, in their order."""
+        cdef Py_ssize_t i = 0, k, n
+        cdef tuple groups = tuple(param_groups)
+        cdef list params
+        if len(groups) != self.n_groups:
+            raise ValueError(
+                f"param_groups: expected the {self.n_groups} groups that the optimizer has; got "
+                f"{len(groups)}: call add_param_group, or make a new optimizer"
+            )
+        for k in range(self.n_groups):
+            group = groups[k]
+            if type(group) is not dict:
+                raise TypeError(f"param_groups[{k}]: expected a dict; got {_kind(group)}")
+            given = (<dict> group).get("params")
+            n = len(<list> given) if type(given) is list else -1
+            if n >= 0:
+                params = given
+                while n > 0 and i < self.count and (
+                    PyList_GET_ITEM(params, len(params) - n) == PyTuple_GET_ITEM(self.params, i)
+                    and self.group[i] == k
+                ):
+                    i += 1
+                    n -= 1
+            if n or (i < self.count and self.group[i] <= k):
+                raise ValueError(
+                    f"param_groups[{k}]: expected the parameters that the optimizer has in this "
+                    "group; got others: call add_param_group, or make a new optimizer"
+                )
+        return groups
+
+    cdef object _step(self, tuple param_groups, tuple grads, double scale, int look):
+        cdef Py_ssize_t i, k, n_groups = self.n_groups
         cdef fr_step few[8]
         cdef double few_rates[8]
         cdef int64_t few_at[8]
@@ -416,7 +529,7 @@ cdef class Stepper:
             self._read(param_groups[k], &s[k], &rate[k])
         self._params_stay()
         for i in range(self.count):
-            self._take_gradient(i, <object> PyList_GET_ITEM(grads, i), held)
+            self._take_gradient(i, grads[i], held)
             t = &self.t[i]
             t.step.kind = s[self.group[i]].kind
             work += C.step_work(t)
@@ -426,7 +539,7 @@ cdef class Stepper:
                 if look == 2:
                     raise ValueError(f"scale: expected a finite number; got {scale}")
                 return False
-            if self._look_for_nonfinite(work, look == 2):
+            if self._look_for_nonfinite(work, scale, look == 2):
                 return False
         for i in range(self.count):
             k = self.group[i]
@@ -455,6 +568,8 @@ cdef class Stepper:
                 t.step.damp = 1.0
         threads = _threads_for(0, work)
         row_threads = get_num_threads() if sparse else 1
+        # nothing of Python runs from here on
+        self._all_stay()
         with nogil:
             C.step_many(self.t, self.pieces, self.n_pieces, work, threads)
             for i in range(self.count if sparse else 0):
@@ -462,8 +577,6 @@ cdef class Stepper:
                     status = C.step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
                     if status != 0:
                         break
-        for i in range(self.count):
-            self.t[i].x.g = NULL
         _done(status)
         return True
 
@@ -482,17 +595,24 @@ cdef class Stepper:
 
     def flush(self, which=None, index=None):
         """Bring all rows up to date, or those of one parameter, or some of them."""
+        self._claim("flush")
+        try:
+            self._flush(which, index)
+        finally:
+            self.busy = False
+
+    cdef int _flush(self, which, index) except -1:
         cdef Py_ssize_t i
         cdef fr_row_gradient r
         cdef int status, threads = get_num_threads()
-        if self.busy:
-            raise RuntimeError("flush: this optimizer is at a step in another thread")
         self._params_stay()
         if which is None:
             for i in range(self.count):
                 self._all_rows(i)
-            return
+            return 0
         i = which
+        if not 0 <= i < self.count:
+            raise IndexError(f"which: expected 0 to {self.count - 1}; got {i}")
         if index is None:
             self._all_rows(i)
         elif self.views[i].ndim < 1:
@@ -500,27 +620,54 @@ cdef class Stepper:
         else:
             kept = self._take_indices("rows", i, index, &r)
             if self.scratch[i] is not None and self.lazy[i].count:
+                self._all_stay()
                 with nogil:
                     status = C.catch_up(&self.lazy[i], &self.t[i], &r, threads)
                 _done(status)
+        return 0
 
     def get_state(self, Py_ssize_t i):
         """(steps done, whether momentum has begun, first moment, second moment, its maximum)."""
+        if not 0 <= i < self.count:
+            raise IndexError(f"expected 0 to {self.count - 1}; got {i}")
         return (self.steps[i], bool(self.begun[i]), *self.states[i])
 
-    def set_state(self, Py_ssize_t i, int64_t steps, bint begun, m, v, top):
-        """The reverse, with arrays of the parameter's shape and type, which are kept."""
-        self.states[i] = [m, v, top]
-        self.steps[i] = steps
-        self.begun[i] = begun
-        if self.scratch[i] is not None:
-            self.scratch[i][0].fill(0)
-            self.lazy[i].count = 0
-        self._point(i)
-        self._lay_out()
+    def set_states(self, list states not None):
+        """The reverse for the first parameters, with arrays of their shapes and types, which are
+        kept; nothing is changed unless all fit."""
+        cdef Py_ssize_t i
+        cdef int64_t steps
+        self._claim("state")
+        try:
+            kept = []
+            for i in range(min(len(states), self.count)):
+                done, begun, *arrays = states[i]
+                steps = done
+                shape, dtype = self.layout(i)
+                for a in arrays:
+                    if a is not None and not (_is_array(a) and a.shape == shape
+                                              and a.dtype == dtype and a.flags.writeable):
+                        raise ValueError(f"state of {self.labels[i]}: expected writable arrays of "
+                                         f"shape {shape} of {dtype}")
+                kept.append((steps, bool(begun), arrays))
+            if len(kept) < len(states) or any([len(arrays) != 3 for _, _, arrays in kept]):
+                raise ValueError(f"states: expected three arrays each, of at most {self.count}")
+            for i, (steps, begun, arrays) in enumerate(kept):
+                self.states[i] = arrays
+                self.steps[i] = steps
+                self.begun[i] = begun
+                if self.scratch[i] is not None:
+                    self.scratch[i][0].fill(0)
+                    self.lazy[i].count = 0
+                self._point(i)
+            self._lay_out()
+        finally:
+            self.busy = False
 
     def layout(self, Py_ssize_t i):
         """(shape, dtype) of a parameter."""
+        if not 0 <= i < self.count:
+            raise IndexError(f"expected 0 to {self.count - 1}; got {i}")
         return _shape_of(&self.views[i]), np.dtype(
             np.float32 if self.t[i].real == FR_FLOAT else np.float64
         )

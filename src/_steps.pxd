@@ -51,12 +51,12 @@ cdef extern from "steps.h" nogil:
         double (*step_work)(const fr_tensor *) noexcept nogil
         int (*square_sum)(const fr_tensor *, const fr_piece *, Py_ssize_t, double *, double, int,
                           double *) noexcept nogil
-        int (*first_not_finite)(const fr_tensor *, const fr_piece *, Py_ssize_t, double *, double,
-                                int, Py_ssize_t *) noexcept nogil
+        int (*first_not_finite)(const fr_tensor *, const fr_piece *, Py_ssize_t, double, double *,
+                                double, int, Py_ssize_t *) noexcept nogil
         Py_ssize_t (*check_rows)(const fr_row_gradient *, Py_ssize_t) noexcept nogil
         int (*lazy_reserve)(fr_lazy *) noexcept nogil
         void (*lazy_free)(fr_lazy *) noexcept nogil
         int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
         int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
-        int (*all_finite)(const void *, Py_ssize_t, int, int) noexcept nogil
+        int (*scaled_finite)(const void *, Py_ssize_t, int, double) noexcept nogil
         double (*serial_below)() noexcept nogil

@@ -86,6 +86,7 @@ typedef struct {
     void (*step[FR_N_STEPS])(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                              const fr_buffers *next, ptrdiff_t next0);
     double (*squares)(const void *x, ptrdiff_t n);
+    int (*finite_scaled)(const void *x, double scale, ptrdiff_t n);
     /* missed steps of a row; see lazy.c */
     void (*linear)(const fr_map *a, void *w, void *b, ptrdiff_t n);
     void (*adam_run)(const fr_run *a, void *w, const void *m, const void *v, ptrdiff_t n);

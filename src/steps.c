@@ -75,7 +75,8 @@ typedef struct {
     const fr_piece *pieces;
     ptrdiff_t n_pieces, per_task;
     double *partial;
-    int looks; /* for values that are not finite, instead of summing squares */
+    int looks; /* for values of scale * g that are not finite, instead of summing squares */
+    double scale;
 } many_job;
 
 /* Many small tensors share a task. */
@@ -108,6 +109,17 @@ void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces
         fr_pool_run(many_task, &q, 0, (n_pieces + q.per_task - 1) / q.per_task, threads);
 }
 
+/* a factor of at most 1 takes no finite number out of its range */
+static int finite_times(const fr_real_kernels *f, const void *g, ptrdiff_t n, double scale)
+{
+    return fabs(scale) <= 1.0 ? f->finite(g, n) : f->finite_scaled(g, scale, n);
+}
+
+int fr_scaled_finite(const void *x, ptrdiff_t n, int real, double scale)
+{
+    return finite_times(&fr_active()->real[real], x, n, scale);
+}
+
 static void look_task(void *context, ptrdiff_t task)
 {
     const many_job *q = context;
@@ -121,7 +133,7 @@ static void look_task(void *context, ptrdiff_t task)
         if (!taken(t))
             continue;
         g += p->from * (ptrdiff_t)(t->real == FR_FLOAT ? sizeof(float) : sizeof(double));
-        q->partial[i] = q->looks ? !f->finite(g, p->n) : f->squares(g, p->n);
+        q->partial[i] = q->looks ? !finite_times(f, g, p->n, q->scale) : f->squares(g, p->n);
     }
 }
 
@@ -137,7 +149,7 @@ static int look(many_job *q, double work, int n_threads)
 int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
                   double *partial, double work, int n_threads, double *sum)
 {
-    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 0};
+    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 0, 1.0};
     const int status = look(&q, work, n_threads);
     *sum = 0.0;
     for (ptrdiff_t i = 0; i < n_pieces && !status; i++)
@@ -146,9 +158,10 @@ int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_
 }
 
 int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
-                        double *partial, double work, int n_threads, ptrdiff_t *where)
+                        double scale, double *partial, double work, int n_threads,
+                        ptrdiff_t *where)
 {
-    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 1};
+    many_job q = {(fr_tensor *)tensors, pieces, n_pieces, 1, partial, 1, scale};
     const int status = look(&q, work, n_threads);
     *where = -1;
     for (ptrdiff_t i = 0; i < n_pieces && !status; i++)
@@ -162,5 +175,5 @@ int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdif
 const fr_steps_table fr_steps = {
     fr_piece_count, fr_cut, fr_step_one, fr_step_many, fr_step_work, fr_square_sum,
     fr_first_not_finite, fr_check_rows, fr_lazy_reserve, fr_lazy_free, fr_step_rows, fr_catch_up,
-    fr_all_finite, fr_get_serial_below,
+    fr_scaled_finite, fr_get_serial_below,
 };

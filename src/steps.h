@@ -57,9 +57,12 @@ double fr_step_work(const fr_tensor *t);
 /* Sum of squares of all g, in an order that sizes alone decide; partial: room for n_pieces. */
 int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
                   double *partial, double work, int n_threads, double *sum);
-/* *where: the first tensor whose g holds NaN or infinity, or -1 */
+/* *where: the first tensor whose scale * g holds NaN or infinity, or -1 */
 int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
-                        double *partial, double work, int n_threads, ptrdiff_t *where);
+                        double scale, double *partial, double work, int n_threads,
+                        ptrdiff_t *where);
+/* whether scale * x, in its type, is finite for all elements */
+int fr_scaled_finite(const void *x, ptrdiff_t n, int real, double scale);
 
 /* lazy.c: parameters whose rows are brought up to date when they are touched. */
 typedef struct {
@@ -120,14 +123,14 @@ typedef struct {
     double (*step_work)(const fr_tensor *);
     int (*square_sum)(const fr_tensor *, const fr_piece *, ptrdiff_t, double *, double, int,
                       double *);
-    int (*first_not_finite)(const fr_tensor *, const fr_piece *, ptrdiff_t, double *, double, int,
-                            ptrdiff_t *);
+    int (*first_not_finite)(const fr_tensor *, const fr_piece *, ptrdiff_t, double, double *, double,
+                            int, ptrdiff_t *);
     ptrdiff_t (*check_rows)(const fr_row_gradient *, ptrdiff_t);
     int (*lazy_reserve)(fr_lazy *);
     void (*lazy_free)(fr_lazy *);
     int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
     int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
-    int (*all_finite)(const void *, ptrdiff_t, int, int);
+    int (*scaled_finite)(const void *, ptrdiff_t, int, double);
     double (*serial_below)(void);
 } fr_steps_table;
 extern const fr_steps_table fr_steps;

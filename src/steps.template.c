@@ -230,6 +230,29 @@ static double NAME(squares)(const void *x_, ptrdiff_t n)
     return s;
 }
 
+/* Whether scale * x, rounded to T, is finite for all elements. */
+static int NAME(finite_scaled)(const void *x_, double scale, ptrdiff_t n)
+{
+    const T *x = x_;
+    const double factor = (double)(T)scale;
+    /* floats that round to infinity become infinite doubles */
+    const double unit = sizeof(T) == sizeof(float) ? 0x1p896 * (1.0 + 0x1p-25) : 1.0;
+    const vec f = SPLAT(factor), u = SPLAT(unit);
+    vec s0 = SPLAT(0.0), s1 = s0;
+    ptrdiff_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        const vec a = LOAD(x + i) * f * u, b = LOAD(x + i + VL) * f * u;
+        s0 += a - a;
+        s1 += b - b;
+    }
+    double s = vec_sum(s0 + s1);
+    for (; i < n; i++) {
+        const double a = (double)x[i] * factor * unit;
+        s += a - a;
+    }
+    return s == 0.0;
+}
+
 /* w, b = ww * w + wb * b, bw * w + bb * b */
 static void NAME(linear)(const fr_map *a, void *w_, void *b_, ptrdiff_t n)
 {

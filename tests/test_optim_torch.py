@@ -231,3 +231,77 @@ def test_sparse_gradients_as_tensors_are_refused_with_a_way_out():
         g = g.coalesce()
     optimizer.step([(g.indices()[0], g.values())])
     np.testing.assert_allclose(w, -0.1 * g.to_dense().numpy())
+
+
+@pytest.mark.parametrize("mode", ["l2", "decoupled", "independent"])
+@over_cases
+def test_torch_goes_on_where_we_are(name, options, mode):
+    dtype = np.float64
+    params, ours, tensors, theirs = pair(name, options, dtype)
+    decay = options.get("weight_decay")
+    ours = getattr(optim, name)(params, lr=0.01, decay_mode=mode, **options)
+    for t in range(5):
+        ours.step(gradients(t, dtype))
+        ours.set_lr_factor(0.5)
+    if name == "SGD" and decay and options.get("momentum") and mode != "l2":
+        with pytest.raises(ValueError, match="decay_mode 'l2'"):
+            optim.torch_state_dict(ours)
+        return
+    saved = optim.torch_state_dict(ours)
+    if name != "SGD":
+        theirs = {"l2": torch.optim.Adam}.get(mode, torch.optim.AdamW)(tensors)
+    theirs.load_state_dict(saved)
+    with torch.no_grad():
+        for p, x in zip(params, tensors, strict=True):
+            x.copy_(torch.tensor(p))
+    for t in range(5, 10):
+        ours.step(gradients(t, dtype))
+        their_step(tensors, theirs, gradients(t, dtype))
+    assert_close(params, tensors, dtype)
+    # and back
+    again = getattr(optim, name)(params)
+    again.load_state_dict(theirs.state_dict())
+    assert again.param_groups[0]["lr"] == 0.005
+
+
+def test_factors_are_not_for_torch():
+    w = np.ones(2)
+    ours = optim.SGD([{"params": [w], "penalty_factor": [np.ones(2)]}], lr=0.1)
+    with pytest.raises(ValueError, match="penalty_factor"):
+        optim.torch_state_dict(ours)
+
+
+def test_schedulers_of_torch_leave_keys_that_are_kept():
+    dtype = np.float64
+    params, ours, tensors, theirs = pair("Adam", {"weight_decay": 0.1}, dtype)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.1, total_steps=20)
+    theirs.param_groups[0]["name"] = "body"
+    for t in range(5):
+        their_step(tensors, theirs, gradients(t, dtype))
+        schedule.step()
+    ours.load_state_dict(theirs.state_dict())
+    assert ours.param_groups[0]["max_lr"] == 0.1
+    assert ours.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+    for p, x in zip(params, tensors, strict=True):
+        p[...] = x.detach().numpy()
+    for t in range(5, 10):
+        ours.step(gradients(t, dtype))
+        their_step(tensors, theirs, gradients(t, dtype))
+    assert_close(params, tensors, dtype)
+
+
+def test_decoupled_decay_of_torch_is_taken_over():
+    dtype = np.float64
+    params, ours, tensors, theirs = pair("Adam", {"weight_decay": 0.5}, dtype)
+    theirs = torch.optim.AdamW(tensors, lr=0.01, weight_decay=0.5)
+    if "decoupled_weight_decay" not in theirs.param_groups[0]:
+        pytest.skip("a torch that does not say so")
+    for t in range(3):
+        their_step(tensors, theirs, gradients(t, dtype))
+    ours.load_state_dict(theirs.state_dict())
+    assert ours.param_groups[0]["decay_mode"] == "decoupled"
+    for p, x in zip(params, tensors, strict=True):
+        p[...] = x.detach().numpy()
+    ours.step(gradients(3, dtype))
+    their_step(tensors, theirs, gradients(3, dtype))
+    assert_close(params, tensors, dtype)

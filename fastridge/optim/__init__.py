@@ -16,6 +16,7 @@ from ._clip import Clipped, clip_grad_norm
 from ._groups import split_decay
 from ._optimizers import SGD, Adam, AdamW
 from ._schedules import constant, cosine, linear_warmup, step_decay
+from ._torch import torch_state_dict
 
 __all__ = [
     "SGD",
@@ -28,4 +29,5 @@ __all__ = [
     "linear_warmup",
     "split_decay",
     "step_decay",
+    "torch_state_dict",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._optim import square_sum
 from ._groups import is_array
+from ._optimizer import as_float
 
 __all__ = ["Clipped", "clip_grad_norm"]
 
@@ -78,6 +79,7 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
     for name, value in (("max_norm", max_norm), ("scale", scale)):
         if isinstance(value, bool) or not hasattr(value, "__float__"):
             raise TypeError(f"{name}: expected a number; got {value!r}")
+    max_norm, scale = as_float("max_norm", max_norm), as_float("scale", scale)
     if not max_norm >= 0:
         raise ValueError(f"max_norm: expected a number of at least 0; got {max_norm!r}")
     if is_array(grads):

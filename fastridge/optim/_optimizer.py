@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,7 +15,10 @@ __all__ = ["Optimizer"]
 
 _LOOKS = {"propagate": 0, "skip": 1, "raise": 2}
 # keys of torch's groups that say how it computes, not what
-_OF_TORCH = {"capturable", "decoupled_weight_decay", "differentiable", "foreach", "fused"}
+_OF_TORCH = {"capturable", "differentiable", "foreach", "fused"}
+_DECOUPLED = "decoupled_weight_decay"
+# counts of steps up to here are exact as floats
+_MOST_STEPS = 2**53
 
 
 class Optimizer:
@@ -37,7 +41,8 @@ class Optimizer:
         groups = params if isinstance(params, list) else _listed(params)
         if not groups or not all(isinstance(g, Mapping) for g in groups):
             groups = [{"params": groups}]
-        self._set_groups([self._group(g, k) for k, g in enumerate(groups)])
+        self.param_groups += [self._group(g, k) for k, g in enumerate(groups)]
+        self._stepper, self._names = self._stepper_of(self.param_groups)
 
     def _group(self, given: Mapping[str, Any], k: int) -> dict[str, Any]:
         """A group with all its numbers, its parameters in a list."""
@@ -49,7 +54,7 @@ class Optimizer:
         arrays, names = arrays_and_names(params, f"params[{k}]['params']" if k else "params")
         known = {*self.defaults, "params", "initial_lr", "penalty_factor", "param_names"}
         for key in given:
-            if key not in known and key not in _OF_TORCH:
+            if key not in known and key not in (*_OF_TORCH, _DECOUPLED):
                 raise ValueError(f"params[{k}]: expected keys of {sorted(known)}; got {key!r}")
         if isinstance(factors, Mapping):
             if names is None or not set(factors) <= set(names):
@@ -62,15 +67,22 @@ class Optimizer:
                 "penalty_factor: expected a list of one array (or None) for each of the "
                 f"{len(arrays)} parameters of its group"
             )
-        group = {"params": arrays, **self.defaults, **given, "penalty_factor": factors}
+        numbers = _with_mode(given, f"params[{k}]")
+        group = {"params": arrays, **self.defaults, **numbers, "penalty_factor": factors}
         group["params"] = arrays
         group.setdefault("initial_lr", group["lr"])
-        if names is None:
-            names = given.get("param_names")
+        if names is None and given.get("param_names") is not None:
+            names = list(given["param_names"])
+            if len(names) != len(arrays):
+                raise ValueError(
+                    f"param_names: expected a name for each of the {len(arrays)} parameters of "
+                    f"the group; got {len(names)}"
+                )
         group["param_names"] = names
         return {key: value for key, value in group.items() if key not in _OF_TORCH}
 
-    def _set_groups(self, groups: list[dict[str, Any]]) -> None:
+    def _stepper_of(self, groups: list[dict[str, Any]]) -> tuple[Stepper, list[str] | None]:
+        """What steps the parameters of all groups, and their names if all have one."""
         arrays: list[Any] = []
         labels: list[str] = []
         places: list[int] = []
@@ -89,11 +101,10 @@ class Optimizer:
         if len(set(named)) != len(named):
             twice = next(name for name in named if named.count(name) > 1)
             raise ValueError(f"params: expected each name once; got {twice!r} twice")
-        stepper = Stepper(arrays, labels, places, factors, self._adam)
+        stepper = Stepper(arrays, labels, places, factors, self._adam, len(groups))
         # numbers are refused here rather than at the first step
         stepper.step(groups, [None] * len(arrays), 1.0, 0)
-        self._names = named if len(named) == len(arrays) and named else None
-        self._stepper, self.param_groups = stepper, groups
+        return stepper, named if len(named) == len(arrays) and named else None
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add a group of parameters, which have no state yet.
@@ -108,11 +119,15 @@ class Optimizer:
         ValueError, TypeError
             As for the constructor; the optimizer is then what it was.
         """
-        self._stepper.flush()
-        before, n = self._stepper, len(self._stepper.params)
-        self._set_groups([*self.param_groups, self._group(group, len(self.param_groups))])
-        for i in range(n):
-            self._stepper.set_state(i, *before.get_state(i))
+        before = self._stepper
+        before.check_groups(self.param_groups)
+        added = self._group(group, len(self.param_groups))
+        stepper, names = self._stepper_of([*self.param_groups, added])
+        before.flush()
+        stepper.set_states([before.get_state(i) for i in range(len(before.params))])
+        self._stepper, self._names = stepper, names
+        # whoever holds the list sees the group
+        self.param_groups.append(added)
 
     def step(self, grads: Any, *, scale: float = 1.0) -> bool:
         """Take one step, in place.
@@ -145,7 +160,7 @@ class Optimizer:
         if type(scale) is not float:
             if isinstance(scale, bool) or not hasattr(scale, "__float__"):
                 raise TypeError(f"scale: expected a number; got {scale!r}")
-            scale = float(scale)
+            scale = as_float("scale", scale)
         return self._stepper.step(self.param_groups, grads, scale, _LOOKS[self.on_nonfinite])
 
     def _in_order(self, grads: Any) -> list[Any]:
@@ -180,10 +195,11 @@ class Optimizer:
         """
         if isinstance(factor, bool) or not hasattr(factor, "__float__"):
             raise TypeError(f"factor: expected a number; got {factor!r}")
-        if not 0 <= factor < np.inf:
+        value = as_float("factor", factor)
+        if not 0 <= value < np.inf:
             raise ValueError(f"factor: expected a finite number of at least 0; got {factor!r}")
         for group in self.param_groups:
-            group["lr"] = float(factor) * group["initial_lr"]
+            group["lr"] = value * group["initial_lr"]
 
     def flush(self, param: int | str | None = None, rows: Any = None) -> None:
         """Bring rows up to date that had no gradient in the last steps.
@@ -241,12 +257,14 @@ class Optimizer:
         dict
             As torch's: ``{"state": {position: {name: array or number}}, "param_groups": [...]}``
             with positions in place of parameters, and without `penalty_factor`. Arrays are those
-            of the optimizer, not copies. ``fastridge.save`` writes it to a file.
+            of the optimizer, not copies. ``fastridge.save`` writes it to a file, and
+            `fastridge.optim.torch_state_dict` makes of the optimizer what torch loads.
 
         Notes
         -----
         Rows are brought up to date first (`flush`).
         """
+        self._stepper.check_groups(self.param_groups)
         self._stepper.flush()
         state = {}
         for i in range(len(self._stepper.params)):
@@ -276,43 +294,70 @@ class Optimizer:
         state_dict : dict
             From `state_dict`, here or in torch, of an optimizer of this class over parameters of
             the same shapes in the same order. Arrays are copied; the parameters themselves are the
-            caller's to restore.
+            caller's to restore. Keys of a group that are not known here, such as those that
+            learning-rate schedulers leave, are kept in `param_groups` and not looked at. torch's
+            ``decoupled_weight_decay`` becomes `decay_mode`: ``"decoupled"`` or ``"l2"``.
 
         Raises
         ------
         ValueError, TypeError
             If it does not fit; the optimizer is then what it was.
+        RuntimeError
+            If another thread is at a step of this optimizer.
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise ValueError("state_dict: expected a dict with the keys 'state' and 'param_groups'")
-        groups, saved = [], state_dict["param_groups"]
+        self._stepper.check_groups(self.param_groups)
+        saved = state_dict["param_groups"]
+        if not isinstance(saved, (list, tuple)):
+            raise TypeError(f"state_dict: expected a list of groups; got {_kind(saved)}")
+        for k, other in enumerate(saved):
+            if not isinstance(other, Mapping) or not isinstance(
+                other.get("params"), (list, tuple, range)
+            ):
+                raise ValueError(
+                    f"state_dict: expected group {k} to be a dict with a list 'params'; got "
+                    f"{list(other) if isinstance(other, Mapping) else _kind(other)}"
+                )
         sizes = [len(g["params"]) for g in saved]
         if sizes != [len(g["params"]) for g in self.param_groups]:
             raise ValueError(
                 "state_dict: expected groups of "
                 f"{[len(g['params']) for g in self.param_groups]} parameters; got {sizes}"
             )
-        for own, other in zip(self.param_groups, saved, strict=True):
-            names = other.get("param_names")
-            ours = own["param_names"]
-            if names is not None and ours is not None and list(names) != list(ours):
-                raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
-            numbers = {k: v for k, v in other.items() if k not in ("params", "param_names")}
-            for key in numbers:
-                if key not in (*self.defaults, "initial_lr", *_OF_TORCH):
-                    raise ValueError(f"state_dict: expected keys of a group; got {key!r}")
-            groups.append(own | {k: v for k, v in numbers.items() if k not in _OF_TORCH})
-            if "initial_lr" not in numbers and "lr" in numbers:
-                groups[-1]["initial_lr"] = numbers["lr"]
-        order = [i for g in saved for i in g["params"]]
-        states = [self._state_of(i, state_dict["state"].get(key)) for i, key in enumerate(order)]
+        groups = [
+            self._loaded_group(own, other, k)
+            for k, (own, other) in enumerate(zip(self.param_groups, saved, strict=True))
+        ]
+        order, state = [i for g in saved for i in g["params"]], state_dict["state"]
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state_dict: expected a dict as its state; got {_kind(state)}")
+        for key in state:
+            if key not in order:
+                raise ValueError(f"state_dict: expected states of {order[:5]} ...; got {key!r}")
+        states = [self._state_of(i, state.get(key)) for i, key in enumerate(order)]
         # numbers are checked before anything changes
         self._stepper.step(groups, [None] * len(order), 1.0, 0)
         self._stepper.flush()
-        for i, state in enumerate(states):
-            self._stepper.set_state(i, *state)
-        for own, other in zip(self.param_groups, groups, strict=True):
-            own.update(other)
+        self._stepper.set_states(states)
+        for own, new in zip(self.param_groups, groups, strict=True):
+            own.update(new)
+
+    def _loaded_group(self, own: dict[str, Any], other: Mapping[str, Any], k: int) -> Any:
+        """The group `own` with the numbers of another one, and with keys that only that one has."""
+        names, ours = other.get("param_names"), own["param_names"]
+        if names is not None and ours is not None and list(names) != list(ours):
+            raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
+        if "penalty_factor" in other:
+            raise ValueError(
+                "state_dict: expected groups without 'penalty_factor', which is the constructor's"
+            )
+        left = ("params", "param_names", *_OF_TORCH)
+        numbers = copy.deepcopy({key: v for key, v in other.items() if key not in left})
+        numbers = _with_mode(numbers, f"state_dict, group {k}")
+        if "initial_lr" not in numbers and "lr" in numbers:
+            numbers["initial_lr"] = numbers["lr"]
+        return own | numbers
 
     def _state_of(self, i: int, state: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """What `Stepper.set_state` takes."""
@@ -320,6 +365,8 @@ class Optimizer:
             return (0, False, None, None, None)
         shape, dtype = self._stepper.layout(i)
         label = self._stepper.labels[i]
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state of {label}: expected a dict; got {_kind(state)}")
         for key in state:
             if key not in ("step", *self._arrays):
                 raise ValueError(f"state of {label}: expected {self._arrays}; got {key!r}")
@@ -337,9 +384,7 @@ class Optimizer:
         if self._adam and (arrays[0] is None or arrays[1] is None):
             raise ValueError(f"state of {label}: expected {self._arrays[:2]}; got {list(state)}")
         # torch counts no steps for gradient descent
-        steps = int(state.get("step", 1))
-        if steps < 0:
-            raise ValueError(f"step of {label}: expected at least 0; got {steps}")
+        steps = _step_count(state.get("step", 1), label)
         return (steps, arrays[0] is not None, *arrays, *[None] * (3 - len(arrays)))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -355,6 +400,48 @@ class Optimizer:
         numbers = ", ".join(f"{k}={v!r}" for k, v in self.defaults.items())
         n = len(self._stepper.params)
         return f"{type(self).__name__}(<{n} parameter{'s' * (n != 1)}>, {numbers})"
+
+
+def as_float(name: str, value: Any) -> float:
+    """A number as a float; ValueError for an integer that is beyond all of them."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name}: expected a number of float64's range; got {error}") from None
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _with_mode(group: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A group in which `decay_mode` says what torch's flag says."""
+    numbers = {key: value for key, value in group.items() if key != _DECOUPLED}
+    flag = group.get(_DECOUPLED)
+    if flag is None:
+        return numbers
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"{where}: expected {_DECOUPLED} to be True or False; got {flag!r}")
+    mode = numbers.setdefault("decay_mode", "decoupled" if flag else "l2")
+    if (mode == "l2") == bool(flag):
+        raise ValueError(
+            f"{where}: expected {_DECOUPLED} to agree with decay_mode {mode!r}; got {flag}"
+        )
+    return numbers
+
+
+def _step_count(value: Any, label: str) -> int:
+    """The number of steps that a state says it has had."""
+    found = repr(value)
+    try:
+        steps = value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"step of {label}: expected a number; got {found}") from error
+    if not 0 <= steps <= _MOST_STEPS or steps != int(steps):
+        raise ValueError(
+            f"step of {label}: expected a whole number from 0 to {_MOST_STEPS}; got {found}"
+        )
+    return int(steps)
 
 
 def _listed(params: Any) -> list[Any]:
