@@ -32,6 +32,7 @@ if _TYPE_CHECKING:
         MultiTaskElasticNet,
         MultiTaskElasticNetCV,
         MultiTaskLasso,
+        MultiTaskLassoCV,
         Ridge,
         RidgeClassifier,
         RidgeClassifierCV,
@@ -44,8 +45,9 @@ if _TYPE_CHECKING:
         ElasticNetResult,
         elastic_net,
         elastic_net_path,
-        lasso_path,
+        lasso,
     )
+    from .solvers.enet_path import PathTuple, enet_path, lasso_path
     from .solvers.ridge import RidgeResult, ridge
     from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge_path import RidgePath, ridge_path
@@ -65,6 +67,8 @@ _HOMES = {
     "MultiTaskElasticNet": "linear_model",
     "MultiTaskElasticNetCV": "linear_model",
     "MultiTaskLasso": "linear_model",
+    "MultiTaskLassoCV": "linear_model",
+    "PathTuple": "solvers.enet_path",
     "RegularizationPathDisplay": "plot",
     "Ridge": "linear_model",
     "RidgeBatchResult": "solvers.ridge_batch",
@@ -78,7 +82,9 @@ _HOMES = {
     "elastic_net_path": "solvers.coordinate_descent",
     "get_num_threads": "_threads",
     "information_criteria": "criteria",
-    "lasso_path": "solvers.coordinate_descent",
+    "enet_path": "solvers.enet_path",
+    "lasso": "solvers.coordinate_descent",
+    "lasso_path": "solvers.enet_path",
     "load": "io",
     "num_threads": "_threads",
     "ridge": "solvers.ridge",
@@ -117,6 +123,8 @@ __all__ = [
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
+    "MultiTaskLassoCV",
+    "PathTuple",
     "RegularizationPathDisplay",
     "Ridge",
     "RidgeBatchResult",
@@ -128,8 +136,10 @@ __all__ = [
     "ShrinkageDisplay",
     "elastic_net",
     "elastic_net_path",
+    "enet_path",
     "get_num_threads",
     "information_criteria",
+    "lasso",
     "lasso_path",
     "load",
     "num_threads",

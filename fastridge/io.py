@@ -61,6 +61,8 @@ _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "LassoCV": ("fastridge.linear_model", ()),
     "Moments": ("fastridge.moments", ()),
     "MultiTaskElasticNetCV": ("fastridge.linear_model", ()),
+    "MultiTaskLassoCV": ("fastridge.linear_model", ()),
+    "MultiTaskPath": ("fastridge.solvers._multi_task_path", ()),
     "Posterior": ("fastridge.solvers._posterior", ()),
     "RidgeCV": ("fastridge.linear_model", ()),
     "RidgeClassifierCV": ("fastridge.linear_model", ()),

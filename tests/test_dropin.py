@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn import linear_model as theirs
 
@@ -187,3 +188,104 @@ def test_weighted_leave_one_out_is_the_mean_over_repeated_rows():
     # scikit-learn without scoring divides the weighted sum by the number of rows
     assert_allclose(peer.best_score_, model.best_score_ * weight.sum() / 60)
     assert peer.alpha_ == model.alpha_
+
+
+# Paths.
+
+
+@pytest.mark.parametrize("function", ["lasso_path", "enet_path"])
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc", "float32"])
+@pytest.mark.parametrize("k", [None, 1, 3])
+@pytest.mark.parametrize("options", [{"alphas": 6}, {"alphas": [0.1, 3.0, 0.5]}, {"eps": 0.1}])
+def test_paths_are_those_of_scikit_learn(function, kind, k, options):
+    X, y, _ = table(k=k)
+    if kind == "float32":
+        X, y = X.astype(np.float32), y.astype(np.float32)
+    elif kind in ("csr", "csc"):
+        X[np.abs(X) < 0.5] = 0.0
+        X = sp.csr_array(X).asformat(kind)
+    options = {"tol": 1e-9, "max_iter": 100_000, **options}
+    if kind == "float32":
+        options["tol"] = 1e-5
+    found = getattr(ours, function)(X, y, return_n_iter=True, **options)
+    alphas, coefs, dual_gaps, n_iters = found
+    expected = getattr(theirs, function)(X, y, return_n_iter=True, **options)
+    assert_allclose(alphas, expected[0], rtol=1e-5 if kind == "float32" else 1e-12)
+    assert coefs.shape == expected[1].shape
+    assert coefs.dtype == expected[1].dtype
+    assert_allclose(coefs, expected[1], atol=2e-2 if kind == "float32" else 2e-4)
+    assert dual_gaps.shape == expected[2].shape
+    assert type(n_iters) is type(expected[3])
+    assert len(n_iters) == len(expected[3])
+    assert len(getattr(ours, function)(X, y, **options)) == 3
+    assert found[1] is found.coefs
+    assert found.path.coef.shape == (len(alphas), *np.shape(y)[1:], 8)
+    assert found.converged.all()
+    assert_allclose(np.moveaxis(found.path.coef, 0, -1), coefs)
+    assert_allclose(found.path[2].coef, coefs[..., 2])
+    assert not np.any(found.intercept)
+
+
+def test_paths_of_estimators():
+    X, y, _ = table()
+    X, y = X - X.mean(axis=0), y - y.mean()
+    kinds = ["Lasso", "ElasticNet", "LassoCV", "ElasticNetCV"]
+    for name in kinds + [f"MultiTask{kind}" for kind in kinds]:
+        found = getattr(ours, name).path(X, y, alphas=4, tol=1e-10)
+        expected = getattr(theirs, name).path(X, y, alphas=4, tol=1e-10, max_iter=100_000)
+        assert_allclose(found[1], expected[1], atol=1e-4)
+
+
+def test_path_options_of_scikit_learn():
+    X, y, _ = table()
+    X, y = X - X.mean(axis=0), y - y.mean()
+    gram = X.T @ X
+    options = {"alphas": 5, "tol": 1e-10, "max_iter": 100_000}
+    for extra in (
+        {"precompute": gram, "Xy": X.T @ y},
+        {"precompute": True},
+        {"precompute": False, "copy_X": False, "check_input": True},
+        {"positive": True},
+        {"selection": "random", "random_state": np.random.RandomState(3)},
+        {"coef_init": np.ones(8)},
+        {"verbose": 0, "do_screening": False},
+    ):
+        found, expected = (
+            m.enet_path(X.copy(order="F"), y, **options, **extra) for m in (ours, theirs)
+        )
+        assert_allclose(found[0], expected[0])
+        assert_allclose(found[1], expected[1], atol=1e-4)
+    assert len(ours.lasso_path(X, y, n_alphas=7)[0]) == 7
+    assert len(ours.lasso_path(X, y, alphas=None)[0]) == 100
+    assert ours.lasso_path(X, y, coef_init=found[1][:, 2], alphas=found[0]).n_iter[0] >= 1
+    with pytest.raises(TypeError, match="nothing"):
+        ours.lasso_path(X, y, nothing=1)
+    with pytest.raises(ValueError, match="not that of X"):
+        ours.lasso_path(X, y, precompute=2 * gram)
+    with pytest.raises(ValueError, match="positive is True"):
+        ours.lasso_path(X, np.c_[y, y], positive=True)
+    with pytest.raises(ValueError, match="stop_r2 is given"):
+        ours.lasso_path(X, np.c_[y, y], stop_r2=0.5)
+
+
+def test_what_paths_return_can_be_copied():
+    import copy
+    import pickle
+
+    X, y, _ = table()
+    found = ours.lasso_path(X, y, alphas=4, return_n_iter=True)
+    for again in (pickle.loads(pickle.dumps(found)), copy.copy(found), copy.deepcopy(found)):
+        assert type(again) is ours.PathTuple
+        assert len(again) == 4
+        assert_allclose(again[1], found[1])
+        assert_allclose(again.bic, found.bic)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = found.nothing
+    assert repr(found).startswith("PathTuple(ElasticNetPath(4 alphas")
+
+
+def test_lasso_is_an_elastic_net_without_an_l2_part():
+    X, y, weight = table()
+    found = ours.lasso(X, y, 0.1, sample_weight=weight, tol=1e-12)
+    assert_allclose(found.coef, theirs.Lasso(0.1, tol=1e-12).fit(X, y, weight).coef_, atol=1e-5)
+    assert_allclose(ours.lasso(ours.Moments(X, y, weight), alpha=0.1).coef, found.coef, atol=0.05)

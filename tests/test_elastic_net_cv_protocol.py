@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import LeaveOneGroupOut
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV
+from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
 
 
 def all_checks(estimators):
@@ -26,6 +26,7 @@ def all_checks(estimators):
         ElasticNetCV(),
         MultiTaskElasticNetCV(),
         MultiTaskElasticNetCV(alphas=5),
+        MultiTaskLassoCV(alphas=5),
     ]
 )
 @pytest.mark.filterwarnings("ignore:the best penalty lay")

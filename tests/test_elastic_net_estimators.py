@@ -150,7 +150,7 @@ def test_save_and_load(cls, data, tmp_path):
     again = fastridge.load(tmp_path / "model")
     assert type(again) is cls
     assert_array_equal(again.predict(X), model.predict(X))
-    path = fastridge.lasso_path(X, Y[:, 0].copy(), n_alphas=5)
+    path = fastridge.elastic_net_path(X, Y[:, 0].copy(), l1_ratio=1.0, n_alphas=5)
     fastridge.save(path, tmp_path / "path")
     assert_array_equal(fastridge.load(tmp_path / "path").coef, path.coef)
 

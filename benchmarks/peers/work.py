@@ -179,7 +179,7 @@ def _bounds(X, y, alphas):
     import fastridge
 
     order = np.argsort(-alphas, kind="stable")
-    path = fastridge.lasso_path(X, y, alphas=alphas, tol=1e-9, max_iter=10_000)
+    path = fastridge.elastic_net_path(X, y, l1_ratio=1.0, alphas=alphas, tol=1e-9, max_iter=10_000)
     coef = np.empty((len(alphas), X.shape[1]))
     coef[order] = path.coef
     lower = np.empty(len(alphas))

@@ -46,14 +46,10 @@ class _Path:
         common.pin(player)
         self.X, self.y = self.data()
         if player != "scikit-learn":
-            import fastridge
-
-            self.fit = lambda: fastridge.lasso_path(self.X, self.y, n_alphas=30, eps=0.01)
+            self.fit = self.path
             return
         linear_model = common.sklearn_linear_model()
-        import fastridge
-
-        alphas = fastridge.lasso_path(self.X, self.y, n_alphas=30, eps=0.01).alphas
+        alphas = self.path().alphas
         if hasattr(self.X, "indptr"):
             self.fit = lambda: self.one_by_one(linear_model, alphas)
         else:
@@ -62,6 +58,11 @@ class _Path:
             self.fit = lambda: linear_model.lasso_path(
                 Z, centred, alphas=alphas, precompute=self.precompute, max_iter=10_000
             )
+
+    def path(self):
+        import fastridge
+
+        return fastridge.elastic_net_path(self.X, self.y, l1_ratio=1.0, n_alphas=30, eps=0.01)
 
     def one_by_one(self, linear_model, alphas):
         model = linear_model.Lasso(warm_start=True, max_iter=10_000)

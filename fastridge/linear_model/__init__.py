@@ -4,7 +4,7 @@ from ._bayesian_ridge import BayesianRidge
 from ._elastic_net import ElasticNet, Lasso
 from ._elastic_net_cv import ElasticNetCV, LassoCV
 from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
-from ._multi_task_cv import MultiTaskElasticNetCV
+from ._multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from ._ridge import Ridge
 from ._ridge_classifier import RidgeClassifier
 from ._ridge_classifier_cv import RidgeClassifierCV
@@ -19,6 +19,7 @@ __all__ = [
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
+    "MultiTaskLassoCV",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",

@@ -23,6 +23,7 @@ from .._validation import (
 )
 from ..solvers._descent_fit import NOTHING, Constraints, check_moments, solve
 from ..solvers._descent_options import Options
+from ..solvers.enet_path import enet_path
 from ._base import LinearRegressor, as_scalar
 from ._ridge import _is_array_like, _is_random_state
 
@@ -45,6 +46,8 @@ class BaseElasticNet(LinearRegressor):
     selection: str
     penalty_factor: Any
     standardize: bool
+
+    path = staticmethod(enet_path)
 
     _bools: ClassVar[tuple[str, ...]] = ("fit_intercept", "copy_X", "warm_start", "standardize")
 

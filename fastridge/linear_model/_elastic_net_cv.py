@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from .._validation import (
 )
 from ..solvers._descent_options import Options, check_alphas
 from ..solvers._rows import as_container
+from ..solvers.enet_path import enet_path, lasso_path
 from ._base import LinearRegressor
 from ._choosing import Choosing, require_numbers
 from ._elastic_net import ElasticNet
@@ -56,6 +57,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     alpha_: float
     cv_results_: CVResults
     diagnosis_: Diagnosis
+
+    path: ClassVar[Any] = staticmethod(enet_path)
 
     _several = False
 
@@ -261,10 +264,9 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 stacklevel=3,
             )
         elif Y.ndim == 2:
-            how = "" if hasattr(self, "l1_ratio") else " with l1_ratio=1"
             raise ValueError(
                 f"y has shape {Y.shape}; expected (n_samples,): for multi-task outputs, use"
-                f" MultiTaskElasticNetCV{how}."
+                f" MultiTask{'ElasticNet' if hasattr(self, 'l1_ratio') else 'Lasso'}CV."
             )
         return Y.reshape(n, 1)
 
@@ -552,6 +554,8 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     >>> np.flatnonzero(model.coef_)
     array([0])
     """
+
+    path: ClassVar[Any] = staticmethod(lasso_path)
 
     def __init__(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._validation import check_target
+from ..solvers.enet_path import lasso_path
 from ._elastic_net_cv import BaseElasticNetCV
 from ._multi_task import MultiTaskElasticNet
 
@@ -129,3 +130,79 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
+
+
+class MultiTaskLassoCV(MultiTaskElasticNetCV):
+    """Lasso of several targets that share their features, its penalty by cross-validation.
+
+    `MultiTaskElasticNetCV` with an L1 penalty alone: the objective is that of `MultiTaskLasso`.
+
+    Parameters
+    ----------
+    eps, alphas, fit_intercept, max_iter, tol, copy_X, cv, verbose, n_jobs, random_state, \
+selection, penalty_factor, standardize, select, validation, store_coef, callback, extend
+        As for `ElasticNetCV`.
+
+    Attributes
+    ----------
+    alpha_, coef_, intercept_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
+feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
+        As for `MultiTaskElasticNetCV`.
+
+    See Also
+    --------
+    MultiTaskLasso : For one penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import MultiTaskLassoCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 5))
+    >>> Y = X[:, :1] * [1.0, -2.0] + 0.1 * rng.standard_normal((60, 2))
+    >>> MultiTaskLassoCV(alphas=[1.0, 0.1], cv=3).fit(X, Y).coef_.shape
+    (2, 5)
+    """
+
+    path: ClassVar[Any] = staticmethod(lasso_path)
+
+    def __init__(
+        self,
+        *,
+        eps: float = 1e-3,
+        alphas: Any = 100,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        copy_X: bool = True,
+        cv: Any = None,
+        verbose: Any = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        selection: str = "cyclic",
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        select: Any = "min",
+        validation: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+        extend: bool = False,
+    ) -> None:
+        self.eps = eps
+        self.alphas = alphas
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.copy_X = copy_X
+        self.cv = cv
+        self.verbose = verbose
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.selection = selection
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.select = select
+        self.validation = validation
+        self.store_coef = store_coef
+        self.callback = callback
+        self.extend = extend

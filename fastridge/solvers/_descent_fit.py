@@ -137,21 +137,28 @@ def solve_path(
     n_alphas: int = 100,
     stop_r2: float | None = None,
     callback: Any = None,
+    coef_init: Any = None,
+    gram: NDArray[np.float64] | None = None,
 ) -> ElasticNetPath:
     """Solve for one penalty after the other, from large to small; see `elastic_net_path`.
 
-    alphas: None for the automatic grid. One target.
+    alphas: None for the automatic grid. One target. coef_init: where the first fit starts. gram: as
+    for `solve`.
     """
     p = source.n_features if Y is None else source.n_columns
     if Y is None:
         total = float(source.total_weight)
     else:
         total = float(len(Y) if sample_weight is None else sample_weight.sum())
-    way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
-    problem = make_problem(source, Y, 0, way, sample_weight, constraints, options)
+    way = "gram"
+    if gram is None or Y is None:
+        way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
+    problem = make_problem(source, Y, 0, way, sample_weight, constraints, options, gram)
     u = None
     if alphas is None:
         alphas, u = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
+    if coef_init is not None:
+        u = problem.to_solver(check_start(coef_init, True, 1, p)[0])
     path = DescentPath(problem, way, options.max_iter, options.seed, u)
     steps: list[PathStep] = []
 

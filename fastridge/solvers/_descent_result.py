@@ -132,7 +132,7 @@ class ElasticNetPath:
     >>> import fastridge
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((50, 5))
-    >>> path = fastridge.lasso_path(X, X[:, 0] + 3.0, n_alphas=10)
+    >>> path = fastridge.elastic_net_path(X, X[:, 0] + 3.0, l1_ratio=1.0, n_alphas=10)
     >>> path.coef.shape, int(path.dof[0]), int(path.dof[1])
     ((10, 5), 0, 1)
     >>> path[3].converged, path.predict(X).shape

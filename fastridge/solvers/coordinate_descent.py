@@ -17,7 +17,7 @@ from ._descent_fit import Constraints, check_data, solve, solve_path
 from ._descent_options import Options, check_alphas, check_count, check_number
 from ._descent_result import ElasticNetPath, ElasticNetResult
 
-__all__ = ["ElasticNetPath", "ElasticNetResult", "elastic_net", "elastic_net_path", "lasso_path"]
+__all__ = ["ElasticNetPath", "ElasticNetResult", "elastic_net", "elastic_net_path", "lasso"]
 
 
 def elastic_net(
@@ -240,27 +240,59 @@ max_iter, selection, random_state
     )
 
 
-def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
-    """Fit a lasso for a decreasing sequence of penalties.
+def lasso(
+    X: Any,
+    y: Any = None,
+    alpha: float = 1.0,
+    *,
+    sample_weight: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    fit_intercept: bool = True,
+    standardize: bool = False,
+    solver: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+    selection: str = "cyclic",
+    random_state: int | None = None,
+    coef_init: Any = None,
+) -> ElasticNetResult:
+    """Fit least squares with an L1 penalty.
 
-    Minimises 1 / (2 sum_i s_i) * sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j |w_j|.
+    Minimises, over the coefficients w and the intercept b::
+
+        1 / (2 sum_i s_i) * sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j |w_j|
+
+    with s = `sample_weight` and f = `penalty_factor`, ones where None, subject to
+    `lower` <= w <= `upper`. Several targets are fitted independently.
 
     Parameters
     ----------
-    X, y
-        As in `elastic_net`.
-    **options
-        Those of `elastic_net_path`, but for `l1_ratio`, which is 1.
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or Moments
+        Features, or `fastridge.Moments`, which hold `y` and `sample_weight` already.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Values to predict; None where `X` is Moments.
+    alpha : float, default=1.0
+        Strength of the penalty, at least 0.
+    sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol, \
+max_iter, selection, random_state, coef_init
+        As for `elastic_net`, whose `l1_ratio` is 1 here.
 
     Returns
     -------
-    ElasticNetPath
-        alphas, coef, intercept, dual_gap, relative_gap, n_iter, dof, objective, r2.
+    ElasticNetResult
+        coef, intercept, solver, n_iter, dual_gap, relative_gap, objective, converged.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is not as described; the message names it, what came and what was expected.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `tol` was not reached.
 
     References
     ----------
@@ -269,14 +301,28 @@ def lasso_path(X: Any, y: Any = None, **options: Any) -> ElasticNetPath:
     Examples
     --------
     >>> import fastridge
-    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0]
-    >>> path = fastridge.lasso_path(X, y, n_alphas=3, eps=0.01)
-    >>> path.alphas.round(4), path.coef.ravel().round(4)
-    (array([1.25  , 0.125 , 0.0125]), array([0.  , 0.9 , 0.99]))
+    >>> result = fastridge.lasso([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.0], alpha=0.25)
+    >>> result.coef.round(6), round(result.intercept, 6)
+    (array([0.8]), 0.3)
     """
-    if "l1_ratio" in options:
-        raise TypeError("l1_ratio is given to lasso_path, which has it at 1; use elastic_net_path.")
-    return elastic_net_path(X, y, l1_ratio=1.0, **options)
+    return elastic_net(
+        X,
+        y,
+        alpha,
+        l1_ratio=1.0,
+        sample_weight=sample_weight,
+        penalty_factor=penalty_factor,
+        lower=lower,
+        upper=upper,
+        fit_intercept=fit_intercept,
+        standardize=standardize,
+        solver=solver,
+        tol=tol,
+        max_iter=max_iter,
+        selection=selection,
+        random_state=random_state,
+        coef_init=coef_init,
+    )
 
 
 def _constraints(source: Any, Y: Any, penalty_factor: Any, lower: Any, upper: Any) -> Constraints:

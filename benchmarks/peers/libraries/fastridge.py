@@ -51,7 +51,9 @@ def path(work, tol):
 
 def lasso(work, tol):
     def call():
-        found = fr.lasso_path(work.X, work.y, alphas=work.alpha, tol=tol, max_iter=10_000)
+        found = fr.elastic_net_path(
+            work.X, work.y, l1_ratio=1.0, alphas=work.alpha, tol=tol, max_iter=10_000
+        )
         return Fitted(found.coef, found.intercept)
 
     return call
