@@ -40,8 +40,8 @@ cdef class Descent:
         if columns is not None and columns.shape[0]:
             self.q.columns = <const int32_t *> &columns[0]
         self.q.weight = _pointer(weight)
-        if self._spare is None or len(self._spare) != 3 * a.n_rows:
-            self._spare = np.empty(3 * a.n_rows)
+        if self._spare is None or len(self._spare) != 5 * a.n_rows:
+            self._spare = np.empty(5 * a.n_rows)
         cdef double[::1] room = self._spare
         self.q.spare = &room[0]
         self._held = (a, columns, weight)

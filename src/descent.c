@@ -13,11 +13,19 @@
 
 #define ROUGH 0.1     /* accuracy of steps by conjugate gradients: the next one corrects it, */
 #define EXACT 1e-10   /* unless it is the gradient's zeros that count, or no step gets on */
+#define FINAL 1e-4    /* and of those that make coefficients exact where the gap is small enough: at */
+#define FINAL_STEPS 2 /* most so many, until one leaves the support as it is */
 #define MIXTURES 10   /* of two residuals that are tried as a dual candidate */
-#define SAFE_STEPS 10 /* after which exchanges are tried again, twice as many each time */
+#define SAFE_STEPS 10 /* monotone steps in a row, twice as many each time, ... */
+#define MOST_SAFE 40  /* ... up to this many, between sweeps and exchanges */
+#define EQUAL 1e-15   /* share of y'Sy by which the objective may seem to rise: rounding */
+
+#define DAMPING 1e-5       /* see fr_descent.damping: at first, ... */
+#define LESS_DAMPING 1e-2  /* ... its factor where it is what limits a step, ... */
+#define LEAST_DAMPING 1e-11 /* ... and the least */
 
 enum { LEFT = 2 };
-enum { SAFE, SHORTEN, EXCHANGE };
+enum { SHORTEN, EXCHANGE };
 
 /* y'Sr and r'Sr */
 typedef struct {
@@ -28,19 +36,30 @@ typedef struct {
     double *w, *residual, level;
 } point;
 
+/* Where along a direction a coordinate of the support, by its place in the list, is at its border. */
+typedef struct {
+    double stop;
+    int32_t place, up;
+} border_at;
+
 typedef struct {
     fr_descent *q;
     point old, best;
     double *d, *rhs, *work, *between, *past; /* past: FR_HISTORY iterates */
     double *image;                           /* of d, by the Gram matrix */
+    double *passed;                          /* of the way of what has come to its border */
+    border_at *borders;
     int32_t *list, *order, *moved;
     signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
+    signed char *was;  /* the same before a step */
     ptrdiff_t size, taken;
     uint64_t random;
     double objective, current; /* at the best point, and at this one */
     shadow dual;               /* of the residual of w_dual */
     int flat;                  /* the support's minimum was reached */
+    ptrdiff_t entering, left;  /* coordinates that enter at once; steps since the last ones did */
     double own;                /* best dual value of a residual as it came, of this problem */
+    int settled;               /* the last step was exact and left the support as it was */
 } state;
 
 static shadow shadow_of(const fr_descent *q, const double *w, const double *g)
@@ -238,40 +257,40 @@ static int back(fr_descent *q, const point *from)
 static int value_point(state *s, int candidate)
 {
     s->current = evaluate(s, candidate);
-    if (!(s->current <= s->objective))
+    if (!(s->current <= s->objective + EQUAL * s->q->yy))
         return 0;
     s->objective = s->current;
     keep(s->q, &s->best);
     return 1;
 }
 
-/* Put on the border what left its half-line or bounds; how far along d nothing has left. By place in
- * the list, how far along d it is to the border, and the border. */
-static double clip(state *s, ptrdiff_t *leaving, double *stop, double *border)
+/* The half-line or interval that coordinate j of the support is on. */
+static void sides(const state *s, ptrdiff_t j, double *lo, double *hi)
+{
+    const fr_penalty h = penalty_of(s->q, j);
+    *lo = h.l1 > 0 && s->side[j] > 0 ? MAX(h.lo, 0) : h.lo;
+    *hi = h.l1 > 0 && s->side[j] < 0 ? MIN(h.hi, 0) : h.hi;
+}
+
+/* Put on the border what left its half-line or bounds; how many. */
+static ptrdiff_t clip(state *s)
 {
     fr_descent *q = s->q;
-    double way = 1;
-    *leaving = 0;
+    ptrdiff_t leaving = 0;
     for (ptrdiff_t i = 0; i < s->size; i++) {
         const ptrdiff_t j = s->list[i];
-        const fr_penalty h = penalty_of(q, j);
-        const double lo = h.l1 > 0 && s->side[j] > 0 ? MAX(h.lo, 0) : h.lo;
-        const double hi = h.l1 > 0 && s->side[j] < 0 ? MIN(h.hi, 0) : h.hi;
+        double lo, hi;
+        sides(s, j, &lo, &hi);
         const double w = q->w[j], to = fr_clip(w, lo, hi);
-        stop[i] = INFINITY;
-        if (to == w && (h.l1 == 0 || w != 0))
+        if (to == w && (q->l1[j] == 0 || w != 0))
             continue;
-        ++*leaving;
-        border[i] = to;
-        if (s->d[i] != 0)
-            stop[i] = MAX((to - s->old.w[j]) / s->d[i], 0.0);
-        way = MIN(way, stop[i]);
+        leaving++;
         s->side[j] = LEFT;
         if (to != w)
             move(q, j, to - w);
         q->w[j] = to;
     }
-    return way;
+    return leaving;
 }
 
 /* The support: what was on its half-line, less what left it, and what wants to enter where the
@@ -311,10 +330,178 @@ static int move_along(state *s, double t)
     return 0;
 }
 
+static int by_stop(const void *x, const void *y)
+{
+    const border_at *a = x, *b = y;
+    if (a->stop != b->stop)
+        return a->stop < b->stop ? -1 : 1;
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* Borders of the support along d, the nearest first; their number. */
+static ptrdiff_t find_borders(state *s)
+{
+    ptrdiff_t count = 0;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        double lo, hi;
+        sides(s, j, &lo, &hi);
+        const double d = s->d[i], to = d > 0 ? hi : lo;
+        if (d != 0 && isfinite(to)) {
+            s->borders[count].stop = MAX((to - s->q->w[j]) / d, 0.0);
+            s->borders[count].up = d > 0;
+            s->borders[count++].place = (int32_t)i;
+        }
+    }
+    qsort(s->borders, (size_t)count, sizeof(border_at), by_stop);
+    return count;
+}
+
+/* The projected path w(t): w + t d, on which each coordinate stays at its border once it is there.
+ * With r the residual at w, that at w(t) is r + t ahead + passed, as fr_descent keeps residuals, or
+ * the gradient g - t image - passed. */
+typedef struct {
+    fr_descent ahead, passed; /* by columns: their residual and level alone differ */
+    double t, slope, curvature;
+} projected_path;
+
+static double image_of(const state *s, const projected_path *b, ptrdiff_t j)
+{
+    return s->q->gram ? s->image[j] : -fr_column_gradient(&b->ahead, j);
+}
+
+/* Slope and curvature of the objective at w(t), along what is left of d. */
+static void derivatives(const state *s, projected_path *b)
+{
+    const fr_descent *q = s->q;
+    b->slope = b->curvature = 0;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const double d = s->d[i];
+        if (d == 0)
+            continue;
+        const ptrdiff_t j = s->list[i];
+        const double image = image_of(s, b, j) + q->l2[j] * d;
+        const double passed = q->gram ? s->passed[j] : -fr_column_gradient(&b->passed, j);
+        b->slope += d * (b->t * image + passed - s->rhs[i]);
+        b->curvature += d * image;
+    }
+    b->curvature = MAX(b->curvature, 0.0);
+}
+
+static int open_path(state *s, projected_path *b)
+{
+    fr_descent *q = s->q;
+    b->t = 0;
+    if (q->gram) {
+        memset(s->passed, 0, (size_t)q->m * sizeof(double));
+        return 0;
+    }
+    const size_t n = (size_t)fr_n_rows(q->a);
+    b->ahead = b->passed = *q;
+    b->ahead.residual = q->spare + 3 * n;
+    b->passed.residual = q->spare + 4 * n;
+    b->ahead.level = b->passed.level = 0;
+    memset(b->ahead.residual, 0, 2 * n * sizeof(double));
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        if (s->d[i] != 0)
+            fr_column_add(&b->ahead, s->list[i], -s->d[i]);
+        if (i % 256 == 255 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    return 0;
+}
+
+/* Leave the coordinate at a place of the list at the border where it is. */
+static void leave_at_border(state *s, projected_path *b, ptrdiff_t i)
+{
+    fr_descent *q = s->q;
+    const ptrdiff_t j = s->list[i];
+    const double d = s->d[i], image = image_of(s, b, j) + q->l2[j] * d;
+    const double passed = q->gram ? s->passed[j] : -fr_column_gradient(&b->passed, j);
+    /* derivatives of the coordinate's own share */
+    b->slope -= d * (b->t * image + passed - s->rhs[i]);
+    const double rest = b->curvature - 2 * d * image + d * d * (q->square[j] + q->l2[j]);
+    if (q->gram) {
+        fr_row_add(q, j, -d, s->image);
+        fr_row_add(q, j, b->t * d, s->passed);
+    } else {
+        fr_column_add(&b->ahead, j, d);
+        fr_column_add(&b->passed, j, -b->t * d);
+    }
+    s->d[i] = 0;
+    if (rest > 1e-6 * b->curvature)
+        b->curvature = rest;
+    else /* little but cancellation is left */
+        derivatives(s, b);
+}
+
+/* Go from w along the projected path of d to the first minimum of the objective, which is a
+ * piecewise quadratic there. s->rhs is the negative gradient on the support, d a descent direction.
+ * Says whether the way was left at 1 or beyond without meeting a border. */
+static int search(state *s, int *whole)
+{
+    fr_descent *q = s->q;
+    projected_path b;
+    const ptrdiff_t count = find_borders(s);
+    ptrdiff_t at = 0;
+    int status = open_path(s, &b);
+    if (status)
+        return status;
+    derivatives(s, &b);
+    while (b.slope < 0) {
+        const double stop = at < count ? s->borders[at].stop : INFINITY;
+        if (b.slope + b.curvature * (stop - b.t) >= 0 || isinf(stop)) {
+            /* without curvature, which bounds the way but for rounding, a whole step */
+            b.t = b.curvature > 0 ? b.t - b.slope / b.curvature : MAX(b.t, 1.0);
+            break;
+        }
+        b.slope += b.curvature * (stop - b.t);
+        b.t = stop;
+        leave_at_border(s, &b, s->borders[at++].place);
+        if (at % 64 == 63 && fr_poll())
+            return FR_INTERRUPTED;
+    }
+    *whole = !at && b.t >= 0.5;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        if (s->d[i] != 0) {
+            double lo, hi;
+            sides(s, j, &lo, &hi);
+            q->w[j] = fr_clip(q->w[j] + b.t * s->d[i], lo, hi);
+        }
+    }
+    for (ptrdiff_t k = 0; k < at; k++) {
+        const ptrdiff_t j = s->list[s->borders[k].place];
+        double lo, hi;
+        sides(s, j, &lo, &hi);
+        q->w[j] = s->borders[k].up ? hi : lo;
+    }
+    if (q->gram) {
+        for (ptrdiff_t j = 0; j < q->m; j++)
+            q->g[j] -= b.t * s->image[j] + s->passed[j];
+        return 0;
+    }
+    const ptrdiff_t n = fr_n_rows(q->a);
+    for (ptrdiff_t i = 0; i < n; i++)
+        q->residual[i] += b.t * b.ahead.residual[i] + b.passed.residual[i];
+    q->level += b.t * b.ahead.level + b.passed.level;
+    return all_gradients(q);
+}
+
+/* The negative gradient on the support. */
+static void right_side(state *s)
+{
+    const fr_descent *q = s->q;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
+    }
+}
+
 /* Move by d, which is not 0 on s->list alone. The residual there is a candidate for the dual; then
  * what left its half-line or bounds is put on the border. With EXCHANGE the support becomes what is
  * left and what wants to enter, and a point that is little worse is passed through; else, or if it
- * is much worse, or at once with SAFE, the step ends where the first one would leave, or nowhere.
+ * is much worse, the projected path is searched.
  * Returns a status, or 1 where the point is the best so far. */
 static int attempt(state *s, int how)
 {
@@ -322,49 +509,41 @@ static int attempt(state *s, int how)
     fr_descent *q = s->q;
     const size_t bytes = (size_t)q->m * sizeof(double);
     const double gap = s->objective - s->own;
-    ptrdiff_t leaving;
+    int whole;
     keep(q, &s->old);
     memcpy(s->moved, s->list, (size_t)s->size * sizeof(int32_t));
+    memcpy(s->was, s->side, (size_t)q->m);
     s->taken = s->size;
     int status = move_along(s, 1.0);
     if (status || (status = all_gradients(q)))
         return status;
     evaluate(s, 1);
     memcpy(s->work, q->g, bytes);
-    double *stop = s->work + q->m, *border = stop + q->m;
-    const double way = clip(s, &leaving, stop, border);
-    s->flat = !leaving;
+    const ptrdiff_t leaving = clip(s);
     if (active_set)
         exchange(s, s->work);
-    if (how != SAFE || !leaving) {
-        if (leaving)
-            some_gradients(s);
-        /* with a Gram matrix the whole gradient has come for nothing */
-        if (value_point(s, leaving && q->gram))
-            return 1;
-        if (active_set && s->current - s->objective <= PASSING * gap)
-            return 0;
+    if (leaving)
+        some_gradients(s);
+    /* with a Gram matrix the whole gradient has come for nothing */
+    if (value_point(s, leaving && q->gram)) {
+        s->settled = active_set && !leaving && s->size == s->taken && (q->gram || q->accuracy <= FINAL);
+        return 1;
     }
-    if (leaving && (way > 0 || how == SAFE)) {
-        /* convex along the way, and lower at its end were there no borders */
-        if ((status = back(q, &s->old)))
-            return status;
-        if ((status = move_along(s, way)))
-            return status;
-        for (ptrdiff_t i = 0; i < s->taken; i++) {
-            const ptrdiff_t j = s->moved[i];
-            if (stop[i] <= way) { /* what ends the step, rounding or not */
-                move(q, j, border[i] - q->w[j]);
-                q->w[j] = border[i];
-            }
-        }
-        if ((status = all_gradients(q)))
-            return status;
-        value_point(s, 1);
-        if (active_set) {
-            find_support(s);
-            exchange(s, q->g);
-        }
+    if (active_set && s->current - s->objective <= PASSING * gap)
+        return 0;
+    if ((status = back(q, &s->old)))
+        return status;
+    memcpy(s->list, s->moved, (size_t)s->taken * sizeof(int32_t));
+    memcpy(s->side, s->was, (size_t)q->m);
+    s->size = s->taken;
+    if (!active_set)
+        right_side(s);
+    if ((status = search(s, &whole)))
+        return status;
+    value_point(s, 1);
+    if (active_set) {
+        find_support(s);
+        exchange(s, q->g);
     }
     return 0;
 }
@@ -374,51 +553,66 @@ static int newton(state *s)
 {
     fr_descent *q = s->q;
     q->n_newton++;
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        const ptrdiff_t j = s->list[i];
-        s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
-    }
+    right_side(s);
     const int status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work);
     return status ? status : attempt(s, EXCHANGE);
 }
 
-/* From the best point, one change of the support at a time, so that every step goes down: where its
- * minimum was reached, the coordinate that wants most to enter does. (Feature-sign search.) */
+/* Add to the support the `most` coordinates that gain most by entering. */
+static void enter(state *s, ptrdiff_t most)
+{
+    const fr_descent *q = s->q;
+    ptrdiff_t count = 0;
+    for (ptrdiff_t j = 0; j < q->m; j++) {
+        const fr_penalty h = penalty_of(q, j);
+        const double g = q->g[j] - q->l2[j] * q->w[j];
+        const int to = s->side[j] ? 0 : fr_side(&h, q->w[j], g, 1e-10 * h.l1 + slack_of(q, j));
+        if (to) {
+            const double pull = g - to * h.l1;
+            s->borders[count].stop = -pull * pull / (q->square[j] + h.l2);
+            s->borders[count].up = to > 0;
+            s->borders[count++].place = (int32_t)j;
+        }
+    }
+    if (count > most)
+        qsort(s->borders, (size_t)count, sizeof(border_at), by_stop);
+    for (ptrdiff_t k = 0; k < MIN(count, most); k++) {
+        const ptrdiff_t j = s->borders[k].place;
+        s->side[j] = s->borders[k].up ? 1 : -1;
+        s->list[s->size++] = (int32_t)j;
+    }
+}
+
+/* From the best point along the projected path of the Newton step, so that the objective goes down.
+ * Coordinates enter where the minimum over the support was reached: as no support's minimum comes
+ * again, this ends. */
 static int safe_step(state *s)
 {
     fr_descent *q = s->q;
-    int status = s->current > s->objective ? back(q, &s->best) : 0;
+    int status = s->current > s->objective ? back(q, &s->best) : 0, whole;
     if (status)
         return status;
     s->current = s->objective;
     q->n_newton++;
     find_support(s);
-    ptrdiff_t most = -1;
-    int side = 0;
-    double pull = 0;
-    if (s->flat && !(status = all_gradients(q)))
-        for (ptrdiff_t j = 0; j < q->m; j++) {
-            const fr_penalty h = penalty_of(q, j);
-            const double g = q->g[j] - q->l2[j] * q->w[j];
-            const int to = s->side[j] ? 0 : fr_side(&h, q->w[j], g, 1e-10 * h.l1 + slack_of(q, j));
-            if (to && fabs(g - to * h.l1) > pull) {
-                pull = fabs(g - to * h.l1);
-                side = to;
-                most = j;
-            }
-        }
-    if (status)
+    if (s->flat) {
+        if ((status = all_gradients(q)))
+            return status;
+        s->entering = s->left > 2 ? MAX(s->entering / 2, 1) : 2 * s->entering;
+        enter(s, s->entering);
+        s->left = 0;
+    }
+    right_side(s);
+    const double gap = s->objective - s->own;
+    if ((status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work)) ||
+        (status = search(s, &whole)))
         return status;
-    if (most >= 0) {
-        s->side[most] = (signed char)side;
-        s->list[s->size++] = (int32_t)most;
-    }
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        const ptrdiff_t j = s->list[i];
-        s->rhs[i] = q->g[j] - q->l2[j] * q->w[j] - q->l1[j] * s->side[j];
-    }
-    status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work);
-    return status ? status : attempt(s, SAFE);
+    value_point(s, 1);
+    s->flat = whole;
+    s->left++;
+    if (whole && s->objective - s->own > 0.1 * gap)
+        q->damping = MAX(LESS_DAMPING * q->damping, LEAST_DAMPING);
+    return 0;
 }
 
 /* Anderson extrapolation: the combination of the last iterates, of sum 1, with the smallest
@@ -478,6 +672,8 @@ static int descend(state *s)
     q->dual = s->own = -INFINITY;
     s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
+    s->entering = q->m;
+    s->settled = 0;
     if (q->whole) {
         s->dual = shadow_of(q, q->w_dual, q->g_dual);
         q->dual = fr_dual_value(q, q->g_dual, s->dual.yr, s->dual.rr);
@@ -489,52 +685,68 @@ static int descend(state *s)
     if ((status = fr_recall(q, s->side, s->list, &s->size)))
         return status;
     q->accuracy = ROUGH;
+    q->damping = DAMPING;
     for (ptrdiff_t j = 0; j < q->m; j++)
         if (q->l1[j] == 0 && q->l2[j] == 0 && q->square[j] > 0)
             q->accuracy = EXACT;
-    int warm = 0;
-    for (ptrdiff_t j = 0; j < q->m && !warm; j++)
-        warm = q->w[j] != 0;
-    while (!status && !(s->objective - q->dual <= q->tol) && q->n_iter < q->max_iter) {
-        const double gap = s->objective - s->own;
-        q->n_iter++;
-        if (safe > 0) {
-            status = safe_step(s);
-            if (status < 0)
+    enum { EXCHANGES, SWEEPS, SAFE } turn = SWEEPS;
+    for (ptrdiff_t j = 0; j < q->m && turn == SWEEPS; j++)
+        if (q->w[j] != 0)
+            turn = EXCHANGES;
+    int final = 0;
+    while (!status && q->n_iter < q->max_iter) {
+        if (s->objective - q->dual <= q->tol) {
+            if (s->settled || final++ == FINAL_STEPS || !q->n_iter)
                 break;
-            status = 0;
-            if (--safe == 0) {
+            q->accuracy = MIN(q->accuracy, FINAL);
+            if (turn != EXCHANGES || s->current > s->objective) {
+                if (s->current > s->objective && (status = back(q, &s->best)))
+                    break;
+                s->current = s->objective;
                 find_support(s);
                 exchange(s, q->g);
+                turn = EXCHANGES;
             }
-        } else if (warm && s->size) {
-            status = newton(s);
-            if (status < 0)
+            if (!s->size)
                 break;
-            /* sweeps where steps do not get on */
+        }
+        const double gap = s->objective - s->own;
+        s->settled = 0;
+        q->n_iter++;
+        if (turn == EXCHANGES && !s->size)
+            turn = SWEEPS;
+        if (turn == SAFE) {
+            status = safe_step(s);
+            if (status >= 0 && --safe == 0) {
+                find_support(s);
+                exchange(s, q->g);
+                turn = EXCHANGES;
+            }
+        } else if (turn == EXCHANGES) {
+            status = newton(s);
             failed = s->objective - s->own <= 0.5 * gap ? 0 : failed + 1;
             if (failed > 1)
                 q->accuracy = MAX(0.1 * q->accuracy, EXACT);
-            status = 0;
             if (failed >= patience) {
-                warm = failed = 0;
+                failed = 0;
                 patience = MAX(patience / 2, 2);
-                if (patience < PATIENCE / 2) {
-                    safe = safe_steps = MAX(2 * safe_steps, SAFE_STEPS);
-                    q->accuracy = EXACT;
-                    s->flat = 0;
-                    warm = 1;
-                }
+                turn = SWEEPS;
             }
         } else {
             status = sweeps(s);
-            if (!status && !(s->objective - q->dual <= q->tol) &&
-                (status = extrapolate(s)) > 0)
-                status = 0;
-            if (!status)
+            if (!status && !(s->objective - q->dual <= q->tol))
+                status = extrapolate(s);
+            if (status >= 0)
                 find_support(s);
-            warm = 1;
+            turn = EXCHANGES;
+            if (patience < PATIENCE / 2) {
+                safe = safe_steps = MIN(MAX(2 * safe_steps, SAFE_STEPS), MOST_SAFE);
+                q->accuracy = EXACT;
+                turn = SAFE;
+                s->flat = 0;
+            }
         }
+        status = MIN(status, 0);
         if (!status)
             status = fr_poll();
     }
@@ -549,8 +761,8 @@ int fr_descend(fr_descent *q)
 {
     const ptrdiff_t m = MAX(q->m, 1);
     state s = {.q = q, .random = q->seed};
-    double *memory = malloc((size_t)(m * (12 + FR_HISTORY)) * sizeof(double));
-    int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 1));
+    double *memory = malloc((size_t)(m * (15 + FR_HISTORY)) * sizeof(double));
+    int32_t *lists = malloc((size_t)m * (3 * sizeof(int32_t) + 2));
     int status = FR_NO_MEMORY;
     if (memory && lists) {
         s.old.w = memory;
@@ -565,11 +777,14 @@ int fr_descend(fr_descent *q)
         s.work = memory + 4 * m;
         s.between = memory + 10 * m;
         s.image = memory + 11 * m;
-        s.past = memory + 12 * m;
+        s.passed = memory + 12 * m;
+        s.borders = (border_at *)(memory + 13 * m);
+        s.past = memory + 15 * m;
         s.list = lists;
         s.order = lists + m;
         s.moved = lists + 2 * m;
         s.side = (signed char *)(lists + 3 * m);
+        s.was = s.side + m;
         status = descend(&s);
     }
     free(memory);

@@ -28,7 +28,7 @@ typedef struct {
     const double *weight; /* s of sparse data; NULL: 1 / n */
     double *residual;     /* y - A w, sparse data: weighted, and short of level * s */
     double level;
-    double *spare;        /* 3 n */
+    double *spare;        /* 5 n */
     /* problem */
     const double *l1, *l2, *lower, *upper; /* bounds may be NULL */
     ptrdiff_t step;                        /* 1; 0: one l1 and l2 for all, in fr_dual_value alone */
@@ -47,6 +47,8 @@ typedef struct {
     double objective, dual;
     ptrdiff_t n_iter, n_newton;
     double accuracy; /* of Newton steps by the columns themselves, of their own choice */
+    double damping;  /* of Newton steps, of their own choice: share of its diagonal that the Gram matrix
+                        of the support gains, for directions that the data hardly see */
     /* factor of the Gram matrix of the support, kept between calls */
     struct fr_support *support;
 } fr_descent;

@@ -7,9 +7,8 @@
 #include "cholesky.h"
 #include "descent_state.h"
 
-#define KEEP 1e-9       /* share of a column that must be left by the columns before it */
-#define DAMPING 1e-5     /* added to the diagonal, as a share: a proximal step, which tames directions
-                            that the data hardly see; the next step takes the rest */
+#define KEEP 1e-9       /* share of a column that must be left by the columns before it, ... */
+#define KEEP_DAMPED 1e-3 /* ... as a share of the damping where that is small */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
 #define ROTATION 8       /* multiplications of an element in the time of one rotation */
 #define MAX_STEPS 200    /* conjugate gradient steps */
@@ -23,6 +22,7 @@ struct fr_support {
     signed char *entering; /* by coordinate: on which side it was about to enter */
     ptrdiff_t known;
     int exact;
+    double damping; /* that the factor was made with */
 };
 
 void fr_free_support(struct fr_support *s)
@@ -121,7 +121,7 @@ static int by_key(const void *x, const void *y)
  * gradient a step has to end. */
 static double added(const fr_descent *q, ptrdiff_t j)
 {
-    return q->l2[j] + (q->l1[j] > 0 || q->l2[j] > 0 ? DAMPING * q->square[j] : 0.0);
+    return q->l2[j] + (q->l1[j] > 0 || q->l2[j] > 0 ? q->damping * q->square[j] : 0.0);
 }
 
 /* Take coordinates out of the factor, `gone` by their place in it. */
@@ -193,7 +193,7 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
     unsigned char *gone = (unsigned char *)(rank + MAX(size, s->size));
     change c = compare(q, s, gone);
     const ptrdiff_t rest = s->size - c.leaving - c.kept;
-    if (!c.exact && !c.near) {
+    if ((!c.exact && !c.near) || s->damping != q->damping) {
         c.kept = 0;
         c.exact = 1;
     } else if (c.leaving && !c.dropped && ROTATION * c.leaving < c.kept + rest / 3) {
@@ -204,6 +204,7 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
         c.kept = s->size;
     }
     s->exact = c.exact;
+    s->damping = q->damping;
     const ptrdiff_t kept = c.kept, old = s->size, ld = s->room;
     ptrdiff_t left = 0;
     for (ptrdiff_t i = 0; i < old; i++) {
@@ -247,7 +248,8 @@ static int follow(fr_descent *q, const int32_t *list, ptrdiff_t size)
     }
     s->size = 0;
     if (kept < size)
-        status = fr_cholesky_from(s->u, ld, size, kept, fresh, s->diagonal, KEEP, 1, q->n_threads);
+        status = fr_cholesky_from(s->u, ld, size, kept, fresh, s->diagonal,
+                                  MIN(KEEP, KEEP_DAMPED * q->damping), 1, q->n_threads);
     if (!status)
         s->size = size;
     return status;

@@ -238,7 +238,7 @@ class DescentPath:
     @staticmethod
     def _stretch(pull, l1):
         """By how much gradients exceed their l1, as a factor of at least 1."""
-        if l1.strides == (0,):
+        if len(l1) and l1.strides == (0,):
             return max(1.0, float(pull.max()) / float(l1[0])) if l1[0] > 0 else 1.0
         ratio = np.divide(pull, l1, out=np.zeros_like(l1), where=l1 > 0)
         return max(1.0, float(ratio.max(initial=0.0)))
