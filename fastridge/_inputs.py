@@ -6,7 +6,9 @@ imported.
 
 from __future__ import annotations
 
+import math
 import sys
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,30 @@ FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
 _INT32 = np.dtype(np.int32)
 
+# How often a conversion may have run code of the caller's, which can change what was checked.
+_foreign_calls = 0
+
 # Rows searched at a time for the place of a value that is not finite.
 _SEARCH_BLOCK = 65536
+
+
+def note_foreign() -> None:
+    """Note that code of the caller's may have run: see `recheck` of the door."""
+    global _foreign_calls
+    _foreign_calls += 1
+
+
+def foreign_calls() -> int:
+    """How often that was noted in this process."""
+    return _foreign_calls
+
+
+def as_real(value: Any) -> float:
+    """A real number as a float; an integer beyond all of them as infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def feature_names(X: Any) -> NDArray[np.object_] | None:
@@ -104,6 +128,7 @@ def as_array(X: Any, name: str) -> Any:
         return np.asarray(X)
     if X is None:
         raise ValueError(f"{name} is None; expected an array of numbers.")
+    note_foreign()
     kind = _frame_kind(X)
     if kind == "pandas":
         return _pandas_values(X)
@@ -172,6 +197,7 @@ def _strings(name: str, dtype: Any) -> str:
 
 def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.float64]:
     """An array of objects as float64; strings are not parsed."""
+    note_foreign()
     types = set(map(type, values.ravel()))
     for kind in types:
         if issubclass(kind, (str, bytes)):
@@ -182,6 +208,10 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
             )
     try:
         return values.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} (dtype object) holds a number that is too large for float64: {error}"
+        ) from None
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"{name} (dtype object) holds a value that is not a number: {error}"
@@ -190,13 +220,28 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
 
 def to_csr(X: Any, name: str) -> Any:
     """A scipy sparse matrix of another format as CSR; values are converted, then added."""
+    if X.format == "lil":
+        return _lil_to_csr(X, name)
+    if X.format == "dok":
+        X = X.tocoo()
     if X.format == "coo":
         for axis, coords in enumerate(X.coords if hasattr(X, "coords") else (X.row, X.col)):
+            if coords.shape != X.data.shape:
+                raise ValueError(
+                    f"{name} is a malformed sparse matrix: data has shape {X.data.shape} and the"
+                    f" coordinates on axis {axis} {coords.shape}; expected as many."
+                )
             if len(coords) and (coords.min() < 0 or coords.max() >= X.shape[axis]):
                 raise ValueError(
                     f"{name} is a malformed sparse matrix: coordinates on axis {axis} reach from"
                     f" {coords.min()} to {coords.max()}; expected 0 to {X.shape[axis] - 1}."
                 )
+    elif X.format == "dia":
+        if X.data.ndim != 2 or X.offsets.shape != X.data.shape[:1]:
+            raise ValueError(
+                f"{name} is a malformed sparse matrix: data has shape {X.data.shape} and offsets"
+                f" {X.offsets.shape}; expected a row of data for each offset."
+            )
     elif X.format == "bsr":
         height, width = X.blocksize
         indices, indptr = index_arrays(X.indices, X.indptr)
@@ -211,6 +256,47 @@ def to_csr(X: Any, name: str) -> Any:
             numbers(X, name)
         X = X.astype(FLOAT64)
     return X.tocsr()
+
+
+def _lil_to_csr(X: Any, name: str) -> Any:
+    """A matrix of lists as CSR, which SciPy would read beyond its ends where it is malformed."""
+    if X.dtype.kind not in "biuf":
+        numbers(X, name)
+    n = X.shape[0]
+    rows, data = X.rows, X.data
+    if rows.shape != (n,) or data.shape != (n,):
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: rows has shape {rows.shape} and data"
+            f" {data.shape}; expected ({n},), a list for each row."
+        )
+    lengths = np.fromiter(map(len, rows), np.int64, n)
+    wrong = lengths != np.fromiter(map(len, data), np.int64, n)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: row {i} has {len(rows[i])} indices and"
+            f" {len(data[i])} values; expected as many."
+        )
+    start = np.zeros(n + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    try:
+        indices = np.fromiter(chain.from_iterable(rows), np.int64, -1)
+        values = np.fromiter(
+            chain.from_iterable(data), FLOAT32 if X.dtype == FLOAT32 else FLOAT64, -1
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is a malformed sparse matrix: {error}") from error
+    width = _INT32 if max(*X.shape, len(indices)) < 2**31 else _INT64
+    fits = len(indices) == 0 or (indices.min() >= 0 and indices.max() < X.shape[1])
+    if not fits:
+        place = int(((indices < 0) | (indices >= X.shape[1])).argmax())
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: indices: expected 0 to {X.shape[1] - 1}; got"
+            f" {indices[place]} at position {place}"
+        )
+    return sys.modules["scipy.sparse"].csr_array(
+        (values, indices.astype(width), start.astype(width)), shape=X.shape
+    )
 
 
 def index_arrays(indices: Any, indptr: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -23,6 +23,7 @@ def check_compressed(
 
 @disjoint_base
 class Matrix:
+    checked_at: int
     @property
     def n_rows(self) -> int: ...
     @property

@@ -21,6 +21,7 @@ from ._inputs import (
     check_structure,
     dense_not_finite,
     feature_names,
+    foreign_calls,
     index_arrays,
     is_moments,
     is_sparse,
@@ -28,7 +29,7 @@ from ._inputs import (
     sparse_not_finite,
     to_csr,
 )
-from ._matrix import Matrix, all_finite
+from ._matrix import Matrix, all_finite, check_compressed
 
 __all__ = [
     "check_alpha",
@@ -42,6 +43,7 @@ __all__ = [
     "feature_names",
     "is_moments",
     "is_sparse",
+    "recheck",
     "require_finite",
 ]
 
@@ -127,6 +129,34 @@ def check_design(
     if finite:
         require_finite(values, name)
     return Matrix.from_dense(values)
+
+
+def recheck(A: Matrix) -> None:
+    """Check the structure of sparse X again if code of the caller's may have changed it.
+
+    Indices are used where they lie. Converting y, weights or penalties that are no arrays, and
+    asking a splitter, runs code that can write to them; what follows this call must run none.
+
+    Parameters
+    ----------
+    A : Matrix
+        From `check_design`.
+
+    Raises
+    ------
+    ValueError
+        If its structure is not that of a canonical sparse matrix any more.
+    """
+    if A.is_sparse and A.checked_at != foreign_calls():
+        seen = foreign_calls()
+        n_minor = A.n_rows if A.kind == "csc" else A.n_columns
+        try:
+            disordered = check_compressed(A.arrays[1], A.arrays[2], n_minor)
+        except ValueError as error:
+            raise ValueError(f"X has changed during the fit: {error}") from None
+        if disordered:
+            raise ValueError("X has changed during the fit: expected indices that stay sorted.")
+        A.checked_at = seen
 
 
 def require_finite(values: NDArray[Any], name: str = "X") -> None:
@@ -480,22 +510,27 @@ def _check_sparse(
         X = to_csr(X, name)
     by_column = X.format == "csc"
     n_minor, n_major = X.shape if by_column else X.shape[::-1]
+    # conversions run code for objects, so they come before the check
+    values = X.data
+    if values.ndim == 1:
+        values = np.require(numbers(values, name), requirements=["C", "A"])
     indices, indptr = index_arrays(X.indices, X.indptr)
+    seen = foreign_calls()
     disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column)
     nnz = int(indptr[-1])
-    values = X.data
     if values.ndim != 1 or values.shape[0] < nnz:
         raise ValueError(
             f"{name} is a malformed sparse matrix: data has shape {values.shape}, but indptr ends"
             f" at {nnz}; expected as many values."
         )
-    values = np.require(numbers(values[:nnz], name), requirements=["C", "A"])
-    indices = indices[:nnz]
+    values, indices = values[:nnz], indices[:nnz]
     if disordered:
         values, indices, indptr = canonical(values, indices, indptr, n_major, n_minor)
     if not all_finite(values):
         raise ValueError(sparse_not_finite(values, indices, indptr, name, by_column))
-    return Matrix.from_compressed(values, indices, indptr, X.shape, by_column)
+    A = Matrix.from_compressed(values, indices, indptr, X.shape, by_column)
+    A.checked_at = seen
+    return A
 
 
 def non_negative(

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _matrix
-from ._validation import check_design, check_target, feature_names, non_negative, require_finite
+from ._validation import (
+    check_design,
+    check_target,
+    feature_names,
+    non_negative,
+    recheck,
+    require_finite,
+)
 
 __all__ = ["Moments"]
 
@@ -185,6 +192,7 @@ class Moments:
         if sample_weight is not None:
             weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
         self.feature_names = names
+        recheck(A)
         self._sum_matrix(A, Y, weight)
 
     @classmethod

@@ -55,6 +55,7 @@ cdef class Matrix:
     dtype : dtype of X
     kind : {"C", "F", "csr", "csc"}
     nnz : int, stored elements
+    checked_at : int, when the door last checked the structure: a number of its own
     shift, scale : ndarray of float64, shape (p,), or None
     """
 
@@ -62,6 +63,7 @@ cdef class Matrix:
     cdef readonly Py_ssize_t n_rows, n_columns
     cdef readonly bint is_sparse, is_float32
     cdef readonly object shift, scale, arrays
+    cdef public Py_ssize_t checked_at
     cdef object _lock
 
     def __cinit__(self):

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._inputs import as_real
 from .._validation import (
     check_design,
     check_penalty_factor,
     check_sample_weight,
     check_target,
     feature_names,
+    recheck,
     require_finite,
 )
 from ..solvers.ridge import _variances, solve
@@ -179,14 +181,14 @@ class BayesianRidge(LinearRegressor):
             value = getattr(self, name)
             self._require(
                 name,
-                isinstance(value, Real) and 0 <= float(value) < math.inf,
+                isinstance(value, Real) and 0 <= as_real(value) < math.inf,
                 "a finite number of at least 0",
             )
         for name in ("alpha_init", "lambda_init"):
             value = getattr(self, name)
             self._require(
                 name,
-                value is None or (isinstance(value, Real) and 0 < float(value) < math.inf),
+                value is None or (isinstance(value, Real) and 0 < as_real(value) < math.inf),
                 "a finite number above 0, or None",
             )
         self._require(
@@ -243,6 +245,7 @@ class BayesianRidge(LinearRegressor):
         factor = check_penalty_factor(self.penalty_factor, p)
         if not A.is_sparse:
             require_finite(A.arrays[0])
+        recheck(A)
         if self.standardize:
             variance = _variances(A, weight)
             factor = variance if factor is None else factor * variance
@@ -458,7 +461,7 @@ class BayesianRidge(LinearRegressor):
             raise _sklearn.exception("NotFittedError")(
                 f"This {type(self).__name__} is not fitted yet: call fit(X, y) before intervals."
             )
-        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 1:
+        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
             raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
         width = NormalDist().inv_cdf(0.5 + float(level) / 2)
         half = width * np.sqrt(np.maximum(self.posterior_.diagonal(), 0.0))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._inputs import as_array, numbers
+from .._inputs import as_array, as_real, numbers
 from .._matrix import Matrix
 from .._validation import (
     check_bounds,
@@ -70,17 +70,17 @@ class BaseElasticNet(LinearRegressor):
             return
         self._require(
             "alpha",
-            isinstance(alpha, Real) and 0 <= float(alpha) < math.inf,
+            isinstance(alpha, Real) and 0 <= as_real(alpha) < math.inf,
             "a finite number of at least 0",
         )
         self._require(
             "l1_ratio",
-            isinstance(l1_ratio, Real) and 0 <= float(l1_ratio) <= 1,
+            isinstance(l1_ratio, Real) and 0 <= as_real(l1_ratio) <= 1,
             "a number from 0 to 1",
         )
         self._require(
             "tol",
-            isinstance(tol, Real) and 0 <= float(tol) < math.inf,
+            isinstance(tol, Real) and 0 <= as_real(tol) < math.inf,
             "a finite number of at least 0",
         )
         self._require(

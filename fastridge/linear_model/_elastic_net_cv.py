@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._inputs import as_real
 from .._validation import (
     check_design,
     check_sample_weight,
     check_target,
     feature_names,
+    recheck,
     require_finite,
 )
 from ..solvers._descent_options import Options, check_alphas
@@ -85,12 +87,12 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             require_numbers("alphas", self.alphas)
         self._require(
             "eps",
-            isinstance(self.eps, Real) and 0 < float(self.eps) < math.inf,
+            isinstance(self.eps, Real) and 0 < as_real(self.eps) < math.inf,
             "a finite number above 0",
         )
         self._require(
             "tol",
-            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
             "a finite number of at least 0",
         )
         self._require(
@@ -202,6 +204,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             count = len(given)
         else:
             count = _AUTO_ALPHAS if isinstance(self.alphas, str) else int(self.alphas)
+        recheck(A)
         folds = DescentFolds(
             A,
             Y,

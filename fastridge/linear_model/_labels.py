@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._inputs import note_foreign
 from .._validation import is_sparse
 
 
@@ -146,6 +147,10 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
         )
     if is_sparse(y):
         y = y.toarray()
+    if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
+        raise ValueError("y is a masked array with masked values; fill or drop them.")
+    if type(y) is not np.ndarray or y.dtype.kind == "O":
+        note_foreign()
     try:
         labels = np.asarray(y)
     except (ValueError, TypeError) as error:
@@ -192,7 +197,10 @@ def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:
     if all(issubclass(kind, str) for kind in types):
         return labels.astype(str)
     if all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in types):
-        return labels.astype(np.result_type(*types))
+        try:
+            return labels.astype(np.result_type(*types))
+        except OverflowError as error:
+            raise ValueError(f"y holds a label that is too large an integer: {error}") from None
     raise ValueError(
         "Unknown label type: y holds objects of types"
         f" {sorted(kind.__name__ for kind in types)}; expected all whole numbers or all strings."

@@ -12,6 +12,7 @@ from .._validation import (
     check_sample_weight,
     check_target,
     feature_names,
+    recheck,
 )
 from ..solvers._descent_fit import warn
 from ..solvers._descent_groups import GroupPath
@@ -187,6 +188,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         weight = check_sample_weight(sample_weight, A.n_rows)
         factor = check_penalty_factor(self.penalty_factor, A.n_columns)
         options = self._options("auto")
+        recheck(A)
         path = GroupPath(
             A,
             Y,

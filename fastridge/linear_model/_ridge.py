@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._inputs import as_real
 from .._matrix import Matrix
 from .._validation import (
     check_alpha,
@@ -67,7 +68,7 @@ class BaseRidge(Estimator):
             return
         alpha = self.alpha
         if isinstance(alpha, Real):
-            self._require("alpha", 0 <= float(alpha) < math.inf, "a finite number of at least 0")
+            self._require("alpha", 0 <= as_real(alpha) < math.inf, "a finite number of at least 0")
         else:
             self._require(
                 "alpha", _is_array_like(alpha), "a number of at least 0, or one for each target"
@@ -81,7 +82,7 @@ class BaseRidge(Estimator):
         )
         self._require(
             "tol",
-            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
             "a finite number of at least 0",
         )
         self._require(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .._inputs import as_real
 from .._matrix import Matrix
 from .._validation import (
     check_design,
@@ -17,6 +18,7 @@ from .._validation import (
     check_sample_weight,
     check_target,
     feature_names,
+    recheck,
     require_finite,
 )
 from ..solvers.ridge import SOLVERS, _variances
@@ -81,7 +83,7 @@ class BaseRidgeCV(Choosing):
             require_numbers("alphas", self.alphas)
         self._require(
             "tol",
-            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
+            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
             "a finite number of at least 0",
         )
         self._require(
@@ -188,6 +190,7 @@ class BaseRidgeCV(Choosing):
         elif kind == "held-out" and held is None:
             share = check_share(self.validation)
             splits = hold_out(share, n, metadata.groups, labels, self._rng())
+        recheck(A)
         if held is not None and metadata.score:
             raise ValueError(
                 f"{', '.join(map(repr, metadata.score))} is metadata of the rows of X, and scores"

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._inputs import note_foreign
+
 Rows = NDArray[np.intp]
 
 
@@ -54,6 +56,8 @@ def make_splits(
         If `cv` is not what is expected, or a fold has no row to train on or to hold out.
     """
     names = None if groups is None else check_groups(groups, n)
+    if not isinstance(cv, Integral):
+        note_foreign()
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         count = int(cv)
         if not 2 <= count <= n:

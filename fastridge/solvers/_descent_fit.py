@@ -15,6 +15,7 @@ from .._validation import (
     check_sample_weight,
     check_target,
     is_moments,
+    recheck,
     require_finite,
 )
 from ._descent_grid import alpha_grid
@@ -217,6 +218,7 @@ def make_problem(
     )
     if Y is None:
         return DescentProblem.of_moments(source, target, *rest)
+    recheck(source)
     if way == "gram" and gram is None:
         few = not source.is_sparse and source.shape[0] * source.shape[1] <= _FEW
         if few and sample_weight is None:

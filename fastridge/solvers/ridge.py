@@ -26,6 +26,7 @@ from .._validation import (
     check_sample_weight,
     check_target,
     is_moments,
+    recheck,
     require_finite,
 )
 from ._ridge_cost import choose_solver
@@ -352,6 +353,7 @@ def solve(
     With `checked` false, X may hold NaN or infinity yet: the Gram matrix shows them for nothing,
     the other solvers look first.
     """
+    recheck(A)
     single = Y.ndim == 1
     run = SOLVERS[solver] if lower is None and upper is None else "active_set"
     if run == "auto":

@@ -16,6 +16,7 @@ from .._validation import (
     check_target,
     is_moments,
     non_negative,
+    recheck,
     require_finite,
 )
 from ._descent_options import check_count
@@ -423,6 +424,7 @@ def ridge_path(
     _check_options(solver, tol, max_iter, False)
     if max_memory is not None:
         _check_memory(max_memory)
+    recheck(A)
     from ._ridge_problem import RidgeProblem
 
     run = SOLVERS[solver]
@@ -449,6 +451,7 @@ def ridge_path(
         factor = variance if factor is None else factor * variance
     problem = RidgeProblem(A, Y, np.ones(1), weight, factor, fit_intercept)
     grid = _grid(alphas, n_alphas, problem.column_squares, problem.d)
+    recheck(A)
     if run == "dual":
         from ._path_direct import DualPath
 
