@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _sklearn
 from ..solvers._folds import Folds
-from ..solvers._loo import LeaveOneOut
+from ..solvers._loo import LeaveOneOut, LeftOut
 from ..solvers._ridge_cost import default_memory, direct_cost
 from ..solvers._rows import mean_and_spread
 from ..solvers._trace import Estimate
@@ -113,12 +113,14 @@ class PathSearch(Search):
             )
         problem = self._problem()
         loo = LeaveOneOut(problem, alphas)
-        residuals = self._one_by_one(alphas) if self._per_row else loo.residuals
-        weight = problem.weight
-        squares = residuals**2
-        error = np.average(squares, axis=2, weights=weight)
-        rows = squares.transpose(2, 0, 1)
-        error_se = spread(rows if scoring.per_target else rows.mean(axis=2, keepdims=True), weight)
+        whole = self.store or not scoring.of_errors or self._per_row
+        if whole:
+            left = loo.of()
+            residuals = self._one_by_one(alphas) if self._per_row else left.residuals
+            squares = residuals**2
+            error, error_se = self._row_errors(squares, problem.weight)
+        else:
+            left, error, error_se = self._in_blocks(loo, problem)
         prediction = None
         if not scoring.of_errors or (self.store and scoring.given):
             prediction = problem.given.T - residuals
@@ -130,15 +132,47 @@ class PathSearch(Search):
         if self.store:
             self._store(problem, squares, prediction)
         return {
-            "train_error": loo.residual / self.total,
+            "train_error": left.residual / self.total,
             "validation_error": error,
             "validation_error_se": error_se,
             "score": score,
             "score_se": score_se,
             "dof": loo.dof,
             "dof_error": np.zeros(len(alphas)),
-            "norm": loo.norm,
+            "norm": left.norm,
         }
+
+    def _row_errors(self, squares, weight):
+        """Mean squared errors (m, k) of left-out rows, and their standard errors (m, k or 1)."""
+        error = np.average(squares, axis=2, weights=weight)
+        rows = squares.transpose(2, 0, 1)
+        if not self.scoring.per_target:
+            rows = rows.mean(axis=2, keepdims=True)
+        return error, spread(rows, weight)
+
+    def _in_blocks(self, loo, problem):
+        """What the residuals of all targets give, which are never held at once."""
+        m, k, n = len(loo.alphas), problem.k, problem.n
+        per_target, weight = self.scoring.per_target, problem.weight
+        columns = [np.empty((m, k)) for _ in range(5)]
+        error, error_se, residual, squared_norm, norm = columns
+        rows = np.zeros((n, m, 1))
+        step = loo.targets_at_once()
+        for start in range(0, k, step):
+            chosen = slice(start, start + step)
+            part = loo.of(chosen)
+            squares = part.residuals
+            np.square(squares, out=squares)
+            error[:, chosen] = np.average(squares, axis=2, weights=weight)
+            if per_target:
+                error_se[:, chosen] = spread(squares.transpose(2, 0, 1), weight)
+            else:
+                rows[:, :, 0] += squares.sum(axis=1).T / k
+            for out, found in zip((residual, squared_norm, norm), part[1:], strict=True):
+                out[:, chosen] = found
+        if not per_target:
+            error_se = spread(rows, weight)
+        return LeftOut(None, residual, squared_norm, norm), error, error_se
 
     def _one_by_one(self, alphas):
         """Residuals (m, k, n) of each row by a fit to the others, in units of their own."""
@@ -233,14 +267,15 @@ class PathSearch(Search):
                     "norm": folds.norm(path),
                 }
         loo = LeaveOneOut(problem, alphas, generalised=True)
-        found = self._of_residuals(problem, (r.T for r in loo.residuals), np.ones(len(alphas)))
+        left = loo.of()
+        found = self._of_residuals(problem, (r.T for r in left.residuals), np.ones(len(alphas)))
         return {
             **found,
             **self._scores(found["validation_error"], found),
-            "train_error": loo.residual / self.total,
+            "train_error": left.residual / self.total,
             "dof": loo.dof,
             "dof_error": np.zeros(len(alphas)),
-            "norm": loo.norm,
+            "norm": left.norm,
         }
 
     def _of_residuals(self, problem, residuals, share):

@@ -12,8 +12,9 @@ with fewer rows P B B' P = U L U' on the complement of U0, and as I - H = alpha 
 
     Q = U (L + alpha)^-1 U',   e_i / (1 - h_i) = (Q y)_i / Q_ii,
 
-which loses nothing as alpha tends to 0. A row leaves with all of its weight, as the copies that the
-weight stands for would together.
+which loses nothing as alpha tends to 0. Where columns have unlike scales and the Gram matrix hides
+the small ones, V L V' and Z are those of `_graded`. A row leaves with all of its weight, as the
+copies that the weight stands for would together.
 
 Generalised cross-validation puts tr(I - H) / W, W the total weight, in the place of each 1 - h_i.
 Of n rows, that trace is alpha tr Q, or by features sum_j alpha / (l_j + alpha) and one for each of
@@ -26,9 +27,12 @@ least squares", MIT CSAIL, 2007.
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.linalg import eigh
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from ._graded import Graded, unlike
+from ._long import eigh, jacobi_svd, svd, triangle
 from ._path_spectral import SpectralPath
 from ._projected import Projected, rounding_scale
 from ._ridge_problem import RidgeProblem
@@ -36,21 +40,31 @@ from ._rows import take_rows
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
-_OWN = 1e-7  # 1 - h below which a row is left out by fitting the others
+_ROOM = 2_000_000  # elements of residuals
+# 1 - h below which a row is left out by fitting the others
+_OWN, _OWN_GRADED = 1e-7, 1e-3
+
+
+class LeftOut(NamedTuple):
+    """Of m penalties and k targets.
+
+    residuals: y_i less its prediction by the fit to the other rows, (m, k, n); of generalised
+    cross-validation the residual of the fit to all over tr(I - H) / W, infinite where that is not
+    positive. residual, squared_norm, norm: of the fits to all rows, the weighted sum of squares,
+    sum_j d_j w_j^2 and the Euclidean norm of the coefficients, (m, k).
+    """
+
+    residuals: Any
+    residual: Any
+    squared_norm: Any
+    norm: Any
 
 
 class LeaveOneOut(Projected):
-    """Left-out residuals and what a path knows, for m penalties and k targets.
+    """The factors of all penalties, and `of`: what they leave of some targets.
 
     Attributes
     ----------
-    residuals : ndarray (m, k, n)
-        y_i less its prediction by the fit to the other rows; with `generalised`, the residual of
-        the fit to all over tr(I - H) / W, infinite where that is not positive.
-    residual, squared_norm : ndarray (m, k)
-        Of the fits to all rows: weighted sum of squares and sum_j d_j w_j^2.
-    norm : ndarray (m, k)
-        Euclidean norms of the coefficients.
     dof : ndarray (m,)
         Effective degrees of freedom, the intercept not counted.
     """
@@ -60,27 +74,36 @@ class LeaveOneOut(Projected):
         self.alphas, self.generalised = alphas, generalised
         # what rows of other weights than 1 add to tr(I - H)
         self.copies = problem.total - problem.n if generalised else 0.0
-        m, k, n = len(alphas), problem.k, problem.n
-        self.residuals = np.empty((m, k, n))
-        self.residual, self.squared_norm = np.zeros((m, k)), np.zeros((m, k))
-        self.norm = np.zeros((m, k))
         self._alike = bool((problem.d == 1).all())
         # where X may reach every direction of the rows, 1 - h is what alpha leaves, no difference
-        if n <= problem.p + problem.fit_intercept:
-            self._by_rows()
+        self._by_rows = problem.n <= problem.p + problem.fit_intercept
+        if self._by_rows:
+            self._reduce_rows()
         else:
-            self._by_columns()
-        self.residuals /= self.root
-        if self._alike:
-            self.norm = np.sqrt(self.squared_norm)
+            self._reduce_columns()
+        self.dof = _shares(self._values, alphas) + self.U0.shape[1] - problem.fit_intercept
 
-    def _by_rows(self):
+    def of(self, chosen: Any = slice(None)) -> LeftOut:
+        """Left-out residuals and norms of some targets."""
+        Y = self.problem.rooted(np.asfortranarray(self.problem.Y[:, chosen]))
+        found = self._targets_by_rows(Y) if self._by_rows else self._targets_by_columns(Y, chosen)
+        residuals, residual, squared_norm, norm = found
+        residuals /= self.root
+        if self._alike:
+            norm = np.sqrt(squared_norm)
+        return LeftOut(residuals, residual, squared_norm, norm)
+
+    def targets_at_once(self) -> int:
+        """Number of targets whose residuals take little memory."""
+        return max(1, _ROOM // (len(self.alphas) * self.problem.n))
+
+    def _reduce_rows(self):
+        """Eigenvalues and vectors of P B B'P, from inner products or from B."""
         problem, alphas = self.problem, self.alphas
         n, r = problem.n, self.U0.shape[1]
         K = problem.A.gram_rows(self.inverse**2)
         K *= self.root
         K *= self.root[:, None]
-        Y = problem.rooted(problem.Y)
         if r == 1:
             # the complement of one vector is what a reflection leaves but its first column
             v = self.U0[:, 0].copy()
@@ -91,23 +114,28 @@ class LeaveOneOut(Projected):
             K -= 2.0 * np.outer(v, Kv)
             K -= 2.0 * np.outer(Kv, v)
             C = K[1:, 1:]
-            turned = (Y - 2.0 * np.outer(v, v @ Y))[1:]
         elif r:
             N = np.linalg.qr(self.U0, mode="complete")[0][:, r:]
-            C, turned = N.T @ K @ N, N.T @ Y
+            C = N.T @ K @ N
         else:
-            C, turned = K, Y
-        values, vectors = eigh(C, check_finite=False, driver="evd")
+            C = K
+
+        def turn(B):
+            if r == 1:
+                return (B - 2.0 * np.outer(v, v @ B))[1:]
+            return N.T @ B if r else B
+
+        values, vectors = eigh(C)
         largest = values.max(initial=0.0)
         if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, self._hidden(K)):
             # what the Gram matrix hides
-            if r == 1:
-                R = self.triangle(lambda B: (B - 2.0 * np.outer(v, v @ B))[1:])
+            if unlike(self.noise()):
+                s, vectors = _complete(self.graded_triangle(turn))
             else:
-                R = self.triangle(lambda B: N.T @ B if r else B)
-            vectors, s, _ = np.linalg.svd(R.T, full_matrices=True)
+                vectors, s, _ = svd(self.triangle(turn).T, full_matrices=True)
+                s[s <= max(n, problem.p) * _EPS * self.size(s)] = 0.0
             values = np.zeros(len(C))
-            values[: len(s)] = np.where(s > max(n, problem.p) * _EPS * self.size(s), s, 0) ** 2
+            values[: len(s)] = s**2
         else:
             values[values < n * _EPS * largest] = 0.0
         if r == 1:
@@ -115,7 +143,14 @@ class LeaveOneOut(Projected):
             U -= 2.0 * np.outer(v, v @ U)
         else:
             U = N @ vectors if r else vectors
-        t = vectors.T @ turned
+        self._values, self._U = values, U
+
+    def _targets_by_rows(self, Y):
+        problem, alphas, U, values = self.problem, self.alphas, self._U, self._values
+        (n, k), m = Y.shape, len(alphas)
+        residuals = np.empty((m, k, n))
+        residual, squared_norm, norm = np.zeros((m, k)), np.zeros((m, k)), np.zeros((m, k))
+        t = U.T @ Y
         square = U * U
         null = values == 0
         for j, alpha in enumerate(alphas):
@@ -131,28 +166,28 @@ class LeaveOneOut(Projected):
             if self.copies and not (alpha == 0 and null.any()):
                 applied *= alpha
             nothing = np.inf if self.generalised else 0.0
-            self.residuals[j] = np.divide(
+            residuals[j] = np.divide(
                 applied.T, own, out=np.full_like(applied.T, nothing), where=own > 0
             )
             if alpha == 0:
-                self.residual[j] = (t[null] ** 2).sum(axis=0)
+                residual[j] = (t[null] ** 2).sum(axis=0)
                 inner = np.divide(1.0, values, out=np.zeros_like(values), where=~null)
-                self.squared_norm[j] = inner @ t**2
+                squared_norm[j] = inner @ t**2
             else:
-                self.residual[j] = alpha**2 * (part**2).sum(axis=0)
-                self.squared_norm[j] = values @ part**2
+                residual[j] = alpha**2 * (part**2).sum(axis=0)
+                squared_norm[j] = values @ part**2
             if not self._alike:
                 inner = np.where(null, 0.0, 1.0 / np.where(null, 1.0, values + alpha))
                 w = problem.A.tdot(problem.rooted(np.asfortranarray(U @ (inner[:, None] * t))))
-                self.norm[j] = self._norms(w * self.inverse[:, None] ** 2, 1)
-        self.dof = _shares(values, alphas) + r - problem.fit_intercept
+                norm[j] = self._norms(w * self.inverse[:, None] ** 2, Y)
+        return residuals, residual, squared_norm, norm
 
-    def _norms(self, w, m):
-        """Norms of coefficients (p, m k), those of free columns to be found."""
+    def _norms(self, w, Y):
+        """Norms of coefficients (p, m k), those of free columns to be found, of targets S y."""
         problem = self.problem
         if len(self.free):
-            left = np.tile(problem.Y, m) - problem.A.dot(np.asfortranarray(w))
-            w[self.free] = self.free_coefficients(problem.rooted(left))
+            fit = problem.rooted(problem.A.dot(np.asfortranarray(w)))
+            w[self.free] = self.free_coefficients(np.tile(Y, w.shape[1] // Y.shape[1]) - fit)
         return np.linalg.norm(w, axis=0)
 
     def _mean(self, trace, alpha, null):
@@ -173,10 +208,10 @@ class LeaveOneOut(Projected):
         own[inside] = square[inside] @ inner
         applied[inside] = U[inside] @ (inner[:, None] * t)
 
-    def _by_columns(self):
+    def _reduce_columns(self):
+        """Eigenvalues and vectors of B'P B, or singular values of P B, and leverages."""
         problem, alphas = self.problem, self.alphas
-        n, p, k = problem.n, problem.p, problem.k
-        Y = problem.rooted(problem.Y)
+        n, p = problem.n, problem.p
         chosen, blocks = self.chosen, self.blocks()
         G = problem.A.gram(problem.weight)
         if len(chosen) < p:
@@ -186,71 +221,106 @@ class LeaveOneOut(Projected):
         hidden = self._hidden(G)
         if self.given is not None:
             G -= self.given.T @ self.given
-        values, V = eigh(G, overwrite_a=True, check_finite=False, driver="evd")
-        largest = values.max(initial=0.0)
-        if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, hidden):
+        self._graded = None
+        self._values, V = eigh(G)
+        largest = self._values.max(initial=0.0)
+        if self._values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, hidden):
             # sizes of the columns that the Gram matrix hides
-            values, V = self._by_triangle(chosen, blocks)
-            largest = self.size(np.sqrt(values)) ** 2
-        kept = values > (max(n, p) * _EPS) ** 2 * largest
-        values, V = values[kept], V[:, kept]
-        weights = 1.0 / (values + alphas[:, None])
+            R = np.empty((0, len(chosen)))
+            for start in blocks:
+                R = triangle(np.vstack([R, self.rows(start, blocks.step)]))
+            noise = self.noise()
+            if unlike(noise):
+                noise = np.maximum(noise, np.linalg.norm(R, axis=0))
+                found = self._graded = Graded(R, noise, n, n - self.U0.shape[1])
+                found.correct(sum(found.gram(self.rows(start, blocks.step)) for start in blocks))
+                self._values, V = found.s**2, found.V
+            else:
+                _, s, vt = svd(R)
+                self._values, V = s**2, vt[: len(s)].T
+            largest = self.size(np.sqrt(self._values)) ** 2
+        if self._graded is None:
+            kept = self._values > (max(n, p) * _EPS) ** 2 * largest
+            self._values, V = self._values[kept], V[:, kept]
+        self._V = V
+        self._weights = 1.0 / (self._values + alphas[:, None])
+        self._block: Any = None
+        if not self.generalised:
+            self._left = np.ones((len(alphas), n))
+            for start in blocks:
+                Z, rows = self._coordinates(start)
+                h = (Z * Z) @ self._weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
+                self._left[:, rows] = (1.0 - h).T
+
+    def _coordinates(self, start):
+        """Z = P B V of a block of rows, and the block."""
+        blocks = self.blocks()
+        rows = slice(start, start + blocks.step)
+        if self._block is not None:
+            return self._block, rows
+        B = self.rows(start, blocks.step)
+        found = self._graded
+        Z = B @ self._V if found is None else found.rows(B) * found.s
+        if len(blocks) == 1:
+            self._block = Z
+        return Z, rows
+
+    def _targets_by_columns(self, Y, chosen):
+        problem, alphas, values = self.problem, self.alphas, self._values
+        (n, k), m = Y.shape, len(alphas)
+        blocks, weights = self.blocks(), self._weights
         t = np.zeros((len(values), k))
         for start in blocks:
-            Z = self.rows(start, blocks.step) @ V
-            t += Z.T @ Y[start : start + blocks.step]
+            Z, rows = self._coordinates(start)
+            t += Z.T @ Y[rows]
         u0y = self.U0.T @ Y
-        left = np.ones((len(alphas), n))
-        parts = (weights[:, :, None] * t).transpose(1, 0, 2)
-        parts = parts.reshape(len(values), len(alphas) * k)
+        parts = (weights[:, :, None] * t).transpose(1, 0, 2).reshape(len(values), m * k)
+        residuals = np.empty((m, k, n))
         for start in blocks:
-            rows = slice(start, start + blocks.step)
-            Z = self.rows(start, blocks.step) @ V
-            fit = (Z @ parts).reshape(len(Z), len(alphas), k)
+            Z, rows = self._coordinates(start)
+            fit = (Z @ parts).reshape(len(Z), m, k)
             e = (Y[rows] - self.U0[rows] @ u0y)[:, None] - fit
-            if not self.generalised:
-                h = (Z * Z) @ weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
-                left[:, rows] = (1.0 - h).T
-            self.residuals[:, :, rows] = e.transpose(1, 2, 0)
-        self.residual[:] = np.einsum("akn,akn->ak", self.residuals, self.residuals)
-        self.squared_norm[:] = weights**2 @ t**2
+            residuals[:, :, rows] = e.transpose(1, 2, 0)
+        residual = np.einsum("akn,akn->ak", residuals, residuals)
+        squared_norm, norm = weights**2 @ t**2, np.zeros((m, k))
         if not self._alike:
-            w = np.zeros((p, len(alphas) * k), order="F")
-            w[chosen] = inverse[:, None] * (V @ parts)
-            self.norm = self._norms(w, len(alphas)).reshape(-1, k)
+            w = np.zeros((problem.p, m * k), order="F")
+            w[self.chosen] = self.inverse[self.chosen, None] * (self._V @ parts)
+            norm = self._norms(w, Y).reshape(m, k)
         if self.generalised:
             trace = (alphas[:, None] * weights).sum(axis=1) + n - self.U0.shape[1] - len(values)
             trace += self.copies
             share = np.where(trace > 0, trace, 1.0) / problem.total
-            self.residuals /= share[:, None, None]
-            self.residuals[trace <= 0] = np.inf
+            residuals /= share[:, None, None]
+            residuals[trace <= 0] = np.inf
         else:
-            far = left > _OWN
-            self.residuals /= np.where(far, left, 1.0)[:, None]
-            self._one_by_one(np.flatnonzero(~far.all(axis=0)), far)
-        self.dof = _shares(values, alphas) + self.U0.shape[1] - problem.fit_intercept
+            far = self._left > (_OWN if self._graded is None else _OWN_GRADED)
+            residuals /= np.where(far, self._left, 1.0)[:, None]
+            self._one_by_one(residuals, np.flatnonzero(~far.all(axis=0)), far, chosen)
+        return residuals, residual, squared_norm, norm
 
-    def _by_triangle(self, chosen, blocks):
-        R = np.empty((0, len(chosen)))
-        for start in blocks:
-            R = np.linalg.qr(np.vstack([R, self.rows(start, blocks.step)]), mode="r")
-        _, s, vt = np.linalg.svd(R)
-        return s**2, vt[: len(s)].T
-
-    def _one_by_one(self, rows, far):
+    def _one_by_one(self, residuals, rows, far, chosen):
         """Rows that almost alone determine a coefficient: fits without them."""
         problem = self.problem
         for i in rows:
             others = np.delete(np.arange(problem.n), i)
             A = take_rows(problem.source, others)
-            Y = np.asfortranarray(problem.given[others])
+            Y = np.asfortranarray(problem.given[others][:, chosen])
             weight = None if problem.weight is None else problem.weight[others]
             rest = RidgeProblem(A, Y, np.ones(1), weight, problem.penalty, problem.fit_intercept)
             near = ~far[:, i]
             coef = SpectralPath(rest, self.alphas[near]).coef
             x = problem.source.rows(i, i + 1)[0] - rest.mean
             predicted = rest.y_mean + coef @ x
-            self.residuals[near, :, i] = (problem.given[i] - predicted) * self.root[i]
+            residuals[near, :, i] = (problem.given[i, chosen] - predicted) * self.root[i]
+
+
+def _complete(R):
+    """Singular values (r,) of R' (n, r), and left vectors (n, n), those of the null space last."""
+    _, s, U = jacobi_svd(R)
+    if len(s) == len(U):
+        return s, U
+    return s, np.hstack([U, np.linalg.qr(U, mode="complete")[0][:, len(s) :]])
 
 
 def generalised(problem, alphas):
@@ -261,7 +331,13 @@ def generalised(problem, alphas):
         weight, intercept = problem.weight[live], problem.fit_intercept
         problem = RidgeProblem(A, Y, np.ones(1), weight, problem.penalty, intercept)
     found = LeaveOneOut(problem, alphas, generalised=True)
-    return np.average(found.residuals**2, axis=2, weights=problem.weight)
+    out = np.empty((len(alphas), problem.k))
+    step = found.targets_at_once()
+    for start in range(0, problem.k, step):
+        chosen = slice(start, start + step)
+        squares = found.of(chosen).residuals ** 2
+        out[:, chosen] = np.average(squares, axis=2, weights=problem.weight)
+    return out
 
 
 def _inverse(values, alpha, null):
