@@ -6,10 +6,12 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import LeaveOneOut
 
 import fastridge
-from fastridge import RidgeClassifierCV, RidgeCV
+from fastridge import BayesianRidge, RidgeClassifierCV, RidgeCV
+from fastridge.exceptions import UndefinedMetricWarning
 
 ALPHAS = np.array([1e6, 1.0, 1e-6])
 HEIGHTS = np.array([300, 170, 288, 360, 319, 330, 520, 345, 399, 479.0, 251, 412])
@@ -173,6 +175,68 @@ def test_cross_validation(name, free, weighted, container):
         container(X), y, ALPHAS, sample_weight=weight, penalty_factor=factor
     )
     assert_allclose(path.gcv[known], expected["gcv"][known], rtol=tol)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_bayesian_ridge(container):
+    """Of columns in other units the same fit, and the evidence is at its largest."""
+    X, y = DESIGNS["one large column"]
+    units = np.array([1e8, 1.0, 1.0])
+    model = BayesianRidge(penalty_factor=units**2, compute_score=True).fit(container(X), y)
+    other = BayesianRidge(compute_score=True).fit(X / units, y)
+    assert_allclose(model.coef_ * units, other.coef_, rtol=1e-9)
+    assert_allclose(
+        [model.alpha_, model.lambda_, model.dof_, model.scores_[-1]],
+        [other.alpha_, other.lambda_, other.dof_, other.scores_[-1]],
+        rtol=1e-9,
+    )
+    model = BayesianRidge(compute_score=True, tol=1e-12).fit(container(X), y)
+    truth = Truth(X, y, model.penalty_)
+    assert_allclose(model.coef_, [float(v) for v in truth.w], rtol=1e-9)
+    assert_allclose(model.dof_, truth.dof, rtol=1e-9)
+    assert_allclose(model.lambda_, (truth.dof + 2e-6) / (truth.norm**2 + 2e-6), rtol=1e-6)
+    noise = (len(y) - truth.dof + 2e-6) / (truth.residual + 2e-6)
+    assert_allclose(model.alpha_, noise, rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize(
+    "X",
+    [np.arange(8.0).reshape(4, 2), np.arange(8.0).reshape(2, 4), np.repeat(np.eye(3), 4, axis=0)],
+    ids=["tall", "wide", "one-hot"],
+)
+def test_bayesian_ridge_of_a_constant(X, container):
+    model = BayesianRidge(compute_score=True).fit(container(X), np.ones(len(X)))
+    assert_array_equal(model.coef_, 0.0)
+    assert model.intercept_ == 1.0
+    assert np.isfinite([model.alpha_, model.lambda_, *model.scores_]).all()
+    assert_allclose(model.predict(X, return_std=True)[0], 1.0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_r2_of_folds_of_one_row(weighted):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((6, 2)), rng.standard_normal(6)
+    weight = rng.random(6) if weighted else None
+    model = RidgeCV(cv=LeaveOneOut())
+    with (
+        pytest.warns(UndefinedMetricWarning, match="fewer than two samples"),
+        pytest.warns(UserWarning, match="NaN for every penalty"),
+    ):
+        model.fit(X, y, sample_weight=weight)
+    assert np.isnan(model.best_score_)
+    assert np.isnan(model.cv_results_["fold_score"]).all()
+    assert model.alpha_ == 0.1
+
+
+def test_r2_of_folds_of_a_constant():
+    """Rounding of a weighted mean of equal numbers is no spread."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, 2)), np.r_[np.full(6, 0.1), rng.standard_normal(3)]
+    weight = rng.random(9)
+    model = RidgeCV(cv=3).fit(X, y, sample_weight=weight)
+    assert_array_equal(model.cv_results_["fold_score"][:2], 0.0)
+    assert model.score(X[:3], y[:3], sample_weight=weight[:3]) == 0.0
 
 
 @pytest.mark.parametrize("cv", [None, "gcv", 3])

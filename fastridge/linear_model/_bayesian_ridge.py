@@ -267,7 +267,7 @@ class BayesianRidge(LinearRegressor):
         self.alpha_, self.lambda_ = np.float64(a), np.float64(lam)
         self.penalty_ = np.float64(lam / a)
         ratio = np.array([self.penalty_])
-        if by_rows:
+        if by_rows or evidence.exact:
             found = solve(
                 A,
                 Y,
@@ -275,7 +275,7 @@ class BayesianRidge(LinearRegressor):
                 sample_weight=weight,
                 penalty_factor=factor,
                 fit_intercept=self.fit_intercept,
-                solver="dual",
+                solver="dual" if by_rows else "cholesky",
             )
         else:
             from ..solvers._ridge_moments import solve_moments

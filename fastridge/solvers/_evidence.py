@@ -18,6 +18,7 @@ import numpy as np
 
 from ..moments import Moments
 from ._path_direct import DualPath, MomentsPath
+from ._ridge_cost import default_memory
 from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
@@ -39,21 +40,36 @@ class Evidence:
     def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
         self.by_rows = by_rows
         self.moments = None
+        self.exact = False  # whether penalties were met that the reduction does not show
+        Y = np.asfortranarray(y.reshape(-1, 1))
+        # rows, made dense, and two copies of them
+        fits = 24.0 * A.n_rows * A.n_columns <= default_memory()
         if by_rows:
-            Y = np.asfortranarray(y.reshape(-1, 1))
             self.problem = RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
             scale = float(self.problem.column_squares().sum())
-            self.path = DualPath(self.problem, np.array([scale or 1.0]), 1e-6)
+            self.path = DualPath(self.problem, np.array([scale or 1.0]), 1e-6, fits)
             self.total = self.problem.total
         else:
+
+            def rows():
+                return RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
+
             self.moments = Moments._of_matrix(A, y, weight)
             scale = float(np.trace(self.moments.gram))
-            self.path = MomentsPath(self.moments, np.array([scale or 1.0]), d, fit_intercept, 1e-6)
+            self.path = MomentsPath(
+                self.moments,
+                np.array([scale or 1.0]),
+                d,
+                fit_intercept,
+                1e-6,
+                rows if fits else None,
+            )
             self.problem = self.path.problem
             self.total = self.moments.total_weight
         path = self.path
         self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
         self.size = int((d > 0).sum())
+        self._moved = False  # whether the basis is another one than before
         if by_rows:
             self.yy = float(path.right[:, 0] @ path.right[:, 0])
         else:
@@ -61,10 +77,17 @@ class Evidence:
 
     def at(self, ratio):
         """x in the rotated basis, |w|^2, residual and degrees of freedom for a penalty."""
-        path = self.path
+        path, alphas = self.path, np.array([ratio])
         if path.reduced is None:
             return np.zeros(0), 0.0, self.yy, float(self.rank)
-        x, trace = path.reduced.solve(np.array([ratio]), path.turned)
+        self._moved = not self.exact and not path.shows(alphas)[0]
+        self.exact = self.exact or self._moved
+        if self.exact:
+            found = path.spectrum
+            x, norm = found.solutions(alphas)[0, 0], found.squared_norm(alphas)[0, 0]
+            residual = found.residual(alphas)[0, 0]
+            return x, float(norm), float(residual), float(found.dof(alphas)[0])
+        x, trace = path.reduced.solve(alphas, path.turned)
         x, turned = x[0, 0], path.turned[:, 0]
         square = float(x @ x)
         dof = len(x) - ratio * float(trace[0]) + self.rank
@@ -75,8 +98,11 @@ class Evidence:
         return x, square, max(residual, _EPS * self.yy), dof
 
     def step_size(self, x, before, ratio, ratio_before):
-        """A bound on sum_j |w_j - before_j|, of coefficients in units of their priors."""
-        if self.by_rows:
+        """A bound on sum_j |w_j - before_j|, of coefficients in units of their priors; infinite
+        where the basis changed in between."""
+        if self._moved:
+            return np.inf
+        if self.by_rows and not self.exact:
             # w = B'a and |B'a|^2 = a'T a
             c = x - before
             T = self.path.reduced
@@ -91,7 +117,9 @@ class Evidence:
     def log_evidence(self, a, lam, norm, residual, priors):
         """Log marginal likelihood, with the priors' terms."""
         a_1, a_2, l_1, l_2 = priors
-        shape = float(self.path.log_det(np.array([lam / a]))[0])
+        alphas = np.array([lam / a])
+        found = self.path.spectrum if self.exact else self.path
+        shape = float(found.log_det(alphas)[0])
         n = self.total
         score = l_1 * np.log(lam) - l_2 * lam + a_1 * np.log(a) - a_2 * a
         return score + 0.5 * (
