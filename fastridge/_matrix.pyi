@@ -83,7 +83,7 @@ class Matrix:
     def gram_rows(
         self, weight: _Vector | None = None, n_threads: int = 0, single: bool = False
     ) -> _Vector: ...
-    # (coef, (intercept, relative gradient, objective) or all of each as one array, n_iter) or None
+    # (coef, (intercept, relative gradient, objective) or (3, k), n_iter, unrounded) or None
     def ridge(
         self,
         y: _Vector,
@@ -99,7 +99,8 @@ def moments(
     a: Matrix, y: _Vector, n_targets: int, weight: _Vector | None = None, n_threads: int = 0
 ) -> tuple[float, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector] | None: ...
 
-# coef (b, k, p); intercept, relative gradient and objective (3, b, k); status (b,)
+# coef (b, k, p); intercept, relative gradient and objective, of float32 the first unrounded too,
+# (3 or 4, b, k); status (b,)
 def ridge_batch(
     X: NDArray[Any],
     y: _Vector,

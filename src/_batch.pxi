@@ -7,7 +7,8 @@ def ridge_batch(cnp.ndarray X not None, const double[::1] y not None, Py_ssize_t
     """Ridge of every X[i] (n, p) on its targets, which y holds one behind the other.
 
     alpha and weight hold those of all problems, or of each. Returns coef (b, k, p); intercept,
-    relative gradient and objective (3, b, k); and a status (b,): 1 where the problem needs an
+    relative gradient and objective (3, b, k), of float32 X those of coefficients rounded to float32
+    and a fourth, the relative gradient before; and a status (b,): 1 where the problem needs an
     orthogonal method, 2 where its sums are not finite.
     """
     cdef fr_batch q
@@ -34,7 +35,8 @@ def ridge_batch(cnp.ndarray X not None, const double[::1] y not None, Py_ssize_t
             raise ValueError(f"{name}: expected {expected} elements; got {size}")
     if X.size == 0 or q.k == 0:
         raise ValueError(f"X: expected at least one element and target; got {X.size}, {q.k}")
-    coef, numbers = np.empty((q.b, q.k, q.p)), np.empty((3, q.b, q.k))
+    cdef bint rounds = kind == cnp.NPY_FLOAT
+    coef, numbers = np.empty((q.b, q.k, q.p)), np.empty((4 if rounds else 3, q.b, q.k))
     cdef double[:, :, ::1] to_coef = coef, to_numbers = numbers
     cdef int[::1] states = np.zeros(q.b, dtype=np.int32)
     q.x = cnp.PyArray_DATA(X)
@@ -48,6 +50,7 @@ def ridge_batch(cnp.ndarray X not None, const double[::1] y not None, Py_ssize_t
     q.offset = &to_numbers[0, 0, 0]
     q.relative_gradient = &to_numbers[1, 0, 0]
     q.objective = &to_numbers[2, 0, 0]
+    q.unrounded = &to_numbers[3, 0, 0] if rounds else NULL
     q.status = &states[0]
     with nogil:
         status = fr_ridge_batch(&q)

@@ -132,6 +132,7 @@ cdef extern from "direct.h" nogil:
         double *offset
         double *relative_gradient
         double *objective
+        double *unrounded
         int n_iter
         int precision
     int fr_ridge_direct(fr_ridge_problem *q)
@@ -180,6 +181,7 @@ cdef extern from "batch.h" nogil:
         double *offset
         double *relative_gradient
         double *objective
+        double *unrounded
         int *status
     int fr_ridge_batch(fr_batch *q)
 

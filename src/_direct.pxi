@@ -16,7 +16,7 @@ cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weigh
     if A.s.index >= 0 and A.s.by_column:
         by_row = A.transposed_storage()
     cdef cnp.ndarray coef = _empty(n_targets * A.n_columns)
-    cdef cnp.ndarray out = _empty(3 * n_targets)
+    cdef cnp.ndarray out = _empty((4 if A.is_float32 else 3) * n_targets)
     cdef double *numbers = <double *> cnp.PyArray_DATA(out)
     q.a = &A.s
     q.by_row = &by_row.s
@@ -39,6 +39,7 @@ cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weigh
     q.offset = numbers
     q.relative_gradient = numbers + n_targets
     q.objective = numbers + 2 * n_targets
+    q.unrounded = numbers + 3 * n_targets if A.is_float32 else NULL
     with nogil:
         if many:
             status = fr_ridge_targets(&q, &targets.s)
@@ -48,5 +49,8 @@ cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weigh
         return None
     _done(status)
     if n_targets == 1:
-        return coef, (numbers[0], numbers[1], numbers[2]), q.n_iter
-    return coef, out, q.n_iter
+        return coef, (numbers[0], numbers[1], numbers[2]), q.n_iter, (
+            numbers[3] if A.is_float32 else numbers[1]
+        )
+    table = out.reshape(-1, n_targets)
+    return coef, table[:3], q.n_iter, table[3 if A.is_float32 else 1]

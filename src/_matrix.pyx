@@ -411,9 +411,10 @@ cdef class Matrix:
         and where the sums are not finite.
 
         y is (n,), or (n, k) in C or F order. precision: 0, float32 products where they pay; 1,
-        never; 2, wherever they can be tried. Returns coef (k * p), intercept (k), relative
-        gradient (k), objective (k) and the number of refinements; the middle three as one array,
-        or for a single target as a tuple of floats.
+        never; 2, wherever they can be tried. Returns coef (k * p); intercept, relative gradient
+        and objective (3, k), or for a single target a tuple of floats; the number of
+        refinements; and the relative gradient (k), or a float, before the coefficients of a
+        float32 X were rounded to that, as all other numbers are those of the rounded ones.
         """
         return _ridge(self, y, alpha, weight, penalty, fit_intercept, n_threads, precision)
 

@@ -9,6 +9,7 @@
 #include "cholesky.h"
 #include "direct.h"
 #include "parallel.h"
+#include "range.h"
 
 #define MAX_REFINE 10
 #define SETTLED 1e-7      /* relative correction whose square is below rounding */
@@ -20,12 +21,13 @@ typedef struct {
     fr_matrix x;
     const double *y, *w, *penalty;
     double alpha;
-    double *coef, *offset, *relative_gradient, *objective;
+    double *coef, *offset, *relative_gradient, *objective, *unrounded;
 } problem;
 
 static problem problem_of(const fr_batch *q, ptrdiff_t i)
 {
     const size_t size = q->real == FR_FLOAT ? sizeof(float) : sizeof(double);
+    const ptrdiff_t at = i * q->k;
     const problem o = {
         .x = {.n_major = q->n, .n_minor = q->p, .ld = q->p, .nnz = q->n * q->p,
               .data = (const char *)q->x + (size_t)(i * q->n * q->p) * size, .real = q->real,
@@ -35,9 +37,10 @@ static problem problem_of(const fr_batch *q, ptrdiff_t i)
         .penalty = q->penalty,
         .alpha = q->alpha[q->alpha_each ? i : 0],
         .coef = q->coef + i * q->k * q->p,
-        .offset = q->offset + i * q->k,
-        .relative_gradient = q->relative_gradient + i * q->k,
-        .objective = q->objective + i * q->k,
+        .offset = q->offset + at,
+        .relative_gradient = q->relative_gradient + at,
+        .objective = q->objective + at,
+        .unrounded = q->unrounded ? q->unrounded + at : NULL,
     };
     return o;
 }
@@ -48,7 +51,7 @@ static fr_ridge_problem problem_over(const fr_batch *q, const problem *o, fr_mat
                                 .alpha = &o->alpha, .n_targets = q->k, .intercept = q->intercept,
                                 .n_threads = 1, .coef = o->coef, .offset = o->offset,
                                 .relative_gradient = o->relative_gradient,
-                                .objective = o->objective};
+                                .objective = o->objective, .unrounded = o->unrounded};
     return r;
 }
 
@@ -66,7 +69,7 @@ enum { MOST_COLUMNS = 64, MOST_SIZE = 1 << 17 };
 static ptrdiff_t lanes_room(const fr_batch *q)
 {
     const ptrdiff_t ld = fr_lanes_order(q->p, q->k);
-    const ptrdiff_t each = q->n * (ld + 1) + fr_lanes_room(q->p, q->k) + q->k * (q->p + 3) + 1;
+    const ptrdiff_t each = q->n * (ld + 1) + fr_lanes_room(q->p, q->k) + q->k * (q->p + 4) + 1;
     return fr_active()->lanes * each + 8;
 }
 
@@ -77,7 +80,7 @@ static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *me
     const ptrdiff_t n = q->n, p = q->p, k = q->k, lanes = kernels->lanes;
     const size_t size = q->real == FR_FLOAT ? sizeof(float) : sizeof(double);
     fr_lanes g = {.n = n, .p = p, .k = k, .ld = fr_lanes_order(p, k), .intercept = q->intercept,
-                  .penalty = q->penalty, .lost = fr_lost(n)};
+                  .penalty = q->penalty, .lost = fr_lost(n), .round = q->unrounded != NULL};
     const void *from[FR_MOST_LANES];
     ptrdiff_t at[FR_MOST_LANES];
     /* where registers are loaded without crossing lines of the cache */
@@ -88,7 +91,8 @@ static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *me
     g.offset = g.coef + k * p * lanes;
     g.relative_gradient = g.offset + k * lanes;
     g.objective = g.relative_gradient + k * lanes;
-    g.memory = g.objective + k * lanes;
+    g.unrounded = g.objective + k * lanes;
+    g.memory = g.unrounded + k * lanes;
     for (ptrdiff_t l = 0; l < lanes; l++) {
         at[l] = i + MIN(l, count - 1);
         from[l] = (const char *)q->x + (size_t)(at[l] * n * p) * size;
@@ -116,6 +120,8 @@ static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *me
             q->offset[(i + l) * k + t] = q->intercept ? g.offset[t * lanes + l] : 0.0;
             q->relative_gradient[(i + l) * k + t] = g.relative_gradient[t * lanes + l];
             q->objective[(i + l) * k + t] = g.objective[t * lanes + l];
+            if (q->unrounded)
+                q->unrounded[(i + l) * k + t] = g.unrounded[t * lanes + l];
         }
         q->status[i + l] = g.status[l];
     }
@@ -169,11 +175,15 @@ static int factor_samples(const fr_batch *q, const problem *o, samples *s)
         return status;
     double trace = 0, weight = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
+        /* a row of zeros is one only where nothing vanished when squared */
+        for (ptrdiff_t j = 0; j < q->p && s->g[i * ld + i] < FR_LEAST_SQUARES; j++)
+            if (s->b[i * q->p + j] != 0)
+                return FR_NOT_FINITE;
         memmove(s->g + i * n + i, s->g + i * ld + i, (size_t)(n - i) * sizeof(double));
         trace += s->g[i * n + i];
         weight += s->root[i] * s->root[i];
     }
-    if (!isfinite(trace))
+    if (!(trace <= FR_MOST_SQUARES))
         return FR_NOT_FINITE;
     /* S 1 is orthogonal to a: where alpha alone would hold it there, rounding would not */
     const double hold = q->intercept && weight > 0 ? trace / ((double)n * weight) : 0.0;
@@ -196,6 +206,26 @@ static void times_transposed(const fr_batch *q, const double *b, const double *u
     fr_active()->real[0].axpy_rows(b, q->p, q->n, q->p, NULL, NULL, u, out);
 }
 
+/* Relative gradient D^1/2 (B' (t - B v) - alpha v), and objective, at the solution itself. */
+static double certify_by_samples(const fr_batch *q, const problem *o, samples *s, double zero,
+                                 double *objective)
+{
+    double f = 0, norm = 0;
+    times(q, s->b, s->v, s->r);
+    for (ptrdiff_t i = 0; i < q->n; i++) {
+        s->r[i] = s->t[i] - s->r[i];
+        f += s->r[i] * s->r[i];
+    }
+    times_transposed(q, s->b, s->r, s->dv);
+    for (ptrdiff_t j = 0; j < q->p; j++) {
+        const double g = (s->dv[j] - o->alpha * s->v[j]) / s->inverse[j];
+        f += o->alpha * s->v[j] * s->v[j];
+        norm += g * g;
+    }
+    *objective = f;
+    return zero == 0 ? 0.0 : sqrt(norm / zero);
+}
+
 static int target_by_samples(const fr_batch *q, problem *o, samples *s, ptrdiff_t l)
 {
     const ptrdiff_t n = q->n, p = q->p;
@@ -206,8 +236,13 @@ static int target_by_samples(const fr_batch *q, problem *o, samples *s, ptrdiff_
         total += s->root[i] * s->root[i];
     }
     y_mean = q->intercept ? y[0] + y_mean / total : 0.0;
-    for (ptrdiff_t i = 0; i < n; i++)
+    double squares = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
         s->a[i] = s->t[i] = s->root[i] * (y[i] - y_mean);
+        squares += s->t[i] * s->t[i];
+    }
+    if (fr_target_out_of_range(y, n, squares, q->intercept))
+        return FR_NOT_FINITE;
     int status = fr_cholesky_solve(s->g, n, s->a, 1, 1);
     times_transposed(q, s->b, s->a, s->v);
     double before = INFINITY;
@@ -234,28 +269,23 @@ static int target_by_samples(const fr_batch *q, problem *o, samples *s, ptrdiff_
     }
     if (status)
         return status;
-    /* objective and gradient D^1/2 (B' (t - B v) - alpha v), at the solution itself */
-    double f = 0, norm = 0, zero = 0, fitted = 0;
-    times(q, s->b, s->v, s->r);
-    for (ptrdiff_t i = 0; i < n; i++) {
-        s->r[i] = s->t[i] - s->r[i];
-        f += s->r[i] * s->r[i];
-    }
-    times_transposed(q, s->b, s->r, s->dv);
-    for (ptrdiff_t j = 0; j < p; j++) {
-        const double g = (s->dv[j] - o->alpha * s->v[j]) / s->inverse[j];
-        f += o->alpha * s->v[j] * s->v[j];
-        norm += g * g;
-        o->coef[l * p + j] = s->inverse[j] * s->v[j];
-        fitted += s->mean[j] * o->coef[l * p + j];
-    }
+    double zero = 0, fitted = 0;
     times_transposed(q, s->b, s->t, s->dv);
     for (ptrdiff_t j = 0; j < p; j++)
         zero += s->dv[j] * s->dv[j] / (s->inverse[j] * s->inverse[j]);
-    o->objective[l] = f;
-    o->relative_gradient[l] = zero > 0 ? sqrt(norm / zero) : 0.0;
+    o->relative_gradient[l] = certify_by_samples(q, o, s, zero, o->objective + l);
+    for (ptrdiff_t j = 0; j < p && o->unrounded; j++)
+        s->v[j] = (double)(float)(s->inverse[j] * s->v[j]) / s->inverse[j];
+    if (o->unrounded) {
+        o->unrounded[l] = o->relative_gradient[l];
+        o->relative_gradient[l] = certify_by_samples(q, o, s, zero, o->objective + l);
+    }
+    for (ptrdiff_t j = 0; j < p; j++) {
+        o->coef[l * p + j] = s->inverse[j] * s->v[j];
+        fitted += s->mean[j] * o->coef[l * p + j];
+    }
     o->offset[l] = q->intercept ? y_mean - fitted : 0.0;
-    return 0;
+    return isfinite(o->objective[l]) && isfinite(o->relative_gradient[l]) ? 0 : FR_NOT_FINITE;
 }
 
 static ptrdiff_t samples_room(const fr_batch *q)

@@ -15,6 +15,7 @@ typedef struct {
     int weight_each, alpha_each; /* of each problem, or one for all */
     int intercept, n_threads;
     double *coef, *offset, *relative_gradient, *objective; /* b * k * p and b * k */
+    double *unrounded;        /* b * k: the relative gradient before rounding to float32; NULL: no rounding */
     int *status;              /* per problem: 0, FR_UNSTABLE or FR_NOT_FINITE */
     volatile int stop;
 } fr_batch;

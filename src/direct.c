@@ -9,6 +9,7 @@
 #include "cholesky.h"
 #include "moments.h"
 #include "parallel.h"
+#include "range.h"
 
 #define MAX_REFINE 10
 #define SETTLED 1e-7     /* relative correction whose square is below rounding */
@@ -121,6 +122,31 @@ static int pays(const state *s, double rate, int iter)
     return rate < 1 && iter + left <= MIN(MAX_REFINE, 2 + (double)s->p / SINGLE_PASSES);
 }
 
+/* Relative gradient, and objective, of target t0 + t after the step e, from those before it:
+ * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me, of which M in float32 hides a share as large as
+ * what corrections leave, `rate`. */
+static double certify(fr_ridge_problem *q, const state *s, double alpha, ptrdiff_t t0, ptrdiff_t t,
+                      double rate)
+{
+    const ptrdiff_t p = s->p;
+    const double *e = s->step + t * p, *g = s->gradient + t * p, *c = q->coef + (t0 + t) * p;
+    const double *b = s->b + (t0 + t) * p;
+    double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0;
+    multiply(s, e, me);
+    for (ptrdiff_t j = 0; j < p; j++) {
+        const double left = g[j] - me[j];
+        f += alpha * s->penalty[j] * c[j] * c[j] + e[j] * (me[j] - 2 * g[j]);
+        norm += left * left;
+        trace += s->gram_diagonal[j] > 0 ? s->diagonal[j] : 0.0;
+        size += s->diagonal[j] * (c[j] + e[j]) * (c[j] + e[j]);
+        zero += b[j] * b[j];
+    }
+    q->objective[t0 + t] = f > 0 || f != f ? f : 0.0;
+    /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
+    norm = sqrt(norm) + 0.5 * DBL_EPSILON * sqrt(trace * size) + rate * sqrt(dot(g, g, p));
+    return zero == 0 ? 0.0 : norm / sqrt(zero);
+}
+
 /* Targets t0 .. t1 share one penalty. */
 static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
@@ -170,27 +196,16 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
             return FR_UNSTABLE;
         before = worst;
         for (ptrdiff_t t = 0; t < k; t++) {
-            double *e = s->step + t * p, *g = s->gradient + t * p, *ct = c + t * p;
+            double *e = s->step + t * p, *ct = c + t * p;
             if (last) {
-                /* objective and gradient after the step, from those before it:
-                 * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me, of which M in float32
-                 * hides a share as large as what corrections leave */
-                double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0;
-                const double left = sqrt(dot(g, g, p));
-                multiply(s, e, me);
-                for (ptrdiff_t j = 0; j < p; j++) {
-                    f += alpha * s->penalty[j] * ct[j] * ct[j] + e[j] * (me[j] - 2 * g[j]);
-                    g[j] -= me[j];
-                    norm += g[j] * g[j];
-                    trace += s->gram_diagonal[j] > 0 ? s->diagonal[j] : 0.0;
-                    size += s->diagonal[j] * (ct[j] + e[j]) * (ct[j] + e[j]);
-                    zero += s->b[(t0 + t) * p + j] * s->b[(t0 + t) * p + j];
-                }
-                q->objective[t0 + t] = MAX(f, 0.0);
-                /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
-                norm = sqrt(norm) + 0.5 * DBL_EPSILON * sqrt(trace * size);
-                norm += rate * left;
-                q->relative_gradient[t0 + t] = zero > 0 ? norm / sqrt(zero) : 0.0;
+                double *to = q->unrounded ? q->unrounded : q->relative_gradient;
+                to[t0 + t] = certify(q, s, alpha, t0, t, rate);
+                for (ptrdiff_t j = 0; j < p && q->unrounded; j++)
+                    e[j] = (double)(float)(ct[j] + e[j]) - ct[j];
+                if (q->unrounded)
+                    q->relative_gradient[t0 + t] = certify(q, s, alpha, t0, t, rate);
+                if (!isfinite(q->objective[t0 + t]) || !isfinite(q->relative_gradient[t0 + t]))
+                    return FR_NOT_FINITE;
             }
             for (ptrdiff_t j = 0; j < p; j++)
                 ct[j] += e[j];
@@ -251,15 +266,20 @@ static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
 {
     const ptrdiff_t p = s->p, k = s->k;
     for (ptrdiff_t j = 0; j < p; j++) {
-        const double si = s->scale ? s->scale[j] : 1.0;
-        s->gram_diagonal[j] = MAX(s->g[j * p + j], 0.0) / si / si;
+        const double si = s->scale ? s->scale[j] : 1.0, own = s->g[j * p + j];
+        s->gram_diagonal[j] = own < 0 ? 0.0 : own / si / si;
         s->penalty[j] = q->penalty ? q->penalty[j] : 1.0;
     }
+    int status = fr_columns_out_of_range(q->a, q->w, s->mean, s->penalty, alpha, s->gram_diagonal);
+    for (ptrdiff_t t = 0; t < k && !status; t++)
+        if (fr_target_out_of_range(q->y + t * s->n, s->n, s->yy[t], q->intercept))
+            status = FR_NOT_FINITE;
+    if (status)
+        return status;
     drop_constant(s);
     if (s->scale && !seen(q, s, alpha))
         return FR_UNSTABLE;
     q->n_iter = 0;
-    int status = 0;
     for (ptrdiff_t t0 = 0; t0 < k && !status;) {
         ptrdiff_t t1 = q->alpha_per_target ? t0 + 1 : k;
         while (t1 < k && q->alpha[t1] == q->alpha[t0])

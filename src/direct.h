@@ -17,11 +17,15 @@ typedef struct {
     ptrdiff_t n_targets;
     int alpha_per_target, intercept, n_threads;
     double *coef, *offset, *relative_gradient, *objective;
+    /* Where not NULL, coefficients are rounded to float32, and this is the relative gradient before;
+     * all other numbers are those of the rounded ones. */
+    double *unrounded;
     int n_iter;
     int precision;
 } fr_ridge_problem;
 
-/* FR_NOT_FINITE, or FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
+/* FR_NOT_FINITE: sums of squares overflow or vanish, the data need another scale. FR_UNSTABLE: the Gram
+ * matrix lost too much, an orthogonal method is needed. */
 int fr_ridge_direct(fr_ridge_problem *q);
 /* The same for many targets, the columns of a dense float64 matrix, by blocks of them; y and n_targets
  * are not used. Where the system is well conditioned, refined with the Gram matrix alone. */

@@ -16,8 +16,10 @@ typedef struct {
     const double *w;       /* n, NULL: ones */
     const double *alpha;   /* 1 */
     const double *penalty; /* p, the same in all lanes, NULL: ones */
+    int round;             /* coefficients to float32; what is certified are those */
     double lost;           /* share of its squared distance that a constant column may leave */
     double *coef, *offset, *relative_gradient, *objective; /* k * p; k each */
+    double *unrounded;     /* k: the relative gradient before rounding */
     int status[FR_MOST_LANES]; /* 0, FR_UNSTABLE or FR_NOT_FINITE */
     double *memory;        /* fr_lanes_room */
 } fr_lanes;

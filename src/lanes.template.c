@@ -46,16 +46,16 @@ FR_INLINE void lanes_block(const double *FR_RESTRICT a, const double *FR_RESTRIC
             SET(g, r * ld + c, s[r][c]);
 }
 
-/* Subtract the first row of weight, and sum all products of two columns. About that row a column loses
- * at most n rounding errors when it is centred: (x_0 - mean)^2 <= n var. */
+/* Subtract the heaviest row, and sum all products of two columns. About that row a column loses at most n
+ * rounding errors when it is centred: (x_0 - mean)^2 <= n var. */
 static void lanes_sum(lanes_state *s, int intercept)
 {
     const ptrdiff_t n = s->n, ld = s->ld, own = s->p + s->k;
     memset(s->g, 0, (size_t)(ld * ld) * sizeof(vec));
     for (ptrdiff_t l = 0; l < VL; l++) {
         ptrdiff_t at = 0;
-        while (s->w && at < n - 1 && s->w[at * VL + l] == 0)
-            at++;
+        for (ptrdiff_t i = 1; i < n && s->w; i++)
+            at = s->w[i * VL + l] > s->w[at * VL + l] ? i : at;
         for (ptrdiff_t j = 0; j < own; j++)
             s->first[j * VL + l] = intercept ? s->x[(at * ld + j) * VL + l] : 0.0;
     }
@@ -82,7 +82,25 @@ static void lanes_sum(lanes_state *s, int intercept)
 }
 #undef TALL
 
-/* From sums about the first row to sums about the means; constant columns get a zero row and a unit
+/* FR_NOT_FINITE where sums of squares about the heaviest row overflow, or vanish though the column
+ * varies. */
+static void lanes_check_range(const lanes_state *s, fr_lanes *q)
+{
+    const ptrdiff_t own = s->p + s->k;
+    for (ptrdiff_t j = 0; j < own; j++) {
+        double squares[VL];
+        STORE(squares, AT(s->g, j * s->ld + j));
+        for (int l = 0; l < VL; l++) {
+            if (!(squares[l] <= FR_MOST_SQUARES))
+                q->status[l] = FR_NOT_FINITE;
+            for (ptrdiff_t i = 0; i < s->n && squares[l] < FR_LEAST_SQUARES; i++)
+                if (s->x[(i * s->ld + j) * VL + l] != 0)
+                    q->status[l] = FR_NOT_FINITE;
+        }
+    }
+}
+
+/* From sums about the heaviest row to sums about the means; constant columns get a zero row and a unit
  * diagonal. */
 static void lanes_centre(lanes_state *s, fr_lanes *q)
 {
@@ -98,8 +116,6 @@ static void lanes_centre(lanes_state *s, fr_lanes *q)
         STORE(left, AT(s->g, i * ld + i));
         STORE(gone, SPLAT(q->lost) * d * AT(s->mean, i));
         for (int l = 0; l < VL; l++) {
-            if (!isfinite(left[l]))
-                q->status[l] = FR_NOT_FINITE;
             alive[l] = left[l] > gone[l] && left[l] > 0 ? 1.0 : 0.0;
         }
         SET(s->alive, i, LOAD_double(alive));
@@ -235,8 +251,8 @@ static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, ve
     for (int l = 0; l < VL; l++) {
         /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
         const double whole = sqrt(parts[0][l]) + 0.5 * DBL_EPSILON * sqrt(parts[2][l] * parts[3][l]);
-        relative[l] = parts[1][l] > 0 ? whole / sqrt(parts[1][l]) : 0.0;
-        objective[l] = objective[l] > 0 ? objective[l] : 0.0;
+        relative[l] = parts[1][l] == 0 ? 0.0 : whole / sqrt(parts[1][l]);
+        objective[l] = objective[l] < 0 ? 0.0 : objective[l];
     }
 }
 
@@ -263,6 +279,7 @@ static void lanes_target(lanes_state *s, fr_lanes *q, ptrdiff_t t)
             size += AT(s->full, j) * AT(c, j) * AT(c, j);
         }
         double of_step[VL], of_c[VL], mask[VL], objective[VL] = {0}, relative[VL] = {0};
+        double unrounded[VL] = {0};
         int settled[VL], any = 0;
         STORE(of_step, moved);
         STORE(of_c, size);
@@ -281,9 +298,19 @@ static void lanes_target(lanes_state *s, fr_lanes *q, ptrdiff_t t)
             any |= settled[l];
         }
         if (any)
+            lanes_certify(s, c, y, square, objective, unrounded);
+        memcpy(relative, unrounded, sizeof relative);
+        if (any && q->round) {
+            for (ptrdiff_t e = 0; e < p * VL; e++)
+                if (settled[e % VL])
+                    s->step[e] = (double)(float)(c[e] + s->step[e]) - c[e];
             lanes_certify(s, c, y, square, objective, relative);
+        }
         for (int l = 0; l < VL; l++)
             if (settled[l]) {
+                q->unrounded[t * VL + l] = unrounded[l];
+                if (!isfinite(objective[l]) || !isfinite(relative[l]))
+                    q->status[l] = FR_NOT_FINITE;
                 q->objective[t * VL + l] = objective[l];
                 q->relative_gradient[t * VL + l] = relative[l];
                 moving[l] = 0.0;
@@ -312,6 +339,7 @@ static void ridge_lanes(fr_lanes *q)
     for (int l = 0; l < VL; l++)
         q->status[l] = 0;
     lanes_sum(&s, q->intercept);
+    lanes_check_range(&s, q);
     lanes_centre(&s, q);
     lanes_factor(&s, q);
     for (ptrdiff_t t = 0; t < q->k; t++)

@@ -1,6 +1,7 @@
 #include "moments.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,8 @@ ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k)
     ptrdiff_t order = fr_n_columns(a);
     if (a->index < 0)
         order = MAX(fr_gram_order(order + k + 1), fr_single_order(order));
-    return order * order;
+    /* where that overflows, more than can be allocated */
+    return order <= (PTRDIFF_MAX / 16) / MAX(order, 1) ? order * order : PTRDIFF_MAX / 16;
 }
 
 /* One Gram matrix of the columns [X, y, 1], all about a place near their means. */

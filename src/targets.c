@@ -10,6 +10,7 @@
 #include "direct.h"
 #include "panels.h"
 #include "parallel.h"
+#include "range.h"
 
 #define ROOM 2e6     /* elements of a working array */
 #define SETTLED 1e-7 /* relative correction whose square is below rounding */
@@ -26,6 +27,7 @@ typedef struct {
     double *mean, *own, *diagonal, *penalty, *y_mean, *yy;
     double *b, *step;          /* cross products and corrections of a block of targets */
     double *target, *residual; /* of a block, one behind the other */
+    double *change;            /* of gradients of a block, where coefficients are rounded to float32 */
     double alpha;
     int well;
 } state;
@@ -121,7 +123,19 @@ static void finish(const state *s, double *c, ptrdiff_t t, const double *b, cons
     }
     const double zero = norm(b, s->p), solved = 4 * DBL_EPSILON * (double)s->p * sqrt(moved);
     const double left = sqrt(trace) * ((s->well ? 1.0 : 0.5) * DBL_EPSILON * sqrt(size) + solved);
-    s->q->relative_gradient[t] = zero > 0 ? left / zero : 0.0;
+    s->q->relative_gradient[t] = zero == 0 ? 0.0 : left / zero;
+}
+
+/* Coefficients of k targets to float32; their changes into step. */
+static void round_all(const state *s, ptrdiff_t t0, ptrdiff_t k)
+{
+    double *c = s->q->coef + t0 * s->p;
+    memcpy(s->q->unrounded + t0, s->q->relative_gradient + t0, (size_t)k * sizeof(double));
+    for (ptrdiff_t i = 0; i < k * s->p; i++) {
+        const double to = (double)(float)c[i];
+        s->step[i] = to - c[i];
+        c[i] = to;
+    }
 }
 
 /* By the Gram matrix alone: g = b - M c. Returns 1 where residuals are needed after all. */
@@ -156,7 +170,39 @@ static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     for (ptrdiff_t t = 0; t < k; t++)
         finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
     s->q->n_iter = MAX(s->q->n_iter, 1);
-    return 0;
+    if (!s->q->unrounded)
+        return 0;
+    round_all(s, t0, k);
+    const fr_panel_source rounding = {.x = s->step, .rs = 1, .cs = p};
+    status = fr_product(&rounding, k, &gram, FR_DOUBLE, p, p, s->change, p, 0, s->q->n_threads);
+    for (ptrdiff_t t = 0; t < k; t++) {
+        double *change = s->change + t * p;
+        for (ptrdiff_t j = 0; j < p; j++) {
+            change[j] += s->alpha * s->penalty[j] * s->step[t * p + j];
+            s->q->objective[t0 + t] += s->step[t * p + j] * change[j];
+        }
+        const double zero = norm(s->b + t * p, p);
+        s->q->relative_gradient[t0 + t] += zero == 0 ? 0.0 : norm(change, p) / zero;
+    }
+    return status;
+}
+
+/* Objectives of k targets, and their gradients, with the residual from X, into step. */
+static int step_from_residual(const state *s, ptrdiff_t t0, ptrdiff_t k)
+{
+    const ptrdiff_t p = s->p;
+    double *c = s->q->coef + t0 * p;
+    fr_matrix a = about_means(s);
+    const int status = fr_residual(&a, c, s->target, NULL, s->q->w, k, s->residual,
+                                   s->q->objective + t0, s->step, s->q->n_threads);
+    keep_cuts(s, &a);
+    for (ptrdiff_t t = 0; t < k && !status; t++)
+        for (ptrdiff_t j = 0; j < p; j++) {
+            const double o = c[t * p + j], shrink = s->alpha * s->penalty[j] * o;
+            s->q->objective[t0 + t] += shrink * o;
+            s->step[t * p + j] = s->own[j] > 0 ? s->step[t * p + j] - shrink : 0.0;
+        }
+    return status;
 }
 
 /* Refined with the residual from X. */
@@ -168,16 +214,7 @@ static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     int status = fr_cholesky_solve(s->g, p, c, k, s->q->n_threads);
     centred(s, t0, t1, 0, s->target);
     for (int iter = 1; !status; iter++) {
-        fr_matrix a = about_means(s);
-        status = fr_residual(&a, c, s->target, NULL, s->q->w, k, s->residual,
-                             s->q->objective + t0, s->step, s->q->n_threads);
-        keep_cuts(s, &a);
-        for (ptrdiff_t t = 0; t < k && !status; t++)
-            for (ptrdiff_t j = 0; j < p; j++) {
-                const double o = c[t * p + j], shrink = s->alpha * s->penalty[j] * o;
-                s->q->objective[t0 + t] += shrink * o;
-                s->step[t * p + j] = s->own[j] > 0 ? s->step[t * p + j] - shrink : 0.0;
-            }
+        status = step_from_residual(s, t0, k);
         if (status || (status = fr_cholesky_solve(s->g, p, s->step, k, s->q->n_threads)))
             break;
         const double worst = correction(s, c, k);
@@ -185,6 +222,14 @@ static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
         if (worst <= SETTLED) {
             for (ptrdiff_t t = 0; t < k; t++)
                 finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
+            if (s->q->unrounded) {
+                round_all(s, t0, k);
+                status = step_from_residual(s, t0, k);
+            }
+            for (ptrdiff_t t = 0; t < k && s->q->unrounded; t++) {
+                const double zero = norm(s->b + t * p, p);
+                s->q->relative_gradient[t0 + t] += zero == 0 ? 0.0 : norm(s->step + t * p, p) / zero;
+            }
             break;
         }
         if (worst > 0.5 * before || iter == MAX_REFINE)
@@ -245,6 +290,15 @@ static int solve_all(state *s, ptrdiff_t block)
     return status;
 }
 
+static int varies(const state *s, ptrdiff_t t)
+{
+    const double level = s->q->intercept ? at(s->y, 0, t) : 0.0;
+    for (ptrdiff_t i = 0; i < s->n; i++)
+        if (at(s->y, i, t) != level)
+            return 1;
+    return 0;
+}
+
 int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
 {
     state s = {.q = q, .y = targets, .n = fr_n_rows(q->a), .p = fr_n_columns(q->a),
@@ -258,9 +312,11 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
     const int both = p <= 2000 || p <= k;
     double *offset;
     const ptrdiff_t sizes[] = {fr_moments_room(q->a, 0), both ? p * p : 0, p, p, p, p, p, k, k,
-                               block * p, block * p, n * few, rows};
+                               block * p, block * p, n * few, rows,
+                               q->unrounded ? block * p : 0};
     double **const fields[] = {&s.g, &s.full, &s.mean, &offset, &s.own, &s.diagonal, &s.penalty,
-                               &s.y_mean, &s.yy, &s.b, &s.step, &s.target, &s.residual};
+                               &s.y_mean, &s.yy, &s.b, &s.step, &s.target, &s.residual,
+                               &s.change};
     ptrdiff_t total = 0;
     for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++)
         total += sizes[f];
@@ -280,9 +336,14 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
     int status = fr_sum_moments(&m);
     for (ptrdiff_t j = 0; j < p && !status; j++) {
         s.mean[j] += offset[j];
-        s.own[j] = MAX(s.g[j * p + j], 0.0);
+        s.own[j] = s.g[j * p + j] < 0 ? 0.0 : s.g[j * p + j];
         s.penalty[j] = q->penalty ? q->penalty[j] : 1.0;
     }
+    double least = q->alpha[0];
+    for (ptrdiff_t t = 1; t < k && q->alpha_per_target; t++)
+        least = MIN(least, q->alpha[t]);
+    if (!status)
+        status = fr_columns_out_of_range(q->a, q->w, s.mean, s.penalty, least, s.own);
     /* constant columns: a zero row, and a unit diagonal in what is factored */
     for (ptrdiff_t j = 0; j < p && !status; j++)
         for (ptrdiff_t i = 0; i < p && !(s.own[j] > 0); i++)
@@ -302,8 +363,15 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
         if (!q->intercept)
             s.y_mean[t] = 0;
     }
+    /* columns of zeros pass, and constant ones that do not leave rounding */
+    for (ptrdiff_t t = 0; t < k && !status; t++)
+        if (!(s.yy[t] <= FR_MOST_SQUARES) || (s.yy[t] < FR_LEAST_SQUARES && varies(&s, t)))
+            status = FR_NOT_FINITE;
     if (!status)
         status = solve_all(&s, block);
+    for (ptrdiff_t t = 0; t < k && !status; t++)
+        if (!isfinite(q->objective[t]) || !isfinite(q->relative_gradient[t]))
+            status = FR_NOT_FINITE;
     for (ptrdiff_t t = 0; t < k && !status; t++) {
         double b = s.y_mean[t];
         for (ptrdiff_t j = 0; j < p; j++)

@@ -8,6 +8,7 @@
 
 #include "cholesky.h"
 #include "kernels.h"
+#include "range.h"
 #include "moments.h"
 
 #if VL >= 8

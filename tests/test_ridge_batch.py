@@ -72,7 +72,8 @@ def test_every_instruction_set(isa, shape, dtype):
     rtol = 1e-9 if dtype == np.float64 else 1e-6
     assert_allclose(found.coef, twin.coef, rtol=rtol, atol=rtol * np.abs(twin.coef).max())
     assert_allclose(found.objective, twin.objective, rtol=1e-8, atol=1e-10)
-    assert (found.relative_gradient < 1e-10).all()
+    # of float32, that of coefficients rounded to it
+    assert (found.relative_gradient < (1e-10 if dtype == np.float64 else 1e-6)).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

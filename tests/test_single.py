@@ -114,15 +114,17 @@ def test_as_exact_as_float64(form, intercept, weighted, isa):
     single, double = (fit(X, Y, alpha, s, d, intercept, precision) for precision in (2, 1))
     assert single[2] > double[2]  # refined more often: it did run
     np.testing.assert_allclose(single[0], double[0], rtol=1e-11, atol=1e-13)
-    np.testing.assert_allclose(single[1][:3], double[1][:3], rtol=1e-11, atol=1e-11)
-    np.testing.assert_allclose(single[1][6:], double[1][6:], rtol=1e-11)
+    np.testing.assert_allclose(single[1][0], double[1][0], rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(single[1][2], double[1][2], rtol=1e-11)
     if intercept:
         for t in (0, 1):
-            w, b = single[0][70 * t : 70 * (t + 1)], single[1][t]
+            w, b = single[0][70 * t : 70 * (t + 1)], single[1][0, t]
             found = relative_gradient(X, Y[:, t], alpha[t], w, b, s, d)
             # that of the rounding of w itself, and what was said
-            assert found <= 1e-14
-            assert found <= single[1][3 + t] <= 2 * double[1][3 + t] + 1e-15
+            assert found <= (1e-14 if X.dtype == np.float64 else 1e-6)
+            assert found <= single[1][1, t] * (1 + 1e-6)
+            assert single[1][1, t] <= 2 * double[1][1, t] + 1e-15
+            assert single[3][t] <= min(2 * double[3][t] + 1e-15, single[1][1, t])
     again = fit(X, Y, alpha, s, d, intercept, n_threads=3)
     assert (again[0] == single[0]).all()
     assert (again[1] == single[1]).all()

@@ -161,7 +161,7 @@ def test_against_the_reference(kind, intercept, weighted):
         np.testing.assert_allclose(got.objective, want.objective, rtol=1e-10)
         assert got.solver == "cholesky"
         assert got.coef.dtype == dtype
-        assert (got.relative_gradient < 1e-13).all()
+        assert (got.relative_gradient < (1e-13 if dtype == np.float64 else 1e-6)).all()
         other = fastridge.ridge(A, np.asfortranarray(Y), alpha, solver="cholesky", **options)
         # sums of y in another order
         np.testing.assert_allclose(other.coef, got.coef, rtol=tolerance, atol=tolerance)

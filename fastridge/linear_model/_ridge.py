@@ -241,8 +241,9 @@ class Ridge(BaseRidge, LinearRegressor):
     n_iter_ : int or ndarray of shape (n_targets,)
         Iterations of the solver.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Norm of the gradient over its norm at w = 0: how exact the fit is. With bounds, of the part
-        of the gradient that they do not hold back.
+        Norm of the gradient at `coef_` over its norm at w = 0: how exact the fit is. With
+        bounds, of the part of the gradient that they do not hold back. Of a float32 fit, with the
+        rounding of `coef_`, which may take it beyond `tol` without a warning.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     moments_ : Moments

@@ -18,7 +18,16 @@ from scipy.linalg import eigh
 from .._matrix import Cholesky, Matrix
 from .._validation import check_alpha, check_penalty_factor
 from ._ridge_problem import RidgeProblem
-from .ridge import _ROUNDING, SOLVERS, RidgeResult, _check_options, _check_start, _finish, bounds
+from .ridge import (
+    _ROUNDING,
+    SOLVERS,
+    RidgeResult,
+    _check_options,
+    _check_start,
+    _finish,
+    _rounded,
+    bounds,
+)
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
@@ -79,24 +88,28 @@ def solve_moments(
     if found is None:
         run, *found = _solve_root(problem, run, tol, max_iter, coef_init, lower, upper)
     w, n_iter = found
+    solved = problem.evaluate(w)[0]
+    if moments.is_float32:
+        w = _rounded(w.T, lower, upper).T
     gradient, objective = problem.evaluate(w)
     first = None
     if bounded:
         from ._ridge_bounded import Box
 
         box = Box(p, lower, upper)
-        gradient = box.projected(gradient.T, w.T).T
+        solved, gradient = (box.projected(g.T, w.T).T for g in (solved, gradient))
         if box.origin.any():
             origin = problem.residual(np.repeat(box.origin[:, None], k, axis=1), slice(None))
             first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
     relative = problem.relative(gradient, w, first=first)
-    converged = bool((relative <= max(tol, _ROUNDING)).all())
+    solved = problem.relative(solved, w, first=first)
+    converged = bool((solved <= max(tol, _ROUNDING)).all())
     coef, intercept = np.ascontiguousarray(w.T), problem.intercept(w)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         relative, objective = float(relative[0]), float(objective[0])
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged)
-    return _finish(moments, result, tol, lower, upper)
+    return _finish(moments, result, tol)
 
 
 class _Problem:
@@ -233,7 +246,7 @@ def _refined(problem, factor, diagonal, dead, chosen):
 def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
     """The solver that ran, coefficients (p, k) and iterations (k,)."""
     R, Z = _root(problem)
-    data = RidgeProblem(Matrix.from_dense(R), Z, problem.alpha, None, problem.d, False)
+    data = RidgeProblem(Matrix.from_dense(R), Z, problem.alpha, None, problem.d, False, check=False)
     found = None
     if run == "dual":
         from ._ridge_dual import solve_dual

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
+from ._range import LEAST, MOST, largest, squares_leave_range
 
 _PIECE = 1 << 14
 
@@ -59,6 +60,7 @@ class RidgeProblem:
         weight: NDArray[np.float64] | None,
         penalty: NDArray[np.float64] | None,
         fit_intercept: bool,
+        check: bool = True,
     ) -> None:
         n, p = A.shape
         self.given = Y.reshape(n, 1) if Y.ndim == 1 else Y
@@ -77,21 +79,19 @@ class RidgeProblem:
         self.A = A
         self.fit_intercept = fit_intercept
         self.squares = None
+        self.spread: NDArray[np.float64] | None = None  # variances of y, with an intercept
         if fit_intercept:
             self.mean, variance = A.column_stats(weight)
             self.y_mean, spread = Matrix.from_dense(self.given).column_stats(weight)
-            for name, found in (("X", variance), ("y", spread)):
-                if np.isinf(found).any():
-                    raise ValueError(
-                        f"{name} has a column ({int(np.isinf(found).argmax())}) whose squares"
-                        " overflow float64; expected numbers of a smaller scale."
-                    )
+            self.spread = spread
             # what centring leaves of a constant column is rounding, but nothing of zeros
             constant = (variance == 0) & (self.mean != 0)
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None
             self.A = A.centered(self.mean, scale)
             self.squares = variance
             self.squares *= self.total
+        if check and self.leaves_range():
+            raise ValueError(self._why())
 
     @property
     def Y(self) -> NDArray[np.float64]:
@@ -146,6 +146,45 @@ class RidgeProblem:
             self.squares += mean
             self.squares *= self.total
         return self.squares
+
+    def leaves_range(self) -> bool:
+        """Whether sums of squares overflow, or vanish though the data do not."""
+        if squares_leave_range(self.column_squares(), self.mean, self.total, self._peaks):
+            return True
+        if self.spread is None:
+            squares = np.einsum("ik,ik->k", self.given, self.given)
+        else:
+            squares = self.spread * self.total
+        if not (squares <= MOST).all():
+            return True
+        small = squares < LEAST
+        if not small.any():
+            return False
+        given = self.given[:, small]
+        return bool((given != (0.0 if self.spread is None else given[0])).any())
+
+    def _peaks(self) -> NDArray[np.float64]:
+        return largest(self.source)
+
+    def _why(self) -> str:
+        """What is wrong with the scale of the data."""
+        if not LEAST <= self.total <= MOST:
+            return (
+                f"sample_weight sums to {self.total:.3g}; expected numbers of a usual scale, whose"
+                " products with squares of X float64 holds."
+            )
+        squares = self.column_squares()
+        for name, value in (("X", squares), ("y", np.abs(self.given).max() ** 2)):
+            if not np.all(value <= MOST):
+                return (
+                    f"{name} is too large: sums of its squares overflow float64, or come near to"
+                    " that; expected numbers of a smaller scale."
+                )
+        name = "X has columns that are" if (squares < LEAST).any() else "y is"
+        return (
+            f"{name} too small: sums of squares vanish in float64, or come near to that; expected"
+            " numbers of a larger scale."
+        )
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """A' S^2 Y, (p, k)."""

@@ -49,6 +49,12 @@ SOLVERS = {
 # Gradients below this share of the first one are rounding, whatever was asked for.
 _ROUNDING = 1e-13
 
+_LARGEST = float(np.finfo(np.float32).max)
+_FLOAT32 = (
+    "y is too large: the {} overflows float32, the type of X; expected numbers of a smaller scale,"
+    " or X of float64."
+)
+
 
 class RidgeResult:
     """Solution of a ridge problem, and how exact it is.
@@ -64,11 +70,12 @@ class RidgeResult:
     n_iter : int or ndarray of int, shape (n_targets,)
         Iterations; of a direct solver, refinements with the residual from X.
     relative_gradient : float or ndarray of shape (n_targets,)
-        Norm of the gradient at the solution over that at zero coefficients.
+        Norm of the gradient at `coef` over that at zero coefficients.
     objective : float or ndarray of shape (n_targets,)
-        Weighted sum of squared residuals plus the penalty.
+        Weighted sum of squared residuals plus the penalty, at `coef`.
     converged : bool
-        Whether the tolerance asked for was met.
+        Whether the tolerance asked for was met; for float32 `X`, before the solution was rounded to
+        float32. `relative_gradient` and `objective` are those of the rounded coefficients.
 
     Examples
     --------
@@ -197,6 +204,8 @@ def ridge(
     ------
     ValueError, TypeError
         If an argument is not as described; the message names it, what came and what was expected.
+        Also if a result is beyond the largest, or all of one target's below the least number of
+        its type. Data whose squares are that alone are scaled by powers of two.
 
     Warns
     -----
@@ -347,11 +356,14 @@ def solve(
     coef_init: NDArray[np.float64] | None = None,
     max_memory: float | None = None,
     checked: bool = True,
+    in_range: bool = False,
+    warn: bool = True,
 ) -> RidgeResult:
     """Solve a problem whose arrays have been through the door; see `ridge`.
 
     With `checked` false, X may hold NaN or infinity yet: the Gram matrix shows them for nothing,
-    the other solvers look first.
+    the other solvers look first. With `in_range`, squares are known not to leave the range of
+    float64; otherwise data whose squares do are scaled.
     """
     recheck(A)
     single = Y.ndim == 1
@@ -362,34 +374,53 @@ def solve(
     if not checked and (standardize or run != "cholesky"):
         require_finite(A.arrays[0])
         checked = True
+    usable = True
     if standardize:
-        variance = _variances(A, sample_weight)
+        variance, usable = _variances_in_range(A, sample_weight)
         factor = variance if factor is None else factor * variance
     if run == "cholesky":
         k = 1 if single else Y.shape[1]
-        found = A.ridge(Y, alpha, sample_weight, factor, fit_intercept)
+        found = A.ridge(Y, alpha, sample_weight, factor, fit_intercept) if usable else None
         if found is not None:
-            coef, numbers, n_iter = found
+            coef, numbers, n_iter, solved = found
             if k == 1:
                 intercept, gradient, objective = numbers
-                converged = gradient <= tol or gradient <= _ROUNDING
+                converged = solved <= tol or solved <= _ROUNDING
                 if not single:
                     coef, n_iter = coef[np.newaxis], np.array([n_iter])
                     intercept, gradient, objective = np.array(numbers)[:, np.newaxis]
             else:
                 coef = coef.reshape(k, A.n_columns)
-                intercept, gradient, objective = numbers.reshape(3, k)
+                intercept, gradient, objective = numbers
                 n_iter = np.full(k, n_iter)
-                converged = bool((gradient <= max(tol, _ROUNDING)).all())
+                converged = bool((solved <= max(tol, _ROUNDING)).all())
             return _finish(
-                A, RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged), tol
+                A,
+                RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged),
+                tol,
+                warn,
             )
         if not checked:
             require_finite(A.arrays[0])
         run = "qr"
+    from ._range import largest
     from ._ridge_problem import RidgeProblem
 
-    problem = RidgeProblem(A, Y, alpha, sample_weight, factor, fit_intercept)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        problem = RidgeProblem(A, Y, alpha, sample_weight, factor, fit_intercept, check=False)
+        leaves = not in_range and (not usable or problem.leaves_range())
+    if leaves:
+        result = _solve_scaled(
+            (A, Y, alpha, sample_weight, penalty_factor, standardize, fit_intercept, largest(A)),
+            (lower, upper, coef_init),
+            solver=solver,
+            tol=tol,
+            max_iter=max_iter,
+            max_memory=max_memory,
+            warn=warn,
+        )
+        if result is not None:
+            return result
     if run == "dual":
         from ._ridge_dual import solve_dual
 
@@ -408,44 +439,131 @@ def solve(
         from ._ridge_bounded import solve_bounded
 
         found = solve_bounded(problem, lower, upper, tol, max_iter, coef_init, max_memory)
+    assert found is not None
     coef, n_iter, gradient, objective = found
-    intercept = problem.intercept(coef)
     converged = bool((gradient <= max(tol, _ROUNDING)).all())
+    if A.is_float32:
+        coef = _rounded(coef, lower, upper)
+        gradient, objective = _certify(problem, coef, run, lower, upper)
+    intercept = problem.intercept(coef)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         gradient, objective = float(gradient[0]), float(objective[0])
     result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged)
-    return _finish(A, result, tol, lower, upper)
+    return _finish(A, result, tol, warn)
 
 
 def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
-    """Weighted variances; 1 for constant columns."""
-    variance = A.column_stats(sample_weight)[1]
-    variance[variance == 0] = 1.0
+    """Weighted variances, 1 for constant columns; refuse those whose squares leave the range."""
+    variance, usable = _variances_in_range(A, sample_weight)
+    if not usable:
+        raise ValueError(
+            "X has columns whose variances are too large or too small for float64 to square;"
+            f" they reach from {variance.min():.3g} to {variance.max():.3g}. Expected numbers of"
+            " a usual scale."
+        )
     return variance
 
 
-def _finish(A: Any, result: RidgeResult, tol: float, lower=None, upper=None) -> RidgeResult:
+def _variances_in_range(A: Matrix, sample_weight) -> tuple[NDArray[np.float64], bool]:
+    """Weighted variances, 1 for constant columns; and whether their squares stay in range."""
+    from ._range import LEAST, MOST
+
+    mean, variance = A.column_stats(sample_weight)
+    usable = bool((variance <= MOST).all())
+    small = variance < LEAST
+    if small.any():
+        # those of constant columns do not count, unless their means vanish when squared
+        usable &= not (small & ((variance > 0) | ((mean != 0) & (mean**2 < LEAST)))).any()
+        variance[variance == 0] = 1.0
+    return variance, usable
+
+
+def _solve_scaled(given, starts, **options) -> RidgeResult | None:
+    """Scale by powers of two and solve; None where there is nothing to scale."""
+    from ._range import scale
+
+    scaled = scale(*given)
+    if scaled is None:
+        return None
+    if scaled.has_own and not scaled.alpha.any():
+        # scales of their own would change what is of minimum norm
+        full = scaled.A.ridge(scaled.Y, scaled.alpha, scaled.weight, None, given[6])
+        if full is None:
+            raise ValueError(
+                "X has dependent columns, or more than samples, and some that are too small beside"
+                " the others for a solution of minimum norm; expected columns of a similar scale,"
+                " or alpha > 0."
+            )
+    lower, upper, coef_init = (None if v is None else scaled.scale_coef(v) for v in starts)
+    result = solve(
+        scaled.A,
+        scaled.Y,
+        scaled.alpha,
+        sample_weight=scaled.weight,
+        penalty_factor=scaled.penalty,
+        fit_intercept=given[6],
+        lower=lower,
+        upper=upper,
+        coef_init=coef_init,
+        in_range=True,
+        **options,
+    )
+    scaled.restore(result)
+    return result
+
+
+def _rounded(coef, lower, upper) -> NDArray[np.float64]:
+    """Coefficients (k, p) rounded to float32, not over a bound."""
+    if not (np.abs(coef) <= _LARGEST).all():
+        raise ValueError(_FLOAT32.format("coef"))
+    rounded = coef.astype(np.float32)
+    if upper is not None:
+        over = (rounded > upper) & (coef <= upper)
+        np.nextafter(rounded, np.float32(-np.inf), out=rounded, where=over)
+    if lower is not None:
+        under = (rounded < lower) & (coef >= lower)
+        np.nextafter(rounded, np.float32(np.inf), out=rounded, where=under)
+    return rounded.astype(np.float64)
+
+
+def _certify(problem, coef, run, lower, upper):
+    """Relative gradients and objectives of coefficients (k, p)."""
+    gradient, objective = problem.evaluate(coef.T)
+    first = problem.gradient_at_zero()
+    if run == "active_set":
+        from ._ridge_bounded import Box
+
+        box = Box(problem.p, lower, upper)
+        gradient = box.projected(gradient.T, coef).T
+        if box.origin.any():
+            origin = np.repeat(box.origin[:, np.newaxis], problem.k, axis=1)
+            origin = np.linalg.norm(problem.evaluate(origin)[0], axis=0)
+            first = np.maximum(np.linalg.norm(first, axis=0), origin)[np.newaxis]
+    return problem.relative(gradient, first), objective
+
+
+def _finish(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:
     """Give the numbers the type of X, and say so where the tolerance was not met."""
     if A.is_float32:
-        exact, result.coef = result.coef, result.coef.astype(np.float32)
-        # rounding may not step over a bound
-        if upper is not None:
-            over = (result.coef > upper) & (exact <= upper)
-            np.nextafter(result.coef, np.float32(-np.inf), out=result.coef, where=over)
-        if lower is not None:
-            under = (result.coef < lower) & (exact >= lower)
-            np.nextafter(result.coef, np.float32(np.inf), out=result.coef, where=under)
+        # what is finite in float32, after _rounded or in the kernel
+        result.coef = result.coef.astype(np.float32)
+        if type(result.intercept) is float:
+            fits = -_LARGEST <= result.intercept <= _LARGEST
+        else:
+            fits = (np.abs(result.intercept) <= _LARGEST).all()
+        if not fits:
+            raise ValueError(_FLOAT32.format("intercept"))
         result.intercept = (
             np.float32(result.intercept)
-            if isinstance(result.intercept, float)
+            if type(result.intercept) is float
             else result.intercept.astype(np.float32)
         )
     if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
         raise ValueError(
-            "X and y have squares that overflow float64; expected numbers of a smaller scale."
+            "X or y is too large: squares overflow float64; expected numbers of a smaller scale."
         )
-    if not result.converged:
+    if warn and not result.converged:
         from .. import _sklearn
 
         reached = float(np.max(result.relative_gradient))

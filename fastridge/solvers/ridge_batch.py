@@ -33,7 +33,8 @@ class RidgeBatchResult:
     objective : ndarray of float64, of the shape of `intercept`
         Weighted sums of squared residuals plus the penalties.
     converged : ndarray of bool, shape (n_problems,)
-        Whether the tolerance asked for was met.
+        Whether the tolerance asked for was met; for float32 `X`, before the solution was rounded to
+        float32. `relative_gradient` and `objective` are those of the rounded coefficients.
 
     Examples
     --------
@@ -170,8 +171,9 @@ def ridge_batch(
     )
     if (status == 2).any():
         require_finite(X)
+    solved = numbers[3 if len(numbers) > 3 else 1].copy()
     for i in np.flatnonzero(status):
-        # what a Cholesky factor cannot do, and sums of squares beyond float64
+        # what a Cholesky factor cannot do, and sums of squares that overflow or vanish
         found = solve(
             check_design(X[i]),
             np.asfortranarray(Y[i]),
@@ -179,16 +181,19 @@ def ridge_batch(
             sample_weight=weight if weight is None or weight.ndim == 1 else weight[i],
             penalty_factor=factor,
             fit_intercept=bool(fit_intercept),
-            solver="qr",
-            tol=np.inf,
+            solver="qr" if status[i] == 1 else "auto",
+            tol=max(tol, _ROUNDING),
+            warn=False,
         )
         coef[i] = found.coef
         for to, value in zip(
-            numbers, (found.intercept, found.relative_gradient, found.objective), strict=True
+            numbers, (found.intercept, found.relative_gradient, found.objective), strict=False
         ):
             to[i] = value
-    intercept, gradient, objective = numbers
-    converged = (gradient <= max(tol, _ROUNDING)).all(axis=1)
+        # whether the tolerance was met is known before coefficients are rounded
+        solved[i] = 0.0 if found.converged else np.inf
+    intercept, gradient, objective = numbers[:3]
+    converged = (solved <= max(tol, _ROUNDING)).all(axis=1)
     if X.dtype == np.float32:
         coef, intercept = coef.astype(np.float32), intercept.astype(np.float32)
     if Y.ndim == 2:

@@ -1,0 +1,20 @@
+/* Sums of squares that overflow or vanish where the data do not. */
+#ifndef FASTRIDGE_RANGE_H
+#define FASTRIDGE_RANGE_H
+
+#include "matrix.h"
+
+/* Between these, products of two sums of squares are in the range of float64, with room to spare for
+ * coefficients and penalties. */
+#define FR_LEAST_SQUARES 0x1p-400
+#define FR_MOST_SQUARES 0x1p400
+
+/* Whether the squares of y (n), summed about its mean with an intercept, are out of that range. */
+int fr_target_out_of_range(const double *y, ptrdiff_t n, double squares, int intercept);
+/* FR_NOT_FINITE where sums of squares of columns, about their means with an intercept, overflow, or
+ * vanish though the columns vary. A column whose squares are nothing beside its penalty, at least
+ * alpha * penalty, does not need them: it is given squares above 0, which tell it from a constant one. */
+int fr_columns_out_of_range(const fr_matrix *a, const double *w, const double *mean,
+                            const double *penalty, double alpha, double *squares);
+
+#endif
