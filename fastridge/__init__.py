@@ -29,6 +29,7 @@ if _TYPE_CHECKING:
         ElasticNetCV,
         Lasso,
         LassoCV,
+        LinearRegression,
         MultiTaskElasticNet,
         MultiTaskElasticNetCV,
         MultiTaskLasso,
@@ -51,6 +52,7 @@ if _TYPE_CHECKING:
     from .solvers.ridge import RidgeResult, ridge
     from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge_path import RidgePath, ridge_path
+    from .solvers.ridge_regression import ridge_regression
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
@@ -63,6 +65,7 @@ _HOMES = {
     "InformationCriteria": "criteria",
     "Lasso": "linear_model",
     "LassoCV": "linear_model",
+    "LinearRegression": "linear_model",
     "Moments": "moments",
     "MultiTaskElasticNet": "linear_model",
     "MultiTaskElasticNetCV": "linear_model",
@@ -90,6 +93,7 @@ _HOMES = {
     "ridge": "solvers.ridge",
     "ridge_batch": "solvers.ridge_batch",
     "ridge_path": "solvers.ridge_path",
+    "ridge_regression": "solvers.ridge_regression",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
@@ -119,6 +123,7 @@ __all__ = [
     "InformationCriteria",
     "Lasso",
     "LassoCV",
+    "LinearRegression",
     "Moments",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
@@ -146,6 +151,7 @@ __all__ = [
     "ridge",
     "ridge_batch",
     "ridge_path",
+    "ridge_regression",
     "save",
     "set_num_threads",
     "show_versions",

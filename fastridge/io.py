@@ -59,6 +59,7 @@ _CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Diagnosis": ("fastridge.model_selection", ()),
     "ElasticNetCV": ("fastridge.linear_model", ()),
     "LassoCV": ("fastridge.linear_model", ()),
+    "LinearRegression": ("fastridge.linear_model", ()),
     "Moments": ("fastridge.moments", ()),
     "MultiTaskElasticNetCV": ("fastridge.linear_model", ()),
     "MultiTaskLassoCV": ("fastridge.linear_model", ()),

@@ -289,3 +289,99 @@ def test_lasso_is_an_elastic_net_without_an_l2_part():
     found = ours.lasso(X, y, 0.1, sample_weight=weight, tol=1e-12)
     assert_allclose(found.coef, theirs.Lasso(0.1, tol=1e-12).fit(X, y, weight).coef_, atol=1e-5)
     assert_allclose(ours.lasso(ours.Moments(X, y, weight), alpha=0.1).coef, found.coef, atol=0.05)
+
+
+# Least squares and ridge as functions.
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc", "float32"])
+@pytest.mark.parametrize("k", [None, 1, 3])
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": False}, {"positive": True}], ids=str)
+def test_linear_regression(kind, k, options):
+    X, y, weight = table(k=k)
+    X[:, 7] = X[:, 0] - 2 * X[:, 1]
+    Z = X
+    if kind in ("csr", "csc"):
+        Z = sp.csr_array(X).asformat(kind)
+    elif kind == "float32":
+        Z = X.astype(np.float32)
+    for s in (None, weight):
+        a = ours.LinearRegression(**options).fit(Z, y, s)
+        b = theirs.LinearRegression(tol=1e-10, **options).fit(X, y, s)
+        accuracy = 1e-4 if kind == "float32" else 1e-7
+        if kind != "float32" or not options.get("positive"):
+            # rounded to float32, dependent columns have other non-negative solutions
+            assert_allclose(a.coef_, b.coef_, atol=accuracy)
+        assert a.coef_.shape == b.coef_.shape
+        assert np.shape(a.intercept_) == np.shape(b.intercept_)
+        assert_allclose(a.predict(Z), b.predict(X), atol=10 * accuracy)
+        squares = np.average((y - b.predict(X)) ** 2, axis=0, weights=s)
+        total = 60 if s is None else s.sum()
+        assert_allclose(a.objective_, squares * total, rtol=100 * accuracy)
+        dense = kind in ("C", "F", "float32") and not options.get("positive")
+        assert hasattr(a, "rank_") == hasattr(a, "singular_") == dense
+        if dense:
+            assert a.rank_ == b.rank_ == 7
+            assert a.singular_.shape == b.singular_.shape
+            assert_allclose(a.singular_, b.singular_, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(30, 5), (5, 30), (6, 6), (1, 3), (3, 1)])
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_least_squares_of_minimum_norm(shape, scale):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=shape) + 1e3, rng.normal(size=shape[0])
+    model = ours.LinearRegression(tol=0.0).fit(X * scale, y)
+    Z = (X - X.mean(axis=0)).astype(np.longdouble).astype(float)
+    expected = np.linalg.lstsq(Z, y - y.mean(), rcond=1e-12)[0]
+    assert_allclose(model.coef_ * scale, expected, rtol=1e-7, atol=1e-10)
+    assert model.rank_ == min(shape[0] - 1, shape[1])
+
+
+def test_a_cut_of_singular_values_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 4)) * [1.0, 1e-7, 1e4, 1.0]
+    y = X @ [1.0, 1e7, 1e-4, 2.0]
+    for tol, rank in ((1e-6, 3), (1e-3, 1), (1e-13, 4)):
+        a, b = (m.LinearRegression(tol=tol).fit(X, y) for m in (ours, theirs))
+        assert a.rank_ == b.rank_ == rank
+        # both are exact to rounding times the condition number of what is kept
+        assert_allclose(a.predict(X), b.predict(X), atol=1e-3 if rank == 4 else 1e-7)
+
+
+def test_linear_regression_of_many_numbers_far_from_zero():
+    t = 1.7e9 + np.linspace(0.0, 3600.0, 1000)[:, None]
+    model = ours.LinearRegression().fit(t, (t[:, 0] - 1.7e9) / 1200)
+    assert_allclose(model.coef_ * 1200, [1.0], rtol=1e-9)
+    for bad in ({"tol": -1.0}, {"n_jobs": 1.5}, {"positive": 1}, {"fit_intercept": "yes"}):
+        with pytest.raises(ValueError, match=f"'{next(iter(bad))}' parameter of LinearRegression"):
+            ours.LinearRegression(**bad).fit(t, t[:, 0])
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("k", [None, 1, 3])
+def test_ridge_regression(k, sparse):
+    X, y, weight = table(k=k)
+    Z = sp.csr_array(X) if sparse else X
+    for alpha in [0.5] if k != 3 else [0.5, [0.1, 1.0, 10.0]]:
+        for options in ({}, {"sample_weight": weight}, {"solver": "lsqr"}, {"positive": True}):
+            options = {"tol": 1e-12, **options}
+            a = ours.ridge_regression(Z, y, alpha, **options)
+            b = theirs.ridge_regression(Z, y, alpha, **options)
+            assert a.shape == b.shape
+            assert_allclose(a, b, atol=1e-5)
+        a = ours.ridge_regression(Z, y, alpha, solver="lsqr", return_n_iter=True)
+        b = theirs.ridge_regression(Z, y, alpha, solver="lsqr", return_n_iter=True)
+        assert (a[1].shape, a[1].dtype) == (b[1].shape, b[1].dtype)
+        direct = ours.ridge_regression(X, y, alpha, solver="cholesky", return_n_iter=True)
+        assert direct[1] is None
+        coef, _, intercept = ours.ridge_regression(
+            Z, y, alpha, return_n_iter=True, return_intercept=True, tol=1e-12
+        )
+        expected = theirs.Ridge(alpha).fit(X, y)
+        assert_allclose(coef, np.reshape(expected.coef_, coef.shape), atol=1e-7)
+        assert_allclose(intercept, np.reshape(expected.intercept_, np.shape(intercept)), atol=1e-6)
+    a = ours.ridge_regression(X.astype(np.float32), y, 1.0, return_intercept=True)
+    assert a[0].dtype == a[1].dtype == np.float32
+    with pytest.raises(TypeError, match="X is Moments"):
+        ours.ridge_regression(ours.Moments(X, y), None, 1.0)

@@ -34,7 +34,7 @@ from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 import fastridge
-from fastridge import Ridge, RidgeClassifier, exceptions
+from fastridge import LinearRegression, Ridge, RidgeClassifier, exceptions
 from fastridge._sklearn import exception
 from fastridge.linear_model._base import Estimator
 
@@ -52,6 +52,8 @@ ESTIMATORS = [
     RidgeClassifier(class_weight="balanced"),
     RidgeClassifier(solver="cg", tol=1e-10),
     RidgeClassifier(standardize=True),
+    LinearRegression(),
+    LinearRegression(positive=True),
 ]
 BOTH = pytest.mark.parametrize("cls", [Ridge, RidgeClassifier])
 

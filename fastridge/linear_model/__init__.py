@@ -3,6 +3,7 @@
 from ._bayesian_ridge import BayesianRidge
 from ._elastic_net import ElasticNet, Lasso
 from ._elastic_net_cv import ElasticNetCV, LassoCV
+from ._linear_regression import LinearRegression
 from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
 from ._multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from ._ridge import Ridge
@@ -16,6 +17,7 @@ __all__ = [
     "ElasticNetCV",
     "Lasso",
     "LassoCV",
+    "LinearRegression",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
