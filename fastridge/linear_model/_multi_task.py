@@ -200,6 +200,10 @@ class MultiTaskElasticNet(BaseElasticNet):
             options.seed,
         )
         start = self._start((Y.shape[1], A.n_columns))
+        if start is not None and not np.isfinite(start).all():
+            raise ValueError(
+                "coef_, where warm_start begins, contains NaN or infinity; expected finite numbers."
+            )
         if start is not None:
             path.start(start.astype(np.float64))
         solve = path.sharpen if self._sharp else path.solve

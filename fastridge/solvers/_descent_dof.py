@@ -23,7 +23,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from .._matrix import Descent, gram_border
-from ._descent_groups import curvature, in_blocks
+from ._group_newton import curvature, in_blocks
 
 _SMALL = 40  # rows of a matrix that is factorised at every penalty
 _LARGE = 2000  # rows beyond which none is

@@ -5,11 +5,12 @@ Minimises, over W (p, k) and intercepts b (k,), with weights s, |W_j| the norm o
     1 / (2 sum_i s_i) * sum_i s_i |y_i - b - x_i W|^2
         + alpha * (l1_ratio * sum_j f_j |W_j| + (1 - l1_ratio) / 2 * sum_j f_j |W_j|^2).
 
-A working set of features is solved on its Gram matrix by block coordinate descent; a gradient over
-all features shows what it misses, and gives the gap that is reported. Features without a penalty,
-f_j = 0, or all where alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in
-the inner product of S) and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross
-products A'SY - P (Q'SY).
+A working set of features is solved on its Gram matrix by block coordinate descent, which takes
+turns with Newton steps on the support (`_group_newton`); a gradient over all features shows what
+it misses, and gives the gap that is reported. Features without a penalty, f_j = 0, or all where
+alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in the inner product of S)
+and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products
+A'SY - P (Q'SY).
 
 References: G. Obozinski, B. Taskar and M. I. Jordan, "Joint covariate selection and joint subspace
 selection for multiple classification problems", Statistics and Computing 20, 2010. M. Massias,
@@ -19,23 +20,26 @@ A. Gramfort and J. Salmon, "Celer: a fast solver for the lasso with dual extrapo
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from .. import _matrix
 from .._matrix import Descent, Matrix
 from .._validation import require_finite
 from ._descent_problem import by_columns
+from ._group_newton import newton_steps
 
 _INNER = 0.5
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
-# Share of the largest eigenvalue below which the free features' Gram matrix has lost its rank.
-_RANK = 1e-12
+_EPS = float(np.finfo(np.float64).eps)
+# Epochs of sweeps between Newton steps, at first.
+_SWEEPS = 8
 # Shares of the gap asked for to which the descent goes on between Newton steps on the support, the
-# gap (of the null objective) that is rounding, and the largest system of a Newton step.
+# gap (of the null objective) that is rounding, and how many Newton steps end a fit.
 _SHARPER = (1e-2, 1e-4, 1e-6, 1e-8)
 _ROUNDED = 1e-14
-_NEWTON, _STEPS = 600, 30
+_STEPS = 30
 
 
 class GroupPath:
@@ -115,24 +119,24 @@ class GroupPath:
         if not len(free):
             self.P, self.base = np.zeros((self.p, 0)), np.zeros((0, 0))
         else:
+            # columns of norm one: the rank does not depend on their scales
             columns = np.zeros((len(free), self.n))
             self.A.copy_columns(free.astype(np.int32), columns)
-            if len(free) <= self.n:
-                cross = self._tdot(np.asfortranarray(columns.T))
-                values, vectors = np.linalg.eigh(cross[:, free])
-                keep = values > _RANK * values.max(initial=0.0)
-                # Q = A_free base
-                self.base = vectors[:, keep] / np.sqrt(values[keep])
-                self.P = cross.T @ self.base
-            else:
-                s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
-                columns *= np.sqrt(s)
-                values, vectors = np.linalg.eigh(columns.T @ columns)
-                keep = values > _RANK * values.max(initial=0.0)
-                self.base = columns @ (vectors[:, keep] / values[keep])
-                # rows without weight have no share in the products
-                Q = vectors[:, keep] / np.sqrt(np.where(s > 0, s, 1.0))[:, None]
-                self.P = self._tdot(np.asfortranarray(Q)).T
+            s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
+            columns *= np.sqrt(s)
+            norm = np.linalg.norm(columns, axis=1)
+            norm[norm == 0] = 1.0
+            columns /= norm[:, None]
+            # columns' = U diag(values) V, Q = U in the inner product of S
+            V, values, U = scipy.linalg.svd(
+                columns, full_matrices=False, overwrite_a=True, check_finite=False
+            )
+            keep = values > max(columns.shape) * _EPS * values.max(initial=0.0)
+            # Q = A_free base
+            self.base = V[:, keep] / values[keep] / norm[:, None]
+            # rows without weight have no share in the products
+            Q = U[keep] / np.sqrt(np.where(s > 0, s, 1.0))
+            self.P = self._tdot(np.asfortranarray(Q.T)).T
         self.y_free = self.cross[:, free] @ self.base
         self.cross = self.cross - self.y_free @ self.P.T
         self.yy_rest = self.yy - float(np.sum(self.y_free**2))
@@ -159,7 +163,12 @@ class GroupPath:
         tol = tol * self.null
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         self.n_iter = 0
-        v, _, _ = self._gradient(self.W_dual)
+        v, yr, rr = self._gradient(self.W_dual)
+        if self.W_dual is self.W:
+            self._judge(v, yr, rr, l1, l2)
+            if self.gap <= tol:
+                self._with_free()
+                return True
         wanted = self._broken(v, l1, l2, 1.0) | (self.W != 0).any(axis=0)
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
@@ -219,44 +228,27 @@ class GroupPath:
 
     def _newton(self, l1, l2):
         """Newton steps on the support; kept where the gap does not grow."""
-        chosen = np.flatnonzero(self.W.any(axis=0))
-        place = np.empty(self.p, dtype=np.intp)
-        place[self.set] = np.arange(len(self.set))
-        W, kept, least = self.W[:, chosen], None, np.inf
-        for _ in range(_STEPS):
-            if not 0 < W.size <= _NEWTON:
-                break
-            G = self.gram[np.ix_(place[chosen], place[chosen])]
-            a, b = l1[chosen], l2[chosen]
-            g = W @ G - self.cross[:, chosen] + (a / np.linalg.norm(W, axis=0) + b) * W
-            size = float(np.linalg.norm(g))
-            if not size < 0.5 * least:
-                break
-            kept, least = (chosen, W), size
-            try:
-                step = np.linalg.solve(in_blocks(G, curvature(W, a, b)), g.T.ravel())
-            except np.linalg.LinAlgError:
-                break
-            moved = W - step.reshape(W.T.shape).T
-            # coefficients that would turn about leave
-            stay = np.sum(moved * W, axis=0) > 0
-            if not stay.all():
-                least = np.inf
-            chosen, W = chosen[stay], moved[:, stay]
-        if kept is None:
+        size = len(self.set)
+        W = np.ascontiguousarray(self.W[:, self.set])
+        cross = self.cross[:, self.set]
+        taken = newton_steps(self.gram[:size, :size], cross, l1[self.set], l2[self.set], W, _STEPS)
+        if not taken:
             return
         before = self.W, self.W_dual, self.objective, self.gap
         self.W = np.zeros((self.k, self.p))
-        self.W[:, kept[0]] = kept[1]
+        self.W[:, self.set] = W
         self.W_dual = self.W
-        v, yr, rr = self._gradient(self.W)
+        self._judge(*self._gradient(self.W), l1, l2)
+        if self.gap > max(before[3], _ROUNDED * self.null):
+            self.W, self.W_dual, self.objective, self.gap = before
+
+    def _judge(self, v, yr, rr, l1, l2):
+        """Set the objective and the gap of W, whose `_gradient` is v, yr, rr."""
         size, some = np.linalg.norm(self.W, axis=0), self.penalised
         norm = np.linalg.norm(v[:, some], axis=0)
         self.objective = 0.5 * rr + float(l1 @ size) + 0.5 * float(l2 @ size**2)
         dual = _matrix.groups_dual(l1[some], l2[some], norm, yr, rr)
         self.gap = max(self.objective - dual, 0.0)
-        if self.gap > max(before[3], _ROUNDED * self.null):
-            self.W, self.W_dual, self.objective, self.gap = before
 
     def _broken(self, v, l1, l2, stretch):
         return (np.linalg.norm(v - l2 * self.W_dual, axis=0) > stretch * l1) & self.penalised
@@ -303,34 +295,46 @@ class GroupPath:
             self.gram[:before, before:size] = self.gram[before:size, :before].T
 
     def _solve_set(self, l1, l2, tol, max_iter):
+        """Minimise over the working set; whether its own gap is at most tol."""
         chosen, size = self.set, len(self.set)
         gram, cross = self.gram[:size, :size], np.ascontiguousarray(self.cross[:, chosen])
+        l1, l2, square = l1[chosen], l2[chosen], np.diagonal(gram).copy()
         W = np.ascontiguousarray(self.W[:, chosen])
-        live = np.flatnonzero(W.any(axis=0))
-        g = np.ascontiguousarray(cross - W[:, live] @ gram[live])
         W_dual = np.zeros_like(W)
-        if self.seed:
-            self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
-        self.objective, dual, n_iter = _matrix.descend_groups(
-            self.gram,
-            l1[chosen],
-            l2[chosen],
-            np.diagonal(gram).copy(),
-            cross,
-            self.yy_rest,
-            W,
-            g,
-            W_dual,
-            tol,
-            max_iter,
-            self.seed,
-        )
-        self.n_iter += n_iter
+        sweeps, before = _SWEEPS, np.inf
+        while True:
+            live = np.flatnonzero(W.any(axis=0))
+            g = np.ascontiguousarray(cross - W[:, live] @ gram[live])
+            if self.seed:
+                self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
+            self.objective, dual, n_iter = _matrix.descend_groups(
+                self.gram,
+                l1,
+                l2,
+                square,
+                cross,
+                self.yy_rest,
+                W,
+                g,
+                W_dual,
+                tol,
+                min(sweeps, max_iter),
+                self.seed,
+            )
+            self.n_iter, max_iter = self.n_iter + n_iter, max_iter - n_iter
+            gap = self.objective - dual
+            if gap <= tol or max_iter <= 0:
+                break
+            taken = newton_steps(gram, cross, l1, l2, W, min(sweeps, _STEPS, max_iter))
+            self.n_iter, max_iter = self.n_iter + taken, max_iter - taken
+            # the steps alone do not get there: more sweeps find the support
+            sweeps = 2 * sweeps if gap > 0.1 * before else _SWEEPS
+            before = gap
         self.W = np.zeros((self.k, self.p))
         self.W[:, chosen] = W
         self.W_dual = np.zeros((self.k, self.p))
         self.W_dual[:, chosen] = W_dual
-        return self.objective - dual <= tol
+        return gap <= tol
 
     def _with_free(self):
         """Coefficients of all features: those without a penalty fit what the others leave."""
@@ -343,22 +347,3 @@ class GroupPath:
         """Coefficients (k, p) in the caller's units, and intercepts (k,)."""
         coef = self.full / self.unit
         return coef, self.y_mean - coef @ self.mean
-
-
-def curvature(W, l1, l2):
-    """Second derivative of the penalty of each column of W (k, size), in blocks (size, k, k)."""
-    norm = np.linalg.norm(W, axis=0)
-    along, own = (W / norm).T, np.eye(len(W))
-    across = own - along[:, :, None] * along[:, None]
-    return (l1 / norm)[:, None, None] * across + l2[:, None, None] * own
-
-
-def in_blocks(G, D):
-    """G x I + D for blocks D (size, k, k), as a matrix of size * k rows."""
-    size, k = D.shape[:2]
-    M = np.zeros((size, k, size, k))
-    for t in range(k):
-        M[:, t, :, t] = G
-    rows = np.arange(size)
-    M[rows, :, rows] += D
-    return M.reshape(size * k, size * k)
