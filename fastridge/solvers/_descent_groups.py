@@ -33,8 +33,9 @@ _INNER = 0.5
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
 _EPS = float(np.finfo(np.float64).eps)
-# Epochs of sweeps between Newton steps, at first.
-_SWEEPS = 8
+# Epochs of sweeps between Newton steps, at first; the share of the gap that they leave from which
+# on these are worth while.
+_SWEEPS, _SLOW = 8, 0.3
 # Shares of the gap asked for to which the descent goes on between Newton steps on the support, the
 # gap (of the null objective) that is rounding, and how many Newton steps end a fit.
 _SHARPER = (1e-2, 1e-4, 1e-6, 1e-8)
@@ -325,10 +326,11 @@ class GroupPath:
             gap = self.objective - dual
             if gap <= tol or max_iter <= 0:
                 break
-            taken = newton_steps(gram, cross, l1, l2, W, min(sweeps, _STEPS, max_iter))
-            self.n_iter, max_iter = self.n_iter + taken, max_iter - taken
-            # the steps alone do not get there: more sweeps find the support
-            sweeps = 2 * sweeps if gap > 0.1 * before else _SWEEPS
+            if gap > _SLOW * before:
+                taken = newton_steps(gram, cross, l1, l2, W, min(sweeps, _STEPS, max_iter))
+                self.n_iter, max_iter = self.n_iter + taken, max_iter - taken
+                # more sweeps may find the support
+                sweeps = min(2 * sweeps, _STEPS)
             before = gap
         self.W = np.zeros((self.k, self.p))
         self.W[:, chosen] = W
