@@ -343,7 +343,8 @@ def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
     if values.ndim > 1 or (values.ndim == 1 and values.shape[0] not in (1, n_targets)):
         raise ValueError(
             f"alpha has shape {values.shape}; expected one number, or one for each of the"
-            f" {n_targets} targets: the number of targets and of penalties do not correspond."
+            f" {n_targets} targets. Number of targets and number of penalties do not correspond:"
+            f" {values.size} != {n_targets}."
         )
     values = np.require(values.reshape(-1), np.float64, ["C", "A"])
     _check_range(values, "alpha")
@@ -541,10 +542,13 @@ def non_negative(
     if not (type(given) is np.ndarray and given.dtype is FLOAT64):
         values = numbers(as_array(given, name), name)
     if scalar and values.ndim == 0:
+        _check_range(values.reshape(1), name)
         values = np.full(size, values, dtype=np.float64)
     if values.shape != (size,):
+        scalar_too = " Sample weights must be 1D array or scalar." if scalar else ""
         raise ValueError(
             f"{name} has shape {values.shape}; expected ({size},): one number per {unit}."
+            + scalar_too
         )
     values = np.require(values, np.float64, ["C", "A"])
     _check_range(values, name)
@@ -556,7 +560,6 @@ def _check_range(values: NDArray[np.float64], name: str) -> None:
     if not all_finite(values):
         raise ValueError(dense_not_finite(values, name))
     if values.size and values.min() < 0:
-        place = int(values.argmin())
-        raise ValueError(
-            f"{name} is {values[place]:g} at position {place}; expected non-negative numbers."
-        )
+        place = int((values < 0).argmax())
+        where = f"[{place}]" if values.size > 1 else ""
+        raise ValueError(f"{name}{where} == {values[place]:g}, must be >= 0.0.")

@@ -72,7 +72,7 @@ SITUATIONS = {
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.filterwarnings("ignore:the best penalty lay")
-@pytest.mark.filterwarnings("ignore:coordinate descent did not converge")
+@pytest.mark.filterwarnings("ignore:Objective did not converge")
 def test_situations(situation):
     model, data, expected = SITUATIONS[situation]
     found = [model.fit(*problem(*data[:4], seed, *data[4:])).diagnosis_ for seed in SEEDS]

@@ -242,7 +242,7 @@ def test_other_folds_and_warnings():
     ("parameters", "match"),
     [
         ({"alphas": 0}, "'alphas' parameter"),
-        ({"alphas": [-1.0]}, "alphas is -1"),
+        ({"alphas": [-1.0]}, "alphas == -1, must be >= 0.0"),
         ({"eps": 0.0}, "'eps' parameter"),
         ({"l1_ratio": [0.5, 1.5]}, "'l1_ratio' parameter"),
         ({"l1_ratio": []}, "'l1_ratio' parameter"),

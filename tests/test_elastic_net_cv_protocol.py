@@ -30,7 +30,7 @@ def all_checks(estimators):
     ]
 )
 @pytest.mark.filterwarnings("ignore:the best penalty lay")
-@pytest.mark.filterwarnings("ignore:coordinate descent did not converge")
+@pytest.mark.filterwarnings("ignore:Objective did not converge")
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)

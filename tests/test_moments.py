@@ -294,7 +294,7 @@ def test_errors_name_the_argument():
         (lambda: Moments(bad, y), ValueError, "X contains NaN, at row and column 3, 2"),
         (lambda: Moments(sp.csr_array(bad), y), ValueError, "X contains NaN"),
         (lambda: Moments(X, y[:-1]), ValueError, "y has 19 rows"),
-        (lambda: Moments(X, y, -np.ones(20)), ValueError, "sample_weight is -1"),
+        (lambda: Moments(X, y, -np.ones(20)), ValueError, r"sample_weight\[0\] == -1"),
         (lambda: Moments(X, y, np.ones(3)), ValueError, r"sample_weight has shape \(3,\)"),
         (lambda: Moments(1e200 * X, y), ValueError, "X and y, .* beyond float64"),
         (lambda: Moments(X, 1e200 * y), ValueError, "X and y, .* beyond float64"),

@@ -34,7 +34,7 @@ def problem(n=40, p=6, k=None, seed=0):
     ("parameters", "match"),
     [
         ({"alphas": "x"}, "'alphas' parameter"),
-        ({"alphas": [-1.0]}, "alphas is -1 at position 0"),
+        ({"alphas": [-1.0]}, "alphas == -1, must be >= 0.0"),
         ({"alphas": []}, "not empty"),
         ({"cv": 1}, "cv is 1; expected at least 2"),
         ({"cv": 41}, "n_samples=40"),

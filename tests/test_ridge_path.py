@@ -252,7 +252,7 @@ def test_float32_stays():
     [
         ({"alphas": []}, "alphas has shape"),
         ({"alphas": [[1.0]]}, "alphas has shape"),
-        ({"alphas": [-1.0]}, "alphas is -1 at position 0"),
+        ({"alphas": [-1.0]}, "alphas == -1, must be >= 0.0"),
         ({"alphas": 0}, "alphas must be at least 1; got 0"),
         ({"alphas": 2.5}, "alphas has shape"),
         ({"n_alphas": 0}, "n_alphas must be"),

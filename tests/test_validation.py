@@ -523,10 +523,10 @@ def test_refused_targets(y, error, words):
     [
         ([1.0, 2.0], r"sample_weight has shape \(2,\); expected \(3,\): one number per sample"),
         (np.ones((3, 1)), r"sample_weight has shape \(3, 1\)"),
-        ([1.0, -2.0, 1.0], "sample_weight is -2 at position 1; expected non-negative numbers"),
+        ([1.0, -2.0, 1.0], r"sample_weight\[1\] == -2, must be >= 0.0"),
         ([1.0, np.nan, 1.0], "Input sample_weight contains NaN, at position 1"),
         ([1.0, np.inf, 1.0], "Input sample_weight contains infinity"),
-        (-1.0, "sample_weight is -1"),
+        (-1.0, "sample_weight == -1, must be >= 0.0"),
         (np.zeros(3), "sample_weight is zero for every sample"),
         (list("abc"), r"sample_weight holds strings \(dtype <U1\); expected numbers\.$"),
     ],
@@ -555,7 +555,7 @@ def test_penalty_factors():
     for factor, words in (
         ([1.0], r"penalty_factor has shape \(1,\); expected \(2,\): one number per feature"),
         (1.0, r"penalty_factor has shape \(\)"),
-        ([1.0, -1.0], "penalty_factor is -1 at position 1"),
+        ([1.0, -1.0], r"penalty_factor\[1\] == -1, must be >= 0.0"),
         ([np.inf, 1.0], "Input penalty_factor contains infinity"),
         (["a", "b"], r"penalty_factor holds strings \(dtype <U1\); expected numbers\.$"),
         (np.array(["a", 1], dtype=object), r"strings \(dtype object\); expected numbers\.$"),
@@ -572,7 +572,7 @@ def test_alphas():
     assert check_alpha([1, 2, 3], 3).tolist() == [1.0, 2.0, 3.0]
     for alpha, error, words in (
         (None, TypeError, "alpha is None"),
-        (-1.0, ValueError, "alpha is -1 at position 0; expected non-negative"),
+        (-1.0, ValueError, "alpha == -1, must be >= 0.0"),
         (np.nan, ValueError, "Input alpha contains NaN"),
         (np.inf, ValueError, "Input alpha contains infinity"),
         ([1, 2], ValueError, r"alpha has shape \(2,\); expected one number, or one for each of"),

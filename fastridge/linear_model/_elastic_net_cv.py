@@ -244,10 +244,11 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         if search.unsettled:
             alpha, gap = max(search.unsettled, key=lambda u: u[1])
             warnings.warn(
-                f"coordinate descent did not converge for {len(search.unsettled)} penalties, worst"
-                f" at alpha={alpha:.3g}: the duality gap is {gap:.2g} of the null objective, where"
-                f" tol={self.tol:g} was asked for; what helps: a larger max_iter, a larger tol, a"
-                " larger alpha, some L2 part, or columns on like scales (standardize=True).",
+                "Objective did not converge. You might want to increase the number of iterations"
+                f" (max_iter): of {len(search.unsettled)} penalties, worst at alpha={alpha:.3g},"
+                f" the duality gap is {gap:.2g} of the null objective, where tol={self.tol:g} was"
+                " asked for. What also helps: a larger tol, a larger alpha, some L2 part, or columns on"
+                " like scales (standardize=True).",
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=2,
             )

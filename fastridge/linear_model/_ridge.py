@@ -118,7 +118,8 @@ class BaseRidge(Estimator):
             self._require(
                 "solver",
                 self.solver in ("auto", "lbfgs"),
-                "'auto' or 'lbfgs' where positive=True, and with lower or upper",
+                "'auto' or 'lbfgs' with positive=True, lower or upper, for another does not support"
+                " positive coefficients nor bounds",
             )
         else:
             self._require(

@@ -191,7 +191,7 @@ class RidgeClassifier(BaseRidge):
             weights = labels.weights(class_weight, sample_weight)
             if sample_weight is not None:
                 weights = weights * sample_weight
-            sample_weight = check_sample_weight(weights, n, name="class_weight, per sample,")
+            sample_weight = check_sample_weight(weights, n, name="class_weight (per sample)")
         Y = labels.targets()
         self._solve(A, Y, sample_weight, Y.ndim == 1)
         self._set_features(A.shape[1], names)

@@ -182,7 +182,7 @@ relative_gradient_, objective_
             weights = labels.weights(class_weight, weight)
             if weight is not None:
                 weights = weights * weight
-            weight = check_sample_weight(weights, n, name="class_weight, per sample,")
+            weight = check_sample_weight(weights, n, name="class_weight (per sample)")
         Y = labels.targets()
         single = Y.ndim == 1
         Y = Y.reshape(n, -1)

@@ -266,10 +266,10 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
         level, frame = level + 1, frame.f_back
 
     warnings.warn(
-        f"coordinate descent did not converge: {where}the duality gap is {gap:.2g} of the null "
-        f"objective after {n_iter} epochs, where tol={tol:g} was asked for; what helps: a larger "
-        "max_iter, a larger tol, a larger alpha, some L2 part (l1_ratio below 1), or columns on "
-        "like scales (standardize=True).",
+        "Objective did not converge. You might want to increase the number of iterations "
+        f"(max_iter): {where}the duality gap is {gap:.2g} of the null objective after {n_iter} "
+        f"epochs, where tol={tol:g} was asked for. What also helps: a larger tol, a larger alpha, "
+        "some L2 part (l1_ratio below 1), or columns on like scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=level,
     )
