@@ -206,17 +206,40 @@ def test_shapes_from_moments(cls, data, shape):
     assert_allclose(ours.predict(X), theirs.predict(X), atol=0.1)
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("cls", [Lasso, ElasticNet])
+def test_gram_matrices_of_scikit_learns_kind(cls, weighted, data):
+    X, Y, weight = data
+    y, weight = Y[:, 0].copy(), weight if weighted else None
+    expected = cls(0.05, tol=1e-12).fit(X, y, weight)
+    s = np.ones(60) if weight is None else weight
+    for normalised in (s, s * 60 / s.sum()):
+        mean = np.average(X, axis=0, weights=s)
+        centred = (X - mean).T @ ((X - mean) * normalised[:, None])
+        model = cls(0.05, tol=1e-12, precompute=centred).fit(X, y, weight)
+        assert_allclose(model.coef_, expected.coef_, atol=1e-9)
+        assert_allclose(model.objective_, expected.objective_)
+        raw = X.T @ (X * normalised[:, None])
+        with pytest.warns(UserWarning, match="centered to fit intercept: recomp") as caught:
+            model = cls(0.05, tol=1e-12, precompute=raw).fit(X, y, weight)
+        assert caught[0].filename == __file__
+        assert_allclose(model.coef_, expected.coef_, atol=1e-9)
+        free = cls(0.05, tol=1e-12, precompute=raw, fit_intercept=False).fit(X, y, weight)
+        without = cls(0.05, tol=1e-12, fit_intercept=False).fit(X, y, weight)
+        assert_allclose(free.coef_, without.coef_, atol=1e-9)
+
+
 def test_what_is_not_of_the_data_is_refused(data):
     X, Y, weight = data
     y = Y[:, 0].copy()
     gram = (X - X.mean(axis=0)).T @ (X - X.mean(axis=0))
     with pytest.raises(ValueError, match=r"precompute has shape \(2, 2\); expected \(30, 30\)"):
         Lasso(precompute=np.eye(2)).fit(X, y)
-    with pytest.raises(ValueError, match=r"'precompute' is not that of X: element \(0, 0\)"):
-        Lasso(precompute=X.T @ X).fit(X, y)
-    with pytest.raises(ValueError, match="'precompute' is not that of X"):
+    with pytest.raises(ValueError, match=r"did not pass validation .* was checked: \(0, 0\) is"):
+        Lasso(precompute=3.0 * X.T @ X).fit(X, y)
+    with pytest.raises(ValueError, match="'precompute' did not pass validation"):
         Lasso(precompute=gram).fit(X, y, weight)
-    with pytest.raises(ValueError, match="not that of X: its diagonal is, but row"):
+    with pytest.raises(ValueError, match="its diagonal is that of X, but row"):
         Lasso(precompute=np.diag(np.diag(gram))).fit(X, y)
     with pytest.raises(ValueError, match="precompute contains NaN"):
         Lasso(precompute=np.full((30, 30), np.nan)).fit(X, y)

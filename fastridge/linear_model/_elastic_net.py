@@ -170,8 +170,10 @@ class ElasticNet(BaseElasticNet):
         Fit b; otherwise b = 0.
     precompute : bool, array-like of shape (n_features, n_features) or Moments, default=False
         Fit on the Gram matrix of all features. True: form it. An array: it is that of `X`, about
-        the weighted means where `fit_intercept`, with `sample_weight`. `fastridge.Moments`: they
-        are those of `X`, `y` and `sample_weight`. Arrays and moments of other data are refused.
+        the weighted means where `fit_intercept`, with `sample_weight` as given or normalised to a
+        sum of n_samples; where it is not about the means, it is formed anew, with a warning.
+        `fastridge.Moments`: they are those of `X`, `y` and `sample_weight`. Arrays and moments of
+        other data are refused.
         False: a Gram matrix of all features is formed where that is the faster way.
     max_iter : int or None, default=1000
         Bound on the epochs: rounds of sweeps, and Newton steps. None: 1000.

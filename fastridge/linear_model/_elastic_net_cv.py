@@ -247,8 +247,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 "Objective did not converge. You might want to increase the number of iterations"
                 f" (max_iter): of {len(search.unsettled)} penalties, worst at alpha={alpha:.3g},"
                 f" the duality gap is {gap:.2g} of the null objective, where tol={self.tol:g} was"
-                " asked for. What also helps: a larger tol, a larger alpha, some L2 part, or columns on"
-                " like scales (standardize=True).",
+                " asked for. What also helps: a larger tol, a larger alpha, some L2 part, or"
+                " columns on like scales (standardize=True).",
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=2,
             )

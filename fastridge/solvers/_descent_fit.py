@@ -235,7 +235,15 @@ def make_problem(
     y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
     problem = DescentProblem.of_data(source, y, sample_weight, *rest)
     if gram is not None:
-        problem.use_gram(gram, len(y) if sample_weight is None else sample_weight.sum())
+        total = len(y) if sample_weight is None else sample_weight.sum()
+        if not problem.use_gram(gram, total):
+            warnings.warn(
+                "Gram matrix was provided but X was centered to fit intercept: recomputing Gram"
+                " matrix.",
+                UserWarning,
+                stacklevel=_level(),
+            )
+            return make_problem(source, Y, target, way, sample_weight, constraints, options)
     return problem
 
 
@@ -261,15 +269,19 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
     """Say what was not reached, to the first caller outside this package."""
     from .. import _sklearn
 
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
-        level, frame = level + 1, frame.f_back
-
     warnings.warn(
         "Objective did not converge. You might want to increase the number of iterations "
         f"(max_iter): {where}the duality gap is {gap:.2g} of the null objective after {n_iter} "
         f"epochs, where tol={tol:g} was asked for. What also helps: a larger tol, a larger alpha, "
         "some L2 part (l1_ratio below 1), or columns on like scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=level,
+        stacklevel=_level(),
     )
+
+
+def _level() -> int:
+    """Return the stack level, for a warning of the caller, of the first one outside fastridge."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -170,22 +170,35 @@ class DescentProblem:
         return problem
 
     def use_gram(self, gram, total):
-        """Take A'SA from a Gram matrix of weights of that sum, which must be that of this data.
+        """Take A'SA from a Gram matrix, which must be that of this data.
+
+        Its weights are as given, whose sum is `total`, or normalised to a sum of n.
+
+        Returns
+        -------
+        bool
+            False, and nothing is taken, where it is that of X before centring.
 
         Raises
         ------
         ValueError
-            If its diagonal is not, or its product with a vector of random signs.
+            If its diagonal is another, or its product with a vector of random signs.
         """
         unit = np.ones(self.p) if self.unit is None else self.unit
         diagonal, expected = np.diagonal(gram), self.square * unit**2 * total
-        wrong = np.abs(diagonal - expected) > 1e-4 * np.maximum(expected, diagonal)
+        wrong = _differ(diagonal, expected)
+        if wrong.any() and not _differ(diagonal, expected * (self.n / total)).any():
+            total, wrong = self.n, np.zeros(self.p, dtype=bool)
         if wrong.any():
+            if self.mean is not None:
+                raw = expected / total + self.mean**2
+                if any(not _differ(diagonal, raw * t).any() for t in (total, self.n)):
+                    return False
             j = int(wrong.argmax())
             raise ValueError(
-                "Gram matrix passed in via 'precompute' is not that of X: element"
-                f" ({j}, {j}) is {diagonal[j]:g}; expected {expected[j]:g}, from the columns of X,"
-                " centred where fit_intercept is True, and sample_weight."
+                "Gram matrix passed in via 'precompute' did not pass validation when a single"
+                f" element was checked: ({j}, {j}) is {diagonal[j]:g}; expected {expected[j]:g},"
+                " from the columns of X, centred where fit_intercept is True, and sample_weight."
             )
         self.gram = gram / (total * unit)
         self.gram /= unit[:, None]
@@ -198,11 +211,13 @@ class DescentProblem:
         if (error > 1e-3 * size + 1e-12 * np.abs(self.gram).sum(axis=1)).any():
             j = int((error - 1e-3 * size).argmax())
             raise ValueError(
-                "Gram matrix passed in via 'precompute' is not that of X: its diagonal is, but row"
-                f" {j} times a vector of signs is {found[j]:g}; expected {expected[j]:g}."
+                "Gram matrix passed in via 'precompute' did not pass validation: its diagonal is"
+                f" that of X, but row {j} times a vector of signs is {found[j]:g}; expected"
+                f" {expected[j]:g}."
             )
         # what the solver takes for a_j'S a_j is on its diagonal
         self.square = np.diagonal(self.gram).copy()
+        return True
 
     def other_target(self, target):
         """The same moments with another of their targets."""
@@ -301,3 +316,8 @@ class DescentProblem:
 def by_columns(A: Matrix) -> Matrix:
     """A sparse matrix by columns: itself, or a copy of CSR; dense data as they are."""
     return A.transposed_storage() if A.kind == "csr" else A
+
+
+def _differ(found, expected):
+    """Return which elements of a Gram matrix's diagonal differ by more than float32 explains."""
+    return np.abs(found - expected) > 1e-4 * np.maximum(expected, found)
