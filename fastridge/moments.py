@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +32,26 @@ _BLOCK = 256
 # columns summed anew at a time.
 _CANCELS = 1e-5
 _COLUMNS = 16
+
+# a lock is neither copied nor saved, so moments share these
+_LOCKS = [threading.RLock() for _ in range(64)]
+
+
+def _new_locks() -> None:
+    """In a forked child, where nobody gives back what other threads of the parent held."""
+    _LOCKS[:] = [threading.RLock() for _ in _LOCKS]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_locks)
+
+
+@contextmanager
+def _locked(one: Moments, other: Moments) -> Iterator[None]:
+    """Keep other threads from adding to either."""
+    first, second = sorted((id(m) // 16 % len(_LOCKS)) for m in (one, other))
+    with _LOCKS[first], _LOCKS[second]:
+        yield
 
 
 class Moments:
@@ -350,15 +374,20 @@ class Moments:
         2
         """
         new = type(self).__new__(type(self))
-        for name in Moments.__slots__:
-            value = getattr(self, name)
-            setattr(new, name, value.copy(order="K") if isinstance(value, np.ndarray) else value)
+        with _locked(self, self):
+            for name in Moments.__slots__:
+                value = getattr(self, name)
+                copied = value.copy(order="K") if isinstance(value, np.ndarray) else value
+                setattr(new, name, copied)
         return new
 
     __copy__ = copy
 
     def update(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add the sums of more rows, in place.
+
+        Several threads may update the same moments: the rows are summed at the same time, their
+        sums are added one after the other.
 
         Parameters
         ----------
@@ -415,6 +444,11 @@ class Moments:
         return self._merge(other, -1)
 
     def _merge(self, other: Moments, sign: int) -> Self:
+        """Add a part, or take it away (sign -1), while no other thread adds to either."""
+        with _locked(self, other):
+            return self._merge_alone(other, sign)
+
+    def _merge_alone(self, other: Moments, sign: int) -> Self:
         """Add a part, or take it away (sign -1), in place: all of it or, with an error, nothing.
 
         With v = sign * W_b, W = W_a + v and d the difference of the means::

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import mpmath
 import numpy as np
@@ -381,3 +382,43 @@ def test_estimators_point_to_where_moments_go(name):
     for arguments in calls:
         with pytest.raises(TypeError, match=r"^X is Moments.* fit_moments of Ridge"):
             model.fit(*arguments)
+
+
+def test_updates_from_several_threads_lose_nothing():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((4000, 5)), rng.standard_normal(4000)
+    total, start = fastridge.Moments(), fastridge.Moments(X, y)
+    left = start.copy()
+
+    def add(rows):
+        for part in np.array_split(rows, 20):
+            total.update(X[part], y[part])
+
+    def take(rows):
+        nonlocal left
+        for part in np.array_split(rows, 10):
+            left -= fastridge.Moments(X[part], y[part])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, np.array_split(np.arange(4000), 4)))
+        list(pool.map(take, np.array_split(np.arange(2000), 4)))
+    assert total.n_samples == 4000
+    np.testing.assert_allclose(total.gram, start.gram, rtol=1e-10, atol=1e-8)
+    expected = fastridge.Moments(X[2000:], y[2000:])
+    assert left.n_samples == 2000
+    np.testing.assert_allclose(left.gram, expected.gram, rtol=1e-9, atol=1e-8)
+
+
+def test_moments_added_to_each_other_by_two_threads_do_not_wait_for_ever():
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    a, b = fastridge.Moments(X, X[:, 0]), fastridge.Moments(X, X[:, 1])
+
+    def cross(pair):
+        one, other = pair
+        for _ in range(200):
+            one + other
+            other.copy()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(cross, [(a, b), (b, a)]))
+    assert (a + a).n_samples == 40

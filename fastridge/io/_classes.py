@@ -1,0 +1,175 @@
+"""The classes that a model file may hold, and what of their objects it keeps."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from typing import Any
+
+# The classes a file may hold, the module of each and the private attributes that a fit sets. An
+# estimator is its `get_params()`, the attributes whose names end in "_", and those private ones; a
+# class with `__slots__` and no `get_params` is its slots, as `__getstate__` gives them, which its
+# `_check_fields` looks at if it has one.
+CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "BayesianRidge": ("fastridge.linear_model", ("_posterior", "_total")),
+    "CVResults": ("fastridge.model_selection", ()),
+    "Diagnosis": ("fastridge.model_selection", ()),
+    "ElasticNetCV": ("fastridge.linear_model", ()),
+    "LassoCV": ("fastridge.linear_model", ()),
+    "LinearRegression": ("fastridge.linear_model", ()),
+    "Moments": ("fastridge.moments", ()),
+    "MultiTaskElasticNetCV": ("fastridge.linear_model", ()),
+    "MultiTaskLassoCV": ("fastridge.linear_model", ()),
+    "MultiTaskPath": ("fastridge.solvers._multi_task_path", ()),
+    "Posterior": ("fastridge.solvers._posterior", ()),
+    "RidgeCV": ("fastridge.linear_model", ()),
+    "RidgeClassifierCV": ("fastridge.linear_model", ()),
+    "ElasticNet": ("fastridge.linear_model", ()),
+    "Lasso": ("fastridge.linear_model", ()),
+    "MultiTaskElasticNet": ("fastridge.linear_model", ()),
+    "MultiTaskLasso": ("fastridge.linear_model", ()),
+    "Ridge": ("fastridge.linear_model", ()),
+    "RidgeClassifier": ("fastridge.linear_model", ("_indicator",)),
+    "RidgeResult": ("fastridge.solvers.ridge", ()),
+    "ElasticNetPath": ("fastridge.solvers._descent_result", ()),
+    "ElasticNetResult": ("fastridge.solvers._descent_result", ()),
+    "PathRun": ("fastridge.solvers.ridge_path", ()),
+    "RidgeBatchResult": ("fastridge.solvers.ridge_batch", ()),
+    "RidgePath": ("fastridge.solvers.ridge_path", ()),
+}
+
+# scikit-learn's, by module. An object is its parameters and all its attributes, which are plain
+# values: none of these classes keeps code, unless it was given a function.
+SKLEARN: dict[str, str] = {
+    name: module
+    for module, names in {
+        "sklearn.compose": ("ColumnTransformer", "TransformedTargetRegressor"),
+        "sklearn.decomposition": ("PCA", "TruncatedSVD"),
+        "sklearn.feature_selection": ("VarianceThreshold",),
+        "sklearn.impute": ("MissingIndicator", "SimpleImputer"),
+        "sklearn.model_selection": (
+            "GroupKFold",
+            "GroupShuffleSplit",
+            "KFold",
+            "LeaveOneGroupOut",
+            "LeaveOneOut",
+            "LeavePGroupsOut",
+            "LeavePOut",
+            "PredefinedSplit",
+            "ShuffleSplit",
+            "StratifiedGroupKFold",
+            "StratifiedKFold",
+            "StratifiedShuffleSplit",
+            "TimeSeriesSplit",
+        ),
+        "sklearn.pipeline": ("FeatureUnion", "Pipeline"),
+        "sklearn.preprocessing": (
+            "Binarizer",
+            "FunctionTransformer",
+            "KBinsDiscretizer",
+            "MaxAbsScaler",
+            "MinMaxScaler",
+            "Normalizer",
+            "OneHotEncoder",
+            "OrdinalEncoder",
+            "PolynomialFeatures",
+            "PowerTransformer",
+            "QuantileTransformer",
+            "RobustScaler",
+            "StandardScaler",
+            "TargetEncoder",
+        ),
+    }.items()
+    for name in names
+}
+# what scikit-learn notes on an estimator: how it is used, not what it is
+_NOTES = ("_metadata_request", "_sklearn_output_config")
+_FITTED = re.compile(r"[A-Za-z]\w*_")
+_OF_SKLEARN = re.compile(r"_?[A-Za-z]\w*")
+
+
+def load_class(name: str) -> type[Any]:
+    """The class of this package that is listed by that name."""
+    cls: type[Any] = getattr(importlib.import_module(CLASSES[name][0]), name)
+    return cls
+
+
+def slots_of(cls: type[Any]) -> list[str]:
+    """Names of the slots of a class and of its bases."""
+    return [name for base in reversed(cls.__mro__) for name in vars(base).get("__slots__", ())]
+
+
+def is_fitted(name: str, cls: type[Any]) -> bool:
+    """Whether an attribute is one that a fit sets."""
+    return bool(_FITTED.fullmatch(name)) or name in CLASSES[cls.__name__][1]
+
+
+def class_of(value: Any) -> str | None:
+    """The listed name of the class of `value`, or None; a subclass is not its base."""
+    name = type(value).__name__
+    return name if name in CLASSES and type(value) is load_class(name) else None
+
+
+def sklearn_class_of(value: Any) -> str | None:
+    """The same for a class of scikit-learn, which is loaded if there is an object of it."""
+    name = type(value).__name__
+    module = sys.modules.get(SKLEARN.get(name, ""))
+    return name if module is not None and type(value) is getattr(module, name, None) else None
+
+
+def is_of_sklearn(value: Any) -> bool:
+    """Whether `value` is an object of scikit-learn, listed or not."""
+    return type(value).__module__.partition(".")[0] == "sklearn"
+
+
+def is_model(value: Any) -> bool:
+    """Whether a file may hold `value`: an object of a listed class, or an optimizer's state."""
+    if type(value) is dict:
+        return {"state", "param_groups"} == set(value)
+    return class_of(value) is not None or sklearn_class_of(value) is not None
+
+
+def names_of_models() -> list[str]:
+    """What a message offers."""
+    return [
+        *sorted(CLASSES),
+        "the state_dict of an optimizer",
+        f"of scikit-learn {', '.join(sorted(SKLEARN))}",
+    ]
+
+
+def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(parameters, attributes) of an object of a listed class of this package."""
+    if not hasattr(value, "get_params"):
+        return {}, value.__getstate__()[1]
+    params = value.get_params(deep=False)
+    attributes = {}
+    for name, item in value.__getstate__().items():
+        if is_fitted(name, type(value)):
+            attributes[name] = item
+        elif name not in params and name not in _NOTES:
+            raise TypeError(
+                f"attribute {name!r} of {type(value).__name__} is neither a parameter nor a fitted "
+                "attribute (whose name ends in '_'): it has no place in a model file"
+            )
+    return params, attributes
+
+
+def _slots(cls: type[Any]) -> list[str]:
+    return [name for base in reversed(cls.__mro__) for name in vars(base).get("__slots__", ())]
+
+
+def sklearn_state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(parameters, attributes) of an object of a listed class of scikit-learn."""
+    params = value.get_params(deep=False) if hasattr(value, "get_params") else {}
+    # set_output may decide what the next step gets, so it is kept
+    left = {*params, "_metadata_request"}
+    return params, {name: item for name, item in vars(value).items() if name not in left}
+
+
+def may_be_set(name: str, cls: type[Any]) -> bool:
+    """Whether a file may set an attribute of an object of scikit-learn."""
+    return name == "_sklearn_output_config" or (
+        bool(_OF_SKLEARN.fullmatch(name)) and not hasattr(cls, name)
+    )

@@ -1,0 +1,103 @@
+"""Models as JSON and arrays, and both as an archive."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import zipfile
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_of, state_of
+
+HEADER = "header.json"
+KINDS = "biufcmMSU"  # array kinds that are plain bytes
+MAX_DEPTH = 32
+# Bits of an integer of fewer than the 4,300 digits that Python reads.
+_MAX_BITS = 14000
+SKOPS = "use skops.io.dump of the package skops, which writes any object of scikit-learn"
+TYPES = {t.__name__: t for t in (bool, float, int, object, str)} | {
+    f"numpy.{t.__name__}": t for t in {np.dtype(code).type for code in "?bhilqBHILQefdFDSUO"}
+}
+
+
+def type_name(value: Any) -> str:
+    """The class of `value` for messages."""
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+
+
+def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 0) -> Any:
+    """`value` as JSON; the arrays in it go to `members`, named by `where` they are."""
+    if depth > MAX_DEPTH:
+        raise TypeError(f"{where} is nested deeper than the {MAX_DEPTH} levels of a model file")
+
+    def inner(item: Any, name: object) -> Any:
+        return encode(item, f"{where}.{name}" if where else str(name), members, depth + 1)
+
+    kind = type(value)
+    if kind is int and value.bit_length() > _MAX_BITS:
+        raise TypeError(
+            f"{where} is an integer of {value.bit_length()} bits; expected at most {_MAX_BITS}"
+        )
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, np.generic) and value.dtype.kind in KINDS:
+        # numpy.str_("") has more bytes than its dtype
+        return {"scalar": [value.dtype.str, value.tobytes()[: value.dtype.itemsize].hex()]}
+    if kind in (np.ndarray, np.memmap) and value.dtype.kind == "O":
+        return {"objects": [list(value.shape), [inner(v, i) for i, v in enumerate(value.flat)]]}
+    if kind in (np.ndarray, np.memmap) and value.dtype.kind in KINDS and value.dtype.itemsize:
+        member = f"{where}.npy"
+        members[member] = np.asarray(value)
+        return {"array": member}
+    if kind in (list, tuple):
+        return {kind.__name__: [inner(v, i) for i, v in enumerate(value)]}
+    if kind is dict:
+        pairs = enumerate(value.items())
+        return {"dict": [[inner(k, f"{i}.key"), inner(v, i)] for i, (k, v) in pairs]}
+    if class_of(value):
+        parts = [{name: inner(v, name) for name, v in part.items()} for part in state_of(value)]
+        return {"model": [kind.__name__, *parts]}
+    if kind is slice:
+        return {"slice": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
+    if isinstance(value, np.dtype) and not (value.names or value.subdtype):
+        return {"dtype": value.str}
+    for name, listed in TYPES.items():
+        if value is listed:
+            return {"type": name}
+    if sklearn_class_of(value):
+        parts = [{n: inner(v, n) for n, v in part.items()} for part in sklearn_state_of(value)]
+        return {"sklearn": [kind.__name__, sys.modules["sklearn"].__version__, *parts]}
+    found = type_name(value)
+    if found == "sklearn.compose._column_transformer._RemainderColsList":
+        return inner(list(value.data), "data")
+    if where.rpartition(".")[2] == "cv" and hasattr(value, "split"):
+        raise TypeError(
+            f"{where} is a {found}, a splitter, which has no place in a model file; expected an"
+            " int, a splitter of scikit-learn, or its splits, cv=list(splitter.split(X, y)). A"
+            " fitted model does not need it any more: model.set_params(cv=None) before saving does,"
+            " too."
+        )
+    if is_of_sklearn(value) or (callable(value) and "sklearn" in sys.modules):
+        raise TypeError(f"{where} is a {found}, which has no place in a model file: {SKOPS}")
+    if isinstance(value, (np.ndarray, np.generic)):
+        found += f" of dtype {value.dtype}"
+    raise TypeError(
+        f"{where} is a {found}, which has no place in a model file; expected None, a bool, a "
+        "number, a string, a NumPy array of those, or a list, tuple or dict of such values"
+    )
+
+
+def write(file: BinaryIO, text: bytes, members: dict[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        # a fixed date: the same model gives the same bytes
+        archive.writestr(zipfile.ZipInfo(HEADER), text)
+        for name, array in members.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(name), buffer.getbuffer())
