@@ -167,26 +167,36 @@ def test_end_where_the_fit_saturates(data):
     assert_array_equal(short.coef, whole.coef[: len(short)])
 
 
+def test_a_path_ends_where_the_caller_has_seen_enough(data):
+    X, y, _ = data
+    whole = rows_of_lasso(X, y)
+    path = rows_of_lasso(X, y, stop=lambda path: path.dof[-1] >= 5)
+    assert len(path) == np.argmax(whole.dof >= 5) + 1 < len(whole)
+    assert_array_equal(path.coef, whole.coef[: len(path)])
+    with pytest.raises(TypeError, match="stop is 3; expected a function of the path"):
+        rows_of_lasso(X, y, stop=3)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_callback(data, solver):
     X, y, _ = data
     seen = []
 
-    def stop(path):
-        seen.append(len(path))
-        if len(path) == 4:
+    def stop(done, total):
+        seen.append((done, total))
+        if done == 4:
             raise StopIteration
 
     path = rows_of_lasso(X, y, callback=stop, solver=solver)
-    assert seen == [1, 2, 3, 4]
+    assert seen == [(1, 100), (2, 100), (3, 100), (4, 100)]
     assert len(path) == 4
     whole = rows_of_lasso(X, y, solver=solver)
     assert_array_equal(path.coef, whole.coef[:4])
 
     for kind in (RuntimeError, KeyboardInterrupt):
 
-        def fail(path, kind=kind):
-            if len(path) == 3:
+        def fail(done, total, kind=kind):
+            if done == 3:
                 raise kind("no more")
 
         with pytest.raises(kind, match="no more") as caught:
@@ -209,8 +219,8 @@ def test_interrupt_keeps_what_is_finished():
     thread = threading.Thread(target=interrupt)
     thread.start()
 
-    def progress(path):
-        if len(path) == 5:
+    def progress(done, total):
+        if done == 5:
             began.set()
 
     # gaps beyond reach: the interrupt comes inside a solution
@@ -244,7 +254,7 @@ def test_what_was_not_reached_is_said(data):
         ({"alphas": [-1.0]}, ValueError, "alphas"),
         ({"alphas": 1.0}, ValueError, r"alphas has shape \(\)"),
         ({"stop_r2": 2.0}, ValueError, "stop_r2 must be from 0 to 1"),
-        ({"callback": 3}, TypeError, "callback is a int; expected a callable"),
+        ({"callback": 3}, TypeError, "callback is 3; expected a function"),
         ({"y": np.ones((3, 2))}, ValueError, "y has 2 targets; expected one: fit a path for each"),
     ],
 )

@@ -189,7 +189,7 @@ def test_progress_with_and_without_tqdm(flights, monkeypatch, installed):
     monkeypatch.setitem(sys.modules, "tqdm", module)
     with flights.progress(2) as callback:
         if callback is not None:
-            callback(0, 1.0)
+            callback(1, 2)
     assert seen.get("total") == (2 if installed else None)
     assert len(steps) == installed
 

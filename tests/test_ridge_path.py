@@ -203,17 +203,34 @@ def test_estimated_degrees_of_freedom():
     assert (path.dof_error > 0).all()
 
 
-def test_callback_sees_every_penalty_and_may_end_the_fit():
+@pytest.mark.parametrize("solver", ["cg", "cholesky", "dual"])
+def test_callback_counts_penalties(solver):
     X, y = one_hot()
     seen = []
-    fastridge.ridge_path(X, y, [1.0, 100.0], solver="cg", callback=lambda *a: seen.append(a))
-    assert seen == [(1, 100.0), (0, 1.0)]
+    alphas = [1.0, 100.0, 10.0]
+    fastridge.ridge_path(X, y, alphas, solver=solver, callback=lambda *a: seen.append(a))
+    assert seen == ([(1, 3), (2, 3), (3, 3)] if solver == "cg" else [(3, 3)])
 
-    def stop(i, alpha):
-        raise StopIteration
 
-    with pytest.raises(StopIteration):
-        fastridge.ridge_path(X, y, [1.0, 100.0], solver="cg", callback=stop)
+def test_callback_ends_a_path_that_keeps_what_is_done():
+    X, y = one_hot()
+    alphas = [1.0, 100.0, 10.0]
+
+    def stop(done, total):
+        if done == 2:
+            raise StopIteration
+
+    whole = fastridge.ridge_path(X, y, alphas, solver="cg")
+    path = fastridge.ridge_path(X, y, alphas, solver="cg", callback=stop)
+    assert path.alphas.tolist() == [100.0, 10.0]
+    for name in ("coef", "intercept", "relative_gradient", "norm", "residual", "objective"):
+        np.testing.assert_array_equal(getattr(path, name), getattr(whole, name)[1:])
+
+    def fail(done, total):
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        fastridge.ridge_path(X, y, alphas, solver="cg", callback=fail)
 
 
 def test_default_grid():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._inputs import as_real
+from .._progress import reporter
 from .._validation import (
     check_design,
     check_sample_weight,
@@ -54,6 +55,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     validation: Any
     store_coef: bool
     callback: Any
+    verbose: Any
     extend: bool
 
     alpha_: float
@@ -222,7 +224,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             grids = np.tile(given, (len(options), 1))
         jobs = self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None
         kind = "folds" if self.validation is None else "held-out"
-        search = DescentSearch(folds, options, self.store_coef, jobs, self.callback, kind)
+        report = reporter(self.callback, self.verbose, "folds")
+        search = DescentSearch(folds, options, self.store_coef, jobs, report, kind)
         try:
             search.add(grids)
             said = search.extend() if extend else []
@@ -368,7 +371,7 @@ class ElasticNetCV(BaseElasticNetCV):
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     verbose : bool or int, default=0
-        Accepted for compatibility and without effect: see `callback`.
+        Show a bar of the folds that are done on standard error, with tqdm where installed.
     n_jobs : int or None, default=None
         Threads for the folds; None or negative: as many as the kernels may use.
     positive : bool, default=False

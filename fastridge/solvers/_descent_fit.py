@@ -137,6 +137,7 @@ def solve_path(
     eps: float = 1e-3,
     n_alphas: int = 100,
     stop_r2: float | None = None,
+    stop: Any = None,
     callback: Any = None,
     coef_init: Any = None,
     gram: NDArray[np.float64] | None = None,
@@ -174,8 +175,10 @@ def solve_path(
             converged = path.solve(l1, l2, options.tol * problem.null)
             steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2, total))
             if callback is not None:
-                callback(finished())
+                callback(len(steps), len(alphas))
             if stop_r2 is not None and steps[-1].r2 >= stop_r2:
+                break
+            if stop is not None and stop(finished()):
                 break
     except StopIteration:
         pass

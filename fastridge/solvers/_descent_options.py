@@ -86,6 +86,11 @@ def check_number(name, value, low, high):
     return float(value)
 
 
+def check_stop(stop):
+    if stop is not None and not callable(stop):
+        raise TypeError(f"stop is {stop!r}; expected a function of the path so far, or None.")
+
+
 def check_count(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer; got {value!r}.")

@@ -112,8 +112,14 @@ class MultiTaskPath:
         )
 
 
-def solve_groups(path: GroupPath, alphas, options, dtype, start=None) -> MultiTaskPath:
-    """Solve for penalties from large to small; start: coefficients (k, p) to begin with."""
+def solve_groups(
+    path: GroupPath, alphas, options, dtype, start=None, callback=None
+) -> MultiTaskPath:
+    """Solve for penalties from large to small.
+
+    start: coefficients (k, p) to begin with. callback: called as callback(done, total) after each;
+    StopIteration ends the path.
+    """
     coef = np.empty((len(alphas), path.k, path.p), dtype=dtype)
     intercept = np.zeros((len(alphas), path.k), dtype=dtype)
     certificates = []
@@ -126,7 +132,13 @@ def solve_groups(path: GroupPath, alphas, options, dtype, start=None) -> MultiTa
             intercept[j] = found
         relative = path.gap / path.null
         certificates.append((path.gap, relative, path.objective, path.n_iter, converged))
-    result = MultiTaskPath(alphas, coef, intercept, options.l1_ratio, certificates)
+        try:
+            if callback is not None:
+                callback(j + 1, len(alphas))
+        except StopIteration:
+            break
+    m = len(certificates)
+    result = MultiTaskPath(alphas[:m], coef[:m], intercept[:m], options.l1_ratio, certificates)
     if not result.converged.all():
         worst = int(result.relative_gap.argmax())
         warn(

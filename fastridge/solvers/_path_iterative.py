@@ -42,7 +42,8 @@ class IterativePath:
         earlier = [
             Earlier(at_zero[:, t], problem.d, problem.objective_at_zero(t)) for t in range(k)
         ]
-        for i in np.argsort(-alphas, kind="stable"):
+        order = np.argsort(-alphas, kind="stable")
+        for done, i in enumerate(order):
             alpha = float(alphas[i])
             for start in range(0, k, TOGETHER):
                 targets = np.arange(start, min(start + TOGETHER, k))
@@ -64,8 +65,23 @@ class IterativePath:
                         self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
                     self.coef[i, t] = w
                     self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
-            if callback is not None:
-                callback(int(i), alpha)
+            # a true answer ends the path
+            if callback is not None and callback(done + 1, m):
+                self._keep(np.sort(order[: done + 1]))
+                break
+
+    def _keep(self, which):
+        """Forget all penalties but these."""
+        self.problem.alpha = self.alphas = self.alphas[which]
+        for name in (
+            "coef",
+            "intercept",
+            "squared_norm",
+            "residual",
+            "relative_gradient",
+            "n_iter",
+        ):
+            setattr(self, name, getattr(self, name)[which])
 
     @cached
     def dof(self):

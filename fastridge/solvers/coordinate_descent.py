@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .._progress import check_callback, reporter
 from .._validation import check_bounds, check_penalty_factor
 from ._descent_fit import Constraints, check_data, solve, solve_path
-from ._descent_options import Options, check_alphas, check_count, check_number
+from ._descent_options import Options, check_alphas, check_count, check_number, check_stop
 from ._descent_result import ElasticNetPath, ElasticNetResult
 
 __all__ = ["ElasticNetPath", "ElasticNetResult", "elastic_net", "elastic_net_path", "lasso"]
@@ -149,7 +150,9 @@ def elastic_net_path(
     selection: str = "cyclic",
     random_state: int | None = None,
     stop_r2: float | None = None,
-    callback: Callable[[ElasticNetPath], Any] | None = None,
+    stop: Callable[[ElasticNetPath], Any] | None = None,
+    callback: Callable[[int, int], Any] | None = None,
+    verbose: bool | int = False,
 ) -> ElasticNetPath:
     """Fit an elastic net for a decreasing sequence of penalties.
 
@@ -173,10 +176,15 @@ max_iter, selection, random_state
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares, for example 0.999;
         None: go to the last penalty.
+    stop : callable or None, default=None
+        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; a true value ends
+        the path, for example where a held-out error rises.
     callback : callable or None, default=None
-        Called after each penalty with the `ElasticNetPath` so far. If it raises StopIteration, that
-        path is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
+        Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
+        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
         part in its attribute `path`.
+    verbose : bool or int, default=False
+        Show a bar of the penalties that are done on standard error, with tqdm where installed.
 
     Returns
     -------
@@ -219,8 +227,8 @@ max_iter, selection, random_state
     if isinstance(alphas, (int, np.integer)):
         alphas, n_alphas = None, check_count("alphas", alphas)
     n_alphas = check_count("n_alphas", n_alphas)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is a {type(callback).__name__}; expected a callable or None.")
+    check_callback(callback)
+    check_stop(stop)
     source, Y, sample_weight = check_data(X, y, sample_weight)
     k = source.n_targets if Y is None else (1 if Y.ndim == 1 else Y.shape[1])
     if k != 1:
@@ -236,7 +244,8 @@ max_iter, selection, random_state
         eps=eps,
         n_alphas=n_alphas,
         stop_r2=stop_r2,
-        callback=callback,
+        stop=stop,
+        callback=reporter(callback, verbose, "penalties"),
     )
 
 

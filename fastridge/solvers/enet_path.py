@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._inputs import as_array, numbers
+from .._progress import check_callback, reporter
 from .._validation import check_bounds, check_flags, check_penalty_factor
 from ._descent_fit import Constraints, check_data, solve_path
 from ._descent_grid import LEAST_L1_RATIO, spaced
-from ._descent_options import Options, check_alphas, check_count, check_number, check_start
+from ._descent_options import (
+    Options,
+    check_alphas,
+    check_count,
+    check_number,
+    check_start,
+    check_stop,
+)
 from ._descent_result import ElasticNetPath
 
 __all__ = ["PathTuple", "enet_path", "lasso_path"]
@@ -104,7 +112,8 @@ def enet_path(
     standardize: bool = False,
     solver: str = "auto",
     stop_r2: float | None = None,
-    callback: Callable[[ElasticNetPath], Any] | None = None,
+    stop: Callable[[ElasticNetPath], Any] | None = None,
+    callback: Callable[[int, int], Any] | None = None,
 ) -> PathTuple:
     """Fit an elastic net for a decreasing sequence of penalties, as scikit-learn's function does.
 
@@ -143,7 +152,7 @@ def enet_path(
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None, default=None
         Where the first fit starts.
     verbose : bool or int, default=False
-        Accepted for compatibility: see `callback`.
+        Show a bar of the penalties that are done on standard error, with tqdm where installed.
     return_n_iter : bool, default=False
         Return the numbers of epochs, too.
     positive : bool, default=False
@@ -174,9 +183,13 @@ def enet_path(
         As for `elastic_net`; for one target.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares; for one target.
+    stop : callable or None, default=None
+        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; a true value ends
+        the path, for example where a held-out error rises; for one target.
     callback : callable or None, default=None
-        Called after each penalty with the `ElasticNetPath` so far: see `elastic_net_path`; for one
-        target.
+        Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
+        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
+        part in its attribute `path`.
 
     Returns
     -------
@@ -244,7 +257,8 @@ def lasso_path(
     standardize: bool = False,
     solver: str = "auto",
     stop_r2: float | None = None,
-    callback: Callable[[ElasticNetPath], Any] | None = None,
+    stop: Callable[[ElasticNetPath], Any] | None = None,
+    callback: Callable[[int, int], Any] | None = None,
 ) -> PathTuple:
     """Fit a lasso for a decreasing sequence of penalties, as scikit-learn's function does.
 
@@ -256,7 +270,7 @@ def lasso_path(
     ----------
     X, y, eps, n_alphas, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter, \
 positive, check_input, sample_weight, tol, max_iter, random_state, selection, do_screening, \
-penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, callback
+penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, stop, callback
         As for `enet_path`, whose `l1_ratio` is 1 here.
 
     Returns
@@ -330,15 +344,16 @@ def _path(given: dict[str, Any]) -> PathTuple:
     stop_r2, callback = given["stop_r2"], given["callback"]
     if stop_r2 is not None:
         stop_r2 = check_number("stop_r2", stop_r2, 0.0, 1.0)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is a {type(callback).__name__}; expected a callable or None.")
+    check_callback(callback)
+    check_stop(given["stop"])
+    callback = reporter(callback, given["verbose"], "penalties")
     source, Y, weight = check_data(given["X"], given["y"], given["sample_weight"])
     p = source.n_features if Y is None else source.n_columns
     if gram is not None and gram.shape != (p, p):
         raise ValueError(f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has.")
     factor = check_penalty_factor(given["penalty_factor"], p)
     if Y is not None and Y.ndim == 2:
-        path = _groups(given, source, Y, weight, factor, values, count, eps, options)
+        path = _groups(given, source, Y, weight, factor, values, count, eps, options, callback)
         return PathTuple(path, given["return_n_iter"])
     lower, upper = check_bounds(given["lower"], given["upper"], p)
     if given["positive"]:
@@ -354,6 +369,7 @@ def _path(given: dict[str, Any]) -> PathTuple:
         eps=eps,
         n_alphas=count,
         stop_r2=stop_r2,
+        stop=given["stop"],
         callback=callback,
         coef_init=given["coef_init"],
         gram=None if gram is None else np.require(gram, np.float64, ["C", "A"]),
@@ -371,6 +387,7 @@ def _groups(
     n_alphas: int,
     eps: float,
     options: Options,
+    callback: Any,
 ) -> Any:
     """The path of several targets that share their features."""
     from ._descent_groups import GroupPath
@@ -381,7 +398,7 @@ def _groups(
             f"positive is True and y has shape {Y.shape}; expected positive=False, or y of shape"
             " (n_samples,)."
         )
-    for name in ("lower", "upper", "stop_r2", "callback"):
+    for name in ("lower", "upper", "stop_r2", "stop"):
         if given[name] is not None:
             raise ValueError(
                 f"{name} is given and y has shape {Y.shape}; expected None, or y of shape"
@@ -404,4 +421,5 @@ def _groups(
         first = path.largest(options.l1_ratio or LEAST_L1_RATIO)
         rounding = np.finfo(np.float64).resolution
         alphas = spaced(first, eps, n_alphas) if first > rounding else np.full(n_alphas, rounding)
-    return solve_groups(path, alphas, options, np.float32 if A.is_float32 else np.float64, start)
+    dtype = np.float32 if A.is_float32 else np.float64
+    return solve_groups(path, alphas, options, dtype, start, callback)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import check_callback, reporter
 from .._validation import (
     check_design,
     check_flags,
@@ -321,7 +322,8 @@ def ridge_path(
     tol: float = 1e-6,
     max_iter: int | None = None,
     max_memory: float | None = None,
-    callback: Callable[[int, float], Any] | None = None,
+    callback: Callable[[int, int], Any] | None = None,
+    verbose: bool | int = False,
 ) -> RidgePath:
     """Fit ridge regressions for many penalties, for little more than the price of one.
 
@@ -365,8 +367,11 @@ def ridge_path(
     max_memory : float or None, default=None
         As for `ridge`.
     callback : callable or None, default=None
-        Called as callback(i, alpha) after each penalty of an iterative solver, from the largest
-        down; what it raises ends the fit.
+        Called as callback(done, total) after each penalty of an iterative solver, which goes from
+        the largest down, and of a direct one when all are done. If it raises StopIteration, the
+        path of the penalties that are done is returned; any other exception passes on.
+    verbose : bool or int, default=False
+        Show a bar of the penalties that are done on standard error, with tqdm where installed.
 
     Returns
     -------
@@ -405,14 +410,15 @@ def ridge_path(
     array([0.58, 5.11, 5.56])
     """
     check_flags(fit_intercept=fit_intercept, standardize=standardize)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}; expected a function or None.")
+    check_callback(callback)
+    callback = _ending(reporter(callback, verbose, "penalties"))
     given = {"penalty_factor": penalty_factor, "fit_intercept": fit_intercept}
     if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
         _check_options(solver, tol, max_iter, False)
-        return _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
+        path = _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
+        return _reported(path, callback)
     if is_moments(X):
         raise ValueError("y is given beside Moments, which hold it; expected None.")
     A = check_design(X, finite=False)
@@ -434,7 +440,7 @@ def ridge_path(
         from ..moments import Moments
 
         moments = Moments(X, Y, weight)
-        return _direct(
+        path = _direct(
             moments,
             alphas,
             n_alphas,
@@ -444,6 +450,7 @@ def ridge_path(
             rows=lambda d: RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept),
             **given,
         )
+        return _reported(path, callback)
     if not A.is_sparse:
         require_finite(A.arrays[0])
     if standardize:
@@ -458,14 +465,35 @@ def ridge_path(
         most = default_memory() if max_memory is None else max_memory
         # rows, made dense, and two copies of them
         by_rows = 24.0 * n * p <= most
-        return RidgePath(grid, DualPath(problem, grid, tol, by_rows), single=single, tol=tol)
+        path = RidgePath(grid, DualPath(problem, grid, tol, by_rows), single=single, tol=tol)
+        return _reported(path, callback)
     from ._path_iterative import IterativePath
 
     found = IterativePath(problem, grid, tol, max_iter, max_memory, callback)
-    path = RidgePath(grid, found, single=single, tol=tol)
+    path = RidgePath(found.alphas, found, single=single, tol=tol)
     if not path.converged:
         found.warn(tol)
     return path
+
+
+def _reported(path, callback):
+    """Report all penalties of a path at once, as one reduction serves them all."""
+    if callback is not None:
+        callback(len(path.alphas), len(path.alphas))
+    return path
+
+
+def _ending(callback):
+    """Return the callback with an answer: whether it ended the path by StopIteration."""
+
+    def report(done, total):
+        try:
+            callback(done, total)
+        except StopIteration:
+            return True
+        return False
+
+    return None if callback is None else report
 
 
 def _direct(

@@ -1,0 +1,48 @@
+"""Progress of long work: one protocol of callbacks, and a bar."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def check_callback(callback: Any) -> None:
+    """Refuse a callback that cannot be called."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}; expected a function of (done, total) or None.")
+
+
+def reporter(callback: Any, verbose: Any, what: str) -> Callable[[int, int], None] | None:
+    """Return what is called as report(done, total) after each piece of work, or None.
+
+    With `verbose` it moves a bar on standard error, of tqdm where that is installed, before it
+    calls `callback`.
+    """
+    if not verbose:
+        return callback
+    bar = _bar(what)
+
+    def report(done: int, total: int) -> None:
+        bar(done, total)
+        if callback is not None:
+            callback(done, total)
+
+    return report
+
+
+def _bar(what: str) -> Callable[[int, int], None]:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return lambda done, total: print(f"{what}: {done} of {total}", file=sys.stderr)
+    shown: list[Any] = []
+
+    def move(done: int, total: int) -> None:
+        if not shown:
+            shown.append(tqdm(total=total, desc=what))
+        shown[0].update(done - shown[0].n)
+        if done >= total:
+            shown.pop().close()
+
+    return move
