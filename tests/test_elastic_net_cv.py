@@ -232,7 +232,7 @@ def test_other_folds_and_warnings():
     for precompute in ("auto", True):
         ours = LassoCV(alphas=[1.0, 0.3], cv=cv, precompute=precompute, **EXACT).fit(X, y)
         assert_allclose(ours.mse_path_, theirs.mse_path_, rtol=1e-4)
-    with pytest.warns(ConvergenceWarning, match="what helps"):
+    with pytest.warns(ConvergenceWarning, match="also helps"):
         LassoCV(alphas=[1e-4], max_iter=1, tol=1e-14).fit(X, y)
     assert LassoCV(alphas=[0.1]).fit(X.astype(np.float32), y).coef_.dtype == np.float32
     assert not hasattr(LassoCV(alphas=[0.1]).fit(X, y), "l1_ratio_")
