@@ -36,7 +36,7 @@ cdef extern from "matrix.h" nogil:
         const double *shift
         const double *scale
         int32_t *cuts
-        int real, index, by_column, n_cuts
+        int real, index, by_column, n_cuts, is_near
     int fr_dot(fr_matrix *a, const double *v, double *out, Py_ssize_t k, int n_threads)
     int fr_tdot(fr_matrix *a, const double *u, double *out, Py_ssize_t k, int n_threads)
     double fr_column_dot(const fr_matrix *a, Py_ssize_t j, const double *u)
@@ -48,6 +48,8 @@ cdef extern from "matrix.h" nogil:
                         int n_threads)
     int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
     int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
+    int fr_about(const fr_matrix *a, const double *about, double *data, void *indices,
+                 void *indptr)
     int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices,
                      void *indptr)
 
@@ -98,6 +100,7 @@ cdef extern from "cholesky.h" nogil:
 
 cdef extern from "moments.h" nogil:
     enum: FR_NOT_FINITE
+    enum: FR_IS_FAR
     ctypedef struct fr_moments:
         fr_matrix *a
         fr_matrix *by_row
@@ -266,3 +269,7 @@ cdef extern from "groups.h" nogil:
     int fr_descend_groups(fr_groups *q)
     double fr_groups_dual(Py_ssize_t m, const double *l1, const double *l2, const double *norm,
                           double yr, double rr)
+
+
+cdef extern from "access.h" nogil:
+    double FR_NEAR

@@ -45,6 +45,8 @@ cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weigh
             status = fr_ridge_targets(&q, &targets.s)
         else:
             status = fr_ridge_direct(&q)
+    if status == FR_IS_FAR:
+        return _ridge_near(A, y, alpha, weight, penalty, n_threads, precision)
     if status == FR_UNSTABLE or status == FR_NOT_FINITE:
         return None
     _done(status)
@@ -54,3 +56,19 @@ cdef object _ridge(Matrix A, y, const double[::1] alpha, const double[::1] weigh
         )
     table = out.reshape(-1, n_targets)
     return coef, table[:3], q.n_iter, table[3 if A.is_float32 else 1]
+
+
+cdef object _ridge_near(Matrix A, y, const double[::1] alpha, const double[::1] weight,
+                        const double[::1] penalty, int n_threads, int precision):
+    """Sparse columns far from zero, less their means."""
+    mean, variance = A.column_stats(weight, n_threads)
+    near = _about(A, mean, variance, weight, n_threads)[0]
+    found = _ridge(near, y, alpha, weight, penalty, True, n_threads, precision)
+    if found is None or near.about is None:
+        return found
+    coef, numbers, n_iter, solved = found
+    less = coef.reshape(-1, A.n_columns) @ near.about
+    if isinstance(numbers, tuple):
+        return coef, (numbers[0] - less[0], numbers[1], numbers[2]), n_iter, solved
+    numbers[0] -= less
+    return coef, numbers, n_iter, solved

@@ -57,12 +57,14 @@ cdef class Matrix:
     nnz : int, stored elements
     checked_at : int, when the door last checked the structure: a number of its own
     shift, scale : ndarray of float64, shape (p,), or None
+    about : ndarray of float64, shape (p,), or None
+        What `near` took from the columns.
     """
 
     cdef fr_matrix s
     cdef readonly Py_ssize_t n_rows, n_columns
     cdef readonly bint is_sparse, is_float32
-    cdef readonly object shift, scale, arrays
+    cdef readonly object shift, scale, about, arrays
     cdef public Py_ssize_t checked_at
     cdef object _lock
 
@@ -174,7 +176,7 @@ cdef class Matrix:
         m.s.cuts = NULL
         m.s.n_cuts = 0
         m.n_rows, m.n_columns, m.arrays = self.n_rows, self.n_columns, self.arrays
-        m.is_sparse, m.is_float32 = self.is_sparse, self.is_float32
+        m.is_sparse, m.is_float32, m.about = self.is_sparse, self.is_float32, self.about
         m._lock = None if self._lock is None else threading.Lock()
         for name, given in (("shift", shift), ("scale", scale)):
             if given is None:
@@ -321,6 +323,18 @@ cdef class Matrix:
             _done(status)
         return mean.base, var.base
 
+    def near(self, mean not None, variance not None, const double[::1] weight=None,
+             int n_threads=0):
+        """The same columns up to constants, so that sums about zero do not cancel, and their means.
+
+        mean and variance are those of `column_stats`. Sparse columns whose mean is large beside
+        their deviation are stored in full as float64, less their means; what they have in place of
+        their means is returned. Without such columns the result is this matrix and `mean`.
+        """
+        if not self.is_sparse or self.s.is_near or not (variance < (FR_NEAR * mean)**2).any():
+            return self, mean
+        return _about(self, mean, variance, weight, n_threads)
+
     cdef object _counts(self, bint of_rows):
         cdef Py_ssize_t size = self.n_rows if of_rows else self.n_columns
         cdef int status = 0
@@ -388,7 +402,7 @@ cdef class Matrix:
         cdef void *p = cnp.PyArray_DATA(to_indptr)
         cdef const int32_t *places = NULL if place is None else &place[0]
         cdef int status
-        s.real = self.is_float32
+        s.real = data.dtype == np.float32
         with nogil:
             status = fr_transpose(&s, places, d, i, p)
         _done(status)
@@ -419,6 +433,7 @@ cdef class Matrix:
         return _ridge(self, y, alpha, weight, penalty, fit_intercept, n_threads, precision)
 
 
+include "_about.pxi"
 include "_batch.pxi"
 include "_checks.pxi"
 include "_cholesky.pxi"

@@ -32,6 +32,13 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
         status = fr_sum_moments(&m)
         if status == 0:
             status = fr_mirror(&room[0], p, 0, m.n_threads)
+    if status == FR_IS_FAR:
+        mean, variance = a.column_stats(weight, n_threads)
+        near = _about(a, mean, variance, weight, n_threads)[0]
+        found = moments(near, y, n_targets, weight, n_threads)
+        if found is not None and near.about is not None:
+            found[1][:] = near.about
+        return found
     if status == FR_NOT_FINITE:
         return None
     _done(status)

@@ -12,6 +12,7 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define MAX_PARTS 16    /* partial sums of one reduction, whatever the number of threads */
+#define FR_NEAR 0.03    /* standard deviation over mean from which sums about zero are exact enough */
 #define PART_WORK 65536 /* elements below which a reduction is not cut */
 
 static inline const fr_real_kernels *functions(const fr_matrix *a) { return &fr_active()->real[a->real]; }
@@ -71,6 +72,18 @@ static inline ptrdiff_t part_count(const fr_matrix *a)
 
 /* What a constant column that is summed about a place d away may leave, as a share of d^2. */
 static inline double fr_lost(ptrdiff_t n) { return 4 * DBL_EPSILON * sqrt((double)n); }
+
+/* Whether a column of that mean and variance is constant but for rounding. */
+static inline int fr_is_constant(double mean, double variance)
+{
+    return !(sqrt(variance) > 4 * DBL_EPSILON * fabs(mean));
+}
+
+/* Whether sums about zero, of sparse data, would lose too much of a column that is not constant. */
+static inline int fr_is_far(double mean, double variance)
+{
+    return variance > 0 && sqrt(variance) < FR_NEAR * fabs(mean);
+}
 
 /* Major vectors of each of `parts` tasks that together are done well within a second: between such
  * rounds interrupts are seen. */

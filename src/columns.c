@@ -1,5 +1,7 @@
 /* Single columns and rows of a matrix, and the same data stored by the other index. */
 
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access.h"
@@ -196,4 +198,60 @@ int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *ind
                          : transpose_float_int32_t(a, place, data, indices, indptr));
     return a->index ? transpose_double_int64_t(a, place, data, indices, indptr)
                     : transpose_double_int32_t(a, place, data, indices, indptr);
+}
+
+static void store(const fr_matrix *a, void *integers, ptrdiff_t k, ptrdiff_t value)
+{
+    if (a->index)
+        ((int64_t *)integers)[k] = (int64_t)value;
+    else
+        ((int32_t *)integers)[k] = (int32_t)value;
+}
+
+/* Major vector i of X - 1 about' to place `to` on, all elements stored that are not 0; where the
+ * next one begins. places: minor indices whose elements are all wanted, or NULL: each. */
+static ptrdiff_t fill(const fr_matrix *a, ptrdiff_t i, const double *about, const ptrdiff_t *places,
+                      ptrdiff_t n_places, double *data, void *indices, ptrdiff_t to)
+{
+    const ptrdiff_t end = pointer(a, i + 1);
+    ptrdiff_t k = pointer(a, i), l = 0;
+    while (k < end || l < n_places) {
+        const ptrdiff_t stored = k < end ? index_at(a, k) : PTRDIFF_MAX;
+        const ptrdiff_t wanted = l < n_places ? (places ? places[l] : l) : PTRDIFF_MAX;
+        const ptrdiff_t minor = MIN(stored, wanted);
+        data[to] = (stored == minor ? value_at(a, k) : 0.0) - about[a->by_column ? i : minor];
+        store(a, indices, to++, minor);
+        k += stored == minor;
+        l += wanted == minor;
+    }
+    return to;
+}
+
+int fr_about(const fr_matrix *a, const double *about, double *data, void *indices, void *indptr)
+{
+    ptrdiff_t *places = NULL, n_places = 0, to = 0;
+    if (indices && !a->by_column) {
+        if (!(places = malloc((size_t)MAX(a->n_minor, 1) * sizeof(ptrdiff_t))))
+            return FR_NO_MEMORY;
+        for (ptrdiff_t j = 0; j < a->n_minor; j++)
+            if (about[j] != 0)
+                places[n_places++] = j;
+    }
+    int status = 0;
+    for (ptrdiff_t i = 0; i < a->n_major && !status; i++) {
+        if (i % 1024 == 0)
+            status = fr_poll();
+        if (!indices) {
+            for (ptrdiff_t k = pointer(a, i); k < pointer(a, i + 1); k++)
+                data[k] = value_at(a, k) - about[a->by_column ? i : index_at(a, k)];
+            continue;
+        }
+        store(a, indptr, i, to);
+        const ptrdiff_t all = a->by_column && about[i] != 0 ? a->n_minor : n_places;
+        to = fill(a, i, about, places, all, data, indices, to);
+    }
+    if (indices)
+        store(a, indptr, a->n_major, to);
+    free(places);
+    return status;
 }

@@ -24,8 +24,8 @@ typedef struct {
     int precision;
 } fr_ridge_problem;
 
-/* FR_NOT_FINITE: sums of squares overflow or vanish, the data need another scale. FR_UNSTABLE: the Gram
- * matrix lost too much, an orthogonal method is needed. */
+/* FR_NOT_FINITE: sums of squares overflow or vanish, the data need another scale. FR_IS_FAR: see moments.h.
+ * FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
 int fr_ridge_direct(fr_ridge_problem *q);
 /* The same for many targets, the columns of a dense float64 matrix, by blocks of them; y and n_targets
  * are not used. Where the system is well conditioned, refined with the Gram matrix alone. */

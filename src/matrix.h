@@ -19,6 +19,7 @@ typedef struct {
     int index;                   /* -1 dense, 0 int32, 1 int64 */
     int by_column;
     int n_cuts;
+    int is_near; /* sparse: means have been brought near zero where they can be; see fr_about */
 } fr_matrix;
 
 /* out = A v and out = A' u, for k vectors in the columns of F-ordered v and out */
@@ -45,8 +46,8 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out);
 /* A place near the means of dense columns, from a few rows spread over all; exact for constant
  * columns. Sums about it lose n / SAMPLE rounding errors at the most; 0 for sparse data. */
 void fr_place(const fr_matrix *a, const double *w, double *place);
-/* mean and variance (over sum w) of the columns of X, the latter 0 where the column is constant; w
- * NULL: ones */
+/* Mean and variance (over sum w) of the columns of X, the latter 0 where the column is constant but
+ * for rounding of its own scale; w NULL: ones. Sparse columns far from zero take a second pass. */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
 
 /* add the numbers of stored elements of the rows, or of the columns, of compressed data */
@@ -55,6 +56,10 @@ int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts);
 /* The same compressed matrix by its other index: arrays of nnz, nnz and n_minor + 1 elements. Minor
  * index j becomes major vector place[j]; NULL: j. */
 int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices, void *indptr);
+
+/* Compressed X - 1 about', in float64, the columns where about is not 0 stored in full. Rows (or
+ * columns) lie as in X where indices and indptr are NULL: where these columns were stored in full. */
+int fr_about(const fr_matrix *a, const double *about, double *data, void *indices, void *indptr);
 
 /* gram.c: see there */
 typedef struct {

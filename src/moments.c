@@ -64,7 +64,8 @@ static int dense_moments(fr_moments *m)
         const double d = m->total * m->offset[i];
         for (ptrdiff_t j = i; j < p; j++)
             g[i * p + j] = g[i * ld + j] - d * m->offset[j];
-        if (!(g[i * p + i] > fr_lost(n) * d * m->offset[i]))
+        if (!(g[i * p + i] > fr_lost(n) * d * m->offset[i]) ||
+            (m->centre && fr_is_constant(m->shift[i] + m->offset[i], g[i * p + i] / m->total)))
             g[i * p + i] = 0;
     }
     return 0;
@@ -84,7 +85,9 @@ static int single_gram(const fr_moments *m, const double *g, ptrdiff_t ld, const
         const double rest = exact - d * m->offset[i] * si * si;
         for (ptrdiff_t j = i; j < p; j++)
             to[i * p + j] = g[i * ld + j] - d * si * (m->offset[j] * m->scale[j]);
-        to[i * p + i] = rest > fr_lost(n) * d * m->offset[i] * si * si ? rest : 0.0;
+        const int constant = !(rest > fr_lost(n) * d * m->offset[i] * si * si) ||
+            (m->centre && fr_is_constant(m->shift[i] + m->offset[i], rest / si / si / total));
+        to[i * p + i] = constant ? 0.0 : rest;
     }
     return 0;
 }
@@ -185,9 +188,12 @@ static int sparse_moments(fr_moments *m)
 {
     const ptrdiff_t n = fr_n_rows(m->a), p = fr_n_columns(m->a);
     double *variance = m->shift;
-    int status = fr_gram_sparse(m->by_row, m->w, NULL, p, m->g, m->n_threads);
-    if (!status && m->centre)
-        status = fr_column_stats(m->a, m->w, m->offset, variance, m->n_threads);
+    int status = m->centre ? fr_column_stats(m->a, m->w, m->offset, variance, m->n_threads) : 0;
+    for (ptrdiff_t j = 0; j < p && m->centre && !status && !m->a->is_near; j++)
+        if (fr_is_far(m->offset[j], variance[j]))
+            status = FR_IS_FAR;
+    if (!status)
+        status = fr_gram_sparse(m->by_row, m->w, NULL, p, m->g, m->n_threads);
     if (status)
         return status;
     m->total = (double)n;

@@ -5,6 +5,7 @@
 #include "matrix.h"
 
 #define FR_NOT_FINITE 2 /* the sums are not finite, or X is not */
+#define FR_IS_FAR 4     /* sparse X has means that centring would lose: see is_near of matrix.h */
 
 /* With W = sum w and means m = shift + offset (0 unless `centre`):
  *   g = (X - 1 m)' diag(w) (X - 1 m), upper triangle of p x p in C order;
@@ -25,7 +26,7 @@ typedef struct {
 } fr_moments;
 
 ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k);
-/* Also FR_NOT_FINITE. */
+/* Also FR_NOT_FINITE and FR_IS_FAR. */
 int fr_sum_moments(fr_moments *m);
 /* The same for dense X with float32 products in g, which comes scaled by powers of two, `scale`, on
  * both sides; all other sums, the diagonal of g too, are float64. FR_UNSTABLE, early where that can

@@ -112,6 +112,102 @@ void fr_place(const fr_matrix *a, const double *w, double *place)
         place[j] = at(a, first, j) + place[j] / total;
 }
 
+/* A sum with its rounding error (Knuth's two-sum). */
+typedef struct {
+    double high, low;
+} exact_sum;
+
+static void add_exactly(exact_sum *s, double x)
+{
+    const double sum = s->high + x, part = sum - s->high;
+    s->low += (s->high - (sum - part)) + (x - part);
+    s->high = sum;
+}
+
+typedef struct {
+    ptrdiff_t column, count;
+    double sum, square; /* of w (x - mean) and w (x - mean)^2, over stored elements */
+    exact_sum weight;
+} far_column;
+
+static void add_element(far_column *c, double e, const double *w, ptrdiff_t i)
+{
+    const double wi = w ? w[i] : 1.0;
+    c->count++;
+    c->sum += wi * e;
+    c->square += wi * e * e;
+    if (w)
+        add_exactly(&c->weight, wi);
+}
+
+/* Sums of far columns of sparse data about their means; place[j]: number of column j, or -1. */
+static int far_sums(const fr_matrix *a, const double *w, const double *mean, const ptrdiff_t *place,
+                    far_column *far)
+{
+    ptrdiff_t seen = 0;
+    for (ptrdiff_t i = 0; i < a->n_major; i++) {
+        if (a->by_column && place[i] < 0)
+            continue;
+        const ptrdiff_t begin = pointer(a, i), end = pointer(a, i + 1);
+        for (ptrdiff_t k = begin; k < end; k++) {
+            const ptrdiff_t minor = index_at(a, k), j = a->by_column ? i : minor;
+            if (place[j] >= 0)
+                add_element(far + place[j], value_at(a, k) - mean[j], w, a->by_column ? minor : i);
+        }
+        seen += end - begin;
+        if (seen > 1 << 24) {
+            seen = 0;
+            if (fr_poll())
+                return FR_INTERRUPTED;
+        }
+    }
+    return 0;
+}
+
+/* Means and variances anew, in a second pass about the means, of the columns of sparse data that
+ * sums about zero lose. What is not stored has a weight of its own, which no difference of rounded
+ * sums may hide. */
+static int correct_far(const fr_matrix *a, const double *w, double total, double *mean, double *var)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    ptrdiff_t m = 0;
+    for (ptrdiff_t j = 0; j < p; j++)
+        m += sqrt(fabs(var[j])) < FR_NEAR * fabs(mean[j]);
+    if (m == 0)
+        return 0;
+    far_column *far = calloc((size_t)m, sizeof(far_column));
+    ptrdiff_t *place = malloc((size_t)p * sizeof(ptrdiff_t));
+    int status = far && place ? 0 : FR_NO_MEMORY;
+    if (!status) {
+        m = 0;
+        for (ptrdiff_t j = 0; j < p; j++) {
+            place[j] = sqrt(fabs(var[j])) < FR_NEAR * fabs(mean[j]) ? m++ : -1;
+            if (place[j] >= 0)
+                far[place[j]].column = j;
+        }
+        status = far_sums(a, w, mean, place, far);
+    }
+    exact_sum all = {0, 0};
+    for (ptrdiff_t i = 0; w && i < n && !status; i++)
+        add_exactly(&all, w[i]);
+    for (far_column *c = far; !status && c < far + m; c++) {
+        const double about = mean[c->column];
+        double rest = (double)(n - c->count);
+        if (w && rest > 0)
+            rest = MAX((all.high - c->weight.high) + (all.low - c->weight.low), 0.0);
+        if (rest > 0) {
+            c->sum -= rest * about;
+            c->square += rest * about * about;
+        }
+        const double d = c->sum / total;
+        mean[c->column] = about + d;
+        var[c->column] = c->square / total - d * d;
+    }
+    free(place);
+    free(far);
+    return status;
+}
+
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
@@ -127,13 +223,18 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     double *sum = near + p, *square = sum + p;
     /* dense: sums about a place near the means, so that nothing cancels; sparse: about zero */
     fr_place(a, w, near);
-    const int status = column_sums(a, w, near, sum, n_threads);
-    for (ptrdiff_t j = 0; j < p; j++) {
+    int status = column_sums(a, w, near, sum, n_threads);
+    for (ptrdiff_t j = 0; j < p && !status; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;
         mean[j] = near[j] + d;
         /* squares beyond the largest number are seen by that, and not as a constant */
-        var[j] = !isfinite(square[j]) ? INFINITY : v > fr_lost(n) * d * d ? v : 0.0;
+        var[j] = !isfinite(square[j]) ? INFINITY : a->index >= 0 || v > fr_lost(n) * d * d ? v : 0.0;
     }
+    if (a->index >= 0 && !status)
+        status = correct_far(a, w, total, mean, var);
+    for (ptrdiff_t j = 0; j < p && !status; j++)
+        if (var[j] != INFINITY && fr_is_constant(mean[j], var[j]))
+            var[j] = 0;
     free(near);
     return status;
 }

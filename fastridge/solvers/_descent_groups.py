@@ -84,7 +84,11 @@ class GroupPath:
             scale = np.where(variance == 0, 0.0, scale)
         else:
             self.y_mean = np.zeros(self.k)
-        self.A = A.centered(mean if fit_intercept else None, scale)
+        if fit_intercept:
+            near, offset = A.near(mean, variance, self.weight)
+            self.A = near.centered(offset, scale)
+        else:
+            self.A = A.centered(None, scale)
         self.Y = np.asfortranarray(Y - self.y_mean)
         self.square = scale**2 * (variance if fit_intercept else variance + mean**2)
         self.cross = self._tdot(self.Y)

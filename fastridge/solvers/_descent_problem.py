@@ -100,7 +100,11 @@ class DescentProblem:
             problem.y_mean = 0.0
             square = variance + mean**2
         problem.mean = mean if fit_intercept else None
-        problem.A = A.centered(mean if fit_intercept else None, scale)
+        if fit_intercept:
+            near, offset = A.near(mean, variance, weight)
+            problem.A = near.centered(offset, scale)
+        else:
+            problem.A = A.centered(None, scale)
         problem.y = y
         problem.square = square if scale is None else square * scale**2
         problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))

@@ -176,11 +176,8 @@ class Folds:
         size of what they are rounded by."""
         factor = self.options["factor"]
         inverse = np.ones(self.A.n_columns) if factor is None else 1.0 / factor
-        A = self.A
-        problem = self.problem(A, self.Y, self.weight)
-        if self.options["fit_intercept"]:
-            A = A.centered(problem.mean)
-        return A.gram_rows(inverse), rounding_scale(problem, np.sqrt(inverse))
+        problem = self.problem(self.A, self.Y, self.weight)
+        return problem.A.gram_rows(inverse), rounding_scale(problem, np.sqrt(inverse))
 
     def _by_samples(self, i, alphas):
         """The errors from inner products alone; None where rounding could show.

@@ -143,6 +143,8 @@ def rounding_scale(problem, inverse):
 
     Sparse rows are centred within products, which leaves the rounding of the raw ones.
     """
-    if not (problem.A.is_sparse and problem.fit_intercept):
+    A = problem.A
+    if not (A.is_sparse and problem.fit_intercept):
         return 0.0
-    return float(problem.total * ((problem.mean * inverse) ** 2).sum())
+    mean = A.shift if A.scale is None else A.shift * A.scale
+    return float(problem.total * ((mean * inverse) ** 2).sum())

@@ -160,7 +160,7 @@ def eliminated(problem: RidgeProblem, max_memory):
             A,
             order,
             m,
-            problem.mean,
+            A.shift if problem.fit_intercept else problem.mean,
             squares,
             problem.total if problem.fit_intercept else 0.0,
             problem.weight,

@@ -39,8 +39,10 @@ class RidgeProblem:
     ----------
     source, given : Matrix (n, p) and ndarray (n, k)
         X and y as they came.
+    near : Matrix, (n, p)
+        X, sparse columns far from zero less their means.
     A : Matrix, (n, p)
-        Centred, if there is an intercept; constant columns have a scale of 0.
+        `near` centred, if there is an intercept; constant columns have a scale of 0.
     Y : ndarray (n, k), F order
         Centred; a copy, which is made where it is asked for.
     alpha : ndarray (k,)
@@ -48,6 +50,8 @@ class RidgeProblem:
     total : float
         Sum of the weights.
     penalty : ndarray (p,) or None
+    mean : ndarray (p,)
+        Means of X; those of `near` are the shift of A.
     d : ndarray (p,)
         Penalty of each coefficient: `penalty`, ones where that is None; read-only.
     """
@@ -76,7 +80,7 @@ class RidgeProblem:
         self.d = np.broadcast_to(1.0, (p,)) if penalty is None else penalty
         self.mean = np.broadcast_to(0.0, (p,))
         self.y_mean = np.zeros(self.k)
-        self.A = A
+        self.A = self.near = A
         self.fit_intercept = fit_intercept
         self.squares = None
         self.spread: NDArray[np.float64] | None = None  # variances of y, with an intercept
@@ -87,7 +91,8 @@ class RidgeProblem:
             # what centring leaves of a constant column is rounding, but nothing of zeros
             constant = (variance == 0) & (self.mean != 0)
             scale = np.where(constant, 0.0, 1.0) if constant.any() else None
-            self.A = A.centered(self.mean, scale)
+            self.near, offset = A.near(self.mean, variance, weight)
+            self.A = self.near.centered(offset, scale)
             self.squares = variance
             self.squares *= self.total
         if check and self.leaves_range():
@@ -130,7 +135,7 @@ class RidgeProblem:
         scale = free.astype(np.float64)
         if self.A.scale is not None:
             scale *= self.A.scale
-        face.A = self.source.centered(self.A.shift, scale)
+        face.A = self.near.centered(self.A.shift, scale)
         face.squares = np.where(free, self.column_squares(), 0.0)
         face.penalty = face.d = np.where(free, self.d, 1.0)
         face.k, face.alpha = 1, self.alpha[t : t + 1]
