@@ -28,11 +28,6 @@ _EPS = float(np.finfo(np.float64).eps)
 # Rows of a Gram matrix that are updated at a time.
 _BLOCK = 256
 
-# Share of a sparse column's raw sum of squares below which the centred one has lost digits, and
-# columns summed anew at a time.
-_CANCELS = 1e-5
-_COLUMNS = 16
-
 # a lock is neither copied nor saved, so moments share these
 _LOCKS = [threading.RLock() for _ in range(64)]
 
@@ -264,45 +259,9 @@ class Moments:
         if self.gram.base is not None and self.gram.base.size > 1.25 * p * p:
             # a view into the room that y took too
             self.gram = self.gram.copy()
-        if A.is_sparse:
-            self._sum_far_columns(A, Y.reshape(n, k), weight)
         # centring the sums about the shift leaves that much of a constant column
         share = 8 * _EPS * self.total_weight
         self._clear(share * self._offset**2, share * self._y_offset**2)
-
-    def _sum_far_columns(
-        self, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
-    ) -> None:
-        """Sum again, about their means, the sparse columns whose means are far from zero.
-
-        Sparse data are summed about zero and centred afterwards, which is exact enough for all
-        columns but those.
-        """
-        diagonal = np.diagonal(self.gram)
-        raw = self.total_weight * self.mean**2
-        far = np.flatnonzero(diagonal < _CANCELS * raw)
-        if not len(far):
-            return
-        mean = self.mean
-        centred = A.centered(mean)
-        Y = Y - self.y_mean
-        for chosen in np.split(far, range(_COLUMNS, len(far), _COLUMNS)):
-            unit = np.zeros((len(mean), len(chosen)), order="F")
-            unit[chosen, np.arange(len(chosen))] = 1.0
-            V = centred.dot(unit)
-            U = V if weight is None else np.asfortranarray(V * weight[:, None])
-            offset = U.sum(axis=0) / self.total_weight
-            V -= offset
-            U = V if weight is None else np.asfortranarray(V * weight[:, None])
-            G = centred.tdot(U)
-            G[chosen] = U.T @ V
-            self.gram[:, chosen] = G
-            self.gram[chosen] = G.T
-            self.cross[chosen] = U.T @ Y
-            self._shift[chosen], self._offset[chosen] = mean[chosen], offset
-        # pairs in different groups were summed twice
-        block = self.gram[np.ix_(far, far)]
-        self.gram[np.ix_(far, far)] = 0.5 * (block + block.T)
 
     def _set_zero(self, n_samples: int, p: int, k: int) -> None:
         self.n_samples, self.total_weight = n_samples, 0.0

@@ -114,7 +114,10 @@ static void lanes_centre(lanes_state *s, fr_lanes *q)
             SET(s->g, i * ld + j, AT(s->g, i * ld + j) - d * AT(s->mean, j));
         double left[VL], gone[VL], alive[VL];
         STORE(left, AT(s->g, i * ld + i));
-        STORE(gone, SPLAT(q->lost) * d * AT(s->mean, i));
+        /* as fr_is_constant has it */
+        const vec rounding = SPLAT(4 * DBL_EPSILON) * (AT(s->first, i) + AT(s->mean, i));
+        STORE(gone, SPLAT(q->lost) * d * AT(s->mean, i) +
+                        (q->intercept ? total * rounding * rounding : SPLAT(0.0)));
         for (int l = 0; l < VL; l++) {
             alive[l] = left[l] > gone[l] && left[l] > 0 ? 1.0 : 0.0;
         }

@@ -205,10 +205,12 @@ static int sparse_moments(fr_moments *m)
     for (ptrdiff_t t = 0; t < m->k && !status; t++) {
         const double *y = m->y + t * n;
         if (m->centre) {
+            const fr_matrix target = {.n_major = 1, .n_minor = n, .ld = n, .data = y, .index = -1,
+                                      .by_column = 1};
             double sum = 0;
+            fr_place(&target, m->w, m->y_shift + t);
             for (ptrdiff_t i = 0; i < n; i++)
-                sum += (m->w ? m->w[i] : 1.0) * (y[i] - y[0]);
-            m->y_shift[t] = y[0];
+                sum += (m->w ? m->w[i] : 1.0) * (y[i] - m->y_shift[t]);
             m->y_offset[t] = sum / m->total;
         }
         const double mean = m->y_shift[t] + m->y_offset[t];

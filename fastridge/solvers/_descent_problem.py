@@ -35,6 +35,8 @@ from numpy.typing import NDArray
 from .._matrix import Matrix
 
 _LONG = 10_000
+# Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
 def alike(value, p):
@@ -130,8 +132,7 @@ class DescentProblem:
             Z, t = X.astype(np.float64, copy=False), y
             problem.mean, problem.y_mean = None, 0.0
         if standardize:
-            about = Z if fit_intercept else Z - np.add.reduce(Z, axis=0) / n
-            variance = np.einsum("ij,ij->j", about, about) / n
+            mean, variance = A.column_stats()
             problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
             Z = Z / problem.unit
         problem.gram = Z.T.dot(Z)
@@ -140,6 +141,14 @@ class DescentProblem:
         problem.cross /= n
         problem.yy = float(t.dot(t)) / n
         problem.square = problem.gram.diagonal().copy()
+        if fit_intercept:
+            unit = 1.0 if problem.unit is None else problem.unit
+            least = _ROUNDING * problem.mean / unit
+            least *= least
+            constant = problem.square <= least
+            if constant.any():
+                problem.gram[constant] = problem.gram[:, constant] = 0.0
+                problem.cross[constant] = problem.square[constant] = 0.0
         problem._scale_bounds()
         return problem
 
