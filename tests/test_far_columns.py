@@ -29,7 +29,7 @@ EPS = np.finfo(float).eps
 
 
 def make(n, ratio, seed=0, some=4):
-    """X with one column of that mean over deviation beside rare ones, and X about exact constants."""
+    """X with a column of that mean over deviation beside rare ones, the same near zero, and y."""
     r = np.random.default_rng(seed)
     X = (r.random((n, some + 1)) < 0.3) * r.standard_normal((n, some + 1))
     X[:, 1] = 3.0 * ratio + 3.0 * r.standard_normal(n)
@@ -87,7 +87,8 @@ def test_near_fills_what_is_not_stored(by_column, real):
     A = Matrix.from_compressed(A.data, A.indices, A.indptr, A.shape, by_column)
     mean, variance = A.column_stats(w)
     near, offset = A.near(mean, variance, w)
-    assert near.is_float32 == A.is_float32 and near.kind == A.kind
+    assert near.is_float32 == A.is_float32
+    assert near.kind == A.kind
     assert near.nnz == A.nnz + 1
     about = np.where(np.arange(5) == 3, mean, 0.0)
     np.testing.assert_array_equal(near.about, about)
@@ -147,7 +148,9 @@ def test_estimators(storage, ratio, standardize):
     labels = np.where(z > np.median(z), 1.0, -1.0)
     model = fr.RidgeClassifier(2.0, standardize=standardize).fit(given, labels)
     factor = near.var(axis=0) if standardize else None
-    np.testing.assert_allclose(model.coef_.ravel(), exact(near, labels, 2.0, factor=factor), **close)
+    np.testing.assert_allclose(
+        model.coef_.ravel(), exact(near, labels, 2.0, factor=factor), **close
+    )
 
 
 @pytest.mark.parametrize("storage", SPARSE)
@@ -226,7 +229,8 @@ def test_elastic_net(storage, ratio, solver, l1_ratio):
             tol=1e-12,
             max_iter=5000,
         )
-        assert model.converged and model.relative_gap <= 1e-12
+        assert model.converged
+        assert model.relative_gap <= 1e-12
         objective, least = least_objective(ratio, l1_ratio, weight is not None)
         assert objective(model.coef) - least <= model.relative_gap + 1e-15
 
