@@ -16,7 +16,7 @@ from ..solvers._trace import Estimate
 from ._choice import best, spread
 from ._scores import right_rows
 from ._search import Search
-from ._splits import Split
+from ._splits import OneOut
 
 _UNSETTLED = 1e-2  # relative error beyond that of sampling from which an estimate is warned of
 
@@ -180,7 +180,7 @@ class PathSearch(Search):
         options = dict(whole.options)
         if whole.way == "cg":
             options["solver"] = "cholesky" if whole.A.n_columns <= whole.A.n_rows else "dual"
-        splits = [Split(self.live[self.live != i], np.array([i]), True) for i in self.live]
+        splits = [OneOut(self.live, i) for i in range(len(self.live))]
         folds = Folds(whole.A, whole.Y, whole.weight, splits, options)
         residuals = np.empty((len(alphas), whole.Y.shape[1], len(splits)))
         for i, split in enumerate(splits):

@@ -14,6 +14,24 @@ from .._inputs import note_foreign
 Rows = NDArray[np.intp]
 
 
+class OneOut:
+    """The split that leaves one of the live rows out; its train rows are made when asked for."""
+
+    __slots__ = ("live", "position")
+    whole = True
+
+    def __init__(self, live: Rows, position: int) -> None:
+        self.live, self.position = live, position
+
+    @property
+    def train(self) -> Rows:
+        return np.delete(self.live, self.position)
+
+    @property
+    def test(self) -> Rows:
+        return self.live[self.position : self.position + 1]
+
+
 class Split(NamedTuple):
     """Rows of one fold; `whole` where each row of weight is in one of the two and not in both."""
 

@@ -140,9 +140,14 @@ def _trace(G, D):
 def _dependent_trace(G, D):
     """The same by a pseudoinverse."""
     if D.ndim == 1:
-        return float(np.sum(np.linalg.pinv(G + np.diag(D), hermitian=True) * G))
-    whole = in_blocks(G, np.zeros_like(D))
-    return float(np.sum(np.linalg.pinv(in_blocks(G, D), hermitian=True) * whole))
+        whole, M = G, G + np.diag(D)
+    else:
+        whole, M = in_blocks(G, np.zeros_like(D)), in_blocks(G, D)
+    # which directions are null is decided in units of the columns
+    size = np.sqrt(np.diagonal(M))
+    size = np.where(size > 0, size, 1.0)
+    units = np.outer(size, size)
+    return float(np.sum(np.linalg.pinv(M / units, hermitian=True) * (whole / units)))
 
 
 def _half_inverse(M):

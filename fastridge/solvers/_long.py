@@ -61,6 +61,19 @@ def triangle(A: Array) -> Array:
     return call(2.0 * m * n * min(m, n), np.linalg.qr, A, "r")
 
 
+def orthonormal(A: Array, *, complete: bool = False) -> Array:
+    """Q of the QR factorisation of A (m, n); with `complete`, of m columns."""
+    m, n = A.shape
+    mode = "complete" if complete else "reduced"
+    size = m if complete else min(m, n)
+    return call(4.0 * m * n * size, np.linalg.qr, A, mode)[0]
+
+
+def product(A: Array, B: Array) -> Array:
+    """A @ B."""
+    return call(2.0 * len(A) * B.size, np.matmul, A, B)
+
+
 def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:
     """Q, R and the order of the columns of the QR factorisation of A (m, n) with pivoting."""
     m, n = A.shape
@@ -81,6 +94,11 @@ def eigh(A: Array) -> tuple[Array, Array]:
         return scipy.linalg.eigh(A, check_finite=False, driver="evd")
     # the same routine, without the interpreter's lock
     return call(4.0 * n**3, np.linalg.eigh, A)
+
+
+def eigvalsh(A: Array) -> Array:
+    """Eigenvalues of symmetric A (n, n), rising."""
+    return call(4.0 / 3.0 * len(A) ** 3, np.linalg.eigvalsh, A)
 
 
 def cholesky(A: Array) -> Array:
@@ -108,6 +126,7 @@ def tridiagonal(M: Array) -> tuple[Array, Array, Array, Array]:
 
     M, in F order, is overwritten by the reflectors.
     """
+    M = np.asfortranarray(M)
     n = len(M)
     size, _ = lapack.dsytrd_lwork(n, lower=1)
     routine = _routine("dsytrd") if 4.0 / 3.0 * n**3 >= _LONG else None

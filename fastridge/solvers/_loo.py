@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._graded import Graded, unlike
-from ._long import eigh, jacobi_svd, svd, triangle
+from ._long import eigh, jacobi_svd, orthonormal, product, svd, triangle
 from ._path_spectral import SpectralPath
 from ._projected import Projected, rounding_scale
 from ._ridge_problem import RidgeProblem
@@ -115,8 +115,8 @@ class LeaveOneOut(Projected):
             K -= 2.0 * np.outer(Kv, v)
             C = K[1:, 1:]
         elif r:
-            N = np.linalg.qr(self.U0, mode="complete")[0][:, r:]
-            C = N.T @ K @ N
+            N = orthonormal(self.U0, complete=True)[:, r:]
+            C = product(product(N.T, K), N)
         else:
             C = K
 
@@ -142,7 +142,7 @@ class LeaveOneOut(Projected):
             U = np.vstack([np.zeros(n - 1), vectors])
             U -= 2.0 * np.outer(v, v @ U)
         else:
-            U = N @ vectors if r else vectors
+            U = product(N, vectors) if r else vectors
         self._values, self._U = values, U
 
     def _targets_by_rows(self, Y):
@@ -320,7 +320,7 @@ def _complete(R):
     _, s, U = jacobi_svd(R)
     if len(s) == len(U):
         return s, U
-    return s, np.hstack([U, np.linalg.qr(U, mode="complete")[0][:, len(s) :]])
+    return s, np.hstack([U, orthonormal(U, complete=True)[:, len(s) :]])
 
 
 def generalised(problem, alphas):

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+
+from ._long import cholesky, product, solve_triangular
 
 _ROOM = 4_000_000  # elements of a block
 
@@ -68,7 +69,7 @@ class Posterior:
         least = 0.0
         while True:
             try:
-                L = cholesky(G, lower=True, check_finite=False)
+                L = cholesky(G)
                 break
             except np.linalg.LinAlgError:
                 # dependent columns without a penalty: their variance is as large as can be told
@@ -82,10 +83,10 @@ class Posterior:
     def of_rows(cls, B: Any, d: Any, a: float, lam: float) -> Posterior:
         """From rows S A (n, p), fewer than features, all of which have a penalty."""
         prior = 1.0 / (lam * d)
-        K = (B * prior) @ B.T
+        K = product(B * prior, B.T)
         K[np.diag_indices(len(B))] += 1.0 / a
-        L = cholesky(K, lower=True, check_finite=False, overwrite_a=True)
-        rows = solve_triangular(L, B, lower=True, check_finite=False)
+        L = cholesky(K)
+        rows = solve_triangular(L, B, lower=True)
         return cls(None, prior, rows)
 
     @property
@@ -106,8 +107,8 @@ class Posterior:
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
             )
         if self._rows is None:
-            inner = solve_triangular(self._factor, v, lower=True, check_finite=False)
-            return solve_triangular(self._factor, inner, lower=True, trans="T", check_finite=False)
+            inner = solve_triangular(self._factor, v, lower=True)
+            return solve_triangular(self._factor, inner, lower=True, trans="T")
         assert self._prior is not None
         prior = self._prior if v.ndim == 1 else self._prior[:, None]
         scaled = prior * v
@@ -160,7 +161,7 @@ class Posterior:
         for start in range(0, len(X), step):
             part = X[start : start + step]
             if self._rows is None:
-                half = solve_triangular(self._factor, part.T, lower=True, check_finite=False)
+                half = solve_triangular(self._factor, part.T, lower=True)
                 out[start : start + step] = np.einsum("ji,ji->i", half, half)
             else:
                 assert self._prior is not None
@@ -176,7 +177,7 @@ class Posterior:
         if self._rows is None:
             assert self._factor is not None
             identity = np.eye(len(self._factor))
-            inverse = solve_triangular(self._factor, identity, lower=True, check_finite=False)
+            inverse = solve_triangular(self._factor, identity, lower=True)
             return np.einsum("ij,ij->j", inverse, inverse)
         assert self._prior is not None
         return self._prior - self._prior**2 * np.einsum("ij,ij->j", self._rows, self._rows)

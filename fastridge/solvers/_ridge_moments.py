@@ -13,10 +13,10 @@ same moments, so that the rank shows and whatever runs on data runs on them.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
 
 from .._matrix import Cholesky, Matrix
 from .._validation import check_alpha, check_penalty_factor
+from ._long import eigh
 from ._ridge_problem import RidgeProblem
 from .ridge import (
     _ROUNDING,
@@ -274,9 +274,7 @@ def _root(problem):
     m = problem.moments
     size = np.sqrt(problem.own)
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    values, vectors = eigh(
-        m.gram * inverse[:, None] * inverse, overwrite_a=True, check_finite=False, driver="evd"
-    )
+    values, vectors = eigh(m.gram * inverse[:, None] * inverse)
     # what the rounding of the sums and of the eigenvalues can be
     kept = values > 4 * max(problem.p, 16) * _EPS * values.max()
     root = np.sqrt(values[kept])[:, None]

@@ -9,8 +9,8 @@ w' diag(d) w for alpha > 0, of w' w for alpha = 0.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 
+from ._long import orthonormal, pivoted_qr, solve_triangular, svd, triangle
 from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
@@ -74,7 +74,7 @@ def _triangle(problem: RidgeProblem):
         if problem.root is not None:
             rows *= problem.root[i : i + step, None]
         stack = np.vstack([stack, np.hstack([rows, Y[i : i + step]])])
-        stack = np.linalg.qr(stack, mode="r")
+        stack = triangle(stack)
     return stack[:p, :p], stack[:p, p:]
 
 
@@ -87,7 +87,7 @@ def _without_noise(R, C, n):
     """
     size = np.linalg.norm(R, axis=0)
     size[size == 0] = 1.0
-    Q, T, order = qr(R / size, mode="economic", pivoting=True, check_finite=False)
+    Q, T, order = pivoted_qr(R / size)
     diagonal = np.abs(np.diagonal(T))
     rank = int((diagonal > max(n, len(size)) * _EPS * diagonal[:1].max(initial=0)).sum())
     low = float(diagonal[rank - 1]) if rank else 1.0
@@ -114,7 +114,7 @@ def _qr_solver(problem: RidgeProblem):
         M /= size
         rhs = np.zeros((len(M), len(chosen)))
         rhs[: len(C)] = C[:, chosen]
-        Q, T, order = qr(M, mode="economic", pivoting=True, check_finite=False)
+        Q, T, order = pivoted_qr(M)
         diagonal = np.abs(np.diagonal(T))
         least = 10 * max(*M.shape, problem.n) * _EPS * diagonal[:1].max(initial=0)
         rank = int((diagonal > least).sum())
@@ -124,11 +124,11 @@ def _qr_solver(problem: RidgeProblem):
             rank = max(len(R), int((diagonal > np.sqrt(_EPS) * low).sum()))
         top = T[:rank, :rank]
         w = np.zeros((p, len(chosen)))
-        w[order[:rank]] = solve_triangular(top, (Q.T @ rhs)[:rank], check_finite=False)
+        w[order[:rank]] = solve_triangular(top, (Q.T @ rhs)[:rank])
         w /= size[:, None]
         if rank < p:
             null = np.zeros((p, p - rank))
-            null[order[:rank]] = -solve_triangular(top, T[:rank, rank:], check_finite=False)
+            null[order[:rank]] = -solve_triangular(top, T[:rank, rank:])
             null[order[rank:]] = np.eye(p - rank)
             null /= size[:, None]
             w = _least(w, null, problem.d if alpha > 0 else np.ones(p))
@@ -136,9 +136,9 @@ def _qr_solver(problem: RidgeProblem):
 
         def refine(g):
             b = (g / size[:, None])[order]
-            b = solve_triangular(top, b, trans="T", check_finite=False)
+            b = solve_triangular(top, b, trans="T")
             out = np.empty_like(g)
-            out[order] = solve_triangular(top, b, check_finite=False)
+            out[order] = solve_triangular(top, b)
             return out / size[:, None]
 
         return w, refine if full else None, size[:, None]
@@ -148,9 +148,9 @@ def _qr_solver(problem: RidgeProblem):
 
 def _least(w, null, d):
     """The least w' diag(d) w, and then the least w' w, of w plus any null-space direction."""
-    null = np.linalg.qr(null)[0]
+    null = orthonormal(null)
     root = np.sqrt(d)[:, None]
-    u, s, vt = np.linalg.svd(root * null, full_matrices=True)
+    u, s, vt = svd(root * null, full_matrices=True)
     # columns of `null` have length 1, and free directions only the rounding of a triangular solve
     # in penalised coordinates
     seen = int((s > np.sqrt(_EPS) * root.max(initial=0)).sum())
@@ -159,7 +159,7 @@ def _least(w, null, d):
     rest = null @ vt[seen:].T
     if seen < null.shape[1]:
         rest[d > _EPS * d.max(initial=0)] = 0.0
-        rest = np.linalg.qr(rest)[0]
+        rest = orthonormal(rest)
     return w - rest @ (rest.T @ w)
 
 
@@ -175,16 +175,16 @@ def _svd_solver(problem: RidgeProblem):
     def solve(alpha, chosen):
         y = Y[:, chosen]
         if alpha == 0:
-            u, s, vt = np.linalg.svd(B, full_matrices=False)
+            u, s, vt = svd(B)
             kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
             return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None, 1.0
         root = np.sqrt(problem.d)
         scaled = np.divide(B, root, out=np.zeros_like(B), where=root > 0)
         Z = B[:, free]
-        u, s, _ = np.linalg.svd(Z, full_matrices=False)
+        u, s, _ = svd(Z)
         span = u[:, s > n * _EPS * s[:1].max(initial=0)]
         scaled -= span @ (span.T @ scaled)
-        u, s, vt = np.linalg.svd(scaled, full_matrices=False)
+        u, s, vt = svd(scaled)
         inner = vt.T @ ((s / (s * s + alpha))[:, None] * (u.T @ (y - span @ (span.T @ y))))
         w = np.divide(inner, root[:, None], out=np.zeros_like(inner), where=root[:, None] > 0)
         if len(free):

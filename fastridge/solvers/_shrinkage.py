@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from .._matrix import Matrix
+from ._long import eigvalsh
+from ._path_spectral import SpectralPath
+from ._ridge_cost import default_memory
 from ._ridge_problem import RidgeProblem
 from .ridge import _variances
 
 _EPS = np.finfo(np.float64).eps
+_LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
 
 
 def squared_singular_values(
@@ -38,6 +42,13 @@ def squared_singular_values(
             M = M - beside.T @ np.linalg.pinv(G[np.ix_(free, free)], hermitian=True) @ beside
         M *= inverse[chosen]
         M *= inverse[chosen, None]
-    values = np.linalg.eigvalsh(M)[::-1]
+    values = eigvalsh(M)[::-1]
     most = min(n - fit_intercept, problem.p)
+    # rows, made dense, and two copies of them
+    if values[-1:] < _LEAST * values[:1] and 24.0 * n * problem.p <= default_memory():
+        # what the Gram matrix hides
+        found = np.zeros(len(M))
+        squares = np.sort(SpectralPath(problem, np.zeros(0)).spectrum.s ** 2)[::-1]
+        found[: len(squares)] = squares
+        return found[:most]
     return np.where(values > len(M) * _EPS * values.max(initial=0.0), values, 0.0)[:most]

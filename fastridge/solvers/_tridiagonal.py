@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from .._matrix import tridiagonal_solve
+from ._long import tridiagonal
 
 
 class Tridiagonal:
@@ -23,11 +24,7 @@ class Tridiagonal:
     """
 
     def __init__(self, M: NDArray[np.float64]) -> None:
-        n = len(M)
-        size, _ = lapack.dsytrd_lwork(n, lower=1)
-        self._reflectors, self.d, self.e, self._tau, _ = lapack.dsytrd(
-            M, lower=1, lwork=int(size), overwrite_a=1
-        )
+        self._reflectors, self.d, self.e, self._tau = tridiagonal(M)
         beside = np.abs(self.e)
         # Gershgorin
         self.largest = float(
