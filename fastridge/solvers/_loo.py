@@ -40,7 +40,7 @@ from ._rows import take_rows
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
-_ROOM = 2_000_000  # elements of residuals
+_ROOM = 1_000_000  # elements of residuals
 # 1 - h below which a row is left out by fitting the others
 _OWN, _OWN_GRADED = 1e-7, 1e-3
 

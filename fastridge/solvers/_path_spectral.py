@@ -82,10 +82,14 @@ class SpectralPath(Projected):
     @cached
     def coef(self):
         """Coefficients (m, k, p)."""
+        return self.coefficients(self.alphas, slice(None))
+
+    def coefficients(self, alphas, chosen):
+        """Coefficients (m, k, p) of some penalties and targets."""
         problem = self.problem
-        m, k, p = len(self.alphas), problem.k, problem.p
-        s, u = self.spectrum.s, self.spectrum.u
-        shares = 1.0 / (s**2 + self.alphas[:, None])
+        s, u = self.spectrum.s, self.spectrum.u[:, chosen]
+        m, k, p = len(alphas), u.shape[1], problem.p
+        shares = 1.0 / (s**2 + alphas[:, None])
         if self._rows is None:
             shares = shares * s
         # (q, m k)
@@ -95,7 +99,7 @@ class SpectralPath(Projected):
         w = np.zeros((p, m * k), order="F")
         w[self.chosen] = self.inverse[self.chosen, None] * v
         if len(self.free):
-            left = np.tile(problem.Y, m) - problem.A.dot(w)
+            left = np.tile(problem.Y[:, chosen], m) - problem.A.dot(w)
             w[self.free] = self.free_coefficients(problem.rooted(left))
         return w.T.reshape(m, k, p)
 

@@ -8,14 +8,18 @@ w' diag(d) w for alpha > 0, of w' w for alpha = 0.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ._graded import svd_of_wide, unlike
 from ._long import orthonormal, pivoted_qr, solve_triangular, svd, triangle
+from ._path_spectral import SpectralPath
 from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
 _MAX_REFINE = 6
-# features up to which a problem with fewer samples is factored by columns all the same
+# features up to which a penalised problem with fewer samples is factored by columns all the same
 _WIDE = 2000
 
 
@@ -25,13 +29,13 @@ def solve_qr(problem: RidgeProblem):
     n_iter = np.ones(problem.k, dtype=np.intp)
     gradient = np.empty((problem.p, problem.k))
     objective = np.empty(problem.k)
-    if problem.n < problem.p and problem.p > _WIDE:
-        reduced = _svd_solver(problem)
-    else:
-        reduced = _qr_solver(problem)
+    solvers: dict[bool, Any] = {}
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
-        w, refine, size = reduced(alpha, chosen)
+        wide = problem.n < problem.p and (alpha == 0 or problem.p > _WIDE)
+        if wide not in solvers:
+            solvers[wide] = _svd_solver(problem) if wide else _qr_solver(problem)
+        w, refine, size = solvers[wide](alpha, chosen)
         g, f = _evaluate(problem, w, chosen)
         for iteration in range(1, _MAX_REFINE + 1):
             n_iter[chosen] = iteration
@@ -164,31 +168,25 @@ def _least(w, null, d):
 
 
 def _svd_solver(problem: RidgeProblem):
-    """By the singular values of S A diag(d)^-1/2, beside the free columns: fewer samples."""
+    """By singular values of the rows, which are fewer than the features."""
     n, p = problem.n, problem.p
-    B = problem.A.rows(0, n)
-    Y = problem.rooted(problem.Y)
-    if problem.root is not None:
-        B *= problem.root[:, None]
-    free = np.flatnonzero(problem.d == 0)
+    path = None
 
     def solve(alpha, chosen):
-        y = Y[:, chosen]
-        if alpha == 0:
+        nonlocal path
+        if alpha > 0:
+            path = path or SpectralPath(problem, np.zeros(0))
+            return path.coefficients(np.array([alpha]), chosen)[0].T, None, 1.0
+        B = problem.A.rows(0, n)
+        if problem.root is not None:
+            B *= problem.root[:, None]
+        if unlike(np.linalg.norm(B, axis=0)):
+            u, s, v = svd_of_wide(B)
+        else:
             u, s, vt = svd(B)
             kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
-            return vt[kept].T @ ((u[:, kept].T @ y) / s[kept, None]), None, 1.0
-        root = np.sqrt(problem.d)
-        scaled = np.divide(B, root, out=np.zeros_like(B), where=root > 0)
-        Z = B[:, free]
-        u, s, _ = svd(Z)
-        span = u[:, s > n * _EPS * s[:1].max(initial=0)]
-        scaled -= span @ (span.T @ scaled)
-        u, s, vt = svd(scaled)
-        inner = vt.T @ ((s / (s * s + alpha))[:, None] * (u.T @ (y - span @ (span.T @ y))))
-        w = np.divide(inner, root[:, None], out=np.zeros_like(inner), where=root[:, None] > 0)
-        if len(free):
-            w[free] = np.linalg.lstsq(Z, y - B @ w, rcond=None)[0]
-        return w, None, 1.0
+            u, s, v = u[:, kept], s[kept], vt[kept].T
+        y = problem.rooted(problem.Y)[:, chosen]
+        return v @ ((u.T @ y) / s[:, None]), None, 1.0
 
     return solve
