@@ -53,7 +53,6 @@ def estimator_path(
             " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, one of these"
             " that chooses its penalty, or BayesianRidge."
         )
-    marked = _penalty(estimator)
     if alphas is None:
         alphas = getattr(estimator, "alphas_", None)
     if isinstance(estimator, nets):
@@ -67,9 +66,26 @@ def estimator_path(
         if isinstance(estimator, classifiers):
             y, sample_weight = _classes(estimator, X, y, sample_weight)
         values, coef = _ridge(estimator, X, y, alphas, sample_weight, target)
+    return EstimatorPath(values, coef, marked_penalty(estimator, target))
+
+
+def marked_penalty(estimator: Any, target: int) -> float | None:
+    """The penalty of one target of an estimator, or None."""
+    marked = _penalty(estimator)
     if marked is not None and np.ndim(marked):
         marked = np.asarray(marked)[target]
-    return EstimatorPath(values, coef, None if marked is None else float(marked))
+    return None if marked is None else float(marked)
+
+
+def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Penalties (m,) and coefficients (m, p) of one target of a path that was computed already."""
+    if not hasattr(path, "alphas") or not hasattr(path, "coef"):
+        raise TypeError(
+            f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path,"
+            " lasso_path or enet_path returned."
+        )
+    coef = np.asarray(path.coef)
+    return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)
 
 
 def _penalty(estimator: Any) -> Any:

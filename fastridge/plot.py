@@ -306,12 +306,58 @@ class RegularizationPathDisplay(_Display):
         self.feature_names, self.alpha = feature_names, alpha
 
     @classmethod
+    def from_path(
+        cls,
+        path: Any,
+        *,
+        feature_names: Any = None,
+        alpha: float | None = None,
+        target: int = 0,
+        ax: Any = None,
+        plot: bool = True,
+    ) -> Self:
+        """The display of a path that was computed already; nothing is fitted.
+
+        Parameters
+        ----------
+        path : RidgePath, ElasticNetPath, MultiTaskPath or PathTuple
+            What `ridge_path`, `elastic_net_path`, `lasso_path` or `enet_path` returned.
+        feature_names : sequence of str or None, default=None
+            Names of the features; None: x0, x1, ...
+        alpha : float or None, default=None
+            A penalty to mark.
+        target : int, default=0
+            Which of several targets.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: a new figure.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        RegularizationPathDisplay
+
+        Raises
+        ------
+        TypeError
+            If `path` has no penalties and coefficients.
+        ValueError
+            If there is no such target.
+        """
+        from ._plot_path import path_of_target
+
+        values, coef = path_of_target(path, target)
+        display = cls(values, coef, feature_names=feature_names, alpha=alpha)
+        return display.plot(ax=ax) if plot else display
+
+    @classmethod
     def from_estimator(
         cls,
         estimator: Any,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
+        path: Any = None,
         alphas: Any = None,
         sample_weight: Any = None,
         target: int = 0,
@@ -328,8 +374,10 @@ MultiTaskElasticNet, those with CV of these, or BayesianRidge
             of targets are its own.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict, or class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), or None, default=None
+            Values to predict, or class labels; not needed with `path`.
+        path : RidgePath, ElasticNetPath, MultiTaskPath, PathTuple or None, default=None
+            The path, where it was computed already: then nothing is fitted. None: it is fitted.
         alphas : array-like or None, default=None
             Penalties; None: those that the estimator tried, or an automatic grid.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -352,10 +400,16 @@ MultiTaskElasticNet, those with CV of these, or BayesianRidge
         ValueError
             If there is no such target, or the arguments do not fit together.
         """
-        from ._plot_path import estimator_path
+        from ._plot_path import estimator_path, marked_penalty, path_of_target
         from ._validation import feature_names
 
-        values, coef, marked = estimator_path(estimator, X, y, alphas, sample_weight, target)
+        if path is None:
+            values, coef, marked = estimator_path(estimator, X, y, alphas, sample_weight, target)
+        elif alphas is not None:
+            raise ValueError("alphas is given beside path, which has its own; expected None.")
+        else:
+            values, coef = path_of_target(path, target)
+            marked = marked_penalty(estimator, target)
         display = cls(
             values,
             coef,

@@ -260,7 +260,7 @@ def test_path_options_of_scikit_learn():
     assert ours.lasso_path(X, y, coef_init=found[1][:, 2], alphas=found[0]).n_iter[0] >= 1
     with pytest.raises(TypeError, match="nothing"):
         ours.lasso_path(X, y, nothing=1)
-    with pytest.raises(ValueError, match="not that of X"):
+    with pytest.raises(ValueError, match="precompute"):
         ours.lasso_path(X, y, precompute=2 * gram)
     with pytest.raises(ValueError, match="positive is True"):
         ours.lasso_path(X, np.c_[y, y], positive=True)
@@ -385,3 +385,89 @@ def test_ridge_regression(k, sparse):
     assert a[0].dtype == a[1].dtype == np.float32
     with pytest.raises(TypeError, match="X is Moments"):
         ours.ridge_regression(ours.Moments(X, y), None, 1.0)
+
+
+# Given Gram matrices.
+
+
+@pytest.mark.parametrize("kind", ["C", "csr"])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_gram_matrix_with_weights_of_either_scale(normalised, kind):
+    X, y, weight = table()
+    scaled = weight * (60 / weight.sum())
+    Z = (X - np.average(X, axis=0, weights=weight)) * np.sqrt(scaled if normalised else weight)[
+        :, None
+    ]
+    for s in (weight, scaled):
+        W = X if kind == "C" else sp.csr_array(X)
+        options = {"alpha": 0.01, "tol": 1e-12}
+        if not normalised and s is scaled:
+            with pytest.raises(ValueError, match="precompute"):
+                ours.ElasticNet(precompute=Z.T @ Z, **options).fit(W, y, s)
+            continue
+        a = ours.ElasticNet(precompute=Z.T @ Z, **options).fit(W, y, s)
+        b = theirs.ElasticNet(max_iter=100_000, **options).fit(X, y, s)
+        assert_allclose(a.coef_, b.coef_, atol=1e-5)
+
+
+def test_gram_matrix_about_zero_is_formed_anew_for_an_intercept():
+    X, y, _ = table()
+    with pytest.warns(UserWarning, match="recomputing Gram") as caught:
+        a = ours.ElasticNet(0.01, precompute=X.T @ X, tol=1e-12).fit(X, y)
+    assert caught[0].filename == __file__
+    assert_allclose(a.coef_, theirs.ElasticNet(0.01, tol=1e-12).fit(X, y).coef_, atol=1e-5)
+    ours.ElasticNet(0.01, precompute=X.T @ X, fit_intercept=False).fit(X, y)
+
+
+# Indices of paths, and their pictures.
+
+
+@pytest.mark.parametrize("k", [None, 2])
+@pytest.mark.parametrize("solver", ["auto", "cg", "dual"])
+def test_an_index_into_a_ridge_path_is_one_fit(k, solver):
+    X, y, _ = table(k=k)
+    alphas = [0.5, 100.0, 3.0]
+    path = ours.ridge_path(X, y, alphas, solver=solver, tol=1e-12)
+    assert len(path) == 3
+    for j in (0, 1, 2, -1):
+        one, expected = path[j], ours.ridge(X, y, alphas[j])
+        assert type(one) is type(expected)
+        assert_allclose(one.coef, expected.coef, rtol=1e-7)
+        assert one.converged
+        for name in ("intercept", "objective", "n_iter", "relative_gradient"):
+            assert np.shape(getattr(one, name)) == np.shape(getattr(expected, name))
+        assert_allclose(one.intercept, expected.intercept)
+        assert_allclose(one.objective, expected.objective)
+    with pytest.raises(IndexError):
+        path[3]
+    assert len(list(path)) == 3
+    assert_allclose(path.alphas, alphas)
+
+
+def test_pictures_of_paths_that_are_there():
+    X, y, _ = table(k=2)
+    display = ours.RegularizationPathDisplay
+    for path in (
+        ours.ridge_path(X, y[:, 0], 5),
+        ours.ridge_path(X, y, 5),
+        ours.elastic_net_path(X, y[:, 0], n_alphas=5),
+        ours.lasso_path(X, y[:, 0], alphas=5),
+        ours.enet_path(X, y, alphas=5),
+        ours.enet_path(X, y, alphas=5).path,
+    ):
+        found = display.from_path(path, plot=False, alpha=2.0)
+        assert found.coef.shape == (5, 8)
+        assert found.alpha == 2.0
+        assert_allclose(found.alphas, path.alphas)
+        model = ours.Ridge(3.0)
+        marked = display.from_estimator(model, X, path=path, plot=False)
+        assert marked.alpha == 3.0
+        assert_allclose(marked.coef, found.coef)
+    second = display.from_path(path, target=1, plot=False)
+    assert_allclose(second.coef, path.coef[:, 1])
+    with pytest.raises(ValueError, match="target is 2"):
+        display.from_path(path, target=2, plot=False)
+    with pytest.raises(TypeError, match="path is a ndarray"):
+        display.from_path(X, plot=False)
+    with pytest.raises(ValueError, match="alphas is given beside path"):
+        display.from_estimator(model, X, path=path, alphas=[1.0], plot=False)

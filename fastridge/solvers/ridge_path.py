@@ -22,7 +22,7 @@ from .._validation import (
 )
 from ._descent_options import check_count
 from ._ridge_cost import choose_solver, default_memory
-from .ridge import SOLVERS, _check_memory, _check_options, _variances
+from .ridge import SOLVERS, RidgeResult, _check_memory, _check_options, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
 
@@ -69,8 +69,9 @@ def _check_arrays(found: Any, shape: tuple[int, ...], *names: str) -> None:
 class RidgePath:
     """Solutions of a ridge problem for a range of penalties, and how exact they are.
 
-    Arrays have one entry per penalty, in the order of `alphas`; for a two-dimensional y a second
-    axis of targets follows.
+    ``path[k]`` is the `RidgeResult` of penalty number k. Arrays have one entry per penalty, in the
+    order of `alphas`, which is the one that was given; for a two-dimensional y a second axis of
+    targets follows.
 
     Attributes
     ----------
@@ -122,6 +123,8 @@ class RidgePath:
     >>> path = fastridge.ridge_path([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], [0.0, 2.0])
     >>> path.coef.ravel(), path.intercept
     (array([1. , 0.5]), array([0., 1.]))
+    >>> len(path), path[1].coef
+    (2, array([0.5]))
     """
 
     __slots__ = (
@@ -148,6 +151,23 @@ class RidgePath:
         self.norm = self._shape(np.sqrt(np.maximum(run.squared_norm, 0.0)))
         self.residual = self._shape(np.maximum(run.residual, 0.0))
         self.objective = self.residual + self._per_target(alphas) * self.norm**2
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    def __getitem__(self, k: int) -> RidgeResult:
+        k = range(len(self))[k]
+        gradient = self.relative_gradient[k]
+        numbers = (self.intercept[k], self.n_iter[k], gradient, self.objective[k])
+        if self._single:
+            numbers = tuple(value.item() for value in numbers)
+        intercept, n_iter, gradient, objective = numbers
+        if self._single and self.coef.dtype == np.float32:
+            intercept = np.float32(intercept)
+        converged = bool(np.all(gradient <= self._bound()))
+        return RidgeResult(
+            self.coef[k].copy(), intercept, self.solver, n_iter, gradient, objective, converged
+        )
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # of copies and files: solvers hold what is in neither, and the data
@@ -276,9 +296,12 @@ class RidgePath:
 
     @property
     def converged(self) -> bool:
+        return bool((self.relative_gradient <= self._bound()).all())
+
+    def _bound(self) -> float:
         from .ridge import _ROUNDING
 
-        return bool((self.relative_gradient <= max(self._tol, _ROUNDING)).all())
+        return max(self._tol, _ROUNDING)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predictions for every penalty.
@@ -344,7 +367,8 @@ def ridge_path(
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Values to predict; None where `X` is Moments.
     alphas : array-like of shape (n_alphas,), int or None, default=None
-        Penalties, at least 0, in any order. None: `n_alphas` from 1000 times to a thousandth of
+        Penalties, at least 0, in any order, which is kept (paths of lassos sort theirs, as
+        scikit-learn's do). None: `n_alphas` from 1000 times to a thousandth of
         the mean of the columns' sums of squares (over f_j), equally spaced in their logarithms; an
         int: that many of them, in place of `n_alphas`.
     n_alphas : int, default=50
