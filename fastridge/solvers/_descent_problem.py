@@ -142,11 +142,12 @@ class DescentProblem:
         problem.yy = float(t.dot(t)) / n
         problem.square = problem.gram.diagonal().copy()
         if fit_intercept:
-            unit = 1.0 if problem.unit is None else problem.unit
-            least = _ROUNDING * problem.mean / unit
-            least *= least
-            constant = problem.square <= least
-            if constant.any():
+            if not standardize:
+                variance = problem.square
+                # one sum tells of most data that no column is constant
+                least = _ROUNDING**2 * float(problem.mean.dot(problem.mean))
+            if standardize or np.minimum.reduce(variance) <= least:
+                constant = variance <= (_ROUNDING * problem.mean) ** 2
                 problem.gram[constant] = problem.gram[:, constant] = 0.0
                 problem.cross[constant] = problem.square[constant] = 0.0
         problem._scale_bounds()
