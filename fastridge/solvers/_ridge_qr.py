@@ -73,8 +73,11 @@ def _triangle(problem: RidgeProblem):
     step = max(2 * (p + k), 1000)
     stack = np.empty((0, p + k))
     Y = problem.rooted(problem.Y)
+    left = _left_of_means(problem, step)
     for i in range(0, n, step):
         rows = problem.A.rows(i, min(i + step, n))
+        if left is not None:
+            rows -= left
         if problem.root is not None:
             rows *= problem.root[i : i + step, None]
         stack = np.vstack([stack, np.hstack([rows, Y[i : i + step]])])
@@ -82,11 +85,28 @@ def _triangle(problem: RidgeProblem):
     return stack[:p, :p], stack[:p, p:]
 
 
-def _without_noise(R, C, n):
+def _left_of_means(problem: RidgeProblem, step):
+    """Means (p,) of the centred rows, which the rounding of the means leaves; None: no intercept.
+
+    With as many features as samples they would count as one direction more.
+    """
+    if not problem.fit_intercept:
+        return None
+    n = problem.n
+    left = np.zeros(problem.p)
+    for i in range(0, n, step):
+        rows = problem.A.rows(i, min(i + step, n))
+        weight = np.ones(len(rows)) if problem.weight is None else problem.weight[i : i + step]
+        left += weight @ rows
+    left /= problem.total
+    return left
+
+
+def _without_noise(R, C, n, directions):
     """R and C without the directions that rounding alone may have given R; whether to refine;
     and the least direction that is left.
 
-    Left in, one of size s adds s / (s^2 + alpha) times the data to the solution, and so would the
+    directions: what the rows can have at most. Left in, one of size s adds s / (s^2 + alpha) times the data to the solution, and so would the
     rounding of a gradient.
     """
     size = np.linalg.norm(R, axis=0)
@@ -94,6 +114,7 @@ def _without_noise(R, C, n):
     Q, T, order = pivoted_qr(R / size)
     diagonal = np.abs(np.diagonal(T))
     rank = int((diagonal > max(n, len(size)) * _EPS * diagonal[:1].max(initial=0)).sum())
+    rank = min(rank, max(directions, 0))
     low = float(diagonal[rank - 1]) if rank else 1.0
     if rank == min(R.shape):
         return R, C, True, low
@@ -104,7 +125,9 @@ def _without_noise(R, C, n):
 
 def _qr_solver(problem: RidgeProblem):
     p = problem.p
-    R, C, full, low = _without_noise(*_triangle(problem), problem.n)
+    weighing = problem.n if problem.weight is None else int(np.count_nonzero(problem.weight))
+    directions = weighing - problem.fit_intercept
+    R, C, full, low = _without_noise(*_triangle(problem), problem.n, directions)
 
     def solve(alpha, chosen):
         penalty = np.sqrt(alpha * problem.d)
@@ -178,6 +201,9 @@ def _svd_solver(problem: RidgeProblem):
             path = path or SpectralPath(problem, np.zeros(0))
             return path.coefficients(np.array([alpha]), chosen)[0].T, None, 1.0
         B = problem.A.rows(0, n)
+        left = _left_of_means(problem, n)
+        if left is not None:
+            B -= left
         if problem.root is not None:
             B *= problem.root[:, None]
         if unlike(np.linalg.norm(B, axis=0)):
