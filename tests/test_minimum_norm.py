@@ -1,4 +1,4 @@
-"""alpha = 0 with no more samples than features: least squares of minimum norm, wherever the means are."""
+"""Least squares of minimum norm, of no more samples than features, wherever the means are."""
 
 from fractions import Fraction
 

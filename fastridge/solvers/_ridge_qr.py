@@ -106,8 +106,8 @@ def _without_noise(R, C, n, directions):
     """R and C without the directions that rounding alone may have given R; whether to refine;
     and the least direction that is left.
 
-    directions: what the rows can have at most. Left in, one of size s adds s / (s^2 + alpha) times the data to the solution, and so would the
-    rounding of a gradient.
+    directions: what the rows can have at most. Left in, one of size s adds s / (s^2 + alpha) times
+    the data to the solution, and so would the rounding of a gradient.
     """
     size = np.linalg.norm(R, axis=0)
     size[size == 0] = 1.0
