@@ -23,6 +23,7 @@ from ._descent_options import Options, check_start
 from ._descent_path import DescentPath, choose_way
 from ._descent_problem import DescentProblem
 from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
+from ._range import require_sums
 
 # Elements of data whose Gram matrix takes less time than to open moments.
 _FEW = 20_000
@@ -227,7 +228,9 @@ def make_problem(
         if few and sample_weight is None:
             X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
             # what is not finite, or whose squares are not, is for moments to name
-            if math.isfinite(16.0 * (float(np.vdot(X, X)) + float(np.vdot(y, y)))):
+            xx, yy = float(np.vdot(X, X)), float(np.vdot(y, y))
+            if math.isfinite(16.0 * (xx + yy)):
+                require_sums(source, y, xx, yy, False)
                 return DescentProblem.of_few(source, y, *rest)
         from ..moments import Moments
 

@@ -28,6 +28,7 @@ from .._matrix import Descent, Matrix
 from .._validation import require_finite
 from ._descent_problem import by_columns
 from ._group_newton import newton_steps
+from ._range import require_sums, unit_sum
 
 _INNER = 0.5
 _TIGHTEN = 0.2
@@ -74,7 +75,7 @@ class GroupPath:
         A = by_columns(A)
         self._given = A, Y, weight, fit_intercept, standardize
         self.unpenalised: GroupPath | None = None
-        self.weight = None if weight is None else weight / weight.sum()
+        self.weight = None if weight is None else unit_sum(weight)
         mean, variance = A.column_stats(self.weight)
         self.unit = np.sqrt(np.where(variance > 0, variance, 1.0)) if standardize else np.ones(p)
         self.mean = mean if fit_intercept else np.zeros(p)
@@ -93,6 +94,7 @@ class GroupPath:
         self.square = scale**2 * (variance if fit_intercept else variance + mean**2)
         self.cross = self._tdot(self.Y)
         self.yy = self._inner(self.Y, self.Y)
+        require_sums(A, Y, float(self.square.sum()), self.yy, fit_intercept, products=True)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
         self.factor = np.ones(p) if factor is None else factor
         self.max_iter, self.seed = max_iter, seed

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
+from ._range import require_sums, unit_sum
 
 _LONG = 10_000
 # Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
@@ -81,7 +82,7 @@ class DescentProblem:
         problem.n = n
         A = by_columns(A)
         if weight is not None:
-            weight = weight / weight.sum()
+            weight = unit_sum(weight)
         problem.weight = weight
         mean, variance = A.column_stats(weight)
         scale = None
@@ -110,6 +111,7 @@ class DescentProblem:
         problem.y = y
         problem.square = square if scale is None else square * scale**2
         problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
+        require_sums(A, y, float(problem.square.sum()), problem.yy, fit_intercept)
         problem.cross = problem.gradient(y)
         problem._scale_bounds()
         return problem

@@ -17,11 +17,24 @@ from .._matrix import Matrix
 
 # sums of squares between these have products in the range of float64; see src/range.h
 LEAST, MOST = 2.0**-400, 2.0**400
+# between these they have products at all
+_LEAST_PRODUCT, _MOST_PRODUCT = 2.0**-500, 2.0**500
+# and these are sums of squares that keep their digits
+_LEAST_SUM, _MOST_SUM = 2.0**-960, 2.0**1000
+_SMALL = 2.0**-470  # numbers whose squares may be below _LEAST_SUM
 
 _NEAR = 100  # exponents of data whose sums of squares stay far inside that range
 _HUGE = 600  # exponent of a penalty beside which squares of columns are rounding
 _ALONE = 160  # least exponent for that
 _ROWS = 1 << 20  # elements looked at together
+_TOO_LARGE = (
+    "{} is too large: it has sums of squares beyond float64, or close to that; expected numbers"
+    " that can be squared: divide them by their largest magnitude."
+)
+_TOO_SMALL = (
+    "{} too small: its sums of squares vanish in float64, or come close to that; expected numbers"
+    " that can be squared: divide them by their largest magnitude."
+)
 
 
 def largest(A: Matrix) -> NDArray[np.float64]:
@@ -59,18 +72,94 @@ def _log2(x: Any) -> NDArray[np.float64]:
         return np.log2(x)
 
 
-def squares_leave_range(squares, mean, total, peaks) -> bool:
+def squares_leave_range(squares, mean, total, peaks, least=LEAST, most=MOST) -> bool:
     """Whether sums of squares (p,) about the means overflow, or vanish though columns vary.
 
     peaks: a function that gives the largest magnitudes, which are asked for in doubt.
     """
-    if not (squares <= MOST).all() or not LEAST <= total <= MOST:
+    if not (squares <= most).all() or not least <= total <= most:
         return True
-    small = squares < LEAST
+    small = squares < least
     if small.any():
         # a constant column is told by its mean, which does not vanish when squared
-        small &= (squares > 0) | (total * mean**2 < LEAST)
+        small &= (squares > 0) | (total * mean**2 < least)
     return bool(small.any() and peaks()[small].any())
+
+
+def require_range(A, Y, squares, mean, total, yy, fit_intercept, products=True) -> None:
+    """Refuse sums of squares that are out of range, or whose products are.
+
+    squares (p,), yy (k,): of columns of A and Y (n, k), about their means with an intercept; total:
+    the sum of the weights.
+    """
+    least, most = (_LEAST_PRODUCT, _MOST_PRODUCT) if products else (_LEAST_SUM, _MOST_SUM)
+    if (
+        least <= squares.min(initial=1.0)
+        and squares.max(initial=1.0) <= most
+        and least <= yy.min(initial=1.0)
+        and yy.max(initial=1.0) <= most
+        and least <= total <= most
+    ):
+        return
+    if not least <= total <= most:
+        raise ValueError(
+            f"sample_weight sums to {total:.3g}; expected numbers of a usual scale, which have"
+            " products with squares of X and y."
+        )
+    for name, found in (("X", squares), ("y", yy)):
+        if not (found <= most).all():
+            raise ValueError(_TOO_LARGE.format(name))
+    if squares_leave_range(squares, mean, total, lambda: largest(A), least, most):
+        raise ValueError(_TOO_SMALL.format("X has a column that is"))
+    small = yy < least
+    given = Y[:, small]
+    if (given != (given[:1] if fit_intercept else 0.0)).any():
+        near = np.abs(given).max(axis=0) ** 2 * total < least
+        if ((yy[small] > 0) | near).any():
+            raise ValueError(_TOO_SMALL.format("y is"))
+
+
+def require_sums(A, y, xx, yy, fit_intercept, products=False) -> None:
+    """Refuse data all of whose squares overflow or vanish: xx of A together, yy of y (n, ...).
+
+    products: also where xx * yy does.
+    """
+    if products and xx > 0 and yy > 0 and not _LEAST_SUM <= xx * yy <= _MOST_SUM:
+        name = "X" if abs(np.log2(xx)) > abs(np.log2(yy)) else "y"
+        text = _TOO_SMALL if xx * yy < 1 else _TOO_LARGE
+        raise ValueError(text.format(name if xx * yy > 1 else f"{name} is"))
+    if _LEAST_SUM <= xx <= _MOST_SUM and _LEAST_SUM <= yy <= _MOST_SUM:
+        return
+    for name, found in (("X", xx), ("y", yy)):
+        if not found <= _MOST_SUM:
+            raise ValueError(_TOO_LARGE.format(name))
+    if xx < _LEAST_SUM and 0 < largest(A).max() < _SMALL:
+        raise ValueError(_TOO_SMALL.format("X is"))
+    if yy < _LEAST_SUM and 0 < np.abs(y).max() < _SMALL and not (fit_intercept and _constant(y)):
+        raise ValueError(_TOO_SMALL.format("y is"))
+
+
+def _constant(y) -> bool:
+    return bool((y == y[0]).all())
+
+
+def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights over their sum, which may be beyond the largest number."""
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not LEAST <= total <= MOST:
+        weight = np.ldexp(weight, -int(_exponent(weight.max())))
+        total = weight.sum()
+    return weight / total
+
+
+def require_moments(squares, yy) -> None:
+    """Refuse sums of squares (p,) and (k,) of moments that do not have products in range."""
+    for name, found in (("X", squares), ("y", yy)):
+        if not (found <= _MOST_PRODUCT).all():
+            raise ValueError(_TOO_LARGE.format(name))
+        if ((found > 0) & (found < _LEAST_PRODUCT)).any():
+            raise ValueError(_TOO_SMALL.format("X has a column that is" if name == "X" else "y is"))
 
 
 class Scaled:

@@ -17,6 +17,7 @@ import numpy as np
 from .._matrix import Cholesky, Matrix
 from .._validation import check_alpha, check_penalty_factor
 from ._long import eigh
+from ._range import require_moments
 from ._ridge_problem import RidgeProblem
 from .ridge import (
     _ROUNDING,
@@ -123,6 +124,7 @@ class _Problem:
         self.mean, self.y_mean = moments.mean, moments.y_mean
         self.own = np.diagonal(moments.gram)
         self.squares = self.own + self.weight * self.mean**2
+        require_moments(self.squares, moments.yy + self.weight * self.y_mean**2)
         self.cross = moments.cross + self.weight * np.outer(self.mean, self.y_mean)
 
     def gram(self):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ._range import LEAST, MOST, largest, squares_leave_range
+from ._range import LEAST, MOST, largest, require_range, squares_leave_range
 
 _PIECE = 1 << 14
 
@@ -95,8 +95,13 @@ class RidgeProblem:
             self.A = self.near.centered(offset, scale)
             self.squares = variance
             self.squares *= self.total
-        if check and self.leaves_range():
-            raise ValueError(self._why())
+        if check:
+            if self.spread is None:
+                yy = np.einsum("ik,ik->k", self.given, self.given)
+            else:
+                yy = self.spread * self.total
+            squares = self.column_squares()
+            require_range(A, self.given, squares, self.mean, self.total, yy, fit_intercept)
 
     @property
     def Y(self) -> NDArray[np.float64]:
@@ -170,26 +175,6 @@ class RidgeProblem:
 
     def _peaks(self) -> NDArray[np.float64]:
         return largest(self.source)
-
-    def _why(self) -> str:
-        """What is wrong with the scale of the data."""
-        if not LEAST <= self.total <= MOST:
-            return (
-                f"sample_weight sums to {self.total:.3g}; expected numbers of a usual scale, whose"
-                " products with squares of X float64 holds."
-            )
-        squares = self.column_squares()
-        for name, value in (("X", squares), ("y", np.abs(self.given).max() ** 2)):
-            if not np.all(value <= MOST):
-                return (
-                    f"{name} is too large: sums of its squares overflow float64, or come near to"
-                    " that; expected numbers of a smaller scale."
-                )
-        name = "X has columns that are" if (squares < LEAST).any() else "y is"
-        return (
-            f"{name} too small: sums of squares vanish in float64, or come near to that; expected"
-            " numbers of a larger scale."
-        )
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """A' S^2 Y, (p, k)."""

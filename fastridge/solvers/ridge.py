@@ -370,8 +370,8 @@ def solve(
     run = SOLVERS[solver] if lower is None and upper is None else "active_set"
     if run == "auto":
         run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
-    if run == "cholesky" and A.n_rows <= A.n_columns and not alpha.all():
-        run = "qr"  # never of full rank beside an intercept, which rounding may hide
+    if run == "cholesky" and A.n_rows - fit_intercept < A.n_columns and not alpha.all():
+        run = "qr"  # not of full rank, which rounding may hide
     factor = penalty_factor
     if not checked and (standardize or run != "cholesky"):
         require_finite(A.arrays[0])
