@@ -97,12 +97,13 @@ void fr_place(const fr_matrix *a, const double *w, double *place)
     if (a->index >= 0)
         return;
     ptrdiff_t first = 0;
-    while (w && first < n - 1 && w[first] == 0)
-        first++;
+    /* with the heaviest row, which the mean may be next to */
+    for (ptrdiff_t i = 1; i < n && w; i++)
+        first = w[i] > w[first] ? i : first;
     double total = w ? w[first] : 1.0;
-    for (ptrdiff_t i = first + step; i < n; i += step) {
+    for (ptrdiff_t i = w ? 0 : step; i < n; i += step) {
         const double wi = w ? w[i] : 1.0;
-        if (wi == 0)
+        if (wi == 0 || i == first)
             continue;
         total += wi;
         for (ptrdiff_t j = 0; j < p; j++)
