@@ -11,7 +11,9 @@ from sklearn.model_selection import LeaveOneOut
 
 import fastridge
 from fastridge import BayesianRidge, RidgeClassifierCV, RidgeCV
+from fastridge._validation import check_design
 from fastridge.exceptions import UndefinedMetricWarning
+from fastridge.solvers._shrinkage import squared_singular_values
 
 ALPHAS = np.array([1e6, 1.0, 1e-6])
 HEIGHTS = np.array([300, 170, 288, 360, 319, 330, 520, 345, 399, 479.0, 251, 412])
@@ -45,7 +47,7 @@ class Truth:
             penalty = mpmath.fsum(f[j] * w[j] ** 2 for j in range(p))
             self.norm = float(mpmath.sqrt(penalty))
             self.log_det = None
-            if all(v > 0 for v in f):
+            if alpha > 0 and all(v > 0 for v in f):
                 scaled = mpmath.diag([1 / (v * number(float(alpha))) for v in f]) * G
                 self.log_det = float(mpmath.log(mpmath.det(mpmath.eye(p) + scaled)))
             self.b = y_mean - mpmath.fsum(m * v for m, v in zip(mean, w, strict=True))
@@ -269,3 +271,33 @@ def test_no_column_is_penalised(cv):
     expected = np.linalg.lstsq(design, signs, rcond=None)[0]
     assert_allclose(np.ravel(labels.coef_), expected[1:], rtol=1e-12)
     assert_allclose(RidgeClassifierCV(cv=cv).fit(np.ones((12, 1)), y > 0).coef_, 0.0)
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-8])
+def test_residuals_of_a_nearly_exact_fit(noise):
+    """Sums of squares that are differences in the moments are taken from the rows."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    y = X @ [1.0, 2.0, 3.0, 4.0] + noise * rng.standard_normal(60)
+    path = fastridge.ridge_path(X, y, [1e-3, 1e-6, 0.0])
+    for j, alpha in enumerate(path.alphas):
+        truth = Truth(X, y, alpha)
+        assert_allclose(path.residual[j], truth.residual, rtol=1e-6)
+        objective = truth.residual + alpha * truth.norm**2
+        assert_allclose(path.objective[j], objective, rtol=1e-6)
+    model = BayesianRidge(alpha_2=0.0, tol=1e-12).fit(X, y)
+    truth = Truth(X, y, model.penalty_)
+    assert_allclose(model.alpha_, (60 - truth.dof + 2e-6) / truth.residual, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [30, 5])
+def test_shrinkage_of_singular_values(n):
+    rng = np.random.default_rng(0)
+    units = 10.0 ** np.arange(-8, 9, 2)
+    Q = np.linalg.qr(rng.standard_normal((n, 9)))[0]
+    X = Q * units if n > 9 else rng.standard_normal((n, 9)) * units
+    found = squared_singular_values(check_design(X), None, None, False, False)
+    with mpmath.workdps(60):
+        A = mpmath.matrix(X.tolist())
+        truth = mpmath.eigsy(A.T * A if n > 9 else A * A.T, eigvals_only=True)
+    assert_allclose(found, sorted(map(float, truth))[::-1], rtol=1e-12)

@@ -20,7 +20,7 @@ from ..moments import Moments
 from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
 from ._projected import rounding_scale
-from ._ridge_cost import choose_solver, default_memory
+from ._ridge_cost import choose_solver, rows_fit
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import mean_and_spread, take_rows
@@ -245,10 +245,8 @@ class Folds:
         options = self.options
         problem = self.problem(A, Y, weight)
         if self.way == "dual":
-            most = options["max_memory"]
-            most = default_memory() if most is None else most
-            # rows, made dense, and two copies of them
-            return DualPath(problem, alphas, options["tol"], 24.0 * problem.n * problem.p <= most)
+            by_rows = rows_fit(problem.n, problem.p, options["max_memory"])
+            return DualPath(problem, alphas, options["tol"], by_rows)
         step = None if callback is None else lambda *_: callback()
         path = IterativePath(
             problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step

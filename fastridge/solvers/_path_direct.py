@@ -99,6 +99,19 @@ class MomentsPath:
             self.singly = [self._one(i) for i in self.alone]
             exact[self.alone] = self.spectrum.dof(alphas[self.alone])
         self.dof = exact, np.zeros(m)
+        if rows is not None:
+            self._sum_residuals()
+
+    def _sum_residuals(self):
+        """Take residuals that cancellation hides in the moments from the rows."""
+        hidden = (self.residual[self.together] < _CANCELS * self.yy).any(axis=1)
+        hidden = self.together[hidden & (self.yy > 0).any()]
+        if not len(hidden):
+            return
+        problem = self.rows()
+        for i in hidden:
+            left = problem.Y - problem.A.dot(np.asfortranarray(self._solved[0][i].T))
+            self.residual[i] = (problem.rooted(left) ** 2).sum(axis=0)
 
     @cached
     def spectrum(self):

@@ -33,6 +33,7 @@ _ITERATIONS = 100
 
 _SMALL = 2000  # orders of dense data for which there is nothing to weigh
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
+_ALWAYS = 1e8  # bytes that every machine has
 _BYTES = 12  # of a sparse element: a double and its index
 
 
@@ -105,6 +106,15 @@ def most_gram_elements(A: Matrix, max_memory: float) -> float:
 def heavy_columns(max_memory: float) -> int:
     """How many columns the exact block may have: two copies of it in the memory allowed."""
     return int(min(_HEAVY, np.sqrt(max_memory / 32)))
+
+
+def rows_fit(n: int, p: int, max_memory: float | None = None) -> bool:
+    """Whether the rows, made dense, and two copies of them fit into the memory allowed."""
+    need = 24.0 * n * p
+    if max_memory is None:
+        # what the machine has takes longer to read than small problems to solve
+        return need <= _ALWAYS or need <= default_memory()
+    return need <= max_memory
 
 
 def default_memory() -> float:

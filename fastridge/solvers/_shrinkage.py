@@ -9,7 +9,7 @@ import numpy as np
 from .._matrix import Matrix
 from ._long import eigvalsh
 from ._path_spectral import SpectralPath
-from ._ridge_cost import default_memory
+from ._ridge_cost import rows_fit
 from ._ridge_problem import RidgeProblem
 from .ridge import _variances
 
@@ -44,8 +44,7 @@ def squared_singular_values(
         M *= inverse[chosen, None]
     values = eigvalsh(M)[::-1]
     most = min(n - fit_intercept, problem.p)
-    # rows, made dense, and two copies of them
-    if values[-1:] < _LEAST * values[:1] and 24.0 * n * problem.p <= default_memory():
+    if values[-1:] < _LEAST * values[:1] and rows_fit(n, problem.p):
         # what the Gram matrix hides
         found = np.zeros(len(M))
         squares = np.sort(SpectralPath(problem, np.zeros(0)).spectrum.s ** 2)[::-1]

@@ -21,7 +21,7 @@ from .._validation import (
     require_finite,
 )
 from ._descent_options import check_count
-from ._ridge_cost import choose_solver, default_memory
+from ._ridge_cost import choose_solver, rows_fit
 from .ridge import SOLVERS, RidgeResult, _check_memory, _check_options, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
@@ -486,9 +486,7 @@ def ridge_path(
     if run == "dual":
         from ._path_direct import DualPath
 
-        most = default_memory() if max_memory is None else max_memory
-        # rows, made dense, and two copies of them
-        by_rows = 24.0 * n * p <= most
+        by_rows = rows_fit(n, p, max_memory)
         path = RidgePath(grid, DualPath(problem, grid, tol, by_rows), single=single, tol=tol)
         return _reported(path, callback)
     from ._path_iterative import IterativePath
