@@ -274,8 +274,10 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
     if isinstance(t, bool) or not hasattr(t, "__index__"):
         raise TypeError(f"t: expected an integer; got {t!r}")
     count = t.__index__()
-    if not 1 <= count < 1 << 63:
-        raise ValueError(f"t: expected a number of step from 1 to 2**63 - 1; got {t!r}")
+    if count < 1:
+        raise ValueError(f"t: expected a number of step from 1; got {t!r}")
+    if count >= 1 << 63:
+        raise ValueError(f"t: expected a number of step below 2**63; got {t!r}")
     cdef int64_t number = count
     memset(&x, 0, sizeof(x))
     _set_adam(&x.step, beta1, beta2, eps)

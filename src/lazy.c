@@ -12,6 +12,9 @@
  *     sum_j c_j / (beta_j * r + eps) = z * sum_p (-y)^p sum_j c_j * (beta_j - centre)^p
  * where |(beta_j - centre) * y| is at most the half width h of the run, and few terms do: what they
  * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
+ *
+ * With a factor per element the map of a step is another one for each of them, so that no products
+ * are kept. Runs of equal steps are raised to their power, element by element.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -23,6 +26,7 @@
 #include "steps.h"
 
 enum { ROWS = 16, AHEAD = 4, CHUNK = 4096 };
+enum { LONGEST = 1 << 20 }; /* elements and steps of one task of a flush */
 #define TINY_float 0x1p-34
 #define TINY_double 0x1p-64
 
@@ -52,10 +56,19 @@ static fr_map map_of(const fr_step *s)
 /* level l of the products has room >> l of them, behind those of the levels below */
 static fr_map *level(const fr_lazy *z, int l) { return z->products + (2 * z->room - (2 * z->room >> l)); }
 
+/* whether two steps of gradient descent do the same to w and b where the gradient is 0 */
+static int alike(const fr_step *s, const fr_step *t)
+{
+    return s->kind == t->kind && s->couple == t->couple && s->drop == t->drop && s->lr == t->lr
+           && s->momentum == t->momentum && s->damp == t->damp && s->nesterov == t->nesterov
+           && s->first == t->first;
+}
+
 static void note(fr_lazy *z, ptrdiff_t i)
 {
     const fr_step *s = &z->history[i];
     level(z, 0)[i] = map_of(s);
+    z->same[i] = i && alike(s, s - 1) ? z->same[i - 1] : i;
     for (int l = 1; (i + 1) % ((ptrdiff_t)1 << l) == 0; l++) {
         const ptrdiff_t k = i >> l;
         level(z, l)[k] = product(level(z, l - 1)[2 * k + 1], level(z, l - 1)[2 * k]);
@@ -83,13 +96,17 @@ int fr_lazy_reserve(fr_lazy *z)
     z->history = history;
     fr_map *products = malloc(2 * room * sizeof(fr_map));
     double *numbers = malloc((5 * room + 2) * sizeof(double));
-    if (!products || !numbers) {
+    ptrdiff_t *same = malloc(room * sizeof(ptrdiff_t));
+    if (!products || !numbers || !same) {
         free(products);
         free(numbers);
+        free(same);
         return FR_NO_MEMORY;
     }
     free(z->products);
     free(z->kept);
+    free(z->same);
+    z->same = same;
     z->products = products;
     z->kept = numbers;
     z->rate = numbers + room;
@@ -107,7 +124,9 @@ void fr_lazy_free(fr_lazy *z)
     free(z->history);
     free(z->products);
     free(z->kept);
+    free(z->same);
     z->history = NULL;
+    z->same = NULL;
     z->products = NULL;
     z->kept = NULL;
     z->count = z->room = 0;
@@ -139,8 +158,9 @@ static fr_buffers buffers_of(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
     return x;
 }
 
-/* steps that have no closed form: one after the other */
-static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
+/* steps that have no closed form, from a to end: one after the other */
+static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a,
+                   ptrdiff_t end)
 {
     static const double zeros[CHUNK];
     const fr_real_kernels *f = &fr_active()->real[t->real];
@@ -149,8 +169,103 @@ static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
         const size_t at = (size_t)i * size;
         const fr_buffers x = {row_of(row->w, at), zeros, row_of(row->m, at), row_of(row->v, at),
                               row_of(row->top, at), row_of(row->factor, at)};
-        for (ptrdiff_t s = a; s < z->count; s++)
+        for (ptrdiff_t s = a; s < end; s++)
             f->step[z->history[s].kind](&z->history[s], &x, 0, MIN(CHUNK, z->width - i), NULL, 0);
+    }
+}
+
+/* Maps of BLOCK elements, each with a factor of its own. */
+enum { BLOCK = 32 };
+typedef struct {
+    double ww[BLOCK], wb[BLOCK], bw[BLOCK], bb[BLOCK];
+} maps;
+
+/* a = b a for each element; without momentum, w alone */
+static void multiply(maps *a, const maps *b, int momentum)
+{
+    if (!momentum) {
+        for (int i = 0; i < BLOCK; i++)
+            a->ww[i] *= b->ww[i];
+        return;
+    }
+    for (int i = 0; i < BLOCK; i++) {
+        const double ww = a->ww[i], wb = a->wb[i], bw = a->bw[i], bb = a->bb[i];
+        a->ww[i] = b->ww[i] * ww + b->wb[i] * bw;
+        a->wb[i] = b->ww[i] * wb + b->wb[i] * bb;
+        a->bw[i] = b->bw[i] * ww + b->bb[i] * bw;
+        a->bb[i] = b->bw[i] * wb + b->bb[i] * bb;
+    }
+}
+
+/* a = b^n a */
+static void multiply_power(maps *a, maps *b, ptrdiff_t n, int momentum)
+{
+    for (; n > 0; n >>= 1) {
+        if (n & 1)
+            multiply(a, b, momentum);
+        if (n > 1) {
+            const maps square = *b;
+            multiply(b, &square, momentum);
+        }
+    }
+}
+
+/* the steps of gradient descent from a on, with a factor of the decay for each element */
+static void descend_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
+{
+    const int single = t->real == FR_FLOAT;
+    const int momentum = z->history[a].kind == FR_MOMENTUM;
+    for (ptrdiff_t i = 0; i < z->width; i += BLOCK) {
+        const ptrdiff_t n = MIN(BLOCK, z->width - i);
+        double factor[BLOCK] = {0.0};
+        maps all, one;
+        for (ptrdiff_t j = 0; j < n; j++)
+            factor[j] = single ? (double)((const float *)row->factor)[i + j]
+                               : ((const double *)row->factor)[i + j];
+        for (int j = 0; j < BLOCK; j++) {
+            all.ww[j] = all.bb[j] = 1.0;
+            all.wb[j] = all.bw[j] = 0.0;
+        }
+        for (ptrdiff_t from = a; from < z->count;) {
+            ptrdiff_t low = from + 1, high = z->count;
+            while (low < high) {
+                /* same rises: the run of `from` ends where it does */
+                const ptrdiff_t k = (low + high) / 2;
+                if (z->same[k] <= from)
+                    low = k + 1;
+                else
+                    high = k;
+            }
+            const fr_step *s = &z->history[from];
+            for (int j = 0; j < BLOCK; j++) {
+                fr_step own = *s;
+                own.couple *= factor[j];
+                own.drop *= s->couple != 0.0 ? 0.0 : factor[j];
+                const fr_map m = map_of(&own);
+                one.ww[j] = m.ww;
+                one.wb[j] = m.wb;
+                one.bw[j] = m.bw;
+                one.bb[j] = m.bb;
+            }
+            multiply_power(&all, &one, low - from, momentum);
+            from = low;
+        }
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const ptrdiff_t k = i + j;
+            if (single) {
+                float *w = row->w, *b = row->m;
+                const double p = w[k], q = momentum ? b[k] : 0.0;
+                w[k] = (float)(all.ww[j] * p + all.wb[j] * q);
+                if (momentum)
+                    b[k] = (float)(all.bw[j] * p + all.bb[j] * q);
+            } else {
+                double *w = row->w, *b = row->m;
+                const double p = w[k], q = momentum ? b[k] : 0.0;
+                w[k] = all.ww[j] * p + all.wb[j] * q;
+                if (momentum)
+                    b[k] = all.bw[j] * p + all.bb[j] * q;
+            }
+        }
     }
 }
 
@@ -167,6 +282,13 @@ static ptrdiff_t reach(const fr_lazy *z, int real)
             high = j;
     }
     return low;
+}
+
+/* whether missed steps have no closed form; a history is of one kind */
+static int replays(const fr_lazy *z, const fr_tensor *t)
+{
+    return z->count && z->history[0].kind == FR_ADAM
+           && (t->x.factor || z->history[0].couple != 0.0);
 }
 
 static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
@@ -202,8 +324,9 @@ static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x,
     }
 }
 
-/* Row r gets the steps that it missed; those of Adam move it up to n times. */
-static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_t n)
+/* Row r gets the steps that it missed; those of Adam move it up to n times. Of steps without a
+ * closed form it gets no more than `most`. */
+static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_t n, ptrdiff_t most)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
     const int asleep = z->last[r] < 0; /* moments are 0 */
@@ -213,10 +336,15 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
         return;
     const fr_step *s = &z->history[a];
     const fr_buffers x = buffers_of(z, t, r);
+    if (replays(z, t)) {
+        z->last[r] = a + MIN(missed, most); /* coupled decay goes into the moments */
+        replay(z, t, &x, a, z->last[r]);
+        return;
+    }
     z->last[r] = asleep ? -1 - z->count : z->count;
-    if (x.factor || (s->kind == FR_ADAM && s->couple != 0.0)) {
-        z->last[r] = z->count; /* coupled decay goes into the moments */
-        replay(z, t, &x, a);
+    if (s->kind != FR_ADAM && x.factor) {
+        z->last[r] = z->count; /* so it does with momentum */
+        descend_each(z, t, &x, a);
         return;
     }
     if (s->kind != FR_ADAM) {
@@ -261,6 +389,8 @@ typedef struct {
     ptrdiff_t *next;    /* of each place in g: the next one of the same row, or -1 */
     char *sums;         /* per place that is followed by others: its row's gradient, summed */
     ptrdiff_t reach;    /* steps of Adam */
+    ptrdiff_t most;     /* steps without a closed form that a task takes */
+    ptrdiff_t rows;     /* of a task */
     int steps;
 } rows_job;
 
@@ -297,14 +427,14 @@ static void rows_task(void *context, ptrdiff_t task)
 {
     const rows_job *q = context;
     const fr_lazy *z = q->z;
-    const ptrdiff_t end = MIN((task + 1) * ROWS, q->n);
+    const ptrdiff_t end = MIN((task + 1) * q->rows, q->n);
     const size_t size = (size_t)z->width * size_of(q->t->real);
     const fr_step *s = &q->t->step;
-    for (ptrdiff_t i = task * ROWS; i < end; i++) {
+    for (ptrdiff_t i = task * q->rows; i < end; i++) {
         const ptrdiff_t k = q->first ? q->first[i] : i, r = q->g ? index_of(q->g, k) : i;
         if (q->first && i + AHEAD < q->n)
             prefetch_row(q, index_of(q->g, q->first[i + AHEAD]));
-        catch_up(z, q->t, r, q->reach);
+        catch_up(z, q->t, r, q->reach, q->most);
         if (!q->steps)
             continue;
         fr_buffers x = buffers_of(z, q->t, r);
@@ -321,7 +451,10 @@ static void rows_task(void *context, ptrdiff_t task)
 
 static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps, int n_threads)
 {
-    rows_job q = {.z = z, .t = t, .g = g, .n = g ? 0 : z->n_rows, .steps = steps};
+    rows_job q = {.z = z, .t = t, .g = g, .n = g ? 0 : z->n_rows, .steps = steps,
+                  .most = z->count, .rows = ROWS};
+    ptrdiff_t rounds = 1;
+    int status = 0;
     double per_row = 5.0 * (double)z->width + 64.0;
     void *room = NULL;
     if (z->count && z->history[0].kind == FR_ADAM)
@@ -355,13 +488,28 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
             }
         }
     }
-    const ptrdiff_t tasks = (q.n + ROWS - 1) / ROWS;
-    if (tasks)
-        fr_pool_run(rows_task, &q, 0, tasks,
-                    fr_after_fork() ? 1 : fr_threads_for(per_row * (double)q.n, n_threads));
+    if (!steps && z->width > 0) {
+        /* tasks end soon enough for Ctrl-C, with all rows where `last` says */
+        q.rows = MAX(1, MIN(ROWS, LONGEST / z->width));
+        if (replays(z, t)) {
+            q.most = MAX(1, LONGEST / (q.rows * z->width));
+            rounds = (z->count + q.most - 1) / q.most;
+            per_row *= (double)MIN(q.most, z->count);
+        }
+    }
+    const ptrdiff_t tasks = (q.n + q.rows - 1) / q.rows;
+    const int threads = fr_after_fork() ? 1 : fr_threads_for(per_row * (double)q.n, n_threads);
+    if (tasks && steps)
+        /* a step that has begun is finished */
+        fr_pool_run(rows_task, &q, 0, tasks, threads);
+    for (; tasks && !steps && rounds > 0 && !status; rounds--) {
+        status = fr_parallel(rows_task, &q, tasks, threads);
+        if (!status && rounds > 1)
+            status = fr_poll();
+    }
     free(q.sums);
     free(room);
-    return 0;
+    return status;
 }
 
 int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)

@@ -76,6 +76,7 @@ typedef struct {
     ptrdiff_t count, room;
     fr_step *history;   /* room for `room` steps */
     fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: room for 2 * room */
+    ptrdiff_t *same;    /* per step: the first of the steps before it that do what it does */
     /* of Adam, per step: the decoupled decays of the steps 1 to this one, multiplied; lr over that;
      * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
     double *kept, *rate, *root, *power, *shrunk;
@@ -99,7 +100,8 @@ int fr_lazy_reserve(fr_lazy *z);
 void fr_lazy_free(fr_lazy *z);
 /* FR_NO_MEMORY (before anything is written), or 0 */
 int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
-/* Bring rows up to date: those of index, or with index NULL all. */
+/* Bring rows up to date: those of index, or with index NULL all. FR_INTERRUPTED: rows are where
+ * `last` says, and another call goes on from there. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
 
 /* A run of n missed steps of Adam, see lazy.c: rate, root, power and shrunk from its first step on,

@@ -20,7 +20,8 @@
 #elif defined(__clang__)
 #define FR_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-#define FR_INDEPENDENT _Pragma("GCC ivdep")
+/* a loop that is unrolled whole is not made vector code any more */
+#define FR_INDEPENDENT _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
 #define FR_INDEPENDENT
 #endif

@@ -113,6 +113,19 @@ def test_indices_rewritten_by_a_splitter(model):
         model(alphas=[0.1, 1.0], cv=Splitter(act)).fit(X, y)
 
 
+@pytest.mark.parametrize("model", [fr.RidgeCV, fr.LassoCV])
+def test_held_out_indices_rewritten_by_their_targets(model):
+    X, y = design("csr")
+    other, _ = design("csr")
+
+    def act():
+        other.indices[:] = 2**31 - 1
+
+    held = (other, Meanwhile(y, act))
+    with pytest.raises(ValueError, match="X has changed during the fit"):
+        model(alphas=[0.1], validation=held).fit(X, y)
+
+
 def test_values_that_rewrite_the_indices():
     class Value(float):
         def __float__(self):

@@ -1,5 +1,7 @@
 """Gradients of rows: after a flush, the dense optimizer's parameters and state to rounding."""
 
+import signal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -320,3 +322,91 @@ def test_lists_of_indices():
     assert optimizer.step({"e": ([1, 1, 3], np.ones((3, 1)))})
     assert w.ravel().tolist() == [1, -1, 1, 0]
     optimizer.flush("e", [0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", ["l2", "decoupled", "independent"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"momentum": 0.9},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.5, "dampening": 0.3},
+    ],
+)
+def test_missed_steps_with_factors(options, mode, dtype):
+    """Runs of equal steps, and steps that differ, are those of the dense optimizer."""
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((5, 37)).astype(dtype)
+    factor = rng.exponential(size=w.shape).astype(dtype)
+    factor[0] = 0
+    dense = w.copy()
+    lazy, full = (
+        optim.SGD(
+            [{"params": [p], "penalty_factor": [factor]}],
+            lr=0.05,
+            weight_decay=0.3,
+            decay_mode=mode,
+            **options,
+        )
+        for p in (w, dense)
+    )
+    for t in range(300):
+        if t in (70, 71, 72, 200):
+            for optimizer in (lazy, full):
+                optimizer.set_lr_factor(1.0 - t / 400)
+        index = np.array([t % 2]) if t % 3 else np.arange(5)[: 5 if t == 0 else 3]
+        rows = rng.standard_normal((len(index), 37)).astype(dtype)
+        g = np.zeros_like(w)
+        g[index] = rows
+        lazy.step([(index, rows)])
+        full.step([g])
+    lazy.flush()
+    tolerance = 3e-4 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(w, dense, rtol=tolerance, atol=tolerance)
+    for a, b in zip(moments_of(lazy), moments_of(full), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def moments_of(optimizer):
+    return [a for a in optimizer._stepper.get_state(0)[2:] if a is not None]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+@pytest.mark.parametrize("shape", [(4000, 64), (1, 256_000)])
+def test_flush_is_interrupted_and_goes_on(shape):
+    rng = np.random.default_rng(0)
+    start = rng.standard_normal(shape)
+    w, twin = start.copy(), start.copy()
+    optimizer, other = (optim.Adam([p], lr=1e-3, weight_decay=0.1) for p in (w, twin))
+    row = np.ones((1, shape[1]))
+    # the last row is touched first and then missed: its parameter has two rows at least
+    if shape[0] == 1:
+        w, twin = np.vstack([start, start]), np.vstack([start, start])
+        optimizer, other = (optim.Adam([p], lr=1e-3, weight_decay=0.1) for p in (w, twin))
+    for one in (optimizer, other):
+        one.step([(np.arange(len(w)), np.ones(w.shape))])
+        for _ in range(500):
+            one.step([(np.array([0]), row)])
+    interrupted = 0
+
+    def handler(*args):
+        raise InterruptedError("enough")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(1000):
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            try:
+                optimizer.flush()
+                break
+            except InterruptedError:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    optimizer.flush()
+    other.flush()
+    assert interrupted > 0
+    np.testing.assert_array_equal(w, twin)

@@ -108,6 +108,64 @@ class Kernels:
         self.step()
 
 
+def step_of(dtype, mode, factor, kind):
+    """A step of 10,000 elements, which fit a first-level cache, as a function."""
+    from fastridge import kernels
+
+    w, g, m, v, top = (np.full(10_000, value, dtype) for value in (1.0, 1e-3, 0.0, 0.0, 0.0))
+    options = {"lr": LR, "weight_decay": DECAY, "decay_mode": mode}
+    if factor:
+        options["penalty_factor"] = np.ones(10_000, dtype)
+    if kind == "SGD":
+        return lambda: kernels.sgd_step(w, g, **options)
+    if kind.startswith("Adam"):
+        if kind == "Adam, AMSGrad":
+            options["v_max"] = top
+        return lambda: kernels.adam_step(w, g, m, v, t=5, **options)
+    options |= {"momentum": MOMENTUM, "nesterov": kind == "Nesterov"}
+    if kind == "dampening":
+        options["dampening"] = 0.5
+    return lambda: kernels.sgd_momentum_step(w, g, m, **options)
+
+
+class Modes:
+    """Every combination in a cache: `track_ratio` is its time over that of the fastest mode.
+
+    A mode that the compiler made no vector code of stands out by a factor of the lanes.
+    """
+
+    params = (
+        ("float32", "float64"),
+        ("l2", "decoupled", "independent"),
+        (False, True),
+        ("SGD", "momentum", "Nesterov", "dampening", "Adam", "Adam, AMSGrad"),
+    )
+    param_names = ("dtype", "mode", "factor", "kind")
+
+    def setup(self, dtype, mode, factor, kind):
+        self.step = step_of(dtype, mode, factor, kind)
+
+    def time_step(self, dtype, mode, factor, kind):
+        self.step()
+
+    def track_ratio(self, dtype, mode, factor, kind):
+        steps = [self.step, *(step_of(dtype, m, False, kind) for m in self.params[1])]
+        times = np.array([[_cpu_time(step) for step in steps] for _ in range(25)])
+        mine, *others = np.median(times, axis=0)
+        return mine / min(others)
+
+    track_ratio.unit = "times the fastest mode"
+
+
+def _cpu_time(step, repeats=50):
+    from time import process_time
+
+    start = process_time()
+    for _ in range(repeats):
+        step()
+    return (process_time() - start) / repeats
+
+
 class Rows:
     """1,000 of 100,000 rows of 64, which missed some 100 steps; beside the step of all of them."""
 

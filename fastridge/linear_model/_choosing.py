@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from .. import _sklearn
-from .._validation import check_design, check_sample_weight
+from .._validation import check_design, check_sample_weight, recheck
 from ._base import Estimator
 
 
@@ -83,7 +83,9 @@ class Choosing(Estimator):
         weight = validation[2] if len(validation) == 3 else None
         if weight is not None:
             weight = check_sample_weight(weight, A.n_rows, name="validation sample_weight")
-        return A, check_y(validation[1], A.n_rows), weight
+        y = check_y(validation[1], A.n_rows)
+        recheck(A)
+        return A, y, weight
 
     def set_fit_request(
         self,

@@ -215,12 +215,15 @@ class Optimizer:
         - `Adam`, `AdamW` with decoupled, independent or no decay: the moments shrink and go on
           moving the row, the decay goes on; each element by its own sum over the steps, of which
           terms below 2^-34 (float64: 2^-64) of the first are left out;
-        - `Adam` with ``"l2"`` decay, and all with `penalty_factor`: step by step, in a time that
-          grows with the steps that were missed.
+        - `SGD` with `penalty_factor`: each element by the powers of its own map, one for each run
+          of steps with the same numbers;
+        - `Adam` with ``"l2"`` decay or `penalty_factor`: step by step, in a time that grows with
+          the steps that were missed.
 
         Until then a row is what it was after its last step. Call ``flush(param, rows)`` before the
         rows are read, and ``flush()`` before the parameter is read as a whole: it then equals that
-        of the dense optimizer to rounding.
+        of the dense optimizer to rounding. After Ctrl-C during a flush, another one goes on from
+        there.
 
         Parameters
         ----------
