@@ -120,6 +120,59 @@ def _frame_kind(X: Any) -> str | None:
     return None
 
 
+# How the types of columns of strings begin, in lower case.
+_WORDS = ("str", "large_str", "utf8", "cat", "enum", "dict")
+
+# What stands for data that are not there yet, and the method that fetches them.
+_LAZY = {"polars": "collect", "dask.array": "compute", "dask.dataframe": "compute"}
+
+
+def _refuse_lazy(X: Any, name: str) -> None:
+    """Refuse what holds a plan of data, not data."""
+    for library, method in _LAZY.items():
+        loaded = sys.modules.get(library)
+        kinds = (getattr(loaded, k, ()) for k in ("LazyFrame", "Array", "Series", "DataFrame"))
+        if loaded is None or not any(isinstance(X, kind) for kind in kinds):
+            continue
+        if hasattr(X, method):
+            raise ValueError(
+                f"{name} is a {type(X).__name__} of {library.split('.')[0]}, whose values are not"
+                f" computed yet; expected {name}.{method}()."
+            )
+
+
+def column_names(X: Any) -> list[Any] | None:
+    """Names of the columns of a data frame, of whatever type; None where X is none."""
+    kind = _frame_kind(X)
+    if kind is None:
+        return None
+    return list(X.column_names if kind == "pyarrow" else X.columns)
+
+
+def _refuse_columns_of_strings(X: Any, kind: str, name: str) -> None:
+    """Refuse a frame with columns of strings, by their names."""
+    if kind == "pyarrow":
+        types = [(field.name, field.type) for field in X.schema]
+    else:
+        types = list(zip(X.columns, X.dtypes, strict=True))
+    wrong = []
+    for j, (column, dtype) in enumerate(types):
+        if kind == "pandas" and str(dtype) in ("object", "category"):
+            values = X.iloc[:, j] if str(dtype) == "object" else dtype.categories
+            strings = any(isinstance(value, (str, bytes)) for value in values)
+        else:
+            strings = str(dtype).lower().startswith(_WORDS)
+        if strings:
+            wrong.append((column, dtype))
+    if wrong:
+        shown = ", ".join(repr(c) for c, _ in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+        where = "column" if len(wrong) == 1 else f"{len(wrong)} columns"
+        raise ValueError(
+            f"{name} holds strings (dtype {wrong[0][1]}) in {where} {shown}; expected numbers:"
+            " encode them."
+        )
+
+
 def as_array(X: Any, name: str) -> Any:
     """The ndarray (or, for an all-sparse frame, the scipy sparse matrix) that X holds."""
     if isinstance(X, np.ndarray):
@@ -130,6 +183,10 @@ def as_array(X: Any, name: str) -> Any:
         raise ValueError(f"{name} is None; expected an array of numbers.")
     note_foreign()
     kind = _frame_kind(X)
+    if kind is not None:
+        _refuse_columns_of_strings(X, kind, name)
+    else:
+        _refuse_lazy(X, name)
     if kind == "pandas":
         return _pandas_values(X)
     if kind == "polars":
@@ -346,8 +403,11 @@ def canonical(
     return (copy.data, *index_arrays(copy.indices, copy.indptr))
 
 
-def dense_not_finite(values: NDArray[Any], name: str) -> str:
-    """The message for a dense array with NaN or infinity: the first one and its place."""
+def dense_not_finite(values: NDArray[Any], name: str, names: list[Any] | None = None) -> str:
+    """The message for a dense array with NaN or infinity: the first one and its place.
+
+    names: of the columns.
+    """
     for start in range(0, values.shape[0], _SEARCH_BLOCK):
         bad = ~np.isfinite(values[start : start + _SEARCH_BLOCK])
         if bad.any():
@@ -355,7 +415,10 @@ def dense_not_finite(values: NDArray[Any], name: str) -> str:
             value = values[start : start + _SEARCH_BLOCK][place]
             place = (start + place[0], *place[1:])
             where = "position" if len(place) == 1 else "row and column"
-            return _not_finite(value, name, f"{where} {', '.join(map(str, place))}")
+            where = f"{where} {', '.join(map(str, place))}"
+            if names is not None and len(place) == 2:
+                where += f" ({names[place[1]]!r})"
+            return _not_finite(value, name, where)
     return _not_finite(np.nan, name, "an unknown place")
 
 

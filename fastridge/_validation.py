@@ -18,6 +18,7 @@ from ._inputs import (
     FLOAT64,
     as_array,
     canonical,
+    column_names,
     check_structure,
     dense_not_finite,
     feature_names,
@@ -126,8 +127,10 @@ def check_design(
     flags = values.flags.num
     if not (flags & _ALIGNED and flags & (_C | _F)):
         values = np.array(values, order="C", copy=True)
-    if finite:
-        require_finite(values, name)
+    names = column_names(X)
+    # a frame's columns have names, which the solvers do not know
+    if (finite or names is not None) and not all_finite(values):
+        raise ValueError(dense_not_finite(values, name, names))
     return Matrix.from_dense(values)
 
 

@@ -59,6 +59,12 @@ cdef int _refuse(str name, object found, str expected) except -1:
     raise ValueError(f"{name}: expected {expected}; got {found}")
 
 
+cdef str _dlpack_name(int code, int bits):
+    """Name a type of DLPack as NumPy and torch do."""
+    names = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+    return f"{names[code]}{bits}" if code in names else f"DLPack type {code} of {bits} bits"
+
+
 cdef inline bint _is_array(object a):
     """An ndarray that is fit to use, which costs next to nothing to see."""
     return (
@@ -174,7 +180,7 @@ cdef object _view_dlpack(str name, object a, View *v):
         _refuse(name, f"{capsule!r}", "a capsule of DLPack that nobody has used yet")
     v.array = NULL
     if t.code != 2 or t.lanes != 1 or t.bits not in (32, 64):
-        _refuse(name, f"DLPack type {t.code} of {t.bits} bits", "float32 or float64")
+        _refuse(name, _dlpack_name(t.code, t.bits), "float32 or float64")
     if t.ndim > 32:
         _refuse(name, f"{t.ndim} dimensions", "32 dimensions at most")
     v.n = 1

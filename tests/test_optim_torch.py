@@ -305,3 +305,10 @@ def test_decoupled_decay_of_torch_is_taken_over():
     ours.step(gradients(3, dtype))
     their_step(tensors, theirs, gradients(3, dtype))
     assert_close(params, tensors, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_types_that_are_not_supported_are_named(dtype):
+    weight = torch.ones(3, dtype=getattr(torch, dtype))
+    with pytest.raises(ValueError, match=f"expected float32 or float64; got {dtype}"):
+        optim.SGD([weight], lr=0.1)

@@ -596,3 +596,40 @@ def test_feature_names():
     assert feature_names(pd.DataFrame(np.eye(2), columns=[("a", 1), ("b", 2)])) is None
     with pytest.raises(TypeError, match="string names, but column 1 is of type int"):
         feature_names(pd.DataFrame(np.eye(2), columns=["a", 1]))
+
+
+def frame_of(library, column):
+    frame = pd.DataFrame(np.ones((4, 30)), columns=[f"c{j}" for j in range(30)])
+    frame["c17"] = column
+    if library == "pandas":
+        return frame
+    return pl.DataFrame({name: list(frame[name]) for name in frame})
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_column_of_strings_is_named(library):
+    with pytest.raises(ValueError, match=r"X holds strings \(dtype .*\) in column 'c17'; expected"):
+        check_design(frame_of(library, list("abcd")))
+
+
+def test_categories_of_strings_alone_are_refused():
+    frame = frame_of("pandas", [1, 2, 3, 4])
+    frame["c17"] = frame["c17"].astype("category")
+    assert check_design(frame).shape == (4, 30)
+    frame["c17"] = pd.Series(list("abab"), dtype="category")
+    frame["c3"] = list("abcd")
+    with pytest.raises(ValueError, match=r"strings \(dtype .*\) in 2 columns 'c3', 'c17'"):
+        check_design(frame)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_column_that_is_not_finite_is_named(library, finite):
+    frame = frame_of(library, [1.0, 2.0, np.nan, 3.0])
+    with pytest.raises(ValueError, match=r"contains NaN, at row and column 2, 17 \('c17'\)"):
+        check_design(frame, finite=finite)
+
+
+def test_plans_of_data_are_not_data():
+    with pytest.raises(ValueError, match=r"X is a LazyFrame of polars.*expected X.collect\(\)"):
+        check_design(frame_of("polars", [1.0, 2.0, 3.0, 4.0]).lazy())
