@@ -1,0 +1,69 @@
+"""pytest plugin: scikit-learn's own tests, run with fastridge's estimators and functions.
+
+The names that scikit-learn's test modules import are replaced before these modules are, and the
+failures that `expected` lists become expected ones. An expected failure that passes (unless it is
+an open fault), that fails in another way, or that does not exist fails the run, as any other
+failure does.
+"""
+
+import re
+
+import pytest
+import sklearn.linear_model
+import sklearn.model_selection
+import sklearn.utils.estimator_checks
+from expected import DIFFERENCES
+
+import fastridge
+
+NAMES = [name for name in sklearn.linear_model.__all__ if hasattr(fastridge, name)]
+
+_difference = pytest.StashKey()
+
+
+def pytest_collection():
+    for name in NAMES:
+        setattr(sklearn.linear_model, name, getattr(fastridge, name))
+
+
+def pytest_report_header():
+    return f"swapped: {', '.join(NAMES)}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    used = set()
+    files = set()
+    for item in items:
+        file = item.path.stem
+        files.add(file)
+        name, _, parameters = item.name.partition("[")
+        for difference in DIFFERENCES.get(file, {}).get(name, ()):
+            if re.search(difference.of, parameters.removesuffix("]")):
+                used.add((file, name, difference))
+                item.stash[_difference] = difference
+                reason = f"{difference.kind}: {difference.reason}"
+                strict = difference.kind != "open"
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=strict))
+                break
+    if config.option.keyword or any("::" in arg for arg in config.args):
+        return
+    listed = {
+        (f, name, d) for f in files for name, ds in DIFFERENCES.get(f, {}).items() for d in ds
+    }
+    if listed - used:
+        lines = sorted(f"{file}::{name} [{d.of}]" for file, name, d in listed - used)
+        raise pytest.UsageError("expected differences of no test: " + ", ".join(lines))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    difference = item.stash.get(_difference, None)
+    if difference is not None and report.skipped and call.excinfo is not None:
+        said = str(call.excinfo.value)
+        if hasattr(report, "wasxfail") and not re.search(difference.says, said, re.DOTALL):
+            del report.wasxfail
+            report.outcome = "failed"
+            report.longrepr = f"expected to fail as /{difference.says}/, but: {said}"
+    return report
