@@ -237,3 +237,11 @@ def all_checks(estimators):
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_deviations_have_the_dtype_of_predictions(dtype):
+    X, y, _ = problem(20, 3)
+    model = BayesianRidge().fit(X.astype(dtype), y.astype(dtype))
+    mean, deviation = model.predict(X.astype(dtype), return_std=True)
+    assert mean.dtype == deviation.dtype == dtype

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import sklearn.linear_model as peer
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastridge import Ridge, RidgeClassifier
+from fastridge import Ridge, RidgeClassifier, RidgeClassifierCV
 from fastridge.exceptions import (
     DataConversionWarning,
     InvalidParameterError,
@@ -505,3 +505,16 @@ def test_score_of_other_targets():
     y = (Y[:, 0] > 3).astype(int)
     with pytest.raises(ValueError, match="expected labels like those of the fit"):
         RidgeClassifier().fit(X, y).score(X, y.astype(str))
+
+
+def test_indicators_of_minus_one_and_one():
+    X, _, _ = problem()
+    indicator = (X[:, :2] > X[:, :2].mean(axis=0)).astype(int)
+    for cls in (RidgeClassifier, RidgeClassifierCV):
+        expected = cls().fit(X, indicator)
+        model = cls().fit(X, 2 * indicator - 1)
+        assert_array_equal(model.coef_, expected.coef_)
+        assert_array_equal(model.predict(X), expected.predict(X))
+        assert model.score(X, 2 * indicator - 1) == expected.score(X, indicator)
+    with pytest.raises(ValueError, match="or of -1 and 1"):
+        RidgeClassifier().fit(X, indicator - 1)

@@ -372,8 +372,8 @@ class BayesianRidge(LinearRegressor):
         -------
         mean : ndarray of shape (n_samples,)
             Predictions.
-        deviation : ndarray of float64, shape (n_samples,)
-            Only with `return_std`.
+        deviation : ndarray of shape (n_samples,)
+            Only with `return_std`; of the dtype of the predictions.
 
         Raises
         ------
@@ -402,7 +402,7 @@ class BayesianRidge(LinearRegressor):
         variance += 1.0 / self.alpha_
         if self.fit_intercept:
             variance += 1.0 / (self.alpha_ * self._total)
-        return mean, np.sqrt(variance)
+        return mean, np.sqrt(variance).astype(mean.dtype, copy=False)
 
     def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
         """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.

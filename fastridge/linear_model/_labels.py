@@ -184,9 +184,11 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
             f"Unknown label type: y has dtype {labels.dtype}; expected whole numbers or strings."
         )
     if labels.ndim == 2 and (kind in "US" or not np.isin(labels, (0, 1)).all()):
+        if kind in "if" and np.isin(labels, (-1, 1)).all():
+            return (labels > 0).astype(labels.dtype)
         raise ValueError(
             "Unknown label type: y has several columns, with values other than 0 and 1; expected"
-            " one class per sample, or an indicator of zeros and ones."
+            " one class per sample, or an indicator of zeros and ones, or of -1 and 1."
         )
     return labels
 

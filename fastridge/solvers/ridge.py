@@ -318,7 +318,7 @@ def _check_options(solver, tol, max_iter, bounded) -> None:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
     if bounded and solver not in ("auto", "lbfgs"):
         raise ValueError(
-            f"solver must be 'auto' or 'lbfgs' where positive=True or there are bounds;"
+            "With positive=True or bounds, only 'lbfgs' solver can be used, or 'auto';"
             f" got {solver!r}."
         )
     if solver == "lbfgs" and not bounded:
