@@ -193,7 +193,8 @@ BEHAVIOUR = (
     ),
     (
         "`precompute` as an array",
-        "May be about the means where X is not: scikit-learn forms it anew. It is compared with X"
+        "May be about the means where X is not: scikit-learn forms it anew, with a warning, as is"
+        " done here with one that is not about the means. It is compared with X"
         " by its diagonal and a product, not by one element. `Moments` are taken, too.",
     ),
     (
@@ -205,6 +206,28 @@ BEHAVIOUR = (
         "`solver` names that are scikit-learn's",
         "Run the solver that does that job: svd an orthogonal factorisation, lsqr, sparse_cg, sag"
         " and saga preconditioned conjugate gradients, lbfgs an active set method.",
+    ),
+    (
+        "`solver_` and `n_iter_` of `Ridge`",
+        "Name the algorithm that ran and count its iterations: qr for svd, cg for lsqr, sparse_cg,"
+        " sag and saga.",
+    ),
+    (
+        "sparse data with an intercept",
+        "Fitted by every solver; scikit-learn refuses some, and warns of sag.",
+    ),
+    (
+        "`gcv_mode` of `RidgeCV`",
+        "Without effect, and so without a warning: the method follows from shape and accuracy.",
+    ),
+    (
+        "`alpha_per_target` of `RidgeCV`",
+        "With folds, too.",
+    ),
+    (
+        "metadata routing of scorers",
+        "As in scikit-learn where `scoring` is a scorer; the name of a score is weighted, where"
+        " scikit-learn asks for a request that a name cannot make.",
     ),
     (
         "tensors and the array API",
@@ -225,8 +248,9 @@ BEHAVIOUR = (
     ),
     (
         "messages",
-        "Errors and warnings have scikit-learn's classes and other words: they name the argument,"
-        " what came and what was expected.",
+        "Errors and warnings have scikit-learn's classes, but often other words: they name the"
+        " argument, what came and what was expected. An unknown argument of a function is a"
+        " TypeError.",
     ),
 )
 

@@ -318,8 +318,8 @@ def _check_options(solver, tol, max_iter, bounded) -> None:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
     if bounded and solver not in ("auto", "lbfgs"):
         raise ValueError(
-            "With positive=True or bounds, only 'lbfgs' solver can be used, or 'auto';"
-            f" got {solver!r}."
+            "only 'lbfgs' solver can be used with positive=True or bounds; expected 'auto' or"
+            f" 'lbfgs', got {solver!r}."
         )
     if solver == "lbfgs" and not bounded:
         raise ValueError(
