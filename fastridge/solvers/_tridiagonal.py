@@ -13,6 +13,8 @@ from scipy.linalg import lapack
 from .._matrix import tridiagonal_solve
 from ._long import tridiagonal
 
+_AT_ONCE = 1e9  # products of a call that signals wait for
+
 
 class Tridiagonal:
     """Solutions with M + alpha I for a symmetric, positive semidefinite M (n, n).
@@ -36,10 +38,15 @@ class Tridiagonal:
         B = np.array(B, order="F")
         if len(B) > 1:
             # Q is 1 and the product of reflectors that lie below the first row
-            H, rest = self._reflectors[1:, :-1], np.asfortranarray(B[1:])
+            H = np.asfortranarray(self._reflectors[1:, :-1])
             trans = "N" if back else "T"
-            size = lapack.dormqr("L", trans, H, self._tau, rest, -1)[1]
-            B[1:] = lapack.dormqr("L", trans, H, self._tau, rest, int(size[0]), overwrite_c=1)[0]
+            # signals are seen between blocks
+            step = max(1, int(_AT_ONCE / len(B) ** 2))
+            for start in range(0, B.shape[1], step):
+                rest = np.asfortranarray(B[1:, start : start + step])
+                size = int(lapack.dormqr("L", trans, H, self._tau, rest, -1)[1][0])
+                rest = lapack.dormqr("L", trans, H, self._tau, rest, size, overwrite_c=1)[0]
+                B[1:, start : start + step] = rest
         return B
 
     def is_positive(self, shifts: NDArray[np.float64]) -> NDArray[np.bool_]:
