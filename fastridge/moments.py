@@ -210,6 +210,10 @@ class Moments:
         weight = None
         if sample_weight is not None:
             weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
+            if len(weight) and weight.any():
+                from .solvers._range import require_light_rows
+
+                require_light_rows(weight, A.n_columns)
         self.feature_names = names
         recheck(A)
         self._sum_matrix(A, Y, weight)

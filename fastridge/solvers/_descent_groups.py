@@ -28,7 +28,7 @@ from .._matrix import Descent, Matrix
 from .._validation import require_finite
 from ._descent_problem import by_columns
 from ._group_newton import newton_steps
-from ._range import require_sums, unit_sum
+from ._range import require_sum_products, require_sums, unit_sum
 
 _INNER = 0.5
 _TIGHTEN = 0.2
@@ -94,7 +94,8 @@ class GroupPath:
         self.square = scale**2 * (variance if fit_intercept else variance + mean**2)
         self.cross = self._tdot(self.Y)
         self.yy = self._inner(self.Y, self.Y)
-        require_sums(A, Y, float(self.square.sum()), self.yy, fit_intercept, products=True)
+        require_sums(A, Y, float(self.square.sum()), self.yy, fit_intercept)
+        require_sum_products(float(self.square.sum()), self.yy)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
         self.factor = np.ones(p) if factor is None else factor
         self.max_iter, self.seed = max_iter, seed

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ._range import require_sums, unit_sum
+from ._range import require_sum_products, require_sums, unit_sum
 
 _LONG = 10_000
 # Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
@@ -250,6 +250,7 @@ class DescentProblem:
             self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
             self.start = np.minimum(self.start, self.upper)
+        require_sum_products(float(self.square.sum()), self.yy)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
 
     def gradient(self, r) -> NDArray[np.float64]:

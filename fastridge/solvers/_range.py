@@ -21,6 +21,8 @@ LEAST, MOST = 2.0**-400, 2.0**400
 _LEAST_PRODUCT, _MOST_PRODUCT = 2.0**-500, 2.0**500
 # and these are sums of squares that keep their digits
 _LEAST_SUM, _MOST_SUM = 2.0**-960, 2.0**1000
+_LIGHT = 1e-8  # weight of a light row, over the largest
+_LOST = 1e-6  # share of sums of light rows that may be rounding
 _SMALL = 2.0**-470  # numbers whose squares may be below _LEAST_SUM
 
 _NEAR = 100  # exponents of data whose sums of squares stay far inside that range
@@ -119,15 +121,16 @@ def require_range(A, Y, squares, mean, total, yy, fit_intercept, products=True) 
             raise ValueError(_TOO_SMALL.format("y is"))
 
 
-def require_sums(A, y, xx, yy, fit_intercept, products=False) -> None:
-    """Refuse data all of whose squares overflow or vanish: xx of A together, yy of y (n, ...).
-
-    products: also where xx * yy does.
-    """
-    if products and xx > 0 and yy > 0 and not _LEAST_SUM <= xx * yy <= _MOST_SUM:
+def require_sum_products(xx: float, yy: float) -> None:
+    """Refuse sums of squares of X and y whose product overflows or vanishes."""
+    if xx > 0 and yy > 0 and not _LEAST_SUM <= xx * yy <= _MOST_SUM:
         name = "X" if abs(np.log2(xx)) > abs(np.log2(yy)) else "y"
         text = _TOO_SMALL if xx * yy < 1 else _TOO_LARGE
         raise ValueError(text.format(name if xx * yy > 1 else f"{name} is"))
+
+
+def require_sums(A, y, xx, yy, fit_intercept) -> None:
+    """Refuse data all of whose squares overflow or vanish: xx of A together, yy of y (n, ...)."""
     if _LEAST_SUM <= xx <= _MOST_SUM and _LEAST_SUM <= yy <= _MOST_SUM:
         return
     for name, found in (("X", xx), ("y", yy)):
@@ -141,6 +144,27 @@ def require_sums(A, y, xx, yy, fit_intercept, products=False) -> None:
 
 def _constant(y) -> bool:
     return bool((y == y[0]).all())
+
+
+def require_light_rows(weight: NDArray[np.float64], p: int) -> None:
+    """Refuse weights of which sums of squares keep the few heaviest rows alone.
+
+    Beside one heavy row, at which the sums are placed, the others lose nothing; beside more than
+    there are features, they do not matter.
+    """
+    most = weight.max()
+    light = weight < _LIGHT * most
+    if not light.any():
+        return
+    heavy = len(weight) - int(np.count_nonzero(light))
+    rest = float(weight[light].sum())
+    lost = float(np.finfo(np.float64).eps) * float(weight.sum())
+    if 2 <= heavy <= p and rest > 0 and lost > _LOST * rest:
+        raise ValueError(
+            f"sample_weight has {heavy} rows that weigh up to {most:.3g}, beside which the sums of"
+            f" the others, of weight {rest:.3g} together, are lost to rounding; expected weights"
+            " that are less unlike, or a fit of the data themselves."
+        )
 
 
 def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -463,7 +463,7 @@ def ridge_path(
     if run == "cholesky":
         from ..moments import Moments
 
-        moments = Moments(X, Y, weight)
+        moments = Moments._of_matrix(A, Y, weight)
         path = _direct(
             moments,
             alphas,

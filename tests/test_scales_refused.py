@@ -1,0 +1,162 @@
+"""Paths, moments and nets of data whose squares overflow or vanish: right, or refused by name."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastridge
+
+STORED = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "csr": sp.csr_array,
+    "csc": sp.csc_array,
+}
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 5))
+y = X @ [1.0, 2.0, 0.0, 0.0, -1.0] + 0.1 * RNG.standard_normal(40)
+TALL, WIDE = (X, y), (RNG.standard_normal((8, 20)), RNG.standard_normal(8))
+SCALES = [1e-300, 1e-200, 1e-160, 1e-140, 1e-81, 1e-70, 1e70, 1e81, 1e140, 1e160, 1e200, 1e300]
+
+
+def right_or_refused(fit, want, message="is too|that is too|sums of squares beyond", rtol=1e-6):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            found = fit()
+        except ValueError as error:
+            text = str(error)
+            found = None
+    if found is None:
+        assert any(part in text for part in message.split("|")), text
+        return
+    np.testing.assert_allclose(found, want, rtol=rtol, atol=rtol * np.abs(want).max())
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("cls", ["Lasso", "MultiTaskLasso"])
+def test_lasso(stored, scale, cls):
+    target = y if cls == "Lasso" else y[:, None]
+    make = getattr(fastridge, cls)
+    want = make(0.1, tol=1e-10).fit(stored(X), target).coef_
+    model = make(0.1 * scale, tol=1e-10)
+    right_or_refused(lambda: model.fit(stored(X), target * scale).coef_ / scale, want)
+    right_or_refused(lambda: model.fit(stored(X * scale), target).coef_ * scale, want)
+
+
+@pytest.mark.parametrize("cls", ["Lasso", "MultiTaskLasso"])
+@pytest.mark.parametrize("scale", [1e-100, 1e-50, 1e50, 1e100])
+def test_lasso_of_small_and_large_products(cls, scale):
+    target = y if cls == "Lasso" else y[:, None]
+    make = getattr(fastridge, cls)
+    want = make(0.1, tol=1e-10).fit(X, target).coef_
+    model = make(0.1 * scale * scale, tol=1e-10)
+    right_or_refused(lambda: model.fit(X * scale, target * scale).coef_, want)
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("data", [TALL, WIDE], ids=["tall", "wide"])
+def test_paths_and_moments(stored, scale, data):
+    A, t = data
+    alphas = np.array([0.5, 10.0])
+    want = fastridge.ridge_path(stored(A), t, alphas)
+    right_or_refused(
+        lambda: fastridge.ridge_path(stored(A), t * scale, alphas).coef / scale, want.coef
+    )
+    right_or_refused(
+        lambda: fastridge.RidgeCV(alphas).fit(stored(A), t * scale).coef_ / scale,
+        fastridge.RidgeCV(alphas).fit(stored(A), t).coef_,
+    )
+    if 1e-300 < scale * scale < 1e300:
+        of_x = alphas * scale * scale
+        right_or_refused(
+            lambda: fastridge.ridge_path(stored(A * scale), t, of_x).coef * scale, want.coef
+        )
+        right_or_refused(lambda: fastridge.ridge_path(stored(A * scale), t, of_x).dof, want.dof)
+        right_or_refused(
+            lambda: (
+                fastridge.ridge(fastridge.Moments(stored(A * scale), t), alpha=of_x[0]).coef * scale
+            ),
+            want.coef[0],
+        )
+
+
+def test_moments_say_what_is_wrong():
+    for wrong, name in (
+        ((X * 1e-200, y), "X has a column that is too small"),
+        ((X, y * 1e-200), "y is too small"),
+        ((X * 1e200, y), "beyond float64"),
+        ((X, y * 1e200), "beyond float64"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            fastridge.Moments(*wrong)
+    # zeros and constants are no small numbers
+    Z = X.copy()
+    Z[:, 1], Z[:, 2] = 0.0, 7.0
+    for stored in STORED.values():
+        moments = fastridge.Moments(stored(Z), np.full(40, 3.0))
+        assert moments.gram[1, 1] == moments.gram[2, 2] == moments.yy[0] == 0
+
+
+def heavy(weights):
+    """The ridge of alpha 1, exactly: rational normal equations."""
+    from fractions import Fraction
+
+    rows = [[Fraction(v) for v in row] for row in X.tolist()]
+    values = [Fraction(v) for v in y.tolist()]
+    weights = [Fraction(v) for v in weights.tolist()]
+    total = sum(weights)
+
+    def mean(column):
+        return sum(w * v for w, v in zip(weights, column, strict=True)) / total
+
+    centred = [[v - m for v in c] for c in zip(*rows, strict=True) for m in [mean(c)]]
+    level = mean(values)
+    target = [v - level for v in values]
+    p = len(centred)
+    M = [
+        [sum(w * a * b for w, a, b in zip(weights, c, d, strict=True)) for d in centred]
+        for c in centred
+    ]
+    right = [sum(w * a * b for w, a, b in zip(weights, c, target, strict=True)) for c in centred]
+    for i in range(p):
+        M[i][i] += 1
+    for i in range(p):
+        for r in range(i + 1, p):
+            share = M[r][i] / M[i][i]
+            M[r] = [a - share * b for a, b in zip(M[r], M[i], strict=True)]
+            right[r] -= share * right[i]
+    out = [Fraction(0)] * p
+    for i in reversed(range(p)):
+        out[i] = (right[i] - sum(M[i][j] * out[j] for j in range(i + 1, p))) / M[i][i]
+    return np.array([float(v) for v in out])
+
+
+@pytest.mark.parametrize(
+    "which", [{7: 1e18}, {0: 1e18}, {39: 1e18}, {7: 1e15, 31: 1e15}, {7: 1e12, 8: 1e12, 31: 1e12}]
+)
+def test_heavy_rows(which):
+    weights = np.ones(40)
+    for row, weight in which.items():
+        weights[row] = weight
+    want = heavy(weights)
+    found = {
+        name: fastridge.ridge(stored(X), y, 1.0, sample_weight=weights).coef
+        for name, stored in STORED.items()
+    }
+    found["qr"] = fastridge.ridge(X, y, 1.0, sample_weight=weights, solver="qr").coef
+    found["batch"] = fastridge.ridge_batch(
+        np.stack([X] * 3), np.stack([y] * 3), 1.0, sample_weight=weights
+    ).coef[1]
+    for name, coef in found.items():
+        assert np.linalg.norm(coef - want) < 1e-8 * np.linalg.norm(want), name
+    if len(which) > 1:
+        with pytest.raises(ValueError, match="rows that weigh up to"):
+            fastridge.Moments(X, y, weights)
+    else:
+        coef = fastridge.ridge(fastridge.Moments(X, y, weights), alpha=1.0).coef
+        assert np.linalg.norm(coef - want) < 1e-12
