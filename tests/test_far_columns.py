@@ -337,3 +337,62 @@ def test_weights_that_hide_what_is_not_stored():
         np.testing.assert_allclose(found[1], variance, rtol=1e-9)
         one, other = (fr.ridge(x, y, 1.0, sample_weight=w) for x in (X, STORAGES[storage](X)))
         np.testing.assert_allclose(other.coef, one.coef, rtol=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [1e2, 1e5])
+def test_float32(ratio):
+    """The numbers as they are stored, which float64 has exactly, and results of their type."""
+    X, _, z = make(300, ratio)
+    X = X.astype(np.float32)
+    near = X.astype(float)
+    near[:, 1] -= near[0, 1]
+    expected = exact(near, z, 0.3)
+    for storage in SPARSE:
+        given = STORAGES[storage](X)
+        path = fr.ridge_path(given, z, [0.3])
+        results = [fr.ridge(given, z, 0.3, solver=s, tol=1e-10) for s in ("cholesky", "cg", "qr")]
+        for coef in (path.coef[0], *(result.coef for result in results)):
+            assert coef.dtype == np.float32
+            np.testing.assert_allclose(coef, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("ratio", [1e4, 1e8])
+def test_scales_without_an_intercept(ratio):
+    X, near, z = make(100, ratio)
+    scale = near.std(axis=0)
+    expected = fr.ridge(X / scale, z, 1.0, fit_intercept=False).coef / scale
+    options = {"standardize": True, "fit_intercept": False}
+    for of in STORAGES.values():
+        model = fr.Ridge(1.0, **options).fit(of(X), z)
+        np.testing.assert_allclose(model.coef_, expected, rtol=1e-7, atol=1e-14)
+
+
+def test_rows_that_columns_far_from_zero_lack():
+    """Two far columns, one of which is not stored in two rows of hardly any weight."""
+    r = np.random.default_rng(0)
+    X = r.standard_normal((400, 300)) * (r.random((400, 300)) < 0.02)
+    X[:, 7], X[:, 250] = 1e5 + r.random(400), -1e7 + r.random(400)
+    X[[3, 9], 7] = 0
+    z, w = r.standard_normal(400), r.random(400)
+    w[[3, 9]] = 1e-13
+    expected = fr.ridge(X, z, 1.0, sample_weight=w, solver="qr").coef
+    for storage in SPARSE:
+        for solver in ("auto", "cholesky", "cg", "qr"):
+            found = fr.ridge(
+                STORAGES[storage](X), z, 1.0, sample_weight=w, solver=solver, tol=1e-12
+            )
+            np.testing.assert_allclose(found.coef, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_a_price_beside_rare_columns():
+    r = np.random.default_rng(2)
+    X = np.c_[(r.random((40, 80)) < 0.1) * 1.0, 1.7e9 + 8e5 * r.standard_normal(40)]
+    z = r.standard_normal(40)
+    beside = fr.ridge_path(X, z, [1.0])
+    for storage in SPARSE:
+        assert fr.BayesianRidge().fit(STORAGES[storage](X), z).alpha_ == pytest.approx(
+            0.743489979, rel=1e-6
+        )
+        path = fr.ridge_path(STORAGES[storage](X), z, [1.0])
+        np.testing.assert_allclose(path.dof, beside.dof, rtol=1e-9)
+        np.testing.assert_allclose(path.log_evidence, beside.log_evidence, rtol=1e-9)
