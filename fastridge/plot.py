@@ -125,7 +125,8 @@ class CrossValidationDisplay(_Display):
 
         Parameters
         ----------
-        estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV or MultiTaskElasticNetCV
+        estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV, MultiTaskLassoCV or \
+MultiTaskElasticNetCV
             Fitted, or interrupted with some folds done.
         target : int or None, default=None
             Which target, where each has a penalty of its own; None: the mean of all.
@@ -517,7 +518,8 @@ class ShrinkageDisplay(_Display):
 
         Parameters
         ----------
-        estimator : Ridge, RidgeClassifier, RidgeCV, RidgeClassifierCV or BayesianRidge
+        estimator : LinearRegression, Ridge, RidgeClassifier, RidgeCV, RidgeClassifierCV or \
+BayesianRidge
             Those that choose their penalty must be fitted.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
@@ -555,6 +557,8 @@ class ShrinkageDisplay(_Display):
         alpha = getattr(estimator, "alpha", None)
         if kind == "BayesianRidge":
             alpha = getattr(estimator, "penalty_", None)
+        elif kind == "LinearRegression":
+            alpha = 0.0
         elif hasattr(estimator, "alpha_"):
             alpha = estimator.alpha_
         if alpha is None:

@@ -471,3 +471,68 @@ def test_pictures_of_paths_that_are_there():
         display.from_path(X, plot=False)
     with pytest.raises(ValueError, match="alphas is given beside path"):
         display.from_estimator(model, X, path=path, alphas=[1.0], plot=False)
+
+
+# Types of numbers, files and pictures of what has scikit-learn's names.
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (ours.Ridge(), "intercept_ objective_ relative_gradient_"),
+        (ours.LinearRegression(), "intercept_ objective_ relative_gradient_"),
+        (ours.LinearRegression(positive=True), "intercept_"),
+        (ours.RidgeCV(), "intercept_ alpha_ best_score_ dof_"),
+        (ours.RidgeCV(cv=3), "intercept_ alpha_ best_score_"),
+        (ours.RidgeClassifierCV(), "alpha_ best_score_"),
+        (ours.Lasso(), "intercept_ dual_gap_ relative_gap_ objective_"),
+        (ours.LassoCV(), "intercept_ alpha_ dual_gap_ relative_gap_ objective_"),
+        (ours.ElasticNetCV(), "intercept_ alpha_ l1_ratio_"),
+        (ours.BayesianRidge(), "intercept_ alpha_ lambda_ penalty_"),
+        (ours.MultiTaskLasso(), "dual_gap_ eps_ objective_"),
+        (ours.MultiTaskLassoCV(alphas=4), "alpha_ dual_gap_"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("kind", ["C", "csr"])
+def test_numbers_are_numpy_scalars(model, names, kind):
+    X, y, _ = table(k=2 if "MultiTask" in repr(model) else None)
+    if "Classifier" in repr(model):
+        y = y > 2
+    model.fit(X if kind == "C" else sp.csr_array(X), y)
+    for name in names.split():
+        value = getattr(model, name)
+        assert isinstance(value, np.float64), name
+        assert value.shape == ()
+        assert value.item() == float(value)
+        assert value.round(3).shape == ()
+
+
+def test_files_of_new_estimators_and_paths():
+    import io
+
+    X, y, _ = table(k=2)
+    for model in (
+        ours.LinearRegression().fit(X, y),
+        ours.MultiTaskLassoCV(alphas=[1.0, 0.1], cv=3).fit(X, y),
+        ours.enet_path(X, y, alphas=4).path,
+        ours.RidgeCV(store_cv_results=True).fit(X, y),
+    ):
+        file = io.BytesIO()
+        ours.save(model, file)
+        file.seek(0)
+        again = ours.load(file)
+        assert type(again) is type(model)
+        assert_allclose(again.predict(X), model.predict(X), rtol=0)
+    assert again.cv_results_.shape == (60, 2, 3)
+
+
+def test_pictures_of_new_estimators():
+    X, y, _ = table(k=2)
+    model = ours.MultiTaskLassoCV(alphas=[1.0, 0.1], cv=3).fit(X, y)
+    shown = ours.RegularizationPathDisplay.from_estimator(model, X, y, plot=False)
+    assert shown.alpha == model.alpha_
+    assert ours.CrossValidationDisplay.from_estimator(model, plot=False).alpha == model.alpha_
+    least = ours.ShrinkageDisplay.from_estimator(ours.LinearRegression(), X, plot=False)
+    assert_allclose(least.factors, 1.0)

@@ -180,7 +180,8 @@ class LinearRegression(LinearRegressor):
             self.intercept_ = offset[0] if one else offset
             self.solver_ = "nnls" if self.positive else "svd"
             if not self.positive:
-                self.rank_, self.singular_ = found.rank, found.singular.astype(dtype, copy=False)
+                self.rank_ = int(found.rank)
+                self.singular_ = found.singular.astype(dtype, copy=False)
             self.relative_gradient_ = found.relative_gradient[0 if one else slice(None)]
             self.objective_ = found.residual[0 if one else slice(None)]
         if not self.fit_intercept:

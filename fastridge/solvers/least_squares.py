@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._matrix import Matrix
+
 
 class LeastSquares(NamedTuple):
     """Solution of a least squares problem.
@@ -66,18 +68,12 @@ def least_squares(
     >>> found.coef.round(6), found.intercept.round(6), found.rank
     (array([[1., 1.]]), array([1.]), 1)
     """
-    n, p = X.shape
+    from scipy.linalg import lstsq
+
     Z, T, x_mean, y_mean = _centred(X, Y, weight, fit_intercept)
-    if n > p:
-        R = np.linalg.qr(np.concatenate([Z, T], axis=1), mode="r")
-        U, singular, Vt = np.linalg.svd(R[:p, :p], full_matrices=False)
-        image = U.T @ R[:p, p:]
-    else:
-        U, singular, Vt = np.linalg.svd(Z, full_matrices=False)
-        image = U.T @ T
-    least = max(cut, np.finfo(np.float64).eps * max(n, p)) * singular.max(initial=0.0)
-    rank = int((singular > least).sum())
-    coef = (Vt[:rank].T @ (image[:rank] / singular[:rank, None])).T
+    least = max(cut, np.finfo(np.float64).eps * max(X.shape))
+    coef, _, rank, singular = lstsq(Z, T, cond=least, check_finite=False)
+    coef = coef.T
     return _result(Z, T, coef, x_mean, y_mean, rank, singular, None)
 
 
@@ -132,20 +128,20 @@ def _centred(X, Y, weight, fit_intercept):
     """Rows and targets about their means, times the roots of the weights; and the means."""
     p = X.shape[1]
     x_mean, y_mean = np.zeros(p), np.zeros(Y.shape[1])
-    Z = np.array(X, dtype=np.float64, order="F")
     if fit_intercept:
-        x_mean = np.average(Z, axis=0, weights=weight)
-        Z -= x_mean
-        # what rounding of the mean left
-        rest = np.average(Z, axis=0, weights=weight)
-        x_mean += rest
+        x_mean = Matrix.from_dense(X).column_stats(weight)[0]
+        y_mean = Matrix.from_dense(Y).column_stats(weight)[0]
+    Z = np.subtract(X, x_mean, dtype=np.float64, order="F")
+    T = np.subtract(Y, y_mean, order="F")
+    if fit_intercept:
+        # what rounding of the means left would count for the rank
+        rest = Matrix.from_dense(Z).column_stats(weight)[0]
         Z -= rest
-        y_mean = np.average(Y, axis=0, weights=weight)
-    T = Y - y_mean
+        x_mean = x_mean + rest
     if weight is not None:
         root = np.sqrt(weight)[:, None]
         Z *= root
-        T = T * root
+        T *= root
     return Z, T, x_mean, y_mean
 
 
