@@ -249,7 +249,7 @@ class Moments:
                 "X and y, weighted by sample_weight, have sums of squares beyond float64; expected"
                 " numbers that can be squared: divide them by their largest magnitude."
             )
-        self._check_range(A, Y.reshape(n, k), sums)
+        self._check_range(A, Y.reshape(n, k), weight, sums)
         self.n_samples = n
         (
             self.total_weight,
@@ -269,13 +269,13 @@ class Moments:
         self._clear(share * self._offset**2, share * self._y_offset**2)
 
     @staticmethod
-    def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], sums: Any) -> None:
+    def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], weight: Any, sums: Any) -> None:
         """Refuse sums of squares that overflow or vanish where they are multiplied."""
         from .solvers._range import require_range
 
         total, shift, offset, gram, _, _, _, yy = sums
         squares = np.diagonal(gram)
-        require_range(A, Y, squares, shift + offset, total, yy, True, products=False)
+        require_range(A, Y, squares, shift + offset, total, yy, True, weight, False)
 
     def _set_zero(self, n_samples: int, p: int, k: int) -> None:
         self.n_samples, self.total_weight = n_samples, 0.0

@@ -39,23 +39,31 @@ _TOO_SMALL = (
 )
 
 
-def largest(A: Matrix) -> NDArray[np.float64]:
-    """Largest magnitude in each column (p,)."""
+def largest(A: Matrix, weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Largest magnitude in each column (p,), of the rows that have weight."""
     n, p = A.shape
     peak = np.zeros(p)
+    dead = None if weight is None or weight.all() else weight == 0
     if A.is_sparse:
         values, indices, indptr = A.arrays
+        values = np.abs(values)
+        if dead is not None:
+            rows = indices if A.kind == "csc" else np.repeat(np.arange(n), np.diff(indptr))
+            values[dead[rows]] = 0.0
         if A.kind == "csc":
             filled = np.flatnonzero(np.diff(indptr))
             if len(filled):
-                peak[filled] = np.maximum.reduceat(np.abs(values), indptr[filled])
+                peak[filled] = np.maximum.reduceat(values, indptr[filled])
         else:
-            np.maximum.at(peak, indices, np.abs(values))
+            np.maximum.at(peak, indices, values)
         return peak
     X = A.arrays[0]
     step = max(1, _ROWS // p)
     for i in range(0, n, step):
-        np.maximum(peak, np.abs(X[i : i + step]).max(axis=0), out=peak)
+        part = np.abs(X[i : i + step])
+        if dead is not None:
+            part[dead[i : i + step]] = 0.0
+        np.maximum(peak, part.max(axis=0), out=peak)
     return peak
 
 
@@ -88,11 +96,13 @@ def squares_leave_range(squares, mean, total, peaks, least=LEAST, most=MOST) -> 
     return bool(small.any() and peaks()[small].any())
 
 
-def require_range(A, Y, squares, mean, total, yy, fit_intercept, products=True) -> None:
+def require_range(
+    A, Y, squares, mean, total, yy, fit_intercept, weight=None, products=True
+) -> None:
     """Refuse sums of squares that are out of range, or whose products are.
 
     squares (p,), yy (k,): of columns of A and Y (n, k), about their means with an intercept; total:
-    the sum of the weights.
+    the sum of the weights (n,).
     """
     least, most = (_LEAST_PRODUCT, _MOST_PRODUCT) if products else (_LEAST_SUM, _MOST_SUM)
     if (
@@ -111,7 +121,7 @@ def require_range(A, Y, squares, mean, total, yy, fit_intercept, products=True) 
     for name, found in (("X", squares), ("y", yy)):
         if not (found <= most).all():
             raise ValueError(_TOO_LARGE.format(name))
-    if squares_leave_range(squares, mean, total, lambda: largest(A), least, most):
+    if squares_leave_range(squares, mean, total, lambda: largest(A, weight), least, most):
         raise ValueError(_TOO_SMALL.format("X has a column that is"))
     small = yy < least
     given = Y[:, small]

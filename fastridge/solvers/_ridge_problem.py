@@ -101,7 +101,7 @@ class RidgeProblem:
             else:
                 yy = self.spread * self.total
             squares = self.column_squares()
-            require_range(A, self.given, squares, self.mean, self.total, yy, fit_intercept)
+            require_range(A, self.given, squares, self.mean, self.total, yy, fit_intercept, weight)
 
     @property
     def Y(self) -> NDArray[np.float64]:
@@ -174,7 +174,7 @@ class RidgeProblem:
         return bool((given != (0.0 if self.spread is None else given[0])).any())
 
     def _peaks(self) -> NDArray[np.float64]:
-        return largest(self.source)
+        return largest(self.source, self.weight)
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """A' S^2 Y, (p, k)."""
