@@ -156,9 +156,17 @@ class Reduced:
         most: float,
         n_threads: int = 0,
     ) -> None: ...
-    def factor(self, alpha: float, d: _Vector, n_threads: int = 0) -> None: ...
+    def factor(
+        self, alpha: float, d: _Vector, norm: _Vector | None = None, n_threads: int = 0
+    ) -> None: ...
     def solve(
-        self, r: _Vector, bound: float, limit: int, n_threads: int = 0
+        self,
+        r: _Vector,
+        bound: float,
+        limit: int,
+        share: float = 0.0,
+        objective: float = 0.0,
+        n_threads: int = 0,
     ) -> tuple[_Vector, int]: ...
 
 def tridiagonal_solve(
@@ -173,6 +181,8 @@ def schur_solve(
     r: NDArray[np.float64],
     bound: _Vector,
     limit: int,
+    share: float = 0.0,
+    objective: _Vector | None = None,
     n_threads: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]: ...
 

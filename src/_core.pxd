@@ -154,8 +154,11 @@ cdef extern from "reduced.h" nogil:
                          Py_ssize_t n_heavy, Py_ssize_t n_light, double total, double most,
                          int n_threads)
     void fr_reduced_free(fr_reduced *q)
-    int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads)
-    int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound,
+    ctypedef struct fr_goal:
+        double bound, share, objective
+    int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double *norm,
+                          int n_threads)
+    int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, fr_goal goal,
                          Py_ssize_t limit, Py_ssize_t *n_iter, int n_threads)
 
 
@@ -242,6 +245,8 @@ cdef extern from "schur.h" nogil:
         Py_ssize_t k
         const double *r
         const double *bound
+        double share
+        const double *objective
         Py_ssize_t limit
         double *x
         Py_ssize_t *n_iter

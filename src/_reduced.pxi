@@ -57,24 +57,33 @@ cdef class Reduced:
         """Elements held of the sparse part."""
         return self.q.start[3 * self.q.n_light]
 
-    def factor(self, double alpha, d not None, int n_threads=0):
-        """Set the penalty alpha * diag(d), d (p,); ArithmeticError where it is singular."""
+    def factor(self, double alpha, d not None, norm=None, int n_threads=0):
+        """Set the penalty alpha * diag(d), d (p,); ArithmeticError where it is singular.
+
+        norm (p,): weights of the squares in the norm of residuals; None: ones.
+        """
         cdef const double[::1] by_place = d[self.order]
+        cdef const double[::1] weights = None if norm is None else norm[self.order]
         cdef int status, threads = _threads(n_threads)
         with nogil:
-            status = fr_reduced_factor(&self.q, alpha, &by_place[0], threads)
+            status = fr_reduced_factor(&self.q, alpha, &by_place[0], _pointer(weights), threads)
         if status == FR_UNSTABLE:
             raise ArithmeticError("the heavy columns are dependent")
         _done(status)
 
-    def solve(self, r not None, double bound, Py_ssize_t limit, int n_threads=0):
-        """x (p,) with ||r - M x|| <= bound, and the iterations it took."""
+    def solve(self, r not None, double bound, Py_ssize_t limit, double share=0.0,
+              double objective=0.0, int n_threads=0):
+        """x (p,) with ||r - M x|| <= max(bound, share * sqrt(F)), and the iterations it took.
+
+        F, the value of the objective at x, is `objective` at 0.
+        """
+        cdef fr_goal goal = fr_goal(bound, share, objective)
         cdef const double[::1] by_place = r[self.order]
         cdef double[::1] x = _empty(by_place.shape[0])
         cdef Py_ssize_t n_iter = 0
         cdef int status, threads = _threads(n_threads)
         with nogil:
-            status = fr_reduced_solve(&self.q, &by_place[0], &x[0], bound, limit, &n_iter, threads)
+            status = fr_reduced_solve(&self.q, &by_place[0], &x[0], goal, limit, &n_iter, threads)
         _done(status)
         out = np.zeros(self.n_columns)
         out[self.order] = x.base

@@ -289,8 +289,9 @@ int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t
     if (!status)
         status = build_heavy(q, &c, n_threads);
     if (!status) {
-        q->diagonal = malloc((size_t)(2 * n_light + 1) * sizeof(double));
+        q->diagonal = malloc((size_t)(3 * n_light + 1) * sizeof(double));
         q->inverse = q->diagonal ? q->diagonal + n_light : NULL;
+        q->norm = q->diagonal ? q->inverse + n_light : NULL;
         status = q->diagonal ? 0 : FR_NO_MEMORY;
     }
     if (status)
@@ -310,12 +311,14 @@ void fr_reduced_free(fr_reduced *q)
     q->index = NULL;
 }
 
-int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads)
+int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double *norm,
+                      int n_threads)
 {
     const ptrdiff_t m = q->n_heavy;
     for (ptrdiff_t j = 0; j < q->n_light; j++) {
         q->diagonal[j] = q->squares[m + j] + alpha * d[m + j];
         q->inverse[j] = q->diagonal[j] > 0 ? 1 / q->diagonal[j] : 0.0;
+        q->norm[j] = norm ? norm[m + j] : 1.0;
     }
     double *own = malloc((size_t)MAX(m, 1) * sizeof(double));
     if (!own)
@@ -444,8 +447,21 @@ static void sweep(const fr_reduced *q, const double *r, double *z)
     }
 }
 
-int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound, ptrdiff_t limit,
-                     ptrdiff_t *n_iter, int n_threads)
+static double norm_of(const fr_reduced *q, const double *g)
+{
+    double s = 0;
+    for (ptrdiff_t j = 0; j < q->n_light; j++)
+        s += q->norm[j] * g[j] * g[j];
+    return sqrt(s);
+}
+
+static int reached(const fr_goal *goal, double norm)
+{
+    return norm <= MAX(goal->bound, goal->share * sqrt(MAX(goal->objective, 0.0)));
+}
+
+int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, fr_goal goal,
+                     ptrdiff_t limit, ptrdiff_t *n_iter, int n_threads)
 {
     const ptrdiff_t m = q->n_heavy, l = q->n_light, size = l ? q->start[3 * l] : 0;
     pass_job b = {.q = q};
@@ -462,19 +478,19 @@ int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bou
     if ((status = fr_cholesky_solve(q->heavy, m, heavy, 1, n_threads)) ||
         (status = complement(&b, NULL, heavy, g, n_threads)))
         goto end;
-    double size_of_g = 0;
+    goal.objective -= dot(r, heavy, m);
     for (ptrdiff_t j = 0; j < l; j++) {
         xl[j] = 0;
         g[j] += r[m + j];
     }
-    size_of_g = sqrt(dot(g, g, l));
+    int done = reached(&goal, norm_of(q, g));
     double rz = 0;
-    if (size_of_g > bound) {
+    if (!done) {
         sweep(q, g, z);
         memcpy(d, z, (size_t)l * sizeof(double));
         rz = dot(g, z, l);
     }
-    while (size_of_g > bound && *n_iter < limit && rz > 0) {
+    while (!done && *n_iter < limit && rz > 0) {
         if ((status = eliminate(&b, d, heavy, n_threads)) ||
             (status = complement(&b, d, heavy, v, n_threads)) || (status = fr_poll()))
             goto end;
@@ -487,8 +503,8 @@ int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bou
             g[j] -= step * v[j];
         }
         ++*n_iter;
-        size_of_g = sqrt(dot(g, g, l));
-        if (!(size_of_g > bound))
+        goal.objective -= step * rz;
+        if ((done = reached(&goal, norm_of(q, g))))
             break;
         sweep(q, g, z);
         const double before = rz;

@@ -24,6 +24,7 @@ typedef struct {
     double *heavy;           /* strict lower triangle: Gram matrix of H; upper: factor of M_HH */
     double *diagonal;        /* of M_LL */
     double *inverse;         /* 1 / diagonal, 0 where that is 0 */
+    double *norm;            /* weights of the squares in the norm of light residuals */
     /* elements of light row j: heavy ones from start[3j], light ones before j from start[3j + 1],
      * after j from start[3j + 2] to start[3j + 3]; light places count from 0 */
     ptrdiff_t *start;
@@ -38,11 +39,19 @@ int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t
                      ptrdiff_t n_heavy, ptrdiff_t n_light, double total, double most,
                      int n_threads);
 void fr_reduced_free(fr_reduced *q);
-/* M for one penalty (d by place). FR_UNSTABLE where M_HH is singular to rounding. */
-int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, int n_threads);
-/* x = M^-1 r to a residual norm of `bound`; iterations counted in *n_iter up to `limit`. Work: 5
- * n_light + n_heavy doubles. */
-int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, double bound, ptrdiff_t limit,
-                     ptrdiff_t *n_iter, int n_threads);
+/* M for one penalty (d by place). norm: weights of the residual's squares, by place; NULL: ones.
+ * FR_UNSTABLE where M_HH is singular to rounding. */
+int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double *norm,
+                      int n_threads);
+
+/* When residuals are small enough: a norm within `bound`, or within share * sqrt(F) for the value F
+ * that x'M x - 2 r'x brings the objective to, which is `objective` at x = 0. */
+typedef struct {
+    double bound, share, objective;
+} fr_goal;
+/* x = M^-1 r to the goal; iterations counted in *n_iter up to `limit`. Work: 5 n_light + n_heavy
+ * doubles. */
+int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, fr_goal goal,
+                     ptrdiff_t limit, ptrdiff_t *n_iter, int n_threads);
 
 #endif

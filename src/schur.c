@@ -204,6 +204,7 @@ typedef struct {
     double *c, *a, *mean, *b, *lg, *ug, *lb, *ub; /* n x lanes */
     double theta[FR_LANES], a_theta[FR_LANES], mean_theta[FR_LANES], b_theta[FR_LANES];
     double squares[FR_LANES], before[FR_LANES], b_squares[FR_LANES], least[FR_LANES];
+    double objective[FR_LANES];
     int active[FR_LANES];
 } vectors;
 
@@ -227,7 +228,8 @@ static void smooth(const state *s, vectors *v, int first)
         v->least[t] = first || !(g > 0) ? g : 1.0 / (1.0 / v->least[t] + 1.0 / g);
         share[t] = first || !(g > 0) ? 1.0 : v->least[t] / g;
         v->mean_theta[t] += share[t] * (v->a_theta[t] - v->mean_theta[t]);
-        v->active[t] = sqrt(v->least[t]) > s->q->bound[t] && s->q->n_iter[t] < s->q->limit;
+        const double bound = MAX(s->q->bound[t], s->q->share * sqrt(MAX(v->objective[t], 0.0)));
+        v->active[t] = sqrt(v->least[t]) > bound && s->q->n_iter[t] < s->q->limit;
     }
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t t = 0; t < lanes; t++)
@@ -258,6 +260,7 @@ static void turn(const state *s, vectors *v, int first)
         if (!v->active[t])
             continue;
         step[t] = v->squares[t] / along[t];
+        v->objective[t] -= step[t] * v->squares[t];
         s->q->n_iter[t]++;
         v->a_theta[t] += step[t] * v->b_theta[t];
         v->theta[t] -= step[t] * s->q->alpha * v->b_theta[t];
@@ -278,12 +281,16 @@ static int iterate(const state *s, vectors *v)
     for (ptrdiff_t t = 0; t < q->k; t++) {
         v->theta[t] = 1.0;
         v->active[t] = 1;
+        v->objective[t] = q->objective[t];
         q->n_iter[t] = 0;
     }
     /* c = -W H M^-1 r_H */
     if (s->m) {
         if ((status = find_heavy(s, NULL, q->r, ld)) || (status = add_heavy(s, v->c)))
             return status;
+        for (ptrdiff_t t = 0; t < q->k; t++)
+            for (ptrdiff_t j = 0; j < s->m; j++)
+                v->objective[t] -= q->r[t * ld + j] * s->heavy[j * s->lanes + t];
         for (ptrdiff_t i = 0; i < size; i++)
             v->c[i] = -v->c[i];
     }

@@ -24,7 +24,9 @@ typedef struct {
     double alpha;
     ptrdiff_t k;                    /* right-hand sides, at most FR_LANES */
     const double *r;                /* (m + l, k), F order, heavy columns first */
-    const double *bound;            /* norm of the residual of each that is asked for */
+    const double *bound;            /* norm of the residual of each that is asked for, */
+    double share;                   /* or this share of the root of its objective, which is */
+    const double *objective;        /* so large at x = 0 */
     ptrdiff_t limit;
     double *x;                      /* (m + l, k), F order */
     ptrdiff_t *n_iter;              /* of each */

@@ -173,6 +173,7 @@ class BaseRidge(Estimator):
         self.solver_ = result.solver
         self.n_iter_ = result.n_iter
         self.relative_gradient_ = as_scalar(result.relative_gradient)
+        self.relative_error_ = as_scalar(result.relative_error)
         self.objective_ = as_scalar(result.objective)
 
 
@@ -200,8 +201,12 @@ class Ridge(BaseRidge, LinearRegressor):
     max_iter : int or None, default=None
         Largest number of iterations of an iterative solver; None: as the solver chooses.
     tol : float, default=1e-4
-        Bound that an iterative solver reaches on the norm of the gradient, relative to that at
-        w = 0. Direct solvers are exact to rounding.
+        Relative error that an iterative solver may leave: it ends where
+        sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
+        factors (times the variances if standardised) and F the objective. F is then at most
+        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
+        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        alpha. Direct solvers are exact to rounding.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
 "lbfgs"}, default="auto"
         What solves. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of
@@ -242,9 +247,11 @@ class Ridge(BaseRidge, LinearRegressor):
     n_iter_ : int or ndarray of shape (n_targets,)
         Iterations of the solver.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Norm of the gradient at `coef_` over its norm at w = 0: how exact the fit is. With
-        bounds, of the part of the gradient that they do not hold back. Of a float32 fit, with the
-        rounding of `coef_`, which may take it beyond `tol` without a warning.
+        Norm of the gradient at `coef_` over its norm at w = 0. With bounds, of the part of the
+        gradient that they do not hold back. Of a float32 fit, with the rounding of `coef_`.
+    relative_error_ : float or ndarray of shape (n_targets,), or None
+        Bound of the relative error of an iterative solver, to be compared with `tol`:
+        sqrt((F - min F) / min F) is no more. None of direct solvers.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     moments_ : Moments

@@ -54,7 +54,7 @@ max_memory, random_state, store_coef, callback
     indicator_ : {"dense", "matrix", "array"} or None
         What held `y` where it was an indicator.
     alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
-relative_gradient_, objective_
+relative_gradient_, relative_error_, objective_
         As for `RidgeCV`; errors are those of the regressions on -1 and 1.
 
     See Also
@@ -88,7 +88,7 @@ relative_gradient_, objective_
         penalty_factor: Any = None,
         standardize: bool = False,
         solver: str = "auto",
-        tol: float = 1e-6,
+        tol: float = 1e-4,
         max_iter: int | None = None,
         max_memory: float | None = None,
         random_state: Any = None,

@@ -331,9 +331,9 @@ class BaseRidgeCV(Choosing):
         else:
             self.intercept_ = intercept[0] if single and not column else intercept
         self.solver_ = result.solver
-        for name in ("n_iter", "relative_gradient", "objective"):
+        for name in ("n_iter", "relative_gradient", "relative_error", "objective"):
             value = getattr(result, name)
-            setattr(self, f"{name}_", value[0] if single else value)
+            setattr(self, f"{name}_", value[0] if single and value is not None else value)
 
 
 class RidgeCV(BaseRidgeCV, LinearRegressor):
@@ -396,8 +396,13 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         leaves nothing out, those of all rows.
     solver : {"auto", "cholesky", "dual", "cg", ...}, default="auto"
         As for `ridge_path`.
-    tol : float, default=1e-6
-        Bound on the relative gradient of iterative solvers.
+    tol : float, default=1e-4
+        Relative error that an iterative solver may leave: it ends where
+        sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
+        factors (times the variances if standardised) and F the objective. F is then at most
+        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
+        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        alpha. Direct solvers are exact to rounding.
     max_iter : int or None, default=None
         Bound on their iterations for each penalty.
     max_memory : float or None, default=None
@@ -439,7 +444,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
-    solver_, n_iter_, relative_gradient_, objective_
+    solver_, n_iter_, relative_gradient_, relative_error_, objective_
         Of the fit to all rows, as for `Ridge`.
 
     See Also
@@ -489,7 +494,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         penalty_factor: Any = None,
         standardize: bool = False,
         solver: str = "auto",
-        tol: float = 1e-6,
+        tol: float = 1e-4,
         max_iter: int | None = None,
         max_memory: float | None = None,
         random_state: Any = None,

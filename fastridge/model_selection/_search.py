@@ -339,9 +339,9 @@ class Incomplete(Exception):
 def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
     alpha, worst = max(unsettled, key=lambda u: u[1])
     warnings.warn(
-        f"cg reached a relative gradient of {worst:.2g} at alpha={alpha:g} in {len(unsettled)}"
-        f" fits, where tol={tol:g} was asked for; what helps: a larger max_iter, a larger tol,"
-        " larger penalties, or standardize.",
+        f"cg reached a relative error of at most {worst:.2g} at alpha={alpha:g} in"
+        f" {len(unsettled)} fits, where tol={tol:g} was asked for; what helps: a larger max_iter,"
+        " a larger tol, larger penalties, or standardize.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )

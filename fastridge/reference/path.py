@@ -127,7 +127,7 @@ def best_combination(W, GW, c, d, alpha):
     return y @ W, c - y @ MW
 
 
-def path_by_cg(A, y, alphas, s, d, tol=1e-6, max_iter=1000):
+def path_by_cg(A, y, alphas, s, d, tol=1e-4, max_iter=1000):
     """Conjugate gradients from the largest penalty down, each from a combination of those before.
 
     Parameters

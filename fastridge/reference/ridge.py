@@ -144,7 +144,7 @@ def ridge_dual(A, Y, alpha, s, d):
     return w
 
 
-def ridge_cg(A, y, alpha, s, d, tol=1e-6, max_iter=1000, heavy=0, start=None):
+def ridge_cg(A, y, alpha, s, d, tol=1e-4, max_iter=1000, heavy=0, start=None):
     """Preconditioned conjugate gradients on the normal equations H w = A' S y.
 
     H = A' S A + alpha D. The preconditioner M is H on the `heavy` columns of largest weighted
@@ -152,14 +152,16 @@ def ridge_cg(A, y, alpha, s, d, tol=1e-6, max_iter=1000, heavy=0, start=None):
 
         M = [H_BB  0; 0  diag(H_RR)],   B the heavy columns, R the rest.
 
-    Stops where ||A' S (y - A w) - alpha D w|| <= tol * ||A' S y||.
+    With g = A' S (y - A w) - alpha D w and F the objective, strong convexity says that F(w) exceeds
+    its minimum by g'D^-1 g / alpha at most. Stops where that is within tol^2 F(w), or where
+    some column has no penalty, where ||g|| <= tol * ||A' S y||.
 
     Parameters
     ----------
     A, alpha, s, d
         As in `ridge_normal_equations`.
     y : ndarray of shape (n,)
-    tol : float, default=1e-6
+    tol : float, default=1e-4
     max_iter : int, default=1000
     heavy : int, default=0
         Size of the exact block.
@@ -196,10 +198,17 @@ def ridge_cg(A, y, alpha, s, d, tol=1e-6, max_iter=1000, heavy=0, start=None):
 
     w = np.zeros(p) if start is None else np.array(start, dtype=np.float64)
     r = A.T @ (s * (y - A @ w)) - alpha * d * w
-    bound = tol * np.linalg.norm(A.T @ (s * y))
+    first = np.linalg.norm(A.T @ (s * y))
+
+    def near(w, r):
+        if not (alpha * d > 0).all():
+            return np.linalg.norm(r) <= tol * first
+        objective = s @ (y - A @ w) ** 2 + alpha * (d @ w**2)
+        return r @ (r / d) / alpha <= tol**2 * objective
+
     z = precondition(r)
     direction, n_iter = z, 0
-    while np.linalg.norm(r) > bound and n_iter < max_iter:
+    while not near(w, r) and n_iter < max_iter:
         curved = A.T @ (s * (A @ direction)) + alpha * d * direction
         step = (r @ z) / (direction @ curved)
         w = w + step * direction

@@ -25,7 +25,7 @@ from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import mean_and_spread, take_rows
 from ._tridiagonal import Tridiagonal
-from .ridge import _ROUNDING, SOLVERS, RidgeResult, _variances, solve
+from .ridge import SOLVERS, RidgeResult, _variances, solve
 
 _KEPT = 1e9  # bytes of moments of folds that are held at once
 _CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
@@ -251,10 +251,9 @@ class Folds:
         path = IterativePath(
             problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
         )
-        reached = path.relative_gradient.max(axis=1)
-        for alpha, value in zip(alphas, reached, strict=True):
-            if not value <= max(options["tol"], _ROUNDING):
-                self.unsettled.append((float(alpha), float(value)))
+        for i in np.flatnonzero(~path.converged.all(axis=1)):
+            left = path.relative_error[i][~path.converged[i]]
+            self.unsettled.append((float(alphas[i]), float(left.max())))
         return path
 
     def path(self, alphas, callback=None):

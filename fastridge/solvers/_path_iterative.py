@@ -12,8 +12,10 @@ import warnings
 import numpy as np
 
 from .._cached import cached
+from ._goal import Goal
 from ._ridge_cg import TOGETHER, Systems, iteration_limit
 from ._ridge_problem import RidgeProblem
+from .ridge import _ROUNDING
 
 _RECALLED = 8  # solutions that a start combines
 _PROBES, _LANCZOS = 12, 60
@@ -36,6 +38,8 @@ class IterativePath:
         self.intercept = np.zeros((m, k), dtype=dtype)
         self.squared_norm, self.residual = np.zeros((m, k)), np.zeros((m, k))
         self.relative_gradient = np.zeros((m, k))
+        self.relative_error = np.zeros((m, k))
+        self.converged = np.ones((m, k), dtype=bool)
         self.n_iter = np.ones((m, k), dtype=np.intp)
         problem.alpha = alphas
         systems = Systems(problem, at_zero, max_memory)
@@ -53,9 +57,11 @@ class IterativePath:
                 ]
                 W, G = (np.array([s[part] for s in starts]).T for part in (0, 1))
                 objective = np.array([s[2] for s in starts])
-                bound = tol * first[targets]
-                used = systems.solve(W, targets, alpha, G, objective, bound, limit)
-                self.n_iter[i, targets] = used
+                goal = Goal(problem, alpha, tol)
+                self.n_iter[i, targets] = systems.solve(W, targets, goal, G, objective, limit)
+                size = goal.norm(G)
+                self.relative_error[i, targets] = goal.error(size, W, objective)
+                self.converged[i, targets] = goal.met(size, W, objective)
                 for at, t in enumerate(targets):
                     w, gradient = W[:, at], G[:, at]
                     earlier[t].add(w, gradient, alpha)
@@ -65,6 +71,7 @@ class IterativePath:
                         self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
                     self.coef[i, t] = w
                     self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
+            self.converged[i] |= self.relative_gradient[i] <= _ROUNDING
             # a true answer ends the path
             if callback is not None and callback(done + 1, m):
                 self._keep(np.sort(order[: done + 1]))
@@ -79,6 +86,8 @@ class IterativePath:
             "squared_norm",
             "residual",
             "relative_gradient",
+            "relative_error",
+            "converged",
             "n_iter",
         ):
             setattr(self, name, getattr(self, name)[which])
@@ -117,9 +126,10 @@ class IterativePath:
     def warn(self, tol) -> None:
         from .. import _sklearn
 
-        worst = int(np.argmax(self.relative_gradient.max(axis=1)))
+        left = np.where(self.converged, 0.0, self.relative_error).max(axis=1)
+        worst = int(np.argmax(left))
         warnings.warn(
-            f"cg reached a relative gradient of {self.relative_gradient[worst].max():.2g} at "
+            f"cg reached a relative error of at most {left[worst]:.2g} at "
             f"alpha={self.alphas[worst]:g}, where tol={tol:g} was asked for; what helps: a larger "
             "max_iter, a larger tol, larger penalties, or standardize.",
             _sklearn.exception("ConvergenceWarning"),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Cholesky
+from ._goal import Bound, Goal
 from ._ridge_cg import Systems, iteration_limit
 from ._ridge_cost import default_memory
 from ._ridge_problem import RidgeProblem
@@ -30,6 +31,7 @@ _SETTLED = 1e-7  # relative step whose square is below rounding
 _ENOUGH = 1e-4  # share of the expected decrease (Armijo)
 _HALVINGS = 60
 _QUICK = 8  # steps before it has to be finite
+_GRADIENT = 1e-2  # of tol, that bounds the relative gradient where alpha = 0
 
 
 class Box:
@@ -65,7 +67,12 @@ class Box:
 def solve_bounded(
     problem: RidgeProblem, lower, upper, tol, max_iter, coef_init, max_memory=None
 ) -> tuple[NDArray, ...]:
-    """Coefficients (k, p), iterations, relative projected gradients and objectives."""
+    """Coefficients (k, p), iterations, relative projected gradients, objectives, errors, converged.
+
+    The objective is at most the squared norm of the projected gradient, in the norm of D^-1, over
+    alpha above its minimum over the box, as it is without bounds (see `_goal`): what a bound holds
+    back only raises it.
+    """
     p, k = problem.p, problem.k
     box = Box(p, lower, upper)
     limit = iteration_limit(problem, max_iter)
@@ -74,25 +81,41 @@ def solve_bounded(
     coef = np.empty((k, p))
     n_iter = np.ones(k, dtype=np.intp)
     relative, objective = np.zeros(k), np.empty(k)
+    error, converged = np.empty(k), np.empty(k, dtype=bool)
     for t in range(k):
+        goal = Goal(problem, float(problem.alpha[t]), tol)
         w = box.origin.copy() if coef_init is None else box.project(coef_init.reshape(k, p)[t])
         first = float(np.linalg.norm(at_zero[:, t]))
         if box.origin.any():
             origin = problem.gradient(box.origin, t, float(problem.alpha[t]))[0]
             first = max(first, float(np.linalg.norm(origin)))
-        coef[t], n_iter[t], norm, objective[t] = _solve_one(
-            problem, box, steps, t, w, tol * first, limit
+        coef[t], n_iter[t], left, objective[t] = _solve_one(
+            problem, box, steps, t, w, goal, _GRADIENT * tol * first, limit
         )
-        relative[t] = norm / first if first > 0 else 0.0
-    return coef, n_iter, relative, objective
+        relative[t] = np.linalg.norm(left) / first if first > 0 else 0.0
+        W, value = coef[t][:, None], objective[t : t + 1]
+        norm = goal.norm(left[:, None])
+        error[t] = goal.error(norm, W, value)[0]
+        converged[t] = norm[0] <= _enough(goal, value[0], _GRADIENT * tol * first)
+    return coef, n_iter, relative, objective, error, converged
 
 
-def _solve_one(problem, box, steps, t, w, bound, limit):
-    """Coefficients, iterations, norm of the projected gradient, objective."""
+def _enough(goal, objective: float, least: float) -> float:
+    """Norm of a projected gradient that is small enough; `least` where alpha = 0."""
+    return goal.share * float(np.sqrt(max(objective, 0.0))) if goal.alpha > 0 else least
+
+
+def _solve_one(problem, box, steps, t, w, goal, least, limit):
+    """Coefficients, iterations, projected gradient, objective."""
+
+    def norm_of(gradient) -> float:
+        return float(goal.norm(gradient[:, None])[0])
+
     alpha = float(problem.alpha[t])
     curvature = problem.column_squares() + alpha * problem.d
     gradient, objective = problem.gradient(w, t, alpha)
-    norm = float(np.linalg.norm(box.projected(gradient, w)))
+    norm = norm_of(box.projected(gradient, w))
+    bound = _enough(goal, objective, least)
     movable = (curvature > 0) & (box.lower < box.upper)
     free, stopped = movable, ~movable
     done = count = 0
@@ -103,7 +126,8 @@ def _solve_one(problem, box, steps, t, w, bound, limit):
         free = movable & ~box.beyond(gradient, w) if last else free & ~stopped
         count += 1
         while True:
-            step, used, exact = steps.step(w, t, alpha, gradient, free, bound, limit - done)
+            inner = bound if goal.weights is None else bound / np.sqrt(goal.weights.max())
+            step, used, exact = steps.step(w, t, alpha, gradient, free, inner, limit - done)
             done += used
             stopped = box.beyond(step, w)
             if not (careful and stopped.any()) or done >= limit:
@@ -118,17 +142,18 @@ def _solve_one(problem, box, steps, t, w, bound, limit):
         settled = whole and curvature @ (new - w) ** 2 <= _SETTLED**2 * (curvature @ new**2)
         closer, value = problem.gradient(new, t, alpha)
         left = box.projected(closer, new)
-        size = float(np.linalg.norm(left))
+        size = norm_of(left)
         better = size < norm or value < objective
         # on the face: what has yet to move off its bound is for the next step
-        done_here = settled and np.linalg.norm(left[free]) >= 0.5 * size
+        done_here = settled and norm_of(np.where(free, left, 0.0)) >= 0.5 * size
         stalled = not better or (not size < 0.5 * norm and (done_here or size <= bound))
         if better:
             w, gradient, norm, objective = new, closer, size, value
+            bound = _enough(goal, objective, least)
         if stalled and (last or norm <= bound):
             break
         whole = whole or stalled
-    return w, max(done, 1), norm, objective
+    return w, max(done, 1), box.projected(gradient, w), objective
 
 
 def _search(problem, box, w, step, gradient, alpha):
@@ -187,7 +212,8 @@ class _Steps:
         # rounding adds is not to take one more step
         bound = max(0.5 * bound, 0.1 * float(np.linalg.norm(gradient[free])))
         W, G = (np.asfortranarray(a[:, None]) for a in (u, at_w))
-        used = self.systems.solve(W, [0], alpha, G, np.array([value]), np.array([bound]), limit)
+        goal = Bound(np.array([bound]), alpha)
+        used = self.systems.solve(W, [0], goal, G, np.array([value]), limit)
         step[free] = W[free, 0] - w[free]
         return step, int(used[0]), False
 

@@ -8,10 +8,15 @@ another one is needed always from X:
 - `Wide`: sparse data with fewer samples than features. Vectors are as long as there are samples,
   and an iteration reads X once; frequent columns are eliminated exactly where they dominate.
 - `Products`: everything else. The preconditioner treats the heaviest columns exactly, by a Cholesky
-  factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal.
+  factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal. With fewer
+  samples than features, diag(d) alone comes first: steps then stay in the span of the rows, where
+  the solution is. What leaves it costs alpha times its square, next to nothing where alpha is
+  small, and iterations would end with coefficients far off.
 
 For alpha = 0 there is no preconditioner, and the start is zero: plain conjugate gradients stay in
 the row space of A, and find the solution of minimum norm.
+
+How near a solution has to be, `_goal` says.
 """
 
 from __future__ import annotations
@@ -19,19 +24,27 @@ from __future__ import annotations
 import numpy as np
 
 from .._matrix import Cholesky, Matrix, Reduced, schur_solve
+from ._goal import Goal
 from ._ridge_cost import default_memory, gram_pays, heavy_columns, most_gram_elements
 from ._ridge_problem import RidgeProblem, add, pieces
 
 _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
 _SPIKED, _POWERS = 20.0, 2  # an eigenvalue beside the mean of all; products that look for it
+_BY_ROWS = 2  # iterations for each sample, before the preconditioner changes
+_UNLIMITED = 1 << 62
 _COPY = 16  # bytes of an element of a copy, with its index
 TOGETHER = 8  # targets that share products
-_SURE = 0.9  # share of the bound that a step is asked for, for the difference to the true gradient
+_SURE = 0.7  # share of the bound that a step is asked for, for the difference to the true gradient
+_RITZ = 1.2  # growth of the iterations after which the least Ritz value is found anew
+_GHOST = 1e-13  # Ritz values below this share of the largest are rounding
 
 
 def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
-    """Coefficients (k, p), iterations, relative gradients and objectives."""
+    """Coefficients (k, p), iterations, relative gradients, objectives, relative errors, converged.
+
+    The last two of each target: bounds of its error, and whether it is within `tol` or rounding.
+    """
     p, k = problem.p, problem.k
     limit = iteration_limit(problem, max_iter)
     at_zero = problem.gradient_at_zero()
@@ -44,7 +57,8 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     if coef_init is not None:
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
     n_iter = np.ones(k, dtype=np.intp)
-    norm, objective = np.empty(k), np.empty(k)
+    norm, objective, error = np.empty(k), np.empty(k), np.empty(k)
+    converged = np.empty(k, dtype=bool)
     systems = Systems(problem, at_zero, max_memory)
     for targets in alike(problem.alpha):
         alpha = float(problem.alpha[targets[0]])
@@ -54,12 +68,16 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
         for i, t in enumerate(targets):
             if W[:, i].any():
                 G[:, i], values[i] = problem.gradient(W[:, i], t, alpha)
-        n_iter[targets] = systems.solve(W, targets, alpha, G, values, tol * first[targets], limit)
+        goal = Goal(problem, alpha, tol)
+        n_iter[targets] = systems.solve(W, targets, goal, G, values, limit)
+        size = goal.norm(G)
+        error[targets] = goal.error(size, W, values)
+        converged[targets] = goal.met(size, W, values)
         if not isinstance(some, slice):
             coef[:, targets] = W
         norm[targets], objective[targets] = np.linalg.norm(G, axis=0), values
     relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
-    return coef.T, n_iter, relative, objective
+    return coef.T, n_iter, relative, objective, error, converged
 
 
 def alike(alpha):
@@ -86,53 +104,65 @@ class Systems:
     def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
         self.problem = problem
         self.max_memory = default_memory() if max_memory is None else max_memory
-        self.best = self.products = self.factored = None
+        self.best = self.factored = None
+        self.products: list[Products] = []
         if (problem.alpha > 0).any():
             self.best = eliminated(problem, self.max_memory)
             if self.best is None:
                 self.best = wide(problem, at_zero, self.max_memory)
 
-    def solve(self, W, targets, alpha, G, objective, bound, limit):
-        """Move W (p, k) to solutions until their gradients are within the bounds (k,).
+    def solve(self, W, targets, goal, G, objective, limit):
+        """Move W (p, k) to solutions until their gradients meet the goal.
 
         G (p, k) and objective (k,), those at W, follow. Returns the iterations of each target.
         """
         done = np.zeros(len(targets), dtype=np.intp)
-        if alpha > 0 and self.best is not None and self._factor(self.best, alpha):
-            self._refine(self.best, W, targets, alpha, G, objective, bound, limit, done)
-            if not (np.linalg.norm(G, axis=0) > bound)[done < limit].any():
-                return np.maximum(done, 1)
-        if self.products is None:
-            self.products = Products(self.problem, self.max_memory)
-        self._factor(self.products, alpha)
-        self._refine(self.products, W, targets, alpha, G, objective, bound, limit, done)
+        for system in self._systems(goal.alpha):
+            if self._factor(system, goal):
+                most = min(limit, system.most_iterations)
+                self._refine(system, W, targets, goal, G, objective, most, done)
+            if goal.met(goal.norm(G), W, objective)[done < limit].all():
+                break
         return np.maximum(done, 1)
 
-    def _factor(self, system, alpha) -> bool:
+    def _systems(self, alpha):
+        """Systems to try, the best one first."""
+        if alpha > 0 and self.best is not None:
+            yield self.best
+        if not self.products:
+            if self.problem.n < self.problem.p:
+                self.products.append(Products(self.problem, 0.0, by_rows=True))
+            self.products.append(Products(self.problem, self.max_memory))
+        yield from self.products if alpha > 0 else self.products[-1:]
+
+    def _factor(self, system, goal) -> bool:
         """Whether the system is ready for the penalty."""
-        if self.factored != (id(system), alpha):
+        if self.factored != (id(system), goal.alpha):
             self.factored = None
             try:
-                system.factor(alpha)
+                system.factor(goal)
             except ArithmeticError:
                 return False
-            self.factored = (id(system), alpha)
+            self.factored = (id(system), goal.alpha)
         return True
 
-    def _refine(self, system, W, targets, alpha, G, objective, bound, limit, done) -> None:
-        norm, best = np.linalg.norm(G, axis=0), np.full(len(targets), np.inf)
+    def _refine(self, system, W, targets, goal, G, objective, limit, done) -> None:
+        norm, best = goal.norm(G), np.full(len(targets), np.inf)
         for _ in range(_MAX_STEPS):
-            open_ = np.flatnonzero((norm > bound) & (done < limit) & (norm < 0.5 * best))
+            near = goal.met(norm, W, objective)
+            open_ = np.flatnonzero(~near & (done < limit) & (norm < 0.5 * best))
             if not len(open_):
                 break
             best[open_] = norm[open_]
-            R = G[:, consecutive(open_)]
-            steps, used = system.solve(R, _SURE * bound[open_], limit - done[open_].max())
+            some = consecutive(open_)
+            floor = _SURE * goal.floor(W, objective)[open_]
+            most = limit - done[open_].max()
+            steps, used = system.solve(G[:, some], floor, goal, objective[open_], most, W[:, some])
             done[open_] += used
             steps += W[:, consecutive(open_)]
             some = consecutive(np.asarray(targets)[open_])
-            closer, values = self.problem.evaluate(steps, some, alpha)
-            sizes = np.linalg.norm(closer, axis=0)
+            closer, values = self.problem.evaluate(steps, some, goal.alpha)
+            sizes = goal.norm(closer)
             better = (sizes < norm[open_]) | (values <= objective[open_])
             moved = open_[better]
             W[:, moved], G[:, moved] = steps[:, better], closer[:, better]
@@ -174,20 +204,25 @@ def eliminated(problem: RidgeProblem, max_memory):
 class Eliminated:
     """Steps by the Gram matrix with its heavy columns eliminated."""
 
+    most_iterations = _UNLIMITED
+
     def __init__(self, system: Reduced, d) -> None:
         self.system, self.d = system, d
 
-    def factor(self, alpha: float) -> None:
-        self.system.factor(alpha, self.d)
+    def factor(self, goal) -> None:
+        self.system.factor(goal.alpha, self.d, goal.weights)
 
-    def solve(self, R, bound, limit: int):
-        return one_by_one(self.system.solve, R, bound, limit)
+    def solve(self, R, floor, goal, objective, limit: int, W):
+        def one(r, bound, value):
+            return self.system.solve(r, bound, limit, _SURE * goal.share, value)
+
+        return one_by_one(one, R, floor, objective)
 
 
-def one_by_one(solve, R, bound, limit: int):
-    """Steps (p, k) and iterations (k,) for the columns of R."""
+def one_by_one(solve, R, *rest):
+    """Steps (p, k) and iterations (k,) for the columns of R, and a number of `rest` for each."""
     found = [
-        solve(np.ascontiguousarray(r), float(b), limit) for r, b in zip(R.T, bound, strict=True)
+        solve(np.ascontiguousarray(r), *map(float, own)) for r, *own in zip(R.T, *rest, strict=True)
     ]
     steps = found[0][0][np.newaxis] if len(found) == 1 else np.array([x for x, _ in found])
     return steps.T, np.array([used for _, used in found])
@@ -233,6 +268,8 @@ def spiked(problem: RidgeProblem, v) -> bool:
 class Wide:
     """Steps by products with columns, of which the most frequent may be eliminated."""
 
+    most_iterations = _UNLIMITED
+
     def __init__(self, problem: RidgeProblem, order, m: int) -> None:
         A, d = problem.A, problem.d
         self.weight, self.order, self.m = problem.weight, order, m
@@ -246,20 +283,29 @@ class Wide:
             self.light = self.light.centered(self.light.shift, scale)
         self.cholesky = None
 
-    def factor(self, alpha: float) -> None:
-        self.alpha = alpha
+    def factor(self, goal) -> None:
+        self.alpha = goal.alpha
         if self.m:
             M = self.gram.copy()
-            M[np.diag_indices(self.m)] += alpha * self.heavy_d
+            M[np.diag_indices(self.m)] += goal.alpha * self.heavy_d
             self.cholesky = Cholesky(M, 1e-14)
 
-    def solve(self, R, bound, limit: int):
+    def solve(self, R, floor, goal, objective, limit: int, W):
         r = np.asfortranarray(R[self.order])
         if self.unit is not None:
             r[self.m :] *= self.unit[:, None]
         heavy = self.heavy if self.m else None
         x, used = schur_solve(
-            heavy, self.light, self.weight, self.cholesky, self.alpha, r, bound, limit
+            heavy,
+            self.light,
+            self.weight,
+            self.cholesky,
+            self.alpha,
+            r,
+            floor,
+            limit,
+            _SURE * goal.share,
+            objective,
         )
         if self.unit is not None:
             x[self.m :] *= self.unit[:, None]
@@ -282,21 +328,35 @@ def narrow(A: Matrix) -> Matrix:
 class Products:
     """Steps by products with A, preconditioned by the heaviest columns' block and the diagonal."""
 
-    def __init__(self, problem: RidgeProblem, max_memory) -> None:
-        self.problem = problem
+    most_iterations = _UNLIMITED
+
+    def __init__(self, problem: RidgeProblem, max_memory, by_rows: bool = False) -> None:
+        self.problem, self.by_rows = problem, by_rows
+        if by_rows:
+            self.most_iterations = _BY_ROWS * problem.n + 100
         self.heavy = self.gram = None
         # the block is summed by rows
         copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
         self.most = 0 if copied else heavy_columns(max_memory)
 
-    def factor(self, alpha: float) -> None:
+    def factor(self, goal) -> None:
         """Prepare for a penalty; the block's Gram matrix serves all of them."""
-        problem = self.problem
+        problem, alpha = self.problem, goal.alpha
         self.alpha = alpha
         self.apply = np.copyto
         if alpha == 0:
             return
         squares = problem.column_squares()
+        if self.by_rows:
+            if problem.penalty is not None:
+                own = np.where(problem.d > 0, problem.d, np.maximum(squares, alpha))
+
+                def scale(z, r):
+                    """z = D^-1 r."""
+                    np.divide(r, own, out=z)
+
+                self.apply = scale
+            return
         if self.heavy is None:
             # with few samples the block would be singular but for alpha
             m = min(problem.p, self.most, problem.n // 2)
@@ -330,8 +390,8 @@ class Products:
 
         self.apply = apply
 
-    def solve(self, R, bound, limit: int):
-        """Steps (p, k) from gradients R (p, k), and the iterations (k,) they took.
+    def solve(self, R, floor, goal, objective, limit: int, W):
+        """Steps (p, k) from gradients R (p, k) at W, and the iterations (k,) they took.
 
         Each target has conjugate gradients of its own, but those that go on share the products. Of
         p elements, four vectors for each.
@@ -342,6 +402,8 @@ class Products:
         x, z, d = np.zeros((k, p)), np.empty((k, p)), np.empty((k, p))
         u = np.empty((k, self.problem.n))
         used = np.zeros(k, dtype=np.intp)
+        value = np.array(objective, dtype=np.float64)
+        ritz = [Ritz() for _ in range(k if self.alpha == 0 else 0)]
         # row i is for target place[i]; those that go on come first
         place, rz = list(range(k)), [0.0] * k
         for i in range(k):
@@ -361,10 +423,17 @@ class Products:
                 curvature = d[i] @ z[i]
                 going = rz[i] > 0 and curvature > 0
                 if going:
-                    add(x[t], rz[i] / curvature, d[i])
-                    add(r[i], -rz[i] / curvature, z[i])
+                    step = rz[i] / curvature
+                    add(x[t], step, d[i])
+                    add(r[i], -step, z[i])
+                    value[t] -= step * rz[i]
                     used[t] += 1
-                    going = np.linalg.norm(r[i]) > bound[t]
+                    if ritz and ritz[t].add(step, rz[i]):
+                        goal.least = min(goal.least, ritz[t].least)
+                    near = goal.share * np.sqrt(max(value[t], 0.0))
+                    if ritz:
+                        near = max(near, goal.share * np.sqrt(goal.least) * _length(W[:, t], x[t]))
+                    going = goal.norm(r[i][:, None])[0] > max(floor[t], _SURE * near)
                 if going:
                     self.apply(z[i], r[i])
                     before, rz[i] = rz[i], r[i] @ z[i]
@@ -376,3 +445,39 @@ class Products:
             if not left:
                 break
         return x.T, used
+
+
+def _length(w, x) -> float:
+    """Norm of w + x."""
+    return float(np.sqrt(sum(float(np.sum((w[s] + x[s]) ** 2)) for s in pieces(len(x)))))
+
+
+class Ritz:
+    """Least eigenvalue of the tridiagonal matrix of conjugate gradients."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.squares: list[float] = []
+        self.least, self.next = np.inf, 1
+
+    def add(self, step: float, square: float) -> bool:
+        """Take a step and the square of its residual; whether the least value was found anew."""
+        self.steps.append(step)
+        self.squares.append(square)
+        if len(self.steps) < self.next:
+            return False
+        self.next = int(_RITZ * len(self.steps)) + 1
+        steps, squares = np.array(self.steps), np.array(self.squares)
+        diagonal = 1.0 / steps
+        found = diagonal[0]
+        if len(steps) > 1:
+            # imported here: it takes as long as many a fit
+            from scipy.linalg import eigvalsh_tridiagonal
+
+            ratio = squares[1:] / squares[:-1]
+            diagonal[1:] += ratio / steps[:-1]
+            beside = np.sqrt(ratio) / steps[:-1]
+            found = eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))[0]
+        if found > _GHOST * diagonal.max():
+            self.least = float(found)
+        return True

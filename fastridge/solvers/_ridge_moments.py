@@ -20,12 +20,12 @@ from ._long import eigh
 from ._range import require_moments
 from ._ridge_problem import RidgeProblem
 from .ridge import (
-    _ROUNDING,
     SOLVERS,
     RidgeResult,
     _check_options,
     _check_start,
     _finish,
+    _reached,
     _rounded,
     bounds,
 )
@@ -46,7 +46,7 @@ def solve_moments(
     fit_intercept=True,
     standardize=False,
     solver="auto",
-    tol=1e-6,
+    tol=1e-4,
     max_iter=None,
     positive=False,
     coef_init=None,
@@ -88,7 +88,8 @@ def solve_moments(
             run = "qr"
     if found is None:
         run, *found = _solve_root(problem, run, tol, max_iter, coef_init, lower, upper)
-    w, n_iter = found
+    w, n_iter, *told = found
+    error, near = told if told else (None, False)
     solved = problem.evaluate(w)[0]
     if moments.is_float32:
         w = _rounded(w.T, lower, upper).T
@@ -104,12 +105,13 @@ def solve_moments(
             first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
     relative = problem.relative(gradient, w, first=first)
     solved = problem.relative(solved, w, first=first)
-    converged = bool((solved <= max(tol, _ROUNDING)).all())
+    converged = bool((near | (solved <= _reached(run, tol))).all())
     coef, intercept = np.ascontiguousarray(w.T), problem.intercept(w)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         relative, objective = float(relative[0]), float(objective[0])
-    result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged)
+        error = error if error is None else float(error[0])
+    result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged, error)
     return _finish(moments, result, tol)
 
 
@@ -268,7 +270,7 @@ def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
         from ._ridge_bounded import solve_bounded
 
         found = solve_bounded(data, lower, upper, tol, max_iter, coef_init)
-    return run, found[0].T, found[1]
+    return run, found[0].T, found[1], *found[4:]
 
 
 def _root(problem):

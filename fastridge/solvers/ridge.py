@@ -48,6 +48,8 @@ SOLVERS = {
 
 # Gradients below this share of the first one are rounding, whatever was asked for.
 _ROUNDING = 1e-13
+# Relative gradient of a direct solver above which it is not exact, however large tol is.
+_DIRECT = 1e-6
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FLOAT32 = (
@@ -73,9 +75,12 @@ class RidgeResult:
         Norm of the gradient at `coef` over that at zero coefficients.
     objective : float or ndarray of shape (n_targets,)
         Weighted sum of squared residuals plus the penalty, at `coef`.
+    relative_error : float or ndarray of shape (n_targets,), or None
+        Bound of the error that `tol` is compared with; None of the direct solvers.
     converged : bool
-        Whether the tolerance asked for was met; for float32 `X`, before the solution was rounded to
-        float32. `relative_gradient` and `objective` are those of the rounded coefficients.
+        Whether the error is within `tol`, or the gradient is rounding; for float32 `X`, before the
+        solution was rounded to float32. `relative_gradient` and `objective` are those of the
+        rounded coefficients.
 
     Examples
     --------
@@ -91,6 +96,7 @@ class RidgeResult:
         "intercept",
         "n_iter",
         "objective",
+        "relative_error",
         "relative_gradient",
         "solver",
     )
@@ -101,10 +107,19 @@ class RidgeResult:
     n_iter: Any
     relative_gradient: Any
     objective: Any
+    relative_error: Any
     converged: bool
 
     def __init__(
-        self, coef, intercept, solver, n_iter, relative_gradient, objective, converged=True
+        self,
+        coef,
+        intercept,
+        solver,
+        n_iter,
+        relative_gradient,
+        objective,
+        converged=True,
+        relative_error=None,
     ):
         self.coef = coef
         self.intercept = intercept
@@ -113,6 +128,7 @@ class RidgeResult:
         self.relative_gradient = relative_gradient
         self.objective = objective
         self.converged = converged
+        self.relative_error = relative_error
 
     def __repr__(self) -> str:
         return (
@@ -132,7 +148,7 @@ def ridge(
     fit_intercept: bool = True,
     standardize: bool = False,
     solver: str = "auto",
-    tol: float = 1e-6,
+    tol: float = 1e-4,
     max_iter: int | None = None,
     positive: bool = False,
     coef_init: Any = None,
@@ -176,9 +192,15 @@ def ridge(
         one that does that job; "lbfgs" needs `positive` or bounds. For Moments "auto" is
         "cholesky", refined with the Gram matrix itself, and the others work on a root of it, p
         rows or fewer.
-    tol : float, default=1e-6
-        Bound on the norm of the gradient relative to that at w = 0. Direct solvers go to rounding.
-        With bounds, of the part of the gradient that they do not hold back (0 at the solution).
+    tol : float, default=1e-4
+        Relative error that an iterative solver may leave: it ends where
+        sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
+        factors (times the variances if standardised) and F the objective. F is then at most
+        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
+        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        alpha. Direct solvers are exact to rounding.
+        With bounds, g is the part of the gradient that they do not hold back, and with alpha = 0
+        its norm relative to that at w = 0 is at most tol / 100.
     max_iter : int or None, default=None
         Bound on the iterations of "cg" and with bounds; None: generous.
     positive : bool, default=False
@@ -198,7 +220,7 @@ def ridge(
     Returns
     -------
     RidgeResult
-        coef, intercept, solver, n_iter, relative_gradient, objective, converged.
+        coef, intercept, solver, n_iter, relative_gradient, relative_error, objective, converged.
 
     Raises
     ------
@@ -349,7 +371,7 @@ def solve(
     fit_intercept: bool = True,
     standardize: bool = False,
     solver: str = "auto",
-    tol: float = 1e-6,
+    tol: float = 1e-4,
     max_iter: int | None = None,
     lower: NDArray[np.float64] | None = None,
     upper: NDArray[np.float64] | None = None,
@@ -387,7 +409,7 @@ def solve(
             coef, numbers, n_iter, solved = found
             if k == 1:
                 intercept, gradient, objective = numbers
-                converged = solved <= tol or solved <= _ROUNDING
+                converged = solved <= _ROUNDING or (solved <= _DIRECT and solved <= tol)
                 if not single:
                     coef, n_iter = coef[np.newaxis], np.array([n_iter])
                     intercept, gradient, objective = np.array(numbers)[:, np.newaxis]
@@ -395,7 +417,7 @@ def solve(
                 coef = coef.reshape(k, A.n_columns)
                 intercept, gradient, objective = numbers
                 n_iter = np.full(k, n_iter)
-                converged = bool((solved <= max(tol, _ROUNDING)).all())
+                converged = bool((solved <= _reached(run, tol)).all())
             return _finish(
                 A,
                 RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged),
@@ -442,8 +464,9 @@ def solve(
 
         found = solve_bounded(problem, lower, upper, tol, max_iter, coef_init, max_memory)
     assert found is not None
-    coef, n_iter, gradient, objective = found
-    converged = bool((gradient <= max(tol, _ROUNDING)).all())
+    coef, n_iter, gradient, objective, *told = found
+    error, near = told if told else (None, False)
+    converged = bool((near | (gradient <= _reached(run, tol))).all())
     if A.is_float32:
         coef = _rounded(coef, lower, upper)
         gradient, objective = _certify(problem, coef, run, lower, upper)
@@ -451,8 +474,14 @@ def solve(
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         gradient, objective = float(gradient[0]), float(objective[0])
-    result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged)
+        error = error if error is None else float(error[0])
+    result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
     return _finish(A, result, tol, warn)
+
+
+def _reached(run: str, tol: float) -> float:
+    """Relative gradient that is good enough by itself."""
+    return _ROUNDING if run in ("cg", "active_set") else max(min(tol, _DIRECT), _ROUNDING)
 
 
 def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
@@ -568,13 +597,15 @@ def _finish(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> Ridge
     if warn and not result.converged:
         from .. import _sklearn
 
-        reached = float(np.max(result.relative_gradient))
+        told = result.relative_error is not None
+        reached = float(np.max(result.relative_error if told else result.relative_gradient))
+        what = "a relative error of at most" if told else "a relative gradient of"
         helps = {
             "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
             "active_set": "a larger max_iter or a larger tol",
         }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
         warnings.warn(
-            f"{result.solver} reached a relative gradient of {reached:.2g} in "
+            f"{result.solver} reached {what} {reached:.2g} in "
             f"{int(np.max(result.n_iter))} iterations, where tol={tol:g} was asked for; "
             f"what helps: {helps}.",
             _sklearn.exception("ConvergenceWarning"),

@@ -22,7 +22,7 @@ from .._validation import (
 )
 from ._descent_options import check_count
 from ._ridge_cost import choose_solver, rows_fit
-from .ridge import SOLVERS, RidgeResult, _check_memory, _check_options, _variances
+from .ridge import SOLVERS, RidgeResult, _check_memory, _check_options, _reached, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
 
@@ -95,6 +95,9 @@ class RidgePath:
         Standard error of `dof`; 0 where that is exact.
     relative_gradient : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Norm of the gradient at each solution over that at zero coefficients.
+    relative_error : ndarray of shape (n_alphas,) or (n_alphas, n_targets), or None
+        Bound of the relative error of each solution, to be compared with `tol`; None of direct
+        solvers.
     n_iter : ndarray of int, shape (n_alphas,) or (n_alphas, n_targets)
         Iterations; of a direct solver, refinements.
     n_samples : float
@@ -115,7 +118,7 @@ class RidgePath:
     solver : str
         "cholesky", "dual" or "cg": the road that ran for the range.
     converged : bool
-        Whether every relative gradient is within the tolerance asked for.
+        Whether every error is within `tol`, or the gradient is rounding.
 
     Examples
     --------
@@ -128,7 +131,9 @@ class RidgePath:
     """
 
     __slots__ = (
+        "_error",
         "_fit_intercept",
+        "_near",
         "_run",
         "_single",
         "_tol",
@@ -144,6 +149,9 @@ class RidgePath:
         self.alphas = alphas
         self._run, self._single, self._tol = run, single, float(tol)
         self.solver: str = run.solver
+        # whether each is near enough; None: their gradients say so
+        self._near: NDArray[np.bool_] | None = getattr(run, "converged", None)
+        self._error: NDArray[np.float64] | None = getattr(run, "relative_error", None)
         problem = run.problem
         total = problem.moments.total_weight if hasattr(problem, "moments") else problem.total
         self.n_samples = float(total)
@@ -164,9 +172,18 @@ class RidgePath:
         intercept, n_iter, gradient, objective = numbers
         if self._single and self.coef.dtype == np.float32:
             intercept = np.float32(intercept)
-        converged = bool(np.all(gradient <= self._bound()))
+        error = None
+        if self._error is not None:
+            error = self._error[k, 0].item() if self._single else self._error[k]
         return RidgeResult(
-            self.coef[k].copy(), intercept, self.solver, n_iter, gradient, objective, converged
+            self.coef[k].copy(),
+            intercept,
+            self.solver,
+            n_iter,
+            gradient,
+            objective,
+            bool(self._settled()[k].all()),
+            error,
         )
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
@@ -191,6 +208,12 @@ class RidgePath:
         m, k, _ = self._run.coef.shape
         if self._single and k != 1:
             raise ValueError(f"coef must be of one target, not of {k}")
+        near, shape = self._near, self._run.n_iter.shape
+        told = type(near) is np.ndarray and near.dtype == bool and near.shape == shape
+        if near is not None and not told:
+            raise ValueError("_near must be None or an array of bool, like n_iter")
+        if self._error is not None:
+            _check_arrays(self, shape, "_error")
         _check_arrays(self, (m,), "alphas")
         _check_arrays(self, (m,) if self._single else (m, k), "norm", "objective", "residual")
 
@@ -218,6 +241,10 @@ class RidgePath:
     @property
     def relative_gradient(self) -> NDArray[np.float64]:
         return self._shape(self._run.relative_gradient)
+
+    @property
+    def relative_error(self) -> NDArray[np.float64] | None:
+        return None if self._error is None else self._shape(self._error)
 
     @property
     def n_iter(self) -> NDArray[np.intp]:
@@ -296,12 +323,13 @@ class RidgePath:
 
     @property
     def converged(self) -> bool:
-        return bool((self.relative_gradient <= self._bound()).all())
+        return bool(self._settled().all())
 
-    def _bound(self) -> float:
-        from .ridge import _ROUNDING
-
-        return max(self._tol, _ROUNDING)
+    def _settled(self) -> NDArray[np.bool_]:
+        """Which solutions (n_alphas, n_targets) are near enough."""
+        if self._near is not None:
+            return self._near
+        return self._run.relative_gradient <= _reached(self.solver, self._tol)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predictions for every penalty.
@@ -342,7 +370,7 @@ def ridge_path(
     fit_intercept: bool = True,
     standardize: bool = False,
     solver: str = "auto",
-    tol: float = 1e-6,
+    tol: float = 1e-4,
     max_iter: int | None = None,
     max_memory: float | None = None,
     callback: Callable[[int, int], Any] | None = None,
@@ -384,8 +412,13 @@ def ridge_path(
     solver : {"auto", "cholesky", "dual", "cg"}, default="auto"
         "cholesky" and "dual" reduce the Gram matrix of the features or of the samples; "cg" as for
         `ridge`. scikit-learn's names run the one that does that job.
-    tol : float, default=1e-6
-        Bound on the norm of the gradient relative to that at w = 0.
+    tol : float, default=1e-4
+        Relative error that an iterative solver may leave: it ends where
+        sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
+        factors (times the variances if standardised) and F the objective. F is then at most
+        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
+        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        alpha. Direct solvers are exact to rounding.
     max_iter : int or None, default=None
         Bound on the iterations of "cg" for each penalty.
     max_memory : float or None, default=None
