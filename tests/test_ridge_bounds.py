@@ -272,7 +272,7 @@ def test_starts_from_what_is_given():
 
 def test_too_few_iterations():
     X, y = problem(300, 40)
-    with pytest.warns(match="active_set reached a relative gradient of .* in 1 iterations"):
+    with pytest.warns(match="active_set reached a relative error of at most .* in 1 iterations"):
         result = fastridge.ridge(X, y, 1.0, lower=-0.1, upper=0.3, fit_intercept=False, max_iter=1)
     assert not result.converged
 

@@ -203,9 +203,9 @@ class Ridge(BaseRidge, LinearRegressor):
     tol : float, default=1e-4
         Relative error that an iterative solver may leave: it ends where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
-        factors (times the variances if standardised) and F the objective. F is then at most
-        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
-        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        factors (times the variances if standardised) and F the objective. F is then above its
+        minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
+        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
         alpha. Direct solvers are exact to rounding.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
 "lbfgs"}, default="auto"
@@ -251,7 +251,7 @@ class Ridge(BaseRidge, LinearRegressor):
         gradient that they do not hold back. Of a float32 fit, with the rounding of `coef_`.
     relative_error_ : float or ndarray of shape (n_targets,), or None
         Bound of the relative error of an iterative solver, to be compared with `tol`:
-        sqrt((F - min F) / min F) is no more. None of direct solvers.
+        sqrt((F - min F) / F) is no more. None of direct solvers.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     moments_ : Moments

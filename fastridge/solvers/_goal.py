@@ -5,14 +5,12 @@ objective F lies above its minimum by
 
     F(w) - min F = g' M^-1 g = |w - w*|_M^2 <= g' D^-1 g / alpha
 
-since M >= alpha D. The root of the right-hand side over the objective bounds the relative error
-that `tol` is compared with:
+since M >= alpha D. `tol` bounds the root of the right-hand side over F(w), so that
 
-    |w - w*|_M <= tol sqrt(min F),   hence   F(w) <= (1 + tol^2) min F
+    F(w) - min F <= tol^2 F(w),   |w - w*|_M <= tol sqrt(F(w)),   |w - w*|_D <= tol sqrt(F(w)/alpha)
 
-No estimate of an eigenvalue enters, so the bound holds for any data, and the coefficients follow:
-|w - w*|_D <= tol sqrt(min F / alpha). Where alpha = 0 the least Ritz value of conjugate gradients
-takes the place of alpha D, which makes an estimate of it.
+No estimate of an eigenvalue enters: the bound holds for any data. Where alpha = 0 the least Ritz
+value of conjugate gradients takes the place of alpha D, which makes an estimate of it.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ class Goal:
         """Norm of the gradient over the root of the objective that is small enough."""
         if not np.isfinite(self.least):
             return 0.0
-        return self.tol * float(np.sqrt(self.least / (1.0 + self.tol**2)))
+        return self.tol * float(np.sqrt(self.least))
 
     def norm(self, G: NDArray[np.float64]) -> NDArray[np.float64]:
         """Norms (k,) of gradients (p, k)."""
@@ -88,11 +86,10 @@ class Goal:
         return near if near.all() else near | (norm <= self.floor(W, objective))
 
     def error(self, norm, W, objective) -> NDArray[np.float64]:
-        """Bounds (k,) of the relative error: sqrt((F - min F) / min F); infinite where none."""
-        excess = norm**2 / self.least if np.isfinite(self.least) else np.where(norm > 0, np.inf, 0)
-        least = self.value(W, objective) - excess
-        ratio = np.divide(excess, least, out=np.full(len(norm), np.inf), where=least > 0)
-        return np.sqrt(np.where(norm > 0, ratio, 0.0))
+        """Bounds (k,) of the relative error, sqrt((F - min F) / F); infinite where none."""
+        size = np.sqrt(self.value(W, objective) * self.least)
+        out = np.where(norm > 0, np.inf, 0.0)
+        return np.divide(norm, size, out=out, where=(size > 0) & np.isfinite(size) & (norm > 0))
 
 
 class Bound:

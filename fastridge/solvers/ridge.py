@@ -195,9 +195,9 @@ def ridge(
     tol : float, default=1e-4
         Relative error that an iterative solver may leave: it ends where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
-        factors (times the variances if standardised) and F the objective. F is then at most
-        1 + tol^2 times its minimum, and the coefficients are within tol * sqrt(min F) of the
-        solution in the norm of the system. With alpha = 0 the least Ritz value takes the place of
+        factors (times the variances if standardised) and F the objective. F is then above its
+        minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
+        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
         alpha. Direct solvers are exact to rounding.
         With bounds, g is the part of the gradient that they do not hold back, and with alpha = 0
         its norm relative to that at w = 0 is at most tol / 100.
