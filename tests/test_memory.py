@@ -84,6 +84,32 @@ for n, p in ((size, 300), (300, size)):
         del X, y, weight, result
 print(json.dumps(found))
 """
+LIMIT = """
+def measured(n, p, form, alpha, limit, kind):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n, p)), rng.standard_normal(n)
+    if form == "F":
+        X = np.asfortranarray(X)
+    elif form != "C":
+        X = sp.csr_array(X * (rng.random((n, p)) < 0.1)).asformat(form)
+    calls = {
+        "ridge": lambda: fastridge.ridge(X, y, alpha, max_memory=limit),
+        "path": lambda: fastridge.ridge_path(X, y, [10 * alpha, alpha], max_memory=limit),
+        "folds": lambda: fastridge.RidgeCV([10 * alpha, alpha], cv=4, max_memory=limit).fit(X, y),
+    }
+    return peak(calls[kind])
+
+with fastridge.num_threads(1):
+    for form in ("C", "F", "csr", "csc"):
+        for n, p in ((5000, 700), (600, 3000)):
+            for kind in ("ridge", "path", "folds"):
+                for limit in (1e6, 1.2e7):
+                    measured(60, 50, form, 1.0, 0, kind)
+                    result, bytes = measured(n, p, form, 100.0, limit, kind)
+                    case = f"{kind} of {form} {n} x {p} with {limit:g} bytes"
+                    found.append((case, bytes, limit, 8 * (20 * n + 64 * p)))
+print(json.dumps(found))
+"""
 
 
 def run(program):
@@ -118,3 +144,11 @@ def test_a_sparse_path_allocates_few_vectors():
         assert f"solver={solver!r}" in case
         assert 2 < size < 250, (case, size)
         assert 1 < vectors <= (6.1 if tall else 10.1), (case, vectors)
+
+
+def test_max_memory_is_kept():
+    """Beside the input, the result, and 20 vectors of n and 64 of p elements."""
+    found = run(LIMIT)
+    assert len(found) == 48
+    for case, bytes, limit, vectors in found:
+        assert bytes <= limit + vectors, (case, bytes)

@@ -20,7 +20,7 @@ from ..moments import Moments
 from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
 from ._projected import rounding_scale
-from ._ridge_cost import choose_solver, rows_fit
+from ._ridge_cost import FOLDS, PATH, allowed, choose_solver, data_bytes, rows_fit
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import mean_and_spread, take_rows
@@ -67,9 +67,13 @@ class Folds:
         self.options, self.apart = options, apart
         self.count = len(splits) if apart is None else 1
         run = SOLVERS[options["solver"]]
+        most = allowed(options["max_memory"])
         if run in ("auto", "qr"):
-            run = choose_solver(A, Y.shape[1], options["max_memory"])
+            matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
+            run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
         self.way = run
+        # rows of weight 0 in place of a copy of the others
+        self.masked = run == "cg" and apart is None and data_bytes(A) > most
         self.whole = None  # the path of all rows, where they were reduced by samples
         self.unsettled: list[tuple[float, float]] = []
         seen = np.zeros(A.n_rows, dtype=np.intp)
@@ -77,9 +81,16 @@ class Folds:
             seen[split.test] += 1
         live = slice(None) if weight is None else weight > 0
         # folds whose sum is the whole are summed once
-        room = 8.0 * A.n_columns**2 * (len(splits) + 3)
-        self.covers = apart is None and bool((seen[live] == 1).all()) and room < _KEPT
+        room = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
+        self.covers = apart is None and bool((seen[live] == 1).all()) and room < min(_KEPT, most)
         self.parts: dict[int, Moments] = {}
+
+    def _copied(self) -> float:
+        """Bytes of the rows that a fold copies to sum them."""
+        if self.apart is not None or not self.splits:
+            return 0.0
+        largest = max(len(s.test) if s.whole else len(s.train) for s in self.splits)
+        return float(data_bytes(self.A)) * largest / max(self.A.n_rows, 1)
 
     def _moments(self, rows) -> Moments:
         return Moments._of_matrix(*self._rows(rows))
@@ -111,6 +122,9 @@ class Folds:
     def _training_rows(self, i):
         if self.apart is not None:
             return self.A, self.Y, self.weight
+        if self.masked:
+            weight = np.bincount(self.splits[i].train, minlength=self.A.n_rows).astype(np.float64)
+            return self.A, self.Y, weight if self.weight is None else weight * self.weight
         return self._rows(self.splits[i].train)
 
     def test_size(self, i) -> int:
@@ -148,12 +162,18 @@ class Folds:
         fit_intercept = self.options["fit_intercept"]
         intercept = y_mean - coef @ mean if fit_intercept else np.zeros(coef.shape[:2])
         base = y_mean if fit_intercept else np.zeros_like(y_mean)
-        test, y, w = self.test_rows(i)
+        if self.masked:
+            rows = self.splits[i].test
+            test, y = self.A, self.Y[rows]
+            w = None if self.weight is None else self.weight[rows]
+        else:
+            rows = slice(None)
+            test, y, w = self.test_rows(i)
         validation = None
         if visit is None and held is not None and coef.shape[2] <= len(y):
             validation = _error_of_moments(held, coef, intercept)
         if validation is None:
-            validation = _error_of_rows(test, y, w, coef, intercept, visit)
+            validation = _error_of_rows(test, y, w, coef, intercept, visit, rows)
         return FoldErrors(
             np.maximum(run.residual, 0.0) / total,
             validation,
@@ -326,14 +346,14 @@ def _error_of_moments(held, coef, intercept):
     return squares / held.total_weight + (held.y_mean - intercept - coef @ held.mean) ** 2
 
 
-def _error_of_rows(A, y, weight, coef, intercept, visit):
-    """The same from predictions, which `visit` is shown."""
+def _error_of_rows(A, y, weight, coef, intercept, visit, rows=slice(None)):
+    """The same from predictions of some rows of A, which `visit` is shown."""
     m, k, p = coef.shape
     out = np.empty((m, k))
     step = max(1, _ROOM // (A.n_rows * k))
     for start in range(0, m, step):
         part = coef[start : start + step]
-        predicted = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)
+        predicted = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)[:, :, rows]
         predicted += intercept[start : start + step, :, None]
         out[start : start + step] = np.average((predicted - y.T) ** 2, axis=2, weights=weight)
         if visit is not None:

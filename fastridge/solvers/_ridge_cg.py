@@ -25,7 +25,13 @@ import numpy as np
 
 from .._matrix import Cholesky, Matrix, Reduced, schur_solve
 from ._goal import Goal
-from ._ridge_cost import default_memory, gram_pays, heavy_columns, most_gram_elements
+from ._ridge_cost import (
+    default_memory,
+    gram_pays,
+    heavy_columns,
+    most_gram_elements,
+    rows_at_once,
+)
 from ._ridge_problem import RidgeProblem, add, pieces
 
 _MAX_STEPS = 20
@@ -331,7 +337,7 @@ class Products:
     most_iterations = _UNLIMITED
 
     def __init__(self, problem: RidgeProblem, max_memory, by_rows: bool = False) -> None:
-        self.problem, self.by_rows = problem, by_rows
+        self.problem, self.by_rows, self.max_memory = problem, by_rows, max_memory
         if by_rows:
             self.most_iterations = _BY_ROWS * problem.n + 100
         self.heavy = self.gram = None
@@ -364,7 +370,7 @@ class Products:
             self.gram = np.zeros((0, 0))
             if m > 0:
                 self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
-                self.gram = problem.A.gram(problem.weight, columns=self.heavy)
+                self.gram = block_gram(problem.A, problem.weight, self.heavy, self.max_memory)
         heavy = self.heavy
         own = np.diagonal(self.gram) + alpha * problem.d[heavy]
         own[own <= 0] = 1.0
@@ -445,6 +451,22 @@ class Products:
             if not left:
                 break
         return x.T, used
+
+
+def block_gram(A: Matrix, weight, columns, max_memory):
+    """Gram matrix of some columns, of dense data from as many rows at once as there is room for."""
+    step = rows_at_once(A.n_rows, len(columns), max_memory)
+    if A.is_sparse or step >= A.n_rows:
+        return A.gram(weight, columns=columns)
+    (X,) = A.arrays
+    total = np.zeros((len(columns), len(columns)))
+    for i in range(0, A.n_rows, step):
+        rows = slice(i, i + step)
+        part = Matrix.from_dense(np.ascontiguousarray(X[rows, columns]))
+        if A.shift is not None:
+            part = part.centered(np.ascontiguousarray(A.shift[columns]))
+        total += part.gram(None if weight is None else weight[rows])
+    return total
 
 
 def _length(w, x) -> float:

@@ -8,8 +8,10 @@ With q = min(n, p), r_i the elements of row i (of column i where n < p), and k t
                       heavy columns; where the Gram matrix is small, see `gram_pays`, no more than
                       its set-up and ITERATIONS k passes over its elements
 
-The memory of a direct solver is its Gram matrix and copies of it, known before it starts. Where
-that is more than allowed, "cg" runs whatever it costs. The rates are those of one AVX-512 core, and
+The memory of a direct solver is its Gram matrix and copies of it, known before it starts: those of
+a fit, of the reduction that serves a path, and of the sums of folds differ. Where that is more than
+allowed, "cg" runs whatever it costs. Counted is what comes beside the input, the result and vectors
+of n or p elements. The rates are those of one AVX-512 core, and
 only their ratios matter.
 """
 
@@ -35,6 +37,12 @@ _SMALL = 2000  # orders of dense data for which there is nothing to weigh
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
 _ALWAYS = 1e8  # bytes that every machine has
 _BYTES = 12  # of a sparse element: a double and its index
+_PACKED = 1600  # bytes that a column takes while rows are packed for a Gram matrix
+_BLOCK = 64  # bytes of an element of the exact block, with its factor and what sums it
+_PART, _PARTS = 256, 1 << 21  # order up to which sums have parts, and the work that has two
+
+# Gram matrices that are held at once
+FIT, PATH, FOLDS, LEFT_OUT = 1.0, 4.25, 7.5, 4.25
 
 
 class Cost(NamedTuple):
@@ -42,8 +50,17 @@ class Cost(NamedTuple):
     memory: int  # bytes beyond the input and the vectors
 
 
-def choose_solver(A: Matrix, n_targets: int = 1, max_memory: float | None = None) -> str:
-    """ "cholesky", "dual" or "cg": the quickest of those that fit into max_memory bytes."""
+def choose_solver(
+    A: Matrix,
+    n_targets: int = 1,
+    max_memory: float | None = None,
+    matrices: float = FIT,
+    more: float = 0.0,
+) -> str:
+    """ "cholesky", "dual" or "cg": the quickest of those that fit into max_memory bytes.
+
+    matrices: how many Gram matrices are held at once; more: bytes beside them.
+    """
     n, p = A.n_rows, A.n_columns
     direct = "cholesky" if p <= n else "dual"
     if max_memory is None:
@@ -51,7 +68,7 @@ def choose_solver(A: Matrix, n_targets: int = 1, max_memory: float | None = None
             return direct
         max_memory = default_memory()
     cost = direct_cost(A, n_targets)
-    if cost.memory > max_memory:
+    if cost.memory + (matrices - FIT) * 8.0 * min(n, p) ** 2 + more > max_memory:
         return "cg"
     return direct if cost.seconds <= cg_cost(A, n_targets).seconds else "cg"
 
@@ -69,6 +86,7 @@ def direct_cost(A: Matrix, n_targets: int = 1) -> Cost:
         memory += other * A.nnz * _BYTES
     else:
         seconds += float(n) * p * q * _FLOP
+        memory += _PACKED * q
     return Cost(seconds + 4 * n_targets * _pass(A), int(memory))
 
 
@@ -99,13 +117,31 @@ def gram_pays(A: Matrix, counts: NDArray[np.int64] | None = None) -> bool:
 
 def most_gram_elements(A: Matrix, max_memory: float) -> float:
     """Sparse elements that a Gram matrix may have: fewer than two passes over X are worth, and no
-    more than fit."""
-    return min(2.0 * A.nnz, max_memory / (2 * _BYTES))
+    more than fit twice beside the lists of columns and the block."""
+    lists = (2.0 if A.kind == "csc" else 1.0) * _BYTES * A.nnz
+    block = 8.0 * heavy_columns(max_memory) ** 2
+    return min(2.0 * A.nnz, max(max_memory - lists - block, 0.0) / (2 * _BYTES))
 
 
 def heavy_columns(max_memory: float) -> int:
-    """How many columns the exact block may have: two copies of it in the memory allowed."""
-    return int(min(_HEAVY, np.sqrt(max_memory / 32)))
+    """How many columns the exact block may have in the memory allowed."""
+    return int(min(_HEAVY, np.sqrt(max_memory / _BLOCK)))
+
+
+def rows_at_once(n: int, m: int, max_memory: float) -> int:
+    """Rows of dense data whose m columns are gathered together for the exact block."""
+    least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
+    left = max_memory - _BLOCK * float(m) ** 2
+    return int(min(n, max(1, least, left / (16.0 * max(m, 1)))))
+
+
+def data_bytes(A: Matrix) -> int:
+    """Bytes that a copy of the data takes."""
+    return sum(part.nbytes for part in A.arrays if part is not None)
+
+
+def allowed(max_memory: float | None) -> float:
+    return default_memory() if max_memory is None else max_memory
 
 
 def rows_fit(n: int, p: int, max_memory: float | None = None) -> bool:

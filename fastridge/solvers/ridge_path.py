@@ -21,7 +21,7 @@ from .._validation import (
     require_finite,
 )
 from ._descent_options import check_count
-from ._ridge_cost import choose_solver, rows_fit
+from ._ridge_cost import PATH, choose_solver, rows_fit
 from .ridge import SOLVERS, RidgeResult, _check_memory, _check_options, _reached, _variances
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
@@ -492,7 +492,7 @@ def ridge_path(
 
     run = SOLVERS[solver]
     if run in ("auto", "qr"):
-        run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
+        run = choose_solver(A, 1 if single else Y.shape[1], max_memory, PATH)
     if run == "cholesky":
         from ..moments import Moments
 
