@@ -228,8 +228,9 @@ class Ridge(BaseRidge, LinearRegressor):
         Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing, equal ones
         fix a coefficient. Found exactly, by an active set.
     max_memory : float or None, default=None
-        Bytes that the fit may use for Gram matrices beside its input and vectors. Where the direct
-        solver would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        Bytes that the fit may use beside its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). Where a direct solver
+        would need more, which is known before it starts, "auto" runs "cg". None: half of the
         machine's memory. Without effect on moments, which hold a Gram matrix already.
 
     Attributes

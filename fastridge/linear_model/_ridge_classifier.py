@@ -62,7 +62,10 @@ class RidgeClassifier(BaseRidge):
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds lower <= w <= upper of the coefficients of each regression: see `Ridge`.
     max_memory : float or None, default=None
-        Bytes that the fit may use for Gram matrices: see `Ridge`.
+        Bytes that the fit may use beside its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). Where a direct solver
+        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        machine's memory.
 
     Attributes
     ----------

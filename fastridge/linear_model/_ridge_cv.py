@@ -406,7 +406,11 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     max_iter : int or None, default=None
         Bound on their iterations for each penalty.
     max_memory : float or None, default=None
-        Bytes that a direct solver may use beside the data; None: half of the machine's memory.
+        Bytes that the fit may use beside its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). Where a direct solver
+        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        machine's memory. Folds whose rows do not fit a second time are masked,
+        not copied; leave-one-out, which needs a direct solver, is refused beyond it.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
         freedom on large sparse data; None: 0.

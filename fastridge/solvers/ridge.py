@@ -208,9 +208,10 @@ def ridge(
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
         Where an iterative solver starts, for example the solution of a nearby `alpha`.
     max_memory : float or None, default=None
-        Bytes that "auto" and "cg" may use for Gram matrices beside their input and vectors. The
-        need of a direct solver is known before it starts; where it is more, "auto" runs "cg".
-        None: half of the machine's memory.
+        Bytes that the fit may use beside its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). Where a direct solver
+        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        machine's memory.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds lower <= w <= upper of the coefficients, in the units of `coef`, also where they are
         standardised; -inf and inf bound nothing, and equal bounds fix a coefficient. The

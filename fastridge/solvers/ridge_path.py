@@ -422,7 +422,10 @@ def ridge_path(
     max_iter : int or None, default=None
         Bound on the iterations of "cg" for each penalty.
     max_memory : float or None, default=None
-        As for `ridge`.
+        Bytes that the fit may use beside its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). Where a direct solver
+        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        machine's memory.
     callback : callable or None, default=None
         Called as callback(done, total) after each penalty of an iterative solver, which goes from
         the largest down, and of a direct one when all are done. If it raises StopIteration, the
