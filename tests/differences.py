@@ -112,7 +112,13 @@ REASONS = {
     ("default", "y"): "Moments as X hold y already.",
     **{
         ("attribute", item): CERTIFICATE
-        for item in ("solver_", "objective_", "relative_gap_", "relative_gradient_")
+        for item in (
+            "solver_",
+            "objective_",
+            "relative_error_",
+            "relative_gap_",
+            "relative_gradient_",
+        )
     },
     ("attribute", "n_iter_"): CERTIFICATE,
     **{("attribute", item): CHOICE for item in ("cv_results_", "diagnosis_", "alphas_", "dof_")},
@@ -144,7 +150,9 @@ BEHAVIOUR = (
     ),
     (
         "`tol` of `Ridge`",
-        "Bounds `relative_gradient_` whatever the solver; direct solvers go to rounding.",
+        "Bounds `relative_error_` of iterative solvers, the share of the objective that could be"
+        " gained, as a square root; scikit-learn's meaning depends on the solver. Direct solvers go"
+        " to rounding.",
     ),
     (
         "`sample_weight`",
