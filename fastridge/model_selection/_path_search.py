@@ -10,7 +10,7 @@ import numpy as np
 from .. import _sklearn
 from ..solvers._folds import Folds
 from ..solvers._loo import _ROOM, LeaveOneOut, LeftOut
-from ..solvers._ridge_cost import LEFT_OUT, allowed, direct_cost
+from ..solvers._ridge_cost import LEFT_OUT, default_memory, direct_cost, fits
 from ..solvers._rows import mean_and_spread
 from ..solvers._trace import Estimate
 from ._choice import best, spread
@@ -103,13 +103,14 @@ class PathSearch(Search):
 
     def _leave_one_out(self, alphas):
         folds, scoring = self.folds, self.scoring
-        most = allowed(folds.options["max_memory"])
         need = direct_cost(folds.A, folds.Y.shape[1]).memory
         need += (LEFT_OUT - 1) * 8.0 * min(folds.A.shape) ** 2
         # residuals, and blocks of rows
         need += 16.0 * min(_ROOM, len(alphas) * folds.Y.size)
         need += 16.0 * min(_ROOM, folds.A.n_rows * folds.A.n_columns)
-        if need > most:
+        most = folds.options["max_memory"]
+        if not fits(need, most):
+            most = default_memory() if most is None else most
             raise ValueError(
                 f"leave-one-out of {folds.A.n_rows} x {folds.A.n_columns} needs matrices of"
                 f" {need:.2g} bytes, beyond the {most:.2g} allowed; expected cv='gcv' or folds."

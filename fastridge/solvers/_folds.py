@@ -20,7 +20,7 @@ from ..moments import Moments
 from ._path_direct import _LEAST, DualPath, MomentsPath
 from ._path_iterative import IterativePath
 from ._projected import rounding_scale
-from ._ridge_cost import FOLDS, PATH, allowed, choose_solver, data_bytes, rows_fit
+from ._ridge_cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
 from ._ridge_moments import solve_moments
 from ._ridge_problem import RidgeProblem
 from ._rows import mean_and_spread, take_rows
@@ -67,13 +67,13 @@ class Folds:
         self.options, self.apart = options, apart
         self.count = len(splits) if apart is None else 1
         run = SOLVERS[options["solver"]]
-        most = allowed(options["max_memory"])
         if run in ("auto", "qr"):
             matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
             run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
         self.way = run
         # rows of weight 0 in place of a copy of the others
-        self.masked = run == "cg" and apart is None and data_bytes(A) > most
+        most = options["max_memory"]
+        self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
         self.whole = None  # the path of all rows, where they were reduced by samples
         self.unsettled: list[tuple[float, float]] = []
         seen = np.zeros(A.n_rows, dtype=np.intp)
@@ -82,7 +82,8 @@ class Folds:
         live = slice(None) if weight is None else weight > 0
         # folds whose sum is the whole are summed once
         room = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
-        self.covers = apart is None and bool((seen[live] == 1).all()) and room < min(_KEPT, most)
+        self.covers = apart is None and bool((seen[live] == 1).all()) and room < _KEPT
+        self.covers = self.covers and fits(room, most)
         self.parts: dict[int, Moments] = {}
 
     def _copied(self) -> float:

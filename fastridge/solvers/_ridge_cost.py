@@ -140,13 +140,13 @@ def data_bytes(A: Matrix) -> int:
     return sum(part.nbytes for part in A.arrays if part is not None)
 
 
-def allowed(max_memory: float | None) -> float:
-    return default_memory() if max_memory is None else max_memory
-
-
 def rows_fit(n: int, p: int, max_memory: float | None = None) -> bool:
     """Whether the rows, made dense, and two copies of them fit into the memory allowed."""
-    need = 24.0 * n * p
+    return fits(24.0 * n * p, max_memory)
+
+
+def fits(need: float, max_memory: float | None) -> bool:
+    """Whether so many bytes are within the memory allowed."""
     if max_memory is None:
         # what the machine has takes longer to read than small problems to solve
         return need <= _ALWAYS or need <= default_memory()
