@@ -250,7 +250,7 @@ class DescentProblem:
             self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
             self.start = np.minimum(self.start, self.upper)
-        require_sum_products(float(self.square.sum()), self.yy)
+        require_sum_products(float(np.add.reduce(self.square)), self.yy)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
 
     def gradient(self, r) -> NDArray[np.float64]:

@@ -106,10 +106,10 @@ def require_range(
     """
     least, most = (_LEAST_PRODUCT, _MOST_PRODUCT) if products else (_LEAST_SUM, _MOST_SUM)
     if (
-        least <= squares.min(initial=1.0)
-        and squares.max(initial=1.0) <= most
-        and least <= yy.min(initial=1.0)
-        and yy.max(initial=1.0) <= most
+        least <= np.minimum.reduce(squares)
+        and np.maximum.reduce(squares) <= most
+        and least <= np.minimum.reduce(yy)
+        and np.maximum.reduce(yy) <= most
         and least <= total <= most
     ):
         return
