@@ -16,6 +16,6 @@ suite = runpy.run_path(str(Path(__file__).with_name("sklearn_suite") / "__main__
 def test_quick_files():
     if find_spec("sklearn.linear_model.tests") is None:
         pytest.skip("scikit-learn is installed without its tests")
-    files = ["test_bayes", "test_sparse_coordinate_descent"]
+    files = ["test_base", "test_bayes", "test_sparse_coordinate_descent"]
     found = suite["run"](files, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr

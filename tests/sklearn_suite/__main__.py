@@ -10,7 +10,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "sklearn.linear_model.tests."
-FILES = ["test_bayes", "test_sparse_coordinate_descent", "test_coordinate_descent", "test_ridge"]
+FILES = [
+    "test_base",
+    "test_bayes",
+    "test_sparse_coordinate_descent",
+    "test_coordinate_descent",
+    "test_ridge",
+]
 # the minor version whose tests `expected` is about
 VERSION = "1.9"
 
