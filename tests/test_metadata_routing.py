@@ -22,10 +22,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 import fastridge
-from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, RidgeClassifierCV, RidgeCV
+from fastridge import (
+    ElasticNetCV,
+    LassoCV,
+    MultiTaskElasticNetCV,
+    MultiTaskLassoCV,
+    RidgeClassifierCV,
+    RidgeCV,
+)
 
 RIDGES = [RidgeCV, RidgeClassifierCV]
-NETS = [ElasticNetCV, LassoCV, MultiTaskElasticNetCV]
+SEVERAL = [MultiTaskElasticNetCV, MultiTaskLassoCV]
+NETS = [ElasticNetCV, LassoCV, *SEVERAL]
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def data():
 def target(cls, y):
     if cls is RidgeClassifierCV:
         return y > 0
-    return np.c_[y, -y] if cls is MultiTaskElasticNetCV else y
+    return np.c_[y, -y] if cls in SEVERAL else y
 
 
 def choosing(cls, **parameters):
@@ -81,7 +89,7 @@ def test_routers_are_those_of_scikit_learn(cls, routing):
         router = cls(**parameters).get_metadata_routing()
         assert isinstance(router, MetadataRouter)
         expected = str(get_routing_for_object(theirs(**parameters)))
-        if cls is MultiTaskElasticNetCV:
+        if cls in SEVERAL:
             # scikit-learn's takes no weights
             expected = expected.replace("'fit': {}", "'fit': {'sample_weight': None}")
         assert str(router) == expected
