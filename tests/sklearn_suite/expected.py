@@ -54,14 +54,6 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
         "test_sparse_dense_equality": (_EXACT._replace(of="False-6-24-0.5-True-Lasso$"),),
     },
     "test_ridge": {
-        "test_regularization_limits_ridge": (
-            Difference(
-                "open",
-                "conjugate gradients on dense wide data at tiny penalties are not exact",
-                "Not equal to tolerance",
-                of="^asarray-wide-.*-(lsqr|sparse_cg)-zero_alpha",
-            ),
-        ),
         "test_ridge_regression_convergence_fail": (
             Difference(
                 "documented",
