@@ -214,6 +214,7 @@ class Descent:
         residual: _Vector | None = None,
         level: float = 0.0,
         n_threads: int = 0,
+        exact: int = 1,
     ) -> tuple[float, float, int, int, float]: ...
     def unscreened(
         self,

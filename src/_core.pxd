@@ -219,6 +219,7 @@ cdef extern from "descent.h" nogil:
         double *w_dual
         double *g_dual
         int whole
+        int exact
         double objective, dual
         Py_ssize_t n_iter, n_newton
         fr_support *support

@@ -81,11 +81,11 @@ cdef class Descent:
               double[::1] w not None, double[::1] g not None, double[::1] w_dual not None,
               double[::1] g_dual not None, bint whole, double tol,
               Py_ssize_t max_iter, unsigned long long seed=0, double[::1] residual=None,
-              double level=0.0, int n_threads=0):
+              double level=0.0, int n_threads=0, int exact=1):
         """Descend from w, whose gradient is g, in place. Returns the objective, the dual value (of
         the residual of w_dual, the gradient there being g_dual), epochs, Newton steps among them,
         and the level of the residual. whole: there are no other coordinates, and w_dual and
-        g_dual begin as those of another penalty."""
+        g_dual begin as those of another penalty. exact: see descent.h."""
         cdef int status
         cdef Py_ssize_t m = square.shape[0]
         self._problem(l1, l2, lower, upper, square, yy)
@@ -100,7 +100,7 @@ cdef class Descent:
         if m == 0:
             return 0.5 * yy, 0.5 * yy, 0, 0, level
         self.q.cross, self.q.w, self.q.g, self.q.w_dual = &cross[0], &w[0], &g[0], &w_dual[0]
-        self.q.g_dual, self.q.whole = &g_dual[0], whole
+        self.q.g_dual, self.q.whole, self.q.exact = &g_dual[0], whole, exact
         self.q.tol, self.q.max_iter, self.q.seed = tol, max_iter, seed
         self.q.residual = NULL if residual is None else &residual[0]
         self.q.level = level

@@ -9,15 +9,16 @@
 #define SUPPORT (FR_HISTORY - 1) /* sweeps over the support for one over all coordinates */
 #define PASSING 300 /* gaps by which a step may raise the objective for a while */
 #define PATIENCE 20 /* Newton steps that may fail to halve the gap before sweeps are taken: this many
-                       first, half as many from time to time, and at least 2 */
+                       first, half as many from time to time, and at least 2; ... */
+#define IMPATIENCE 6 /* ... first this many in a cold start, and where they failed the last time */
 
 #define ROUGH 0.1     /* accuracy of steps by conjugate gradients: the next one corrects it, */
 #define EXACT 1e-10   /* unless it is the gradient's zeros that count, or no step gets on */
 #define FINAL 1e-4    /* and of those that make coefficients exact where the gap is small enough: at */
-#define FINAL_STEPS 2 /* most so many, until one leaves the support as it is */
+#define FINAL_STEPS 4 /* most so many, or one (see fr_descent.exact), until the support stays */
 #define MIXTURES 10   /* of two residuals that are tried as a dual candidate */
-#define SAFE_STEPS 10 /* monotone steps in a row, twice as many each time, ... */
-#define MOST_SAFE 40  /* ... up to this many, between sweeps and exchanges */
+#define SAFE_STEPS 30 /* monotone steps in a row, twice as many each time, ... */
+#define MOST_SAFE 120 /* ... up to this many, between sweeps and exchanges */
 #define EQUAL 1e-15   /* share of y'Sy by which the objective may seem to rise: rounding */
 
 #define DAMPING 1e-5       /* see fr_descent.damping: at first, ... */
@@ -668,7 +669,7 @@ static int sweeps(state *s)
 static int descend(state *s)
 {
     fr_descent *q = s->q;
-    int status = 0, failed = 0, patience = PATIENCE, safe = 0, safe_steps = 0;
+    int status = 0, failed = 0, patience, gave_up = 0, safe = 0, safe_steps = 0;
     q->dual = s->own = -INFINITY;
     s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
@@ -693,13 +694,14 @@ static int descend(state *s)
     for (ptrdiff_t j = 0; j < q->m && turn == SWEEPS; j++)
         if (q->w[j] != 0)
             turn = EXCHANGES;
+    patience = turn == SWEEPS || fr_was_hard(q, 0) ? IMPATIENCE : PATIENCE;
     int final = 0;
     while (!status && q->n_iter < q->max_iter) {
         if (s->objective - q->dual <= q->tol) {
-            if (s->settled || final++ == FINAL_STEPS || !q->n_iter)
+            if (s->settled || final++ == (q->exact > 1 ? FINAL_STEPS : 1) || q->exact < (q->n_iter ? 1 : 2))
                 break;
             q->accuracy = MIN(q->accuracy, FINAL);
-            if (turn != EXCHANGES || s->current > s->objective) {
+            if (turn != EXCHANGES || !q->n_iter || s->current > s->objective) {
                 if (s->current > s->objective && (status = back(q, &s->best)))
                     break;
                 s->current = s->objective;
@@ -730,6 +732,7 @@ static int descend(state *s)
             if (failed >= patience) {
                 failed = 0;
                 patience = MAX(patience / 2, 2);
+                gave_up++;
                 turn = SWEEPS;
             }
         } else {
@@ -739,7 +742,7 @@ static int descend(state *s)
             if (status >= 0)
                 find_support(s);
             turn = EXCHANGES;
-            if (patience < PATIENCE / 2) {
+            if (gave_up > 1) {
                 safe = safe_steps = MIN(MAX(2 * safe_steps, SAFE_STEPS), MOST_SAFE);
                 q->accuracy = EXACT;
                 turn = SAFE;
@@ -753,6 +756,7 @@ static int descend(state *s)
     if (!status && s->current > s->objective)
         status = back(q, &s->best);
     q->objective = s->objective;
+    fr_was_hard(q, 1 + (gave_up > 1));
     fr_remember(q, s->list, s->size, s->side);
     return status;
 }

@@ -37,6 +37,8 @@ typedef struct {
     double yy, tol;                        /* y'Sy; the gap to reach */
     ptrdiff_t max_iter;
     uint64_t seed;                         /* 0: cyclic order */
+    int exact; /* Newton steps, of which the gap has no need, that make coefficients exact at the end:
+                  0 none, 1 one, where there was a step before, 2 until one leaves the support as it is */
     int n_threads;
     /* state: coefficients, g, and coefficients whose residual gives the best dual value, with the
      * gradient there */

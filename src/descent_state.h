@@ -45,6 +45,8 @@ int fr_support_solve(fr_descent *q, const int32_t *list, ptrdiff_t size, const d
  * and noted. */
 int fr_recall(fr_descent *q, signed char *side, int32_t *list, ptrdiff_t *size);
 void fr_remember(fr_descent *q, const int32_t *list, ptrdiff_t size, const signed char *side);
+/* Whether Newton steps gave up, to be noted as 1 (no) or 2 (yes); 0: the last time. */
+int fr_was_hard(fr_descent *q, int note);
 
 /* g += t * row j of the Gram matrix */
 static inline void fr_row_add(const fr_descent *q, ptrdiff_t j, double t, double *g)

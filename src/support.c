@@ -21,7 +21,7 @@ struct fr_support {
     unsigned char *mark; /* by coordinate */
     signed char *entering; /* by coordinate: on which side it was about to enter */
     ptrdiff_t known;
-    int exact;
+    int exact, hard;
     double damping; /* that the factor was made with */
 };
 
@@ -64,6 +64,13 @@ void fr_remember(fr_descent *q, const int32_t *list, ptrdiff_t size, const signe
     for (ptrdiff_t i = 0; i < size; i++)
         if (q->w[list[i]] == 0)
             s->entering[list[i]] = side[list[i]];
+}
+
+int fr_was_hard(fr_descent *q, int note)
+{
+    if (note)
+        q->support->hard = note > 1;
+    return q->support->hard;
 }
 
 static int make_room(struct fr_support *s, ptrdiff_t size, ptrdiff_t m)

@@ -4,6 +4,8 @@ import descent_problems
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import sklearn.linear_model
+from sklearn.datasets import make_regression
 
 import fastridge
 
@@ -63,7 +65,7 @@ def test_few_epochs_suffice():
         largest = fastridge.elastic_net_path(X, t, l1_ratio=ratio, n_alphas=2).alphas[0]
         found = fastridge.elastic_net(X, t, share * largest, l1_ratio=ratio)
         assert found.converged
-        assert found.n_iter < 1000
+        assert found.n_iter < 800
 
 
 @pytest.mark.parametrize("kind", [np.array, sp.csc_array])
@@ -72,3 +74,42 @@ def test_no_tolerance_where_nothing_enters(kind):
     found = fastridge.elastic_net(kind(X), y, 1e6, tol=0.0)
     assert found.converged
     assert not found.coef.any()
+
+
+@pytest.mark.parametrize("solver", ["gram", "working", "columns"])
+@pytest.mark.parametrize("seed", range(12))
+def test_no_epoch_from_the_solution(seed, solver):
+    X, y, largest, options, _ = descent_problems.problem(seed)
+    first = fastridge.elastic_net(X, y, 0.1 * largest, solver=solver, **options)
+    again = fastridge.elastic_net(
+        X, y, 0.1 * largest, solver=solver, coef_init=first.coef, **options
+    )
+    assert again.n_iter == 0
+    np.testing.assert_array_equal(again.coef, first.coef)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("effective_rank", [10, 40])
+@pytest.mark.parametrize("shape", [(2000, 200), (200, 500)])
+def test_coefficients_of_low_rank_designs(shape, effective_rank, l1_ratio):
+    """The default tolerance leaves coefficients as exact as scikit-learn's."""
+    X, y = make_regression(
+        *shape, n_informative=20, noise=10, effective_rank=effective_rank, random_state=1
+    )
+    largest = np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / len(y) / l1_ratio
+    for share in (0.1, 0.01):
+        found = fastridge.ElasticNet(share * largest, l1_ratio=l1_ratio).fit(X, y).coef_
+        # its coefficients are unique: exact to rounding over the strong convexity
+        best = sklearn.linear_model.ElasticNet(
+            share * largest, l1_ratio=l1_ratio, tol=1e-12, max_iter=200_000
+        ).fit(X, y)
+        assert np.linalg.norm(found - best.coef_) <= 1e-4 * np.linalg.norm(best.coef_)
+
+
+def test_cold_start_at_a_tiny_penalty():
+    r = np.random.default_rng(3)
+    X = r.standard_normal((100, 500))
+    y = X[:, :20] @ r.standard_normal(20) + r.standard_normal(100)
+    largest = fastridge.lasso_path(X, y, n_alphas=2)[0][0]
+    found = fastridge.elastic_net(X, y, 1e-6 * largest, l1_ratio=1.0, tol=1e-8)
+    assert found.converged

@@ -37,6 +37,19 @@ _FAR = 0.6
 _INNER = 0.7
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
+# Inner tolerance of a working set that had to leave features out, as a share of the gap.
+_ROUGH = 0.3
+# Smallest change of a coefficient times its column's norm, over the largest such product, for which
+# features outside of the working set are added although the gap is small enough: of a cold start,
+# and in a path.
+_MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-3
+
+# Epochs of a cold start after which it is made again from larger penalties, if these are at least
+# `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the objective.
+_DIRECT = 250
+_FROM = 5.0
+_RATIO = 10.0
+_LOOSE = 0.1
 
 # Multiplications of a Gram matrix that take the time of one read of an element of the data.
 _PER_READ = 16.0
@@ -134,13 +147,48 @@ class DescentPath:
 
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
-        self.n_iter = 0
+        self.n_iter, self.limit = 0, self.max_iter
+        cold = self.last_l1 is None and self.max_iter > _DIRECT and not self.u.any()
+        if cold:
+            self.limit = _DIRECT
+        self._solve(l1, l2, tol)
+        if cold and self.gap > tol:
+            self.limit = self.max_iter
+            self._approach(l1, l2, tol)
+            self._solve(l1, l2, tol)
+        return self.gap <= tol
+
+    def _solve(self, l1, l2, tol):
         if self.way == "gram":
             self._solve_gram(l1, l2, tol)
         else:
             self._solve_working(l1, l2, tol)
         self.last_l1 = l1
-        return self.gap <= tol
+
+    def _exact(self):
+        """How coefficients are made exact at the end; see descent.h. In a path steps are many."""
+        return 2 if self.last_l1 is None and not self.u.any() else 1
+
+    def _approach(self, l1, l2, tol):
+        """Start again, from larger penalties, so that the support grows with them.
+
+        A cold start takes in far too much at once where the support is about as large as the rank.
+        """
+        q = self.problem
+        ratio = self._stretch(q.pull(q.cross.copy()), l1)
+        if ratio < _FROM or q.start.any():
+            return
+        self.u[:] = 0.0
+        if self.way == "gram":
+            self.g[:] = q.cross
+        else:
+            self._empty()
+            self.v = self.shadow = None
+            self.u_dual = np.zeros(q.p)
+        steps = math.ceil(math.log(ratio) / math.log(_RATIO))
+        for k in range(1, steps):
+            t = ratio ** (1.0 - k / steps)
+            self._solve(t * l1, t * l2, max(tol, _LOOSE * (q.null if k == 1 else self.objective)))
 
     # all features, on the Gram matrix
 
@@ -153,7 +201,7 @@ class DescentPath:
     def _solve_gram(self, l1, l2, tol):
         q = self.problem
         seed = self._next_seed()
-        self.objective, dual, self.n_iter, _, _ = self.descent.solve(
+        self.objective, dual, n_iter, _, _ = self.descent.solve(
             *((l1, l2) if l1.strides != (0,) else (l1.copy(), l2.copy())),
             q.lower,
             q.upper,
@@ -166,9 +214,11 @@ class DescentPath:
             self.g_dual,
             False,  # steps cost so little here that a fit ends by a dual point of its own
             tol,
-            self.max_iter,
+            max(self.limit - self.n_iter, 1),
             seed,
+            exact=self._exact(),
         )
+        self.n_iter += n_iter
         self.gap = max(self.objective - dual, 0.0)
 
     def _next_seed(self):
@@ -193,23 +243,29 @@ class DescentPath:
         if self.last_l1 is not None:
             pull /= self._stretch(pull, self.last_l1)
         wanted = (pull > l1) | always
+        cut = False
         if self.last_l1 is None or float(l1.max()) < _FAR * float(self.last_l1.max()):
             pull -= l1
-            wanted = self._ranked(wanted, always, pull)
+            wanted, cut = self._ranked(wanted, always, pull)
         del pull
         inner = _INNER * tol
+        exact = self._exact()
+        self.gap = q.null
         for _ in range(_MAX_CHECKS):
             self._grow(np.flatnonzero(wanted & ~self.inside))
             if len(self.set) == q.p:
                 inner = min(inner / _INNER, tol)
-            left = self.max_iter - self.n_iter
+                cut = False
+            left = self.limit - self.n_iter
             if left <= 0 and self.n_iter:
                 break
-            reached = self._solve_set(l1, l2, inner, left)
-            if self._whole(inner):
+            within = max(inner, _ROUGH * self.gap) if cut else inner
+            reached = self._solve_set(l1, l2, within, left, exact if within == inner else 0)
+            if self._whole(within):
                 if reached:
                     break
             elif self._check(l1, l2) <= tol:
+                self._settle(l1, l2, inner, within > inner, exact > 1)
                 break
             pull = self._pull(l2)
             # what breaks less than the set itself is not what holds the gap up
@@ -220,7 +276,9 @@ class DescentPath:
             wanted = (pull > l1) & ~self.inside
             if wanted.any():
                 pull -= l1
-                wanted = self._ranked(wanted, always & ~self.inside, pull)
+                wanted, cut = self._ranked(wanted, always & ~self.inside, pull)
+            elif cut:
+                cut = False
             elif reached and inner <= 1e-4 * tol:
                 if self.way == "columns":
                     break
@@ -229,6 +287,31 @@ class DescentPath:
                 self._grow_columns()
             else:
                 inner *= _TIGHTEN
+
+    def _settle(self, l1, l2, inner, rough, cold):
+        """Solve once more with the features outside of the set that the gap has room for.
+
+        The dual value stays, so that the gap shrinks by what the objective does.
+        """
+        q = self.problem
+        left = self.limit - self.n_iter
+        if left <= 0 or not self.n_iter:
+            return
+        excess = self._pull(l2)
+        excess -= l1
+        excess[self.inside] = 0.0
+        new = np.flatnonzero(excess > 0)
+        if len(new):
+            # a coefficient that enters moves by about excess / (square + l2)
+            size = excess[new] * np.sqrt(q.square[new]) / (q.square[new] + l2[new])
+            largest = np.max(np.abs(self.u[self.set]) * np.sqrt(q.square[self.set]), initial=0.0)
+            new = new[size > (_MATTERS if cold else _MATTERS_IN_PATH) * largest]
+        if len(new) or rough:
+            u_dual = self.u_dual.copy()
+            self._grow(new)
+            self._solve_set(l1, l2, inner, left, 2)
+            self.u_dual = u_dual
+            self.gap = max(self.objective - self.dual, 0.0)
 
     def _pull(self, l2):
         """How hard each coefficient is drawn from where it begins, at the dual candidate."""
@@ -244,15 +327,15 @@ class DescentPath:
         return max(1.0, float(ratio.max(initial=0.0)))
 
     def _ranked(self, wanted, always, excess):
-        """At most twice as many features as there are, those that break most."""
+        """At most twice as many features as there are, those that break most; whether some are left."""
         most = max(100, 2 * int((self.u != 0).sum()), len(self.set) // 4)
         if int(wanted.sum()) <= most:
-            return wanted
+            return wanted, False
         chosen = np.flatnonzero(wanted)
         chosen = chosen[np.argpartition(-excess[chosen], most)[:most]]
         wanted = always.copy()
         wanted[chosen] = True
-        return wanted
+        return wanted, True
 
     def _prefers_columns(self, size):
         """Whether columns beat the Gram matrix of a working set of that size.
@@ -356,8 +439,11 @@ class DescentPath:
             self.gram = self.columns = self.memory = None
         self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
 
-    def _solve_set(self, l1, l2, tol, max_iter):
-        """Solve on the working set; whether its own gap is at most tol."""
+    def _solve_set(self, l1, l2, tol, max_iter, exact):
+        """Solve on the working set; whether its own gap is at most tol.
+
+        exact: see descent.h.
+        """
         q, chosen = self.problem, self.set
         lower = None if q.lower is None else q.lower[chosen]
         upper = None if q.upper is None else q.upper[chosen]
@@ -387,6 +473,7 @@ class DescentPath:
             self._next_seed(),
             residual,
             level,
+            exact=exact,
         )
         self.objective, dual, n_iter, _, self.level = found
         self.n_iter += n_iter
