@@ -44,8 +44,9 @@ _ROUGH = 0.3
 # and in a path.
 _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-3
 
-# Epochs of a cold start after which it is made again from larger penalties, if these are at least
-# `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the objective.
+# Epochs of a cold start after which it is made again from larger penalties, if the largest is at
+# least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
+# objective.
 _DIRECT = 250
 _FROM = 5.0
 _RATIO = 10.0
@@ -327,7 +328,10 @@ class DescentPath:
         return max(1.0, float(ratio.max(initial=0.0)))
 
     def _ranked(self, wanted, always, excess):
-        """At most twice as many features as there are, those that break most; whether some are left."""
+        """At most twice as many features as there are, those that break most.
+
+        Also whether some are left out.
+        """
         most = max(100, 2 * int((self.u != 0).sum()), len(self.set) // 4)
         if int(wanted.sum()) <= most:
             return wanted, False
