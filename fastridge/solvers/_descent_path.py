@@ -149,7 +149,7 @@ class DescentPath:
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
         self.n_iter, self.limit = 0, self.max_iter
-        cold = self.last_l1 is None and self.max_iter > _DIRECT and not self.u.any()
+        cold = self.max_iter > _DIRECT and not self.u.any()
         if cold:
             self.limit = _DIRECT
         self._solve(l1, l2, tol)
