@@ -414,7 +414,7 @@ def test_empty_rows_columns_and_no_values():
             "X is a masked array with masked values",
         ),
         ("text", ValueError, "X holds strings"),
-        (object(), TypeError, "X .* not a number"),
+        pytest.param(object(), TypeError, "X .* not a number", id="object"),
     ],
     ids=str,
 )
