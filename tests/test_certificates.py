@@ -86,7 +86,13 @@ def test_paths_and_moments():
         )
         if not said and ridge_error(problem, alpha, path.coef[1]) > 1:
             wrong.append((seed, "path"))
-        moments = fastridge.Moments(problem.stored, problem.y, problem.weight)
+        try:
+            moments = fastridge.Moments(problem.stored, problem.y, problem.weight)
+        except ValueError as error:
+            # sums in which the light rows would be lost are refused
+            if "sample_weight has" not in str(error) or problem.weight.max() < 1e12:
+                raise
+            continue
         found, said = quietly(lambda m=moments, a=alpha: fastridge.ridge(m, alpha=a))
         if not said and ridge_error(problem, alpha, found.coef) > 1:
             wrong.append((seed, "moments"))

@@ -277,8 +277,8 @@ def test_dlpack():
     for bad, message in [
         (Exporter(w, (2, 0)), r"w: expected memory of the CPU .* device \(2, 0\)"),
         (Exporter(w[:, ::2]), r"w: expected a C-contiguous tensor; got strides \[3, 2\]"),
-        (Exporter(np.ones((2, 3), np.int32)), "w: expected float32 or float64; got DLPack type 0"),
-        (Exporter(np.ones((2, 3), np.float16)), "w: .* got DLPack type 2 of 16 bits"),
+        (Exporter(np.ones((2, 3), np.int32)), "w: expected float32 or float64; got int32"),
+        (Exporter(np.ones((2, 3), np.float16)), "w: .* got float16"),
     ]:
         with pytest.raises(ValueError, match=message):
             kernels.sgd_step(bad, np.ones((2, 3)), lr=1.0)

@@ -112,6 +112,10 @@ print(json.dumps(found))
 """
 
 
+# what no vector explains, in vectors: modules that are read, systems of the support
+FIXED = 1e6 / (8 * 200000)
+
+
 def run(program):
     done = subprocess.run(
         [sys.executable, "-P", "-c", COMMON + program, "200000"],
@@ -125,25 +129,25 @@ def run(program):
 
 
 def test_an_iterative_fit_allocates_few_vectors():
-    """At most 3 of n and 8 of p elements beyond the input, for each target."""
+    """At most 3 of n and 8 of p elements beyond the input, for each target, and a megabyte."""
     found = run(RIDGE)
     assert len(found) == 12
     for case, tall, vectors, solver, converged in found:
         assert solver == "cg", case
         assert converged, case
         # the peak was seen at all
-        assert 1 < vectors <= (3.1 if tall else 8.1), (case, vectors)
+        assert 1 < vectors <= (3 if tall else 8) + FIXED, (case, vectors)
 
 
 def test_a_sparse_path_allocates_few_vectors():
-    """At most 6 of n and 10 of p elements beyond the input, with a small working set."""
+    """At most 6 of n and 10 of p elements and a megabyte, with a small working set."""
     found = run(LASSO)
     assert len(found) == 8
     print(*found, sep="\n")
     for case, tall, vectors, size, solver in found:
         assert f"solver={solver!r}" in case
         assert 2 < size < 250, (case, size)
-        assert 1 < vectors <= (6.1 if tall else 10.1), (case, vectors)
+        assert 1 < vectors <= (6 if tall else 10) + FIXED, (case, vectors)
 
 
 def test_max_memory_is_kept():

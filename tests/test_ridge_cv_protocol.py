@@ -161,18 +161,20 @@ def test_estimator_checks(estimator, check, monkeypatch):
 # Files.
 
 
-def test_splitters_are_not_saved(tmp_path):
+def test_splitters_are_saved(tmp_path):
     X, y, _ = problem(20, 3)
     splitter = KFold(3, shuffle=True, random_state=0)
     model = RidgeCV(ALPHAS, cv=splitter).fit(X, y)
-    with pytest.raises(TypeError, match=r"^cv is a sklearn.*KFold, a splitter, .* expected an int"):
-        fastridge.save(model, tmp_path / "m")
     listed = RidgeCV(ALPHAS, cv=list(splitter.split(X, y))).fit(X, y)
-    for kept in (model.set_params(cv=None), listed):
+    for kept in (model, listed):
         fastridge.save(kept, tmp_path / "m")
         again = fastridge.load(tmp_path / "m")
         assert_array_equal(again.cv_results_["score"], listed.cv_results_["score"])
         assert_array_equal(again.predict(X), listed.predict(X))
+    fastridge.save(model, tmp_path / "m")
+    again = fastridge.load(tmp_path / "m")
+    assert repr(again.cv) == repr(splitter)
+    assert_array_equal(again.fit(X, y).coef_, model.coef_)
 
 
 def test_saved_and_read_back(tmp_path):

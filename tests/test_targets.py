@@ -118,7 +118,7 @@ def test_conjugate_gradients_side_by_side(kind, weighted, monkeypatch):
         one = fastridge.ridge(A, Y[:, t], alpha[t], **options)
         assert abs(one.n_iter - got.n_iter[t]) <= 1
         assert abs(one.coef - got.coef[t]).max() <= 1e-6 * size[t]
-    with pytest.warns(match="cg reached a relative gradient"):
+    with pytest.warns(match="cg reached a relative error"):
         few = fastridge.ridge(A, Y, alpha, **(options | {"max_iter": 2}))
     assert few.n_iter.max() == 2
     with fastridge.num_threads(1):
@@ -161,7 +161,8 @@ def test_against_the_reference(kind, intercept, weighted):
         np.testing.assert_allclose(got.objective, want.objective, rtol=1e-10)
         assert got.solver == "cholesky"
         assert got.coef.dtype == dtype
-        assert (got.relative_gradient < (1e-13 if dtype == np.float64 else 1e-6)).all()
+        # what rounding each coefficient to float32 leaves, 2^-24 |H| |w| / |c|, is below 6e-6 here
+        assert (got.relative_gradient < (1e-13 if dtype == np.float64 else 6e-6)).all()
         other = fastridge.ridge(A, np.asfortranarray(Y), alpha, solver="cholesky", **options)
         # sums of y in another order
         np.testing.assert_allclose(other.coef, got.coef, rtol=tolerance, atol=tolerance)

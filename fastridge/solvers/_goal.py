@@ -87,9 +87,11 @@ class Goal:
 
     def error(self, norm, W, objective) -> NDArray[np.float64]:
         """Bounds (k,) of the relative error, sqrt((F - min F) / F); infinite where none."""
-        size = np.sqrt(self.value(W, objective) * self.least)
         out = np.where(norm > 0, np.inf, 0.0)
-        return np.divide(norm, size, out=out, where=(size > 0) & np.isfinite(size) & (norm > 0))
+        if not np.isfinite(self.least):
+            return out
+        size = np.sqrt(self.value(W, objective) * self.least)
+        return np.divide(norm, size, out=out, where=(size > 0) & (norm > 0))
 
 
 class Bound:

@@ -35,19 +35,29 @@ def newton_steps(gram, cross, l1, l2, W, most: int) -> int:
         if not len(chosen):
             return taken
         V, c, a, b = W[:, chosen], cross[:, chosen], l1[chosen], l2[chosen]
-        VG, size = V @ G, np.linalg.norm(V, axis=0)
-        slope = VG - c + (a / size + b) * V
-        D = _direction(G, curvature(V, a, b), (a / size + b), slope)
+        VG, slope = V @ G, gradient(G, V, c, a, b)
+        D = _direction(G, curvature(V, a, b), a / np.linalg.norm(V, axis=0) + b, slope)
         if D is None:
             return taken
         moved = _search(G, V, D, VG, c, a, b, slope)
         if moved is None:
-            return taken
+            # F is flat to rounding: the gradient goes on to fall
+            moved = V + D
+            if not (np.sum(moved * V, axis=0) > 0).all():
+                return taken
+            after = gradient(G, moved, c, a, b)
+            if not np.linalg.norm(after) < 0.5 * np.linalg.norm(slope):
+                return taken
         W[:, chosen] = moved
         stay = moved.any(axis=0)
         if not stay.all():
             chosen, G = chosen[stay], G[np.ix_(stay, stay)]
     return most
+
+
+def gradient(G, V, c, a, b):
+    """Derivative of F at V (k, size), no row of which is zero."""
+    return V @ G - c + (a / np.linalg.norm(V, axis=0) + b) * V
 
 
 def _direction(G, D, diagonal, slope):
