@@ -74,6 +74,28 @@ def test_other_solvers(solver):
     assert not wrong
 
 
+def test_conjugate_gradients():
+    """relative_error_ bounds |w - w*|_H / sqrt(F), F the objective at w."""
+    wrong, warned = [], 0
+    for seed in range(600):
+        problem, rng = problems.make(seed), np.random.default_rng([seed, 1])
+        alpha = penalty_of(problem, rng)
+        model = fastridge.Ridge(alpha, solver="cg")
+        _, said = quietly(lambda m=model, p=problem: m.fit(p.stored, p.y, p.weight))
+        warned += said
+        w, _ = problems.ridge(problem, alpha)
+        X, y, s, _, _ = problems.centred(problem, True)
+        coef = model.coef_.astype(problems.LONG)
+        root = float(np.sqrt(s @ (y - X @ coef) ** 2 + alpha * (coef @ coef)))
+        error, _ = problems.energy(problem, alpha, coef - w)
+        _, spread = problems.energy(problem, alpha, w)
+        rounding = C * float(np.finfo(model.coef_.dtype).eps) * spread
+        if not said and error > model.tol * root + rounding:
+            wrong.append(seed)
+    assert not wrong
+    assert warned <= 60
+
+
 def test_paths_and_moments():
     wrong = []
     for seed in range(400):
