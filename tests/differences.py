@@ -206,7 +206,8 @@ BEHAVIOUR = (
         " by its diagonal and a product, not by one element. `Moments` are taken, too.",
     ),
     (
-        "`verbose`, `copy_X`, `check_input`, `n_jobs` of `LinearRegression`, `Xy`, `do_screening`",
+        "`copy_X`, `check_input`, `Xy`, `do_screening`, `n_jobs` of `LinearRegression` and `verbose`"
+        " of `ridge_regression`",
         "Accepted and without effect: X is never overwritten, arguments are always checked, and"
         " targets are solved together.",
     ),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,3 +157,24 @@ def test_max_memory_is_kept():
     assert len(found) == 48
     for case, bytes, limit, vectors in found:
         assert bytes <= limit + vectors, (case, bytes)
+
+
+def test_more_features_than_have_a_gram_matrix():
+    """The room for the products of 2^32 features, beyond what an integer counts, is not had."""
+    program = """
+import resource
+import numpy as np, scipy.sparse as sp
+import fastridge
+
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+p = 2**32
+X = sp.csr_array((np.ones(2), np.array([0, 5]), np.array([0, 1, 2])), shape=(2, p))
+try:
+    fastridge.Moments(X, [1.0, 2.0])
+except MemoryError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shape = re.search(r"shape \((\d+),\)", done.stdout)
+    assert int(shape[1]) > 2**56
