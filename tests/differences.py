@@ -206,8 +206,8 @@ BEHAVIOUR = (
         " by its diagonal and a product, not by one element. `Moments` are taken, too.",
     ),
     (
-        "`copy_X`, `check_input`, `Xy`, `do_screening`, `n_jobs` of `LinearRegression` and `verbose`"
-        " of `ridge_regression`",
+        "`copy_X`, `check_input`, `Xy`, `do_screening`, `n_jobs` of `LinearRegression` and"
+        " `verbose` of `ridge_regression`",
         "Accepted and without effect: X is never overwritten, arguments are always checked, and"
         " targets are solved together.",
     ),
