@@ -674,7 +674,7 @@ static int descend(state *s)
     s->objective = INFINITY;
     q->n_iter = q->n_newton = 0;
     s->entering = q->m;
-    s->settled = 0;
+    s->settled = s->flat = 0;
     if (q->whole) {
         s->dual = shadow_of(q, q->w_dual, q->g_dual);
         q->dual = fr_dual_value(q, q->g_dual, s->dual.yr, s->dual.rr);
@@ -695,13 +695,19 @@ static int descend(state *s)
         if (q->w[j] != 0)
             turn = EXCHANGES;
     patience = turn == SWEEPS || fr_was_hard(q, 0) ? IMPATIENCE : PATIENCE;
-    int final = 0;
+    int final = 0, stuck = 0;
     while (!status && q->n_iter < q->max_iter) {
         if (s->objective - q->dual <= q->tol) {
-            if (s->settled || final++ == (q->exact > 1 ? FINAL_STEPS : 1) || q->exact < (q->n_iter ? 1 : 2))
+            /* from the best point an exchange that led to a worse one would do so again */
+            stuck |= final && turn == EXCHANGES && s->current > s->objective;
+            if (s->settled || final++ >= (q->exact > 1 ? FINAL_STEPS : 1) + stuck ||
+                q->exact < (q->n_iter ? 1 : 2))
                 break;
             q->accuracy = MIN(q->accuracy, FINAL);
-            if (turn != EXCHANGES || !q->n_iter || s->current > s->objective) {
+            if (stuck) {
+                safe = 1;
+                turn = SAFE;
+            } else if (turn != EXCHANGES || !q->n_iter || s->current > s->objective) {
                 if (s->current > s->objective && (status = back(q, &s->best)))
                     break;
                 s->current = s->objective;

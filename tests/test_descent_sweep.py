@@ -113,3 +113,19 @@ def test_cold_start_at_a_tiny_penalty():
     largest = fastridge.lasso_path(X, y, n_alphas=2)[0][0]
     found = fastridge.elastic_net(X, y, 1e-6 * largest, l1_ratio=1.0, tol=1e-8)
     assert found.converged
+
+
+@pytest.mark.parametrize("seed", [0, 8, 46, 62, 79, 100, 118])
+def test_paths_follow_the_solution_where_supports_change(seed):
+    """Eight columns of two factors and noise: exchanges of them lead to worse points than the last one's."""
+    r = np.random.default_rng(seed)
+    factors = r.standard_normal((80, 2))
+    X = factors @ r.standard_normal((2, 8)) + 0.3 * r.standard_normal((80, 8))
+    y = X @ r.standard_normal(8) + r.standard_normal(80)
+    found = fastridge.elastic_net_path(X, y, l1_ratio=1.0)
+    best = sklearn.linear_model.lasso_path(
+        X - X.mean(axis=0), y - y.mean(), alphas=found.alphas, tol=1e-12, max_iter=200_000
+    )[1].T
+    # beside the error that is allowed, what 1e-12 leaves in the weakest direction is nothing
+    error = np.linalg.norm(found.coef - best, axis=1)
+    assert (error <= 1e-3 * np.linalg.norm(best, axis=1) + 1e-9).all()

@@ -167,8 +167,13 @@ class DescentPath:
         self.last_l1 = l1
 
     def _exact(self):
-        """How coefficients are made exact at the end; see descent.h. In a path steps are many."""
-        return 2 if self.last_l1 is None and not self.u.any() else 1
+        """How coefficients are made exact at the end; see descent.h.
+
+        Steps on the Gram matrix of all features cost so little that a path has as many.
+        """
+        if self.last_l1 is not None:
+            return 2 if self.way == "gram" else 1
+        return 1 if self.u.any() else 2
 
     def _approach(self, l1, l2, tol):
         """Start again, from larger penalties, so that the support grows with them.
