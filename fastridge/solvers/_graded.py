@@ -94,12 +94,21 @@ class Graded:
         return solve_triangular(T, np.asfortranarray(pivots.T), trans="T").T
 
 
-def graded_rows(stack):
-    """Q (m, r) and R (r, n) of A (m, n) with rows of unlike scales, less what is only rounding."""
+def graded_rows(stack, noise=None):
+    """Q (m, r) and R (r, n) of A (m, n) with rows of unlike scales, less what is only rounding.
+
+    noise: norms (m,) of what each row was before something was subtracted from it.
+    """
     norms = np.linalg.norm(stack, axis=1)
+    if noise is not None:
+        # rows that are nothing else
+        dead = norms <= max(stack.shape) * _EPS * noise
+        stack, norms = np.where(dead[:, None], 0.0, stack), np.where(dead, 0.0, norms)
     falling = np.argsort(-norms, kind="stable")
     Q, T, order = pivoted_qr(stack[falling])
     # each row of T is rounded in units of a row of A
+    if noise is not None:
+        norms = np.where(dead, 0.0, np.maximum(norms, noise))
     kept = np.abs(np.diagonal(T)) > max(stack.shape) * _EPS * norms[falling[: len(T)]]
     R = np.empty((int(kept.sum()), stack.shape[1]))
     R[:, order] = T[kept]
@@ -108,8 +117,8 @@ def graded_rows(stack):
     return out, R
 
 
-def svd_of_wide(B):
+def svd_of_wide(B, noise=None):
     """U (n, r), s (r,) and V (q, r) of B (n, q) with columns of unlike scales, n < q."""
-    Q, R = graded_rows(B.T)
+    Q, R = graded_rows(B.T, noise)
     W, s, U = jacobi_svd(R)
     return U, s, Q @ W

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._cached import cached
-from ._long import svd
 from ._path_spectral import SpectralPath
-from ._projected import rounding_scale
+from ._projected import rounding_scale, span, unit_of_rows
 from ._ridge_moments import _Problem, solve_moments
 from ._ridge_problem import RidgeProblem
 from ._spectrum import of_gram, of_products
@@ -312,11 +311,7 @@ class DualPath:
         units = np.zeros((problem.p, len(self.free)), order="F")
         units[self.free, np.arange(len(self.free))] = 1.0
         Z = problem.rooted(problem.A.dot(units))
-        size = np.linalg.norm(Z, axis=0)
-        size[size == 0] = 1.0
-        u, s, vt = svd(Z / size)
-        kept = s > _RANK * s.max(initial=0.0)
-        u, s, vt = u[:, kept], s[kept], vt[kept] / size
+        u, s, vt = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
         return u, lambda R: vt.T @ ((u.T @ R) / s[:, None])
 
     def _one(self, i):

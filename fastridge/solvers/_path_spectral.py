@@ -16,6 +16,7 @@ from ._projected import Projected
 from ._spectrum import Spectrum
 
 _EPS = np.finfo(np.float64).eps
+_ROUNDING = 10.0  # of the coordinates of a target, in n units in the last place
 
 
 class SpectralPath(Projected):
@@ -41,16 +42,17 @@ class SpectralPath(Projected):
         noise = self.noise()
         self._unlike = unlike(noise)
         self._rows = None
+        self.project_again()
         if n < q:
             B = self.rows(0, n)
             if self._unlike:
-                U, s, self._V = svd_of_wide(B)
-                # what is in no direction of X
-                rest = ((Y - U @ (U.T @ Y)) ** 2).sum(axis=0)
+                U, s, self._V = svd_of_wide(B, noise)
             else:
                 U, s, _ = svd(triangle(B.T).T)
                 self._V, self._rows = U, B  # V = B'U / s
             u = U.T @ Y
+            # what is in no direction of X
+            rest = ((Y - U @ u) ** 2).sum(axis=0)
         else:
             T = np.empty((0, q + k))
             blocks = self.blocks()
@@ -71,8 +73,10 @@ class SpectralPath(Projected):
         if not self._unlike:
             kept = s > max(n, problem.p) * _EPS * self.size(s)
         kept[max(directions, 0) :] = False
-        # directions of the rows that X reaches not, or only those of U0
-        rest = rest + (u[~kept] ** 2).sum(axis=0) if directions > kept.sum() else np.zeros(k)
+        # directions of the rows that X reaches not; where it reaches all, what is left is rounding
+        rest = rest + (u[~kept] ** 2).sum(axis=0)
+        if directions <= kept.sum():
+            rest[rest <= (_ROUNDING * n * _EPS) ** 2 * (Y**2).sum(axis=0)] = 0.0
         self._V = self._V[:, kept]
         self.spectrum = Spectrum(s[kept], u[kept], rest, r - problem.fit_intercept)
         self.residual = self.spectrum.residual(alphas)

@@ -37,23 +37,20 @@ class Projected:
         self.free = np.flatnonzero(problem.d == 0)
         self.U0 = self._unpenalised()
         self.given = self._given()
+        self._again = None
 
     def _unpenalised(self):
         """U0 (n, r)."""
         problem = self.problem
         columns = []
         if problem.fit_intercept:
-            columns.append(self.root[:, None] / np.linalg.norm(self.root))
+            columns.append(unit_of_rows(problem))
         if len(self.free):
             units = np.zeros((problem.p, len(self.free)), order="F")
             units[self.free, np.arange(len(self.free))] = 1.0
             Z = problem.rooted(problem.A.dot(units))
-            size = np.linalg.norm(Z, axis=0)
-            size[size == 0] = 1.0
-            u, s, vt = svd(Z / size)
-            kept = s > _RANK * s.max(initial=0.0)
-            columns.append(u[:, kept])
-            self._free = u[:, kept], s[kept], vt[kept] / size
+            self._free = span(Z, columns[0] if columns else None)
+            columns.append(self._free[0])
         return np.hstack(columns) if columns else np.zeros((problem.n, 0))
 
     def free_coefficients(self, R):
@@ -84,7 +81,20 @@ class Projected:
             B *= problem.root[start : start + size, None]
         if self.given is not None:
             B -= self.U0[start : start + size] @ self.given
+        if self._again is not None:
+            B -= self.U0[start : start + size] @ self._again
         return B
+
+    def project_again(self):
+        """Take out of `rows` what rounding of means and of P leaves in directions of U0.
+
+        Beside columns far from zero it would count as a direction of its own.
+        """
+        blocks = self.blocks()
+        left = np.zeros((self.U0.shape[1], len(self.chosen)))
+        for start in blocks:
+            left += self.U0[start : start + blocks.step].T @ self.rows(start, blocks.step)
+        self._again = left
 
     def triangle(self, turn):
         """R with R'R = (turn P B)(turn P B)', by blocks of columns, which alone are made dense.
@@ -120,7 +130,7 @@ class Projected:
             if self.given is not None:
                 given = self.given[:, np.searchsorted(self.chosen, columns)]
                 B -= self.U0 @ given
-            yield B
+            yield self.outside(B)
 
     def noise(self):
         """Norms (q,) of the columns of B, whose rounding P leaves."""
@@ -136,6 +146,28 @@ class Projected:
     def blocks(self):
         """Starts of blocks of rows, with their size as the step."""
         return range(0, self.problem.n, max(1, _ROOM // max(self.problem.p, 1)))
+
+
+def unit_of_rows(problem):
+    """S 1 (n, 1), of length 1."""
+    root = np.ones(problem.n) if problem.root is None else problem.root
+    return root[:, None] / np.linalg.norm(root)
+
+
+def span(Z, intercept=None):
+    """Orthonormal u (n, r), s (r,) and V (r, f) of columns Z = u diag(s) V that have no penalty.
+
+    intercept: a direction (n, 1) of length 1 that they are centred against, but for rounding.
+    """
+    noise = np.linalg.norm(Z, axis=0)
+    if intercept is not None:
+        for _ in range(2):
+            Z = Z - intercept @ (intercept.T @ Z)
+    size = np.linalg.norm(Z, axis=0)
+    size[size <= _RANK * noise] = np.inf
+    u, s, vt = svd(Z / size)
+    kept = s > _RANK * s.max(initial=0.0)
+    return u[:, kept], s[kept], vt[kept] / size
 
 
 def rounding_scale(problem, inverse):

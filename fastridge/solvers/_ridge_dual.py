@@ -10,12 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from .._matrix import Cholesky, has_single
+from ._projected import span, unit_of_rows
 from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
 _SETTLED = 1e-7
 _MAX_REFINE = 10
 _KEEP = 1e-13
+_ALIKE = 1e-7  # least singular value of free columns, of the largest, that few refinements bear
 
 _ROOM = 1_000_000  # elements of the vectors of targets that are solved together
 
@@ -55,14 +57,20 @@ def _solve(problem: RidgeProblem, inverse, free, single):
         root = np.ones(n) if problem.root is None else problem.root
         K += np.outer(root, root) * (np.trace(K) / (n * (root @ root)))
     diagonal = np.diagonal(K).copy()
-    Z = None
+    Z = back = None
     if len(free):
         units = np.zeros((p, len(free)), order="F")
         units[free, np.arange(len(free))] = 1.0
         Z = problem.rooted(problem.A.dot(units))
+        u, s, V = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
+        if len(s) and s.min() < _ALIKE * s.max():
+            return None
+        # c in the basis u, columns of unlike scales having their own
+        Z, back = u, (V / s[:, None]).T
     coef = np.empty((k, p))
     n_iter = np.zeros(k, dtype=np.intp)
     objective, norm, first = np.empty(k), np.empty(k), np.empty(k)
+    basis = Z, back
     together = max(16, _ROOM // (n + p))
     groups = np.unique(problem.alpha)
     for alpha in groups:
@@ -74,11 +82,15 @@ def _solve(problem: RidgeProblem, inverse, free, single):
         except ArithmeticError:
             return None
         solve = _solver(factor, Z)
+        if solve is None:
+            return None
         for i in range(0, len(chosen), together):
             part = chosen[i : i + together]
             Y = problem.rooted(problem.targets(part))
             first[part] = _gradient_norm(problem, K, diagonal, Y, single)
-            found = _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, Z, single)
+            found = _solve_targets(
+                problem, solve, K, diagonal, Y, alpha, inverse, free, basis, single
+            )
             if found is None:
                 return None
             coef[part], norm[part], objective[part], n_iter[part] = found
@@ -110,7 +122,11 @@ def _solver(factor: Cholesky, Z):
     if Z is None:
         return lambda R, _: (_apply(factor, R), None)
     MZ = _apply(factor, Z)
-    inner = np.linalg.pinv(Z.T @ MZ, rcond=1e-13, hermitian=True)
+    values, vectors = np.linalg.eigh(Z.T @ MZ)
+    # what K makes much larger in some directions of Z than in others, a solution hides
+    if len(values) and not values.min() > _ALIKE * values.max():
+        return None
+    inner = (vectors / values) @ vectors.T
 
     def solve(R, q):
         a = _apply(factor, R)
@@ -126,12 +142,14 @@ def _apply(factor: Cholesky, R):
     return out
 
 
-def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, Z, single):
+def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, single):
+    Z, back = basis
+
     def primal(a, c):
         w = problem.A.tdot(problem.rooted(a))
         w *= inverse[:, None]
         if c is not None:
-            w[free] = c
+            w[free] = back @ c
         return w
 
     a, c = solve(Y, 0.0)
@@ -172,7 +190,7 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, Z, sing
                 R -= Z @ dc
             norm = _gradient_norm(problem, K, diagonal, R, single) + left
             if dc is not None:  # what is left of Z' a = 0
-                norm += alpha * np.linalg.norm(Z.T @ a, axis=0)
+                norm += alpha * np.linalg.norm(problem.A.tdot(problem.rooted(a))[free], axis=0)
             # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
             size = problem.column_squares() + alpha * problem.d
             norm += _EPS / 2 * np.sqrt(size.sum() * (size @ w**2))

@@ -19,6 +19,7 @@ from ._ridge_problem import RidgeProblem
 
 _EPS = np.finfo(np.float64).eps
 _MAX_REFINE = 6
+_CLOSE = 1e-9  # relative gradient that needs no second solution
 # features up to which a penalised problem with fewer samples is factored by columns all the same
 _WIDE = 2000
 
@@ -30,6 +31,7 @@ def solve_qr(problem: RidgeProblem):
     gradient = np.empty((problem.p, problem.k))
     objective = np.empty(problem.k)
     solvers: dict[bool, Any] = {}
+    path: SpectralPath | None = None
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
         wide = problem.n < problem.p and (alpha == 0 or problem.p > _WIDE)
@@ -55,6 +57,18 @@ def solve_qr(problem: RidgeProblem):
                 break
             w[:, better], g[:, better] = closer[:, better], g_new[:, better]
             f[better] = f_new[better]
+        if alpha > 0 and not wide:
+            relative = problem.relative(g, problem.gradient_at_zero()[:, chosen])
+            far = np.flatnonzero(relative > _CLOSE)
+            if len(far):
+                # columns so unlike, some free, that one factor of them all hides small ones
+                path = path or SpectralPath(problem, np.zeros(0))
+                found = path.coefficients(np.array([alpha]), chosen[far])[0].T
+                g_new, f_new = _evaluate(problem, found, chosen[far])
+                lower = f_new < f[far]
+                far = far[lower]
+                w[:, far], g[:, far] = found[:, lower], g_new[:, lower]
+                f[far] = f_new[lower]
         coef[chosen], gradient[:, chosen], objective[chosen] = w.T, g, f
     return coef, n_iter, problem.relative(gradient, problem.gradient_at_zero()), objective
 
