@@ -117,7 +117,7 @@ def test_cold_start_at_a_tiny_penalty():
 
 @pytest.mark.parametrize("seed", [0, 8, 46, 62, 79, 100, 118])
 def test_paths_follow_the_solution_where_supports_change(seed):
-    """Eight columns of two factors and noise: exchanges of them lead to worse points than the last one's."""
+    """Eight columns of two factors and noise, whose exchanges lead to worse points at first."""
     r = np.random.default_rng(seed)
     factors = r.standard_normal((80, 2))
     X = factors @ r.standard_normal((2, 8)) + 0.3 * r.standard_normal((80, 8))
