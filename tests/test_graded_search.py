@@ -131,3 +131,50 @@ def test_free_columns_of_unlike_scales_by_samples():
         objective, _ = exact(X, y, alpha, None, factor, True)
         found = fastridge.ridge(X, y, alpha, penalty_factor=factor, solver="dual")
         np.testing.assert_allclose(found.objective, objective, rtol=1e-9)
+
+
+def test_folds_whose_training_rows_are_small():
+    """Moments of the training rows are summed anew where a difference would lose them."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 2))
+    X[:6] *= 1e9
+    y = rng.standard_normal(12)
+    folds = [(np.arange(6, 12), np.arange(6)), (np.arange(6), np.arange(6, 12))]
+    found = fastridge.RidgeCV([1.0], cv=folds, scoring="neg_mean_squared_error").fit(X, y)
+    errors = []
+    for train, test in folds:
+        model = fastridge.Ridge(1.0).fit(X[train], y[train])
+        errors.append(np.mean((y[test] - model.predict(X[test])) ** 2))
+    np.testing.assert_allclose(found.best_score_, -np.mean(errors), rtol=1e-9)
+
+
+def test_generalised_of_a_column_of_zeros():
+    y = np.random.default_rng(0).standard_normal(11)
+    weight = np.r_[3, 2, 2, 1, 2, 3, 0, 3, 0, 2, 1.0]
+    X = scipy.sparse.csc_array(np.zeros((11, 1)))
+    given = {"sample_weight": weight, "fit_intercept": False, "solver": "cg"}
+    path = fastridge.ridge_path(X, y, [1.0, 10.0, 0.0], **given)
+    np.testing.assert_allclose(path.gcv, np.full(3, np.average(y**2, weights=weight)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("store", [np.asarray, scipy.sparse.csr_array])
+def test_precisions_of_light_rows(store, standardize):
+    """Weights that leave no degree of freedom for the noise are refused, others give precisions."""
+    refused = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n, p = int(rng.integers(3, 12)), int(rng.integers(3, 20))
+        X, y = store(rng.standard_normal((n, p))), rng.standard_normal(n)
+        weight = rng.random(n) * 10.0 ** rng.integers(-3, 1)
+        model = fastridge.BayesianRidge(standardize=standardize, compute_score=True)
+        try:
+            model.fit(X, y, sample_weight=weight)
+        except ValueError as error:
+            assert "sample_weight sums to" in str(error)
+            refused += 1
+            continue
+        assert model.alpha_ > 0 and model.lambda_ > 0
+        assert np.isfinite(model.coef_).all() and np.isfinite(model.scores_).all()
+        assert model.dof_ < weight.sum()
+    assert 0 < refused < 40

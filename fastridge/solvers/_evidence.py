@@ -38,7 +38,7 @@ class Evidence:
     """
 
     def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
-        self.by_rows = by_rows
+        self.by_rows, self.weighted = by_rows, weight is not None
         self.moments = None
         self.exact = False  # whether penalties were met that the reduction does not show
         Y = np.asfortranarray(y.reshape(-1, 1))
@@ -148,11 +148,19 @@ def maximise(
             scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
         own = dof - evidence.rank
         lam = (own + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
-        a = (evidence.total - dof + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)
+        # on the way the fit may have more degrees of freedom than there are rows
+        left = max(evidence.total - dof, _EPS * evidence.total)
+        a = (left + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)
         if before is not None and evidence.step_size(x, before, ratio, last) < tol:
             break
         before = x
     x, norm, residual, dof = evidence.at(lam / a)
+    if dof >= evidence.total * (1.0 - _EPS) and evidence.weighted:
+        raise ValueError(
+            f"sample_weight sums to {evidence.total:.3g}, the number of samples, and"
+            f" the fit has {dof:.3g} degrees of freedom, which leaves none for noise; expected"
+            " weights of a larger sum."
+        )
     if keep:
         scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
     return float(a), float(lam), n_iter, np.array(scores), float(dof)

@@ -27,6 +27,7 @@ from ._rows import mean_and_spread, take_rows
 from ._tridiagonal import Tridiagonal
 from .ridge import SOLVERS, RidgeResult, _variances, solve
 
+_LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
 _KEPT = 1e9  # bytes of moments of folds that are held at once
 _CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
 _ROOM = 4_000_000  # elements of predictions at a time
@@ -118,7 +119,16 @@ class Folds:
         if self.apart is not None:
             return self.total
         split = self.splits[i]
-        return self.total - held if split.whole else self._moments(split.train)
+        if split.whole:
+            try:
+                train = self.total - held
+            except ValueError:  # rounding leaves squares below 0
+                return self._moments(split.train)
+            left, whole = np.diagonal(train.gram), np.diagonal(self.total.gram)
+            if (left >= _LEFT * whole).all():
+                return train
+            # differences that have lost their digits
+        return self._moments(split.train)
 
     def _training_rows(self, i):
         if self.apart is not None:

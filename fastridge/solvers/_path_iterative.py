@@ -13,6 +13,7 @@ import numpy as np
 
 from .._cached import cached
 from ._goal import Goal
+from ._projected import span, unit_of_rows
 from ._ridge_cg import TOGETHER, Systems, iteration_limit
 from ._ridge_problem import RidgeProblem
 from .ridge import _ROUNDING
@@ -178,8 +179,8 @@ def _orthonormal(problem, free):
         return np.zeros((problem.n, 0))
     units = np.zeros((problem.p, len(free)), order="F")
     units[free, np.arange(len(free))] = 1.0
-    u, s, _ = np.linalg.svd(problem.rooted(problem.A.dot(units)), full_matrices=False)
-    return u[:, s > 1e-12 * s.max(initial=0.0)]
+    Z = problem.rooted(problem.A.dot(units))
+    return span(Z, unit_of_rows(problem) if problem.fit_intercept else None)[0]
 
 
 def _quadrature(multiply, p, alphas, rng):

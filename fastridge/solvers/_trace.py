@@ -62,7 +62,8 @@ class Estimate(Projected):
                 z = self.outside((z * live)[:, None])[:, 0]
             process = Lanczos(self._multiply, z)
             # below this the nodes themselves are rounding
-            self.alphas = np.maximum(self.alphas, size * _EPS * process.largest)
+            # (of a matrix of zeros, every penalty leaves the same)
+            self.alphas = np.maximum(self.alphas, size * _EPS * process.largest or 1.0)
             low, high = process.enclose(self.alphas, 1, _PROBE_GAP)
             inverses[i], gaps[i] = size * (low + high) / 2, size * (high - low) / 2
         copies = problem.total - n + unreached
@@ -208,4 +209,8 @@ class Lanczos:
 
 def _quadrature(diagonal, beside, alphas, power):
     values, vectors = eigh_tridiagonal(diagonal, beside)
-    return (vectors[0] ** 2 / (values.clip(0) + alphas[:, None]) ** power).sum(axis=1)
+    weights = np.broadcast_to(vectors[0] ** 2, (len(alphas), len(values)))
+    total = (values.clip(0) + alphas[:, None]) ** power
+    # what has a part where alpha = 0 leaves nothing is without bound
+    out = np.where(weights > 0, np.inf, 0.0)
+    return np.divide(weights, total, out=out, where=total > 0).sum(axis=1)
