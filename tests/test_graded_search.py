@@ -171,10 +171,12 @@ def test_precisions_of_light_rows(store, standardize):
         try:
             model.fit(X, y, sample_weight=weight)
         except ValueError as error:
-            assert "sample_weight sums to" in str(error)
+            if "sample_weight sums to" not in str(error):
+                raise
             refused += 1
             continue
-        assert model.alpha_ > 0 and model.lambda_ > 0
-        assert np.isfinite(model.coef_).all() and np.isfinite(model.scores_).all()
+        assert model.alpha_ > 0
+        assert model.lambda_ > 0
+        assert np.isfinite([*model.coef_, *model.scores_]).all()
         assert model.dof_ < weight.sum()
     assert 0 < refused < 40
