@@ -17,7 +17,7 @@ _EPS = np.finfo(np.float64).eps
 _SETTLED = 1e-7
 _MAX_REFINE = 10
 _KEEP = 1e-13
-_ALIKE = 1e-7  # least singular value of free columns, of the largest, that few refinements bear
+_ALIKE = 1e-3  # least singular value of free columns, of the largest, that few refinements bear
 
 _ROOM = 1_000_000  # elements of the vectors of targets that are solved together
 
