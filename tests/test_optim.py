@@ -2,6 +2,7 @@
 
 import array
 import copy
+import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -431,6 +432,21 @@ def test_clip_grad_norm():
     ]:
         with pytest.raises(kind, match=message):
             optim.clip_grad_norm(*bad)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [("f8", size) for size in (1e-300, 1e-200, 1e-160, 1e160, 1e200, 1e300)]
+    + [("f4", 1e-38), ("f4", 1e37)],
+)
+def test_clip_grad_norm_where_squares_leave_the_range(dtype, size):
+    dtype = np.dtype(dtype).type
+    grads = [np.array([3.0, 0.0], dtype) * dtype(size), np.array([[4.0]], dtype) * dtype(size)]
+    exact = math.hypot(*(float(v) for g in grads for v in g.ravel()))
+    clipped = optim.clip_grad_norm([*grads, None], 1e-3 * exact)
+    assert clipped.norm == pytest.approx(exact, rel=1e-12)
+    assert clipped.scale == pytest.approx(1e-3 * exact / (exact + 1e-6), rel=1e-12)
+    assert optim.clip_grad_norm([np.array([math.inf])], 1.0) == (math.inf, 0.0)
 
 
 def test_schedules_refuse_what_is_out_of_range():

@@ -14,6 +14,9 @@ from ._optimizer import as_float
 
 __all__ = ["Clipped", "clip_grad_norm"]
 
+# Sum of squares below which some may have vanished.
+_LEAST = 1e-290
+
 
 class Clipped(NamedTuple):
     """What `clip_grad_norm` found.
@@ -60,7 +63,8 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
 
     Notes
     -----
-    Squares are added up in float64; the result is the same for any number of threads.
+    Squares are added up in float64, of scaled gradients where they overflow or vanish there; the
+    result is the same for any number of threads.
 
     Examples
     --------
@@ -90,9 +94,20 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
         if g is not None:
             arrays.append(_summed(g, f"grads[{key!r}]") if isinstance(g, tuple) else g)
             names.append(f"grads[{key!r}]")
-    total = math.sqrt(square_sum(arrays, names))
+    squares = square_sum(arrays, names)
+    total = math.sqrt(squares) if _LEAST <= squares < math.inf else _far_norm(arrays)
     norm = abs(scale) * total
     return Clipped(norm, scale * min(1.0, max_norm / (norm + 1e-6)) if norm == norm else math.nan)
+
+
+def _far_norm(arrays: list[Any]) -> float:
+    """Norm of gradients whose squares overflow or vanish, or of which one is infinite or NaN."""
+    parts = [np.asarray(g, dtype=np.float64) for g in arrays]
+    largest = float(np.max([np.max(np.abs(g), initial=0.0) for g in parts], initial=0.0))
+    if not 0 < largest < math.inf:
+        return largest
+    scaled = (g.ravel() / largest for g in parts)
+    return largest * math.sqrt(sum(float(g @ g) for g in scaled))
 
 
 def _summed(g: tuple[Any, ...], name: str) -> Any:
