@@ -102,7 +102,7 @@ class Matrix:
 
 def moments(
     a: Matrix, y: _Vector, n_targets: int, weight: _Vector | None = None, n_threads: int = 0
-) -> tuple[float, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector] | None: ...
+) -> tuple[float, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector, _Vector, bool] | None: ...
 
 # coef (b, k, p); intercept, relative gradient and objective, of float32 the first unrounded too,
 # (3 or 4, b, k); status (b,)

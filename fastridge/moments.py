@@ -244,12 +244,17 @@ class Moments:
         sums = _matrix.moments(A, flat, k, weight)
         if sums is None and not A.is_sparse:
             require_finite(A.arrays[0])
-        if sums is None or not (np.isfinite(sums[6]).all() and np.isfinite(sums[7]).all()):
+        # of sums of squares in range, cross products are finite
+        usual = sums is not None and sums[8]
+        if sums is None or not (
+            usual or (np.isfinite(sums[6]).all() and np.isfinite(sums[7]).all())
+        ):
             raise ValueError(
                 "X and y, weighted by sample_weight, have sums of squares beyond float64; expected"
                 " numbers that can be squared: divide them by their largest magnitude."
             )
-        self._check_range(A, Y.reshape(n, k), weight, sums)
+        if not usual:
+            self._check_range(A, Y.reshape(n, k), weight, sums)
         self.n_samples = n
         (
             self.total_weight,
@@ -260,6 +265,7 @@ class Moments:
             self._y_offset,
             self.cross,
             self.yy,
+            _,
         ) = sums
         if self.gram.base is not None and self.gram.base.size > 1.25 * p * p:
             # a view into the room that y took too
@@ -273,7 +279,7 @@ class Moments:
         """Refuse sums of squares that overflow or vanish where they are multiplied."""
         from .solvers._range import require_range
 
-        total, shift, offset, gram, _, _, _, yy = sums
+        total, shift, offset, gram, _, _, _, yy, _ = sums
         squares = np.diagonal(gram)
         require_range(A, Y, squares, shift + offset, total, yy, True, weight, False)
 

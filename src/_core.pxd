@@ -120,6 +120,10 @@ cdef extern from "moments.h" nogil:
     Py_ssize_t fr_moments_room(const fr_matrix *a, Py_ssize_t k)
     int fr_sum_moments(fr_moments *m)
 
+cdef extern from "range.h" nogil:
+    const double FR_LEAST_SUM
+    const double FR_MOST_SUM
+
 
 cdef extern from "direct.h" nogil:
     ctypedef struct fr_ridge_problem:

@@ -7,12 +7,14 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
 
     y holds the targets one behind the other. Returns the total weight; shift and offset (p), whose
     sum is the mean; Gram matrix (p, p), both triangles; the same of y (k each); cross products
-    (p, k), F order; sums of squares of y (k). None where the sums are not finite.
+    (p, k), F order; sums of squares of y (k); whether the total weight and all sums of squares are
+    between FR_LEAST_SUM and FR_MOST_SUM. None where the sums are not finite.
     """
     cdef fr_moments m
     cdef Matrix by_row = a
     cdef int status
-    cdef Py_ssize_t p = a.n_columns, k = n_targets
+    cdef Py_ssize_t p = a.n_columns, k = n_targets, j
+    cdef bint usual
     a._vector("y", y, a.n_rows * k)
     a._vector("weight", weight, a.n_rows)
     if a.s.index >= 0 and a.s.by_column:
@@ -42,6 +44,11 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
     if status == FR_NOT_FINITE:
         return None
     _done(status)
+    usual = FR_LEAST_SUM <= m.total <= FR_MOST_SUM
+    for j in range(p):
+        usual = usual and FR_LEAST_SUM <= room[j * p + j] <= FR_MOST_SUM
+    for j in range(k):
+        usual = usual and FR_LEAST_SUM <= m.yy[j] <= FR_MOST_SUM
     x, t = of_x.base, of_y.base
     return (m.total, x[:p], x[p:], room.base[: p * p].reshape(p, p), t[:k], t[k : 2 * k],
-            cross.base, t[2 * k :])
+            cross.base, t[2 * k :], usual)

@@ -19,6 +19,7 @@
 #define MIXTURES 10   /* of two residuals that are tried as a dual candidate */
 #define SAFE_STEPS 30 /* monotone steps in a row, twice as many each time, ... */
 #define MOST_SAFE 120 /* ... up to this many, between sweeps and exchanges */
+#define SETTLED 1e-10 /* error of a step, over the largest coefficient, at which the support is exact */
 #define EQUAL 1e-15   /* share of y'Sy by which the objective may seem to rise: rounding */
 
 #define DAMPING 1e-5       /* see fr_descent.damping: at first, ... */
@@ -499,6 +500,20 @@ static void right_side(state *s)
     }
 }
 
+/* Whether the step d was so small that its own error, its damping or accuracy, is nothing. */
+static int is_fine(const state *s)
+{
+    const fr_descent *q = s->q;
+    const double error = q->gram ? q->damping : q->accuracy;
+    double step = 0, size = 0;
+    for (ptrdiff_t i = 0; i < s->size; i++) {
+        const ptrdiff_t j = s->list[i];
+        step = MAX(step, q->square[j] * s->d[i] * s->d[i]);
+        size = MAX(size, q->square[j] * q->w[j] * q->w[j]);
+    }
+    return error * error * step <= SETTLED * SETTLED * size;
+}
+
 /* Move by d, which is not 0 on s->list alone. The residual there is a candidate for the dual; then
  * what left its half-line or bounds is put on the border. With EXCHANGE the support becomes what is
  * left and what wants to enter, and a point that is little worse is passed through; else, or if it
@@ -520,6 +535,7 @@ static int attempt(state *s, int how)
         return status;
     evaluate(s, 1);
     memcpy(s->work, q->g, bytes);
+    const int fine = active_set && is_fine(s);
     const ptrdiff_t leaving = clip(s);
     if (active_set)
         exchange(s, s->work);
@@ -527,7 +543,7 @@ static int attempt(state *s, int how)
         some_gradients(s);
     /* with a Gram matrix the whole gradient has come for nothing */
     if (value_point(s, leaving && q->gram)) {
-        s->settled = active_set && !leaving && s->size == s->taken && (q->gram || q->accuracy <= FINAL);
+        s->settled = fine && !leaving && s->size == s->taken;
         return 1;
     }
     if (active_set && s->current - s->objective <= PASSING * gap)

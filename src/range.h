@@ -8,6 +8,9 @@
  * coefficients and penalties. */
 #define FR_LEAST_SQUARES 0x1p-400
 #define FR_MOST_SQUARES 0x1p400
+/* Between these, sums of squares keep their digits, and those of products are finite. */
+#define FR_LEAST_SUM 0x1p-960
+#define FR_MOST_SUM 0x1p1000
 
 /* Whether the squares of y (n), summed about its mean with an intercept, are out of that range. */
 int fr_target_out_of_range(const double *y, ptrdiff_t n, double squares, int intercept);

@@ -124,11 +124,11 @@ static int by_key(const void *x, const void *y)
     return a->place < b->place ? -1 : a->place > b->place;
 }
 
-/* What is added to the Gram matrix of the support: nothing for features without a penalty, whose
- * gradient a step has to end. */
+/* What is added to the Gram matrix of the support: no damping where l2 does as much, so that the
+ * step is exact, nor for features without a penalty, whose gradient a step has to end. */
 static double added(const fr_descent *q, ptrdiff_t j)
 {
-    return q->l2[j] + (q->l1[j] > 0 || q->l2[j] > 0 ? q->damping * q->square[j] : 0.0);
+    return MAX(q->l2[j], q->l1[j] > 0 || q->l2[j] > 0 ? q->damping * q->square[j] : 0.0);
 }
 
 /* Take coordinates out of the factor, `gone` by their place in it. */

@@ -137,8 +137,9 @@ class BaseElasticNet(LinearRegressor):
             self.intercept_ = as_scalar(result.intercept)
         self.solver_ = result.solver
         self.n_iter_ = result.n_iter
-        for name in ("dual_gap", "relative_gap", "objective"):
-            setattr(self, f"{name}_", as_scalar(getattr(result, name)))
+        self.dual_gap_ = as_scalar(result.dual_gap)
+        self.relative_gap_ = as_scalar(result.relative_gap)
+        self.objective_ = as_scalar(result.objective)
 
     @property
     def sparse_coef_(self) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._matrix import moments as moments_of
 from .._validation import (
     check_design,
     check_sample_weight,
@@ -27,6 +28,8 @@ from ._range import require_sums
 
 # Elements of data whose Gram matrix takes less time than to open moments.
 _FEW = 20_000
+# Rows from which on the kernel that sums them sees every constant column.
+_SOME = 4
 
 
 class Constraints:
@@ -227,6 +230,11 @@ def make_problem(
         few = not source.is_sparse and source.shape[0] * source.shape[1] <= _FEW
         if few and sample_weight is None:
             X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+            if options.fit_intercept and not source.is_float32 and len(y) >= _SOME:
+                sums = moments_of(source, y, 1)
+                problem = None if sums is None else DescentProblem.of_sums(len(y), sums, *rest)
+                if problem is not None:
+                    return problem
             # what is not finite, or whose squares are not, is for moments to name
             xx, yy = float(np.vdot(X, X)), float(np.vdot(y, y))
             if math.isfinite(16.0 * (xx + yy)):

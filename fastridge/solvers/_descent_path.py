@@ -118,12 +118,14 @@ class DescentPath:
         self.spare = [] if spare is None else spare
         p = problem.p
         self.u = problem.start.copy() if u is None else u
+        # known without a look at the coefficients
+        self.at_zero = u is None and problem.lower is None and problem.upper is None
         self.u_dual = np.zeros(p)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
         if way == "gram":
             self.descent = Descent()
-            self._start_gram(u is None and problem.lower is None and problem.upper is None)
+            self._start_gram(self.at_zero)
         else:
             self.v = self.shadow = None
             self._empty()
@@ -149,7 +151,7 @@ class DescentPath:
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
         self.n_iter, self.limit = 0, self.max_iter
-        cold = self.max_iter > _DIRECT and not self.u.any()
+        cold = self.max_iter > _DIRECT and self._is_zero()
         if cold:
             self.limit = _DIRECT
         self._solve(l1, l2, tol)
@@ -164,7 +166,10 @@ class DescentPath:
             self._solve_gram(l1, l2, tol)
         else:
             self._solve_working(l1, l2, tol)
-        self.last_l1 = l1
+        self.last_l1, self.at_zero = l1, False
+
+    def _is_zero(self):
+        return self.at_zero or not self.u.any()
 
     def _exact(self):
         """How coefficients are made exact at the end; see descent.h.
@@ -173,7 +178,7 @@ class DescentPath:
         """
         if self.last_l1 is not None:
             return 2 if self.way == "gram" else 1
-        return 1 if self.u.any() else 2
+        return 2 if self._is_zero() else 1
 
     def _approach(self, l1, l2, tol):
         """Start again, from larger penalties, so that the support grows with them.

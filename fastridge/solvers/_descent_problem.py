@@ -38,6 +38,8 @@ from ._range import require_sum_products, require_sums, unit_sum
 _LONG = 10_000
 # Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
+# Share of the squared mean, about the place of the sums, that rounding leaves of it, as in Moments.
+_CENTRED = 8 * float(np.finfo(np.float64).eps)
 
 
 def alike(value, p):
@@ -113,6 +115,35 @@ class DescentProblem:
         problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
         require_sums(A, y, float(problem.square.sum()), problem.yy, fit_intercept)
         problem.cross = problem.gradient(y)
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_sums(cls, n, sums, factor, lower, upper, fit_intercept, standardize):
+        """From the sums of one target about the means, as `_matrix.moments` returns them.
+
+        An intercept is fitted. None where the sums are not of a usual scale, or hold a target that
+        is constant but for rounding: for Moments to treat.
+        """
+        total, shift, offset, gram, y_shift, y_offset, cross, yy, usual = sums
+        y_offset, yy = y_offset.item(), yy.item()
+        y_mean = y_shift.item() + y_offset
+        noise = _ROUNDING * y_mean
+        rounding = max(_CENTRED * y_offset * y_offset, noise * noise)
+        if not usual or yy <= total * rounding:
+            return None
+        problem = cls(gram.shape[0], factor, lower, upper)
+        problem.n, problem.mean, problem.y_mean = n, shift + offset, y_mean
+        gram /= total
+        cross = cross[:, 0]
+        cross /= total
+        if standardize:
+            problem.unit = np.sqrt(gram.diagonal())
+            gram /= problem.unit
+            gram /= problem.unit[:, None]
+            cross /= problem.unit
+        problem.gram, problem.cross, problem.yy = gram, cross, yy / total
+        problem.square = gram.diagonal().copy()
         problem._scale_bounds()
         return problem
 

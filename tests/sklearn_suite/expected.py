@@ -51,7 +51,6 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
     },
     "test_sparse_coordinate_descent": {
         "test_path_parameters": (_EXACT,),
-        "test_sparse_dense_equality": (_EXACT._replace(of="False-6-24-0.5-True-Lasso$"),),
     },
     "test_ridge": {
         "test_ridge_regression_convergence_fail": (
@@ -166,14 +165,19 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
                 of="TypeError",
             ),
         ),
+        "test_lasso_dual_gap": (
+            Difference(
+                "documented",
+                "fits end at the exact solution, where the gap is rounding",
+                r"ACTUAL: array\((0\.|\d\S*e-1[5-9])\)",
+            ),
+        ),
         "test_warm_start": (_WARM,),
         "test_warm_start_convergence": (_WARM._replace(of="csr"),),
         "test_elasticnet_precompute_gram_weighted_samples": (_EXACT,),
         "test_random_descent": (_EXACT,),
         "test_sparse_dense_descent_paths": (_EXACT._replace(of="-2-lasso"),),
-        "test_enet_ridge_consistency": (
-            _EXACT._replace(of=r"False-1-(0\.1|1\.0)$|True-1-0\.1$|False-3-(1e-06|0\.1|1\.0)$"),
-        ),
+        "test_enet_ridge_consistency": (_EXACT._replace(of=r"False-3-(1e-06|0\.1|1\.0)$"),),
         "test_path_unknown_parameter": (
             Difference(
                 "message",
