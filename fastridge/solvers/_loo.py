@@ -252,6 +252,11 @@ class LeaveOneOut(Projected):
                 h = (Z * Z) @ self._weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
                 self._left[:, rows] = (1.0 - h).T
 
+    def _block_of(self, start):
+        """P B of a block of rows, and the block."""
+        step = self.blocks().step
+        return self.rows(start, step), slice(start, start + step)
+
     def _coordinates(self, start):
         """Z = P B V of a block of rows, and the block."""
         blocks = self.blocks()
@@ -269,16 +274,21 @@ class LeaveOneOut(Projected):
         problem, alphas, values = self.problem, self.alphas, self._values
         (n, k), m = Y.shape, len(alphas)
         blocks, weights = self.blocks(), self._weights
-        t = np.zeros((len(values), k))
+        # few vectors are turned by V sooner than all rows are; small columns need the coordinates
+        turned = self._graded is None and (m + 1) * k < len(values)
+        t = np.zeros((self._V.shape[0] if turned else len(values), k))
         for start in blocks:
-            Z, rows = self._coordinates(start)
+            Z, rows = self._block_of(start) if turned else self._coordinates(start)
             t += Z.T @ Y[rows]
+        if turned:
+            t = self._V.T @ t
         u0y = self.U0.T @ Y
         parts = (weights[:, :, None] * t).transpose(1, 0, 2).reshape(len(values), m * k)
+        directions = self._V @ parts if turned else parts
         residuals = np.empty((m, k, n))
         for start in blocks:
-            Z, rows = self._coordinates(start)
-            fit = (Z @ parts).reshape(len(Z), m, k)
+            Z, rows = self._block_of(start) if turned else self._coordinates(start)
+            fit = (Z @ directions).reshape(len(Z), m, k)
             e = (Y[rows] - self.U0[rows] @ u0y)[:, None] - fit
             residuals[:, :, rows] = e.transpose(1, 2, 0)
         residual = np.einsum("akn,akn->ak", residuals, residuals)
