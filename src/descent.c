@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "descent_state.h"
+#include "descent_search.h"
 #include "extrapolate.h"
 
 #define SUPPORT (FR_HISTORY - 1) /* sweeps over the support for one over all coordinates */
@@ -28,41 +28,6 @@
 
 enum { LEFT = 2 };
 enum { SHORTEN, EXCHANGE };
-
-/* y'Sr and r'Sr */
-typedef struct {
-    double yr, rr;
-} shadow;
-
-typedef struct {
-    double *w, *residual, level;
-} point;
-
-/* Where along a direction a coordinate of the support, by its place in the list, is at its border. */
-typedef struct {
-    double stop;
-    int32_t place, up;
-} border_at;
-
-typedef struct {
-    fr_descent *q;
-    point old, best;
-    double *d, *rhs, *work, *between, *past; /* past: FR_HISTORY iterates */
-    double *image;                           /* of d, by the Gram matrix */
-    double *passed;                          /* of the way of what has come to its border */
-    border_at *borders;
-    int32_t *list, *order, *moved;
-    signed char *side; /* half-line of each coordinate of the support in hand, else 0 */
-    signed char *was;  /* the same before a step */
-    ptrdiff_t size, taken;
-    uint64_t random;
-    double objective, current; /* at the best point, and at this one */
-    shadow dual;               /* of the residual of w_dual */
-    int flat;                  /* the support's minimum was reached */
-    ptrdiff_t entering, left;  /* coordinates that enter at once; steps since the last ones did */
-    double own;                /* best dual value of a residual as it came, of this problem */
-    int settled;               /* the last step was exact and left the support as it was */
-} state;
 
 static shadow shadow_of(const fr_descent *q, const double *w, const double *g)
 {
@@ -266,14 +231,6 @@ static int value_point(state *s, int candidate)
     return 1;
 }
 
-/* The half-line or interval that coordinate j of the support is on. */
-static void sides(const state *s, ptrdiff_t j, double *lo, double *hi)
-{
-    const fr_penalty h = penalty_of(s->q, j);
-    *lo = h.l1 > 0 && s->side[j] > 0 ? MAX(h.lo, 0) : h.lo;
-    *hi = h.l1 > 0 && s->side[j] < 0 ? MIN(h.hi, 0) : h.hi;
-}
-
 /* Put on the border what left its half-line or bounds; how many. */
 static ptrdiff_t clip(state *s)
 {
@@ -330,164 +287,6 @@ static int move_along(state *s, double t)
             return FR_INTERRUPTED;
     }
     return 0;
-}
-
-static int by_stop(const void *x, const void *y)
-{
-    const border_at *a = x, *b = y;
-    if (a->stop != b->stop)
-        return a->stop < b->stop ? -1 : 1;
-    return a->place < b->place ? -1 : a->place > b->place;
-}
-
-/* Borders of the support along d, the nearest first; their number. */
-static ptrdiff_t find_borders(state *s)
-{
-    ptrdiff_t count = 0;
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        const ptrdiff_t j = s->list[i];
-        double lo, hi;
-        sides(s, j, &lo, &hi);
-        const double d = s->d[i], to = d > 0 ? hi : lo;
-        if (d != 0 && isfinite(to)) {
-            s->borders[count].stop = MAX((to - s->q->w[j]) / d, 0.0);
-            s->borders[count].up = d > 0;
-            s->borders[count++].place = (int32_t)i;
-        }
-    }
-    qsort(s->borders, (size_t)count, sizeof(border_at), by_stop);
-    return count;
-}
-
-/* The projected path w(t): w + t d, on which each coordinate stays at its border once it is there.
- * With r the residual at w, that at w(t) is r + t ahead + passed, as fr_descent keeps residuals, or
- * the gradient g - t image - passed. */
-typedef struct {
-    fr_descent ahead, passed; /* by columns: their residual and level alone differ */
-    double t, slope, curvature;
-} projected_path;
-
-static double image_of(const state *s, const projected_path *b, ptrdiff_t j)
-{
-    return s->q->gram ? s->image[j] : -fr_column_gradient(&b->ahead, j);
-}
-
-/* Slope and curvature of the objective at w(t), along what is left of d. */
-static void derivatives(const state *s, projected_path *b)
-{
-    const fr_descent *q = s->q;
-    b->slope = b->curvature = 0;
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        const double d = s->d[i];
-        if (d == 0)
-            continue;
-        const ptrdiff_t j = s->list[i];
-        const double image = image_of(s, b, j) + q->l2[j] * d;
-        const double passed = q->gram ? s->passed[j] : -fr_column_gradient(&b->passed, j);
-        b->slope += d * (b->t * image + passed - s->rhs[i]);
-        b->curvature += d * image;
-    }
-    b->curvature = MAX(b->curvature, 0.0);
-}
-
-static int open_path(state *s, projected_path *b)
-{
-    fr_descent *q = s->q;
-    b->t = 0;
-    if (q->gram) {
-        memset(s->passed, 0, (size_t)q->m * sizeof(double));
-        return 0;
-    }
-    const size_t n = (size_t)fr_n_rows(q->a);
-    b->ahead = b->passed = *q;
-    b->ahead.residual = q->spare + 3 * n;
-    b->passed.residual = q->spare + 4 * n;
-    b->ahead.level = b->passed.level = 0;
-    memset(b->ahead.residual, 0, 2 * n * sizeof(double));
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        if (s->d[i] != 0)
-            fr_column_add(&b->ahead, s->list[i], -s->d[i]);
-        if (i % 256 == 255 && fr_poll())
-            return FR_INTERRUPTED;
-    }
-    return 0;
-}
-
-/* Leave the coordinate at a place of the list at the border where it is. */
-static void leave_at_border(state *s, projected_path *b, ptrdiff_t i)
-{
-    fr_descent *q = s->q;
-    const ptrdiff_t j = s->list[i];
-    const double d = s->d[i], image = image_of(s, b, j) + q->l2[j] * d;
-    const double passed = q->gram ? s->passed[j] : -fr_column_gradient(&b->passed, j);
-    /* derivatives of the coordinate's own share */
-    b->slope -= d * (b->t * image + passed - s->rhs[i]);
-    const double rest = b->curvature - 2 * d * image + d * d * (q->square[j] + q->l2[j]);
-    if (q->gram) {
-        fr_row_add(q, j, -d, s->image);
-        fr_row_add(q, j, b->t * d, s->passed);
-    } else {
-        fr_column_add(&b->ahead, j, d);
-        fr_column_add(&b->passed, j, -b->t * d);
-    }
-    s->d[i] = 0;
-    if (rest > 1e-6 * b->curvature)
-        b->curvature = rest;
-    else /* little but cancellation is left */
-        derivatives(s, b);
-}
-
-/* Go from w along the projected path of d to the first minimum of the objective, which is a
- * piecewise quadratic there. s->rhs is the negative gradient on the support, d a descent direction.
- * Says whether the way was left at 1 or beyond without meeting a border. */
-static int search(state *s, int *whole)
-{
-    fr_descent *q = s->q;
-    projected_path b;
-    const ptrdiff_t count = find_borders(s);
-    ptrdiff_t at = 0;
-    int status = open_path(s, &b);
-    if (status)
-        return status;
-    derivatives(s, &b);
-    while (b.slope < 0) {
-        const double stop = at < count ? s->borders[at].stop : INFINITY;
-        if (b.slope + b.curvature * (stop - b.t) >= 0 || isinf(stop)) {
-            /* without curvature, which bounds the way but for rounding, a whole step */
-            b.t = b.curvature > 0 ? b.t - b.slope / b.curvature : MAX(b.t, 1.0);
-            break;
-        }
-        b.slope += b.curvature * (stop - b.t);
-        b.t = stop;
-        leave_at_border(s, &b, s->borders[at++].place);
-        if (at % 64 == 63 && fr_poll())
-            return FR_INTERRUPTED;
-    }
-    *whole = !at && b.t >= 0.5;
-    for (ptrdiff_t i = 0; i < s->size; i++) {
-        const ptrdiff_t j = s->list[i];
-        if (s->d[i] != 0) {
-            double lo, hi;
-            sides(s, j, &lo, &hi);
-            q->w[j] = fr_clip(q->w[j] + b.t * s->d[i], lo, hi);
-        }
-    }
-    for (ptrdiff_t k = 0; k < at; k++) {
-        const ptrdiff_t j = s->list[s->borders[k].place];
-        double lo, hi;
-        sides(s, j, &lo, &hi);
-        q->w[j] = s->borders[k].up ? hi : lo;
-    }
-    if (q->gram) {
-        for (ptrdiff_t j = 0; j < q->m; j++)
-            q->g[j] -= b.t * s->image[j] + s->passed[j];
-        return 0;
-    }
-    const ptrdiff_t n = fr_n_rows(q->a);
-    for (ptrdiff_t i = 0; i < n; i++)
-        q->residual[i] += b.t * b.ahead.residual[i] + b.passed.residual[i];
-    q->level += b.t * b.ahead.level + b.passed.level;
-    return all_gradients(q);
 }
 
 /* The negative gradient on the support. */
@@ -555,7 +354,7 @@ static int attempt(state *s, int how)
     s->size = s->taken;
     if (!active_set)
         right_side(s);
-    if ((status = search(s, &whole)))
+    if ((status = fr_search(s, &whole)))
         return status;
     value_point(s, 1);
     if (active_set) {
@@ -592,7 +391,7 @@ static void enter(state *s, ptrdiff_t most)
         }
     }
     if (count > most)
-        qsort(s->borders, (size_t)count, sizeof(border_at), by_stop);
+        fr_sort_borders(s->borders, count);
     for (ptrdiff_t k = 0; k < MIN(count, most); k++) {
         const ptrdiff_t j = s->borders[k].place;
         s->side[j] = s->borders[k].up ? 1 : -1;
@@ -622,7 +421,7 @@ static int safe_step(state *s)
     right_side(s);
     const double gap = s->objective - s->own;
     if ((status = fr_support_solve(q, s->list, s->size, s->rhs, s->d, s->image, s->work)) ||
-        (status = search(s, &whole)))
+        (status = fr_search(s, &whole)))
         return status;
     value_point(s, 1);
     s->flat = whole;
