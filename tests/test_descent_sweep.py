@@ -129,3 +129,21 @@ def test_paths_follow_the_solution_where_supports_change(seed):
     # beside the error that is allowed, what 1e-12 leaves in the weakest direction is nothing
     error = np.linalg.norm(found.coef - best, axis=1)
     assert (error <= 1e-3 * np.linalg.norm(best, axis=1) + 1e-9).all()
+
+
+@pytest.mark.parametrize("storage", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize("alpha", [1e-5, 1e-3, 1e-1])
+def test_pure_l2_ends_at_the_ridge_solution(alpha, storage):
+    rng = np.random.default_rng(42)
+    n, p = 300, 100
+    U, V = (np.linalg.qr(rng.standard_normal((k, p)))[0] for k in (n, p))
+    # of decaying singular values, beside which damping of a Newton step would count
+    X = storage((U * np.exp(-((np.arange(p) / 10) ** 2))) @ V.T)
+    y, weight = X @ rng.standard_normal(p) * 100, rng.uniform(0.01, 10, n)
+    found = fastridge.ElasticNet(alpha, l1_ratio=0.0, tol=1e-11).fit(X, y, weight)
+    s = weight / weight.sum()
+    Z, t = X - s @ X, y - s @ y
+    expected = np.linalg.solve((Z.T * s) @ Z + alpha * np.eye(p), (Z.T * s) @ t)
+    error = np.abs(found.coef_ - expected).max()
+    # rounding times the condition of the system
+    assert error <= 1e-14 * (1 + 1 / (n * alpha)) * np.abs(expected).max()

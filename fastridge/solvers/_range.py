@@ -190,6 +190,12 @@ def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:
 def require_moments(squares, yy) -> None:
     """Refuse sums of squares (p,) and (k,) of moments that do not have products in range."""
     for name, found in (("X", squares), ("y", yy)):
+        if (
+            len(found)
+            and np.minimum.reduce(found) >= _LEAST_PRODUCT
+            and np.maximum.reduce(found) <= _MOST_PRODUCT
+        ):
+            continue
         if not (found <= _MOST_PRODUCT).all():
             raise ValueError(_TOO_LARGE.format(name))
         if ((found > 0) & (found < _LEAST_PRODUCT)).any():

@@ -140,6 +140,9 @@ class _Problem:
 
     def means_are_far(self):
         """Whether raw second moments, where they are used, hide what is in the centred ones."""
+        if self.fit_intercept:
+            # squares are about the means
+            return False
         return bool((self.squares > _FAR * self.own)[self.own > 0].any())
 
     def error(self, w):
