@@ -125,9 +125,12 @@ class _Problem:
         self.fit_intercept = fit_intercept
         self.mean, self.y_mean = moments.mean, moments.y_mean
         self.own = np.diagonal(moments.gram)
-        self.squares = self.own + self.weight * self.mean**2
-        require_moments(self.squares, moments.yy + self.weight * self.y_mean**2)
-        self.cross = moments.cross + self.weight * np.outer(self.mean, self.y_mean)
+        self.squares, self.cross, yy = self.own, moments.cross, moments.yy
+        if not fit_intercept:
+            self.squares = self.own + self.weight * self.mean**2
+            self.cross = self.cross + self.weight * np.outer(self.mean, self.y_mean)
+            yy = yy + self.weight * self.y_mean**2
+        require_moments(self.squares, yy)
 
     def gram(self):
         """A copy of the Gram matrix, raw where there is no intercept."""
