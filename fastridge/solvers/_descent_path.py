@@ -42,7 +42,7 @@ _ROUGH = 0.3
 # Smallest change of a coefficient times its column's norm, over the largest such product, for which
 # features outside of the working set are added although the gap is small enough: of a cold start,
 # and in a path.
-_MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-3
+_MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
 
 # Epochs of a cold start after which it is made again from larger penalties, if the largest is at
 # least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
