@@ -141,7 +141,7 @@ def test_nets(part):
         slack = 1e-12 if model.coef_.dtype == np.float64 else 1e-5
         assert np.isfinite(model.relative_gap_)
         # duality bounds the minimum from below, as far as the residual of an exact fit is exact
-        if least - max(best, dual) > 1e-4 * (null or 1.0):
+        if least - max(best, dual) > 1e-3 * (null or 1.0):
             wrong.append((seed, "bound"))
         if objective - least > (model.relative_gap_ + slack) * (null or 1.0):
             wrong.append((seed, "fit"))

@@ -67,7 +67,7 @@ CHILD = """
 def test_child_of_a_fork_during_a_fit(where):
     """The other thread is inside an attribute that is computed once."""
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CHILD), where],
+        [sys.executable, "-P", "-c", textwrap.dedent(CHILD), where],
         capture_output=True,
         text=True,
         timeout=120,
