@@ -327,7 +327,7 @@ def arguments(argv):
     add("--penalties", type=int, default=31, help="how many penalties, log-spaced (%(default)s)")
     add("--strongest", type=float, default=1e5, help="the largest of them (%(default)g)")
     add("--weakest", type=float, default=0.1, help="the smallest of them (%(default)g)")
-    add("--tol", type=float, default=1e-6, help="relative gradient to reach (%(default)g)")
+    add("--tol", type=float, default=1e-6, help="relative error to reach (%(default)g)")
     add("--threads", type=int, help="threads to use (those of the machine)")
     add("--output", default="flights.fastridge", help="where to save the model (%(default)s)")
     add("--picture", default="flights.png", help="where to save the picture (%(default)s)")

@@ -20,6 +20,22 @@ def test_fits_end(first):
     assert failed == []
 
 
+@pytest.mark.parametrize("seed", [509, 1232])
+def test_dependent_features_without_a_penalty_are_eliminated(seed):
+    X, y, _, options, _ = descent_problems.problem(seed)
+    found, words = descent_problems.fit(seed)
+    assert found.converged, words
+    # nothing is left to gain along features without a penalty
+    weight = options.get("sample_weight", np.ones(len(y)))
+    X = X.toarray() if hasattr(X, "toarray") else X
+    r = weight * (y - found.intercept - X @ found.coef)
+    free = options["penalty_factor"] == 0
+    size = np.sqrt(weight @ X[:, free] ** 2) * np.sqrt(weight @ y**2)
+    assert free.sum() >= 2
+    # coefficients of near copies reach 1e7, so that their rounding shows
+    assert (np.abs(X[:, free].T @ r) <= 1e-8 * size).all()
+
+
 def test_paths_end():
     failed = []
     for seed in range(60):

@@ -22,12 +22,15 @@ from .._validation import (
 from ._descent_grid import alpha_grid
 from ._descent_options import Options, check_start
 from ._descent_path import DescentPath, choose_way
-from ._descent_problem import DescentProblem
+from ._descent_problem import DescentProblem, by_columns
 from ._descent_result import ElasticNetPath, ElasticNetResult, PathStep
 from ._range import require_sums
 
 # Elements of data whose Gram matrix takes less time than to open moments.
 _FEW = 20_000
+# Most features without a penalty whose dependence is looked at, and the least eigenvalue of their
+# correlations for which coordinate descent on them is sure to end.
+_MOST_FREE, _DEPENDENT = 200, 1e-8
 # Rows from which on the kernel that sums them sees every constant column.
 _SOME = 4
 
@@ -94,6 +97,8 @@ def solve(
     way = find_way(source, options.solver, 1) if gram is None else "gram"
     found = []
     problem = None
+    if Y is not None and _free_are_dependent(source, sample_weight, constraints, options):
+        return _eliminated(source, Y, alpha, options, sample_weight, constraints, coef_init)
     for t in range(k):
         if problem is not None and problem.moments is not None:
             problem = problem.other_target(t)
@@ -115,6 +120,11 @@ def solve(
                 converged,
             )
         )
+    return _joined(source, found, single, path.way, options)
+
+
+def _joined(source, found, single, way, options) -> ElasticNetResult:
+    """The result of the fits of all targets, in the type of X, with a warning where one is due."""
     if single:
         coef, intercept, n_iter, gap, relative, objective, converged = found[0]
     else:
@@ -127,7 +137,63 @@ def solve(
         intercept = np.float32(intercept) if single else intercept.astype(np.float32)
     if not converged:
         warn("", float(np.max(relative)), int(np.max(n_iter)), options.tol)
-    return ElasticNetResult(coef, intercept, path.way, n_iter, gap, relative, objective, converged)
+    return ElasticNetResult(coef, intercept, way, n_iter, gap, relative, objective, converged)
+
+
+def _free_are_dependent(A, weight, constraints, options) -> bool:
+    """Whether features without a penalty are so nearly dependent that descent would not end."""
+    factor = constraints.factor
+    if factor is None or constraints.lower is not None or constraints.upper is not None:
+        return False
+    free = np.flatnonzero(factor == 0).astype(np.int32)
+    if not 2 <= len(free) <= _MOST_FREE:
+        return False
+    A = by_columns(A)
+    mean = A.column_stats(weight)[0] if options.fit_intercept else None
+    columns = np.zeros((len(free), A.n_rows))
+    A.centered(mean, np.ones(A.n_columns)).copy_columns(free, columns)
+    if weight is not None:
+        columns *= np.sqrt(weight)
+    norm = np.linalg.norm(columns, axis=1)
+    if not np.isfinite(norm).all() or np.count_nonzero(norm) < 2:
+        return False
+    columns = columns[norm > 0] / norm[norm > 0, None]
+    return bool(np.linalg.eigvalsh(columns @ columns.T)[0] < _DEPENDENT)
+
+
+def _eliminated(A, Y, alpha, options, weight, constraints, coef_init) -> ElasticNetResult:
+    """Fit with the features without a penalty projected out of the others: see `GroupPath`."""
+    from ._descent_groups import GroupPath
+
+    single, found = Y.ndim == 1, []
+    for t, y in enumerate(np.asfortranarray(Y.reshape(len(Y), -1)).T):
+        path = GroupPath(
+            A,
+            y[:, None],
+            weight,
+            constraints.factor,
+            options.fit_intercept,
+            options.standardize,
+            options.max_iter,
+            options.seed,
+        )
+        if coef_init is not None:
+            path.start(coef_init[t : t + 1])
+        converged = path.solve(alpha, options.l1_ratio, options.tol)
+        coef, intercept = path.to_caller()
+        relative = path.gap / path.null
+        found.append(
+            (
+                coef[0],
+                float(intercept[0]),
+                path.n_iter,
+                path.gap,
+                relative,
+                path.objective,
+                converged,
+            )
+        )
+    return _joined(A, found, single, "working", options)
 
 
 def solve_path(
