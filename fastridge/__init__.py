@@ -41,18 +41,18 @@ if _TYPE_CHECKING:
     )
     from .moments import Moments
     from .plot import CrossValidationDisplay, RegularizationPathDisplay, ShrinkageDisplay
-    from .solvers.coordinate_descent import (
+    from .solvers.descent.elastic_net import (
         ElasticNetPath,
         ElasticNetResult,
         elastic_net,
         elastic_net_path,
         lasso,
     )
-    from .solvers.enet_path import PathTuple, enet_path, lasso_path
-    from .solvers.ridge import RidgeResult, ridge
-    from .solvers.ridge_batch import RidgeBatchResult, ridge_batch
-    from .solvers.ridge_path import RidgePath, ridge_path
-    from .solvers.ridge_regression import ridge_regression
+    from .solvers.descent.enet_path import PathTuple, enet_path, lasso_path
+    from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
+    from .solvers.ridge.fit import RidgeResult, ridge
+    from .solvers.ridge.regression import ridge_regression
+    from .solvers.ridge_path.path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
@@ -60,8 +60,8 @@ _HOMES = {
     "CrossValidationDisplay": "plot",
     "ElasticNet": "linear_model",
     "ElasticNetCV": "linear_model",
-    "ElasticNetPath": "solvers.coordinate_descent",
-    "ElasticNetResult": "solvers.coordinate_descent",
+    "ElasticNetPath": "solvers.descent.elastic_net",
+    "ElasticNetResult": "solvers.descent.elastic_net",
     "InformationCriteria": "criteria",
     "Lasso": "linear_model",
     "LassoCV": "linear_model",
@@ -71,29 +71,29 @@ _HOMES = {
     "MultiTaskElasticNetCV": "linear_model",
     "MultiTaskLasso": "linear_model",
     "MultiTaskLassoCV": "linear_model",
-    "PathTuple": "solvers.enet_path",
+    "PathTuple": "solvers.descent.enet_path",
     "RegularizationPathDisplay": "plot",
     "Ridge": "linear_model",
-    "RidgeBatchResult": "solvers.ridge_batch",
+    "RidgeBatchResult": "solvers.ridge.batch",
     "RidgeCV": "linear_model",
     "RidgeClassifier": "linear_model",
     "RidgeClassifierCV": "linear_model",
-    "RidgePath": "solvers.ridge_path",
-    "RidgeResult": "solvers.ridge",
+    "RidgePath": "solvers.ridge_path.path",
+    "RidgeResult": "solvers.ridge.fit",
     "ShrinkageDisplay": "plot",
-    "elastic_net": "solvers.coordinate_descent",
-    "elastic_net_path": "solvers.coordinate_descent",
+    "elastic_net": "solvers.descent.elastic_net",
+    "elastic_net_path": "solvers.descent.elastic_net",
     "get_num_threads": "_threads",
     "information_criteria": "criteria",
-    "enet_path": "solvers.enet_path",
-    "lasso": "solvers.coordinate_descent",
-    "lasso_path": "solvers.enet_path",
+    "enet_path": "solvers.descent.enet_path",
+    "lasso": "solvers.descent.elastic_net",
+    "lasso_path": "solvers.descent.enet_path",
     "load": "io",
     "num_threads": "_threads",
-    "ridge": "solvers.ridge",
-    "ridge_batch": "solvers.ridge_batch",
-    "ridge_path": "solvers.ridge_path",
-    "ridge_regression": "solvers.ridge_regression",
+    "ridge": "solvers.ridge.fit",
+    "ridge_batch": "solvers.ridge.batch",
+    "ridge_path": "solvers.ridge_path.path",
+    "ridge_regression": "solvers.ridge.regression",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _sklearn
-from ._validation import check_design, check_penalty_factor, check_sample_weight, check_target
-from .solvers._ridge_cost import default_memory, direct_cost
-from .solvers._ridge_problem import RidgeProblem
-from .solvers._rows import as_container
-from .solvers.ridge import _variances
-from .solvers.ridge_path import ridge_path
+from .data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+from .data.rows import as_container
+from .quadratic.problem import RidgeProblem
+from .solvers.ridge.fit import _variances
+from .solvers.ridge_path.path import ridge_path
+from .systems.cost import default_memory, direct_cost
 
 __all__ = ["InformationCriteria", "information_criteria"]
 
@@ -192,7 +192,7 @@ def _penalty(model: Any, t: int, k: int, total: float) -> float:
 
 def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
     """Targets (n, k) of -1 and 1, and weights with those of the classes."""
-    from .linear_model._labels import Labels
+    from .data.labels import Labels
 
     labels = Labels(y, n)
     if not np.array_equal(labels.classes, model.classes_):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _matrix
-from ._validation import (
+from .data.check import (
     check_design,
     check_target,
     feature_names,
@@ -211,7 +211,7 @@ class Moments:
         if sample_weight is not None:
             weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
             if len(weight) and weight.any():
-                from .solvers._range import require_light_rows
+                from .quadratic.range import require_light_rows
 
                 require_light_rows(weight, A.n_columns)
         self.feature_names = names
@@ -277,7 +277,7 @@ class Moments:
     @staticmethod
     def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], weight: Any, sums: Any) -> None:
         """Refuse sums of squares that overflow or vanish where they are multiplied."""
-        from .solvers._range import require_range
+        from .quadratic.range import require_range
 
         total, shift, offset, gram, _, _, _, yy, _ = sums
         squares = np.diagonal(gram)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ._inputs import as_array, numbers
+from .data.inputs import as_array, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

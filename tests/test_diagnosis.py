@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fastridge import (
-    ElasticNetCV,
-    LassoCV,
-    MultiTaskElasticNetCV,
-    RidgeClassifierCV,
-    RidgeCV,
-)
+from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, RidgeClassifierCV, RidgeCV
 
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"

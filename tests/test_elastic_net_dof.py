@@ -7,8 +7,8 @@ from sklearn.model_selection import KFold
 
 import fastridge
 from fastridge import CrossValidationDisplay, ElasticNetCV, LassoCV, MultiTaskElasticNetCV
-from fastridge.solvers import _descent_dof
-from fastridge.solvers._descent_dof import _dependent_trace, _trace
+from fastridge.solvers.descent import dof
+from fastridge.solvers.descent.dof import _dependent_trace, _trace
 
 EXACT = {"tol": 1e-13, "max_iter": 100_000}
 
@@ -119,14 +119,14 @@ def test_large_supports_on_a_line_between_penalties(sparse, k, monkeypatch):
     alphas = np.logspace(0.0, -2.0, 30)
     model = kind(l1_ratio=0.3, alphas=alphas, cv=3, tol=1e-8, max_iter=20_000)
     A = sp.csc_array(X) if sparse else X
-    monkeypatch.setattr(_descent_dof, "_SMALL", 10)
+    monkeypatch.setattr(dof, "_SMALL", 10)
     between = model.fit(A, Y).cv_results_["dof"]
-    monkeypatch.setattr(_descent_dof, "_SMALL", 10_000)
+    monkeypatch.setattr(dof, "_SMALL", 10_000)
     exact = model.fit(A, Y).cv_results_["dof"]
     assert_allclose(between, exact, rtol=0.02)
     assert (between != exact).any()
     assert_allclose(between[[0, -1]], exact[[0, -1]])
-    monkeypatch.setattr(_descent_dof, "_LARGE", 60 * (k or 1))
+    monkeypatch.setattr(dof, "_LARGE", 60 * (k or 1))
     some = model.fit(A, Y).cv_results_["dof"]
     assert np.isnan(some[-1])
     assert_allclose(some[0], exact[0])

@@ -10,10 +10,10 @@ import sklearn.linear_model
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastridge import Moments, elastic_net, elastic_net_path, reference
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 from fastridge.exceptions import ConvergenceWarning
-from fastridge.solvers._descent_path import DescentPath
-from fastridge.solvers._descent_problem import DescentProblem
+from fastridge.solvers.descent.path import DescentPath
+from fastridge.solvers.descent.problem import DescentProblem
 
 SOLVERS = ["gram", "working", "columns"]
 

@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import KFold
 
 from fastridge import ElasticNetCV, elastic_net
-from fastridge._validation import check_design
-from fastridge.solvers._descent_path import DescentPath
-from fastridge.solvers._descent_problem import DescentProblem
+from fastridge.data.check import check_design
+from fastridge.solvers.descent.path import DescentPath
+from fastridge.solvers.descent.problem import DescentProblem
 
 RATIOS, FOLDS = [0.1, 0.5, 0.9], 5
 

@@ -8,7 +8,7 @@ from scipy import sparse
 
 import fastridge as fr
 from fastridge._matrix import Matrix
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 
 
 def int64(X):

@@ -11,7 +11,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import fastridge
-from fastridge.solvers import _long, _loo
+from fastridge.solvers.left_out import loo
+from fastridge.systems import lapack
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -23,7 +24,7 @@ def test_ctrl_c_ends_a_long_call():
     try:
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            _long.call(1e12, done.wait, 60.0)
+            lapack.call(1e12, done.wait, 60.0)
         assert time.perf_counter() - start < 10.0
     finally:
         timer.cancel()
@@ -33,17 +34,17 @@ def test_ctrl_c_ends_a_long_call():
 
 def test_a_long_call_is_that_of_a_helper():
     names = []
-    assert _long.call(1e12, lambda x: names.append(threading.current_thread()) or x + 1, 2) == 3
+    assert lapack.call(1e12, lambda x: names.append(threading.current_thread()) or x + 1, 2) == 3
     assert names[0] is not threading.main_thread()
     with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
-        _long.call(1e12, np.linalg.cholesky, -np.eye(2))
+        lapack.call(1e12, np.linalg.cholesky, -np.eye(2))
 
 
 def test_another_thread_calls_directly():
     names = []
 
     def work():
-        _long.call(1e12, lambda: names.append(threading.current_thread()))
+        lapack.call(1e12, lambda: names.append(threading.current_thread()))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -58,19 +59,19 @@ def calls():
     S = S @ S.T
     L = np.linalg.cholesky(S)
     return {
-        "svd": lambda: _long.svd(A),
-        "triangle": lambda: (_long.triangle(A),),
-        "orthonormal": lambda: (_long.orthonormal(A), _long.orthonormal(A, complete=True)),
-        "pivoted": lambda: _long.pivoted_qr(A),
-        "product": lambda: (_long.product(A, A.T),),
-        "jacobi": lambda: _long.jacobi_svd(A),
-        "jacobi of wide": lambda: _long.jacobi_svd(A.T),
-        "eigenvalues": lambda: (_long.eigvalsh(S),),
-        "cholesky": lambda: (_long.cholesky(S),),
-        "tridiagonal": lambda: _long.tridiagonal(np.array(S, order="F")),
+        "svd": lambda: lapack.svd(A),
+        "triangle": lambda: (lapack.triangle(A),),
+        "orthonormal": lambda: (lapack.orthonormal(A), lapack.orthonormal(A, complete=True)),
+        "pivoted": lambda: lapack.pivoted_qr(A),
+        "product": lambda: (lapack.product(A, A.T),),
+        "jacobi": lambda: lapack.jacobi_svd(A),
+        "jacobi of wide": lambda: lapack.jacobi_svd(A.T),
+        "eigenvalues": lambda: (lapack.eigvalsh(S),),
+        "cholesky": lambda: (lapack.cholesky(S),),
+        "tridiagonal": lambda: lapack.tridiagonal(np.array(S, order="F")),
         "triangular": lambda: (
-            _long.solve_triangular(L, A[:8], lower=True),
-            _long.solve_triangular(L, A[:8, 0], lower=True, trans="T"),
+            lapack.solve_triangular(L, A[:8], lower=True),
+            lapack.solve_triangular(L, A[:8, 0], lower=True, trans="T"),
         ),
     }
 
@@ -78,16 +79,16 @@ def calls():
 @pytest.mark.parametrize("name", calls())
 def test_long_and_short_calls_agree(name, monkeypatch):
     short = calls()[name]()
-    monkeypatch.setattr(_long, "_LONG", 0.0)
+    monkeypatch.setattr(lapack, "_LONG", 0.0)
     for one, other in zip(calls()[name](), short, strict=True):
         assert_allclose(one, other, rtol=1e-12)
 
 
 def test_long_and_short_eigenvectors_agree(monkeypatch):
     S = np.diag([3.0, 1.0, 2.0])
-    values, vectors = _long.eigh(S)
-    monkeypatch.setattr(_long, "_LONG", 0.0)
-    other, turned = _long.eigh(S)
+    values, vectors = lapack.eigh(S)
+    monkeypatch.setattr(lapack, "_LONG", 0.0)
+    other, turned = lapack.eigh(S)
     assert_allclose(values, other, rtol=1e-14)
     assert_allclose(np.abs(vectors), np.abs(turned), atol=1e-14)
 
@@ -106,7 +107,7 @@ def test_leave_one_out_in_blocks_of_targets(shape, per_target, free, monkeypatch
         return model.fit(X, Y, sample_weight=weight)
 
     whole = fit()
-    monkeypatch.setattr(_loo, "_ROOM", 1)
+    monkeypatch.setattr(loo, "_ROOM", 1)
     parts = fit()
     for name in ("score", "score_se", "validation_error", "train_error", "norm"):
         assert_allclose(parts.cv_results_[name], whole.cv_results_[name], rtol=1e-12)

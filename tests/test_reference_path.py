@@ -6,9 +6,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from fastridge import _matrix, reference, ridge, ridge_path
-from fastridge._validation import check_design
-from fastridge.solvers import _path_iterative
-from fastridge.solvers._tridiagonal import Tridiagonal
+from fastridge.data.check import check_design
+from fastridge.solvers.ridge_path import iterative
+from fastridge.systems.tridiagonal import Tridiagonal
 
 ALPHAS = np.array([300.0, 7.0, 1.0, 0.02])
 
@@ -132,7 +132,7 @@ def test_combinations_of_earlier_solutions():
     X, y = one_hot()
     p = X.shape[1]
     G, c, d = X.T @ X, X.T @ y, np.linspace(0.5, 2.0, p)
-    earlier = _path_iterative.Earlier(c, d, y @ y)
+    earlier = iterative.Earlier(c, d, y @ y)
     W = []
     for alpha in (100.0, 30.0, 10.0):
         w = np.linalg.solve(G + alpha * np.diag(d), c)
@@ -166,8 +166,8 @@ def test_quadrature():
     X, _ = one_hot()
     M, p = X.T @ X, X.shape[1]
     z = np.random.default_rng(0).integers(0, 2, p) * 2.0 - 1.0
-    ours = _path_iterative._quadrature(lambda v: M @ v, p, ALPHAS, np.random.default_rng(0))
-    twin = reference.lanczos_quadrature(M, z, ALPHAS, _path_iterative._LANCZOS)
+    ours = iterative._quadrature(lambda v: M @ v, p, ALPHAS, np.random.default_rng(0))
+    twin = reference.lanczos_quadrature(M, z, ALPHAS, iterative._LANCZOS)
     assert_allclose(ours, twin, rtol=1e-9)
     exact = [z @ M @ np.linalg.solve(M + alpha * np.eye(p), z) for alpha in ALPHAS]
     assert_allclose(twin, exact, rtol=1e-6)

@@ -11,7 +11,8 @@ from sklearn.linear_model import Ridge
 import fastridge
 from fastridge import reference
 from fastridge.exceptions import ConvergenceWarning
-from fastridge.solvers import _ridge_cg, _ridge_cost
+from fastridge.solvers.ridge import cg
+from fastridge.systems import cost
 
 KINDS = ["C", "F", "csr", "csc"]
 SOLVERS = ["auto", "cholesky", "dual", "cg", "qr"]
@@ -58,7 +59,7 @@ def assert_close(got, want, rtol=1e-8):
 
 def few_heavy_columns(monkeypatch, m=3):
     """Conjugate gradients that have to iterate: all columns fit in the exact block otherwise."""
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", m)
+    monkeypatch.setattr(cost, "_HEAVY", m)
 
 
 @lru_cache
@@ -137,7 +138,7 @@ def test_iterations_are_those_of_the_reference(monkeypatch):
     few_heavy_columns(monkeypatch, 10)
     X, y = problem(200, 60)
     got = fastridge.ridge(X, y, fit_intercept=False, solver="cg", tol=1e-6)
-    tol = _ridge_cg._SURE * 1e-6
+    tol = cg._SURE * 1e-6
     _, n_iter = reference.ridge_cg(X, y, 1.0, np.ones(200), np.ones(60), tol, heavy=10)
     assert abs(got.n_iter - n_iter) <= 1
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastridge
 from fastridge import _cpu, reference, ridge, ridge_batch
 from fastridge.exceptions import ConvergenceWarning
-from fastridge.solvers import ridge_batch as solver
+from fastridge.solvers.ridge import batch as solver
 
 # tall and wide; around the widths of registers; beyond what fits into their lanes
 SHAPES = [(1, 1), (2, 1), (1, 3), (9, 3), (100, 10), (8, 8), (7, 30), (65, 17), (150, 70), (9, 90)]

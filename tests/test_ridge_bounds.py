@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import fastridge
 from fastridge import Moments, Ridge, RidgeClassifier, reference
-from fastridge.solvers import _ridge_bounded
+from fastridge.solvers.ridge import bounded
 
 KINDS = ["C", "F", "csr", "csc"]
 over_kinds = pytest.mark.parametrize("kind", KINDS)
@@ -100,7 +100,7 @@ def test_faces_of_many_coefficients(kind, fit_intercept, alpha, monkeypatch):
     given = {"lower": lower, "upper": upper, "fit_intercept": fit_intercept}
     want = fastridge.ridge(X, y, alpha, **given)
     for most in (0, 20):
-        monkeypatch.setattr(_ridge_bounded, "_DIRECT", most)
+        monkeypatch.setattr(bounded, "_DIRECT", most)
         got = fastridge.ridge(as_kind(X, kind), y, alpha, tol=1e-10, **given)
         assert got.converged
         assert got.relative_gradient <= 1e-10
@@ -125,7 +125,7 @@ def test_faces_of_wide_sparse_data(kind, weighted, heavy, monkeypatch):
         given |= {"sample_weight": rng.uniform(0.5, 2, 60), "penalty_factor": np.ones(400)}
         given["penalty_factor"][[0, 20, 40]] = 0, 3, 0
     want = fastridge.ridge(X, y, 0.1, **given)
-    monkeypatch.setattr(_ridge_bounded, "_DIRECT", 0)
+    monkeypatch.setattr(bounded, "_DIRECT", 0)
     got = fastridge.ridge(as_kind(X, kind), y, 0.1, tol=1e-10, **given)
     assert got.converged
     np.testing.assert_allclose(got.coef, want.coef, atol=1e-7)
@@ -138,7 +138,7 @@ def test_only_part_of_the_gram_matrix(kind, monkeypatch):
     X, y = problem(100, 40)
     want = fastridge.ridge(X, y, 0.1, positive=True)
     assert 5 < np.count_nonzero(want.coef) < 30
-    monkeypatch.setattr(_ridge_bounded, "_DIRECT", 32)
+    monkeypatch.setattr(bounded, "_DIRECT", 32)
     got = fastridge.ridge(as_kind(X, kind), y, 0.1, positive=True, tol=1e-10)
     np.testing.assert_allclose(got.coef, want.coef, rtol=1e-8, atol=1e-12)
 

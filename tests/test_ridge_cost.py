@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 import fastridge
-from fastridge._validation import check_design
-from fastridge.solvers import _ridge_cost as cost
+from fastridge.data.check import check_design
+from fastridge.systems import cost
 
 
 def sparse(n, p, per_row):

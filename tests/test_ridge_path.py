@@ -6,8 +6,8 @@ import scipy.sparse as sp
 
 import fastridge
 from fastridge import Moments, exceptions, reference
-from fastridge.solvers import _ridge_cost
-from fastridge.solvers._tridiagonal import Tridiagonal
+from fastridge.systems import cost
+from fastridge.systems.tridiagonal import Tridiagonal
 
 ALPHAS = np.array([1000.0, 10.0, 1.0, 0.03, 1e-3])
 
@@ -118,7 +118,7 @@ def one_hot(n=600, seed=0):
 @pytest.mark.parametrize("heavy", [1, 9, 40, 1000])
 def test_frequent_columns_eliminated(monkeypatch, form, index, values, heavy):
     """By exact elimination of few, some or all columns, with weights and a free feature."""
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", heavy)
+    monkeypatch.setattr(cost, "_HEAVY", heavy)
     X, y = one_hot()
     rng = np.random.default_rng(3)
     if values != "ones":
@@ -146,16 +146,16 @@ def test_frequent_columns_eliminated(monkeypatch, form, index, values, heavy):
 
 def test_eliminating_is_what_saves_iterations(monkeypatch):
     X, y = one_hot(3000)
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", 20)
+    monkeypatch.setattr(cost, "_HEAVY", 20)
     eliminated = fastridge.ridge(X, y, 0.1, solver="cg")
-    monkeypatch.setattr("fastridge.solvers._ridge_cg.gram_pays", lambda *_: False)
+    monkeypatch.setattr("fastridge.solvers.ridge.cg.gram_pays", lambda *_: False)
     products = fastridge.ridge(X, y, 0.1, solver="cg")
     assert eliminated.n_iter < products.n_iter
     np.testing.assert_allclose(eliminated.coef, products.coef, rtol=0, atol=1e-4)
 
 
 def test_same_bits_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", 20)
+    monkeypatch.setattr(cost, "_HEAVY", 20)
     X, y = one_hot(5000)
     before = fastridge._matrix.get_serial_below()
     try:
@@ -173,7 +173,7 @@ def test_same_bits_for_any_number_of_threads(monkeypatch):
 @pytest.mark.parametrize("heavy", [15, 1000])
 @pytest.mark.parametrize("k", [None, 2])
 def test_iterative_path(monkeypatch, heavy, k):
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", heavy)
+    monkeypatch.setattr(cost, "_HEAVY", heavy)
     X, y = one_hot()
     if k:
         y = np.column_stack([y, y[::-1]])
@@ -286,7 +286,7 @@ def test_bad_arguments(given, message):
 
 
 def test_not_converged_is_said(monkeypatch):
-    monkeypatch.setattr(_ridge_cost, "_HEAVY", 5)
+    monkeypatch.setattr(cost, "_HEAVY", 5)
     X, y = one_hot()
     with pytest.warns(exceptions.ConvergenceWarning, match="cg reached"):
         path = fastridge.ridge_path(X, y, [1e-3], solver="cg", tol=1e-9, max_iter=1)

@@ -6,7 +6,7 @@ import pytest
 import fastridge
 from fastridge import _cpu, reference
 from fastridge._matrix import Cholesky, Matrix, has_single
-from fastridge.solvers import _ridge_dual
+from fastridge.solvers.ridge import dual
 
 EPS = np.finfo(np.float32).eps
 FORMS = [("C", np.float64), ("F", np.float64), ("C", np.float32), ("F", np.float32)]
@@ -205,7 +205,7 @@ def test_dual(weighted, monkeypatch):
             X[300:] = X[:300] + 1e-4 * X[300:]
         single = fastridge.ridge(X, y, alpha, **options)
         with monkeypatch.context() as m:
-            m.setattr(_ridge_dual, "has_single", lambda: False)
+            m.setattr(dual, "has_single", lambda: False)
             double = fastridge.ridge(X, y, alpha, **options)
         assert single.solver == double.solver == "dual"
         assert (single.n_iter > double.n_iter) == more

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import fastridge
 from fastridge import _cpu, reference
 from fastridge._matrix import Cholesky
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 
 EPS = np.finfo(np.float64).eps
 KINDS = ["C", "F", "csr", "csc"]
@@ -93,9 +93,9 @@ def test_sparse_products(kind, dtype, n, p, k, ones, isa):
 @pytest.mark.parametrize("weighted", [True, False])
 def test_conjugate_gradients_side_by_side(kind, weighted, monkeypatch):
     """Each target stops by itself, wherever the others are."""
-    from fastridge.solvers import _ridge_cg
+    from fastridge.solvers.ridge import cg
 
-    monkeypatch.setattr(_ridge_cg, "gram_pays", lambda *_: False)
+    monkeypatch.setattr(cg, "gram_pays", lambda *_: False)
     X, Y = data(300, 40, 11, kind[0] == "c")
     Y[:, 1], Y[:, 4] = 0.0, 7.0
     Y[:, 6] *= 1e6
@@ -240,9 +240,9 @@ def test_constant_columns():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_by_samples(kind, monkeypatch):
-    from fastridge.solvers import _ridge_dual
+    from fastridge.solvers.ridge import dual
 
-    monkeypatch.setattr(_ridge_dual, "_ROOM", 20 * 150)
+    monkeypatch.setattr(dual, "_ROOM", 20 * 150)
     X, Y = data(50, 100, 45, kind[0] == "c")
     for options in ({}, {"sample_weight": np.arange(50.0), "fit_intercept": False}):
         got = fastridge.ridge(stored(X, kind), Y, 1.0, **options)

@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 import fastridge
 from fastridge import _cpu
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are those of POSIX")
 
@@ -150,7 +150,7 @@ FORK = """
     import numpy as np
     import fastridge
     from fastridge import _cpu
-    from fastridge._validation import check_design
+    from fastridge.data.check import check_design
 
     # Python itself warns of forks beside threads
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -228,7 +228,7 @@ import signal, sys
 import numpy as np, scipy.sparse as sp
 import fastridge
 from fastridge._matrix import Cholesky
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 
 # a shell that runs this in the background has it ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -278,7 +278,7 @@ def test_interrupt_leaves_the_library_usable():
     script = """
         import signal
         import numpy as np
-        from fastridge._validation import check_design
+        from fastridge.data.check import check_design
 
         class Enough(Exception):
             pass
@@ -431,7 +431,7 @@ def test_denormals_survive():
         thread.start()
         thread.join()
         # inside the kernels too
-        from fastridge._validation import check_design
+        from fastridge.data.check import check_design
         A = check_design(np.full((3000, 40), 2.0**-1070))
         for isa in _cpu.instruction_sets():
             _cpu.set_instruction_set(isa)

@@ -11,9 +11,9 @@ from sklearn.model_selection import LeaveOneOut
 
 import fastridge
 from fastridge import BayesianRidge, RidgeClassifierCV, RidgeCV
-from fastridge._validation import check_design
+from fastridge.data.check import check_design
 from fastridge.exceptions import UndefinedMetricWarning
-from fastridge.solvers._shrinkage import squared_singular_values
+from fastridge.solvers.ridge_path.shrinkage import squared_singular_values
 
 ALPHAS = np.array([1e6, 1.0, 1e-6])
 HEIGHTS = np.array([300, 170, 288, 360, 319, 330, 520, 345, 399, 479.0, 251, 412])

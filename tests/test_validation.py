@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastridge import _validation
-from fastridge._validation import (
+from fastridge.data import check
+from fastridge.data.check import (
     check_alpha,
     check_design,
     check_penalty_factor,
@@ -44,9 +44,7 @@ def handed(monkeypatch):
         record.calls += 1
         return SimpleNamespace(shape=(0, 0))
 
-    monkeypatch.setattr(
-        _validation, "Matrix", SimpleNamespace(from_dense=keep, from_compressed=keep)
-    )
+    monkeypatch.setattr(check, "Matrix", SimpleNamespace(from_dense=keep, from_compressed=keep))
     return record
 
 

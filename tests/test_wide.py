@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 import fastridge
 from fastridge import reference
-from fastridge.solvers import _ridge_cg
+from fastridge.solvers.ridge import cg
 
 
 def words(n=60, p=150, seed=0, dtype=np.float64):
@@ -34,7 +34,7 @@ def agree(got, want, X, y, alpha, tol=1e-10):
 @pytest.fixture(params=["eliminated", "whole", "automatic"])
 def heavy(request, monkeypatch):
     if request.param != "automatic":
-        monkeypatch.setattr(_ridge_cg, "_SPIKED", 0.0 if request.param == "eliminated" else np.inf)
+        monkeypatch.setattr(cg, "_SPIKED", 0.0 if request.param == "eliminated" else np.inf)
     return request.param
 
 

@@ -26,7 +26,7 @@ class Products:
             self.dot = lambda: reference.dot(X, v, shift)
             self.tdot = lambda: reference.tdot(X, u, shift)
         else:
-            from fastridge._validation import check_design
+            from fastridge.data.check import check_design
 
             A = check_design(X).centered(shift)
             self.dot = lambda: A.dot(v)
@@ -61,7 +61,7 @@ class Gram:
             self.gram = lambda: reference.gram(X, weight, shift=shift)
             self.gram_rows = lambda: reference.gram_rows(W)
         else:
-            from fastridge._validation import check_design
+            from fastridge.data.check import check_design
 
             A, B = check_design(X).centered(shift), check_design(W)
             self.gram = lambda: A.gram(weight)
@@ -113,7 +113,7 @@ class Columns:
 
     def setup(self, storage):
         common.pin("1 thread")
-        from fastridge._validation import check_design
+        from fastridge.data.check import check_design
 
         if storage == "F":
             X = common.dense(2_000, 200, order="F")[0]
@@ -136,7 +136,7 @@ class Checks:
 
     def setup(self, storage):
         common.pin("1 thread")
-        from fastridge._validation import check_design
+        from fastridge.data.check import check_design
 
         self.check = check_design
         if storage == "C":

@@ -19,7 +19,7 @@ class RidgeTallMany(common._Regression):
         if player != "float64":
             super().setup(player)
             return
-        from fastridge._validation import check_design
+        from fastridge.data.check import check_design
 
         common.pin(player)
         self.X, self.y = self.data()

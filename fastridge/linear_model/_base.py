@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import all_finite
-from .._validation import (
-    check_design,
-    check_sample_weight,
-    check_target,
-    feature_names,
-)
+from ..data.check import check_design, check_sample_weight, check_target, feature_names
 
 # Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
 _SMALL = 16384

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._inputs import as_real
-from .._validation import (
+from ..data.check import (
     check_design,
     check_penalty_factor,
     check_sample_weight,
@@ -21,12 +20,13 @@ from .._validation import (
     recheck,
     require_finite,
 )
-from ..solvers.ridge import _variances, solve
+from ..data.inputs import as_real
+from ..solvers.ridge.fit import _variances, solve
 from ._base import LinearRegressor, as_scalar
 from ._ridge import _is_array_like
 
 if TYPE_CHECKING:
-    from ..solvers._posterior import Posterior
+    from ..solvers.bayes.posterior import Posterior
 
 _ROWS = 4096  # rows of predictions at a time
 
@@ -227,7 +227,7 @@ class BayesianRidge(LinearRegressor):
         >>> model.predict([[3.0]]).round(1)
         array([3.])
         """
-        from ..solvers._evidence import Evidence, maximise
+        from ..solvers.bayes.evidence import Evidence, maximise
 
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
@@ -278,7 +278,7 @@ class BayesianRidge(LinearRegressor):
                 solver="dual" if by_rows else "cholesky",
             )
         else:
-            from ..solvers._ridge_moments import solve_moments
+            from ..solvers.ridge.moments import solve_moments
 
             found = solve_moments(
                 evidence.moments,
@@ -317,7 +317,7 @@ class BayesianRidge(LinearRegressor):
 
     def _set_posterior(self, evidence: Any, d: NDArray[np.float64]) -> None:
         """The covariance by features; by samples it waits until it is asked for."""
-        from ..solvers._posterior import Posterior
+        from ..solvers.bayes.posterior import Posterior
 
         self.__dict__.pop("_posterior", None)
         self.__dict__.pop("_problem", None)
@@ -334,7 +334,7 @@ class BayesianRidge(LinearRegressor):
             problem = self.__dict__.get("_problem")
             if problem is None:
                 raise AttributeError(f"{type(self).__name__} has no posterior_ until it is fitted.")
-            from ..solvers._posterior import Posterior
+            from ..solvers.bayes.posterior import Posterior
 
             rows = problem.A.rows(0, problem.n)
             if problem.root is not None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from .. import _sklearn
-from .._validation import check_design, check_sample_weight, recheck
+from ..data.check import check_design, check_sample_weight, recheck
 from ._base import Estimator
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._inputs import as_array, as_real, numbers
 from .._matrix import Matrix
-from .._validation import (
+from ..data.check import (
     check_bounds,
     check_design,
     check_penalty_factor,
@@ -21,15 +20,16 @@ from .._validation import (
     feature_names,
     is_moments,
 )
-from ..solvers._descent_fit import NOTHING, Constraints, check_moments, solve
-from ..solvers._descent_options import Options
-from ..solvers.enet_path import enet_path
+from ..data.inputs import as_array, as_real, numbers
+from ..solvers.descent.enet_path import enet_path
+from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve
+from ..solvers.descent.options import Options
 from ._base import LinearRegressor, as_scalar
 from ._ridge import _is_array_like, _is_random_state
 
 if TYPE_CHECKING:
     from ..moments import Moments
-    from ..solvers._descent_result import ElasticNetResult
+    from ..solvers.descent.result import ElasticNetResult
 
 
 class BaseElasticNet(LinearRegressor):
@@ -493,7 +493,7 @@ class ElasticNet(BaseElasticNet):
             # NaN and infinity in X fail here too, and are told apart by the door
             if not (np.abs(theirs - ours) <= 1e-4 * size + 1e-12 * np.max(size, initial=0)).all():
                 if not A.is_sparse:
-                    from .._validation import require_finite
+                    from ..data.check import require_finite
 
                     require_finite(A.arrays[0])
                 raise ValueError(

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._inputs import as_real
 from .._progress import reporter
-from .._validation import (
+from ..data.check import (
     check_design,
     check_sample_weight,
     check_target,
@@ -21,9 +20,10 @@ from .._validation import (
     recheck,
     require_finite,
 )
-from ..solvers._descent_options import Options, check_alphas
-from ..solvers._rows import as_container
-from ..solvers.enet_path import enet_path, lasso_path
+from ..data.inputs import as_real
+from ..data.rows import as_container
+from ..solvers.descent.enet_path import enet_path, lasso_path
+from ..solvers.descent.options import Options, check_alphas
 from ._base import LinearRegressor
 from ._choosing import Choosing, require_numbers
 from ._elastic_net import ElasticNet
@@ -174,7 +174,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         from ..model_selection._choice import describe_extension
         from ..model_selection._descent_search import DescentSearch
         from ..model_selection._splits import check_share, hold_out, make_splits
-        from ..solvers._descent_folds import DescentFolds
+        from ..solvers.descent.folds import DescentFolds
 
         self._check_parameters()
         metadata = self._metadata(sample_weight, groups, params)

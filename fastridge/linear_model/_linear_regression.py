@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import (
+from ..data.check import (
     check_design,
     check_sample_weight,
     check_target,
@@ -164,7 +164,7 @@ class LinearRegression(LinearRegressor):
         if not dense:
             self._solve(A, Y, weight)
         else:
-            from ..solvers.least_squares import least_squares, non_negative
+            from ..solvers.ridge.least_squares import least_squares, non_negative
 
             rows = A.rows(0, n) if A.is_sparse else A.arrays[0]
             require_finite(rows)
@@ -191,7 +191,7 @@ class LinearRegression(LinearRegressor):
 
     def _solve(self, A: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None) -> None:
         """Fit as a ridge without a penalty."""
-        from ..solvers.ridge import bounds, solve
+        from ..solvers.ridge.fit import bounds, solve
 
         k = 1 if Y.ndim == 1 else Y.shape[1]
         lower, upper = bounds(None, None, True, A.n_columns) if self.positive else (None, None)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._validation import (
+from ..data.check import (
     check_design,
     check_penalty_factor,
     check_sample_weight,
@@ -14,8 +14,8 @@ from .._validation import (
     feature_names,
     recheck,
 )
-from ..solvers._descent_fit import warn
-from ..solvers._descent_groups import GroupPath
+from ..solvers.descent.fit import warn
+from ..solvers.descent.groups import GroupPath
 from ._base import as_scalar
 from ._elastic_net import BaseElasticNet
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import check_target
-from ..solvers.enet_path import lasso_path
+from ..data.check import check_target
+from ..solvers.descent.enet_path import lasso_path
 from ._elastic_net_cv import BaseElasticNetCV
 from ._multi_task import MultiTaskElasticNet
 
@@ -120,8 +120,8 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         return Y
 
     def _constraints_of(self, model: Any, p: int) -> Any:
-        from .._validation import check_penalty_factor
-        from ..solvers._descent_fit import Constraints
+        from ..data.check import check_penalty_factor
+        from ..solvers.descent.fit import Constraints
 
         return Constraints(check_penalty_factor(self.penalty_factor, p))
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._inputs import as_real
 from .._matrix import Matrix
-from .._validation import (
+from ..data.check import (
     check_alpha,
     check_design,
     check_penalty_factor,
@@ -21,12 +20,13 @@ from .._validation import (
     check_target,
     feature_names,
 )
-from ..solvers.ridge import SOLVERS, bounds, solve
+from ..data.inputs import as_real
+from ..solvers.ridge.fit import SOLVERS, bounds, solve
 from ._base import Estimator, LinearRegressor, as_scalar
 
 if TYPE_CHECKING:
     from ..moments import Moments
-    from ..solvers.ridge import RidgeResult
+    from ..solvers.ridge.fit import RidgeResult
 
 
 class BaseRidge(Estimator):
@@ -464,7 +464,7 @@ class Ridge(BaseRidge, LinearRegressor):
 
     def _solve_moments(self, moments: Moments) -> None:
         """Fit moments and set the attributes, these moments among them."""
-        from ..solvers._ridge_moments import solve_moments
+        from ..solvers.ridge.moments import solve_moments
 
         single = moments.n_targets == 1
         result = solve_moments(

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import check_design, check_sample_weight, feature_names
-from ._labels import Labels, as_labels
+from ..data.check import check_design, check_sample_weight, feature_names
+from ..data.labels import Labels, as_labels
 from ._ridge import BaseRidge
 
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import check_design, check_sample_weight, feature_names
+from ..data.check import check_design, check_sample_weight, feature_names
+from ..data.labels import Labels, as_labels
 from ._choosing import Known
-from ._labels import Labels, as_labels
 from ._ridge_classifier import RidgeClassifier
 from ._ridge_cv import BaseRidgeCV
 

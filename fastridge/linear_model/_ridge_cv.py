@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._inputs import as_real
 from .._matrix import Matrix
-from .._validation import (
+from ..data.check import (
     check_design,
     check_penalty_factor,
     check_sample_weight,
@@ -21,8 +20,9 @@ from .._validation import (
     recheck,
     require_finite,
 )
-from ..solvers.ridge import SOLVERS, _variances
-from ..solvers.ridge_path import _grid
+from ..data.inputs import as_real
+from ..solvers.ridge.fit import SOLVERS, _variances
+from ..solvers.ridge_path.path import _grid
 from ._base import LinearRegressor
 from ._choosing import Choosing, Known, require_numbers
 from ._ridge import Ridge, _is_array_like, _is_random_state
@@ -30,7 +30,7 @@ from ._ridge import Ridge, _is_array_like, _is_random_state
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
     from ..model_selection._search import Scoring, Search
-    from ..solvers._folds import Folds
+    from ..solvers.ridge_path.folds import Folds
 
 
 class BaseRidgeCV(Choosing):
@@ -150,7 +150,7 @@ class BaseRidgeCV(Choosing):
         from ..model_selection._path_search import PathSearch
         from ..model_selection._search import FoldSearch, warn_unsettled
         from ..model_selection._splits import check_share, hold_out, make_splits
-        from ..solvers._folds import Folds
+        from ..solvers.ridge_path.folds import Folds
 
         check_select(self.select)
         if not A.is_sparse:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..solvers._descent_folds import DescentFolds, Walk
+from ..solvers.descent.folds import DescentFolds, Walk
 from ._choice import EXTENSIONS, at_end, beyond, spread
 from ._results import CVResults
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
-from ..solvers._folds import Folds
-from ..solvers._loo import _ROOM, LeaveOneOut, LeftOut
-from ..solvers._ridge_cost import LEFT_OUT, default_memory, direct_cost, fits
-from ..solvers._rows import mean_and_spread
-from ..solvers._trace import Estimate
+from ..data.rows import mean_and_spread
+from ..solvers.left_out.gcv import Estimate
+from ..solvers.left_out.loo import _ROOM, LeaveOneOut, LeftOut
+from ..solvers.ridge_path.folds import Folds
+from ..systems.cost import LEFT_OUT, default_memory, direct_cost, fits
 from ._choice import best, spread
 from ._scores import right_rows
 from ._search import Search

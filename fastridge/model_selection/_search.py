@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
-from ..solvers._folds import Folds
-from ..solvers._rows import as_container
-from ..solvers._trace import PRODUCTS, Estimate
+from ..data.rows import as_container
+from ..solvers.left_out.gcv import PRODUCTS, Estimate
+from ..solvers.ridge_path.folds import Folds
 from ._choice import EXTENSIONS, at_end, best, beyond, spread
 from ._results import CVResults
 from ._scores import is_of_errors, make_scorer, of_errors, right_rows

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .._inputs import note_foreign
+from ..data.inputs import note_foreign
 
 Rows = NDArray[np.intp]
 

@@ -1,0 +1,1 @@
+"""The door: what callers bring, checked and coerced once."""

@@ -1,0 +1,568 @@
+"""The door: the only place that coerces and checks what callers bring.
+
+What is fit to use is used as it is: float32 and float64, C and F order, CSR and CSC, 32-bit and
+64-bit indices, read-only and memory-mapped buffers. Everything else is converted once, on a copy,
+or refused with an error that names the argument, what came and what was expected. pandas, polars,
+pyarrow and scipy.sparse are looked up among the modules that are loaded, never imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix, all_finite, check_compressed
+from .inputs import (
+    FLOAT32,
+    FLOAT64,
+    as_array,
+    canonical,
+    check_structure,
+    column_names,
+    dense_not_finite,
+    feature_names,
+    foreign_calls,
+    index_arrays,
+    is_moments,
+    is_sparse,
+    numbers,
+    sparse_not_finite,
+    to_csr,
+)
+
+__all__ = [
+    "check_alpha",
+    "check_batch",
+    "check_bounds",
+    "check_design",
+    "check_flags",
+    "check_penalty_factor",
+    "check_sample_weight",
+    "check_target",
+    "feature_names",
+    "is_moments",
+    "is_sparse",
+    "recheck",
+    "require_finite",
+]
+
+# numpy.ndarray.flags.num: C contiguous 0x1, F contiguous 0x2, aligned 0x100.
+_C, _F, _ALIGNED = 0x1, 0x2, 0x100
+
+
+def check_design(
+    X: Any,
+    *,
+    name: str = "X",
+    n_features: int | None = None,
+    min_samples: int = 1,
+    caller: str = "the model",
+    finite: bool = True,
+) -> Matrix:
+    """Check a table of features and wrap it, without a copy where that is possible.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix or array, of shape (n_samples, n_features)
+        Finite real numbers. float32 and float64 are kept, other numbers become float64. Sparse
+        formats other than CSR and CSC become CSR.
+    name : str, default="X"
+        Name of the argument in error messages.
+    n_features : int or None, default=None
+        Number of columns that `X` must have; None: any.
+    min_samples : int, default=1
+        Smallest number of rows that `X` may have.
+    caller : str, default="the model"
+        What expects `n_features` columns, in error messages.
+    finite : bool, default=True
+        Look for NaN and infinity now; otherwise the caller does it with `require_finite`. Sparse
+        data are looked at in any case.
+
+    Returns
+    -------
+    Matrix
+        Over the caller's buffers where they are canonical, contiguous, of a floating-point type
+        kept here; else over a converted copy.
+
+    Raises
+    ------
+    ValueError
+        If `X` is None, not two-dimensional, empty, not numeric, has NaN or infinity, the wrong
+        number of columns or a malformed sparse structure.
+    TypeError
+        If `X` holds objects that are not numbers, or is Moments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.data.check import check_design
+    >>> check_design(np.eye(3)).shape
+    (3, 3)
+    """
+    if type(X) is np.ndarray and (X.dtype is FLOAT64 or X.dtype is FLOAT32) and X.ndim == 2:
+        n, p = X.shape
+        flags = X.flags.num
+        if (
+            flags & _ALIGNED
+            and flags & (_C | _F)
+            and n >= min_samples
+            and p > 0
+            and (n_features is None or p == n_features)
+            and (not finite or all_finite(X))
+        ):
+            return Matrix.from_dense(X)
+    if is_sparse(X):
+        return _check_sparse(X, name, n_features, min_samples, caller)
+    if is_moments(X):
+        raise TypeError(
+            f"{name} is Moments, the sums of data; expected the rows. Moments are for fit_moments"
+            " of Ridge, ElasticNet and Lasso, and for ridge, elastic_net and their paths."
+        )
+    values = numbers(as_array(X, name), name)
+    if not isinstance(values, np.ndarray):
+        return _check_sparse(values, name, n_features, min_samples, caller)
+    _check_shape(values.shape, name, n_features, min_samples, caller)
+    flags = values.flags.num
+    if not (flags & _ALIGNED and flags & (_C | _F)):
+        values = np.array(values, order="C", copy=True)
+    names = column_names(X)
+    # a frame's columns have names, which the solvers do not know
+    if (finite or names is not None) and not all_finite(values):
+        raise ValueError(dense_not_finite(values, name, names))
+    return Matrix.from_dense(values)
+
+
+def recheck(A: Matrix) -> None:
+    """Check the structure of sparse X again if code of the caller's may have changed it.
+
+    Indices are used where they lie. Converting y, weights or penalties that are no arrays, and
+    asking a splitter, runs code that can write to them; what follows this call must run none.
+
+    Parameters
+    ----------
+    A : Matrix
+        From `check_design`.
+
+    Raises
+    ------
+    ValueError
+        If its structure is not that of a canonical sparse matrix any more.
+    """
+    if A.is_sparse and A.checked_at != foreign_calls():
+        seen = foreign_calls()
+        n_minor = A.n_rows if A.kind == "csc" else A.n_columns
+        try:
+            disordered = check_compressed(A.arrays[1], A.arrays[2], n_minor)
+        except ValueError as error:
+            raise ValueError(f"X has changed during the fit: {error}") from None
+        if disordered:
+            raise ValueError("X has changed during the fit: expected indices that stay sorted.")
+        A.checked_at = seen
+
+
+def require_finite(values: NDArray[Any], name: str = "X") -> None:
+    """Refuse dense data with NaN or infinity, saying where the first one is.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or float64, C or F order
+        What a Matrix over dense data holds as `arrays[0]`.
+    name : str, default="X"
+        Name of the argument in the error message.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if not all_finite(values):
+        raise ValueError(dense_not_finite(values, name))
+
+
+def check_target(
+    y: Any, n_samples: int, *, name: str = "y", any_order: bool = False
+) -> NDArray[np.float64]:
+    """Check the values to predict.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_targets)
+        Finite real numbers.
+    n_samples : int
+        Number of rows that `y` must have.
+    name : str, default="y"
+        Name of the argument in error messages.
+    any_order : bool, default=False
+        Leave a matrix in C order as it is.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_targets), dtype float64
+        `y` itself where it is a contiguous float64 vector, or a matrix in F order; else a copy.
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, has the wrong shape, is not numeric or has NaN or infinity.
+    TypeError
+        If `y` holds objects that are not numbers.
+    """
+    if type(y) is np.ndarray and y.dtype is FLOAT64 and y.ndim == 1 and y.shape[0] == n_samples:
+        flags = y.flags.num
+        if flags & _C and flags & _ALIGNED and all_finite(y):
+            return y
+    if y is None:
+        raise ValueError(
+            f"The fit requires {name} to be passed, but the target {name} is None; expected"
+            f" {n_samples} numbers, one per row of X."
+        )
+    if is_sparse(y):
+        raise ValueError(
+            f"{name} is a sparse {type(y).__name__}; expected a dense array. Use {name}.toarray()."
+        )
+    values = numbers(as_array(y, name), name)
+    if values.ndim not in (1, 2) or 0 in values.shape[1:]:
+        raise ValueError(
+            f"{name} has shape {values.shape}; expected (n_samples,) or (n_samples, n_targets)."
+        )
+    if values.shape[0] != n_samples:
+        raise ValueError(
+            f"{name} has {values.shape[0]} rows, but X has {n_samples}; expected as many rows."
+        )
+    keep = any_order and values.flags.c_contiguous and not values.flags.f_contiguous
+    values = np.require(values, np.float64, ["C" if keep else "F", "A"])
+    if not all_finite(values):
+        raise ValueError(dense_not_finite(values, name))
+    return values
+
+
+def check_sample_weight(
+    sample_weight: Any, n_samples: int, *, name: str = "sample_weight"
+) -> NDArray[np.float64] | None:
+    """Check the weights of the samples.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        Non-negative, not all zero; a number stands for that weight on every sample.
+    n_samples : int
+        Number of samples.
+    name : str, default="sample_weight"
+        Name of the argument in error messages.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype float64, or None
+        None where `sample_weight` is None.
+
+    Raises
+    ------
+    ValueError
+        If the weights have the wrong shape, or are negative, not finite or all zero.
+    TypeError
+        If they are not numbers.
+    """
+    if sample_weight is None:
+        return None
+    values = non_negative(sample_weight, n_samples, name, "sample", scalar=True)
+    if not values.any():
+        raise ValueError(f"{name} is zero for every sample; expected a positive weight somewhere.")
+    return values
+
+
+def check_penalty_factor(penalty_factor: Any, n_features: int) -> NDArray[np.float64] | None:
+    """Check the factors that multiply the penalty of each feature.
+
+    Parameters
+    ----------
+    penalty_factor : array-like of shape (n_features,) or None
+        Non-negative; 0 leaves the feature unpenalised.
+    n_features : int
+        Number of features.
+
+    Returns
+    -------
+    ndarray of shape (n_features,), dtype float64, or None
+        None where `penalty_factor` is None.
+
+    Raises
+    ------
+    ValueError
+        If the factors have the wrong shape, or are negative or not finite.
+    TypeError
+        If they are not numbers.
+    """
+    if penalty_factor is None:
+        return None
+    return non_negative(penalty_factor, n_features, "penalty_factor", "feature")
+
+
+def check_flags(**flags: Any) -> None:
+    """Check options that are on or off.
+
+    Parameters
+    ----------
+    **flags : bool
+
+    Raises
+    ------
+    TypeError
+        If one of them is something else.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} is {value!r}; expected True or False.")
+
+
+def check_alpha(alpha: Any, n_targets: int) -> NDArray[np.float64]:
+    """Check the strength of the penalty.
+
+    Parameters
+    ----------
+    alpha : float or array-like of shape (n_targets,)
+        Non-negative and finite.
+    n_targets : int
+        Number of targets.
+
+    Returns
+    -------
+    ndarray of shape (1,) or (n_targets,), dtype float64
+        One strength for all targets, or one for each.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` has the wrong shape, is negative or not finite.
+    TypeError
+        If it is not a number.
+    """
+    if type(alpha) is float and 0.0 <= alpha < np.inf:
+        return np.array((alpha,))
+    if alpha is None:
+        raise TypeError("alpha is None; expected a non-negative number, or one for each target.")
+    values = numbers(as_array(alpha, "alpha"), "alpha")
+    if values.ndim > 1 or (values.ndim == 1 and values.shape[0] not in (1, n_targets)):
+        raise ValueError(
+            f"alpha has shape {values.shape}; expected one number, or one for each of the"
+            f" {n_targets} targets. Number of targets and number of penalties do not correspond:"
+            f" {values.size} != {n_targets}."
+        )
+    values = np.require(values.reshape(-1), np.float64, ["C", "A"])
+    _check_range(values, "alpha")
+    return values
+
+
+def check_batch(
+    X: Any, y: Any, alpha: Any, sample_weight: Any
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+    """Check many data sets of one shape.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_problems, n_samples, n_features)
+        Whether its numbers are finite is left to `require_finite`.
+    y : array-like of shape (n_problems, n_samples) or (n_problems, n_samples, n_targets)
+    alpha : float or array-like of shape (n_problems,)
+    sample_weight : array-like of shape (n_samples,) or (n_problems, n_samples), or None
+
+    Returns
+    -------
+    tuple of ndarray
+        X of float32 or float64, and float64 y, alpha of shape (1,) or (n_problems,) and weights,
+        all in C order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them has the wrong shape or type, or y, alpha and the weights numbers that are
+        not finite, negative where they must not be, or weights that are all zero.
+    """
+    if is_sparse(X):
+        raise ValueError(f"X is a sparse {type(X).__name__}; expected a dense array.")
+    designs = numbers(as_array(X, "X"), "X")
+    if designs.ndim != 3 or 0 in designs.shape:
+        raise ValueError(
+            f"X has shape {designs.shape}; expected (n_problems, n_samples, n_features), each at"
+            " least 1."
+        )
+    designs = np.require(designs, requirements=["C", "A"])
+    b, n, _ = designs.shape
+    targets = np.require(numbers(as_array(y, "y"), "y"), np.float64, ["C", "A"])
+    if targets.shape[:2] != (b, n) or targets.ndim > 3 or 0 in targets.shape:
+        raise ValueError(
+            f"y has shape {targets.shape}; expected ({b}, {n}) or ({b}, {n}, n_targets), as X has"
+            f" shape {designs.shape}."
+        )
+    require_finite(targets, "y")
+    if alpha is None:
+        raise TypeError("alpha is None; expected a non-negative number, or one for each problem.")
+    penalties = numbers(as_array(alpha, "alpha"), "alpha")
+    if penalties.ndim > 1 or (penalties.ndim == 1 and penalties.shape[0] not in (1, b)):
+        raise ValueError(
+            f"alpha has shape {penalties.shape}; expected one number, or one for each of the {b}"
+            " problems."
+        )
+    penalties = np.require(penalties.reshape(-1), np.float64, ["C", "A"])
+    _check_range(penalties, "alpha")
+    if sample_weight is None:
+        return designs, targets, penalties, None
+    weight = numbers(as_array(sample_weight, "sample_weight"), "sample_weight")
+    if weight.shape not in ((n,), (b, n)):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}; expected ({n},) or ({b}, {n}): one number"
+            " per sample."
+        )
+    weight = np.require(weight, np.float64, ["C", "A"])
+    _check_range(weight.reshape(-1), "sample_weight")
+    if not weight.any(axis=-1).all():
+        raise ValueError(
+            "sample_weight is zero for every sample of a problem; expected a positive weight"
+            " somewhere."
+        )
+    return designs, targets, penalties, weight
+
+
+def check_bounds(
+    lower: Any, upper: Any, n_features: int
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Check the bounds of the coefficients.
+
+    Parameters
+    ----------
+    lower, upper : float or array-like of shape (n_features,) or None
+        Infinite ones bound nothing.
+    n_features : int
+        Number of features.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n_features,), dtype float64, or None
+        None where nothing is bounded on that side.
+
+    Raises
+    ------
+    ValueError
+        If a bound has the wrong shape or is NaN, or a lower one is above the upper.
+    TypeError
+        If they are not numbers.
+    """
+    found: list[NDArray[np.float64] | None] = []
+    for name, given, nothing in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
+        if given is None:
+            found.append(None)
+            continue
+        values = numbers(as_array(given, name), name)
+        if values.ndim == 0:
+            values = np.full(n_features, values, dtype=np.float64)
+        if values.shape != (n_features,):
+            raise ValueError(
+                f"{name} has shape {values.shape}; expected a number or ({n_features},): one per"
+                " feature."
+            )
+        values = np.require(values, np.float64, ["C", "A"])
+        if np.isnan(values).any() or (values == -nothing).any():
+            place = int((np.isnan(values) | (values == -nothing)).argmax())
+            raise ValueError(
+                f"{name} is {values[place]:g} at position {place}; expected a number, or"
+                f" {nothing:g} for no bound."
+            )
+        found.append(None if (values == nothing).all() else values)
+    low, high = found
+    if low is not None and high is not None and (low > high).any():
+        place = int((low > high).argmax())
+        raise ValueError(
+            f"lower is {low[place]:g} and upper is {high[place]:g} at position {place}; expected"
+            " lower <= upper."
+        )
+    return low, high
+
+
+def _check_shape(
+    shape: tuple[int, ...], name: str, n_features: int | None, min_samples: int, caller: str
+) -> None:
+    """Refuse what is not a table, is empty, or has another number of columns than expected."""
+    if len(shape) != 2:
+        raise ValueError(
+            f"{name} has {len(shape)} dimension(s), shape {shape}; expected 2: (n_samples,"
+            f" n_features). Reshape your data with {name}.reshape(-1, 1) if it is one feature or"
+            f" {name}.reshape(1, -1) if it is one sample."
+        )
+    if shape[0] < min_samples:
+        raise ValueError(
+            f"{name} has {shape[0]} sample(s) (shape={shape}) while a minimum of {min_samples} is"
+            " required."
+        )
+    if shape[1] < 1:
+        raise ValueError(
+            f"{name} has 0 feature(s) (shape={shape}) while a minimum of 1 is required."
+        )
+    if n_features is not None and shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {shape[1]} features, but {caller} is expecting {n_features} features as"
+            " input."
+        )
+
+
+def _check_sparse(
+    X: Any, name: str, n_features: int | None, min_samples: int, caller: str
+) -> Matrix:
+    """Wrap a scipy sparse matrix or array, over its own buffers where they are canonical."""
+    _check_shape(X.shape, name, n_features, min_samples, caller)
+    if X.format not in ("csr", "csc"):
+        X = to_csr(X, name)
+    by_column = X.format == "csc"
+    n_minor, n_major = X.shape if by_column else X.shape[::-1]
+    # conversions run code for objects, so they come before the check
+    values = X.data
+    if values.ndim == 1:
+        values = np.require(numbers(values, name), requirements=["C", "A"])
+    indices, indptr = index_arrays(X.indices, X.indptr)
+    seen = foreign_calls()
+    disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column)
+    nnz = int(indptr[-1])
+    if values.ndim != 1 or values.shape[0] < nnz:
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: data has shape {values.shape}, but indptr ends"
+            f" at {nnz}; expected as many values."
+        )
+    values, indices = values[:nnz], indices[:nnz]
+    if disordered:
+        values, indices, indptr = canonical(values, indices, indptr, n_major, n_minor)
+    if not all_finite(values):
+        raise ValueError(sparse_not_finite(values, indices, indptr, name, by_column))
+    A = Matrix.from_compressed(values, indices, indptr, X.shape, by_column)
+    A.checked_at = seen
+    return A
+
+
+def non_negative(
+    given: Any, size: int, name: str, unit: str, scalar: bool = False
+) -> NDArray[np.float64]:
+    """A vector of `size` finite, non-negative numbers; with scalar, one number stands for all."""
+    values = given
+    if not (type(given) is np.ndarray and given.dtype is FLOAT64):
+        values = numbers(as_array(given, name), name)
+    if scalar and values.ndim == 0:
+        _check_range(values.reshape(1), name)
+        values = np.full(size, values, dtype=np.float64)
+    if values.shape != (size,):
+        scalar_too = " Sample weights must be 1D array or scalar." if scalar else ""
+        raise ValueError(
+            f"{name} has shape {values.shape}; expected ({size},): one number per {unit}."
+            + scalar_too
+        )
+    values = np.require(values, np.float64, ["C", "A"])
+    _check_range(values, name)
+    return values
+
+
+def _check_range(values: NDArray[np.float64], name: str) -> None:
+    """Refuse negative numbers, NaN and infinity, saying where."""
+    if not all_finite(values):
+        raise ValueError(dense_not_finite(values, name))
+    if values.size and values.min() < 0:
+        place = int((values < 0).argmax())
+        where = f"[{place}]" if values.size > 1 else ""
+        raise ValueError(f"{name}{where} == {values[place]:g}, must be >= 0.0.")

@@ -1,0 +1,438 @@
+"""Values out of array-likes, data frames and sparse containers, for the door.
+
+pandas, polars, pyarrow and scipy.sparse are looked up among the modules that are loaded, never
+imported.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import check_compressed
+
+FLOAT64 = np.dtype(np.float64)
+FLOAT32 = np.dtype(np.float32)
+_INT64 = np.dtype(np.int64)
+_INT32 = np.dtype(np.int32)
+
+# How often a conversion may have run code of the caller's, which can change what was checked.
+_foreign_calls = 0
+
+# Rows searched at a time for the place of a value that is not finite.
+_SEARCH_BLOCK = 65536
+
+
+def note_foreign() -> None:
+    """Note that code of the caller's may have run: see `recheck` of the door."""
+    global _foreign_calls
+    _foreign_calls += 1
+
+
+def foreign_calls() -> int:
+    """How often that was noted in this process."""
+    return _foreign_calls
+
+
+def as_real(value: Any) -> float:
+    """A real number as a float; an integer beyond all of them as infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def feature_names(X: Any) -> NDArray[np.object_] | None:
+    """Names of the columns of a data frame.
+
+    Parameters
+    ----------
+    X : object
+        Anything that `check_design` takes.
+
+    Returns
+    -------
+    ndarray of shape (n_features,), dtype object, or None
+        The names where `X` is a data frame whose column names are all strings, else None.
+
+    Raises
+    ------
+    TypeError
+        If some names are strings and others are not.
+
+    Examples
+    --------
+    >>> from fastridge.data.inputs import feature_names
+    >>> feature_names([[1.0, 2.0]]) is None
+    True
+    """
+    kind = _frame_kind(X)
+    if kind is None:
+        return None
+    columns = X.column_names if kind == "pyarrow" else X.columns
+    names = np.empty(len(columns), dtype=object)
+    names[:] = list(columns)
+    strings = sum(isinstance(column, str) for column in names)
+    if strings == 0:
+        return None
+    if strings < len(names):
+        other = next(column for column in names if not isinstance(column, str))
+        raise TypeError(
+            "Feature names are only supported if all input features have string names, but column"
+            f" {other!r} is of type {type(other).__name__}. Make all of them strings, for example"
+            " by X.columns = X.columns.astype(str), or none of them."
+        )
+    return names
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array; scipy.sparse is not imported for it.
+
+    Parameters
+    ----------
+    X : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        False also where scipy.sparse is not loaded.
+    """
+    issparse = getattr(sys.modules.get("scipy.sparse"), "issparse", None)
+    return issparse is not None and issparse(X)
+
+
+def is_moments(X: Any) -> bool:
+    """Whether X is `fastridge.Moments`, whose module is not imported for it."""
+    return isinstance(X, getattr(sys.modules.get("fastridge.moments"), "Moments", ()))
+
+
+def _frame_kind(X: Any) -> str | None:
+    """Which library's data frame X is, if it is one."""
+    for library, frame in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):
+        if isinstance(X, getattr(sys.modules.get(library), frame, ())):
+            return library
+    return None
+
+
+# How the types of columns of strings begin, in lower case.
+_WORDS = ("str", "large_str", "utf8", "cat", "enum", "dict")
+
+# What stands for data that are not there yet, and the method that fetches them.
+_LAZY = {"polars": "collect", "dask.array": "compute", "dask.dataframe": "compute"}
+
+
+def _refuse_lazy(X: Any, name: str) -> None:
+    """Refuse what holds a plan of data, not data."""
+    for library, method in _LAZY.items():
+        loaded = sys.modules.get(library)
+        kinds = (getattr(loaded, k, ()) for k in ("LazyFrame", "Array", "Series", "DataFrame"))
+        if loaded is None or not any(isinstance(X, kind) for kind in kinds):
+            continue
+        if hasattr(X, method):
+            raise ValueError(
+                f"{name} is a {type(X).__name__} of {library.split('.')[0]}, whose values are not"
+                f" computed yet; expected {name}.{method}()."
+            )
+
+
+def column_names(X: Any) -> list[Any] | None:
+    """Names of the columns of a data frame, of whatever type; None where X is none."""
+    kind = _frame_kind(X)
+    if kind is None:
+        return None
+    return list(X.column_names if kind == "pyarrow" else X.columns)
+
+
+def _refuse_columns_of_strings(X: Any, kind: str, name: str) -> None:
+    """Refuse a frame with columns of strings, by their names."""
+    if kind == "pyarrow":
+        types = [(field.name, field.type) for field in X.schema]
+    else:
+        types = list(zip(X.columns, X.dtypes, strict=True))
+    wrong = []
+    for j, (column, dtype) in enumerate(types):
+        if kind == "pandas" and str(dtype) in ("object", "category"):
+            values = X.iloc[:, j] if str(dtype) == "object" else dtype.categories
+            strings = any(isinstance(value, (str, bytes)) for value in values)
+        else:
+            strings = str(dtype).lower().startswith(_WORDS)
+        if strings:
+            wrong.append((column, dtype))
+    if wrong:
+        shown = ", ".join(repr(c) for c, _ in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+        where = "column" if len(wrong) == 1 else f"{len(wrong)} columns"
+        raise ValueError(
+            f"{name} holds strings (dtype {wrong[0][1]}) in {where} {shown}; expected numbers:"
+            " encode them."
+        )
+
+
+def as_array(X: Any, name: str) -> Any:
+    """The ndarray (or, for an all-sparse frame, the scipy sparse matrix) that X holds."""
+    if isinstance(X, np.ndarray):
+        if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
+            raise ValueError(f"{name} is a masked array with masked values; fill or drop them.")
+        return np.asarray(X)
+    if X is None:
+        raise ValueError(f"{name} is None; expected an array of numbers.")
+    note_foreign()
+    kind = _frame_kind(X)
+    if kind is not None:
+        _refuse_columns_of_strings(X, kind, name)
+    else:
+        _refuse_lazy(X, name)
+    if kind == "pandas":
+        return _pandas_values(X)
+    if kind == "polars":
+        return X.to_numpy()
+    if isinstance(X, getattr(sys.modules.get("pandas"), "Series", ())):
+        return _pandas_values(X)
+    try:
+        return np.asarray(X)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"{name}, a {type(X).__name__}, does not convert to an array of numbers: {error}"
+        ) from error
+
+
+def _pandas_values(frame: Any) -> Any:
+    """Values of a pandas frame or series; missing values of any kind become NaN."""
+    dtypes = set(frame.dtypes) if frame.ndim == 2 else {frame.dtype}
+    if any(getattr(dtype, "kind", "O") not in "biuf" for dtype in dtypes):
+        return frame.to_numpy()
+    if frame.ndim == 2 and dtypes and all(_is_zero_filled(dtype) for dtype in dtypes):
+        return frame.sparse.to_coo()
+    # A nullable, arrow or sparse column says which NumPy type it holds.
+    inner = {getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)) for dtype in dtypes}
+    target = FLOAT32 if inner == {FLOAT32} else FLOAT64
+    if all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        return frame.to_numpy(dtype=target)
+    return frame.to_numpy(dtype=target, na_value=np.nan)
+
+
+def _is_zero_filled(dtype: Any) -> bool:
+    """Whether a pandas type is sparse with zeros (or False) left out."""
+    return hasattr(dtype, "subtype") and hasattr(dtype, "fill_value") and dtype.fill_value == 0
+
+
+def numbers(values: Any, name: str) -> Any:
+    """Values as float32 or float64, of native byte order; a copy only where the type changes."""
+    dtype = values.dtype
+    if dtype in (FLOAT64, FLOAT32):
+        return values
+    kind = dtype.kind
+    if kind in "biuf":
+        # What is too large for float64 becomes infinity, which is refused by name later.
+        with np.errstate(over="ignore"):
+            return values.astype(FLOAT32 if kind == "f" and dtype.itemsize == 4 else FLOAT64)
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {name} is {dtype}; expected real numbers.")
+    if kind == "O" and isinstance(values, np.ndarray):
+        return _numbers_of_objects(values, name)
+    if kind in "US":
+        raise ValueError(_strings(name, dtype))
+    raise TypeError(f"{name} has dtype {dtype}; expected numbers.")
+
+
+def _strings(name: str, dtype: Any) -> str:
+    """The message for strings, with what helps the argument that holds them."""
+    kind = name.split()[-1]  # of "validation X", too
+    if kind.startswith("X"):
+        hint = ": encode them"
+    elif kind == "y":
+        hint = "; labels of classes are for RidgeClassifier and RidgeClassifierCV"
+    else:
+        hint = ""
+    return f"{name} holds strings (dtype {dtype}); expected numbers{hint}."
+
+
+def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.float64]:
+    """An array of objects as float64; strings are not parsed."""
+    note_foreign()
+    types = set(map(type, values.ravel()))
+    for kind in types:
+        if issubclass(kind, (str, bytes)):
+            raise ValueError(_strings(name, values.dtype))
+        if issubclass(kind, (complex, np.complexfloating)):
+            raise ValueError(
+                f"Complex data not supported: {name} holds complex numbers; expected real ones."
+            )
+    try:
+        return values.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} (dtype object) holds a number that is too large for float64: {error}"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} (dtype object) holds a value that is not a number: {error}"
+        ) from error
+
+
+def to_csr(X: Any, name: str) -> Any:
+    """A scipy sparse matrix of another format as CSR; values are converted, then added."""
+    if X.format == "lil":
+        return _lil_to_csr(X, name)
+    if X.format == "dok":
+        X = X.tocoo()
+    if X.format == "coo":
+        for axis, coords in enumerate(X.coords if hasattr(X, "coords") else (X.row, X.col)):
+            if coords.shape != X.data.shape:
+                raise ValueError(
+                    f"{name} is a malformed sparse matrix: data has shape {X.data.shape} and the"
+                    f" coordinates on axis {axis} {coords.shape}; expected as many."
+                )
+            if len(coords) and (coords.min() < 0 or coords.max() >= X.shape[axis]):
+                raise ValueError(
+                    f"{name} is a malformed sparse matrix: coordinates on axis {axis} reach from"
+                    f" {coords.min()} to {coords.max()}; expected 0 to {X.shape[axis] - 1}."
+                )
+    elif X.format == "dia":
+        if X.data.ndim != 2 or X.offsets.shape != X.data.shape[:1]:
+            raise ValueError(
+                f"{name} is a malformed sparse matrix: data has shape {X.data.shape} and offsets"
+                f" {X.offsets.shape}; expected a row of data for each offset."
+            )
+    elif X.format == "bsr":
+        height, width = X.blocksize
+        indices, indptr = index_arrays(X.indices, X.indptr)
+        check_structure(indices, indptr, X.shape[0] // height, X.shape[1] // width, name, False)
+        if X.data.shape[0] < indptr[-1]:
+            raise ValueError(
+                f"{name} is a malformed sparse matrix: data has {X.data.shape[0]} blocks, but"
+                f" indptr ends at {indptr[-1]}; expected as many."
+            )
+    if X.dtype not in (FLOAT64, FLOAT32):
+        if X.dtype.kind not in "biuf":
+            numbers(X, name)
+        X = X.astype(FLOAT64)
+    return X.tocsr()
+
+
+def _lil_to_csr(X: Any, name: str) -> Any:
+    """A matrix of lists as CSR, which SciPy would read beyond its ends where it is malformed."""
+    if X.dtype.kind not in "biuf":
+        numbers(X, name)
+    n = X.shape[0]
+    rows, data = X.rows, X.data
+    if rows.shape != (n,) or data.shape != (n,):
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: rows has shape {rows.shape} and data"
+            f" {data.shape}; expected ({n},), a list for each row."
+        )
+    lengths = np.fromiter(map(len, rows), np.int64, n)
+    wrong = lengths != np.fromiter(map(len, data), np.int64, n)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: row {i} has {len(rows[i])} indices and"
+            f" {len(data[i])} values; expected as many."
+        )
+    start = np.zeros(n + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    try:
+        indices = np.fromiter(chain.from_iterable(rows), np.int64, -1)
+        values = np.fromiter(
+            chain.from_iterable(data), FLOAT32 if X.dtype == FLOAT32 else FLOAT64, -1
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is a malformed sparse matrix: {error}") from error
+    width = _INT32 if max(*X.shape, len(indices)) < 2**31 else _INT64
+    fits = len(indices) == 0 or (indices.min() >= 0 and indices.max() < X.shape[1])
+    if not fits:
+        place = int(((indices < 0) | (indices >= X.shape[1])).argmax())
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: indices: expected 0 to {X.shape[1] - 1}; got"
+            f" {indices[place]} at position {place}"
+        )
+    return sys.modules["scipy.sparse"].csr_array(
+        (values, indices.astype(width), start.astype(width)), shape=X.shape
+    )
+
+
+def index_arrays(indices: Any, indptr: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Indices and indptr of one width, int32 or int64, contiguous; indices kept if they can be."""
+    width = _INT32 if indices.dtype == _INT32 else _INT64
+    if width == _INT32 and indptr.dtype != _INT32 and indptr.size and indptr.max() > 2**31 - 1:
+        width = _INT64
+    return (
+        np.require(indices, width, ["C", "A"]),
+        np.require(indptr, width, ["C", "A"]),
+    )
+
+
+def check_structure(
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    n_major: int,
+    n_minor: int,
+    name: str,
+    by_column: bool,
+) -> int:
+    """Whether indices are unsorted or repeated; those of no matrix of this shape are refused."""
+    if indptr.ndim != 1 or indptr.shape[0] != n_major + 1 or indices.ndim != 1:
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: indptr has shape {indptr.shape}; expected"
+            f" ({n_major + 1},), one more than the {'columns' if by_column else 'rows'}."
+        )
+    try:
+        return check_compressed(indices, indptr, n_minor)
+    except ValueError as error:
+        raise ValueError(f"{name} is a malformed sparse matrix: {error}") from None
+
+
+def canonical(
+    values: NDArray[Any],
+    indices: NDArray[Any],
+    indptr: NDArray[Any],
+    n_major: int,
+    n_minor: int,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """A sorted copy without duplicates, which are added; what came is left as it is."""
+    # scipy sorts and adds in place, and only a new object is free of cached flags.
+    copy = sys.modules["scipy.sparse"].csr_array(
+        (values, indices, indptr), shape=(n_major, n_minor), copy=True
+    )
+    copy.sum_duplicates()
+    return (copy.data, *index_arrays(copy.indices, copy.indptr))
+
+
+def dense_not_finite(values: NDArray[Any], name: str, names: list[Any] | None = None) -> str:
+    """The message for a dense array with NaN or infinity: the first one and its place.
+
+    names: of the columns.
+    """
+    for start in range(0, values.shape[0], _SEARCH_BLOCK):
+        bad = ~np.isfinite(values[start : start + _SEARCH_BLOCK])
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            value = values[start : start + _SEARCH_BLOCK][place]
+            place = (start + place[0], *place[1:])
+            where = "position" if len(place) == 1 else "row and column"
+            where = f"{where} {', '.join(map(str, place))}"
+            if names is not None and len(place) == 2:
+                where += f" ({names[place[1]]!r})"
+            return _not_finite(value, name, where)
+    return _not_finite(np.nan, name, "an unknown place")
+
+
+def sparse_not_finite(
+    values: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], name: str, by_column: bool
+) -> str:
+    """The message for a sparse matrix with NaN or infinity: the first one and its place."""
+    place = int(np.flatnonzero(~np.isfinite(values))[0])
+    major = int(np.searchsorted(indptr, place, side="right")) - 1
+    row, column = (indices[place], major) if by_column else (major, indices[place])
+    return _not_finite(values[place], name, f"row and column {row}, {column}")
+
+
+def _not_finite(value: float, name: str, where: str) -> str:
+    """The message for a value that is not finite."""
+    what = "NaN" if np.isnan(value) else "infinity or a value too large for its dtype (inf)"
+    return f"Input {name} contains {what}, at {where}; expected finite numbers."

@@ -1,0 +1,233 @@
+"""Class labels: told apart, turned into targets of -1 and 1, weighted."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .check import is_sparse
+from .inputs import note_foreign
+
+
+class Labels:
+    """Labels of a fit.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
+(n_samples, n_labels)
+        Class labels, whole numbers or strings; or an indicator of several labels per sample, of
+        zeros and ones.
+    n_samples : int
+        Number of rows that `y` must have.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes, sorted; the numbers of the columns for an indicator.
+    codes : ndarray of shape (n_samples,) or (n_samples, n_labels), integer
+        Position of each label in `classes`, or the indicator.
+    container : {"dense", "matrix", "array"} or None
+        What holds the indicator: an ndarray, a scipy sparse matrix or array; None: `y` is none.
+
+    Raises
+    ------
+    ValueError
+        If `y` is None, has the wrong shape, or does not hold labels.
+    """
+
+    __slots__ = ("classes", "codes", "container")
+
+    def __init__(self, y: Any, n_samples: int) -> None:
+        container = "dense"
+        if is_sparse(y):
+            container = "array" if isinstance(y, sys.modules["scipy.sparse"].sparray) else "matrix"
+        labels = as_labels(y, n_samples)
+        self.container = container if labels.ndim == 2 else None
+        if self.container is None:
+            self.classes, self.codes = np.unique(labels, return_inverse=True)
+        else:
+            self.classes = np.arange(labels.shape[1])
+            self.codes = labels.astype(np.int64)
+
+    def targets(self) -> NDArray[np.float64]:
+        """Regression targets, 1 for the label and -1 for the others.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes), dtype float64, F order
+            A vector for two classes, 1 for the second; a column per class or label for more.
+        """
+        codes = self.codes
+        if self.container is not None:
+            return np.asfortranarray(2.0 * codes - 1.0, dtype=np.float64)
+        if len(self.classes) <= 2:
+            return np.asarray(2.0 * codes - 1.0, dtype=np.float64)
+        Y = np.full((codes.shape[0], len(self.classes)), -1.0, order="F")
+        Y[np.arange(codes.shape[0]), codes] = 1.0
+        return Y
+
+    def weights(
+        self, class_weight: Any, sample_weight: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
+        """Weight of each sample by its class.
+
+        Parameters
+        ----------
+        class_weight : dict or "balanced"
+            Weight of each class; one that is not named has weight 1. "balanced": the total weight
+            over the number of classes and over the total weight of the class. For an indicator,
+            the product over its columns.
+        sample_weight : ndarray of shape (n_samples,) or None
+            Weights of the samples, by which "balanced" counts them, so that weight 2 is the row
+            twice.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), dtype float64
+            To be multiplied by the sample weights.
+
+        Raises
+        ------
+        ValueError
+            If a dict names classes that are not in y while it leaves out others that are, or y is
+            an indicator.
+        """
+        if class_weight == "balanced":
+            if self.container is None:
+                return _balanced(self.codes, sample_weight)
+            columns = [_balanced(column, sample_weight) for column in self.codes.T]
+            return np.prod(columns, axis=0)
+        if self.container is not None:
+            raise ValueError(
+                "class_weight is a dict, but y is an indicator of several labels; expected"
+                " 'balanced' or None."
+            )
+        by_class = np.ones(len(self.classes))
+        named = [label in class_weight for label in self.classes.tolist()]
+        for position, label in enumerate(self.classes.tolist()):
+            if named[position]:
+                by_class[position] = class_weight[label]
+        if not all(named) and sum(named) < len(class_weight):
+            left_out = [
+                c for c, there in zip(self.classes.tolist(), named, strict=True) if not there
+            ]
+            raise ValueError(
+                f"class_weight has keys {list(class_weight)}, and y has classes {left_out} that are"
+                " not among them; expected classes of y."
+            )
+        return by_class[self.codes]
+
+
+def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
+    """Check labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        See `Labels`.
+    n_samples : int
+        Number of rows that `y` must have.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_labels)
+        Integers, booleans or strings; whole floats stay floats. The second shape, n_labels at
+        least 2, is an indicator of zeros and ones.
+    """
+    if y is None:
+        raise ValueError(
+            "The fit requires y to be passed, but the target y is None; expected"
+            f" {n_samples} class labels, one per row of X."
+        )
+    if is_sparse(y):
+        y = y.toarray()
+    if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
+        raise ValueError("y is a masked array with masked values; fill or drop them.")
+    if type(y) is not np.ndarray or y.dtype.kind == "O":
+        note_foreign()
+    try:
+        labels = np.asarray(y)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"y does not convert to an array of class labels: {error}") from error
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of"
+            " y to (n_samples,), for example using ravel().",
+            _sklearn.exception("DataConversionWarning"),
+            stacklevel=4,
+        )
+        labels = labels.ravel()
+    if labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
+        raise ValueError(
+            f"y has shape {labels.shape}; expected (n_samples,), or (n_samples, n_labels) for an"
+            " indicator of several labels per sample."
+        )
+    if labels.shape[0] != n_samples:
+        raise ValueError(
+            f"y has {labels.shape[0]} rows, but X has {n_samples}; expected as many rows."
+        )
+    if labels.dtype.kind == "O":
+        labels = _labels_of_objects(labels)
+    kind = labels.dtype.kind
+    if kind == "f":
+        _check_whole(labels)
+    elif kind == "c":
+        raise ValueError(f"Complex data not supported: y is {labels.dtype}; expected labels.")
+    elif kind not in "biuUS":
+        raise ValueError(
+            f"Unknown label type: y has dtype {labels.dtype}; expected whole numbers or strings."
+        )
+    if labels.ndim == 2 and (kind in "US" or not np.isin(labels, (0, 1)).all()):
+        if kind in "if" and np.isin(labels, (-1, 1)).all():
+            return (labels > 0).astype(labels.dtype)
+        raise ValueError(
+            "Unknown label type: y has several columns, with values other than 0 and 1; expected"
+            " one class per sample, or an indicator of zeros and ones, or of -1 and 1."
+        )
+    return labels
+
+
+def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:
+    """Labels held as objects: all strings, or all whole numbers, which become integers."""
+    types = set(map(type, labels.ravel()))
+    if all(issubclass(kind, str) for kind in types):
+        return labels.astype(str)
+    if all(issubclass(kind, (int, float, np.number, np.bool_)) for kind in types):
+        try:
+            return labels.astype(np.result_type(*types))
+        except OverflowError as error:
+            raise ValueError(f"y holds a label that is too large an integer: {error}") from None
+    raise ValueError(
+        "Unknown label type: y holds objects of types"
+        f" {sorted(kind.__name__ for kind in types)}; expected all whole numbers or all strings."
+    )
+
+
+def _check_whole(labels: NDArray[np.floating]) -> None:
+    """Refuse floats that are not whole numbers."""
+    for what, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
+        if bad(labels).any():
+            place = tuple(np.argwhere(bad(labels))[0].tolist())
+            raise ValueError(f"Input y contains {what}, at {place}; expected class labels.")
+    if (labels != np.rint(labels)).any():
+        value = labels[labels != np.rint(labels)][0]
+        raise ValueError(
+            f"Unknown label type: y is continuous (it holds {value:g}); expected class labels,"
+            " whole numbers or strings. For continuous targets, use a regressor."
+        )
+
+
+def _balanced(
+    codes: NDArray[np.int64], sample_weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Weights that give every class that is present the same total weight."""
+    present, codes = np.unique(codes, return_inverse=True)
+    totals = np.bincount(codes, weights=sample_weight, minlength=len(present))
+    # total_c = 0 only where no sample of weight carries c: any factor will do.
+    return (totals.sum() / (len(present) * np.where(totals > 0, totals, 1.0)))[codes]

@@ -1,0 +1,91 @@
+"""Some rows of a matrix as a matrix of their own."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+
+_PIECES = 64  # ranges of rows that are copied one by one
+
+
+def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
+    """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied.
+
+    room: an array (p, at least as many elements as rows) for a copy of F-ordered X.
+    """
+    if not A.is_sparse:
+        (X,) = A.arrays
+        if A.kind == "F":
+            return Matrix.from_dense(_columns_of(X.T, rows, room).T, True)
+        if _consecutive(rows):
+            return Matrix.from_dense(X[rows[0] : rows[-1] + 1])
+        return Matrix.from_dense(X[rows])
+    data, indices, indptr = A.arrays
+    if A.kind == "csc" and bool((np.diff(rows) > 0).all()):
+        place = np.full(A.n_rows, -1, dtype=indices.dtype)
+        place[rows] = np.arange(len(rows), dtype=indices.dtype)
+        indices = place[indices]
+        kept = indices >= 0
+        before = np.zeros(len(kept) + 1, dtype=indptr.dtype)
+        np.cumsum(kept, out=before[1:])
+        shape = len(rows), A.n_columns
+        return Matrix.from_compressed(data[kept], indices[kept], before[indptr], shape, True)
+    if A.kind == "csc":
+        A = A.transposed_storage()
+        data, indices, indptr = A.arrays
+    length = np.diff(indptr)[rows]
+    start = np.zeros(len(rows) + 1, dtype=indptr.dtype)
+    np.cumsum(length, out=start[1:])
+    if _consecutive(rows):
+        chosen: Any = slice(int(indptr[rows[0]]), int(indptr[rows[-1] + 1]))
+    else:
+        chosen = np.repeat(indptr[rows] - start[:-1], length)
+        chosen += np.arange(int(start[-1]), dtype=indptr.dtype)
+    shape = len(rows), A.n_columns
+    return Matrix.from_compressed(data[chosen], indices[chosen], start, shape, False)
+
+
+def mean_and_spread(Y: NDArray[Any], weight: NDArray[Any] | None) -> tuple[Any, Any]:
+    """Weighted means (k,) and mean squared deviations of the columns of Y; 0 of a constant one."""
+    mean = np.average(Y, axis=0, weights=weight)
+    spread = np.average((Y - mean) ** 2, axis=0, weights=weight)
+    live = Y if weight is None else Y[weight > 0]
+    # the mean of equal numbers is rounded
+    spread[(live == live[:1]).all(axis=0)] = 0.0
+    return mean, spread
+
+
+def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], room: Any) -> NDArray[Any]:
+    """Z[:, columns] of C-ordered Z."""
+    shape = len(Z), len(columns)
+    if room is None:
+        out = np.empty(shape, Z.dtype)
+    else:
+        out = room.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
+    ends = np.flatnonzero(np.diff(columns) != 1) + 1
+    if len(ends) >= _PIECES:
+        return np.take(Z, columns, axis=1, out=out, mode="clip")
+    for a, b in itertools.pairwise([0, *ends, len(columns)]):
+        out[:, a:b] = Z[:, columns[a] : columns[a] + b - a]
+    return out
+
+
+def _consecutive(rows: NDArray[np.intp]) -> bool:
+    return (
+        bool(len(rows)) and rows[-1] - rows[0] == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    )
+
+
+def as_container(A: Matrix) -> Any:
+    """X as an array or a scipy sparse array over the same numbers."""
+    if not A.is_sparse:
+        return A.arrays[0]
+    from scipy import sparse
+
+    kind = sparse.csc_array if A.kind == "csc" else sparse.csr_array
+    return kind(A.arrays, shape=A.shape)

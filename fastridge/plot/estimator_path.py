@@ -1,0 +1,218 @@
+"""The path of an estimator's kind over penalties, for its picture."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+
+_EPS, _N_ALPHAS = 1e-3, 100
+
+
+class EstimatorPath(NamedTuple):
+    """Coefficients (m, p) of one target, and the penalty that a fitted estimator has."""
+
+    alphas: NDArray[np.float64]
+    coef: NDArray[Any]
+    alpha: float | None
+
+
+def estimator_path(
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+) -> EstimatorPath:
+    """The path for the estimator's parameters but the penalty, on X and y.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of those whose path is known.
+    ValueError
+        If there is no such target, or not one share of the L1 part.
+    """
+    from ..linear_model import (
+        BayesianRidge,
+        ElasticNet,
+        ElasticNetCV,
+        MultiTaskElasticNet,
+        MultiTaskElasticNetCV,
+        Ridge,
+        RidgeClassifier,
+        RidgeClassifierCV,
+        RidgeCV,
+    )
+
+    several = MultiTaskElasticNet, MultiTaskElasticNetCV
+    nets = ElasticNet, ElasticNetCV, *several
+    classifiers = RidgeClassifier, RidgeClassifierCV
+    if not isinstance(estimator, (*nets, *classifiers, Ridge, RidgeCV, BayesianRidge)):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; expected fastridge's Ridge,"
+            " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, one of these"
+            " that chooses its penalty, or BayesianRidge."
+        )
+    if alphas is None:
+        alphas = getattr(estimator, "alphas_", None)
+    if isinstance(estimator, nets):
+        ratio = _ratio(estimator)
+        if np.ndim(alphas) == 2:
+            # a row of the grid for each share
+            alphas = alphas[int(np.flatnonzero(np.asarray(estimator.l1_ratio) == ratio)[0])]
+        draw = _groups if isinstance(estimator, several) else _net
+        values, coef = draw(estimator, X, y, alphas, ratio, sample_weight, target)
+    else:
+        if isinstance(estimator, classifiers):
+            y, sample_weight = _classes(estimator, X, y, sample_weight)
+        values, coef = _ridge(estimator, X, y, alphas, sample_weight, target)
+    return EstimatorPath(values, coef, marked_penalty(estimator, target))
+
+
+def marked_penalty(estimator: Any, target: int) -> float | None:
+    """The penalty of one target of an estimator, or None."""
+    marked = _penalty(estimator)
+    if marked is not None and np.ndim(marked):
+        marked = np.asarray(marked)[target]
+    return None if marked is None else float(marked)
+
+
+def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Penalties (m,) and coefficients (m, p) of one target of a path that was computed already."""
+    if not hasattr(path, "alphas") or not hasattr(path, "coef"):
+        raise TypeError(
+            f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path,"
+            " lasso_path or enet_path returned."
+        )
+    coef = np.asarray(path.coef)
+    return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)
+
+
+def _penalty(estimator: Any) -> Any:
+    """The penalty of a fitted estimator, or the one it was given; None where there is none."""
+    for name in ("penalty_", "alpha_", "alpha"):
+        # alpha_ of BayesianRidge is the precision of the noise
+        if hasattr(estimator, name) and not (name == "alpha_" and hasattr(estimator, "lambda_1")):
+            return getattr(estimator, name)
+    return None
+
+
+def _ratio(estimator: Any) -> float:
+    """The one share of the L1 part."""
+    ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
+    if np.size(ratio) != 1:
+        raise ValueError(
+            f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
+            " or a fitted estimator."
+        )
+    return float(np.ravel(ratio)[0])
+
+
+def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    return {
+        "fit_intercept": estimator.fit_intercept,
+        "standardize": getattr(estimator, "standardize", False),
+        "penalty_factor": getattr(estimator, "penalty_factor", None),
+        "sample_weight": sample_weight,
+    }
+
+
+def _one(coef: NDArray[Any], target: int) -> NDArray[Any]:
+    """Coefficients (m, p) of one of k targets (m, k, p)."""
+    k = coef.shape[1]
+    if not 0 <= target < k:
+        raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
+    return coef[:, target]
+
+
+def _net(
+    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    from ..solvers.descent.elastic_net import elastic_net_path
+
+    columns = np.asarray(y)
+    columns = columns.reshape(len(columns), -1)
+    column = _one(columns.T[None], target)[0]
+    lower = estimator.lower
+    if estimator.positive:
+        lower = 0.0 if lower is None else np.maximum(lower, 0.0)
+    path = elastic_net_path(
+        X,
+        column,
+        l1_ratio=ratio,
+        alphas=alphas,
+        lower=lower,
+        upper=estimator.upper,
+        tol=float(estimator.tol),
+        max_iter=estimator.max_iter or 1000,
+        **_options(estimator, sample_weight),
+    )
+    return path.alphas, path.coef
+
+
+def _groups(
+    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    from ..solvers.descent.grid import LEAST_L1_RATIO
+    from ..solvers.descent.groups import GroupPath
+    from ..solvers.descent.options import check_alphas
+
+    A = check_design(X)
+    Y = check_target(y, A.n_rows).reshape(A.n_rows, -1)
+    path = GroupPath(
+        A,
+        np.asfortranarray(Y),
+        check_sample_weight(sample_weight, A.n_rows),
+        check_penalty_factor(estimator.penalty_factor, A.n_columns),
+        bool(estimator.fit_intercept),
+        bool(estimator.standardize),
+        estimator.max_iter or 1000,
+    )
+    if alphas is None:
+        first = path.largest(ratio or LEAST_L1_RATIO)
+        alphas = max(first, np.finfo(float).resolution) * np.geomspace(1.0, _EPS, _N_ALPHAS)
+    alphas = check_alphas(alphas)
+    coef = np.empty((len(alphas), Y.shape[1], A.n_columns))
+    for j, alpha in enumerate(alphas):
+        path.solve(float(alpha), ratio, float(estimator.tol))
+        coef[j] = path.to_caller()[0]
+    return alphas, _one(coef, target)
+
+
+def _ridge(
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    from ..linear_model import Ridge
+    from ..solvers.ridge_path.path import ridge_path
+
+    path = ridge_path(X, y, alphas, **_options(estimator, sample_weight))
+    values, coef = path.alphas, path.coef
+    bounds = {
+        name: value
+        for name in ("positive", "lower", "upper")
+        if (value := getattr(estimator, name, None)) is not None and value is not False
+    }
+    if bounds:
+        # a path has no bounds: each penalty is fitted alone
+        names = ("fit_intercept", "standardize", "penalty_factor")
+        given = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+        model = Ridge(**given, **bounds)
+        coef = np.array(
+            [model.set_params(alpha=float(a)).fit(X, y, sample_weight).coef_ for a in values]
+        )
+    return values, _one(coef.reshape(len(values), -1, coef.shape[-1]), target)
+
+
+def _classes(
+    estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Targets of -1 and 1, and weights that count the classes."""
+    from ..data.labels import Labels
+
+    n = check_design(X, finite=False).n_rows
+    labels = Labels(y, n)
+    weight = check_sample_weight(sample_weight, n)
+    if estimator.class_weight:
+        by_class = labels.weights(estimator.class_weight, weight)
+        weight = by_class if weight is None else by_class * weight
+    return labels.targets(), weight

@@ -1,0 +1,1 @@
+"""The quadratic that every solver of the squared loss minimises: centred, scaled, weighted."""

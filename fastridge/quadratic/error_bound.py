@@ -1,0 +1,115 @@
+"""When an iterative solution of ridge is near enough: bounds from strong convexity.
+
+With g = A' S^2 (y - A w) - alpha D w, minus half of the gradient, and M = A' S^2 A + alpha D, the
+objective F lies above its minimum by
+
+    F(w) - min F = g' M^-1 g = |w - w*|_M^2 <= g' D^-1 g / alpha
+
+since M >= alpha D. `tol` bounds the root of the right-hand side over F(w), so that
+
+    F(w) - min F <= tol^2 F(w),   |w - w*|_M <= tol sqrt(F(w)),   |w - w*|_D <= tol sqrt(F(w)/alpha)
+
+No estimate of an eigenvalue enters: the bound holds for any data. Where alpha = 0 the least Ritz
+value of conjugate gradients takes the place of alpha D, which makes an estimate of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import RidgeProblem, pieces
+
+_FREE = 1e-4  # curvature of an unpenalised column beside all others, as a share of its own
+_ULPS = 4.0  # of the sums in a gradient, that are its rounding
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Goal:
+    """The accuracy that is asked for at one penalty.
+
+    Attributes
+    ----------
+    weights : ndarray (p,) or None
+        D^-1, as weights of squared gradients; None: ones.
+    least : float
+        alpha, or where that is 0 the least Ritz value so far (infinite before there is one).
+    """
+
+    def __init__(self, problem: RidgeProblem, alpha: float, tol: float) -> None:
+        self.problem, self.alpha, self.tol = problem, alpha, tol
+        self.least = alpha if alpha > 0 else np.inf
+        self.weights: NDArray[np.float64] | None = None
+        d = problem.d
+        if alpha > 0 and problem.penalty is not None and not (d == 1).all():
+            self.weights = np.zeros(problem.p)
+            np.divide(1.0, d, out=self.weights, where=d > 0)
+            free = (d == 0) & (problem.column_squares() > 0)
+            self.weights[free] = alpha / (_FREE * problem.column_squares()[free])
+        self._trace = None
+
+    @property
+    def share(self) -> float:
+        """Norm of the gradient over the root of the objective that is small enough."""
+        if not np.isfinite(self.least):
+            return 0.0
+        return self.tol * float(np.sqrt(self.least))
+
+    def norm(self, G: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Norms (k,) of gradients (p, k)."""
+        if self.weights is None:
+            return np.linalg.norm(G, axis=0)
+        return np.sqrt(np.einsum("jk,j,jk->k", G, self.weights, G))
+
+    def floor(self, W: NDArray[np.float64], objective: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Norms (k,) of the rounding of the gradients at W (p, k)."""
+        size = self.problem.column_squares()
+        if self._trace is None:
+            self._trace = float(size.sum() if self.weights is None else self.weights @ size)
+        squares = np.zeros(W.shape[1])
+        for piece in pieces(len(W)):
+            own = size[piece] + self.alpha * self.problem.d[piece]
+            own *= own if self.weights is None else own * self.weights[piece]
+            squares += own @ W[piece] ** 2
+        rounded = np.sqrt(squares) + np.sqrt(self._trace * np.maximum(objective, 0.0))
+        return _ULPS * _EPS * rounded
+
+    def value(self, W: NDArray[np.float64], objective: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What errors are relative to (k,): the objective; least squares may bring that to 0."""
+        if self.alpha > 0 or not np.isfinite(self.least):
+            return np.maximum(objective, 0.0)
+        return np.maximum(objective, self.least * np.einsum("jk,jk->k", W, W))
+
+    def met(self, norm, W, objective) -> NDArray[np.bool_]:
+        """Whether gradients of these norms (k,) at W (p, k) are small enough."""
+        near = norm <= self.share * np.sqrt(self.value(W, objective))
+        return near if near.all() else near | (norm <= self.floor(W, objective))
+
+    def error(self, norm, W, objective) -> NDArray[np.float64]:
+        """Bounds (k,) of the relative error, sqrt((F - min F) / F); infinite where none."""
+        out = np.where(norm > 0, np.inf, 0.0)
+        if not np.isfinite(self.least):
+            return out
+        size = np.sqrt(self.value(W, objective) * self.least)
+        return np.divide(norm, size, out=out, where=(size > 0) & (norm > 0))
+
+
+class Bound:
+    """Euclidean norms of gradients within given bounds (k,)."""
+
+    weights, share = None, 0.0
+
+    def __init__(self, bound: NDArray[np.float64], alpha: float) -> None:
+        self.bound, self.alpha, self.least = bound, alpha, np.inf
+
+    def norm(self, G):
+        return np.linalg.norm(G, axis=0)
+
+    def floor(self, W, objective):
+        return self.bound
+
+    def value(self, W, objective):
+        return np.zeros(len(self.bound))
+
+    def met(self, norm, W, objective):
+        return norm <= self.bound

@@ -1,0 +1,233 @@
+"""A ridge problem with the intercept taken out by centring."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+from .range import LEAST, MOST, largest, require_range, squares_leave_range
+
+_PIECE = 1 << 14
+
+
+def pieces(size: int) -> Iterator[slice]:
+    """Parts of vectors that stay in the cache."""
+    for i in range(0, size, _PIECE):
+        yield slice(i, i + _PIECE)
+
+
+def add(
+    v: NDArray[np.float64],
+    a: float,
+    w: NDArray[np.float64],
+    d: NDArray[np.float64] | None = None,
+) -> None:
+    """v += a * w, or a * d * w, in pieces, so that nothing of the length of v is allocated."""
+    for piece in pieces(len(v)):
+        v[piece] += a * (w[piece] if d is None else d[piece] * w[piece])
+
+
+class RidgeProblem:
+    """Minimise ||S (Y - A w)||^2 + alpha * w' diag(d) w, A and Y centred, S^2 the weights.
+
+    Attributes
+    ----------
+    source, given : Matrix (n, p) and ndarray (n, k)
+        X and y as they came.
+    near : Matrix, (n, p)
+        X, sparse columns far from zero less their means.
+    A : Matrix, (n, p)
+        `near` centred, if there is an intercept; constant columns have a scale of 0.
+    Y : ndarray (n, k), F order
+        Centred; a copy, which is made where it is asked for.
+    alpha : ndarray (k,)
+    weight : ndarray (n,) or None
+    total : float
+        Sum of the weights.
+    penalty : ndarray (p,) or None
+    mean : ndarray (p,)
+        Means of X; those of `near` are the shift of A.
+    d : ndarray (p,)
+        Penalty of each coefficient: `penalty`, ones where that is None; read-only.
+    """
+
+    def __init__(
+        self,
+        A: Matrix,
+        Y: NDArray[np.float64],
+        alpha: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        penalty: NDArray[np.float64] | None,
+        fit_intercept: bool,
+        check: bool = True,
+    ) -> None:
+        n, p = A.shape
+        self.given = Y.reshape(n, 1) if Y.ndim == 1 else Y
+        self._centred: NDArray[np.float64] | None = None
+        self.source = A
+        self.n, self.p, self.k = n, p, self.given.shape[1]
+        self.alpha = np.broadcast_to(alpha, (self.k,))
+        self.weight = weight
+        self.total = float(n) if weight is None else float(weight.sum())
+        self._root = None
+        self.penalty = penalty
+        # one number for all, without their memory
+        self.d = np.broadcast_to(1.0, (p,)) if penalty is None else penalty
+        self.mean = np.broadcast_to(0.0, (p,))
+        self.y_mean = np.zeros(self.k)
+        self.A = self.near = A
+        self.fit_intercept = fit_intercept
+        self.squares = None
+        self.spread: NDArray[np.float64] | None = None  # variances of y, with an intercept
+        if fit_intercept:
+            self.mean, variance = A.column_stats(weight)
+            self.y_mean, spread = Matrix.from_dense(self.given).column_stats(weight)
+            self.spread = spread
+            # what centring leaves of a constant column is rounding, but nothing of zeros
+            constant = (variance == 0) & (self.mean != 0)
+            scale = np.where(constant, 0.0, 1.0) if constant.any() else None
+            self.near, offset = A.near(self.mean, variance, weight)
+            self.A = self.near.centered(offset, scale)
+            self.squares = variance
+            self.squares *= self.total
+        if check:
+            if self.spread is None:
+                yy = np.einsum("ik,ik->k", self.given, self.given)
+            else:
+                yy = self.spread * self.total
+            squares = self.column_squares()
+            require_range(A, self.given, squares, self.mean, self.total, yy, fit_intercept, weight)
+
+    @property
+    def Y(self) -> NDArray[np.float64]:
+        if self._centred is None:
+            self._centred = self.targets(slice(None))
+        return self._centred
+
+    @Y.setter
+    def Y(self, value: NDArray[np.float64]) -> None:
+        self._centred = value
+
+    def targets(self, chosen) -> NDArray[np.float64]:
+        """Some columns of Y alone, in F order."""
+        return np.subtract(self.given[:, chosen], self.y_mean[chosen], order="F")
+
+    @property
+    def root(self) -> NDArray[np.float64] | None:
+        """Square roots of the weights; None where all weigh the same."""
+        if self._root is None and self.weight is not None:
+            self._root = np.sqrt(self.weight)
+        return self._root
+
+    def _weighted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
+        return R if self.weight is None else R * self.weight[:, None]
+
+    def rooted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
+        """S R, in F order."""
+        return R if self.root is None else np.asfortranarray(R * self.root[:, None])
+
+    def face(self, free: NDArray[np.bool_], t: int) -> RidgeProblem:
+        """The problem of target t in some coefficients alone.
+
+        Its Y (n, 1) is that of the problem; the caller takes the others' share out of it.
+        """
+        face = copy.copy(self)
+        scale = free.astype(np.float64)
+        if self.A.scale is not None:
+            scale *= self.A.scale
+        face.A = self.near.centered(self.A.shift, scale)
+        face.squares = np.where(free, self.column_squares(), 0.0)
+        face.penalty = face.d = np.where(free, self.d, 1.0)
+        face.k, face.alpha = 1, self.alpha[t : t + 1]
+        face.Y = self.Y[:, t : t + 1]
+        face.y_mean = np.zeros(1)
+        return face
+
+    def column_squares(self) -> NDArray[np.float64]:
+        """Diagonal of A' S^2 A."""
+        if self.squares is None:
+            mean, self.squares = self.A.column_stats(self.weight)
+            mean *= mean
+            self.squares += mean
+            self.squares *= self.total
+        return self.squares
+
+    def leaves_range(self) -> bool:
+        """Whether sums of squares overflow, or vanish though the data do not."""
+        if squares_leave_range(self.column_squares(), self.mean, self.total, self._peaks):
+            return True
+        if self.spread is None:
+            squares = np.einsum("ik,ik->k", self.given, self.given)
+        else:
+            squares = self.spread * self.total
+        if not (squares <= MOST).all():
+            return True
+        small = squares < LEAST
+        if not small.any():
+            return False
+        given = self.given[:, small]
+        return bool((given != (0.0 if self.spread is None else given[0])).any())
+
+    def _peaks(self) -> NDArray[np.float64]:
+        return largest(self.source, self.weight)
+
+    def gradient_at_zero(self) -> NDArray[np.float64]:
+        """A' S^2 Y, (p, k)."""
+        return self.A.tdot(np.asfortranarray(self._weighted(self.Y)))
+
+    def evaluate(
+        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Negative half gradient (p, k) and objective (k,) at coefficients (p, k), from X.
+
+        Of the chosen targets, with another penalty than theirs where alpha is given.
+        """
+        R = self.A.dot(np.asfortranarray(coef))
+        alphas = np.broadcast_to(self.alpha[chosen] if alpha is None else alpha, R.shape[1])
+        np.subtract(self.Y[:, chosen], R, out=R)
+        if self.weight is None:
+            objective = np.einsum("ik,ik->k", R, R)
+        else:
+            objective = np.einsum("ik,i,ik->k", R, self.weight, R)
+            R *= self.weight[:, None]
+        gradient = self.A.tdot(R)
+        objective += alphas * np.einsum("jk,j,jk->k", coef, self.d, coef)
+        for t, a in enumerate(alphas):
+            add(gradient[:, t], -a, coef[:, t], self.d)
+        return gradient, objective
+
+    def gradient(
+        self, w: NDArray[np.float64], t: int, alpha: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Negative half gradient (p,) and objective of target t at w (p,), from X."""
+        r = self.A.dot(w)
+        np.subtract(self.Y[:, t], r, out=r)
+        objective = self._squares(r) + alpha * float(np.einsum("j,j,j->", w, self.d, w))
+        if self.weight is not None:
+            r *= self.weight
+        gradient = self.A.tdot(r)
+        add(gradient, -alpha, w, self.d)
+        return gradient, objective
+
+    def objective_at_zero(self, t: int) -> float:
+        """Weighted sum of squares of target t."""
+        return self._squares(self.Y[:, t])
+
+    def _squares(self, r: NDArray[np.float64]) -> float:
+        return float(r @ r if self.weight is None else np.einsum("i,i,i->", r, self.weight, r))
+
+    def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Intercepts (k,) of coefficients (k, p)."""
+        return self.y_mean - coef @ self.mean
+
+    def relative(
+        self, gradient: NDArray[np.float64], at_zero: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Norms of the gradients over those at zero; 0 where the latter is 0."""
+        norm, first = np.linalg.norm(gradient, axis=0), np.linalg.norm(at_zero, axis=0)
+        return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)

@@ -1,0 +1,1 @@
+"""The Gaussian prior: evidence and posterior."""

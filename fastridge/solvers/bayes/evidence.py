@@ -1,0 +1,166 @@
+"""The evidence of a Gaussian prior, maximised from one reduction to tridiagonal form.
+
+With the model y_i ~ N(b + x_i w, 1 / (a s_i)), w_j ~ N(0, 1 / (lam d_j)) and r = lam / a, the
+posterior mean of w is the ridge solution for the penalty r, and with g its effective degrees of
+freedom the evidence is stationary where (D. J. C. MacKay, "Bayesian interpolation", Neural
+Computation 4, 1992)
+
+    lam = (g + 2 l_1) / (|w|^2 + 2 l_2),   a = (n - g + 2 a_1) / (residual + 2 a_2),
+
+for gamma priors of shape l_1, a_1 and rate l_2, a_2. Each step costs a tridiagonal system.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...moments import Moments
+from ...quadratic.problem import RidgeProblem
+from ...systems.cost import rows_fit
+from ..ridge_path.direct import _CANCELS, DualPath, MomentsPath
+
+_EPS = np.finfo(np.float64).eps
+
+
+class Evidence:
+    """A ridge problem of one target, reduced, by features or by samples.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    y : ndarray (n,)
+    weight : ndarray (n,) or None
+    d : ndarray (p,)
+    fit_intercept : bool
+    by_rows : bool
+    """
+
+    def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
+        self.by_rows, self.weighted = by_rows, weight is not None
+        self.moments = None
+        self.exact = False  # whether penalties were met that the reduction does not show
+        Y = np.asfortranarray(y.reshape(-1, 1))
+        fits = rows_fit(*A.shape)
+        if by_rows:
+            self.problem = RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
+            scale = float(self.problem.column_squares().sum())
+            self.path = DualPath(self.problem, np.array([scale or 1.0]), 1e-6, fits)
+            self.total = self.problem.total
+        else:
+
+            def rows():
+                return RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
+
+            self.moments = Moments._of_matrix(A, y, weight)
+            scale = float(np.trace(self.moments.gram))
+            self.path = MomentsPath(
+                self.moments,
+                np.array([scale or 1.0]),
+                d,
+                fit_intercept,
+                1e-6,
+                rows if fits else None,
+            )
+            self.problem = self.path.problem
+            self.total = self.moments.total_weight
+        path = self.path
+        self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
+        self.size = int((d > 0).sum())
+        self._moved = False  # whether the basis is another one than before
+        if by_rows:
+            self.yy = float(path.right[:, 0] @ path.right[:, 0])
+        else:
+            self.yy = float(path.yy[0])
+
+    def at(self, ratio):
+        """x in the rotated basis, |w|^2, residual and degrees of freedom for a penalty."""
+        path, alphas = self.path, np.array([ratio])
+        if path.reduced is None:
+            return np.zeros(0), 0.0, self.yy, float(self.rank)
+        self._moved = not self.exact and not path.shows(alphas)[0]
+        self.exact = self.exact or self._moved
+        if self.exact:
+            found = path.spectrum
+            x, norm = found.solutions(alphas)[0, 0], found.squared_norm(alphas)[0, 0]
+            residual = found.residual(alphas)[0, 0]
+            return x, float(norm), float(residual), float(found.dof(alphas)[0])
+        x, trace = path.reduced.solve(alphas, path.turned)
+        x, turned = x[0, 0], path.turned[:, 0]
+        square = float(x @ x)
+        dof = len(x) - ratio * float(trace[0]) + self.rank
+        if self.by_rows:
+            norm = max(float(x @ turned) - ratio * square, 0.0)
+            return x, norm, ratio**2 * square, dof
+        residual = self.yy - float(x @ turned) - ratio * square
+        if residual < _CANCELS * self.yy and path.rows is not None:
+            # a difference that rounding hides
+            self.exact = True
+            x, square, residual, dof = self.at(ratio)
+            self._moved = True
+        return x, square, max(residual, _EPS**2 * self.yy), dof
+
+    def step_size(self, x, before, ratio, ratio_before):
+        """A bound on sum_j |w_j - before_j|, of coefficients in units of their priors; infinite
+        where the basis changed in between."""
+        if self._moved:
+            return np.inf
+        if self.by_rows and not self.exact:
+            # w = B'a and |B'a|^2 = a'T a
+            c = x - before
+            T = self.path.reduced
+            product = T.d * c
+            product[:-1] += T.e * c[1:]
+            product[1:] += T.e * c[:-1]
+            square = max(float(c @ product), 0.0)
+        else:
+            square = float((x - before) @ (x - before))
+        return float(np.sqrt(self.size * square))
+
+    def log_evidence(self, a, lam, norm, residual, priors):
+        """Log marginal likelihood, with the priors' terms."""
+        a_1, a_2, l_1, l_2 = priors
+        alphas = np.array([lam / a])
+        found = self.path.spectrum if self.exact else self.path
+        shape = float(found.log_det(alphas)[0])
+        n = self.total
+        score = l_1 * np.log(lam) - l_2 * lam + a_1 * np.log(a) - a_2 * a
+        return score + 0.5 * (
+            n * np.log(a) - a * residual - lam * norm - shape - n * np.log(2.0 * np.pi)
+        )
+
+
+def maximise(
+    evidence: Evidence, a: float, lam: float, priors: Any, tol: float, max_iter: int, keep: bool
+) -> Any:
+    """Precisions a and lam, iterations, scores of each, and the degrees of freedom."""
+    a_1, a_2, l_1, l_2 = priors
+    scores = []
+    before, ratio = None, None
+    n_iter = 0
+    tiny = np.finfo(np.float64).tiny
+    while n_iter < max_iter:
+        n_iter += 1
+        last, ratio = ratio, lam / a
+        x, norm, residual, dof = evidence.at(ratio)
+        if keep:
+            scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
+        own = dof - evidence.rank
+        lam = (own + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
+        # on the way the fit may have more degrees of freedom than there are rows
+        left = max(evidence.total - dof, _EPS * evidence.total)
+        a = (left + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)
+        if before is not None and evidence.step_size(x, before, ratio, last) < tol:
+            break
+        before = x
+    x, norm, residual, dof = evidence.at(lam / a)
+    if dof >= evidence.total * (1.0 - _EPS) and evidence.weighted:
+        raise ValueError(
+            f"sample_weight sums to {evidence.total:.3g}, the number of samples, and"
+            f" the fit has {dof:.3g} degrees of freedom, which leaves none for noise; expected"
+            " weights of a larger sum."
+        )
+    if keep:
+        scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
+    return float(a), float(lam), n_iter, np.array(scores), float(dof)

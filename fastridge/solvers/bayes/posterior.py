@@ -1,0 +1,191 @@
+"""The posterior covariance of ridge coefficients, as an operator."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...systems.lapack import cholesky, product, solve_triangular
+
+_ROOM = 4_000_000  # elements of a block
+
+
+class Posterior:
+    """Covariance S of the coefficients given the data: (a G + lam diag(d))^-1.
+
+    G is the Gram matrix of the centred, weighted rows, a the noise's and lam the prior's precision.
+    It is held as a Cholesky factor, of p x p numbers, or with fewer rows than features of n x n and
+    n x p. An operator: ``posterior @ v``, ``v @ posterior``, ``posterior.diagonal()``,
+    ``posterior.variance(X)``, ``posterior.toarray()``; `scipy.sparse.linalg.aslinearoperator` takes
+    it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_features, n_features).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import BayesianRidge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((50, 3))
+    >>> model = BayesianRidge().fit(X, X @ [1.0, 2.0, 3.0] + rng.standard_normal(50))
+    >>> S = model.posterior_
+    >>> bool(np.allclose(S @ np.ones(3), S.toarray() @ np.ones(3)))
+    True
+    """
+
+    __slots__ = ("_factor", "_prior", "_rows")
+
+    # arrays leave ``v @ posterior`` to it
+    __array_ufunc__: ClassVar[None] = None
+    dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
+
+    # prior: variances 1 / (lam d_j), of which a feature without penalty has none
+    _prior: NDArray[np.float64] | None
+    # by features L, L L' = a G + lam diag(d); by rows L^-1 S A diag(prior), with
+    # L L' = S A diag(prior) A'S + I / a
+    _factor: NDArray[np.float64] | None
+    _rows: NDArray[np.float64] | None
+
+    def __init__(self, factor: Any, prior: Any, rows: Any) -> None:
+        self._factor, self._prior, self._rows = factor, prior, rows
+
+    @classmethod
+    def of_gram(cls, G: Any, d: Any, a: float, lam: float) -> Posterior:
+        """From the Gram matrix, which is overwritten."""
+        G *= a
+        G[np.diag_indices(len(d))] += lam * d
+        dead = np.diagonal(G) == 0
+        G[dead, dead] = np.inf
+        size = np.sqrt(np.diagonal(G))
+        live = np.where(dead, 1.0, size)
+        G[dead, dead] = 1.0
+        G /= live
+        G /= live[:, None]
+        least = 0.0
+        while True:
+            try:
+                L = cholesky(G)
+                break
+            except np.linalg.LinAlgError:
+                # dependent columns without a penalty: their variance is as large as can be told
+                step = 10 * least if least else len(d) * np.finfo(np.float64).eps
+                G[np.diag_indices(len(d))] += step - least
+                least = step
+        L *= live[:, None]
+        return cls(L, None, None)
+
+    @classmethod
+    def of_rows(cls, B: Any, d: Any, a: float, lam: float) -> Posterior:
+        """From rows S A (n, p), fewer than features, all of which have a penalty."""
+        prior = 1.0 / (lam * d)
+        K = product(B * prior, B.T)
+        K[np.diag_indices(len(B))] += 1.0 / a
+        L = cholesky(K)
+        rows = solve_triangular(L, B, lower=True)
+        return cls(None, prior, rows)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        p = self._half().shape[1]
+        return p, p
+
+    def _half(self) -> NDArray[np.float64]:
+        half = self._factor if self._rows is None else self._rows
+        assert half is not None
+        return half
+
+    def __matmul__(self, v: Any) -> NDArray[np.float64]:
+        """S @ v for v of shape (n_features,) or (n_features, k)."""
+        v = np.asarray(v, dtype=np.float64)
+        if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
+            raise ValueError(
+                f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
+            )
+        if self._rows is None:
+            inner = solve_triangular(self._factor, v, lower=True)
+            return solve_triangular(self._factor, inner, lower=True, trans="T")
+        assert self._prior is not None
+        prior = self._prior if v.ndim == 1 else self._prior[:, None]
+        scaled = prior * v
+        return scaled - prior * (self._rows.T @ (self._rows @ scaled))
+
+    def __rmatmul__(self, v: Any) -> NDArray[np.float64]:
+        """v @ S, which is symmetric, for v of shape (n_features,) or (k, n_features)."""
+        v = np.asarray(v, dtype=np.float64)
+        if v.ndim not in (1, 2) or v.shape[-1] != self.shape[0]:
+            raise ValueError(
+                f"v has shape {v.shape}; expected ({self.shape[0]},) or (k, {self.shape[0]})."
+            )
+        return (self @ v.T).T
+
+    @property
+    def T(self) -> Posterior:
+        """S itself, which is symmetric."""
+        return self
+
+    def matvec(self, v: Any) -> NDArray[np.float64]:
+        """S @ v, as scipy's operators name it."""
+        return self @ v
+
+    def rmatvec(self, v: Any) -> NDArray[np.float64]:
+        """S' @ v, which is S @ v."""
+        return self @ v
+
+    def matmat(self, V: Any) -> NDArray[np.float64]:
+        """S @ V."""
+        return self @ V
+
+    def rmatmat(self, V: Any) -> NDArray[np.float64]:
+        """S' @ V, which is S @ V."""
+        return self @ V
+
+    def variance(self, X: Any) -> NDArray[np.float64]:
+        """x S x' for each row x of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (m, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+        """
+        X = np.asarray(X, dtype=np.float64)
+        out = np.empty(len(X))
+        step = max(1, _ROOM // max(X.shape[1], 1))
+        for start in range(0, len(X), step):
+            part = X[start : start + step]
+            if self._rows is None:
+                half = solve_triangular(self._factor, part.T, lower=True)
+                out[start : start + step] = np.einsum("ji,ji->i", half, half)
+            else:
+                assert self._prior is not None
+                scaled = part * self._prior
+                half = scaled @ self._rows.T
+                out[start : start + step] = np.einsum("ij,ij->i", scaled, part) - np.einsum(
+                    "ij,ij->i", half, half
+                )
+        return np.maximum(out, 0.0)
+
+    def diagonal(self) -> NDArray[np.float64]:
+        """Variances of the coefficients, of shape (n_features,)."""
+        if self._rows is None:
+            assert self._factor is not None
+            identity = np.eye(len(self._factor))
+            inverse = solve_triangular(self._factor, identity, lower=True)
+            return np.einsum("ij,ij->j", inverse, inverse)
+        assert self._prior is not None
+        return self._prior - self._prior**2 * np.einsum("ij,ij->j", self._rows, self._rows)
+
+    def toarray(self) -> NDArray[np.float64]:
+        """S itself, of shape (n_features, n_features)."""
+        S = self @ np.eye(self.shape[0])
+        return 0.5 * (S + S.T)
+
+    def __repr__(self) -> str:
+        return f"Posterior(shape={self.shape})"

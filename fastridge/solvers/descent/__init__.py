@@ -1,0 +1,1 @@
+"""Elastic nets and lassos, for one target and for several, by coordinate descent."""

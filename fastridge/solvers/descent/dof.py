@@ -1,0 +1,159 @@
+"""Effective degrees of freedom along the path of an elastic net.
+
+Where the support A does not change, the fit moves with y by a matrix whose trace they are. With G
+the Gram matrix of the support, of features that are neither 0 nor at a bound,
+
+    tr G (G + D)^-1,    D = diag(l2 f),
+
+which without an L2 part is the size of the support. Of k targets whose coefficients share norms,
+D has a block for each feature, l2 f I + l1 f / |w| (I - w w' / |w|^2), G is G x I, and the trace
+is divided by k.
+
+A factorisation of a large support costs more than its fit: from `_SMALL` rows on, the share of the
+support that is left is found at some penalties, and between them on a line over log alpha.
+
+References: H. Zou, T. Hastie and R. Tibshirani, "On the degrees of freedom of the lasso", Annals
+of Statistics 35, 2007. S. Vaiter et al., "The degrees of freedom of partly smooth regularizers",
+Annals of the Institute of Statistical Mathematics 69, 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from ..._matrix import Descent, gram_border
+from .group_newton import curvature, in_blocks
+
+_SMALL = 40  # rows of a matrix that is factorised at every penalty
+_LARGE = 2000  # rows beyond which none is
+_STEP = 0.7  # share of the last penalty, at and below which a larger one is factorised again;
+_MANY = 300  # from so many rows on its fourth power
+
+
+class DescentFreedom:
+    """Degrees of freedom of the solutions of a `DescentPath` or a `GroupPath`, as it goes.
+
+    several: whether the path is a `GroupPath`; most: what they cannot exceed, the rank of the data.
+    """
+
+    def __init__(self, path, several: bool, most: int) -> None:
+        self.path, self.several, self.most = path, several, most
+
+    def walk(self, m: int) -> None:
+        """Begin with m more penalties."""
+        self.base, self.size = np.zeros(m), np.zeros(m)
+        self.share = np.full(m, np.nan)
+        self.alphas = np.zeros(m)
+        self.last = np.inf
+
+    def see(self, j: int, alpha: float, l1, l2) -> None:
+        """Take the path's solution for the j-th of them."""
+        self.alphas[j] = alpha
+        if self.several:
+            path = self.path
+            if alpha == 0 and path.unpenalised is not None:
+                path = path.unpenalised
+            self.base[j] = len(path.base.T)
+            chosen = np.flatnonzero(path.W.any(axis=0))
+            rows = len(chosen) * path.k
+            exact = path.k == 1 and not l2[chosen].any()
+        else:
+            problem, u = self.path.problem, self.path.u
+            free = u != 0
+            for bound in (problem.lower, problem.upper):
+                if bound is not None:
+                    free &= u != bound
+            chosen = np.flatnonzero(free)
+            rows = len(chosen)
+            exact = not l2[chosen].any()
+        self.size[j] = len(chosen)
+        if exact or not rows:
+            self.share[j] = 1.0
+            return
+        step = _STEP if rows < _MANY else _STEP**4
+        due = rows <= _SMALL or alpha <= step * self.last or j in (0, len(self.alphas) - 1)
+        if due and rows <= _LARGE:
+            self.last = alpha
+            gram = self._gram(chosen)
+            D = l2[chosen]
+            if self.several:
+                D = curvature(self.path.W[:, chosen], l1[chosen], D)
+            trace = _trace(gram, D)
+            if trace is None:
+                trace = _dependent_trace(self._gram(chosen), D)
+            self.share[j] = trace / rows
+
+    def result(self):
+        """Degrees of freedom (m,); NaN where too many features are active."""
+        share, known = self.share, np.isfinite(self.share)
+        if not known.all() and known.any():
+            x = -np.log(np.maximum(self.alphas, np.finfo(np.float64).tiny))
+            k = self.path.k if self.several else 1
+            between = ~known & (self.size * k <= _LARGE)
+            order = np.flatnonzero(known)
+            order = order[np.argsort(x[order], kind="stable")]
+            share = share.copy()
+            share[between] = np.interp(x[between], x[order], share[order])
+        return np.minimum(self.base + share * self.size, self.most)
+
+    def _gram(self, chosen):
+        path = self.path
+        if not self.several and path.way == "gram":
+            return path.problem.gram[np.ix_(chosen, chosen)]
+        if path.gram is not None:
+            place = np.empty(len(path.inside), dtype=np.intp)
+            place[path.set] = np.arange(len(path.set))
+            return path.gram[np.ix_(place[chosen], place[chosen])]
+        q, size = path.problem, len(chosen)
+        gram, chosen = np.empty((size, size)), chosen.astype(np.int32)
+        if q.A.is_sparse:
+            descent = Descent()
+            descent.set_columns(q.A, chosen, q.weight)
+            descent.border(0, size, gram)
+        else:
+            columns = np.empty((size, q.n))
+            q.A.copy_columns(chosen, columns)
+            if q.weight is not None:
+                columns *= np.sqrt(q.weight)
+            gram_border(columns, 0, size, 1.0 / q.n if q.weight is None else 1.0, gram)
+        return gram
+
+
+def _trace(G, D):
+    """tr G (G + D)^-1, None where the sum is singular; D: a diagonal (size,), or blocks
+    (size, k, k) for G x I. G is overwritten."""
+    size = len(G)
+    if D.ndim == 1:
+        G.flat[:: size + 1] += D
+        half = _half_inverse(G.T)
+        return None if half is None else size - float(D @ np.einsum("ij,ij->j", half, half))
+    k = D.shape[1]
+    half = _half_inverse(np.asfortranarray(in_blocks(G, D)))
+    if half is None:
+        return None
+    columns = half.reshape(size * k, size, k)
+    own = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
+    return size * k - float(np.sum(D * own))
+
+
+def _dependent_trace(G, D):
+    """The same by a pseudoinverse."""
+    if D.ndim == 1:
+        whole, M = G, G + np.diag(D)
+    else:
+        whole, M = in_blocks(G, np.zeros_like(D)), in_blocks(G, D)
+    # which directions are null is decided in units of the columns
+    size = np.sqrt(np.diagonal(M))
+    size = np.where(size > 0, size, 1.0)
+    units = np.outer(size, size)
+    return float(np.sum(np.linalg.pinv(M / units, hermitian=True) * (whole / units)))
+
+
+def _half_inverse(M):
+    """L^-1 of the Cholesky factor L of M, in its place; None where a factorisation breaks down."""
+    L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
+    if info != 0:
+        return None
+    half, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
+    return half if info == 0 else None

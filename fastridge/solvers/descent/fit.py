@@ -1,0 +1,367 @@
+"""Elastic nets whose arguments have been through the door."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import moments as moments_of
+from ...data.check import (
+    check_design,
+    check_sample_weight,
+    check_target,
+    is_moments,
+    recheck,
+    require_finite,
+)
+from ...quadratic.range import require_sums
+from .grid import alpha_grid
+from .options import Options, check_start
+from .path import DescentPath, choose_way
+from .problem import DescentProblem, by_columns
+from .result import ElasticNetPath, ElasticNetResult, PathStep
+
+# Elements of data whose Gram matrix takes less time than to open moments.
+_FEW = 20_000
+# Most features without a penalty whose dependence is looked at, and the least eigenvalue of their
+# correlations for which coordinate descent on them is sure to end.
+_MOST_FREE, _DEPENDENT = 200, 1e-8
+# Rows from which on the kernel that sums them sees every constant column.
+_SOME = 4
+
+
+class Constraints:
+    """What bears on each coefficient: factors of the penalty, and bounds; None: none."""
+
+    __slots__ = ("factor", "lower", "upper")
+
+    def __init__(
+        self,
+        factor: NDArray[np.float64] | None = None,
+        lower: NDArray[np.float64] | None = None,
+        upper: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.factor, self.lower, self.upper = factor, lower, upper
+
+
+NOTHING = Constraints()
+
+
+def check_data(X, y, sample_weight):
+    """Matrix, target and weights; or Moments, None and None."""
+    if is_moments(X):
+        if y is not None or sample_weight is not None:
+            name = "y" if y is not None else "sample_weight"
+            raise ValueError(f"{name} is given beside Moments, which hold it; expected None.")
+        check_moments(X, "X")
+        return X, None, None
+    A = check_design(X, finite=False)
+    return A, check_target(y, A.n_rows), check_sample_weight(sample_weight, A.n_rows)
+
+
+def check_moments(moments: Any, name: str) -> None:
+    """Refuse moments of nothing."""
+    if not moments.total_weight > 0:
+        raise ValueError(
+            f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected some"
+            " weight."
+        )
+
+
+def solve(
+    source: Any,
+    Y: NDArray[np.float64] | None,
+    alpha: float,
+    options: Options,
+    sample_weight: NDArray[np.float64] | None = None,
+    constraints: Constraints = NOTHING,
+    coef_init: Any = None,
+    gram: NDArray[np.float64] | None = None,
+) -> ElasticNetResult:
+    """Solve for one penalty; see `elastic_net`.
+
+    source: a Matrix, or Moments with Y None. gram: A'SA of weights as they are given, for Matrix.
+    """
+    if Y is None:
+        p, k, single = source.n_features, source.n_targets, source._y_ndim == 1
+    else:
+        p, single = source.n_columns, Y.ndim == 1
+        k = 1 if single else Y.shape[1]
+    if coef_init is not None:
+        coef_init = check_start(coef_init, single, k, p)
+    way = find_way(source, options.solver, 1) if gram is None else "gram"
+    found = []
+    problem = None
+    if Y is not None and _free_are_dependent(source, sample_weight, constraints, options):
+        return _eliminated(source, Y, alpha, options, sample_weight, constraints, coef_init)
+    for t in range(k):
+        if problem is not None and problem.moments is not None:
+            problem = problem.other_target(t)
+        else:
+            problem = make_problem(source, Y, t, way, sample_weight, constraints, options, gram)
+        u = None if coef_init is None else problem.to_solver(coef_init[t])
+        path = DescentPath(problem, way, options.max_iter, options.seed, u)
+        l1, l2 = problem.penalties(alpha, options.l1_ratio)
+        converged = path.solve(l1, l2, options.tol * problem.null)
+        coef, intercept = problem.to_caller(path.u)
+        found.append(
+            (
+                coef,
+                intercept,
+                path.n_iter,
+                path.gap,
+                path.gap / problem.null,
+                path.objective,
+                converged,
+            )
+        )
+    return _joined(source, found, single, path.way, options)
+
+
+def _joined(source, found, single, way, options) -> ElasticNetResult:
+    """The result of the fits of all targets, in the type of X, with a warning where one is due."""
+    if single:
+        coef, intercept, n_iter, gap, relative, objective, converged = found[0]
+    else:
+        columns = list(zip(*found, strict=True))
+        coef, intercept = np.array(columns[0]), np.array(columns[1])
+        n_iter, gap, relative, objective = (np.array(column) for column in columns[2:6])
+        converged = all(columns[6])
+    if source.is_float32:
+        coef = coef.astype(np.float32)
+        intercept = np.float32(intercept) if single else intercept.astype(np.float32)
+    if not converged:
+        warn("", float(np.max(relative)), int(np.max(n_iter)), options.tol)
+    return ElasticNetResult(coef, intercept, way, n_iter, gap, relative, objective, converged)
+
+
+def _free_are_dependent(A, weight, constraints, options) -> bool:
+    """Whether features without a penalty are so nearly dependent that descent would not end."""
+    factor = constraints.factor
+    if factor is None or constraints.lower is not None or constraints.upper is not None:
+        return False
+    free = np.flatnonzero(factor == 0).astype(np.int32)
+    if not 2 <= len(free) <= _MOST_FREE:
+        return False
+    A = by_columns(A)
+    mean = A.column_stats(weight)[0] if options.fit_intercept else None
+    columns = np.zeros((len(free), A.n_rows))
+    A.centered(mean, np.ones(A.n_columns)).copy_columns(free, columns)
+    if weight is not None:
+        columns *= np.sqrt(weight)
+    norm = np.linalg.norm(columns, axis=1)
+    if not np.isfinite(norm).all() or np.count_nonzero(norm) < 2:
+        return False
+    columns = columns[norm > 0] / norm[norm > 0, None]
+    return bool(np.linalg.eigvalsh(columns @ columns.T)[0] < _DEPENDENT)
+
+
+def _eliminated(A, Y, alpha, options, weight, constraints, coef_init) -> ElasticNetResult:
+    """Fit with the features without a penalty projected out of the others: see `GroupPath`."""
+    from .groups import GroupPath
+
+    single, found = Y.ndim == 1, []
+    for t, y in enumerate(np.asfortranarray(Y.reshape(len(Y), -1)).T):
+        path = GroupPath(
+            A,
+            y[:, None],
+            weight,
+            constraints.factor,
+            options.fit_intercept,
+            options.standardize,
+            options.max_iter,
+            options.seed,
+        )
+        if coef_init is not None:
+            path.start(coef_init[t : t + 1])
+        converged = path.solve(alpha, options.l1_ratio, options.tol)
+        coef, intercept = path.to_caller()
+        relative = path.gap / path.null
+        found.append(
+            (
+                coef[0],
+                float(intercept[0]),
+                path.n_iter,
+                path.gap,
+                relative,
+                path.objective,
+                converged,
+            )
+        )
+    return _joined(A, found, single, "working", options)
+
+
+def solve_path(
+    source: Any,
+    Y: NDArray[np.float64] | None,
+    alphas: NDArray[np.float64] | None,
+    options: Options,
+    sample_weight: NDArray[np.float64] | None = None,
+    constraints: Constraints = NOTHING,
+    *,
+    eps: float = 1e-3,
+    n_alphas: int = 100,
+    stop_r2: float | None = None,
+    stop: Any = None,
+    callback: Any = None,
+    coef_init: Any = None,
+    gram: NDArray[np.float64] | None = None,
+) -> ElasticNetPath:
+    """Solve for one penalty after the other, from large to small; see `elastic_net_path`.
+
+    alphas: None for the automatic grid. One target. coef_init: where the first fit starts. gram: as
+    for `solve`.
+    """
+    p = source.n_features if Y is None else source.n_columns
+    if Y is None:
+        total = float(source.total_weight)
+    else:
+        total = float(len(Y) if sample_weight is None else sample_weight.sum())
+    way = "gram"
+    if gram is None or Y is None:
+        way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
+    problem = make_problem(source, Y, 0, way, sample_weight, constraints, options, gram)
+    u = None
+    if alphas is None:
+        alphas, u = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
+    if coef_init is not None:
+        u = problem.to_solver(check_start(coef_init, True, 1, p)[0])
+    path = DescentPath(problem, way, options.max_iter, options.seed, u)
+    steps: list[PathStep] = []
+
+    def finished() -> ElasticNetPath:
+        return ElasticNetPath(
+            p, source.dtype, options.l1_ratio, path.way, steps, total, options.fit_intercept
+        )
+
+    try:
+        for alpha in alphas:
+            l1, l2 = problem.penalties(alpha, options.l1_ratio)
+            converged = path.solve(l1, l2, options.tol * problem.null)
+            steps.append(_step(problem, path, alpha, converged, source.dtype, l1, l2, total))
+            if callback is not None:
+                callback(len(steps), len(alphas))
+            if stop_r2 is not None and steps[-1].r2 >= stop_r2:
+                break
+            if stop is not None and stop(finished()):
+                break
+    except StopIteration:
+        pass
+    except BaseException as error:
+        error.path = finished()  # type: ignore[attr-defined]
+        raise
+    result = finished()
+    if not result.converged.all():
+        worst = int(result.relative_gap.argmax())
+        warn(
+            f"{int((~result.converged).sum())} of {len(result)} penalties, worst at alpha="
+            f"{result.alphas[worst]:.3g}: ",
+            float(result.relative_gap[worst]),
+            int(result.n_iter[worst]),
+            options.tol,
+        )
+    return result
+
+
+def find_way(source, solver, n_alphas):
+    if is_moments(source):
+        if solver not in ("auto", "gram"):
+            raise ValueError(f"solver must be 'auto' or 'gram' for Moments; got {solver!r}.")
+        return "gram"
+    if solver == "auto":
+        return choose_way(source, n_alphas)
+    return solver
+
+
+def make_problem(
+    source, Y, target, way, sample_weight, constraints, options, gram=None
+) -> DescentProblem:
+    """One target of Matrix or Moments as what does not depend on alpha."""
+    rest = (
+        constraints.factor,
+        constraints.lower,
+        constraints.upper,
+        options.fit_intercept,
+        options.standardize,
+    )
+    if Y is None:
+        return DescentProblem.of_moments(source, target, *rest)
+    recheck(source)
+    if way == "gram" and gram is None:
+        few = not source.is_sparse and source.shape[0] * source.shape[1] <= _FEW
+        if few and sample_weight is None:
+            X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+            if options.fit_intercept and not source.is_float32 and len(y) >= _SOME:
+                sums = moments_of(source, y, 1)
+                problem = None if sums is None else DescentProblem.of_sums(len(y), sums, *rest)
+                if problem is not None:
+                    return problem
+            # what is not finite, or whose squares are not, is for moments to name
+            xx, yy = float(np.vdot(X, X)), float(np.vdot(y, y))
+            if math.isfinite(16.0 * (xx + yy)):
+                require_sums(source, y, xx, yy, False)
+                return DescentProblem.of_few(source, y, *rest)
+        from ...moments import Moments
+
+        moments = Moments._of_matrix(source, Y, sample_weight)
+        return DescentProblem.of_moments(moments, target, *rest)
+    if not source.is_sparse:
+        require_finite(source.arrays[0])
+    y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
+    problem = DescentProblem.of_data(source, y, sample_weight, *rest)
+    if gram is not None:
+        total = len(y) if sample_weight is None else sample_weight.sum()
+        if not problem.use_gram(gram, total):
+            warnings.warn(
+                "Gram matrix was provided but X was centered to fit intercept: recomputing Gram"
+                " matrix.",
+                UserWarning,
+                stacklevel=_level(),
+            )
+            return make_problem(source, Y, target, way, sample_weight, constraints, options)
+    return problem
+
+
+def _step(problem, path, alpha, converged, dtype, l1, l2, total):
+    step = PathStep()
+    coef, intercept = problem.to_caller(path.u)
+    step.alpha, step.intercept = alpha, intercept
+    step.indices = np.flatnonzero(coef).astype(np.int32)
+    step.values = coef[step.indices].astype(dtype, copy=False)
+    step.dual_gap, step.objective = path.gap, path.objective
+    step.relative_gap = path.gap / problem.null
+    step.n_iter, step.converged = path.n_iter, converged
+    live = np.flatnonzero(path.u)
+    u = path.u[live]
+    penalty = float(l1[live] @ np.abs(u)) + 0.5 * float(l2[live] @ u**2)
+    error = 2.0 * max(path.objective - penalty, 0.0)
+    step.r2 = 1.0 - error / problem.yy if problem.yy > 0 else 1.0
+    step.residual = total * error
+    return step
+
+
+def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
+    """Say what was not reached, to the first caller outside this package."""
+    from ... import _sklearn
+
+    warnings.warn(
+        "Objective did not converge. You might want to increase the number of iterations "
+        f"(max_iter): {where}the duality gap is {gap:.2g} of the null objective after {n_iter} "
+        f"epochs, where tol={tol:g} was asked for. What also helps: a larger tol, a larger alpha, "
+        "some L2 part (l1_ratio below 1), or columns on like scales (standardize=True).",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=_level(),
+    )
+
+
+def _level() -> int:
+    """Return the stack level, for a warning of the caller, of the first one outside fastridge."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
+        level, frame = level + 1, frame.f_back
+    return level

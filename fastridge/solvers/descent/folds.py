@@ -1,0 +1,301 @@
+"""Elastic nets of every fold and every penalty.
+
+Each fold walks down the grid from where the last penalty ended. Where a Gram matrix of all features
+pays, that of a fold's training rows is the whole's less the fold's. Folds are independent and run
+on threads, each with kernels of one thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ... import _threads
+from ...data.rows import take_rows
+from ...moments import Moments
+from ..ridge_path.folds import _error_of_moments, _error_of_rows
+from .dof import DescentFreedom
+from .fit import make_problem
+from .grid import LEAST_L1_RATIO, alpha_grid, spaced
+from .groups import GroupPath
+from .path import DescentPath, choose_way, take_spare
+
+_POLL = 0.1  # seconds between looks for an interrupt
+_KEPT = 1e9  # bytes of moments of folds that are held at once
+
+
+class FoldErrors(NamedTuple):
+    """Of one fold and one l1_ratio, for m penalties; errors are weighted means of squares."""
+
+    train: Any  # (m,)
+    validation: Any  # (m,)
+    coef: Any  # (m, k, p), or None where it was not asked for
+    df: Any  # (m,), features with a coefficient
+    dof: Any  # (m,), effective degrees of freedom, of one target
+    norm: Any  # (m,), of the coefficients
+    gap: Any  # (m,)
+
+
+class Stopped(Exception):
+    """The search was ended from outside."""
+
+
+class Walk:
+    """One fold's solutions for one l1_ratio, from penalty to penalty."""
+
+    def __init__(self, folds, i, options) -> None:
+        self.folds, self.i, self.options = folds, i, options
+        self.path = self.saved = self.rows = None
+
+    def _open(self):
+        folds, options = self.folds, self.options
+        if folds.several:
+            A, Y, weight = folds.training_rows(self.i)
+            self.path = GroupPath(
+                A,
+                Y,
+                weight,
+                folds.constraints.factor,
+                options.fit_intercept,
+                options.standardize,
+                options.max_iter,
+                options.seed,
+            )
+            self.freedom = DescentFreedom(self.path, True, self._most(A.n_rows))
+            return
+        if folds.way == "gram":
+            source, Y, weight = folds.training(self.i), None, None
+        else:
+            self.rows = folds.room_for_rows()
+            source, Y, weight = folds.training_rows(self.i, self.rows)
+        self.problem = make_problem(source, Y, 0, folds.way, weight, folds.constraints, options)
+        u, last_l1 = self.saved or (None, None)
+        self.path = DescentPath(
+            self.problem, folds.way, options.max_iter, options.seed, u, folds.spare
+        )
+        self.path.last_l1 = last_l1
+        self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
+
+    def _close(self):
+        """Keep what it takes to go on, not the copy of the training rows and the working set."""
+        path, folds = self.path, self.folds
+        if folds.several or folds.way == "gram":
+            return
+        self.saved = path.u, path.last_l1
+        path.put_away()
+        if self.rows is not None:
+            folds.spare_rows.append(self.rows)
+        self.path = self.problem = self.freedom = self.rows = None
+
+    def _most(self, n):
+        """The rank that n rows allow."""
+        return min(n - bool(self.options.fit_intercept), self.folds.p)
+
+    def go(self, alphas, keep, stop) -> FoldErrors:
+        """Go on to these penalties, from large to small."""
+        folds, options = self.folds, self.options
+        if self.path is None:
+            self._open()
+        m, k, p = len(alphas), folds.k, folds.p
+        coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
+        train, gap, df, norm = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+        path, ratio, freedom = self.path, options.l1_ratio, self.freedom
+        freedom.walk(m)
+        for j, alpha in enumerate(alphas):
+            if stop.is_set():
+                raise Stopped
+            if folds.several:
+                path.solve(float(alpha), ratio, options.tol)
+                coef[j], intercept[j] = path.to_caller()
+                size = np.linalg.norm(path.full, axis=0)
+                l1, l2 = alpha * ratio * path.factor, alpha * (1 - ratio) * path.factor
+                penalty = l1 @ size + 0.5 * l2 @ size**2
+                null = path.null
+            else:
+                l1, l2 = self.problem.penalties(alpha, ratio)
+                path.solve(l1, l2, options.tol * self.problem.null)
+                coef[j, 0], intercept[j, 0] = self.problem.to_caller(path.u)
+                penalty = float(l1 @ np.abs(path.u)) + 0.5 * float(l2 @ path.u**2)
+                null = self.problem.null
+            train[j] = max(2.0 * (path.objective - penalty), 0.0) / k
+            gap[j] = path.gap / null
+            df[j] = np.count_nonzero(coef[j].any(axis=0))
+            norm[j] = np.linalg.norm(coef[j])
+            freedom.see(j, float(alpha), l1, l2)
+        dof = freedom.result()
+        self._close()
+        validation = folds.errors(self.i, coef, intercept)
+        kept = coef if keep else None
+        return FoldErrors(train, validation, kept, df, dof, norm, gap)
+
+
+class DescentFolds:
+    """Elastic net problems of the training rows of each fold.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    Y : ndarray (n, k), F order; k > 1 are fitted together
+    weight : ndarray (n,) or None
+    splits : list of Split
+    constraints : Constraints
+    n_alphas : int
+    way : {"auto", "gram"}
+    several : bool
+        Whether the targets are fitted together.
+    apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
+        The held-out rows, where they are not among those of A.
+    """
+
+    def __init__(
+        self, A, Y, weight, splits, constraints, n_alphas, way, several, apart=None
+    ) -> None:
+        self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
+        self.constraints, self.several, self.apart = constraints, several, apart
+        self.count = len(splits) if apart is None else 1
+        self.k, self.p = Y.shape[1], A.n_columns
+        self.way = choose_way(A, n_alphas) if way == "auto" else way
+        if several:
+            self.way = "working"
+        self.total, self.parts = None, {}
+        # memory of walks that are done
+        self.spare: list[Any] = []
+        self.spare_rows: list[Any] = []
+        if self.way == "gram":
+            room = 8.0 * self.p**2 * (self.count + 3)
+            self.keeps = room < _KEPT
+            self.total = self._sum()
+            self.total._y_ndim = 1
+
+    def _sum(self) -> Moments:
+        """Moments of all rows; folds whose sum is the whole are summed once."""
+        seen = np.zeros(self.A.n_rows, dtype=np.intp)
+        for split in self.splits:
+            seen[split.test] += 1
+        live = slice(None) if self.weight is None else self.weight > 0
+        if self.apart is not None or not self.keeps or not (seen[live] == 1).all():
+            return Moments._of_matrix(self.A, self.Y, self.weight)
+        total = self.held_out(0).copy()
+        for i in range(1, self.count):
+            total += self.held_out(i)
+        return total
+
+    def _rows(self, rows, room=None):
+        weight = None if self.weight is None else self.weight[rows]
+        return take_rows(self.A, rows, room), np.asfortranarray(self.Y[rows]), weight
+
+    def room_for_rows(self):
+        """Memory for the training rows of any fold; None where they are not copied by columns."""
+        if self.A.kind != "F" or self.apart is not None:
+            return None
+        rows = take_spare(self.spare_rows)
+        if rows is None:
+            rows = np.empty((self.p, max(len(s.train) for s in self.splits)), self.A.dtype)
+        return rows
+
+    def training_rows(self, i, room=None):
+        if self.apart is not None:
+            return self.A, self.Y, self.weight
+        return self._rows(self.splits[i].train, room)
+
+    def test_rows(self, i):
+        return self._rows(self.splits[i].test) if self.apart is None else self.apart
+
+    def held_out(self, i) -> Moments:
+        if i not in self.parts:
+            found = Moments._of_matrix(*self.test_rows(i))
+            if not self.keeps:
+                return found
+            self.parts[i] = found
+        return self.parts[i]
+
+    def training(self, i) -> Moments:
+        if self.apart is not None:
+            return self.total
+        if self.splits[i].whole:
+            return self.total - self.held_out(i)
+        return Moments._of_matrix(*self.training_rows(i))
+
+    def errors(self, i, coef, intercept):
+        """Mean squared errors (m,) on the held-out rows."""
+        found = None
+        if self.way == "gram":
+            found = _error_of_moments(self.held_out(i), coef, intercept)
+        if found is None:
+            A, y, weight = self.test_rows(i)
+            found = _error_of_rows(A, y, weight, coef, intercept, None)
+        return found.mean(axis=1)
+
+    def null_error(self, i, fit_intercept):
+        """Held-out error of the training mean."""
+        Y, s = self.Y, self.weight
+        if self.apart is not None:
+            _, y, weight = self.apart
+        else:
+            train, test = self.splits[i].train, self.splits[i].test
+            y, weight = Y[test], None if s is None else s[test]
+            Y, s = Y[train], None if s is None else s[train]
+        base = np.average(Y, axis=0, weights=s) if fit_intercept else 0.0
+        return float(np.average((y - base) ** 2, axis=0, weights=weight).mean())
+
+    def grid(self, options, eps, n_alphas) -> Any:
+        """The automatic penalties of one l1_ratio, on all rows."""
+        if self.several:
+            path = GroupPath(
+                self.A,
+                self.Y,
+                self.weight,
+                self.constraints.factor,
+                options.fit_intercept,
+                options.standardize,
+                options.max_iter,
+                options.seed,
+            )
+            first = path.largest(options.l1_ratio or LEAST_L1_RATIO)
+            rounding = np.finfo(np.float64).resolution
+            if first <= rounding:
+                return np.full(n_alphas, rounding)
+            return spaced(first, eps, n_alphas)
+        if self.way == "gram":
+            problem = make_problem(self.total, None, 0, "gram", None, self.constraints, options)
+        else:
+            problem = make_problem(
+                self.A, self.Y, 0, self.way, self.weight, self.constraints, options
+            )
+        return alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)[0]
+
+    def run(self, walks, alphas, keep, n_jobs, after):
+        """FoldErrors of each walk, as {position: errors}; what an interrupt leaves is in `after`.
+
+        alphas: those of each walk. after: called as after(position, errors) as each ends.
+        """
+        workers = min(n_jobs or _threads.get_num_threads(), len(walks))
+        stop = threading.Event()
+        if workers <= 1:
+            for position, (walk, own) in enumerate(zip(walks, alphas, strict=True)):
+                after(position, walk.go(own, keep, stop))
+            return
+
+        def work(walk, own):
+            with _threads.num_threads(1):
+                return walk.go(own, keep, stop)
+
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = {
+                pool.submit(work, walk, own): position
+                for position, (walk, own) in enumerate(zip(walks, alphas, strict=True))
+            }
+            try:
+                left = set(jobs)
+                while left:
+                    done, left = wait(left, timeout=_POLL, return_when=FIRST_COMPLETED)
+                    for job in sorted(done, key=jobs.__getitem__):
+                        after(jobs[job], job.result())
+            except BaseException:
+                stop.set()
+                for job in jobs:
+                    job.cancel()
+                raise

@@ -1,0 +1,64 @@
+"""Grids of penalties, from the smallest that leaves nothing in the model."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from .path import DescentPath
+
+# l1_ratio of the grid where there is no L1 part, without which no penalty empties the model
+LEAST_L1_RATIO = 1e-3
+_NULL_TOL = 1e-13
+
+
+def null_model(problem, max_iter):
+    """Coefficients, in the solver's units, and gradient of the features without penalty alone."""
+    free = problem.factor == 0
+    if not free.any():
+        u = problem.start.copy()
+        if not u.any():
+            return u, problem.cross
+        if problem.A is None:
+            return u, problem.cross - problem.gram @ u
+        return u, problem.gradient(problem.residual(u))
+    held = copy.copy(problem)
+    lower = -np.inf if problem.lower is None else problem.lower
+    upper = np.inf if problem.upper is None else problem.upper
+    held.lower = np.where(free, lower, problem.start)
+    held.upper = np.where(free, upper, problem.start)
+    path = DescentPath(held, "gram" if problem.A is None else "working", max_iter, 0)
+    zero = np.zeros(problem.p)
+    path.solve(zero, zero, _NULL_TOL * problem.null)
+    if problem.A is None:
+        return path.u, problem.cross - problem.gram @ path.u
+    return path.u, problem.gradient(problem.residual(path.u))
+
+
+def alpha_grid(problem, l1_ratio, eps, n_alphas, max_iter):
+    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it.
+
+    The first is the smallest at which all penalised coefficients stay where they begin, at 0:
+    max_j |a_j'S r| / (l1_ratio f_j) with r the residual of the null model, which has the intercept
+    and the features of factor 0 (and counts, beside a bound at 0, the sign that the bound leaves).
+    At an l1_ratio of 0, that of 1e-3 takes its place. Also the null model's coefficients.
+    """
+    u, v = null_model(problem, max_iter)
+    penalised = problem.factor > 0
+    pull = problem.pull(v.copy())[penalised] / problem.factor[penalised]
+    first = float(pull.max(initial=0.0)) / (l1_ratio or LEAST_L1_RATIO)
+    rounding = np.finfo(np.float64).resolution
+    if first <= rounding * np.sqrt(problem.yy) * np.sqrt(problem.square.max(initial=0.0)):
+        return np.full(n_alphas, rounding), u
+    return spaced(first, eps, n_alphas), u
+
+
+def spaced(first, eps, n_alphas):
+    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it."""
+    if not np.isfinite(first):
+        raise ValueError(
+            "the first penalty of the automatic grid is not finite, as l1_ratio is too small;"
+            " expected a larger l1_ratio, or alphas."
+        )
+    return np.geomspace(first, first * eps, n_alphas)

@@ -1,0 +1,99 @@
+"""Options and starts of coordinate descent, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...data.check import check_flags, non_negative
+
+SOLVERS = ("auto", "gram", "working", "columns")
+
+
+class Options:
+    """Checked options that every fit has."""
+
+    __slots__ = (
+        "fit_intercept",
+        "l1_ratio",
+        "max_iter",
+        "seed",
+        "solver",
+        "standardize",
+        "tol",
+    )
+
+    def __init__(
+        self,
+        l1_ratio: float,
+        fit_intercept: bool,
+        standardize: bool,
+        solver: str,
+        tol: float,
+        max_iter: int,
+        selection: str,
+        random_state: int | None,
+    ) -> None:
+        check_flags(fit_intercept=fit_intercept, standardize=standardize)
+        self.l1_ratio = check_number("l1_ratio", l1_ratio, 0.0, 1.0)
+        self.tol = check_number("tol", tol, 0.0, np.inf)
+        self.max_iter = check_count("max_iter", max_iter)
+        if not isinstance(solver, str) or solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
+        if not isinstance(selection, str) or selection not in ("cyclic", "random"):
+            raise ValueError(f"selection must be 'cyclic' or 'random'; got {selection!r}.")
+        self.solver = solver
+        self.fit_intercept, self.standardize = bool(fit_intercept), bool(standardize)
+        self.seed = 0
+        if selection == "random":
+            seed = 0 if random_state is None else random_state
+            if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+                raise ValueError(f"random_state must be an int of at least 0; got {seed!r}.")
+            # any odd multiplier of 64 bits; 0 would mean cyclic
+            self.seed = (int(seed) * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
+
+
+def check_alphas(alphas: Any) -> NDArray[np.float64]:
+    """Penalties from large to small."""
+    values = np.asarray(alphas)
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"alphas has shape {values.shape}; expected one or more penalties.")
+    return np.sort(non_negative(alphas, len(values), "alphas", "fit"))[::-1].copy()
+
+
+def check_start(coef_init, single, k, p):
+    start = np.asarray(coef_init, dtype=np.float64)
+    expected = (p,) if single else (k, p)
+    if start.shape != expected:
+        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
+    if not np.isfinite(start).all():
+        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
+    return start.reshape(k, p)
+
+
+def check_number(name, value, low, high):
+    if type(value) is float and low <= value <= high and value < np.inf:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.floating, np.integer)
+    ):
+        raise TypeError(f"{name} must be a number; got {value!r}.")
+    if not (low <= value <= high) or not np.isfinite(value):
+        limit = "a finite number of at least 0" if high == np.inf else f"from {low:g} to {high:g}"
+        raise ValueError(f"{name} must be {limit}; got {value!r}.")
+    return float(value)
+
+
+def check_stop(stop):
+    if stop is not None and not callable(stop):
+        raise TypeError(f"stop is {stop!r}; expected a function of the path so far, or None.")
+
+
+def check_count(name, value):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer; got {value!r}.")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value!r}.")
+    return value.__index__()

@@ -1,0 +1,554 @@
+"""Elastic nets for one penalty after the other, each from where the last one ended.
+
+Three ways, chosen by `choose_way`:
+
+"gram"      All features at once, on the Gram matrix A'SA, by covariance updates: n p^2 / 2
+            multiplications for the matrix, then no more looks at the data.
+"working"   The same on the Gram matrix of a working set of features. What the set misses is seen
+            by a gradient over all features, which also gives the gap that is reported.
+"columns"   The working set again, but with the columns themselves: an update costs the non-zeros
+            of its column, where a row of the Gram matrix would cost the size of the set.
+
+The working set holds what the sequential strong rule keeps, |g_j| >= 2 l1_j(alpha) - l1_j(before),
+and what a check found to break the optimality conditions.
+
+References: J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
+models via coordinate descent", JSS 33, 2010. R. Tibshirani et al., "Strong rules for discarding
+predictors in lasso-type problems", JRSS B 74, 2012. M. Massias, A. Gramfort and J. Salmon, "Celer:
+a fast solver for the lasso with dual extrapolation", ICML 2018. Q. Bertrand and M. Massias,
+"Anderson acceleration of coordinate descent", AISTATS 2021. Q. Fan, Y. Jiao and X. Lu, "A primal
+dual active set algorithm with continuation for compressed sensing", IEEE Transactions on Signal
+Processing 62, 2014.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ... import _matrix
+from ..._matrix import Descent, Matrix
+
+# Share of the last penalty below which the strong rule keeps too much.
+_FAR = 0.6
+# Share of the gap asked for that a working set is solved to, and by how much less if that is not
+# enough.
+_INNER = 0.7
+_TIGHTEN = 0.2
+_MAX_CHECKS = 50
+# Inner tolerance of a working set that had to leave features out, as a share of the gap.
+_ROUGH = 0.3
+# Smallest change of a coefficient times its column's norm, over the largest such product, for which
+# features outside of the working set are added although the gap is small enough: of a cold start,
+# and in a path.
+_MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
+
+# Epochs of a cold start after which it is made again from larger penalties, if the largest is at
+# least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
+# objective.
+_DIRECT = 250
+_FROM = 5.0
+_RATIO = 10.0
+_LOOSE = 0.1
+
+# Multiplications of a Gram matrix that take the time of one read of an element of the data.
+_PER_READ = 16.0
+# Reads of the data that a fit with a working set takes, for each penalty.
+_PASSES = 1.5
+# Elements of a Gram matrix below which its size is no matter.
+_ROOM = 2e7
+# Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
+# over this, above which it is preferred again.
+_SMALL_SET = 6
+_LEAST_SET = 1000
+# Share of the elements of sparse columns in a working set from which on all are in it.
+_SHARE = 0.25
+# Gap over the null objective from which on the kernel's own is taken for it.
+_ROUNDING = 1e-8
+
+
+def choose_way(A, n_alphas):
+    """The cost model of solver="auto", by shape and storage.
+
+    One read of the data costs as many units as it stores elements, e. A Gram matrix of all features
+    costs n p^2 / 2 multiplications of dense data, or sum_i e_i^2 / 2 of sparse rows with e_i
+    elements, taken as 2 e^2 / n; some `_PER_READ` multiplications take one unit. It pays where that
+    is less than the reads of the working set method, `_PASSES` for each penalty and two more, and
+    where it is no larger than the data.
+    """
+    n, p, stored = A.n_rows, A.n_columns, A.nnz
+    sparse = A.is_sparse
+    work = 2.0 * stored * stored / n / 2.0 if sparse else 0.5 * n * float(p) ** 2 / _PER_READ
+    if work <= (_PASSES * n_alphas + 2) * stored and p * p <= max(stored, 1e5) and p <= 4 * n:
+        return "gram"
+    return "working"
+
+
+def _apart(room):
+    """At most so many features, for rows of a Gram matrix an odd number of cache lines apart."""
+    return (room - 8) // 16 * 16 + 8
+
+
+def take_spare(spare):
+    """The last of a list that threads share; None where it is empty."""
+    try:
+        return spare.pop()
+    except IndexError:
+        return None
+
+
+class DescentPath:
+    """Solutions of one problem for any sequence of penalties.
+
+    Attributes
+    ----------
+    u : ndarray (p,)
+        Coefficients, in the solver's units.
+    way : str
+        "gram", "working" or "columns": what ran last.
+    objective, gap, n_iter : float, float, int
+        Of the last solution; the gap is absolute.
+    """
+
+    def __init__(self, problem, way, max_iter, seed, u=None, spare=None):
+        self.problem, self.max_iter, self.seed = problem, max_iter, seed
+        # "working" goes over to "columns" as the set grows
+        self.way = way
+        self.spare = [] if spare is None else spare
+        p = problem.p
+        self.u = problem.start.copy() if u is None else u
+        # known without a look at the coefficients
+        self.at_zero = u is None and problem.lower is None and problem.upper is None
+        self.u_dual = np.zeros(p)
+        self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
+        self.last_l1 = None
+        if way == "gram":
+            self.descent = Descent()
+            self._start_gram(self.at_zero)
+        else:
+            self.v = self.shadow = None
+            self._empty()
+
+    def _empty(self):
+        """A working set of nothing."""
+        self.descent = Descent()
+        self.set = np.zeros(0, dtype=np.int32)
+        self.inside = np.zeros(self.problem.p, dtype=bool)
+        self.g = self.square = np.zeros(0)
+        self.gram = self.columns = np.zeros((0, 0))
+        self.room, self.memory = 0, None
+        self.by_columns = None
+
+    def put_away(self):
+        """Leave the memory of the working set to `spare`; another solution begins it anew."""
+        if self.way != "gram" and len(self.set):
+            if self.memory is not None:
+                self.spare.append(self.memory)
+            self._empty()
+            self.way = "working"
+
+    def solve(self, l1, l2, tol):
+        """Minimise for these penalties until the gap is at most tol; whether it is."""
+        self.n_iter, self.limit = 0, self.max_iter
+        cold = self.max_iter > _DIRECT and self._is_zero()
+        if cold:
+            self.limit = _DIRECT
+        self._solve(l1, l2, tol)
+        if cold and self.gap > tol:
+            self.limit = self.max_iter
+            self._approach(l1, l2, tol)
+            self._solve(l1, l2, tol)
+        return self.gap <= tol
+
+    def _solve(self, l1, l2, tol):
+        if self.way == "gram":
+            self._solve_gram(l1, l2, tol)
+        else:
+            self._solve_working(l1, l2, tol)
+        self.last_l1, self.at_zero = l1, False
+
+    def _is_zero(self):
+        return self.at_zero or not self.u.any()
+
+    def _exact(self):
+        """How coefficients are made exact at the end; see descent.h.
+
+        Steps on the Gram matrix of all features cost so little that a path has as many.
+        """
+        if self.last_l1 is not None:
+            return 2 if self.way == "gram" else 1
+        return 2 if self._is_zero() else 1
+
+    def _approach(self, l1, l2, tol):
+        """Start again, from larger penalties, so that the support grows with them.
+
+        A cold start takes in far too much at once where the support is about as large as the rank.
+        """
+        q = self.problem
+        ratio = self._stretch(q.pull(q.cross.copy()), l1)
+        if ratio < _FROM or q.start.any():
+            return
+        self.u[:] = 0.0
+        if self.way == "gram":
+            self.g[:] = q.cross
+        else:
+            self._empty()
+            self.v = self.shadow = None
+            self.u_dual = np.zeros(q.p)
+        steps = math.ceil(math.log(ratio) / math.log(_RATIO))
+        for k in range(1, steps):
+            t = ratio ** (1.0 - k / steps)
+            self._solve(t * l1, t * l2, max(tol, _LOOSE * (q.null if k == 1 else self.objective)))
+
+    # all features, on the Gram matrix
+
+    def _start_gram(self, at_zero):
+        problem = self.problem
+        self.descent.set_gram(problem.gram)
+        self.g = problem.cross.copy() if at_zero else problem.cross - problem.gram @ self.u
+        self.g_dual = np.empty(problem.p)
+
+    def _solve_gram(self, l1, l2, tol):
+        q = self.problem
+        seed = self._next_seed()
+        self.objective, dual, n_iter, _, _ = self.descent.solve(
+            *((l1, l2) if l1.strides != (0,) else (l1.copy(), l2.copy())),
+            q.lower,
+            q.upper,
+            q.square,
+            q.cross,
+            q.yy,
+            self.u,
+            self.g,
+            self.u_dual,
+            self.g_dual,
+            False,  # steps cost so little here that a fit ends by a dual point of its own
+            tol,
+            max(self.limit - self.n_iter, 1),
+            seed,
+            exact=self._exact(),
+        )
+        self.n_iter += n_iter
+        self.gap = max(self.objective - dual, 0.0)
+
+    def _next_seed(self):
+        if self.seed:
+            # Weyl sequence: another order for each call
+            self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
+        return self.seed
+
+    # a working set
+
+    def _solve_working(self, l1, l2, tol):
+        q = self.problem
+        if self.v is None:
+            self.u_dual[:] = self.u
+            self.v = q.cross
+            if self.u.any():
+                self.v = q.gradient(q.residual(self.u))
+        # the last dual candidate, scaled, is one here too
+        self.dual = -np.inf if self.shadow is None else self._dual_value(l1, l2)
+        always = (l1 == 0) & (l2 == 0) | (self.u != 0)
+        pull = self._pull(l2)
+        if self.last_l1 is not None:
+            pull /= self._stretch(pull, self.last_l1)
+        wanted = (pull > l1) | always
+        cut = False
+        if self.last_l1 is None or float(l1.max()) < _FAR * float(self.last_l1.max()):
+            pull -= l1
+            wanted, cut = self._ranked(wanted, always, pull)
+        del pull
+        inner = _INNER * tol
+        exact = self._exact()
+        self.gap = q.null
+        for _ in range(_MAX_CHECKS):
+            self._grow(np.flatnonzero(wanted & ~self.inside))
+            if len(self.set) == q.p:
+                inner = min(inner / _INNER, tol)
+                cut = False
+            left = self.limit - self.n_iter
+            if left <= 0 and self.n_iter:
+                break
+            within = max(inner, _ROUGH * self.gap) if cut else inner
+            reached = self._solve_set(l1, l2, within, left, exact if within == inner else 0)
+            if self._whole(within):
+                if reached:
+                    break
+            elif self._check(l1, l2) <= tol:
+                self._settle(l1, l2, inner, within > inner, exact > 1)
+                break
+            pull = self._pull(l2)
+            # what breaks less than the set itself is not what holds the gap up
+            stretch = 1.0
+            if inner >= _INNER * tol:
+                stretch = self._stretch(pull[self.set], l1[self.set])
+            pull /= stretch + 1e-12
+            wanted = (pull > l1) & ~self.inside
+            if wanted.any():
+                pull -= l1
+                wanted, cut = self._ranked(wanted, always & ~self.inside, pull)
+            elif cut:
+                cut = False
+            elif reached and inner <= 1e-4 * tol:
+                if self.way == "columns":
+                    break
+                # the rounding of the Gram matrix is what is left
+                self.way, inner = "columns", _INNER * tol
+                self._grow_columns()
+            else:
+                inner *= _TIGHTEN
+
+    def _settle(self, l1, l2, inner, rough, cold):
+        """Solve once more with the features outside of the set that the gap has room for.
+
+        The dual value stays, so that the gap shrinks by what the objective does.
+        """
+        q = self.problem
+        left = self.limit - self.n_iter
+        if left <= 0 or not self.n_iter:
+            return
+        excess = self._pull(l2)
+        excess -= l1
+        excess[self.inside] = 0.0
+        new = np.flatnonzero(excess > 0)
+        if len(new):
+            # a coefficient that enters moves by about excess / (square + l2)
+            size = excess[new] * np.sqrt(q.square[new]) / (q.square[new] + l2[new])
+            largest = np.max(np.abs(self.u[self.set]) * np.sqrt(q.square[self.set]), initial=0.0)
+            new = new[size > (_MATTERS if cold else _MATTERS_IN_PATH) * largest]
+        if len(new) or rough:
+            u_dual = self.u_dual.copy()
+            self._grow(new)
+            self._solve_set(l1, l2, inner, left, 2)
+            self.u_dual = u_dual
+            self.gap = max(self.objective - self.dual, 0.0)
+
+    def _pull(self, l2):
+        """How hard each coefficient is drawn from where it begins, at the dual candidate."""
+        v = l2 * self.u_dual
+        return self.problem.pull(np.subtract(self.v, v, out=v))
+
+    @staticmethod
+    def _stretch(pull, l1):
+        """By how much gradients exceed their l1, as a factor of at least 1."""
+        if len(l1) and l1.strides == (0,):
+            return max(1.0, float(pull.max()) / float(l1[0])) if l1[0] > 0 else 1.0
+        ratio = np.divide(pull, l1, out=np.zeros_like(l1), where=l1 > 0)
+        return max(1.0, float(ratio.max(initial=0.0)))
+
+    def _ranked(self, wanted, always, excess):
+        """At most twice as many features as there are, those that break most.
+
+        Also whether some are left out.
+        """
+        most = max(100, 2 * int((self.u != 0).sum()), len(self.set) // 4)
+        if int(wanted.sum()) <= most:
+            return wanted, False
+        chosen = np.flatnonzero(wanted)
+        chosen = chosen[np.argpartition(-excess[chosen], most)[:most]]
+        wanted = always.copy()
+        wanted[chosen] = True
+        return wanted, True
+
+    def _prefers_columns(self, size):
+        """Whether columns beat the Gram matrix of a working set of that size.
+
+        Sparse columns: from `_LEAST_SET` features on, as long as the set is small beside n, where
+        conjugate gradients take few steps; and where the Gram matrix takes more room than the data.
+        """
+        stored = self.problem.A.nnz
+        if self.problem.A.is_sparse and _LEAST_SET < size < self.problem.n / _SMALL_SET:
+            return True
+        return float(size) ** 2 > max(float(stored), _ROOM)
+
+    def _nearly_all(self, new):
+        """Whether the set, with these, stores so much of sparse data that it may as well be all."""
+        A = self.problem.A
+        if not A.is_sparse:
+            return False
+        lengths = np.diff(A.arrays[2])
+        return int(lengths[self.set].sum() + lengths[new].sum()) > _SHARE * A.nnz
+
+    def _take_all(self):
+        """All features, in their order."""
+        q = self.problem
+        self.set = np.arange(q.p, dtype=np.int32)
+        self.inside[:] = True
+        self.gram = self.columns = self.memory = None
+        # the last one's memory is of other coordinates
+        self.descent = Descent()
+        self.descent.set_columns(q.A, None, q.weight)
+
+    def _grow(self, new):
+        size = len(self.set) + len(new)
+        if self.way == "working" and self._prefers_columns(size):
+            self.way = "columns"
+        if self.way == "columns" and len(new) and self._nearly_all(new):
+            self._take_all()
+            return
+        before = len(self.set)
+        self.set = np.concatenate([self.set, new.astype(np.int32)])
+        self.inside[new] = True
+        if self.way == "columns":
+            self._grow_columns()
+        else:
+            self._grow_gram(before)
+
+    def _grow_gram(self, before):
+        """Rows of the Gram matrix of the new features."""
+        q, size = self.problem, len(self.set)
+        if size > self.room or not self.room:
+            room = min(q.p, max(64, size + size // 2))
+            self.room = _apart(room + 15)
+            gram, columns = self._take_room()
+            gram[:before, :before] = self.gram[:before, :before]
+            if before and not q.A.is_sparse:
+                columns[:before] = self.columns[:before]
+            self.gram, self.columns = gram, columns
+        self.descent.set_gram(self.gram)
+        if size == before:
+            return
+        if q.A.is_sparse:
+            self.descent.set_columns(q.A, self.set, q.weight)
+            self.descent.border(before, size, self.gram)
+        else:
+            q.A.copy_columns(self.set[before:], self.columns[before:size])
+            if q.weight is not None:
+                self.columns[before:size] *= np.sqrt(q.weight)
+            unit = 1.0 / q.n if q.weight is None else 1.0
+            _matrix.gram_border(self.columns, before, size, unit, self.gram)
+        self.descent.set_gram(self.gram)
+        chosen = self.set
+        u = self.u[chosen]
+        live = np.flatnonzero(u)
+        fresh = q.cross[chosen[before:]] - self.gram[before:size, live] @ u[live]
+        self.g = np.concatenate([self.g, fresh])
+        self.square = q.square[chosen]
+
+    def _take_room(self):
+        """A Gram matrix and, of dense data, columns, of `room` features or more."""
+        q = self.problem
+        n = 0 if q.A.is_sparse else q.n
+        memory = take_spare(self.spare)
+        while memory is not None:
+            room = math.isqrt(len(memory[0]))
+            if n:
+                room = min(room, len(memory[1]) // n)
+            room = _apart(room)
+            if room >= self.room:
+                break
+            memory = take_spare(self.spare)
+        if memory is None:
+            room = self.room
+            memory = np.empty(room * room), np.empty(room * n)
+        self.room, self.memory = room, memory
+        gram, columns = memory[0][: room * room], memory[1][: room * n]
+        return gram.reshape(room, room), columns.reshape(room, n)
+
+    def _grow_columns(self):
+        q = self.problem
+        if self.by_columns is None:
+            self.by_columns = q.A if q.A.is_sparse else q.weighted_columns()
+            self.gram = self.columns = self.memory = None
+        self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
+
+    def _solve_set(self, l1, l2, tol, max_iter, exact):
+        """Solve on the working set; whether its own gap is at most tol.
+
+        exact: see descent.h.
+        """
+        q, chosen = self.problem, self.set
+        lower = None if q.lower is None else q.lower[chosen]
+        upper = None if q.upper is None else q.upper[chosen]
+        u, u_dual, g_dual = self.u[chosen], self.u_dual[chosen], self.v[chosen]
+        residual, level = None, 0.0
+        if self.way == "columns":
+            residual, level = self._open_residual()
+            g = np.empty(len(chosen))
+            square = q.square[chosen]
+        else:
+            g, square = self.g, self.square
+        found = self.descent.solve(
+            l1[chosen],
+            l2[chosen],
+            lower,
+            upper,
+            square,
+            q.cross[chosen],
+            q.yy,
+            u,
+            g,
+            u_dual,
+            g_dual,
+            self._whole(tol),
+            tol,
+            max(max_iter, 1),
+            self._next_seed(),
+            residual,
+            level,
+            exact=exact,
+        )
+        self.objective, dual, n_iter, _, self.level = found
+        self.n_iter += n_iter
+        self.u[chosen] = u
+        self.u_dual[:] = 0.0
+        self.u_dual[chosen] = u_dual
+        if self._whole(tol):
+            self.v = np.empty(q.p)
+            self.v[chosen] = g_dual
+            self.gap = max(self.objective - dual, 0.0)
+            self.shadow = None
+        return self.objective - dual <= tol
+
+    def _whole(self, tol):
+        """Whether the gap of the set is that of all features, and far above rounding."""
+        q = self.problem
+        return self.way == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
+
+    def _open_residual(self):
+        """The residual at u as the kernel keeps it, and its level."""
+        q = self.problem
+        r = q.residual(self.u)
+        if not q.A.is_sparse:
+            if q.weight is not None:
+                r *= np.sqrt(q.weight * q.n)
+            return r, 0.0
+        level = 0.0
+        if q.A.shift is not None:
+            scaled = self.u if q.A.scale is None else self.u * q.A.scale
+            level = float(scaled @ q.A.shift)
+            r -= level
+        if q.weight is not None:
+            r *= q.weight
+        return r, level
+
+    def _residual(self, u):
+        """y - A u of coefficients that are 0 outside the working set."""
+        q, size = self.problem, len(self.set)
+        if self.way == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
+            return q.residual(u)
+        r = Matrix.from_dense(self.columns[:size]).tdot(u[self.set])
+        return np.subtract(q.y, r, out=r)
+
+    def _check(self, l1, l2):
+        """The gap over all features; self.v becomes the gradient at the dual candidate."""
+        q = self.problem
+        self.v = None  # its room is wanted for the next one
+        self.v, *self.shadow = q.products(self._residual(self.u_dual))
+        self.dual = max(self.dual, self._dual_value(l1, l2))
+        self.gap = max(self.objective - self.dual, 0.0)
+        return self.gap
+
+    def _dual_value(self, l1, l2):
+        """Of the dual candidate, over all features."""
+        q = self.problem
+        return self.descent.dual_value(
+            *((l1[:1], l2[:1]) if l1.strides == (0,) else (l1, l2)),
+            q.lower,
+            q.upper,
+            q.square,
+            self.v,
+            q.yy,
+            *self.shadow,
+        )

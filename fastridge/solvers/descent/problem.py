@@ -1,0 +1,371 @@
+"""An elastic net problem in the units of its solver: weights of sum 1, columns centred and scaled.
+
+With s the weights over their sum, A the operator over X, u the coefficients in its units and r the
+residual y - A u of the centred target, the solvers minimise for l1 = alpha * l1_ratio * f and
+l2 = alpha * (1 - l1_ratio) * f
+
+    P(u) = 1/2 sum_i s_i r_i^2 + sum_j (l1_j |u_j| + l2_j u_j^2 / 2),   lower <= u <= upper.
+
+For any theta = t r the dual value
+
+    D(theta) = sum_i s_i (y_i theta_i - theta_i^2 / 2) - sum_j h*_j(a_j' S theta)
+
+is at most the minimum, where h*_j(v) = max_x v x - l1_j |x| - l2_j x^2 / 2 over the bounds:
+
+- l2_j > 0: (|v| - l1_j)_+^2 / (2 l2_j), finite for every v, so that ridge (l1_ratio = 0) needs no
+  scaling of the residual and t = 1 serves;
+- a finite bound on the side of v: the maximum at the bound, finite as well;
+- otherwise 0 for |v| <= l1_j, which a smaller t brings about, and infinite beyond;
+- nothing at all, l1_j = l2_j = 0 without bounds: 0 for v = 0 alone. The Newton step minimises over
+  these features together, which makes their v zero to rounding, and rounding passes for zero.
+
+The intercept is such a feature, and centring has minimised over it. P - D bounds how far P(u) is
+from the minimum; `relative_gap` is that bound over the objective of the null model,
+sum_i s_i y_i^2 / 2 (over 1 where that is 0).
+
+References: E. Ndiaye, O. Fercoq, A. Gramfort and J. Salmon, "Gap safe screening rules for sparsity
+enforcing penalties", JMLR 18, 2017.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...quadratic.range import require_sum_products, require_sums, unit_sum
+
+_LONG = 10_000
+# Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
+# Share of the squared mean, about the place of the sums, that rounding leaves of it, as in Moments.
+_CENTRED = 8 * float(np.finfo(np.float64).eps)
+
+
+def alike(value, p):
+    """p times the same number, in the room of one where that counts."""
+    return np.broadcast_to(value, p) if p > _LONG else np.full(p, value)
+
+
+class DescentProblem:
+    """What does not depend on alpha.
+
+    Attributes
+    ----------
+    A : Matrix, or None where the problem is given by moments
+    gram : ndarray (p, p) or None
+        A'SA, of moments or given.
+    y : ndarray (n,), centred; None for moments
+    weight : ndarray (n,) or None
+        Of sum 1; None: 1 / n each.
+    n, p : int
+    factor : ndarray (p,)
+        Factors of the penalty.
+    lower, upper : ndarray (p,) or None
+    square, cross : ndarray (p,)
+        Diagonal of A'SA, and A'Sy.
+    yy : float
+    mean, y_mean, unit : ndarray (p,), float, ndarray (p,)
+        Coefficients in the caller's units are u / unit.
+    """
+
+    def __init__(self, p, factor, lower, upper):
+        self.p = p
+        # one number where all are alike
+        self.factor = alike(1.0, p) if factor is None else factor
+        self.lower, self.upper = lower, upper
+        self.A = self.y = self.weight = self.gram = self.moments = None
+        self.unit = None
+
+    @classmethod
+    def of_data(cls, A, y, weight, factor, lower, upper, fit_intercept, standardize):
+        n, p = A.shape
+        problem = cls(p, factor, lower, upper)
+        problem.n = n
+        A = by_columns(A)
+        if weight is not None:
+            weight = unit_sum(weight)
+        problem.weight = weight
+        mean, variance = A.column_stats(weight)
+        scale = None
+        if standardize:
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+            scale = 1.0 / problem.unit
+        if fit_intercept:
+            first = float(y[0])
+            shifted = y - first
+            problem.y_mean = first + float(shifted.mean() if weight is None else weight @ shifted)
+            y = y - problem.y_mean
+            square = variance
+            # what centring leaves of a constant column is rounding
+            constant = variance == 0
+            if constant.any():
+                scale = np.where(constant, 0.0, 1.0 if scale is None else scale)
+        else:
+            problem.y_mean = 0.0
+            square = variance + mean**2
+        problem.mean = mean if fit_intercept else None
+        if fit_intercept:
+            near, offset = A.near(mean, variance, weight)
+            problem.A = near.centered(offset, scale)
+        else:
+            problem.A = A.centered(None, scale)
+        problem.y = y
+        problem.square = square if scale is None else square * scale**2
+        problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
+        require_sums(A, y, float(problem.square.sum()), problem.yy, fit_intercept)
+        problem.cross = problem.gradient(y)
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_sums(cls, n, sums, factor, lower, upper, fit_intercept, standardize):
+        """From the sums of one target about the means, as `_matrix.moments` returns them.
+
+        An intercept is fitted. None where the sums are not of a usual scale, or hold a target that
+        is constant but for rounding: for Moments to treat.
+        """
+        total, shift, offset, gram, y_shift, y_offset, cross, yy, usual = sums
+        y_offset, yy = y_offset.item(), yy.item()
+        y_mean = y_shift.item() + y_offset
+        noise = _ROUNDING * y_mean
+        rounding = max(_CENTRED * y_offset * y_offset, noise * noise)
+        if not usual or yy <= total * rounding:
+            return None
+        problem = cls(gram.shape[0], factor, lower, upper)
+        problem.n, problem.mean, problem.y_mean = n, shift + offset, y_mean
+        gram /= total
+        cross = cross[:, 0]
+        cross /= total
+        if standardize:
+            problem.unit = np.sqrt(gram.diagonal())
+            gram /= problem.unit
+            gram /= problem.unit[:, None]
+            cross /= problem.unit
+        problem.gram, problem.cross, problem.yy = gram, cross, yy / total
+        problem.square = gram.diagonal().copy()
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_few(cls, A, y, factor, lower, upper, fit_intercept, standardize):
+        """Of little dense data without weights, squares and all finite: its Gram matrix at once."""
+        n, p = A.shape
+        problem = cls(p, factor, lower, upper)
+        problem.n = n
+        X = A.arrays[0]
+        if fit_intercept:
+            # about the first row: means far from zero, and constant columns, lose nothing
+            Z, t = np.subtract(X, X[0], dtype=np.float64), y - y[0]
+            mean, rest = np.add.reduce(Z, axis=0) / n, float(np.add.reduce(t)) / n
+            Z -= mean
+            t -= rest
+            problem.mean, problem.y_mean = mean + X[0], float(y[0]) + rest
+        else:
+            Z, t = X.astype(np.float64, copy=False), y
+            problem.mean, problem.y_mean = None, 0.0
+        if standardize:
+            mean, variance = A.column_stats()
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+            Z = Z / problem.unit
+        problem.gram = Z.T.dot(Z)
+        problem.gram /= n
+        problem.cross = t.dot(Z)
+        problem.cross /= n
+        problem.yy = float(t.dot(t)) / n
+        problem.square = problem.gram.diagonal().copy()
+        if fit_intercept:
+            if not standardize:
+                variance = problem.square
+                # one sum tells of most data that no column is constant
+                least = _ROUNDING**2 * float(problem.mean.dot(problem.mean))
+            if standardize or np.minimum.reduce(variance) <= least:
+                constant = variance <= (_ROUNDING * problem.mean) ** 2
+                problem.gram[constant] = problem.gram[:, constant] = 0.0
+                problem.cross[constant] = problem.square[constant] = 0.0
+        problem._scale_bounds()
+        return problem
+
+    @classmethod
+    def of_moments(cls, moments, target, factor, lower, upper, fit_intercept, standardize):
+        p, total = moments.n_features, moments.total_weight
+        problem = cls(p, factor, lower, upper)
+        problem.n, problem.moments = moments.n_samples, moments
+        problem.rest = (factor, lower, upper, fit_intercept, standardize)
+        gram, cross, mean = moments.gram, moments.cross[:, target], moments.mean
+        yy, y_mean = float(moments.yy[target]), float(moments.y_mean[target])
+        if standardize:
+            variance = np.diagonal(gram) / total
+            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
+        if fit_intercept:
+            problem.mean, problem.y_mean = mean, y_mean
+            gram = gram / total
+            cross = cross / total
+            yy /= total
+        else:
+            problem.mean, problem.y_mean = None, 0.0
+            gram = gram / total + np.outer(mean, mean)
+            cross = cross / total + mean * y_mean
+            yy = yy / total + y_mean**2
+        if problem.unit is not None:
+            gram /= problem.unit
+            gram /= problem.unit[:, None]
+            cross = cross / problem.unit
+        problem.gram, problem.cross, problem.yy = gram, np.ascontiguousarray(cross), yy
+        problem.square = np.diagonal(gram).copy()
+        problem._scale_bounds()
+        return problem
+
+    def use_gram(self, gram, total):
+        """Take A'SA from a Gram matrix, which must be that of this data.
+
+        Its weights are as given, whose sum is `total`, or normalised to a sum of n.
+
+        Returns
+        -------
+        bool
+            False, and nothing is taken, where it is that of X before centring.
+
+        Raises
+        ------
+        ValueError
+            If its diagonal is another, or its product with a vector of random signs.
+        """
+        unit = np.ones(self.p) if self.unit is None else self.unit
+        diagonal, expected = np.diagonal(gram), self.square * unit**2 * total
+        wrong = _differ(diagonal, expected)
+        if wrong.any() and not _differ(diagonal, expected * (self.n / total)).any():
+            total, wrong = self.n, np.zeros(self.p, dtype=bool)
+        if wrong.any():
+            if self.mean is not None:
+                raw = expected / total + self.mean**2
+                if any(not _differ(diagonal, raw * t).any() for t in (total, self.n)):
+                    return False
+            j = int(wrong.argmax())
+            raise ValueError(
+                "Gram matrix passed in via 'precompute' did not pass validation when a single"
+                f" element was checked: ({j}, {j}) is {diagonal[j]:g}; expected {expected[j]:g},"
+                " from the columns of X, centred where fit_intercept is True, and sample_weight."
+            )
+        self.gram = gram / (total * unit)
+        self.gram /= unit[:, None]
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], self.p)
+        found = self.gram @ signs
+        expected, _, squares = self.products(self.A.dot(signs))
+        error = np.abs(found - expected)
+        # the product of a column and the image is at most that of their norms
+        size = np.sqrt(self.square * squares)
+        if (error > 1e-3 * size + 1e-12 * np.abs(self.gram).sum(axis=1)).any():
+            j = int((error - 1e-3 * size).argmax())
+            raise ValueError(
+                "Gram matrix passed in via 'precompute' did not pass validation: its diagonal is"
+                f" that of X, but row {j} times a vector of signs is {found[j]:g}; expected"
+                f" {expected[j]:g}."
+            )
+        # what the solver takes for a_j'S a_j is on its diagonal
+        self.square = np.diagonal(self.gram).copy()
+        return True
+
+    def other_target(self, target):
+        """The same moments with another of their targets."""
+        return self.of_moments(self.moments, target, *self.rest)
+
+    def _scale_bounds(self):
+        self.bounds = self.lower, self.upper
+        if self.unit is not None:
+            self.lower = None if self.lower is None else self.lower * self.unit
+            self.upper = None if self.upper is None else self.upper * self.unit
+        # where no penalty and no data speak, and where coefficients begin
+        self.start = alike(0.0, self.p)
+        if self.lower is not None:
+            self.start = np.maximum(self.start, self.lower)
+        if self.upper is not None:
+            self.start = np.minimum(self.start, self.upper)
+        require_sum_products(float(np.add.reduce(self.square)), self.yy)
+        self.null = 0.5 * self.yy if self.yy > 0 else 1.0
+
+    def gradient(self, r) -> NDArray[np.float64]:
+        """A'S r."""
+        if self.weight is not None:
+            return self.A.tdot(self.weight * r)
+        g = self.A.tdot(r)
+        g /= self.n
+        return g
+
+    def residual(self, u) -> NDArray[np.float64]:
+        """y - A u."""
+        r = self.A.dot(u)
+        np.subtract(self.y, r, out=r)
+        return r
+
+    def products(self, r):
+        """A'S r, y'S r and r'S r of a residual, whose room is used."""
+        if self.weight is None:
+            return self.gradient(r), float(self.y @ r) / self.n, float(r @ r) / self.n
+        yr, rr = (float(np.einsum("i,i,i", self.weight, a, r)) for a in (self.y, r))
+        r *= self.weight
+        return self.A.tdot(r), yr, rr
+
+    def penalties(self, alpha, l1_ratio):
+        """l1 and l2 of each feature; of uniform factors one number each, broadcast."""
+        parts = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
+        if self.factor.strides == (0,):
+            return tuple(alike(part, self.p) for part in parts)
+        return tuple(part * self.factor for part in parts)
+
+    def to_solver(self, coef):
+        """Coefficients in the solver's units, within the bounds."""
+        u = coef * self.unit if self.unit is not None else np.array(coef, dtype=np.float64)
+        if self.lower is not None:
+            np.maximum(u, self.lower, out=u)
+        if self.upper is not None:
+            np.minimum(u, self.upper, out=u)
+        return u
+
+    def to_caller(self, u):
+        """Coefficients in the caller's units, and the intercept."""
+        if self.unit is None:
+            coef = u.copy()
+        else:
+            coef = u / self.unit
+            # on a bound or between them, rounding or not
+            for bound, given in zip((self.lower, self.upper), self.bounds, strict=True):
+                if bound is not None:
+                    coef = np.where(u == bound, given, coef)
+            if self.lower is not None or self.upper is not None:
+                np.clip(coef, *self.bounds, out=coef)
+        return coef, self.y_mean - (0.0 if self.mean is None else float(self.mean @ coef))
+
+    def pull(self, v):
+        """How hard each coefficient is drawn from where it begins; -inf where a bound holds it.
+
+        v: the gradient, for coefficients elsewhere less l2 times these; it is overwritten.
+        """
+        if self.lower is None and self.upper is None:
+            return np.abs(v, out=v)
+        up = v if self.upper is None else np.where(self.start < self.upper, v, -np.inf)
+        down = -v if self.lower is None else np.where(self.start > self.lower, -v, -np.inf)
+        return np.maximum(up, down)
+
+    def weighted_columns(self) -> Matrix:
+        """Dense data by columns, times root weights and root n; without weights F order as is."""
+        A = self.A
+        if self.weight is None:
+            if A.kind == "F":
+                return A
+            X = Matrix.from_dense(np.asfortranarray(A.arrays[0]), True)
+            return X.centered(A.shift, A.scale)
+        out = np.empty((self.p, self.n))
+        A.copy_columns(np.arange(self.p, dtype=np.int32), out)
+        out *= np.sqrt(self.weight * self.n)
+        return Matrix.from_dense(out.T, True)
+
+
+def by_columns(A: Matrix) -> Matrix:
+    """A sparse matrix by columns: itself, or a copy of CSR; dense data as they are."""
+    return A.transposed_storage() if A.kind == "csr" else A
+
+
+def _differ(found, expected):
+    """Return which elements of a Gram matrix's diagonal differ by more than float32 explains."""
+    return np.abs(found - expected) > 1e-4 * np.maximum(expected, found)

@@ -1,0 +1,1 @@
+"""Leave-one-out and generalised cross-validation of ridge regression."""

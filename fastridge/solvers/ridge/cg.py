@@ -1,0 +1,505 @@
+"""Preconditioned conjugate gradients for ridge (Hestenes & Stiefel 1952), refined from the data.
+
+Steps towards the solution come from one of three systems, and the gradient that decides whether
+another one is needed always from X:
+
+- `Eliminated`: sparse data whose Gram matrix is small. The frequent columns are eliminated exactly,
+  and no iteration touches X. On one-hot data those few hundred columns carry the ill-conditioning.
+- `Wide`: sparse data with fewer samples than features. Vectors are as long as there are samples,
+  and an iteration reads X once; frequent columns are eliminated exactly where they dominate.
+- `Products`: everything else. The preconditioner treats the heaviest columns exactly, by a Cholesky
+  factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal. With fewer
+  samples than features, diag(d) alone comes first: steps then stay in the span of the rows, where
+  the solution is. What leaves it costs alpha times its square, next to nothing where alpha is
+  small, and iterations would end with coefficients far off.
+
+For alpha = 0 there is no preconditioner, and the start is zero: plain conjugate gradients stay in
+the row space of A, and find the solution of minimum norm.
+
+How near a solution has to be, `quadratic.error_bound` says.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..._matrix import Cholesky, Matrix, Reduced, schur_solve
+from ...quadratic.error_bound import Goal
+from ...quadratic.problem import RidgeProblem, add, pieces
+from ...systems.cost import (
+    default_memory,
+    gram_pays,
+    heavy_columns,
+    most_gram_elements,
+    rows_at_once,
+)
+
+_MAX_STEPS = 20
+_WIDE_HEAVY = 300  # columns that are eliminated from wide data
+_SPIKED, _POWERS = 20.0, 2  # an eigenvalue beside the mean of all; products that look for it
+_BY_ROWS = 2  # iterations for each sample, before the preconditioner changes
+_UNLIMITED = 1 << 62
+_COPY = 16  # bytes of an element of a copy, with its index
+TOGETHER = 8  # targets that share products
+_SURE = 0.7  # share of the bound that a step is asked for, for the difference to the true gradient
+_RITZ = 1.2  # growth of the iterations after which the least Ritz value is found anew
+_GHOST = 1e-13  # Ritz values below this share of the largest are rounding
+
+
+def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
+    """Coefficients (k, p), iterations, relative gradients, objectives, relative errors, converged.
+
+    The last two of each target: bounds of its error, and whether it is within `tol` or rounding.
+    """
+    p, k = problem.p, problem.k
+    limit = iteration_limit(problem, max_iter)
+    at_zero = problem.gradient_at_zero()
+    first = np.linalg.norm(at_zero, axis=0)
+    if not np.isfinite(first).all():
+        raise ValueError(
+            "X and y have squares that overflow float64; expected numbers of a smaller scale."
+        )
+    coef = np.zeros((p, k), order="F")
+    if coef_init is not None:
+        coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)
+    n_iter = np.ones(k, dtype=np.intp)
+    norm, objective, error = np.empty(k), np.empty(k), np.empty(k)
+    converged = np.empty(k, dtype=bool)
+    systems = Systems(problem, at_zero, max_memory)
+    for targets in alike(problem.alpha):
+        alpha = float(problem.alpha[targets[0]])
+        some = consecutive(targets)
+        W, G = coef[:, some], at_zero[:, some]
+        values = np.array([problem.objective_at_zero(t) for t in targets])
+        for i, t in enumerate(targets):
+            if W[:, i].any():
+                G[:, i], values[i] = problem.gradient(W[:, i], t, alpha)
+        goal = Goal(problem, alpha, tol)
+        n_iter[targets] = systems.solve(W, targets, goal, G, values, limit)
+        size = goal.norm(G)
+        error[targets] = goal.error(size, W, values)
+        converged[targets] = goal.met(size, W, values)
+        if not isinstance(some, slice):
+            coef[:, targets] = W
+        norm[targets], objective[targets] = np.linalg.norm(G, axis=0), values
+    relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
+    return coef.T, n_iter, relative, objective, error, converged
+
+
+def alike(alpha):
+    """Targets of one penalty, some at a time, from the smallest penalty up."""
+    order = np.argsort(alpha, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(alpha[order])) + 1):
+        for start in range(0, len(group), TOGETHER):
+            yield group[start : start + TOGETHER]
+
+
+def consecutive(chosen):
+    """A slice, which copies nothing, where the numbers follow each other."""
+    lo, hi = int(chosen[0]), int(chosen[-1]) + 1
+    return slice(lo, hi) if hi - lo == len(chosen) and (np.diff(chosen) == 1).all() else chosen
+
+
+def iteration_limit(problem: RidgeProblem, max_iter) -> int:
+    return max(1000, 10 * min(problem.n, problem.p)) if max_iter is None else max_iter
+
+
+class Systems:
+    """Solutions for any penalty and target of one problem, with what they share."""
+
+    def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
+        self.problem = problem
+        self.max_memory = default_memory() if max_memory is None else max_memory
+        self.best = self.factored = None
+        self.products: list[Products] = []
+        if (problem.alpha > 0).any():
+            self.best = eliminated(problem, self.max_memory)
+            if self.best is None:
+                self.best = wide(problem, at_zero, self.max_memory)
+
+    def solve(self, W, targets, goal, G, objective, limit):
+        """Move W (p, k) to solutions until their gradients meet the goal.
+
+        G (p, k) and objective (k,), those at W, follow. Returns the iterations of each target.
+        """
+        done = np.zeros(len(targets), dtype=np.intp)
+        for system in self._systems(goal.alpha):
+            if self._factor(system, goal):
+                most = min(limit, system.most_iterations)
+                self._refine(system, W, targets, goal, G, objective, most, done)
+            if goal.met(goal.norm(G), W, objective)[done < limit].all():
+                break
+        return np.maximum(done, 1)
+
+    def _systems(self, alpha):
+        """Systems to try, the best one first."""
+        if alpha > 0 and self.best is not None:
+            yield self.best
+        if not self.products:
+            if self.problem.n < self.problem.p:
+                self.products.append(Products(self.problem, 0.0, by_rows=True))
+            self.products.append(Products(self.problem, self.max_memory))
+        yield from self.products if alpha > 0 else self.products[-1:]
+
+    def _factor(self, system, goal) -> bool:
+        """Whether the system is ready for the penalty."""
+        if self.factored != (id(system), goal.alpha):
+            self.factored = None
+            try:
+                system.factor(goal)
+            except ArithmeticError:
+                return False
+            self.factored = (id(system), goal.alpha)
+        return True
+
+    def _refine(self, system, W, targets, goal, G, objective, limit, done) -> None:
+        norm, best = goal.norm(G), np.full(len(targets), np.inf)
+        for _ in range(_MAX_STEPS):
+            near = goal.met(norm, W, objective)
+            open_ = np.flatnonzero(~near & (done < limit) & (norm < 0.5 * best))
+            if not len(open_):
+                break
+            best[open_] = norm[open_]
+            some = consecutive(open_)
+            floor = _SURE * goal.floor(W, objective)[open_]
+            most = limit - done[open_].max()
+            steps, used = system.solve(G[:, some], floor, goal, objective[open_], most, W[:, some])
+            done[open_] += used
+            steps += W[:, consecutive(open_)]
+            some = consecutive(np.asarray(targets)[open_])
+            closer, values = self.problem.evaluate(steps, some, goal.alpha)
+            sizes = goal.norm(closer)
+            better = (sizes < norm[open_]) | (values <= objective[open_])
+            moved = open_[better]
+            W[:, moved], G[:, moved] = steps[:, better], closer[:, better]
+            objective[moved], norm[moved] = values[better], sizes[better]
+
+
+def eliminated(problem: RidgeProblem, max_memory):
+    """The system without its heavy columns, or None where its Gram matrix would be large."""
+    A = problem.A
+    # its columns are listed first
+    if not A.is_sparse or A.nnz * _COPY > max_memory:
+        return None
+    counts = A.column_counts()
+    if not gram_pays(A, counts):
+        return None
+    squares = problem.column_squares()
+    counts[squares == 0] = 0
+    m = max(1, min(heavy_columns(max_memory), problem.n // 2, int((counts > 0).sum())))
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].astype(np.int32)
+    order[:m].sort()
+    if not len(order):
+        return None
+    try:
+        system = Reduced(
+            A,
+            order,
+            m,
+            A.shift if problem.fit_intercept else problem.mean,
+            squares,
+            problem.total if problem.fit_intercept else 0.0,
+            problem.weight,
+            most_gram_elements(A, max_memory),
+        )
+    except OverflowError:
+        return None
+    return Eliminated(system, problem.d)
+
+
+class Eliminated:
+    """Steps by the Gram matrix with its heavy columns eliminated."""
+
+    most_iterations = _UNLIMITED
+
+    def __init__(self, system: Reduced, d) -> None:
+        self.system, self.d = system, d
+
+    def factor(self, goal) -> None:
+        self.system.factor(goal.alpha, self.d, goal.weights)
+
+    def solve(self, R, floor, goal, objective, limit: int, W):
+        def one(r, bound, value):
+            return self.system.solve(r, bound, limit, _SURE * goal.share, value)
+
+        return one_by_one(one, R, floor, objective)
+
+
+def one_by_one(solve, R, *rest):
+    """Steps (p, k) and iterations (k,) for the columns of R, and a number of `rest` for each."""
+    found = [
+        solve(np.ascontiguousarray(r), *map(float, own)) for r, *own in zip(R.T, *rest, strict=True)
+    ]
+    steps = found[0][0][np.newaxis] if len(found) == 1 else np.array([x for x, _ in found])
+    return steps.T, np.array([used for _, used in found])
+
+
+def wide(problem: RidgeProblem, at_zero, max_memory):
+    """The system of samples, for sparse data that have fewer of them than features; or None."""
+    A = problem.A
+    if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
+        return None
+    free = problem.d == 0
+    counts = A.column_counts()
+    m = 0
+    if spiked(problem, at_zero[:, 0]):
+        m = min(_WIDE_HEAVY, heavy_columns(max_memory), problem.n // 4)
+    # rare columns last, those of one length beside each other: their loops are predictable
+    rank = problem.n - counts
+    rank[free] = -1
+    # integers of 16 bits are sorted by counting
+    kind = np.int16 if problem.n < np.iinfo(np.int16).max else np.int64
+    order = np.argsort(rank.astype(kind), kind="stable").astype(np.int32)
+    m = max(m, int(free.sum()))
+    if m > problem.n // 2:
+        return None
+    order[:m].sort()
+    return Wide(problem, order, m)
+
+
+def spiked(problem: RidgeProblem, v) -> bool:
+    """Whether the largest eigenvalue of A A' stands out, as far as a few products show."""
+    mean = problem.column_squares().sum() / problem.n
+    for _ in range(_POWERS):
+        u = problem.A.dot(v)
+        size = u @ u
+        if not size > 0:
+            break
+        v = problem.A.tdot(u if problem.weight is None else u * problem.weight)
+        if v @ v > _SPIKED * mean * size:
+            return True
+    return False
+
+
+class Wide:
+    """Steps by products with columns, of which the most frequent may be eliminated."""
+
+    most_iterations = _UNLIMITED
+
+    def __init__(self, problem: RidgeProblem, order, m: int) -> None:
+        A, d = problem.A, problem.d
+        self.weight, self.order, self.m = problem.weight, order, m
+        self.gram = A.gram(problem.weight, columns=order[:m]) if m else None
+        self.heavy_d = d[order[:m]]
+        # columns scaled to a common penalty
+        self.unit = None if (d[order[m:]] == 1).all() else 1.0 / np.sqrt(d[order[m:]])
+        self.heavy, self.light = narrow(A).split_columns(order, m)
+        if self.unit is not None:
+            scale = self.unit if self.light.scale is None else self.unit * self.light.scale
+            self.light = self.light.centered(self.light.shift, scale)
+        self.cholesky = None
+
+    def factor(self, goal) -> None:
+        self.alpha = goal.alpha
+        if self.m:
+            M = self.gram.copy()
+            M[np.diag_indices(self.m)] += goal.alpha * self.heavy_d
+            self.cholesky = Cholesky(M, 1e-14)
+
+    def solve(self, R, floor, goal, objective, limit: int, W):
+        r = np.asfortranarray(R[self.order])
+        if self.unit is not None:
+            r[self.m :] *= self.unit[:, None]
+        heavy = self.heavy if self.m else None
+        x, used = schur_solve(
+            heavy,
+            self.light,
+            self.weight,
+            self.cholesky,
+            self.alpha,
+            r,
+            floor,
+            limit,
+            _SURE * goal.share,
+            objective,
+        )
+        if self.unit is not None:
+            x[self.m :] *= self.unit[:, None]
+        r[self.order] = x
+        return r, used
+
+
+def narrow(A: Matrix) -> Matrix:
+    """A with its values in float32, where that changes none of them."""
+    data, indices, indptr = A.arrays
+    if data is None or A.is_float32:
+        return A
+    single = data.astype(np.float32)
+    if not np.array_equal(single, data):
+        return A
+    same = Matrix.from_compressed(single, indices, indptr, A.shape, A.kind == "csc")
+    return same.centered(A.shift, A.scale)
+
+
+class Products:
+    """Steps by products with A, preconditioned by the heaviest columns' block and the diagonal."""
+
+    most_iterations = _UNLIMITED
+
+    def __init__(self, problem: RidgeProblem, max_memory, by_rows: bool = False) -> None:
+        self.problem, self.by_rows, self.max_memory = problem, by_rows, max_memory
+        if by_rows:
+            self.most_iterations = _BY_ROWS * problem.n + 100
+        self.heavy = self.gram = None
+        # the block is summed by rows
+        copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
+        self.most = 0 if copied else heavy_columns(max_memory)
+
+    def factor(self, goal) -> None:
+        """Prepare for a penalty; the block's Gram matrix serves all of them."""
+        problem, alpha = self.problem, goal.alpha
+        self.alpha = alpha
+        self.apply = np.copyto
+        if alpha == 0:
+            return
+        squares = problem.column_squares()
+        if self.by_rows:
+            if problem.penalty is not None:
+                own = np.where(problem.d > 0, problem.d, np.maximum(squares, alpha))
+
+                def scale(z, r):
+                    """z = D^-1 r."""
+                    np.divide(r, own, out=z)
+
+                self.apply = scale
+            return
+        if self.heavy is None:
+            # with few samples the block would be singular but for alpha
+            m = min(problem.p, self.most, problem.n // 2)
+            self.heavy = np.zeros(0, dtype=np.intp)
+            self.gram = np.zeros((0, 0))
+            if m > 0:
+                self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
+                self.gram = block_gram(problem.A, problem.weight, self.heavy, self.max_memory)
+        heavy = self.heavy
+        own = np.diagonal(self.gram) + alpha * problem.d[heavy]
+        own[own <= 0] = 1.0
+        floor = 0.0
+        while True:
+            M = self.gram.copy()
+            M[np.diag_indices(len(heavy))] = own * (1 + floor)
+            try:
+                factor = Cholesky(M, 1e-14)
+                break
+            except ArithmeticError:
+                # dependent columns: a preconditioner need not be exact
+                floor = 1e-12 if floor == 0 else 100 * floor
+
+        def apply(z, r):
+            """z = M^-1 r."""
+            z[:] = 0.0
+            for piece in pieces(len(z)):
+                own = squares[piece] + alpha * problem.d[piece]
+                np.divide(r[piece], own, out=z[piece], where=own > 0)
+            if len(heavy):
+                z[heavy] = factor.solve(r[heavy])
+
+        self.apply = apply
+
+    def solve(self, R, floor, goal, objective, limit: int, W):
+        """Steps (p, k) from gradients R (p, k) at W, and the iterations (k,) they took.
+
+        Each target has conjugate gradients of its own, but those that go on share the products. Of
+        p elements, four vectors for each.
+        """
+        A, weight, penalty = self.problem.A, self.problem.weight, self.problem.d
+        r = np.array(R.T, order="C")
+        k, p = r.shape
+        x, z, d = np.zeros((k, p)), np.empty((k, p)), np.empty((k, p))
+        u = np.empty((k, self.problem.n))
+        used = np.zeros(k, dtype=np.intp)
+        value = np.array(objective, dtype=np.float64)
+        ritz = [Ritz() for _ in range(k if self.alpha == 0 else 0)]
+        # row i is for target place[i]; those that go on come first
+        place, rz = list(range(k)), [0.0] * k
+        for i in range(k):
+            self.apply(z[i], r[i])
+            d[i] = z[i]
+            rz[i] = r[i] @ z[i]
+        left = k
+        for _ in range(limit):
+            # z = (A' S^2 A + alpha diag(d)) d
+            A.dot(d[:left].T, out=u[:left].T)
+            if weight is not None:
+                u[:left] *= weight
+            A.tdot(u[:left].T, out=z[:left].T)
+            for i in reversed(range(left)):
+                t = place[i]
+                add(z[i], self.alpha, d[i], penalty)
+                curvature = d[i] @ z[i]
+                going = rz[i] > 0 and curvature > 0
+                if going:
+                    step = rz[i] / curvature
+                    add(x[t], step, d[i])
+                    add(r[i], -step, z[i])
+                    value[t] -= step * rz[i]
+                    used[t] += 1
+                    if ritz and ritz[t].add(step, rz[i]):
+                        goal.least = min(goal.least, ritz[t].least)
+                    near = goal.share * np.sqrt(max(value[t], 0.0))
+                    if ritz:
+                        near = max(near, goal.share * np.sqrt(goal.least) * _length(W[:, t], x[t]))
+                    going = goal.norm(r[i][:, None])[0] > max(floor[t], _SURE * near)
+                if going:
+                    self.apply(z[i], r[i])
+                    before, rz[i] = rz[i], r[i] @ z[i]
+                    d[i] *= rz[i] / before
+                    d[i] += z[i]
+                else:
+                    left -= 1
+                    r[i], d[i], rz[i], place[i] = r[left], d[left], rz[left], place[left]
+            if not left:
+                break
+        return x.T, used
+
+
+def block_gram(A: Matrix, weight, columns, max_memory):
+    """Gram matrix of some columns, of dense data from as many rows at once as there is room for."""
+    step = rows_at_once(A.n_rows, len(columns), max_memory)
+    if A.is_sparse or step >= A.n_rows:
+        return A.gram(weight, columns=columns)
+    (X,) = A.arrays
+    total = np.zeros((len(columns), len(columns)))
+    for i in range(0, A.n_rows, step):
+        rows = slice(i, i + step)
+        part = Matrix.from_dense(np.ascontiguousarray(X[rows, columns]))
+        if A.shift is not None:
+            part = part.centered(np.ascontiguousarray(A.shift[columns]))
+        total += part.gram(None if weight is None else weight[rows])
+    return total
+
+
+def _length(w, x) -> float:
+    """Norm of w + x."""
+    return float(np.sqrt(sum(float(np.sum((w[s] + x[s]) ** 2)) for s in pieces(len(x)))))
+
+
+class Ritz:
+    """Least eigenvalue of the tridiagonal matrix of conjugate gradients."""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.squares: list[float] = []
+        self.least, self.next = np.inf, 1
+
+    def add(self, step: float, square: float) -> bool:
+        """Take a step and the square of its residual; whether the least value was found anew."""
+        self.steps.append(step)
+        self.squares.append(square)
+        if len(self.steps) < self.next:
+            return False
+        self.next = int(_RITZ * len(self.steps)) + 1
+        steps, squares = np.array(self.steps), np.array(self.squares)
+        diagonal = 1.0 / steps
+        found = diagonal[0]
+        if len(steps) > 1:
+            # imported here: it takes as long as many a fit
+            from scipy.linalg import eigvalsh_tridiagonal
+
+            ratio = squares[1:] / squares[:-1]
+            diagonal[1:] += ratio / steps[:-1]
+            beside = np.sqrt(ratio) / steps[:-1]
+            found = eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))[0]
+        if found > _GHOST * diagonal.max():
+            self.least = float(found)
+        return True

@@ -1,0 +1,198 @@
+"""Ridge by samples, for fewer samples than features.
+
+With K = S A diag(d)^-1 A' S and the free (d = 0) columns Z of S A,
+
+    (K + alpha I) a + Z c = S y,   Z' a = 0,   w = diag(d)^-1 A' S a,   c: the free coefficients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..._matrix import Cholesky, has_single
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.projected import span, unit_of_rows
+
+_EPS = np.finfo(np.float64).eps
+_SETTLED = 1e-7
+_MAX_REFINE = 10
+_KEEP = 1e-13
+_ALIKE = 1e-3  # least singular value of free columns, of the largest, that few refinements bear
+
+_ROOM = 1_000_000  # elements of the vectors of targets that are solved together
+
+# Products of float32 take half the time, but each refinement more two passes over the data. They
+# pay from so many samples, and so many for each target, on; and their factor must keep so much.
+_SINGLE_SAMPLES = 512
+_SINGLE_TARGETS = 64
+_SINGLE_PASSES = 6
+_KEEP_SINGLE = 1e-4
+
+
+def solve_dual(problem: RidgeProblem):
+    """Coefficients (k, p), iterations, relative gradients and objectives; None where not stable."""
+    n, p, k = problem.n, problem.p, problem.k
+    if (problem.alpha == 0).any():
+        return None
+    free = np.flatnonzero(problem.d == 0)
+    if len(free) >= n:
+        return None
+    inverse = np.divide(1.0, problem.d, out=np.zeros(p), where=problem.d > 0)
+    if n >= max(_SINGLE_SAMPLES, _SINGLE_TARGETS * k) and has_single() and not problem.A.is_sparse:
+        found = _solve(problem, inverse, free, True)
+        if found is not None:
+            return found
+    return _solve(problem, inverse, free, False)
+
+
+def _solve(problem: RidgeProblem, inverse, free, single):
+    """The same with K of float32 products, or not."""
+    n, p, k = problem.n, problem.p, problem.k
+    K = problem.A.gram_rows(inverse, single=single)
+    if problem.root is not None:
+        K *= problem.root
+        K *= problem.root[:, None]
+    if problem.fit_intercept:
+        # S 1 is orthogonal to a: where alpha alone would hold it there, rounding would not
+        root = np.ones(n) if problem.root is None else problem.root
+        K += np.outer(root, root) * (np.trace(K) / (n * (root @ root)))
+    diagonal = np.diagonal(K).copy()
+    Z = back = None
+    if len(free):
+        units = np.zeros((p, len(free)), order="F")
+        units[free, np.arange(len(free))] = 1.0
+        Z = problem.rooted(problem.A.dot(units))
+        u, s, V = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
+        if len(s) and s.min() < _ALIKE * s.max():
+            return None
+        # c in the basis u, columns of unlike scales having their own
+        Z, back = u, (V / s[:, None]).T
+    coef = np.empty((k, p))
+    n_iter = np.zeros(k, dtype=np.intp)
+    objective, norm, first = np.empty(k), np.empty(k), np.empty(k)
+    basis = Z, back
+    together = max(16, _ROOM // (n + p))
+    groups = np.unique(problem.alpha)
+    for alpha in groups:
+        chosen = np.flatnonzero(problem.alpha == alpha)
+        M = K.copy() if len(groups) > 1 else K
+        M[np.diag_indices(n)] = diagonal + alpha
+        try:
+            factor = Cholesky(M, _KEEP_SINGLE if single else _KEEP, single=single)
+        except ArithmeticError:
+            return None
+        solve = _solver(factor, Z)
+        if solve is None:
+            return None
+        for i in range(0, len(chosen), together):
+            part = chosen[i : i + together]
+            Y = problem.rooted(problem.targets(part))
+            first[part] = _gradient_norm(problem, K, diagonal, Y, single)
+            found = _solve_targets(
+                problem, solve, K, diagonal, Y, alpha, inverse, free, basis, single
+            )
+            if found is None:
+                return None
+            coef[part], norm[part], objective[part], n_iter[part] = found
+    relative = np.divide(norm, first, out=np.zeros(k), where=first > 0)
+    return coef, n_iter, relative, objective
+
+
+def _multiply(K, diagonal, R):
+    """K @ R, where the upper triangle of K may hold a factor."""
+    lower = np.tril(K, -1)
+    out = lower @ R + lower.T @ R
+    out += diagonal[:, None] * R
+    return out
+
+
+def _gradient_norm(problem, K, diagonal, R, single):
+    """Norms of A' S R for R (n, k), without a pass over A where K is S A A' S."""
+    if (problem.d == 1).all():
+        squares = np.einsum("ik,ik->k", R, _multiply(K, diagonal, R))
+        # float32 hides what R has in the directions in which K is small
+        hidden = 1e-4 * diagonal.mean() * np.einsum("ik,ik->k", R, R)
+        if not single or (squares >= hidden).all():
+            return np.sqrt(np.maximum(squares, 0.0))
+    return np.linalg.norm(problem.A.tdot(problem.rooted(R)), axis=0)
+
+
+def _solver(factor: Cholesky, Z):
+    """A function from right-hand sides (n, k) and (f, k) to (a, c) of the bordered system."""
+    if Z is None:
+        return lambda R, _: (_apply(factor, R), None)
+    MZ = _apply(factor, Z)
+    values, vectors = np.linalg.eigh(Z.T @ MZ)
+    # what K makes much larger in some directions of Z than in others, a solution hides
+    if len(values) and not values.min() > _ALIKE * values.max():
+        return None
+    inner = (vectors / values) @ vectors.T
+
+    def solve(R, q):
+        a = _apply(factor, R)
+        c = inner @ (Z.T @ a - q)
+        return np.asfortranarray(a - MZ @ c), c
+
+    return solve
+
+
+def _apply(factor: Cholesky, R):
+    out = np.array(R, order="F")
+    factor.solve(out.reshape(-1, order="F"))
+    return out
+
+
+def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, single):
+    Z, back = basis
+
+    def primal(a, c):
+        w = problem.A.tdot(problem.rooted(a))
+        w *= inverse[:, None]
+        if c is not None:
+            w[free] = back @ c
+        return w
+
+    a, c = solve(Y, 0.0)
+    w = primal(a, c)
+    before, rate = np.inf, 1.0
+    for iteration in range(1, _MAX_REFINE + 1):
+        # the gradient A' S (S y - S A w) - alpha d w is A' S of this residual, as d w = A' S a
+        R = Y - problem.rooted(problem.A.dot(w))
+        objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum("jk,j,jk->k", w, problem.d, w)
+        R -= alpha * a
+        da, dc = solve(R, 0.0 if Z is None else -(Z.T @ a))
+        dw = primal(da, dc)
+        size = np.linalg.norm(w, axis=0)
+        moved = np.linalg.norm(dw, axis=0)
+        ratio = np.divide(moved, size, out=np.where(moved > 0, np.inf, 0.0), where=size > 0)
+        worst = float(ratio.max())
+        settled = worst <= _SETTLED
+        if single:
+            # a correction leaves as much of itself as it is of the one before; where that is
+            # suddenly more, the rest is rounding
+            share = worst / before if iteration > 1 else worst
+            settled = settled and (worst * min(rate, share) <= _EPS or share > 10 * rate)
+            rate = min(rate, share)
+            ahead = np.log(_EPS) / np.log(rate) - 1 if 0 < rate < 1 else 0.0
+            if not rate < 1 or (not settled and iteration + ahead > _SINGLE_PASSES):
+                return None
+        if not settled and not worst <= 0.5 * before:
+            return None
+        before = worst
+        a += da
+        w += dw
+        if settled:
+            # what the step leaves of the gradient for the rounding of K to float32
+            left = rate * _gradient_norm(problem, K, diagonal, R, single) if single else 0.0
+            # the residual that the step leaves, S (y - A w) - alpha a; the gradient is A' S of it
+            R -= _multiply(K, diagonal, da) + alpha * da
+            if dc is not None:
+                R -= Z @ dc
+            norm = _gradient_norm(problem, K, diagonal, R, single) + left
+            if dc is not None:  # what is left of Z' a = 0
+                norm += alpha * np.linalg.norm(problem.A.tdot(problem.rooted(a))[free], axis=0)
+            # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
+            size = problem.column_squares() + alpha * problem.d
+            norm += _EPS / 2 * np.sqrt(size.sum() * (size @ w**2))
+            return w.T, norm, objective, iteration
+    return None

@@ -1,0 +1,1 @@
+"""Ridge regression at many penalties, and on folds."""

@@ -1,0 +1,473 @@
+"""All penalties from one reduction of a Gram matrix to tridiagonal form.
+
+With d^-1/2 on both sides of the Gram matrix, and the free (d = 0) columns projected out, the
+problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty, and its
+solution x = Q'v gives the norm |v| = |x| and, with the diagonal of the inverse, the degrees of
+freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show, beside its
+least eigenvalue, are solved one by one, or, of the folds of cross-validation, by singular values of
+the rows.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._cached import cached
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.projected import rounding_scale, span, unit_of_rows
+from ...systems.spectrum import of_gram, of_products
+from ...systems.tridiagonal import Tridiagonal
+from ..ridge.moments import _Problem, solve_moments
+from .spectral import SpectralPath
+
+_LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
+_CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
+_MAX_REFINE = 3
+_SETTLED = 1e-8
+_RANK = 1e-13  # of free columns
+_EPS = np.finfo(np.float64).eps
+
+
+class MomentsPath:
+    """Every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
+
+    rows: gives the RidgeProblem of the rows, from which what moments hide is then taken.
+    """
+
+    solver = "cholesky"
+
+    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None) -> None:
+        self.problem = _Problem(moments, alphas, d, fit_intercept)
+        self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
+        problem = self.problem
+        alive = problem.squares > 0
+        self.free = np.flatnonzero((d == 0) & alive)
+        self.chosen = np.flatnonzero((d > 0) & alive)
+        self.inverse = 1.0 / np.sqrt(d[self.chosen])
+        # the solution of the free columns, given the others
+        G, c = problem.gram(), problem.cross
+        whole = len(self.chosen) == problem.p
+        M = G if whole else G[np.ix_(self.chosen, self.chosen)]
+        right = c[self.chosen]
+        yy = moments.yy + problem.weight * problem.y_mean**2
+        self.rank = 0
+        self.reduced = None
+        hidden = 0.0
+        if len(self.free):
+            inner, self.rank, condition = _pseudo_inverse(G[np.ix_(self.free, self.free)])
+            # rounding of what the free columns explain, which is taken out
+            hidden = 0.0 if rows is None else condition * np.abs(M).sum(axis=0).max(initial=0.0)
+            beside = G[np.ix_(self.free, self.chosen)]
+            self.given = inner @ beside, inner @ c[self.free]
+            M -= beside.T @ self.given[0]
+            right = right - beside.T @ self.given[1]
+            yy = yy - (c[self.free] * self.given[1]).sum(axis=0)
+        M *= self.inverse[:, None]
+        M *= self.inverse
+        self.M, self.right = M, self.inverse[:, None] * right
+        m, k = len(alphas), problem.k
+        self.yy = yy
+        self.squared_norm, self.residual = np.zeros((m, k)), np.tile(yy, (m, 1))
+        exact = np.full(m, float(self.rank))
+        self.left = np.zeros(m)  # sum of alpha / (l + alpha) over eigenvalues l of M
+        self.alone = np.arange(m)
+        if len(self.chosen):
+            self.reduced = Tridiagonal(np.array(M, order="F"))
+            self.turned = self.reduced.rotate(self.right)
+            self._hidden = hidden
+            safe = self.shows(alphas)
+            x, traces = self.reduced.solve(alphas[safe], self.turned)
+            self.x = x
+            squares = np.einsum("akj,akj->ak", x, x)
+            self.squared_norm[safe] = squares
+            self.residual[safe] -= np.einsum("akj,jk->ak", x, self.turned)
+            self.residual[safe] -= alphas[safe, None] * squares
+            self.left[safe] = alphas[safe] * traces
+            exact[safe] += len(self.chosen) - self.left[safe]
+            self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
+        else:
+            self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
+        self.singly = []
+        self.rows = rows
+        if len(self.alone) and rows is not None:
+            self.singly, exact[self.alone] = _by_rows(self, rows())
+        elif len(self.alone):
+            self.singly = [self._one(i) for i in self.alone]
+            exact[self.alone] = self.spectrum.dof(alphas[self.alone])
+        self.dof = exact, np.zeros(m)
+        if rows is not None:
+            self._sum_residuals()
+
+    def _sum_residuals(self):
+        """Take residuals that cancellation hides in the moments from the rows."""
+        hidden = (self.residual[self.together] < _CANCELS * self.yy).any(axis=1)
+        hidden = self.together[hidden & (self.yy > 0).any()]
+        if not len(hidden):
+            return
+        problem = self.rows()
+        for i in hidden:
+            left = problem.Y - problem.A.dot(np.asfortranarray(self._solved[0][i].T))
+            self.residual[i] = (problem.rooted(left) ** 2).sum(axis=0)
+
+    @cached
+    def spectrum(self):
+        """Singular values of what is penalised, for penalties that the reduction does not show."""
+        if self.rows is not None:
+            return SpectralPath(self.rows(), self.alphas[:0]).spectrum
+        return of_gram(self.M, self.right, self.yy, self.rank)
+
+    def generalised(self):
+        """Generalised cross-validation (m, k); None where it is a difference that rounding shows.
+
+        The degrees of freedom left are those that no column reaches, and what alpha leaves of the
+        others, as long as there are some of the first.
+        """
+        n = self.moments.total_weight
+        unreached = n - self.problem.fit_intercept - self.rank - len(self.chosen)
+        hides = len(self.alone) or (self.residual < _CANCELS * self.yy).any()
+        if unreached < 1 or hides:
+            return None
+        return self.residual * n / (unreached + self.left)[:, None] ** 2
+
+    def log_det(self, alphas):
+        """log det (I + M / alpha), of what is penalised."""
+        return _log_det(self, alphas) if self.reduced else np.zeros(len(alphas))
+
+    def shows(self, alphas):
+        """Whether rounding of the reduction, beside its least eigenvalue, spares each penalty."""
+        safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
+        return safe & (not self.problem.means_are_far())
+
+    def _one(self, i):
+        """A penalty that is solved for itself."""
+        result = solve_moments(
+            self.moments,
+            self.alphas[i],
+            penalty_factor=self.d,
+            fit_intercept=self.problem.fit_intercept,
+            tol=self.tol,
+            single=False,
+        )
+        w = result.coef.astype(np.float64)
+        self.squared_norm[i] = w**2 @ self.d
+        self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
+        return result
+
+    @cached
+    def _solved(self):
+        """Coefficients (n_alphas, k, p), refined, and the refinements."""
+        n_iter = np.ones((len(self.alphas), self.problem.k), dtype=np.intp)
+        for i, result in zip(self.alone, self.singly, strict=True):
+            n_iter[i] = result.n_iter
+        v = np.zeros_like(self.x)
+        if len(self.together):
+            v, n_iter[self.together] = self._refined()
+        return self._placed(v), n_iter
+
+    def _placed(self, v):
+        """Coefficients (n_alphas, k, p) of the solutions v (len(together), k, n)."""
+        m, k, p = len(self.alphas), self.problem.k, self.problem.p
+        w = self.inverse * v
+        if len(self.together) == m and len(self.chosen) == p:
+            return w
+        coef = np.zeros((m, k, p))
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i] = result.coef
+        coef[np.ix_(self.together, range(k), self.chosen)] = w
+        if len(self.free):
+            own = self.given[1].T - w @ self.given[0].T
+            coef[np.ix_(self.together, range(k), self.free)] = own
+        return coef
+
+    def rough(self):
+        """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
+        shape = self.x.shape
+        if not len(self.together):
+            return self._placed(self.x)
+        v = self.reduced.rotate(self.x.reshape(-1, shape[2]).T, back=True)
+        return self._placed(v.T.reshape(shape))
+
+    def _refined(self):
+        """v (n_alphas, k, p) with the residual from M itself, which the reduction only nears."""
+        alphas, k = self.alphas[self.together], self.problem.k
+        shape = self.x.shape
+        flat = np.repeat(alphas, k)
+        v = self.reduced.rotate(self.x.reshape(-1, shape[2]).T, back=True)
+        n_iter = 0
+        right = np.tile(self.right, len(alphas))
+        for _ in range(_MAX_REFINE):
+            n_iter += 1
+            r = right - self.M @ v - flat * v
+            turned = self.reduced.rotate(r).T.reshape(shape)
+            # each right-hand side belongs to one penalty
+            step = np.concatenate(
+                [self.reduced.solve(alphas[i : i + 1], turned[i].T)[0] for i in range(len(alphas))]
+            )
+            step = self.reduced.rotate(step.reshape(-1, shape[2]).T, back=True)
+            v += step
+            size = np.linalg.norm(v, axis=0)
+            if (np.linalg.norm(step, axis=0) <= _SETTLED * size).all():
+                break
+        return v.T.reshape(shape), n_iter
+
+    @property
+    def coef(self):
+        dtype = np.float32 if self.moments.is_float32 else np.float64
+        return self._solved[0].astype(dtype, copy=False)
+
+    @cached
+    def intercept(self):
+        out = [self.problem.intercept(w.T) for w in self._solved[0]]
+        return np.array(out).astype(np.float32 if self.moments.is_float32 else np.float64)
+
+    @property
+    def n_iter(self):
+        return self._solved[1]
+
+    @cached
+    def relative_gradient(self):
+        m, k, p = self._solved[0].shape
+        w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
+        gradients = self.problem.gradients(w, alpha)
+        relative = self.problem.relative(gradients, w, alpha).reshape(m, k)
+        for i, result in zip(self.alone, self.singly, strict=True):
+            relative[i] = result.relative_gradient
+        return relative
+
+
+class DualPath:
+    """Every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a.
+
+    by_rows: take what inner products hide from singular values of the rows, without a certificate.
+    """
+
+    solver = "dual"
+
+    def __init__(self, problem: RidgeProblem, alphas, tol, by_rows=False) -> None:
+        self.problem, self.alphas, self.tol, self.by_rows = problem, alphas, tol, by_rows
+        n, k, m = problem.n, problem.k, len(alphas)
+        self.inverse = np.divide(1.0, problem.d, out=np.zeros(problem.p), where=problem.d > 0)
+        K = problem.A.gram_rows(self.inverse)
+        Y = problem.rooted(problem.Y)
+        if problem.root is not None:
+            K *= problem.root
+            K *= problem.root[:, None]
+        self.free = np.flatnonzero(problem.d == 0)
+        self.span = None
+        hidden = rounding_scale(problem, np.sqrt(self.inverse)) if by_rows else 0.0
+        if by_rows and len(self.free):
+            hidden += np.abs(K).sum(axis=0).max(initial=0.0)
+        rank = 0
+        if len(self.free):
+            self.span, self.solve_free = self._free_columns()
+            rank = self.span.shape[1]
+            K -= self.span @ (self.span.T @ K)
+            K -= (K @ self.span) @ self.span.T
+            Y = Y - self.span @ (self.span.T @ Y)
+        self.K, self.right = K, np.asfortranarray(Y)
+        self.reduced = Tridiagonal(np.array(K, order="F"))
+        turned = self.turned = self.reduced.rotate(self.right)
+        self._hidden = hidden
+        safe = self.shows(alphas)
+        self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
+        some = alphas[safe, None]
+        self.x, traces = self.reduced.solve(alphas[safe], turned)
+        squares = np.einsum("akj,akj->ak", self.x, self.x)
+        self.squared_norm, self.residual = np.zeros((m, k)), np.zeros((m, k))
+        # a'Ka with K a = y - alpha a; the residual is alpha a
+        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned) - some * squares
+        self.residual[safe] = some**2 * squares
+        exact = np.full(m, float(rank))
+        exact[safe] += n - alphas[safe] * traces
+        self.singly = []
+        if len(self.alone) and by_rows:
+            self.singly, exact[self.alone] = _by_rows(self, problem)
+        elif len(self.alone):
+            exact[self.alone] = self.spectrum.dof(alphas[self.alone])
+            self.singly = [self._one(i) for i in self.alone]
+        self.dof = exact, np.zeros(m)
+
+    @cached
+    def spectrum(self):
+        """As for `MomentsPath`."""
+        if self.by_rows:
+            return SpectralPath(self.problem, self.alphas[:0]).spectrum
+        rank = 0 if self.span is None else self.span.shape[1]
+        return of_products(self.K, self.right, rank)
+
+    def log_det(self, alphas):
+        """log det (I + K / alpha), which is that of I + M / alpha."""
+        return _log_det(self, alphas)
+
+    def shows(self, alphas):
+        """As for `MomentsPath`."""
+        return self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
+
+    def _free_columns(self):
+        problem = self.problem
+        units = np.zeros((problem.p, len(self.free)), order="F")
+        units[self.free, np.arange(len(self.free))] = 1.0
+        Z = problem.rooted(problem.A.dot(units))
+        u, s, vt = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
+        return u, lambda R: vt.T @ ((u.T @ R) / s[:, None])
+
+    def _one(self, i):
+        from ..ridge.fit import solve
+
+        problem = self.problem
+        result = solve(
+            problem.source,
+            problem.given,
+            self.alphas[i : i + 1],
+            sample_weight=problem.weight,
+            penalty_factor=problem.penalty,
+            fit_intercept=problem.fit_intercept,
+            solver="dual",
+            tol=self.tol,
+        )
+        w = result.coef.astype(np.float64)
+        self.squared_norm[i] = w**2 @ problem.d
+        self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
+        return result
+
+    @cached
+    def _solved(self):
+        """Coefficients (n_alphas, k, p), refinements and relative gradients."""
+        problem = self.problem
+        m, k, p = len(self.alphas), problem.k, problem.p
+        coef, n_iter = np.zeros((m, k, p)), np.ones((m, k), dtype=np.intp)
+        relative = np.full((m, k), np.nan)
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i], n_iter[i] = result.coef, result.n_iter
+        if len(self.together):
+            coef[self.together], relative[self.together] = self._by_samples(slice(None))
+        return coef, n_iter, relative
+
+    def one(self, i):
+        """Coefficients (k, p), relative gradients and objectives (k,) of penalty i alone."""
+        if i in self.alone:
+            result = self.singly[int(np.flatnonzero(self.alone == i)[0])]
+            return result.coef, result.relative_gradient, result.objective
+        at = int(np.flatnonzero(self.together == i)[0])
+        coef, relative = self._by_samples(slice(at, at + 1))
+        objective = self.residual[i] + self.alphas[i] * self.squared_norm[i]
+        return coef[0], relative[0], objective
+
+    def _by_samples(self, which):
+        """Coefficients (m, k, p) and relative gradients (m, k) of some of the reduced systems."""
+        problem, alphas = self.problem, self.alphas[self.together][which]
+        m, k, p = len(alphas), problem.k, problem.p
+        flat = np.repeat(alphas, k)
+        right = np.tile(self.right, m)
+        a = self.reduced.rotate(self.x[which].reshape(m * k, -1).T, back=True)
+        for last in (False, True):
+            r = right - self.K @ a - flat * a
+            if last:
+                break
+            turned = self.reduced.rotate(r).T.reshape(m, k, -1)
+            for t in range(m):
+                turned[t] = self.reduced.solve(alphas[t : t + 1], turned[t].T)[0][0]
+            a += self.reduced.rotate(turned.reshape(m * k, -1).T, back=True)
+        w = problem.A.tdot(problem.rooted(np.asfortranarray(a)))
+        first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
+        if self.span is None and (problem.d == 1).all():
+            # the gradient is A' S r
+            norm = np.sqrt(np.maximum(np.einsum("ij,ij->j", r, self.K @ r), 0.0))
+        else:
+            w *= self.inverse[:, None]
+            norm = np.empty(m * k)
+            for t in range(m):
+                part = w[:, t * k : (t + 1) * k]
+                if self.span is not None:
+                    rest = problem.rooted(problem.Y) - problem.rooted(problem.A.dot(part))
+                    part[self.free] = self.solve_free(rest)
+                problem.alpha = np.full(k, alphas[t])
+                gradient, _ = problem.evaluate(part)
+                norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
+        # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
+        squares = problem.column_squares()[:, None] + flat * problem.d[:, None]
+        norm += _EPS / 2 * np.sqrt(squares.sum(axis=0) * (squares * w * w).sum(axis=0))
+        norm = norm.reshape(m, k)
+        relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
+        return w.T.reshape(m, k, p), relative
+
+    def rough(self):
+        """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
+        problem = self.problem
+        m, k, p = len(self.alphas), problem.k, problem.p
+        if self.span is not None:
+            return self._solved[0]
+        coef = np.zeros((m, k, p))
+        for i, result in zip(self.alone, self.singly, strict=True):
+            coef[i] = result.coef
+        if len(self.together):
+            a = self.reduced.rotate(self.x.reshape(-1, problem.n).T, back=True)
+            w = problem.A.tdot(problem.rooted(a))
+            w *= self.inverse[:, None]
+            w = w.T.reshape(-1, k, p)
+            if not len(self.alone):
+                return w
+            coef[self.together] = w
+        return coef
+
+    @property
+    def coef(self):
+        dtype = np.float32 if self.problem.A.is_float32 else np.float64
+        return self._solved[0].astype(dtype, copy=False)
+
+    @cached
+    def intercept(self):
+        out = np.array([self.problem.intercept(w) for w in self._solved[0]])
+        return out.astype(np.float32 if self.problem.A.is_float32 else np.float64)
+
+    @property
+    def n_iter(self):
+        return self._solved[1]
+
+    @cached
+    def relative_gradient(self):
+        relative = self._solved[2]
+        for i, result in zip(self.alone, self.singly, strict=True):
+            relative[i] = result.relative_gradient
+        return relative
+
+
+class _Single(NamedTuple):
+    """Of one penalty."""
+
+    coef: Any
+    certificate: Any  # a function
+    n_iter: int = 1
+
+    @property
+    def relative_gradient(self):
+        return self.certificate()
+
+
+def _by_rows(path, problem):
+    """What `path` has alone, from the rows: coefficients, and degrees of freedom."""
+    found = SpectralPath(problem, path.alphas[path.alone])
+    path.spectrum = found.spectrum
+    path.squared_norm[path.alone], path.residual[path.alone] = found.squared_norm, found.residual
+    singly = [_Single(w, partial(found.certificate, j)) for j, w in enumerate(found.coef)]
+    return singly, found.dof[0]
+
+
+def _log_det(path, alphas):
+    safe = path.shows(alphas)
+    if safe.all():
+        return path.reduced.log_det(alphas)
+    return np.where(safe, path.reduced.log_det(alphas), path.spectrum.log_det(alphas))
+
+
+def _pseudo_inverse(G):
+    """Of a Gram matrix of free columns, which may be dependent, its rank and condition."""
+    size = np.sqrt(np.diagonal(G))
+    values, vectors = np.linalg.eigh(G / size / size[:, None])
+    kept = values > _RANK * values.max(initial=0.0)
+    vectors, values = vectors[:, kept] / size[:, None], values[kept]
+    condition = float(values.max() / values.min()) if len(values) else 1.0
+    return (vectors / values) @ vectors.T, len(values), condition

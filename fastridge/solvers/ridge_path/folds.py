@@ -1,0 +1,373 @@
+"""Every penalty on every fold, from what the folds share.
+
+Moments of each fold's held-out rows are summed once, and taken from those of all rows they leave
+those of its training rows, about their own means and in units of their own deviations. One
+reduction of these serves all penalties (`direct`), and where there are fewer features than
+held-out rows, the held-out error of every solution follows from the moments of the held-out rows:
+with G, c, yy centred about their means m, m_y and of weight W,
+
+    sum_i s_i (y_i - b - x_i w)^2 = yy - 2 c'w + w'Gw + W (m_y - b - m'w)^2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._cached import cached
+from ...data.rows import mean_and_spread, take_rows
+from ...moments import Moments
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.projected import rounding_scale
+from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
+from ...systems.tridiagonal import Tridiagonal
+from ..ridge.fit import SOLVERS, RidgeResult, _variances, solve
+from ..ridge.moments import solve_moments
+from .direct import _LEAST, DualPath, MomentsPath
+from .iterative import IterativePath
+
+_LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
+_KEPT = 1e9  # bytes of moments of folds that are held at once
+_CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
+_ROOM = 4_000_000  # elements of predictions at a time
+
+
+class FoldErrors(NamedTuple):
+    """Of one fold, for m penalties and k targets; errors are weighted means of squares.
+
+    null: the held-out error of the training mean (of 0 without an intercept); spread: that of the
+    held-out mean.
+    """
+
+    train: Any  # (m, k)
+    validation: Any  # (m, k)
+    norm: Any  # (m, k), Euclidean; None where inner products alone were formed
+    null: Any  # (k,)
+    spread: Any  # (k,)
+    coef: Any  # (m, k, p), or None where it was not asked for
+
+
+class Folds:
+    """Ridge problems of the training rows of each fold, and of all rows.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    Y : ndarray (n, k), F order
+    weight : ndarray (n,) or None
+    splits : list of Split
+    options : dict
+        factor, fit_intercept, standardize, solver, tol, max_iter, max_memory.
+    apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
+        Held-out rows that are not among those of A: the only fold, which trains on all of A.
+    """
+
+    def __init__(self, A, Y, weight, splits, options, apart=None) -> None:
+        self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
+        self.options, self.apart = options, apart
+        self.count = len(splits) if apart is None else 1
+        run = SOLVERS[options["solver"]]
+        if run in ("auto", "qr"):
+            matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
+            run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
+        self.way = run
+        # rows of weight 0 in place of a copy of the others
+        most = options["max_memory"]
+        self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
+        self.whole = None  # the path of all rows, where they were reduced by samples
+        self.unsettled: list[tuple[float, float]] = []
+        seen = np.zeros(A.n_rows, dtype=np.intp)
+        for split in splits:
+            seen[split.test] += 1
+        live = slice(None) if weight is None else weight > 0
+        # folds whose sum is the whole are summed once
+        room = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
+        self.covers = apart is None and bool((seen[live] == 1).all()) and room < _KEPT
+        self.covers = self.covers and fits(room, most)
+        self.parts: dict[int, Moments] = {}
+
+    def _copied(self) -> float:
+        """Bytes of the rows that a fold copies to sum them."""
+        if self.apart is not None or not self.splits:
+            return 0.0
+        largest = max(len(s.test) if s.whole else len(s.train) for s in self.splits)
+        return float(data_bytes(self.A)) * largest / max(self.A.n_rows, 1)
+
+    def _moments(self, rows) -> Moments:
+        return Moments._of_matrix(*self._rows(rows))
+
+    @cached
+    def total(self) -> Moments:
+        """Moments of all rows."""
+        if not self.covers:
+            return Moments._of_matrix(self.A, self.Y, self.weight)
+        for i, split in enumerate(self.splits):
+            self.parts[i] = self._moments(split.test)
+        total = self.parts[0].copy()
+        for i in range(1, len(self.splits)):
+            total += self.parts[i]
+        return total
+
+    def _held_out(self, i) -> Moments:
+        if self.apart is not None:
+            return Moments._of_matrix(*self.apart)
+        total = self.total if self.covers else None
+        return self.parts[i] if total is not None else self._moments(self.splits[i].test)
+
+    def _training(self, i, held) -> Moments:
+        if self.apart is not None:
+            return self.total
+        split = self.splits[i]
+        if split.whole:
+            try:
+                train = self.total - held
+            except ValueError:  # rounding leaves squares below 0
+                return self._moments(split.train)
+            left, whole = np.diagonal(train.gram), np.diagonal(self.total.gram)
+            if (left >= _LEFT * whole).all():
+                return train
+            # differences that have lost their digits
+        return self._moments(split.train)
+
+    def _training_rows(self, i):
+        if self.apart is not None:
+            return self.A, self.Y, self.weight
+        if self.masked:
+            weight = np.bincount(self.splits[i].train, minlength=self.A.n_rows).astype(np.float64)
+            return self.A, self.Y, weight if self.weight is None else weight * self.weight
+        return self._rows(self.splits[i].train)
+
+    def test_size(self, i) -> int:
+        """Number of held-out rows."""
+        return len(self.splits[i].test) if self.apart is None else self.apart[0].n_rows
+
+    def test_rows(self, i):
+        """Matrix, targets and weights of the held-out rows."""
+        return self._rows(self.splits[i].test) if self.apart is None else self.apart
+
+    def _rows(self, rows):
+        weight = None if self.weight is None else self.weight[rows]
+        return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
+
+    def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> FoldErrors:
+        """Errors of every penalty on fold i.
+
+        visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
+        penalty. callback: called without arguments after each penalty of an iterative solver.
+        """
+        if self.way == "dual" and self._shares_samples() and not keep and visit is None:
+            found = self._by_samples(i, alphas)
+            if found is not None:
+                return found
+        held = None
+        if self.way == "cholesky":
+            held = self._held_out(i)
+            train = self._training(i, held)
+            run = self.path_of_moments(train, alphas, lambda: self.problem(*self._training_rows(i)))
+            total, mean, y_mean = train.total_weight, train.mean, train.y_mean
+        else:
+            run = self.path_of_rows(*self._training_rows(i), alphas, callback)
+            total, mean, y_mean = run.problem.total, run.problem.mean, run.problem.y_mean
+        coef = run.rough() if hasattr(run, "rough") else run.coef.astype(np.float64, copy=False)
+        fit_intercept = self.options["fit_intercept"]
+        intercept = y_mean - coef @ mean if fit_intercept else np.zeros(coef.shape[:2])
+        base = y_mean if fit_intercept else np.zeros_like(y_mean)
+        if self.masked:
+            rows = self.splits[i].test
+            test, y = self.A, self.Y[rows]
+            w = None if self.weight is None else self.weight[rows]
+        else:
+            rows = slice(None)
+            test, y, w = self.test_rows(i)
+        validation = None
+        if visit is None and held is not None and coef.shape[2] <= len(y):
+            validation = _error_of_moments(held, coef, intercept)
+        if validation is None:
+            validation = _error_of_rows(test, y, w, coef, intercept, visit, rows)
+        return FoldErrors(
+            np.maximum(run.residual, 0.0) / total,
+            validation,
+            np.linalg.norm(coef, axis=2),
+            np.average((y - base) ** 2, axis=0, weights=w),
+            mean_and_spread(y, w)[1],
+            coef if keep else None,
+        )
+
+    def _shares_samples(self) -> bool:
+        """Whether the inner products of all rows serve every fold: all are in the same units."""
+        options = self.options
+        factor = options["factor"]
+        free = factor is not None and bool((factor == 0).any())
+        return self.apart is None and not options["standardize"] and not free
+
+    @cached
+    def _products(self):
+        """Inner products of the rows, about the mean of all where there is an intercept, and the
+        size of what they are rounded by."""
+        factor = self.options["factor"]
+        inverse = np.ones(self.A.n_columns) if factor is None else 1.0 / factor
+        problem = self.problem(self.A, self.Y, self.weight)
+        return problem.A.gram_rows(inverse), rounding_scale(problem, np.sqrt(inverse))
+
+    def _by_samples(self, i, alphas):
+        """The errors from inner products alone; None where rounding could show.
+
+        About the training mean m = sum_t v_t x_t, with v of sum 1, (x_i - m)'(x_j - m) is
+        K_ij - (K v)_i - (K v)_j + v'K v.
+        """
+        train, test = self.splits[i].train, self.splits[i].test
+        y, held = self.Y[train], self.Y[test]
+        s = np.ones(len(train)) if self.weight is None else self.weight[train]
+        w = None if self.weight is None else self.weight[test]
+        products = self._products[0]
+        K, across = products[np.ix_(train, train)], products[np.ix_(test, train)]
+        total, root = float(s.sum()), np.sqrt(s)
+        y_mean = np.zeros(y.shape[1])
+        if self.options["fit_intercept"]:
+            y_mean = s @ y / total
+            v = s / total
+            u = K @ v
+            own = float(v @ u)
+            across = across - (across @ v)[:, None] - u + own
+            K -= u[:, None] + u - own
+        K *= root
+        K *= root[:, None]
+        right = np.asfortranarray(root[:, None] * (y - y_mean))
+        reduced = Tridiagonal(np.asfortranarray(K))
+        hidden = self._products[1]
+        if not reduced.is_positive(alphas - _LEAST * max(reduced.largest, hidden)).all():
+            return None
+        turned = reduced.rotate(right)
+        x, _ = reduced.solve(alphas, turned)
+        m, k, n = x.shape
+        squares = np.einsum("akj,akj->ak", x, x)
+        a = reduced.rotate(x.reshape(m * k, n).T, back=True)
+        error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
+        error += (y_mean - held).T
+        np.square(error, out=error)
+        return FoldErrors(
+            alphas[:, None] ** 2 * squares / total,
+            np.average(error, axis=2, weights=w),
+            None,
+            np.average((held - y_mean) ** 2, axis=0, weights=w),
+            mean_and_spread(held, w)[1],
+            None,
+        )
+
+    def path_of_moments(self, moments, alphas, rows) -> MomentsPath:
+        options = self.options
+        d = np.ones(moments.n_features) if options["factor"] is None else options["factor"]
+        if options["standardize"]:
+            variance = np.diagonal(moments.gram) / moments.total_weight
+            d = d * np.where(variance > 0, variance, 1.0)
+        return MomentsPath(moments, alphas, d, options["fit_intercept"], options["tol"], rows)
+
+    def problem(self, A, Y, weight) -> RidgeProblem:
+        """The problem of some rows, in the units of their own."""
+        options = self.options
+        factor = options["factor"]
+        if options["standardize"]:
+            variance = _variances(A, weight)
+            factor = variance if factor is None else factor * variance
+        return RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
+
+    def path_of_rows(self, A, Y, weight, alphas, callback=None):
+        options = self.options
+        problem = self.problem(A, Y, weight)
+        if self.way == "dual":
+            by_rows = rows_fit(problem.n, problem.p, options["max_memory"])
+            return DualPath(problem, alphas, options["tol"], by_rows)
+        step = None if callback is None else lambda *_: callback()
+        path = IterativePath(
+            problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
+        )
+        for i in np.flatnonzero(~path.converged.all(axis=1)):
+            left = path.relative_error[i][~path.converged[i]]
+            self.unsettled.append((float(alphas[i]), float(left.max())))
+        return path
+
+    def path(self, alphas, callback=None):
+        """Every penalty on all rows."""
+        if self.way == "cholesky":
+            return self.path_of_moments(
+                self.total, alphas, lambda: self.problem(self.A, self.Y, self.weight)
+            )
+        found = self.path_of_rows(self.A, self.Y, self.weight, alphas, callback)
+        self.whole = found
+        return found
+
+    def norm(self, path) -> Any:
+        """Euclidean norms (m, k) of the coefficients of a path."""
+        options = self.options
+        if options["factor"] is None and not options["standardize"]:
+            return np.sqrt(np.maximum(path.squared_norm, 0.0))
+        return np.linalg.norm(path.rough(), axis=2)
+
+    def fit(self, alpha) -> Any:
+        """The RidgeResult of all rows, for one penalty per target."""
+        options = self.options
+        rest = {
+            "penalty_factor": options["factor"],
+            "fit_intercept": options["fit_intercept"],
+            "standardize": options["standardize"],
+            "tol": options["tol"],
+        }
+        if self.way == "cholesky" and "total" in self.__dict__:
+            return solve_moments(self.total, alpha, single=False, **rest)
+        path = self.whole
+        if path is not None and path.solver == "dual" and np.all(alpha == alpha[0]):
+            at = np.flatnonzero(path.alphas == alpha[0])
+            if len(at) and at[0] in path.together:
+                return self._of_path(path, int(at[0]))
+        return solve(
+            self.A,
+            self.Y,
+            alpha,
+            sample_weight=self.weight,
+            solver=self.way,
+            max_iter=options["max_iter"],
+            max_memory=options["max_memory"],
+            **rest,
+        )
+
+    def _of_path(self, path, i) -> RidgeResult:
+        """One penalty of the reduction that there is."""
+        coef, relative, objective = path.one(i)
+        intercept = path.problem.intercept(coef)
+        real = np.float32 if self.A.is_float32 else np.float64
+        return RidgeResult(
+            coef.astype(real, copy=False),
+            intercept.astype(real, copy=False),
+            "dual",
+            np.ones(len(coef), dtype=np.intp),
+            relative,
+            objective,
+        )
+
+
+def _error_of_moments(held, coef, intercept):
+    """Weighted mean squared errors (m, k); None where the sums hide them."""
+    m, k, p = coef.shape
+    W = coef.reshape(m * k, p)
+    moved = (W @ held.gram - 2.0 * np.tile(held.cross.T, (m, 1))) * W
+    squares = held.yy + moved.sum(axis=1).reshape(m, k)
+    if (squares < _CANCELS * held.yy).any():
+        return None
+    return squares / held.total_weight + (held.y_mean - intercept - coef @ held.mean) ** 2
+
+
+def _error_of_rows(A, y, weight, coef, intercept, visit, rows=slice(None)):
+    """The same from predictions of some rows of A, which `visit` is shown."""
+    m, k, p = coef.shape
+    out = np.empty((m, k))
+    step = max(1, _ROOM // (A.n_rows * k))
+    for start in range(0, m, step):
+        part = coef[start : start + step]
+        predicted = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)[:, :, rows]
+        predicted += intercept[start : start + step, :, None]
+        out[start : start + step] = np.average((predicted - y.T) ** 2, axis=2, weights=weight)
+        if visit is not None:
+            for j, values in enumerate(predicted, start):
+                visit(j, values.T, coef[j], intercept[j])
+    return out

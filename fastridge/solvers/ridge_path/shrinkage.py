@@ -1,0 +1,53 @@
+"""Singular values of what a ridge penalty sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._matrix import Matrix
+from ...quadratic.problem import RidgeProblem
+from ...systems.cost import rows_fit
+from ...systems.lapack import eigvalsh
+from ..ridge.fit import _variances
+from .spectral import SpectralPath
+
+_EPS = np.finfo(np.float64).eps
+_LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
+
+
+def squared_singular_values(
+    A: Matrix, weight: Any, factor: Any, fit_intercept: bool, standardize: bool
+) -> Any:
+    """Squares of those of S A diag(d)^-1/2, free columns projected out, from the largest."""
+    if standardize:
+        variance = _variances(A, weight)
+        factor = variance if factor is None else factor * variance
+    n = A.n_rows
+    problem = RidgeProblem(A, np.zeros((n, 1)), np.ones(1), weight, factor, fit_intercept)
+    chosen, free = np.flatnonzero(problem.d > 0), np.flatnonzero(problem.d == 0)
+    inverse = np.zeros(problem.p)
+    inverse[chosen] = 1.0 / np.sqrt(problem.d[chosen])
+    if n < problem.p and not len(free):
+        M = problem.A.gram_rows(inverse**2)
+        if problem.root is not None:
+            M *= problem.root
+            M *= problem.root[:, None]
+    else:
+        G = problem.A.gram(weight)
+        M = G[np.ix_(chosen, chosen)]
+        if len(free):
+            beside = G[np.ix_(free, chosen)]
+            M = M - beside.T @ np.linalg.pinv(G[np.ix_(free, free)], hermitian=True) @ beside
+        M *= inverse[chosen]
+        M *= inverse[chosen, None]
+    values = eigvalsh(M)[::-1]
+    most = min(n - fit_intercept, problem.p)
+    if values[-1:] < _LEAST * values[:1] and rows_fit(n, problem.p):
+        # what the Gram matrix hides
+        found = np.zeros(len(M))
+        squares = np.sort(SpectralPath(problem, np.zeros(0)).spectrum.s ** 2)[::-1]
+        found[: len(squares)] = squares
+        return found[:most]
+    return np.where(values > len(M) * _EPS * values.max(initial=0.0), values, 0.0)[:most]

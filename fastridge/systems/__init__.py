@@ -1,0 +1,1 @@
+"""Linear systems: their cost, factorisations that can be interrupted, spectra."""

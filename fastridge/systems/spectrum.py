@@ -1,0 +1,98 @@
+"""Quantities of a penalty in a basis of singular vectors.
+
+With s_i and u_i the singular values of P B and the target's coordinates (see
+`quadratic.projected`), and
+`rest` the squares of the target outside,
+
+    |v|^2 = sum_i (s_i u_i / (s_i^2 + alpha))^2,
+    residual = sum_i (alpha u_i / (s_i^2 + alpha))^2 + rest,
+    dof = sum_i s_i^2 / (s_i^2 + alpha) + rank of what is free,
+
+sums of squares, of which nothing is lost as alpha tends to 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import lapack
+
+from .graded import Graded
+
+_EPS = np.finfo(np.float64).eps
+
+
+class Spectrum:
+    """Penalties of a problem with singular values s (r,) and coordinates u (r, k).
+
+    Parameters
+    ----------
+    s : ndarray (r,)
+    u : ndarray (r, k)
+    rest : ndarray (k,)
+        Squares of the targets outside.
+    rank : int
+        Degrees of freedom that no penalty takes, the intercept not counted.
+    """
+
+    def __init__(self, s, u, rest, rank) -> None:
+        self.s, self.u, self.rest, self.rank = s, u, rest, rank
+
+    def solutions(self, alphas):
+        """v (m, k, r) in the basis of right singular vectors."""
+        shares = self.s / (self.s**2 + alphas[:, None])
+        return shares[:, None, :] * self.u.T
+
+    def residual(self, alphas):
+        """Weighted sums of squares (m, k)."""
+        left = alphas[:, None] / (self.s**2 + alphas[:, None])
+        return left**2 @ self.u**2 + self.rest
+
+    def squared_norm(self, alphas):
+        """Sums (m, k) of d_j w_j^2."""
+        return (self.s / (self.s**2 + alphas[:, None])) ** 2 @ self.u**2
+
+    def dof(self, alphas):
+        """Effective degrees of freedom (m,), the intercept not counted."""
+        squares = self.s**2
+        return (squares / (squares + alphas[:, None])).sum(axis=1) + self.rank
+
+    def log_det(self, alphas):
+        """log det (I + M / alpha) (m,) for alphas above 0."""
+        return np.log1p(self.s**2 / alphas[:, None]).sum(axis=1)
+
+
+def of_gram(M, right, yy, rank) -> Spectrum:
+    """Of M = B'P B (q, q) and B'P y (q, k), where the rows are not known."""
+    s, V = _root(M)
+    u = (V.T @ right) / s[:, None]
+    return Spectrum(s, u, np.maximum(yy - (u**2).sum(axis=0), 0.0), rank)
+
+
+def of_products(K, Y, rank) -> Spectrum:
+    """Of K = P B B'P (n, n) and P y (n, k)."""
+    s, U = _root(K)
+    u = U.T @ Y
+    return Spectrum(s, u, ((Y - U @ u) ** 2).sum(axis=0), rank)
+
+
+def _root(M):
+    """s (r,) and V (q, r) with M = V diag(s^2) V'.
+
+    Each entry of M is rounded in units of its row and its column, and so is the triangle that
+    Cholesky's method finds in these units.
+    """
+    size = np.sqrt(np.maximum(np.diagonal(M), 0.0))
+    live = np.flatnonzero(size)
+    if not len(live):
+        return np.zeros(0), np.zeros((len(M), 0))
+    size = size[live]
+    unit = np.asfortranarray(M[np.ix_(live, live)] / size / size[:, None])
+    # what the rounding of the sums and of the factor can be
+    least = 4 * max(len(M), 16) * _EPS
+    R, order, count, _ = lapack.dpstrf(unit, tol=least, overwrite_a=1)
+    factor = np.zeros((count, len(M)))
+    order = live[order - 1]
+    factor[:, order] = np.triu(R[:count])
+    factor[:, live] *= size
+    found = Graded(factor, np.linalg.norm(factor, axis=0), len(M), count)
+    return found.s, found.V

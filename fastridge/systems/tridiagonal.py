@@ -1,0 +1,70 @@
+"""A symmetric matrix as Q T Q', T tridiagonal: one reduction for any number of shifts.
+
+L. Elden, "Algorithms for the regularization of ill-conditioned least squares problems", BIT 17,
+1977.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from .._matrix import tridiagonal_solve
+from .lapack import tridiagonal
+
+_AT_ONCE = 1e9  # products of a call that signals wait for
+
+
+class Tridiagonal:
+    """Solutions with M + alpha I for a symmetric, positive semidefinite M (n, n).
+
+    Parameters
+    ----------
+    M : ndarray of float64, shape (n, n), F order
+        Its lower triangle is read, and the whole overwritten.
+    """
+
+    def __init__(self, M: NDArray[np.float64]) -> None:
+        self._reflectors, self.d, self.e, self._tau = tridiagonal(M)
+        beside = np.abs(self.e)
+        # Gershgorin
+        self.largest = float(
+            (self.d + np.append(beside, 0.0) + np.insert(beside, 0, 0.0)).max(initial=0.0)
+        )
+
+    def rotate(self, B: NDArray[np.float64], *, back: bool = False) -> NDArray[np.float64]:
+        """Q' B, or with `back` Q B, for B (n, k); a new array in F order."""
+        B = np.array(B, order="F")
+        if len(B) > 1:
+            # Q is 1 and the product of reflectors that lie below the first row
+            H = np.asfortranarray(self._reflectors[1:, :-1])
+            trans = "N" if back else "T"
+            # signals are seen between blocks
+            step = max(1, int(_AT_ONCE / len(B) ** 2))
+            for start in range(0, B.shape[1], step):
+                rest = np.asfortranarray(B[1:, start : start + step])
+                size = int(lapack.dormqr("L", trans, H, self._tau, rest, -1)[1][0])
+                rest = lapack.dormqr("L", trans, H, self._tau, rest, size, overwrite_c=1)[0]
+                B[1:, start : start + step] = rest
+        return B
+
+    def is_positive(self, shifts: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether T + shift I is positive definite, for each shift."""
+        return np.isfinite(self.solve(shifts, np.zeros((len(self.d), 1)))[1])
+
+    def log_det(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """log det (I + T / alpha) for each alpha, which is positive: by the pivots of L D L'."""
+        total = np.zeros(len(alphas))
+        pivot = np.ones(len(alphas))
+        squares = np.insert(self.e**2, 0, 0.0)
+        for own, beside in zip(self.d.tolist(), squares.tolist(), strict=True):
+            pivot = own + alphas - beside / pivot
+            total += np.log(np.maximum(pivot / alphas, np.finfo(np.float64).tiny))
+        return total
+
+    def solve(
+        self, alphas: NDArray[np.float64], B: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(T + alpha I)^-1 B for B (n, k) as (n_alphas, k, n), and the traces of the inverses."""
+        return tridiagonal_solve(self.d, self.e, alphas, np.ascontiguousarray(B.T))
