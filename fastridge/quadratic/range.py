@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
-# sums of squares between these have products in the range of float64; see src/range.h
+# sums of squares between these have products in the range of float64; see src/matrix/range.h
 LEAST, MOST = 2.0**-400, 2.0**400
 # between these they have products at all
 _LEAST_PRODUCT, _MOST_PRODUCT = 2.0**-500, 2.0**500
