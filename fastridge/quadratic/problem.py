@@ -32,6 +32,17 @@ def add(
         v[piece] += a * (w[piece] if d is None else d[piece] * w[piece])
 
 
+def rounded_gradient(
+    squares: NDArray[np.float64], penalty: NDArray[np.float64], w: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Norms (k,) of the gradients that a relative change of 1 in each coefficient could make.
+
+    squares (p,): diagonal of G; penalty (p, k) or (p, 1): alpha d; w (p, k): coefficients. The
+    bound is |G r| + |alpha d r| with |G r| <= sqrt(tr G) sqrt(r'Gr).
+    """
+    return np.sqrt(squares.sum() * (squares @ w**2)) + np.linalg.norm(penalty * w, axis=0)
+
+
 class RidgeProblem:
     """Minimise ||S (Y - A w)||^2 + alpha * w' diag(d) w, A and Y centred, S^2 the weights.
 

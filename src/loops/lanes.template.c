@@ -229,7 +229,7 @@ static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, ve
                           double *relative)
 {
     const ptrdiff_t p = s->p, ld = s->ld;
-    vec norm = SPLAT(0.0), zero = norm, trace = norm, size = norm;
+    vec norm = SPLAT(0.0), zero = norm, trace = norm, size = norm, shrunk = norm;
     for (ptrdiff_t i = 0; i < p; i++)
         SET(s->product, i, AT(s->full, i) * AT(s->step, i));
     for (ptrdiff_t i = 0; i < p; i++) {
@@ -241,19 +241,23 @@ static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, ve
         const vec g = AT(s->gradient, i), e = AT(s->step, i), ci = AT(c, i), b = AT(s->g, i * ld + y);
         f += AT(s->penalty, i) * ci * ci + e * (t - (g + g));
         norm += (g - t) * (g - t);
-        trace += AT(s->alive, i) * AT(s->full, i);
-        size += AT(s->full, i) * (ci + e) * (ci + e);
+        const vec own = AT(s->g, i * ld + i), closer = ci + e, shrink = AT(s->penalty, i) * closer;
+        trace += own;
+        size += own * closer * closer;
+        shrunk += shrink * shrink;
         zero += b * b;
     }
-    double parts[4][VL];
+    double parts[5][VL];
     STORE(objective, f);
     STORE(parts[0], norm);
     STORE(parts[1], zero);
     STORE(parts[2], trace);
     STORE(parts[3], size);
+    STORE(parts[4], shrunk);
     for (int l = 0; l < VL; l++) {
-        /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
-        const double whole = sqrt(parts[0][l]) + 0.5 * DBL_EPSILON * sqrt(parts[2][l] * parts[3][l]);
+        /* and what rounding the coefficients may do: |G r| <= sqrt(tr G) sqrt(r'Gr), and |alpha d r| */
+        const double rounded = sqrt(parts[2][l] * parts[3][l]) + sqrt(parts[4][l]);
+        const double whole = sqrt(parts[0][l]) + 0.5 * DBL_EPSILON * rounded;
         relative[l] = parts[1][l] == 0 ? 0.0 : whole / sqrt(parts[1][l]);
         objective[l] = objective[l] < 0 ? 0.0 : objective[l];
     }

@@ -131,19 +131,20 @@ static double certify(fr_ridge_problem *q, const state *s, double alpha, ptrdiff
     const ptrdiff_t p = s->p;
     const double *e = s->step + t * p, *g = s->gradient + t * p, *c = q->coef + (t0 + t) * p;
     const double *b = s->b + (t0 + t) * p;
-    double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0;
+    double *me = s->residual, f = s->yy[t0 + t], norm = 0, zero = 0, trace = 0, size = 0, shrunk = 0;
     multiply(s, e, me);
     for (ptrdiff_t j = 0; j < p; j++) {
-        const double left = g[j] - me[j];
+        const double left = g[j] - me[j], closer = c[j] + e[j], shrink = alpha * s->penalty[j] * closer;
         f += alpha * s->penalty[j] * c[j] * c[j] + e[j] * (me[j] - 2 * g[j]);
         norm += left * left;
-        trace += s->gram_diagonal[j] > 0 ? s->diagonal[j] : 0.0;
-        size += s->diagonal[j] * (c[j] + e[j]) * (c[j] + e[j]);
+        trace += s->gram_diagonal[j];
+        size += s->gram_diagonal[j] * closer * closer;
+        shrunk += shrink * shrink;
         zero += b[j] * b[j];
     }
     q->objective[t0 + t] = f > 0 || f != f ? f : 0.0;
-    /* and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr) */
-    norm = sqrt(norm) + 0.5 * DBL_EPSILON * sqrt(trace * size) + rate * sqrt(dot(g, g, p));
+    /* and what rounding the coefficients may do: |G r| <= sqrt(tr G) sqrt(r'Gr), and |alpha d r| */
+    norm = sqrt(norm) + 0.5 * DBL_EPSILON * (sqrt(trace * size) + sqrt(shrunk)) + rate * sqrt(dot(g, g, p));
     return zero == 0 ? 0.0 : norm / sqrt(zero);
 }
 

@@ -111,18 +111,22 @@ static double correction(const state *s, const double *c, ptrdiff_t k)
 }
 
 /* The last correction, and what is left of the gradient b at zero: the rounding of the coefficients,
- * |M r| <= sqrt(tr M) sqrt(r'Mr), and that of solving for the correction. */
+ * |G r| <= sqrt(tr G) sqrt(r'Gr) and |alpha d r|, and that of solving for the correction. */
 static void finish(const state *s, double *c, ptrdiff_t t, const double *b, const double *e)
 {
-    double trace = 0, size = 0, moved = 0;
+    double trace = 0, size = 0, moved = 0, shrunk = 0, shrunk_step = 0;
     for (ptrdiff_t j = 0; j < s->p; j++) {
+        const double own = MAX(s->own[j], 0.0), shrink = s->alpha * s->penalty[j];
         c[j] += e[j];
-        trace += s->own[j] > 0 ? s->diagonal[j] : 0.0;
-        size += s->diagonal[j] * c[j] * c[j];
-        moved += s->diagonal[j] * e[j] * e[j];
+        trace += own;
+        size += own * c[j] * c[j];
+        moved += own * e[j] * e[j];
+        shrunk += shrink * c[j] * (shrink * c[j]);
+        shrunk_step += shrink * e[j] * (shrink * e[j]);
     }
-    const double zero = norm(b, s->p), solved = 4 * DBL_EPSILON * (double)s->p * sqrt(moved);
-    const double left = sqrt(trace) * ((s->well ? 1.0 : 0.5) * DBL_EPSILON * sqrt(size) + solved);
+    const double zero = norm(b, s->p), rounded = (s->well ? 1.0 : 0.5) * DBL_EPSILON;
+    const double left = rounded * (sqrt(trace * size) + sqrt(shrunk)) +
+        4 * DBL_EPSILON * (double)s->p * (sqrt(trace * moved) + sqrt(shrunk_step));
     s->q->relative_gradient[t] = zero == 0 ? 0.0 : left / zero;
 }
 

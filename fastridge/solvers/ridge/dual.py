@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..._matrix import Cholesky, has_single
-from ...quadratic.problem import RidgeProblem
+from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.projected import span, unit_of_rows
 
 _EPS = np.finfo(np.float64).eps
@@ -191,8 +191,8 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, 
             norm = _gradient_norm(problem, K, diagonal, R, single) + left
             if dc is not None:  # what is left of Z' a = 0
                 norm += alpha * np.linalg.norm(problem.A.tdot(problem.rooted(a))[free], axis=0)
-            # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
-            size = problem.column_squares() + alpha * problem.d
-            norm += _EPS / 2 * np.sqrt(size.sum() * (size @ w**2))
+            # and what rounding the coefficients may do
+            penalty = alpha * problem.d[:, None]
+            norm += _EPS / 2 * rounded_gradient(problem.column_squares(), penalty, w)
             return w.T, norm, objective, iteration
     return None

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..._matrix import Cholesky, Matrix
 from ...data.check import check_alpha, check_penalty_factor
-from ...quadratic.problem import RidgeProblem
+from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.range import require_moments
 from ...systems.lapack import eigh
 from .fit import (
@@ -180,9 +180,8 @@ class _Problem:
         alpha = self.alpha if alpha is None else alpha
         first = np.linalg.norm(self.cross, axis=0) if first is None else first
         first = np.tile(first, len(alpha) // self.k)
-        diagonal = self.squares[:, None] + alpha * self.d[:, None]
-        # of the coefficients and of the sums: |M r| <= sqrt(tr M) sqrt(r'Mr)
-        hidden = _EPS * np.sqrt(diagonal.sum(axis=0) * (diagonal * w * w).sum(axis=0))
+        # of the coefficients and of the sums
+        hidden = _EPS * rounded_gradient(self.squares, alpha * self.d[:, None], w)
         norm = np.linalg.norm(gradient, axis=0) + hidden
         return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._cached import cached
-from ...quadratic.problem import RidgeProblem
+from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.projected import rounding_scale, span, unit_of_rows
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
@@ -27,6 +27,7 @@ _LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rou
 _CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
 _MAX_REFINE = 3
 _SETTLED = 1e-8
+_UNLIKE = 1e4  # ratio of roots of penalties
 _RANK = 1e-13  # of free columns
 _EPS = np.finfo(np.float64).eps
 
@@ -211,6 +212,12 @@ class MomentsPath:
             size = np.linalg.norm(v, axis=0)
             if (np.linalg.norm(step, axis=0) <= _SETTLED * size).all():
                 break
+        if len(self.inverse) and self.inverse.max() > _UNLIKE * self.inverse.min():
+            # steps are rounded in units of the largest coefficient, beside which those of far
+            # larger penalties vanish; the system is diagonal in these
+            own = np.diagonal(self.M)[:, None]
+            alone = (right - (self.M @ v - own * v)) / (own + flat)
+            v = np.where(own <= _SETTLED * flat, alone, v)
         return v.T.reshape(shape), n_iter
 
     @property
@@ -387,9 +394,9 @@ class DualPath:
                 problem.alpha = np.full(k, alphas[t])
                 gradient, _ = problem.evaluate(part)
                 norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
-        # and what rounding the coefficients may do: |M r| <= sqrt(tr M) sqrt(r'Mr)
-        squares = problem.column_squares()[:, None] + flat * problem.d[:, None]
-        norm += _EPS / 2 * np.sqrt(squares.sum(axis=0) * (squares * w * w).sum(axis=0))
+        # and what rounding the coefficients may do
+        penalty = flat * problem.d[:, None]
+        norm += _EPS / 2 * rounded_gradient(problem.column_squares(), penalty, w)
         norm = norm.reshape(m, k)
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
         return w.T.reshape(m, k, p), relative
