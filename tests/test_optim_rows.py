@@ -1,6 +1,10 @@
 """Gradients of rows: after a flush, the dense optimizer's parameters and state to rounding."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -410,3 +414,115 @@ def test_flush_is_interrupted_and_goes_on(shape):
     other.flush()
     assert interrupted > 0
     np.testing.assert_array_equal(w, twin)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("decay", [1e-3, 0.5, 5.0])
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [(optim.AdamW, {}), (optim.AdamW, {"amsgrad": True}), (optim.Adam, {"decay_mode": "decoupled"}),
+     (optim.SGD, {}), (optim.SGD, {"decay_mode": "decoupled"})],
+)  # fmt: skip
+def test_long_absence_with_factors(isa, cls, options, decay, dtype):
+    """Every step has another learning rate; small and large decays, factors of 0 too."""
+    rng = np.random.default_rng(7)
+    w = rng.standard_normal((3, 70)).astype(dtype)
+    factor = rng.exponential(size=w.shape).astype(dtype)
+    factor[:, :5] = 0
+    twin, twin_factor = w.astype(np.float64), factor.astype(np.float64)
+    lazy, full = (
+        cls([{"params": [p], "penalty_factor": [f]}], lr=0.05, weight_decay=decay, **options)
+        for p, f in ((w, factor), (twin, twin_factor))
+    )
+    nothing = np.zeros((3, 70))
+    for t in range(1500):
+        for optimizer in (lazy, full):
+            optimizer.set_lr_factor(1 / (1 + t / 100))
+        index = np.arange(2 if t in (0, 300) else 0)
+        rows = rng.standard_normal((len(index), 70)).astype(dtype)
+        g = nothing.copy()
+        g[index] = rows
+        lazy.step([(index, rows)])
+        full.step([g])
+        if t in (3, 600):
+            lazy.flush()
+    lazy.flush()
+    tolerance = 3e-5 if dtype == np.float32 else 1e-11
+    assert_same([w], [twin], tolerance)
+    for a, b in zip(moments_of(lazy), moments_of(full), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [(optim.AdamW, {"weight_decay": 0.1}), (optim.SGD, {"weight_decay": 0.1})],
+)
+def test_flush_takes_no_longer_for_more_missed_steps(cls, options):
+    """With factors of the decay and a schedule: 16 times the steps, less than thrice the time."""
+    times = []
+    for missed in (1_000, 16_000):
+        w = np.ones((3_000, 16))
+        optimizer = cls([{"params": [w], "penalty_factor": [np.ones_like(w)]}], lr=0.01, **options)
+        found = []
+        for _ in range(3):
+            optimizer.step([(np.arange(3_000), np.ones_like(w))])
+            for t in range(missed):
+                optimizer.set_lr_factor(1 / (1 + t))
+                optimizer.step([(np.array([], np.int64), np.zeros((0, 16)))])
+            start = time.process_time()
+            optimizer.flush()
+            found.append(time.process_time() - start)
+        times.append(min(found))
+    assert times[1] < 3 * times[0]
+
+
+def test_coupled_adam_is_brought_up_to_date_in_between():
+    w = np.ones((2, 3), np.float32)
+    optimizer = optim.Adam([w], lr=1e-4, weight_decay=0.1)
+    optimizer.step([(np.arange(2), np.ones_like(w))])
+    optimizer.flush()
+    before = w[1].copy()
+    for _ in range(1025):
+        optimizer.step([(np.array([0]), np.ones((1, 3), np.float32))])
+    assert (w[1] != before).all()
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from fastridge import optim
+
+n, width = 200_000, 64
+dense, w = np.ones(1000), np.ones((10, width), np.float32)
+other = np.ones((10, width), np.float32)
+# every row twice and more, so that all have to be added up
+index = np.arange(n) % 10 if sys.argv[1] == "few" else np.arange(n) // 2
+if sys.argv[1] == "many":
+    w = np.ones((n, width), np.float32)
+rows = np.ones((n, width), np.float32)
+optimizer = optim.SGD([dense, other, w], lr=1.0)
+optimizer.step([np.ones(1000), (np.array([0]), rows[:1]), None])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 21), -1))
+try:
+    optimizer.step([np.ones(1000), (np.array([1]), rows[:1]), (index, rows)])
+except MemoryError:
+    resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+    assert (dense == 0).all() and (other[1] == 1).all() and (w == 1).all()
+    assert [optimizer._stepper.get_state(i)[0] for i in range(3)] == [1, 1, 0]
+    optimizer.step([np.ones(1000), (np.array([1]), rows[:1]), (index, rows)])
+    assert (dense == -1).all() and (other[1] == 0).all() and (w[0] < 1).all()
+    print("out of memory")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("rows", ["few", "many"])
+def test_out_of_memory_before_anything_is_written(rows):
+    environment = os.environ | {"FASTRIDGE_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", OUT_OF_MEMORY, rows],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "out of memory"

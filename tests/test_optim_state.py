@@ -204,3 +204,25 @@ def test_numbers_beyond_all_floats():
     ):
         with pytest.raises(ValueError, match="number of float64's range"):
             make()
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize(
+    ("cls", "other", "key"),
+    [
+        (optim.SGD, optim.AdamW, "amsgrad' in group 0, a number of Adam"),
+        (optim.SGD, optim.Adam, "amsgrad' in group 0, a number of Adam"),
+        (optim.Adam, optim.SGD, "dampening' in group 0, a number of SGD"),
+        (optim.AdamW, optim.SGD, "dampening' in group 0, a number of SGD"),
+    ],
+)
+def test_states_of_another_kind_are_refused_by_name(cls, other, key, steps):
+    w, g = np.ones(3), np.ones(3)
+    source, optimizer = other([w.copy()], lr=0.1), cls([w], lr=0.01)
+    for _ in range(steps):
+        source.step([g])
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match=f"expected the state of {cls.__name__}; got '{key}"):
+        optimizer.load_state_dict(source.state_dict())
+    assert optimizer.state_dict() == before
+    assert optimizer.param_groups[0]["lr"] == 0.01

@@ -384,6 +384,7 @@ cdef class Stepper:
             z.width = self.t[i].n // n if n else 0
             z.last = <int64_t *> cnp.PyArray_DATA(last)
             z.slot = <Py_ssize_t *> cnp.PyArray_DATA(slot)
+            z.each = self.t[i].x.factor != NULL
         _done(C.lazy_reserve(z))
         return 0
 
@@ -403,7 +404,9 @@ cdef class Stepper:
         if z.count == 0:
             return True
         cdef const fr_step *r = &z.history[z.count - 1]
-        return z.count < FR_MOST_MISSED and r.kind == s.kind and (
+        if z.count >= (FR_MOST_REPLAYED if r.kind == FR_ADAM and r.couple != 0 else FR_MOST_MISSED):
+            return False
+        return r.kind == s.kind and (
             s.kind != FR_ADAM
             or (r.beta1 == s.beta1 and r.beta2 == s.beta2 and r.eps == s.eps
                 and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0)
@@ -511,7 +514,7 @@ cdef class Stepper:
         cdef double *rate = few_rates
         cdef int64_t *at = few_at
         cdef fr_tensor *t
-        cdef int threads, row_threads, status = 0, made = 0
+        cdef int threads, row_threads, made = 0
         cdef double work = 0.0
         cdef bint sparse = False
         cdef list held = []
@@ -574,10 +577,7 @@ cdef class Stepper:
             C.step_many(self.t, self.pieces, self.n_pieces, work, threads)
             for i in range(self.count if sparse else 0):
                 if self.rows[i].index != NULL:
-                    status = C.step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
-                    if status != 0:
-                        break
-        _done(status)
+                    C.step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
         return True
 
     cdef int _prepare_rows(self, const fr_step *s) except -1:
@@ -588,6 +588,7 @@ cdef class Stepper:
                 if self.scratch[i] is not None and not self._goes_on(i, &s[self.group[i]]):
                     self._all_rows(i)
                 self._make_lazy(i)
+                _done(C.rows_reserve(&self.lazy[i], &self.rows[i]))
             elif self.scratch[i] is not None and self.t[i].x.g != NULL:
                 self._all_rows(i)
                 self.scratch[i][0].fill(0)

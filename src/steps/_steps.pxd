@@ -11,7 +11,7 @@ cdef extern from "parallel.h" nogil:
 
 cdef extern from "steps.h" nogil:
     enum: FR_SGD, FR_MOMENTUM, FR_ADAM
-    Py_ssize_t FR_MOST_MISSED
+    Py_ssize_t FR_MOST_MISSED, FR_MOST_REPLAYED
     ctypedef struct fr_step:
         int kind, nesterov, amsgrad, first
         double scale, couple, drop, lr
@@ -38,6 +38,7 @@ cdef extern from "steps.h" nogil:
         Py_ssize_t count, room
         fr_step *history
         double *kept
+        int each
     ctypedef struct fr_row_gradient:
         const void *index
         int wide
@@ -55,8 +56,9 @@ cdef extern from "steps.h" nogil:
                                 double, int, Py_ssize_t *) noexcept nogil
         Py_ssize_t (*check_rows)(const fr_row_gradient *, Py_ssize_t) noexcept nogil
         int (*lazy_reserve)(fr_lazy *) noexcept nogil
+        int (*rows_reserve)(fr_lazy *, const fr_row_gradient *) noexcept nogil
         void (*lazy_free)(fr_lazy *) noexcept nogil
-        int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
+        void (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
         int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
         int (*scaled_finite)(const void *, Py_ssize_t, int, double) noexcept nogil
         double (*serial_below)() noexcept nogil

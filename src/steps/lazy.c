@@ -13,8 +13,17 @@
  * where |(beta_j - centre) * y| is at most the half width h of the run, and few terms do: what they
  * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
  *
- * With a factor per element the map of a step is another one for each of them, so that no products
- * are kept. Runs of equal steps are raised to their power, element by element.
+ * With a factor f per element the map of a step differs between elements, so that no products are
+ * kept. Without momentum, steps that take x_s * f off w leave
+ *     prod_s (1 - x_s * f) = exp(-sum_p f^p / p * sum_s x_s^p)
+ * of it, whose sums of powers are kept as prefix sums; with x_s * f up to SMALL, what POWERS terms
+ * leave out is below the round-off of any product that does not underflow. Otherwise runs of equal
+ * steps are raised to their power, element by element. Adam replays the steps whose moments still
+ * move w, a number that its betas bound, and takes the decay of the others in this form.
+ *
+ * Adam with coupled decay has no closed form: the decay enters the moments, whose quotient is not
+ * linear in w. Its missed steps are replayed, which costs what the dense step costs without the
+ * traffic to memory; FR_MOST_REPLAYED bounds how many there are.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -27,6 +36,8 @@
 
 enum { ROWS = 16, AHEAD = 4, CHUNK = 4096 };
 enum { LONGEST = 1 << 20 }; /* elements and steps of one task of a flush */
+enum { POWERS = 16 };
+#define SMALL 0.0625
 #define TINY_float 0x1p-34
 #define TINY_double 0x1p-64
 
@@ -56,9 +67,12 @@ static fr_map map_of(const fr_step *s)
 /* level l of the products has room >> l of them, behind those of the levels below */
 static fr_map *level(const fr_lazy *z, int l) { return z->products + (2 * z->room - (2 * z->room >> l)); }
 
-/* whether two steps of gradient descent do the same to w and b where the gradient is 0 */
-static int alike(const fr_step *s, const fr_step *t)
+/* whether two steps of a history do the same where the gradient is 0: to w and b for gradient
+ * descent, to w but for the moments for Adam */
+static int same_effect(const fr_step *s, const fr_step *t)
 {
+    if (s->kind == FR_ADAM)
+        return s->drop == t->drop;
     return s->kind == t->kind && s->couple == t->couple && s->drop == t->drop && s->lr == t->lr
            && s->momentum == t->momentum && s->damp == t->damp && s->nesterov == t->nesterov
            && s->first == t->first;
@@ -68,10 +82,17 @@ static void note(fr_lazy *z, ptrdiff_t i)
 {
     const fr_step *s = &z->history[i];
     level(z, 0)[i] = map_of(s);
-    z->same[i] = i && alike(s, s - 1) ? z->same[i - 1] : i;
+    z->same[i] = i && same_effect(s, s - 1) ? z->same[i - 1] : i;
     for (int l = 1; (i + 1) % ((ptrdiff_t)1 << l) == 0; l++) {
         const ptrdiff_t k = i >> l;
         level(z, l)[k] = product(level(z, l - 1)[2 * k + 1], level(z, l - 1)[2 * k]);
+    }
+    if (z->powers) {
+        const double x = s->kind == FR_ADAM ? s->drop : s->drop + s->lr * s->couple;
+        double *sum = z->powers + i * POWERS, power = x;
+        z->most_taken = i ? fmax(z->most_taken, fabs(x)) : fabs(x);
+        for (int p = 0; p < POWERS; p++, power *= x)
+            sum[p] = (i ? sum[p - POWERS] : 0.0) + power;
     }
     if (s->kind != FR_ADAM)
         return;
@@ -97,7 +118,9 @@ int fr_lazy_reserve(fr_lazy *z)
     fr_map *products = malloc(2 * room * sizeof(fr_map));
     double *numbers = malloc((5 * room + 2) * sizeof(double));
     ptrdiff_t *same = malloc(room * sizeof(ptrdiff_t));
-    if (!products || !numbers || !same) {
+    double *powers = z->each ? malloc(POWERS * room * sizeof(double)) : NULL;
+    if (!products || !numbers || !same || (z->each && !powers)) {
+        free(powers);
         free(products);
         free(numbers);
         free(same);
@@ -106,6 +129,8 @@ int fr_lazy_reserve(fr_lazy *z)
     free(z->products);
     free(z->kept);
     free(z->same);
+    free(z->powers);
+    z->powers = powers;
     z->same = same;
     z->products = products;
     z->kept = numbers;
@@ -125,8 +150,11 @@ void fr_lazy_free(fr_lazy *z)
     free(z->products);
     free(z->kept);
     free(z->same);
+    free(z->powers);
+    fr_rows_release(z);
     z->history = NULL;
     z->same = NULL;
+    z->powers = NULL;
     z->products = NULL;
     z->kept = NULL;
     z->count = z->room = 0;
@@ -210,8 +238,35 @@ static void multiply_power(maps *a, maps *b, ptrdiff_t n, int momentum)
     }
 }
 
-/* the steps of gradient descent from a on, with a factor of the decay for each element */
-static void descend_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
+/* w times what the steps from a on leave of it, without their moments; 0 where too much is taken off
+ * at once for the sums of powers. n elements, up to BLOCK. */
+static int decay_by_powers(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a,
+                           ptrdiff_t from, const double *factor, ptrdiff_t n)
+{
+    const double *last = z->powers + (z->count - 1) * POWERS;
+    const double *before = a ? z->powers + (a - 1) * POWERS : NULL;
+    double c[POWERS], largest = 0.0;
+    for (ptrdiff_t j = 0; j < n; j++)
+        largest = fmax(largest, fabs(factor[j]));
+    if (!(z->most_taken * largest <= SMALL))
+        return 0;
+    for (int p = 0; p < POWERS; p++)
+        c[p] = (last[p] - (before ? before[p] : 0.0)) / (p + 1);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double sum = 0.0;
+        for (int p = POWERS - 1; p >= 0; p--)
+            sum = (sum + c[p]) * factor[j];
+        if (t->real == FR_FLOAT)
+            ((float *)row->w)[from + j] *= (float)exp(-sum);
+        else
+            ((double *)row->w)[from + j] *= exp(-sum);
+    }
+    return 1;
+}
+
+/* the steps from a on, with a factor of the decay for each element: of gradient descent, or those of
+ * Adam that its moments do not move w in any more */
+static void decay_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
 {
     const int single = t->real == FR_FLOAT;
     const int momentum = z->history[a].kind == FR_MOMENTUM;
@@ -222,6 +277,8 @@ static void descend_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers 
         for (ptrdiff_t j = 0; j < n; j++)
             factor[j] = single ? (double)((const float *)row->factor)[i + j]
                                : ((const double *)row->factor)[i + j];
+        if (!momentum && decay_by_powers(z, t, row, a, i, factor, n))
+            continue;
         for (int j = 0; j < BLOCK; j++) {
             all.ww[j] = all.bb[j] = 1.0;
             all.wb[j] = all.bw[j] = 0.0;
@@ -284,11 +341,13 @@ static ptrdiff_t reach(const fr_lazy *z, int real)
     return low;
 }
 
-/* whether missed steps have no closed form; a history is of one kind */
-static int replays(const fr_lazy *z, const fr_tensor *t)
+/* whether missed steps have no closed form; a history is of one kind. n: missed steps of Adam that
+ * move a row, few enough to be one task with a factor for each element. */
+static int replays(const fr_lazy *z, const fr_tensor *t, ptrdiff_t n)
 {
-    return z->count && z->history[0].kind == FR_ADAM
-           && (t->x.factor || z->history[0].couple != 0.0);
+    if (!z->count || z->history[0].kind != FR_ADAM)
+        return 0;
+    return z->history[0].couple != 0.0 || (t->x.factor && (n >= z->count || n > LONGEST / 128));
 }
 
 static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
@@ -336,7 +395,7 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
         return;
     const fr_step *s = &z->history[a];
     const fr_buffers x = buffers_of(z, t, r);
-    if (replays(z, t)) {
+    if (replays(z, t, n)) {
         z->last[r] = a + MIN(missed, most); /* coupled decay goes into the moments */
         replay(z, t, &x, a, z->last[r]);
         return;
@@ -344,7 +403,19 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
     z->last[r] = asleep ? -1 - z->count : z->count;
     if (s->kind != FR_ADAM && x.factor) {
         z->last[r] = z->count; /* so it does with momentum */
-        descend_each(z, t, &x, a);
+        decay_each(z, t, &x, a);
+        return;
+    }
+    if (x.factor) {
+        const ptrdiff_t moved = asleep ? a : a + MIN(n, missed), left = z->count - moved;
+        const double q = z->shrunk[left];
+        const fr_map shrink = {z->power[left], 0.0, 0.0,
+                               s->amsgrad ? pow(s->beta2, (double)left) : q * q};
+        replay(z, t, &x, a, moved);
+        if (left)
+            decay_each(z, t, &x, moved);
+        if (left && !asleep)
+            f->linear(&shrink, x.m, x.v, z->width);
         return;
     }
     if (s->kind != FR_ADAM) {
@@ -385,9 +456,7 @@ typedef struct {
     fr_tensor *t;
     const fr_row_gradient *g;
     ptrdiff_t n;        /* distinct rows, or all */
-    ptrdiff_t *first;   /* of each: where it comes first in g */
-    ptrdiff_t *next;    /* of each place in g: the next one of the same row, or -1 */
-    char *sums;         /* per place that is followed by others: its row's gradient, summed */
+    const ptrdiff_t *first; /* of each: where it comes first in g; NULL: all rows */
     ptrdiff_t reach;    /* steps of Adam */
     ptrdiff_t most;     /* steps without a closed form that a task takes */
     ptrdiff_t rows;     /* of a task */
@@ -398,7 +467,7 @@ static void add_up(const rows_job *q, ptrdiff_t k, double *sum)
 {
     const ptrdiff_t width = q->z->width;
     memset(sum, 0, (size_t)width * sizeof(double));
-    for (; k >= 0; k = q->next[k])
+    for (; k >= 0; k = q->z->next[k])
         for (ptrdiff_t i = 0; i < width; i++)
             sum[i] += q->t->real == FR_FLOAT ? (double)((const float *)q->g->rows)[k * width + i]
                                              : ((const double *)q->g->rows)[k * width + i];
@@ -439,8 +508,8 @@ static void rows_task(void *context, ptrdiff_t task)
             continue;
         fr_buffers x = buffers_of(z, q->t, r);
         x.g = (const char *)q->g->rows + (size_t)k * size;
-        if (q->next[k] >= 0) {
-            double *sum = (double *)(q->sums + (size_t)k * (size_t)z->width * sizeof(double));
+        if (z->next[k] >= 0) {
+            double *sum = z->sums + z->sum_of[i] * z->width;
             add_up(q, k, sum);
             x.g = sum;
         }
@@ -449,52 +518,70 @@ static void rows_task(void *context, ptrdiff_t task)
     }
 }
 
+void fr_rows_release(fr_lazy *z)
+{
+    free(z->first);
+    free(z->sums);
+    z->first = NULL;
+    z->sums = NULL;
+    z->n_first = 0;
+}
+
+int fr_rows_reserve(fr_lazy *z, const fr_row_gradient *g)
+{
+    ptrdiff_t repeated = 0;
+    fr_rows_release(z);
+    if (g->n == 0)
+        return 0;
+    z->first = malloc(3 * (size_t)g->n * sizeof(ptrdiff_t));
+    if (!z->first)
+        return FR_NO_MEMORY;
+    z->next = z->first + g->n;
+    z->sum_of = z->next + g->n;
+    /* slot: the last place so far of each row, whose first place is then in z->first */
+    for (ptrdiff_t k = 0; k < g->n; k++) {
+        const ptrdiff_t r = index_of(g, k), before = z->slot[r];
+        z->next[k] = -1;
+        z->slot[r] = k;
+        if (before < 0)
+            z->first[z->n_first++] = k;
+        else
+            z->next[before] = k;
+    }
+    for (ptrdiff_t i = 0; i < z->n_first; i++) {
+        const ptrdiff_t k = z->first[i];
+        z->slot[index_of(g, k)] = -1;
+        z->sum_of[i] = z->next[k] >= 0 ? repeated++ : -1;
+    }
+    if (repeated) {
+        z->sums = malloc((size_t)repeated * (size_t)z->width * sizeof(double) + 1);
+        if (!z->sums) {
+            fr_rows_release(z);
+            return FR_NO_MEMORY;
+        }
+    }
+    return 0;
+}
+
 static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps, int n_threads)
 {
-    rows_job q = {.z = z, .t = t, .g = g, .n = g ? 0 : z->n_rows, .steps = steps,
-                  .most = z->count, .rows = ROWS};
+    rows_job q = {.z = z, .t = t, .g = g, .n = g ? z->n_first : z->n_rows, .first = g ? z->first : NULL,
+                  .steps = steps, .most = z->count, .rows = ROWS};
     ptrdiff_t rounds = 1;
     int status = 0;
     double per_row = 5.0 * (double)z->width + 64.0;
-    void *room = NULL;
     if (z->count && z->history[0].kind == FR_ADAM)
         q.reach = reach(z, t->real);
-    if (g && g->n) {
-        int repeated = 0;
-        room = malloc(2 * (size_t)g->n * sizeof(ptrdiff_t));
-        if (!room)
-            return FR_NO_MEMORY;
-        q.first = room;
-        q.next = q.first + g->n;
-        /* slot: the last place so far of each row, whose first place is then in q.first */
-        for (ptrdiff_t k = 0; k < g->n; k++) {
-            const ptrdiff_t r = index_of(g, k), before = z->slot[r];
-            q.next[k] = -1;
-            z->slot[r] = k;
-            if (before < 0)
-                q.first[q.n++] = k;
-            else {
-                q.next[before] = k;
-                repeated = 1;
-            }
-        }
-        for (ptrdiff_t i = 0; i < q.n; i++)
-            z->slot[index_of(g, q.first[i])] = -1;
-        if (repeated && steps) {
-            q.sums = malloc((size_t)g->n * (size_t)z->width * sizeof(double) + 1);
-            if (!q.sums) {
-                free(room);
-                return FR_NO_MEMORY;
-            }
-        }
-    }
     if (!steps && z->width > 0) {
         /* tasks end soon enough for Ctrl-C, with all rows where `last` says */
         q.rows = MAX(1, MIN(ROWS, LONGEST / z->width));
-        if (replays(z, t)) {
+        if (replays(z, t, q.reach)) {
             q.most = MAX(1, LONGEST / (q.rows * z->width));
             rounds = (z->count + q.most - 1) / q.most;
             per_row *= (double)MIN(q.most, z->count);
+        } else if (z->count && z->history[0].kind == FR_ADAM && t->x.factor) {
+            q.rows = MAX(1, MIN(q.rows, LONGEST / (z->width * MAX(1, q.reach))));
+            per_row *= (double)MAX(1, MIN(q.reach, z->count));
         }
     }
     const ptrdiff_t tasks = (q.n + q.rows - 1) / q.rows;
@@ -507,26 +594,24 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
         if (!status && rounds > 1)
             status = fr_poll();
     }
-    free(q.sums);
-    free(room);
     return status;
 }
 
-int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)
+void fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)
 {
-    int status = fr_lazy_reserve(z);
-    if (!status)
-        status = on_rows(z, t, g, 1, n_threads);
-    if (status)
-        return status;
+    on_rows(z, t, g, 1, n_threads);
+    fr_rows_release(z);
     z->history[z->count] = t->step;
     note(z, z->count++);
-    return 0;
 }
 
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads)
 {
-    const int status = on_rows(z, t, g, 0, n_threads);
+    int status = g ? fr_rows_reserve(z, g) : 0;
+    if (!status)
+        status = on_rows(z, t, g, 0, n_threads);
+    if (g)
+        fr_rows_release(z);
     if (status || g)
         return status;
     for (ptrdiff_t r = 0; r < z->n_rows; r++)

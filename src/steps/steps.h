@@ -81,6 +81,13 @@ typedef struct {
      * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
     double *kept, *rate, *root, *power, *shrunk;
     double fastest; /* largest rate */
+    int each;         /* whether the decay of each element has a factor */
+    double *powers;   /* of each: sums over the steps up to each of the powers of what it takes off */
+    double most_taken; /* the most that a step takes off, of factor 1 */
+    /* fr_rows_reserve: of n_first distinct rows the place where each comes first, after each place
+     * the next one of the same row or -1, and where the sum is of a row that has several, or -1 */
+    ptrdiff_t *first, *next, *sum_of, n_first;
+    double *sums;
 } fr_lazy;
 
 /* Gradient rows: row index[i] of w has gradient rows[i * width ...]; repeated indices add up. */
@@ -91,15 +98,20 @@ typedef struct {
     ptrdiff_t n;
 } fr_row_gradient;
 
-#define FR_MOST_MISSED (1 << 16) /* steps after which all rows are brought up to date */
+/* steps after which all rows are brought up to date; and of those without a closed form */
+#define FR_MOST_MISSED (1 << 16)
+#define FR_MOST_REPLAYED (1 << 10)
 
 /* position of the first index outside 0 .. n_rows - 1, or -1 */
 ptrdiff_t fr_check_rows(const fr_row_gradient *g, ptrdiff_t n_rows);
 /* room for one more step; FR_NO_MEMORY, or 0 */
 int fr_lazy_reserve(fr_lazy *z);
+/* room for the rows of g in the next step; FR_NO_MEMORY, or 0 */
+int fr_rows_reserve(fr_lazy *z, const fr_row_gradient *g);
+void fr_rows_release(fr_lazy *z);
 void fr_lazy_free(fr_lazy *z);
-/* FR_NO_MEMORY (before anything is written), or 0 */
-int fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
+/* after fr_lazy_reserve and fr_rows_reserve: nothing can fail any more */
+void fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
 /* Bring rows up to date: those of index, or with index NULL all. FR_INTERRUPTED: rows are where
  * `last` says, and another call goes on from there. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
@@ -129,8 +141,9 @@ typedef struct {
                             int, ptrdiff_t *);
     ptrdiff_t (*check_rows)(const fr_row_gradient *, ptrdiff_t);
     int (*lazy_reserve)(fr_lazy *);
+    int (*rows_reserve)(fr_lazy *, const fr_row_gradient *);
     void (*lazy_free)(fr_lazy *);
-    int (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
+    void (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
     int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
     int (*scaled_finite)(const void *, ptrdiff_t, int, double);
     double (*serial_below)(void);
