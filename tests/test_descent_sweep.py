@@ -20,6 +20,12 @@ def test_fits_end(first):
     assert failed == []
 
 
+def test_fit_ends_whose_steps_take_many_conjugate_gradients():
+    found, words = descent_problems.fit(4396)
+    assert found.converged, words
+    assert found.n_iter < 400
+
+
 @pytest.mark.parametrize("seed", [509, 1232])
 def test_dependent_features_without_a_penalty_are_eliminated(seed):
     X, y, _, options, _ = descent_problems.problem(seed)

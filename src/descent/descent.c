@@ -20,7 +20,7 @@
 #define SAFE_STEPS 30 /* monotone steps in a row, twice as many each time, ... */
 #define MOST_SAFE 120 /* ... up to this many, between sweeps and exchanges */
 #define SETTLED 1e-10 /* error of a step, over the largest coefficient, at which the support is exact */
-#define EQUAL 1e-15   /* share of y'Sy by which the objective may seem to rise: rounding */
+#define EQUAL 1e-15   /* share of what it is summed from by which the objective may seem to rise */
 
 #define DAMPING 1e-5       /* see fr_descent.damping: at first, ... */
 #define LESS_DAMPING 1e-2  /* ... its factor where it is what limits a step, ... */
@@ -29,13 +29,17 @@
 enum { LEFT = 2 };
 enum { SHORTEN, EXCHANGE };
 
-static shadow shadow_of(const fr_descent *q, const double *w, const double *g)
+/* size: of the terms that are summed, of which rounding is a share. */
+static shadow shadow_of(const fr_descent *q, const double *w, const double *g, double *size)
 {
     double cw = 0, gw = 0;
+    *size = q->yy;
     for (ptrdiff_t j = 0; j < q->m; j++)
         if (w[j] != 0) {
-            cw += q->cross[j] * w[j];
+            const double c = q->cross[j] * w[j];
+            cw += c;
             gw += g[j] * w[j];
+            *size += fabs(c);
         }
     const double yr = q->yy - cw;
     const shadow r = {yr, MAX(yr - gw, 0.0)};
@@ -102,7 +106,7 @@ static double evaluate(state *s, int candidate)
     fr_descent *q = s->q;
     const size_t bytes = (size_t)q->m * sizeof(double);
     const double *w = q->w, *g = q->g, before = q->dual;
-    const shadow r = shadow_of(q, w, g);
+    const shadow r = shadow_of(q, w, g, &s->terms);
     const double objective = 0.5 * r.rr + fr_penalty_value(q, w);
     if (!candidate)
         return objective;
@@ -224,7 +228,7 @@ static int back(fr_descent *q, const point *from)
 static int value_point(state *s, int candidate)
 {
     s->current = evaluate(s, candidate);
-    if (!(s->current <= s->objective + EQUAL * s->q->yy))
+    if (!(s->current <= s->objective + EQUAL * s->terms))
         return 0;
     s->objective = s->current;
     keep(s->q, &s->best);
@@ -491,7 +495,8 @@ static int descend(state *s)
     s->entering = q->m;
     s->settled = s->flat = 0;
     if (q->whole) {
-        s->dual = shadow_of(q, q->w_dual, q->g_dual);
+        double size;
+        s->dual = shadow_of(q, q->w_dual, q->g_dual, &size);
         q->dual = fr_dual_value(q, q->g_dual, s->dual.yr, s->dual.rr);
     }
     if ((status = all_gradients(q)))

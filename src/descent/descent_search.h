@@ -32,6 +32,7 @@ typedef struct {
     ptrdiff_t size, taken;
     uint64_t random;
     double objective, current; /* at the best point, and at this one */
+    double terms;              /* magnitude of what the latter is summed from */
     shadow dual;               /* of the residual of w_dual */
     int flat;                  /* the support's minimum was reached */
     ptrdiff_t entering, left;  /* coordinates that enter at once; steps since the last ones did */

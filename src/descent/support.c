@@ -11,7 +11,9 @@
 #define KEEP_DAMPED 1e-3 /* ... as a share of the damping where that is small */
 #define FAR 0.5          /* relative change of l2 up to which an old factor is a preconditioner */
 #define ROTATION 8       /* multiplications of an element in the time of one rotation */
-#define MAX_STEPS 200    /* conjugate gradient steps */
+#define MAX_STEPS 200    /* conjugate gradient steps, ... */
+#define EXACT_STEPS 5000 /* ... or this many where rough steps did not do, ... */
+#define EXACT 1e-9       /* ... for which they are asked to be more accurate than this */
 #define FINE 1e-3        /* their accuracy for an old factor: the next step takes the rest */
 
 struct fr_support {
@@ -306,13 +308,14 @@ static int conjugate_gradients(fr_descent *q, const int32_t *list, ptrdiff_t siz
 {
     double *r = work, *z = r + size, *p = z + size, *hp = p + size, *whole = hp + size;
     const double wanted = q->gram ? MIN(q->accuracy, FINE) : q->accuracy;
+    const int most = wanted < EXACT ? EXACT_STEPS : MAX_STEPS;
     memcpy(r, rhs, (size_t)size * sizeof(double));
     memset(d, 0, (size_t)size * sizeof(double));
     int status = precondition(q, list, size, r, z);
     memcpy(p, z, (size_t)size * sizeof(double));
     double rz = dot(r, z, size);
     const double first = rz;
-    for (int step = 0; step < MAX_STEPS && !status && rz > wanted * wanted * first; step++) {
+    for (int step = 0; step < most && !status && rz > wanted * wanted * first; step++) {
         times(q, list, size, p, hp, whole);
         const double curvature = dot(p, hp, size);
         if (!(curvature > 0))

@@ -47,10 +47,10 @@ _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
 # Epochs of a cold start after which it is made again from larger penalties, if the largest is at
 # least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
 # objective.
-_DIRECT = 250
+_DIRECT = 120
 _FROM = 5.0
 _RATIO = 10.0
-_LOOSE = 0.1
+_LOOSE = 0.3
 
 # Multiplications of a Gram matrix that take the time of one read of an element of the data.
 _PER_READ = 16.0
