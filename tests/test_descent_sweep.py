@@ -51,6 +51,20 @@ def test_paths_end():
     assert failed == []
 
 
+def test_paths_project_dependent_features_without_a_penalty_out():
+    found, words = descent_problems.path(509)
+    assert found.converged.all(), words
+    X, y, _, options, _ = descent_problems.problem(509)
+    for alpha, coef, intercept in zip(found.alphas, found.coef, found.intercept, strict=True):
+        single = fastridge.elastic_net(X, y, alpha, tol=1e-10, **options)
+        predicted = X @ single.coef + single.intercept
+        np.testing.assert_allclose(
+            X @ coef + intercept, predicted, atol=1e-3 * np.ptp(y), err_msg=words
+        )
+    said, words = descent_problems.search(509)
+    assert not said, words
+
+
 def test_searches_end():
     failed = []
     for seed in range(20):
@@ -88,6 +102,18 @@ def test_few_epochs_suffice():
         found = fastridge.elastic_net(X, t, share * largest, l1_ratio=ratio)
         assert found.converged
         assert found.n_iter < 800
+
+
+@pytest.mark.parametrize("solver", ["gram", "working"])
+@pytest.mark.parametrize("seed", range(6))
+def test_random_walks_at_a_tiny_penalty(seed, solver):
+    """The objective is a millionth of the terms that it is summed from, so that rounding shows."""
+    r = np.random.default_rng(seed)
+    X = np.cumsum(r.standard_normal((100, 600)), 1)
+    y = np.random.default_rng(seed + 100).standard_normal(100)
+    largest = fastridge.elastic_net_path(X, y, l1_ratio=1.0, n_alphas=2).alphas[0]
+    found = fastridge.elastic_net(X, y, 1e-6 * largest, l1_ratio=1.0, solver=solver, tol=1e-8)
+    assert found.converged
 
 
 @pytest.mark.parametrize("kind", [np.array, sp.csc_array])

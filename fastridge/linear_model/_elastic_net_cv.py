@@ -216,6 +216,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             count,
             "gram" if getattr(self, "precompute", None) is True else "auto",
             self._several,
+            self.fit_intercept,
             held,
         )
         if given is None:

@@ -20,7 +20,7 @@ from ...data.check import (
     require_finite,
 )
 from ...quadratic.range import require_sums
-from .grid import alpha_grid
+from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .options import Options, check_start
 from .path import DescentPath, choose_way
 from .problem import DescentProblem, by_columns
@@ -97,7 +97,9 @@ def solve(
     way = find_way(source, options.solver, 1) if gram is None else "gram"
     found = []
     problem = None
-    if Y is not None and _free_are_dependent(source, sample_weight, constraints, options):
+    if Y is not None and free_are_dependent(
+        source, sample_weight, constraints, options.fit_intercept
+    ):
         return _eliminated(source, Y, alpha, options, sample_weight, constraints, coef_init)
     for t in range(k):
         if problem is not None and problem.moments is not None:
@@ -140,8 +142,8 @@ def _joined(source, found, single, way, options) -> ElasticNetResult:
     return ElasticNetResult(coef, intercept, way, n_iter, gap, relative, objective, converged)
 
 
-def _free_are_dependent(A, weight, constraints, options) -> bool:
-    """Whether features without a penalty are so nearly dependent that descent would not end."""
+def free_are_dependent(A, weight, constraints, fit_intercept) -> bool:
+    """Return whether features without a penalty are so dependent that descent would not end."""
     factor = constraints.factor
     if factor is None or constraints.lower is not None or constraints.upper is not None:
         return False
@@ -149,7 +151,7 @@ def _free_are_dependent(A, weight, constraints, options) -> bool:
     if not 2 <= len(free) <= _MOST_FREE:
         return False
     A = by_columns(A)
-    mean = A.column_stats(weight)[0] if options.fit_intercept else None
+    mean = A.column_stats(weight)[0] if fit_intercept else None
     columns = np.zeros((len(free), A.n_rows))
     A.centered(mean, np.ones(A.n_columns)).copy_columns(free, columns)
     if weight is not None:
@@ -196,6 +198,53 @@ def _eliminated(A, Y, alpha, options, weight, constraints, coef_init) -> Elastic
     return _joined(A, found, single, "working", options)
 
 
+class ProjectedPath:
+    """A `DescentPath` of one target that projects features without a penalty out of the others.
+
+    Its coefficients are exact where these features depend on each other.
+    """
+
+    way = "working"
+
+    def __init__(self, A, y, weight, factor, options: Options) -> None:
+        from .groups import GroupPath
+
+        self.path = GroupPath(
+            A,
+            y[:, None],
+            weight,
+            factor,
+            options.fit_intercept,
+            options.standardize,
+            options.max_iter,
+            options.seed,
+        )
+        self.l1_ratio = options.l1_ratio
+
+    def alphas(self, eps, n_alphas):
+        """Return the automatic grid of penalties."""
+        path = self.path
+        first = path.largest(self.l1_ratio or LEAST_L1_RATIO)
+        rounding = np.finfo(np.float64).resolution
+        if first <= rounding * np.sqrt(path.yy * path.square.max(initial=0.0)):
+            return np.full(n_alphas, rounding)
+        return spaced(first, eps, n_alphas)
+
+    def start(self, u):
+        """Begin at coefficients in the solver's units."""
+        self.path.start(u[None] / self.path.unit)
+
+    def solve(self, l1, l2, tol):
+        """Minimise for these penalties until the gap is at most tol; whether it is."""
+        path = self.path
+        j = int(path.factor.argmax())
+        alpha = (l1[j] + l2[j]) / path.factor[j] if path.factor[j] > 0 else 0.0
+        converged = path.solve(float(alpha), self.l1_ratio, tol / path.null)
+        self.u, self.n_iter = path.full[0], path.n_iter
+        self.objective, self.gap = path.objective, path.gap
+        return converged
+
+
 def solve_path(
     source: Any,
     Y: NDArray[np.float64] | None,
@@ -227,11 +276,22 @@ def solve_path(
         way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
     problem = make_problem(source, Y, 0, way, sample_weight, constraints, options, gram)
     u = None
-    if alphas is None:
-        alphas, u = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
     if coef_init is not None:
         u = problem.to_solver(check_start(coef_init, True, 1, p)[0])
-    path = DescentPath(problem, way, options.max_iter, options.seed, u)
+    path: Any
+    if Y is not None and free_are_dependent(
+        source, sample_weight, constraints, options.fit_intercept
+    ):
+        path = ProjectedPath(source, Y, sample_weight, constraints.factor, options)
+        if alphas is None:
+            alphas = path.alphas(eps, n_alphas)
+        if u is not None:
+            path.start(u)
+    else:
+        if alphas is None:
+            alphas, null = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
+            u = null if u is None else u
+        path = DescentPath(problem, way, options.max_iter, options.seed, u)
     steps: list[PathStep] = []
 
     def finished() -> ElasticNetPath:

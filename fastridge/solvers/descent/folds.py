@@ -18,7 +18,7 @@ from ...data.rows import take_rows
 from ...moments import Moments
 from ..ridge_path.folds import _error_of_moments, _error_of_rows
 from .dof import DescentFreedom
-from .fit import make_problem
+from .fit import free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
 from .path import DescentPath, choose_way, take_spare
@@ -52,7 +52,7 @@ class Walk:
 
     def _open(self):
         folds, options = self.folds, self.options
-        if folds.several:
+        if folds.grouped:
             A, Y, weight = folds.training_rows(self.i)
             self.path = GroupPath(
                 A,
@@ -82,7 +82,7 @@ class Walk:
     def _close(self):
         """Keep what it takes to go on, not the copy of the training rows and the working set."""
         path, folds = self.path, self.folds
-        if folds.several or folds.way == "gram":
+        if folds.grouped or folds.way == "gram":
             return
         self.saved = path.u, path.last_l1
         path.put_away()
@@ -107,7 +107,7 @@ class Walk:
         for j, alpha in enumerate(alphas):
             if stop.is_set():
                 raise Stopped
-            if folds.several:
+            if folds.grouped:
                 path.solve(float(alpha), ratio, options.tol)
                 coef[j], intercept[j] = path.to_caller()
                 size = np.linalg.norm(path.full, axis=0)
@@ -146,19 +146,32 @@ class DescentFolds:
     way : {"auto", "gram"}
     several : bool
         Whether the targets are fitted together.
+    fit_intercept : bool
     apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
         The held-out rows, where they are not among those of A.
     """
 
     def __init__(
-        self, A, Y, weight, splits, constraints, n_alphas, way, several, apart=None
+        self,
+        A,
+        Y,
+        weight,
+        splits,
+        constraints,
+        n_alphas,
+        way,
+        several,
+        fit_intercept,
+        apart=None,
     ) -> None:
         self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
         self.constraints, self.several, self.apart = constraints, several, apart
         self.count = len(splits) if apart is None else 1
         self.k, self.p = Y.shape[1], A.n_columns
         self.way = choose_way(A, n_alphas) if way == "auto" else way
-        if several:
+        # one target is a group where features without a penalty have to be projected out
+        self.grouped = several or free_are_dependent(A, weight, constraints, fit_intercept)
+        if self.grouped:
             self.way = "working"
         self.total, self.parts = None, {}
         # memory of walks that are done
@@ -243,7 +256,7 @@ class DescentFolds:
 
     def grid(self, options, eps, n_alphas) -> Any:
         """The automatic penalties of one l1_ratio, on all rows."""
-        if self.several:
+        if self.grouped:
             path = GroupPath(
                 self.A,
                 self.Y,
