@@ -149,6 +149,16 @@ BEHAVIOUR = (
         " changes of coefficients became small. `dual_gap_` is in scikit-learn's unit.",
     ),
     (
+        "`dual_gap_` of lassos and elastic nets",
+        "Fits end at the exact solution where that costs little, so that the gap is rounding, where"
+        " scikit-learn stops below `tol`.",
+    ),
+    (
+        "`max_iter` and `n_iter_` of lassos and elastic nets",
+        "Count epochs: a round of sweeps over the features or a Newton step on those in the model,"
+        " where scikit-learn's are one sweep each. Fits that `max_iter` cuts short end elsewhere.",
+    ),
+    (
         "`tol` of `Ridge`",
         "Bounds `relative_error_` of iterative solvers, the share of the objective that could be"
         " gained, as a square root; scikit-learn's meaning depends on the solver. Direct solvers go"

@@ -282,6 +282,30 @@ def test_warm_start(cls, data):
 
 
 @SINGLE
+@pytest.mark.parametrize("storage", [np.array, np.asfortranarray, sp.csr_array, sp.csc_array])
+@pytest.mark.parametrize("shape", [(30, 300), (50, 200), (80, 20)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_epoch_from_the_solution(cls, storage, shape, weighted):
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=shape), rng.lognormal(size=shape[0]) if weighted else None
+    y = X[:, :10] @ rng.normal(size=10) + 1
+    options = {"precompute": shape[1] < 100, "standardize": weighted}
+    model = cls(1e-3, tol=1e-3, **options).fit(storage(X), y, weight)
+    coef, gap = model.coef_, model.relative_gap_
+    assert model.n_iter_ > 1
+    model = pickle.loads(pickle.dumps(model)).set_params(warm_start=True)
+    model.fit(storage(X), y, weight)
+    assert model.n_iter_ == 0
+    assert_allclose(model.relative_gap_, gap, rtol=1e-6, atol=1e-12)
+    assert_allclose(model.coef_, coef, rtol=1e-12, atol=1e-14)
+    # the dual point is no dual point of another target
+    model.fit(storage(X), y[::-1], weight)
+    assert model.n_iter_ > 0
+    objective = cls(1e-3, tol=1e-8, **options).fit(storage(X), y[::-1], weight).objective_
+    assert objective - 1e-9 <= model.objective_ <= objective + model.dual_gap_ + 1e-9
+
+
+@SINGLE
 def test_random_state(cls, data):
     X, Y, _ = data
 

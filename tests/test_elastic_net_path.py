@@ -57,6 +57,19 @@ def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+def test_cold_fit_is_exact_at_the_default_tolerance(solver):
+    """Features that matter enter one after the other, each because of the ones before."""
+    rng = np.random.RandomState(0)
+    w = rng.randn(200)
+    w[10:] = 0.0
+    X = rng.randn(50, 200)
+    y, weight = X @ w, np.random.RandomState(0).lognormal(size=50)
+    coef = elastic_net(X, y, 0.01, l1_ratio=0.5, sample_weight=weight, solver=solver).coef
+    model = sklearn.linear_model.ElasticNet(0.01, tol=1e-14, max_iter=100_000)
+    assert_allclose(coef, model.fit(X, y, weight).coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solution_is_that_of_one_fit(data, solver):
     X, y, weight = data
     options = {

@@ -83,8 +83,9 @@ SKLEARN: dict[str, str] = {
     }.items()
     for name in names
 }
-# what scikit-learn notes on an estimator: how it is used, not what it is
-_NOTES = ("_metadata_request", "_sklearn_output_config")
+# what scikit-learn notes on an estimator, how it is used, not what it is; and dual points, by which
+# a fit that starts from its own solution ends at once
+_NOTES = ("_metadata_request", "_sklearn_output_config", "_duals")
 _FITTED = re.compile(r"[A-Za-z]\w*_")
 _OF_SKLEARN = re.compile(r"_?[A-Za-z]\w*")
 

@@ -140,6 +140,8 @@ class BaseElasticNet(LinearRegressor):
         self.dual_gap_ = as_scalar(result.dual_gap)
         self.relative_gap_ = as_scalar(result.relative_gap)
         self.objective_ = as_scalar(result.objective)
+        # the dual points of the gaps, for the next fit where warm_start is True
+        self._duals = getattr(result, "duals", None)
 
     @property
     def sparse_coef_(self) -> Any:
@@ -401,6 +403,7 @@ class ElasticNet(BaseElasticNet):
             self._constraints(p),
             start,
             gram,
+            None if start is None else self.__dict__.get("_duals"),
         )
         self._set_result(result, column)
         self._set_features(p, names)
@@ -453,6 +456,7 @@ class ElasticNet(BaseElasticNet):
             None,
             self._constraints(p),
             self._start((p,) if single else (k, p)),
+            dual_init=self.__dict__.get("_duals"),
         )
         if not single and k == 1:
             result.coef, result.intercept = result.coef[0], result.intercept[0]

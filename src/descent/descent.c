@@ -419,7 +419,10 @@ static int safe_step(state *s)
         if ((status = all_gradients(q)))
             return status;
         s->entering = s->left > 2 ? MAX(s->entering / 2, 1) : 2 * s->entering;
+        const ptrdiff_t before = s->size;
         enter(s, s->entering);
+        /* the minimum over the support, which nothing wants to enter */
+        s->settled = s->size == before;
         s->left = 0;
     }
     right_side(s);

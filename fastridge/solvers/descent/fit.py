@@ -82,10 +82,12 @@ def solve(
     constraints: Constraints = NOTHING,
     coef_init: Any = None,
     gram: NDArray[np.float64] | None = None,
+    dual_init: list[NDArray[np.float64]] | None = None,
 ) -> ElasticNetResult:
     """Solve for one penalty; see `elastic_net`.
 
     source: a Matrix, or Moments with Y None. gram: A'SA of weights as they are given, for Matrix.
+    dual_init: the dual points of the fit that coef_init is from, one per target.
     """
     if Y is None:
         p, k, single = source.n_features, source.n_targets, source._y_ndim == 1
@@ -95,7 +97,7 @@ def solve(
     if coef_init is not None:
         coef_init = check_start(coef_init, single, k, p)
     way = find_way(source, options.solver, 1) if gram is None else "gram"
-    found = []
+    found, duals = [], []
     problem = None
     if Y is not None and free_are_dependent(
         source, sample_weight, constraints, options.fit_intercept
@@ -107,10 +109,15 @@ def solve(
         else:
             problem = make_problem(source, Y, t, way, sample_weight, constraints, options, gram)
         u = None if coef_init is None else problem.to_solver(coef_init[t])
-        path = DescentPath(problem, way, options.max_iter, options.seed, u)
+        before = dual_init[t] if dual_init is not None and len(dual_init) == k else None
+        if before is not None and len(before) != p:
+            before = None
+        path = DescentPath(problem, way, options.max_iter, options.seed, u, u_dual=before)
         l1, l2 = problem.penalties(alpha, options.l1_ratio)
         converged = path.solve(l1, l2, options.tol * problem.null)
         coef, intercept = problem.to_caller(path.u)
+        same = path.way != "gram" and np.array_equal(path.u_dual, path.u)
+        duals.append(None if same else path.u_dual)
         found.append(
             (
                 coef,
@@ -122,7 +129,9 @@ def solve(
                 converged,
             )
         )
-    return _joined(source, found, single, path.way, options)
+    result = _joined(source, found, single, path.way, options)
+    result.duals = duals
+    return result
 
 
 def _joined(source, found, single, way, options) -> ElasticNetResult:

@@ -43,6 +43,8 @@ _ROUGH = 0.3
 # features outside of the working set are added although the gap is small enough: of a cold start,
 # and in a path.
 _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
+# The same, for which this is done again; how often at most; a size that may be divided by.
+_MATTERS_AGAIN, _MOST_SETTLES, _TINY = 1e-4, 5, 1e-300
 
 # Epochs of a cold start after which it is made again from larger penalties, if the largest is at
 # least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
@@ -56,6 +58,8 @@ _LOOSE = 0.3
 _PER_READ = 16.0
 # Reads of the data that a fit with a working set takes, for each penalty.
 _PASSES = 1.5
+# What each of these costs whatever the data, in reads of an element.
+_FIXED = 3e4
 # Elements of a Gram matrix below which its size is no matter.
 _ROOM = 2e7
 # Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
@@ -74,13 +78,14 @@ def choose_way(A, n_alphas):
     One read of the data costs as many units as it stores elements, e. A Gram matrix of all features
     costs n p^2 / 2 multiplications of dense data, or sum_i e_i^2 / 2 of sparse rows with e_i
     elements, taken as 2 e^2 / n; some `_PER_READ` multiplications take one unit. It pays where that
-    is less than the reads of the working set method, `_PASSES` for each penalty and two more, and
-    where it is no larger than the data.
+    is less than the reads of the working set method, `_PASSES` for each penalty and two more, each
+    with a cost of its own, and where it is no larger than the data.
     """
     n, p, stored = A.n_rows, A.n_columns, A.nnz
     sparse = A.is_sparse
     work = 2.0 * stored * stored / n / 2.0 if sparse else 0.5 * n * float(p) ** 2 / _PER_READ
-    if work <= (_PASSES * n_alphas + 2) * stored and p * p <= max(stored, 1e5) and p <= 4 * n:
+    reads = (_PASSES * n_alphas + 2) * (stored + _FIXED)
+    if work <= reads and p * p <= max(stored, 1e5) and p <= 4 * n:
         return "gram"
     return "working"
 
@@ -107,11 +112,18 @@ class DescentPath:
         Coefficients, in the solver's units.
     way : str
         "gram", "working" or "columns": what ran last.
+    u_dual : ndarray (p,)
+        Coefficients whose residual is the dual point of the gap.
     objective, gap, n_iter : float, float, int
         Of the last solution; the gap is absolute.
+
+    Parameters
+    ----------
+    u, u_dual : ndarray (p,) or None
+        Where the first solution starts: coefficients, and those of an earlier dual point.
     """
 
-    def __init__(self, problem, way, max_iter, seed, u=None, spare=None):
+    def __init__(self, problem, way, max_iter, seed, u=None, spare=None, u_dual=None):
         self.problem, self.max_iter, self.seed = problem, max_iter, seed
         # "working" goes over to "columns" as the set grows
         self.way = way
@@ -121,13 +133,14 @@ class DescentPath:
         # known without a look at the coefficients
         self.at_zero = u is None and problem.lower is None and problem.upper is None
         self.u_dual = np.zeros(p)
+        self.before = None if u is None else u_dual
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
+        self.v = self.shadow = None
         if way == "gram":
             self.descent = Descent()
             self._start_gram(self.at_zero)
         else:
-            self.v = self.shadow = None
             self._empty()
 
     def _empty(self):
@@ -151,6 +164,9 @@ class DescentPath:
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
         self.n_iter, self.limit = 0, self.max_iter
+        if self.before is not None and self._ends_at_start(l1, l2, tol):
+            self.last_l1 = l1
+            return True
         cold = self.max_iter > _DIRECT and self._is_zero()
         if cold:
             self.limit = _DIRECT
@@ -167,6 +183,30 @@ class DescentPath:
         else:
             self._solve_working(l1, l2, tol)
         self.last_l1, self.at_zero = l1, False
+
+    def _ends_at_start(self, l1, l2, tol):
+        """Judge the coefficients of the start by the dual point of an earlier fit."""
+        q, at = self.problem, self.before
+        self.before = None
+        if self.way == "gram":
+            g = q.cross - q.gram @ at
+            yr = q.yy - float(q.cross @ at)
+            rr = max(yr - float(g @ at), 0.0)
+            yr_here = q.yy - float(q.cross @ self.u)
+            rr_here = max(yr_here - float(self.g @ self.u), 0.0)
+        else:
+            r = q.residual(self.u)
+            rr_here = float(r @ r) / q.n if q.weight is None else float(q.weight @ r**2)
+            g, yr, rr = q.products(q.residual(at))
+        self.v, self.shadow = g, (yr, rr)
+        penalty = float(l1 @ np.abs(self.u)) + 0.5 * float(l2 @ self.u**2)
+        self.objective = 0.5 * rr_here + penalty
+        self.gap = max(self.objective - self._dual_value(l1, l2), 0.0)
+        if self.gap <= tol:
+            self.u_dual[:] = at
+            return True
+        self.v = self.shadow = None
+        return False
 
     def _is_zero(self):
         return self.at_zero or not self.u.any()
@@ -302,27 +342,39 @@ class DescentPath:
     def _settle(self, l1, l2, inner, rough, cold):
         """Solve once more with the features outside of the set that the gap has room for.
 
-        The dual value stays, so that the gap shrinks by what the objective does.
+        The dual value stays or grows, so that the gap shrinks by what the objective does. After a
+        cold start this is repeated as long as these features change the coefficients much.
         """
         q = self.problem
-        left = self.limit - self.n_iter
-        if left <= 0 or not self.n_iter:
-            return
-        excess = self._pull(l2)
-        excess -= l1
-        excess[self.inside] = 0.0
-        new = np.flatnonzero(excess > 0)
-        if len(new):
-            # a coefficient that enters moves by about excess / (square + l2)
-            size = excess[new] * np.sqrt(q.square[new]) / (q.square[new] + l2[new])
-            largest = np.max(np.abs(self.u[self.set]) * np.sqrt(q.square[self.set]), initial=0.0)
-            new = new[size > (_MATTERS if cold else _MATTERS_IN_PATH) * largest]
-        if len(new) or rough:
-            u_dual = self.u_dual.copy()
+        best = self.u_dual.copy(), self.v, self.shadow
+        for again in range(_MOST_SETTLES):
+            left = self.limit - self.n_iter
+            if left <= 0 or not self.n_iter:
+                break
+            excess = self._pull(l2)
+            excess -= l1
+            excess[self.inside] = 0.0
+            new = np.flatnonzero(excess > 0)
+            largest = 0.0
+            if len(new):
+                # a coefficient that enters moves by about excess / (square + l2)
+                size = excess[new] * np.sqrt(q.square[new]) / (q.square[new] + l2[new])
+                used = np.abs(self.u[self.set]) * np.sqrt(q.square[self.set])
+                size /= max(float(used.max(initial=0.0)), _TINY)
+                new = new[size > (_MATTERS if cold else _MATTERS_IN_PATH)]
+                largest = float(size.max())
+            if not len(new) and (again or not rough):
+                break
             self._grow(new)
             self._solve_set(l1, l2, inner, left, 2)
-            self.u_dual = u_dual
-            self.gap = max(self.objective - self.dual, 0.0)
+            if not cold or largest < _MATTERS_AGAIN:
+                break
+            before = self.dual
+            self._check(l1, l2)
+            if self.dual > before:
+                best = self.u_dual.copy(), self.v, self.shadow
+        self.u_dual, self.v, self.shadow = best
+        self.gap = max(self.objective - self.dual, 0.0)
 
     def _pull(self, l2):
         """How hard each coefficient is drawn from where it begins, at the dual candidate."""

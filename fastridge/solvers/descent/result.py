@@ -46,6 +46,7 @@ class ElasticNetResult:
         "coef",
         "converged",
         "dual_gap",
+        "duals",
         "intercept",
         "n_iter",
         "objective",
