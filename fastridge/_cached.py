@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
+import numpy as np
+
 _T = TypeVar("_T")
 
 
@@ -14,6 +16,7 @@ class cached(Generic[_T]):
     `functools.cached_property` of Python 3.11 holds one lock for all instances of a class: fits in
     several threads wait for each other, and a process forked meanwhile waits for ever. Two threads
     that ask one instance at once may both compute the value here; the later one stays.
+    Numbers that vanish raise nothing, whatever `numpy.errstate` says where it is asked for.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class cached(Generic[_T]):
     def __get__(self, instance: object | None, owner: type | None = None) -> cached[_T] | _T:
         if instance is None:
             return self
-        value = self._function(instance)
+        with np.errstate(under="ignore"):
+            value = self._function(instance)
         instance.__dict__[self._name] = value
         return value

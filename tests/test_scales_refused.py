@@ -160,3 +160,58 @@ def test_heavy_rows(which):
     else:
         coef = fastridge.ridge(fastridge.Moments(X, y, weights), alpha=1.0).coef
         assert np.linalg.norm(coef - want) < 1e-12
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda a: fastridge.RidgeCV(a, cv=3).fit(X, y),
+        lambda a: fastridge.RidgeCV(a).fit(X, y),
+        lambda a: fastridge.RidgeClassifierCV(a, cv=3).fit(X, y > 0),
+        lambda a: fastridge.ridge_path(X, y, a),
+        lambda a: fastridge.ridge_path(fastridge.Moments(X, y), None, a),
+        lambda a: fastridge.ridge_path(*WIDE, a),
+    ],
+)
+def test_penalties_beyond_squares_are_named(fit):
+    with pytest.raises(ValueError, match=r"alphas is too large: it reaches 1\.7e\+308; expected"):
+        fit([1.0, 1.7e308])
+
+
+@pytest.mark.parametrize("data", [TALL, WIDE], ids=["tall", "wide"])
+def test_large_penalties(data):
+    """To first order in 1 / alpha, coefficients are X'y / alpha."""
+    A, t = data
+
+    def near(found, want):
+        assert np.abs(found / want - 1.0).max() < 1e-12
+
+    right = (A - A.mean(0)).T @ (t - t.mean())
+    with np.errstate(all="raise"):
+        for alpha in (1e60, 3e150, 1e300):
+            for solver in ("auto", "cholesky", "dual", "qr"):
+                found = fastridge.ridge(A, t, alpha, solver=solver)
+                near(found.coef * alpha, right)
+                assert found.relative_gradient < 1e-13
+        for alpha in (1e60, 3e150):
+            path = fastridge.ridge_path(A, t, [alpha])
+            near(path.coef[0] * alpha, right)
+            near(path.residual[0], ((t - t.mean()) ** 2).sum())
+            assert 0 <= path.dof[0] < 1e-12
+            assert path.relative_gradient[0] < 1e-13
+            for cv in (3, None):
+                model = fastridge.RidgeCV([alpha], cv=cv).fit(A, t)
+                near(model.coef_ * alpha, right)
+                assert np.isfinite(model.best_score_)
+
+
+@pytest.mark.parametrize("solver", ["cg", "dual", "qr", "cholesky"])
+@pytest.mark.parametrize("alpha", [1e-150, 1e-300])
+def test_small_penalties_raise_nothing(solver, alpha):
+    want = fastridge.ridge(X, y, 0.0).coef
+    with np.errstate(all="raise"):
+        found = fastridge.ridge(X, y, alpha, solver=solver).coef
+        path = fastridge.ridge_path(X, y, [alpha])
+        model = fastridge.RidgeCV([alpha], cv=3).fit(X, y)
+    for coef in (found, path.coef[0], model.coef_):
+        np.testing.assert_allclose(coef, want, rtol=1e-6)

@@ -131,6 +131,7 @@ class BaseRidgeCV(Choosing):
             return "loo"
         return self.cv if isinstance(self.cv, str) else "folds"
 
+    @np.errstate(under="ignore")
     def _search(
         self,
         A: Matrix,

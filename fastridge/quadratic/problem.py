@@ -169,7 +169,9 @@ class RidgeProblem:
         return self.squares
 
     def leaves_range(self) -> bool:
-        """Whether sums of squares overflow, or vanish though the data do not."""
+        """Whether sums of squares overflow, or vanish though the data do not, or penalties' do."""
+        if self.alpha.max() > MOST:
+            return True
         if squares_leave_range(self.column_squares(), self.mean, self.total, self._peaks):
             return True
         if self.spread is None:

@@ -299,7 +299,8 @@ def scale(
             room = np.floor(np.maximum(-least, 0.0) / 2)
             own[small] = np.minimum(own[small], np.minimum(room, 2000.0)).astype(np.intp)
     power = a + own
-    if not (c or b.any() or power.any()):
+    in_range = not (c or b.any() or power.any())
+    if in_range and not alphas.max() > _MOST_PRODUCT:
         return None
     A = _scaled_matrix(A, power) if power.any() else A
     if standardize:
@@ -317,6 +318,8 @@ def scale(
     less = np.where(np.isfinite(top), np.ceil(np.maximum(top - _HUGE, 0.0)), 0.0).astype(np.intp)
     positive = log_d[np.isfinite(log_d)]
     if less.any() and (log_alpha - less)[less > 0].min() + positive.min() < _ALONE:
+        if in_range:
+            return None
         raise ValueError(
             "alpha, with penalty_factor, is too large beside the squares of X, and not for all"
             " features; expected penalties that float64 holds in units of these squares."
@@ -339,6 +342,16 @@ def scale(
         own=bool(own.any()),
         fit_intercept=fit_intercept,
     )
+
+
+def require_penalties(alphas: NDArray[np.float64]) -> None:
+    """Refuse penalties that float64 cannot square."""
+    most = alphas.max(initial=0.0)
+    if most > _MOST_PRODUCT:
+        raise ValueError(
+            f"alphas is too large: it reaches {most:.3g}; expected penalties of at most"
+            f" {_MOST_PRODUCT:.3g}, whose squares float64 holds."
+        )
 
 
 def _scaled_matrix(A: Matrix, power: NDArray[np.intp]) -> Matrix:

@@ -174,7 +174,7 @@ class LeaveOneOut(Projected):
                 inner = np.divide(1.0, values, out=np.zeros_like(values), where=~null)
                 squared_norm[j] = inner @ t**2
             else:
-                residual[j] = alpha**2 * (part**2).sum(axis=0)
+                residual[j] = ((alpha * part) ** 2).sum(axis=0)
                 squared_norm[j] = values @ part**2
             if not self._alike:
                 inner = np.where(null, 0.0, 1.0 / np.where(null, 1.0, values + alpha))

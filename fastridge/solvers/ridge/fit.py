@@ -446,6 +446,13 @@ def solve(
         )
         if result is not None:
             return result
+    result = _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single)
+    return _finish(A, result, tol, warn)
+
+
+@np.errstate(under="ignore")
+def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single) -> RidgeResult:
+    """The solution by a solver of `run`, or by "qr" where "dual" is not stable."""
     if run == "dual":
         from .dual import solve_dual
 
@@ -468,7 +475,7 @@ def solve(
     coef, n_iter, gradient, objective, *told = found
     error, near = told if told else (None, False)
     converged = bool((near | (gradient <= _reached(run, tol))).all())
-    if A.is_float32:
+    if problem.source.is_float32:
         coef = _rounded(coef, lower, upper)
         gradient, objective = _certify(problem, coef, run, lower, upper)
     intercept = problem.intercept(coef)
@@ -476,8 +483,7 @@ def solve(
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         gradient, objective = float(gradient[0]), float(objective[0])
         error = error if error is None else float(error[0])
-    result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
-    return _finish(A, result, tol, warn)
+    return RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
 
 
 def _reached(run: str, tol: float) -> float:

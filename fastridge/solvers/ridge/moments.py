@@ -38,6 +38,7 @@ _STABLE = 1e-4  # relative correction that a stable factor settles below
 _FAR = 1e8  # squared means, in variances, that leave half the digits of raw second moments
 
 
+@np.errstate(under="ignore")
 def solve_moments(
     moments,
     alpha,

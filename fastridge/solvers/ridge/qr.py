@@ -32,6 +32,8 @@ def solve_qr(problem: RidgeProblem):
     objective = np.empty(problem.k)
     solvers: dict[bool, Any] = {}
     path: SpectralPath | None = None
+    own = np.sqrt(problem.column_squares())[:, None]
+    own[own == 0] = 1.0
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
         wide = problem.n < problem.p and (alpha == 0 or problem.p > _WIDE)
@@ -45,7 +47,7 @@ def solve_qr(problem: RidgeProblem):
                 break
             # in directions that A does not have, a small alpha would make much of a gradient that
             # is no more than the rounding of A'r
-            told = np.linalg.norm(g / size, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
+            told = np.linalg.norm(g / own, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
             told |= problem.n >= problem.p
             closer = w + refine(g)
             g_new, f_new = _evaluate(problem, closer, chosen)

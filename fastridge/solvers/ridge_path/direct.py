@@ -98,7 +98,7 @@ class MomentsPath:
         elif len(self.alone):
             self.singly = [self._one(i) for i in self.alone]
             exact[self.alone] = self.spectrum.dof(alphas[self.alone])
-        self.dof = exact, np.zeros(m)
+        self.dof = np.maximum(exact, 0.0), np.zeros(m)
         if rows is not None:
             self._sum_residuals()
 
@@ -280,13 +280,13 @@ class DualPath:
         self._hidden = hidden
         safe = self.shows(alphas)
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
-        some = alphas[safe, None]
         self.x, traces = self.reduced.solve(alphas[safe], turned)
-        squares = np.einsum("akj,akj->ak", self.x, self.x)
+        left = alphas[safe, None, None] * self.x
         self.squared_norm, self.residual = np.zeros((m, k)), np.zeros((m, k))
         # a'Ka with K a = y - alpha a; the residual is alpha a
-        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned) - some * squares
-        self.residual[safe] = some**2 * squares
+        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned)
+        self.squared_norm[safe] -= np.einsum("akj,akj->ak", self.x, left)
+        self.residual[safe] = np.einsum("akj,akj->ak", left, left)
         exact = np.full(m, float(rank))
         exact[safe] += n - alphas[safe] * traces
         self.singly = []
@@ -295,7 +295,7 @@ class DualPath:
         elif len(self.alone):
             exact[self.alone] = self.spectrum.dof(alphas[self.alone])
             self.singly = [self._one(i) for i in self.alone]
-        self.dof = exact, np.zeros(m)
+        self.dof = np.maximum(exact, 0.0), np.zeros(m)
 
     @cached
     def spectrum(self):

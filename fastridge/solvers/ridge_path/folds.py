@@ -241,13 +241,13 @@ class Folds:
         turned = reduced.rotate(right)
         x, _ = reduced.solve(alphas, turned)
         m, k, n = x.shape
-        squares = np.einsum("akj,akj->ak", x, x)
+        left = alphas[:, None, None] * x
         a = reduced.rotate(x.reshape(m * k, n).T, back=True)
         error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
         error += (y_mean - held).T
         np.square(error, out=error)
         return FoldErrors(
-            alphas[:, None] ** 2 * squares / total,
+            np.einsum("akj,akj->ak", left, left) / total,
             np.average(error, axis=2, weights=w),
             None,
             np.average((held - y_mean) ** 2, axis=0, weights=w),

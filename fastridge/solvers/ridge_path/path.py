@@ -20,6 +20,7 @@ from ...data.check import (
     recheck,
     require_finite,
 )
+from ...quadratic.range import require_penalties
 from ...systems.cost import PATH, choose_solver, rows_fit
 from ..descent.options import check_count
 from ..ridge.fit import SOLVERS, RidgeResult, _check_memory, _check_options, _reached, _variances
@@ -594,7 +595,9 @@ def _grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
         values = np.asarray(alphas)
         if values.ndim != 1 or not len(values):
             raise ValueError(f"alphas has shape {values.shape}; expected (n_alphas,), not empty.")
-        return np.array(non_negative(values, len(values), "alphas", "penalty"))
+        grid = np.array(non_negative(values, len(values), "alphas", "penalty"))
+        require_penalties(grid)
+        return grid
     if isinstance(n_alphas, bool) or not hasattr(n_alphas, "__index__") or n_alphas < 1:
         raise ValueError(f"n_alphas must be an integer of at least 1; got {n_alphas!r}.")
     penalised = d > 0
