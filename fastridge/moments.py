@@ -20,6 +20,7 @@ from .data.check import (
     recheck,
     require_finite,
 )
+from .quadratic.range import require_light_rows, weight_levels
 
 __all__ = ["Moments"]
 
@@ -144,6 +145,7 @@ class Moments:
 
     __slots__ = (
         "_dtype",
+        "_levels",
         "_offset",
         "_shift",
         "_y_ndim",
@@ -169,6 +171,7 @@ class Moments:
     _y_offset: NDArray[np.float64]
     _y_ndim: int
     _dtype: str
+    _levels: NDArray[np.float64]  # see weight_levels
 
     def __init__(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> None:
         if X is None and y is None:
@@ -210,13 +213,9 @@ class Moments:
         weight = None
         if sample_weight is not None:
             weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
-            if len(weight) and weight.any():
-                from .quadratic.range import require_light_rows
-
-                require_light_rows(weight, A.n_columns)
         self.feature_names = names
         recheck(A)
-        self._sum_matrix(A, Y, weight)
+        self._sum_matrix(A, Y, weight, True)
 
     @classmethod
     def _of_matrix(
@@ -229,7 +228,11 @@ class Moments:
         return new
 
     def _sum_matrix(
-        self, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
+        self,
+        A: _matrix.Matrix,
+        Y: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        refuse: bool = False,
     ) -> None:
         n, p = A.shape
         k = 1 if Y.ndim == 1 else Y.shape[1]
@@ -240,6 +243,9 @@ class Moments:
                 require_finite(A.arrays[0])
             self._set_zero(n, p, k)
             return
+        self._levels = weight_levels(weight, n)
+        if refuse:
+            require_light_rows(self._levels, p)
         flat = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
         sums = _matrix.moments(A, flat, k, weight)
         if sums is None and not A.is_sparse:
@@ -288,6 +294,7 @@ class Moments:
         self._shift, self._offset = np.zeros(p), np.zeros(p)
         self._y_shift, self._y_offset = np.zeros(k), np.zeros(k)
         self.gram, self.cross, self.yy = np.zeros((p, p)), np.zeros((p, k), order="F"), np.zeros(k)
+        self._levels = np.zeros((0, 3))
 
     def _rounding(self) -> NDArray[np.float64]:
         """Sums of squares that rounding leaves of a constant column: W (c eps m)^2."""
@@ -455,6 +462,9 @@ class Moments:
         if other.total_weight == 0:
             self._note(other, n_samples)
             return self
+        levels = _joined(self._levels, other._levels, sign)
+        if sign > 0:
+            require_light_rows(levels, self.n_features)
         v = sign * other.total_weight
         factor = self.total_weight * v / total
         root = abs(factor) ** 0.5
@@ -485,6 +495,7 @@ class Moments:
         self._offset = self._offset + (v / total) * d
         self._y_offset = self._y_offset + (v / total) * d_y
         self.total_weight = total
+        self._levels = levels
         self.yy = yy
         # what subtracting leaves of a column that no longer varies is rounding
         share = tolerance if sign < 0 else 0.0
@@ -535,6 +546,7 @@ class Moments:
             "_offset": (p,),
             "_y_shift": (k,),
             "_y_offset": (k,),
+            "_levels": (len(self._levels), 3),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -547,6 +559,23 @@ class Moments:
             raise ValueError(f"feature_names must be None or an array of shape {(p,)}")
         if (np.diagonal(self.gram) < 0).any() or (self.yy < 0).any():
             raise ValueError("sums of squares must be at least 0")
+
+
+def _joined(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], sign: int
+) -> NDArray[np.float64]:
+    """Levels of weights of both, or, with sign -1, of ours without theirs."""
+    if len(ours) == 1 and len(theirs) == 1 and ours[0, 0] == theirs[0, 0]:
+        levels = ours + sign * theirs
+        levels[0, 0] = ours[0, 0]
+        return levels
+    levels = np.concatenate([ours, theirs * (1.0, sign, sign)])
+    place = np.frexp(levels[:, 0])[1]
+    place -= place.min(initial=0)
+    top = np.zeros(place.max(initial=-1) + 1)
+    np.maximum.at(top, place, levels[:, 0])
+    rows, sums = np.bincount(place, levels[:, 1]), np.bincount(place, levels[:, 2])
+    return np.stack([top, rows, sums], axis=1)[rows > 0]
 
 
 def _remainder(

@@ -52,6 +52,11 @@ def test_another_thread_calls_directly():
     assert names == [thread]
 
 
+def _pivoted(S):
+    R, order, rank = lapack.pivoted_cholesky(S, 1e-13)
+    return np.triu(R), order, np.array(rank)
+
+
 def calls():
     rng = np.random.default_rng(0)
     A = rng.standard_normal((12, 7)) * np.logspace(0, 10, 7)
@@ -69,6 +74,9 @@ def calls():
         "eigenvalues": lambda: (lapack.eigvalsh(S),),
         "cholesky": lambda: (lapack.cholesky(S),),
         "tridiagonal": lambda: lapack.tridiagonal(np.array(S, order="F")),
+        "half inverse": lambda: (lapack.half_inverse(np.array(S, order="F")),),
+        "pivoted cholesky": lambda: _pivoted(np.array(S, order="F")),
+        "pseudo-inverse": lambda: (lapack.pseudo_inverse(S),),
         "triangular": lambda: (
             lapack.solve_triangular(L, A[:8], lower=True),
             lapack.solve_triangular(L, A[:8, 0], lower=True, trans="T"),
@@ -82,6 +90,23 @@ def test_long_and_short_calls_agree(name, monkeypatch):
     monkeypatch.setattr(lapack, "_LONG", 0.0)
     for one, other in zip(calls()[name](), short, strict=True):
         assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("least", [0.0, np.inf])
+def test_factors_are_right(least, monkeypatch):
+    monkeypatch.setattr(lapack, "_LONG", least)
+    rng = np.random.default_rng(1)
+    B = rng.standard_normal((5, 9))
+    S = B @ B.T
+    half = lapack.half_inverse(np.array(S, order="F"))
+    assert_allclose(half.T @ half, np.linalg.inv(S), rtol=1e-9)
+    assert_allclose(half, np.tril(half))
+    assert lapack.half_inverse(np.asfortranarray(-S)) is None
+    D = B.T @ B
+    R, order, rank = lapack.pivoted_cholesky(np.array(D, order="F"), 1e-12)
+    assert rank == 5
+    R = np.triu(R)[:rank]
+    assert_allclose(R.T @ R, D[np.ix_(order, order)], atol=1e-12)
 
 
 def test_long_and_short_eigenvectors_agree(monkeypatch):

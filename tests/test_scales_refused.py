@@ -215,3 +215,50 @@ def test_small_penalties_raise_nothing(solver, alpha):
         model = fastridge.RidgeCV([alpha], cv=3).fit(X, y)
     for coef in (found, path.coef[0], model.coef_):
         np.testing.assert_allclose(coef, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1e15, 1e17])
+def test_heavy_rows_of_several_chunks(weight):
+    weights = np.ones(40)
+    weights[[7, 31]] = weight
+    first, second = slice(0, 20), slice(20, 40)
+    parts = [fastridge.Moments(X[part], y[part], weights[part]) for part in (first, second)]
+    before = parts[0].copy()
+    with pytest.raises(ValueError, match="2 rows that weigh up to"):
+        parts[0] += parts[1]
+    with pytest.raises(ValueError, match="2 rows that weigh up to"):
+        parts[0].update(X[second], y[second], weights[second])
+    # nothing has changed
+    assert parts[0].n_samples == 20
+    np.testing.assert_array_equal(parts[0].gram, before.gram)
+    # light rows beside one heavy row are kept
+    light = weights.copy()
+    light[31] = 1.0
+    whole = parts[0] + fastridge.Moments(X[second], y[second])
+    found = fastridge.ridge(whole, alpha=1.0).coef
+    assert np.linalg.norm(found - heavy(light)) < 1e-8 * np.linalg.norm(heavy(light))
+    # a heavy row that is taken away counts no longer
+    weights[[7, 31]] = 1e8
+    start = fastridge.Moments(X[first], y[first], weights[first])
+    rest = (start + fastridge.Moments(X[second], y[second])) - start
+    assert (rest + parts[1]).n_samples == 40
+
+
+@pytest.mark.parametrize("weight", [1e15, 1e17])
+@pytest.mark.parametrize("name", STORED)
+def test_iterations_beside_heavy_rows_warn(name, weight):
+    """Where rounding of heavy rows hides the others, coefficients are right or a warning comes."""
+    weights = np.ones(40)
+    weights[[7, 31]] = weight
+    want = heavy(weights)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        found = fastridge.ridge(STORED[name](X), y, 1.0, sample_weight=weights, solver="cg")
+    wrong = np.linalg.norm(found.coef - want) > 1e-3 * np.linalg.norm(want)
+    assert seen or not wrong
+    assert found.converged == (not seen)
+    for model in (fastridge.Lasso(1e-15), fastridge.ElasticNet(1e-15)):
+        with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
+            model.fit(STORED[name](X), y, weights)
+    with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
+        fastridge.elastic_net_path(X, y, [1.0], sample_weight=weights)

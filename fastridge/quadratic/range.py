@@ -156,25 +156,52 @@ def _constant(y) -> bool:
     return bool((y == y[0]).all())
 
 
-def require_light_rows(weight: NDArray[np.float64], p: int) -> None:
-    """Refuse weights of which sums of squares keep the few heaviest rows alone.
+def weight_levels(weight: NDArray[np.float64] | None, n: int) -> NDArray[np.float64]:
+    """Weights (n,) of rows, None: ones, as levels (m, 3): largest weight, rows and their sum.
+
+    Rows of one level weigh alike but for a factor of 1e8, or of 2 where there are several.
+    """
+    if weight is None:
+        return np.array([[1.0, n, n]])
+    most = weight.max()
+    live = weight if weight.min() >= _LIGHT * most else weight[weight > 0]
+    if live is weight or live.min() >= _LIGHT * most:
+        return np.array([[most, len(live), live.sum()]])
+    exponent = _exponent(live)
+    exponent -= exponent.min()
+    count = np.bincount(exponent)
+    seen = np.flatnonzero(count)
+    top = np.zeros(len(count))
+    np.maximum.at(top, exponent, live)
+    return np.stack([top, count, np.bincount(exponent, live)], axis=1)[seen]
+
+
+def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:
+    """Say what rows are lost in sums of squares of p features, which keep the few heaviest alone.
 
     Beside one heavy row, at which the sums are placed, the others lose nothing; beside more than
     there are features, they do not matter.
     """
-    most = weight.max()
-    light = weight < _LIGHT * most
-    if not light.any():
-        return
-    heavy = len(weight) - int(np.count_nonzero(light))
-    rest = float(weight[light].sum())
-    lost = float(np.finfo(np.float64).eps) * float(weight.sum())
-    if 2 <= heavy <= p and rest > 0 and lost > _LOST * rest:
-        raise ValueError(
-            f"sample_weight has {heavy} rows that weigh up to {most:.3g}, beside which the sums of"
-            f" the others, of weight {rest:.3g} together, are lost to rounding; expected weights"
-            " that are less unlike, or a fit of the data themselves."
-        )
+    if len(levels) < 2:
+        return None
+    most = levels[:, 0].max()
+    light = levels[:, 0] < _LIGHT * most
+    heavy, rest = int(levels[~light, 1].sum()), float(levels[light, 2].sum())
+    lost = float(np.finfo(np.float64).eps) * float(levels[:, 2].sum())
+    if not (2 <= heavy <= p and rest > 0 and lost > _LOST * rest):
+        return None
+    return (
+        f"sample_weight has {heavy} rows that weigh up to {most:.3g}, beside which the sums of"
+        f" the others, of weight {rest:.3g} together, are lost to rounding; expected weights"
+        " that are less unlike, or a fit of the data themselves."
+    )
+
+
+def require_light_rows(levels: NDArray[np.float64], p: int) -> None:
+    """Refuse weights of which sums of squares keep the few heaviest rows alone."""
+    lost = lost_rows(levels, p)
+    if lost is not None:
+        raise ValueError(lost)
 
 
 def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -186,6 +186,60 @@ def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
     return U, s * (work[0] / work[1]), V, info.value
 
 
+def half_inverse(M: Array) -> Array | None:
+    """L^-1 of the Cholesky factor L of M (n, n), in F order and overwritten; None: not definite."""
+    n = len(M)
+    long = 2.0 / 3.0 * n**3 >= _LONG
+    factor, invert = (_routine(name) if long else None for name in ("dpotrf", "dtrtri"))
+    if factor is None or invert is None:
+        L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
+        if info == 0:
+            L, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
+        return L if info == 0 else None
+    order, info = ctypes.c_int(n), ctypes.c_int(0)
+    lower, rest = ctypes.c_char_p(b"L"), (ctypes.byref(order), ctypes.byref(info))
+
+    def run() -> None:
+        factor(lower, rest[0], _at(M), *rest)
+        if info.value == 0:
+            invert(lower, ctypes.c_char_p(b"N"), rest[0], _at(M), *rest)
+
+    call(2.0 / 3.0 * n**3, run)
+    for j in range(1, n):
+        M[:j, j] = 0.0
+    return M if info.value == 0 else None
+
+
+def pivoted_cholesky(M: Array, tol: float) -> tuple[Array, NDArray[np.intp], int]:
+    """R (n, n), the order of the columns and the rank: R'R is M (n, n) in that order.
+
+    M, in F order, is overwritten. Rows of R from the rank on, and what is below its diagonal, are
+    not to be read.
+    """
+    n = len(M)
+    routine = _routine("dpstrf") if n**3 / 3.0 >= _LONG else None
+    if routine is None:
+        R, order, count, _ = lapack.dpstrf(M, tol=tol, overwrite_a=1)
+        return R, order.astype(np.intp) - 1, int(count)
+    order, work = np.empty(n, dtype=np.intc), np.empty(2 * n)
+    size, count, info = ctypes.c_int(n), ctypes.c_int(0), ctypes.c_int(0)
+    rows = ctypes.byref(size)
+
+    def run() -> None:
+        routine(
+            *(ctypes.c_char_p(b"U"), rows, _at(M), rows, _at(order), ctypes.byref(count)),
+            *(ctypes.byref(ctypes.c_double(tol)), _at(work), ctypes.byref(info)),
+        )
+
+    call(n**3 / 3.0, run)
+    return M, order.astype(np.intp) - 1, count.value
+
+
+def pseudo_inverse(M: Array) -> Array:
+    """numpy.linalg.pinv of symmetric M (n, n)."""
+    return call(10.0 * len(M) ** 3, np.linalg.pinv, M, hermitian=True)
+
+
 def _at(array: NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 

@@ -14,9 +14,9 @@ sums of squares, of which nothing is lost as alpha tends to 0.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
 
 from .graded import Graded
+from .lapack import pivoted_cholesky
 
 _EPS = np.finfo(np.float64).eps
 
@@ -89,9 +89,9 @@ def _root(M):
     unit = np.asfortranarray(M[np.ix_(live, live)] / size / size[:, None])
     # what the rounding of the sums and of the factor can be
     least = 4 * max(len(M), 16) * _EPS
-    R, order, count, _ = lapack.dpstrf(unit, tol=least, overwrite_a=1)
+    R, order, count = pivoted_cholesky(unit, least)
     factor = np.zeros((count, len(M)))
-    order = live[order - 1]
+    order = live[order]
     factor[:, order] = np.triu(R[:count])
     factor[:, live] *= size
     found = Graded(factor, np.linalg.norm(factor, axis=0), len(M), count)

@@ -20,9 +20,9 @@ Annals of the Institute of Statistical Mathematics 69, 2017.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
 
 from ..._matrix import Descent, gram_border
+from ...systems.lapack import half_inverse, pseudo_inverse
 from .group_newton import curvature, in_blocks
 
 _SMALL = 40  # rows of a matrix that is factorised at every penalty
@@ -126,10 +126,10 @@ def _trace(G, D):
     size = len(G)
     if D.ndim == 1:
         G.flat[:: size + 1] += D
-        half = _half_inverse(G.T)
+        half = half_inverse(G.T)
         return None if half is None else size - float(D @ np.einsum("ij,ij->j", half, half))
     k = D.shape[1]
-    half = _half_inverse(np.asfortranarray(in_blocks(G, D)))
+    half = half_inverse(np.asfortranarray(in_blocks(G, D)))
     if half is None:
         return None
     columns = half.reshape(size * k, size, k)
@@ -147,13 +147,4 @@ def _dependent_trace(G, D):
     size = np.sqrt(np.diagonal(M))
     size = np.where(size > 0, size, 1.0)
     units = np.outer(size, size)
-    return float(np.sum(np.linalg.pinv(M / units, hermitian=True) * (whole / units)))
-
-
-def _half_inverse(M):
-    """L^-1 of the Cholesky factor L of M, in its place; None where a factorisation breaks down."""
-    L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
-    if info != 0:
-        return None
-    half, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
-    return half if info == 0 else None
+    return float(np.sum(pseudo_inverse(M / units) * (whole / units)))

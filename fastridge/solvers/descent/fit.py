@@ -96,6 +96,7 @@ def solve(
         k = 1 if single else Y.shape[1]
     if coef_init is not None:
         coef_init = check_start(coef_init, single, k, p)
+    _warn_of_lost_rows(sample_weight, p)
     way = find_way(source, options.solver, 1) if gram is None else "gram"
     found, duals = [], []
     problem = None
@@ -280,6 +281,7 @@ def solve_path(
         total = float(source.total_weight)
     else:
         total = float(len(Y) if sample_weight is None else sample_weight.sum())
+    _warn_of_lost_rows(sample_weight, p)
     way = "gram"
     if gram is None or Y is None:
         way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
@@ -426,6 +428,18 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=_level(),
     )
+
+
+def _warn_of_lost_rows(sample_weight, p: int) -> None:
+    """Say that the gap is that of the heaviest rows, which hide the others."""
+    if sample_weight is None:
+        return
+    from ... import _sklearn
+    from ...quadratic.range import lost_rows, weight_levels
+
+    lost = lost_rows(weight_levels(sample_weight, len(sample_weight)), p)
+    if lost is not None:
+        warnings.warn(lost, _sklearn.exception("ConvergenceWarning"), stacklevel=_level())
 
 
 def _level() -> int:

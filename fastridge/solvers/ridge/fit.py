@@ -453,6 +453,8 @@ def solve(
 @np.errstate(under="ignore")
 def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single) -> RidgeResult:
     """The solution by a solver of `run`, or by "qr" where "dual" is not stable."""
+    from ...quadratic.range import lost_rows, weight_levels
+
     if run == "dual":
         from .dual import solve_dual
 
@@ -474,6 +476,10 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
     assert found is not None
     coef, n_iter, gradient, objective, *told = found
     error, near = told if told else (None, False)
+    if error is not None and problem.weight is not None:
+        # rounding of heavy rows is no certificate for the others
+        levels = weight_levels(problem.weight, problem.n)
+        near &= (error <= tol) | (lost_rows(levels, problem.p) is None)
     converged = bool((near | (gradient <= _reached(run, tol))).all())
     if problem.source.is_float32:
         coef = _rounded(coef, lower, upper)
