@@ -261,4 +261,4 @@ def test_iterations_beside_heavy_rows_warn(name, weight):
         with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
             model.fit(STORED[name](X), y, weights)
     with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
-        fastridge.elastic_net_path(X, y, [1.0], sample_weight=weights)
+        fastridge.elastic_net_path(X, y, alphas=[1.0], sample_weight=weights)

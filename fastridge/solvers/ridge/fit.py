@@ -476,11 +476,12 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
     assert found is not None
     coef, n_iter, gradient, objective, *told = found
     error, near = told if told else (None, False)
+    near |= gradient <= _reached(run, tol)
     if error is not None and problem.weight is not None:
         # rounding of heavy rows is no certificate for the others
         levels = weight_levels(problem.weight, problem.n)
         near &= (error <= tol) | (lost_rows(levels, problem.p) is None)
-    converged = bool((near | (gradient <= _reached(run, tol))).all())
+    converged = bool(near.all())
     if problem.source.is_float32:
         coef = _rounded(coef, lower, upper)
         gradient, objective = _certify(problem, coef, run, lower, upper)
