@@ -192,7 +192,6 @@ class Descent:
     def set_columns(
         self, a: Matrix, columns: NDArray[np.int32] | None, weight: _Vector | None = None
     ) -> None: ...
-    def border(self, i0: int, i1: int, g: _Vector, n_threads: int = 0) -> None: ...
     # objective, dual value, epochs, Newton steps, level
     def solve(
         self,
@@ -245,6 +244,15 @@ class Descent:
 
 def gram_border(
     x: _Vector, i0: int, i1: int, unit: float, g: _Vector, n_threads: int = 0
+) -> None: ...
+def column_border(
+    a: Matrix,
+    columns: NDArray[np.int32] | None,
+    weight: _Vector | None,
+    i0: int,
+    i1: int,
+    g: _Vector,
+    n_threads: int = 0,
 ) -> None: ...
 def descend_groups(
     gram: _Vector,

@@ -46,22 +46,6 @@ cdef class Descent:
         self.q.spare = &room[0]
         self._held = (a, columns, weight)
 
-    def border(self, Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None, int n_threads=0):
-        """Fill rows and columns i0 to i1 of g, the Gram matrix of the columns that are set."""
-        cdef int status
-        if self.q.a == NULL:
-            raise ValueError("columns: expected set_columns before")
-        if not 0 <= i0 <= i1 <= min(g.shape[0], g.shape[1]):
-            raise IndexError(f"rows: expected a range of g; got {i0} to {i1}")
-        if i1 > i0:
-            # about as many elements as all columns have, for each of these
-            self.q.n_threads = _threads_for(
-                n_threads, <double> self.q.a.nnz / max(self.q.a.n_major, 1) * i1 * (i1 - i0)
-            )
-            with nogil:
-                status = fr_columns_border(&self.q, i0, i1, &g[0, 0], g.shape[1])
-            _done(status)
-
     cdef int _problem(self, const double[::1] l1, const double[::1] l2, const double[::1] lower,
                       const double[::1] upper, const double[::1] square, double yy) except -1:
         cdef Py_ssize_t m = square.shape[0]
@@ -140,19 +124,6 @@ cdef class Descent:
         cdef int32_t[::1] kept = found
         self.q.w = &w[0]
         return found[:fr_unscreened(&self.q, &g[0], yr, rr, objective, &kept[0])]
-
-
-def gram_border(const double[:, ::1] x not None, Py_ssize_t i0, Py_ssize_t i1, double unit,
-                double[:, ::1] g not None, int n_threads=0):
-    """Fill rows and columns i0 to i1 of g, the Gram matrix of the rows of x, times unit."""
-    cdef int status, threads = _threads(n_threads)
-    cdef Py_ssize_t n = x.shape[1], ld = g.shape[1]
-    if not 0 <= i0 <= i1 <= min(x.shape[0], g.shape[0], ld):
-        raise IndexError(f"rows: expected a range of both arrays; got {i0} to {i1}")
-    if i1 > i0 and n:
-        with nogil:
-            status = fr_gram_border(&x[0, 0], n, i0, i1, unit, &g[0, 0], ld, threads)
-        _done(status)
 
 
 def descend_groups(const double[:, ::1] gram not None, const double[::1] l1 not None,

@@ -68,12 +68,4 @@ ptrdiff_t fr_unscreened(const fr_descent *q, const double *g, double yr, double 
 /* sum_j h_j(w_j) */
 double fr_penalty_value(const fr_descent *q, const double *w);
 
-/* Rows and columns i0 .. i1 of the Gram matrix of coordinates 0 .. i1, from the columns. */
-int fr_columns_border(const fr_descent *q, ptrdiff_t i0, ptrdiff_t i1, double *g, ptrdiff_t ld);
-
-/* Rows i0 .. i1 and columns i0 .. i1 of the Gram matrix g (rows ld apart) of the i1 vectors of
- * length n in x, which lie one behind the other; times unit. */
-int fr_gram_border(const double *x, ptrdiff_t n, ptrdiff_t i0, ptrdiff_t i1, double unit, double *g,
-                   ptrdiff_t ld, int n_threads);
-
 #endif

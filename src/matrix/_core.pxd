@@ -233,10 +233,13 @@ cdef extern from "descent.h" nogil:
     Py_ssize_t fr_unscreened(const fr_descent *q, const double *g, double yr, double rr,
                              double objective, int32_t *list)
     double fr_penalty_value(const fr_descent *q, const double *w)
-    int fr_columns_border(const fr_descent *q, Py_ssize_t i0, Py_ssize_t i1, double *g,
-                          Py_ssize_t ld)
+
+
+cdef extern from "border.h" nogil:
     int fr_gram_border(const double *x, Py_ssize_t n, Py_ssize_t i0, Py_ssize_t i1, double unit,
                        double *g, Py_ssize_t ld, int n_threads)
+    int fr_column_border(const fr_matrix *a, const int32_t *columns, const double *weight,
+                         Py_ssize_t i0, Py_ssize_t i1, double *g, Py_ssize_t ld, int n_threads)
 
 
 cdef extern from "schur.h" nogil:

@@ -435,6 +435,7 @@ cdef class Matrix:
 
 include "_about.pxi"
 include "_batch.pxi"
+include "_border.pxi"
 include "_checks.pxi"
 include "_cholesky.pxi"
 include "_direct.pxi"

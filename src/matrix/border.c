@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "descent_state.h"
+#include "access.h"
+#include "border.h"
+#include "parallel.h"
 
 #define DEPTH 200  /* elements of each vector packed at a time */
 #define J_BLOCK 12 /* panels on a side of one task */

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._matrix import Descent, gram_border
+from ..._matrix import column_border, gram_border
 from ...systems.lapack import half_inverse, pseudo_inverse
 from .group_newton import curvature, in_blocks
 
@@ -108,9 +108,7 @@ class DescentFreedom:
         q, size = path.problem, len(chosen)
         gram, chosen = np.empty((size, size)), chosen.astype(np.int32)
         if q.A.is_sparse:
-            descent = Descent()
-            descent.set_columns(q.A, chosen, q.weight)
-            descent.border(0, size, gram)
+            column_border(q.A, chosen, q.weight, 0, size, gram)
         else:
             columns = np.empty((size, q.n))
             q.A.copy_columns(chosen, columns)

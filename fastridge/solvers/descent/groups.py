@@ -24,7 +24,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ... import _matrix
-from ..._matrix import Descent, Matrix
+from ..._matrix import Matrix
 from ...data.check import require_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
 from .group_newton import newton_steps
@@ -287,9 +287,7 @@ class GroupPath:
                     columns[:before] = self.columns[:before]
                 self.columns = columns
         if self.A.is_sparse:
-            descent = Descent()
-            descent.set_columns(self.A, self.set, self.weight)
-            descent.border(before, size, self.gram)
+            _matrix.column_border(self.A, self.set, self.weight, before, size, self.gram)
         else:
             self.A.copy_columns(self.set[before:], self.columns[before:size])
             if self.weight is not None:

@@ -462,8 +462,7 @@ class DescentPath:
         if size == before:
             return
         if q.A.is_sparse:
-            self.descent.set_columns(q.A, self.set, q.weight)
-            self.descent.border(before, size, self.gram)
+            _matrix.column_border(q.A, self.set, q.weight, before, size, self.gram)
         else:
             q.A.copy_columns(self.set[before:], self.columns[before:size])
             if q.weight is not None:
