@@ -1,11 +1,8 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from primitives cimport FR_ONES, fr_kernels
 
 
 cdef extern from "kernels.h" nogil:
-    ctypedef struct fr_kernels:
-        const char *name
-        int width
-    enum: FR_ONES
     const fr_kernels *fr_active()
     int fr_isa_count()
     const char *fr_isa_name(int i)
@@ -21,6 +18,7 @@ cdef extern from "parallel.h" nogil:
     void fr_set_serial_below(double work)
     double fr_get_serial_below()
     int fr_after_fork()
+    int fr_poll()
 
 
 cdef extern from "pool.h" nogil:
@@ -95,6 +93,8 @@ cdef extern from "cholesky.h" nogil:
                            Py_ssize_t k)
     int fr_cholesky_single(double *m, Py_ssize_t p, const double *diagonal, double keep,
                            int n_threads)
+    int fr_cholesky_solve_in(const double *m, Py_ssize_t ld, Py_ssize_t p, double *b, Py_ssize_t k,
+                             int n_threads)
     int fr_cholesky_solve(const double *m, Py_ssize_t p, double *b, Py_ssize_t k, int n_threads)
 
 

@@ -11,6 +11,7 @@ from libc.stdlib cimport free
 
 from _core cimport *
 from _types cimport index, real
+from primitives cimport FR_ONES, fr_kernels
 
 cnp.import_array()
 
@@ -60,13 +61,6 @@ cdef class Matrix:
     about : ndarray of float64, shape (p,), or None
         What `near` took from the columns.
     """
-
-    cdef fr_matrix s
-    cdef readonly Py_ssize_t n_rows, n_columns
-    cdef readonly bint is_sparse, is_float32
-    cdef readonly object shift, scale, about, arrays
-    cdef public Py_ssize_t checked_at
-    cdef object _lock
 
     def __cinit__(self):
         self.s.index = -1

@@ -92,3 +92,35 @@ cdef int _threads(int n) except -1:
 cdef int _threads_for(int n, double work) except -1:
     """Small work is done before anybody could be asked for the number of threads."""
     return 1 if work < fr_get_serial_below() else _threads(n)
+
+
+cdef const fr_kernels *active_kernels() noexcept nogil:
+    return fr_active()
+
+
+cdef int poll() noexcept nogil:
+    return fr_poll()
+
+
+cdef int threads_for(int n, double work) except -1:
+    return _threads_for(n, work)
+
+
+cdef int raise_status(int status) except -1:
+    return _done(status)
+
+
+cdef int factor_from(double *u, Py_ssize_t ld, Py_ssize_t p, Py_ssize_t kept, Py_ssize_t fresh,
+                     const double *diagonal, double keep, bint drop,
+                     int n_threads) noexcept nogil:
+    return fr_cholesky_from(u, ld, p, kept, fresh, diagonal, keep, drop, n_threads)
+
+
+cdef int factor_remove(double *u, Py_ssize_t ld, Py_ssize_t p, const unsigned char *gone,
+                       Py_ssize_t k) noexcept nogil:
+    return fr_cholesky_remove(u, ld, p, gone, k)
+
+
+cdef int factor_solve(const double *u, Py_ssize_t ld, Py_ssize_t p, double *b, Py_ssize_t k,
+                      int n_threads) noexcept nogil:
+    return fr_cholesky_solve_in(u, ld, p, b, k, n_threads)
