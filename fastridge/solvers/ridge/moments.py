@@ -91,22 +91,24 @@ def solve_moments(
         run, *found = _solve_root(problem, run, tol, max_iter, coef_init, lower, upper)
     w, n_iter, *told = found
     error, near = told if told else (None, False)
-    solved = problem.evaluate(w)[0]
-    if moments.is_float32:
-        w = _rounded(w.T, lower, upper).T
     gradient, objective = problem.evaluate(w)
     first = None
     if bounded:
         from .bounded import Box
 
         box = Box(p, lower, upper)
-        solved, gradient = (box.projected(g.T, w.T).T for g in (solved, gradient))
+        gradient = box.projected(gradient.T, w.T).T
         if box.origin.any():
             origin = problem.residual(np.repeat(box.origin[:, None], k, axis=1), slice(None))
             first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
     relative = problem.relative(gradient, w, first=first)
-    solved = problem.relative(solved, w, first=first)
-    converged = bool((near | (solved <= _reached(run, tol))).all())
+    converged = bool((near | (relative <= _reached(run, tol))).all())
+    if moments.is_float32:
+        w = _rounded(w.T, lower, upper).T
+        gradient, objective = problem.evaluate(w)
+        if bounded:
+            gradient = box.projected(gradient.T, w.T).T
+        relative = problem.relative(gradient, w, first=first)
     coef, intercept = np.ascontiguousarray(w.T), problem.intercept(w)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])

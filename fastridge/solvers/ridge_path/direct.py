@@ -235,7 +235,8 @@ class MomentsPath:
         return self._solved[1]
 
     @cached
-    def relative_gradient(self):
+    def unrounded(self):
+        """Relative gradients (n_alphas, k), before coefficients are rounded to float32."""
         m, k, p = self._solved[0].shape
         w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
         gradients = self.problem.gradients(w, alpha)
@@ -243,6 +244,18 @@ class MomentsPath:
         for i, result in zip(self.alone, self.singly, strict=True):
             relative[i] = result.relative_gradient
         return relative
+
+    @cached
+    def relative_gradient(self):
+        return _of_rounded(self, self.moments.is_float32)
+
+    def certify(self, i, coef):
+        """Relative gradients (k,) of penalty i at coefficients (k, p)."""
+        alpha = self.alphas[i]
+        if i in self.alone and self.rows is not None:
+            return _certify(self.rows(), coef, alpha)
+        alpha, problem = np.full(len(coef), alpha), self.problem
+        return problem.relative(problem.gradients(coef.T, alpha), coef.T, alpha)
 
 
 class DualPath:
@@ -435,11 +448,34 @@ class DualPath:
         return self._solved[1]
 
     @cached
-    def relative_gradient(self):
+    def unrounded(self):
+        """As for `MomentsPath`."""
         relative = self._solved[2]
         for i, result in zip(self.alone, self.singly, strict=True):
             relative[i] = result.relative_gradient
         return relative
+
+    @cached
+    def relative_gradient(self):
+        return _of_rounded(self, self.problem.A.is_float32)
+
+    def certify(self, i, coef):
+        """As for `MomentsPath`."""
+        return _certify(self.problem, coef, self.alphas[i])
+
+
+def _of_rounded(path, is_float32):
+    """Relative gradients (m, k) of the coefficients of a path in their own type."""
+    if not is_float32:
+        return path.unrounded
+    coef = path.coef.astype(np.float64)
+    return np.array([path.certify(i, w) for i, w in enumerate(coef)])
+
+
+def _certify(problem, coef, alpha):
+    """Relative gradients (k,) at coefficients (k, p), from X."""
+    gradient, _ = problem.evaluate(coef.T, alpha=alpha)
+    return problem.relative(gradient, problem.gradient_at_zero())
 
 
 class _Single(NamedTuple):

@@ -336,6 +336,9 @@ class Folds:
         coef, relative, objective = path.one(i)
         intercept = path.problem.intercept(coef)
         real = np.float32 if self.A.is_float32 else np.float64
+        if self.A.is_float32:
+            coef = coef.astype(real)
+            relative = path.certify(i, coef.astype(np.float64))
         return RidgeResult(
             coef.astype(real, copy=False),
             intercept.astype(real, copy=False),

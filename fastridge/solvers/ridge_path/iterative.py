@@ -73,10 +73,19 @@ class IterativePath:
                     self.coef[i, t] = w
                     self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
             self.converged[i] |= self.relative_gradient[i] <= _ROUNDING
+            if dtype is np.float32:
+                self._certify(i, first)
             # a true answer ends the path
             if callback is not None and callback(done + 1, m):
                 self._keep(np.sort(order[: done + 1]))
                 break
+
+    def _certify(self, i, first):
+        """Take the relative gradients of penalty i from coefficients as they are rounded."""
+        coef = self.coef[i].astype(np.float64)
+        gradient, _ = self.problem.evaluate(coef.T, alpha=self.alphas[i])
+        norm = np.linalg.norm(gradient, axis=0)
+        np.divide(norm, first, out=self.relative_gradient[i], where=first > 0)
 
     def _keep(self, which):
         """Forget all penalties but these."""

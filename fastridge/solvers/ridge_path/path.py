@@ -95,7 +95,8 @@ class RidgePath:
     dof_error : ndarray of shape (n_alphas,)
         Standard error of `dof`; 0 where that is exact.
     relative_gradient : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
-        Norm of the gradient at each solution over that at zero coefficients.
+        Norm of the gradient at each solution, in the type of `coef`, over that at zero
+        coefficients.
     relative_error : ndarray of shape (n_alphas,) or (n_alphas, n_targets), or None
         Bound of the relative error of each solution, to be compared with `tol`; None of direct
         solvers.
@@ -119,7 +120,8 @@ class RidgePath:
     solver : str
         "cholesky", "dual" or "cg": the road that ran for the range.
     converged : bool
-        Whether every error is within `tol`, or the gradient is rounding.
+        Whether every error is within `tol`, or the gradient is rounding; for float32 `X`, before
+        the solutions were rounded to float32.
 
     Examples
     --------
@@ -192,6 +194,7 @@ class RidgePath:
         state = {name: getattr(self, name) for name in self.__slots__}
         if not isinstance(self._run, PathRun):
             state["_run"] = PathRun(self._run, self._log_det(), self._gcv())
+            state["_near"] = self._settled()
         return None, state
 
     def _check_fields(self) -> None:
@@ -330,7 +333,9 @@ class RidgePath:
         """Which solutions (n_alphas, n_targets) are near enough."""
         if self._near is not None:
             return self._near
-        return self._run.relative_gradient <= _reached(self.solver, self._tol)
+        run = self._run
+        reached = run.relative_gradient if isinstance(run, PathRun) else run.unrounded
+        return reached <= _reached(self.solver, self._tol)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predictions for every penalty.
