@@ -69,7 +69,6 @@ class Evidence:
         self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
         self.size = int((d > 0).sum())
         self._moved = False  # whether the basis is another one than before
-        self._shown = np.inf  # least penalty known to be one that the reduction shows
         if by_rows:
             self.yy = float(path.right[:, 0] @ path.right[:, 0])
         else:
@@ -80,10 +79,7 @@ class Evidence:
         path, alphas = self.path, np.array([ratio])
         if path.reduced is None:
             return np.zeros(0), 0.0, self.yy, float(self.rank)
-        # penalties above one that the reduction shows are shown, too
-        self._moved = not self.exact and ratio < self._shown and not path.shows(alphas)[0]
-        if not self._moved:
-            self._shown = min(self._shown, ratio)
+        self._moved = not self.exact and not path.shows(alphas)[0]
         self.exact = self.exact or self._moved
         if self.exact:
             found = path.spectrum

@@ -167,12 +167,15 @@ class _Problem:
     def evaluate(self, w):
         """Negative half gradient (p, k) and objective (k,)."""
         m = self.moments
-        gradient = self.residual(w, slice(None))
-        e = self.error(w)
-        # w'Gw = w'(C - r) with r the residual C - Gw
         r = m.cross - m.gram @ w
-        objective = m.yy - (m.cross * w).sum(axis=0) - (r * w).sum(axis=0) + self.weight * e**2
-        objective += self.alpha * (self.d[:, None] * w * w).sum(axis=0)
+        shrunk = self.alpha * (self.d[:, None] * w)
+        gradient = r - shrunk
+        # w'Gw = w'(C - r)
+        objective = m.yy + ((shrunk - r - m.cross) * w).sum(axis=0)
+        if not self.fit_intercept:
+            e = self.error(w)
+            gradient += self.weight * np.outer(self.mean, e)
+            objective += self.weight * e**2
         return gradient, np.maximum(objective, 0.0)
 
     def relative(self, gradient, w, alpha=None, first=None):
@@ -207,13 +210,14 @@ def _solve_cholesky(problem):
     w = np.empty((problem.p, problem.k), order="F")
     n_iter = np.ones(problem.k, dtype=np.intp)
     dead = problem.squares <= 0
-    for alpha in np.unique(problem.alpha):
+    for alpha in np.unique(problem.alpha) if problem.k > 1 else problem.alpha:
         chosen = np.flatnonzero(problem.alpha == alpha)
         M = problem.gram()
         diagonal = np.where(dead, 1.0, problem.squares + alpha * problem.d)
-        M[dead] = 0.0
-        M[:, dead] = 0.0
-        M[np.diag_indices(problem.p)] = diagonal
+        if dead.any():
+            M[dead] = 0.0
+            M[:, dead] = 0.0
+        M.flat[:: problem.p + 1] = diagonal
         try:
             factor = Cholesky(M, _KEEP)
         except ArithmeticError:

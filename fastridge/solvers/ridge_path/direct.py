@@ -139,8 +139,9 @@ class MomentsPath:
 
     def shows(self, alphas):
         """Whether rounding of the reduction, beside its least eigenvalue, spares each penalty."""
-        safe = self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
-        return safe & (not self.problem.means_are_far())
+        if self.problem.means_are_far():
+            return np.zeros(len(alphas), dtype=bool)
+        return _shows(self.reduced, alphas, self._hidden)
 
     def _one(self, i):
         """A penalty that is solved for itself."""
@@ -324,7 +325,7 @@ class DualPath:
 
     def shows(self, alphas):
         """As for `MomentsPath`."""
-        return self.reduced.is_positive(alphas - _LEAST * max(self.reduced.largest, self._hidden))
+        return _shows(self.reduced, alphas, self._hidden)
 
     def _free_columns(self):
         problem = self.problem
@@ -462,6 +463,13 @@ class DualPath:
     def certify(self, i, coef):
         """As for `MomentsPath`."""
         return _certify(self.problem, coef, self.alphas[i])
+
+
+def _shows(reduced, alphas, hidden):
+    least = _LEAST * max(reduced.largest, hidden)
+    # the least eigenvalue is below 0 by rounding alone
+    safe = alphas >= 2.0 * least
+    return safe if safe.all() else safe | reduced.is_positive(alphas - least)
 
 
 def _of_rounded(path, is_float32):
