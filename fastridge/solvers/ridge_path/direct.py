@@ -468,7 +468,7 @@ class DualPath:
 def _shows(reduced, alphas, hidden):
     least = _LEAST * max(reduced.largest, hidden)
     # the least eigenvalue is below 0 by rounding alone
-    safe = alphas >= 2.0 * least
+    safe = alphas > 2.0 * least
     return safe if safe.all() else safe | reduced.is_positive(alphas - least)
 
 
