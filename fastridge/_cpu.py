@@ -1,6 +1,6 @@
 """The instruction set of the kernels; the environment variable FASTRIDGE_ISA forces one at load."""
 
-from ._matrix import (
+from ._runtime import (
     get_instruction_set,
     get_serial_below,
     has_threads,

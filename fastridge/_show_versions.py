@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from . import __version__, _cpu, _matrix
+from . import __version__, _cpu, _runtime
 from ._threads import get_num_threads
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "pandas", "polars", "pyarrow", "threadpoolctl")
@@ -75,7 +75,7 @@ def _version(name: str) -> str:
 
 def _cython() -> str:
     # compiled functions are of a type that lives in a module named after the version
-    found = re.fullmatch(r"_cython_(\d\w*)", type(_matrix.has_threads).__module__)
+    found = re.fullmatch(r"_cython_(\d\w*)", type(_runtime.has_threads).__module__)
     return found[1].replace("_", ".") if found else "unknown"
 
 

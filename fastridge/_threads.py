@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from . import _matrix
+from . import _runtime
 
 _local = threading.local()
 _MOST = 256  # MOST of src/threads/pool.c: it makes no more, whatever it is asked for
@@ -60,7 +60,7 @@ def get_num_threads() -> int:
     1
     """
     global _default
-    if _matrix.after_fork() or not _matrix.has_threads():
+    if _runtime.after_fork() or not _runtime.has_threads():
         return 1
     here = getattr(_local, "n", None)
     if here is not None:
@@ -128,4 +128,4 @@ def num_threads(n: int) -> Iterator[None]:
         _local.n = before
 
 
-_matrix._use_thread_count(get_num_threads)
+_runtime._use_thread_count(get_num_threads)

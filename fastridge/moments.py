@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _matrix
+from . import _matrix, _moments
 from .data.check import (
     check_design,
     check_target,
@@ -247,7 +247,7 @@ class Moments:
         if refuse:
             require_light_rows(self._levels, p)
         flat = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
-        sums = _matrix.moments(A, flat, k, weight)
+        sums = _moments.moments(A, flat, k, weight)
         if sums is None and not A.is_sparse:
             require_finite(A.arrays[0])
         # of sums of squares in range, cross products are finite

@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastridge import _cpu, num_threads
-from fastridge._matrix import Matrix, column_border, gram_border
+from fastridge._border import column_border, gram_border
+from fastridge._matrix import Matrix
 
 
 @pytest.mark.parametrize("isa", _cpu.instruction_sets())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastridge import _cpu, reference
-from fastridge._matrix import Cholesky, cholesky_from, cholesky_remove
+from fastridge._dense import Cholesky, cholesky_from, cholesky_remove
 
 EPS = np.finfo(np.float64).eps
 # all small orders, and those around the blocks of 64 rows and 128 columns

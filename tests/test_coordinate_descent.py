@@ -533,7 +533,7 @@ def test_more_features_than_rows_of_weight(seed, solver):
 @pytest.mark.parametrize("l2", [0.0, 0.05])
 @pytest.mark.parametrize("bounded", [False, True])
 def test_screening_leaves_what_counts(l2, bounded):
-    from fastridge._matrix import Descent
+    from fastridge._descent import Descent
 
     rng = np.random.default_rng(0)
     screened = 0

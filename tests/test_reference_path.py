@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from fastridge import _matrix, reference, ridge, ridge_path
+from fastridge import _dense, _systems, reference, ridge, ridge_path
 from fastridge.data.check import check_design
 from fastridge.solvers.ridge_path import iterative
 from fastridge.systems.tridiagonal import Tridiagonal
@@ -49,7 +49,7 @@ def test_elimination(form, dtype, index, heavy, centred):
     squares = s @ (X - mean) ** 2
     total = s.sum() if centred else 0.0
     order = np.arange(p, dtype=np.int32)
-    kernel = _matrix.Reduced(check_design(A), order, heavy, mean, squares, total, s, 1e9)
+    kernel = _systems.Reduced(check_design(A), order, heavy, mean, squares, total, s, 1e9)
     for alpha in (10.0, 0.1):
         kernel.factor(alpha, d)
         given = {"s": s, "d": d, "mean": mean, "heavy": heavy}
@@ -82,7 +82,7 @@ def test_tridiagonal(n):
     assert_allclose(reduced.d, d, rtol=1e-8, atol=1e-8)
     assert_allclose(np.abs(reduced.e), np.abs(e), rtol=1e-8, atol=1e-8)
     alphas = np.array([1e-3, 2.0, -2 * reduced.largest])
-    x, traces = _matrix.tridiagonal_solve(d, e, alphas, np.ascontiguousarray(B.T))
+    x, traces = _dense.tridiagonal_solve(d, e, alphas, np.ascontiguousarray(B.T))
     twin, twin_traces = reference.tridiagonal_solve(d, e, alphas, B)
     assert_allclose(x, twin, rtol=1e-10, atol=1e-12)
     assert_allclose(traces, twin_traces, rtol=1e-10)

@@ -157,15 +157,15 @@ def test_eliminating_is_what_saves_iterations(monkeypatch):
 def test_same_bits_for_any_number_of_threads(monkeypatch):
     monkeypatch.setattr(cost, "_HEAVY", 20)
     X, y = one_hot(5000)
-    before = fastridge._matrix.get_serial_below()
+    before = fastridge._runtime.get_serial_below()
     try:
-        fastridge._matrix.set_serial_below(0)
+        fastridge._runtime.set_serial_below(0)
         found = []
         for threads in (1, 2, 3):
             with fastridge.num_threads(threads):
                 found.append(fastridge.ridge(X, y, 0.1, solver="cg").coef)
     finally:
-        fastridge._matrix.set_serial_below(before)
+        fastridge._runtime.set_serial_below(before)
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
 

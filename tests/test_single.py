@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import fastridge
-from fastridge import _cpu, reference
-from fastridge._matrix import Cholesky, Matrix, has_single
+from fastridge import _cpu, _systems, reference
+from fastridge._dense import Cholesky
+from fastridge._matrix import Matrix
+from fastridge._runtime import has_single
 from fastridge.solvers.ridge import dual
 
 EPS = np.finfo(np.float32).eps
@@ -44,8 +46,15 @@ def relative_gradient(X, y, alpha, w, b, s=None, d=None):
 
 
 def fit(X, y, alpha, weight=None, d=None, intercept=True, precision=SINGLE, n_threads=1):
-    return Matrix.from_dense(X).ridge(
-        y, np.atleast_1d(np.float64(alpha)), weight, d, intercept, n_threads, precision
+    return _systems.ridge(
+        Matrix.from_dense(X),
+        y,
+        np.atleast_1d(np.float64(alpha)),
+        weight,
+        d,
+        intercept,
+        n_threads,
+        precision,
     )
 
 

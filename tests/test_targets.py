@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 import fastridge
 from fastridge import _cpu, reference
-from fastridge._matrix import Cholesky
+from fastridge._dense import Cholesky
 from fastridge.data.check import check_design
 
 EPS = np.finfo(np.float64).eps

@@ -169,11 +169,11 @@ def test_the_twin(eliminate, weighted):
     G = A.gram(weight, columns=order[:m]) + 0.3 * np.eye(m) if m else None
     R = np.asfortranarray(A.tdot(np.asfortranarray(Y[:, :2])))
     for limit in (0, 1, 2, 5, 9):
-        got, n_iter = fastridge._matrix.schur_solve(
+        got, n_iter = fastridge._systems.schur_solve(
             heavy if m else None,
             light,
             weight,
-            fastridge._matrix.Cholesky(G.copy()) if m else None,
+            fastridge._dense.Cholesky(G.copy()) if m else None,
             0.3,
             R,
             np.zeros(2),

@@ -9,7 +9,7 @@ from pathlib import Path
 import threadpoolctl
 
 import fastridge
-from fastridge import _matrix
+from fastridge import _runtime
 
 
 def _cpu() -> str:
@@ -53,7 +53,7 @@ def describe(versions: dict[str, str | None]) -> dict[str, object]:
         "memory": _memory(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "instruction set of fastridge": _matrix.get_instruction_set(),
+        "instruction set of fastridge": _runtime.get_instruction_set(),
         "versions": {"fastridge": fastridge.__version__, **versions},
         "thread pools": sorted(
             {

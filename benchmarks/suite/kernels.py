@@ -91,7 +91,7 @@ class Cholesky:
             self.factor = lambda: reference.cholesky(M)
             self.solve = lambda: reference.cholesky_solve(factor, b)
         else:
-            from fastridge._matrix import Cholesky
+            from fastridge._dense import Cholesky
 
             found = Cholesky(M.copy())
             # the factor takes the place of its matrix: the copy is part of the time

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from .._matrix import tridiagonal_solve
+from .._dense import tridiagonal_solve
 from .lapack import tridiagonal
 
 _AT_ONCE = 1e9  # products of a call that signals wait for

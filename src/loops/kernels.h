@@ -127,4 +127,7 @@ const char *fr_isa_name(int i);
 int fr_isa_usable(int i);
 int fr_isa_select(const char *name);
 
+/* Whether the instruction set in use has float32 products. */
+static inline int fr_has_single(void) { return fr_active()->tile_single != NULL; }
+
 #endif

@@ -1,37 +1,21 @@
-"""The matrix that solvers see, and the direct ridge solver, over the kernels in C."""
+"""The matrix that solvers see, and checks of what it is made from."""
 
-import os
 import threading
 
 import numpy as np
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 
-from _core cimport *
-from _types cimport index, real
-from primitives cimport FR_ONES, fr_kernels
+from arrays cimport empty, empty_f, expect_length, pointer
+from c_dense cimport fr_mirror
+from c_matrix cimport *
+from runtime cimport attach, check, fr_has_single, threads as thread_count, threads_for
+from types cimport index, real
 
 cnp.import_array()
-
-include "_state.pxi"
-
-
-cdef const double *_pointer(const double[::1] a) noexcept nogil:
-    return NULL if a is None or a.shape[0] == 0 else &a[0]
-
-
-cdef object _empty(Py_ssize_t n):
-    cdef cnp.npy_intp size = n
-    return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
-
-
-cdef object _empty_f(Py_ssize_t n, Py_ssize_t k):
-    cdef cnp.npy_intp[2] size
-    size[0] = n
-    size[1] = k
-    return cnp.PyArray_EMPTY(2, size, cnp.NPY_DOUBLE, 1)
+attach()
 
 
 cdef void _fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] indices,
@@ -183,9 +167,9 @@ cdef class Matrix:
                 )
         m.shift, m.scale = shift, scale
         values = shift
-        m.s.shift = _pointer(values)
+        m.s.shift = pointer(values)
         values = scale
-        m.s.scale = _pointer(values)
+        m.s.scale = pointer(values)
         return m
 
     cdef object _product(self, object v, object out, int n_threads, bint transposed):
@@ -197,13 +181,13 @@ cdef class Matrix:
         cdef double[::1, :] o2
         cdef const double *source = NULL
         cdef double *target = NULL
-        cdef int status, threads = _threads(n_threads)
+        cdef int status, threads = thread_count(n_threads)
         cdef bint locked = False
         if v.ndim == 1:
             v1 = v
             if v1.shape[0] != n_in:
                 raise ValueError(f"operand: expected {n_in} elements; got {v1.shape[0]}")
-            out = _empty(n_out) if out is None else out
+            out = empty(n_out) if out is None else out
             o1 = out
             if o1.shape[0] != n_out:
                 raise ValueError(f"out: expected {n_out} elements; got {o1.shape[0]}")
@@ -214,7 +198,7 @@ cdef class Matrix:
             k = v2.shape[1]
             if v2.shape[0] != n_in:
                 raise ValueError(f"operand: expected {n_in} rows; got {v2.shape[0]}")
-            out = _empty_f(n_out, k) if out is None else out
+            out = empty_f(n_out, k) if out is None else out
             o2 = out
             if o2.shape[0] != n_out or o2.shape[1] != k:
                 raise ValueError(
@@ -234,7 +218,7 @@ cdef class Matrix:
                     status = fr_tdot(&self.s, source, target, k, threads)
                 else:
                     status = fr_dot(&self.s, source, target, k, threads)
-            _done(status)
+            check(status)
         finally:
             if locked:
                 self._lock.release()
@@ -289,7 +273,7 @@ cdef class Matrix:
     def copy_columns(self, const int[::1] columns not None, double[:, ::1] out not None,
                      int n_threads=0):
         """out[k] = A[:, columns[k]]."""
-        cdef int status, threads = _threads(n_threads)
+        cdef int status, threads = thread_count(n_threads)
         cdef Py_ssize_t k, size = columns.shape[0]
         if out.shape[0] != size or out.shape[1] != self.n_rows:
             raise ValueError(
@@ -304,17 +288,17 @@ cdef class Matrix:
             with nogil:
                 status = fr_copy_columns(&self.s, <const int32_t *> &columns[0], size, &out[0, 0],
                                          threads)
-            _done(status)
+            check(status)
 
     def column_stats(self, const double[::1] weight=None, int n_threads=0):
         """Weighted mean and (population) variance of the columns of X itself."""
-        cdef double[::1] mean = _empty(self.n_columns), var = _empty(self.n_columns)
-        cdef int status, threads = _threads(n_threads)
-        self._vector("weight", weight, self.n_rows)
+        cdef double[::1] mean = empty(self.n_columns), var = empty(self.n_columns)
+        cdef int status, threads = thread_count(n_threads)
+        expect_length("weight", weight, self.n_rows)
         if self.n_columns and self.n_rows:
             with nogil:
-                status = fr_column_stats(&self.s, _pointer(weight), &mean[0], &var[0], threads)
-            _done(status)
+                status = fr_column_stats(&self.s, pointer(weight), &mean[0], &var[0], threads)
+            check(status)
         return mean.base, var.base
 
     def near(self, mean not None, variance not None, const double[::1] weight=None,
@@ -327,7 +311,41 @@ cdef class Matrix:
         """
         if not self.is_sparse or self.s.is_near or not (variance < (FR_NEAR * mean)**2).any():
             return self, mean
-        return _about(self, mean, variance, weight, n_threads)
+        return self._less_means(mean, variance, weight, n_threads)
+
+    cdef object _less_means(self, mean, variance, const double[::1] weight, int n_threads):
+        """See `near`."""
+        # constant columns have no coefficients that could be wrong
+        far = np.flatnonzero((variance > 0) & (variance < (FR_NEAR * mean)**2))
+        _, indices, indptr = self.arrays
+        added = self.n_rows - self.column_counts()[far]
+        # columns that are mostly zero are far by their weights alone: no more of them than data
+        order = np.argsort(added, kind="stable")
+        room = min(self.s.nnz, np.iinfo(indptr.dtype).max - self.s.nnz)
+        fits = order[np.cumsum(added[order]) <= room]
+        cdef Matrix found
+        if not len(fits):
+            found = self.centered(self.shift, self.scale)
+            found.s.is_near = 1
+            return found, mean
+        cdef Py_ssize_t more = added[fits].sum()
+        cdef double[::1] about = np.zeros(self.n_columns)
+        about.base[far[fits]] = mean[far[fits]]
+        cdef cnp.ndarray values = np.empty(self.s.nnz + more), of_values = indices, start = indptr
+        cdef void *i = NULL
+        cdef void *p = NULL
+        if more:
+            of_values, start = np.empty(self.s.nnz + more, indices.dtype), np.empty_like(indptr)
+            i, p = cnp.PyArray_DATA(of_values), cnp.PyArray_DATA(start)
+        cdef double *d = <double *> cnp.PyArray_DATA(values)
+        cdef int status
+        with nogil:
+            status = fr_about(&self.s, &about[0], d, i, p)
+        check(status)
+        found = Matrix.from_compressed(values, of_values, start, self.shape, self.s.by_column)
+        found.is_float32, found.about = self.is_float32, about.base
+        found.s.is_near = 1
+        return found, found.column_stats(weight, n_threads)[0]
 
     cdef object _counts(self, bint of_rows):
         cdef Py_ssize_t size = self.n_rows if of_rows else self.n_columns
@@ -338,7 +356,7 @@ cdef class Matrix:
         cdef int64_t *out = <int64_t *> cnp.PyArray_DATA(counts)
         with nogil:
             status = fr_counts(&self.s, of_rows, out)
-        _done(status)
+        check(status)
         return counts
 
     def row_counts(self):
@@ -348,11 +366,6 @@ cdef class Matrix:
     def column_counts(self):
         """Stored elements of each column, int64."""
         return self._counts(False)
-
-    cdef int _vector(self, str name, const double[::1] v, Py_ssize_t n) except -1:
-        if v is not None and v.shape[0] != n:
-            raise ValueError(f"{name}: expected {n} elements; got {v.shape[0]}")
-        return 0
 
     def transposed_storage(self):
         """The same matrix in the other compressed format (a copy of X)."""
@@ -399,12 +412,12 @@ cdef class Matrix:
         s.real = data.dtype == np.float32
         with nogil:
             status = fr_transpose(&s, places, d, i, p)
-        _done(status)
+        check(status)
         return Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
 
     def gram(self, const double[::1] weight=None, columns=None, int n_threads=0):
         """A' diag(weight) A, (p, p) float64, both triangles; of the given sorted columns alone."""
-        return _gram(self, weight, columns, _threads(n_threads))
+        return _gram(self, weight, columns, thread_count(n_threads))
 
     def gram_rows(self, const double[::1] weight=None, int n_threads=0, bint single=False):
         """A diag(weight) A', (n, n) float64, both triangles; weight per column.
@@ -413,30 +426,172 @@ cdef class Matrix:
         """
         return _gram_rows(self, weight, n_threads, single)
 
-    def ridge(self, y not None, const double[::1] alpha not None, const double[::1] weight,
-              const double[::1] penalty, bint fit_intercept, int n_threads=0, int precision=0):
-        """Ridge by Cholesky, refined with the residual from X; None where that is not stable,
-        and where the sums are not finite.
 
-        y is (n,), or (n, k) in C or F order. precision: 0, float32 products where they pay; 1,
-        never; 2, wherever they can be tried. Returns coef (k * p); intercept, relative gradient
-        and objective (3, k), or for a single target a tuple of floats; the number of
-        refinements; and the relative gradient (k), or a float, before the coefficients of a
-        float32 X were rounded to that, as all other numbers are those of the rounded ones.
-        """
-        return _ridge(self, y, alpha, weight, penalty, fit_intercept, n_threads, precision)
+cdef object _dense_gram(Matrix A, const double[::1] weight, bint over_rows, int threads,
+                        bint single=False):
+    """A' W A, or A W A' with the shift along the summation."""
+    cdef Py_ssize_t m = A.n_rows if over_rows else A.n_columns
+    cdef Py_ssize_t order = fr_single_order(m) if single else fr_gram_order(m)
+    cdef fr_single_sums sums
+    cdef double[::1] scale = empty(m) if single else None
+    cdef double[:, ::1] g = np.empty((order, order))
+    cdef fr_gram_source source
+    cdef const double[::1] root = None if weight is None else np.sqrt(weight)
+    cdef int status
+    source.a = &A.s
+    source.y = NULL
+    source.y_shift = NULL
+    source.k = 0
+    source.ones = 0
+    source.transposed = over_rows
+    source.col_shift = NULL if over_rows else A.s.shift
+    source.row_shift = A.s.shift if over_rows else NULL
+    source.root_weight = pointer(root)
+    sums.weight = sums.sum = sums.square = sums.cross = NULL
+    if order:
+        with nogil:
+            if single:
+                sums.scale = &scale[0]
+                fr_single_scale(&source, &scale[0])
+                status = fr_gram_single(&source, &sums, 0,
+                                        A.n_columns if over_rows else A.n_rows,
+                                        &g[0, 0], threads)
+            else:
+                status = fr_gram_dense(&source, &g[0, 0], threads)
+        check(status)
+    result = g.base[:m, :m]
+    cdef double[:, ::1] full = result if order == m else np.ascontiguousarray(result)
+    if m:
+        with nogil:
+            status = fr_mirror(&full[0, 0], m, 0, threads)
+        check(status)
+    if single:
+        result = full.base
+        result /= scale.base
+        result /= scale.base[:, np.newaxis]
+    return full.base
 
 
-include "_about.pxi"
-include "_batch.pxi"
-include "_border.pxi"
-include "_checks.pxi"
-include "_cholesky.pxi"
-include "_direct.pxi"
-include "_gram.pxi"
-include "_moments.pxi"
-include "_reduced.pxi"
-include "_tridiagonal.pxi"
-include "_steps.pxi"
-include "_descent.pxi"
-include "_schur.pxi"
+cdef object _gram(Matrix A, const double[::1] weight, columns, int threads):
+    cdef int status
+    cdef double[:, ::1] g
+    cdef Matrix by_row = A
+    cdef const int[::1] place = None
+    cdef const int *position = NULL
+    expect_length("weight", weight, A.n_rows)
+    chosen = slice(None) if columns is None else np.asarray(columns, dtype=np.intp)
+    shift = None if A.shift is None else A.shift[chosen]
+    if A.s.index < 0:
+        if columns is not None:
+            part = np.ascontiguousarray(A.arrays[0][:, chosen])
+            by_row = Matrix.from_dense(part).centered(shift)
+        result = _dense_gram(by_row, weight, False, threads)
+    else:
+        if A.s.by_column:
+            by_row = A.transposed_storage()
+        m = A.n_columns
+        if columns is not None:
+            m = len(chosen)
+            positions = np.full(A.n_columns, -1, dtype=np.int32)
+            positions[chosen] = np.arange(m, dtype=np.int32)
+            place = positions
+            position = &place[0]
+        result = np.empty((m, m))
+        g = result
+        if m:
+            status = _sparse_gram(by_row, weight, position, g, threads)
+            check(status)
+        if shift is not None:
+            w = np.ones(A.n_rows) if weight is None else np.asarray(weight)
+            sums = A.centered().tdot(w, n_threads=threads)[chosen]
+            cross = np.outer(sums, shift)
+            result -= cross + cross.T
+            result += w.sum() * np.outer(shift, shift)
+    if A.scale is not None:
+        scale = A.scale[chosen]
+        result *= np.outer(scale, scale)
+    return result
+
+
+cdef int _sparse_gram(Matrix by_row, const double[::1] weight, const int *position,
+                      double[:, ::1] g, int threads) except? -5:
+    cdef int status
+    cdef Py_ssize_t m = g.shape[0]
+    with nogil:
+        status = fr_gram_sparse(&by_row.s, pointer(weight), position, m, &g[0, 0], threads)
+    return status
+
+
+cdef object _gram_rows(Matrix A, const double[::1] weight, int n_threads, bint single):
+    expect_length("weight", weight, A.n_columns)
+    w = None if weight is None else np.asarray(weight)
+    if A.scale is not None:
+        w = A.scale**2 if w is None else w * A.scale**2
+    if A.s.index < 0:
+        result = _dense_gram(A, w, True, thread_count(n_threads), single and fr_has_single())
+        return result
+    # rows of the transposed matrix are the columns of X
+    cdef Matrix source = A if A.s.by_column else A.transposed_storage()
+    flipped = Matrix.from_compressed(*source.arrays, (A.n_columns, A.n_rows), False)
+    result = flipped.gram(w, n_threads=n_threads)
+    if A.shift is not None:
+        shifted = A.shift if w is None else w * A.shift
+        cross = flipped.tdot(shifted, n_threads=n_threads)
+        result -= cross + cross[:, None]
+        result += shifted @ A.shift
+    return result
+
+
+def all_finite(cnp.ndarray a not None, int n_threads=0):
+    """Whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
+    cdef int kind = cnp.PyArray_TYPE(a), status
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
+    cdef int threads = threads_for(n_threads, n)
+    cdef const void *data = cnp.PyArray_DATA(a)
+    if kind not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
+        raise ValueError(f"array: expected float32 or float64; got {a.dtype}")
+    if not (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)):
+        raise ValueError("array: expected C or F order; got a strided array")
+    with nogil:
+        status = fr_all_finite(data, n, kind == cnp.NPY_FLOAT, threads)
+    if status < 0:
+        check(status)
+    return status == 1
+
+
+def check_compressed(indices, indptr, Py_ssize_t n_minor):
+    """0 for sorted indices without repetition, 1 otherwise; ValueError where they are malformed."""
+    cdef const int[::1] i32, p32
+    cdef const long long[::1] i64, p64
+    cdef const void *i
+    cdef const void *p
+    cdef Py_ssize_t where = 0, n_major = len(indptr) - 1, nnz = len(indices)
+    cdef int wide = indices.dtype == np.int64, status, threads = threads_for(0, nnz)
+    if n_major < 0:
+        raise ValueError("indptr: expected at least one element; got none")
+    if wide:
+        i64, p64 = indices, indptr
+        i = &i64[0] if nnz else NULL
+        p = &p64[0]
+    else:
+        i32, p32 = indices, indptr
+        i = &i32[0] if nnz else NULL
+        p = &p32[0]
+    with nogil:
+        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, &where, threads)
+    if status < 0:
+        check(status)
+    if status == 2:
+        raise ValueError(f"indptr: expected 0 as its first element; got {indptr[0]}")
+    if status == 3:
+        raise ValueError(
+            f"indptr: expected no decrease; got {indptr[where]} then {indptr[where + 1]} at "
+            f"position {where}"
+        )
+    if status == 4:
+        raise ValueError(f"indptr: expected at most {nnz}, the number of indices; got {where}")
+    if status == 5:
+        raise ValueError(
+            f"indices: expected 0 to {n_minor - 1}; got {indices[where]} at position {where}"
+        )
+    return status

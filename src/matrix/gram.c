@@ -189,8 +189,6 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
 
 /* ---- products in float32 ---- */
 
-int fr_has_single(void) { return fr_active()->tile_single != NULL; }
-
 ptrdiff_t fr_single_order(ptrdiff_t n_columns)
 {
     const ptrdiff_t w = 2 * fr_active()->width;

@@ -85,7 +85,6 @@ typedef struct {
     double *sum, *square; /* of w (x - shift) and w (x - shift)^2, by column */
     double *cross;        /* k x p: sums of w (x - shift) (y - y_shift) */
 } fr_single_sums;
-int fr_has_single(void); /* whether the instruction set in use has float32 products */
 ptrdiff_t fr_single_order(ptrdiff_t n_columns);
 void fr_single_scale(const fr_gram_source *s, double *scale);
 /* Adds the part i0 .. i1 of the summation; i0 = 0 begins anew. */

@@ -14,8 +14,8 @@ from libc.stdlib cimport calloc, free, qsort
 from libc.string cimport memset
 
 from _steps cimport *
+from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach
 
-from fastridge._matrix import _steps as _table
 from fastridge._threads import get_num_threads
 
 cnp.import_array()
@@ -26,10 +26,9 @@ cdef extern from "Python.h":
     PyObject *PyTuple_GET_ITEM(object tuple, Py_ssize_t i)
 
 cdef bint LITTLE = sys.byteorder == "little"
-# kernels, threads and the choice of instruction set are those of the module with the matrix
-cdef const fr_steps_table *C = <const fr_steps_table *> PyCapsule_GetPointer(
-    _table, "fastridge._matrix._steps"
-)
+cdef const fr_steps_table *C = &fr_steps
+
+attach()
 
 
 cdef int _threads_for(int n, double work) except -1:

@@ -5,10 +5,6 @@ cdef extern from "kernels.h" nogil:
     enum: FR_DOUBLE, FR_FLOAT
 
 
-cdef extern from "parallel.h" nogil:
-    enum: FR_INTERRUPTED, FR_NO_MEMORY
-
-
 cdef extern from "steps.h" nogil:
     enum: FR_SGD, FR_MOMENTUM, FR_ADAM
     Py_ssize_t FR_MOST_MISSED, FR_MOST_REPLAYED
@@ -62,3 +58,4 @@ cdef extern from "steps.h" nogil:
         int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int) noexcept nogil
         int (*scaled_finite)(const void *, Py_ssize_t, int, double) noexcept nogil
         double (*serial_below)() noexcept nogil
+    const fr_steps_table fr_steps

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._matrix import column_border, gram_border
+from ..._border import column_border, gram_border
 from ...systems.lapack import half_inverse, pseudo_inverse
 from .group_newton import curvature, in_blocks
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._matrix import moments as moments_of
+from ..._moments import moments as moments_of
 from ...data.check import (
     check_design,
     check_sample_weight,

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ... import _matrix
+from ... import _border, _descent
 from ..._matrix import Matrix
 from ...data.check import require_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
@@ -187,7 +187,7 @@ class GroupPath:
             reached = self._solve_set(l1, l2, inner, left)
             v, yr, rr = self._gradient(self.W_dual)
             some = self.penalised
-            dual = _matrix.groups_dual(
+            dual = _descent.groups_dual(
                 l1[some], l2[some], np.linalg.norm(v[:, some], axis=0), yr, rr
             )
             self.gap = max(self.objective - dual, 0.0)
@@ -255,7 +255,7 @@ class GroupPath:
         size, some = np.linalg.norm(self.W, axis=0), self.penalised
         norm = np.linalg.norm(v[:, some], axis=0)
         self.objective = 0.5 * rr + float(l1 @ size) + 0.5 * float(l2 @ size**2)
-        dual = _matrix.groups_dual(l1[some], l2[some], norm, yr, rr)
+        dual = _descent.groups_dual(l1[some], l2[some], norm, yr, rr)
         self.gap = max(self.objective - dual, 0.0)
 
     def _broken(self, v, l1, l2, stretch):
@@ -287,13 +287,13 @@ class GroupPath:
                     columns[:before] = self.columns[:before]
                 self.columns = columns
         if self.A.is_sparse:
-            _matrix.column_border(self.A, self.set, self.weight, before, size, self.gram)
+            _border.column_border(self.A, self.set, self.weight, before, size, self.gram)
         else:
             self.A.copy_columns(self.set[before:], self.columns[before:size])
             if self.weight is not None:
                 self.columns[before:size] *= np.sqrt(self.weight)
             unit = 1.0 / self.n if self.weight is None else 1.0
-            _matrix.gram_border(self.columns, before, size, unit, self.gram)
+            _border.gram_border(self.columns, before, size, unit, self.gram)
         if self.P.shape[1]:
             P = self.P[self.set]
             part = P[before:] @ P.T
@@ -313,7 +313,7 @@ class GroupPath:
             g = np.ascontiguousarray(cross - W[:, live] @ gram[live])
             if self.seed:
                 self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
-            self.objective, dual, n_iter = _matrix.descend_groups(
+            self.objective, dual, n_iter = _descent.descend_groups(
                 self.gram,
                 l1,
                 l2,

@@ -27,8 +27,9 @@ import math
 
 import numpy as np
 
-from ... import _matrix
-from ..._matrix import Descent, Matrix
+from ... import _border
+from ..._descent import Descent
+from ..._matrix import Matrix
 
 # Share of the last penalty below which the strong rule keeps too much.
 _FAR = 0.6
@@ -462,13 +463,13 @@ class DescentPath:
         if size == before:
             return
         if q.A.is_sparse:
-            _matrix.column_border(q.A, self.set, q.weight, before, size, self.gram)
+            _border.column_border(q.A, self.set, q.weight, before, size, self.gram)
         else:
             q.A.copy_columns(self.set[before:], self.columns[before:size])
             if q.weight is not None:
                 self.columns[before:size] *= np.sqrt(q.weight)
             unit = 1.0 / q.n if q.weight is None else 1.0
-            _matrix.gram_border(self.columns, before, size, unit, self.gram)
+            _border.gram_border(self.columns, before, size, unit, self.gram)
         self.descent.set_gram(self.gram)
         chosen = self.set
         u = self.u[chosen]

@@ -120,7 +120,7 @@ class DescentProblem:
 
     @classmethod
     def of_sums(cls, n, sums, factor, lower, upper, fit_intercept, standardize):
-        """From the sums of one target about the means, as `_matrix.moments` returns them.
+        """From the sums of one target about the means, as `_moments.moments` returns them.
 
         An intercept is fitted. None where the sums are not of a usual scale, or hold a target that
         is constant but for rounding: for Moments to treat.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import _matrix
+from ... import _systems
 from ...data.check import (
     check_batch,
     check_design,
@@ -160,7 +160,7 @@ def ridge_batch(
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
     flat = Y if Y.ndim == 2 else np.ascontiguousarray(Y.transpose(0, 2, 1))
-    coef, numbers, status = _matrix.ridge_batch(
+    coef, numbers, status = _systems.ridge_batch(
         X,
         flat.reshape(-1),
         k,

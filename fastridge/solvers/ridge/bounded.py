@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._matrix import Cholesky
+from ..._dense import Cholesky
 from ...quadratic.error_bound import Bound, Goal
 from ...quadratic.problem import RidgeProblem
 from ...systems.cost import default_memory

@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._matrix import Cholesky, Matrix, Reduced, schur_solve
+from ..._dense import Cholesky
+from ..._matrix import Matrix
+from ..._systems import Reduced, schur_solve
 from ...quadratic.error_bound import Goal
 from ...quadratic.problem import RidgeProblem, add, pieces
 from ...systems.cost import (

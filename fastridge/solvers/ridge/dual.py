@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._matrix import Cholesky, has_single
+from ..._dense import Cholesky
+from ..._runtime import has_single
 from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.projected import span, unit_of_rows
 

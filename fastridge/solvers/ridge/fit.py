@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
+from ..._systems import ridge as direct
 from ...data.check import (
     check_alpha,
     check_bounds,
@@ -405,7 +406,7 @@ def solve(
         factor = variance if factor is None else factor * variance
     if run == "cholesky":
         k = 1 if single else Y.shape[1]
-        found = A.ridge(Y, alpha, sample_weight, factor, fit_intercept) if usable else None
+        found = direct(A, Y, alpha, sample_weight, factor, fit_intercept) if usable else None
         if found is not None:
             coef, numbers, n_iter, solved = found
             if k == 1:
@@ -533,7 +534,7 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
         return None
     if scaled.has_own and not scaled.alpha.any():
         # scales of their own would change what is of minimum norm
-        full = scaled.A.ridge(scaled.Y, scaled.alpha, scaled.weight, None, given[6])
+        full = direct(scaled.A, scaled.Y, scaled.alpha, scaled.weight, None, given[6])
         if full is None:
             raise ValueError(
                 "X has dependent columns, or more than samples, and some that are too small beside"

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._matrix import Cholesky, Matrix
+from ..._dense import Cholesky
+from ..._matrix import Matrix
 from ...data.check import check_alpha, check_penalty_factor
 from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.range import require_moments

@@ -1,9 +1,16 @@
-# Part of _matrix.pyx: the kernels in use are one state of one module.
+"""Coordinate descent."""
 
-cdef int _long(str name, const double[::1] v, Py_ssize_t m) except -1:
-    if v is not None and v.shape[0] != m:
-        raise ValueError(f"{name}: expected {m} elements; got {v.shape[0]}")
-    return 0
+import numpy as np
+
+from libc.stdint cimport int32_t
+
+from arrays cimport expect_length, pointer
+from c_descent cimport *
+from runtime cimport attach, check, threads_for
+
+from fastridge._matrix cimport Matrix
+
+attach()
 
 
 cdef class Descent:
@@ -39,7 +46,7 @@ cdef class Descent:
         self.q.columns = NULL
         if columns is not None and columns.shape[0]:
             self.q.columns = <const int32_t *> &columns[0]
-        self.q.weight = _pointer(weight)
+        self.q.weight = pointer(weight)
         if self._spare is None or len(self._spare) != 5 * a.n_rows:
             self._spare = np.empty(5 * a.n_rows)
         cdef double[::1] room = self._spare
@@ -49,13 +56,13 @@ cdef class Descent:
     cdef int _problem(self, const double[::1] l1, const double[::1] l2, const double[::1] lower,
                       const double[::1] upper, const double[::1] square, double yy) except -1:
         cdef Py_ssize_t m = square.shape[0]
-        _long("l2", l2, l1.shape[0])
-        _long("lower", lower, m)
-        _long("upper", upper, m)
+        expect_length("l2", l2, l1.shape[0])
+        expect_length("lower", lower, m)
+        expect_length("upper", upper, m)
         self.q.m, self.q.step = m, 1
-        self.q.l1, self.q.l2 = _pointer(l1), _pointer(l2)
-        self.q.lower, self.q.upper = _pointer(lower), _pointer(upper)
-        self.q.square = _pointer(square)
+        self.q.l1, self.q.l2 = pointer(l1), pointer(l2)
+        self.q.lower, self.q.upper = pointer(lower), pointer(upper)
+        self.q.square = pointer(square)
         self.q.yy = yy
         return 0
 
@@ -73,12 +80,12 @@ cdef class Descent:
         cdef int status
         cdef Py_ssize_t m = square.shape[0]
         self._problem(l1, l2, lower, upper, square, yy)
-        _long("l1", l1, m)
-        _long("cross", cross, m)
-        _long("w", w, m)
-        _long("g", g, m)
-        _long("w_dual", w_dual, m)
-        _long("g_dual", g_dual, m)
+        expect_length("l1", l1, m)
+        expect_length("cross", cross, m)
+        expect_length("w", w, m)
+        expect_length("g", g, m)
+        expect_length("w_dual", w_dual, m)
+        expect_length("g_dual", g_dual, m)
         if self.q.gram == NULL and (residual is None or residual.shape[0] != self.q.a.n_minor):
             raise ValueError("residual: expected one element per row")
         if m == 0:
@@ -88,10 +95,10 @@ cdef class Descent:
         self.q.tol, self.q.max_iter, self.q.seed = tol, max_iter, seed
         self.q.residual = NULL if residual is None else &residual[0]
         self.q.level = level
-        self.q.n_threads = _threads_for(n_threads, <double> m * m)
+        self.q.n_threads = threads_for(n_threads, <double> m * m)
         with nogil:
             status = fr_descend(&self.q)
-        _done(status)
+        check(status)
         return (self.q.objective, self.q.dual, self.q.n_iter, self.q.n_newton, self.q.level)
 
     def dual_value(self, const double[::1] l1 not None, const double[::1] l2 not None,
@@ -103,11 +110,11 @@ cdef class Descent:
         l1 and l2 have one element for each coordinate, or one for all.
         """
         self._problem(l1, l2, lower, upper, square, yy)
-        _long("g", g, self.q.m)
+        expect_length("g", g, self.q.m)
         if l1.shape[0] == 1:
             self.q.step = 0
         else:
-            _long("l1", l1, self.q.m)
+            expect_length("l1", l1, self.q.m)
         return fr_dual_value(&self.q, &g[0], yr, rr)
 
     def unscreened(self, const double[::1] l1 not None, const double[::1] l2 not None,
@@ -119,7 +126,7 @@ cdef class Descent:
         `dual_value`."""
         self._problem(l1, l2, lower, upper, square, yy)
         for name, v in (("l1", l1), ("w", w), ("g", g)):
-            _long(name, v, self.q.m)
+            expect_length(name, v, self.q.m)
         found = np.empty(self.q.m, dtype=np.int32)
         cdef int32_t[::1] kept = found
         self.q.w = &w[0]
@@ -139,8 +146,8 @@ def descend_groups(const double[:, ::1] gram not None, const double[::1] l1 not 
     cdef fr_groups q
     cdef int status
     cdef Py_ssize_t m = l1.shape[0], k = w.shape[0]
-    _long("l2", l2, m)
-    _long("square", square, m)
+    expect_length("l2", l2, m)
+    expect_length("square", square, m)
     for name, a in (("cross", cross), ("w", w), ("g", g), ("w_dual", w_dual)):
         if a.shape[0] != k or a.shape[1] != m:
             raise ValueError(f"{name}: expected shape ({k}, {m}); got ({a.shape[0]}, {a.shape[1]})")
@@ -154,7 +161,7 @@ def descend_groups(const double[:, ::1] gram not None, const double[::1] l1 not 
     q.w, q.g, q.w_dual = &w[0, 0], &g[0, 0], &w_dual[0, 0]
     with nogil:
         status = fr_descend_groups(&q)
-    _done(status)
+    check(status)
     return q.objective, q.dual, q.n_iter
 
 
@@ -162,6 +169,6 @@ def groups_dual(const double[::1] l1 not None, const double[::1] l2 not None,
                 const double[::1] norm not None, double yr, double rr):
     """The dual value at t R, for the best t of a few, from |g_j|, <Y, R> and <R, R>."""
     cdef Py_ssize_t m = l1.shape[0]
-    _long("l2", l2, m)
-    _long("norm", norm, m)
-    return fr_groups_dual(m, _pointer(l1), _pointer(l2), _pointer(norm), yr, rr)
+    expect_length("l2", l2, m)
+    expect_length("norm", norm, m)
+    return fr_groups_dual(m, pointer(l1), pointer(l2), pointer(norm), yr, rr)

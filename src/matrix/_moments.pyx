@@ -1,4 +1,16 @@
-# Part of _matrix.pyx: the kernels in use are one state of one module.
+"""Sums of data about their means."""
+
+cimport numpy as cnp
+
+from arrays cimport empty, empty_f, expect_length, pointer
+from c_dense cimport fr_mirror
+from c_matrix cimport *
+from runtime cimport FR_CACHED, attach, check, threads_for
+
+from fastridge._matrix cimport Matrix
+
+cnp.import_array()
+attach()
 
 
 def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_targets,
@@ -15,17 +27,17 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
     cdef int status
     cdef Py_ssize_t p = a.n_columns, k = n_targets, j
     cdef bint usual
-    a._vector("y", y, a.n_rows * k)
-    a._vector("weight", weight, a.n_rows)
+    expect_length("y", y, a.n_rows * k)
+    expect_length("weight", weight, a.n_rows)
     if a.s.index >= 0 and a.s.by_column:
         by_row = a.transposed_storage()
-    cdef double[::1] room = _empty(fr_moments_room(&a.s, k))
-    cdef double[::1] of_x = _empty(2 * p), of_y = _empty(3 * k), spare = _empty(a.n_rows)
-    cdef double[::1, :] cross = _empty_f(p, k)
+    cdef double[::1] room = empty(fr_moments_room(&a.s, k))
+    cdef double[::1] of_x = empty(2 * p), of_y = empty(3 * k), spare = empty(a.n_rows)
+    cdef double[::1, :] cross = empty_f(p, k)
     m.a, m.by_row = &a.s, &by_row.s
-    m.y, m.w, m.k = &y[0], _pointer(weight), k
+    m.y, m.w, m.k = &y[0], pointer(weight), k
     m.centre = 1
-    m.n_threads = _threads_for(n_threads, <double> a.s.nnz * (p / FR_CACHED + 4.0 * k))
+    m.n_threads = threads_for(n_threads, <double> a.s.nnz * (p / FR_CACHED + 4.0 * k))
     m.g = &room[0]
     m.shift, m.offset = &of_x[0], &of_x[p]
     m.y_shift, m.y_offset, m.yy = &of_y[0], &of_y[k], &of_y[2 * k]
@@ -36,14 +48,14 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
             status = fr_mirror(&room[0], p, 0, m.n_threads)
     if status == FR_IS_FAR:
         mean, variance = a.column_stats(weight, n_threads)
-        near = _about(a, mean, variance, weight, n_threads)[0]
+        near = a._less_means(mean, variance, weight, n_threads)[0]
         found = moments(near, y, n_targets, weight, n_threads)
         if found is not None and near.about is not None:
             found[1][:] = near.about
         return found
     if status == FR_NOT_FINITE:
         return None
-    _done(status)
+    check(status)
     usual = FR_LEAST_SUM <= m.total <= FR_MOST_SUM
     for j in range(p):
         usual = usual and FR_LEAST_SUM <= room[j * p + j] <= FR_MOST_SUM

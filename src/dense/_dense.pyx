@@ -1,4 +1,16 @@
-# Part of _matrix.pyx: the kernels in use are one state of one module.
+"""Cholesky factors and tridiagonal systems."""
+
+import numpy as np
+
+cimport numpy as cnp
+
+from arrays cimport empty
+from c_dense cimport *
+from runtime cimport attach, check, threads as thread_count
+
+cnp.import_array()
+attach()
+
 
 cdef class Cholesky:
     """Factor of a symmetric, positive definite matrix, for as many solves as are wanted.
@@ -18,12 +30,10 @@ cdef class Cholesky:
         If a pivot is not positive, or less than `keep` of its diagonal element.
     """
 
-    cdef double[:, ::1] m
-
     def __init__(self, double[:, ::1] m not None, double keep=0.0, int n_threads=0,
                  bint single=False):
         cdef Py_ssize_t p = m.shape[0]
-        cdef int status = 0, threads = _threads(n_threads)
+        cdef int status = 0, threads = thread_count(n_threads)
         if m.shape[1] != p:
             raise ValueError(f"m: expected a square matrix; got {p} x {m.shape[1]}")
         self.m = m
@@ -32,7 +42,7 @@ cdef class Cholesky:
             status = self._factor(diagonal, keep, threads, single)
         if status == FR_UNSTABLE:
             raise ArithmeticError("m: expected a positive definite matrix")
-        _done(status)
+        check(status)
 
     cdef int _factor(self, const double[::1] diagonal, double keep, int threads,
                      bint single) except? -5:
@@ -48,12 +58,12 @@ cdef class Cholesky:
     def solve(self, double[::1] b not None, int n_threads=0):
         """Overwrite b, one or more right-hand sides one behind the other, with m^-1 b."""
         cdef Py_ssize_t p = self.m.shape[0]
-        cdef int status, threads = _threads(n_threads)
+        cdef int status, threads = thread_count(n_threads)
         if p == 0 or b.shape[0] % p:
             raise ValueError(f"b: expected a multiple of {p} elements; got {b.shape[0]}")
         with nogil:
             status = fr_cholesky_solve(&self.m[0, 0], p, &b[0], b.shape[0] // p, threads)
-        _done(status)
+        check(status)
         return b.base
 
 
@@ -65,7 +75,7 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
     Columns before `fresh` hold rows of the factor above row `kept`. With `drop`, columns that keep
     too little get no share of any solution; otherwise they raise ArithmeticError.
     """
-    cdef int status, threads = _threads(n_threads)
+    cdef int status, threads = thread_count(n_threads)
     if not 0 <= kept <= fresh <= size <= min(m.shape[0], m.shape[1]):
         raise IndexError(
             "kept, fresh, size: expected 0 <= kept <= fresh <= size <= the order of m; got"
@@ -79,7 +89,7 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
                                       drop, threads)
         if status == FR_UNSTABLE:
             raise ArithmeticError("m: expected a positive definite matrix")
-        _done(status)
+        check(status)
 
 
 def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not None):
@@ -91,4 +101,30 @@ def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not
     if k:
         with nogil:
             status = fr_cholesky_remove(&u[0, 0], u.shape[1], p, &gone[0], k)
-        _done(status)
+        check(status)
+
+
+def tridiagonal_solve(const double[::1] d not None, const double[::1] e not None,
+                      const double[::1] shifts not None, const double[:, ::1] b not None,
+                      int n_threads=0):
+    """x (n_shifts, k, n) = (T + shift I)^-1 b for each row of b (k, n), and the traces of the
+    inverses (n_shifts); NaN where T + shift I is not positive definite.
+
+    T is symmetric with the diagonal d (n) and beside it e (n - 1).
+    """
+    cdef Py_ssize_t n = d.shape[0], k = b.shape[0], m = shifts.shape[0]
+    cdef int status, threads = thread_count(n_threads)
+    if n < 1 or e.shape[0] != n - 1 or b.shape[1] != n:
+        raise ValueError(
+            f"d: expected n > 0 elements, n - 1 of e and rows of n of b; got {n}, {e.shape[0]} and "
+            f"{b.shape[1]}"
+        )
+    x = np.empty((m, k, n))
+    cdef double[:, :, ::1] out = x
+    cdef double[::1] trace = empty(m)
+    if m and k:
+        with nogil:
+            status = fr_tridiagonal(n, &d[0], &e[0] if n > 1 else NULL, m, &shifts[0], k, &b[0, 0],
+                                    &out[0, 0, 0], &trace[0], threads)
+        check(status)
+    return x, trace.base

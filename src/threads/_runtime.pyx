@@ -1,0 +1,127 @@
+"""Kernels in use, threads and interrupts: the state that all extension modules share."""
+
+import os
+
+from cpython.pycapsule cimport PyCapsule_New
+
+from primitives cimport fr_kernels
+
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals()
+
+
+cdef extern from "kernels.h" nogil:
+    const fr_kernels *fr_active()
+    int fr_isa_count()
+    const char *fr_isa_name(int i)
+    int fr_isa_usable(int i)
+    int fr_isa_select(const char *name)
+    int fr_has_single()
+
+
+cdef extern from "parallel.h" nogil:
+    ctypedef void (*fr_task)(void *context, Py_ssize_t i) noexcept
+    int fr_parallel(fr_task task, void *context, Py_ssize_t n_tasks, int n_threads)
+    int fr_poll()
+    void fr_parallel_setup(int (*check_interrupt)() noexcept)
+    void fr_set_serial_below(double work)
+    double fr_get_serial_below()
+    int fr_after_fork()
+
+
+cdef extern from "pool.h" nogil:
+    int fr_pool_exists()
+    void fr_pool_run(fr_task task, void *context, Py_ssize_t i0, Py_ssize_t i1, int n_threads)
+
+
+cdef extern from "runtime.h" nogil:
+    ctypedef struct fr_runtime:
+        const fr_kernels *(*active)()
+        int (*parallel)(fr_task, void *, Py_ssize_t, int)
+        int (*poll)()
+        double (*serial_below)()
+        int (*after_fork)()
+        void (*pool_run)(fr_task, void *, Py_ssize_t, Py_ssize_t, int)
+        int (*num_threads)() except -1
+
+
+cdef int _interrupted() noexcept with gil:
+    return PyErr_CheckSignals()
+
+
+cdef object _threads_of = None
+
+
+cdef int _num_threads() except -1 with gil:
+    return 1 if _threads_of is None else _threads_of()
+
+
+def instruction_sets():
+    """Names of the instruction sets that this build holds and this CPU runs, narrowest first."""
+    return tuple(fr_isa_name(i).decode() for i in range(fr_isa_count()) if fr_isa_usable(i))
+
+
+def get_instruction_set():
+    """Name of the instruction set in use."""
+    return fr_active().name.decode()
+
+
+def set_instruction_set(str name not None):
+    """Use the kernels of one instruction set, for the whole process."""
+    if fr_isa_select(name.encode()):
+        raise ValueError(
+            f"instruction set must be one of {', '.join(instruction_sets())} on this machine; "
+            f"got {name!r}"
+        )
+
+
+def has_single():
+    """Whether the instruction set in use has products of float32."""
+    return bool(fr_has_single())
+
+
+def has_threads():
+    """Whether the kernels were built with threads."""
+    return bool(fr_pool_exists())
+
+
+def after_fork():
+    """Whether this process is a forked child, where kernels keep to one thread."""
+    return bool(fr_after_fork())
+
+
+def get_serial_below():
+    """Work, in elements read from memory, below which a kernel keeps to one thread."""
+    return fr_get_serial_below()
+
+
+def set_serial_below(double work):
+    """Set the work, in elements read, below which a kernel keeps to one thread."""
+    fr_set_serial_below(work)
+
+
+def _use_thread_count(function):
+    """Ask `function` for the number of threads where a call does not name one."""
+    global _threads_of
+    _threads_of = function
+
+
+cdef fr_runtime _runtime = fr_runtime(
+    fr_active, fr_parallel, fr_poll, fr_get_serial_below, fr_after_fork, fr_pool_run, _num_threads
+)
+
+
+def _start():
+    wanted = os.environ.get("FASTRIDGE_ISA")
+    fr_parallel_setup(_interrupted)
+    fr_isa_select(NULL)
+    if wanted:
+        try:
+            set_instruction_set(wanted)
+        except ValueError as error:
+            raise ImportError(f"FASTRIDGE_ISA: {error}") from None
+
+
+_start()
+shared = PyCapsule_New(<void *> &_runtime, "fastridge._runtime.shared", NULL)

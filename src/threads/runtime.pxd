@@ -1,0 +1,54 @@
+"""The runtime that extension modules share: `attach()` at import, then statuses and threads."""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from primitives cimport fr_kernels
+
+
+cdef extern from "runtime.h" nogil:
+    ctypedef struct fr_runtime:
+        pass
+    void fr_attach(const fr_runtime *runtime)
+    int fr_num_threads() except -1
+
+
+cdef extern from "parallel.h" nogil:
+    enum: FR_INTERRUPTED
+    enum: FR_NO_MEMORY
+    double FR_CACHED
+    double fr_get_serial_below()
+    int fr_poll()
+
+
+cdef extern from "kernels.h" nogil:
+    const fr_kernels *fr_active()
+    int fr_has_single()
+
+
+cdef inline int attach() except -1:
+    """Reach the kernels and threads of `fastridge._runtime`."""
+    from fastridge._runtime import shared
+
+    fr_attach(<const fr_runtime *> PyCapsule_GetPointer(shared, "fastridge._runtime.shared"))
+    return 0
+
+
+cdef inline int check(int status) except -1:
+    """Turn a status of the C functions into an exception; one is set already after Ctrl-C."""
+    if status == FR_INTERRUPTED:
+        return -1
+    if status == FR_NO_MEMORY:
+        raise MemoryError("not enough memory for the working arrays")
+    return status
+
+
+cdef inline int threads(int n) except -1:
+    """Number of threads for a call that names n, or leaves the choice to the user's setting."""
+    return n if n > 0 else fr_num_threads()
+
+
+cdef inline int threads_for(int n, double work) except -1:
+    """The same, and one for small work, before anybody is asked for the number of threads."""
+    if work < fr_get_serial_below():
+        return 1
+    return n if n > 0 else fr_num_threads()
