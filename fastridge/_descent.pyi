@@ -9,6 +9,9 @@ from ._matrix import Matrix
 _Vector: TypeAlias = NDArray[np.float64]
 
 @disjoint_base
+class Support: ...
+
+@disjoint_base
 class Descent:
     def set_gram(self, gram: _Vector) -> None: ...
     def set_columns(
