@@ -13,6 +13,7 @@ from .data.rows import as_container
 from .quadratic.problem import RidgeProblem
 from .solvers.ridge.fit import _variances
 from .solvers.ridge_path.path import ridge_path
+from .systems.blas import on_one_thread
 from .systems.cost import default_memory, direct_cost
 
 __all__ = ["InformationCriteria", "information_criteria"]
@@ -206,6 +207,7 @@ def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
     return labels.targets().reshape(n, -1), weight
 
 
+@on_one_thread
 def _shared(
     A: Any, Y: Any, W: Any, model: Any, d: Any, weight: Any, total: float
 ) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ it in steps. Where a signal ends the wait, what the helper computes is thrown aw
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import threading
 from collections.abc import Callable
@@ -17,10 +18,16 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .._threads import get_num_threads
+from .blas import on_one_thread, one_thread
+
 Array = NDArray[np.float64]
 
 _LONG = 2e9  # operations, of a tenth of a second and more, from which a helper is worth its start
 _STEP = 0.1  # seconds between looks for signals
+_SHARED = 1e10  # operations from which a call is worth all threads of BLAS
+_BLOCK = 1e8  # operations of a block of a product
+_ROWS = 64  # fewest rows of a block
 
 
 def call(operations: float, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -29,7 +36,16 @@ def call(operations: float, function: Callable[..., Any], *args: Any, **options:
     operations: about how many it takes. From other threads than the main one, which are shown no
     signals, the call is a plain one.
     """
-    if operations < _LONG or threading.current_thread() is not threading.main_thread():
+    if operations >= _SHARED:
+        with one_thread.lifted():
+            return _call(function, *args, **options)
+    if operations < _LONG:
+        return function(*args, **options)
+    return _call(function, *args, **options)
+
+
+def _call(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    if threading.current_thread() is not threading.main_thread():
         return function(*args, **options)
     found: list[Any] = []
     failed: list[BaseException] = []
@@ -69,9 +85,45 @@ def orthonormal(A: Array, *, complete: bool = False) -> Array:
     return call(4.0 * m * n * size, np.linalg.qr, A, mode)[0]
 
 
+@on_one_thread
 def product(A: Array, B: Array) -> Array:
-    """A @ B."""
-    return call(2.0 * len(A) * B.size, np.matmul, A, B)
+    """Return A @ B, with blocks of rows shared among the threads that fastridge may use.
+
+    The blocks do not depend on the number of threads, and each is one call of BLAS on one thread.
+    """
+    step = int(_BLOCK / max(2 * B.size, 1))
+    if len(A) < 2 * step:
+        return A @ B
+    if step < _ROWS:
+        return call(2.0 * len(A) * B.size, np.matmul, A, B)
+    out = np.empty((len(A), B.shape[1]))
+    starts = iter(range(0, len(A), step))
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            # each thread takes the next block
+            for start in starts:
+                np.matmul(A[start : start + step], B, out=out[start : start + step])
+        except BaseException as error:
+            failed.append(error)
+
+    count = min(get_num_threads(), -(-len(A) // step)) - 1
+    # a helper has the floating-point error handling of its caller
+    helpers = [
+        threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+        for _ in range(count)
+    ]
+    for helper in helpers:
+        helper.start()
+    work()
+    for _ in starts if failed else ():
+        pass  # leave nothing to the others
+    for helper in helpers:
+        helper.join()
+    if failed:
+        raise failed[0]
+    return out
 
 
 def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:

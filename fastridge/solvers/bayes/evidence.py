@@ -18,6 +18,7 @@ import numpy as np
 
 from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
+from ...systems.blas import on_one_thread
 from ...systems.cost import rows_fit
 from ..ridge_path.direct import _CANCELS, DualPath, MomentsPath
 
@@ -37,6 +38,7 @@ class Evidence:
     by_rows : bool
     """
 
+    @on_one_thread
     def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
         self.by_rows, self.weighted = by_rows, weight is not None
         self.moments = None
@@ -131,6 +133,7 @@ class Evidence:
         )
 
 
+@on_one_thread
 def maximise(
     evidence: Evidence, a: float, lam: float, priors: Any, tol: float, max_iter: int, keep: bool
 ) -> Any:

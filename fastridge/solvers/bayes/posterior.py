@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, product, solve_triangular
 
 _ROOM = 4_000_000  # elements of a block
@@ -55,6 +56,7 @@ class Posterior:
         self._factor, self._prior, self._rows = factor, prior, rows
 
     @classmethod
+    @on_one_thread
     def of_gram(cls, G: Any, d: Any, a: float, lam: float) -> Posterior:
         """From the Gram matrix, which is overwritten."""
         G *= a
@@ -80,6 +82,7 @@ class Posterior:
         return cls(L, None, None)
 
     @classmethod
+    @on_one_thread
     def of_rows(cls, B: Any, d: Any, a: float, lam: float) -> Posterior:
         """From rows S A (n, p), fewer than features, all of which have a penalty."""
         prior = 1.0 / (lam * d)
@@ -99,6 +102,7 @@ class Posterior:
         assert half is not None
         return half
 
+    @on_one_thread
     def __matmul__(self, v: Any) -> NDArray[np.float64]:
         """S @ v for v of shape (n_features,) or (n_features, k)."""
         v = np.asarray(v, dtype=np.float64)
@@ -144,6 +148,7 @@ class Posterior:
         """S' @ V, which is S @ V."""
         return self @ V
 
+    @on_one_thread
     def variance(self, X: Any) -> NDArray[np.float64]:
         """x S x' for each row x of X.
 
@@ -172,6 +177,7 @@ class Posterior:
                 )
         return np.maximum(out, 0.0)
 
+    @on_one_thread
     def diagonal(self) -> NDArray[np.float64]:
         """Variances of the coefficients, of shape (n_features,)."""
         if self._rows is None:
@@ -182,6 +188,7 @@ class Posterior:
         assert self._prior is not None
         return self._prior - self._prior**2 * np.einsum("ij,ij->j", self._rows, self._rows)
 
+    @on_one_thread
     def toarray(self) -> NDArray[np.float64]:
         """S itself, of shape (n_features, n_features)."""
         S = self @ np.eye(self.shape[0])

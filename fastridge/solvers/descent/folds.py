@@ -16,6 +16,7 @@ import numpy as np
 from ... import _threads
 from ...data.rows import take_rows
 from ...moments import Moments
+from ...systems.blas import on_one_thread
 from ..ridge_path.folds import _error_of_moments, _error_of_rows
 from .dof import DescentFreedom
 from .fit import free_are_dependent, make_problem
@@ -94,6 +95,7 @@ class Walk:
         """The rank that n rows allow."""
         return min(n - bool(self.options.fit_intercept), self.folds.p)
 
+    @on_one_thread
     def go(self, alphas, keep, stop) -> FoldErrors:
         """Go on to these penalties, from large to small."""
         folds, options = self.folds, self.options

@@ -27,6 +27,7 @@ from ... import _border, _descent
 from ..._matrix import Matrix
 from ...data.check import require_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
+from ...systems.blas import limited, one_thread_for
 from .group_newton import newton_steps
 from .problem import by_columns
 
@@ -72,6 +73,7 @@ class GroupPath:
             require_finite(A.arrays[0])
         n, p = A.shape
         self.n, self.p, self.k = n, p, Y.shape[1]
+        self.blas = one_thread_for(n * p * self.k)
         A = by_columns(A)
         self._given = A, Y, weight, fit_intercept, standardize
         self.unpenalised: GroupPath | None = None
@@ -102,7 +104,8 @@ class GroupPath:
         self.W = np.zeros((self.k, p))
         self.W_dual = self.W
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
-        self._eliminate(np.flatnonzero((self.factor == 0) & (self.square > 0)))
+        with self.blas:
+            self._eliminate(np.flatnonzero((self.factor == 0) & (self.square > 0)))
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(p, dtype=bool)
         self.gram, self.columns, self.room = np.zeros((0, 0)), None, 0
@@ -153,6 +156,7 @@ class GroupPath:
         gone = self.square_rest <= 1e-13 * self.square
         self.penalised &= ~gone
 
+    @limited
     def start(self, coef: NDArray[np.float64]) -> None:
         """Begin at coefficients (k, p) in the caller's units."""
         self.W = np.where(self.penalised, coef * self.unit, 0.0)
@@ -164,6 +168,7 @@ class GroupPath:
         norm = np.linalg.norm(self.cross, axis=0)[self.penalised] / self.factor[self.penalised]
         return float(norm.max(initial=0.0)) / l1_ratio
 
+    @limited
     def solve(self, alpha: float, l1_ratio: float, tol: float) -> bool:
         """Minimise until the gap is at most tol times the null objective; whether it is."""
         if alpha == 0 and self.penalised.any():
@@ -213,6 +218,7 @@ class GroupPath:
         self.W = self.W_dual = np.where(self.penalised, self.full, 0.0)
         return reached
 
+    @limited
     def sharpen(self, alpha: float, l1_ratio: float, tol: float) -> bool:
         """Minimise as far as rounding allows, within max_iter; whether the gap is at most tol.
 
@@ -350,6 +356,7 @@ class GroupPath:
             rest = self.y_free - self.W @ self.P
             self.full[:, self.free] = rest @ self.base.T
 
+    @limited
     def to_caller(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Coefficients (k, p) in the caller's units, and intercepts (k,)."""
         coef = self.full / self.unit

@@ -30,6 +30,7 @@ import numpy as np
 from ... import _border
 from ..._descent import Descent
 from ..._matrix import Matrix
+from ...systems.blas import limited, one_thread_for
 
 # Share of the last penalty below which the strong rule keeps too much.
 _FAR = 0.6
@@ -138,9 +139,11 @@ class DescentPath:
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
         self.v = self.shadow = None
+        self.blas = one_thread_for(problem.n * p)
         if way == "gram":
             self.descent = Descent()
-            self._start_gram(self.at_zero)
+            with self.blas:
+                self._start_gram(self.at_zero)
         else:
             self._empty()
 
@@ -162,6 +165,7 @@ class DescentPath:
             self._empty()
             self.way = "working"
 
+    @limited
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; whether it is."""
         self.n_iter, self.limit = 0, self.max_iter

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
+from ...systems.blas import on_one_thread
 
 _LONG = 10_000
 # Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
@@ -78,6 +79,7 @@ class DescentProblem:
         self.unit = None
 
     @classmethod
+    @on_one_thread
     def of_data(cls, A, y, weight, factor, lower, upper, fit_intercept, standardize):
         n, p = A.shape
         problem = cls(p, factor, lower, upper)

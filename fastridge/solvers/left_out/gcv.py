@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 from ...quadratic.projected import Projected
+from ...systems.blas import on_one_thread
 
 _PROBES = 12
 _LEAST_STEPS, _MOST_STEPS = 60, 400
@@ -44,6 +45,7 @@ class Estimate(Projected):
         Whether `solve` has the residuals.
     """
 
+    @on_one_thread
     def __init__(self, problem, alphas, seed) -> None:
         super().__init__(problem)
         live = self.root > 0
@@ -109,6 +111,7 @@ class Estimate(Projected):
             gap = np.divide(high - low, 2 * low, out=np.zeros_like(low), where=low > 0)
             yield process.solve(self.alphas), gap
 
+    @on_one_thread
     def coefficients(self, a):
         """Coefficients (p, m) of solutions a (m, n) of one target."""
         problem = self.problem
@@ -171,6 +174,7 @@ class Lanczos:
             if not self.ended:
                 self._next = v / size
 
+    @on_one_thread
     def enclose(self, alphas, power, gap):
         """Bounds (m,) of q'(K + alpha I)^-power q for the start q of length 1."""
         steps = 20
@@ -197,6 +201,7 @@ class Lanczos:
         # of which 0 is an eigenvalue
         return low, np.maximum(low, _quadrature(np.append(d, e[-1] ** 2 / pivot), e, alphas, power))
 
+    @on_one_thread
     def solve(self, alphas):
         """(K + alpha I)^-1 start (m, n)."""
         steps = len(self.diagonal)

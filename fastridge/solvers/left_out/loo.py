@@ -34,6 +34,7 @@ import numpy as np
 from ...data.rows import take_rows
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import Projected, rounding_scale
+from ...systems.blas import on_one_thread
 from ...systems.graded import Graded, unlike
 from ...systems.lapack import eigh, jacobi_svd, orthonormal, product, svd, triangle
 from ..ridge_path.spectral import SpectralPath
@@ -69,6 +70,7 @@ class LeaveOneOut(Projected):
         Effective degrees of freedom, the intercept not counted.
     """
 
+    @on_one_thread
     def __init__(self, problem, alphas, *, generalised=False) -> None:
         super().__init__(problem)
         self.alphas, self.generalised = alphas, generalised
@@ -83,6 +85,7 @@ class LeaveOneOut(Projected):
             self._reduce_columns()
         self.dof = _shares(self._values, alphas) + self.U0.shape[1] - problem.fit_intercept
 
+    @on_one_thread
     def of(self, chosen: Any = slice(None)) -> LeftOut:
         """Left-out residuals and norms of some targets."""
         Y = self.problem.rooted(np.asfortranarray(self.problem.Y[:, chosen]))
@@ -249,7 +252,7 @@ class LeaveOneOut(Projected):
             self._left = np.ones((len(alphas), n))
             for start in blocks:
                 Z, rows = self._coordinates(start)
-                h = (Z * Z) @ self._weights.T + (self.U0[rows] ** 2).sum(axis=1)[:, None]
+                h = product(Z * Z, self._weights.T) + (self.U0[rows] ** 2).sum(axis=1)[:, None]
                 self._left[:, rows] = (1.0 - h).T
 
     def _block_of(self, start):
@@ -265,7 +268,7 @@ class LeaveOneOut(Projected):
             return self._block, rows
         B = self.rows(start, blocks.step)
         found = self._graded
-        Z = B @ self._V if found is None else found.rows(B) * found.s
+        Z = product(B, self._V) if found is None else found.rows(B) * found.s
         if len(blocks) == 1:
             self._block = Z
         return Z, rows
@@ -288,7 +291,7 @@ class LeaveOneOut(Projected):
         residuals = np.empty((m, k, n))
         for start in blocks:
             Z, rows = self._block_of(start) if turned else self._coordinates(start)
-            fit = (Z @ directions).reshape(len(Z), m, k)
+            fit = product(Z, directions).reshape(len(Z), m, k)
             e = (Y[rows] - self.U0[rows] @ u0y)[:, None] - fit
             residuals[:, :, rows] = e.transpose(1, 2, 0)
         residual = np.einsum("akn,akn->ak", residuals, residuals)

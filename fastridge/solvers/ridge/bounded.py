@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..._dense import Cholesky
 from ...quadratic.error_bound import Bound, Goal
 from ...quadratic.problem import RidgeProblem
+from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
 from .cg import Systems, iteration_limit
 
@@ -64,6 +65,7 @@ class Box:
         return goal, np.divide(goal - w, step, out=np.full(len(w), np.inf), where=moves)
 
 
+@on_one_thread
 def solve_bounded(
     problem: RidgeProblem, lower, upper, tol, max_iter, coef_init, max_memory=None
 ) -> tuple[NDArray, ...]:

@@ -28,6 +28,7 @@ from ..._matrix import Matrix
 from ..._systems import Reduced, schur_solve
 from ...quadratic.error_bound import Goal
 from ...quadratic.problem import RidgeProblem, add, pieces
+from ...systems.blas import on_one_thread
 from ...systems.cost import (
     default_memory,
     gram_pays,
@@ -48,6 +49,7 @@ _RITZ = 1.2  # growth of the iterations after which the least Ritz value is foun
 _GHOST = 1e-13  # Ritz values below this share of the largest are rounding
 
 
+@on_one_thread
 def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     """Coefficients (k, p), iterations, relative gradients, objectives, relative errors, converged.
 
@@ -119,6 +121,7 @@ class Systems:
             if self.best is None:
                 self.best = wide(problem, at_zero, self.max_memory)
 
+    @on_one_thread
     def solve(self, W, targets, goal, G, objective, limit):
         """Move W (p, k) to solutions until their gradients meet the goal.
 

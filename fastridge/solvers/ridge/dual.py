@@ -13,6 +13,7 @@ from ..._dense import Cholesky
 from ..._runtime import has_single
 from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.projected import span, unit_of_rows
+from ...systems.blas import on_one_thread
 
 _EPS = np.finfo(np.float64).eps
 _SETTLED = 1e-7
@@ -30,6 +31,7 @@ _SINGLE_PASSES = 6
 _KEEP_SINGLE = 1e-4
 
 
+@on_one_thread
 def solve_dual(problem: RidgeProblem):
     """Coefficients (k, p), iterations, relative gradients and objectives; None where not stable."""
     n, p, k = problem.n, problem.p, problem.k

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
+from ...systems.blas import on_one_thread
 
 
 class LeastSquares(NamedTuple):
@@ -35,6 +36,7 @@ class LeastSquares(NamedTuple):
     relative_gradient: NDArray[np.float64]
 
 
+@on_one_thread
 def least_squares(
     X: NDArray[np.floating],
     Y: NDArray[np.float64],
@@ -77,6 +79,7 @@ def least_squares(
     return _result(Z, T, coef, x_mean, y_mean, rank, singular, None)
 
 
+@on_one_thread
 def non_negative(
     X: NDArray[np.floating],
     Y: NDArray[np.float64],

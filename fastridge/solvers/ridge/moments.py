@@ -19,6 +19,7 @@ from ..._matrix import Matrix
 from ...data.check import check_alpha, check_penalty_factor
 from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.range import require_moments
+from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
 from .fit import (
     SOLVERS,
@@ -40,6 +41,7 @@ _FAR = 1e8  # squared means, in variances, that leave half the digits of raw sec
 
 
 @np.errstate(under="ignore")
+@on_one_thread
 def solve_moments(
     moments,
     alpha,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...quadratic.problem import RidgeProblem
+from ...systems.blas import on_one_thread
 from ...systems.graded import svd_of_wide, unlike
 from ...systems.lapack import orthonormal, pivoted_qr, solve_triangular, svd, triangle
 from ..ridge_path.spectral import SpectralPath
@@ -24,6 +25,7 @@ _CLOSE = 1e-9  # relative gradient that needs no second solution
 _WIDE = 2000
 
 
+@on_one_thread
 def solve_qr(problem: RidgeProblem):
     """Coefficients (k, p), iterations, relative gradients and objectives."""
     coef = np.empty((problem.k, problem.p))

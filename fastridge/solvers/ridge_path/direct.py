@@ -18,6 +18,7 @@ import numpy as np
 from ..._cached import cached
 from ...quadratic.problem import RidgeProblem, rounded_gradient
 from ...quadratic.projected import rounding_scale, span, unit_of_rows
+from ...systems.blas import on_one_thread
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import _Problem, solve_moments
@@ -40,6 +41,7 @@ class MomentsPath:
 
     solver = "cholesky"
 
+    @on_one_thread
     def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None) -> None:
         self.problem = _Problem(moments, alphas, d, fit_intercept)
         self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
@@ -114,6 +116,7 @@ class MomentsPath:
             self.residual[i] = (problem.rooted(left) ** 2).sum(axis=0)
 
     @cached
+    @on_one_thread
     def spectrum(self):
         """Singular values of what is penalised, for penalties that the reduction does not show."""
         if self.rows is not None:
@@ -133,6 +136,7 @@ class MomentsPath:
             return None
         return self.residual * n / (unreached + self.left)[:, None] ** 2
 
+    @on_one_thread
     def log_det(self, alphas):
         """log det (I + M / alpha), of what is penalised."""
         return _log_det(self, alphas) if self.reduced else np.zeros(len(alphas))
@@ -159,6 +163,7 @@ class MomentsPath:
         return result
 
     @cached
+    @on_one_thread
     def _solved(self):
         """Coefficients (n_alphas, k, p), refined, and the refinements."""
         n_iter = np.ones((len(self.alphas), self.problem.k), dtype=np.intp)
@@ -184,6 +189,7 @@ class MomentsPath:
             coef[np.ix_(self.together, range(k), self.free)] = own
         return coef
 
+    @on_one_thread
     def rough(self):
         """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
         shape = self.x.shape
@@ -236,6 +242,7 @@ class MomentsPath:
         return self._solved[1]
 
     @cached
+    @on_one_thread
     def unrounded(self):
         """Relative gradients (n_alphas, k), before coefficients are rounded to float32."""
         m, k, p = self._solved[0].shape
@@ -267,6 +274,7 @@ class DualPath:
 
     solver = "dual"
 
+    @on_one_thread
     def __init__(self, problem: RidgeProblem, alphas, tol, by_rows=False) -> None:
         self.problem, self.alphas, self.tol, self.by_rows = problem, alphas, tol, by_rows
         n, k, m = problem.n, problem.k, len(alphas)
@@ -312,6 +320,7 @@ class DualPath:
         self.dof = np.maximum(exact, 0.0), np.zeros(m)
 
     @cached
+    @on_one_thread
     def spectrum(self):
         """As for `MomentsPath`."""
         if self.by_rows:
@@ -319,6 +328,7 @@ class DualPath:
         rank = 0 if self.span is None else self.span.shape[1]
         return of_products(self.K, self.right, rank)
 
+    @on_one_thread
     def log_det(self, alphas):
         """log det (I + K / alpha), which is that of I + M / alpha."""
         return _log_det(self, alphas)
@@ -355,6 +365,7 @@ class DualPath:
         return result
 
     @cached
+    @on_one_thread
     def _solved(self):
         """Coefficients (n_alphas, k, p), refinements and relative gradients."""
         problem = self.problem
@@ -367,6 +378,7 @@ class DualPath:
             coef[self.together], relative[self.together] = self._by_samples(slice(None))
         return coef, n_iter, relative
 
+    @on_one_thread
     def one(self, i):
         """Coefficients (k, p), relative gradients and objectives (k,) of penalty i alone."""
         if i in self.alone:
@@ -415,6 +427,7 @@ class DualPath:
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
         return w.T.reshape(m, k, p), relative
 
+    @on_one_thread
     def rough(self):
         """Coefficients (n_alphas, k, p) without refinement: right to 1e-8 where alone is empty."""
         problem = self.problem
@@ -449,6 +462,7 @@ class DualPath:
         return self._solved[1]
 
     @cached
+    @on_one_thread
     def unrounded(self):
         """As for `MomentsPath`."""
         relative = self._solved[2]

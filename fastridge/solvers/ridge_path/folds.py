@@ -20,6 +20,7 @@ from ...data.rows import mean_and_spread, take_rows
 from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
+from ...systems.blas import on_one_thread
 from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.fit import SOLVERS, RidgeResult, _variances, solve
@@ -210,6 +211,7 @@ class Folds:
         problem = self.problem(self.A, self.Y, self.weight)
         return problem.A.gram_rows(inverse), rounding_scale(problem, np.sqrt(inverse))
 
+    @on_one_thread
     def _by_samples(self, i, alphas):
         """The errors from inner products alone; None where rounding could show.
 
@@ -349,6 +351,7 @@ class Folds:
         )
 
 
+@on_one_thread
 def _error_of_moments(held, coef, intercept):
     """Weighted mean squared errors (m, k); None where the sums hide them."""
     m, k, p = coef.shape

@@ -15,6 +15,7 @@ from ..._cached import cached
 from ...quadratic.error_bound import Goal
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
+from ...systems.blas import on_one_thread
 from ..ridge.cg import TOGETHER, Systems, iteration_limit
 from ..ridge.fit import _ROUNDING
 
@@ -103,6 +104,7 @@ class IterativePath:
             setattr(self, name, getattr(self, name)[which])
 
     @cached
+    @on_one_thread
     def dof(self):
         """Effective degrees of freedom and their standard errors, by stochastic quadrature.
 
@@ -165,6 +167,7 @@ class Earlier:
     def zero(self):
         return np.zeros(len(self.c)), self.c, self.objective_at_zero
 
+    @on_one_thread
     def best(self, alpha):
         """The combination of least objective, its gradient and that objective."""
         if not self.w:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..._matrix import Matrix
 from ...quadratic.problem import RidgeProblem
+from ...systems.blas import on_one_thread
 from ...systems.cost import rows_fit
 from ...systems.lapack import eigvalsh
 from ..ridge.fit import _variances
@@ -17,6 +18,7 @@ _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
 
 
+@on_one_thread
 def squared_singular_values(
     A: Matrix, weight: Any, factor: Any, fit_intercept: bool, standardize: bool
 ) -> Any:

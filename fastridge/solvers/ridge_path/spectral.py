@@ -11,6 +11,7 @@ import numpy as np
 
 from ..._cached import cached
 from ...quadratic.projected import Projected
+from ...systems.blas import on_one_thread
 from ...systems.graded import Graded, svd_of_wide, unlike
 from ...systems.lapack import svd, triangle
 from ...systems.spectrum import Spectrum
@@ -31,6 +32,7 @@ class SpectralPath(Projected):
     spectrum : Spectrum
     """
 
+    @on_one_thread
     def __init__(self, problem, alphas) -> None:
         super().__init__(problem)
         self.alphas = alphas
@@ -88,6 +90,7 @@ class SpectralPath(Projected):
         """Coefficients (m, k, p)."""
         return self.coefficients(self.alphas, slice(None))
 
+    @on_one_thread
     def coefficients(self, alphas, chosen):
         """Coefficients (m, k, p) of some penalties and targets."""
         problem = self.problem
@@ -107,6 +110,7 @@ class SpectralPath(Projected):
             w[self.free] = self.free_coefficients(problem.rooted(left))
         return w.T.reshape(m, k, p)
 
+    @on_one_thread
     def certificate(self, j):
         """Relative gradients (k,) of penalty j, from X."""
         problem = self.problem

@@ -1,0 +1,166 @@
+"""Limit the threads of BLAS and LAPACK inside solvers.
+
+OpenBLAS, which the wheels of NumPy and SciPy bring, divides matrix-vector products, dot products
+and the small products inside a factorisation among its threads, which wait for each other in busy
+loops. One reduction to tridiagonal form does so hundreds of times: two threads take longer than
+one, and many times as long where other processes keep the processors busy. Solvers call it on one
+thread; only calls that take long get all of its threads, and `lapack.product` shares out large
+products by itself. Other BLAS libraries are left as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import glob
+import importlib
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_SMALL = 2000  # elements of data for which OpenBLAS never takes a second thread
+
+# compiled modules that are linked to the BLAS of their package
+_LINKED = ("numpy.linalg._umath_linalg", "scipy.linalg._fblas")
+_NAMES = (
+    "scipy_openblas_{}_num_threads64_",
+    "scipy_openblas_{}_num_threads",
+    "openblas_{}_num_threads64_",
+    "openblas_{}_num_threads",
+)
+
+
+def _functions(path: str) -> tuple[Any, Any] | None:
+    """The functions of an OpenBLAS that get and set its number of threads; None if not found."""
+    try:
+        library: Any = ctypes.PyDLL(path)
+    except OSError:
+        return None
+    for name in _NAMES:
+        try:
+            get, change = library[name.format("get")], library[name.format("set")]
+        except AttributeError:
+            continue
+        get.restype, get.argtypes = ctypes.c_int, []
+        change.restype, change.argtypes = None, [ctypes.c_int]
+        return get, change
+    return None
+
+
+def _find() -> tuple[tuple[Any, Any], ...]:
+    """Those functions of each OpenBLAS that NumPy and SciPy use."""
+    found: dict[int | None, tuple[Any, Any]] = {}
+    for name in _LINKED:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        package = os.path.dirname(importlib.import_module(name.partition(".")[0]).__file__ or "")
+        # symbols of a library are found through a module that is linked to it, but on Windows
+        brought = os.path.join(glob.escape(package) + ".libs", "*openblas*")
+        for path in (module.__file__, *glob.glob(brought)):
+            pair = _functions(path) if path else None
+            if pair is not None:
+                found.setdefault(ctypes.cast(pair[1], ctypes.c_void_p).value, pair)
+                break
+    return tuple(found.values())
+
+
+class _Limit:
+    """One thread for BLAS inside the context, in the whole process: OpenBLAS has one number.
+
+    Contexts may be nested and entered from several threads; the last to leave restores the numbers
+    that the first found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._libraries: tuple[tuple[Any, Any], ...] | None = None
+        self._lowered: list[tuple[Any, Any, int]] = []  # of more than one thread outside
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._depth += 1
+            if self._depth > 1:
+                return
+            if self._libraries is None:
+                self._libraries = _find()
+            self._lowered = []
+            for get, change in self._libraries:
+                number = get()
+                if number > 1:
+                    self._lowered.append((get, change, number))
+                    change(1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            # a child that was forked inside has left already
+            self._depth = max(self._depth - 1, 0)
+            if not self._depth:
+                self._restore()
+                self._lowered = []
+
+    def _restore(self) -> None:
+        for get, change, number in self._lowered:
+            # another number was set by somebody else meanwhile
+            if get() == 1:
+                change(number)
+
+    @contextlib.contextmanager
+    def lifted(self) -> Any:
+        """All threads again, for a call that takes long."""
+        with self._lock:
+            self._restore()
+        try:
+            yield
+        finally:
+            with self._lock:
+                for _, change, _ in self._lowered:
+                    change(1)
+
+    def after_fork(self) -> None:
+        """Restore what threads of the parent, which the child does not have, would restore."""
+        self._lock = threading.Lock()
+        if self._depth:
+            self._depth = 0
+            self._restore()
+            self._lowered = []
+
+
+one_thread = _Limit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=one_thread.after_fork)
+_no_limit = contextlib.nullcontext()
+
+
+def one_thread_for(elements: int) -> Any:
+    """`one_thread` for data of so many elements, or nothing where that makes no difference."""
+    return one_thread if elements > _SMALL else _no_limit
+
+
+def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function to call BLAS and LAPACK on one thread."""
+
+    @functools.wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        with one_thread:
+            return function(*args, **kwargs)
+
+    return limited
+
+
+def limited(method: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a method to run inside the context `blas` of its object; see `one_thread_for`."""
+
+    @functools.wraps(method)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+        with args[0].blas:  # type: ignore[attr-defined]
+            return method(*args, **kwargs)
+
+    return inside
