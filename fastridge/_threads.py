@@ -77,8 +77,8 @@ def set_num_threads(n: int) -> None:
     ----------
     n : int
         At least 1; more than 256, the most that there are, count as 256. Threads are made when work
-        is large enough to ask for them. BLAS has a number of its own, which this does not change; solvers
-        use one thread of it, and all of them only for calls that take long.
+        is large enough to ask for them. BLAS has a number of its own, which this does not change;
+        solvers use one of its threads, and all of them only for calls that take long.
 
     Raises
     ------
