@@ -83,8 +83,7 @@ typedef struct {
     void (*gather_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                               const double *w, double *sum, double *square);
     /* by FR_SGD, FR_MOMENTUM, FR_ADAM: elements i0 to i0 + n of a tensor; see steps.h */
-    void (*step[FR_N_STEPS])(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
-                             const fr_buffers *next, ptrdiff_t next0);
+    fr_step_loop *step[FR_N_STEPS];
     double (*squares)(const void *x, ptrdiff_t n);
     int (*finite_scaled)(const void *x, double scale, ptrdiff_t n);
     /* missed steps of a row; see lazy.c */

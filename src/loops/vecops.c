@@ -26,6 +26,9 @@
 
 #include "lanes.template.c"
 
+/* loops in Cython, renamed for this instruction set: see meson.build */
+fr_step_loop fr_sgd_float, fr_sgd_double, fr_momentum_float, fr_momentum_double;
+
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
 #include "dense.template.c"
@@ -183,7 +186,7 @@ typedef char ones;
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \
      FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
      FR_CAT(to_lanes, T), SPARSE(T),                                                             \
-     {FR_CAT(sgd_step, T), FR_CAT(momentum_step, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
+     {FR_CAT(fr_sgd, T), FR_CAT(fr_momentum, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
      FR_CAT(finite_scaled, T), FR_CAT(linear, T), FR_CAT(adam_run, T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)

@@ -3,16 +3,20 @@
 #ifndef FASTRIDGE_WIDE_H
 #define FASTRIDGE_WIDE_H
 
+#include <math.h>
+
 #include "vec.h"
 
-/* a multiplication and an addition of one rounding, where the instruction set has it */
+/* a * b + c, of one rounding where the instruction set has that */
 #if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && (defined(__GNUC__) || defined(__clang__))
-#define FR_FUSED
-#define FUSED_float(a, b, c) __builtin_fmaf(a, b, c)
-#define FUSED_double(a, b, c) __builtin_fma(a, b, c)
+FR_INLINE float madd_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+FR_INLINE double madd_double(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+FR_INLINE float madd_float(float a, float b, float c) { return a * b + c; }
+FR_INLINE double madd_double(double a, double b, double c) { return a * b + c; }
 #endif
-#define ROOT_float(x) sqrtf(x)
-#define ROOT_double(x) sqrt(x)
+FR_INLINE float root_float(float x) { return sqrtf(x); }
+FR_INLINE double root_double(double x) { return sqrt(x); }
 
 /* iterations of the next loop touch no element that another one writes */
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -30,22 +34,30 @@
 #include <immintrin.h>
 
 #define FR_WIDE
-#define WIDE_LANES 16
+enum { WIDE_LANES = 16 };
 typedef __m512 wide;
 typedef __mmask16 wide_mask;
-#define wide_first(n) ((wide_mask)((1u << (n)) - 1))
-#define wide_load(p, in, full) ((full) ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(in, p))
-#define wide_store(p, x, in, full)                                                                 \
-    do {                                                                                           \
-        if (full)                                                                                  \
-            _mm512_storeu_ps(p, x);                                                                \
-        else                                                                                       \
-            _mm512_mask_storeu_ps(p, in, x);                                                       \
-    } while (0)
-#define wide_set(x) _mm512_set1_ps(x)
-#define wide_mul(a, b) _mm512_mul_ps(a, b)
-#define wide_div(a, b) _mm512_div_ps(a, b)
-#define wide_madd(a, b, c) _mm512_fmadd_ps(a, b, c)
+
+FR_INLINE wide_mask wide_first(ptrdiff_t n) { return (wide_mask)((1u << n) - 1); }
+
+/* the first n floats from p on, 16 at most */
+FR_INLINE wide wide_load(const float *p, ptrdiff_t n)
+{
+    return n < WIDE_LANES ? _mm512_maskz_loadu_ps(wide_first(n), p) : _mm512_loadu_ps(p);
+}
+
+FR_INLINE void wide_store(float *p, wide x, ptrdiff_t n)
+{
+    if (n < WIDE_LANES)
+        _mm512_mask_storeu_ps(p, wide_first(n), x);
+    else
+        _mm512_storeu_ps(p, x);
+}
+
+FR_INLINE wide wide_set(float x) { return _mm512_set1_ps(x); }
+FR_INLINE wide wide_mul(wide a, wide b) { return _mm512_mul_ps(a, b); }
+FR_INLINE wide wide_div(wide a, wide b) { return _mm512_div_ps(a, b); }
+FR_INLINE wide wide_madd(wide a, wide b, wide c) { return _mm512_fmadd_ps(a, b, c); }
 
 FR_INLINE wide wide_root(wide x)
 {

@@ -20,6 +20,10 @@ cdef extern from "steps.h" nogil:
         void *v
         void *top
         const void *factor
+    enum: FR_BLOCK
+    void fr_prefetch_ahead(const fr_buffers *x, Py_ssize_t i, Py_ssize_t left,
+                           const fr_buffers *following, Py_ssize_t following_start, size_t size,
+                           int arrays)
     ctypedef struct fr_tensor:
         fr_buffers x
         Py_ssize_t n

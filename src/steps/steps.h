@@ -13,8 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+
 enum { FR_SGD, FR_MOMENTUM, FR_ADAM, FR_N_STEPS };
-enum { FR_LINE = 64, FR_LINES_AHEAD = 16 }; /* bytes of a cache line; how far ahead one is asked for */
+/* bytes of a cache line, of a block of elements, and of how far ahead a block is prefetched */
+enum { FR_LINE = 64, FR_BLOCK = 512, FR_AHEAD = 2048 };
 
 /* The scalars of one step; all that is constant over the elements is worked out beforehand. */
 typedef struct {
@@ -32,6 +35,30 @@ typedef struct {
     void *m, *v, *top; /* m is b for momentum */
     const void *factor;
 } fr_buffers;
+
+/* Prefetch the block that lies FR_AHEAD bytes behind element i: of the first `arrays` of x, of which
+ * `left` elements from i on are left, and behind them of `next` from element next0 on, unless it is
+ * NULL. The processor's own prefetchers stop at the ends of pages and arrays. */
+static inline void fr_prefetch_ahead(const fr_buffers *x, ptrdiff_t i, ptrdiff_t left,
+                                     const fr_buffers *next, ptrdiff_t next0, size_t size,
+                                     int arrays)
+{
+    const ptrdiff_t ahead = (ptrdiff_t)(FR_AHEAD / size);
+    if (ahead >= left && !next)
+        return;
+    const fr_buffers *from = ahead < left ? x : next;
+    /* as integers: the addresses may lie outside of the arrays */
+    const uintptr_t at = (uintptr_t)(ahead < left ? i + ahead : next0 + ahead - left) * size;
+    const uintptr_t array[] = {(uintptr_t)from->w, (uintptr_t)from->g, (uintptr_t)from->m,
+                               (uintptr_t)from->v};
+    for (uintptr_t k = at; k < at + FR_BLOCK; k += FR_LINE)
+        for (int j = 0; j < arrays; j++)
+            FR_PREFETCH((const char *)(array[j] + k));
+}
+
+/* an inner loop: the step of the elements from i0 to i0 + n; those of next from next0 on follow */
+typedef void fr_step_loop(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0);
 
 typedef struct {
     fr_buffers x;
