@@ -20,12 +20,12 @@ typedef struct {
     int to_upper, drop, single; /* single: float32 products in the update */
     const fr_kernels *kernels;
     double *packed, *negative;
-} job;
+} factor_job;
 
 static void mirror_task(void *context, ptrdiff_t t)
 {
     enum { SIDE = 16 };
-    const job *q = context;
+    const factor_job *q = context;
     const ptrdiff_t p = q->p, i0 = t * SIDE, i1 = MIN(i0 + SIDE, p);
     for (ptrdiff_t j0 = 0; j0 < i1; j0 += SIDE)
         for (ptrdiff_t i = i0; i < i1; i++)
@@ -38,12 +38,12 @@ static void mirror_task(void *context, ptrdiff_t t)
 
 int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads)
 {
-    job q = {.m = m, .p = p, .to_upper = to_upper};
+    factor_job q = {.m = m, .p = p, .to_upper = to_upper};
     return fr_parallel(mirror_task, &q, (p + 15) / 16, fr_threads_for((double)p * p / 2, n_threads));
 }
 
 /* Row i of the block, columns from c0 to c1: U[i] = (A[i] - sum_k U[k, i] U[k]) / U[i, i] */
-static void eliminate(const job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
+static void eliminate(const factor_job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
 {
     const ptrdiff_t ld = q->ld;
     double u[BLOCK], *row = q->m + (q->j + i) * ld;
@@ -53,7 +53,7 @@ static void eliminate(const job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
 }
 
 /* Root of a pivot; 0 where too little is left of it. */
-static double pivot(const job *q, double left, double full, double keep)
+static double pivot(const factor_job *q, double left, double full, double keep)
 {
     if (left > keep * full && left > 0)
         return sqrt(left);
@@ -61,7 +61,7 @@ static double pivot(const job *q, double left, double full, double keep)
     return q->drop ? FR_DROPPED : 0.0;
 }
 
-static int factor_diagonal(const job *q, const double *diagonal, double keep)
+static int factor_diagonal(const factor_job *q, const double *diagonal, double keep)
 {
     const ptrdiff_t end = q->j + q->nb;
     for (ptrdiff_t i = 0; i < q->nb; i++) {
@@ -79,7 +79,7 @@ static int factor_diagonal(const job *q, const double *diagonal, double keep)
 
 static void slice_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const factor_job *q = context;
     const ptrdiff_t begin = MAX(q->first, q->j < q->kept ? q->fresh : 0);
     const ptrdiff_t c0 = begin + t * SLICE, c1 = MIN(c0 + SLICE, q->p);
     for (ptrdiff_t i = 0; i < q->nb; i++) {
@@ -91,11 +91,11 @@ static void slice_task(void *context, ptrdiff_t t)
     }
 }
 
-static ptrdiff_t panel_width(const job *q) { return q->kernels->width * (q->single ? 2 : 1); }
+static ptrdiff_t panel_width(const factor_job *q) { return q->kernels->width * (q->single ? 2 : 1); }
 
 static void pack_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const factor_job *q = context;
     const ptrdiff_t w = panel_width(q), size = q->nb * w, b0 = t * J_BLOCK;
     const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
     const fr_panel_source s = {q->m + q->j * q->ld + q->first, q->ld, 1, NULL, NULL, NULL, NULL};
@@ -114,7 +114,7 @@ static void pack_task(void *context, ptrdiff_t t)
         q->negative[i] = -q->packed[i];
 }
 
-static void tile(const job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int panels, double *c,
+static void tile(const factor_job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int panels, double *c,
                  ptrdiff_t ldc)
 {
     if (q->single)
@@ -128,7 +128,7 @@ static void tile(const job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride, int p
  * Of rows that are factored already, those are the fresh columns alone. */
 static void update_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const factor_job *q = context;
     const ptrdiff_t rows = q->kernels->width, w = panel_width(q), size = q->nb * w, ld = q->ld;
     const ptrdiff_t kept = q->kept - q->first, fresh = q->fresh - q->first;
     ptrdiff_t i = 0;
@@ -162,7 +162,7 @@ static void update_task(void *context, ptrdiff_t t)
 }
 
 /* Row after row, each taken from all below it at once. */
-static int factor_few(const job *q, const double *diagonal, double keep)
+static int factor_few(const factor_job *q, const double *diagonal, double keep)
 {
     for (ptrdiff_t i = 0; i < q->p; i++) {
         double *row = q->m + i * q->ld;
@@ -202,7 +202,7 @@ static void forward(const fr_real_kernels *f, const double *m, ptrdiff_t ld, ptr
 
 /* k columns, up to BLOCK, behind a factor U of `kept` that is there: Z = U^-T A, by blocks of rows of
  * U, and the factor of what is left of their own part. */
-static int add_few(job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, double keep,
+static int add_few(factor_job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, double keep,
                    int n_threads)
 {
     const ptrdiff_t ld = q->ld;
@@ -241,7 +241,7 @@ static int add_few(job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, 
     return status ? status : factor_diagonal(q, diagonal, keep);
 }
 
-static int factor(job *q, const double *diagonal, double keep, int n_threads)
+static int factor(factor_job *q, const double *diagonal, double keep, int n_threads)
 {
     q->kernels = fr_active();
     const ptrdiff_t p = q->p, kept = q->kept, fresh = q->fresh;
@@ -291,7 +291,7 @@ static int factor(job *q, const double *diagonal, double keep, int n_threads)
 int fr_cholesky_from(double *m, ptrdiff_t ld, ptrdiff_t p, ptrdiff_t kept, ptrdiff_t fresh,
                      const double *diagonal, double keep, int drop, int n_threads)
 {
-    job q = {.m = m, .p = p, .ld = ld, .kept = kept, .fresh = fresh, .drop = drop};
+    factor_job q = {.m = m, .p = p, .ld = ld, .kept = kept, .fresh = fresh, .drop = drop};
     return factor(&q, diagonal, keep, n_threads);
 }
 
@@ -302,7 +302,7 @@ int fr_cholesky(double *m, ptrdiff_t p, const double *diagonal, double keep, int
 
 int fr_cholesky_single(double *m, ptrdiff_t p, const double *diagonal, double keep, int n_threads)
 {
-    job q = {.m = m, .p = p, .ld = p, .single = fr_has_single()};
+    factor_job q = {.m = m, .p = p, .ld = p, .single = fr_has_single()};
     return factor(&q, diagonal, keep, n_threads);
 }
 

@@ -20,9 +20,9 @@ typedef struct {
     ptrdiff_t a_panels, b_panels, a_tasks; /* tasks of panels of a */
     double *packed_a, *packed_b, *c;
     ptrdiff_t ldc;
-} job;
+} product_job;
 
-static void pack(const job *q, const fr_panel_source *s, int real, ptrdiff_t j0, ptrdiff_t j1,
+static void pack(const product_job *q, const fr_panel_source *s, int real, ptrdiff_t j0, ptrdiff_t j1,
                  ptrdiff_t last, double *panel)
 {
     const ptrdiff_t w = q->kernels->width, end = MIN(j1, last);
@@ -33,14 +33,14 @@ static void pack(const job *q, const fr_panel_source *s, int real, ptrdiff_t j0,
 
 static void pack_a_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const ptrdiff_t w = q->kernels->width, a0 = t * A_BLOCK, a1 = MIN(a0 + A_BLOCK, q->a_panels);
     pack(q, q->a, FR_DOUBLE, a0 * w, a1 * w, q->rows, q->packed_a + a0 * w * q->depth);
 }
 
 static void pack_b_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const ptrdiff_t w = q->kernels->width, b0 = t * B_BLOCK, b1 = MIN(b0 + B_BLOCK, q->b_panels);
     pack(q, q->b, q->real, q->s0 + b0 * w, q->s0 + b1 * w, q->s1, q->packed_b + b0 * w * q->depth);
 }
@@ -48,7 +48,7 @@ static void pack_b_task(void *context, ptrdiff_t t)
 /* A block of panels of a against one of b; tiles that stick out go by way of a copy. */
 static void tile_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const ptrdiff_t w = q->kernels->width, size = q->depth * w;
     const ptrdiff_t a0 = t % q->a_tasks * A_BLOCK, b0 = t / q->a_tasks * B_BLOCK;
     const ptrdiff_t a1 = MIN(a0 + A_BLOCK, q->a_panels), b1 = MIN(b0 + B_BLOCK, q->b_panels);
@@ -77,15 +77,15 @@ int fr_product(const fr_panel_source *a, ptrdiff_t rows, const fr_panel_source *
                ptrdiff_t columns, ptrdiff_t depth, double *c, ptrdiff_t ldc, int add,
                int n_threads)
 {
-    job q = {.a = a, .b = b, .kernels = fr_active(), .real = real, .rows = rows,
+    product_job q = {.a = a, .b = b, .kernels = fr_active(), .real = real, .rows = rows,
              .columns = columns, .c = c, .ldc = ldc};
     const ptrdiff_t w = q.kernels->width, wide = MIN(columns, COLUMNS);
     for (ptrdiff_t r = 0; r < rows && !add; r++)
         memset(c + r * ldc, 0, (size_t)columns * sizeof(double));
     q.a_panels = (rows + w - 1) / w;
     q.a_tasks = (q.a_panels + A_BLOCK - 1) / A_BLOCK;
-    const ptrdiff_t deepest = MIN(depth, DEPTH), room = (wide + w - 1) / w * w;
-    double *memory = malloc((size_t)((q.a_panels * w + room) * deepest + 16) * sizeof(double));
+    const ptrdiff_t deepest = MIN(depth, DEPTH), padded = (wide + w - 1) / w * w;
+    double *memory = malloc((size_t)((q.a_panels * w + padded) * deepest + 16) * sizeof(double));
     if (!memory)
         return FR_NO_MEMORY;
     q.packed_a = aligned(memory);

@@ -9,13 +9,13 @@ typedef struct {
     ptrdiff_t n, k;
     const double *d, *e, *shift, *b;
     double *x, *trace, *pivots;
-} job;
+} solve_job;
 
 /* LDL' from above gives the solutions; its pivots p and those q of the factor from below give the
  * inverse's diagonal, 1 / (p_i + q_i - d_i - a). */
 static void shift_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const solve_job *q = context;
     const ptrdiff_t n = q->n;
     const double a = q->shift[t], *d = q->d, *e = q->e;
     double *pivot = q->pivots + t * n, *x = q->x + t * q->k * n, trace = 0;
@@ -48,7 +48,7 @@ int fr_tridiagonal(ptrdiff_t n, const double *d, const double *e, ptrdiff_t n_sh
                    const double *shift, ptrdiff_t k, const double *b, double *x, double *trace,
                    int n_threads)
 {
-    job q = {.n = n, .k = k, .d = d, .e = e, .shift = shift, .b = b, .x = x, .trace = trace};
+    solve_job q = {.n = n, .k = k, .d = d, .e = e, .shift = shift, .b = b, .x = x, .trace = trace};
     q.pivots = malloc((size_t)(n_shifts * n + 1) * sizeof(double));
     if (!q.pivots)
         return FR_NO_MEMORY;

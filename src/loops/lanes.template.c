@@ -50,13 +50,13 @@ FR_INLINE void lanes_block(const double *FR_RESTRICT a, const double *FR_RESTRIC
  * rounding errors when it is centred: (x_0 - mean)^2 <= n var. */
 static void lanes_sum(lanes_state *s, int intercept)
 {
-    const ptrdiff_t n = s->n, ld = s->ld, own = s->p + s->k;
+    const ptrdiff_t n = s->n, ld = s->ld, columns = s->p + s->k;
     memset(s->g, 0, (size_t)(ld * ld) * sizeof(vec));
     for (ptrdiff_t l = 0; l < VL; l++) {
         ptrdiff_t at = 0;
         for (ptrdiff_t i = 1; i < n && s->w; i++)
             at = s->w[i * VL + l] > s->w[at * VL + l] ? i : at;
-        for (ptrdiff_t j = 0; j < own; j++)
+        for (ptrdiff_t j = 0; j < columns; j++)
             s->first[j * VL + l] = intercept ? s->x[(at * ld + j) * VL + l] : 0.0;
     }
     for (ptrdiff_t from = 0; from < n; from += LANES_CHUNK) {
@@ -65,10 +65,10 @@ static void lanes_sum(lanes_state *s, int intercept)
         const double *w = s->w ? s->w + from * VL : NULL;
         for (ptrdiff_t i = 0; i < rows; i++) {
             double *row = x + i * ld * VL;
-            for (ptrdiff_t j = 0; j < own && intercept; j++)
+            for (ptrdiff_t j = 0; j < columns && intercept; j++)
                 SET(row, j, AT(row, j) - AT(s->first, j));
-            for (ptrdiff_t j = own; j < ld; j++)
-                SET(row, j, SPLAT(j == own ? 1.0 : 0.0));
+            for (ptrdiff_t j = columns; j < ld; j++)
+                SET(row, j, SPLAT(j == columns ? 1.0 : 0.0));
         }
         for (ptrdiff_t r = 0; r < ld; r += TALL)
             for (ptrdiff_t c = r / 4 * 4; c < ld; c += 4) {
@@ -86,8 +86,8 @@ static void lanes_sum(lanes_state *s, int intercept)
  * varies. */
 static void lanes_check_range(const lanes_state *s, fr_lanes *q)
 {
-    const ptrdiff_t own = s->p + s->k;
-    for (ptrdiff_t j = 0; j < own; j++) {
+    const ptrdiff_t columns = s->p + s->k;
+    for (ptrdiff_t j = 0; j < columns; j++) {
         double squares[VL];
         STORE(squares, AT(s->g, j * s->ld + j));
         for (int l = 0; l < VL; l++) {
@@ -104,13 +104,13 @@ static void lanes_check_range(const lanes_state *s, fr_lanes *q)
  * diagonal. */
 static void lanes_centre(lanes_state *s, fr_lanes *q)
 {
-    const ptrdiff_t p = s->p, ld = s->ld, own = p + s->k;
-    const vec total = AT(s->g, own * ld + own);
-    for (ptrdiff_t j = 0; j < own; j++)
-        SET(s->mean, j, q->intercept ? AT(s->g, j * ld + own) / total : SPLAT(0.0));
+    const ptrdiff_t p = s->p, ld = s->ld, columns = p + s->k;
+    const vec total = AT(s->g, columns * ld + columns);
+    for (ptrdiff_t j = 0; j < columns; j++)
+        SET(s->mean, j, q->intercept ? AT(s->g, j * ld + columns) / total : SPLAT(0.0));
     for (ptrdiff_t i = 0; i < p; i++) {
         const vec d = total * AT(s->mean, i);
-        for (ptrdiff_t j = i; j < own; j++)
+        for (ptrdiff_t j = i; j < columns; j++)
             SET(s->g, i * ld + j, AT(s->g, i * ld + j) - d * AT(s->mean, j));
         double left[VL], gone[VL], alive[VL];
         STORE(left, AT(s->g, i * ld + i));
@@ -125,7 +125,7 @@ static void lanes_centre(lanes_state *s, fr_lanes *q)
     }
     for (ptrdiff_t i = 0; i < p; i++) {
         const vec alive = AT(s->alive, i);
-        for (ptrdiff_t j = i; j < own; j++)
+        for (ptrdiff_t j = i; j < columns; j++)
             SET(s->g, i * ld + j, AT(s->g, i * ld + j) * (j < p ? alive * AT(s->alive, j) : alive));
         SET(s->penalty, i, AT(s->alpha, 0) * SPLAT(q->penalty ? q->penalty[i] : 1.0));
         SET(s->full, i, alive * (AT(s->g, i * ld + i) + AT(s->penalty, i)) + (SPLAT(1.0) - alive));
@@ -241,9 +241,9 @@ static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, ve
         const vec g = AT(s->gradient, i), e = AT(s->step, i), ci = AT(c, i), b = AT(s->g, i * ld + y);
         f += AT(s->penalty, i) * ci * ci + e * (t - (g + g));
         norm += (g - t) * (g - t);
-        const vec own = AT(s->g, i * ld + i), closer = ci + e, shrink = AT(s->penalty, i) * closer;
-        trace += own;
-        size += own * closer * closer;
+        const vec square = AT(s->g, i * ld + i), closer = ci + e, shrink = AT(s->penalty, i) * closer;
+        trace += square;
+        size += square * closer * closer;
         shrunk += shrink * shrink;
         zero += b * b;
     }

@@ -31,21 +31,21 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
     expect_length("weight", weight, a.n_rows)
     if a.s.index >= 0 and a.s.by_column:
         by_row = a.transposed_storage()
-    cdef double[::1] room = empty(fr_moments_room(&a.s, k))
-    cdef double[::1] of_x = empty(2 * p), of_y = empty(3 * k), spare = empty(a.n_rows)
+    cdef double[::1] gram = empty(fr_moments_workspace(&a.s, k))
+    cdef double[::1] of_x = empty(2 * p), of_y = empty(3 * k), scratch = empty(a.n_rows)
     cdef double[::1, :] cross = empty_f(p, k)
     m.a, m.by_row = &a.s, &by_row.s
     m.y, m.w, m.k = &y[0], pointer(weight), k
     m.centre = 1
     m.n_threads = threads_for(n_threads, <double> a.s.nnz * (p / FR_CACHED + 4.0 * k))
-    m.g = &room[0]
+    m.g = &gram[0]
     m.shift, m.offset = &of_x[0], &of_x[p]
     m.y_shift, m.y_offset, m.yy = &of_y[0], &of_y[k], &of_y[2 * k]
-    m.cross, m.spare = &cross[0, 0], &spare[0]
+    m.cross, m.scratch = &cross[0, 0], &scratch[0]
     with nogil:
         status = fr_sum_moments(&m)
         if status == 0:
-            status = fr_mirror(&room[0], p, 0, m.n_threads)
+            status = fr_mirror(&gram[0], p, 0, m.n_threads)
     if status == FR_IS_FAR:
         mean, variance = a.column_stats(weight, n_threads)
         near = a._less_means(mean, variance, weight, n_threads)[0]
@@ -58,9 +58,9 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
     check(status)
     usual = FR_LEAST_SUM <= m.total <= FR_MOST_SUM
     for j in range(p):
-        usual = usual and FR_LEAST_SUM <= room[j * p + j] <= FR_MOST_SUM
+        usual = usual and FR_LEAST_SUM <= gram[j * p + j] <= FR_MOST_SUM
     for j in range(k):
         usual = usual and FR_LEAST_SUM <= m.yy[j] <= FR_MOST_SUM
     x, t = of_x.base, of_y.base
-    return (m.total, x[:p], x[p:], room.base[: p * p].reshape(p, p), t[:k], t[k : 2 * k],
+    return (m.total, x[:p], x[p:], gram.base[: p * p].reshape(p, p), t[:k], t[k : 2 * k],
             cross.base, t[2 * k :], usual)

@@ -18,11 +18,11 @@ typedef struct {
     ptrdiff_t n, i0, i1, first, panels, new_panels, blocks, k0, depth, order;
     const fr_kernels *kernels;
     double *packed, *sums;
-} job;
+} border_job;
 
 static void pack_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const border_job *q = context;
     const ptrdiff_t w = q->kernels->width, b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
     const fr_panel_source s = {q->x + q->k0, 1, q->n, NULL, NULL, NULL, NULL};
     double *to = q->packed + b0 * q->depth * w;
@@ -35,7 +35,7 @@ static void pack_task(void *context, ptrdiff_t t)
 /* New panels of rows against all panels of columns at or left of them. */
 static void block_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const border_job *q = context;
     const ptrdiff_t w = q->kernels->width, size = q->depth * w;
     const ptrdiff_t row_block = t / q->blocks, b0 = t % q->blocks * J_BLOCK;
     const ptrdiff_t a0 = q->first + row_block * J_BLOCK, a1 = MIN(a0 + J_BLOCK, q->panels);
@@ -78,7 +78,7 @@ int fr_gram_border(const double *x, ptrdiff_t n, ptrdiff_t i0, ptrdiff_t i1, dou
         return fr_parallel(strip_task, &q, (i1 + STRIP - 1) / STRIP,
                            fr_threads_for((double)(i1 - i0) * i1 * n / FR_CACHED, n_threads));
     }
-    job q = {.x = x, .n = n, .i0 = i0, .i1 = i1, .kernels = fr_active()};
+    border_job q = {.x = x, .n = n, .i0 = i0, .i1 = i1, .kernels = fr_active()};
     const ptrdiff_t w = q.kernels->width;
     q.first = i0 / w;
     q.panels = (i1 + w - 1) / w;

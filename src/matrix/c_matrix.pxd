@@ -77,9 +77,9 @@ cdef extern from "moments.h" nogil:
         double *y_offset
         double *cross
         double *yy
-        double *spare
+        double *scratch
         double total
-    Py_ssize_t fr_moments_room(const fr_matrix *a, Py_ssize_t k)
+    Py_ssize_t fr_moments_workspace(const fr_matrix *a, Py_ssize_t k)
     int fr_sum_moments(fr_moments *m)
 
 

@@ -22,7 +22,7 @@ typedef struct {
     double *packed, *g;
     const fr_single_sums *single; /* float32 panels */
     double *target;               /* of a slice: weighted y of each target */
-} job;
+} gram_job;
 
 ptrdiff_t fr_gram_order(ptrdiff_t n_columns)
 {
@@ -31,7 +31,7 @@ ptrdiff_t fr_gram_order(ptrdiff_t n_columns)
 }
 
 /* Pack rows i0 .. i0 + rows of panels b0 .. b1: columns of X, then of y, then ones, then 0. */
-static void pack(const job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, ptrdiff_t b1,
+static void pack(const gram_job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, ptrdiff_t b1,
                  double *panel)
 {
     const fr_gram_source *s = q->s;
@@ -55,7 +55,7 @@ static void pack(const job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, ptrdi
 }
 
 /* Panel `a` against panels b0 .. b1 (only those at or right of it). */
-static void tiles(const job *q, const double *packed, ptrdiff_t rows, ptrdiff_t a, ptrdiff_t b0,
+static void tiles(const gram_job *q, const double *packed, ptrdiff_t rows, ptrdiff_t a, ptrdiff_t b0,
                   ptrdiff_t b1, double *g, uintptr_t *ahead, ptrdiff_t step)
 {
     const ptrdiff_t w = q->kernels->width, stride = rows * w;
@@ -68,7 +68,7 @@ static void tiles(const job *q, const double *packed, ptrdiff_t rows, ptrdiff_t 
 }
 
 /* Bytes a step of a tile to fetch `size` bytes while `rows` rows are summed; a line at most. */
-static ptrdiff_t step_of(const job *q, ptrdiff_t rows, ptrdiff_t size)
+static ptrdiff_t step_of(const gram_job *q, ptrdiff_t rows, ptrdiff_t size)
 {
     ptrdiff_t calls = 0;
     for (ptrdiff_t a = 0; a < q->panels; a++)
@@ -79,7 +79,7 @@ static ptrdiff_t step_of(const job *q, ptrdiff_t rows, ptrdiff_t size)
 /* A few panels: each part of the rows has packed panels and sums of its own. */
 static void part_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const gram_job *q = context;
     const ptrdiff_t end = MIN((t + 1) * q->part_rows, q->depth);
     ptrdiff_t i = t * q->part_rows + q->done;
     const ptrdiff_t upto = MIN(end, i + q->rows);
@@ -99,7 +99,7 @@ static void part_task(void *context, ptrdiff_t t)
 
 static void pack_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const gram_job *q = context;
     const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
     pack(q, q->i0, q->rows, b0, b1, q->packed + b0 * q->rows * q->kernels->width);
 }
@@ -107,7 +107,7 @@ static void pack_task(void *context, ptrdiff_t t)
 /* One block of panels of b against the J_BLOCK panels of a numbered t. */
 static void block_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const gram_job *q = context;
     const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
     ptrdiff_t i = 0, left = t;
     while (left >= blocks - i) {
@@ -120,11 +120,11 @@ static void block_task(void *context, ptrdiff_t t)
         tiles(q, q->packed, q->rows, a, b0, MIN(b0 + J_BLOCK, q->panels), q->g, &ahead, 0);
 }
 
-static job job_of(const fr_gram_source *s, double *g)
+static gram_job job_of(const fr_gram_source *s, double *g)
 {
     const fr_matrix *a = s->a;
     const int along_rows = a->by_column == s->transposed; /* summation runs over major vectors */
-    job q = {.s = s, .kernels = fr_active(), .g = g};
+    gram_job q = {.s = s, .kernels = fr_active(), .g = g};
     q.depth = s->transposed ? fr_n_columns(a) : fr_n_rows(a);
     q.p = s->transposed ? fr_n_rows(a) : fr_n_columns(a);
     q.x = (fr_panel_source){a->data, along_rows ? a->ld : 1, along_rows ? 1 : a->ld,
@@ -134,7 +134,7 @@ static job job_of(const fr_gram_source *s, double *g)
 
 int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
 {
-    job q = job_of(s, g);
+    gram_job q = job_of(s, g);
     q.q = q.p + s->k + (s->ones ? 1 : 0);
     q.order = fr_gram_order(q.q);
     q.panels = q.order / q.kernels->width;
@@ -199,7 +199,7 @@ ptrdiff_t fr_single_order(ptrdiff_t n_columns)
 void fr_single_scale(const fr_gram_source *s, double *scale)
 {
     enum { SAMPLE = 32 };
-    const job q = job_of(s, NULL);
+    const gram_job q = job_of(s, NULL);
     const ptrdiff_t step = MAX(1, q.depth / SAMPLE);
     memset(scale, 0, (size_t)q.p * sizeof(double));
     ptrdiff_t count = 0;
@@ -220,7 +220,7 @@ void fr_single_scale(const fr_gram_source *s, double *scale)
 }
 
 /* Float64 sums over a slice of the columns j0 .. j1 of X, which the packing leaves in the cache. */
-static void exact_sums(const job *q, ptrdiff_t j0, ptrdiff_t j1)
+static void exact_sums(const gram_job *q, ptrdiff_t j0, ptrdiff_t j1)
 {
     const fr_gram_source *s = q->s;
     const fr_single_sums *e = q->single;
@@ -250,7 +250,7 @@ static void exact_sums(const job *q, ptrdiff_t j0, ptrdiff_t j1)
 
 static void pack_single_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const gram_job *q = context;
     const ptrdiff_t w = 2 * q->kernels->width, size = q->rows * w;
     const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
     const ptrdiff_t j0 = b0 * w, j1 = MIN(b1 * w, q->p);
@@ -264,7 +264,7 @@ static void pack_single_task(void *context, ptrdiff_t t)
 
 static void block_single_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const gram_job *q = context;
     const ptrdiff_t half = q->kernels->width, w = 2 * half, size = q->rows * w;
     const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
     const float *packed = (const float *)q->packed;
@@ -284,7 +284,7 @@ static void block_single_task(void *context, ptrdiff_t t)
 int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i0, ptrdiff_t i1,
                    double *g, int n_threads)
 {
-    job q = job_of(s, g);
+    gram_job q = job_of(s, g);
     q.single = e;
     q.x.col_scale = e->scale;
     q.order = fr_single_order(q.p);

@@ -9,7 +9,7 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k)
+ptrdiff_t fr_moments_workspace(const fr_matrix *a, ptrdiff_t k)
 {
     ptrdiff_t order = fr_n_columns(a);
     if (a->index < 0)
@@ -30,7 +30,7 @@ static int dense_moments(fr_moments *m)
                                    .ones = m->centre,
                                    .col_shift = m->centre ? m->shift : NULL,
                                    .y_shift = m->centre ? m->y_shift : NULL,
-                                   .root_weight = m->w ? m->spare : NULL};
+                                   .root_weight = m->w ? m->scratch : NULL};
     if (m->centre) {
         const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = m->y, .index = -1,
                              .by_column = 1};
@@ -39,7 +39,7 @@ static int dense_moments(fr_moments *m)
     }
     if (m->w)
         for (ptrdiff_t i = 0; i < n; i++)
-            m->spare[i] = sqrt(m->w[i]);
+            m->scratch[i] = sqrt(m->w[i]);
     const int status = fr_gram_dense(&source, g, m->n_threads);
     if (status)
         return status;
@@ -124,7 +124,7 @@ int fr_sum_moments_single(fr_moments *m, const double *penalty, double alpha)
     const fr_matrix y = {.n_major = k, .n_minor = n, .ld = n, .data = m->y, .index = -1,
                          .by_column = 1};
     const fr_gram_source source = {.a = m->a, .y = m->y, .k = k, .col_shift = m->shift,
-                                   .y_shift = m->y_shift, .root_weight = m->w ? m->spare : NULL};
+                                   .y_shift = m->y_shift, .root_weight = m->w ? m->scratch : NULL};
     double *square = malloc((size_t)p * sizeof(double));
     if (!square)
         return FR_NO_MEMORY;
@@ -139,7 +139,7 @@ int fr_sum_moments_single(fr_moments *m, const double *penalty, double alpha)
     m->total = m->w ? 0.0 : (double)n;
     for (ptrdiff_t i = 0; i < n && m->w; i++) {
         m->total += m->w[i];
-        m->spare[i] = sqrt(m->w[i]);
+        m->scratch[i] = sqrt(m->w[i]);
     }
     for (ptrdiff_t t = 0; t < k; t++) {
         double s = 0, q = 0;
@@ -216,10 +216,10 @@ static int sparse_moments(fr_moments *m)
         const double mean = m->y_shift[t] + m->y_offset[t];
         m->yy[t] = 0;
         for (ptrdiff_t i = 0; i < n; i++) {
-            m->spare[i] = (m->w ? m->w[i] : 1.0) * (y[i] - mean);
-            m->yy[t] += m->spare[i] * (y[i] - mean);
+            m->scratch[i] = (m->w ? m->w[i] : 1.0) * (y[i] - mean);
+            m->yy[t] += m->scratch[i] * (y[i] - mean);
         }
-        status = fr_tdot(m->a, m->spare, m->cross + t * p, 1, m->n_threads);
+        status = fr_tdot(m->a, m->scratch, m->cross + t * p, 1, m->n_threads);
     }
     if (m->centre)
         for (ptrdiff_t i = 0; i < p; i++) {

@@ -16,16 +16,16 @@ typedef struct {
     const double *y, *w;   /* y: k targets one behind the other; w may be NULL */
     ptrdiff_t k;
     int centre, n_threads;
-    double *g;               /* room for fr_moments_room(a, k) elements */
+    double *g;               /* fr_moments_workspace(a, k) elements */
     double *shift, *offset;  /* p each */
     double *y_shift, *y_offset;
     double *cross, *yy;      /* k * p and k */
-    double *spare;           /* n */
+    double *scratch;           /* n */
     double total;
     double *scale; /* p; of fr_sum_moments_single alone */
 } fr_moments;
 
-ptrdiff_t fr_moments_room(const fr_matrix *a, ptrdiff_t k);
+ptrdiff_t fr_moments_workspace(const fr_matrix *a, ptrdiff_t k);
 /* Also FR_NOT_FINITE and FR_IS_FAR. */
 int fr_sum_moments(fr_moments *m);
 /* The same for dense X with float32 products in g, which comes scaled by powers of two, `scale`, on

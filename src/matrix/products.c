@@ -19,10 +19,10 @@ typedef struct {
     ptrdiff_t done, round;      /* of the majors of each part: how many are behind, and in hand */
     ptrdiff_t k, in_ld, out_ld; /* vectors, and the distance between them */
     ptrdiff_t lanes;            /* 1, or FR_LANES vectors element by element beside each other */
-} job;
+} product_job;
 
-/* The rounds of a task that cuts the major vectors into parts of `step`. */
-static int in_rounds(fr_task task, job *q, ptrdiff_t tasks, int threads)
+/* Run a task that cuts the major vectors into parts of `step`, in rounds short enough for Ctrl-C. */
+static int run_rounds(fr_task task, product_job *q, ptrdiff_t tasks, int threads)
 {
     int status = 0;
     q->round = round_of(q->a, tasks, q->k * q->lanes);
@@ -36,7 +36,7 @@ static int in_rounds(fr_task task, job *q, ptrdiff_t tasks, int threads)
 
 static void dot_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
     const fr_compressed c = compressed(a);
@@ -55,7 +55,7 @@ static void dot_task(void *context, ptrdiff_t t)
 /* Columns of F-ordered data, each summed in `parts` pieces of `step` rows. */
 static void dot_piece_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t i = t / q->parts, j0 = t % q->parts * q->step;
     const ptrdiff_t m = MIN(q->step, a->n_minor - j0);
@@ -67,7 +67,7 @@ static void dot_piece_task(void *context, ptrdiff_t t)
 static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, ptrdiff_t lanes,
                      int n_threads)
 {
-    job q = {.a = a, .f = functions(a), .in = v, .out = out, .k = k, .lanes = lanes};
+    product_job q = {.a = a, .f = functions(a), .in = v, .out = out, .k = k, .lanes = lanes};
     const int threads = fr_threads_for(work(a) * (double)(k * lanes), n_threads);
     int status = 0;
     q.in_ld = a->n_minor;
@@ -101,7 +101,7 @@ static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, pt
 /* A slice of the result over all major vectors. */
 static void axpy_slice_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t j0 = t * q->step, m = MIN(q->step, a->n_minor - j0);
     for (ptrdiff_t l = 0; l < q->k; l++) {
@@ -116,7 +116,7 @@ static void axpy_slice_task(void *context, ptrdiff_t t)
 /* A part of the major vectors into a partial result, in pieces that serve all k from the cache. */
 static void axpy_part_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t i0 = t * q->step + q->done;
     const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
@@ -135,7 +135,7 @@ static void axpy_part_task(void *context, ptrdiff_t t)
 /* A part of the major vectors of sparse data into a partial result. */
 static void scatter_part_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     const fr_compressed c = compressed(a);
     const ptrdiff_t i0 = t * q->step + q->done;
@@ -150,7 +150,7 @@ static void scatter_part_task(void *context, ptrdiff_t t)
 /* Thread t scatters into its own range of the result. */
 static void scatter_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const product_job *q = context;
     const fr_matrix *a = q->a;
     fr_compressed c = compressed(a);
     c.lo = t > 0 ? a->cuts + (t - 1) * a->n_major : NULL;
@@ -225,7 +225,7 @@ static void add_parts(const double *partial, ptrdiff_t parts, ptrdiff_t size, do
             to[j] += partial[t * size + j];
 }
 
-static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
+static int scatter_parts(product_job *q, double *out, ptrdiff_t parts, int threads)
 {
     const ptrdiff_t size = q->a->n_minor * q->lanes, k = q->k;
     int status = 0;
@@ -235,7 +235,7 @@ static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
     if (!q->out)
         return FR_NO_MEMORY;
     for (ptrdiff_t l = 0; l < k && !status; l++, q->in += q->in_ld, out += q->out_ld) {
-        status = in_rounds(scatter_part_task, q, parts, threads);
+        status = run_rounds(scatter_part_task, q, parts, threads);
         add_parts(q->out, parts, size, out);
     }
     free(q->out);
@@ -245,7 +245,7 @@ static int scatter_parts(job *q, double *out, ptrdiff_t parts, int threads)
 static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, ptrdiff_t lanes,
                       int n_threads)
 {
-    job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1, .lanes = lanes};
+    product_job q = {.a = a, .f = functions(a), .in = u, .out = out, .k = k, .parts = 1, .lanes = lanes};
     int status = 0, threads = fr_threads_for(work(a) * (double)(k * lanes), n_threads);
     q.in_ld = a->n_major;
     q.out_ld = a->n_minor;
@@ -261,7 +261,7 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
         q.k = 1;
         q.step = a->n_major;
         for (ptrdiff_t l = 0; l < k && !status; l++, q.in += q.in_ld, q.out += q.out_ld)
-            status = in_rounds(scatter_task, &q, q.parts, threads);
+            status = run_rounds(scatter_task, &q, q.parts, threads);
         return status;
     }
     const ptrdiff_t parts = part_count(a);
@@ -274,7 +274,7 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
     q.out = malloc((size_t)(parts * size) * sizeof(double));
     if (!q.out)
         return FR_NO_MEMORY;
-    status = in_rounds(axpy_part_task, &q, parts, threads);
+    status = run_rounds(axpy_part_task, &q, parts, threads);
     add_parts(q.out, parts, size, out);
     free(q.out);
     return status;

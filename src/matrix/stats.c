@@ -16,11 +16,11 @@ typedef struct {
     const double *w, *at;
     double *out, *out2;
     ptrdiff_t parts, step, done, round;
-} job;
+} stats_job;
 
 static void stats_major_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const stats_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t i0 = t * q->step, i1 = MIN(i0 + q->step, a->n_major);
     if (a->index < 0)
@@ -34,7 +34,7 @@ static void stats_major_task(void *context, ptrdiff_t t)
 
 static void stats_part_task(void *context, ptrdiff_t t)
 {
-    const job *q = context;
+    const stats_job *q = context;
     const fr_matrix *a = q->a;
     const ptrdiff_t i0 = t * q->step + q->done, p = a->n_minor;
     const ptrdiff_t i1 = MIN(i0 + q->round, MIN((t + 1) * q->step, a->n_major));
@@ -57,7 +57,7 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
 {
     const ptrdiff_t p = fr_n_columns(a);
     double *square = sum + p;
-    job q = {.a = a, .f = functions(a), .w = w, .at = at, .out = sum, .out2 = square};
+    stats_job q = {.a = a, .f = functions(a), .w = w, .at = at, .out = sum, .out2 = square};
     const int threads = fr_threads_for(work(a), n_threads);
     if (a->by_column) {
         memset(sum, 0, (size_t)p * sizeof(double));

@@ -66,7 +66,7 @@ static double element_of(const problem *o, ptrdiff_t at)
 /* Problems of this size and their sums stay in the second-level cache. */
 enum { MOST_COLUMNS = 64, MOST_SIZE = 1 << 17 };
 
-static ptrdiff_t lanes_room(const fr_batch *q)
+static ptrdiff_t lanes_workspace(const fr_batch *q)
 {
     const ptrdiff_t ld = fr_lanes_order(q->p, q->k);
     const ptrdiff_t each = q->n * (ld + 1) + fr_lanes_room(q->p, q->k) + q->k * (q->p + 4) + 1;
@@ -288,7 +288,7 @@ static int target_by_samples(const fr_batch *q, problem *o, samples *s, ptrdiff_
     return isfinite(o->objective[l]) && isfinite(o->relative_gradient[l]) ? 0 : FR_NOT_FINITE;
 }
 
-static ptrdiff_t samples_room(const fr_batch *q)
+static ptrdiff_t samples_workspace(const fr_batch *q)
 {
     const ptrdiff_t order = fr_gram_order(q->n);
     return q->n * q->p + order * order + 5 * q->n + 4 * q->p;
@@ -316,12 +316,12 @@ static int by_samples(const fr_batch *q, problem *o, double *memory)
 
 typedef struct {
     fr_batch *q;
-    ptrdiff_t step, room;
+    ptrdiff_t step, workspace;
     int samples_do; /* fewer of them, and every coefficient has a penalty */
     int small;
-} job;
+} batch_job;
 
-static int solve_one(const job *j, ptrdiff_t i, double *memory)
+static int solve_one(const batch_job *j, ptrdiff_t i, double *memory)
 {
     problem o = problem_of(j->q, i);
     if (j->samples_do && o.alpha > 0)
@@ -332,10 +332,10 @@ static int solve_one(const job *j, ptrdiff_t i, double *memory)
 
 static void solve_task(void *context, ptrdiff_t t)
 {
-    const job *j = context;
+    const batch_job *j = context;
     fr_batch *q = j->q;
     const ptrdiff_t end = MIN((t + 1) * j->step, q->b), lanes = j->small ? fr_active()->lanes : 1;
-    double *memory = malloc((size_t)j->room * sizeof(double));
+    double *memory = malloc((size_t)j->workspace * sizeof(double));
     if (!memory)
         q->stop = FR_NO_MEMORY;
     for (ptrdiff_t i = t * j->step; i < end && !q->stop; i += lanes) {
@@ -354,12 +354,12 @@ int fr_ridge_batch(fr_batch *q)
 {
     enum { GROUP = FR_MOST_LANES };
     const double size = MAX((double)q->n * (double)q->p, 1.0);
-    job j = {.q = q, .samples_do = q->n < q->p};
+    batch_job j = {.q = q, .samples_do = q->n < q->p};
     for (ptrdiff_t i = 0; q->penalty && i < q->p; i++)
         j.samples_do = j.samples_do && q->penalty[i] > 0;
     j.small = !j.samples_do && q->p + q->k <= MOST_COLUMNS && size <= MOST_SIZE &&
-              lanes_room(q) <= MOST_SIZE;
-    j.room = j.small ? lanes_room(q) : j.samples_do ? samples_room(q) : 1;
+              lanes_workspace(q) <= MOST_SIZE;
+    j.workspace = j.small ? lanes_workspace(q) : j.samples_do ? samples_workspace(q) : 1;
     /* the same groups whatever the registers */
     j.step = MAX(1, (ptrdiff_t)(TASK_WORK / size));
     j.step = j.small ? (j.step + GROUP - 1) / GROUP * GROUP : j.step;

@@ -27,7 +27,7 @@ typedef struct {
     ptrdiff_t n, p, k;
     double *g;               /* p x p: upper triangle of the centred Gram matrix */
     double *gram_diagonal, *diagonal, *penalty, *mean, *y_mean, *b, *yy; /* b: p x k, F order */
-    double *offset, *y_offset, *spare, *residual, *gradient, *step;
+    double *offset, *y_offset, *scratch, *residual, *gradient, *step;
     double *scale; /* g is scaled by it on both sides; NULL: by 1 */
 } state;
 
@@ -242,11 +242,11 @@ static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
 {
     const ptrdiff_t n = s->n = fr_n_rows(q->a), p = s->p = fr_n_columns(q->a);
     const ptrdiff_t k = s->k = q->n_targets;
-    const ptrdiff_t sizes[] = {fr_moments_room(q->a, k), p, p, p, p, p, p, k, k, k * p, k,
+    const ptrdiff_t sizes[] = {fr_moments_workspace(q->a, k), p, p, p, p, p, p, k, k, k * p, k,
                                n, k * MAX(n, p), k * p, k * p};
     double **const fields[] = {&s->g, &s->gram_diagonal, &s->diagonal, &s->penalty, &s->mean,
                                &s->offset, &s->scale, &s->y_mean, &s->y_offset, &s->b, &s->yy,
-                               &s->spare, &s->residual, &s->gradient, &s->step};
+                               &s->scratch, &s->residual, &s->gradient, &s->step};
     ptrdiff_t total = 0;
     for (size_t f = 0; f < sizeof sizes / sizeof *sizes; f++) {
         if (memory)
@@ -298,7 +298,7 @@ static int sum_and_solve(fr_ridge_problem *q, state *s, double *scale, double al
     fr_moments m = {.a = q->a, .by_row = q->by_row, .y = q->y, .w = q->w, .k = s->k,
                     .centre = q->intercept, .n_threads = q->n_threads, .g = s->g, .shift = s->mean,
                     .offset = s->offset, .y_shift = s->y_mean, .y_offset = s->y_offset,
-                    .cross = s->b, .yy = s->yy, .spare = s->spare, .scale = scale};
+                    .cross = s->b, .yy = s->yy, .scratch = s->scratch, .scale = scale};
     s->scale = scale;
     const int status = scale ? fr_sum_moments_single(&m, q->penalty, alpha) : fr_sum_moments(&m);
     if (status)

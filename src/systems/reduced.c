@@ -95,7 +95,7 @@ static ptrdiff_t gram_row(const columns *c, ptrdiff_t j, accumulator *s)
 }
 
 /* The rows of each light column, and its values there times their weights. */
-static int list_light(columns *c)
+static int order_light_columns(columns *c)
 {
     const fr_matrix *a = c->a;
     c->first = calloc((size_t)c->n_light + 2, sizeof(ptrdiff_t));
@@ -145,7 +145,7 @@ typedef struct {
     const columns *c;
     accumulator spaces[MAX_PARTS];
     struct {
-        ptrdiff_t from, to, size, room;
+        ptrdiff_t from, to, size, capacity;
         int32_t *index;
         double *value;
     } part[MAX_PARTS];
@@ -155,20 +155,20 @@ typedef struct {
 
 static int reserve(build_job *q, ptrdiff_t t, ptrdiff_t more)
 {
-    if (q->part[t].size + more <= q->part[t].room)
+    if (q->part[t].size + more <= q->part[t].capacity)
         return 0;
-    const ptrdiff_t room = MAX(q->part[t].size + more, 2 * q->part[t].room);
-    int32_t *index = realloc(q->part[t].index, (size_t)room * sizeof(int32_t));
+    const ptrdiff_t capacity = MAX(q->part[t].size + more, 2 * q->part[t].capacity);
+    int32_t *index = realloc(q->part[t].index, (size_t)capacity * sizeof(int32_t));
     if (index)
         q->part[t].index = index;
-    double *value = realloc(q->part[t].value, (size_t)room * sizeof(double));
+    double *value = realloc(q->part[t].value, (size_t)capacity * sizeof(double));
     if (value)
         q->part[t].value = value;
-    q->part[t].room = index && value ? room : q->part[t].room;
+    q->part[t].capacity = index && value ? capacity : q->part[t].capacity;
     return index && value ? 0 : FR_NO_MEMORY;
 }
 
-/* A range of light rows: lengths into start, elements into the part's own arrays. */
+/* A range of light rows: lengths into start, elements into the part's pivots arrays. */
 static void build_task(void *context, ptrdiff_t t)
 {
     build_job *q = context;
@@ -275,7 +275,7 @@ int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t
     q->n_heavy = n_heavy;
     q->n_light = n_light;
     q->total = total;
-    int status = list_light(&c);
+    int status = order_light_columns(&c);
     if (!status)
         status = open_accumulator(&s, n_heavy, n_light);
     if (!status && estimate(&c, &s) > most)
@@ -320,19 +320,19 @@ int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double
         q->inverse[j] = q->diagonal[j] > 0 ? 1 / q->diagonal[j] : 0.0;
         q->norm[j] = norm ? norm[m + j] : 1.0;
     }
-    double *own = malloc((size_t)MAX(m, 1) * sizeof(double));
-    if (!own)
+    double *pivots = malloc((size_t)MAX(m, 1) * sizeof(double));
+    if (!pivots)
         return FR_NO_MEMORY;
     int status = FR_UNSTABLE;
     /* dependent columns: what is added is taken away again by the refinement from the data */
     for (double floor = 0; status == FR_UNSTABLE && floor <= MAX_FLOOR;
          floor = floor ? 10 * floor : 1e-13) {
         for (ptrdiff_t i = 0; i < m; i++)
-            own[i] = (q->squares[i] + alpha * d[i]) * (1 + floor);
+            pivots[i] = (q->squares[i] + alpha * d[i]) * (1 + floor);
         if (!(status = fr_mirror(q->heavy, m, 1, n_threads)))
-            status = fr_cholesky(q->heavy, m, own, KEEP, n_threads);
+            status = fr_cholesky(q->heavy, m, pivots, KEEP, n_threads);
     }
-    free(own);
+    free(pivots);
     return status;
 }
 

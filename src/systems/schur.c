@@ -216,8 +216,8 @@ static int any(const vectors *v, ptrdiff_t k)
     return found;
 }
 
-/* The mean of the iterates, each by the inverse of its residual's square; who is done drops out. */
-static void smooth(const state *s, vectors *v, int first)
+/* Average the iterates, weighted by the inverse squares of their residuals; deactivate converged targets. */
+static void average_iterates(const state *s, vectors *v, int first)
 {
     const ptrdiff_t n = s->n, lanes = s->lanes;
     double share[FR_LANES] = {0};
@@ -297,7 +297,7 @@ static int iterate(const state *s, vectors *v)
     for (int first = 1;; first = 0) {
         if ((status = light(s, v->c, v->theta, v->lg, v->squares, NULL)))
             return status;
-        smooth(s, v, first);
+        average_iterates(s, v, first);
         if (!any(v, q->k))
             break;
         memcpy(v->ug, v->lg, (size_t)size * sizeof(double));

@@ -24,7 +24,7 @@ typedef struct {
     const fr_matrix *y;
     ptrdiff_t n, p, k;
     double *g, *full; /* p x p: factor over the lower triangle of the Gram matrix; both triangles */
-    double *mean, *own, *diagonal, *penalty, *y_mean, *yy;
+    double *mean, *square, *diagonal, *penalty, *y_mean, *yy;
     double *b, *step;          /* cross products and corrections of a block of targets */
     double *target, *residual; /* of a block, one behind the other */
     double *change;            /* of gradients of a block, where coefficients are rounded to float32 */
@@ -80,7 +80,7 @@ static int cross(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     }
     for (ptrdiff_t t = 0; t < t1 - t0; t++)
         for (ptrdiff_t j = 0; j < s->p; j++)
-            if (!(s->own[j] > 0))
+            if (!(s->square[j] > 0))
                 s->b[t * s->p + j] = 0;
     return status;
 }
@@ -116,11 +116,11 @@ static void finish(const state *s, double *c, ptrdiff_t t, const double *b, cons
 {
     double trace = 0, size = 0, moved = 0, shrunk = 0, shrunk_step = 0;
     for (ptrdiff_t j = 0; j < s->p; j++) {
-        const double own = MAX(s->own[j], 0.0), shrink = s->alpha * s->penalty[j];
+        const double square = MAX(s->square[j], 0.0), shrink = s->alpha * s->penalty[j];
         c[j] += e[j];
-        trace += own;
-        size += own * c[j] * c[j];
-        moved += own * e[j] * e[j];
+        trace += square;
+        size += square * c[j] * c[j];
+        moved += square * e[j] * e[j];
         shrunk += shrink * c[j] * (shrink * c[j]);
         shrunk_step += shrink * e[j] * (shrink * e[j]);
     }
@@ -160,7 +160,7 @@ static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
         for (ptrdiff_t j = 0; j < p; j++) {
             double *e = s->step + t * p + j;
             const double o = c[t * p + j], b = s->b[t * p + j];
-            *e = s->own[j] > 0 ? b - *e - s->alpha * s->penalty[j] * o : 0.0;
+            *e = s->square[j] > 0 ? b - *e - s->alpha * s->penalty[j] * o : 0.0;
             f -= o * (b + *e);
         }
         if (!(f > EXPLAINED * s->yy[t0 + t]) && s->yy[t0 + t] > 0)
@@ -204,7 +204,7 @@ static int step_from_residual(const state *s, ptrdiff_t t0, ptrdiff_t k)
         for (ptrdiff_t j = 0; j < p; j++) {
             const double o = c[t * p + j], shrink = s->alpha * s->penalty[j] * o;
             s->q->objective[t0 + t] += shrink * o;
-            s->step[t * p + j] = s->own[j] > 0 ? s->step[t * p + j] - shrink : 0.0;
+            s->step[t * p + j] = s->square[j] > 0 ? s->step[t * p + j] - shrink : 0.0;
         }
     return status;
 }
@@ -250,7 +250,7 @@ static int factor(state *s)
 {
     const ptrdiff_t p = s->p;
     for (ptrdiff_t j = 0; j < p; j++)
-        s->diagonal[j] = s->own[j] > 0 ? s->own[j] + s->alpha * s->penalty[j] : 1.0;
+        s->diagonal[j] = s->square[j] > 0 ? s->square[j] + s->alpha * s->penalty[j] : 1.0;
     int status = FR_UNSTABLE;
     for (s->well = s->full != NULL; status == FR_UNSTABLE && s->well >= 0; s->well--) {
         status = fr_mirror(s->g, p, 1, s->q->n_threads);
@@ -315,10 +315,10 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
     /* the Gram matrix a second time, where that is no more than what else there is */
     const int both = p <= 2000 || p <= k;
     double *offset;
-    const ptrdiff_t sizes[] = {fr_moments_room(q->a, 0), both ? p * p : 0, p, p, p, p, p, k, k,
+    const ptrdiff_t sizes[] = {fr_moments_workspace(q->a, 0), both ? p * p : 0, p, p, p, p, p, k, k,
                                block * p, block * p, n * few, rows,
                                q->unrounded ? block * p : 0};
-    double **const fields[] = {&s.g, &s.full, &s.mean, &offset, &s.own, &s.diagonal, &s.penalty,
+    double **const fields[] = {&s.g, &s.full, &s.mean, &offset, &s.square, &s.diagonal, &s.penalty,
                                &s.y_mean, &s.yy, &s.b, &s.step, &s.target, &s.residual,
                                &s.change};
     ptrdiff_t total = 0;
@@ -335,22 +335,22 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
     fr_moments m = {.a = q->a, .by_row = q->by_row, .w = q->w, .centre = q->intercept,
                     .n_threads = q->n_threads, .g = s.g, .shift = s.mean, .offset = offset,
                     .y_shift = &none, .y_offset = &none, .cross = &none, .yy = &none,
-                    .spare = s.residual};
+                    .scratch = s.residual};
     q->n_iter = 0;
     int status = fr_sum_moments(&m);
     for (ptrdiff_t j = 0; j < p && !status; j++) {
         s.mean[j] += offset[j];
-        s.own[j] = s.g[j * p + j] < 0 ? 0.0 : s.g[j * p + j];
+        s.square[j] = s.g[j * p + j] < 0 ? 0.0 : s.g[j * p + j];
         s.penalty[j] = q->penalty ? q->penalty[j] : 1.0;
     }
     double least = q->alpha[0];
     for (ptrdiff_t t = 1; t < k && q->alpha_per_target; t++)
         least = MIN(least, q->alpha[t]);
     if (!status)
-        status = fr_columns_out_of_range(q->a, q->w, s.mean, s.penalty, least, s.own);
+        status = fr_columns_out_of_range(q->a, q->w, s.mean, s.penalty, least, s.square);
     /* constant columns: a zero row, and a unit diagonal in what is factored */
     for (ptrdiff_t j = 0; j < p && !status; j++)
-        for (ptrdiff_t i = 0; i < p && !(s.own[j] > 0); i++)
+        for (ptrdiff_t i = 0; i < p && !(s.square[j] > 0); i++)
             s.g[MIN(i, j) * p + MAX(i, j)] = 0;
     if (!status)
         status = fr_mirror(s.g, p, 0, q->n_threads);

@@ -98,7 +98,7 @@ typedef struct job {
     ptrdiff_t end;
     counter next;   /* the first task that nobody has taken */
     counter inside; /* workers at this job; raised under the lock */
-    int room;       /* workers that may still join */
+    int open_places;       /* workers that may still join */
     condition left; /* the last of them has left */
     struct job *after;
 } job;
@@ -124,8 +124,8 @@ static void work_on(job *j)
 static job *take(void)
 {
     for (job *j = open_jobs; j; j = j->after)
-        if (j->room > 0 && look(&j->next) < j->end) {
-            j->room--;
+        if (j->open_places > 0 && look(&j->next) < j->end) {
+            j->open_places--;
             fetch_add(&j->inside, 1);
             return j;
         }
@@ -165,7 +165,7 @@ void fr_pool_run(void (*task)(void *, ptrdiff_t), void *context, ptrdiff_t i0, p
                  int n_threads)
 {
     const ptrdiff_t most = i1 - i0 < n_threads ? i1 - i0 : n_threads;
-    job j = {.task = task, .context = context, .end = i1, .next = i0, .room = (int)most - 1,
+    job j = {.task = task, .context = context, .end = i1, .next = i0, .open_places = (int)most - 1,
              .left = CONDITION_INIT};
     if (most < 2) {
         for (ptrdiff_t i = i0; i < i1; i++)
@@ -173,12 +173,12 @@ void fr_pool_run(void (*task)(void *, ptrdiff_t), void *context, ptrdiff_t i0, p
         return;
     }
     acquire(&guard);
-    while (workers < j.room && workers < MOST && spawn())
+    while (workers < j.open_places && workers < MOST && spawn())
         workers++;
     j.after = open_jobs;
     open_jobs = &j;
     fetch_add(&posts, 1);
-    for (int k = 0; k < j.room && k < sleeping; k++)
+    for (int k = 0; k < j.open_places && k < sleeping; k++)
         wake_one(&posted);
     release(&guard);
 
