@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 from .range import LEAST, MOST, largest, require_range, squares_leave_range
+from .rows import CentredRows
 
 _PIECE = 1 << 14
 
@@ -48,21 +49,14 @@ class RidgeProblem:
 
     Attributes
     ----------
-    source, given : Matrix (n, p) and ndarray (n, k)
-        X and y as they came.
-    near : Matrix, (n, p)
-        X, sparse columns far from zero less their means.
-    A : Matrix, (n, p)
-        `near` centred, if there is an intercept; constant columns have a scale of 0.
+    rows : CentredRows
+        Whose `source`, `near`, `A`, `weight`, `total` and `mean` are those of the problem.
+    given : ndarray (n, k)
+        y as it came.
     Y : ndarray (n, k), F order
         Centred; a copy, which is made where it is asked for.
     alpha : ndarray (k,)
-    weight : ndarray (n,) or None
-    total : float
-        Sum of the weights.
     penalty : ndarray (p,) or None
-    mean : ndarray (p,)
-        Means of X; those of `near` are the shift of A.
     d : ndarray (p,)
         Penalty of each coefficient: `penalty`, ones where that is None; read-only.
     """
@@ -77,35 +71,16 @@ class RidgeProblem:
         fit_intercept: bool,
         check: bool = True,
     ) -> None:
-        n, p = A.shape
-        self.given = Y.reshape(n, 1) if Y.ndim == 1 else Y
+        self.given = Y.reshape(len(Y), 1) if Y.ndim == 1 else Y
         self._centred: NDArray[np.float64] | None = None
-        self.source = A
-        self.n, self.p, self.k = n, p, self.given.shape[1]
+        self.k = self.given.shape[1]
         self.alpha = np.broadcast_to(alpha, (self.k,))
-        self.weight = weight
-        self.total = float(n) if weight is None else float(weight.sum())
-        self._root = None
         self.penalty = penalty
         # one number for all, without their memory
-        self.d = np.broadcast_to(1.0, (p,)) if penalty is None else penalty
-        self.mean = np.broadcast_to(0.0, (p,))
-        self.y_mean = np.zeros(self.k)
-        self.A = self.near = A
-        self.fit_intercept = fit_intercept
-        self.squares = None
-        self.spread: NDArray[np.float64] | None = None  # variances of y, with an intercept
-        if fit_intercept:
-            self.mean, variance = A.column_stats(weight)
-            self.y_mean, spread = Matrix.from_dense(self.given).column_stats(weight)
-            self.spread = spread
-            # what centring leaves of a constant column is rounding, but nothing of zeros
-            constant = (variance == 0) & (self.mean != 0)
-            scale = np.where(constant, 0.0, 1.0) if constant.any() else None
-            self.near, offset = A.near(self.mean, variance, weight)
-            self.A = self.near.centered(offset, scale)
-            self.squares = variance
-            self.squares *= self.total
+        self.d = np.broadcast_to(1.0, (A.n_columns,)) if penalty is None else penalty
+        self._take(CentredRows(A, weight, fit_intercept))
+        # variances of y, with an intercept
+        self.y_mean, self.spread = self.rows.target_stats(self.given)
         if check:
             if self.spread is None:
                 yy = np.einsum("ik,ik->k", self.given, self.given)
@@ -113,6 +88,12 @@ class RidgeProblem:
                 yy = self.spread * self.total
             squares = self.column_squares()
             require_range(A, self.given, squares, self.mean, self.total, yy, fit_intercept, weight)
+
+    def _take(self, rows: CentredRows) -> None:
+        self.rows, self.n, self.p = rows, rows.n, rows.p
+        self.source, self.near, self.A = rows.source, rows.near, rows.A
+        self.weight, self.total, self.mean = rows.weight, rows.total, rows.mean
+        self.fit_intercept = rows.fit_intercept
 
     @property
     def Y(self) -> NDArray[np.float64]:
@@ -131,12 +112,7 @@ class RidgeProblem:
     @property
     def root(self) -> NDArray[np.float64] | None:
         """Square roots of the weights; None where all weigh the same."""
-        if self._root is None and self.weight is not None:
-            self._root = np.sqrt(self.weight)
-        return self._root
-
-    def _weighted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
-        return R if self.weight is None else R * self.weight[:, None]
+        return self.rows.root
 
     def rooted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
         """S R, in F order."""
@@ -148,11 +124,7 @@ class RidgeProblem:
         Its Y (n, 1) is that of the problem; the caller takes the others' share out of it.
         """
         face = copy.copy(self)
-        scale = free.astype(np.float64)
-        if self.A.scale is not None:
-            scale *= self.A.scale
-        face.A = self.near.centered(self.A.shift, scale)
-        face.squares = np.where(free, self.column_squares(), 0.0)
+        face._take(self.rows.face(free))
         face.penalty = face.d = np.where(free, self.d, 1.0)
         face.k, face.alpha = 1, self.alpha[t : t + 1]
         face.Y = self.Y[:, t : t + 1]
@@ -161,12 +133,7 @@ class RidgeProblem:
 
     def column_squares(self) -> NDArray[np.float64]:
         """Diagonal of A' S^2 A."""
-        if self.squares is None:
-            mean, self.squares = self.A.column_stats(self.weight)
-            mean *= mean
-            self.squares += mean
-            self.squares *= self.total
-        return self.squares
+        return self.rows.squares()
 
     def leaves_range(self) -> bool:
         """Whether sums of squares overflow, or vanish though the data do not, or penalties' do."""
@@ -191,7 +158,7 @@ class RidgeProblem:
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """A' S^2 Y, (p, k)."""
-        return self.A.tdot(np.asfortranarray(self._weighted(self.Y)))
+        return self.rows.tdot(self.Y)
 
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None

@@ -27,6 +27,7 @@ from ... import _border, _descent
 from ..._matrix import Matrix
 from ...data.check import require_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
+from ...quadratic.rows import CentredRows
 from ...systems.blas import limited, one_thread_for
 from .group_newton import newton_steps
 from .problem import by_columns
@@ -77,23 +78,14 @@ class GroupPath:
         A = by_columns(A)
         self._given = A, Y, weight, fit_intercept, standardize
         self.unpenalised: GroupPath | None = None
-        self.weight = None if weight is None else unit_sum(weight)
-        mean, variance = A.column_stats(self.weight)
-        self.unit = np.sqrt(np.where(variance > 0, variance, 1.0)) if standardize else np.ones(p)
-        self.mean = mean if fit_intercept else np.zeros(p)
-        scale = 1.0 / self.unit
-        if fit_intercept:
-            self.y_mean = Matrix.from_dense(Y).column_stats(self.weight)[0]
-            scale = np.where(variance == 0, 0.0, scale)
-        else:
-            self.y_mean = np.zeros(self.k)
-        if fit_intercept:
-            near, offset = A.near(mean, variance, self.weight)
-            self.A = near.centered(offset, scale)
-        else:
-            self.A = A.centered(None, scale)
+        weight = None if weight is None else unit_sum(weight)
+        options = {"standardize": standardize, "mean_of_rows": True}
+        rows = self.rows = CentredRows(A, weight, fit_intercept, **options)
+        self.A, self.weight, self.mean = rows.A, weight, rows.mean
+        self.unit = np.ones(p) if rows.unit is None else rows.unit
+        self.y_mean = rows.target_stats(Y)[0]
         self.Y = np.asfortranarray(Y - self.y_mean)
-        self.square = scale**2 * (variance if fit_intercept else variance + mean**2)
+        self.square = rows.squares()
         self.cross = self._tdot(self.Y)
         self.yy = self._inner(self.Y, self.Y)
         require_sums(A, Y, float(self.square.sum()), self.yy, fit_intercept)
@@ -114,14 +106,10 @@ class GroupPath:
 
     def _tdot(self, R):
         """A'S R, (k, p)."""
-        if self.weight is None:
-            return np.ascontiguousarray(self.A.tdot(R).T) / self.n
-        return np.ascontiguousarray(self.A.tdot(np.asfortranarray(self.weight[:, None] * R)).T)
+        return np.ascontiguousarray(self.rows.tdot(R).T)
 
     def _inner(self, R, T):
-        if self.weight is None:
-            return float(np.sum(R * T)) / self.n
-        return float(self.weight @ np.sum(R * T, axis=1))
+        return float(np.sum(self.rows.inner(R, T)))
 
     def _eliminate(self, free):
         self.free = free

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
+from ...quadratic.rows import CentredRows
 from ...systems.blas import on_one_thread
 
 _LONG = 10_000
@@ -53,7 +54,9 @@ class DescentProblem:
 
     Attributes
     ----------
-    A : Matrix, or None where the problem is given by moments
+    rows : CentredRows, or None where the problem is given by moments
+    A : Matrix or None
+        Of the rows.
     gram : ndarray (p, p) or None
         A'SA, of moments or given.
     y : ndarray (n,), centred; None for moments
@@ -75,48 +78,25 @@ class DescentProblem:
         # one number where all are alike
         self.factor = alike(1.0, p) if factor is None else factor
         self.lower, self.upper = lower, upper
-        self.A = self.y = self.weight = self.gram = self.moments = None
+        self.rows = self.A = self.y = self.weight = self.gram = self.moments = None
         self.unit = None
 
     @classmethod
     @on_one_thread
     def of_data(cls, A, y, weight, factor, lower, upper, fit_intercept, standardize):
-        n, p = A.shape
-        problem = cls(p, factor, lower, upper)
-        problem.n = n
-        A = by_columns(A)
-        if weight is not None:
-            weight = unit_sum(weight)
-        problem.weight = weight
-        mean, variance = A.column_stats(weight)
-        scale = None
-        if standardize:
-            problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
-            scale = 1.0 / problem.unit
-        if fit_intercept:
-            first = float(y[0])
-            shifted = y - first
-            problem.y_mean = first + float(shifted.mean() if weight is None else weight @ shifted)
-            y = y - problem.y_mean
-            square = variance
-            # what centring leaves of a constant column is rounding
-            constant = variance == 0
-            if constant.any():
-                scale = np.where(constant, 0.0, 1.0 if scale is None else scale)
-        else:
-            problem.y_mean = 0.0
-            square = variance + mean**2
-        problem.mean = mean if fit_intercept else None
-        if fit_intercept:
-            near, offset = A.near(mean, variance, weight)
-            problem.A = near.centered(offset, scale)
-        else:
-            problem.A = A.centered(None, scale)
-        problem.y = y
-        problem.square = square if scale is None else square * scale**2
-        problem.yy = float(y @ y) / n if weight is None else float(y @ (weight * y))
-        require_sums(A, y, float(problem.square.sum()), problem.yy, fit_intercept)
-        problem.cross = problem.gradient(y)
+        weight = None if weight is None else unit_sum(weight)
+        options = {"standardize": standardize, "mean_of_rows": True}
+        rows = CentredRows(by_columns(A), weight, fit_intercept, **options)
+        problem = cls(rows.p, factor, lower, upper)
+        problem.rows, problem.n, problem.A, problem.weight = rows, rows.n, rows.A, weight
+        problem.unit = rows.unit
+        problem.mean = rows.mean if fit_intercept else None
+        problem.y_mean = float(rows.target_stats(y[:, np.newaxis])[0][0])
+        problem.y = y - problem.y_mean
+        problem.square = rows.squares()
+        problem.yy = float(rows.inner(problem.y, problem.y))
+        require_sums(A, problem.y, float(problem.square.sum()), problem.yy, fit_intercept)
+        problem.cross = rows.tdot(problem.y)
         problem._scale_bounds()
         return problem
 
@@ -288,11 +268,7 @@ class DescentProblem:
 
     def gradient(self, r) -> NDArray[np.float64]:
         """A'S r."""
-        if self.weight is not None:
-            return self.A.tdot(self.weight * r)
-        g = self.A.tdot(r)
-        g /= self.n
-        return g
+        return self.rows.tdot(r)
 
     def residual(self, u) -> NDArray[np.float64]:
         """y - A u."""
@@ -301,10 +277,10 @@ class DescentProblem:
         return r
 
     def products(self, r):
-        """A'S r, y'S r and r'S r of a residual, whose room is used."""
+        """A'S r, y'S r and r'S r of a residual, which is overwritten."""
+        yr, rr = (float(self.rows.inner(a, r)) for a in (self.y, r))
         if self.weight is None:
-            return self.gradient(r), float(self.y @ r) / self.n, float(r @ r) / self.n
-        yr, rr = (float(np.einsum("i,i,i", self.weight, a, r)) for a in (self.y, r))
+            return self.rows.tdot(r), yr, rr
         r *= self.weight
         return self.A.tdot(r), yr, rr
 
