@@ -61,7 +61,7 @@ CHILD = """
     [
         "_folds.Moments._of_matrix",
         "_path_direct.MomentsPath._refined",
-        "_path_direct._Problem.gradients",
+        "_path_direct.SumProblem.gradients",
     ],
 )
 def test_child_of_a_fork_during_a_fit(where):

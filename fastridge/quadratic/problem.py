@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
+from .base import Quadratic
 from .range import LEAST, MOST, largest, require_range, squares_leave_range
 from .rows import CentredRows
 
@@ -33,18 +34,7 @@ def add(
         v[piece] += a * (w[piece] if d is None else d[piece] * w[piece])
 
 
-def rounded_gradient(
-    squares: NDArray[np.float64], penalty: NDArray[np.float64], w: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Norms (k,) of the gradients that a relative change of 1 in each coefficient could make.
-
-    squares (p,): diagonal of G; penalty (p, k) or (p, 1): alpha d; w (p, k): coefficients. The
-    bound is |G r| + |alpha d r| with |G r| <= sqrt(tr G) sqrt(r'Gr).
-    """
-    return np.sqrt(squares.sum() * (squares @ w**2)) + np.linalg.norm(penalty * w, axis=0)
-
-
-class RidgeProblem:
+class RidgeProblem(Quadratic):
     """Minimise ||S (Y - A w)||^2 + alpha * w' diag(d) w, A and Y centred, S^2 the weights.
 
     Attributes
@@ -204,10 +194,3 @@ class RidgeProblem:
     def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
         """Intercepts (k,) of coefficients (k, p)."""
         return self.y_mean - coef @ self.mean
-
-    def relative(
-        self, gradient: NDArray[np.float64], at_zero: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Norms of the gradients over those at zero; 0 where the latter is 0."""
-        norm, first = np.linalg.norm(gradient, axis=0), np.linalg.norm(at_zero, axis=0)
-        return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)

@@ -29,12 +29,15 @@ enforcing penalties", JMLR 18, 2017.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
 from ...quadratic.rows import CentredRows
+from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 
 _LONG = 10_000
@@ -173,30 +176,32 @@ class DescentProblem:
         p, total = moments.n_features, moments.total_weight
         problem = cls(p, factor, lower, upper)
         problem.n, problem.moments = moments.n_samples, moments
-        problem.rest = (factor, lower, upper, fit_intercept, standardize)
-        gram, cross, mean = moments.gram, moments.cross[:, target], moments.mean
-        yy, y_mean = float(moments.yy[target]), float(moments.y_mean[target])
+        # alpha and the factors come with each penalty
+        sums = SumProblem(
+            moments, np.zeros(moments.n_targets), problem.factor, fit_intercept, False
+        )
+        problem.sums = sums
+        gram = sums.gram()
+        gram /= total
+        problem.mean = sums.mean if fit_intercept else None
         if standardize:
-            variance = np.diagonal(gram) / total
+            variance = sums.own / total
             problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
-        if fit_intercept:
-            problem.mean, problem.y_mean = mean, y_mean
-            gram = gram / total
-            cross = cross / total
-            yy /= total
-        else:
-            problem.mean, problem.y_mean = None, 0.0
-            gram = gram / total + np.outer(mean, mean)
-            cross = cross / total + mean * y_mean
-            yy = yy / total + y_mean**2
-        if problem.unit is not None:
             gram /= problem.unit
             gram /= problem.unit[:, None]
-            cross = cross / problem.unit
-        problem.gram, problem.cross, problem.yy = gram, np.ascontiguousarray(cross), yy
-        problem.square = np.diagonal(gram).copy()
+        problem.gram, problem.square = gram, np.diagonal(gram).copy()
+        problem._take_target(target)
         problem._scale_bounds()
         return problem
+
+    def _take_target(self, target):
+        """Cross products and squares of one target of the moments."""
+        sums, total = self.sums, self.moments.total_weight
+        cross = sums.cross[:, target] / total
+        if self.unit is not None:
+            cross /= self.unit
+        self.cross, self.yy = np.ascontiguousarray(cross), float(sums.yy[target]) / total
+        self.y_mean = float(sums.y_mean[target]) if sums.fit_intercept else 0.0
 
     def use_gram(self, gram, total):
         """Take A'SA from a Gram matrix, which must be that of this data.
@@ -250,7 +255,10 @@ class DescentProblem:
 
     def other_target(self, target):
         """The same moments with another of their targets."""
-        return self.of_moments(self.moments, target, *self.rest)
+        problem = copy.copy(self)
+        problem._take_target(target)
+        problem._set_null()
+        return problem
 
     def _scale_bounds(self):
         self.bounds = self.lower, self.upper
@@ -263,6 +271,9 @@ class DescentProblem:
             self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
             self.start = np.minimum(self.start, self.upper)
+        self._set_null()
+
+    def _set_null(self):
         require_sum_products(float(np.add.reduce(self.square)), self.yy)
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
 

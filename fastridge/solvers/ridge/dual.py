@@ -11,7 +11,7 @@ import numpy as np
 
 from ..._dense import Cholesky
 from ..._runtime import has_single
-from ...quadratic.problem import RidgeProblem, rounded_gradient
+from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
 from ...systems.blas import on_one_thread
 
@@ -195,7 +195,6 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, 
             if dc is not None:  # what is left of Z' a = 0
                 norm += alpha * np.linalg.norm(problem.A.tdot(problem.rooted(a))[free], axis=0)
             # and what rounding the coefficients may do
-            penalty = alpha * problem.d[:, None]
-            norm += _EPS / 2 * rounded_gradient(problem.column_squares(), penalty, w)
+            norm += 0.5 * problem.rounding(w, alpha)
             return w.T, norm, objective, iteration
     return None

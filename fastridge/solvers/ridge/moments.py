@@ -17,8 +17,8 @@ import numpy as np
 from ..._dense import Cholesky
 from ..._matrix import Matrix
 from ...data.check import check_alpha, check_penalty_factor
-from ...quadratic.problem import RidgeProblem, rounded_gradient
-from ...quadratic.range import require_moments
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
 from .fit import (
@@ -37,7 +37,6 @@ _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _MAX_REFINE = 10
 _SETTLED = 1e-7  # relative correction whose square is below rounding
 _STABLE = 1e-4  # relative correction that a stable factor settles below
-_FAR = 1e8  # squared means, in variances, that leave half the digits of raw second moments
 
 
 @np.errstate(under="ignore")
@@ -81,7 +80,7 @@ def solve_moments(
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
-    problem = _Problem(moments, alpha, d, fit_intercept)
+    problem = SumProblem(moments, alpha, d, fit_intercept)
     run = "active_set" if bounded else SOLVERS[solver]
     if run == "auto":
         run = "cholesky"
@@ -102,110 +101,24 @@ def solve_moments(
         box = Box(p, lower, upper)
         gradient = box.projected(gradient.T, w.T).T
         if box.origin.any():
-            origin = problem.residual(np.repeat(box.origin[:, None], k, axis=1), slice(None))
+            origin = problem.evaluate(np.repeat(box.origin[:, None], k, axis=1))[0]
             first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
-    relative = problem.relative(gradient, w, first=first)
+    relative = problem.certify(gradient, w, alpha, first)
     converged = bool((near | (relative <= _reached(run, tol))).all())
     if moments.is_float32:
         w = _rounded(w.T, lower, upper).T
         gradient, objective = problem.evaluate(w)
         if bounded:
             gradient = box.projected(gradient.T, w.T).T
-        relative = problem.relative(gradient, w, first=first)
-    coef, intercept = np.ascontiguousarray(w.T), problem.intercept(w)
+        relative = problem.certify(gradient, w, alpha, first)
+    coef = np.ascontiguousarray(w.T)
+    intercept = problem.intercept(coef)
     if single:
         coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
         relative, objective = float(relative[0]), float(objective[0])
         error = error if error is None else float(error[0])
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged, error)
     return _finish(moments, result, tol)
-
-
-class _Problem:
-    """What is minimised, and its certificate, from the moments alone."""
-
-    def __init__(self, moments, alpha, d, fit_intercept):
-        self.moments, self.alpha, self.d = moments, alpha, d
-        self.p, self.k = moments.n_features, moments.n_targets
-        self.weight = 0.0 if fit_intercept else moments.total_weight
-        self.fit_intercept = fit_intercept
-        self.mean, self.y_mean = moments.mean, moments.y_mean
-        self.own = np.diagonal(moments.gram)
-        self.squares, self.cross, yy = self.own, moments.cross, moments.yy
-        if not fit_intercept:
-            self.squares = self.own + self.weight * self.mean**2
-            self.cross = self.cross + self.weight * np.outer(self.mean, self.y_mean)
-            yy = yy + self.weight * self.y_mean**2
-        require_moments(self.squares, yy)
-
-    def gram(self):
-        """A copy of the Gram matrix, raw where there is no intercept."""
-        if self.fit_intercept:
-            return self.moments.gram.copy()
-        rooted = np.sqrt(self.weight) * self.mean
-        M = np.multiply.outer(rooted, rooted)
-        M += self.moments.gram
-        return M
-
-    def means_are_far(self):
-        """Whether raw second moments, where they are used, hide what is in the centred ones."""
-        if self.fit_intercept:
-            # squares are about the means
-            return False
-        return bool((self.squares > _FAR * self.own)[self.own > 0].any())
-
-    def error(self, w):
-        """m_y - m'w: the error at the means, 0 with an intercept."""
-        return self.y_mean - self.mean @ w if not self.fit_intercept else np.zeros(w.shape[1:])
-
-    def residual(self, w, chosen):
-        """Negative half gradient (p, len(chosen)) of some targets, at w (p, len(chosen))."""
-        g = self.moments.cross[:, chosen] - self.moments.gram @ w
-        g -= self.alpha[chosen] * (self.d[:, None] * w)
-        if not self.fit_intercept:
-            e = self.y_mean[chosen] - self.mean @ w
-            g += self.weight * np.outer(self.mean, e)
-        return g
-
-    def evaluate(self, w):
-        """Negative half gradient (p, k) and objective (k,)."""
-        m = self.moments
-        r = m.cross - m.gram @ w
-        shrunk = self.alpha * (self.d[:, None] * w)
-        gradient = r - shrunk
-        # w'Gw = w'(C - r)
-        objective = m.yy + ((shrunk - r - m.cross) * w).sum(axis=0)
-        if not self.fit_intercept:
-            e = self.error(w)
-            gradient += self.weight * np.outer(self.mean, e)
-            objective += self.weight * e**2
-        return gradient, np.maximum(objective, 0.0)
-
-    def relative(self, gradient, w, alpha=None, first=None):
-        """Norms of the gradients, with what rounding may hide, over those at zero, or `first` (k,).
-
-        alpha: the penalty of each column, where the targets are repeated for several penalties.
-        """
-        alpha = self.alpha if alpha is None else alpha
-        first = np.linalg.norm(self.cross, axis=0) if first is None else first
-        first = np.tile(first, len(alpha) // self.k)
-        # of the coefficients and of the sums
-        hidden = _EPS * rounded_gradient(self.squares, alpha * self.d[:, None], w)
-        norm = np.linalg.norm(gradient, axis=0) + hidden
-        return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)
-
-    def gradients(self, w, alpha):
-        """Negative half gradients at w (p, m k), the targets repeated for m penalties."""
-        g = np.tile(self.cross, len(alpha) // self.k) - self.moments.gram @ w
-        g -= self.weight * np.outer(self.mean, self.mean @ w)
-        g -= alpha * (self.d[:, None] * w)
-        return g
-
-    def intercept(self, w):
-        if not self.fit_intercept:
-            return np.zeros(self.k)
-        m = self.moments
-        return (m._y_shift - m._shift @ w) + (m._y_offset - m._offset @ w)
 
 
 def _solve_cholesky(problem):
@@ -240,7 +153,7 @@ def _refined(problem, factor, diagonal, dead, chosen):
         return B
 
     w = solve(problem.cross[:, chosen])
-    g = problem.residual(w, chosen)
+    g = problem.evaluate(w, chosen)[0]
     unit = np.sqrt(diagonal)[:, None]
     before = np.inf
     for iteration in range(1, _MAX_REFINE + 1):
@@ -252,7 +165,7 @@ def _refined(problem, factor, diagonal, dead, chosen):
         if not (worst <= 0.5 * before or worst <= _STABLE):
             return None
         closer = w + step
-        g_new = problem.residual(closer, chosen)
+        g_new = problem.evaluate(closer, chosen)[0]
         # in units of the columns, where small ones count as much as large ones
         better = np.linalg.norm(g_new / unit, axis=0) <= np.linalg.norm(g / unit, axis=0)
         w[:, better], g[:, better] = closer[:, better], g_new[:, better]

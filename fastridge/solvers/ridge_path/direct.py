@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._cached import cached
-from ...quadratic.problem import RidgeProblem, rounded_gradient
+from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale, span, unit_of_rows
+from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
-from ..ridge.moments import _Problem, solve_moments
+from ..ridge.moments import solve_moments
 from .spectral import SpectralPath
 
 _LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
@@ -43,7 +44,7 @@ class MomentsPath:
 
     @on_one_thread
     def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None) -> None:
-        self.problem = _Problem(moments, alphas, d, fit_intercept)
+        self.problem = SumProblem(moments, alphas, d, fit_intercept)
         self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
         problem = self.problem
         alive = problem.squares > 0
@@ -55,7 +56,7 @@ class MomentsPath:
         whole = len(self.chosen) == problem.p
         M = G if whole else G[np.ix_(self.chosen, self.chosen)]
         right = c[self.chosen]
-        yy = moments.yy + problem.weight * problem.y_mean**2
+        yy = problem.yy
         self.rank = 0
         self.reduced = None
         hidden = 0.0
@@ -234,7 +235,7 @@ class MomentsPath:
 
     @cached
     def intercept(self):
-        out = [self.problem.intercept(w.T) for w in self._solved[0]]
+        out = [self.problem.intercept(w) for w in self._solved[0]]
         return np.array(out).astype(np.float32 if self.moments.is_float32 else np.float64)
 
     @property
@@ -248,7 +249,7 @@ class MomentsPath:
         m, k, p = self._solved[0].shape
         w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
         gradients = self.problem.gradients(w, alpha)
-        relative = self.problem.relative(gradients, w, alpha).reshape(m, k)
+        relative = self.problem.certify(gradients, w, alpha).reshape(m, k)
         for i, result in zip(self.alone, self.singly, strict=True):
             relative[i] = result.relative_gradient
         return relative
@@ -263,7 +264,7 @@ class MomentsPath:
         if i in self.alone and self.rows is not None:
             return _certify(self.rows(), coef, alpha)
         alpha, problem = np.full(len(coef), alpha), self.problem
-        return problem.relative(problem.gradients(coef.T, alpha), coef.T, alpha)
+        return problem.certify(problem.gradients(coef.T, alpha), coef.T, alpha)
 
 
 class DualPath:
@@ -421,8 +422,7 @@ class DualPath:
                 gradient, _ = problem.evaluate(part)
                 norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
         # and what rounding the coefficients may do
-        penalty = flat * problem.d[:, None]
-        norm += _EPS / 2 * rounded_gradient(problem.column_squares(), penalty, w)
+        norm += 0.5 * problem.rounding(w, flat)
         norm = norm.reshape(m, k)
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
         return w.T.reshape(m, k, p), relative

@@ -1,0 +1,69 @@
+"""What quadratics have in common, whether rows or sums hold their data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Quadratic:
+    """Minimise w'(G + alpha diag(d)) w - 2 c'w + constant for each of k targets.
+
+    Attributes
+    ----------
+    p, k : int
+    alpha : ndarray (k,)
+    d : ndarray (p,)
+    fit_intercept : bool
+        Whether G and c are about the means.
+    mean, y_mean : ndarray (p,) and (k,)
+    """
+
+    p: int
+    k: int
+    alpha: NDArray[np.float64]
+    d: NDArray[np.float64]
+    fit_intercept: bool
+    mean: NDArray[np.float64]
+    y_mean: NDArray[np.float64]
+
+    def column_squares(self) -> NDArray[np.float64]:
+        """Diagonal of G, (p,)."""
+        raise NotImplementedError
+
+    def gradient_at_zero(self) -> NDArray[np.float64]:
+        """c, (p, k): half of the negative gradient at zero."""
+        raise NotImplementedError
+
+    def evaluate(
+        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Negative half gradient (p, m) and objective (m,) at coefficients (p, m).
+
+        Of the chosen targets, with another penalty than theirs where alpha is given.
+        """
+        raise NotImplementedError
+
+    def rounding(self, coef: NDArray[np.float64], alpha: Any) -> NDArray[np.float64]:
+        """Norms (m,) of the gradients that rounding of coefficients (p, m) can make.
+
+        The bound is |G r| + |alpha d r| with |G r| <= sqrt(tr G) sqrt(r'Gr) and r an ulp of each.
+        """
+        squares = self.column_squares()
+        size = np.sqrt(squares.sum() * (squares @ coef**2))
+        return _EPS * (size + np.linalg.norm(alpha * self.d[:, None] * coef, axis=0))
+
+    def relative(
+        self, gradient: NDArray[np.float64], at_zero: NDArray[np.float64], hidden: Any = 0.0
+    ) -> NDArray[np.float64]:
+        """Norms of gradients, and what they hide, over those at zero; 0 where the latter is 0.
+
+        at_zero: gradients, or their norms.
+        """
+        norm = np.linalg.norm(gradient, axis=0) + hidden
+        first = at_zero if at_zero.ndim == 1 else np.linalg.norm(at_zero, axis=0)
+        return np.divide(norm, first, out=np.zeros_like(norm), where=first > 0)
