@@ -23,6 +23,7 @@ from ...quadratic.error_bound import Bound, Goal
 from ...quadratic.problem import RidgeProblem
 from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
+from ...systems.damped import damped_cholesky
 from .cg import Systems, iteration_limit
 
 _DIRECT = 3000  # order of a face that is factored
@@ -238,14 +239,5 @@ class _Steps:
             self.place[chosen] = np.arange(len(chosen))
         places = self.place[columns]
         own = np.diagonal(self.gram)[places] + self.alpha * problem.d[columns]
-        extra = 0.0
-        while True:
-            M = self.gram[np.ix_(places, places)]
-            M[np.diag_indices(len(columns))] = own * (1 + extra)
-            try:
-                return Cholesky(M, _KEEP)
-            except ArithmeticError:
-                # a proximal step: short only where there is next to no curvature
-                extra = max(_EXTRA, 100 * extra)
-                if not extra < 1:
-                    return None
+        # damped, a proximal step: short only where there is next to no curvature
+        return damped_cholesky(self.gram[np.ix_(places, places)], own, _KEEP, _EXTRA, 1.0)

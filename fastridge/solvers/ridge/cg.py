@@ -36,6 +36,7 @@ from ...systems.cost import (
     most_gram_elements,
     rows_at_once,
 )
+from ...systems.damped import damped_cholesky
 
 _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
@@ -379,16 +380,9 @@ class Products:
         heavy = self.heavy
         own = np.diagonal(self.gram) + alpha * problem.d[heavy]
         own[own <= 0] = 1.0
-        floor = 0.0
-        while True:
-            M = self.gram.copy()
-            M[np.diag_indices(len(heavy))] = own * (1 + floor)
-            try:
-                factor = Cholesky(M, 1e-14)
-                break
-            except ArithmeticError:
-                # dependent columns: a preconditioner need not be exact
-                floor = 1e-12 if floor == 0 else 100 * floor
+        # where columns are dependent: a preconditioner need not be exact
+        factor = damped_cholesky(self.gram, own, 1e-14, 1e-12)
+        assert factor is not None
 
         def apply(z, r):
             """z = M^-1 r."""

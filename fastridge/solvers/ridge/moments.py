@@ -18,6 +18,7 @@ from ..._dense import Cholesky
 from ..._matrix import Matrix
 from ...data.check import check_alpha, check_penalty_factor
 from ...quadratic.problem import RidgeProblem
+from ...quadratic.refine import refine
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
@@ -34,9 +35,6 @@ from .fit import (
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
-_MAX_REFINE = 10
-_SETTLED = 1e-7  # relative correction whose square is below rounding
-_STABLE = 1e-4  # relative correction that a stable factor settles below
 
 
 @np.errstate(under="ignore")
@@ -138,41 +136,18 @@ def _solve_cholesky(problem):
             factor = Cholesky(M, _KEEP)
         except ArithmeticError:
             return None
-        found = _refined(problem, factor, diagonal, dead, chosen)
-        if found is None:
+
+        def solve(B, factor=factor):
+            B = np.array(B, order="F")
+            B[dead] = 0.0
+            factor.solve(B.reshape(-1, order="F"))
+            return B
+
+        found = refine(problem, solve, solve(problem.cross[:, chosen]), chosen, diagonal)
+        if not found.settled:
             return None
-        w[:, chosen], n_iter[chosen] = found
+        w[:, chosen], n_iter[chosen] = found.coef, found.n_iter
     return w, n_iter
-
-
-def _refined(problem, factor, diagonal, dead, chosen):
-    def solve(B):
-        B = np.array(B, order="F")
-        B[dead] = 0.0
-        factor.solve(B.reshape(-1, order="F"))
-        return B
-
-    w = solve(problem.cross[:, chosen])
-    g = problem.evaluate(w, chosen)[0]
-    unit = np.sqrt(diagonal)[:, None]
-    before = np.inf
-    for iteration in range(1, _MAX_REFINE + 1):
-        step = solve(g)
-        moved = np.sqrt(diagonal @ step**2)
-        size = np.sqrt(diagonal @ w**2)
-        ratio = np.divide(moved, size, out=np.where(moved > 0, np.inf, 0.0), where=size > 0)
-        worst = float(ratio.max())
-        if not (worst <= 0.5 * before or worst <= _STABLE):
-            return None
-        closer = w + step
-        g_new = problem.evaluate(closer, chosen)[0]
-        # in units of the columns, where small ones count as much as large ones
-        better = np.linalg.norm(g_new / unit, axis=0) <= np.linalg.norm(g / unit, axis=0)
-        w[:, better], g[:, better] = closer[:, better], g_new[:, better]
-        if worst <= _SETTLED or worst > 0.5 * before:
-            return w, iteration
-        before = worst
-    return (w, _MAX_REFINE) if worst <= _STABLE else None
 
 
 def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ...quadratic.problem import RidgeProblem
+from ...quadratic.refine import refine
 from ...systems.blas import on_one_thread
 from ...systems.graded import svd_of_wide, unlike
 from ...systems.lapack import orthonormal, pivoted_qr, solve_triangular, svd, triangle
 from ..ridge_path.spectral import SpectralPath
 
 _EPS = np.finfo(np.float64).eps
-_MAX_REFINE = 6
 _CLOSE = 1e-9  # relative gradient that needs no second solution
 # features up to which a penalised problem with fewer samples is factored by columns all the same
 _WIDE = 2000
@@ -36,31 +36,26 @@ def solve_qr(problem: RidgeProblem):
     path: SpectralPath | None = None
     own = np.sqrt(problem.column_squares())[:, None]
     own[own == 0] = 1.0
+
+    def told(g, f):
+        """Whether gradients are more than the rounding of A'r.
+
+        In directions that A does not have, a small alpha would make much of that.
+        """
+        more = np.linalg.norm(g / own, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
+        return more | (problem.n >= problem.p)
+
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
         wide = problem.n < problem.p and (alpha == 0 or problem.p > _WIDE)
         if wide not in solvers:
             solvers[wide] = _svd_solver(problem) if wide else _qr_solver(problem)
-        w, refine, size = solvers[wide](alpha, chosen)
-        g, f = _evaluate(problem, w, chosen)
-        for iteration in range(1, _MAX_REFINE + 1):
-            n_iter[chosen] = iteration
-            if refine is None:
-                break
-            # in directions that A does not have, a small alpha would make much of a gradient that
-            # is no more than the rounding of A'r
-            told = np.linalg.norm(g / own, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
-            told |= problem.n >= problem.p
-            closer = w + refine(g)
-            g_new, f_new = _evaluate(problem, closer, chosen)
-            # also in units of the columns, where small ones count as much as large ones
-            better = np.linalg.norm(g_new, axis=0) < 0.5 * np.linalg.norm(g, axis=0)
-            better |= np.linalg.norm(g_new / size, axis=0) < 0.5 * np.linalg.norm(g / size, axis=0)
-            better &= told
-            if not better.any():
-                break
-            w[:, better], g[:, better] = closer[:, better], g_new[:, better]
-            f[better] = f_new[better]
+        w, correct, size = solvers[wide](alpha, chosen)
+        if correct is None:
+            g, f = problem.evaluate(w, chosen)
+        else:
+            found = refine(problem, correct, w, chosen, size**2, told)
+            w, g, f, n_iter[chosen] = found[:4]
         if alpha > 0 and not wide:
             relative = problem.relative(g, problem.gradient_at_zero()[:, chosen])
             far = np.flatnonzero(relative > _CLOSE)
@@ -68,21 +63,13 @@ def solve_qr(problem: RidgeProblem):
                 # columns so unlike, some free, that one factor of them all hides small ones
                 path = path or SpectralPath(problem, np.zeros(0))
                 found = path.coefficients(np.array([alpha]), chosen[far])[0].T
-                g_new, f_new = _evaluate(problem, found, chosen[far])
+                g_new, f_new = problem.evaluate(found, chosen[far])
                 lower = f_new < f[far]
                 far = far[lower]
                 w[:, far], g[:, far] = found[:, lower], g_new[:, lower]
                 f[far] = f_new[lower]
         coef[chosen], gradient[:, chosen], objective[chosen] = w.T, g, f
     return coef, n_iter, problem.relative(gradient, problem.gradient_at_zero()), objective
-
-
-def _evaluate(problem: RidgeProblem, w, chosen):
-    part = object.__new__(RidgeProblem)
-    part.__dict__.update(problem.__dict__)
-    part.Y = np.asfortranarray(problem.Y[:, chosen])
-    part.alpha, part.k = problem.alpha[chosen], len(chosen)
-    return part.evaluate(w)
 
 
 def _triangle(problem: RidgeProblem):
@@ -177,16 +164,16 @@ def _qr_solver(problem: RidgeProblem):
             null[order[rank:]] = np.eye(p - rank)
             null /= size[:, None]
             w = _least(w, null, problem.d if alpha > 0 else np.ones(p))
-            return w, None, 1.0
+            return w, None, None
 
-        def refine(g):
+        def correct(g):
             b = (g / size[:, None])[order]
             b = solve_triangular(top, b, trans="T")
             out = np.empty_like(g)
             out[order] = solve_triangular(top, b)
             return out / size[:, None]
 
-        return w, refine if full else None, size[:, None]
+        return w, correct if full else None, size
 
     return solve
 
@@ -217,7 +204,7 @@ def _svd_solver(problem: RidgeProblem):
         nonlocal path
         if alpha > 0:
             path = path or SpectralPath(problem, np.zeros(0))
-            return path.coefficients(np.array([alpha]), chosen)[0].T, None, 1.0
+            return path.coefficients(np.array([alpha]), chosen)[0].T, None, None
         B = problem.A.rows(0, n)
         left = _left_of_means(problem, n)
         if left is not None:
@@ -231,6 +218,6 @@ def _svd_solver(problem: RidgeProblem):
             kept = s > max(n, p) * _EPS * s[:1].max(initial=0)
             u, s, v = u[:, kept], s[kept], vt[kept].T
         y = problem.rooted(problem.Y)[:, chosen]
-        return v @ ((u.T @ y) / s[:, None]), None, 1.0
+        return v @ ((u.T @ y) / s[:, None]), None, None
 
     return solve
