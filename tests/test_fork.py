@@ -13,7 +13,7 @@ CHILD = """
     import faulthandler, os, sys, threading, warnings
     import numpy as np
     import fastridge as fr
-    from fastridge.solvers import _folds, _path_direct, _path_spectral
+    from fastridge.solvers.ridge_path import direct, folds, spectral
 
     # Python itself warns of forks beside threads
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -59,9 +59,9 @@ CHILD = """
 @pytest.mark.parametrize(
     "where",
     [
-        "_folds.Moments._of_matrix",
-        "_path_direct.MomentsPath._refined",
-        "_path_direct.SumProblem.gradients",
+        "folds.Moments._of_matrix",
+        "direct.MomentsPath._refined",
+        "direct.SumProblem.gradients",
     ],
 )
 def test_child_of_a_fork_during_a_fit(where):
