@@ -104,6 +104,7 @@ _MODULES = (
     "io",
     "kernels",
     "linear_model",
+    "losses",
     "model_selection",
     "moments",
     "optim",

@@ -150,8 +150,9 @@ def information_criteria(
     if Y.shape[1] != k:
         raise ValueError(f"y has {Y.shape[1]} target(s); expected {k}, as in fit.")
     total = float(A.n_rows if weight is None else weight.sum())
-    residuals = Y - np.asarray(predicted, dtype=np.float64).reshape(A.n_rows, -1)
-    residual = (residuals**2).sum(axis=0) if weight is None else weight @ residuals**2
+    loss = model._loss
+    deviance = loss.deviance(Y, np.asarray(predicted, dtype=np.float64).reshape(A.n_rows, -1))
+    residual = deviance.sum(axis=0) if weight is None else weight @ deviance
     d = check_penalty_factor(model.penalty_factor, p)
     d = np.ones(p) if d is None else d
     if model.standardize:
@@ -167,9 +168,8 @@ def information_criteria(
         if key not in known:
             known[key] = _trace(A, Y[:, t], alpha, active, d, weight, model.fit_intercept)
         dof[t], error[t] = known[key]
-    variance = np.maximum(residual / total, np.finfo(np.float64).tiny)
-    fit = total * (np.log(2.0 * np.pi * variance) + 1.0)
-    q = dof + bool(model.fit_intercept) + 1.0
+    fit = loss.minus_twice_log_likelihood(residual / total, total)
+    q = dof + bool(model.fit_intercept) + float(loss.n_dispersion)
     price = float(np.log(total))
     found = (
         *(dof, error, residual, fit + 2.0 * q, fit + price * q),

@@ -50,16 +50,6 @@ def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
     return Matrix.from_compressed(data[chosen], indices[chosen], start, shape, False)
 
 
-def mean_and_spread(Y: NDArray[Any], weight: NDArray[Any] | None) -> tuple[Any, Any]:
-    """Weighted means (k,) and mean squared deviations of the columns of Y; 0 of a constant one."""
-    mean = np.average(Y, axis=0, weights=weight)
-    spread = np.average((Y - mean) ** 2, axis=0, weights=weight)
-    live = Y if weight is None else Y[weight > 0]
-    # the mean of equal numbers is rounded
-    spread[(live == live[:1]).all(axis=0)] = 0.0
-    return mean, spread
-
-
 def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], room: Any) -> NDArray[Any]:
     """Z[:, columns] of C-ordered Z."""
     shape = len(Z), len(columns)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._matrix import all_finite
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
+from ..losses import SQUARED, Loss
 
 # Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
 _SMALL = 16384
@@ -24,6 +25,7 @@ class Estimator:
     """
 
     _estimator_type: ClassVar[str]
+    _loss: ClassVar[Loss] = SQUARED
     _cached_defaults: ClassVar[dict[str, Any]]
 
     coef_: NDArray[np.floating]
@@ -321,25 +323,16 @@ class LinearRegressor(Estimator):
             raise ValueError(
                 f"y has {target.shape[1]} target(s); expected {prediction.shape[1]}, as in fit."
             )
-        if n < 2:
+        self._loss.check_targets(target)
+        needed = self._loss.scores[self._loss.fit_score]
+        if n < needed.needs:
             warnings.warn(
-                "R^2 is not defined for fewer than two samples.",
+                f"{needed.label} is not defined for fewer than two samples.",
                 _sklearn.exception("UndefinedMetricWarning"),
                 stacklevel=2,
             )
             return float("nan")
-        residual = (
-            (target - prediction) ** 2
-            if weight is None
-            else weight[:, None] * (target - prediction) ** 2
-        ).sum(axis=0)
-        spread = (target - np.average(target, axis=0, weights=weight)) ** 2
-        total = (spread if weight is None else weight[:, None] * spread).sum(axis=0)
-        # rounding of the mean leaves a constant target some spread
-        live = target if weight is None else target[weight > 0]
-        constant = (live == live[:1]).all(axis=0) | (total == 0)
-        ratio = residual / np.where(constant, 1.0, total)
-        return float(np.where(constant, residual == 0, 1.0 - ratio).mean())
+        return float(self._loss.explained(target, prediction, weight).mean())
 
 
 def as_scalar(value: Any) -> Any:

@@ -253,7 +253,7 @@ class BayesianRidge(LinearRegressor):
         by_rows = n < p and bool((d > 0).all())
         evidence = Evidence(A, Y, weight, d, self.fit_intercept, by_rows)
         priors = tuple(float(v) for v in (self.alpha_1, self.alpha_2, self.lambda_1, self.lambda_2))
-        spread = float(np.average((Y - np.average(Y, weights=weight)) ** 2, weights=weight))
+        spread = float(self._loss.null_deviance(Y, weight, True))
         first = 1.0 / (spread + np.finfo(np.float64).eps)
         a, lam, self.n_iter_, scores, self.dof_ = maximise(
             evidence,

@@ -226,7 +226,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         jobs = self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None
         kind = "folds" if self.validation is None else "held-out"
         report = reporter(self.callback, self.verbose, "folds")
-        search = DescentSearch(folds, options, self.store_coef, jobs, report, kind)
+        search = DescentSearch(self._loss, folds, options, self.store_coef, jobs, report, kind)
         try:
             search.add(grids)
             said = search.extend() if extend else []
@@ -289,7 +289,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         """Choose, fit to all rows, and set the attributes; given: one grid for every l1_ratio."""
         from ..model_selection._choice import best, choose
         from ..model_selection._descent_search import level
-        from ..model_selection._diagnosis import SQUARED, Freedom, Scores, diagnose, mean_alone
+        from ..model_selection._diagnosis import Freedom, Scores, diagnose
 
         results = self.cv_results_ = search.results()
         alphas, ratios = results["alpha"], results["l1_ratio"]
@@ -325,15 +325,17 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             setattr(self, name, getattr(model, name))
         same = np.flatnonzero(ratios == ratios[i])
         folds = search.folds
+        loss = self._loss
         self.diagnosis_ = diagnose(
+            loss,
             alphas[same],
             int(np.flatnonzero(same == i)[0]),
             results["train_error"][same],
             results["validation_error"][same],
             results["null_error"],
-            Scores(SQUARED, score[same], error[same], results["fold_score"][:, same]),
+            Scores(loss.error_score, score[same], error[same], results["fold_score"][:, same]),
             Freedom(
-                float(mean_alone(folds.Y, folds.weight, self.fit_intercept).mean()),
+                float(loss.null_deviance(folds.Y, folds.weight, self.fit_intercept).mean()),
                 not np.any(self.coef_),
                 results["dof"][same],
                 min(folds.A.n_rows - bool(self.fit_intercept), folds.p),

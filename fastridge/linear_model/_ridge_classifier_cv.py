@@ -200,8 +200,8 @@ relative_gradient_, relative_error_, objective_
             model.classes_, model.indicator_ = labels.classes, labels.container
             return model._show(coef, intercept, X, prediction[:, 0] if single else prediction)
 
-        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "accuracy"
-        scoring = Scoring(self.scoring, default, False, shown, truth, codes)
+        default = self._loss.error_score if self._kind() in ("loo", "gcv") else "accuracy"
+        scoring = Scoring(self._loss, self.scoring, default, False, shown, truth, codes)
         self._search(A, Y, weight, scoring, held, (X, y, metadata), single, single)
         self._set_features(A.n_columns, names)
         return self

@@ -258,7 +258,7 @@ class BaseRidgeCV(Choosing):
     ) -> None:
         """Choose, fit to all rows, and set the attributes."""
         from ..model_selection._choice import choose
-        from ..model_selection._diagnosis import Freedom, Scores, diagnose, mean_alone
+        from ..model_selection._diagnosis import Freedom, Scores, diagnose
 
         per_target = search.scoring.per_target
         results = search.results(per_target, single, stored)
@@ -286,13 +286,14 @@ class BaseRidgeCV(Choosing):
         table = search.table
         result = folds.fit(alphas[chosen])
         A = folds.A
-        null = mean_alone(folds.Y, folds.weight, self.fit_intercept)
+        null = self._loss.null_deviance(folds.Y, folds.weight, self.fit_intercept)
         by_fold = table.get("fold_score")
         told = []
         for t, i in enumerate(chosen):
             part = slice(t, t + 1) if per_target else slice(None)
             told.append(
                 diagnose(
+                    self._loss,
                     alphas,
                     i,
                     table["train_error"][:, part].mean(axis=1),
@@ -603,8 +604,10 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         def shown(alpha: Any, coef: Any, intercept: Any, X: Any, prediction: Any) -> Ridge:
             return _Shown(float(alpha), self.fit_intercept)._show(coef, intercept, X, prediction)
 
-        default = "neg_mean_squared_error" if self._kind() in ("loo", "gcv") else "r2"
+        loss = self._loss
+        default = loss.error_score if self._kind() in ("loo", "gcv") else loss.fit_score
         scoring = Scoring(
+            loss,
             self.scoring,
             default,
             bool(self.alpha_per_target) and not single,

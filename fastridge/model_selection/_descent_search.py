@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..losses import Loss
 from ..solvers.descent.folds import DescentFolds, Walk
 from ._choice import EXTENSIONS, at_end, beyond, spread
 from ._results import CVResults
@@ -23,8 +24,10 @@ class DescentSearch:
     train, validation : ndarray (n_ratios, n_folds, m)
     """
 
-    def __init__(self, folds: DescentFolds, options, keep, n_jobs, callback, kind) -> None:
-        self.folds, self.options = folds, options
+    def __init__(
+        self, loss: Loss, folds: DescentFolds, options, keep, n_jobs, callback, kind
+    ) -> None:
+        self.loss, self.folds, self.options = loss, folds, options
         self.keep, self.n_jobs, self.callback, self.kind = keep, n_jobs, callback, kind
         self.walks = [[Walk(folds, i, o) for i in range(folds.count)] for o in options]
         self.n_folds = folds.count
@@ -151,7 +154,7 @@ class DescentSearch:
         if self.keep:
             coef = np.concatenate(list(self.parts["coef"]), axis=1)
             values["fold_coef"] = coef if self.folds.several else coef[:, :, 0]
-        return CVResults(values, self.kind, self.n_folds)
+        return CVResults(values, self.loss.name, self.kind, self.n_folds)
 
 
 def level(score: NDArray[np.float64]) -> NDArray[np.float64]:

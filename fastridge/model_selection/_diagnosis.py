@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..losses import LOSSES, Loss
+
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
 
-SQUARED = "neg_mean_squared_error"
 _SAME = 0.01  # share of the best score's loss within which losses are alike
 _TAIL = 1e-3  # share of it that a grid's last decade must gain to point beyond the end
 _ABOVE = 0.05  # share of the train error by which a validation error is well above it
@@ -34,11 +35,11 @@ class Diagnosis:
     alpha, best_alpha : float
         The penalty that was chosen, and that of the best score.
     train_error, validation_error : float
-        Mean squared errors at the chosen penalty.
+        Mean deviances at the chosen penalty, for the squared loss mean squared errors.
     best_error, worst_error : float
         Validation errors at the penalties of the best and the worst score.
     null_error : float
-        Validation error of the mean alone.
+        Validation error of the null model: for the squared loss, of the mean alone.
     scoring : str
         The score by which was chosen; larger is better.
     score, best_score, worst_score : float
@@ -47,6 +48,8 @@ class Diagnosis:
         Of the best mean score; NaN where there is one fold.
     at_end : bool
         Whether the best score lies at an end of the grid, and still improves there.
+    loss : str
+        Name of the loss, in `fastridge.losses.LOSSES`.
 
     Notes
     -----
@@ -106,12 +109,14 @@ class Diagnosis:
     worst_score: float
     standard_error: float
     at_end: bool
+    loss: str
 
     def __str__(self) -> str:
+        loss = LOSSES[self.loss]
         return (
-            f"{self.verdict}: at alpha={self.alpha:.3g} the mean squared error is"
+            f"{self.verdict}: at alpha={self.alpha:.3g} the {loss.error_name} is"
             f" {self.train_error:.4g} on the rows fitted to and {self.validation_error:.4g} on"
-            f" those held out; {self.reason}; the mean alone has {self.null_error:.4g}."
+            f" those held out; {self.reason}; {loss.null_name} alone has {self.null_error:.4g}."
         )
 
 
@@ -144,13 +149,8 @@ class Freedom(NamedTuple):
     most: float = np.inf  # degrees of freedom without a penalty
 
 
-def mean_alone(Y: NDArray[Any], weight: NDArray[Any] | None, fit_intercept: bool) -> Any:
-    """Mean squared errors (k,) of the mean, or of 0, on the rows themselves."""
-    base = np.average(Y, axis=0, weights=weight) if fit_intercept else 0.0
-    return np.average((Y - base) ** 2, axis=0, weights=weight)
-
-
 def diagnose(
+    loss: Loss,
     alphas: NDArray[np.float64],
     chosen: int,
     train: NDArray[np.float64],
@@ -159,8 +159,8 @@ def diagnose(
     scores: Scores,
     freedom: Freedom,
 ) -> Diagnosis:
-    """The diagnosis of one curve; errors are mean squares (m,)."""
-    curve = _Curve(alphas, train, validation, null, scores, freedom)
+    """The diagnosis of one curve; errors are mean deviances (m,)."""
+    curve = _Curve(loss, alphas, train, validation, null, scores, freedom)
     verdict, reason = curve.judge(chosen)
     best, worst = curve.best, curve.worst
     return Diagnosis(
@@ -179,6 +179,7 @@ def diagnose(
         float(scores.mean[worst]),
         float(scores.error[best]),
         curve.at_end,
+        loss.name,
     )
 
 
@@ -187,6 +188,7 @@ class _Curve:
 
     def __init__(
         self,
+        of: Loss,
         alphas: NDArray[np.float64],
         train: NDArray[np.float64],
         validation: NDArray[np.float64],
@@ -196,6 +198,9 @@ class _Curve:
     ) -> None:
         self.alphas, self.train, self.validation, self.null = alphas, train, validation, null
         self.scores, self.freedom = scores, freedom
+        self.null_name = of.null_name
+        # whether the score is the error itself
+        self.of_error = scores.name == of.error_score
         loss = self.loss = scores.losses()
         self.best = int(np.argmin(loss))
         self.worst = int(np.argmax(np.where(np.isfinite(loss), loss, -np.inf)))
@@ -228,7 +233,7 @@ class _Curve:
         return bool(gap <= _SAME * self.scale or gap <= self.chance(a, b))
 
     def holds(self, c: int) -> bool:
-        """Whether half of what the fit explains of the train rows holds on the others."""
+        """Whether three quarters of what the fit explains of the train rows holds on the others."""
         explained = self.freedom.train_null - self.train[c]
         return bool(self.null - self.validation[c] >= _HOLDS * explained)
 
@@ -261,7 +266,7 @@ class _Curve:
             return (OVER if above else RIGHT), better
         beaten = self.validation[c] > (1.0 + _SAME) * self.null
         if above and beaten and not self.worse_beyond(c):
-            return OVER, "that is worse than the mean alone: try larger penalties"
+            return OVER, f"that is worse than {self.null_name} alone: try larger penalties"
         if above and i == c == self.strong and len(alphas) > 1:
             all_over, chance = loss[self.weak] - loss[i], self.chance(i, self.weak)
             much = self.at_end and all_over > chance
@@ -273,8 +278,8 @@ class _Curve:
         if self.held_back() and self.alike(i, self.weak):
             return UNDER, (
                 f"on the rows fitted to, the smallest penalty of the grid has"
-                f" {self.train[self.weak]:.4g} and the mean {self.freedom.train_null:.4g}: try"
-                " smaller penalties"
+                f" {self.train[self.weak]:.4g} and {self.null_name}"
+                f" {self.freedom.train_null:.4g}: try smaller penalties"
             )
         if len(alphas) > 1 and self.alike(i, self.worst) and (self.holds(c) or not above):
             return INDIFFERENT, (
@@ -286,16 +291,13 @@ class _Curve:
         return RIGHT, f"the best of the grid is {self.value(i)}, at alpha={alphas[i]:.3g}"
 
     def what(self) -> str:
-        name = self.scores.name
-        return "the validation error" if name == SQUARED else f"the score ({name})"
+        return "the validation error" if self.of_error else f"the score ({self.scores.name})"
 
     def figure(self, j: int) -> str:
-        squared = self.scores.name == SQUARED
-        return f"{self.validation[j] if squared else self.scores.mean[j]:.4g}"
+        return f"{self.validation[j] if self.of_error else self.scores.mean[j]:.4g}"
 
     def value(self, j: int) -> str:
         return self.what().replace("the ", "a ", 1) + f" of {self.figure(j)}"
 
     def curve(self) -> str:
-        squared = self.scores.name == SQUARED
-        return f"{self.what()} still {'falls' if squared else 'rises'}"
+        return f"{self.what()} still {'falls' if self.of_error else 'rises'}"

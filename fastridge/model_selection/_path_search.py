@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
-from ..data.rows import mean_and_spread
 from ..solvers.left_out.gcv import Estimate
 from ..solvers.left_out.loo import _ROOM, LeaveOneOut, LeftOut
 from ..solvers.ridge_path.folds import Folds
@@ -42,19 +41,13 @@ class PathSearch(Search):
                 )
         weight = folds.weight
         self.total = float(folds.A.n_rows if weight is None else weight.sum())
-        self.spread = mean_and_spread(folds.Y, weight)[1]
-        base = self.spread
-        if not folds.options["fit_intercept"]:
-            base = np.average(folds.Y**2, axis=0, weights=weight)
-        elif kind == "loo":
-            # the mean without a row, whole weight v, errs by (y - mean) / (1 - v)
-            v = 1.0 / self.total if weight is None else (weight[self.live] / self.total)[:, None]
+        self.spread = scoring.loss.spread(folds.Y, weight)
+        fit_intercept = folds.options["fit_intercept"]
+        if kind == "loo":
             y, w = folds.Y[self.live], None if weight is None else weight[self.live]
-            left = (y - np.average(y, axis=0, weights=w)) / (1.0 - v)
-            base = np.average(left**2, axis=0, weights=w)
+            self.null = scoring.loss.null_left_out(y, w, fit_intercept)
         else:
-            base = base / (1.0 - 1.0 / self.total) ** 2 if self.total > 1 else base
-        self.null = base
+            self.null = scoring.loss.null_generalised(folds.Y, weight, fit_intercept)
         self.stored: list[Any] = []
 
     def _evaluate(self, alphas):

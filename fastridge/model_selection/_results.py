@@ -29,14 +29,17 @@ _COLUMNS = (
 class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     """Errors, scores and fits of every penalty.
 
-    A mapping from names to arrays. Errors are weighted means of squared residuals; with several
-    targets, their mean over the targets, unless each has a penalty of its own. Arrays have one
-    entry per penalty, in the order of "alpha"; with a penalty per target, a second axis of targets.
+    A mapping from names to arrays. Errors are weighted means of the loss's deviances, of squared
+    residuals for the squared loss; with several targets, their mean over the targets, unless each
+    has a penalty of its own. Arrays have one entry per penalty, in the order of "alpha"; with a
+    penalty per target, a second axis of targets.
 
     Attributes
     ----------
     columns : tuple of str
         Names of what has one value per penalty.
+    loss : str
+        Name of the loss whose mean deviances the errors are, in `fastridge.losses.LOSSES`.
     n_folds : int
         Folds that were used; rows for leave-one-out, 0 for generalised cross-validation.
     kind : {"folds", "loo", "gcv", "held-out"}
@@ -95,16 +98,19 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     True
     """
 
-    __slots__ = ("_stored", "_values", "columns", "kind", "n_folds")
+    __slots__ = ("_stored", "_values", "columns", "kind", "loss", "n_folds")
 
     _stored: Any
     _values: dict[str, Any]
     columns: tuple[str, ...]
+    loss: str
     kind: str
     n_folds: int
 
-    def __init__(self, values: dict[str, Any], kind: str, n_folds: int, stored: Any = None) -> None:
-        self._values, self.kind, self.n_folds = values, kind, n_folds
+    def __init__(
+        self, values: dict[str, Any], loss: str, kind: str, n_folds: int, stored: Any = None
+    ) -> None:
+        self._values, self.loss, self.kind, self.n_folds = values, loss, kind, n_folds
         self._stored = stored
         self.columns = tuple(name for name in _COLUMNS if name in values)
 

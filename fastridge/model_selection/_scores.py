@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._sklearn import requests, routes
 
-# of weighted mean squared errors (..., k) and those of the held-out mean (k,)
-_OF_ERRORS: dict[str, Callable[..., NDArray[np.float64]]] = {
-    "neg_mean_squared_error": lambda error, spread: -error,
-    "neg_root_mean_squared_error": lambda error, spread: -np.sqrt(error),
-    "r2": lambda error, spread: np.where(
-        spread > 0,
-        1.0 - error / np.where(spread > 0, spread, 1.0),
-        np.where(error > 0, 0.0, 1.0),
-    ),
-}
 
-
-def is_of_errors(scoring: Any) -> bool:
-    """Whether the score follows from squared errors alone."""
-    return isinstance(scoring, str) and scoring in _OF_ERRORS
-
-
-def of_errors(scoring: str, error: Any, spread: Any) -> NDArray[np.float64]:
-    """Scores (..., k) of each target; a score of several targets is their mean."""
-    return _OF_ERRORS[scoring](np.asarray(error), np.asarray(spread))
-
-
-def make_scorer(scoring: Any) -> tuple[Callable[..., Any], bool]:
+def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any], bool]:
     """A function (estimator, X, y, options) of a name or a callable, and whether it is weighted.
+
+    known: names of the scores that need no scikit-learn, for the message.
 
     Raises
     ------
@@ -49,7 +29,7 @@ def make_scorer(scoring: Any) -> tuple[Callable[..., Any], bool]:
         except ImportError:
             raise ValueError(
                 f"scoring is {scoring!r}, a score of scikit-learn, which is not installed; expected"
-                f" one of {', '.join(map(repr, _OF_ERRORS))}, 'accuracy' for a classifier, or a"
+                f" one of {', '.join(map(repr, known))}, 'accuracy' for a classifier, or a"
                 " callable scorer(estimator, X, y)."
             ) from None
         try:

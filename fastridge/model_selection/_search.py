@@ -14,7 +14,7 @@ from ..solvers.left_out.gcv import PRODUCTS, Estimate
 from ..solvers.ridge_path.folds import Folds
 from ._choice import EXTENSIONS, at_end, best, beyond, spread
 from ._results import CVResults
-from ._scores import is_of_errors, make_scorer, of_errors, right_rows
+from ._scores import make_scorer, right_rows
 
 # Multiplications of an estimate of degrees of freedom that nobody asked for.
 _AFFORDABLE = 1e9
@@ -25,6 +25,8 @@ class Scoring:
 
     Parameters
     ----------
+    loss : Loss
+        Of the estimator, whose mean deviances are the errors.
     scoring : str, callable or None
     default : str
         What None means.
@@ -46,20 +48,22 @@ class Scoring:
     frame: Any = None
     metadata: dict[str, Any] | None = None
 
-    def __init__(self, scoring, default, per_target, shown, truth, codes) -> None:
+    def __init__(self, loss, scoring, default, per_target, shown, truth, codes) -> None:
+        self.loss = loss
         self.given, self.name = scoring is not None, default if scoring is None else scoring
         self.per_target, self.shown = per_target, shown
         self.truth, self.codes = truth, codes
-        self.of_errors = is_of_errors(self.name)
+        # what the score is of errors alone, if it is
+        self.of_errors = loss.scores.get(self.name) if isinstance(self.name, str) else None
         self.scorer = None
         # the score of the estimator itself, for one target or the mean of several
         self.own_accuracy = codes is not None and self.name == "accuracy"
-        if not self.of_errors and not self.own_accuracy:
-            self.scorer, self.weighted = make_scorer(self.name)
+        if self.of_errors is None and not self.own_accuracy:
+            self.scorer, self.weighted = make_scorer(self.name, loss.scores)
 
     def from_errors(self, error, spread_):
         """Scores (m, k), or (m, 1) of all targets, of errors (m, k)."""
-        score = of_errors(self.name, error, spread_)
+        score = self.of_errors.value(np.asarray(error), np.asarray(spread_))
         return score if self.per_target else score.mean(axis=-1, keepdims=True)
 
     def rows_of(self, A, rows):
@@ -79,13 +83,9 @@ class Scoring:
 
     def error_of(self, error_se, error, spread_):
         """Standard errors of scores of errors (m, k) whose own are error_se, to first order."""
-        if self.name == "neg_mean_squared_error":
-            return error_se
-        if self.name == "r2":
-            size = spread_ if self.per_target else spread_.mean()
-            return error_se / np.where(size > 0, size, 1.0)
-        root = np.sqrt(error if self.per_target else error.mean(axis=-1, keepdims=True))
-        return error_se / np.maximum(2.0 * root, np.finfo(float).tiny)
+        if not self.per_target:
+            error, spread_ = error.mean(axis=-1, keepdims=True), spread_.mean()
+        return self.of_errors.deviation(error_se, error, spread_)
 
     def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight, options):
         """Scores (k,) or (1,) of predictions (n, k)."""
@@ -212,7 +212,7 @@ class Search:
                 values[name] = value.mean(axis=-1)
         null = np.asarray(self.table["null"])
         values["null_error"] = null if per_target else float(null.mean())
-        return CVResults(values, self.kind, self.n_folds, stored)
+        return CVResults(values, self.scoring.loss.name, self.kind, self.n_folds, stored)
 
 
 class FoldSearch(Search):
@@ -278,10 +278,11 @@ class FoldSearch(Search):
         found = folds.evaluate(i, alphas, keep=self.keep, visit=visit, callback=step)
         if scoring.of_errors:
             score = scoring.from_errors(found.validation, found.spread)
-            if scoring.name == "r2" and folds.test_size(i) < 2:
+            if folds.test_size(i) < scoring.of_errors.needs:
                 warnings.warn(
-                    "R^2 is not defined for a fold of fewer than two samples, whose score is NaN;"
-                    " what helps: scoring='neg_mean_squared_error'.",
+                    f"{scoring.of_errors.label} is not defined for a fold of fewer than two"
+                    " samples, whose score is NaN; what helps:"
+                    f" scoring={scoring.loss.error_score!r}.",
                     _sklearn.exception("UndefinedMetricWarning"),
                     stacklevel=6,
                 )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from ..losses import LOSSES
 
 __all__ = ["CrossValidationDisplay", "RegularizationPathDisplay", "ShrinkageDisplay"]
 
@@ -63,7 +64,7 @@ class CrossValidationDisplay(_Display):
     alphas : ndarray of shape (n_alphas,)
         Penalties.
     train_error, validation_error : ndarray of shape (n_alphas,)
-        Mean squared errors.
+        Mean deviances of the loss: for the squared loss mean squared errors.
     train_error_se, validation_error_se : ndarray of shape (n_alphas,) or None
         Their standard errors.
     alpha_min, alpha_1se : float
@@ -75,6 +76,8 @@ class CrossValidationDisplay(_Display):
         The penalty chosen, where it is neither of these.
     scoring : str or None
         The score by which it was chosen; named beside it unless that is the error that is drawn.
+    loss : str, default="squared"
+        Name of the loss, in `fastridge.losses.LOSSES`, which names the errors.
 
     Attributes
     ----------
@@ -110,8 +113,9 @@ class CrossValidationDisplay(_Display):
         dof: NDArray[np.float64] | None = None,
         alpha: float | None = None,
         scoring: str | None = None,
+        loss: str = "squared",
     ) -> None:
-        self.alphas = alphas
+        self.alphas, self.loss = alphas, loss
         self.train_error, self.validation_error = train_error, validation_error
         self.train_error_se, self.validation_error_se = train_error_se, validation_error_se
         self.alpha_min, self.alpha_1se, self.alpha = alpha_min, alpha_1se, alpha
@@ -193,6 +197,7 @@ MultiTaskElasticNetCV
             dof=column("dof"),
             alpha=own,
             scoring=None if told is None else told.scoring,
+            loss=results.loss,
         )
         return display.plot(ax=ax) if plot else display
 
@@ -208,8 +213,7 @@ MultiTaskElasticNetCV
         -------
         self : CrossValidationDisplay
         """
-        from ..model_selection._diagnosis import SQUARED
-
+        loss = LOSSES[self.loss]
         ax = self._start(ax)
         order = np.argsort(self.alphas)
         order = order[self.alphas[order] > 0]
@@ -238,13 +242,13 @@ MultiTaskElasticNetCV
         for alpha, label, colour, dash in marks:
             if alpha > 0:
                 name = f"{label}: alpha = {alpha:.3g}"
-                if label == "chosen" and self.scoring not in (None, SQUARED):
+                if label == "chosen" and self.scoring not in (None, loss.error_score):
                     name += f" (by {self.scoring})"
                 ax.axvline(alpha, color=colour, linestyle=dash, label=name)
         ax.set_xscale("log")
         ax.set_xlim(x[0], x[-1]) if len(x) > 1 else None
         ax.set_xlabel("penalty (alpha)")
-        ax.set_ylabel("mean squared error")
+        ax.set_ylabel(loss.error_name)
         _legend(ax)
         self.top_ax_ = None
         if self.dof is not None and len(x) > 1:

@@ -15,9 +15,9 @@ import numpy as np
 
 from ... import _threads
 from ...data.rows import take_rows
+from ...losses import SQUARED
 from ...moments import Moments
 from ...systems.blas import on_one_thread
-from ..ridge_path.folds import _error_of_moments, _error_of_rows
 from .dof import DescentFreedom
 from .fit import free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
@@ -28,7 +28,7 @@ _POLL = 0.1  # seconds between looks for an interrupt
 _KEPT = 1e9  # bytes of moments of folds that are held at once
 
 
-class FoldErrors(NamedTuple):
+class WalkErrors(NamedTuple):
     """Of one fold and one l1_ratio, for m penalties; errors are weighted means of squares."""
 
     train: Any  # (m,)
@@ -96,7 +96,7 @@ class Walk:
         return min(n - bool(self.options.fit_intercept), self.folds.p)
 
     @on_one_thread
-    def go(self, alphas, keep, stop) -> FoldErrors:
+    def go(self, alphas, keep, stop) -> WalkErrors:
         """Go on to these penalties, from large to small."""
         folds, options = self.folds, self.options
         if self.path is None:
@@ -131,7 +131,7 @@ class Walk:
         self._close()
         validation = folds.errors(self.i, coef, intercept)
         kept = coef if keep else None
-        return FoldErrors(train, validation, kept, df, dof, norm, gap)
+        return WalkErrors(train, validation, kept, df, dof, norm, gap)
 
 
 class DescentFolds:
@@ -238,10 +238,10 @@ class DescentFolds:
         """Mean squared errors (m,) on the held-out rows."""
         found = None
         if self.way == "gram":
-            found = _error_of_moments(self.held_out(i), coef, intercept)
+            found = SQUARED.error_of_moments(self.held_out(i), coef, intercept)
         if found is None:
             A, y, weight = self.test_rows(i)
-            found = _error_of_rows(A, y, weight, coef, intercept, None)
+            found = SQUARED.error_of_rows(A, y, weight, coef, intercept)
         return found.mean(axis=1)
 
     def null_error(self, i, fit_intercept):
@@ -253,8 +253,8 @@ class DescentFolds:
             train, test = self.splits[i].train, self.splits[i].test
             y, weight = Y[test], None if s is None else s[test]
             Y, s = Y[train], None if s is None else s[train]
-        base = np.average(Y, axis=0, weights=s) if fit_intercept else 0.0
-        return float(np.average((y - base) ** 2, axis=0, weights=weight).mean())
+        null = SQUARED.null_mean(Y, s, fit_intercept)
+        return float(SQUARED.mean_deviance(y, null, weight).mean())
 
     def grid(self, options, eps, n_alphas) -> Any:
         """The automatic penalties of one l1_ratio, on all rows."""
@@ -283,7 +283,7 @@ class DescentFolds:
         return alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)[0]
 
     def run(self, walks, alphas, keep, n_jobs, after):
-        """FoldErrors of each walk, as {position: errors}; what an interrupt leaves is in `after`.
+        """WalkErrors of each walk, as {position: errors}; what an interrupt leaves is in `after`.
 
         alphas: those of each walk. after: called as after(position, errors) as each ends.
         """

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.check import check_design
+from ...losses import SQUARED
 
 
 class ElasticNetResult:
@@ -221,8 +222,7 @@ class ElasticNetPath:
 
     def _criterion(self, price: float) -> NDArray[np.float64]:
         n = self.n_samples
-        variance = np.maximum(self.residual / n, np.finfo(np.float64).tiny)
-        fit = n * (np.log(2.0 * np.pi * variance) + 1.0)
+        fit = SQUARED.minus_twice_log_likelihood(self.residual / n, n)
         return fit + price * (self.dof + 1.0 + self.fit_intercept)
 
     def predict(self, X: Any) -> NDArray[np.float64]:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._cached import cached
-from ...data.rows import mean_and_spread, take_rows
+from ...data.rows import take_rows
+from ...losses import SQUARED
 from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
@@ -30,11 +31,9 @@ from .iterative import IterativePath
 
 _LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
 _KEPT = 1e9  # bytes of moments of folds that are held at once
-_CANCELS = 1e-6  # share of the target's sum of squares below which moments hide the error
-_ROOM = 4_000_000  # elements of predictions at a time
 
 
-class FoldErrors(NamedTuple):
+class RidgeErrors(NamedTuple):
     """Of one fold, for m penalties and k targets; errors are weighted means of squares.
 
     null: the held-out error of the training mean (of 0 without an intercept); spread: that of the
@@ -151,7 +150,7 @@ class Folds:
         weight = None if self.weight is None else self.weight[rows]
         return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
 
-    def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> FoldErrors:
+    def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> RidgeErrors:
         """Errors of every penalty on fold i.
 
         visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
@@ -173,7 +172,7 @@ class Folds:
         coef = run.rough() if hasattr(run, "rough") else run.coef.astype(np.float64, copy=False)
         fit_intercept = self.options["fit_intercept"]
         intercept = y_mean - coef @ mean if fit_intercept else np.zeros(coef.shape[:2])
-        base = y_mean if fit_intercept else np.zeros_like(y_mean)
+        null = y_mean if fit_intercept else np.zeros_like(y_mean)
         if self.masked:
             rows = self.splits[i].test
             test, y = self.A, self.Y[rows]
@@ -183,15 +182,15 @@ class Folds:
             test, y, w = self.test_rows(i)
         validation = None
         if visit is None and held is not None and coef.shape[2] <= len(y):
-            validation = _error_of_moments(held, coef, intercept)
+            validation = SQUARED.error_of_moments(held, coef, intercept)
         if validation is None:
-            validation = _error_of_rows(test, y, w, coef, intercept, visit, rows)
-        return FoldErrors(
+            validation = SQUARED.error_of_rows(test, y, w, coef, intercept, visit, rows)
+        return RidgeErrors(
             np.maximum(run.residual, 0.0) / total,
             validation,
             np.linalg.norm(coef, axis=2),
-            np.average((y - base) ** 2, axis=0, weights=w),
-            mean_and_spread(y, w)[1],
+            SQUARED.mean_deviance(y, null, w),
+            SQUARED.spread(y, w),
             coef if keep else None,
         )
 
@@ -248,12 +247,12 @@ class Folds:
         error = (across @ (root[:, None] * a)).T.reshape(m, k, -1)
         error += (y_mean - held).T
         np.square(error, out=error)
-        return FoldErrors(
+        return RidgeErrors(
             np.einsum("akj,akj->ak", left, left) / total,
             np.average(error, axis=2, weights=w),
             None,
-            np.average((held - y_mean) ** 2, axis=0, weights=w),
-            mean_and_spread(held, w)[1],
+            SQUARED.mean_deviance(held, y_mean, w),
+            SQUARED.spread(held, w),
             None,
         )
 
@@ -349,31 +348,3 @@ class Folds:
             relative,
             objective,
         )
-
-
-@on_one_thread
-def _error_of_moments(held, coef, intercept):
-    """Weighted mean squared errors (m, k); None where the sums hide them."""
-    m, k, p = coef.shape
-    W = coef.reshape(m * k, p)
-    moved = (W @ held.gram - 2.0 * np.tile(held.cross.T, (m, 1))) * W
-    squares = held.yy + moved.sum(axis=1).reshape(m, k)
-    if (squares < _CANCELS * held.yy).any():
-        return None
-    return squares / held.total_weight + (held.y_mean - intercept - coef @ held.mean) ** 2
-
-
-def _error_of_rows(A, y, weight, coef, intercept, visit, rows=slice(None)):
-    """The same from predictions of some rows of A, which `visit` is shown."""
-    m, k, p = coef.shape
-    out = np.empty((m, k))
-    step = max(1, _ROOM // (A.n_rows * k))
-    for start in range(0, m, step):
-        part = coef[start : start + step]
-        predicted = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)[:, :, rows]
-        predicted += intercept[start : start + step, :, None]
-        out[start : start + step] = np.average((predicted - y.T) ** 2, axis=2, weights=weight)
-        if visit is not None:
-            for j, values in enumerate(predicted, start):
-                visit(j, values.T, coef[j], intercept[j])
-    return out

@@ -20,6 +20,7 @@ from ...data.check import (
     recheck,
     require_finite,
 )
+from ...losses import SQUARED
 from ...quadratic.range import require_penalties
 from ...systems.cost import PATH, choose_solver, rows_fit
 from ..descent.options import check_count
@@ -308,8 +309,7 @@ class RidgePath:
 
     def _criterion(self, price: float) -> NDArray[np.float64]:
         n = self.n_samples
-        variance = np.maximum(self.residual / n, np.finfo(np.float64).tiny)
-        fit = n * (np.log(2.0 * np.pi * variance) + 1.0)
+        fit = SQUARED.minus_twice_log_likelihood(self.residual / n, n)
         return fit + price * self._per_target(self._parameters() + 1.0)
 
     @property

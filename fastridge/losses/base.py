@@ -1,0 +1,219 @@
+"""The base of a loss: its definition, which a loss writes, and what follows from that.
+
+A loss is a function of a target y and a linear predictor eta = b + x w. Its mean is
+mu = inverse_link(eta), and its unit deviance is twice what a sample's value lies above the least
+value that any eta gives it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK = 4_000_000  # elements of predictions that are held at a time
+
+Array = NDArray[Any]
+
+
+class Interval(NamedTuple):
+    """The targets that a loss is defined for, from `low` to `high`; each end is in or out."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    low_is_in: bool = True
+    high_is_in: bool = True
+
+    def __contains__(self, y: Any) -> bool:
+        """Return whether all elements of y lie inside."""
+        if self.low == -np.inf and self.high == np.inf:
+            return True
+        above = y >= self.low if self.low_is_in else y > self.low
+        below = y <= self.high if self.high_is_in else y < self.high
+        return bool(np.all(above & below))
+
+    def __str__(self) -> str:
+        if self.low == -np.inf and self.high == np.inf:
+            return "finite numbers"
+        ends = "(["[self.low_is_in], ")]"[self.high_is_in]
+        return f"numbers in {ends[0]}{self.low:g}, {self.high:g}{ends[1]}"
+
+
+class Score(NamedTuple):
+    """A score, larger being better, that mean deviances give without predictions.
+
+    Attributes
+    ----------
+    value : callable
+        value(error, spread): scores of mean deviances (..., k) and those of the mean (k,).
+    deviation : callable
+        deviation(error_se, error, spread): their standard errors, to first order, of those of
+        the mean deviances.
+    needs : int
+        Samples without which the score is not defined.
+    label : str
+        Its name in messages.
+    """
+
+    value: Callable[[Array, Array], Array]
+    deviation: Callable[[Array, Array, Array], Array]
+    needs: int = 1
+    label: str = ""
+
+
+class Loss(ABC):
+    """Base of the losses.
+
+    Attributes
+    ----------
+    name : str
+        Key in `fastridge.losses.LOSSES`.
+    targets : Interval
+        Targets that the loss is defined for.
+    error_name : str
+        Name of the mean deviance, in words.
+    null_name : str
+        Name of the model without features, in words.
+    scores : mapping of str to Score
+        scikit-learn's names of scores that follow from mean deviances.
+    error_score, fit_score : str
+        Names in `scores`: that of the negative mean deviance, and what an estimator's `score` is.
+    n_dispersion : int
+        Parameters beside eta that likelihood estimates: 1 where the dispersion is unknown.
+    """
+
+    name: ClassVar[str]
+    targets: ClassVar[Interval]
+    error_name: ClassVar[str]
+    null_name: ClassVar[str]
+    scores: ClassVar[Mapping[str, Score]]
+    error_score: ClassVar[str]
+    fit_score: ClassVar[str]
+    n_dispersion: ClassVar[int]
+
+    @abstractmethod
+    def value(self, y: Array, eta: Array) -> Array:
+        """Return the loss of each sample."""
+
+    @abstractmethod
+    def gradient(self, y: Array, eta: Array) -> Array:
+        """Return the derivative of the value by eta."""
+
+    @abstractmethod
+    def curvature(self, y: Array, eta: Array) -> Array:
+        """Return the second derivative of the value by eta."""
+
+    @abstractmethod
+    def conjugate(self, y: Array, u: Array) -> Array:
+        """Return the convex conjugate, sup_eta (u eta - value(y, eta)); infinite outside."""
+
+    @abstractmethod
+    def link(self, mu: Array) -> Array:
+        """Return the linear predictor of a mean."""
+
+    @abstractmethod
+    def inverse_link(self, eta: Array) -> Array:
+        """Return the mean of a linear predictor; possibly eta itself, never changed in place."""
+
+    @abstractmethod
+    def deviance(self, y: Array, mu: Array) -> Array:
+        """Return the unit deviance of each sample: 0 where mu is y."""
+
+    @abstractmethod
+    def unit_variance(self, mu: Array) -> Array:
+        """Return the variance of y at a mean, over the dispersion."""
+
+    @abstractmethod
+    def minus_twice_log_likelihood(self, error: Array, total: float) -> Array:
+        """Return -2 log likelihood of fits of mean deviance `error` and total weight `total`."""
+
+    def check_targets(self, y: Array, name: str = "y") -> None:
+        """Refuse targets that the loss is not defined for.
+
+        Raises
+        ------
+        ValueError
+            With the least and the largest target, and what is expected.
+        """
+        if y not in self.targets:
+            raise ValueError(
+                f"{name} has values from {y.min():g} to {y.max():g}; expected {self.targets}."
+            )
+
+    def mean_deviance(self, y: Array, mu: Array, weight: Array | None, axis: int = 0) -> Array:
+        """Return the weighted mean of the deviance over the samples, along `axis`."""
+        return np.average(self.deviance(y, mu), axis=axis, weights=weight)
+
+    def null_mean(self, y: Array, weight: Array | None, fit_intercept: bool) -> Any:
+        """Return the mean (k,) that the model without features fits to y (n, k).
+
+        The weighted mean of y minimises the deviance of every exponential family; without an
+        intercept the linear predictor is 0.
+        """
+        if fit_intercept:
+            return np.average(y, axis=0, weights=weight)
+        return self.inverse_link(np.zeros(y.shape[1:]))
+
+    def null_deviance(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
+        """Return the mean deviance (k,) of the model without features, on the rows themselves."""
+        return self.mean_deviance(y, self.null_mean(y, weight, fit_intercept), weight)
+
+    def spread(self, y: Array, weight: Array | None) -> Array:
+        """Return the mean deviance (k,) of y (n, k) about its mean; exactly 0 of a constant."""
+        spread = self.null_deviance(y, weight, True)
+        live = y if weight is None else y[weight > 0]
+        # the mean of equal numbers is rounded
+        spread[(live == live[:1]).all(axis=0)] = 0.0
+        return spread
+
+    def explained(self, y: Array, mu: Array, weight: Array | None) -> Array:
+        """Return the explained deviance (k,), 1 - deviance / spread.
+
+        A target that does not vary has 1 if it is predicted exactly, else 0.
+        """
+        spread = self.spread(y, weight)
+        error = self.mean_deviance(y, mu, weight)
+        constant = spread == 0
+        ratio = error / np.where(constant, 1.0, spread)
+        return np.where(constant, error == 0, 1.0 - ratio)
+
+    def error_of_rows(
+        self,
+        A: Any,
+        y: Array,
+        weight: Array | None,
+        coef: Array,
+        intercept: Array,
+        visit: Callable[[int, Array, Array, Array], None] | None = None,
+        rows: Any = slice(None),
+    ) -> Array:
+        """Return mean deviances (m, k) of models on some rows of A, whose targets are y (n, k).
+
+        Parameters
+        ----------
+        A : Matrix (n_rows, p)
+        y : ndarray (n, k)
+        weight : ndarray (n,) or None
+        coef : ndarray (m, k, p)
+        intercept : ndarray (m, k)
+        visit : callable or None
+            Called as visit(j, mean (n, k), coef (k, p), intercept (k,)) for each model.
+        rows : slice or ndarray of int
+            The n rows that count.
+        """
+        m, k, p = coef.shape
+        out = np.empty((m, k))
+        step = max(1, _BLOCK // (A.n_rows * k))
+        for start in range(0, m, step):
+            part = coef[start : start + step]
+            eta = A.dot(part.reshape(-1, p).T).T.reshape(len(part), k, A.n_rows)[:, :, rows]
+            eta += intercept[start : start + step, :, None]
+            mu = self.inverse_link(eta)
+            out[start : start + step] = self.mean_deviance(y.T, mu, weight, axis=2)
+            if visit is not None:
+                for j, values in enumerate(mu, start):
+                    visit(j, values.T, coef[j], intercept[j])
+        return out
