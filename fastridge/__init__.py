@@ -17,6 +17,7 @@ except ModuleNotFoundError as _error:
 
 # tells the kernels how many threads to use
 from . import _threads as _threads
+from ._estimators import ESTIMATORS as _ESTIMATORS
 
 if _TYPE_CHECKING:
     from ._show_versions import show_versions
@@ -56,28 +57,15 @@ if _TYPE_CHECKING:
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
-    "BayesianRidge": "linear_model",
+    **{name: f"linear_model.{row.module}" for name, row in _ESTIMATORS.items()},
     "CrossValidationDisplay": "plot",
-    "ElasticNet": "linear_model",
-    "ElasticNetCV": "linear_model",
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
     "InformationCriteria": "criteria",
-    "Lasso": "linear_model",
-    "LassoCV": "linear_model",
-    "LinearRegression": "linear_model",
     "Moments": "moments",
-    "MultiTaskElasticNet": "linear_model",
-    "MultiTaskElasticNetCV": "linear_model",
-    "MultiTaskLasso": "linear_model",
-    "MultiTaskLassoCV": "linear_model",
     "PathTuple": "solvers.descent.enet_path",
     "RegularizationPathDisplay": "plot",
-    "Ridge": "linear_model",
     "RidgeBatchResult": "solvers.ridge.batch",
-    "RidgeCV": "linear_model",
-    "RidgeClassifier": "linear_model",
-    "RidgeClassifierCV": "linear_model",
     "RidgePath": "solvers.ridge_path.path",
     "RidgeResult": "solvers.ridge.fit",
     "ShrinkageDisplay": "plot",

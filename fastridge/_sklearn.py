@@ -114,13 +114,15 @@ class Unused:
         return [(name, UNUSED) for name in self._names]
 
 
-def tags(estimator_type: str) -> Any:
+def tags(estimator_type: str, targets: str) -> Any:
     """Tags of an estimator of this package, as scikit-learn's ``__sklearn_tags__`` returns them.
 
     Parameters
     ----------
     estimator_type : {"regressor", "classifier"}
         What the estimator is.
+    targets : {"one", "several", "only several", "labels"}
+        Targets it takes, as in `fastridge._estimators.Row`.
 
     Returns
     -------
@@ -138,9 +140,15 @@ def tags(estimator_type: str) -> Any:
 
     return Tags(
         estimator_type=estimator_type,
-        target_tags=TargetTags(required=True),
+        target_tags=TargetTags(
+            required=True,
+            multi_output=targets in ("several", "only several"),
+            single_output=targets != "only several",
+        ),
         regressor_tags=RegressorTags() if estimator_type == "regressor" else None,
-        classifier_tags=ClassifierTags() if estimator_type == "classifier" else None,
+        classifier_tags=ClassifierTags(multi_label=targets == "labels")
+        if estimator_type == "classifier"
+        else None,
         input_tags=InputTags(sparse=True, allow_nan=False),
     )
 

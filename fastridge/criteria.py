@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _sklearn
+from ._estimators import ESTIMATORS, row_of
 from .data.check import check_design, check_penalty_factor, check_sample_weight, check_target
 from .data.rows import as_container
 from .quadratic.problem import RidgeProblem
@@ -117,23 +118,11 @@ def information_criteria(
     >>> round(found[1].dof), bool(found[1].bic < found[0].bic)
     (1, True)
     """
-    from .linear_model import (
-        BayesianRidge,
-        MultiTaskElasticNet,
-        MultiTaskElasticNetCV,
-        Ridge,
-        RidgeClassifier,
-        RidgeCV,
-    )
-    from .linear_model._elastic_net import BaseElasticNet
-    from .linear_model._elastic_net_cv import BaseElasticNetCV
-
-    lassos = BaseElasticNet, BaseElasticNetCV
-    if not isinstance(model, (BayesianRidge, Ridge, RidgeClassifier, RidgeCV, *lassos)):
+    row = row_of(type(model))
+    if row is None or row.penalty is None:
+        *others, last = (name for name, known in ESTIMATORS.items() if known.penalty)
         raise TypeError(
-            f"model is a {type(model).__name__}; expected Ridge, RidgeCV, RidgeClassifier,"
-            " RidgeClassifierCV, BayesianRidge, Lasso, LassoCV, ElasticNet, ElasticNetCV,"
-            " MultiTaskLasso, MultiTaskElasticNet or MultiTaskElasticNetCV."
+            f"model is a {type(model).__name__}; expected {', '.join(others)} or {last}."
         )
     if "coef_" not in model.__dict__:
         raise _sklearn.exception("NotFittedError")(f"{model!r} is not fitted yet: call fit first.")
@@ -142,7 +131,7 @@ def information_criteria(
     p = A.n_columns
     W = np.atleast_2d(model.coef_)
     k = len(W)
-    if isinstance(model, RidgeClassifier):
+    if row.targets == "labels":
         Y, weight = _of_labels(model, y, A.n_rows, weight)
         predicted = model.decision_function(X)
     else:
@@ -159,7 +148,7 @@ def information_criteria(
         d = d * _variances(A, weight)
     dof, error = np.empty(k), np.empty(k)
     known: dict[Any, tuple[float, float]] = {}
-    shared = k > 1 and isinstance(model, (MultiTaskElasticNet, MultiTaskElasticNetCV))
+    shared = k > 1 and row.penalty == "groups"
     if shared:
         dof, error = _shared(A, Y, W, model, d, weight, total), np.zeros(k)
     for t in range(0 if shared else k):

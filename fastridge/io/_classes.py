@@ -7,36 +7,25 @@ import re
 import sys
 from typing import Any
 
+from .._estimators import ESTIMATORS, home_of
+
 # The classes a file may hold, the module of each and the private attributes that a fit sets. An
 # estimator is its `get_params()`, the attributes whose names end in "_", and those private ones; a
 # class with `__slots__` and no `get_params` is its slots, as `__getstate__` gives them, which its
 # `_check_fields` looks at if it has one.
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "BayesianRidge": ("fastridge.linear_model", ("_posterior", "_total")),
+    **{name: (home_of(name), row.state) for name, row in ESTIMATORS.items()},
     "CVResults": ("fastridge.model_selection", ()),
     "Diagnosis": ("fastridge.model_selection", ()),
-    "ElasticNetCV": ("fastridge.linear_model", ()),
-    "LassoCV": ("fastridge.linear_model", ()),
-    "LinearRegression": ("fastridge.linear_model", ()),
-    "Moments": ("fastridge.moments", ()),
-    "MultiTaskElasticNetCV": ("fastridge.linear_model", ()),
-    "MultiTaskLassoCV": ("fastridge.linear_model", ()),
-    "MultiTaskPath": ("fastridge.solvers.descent.multi_task", ()),
-    "Posterior": ("fastridge.solvers.bayes.posterior", ()),
-    "RidgeCV": ("fastridge.linear_model", ()),
-    "RidgeClassifierCV": ("fastridge.linear_model", ()),
-    "ElasticNet": ("fastridge.linear_model", ()),
-    "Lasso": ("fastridge.linear_model", ()),
-    "MultiTaskElasticNet": ("fastridge.linear_model", ()),
-    "MultiTaskLasso": ("fastridge.linear_model", ()),
-    "Ridge": ("fastridge.linear_model", ()),
-    "RidgeClassifier": ("fastridge.linear_model", ("_indicator",)),
-    "RidgeResult": ("fastridge.solvers.ridge.fit", ()),
     "ElasticNetPath": ("fastridge.solvers.descent.result", ()),
     "ElasticNetResult": ("fastridge.solvers.descent.result", ()),
+    "Moments": ("fastridge.moments", ()),
+    "MultiTaskPath": ("fastridge.solvers.descent.multi_task", ()),
     "PathRun": ("fastridge.solvers.ridge_path.path", ()),
+    "Posterior": ("fastridge.solvers.bayes.posterior", ()),
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),
     "RidgePath": ("fastridge.solvers.ridge_path.path", ()),
+    "RidgeResult": ("fastridge.solvers.ridge.fit", ()),
 }
 
 # scikit-learn's, by module. An object is its parameters and all its attributes, which are plain
@@ -155,10 +144,6 @@ def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
                 "attribute (whose name ends in '_'): it has no place in a model file"
             )
     return params, attributes
-
-
-def _slots(cls: type[Any]) -> list[str]:
-    return [name for base in reversed(cls.__mro__) for name in vars(base).get("__slots__", ())]
 
 
 def sklearn_state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:

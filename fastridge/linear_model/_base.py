@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._estimators import row_of
 from .._matrix import all_finite
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
 from ..losses import SQUARED, Loss
+from ._parameters import Checks, Parameters, checks_of
 
 # Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
 _SMALL = 16384
@@ -27,6 +29,9 @@ class Estimator:
     _estimator_type: ClassVar[str]
     _loss: ClassVar[Loss] = SQUARED
     _cached_defaults: ClassVar[dict[str, Any]]
+    # what each parameter must be, by its name; and the same with the constructor's defaults
+    _parameters: ClassVar[Parameters] = {}
+    _checks: ClassVar[Checks] = ()
 
     coef_: NDArray[np.floating]
     intercept_: Any
@@ -43,6 +48,10 @@ class Estimator:
     _get_default_requests = _sklearn.Borrowed()
     _build_request_for_signature = _sklearn.Borrowed()
     _get_class_level_metadata_request_values = _sklearn.Borrowed()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._checks = checks_of(cls.__init__, cls._parameters)
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -184,15 +193,34 @@ class Estimator:
         return bundle
 
     def __sklearn_tags__(self) -> Any:
-        return _sklearn.tags(self._estimator_type)
+        row = row_of(type(self))
+        return _sklearn.tags(self._estimator_type, "one" if row is None else row.targets)
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        """Raise the error of a parameter unless what it needs holds."""
-        if not holds:
-            raise _sklearn.exception("InvalidParameterError")(
-                f"The {name!r} parameter of {type(self).__name__} must be {expected}."
-                f" Got {getattr(self, name)!r} instead."
-            )
+    def _check_parameters(self) -> None:
+        """Refuse parameters that are not what the table of the class says."""
+        values = self.__dict__
+        changed = False
+        for name, default, kinds in self._checks:
+            value = values[name] if name in values else getattr(self, name)
+            if value is not default:
+                changed = True
+                for kind in kinds:
+                    if not kind.holds(value):
+                        self._refuse(name, kind.expected)
+                    if kind.check is not None:
+                        kind.check(name, value)
+        if changed:
+            self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse parameters that do not fit together; defaults do."""
+
+    def _refuse(self, name: str, expected: str) -> None:
+        """Raise the error of a parameter."""
+        raise _sklearn.exception("InvalidParameterError")(
+            f"The {name!r} parameter of {type(self).__name__} must be {expected}."
+            f" Got {getattr(self, name)!r} instead."
+        )
 
     def _set_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
         """Remember the features of a fit; names of an earlier fit are forgotten."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Real
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,14 @@ from ..data.check import (
 from ..data.inputs import as_real
 from ..solvers.ridge.fit import _variances, solve
 from ._base import LinearRegressor, as_scalar
-from ._ridge import _is_array_like
+from ._parameters import (
+    ABOVE_0_OR_NONE,
+    AT_LEAST_0,
+    BOOL,
+    COUNT,
+    PENALTY_FACTOR,
+    Parameters,
+)
 
 if TYPE_CHECKING:
     from ..solvers.bayes.posterior import Posterior
@@ -138,6 +144,14 @@ class BayesianRidge(LinearRegressor):
     _posterior: Posterior
     _problem: Any  # rows that the posterior is yet to be made of
 
+    _parameters: ClassVar[Parameters] = {
+        "max_iter": COUNT,
+        **dict.fromkeys(("tol", "alpha_1", "alpha_2", "lambda_1", "lambda_2"), AT_LEAST_0),
+        **dict.fromkeys(("alpha_init", "lambda_init"), ABOVE_0_OR_NONE),
+        **dict.fromkeys(("compute_score", "fit_intercept", "copy_X", "standardize"), BOOL),
+        "penalty_factor": PENALTY_FACTOR,
+    }
+
     def __init__(
         self,
         *,
@@ -170,32 +184,6 @@ class BayesianRidge(LinearRegressor):
         self.verbose = verbose
         self.penalty_factor = penalty_factor
         self.standardize = standardize
-
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        for name in ("compute_score", "fit_intercept", "copy_X", "standardize"):
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        whole = isinstance(self.max_iter, Integral) and not isinstance(self.max_iter, bool)
-        self._require("max_iter", whole and self.max_iter >= 1, "an int of at least 1")
-        for name in ("tol", "alpha_1", "alpha_2", "lambda_1", "lambda_2"):
-            value = getattr(self, name)
-            self._require(
-                name,
-                isinstance(value, Real) and 0 <= as_real(value) < math.inf,
-                "a finite number of at least 0",
-            )
-        for name in ("alpha_init", "lambda_init"):
-            value = getattr(self, name)
-            self._require(
-                name,
-                value is None or (isinstance(value, Real) and 0 < as_real(value) < math.inf),
-                "a finite number above 0, or None",
-            )
-        self._require(
-            "penalty_factor",
-            self.penalty_factor is None or _is_array_like(self.penalty_factor),
-            "an array-like of shape (n_features,), or None",
-        )
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the precisions, and fit the coefficients and the intercept.

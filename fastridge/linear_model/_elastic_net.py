@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -25,7 +24,19 @@ from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve
 from ..solvers.descent.options import Options
 from ._base import LinearRegressor, as_scalar
-from ._ridge import _is_array_like, _is_random_state
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    BOUND,
+    COUNT_OR_NONE,
+    PENALTY_FACTOR,
+    RANDOM_STATE,
+    SELECTION,
+    Parameter,
+    Parameters,
+    is_array_like,
+    without,
+)
 
 if TYPE_CHECKING:
     from ..moments import Moments
@@ -49,62 +60,22 @@ class BaseElasticNet(LinearRegressor):
 
     path = staticmethod(enet_path)
 
-    _bools: ClassVar[tuple[str, ...]] = ("fit_intercept", "copy_X", "warm_start", "standardize")
-
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        alpha, l1_ratio, tol, max_iter = self.alpha, self.l1_ratio, self.tol, self.max_iter
-        if (
-            type(alpha) is type(l1_ratio) is type(tol) is float
-            and 0.0 <= alpha < math.inf
-            and 0.0 <= l1_ratio <= 1.0
-            and 0.0 <= tol < math.inf
-            and type(max_iter) is int
-            and max_iter >= 1
-            # a list is quicker than a generator for a few
-            and all([type(getattr(self, name)) is bool for name in self._bools])  # noqa: C419
-            and self.selection == "cyclic"
-            and self.random_state is None
-            and self.penalty_factor is None
-        ):
-            return
-        self._require(
-            "alpha",
-            isinstance(alpha, Real) and 0 <= as_real(alpha) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "l1_ratio",
-            isinstance(l1_ratio, Real) and 0 <= as_real(l1_ratio) <= 1,
+    _parameters: ClassVar[Parameters] = {
+        "alpha": AT_LEAST_0,
+        "l1_ratio": Parameter(
+            lambda value: isinstance(value, Real) and 0 <= as_real(value) <= 1,
             "a number from 0 to 1",
-        )
-        self._require(
-            "tol",
-            isinstance(tol, Real) and 0 <= as_real(tol) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "max_iter",
-            max_iter is None or (isinstance(max_iter, Integral) and max_iter >= 1),
-            "an int of at least 1, or None",
-        )
-        for name in self._bools:
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        self._require(
-            "selection",
-            isinstance(self.selection, str) and self.selection in ("cyclic", "random"),
-            "'cyclic' or 'random'",
-        )
-        self._require(
-            "random_state",
-            _is_random_state(self.random_state),
-            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
-        )
-        self._require(
-            "penalty_factor",
-            self.penalty_factor is None or _is_array_like(self.penalty_factor),
-            "an array-like of shape (n_features,), or None",
-        )
+        ),
+        "fit_intercept": BOOL,
+        "copy_X": BOOL,
+        "max_iter": COUNT_OR_NONE,
+        "tol": AT_LEAST_0,
+        "warm_start": BOOL,
+        "random_state": RANDOM_STATE,
+        "selection": SELECTION,
+        "penalty_factor": PENALTY_FACTOR,
+        "standardize": BOOL,
+    }
 
     def _options(self, solver: str) -> Options:
         seed = self.random_state
@@ -254,7 +225,18 @@ class ElasticNet(BaseElasticNet):
     lower: Any
     upper: Any
 
-    _bools = (*BaseElasticNet._bools, "positive")
+    _parameters: ClassVar[Parameters] = {
+        **BaseElasticNet._parameters,
+        "precompute": Parameter(
+            lambda value: (
+                isinstance(value, (bool, np.bool_)) or is_moments(value) or is_array_like(value)
+            ),
+            "a bool, an array-like of shape (n_features, n_features) or fastridge.Moments",
+        ),
+        "positive": BOOL,
+        "lower": BOUND,
+        "upper": BOUND,
+    }
 
     def __init__(
         self,
@@ -290,28 +272,6 @@ class ElasticNet(BaseElasticNet):
         self.lower = lower
         self.upper = upper
         self.standardize = standardize
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        precompute = self.precompute
-        if type(precompute) is bool and self.lower is None and self.upper is None:
-            return
-        self._require(
-            "precompute",
-            isinstance(precompute, (bool, np.bool_))
-            or is_moments(precompute)
-            or _is_array_like(precompute),
-            "a bool, an array-like of shape (n_features, n_features) or fastridge.Moments",
-        )
-        for name in ("lower", "upper"):
-            bound = getattr(self, name)
-            self._require(
-                name,
-                bound is None
-                or (isinstance(bound, Real) and not isinstance(bound, bool))
-                or _is_array_like(bound),
-                "a number, an array-like of shape (n_features,), or None",
-            )
 
     def _constraints(self, p: int) -> Constraints:
         if (
@@ -505,11 +465,6 @@ class ElasticNet(BaseElasticNet):
                     " of X, y and sample_weight."
                 )
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
 
 class Lasso(ElasticNet):
     """Least squares with an L1 penalty.
@@ -554,6 +509,8 @@ relative_gap_, objective_, solver_
     """
 
     l1_ratio: float = 1.0
+
+    _parameters: ClassVar[Parameters] = without(ElasticNet._parameters, "l1_ratio")
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,20 +19,54 @@ from ..data.check import (
     recheck,
     require_finite,
 )
-from ..data.inputs import as_real
 from ..data.rows import as_container
 from ..solvers.descent.enet_path import enet_path, lasso_path
 from ..solvers.descent.options import Options, check_alphas
 from ._base import LinearRegressor
 from ._choosing import Choosing, require_numbers
 from ._elastic_net import ElasticNet
-from ._ridge import _is_array_like, _is_random_state
+from ._parameters import (
+    ABOVE_0,
+    AT_LEAST_0,
+    BOOL,
+    CALLBACK,
+    COUNT,
+    RANDOM_STATE,
+    SELECT,
+    SELECTION,
+    Parameter,
+    Parameters,
+    is_array_like,
+    without,
+)
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
 
 _DEFAULT_FOLDS = 5
 _AUTO_ALPHAS = 100  # penalties of alphas="auto" before it is extended
+
+
+def _are_ratios(value: Any) -> bool:
+    if not (isinstance(value, Real) or is_array_like(value)):
+        return False
+    values = np.atleast_1d(np.asarray(value))
+    if values.ndim != 1 or not len(values) or values.dtype.kind not in "iuf":
+        return False
+    return bool(((values >= 0) & (values <= 1)).all())
+
+
+def _are_alphas(value: Any) -> bool:
+    if isinstance(value, str):
+        return value == "auto"
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value) >= 1
+    return is_array_like(value)
+
+
+def _check_alphas(name: str, value: Any) -> None:
+    if is_array_like(value):
+        require_numbers(name, value)
 
 
 class BaseElasticNetCV(Choosing, LinearRegressor):
@@ -69,64 +102,32 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
     def _ratios(self) -> NDArray[np.float64]:
         return np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=np.float64))
 
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        ratio = getattr(self, "l1_ratio", 1.0)
-        right = isinstance(ratio, Real) or _is_array_like(ratio)
-        if right:
-            values = np.atleast_1d(np.asarray(ratio))
-            right = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iuf"
-            right = right and bool(((values >= 0) & (values <= 1)).all())
-        self._require("l1_ratio", right, "numbers from 0 to 1")
-        whole = isinstance(self.alphas, Integral) and not isinstance(self.alphas, bool)
-        auto = isinstance(self.alphas, str) and self.alphas == "auto"
-        self._require(
-            "alphas",
-            auto or (whole and self.alphas >= 1) or (not whole and _is_array_like(self.alphas)),
-            "an int of at least 1, an array-like of penalties or 'auto'",
-        )
-        if not whole and not auto:
-            require_numbers("alphas", self.alphas)
-        self._require(
-            "eps",
-            isinstance(self.eps, Real) and 0 < as_real(self.eps) < math.inf,
-            "a finite number above 0",
-        )
-        self._require(
-            "tol",
-            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "max_iter",
-            isinstance(self.max_iter, Integral) and self.max_iter >= 1,
-            "an int of at least 1",
-        )
-        for name in ("fit_intercept", "copy_X", "standardize", "store_coef", "extend"):
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        self._require(
-            "n_jobs",
-            self.n_jobs is None or (isinstance(self.n_jobs, Integral) and self.n_jobs != 0),
+    _parameters: ClassVar[Parameters] = {
+        "l1_ratio": Parameter(_are_ratios, "numbers from 0 to 1"),
+        "eps": ABOVE_0,
+        "alphas": Parameter(
+            _are_alphas, "an int of at least 1, an array-like of penalties or 'auto'", _check_alphas
+        ),
+        "fit_intercept": BOOL,
+        "max_iter": COUNT,
+        "tol": AT_LEAST_0,
+        "copy_X": BOOL,
+        "n_jobs": Parameter(
+            lambda value: value is None or (isinstance(value, Integral) and value != 0),
             "an int other than 0, or None",
-        )
-        self._require(
-            "random_state",
-            _is_random_state(self.random_state),
-            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
-        )
-        self._require(
-            "selection",
-            isinstance(self.selection, str) and self.selection in ("cyclic", "random"),
-            "'cyclic' or 'random'",
-        )
-        self._require(
-            "callback", self.callback is None or callable(self.callback), "a callable or None"
-        )
-        if self.validation is not None:
-            self._require("cv", self.cv is None, "None where validation is given")
-        from ..model_selection._choice import check_select
+        ),
+        "random_state": RANDOM_STATE,
+        "selection": SELECTION,
+        "standardize": BOOL,
+        "select": SELECT,
+        "store_coef": BOOL,
+        "callback": CALLBACK,
+        "extend": BOOL,
+    }
 
-        check_select(self.select)
+    def _check_together(self) -> None:
+        if self.validation is not None and self.cv is not None:
+            self._refuse("cv", "None where validation is given")
 
     def _model(self) -> Any:
         """The estimator of one penalty with these parameters."""
@@ -456,6 +457,17 @@ class ElasticNetCV(BaseElasticNetCV):
     lower: Any
     upper: Any
 
+    _parameters: ClassVar[Parameters] = {
+        **BaseElasticNetCV._parameters,
+        "precompute": Parameter(
+            lambda value: (
+                isinstance(value, (bool, np.bool_)) or (isinstance(value, str) and value == "auto")
+            ),
+            "a bool or 'auto'",
+        ),
+        "positive": BOOL,
+    }
+
     def __init__(
         self,
         *,
@@ -507,16 +519,6 @@ class ElasticNetCV(BaseElasticNetCV):
         self.callback = callback
         self.extend = extend
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        self._require(
-            "precompute",
-            isinstance(self.precompute, (bool, np.bool_))
-            or (isinstance(self.precompute, str) and self.precompute == "auto"),
-            "a bool or 'auto'",
-        )
-        self._require("positive", isinstance(self.positive, (bool, np.bool_)), "a bool")
-
     def _model(self) -> Any:
         return ElasticNet(
             fit_intercept=self.fit_intercept,
@@ -566,6 +568,8 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     """
 
     path: ClassVar[Any] = staticmethod(lasso_path)
+
+    _parameters: ClassVar[Parameters] = without(ElasticNetCV._parameters, "l1_ratio")
 
     def __init__(
         self,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
-from typing import Any, Self
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,12 @@ from ..data.check import (
     require_finite,
 )
 from ._base import LinearRegressor, as_scalar
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    Parameter,
+    Parameters,
+)
 
 # elements of sparse data up to which non-negative least squares takes dense rows
 _SMALL = 2_000_000
@@ -89,6 +94,16 @@ class LinearRegression(LinearRegressor):
     rank_: int
     singular_: NDArray[np.floating]
 
+    _parameters: ClassVar[Parameters] = {
+        "fit_intercept": BOOL,
+        "copy_X": BOOL,
+        "tol": AT_LEAST_0,
+        "n_jobs": Parameter(
+            lambda value: value is None or isinstance(value, Integral), "an int or None"
+        ),
+        "positive": BOOL,
+    }
+
     def __init__(
         self,
         *,
@@ -103,19 +118,6 @@ class LinearRegression(LinearRegressor):
         self.tol = tol
         self.n_jobs = n_jobs
         self.positive = positive
-
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        for name in ("fit_intercept", "copy_X", "positive"):
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        self._require(
-            "tol",
-            isinstance(self.tol, Real) and 0 <= float(self.tol) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "n_jobs", self.n_jobs is None or isinstance(self.n_jobs, Integral), "an int or None"
-        )
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
@@ -210,8 +212,3 @@ class LinearRegression(LinearRegressor):
         self.solver_ = found.solver
         self.relative_gradient_ = as_scalar(found.relative_gradient)
         self.objective_ = as_scalar(found.objective)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

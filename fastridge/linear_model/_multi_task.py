@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from ..solvers.descent.fit import warn
 from ..solvers.descent.groups import GroupPath
 from ._base import as_scalar
 from ._elastic_net import BaseElasticNet
+from ._parameters import (
+    Parameters,
+    without,
+)
 
 
 class MultiTaskElasticNet(BaseElasticNet):
@@ -223,12 +227,6 @@ class MultiTaskElasticNet(BaseElasticNet):
         self._set_features(A.n_columns, names)
         return self
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
-        return tags
-
 
 class MultiTaskLasso(MultiTaskElasticNet):
     """Least squares for several targets, with an L1 penalty on each feature's group.
@@ -275,6 +273,8 @@ relative_gap_, eps_, objective_, solver_
     """
 
     l1_ratio: float = 1.0
+
+    _parameters: ClassVar[Parameters] = without(MultiTaskElasticNet._parameters, "l1_ratio")
 
     def __init__(
         self,

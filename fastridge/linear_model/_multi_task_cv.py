@@ -11,6 +11,10 @@ from ..data.check import check_target
 from ..solvers.descent.enet_path import lasso_path
 from ._elastic_net_cv import BaseElasticNetCV
 from ._multi_task import MultiTaskElasticNet
+from ._parameters import (
+    Parameters,
+    without,
+)
 
 
 class MultiTaskElasticNetCV(BaseElasticNetCV):
@@ -125,12 +129,6 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
 
         return Constraints(check_penalty_factor(self.penalty_factor, p))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = False
-        return tags
-
 
 class MultiTaskLassoCV(MultiTaskElasticNetCV):
     """Lasso of several targets that share their features, its penalty by cross-validation.
@@ -165,6 +163,8 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     """
 
     path: ClassVar[Any] = staticmethod(lasso_path)
+
+    _parameters: ClassVar[Parameters] = without(MultiTaskElasticNetCV._parameters, "l1_ratio")
 
     def __init__(
         self,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import sys
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +18,22 @@ from ..data.check import (
     check_target,
     feature_names,
 )
-from ..data.inputs import as_real
 from ..solvers.ridge.fit import SOLVERS, bounds, solve
 from ._base import Estimator, LinearRegressor, as_scalar
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    BOUND,
+    COUNT_OR_NONE,
+    PENALTY_FACTOR,
+    RANDOM_STATE,
+    Parameter,
+    Parameters,
+    is_array_like,
+    is_finite,
+    is_memory,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from ..moments import Moments
@@ -46,86 +57,44 @@ class BaseRidge(Estimator):
     upper: Any
     max_memory: float | None
 
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        if (
-            type(self.alpha) is float
-            and 0.0 <= self.alpha < math.inf
-            and type(self.tol) is float
-            and 0.0 <= self.tol < math.inf
-            and self.max_iter is None
-            and self.random_state is None
-            and self.solver == "auto"
-            and type(self.fit_intercept) is bool
-            and type(self.copy_X) is bool
-            and type(self.positive) is bool
-            and type(self.standardize) is bool
-            and self.penalty_factor is None
-            and self.lower is None
-            and self.upper is None
-            and self.max_memory is None
-        ):
+    _parameters: ClassVar[Parameters] = {
+        "alpha": (
+            Parameter(
+                lambda value: isinstance(value, Real) or is_array_like(value),
+                "a number of at least 0, or one for each target",
+            ),
+            Parameter(
+                lambda value: is_finite(value) or not isinstance(value, Real),
+                "a finite number of at least 0",
+            ),
+        ),
+        "fit_intercept": BOOL,
+        "copy_X": BOOL,
+        "max_iter": COUNT_OR_NONE,
+        "tol": AT_LEAST_0,
+        "solver": one_of(SOLVERS),
+        "positive": BOOL,
+        "random_state": RANDOM_STATE,
+        "penalty_factor": PENALTY_FACTOR,
+        "standardize": BOOL,
+        "lower": BOUND,
+        "upper": BOUND,
+        "max_memory": Parameter(is_memory, "a number of bytes of at least 0, or None"),
+    }
+
+    def _check_together(self) -> None:
+        if self.solver == "auto":
             return
-        alpha = self.alpha
-        if isinstance(alpha, Real):
-            self._require("alpha", 0 <= as_real(alpha) < math.inf, "a finite number of at least 0")
-        else:
-            self._require(
-                "alpha", _is_array_like(alpha), "a number of at least 0, or one for each target"
-            )
-        for name in ("fit_intercept", "copy_X", "positive", "standardize"):
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        self._require(
-            "max_iter",
-            self.max_iter is None or (isinstance(self.max_iter, Integral) and self.max_iter >= 1),
-            "an int of at least 1, or None",
-        )
-        self._require(
-            "tol",
-            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "solver",
-            isinstance(self.solver, str) and self.solver in SOLVERS,
-            f"one of {', '.join(map(repr, SOLVERS))}",
-        )
-        self._require(
-            "random_state",
-            _is_random_state(self.random_state),
-            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
-        )
-        self._require(
-            "penalty_factor",
-            self.penalty_factor is None or _is_array_like(self.penalty_factor),
-            "an array-like of shape (n_features,), or None",
-        )
-        for name in ("lower", "upper"):
-            bound = getattr(self, name)
-            self._require(
-                name,
-                bound is None or isinstance(bound, Real) or _is_array_like(bound),
-                "a number, an array-like of shape (n_features,), or None",
-            )
-        memory = self.max_memory
-        self._require(
-            "max_memory",
-            memory is None
-            or (isinstance(memory, Real) and not isinstance(memory, bool) and memory >= 0),
-            "a number of bytes of at least 0, or None",
-        )
         if self.positive or self.lower is not None or self.upper is not None:
-            self._require(
-                "solver",
-                self.solver in ("auto", "lbfgs"),
-                "'auto' or 'lbfgs' with positive=True, lower or upper, for another does not support"
-                " positive coefficients nor bounds",
-            )
-        else:
-            self._require(
-                "solver",
-                self.solver != "lbfgs",
-                "another than 'lbfgs' where positive=False, without lower and upper",
+            if self.solver != "lbfgs":
+                self._refuse(
+                    "solver",
+                    "'auto' or 'lbfgs' with positive=True, lower or upper, for another does not"
+                    " support positive coefficients nor bounds",
+                )
+        elif self.solver == "lbfgs":
+            self._refuse(
+                "solver", "another than 'lbfgs' where positive=False, without lower and upper"
             )
 
     def _solve(
@@ -509,24 +478,3 @@ class Ridge(BaseRidge, LinearRegressor):
             If scikit-learn is not loaded, or its metadata routing is not enabled.
         """
         return _sklearn.request_metadata(self, "partial_fit", sample_weight=sample_weight)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-
-def _is_array_like(value: Any) -> bool:
-    """Whether a parameter may be an array: it has a length or converts itself."""
-    return not isinstance(value, (str, bytes, dict)) and (
-        hasattr(value, "__len__") or hasattr(value, "__array__")
-    )
-
-
-def _is_random_state(value: Any) -> bool:
-    """Whether a parameter is what scikit-learn takes as random_state."""
-    if isinstance(value, Integral):
-        return 0 <= int(value) <= 2**32 - 1
-    return value is None or isinstance(
-        value, getattr(sys.modules.get("numpy.random"), "RandomState", ())
-    )

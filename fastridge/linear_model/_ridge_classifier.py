@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.check import check_design, check_sample_weight, feature_names
 from ..data.labels import Labels, as_labels
+from ._parameters import (
+    CLASS_WEIGHT,
+    Parameters,
+)
 from ._ridge import BaseRidge
 
 
@@ -108,6 +112,7 @@ class RidgeClassifier(BaseRidge):
     """
 
     _estimator_type = "classifier"
+    _parameters: ClassVar[Parameters] = {**BaseRidge._parameters, "class_weight": CLASS_WEIGHT}
 
     def __init__(
         self,
@@ -184,13 +189,6 @@ class RidgeClassifier(BaseRidge):
         """
         self._check_parameters()
         class_weight = self.class_weight
-        self._require(
-            "class_weight",
-            class_weight is None
-            or isinstance(class_weight, dict)
-            or (isinstance(class_weight, str) and class_weight == "balanced"),
-            "a dict, 'balanced' or None",
-        )
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
         n = A.shape[0]
@@ -322,11 +320,6 @@ class RidgeClassifier(BaseRidge):
         if right.ndim == 2:
             right = right.all(axis=1)
         return float(np.average(right, weights=weight))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
 
 
 def _as_indicator(labels: NDArray[np.bool_], container: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from ..data.check import check_design, check_sample_weight, feature_names
 from ..data.labels import Labels, as_labels
 from ._choosing import Known
+from ._parameters import (
+    CLASS_WEIGHT,
+    Parameters,
+)
 from ._ridge_classifier import RidgeClassifier
 from ._ridge_cv import BaseRidgeCV
 
@@ -72,6 +76,8 @@ relative_gradient_, relative_error_, objective_
     >>> bool(model.best_score_ > 0.9), model.predict(X[:1]).shape
     (True, (1,))
     """
+
+    _parameters: ClassVar[Parameters] = {**BaseRidgeCV._parameters, "class_weight": CLASS_WEIGHT}
 
     def __init__(
         self,
@@ -165,13 +171,6 @@ relative_gradient_, relative_error_, objective_
 
         self._check_parameters()
         class_weight = self.class_weight
-        self._require(
-            "class_weight",
-            class_weight is None
-            or isinstance(class_weight, dict)
-            or (isinstance(class_weight, str) and class_weight == "balanced"),
-            "a dict, 'balanced' or None",
-        )
         metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,46 @@ from ..data.check import (
     recheck,
     require_finite,
 )
-from ..data.inputs import as_real
 from ..solvers.ridge.fit import SOLVERS, _variances
 from ..solvers.ridge_path.path import _grid
 from ._base import LinearRegressor
 from ._choosing import Choosing, Known, require_numbers
-from ._ridge import Ridge, _is_array_like, _is_random_state
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    CALLBACK,
+    COUNT,
+    COUNT_OR_NONE,
+    PENALTY_FACTOR,
+    RANDOM_STATE,
+    SELECT,
+    Parameter,
+    Parameters,
+    is_array_like,
+    is_in,
+    is_memory,
+    one_of,
+)
+from ._ridge import Ridge
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
     from ..model_selection._search import Scoring, Search
     from ..solvers.ridge_path.folds import Folds
+
+
+def _are_alphas(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, Real)
+        or is_array_like(value)
+        or (isinstance(value, str) and value == "auto")
+    )
+
+
+def _check_alphas(name: str, value: Any) -> None:
+    if is_array_like(value):
+        require_numbers(name, value)
 
 
 class BaseRidgeCV(Choosing):
@@ -60,66 +88,32 @@ class BaseRidgeCV(Choosing):
     cv_results_: CVResults
     diagnosis_: Diagnosis | tuple[Diagnosis, ...]
 
-    def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the documentation says."""
-        for name in ("fit_intercept", "store_cv_results", "standardize", "store_coef"):
-            self._require(name, isinstance(getattr(self, name), (bool, np.bool_)), "a bool")
-        for name in ("n_alphas", "max_iter"):
-            value = getattr(self, name)
-            whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-            free = name == "max_iter"
-            self._require(
-                name, whole or (free and value is None), "an int of at least 1" + ", or None" * free
-            )
-        self._require(
-            "alphas",
-            self.alphas is None
-            or isinstance(self.alphas, Real)
-            or _is_array_like(self.alphas)
-            or (isinstance(self.alphas, str) and self.alphas == "auto"),
-            "an array-like of penalties, a number, 'auto' or None",
-        )
-        if _is_array_like(self.alphas):
-            require_numbers("alphas", self.alphas)
-        self._require(
-            "tol",
-            isinstance(self.tol, Real) and 0 <= as_real(self.tol) < math.inf,
-            "a finite number of at least 0",
-        )
-        self._require(
-            "max_memory",
-            self.max_memory is None
-            or (isinstance(self.max_memory, Real) and float(self.max_memory) >= 0),
-            "a number of at least 0, or None",
-        )
-        allowed = [name for name in SOLVERS if name not in ("qr", "svd", "lbfgs")]
-        self._require(
-            "solver",
-            isinstance(self.solver, str) and self.solver in allowed,
-            f"one of {', '.join(map(repr, allowed))}",
-        )
-        self._require(
-            "random_state",
-            _is_random_state(self.random_state),
-            "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None",
-        )
-        self._require(
-            "penalty_factor",
-            self.penalty_factor is None or _is_array_like(self.penalty_factor),
-            "an array-like of shape (n_features,), or None",
-        )
-        self._require(
-            "callback", self.callback is None or callable(self.callback), "a callable or None"
-        )
-        if isinstance(self.cv, str):
-            self._require(
-                "cv", self.cv in ("loo", "gcv"), "an int, a splitter, 'loo', 'gcv' or None"
-            )
-        if self.validation is not None:
-            self._require("cv", self.cv is None, "None where validation is given")
-        from ..model_selection._choice import check_select
+    _parameters: ClassVar[Parameters] = {
+        "alphas": Parameter(
+            _are_alphas, "an array-like of penalties, a number, 'auto' or None", _check_alphas
+        ),
+        "fit_intercept": BOOL,
+        "cv": Parameter(
+            lambda value: not isinstance(value, str) or value in ("loo", "gcv"),
+            "an int, a splitter, 'loo', 'gcv' or None",
+        ),
+        "store_cv_results": BOOL,
+        "n_alphas": COUNT,
+        "select": SELECT,
+        "penalty_factor": PENALTY_FACTOR,
+        "standardize": BOOL,
+        "solver": one_of(name for name in SOLVERS if name not in ("qr", "svd", "lbfgs")),
+        "tol": AT_LEAST_0,
+        "max_iter": COUNT_OR_NONE,
+        "max_memory": Parameter(is_memory, "a number of at least 0, or None"),
+        "random_state": RANDOM_STATE,
+        "store_coef": BOOL,
+        "callback": CALLBACK,
+    }
 
-        check_select(self.select)
+    def _check_together(self) -> None:
+        if self.validation is not None and self.cv is not None:
+            self._refuse("cv", "None where validation is given")
 
     def _routes(self) -> dict[str, tuple[str, Any]]:
         return {"scorer": ("score", self.scoring), **super()._routes()}
@@ -147,13 +141,12 @@ class BaseRidgeCV(Choosing):
 
         given: X, y and the metadata as they came; held: (X, y, weight) of a held-out set or None.
         """
-        from ..model_selection._choice import check_select, describe_extension
+        from ..model_selection._choice import describe_extension
         from ..model_selection._path_search import PathSearch
         from ..model_selection._search import FoldSearch, warn_unsettled
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers.ridge_path.folds import Folds
 
-        check_select(self.select)
         if not A.is_sparse:
             require_finite(A.arrays[0])
         n, p = A.shape
@@ -484,6 +477,15 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     (True, 13)
     """
 
+    _parameters: ClassVar[Parameters] = {
+        **BaseRidgeCV._parameters,
+        "alpha_per_target": BOOL,
+        "gcv_mode": Parameter(
+            lambda value: value is None or is_in(("auto", "svd", "eigen"))(value),
+            "'auto', 'svd', 'eigen' or None",
+        ),
+    }
+
     def __init__(
         self,
         alphas: Any = (0.1, 1.0, 10.0),
@@ -574,15 +576,6 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         from ..model_selection._search import Scoring
 
         self._check_parameters()
-        self._require(
-            "alpha_per_target", isinstance(self.alpha_per_target, (bool, np.bool_)), "a bool"
-        )
-        mode = self.gcv_mode
-        self._require(
-            "gcv_mode",
-            mode is None or (isinstance(mode, str) and mode in ("auto", "svd", "eigen")),
-            "'auto', 'svd', 'eigen' or None",
-        )
         metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)
@@ -618,11 +611,6 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self._search(A, flat, weight, scoring, held, (X, Y, metadata), single, column)
         self._set_features(A.n_columns, names)
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
 
 
 class _Shown(Known, Ridge):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._estimators import row_of
 from ..data.check import check_design, check_penalty_factor, check_sample_weight, check_target
 
 _EPS, _N_ALPHAS = 1e-3, 100
@@ -32,22 +33,8 @@ def estimator_path(
     ValueError
         If there is no such target, or not one share of the L1 part.
     """
-    from ..linear_model import (
-        BayesianRidge,
-        ElasticNet,
-        ElasticNetCV,
-        MultiTaskElasticNet,
-        MultiTaskElasticNetCV,
-        Ridge,
-        RidgeClassifier,
-        RidgeClassifierCV,
-        RidgeCV,
-    )
-
-    several = MultiTaskElasticNet, MultiTaskElasticNetCV
-    nets = ElasticNet, ElasticNetCV, *several
-    classifiers = RidgeClassifier, RidgeClassifierCV
-    if not isinstance(estimator, (*nets, *classifiers, Ridge, RidgeCV, BayesianRidge)):
+    row = row_of(type(estimator))
+    if row is None or row.penalty is None:
         raise TypeError(
             f"estimator is a {type(estimator).__name__}; expected fastridge's Ridge,"
             " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, one of these"
@@ -55,17 +42,17 @@ def estimator_path(
         )
     if alphas is None:
         alphas = getattr(estimator, "alphas_", None)
-    if isinstance(estimator, nets):
+    if row.penalty == "ridge":
+        if row.targets == "labels":
+            y, sample_weight = _classes(estimator, X, y, sample_weight)
+        values, coef = _ridge(estimator, X, y, alphas, sample_weight, target)
+    else:
         ratio = _ratio(estimator)
         if np.ndim(alphas) == 2:
             # a row of the grid for each share
             alphas = alphas[int(np.flatnonzero(np.asarray(estimator.l1_ratio) == ratio)[0])]
-        draw = _groups if isinstance(estimator, several) else _net
+        draw = _groups if row.penalty == "groups" else _net
         values, coef = draw(estimator, X, y, alphas, ratio, sample_weight, target)
-    else:
-        if isinstance(estimator, classifiers):
-            y, sample_weight = _classes(estimator, X, y, sample_weight)
-        values, coef = _ridge(estimator, X, y, alphas, sample_weight, target)
     return EstimatorPath(values, coef, marked_penalty(estimator, target))
 
 

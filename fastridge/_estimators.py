@@ -1,0 +1,62 @@
+"""The estimators of `fastridge.linear_model`: a row for each.
+
+Public names, tags, model files, displays and criteria go by these rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """What is known of an estimator beside its class.
+
+    Attributes
+    ----------
+    module : str
+        The module of `fastridge.linear_model` that holds it.
+    penalty : {"ridge", "net", "groups"} or None
+        What its penalty is: squares, an elastic net of each target, or of targets that share
+        features. None where there is no penalty: it has no path and no criteria.
+    targets : {"one", "several", "only several", "labels"}
+        Targets it takes; "labels": classes, or several labels for each sample.
+    state : tuple of str
+        Private attributes that a fit sets and a model file keeps.
+    """
+
+    module: str
+    penalty: str | None
+    targets: str = "one"
+    state: tuple[str, ...] = ()
+
+
+ESTIMATORS: dict[str, Row] = {
+    "BayesianRidge": Row("_bayesian_ridge", "ridge", state=("_posterior", "_total")),
+    "ElasticNet": Row("_elastic_net", "net", "several"),
+    "ElasticNetCV": Row("_elastic_net_cv", "net"),
+    "Lasso": Row("_elastic_net", "net", "several"),
+    "LassoCV": Row("_elastic_net_cv", "net"),
+    "LinearRegression": Row("_linear_regression", None, "several"),
+    "MultiTaskElasticNet": Row("_multi_task", "groups", "only several"),
+    "MultiTaskElasticNetCV": Row("_multi_task_cv", "groups", "only several"),
+    "MultiTaskLasso": Row("_multi_task", "groups", "only several"),
+    "MultiTaskLassoCV": Row("_multi_task_cv", "groups", "only several"),
+    "Ridge": Row("_ridge", "ridge", "several"),
+    "RidgeCV": Row("_ridge_cv", "ridge", "several"),
+    "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels"),
+    "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),
+}
+
+
+def home_of(name: str) -> str:
+    """Return the name of the module that holds an estimator."""
+    return f"{__package__}.linear_model.{ESTIMATORS[name].module}"
+
+
+def row_of(cls: type[Any]) -> Row | None:
+    """Return the row of a class or of its nearest base that has one; None of other classes."""
+    for base in cls.__mro__:
+        name = base.__name__
+        if name in ESTIMATORS and base.__module__ == home_of(name):
+            return ESTIMATORS[name]
+    return None

@@ -1,0 +1,167 @@
+"""What the parameters of estimators must be: a test and the words of its error for each kind.
+
+An estimator declares a table ``_parameters`` of its parameters; `Estimator` looks at those that are
+not the constructor's defaults, before a fit.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.inputs import as_real
+
+_INF = math.inf
+
+
+class Parameter(NamedTuple):
+    """What a parameter must be.
+
+    Attributes
+    ----------
+    holds : callable
+        holds(value): whether it is.
+    expected : str
+        What the error says after "must be".
+    check : callable or None
+        check(name, value): raises errors of its own where more than a sentence is to be said.
+    """
+
+    holds: Callable[[Any], bool]
+    expected: str
+    check: Callable[[str, Any], None] | None = None
+
+
+Parameters = Mapping[str, Parameter | tuple[Parameter, ...]]
+Checks = tuple[tuple[str, Any, tuple[Parameter, ...]], ...]  # name, default and kinds
+
+_NOTHING = object()  # the default of a parameter that is always looked at
+
+
+def checks_of(init: Any, parameters: Parameters) -> Checks:
+    """Return what is checked before a fit: (name, default, kinds) of each parameter.
+
+    A default of the constructor `init` that is what it must be need not be looked at again: a
+    parameter that is this very object passes.
+    """
+    code = getattr(init, "__code__", None)
+    positional = () if code is None else code.co_varnames[: code.co_argcount]
+    given = getattr(init, "__defaults__", None) or ()
+    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=False))
+    defaults |= getattr(init, "__kwdefaults__", None) or {}
+    checks = []
+    for name, kind in parameters.items():
+        kinds = (kind,) if isinstance(kind, Parameter) else kind
+        default = defaults.get(name, _NOTHING)
+        if not all(k.check is None and k.holds(default) for k in kinds):
+            default = _NOTHING
+        checks.append((name, default, kinds))
+    return tuple(checks)
+
+
+def without(parameters: Parameters, *names: str) -> Parameters:
+    """Return a table without some parameters."""
+    return {name: kind for name, kind in parameters.items() if name not in names}
+
+
+def is_array_like(value: Any) -> bool:
+    """Return whether a parameter may be an array: it has a length or converts itself."""
+    return not isinstance(value, (str, bytes, dict)) and (
+        hasattr(value, "__len__") or hasattr(value, "__array__")
+    )
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a parameter is an int of at least 1, and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def is_finite(value: Any, least: float = 0.0) -> bool:
+    """Return whether a parameter is a finite number of at least `least`."""
+    if type(value) is float:
+        return least <= value < _INF
+    return isinstance(value, Real) and least <= as_real(value) < _INF
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether a parameter is a finite number above 0."""
+    return isinstance(value, Real) and 0 < as_real(value) < _INF
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_none_or(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or holds(value)
+
+
+def _is_random_state(value: Any) -> bool:
+    if isinstance(value, Integral):
+        return 0 <= int(value) <= 2**32 - 1
+    return value is None or isinstance(
+        value, getattr(sys.modules.get("numpy.random"), "RandomState", ())
+    )
+
+
+def _is_bound(value: Any) -> bool:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return value is None or number or is_array_like(value)
+
+
+def _is_class_weight(value: Any) -> bool:
+    return (
+        value is None or isinstance(value, dict) or (isinstance(value, str) and value == "balanced")
+    )
+
+
+def is_memory(value: Any) -> bool:
+    """Return whether a parameter is a number of at least 0, and no bool, or None."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return value is None or (number and value >= 0)
+
+
+def is_in(names: Iterable[str]) -> Callable[[Any], bool]:
+    """Return the test whether a parameter is one of some strings."""
+    known = frozenset(names)
+    return lambda value: isinstance(value, str) and value in known
+
+
+def one_of(names: Iterable[str]) -> Parameter:
+    """Return the kind that is one of some strings, which its error lists."""
+    names = tuple(names)
+    return Parameter(is_in(names), f"one of {', '.join(map(repr, names))}")
+
+
+def _check_select(name: str, value: Any) -> None:
+    from ..model_selection._choice import check_select
+
+    check_select(value)
+
+
+def _any(value: Any) -> bool:
+    return True
+
+
+BOOL = Parameter(_is_bool, "a bool")
+COUNT = Parameter(is_count, "an int of at least 1")
+COUNT_OR_NONE = Parameter(_is_none_or(is_count), "an int of at least 1, or None")
+AT_LEAST_0 = Parameter(is_finite, "a finite number of at least 0")
+ABOVE_0 = Parameter(is_positive, "a finite number above 0")
+ABOVE_0_OR_NONE = Parameter(_is_none_or(is_positive), "a finite number above 0, or None")
+CALLBACK = Parameter(_is_none_or(callable), "a callable or None")
+RANDOM_STATE = Parameter(
+    _is_random_state, "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None"
+)
+PENALTY_FACTOR = Parameter(
+    _is_none_or(is_array_like), "an array-like of shape (n_features,), or None"
+)
+BOUND = Parameter(_is_bound, "a number, an array-like of shape (n_features,), or None")
+CLASS_WEIGHT = Parameter(_is_class_weight, "a dict, 'balanced' or None")
+SELECTION = Parameter(is_in(("cyclic", "random")), "'cyclic' or 'random'")
+SELECT = Parameter(_any, "", _check_select)
