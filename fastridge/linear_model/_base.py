@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,10 +14,17 @@ from .._estimators import row_of
 from .._matrix import all_finite
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
 from ..losses import SQUARED, Loss
-from ._parameters import Checks, Parameters, checks_of
+from ._parameters import Checks, Parameters, checks_of, compile_quick_test
 
 # Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
 _SMALL = 16384
+
+
+def _compile_and_pass(estimator: Any) -> bool:
+    """Compile the quick test of a class at its first use, and return what it says."""
+    cls = type(estimator)
+    cls._pass_at_once = compile_quick_test(cls._checks)
+    return cls._pass_at_once(estimator)
 
 
 class Estimator:
@@ -32,6 +40,7 @@ class Estimator:
     # what each parameter must be, by its name; and the same with the constructor's defaults
     _parameters: ClassVar[Parameters] = {}
     _checks: ClassVar[Checks] = ()
+    _pass_at_once: ClassVar[Callable[[Any], bool]]
 
     coef_: NDArray[np.floating]
     intercept_: Any
@@ -52,6 +61,7 @@ class Estimator:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._checks = checks_of(cls.__init__, cls._parameters)
+        cls._pass_at_once = _compile_and_pass
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
@@ -198,22 +208,20 @@ class Estimator:
 
     def _check_parameters(self) -> None:
         """Refuse parameters that are not what the table of the class says."""
-        values = self.__dict__
-        changed = False
+        if self._pass_at_once():
+            return
         for name, default, kinds in self._checks:
-            value = values[name] if name in values else getattr(self, name)
+            value = getattr(self, name)
             if value is not default:
-                changed = True
                 for kind in kinds:
                     if not kind.holds(value):
                         self._refuse(name, kind.expected)
                     if kind.check is not None:
                         kind.check(name, value)
-        if changed:
-            self._check_together()
+        self._check_together()
 
     def _check_together(self) -> None:
-        """Refuse parameters that do not fit together; defaults do."""
+        """Refuse parameters that do not fit together, where one without a quick test is given."""
 
     def _refuse(self, name: str, expected: str) -> None:
         """Raise the error of a parameter."""

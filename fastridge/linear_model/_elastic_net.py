@@ -65,6 +65,7 @@ class BaseElasticNet(LinearRegressor):
         "l1_ratio": Parameter(
             lambda value: isinstance(value, Real) and 0 <= as_real(value) <= 1,
             "a number from 0 to 1",
+            quick="type(v) is float and 0.0 <= v <= 1.0",
         ),
         "fit_intercept": BOOL,
         "copy_X": BOOL,

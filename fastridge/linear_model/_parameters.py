@@ -30,11 +30,15 @@ class Parameter(NamedTuple):
         What the error says after "must be".
     check : callable or None
         check(name, value): raises errors of its own where more than a sentence is to be said.
+    quick : str
+        An expression of the value v that is True of usual values which hold alone, whatever the
+        other parameters are; "" where there is none.
     """
 
     holds: Callable[[Any], bool]
     expected: str
     check: Callable[[str, Any], None] | None = None
+    quick: str = ""
 
 
 Parameters = Mapping[str, Parameter | tuple[Parameter, ...]]
@@ -64,6 +68,21 @@ def checks_of(init: Any, parameters: Parameters) -> Checks:
     return tuple(checks)
 
 
+def compile_quick_test(checks: Checks) -> Callable[[Any], bool]:
+    """Return a function of an estimator: whether its parameters are defaults, or usual values.
+
+    It is compiled, as a call for each parameter takes longer than the fit of a few rows may.
+    """
+    known: dict[str, Any] = {"inf": _INF}
+    terms = []
+    for i, (name, default, kinds) in enumerate(checks):
+        known[f"default_{i}"] = default
+        quick = next((f" or {kind.quick}" for kind in kinds if kind.quick), "")
+        terms.append(f"((v := self.{name}) is default_{i}{quick})")
+    test: Callable[[Any], bool] = eval("lambda self: " + " and ".join(terms or ["True"]), known)
+    return test
+
+
 def without(parameters: Parameters, *names: str) -> Parameters:
     """Return a table without some parameters."""
     return {name: kind for name, kind in parameters.items() if name not in names}
@@ -81,11 +100,9 @@ def is_count(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
-def is_finite(value: Any, least: float = 0.0) -> bool:
-    """Return whether a parameter is a finite number of at least `least`."""
-    if type(value) is float:
-        return least <= value < _INF
-    return isinstance(value, Real) and least <= as_real(value) < _INF
+def is_finite(value: Any) -> bool:
+    """Return whether a parameter is a finite number of at least 0."""
+    return isinstance(value, Real) and 0 <= as_real(value) < _INF
 
 
 def is_positive(value: Any) -> bool:
@@ -148,10 +165,15 @@ def _any(value: Any) -> bool:
     return True
 
 
-BOOL = Parameter(_is_bool, "a bool")
-COUNT = Parameter(is_count, "an int of at least 1")
-COUNT_OR_NONE = Parameter(_is_none_or(is_count), "an int of at least 1, or None")
-AT_LEAST_0 = Parameter(is_finite, "a finite number of at least 0")
+_QUICK_COUNT = "type(v) is int and v >= 1"
+QUICK_AT_LEAST_0 = "type(v) is float and 0.0 <= v < inf"
+
+BOOL = Parameter(_is_bool, "a bool", quick="type(v) is bool")
+COUNT = Parameter(is_count, "an int of at least 1", quick=_QUICK_COUNT)
+COUNT_OR_NONE = Parameter(
+    _is_none_or(is_count), "an int of at least 1, or None", quick=_QUICK_COUNT
+)
+AT_LEAST_0 = Parameter(is_finite, "a finite number of at least 0", quick=QUICK_AT_LEAST_0)
 ABOVE_0 = Parameter(is_positive, "a finite number above 0")
 ABOVE_0_OR_NONE = Parameter(_is_none_or(is_positive), "a finite number above 0, or None")
 CALLBACK = Parameter(_is_none_or(callable), "a callable or None")

@@ -26,6 +26,7 @@ from ._parameters import (
     BOUND,
     COUNT_OR_NONE,
     PENALTY_FACTOR,
+    QUICK_AT_LEAST_0,
     RANDOM_STATE,
     Parameter,
     Parameters,
@@ -66,6 +67,7 @@ class BaseRidge(Estimator):
             Parameter(
                 lambda value: is_finite(value) or not isinstance(value, Real),
                 "a finite number of at least 0",
+                quick=QUICK_AT_LEAST_0,
             ),
         ),
         "fit_intercept": BOOL,

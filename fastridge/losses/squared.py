@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..systems.blas import on_one_thread
 from .base import Array, Interval, Loss, Score
 
 _TINY = np.finfo(np.float64).tiny
@@ -99,7 +98,6 @@ class Squared(Loss):
         spread = self.spread(y, weight)
         return spread / (1.0 - 1.0 / total) ** 2 if total > 1 else spread
 
-    @on_one_thread
     def error_of_moments(self, moments: Any, coef: Array, intercept: Array) -> Array | None:
         """Return the mean squared errors (m, k) of models on the rows that moments sum.
 

@@ -21,7 +21,7 @@ from ...losses import SQUARED
 from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
-from ...systems.blas import on_one_thread
+from ...systems.blas import on_one_thread, one_thread
 from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.fit import SOLVERS, RidgeResult, _variances, solve
@@ -182,7 +182,8 @@ class Folds:
             test, y, w = self.test_rows(i)
         validation = None
         if visit is None and held is not None and coef.shape[2] <= len(y):
-            validation = SQUARED.error_of_moments(held, coef, intercept)
+            with one_thread:
+                validation = SQUARED.error_of_moments(held, coef, intercept)
         if validation is None:
             validation = SQUARED.error_of_rows(test, y, w, coef, intercept, visit, rows)
         return RidgeErrors(
