@@ -85,6 +85,20 @@ class RidgeProblem(Quadratic):
         self.weight, self.total, self.mean = rows.weight, rows.total, rows.mean
         self.fit_intercept = rows.fit_intercept
 
+    def reweighed(
+        self, weight: NDArray[np.float64] | None, Y: NDArray[np.float64]
+    ) -> RidgeProblem:
+        """The problem of the same rows, penalties and factors for other weights and targets.
+
+        As Newton steps of other losses ask for it: a pass over X, of which nothing is copied.
+        """
+        problem = copy.copy(self)
+        problem.given = Y.reshape(len(Y), 1) if Y.ndim == 1 else Y
+        problem._centred = None
+        problem._take(self.rows.reweighed(weight))
+        problem.y_mean, problem.spread = problem.rows.target_stats(problem.given)
+        return problem
+
     @property
     def Y(self) -> NDArray[np.float64]:
         if self._centred is None:

@@ -91,17 +91,32 @@ class DescentProblem:
         options = {"standardize": standardize, "mean_of_rows": True}
         rows = CentredRows(by_columns(A), weight, fit_intercept, **options)
         problem = cls(rows.p, factor, lower, upper)
-        problem.rows, problem.n, problem.A, problem.weight = rows, rows.n, rows.A, weight
-        problem.unit = rows.unit
-        problem.mean = rows.mean if fit_intercept else None
-        problem.y_mean = float(rows.target_stats(y[:, np.newaxis])[0][0])
-        problem.y = y - problem.y_mean
-        problem.square = rows.squares()
-        problem.yy = float(rows.inner(problem.y, problem.y))
-        require_sums(A, problem.y, float(problem.square.sum()), problem.yy, fit_intercept)
-        problem.cross = rows.tdot(problem.y)
-        problem._scale_bounds()
+        problem._take_rows(rows, y)
         return problem
+
+    @on_one_thread
+    def reweighed(self, weight, y):
+        """The same rows, factors and bounds for other weights and another target.
+
+        As Newton steps of other losses ask for it: a pass over X, of which nothing is copied.
+        """
+        problem = copy.copy(self)
+        problem.lower, problem.upper = self.bounds
+        problem.gram = None
+        problem._take_rows(self.rows.reweighed(None if weight is None else unit_sum(weight)), y)
+        return problem
+
+    def _take_rows(self, rows, y):
+        self.rows, self.n, self.A, self.weight = rows, rows.n, rows.A, rows.weight
+        self.unit = rows.unit
+        self.mean = rows.mean if rows.fit_intercept else None
+        self.y_mean = float(rows.target_stats(y[:, np.newaxis])[0][0])
+        self.y = y - self.y_mean
+        self.square = rows.squares()
+        self.yy = float(rows.inner(self.y, self.y))
+        require_sums(rows.source, self.y, float(self.square.sum()), self.yy, rows.fit_intercept)
+        self.cross = rows.tdot(self.y)
+        self._scale_bounds()
 
     @classmethod
     def of_sums(cls, n, sums, factor, lower, upper, fit_intercept, standardize):

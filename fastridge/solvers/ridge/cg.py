@@ -21,6 +21,8 @@ How near a solution has to be, `quadratic.error_bound` says.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from ..._dense import Cholesky
@@ -47,14 +49,17 @@ _COPY = 16  # bytes of an element of a copy, with its index
 TOGETHER = 8  # targets that share products
 _SURE = 0.7  # share of the bound that a step is asked for, for the difference to the true gradient
 _RITZ = 1.2  # growth of the iterations after which the least Ritz value is found anew
+_STALE = 1.5  # growth of iterations with a preconditioner of other weights, that it stays for
+_FEW = 10  # iterations that no preconditioner is summed anew for
 _GHOST = 1e-13  # Ritz values below this share of the largest are rounding
 
 
 @on_one_thread
-def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
+def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None, systems=None):
     """Coefficients (k, p), iterations, relative gradients, objectives, relative errors, converged.
 
     The last two of each target: bounds of its error, and whether it is within `tol` or rounding.
+    systems: those of the problem, where they have been made already.
     """
     p, k = problem.p, problem.k
     limit = iteration_limit(problem, max_iter)
@@ -70,7 +75,8 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None):
     n_iter = np.ones(k, dtype=np.intp)
     norm, objective, error = np.empty(k), np.empty(k), np.empty(k)
     converged = np.empty(k, dtype=bool)
-    systems = Systems(problem, at_zero, max_memory)
+    if systems is None:
+        systems = Systems(problem, at_zero, max_memory)
     for targets in alike(problem.alpha):
         alpha = float(problem.alpha[targets[0]])
         some = consecutive(targets)
@@ -121,6 +127,20 @@ class Systems:
             self.best = eliminated(problem, self.max_memory)
             if self.best is None:
                 self.best = wide(problem, at_zero, self.max_memory)
+
+    def update(self, problem: RidgeProblem) -> None:
+        """Take the same rows with other weights and targets, as `RidgeProblem.reweighed` has them.
+
+        What is eliminated is summed anew, of the columns that were chosen. Preconditioners stay as
+        they are, until they take `_STALE` times the iterations that they took at first.
+        """
+        self.problem, self.factored = problem, None
+        if isinstance(self.best, Eliminated):
+            self.best = self.best.reweighed(problem, self.max_memory)
+        elif self.best is not None:
+            self.best = self.best.reweighed(problem)
+        for products in self.products:
+            products.update(problem)
 
     @on_one_thread
     def solve(self, W, targets, goal, G, objective, limit):
@@ -198,28 +218,39 @@ def eliminated(problem: RidgeProblem, max_memory):
     if not len(order):
         return None
     try:
-        system = Reduced(
+        return Eliminated(problem, order, m, max_memory)
+    except OverflowError:
+        return None
+
+
+class Eliminated:
+    """Steps by the Gram matrix with its m heavy columns, the first of the order, eliminated.
+
+    Raises
+    ------
+    OverflowError
+        If the matrix has more elements than there is room for.
+    """
+
+    most_iterations = _UNLIMITED
+
+    def __init__(self, problem: RidgeProblem, order, m: int, max_memory) -> None:
+        A = problem.A
+        self.d, self.order, self.m = problem.d, order, m
+        self.system = Reduced(
             A,
             order,
             m,
             A.shift if problem.fit_intercept else problem.mean,
-            squares,
+            problem.column_squares(),
             problem.total if problem.fit_intercept else 0.0,
             problem.weight,
             most_gram_elements(A, max_memory),
         )
-    except OverflowError:
-        return None
-    return Eliminated(system, problem.d)
 
-
-class Eliminated:
-    """Steps by the Gram matrix with its heavy columns eliminated."""
-
-    most_iterations = _UNLIMITED
-
-    def __init__(self, system: Reduced, d) -> None:
-        self.system, self.d = system, d
+    def reweighed(self, problem: RidgeProblem, max_memory) -> Eliminated:
+        """The same columns for other weights."""
+        return Eliminated(problem, self.order, self.m, max_memory)
 
     def factor(self, goal) -> None:
         self.system.factor(goal.alpha, self.d, goal.weights)
@@ -284,8 +315,8 @@ class Wide:
 
     def __init__(self, problem: RidgeProblem, order, m: int) -> None:
         A, d = problem.A, problem.d
-        self.weight, self.order, self.m = problem.weight, order, m
-        self.gram = A.gram(problem.weight, columns=order[:m]) if m else None
+        self.order, self.m = order, m
+        self._weigh(problem)
         self.heavy_d = d[order[:m]]
         # columns scaled to a common penalty
         self.unit = None if (d[order[m:]] == 1).all() else 1.0 / np.sqrt(d[order[m:]])
@@ -293,7 +324,28 @@ class Wide:
         if self.unit is not None:
             scale = self.unit if self.light.scale is None else self.unit * self.light.scale
             self.light = self.light.centered(self.light.shift, scale)
-        self.cholesky = None
+
+    def _weigh(self, problem: RidgeProblem) -> None:
+        self.weight, self.cholesky = problem.weight, None
+        self.gram = None
+        if self.m:
+            self.gram = problem.A.gram(problem.weight, columns=self.order[: self.m])
+
+    def reweighed(self, problem: RidgeProblem) -> Wide:
+        """The same columns for other weights, about their means."""
+        system = copy.copy(self)
+        system._weigh(problem)
+        shift, scale = problem.A.shift, problem.A.scale
+        parts = {"heavy": slice(0, self.m), "light": slice(self.m, None)}
+        for name, part in parts.items():
+            columns = self.order[part]
+            unit = self.unit if name == "light" else None
+            of_part = None if scale is None else scale[columns]
+            if unit is not None:
+                of_part = unit if of_part is None else unit * of_part
+            moved = None if shift is None else shift[columns]
+            setattr(system, name, getattr(self, name).centered(moved, of_part))
+        return system
 
     def factor(self, goal) -> None:
         self.alpha = goal.alpha
@@ -347,9 +399,22 @@ class Products:
         if by_rows:
             self.most_iterations = _BY_ROWS * problem.n + 100
         self.heavy = self.gram = None
+        self._fresh = self._last = 0  # iterations with a new preconditioner, and the last ones
         # the block is summed by rows
         copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
         self.most = 0 if copied else heavy_columns(max_memory)
+
+    def update(self, problem: RidgeProblem) -> None:
+        """Take other weights; the block is summed anew once it is not near enough."""
+        self.problem = problem
+        if self.heavy is not None and self._last > _STALE * max(self._fresh, _FEW):
+            self.gram = self._block()
+            self._fresh = 0
+        self._last = 0
+
+    def _block(self):
+        problem = self.problem
+        return block_gram(problem.A, problem.weight, self.heavy, self.max_memory)
 
     def factor(self, goal) -> None:
         """Prepare for a penalty; the block's Gram matrix serves all of them."""
@@ -376,7 +441,7 @@ class Products:
             self.gram = np.zeros((0, 0))
             if m > 0:
                 self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
-                self.gram = block_gram(problem.A, problem.weight, self.heavy, self.max_memory)
+                self.gram = self._block()
         heavy = self.heavy
         own = np.diagonal(self.gram) + alpha * problem.d[heavy]
         own[own <= 0] = 1.0
@@ -449,6 +514,8 @@ class Products:
                     r[i], d[i], rz[i], place[i] = r[left], d[left], rz[left], place[left]
             if not left:
                 break
+        self._last += int(used.max(initial=0))
+        self._fresh = self._fresh or self._last
         return x.T, used
 
 
