@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import scipy.sparse as sp
+from storages import stored
 
 import fastridge
 
@@ -175,11 +176,7 @@ def problem(seed):
     t = y - options["fit_intercept"] * np.average(y, weights=weight)
     largest = np.abs(Z.T @ (weight * t)).max() / weight.sum() / options["l1_ratio"]
     storage = _some(rng, "C", "F", "csr", "csc")
-    if storage in ("csr", "csc"):
-        X = (sp.csr_array if storage == "csr" else sp.csc_array)(X)
-    else:
-        X = np.array(X, order=storage)
-    return X, y, float(largest) or 1.0, options, name
+    return stored(X, storage), y, float(largest) or 1.0, options, name
 
 
 def fit(seed, tol=1e-8):

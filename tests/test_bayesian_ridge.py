@@ -10,16 +10,10 @@ import scipy.stats
 import sklearn.linear_model as peer
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from storages import CONTAINERS
 
 import fastridge
 from fastridge import BayesianRidge, penalty
-
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_matrix,
-}
 
 
 def problem(n=50, p=6, seed=0):

@@ -9,6 +9,7 @@ import sklearn.linear_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from storages import stored
 
 import fastridge
 from fastridge import Moments, elastic_net, reference
@@ -16,15 +17,6 @@ from fastridge.exceptions import ConvergenceWarning
 
 SOLVERS = ["gram", "working", "columns"]
 KINDS = ["C", "F", "csr", "csc", "csc int64"]
-
-
-def as_kind(X, kind):
-    if kind in ("C", "F"):
-        return np.array(X, order=kind)
-    A = (sp.csr_array if kind == "csr" else sp.csc_array)(X)
-    if kind == "csc int64":
-        A.indices, A.indptr = A.indices.astype(np.int64), A.indptr.astype(np.int64)
-    return A
 
 
 @st.composite
@@ -118,7 +110,7 @@ def test_every_problem_every_way(problem):
     floor = max(reference.elastic_net_dual(q, t * theta, slack) for t in (1.0, shrink))
     assert floor >= exact.objective - 1e-6 * q.null
     for kind, solver in itertools.product(KINDS, SOLVERS):
-        result = elastic_net(as_kind(X, kind), y, alpha, solver=solver, tol=1e-5, **options)
+        result = elastic_net(stored(X, kind), y, alpha, solver=solver, tol=1e-5, **options)
         assert result.solver == solver
         check(X, y, alpha, options, result, 1e-5, exact.objective - 1e-11 * q.null)
     if options["sample_weight"] is None or options["sample_weight"].all():
@@ -206,7 +198,7 @@ def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
             positive=positive,
         ).fit(X, y, weight)
         ours = elastic_net(
-            as_kind(X, kind),
+            stored(X, kind),
             y,
             alpha,
             l1_ratio=l1_ratio,
@@ -248,7 +240,7 @@ def test_no_l1_part_is_ridge(data, kind, solver, variant):
     # sum_i s_i r_i^2 + a w'w is 2 sum(s) times 1 / (2 sum(s)) sum_i s_i r_i^2 + alpha / 2 w'w
     want = fastridge.ridge(X, y, alpha * weight.sum(), sample_weight=weight, solver="qr", **options)
     got = elastic_net(
-        as_kind(X, kind),
+        stored(X, kind),
         y,
         alpha,
         l1_ratio=0.0,
@@ -278,9 +270,9 @@ def test_weights_are_repetitions(data, kind, solver):
     X, y, _ = data
     times = np.random.default_rng(0).integers(0, 4, size=80)
     options = {"l1_ratio": 0.7, "solver": solver, "tol": 1e-13, "standardize": True}
-    ours = elastic_net(as_kind(X, kind), y, 0.1, sample_weight=times.astype(float), **options)
+    ours = elastic_net(stored(X, kind), y, 0.1, sample_weight=times.astype(float), **options)
     repeated = np.repeat(np.arange(80), times)
-    theirs = elastic_net(as_kind(X[repeated], kind), y[repeated], 0.1, **options)
+    theirs = elastic_net(stored(X[repeated], kind), y[repeated], 0.1, **options)
     assert_allclose(ours.coef, theirs.coef, atol=1e-6)
     assert_allclose(ours.objective, theirs.objective, rtol=1e-11)
     assert_allclose(
@@ -310,7 +302,7 @@ def test_standardize_is_scaling(data, solver):
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
 def test_float32(data, kind, solver):
     X, y, weight = data
-    single = as_kind(X, kind).astype(np.float32)
+    single = stored(X, kind).astype(np.float32)
     double = single.astype(np.float64)
     options = {"l1_ratio": 0.7, "sample_weight": weight, "solver": solver, "tol": 1e-10}
     ours = elastic_net(single, y, 0.1, **options)
@@ -332,7 +324,7 @@ def test_same_bits_for_any_number_of_threads(kind, solver):
     for threads in (1, 2, 3):
         with fastridge.num_threads(threads):
             path = fastridge.elastic_net_path(
-                as_kind(X, kind), y, l1_ratio=1.0, n_alphas=12, solver=solver
+                stored(X, kind), y, l1_ratio=1.0, n_alphas=12, solver=solver
             )
         found.append((path.coef, path.intercept, path.relative_gap))
     for other in found[1:]:
@@ -360,7 +352,7 @@ def test_random_order(data, solver):
 def test_moments_of_chunks(data, kind):
     X, y, weight = data
     parts = [
-        Moments(as_kind(X[i : i + 20], kind), y[i : i + 20], weight[i : i + 20])
+        Moments(stored(X[i : i + 20], kind), y[i : i + 20], weight[i : i + 20])
         for i in range(0, 80, 20)
     ]
     options = {"l1_ratio": 0.9, "tol": 1e-12, "penalty_factor": np.linspace(0.0, 2, 120)}
@@ -396,14 +388,14 @@ def test_several_targets(data, solver):
 @pytest.mark.parametrize("kind", ["F", "csc"])
 def test_edges(kind, solver):
     y = np.array([1.0, 2.0, 4.0])
-    zero = elastic_net(as_kind(np.zeros((3, 2)), kind), y, 0.1, solver=solver)
+    zero = elastic_net(stored(np.zeros((3, 2)), kind), y, 0.1, solver=solver)
     assert_array_equal(zero.coef, 0)
     assert_allclose(zero.intercept, y.mean())
     assert zero.relative_gap == 0
-    one = elastic_net(as_kind(np.ones((1, 1)), kind), [3.0], 0.1, solver=solver)
+    one = elastic_net(stored(np.ones((1, 1)), kind), [3.0], 0.1, solver=solver)
     assert (one.coef[0], one.intercept, one.relative_gap) == (0, 3, 0)
     one = elastic_net(
-        as_kind(np.ones((1, 1)), kind),
+        stored(np.ones((1, 1)), kind),
         [3.0],
         0.5,
         l1_ratio=1.0,
@@ -412,16 +404,16 @@ def test_edges(kind, solver):
         tol=1e-12,
     )
     assert_allclose(one.coef, 2.5)
-    flat = elastic_net(as_kind(np.arange(6.0).reshape(3, 2), kind), np.full(3, 7.0), 0.1)
+    flat = elastic_net(stored(np.arange(6.0).reshape(3, 2), kind), np.full(3, 7.0), 0.1)
     assert_array_equal(flat.coef, 0)
     assert flat.intercept == 7
-    X = as_kind(np.random.default_rng(0).normal(size=(3, 5)), kind)
+    X = stored(np.random.default_rng(0).normal(size=(3, 5)), kind)
     largest = reference.largest_alpha(np.asarray(X.toarray() if sp.issparse(X) else X), y)
     for alpha in (largest, 2 * largest, 1e9 * largest):
         assert not np.any(elastic_net(X, y, alpha, l1_ratio=1.0, solver=solver, tol=1e-12).coef)
     assert np.any(elastic_net(X, y, 0.999 * largest, l1_ratio=1.0, solver=solver, tol=1e-12).coef)
     again = np.c_[X.toarray(), X.toarray()] if sp.issparse(X) else np.c_[X, X]
-    twice = elastic_net(as_kind(again, kind), y, 0.3 * largest, l1_ratio=1.0, tol=1e-12)
+    twice = elastic_net(stored(again, kind), y, 0.3 * largest, l1_ratio=1.0, tol=1e-12)
     once = elastic_net(X, y, 0.3 * largest, l1_ratio=1.0, tol=1e-12)
     assert_allclose(twice.coef[:5] + twice.coef[5:], once.coef, atol=1e-5)
 

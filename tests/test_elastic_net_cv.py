@@ -4,22 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import sklearn.linear_model as peer
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import KFold, LeaveOneGroupOut, ShuffleSplit
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from storages import CONTAINERS
 
 import fastridge
 from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV
 from fastridge.exceptions import ConvergenceWarning, InvalidParameterError
 
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_matrix,
-}
 EXACT = {"tol": 1e-9, "max_iter": 100_000}
 
 

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as peer
 from numpy.testing import assert_allclose, assert_array_equal
+from storages import CONTAINERS
 
 from fastridge import Ridge, RidgeClassifier, RidgeClassifierCV
 from fastridge.exceptions import (
@@ -18,13 +19,6 @@ from fastridge.exceptions import (
     NotFittedError,
     UndefinedMetricWarning,
 )
-
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_matrix,
-}
 
 
 def problem(n=60, p=7, k=None, seed=0):

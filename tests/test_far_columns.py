@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy import sparse
+from storages import CONTAINERS
 
 import fastridge as fr
 from fastridge._matrix import Matrix
@@ -17,13 +18,7 @@ def int64(X):
     return X
 
 
-STORAGES = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sparse.csr_array,
-    "csc": sparse.csc_array,
-    "csr64": int64,
-}
+STORAGES = {**CONTAINERS, "csr64": int64}
 SPARSE = ("csr", "csc", "csr64")
 EPS = np.finfo(float).eps
 

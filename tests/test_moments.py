@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import storages
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -17,13 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastridge
 from fastridge import Moments, Ridge, linear_model, ridge
 
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_matrix,
-    "coo": sp.coo_array,
-}
+CONTAINERS = {**storages.CONTAINERS, "coo": sp.coo_array}
 SUMS = ("mean", "y_mean", "gram", "cross", "yy")
 
 

@@ -16,7 +16,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from storages import stored
 
 import fastridge
 
@@ -62,12 +62,6 @@ def error(got, want, size):
     with mpmath.workdps(80):
         off = [(mpmath.mpf(float(a)) - b) * c for a, b, c in zip(got, want, size, strict=True)]
         return float(mpmath.norm(off) / mpmath.norm(list(want * size)))
-
-
-def as_kind(X, kind):
-    if kind in ("csr", "csc"):
-        return (sp.csr_array if kind == "csr" else sp.csc_array)(X)
-    return np.array(X, order=kind)
 
 
 def hilbert():
@@ -153,9 +147,7 @@ def test_solution(make, alpha, fit_intercept):
     # sums about zero lose what centring takes away, where means are 1e8 times deviations
     far = fit_intercept and make in (far_from_zero, few_samples_far_from_zero)
     for kind, solver in itertools.product(KINDS[:2] if far else KINDS, ["auto", "cholesky", "qr"]):
-        got = fastridge.ridge(
-            as_kind(X, kind), y, alpha, fit_intercept=fit_intercept, solver=solver
-        )
+        got = fastridge.ridge(stored(X, kind), y, alpha, fit_intercept=fit_intercept, solver=solver)
         # a factor by samples does not see the units of the columns
         within = max(bound, 1e-9) if got.solver == "dual" else bound
         assert error(got.coef, w, size) <= within, (kind, solver)
@@ -180,7 +172,7 @@ def test_weights_and_factors(make, kind, solver):
     d[0] = 0
     w, intercept, _, bound, size = exact(X, y, 1e-4, weight, d)
     got = fastridge.ridge(
-        as_kind(X, kind), y, 1e-4, sample_weight=weight, penalty_factor=d, solver=solver
+        stored(X, kind), y, 1e-4, sample_weight=weight, penalty_factor=d, solver=solver
     )
     assert error(got.coef, w, size) <= (2 * bound if solver == "dual" else bound)
     reach = np.abs(X).max(axis=0) @ np.abs(w.astype(float)) + np.abs(y).max()
@@ -202,7 +194,7 @@ def test_conjugate_gradients_reach_what_was_asked_for(kind, tol):
     X, y = economy()
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     w, _, _, _, size = exact(X, y, 0.1)
-    got = fastridge.ridge(as_kind(X, kind), y, 0.1, solver="cg", tol=tol)
+    got = fastridge.ridge(stored(X, kind), y, 0.1, solver="cg", tol=tol)
     # H (w - w*) = gradient: the error is at most cond(H) times the relative gradient
     H = X.T @ X + 0.1 * np.eye(6)
     assert error(got.coef, w, size / size) <= tol * np.linalg.cond(H)

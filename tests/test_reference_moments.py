@@ -2,17 +2,11 @@
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from numpy.testing import assert_allclose
+from storages import CONTAINERS
 
 from fastridge import Moments, _cpu, reference, ridge
 
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_array,
-}
 SUMS = ("total_weight", "mean", "y_mean", "gram", "cross", "yy")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.linear_model import Ridge
+from storages import KINDS, stored
 
 import fastridge
 from fastridge import reference
@@ -14,17 +15,10 @@ from fastridge.exceptions import ConvergenceWarning
 from fastridge.solvers.ridge import cg
 from fastridge.systems import cost
 
-KINDS = ["C", "F", "csr", "csc"]
 SOLVERS = ["auto", "cholesky", "dual", "cg", "qr"]
 THEIRS = ["svd", "lsqr", "sparse_cg", "sag", "saga"]
 over_kinds = pytest.mark.parametrize("kind", KINDS)
 over_solvers = pytest.mark.parametrize("solver", SOLVERS)
-
-
-def as_kind(X, kind):
-    if kind in ("csr", "csc"):
-        return (sp.csr_array if kind == "csr" else sp.csc_array)(X)
-    return np.array(X, order=kind)
 
 
 def problem(n, p, k=None, seed=0, density=0.6):
@@ -84,7 +78,7 @@ def test_same_as_scikit_learn(n, p, fit_intercept, weighted, k, alpha):
     X, y = problem(n, p, k)
     for kind, solver in itertools.product(KINDS, SOLVERS + THEIRS):
         got = fastridge.ridge(
-            as_kind(X, kind),
+            stored(X, kind),
             y,
             np.array(alpha) if isinstance(alpha, tuple) else alpha,
             fit_intercept=fit_intercept,
@@ -126,7 +120,7 @@ def test_conjugate_gradients(kind, n, p, block, fit_intercept, monkeypatch):
     X, y = problem(n, p, 2)
     given = {"sample_weight": weights(n), "penalty_factor": factors(p),
              "fit_intercept": fit_intercept}  # fmt: skip
-    got = fastridge.ridge(as_kind(X, kind), y, [0.5, 2.0], solver="cg", tol=1e-11, **given)
+    got = fastridge.ridge(stored(X, kind), y, [0.5, 2.0], solver="cg", tol=1e-11, **given)
     want = reference.ridge(X, y, [0.5, 2.0], **given)
     assert (got.n_iter > 3).all()
     assert_close(got.coef, want.coef)
@@ -152,7 +146,7 @@ def test_penalty_factor(kind, solver, n, p, standardize, fit_intercept):
     X, y = problem(n, p, 2)
     given = {"sample_weight": weights(n), "penalty_factor": factors(p), "standardize": standardize,
              "fit_intercept": fit_intercept}  # fmt: skip
-    got = fastridge.ridge(as_kind(X, kind), y, [0.3, 3.0], solver=solver, tol=1e-12, **given)
+    got = fastridge.ridge(stored(X, kind), y, [0.3, 3.0], solver=solver, tol=1e-12, **given)
     want = reference.ridge(X, y, [0.3, 3.0], **given)
     assert_close(got.coef, want.coef)
     np.testing.assert_allclose(got.intercept, want.intercept, rtol=1e-8)
@@ -163,7 +157,7 @@ def test_penalty_factor(kind, solver, n, p, standardize, fit_intercept):
 @over_solvers
 def test_all_columns_free_is_least_squares(kind, solver):
     X, y = problem(50, 6)
-    got = fastridge.ridge(as_kind(X, kind), y, 10.0, penalty_factor=np.zeros(6), solver=solver)
+    got = fastridge.ridge(stored(X, kind), y, 10.0, penalty_factor=np.zeros(6), solver=solver)
     B = np.column_stack([X, np.ones(50)])
     want = np.linalg.lstsq(B, y, rcond=None)[0]
     assert_close(got.coef, want[:-1])
@@ -175,7 +169,7 @@ def test_free_columns_as_many_as_samples(kind):
     # they fit y alone; what is penalised stays 0
     X, y = problem(8, 30, density=1.0)
     f = factors(30, free=8)
-    got = fastridge.ridge(as_kind(X, kind), y, 1.0, penalty_factor=f, fit_intercept=False)
+    got = fastridge.ridge(stored(X, kind), y, 1.0, penalty_factor=f, fit_intercept=False)
     assert got.objective <= 1e-18 * (y @ y)
     assert np.linalg.norm(got.coef[8:]) <= 1e-8 * np.linalg.norm(got.coef)
     assert_close(got.coef[:8], np.linalg.solve(X[:, :8], y), 1e-7)
@@ -191,7 +185,7 @@ def test_standardize_is_scaled_columns(kind, solver, n, p):
     mean, var = reference.column_stats(X, w)
     sd = np.sqrt(np.where(var > 0, var, 1.0))
     got = fastridge.ridge(
-        as_kind(X, kind), y, 2.0, standardize=True, sample_weight=w, solver=solver, tol=1e-12
+        stored(X, kind), y, 2.0, standardize=True, sample_weight=w, solver=solver, tol=1e-12
     )
     scaled = reference.ridge((X - mean) / sd, y, 2.0, sample_weight=w)
     assert_close(got.coef, scaled.coef / sd)
@@ -227,7 +221,7 @@ def test_minimum_norm_where_the_rank_is_short(kind, solver, name, fit_intercept,
     X, y = dependent(name)
     w = weights(len(X)) if weighted else None
     got = fastridge.ridge(
-        as_kind(X, kind), y, 0.0, fit_intercept=fit_intercept, sample_weight=w, solver=solver,
+        stored(X, kind), y, 0.0, fit_intercept=fit_intercept, sample_weight=w, solver=solver,
         tol=1e-14,
     )  # fmt: skip
     root = np.sqrt(np.ones(len(X)) if w is None else w)
@@ -247,7 +241,7 @@ def test_minimum_norm_where_the_rank_is_short(kind, solver, name, fit_intercept,
 @pytest.mark.parametrize("alpha", [1e-6, 1.0, 1e6])
 def test_dependent_columns_with_a_penalty(kind, solver, name, alpha):
     X, y = dependent(name)
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, solver=solver, tol=1e-15)
+    got = fastridge.ridge(stored(X, kind), y, alpha, solver=solver, tol=1e-15)
     # forming the centred columns costs eps / smallest penalty
     assert_close(got.coef, reference.ridge(X, y, alpha).coef, 1e-7)
 
@@ -259,7 +253,7 @@ def test_constant_columns_have_coefficient_0(kind, solver, value):
     X, y = problem(40, 6)
     X[:, 2] = value
     for alpha, standardize in itertools.product((0.0, 1e-8, 1.0), (False, True)):
-        got = fastridge.ridge(as_kind(X, kind), y, alpha, solver=solver, standardize=standardize)
+        got = fastridge.ridge(stored(X, kind), y, alpha, solver=solver, standardize=standardize)
         assert got.coef[2] == 0
         others = [0, 1, 3, 4, 5]
         want = fastridge.ridge(X[:, others], y, alpha, solver="qr", standardize=standardize)
@@ -271,10 +265,10 @@ def test_constant_columns_have_coefficient_0(kind, solver, value):
 @pytest.mark.parametrize("alpha", [0.0, 1e-3, 10.0])
 def test_one_sample(kind, solver, alpha):
     x, y = np.array([[1.0, 0.0, -2.0]]), np.array([3.0])
-    got = fastridge.ridge(as_kind(x, kind), y, alpha, solver=solver)
+    got = fastridge.ridge(stored(x, kind), y, alpha, solver=solver)
     assert not got.coef.any()
     assert got.intercept == 3.0
-    got = fastridge.ridge(as_kind(x, kind), y, alpha, solver=solver, fit_intercept=False)
+    got = fastridge.ridge(stored(x, kind), y, alpha, solver=solver, fit_intercept=False)
     assert_close(got.coef, x[0] * 3 / (5 + alpha))
     assert got.intercept == 0
 
@@ -284,7 +278,7 @@ def test_one_sample(kind, solver, alpha):
 @pytest.mark.parametrize("alpha", [0.0, 1e-3, 10.0])
 def test_one_feature(kind, solver, alpha):
     x, y = np.array([[1.0], [2.0], [0.0], [5.0]]), np.array([1.0, 2.0, 2.0, 4.0])
-    got = fastridge.ridge(as_kind(x, kind), y, alpha, solver=solver)
+    got = fastridge.ridge(stored(x, kind), y, alpha, solver=solver)
     # centred: x'x = 14, x'y = 7
     assert_close(got.coef, [7 / (14 + alpha)])
     np.testing.assert_allclose(got.intercept, 2.25 - 2 * got.coef[0])
@@ -294,7 +288,7 @@ def test_one_feature(kind, solver, alpha):
 @over_solvers
 def test_target_of_one_value(kind, solver):
     X, _ = problem(20, 4)
-    got = fastridge.ridge(as_kind(X, kind), np.full(20, 0.1), 1.0, solver=solver)
+    got = fastridge.ridge(stored(X, kind), np.full(20, 0.1), 1.0, solver=solver)
     assert not got.coef.any()
     assert got.intercept == 0.1
     assert got.relative_gradient == 0
@@ -311,15 +305,15 @@ def test_weights_are_repetition(kind, solver, standardize, n, p):
     w[:2] = 0, 3
     given = {"penalty_factor": factors(p), "standardize": standardize, "solver": solver,
              "tol": 1e-13}  # fmt: skip
-    weighted = fastridge.ridge(as_kind(X, kind), y, [0.5, 5.0], sample_weight=w, **given)
+    weighted = fastridge.ridge(stored(X, kind), y, [0.5, 5.0], sample_weight=w, **given)
     repeated = fastridge.ridge(
-        as_kind(np.repeat(X, w, axis=0), kind), np.repeat(y, w, axis=0), [0.5, 5.0], **given
+        stored(np.repeat(X, w, axis=0), kind), np.repeat(y, w, axis=0), [0.5, 5.0], **given
     )
     assert_close(weighted.coef, repeated.coef, 1e-10)
     np.testing.assert_allclose(weighted.intercept, repeated.intercept, rtol=1e-10)
     np.testing.assert_allclose(weighted.objective, repeated.objective, rtol=1e-10)
     if solver == "auto":  # a factor for all the weights is a factor of the penalty
-        scaled = fastridge.ridge(as_kind(X, kind), y, [1.0, 10.0], sample_weight=2 * w, **given)
+        scaled = fastridge.ridge(stored(X, kind), y, [1.0, 10.0], sample_weight=2 * w, **given)
         assert_close(scaled.coef, weighted.coef, 1e-10)
 
 
@@ -330,7 +324,7 @@ def test_weight_0_leaves_the_row_out(kind, solver):
     w = weights(30)
     out = w == 0
     X[out], y[out] = 1e6, -1e6
-    got = fastridge.ridge(as_kind(X, kind), y, 0.5, sample_weight=w, solver=solver, tol=1e-12)
+    got = fastridge.ridge(stored(X, kind), y, 0.5, sample_weight=w, solver=solver, tol=1e-12)
     want = reference.ridge(X[~out], y[~out], 0.5, sample_weight=w[~out])
     assert_close(got.coef, want.coef, 1e-8)
     np.testing.assert_allclose(got.objective, want.objective, rtol=1e-8)
@@ -349,7 +343,7 @@ def test_column_that_is_constant_where_weights_count(kind, solver, standardize, 
     for value in (-0.91, 0.3, 0.7, 1.1, 5.3, 1e3):
         X[:, 2], X[:, 4] = 0.1, 0.0
         X[~counts, 2] = X[~counts, 4] = value
-        got = fastridge.ridge(as_kind(X, kind), y, alpha, sample_weight=w, **given)
+        got = fastridge.ridge(stored(X, kind), y, alpha, sample_weight=w, **given)
         want = fastridge.ridge(X[counts], y[counts], alpha, sample_weight=w[counts], **given)
         assert got.coef[2] == 0
         assert got.coef[4] == 0
@@ -363,7 +357,7 @@ def test_rows_of_weight_0_cost_no_precision(kind, solver):
     w = np.ones(40)
     w[::2] = 0
     X[::2], y[::2] = 1e12, -1e12
-    got = fastridge.ridge(as_kind(X, kind), y, 0.1, sample_weight=w, solver=solver)
+    got = fastridge.ridge(stored(X, kind), y, 0.1, sample_weight=w, solver=solver)
     assert_close(got.coef, reference.ridge(X[1::2], y[1::2], 0.1).coef, 1e-12)
 
 
@@ -377,7 +371,7 @@ def test_positive(kind, n, p, fit_intercept, alpha, weighted):
     given = {"fit_intercept": fit_intercept, "positive": True}
     if weighted:
         given |= {"sample_weight": weights(n), "penalty_factor": factors(p)}
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, tol=1e-9, **given)
+    got = fastridge.ridge(stored(X, kind), y, alpha, tol=1e-9, **given)
     want = reference.ridge(X, y, alpha, **given)
     assert got.solver == "active_set"
     assert (got.coef >= 0).all()
@@ -385,7 +379,7 @@ def test_positive(kind, n, p, fit_intercept, alpha, weighted):
     assert_close(got.coef, want.coef, 1e-7)
     np.testing.assert_allclose(got.objective, want.objective, rtol=1e-12)
     assert np.array_equal(
-        fastridge.ridge(as_kind(X, kind), y, alpha, tol=1e-9, solver="lbfgs", **given).coef,
+        fastridge.ridge(stored(X, kind), y, alpha, tol=1e-9, solver="lbfgs", **given).coef,
         got.coef,
     )
 
@@ -393,7 +387,7 @@ def test_positive(kind, n, p, fit_intercept, alpha, weighted):
 @over_kinds
 def test_positive_of_several_targets(kind):
     X, y = problem(60, 10, 3)
-    got = fastridge.ridge(as_kind(X, kind), y, [0.1, 1.0, 10.0], positive=True, tol=1e-9)
+    got = fastridge.ridge(stored(X, kind), y, [0.1, 1.0, 10.0], positive=True, tol=1e-9)
     want = reference.ridge(X, y, [0.1, 1.0, 10.0], positive=True)
     assert_close(got.coef, want.coef, 1e-7)
 
@@ -401,7 +395,7 @@ def test_positive_of_several_targets(kind):
 @over_kinds
 def test_positive_where_zero_is_best(kind):
     X = np.abs(problem(30, 4)[0])
-    got = fastridge.ridge(as_kind(X, kind), -X.sum(axis=1), 1.0, positive=True)
+    got = fastridge.ridge(stored(X, kind), -X.sum(axis=1), 1.0, positive=True)
     assert not got.coef.any()
 
 
@@ -412,7 +406,7 @@ def test_positive_where_zero_is_best(kind):
 def test_float32(kind, solver, n, p, k):
     X, y = problem(n, p, k)
     X = X.astype(np.float32)
-    got = fastridge.ridge(as_kind(X, kind), y, 0.5, solver=solver, tol=1e-10)
+    got = fastridge.ridge(stored(X, kind), y, 0.5, solver=solver, tol=1e-10)
     want = fastridge.ridge(X.astype(np.float64), y, 0.5, solver="qr")
     assert got.coef.dtype == np.float32
     assert got.intercept.dtype == np.float32
@@ -430,7 +424,7 @@ def test_certificate(kind, solver, n, p, fit_intercept):
     X, y = problem(n, p, 2)
     w, f, alpha = weights(n), factors(p), (0.2, 20.0)
     got = fastridge.ridge(
-        as_kind(X, kind), y, alpha, sample_weight=w, penalty_factor=f, solver=solver,
+        stored(X, kind), y, alpha, sample_weight=w, penalty_factor=f, solver=solver,
         fit_intercept=fit_intercept,
     )  # fmt: skip
     assert got.converged
@@ -463,8 +457,8 @@ def test_certificate_of_free_columns_and_a_small_penalty(solver, seed):
 def test_certificate_of_small_numbers_beside_a_column_of_zeros(kind):
     X, y = problem(40, 6)
     X[:, 3] = 0
-    got = fastridge.ridge(as_kind(X * 2.0**-40, kind), y, 2.0**-80, solver="cholesky")
-    want = fastridge.ridge(as_kind(X, kind), y, 1.0, solver="cholesky")
+    got = fastridge.ridge(stored(X * 2.0**-40, kind), y, 2.0**-80, solver="cholesky")
+    want = fastridge.ridge(stored(X, kind), y, 1.0, solver="cholesky")
     np.testing.assert_allclose(got.relative_gradient, want.relative_gradient)
 
 
@@ -473,7 +467,7 @@ def test_certificate_of_a_rough_solution(kind, monkeypatch):
     few_heavy_columns(monkeypatch)
     X, y = problem(200, 50)
     for tol in (1e-1, 1e-2, 1e-4, 1e-8):
-        got = fastridge.ridge(as_kind(X, kind), y, 1.0, solver="cg", tol=tol)
+        got = fastridge.ridge(stored(X, kind), y, 1.0, solver="cg", tol=tol)
         at = reference.gradient(X, y, 1.0, got.coef, got.intercept)
         first = reference.gradient(X, y, 1.0, np.zeros(50), y.mean())
         recomputed = np.linalg.norm(at) / np.linalg.norm(first)
@@ -504,10 +498,10 @@ def test_warm_start_saves_iterations(kind, monkeypatch):
     few_heavy_columns(monkeypatch)
     X, y = problem(300, 60, 2)
     given = {"solver": "cg", "tol": 1e-8}
-    cold = fastridge.ridge(as_kind(X, kind), y, 1.0, **given)
-    near = fastridge.ridge(as_kind(X, kind), y, 1.01, coef_init=cold.coef, **given)
-    same = fastridge.ridge(as_kind(X, kind), y, 1.0, coef_init=cold.coef, **given)
-    far = fastridge.ridge(as_kind(X, kind), y, 1.01, **given)
+    cold = fastridge.ridge(stored(X, kind), y, 1.0, **given)
+    near = fastridge.ridge(stored(X, kind), y, 1.01, coef_init=cold.coef, **given)
+    same = fastridge.ridge(stored(X, kind), y, 1.0, coef_init=cold.coef, **given)
+    far = fastridge.ridge(stored(X, kind), y, 1.01, **given)
     assert (near.n_iter < far.n_iter).all()
     assert (same.n_iter == 1).all()
     assert_close(near.coef, far.coef, 1e-6)
@@ -521,9 +515,9 @@ def test_targets_are_independent(kind, solver, n, p):
     given = {"sample_weight": weights(n), "penalty_factor": factors(p), "solver": solver,
              "positive": solver == "lbfgs", "tol": 1e-12}  # fmt: skip
     alpha = [1.0, 0.1, 1.0, 10.0]
-    together = fastridge.ridge(as_kind(X, kind), y, alpha, **given)
+    together = fastridge.ridge(stored(X, kind), y, alpha, **given)
     for t in range(4):
-        alone = fastridge.ridge(as_kind(X, kind), y[:, t], alpha[t], **given)
+        alone = fastridge.ridge(stored(X, kind), y[:, t], alpha[t], **given)
         assert_close(together.coef[t], alone.coef, 1e-11)
         np.testing.assert_allclose(together.intercept[t], alone.intercept, rtol=1e-11)
         np.testing.assert_allclose(together.objective[t], alone.objective, rtol=1e-11)
@@ -533,7 +527,7 @@ def test_targets_are_independent(kind, solver, n, p):
 @pytest.mark.parametrize("solver", [*SOLVERS, "lbfgs"])
 def test_inputs_stay_as_they_are(kind, solver):
     X, y = problem(30, 8, 2)
-    X = as_kind(X, kind)
+    X = stored(X, kind)
     given = [y, weights(30), factors(8), np.array([1.0, 2.0]), np.zeros((2, 8))]
     given += [X.data, X.indices, X.indptr] if sp.issparse(X) else [X]
     before = [a.copy() for a in given]

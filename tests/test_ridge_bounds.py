@@ -5,19 +5,13 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from storages import KINDS, stored
 
 import fastridge
 from fastridge import Moments, Ridge, RidgeClassifier, reference
 from fastridge.solvers.ridge import bounded
 
-KINDS = ["C", "F", "csr", "csc"]
 over_kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-def as_kind(X, kind, dtype=np.float64):
-    if kind in ("csr", "csc"):
-        return (sp.csr_array if kind == "csr" else sp.csc_array)(X.astype(dtype))
-    return np.array(X, order=kind, dtype=dtype)
 
 
 def problem(n, p, k=None, seed=0):
@@ -67,7 +61,7 @@ def test_against_the_reference(kind, n, p, fit_intercept, alpha, standardize):
                "standardize": standardize}  # fmt: skip
     if n == 60:
         options |= {"sample_weight": rng.uniform(0, 2, n), "penalty_factor": rng.uniform(0, 2, p)}
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, **options)
+    got = fastridge.ridge(stored(X, kind), y, alpha, **options)
     want = reference.ridge(X, y, alpha, **options)
     assert got.solver == "active_set"
     assert got.converged
@@ -83,9 +77,9 @@ def test_against_the_reference(kind, n, p, fit_intercept, alpha, standardize):
 def test_several_targets(kind, alphas):
     X, Y = problem(60, 10, 3)
     lower, upper = bounds(10)
-    got = fastridge.ridge(as_kind(X, kind), Y, alphas, lower=lower, upper=upper)
+    got = fastridge.ridge(stored(X, kind), Y, alphas, lower=lower, upper=upper)
     for t, alpha in enumerate(np.broadcast_to(alphas, 3)):
-        one = fastridge.ridge(as_kind(X, kind), Y[:, t], alpha, lower=lower, upper=upper)
+        one = fastridge.ridge(stored(X, kind), Y[:, t], alpha, lower=lower, upper=upper)
         np.testing.assert_allclose(got.coef[t], one.coef, rtol=1e-12, atol=1e-14)
         assert got.objective[t] == pytest.approx(one.objective, rel=1e-12)
 
@@ -101,12 +95,12 @@ def test_faces_of_many_coefficients(kind, fit_intercept, alpha, monkeypatch):
     want = fastridge.ridge(X, y, alpha, **given)
     for most in (0, 20):
         monkeypatch.setattr(bounded, "_DIRECT", most)
-        got = fastridge.ridge(as_kind(X, kind), y, alpha, tol=1e-10, **given)
+        got = fastridge.ridge(stored(X, kind), y, alpha, tol=1e-10, **given)
         assert got.converged
         assert got.relative_gradient <= 1e-10
         np.testing.assert_allclose(got.coef, want.coef, atol=1e-7)
         np.testing.assert_allclose(got.objective, want.objective, rtol=1e-12)
-    tight = fastridge.ridge(as_kind(X, kind), y, alpha, tol=1e-10, max_memory=10_000, **given)
+    tight = fastridge.ridge(stored(X, kind), y, alpha, tol=1e-10, max_memory=10_000, **given)
     np.testing.assert_allclose(tight.coef, want.coef, atol=1e-7)
 
 
@@ -126,7 +120,7 @@ def test_faces_of_wide_sparse_data(kind, weighted, heavy, monkeypatch):
         given["penalty_factor"][[0, 20, 40]] = 0, 3, 0
     want = fastridge.ridge(X, y, 0.1, **given)
     monkeypatch.setattr(bounded, "_DIRECT", 0)
-    got = fastridge.ridge(as_kind(X, kind), y, 0.1, tol=1e-10, **given)
+    got = fastridge.ridge(stored(X, kind), y, 0.1, tol=1e-10, **given)
     assert got.converged
     np.testing.assert_allclose(got.coef, want.coef, atol=1e-7)
     np.testing.assert_allclose(got.objective, want.objective, rtol=1e-12)
@@ -139,7 +133,7 @@ def test_only_part_of_the_gram_matrix(kind, monkeypatch):
     want = fastridge.ridge(X, y, 0.1, positive=True)
     assert 5 < np.count_nonzero(want.coef) < 30
     monkeypatch.setattr(bounded, "_DIRECT", 32)
-    got = fastridge.ridge(as_kind(X, kind), y, 0.1, positive=True, tol=1e-10)
+    got = fastridge.ridge(stored(X, kind), y, 0.1, positive=True, tol=1e-10)
     np.testing.assert_allclose(got.coef, want.coef, rtol=1e-8, atol=1e-12)
 
 
@@ -172,7 +166,7 @@ def test_optimality(made, kind, fit_intercept, standardize):
     X, y, alpha, lower, upper, weight, factor = made
     options = {"sample_weight": weight, "penalty_factor": factor, "standardize": standardize}
     got = fastridge.ridge(
-        as_kind(X, kind), y, alpha, lower=lower, upper=upper, fit_intercept=fit_intercept,
+        stored(X, kind), y, alpha, lower=lower, upper=upper, fit_intercept=fit_intercept,
         tol=1e-9, **options,
     )  # fmt: skip
     d = reference.penalties(X, weight, factor, standardize)
@@ -200,7 +194,7 @@ def test_moments(fit_intercept, k):
 def test_float32_stays_within(kind):
     X, y = problem(60, 10)
     lower, upper = np.full(10, 0.1), np.full(10, 0.3)
-    got = fastridge.ridge(as_kind(X, kind, np.float32), y, 1.0, lower=lower, upper=upper)
+    got = fastridge.ridge(stored(X, kind, np.float32), y, 1.0, lower=lower, upper=upper)
     assert got.coef.dtype == np.float32
     assert (got.coef.astype(np.float64) >= lower).all()
     assert (got.coef.astype(np.float64) <= upper).all()

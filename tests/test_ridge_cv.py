@@ -18,18 +18,13 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from storages import CONTAINERS
 
 from fastridge import Ridge, RidgeCV
 from fastridge.exceptions import ConvergenceWarning
 from fastridge.model_selection._splits import make_splits
 
 ALPHAS = np.logspace(-3, 3, 7)
-CONTAINERS = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_matrix,
-}
 
 
 def problem(n=40, p=6, k=None, seed=0):

@@ -4,21 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from storages import KINDS, stored
 
 import fastridge
 from fastridge import reference
 
-KINDS = ["C", "F", "csr", "csc"]
 EPS = np.finfo(np.float64).eps
-
-
-def as_kind(X, kind):
-    if kind in ("csr", "csc"):
-        return (sp.csr_array if kind == "csr" else sp.csc_array)(X)
-    return np.array(X, order=kind)
 
 
 @st.composite
@@ -75,7 +68,7 @@ def test_gradient_is_zero(problem, kind, solver):
     X, y, alpha, options = problem
     if solver == "dual" and X.shape[0] > X.shape[1]:
         solver = "auto"  # by samples a tall problem is singular but for alpha
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, solver=solver, **options)
+    got = fastridge.ridge(stored(X, kind), y, alpha, solver=solver, **options)
     assert_stationary(X, y, alpha, got, options)
     assert got.converged
 
@@ -84,7 +77,7 @@ def test_gradient_is_zero(problem, kind, solver):
 @given(problems(max_n=60, max_p=8), st.sampled_from(KINDS))
 def test_projected_gradient_is_zero(problem, kind):
     X, y, alpha, options = problem
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, positive=True, tol=1e-6, **options)
+    got = fastridge.ridge(stored(X, kind), y, alpha, positive=True, tol=1e-6, **options)
     assert (got.coef >= 0).all()
     assert_stationary(X, y, alpha, got, options, positive=True)
 
@@ -93,7 +86,7 @@ def test_projected_gradient_is_zero(problem, kind):
 @given(problems(), st.sampled_from(KINDS))
 def test_no_neighbour_is_better(problem, kind):
     X, y, alpha, options = problem
-    got = fastridge.ridge(as_kind(X, kind), y, alpha, **options)
+    got = fastridge.ridge(stored(X, kind), y, alpha, **options)
     weight = options["sample_weight"]
     d = reference.penalties(X, weight, options["penalty_factor"], options["standardize"])
     rest = {"sample_weight": weight, "d": d}
@@ -123,11 +116,11 @@ def test_shift_and_scale(problem, kind, x_shift, x_scale, y_shift, y_scale):
     X = X[:, reference.column_stats(X, options["sample_weight"])[1] > 1e-6 * (X**2).mean()]
     if not X.shape[1]:
         return
-    base = fastridge.ridge(as_kind(X, kind), y, alpha, **options)
+    base = fastridge.ridge(stored(X, kind), y, alpha, **options)
     # the penalty counts in the units of the columns, unless they are standardised
     a = alpha if options["standardize"] else alpha * x_scale**2
     moved = fastridge.ridge(
-        as_kind(X * x_scale + x_shift, kind), y * y_scale + y_shift, a, **options
+        stored(X * x_scale + x_shift, kind), y * y_scale + y_shift, a, **options
     )
     # eps, times how far from zero the data lie, times the condition number
     s = np.ones(len(X)) if options["sample_weight"] is None else options["sample_weight"]
@@ -152,12 +145,12 @@ def test_shift_and_scale_with_every_solver(kind, solver, n, p, standardize):
     rng = np.random.default_rng(n)
     X, y, w = rng.normal(size=(n, p)), rng.normal(size=n), rng.uniform(size=n)
     given = {"sample_weight": w, "standardize": standardize, "solver": solver, "tol": 1e-13}
-    base = fastridge.ridge(as_kind(X, kind), y, 0.5, **given)
+    base = fastridge.ridge(stored(X, kind), y, 0.5, **given)
     shift = rng.normal(size=p)
     # standardised, each column may have a scale of its own
     scale = rng.uniform(0.1, 10, size=p) if standardize else 8.0
     alpha = 0.5 if standardize else 32.0
-    moved = fastridge.ridge(as_kind(X * scale + shift, kind), 3 * y - 2, alpha, **given)
+    moved = fastridge.ridge(stored(X * scale + shift, kind), 3 * y - 2, alpha, **given)
     np.testing.assert_allclose(moved.coef, base.coef * 3 / scale, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(
         moved.intercept, 3 * base.intercept - 2 - shift @ moved.coef, rtol=1e-9, atol=1e-9
@@ -170,8 +163,8 @@ def test_powers_of_two_change_nothing(problem, kind, a, b):
     # every operation scales exactly: the same bits, scaled
     X, y, alpha, options = problem
     options["standardize"] = False
-    base = fastridge.ridge(as_kind(X, kind), y, alpha, **options)
-    moved = fastridge.ridge(as_kind(X * 2.0**a, kind), y * 2.0**b, alpha * 4.0**a, **options)
+    base = fastridge.ridge(stored(X, kind), y, alpha, **options)
+    moved = fastridge.ridge(stored(X * 2.0**a, kind), y * 2.0**b, alpha * 4.0**a, **options)
     np.testing.assert_allclose(moved.coef, base.coef * 2.0 ** (b - a), rtol=1e-12)
     np.testing.assert_allclose(moved.intercept, base.intercept * 2.0**b, rtol=1e-12)
 
@@ -180,7 +173,7 @@ def test_powers_of_two_change_nothing(problem, kind, a, b):
 def test_more_penalty_is_a_smaller_solution_and_a_larger_error(kind):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(50, 12)), rng.normal(size=50)
-    results = [fastridge.ridge(as_kind(X, kind), y, a) for a in np.geomspace(1e-8, 1e8, 33)]
+    results = [fastridge.ridge(stored(X, kind), y, a) for a in np.geomspace(1e-8, 1e8, 33)]
     norms = [np.linalg.norm(r.coef) for r in results]
     assert all(a >= b * (1 - 1e-12) for a, b in itertools.pairwise(norms))
     objectives = [r.objective for r in results]

@@ -4,16 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from storages import CONTAINERS
 
 import fastridge
 
-STORED = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_array,
-}
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, 3))
 y = X @ [1.0, 2.0, 3.0] + 1 + 0.1 * RNG.standard_normal(12)
@@ -24,7 +18,7 @@ def assert_bits(got, want, power):
 
 
 @pytest.mark.parametrize(("of_x", "of_y"), [(-600, -400), (-700, 0), (600, 450), (0, -900)])
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "qr", "dual", "cg"])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("standardize", [True, False])
@@ -43,7 +37,7 @@ def test_powers_of_two_change_units_alone(of_x, of_y, stored, solver, intercept,
         assert_bits(got.objective, np.ldexp(want.objective, 2 * of_y), 0)
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("scale", [1e-200, 1e-170, 1e-160, 1e-81, 1e81, 1e150, 1e169])
 def test_least_squares_at_any_scale(stored, scale):
     want = np.linalg.lstsq(X - X.mean(axis=0), y - y.mean(), rcond=None)[0]
@@ -59,7 +53,7 @@ def test_least_squares_at_any_scale(stored, scale):
     np.testing.assert_allclose(coef * scale, want, rtol=1e-12)
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 def test_a_penalty_beside_which_squares_vanish(stored):
     # (X'X + alpha I) w = X'y, where X'X is 1e-400
     Z = stored(X * 1e-200)
@@ -74,7 +68,7 @@ def test_a_penalty_beside_which_squares_vanish(stored):
     np.testing.assert_allclose(got.coef[1], 1e-200 * X[:, 1] @ residual, rtol=1e-10)
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("scales", [[1.0, 1e-200, 1.0], [1e150, 1.0, 1e-150], [1e-80, 1e90, 1]])
 def test_columns_of_unlike_scales(stored, scales):
     scales = np.array(scales)
@@ -101,7 +95,7 @@ def test_bounds_and_starts_are_scaled():
     assert got.relative_gradient == want.relative_gradient
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("power", [-900, -400, 400, 900])
 def test_scaled_weights(stored, power):
     weight = RNG.random(12)

@@ -4,16 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from storages import CONTAINERS
 
 import fastridge
 
-STORED = {
-    "C": np.ascontiguousarray,
-    "F": np.asfortranarray,
-    "csr": sp.csr_array,
-    "csc": sp.csc_array,
-}
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 5))
 y = X @ [1.0, 2.0, 0.0, 0.0, -1.0] + 0.1 * RNG.standard_normal(40)
@@ -35,7 +29,7 @@ def right_or_refused(fit, want, message="is too|that is too|sums of squares beyo
     np.testing.assert_allclose(found, want, rtol=rtol, atol=rtol * np.abs(want).max())
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("cls", ["Lasso", "MultiTaskLasso"])
 def test_lasso(stored, scale, cls):
@@ -57,7 +51,7 @@ def test_lasso_of_small_and_large_products(cls, scale):
     right_or_refused(lambda: model.fit(X * scale, target * scale).coef_, want)
 
 
-@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("data", [TALL, WIDE], ids=["tall", "wide"])
 def test_paths_and_moments(stored, scale, data):
@@ -97,7 +91,7 @@ def test_moments_say_what_is_wrong():
     # zeros and constants are no small numbers
     Z = X.copy()
     Z[:, 1], Z[:, 2] = 0.0, 7.0
-    for stored in STORED.values():
+    for stored in CONTAINERS.values():
         moments = fastridge.Moments(stored(Z), np.full(40, 3.0))
         assert moments.gram[1, 1] == moments.gram[2, 2] == moments.yy[0] == 0
 
@@ -146,7 +140,7 @@ def test_heavy_rows(which):
     want = heavy(weights)
     found = {
         name: fastridge.ridge(stored(X), y, 1.0, sample_weight=weights).coef
-        for name, stored in STORED.items()
+        for name, stored in CONTAINERS.items()
     }
     found["qr"] = fastridge.ridge(X, y, 1.0, sample_weight=weights, solver="qr").coef
     found["batch"] = fastridge.ridge_batch(
@@ -245,7 +239,7 @@ def test_heavy_rows_of_several_chunks(weight):
 
 
 @pytest.mark.parametrize("weight", [1e15, 1e17])
-@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("name", CONTAINERS)
 def test_iterations_beside_heavy_rows_warn(name, weight):
     """Where rounding of heavy rows hides the others, coefficients are right or a warning comes."""
     weights = np.ones(40)
@@ -253,12 +247,12 @@ def test_iterations_beside_heavy_rows_warn(name, weight):
     want = heavy(weights)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        found = fastridge.ridge(STORED[name](X), y, 1.0, sample_weight=weights, solver="cg")
+        found = fastridge.ridge(CONTAINERS[name](X), y, 1.0, sample_weight=weights, solver="cg")
     wrong = np.linalg.norm(found.coef - want) > 1e-3 * np.linalg.norm(want)
     assert seen or not wrong
     assert found.converged == (not seen)
     for model in (fastridge.Lasso(1e-15), fastridge.ElasticNet(1e-15)):
         with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
-            model.fit(STORED[name](X), y, weights)
+            model.fit(CONTAINERS[name](X), y, weights)
     with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
         fastridge.elastic_net_path(X, y, alphas=[1.0], sample_weight=weights)

@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from storages import stored
 
 import fastridge
 from fastridge import _cpu, reference
@@ -22,13 +22,6 @@ def isa(request):
     yield request.param
     _cpu.set_instruction_set(before[0])
     _cpu.set_serial_below(before[1])
-
-
-def stored(X, kind, dtype=np.float64):
-    X = X.astype(dtype)
-    if kind in "CF":
-        return np.array(X, order=kind)
-    return (sp.csr_array if kind == "csr" else sp.csc_array)(X)
 
 
 def data(n, p, k, sparse, seed=0):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from storages import stored
 
 import fastridge
 from fastridge import _cpu
@@ -51,10 +51,7 @@ def data(kind, n, p):
     X = rng.normal(size=(n, p))
     if kind in ("csr", "csc"):
         X *= rng.random((n, p)) < 0.1
-        X = (sp.csr_array if kind == "csr" else sp.csc_array)(X)
-    else:
-        X = np.array(X, order=kind)
-    return X, rng.normal(size=(n, 2))
+    return stored(X, kind), rng.normal(size=(n, 2))
 
 
 def same(a, b):
