@@ -85,9 +85,7 @@ class RidgeProblem(Quadratic):
         self.weight, self.total, self.mean = rows.weight, rows.total, rows.mean
         self.fit_intercept = rows.fit_intercept
 
-    def reweighed(
-        self, weight: NDArray[np.float64] | None, Y: NDArray[np.float64]
-    ) -> RidgeProblem:
+    def reweighed(self, weight: NDArray[np.float64] | None, Y: NDArray[np.float64]) -> RidgeProblem:
         """The problem of the same rows, penalties and factors for other weights and targets.
 
         As Newton steps of other losses ask for it: a pass over X, of which nothing is copied.

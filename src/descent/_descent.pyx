@@ -39,6 +39,10 @@ cdef extern from "constants.h" nogil:
 cdef enum:
     # what the next epoch does
     EXCHANGES, SWEEPS, SAFE
+    # coordinates of a problem whose workspace is kept for the next one, and how many are kept
+    SMALL = 200, MOST_IDLE = 8
+
+cdef list idle = []
 
 
 cdef object new_array(Py_ssize_t rows, Py_ssize_t columns, int kind):
@@ -93,14 +97,16 @@ cdef class Support:
 
     cdef int know(self, Py_ssize_t m) noexcept with gil:
         """Remember about m coordinates what was about to enter; of new ones nothing was."""
-        cdef signed char[::1] entering
-        try:
-            entering = np.zeros(m, dtype=np.int8)
-        except MemoryError:
-            return FR_NO_MEMORY
-        if self.known:
-            entering[:self.known] = self.entering[:self.known]
-        self.entering = entering
+        cdef signed char[:, ::1] entering
+        if self.entering is None or self.entering.shape[0] < m:
+            try:
+                entering = new_array(1, m, cnp.NPY_INT8)
+            except MemoryError:
+                return FR_NO_MEMORY
+            if self.known:
+                entering[0, :self.known] = self.entering[:self.known]
+            self.entering = entering[0]
+        memset(&self.entering[self.known], 0, m - self.known)
         self.known = m
         return 0
 
@@ -253,6 +259,18 @@ cdef class Descent:
 
     def __cinit__(self):
         self.support = Support()
+
+    @staticmethod
+    def take():
+        """A Descent for any problem, with the workspace of one that was given back."""
+        return idle.pop() if idle else Descent()
+
+    def give_back(self):
+        """Leave the workspace to the next problem; this object is not to be used any more."""
+        if self.capacity <= SMALL and len(idle) < MOST_IDLE:
+            self.support.size = self.support.known = 0
+            self.support.hard = False
+            idle.append(self)
 
     def __dealloc__(self):
         free(self.borders)

@@ -116,6 +116,7 @@ def solve(
         path = DescentPath(problem, way, options.max_iter, options.seed, u, u_dual=before)
         l1, l2 = problem.penalties(alpha, options.l1_ratio)
         converged = path.solve(l1, l2, options.tol * problem.null)
+        path.close()
         coef, intercept = problem.to_caller(path.u)
         same = path.way != "gram" and np.array_equal(path.u_dual, path.u)
         duals.append(None if same else path.u_dual)

@@ -141,7 +141,7 @@ class DescentPath:
         self.v = self.shadow = None
         self.blas = one_thread_for(problem.n * p)
         if way == "gram":
-            self.descent = Descent()
+            self.descent = Descent.take()
             with self.blas:
                 self._start_gram(self.at_zero)
         else:
@@ -156,6 +156,10 @@ class DescentPath:
         self.gram = self.columns = np.zeros((0, 0))
         self.room, self.memory = 0, None
         self.by_columns = None
+
+    def close(self):
+        """Leave the workspace to other problems; there are no more solutions."""
+        self.descent.give_back()
 
     def put_away(self):
         """Leave the memory of the working set to `spare`; another solution begins it anew."""

@@ -47,9 +47,32 @@ _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 _CENTRED = 8 * float(np.finfo(np.float64).eps)
 
 
-def alike(value, p):
-    """p times the same number, in the room of one where that counts."""
-    return np.broadcast_to(value, p) if p > _LONG else np.full(p, value)
+def constant(value, p):
+    """Constant vector of length p; broadcast, and of stride 0, if long."""
+    if p > _LONG:
+        return np.broadcast_to(value, p)
+    found = np.empty(p)
+    found.fill(value)
+    return found
+
+
+def _read_only(value):
+    found = constant(value, _LONG)
+    found.flags.writeable = False
+    return found
+
+
+_ONES, _ZEROS = _read_only(1.0), _read_only(0.0)
+
+
+def ones(p):
+    """Vector of ones, not to be written to; of stride 0 if long."""
+    return _ONES[:p] if p <= _LONG else np.broadcast_to(1.0, p)
+
+
+def zeros(p):
+    """Vector of zeros, not to be written to; of stride 0 if long."""
+    return _ZEROS[:p] if p <= _LONG else np.broadcast_to(0.0, p)
 
 
 class DescentProblem:
@@ -78,8 +101,7 @@ class DescentProblem:
 
     def __init__(self, p, factor, lower, upper):
         self.p = p
-        # one number where all are alike
-        self.factor = alike(1.0, p) if factor is None else factor
+        self.factor, self.is_uniform = ones(p) if factor is None else factor, factor is None
         self.lower, self.upper = lower, upper
         self.rows = self.A = self.y = self.weight = self.gram = self.moments = None
         self.unit = None
@@ -280,8 +302,8 @@ class DescentProblem:
         if self.unit is not None:
             self.lower = None if self.lower is None else self.lower * self.unit
             self.upper = None if self.upper is None else self.upper * self.unit
-        # where no penalty and no data speak, and where coefficients begin
-        self.start = alike(0.0, self.p)
+        # initial coefficients: zero, clipped to the bounds
+        self.start = zeros(self.p)
         if self.lower is not None:
             self.start = np.maximum(self.start, self.lower)
         if self.upper is not None:
@@ -311,11 +333,11 @@ class DescentProblem:
         return self.A.tdot(r), yr, rr
 
     def penalties(self, alpha, l1_ratio):
-        """l1 and l2 of each feature; of uniform factors one number each, broadcast."""
-        parts = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
-        if self.factor.strides == (0,):
-            return tuple(alike(part, self.p) for part in parts)
-        return tuple(part * self.factor for part in parts)
+        """l1 and l2 of each feature; of uniform factors and many features broadcast."""
+        l1, l2 = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
+        if self.is_uniform:
+            return constant(l1, self.p), constant(l2, self.p) if l2 else zeros(self.p)
+        return l1 * self.factor, l2 * self.factor
 
     def to_solver(self, coef):
         """Coefficients in the solver's units, within the bounds."""
