@@ -1,0 +1,220 @@
+"""Train and validation error against the penalty."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from ..losses import LOSSES
+from .base import BLUE, GREEN, ORANGE, PINK, Display, draw_legend
+
+_DOF_TICKS = 6
+
+
+class CrossValidationDisplay(Display):
+    """Train and validation error against the penalty, and what was chosen.
+
+    Parameters
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties.
+    train_error, validation_error : ndarray of shape (n_alphas,)
+        Mean deviances of the loss: for the squared loss mean squared errors.
+    train_error_se, validation_error_se : ndarray of shape (n_alphas,) or None
+        Their standard errors.
+    alpha_min, alpha_1se : float
+        Penalty of the least validation error, and the largest within one standard error of it: of
+        the curve that is drawn, whatever the score by which `alpha` was chosen.
+    dof : ndarray of shape (n_alphas,) or None
+        Effective degrees of freedom, for the scale along the top.
+    alpha : float or None
+        The penalty chosen, where it is neither of these.
+    scoring : str or None
+        The score by which it was chosen; named beside it unless that is the error that is drawn.
+    loss : str, default="squared"
+        Name of the loss, in `fastridge.losses.LOSSES`, which names the errors.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Where it was drawn.
+    train_line_, validation_line_ : matplotlib.lines.Line2D
+        The curves.
+    top_ax_ : matplotlib Axes or None
+        The scale of degrees of freedom.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import CrossValidationDisplay, RidgeCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 10))
+    >>> model = RidgeCV(np.logspace(-2, 4, 20), cv=5).fit(X, X[:, 0] + rng.standard_normal(60))
+    >>> display = CrossValidationDisplay.from_estimator(model, plot=False)
+    >>> bool(display.alpha_min <= display.alpha_1se)
+    True
+    """
+
+    def __init__(
+        self,
+        alphas: NDArray[np.float64],
+        train_error: NDArray[np.float64],
+        validation_error: NDArray[np.float64],
+        *,
+        alpha_min: float,
+        alpha_1se: float,
+        train_error_se: NDArray[np.float64] | None = None,
+        validation_error_se: NDArray[np.float64] | None = None,
+        dof: NDArray[np.float64] | None = None,
+        alpha: float | None = None,
+        scoring: str | None = None,
+        loss: str = "squared",
+    ) -> None:
+        self.alphas, self.loss = alphas, loss
+        self.train_error, self.validation_error = train_error, validation_error
+        self.train_error_se, self.validation_error_se = train_error_se, validation_error_se
+        self.alpha_min, self.alpha_1se, self.alpha = alpha_min, alpha_1se, alpha
+        self.dof, self.scoring = dof, scoring
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, target: int | None = None, ax: Any = None, plot: bool = True
+    ) -> Self:
+        """The display of a fitted estimator that has `cv_results_`.
+
+        Parameters
+        ----------
+        estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV, MultiTaskLassoCV or \
+MultiTaskElasticNetCV
+            Fitted, or interrupted with some folds done.
+        target : int or None, default=None
+            Which target, where each has a penalty of its own; None: the mean of all.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: a new figure.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        CrossValidationDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has no `cv_results_`.
+        ImportError
+            If it is to be drawn, and matplotlib is not installed.
+        """
+        from ..model_selection._choice import best, choose
+
+        results = getattr(estimator, "cv_results_", None)
+        if results is None:
+            raise _sklearn.exception("NotFittedError")(
+                f"{estimator!r} has no cv_results_; expected a fitted estimator that chooses its"
+                " penalty."
+            )
+        alphas = np.asarray(results["alpha"])
+        chosen = np.ones(len(alphas), dtype=bool)
+        if "l1_ratio" in results:
+            # of a search that was interrupted, the best
+            ratio = results["l1_ratio"][best(np.asarray(results["score"]))]
+            chosen = results["l1_ratio"] == getattr(estimator, "l1_ratio_", ratio)
+
+        def column(name: str) -> Any:
+            if name not in results:
+                return None
+            values = np.asarray(results[name])[chosen]
+            if values.ndim == 2:
+                values = values.mean(axis=1) if target is None else values[:, target]
+            return values
+
+        alphas = alphas[chosen]
+        error, deviation = column("validation_error"), column("validation_error_se")
+        if deviation is None:
+            deviation = np.full(len(alphas), np.nan)
+        least = choose("min", alphas, -error, deviation, None)
+        one = choose("1se", alphas, -error, deviation, None)
+        # an interrupted search has chosen none
+        own: Any = getattr(estimator, "alpha_", None)
+        if np.ndim(own):
+            own = None if target is None else float(own[target])
+        told = getattr(estimator, "diagnosis_", None)
+        if isinstance(told, tuple):
+            told = told[0]
+        display = cls(
+            alphas,
+            column("train_error"),
+            error,
+            alpha_min=float(alphas[least]),
+            alpha_1se=float(alphas[one]),
+            train_error_se=column("train_error_se"),
+            validation_error_se=deviation,
+            dof=column("dof"),
+            alpha=own,
+            scoring=None if told is None else told.scoring,
+            loss=results.loss,
+        )
+        return display.plot(ax=ax) if plot else display
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to; None: a new figure.
+
+        Returns
+        -------
+        self : CrossValidationDisplay
+        """
+        loss = LOSSES[self.loss]
+        ax = self._start(ax)
+        order = np.argsort(self.alphas)
+        order = order[self.alphas[order] > 0]
+        x = self.alphas[order]
+        curves = (
+            ("train", self.train_error, self.train_error_se, ORANGE, "--", "s"),
+            ("validation", self.validation_error, self.validation_error_se, BLUE, "-", "o"),
+        )
+        lines = []
+        for label, error, deviation, colour, dash, marker in curves:
+            (line,) = ax.plot(
+                x, error[order], dash, color=colour, marker=marker, markersize=3, label=label
+            )
+            lines.append(line)
+            if deviation is not None and np.isfinite(deviation).any():
+                slack = deviation[order]
+                ax.fill_between(
+                    x, error[order] - slack, error[order] + slack, color=colour, alpha=0.15, lw=0
+                )
+        self.train_line_, self.validation_line_ = lines
+        marks = [(self.alpha_min, "min", GREEN, ":")]
+        if self.alpha_1se != self.alpha_min:
+            marks.append((self.alpha_1se, "1se", PINK, "-."))
+        if self.alpha is not None and self.alpha not in (self.alpha_min, self.alpha_1se):
+            marks.append((self.alpha, "chosen", "#000000", "-"))
+        for alpha, label, colour, dash in marks:
+            if alpha > 0:
+                name = f"{label}: alpha = {alpha:.3g}"
+                if label == "chosen" and self.scoring not in (None, loss.error_score):
+                    name += f" (by {self.scoring})"
+                ax.axvline(alpha, color=colour, linestyle=dash, label=name)
+        ax.set_xscale("log")
+        ax.set_xlim(x[0], x[-1]) if len(x) > 1 else None
+        ax.set_xlabel("penalty (alpha)")
+        ax.set_ylabel(loss.error_name)
+        draw_legend(ax)
+        self.top_ax_ = None
+        if self.dof is not None and len(x) > 1:
+            self.top_ax_ = top = ax.twiny()
+            top.set_xscale("log")
+            top.set_xlim(ax.get_xlim())
+            at = np.unique(np.linspace(0, len(x) - 1, _DOF_TICKS).round().astype(int))
+            top.set_xticks(x[at], [f"{value:.3g}" for value in self.dof[order][at]])
+            top.minorticks_off()
+            top.set_xlabel("effective degrees of freedom")
+        return self
