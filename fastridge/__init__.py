@@ -51,8 +51,9 @@ if _TYPE_CHECKING:
     )
     from .solvers.descent.enet_path import PathTuple, enet_path, lasso_path
     from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
-    from .solvers.ridge.fit import RidgeResult, ridge
+    from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
+    from .solvers.ridge.result import RidgeResult
     from .solvers.ridge_path.path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
@@ -67,7 +68,7 @@ _HOMES = {
     "RegularizationPathDisplay": "plot",
     "RidgeBatchResult": "solvers.ridge.batch",
     "RidgePath": "solvers.ridge_path.path",
-    "RidgeResult": "solvers.ridge.fit",
+    "RidgeResult": "solvers.ridge.result",
     "ShrinkageDisplay": "plot",
     "elastic_net": "solvers.descent.elastic_net",
     "elastic_net_path": "solvers.descent.elastic_net",

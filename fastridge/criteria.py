@@ -12,7 +12,7 @@ from ._estimators import ESTIMATORS, row_of
 from .data.check import check_design, check_penalty_factor, check_sample_weight, check_target
 from .data.rows import as_container
 from .quadratic.problem import RidgeProblem
-from .solvers.ridge.fit import _variances
+from .quadratic.variances import variances
 from .solvers.ridge_path.path import ridge_path
 from .systems.blas import on_one_thread
 from .systems.cost import default_memory, direct_cost
@@ -145,7 +145,7 @@ def information_criteria(
     d = check_penalty_factor(model.penalty_factor, p)
     d = np.ones(p) if d is None else d
     if model.standardize:
-        d = d * _variances(A, weight)
+        d = d * variances(A, weight)
     dof, error = np.empty(k), np.empty(k)
     known: dict[Any, tuple[float, float]] = {}
     shared = k > 1 and row.penalty == "groups"

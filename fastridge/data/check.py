@@ -566,3 +566,12 @@ def _check_range(values: NDArray[np.float64], name: str) -> None:
         place = int((values < 0).argmax())
         where = f"[{place}]" if values.size > 1 else ""
         raise ValueError(f"{name}{where} == {values[place]:g}, must be >= 0.0.")
+
+
+def check_count(name: str, value: Any) -> int:
+    """Return a parameter that must be an integer of at least 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer; got {value!r}.")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1; got {value!r}.")
+    return int(value.__index__())

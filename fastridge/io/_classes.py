@@ -25,7 +25,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Posterior": ("fastridge.solvers.bayes.posterior", ()),
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),
     "RidgePath": ("fastridge.solvers.ridge_path.path", ()),
-    "RidgeResult": ("fastridge.solvers.ridge.fit", ()),
+    "RidgeResult": ("fastridge.solvers.ridge.result", ()),
 }
 
 # scikit-learn's, by module. An object is its parameters and all its attributes, which are plain

@@ -20,7 +20,8 @@ from ..data.check import (
     require_finite,
 )
 from ..data.inputs import as_real
-from ..solvers.ridge.fit import _variances, solve
+from ..quadratic.variances import variances
+from ..solvers.ridge.fit import solve
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
     ABOVE_0_OR_NONE,
@@ -235,7 +236,7 @@ class BayesianRidge(LinearRegressor):
             require_finite(A.arrays[0])
         recheck(A)
         if self.standardize:
-            variance = _variances(A, weight)
+            variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
         d = np.ones(p) if factor is None else factor
         by_rows = n < p and bool((d > 0).all())

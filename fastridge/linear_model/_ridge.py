@@ -18,7 +18,8 @@ from ..data.check import (
     check_target,
     feature_names,
 )
-from ..solvers.ridge.fit import SOLVERS, bounds, solve
+from ..solvers.ridge.fit import solve
+from ..solvers.ridge.options import SOLVERS, bounds
 from ._base import Estimator, LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -38,7 +39,7 @@ from ._parameters import (
 
 if TYPE_CHECKING:
     from ..moments import Moments
-    from ..solvers.ridge.fit import RidgeResult
+    from ..solvers.ridge.result import RidgeResult
 
 
 class BaseRidge(Estimator):

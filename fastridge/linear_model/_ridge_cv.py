@@ -19,8 +19,9 @@ from ..data.check import (
     recheck,
     require_finite,
 )
-from ..solvers.ridge.fit import SOLVERS, _variances
-from ..solvers.ridge_path.path import _grid
+from ..quadratic.variances import variances
+from ..solvers.ridge.options import SOLVERS
+from ..solvers.ridge_path.path import penalty_grid
 from ._base import LinearRegressor
 from ._choosing import Choosing, Known, require_numbers
 from ._parameters import (
@@ -235,16 +236,16 @@ class BaseRidgeCV(Choosing):
         """The grid: what was given, or the automatic one."""
         if self.alphas is not None and not isinstance(self.alphas, str):
             values = np.asarray(self.alphas)
-            return _grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
+            return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
         factor = options["factor"]
         if self.standardize:
-            variance = _variances(A, weight)
+            variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
         mean, variance = A.column_stats(weight)
         total = float(A.n_rows if weight is None else weight.sum())
         squares = total * (variance if self.fit_intercept else variance + mean**2)
         d = np.ones(A.n_columns) if factor is None else factor
-        return _grid(None, self.n_alphas, lambda: squares, d)
+        return penalty_grid(None, self.n_alphas, lambda: squares, d)
 
     def _decide(
         self, search: Search, folds: Folds, stored: Any, k: int, single: bool, column: bool

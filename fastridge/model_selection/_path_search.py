@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _sklearn
 from ..solvers.left_out.gcv import Estimate
-from ..solvers.left_out.loo import _ROOM, LeaveOneOut, LeftOut
+from ..solvers.left_out.loo import BLOCK, LeaveOneOut, LeftOut
 from ..solvers.ridge_path.folds import Folds
 from ..systems.cost import LEFT_OUT, default_memory, direct_cost, fits
 from ._choice import best, spread
@@ -99,8 +99,8 @@ class PathSearch(Search):
         need = direct_cost(folds.A, folds.Y.shape[1]).memory
         need += (LEFT_OUT - 1) * 8.0 * min(folds.A.shape) ** 2
         # residuals, and blocks of rows
-        need += 16.0 * min(_ROOM, len(alphas) * folds.Y.size)
-        need += 16.0 * min(_ROOM, folds.A.n_rows * folds.A.n_columns)
+        need += 16.0 * min(BLOCK, len(alphas) * folds.Y.size)
+        need += 16.0 * min(BLOCK, folds.A.n_rows * folds.A.n_columns)
         most = folds.options["max_memory"]
         if not fits(need, most):
             most = default_memory() if most is None else most

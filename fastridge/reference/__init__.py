@@ -51,7 +51,6 @@ from .path import (
 )
 from .ridge import (
     Solution,
-    _augmented,
     gradient,
     objective,
     penalties,
@@ -73,7 +72,6 @@ __all__ = [
     "QuadraticProblem",
     "Solution",
     "Sums",
-    "_augmented",
     "adam_step",
     "add_moments",
     "best_combination",

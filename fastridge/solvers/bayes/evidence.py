@@ -20,7 +20,7 @@ from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
 from ...systems.blas import on_one_thread
 from ...systems.cost import rows_fit
-from ..ridge_path.direct import _CANCELS, DualPath, MomentsPath
+from ..ridge_path.direct import CANCELS, DualPath, MomentsPath
 
 _EPS = np.finfo(np.float64).eps
 
@@ -96,7 +96,7 @@ class Evidence:
             norm = max(float(x @ turned) - ratio * square, 0.0)
             return x, norm, ratio**2 * square, dof
         residual = self.yy - float(x @ turned) - ratio * square
-        if residual < _CANCELS * self.yy and path.rows is not None:
+        if residual < CANCELS * self.yy and path.rows is not None:
             # a difference that rounding hides
             self.exact = True
             x, square, residual, dof = self.at(ratio)

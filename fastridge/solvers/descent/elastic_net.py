@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..._progress import check_callback, reporter
-from ...data.check import check_bounds, check_penalty_factor
+from ...data.check import check_bounds, check_count, check_penalty_factor
 from .fit import Constraints, check_data, solve, solve_path
-from .options import Options, check_alphas, check_count, check_number, check_stop
+from .options import Options, check_alphas, check_number, check_stop
 from .result import ElasticNetPath, ElasticNetResult
 
 __all__ = ["ElasticNetPath", "ElasticNetResult", "elastic_net", "elastic_net_path", "lasso"]

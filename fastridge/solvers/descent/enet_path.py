@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._progress import check_callback, reporter
-from ...data.check import check_bounds, check_flags, check_penalty_factor
+from ...data.check import check_bounds, check_count, check_flags, check_penalty_factor
 from ...data.inputs import as_array, numbers
 from .fit import Constraints, check_data, solve_path
 from .grid import LEAST_L1_RATIO, spaced
-from .options import Options, check_alphas, check_count, check_number, check_start, check_stop
+from .options import Options, check_alphas, check_number, check_start, check_stop
 from .result import ElasticNetPath
 
 __all__ = ["PathTuple", "enet_path", "lasso_path"]

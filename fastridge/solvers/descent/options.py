@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_flags, non_negative
+from ...data.check import check_count, check_flags, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
 
@@ -89,11 +89,3 @@ def check_number(name, value, low, high):
 def check_stop(stop):
     if stop is not None and not callable(stop):
         raise TypeError(f"stop is {stop!r}; expected a function of the path so far, or None.")
-
-
-def check_count(name, value):
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer; got {value!r}.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1; got {value!r}.")
-    return value.__index__()

@@ -34,14 +34,14 @@ import numpy as np
 from ...data.rows import take_rows
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import Projected, rounding_scale
+from ...quadratic.spectral import SpectralPath
 from ...systems.blas import on_one_thread
 from ...systems.graded import Graded, unlike
 from ...systems.lapack import eigh, jacobi_svd, orthonormal, product, svd, triangle
-from ..ridge_path.spectral import SpectralPath
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
-_ROOM = 1_000_000  # elements of residuals
+BLOCK = 1_000_000  # elements of residuals
 # 1 - h below which a row is left out by fitting the others
 _OWN, _OWN_GRADED = 1e-7, 1e-3
 
@@ -98,7 +98,7 @@ class LeaveOneOut(Projected):
 
     def targets_at_once(self) -> int:
         """Number of targets whose residuals take little memory."""
-        return max(1, _ROOM // (len(self.alphas) * self.problem.n))
+        return max(1, BLOCK // (len(self.alphas) * self.problem.n))
 
     def _reduce_rows(self):
         """Eigenvalues and vectors of P B B'P, from inner products or from B."""

@@ -16,7 +16,8 @@ from ...data.check import (
     check_penalty_factor,
     require_finite,
 )
-from .fit import _ROUNDING, solve
+from .fit import solve
+from .result import ROUNDING
 
 
 class RidgeBatchResult:
@@ -182,7 +183,7 @@ def ridge_batch(
             penalty_factor=factor,
             fit_intercept=bool(fit_intercept),
             solver="qr" if status[i] == 1 else "auto",
-            tol=max(tol, _ROUNDING),
+            tol=max(tol, ROUNDING),
             warn=False,
         )
         coef[i] = found.coef
@@ -193,7 +194,7 @@ def ridge_batch(
         # whether the tolerance was met is known before coefficients are rounded
         solved[i] = 0.0 if found.converged else np.inf
     intercept, gradient, objective = numbers[:3]
-    converged = (solved <= max(tol, _ROUNDING)).all(axis=1)
+    converged = (solved <= max(tol, ROUNDING)).all(axis=1)
     if X.dtype == np.float32:
         coef, intercept = coef.astype(np.float32), intercept.astype(np.float32)
     if Y.ndim == 2:

@@ -10,7 +10,6 @@ rooms beside this one hold a solver each.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from ..._matrix import Matrix
 from ..._systems import ridge as direct
 from ...data.check import (
     check_alpha,
-    check_bounds,
     check_design,
     check_flags,
     check_penalty_factor,
@@ -31,112 +29,15 @@ from ...data.check import (
     require_finite,
 )
 from ...systems.cost import choose_solver
-
-# names that callers may give, and the solver that does that job here
-SOLVERS = {
-    "auto": "auto",
-    "cholesky": "cholesky",
-    "dual": "dual",
-    "cg": "cg",
-    "qr": "qr",
-    "svd": "qr",
-    "lsqr": "cg",
-    "sparse_cg": "cg",
-    "sag": "cg",
-    "saga": "cg",
-    "lbfgs": "active_set",
-}
-
-# Gradients below this share of the first one are rounding, whatever was asked for.
-_ROUNDING = 1e-13
-# Relative gradient of a direct solver above which it is not exact, however large tol is.
-_DIRECT = 1e-6
-
-_LARGEST = float(np.finfo(np.float32).max)
-_FLOAT32 = (
-    "y is too large: the {} overflows float32, the type of X; expected numbers of a smaller scale,"
-    " or X of float64."
+from .options import SOLVERS, bounds, check_memory, check_options, check_start
+from .result import (
+    DIRECT,
+    ROUNDING,
+    RidgeResult,
+    cast_and_warn,
+    round_to_float32,
+    sufficient_gradient,
 )
-
-
-class RidgeResult:
-    """Solution of a ridge problem, and how exact it is.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (n_features,) or (n_targets, n_features)
-        Coefficients, in the type of X.
-    intercept : float or ndarray of shape (n_targets,)
-        0 where none was fitted.
-    solver : str
-        The solver that ran.
-    n_iter : int or ndarray of int, shape (n_targets,)
-        Iterations; of a direct solver, refinements with the residual from X.
-    relative_gradient : float or ndarray of shape (n_targets,)
-        Norm of the gradient at `coef` over that at zero coefficients.
-    objective : float or ndarray of shape (n_targets,)
-        Weighted sum of squared residuals plus the penalty, at `coef`.
-    relative_error : float or ndarray of shape (n_targets,), or None
-        Bound of the error that `tol` is compared with; None of the direct solvers.
-    converged : bool
-        Whether the error is within `tol`, or the gradient is rounding; for float32 `X`, before the
-        solution was rounded to float32. `relative_gradient` and `objective` are those of the
-        rounded coefficients.
-
-    Examples
-    --------
-    >>> import fastridge
-    >>> result = fastridge.ridge([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], alpha=2.0)
-    >>> result.coef, result.intercept, result.solver, result.converged
-    (array([0.5]), 1.0, 'cholesky', True)
-    """
-
-    __slots__ = (
-        "coef",
-        "converged",
-        "intercept",
-        "n_iter",
-        "objective",
-        "relative_error",
-        "relative_gradient",
-        "solver",
-    )
-
-    coef: NDArray[Any]
-    intercept: Any
-    solver: str
-    n_iter: Any
-    relative_gradient: Any
-    objective: Any
-    relative_error: Any
-    converged: bool
-
-    def __init__(
-        self,
-        coef,
-        intercept,
-        solver,
-        n_iter,
-        relative_gradient,
-        objective,
-        converged=True,
-        relative_error=None,
-    ):
-        self.coef = coef
-        self.intercept = intercept
-        self.solver = solver
-        self.n_iter = n_iter
-        self.relative_gradient = relative_gradient
-        self.objective = objective
-        self.converged = converged
-        self.relative_error = relative_error
-
-    def __repr__(self) -> str:
-        return (
-            f"RidgeResult(solver={self.solver!r}, n_iter={self.n_iter}, "
-            f"relative_gradient={self.relative_gradient}, coef={self.coef!r}, "
-            f"intercept={self.intercept!r})"
-        )
 
 
 def ridge(
@@ -292,13 +193,13 @@ def ridge(
     if penalty_factor is not None:
         penalty_factor = check_penalty_factor(penalty_factor, p)
     if coef_init is not None:
-        coef_init = _check_start(coef_init, Y.ndim, k, p)
+        coef_init = check_start(coef_init, Y.ndim, k, p)
     if positive or lower is not None or upper is not None:
         lower, upper = bounds(lower, upper, positive, p)
     if not (solver == "auto" and max_iter is None and type(tol) is float and tol >= 0):
-        _check_options(solver, tol, max_iter, lower is not None or upper is not None)
+        check_options(solver, tol, max_iter, lower is not None or upper is not None)
     if max_memory is not None:
-        _check_memory(max_memory)
+        check_memory(max_memory)
     return solve(
         A,
         Y,
@@ -316,51 +217,6 @@ def ridge(
         max_memory=max_memory,
         checked=A.is_sparse,
     )
-
-
-def _check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:
-    expected = (p,) if ndim == 1 else (k, p)
-    start = np.asarray(coef_init, dtype=np.float64)
-    if start.shape != expected:
-        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
-    if not np.isfinite(start).all():
-        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
-    return start
-
-
-def bounds(lower, upper, positive, p: int):
-    """Check the bounds of the coefficients; with `positive`, 0 is one of them."""
-    low, high = check_bounds(lower, upper, p)
-    if positive:
-        low = np.zeros(p) if low is None else np.maximum(low, 0.0)
-        low, high = check_bounds(low, high, p)
-    return low, high
-
-
-def _check_options(solver, tol, max_iter, bounded) -> None:
-    if not isinstance(solver, str) or solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
-    if bounded and solver not in ("auto", "lbfgs"):
-        raise ValueError(
-            "only 'lbfgs' solver can be used with positive=True or bounds; expected 'auto' or"
-            f" 'lbfgs', got {solver!r}."
-        )
-    if solver == "lbfgs" and not bounded:
-        raise ValueError(
-            "solver='lbfgs' needs positive=True, or lower or upper; expected another solver."
-        )
-    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
-        raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
-    if max_iter is not None and (isinstance(max_iter, bool) or not hasattr(max_iter, "__index__")):
-        raise TypeError(f"max_iter must be an integer or None; got {max_iter!r}.")
-    if max_iter is not None and max_iter < 1:
-        raise ValueError(f"max_iter must be at least 1; got {max_iter!r}.")
-
-
-def _check_memory(max_memory) -> None:
-    number = isinstance(max_memory, (int, float, np.integer, np.floating))
-    if isinstance(max_memory, bool) or not number or not max_memory >= 0:
-        raise ValueError(f"max_memory must be a non-negative number of bytes; got {max_memory!r}.")
 
 
 def solve(
@@ -402,7 +258,9 @@ def solve(
         checked = True
     usable = True
     if standardize:
-        variance, usable = _variances_in_range(A, sample_weight)
+        from ...quadratic.variances import variances_in_range
+
+        variance, usable = variances_in_range(A, sample_weight)
         factor = variance if factor is None else factor * variance
     if run == "cholesky":
         k = 1 if single else Y.shape[1]
@@ -411,7 +269,7 @@ def solve(
             coef, numbers, n_iter, solved = found
             if k == 1:
                 intercept, gradient, objective = numbers
-                converged = solved <= _ROUNDING or (solved <= _DIRECT and solved <= tol)
+                converged = solved <= ROUNDING or (solved <= DIRECT and solved <= tol)
                 if not single:
                     coef, n_iter = coef[np.newaxis], np.array([n_iter])
                     intercept, gradient, objective = np.array(numbers)[:, np.newaxis]
@@ -419,8 +277,8 @@ def solve(
                 coef = coef.reshape(k, A.n_columns)
                 intercept, gradient, objective = numbers
                 n_iter = np.full(k, n_iter)
-                converged = bool((solved <= _reached(run, tol)).all())
-            return _finish(
+                converged = bool((solved <= sufficient_gradient(run, tol)).all())
+            return cast_and_warn(
                 A,
                 RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged),
                 tol,
@@ -448,7 +306,7 @@ def solve(
         if result is not None:
             return result
     result = _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single)
-    return _finish(A, result, tol, warn)
+    return cast_and_warn(A, result, tol, warn)
 
 
 @np.errstate(under="ignore")
@@ -477,14 +335,14 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
     assert found is not None
     coef, n_iter, gradient, objective, *told = found
     error, near = told if told else (None, False)
-    near |= gradient <= _reached(run, tol)
+    near |= gradient <= sufficient_gradient(run, tol)
     if error is not None and problem.weight is not None:
         # rounding of heavy rows is no certificate for the others
         levels = weight_levels(problem.weight, problem.n)
         near &= (error <= tol) | (lost_rows(levels, problem.p) is None)
     converged = bool(near.all())
     if problem.source.is_float32:
-        coef = _rounded(coef, lower, upper)
+        coef = round_to_float32(coef, lower, upper)
         gradient, objective = _certify(problem, coef, run, lower, upper)
     intercept = problem.intercept(coef)
     if single:
@@ -494,40 +352,9 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
     return RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
 
 
-def _reached(run: str, tol: float) -> float:
-    """Relative gradient that is good enough by itself."""
-    return _ROUNDING if run in ("cg", "active_set") else max(min(tol, _DIRECT), _ROUNDING)
-
-
-def _variances(A: Matrix, sample_weight) -> NDArray[np.float64]:
-    """Weighted variances, 1 for constant columns; refuse those whose squares leave the range."""
-    variance, usable = _variances_in_range(A, sample_weight)
-    if not usable:
-        raise ValueError(
-            "X has columns whose variances are too large or too small for float64 to square;"
-            f" they reach from {variance.min():.3g} to {variance.max():.3g}. Expected numbers of"
-            " a usual scale."
-        )
-    return variance
-
-
-def _variances_in_range(A: Matrix, sample_weight) -> tuple[NDArray[np.float64], bool]:
-    """Weighted variances, 1 for constant columns; and whether their squares stay in range."""
-    from ...quadratic.range import LEAST, MOST
-
-    mean, variance = A.column_stats(sample_weight)
-    usable = bool((variance <= MOST).all())
-    small = variance < LEAST
-    if small.any():
-        # those of constant columns do not count, unless their means vanish when squared
-        usable &= not (small & ((variance > 0) | ((mean != 0) & (mean**2 < LEAST)))).any()
-        variance[variance == 0] = 1.0
-    return variance, usable
-
-
 def _solve_scaled(given, starts, **options) -> RidgeResult | None:
     """Scale by powers of two and solve; None where there is nothing to scale."""
-    from ...quadratic.range import scale
+    from ...quadratic.scaling import scale
 
     scaled = scale(*given)
     if scaled is None:
@@ -559,20 +386,6 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
     return result
 
 
-def _rounded(coef, lower, upper) -> NDArray[np.float64]:
-    """Coefficients (k, p) rounded to float32, not over a bound."""
-    if not (np.abs(coef) <= _LARGEST).all():
-        raise ValueError(_FLOAT32.format("coef"))
-    rounded = coef.astype(np.float32)
-    if upper is not None:
-        over = (rounded > upper) & (coef <= upper)
-        np.nextafter(rounded, np.float32(-np.inf), out=rounded, where=over)
-    if lower is not None:
-        under = (rounded < lower) & (coef >= lower)
-        np.nextafter(rounded, np.float32(np.inf), out=rounded, where=under)
-    return rounded.astype(np.float64)
-
-
 def _certify(problem, coef, run, lower, upper):
     """Relative gradients and objectives of coefficients (k, p)."""
     gradient, objective = problem.evaluate(coef.T)
@@ -587,43 +400,3 @@ def _certify(problem, coef, run, lower, upper):
             origin = np.linalg.norm(problem.evaluate(origin)[0], axis=0)
             first = np.maximum(np.linalg.norm(first, axis=0), origin)[np.newaxis]
     return problem.relative(gradient, first), objective
-
-
-def _finish(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:
-    """Give the numbers the type of X, and say so where the tolerance was not met."""
-    if A.is_float32:
-        # what is finite in float32, after _rounded or in the kernel
-        result.coef = result.coef.astype(np.float32)
-        if type(result.intercept) is float:
-            fits = -_LARGEST <= result.intercept <= _LARGEST
-        else:
-            fits = (np.abs(result.intercept) <= _LARGEST).all()
-        if not fits:
-            raise ValueError(_FLOAT32.format("intercept"))
-        result.intercept = (
-            np.float32(result.intercept)
-            if type(result.intercept) is float
-            else result.intercept.astype(np.float32)
-        )
-    if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
-        raise ValueError(
-            "X or y is too large: squares overflow float64; expected numbers of a smaller scale."
-        )
-    if warn and not result.converged:
-        from ... import _sklearn
-
-        told = result.relative_error is not None
-        reached = float(np.max(result.relative_error if told else result.relative_gradient))
-        what = "a relative error of at most" if told else "a relative gradient of"
-        helps = {
-            "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
-            "active_set": "a larger max_iter or a larger tol",
-        }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
-        warnings.warn(
-            f"{result.solver} reached {what} {reached:.2g} in "
-            f"{int(np.max(result.n_iter))} iterations, where tol={tol:g} was asked for; "
-            f"what helps: {helps}.",
-            _sklearn.exception("ConvergenceWarning"),
-            stacklevel=3,
-        )
-    return result

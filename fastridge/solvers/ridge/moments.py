@@ -22,16 +22,8 @@ from ...quadratic.refine import refine
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
-from .fit import (
-    SOLVERS,
-    RidgeResult,
-    _check_options,
-    _check_start,
-    _finish,
-    _reached,
-    _rounded,
-    bounds,
-)
+from .options import SOLVERS, bounds, check_options, check_start
+from .result import RidgeResult, cast_and_warn, round_to_float32, sufficient_gradient
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
@@ -70,10 +62,10 @@ def solve_moments(
     if single is None:
         single = moments._y_ndim == 1
     if coef_init is not None:
-        coef_init = _check_start(coef_init, 1 if single else 2, k, p)
+        coef_init = check_start(coef_init, 1 if single else 2, k, p)
     lower, upper = bounds(lower, upper, positive, p)
     bounded = lower is not None or upper is not None
-    _check_options(solver, tol, max_iter, bounded)
+    check_options(solver, tol, max_iter, bounded)
     d = np.ones(p) if d is None else d
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
@@ -102,9 +94,9 @@ def solve_moments(
             origin = problem.evaluate(np.repeat(box.origin[:, None], k, axis=1))[0]
             first = np.linalg.norm(np.stack([problem.cross, origin]), axis=1).max(axis=0)
     relative = problem.certify(gradient, w, alpha, first)
-    converged = bool((near | (relative <= _reached(run, tol))).all())
+    converged = bool((near | (relative <= sufficient_gradient(run, tol))).all())
     if moments.is_float32:
-        w = _rounded(w.T, lower, upper).T
+        w = round_to_float32(w.T, lower, upper).T
         gradient, objective = problem.evaluate(w)
         if bounded:
             gradient = box.projected(gradient.T, w.T).T
@@ -116,7 +108,7 @@ def solve_moments(
         relative, objective = float(relative[0]), float(objective[0])
         error = error if error is None else float(error[0])
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged, error)
-    return _finish(moments, result, tol)
+    return cast_and_warn(moments, result, tol)
 
 
 def _solve_cholesky(problem):

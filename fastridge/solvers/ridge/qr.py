@@ -14,10 +14,10 @@ import numpy as np
 
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.refine import refine
+from ...quadratic.spectral import SpectralPath
 from ...systems.blas import on_one_thread
 from ...systems.graded import svd_of_wide, unlike
 from ...systems.lapack import orthonormal, pivoted_qr, solve_triangular, svd, triangle
-from ..ridge_path.spectral import SpectralPath
 
 _EPS = np.finfo(np.float64).eps
 _CLOSE = 1e-9  # relative gradient that needs no second solution

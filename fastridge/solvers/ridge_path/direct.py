@@ -18,15 +18,16 @@ import numpy as np
 from ..._cached import cached
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale, span, unit_of_rows
+from ...quadratic.spectral import SpectralPath
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
-from .spectral import SpectralPath
 
-_LEAST = 1e-7  # least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of
-_CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
+# Least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of.
+LEAST_SHOWN = 1e-7
+CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
 _MAX_REFINE = 3
 _SETTLED = 1e-8
 _UNLIKE = 1e4  # ratio of roots of penalties
@@ -107,7 +108,7 @@ class MomentsPath:
 
     def _sum_residuals(self):
         """Take residuals that cancellation hides in the moments from the rows."""
-        hidden = (self.residual[self.together] < _CANCELS * self.yy).any(axis=1)
+        hidden = (self.residual[self.together] < CANCELS * self.yy).any(axis=1)
         hidden = self.together[hidden & (self.yy > 0).any()]
         if not len(hidden):
             return
@@ -132,7 +133,7 @@ class MomentsPath:
         """
         n = self.moments.total_weight
         unreached = n - self.problem.fit_intercept - self.rank - len(self.chosen)
-        hides = len(self.alone) or (self.residual < _CANCELS * self.yy).any()
+        hides = len(self.alone) or (self.residual < CANCELS * self.yy).any()
         if unreached < 1 or hides:
             return None
         return self.residual * n / (unreached + self.left)[:, None] ** 2
@@ -480,7 +481,7 @@ class DualPath:
 
 
 def _shows(reduced, alphas, hidden):
-    least = _LEAST * max(reduced.largest, hidden)
+    least = LEAST_SHOWN * max(reduced.largest, hidden)
     # the least eigenvalue is below 0 by rounding alone
     safe = alphas > 2.0 * least
     return safe if safe.all() else safe | reduced.is_positive(alphas - least)

@@ -21,12 +21,15 @@ from ...losses import SQUARED
 from ...moments import Moments
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
+from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread, one_thread
 from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
 from ...systems.tridiagonal import Tridiagonal
-from ..ridge.fit import SOLVERS, RidgeResult, _variances, solve
+from ..ridge.fit import solve
 from ..ridge.moments import solve_moments
-from .direct import _LEAST, DualPath, MomentsPath
+from ..ridge.options import SOLVERS
+from ..ridge.result import RidgeResult
+from .direct import LEAST_SHOWN, DualPath, MomentsPath
 from .iterative import IterativePath
 
 _LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
@@ -238,7 +241,7 @@ class Folds:
         right = np.asfortranarray(root[:, None] * (y - y_mean))
         reduced = Tridiagonal(np.asfortranarray(K))
         hidden = self._products[1]
-        if not reduced.is_positive(alphas - _LEAST * max(reduced.largest, hidden)).all():
+        if not reduced.is_positive(alphas - LEAST_SHOWN * max(reduced.largest, hidden)).all():
             return None
         turned = reduced.rotate(right)
         x, _ = reduced.solve(alphas, turned)
@@ -270,7 +273,7 @@ class Folds:
         options = self.options
         factor = options["factor"]
         if options["standardize"]:
-            variance = _variances(A, weight)
+            variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
         return RidgeProblem(A, Y, np.ones(1), weight, factor, options["fit_intercept"])
 

@@ -17,7 +17,7 @@ from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
 from ...systems.blas import on_one_thread
 from ..ridge.cg import TOGETHER, Systems, iteration_limit
-from ..ridge.fit import _ROUNDING
+from ..ridge.result import ROUNDING
 
 _RECALLED = 8  # solutions that a start combines
 _PROBES, _LANCZOS = 12, 60
@@ -73,7 +73,7 @@ class IterativePath:
                         self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
                     self.coef[i, t] = w
                     self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
-            self.converged[i] |= self.relative_gradient[i] <= _ROUNDING
+            self.converged[i] |= self.relative_gradient[i] <= ROUNDING
             if dtype is np.float32:
                 self._certify(i, first)
             # a true answer ends the path

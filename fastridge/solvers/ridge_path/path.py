@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..._progress import check_callback, reporter
 from ...data.check import (
+    check_count,
     check_design,
     check_flags,
     check_penalty_factor,
@@ -22,9 +23,10 @@ from ...data.check import (
 )
 from ...losses import SQUARED
 from ...quadratic.range import require_penalties
+from ...quadratic.variances import variances
 from ...systems.cost import PATH, choose_solver, rows_fit
-from ..descent.options import check_count
-from ..ridge.fit import SOLVERS, RidgeResult, _check_memory, _check_options, _reached, _variances
+from ..ridge.options import SOLVERS, check_memory, check_options
+from ..ridge.result import RidgeResult, sufficient_gradient
 
 _DECADES = 3  # of the default grid, to either side of the mean diagonal
 
@@ -335,7 +337,7 @@ class RidgePath:
             return self._near
         run = self._run
         reached = run.relative_gradient if isinstance(run, PathRun) else run.unrounded
-        return reached <= _reached(self.solver, self._tol)
+        return reached <= sufficient_gradient(self.solver, self._tol)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predictions for every penalty.
@@ -482,7 +484,7 @@ def ridge_path(
     if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
-        _check_options(solver, tol, max_iter, False)
+        check_options(solver, tol, max_iter, False)
         path = _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
         return _reported(path, callback)
     if is_moments(X):
@@ -493,9 +495,9 @@ def ridge_path(
     single = Y.ndim == 1
     weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
     factor = None if penalty_factor is None else check_penalty_factor(penalty_factor, p)
-    _check_options(solver, tol, max_iter, False)
+    check_options(solver, tol, max_iter, False)
     if max_memory is not None:
-        _check_memory(max_memory)
+        check_memory(max_memory)
     recheck(A)
     from ...quadratic.problem import RidgeProblem
 
@@ -520,10 +522,10 @@ def ridge_path(
     if not A.is_sparse:
         require_finite(A.arrays[0])
     if standardize:
-        variance = _variances(A, weight)
+        variance = variances(A, weight)
         factor = variance if factor is None else factor * variance
     problem = RidgeProblem(A, Y, np.ones(1), weight, factor, fit_intercept)
-    grid = _grid(alphas, n_alphas, problem.column_squares, problem.d)
+    grid = penalty_grid(alphas, n_alphas, problem.column_squares, problem.d)
     recheck(A)
     if run == "dual":
         from .direct import DualPath
@@ -585,14 +587,14 @@ def _direct(
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
-    grid = _grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
+    grid = penalty_grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
     problem = None if rows is None else lambda: rows(d)
     found = MomentsPath(moments, grid, d, fit_intercept, tol, problem)
     single = moments._y_ndim == 1 if single is None else single
     return RidgePath(grid, found, single=single, tol=tol)
 
 
-def _grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
+def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
     """The penalties asked for, or those of the documented range."""
     if isinstance(alphas, (int, np.integer)):
         alphas, n_alphas = None, check_count("alphas", alphas)

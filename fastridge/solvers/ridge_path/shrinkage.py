@@ -8,11 +8,11 @@ import numpy as np
 
 from ..._matrix import Matrix
 from ...quadratic.problem import RidgeProblem
+from ...quadratic.spectral import SpectralPath
+from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread
 from ...systems.cost import rows_fit
 from ...systems.lapack import eigvalsh
-from ..ridge.fit import _variances
-from .spectral import SpectralPath
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
@@ -24,7 +24,7 @@ def squared_singular_values(
 ) -> Any:
     """Squares of those of S A diag(d)^-1/2, free columns projected out, from the largest."""
     if standardize:
-        variance = _variances(A, weight)
+        variance = variances(A, weight)
         factor = variance if factor is None else factor * variance
     n = A.n_rows
     problem = RidgeProblem(A, np.zeros((n, 1)), np.ones(1), weight, factor, fit_intercept)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._cached import cached
-from ...quadratic.projected import Projected
-from ...systems.blas import on_one_thread
-from ...systems.graded import Graded, svd_of_wide, unlike
-from ...systems.lapack import svd, triangle
-from ...systems.spectrum import Spectrum
+from .._cached import cached
+from ..systems.blas import on_one_thread
+from ..systems.graded import Graded, svd_of_wide, unlike
+from ..systems.lapack import svd, triangle
+from ..systems.spectrum import Spectrum
+from .projected import Projected
 
 _EPS = np.finfo(np.float64).eps
 _ROUNDING = 10.0  # of the coordinates of a target, in n units in the last place

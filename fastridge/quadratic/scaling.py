@@ -1,0 +1,186 @@
+"""Data whose squares leave the range of float64, brought into it by powers of two.
+
+With X' = 2^a X, y' = 2^b y and weights s' = 2^c s, the problem with the penalty alpha' = 2^(2a + c)
+alpha has the solution w' = 2^(b - a) w and the objective f' = 2^(2b + c) f. Powers of two round
+nothing, so that the result is that of the data as they came. A column far smaller than the largest
+gets a power of its own, which its penalty factor makes up for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+from .problem import RidgeProblem
+from .range import MOST_PRODUCT, exponents
+
+_NEAR = 100  # exponents of data whose sums of squares stay far inside that range
+_HUGE = 600  # exponent of a penalty beside which squares of columns are rounding
+_ALONE = 160  # least exponent for that
+
+
+def _far(e: Any) -> Any:
+    """The power of two that brings 2^e to 1, 0 where it is near."""
+    return np.where(np.abs(e) > _NEAR, -e, 0)
+
+
+def _log2(x: Any) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.log2(x)
+
+
+class Scaled:
+    """A ridge problem with its data scaled; see `scale`."""
+
+    def __init__(
+        self, A, Y, weight, penalty, alpha, *, solution, target, objective, own, fit_intercept
+    ):
+        self.A, self.Y, self.weight, self.penalty, self.alpha = A, Y, weight, penalty, alpha
+        self._solution, self._target, self._objective = solution, target, objective
+        self._fit_intercept = fit_intercept
+        self.has_own = own  # whether columns have powers of their own
+
+    def scale_coef(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients (p,) or (k, p) of the given data in the units of the scaled."""
+        with np.errstate(over="ignore"):
+            return np.ldexp(coef, -self._solution if coef.ndim == 2 else -self._solution[0])
+
+    def restore(self, result: Any) -> None:
+        """Turn a result of the scaled data into that of the given."""
+        single = result.coef.ndim == 1
+        at = 0 if single else slice(None)
+        with np.errstate(over="ignore", under="ignore"):
+            coef = np.ldexp(result.coef, self._solution[at])
+            intercept = np.ldexp(result.intercept, self._target[at])
+            objective = np.ldexp(result.objective, self._objective[at])
+            back = np.ldexp(coef, -self._solution[at])
+        for name, found in (("coef", coef), ("intercept", intercept), ("objective", objective)):
+            if not np.isfinite(found).all():
+                raise ValueError(
+                    f"y is too large{' beside X' if name == 'coef' else ''}: the {name} overflows"
+                    f" {found.dtype}; expected numbers of a smaller scale."
+                )
+        size = np.abs(coef).max(axis=-1, initial=0.0)
+        if ((size < np.finfo(coef.dtype).tiny) & result.coef.any(axis=-1)).any():
+            raise ValueError(
+                f"y is too small beside X: the coef vanishes in {coef.dtype}; expected numbers of"
+                " a larger scale."
+            )
+        if coef.dtype == np.float32 and (back != result.coef).any():
+            self._certify(result, back)
+        result.coef = coef
+        result.intercept = intercept.item() if single and coef.dtype == np.float64 else intercept
+        result.objective = float(objective) if single else objective
+
+    def _certify(self, result: Any, coef: NDArray[Any]) -> None:
+        """Take the relative gradient at other coefficients, which float32 rounds further."""
+        problem = RidgeProblem(
+            self.A, self.Y, self.alpha, self.weight, self.penalty, self._fit_intercept, False
+        )
+        gradient, _ = problem.evaluate(np.atleast_2d(coef).T.astype(np.float64))
+        relative = problem.relative(gradient, problem.gradient_at_zero())
+        result.relative_gradient = float(relative[0]) if coef.ndim == 1 else relative
+
+
+def scale(
+    A: Matrix,
+    Y: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    penalty: NDArray[np.float64] | None,
+    standardize: bool,
+    fit_intercept: bool,
+    peaks: NDArray[np.float64],
+) -> Scaled | None:
+    """Scale a problem into range; None where it is there already.
+
+    The penalty factors that come back include the variances of columns that are standardised.
+    """
+    n, p = A.shape
+    k = 1 if Y.ndim == 1 else Y.shape[1]
+    flat = Y.reshape(n, k)
+    at_most = 0 if weight is None else int(exponents(weight.max()))
+    c = int(_far(at_most))
+    weight = weight if not c else np.ldexp(weight, c)
+    b = _far(exponents(np.abs(flat).max(axis=0)))
+    # squares of float32 are in range, and coefficients are to be float32, too
+    a = 0 if A.is_float32 else int(_far(exponents(peaks.max())))
+    alphas = np.broadcast_to(alpha, (k,))
+    d = np.ones(p) if penalty is None else penalty
+    # exponents of the penalties in units of the scaled data
+    shift = c + (0 if standardize else 2 * a)
+    own = np.zeros(p, dtype=np.intp)
+    small = (peaks > 0) & (exponents(peaks) + a < -_NEAR) & (not A.is_float32)
+    if small.any():
+        # up to -_NEAR, or to where a penalty takes over
+        own[small] = -_NEAR - (exponents(peaks[small]) + a)
+        if (alphas > 0).any() and (alphas == 0).any():
+            raise ValueError(
+                "X has columns that are too small beside the others for an alpha that is 0 for some"
+                " targets alone; expected columns of a similar scale."
+            )
+        if not standardize and alphas.any():
+            least = _log2(alphas.min()) + shift + _log2(d[small])
+            room = np.floor(np.maximum(-least, 0.0) / 2)
+            own[small] = np.minimum(own[small], np.minimum(room, 2000.0)).astype(np.intp)
+    power = a + own
+    in_range = not (c or b.any() or power.any())
+    if in_range and not alphas.max() > MOST_PRODUCT:
+        return None
+    A = _scaled_matrix(A, power) if power.any() else A
+    if standardize:
+        variance = A.column_stats(weight)[1]
+        # a constant column counts as one of variance 1 in its own units
+        log_d = _log2(d) + np.where(variance > 0, _log2(variance), 2.0 * power)
+        d = np.where(variance > 0, variance * d, np.ldexp(d, np.minimum(2 * power, 1000)))
+    else:
+        log_d = _log2(d) + 2.0 * own
+        if own.any() and alphas.any():
+            d = np.ldexp(d, np.minimum(2 * own, 1000))
+    # penalties that overflow shrink as 1 / alpha, so that less of them can be taken
+    log_alpha = _log2(alphas) + shift
+    top = np.maximum(log_alpha + log_d.max(), log_alpha)
+    less = np.where(np.isfinite(top), np.ceil(np.maximum(top - _HUGE, 0.0)), 0.0).astype(np.intp)
+    positive = log_d[np.isfinite(log_d)]
+    if less.any() and (log_alpha - less)[less > 0].min() + positive.min() < _ALONE:
+        if in_range:
+            return None
+        raise ValueError(
+            "alpha, with penalty_factor, is too large beside the squares of X, and not for all"
+            " features; expected penalties that float64 holds in units of these squares."
+        )
+    scaled_alpha = np.ldexp(alphas, shift - less)
+    # no penalty, however small, becomes none
+    scaled_alpha = np.where(alphas > 0, np.maximum(scaled_alpha, 2.0**-1000), 0.0)
+    if b.any():
+        flat = np.asfortranarray(np.ldexp(flat, b))
+    penalised = (d > 0).astype(np.intp)
+    return Scaled(
+        A,
+        flat[:, 0] if Y.ndim == 1 else flat,
+        weight,
+        d,
+        scaled_alpha,
+        solution=(power - b[:, np.newaxis] - less[:, np.newaxis] * penalised).astype(np.int32),
+        target=(-b).astype(np.int32),
+        objective=(-2 * b - c).astype(np.int32),
+        own=bool(own.any()),
+        fit_intercept=fit_intercept,
+    )
+
+
+def _scaled_matrix(A: Matrix, power: NDArray[np.intp]) -> Matrix:
+    """A copy with each column times 2^power."""
+    if A.is_sparse:
+        values, indices, indptr = A.arrays
+        by_column = A.kind == "csc"
+        each = np.repeat(power, np.diff(indptr)) if by_column else power[indices]
+        values = np.ldexp(values.astype(np.float64), each.astype(np.int32))
+        return Matrix.from_compressed(values, indices, indptr, A.shape, by_column)
+    X = A.arrays[0]
+    out = np.empty(X.shape, order="F" if X.flags.f_contiguous else "C")
+    np.ldexp(X, power.astype(np.int32), out=out)
+    return Matrix.from_dense(out)

@@ -1,0 +1,159 @@
+"""The result of a ridge fit: its numbers in the type of X, and its certificate."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Gradients below this share of the first one are rounding, whatever was asked for.
+ROUNDING = 1e-13
+# Relative gradient of a direct solver above which it is not exact, however large tol is.
+DIRECT = 1e-6
+
+_LARGEST = float(np.finfo(np.float32).max)
+_FLOAT32 = (
+    "y is too large: the {} overflows float32, the type of X; expected numbers of a smaller scale,"
+    " or X of float64."
+)
+
+
+class RidgeResult:
+    """Solution of a ridge problem, and how exact it is.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients, in the type of X.
+    intercept : float or ndarray of shape (n_targets,)
+        0 where none was fitted.
+    solver : str
+        The solver that ran.
+    n_iter : int or ndarray of int, shape (n_targets,)
+        Iterations; of a direct solver, refinements with the residual from X.
+    relative_gradient : float or ndarray of shape (n_targets,)
+        Norm of the gradient at `coef` over that at zero coefficients.
+    objective : float or ndarray of shape (n_targets,)
+        Weighted sum of squared residuals plus the penalty, at `coef`.
+    relative_error : float or ndarray of shape (n_targets,), or None
+        Bound of the error that `tol` is compared with; None of the direct solvers.
+    converged : bool
+        Whether the error is within `tol`, or the gradient is rounding; for float32 `X`, before the
+        solution was rounded to float32. `relative_gradient` and `objective` are those of the
+        rounded coefficients.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> result = fastridge.ridge([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0], alpha=2.0)
+    >>> result.coef, result.intercept, result.solver, result.converged
+    (array([0.5]), 1.0, 'cholesky', True)
+    """
+
+    __slots__ = (
+        "coef",
+        "converged",
+        "intercept",
+        "n_iter",
+        "objective",
+        "relative_error",
+        "relative_gradient",
+        "solver",
+    )
+
+    coef: NDArray[Any]
+    intercept: Any
+    solver: str
+    n_iter: Any
+    relative_gradient: Any
+    objective: Any
+    relative_error: Any
+    converged: bool
+
+    def __init__(
+        self,
+        coef,
+        intercept,
+        solver,
+        n_iter,
+        relative_gradient,
+        objective,
+        converged=True,
+        relative_error=None,
+    ):
+        self.coef = coef
+        self.intercept = intercept
+        self.solver = solver
+        self.n_iter = n_iter
+        self.relative_gradient = relative_gradient
+        self.objective = objective
+        self.converged = converged
+        self.relative_error = relative_error
+
+    def __repr__(self) -> str:
+        return (
+            f"RidgeResult(solver={self.solver!r}, n_iter={self.n_iter}, "
+            f"relative_gradient={self.relative_gradient}, coef={self.coef!r}, "
+            f"intercept={self.intercept!r})"
+        )
+
+
+def sufficient_gradient(run: str, tol: float) -> float:
+    """Relative gradient that is good enough by itself."""
+    return ROUNDING if run in ("cg", "active_set") else max(min(tol, DIRECT), ROUNDING)
+
+
+def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
+    """Coefficients (k, p) rounded to float32, not over a bound."""
+    if not (np.abs(coef) <= _LARGEST).all():
+        raise ValueError(_FLOAT32.format("coef"))
+    rounded = coef.astype(np.float32)
+    if upper is not None:
+        over = (rounded > upper) & (coef <= upper)
+        np.nextafter(rounded, np.float32(-np.inf), out=rounded, where=over)
+    if lower is not None:
+        under = (rounded < lower) & (coef >= lower)
+        np.nextafter(rounded, np.float32(np.inf), out=rounded, where=under)
+    return rounded.astype(np.float64)
+
+
+def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:
+    """Give the numbers the type of X, and say so where the tolerance was not met."""
+    if A.is_float32:
+        # what is finite in float32, after round_to_float32 or in the kernel
+        result.coef = result.coef.astype(np.float32)
+        if type(result.intercept) is float:
+            fits = -_LARGEST <= result.intercept <= _LARGEST
+        else:
+            fits = (np.abs(result.intercept) <= _LARGEST).all()
+        if not fits:
+            raise ValueError(_FLOAT32.format("intercept"))
+        result.intercept = (
+            np.float32(result.intercept)
+            if type(result.intercept) is float
+            else result.intercept.astype(np.float32)
+        )
+    if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
+        raise ValueError(
+            "X or y is too large: squares overflow float64; expected numbers of a smaller scale."
+        )
+    if warn and not result.converged:
+        from ... import _sklearn
+
+        told = result.relative_error is not None
+        reached = float(np.max(result.relative_error if told else result.relative_gradient))
+        what = "a relative error of at most" if told else "a relative gradient of"
+        helps = {
+            "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
+            "active_set": "a larger max_iter or a larger tol",
+        }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
+        warnings.warn(
+            f"{result.solver} reached {what} {reached:.2g} in "
+            f"{int(np.max(result.n_iter))} iterations, where tol={tol:g} was asked for; "
+            f"what helps: {helps}.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=3,
+        )
+    return result
