@@ -69,19 +69,3 @@ class Descent:
         yr: float,
         rr: float,
     ) -> float: ...
-
-def descend_groups(
-    gram: _Vector,
-    l1: _Vector,
-    l2: _Vector,
-    square: _Vector,
-    cross: _Vector,
-    yy: float,
-    w: _Vector,
-    g: _Vector,
-    w_dual: _Vector,
-    tol: float,
-    max_iter: int,
-    seed: int = 0,
-) -> tuple[float, float, int]: ...
-def groups_dual(l1: _Vector, l2: _Vector, norm: _Vector, yr: float, rr: float) -> float: ...

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 import fastridge
-from fastridge.solvers.descent import group_newton
+from fastridge.solvers.descent import groups
 
 KINDS = ("plain", "tiny", "copies", "negated", "near", "walk", "markers", "binary", "vander")
 SETTINGS = [(1.0, 0.1), (1.0, 1e-3), (0.5, 0.01), (0.9, 1e-4)]
@@ -78,7 +78,7 @@ def test_the_gap_is_reached(kind):
 
 
 def test_large_systems_are_solved_by_conjugate_gradients(monkeypatch):
-    monkeypatch.setattr(group_newton, "_DIRECT", 0)
+    monkeypatch.setattr(groups, "_DIRECT", 0)
     rng = np.random.default_rng(0)
     X = np.cumsum(rng.standard_normal((40, 100)), axis=1)
     Y = rng.standard_normal((40, 3))

@@ -209,9 +209,12 @@ class MultiTaskElasticNet(BaseElasticNet):
                 "coef_, where warm_start begins, contains NaN or infinity; expected finite numbers."
             )
         if start is not None:
-            path.start(start.astype(np.float64))
-        solve = path.sharpen if self._sharp else path.solve
-        converged = solve(float(self.alpha), options.l1_ratio, options.tol)
+            dual = self.__dict__.get("_duals") or [None]
+            same = dual[0] is not None and dual[0].shape == start.shape
+            path.start(start.astype(np.float64), dual[0] if same else None)
+        converged = path.solve(float(self.alpha), options.l1_ratio, options.tol, self._sharp)
+        # the dual point of the gap, for the next fit where warm_start is True
+        self._duals = None if np.array_equal(path.W, path.W_dual) else [path.W_dual]
         self.coef_, intercept = path.to_caller()
         if A.is_float32:
             self.coef_, intercept = self.coef_.astype(np.float32), intercept.astype(np.float32)

@@ -10,8 +10,7 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from arrays cimport expect_length, pointer
-from c_descent cimport fr_descend_groups, fr_groups, fr_groups_dual
+from arrays cimport expect_length
 from columns cimport all_gradients
 from dual cimport dual_value, unscreened
 from runtime cimport FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
@@ -415,44 +414,3 @@ cdef class Descent:
         self.w = w
         r.yr, r.rr = yr, rr
         return found[:unscreened(self, g, r, objective, kept)]
-
-
-def descend_groups(const double[:, ::1] gram not None, const double[::1] l1 not None,
-                   const double[::1] l2 not None, const double[::1] square not None,
-                   const double[:, ::1] cross not None, double yy, double[:, ::1] w not None,
-                   double[:, ::1] g not None, double[:, ::1] w_dual not None, double tol,
-                   Py_ssize_t max_iter, unsigned long long seed=0):
-    """Block coordinate descent for several targets, in place; see groups.h. Targets are rows.
-
-    The Gram matrix may be larger than the problem, of which it holds the leading part. Returns the
-    objective, the dual value (of the residual of w_dual) and rounds.
-    """
-    cdef fr_groups q
-    cdef int status
-    cdef Py_ssize_t m = l1.shape[0], k = w.shape[0]
-    expect_length("l2", l2, m)
-    expect_length("square", square, m)
-    for name, a in (("cross", cross), ("w", w), ("g", g), ("w_dual", w_dual)):
-        if a.shape[0] != k or a.shape[1] != m:
-            raise ValueError(f"{name}: expected shape ({k}, {m}); got ({a.shape[0]}, {a.shape[1]})")
-    if gram.shape[0] < m or gram.shape[1] < m:
-        raise ValueError(f"gram: expected at least {m} rows and columns")
-    if m == 0 or k == 0:
-        return 0.5 * yy, 0.5 * yy, 0
-    q.m, q.k, q.gram, q.ld = m, k, &gram[0, 0], gram.shape[1]
-    q.l1, q.l2, q.square, q.cross = &l1[0], &l2[0], &square[0], &cross[0, 0]
-    q.yy, q.tol, q.max_iter, q.seed = yy, tol, max_iter, seed
-    q.w, q.g, q.w_dual = &w[0, 0], &g[0, 0], &w_dual[0, 0]
-    with nogil:
-        status = fr_descend_groups(&q)
-    check(status)
-    return q.objective, q.dual, q.n_iter
-
-
-def groups_dual(const double[::1] l1 not None, const double[::1] l2 not None,
-                const double[::1] norm not None, double yr, double rr):
-    """The dual value at t R, for the best t of a few, from |g_j|, <Y, R> and <R, R>."""
-    cdef Py_ssize_t m = l1.shape[0]
-    expect_length("l2", l2, m)
-    expect_length("norm", norm, m)
-    return fr_groups_dual(m, pointer(l1), pointer(l2), pointer(norm), yr, rr)

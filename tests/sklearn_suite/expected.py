@@ -8,7 +8,7 @@ class Difference(NamedTuple):
 
     kind : {"documented", "message", "private", "open"}
         A difference that the documentation tells of; other words of an error or a warning; a test
-        of how scikit-learn is made; a fault of ours, which may pass.
+        of how scikit-learn is made; a fault of ours, which may pass, and of which there is none.
     reason : str
     says : str
         What the failure says: a regular expression.
@@ -22,10 +22,10 @@ class Difference(NamedTuple):
     of: str = ""
 
 
-_EXACT = Difference(
-    "open",
-    "at the same tol, coefficients are less exact than scikit-learn's",
-    "Not equal to tolerance|not almost equal|^assert .* == .* ± ",
+_SHARP = Difference(
+    "documented",
+    "fits end at the exact solution, where the gap is rounding",
+    r"ACTUAL: array\((0\.|\d\S*e-1[5-9])\)|^assert 0 < np.float64\(0\.0\)",
 )
 
 # by file and test
@@ -157,13 +157,9 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
                 of="TypeError",
             ),
         ),
-        "test_lasso_dual_gap": (
-            Difference(
-                "documented",
-                "fits end at the exact solution, where the gap is rounding",
-                r"ACTUAL: array\((0\.|\d\S*e-1[5-9])\)",
-            ),
-        ),
+        "test_lasso_dual_gap": (_SHARP,),
+        "test_multi_task_lasso_and_enet": (_SHARP,),
+        "test_multi_task_lasso_readonly_data": (_SHARP,),
         "test_warm_start": (
             Difference(
                 "documented",
@@ -171,9 +167,6 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
                 "not almost equal",
             ),
         ),
-        "test_random_descent": (_EXACT,),
-        "test_sparse_dense_descent_paths": (_EXACT._replace(of="-2-lasso"),),
-        "test_enet_ridge_consistency": (_EXACT._replace(of=r"False-3-(1e-06|0\.1|1\.0)$"),),
         "test_path_unknown_parameter": (
             Difference(
                 "message",

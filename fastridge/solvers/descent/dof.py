@@ -23,7 +23,6 @@ import numpy as np
 
 from ..._border import column_border, gram_border
 from ...systems.lapack import half_inverse, pseudo_inverse
-from .group_newton import curvature, in_blocks
 
 _SMALL = 40  # rows of a matrix that is factorised at every penalty
 _LARGE = 2000  # rows beyond which none is
@@ -116,6 +115,25 @@ class DescentFreedom:
                 columns *= np.sqrt(q.weight)
             gram_border(columns, 0, size, 1.0 / q.n if q.weight is None else 1.0, gram)
         return gram
+
+
+def curvature(W, l1, l2):
+    """Second derivative of the penalty of each column of W (k, size), in blocks (size, k, k)."""
+    norm = np.linalg.norm(W, axis=0)
+    along, own = (W / norm).T, np.eye(len(W))
+    across = own - along[:, :, None] * along[:, None]
+    return (l1 / norm)[:, None, None] * across + l2[:, None, None] * own
+
+
+def in_blocks(G, D):
+    """G x I + D for blocks D (size, k, k), as a matrix of size * k rows."""
+    size, k = D.shape[:2]
+    M = np.zeros((size, k, size, k))
+    for t in range(k):
+        M[:, t, :, t] = G
+    rows = np.arange(size)
+    M[rows, :, rows] += D
+    return M.reshape(size * k, size * k)
 
 
 def _trace(G, D):

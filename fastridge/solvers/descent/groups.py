@@ -6,10 +6,10 @@ Minimises, over W (p, k) and intercepts b (k,), with weights s, |W_j| the norm o
         + alpha * (l1_ratio * sum_j f_j |W_j| + (1 - l1_ratio) / 2 * sum_j f_j |W_j|^2).
 
 A working set of features is solved on its Gram matrix by block coordinate descent, which takes
-turns with Newton steps on the support (`group_newton`); a gradient over all features shows what
-it misses, and gives the gap that is reported. Features without a penalty, f_j = 0, or all where
-alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in the inner product of S)
-and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products
+turns with Newton steps on the support (`fastridge._groups`); a gradient over all features shows
+what it misses, and gives the gap that is reported. Features without a penalty, f_j = 0, or all
+where alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in the inner product
+of S) and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products
 A'SY - P (Q'SY).
 
 References: G. Obozinski, B. Taskar and M. I. Jordan, "Joint covariate selection and joint subspace
@@ -23,27 +23,26 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ... import _border, _descent
+from ... import _border
+from ..._groups import GroupDescent, dual_value
 from ..._matrix import Matrix
 from ...data.check import require_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.blas import limited, one_thread_for
-from .group_newton import newton_steps
 from .problem import by_columns
 
 _INNER = 0.5
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
 _EPS = float(np.finfo(np.float64).eps)
-# Epochs of sweeps between Newton steps, at first; the share of the gap that they leave from which
-# on these are worth while.
-_SWEEPS, _SLOW = 8, 0.3
-# Shares of the gap asked for to which the descent goes on between Newton steps on the support, the
-# gap (of the null objective) that is rounding, and how many Newton steps end a fit.
-_SHARPER = (1e-2, 1e-4, 1e-6, 1e-8)
-_ROUNDED = 1e-14
-_STEPS = 30
+# Size of the support up to which a Newton step is found by factors alone.
+_DIRECT = 1500
+# Smallest change of a coefficient times its column's norm, over the largest such product, for which
+# features outside of the working set are added although the gap is small enough, and for which
+# others are looked for after that; how often at most; a size that may be divided by.
+_MATTERS, _MATTERS_AGAIN = 1e-5, 1e-4
+_MOST_SETTLES, _TINY = 5, 1e-300
 
 
 class GroupPath:
@@ -94,15 +93,14 @@ class GroupPath:
         self.factor = np.ones(p) if factor is None else factor
         self.max_iter, self.seed = max_iter, seed
         self.W = np.zeros((self.k, p))
-        self.W_dual = self.W
+        self.W_dual, self.shadow = self.W, None
+        self.descent = GroupDescent(_DIRECT)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         with self.blas:
             self._eliminate(np.flatnonzero((self.factor == 0) & (self.square > 0)))
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(p, dtype=bool)
         self.gram, self.columns, self.room = np.zeros((0, 0)), None, 0
-        self.g = np.zeros((self.k, 0))
-        self.last = None
 
     def _tdot(self, R):
         """A'S R, (k, p)."""
@@ -145,11 +143,10 @@ class GroupPath:
         self.penalised &= ~gone
 
     @limited
-    def start(self, coef: NDArray[np.float64]) -> None:
-        """Begin at coefficients (k, p) in the caller's units."""
+    def start(self, coef: NDArray[np.float64], W_dual: NDArray[np.float64] | None = None) -> None:
+        """Begin at coefficients (k, p) in the caller's units, and the dual point of their fit."""
         self.W = np.where(self.penalised, coef * self.unit, 0.0)
-        self.W_dual = self.W
-        self.last = None
+        self.W_dual, self.shadow = self.W if W_dual is None else W_dual, None
 
     def largest(self, l1_ratio: float) -> float:
         """The smallest penalty that leaves all penalised coefficients at 0."""
@@ -157,42 +154,78 @@ class GroupPath:
         return float(norm.max(initial=0.0)) / l1_ratio
 
     @limited
-    def solve(self, alpha: float, l1_ratio: float, tol: float) -> bool:
-        """Minimise until the gap is at most tol times the null objective; whether it is."""
+    def solve(self, alpha: float, l1_ratio: float, tol: float, sharp: bool = False) -> bool:
+        """Minimise until the gap is at most tol times the null objective; whether it is.
+
+        sharp: go on until no feature outside of the working set gains anything.
+        """
         if alpha == 0 and self.penalised.any():
             return self._solve_free(tol)
         tol = tol * self.null
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         self.n_iter = 0
-        v, yr, rr = self._gradient(self.W_dual)
-        if self.W_dual is self.W:
-            self._judge(v, yr, rr, l1, l2)
-            if self.gap <= tol:
+        if self.shadow is None:
+            # the objective where it starts
+            found = self._gradient(self.W)
+            size = np.linalg.norm(self.W, axis=0)
+            self.objective = 0.5 * found[2] + float(l1 @ size) + 0.5 * float(l2 @ size**2)
+            self.shadow = found if self.W_dual is self.W else self._gradient(self.W_dual)
+            self._judge(l1, l2)
+            if self.gap <= tol and not sharp:
                 self._with_free()
                 return True
-        wanted = self._broken(v, l1, l2, 1.0) | (self.W != 0).any(axis=0)
+        wanted = self._broken(l1, l2, 1.0) | (self.W != 0).any(axis=0)
         inner = _INNER * tol
         for _ in range(_MAX_CHECKS):
             self._grow(np.flatnonzero(wanted & ~self.inside))
             left = self.max_iter - self.n_iter
             if left <= 0:
                 break
-            reached = self._solve_set(l1, l2, inner, left)
-            v, yr, rr = self._gradient(self.W_dual)
-            some = self.penalised
-            dual = _descent.groups_dual(
-                l1[some], l2[some], np.linalg.norm(v[:, some], axis=0), yr, rr
-            )
-            self.gap = max(self.objective - dual, 0.0)
+            settled = self._solve_set(l1, l2, inner, left)
+            self.shadow = self._gradient(self.W_dual)
+            self._judge(l1, l2)
             if self.gap <= tol:
+                self._settle(l1, l2, inner, sharp)
                 break
-            wanted = self._broken(v, l1, l2, 1.0 + 1e-12) & ~self.inside
+            wanted = self._broken(l1, l2, 1.0 + 1e-12) & ~self.inside
             if not wanted.any():
-                if reached and inner <= 1e-4 * tol:
+                if settled or inner <= 1e-4 * tol:
                     break
                 inner *= _TIGHTEN
         self._with_free()
         return self.gap <= tol
+
+    def _settle(self, l1, l2, inner, sharp):
+        """Solve again with the features outside of the set that the gap has room for.
+
+        The dual value stays or grows, so that the gap shrinks by what the objective does.
+        """
+        best, dual = (self.W_dual, self.shadow), self.objective - self.gap
+        for _ in range(_MAX_CHECKS if sharp else _MOST_SETTLES):
+            left = self.max_iter - self.n_iter
+            excess = np.linalg.norm(self.shadow[0] - l2 * self.W_dual, axis=0) - l1
+            new = np.flatnonzero((excess > 0) & self.penalised & ~self.inside)
+            if left <= 0 or not len(new):
+                break
+            # a coefficient that enters moves by about excess / (square + l2)
+            root = np.sqrt(self.square_rest)
+            moves = excess[new] * root[new] / (self.square_rest[new] + l2[new])
+            moves /= max(float((np.linalg.norm(self.W, axis=0) * root).max()), _TINY)
+            largest = float(moves.max())
+            if not sharp:
+                new = new[moves > _MATTERS]
+                if not len(new):
+                    break
+            self._grow(new)
+            self._solve_set(l1, l2, inner, left)
+            if not sharp and largest < _MATTERS_AGAIN:
+                break
+            self.shadow = self._gradient(self.W_dual)
+            self._judge(l1, l2)
+            if self.objective - self.gap > dual:
+                best, dual = (self.W_dual, self.shadow), self.objective - self.gap
+        self.W_dual, self.shadow = best
+        self.gap = max(self.objective - dual, 0.0)
 
     def _solve_free(self, tol):
         """Least squares: no feature has a penalty."""
@@ -204,56 +237,21 @@ class GroupPath:
         self.full, self.n_iter = other.full, other.n_iter
         self.objective, self.gap = other.objective, other.gap
         self.W = self.W_dual = np.where(self.penalised, self.full, 0.0)
+        self.shadow = None
         return reached
 
-    @limited
-    def sharpen(self, alpha: float, l1_ratio: float, tol: float) -> bool:
-        """Minimise as far as rounding allows, within max_iter; whether the gap is at most tol.
-
-        Newton steps on the support end where the gradient is rounding, wherever the descent came
-        from, which goes on in between to find the support.
-        """
-        if self.solve(alpha, l1_ratio, tol) and alpha == 0:
-            return True
-        l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
-        most, taken = self.max_iter, self.n_iter
-        for share in _SHARPER:
-            self._newton(l1, l2)
-            if self.gap <= _ROUNDED * self.null or taken >= most:
-                break
-            self.max_iter = most - taken
-            self.solve(alpha, l1_ratio, share * tol)
-            taken += self.n_iter
-        self.max_iter, self.n_iter = most, taken
-        self._with_free()
-        return self.gap <= tol * self.null
-
-    def _newton(self, l1, l2):
-        """Newton steps on the support; kept where the gap does not grow."""
-        size = len(self.set)
-        W = np.ascontiguousarray(self.W[:, self.set])
-        cross = self.cross[:, self.set]
-        taken = newton_steps(self.gram[:size, :size], cross, l1[self.set], l2[self.set], W, _STEPS)
-        if not taken:
-            return
-        before = self.W, self.W_dual, self.objective, self.gap
-        self.W = np.zeros((self.k, self.p))
-        self.W[:, self.set] = W
-        self.W_dual = self.W
-        self._judge(*self._gradient(self.W), l1, l2)
-        if self.gap > max(before[3], _ROUNDED * self.null):
-            self.W, self.W_dual, self.objective, self.gap = before
-
-    def _judge(self, v, yr, rr, l1, l2):
-        """Set the objective and the gap of W, whose `_gradient` is v, yr, rr."""
-        size, some = np.linalg.norm(self.W, axis=0), self.penalised
+    def _judge(self, l1, l2):
+        """Set the gap of the objective over the dual value."""
+        v, yr, rr = self.shadow
+        some = self.penalised
         norm = np.linalg.norm(v[:, some], axis=0)
-        self.objective = 0.5 * rr + float(l1 @ size) + 0.5 * float(l2 @ size**2)
-        dual = _descent.groups_dual(l1[some], l2[some], norm, yr, rr)
+        dual = dual_value(l1[some], l2[some], self.square_rest[some], norm, self.yy_rest, yr, rr)
         self.gap = max(self.objective - dual, 0.0)
 
-    def _broken(self, v, l1, l2, stretch):
-        return (np.linalg.norm(v - l2 * self.W_dual, axis=0) > stretch * l1) & self.penalised
+    def _broken(self, l1, l2, stretch):
+        """Return which features break the optimality conditions at the dual point."""
+        v = self.shadow[0] - l2 * self.W_dual
+        return (np.linalg.norm(v, axis=0) > stretch * l1) & self.penalised
 
     def _gradient(self, W):
         """A'SR, <Y, R> and <R, R> of penalised coefficients, free features having been fitted."""
@@ -295,47 +293,30 @@ class GroupPath:
             self.gram[:before, before:size] = self.gram[before:size, :before].T
 
     def _solve_set(self, l1, l2, tol, max_iter):
-        """Minimise over the working set; whether its own gap is at most tol."""
-        chosen, size = self.set, len(self.set)
-        gram, cross = self.gram[:size, :size], np.ascontiguousarray(self.cross[:, chosen])
-        l1, l2, square = l1[chosen], l2[chosen], np.diagonal(gram).copy()
+        """Minimise over the working set; whether nothing but rounding is left to gain."""
+        chosen = self.set
         W = np.ascontiguousarray(self.W[:, chosen])
-        W_dual = np.zeros_like(W)
-        sweeps, before = _SWEEPS, np.inf
-        while True:
-            live = np.flatnonzero(W.any(axis=0))
-            g = np.ascontiguousarray(cross - W[:, live] @ gram[live])
-            if self.seed:
-                self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
-            self.objective, dual, n_iter = _descent.descend_groups(
-                self.gram,
-                l1,
-                l2,
-                square,
-                cross,
-                self.yy_rest,
-                W,
-                g,
-                W_dual,
-                tol,
-                min(sweeps, max_iter),
-                self.seed,
-            )
-            self.n_iter, max_iter = self.n_iter + n_iter, max_iter - n_iter
-            gap = self.objective - dual
-            if gap <= tol or max_iter <= 0:
-                break
-            if gap > _SLOW * before:
-                taken = newton_steps(gram, cross, l1, l2, W, min(sweeps, _STEPS, max_iter))
-                self.n_iter, max_iter = self.n_iter + taken, max_iter - taken
-                # more sweeps may find the support
-                sweeps = min(2 * sweeps, _STEPS)
-            before = gap
+        W_dual = np.empty_like(W)
+        if self.seed:
+            self.seed = (self.seed + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF or 1
+        self.objective, _, n_iter, settled = self.descent.solve(
+            self.gram,
+            l1[chosen],
+            l2[chosen],
+            np.ascontiguousarray(self.cross[:, chosen]),
+            self.yy_rest,
+            W,
+            W_dual,
+            tol,
+            max_iter,
+            self.seed,
+        )
+        self.n_iter += n_iter
         self.W = np.zeros((self.k, self.p))
         self.W[:, chosen] = W
         self.W_dual = np.zeros((self.k, self.p))
         self.W_dual[:, chosen] = W_dual
-        return gap <= tol
+        return settled
 
     def _with_free(self):
         """Coefficients of all features: those without a penalty fit what the others leave."""

@@ -1,0 +1,352 @@
+"""Multi-task elastic nets on a Gram matrix: block coordinate descent and Newton steps.
+
+With G = A'SA the Gram matrix of m features and C = Y'SA their products with k targets, minimises
+over W (k, m), w_j the column of feature j,
+
+    P(W) = <Y, Y> / 2 - <C, W> + <W G, W> / 2 + sum_j (l1_j |w_j| + l2_j |w_j|^2 / 2).
+
+With the residual R = Y - A W' and its products g = C - W G, the dual value at t R is, where
+t |g_j| <= l1_j unless l2_j > 0,
+
+    D(t) = t <Y, R> - t^2 <R, R> / 2 - sum_j (t |g_j| - l1_j)_+^2 / (2 l2_j).
+
+Sweeps find the support, the features with w_j != 0, and Newton steps minimise over it.
+"""
+
+import numpy as np
+
+from libc.math cimport INFINITY, exp, fmax, fmin, sqrt
+from libc.stdint cimport int32_t, uint64_t
+from libc.string cimport memcpy
+
+from arrays cimport expect_length
+from group_newton cimport FAILED, SHRUNK, find_support, gather, newton_step, scatter
+from primitives cimport FR_DOUBLE
+from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
+
+attach()
+
+cdef extern from "group_constants.h" nogil:
+    int SUPPORT_SWEEPS, MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS
+    double GAIN, LEAST_GAIN, LITTLE, SLACK
+
+
+# objective, gradient and dual value
+
+def dual_value(const double[::1] l1 not None, const double[::1] l2 not None,
+               const double[::1] square not None, const double[::1] norm not None, double yy,
+               double yr, double rr):
+    """Return the dual value at t R for the best t of a few.
+
+    square: a_j'S a_j; norm: |g_j|; yy, yr, rr: <Y, Y>, <Y, R> and <R, R>.
+    """
+    cdef Py_ssize_t m = l1.shape[0]
+    expect_length("l2", l2, m)
+    expect_length("square", square, m)
+    expect_length("norm", norm, m)
+    return best_dual(l1, l2, square, norm, yy, yr, rr)
+
+
+cdef double best_dual(const double[::1] l1, const double[::1] l2, const double[::1] square,
+                      const double[::1] norm, double yy, double yr, double rr) noexcept nogil:
+    cdef double most = fmax(yr / rr, 0.0) if rr > 0 else 1.0, within = INFINITY, slack, limit
+    cdef bint smooth = False
+    cdef Py_ssize_t j
+    for j in range(l1.shape[0]):
+        # |g_j| up to slack is round-off
+        slack = SLACK * sqrt(square[j] * yy)
+        limit = (l1[j] + slack) / norm[j] if norm[j] > slack else INFINITY
+        if l2[j] > 0:
+            smooth = True
+        else:
+            most = fmin(most, limit)
+        within = fmin(within, limit)
+    if not smooth:
+        return most * yr - 0.5 * most * most * rr
+    # concave in t: 1, and where the last conjugate vanishes
+    return fmax(dual_at(l1, l2, norm, yr, rr, fmin(most, 1.0)),
+                dual_at(l1, l2, norm, yr, rr, fmin(most, within)))
+
+
+cdef double dual_at(const double[::1] l1, const double[::1] l2, const double[::1] norm,
+                    double yr, double rr, double t) noexcept nogil:
+    # D(t) = t <Y, R> - t^2 <R, R> / 2 - sum_j (t |g_j| - l1_j)_+^2 / (2 l2_j)
+    cdef double value = t * yr - 0.5 * t * t * rr, over
+    cdef Py_ssize_t j
+    for j in range(l1.shape[0]):
+        over = t * norm[j] - l1[j]
+        if over > 0 and l2[j] > 0:
+            value -= 0.5 * over * over / l2[j]
+    return value
+
+
+cdef int sum_gradient(GroupDescent q) noexcept nogil:
+    # g = C - W G, summed anew
+    cdef Py_ssize_t t, i, count = find_support(q)
+    memcpy(&q.g[0, 0], &q.cross[0, 0], q.k * q.m * sizeof(double))
+    for t in range(q.k):
+        for i in range(count):
+            q.norm[i] = -q.w[t, q.list[i]]
+        if count:
+            q.kernels.add_rows(&q.gram[0, 0], q.gram.shape[1], &q.list[0], count, q.m,
+                               &q.norm[0], &q.g[t, 0])
+        if fr_poll():
+            return FR_INTERRUPTED
+    return 0
+
+
+cdef void evaluate(GroupDescent q) noexcept nogil:
+    """Set the objective, and take the residual as the dual point where it is a better one."""
+    cdef Py_ssize_t t, j
+    cdef double cw = 0, gw = 0, penalty = 0, yr, rr, dual
+    for j in range(q.m):
+        q.norm[j] = q.size[j] = 0
+    for t in range(q.k):
+        for j in range(q.m):
+            q.norm[j] += q.g[t, j] * q.g[t, j]
+            if q.w[t, j] != 0:
+                q.size[j] += q.w[t, j] * q.w[t, j]
+                cw += q.cross[t, j] * q.w[t, j]
+                gw += q.g[t, j] * q.w[t, j]
+    for j in range(q.m):
+        q.norm[j] = sqrt(q.norm[j])
+        penalty += q.l1[j] * sqrt(q.size[j]) + 0.5 * q.l2[j] * q.size[j]
+    # <Y, R> = <Y, Y> - <C, W>, <R, R> = <Y, R> - <W, g>
+    yr = q.yy - cw
+    rr = fmax(yr - gw, 0.0)
+    q.objective = 0.5 * rr + penalty
+    dual = best_dual(q.l1, q.l2, q.square, q.norm, q.yy, yr, rr)
+    if dual > q.dual:
+        q.dual = dual
+        memcpy(&q.w_dual[0, 0], &q.w[0, 0], q.k * q.m * sizeof(double))
+
+
+# block coordinate descent
+
+cdef void shuffle(GroupDescent q, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(count - 1, 0, -1):
+        q.random ^= q.random << 13
+        q.random ^= q.random >> 7
+        q.random ^= q.random << 17
+        j = <Py_ssize_t> (q.random % <uint64_t> (i + 1))
+        q.list[i], q.list[j] = q.list[j], q.list[i]
+
+
+cdef int sweep(GroupDescent q, Py_ssize_t count) noexcept nogil:
+    """One pass over the features in the list."""
+    cdef Py_ssize_t i, j, t
+    cdef double norm, share, change
+    if q.random:
+        shuffle(q, count)
+    for i in range(count):
+        j = q.list[i]
+        # w_j := z (1 - l1_j / |z|)_+ / (a_j'S a_j + l2_j), z = g_j + a_j'S a_j w_j
+        norm = 0
+        for t in range(q.k):
+            q.z[t] = q.g[t, j] + q.square[j] * q.w[t, j]
+            norm += q.z[t] * q.z[t]
+        norm = sqrt(norm)
+        share = (1 - q.l1[j] / norm) / (q.square[j] + q.l2[j]) if norm > q.l1[j] else 0.0
+        for t in range(q.k):
+            change = q.w[t, j] - share * q.z[t]
+            q.w[t, j] = share * q.z[t]
+            # g := g - change of w_j times row j of G
+            if change != 0:
+                q.loops.axpy_rows(&q.gram[j, 0], q.m, 1, q.m, NULL, NULL, &change, &q.g[t, 0])
+        if i % 256 == 255 and fr_poll():
+            return FR_INTERRUPTED
+    return 0
+
+
+cdef int take_sweeps(GroupDescent q) noexcept nogil:
+    """One sweep over all features, and some over the support."""
+    cdef Py_ssize_t j
+    cdef int _i, status
+    q.n_iter += 1
+    for j in range(q.m):
+        q.list[j] = <int32_t> j
+    status = sweep(q, q.m)
+    for _i in range(SUPPORT_SWEEPS):
+        if status:
+            return status
+        status = sweep(q, find_support(q))
+    evaluate(q)
+    return status if status else fr_poll()
+
+
+# Newton steps on the support, and both in turns
+
+cdef bint newton_pays(GroupDescent q, double gap, double before, int rounds) noexcept nogil:
+    """Whether sweeps, which left that gap, gain less for what they cost than a Newton step."""
+    cdef double s = find_support(q), k = q.k
+    # operations, weighted by the time that they take
+    cdef double newton = (3.0 * s + 60.0 * k) * s * s
+    cdef double sweeps = 16.0 * (SUPPORT_SWEEPS + 1) * k * s * q.m
+    q.dear = newton > 2 * sweeps * rounds
+    return gap > fmin(exp(-GAIN * sweeps / newton) if s > 0 else 1.0, LEAST_GAIN) * before
+
+
+cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept nogil:
+    """Minimise over the support by at most so many steps; final: as far as round-off allows."""
+    cdef Py_ssize_t j
+    cdef int status = gather(q), found
+    cdef double largest = 0
+    q.settled = q.s == 0
+    while not status and most > 0 and q.s > 0 and not q.settled:
+        q.n_iter += 1
+        most -= 1
+        found = newton_step(q)
+        if found == FAILED:
+            break
+        if found < 0:
+            return found
+        largest = fmax(largest, q.decrease)
+        if found == SHRUNK:
+            scatter(q)
+            status = gather(q)
+        elif fr_poll():
+            status = FR_INTERRUPTED
+        # sweeps change the support for less, and a whole step that gains little is not yet needed
+        if not final and (
+            q.dear if found == SHRUNK else q.whole and q.decrease <= LITTLE * largest
+        ):
+            break
+    if status:
+        return status
+    scatter(q)
+    status = sum_gradient(q)
+    evaluate(q)
+    # whether another feature wants to enter the support
+    for j in range(q.m):
+        if q.norm[j] > q.l1[j] * (1 + 1e-10) + SLACK * sqrt(q.square[j] * q.yy):
+            q.settled = q.settled and q.size[j] > 0
+    return status
+
+
+cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, bint exact) noexcept nogil:
+    """Sweep, and take Newton steps where sweeps get slow, until the gap is at most tol."""
+    cdef double gap, before = 0
+    cdef int status = sum_gradient(q), finals = 0, rounds = 1, _i
+    q.n_iter, q.dual, q.settled = 0, -INFINITY, False
+    evaluate(q)
+    while not status:
+        gap = q.objective - q.dual
+        if gap <= tol:
+            finals += 1
+            if not exact or finals > FINAL_ROUNDS:
+                break
+        if q.settled or q.n_iter >= max_iter:
+            break
+        if gap > tol or finals > 1:
+            for _i in range(rounds):
+                before = gap
+                status = take_sweeps(q)
+                gap = q.objective - q.dual
+                if status or gap <= tol or q.n_iter >= max_iter:
+                    break
+            if status or (gap > tol and not newton_pays(q, gap, before, rounds)):
+                continue
+        if gap > tol or exact:
+            status = take_newton_steps(
+                q, min(STEPS_PER_ROUND * rounds, max_iter - q.n_iter), gap <= tol
+            )
+            if not q.settled:
+                rounds = min(2 * rounds, MOST_ROUNDS)
+    return status
+
+
+cdef class GroupDescent:
+    """Solver of one problem after the other, which keeps its working arrays.
+
+    Parameters
+    ----------
+    most_direct : int
+        Size of the support up to which a Newton step is found by factors alone; beyond it,
+        conjugate gradients are preconditioned by one factor for all targets.
+    """
+
+    def __init__(self, Py_ssize_t most_direct=1500):
+        self.most_direct = most_direct
+        self.room_s = self.room_k = 0
+
+    cdef int reserve_support(self) noexcept nogil:
+        """Make room for Newton steps on s features."""
+        if self.s <= self.room_s and self.k <= self.room_k:
+            return 0
+        with gil:
+            try:
+                self.allocate(self.s + self.s // 2, self.k)
+            except MemoryError:
+                return FR_NO_MEMORY
+        return 0
+
+    cdef int allocate(self, Py_ssize_t s, Py_ssize_t k) except -1:
+        cdef Py_ssize_t direct = min(s, self.most_direct)
+        self.room_s = self.room_k = 0
+        self.gs, self.factor = np.empty(s * s), np.empty(s * s)
+        self.inverse, self.small = np.empty(direct * direct), np.empty(direct * direct)
+        wide = np.empty((13, k * s))
+        self.V, self.D, self.VG, self.DG, self.c, self.slope = wide[:6]
+        self.r, self.Mr, self.p, self.Hp, self.U, self.T, self.TG = wide[6:]
+        narrow = np.empty((8, s))
+        self.a, self.b, self.length, self.bend = narrow[:4]
+        self.root, self.diagonal, self.extra, self.y = narrow[4:]
+        self.room_s, self.room_k = s, k
+        return 0
+
+    def solve(self, const double[:, ::1] gram not None, const double[::1] l1 not None,
+              const double[::1] l2 not None, const double[:, ::1] cross not None, double yy,
+              double[:, ::1] w not None, double[:, ::1] w_dual not None, double tol,
+              Py_ssize_t max_iter, uint64_t seed=0, bint exact=True, int n_threads=0):
+        """Minimise from w, in place, until the gap is at most tol.
+
+        Parameters
+        ----------
+        gram : ndarray (m or more, m or more)
+            Its leading part is G.
+        l1, l2 : ndarray (m,)
+        cross, w : ndarray (k, m)
+        yy : float
+            <Y, Y>
+        w_dual : ndarray (k, m)
+            Becomes the coefficients whose residual is the dual point.
+        seed : int
+            Of the random order of a sweep; 0: cyclic.
+        exact : bool
+            Go on to where Newton steps are round-off.
+
+        Returns
+        -------
+        objective, dual : float
+        n_iter : int
+            Rounds of sweeps, and Newton steps.
+        settled : bool
+            Whether nothing but round-off is left to gain.
+        """
+        cdef Py_ssize_t j, m = l1.shape[0], k = w.shape[0]
+        cdef int status
+        expect_length("l2", l2, m)
+        for name, x in (("cross", cross), ("w", w), ("w_dual", w_dual)):
+            if x.shape[0] != k or x.shape[1] != m:
+                raise ValueError(
+                    f"{name}: expected shape ({k}, {m}); got ({x.shape[0]}, {x.shape[1]})"
+                )
+        if gram.shape[0] < m or gram.shape[1] < m:
+            raise ValueError(f"gram: expected at least {m} rows and columns")
+        if m == 0 or k == 0:
+            return 0.5 * yy, 0.5 * yy, 0, True
+        self.m, self.k, self.yy, self.random = m, k, yy, seed
+        self.gram, self.cross, self.l1, self.l2 = gram, cross, l1, l2
+        self.w, self.w_dual, self.g = w, w_dual, np.empty((k, m))
+        self.square, self.norm, self.size = np.empty((3, m))
+        self.z, self.list = np.empty(k), np.empty(m, dtype=np.int32)
+        for j in range(m):
+            self.square[j] = gram[j, j]
+        self.kernels = fr_active()
+        self.loops = &self.kernels.real[FR_DOUBLE]
+        self.n_threads = threads_for(n_threads, <double> m * m)
+        with nogil:
+            status = descend(self, tol, max_iter, exact)
+        check(status)
+        return self.objective, self.dual, self.n_iter, self.settled
