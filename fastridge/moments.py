@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from . import _matrix, _moments
 from .data.check import (
     check_design,
+    check_finite,
     check_target,
     feature_names,
     non_negative,
     recheck,
-    require_finite,
 )
 from .quadratic.range import require_light_rows, weight_levels
 
@@ -239,8 +239,7 @@ class Moments:
         self._y_ndim = Y.ndim
         self._dtype = "float32" if A.is_float32 else "float64"
         if weight is not None and not weight.any():
-            if not A.is_sparse:
-                require_finite(A.arrays[0])
+            check_finite(A)
             self._set_zero(n, p, k)
             return
         self._levels = weight_levels(weight, n)
@@ -248,8 +247,8 @@ class Moments:
             require_light_rows(self._levels, p)
         flat = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
         sums = _moments.moments(A, flat, k, weight)
-        if sums is None and not A.is_sparse:
-            require_finite(A.arrays[0])
+        if sums is None:
+            check_finite(A)
         # of sums of squares in range, cross products are finite
         usual = sums is not None and sums[8]
         if sums is None or not (

@@ -116,6 +116,14 @@ def test_no_private_name_of_another_module():
     assert private == []
 
 
+def test_finite_numbers_are_looked_for_by_the_door_alone():
+    inside = {"data"}
+    other = [
+        str(i) for i in EVERY if "require_finite" in i.names and package_of(i.module) not in inside
+    ]
+    assert other == []
+
+
 def test_no_private_module_of_another_package():
     # of the ground floor, and tables of the floors that share a package
     private = [

@@ -13,7 +13,8 @@ CHILD = """
     import faulthandler, os, sys, threading, warnings
     import numpy as np
     import fastridge as fr
-    from fastridge.solvers.ridge_path import direct, folds, spectral
+    from fastridge.quadratic import spectral
+    from fastridge.solvers.ridge_path import direct, folds
 
     # Python itself warns of forks beside threads
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -132,7 +132,7 @@ def test_leave_one_out_in_blocks_of_targets(shape, per_target, free, monkeypatch
         return model.fit(X, Y, sample_weight=weight)
 
     whole = fit()
-    monkeypatch.setattr(loo, "_ROOM", 1)
+    monkeypatch.setattr(loo, "BLOCK", 1)
     parts = fit()
     for name in ("score", "score_se", "validation_error", "train_error", "norm"):
         assert_allclose(parts.cv_results_[name], whole.cv_results_[name], rtol=1e-12)

@@ -181,6 +181,27 @@ def require_finite(values: NDArray[Any], name: str = "X") -> None:
         raise ValueError(dense_not_finite(values, name))
 
 
+def check_finite(X: Matrix | NDArray[Any]) -> None:
+    """Look for NaN and infinity in dense data that `check_design(finite=False)` let in.
+
+    A pass over the data, for those who do not form sums of squares, which show them without one.
+    Of sparse data the door has looked at every number.
+
+    Parameters
+    ----------
+    X : Matrix, or ndarray of float32 or float64
+
+    Raises
+    ------
+    ValueError
+        If there is one, with its position.
+    """
+    if isinstance(X, np.ndarray):
+        require_finite(X)
+    elif not X.is_sparse:
+        require_finite(X.arrays[0])
+
+
 def check_target(
     y: Any, n_samples: int, *, name: str = "y", any_order: bool = False
 ) -> NDArray[np.float64]:

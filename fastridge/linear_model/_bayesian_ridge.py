@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from ..data.check import (
     check_design,
+    check_finite,
     check_penalty_factor,
     check_sample_weight,
     check_target,
     feature_names,
     recheck,
-    require_finite,
 )
 from ..data.inputs import as_real
 from ..quadratic.variances import variances
@@ -232,8 +232,7 @@ class BayesianRidge(LinearRegressor):
             Y = np.ascontiguousarray(Y[:, 0])
         weight = check_sample_weight(sample_weight, n)
         factor = check_penalty_factor(self.penalty_factor, p)
-        if not A.is_sparse:
-            require_finite(A.arrays[0])
+        check_finite(A)
         recheck(A)
         if self.standardize:
             variance = variances(A, weight)

@@ -457,10 +457,9 @@ class ElasticNet(BaseElasticNet):
         ):
             # NaN and infinity in X fail here too, and are told apart by the door
             if not (np.abs(theirs - ours) <= 1e-4 * size + 1e-12 * np.max(size, initial=0)).all():
-                if not A.is_sparse:
-                    from ..data.check import require_finite
+                from ..data.check import check_finite
 
-                    require_finite(A.arrays[0])
+                check_finite(A)
                 raise ValueError(
                     f"precompute holds moments of another {what}, or other weights; expected those"
                     " of X, y and sample_weight."

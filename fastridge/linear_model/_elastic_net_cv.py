@@ -13,11 +13,11 @@ from .. import _sklearn
 from .._progress import reporter
 from ..data.check import (
     check_design,
+    check_finite,
     check_sample_weight,
     check_target,
     feature_names,
     recheck,
-    require_finite,
 )
 from ..data.rows import as_container
 from ..solvers.descent.enet_path import enet_path, lasso_path
@@ -185,8 +185,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         n, p = A.shape
         Y = self._target(y, n)
         weight = check_sample_weight(sample_weight, n)
-        if not A.is_sparse:
-            require_finite(A.arrays[0])
+        check_finite(A)
         held = self._held(p, lambda y, n: self._target(y, n))
         splits = []
         if self.validation is None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..data.check import (
     check_design,
+    check_finite,
     check_sample_weight,
     check_target,
     feature_names,
-    require_finite,
 )
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
@@ -169,7 +169,7 @@ class LinearRegression(LinearRegressor):
             from ..solvers.ridge.least_squares import least_squares, non_negative
 
             rows = A.rows(0, n) if A.is_sparse else A.arrays[0]
-            require_finite(rows)
+            check_finite(A)
             intercept, targets = bool(self.fit_intercept), Y.reshape(n, -1)
             if self.positive:
                 found = non_negative(rows, targets, weight, intercept)
@@ -207,7 +207,7 @@ class LinearRegression(LinearRegressor):
             tol=min(float(self.tol), 1e-6),
             lower=lower,
             upper=upper,
-            checked=A.is_sparse,
+            checked=False,
         )
         self.coef_, self.intercept_ = found.coef, as_scalar(found.intercept)
         self.solver_ = found.solver

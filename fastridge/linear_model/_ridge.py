@@ -129,7 +129,7 @@ class BaseRidge(Estimator):
             lower=lower,
             upper=upper,
             max_memory=self.max_memory,
-            checked=A.is_sparse,
+            checked=False,
         )
         self._set_result(result, column)
 

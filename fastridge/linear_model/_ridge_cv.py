@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from .._matrix import Matrix
 from ..data.check import (
     check_design,
+    check_finite,
     check_penalty_factor,
     check_sample_weight,
     check_target,
     feature_names,
     recheck,
-    require_finite,
 )
 from ..quadratic.variances import variances
 from ..solvers.ridge.options import SOLVERS
@@ -148,8 +148,7 @@ class BaseRidgeCV(Choosing):
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers.ridge_path.folds import Folds
 
-        if not A.is_sparse:
-            require_finite(A.arrays[0])
+        check_finite(A)
         n, p = A.shape
         X, y, metadata = given
         scoring.metadata = metadata.score

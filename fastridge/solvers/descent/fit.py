@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ..._moments import moments as moments_of
 from ...data.check import (
     check_design,
+    check_finite,
     check_sample_weight,
     check_target,
     is_moments,
     recheck,
-    require_finite,
 )
 from ...quadratic.range import require_sums
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
@@ -382,8 +382,7 @@ def make_problem(
 
         moments = Moments._of_matrix(source, Y, sample_weight)
         return DescentProblem.of_moments(moments, target, *rest)
-    if not source.is_sparse:
-        require_finite(source.arrays[0])
+    check_finite(source)
     y = Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
     problem = DescentProblem.of_data(source, y, sample_weight, *rest)
     if gram is not None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ... import _border
 from ..._groups import GroupDescent, dual_value
 from ..._matrix import Matrix
-from ...data.check import require_finite
+from ...data.check import check_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.blas import limited, one_thread_for
@@ -69,8 +69,7 @@ class GroupPath:
         max_iter: int = 1000,
         seed: int = 0,
     ) -> None:
-        if not A.is_sparse:
-            require_finite(A.arrays[0])
+        check_finite(A)
         n, p = A.shape
         self.n, self.p, self.k = n, p, Y.shape[1]
         self.blas = one_thread_for(n * p * self.k)

@@ -12,9 +12,9 @@ from ... import _systems
 from ...data.check import (
     check_batch,
     check_design,
+    check_finite,
     check_flags,
     check_penalty_factor,
-    require_finite,
 )
 from .fit import solve
 from .result import ROUNDING
@@ -171,7 +171,7 @@ def ridge_batch(
         bool(fit_intercept),
     )
     if (status == 2).any():
-        require_finite(X)
+        check_finite(X)
     solved = numbers[3 if len(numbers) > 3 else 1].copy()
     for i in np.flatnonzero(status):
         # what a Cholesky factor cannot do, and sums of squares that overflow or vanish

@@ -20,13 +20,13 @@ from ..._systems import ridge as direct
 from ...data.check import (
     check_alpha,
     check_design,
+    check_finite,
     check_flags,
     check_penalty_factor,
     check_sample_weight,
     check_target,
     is_moments,
     recheck,
-    require_finite,
 )
 from ...systems.cost import choose_solver
 from .options import SOLVERS, bounds, check_memory, check_options, check_start
@@ -215,7 +215,7 @@ def ridge(
         upper=upper,
         coef_init=coef_init,
         max_memory=max_memory,
-        checked=A.is_sparse,
+        checked=False,
     )
 
 
@@ -254,7 +254,7 @@ def solve(
         run = "qr"  # not of full rank, which rounding may hide
     factor = penalty_factor
     if not checked and (standardize or run != "cholesky"):
-        require_finite(A.arrays[0])
+        check_finite(A)
         checked = True
     usable = True
     if standardize:
@@ -285,7 +285,7 @@ def solve(
                 warn,
             )
         if not checked:
-            require_finite(A.arrays[0])
+            check_finite(A)
         run = "qr"
     from ...quadratic.problem import RidgeProblem
     from ...quadratic.range import largest

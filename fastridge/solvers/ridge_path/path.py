@@ -12,6 +12,7 @@ from ..._progress import check_callback, reporter
 from ...data.check import (
     check_count,
     check_design,
+    check_finite,
     check_flags,
     check_penalty_factor,
     check_sample_weight,
@@ -19,7 +20,6 @@ from ...data.check import (
     is_moments,
     non_negative,
     recheck,
-    require_finite,
 )
 from ...losses import SQUARED
 from ...quadratic.range import require_penalties
@@ -519,8 +519,7 @@ def ridge_path(
             **given,
         )
         return _reported(path, callback)
-    if not A.is_sparse:
-        require_finite(A.arrays[0])
+    check_finite(A)
     if standardize:
         variance = variances(A, weight)
         factor = variance if factor is None else factor * variance
