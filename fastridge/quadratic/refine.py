@@ -18,8 +18,8 @@ from .base import Quadratic
 
 Array = NDArray[np.float64]
 
-_MOST = 10
-_SETTLED = 1e-7  # relative correction whose square is below rounding
+MAX_REFINE = 10
+SETTLED = 1e-7  # relative correction whose square is below rounding
 _STABLE = 1e-4  # relative correction that a stable factor settles below
 
 
@@ -61,7 +61,7 @@ def refine(
     unit = np.sqrt(diagonal)[:, None]
     gradient, objective = problem.evaluate(coef, chosen)
     before = np.inf
-    for n_iter in range(1, _MOST + 1):
+    for n_iter in range(1, MAX_REFINE + 1):
         step = solve(gradient)
         worst = relative_step(step, coef, diagonal)
         if not (worst <= 0.5 * before or worst <= _STABLE):
@@ -73,7 +73,7 @@ def refine(
             better &= told(gradient, objective)
         coef[:, better], gradient[:, better] = closer[:, better], g[:, better]
         objective[better] = f[better]
-        if worst <= _SETTLED or worst > 0.5 * before or not better.any():
+        if worst <= SETTLED or worst > 0.5 * before or not better.any():
             return Refined(coef, gradient, objective, n_iter, True)
         before = worst
     return Refined(coef, gradient, objective, n_iter, worst <= _STABLE)

@@ -5,9 +5,6 @@
 #define SET(a, i, v) STORE((a) + (i) * VL, v)
 
 enum { LANES_CHUNK = 32 }; /* rows that stay in the first-level cache for all blocks of columns */
-#define LANES_REFINE 10
-#define LANES_SETTLED 1e-7 /* relative correction whose square is below rounding */
-#define LANES_KEEP 1e-13   /* share of a column that must be left by the columns before it */
 
 typedef struct {
     ptrdiff_t n, p, k, ld;
@@ -144,7 +141,7 @@ static void lanes_factor(lanes_state *s, fr_lanes *q)
         STORE(rest, left);
         STORE(full, AT(s->full, i));
         for (int l = 0; l < VL; l++) {
-            if (!(rest[l] > LANES_KEEP * full[l] && rest[l] > 0)) {
+            if (!(rest[l] > FR_KEEP * full[l] && rest[l] > 0)) {
                 q->status[l] = q->status[l] ? q->status[l] : FR_UNSTABLE;
                 rest[l] = 1.0;
             }
@@ -291,11 +288,9 @@ static void lanes_target(lanes_state *s, fr_lanes *q, ptrdiff_t t)
         STORE(of_step, moved);
         STORE(of_c, size);
         for (int l = 0; l < VL; l++) {
-            const double ratio = of_c[l] > 0 ? sqrt(of_step[l] / of_c[l])
-                                 : of_step[l] > 0 ? INFINITY : 0.0;
-            settled[l] = moving[l] > 0 && ratio <= LANES_SETTLED;
-            if (moving[l] > 0 && !settled[l] &&
-                (!(ratio <= 0.5 * before[l]) || iter == LANES_REFINE)) {
+            const double ratio = fr_step_ratio(of_step[l], of_c[l]);
+            settled[l] = moving[l] > 0 && ratio <= FR_SETTLED;
+            if (moving[l] > 0 && !settled[l] && fr_stalls(ratio, before[l], iter)) {
                 q->status[l] = FR_UNSTABLE;
                 moving[l] = 0.0;
                 left--;

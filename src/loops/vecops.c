@@ -9,6 +9,7 @@
 #include "cholesky.h"
 #include "kernels.h"
 #include "range.h"
+#include "refine.h"
 #include "moments.h"
 
 #if VL >= 8

@@ -10,10 +10,8 @@
 #include "direct.h"
 #include "parallel.h"
 #include "range.h"
+#include "refine.h"
 
-#define MAX_REFINE 10
-#define SETTLED 1e-7      /* relative correction whose square is below rounding */
-#define KEEP 1e-13        /* share of a row that must be left by the rows before it */
 #define TASK_WORK 16384.0 /* elements of X in one task */
 
 /* One problem, and its place in the arrays of all. */
@@ -192,7 +190,7 @@ static int factor_samples(const fr_batch *q, const problem *o, samples *s)
             s->g[i * n + j] += hold * s->root[i] * s->root[j];
     for (ptrdiff_t i = 0; i < n; i++)
         s->diagonal[i] = s->g[i * n + i] + o->alpha;
-    return fr_cholesky(s->g, n, s->diagonal, KEEP, 1);
+    return fr_cholesky(s->g, n, s->diagonal, FR_KEEP, 1);
 }
 
 static void times(const fr_batch *q, const double *b, const double *v, double *out)
@@ -260,10 +258,10 @@ static int target_by_samples(const fr_batch *q, problem *o, samples *s, ptrdiff_
         }
         for (ptrdiff_t i = 0; i < n; i++)
             s->a[i] += s->r[i];
-        const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
-        if (ratio <= SETTLED)
+        const double ratio = fr_step_ratio(moved, size);
+        if (ratio <= FR_SETTLED)
             break;
-        if (!(ratio <= 0.5 * before) || iter == MAX_REFINE)
+        if (fr_stalls(ratio, before, iter))
             return FR_UNSTABLE;
         before = ratio;
     }

@@ -10,10 +10,8 @@
 #include "moments.h"
 #include "parallel.h"
 #include "range.h"
+#include "refine.h"
 
-#define MAX_REFINE 10
-#define SETTLED 1e-7     /* relative correction whose square is below rounding */
-#define KEEP 1e-13       /* share of a column that must be left by the columns before it */
 
 /* Float32 products take half the time of the Gram matrix, but a pass over X more for each refinement
  * more. An element of X costs LANES * p / 2 products a register, and PASS registers' time a pass. */
@@ -119,7 +117,7 @@ static void multiply(const state *s, const double *v, double *out)
 static int pays(const state *s, double rate, int iter)
 {
     const double left = log(DBL_EPSILON) / log(rate) - 1;
-    return rate < 1 && iter + left <= MIN(MAX_REFINE, 2 + (double)s->p / SINGLE_PASSES);
+    return rate < 1 && iter + left <= MIN(FR_MAX_REFINE, 2 + (double)s->p / SINGLE_PASSES);
 }
 
 /* Relative gradient, and objective, of target t0 + t after the step e, from those before it:
@@ -162,7 +160,7 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
             scaled[j] = s->diagonal[j] * s->scale[j] * s->scale[j];
         status = fr_cholesky_single(s->g, p, scaled, FR_KEEP_SINGLE, q->n_threads);
     } else if (!status)
-        status = fr_cholesky(s->g, p, s->diagonal, KEEP, q->n_threads);
+        status = fr_cholesky(s->g, p, s->diagonal, FR_KEEP, q->n_threads);
     if (status)
         return status;
     double *c = q->coef + t0 * p;
@@ -176,24 +174,14 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
         memcpy(s->step, s->gradient, (size_t)(k * p) * sizeof(double));
         if ((status = solve(q, s, s->step, k)))
             return status;
-        double worst = 0;
-        for (ptrdiff_t t = 0; t < k; t++) {
-            double moved = 0, size = 0;
-            for (ptrdiff_t j = 0; j < p; j++) {
-                const double d = s->diagonal[j], e = s->step[t * p + j], o = c[t * p + j];
-                moved += d * e * e;
-                size += d * o * o;
-            }
-            const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
-            worst = ratio == ratio ? MAX(worst, ratio) : INFINITY;
-        }
+        const double worst = fr_relative_step(s->diagonal, s->step, c, p, k);
         /* a correction of float32 leaves as much of itself as it is of the one before; where that
          * is suddenly more, the rest is rounding */
         const double share = s->scale ? worst / (iter > 1 ? before : 1.0) : 0.0;
         const int floor = iter > 1 && share > 10 * rate;
         rate = MIN(rate, share);
-        const int last = worst <= SETTLED && (worst * rate <= DBL_EPSILON || floor);
-        if (!last && (worst > 0.5 * before || iter == MAX_REFINE || (s->scale && !pays(s, rate, iter))))
+        const int last = worst <= FR_SETTLED && (worst * rate <= DBL_EPSILON || floor);
+        if (!last && (fr_stalls(worst, before, iter) || (s->scale && !pays(s, rate, iter))))
             return FR_UNSTABLE;
         before = worst;
         for (ptrdiff_t t = 0; t < k; t++) {

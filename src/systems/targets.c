@@ -11,11 +11,9 @@
 #include "panels.h"
 #include "parallel.h"
 #include "range.h"
+#include "refine.h"
 
 #define ROOM 2e6     /* elements of a working array */
-#define SETTLED 1e-7 /* relative correction whose square is below rounding */
-#define MAX_REFINE 10
-#define KEEP 1e-13      /* share of a column that must be left by the columns before it */
 #define KEEP_WELL 1e-4  /* with which the rounding of the Gram matrix is no more than that of X */
 #define EXPLAINED 1e-6  /* share of squares left, below which they are summed from residuals */
 
@@ -93,23 +91,6 @@ static double norm(const double *a, ptrdiff_t n)
     return sqrt((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-/* The greatest correction of k targets, relative to their coefficients c. */
-static double correction(const state *s, const double *c, ptrdiff_t k)
-{
-    double worst = 0;
-    for (ptrdiff_t t = 0; t < k; t++) {
-        double moved = 0, size = 0;
-        for (ptrdiff_t j = 0; j < s->p; j++) {
-            const double e = s->step[t * s->p + j], o = c[t * s->p + j];
-            moved += s->diagonal[j] * e * e;
-            size += s->diagonal[j] * o * o;
-        }
-        const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
-        worst = ratio == ratio ? MAX(worst, ratio) : INFINITY;
-    }
-    return worst;
-}
-
 /* The last correction, and what is left of the gradient b at zero: the rounding of the coefficients,
  * |G r| <= sqrt(tr G) sqrt(r'Gr) and |alpha d r|, and that of solving for the correction. */
 static void finish(const state *s, double *c, ptrdiff_t t, const double *b, const double *e)
@@ -169,7 +150,7 @@ static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     }
     if ((status = fr_cholesky_solve(s->g, p, s->step, k, s->q->n_threads)))
         return status;
-    if (!(correction(s, c, k) <= SETTLED))
+    if (!(fr_relative_step(s->diagonal, s->step, c, p, k) <= FR_SETTLED))
         return 1;
     for (ptrdiff_t t = 0; t < k; t++)
         finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
@@ -221,9 +202,9 @@ static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
         status = step_from_residual(s, t0, k);
         if (status || (status = fr_cholesky_solve(s->g, p, s->step, k, s->q->n_threads)))
             break;
-        const double worst = correction(s, c, k);
+        const double worst = fr_relative_step(s->diagonal, s->step, c, p, k);
         s->q->n_iter = MAX(s->q->n_iter, iter);
-        if (worst <= SETTLED) {
+        if (worst <= FR_SETTLED) {
             for (ptrdiff_t t = 0; t < k; t++)
                 finish(s, c + t * p, t0 + t, s->b + t * p, s->step + t * p);
             if (s->q->unrounded) {
@@ -236,7 +217,7 @@ static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
             }
             break;
         }
-        if (worst > 0.5 * before || iter == MAX_REFINE)
+        if (fr_stalls(worst, before, iter))
             return FR_UNSTABLE;
         before = worst;
         for (ptrdiff_t i = 0; i < k * p; i++)
@@ -255,7 +236,7 @@ static int factor(state *s)
     for (s->well = s->full != NULL; status == FR_UNSTABLE && s->well >= 0; s->well--) {
         status = fr_mirror(s->g, p, 1, s->q->n_threads);
         if (!status)
-            status = fr_cholesky(s->g, p, s->diagonal, s->well ? KEEP_WELL : KEEP, s->q->n_threads);
+            status = fr_cholesky(s->g, p, s->diagonal, s->well ? KEEP_WELL : FR_KEEP, s->q->n_threads);
         if (!status)
             break;
     }

@@ -13,11 +13,10 @@ from ..._dense import Cholesky
 from ..._runtime import has_single
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
+from ...quadratic.refine import MAX_REFINE, SETTLED, relative_step
 from ...systems.blas import on_one_thread
 
 _EPS = np.finfo(np.float64).eps
-_SETTLED = 1e-7
-_MAX_REFINE = 10
 _KEEP = 1e-13
 _ALIKE = 1e-3  # least singular value of free columns, of the largest, that few refinements bear
 
@@ -158,18 +157,15 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, 
     a, c = solve(Y, 0.0)
     w = primal(a, c)
     before, rate = np.inf, 1.0
-    for iteration in range(1, _MAX_REFINE + 1):
+    for iteration in range(1, MAX_REFINE + 1):
         # the gradient A' S (S y - S A w) - alpha d w is A' S of this residual, as d w = A' S a
         R = Y - problem.rooted(problem.A.dot(w))
         objective = np.einsum("ik,ik->k", R, R) + alpha * np.einsum("jk,j,jk->k", w, problem.d, w)
         R -= alpha * a
         da, dc = solve(R, 0.0 if Z is None else -(Z.T @ a))
         dw = primal(da, dc)
-        size = np.linalg.norm(w, axis=0)
-        moved = np.linalg.norm(dw, axis=0)
-        ratio = np.divide(moved, size, out=np.where(moved > 0, np.inf, 0.0), where=size > 0)
-        worst = float(ratio.max())
-        settled = worst <= _SETTLED
+        worst = relative_step(dw, w)
+        settled = worst <= SETTLED
         if single:
             # a correction leaves as much of itself as it is of the one before; where that is
             # suddenly more, the rest is rounding
