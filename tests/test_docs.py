@@ -1,7 +1,9 @@
 """What the README and the docstrings show is what happens."""
 
+import ast
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastridge
+from fastridge._descriptions import expand
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -34,6 +37,108 @@ def test_public_names_have_an_example(name):
     thing = getattr(fastridge, name)
     if callable(thing):
         assert ">>>" in thing.__doc__
+
+
+def described(doc, title):
+    """Return what a section of a docstring describes: kinds by name."""
+    text = inspect.cleandoc(doc)
+    section = re.search(rf"^{title}\n-+\n(.*?)(?=\n\n\w[\w ]*\n--|\Z)", text, re.S | re.M)
+    heads = re.findall(r"^(\*{0,2}\w[\w, ]*)(?: : (.*))?$", section[1] if section else "", re.M)
+    return {name: kind for names, kind in heads for name in names.split(", ")}
+
+
+def default_of(kind):
+    """Return the literal that a description names as the default; None where it is none."""
+    found = re.search(r"default=(.+)$", kind)
+    try:
+        return (ast.literal_eval(found[1]),) if found else None
+    except (ValueError, SyntaxError):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(m, n) for m in (fastridge, fastridge.optim) for n in dir(m) if not n.startswith("_")],
+)
+def test_every_parameter_is_described_where_it_is(module, name):
+    thing = getattr(module, name)
+    if not callable(thing) or (isinstance(thing, type) and issubclass(thing, tuple)):
+        return
+    assert not re.search(r"^ +As (in|for) `\w+`[.;]", thing.__doc__, re.M)
+    kinds = described(thing.__doc__, "Parameters")
+    parameters = inspect.signature(thing).parameters
+    if kinds or hasattr(thing, "get_params"):
+        assert set(kinds) == set(parameters)
+    for parameter, kind in kinds.items():
+        told = default_of(kind)
+        if told is not None:
+            assert told == (parameters[parameter].default,), parameter
+            assert type(told[0]) is type(parameters[parameter].default), parameter
+
+
+@pytest.mark.parametrize("margin", ["", "    "])
+def test_descriptions_that_are_written_once(margin):
+    source = inspect.cleandoc("""
+        Source.
+
+        Parameters
+        ----------
+        a, b : float, default=1.0
+            Numbers.
+
+            In two paragraphs.
+        c : str, default="x"
+            A letter.
+
+        Returns
+        -------
+        d
+            As in `Other`.
+        """)
+    doc = inspect.cleandoc("""
+        Taker.
+
+        Parameters
+        ----------
+        first : int
+            Its own.
+        c, b
+            As in `Source`.
+        a : int, default=2
+            As for `Source`; a whole one.
+
+        Notes
+        -----
+        The end.
+        """)
+    expected = inspect.cleandoc("""
+        Taker.
+
+        Parameters
+        ----------
+        first : int
+            Its own.
+        c : str, default="y"
+            A letter.
+        b : float, default=1.0
+            Numbers.
+
+            In two paragraphs.
+        a : int, default=2
+            Numbers.
+
+            In two paragraphs.
+            A whole one.
+
+        Notes
+        -----
+        The end.
+        """)
+    indented = source.replace("\n", "\n    ")
+    found = expand(doc.replace("\n", f"\n{margin}"), {"Source": indented}.get, {"c": "y", "a": 2})
+    assert inspect.cleandoc(found) == expected
+    with pytest.raises(ValueError, match="Source does not describe 'e'"):
+        expand(doc.replace("c, b", "e"), {"Source": source}.get, {})
 
 
 @pytest.mark.parametrize("name", MODULES)

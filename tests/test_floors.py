@@ -12,7 +12,16 @@ ROOT = Path(fastridge.__file__).parent
 
 # from the ground up; a module imports from its own floor's package and from those before
 FLOORS = (
-    ("exceptions", "_sklearn", "_threads", "_progress", "_cached", "_cpu", "_estimators"),
+    (
+        "exceptions",
+        "_sklearn",
+        "_threads",
+        "_progress",
+        "_cached",
+        "_cpu",
+        "_estimators",
+        "_descriptions",
+    ),
     ("data", "systems", "losses"),
     ("penalty", "quadratic"),
     ("moments",),
@@ -160,7 +169,7 @@ def test_ground_and_apart_need_nothing_above():
     loose = [
         str(i)
         for i in BETWEEN
-        if package_of(i.module) in APART - {"__init__"} and package_of(i.source) in HEIGHT
+        if package_of(i.module) in APART - {"__init__"} and HEIGHT.get(package_of(i.source), 0) > 0
     ]
     assert loose == []
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._estimators import row_of
+from .._descriptions import defaults_of, expand
+from .._estimators import home_of, row_of
 from .._matrix import all_finite
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
 from ..losses import SQUARED, Loss
@@ -18,6 +20,11 @@ from ._parameters import Checks, Parameters, checks_of, compile_quick_test
 
 # Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
 _SMALL = 16384
+
+
+def _docstring_of(name: str) -> str:
+    """Return the docstring of an estimator, which is loaded if it is not."""
+    return getattr(import_module(home_of(name)), name).__doc__
 
 
 def _compile_and_pass(estimator: Any) -> bool:
@@ -62,6 +69,8 @@ class Estimator:
         super().__init_subclass__(**kwargs)
         cls._checks = checks_of(cls.__init__, cls._parameters)
         cls._pass_at_once = _compile_and_pass
+        if cls.__doc__ and "`." in cls.__doc__:
+            cls.__doc__ = expand(cls.__doc__, _docstring_of, defaults_of(cls.__init__))
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:

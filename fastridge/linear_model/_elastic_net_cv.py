@@ -370,7 +370,8 @@ class ElasticNetCV(BaseElasticNetCV):
     tol : float, default=1e-4
         Bound on the duality gap of each fit.
     cv : int, splitter, iterable of (train, test) or None, default=None
-        As for `RidgeCV`; None: 5 folds.
+        An int: so many folds of consecutive rows, or of whole `groups`. A splitter has
+        ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds.
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     verbose : bool or int, default=0
@@ -390,9 +391,12 @@ class ElasticNetCV(BaseElasticNetCV):
     standardize : bool, default=False
         Penalise in units of the columns' weighted standard deviations, of each fold's own.
     select : {"min", "1se"} or callable, default="min"
-        As for `RidgeCV`; "1se" is among penalties of the best `l1_ratio`.
+        "min": the least mean error over the folds. "1se": the largest penalty, no smaller than that
+        one and of the same `l1_ratio`, whose mean error is within one standard error of it. A
+        callable is given `cv_results_` and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
-        A held-out set in the place of `cv`: see `RidgeCV`.
+        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        the `groups`, where given), at random; the model is then fitted to all rows.
     store_coef : bool, default=False
         Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
@@ -427,7 +431,7 @@ class ElasticNetCV(BaseElasticNetCV):
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
     dual_gap_, relative_gap_, n_iter_, objective_, solver_
-        Of the fit to all rows, as for `ElasticNet`.
+        As for `ElasticNet`; of the fit to all rows.
 
     See Also
     --------

@@ -20,7 +20,8 @@ from ._parameters import (
 class MultiTaskElasticNetCV(BaseElasticNetCV):
     """Elastic net of several targets that share their features, its penalty by cross-validation.
 
-    The objective is that of `MultiTaskElasticNet`; the search is that of `ElasticNetCV`.
+    The objective is that of `MultiTaskElasticNet`; the search is that of `ElasticNetCV`,
+    whose errors are means over the targets here.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ selection, penalty_factor, standardize, select, validation, store_coef, callback
         b; 0.0 where `fit_intercept` is False.
     alpha_, l1_ratio_, mse_path_, alphas_, cv_results_, diagnosis_, n_features_in_, \
 feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
-        As for `ElasticNetCV`; errors are means over the targets.
+        As for `ElasticNetCV`.
 
     See Also
     --------

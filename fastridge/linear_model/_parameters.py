@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._descriptions import defaults_of
 from ..data.inputs import as_real
 
 _INF = math.inf
@@ -53,11 +54,7 @@ def checks_of(init: Any, parameters: Parameters) -> Checks:
     A default of the constructor `init` that is what it must be need not be looked at again: a
     parameter that is this very object passes.
     """
-    code = getattr(init, "__code__", None)
-    positional = () if code is None else code.co_varnames[: code.co_argcount]
-    given = getattr(init, "__defaults__", None) or ()
-    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=False))
-    defaults |= getattr(init, "__kwdefaults__", None) or {}
+    defaults = defaults_of(init)
     checks = []
     for name, kind in parameters.items():
         kinds = (kind,) if isinstance(kind, Parameter) else kind

@@ -51,20 +51,18 @@ class RidgeClassifier(BaseRidge):
         Weight of each class, by its label; a class that is not named has weight 1. "balanced"
         gives each class the same total weight, where a sample counts by its `sample_weight`
         (scikit-learn counts samples, whatever their weight). None: 1.
-    solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
-"lbfgs"}, default="auto"
-        What solves: see `Ridge`.
+    solver
+        As in `Ridge`.
     positive : bool, default=False
         Require w >= 0.
     random_state : int, numpy.random.RandomState or None, default=None
         Accepted for compatibility and without effect: every solver here is deterministic.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
-    standardize : bool, default=False
-        Penalise each coefficient in units of the weighted standard deviation of its column: see
-        `Ridge`.
-    lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds lower <= w <= upper of the coefficients of each regression: see `Ridge`.
+    standardize
+        As in `Ridge`.
+    lower, upper
+        As in `Ridge`; for the coefficients of each regression.
     max_memory : float or None, default=None
         Bytes that the fit may use beside its input, its result and vectors of n_samples or
         n_features elements (some 20 and 64, for each target). Where a direct solver

@@ -21,7 +21,8 @@ from ._ridge_cv import BaseRidgeCV
 class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
     """Classification by ridge regression that chooses its penalty by cross-validation.
 
-    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`.
+    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`, whose errors are
+    those of the regressions on -1 and 1 here.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
         of rows that are classified right.
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
         As for `RidgeCV`; the folds of an int have the same shares of the classes.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class, by its label, over all rows: see `RidgeClassifier`.
+    class_weight
+        As in `RidgeClassifier`; "balanced" counts all rows, not those of a fold.
     store_cv_results : bool, default=False
         As for `RidgeCV`.
     n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
@@ -59,7 +60,7 @@ max_memory, random_state, store_coef, callback
         What held `y` where it was an indicator.
     alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
 relative_gradient_, relative_error_, objective_
-        As for `RidgeCV`; errors are those of the regressions on -1 and 1.
+        As for `RidgeCV`.
 
     See Also
     --------
@@ -135,7 +136,8 @@ relative_gradient_, relative_error_, objective_
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Non-negative weights of the samples: weight 2 is the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            As for `RidgeCV.fit`.
+            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
+            splitter is given them.
         **params : dict
             What a splitter or a scorer asks for, by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.

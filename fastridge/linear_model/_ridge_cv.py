@@ -390,7 +390,9 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         leave-one-out reduces the data anew for every row. Of generalised cross-validation, which
         leaves nothing out, those of all rows.
     solver : {"auto", "cholesky", "dual", "cg", ...}, default="auto"
-        As for `ridge_path`.
+        "auto" chooses by shape and sparsity. "cholesky" and "dual" reduce the Gram matrix of the
+        features or of the samples; "cg": preconditioned conjugate gradients. scikit-learn's names
+        run the one that does that job.
     tol : float, default=1e-4
         Relative error that an iterative solver may leave: it ends where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
@@ -444,7 +446,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
     solver_, n_iter_, relative_gradient_, relative_error_, objective_
-        Of the fit to all rows, as for `Ridge`.
+        As for `Ridge`; of the fit to all rows.
 
     See Also
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._descriptions import describe_as
 from ._optimizer import Optimizer
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -110,6 +111,7 @@ class SGD(Optimizer):
         super().__init__(params, defaults, on_nonfinite)
 
 
+@describe_as(SGD)
 class Adam(Optimizer):
     """Adam, by default with coupled (L2) decay.
 
@@ -198,6 +200,7 @@ class Adam(Optimizer):
         super().__init__(params, defaults, on_nonfinite)
 
 
+@describe_as(SGD)
 class AdamW(Adam):
     """Adam with decoupled decay: that of the weights does not go through the moments.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
 from ...data.check import check_bounds, check_count, check_penalty_factor
 from .fit import Constraints, check_data, solve, solve_path
@@ -130,6 +131,7 @@ def elastic_net(
     return solve(source, Y, alpha, options, sample_weight, constraints, coef_init)
 
 
+@describe_as(elastic_net)
 def elastic_net_path(
     X: Any,
     y: Any = None,
@@ -160,9 +162,16 @@ def elastic_net_path(
 
     Parameters
     ----------
-    X, y, sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol, \
-max_iter, selection, random_state
-        As in `elastic_net`, for one target; `max_iter` bounds the epochs of each penalty.
+    X
+        As in `elastic_net`.
+    y : array-like of shape (n_samples,)
+        Values to predict; None where `X` is Moments.
+    sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol
+        As in `elastic_net`.
+    max_iter : int, default=1000
+        Bound on the epochs of each penalty.
+    selection, random_state
+        As in `elastic_net`.
     l1_ratio : float, default=0.5
         Share of the L1 part, from 0 (ridge) to 1 (lasso).
     eps : float, default=1e-3
@@ -249,6 +258,7 @@ max_iter, selection, random_state
     )
 
 
+@describe_as(elastic_net)
 def lasso(
     X: Any,
     y: Any = None,
@@ -286,7 +296,7 @@ def lasso(
         Strength of the penalty, at least 0.
     sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol, \
 max_iter, selection, random_state, coef_init
-        As for `elastic_net`, whose `l1_ratio` is 1 here.
+        As for `elastic_net`.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
 from ...data.check import check_bounds, check_count, check_flags, check_penalty_factor
 from ...data.inputs import as_array, numbers
@@ -173,7 +174,8 @@ def enet_path(
     standardize : bool, default=False
         Penalise in units of the columns' weighted standard deviations.
     solver : {"auto", "gram", "working", "columns"}, default="auto"
-        As for `elastic_net`; for one target.
+        For one target: "gram" forms a Gram matrix of all features, "working" one of a working set,
+        and "columns" none; "auto" chooses.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares; for one target.
     stop : callable or None, default=None
@@ -222,6 +224,7 @@ def enet_path(
     return _path(locals())
 
 
+@describe_as(enet_path)
 def lasso_path(
     X: Any,
     y: Any = None,
@@ -264,7 +267,7 @@ def lasso_path(
     X, y, eps, n_alphas, alphas, precompute, Xy, copy_X, coef_init, verbose, return_n_iter, \
 positive, check_input, sample_weight, tol, max_iter, random_state, selection, do_screening, \
 penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, stop, callback
-        As for `enet_path`, whose `l1_ratio` is 1 here.
+        As for `enet_path`.
 
     Returns
     -------

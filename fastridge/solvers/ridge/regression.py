@@ -51,11 +51,12 @@ def ridge_regression(
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Non-negative weights: weight 2 is the row twice.
     solver : str, default="auto"
-        As for `fastridge.ridge`.
+        "auto", "cholesky", "dual", "cg" or "qr", as in `fastridge.ridge`; or a name of
+        scikit-learn's, which runs the one that does that job.
     max_iter : int or None, default=None
         Bound on the iterations.
     tol : float, default=1e-4
-        As for `fastridge.ridge`.
+        Relative error that an iterative solver may leave, sqrt((F - min F) / F) of the objective F.
     verbose : int, default=0
         Accepted for compatibility.
     positive : bool, default=False

@@ -399,7 +399,8 @@ def ridge_path(
     Parameters
     ----------
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or Moments
-        As for `ridge`.
+        Features. float32 and float64, C and F order, CSR and CSC are used without a copy. Or
+        `fastridge.Moments`, which hold `y` and `sample_weight` already.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Values to predict; None where `X` is Moments.
     alphas : array-like of shape (n_alphas,), int or None, default=None
