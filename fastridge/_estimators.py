@@ -17,7 +17,7 @@ class Row(NamedTuple):
         The module of `fastridge.linear_model` that holds it.
     penalty : {"ridge", "net", "groups"} or None
         What its penalty is: squares, an elastic net of each target, or of targets that share
-        features. None where there is no penalty: it has no path and no criteria.
+        features. None where there is no penalty: it has no path.
     targets : {"one", "several", "only several", "labels"}
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str

@@ -22,7 +22,7 @@ class GroupDescent:
         tol: float,
         max_iter: int,
         seed: int = 0,
-        exact: bool = True,
+        exact: int = 1,
         n_threads: int = 0,
     ) -> tuple[float, float, int, bool]: ...
 

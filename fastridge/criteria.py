@@ -59,21 +59,21 @@ class InformationCriteria(NamedTuple):
 def information_criteria(
     model: Any, X: Any, y: Any, sample_weight: Any = None
 ) -> InformationCriteria:
-    """Effective degrees of freedom, AIC and BIC of a least-squares fit with a penalty.
+    """Effective degrees of freedom, AIC and BIC of a least-squares fit, with a penalty or without.
 
     The degrees of freedom are the trace of the matrix that takes y to its fit: of ridge that of the
-    penalty, of a lasso, an elastic net and of bounds that of the features whose coefficients are
-    neither 0 nor at a bound, for the L2 part of the penalty. Where targets share their features, a
-    feature's coefficients also lean on one another by the curvature of their norm. They are exact
-    where a factorisation of the data fits into memory and takes no more than some seconds, else
-    estimated by random vectors, with a standard error. A classifier's are those of its regressions
-    on -1 and 1.
+    penalty (without one their rank), of a lasso, an elastic net and of bounds that of the features
+    whose coefficients are neither 0 nor at a bound, for the L2 part of the penalty. Where targets
+    share their features, a feature's coefficients also lean on one another by the curvature of
+    their norm. They are exact where a factorisation of the data fits into memory and takes no more
+    than some seconds, else estimated by random vectors, with a standard error. A classifier's are
+    those of its regressions on -1 and 1.
 
     Parameters
     ----------
     model : estimator of `fastridge.linear_model`
         Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their
-        kinds that choose a penalty, BayesianRidge, or one of several tasks.
+        kinds that choose a penalty, BayesianRidge, LinearRegression, or one of several tasks.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
@@ -119,8 +119,8 @@ def information_criteria(
     (1, True)
     """
     row = row_of(type(model))
-    if row is None or row.penalty is None:
-        *others, last = (name for name, known in ESTIMATORS.items() if known.penalty)
+    if row is None:
+        *others, last = ESTIMATORS
         raise TypeError(
             f"model is a {type(model).__name__}; expected {', '.join(others)} or {last}."
         )
@@ -142,9 +142,9 @@ def information_criteria(
     loss = model._loss
     deviance = loss.deviance(Y, np.asarray(predicted, dtype=np.float64).reshape(A.n_rows, -1))
     residual = deviance.sum(axis=0) if weight is None else weight @ deviance
-    d = check_penalty_factor(model.penalty_factor, p)
+    d = check_penalty_factor(getattr(model, "penalty_factor", None), p)
     d = np.ones(p) if d is None else d
-    if model.standardize:
+    if getattr(model, "standardize", False):
         d = d * variances(A, weight)
     dof, error = np.empty(k), np.empty(k)
     known: dict[Any, tuple[float, float]] = {}
@@ -172,6 +172,8 @@ def _penalty(model: Any, t: int, k: int, total: float) -> float:
     """Penalty of the squares of target t, in the units of ridge."""
     if hasattr(model, "penalty_"):
         return float(model.penalty_)
+    if not hasattr(model, "alpha") and not hasattr(model, "alpha_"):
+        return 0.0
     alpha = model.alpha_ if hasattr(model, "alpha_") else model.alpha
     alpha = float(np.broadcast_to(np.asarray(alpha, dtype=np.float64), (k,))[t])
     if not hasattr(model, "dual_gap_"):

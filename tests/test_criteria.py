@@ -98,3 +98,29 @@ def test_refusals():
     model = fastridge.Ridge().fit(X, y)
     with pytest.raises(ValueError, match="y has 2 target"):
         information_criteria(model, X, np.c_[y, y])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "wide", "copies"])
+def test_of_least_squares(container, positive, fit_intercept, kind):
+    X, y, weight = problem(10 if kind == "wide" else 60, 20 if kind == "wide" else 7)
+    if kind == "copies":
+        X[:, 6], X[:, 5] = X[:, 4], 3.0
+    model = fastridge.LinearRegression(positive=positive, fit_intercept=fit_intercept)
+    model.fit(container(X), y, weight)
+    found = information_criteria(model, container(X), y, weight)
+    A = np.sqrt(weight)[:, None] * (X - fit_intercept * (weight @ X / weight.sum()))
+    if positive:
+        A = A[:, model.coef_ > 0]
+    assert_allclose(found.dof, np.linalg.matrix_rank(A), rtol=1e-9)
+    rss = weight @ (y - X @ model.coef_ - model.intercept_) ** 2
+    assert_allclose(found.residual, rss, atol=1e-20)
+    if kind == "plain":
+        n = weight.sum()
+        assert_allclose(
+            found.aic,
+            n * (np.log(2 * np.pi * rss / n) + 1) + 2 * (found.dof + fit_intercept + 1),
+            rtol=1e-9,
+        )

@@ -280,6 +280,19 @@ def test_refuses_other_classes(tmp_path, thing):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("function", [fastridge.lasso_path, fastridge.enet_path])
+def test_what_a_path_function_returns_is_saved_by_its_path(tmp_path, function):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    for y in (X[:, 0], X[:, :2]):
+        found = function(X, y, alphas=3)
+        with pytest.raises(
+            TypeError, match=r"model is a PathTuple.*expected its path.*model\.path"
+        ):
+            fastridge.save(found, tmp_path / "path")
+        fastridge.save(found.path, tmp_path / "path")
+        np.testing.assert_array_equal(fastridge.load(tmp_path / "path").coef, found.path.coef)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -1,4 +1,4 @@
-"""Multi-task elastic nets reach their gap on dependent, badly scaled and coarse columns."""
+"""Multi-task elastic nets reach their gap, and are exact, on columns of all kinds."""
 
 import numpy as np
 import pytest
@@ -126,3 +126,71 @@ def test_a_start_that_is_not_finite_is_refused():
     model.coef_[0, 3] = np.nan
     with pytest.raises(ValueError, match=r"coef_.*warm_start.*contains NaN"):
         model.fit(X, Y)
+
+
+@pytest.mark.parametrize("alpha", [1e-8, 1e-13, 1e-14, 1e-16, 1e-20, 1e-300])
+@pytest.mark.parametrize("shape", [(50, 10), (50, 80)])
+def test_a_penalty_below_rounding_is_reached(alpha, shape):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape)
+    Y = X[:, :3] @ rng.standard_normal((3, 3)) + rng.standard_normal((50, 3))
+    # a warning would be an error
+    model = fastridge.MultiTaskLasso(alpha).fit(X, Y)
+    assert model.relative_gap_ <= model.tol
+    assert model.n_iter_ < 100
+    if shape[0] > shape[1]:
+        assert model.relative_gap_ <= 1e-9
+        exact = np.linalg.lstsq(X - X.mean(axis=0), Y - Y.mean(axis=0), rcond=None)[0].T
+        np.testing.assert_allclose(model.coef_, exact, atol=1e-9 + 10 * alpha)
+
+
+def violation_in_long_double(X, Y, W, alpha, l1_ratio):
+    """Largest error of the optimality conditions, over the L1 part."""
+    X, Y = X.astype(np.longdouble), Y.astype(np.longdouble)
+    X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
+    W = W.astype(np.longdouble)
+    l1 = alpha * l1_ratio
+    g = ((Y - X @ W.T).T @ X / len(Y) - alpha * (1 - l1_ratio) * W).astype(float)
+    size = np.linalg.norm(W.astype(float), axis=0)
+    live = size > 0
+    error = g[:, live] - (l1 * W[:, live] / size[live]).astype(float)
+    outside = np.linalg.norm(g[:, ~live], axis=0) - l1
+    return max(np.linalg.norm(error, axis=0).max(initial=0.0) / l1, outside.max(initial=0.0) / l1)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("storage", [np.ascontiguousarray, np.asfortranarray, "csr", "csc"])
+@pytest.mark.parametrize("shape", [(100, 10, 3), (60, 200, 2), (40, 120, 5)])
+def test_fits_are_exact_at_the_default_tolerance(l1_ratio, storage, shape):
+    n, p, k = shape
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    Y = X @ ((rng.random((p, k)) < 0.1) * rng.standard_normal((p, k)))
+    Y += rng.standard_normal((n, k))
+    given = storage(X) if callable(storage) else scipy.sparse.csr_array(X).asformat(storage)
+    largest = np.linalg.norm(X.T @ (Y - Y.mean(axis=0)), axis=1).max() / n
+    for share in (0.5, 0.1, 0.02):
+        alpha = share * largest / l1_ratio
+        model = fastridge.MultiTaskElasticNet(alpha, l1_ratio=l1_ratio).fit(given, Y)
+        assert violation_in_long_double(X, Y, model.coef_, alpha, l1_ratio) < 1e-6
+
+
+def test_steps_of_a_path_are_those_of_exact_fits():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 300))
+    Y = X @ ((rng.random((300, 3)) < 0.05) * rng.standard_normal((300, 3)))
+    Y += rng.standard_normal((60, 3))
+    path = fastridge.enet_path(X, Y, l1_ratio=1.0, alphas=30, eps=0.01, fit_intercept=True).path
+    for alpha, W in zip(path.alphas, path.coef, strict=True):
+        exact = fastridge.MultiTaskLasso(alpha, tol=1e-12).fit(X, Y).coef_
+        assert np.abs(W - exact).max() <= 1e-4 * np.abs(exact).max(initial=1e-9)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_the_dual_point_of_the_last_fit_is_taken(tol):
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((40, 200)), rng.standard_normal((40, 3))
+    model = fastridge.MultiTaskLasso(0.01, tol=tol, warm_start=True).fit(X, Y)
+    gap = model.relative_gap_
+    assert model.fit(X, Y).n_iter_ == 0
+    np.testing.assert_allclose(model.relative_gap_, gap, rtol=1e-6, atol=1e-14)

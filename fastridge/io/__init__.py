@@ -108,6 +108,11 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
             raise TypeError(
                 f"model is a {type_name(model)}, which has no place in a model file: {SKOPS}"
             )
+        if isinstance(model, tuple) and is_model(getattr(model, "path", None)):
+            raise TypeError(
+                f"model is a {type(model).__name__}, what enet_path and lasso_path return; expected"
+                " its path, which holds the same: model.path"
+            )
         raise TypeError(
             f"model is a {type_name(model)}; expected one of: {', '.join(names_of_models())}"
         )

@@ -27,7 +27,7 @@ from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach, check, fr_active, fr_
 attach()
 
 cdef extern from "group_constants.h" nogil:
-    int SUPPORT_SWEEPS, MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS
+    int SUPPORT_SWEEPS, MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS, FINAL_STEPS
     double GAIN, LEAST_GAIN, LITTLE, SLACK
 
 
@@ -224,7 +224,7 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
     return status
 
 
-cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, bint exact) noexcept nogil:
+cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noexcept nogil:
     """Sweep, and take Newton steps where sweeps get slow, until the gap is at most tol."""
     cdef double gap, before = 0
     cdef int status = sum_gradient(q), finals = 0, rounds = 1, _i
@@ -236,6 +236,9 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, bint exact) no
             finals += 1
             if not exact or finals > FINAL_ROUNDS:
                 break
+            if finals == 1 and exact == 1:
+                # coefficients that are exact may cost as much again as the gap did
+                max_iter = min(max_iter, 2 * q.n_iter + FINAL_STEPS)
         if q.settled or q.n_iter >= max_iter:
             break
         if gap > tol or finals > 1:
@@ -298,7 +301,7 @@ cdef class GroupDescent:
     def solve(self, const double[:, ::1] gram not None, const double[::1] l1 not None,
               const double[::1] l2 not None, const double[:, ::1] cross not None, double yy,
               double[:, ::1] w not None, double[:, ::1] w_dual not None, double tol,
-              Py_ssize_t max_iter, uint64_t seed=0, bint exact=True, int n_threads=0):
+              Py_ssize_t max_iter, uint64_t seed=0, int exact=1, int n_threads=0):
         """Minimise from w, in place, until the gap is at most tol.
 
         Parameters
@@ -313,8 +316,9 @@ cdef class GroupDescent:
             Becomes the coefficients whose residual is the dual point.
         seed : int
             Of the random order of a sweep; 0: cyclic.
-        exact : bool
-            Go on to where Newton steps are round-off.
+        exact : {0, 1, 2}
+            Go on to where Newton steps are round-off: never, for about as many steps as the gap
+            took, whatever it takes.
 
         Returns
         -------

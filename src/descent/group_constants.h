@@ -10,6 +10,8 @@
 #define STEPS_PER_ROUND 10
 /* Rounds that make coefficients exact where the gap is small enough, at most. */
 #define FINAL_ROUNDS 4
+/* Newton steps that they may take beyond those that the gap took. */
+#define FINAL_STEPS 6
 /* Logarithm of the gap that a Newton step is expected to gain, and the share of it that sweeps leave
  * from which on one is tried anyway. */
 #define GAIN 0.5

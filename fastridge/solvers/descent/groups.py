@@ -180,7 +180,7 @@ class GroupPath:
             left = self.max_iter - self.n_iter
             if left <= 0:
                 break
-            settled = self._solve_set(l1, l2, inner, left)
+            settled = self._solve_set(l1, l2, inner, left, sharp)
             self.shadow = self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.gap <= tol:
@@ -216,7 +216,7 @@ class GroupPath:
                 if not len(new):
                     break
             self._grow(new)
-            self._solve_set(l1, l2, inner, left)
+            self._solve_set(l1, l2, inner, left, sharp)
             if not sharp and largest < _MATTERS_AGAIN:
                 break
             self.shadow = self._gradient(self.W_dual)
@@ -291,7 +291,7 @@ class GroupPath:
             self.gram[before:size, :size] -= part
             self.gram[:before, before:size] = self.gram[before:size, :before].T
 
-    def _solve_set(self, l1, l2, tol, max_iter):
+    def _solve_set(self, l1, l2, tol, max_iter, sharp):
         """Minimise over the working set; whether nothing but rounding is left to gain."""
         chosen = self.set
         W = np.ascontiguousarray(self.W[:, chosen])
@@ -309,6 +309,7 @@ class GroupPath:
             tol,
             max_iter,
             self.seed,
+            2 if sharp else 1,
         )
         self.n_iter += n_iter
         self.W = np.zeros((self.k, self.p))
