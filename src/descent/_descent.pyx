@@ -64,9 +64,10 @@ cdef class Support:
         cdef double[:, ::1] real
         cdef unsigned char[:, ::1] marks
         try:
-            if self.mark is None or self.mark.shape[0] < m:
+            if self.n_mark < m:
                 marks = new_array(1, m, cnp.NPY_UINT8)
                 self.mark = marks[0]
+                self.n_mark = m
             if self.capacity >= size and self.capacity:
                 return 0
             # odd multiples of a cache line: rows do not alias
@@ -97,7 +98,7 @@ cdef class Support:
     cdef int know(self, Py_ssize_t m) noexcept with gil:
         """Remember about m coordinates what was about to enter; of new ones nothing was."""
         cdef signed char[:, ::1] entering
-        if self.entering is None or self.entering.shape[0] < m:
+        if self.n_entering < m:
             try:
                 entering = new_array(1, m, cnp.NPY_INT8)
             except MemoryError:
@@ -105,6 +106,7 @@ cdef class Support:
             if self.known:
                 entering[0, :self.known] = self.entering[:self.known]
             self.entering = entering[0]
+            self.n_entering = m
         memset(&self.entering[self.known], 0, m - self.known)
         self.known = m
         return 0
@@ -284,6 +286,7 @@ cdef class Descent:
                     const double[::1] weight=None):
         """The matrix by columns, those numbered the coordinates; weights of sparse rows."""
         cdef Py_ssize_t n = a.s.n_minor
+        cdef double[:, ::1] images
         if not a.s.by_column:
             raise ValueError(f"a: expected a matrix by columns; got kind {a.kind}")
         self.has_gram, self.gram = False, None
@@ -293,10 +296,12 @@ cdef class Descent:
         self.weight = weight
         self.has_weight = weight is not None and n > 0
         self.unit = 1.0 if self.has_weight else 1.0 / max(n, 1)
-        if self.column_image is None or self.column_image.shape[0] != n:
-            self.column_image = np.empty(n)
-            self.ahead_residual, self.passed_residual = np.empty(n), np.empty(n)
-            self.point_residual = np.empty((2, n))
+        if self.n_image != n:
+            images = new_array(5, n, cnp.NPY_DOUBLE)
+            self.column_image = images[0]
+            self.ahead_residual, self.passed_residual = images[1], images[2]
+            self.point_residual = images[3:5]
+            self.n_image = n
 
     cdef int reserve(self) except -1:
         """Make the workspace long enough for m coordinates."""

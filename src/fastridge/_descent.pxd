@@ -33,6 +33,8 @@ cdef class Support:
     """Factor U of the Gram matrix of the support, which follows the support from step to step."""
 
     cdef Py_ssize_t size, capacity, known
+    # lengths of `mark` and `entering`
+    cdef Py_ssize_t n_mark, n_entering
     # coordinates in the order of U, and a scratch buffer
     cdef int32_t[::1] order, old_order
     cdef double[:, ::1] u
@@ -127,6 +129,7 @@ cdef class Descent:
     cdef double[:, ::1] point_w, point_residual
     cdef double[2] point_level
     # without a Gram matrix: images of directions, of length n
+    cdef Py_ssize_t n_image
     cdef double[::1] column_image, ahead_residual, passed_residual
     # --- inner loops, and what arrays belong to
     cdef const fr_kernels *kernels
