@@ -22,7 +22,7 @@ from ..data.check import (
 from ..data.inputs import as_array, as_real, numbers
 from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve
-from ..solvers.descent.options import Options
+from ..solvers.descent.options import Options, known_options
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -79,10 +79,10 @@ class BaseElasticNet(LinearRegressor):
     }
 
     def _options(self, solver: str) -> Options:
-        seed = self.random_state
-        if self.selection == "random" and hasattr(seed, "randint"):
+        seed: Any = self.random_state if self.selection == "random" else None
+        if hasattr(seed, "randint"):
             seed = int(seed.randint(2**31 - 1))
-        return Options(
+        return known_options(
             float(self.l1_ratio),
             self.fit_intercept,
             self.standardize,

@@ -64,3 +64,48 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
     x, t = of_x.base, of_y.base
     return (m.total, x[:p], x[p:], gram.base[: p * p].reshape(p, p), t[:k], t[k : 2 * k],
             cross.base, t[2 * k :], usual)
+
+
+def centred_quadratic(Matrix a not None, const double[::1] y not None):
+    """The quadratic 1/(2n) |y - mean(y) - (X - mean(X)) w|^2 of dense rows.
+
+    Returns the mean of X (p) and of y, and how far the latter was from the place of the sums; with
+    X and y less their means, X'X / n (p, p) and its diagonal (p), X'y / n (p) and y'y / n. None
+    where a sum of squares is not finite, or not between FR_LEAST_SUM and FR_MOST_SUM.
+    """
+    cdef fr_moments m
+    cdef int status
+    cdef Py_ssize_t n = a.n_rows, p = a.n_columns, j
+    expect_length("y", y, n)
+    if a.s.index >= 0 or not n:
+        raise ValueError(f"a: expected dense rows; got kind {a.kind} and {n} rows")
+    cdef double[::1] gram = empty(fr_moments_workspace(&a.s, 1)), scratch = empty(n + p)
+    cdef double[::1] mean = empty(p), square = empty(p), cross = empty(p)
+    cdef double[3] of_y
+    m.a = m.by_row = &a.s
+    m.y, m.w, m.k, m.centre = &y[0], NULL, 1, 1
+    m.n_threads = threads_for(0, <double> a.s.nnz * (p / FR_CACHED + 4.0))
+    m.g = &gram[0]
+    m.shift, m.offset, m.scratch = &mean[0], &scratch[n], &scratch[0]
+    m.y_shift, m.y_offset, m.yy = &of_y[0], &of_y[1], &of_y[2]
+    m.cross = &cross[0]
+    with nogil:
+        status = fr_sum_moments(&m)
+        if status == 0:
+            status = fr_mirror(&gram[0], p, 0, m.n_threads)
+    if status == FR_NOT_FINITE:
+        return None
+    check(status)
+    if not FR_LEAST_SUM <= of_y[2] <= FR_MOST_SUM:
+        return None
+    for j in range(p):
+        if not FR_LEAST_SUM <= gram[j * p + j] <= FR_MOST_SUM:
+            return None
+    for j in range(p * p):
+        gram[j] /= m.total
+    for j in range(p):
+        mean[j] += scratch[n + j]
+        cross[j] /= m.total
+        square[j] = gram[j * p + j]
+    return (mean.base, of_y[0] + of_y[1], of_y[1], gram.base[: p * p].reshape(p, p), square.base,
+            cross.base, of_y[2] / m.total)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._moments import moments as moments_of
+from ..._moments import centred_quadratic
 from ...data.check import (
     check_design,
     check_finite,
@@ -369,8 +369,8 @@ def make_problem(
         if few and sample_weight is None:
             X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
             if options.fit_intercept and not source.is_float32 and len(y) >= _SOME:
-                sums = moments_of(source, y, 1)
-                problem = None if sums is None else DescentProblem.of_sums(len(y), sums, *rest)
+                found = centred_quadratic(source, y)
+                problem = found and DescentProblem.of_quadratic(len(y), found, *rest)
                 if problem is not None:
                     return problem
             # what is not finite, or whose squares are not, is for moments to name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,10 @@ class Options:
                 raise ValueError(f"random_state must be an int of at least 0; got {seed!r}.")
             # any odd multiplier of 64 bits; 0 would mean cyclic
             self.seed = (int(seed) * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
+
+
+# estimators ask for the same ones at each fit; nothing changes them
+known_options = functools.lru_cache(maxsize=64, typed=True)(Options)
 
 
 def check_alphas(alphas: Any) -> NDArray[np.float64]:

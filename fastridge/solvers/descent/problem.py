@@ -141,31 +141,24 @@ class DescentProblem:
         self._scale_bounds()
 
     @classmethod
-    def of_sums(cls, n, sums, factor, lower, upper, fit_intercept, standardize):
-        """From the sums of one target about the means, as `_moments.moments` returns them.
+    def of_quadratic(cls, n, found, factor, lower, upper, fit_intercept, standardize):
+        """From what `_moments.centred_quadratic` returns; an intercept is fitted.
 
-        An intercept is fitted. None where the sums are not of a usual scale, or hold a target that
-        is constant but for rounding: for Moments to treat.
+        None where the target is constant but for rounding: for Moments to treat.
         """
-        total, shift, offset, gram, y_shift, y_offset, cross, yy, usual = sums
-        y_offset, yy = y_offset.item(), yy.item()
-        y_mean = y_shift.item() + y_offset
+        mean, y_mean, y_offset, gram, square, cross, yy = found
         noise = _ROUNDING * y_mean
-        rounding = max(_CENTRED * y_offset * y_offset, noise * noise)
-        if not usual or yy <= total * rounding:
+        if yy <= max(_CENTRED * y_offset * y_offset, noise * noise):
             return None
-        problem = cls(gram.shape[0], factor, lower, upper)
-        problem.n, problem.mean, problem.y_mean = n, shift + offset, y_mean
-        gram /= total
-        cross = cross[:, 0]
-        cross /= total
+        problem = cls(len(mean), factor, lower, upper)
+        problem.n, problem.mean, problem.y_mean = n, mean, y_mean
         if standardize:
-            problem.unit = np.sqrt(gram.diagonal())
+            problem.unit = np.sqrt(square)
             gram /= problem.unit
             gram /= problem.unit[:, None]
             cross /= problem.unit
-        problem.gram, problem.cross, problem.yy = gram, cross, yy / total
-        problem.square = gram.diagonal().copy()
+            square = gram.diagonal().copy()
+        problem.gram, problem.cross, problem.yy, problem.square = gram, cross, yy, square
         problem._scale_bounds()
         return problem
 
