@@ -88,7 +88,9 @@ typedef struct {
     int (*finite_scaled)(const void *x, double scale, ptrdiff_t n);
     /* missed steps of a row; see lazy.c */
     void (*linear)(const fr_map *a, void *w, void *b, ptrdiff_t n);
-    void (*adam_run)(const fr_run *a, void *w, const void *m, const void *v, ptrdiff_t n);
+    void (*adam_sums)(const fr_run *a, double *terms);
+    void (*adam_run)(const fr_run_sums *a, double eps, double kept, void *w, const void *m,
+                     const void *v, ptrdiff_t n);
 } fr_real_kernels;
 
 typedef struct {

@@ -188,7 +188,7 @@ typedef char ones;
      FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
      FR_CAT(to_lanes, T), SPARSE(T),                                                             \
      {FR_CAT(fr_sgd, T), FR_CAT(fr_momentum, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
-     FR_CAT(finite_scaled, T), FR_CAT(linear, T), FR_CAT(adam_run, T)}
+     FR_CAT(finite_scaled, T), FR_CAT(linear, T), FR_CAT(adam_sums, T), FR_CAT(adam_run, T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 

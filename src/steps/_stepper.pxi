@@ -384,7 +384,7 @@ cdef class Stepper:
             z.width = self.t[i].n // n if n else 0
             z.last = <int64_t *> cnp.PyArray_DATA(last)
             z.slot = <Py_ssize_t *> cnp.PyArray_DATA(slot)
-            z.each = self.t[i].x.factor != NULL
+            z.adam, z.each = self.adam, self.t[i].x.factor != NULL
         _done(C.lazy_reserve(z))
         return 0
 
@@ -659,7 +659,7 @@ cdef class Stepper:
                 self.begun[i] = begun
                 if self.scratch[i] is not None:
                     self.scratch[i][0].fill(0)
-                    self.lazy[i].count = 0
+                    self.lazy[i].count = self.lazy[i].n_moved = self.lazy[i].n_shared = 0
                 self._point(i)
             self._lay_out()
         finally:

@@ -35,10 +35,10 @@ cdef extern from "steps.h" nogil:
         Py_ssize_t n_rows, width
         int64_t *last
         Py_ssize_t *slot
-        Py_ssize_t count, room
+        Py_ssize_t count, room, n_moved, n_shared
         fr_step *history
         double *kept
-        int each
+        int adam, each
     ctypedef struct fr_row_gradient:
         const void *index
         int wide

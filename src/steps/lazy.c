@@ -119,8 +119,10 @@ int fr_lazy_reserve(fr_lazy *z)
     double *numbers = malloc((5 * room + 2) * sizeof(double));
     ptrdiff_t *same = malloc(room * sizeof(ptrdiff_t));
     double *powers = z->each ? malloc(POWERS * room * sizeof(double)) : NULL;
-    if (!products || !numbers || !same || (z->each && !powers)) {
+    fr_moved *moved = z->adam && !z->each ? malloc(room * sizeof(fr_moved)) : NULL;
+    if (!products || !numbers || !same || (z->each && !powers) || (z->adam && !z->each && !moved)) {
         free(powers);
+        free(moved);
         free(products);
         free(numbers);
         free(same);
@@ -130,7 +132,10 @@ int fr_lazy_reserve(fr_lazy *z)
     free(z->kept);
     free(z->same);
     free(z->powers);
+    free(z->moved);
     z->powers = powers;
+    z->moved = moved;
+    z->n_moved = z->n_shared = 0;
     z->same = same;
     z->products = products;
     z->kept = numbers;
@@ -151,10 +156,13 @@ void fr_lazy_free(fr_lazy *z)
     free(z->kept);
     free(z->same);
     free(z->powers);
+    free(z->moved);
     fr_rows_release(z);
     z->history = NULL;
     z->same = NULL;
     z->powers = NULL;
+    z->moved = NULL;
+    z->n_moved = z->n_shared = 0;
     z->products = NULL;
     z->kept = NULL;
     z->count = z->room = 0;
@@ -350,21 +358,21 @@ static int replays(const fr_lazy *z, const fr_tensor *t, ptrdiff_t n)
     return z->history[0].couple != 0.0 || (t->x.factor && (n >= z->count || n > LONGEST / 128));
 }
 
-static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
-                      ptrdiff_t n)
+/* The runs of the n steps from a on: of each its sums into `runs`, of which there is room for `most`.
+ * Returns the step that the next run begins with, or n; *count: how many there are. */
+static ptrdiff_t sum_runs(const fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n, ptrdiff_t j,
+                          double *largest, fr_run_sums *runs, int most, int *count)
 {
-    const fr_real_kernels *f = &fr_active()->real[t->real];
-    const int single = t->real == FR_FLOAT;
-    double largest = 0.0;
+    const int single = real == FR_FLOAT;
     const double *root = z->root + a, *power = z->power + 1, *shrunk = z->shrunk + 1;
-    for (ptrdiff_t j = 0; j < n;) {
+    for (*count = 0; j < n && *count < most; ++*count) {
         /* root * shrunk falls */
         const double first = root[j] * shrunk[j];
-        largest = fmax(largest, fabs(z->rate[a + j]) * power[j] / first);
+        *largest = MAX(*largest, fabs(z->rate[a + j]) * power[j] / first);
         /* h^8 or h^12 is the type's rounding over this run's share of the whole, h at most 1/2 */
-        const double share = fmin(z->fastest * power[j] / (first * largest), 1.0);
+        const double share = MIN(z->fastest * power[j] / (first * *largest), 1.0);
         const double eighth = sqrt(sqrt(sqrt(share)));
-        const double h = fmin((single ? 0.09 : 0.047) / (single ? eighth : sqrt(eighth)), 0.5);
+        const double h = MIN((single ? 0.09 : 0.047) / (single ? eighth : sqrt(eighth)), 0.5);
         const double spread = (1.0 + h) / (1.0 - h);
         ptrdiff_t low = j + 1, high = n;
         while (low < high) {
@@ -376,11 +384,54 @@ static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x,
         }
         const fr_run run = {.rate = z->rate + a + j, .root = root + j, .power = power + j,
                             .shrunk = shrunk + j, .n = low - j,
-                            .centre = 0.5 * (first + root[low - 1] * shrunk[low - 1]),
-                            .eps = z->history[a].eps, .kept = z->kept[z->count - 1]};
-        f->adam_run(&run, x->w, x->m, z->history[a].amsgrad ? x->top : x->v, z->width);
+                            .centre = 0.5 * (first + root[low - 1] * shrunk[low - 1])};
+        runs[*count].centre = run.centre;
+        fr_active()->real[real].adam_sums(&run, runs[*count].terms);
         j = low;
     }
+    return j;
+}
+
+/* The first n missed steps from a on. n_full: as many as move a row that has missed enough. */
+static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
+                      ptrdiff_t n, ptrdiff_t n_full)
+{
+    const fr_real_kernels *f = &fr_active()->real[t->real];
+    const double eps = z->history[a].eps, kept = z->kept[z->count - 1];
+    const void *v = z->history[a].amsgrad ? x->top : x->v;
+    if ((a < z->n_moved ? n == n_full : a < z->n_shared) && z->moved[a].n_runs) {
+        for (int k = 0; k < z->moved[a].n_runs; k++)
+            f->adam_run(&z->moved[a].run[k], eps, kept, x->w, x->m, v, z->width);
+        return;
+    }
+    double largest = 0.0;
+    fr_run_sums run;
+    int count;
+    for (ptrdiff_t j = 0; j < n;) {
+        j = sum_runs(z, t->real, a, n, j, &largest, &run, 1, &count);
+        f->adam_run(&run, eps, kept, x->w, x->m, v, z->width);
+    }
+}
+
+/* Sum the runs of the first n steps from a on, for all rows that were touched at step a. */
+static void sum_moved(fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n)
+{
+    fr_moved *m = &z->moved[a];
+    double largest = 0.0;
+    if (sum_runs(z, real, a, n, 0, &largest, m->run, FR_MOST_RUNS, &m->n_runs) < n)
+        m->n_runs = 0;
+}
+
+/* Sums that rows share: those of n steps, after which a row does not move any more, stay what they
+ * are; those of fewer steps hold until the next one, and are worth it for many rows. */
+static void share_sums(fr_lazy *z, int real, ptrdiff_t n, ptrdiff_t n_rows)
+{
+    for (; z->n_moved + n < z->count; z->n_moved++)
+        sum_moved(z, real, z->n_moved, n);
+    z->n_shared = 0;
+    if (n_rows > 2 * MIN(n, z->count))
+        for (z->n_shared = z->n_moved; z->n_shared < z->count; z->n_shared++)
+            sum_moved(z, real, z->n_shared, MIN(n, z->count - z->n_shared));
 }
 
 /* Row r gets the steps that it missed; those of Adam move it up to n times. Of steps without a
@@ -431,7 +482,7 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
         const double q = z->shrunk[missed];
         const fr_map shrink = {z->power[missed], 0.0, 0.0,
                                s->amsgrad ? pow(s->beta2, (double)missed) : q * q};
-        adam_runs(z, t, &x, a, MIN(n, missed));
+        adam_runs(z, t, &x, a, MIN(n, missed), n);
         f->linear(&shrink, x.m, x.v, z->width);
     }
 }
@@ -570,8 +621,11 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
     ptrdiff_t rounds = 1;
     int status = 0;
     double per_row = 5.0 * (double)z->width + 64.0;
-    if (z->count && z->history[0].kind == FR_ADAM)
+    if (z->count && z->history[0].kind == FR_ADAM) {
         q.reach = reach(z, t->real);
+        if (z->moved && z->history[0].couple == 0.0)
+            share_sums(z, t->real, q.reach, q.n);
+    }
     if (!steps && z->width > 0) {
         /* tasks end soon enough for Ctrl-C, with all rows where `last` says */
         q.rows = MAX(1, MIN(ROWS, LONGEST / z->width));
@@ -616,6 +670,6 @@ int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_thread
         return status;
     for (ptrdiff_t r = 0; r < z->n_rows; r++)
         z->last[r] = z->last[r] < 0 ? -1 : 0;
-    z->count = 0;
+    z->count = z->n_moved = z->n_shared = 0;
     return 0;
 }

@@ -96,6 +96,27 @@ typedef struct {
     double ww, wb, bw, bb; /* w, b = ww * w + wb * b, bw * w + bb * b */
 } fr_map;
 
+/* A run of n missed steps of Adam, see lazy.c: rate, root, power and shrunk from its first step on,
+ * and the middle of root * shrunk. */
+typedef struct {
+    const double *rate, *root, *power, *shrunk;
+    ptrdiff_t n;
+    double centre;
+} fr_run;
+/* terms of the sum of a run */
+#define FR_TERMS_float 8
+#define FR_TERMS_double 12
+/* what a row needs of it */
+typedef struct {
+    double centre, terms[FR_TERMS_double];
+} fr_run_sums;
+/* the runs of the first steps after one, until moments move nothing any more; none if they are more */
+enum { FR_MOST_RUNS = 2 };
+typedef struct {
+    int n_runs;
+    fr_run_sums run[FR_MOST_RUNS];
+} fr_moved;
+
 typedef struct {
     ptrdiff_t n_rows, width;
     int64_t *last;      /* per row: steps of the history that it has had; -1: no gradient yet */
@@ -108,7 +129,11 @@ typedef struct {
      * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
     double *kept, *rate, *root, *power, *shrunk;
     double fastest; /* largest rate */
-    int each;         /* whether the decay of each element has a factor */
+    /* of Adam, per step: what the steps after it do; up to n_moved for good, from there up to
+     * n_shared until the next step */
+    fr_moved *moved;
+    ptrdiff_t n_moved, n_shared;
+    int adam, each;   /* of Adam; whether the decay of each element has a factor */
     double *powers;   /* of each: sums over the steps up to each of the powers of what it takes off */
     double most_taken; /* the most that a step takes off, of factor 1 */
     /* fr_rows_reserve: of n_first distinct rows the place where each comes first, after each place
@@ -142,17 +167,6 @@ void fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_thre
 /* Bring rows up to date: those of index, or with index NULL all. FR_INTERRUPTED: rows are where
  * `last` says, and another call goes on from there. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
-
-/* A run of n missed steps of Adam, see lazy.c: rate, root, power and shrunk from its first step on,
- * the middle of root * shrunk, and what the steps after each leave of it times kept. */
-typedef struct {
-    const double *rate, *root, *power, *shrunk;
-    ptrdiff_t n;
-    double centre, eps, kept;
-} fr_run;
-/* terms of the sum of a run */
-#define FR_TERMS_float 8
-#define FR_TERMS_double 12
 
 /* One table for the extension module that has the optimizers: the state of kernels and threads is
  * in the module that has the matrix, and nowhere else. */

@@ -185,15 +185,10 @@ static void NAME(linear)(const fr_map *a, void *w_, void *b_, ptrdiff_t n)
     }
 }
 
-/* w -= m * sum_j c_j / (beta_j * r + eps) for r = sqrt(v) over a run: see lazy.c */
-static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void *v_, ptrdiff_t n)
+/* terms[p] = sum_j c_j * (beta_j - centre)^p over a run: see lazy.c */
+static void NAME(adam_sums)(const fr_run *a, double *terms)
 {
     enum { TERMS = FR_CAT(FR_TERMS, T) };
-    T *FR_RESTRICT w = w_;
-    const T *FR_RESTRICT m = m_;
-    const T *FR_RESTRICT v = v_;
-    const T centre = (T)a->centre, eps = (T)a->eps;
-    T mu[TERMS];
     vec sums[TERMS];
     double last[TERMS] = {0.0};
     ptrdiff_t j = 0;
@@ -216,7 +211,21 @@ static void NAME(adam_run)(const fr_run *a, void *w_, const void *m_, const void
         }
     }
     for (int p = 0; p < TERMS; p++)
-        mu[p] = (T)(a->kept * (vec_sum(sums[p]) + last[p]));
+        terms[p] = vec_sum(sums[p]) + last[p];
+}
+
+/* w -= m * kept * sum_j c_j / (beta_j * r + eps) for r = sqrt(v) over a run: see lazy.c */
+static void NAME(adam_run)(const fr_run_sums *a, double eps_, double kept, void *w_, const void *m_,
+                           const void *v_, ptrdiff_t n)
+{
+    enum { TERMS = FR_CAT(FR_TERMS, T) };
+    T *FR_RESTRICT w = w_;
+    const T *FR_RESTRICT m = m_;
+    const T *FR_RESTRICT v = v_;
+    const T centre = (T)a->centre, eps = (T)eps_;
+    T mu[TERMS];
+    for (int p = 0; p < TERMS; p++)
+        mu[p] = (T)(kept * a->terms[p]);
     FR_INDEPENDENT
     for (ptrdiff_t i = 0; i < n; i++) {
         const T r = ROOT(v[i]), z = 1 / MADD(centre, r, eps), y = r * z;
