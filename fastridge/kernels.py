@@ -3,6 +3,6 @@
 Thin and stable. What they do to many tensors at once, with their state, is in `fastridge.optim`.
 """
 
-from ._optim import adam_step, sgd_momentum_step, sgd_step
+from ._kernels import adam_step, sgd_momentum_step, sgd_step
 
 __all__ = ["adam_step", "sgd_momentum_step", "sgd_step"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._optim import square_sum
+from .._kernels import square_sum
 from ._groups import is_array
 from ._optimizer import as_float
 

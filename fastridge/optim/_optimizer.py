@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._optim import Stepper
+from .._stepper import Stepper
 from ._groups import arrays_and_names, is_array
 
 __all__ = ["Optimizer"]

@@ -10,7 +10,7 @@ coupled decay and f its factor per element, b the momentum, mu its coefficient::
     w = (1 - drop * f) * w - lr * u      decoupled and independent
 """
 
-from _steps cimport FR_BLOCK, fr_buffers, fr_prefetch_ahead, fr_step
+from c_steps cimport FR_BLOCK, fr_buffers, fr_prefetch_ahead, fr_step
 
 ctypedef fused real:
     float
@@ -217,8 +217,8 @@ cdef public void fr_sgd_float(const fr_step *s, const fr_buffers *x, Py_ssize_t 
     in_blocks(s, x, start, n, following, following_start, <float> 0, False)
 
 
-cdef public void fr_sgd_double(const fr_step *s, const fr_buffers *x, Py_ssize_t start, Py_ssize_t n,
-                               const fr_buffers *following,
+cdef public void fr_sgd_double(const fr_step *s, const fr_buffers *x, Py_ssize_t start,
+                               Py_ssize_t n, const fr_buffers *following,
                                Py_ssize_t following_start) noexcept nogil:
     in_blocks(s, x, start, n, following, following_start, <double> 0, False)
 

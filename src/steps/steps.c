@@ -171,9 +171,3 @@ int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdif
         }
     return status;
 }
-
-const fr_steps_table fr_steps = {
-    fr_piece_count, fr_cut, fr_step_one, fr_step_many, fr_step_work, fr_square_sum,
-    fr_first_not_finite, fr_check_rows, fr_lazy_reserve, fr_rows_reserve, fr_lazy_free, fr_step_rows, fr_catch_up,
-    fr_scaled_finite, fr_get_serial_below,
-};

@@ -168,27 +168,4 @@ void fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_thre
  * `last` says, and another call goes on from there. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
 
-/* One table for the extension module that has the optimizers: the state of kernels and threads is
- * in the module that has the matrix, and nowhere else. */
-typedef struct {
-    ptrdiff_t (*piece_count)(const fr_tensor *, ptrdiff_t);
-    void (*cut)(const fr_tensor *, ptrdiff_t, fr_piece *);
-    void (*step_one)(fr_tensor *, int);
-    void (*step_many)(fr_tensor *, const fr_piece *, ptrdiff_t, double, int);
-    double (*step_work)(const fr_tensor *);
-    int (*square_sum)(const fr_tensor *, const fr_piece *, ptrdiff_t, double *, double, int,
-                      double *);
-    int (*first_not_finite)(const fr_tensor *, const fr_piece *, ptrdiff_t, double, double *, double,
-                            int, ptrdiff_t *);
-    ptrdiff_t (*check_rows)(const fr_row_gradient *, ptrdiff_t);
-    int (*lazy_reserve)(fr_lazy *);
-    int (*rows_reserve)(fr_lazy *, const fr_row_gradient *);
-    void (*lazy_free)(fr_lazy *);
-    void (*step_rows)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
-    int (*catch_up)(fr_lazy *, fr_tensor *, const fr_row_gradient *, int);
-    int (*scaled_finite)(const void *, ptrdiff_t, int, double);
-    double (*serial_below)(void);
-} fr_steps_table;
-extern const fr_steps_table fr_steps;
-
 #endif

@@ -1,10 +1,30 @@
-# Part of _optim.pyx: all tensors of an optimizer, and their state, in one call.
+"""All tensors of an optimizer, and their state, in one call."""
 
+import numpy as np
 
-cdef struct Span:
-    char *start
-    char *end
-    Py_ssize_t tensor
+cimport numpy as cnp
+from libc.math cimport fabs, isfinite
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from c_steps cimport (
+    FR_ADAM, FR_FLOAT, FR_MOMENTUM, FR_MOST_MISSED, FR_MOST_REPLAYED, FR_SGD, fr_catch_up, fr_cut,
+    fr_first_not_finite, fr_lazy, fr_lazy_free, fr_lazy_reserve, fr_piece, fr_piece_count,
+    fr_row_gradient, fr_rows_reserve, fr_scaled_finite, fr_step, fr_step_many, fr_step_rows,
+    fr_step_work, fr_tensor
+)
+from fastridge._arguments cimport (
+    View, correct_bias, find_not_finite, is_array, match_groups, must_match, must_write, n_bytes,
+    refuse, refuse_moved, set_group, shape_of, take_indices, view, was_moved
+)
+from runtime cimport attach, check, threads_for
+from spans cimport Span, find_overlap, sort_spans
+
+from fastridge._threads import get_num_threads
+
+cnp.import_array()
+attach()
 
 
 # ndarrays whose memory is used, which Stepper or a step keeps; NULL for other exporters
@@ -15,24 +35,6 @@ cdef struct Owners:
     void *top
     void *factor
     void *g  # or the rows of a gradient
-
-
-cdef int _by_start(const void *a, const void *b) noexcept nogil:
-    cdef const char *p = (<const Span *> a).start
-    cdef const char *q = (<const Span *> b).start
-    return (p > q) - (p < q)
-
-
-cdef Py_ssize_t _not_finite_at(const void *x, Py_ssize_t n, int real,
-                               double scale) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if real == FR_FLOAT:
-            if not isfinite((<const float *> x)[i] * <float> scale):
-                return i
-        elif not isfinite((<const double *> x)[i] * scale):
-            return i
-    return -1
 
 
 cdef class Stepper:
@@ -97,35 +99,35 @@ cdef class Stepper:
         self.states = [[None, None, None] for _ in range(n)]
         self.scratch = [None] * n
         for i in range(n):
-            self.held.append(_view(labels[i], self.params[i], &self.views[i]))
+            self.held.append(view(labels[i], self.params[i], &self.views[i]))
             self.owners[i].w = self.views[i].array
-            _must_write(labels[i], &self.views[i])
+            must_write(labels[i], &self.views[i])
             self.group[i] = groups[i]
             self.t[i].n, self.t[i].real = self.views[i].n, self.views[i].real
             self.t[i].x.w = self.views[i].data
             if factors[i] is not None:
                 name = f"penalty_factor of {labels[i]}"
-                self.held.append(_view(name, factors[i], &v))
-                _must_match(name, &v, labels[i], &self.views[i])
+                self.held.append(view(name, factors[i], &v))
+                must_match(name, &v, labels[i], &self.views[i])
                 self.t[i].x.factor = v.data
                 self.owners[i].factor = v.array
         self._lay_out()
         for i in range(n):
             if self.t[i].x.factor != NULL:
-                self._apart(self.t[i].x.factor, _bytes(self.t[i].n, self.t[i].real),
+                self._apart(self.t[i].x.factor, n_bytes(self.t[i].n, self.t[i].real),
                             f"penalty_factor of {labels[i]}")
-        self.n_pieces = C.piece_count(self.t, n)
+        self.n_pieces = fr_piece_count(self.t, n)
         self.pieces = <fr_piece *> calloc(self.n_pieces + 1, sizeof(fr_piece))
         self.partial = <double *> calloc(self.n_pieces + 1, sizeof(double))
         if not (self.pieces and self.partial):
             raise MemoryError
-        C.cut(self.t, n, self.pieces)
+        fr_cut(self.t, n, self.pieces)
 
     def __dealloc__(self):
         cdef Py_ssize_t i
         if self.lazy:
             for i in range(self.count):
-                C.lazy_free(&self.lazy[i])
+                fr_lazy_free(&self.lazy[i])
         free(self.t)
         free(self.views)
         free(self.owners)
@@ -158,22 +160,22 @@ cdef class Stepper:
         cdef Owners *o
         for i in range(self.count):
             t, o = &self.t[i], &self.owners[i]
-            if self.foreign and _moved(o.w, t.x.w, t.n, t.real):
-                _refuse_moved(self.labels[i])
-            if (_moved(o.m, t.x.m, t.n, t.real) or _moved(o.v, t.x.v, t.n, t.real)
-                    or _moved(o.top, t.x.top, t.n, t.real)):
-                _refuse_moved(f"state of {self.labels[i]}")
-            if _moved(o.factor, t.x.factor, t.n, t.real):
-                _refuse_moved(f"penalty_factor of {self.labels[i]}")
+            if self.foreign and was_moved(o.w, t.x.w, t.n, t.real):
+                refuse_moved(self.labels[i])
+            if (was_moved(o.m, t.x.m, t.n, t.real) or was_moved(o.v, t.x.v, t.n, t.real)
+                    or was_moved(o.top, t.x.top, t.n, t.real)):
+                refuse_moved(f"state of {self.labels[i]}")
+            if was_moved(o.factor, t.x.factor, t.n, t.real):
+                refuse_moved(f"penalty_factor of {self.labels[i]}")
             if not self.foreign:
                 continue
             if t.x.g != NULL:
-                if _moved(o.g, t.x.g, t.n, t.real):
-                    _refuse_moved(f"gradient of {self.labels[i]}")
+                if was_moved(o.g, t.x.g, t.n, t.real):
+                    refuse_moved(f"gradient of {self.labels[i]}")
             elif self.rows[i].index != NULL:
                 n = self.rows[i].n * (t.n // self.views[i].shape[0]) if t.n else 0
-                if _moved(o.g, self.rows[i].rows, n, t.real):
-                    _refuse_moved(f"rows of the gradient of {self.labels[i]}")
+                if was_moved(o.g, self.rows[i].rows, n, t.real):
+                    refuse_moved(f"rows of the gradient of {self.labels[i]}")
         return 0
 
     cdef int _lay_out(self) except -1:
@@ -187,35 +189,27 @@ cdef class Stepper:
                 p = written[j]
                 if p != NULL and self.t[i].n > 0:
                     self.spans[k].start = <char *> p
-                    self.spans[k].end = <char *> p + _bytes(self.t[i].n, self.t[i].real)
+                    self.spans[k].end = <char *> p + n_bytes(self.t[i].n, self.t[i].real)
                     self.spans[k].tensor = i
                     k += 1
             self.seen[i] = NULL
         self.n_spans = k
-        qsort(self.spans, k, sizeof(Span), _by_start)
-        for i in range(1, k):
-            if self.spans[i].start < self.spans[i - 1].end:
-                first, second = sorted((self.spans[i - 1].tensor, self.spans[i].tensor))
-                raise ValueError(
-                    f"{self.labels[second]}: expected memory of its own; got a buffer that "
-                    f"overlaps {self.labels[first]}"
-                )
+        i = sort_spans(self.spans, k)
+        if i >= 0:
+            first, second = sorted((self.spans[i - 1].tensor, self.spans[i].tensor))
+            raise ValueError(
+                f"{self.labels[second]}: expected memory of its own; got a buffer that "
+                f"overlaps {self.labels[first]}"
+            )
         return 0
 
     cdef int _apart(self, const void *data, Py_ssize_t size, object name) except -1:
         """What is read must not be written."""
-        cdef Py_ssize_t low = 0, high = self.n_spans, middle
-        cdef const char *start = <const char *> data
-        while low < high:
-            middle = (low + high) // 2
-            if self.spans[middle].end <= start:
-                low = middle + 1
-            else:
-                high = middle
-        if low < self.n_spans and size > 0 and self.spans[low].start < start + size:
+        cdef Py_ssize_t k = find_overlap(self.spans, self.n_spans, data, size)
+        if k >= 0:
             raise ValueError(
                 f"{name}: expected memory of its own; got a buffer that overlaps "
-                f"{self.labels[self.spans[low].tensor]} or its state"
+                f"{self.labels[self.spans[k].tensor]} or its state"
             )
         return 0
 
@@ -237,9 +231,9 @@ cdef class Stepper:
                 # without data_ptr, the buffer is held
                 if not hasattr(p, "data_ptr") or <size_t> p.data_ptr() == <size_t> self.t[i].x.w:
                     continue
-            held = _view(self.labels[i], p, &v)
-            _must_write(self.labels[i], &v)
-            _must_match(self.labels[i], &v, "when the optimizer was made", &self.views[i])
+            _held = view(self.labels[i], p, &v)
+            must_write(self.labels[i], &v)
+            must_match(self.labels[i], &v, "when the optimizer was made", &self.views[i])
             if v.data != self.views[i].data:
                 raise ValueError(
                     f"{self.labels[i]}: expected the memory that it had when the optimizer was "
@@ -250,7 +244,7 @@ cdef class Stepper:
     cdef inline bint _fits(self, Py_ssize_t i, object g):
         """A plain array of the parameter's shape and type."""
         cdef int k
-        if not _is_array(g) or cnp.PyArray_NDIM(<cnp.ndarray> g) != self.views[i].ndim:
+        if not is_array(g) or cnp.PyArray_NDIM(<cnp.ndarray> g) != self.views[i].ndim:
             return False
         if (cnp.PyArray_TYPE(<cnp.ndarray> g) == cnp.NPY_FLOAT) != (self.t[i].real == FR_FLOAT):
             return False
@@ -274,12 +268,12 @@ cdef class Stepper:
         else:
             self.foreign = True
             name = f"gradient of {self.labels[i]}"
-            held.append(_view(name, g, &v))
-            _must_match(name, &v, self.labels[i], &self.views[i])
+            held.append(view(name, g, &v))
+            must_match(name, &v, self.labels[i], &self.views[i])
             data = v.data
             self.owners[i].g = v.array
         if data != self.seen[i]:
-            self._apart(data, _bytes(self.t[i].n, self.t[i].real),
+            self._apart(data, n_bytes(self.t[i].n, self.t[i].real),
                         f"gradient of {self.labels[i]}")
             self.seen[i] = data
         self.t[i].x.g = data
@@ -289,63 +283,23 @@ cdef class Stepper:
         cdef fr_row_gradient *r = &self.rows[i]
         cdef View *w = &self.views[i]
         cdef View v
-        cdef int k
         name = f"gradient of {self.labels[i]}"
         self.foreign = True
         if len(g) != 2:
             raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
         if w.ndim < 1:
             raise ValueError(f"{name}: expected a number, {self.labels[i]} has no rows; got rows")
-        held.append(self._take_indices(f"row indices of the {name}", i, g[0], r))
-        held.append(_view(f"rows of the {name}", g[1], &v))
-        wanted = (r.n, *_shape_of(w)[1:])
-        if _shape_of(&v) != wanted:
-            _refuse(f"rows of the {name}", f"shape {_shape_of(&v)}", f"shape {wanted}")
+        held.append(take_indices(f"row indices of the {name}", g[0], w.shape[0], r))
+        held.append(view(f"rows of the {name}", g[1], &v))
+        wanted = (r.n, *shape_of(w)[1:])
+        if shape_of(&v) != wanted:
+            refuse(f"rows of the {name}", f"shape {shape_of(&v)}", f"shape {wanted}")
         if v.real != w.real:
-            _refuse(f"rows of the {name}", "float32" if v.real == FR_FLOAT else "float64",
-                    f"{'float32' if w.real == FR_FLOAT else 'float64'} as {self.labels[i]}")
-        self._apart(v.data, _bytes(v.n, v.real), f"rows of the {name}")
+            refuse(f"rows of the {name}", "float32" if v.real == FR_FLOAT else "float64",
+                   f"{'float32' if w.real == FR_FLOAT else 'float64'} as {self.labels[i]}")
+        self._apart(v.data, n_bytes(v.n, v.real), f"rows of the {name}")
         r.rows = v.data
         self.owners[i].g = v.array
-        return 0
-
-    cdef object _take_indices(self, str name, Py_ssize_t i, object index, fr_row_gradient *r):
-        """A checked copy, which nobody else can change."""
-        cdef Py_ssize_t place, n_rows = self.views[i].shape[0]
-        a = np.asarray(index)
-        if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
-            _refuse(name, f"{a.ndim} dimensions of {a.dtype}", "a vector of integers")
-        if a.dtype not in (np.int32, np.int64) or not a.dtype.isnative:
-            if a.dtype == np.uint64 and a.size and a.max() > 2**63 - 1:
-                _refuse(name, int(a.max()), f"0 to {n_rows - 1}")
-            a = a.astype(np.int64)
-        else:
-            a = np.array(a, order="C")
-        r.n = a.shape[0]
-        r.wide = a.dtype == np.int64
-        r.index = cnp.PyArray_DATA(a)
-        place = C.check_rows(r, n_rows)
-        if place >= 0:
-            _refuse(name, f"{a[place]} at position {place}", f"0 to {n_rows - 1}")
-        return a
-
-    cdef int _read(self, dict g, fr_step *s, double *lr) except -1:
-        """The numbers of a group, checked."""
-        lr[0] = _non_negative("lr", g["lr"])
-        if self.adam:
-            betas = g["betas"]
-            if type(betas) not in (tuple, list) or len(betas) != 2:
-                raise ValueError(f"betas: expected two numbers; got {betas!r}")
-            _set_adam(s, betas[0], betas[1], g["eps"])
-            s.amsgrad = _flag("amsgrad", g["amsgrad"])
-        elif g["momentum"] != 0 or g["nesterov"]:
-            _set_momentum(s, g["momentum"], g["dampening"], g["nesterov"])
-        else:
-            s.kind = FR_SGD
-        s.lr = lr[0]
-        _decay(s, lr[0], g["weight_decay"], g["decay_mode"], g["initial_lr"], "initial_lr")
-        if _flag("maximize", g["maximize"]):
-            s.scale = -s.scale
         return 0
 
     cdef int _have(self, Py_ssize_t i, int kind, bint amsgrad) except -1:
@@ -355,7 +309,7 @@ cdef class Stepper:
         state = self.states[i]
         for k in range(3):
             if wanted[k] and state[k] is None:
-                state[k] = np.zeros(_shape_of(&self.views[i]),
+                state[k] = np.zeros(shape_of(&self.views[i]),
                                     np.float32 if self.t[i].real == FR_FLOAT else np.float64)
                 made = 1
         if made:
@@ -385,17 +339,17 @@ cdef class Stepper:
             z.last = <int64_t *> cnp.PyArray_DATA(last)
             z.slot = <Py_ssize_t *> cnp.PyArray_DATA(slot)
             z.adam, z.each = self.adam, self.t[i].x.factor != NULL
-        _done(C.lazy_reserve(z))
+        check(fr_lazy_reserve(z))
         return 0
 
     cdef int _all_rows(self, Py_ssize_t i) except -1:
         """Bring all rows of a tensor up to date."""
-        cdef int status, threads = _threads_for(0, 5.0 * self.t[i].n)
+        cdef int status, threads = threads_for(0, 5.0 * self.t[i].n)
         if self.scratch[i] is not None and self.lazy[i].count:
             self._all_stay()
             with nogil:
-                status = C.catch_up(&self.lazy[i], &self.t[i], NULL, threads)
-            _done(status)
+                status = fr_catch_up(&self.lazy[i], &self.t[i], NULL, threads)
+            check(status)
         return 0
 
     cdef bint _goes_on(self, Py_ssize_t i, const fr_step *s):
@@ -417,13 +371,13 @@ cdef class Stepper:
     cdef int _look_for_nonfinite(self, double work, double scale, bint raises) except -1:
         """0, or 1 for a step to be skipped."""
         cdef Py_ssize_t i, n = 0, size, where = -1, place
-        cdef int status, threads = _threads_for(0, work)
+        cdef int status, threads = threads_for(0, work)
         cdef const void *data = NULL
         self._all_stay()
         with nogil:
-            status = C.first_not_finite(self.t, self.pieces, self.n_pieces, scale, self.partial,
-                                        work, threads, &where)
-        _done(status)
+            status = fr_first_not_finite(self.t, self.pieces, self.n_pieces, scale, self.partial,
+                                         work, threads, &where)
+        check(status)
         self._all_stay()
         if where >= 0:
             data, n = self.t[where].x.g, self.t[where].n
@@ -431,14 +385,14 @@ cdef class Stepper:
             if self.rows[i].index == NULL or self.t[i].n == 0 or self.rows[i].n == 0:
                 continue
             size = self.rows[i].n * (self.t[i].n // self.views[i].shape[0])
-            if not C.scaled_finite(self.rows[i].rows, size, self.t[i].real, scale):
+            if not fr_scaled_finite(self.rows[i].rows, size, self.t[i].real, scale):
                 where, data, n = i, self.rows[i].rows, size
                 break
         if where < 0:
             return 0
         if not raises:
             return 1
-        place = _not_finite_at(data, n, self.t[where].real, scale)
+        place = find_not_finite(data, n, self.t[where].real, scale)
         if place < 0:
             raise ValueError(f"gradient of {self.labels[where]}: expected one that stays as it is "
                              "during a step; got one that changed")
@@ -475,35 +429,8 @@ cdef class Stepper:
             self.busy = False
 
     cpdef tuple check_groups(self, list param_groups):
-        """The groups, if they are those of the parameters of this stepper, in their order."""
-        cdef Py_ssize_t i = 0, k, n
-        cdef tuple groups = tuple(param_groups)
-        cdef list params
-        if len(groups) != self.n_groups:
-            raise ValueError(
-                f"param_groups: expected the {self.n_groups} groups that the optimizer has; got "
-                f"{len(groups)}: call add_param_group, or make a new optimizer"
-            )
-        for k in range(self.n_groups):
-            group = groups[k]
-            if type(group) is not dict:
-                raise TypeError(f"param_groups[{k}]: expected a dict; got {_kind(group)}")
-            given = (<dict> group).get("params")
-            n = len(<list> given) if type(given) is list else -1
-            if n >= 0:
-                params = given
-                while n > 0 and i < self.count and (
-                    PyList_GET_ITEM(params, len(params) - n) == PyTuple_GET_ITEM(self.params, i)
-                    and self.group[i] == k
-                ):
-                    i += 1
-                    n -= 1
-            if n or (i < self.count and self.group[i] <= k):
-                raise ValueError(
-                    f"param_groups[{k}]: expected the parameters that the optimizer has in this "
-                    "group; got others: call add_param_group, or make a new optimizer"
-                )
-        return groups
+        """Return the groups, if they are those of the parameters, in their order."""
+        return match_groups(param_groups, self.params, self.group, self.n_groups)
 
     cdef object _step(self, tuple param_groups, tuple grads, double scale, int look):
         cdef Py_ssize_t i, k, n_groups = self.n_groups
@@ -529,13 +456,13 @@ cdef class Stepper:
         for k in range(n_groups):
             s[k].scale = scale
             at[k] = -1
-            self._read(param_groups[k], &s[k], &rate[k])
+            set_group(param_groups[k], self.adam, &s[k], &rate[k])
         self._params_stay()
         for i in range(self.count):
             self._take_gradient(i, grads[i], held)
             t = &self.t[i]
             t.step.kind = s[self.group[i]].kind
-            work += C.step_work(t)
+            work += fr_step_work(t)
             sparse = sparse or self.rows[i].index != NULL or self.scratch[i] is not None
         if look:
             if not isfinite(scale):
@@ -563,21 +490,21 @@ cdef class Stepper:
             self.steps[i] += 1
             if s[k].kind == FR_ADAM and self.steps[i] != at[k]:
                 at[k] = self.steps[i]
-                _correct_bias(&s[k], rate[k], at[k])
+                correct_bias(&s[k], rate[k], at[k])
             t.step = s[k]
             if t.step.kind == FR_MOMENTUM and not self.begun[i]:
                 self.begun[i] = True
                 t.step.first = 1
                 t.step.damp = 1.0
-        threads = _threads_for(0, work)
+        threads = threads_for(0, work)
         row_threads = get_num_threads() if sparse else 1
         # nothing of Python runs from here on
         self._all_stay()
         with nogil:
-            C.step_many(self.t, self.pieces, self.n_pieces, work, threads)
+            fr_step_many(self.t, self.pieces, self.n_pieces, work, threads)
             for i in range(self.count if sparse else 0):
                 if self.rows[i].index != NULL:
-                    C.step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
+                    fr_step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
         return True
 
     cdef int _prepare_rows(self, const fr_step *s) except -1:
@@ -588,7 +515,7 @@ cdef class Stepper:
                 if self.scratch[i] is not None and not self._goes_on(i, &s[self.group[i]]):
                     self._all_rows(i)
                 self._make_lazy(i)
-                _done(C.rows_reserve(&self.lazy[i], &self.rows[i]))
+                check(fr_rows_reserve(&self.lazy[i], &self.rows[i]))
             elif self.scratch[i] is not None and self.t[i].x.g != NULL:
                 self._all_rows(i)
                 self.scratch[i][0].fill(0)
@@ -619,12 +546,12 @@ cdef class Stepper:
         elif self.views[i].ndim < 1:
             raise ValueError(f"rows: expected None, {self.labels[i]} has no rows; got {index!r}")
         else:
-            kept = self._take_indices("rows", i, index, &r)
+            _kept = take_indices("rows", index, self.views[i].shape[0], &r)
             if self.scratch[i] is not None and self.lazy[i].count:
                 self._all_stay()
                 with nogil:
-                    status = C.catch_up(&self.lazy[i], &self.t[i], &r, threads)
-                _done(status)
+                    status = fr_catch_up(&self.lazy[i], &self.t[i], &r, threads)
+                check(status)
         return 0
 
     def get_state(self, Py_ssize_t i):
@@ -646,7 +573,7 @@ cdef class Stepper:
                 steps = done
                 shape, dtype = self.layout(i)
                 for a in arrays:
-                    if a is not None and not (_is_array(a) and a.shape == shape
+                    if a is not None and not (is_array(a) and a.shape == shape
                                               and a.dtype == dtype and a.flags.writeable):
                         raise ValueError(f"state of {self.labels[i]}: expected writable arrays of "
                                          f"shape {shape} of {dtype}")
@@ -669,6 +596,6 @@ cdef class Stepper:
         """(shape, dtype) of a parameter."""
         if not 0 <= i < self.count:
             raise IndexError(f"expected 0 to {self.count - 1}; got {i}")
-        return _shape_of(&self.views[i]), np.dtype(
+        return shape_of(&self.views[i]), np.dtype(
             np.float32 if self.t[i].real == FR_FLOAT else np.float64
         )

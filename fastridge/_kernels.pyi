@@ -1,8 +1,5 @@
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-from typing_extensions import disjoint_base
-
 _Mode: TypeAlias = Literal["l2", "decoupled", "independent"]
 
 def sgd_step(
@@ -57,27 +54,3 @@ def adam_step(
     n_threads: int | None = None,
 ) -> None: ...
 def square_sum(arrays: list[Any], names: list[str]) -> float: ...
-
-@disjoint_base
-class Stepper:
-    @property
-    def params(self) -> tuple[Any, ...]: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    def __new__(
-        cls,
-        params: list[Any],
-        labels: list[str],
-        groups: list[int],
-        factors: list[Any],
-        adam: bool,
-        n_groups: int,
-    ) -> Stepper: ...
-    def check_groups(self, param_groups: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]: ...
-    def step(
-        self, param_groups: list[dict[str, Any]], grads: list[Any], scale: float, look: int
-    ) -> bool: ...
-    def flush(self, which: int | None = None, index: Any = None) -> None: ...
-    def get_state(self, i: int) -> tuple[int, bool, Any, Any, Any]: ...
-    def set_states(self, states: list[tuple[int, bool, Any, Any, Any]]) -> None: ...
-    def layout(self, i: int) -> tuple[tuple[int, ...], np.dtype[Any]]: ...

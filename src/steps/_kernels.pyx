@@ -1,4 +1,23 @@
-# Part of _optim.pyx: steps of one tensor; fastridge.kernels shows them.
+"""Optimizer steps of one tensor, in place, on buffers that the caller owns; sums over many."""
+
+cimport numpy as cnp
+from libc.stdint cimport int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from c_steps cimport (
+    FR_MOMENTUM, FR_SGD, fr_cut, fr_piece, fr_piece_count, fr_square_sum, fr_step_one,
+    fr_step_work, fr_tensor
+)
+from fastridge._arguments cimport (
+    View, as_flag, as_non_negative, as_number, correct_bias, must_match, must_write, overlap,
+    refuse_moved, set_adam, set_decay, set_momentum, view, was_moved
+)
+from runtime cimport attach, check, threads_for
+
+# the buffers' inline functions use NumPy's API
+cnp.import_array()
+attach()
 
 
 cdef struct Arrays:
@@ -11,15 +30,15 @@ cdef object _take(Arrays *a, str name, object array, bint writes):
     """The next array of a call: checked by itself, against w, and for overlap with those before."""
     cdef View *v = &a.views[a.count]
     cdef int i
-    held = _view(name, array, v)
+    held = view(name, array, v)
     if writes:
-        _must_write(name, v)
+        must_write(name, v)
     if a.count:
-        _must_match(name, v, "w", &a.views[0])
+        must_match(name, v, "w", &a.views[0])
     v.writable = writes
     a.names[a.count] = <void *> name
     for i in range(a.count):
-        if (writes or a.views[i].writable) and _meet(v, &a.views[i]):
+        if (writes or a.views[i].writable) and overlap(v, &a.views[i]):
             raise ValueError(
                 f"{name}: expected memory of its own; got a buffer that overlaps "
                 f"{<object> a.names[i]}"
@@ -31,8 +50,8 @@ cdef object _take(Arrays *a, str name, object array, bint writes):
 cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
               object n_threads) except -1:
     cdef int i, threads = 0
-    t.step.scale = _number("scale", scale)
-    if _flag("maximize", maximize):
+    t.step.scale = as_number("scale", scale)
+    if as_flag("maximize", maximize):
         t.step.scale = -t.step.scale
     t.step.first = t.step.first and t.step.kind == FR_MOMENTUM
     t.n, t.real = a.views[0].n, a.views[0].real
@@ -43,13 +62,13 @@ cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
         threads = min(max(count, 0), 1 << 16)
         if threads < 1:
             raise ValueError(f"n_threads: expected at least 1; got {n_threads!r}")
-    threads = _threads_for(threads, C.step_work(t))
+    threads = threads_for(threads, fr_step_work(t))
     # the numbers above may be objects that run code
     for i in range(a.count):
-        if _moved(a.views[i].array, a.views[i].data, a.views[i].n, a.views[i].real):
-            _refuse_moved(<str> a.names[i])
+        if was_moved(a.views[i].array, a.views[i].data, a.views[i].n, a.views[i].real):
+            refuse_moved(<str> a.names[i])
     with nogil:
-        C.step_one(t, threads)
+        fr_step_one(t, threads)
     return 0
 
 
@@ -118,17 +137,17 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
     """
     cdef Arrays a
     cdef fr_tensor t
-    cdef double rate = _non_negative("lr", lr)
+    cdef double rate = as_non_negative("lr", lr)
     memset(&t, 0, sizeof(t))
     t.step.kind = FR_SGD
     t.step.lr = rate
-    _decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    set_decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
     a.count = 0
-    held_w = _take(&a, "w", w, True)
-    held_g = _take(&a, "g", g, False)
-    held_f = None
+    _held_w = _take(&a, "w", w, True)
+    _held_g = _take(&a, "g", g, False)
+    _held_f = None
     if penalty_factor is not None:
-        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        _held_f = _take(&a, "penalty_factor", penalty_factor, False)
         t.x.factor = a.views[2].data
     t.x.w, t.x.g = a.views[0].data, a.views[1].data
     _run(&t, &a, scale, maximize, n_threads)
@@ -187,21 +206,21 @@ def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, f
     """
     cdef Arrays a
     cdef fr_tensor t
-    cdef double rate = _non_negative("lr", lr)
+    cdef double rate = as_non_negative("lr", lr)
     memset(&t, 0, sizeof(t))
-    _set_momentum(&t.step, momentum, dampening, nesterov)
+    set_momentum(&t.step, momentum, dampening, nesterov)
     t.step.lr = rate
-    t.step.first = _flag("first", first)
+    t.step.first = as_flag("first", first)
     if t.step.first:
         t.step.damp = 1.0
-    _decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    set_decay(&t.step, rate, weight_decay, decay_mode, lr0, "lr0")
     a.count = 0
-    held_w = _take(&a, "w", w, True)
-    held_g = _take(&a, "g", g, False)
-    held_b = _take(&a, "b", b, True)
-    held_f = None
+    _held_w = _take(&a, "w", w, True)
+    _held_g = _take(&a, "g", g, False)
+    _held_b = _take(&a, "b", b, True)
+    _held_f = None
     if penalty_factor is not None:
-        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        _held_f = _take(&a, "penalty_factor", penalty_factor, False)
         t.x.factor = a.views[3].data
     t.x.w, t.x.g, t.x.m = a.views[0].data, a.views[1].data, a.views[2].data
     _run(&t, &a, scale, maximize, n_threads)
@@ -270,7 +289,7 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
     """
     cdef Arrays a
     cdef fr_tensor x
-    cdef double rate = _non_negative("lr", lr)
+    cdef double rate = as_non_negative("lr", lr)
     if isinstance(t, bool) or not hasattr(t, "__index__"):
         raise TypeError(f"t: expected an integer; got {t!r}")
     count = t.__index__()
@@ -280,22 +299,62 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
         raise ValueError(f"t: expected a number of step below 2**63; got {t!r}")
     cdef int64_t number = count
     memset(&x, 0, sizeof(x))
-    _set_adam(&x.step, beta1, beta2, eps)
-    _decay(&x.step, rate, weight_decay, decay_mode, lr0, "lr0")
-    _correct_bias(&x.step, rate, number)
+    set_adam(&x.step, beta1, beta2, eps)
+    set_decay(&x.step, rate, weight_decay, decay_mode, lr0, "lr0")
+    correct_bias(&x.step, rate, number)
     a.count = 0
-    held_w = _take(&a, "w", w, True)
-    held_g = _take(&a, "g", g, False)
-    held_m = _take(&a, "m", m, True)
-    held_v = _take(&a, "v", v, True)
-    held_t = held_f = None
+    _held_w = _take(&a, "w", w, True)
+    _held_g = _take(&a, "g", g, False)
+    _held_m = _take(&a, "m", m, True)
+    _held_v = _take(&a, "v", v, True)
+    _held_t = _held_f = None
     if v_max is not None:
-        held_t = _take(&a, "v_max", v_max, True)
+        _held_t = _take(&a, "v_max", v_max, True)
         x.x.top = a.views[4].data
         x.step.amsgrad = 1
     if penalty_factor is not None:
-        held_f = _take(&a, "penalty_factor", penalty_factor, False)
+        _held_f = _take(&a, "penalty_factor", penalty_factor, False)
         x.x.factor = a.views[a.count - 1].data
     x.x.w, x.x.g = a.views[0].data, a.views[1].data
     x.x.m, x.x.v = a.views[2].data, a.views[3].data
     _run(&x, &a, scale, maximize, n_threads)
+
+
+def square_sum(list arrays not None, list names not None):
+    """Sum of squares of all elements, in float64, the same for any number of threads."""
+    cdef Py_ssize_t i, count = len(arrays), n_pieces
+    cdef fr_tensor *t = <fr_tensor *> calloc(count + 1, sizeof(fr_tensor))
+    cdef fr_piece *pieces = NULL
+    cdef double *partial = NULL
+    cdef double work = 0.0, total = 0.0
+    cdef int threads, status
+    cdef View v
+    cdef void **seen = <void **> calloc(count + 1, sizeof(void *))
+    held = []
+    try:
+        if t == NULL or seen == NULL:
+            raise MemoryError
+        for i in range(count):
+            held.append(view(names[i], arrays[i], &v))
+            t[i].x.g, t[i].n, t[i].real = v.data, v.n, v.real
+            seen[i] = v.array
+            work += v.n
+        n_pieces = fr_piece_count(t, count)
+        pieces = <fr_piece *> calloc(n_pieces + 1, sizeof(fr_piece))
+        partial = <double *> calloc(n_pieces + 1, sizeof(double))
+        if pieces == NULL or partial == NULL:
+            raise MemoryError
+        fr_cut(t, count, pieces)
+        threads = threads_for(0, work)
+        for i in range(count):
+            if was_moved(seen[i], t[i].x.g, t[i].n, t[i].real):
+                refuse_moved(names[i])
+        with nogil:
+            status = fr_square_sum(t, pieces, n_pieces, partial, work, threads, &total)
+        check(status)
+    finally:
+        free(t)
+        free(seen)
+        free(pieces)
+        free(partial)
+    return total
