@@ -212,7 +212,7 @@ def require_moments(squares, yy) -> None:
 
 def require_penalties(alphas: NDArray[np.float64]) -> None:
     """Refuse penalties that float64 cannot square."""
-    most = alphas.max(initial=0.0)
+    most = np.maximum.reduce(alphas, initial=0.0)
     if most > MOST_PRODUCT:
         raise ValueError(
             f"alphas is too large: it reaches {most:.3g}; expected penalties of at most"

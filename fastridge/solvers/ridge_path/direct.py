@@ -221,9 +221,8 @@ class MomentsPath:
             size = np.linalg.norm(v, axis=0)
             if (np.linalg.norm(step, axis=0) <= _SETTLED * size).all():
                 break
-        # d of one number, without their memory, is told by its strides
-        unlike = self.d.strides != (0,) and len(self.inverse) > 0
-        if unlike and self.inverse.max() > _UNLIKE * self.inverse.min():
+        largest = np.maximum.reduce(self.inverse, initial=0.0)
+        if largest > _UNLIKE * np.minimum.reduce(self.inverse, initial=largest):
             # steps are rounded in units of the largest coefficient, beside which those of far
             # larger penalties vanish; the system is diagonal in these
             own = np.diagonal(self.M)[:, None]

@@ -262,8 +262,7 @@ class Folds:
 
     def path_of_moments(self, moments, alphas, rows) -> MomentsPath:
         options = self.options
-        d = options["factor"]
-        d = np.broadcast_to(1.0, (moments.n_features,)) if d is None else d
+        d = np.ones(moments.n_features) if options["factor"] is None else options["factor"]
         if options["standardize"]:
             variance = np.diagonal(moments.gram) / moments.total_weight
             d = d * np.where(variance > 0, variance, 1.0)

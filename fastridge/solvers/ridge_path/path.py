@@ -583,9 +583,7 @@ def _direct(
             f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
             " weight."
         )
-    d = np.broadcast_to(1.0, (p,))
-    if penalty_factor is not None:
-        d = check_penalty_factor(penalty_factor, p)
+    d = np.ones(p) if penalty_factor is None else check_penalty_factor(penalty_factor, p)
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
