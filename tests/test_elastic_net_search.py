@@ -91,17 +91,17 @@ def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):
 def test_memory_of_folds_that_are_done_serves_the_next():
     rng = np.random.default_rng(6)
     X = np.asfortranarray(rng.standard_normal((90, 250)))
-    spare, memory = [], None
+    buffers, memory = [], None
     for n in (72, 60, 71):
         A = check_design(np.asfortranarray(X[:n]))
         problem = DescentProblem.of_data(A, X[:n, 0], None, None, None, None, True, False)
-        path = DescentPath(problem, "working", 1000, 0, spare=spare)
+        path = DescentPath(problem, "working", 1000, 0, buffers=buffers)
         l1 = np.full(250, 0.02 * np.abs(problem.cross).max())
         assert path.solve(l1, np.full(250, 1e-3), 1e-10)
         assert memory is None or path.memory is memory
         memory = path.memory
-        path.put_away()
-        assert len(spare) == 1
+        path.release()
+        assert len(buffers) == 1
     found = path.u.copy()
     assert path.solve(0.5 * l1, np.full(250, 1e-3), 1e-10)
     assert path.solve(l1, np.full(250, 1e-3), 1e-10)

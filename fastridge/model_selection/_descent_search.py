@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..losses import Loss
-from ..solvers.descent.folds import DescentFolds, Walk
+from ..solvers.descent.folds import DescentFolds, FoldPath
 from ._choice import EXTENSIONS, at_end, beyond, spread
 from ._results import CVResults
 
@@ -29,7 +29,7 @@ class DescentSearch:
     ) -> None:
         self.loss, self.folds, self.options = loss, folds, options
         self.keep, self.n_jobs, self.callback, self.kind = keep, n_jobs, callback, kind
-        self.walks = [[Walk(folds, i, o) for i in range(folds.count)] for o in options]
+        self.paths = [[FoldPath(folds, i, o) for i in range(folds.count)] for o in options]
         self.n_folds = folds.count
         self.alphas: Any = None
         self.unsettled: list[tuple[float, float]] = []
@@ -39,16 +39,16 @@ class DescentSearch:
         """Evaluate more penalties, (n_ratios, m), below those before."""
         found: dict[int, Any] = {}
         # fold by fold, as an interrupt leaves the folds that are done for every l1_ratio
-        walks = [own[i] for i in range(self.folds.count) for own in self.walks]
+        paths = [own[i] for i in range(self.folds.count) for own in self.paths]
         grids = list(alphas) * self.folds.count
 
         def after(position, errors):
             found[position] = errors
             if self.callback is not None:
-                self.callback(len(found), len(walks))
+                self.callback(len(found), len(paths))
 
         try:
-            self.folds.run(walks, grids, self.keep, self.n_jobs, after)
+            self.folds.run(paths, grids, self.keep, self.n_jobs, after)
         except StopIteration:
             self.stopped = True
         except BaseException:
@@ -60,7 +60,7 @@ class DescentSearch:
 
     def _take(self, alphas, found) -> None:
         """Keep the folds that are done for every l1_ratio."""
-        count, ratios = self.folds.count, len(self.walks)
+        count, ratios = self.folds.count, len(self.paths)
         whole = [i for i in range(count) if all(i * ratios + r in found for r in range(ratios))]
         if not whole or (self.alphas is not None and len(whole) < count):
             return

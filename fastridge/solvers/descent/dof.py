@@ -39,14 +39,14 @@ class DescentFreedom:
     def __init__(self, path, several: bool, most: int) -> None:
         self.path, self.several, self.most = path, several, most
 
-    def walk(self, m: int) -> None:
+    def extend(self, m: int) -> None:
         """Begin with m more penalties."""
         self.base, self.size = np.zeros(m), np.zeros(m)
         self.share = np.full(m, np.nan)
         self.alphas = np.zeros(m)
         self.last = np.inf
 
-    def see(self, j: int, alpha: float, l1, l2) -> None:
+    def add(self, j: int, alpha: float, l1, l2) -> None:
         """Take the path's solution for the j-th of them."""
         self.alphas[j] = alpha
         if self.several:
@@ -98,7 +98,7 @@ class DescentFreedom:
 
     def _gram(self, chosen):
         path = self.path
-        if not self.several and path.way == "gram":
+        if not self.several and path.solver == "gram":
             return path.problem.gram[np.ix_(chosen, chosen)]
         if path.gram is not None:
             place = np.empty(len(path.inside), dtype=np.intp)

@@ -22,7 +22,7 @@ from ...data.check import (
 from ...quadratic.range import require_sums
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .options import Options, check_start
-from .path import DescentPath, choose_way
+from .path import DescentPath, choose_solver
 from .problem import DescentProblem, by_columns
 from .result import ElasticNetPath, ElasticNetResult, PathStep
 
@@ -97,7 +97,7 @@ def solve(
     if coef_init is not None:
         coef_init = check_start(coef_init, single, k, p)
     _warn_of_lost_rows(sample_weight, p)
-    way = find_way(source, options.solver, 1) if gram is None else "gram"
+    solver = find_solver(source, options.solver, 1) if gram is None else "gram"
     found, duals = [], []
     problem = None
     if Y is not None and free_are_dependent(
@@ -108,17 +108,17 @@ def solve(
         if problem is not None and problem.moments is not None:
             problem = problem.other_target(t)
         else:
-            problem = make_problem(source, Y, t, way, sample_weight, constraints, options, gram)
+            problem = make_problem(source, Y, t, solver, sample_weight, constraints, options, gram)
         u = None if coef_init is None else problem.to_solver(coef_init[t])
         before = dual_init[t] if dual_init is not None and len(dual_init) == k else None
         if before is not None and len(before) != p:
             before = None
-        path = DescentPath(problem, way, options.max_iter, options.seed, u, u_dual=before)
+        path = DescentPath(problem, solver, options.max_iter, options.seed, u, u_dual=before)
         l1, l2 = problem.penalties(alpha, options.l1_ratio)
         converged = path.solve(l1, l2, options.tol * problem.null)
         path.close()
         coef, intercept = problem.to_caller(path.u)
-        same = path.way != "gram" and np.array_equal(path.u_dual, path.u)
+        same = path.solver != "gram" and np.array_equal(path.u_dual, path.u)
         duals.append(None if same else path.u_dual)
         found.append(
             (
@@ -131,12 +131,12 @@ def solve(
                 converged,
             )
         )
-    result = _joined(source, found, single, path.way, options)
+    result = _joined(source, found, single, path.solver, options)
     result.duals = duals
     return result
 
 
-def _joined(source, found, single, way, options) -> ElasticNetResult:
+def _joined(source, found, single, solver, options) -> ElasticNetResult:
     """The result of the fits of all targets, in the type of X, with a warning where one is due."""
     if single:
         coef, intercept, n_iter, gap, relative, objective, converged = found[0]
@@ -150,7 +150,7 @@ def _joined(source, found, single, way, options) -> ElasticNetResult:
         intercept = np.float32(intercept) if single else intercept.astype(np.float32)
     if not converged:
         warn("", float(np.max(relative)), int(np.max(n_iter)), options.tol)
-    return ElasticNetResult(coef, intercept, way, n_iter, gap, relative, objective, converged)
+    return ElasticNetResult(coef, intercept, solver, n_iter, gap, relative, objective, converged)
 
 
 def free_are_dependent(A, weight, constraints, fit_intercept) -> bool:
@@ -215,7 +215,7 @@ class ProjectedPath:
     Its coefficients are exact where these features depend on each other.
     """
 
-    way = "working"
+    solver = "working"
 
     def __init__(self, A, y, weight, factor, options: Options) -> None:
         from .groups import GroupPath
@@ -283,10 +283,10 @@ def solve_path(
     else:
         total = float(len(Y) if sample_weight is None else sample_weight.sum())
     _warn_of_lost_rows(sample_weight, p)
-    way = "gram"
+    solver = "gram"
     if gram is None or Y is None:
-        way = find_way(source, options.solver, n_alphas if alphas is None else len(alphas))
-    problem = make_problem(source, Y, 0, way, sample_weight, constraints, options, gram)
+        solver = find_solver(source, options.solver, n_alphas if alphas is None else len(alphas))
+    problem = make_problem(source, Y, 0, solver, sample_weight, constraints, options, gram)
     u = None
     if coef_init is not None:
         u = problem.to_solver(check_start(coef_init, True, 1, p)[0])
@@ -303,12 +303,12 @@ def solve_path(
         if alphas is None:
             alphas, null = alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)
             u = null if u is None else u
-        path = DescentPath(problem, way, options.max_iter, options.seed, u)
+        path = DescentPath(problem, solver, options.max_iter, options.seed, u)
     steps: list[PathStep] = []
 
     def finished() -> ElasticNetPath:
         return ElasticNetPath(
-            p, source.dtype, options.l1_ratio, path.way, steps, total, options.fit_intercept
+            p, source.dtype, options.l1_ratio, path.solver, steps, total, options.fit_intercept
         )
 
     try:
@@ -340,18 +340,18 @@ def solve_path(
     return result
 
 
-def find_way(source, solver, n_alphas):
+def find_solver(source, solver, n_alphas):
     if is_moments(source):
         if solver not in ("auto", "gram"):
             raise ValueError(f"solver must be 'auto' or 'gram' for Moments; got {solver!r}.")
         return "gram"
     if solver == "auto":
-        return choose_way(source, n_alphas)
+        return choose_solver(source, n_alphas)
     return solver
 
 
 def make_problem(
-    source, Y, target, way, sample_weight, constraints, options, gram=None
+    source, Y, target, solver, sample_weight, constraints, options, gram=None
 ) -> DescentProblem:
     """One target of Matrix or Moments as what does not depend on alpha."""
     rest = (
@@ -364,7 +364,7 @@ def make_problem(
     if Y is None:
         return DescentProblem.of_moments(source, target, *rest)
     recheck(source)
-    if way == "gram" and gram is None:
+    if solver == "gram" and gram is None:
         few = not source.is_sparse and source.shape[0] * source.shape[1] <= _FEW
         if few and sample_weight is None:
             X, y = source.arrays[0], Y if Y.ndim == 1 else np.ascontiguousarray(Y[:, target])
@@ -377,7 +377,7 @@ def make_problem(
             xx, yy = float(np.vdot(X, X)), float(np.vdot(y, y))
             if math.isfinite(16.0 * (xx + yy)):
                 require_sums(source, y, xx, yy, False)
-                return DescentProblem.of_few(source, y, *rest)
+                return DescentProblem.of_small(source, y, *rest)
         from ...moments import Moments
 
         moments = Moments._of_matrix(source, Y, sample_weight)
@@ -394,7 +394,7 @@ def make_problem(
                 UserWarning,
                 stacklevel=_level(),
             )
-            return make_problem(source, Y, target, way, sample_weight, constraints, options)
+            return make_problem(source, Y, target, solver, sample_weight, constraints, options)
     return problem
 
 

@@ -1,6 +1,6 @@
 """Elastic nets of every fold and every penalty.
 
-Each fold walks down the grid from where the last penalty ended. Where a Gram matrix of all features
+Each fold goes down the grid with warm starts. Where a Gram matrix of all features
 pays, that of a fold's training rows is the whole's less the fold's. Folds are independent and run
 on threads, each with kernels of one thread.
 """
@@ -22,13 +22,13 @@ from .dof import DescentFreedom
 from .fit import free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
-from .path import DescentPath, choose_way, take_spare
+from .path import DescentPath, choose_solver, take_buffer
 
 _POLL = 0.1  # seconds between looks for an interrupt
 _KEPT = 1e9  # bytes of moments of folds that are held at once
 
 
-class WalkErrors(NamedTuple):
+class PathErrors(NamedTuple):
     """Of one fold and one l1_ratio, for m penalties; errors are weighted means of squares."""
 
     train: Any  # (m,)
@@ -44,7 +44,7 @@ class Stopped(Exception):
     """The search was ended from outside."""
 
 
-class Walk:
+class FoldPath:
     """One fold's solutions for one l1_ratio, from penalty to penalty."""
 
     def __init__(self, folds, i, options) -> None:
@@ -67,15 +67,15 @@ class Walk:
             )
             self.freedom = DescentFreedom(self.path, True, self._most(A.n_rows))
             return
-        if folds.way == "gram":
+        if folds.solver == "gram":
             source, Y, weight = folds.training(self.i), None, None
         else:
-            self.rows = folds.room_for_rows()
+            self.rows = folds.take_row_buffer()
             source, Y, weight = folds.training_rows(self.i, self.rows)
-        self.problem = make_problem(source, Y, 0, folds.way, weight, folds.constraints, options)
+        self.problem = make_problem(source, Y, 0, folds.solver, weight, folds.constraints, options)
         u, last_l1 = self.saved or (None, None)
         self.path = DescentPath(
-            self.problem, folds.way, options.max_iter, options.seed, u, folds.spare
+            self.problem, folds.solver, options.max_iter, options.seed, u, folds.buffers
         )
         self.path.last_l1 = last_l1
         self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
@@ -83,12 +83,12 @@ class Walk:
     def _close(self):
         """Keep what it takes to go on, not the copy of the training rows and the working set."""
         path, folds = self.path, self.folds
-        if folds.grouped or folds.way == "gram":
+        if folds.grouped or folds.solver == "gram":
             return
         self.saved = path.u, path.last_l1
-        path.put_away()
+        path.release()
         if self.rows is not None:
-            folds.spare_rows.append(self.rows)
+            folds.row_buffers.append(self.rows)
         self.path = self.problem = self.freedom = self.rows = None
 
     def _most(self, n):
@@ -96,7 +96,7 @@ class Walk:
         return min(n - bool(self.options.fit_intercept), self.folds.p)
 
     @on_one_thread
-    def go(self, alphas, keep, stop) -> WalkErrors:
+    def solve(self, alphas, keep, stop) -> PathErrors:
         """Go on to these penalties, from large to small."""
         folds, options = self.folds, self.options
         if self.path is None:
@@ -105,7 +105,7 @@ class Walk:
         coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
         train, gap, df, norm = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
         path, ratio, freedom = self.path, options.l1_ratio, self.freedom
-        freedom.walk(m)
+        freedom.extend(m)
         for j, alpha in enumerate(alphas):
             if stop.is_set():
                 raise Stopped
@@ -126,12 +126,12 @@ class Walk:
             gap[j] = path.gap / null
             df[j] = np.count_nonzero(coef[j].any(axis=0))
             norm[j] = np.linalg.norm(coef[j])
-            freedom.see(j, float(alpha), l1, l2)
+            freedom.add(j, float(alpha), l1, l2)
         dof = freedom.result()
         self._close()
         validation = folds.errors(self.i, coef, intercept)
         kept = coef if keep else None
-        return WalkErrors(train, validation, kept, df, dof, norm, gap)
+        return PathErrors(train, validation, kept, df, dof, norm, gap)
 
 
 class DescentFolds:
@@ -145,7 +145,7 @@ class DescentFolds:
     splits : list of Split
     constraints : Constraints
     n_alphas : int
-    way : {"auto", "gram"}
+    solver : {"auto", "gram"}
     several : bool
         Whether the targets are fitted together.
     fit_intercept : bool
@@ -161,7 +161,7 @@ class DescentFolds:
         splits,
         constraints,
         n_alphas,
-        way,
+        solver,
         several,
         fit_intercept,
         apart=None,
@@ -170,18 +170,18 @@ class DescentFolds:
         self.constraints, self.several, self.apart = constraints, several, apart
         self.count = len(splits) if apart is None else 1
         self.k, self.p = Y.shape[1], A.n_columns
-        self.way = choose_way(A, n_alphas) if way == "auto" else way
+        self.solver = choose_solver(A, n_alphas) if solver == "auto" else solver
         # one target is a group where features without a penalty have to be projected out
         self.grouped = several or free_are_dependent(A, weight, constraints, fit_intercept)
         if self.grouped:
-            self.way = "working"
+            self.solver = "working"
         self.total, self.parts = None, {}
-        # memory of walks that are done
-        self.spare: list[Any] = []
-        self.spare_rows: list[Any] = []
-        if self.way == "gram":
-            room = 8.0 * self.p**2 * (self.count + 3)
-            self.keeps = room < _KEPT
+        # memory of paths that are done
+        self.buffers: list[Any] = []
+        self.row_buffers: list[Any] = []
+        if self.solver == "gram":
+            size = 8.0 * self.p**2 * (self.count + 3)
+            self.keeps = size < _KEPT
             self.total = self._sum()
             self.total._y_ndim = 1
 
@@ -198,23 +198,23 @@ class DescentFolds:
             total += self.held_out(i)
         return total
 
-    def _rows(self, rows, room=None):
+    def _rows(self, rows, buffer=None):
         weight = None if self.weight is None else self.weight[rows]
-        return take_rows(self.A, rows, room), np.asfortranarray(self.Y[rows]), weight
+        return take_rows(self.A, rows, buffer), np.asfortranarray(self.Y[rows]), weight
 
-    def room_for_rows(self):
+    def take_row_buffer(self):
         """Memory for the training rows of any fold; None where they are not copied by columns."""
         if self.A.kind != "F" or self.apart is not None:
             return None
-        rows = take_spare(self.spare_rows)
+        rows = take_buffer(self.row_buffers)
         if rows is None:
             rows = np.empty((self.p, max(len(s.train) for s in self.splits)), self.A.dtype)
         return rows
 
-    def training_rows(self, i, room=None):
+    def training_rows(self, i, buffer=None):
         if self.apart is not None:
             return self.A, self.Y, self.weight
-        return self._rows(self.splits[i].train, room)
+        return self._rows(self.splits[i].train, buffer)
 
     def test_rows(self, i):
         return self._rows(self.splits[i].test) if self.apart is None else self.apart
@@ -237,7 +237,7 @@ class DescentFolds:
     def errors(self, i, coef, intercept):
         """Mean squared errors (m,) on the held-out rows."""
         found = None
-        if self.way == "gram":
+        if self.solver == "gram":
             found = SQUARED.error_of_moments(self.held_out(i), coef, intercept)
         if found is None:
             A, y, weight = self.test_rows(i)
@@ -274,34 +274,34 @@ class DescentFolds:
             if first <= rounding:
                 return np.full(n_alphas, rounding)
             return spaced(first, eps, n_alphas)
-        if self.way == "gram":
+        if self.solver == "gram":
             problem = make_problem(self.total, None, 0, "gram", None, self.constraints, options)
         else:
             problem = make_problem(
-                self.A, self.Y, 0, self.way, self.weight, self.constraints, options
+                self.A, self.Y, 0, self.solver, self.weight, self.constraints, options
             )
         return alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)[0]
 
-    def run(self, walks, alphas, keep, n_jobs, after):
-        """WalkErrors of each walk, as {position: errors}; what an interrupt leaves is in `after`.
+    def run(self, paths, alphas, keep, n_jobs, after):
+        """PathErrors of each path, as {position: errors}; what an interrupt leaves is in `after`.
 
-        alphas: those of each walk. after: called as after(position, errors) as each ends.
+        alphas: those of each path. after: called as after(position, errors) as each ends.
         """
-        workers = min(n_jobs or _threads.get_num_threads(), len(walks))
+        workers = min(n_jobs or _threads.get_num_threads(), len(paths))
         stop = threading.Event()
         if workers <= 1:
-            for position, (walk, own) in enumerate(zip(walks, alphas, strict=True)):
-                after(position, walk.go(own, keep, stop))
+            for position, (path, own) in enumerate(zip(paths, alphas, strict=True)):
+                after(position, path.solve(own, keep, stop))
             return
 
-        def work(walk, own):
+        def work(path, own):
             with _threads.num_threads(1):
-                return walk.go(own, keep, stop)
+                return path.solve(own, keep, stop)
 
         with ThreadPoolExecutor(workers) as pool:
             jobs = {
-                pool.submit(work, walk, own): position
-                for position, (walk, own) in enumerate(zip(walks, alphas, strict=True))
+                pool.submit(work, path, own): position
+                for position, (path, own) in enumerate(zip(paths, alphas, strict=True))
             }
             try:
                 left = set(jobs)

@@ -1,6 +1,6 @@
 """Elastic nets for one penalty after the other, each from where the last one ended.
 
-Three ways, chosen by `choose_way`:
+Three solvers, chosen by `choose_solver`:
 
 "gram"      All features at once, on the Gram matrix A'SA, by covariance updates: n p^2 / 2
             multiplications for the matrix, then no more looks at the data.
@@ -33,9 +33,8 @@ from ..._matrix import Matrix
 from ...systems.blas import limited, one_thread_for
 
 # Share of the last penalty below which the strong rule keeps too much.
-_FAR = 0.6
-# Share of the gap asked for that a working set is solved to, and by how much less if that is not
-# enough.
+_LEAST_RATIO = 0.6
+# Inner tolerance of a working set as a share of the gap; its reduction on failure.
 _INNER = 0.7
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
@@ -62,19 +61,19 @@ _PER_READ = 16.0
 _PASSES = 1.5
 # What each of these costs whatever the data, in reads of an element.
 _FIXED = 3e4
-# Elements of a Gram matrix below which its size is no matter.
-_ROOM = 2e7
+# Elements of a Gram matrix up to which it may be larger than the data.
+_MOST_ELEMENTS = 2e7
 # Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
 # over this, above which it is preferred again.
 _SMALL_SET = 6
 _LEAST_SET = 1000
 # Share of the elements of sparse columns in a working set from which on all are in it.
 _SHARE = 0.25
-# Gap over the null objective from which on the kernel's own is taken for it.
+# Relative gap above which the kernel's own is trusted.
 _ROUNDING = 1e-8
 
 
-def choose_way(A, n_alphas):
+def choose_solver(A, n_alphas):
     """The cost model of solver="auto", by shape and storage.
 
     One read of the data costs as many units as it stores elements, e. A Gram matrix of all features
@@ -92,15 +91,15 @@ def choose_way(A, n_alphas):
     return "working"
 
 
-def _apart(room):
-    """At most so many features, for rows of a Gram matrix an odd number of cache lines apart."""
-    return (room - 8) // 16 * 16 + 8
+def _padded(capacity):
+    """Round down so that rows of a Gram matrix do not alias in the cache."""
+    return (capacity - 8) // 16 * 16 + 8
 
 
-def take_spare(spare):
+def take_buffer(buffers):
     """The last of a list that threads share; None where it is empty."""
     try:
-        return spare.pop()
+        return buffers.pop()
     except IndexError:
         return None
 
@@ -112,7 +111,7 @@ class DescentPath:
     ----------
     u : ndarray (p,)
         Coefficients, in the solver's units.
-    way : str
+    solver : str
         "gram", "working" or "columns": what ran last.
     u_dual : ndarray (p,)
         Coefficients whose residual is the dual point of the gap.
@@ -125,11 +124,11 @@ class DescentPath:
         Where the first solution starts: coefficients, and those of an earlier dual point.
     """
 
-    def __init__(self, problem, way, max_iter, seed, u=None, spare=None, u_dual=None):
+    def __init__(self, problem, solver, max_iter, seed, u=None, buffers=None, u_dual=None):
         self.problem, self.max_iter, self.seed = problem, max_iter, seed
         # "working" goes over to "columns" as the set grows
-        self.way = way
-        self.spare = [] if spare is None else spare
+        self.solver = solver
+        self.buffers = [] if buffers is None else buffers
         p = problem.p
         self.u = problem.start.copy() if u is None else u
         # known without a look at the coefficients
@@ -138,9 +137,9 @@ class DescentPath:
         self.before = None if u is None else u_dual
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         self.last_l1 = None
-        self.v = self.shadow = None
+        self.v = self.dual_products = None
         self.blas = one_thread_for(problem.n * p)
-        if way == "gram":
+        if solver == "gram":
             self.descent = Descent.take()
             with self.blas:
                 self._start_gram(self.at_zero)
@@ -154,20 +153,20 @@ class DescentPath:
         self.inside = np.zeros(self.problem.p, dtype=bool)
         self.g = self.square = np.zeros(0)
         self.gram = self.columns = np.zeros((0, 0))
-        self.room, self.memory = 0, None
+        self.capacity, self.memory = 0, None
         self.by_columns = None
 
     def close(self):
         """Leave the workspace to other problems; there are no more solutions."""
         self.descent.give_back()
 
-    def put_away(self):
-        """Leave the memory of the working set to `spare`; another solution begins it anew."""
-        if self.way != "gram" and len(self.set):
+    def release(self):
+        """Leave the buffers of the working set, which begins anew, to other paths."""
+        if self.solver != "gram" and len(self.set):
             if self.memory is not None:
-                self.spare.append(self.memory)
+                self.buffers.append(self.memory)
             self._empty()
-            self.way = "working"
+            self.solver = "working"
 
     @limited
     def solve(self, l1, l2, tol):
@@ -187,7 +186,7 @@ class DescentPath:
         return self.gap <= tol
 
     def _solve(self, l1, l2, tol):
-        if self.way == "gram":
+        if self.solver == "gram":
             self._solve_gram(l1, l2, tol)
         else:
             self._solve_working(l1, l2, tol)
@@ -197,7 +196,7 @@ class DescentPath:
         """Judge the coefficients of the start by the dual point of an earlier fit."""
         q, at = self.problem, self.before
         self.before = None
-        if self.way == "gram":
+        if self.solver == "gram":
             g = q.cross - q.gram @ at
             yr = q.yy - float(q.cross @ at)
             rr = max(yr - float(g @ at), 0.0)
@@ -207,26 +206,26 @@ class DescentPath:
             r = q.residual(self.u)
             rr_here = float(r @ r) / q.n if q.weight is None else float(q.weight @ r**2)
             g, yr, rr = q.products(q.residual(at))
-        self.v, self.shadow = g, (yr, rr)
+        self.v, self.dual_products = g, (yr, rr)
         penalty = float(l1 @ np.abs(self.u)) + 0.5 * float(l2 @ self.u**2)
         self.objective = 0.5 * rr_here + penalty
         self.gap = max(self.objective - self._dual_value(l1, l2), 0.0)
         if self.gap <= tol:
             self.u_dual[:] = at
             return True
-        self.v = self.shadow = None
+        self.v = self.dual_products = None
         return False
 
     def _is_zero(self):
         return self.at_zero or not self.u.any()
 
     def _exact(self):
-        """How coefficients are made exact at the end; see descent.h.
+        """How coefficients are made exact at the end; see `Descent.solve`.
 
         Steps on the Gram matrix of all features cost so little that a path has as many.
         """
         if self.last_l1 is not None:
-            return 2 if self.way == "gram" else 1
+            return 2 if self.solver == "gram" else 1
         return 2 if self._is_zero() else 1
 
     def _approach(self, l1, l2, tol):
@@ -239,11 +238,11 @@ class DescentPath:
         if ratio < _FROM or q.start.any():
             return
         self.u[:] = 0.0
-        if self.way == "gram":
+        if self.solver == "gram":
             self.g[:] = q.cross
         else:
             self._empty()
-            self.v = self.shadow = None
+            self.v = self.dual_products = None
             self.u_dual = np.zeros(q.p)
         steps = math.ceil(math.log(ratio) / math.log(_RATIO))
         for k in range(1, steps):
@@ -272,7 +271,7 @@ class DescentPath:
             self.g,
             self.u_dual,
             self.g_dual,
-            False,  # steps cost so little here that a fit ends by a dual point of its own
+            False,  # no warm dual point: steps are cheap
             tol,
             max(self.limit - self.n_iter, 1),
             seed,
@@ -296,15 +295,15 @@ class DescentPath:
             self.v = q.cross
             if self.u.any():
                 self.v = q.gradient(q.residual(self.u))
-        # the last dual candidate, scaled, is one here too
-        self.dual = -np.inf if self.shadow is None else self._dual_value(l1, l2)
+        # reuse the previous dual point, rescaled
+        self.dual = -np.inf if self.dual_products is None else self._dual_value(l1, l2)
         always = (l1 == 0) & (l2 == 0) | (self.u != 0)
         pull = self._pull(l2)
         if self.last_l1 is not None:
             pull /= self._stretch(pull, self.last_l1)
         wanted = (pull > l1) | always
         cut = False
-        if self.last_l1 is None or float(l1.max()) < _FAR * float(self.last_l1.max()):
+        if self.last_l1 is None or float(l1.max()) < _LEAST_RATIO * float(self.last_l1.max()):
             pull -= l1
             wanted, cut = self._ranked(wanted, always, pull)
         del pull
@@ -340,10 +339,10 @@ class DescentPath:
             elif cut:
                 cut = False
             elif reached and inner <= 1e-4 * tol:
-                if self.way == "columns":
+                if self.solver == "columns":
                     break
                 # the rounding of the Gram matrix is what is left
-                self.way, inner = "columns", _INNER * tol
+                self.solver, inner = "columns", _INNER * tol
                 self._grow_columns()
             else:
                 inner *= _TIGHTEN
@@ -355,7 +354,7 @@ class DescentPath:
         cold start this is repeated as long as these features change the coefficients much.
         """
         q = self.problem
-        best = self.u_dual.copy(), self.v, self.shadow
+        best = self.u_dual.copy(), self.v, self.dual_products
         for again in range(_MOST_SETTLES):
             left = self.limit - self.n_iter
             if left <= 0 or not self.n_iter:
@@ -381,8 +380,8 @@ class DescentPath:
             before = self.dual
             self._check(l1, l2)
             if self.dual > before:
-                best = self.u_dual.copy(), self.v, self.shadow
-        self.u_dual, self.v, self.shadow = best
+                best = self.u_dual.copy(), self.v, self.dual_products
+        self.u_dual, self.v, self.dual_products = best
         self.gap = max(self.objective - self.dual, 0.0)
 
     def _pull(self, l2):
@@ -416,12 +415,13 @@ class DescentPath:
         """Whether columns beat the Gram matrix of a working set of that size.
 
         Sparse columns: from `_LEAST_SET` features on, as long as the set is small beside n, where
-        conjugate gradients take few steps; and where the Gram matrix takes more room than the data.
+        conjugate gradients take few steps; and where the Gram matrix takes more memory than the
+        data.
         """
         stored = self.problem.A.nnz
         if self.problem.A.is_sparse and _LEAST_SET < size < self.problem.n / _SMALL_SET:
             return True
-        return float(size) ** 2 > max(float(stored), _ROOM)
+        return float(size) ** 2 > max(float(stored), _MOST_ELEMENTS)
 
     def _nearly_all(self, new):
         """Whether the set, with these, stores so much of sparse data that it may as well be all."""
@@ -443,15 +443,15 @@ class DescentPath:
 
     def _grow(self, new):
         size = len(self.set) + len(new)
-        if self.way == "working" and self._prefers_columns(size):
-            self.way = "columns"
-        if self.way == "columns" and len(new) and self._nearly_all(new):
+        if self.solver == "working" and self._prefers_columns(size):
+            self.solver = "columns"
+        if self.solver == "columns" and len(new) and self._nearly_all(new):
             self._take_all()
             return
         before = len(self.set)
         self.set = np.concatenate([self.set, new.astype(np.int32)])
         self.inside[new] = True
-        if self.way == "columns":
+        if self.solver == "columns":
             self._grow_columns()
         else:
             self._grow_gram(before)
@@ -459,10 +459,10 @@ class DescentPath:
     def _grow_gram(self, before):
         """Rows of the Gram matrix of the new features."""
         q, size = self.problem, len(self.set)
-        if size > self.room or not self.room:
-            room = min(q.p, max(64, size + size // 2))
-            self.room = _apart(room + 15)
-            gram, columns = self._take_room()
+        if size > self.capacity or not self.capacity:
+            capacity = min(q.p, max(64, size + size // 2))
+            self.capacity = _padded(capacity + 15)
+            gram, columns = self._take_buffers()
             gram[:before, :before] = self.gram[:before, :before]
             if before and not q.A.is_sparse:
                 columns[:before] = self.columns[:before]
@@ -486,25 +486,25 @@ class DescentPath:
         self.g = np.concatenate([self.g, fresh])
         self.square = q.square[chosen]
 
-    def _take_room(self):
-        """A Gram matrix and, of dense data, columns, of `room` features or more."""
+    def _take_buffers(self):
+        """A Gram matrix and, of dense data, columns, of `capacity` features or more."""
         q = self.problem
         n = 0 if q.A.is_sparse else q.n
-        memory = take_spare(self.spare)
+        memory = take_buffer(self.buffers)
         while memory is not None:
-            room = math.isqrt(len(memory[0]))
+            capacity = math.isqrt(len(memory[0]))
             if n:
-                room = min(room, len(memory[1]) // n)
-            room = _apart(room)
-            if room >= self.room:
+                capacity = min(capacity, len(memory[1]) // n)
+            capacity = _padded(capacity)
+            if capacity >= self.capacity:
                 break
-            memory = take_spare(self.spare)
+            memory = take_buffer(self.buffers)
         if memory is None:
-            room = self.room
-            memory = np.empty(room * room), np.empty(room * n)
-        self.room, self.memory = room, memory
-        gram, columns = memory[0][: room * room], memory[1][: room * n]
-        return gram.reshape(room, room), columns.reshape(room, n)
+            capacity = self.capacity
+            memory = np.empty(capacity * capacity), np.empty(capacity * n)
+        self.capacity, self.memory = capacity, memory
+        gram, columns = memory[0][: capacity * capacity], memory[1][: capacity * n]
+        return gram.reshape(capacity, capacity), columns.reshape(capacity, n)
 
     def _grow_columns(self):
         q = self.problem
@@ -516,14 +516,14 @@ class DescentPath:
     def _solve_set(self, l1, l2, tol, max_iter, exact):
         """Solve on the working set; whether its own gap is at most tol.
 
-        exact: see descent.h.
+        exact: see `Descent.solve`.
         """
         q, chosen = self.problem, self.set
         lower = None if q.lower is None else q.lower[chosen]
         upper = None if q.upper is None else q.upper[chosen]
         u, u_dual, g_dual = self.u[chosen], self.u_dual[chosen], self.v[chosen]
         residual, level = None, 0.0
-        if self.way == "columns":
+        if self.solver == "columns":
             residual, level = self._open_residual()
             g = np.empty(len(chosen))
             square = q.square[chosen]
@@ -558,13 +558,13 @@ class DescentPath:
             self.v = np.empty(q.p)
             self.v[chosen] = g_dual
             self.gap = max(self.objective - dual, 0.0)
-            self.shadow = None
+            self.dual_products = None
         return self.objective - dual <= tol
 
     def _whole(self, tol):
         """Whether the gap of the set is that of all features, and far above rounding."""
         q = self.problem
-        return self.way == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
+        return self.solver == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
 
     def _open_residual(self):
         """The residual at u as the kernel keeps it, and its level."""
@@ -586,7 +586,7 @@ class DescentPath:
     def _residual(self, u):
         """y - A u of coefficients that are 0 outside the working set."""
         q, size = self.problem, len(self.set)
-        if self.way == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
+        if self.solver == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
             return q.residual(u)
         r = Matrix.from_dense(self.columns[:size]).tdot(u[self.set])
         return np.subtract(q.y, r, out=r)
@@ -594,8 +594,8 @@ class DescentPath:
     def _check(self, l1, l2):
         """The gap over all features; self.v becomes the gradient at the dual candidate."""
         q = self.problem
-        self.v = None  # its room is wanted for the next one
-        self.v, *self.shadow = q.products(self._residual(self.u_dual))
+        self.v = None  # free before allocating the next
+        self.v, *self.dual_products = q.products(self._residual(self.u_dual))
         self.dual = max(self.dual, self._dual_value(l1, l2))
         self.gap = max(self.objective - self.dual, 0.0)
         return self.gap
@@ -610,5 +610,5 @@ class DescentPath:
             q.square,
             self.v,
             q.yy,
-            *self.shadow,
+            *self.dual_products,
         )

@@ -163,8 +163,8 @@ class DescentProblem:
         return problem
 
     @classmethod
-    def of_few(cls, A, y, factor, lower, upper, fit_intercept, standardize):
-        """Of little dense data without weights, squares and all finite: its Gram matrix at once."""
+    def of_small(cls, A, y, factor, lower, upper, fit_intercept, standardize):
+        """Build from small, unweighted dense data, of finite squares."""
         n, p = A.shape
         problem = cls(p, factor, lower, upper)
         problem.n = n
