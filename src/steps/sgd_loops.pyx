@@ -186,10 +186,13 @@ cdef inline void momentum(real *w_, const real *g_, real *b_, const real *f_, co
             (<on_four> momentum_decoupled_each[real])(w, g, b, f, s)
 
 
-cdef inline void in_blocks(const fr_step *s, const fr_buffers *x, Py_ssize_t start, Py_ssize_t n,
+cdef inline void in_blocks(const fr_step *step, const fr_buffers *x, Py_ssize_t start, Py_ssize_t n,
                            const fr_buffers *following, Py_ssize_t following_start, real kind,
                            bint with_momentum) noexcept nogil:
     """Step a block after the other; `kind` only says which type the elements have."""
+    # a copy, which stores to the arrays cannot change as far as the compiler knows
+    cdef fr_step numbers = step[0]
+    cdef const fr_step *s = &numbers
     cdef real *w = <real *> x.w
     cdef real *b = <real *> x.m
     cdef const real *g = <const real *> x.g
