@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastridge import ElasticNetCV, RidgeCV, losses
+from fastridge import ElasticNetCV, Ridge, RidgeCV, losses
 from fastridge._matrix import Matrix
 from fastridge.losses import LOSSES, SQUARED, Interval
 from fastridge.moments import Moments
@@ -125,6 +125,29 @@ def test_errors_of_rows_and_of_moments(weighted):
     assert len(seen) == 3
     moments = Moments(X, y, weight)
     assert_allclose(SQUARED.error_of_moments(moments, coef, intercept), expected)
+
+
+class Log(losses.Squared):
+    """Squares of y about exp(eta)."""
+
+    def inverse_link(self, eta):
+        return np.exp(eta)
+
+
+def test_errors_and_predictions_go_by_the_link(monkeypatch):
+    rng = np.random.default_rng(7)
+    X, y = rng.standard_normal((20, 3)), rng.standard_normal((20, 1))
+    coef, intercept = rng.standard_normal((1, 1, 3)), rng.standard_normal((1, 1))
+    eta, seen = X @ coef[0].T + intercept[0], []
+    found = Log().error_of_rows(
+        Matrix.from_dense(X), y, None, coef, intercept, lambda j, eta, c, b: seen.append(eta)
+    )
+    assert_allclose(found[0], ((y - np.exp(eta)) ** 2).mean(axis=0))
+    assert_allclose(seen[0], eta)
+    model = Ridge().fit(X, y[:, 0])
+    eta = model.predict(X)
+    monkeypatch.setattr(Ridge, "_loss", Log())
+    assert_allclose(model.predict(X), np.exp(eta))
 
 
 def test_moments_hide_errors_that_cancel():

@@ -291,7 +291,7 @@ class Estimator:
 
 
 class LinearRegressor(Estimator):
-    """A regressor whose prediction is X @ coef_.T + intercept_."""
+    """A regressor whose prediction is the mean of the linear predictor X @ coef_.T + intercept_."""
 
     _estimator_type = "regressor"
 
@@ -321,7 +321,7 @@ class LinearRegressor(Estimator):
         >>> Ridge(alpha=0.0).fit([[0.0], [1.0]], [1.0, 3.0]).predict([[2.0]]).round(6)
         array([5.])
         """
-        return self._linear_predictor(X, "predict")
+        return self._loss.inverse_link(self._linear_predictor(X, "predict"))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination of the predictions for `X`.

@@ -145,7 +145,10 @@ class Loss(ABC):
 
     def mean_deviance(self, y: Array, mu: Array, weight: Array | None, axis: int = 0) -> Array:
         """Return the weighted mean of the deviance over the samples, along `axis`."""
-        return np.average(self.deviance(y, mu), axis=axis, weights=weight)
+        deviance = self.deviance(y, mu)
+        if weight is None:
+            return deviance.mean(axis=axis)
+        return np.average(deviance, axis=axis, weights=weight)
 
     def null_mean(self, y: Array, weight: Array | None, fit_intercept: bool) -> Any:
         """Return the mean (k,) that the model without features fits to y (n, k).
@@ -154,7 +157,7 @@ class Loss(ABC):
         intercept the linear predictor is 0.
         """
         if fit_intercept:
-            return np.average(y, axis=0, weights=weight)
+            return y.mean(axis=0) if weight is None else np.average(y, axis=0, weights=weight)
         return self.inverse_link(np.zeros(y.shape[1:]))
 
     def null_deviance(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
@@ -200,7 +203,8 @@ class Loss(ABC):
         coef : ndarray (m, k, p)
         intercept : ndarray (m, k)
         visit : callable or None
-            Called as visit(j, mean (n, k), coef (k, p), intercept (k,)) for each model.
+            Called as visit(j, eta (n, k), coef (k, p), intercept (k,)) for each model, with its
+            linear predictors.
         rows : slice or ndarray of int
             The n rows that count.
         """
@@ -214,6 +218,6 @@ class Loss(ABC):
             mu = self.inverse_link(eta)
             out[start : start + step] = self.mean_deviance(y.T, mu, weight, axis=2)
             if visit is not None:
-                for j, values in enumerate(mu, start):
+                for j, values in enumerate(eta, start):
                     visit(j, values.T, coef[j], intercept[j])
         return out
