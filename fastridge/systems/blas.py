@@ -71,6 +71,12 @@ def _find() -> tuple[tuple[Any, Any], ...]:
     return tuple(found.values())
 
 
+class _Here(threading.local):
+    """How often this thread is inside the limit."""
+
+    depth = 0
+
+
 class _Limit:
     """One thread for BLAS inside the context, in the whole process: OpenBLAS has one number.
 
@@ -81,10 +87,12 @@ class _Limit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._depth = 0
+        self.here = _Here()
         self._libraries: tuple[tuple[Any, Any], ...] | None = None
         self._lowered: list[tuple[Any, Any, int]] = []  # of more than one thread outside
 
     def __enter__(self) -> None:
+        self.here.depth += 1
         with self._lock:
             self._depth += 1
             if self._depth > 1:
@@ -99,8 +107,9 @@ class _Limit:
                     change(1)
 
     def __exit__(self, *_: object) -> None:
+        # a child that was forked inside has left already
+        self.here.depth = max(self.here.depth - 1, 0)
         with self._lock:
-            # a child that was forked inside has left already
             self._depth = max(self._depth - 1, 0)
             if not self._depth:
                 self._restore()
@@ -127,6 +136,7 @@ class _Limit:
     def after_fork(self) -> None:
         """Restore what threads of the parent, which the child does not have, would restore."""
         self._lock = threading.Lock()
+        self.here = _Here()
         if self._depth:
             self._depth = 0
             self._restore()
@@ -149,6 +159,8 @@ def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        if one_thread.here.depth:
+            return function(*args, **kwargs)
         with one_thread:
             return function(*args, **kwargs)
 
