@@ -34,7 +34,7 @@
 #include "pool.h"
 #include "steps.h"
 
-enum { ROWS = 16, AHEAD = 4, CHUNK = 4096 };
+enum { ROWS = 16, AHEAD = 8, CHUNK = 4096 };
 enum { LONGEST = 1 << 20 }; /* elements and steps of one task of a flush */
 enum { POWERS = 16 };
 #define SMALL 0.0625
