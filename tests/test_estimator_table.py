@@ -109,6 +109,20 @@ def test_a_subclass_is_checked_with_its_own_defaults():
     assert Ridge().fit([[1.0], [2.0]], [1.0, 2.0]).coef_.shape == (1,)
 
 
+def test_docstrings_of_subclasses_are_left_as_they_are():
+    class Mine(Ridge):
+        """Mine.
+
+        Parameters
+        ----------
+            Text that is no entry.
+        alpha
+            As in `NoSuchClass`.
+        """
+
+    assert "As in `NoSuchClass`." in Mine.__doc__
+
+
 def test_rules_of_several_parameters_hold_with_usual_values_of_the_others():
     with pytest.raises(ValueError, match="'solver' parameter of Ridge must be 'auto' or 'lbfgs'"):
         Ridge(solver="cg", positive=True)._check_parameters()

@@ -69,7 +69,8 @@ class Estimator:
         super().__init_subclass__(**kwargs)
         cls._checks = checks_of(cls.__init__, cls._parameters)
         cls._pass_at_once = _compile_and_pass
-        if cls.__doc__ and "`." in cls.__doc__:
+        # docstrings of subclasses elsewhere are their own
+        if cls.__doc__ and cls.__module__.startswith(f"{__package__}."):
             cls.__doc__ = expand(cls.__doc__, _docstring_of, defaults_of(cls.__init__))
 
     @classmethod
