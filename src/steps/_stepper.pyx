@@ -77,9 +77,7 @@ cdef class Stepper:
             [0 <= k < n_groups for k in groups]
         ):
             raise ValueError("params: expected a label, a group and a factor for each")
-        self.count = n
-        self.n_groups = n_groups
-        self.adam = adam
+        self.count, self.n_groups, self.adam = n, n_groups, adam
         self.params, self.labels = tuple(params), tuple(labels)
         self.t = <fr_tensor *> calloc(n + 1, sizeof(fr_tensor))
         self.views = <View *> calloc(n + 1, sizeof(View))

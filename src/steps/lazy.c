@@ -13,13 +13,7 @@
  * where |(beta_j - centre) * y| is at most the half width h of the run, and few terms do: what they
  * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
  *
- * With a factor f per element the map of a step differs between elements, so that no products are
- * kept. Without momentum, steps that take x_s * f off w leave
- *     prod_s (1 - x_s * f) = exp(-sum_p f^p / p * sum_s x_s^p)
- * of it, whose sums of powers are kept as prefix sums; with x_s * f up to SMALL, what POWERS terms
- * leave out is below the round-off of any product that does not underflow. Otherwise runs of equal
- * steps are raised to their power, element by element. Adam replays the steps whose moments still
- * move w, a number that its betas bound, and takes the decay of the others in this form.
+ * With a factor per element, see decay_each.c.
  *
  * Adam with coupled decay has no closed form: the decay enters the moments, whose quotient is not
  * linear in w. Its missed steps are replayed, which costs what the dense step costs without the
@@ -30,14 +24,13 @@
 #include <string.h>
 
 #include "access.h"
+#include "lazy.h"
 #include "parallel.h"
 #include "pool.h"
 #include "steps.h"
 
 enum { ROWS = 16, AHEAD = 8, CHUNK = 4096 };
 enum { LONGEST = 1 << 20 }; /* elements and steps of one task of a flush */
-enum { POWERS = 16 };
-#define SMALL 0.0625
 #define TINY_float 0x1p-34
 #define TINY_double 0x1p-64
 
@@ -48,7 +41,7 @@ static fr_map product(fr_map a, fr_map b)
 }
 
 /* what a step does to w and b where the gradient is 0 */
-static fr_map map_of(const fr_step *s)
+fr_map fr_map_of(const fr_step *s)
 {
     const double c = s->couple, lr = s->lr, keep = 1.0 - s->drop;
     fr_map a = {keep, 0.0, 0.0, 1.0};
@@ -81,7 +74,7 @@ static int same_effect(const fr_step *s, const fr_step *t)
 static void note(fr_lazy *z, ptrdiff_t i)
 {
     const fr_step *s = &z->history[i];
-    level(z, 0)[i] = map_of(s);
+    level(z, 0)[i] = fr_map_of(s);
     z->same[i] = i && same_effect(s, s - 1) ? z->same[i - 1] : i;
     for (int l = 1; (i + 1) % ((ptrdiff_t)1 << l) == 0; l++) {
         const ptrdiff_t k = i >> l;
@@ -89,10 +82,10 @@ static void note(fr_lazy *z, ptrdiff_t i)
     }
     if (z->powers) {
         const double x = s->kind == FR_ADAM ? s->drop : s->drop + s->lr * s->couple;
-        double *sum = z->powers + i * POWERS, power = x;
+        double *sum = z->powers + i * FR_POWERS, power = x;
         z->most_taken = i ? fmax(z->most_taken, fabs(x)) : fabs(x);
-        for (int p = 0; p < POWERS; p++, power *= x)
-            sum[p] = (i ? sum[p - POWERS] : 0.0) + power;
+        for (int p = 0; p < FR_POWERS; p++, power *= x)
+            sum[p] = (i ? sum[p - FR_POWERS] : 0.0) + power;
     }
     if (s->kind != FR_ADAM)
         return;
@@ -118,7 +111,7 @@ int fr_lazy_reserve(fr_lazy *z)
     fr_map *products = malloc(2 * room * sizeof(fr_map));
     double *numbers = malloc((5 * room + 2) * sizeof(double));
     ptrdiff_t *same = malloc(room * sizeof(ptrdiff_t));
-    double *powers = z->each ? malloc(POWERS * room * sizeof(double)) : NULL;
+    double *powers = z->each ? malloc(FR_POWERS * room * sizeof(double)) : NULL;
     fr_moved *moved = z->adam && !z->each ? malloc(room * sizeof(fr_moved)) : NULL;
     if (!products || !numbers || !same || (z->each && !powers) || (z->adam && !z->each && !moved)) {
         free(powers);
@@ -207,130 +200,6 @@ static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
                               row_of(row->top, at), row_of(row->factor, at)};
         for (ptrdiff_t s = a; s < end; s++)
             f->step[z->history[s].kind](&z->history[s], &x, 0, MIN(CHUNK, z->width - i), NULL, 0);
-    }
-}
-
-/* Maps of BLOCK elements, each with a factor of its own. */
-enum { BLOCK = 32 };
-typedef struct {
-    double ww[BLOCK], wb[BLOCK], bw[BLOCK], bb[BLOCK];
-} maps;
-
-/* a = b a for each element; without momentum, w alone */
-static void multiply(maps *a, const maps *b, int momentum)
-{
-    if (!momentum) {
-        for (int i = 0; i < BLOCK; i++)
-            a->ww[i] *= b->ww[i];
-        return;
-    }
-    for (int i = 0; i < BLOCK; i++) {
-        const double ww = a->ww[i], wb = a->wb[i], bw = a->bw[i], bb = a->bb[i];
-        a->ww[i] = b->ww[i] * ww + b->wb[i] * bw;
-        a->wb[i] = b->ww[i] * wb + b->wb[i] * bb;
-        a->bw[i] = b->bw[i] * ww + b->bb[i] * bw;
-        a->bb[i] = b->bw[i] * wb + b->bb[i] * bb;
-    }
-}
-
-/* a = b^n a */
-static void multiply_power(maps *a, maps *b, ptrdiff_t n, int momentum)
-{
-    for (; n > 0; n >>= 1) {
-        if (n & 1)
-            multiply(a, b, momentum);
-        if (n > 1) {
-            const maps square = *b;
-            multiply(b, &square, momentum);
-        }
-    }
-}
-
-/* w times what the steps from a on leave of it, without their moments; 0 where too much is taken off
- * at once for the sums of powers. n elements, up to BLOCK. */
-static int decay_by_powers(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a,
-                           ptrdiff_t from, const double *factor, ptrdiff_t n)
-{
-    const double *last = z->powers + (z->count - 1) * POWERS;
-    const double *before = a ? z->powers + (a - 1) * POWERS : NULL;
-    double c[POWERS], largest = 0.0;
-    for (ptrdiff_t j = 0; j < n; j++)
-        largest = fmax(largest, fabs(factor[j]));
-    if (!(z->most_taken * largest <= SMALL))
-        return 0;
-    for (int p = 0; p < POWERS; p++)
-        c[p] = (last[p] - (before ? before[p] : 0.0)) / (p + 1);
-    for (ptrdiff_t j = 0; j < n; j++) {
-        double sum = 0.0;
-        for (int p = POWERS - 1; p >= 0; p--)
-            sum = (sum + c[p]) * factor[j];
-        if (t->real == FR_FLOAT)
-            ((float *)row->w)[from + j] *= (float)exp(-sum);
-        else
-            ((double *)row->w)[from + j] *= exp(-sum);
-    }
-    return 1;
-}
-
-/* the steps from a on, with a factor of the decay for each element: of gradient descent, or those of
- * Adam that its moments do not move w in any more */
-static void decay_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
-{
-    const int single = t->real == FR_FLOAT;
-    const int momentum = z->history[a].kind == FR_MOMENTUM;
-    for (ptrdiff_t i = 0; i < z->width; i += BLOCK) {
-        const ptrdiff_t n = MIN(BLOCK, z->width - i);
-        double factor[BLOCK] = {0.0};
-        maps all, one;
-        for (ptrdiff_t j = 0; j < n; j++)
-            factor[j] = single ? (double)((const float *)row->factor)[i + j]
-                               : ((const double *)row->factor)[i + j];
-        if (!momentum && decay_by_powers(z, t, row, a, i, factor, n))
-            continue;
-        for (int j = 0; j < BLOCK; j++) {
-            all.ww[j] = all.bb[j] = 1.0;
-            all.wb[j] = all.bw[j] = 0.0;
-        }
-        for (ptrdiff_t from = a; from < z->count;) {
-            ptrdiff_t low = from + 1, high = z->count;
-            while (low < high) {
-                /* same rises: the run of `from` ends where it does */
-                const ptrdiff_t k = (low + high) / 2;
-                if (z->same[k] <= from)
-                    low = k + 1;
-                else
-                    high = k;
-            }
-            const fr_step *s = &z->history[from];
-            for (int j = 0; j < BLOCK; j++) {
-                fr_step own = *s;
-                own.couple *= factor[j];
-                own.drop *= s->couple != 0.0 ? 0.0 : factor[j];
-                const fr_map m = map_of(&own);
-                one.ww[j] = m.ww;
-                one.wb[j] = m.wb;
-                one.bw[j] = m.bw;
-                one.bb[j] = m.bb;
-            }
-            multiply_power(&all, &one, low - from, momentum);
-            from = low;
-        }
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const ptrdiff_t k = i + j;
-            if (single) {
-                float *w = row->w, *b = row->m;
-                const double p = w[k], q = momentum ? b[k] : 0.0;
-                w[k] = (float)(all.ww[j] * p + all.wb[j] * q);
-                if (momentum)
-                    b[k] = (float)(all.bw[j] * p + all.bb[j] * q);
-            } else {
-                double *w = row->w, *b = row->m;
-                const double p = w[k], q = momentum ? b[k] : 0.0;
-                w[k] = all.ww[j] * p + all.wb[j] * q;
-                if (momentum)
-                    b[k] = all.bw[j] * p + all.bb[j] * q;
-            }
-        }
     }
 }
 
@@ -454,7 +323,7 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
     z->last[r] = asleep ? -1 - z->count : z->count;
     if (s->kind != FR_ADAM && x.factor) {
         z->last[r] = z->count; /* so it does with momentum */
-        decay_each(z, t, &x, a);
+        fr_decay_each(z, t, &x, a);
         return;
     }
     if (x.factor) {
@@ -464,7 +333,7 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
                                s->amsgrad ? pow(s->beta2, (double)left) : q * q};
         replay(z, t, &x, a, moved);
         if (left)
-            decay_each(z, t, &x, moved);
+            fr_decay_each(z, t, &x, moved);
         if (left && !asleep)
             f->linear(&shrink, x.m, x.v, z->width);
         return;
