@@ -53,10 +53,10 @@ def _is_literal(text: str, value: Any) -> bool:
 def _sections(doc: str) -> list[tuple[str, int, int]]:
     """Return indentation, start and end of the sections that are expanded."""
     titles = list(_TITLE.finditer(doc))
-    ends = [title.start() for title in titles[1:]] + [len(doc)]
+    ends = [*(title.start() for title in titles[1:]), len(doc)]
     return [
         (title[1], title.end(), end)
-        for title, end in zip(titles, ends, strict=True)
+        for title, end in zip(titles, ends, strict=False)
         if title[2] in _SECTIONS
     ]
 

@@ -137,6 +137,7 @@ def test_descriptions_that_are_written_once(margin):
     indented = source.replace("\n", "\n    ")
     found = expand(doc.replace("\n", f"\n{margin}"), {"Source": indented}.get, {"c": "y", "a": 2})
     assert inspect.cleandoc(found) == expected
+    assert expand("No sections.", {}.get, {}) == "No sections."
     with pytest.raises(ValueError, match="Source does not describe 'e'"):
         expand(doc.replace("c, b", "e"), {"Source": source}.get, {})
 
