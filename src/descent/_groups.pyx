@@ -28,7 +28,7 @@ attach()
 
 cdef extern from "group_constants.h" nogil:
     int SUPPORT_SWEEPS, MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS, FINAL_STEPS
-    double GAIN, LEAST_GAIN, LITTLE, SLACK
+    double GAIN, LEAST_GAIN, LITTLE, WAIT, FINAL_PRICE, FINAL_WORK, SLACK
 
 
 # objective, gradient and dual value
@@ -177,14 +177,27 @@ cdef int take_sweeps(GroupDescent q) noexcept nogil:
 
 # Newton steps on the support, and both in turns
 
+cdef double newton_price(GroupDescent q) noexcept nogil:
+    """Return what a Newton step costs, over the cost of a round of sweeps."""
+    cdef double s = find_support(q), k = q.k
+    # operations, weighted by the time that they take: 3 s^3 + 60 k s^2, and 8 k s m for a sweep
+    return (3.0 * s + 60.0 * k) * s / (8.0 * (SUPPORT_SWEEPS + 1) * k * q.m)
+
+
+cdef bint is_affordable(GroupDescent q) noexcept nogil:
+    """Whether Newton steps that the gap does not need cost little, at all or beside the rest."""
+    cdef double s = find_support(q)
+    return (
+        (3.0 * s + 60.0 * q.k) * s * s <= FINAL_WORK
+        or newton_price(q) <= FINAL_PRICE * q.n_iter
+    )
+
+
 cdef bint newton_pays(GroupDescent q, double gap, double before, int rounds) noexcept nogil:
     """Whether sweeps, which left that gap, gain less for what they cost than a Newton step."""
-    cdef double s = find_support(q), k = q.k
-    # operations, weighted by the time that they take
-    cdef double newton = (3.0 * s + 60.0 * k) * s * s
-    cdef double sweeps = 16.0 * (SUPPORT_SWEEPS + 1) * k * s * q.m
-    q.dear = newton > 2 * sweeps * rounds
-    return gap > fmin(exp(-GAIN * sweeps / newton) if s > 0 else 1.0, LEAST_GAIN) * before
+    cdef double price = newton_price(q)
+    q.dear = price > 2 * rounds
+    return gap > fmin(exp(-GAIN / price) if price > 0 else 1.0, LEAST_GAIN) * before
 
 
 cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept nogil:
@@ -227,7 +240,7 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
 cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noexcept nogil:
     """Sweep, and take Newton steps where sweeps get slow, until the gap is at most tol."""
     cdef double gap, before = 0
-    cdef int status = sum_gradient(q), finals = 0, rounds = 1, _i
+    cdef int status = sum_gradient(q), finals = 0, rounds = 1, slow = 0, _i
     q.n_iter, q.dual, q.settled = 0, -INFINITY, False
     evaluate(q)
     while not status:
@@ -237,7 +250,8 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noe
             if not exact or finals > FINAL_ROUNDS:
                 break
             if finals == 1 and exact == 1:
-                # coefficients that are exact may cost as much again as the gap did
+                if not is_affordable(q):
+                    break
                 max_iter = min(max_iter, 2 * q.n_iter + FINAL_STEPS)
         if q.settled or q.n_iter >= max_iter:
             break
@@ -248,14 +262,19 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noe
                 gap = q.objective - q.dual
                 if status or gap <= tol or q.n_iter >= max_iter:
                     break
-            if status or (gap > tol and not newton_pays(q, gap, before, rounds)):
+            # the gap that sweeps reach is judged above
+            if status or (gap <= tol and not finals):
                 continue
-        if gap > tol or exact:
-            status = take_newton_steps(
-                q, min(STEPS_PER_ROUND * rounds, max_iter - q.n_iter), gap <= tol
-            )
-            if not q.settled:
-                rounds = min(2 * rounds, MOST_ROUNDS)
+            slow = slow + 1 if newton_pays(q, gap, before, rounds) else 0
+            # the gap may be that of the dual point: the more a step costs, the later it is taken
+            if gap > tol and (not slow or WAIT * slow * rounds < newton_price(q)):
+                continue
+            slow = 0
+        status = take_newton_steps(
+            q, min(STEPS_PER_ROUND * rounds, max_iter - q.n_iter), gap <= tol
+        )
+        if not q.settled:
+            rounds = min(2 * rounds, MOST_ROUNDS)
     return status
 
 
@@ -317,8 +336,8 @@ cdef class GroupDescent:
         seed : int
             Of the random order of a sweep; 0: cyclic.
         exact : {0, 1, 2}
-            Go on to where Newton steps are round-off: never, for about as many steps as the gap
-            took, whatever it takes.
+            Go on to where Newton steps are round-off: never, where they cost little, or whatever
+            it takes.
 
         Returns
         -------

@@ -3,19 +3,24 @@
 #define FASTRIDGE_GROUP_CONSTANTS_H
 
 /* Sweeps over the support, after one over all features. */
-#define SUPPORT_SWEEPS 3
+#define SUPPORT_SWEEPS 5
 /* Such rounds between Newton steps that did not end, at most: twice as many each time. */
 #define MOST_ROUNDS 30
 /* Newton steps for one round, at most. */
 #define STEPS_PER_ROUND 10
 /* Rounds that make coefficients exact where the gap is small enough, at most. */
 #define FINAL_ROUNDS 4
-/* Newton steps that they may take beyond those that the gap took. */
+/* Newton steps that they may take beyond as many as the gap took; what one may cost, in rounds of
+ * sweeps for each of those, or in operations. */
 #define FINAL_STEPS 6
+#define FINAL_PRICE 0.15
+#define FINAL_WORK 1e6
 /* Logarithm of the gap that a Newton step is expected to gain, and the share of it that sweeps leave
  * from which on one is tried anyway. */
 #define GAIN 0.5
 #define LEAST_GAIN 0.8
+/* What a Newton step may cost, in rounds of sweeps for each of these that was slow. */
+#define WAIT 3.0
 /* Decrease by a whole Newton step, over the largest of these in a row, after which sweeps are due. */
 #define LITTLE 0.1
 /* Round-off of |g_j|, over the root of a_j'S a_j <Y, Y>. */

@@ -38,6 +38,8 @@ _MAX_CHECKS = 50
 _EPS = float(np.finfo(np.float64).eps)
 # Size of the support up to which a Newton step is found by factors alone.
 _DIRECT = 1500
+# Gap over the null objective up to which coefficients are made exact whatever it costs.
+_TIGHT = 1e-8
 # Smallest change of a coefficient times its column's norm, over the largest such product, for which
 # features outside of the working set are added although the gap is small enough, and for which
 # others are looked for after that; how often at most; a size that may be divided by.
@@ -184,7 +186,9 @@ class GroupPath:
             self.shadow = self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.gap <= tol:
-                self._settle(l1, l2, inner, sharp)
+                # an error of the set itself outweighs what it misses
+                if settled or sharp:
+                    self._settle(l1, l2, inner, sharp)
                 break
             wanted = self._broken(l1, l2, 1.0 + 1e-12) & ~self.inside
             if not wanted.any():
@@ -309,7 +313,8 @@ class GroupPath:
             tol,
             max_iter,
             self.seed,
-            2 if sharp else 1,
+            # who asks for such a gap wants exact coefficients
+            2 if sharp or tol <= _TIGHT * self.null else 1,
         )
         self.n_iter += n_iter
         self.W = np.zeros((self.k, self.p))
