@@ -342,6 +342,11 @@ cdef class Descent:
         self.upper, self.has_upper = upper, upper is not None
         return 0
 
+    cdef void let_go(self) noexcept:
+        """Hold no arrays of a problem beyond a call: the caller frees them before the next."""
+        self.l1 = self.l2 = self.lower = self.upper = self.square = self.cross = None
+        self.w = self.g = self.w_dual = self.g_dual = self.residual = None
+
     def solve(self, const double[::1] l1 not None, const double[::1] l2 not None,
               const double[::1] lower, const double[::1] upper,
               const double[::1] square not None, const double[::1] cross not None, double yy,
@@ -381,6 +386,7 @@ cdef class Descent:
         self.reserve()
         with nogil:
             status = descend(self)
+        self.let_go()
         check(status)
         return self.objective, self.dual, self.n_iter, self.n_newton, self.level
 
@@ -393,6 +399,7 @@ cdef class Descent:
         l1 and l2 have one element for each coordinate, or one for all.
         """
         cdef Products r
+        cdef double value
         self.set_penalty(l1, l2, lower, upper, square, yy)
         expect_length("g", g, self.m)
         if l1.shape[0] == 1:
@@ -400,7 +407,9 @@ cdef class Descent:
         else:
             expect_length("l1", l1, self.m)
         r.yr, r.rr = yr, rr
-        return dual_value(self, g, r)
+        value = dual_value(self, g, r)
+        self.let_go()
+        return value
 
     def unscreened(self, const double[::1] l1 not None, const double[::1] l2 not None,
                    const double[::1] lower, const double[::1] upper,
@@ -411,6 +420,7 @@ cdef class Descent:
         `dual_value`."""
         cdef Products r
         cdef int32_t[::1] kept
+        cdef Py_ssize_t size
         self.set_penalty(l1, l2, lower, upper, square, yy)
         for name, v in (("l1", l1), ("w", w), ("g", g)):
             expect_length(name, v, self.m)
@@ -418,4 +428,6 @@ cdef class Descent:
         kept = found
         self.w = w
         r.yr, r.rr = yr, rr
-        return found[:unscreened(self, g, r, objective, kept)]
+        size = unscreened(self, g, r, objective, kept)
+        self.let_go()
+        return found[:size]

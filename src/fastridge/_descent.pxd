@@ -140,3 +140,4 @@ cdef class Descent:
     cdef int set_penalty(self, const double[::1] l1, const double[::1] l2,
                          const double[::1] lower, const double[::1] upper,
                          const double[::1] square, double yy) except -1
+    cdef void let_go(self) noexcept

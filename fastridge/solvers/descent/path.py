@@ -354,7 +354,7 @@ class DescentPath:
         cold start this is repeated as long as these features change the coefficients much.
         """
         q = self.problem
-        best = self.u_dual.copy(), self.v, self.dual_products
+        best = self._dual_point()
         for again in range(_MOST_SETTLES):
             left = self.limit - self.n_iter
             if left <= 0 or not self.n_iter:
@@ -380,9 +380,16 @@ class DescentPath:
             before = self.dual
             self._check(l1, l2)
             if self.dual > before:
-                best = self.u_dual.copy(), self.v, self.dual_products
-        self.u_dual, self.v, self.dual_products = best
+                best = self._dual_point()
+        held, values, self.v, self.dual_products = best
+        self.u_dual[:] = 0.0
+        self.u_dual[held] = values
         self.gap = max(self.objective - self.dual, 0.0)
+
+    def _dual_point(self):
+        """The dual candidate, by its elements that are not 0, with its gradient."""
+        held = np.flatnonzero(self.u_dual)
+        return held, self.u_dual[held], self.v, self.dual_products
 
     def _pull(self, l2):
         """How hard each coefficient is drawn from where it begins, at the dual candidate."""
