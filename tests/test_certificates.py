@@ -45,6 +45,7 @@ def quietly(fit):
     return result, bool(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_ridge(part):
     wrong, warned = [], 0
@@ -61,6 +62,7 @@ def test_ridge(part):
     assert warned <= OF_RIDGE // 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["qr", "dual"])
 def test_other_solvers(solver):
     wrong = []
@@ -74,6 +76,7 @@ def test_other_solvers(solver):
     assert not wrong
 
 
+@pytest.mark.slow
 def test_conjugate_gradients():
     """relative_error_ bounds |w - w*|_H / sqrt(F), F the objective at w."""
     wrong, warned = [], 0
@@ -96,6 +99,7 @@ def test_conjugate_gradients():
     assert warned <= 60
 
 
+@pytest.mark.slow
 def test_paths_and_moments():
     wrong = []
     for seed in range(400):
@@ -121,6 +125,7 @@ def test_paths_and_moments():
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nets(part):
     """The objective is within tol of its minimum, over the null objective, or a warning says so."""

@@ -42,6 +42,7 @@ def solved(p):
     return U, B, reference.cholesky_solve(U, B)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_factor_and_solve(isa, n_threads):
     for p in ORDERS:
@@ -66,6 +67,7 @@ def test_factor_and_solve(isa, n_threads):
         assert np.array_equal(one, X[:, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kept", "old", "size"),
     [
@@ -151,6 +153,7 @@ def test_parts_that_do_not_fit(size, kept, fresh):
         cholesky_from(np.eye(4), 4, 0, 0, np.ones(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [300, 700])
 def test_same_bits_for_any_number_of_threads(isa, p):
     M = positive_definite(p, spread=6)

@@ -94,6 +94,7 @@ def check(X, y, alpha, options, result, tol, floor=np.inf):
     assert result.objective - floor <= result.relative_gap * q.null + slack
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(problems())
 def test_every_problem_every_way(problem):
@@ -314,6 +315,7 @@ def test_float32(data, kind, solver):
     assert ours.relative_gap <= 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("kind", ["F", "csc"])
 def test_same_bits_for_any_number_of_threads(kind, solver):

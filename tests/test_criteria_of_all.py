@@ -103,6 +103,7 @@ def test_bounds_of_single_precision(cls):
     assert_allclose(found.dof, double.dof, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_fits_is_exact():
     S = sp.random_array((3000, 800), density=0.01, format="csr", rng=np.random.default_rng(0))
     y = np.random.default_rng(0).standard_normal(3000)

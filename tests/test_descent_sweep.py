@@ -10,6 +10,7 @@ from sklearn.datasets import make_regression
 import fastridge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, 480, 120))
 def test_fits_end(first):
     failed = []
@@ -20,6 +21,7 @@ def test_fits_end(first):
     assert failed == []
 
 
+@pytest.mark.slow
 def test_fit_ends_whose_steps_take_many_conjugate_gradients():
     found, words = descent_problems.fit(4396)
     assert found.converged, words
@@ -42,6 +44,7 @@ def test_dependent_features_without_a_penalty_are_eliminated(seed):
     assert (np.abs(X[:, free].T @ r) <= 1e-8 * size).all()
 
 
+@pytest.mark.slow
 def test_paths_end():
     failed = []
     for seed in range(60):
@@ -104,6 +107,7 @@ def test_few_epochs_suffice():
         assert found.n_iter < 800
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["gram", "working"])
 @pytest.mark.parametrize("seed", range(6))
 def test_random_walks_at_a_tiny_penalty(seed, solver):
@@ -136,6 +140,7 @@ def test_no_epoch_from_the_solution(seed, solver):
     np.testing.assert_array_equal(again.coef, first.coef)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l1_ratio", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("effective_rank", [10, 40])
 @pytest.mark.parametrize("shape", [(2000, 200), (200, 500)])
@@ -179,6 +184,7 @@ def test_paths_follow_the_solution_where_supports_change(seed):
     assert (error <= 1e-3 * np.linalg.norm(best, axis=1) + 1e-9).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", [np.ascontiguousarray, np.asfortranarray])
 @pytest.mark.parametrize("alpha", [1e-5, 1e-3, 1e-1])
 def test_pure_l2_ends_at_the_ridge_solution(alpha, storage):

@@ -64,6 +64,7 @@ SITUATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.filterwarnings("ignore:the best penalty lay")
 @pytest.mark.filterwarnings("ignore:Objective did not converge")
@@ -73,6 +74,7 @@ def test_situations(situation):
     assert [d.verdict for d in found] == [expected] * len(SEEDS), "\n".join(map(str, found))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the best penalty lay")
 def test_no_coefficients_are_never_over_fitting():
     for seed in SEEDS:
@@ -94,6 +96,7 @@ def test_worse_than_the_mean_alone():
         assert "worse than the mean alone: try larger penalties" in str(found)
 
 
+@pytest.mark.slow
 def test_one_standard_error_by_the_score_of_the_choice():
     """The penalty that 1se takes is right by definition, whatever the score."""
     for seed in range(40):

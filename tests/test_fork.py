@@ -57,6 +57,7 @@ CHILD = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where",
     [

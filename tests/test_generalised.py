@@ -188,6 +188,7 @@ def test_random_vectors_against_eigenvalues(weighted):
     assert_allclose(path.gcv, truth[:-1], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_error_bars_of_random_vectors_hold_what_they_say():
     S, y = wide()
     truth = spectral(S.toarray(), y, [1.0, 1e-2])

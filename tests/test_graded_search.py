@@ -89,6 +89,7 @@ def exact(X, y, alpha, weight, factor, fit_intercept):
     return float(objective), float(residual)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 300, 60))
 def test_objectives(start):
     """Fit and path reach the minimum, whatever is copied, constant, free or without weight."""
@@ -157,6 +158,7 @@ def test_generalised_of_a_column_of_zeros():
     np.testing.assert_allclose(path.gcv, np.full(3, np.average(y**2, weights=weight)), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("store", [np.asarray, scipy.sparse.csr_array])
 def test_precisions_of_light_rows(store, standardize):

@@ -212,6 +212,7 @@ def test_another_version_of_scikit_learn_is_told():
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_scikit_learn_is_imported_only_where_a_file_asks_for_it(tmp_path):
     fastridge.save(fastridge.Ridge(), tmp_path / "plain")
     pipe = pipeline.make_pipeline(preprocessing.StandardScaler(), fastridge.Ridge())

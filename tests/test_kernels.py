@@ -108,6 +108,7 @@ def test_against_reference(isa, name, options, dtype, mode):
               weight_decay=0.2, decay_mode=mode, scale=0.7)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_any_size_and_place(data):

@@ -149,6 +149,7 @@ def test_leave_one_out_of_many_targets_keeps_few_residuals():
     assert peak < 70e6
 
 
+@pytest.mark.slow
 def test_standardized_leave_one_out_keeps_no_list_of_rows():
     n = 1500
     rng = np.random.default_rng(0)

@@ -206,6 +206,7 @@ def large(n, p, density, storage):
     return A.centered(*centring(rng, p, True, True)), X
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -257,6 +258,7 @@ GRAMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n", "p", "density", "isa"),
     # sparse ones do not depend on the instruction set

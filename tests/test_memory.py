@@ -129,6 +129,7 @@ def run(program):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_an_iterative_fit_allocates_few_vectors():
     """At most 3 of n and 8 of p elements beyond the input, for each target, and 3 megabytes."""
     found = run(RIDGE)
@@ -140,6 +141,7 @@ def test_an_iterative_fit_allocates_few_vectors():
         assert 1 < vectors <= (3 if tall else 8) + FIXED, (case, vectors)
 
 
+@pytest.mark.slow
 def test_a_sparse_path_allocates_few_vectors():
     """At most 6 of n and 10 of p elements and 3 megabytes, with a small working set."""
     found = run(LASSO)
@@ -151,6 +153,7 @@ def test_a_sparse_path_allocates_few_vectors():
         assert 1 < vectors <= (6 if tall else 10) + FIXED, (case, vectors)
 
 
+@pytest.mark.slow
 def test_max_memory_is_kept():
     """Beside the input, the result, and 20 vectors of n and 64 of p elements."""
     found = run(LIMIT)

@@ -377,6 +377,7 @@ def moments_of(optimizer):
     return [a for a in optimizer._stepper.get_state(0)[2:] if a is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 @pytest.mark.parametrize("shape", [(4000, 64), (1, 256_000)])
 def test_flush_is_interrupted_and_goes_on(shape):

@@ -63,6 +63,7 @@ def assert_close(params, tensors, dtype):
         np.testing.assert_allclose(p, x.detach().numpy(), rtol=rtol, atol=rtol * np.abs(p).max())
 
 
+@pytest.mark.slow
 @over_cases
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_two_hundred_steps(name, options, dtype):

@@ -29,6 +29,7 @@ def run(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_tiny_cases(tmp_path):
     libraries = ["fastridge", "numpy", "scipy", "sklearn"]
     arguments = ["--tiny", "--json", "found.json", "--markdown", "found.md"]
@@ -57,6 +58,7 @@ def test_tiny_cases(tmp_path):
     assert sum(line.startswith("| tiny") for line in short) == len(cases)
 
 
+@pytest.mark.slow
 def test_designs_of_a_folder(tmp_path):
     rng = np.random.default_rng(0)
     X = sp.random_array((80, 30), density=0.2, format="csr", rng=rng)
@@ -74,6 +76,7 @@ def test_designs_of_a_folder(tmp_path):
     assert len(list((tmp_path / "kept").glob("*.npz"))) == 1
 
 
+@pytest.mark.slow
 def test_labels_of_a_folder_and_a_penalty_that_is_chosen(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((90, 6))
@@ -94,6 +97,7 @@ def test_labels_of_a_folder_and_a_penalty_that_is_chosen(tmp_path):
     assert "invalid penalty value: 'best'" in done.stderr
 
 
+@pytest.mark.slow
 def test_solvers_by_name(tmp_path):
     arguments = ["--cases", "tiny sparse", "--json", "found.json", "--solvers", "scipy cg", "RIDGE"]
     done = run(tmp_path, *arguments, "--libraries", "fastridge", "scipy")
@@ -103,6 +107,7 @@ def test_solvers_by_name(tmp_path):
     assert names == {"fastridge ridge", "fastridge Ridge", "scipy cg", "scipy cg, diagonal"}
 
 
+@pytest.mark.slow
 def test_a_missing_accuracy_is_told(tmp_path):
     arguments = ["--cases", "tiny sparse", "--accuracy", "1e-40", "--json", "found.json"]
     done = run(tmp_path, *arguments, "--libraries", "scipy")
@@ -181,6 +186,7 @@ def test_quality_of_moments(storage):
     assert_allclose(job.quality(A.T @ A, 1.1 * (A.T @ y)), 0.1, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_optimizer_steps(tmp_path):
     arguments = ["--sizes", "100", "--threads", "1", "--repeats", "1", "--rows", "2e3"]
     chosen = ["--parts", "sizes,rows", "--players", "fastridge,NumPy"]

@@ -52,6 +52,7 @@ def test_legends_hide_nothing(draw):
     assert legend.x1 <= display.figure_.bbox.x1
 
 
+@pytest.mark.slow
 def test_cross_validation():
     X, y = problem()
     alphas = np.logspace(-2, 4, 25)
@@ -177,6 +178,7 @@ def test_shrinkage_of_free_columns_and_of_chosen_penalties():
         ShrinkageDisplay.from_estimator(RidgeCV(), X)
 
 
+@pytest.mark.slow
 def test_matplotlib_is_loaded_when_something_is_drawn():
     code = """
 import sys

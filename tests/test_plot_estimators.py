@@ -26,6 +26,7 @@ def problem(n, p, signal, noise, seed):
     return X, X @ (signal * rng.standard_normal(p)) + noise * rng.standard_normal(n)
 
 
+@pytest.mark.slow
 def test_the_picture_marks_its_own_curve_and_the_choice_by_another_score():
     apart = 0
     for seed in range(12):

@@ -112,6 +112,7 @@ def test_auto_takes_the_dual_for_few_samples_and_cg_for_large_sparse():
     assert fastridge.ridge(X, np.arange(1500.0)).solver == "cg"
 
 
+@pytest.mark.slow
 @over_kinds
 @pytest.mark.parametrize(("n", "p", "block"), [(200, 60, 5), (60, 200, 20), (400, 50, 1)])
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -361,6 +362,7 @@ def test_rows_of_weight_0_cost_no_precision(kind, solver):
     assert_close(got.coef, reference.ridge(X[1::2], y[1::2], 0.1).coef, 1e-12)
 
 
+@pytest.mark.slow
 @over_kinds
 @pytest.mark.parametrize(("n", "p"), [(60, 10), (10, 40), (500, 40)])
 @pytest.mark.parametrize("fit_intercept", [True, False])

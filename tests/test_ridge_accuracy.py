@@ -59,6 +59,7 @@ def solved(design, alpha):
     return X, y, exact, objective(X, y, alpha, exact.coef, exact.intercept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.0, 1e-2, 1e-4])
 @pytest.mark.parametrize("design", DESIGNS)
 def test_tol_bounds_the_error_of_the_objective(design, alpha):
@@ -92,6 +93,7 @@ def test_the_default_is_as_exact_as_that_of_scikit_learn(design, alpha):
     assert np.linalg.norm(path.coef[0] - exact.coef) <= errors[1]
 
 
+@pytest.mark.slow
 def test_frequent_levels_do_not_hide_rare_ones():
     X, y = zipf(20000, 3000)
     exact = fastridge.ridge(X, y, 0.01, solver="cholesky").coef  # refined from X

@@ -37,6 +37,7 @@ def isa(request):
     _cpu.set_instruction_set(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weights", [None, "shared", "each"])
 @pytest.mark.parametrize("k", [None, 3])
@@ -63,6 +64,7 @@ def test_each_problem_is_ridge(shape, k, weights, fit_intercept):
             assert_allclose(found.objective[i], other, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_instruction_set(isa, shape, dtype):
@@ -264,6 +266,7 @@ def test_one_value_that_is_not_finite_is_found():
         ridge_batch(*wide[:2])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals")
 def test_interrupt():
     X = np.broadcast_to(made(1, 400, 60)[0], (20_000, 400, 60))

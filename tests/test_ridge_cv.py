@@ -323,6 +323,7 @@ def test_leave_one_out_against_fitting_each(container, shape, weighted, fit_inte
     assert_allclose(model.best_score_, -model.cv_results_["validation_error"].min())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(25, 6), (14, 20), (30, 29)], ids=str)
 @pytest.mark.parametrize("alpha", [0.0, 1e-14, 1e-9])
 def test_leave_one_out_near_no_penalty(shape, alpha):

@@ -194,6 +194,7 @@ def test_a_path_costs_less_than_its_fits():
     assert path.n_iter.sum() < 0.7 * sum(alone)
 
 
+@pytest.mark.slow
 def test_estimated_degrees_of_freedom():
     X, y = one_hot()
     path = fastridge.ridge_path(X, y, [100.0, 1.0, 0.01], solver="cg")

@@ -62,6 +62,7 @@ def assert_stationary(X, y, alpha, got, options, positive=False):
         assert got.intercept == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(problems(), st.sampled_from(KINDS), st.sampled_from(["auto", "cholesky", "dual", "qr"]))
 def test_gradient_is_zero(problem, kind, solver):

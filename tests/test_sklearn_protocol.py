@@ -524,6 +524,7 @@ print("ok")
     )
 
 
+@pytest.mark.slow
 def test_estimators_from_before_scikit_learn_was_imported():
     python(
         """

@@ -9,6 +9,7 @@ import pytest
 suite = runpy.run_path(str(Path(__file__).with_name("sklearn_suite") / "__main__.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     suite["version"]() != suite["VERSION"],
     reason=f"the expected differences are those of scikit-learn {suite['VERSION']}",

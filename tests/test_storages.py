@@ -104,6 +104,7 @@ def problem_of(seed):
     return problem._replace(X=problem.X.astype(np.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_storages_agree(name):
     wrong = []

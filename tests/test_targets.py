@@ -134,6 +134,7 @@ def test_triangular_solves(p, k, isa):
     assert (got[0] == got[1]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
@@ -203,6 +204,7 @@ def exact(X, Y, alpha):
         return np.array([[float(c) for c in w] for w in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("near", [1e-4, 1e-6])
 def test_nearly_dependent_columns(kind, near):
@@ -231,6 +233,7 @@ def test_constant_columns():
     np.testing.assert_allclose(np.delete(got.coef, [3, 11], axis=1), want.coef, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_by_samples(kind, monkeypatch):
     from fastridge.solvers.ridge import dual

@@ -188,6 +188,7 @@ FORK = """
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("busy", [0, 2], ids=["idle", "busy"])
 def test_fork_after_threads(busy):
@@ -256,6 +257,7 @@ def interrupt(name, n_threads, after):
             process.kill()
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("name", LONG)
 @pytest.mark.parametrize("n_threads", [1, 2])

@@ -159,6 +159,7 @@ def expected_scores(name, free, weighted):
     return {kind: np.array(values) for kind, values in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
 @pytest.mark.parametrize(("free", "weighted"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", DESIGNS)
