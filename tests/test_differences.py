@@ -19,6 +19,7 @@ def test_every_difference_has_a_reason(found):
     assert not differences.unexplained(found)
 
 
+@pytest.mark.slow
 def test_every_reason_has_a_difference(found):
     assert not differences.unused(found)
 

@@ -64,6 +64,7 @@ def test_lasso_cv_chooses_as_scikit_learn_does():
     assert np.count_nonzero(a.coef_) == np.count_nonzero(b.coef_)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the best penalty lay")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("positive", [False, True])
@@ -193,6 +194,7 @@ def test_weighted_leave_one_out_is_the_mean_over_repeated_rows():
 # Paths.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["lasso_path", "enet_path"])
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc", "float32"])
 @pytest.mark.parametrize("k", [None, 1, 3])

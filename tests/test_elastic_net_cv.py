@@ -263,6 +263,7 @@ def all_checks(estimators):
         return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
 
 
+@pytest.mark.slow
 @all_checks(
     [
         LassoCV(alphas=20, cv=3, max_iter=5000),

@@ -37,6 +37,7 @@ def test_estimator_checks(estimator, check, monkeypatch):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_several_targets_weighted_and_repeated_at_the_default_tolerance(k, l1_ratio):

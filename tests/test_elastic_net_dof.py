@@ -108,6 +108,7 @@ def test_weights_are_repetition():
         assert_allclose(a.cv_results_[name], b.cv_results_[name], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("k", [None, 2])
 def test_large_supports_on_a_line_between_penalties(sparse, k, monkeypatch):

@@ -31,6 +31,7 @@ def all_checks(estimators):
         return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
 
 
+@pytest.mark.slow
 @all_checks(ESTIMATORS)
 def test_estimator_checks(estimator, check, monkeypatch):
     # Without it, scikit-learn leaves out the check of its array API mode.

@@ -67,6 +67,7 @@ def test_the_advice_for_several_targets_holds():
         assert hasattr(advised, "l1_ratio") == hasattr(kind(), "l1_ratio")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):

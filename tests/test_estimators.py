@@ -59,6 +59,7 @@ def closed_form(X, y, alpha, weight=None, factor=None, fit_intercept=True, scale
 # Agreement with scikit-learn.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("shape", [(60, 7), (12, 30), (20, 20)], ids=str)
 @pytest.mark.parametrize("k", [None, 1, 3])

@@ -112,6 +112,7 @@ def test_ridge(storage, ratio, solver):
         np.testing.assert_allclose(found.intercept, level, rtol=1e-12, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", SPARSE)
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("standardize", [False, True])
@@ -148,6 +149,7 @@ def test_estimators(storage, ratio, standardize):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", SPARSE)
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("n_free", [0, 2])
@@ -275,6 +277,7 @@ def test_constant_columns_have_no_variance(value, real, n):
         assert moments.gram[1, 1] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0, 1])
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("value", CONSTANTS)

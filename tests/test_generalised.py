@@ -59,6 +59,7 @@ def spectral(X, y, alphas, fit_intercept=True):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(7, 6), (7, 12), (7, 7), (8, 6), (14, 4)], ids=str)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("how", ["plain", "weights", "factors"])

@@ -46,6 +46,7 @@ def precise(X, y, x, alpha, factor=None, weight=None):
 # Small penalties.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "dual"])
 @pytest.mark.parametrize("free", [0, 4])
 def test_folds_with_fewer_rows_than_features(solver, free):

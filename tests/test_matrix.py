@@ -147,6 +147,7 @@ def check_all(A, X, shift, scale, n_threads):
     assert_within(A.rows(n // 2, n), reference.operator(X, **ref)[n // 2 :], big[n // 2 :], 1)
 
 
+@pytest.mark.slow
 @over_storages
 @pytest.mark.parametrize(("shifted", "scaled"), list(itertools.product((False, True), repeat=2)))
 def test_operations_on_small_shapes(storage, shifted, scaled, isa, threaded):
@@ -277,6 +278,7 @@ def test_gram_of_many_rows(kind, n, p, density, isa):
     assert_within(alone, want, reference.gram(big, weight), n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "n", "p"), [("C", 300, 3000), ("F", 300, 3000), ("C", 40, 9000),
                                               ("csr", 400, 900), ("csc", 400, 900)])  # fmt: skip
 def test_gram_of_many_columns(kind, n, p, isa):

@@ -65,6 +65,7 @@ def theirs(n, p, k, alpha, fit_intercept, weighted):
     return model.coef_, model.intercept_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p"), [(40, 7), (7, 40), (25, 25), (300, 20), (1, 3), (9, 1)])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
@@ -213,6 +214,7 @@ def dependent(name):
 DEPENDENT = ["repeated", "sum", "zero", "one-hot", "wide"]
 
 
+@pytest.mark.slow
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize("name", DEPENDENT)
@@ -331,6 +333,7 @@ def test_weight_0_leaves_the_row_out(kind, solver):
     np.testing.assert_allclose(got.objective, want.objective, rtol=1e-8)
 
 
+@pytest.mark.slow
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize("standardize", [False, True])

@@ -75,6 +75,7 @@ def test_tol_bounds_the_error_of_the_objective(design, alpha):
         assert alpha * (e @ e) <= (1.01 * got.relative_error**2 + 1e-13) * got.objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.0, 0.01])
 @pytest.mark.parametrize("design", ["one-hot", "wide sparse", "tall sparse"])
 def test_the_default_is_as_exact_as_that_of_scikit_learn(design, alpha):

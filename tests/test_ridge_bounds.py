@@ -48,6 +48,7 @@ def assert_optimal(X, y, alpha, got, lower, upper, *, weight=None, d=None, tol=1
     assert np.linalg.norm(gradient) <= tol * np.linalg.norm(size)
 
 
+@pytest.mark.slow
 @over_kinds
 @pytest.mark.parametrize(("n", "p"), [(60, 10), (10, 40), (300, 40)])
 @pytest.mark.parametrize("fit_intercept", [True, False])

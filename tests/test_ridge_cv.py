@@ -70,6 +70,7 @@ def held_out(X, y, weight, splits, alpha, **options):
 # Folds.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("shape", [(40, 6), (18, 25)], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
@@ -93,6 +94,7 @@ def test_folds_against_fitting_each(container, shape, weighted, fit_intercept, s
         assert_allclose(found["validation_error_se"][i], mean.std(ddof=1) / np.sqrt(4), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(40, 6), (18, 25)], ids=str)
 @pytest.mark.parametrize(
     "cv",
@@ -127,6 +129,7 @@ def test_choice_agrees_with_scikit_learn(shape, cv, k):
     assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scoring",
     [
@@ -298,6 +301,7 @@ def left_out(X, y, alpha, weight=None, **options):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("shape", [(25, 6), (14, 20), (12, 12)], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])

@@ -176,6 +176,7 @@ def test_diagnosis():
 # Classes.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("cv", [None, 4, StratifiedKFold(3, shuffle=True, random_state=0)], ids=str)
 @pytest.mark.parametrize("scoring", [None, "accuracy", "balanced_accuracy"])

@@ -140,6 +140,7 @@ def all_checks(estimators):
         return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
 
 
+@pytest.mark.slow
 @all_checks(
     [
         RidgeCV(),

@@ -46,6 +46,7 @@ def against_single_fits(path, X, y, dof=True, rtol=1e-8, **options):
             assert path.dof[i] == pytest.approx(want, abs=1e-7 * p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p"), [(80, 9), (9, 40), (30, 30), (50, 1), (2, 5)])
 @pytest.mark.parametrize("k", [None, 3])
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -17,6 +17,7 @@ def assert_bits(got, want, power):
     np.testing.assert_array_equal(np.ldexp(got, power), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of_x", "of_y"), [(-600, -400), (-700, 0), (600, 450), (0, -900)])
 @pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "qr", "dual", "cg"])

@@ -87,6 +87,7 @@ def test_gram_of_rows(shape, form, isa):
     assert (got[0] == got[2]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1, 63, 64, 65, 79, 80, 81, 130, 200, 301])
 def test_cholesky(p, isa):
     rng = np.random.default_rng(p)

@@ -95,6 +95,7 @@ def python(code):
 # scikit-learn's own checks.
 
 
+@pytest.mark.slow
 @all_checks(ESTIMATORS)
 def test_estimator_checks(estimator, check, monkeypatch):
     # Without it, scikit-learn leaves out the check of its array API mode.
@@ -498,6 +499,7 @@ def test_joblib(data, tmp_path):
         assert_array_equal(other.coef_, Ridge(alpha).fit(X, y).coef_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "work",
     [
