@@ -518,12 +518,13 @@ except MemoryError:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="needs its own address space")
 @pytest.mark.parametrize("rows", ["few", "many"])
 def test_out_of_memory_before_anything_is_written(rows):
     environment = os.environ | {"FASTRIDGE_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", OUT_OF_MEMORY, rows],
-        capture_output=True, text=True, env=environment, check=False,
+        capture_output=True, text=True, env=environment, check=False, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "out of memory"
