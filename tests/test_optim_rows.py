@@ -518,7 +518,7 @@ except MemoryError:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="needs its own address space")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="needs the address space")
 @pytest.mark.parametrize("rows", ["few", "many"])
 def test_out_of_memory_before_anything_is_written(rows):
     environment = os.environ | {"FASTRIDGE_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
