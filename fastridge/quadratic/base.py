@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class Quadratic:
+class Quadratic(ABC):
     """Minimise w'(G + alpha diag(d)) w - 2 c'w + constant for each of k targets.
 
     Attributes
@@ -31,14 +32,15 @@ class Quadratic:
     mean: NDArray[np.float64]
     y_mean: NDArray[np.float64]
 
+    @abstractmethod
     def column_squares(self) -> NDArray[np.float64]:
         """Diagonal of G, (p,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """c, (p, k): half of the negative gradient at zero."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
     ) -> tuple[NDArray[np.float64], ...]:
@@ -46,7 +48,6 @@ class Quadratic:
 
         Of the chosen targets, with another penalty than theirs where alpha is given.
         """
-        raise NotImplementedError
 
     def rounding(self, coef: NDArray[np.float64], alpha: Any) -> NDArray[np.float64]:
         """Norms (m,) of the gradients that rounding of coefficients (p, m) can make.
