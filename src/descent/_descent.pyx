@@ -344,8 +344,9 @@ cdef class Descent:
 
     cdef void let_go(self) noexcept:
         """Hold no arrays of a problem beyond a call: the caller frees them before the next."""
-        self.l1 = self.l2 = self.lower = self.upper = self.square = self.cross = None
-        self.w = self.g = self.w_dual = self.g_dual = self.residual = None
+        self.l1, self.l2, self.lower, self.upper = None, None, None, None
+        self.square, self.cross, self.residual = None, None, None
+        self.w, self.g, self.w_dual, self.g_dual = None, None, None, None
 
     def solve(self, const double[::1] l1 not None, const double[::1] l2 not None,
               const double[::1] lower, const double[::1] upper,
