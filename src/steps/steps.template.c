@@ -51,8 +51,44 @@ FR_INLINE void NAME(adam_lanes)(const NAME(adam_numbers) *a, T *w, const T *g, T
     t = wide_madd(wide_root(t), wide_set(a->root), wide_set(a->eps));
     wide_store(w, wide_madd(wide_set(-a->lr), wide_div(b, t), kept), n);
 }
-#endif
 
+/* A cache line after the other, while the lines that lie FR_AHEAD bytes behind are fetched, of x and at
+ * its end of next: prefetches of a whole block at once would keep the divider waiting. */
+FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
+                          const fr_buffers *next, ptrdiff_t next0, const int coupled,
+                          const int each, const int amsgrad)
+{
+    T *w = (T *)x->w + i0, *m = (T *)x->m + i0, *v = (T *)x->v + i0;
+    T *top = amsgrad ? (T *)x->top + i0 : NULL;
+    const T *g = (const T *)x->g + i0, *factor = each ? (const T *)x->factor + i0 : NULL;
+    const NAME(adam_numbers) a = NAME(adam_numbers_of)(s);
+    const ptrdiff_t ahead = FR_AHEAD / (ptrdiff_t)sizeof(T);
+    const ptrdiff_t inner = n > ahead ? (n - ahead) / WIDE_LANES * WIDE_LANES : 0;
+    ptrdiff_t i = 0;
+    for (int last = 0; last < 2; last++) {
+        const ptrdiff_t end = last ? n : inner;
+        const fr_buffers *from = last && next ? next : x;
+        /* where nothing follows, lines that are here already */
+        const ptrdiff_t shift = !last ? i0 + ahead : next ? next0 - i : i0;
+        /* as integers: the addresses may lie outside of the arrays */
+        const uintptr_t at = (uintptr_t)shift * sizeof(T);
+        const uintptr_t w_at = (uintptr_t)from->w + at, g_at = (uintptr_t)from->g + at;
+        const uintptr_t m_at = (uintptr_t)from->m + at, v_at = (uintptr_t)from->v + at;
+        for (; i + WIDE_LANES <= end; i += WIDE_LANES) {
+            const uintptr_t k = (uintptr_t)i * sizeof(T);
+            FR_PREFETCH((const char *)(w_at + k));
+            FR_PREFETCH((const char *)(g_at + k));
+            FR_PREFETCH((const char *)(m_at + k));
+            FR_PREFETCH((const char *)(v_at + k));
+            NAME(adam_lanes)(&a, w + i, g + i, m + i, v + i, amsgrad ? top + i : NULL,
+                             each ? factor + i : NULL, WIDE_LANES, coupled);
+        }
+    }
+    if (i < n)
+        NAME(adam_lanes)(&a, w + i, g + i, m + i, v + i, amsgrad ? top + i : NULL,
+                         each ? factor + i : NULL, n - i, coupled);
+}
+#else
 FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                           const fr_buffers *next, ptrdiff_t next0, const int coupled,
                           const int each, const int amsgrad)
@@ -68,15 +104,6 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     for (ptrdiff_t from = 0; from < n; from += block) {
         const ptrdiff_t end = n - from < block ? n : from + block;
         fr_prefetch_ahead(x, i0 + from, n - from, next, next0, sizeof(T), 4);
-#ifdef ADAM_WIDE
-        ptrdiff_t i = from;
-        for (; i + WIDE_LANES <= end; i += WIDE_LANES)
-            NAME(adam_lanes)(&a, w + i, g + i, m + i, v + i, amsgrad ? top + i : NULL,
-                             each ? factor + i : NULL, WIDE_LANES, coupled);
-        if (i < end)
-            NAME(adam_lanes)(&a, w + i, g + i, m + i, v + i, amsgrad ? top + i : NULL,
-                             each ? factor + i : NULL, end - i, coupled);
-#else
         FR_INDEPENDENT
         for (ptrdiff_t i = from; i < end; i++) {
             T d = a.scale * g[i], kept = w[i];
@@ -96,9 +123,9 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
             }
             w[i] = MADD(-a.lr, b / MADD(ROOT(t), a.root, a.eps), kept);
         }
-#endif
     }
 }
+#endif
 
 /* a loop for each kind of decay, whose tests are outside of it */
 FR_INLINE void NAME(adam_by_decay)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
