@@ -1,10 +1,11 @@
 """Arguments of optimizer steps, for the extension modules that take them."""
 
 cimport numpy as cnp
-from libc.math cimport expm1, log, sqrt
+from cpython.long cimport PyLong_AsLongLongAndOverflow
+from libc.math cimport INFINITY, expm1, log, sqrt
 from libc.stdint cimport int64_t
 
-from c_steps cimport FR_FLOAT, fr_row_gradient, fr_step
+from c_steps cimport FR_DOUBLE, FR_FLOAT, fr_row_gradient, fr_step
 
 
 cdef struct View:
@@ -19,15 +20,16 @@ cdef struct View:
 cdef str kind_of(object a)
 cdef tuple shape_of(const View *v)
 cdef int refuse(str name, object found, str expected) except -1
-cdef object view(str name, object a, View *v)
+cdef object view_any(str name, object a, View *v)
 cdef int must_write(str name, const View *v) except -1
 cdef int must_match(str name, const View *v, str other, const View *w) except -1
 cdef int refuse_moved(str name) except -1
 cdef Py_ssize_t find_not_finite(const void *x, Py_ssize_t n, int real,
                                 double scale) noexcept nogil
-cdef double as_number(str name, object value) except? -1.5
-cdef double as_non_negative(str name, object value) except? -1.5
-cdef bint as_flag(str name, object value) except -1
+cdef double to_number(str name, object value) except? -1.5
+cdef double refuse_negative(str name, object value) except? -1.5
+cdef bint to_flag(str name, object value) except -1
+cdef int64_t to_step(str name, object value) except -1
 cdef int set_decay(fr_step *s, double lr, object weight_decay, object mode, object lr0,
                    str lr0_name) except -1
 cdef int set_momentum(fr_step *s, object momentum, object dampening, object nesterov) except -1
@@ -46,6 +48,51 @@ cdef inline bint is_array(object a):
         and cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
         and cnp.PyArray_ISNOTSWAPPED(a)
     )
+
+
+cdef inline void fill_view(cnp.ndarray a, View *v) noexcept:
+    """Fill v from an array of 32 dimensions at most that can be used as it is."""
+    cdef int i
+    v.array = <void *> a
+    v.data = <char *> cnp.PyArray_DATA(a)
+    v.real = FR_FLOAT if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT else FR_DOUBLE
+    v.writable = cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_WRITEABLE)
+    v.ndim = cnp.PyArray_NDIM(a)
+    v.n = 1
+    for i in range(v.ndim):
+        v.shape[i] = cnp.PyArray_DIM(a, i)
+        v.n *= v.shape[i]
+
+
+cdef inline object view(str name, object a, View *v):
+    """Fill v; the object returned keeps the memory while it lives."""
+    if is_array(a) and cnp.PyArray_NDIM(<cnp.ndarray> a) <= 32:
+        fill_view(<cnp.ndarray> a, v)
+        return a
+    return view_any(name, a, v)
+
+
+cdef inline double as_number(str name, object value) except? -1.5:
+    return <double> value if type(value) is float else to_number(name, value)
+
+
+cdef inline double as_non_negative(str name, object value) except? -1.5:
+    cdef double x = as_number(name, value)
+    return x if 0.0 <= x < INFINITY else refuse_negative(name, value)
+
+
+cdef inline bint as_flag(str name, object value) except -1:
+    if value is True or value is False:
+        return value is True
+    return to_flag(name, value)
+
+
+cdef inline int64_t as_step(str name, object value) except -1:
+    cdef int overflow = 0
+    cdef long long count = 0
+    if type(value) is int:
+        count = PyLong_AsLongLongAndOverflow(value, &overflow)
+    return count if count >= 1 and not overflow else to_step(name, value)
 
 
 cdef inline Py_ssize_t n_bytes(Py_ssize_t n, int real) noexcept:

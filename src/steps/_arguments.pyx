@@ -8,7 +8,7 @@ cimport numpy as cnp
 from cpython.buffer cimport PyBuffer_IsContiguous, PyObject_CheckBuffer
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_SetName
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from c_steps cimport (
@@ -81,28 +81,19 @@ cdef str _dlpack_name(int code, int bits):
 
 
 cdef int _view_array(str name, cnp.ndarray a, View *v) except -1:
-    if not is_array(a):
-        if isinstance(a, np.ma.MaskedArray):
-            refuse(name, "a masked array", "an array without a mask")
-        if a.dtype != np.float32 and a.dtype != np.float64 or not cnp.PyArray_ISNOTSWAPPED(a):
-            refuse(name, f"{a.dtype.str!r}" if not a.dtype.isnative else a.dtype,
-                   "float32 or float64 of native byte order")
-        if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_C_CONTIGUOUS):
-            refuse(name, f"strides {(<object> a).strides} for shape {(<object> a).shape}",
-                   "a C-contiguous array")
-        if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED):
-            refuse(name, f"an address that is not a multiple of {a.itemsize}", "an aligned array")
-    cdef int i
-    v.array = <void *> a
-    v.data = <char *> cnp.PyArray_DATA(a)
-    v.n = cnp.PyArray_SIZE(a)
-    v.real = FR_FLOAT if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT else FR_DOUBLE
-    v.ndim = cnp.PyArray_NDIM(a)
-    v.writable = cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_WRITEABLE)
-    if v.ndim > 32:
-        refuse(name, f"{v.ndim} dimensions", "32 dimensions at most")
-    for i in range(v.ndim):
-        v.shape[i] = cnp.PyArray_DIM(a, i)
+    if isinstance(a, np.ma.MaskedArray):
+        refuse(name, "a masked array", "an array without a mask")
+    if a.dtype != np.float32 and a.dtype != np.float64 or not cnp.PyArray_ISNOTSWAPPED(a):
+        refuse(name, f"{a.dtype.str!r}" if not a.dtype.isnative else a.dtype,
+               "float32 or float64 of native byte order")
+    if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_C_CONTIGUOUS):
+        refuse(name, f"strides {(<object> a).strides} for shape {(<object> a).shape}",
+               "a C-contiguous array")
+    if not cnp.PyArray_CHKFLAGS(a, cnp.NPY_ARRAY_ALIGNED):
+        refuse(name, f"an address that is not a multiple of {a.itemsize}", "an aligned array")
+    if cnp.PyArray_NDIM(a) > 32:
+        refuse(name, f"{cnp.PyArray_NDIM(a)} dimensions", "32 dimensions at most")
+    fill_view(a, v)
     return 0
 
 
@@ -207,8 +198,8 @@ cdef object _view_dlpack(str name, object a, View *v):
     return held
 
 
-cdef object view(str name, object a, View *v):
-    """Fill v; the object returned keeps the memory while it lives."""
+cdef object view_any(str name, object a, View *v):
+    """`view` of what `is_array` is not true of."""
     if cnp.PyArray_Check(a):
         _view_array(name, a, v)
         return a
@@ -265,9 +256,7 @@ cdef Py_ssize_t find_not_finite(const void *x, Py_ssize_t n, int real,
     return -1
 
 
-cdef double as_number(str name, object value) except? -1.5:
-    if type(value) is float:
-        return <double> value
+cdef double to_number(str name, object value) except? -1.5:
     if isinstance(value, (bool, np.bool_)) or not (
         hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
     ) or getattr(value, "ndim", 0):
@@ -278,11 +267,8 @@ cdef double as_number(str name, object value) except? -1.5:
         raise ValueError(f"{name}: expected a number of float64's range; got {error}") from None
 
 
-cdef double as_non_negative(str name, object value) except? -1.5:
-    cdef double x = as_number(name, value)
-    if not 0.0 <= x < INFINITY:
-        raise ValueError(f"{name}: expected a finite number of at least 0; got {value!r}")
-    return x
+cdef double refuse_negative(str name, object value) except? -1.5:
+    raise ValueError(f"{name}: expected a finite number of at least 0; got {value!r}")
 
 
 cdef double as_fraction(str name, object value) except? -1.5:
@@ -299,12 +285,22 @@ cdef double as_finite(str name, object value) except? -1.5:
     return x
 
 
-cdef bint as_flag(str name, object value) except -1:
-    if value is True or value is False:
-        return value is True
+cdef bint to_flag(str name, object value) except -1:
     if isinstance(value, (np.bool_, int)) and value in (0, 1):
         return bool(value)
     raise TypeError(f"{name}: expected True or False; got {value!r}")
+
+
+cdef int64_t to_step(str name, object value) except -1:
+    """Return the number of a step, from 1."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer; got {value!r}")
+    count = value.__index__()
+    if count < 1:
+        raise ValueError(f"{name}: expected a number of step from 1; got {value!r}")
+    if count >= 1 << 63:
+        raise ValueError(f"{name}: expected a number of step below 2**63; got {value!r}")
+    return count
 
 
 cdef int set_decay(fr_step *s, double lr, object weight_decay, object mode, object lr0,

@@ -10,14 +10,17 @@ from c_steps cimport (
     fr_step_work, fr_tensor
 )
 from fastridge._arguments cimport (
-    View, as_flag, as_non_negative, as_number, correct_bias, must_match, must_write, overlap,
-    refuse_moved, set_adam, set_decay, set_momentum, view, was_moved
+    View, as_flag, as_non_negative, as_number, as_step, correct_bias, must_match, must_write,
+    overlap, refuse_moved, set_adam, set_decay, set_momentum, view, was_moved
 )
 from runtime cimport attach, check, threads_for
 
 # the buffers' inline functions use NumPy's API
 cnp.import_array()
 attach()
+
+# work of some microseconds, below which Python's lock is not worth giving away
+cdef double SHORT = 1 << 15
 
 
 cdef struct Arrays:
@@ -67,8 +70,11 @@ cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
     for i in range(a.count):
         if was_moved(a.views[i].array, a.views[i].data, a.views[i].n, a.views[i].real):
             refuse_moved(<str> a.names[i])
-    with nogil:
-        fr_step_one(t, threads)
+    if fr_step_work(t) < SHORT:
+        fr_step_one(t, 1)
+    else:
+        with nogil:
+            fr_step_one(t, threads)
     return 0
 
 
@@ -123,8 +129,9 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
 
     Notes
     -----
-    One pass over memory; nothing is allocated; Python's lock is released. A step that has begun is
-    finished before Ctrl-C is seen. Arithmetic is in the type of `w`.
+    One pass over memory; nothing is allocated; Python's lock is released, unless the step takes
+    some microseconds only. A step that has begun is finished before Ctrl-C is seen. Arithmetic is
+    in the type of `w`.
 
     Examples
     --------
@@ -290,14 +297,7 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
     cdef Arrays a
     cdef fr_tensor x
     cdef double rate = as_non_negative("lr", lr)
-    if isinstance(t, bool) or not hasattr(t, "__index__"):
-        raise TypeError(f"t: expected an integer; got {t!r}")
-    count = t.__index__()
-    if count < 1:
-        raise ValueError(f"t: expected a number of step from 1; got {t!r}")
-    if count >= 1 << 63:
-        raise ValueError(f"t: expected a number of step below 2**63; got {t!r}")
-    cdef int64_t number = count
+    cdef int64_t number = as_step("t", t)
     memset(&x, 0, sizeof(x))
     set_adam(&x.step, beta1, beta2, eps)
     set_decay(&x.step, rate, weight_decay, decay_mode, lr0, "lr0")
