@@ -50,6 +50,8 @@ if _TYPE_CHECKING:
         lasso,
     )
     from .solvers.descent.enet_path import PathTuple, enet_path, lasso_path
+    from .solvers.glm.fit import glm
+    from .solvers.glm.result import GLMResult
     from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
@@ -63,6 +65,7 @@ _HOMES = {
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
     "InformationCriteria": "criteria",
+    "GLMResult": "solvers.glm.result",
     "Moments": "moments",
     "PathTuple": "solvers.descent.enet_path",
     "RegularizationPathDisplay": "plot",
@@ -73,6 +76,7 @@ _HOMES = {
     "elastic_net": "solvers.descent.elastic_net",
     "elastic_net_path": "solvers.descent.elastic_net",
     "get_num_threads": "_threads",
+    "glm": "solvers.glm.fit",
     "information_criteria": "criteria",
     "enet_path": "solvers.descent.enet_path",
     "lasso": "solvers.descent.elastic_net",

@@ -26,7 +26,7 @@ FLOORS = (
     ("penalty", "quadratic"),
     ("moments",),
     ("solvers.ridge", "solvers.descent"),
-    ("solvers.left_out",),
+    ("solvers.left_out", "solvers.glm"),
     ("solvers.ridge_path",),
     ("solvers.bayes",),
     ("model_selection",),

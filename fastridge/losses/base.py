@@ -83,6 +83,14 @@ class Loss(ABC):
         Names in `scores`: that of the negative mean deviance, and what an estimator's `score` is.
     n_dispersion : int
         Parameters beside eta that likelihood estimates: 1 where the dispersion is unknown.
+    kernel : int
+        Number of its compiled loop in `fastridge._losses`.
+    parameter : float
+        What that loop is given beside y and eta; 0.0 where it needs nothing.
+    is_convex : bool
+        Whether the value is convex in eta; otherwise `curvature` is the expected one.
+    has_log_link : bool
+        Whether mu = exp(eta), so that an exposure t is an offset log(t).
     """
 
     name: ClassVar[str]
@@ -93,6 +101,10 @@ class Loss(ABC):
     error_score: ClassVar[str]
     fit_score: ClassVar[str]
     n_dispersion: ClassVar[int]
+    kernel: ClassVar[int]
+    parameter: float = 0.0
+    is_convex: bool = True
+    has_log_link: bool = False
 
     @abstractmethod
     def value(self, y: Array, eta: Array) -> Array:
@@ -128,7 +140,39 @@ class Loss(ABC):
 
     @abstractmethod
     def minus_twice_log_likelihood(self, error: Array, total: float) -> Array:
-        """Return -2 log likelihood of fits of mean deviance `error` and total weight `total`."""
+        """Return -2 log likelihood of fits of mean deviance `error` and total weight `total`.
+
+        But for a constant of y, where the loss is not the squared one.
+        """
+
+    def least(self, y: Array) -> Array:
+        """Return the least value of each sample that any eta gives; a limit, possibly."""
+        return self.value(y, self.link(y))
+
+    def evaluate(
+        self,
+        y: Array,
+        eta: Array,
+        weight: Array | None = None,
+        gradient: Array | None = None,
+        curvature: Array | None = None,
+        n_threads: int = 0,
+    ) -> float:
+        """Return the sum of the values, by the compiled loop.
+
+        Parameters
+        ----------
+        y, eta : ndarray of float64, shape (n,)
+        weight : ndarray of float64, shape (n,), or None
+            Weights of the samples; None: 1.
+        gradient, curvature : ndarray of float64, shape (n,), or None
+            Both or none: overwritten with the weighted derivatives by eta.
+        n_threads : int, default=0
+            0: what `fastridge.set_num_threads` says.
+        """
+        from .._losses import evaluate
+
+        return evaluate(self.kernel, self.parameter, y, eta, weight, gradient, curvature, n_threads)
 
     def check_targets(self, y: Array, name: str = "y") -> None:
         """Refuse targets that the loss is not defined for.

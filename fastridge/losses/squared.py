@@ -49,6 +49,7 @@ class Squared(Loss):
     error_score = "neg_mean_squared_error"
     fit_score = "r2"
     n_dispersion = 1
+    kernel = 0
 
     def value(self, y: Array, eta: Array) -> Array:
         return 0.5 * (y - eta) ** 2

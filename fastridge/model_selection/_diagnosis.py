@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..losses import LOSSES, Loss
+from ..losses import Loss, loss_of
 
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
@@ -112,7 +112,7 @@ class Diagnosis:
     loss: str
 
     def __str__(self) -> str:
-        loss = LOSSES[self.loss]
+        loss = loss_of(self.loss)
         return (
             f"{self.verdict}: at alpha={self.alpha:.3g} the {loss.error_name} is"
             f" {self.train_error:.4g} on the rows fitted to and {self.validation_error:.4g} on"

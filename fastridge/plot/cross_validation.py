@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from ..losses import LOSSES
+from ..losses import loss_of
 from .base import BLUE, GREEN, ORANGE, PINK, Display, draw_legend
 
 _DOF_TICKS = 6
@@ -171,7 +171,7 @@ MultiTaskElasticNetCV
         -------
         self : CrossValidationDisplay
         """
-        loss = LOSSES[self.loss]
+        loss = loss_of(self.loss)
         ax = self._start(ax)
         order = np.argsort(self.alphas)
         order = order[self.alphas[order] > 0]

@@ -12,6 +12,7 @@
 
 #include "compiler.h"
 #include "lanes.h"
+#include "losses.h"
 #include "steps.h"
 
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
@@ -116,6 +117,7 @@ typedef struct {
     /* k rotations one after the other, of x with each of the vectors y: (x, y) = (c x + s y, c y - s x) */
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);
+    fr_loss_loop *loss[FR_N_LOSSES];
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

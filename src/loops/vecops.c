@@ -178,6 +178,8 @@ typedef char ones;
 #include "sparse_both.h"
 #undef T
 
+#include "losses.template.c"
+
 #define BOTH(f, T) {FR_CAT3(f, T, i32), FR_CAT3(f, T, i64)}
 #define SPARSE(T)                                                                                  \
     BOTH(gather, T), BOTH(scatter, T), BOTH(gather_short, T), BOTH(scatter_short, T),              \
@@ -195,4 +197,6 @@ typedef char ones;
 const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
     TEXT(FR_ISA), PANEL, WIDE, tile_double, SINGLE(tile_float), VL, ridge_lanes,
     add_rows, dots, rotate,
+    {squared_loop, logistic_loop, poisson_loop, gamma_loop, tweedie_loop, tweedie_identity_loop,
+     negative_binomial_loop, huber_loop},
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -1,0 +1,71 @@
+"""The negative binomial loss: counts that spread more than Poisson's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, Interval
+from .exponential import LogLink, y_log
+
+
+class NegativeBinomial(LogLink):
+    """The loss of negative binomial counts of variance mu + mu^2 / theta, with a log link.
+
+    value = (y + theta) log(1 + exp(eta) / theta) - y eta.
+
+    Parameters
+    ----------
+    theta : float, default=1.0
+        Size of the distribution, above 0; towards infinity it is Poisson's.
+    """
+
+    name = "negative_binomial"
+    targets = Interval(0.0)
+    n_dispersion = 0
+    kernel = 6
+
+    def __init__(self, theta: float = 1.0) -> None:
+        if not 0 < theta < np.inf:
+            raise ValueError(f"theta is {theta!r}; expected a finite number above 0.")
+        self.theta = self.parameter = float(theta)
+
+    def value(self, y: Array, eta: Array) -> Array:
+        x = eta - np.log(self.theta)
+        high = np.where(x >= 0, self.theta * x - y * np.log(self.theta), -y * eta)
+        return high + (y + self.theta) * np.log1p(np.exp(-np.abs(x)))
+
+    def _both(self, eta: Array) -> tuple[Array, Array]:
+        x = eta - np.log(self.theta)
+        t = np.exp(-np.abs(x))
+        a, b = 1.0 / (1.0 + t), t / (1.0 + t)
+        return np.where(x >= 0, a, b), np.where(x >= 0, b, a)
+
+    def gradient(self, y: Array, eta: Array) -> Array:
+        p, q = self._both(eta)
+        return self.theta * p - y * q
+
+    def curvature(self, y: Array, eta: Array) -> Array:
+        p, q = self._both(eta)
+        return (y + self.theta) * p * q
+
+    def conjugate(self, y: Array, u: Array) -> Array:
+        # u = theta p - y (1 - p)
+        p = (u + y) / (self.theta + y)
+        inside = (p >= 0) & (p <= 1)
+        p = np.clip(p, 0.0, 1.0)
+        entropy = y_log(p, p) + y_log(1.0 - p, 1.0 - p)
+        value = (self.theta + y) * entropy + (u + y) * np.log(self.theta)
+        return np.where(inside, value, np.inf)
+
+    def least(self, y: Array) -> Array:
+        theta = self.theta
+        return (y + theta) * np.log1p(y / theta) - y_log(y, y)
+
+    def deviance(self, y: Array, mu: Array) -> Array:
+        theta = self.theta
+        with np.errstate(divide="ignore"):
+            value = y_log(y, y / mu) - (y + theta) * np.log((y + theta) / (mu + theta))
+        return 2.0 * np.maximum(value, 0.0)
+
+    def unit_variance(self, mu: Array) -> Array:
+        return mu + mu * mu / self.theta

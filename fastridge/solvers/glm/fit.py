@@ -1,0 +1,239 @@
+"""Generalised linear models: the function, and the fit that estimators call."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...data.check import (
+    check_bounds,
+    check_count,
+    check_design,
+    check_finite,
+    check_flags,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+)
+from ...losses import Loss, loss_of
+from ..descent.options import check_number
+from .newton import Solution, newton
+from .problem import GLMProblem, State
+from .result import GLMResult
+
+SOLVERS = ("auto", "newton")
+
+
+class Options(NamedTuple):
+    """Checked options of a fit.
+
+    Attributes
+    ----------
+    tol : float
+        Bound on the square root of the relative gap.
+    """
+
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    standardize: bool = False
+    solver: str = "auto"
+    tol: float = 1e-4
+    max_iter: int = 100
+
+
+class Constraints(NamedTuple):
+    """What bears on each coefficient; None: nothing."""
+
+    factor: NDArray[np.float64] | None = None
+    lower: NDArray[np.float64] | None = None
+    upper: NDArray[np.float64] | None = None
+
+
+NOTHING = Constraints()
+
+
+def solve(
+    A: Matrix,
+    y: NDArray[np.float64],
+    loss: Loss,
+    alpha: float,
+    options: Options,
+    sample_weight: NDArray[np.float64] | None = None,
+    constraints: Constraints = NOTHING,
+    offset: NDArray[np.float64] | None = None,
+    start: tuple[Any, float] | None = None,
+) -> GLMResult:
+    """Fit arguments that have been checked; see `glm`. start: coefficients and intercept."""
+    problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
+    problem.penalise(alpha, options.l1_ratio)
+    state = problem.null if start is None else problem.start(*start)
+    found = minimise(problem, state, options)
+    result = result_of(problem, found)
+    if not found.converged:
+        warn_of(found, result, options)
+    return result
+
+
+def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLMProblem:
+    """The problem, with refusals of targets that have no fit."""
+    check_finite(A)
+    live = y if sample_weight is None else y[sample_weight > 0]
+    loss.check_targets(live)
+    if options.fit_intercept:
+        refuse_limits(loss, live)
+    return GLMProblem(
+        A,
+        y,
+        loss,
+        sample_weight,
+        constraints.factor,
+        constraints.lower,
+        constraints.upper,
+        options.fit_intercept,
+        options.standardize,
+        offset,
+    )
+
+
+def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
+    """Refuse targets whose mean no linear predictor gives: an intercept would be infinite."""
+    if (y == y[0]).all() and not np.isfinite(loss.link(np.asarray(y[0]))):
+        raise ValueError(
+            f"y is {y[0]:g} for all samples that have weight, which an intercept fits at infinity"
+            " alone; expected targets that differ, or fit_intercept=False."
+        )
+
+
+def minimise(problem: GLMProblem, state: State, options: Options) -> Solution:
+    """Run the solver that suits the problem."""
+    return newton(problem, state, options.tol**2, options.max_iter)
+
+
+def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
+    """The result in the caller's units."""
+    state = found.state
+    coef, intercept = problem.restore(state.u, state.b)
+    if problem.A.is_float32:
+        coef = coef.astype(np.float32)
+    scale = 2.0 * problem.total
+    return GLMResult(
+        coef=coef,
+        intercept=intercept,
+        solver=found.solver,
+        n_iter=found.n_iter,
+        objective=state.objective,
+        dual_gap=found.gap,
+        relative_gap=found.gap / problem.null_objective,
+        deviance=max(scale * (state.loss - problem.least), 0.0),
+        null_deviance=max(scale * (problem.null.loss - problem.least), 0.0),
+        total_weight=problem.total,
+        dof=float("nan"),
+        loss=problem.loss,
+        converged=found.converged,
+    )
+
+
+def warn_of(found: Solution, result: GLMResult, options: Options) -> None:
+    """Say that a fit did not reach its tolerance."""
+    from ... import _sklearn
+
+    warnings.warn(
+        f"the fit stopped after {found.n_iter} iterations with a relative gap of"
+        f" {result.relative_gap:.3g}, whose root is above tol={options.tol:g}; raise max_iter,"
+        " scale the features, or use a larger alpha.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=4,
+    )
+
+
+def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
+    """The sum of an offset and the logarithm of an exposure, or None where there is neither."""
+    total = None
+    if offset is not None:
+        total = check_target(offset, n, name="offset")
+        if total.ndim != 1:
+            raise ValueError(f"offset has shape {total.shape}; expected ({n},).")
+    if exposure is not None:
+        if not loss.has_log_link:
+            raise ValueError(
+                f"exposure is given for the loss {loss.name!r}, which has no log link; expected an"
+                " offset, or None."
+            )
+        times = check_target(exposure, n, name="exposure")
+        if times.ndim != 1 or not (times > 0).all():
+            raise ValueError(
+                f"exposure has shape {times.shape} and a least value of {times.min():g}; expected"
+                f" ({n},) numbers above 0."
+            )
+        log = np.log(times)
+        total = log if total is None else total + log
+    return total
+
+
+def glm(
+    X: Any,
+    y: Any,
+    loss: Any = "logistic",
+    alpha: float = 1.0,
+    *,
+    l1_ratio: float = 0.0,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    standardize: bool = False,
+    offset: Any = None,
+    exposure: Any = None,
+    solver: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 100,
+    coef_init: Any = None,
+    intercept_init: float = 0.0,
+) -> GLMResult:
+    """Fit a generalised linear model with an L2 penalty, an L1 penalty, or both.
+
+    Minimizes, over the coefficients w and the intercept b::
+
+        1 / sum_i s_i * sum_i s_i l(y_i, o_i + b + x_i w)
+            + alpha * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+    >>> result = fastridge.glm(X, y, "logistic", alpha=0.1)
+    >>> result.converged
+    True
+    """
+    loss = loss_of(loss)
+    check_flags(fit_intercept=fit_intercept, standardize=standardize)
+    A = check_design(X, finite=False)
+    n, p = A.shape
+    target = check_target(y, n)
+    if target.ndim != 1:
+        raise ValueError(f"y has shape {target.shape}; expected ({n},).")
+    weight = check_sample_weight(sample_weight, n)
+    low, high = check_bounds(lower, upper, p)
+    constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
+    total = check_offset(offset, exposure, loss, n)
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
+    options = Options(
+        check_number("l1_ratio", l1_ratio, 0.0, 1.0),
+        bool(fit_intercept),
+        bool(standardize),
+        solver,
+        check_number("tol", tol, 0.0, np.inf),
+        check_count("max_iter", max_iter),
+    )
+    start = None
+    if coef_init is not None:
+        coef = check_target(coef_init, p, name="coef_init")
+        start = coef, check_number("intercept_init", intercept_init, -np.inf, np.inf)
+    number = check_number("alpha", alpha, 0.0, np.inf)
+    return solve(A, target, loss, number, options, weight, constraints, total, start)

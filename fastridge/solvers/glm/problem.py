@@ -1,0 +1,242 @@
+"""A generalised linear model in the units of its solvers: weights of sum 1, columns centred.
+
+With s the weights over their sum, A the operator over X (columns less their weighted means, and in
+units of their deviations where standardised), u the coefficients in its units, b the intercept about
+the means and o the offset, the solvers minimise
+
+    F(u, b) = sum_i s_i l(y_i, eta_i) + sum_j (l1_j |u_j| + l2_j u_j^2 / 2),   eta = o + b + A u,
+
+for l1 = alpha * l1_ratio * f and l2 = alpha * (1 - l1_ratio) * f, over lower <= u <= upper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...losses import Loss
+from ...quadratic.range import unit_sum
+from ...quadratic.rows import CentredRows
+
+Array = NDArray[np.float64]
+
+_EPS = float(np.finfo(np.float64).eps)
+_MOST_SEARCH = 200  # steps that find an intercept
+_FAR = 30.0  # first width of the search for an intercept that Newton's steps do not find
+
+
+class State:
+    """Coefficients, and the loss there with its derivatives.
+
+    Attributes
+    ----------
+    u : ndarray (p,)
+    b : float
+    eta : ndarray (n,)
+    loss, penalty : float
+        Parts of the objective.
+    r, h : ndarray (n,)
+        Weighted first and second derivatives of the loss by eta.
+    """
+
+    __slots__ = ("b", "eta", "h", "loss", "penalty", "r", "u")
+
+    def __init__(
+        self, u: Array, b: float, eta: Array, loss: float, penalty: float, r: Array, h: Array
+    ) -> None:
+        self.u, self.b, self.eta = u, b, eta
+        self.loss, self.penalty, self.r, self.h = loss, penalty, r, h
+
+    @property
+    def objective(self) -> float:
+        return self.loss + self.penalty
+
+
+class GLMProblem:
+    """What a fit minimises; see above.
+
+    Parameters
+    ----------
+    X : Matrix (n, p), not centred
+    y : ndarray (n,)
+    loss : Loss
+    weight : ndarray (n,) or None
+        As they are given; None: ones.
+    factor : ndarray (p,) or None
+        Factors f of the penalty; None: ones.
+    lower, upper : ndarray (p,) or None
+        Bounds of the coefficients in the units of X.
+    fit_intercept, standardize : bool
+    offset : ndarray (n,) or None
+
+    Attributes
+    ----------
+    rows : CentredRows
+    A : Matrix
+        Its operator.
+    weight : ndarray (n,)
+        Of sum 1.
+    total : float
+        Sum of the weights as they were given.
+    l1, l2 : ndarray (p,)
+        Set by `penalise`.
+    lower, upper : ndarray (p,) or None
+        In units of u.
+    """
+
+    def __init__(
+        self,
+        X: Matrix,
+        y: Array,
+        loss: Loss,
+        weight: Array | None,
+        factor: Array | None,
+        lower: Array | None,
+        upper: Array | None,
+        fit_intercept: bool,
+        standardize: bool,
+        offset: Array | None = None,
+    ) -> None:
+        self.n, self.p = X.shape
+        self.loss, self.y, self.offset = loss, y, offset
+        self.total = float(self.n) if weight is None else float(weight.sum())
+        share = None if weight is None else unit_sum(weight)
+        options = {"standardize": standardize, "mean_of_rows": True}
+        self.rows = CentredRows(X, share, fit_intercept, **options)
+        self.A, self.fit_intercept, self.standardize = self.rows.A, fit_intercept, standardize
+        self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
+        self.factor = np.ones(self.p) if factor is None else factor
+        unit = self.rows.unit
+        self.lower = lower if lower is None or unit is None else lower * unit
+        self.upper = upper if upper is None or unit is None else upper * unit
+        self.l1 = self.l2 = np.zeros(self.p)
+        self._null: State | None = None
+        self._null_objective: float | None = None
+
+    def penalise(self, alpha: float, l1_ratio: float) -> None:
+        """Take a penalty."""
+        self.l1 = (alpha * l1_ratio) * self.factor
+        self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
+
+    @property
+    def has_l1(self) -> bool:
+        return bool(self.l1.any())
+
+    @property
+    def has_bounds(self) -> bool:
+        return self.lower is not None or self.upper is not None
+
+    def penalty(self, u: Array) -> float:
+        value = 0.5 * float(np.einsum("j,j,j->", self.l2, u, u))
+        return value + float(self.l1 @ np.abs(u)) if self.has_l1 else value
+
+    def predict(self, u: Array, b: float) -> Array:
+        """eta (n,)."""
+        eta = self.A.dot(u) if u.any() else np.zeros(self.n)
+        eta += b
+        if self.offset is not None:
+            eta += self.offset
+        return eta
+
+    def at(self, u: Array, b: float, eta: Array | None = None) -> State:
+        """The state at coefficients; eta: their predictors, where they are known."""
+        eta = self.predict(u, b) if eta is None else eta
+        r, h = np.empty(self.n), np.empty(self.n)
+        loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
+        return State(u, b, eta, loss, self.penalty(u), r, h)
+
+    def gradient(self, state: State) -> Array:
+        """A'r + l2 u: that of the smooth part by u (p,)."""
+        g = self.A.tdot(state.r)
+        g += self.l2 * state.u
+        return g
+
+    @property
+    def null(self) -> State:
+        """The state without features."""
+        if self._null is None:
+            state = self.at(np.zeros(self.p), self._first_intercept())
+            self._null = self.settle(state) if self.fit_intercept else state
+        return self._null
+
+    @property
+    def least(self) -> float:
+        """The least value of the loss that any predictors give."""
+        values = np.where(self.weight > 0, self.loss.least(self.y), 0.0)
+        return float(self.weight @ values)
+
+    @property
+    def null_objective(self) -> float:
+        """Loss of the null model above the least one, which gaps are relative to; 1 where that is
+        rounding."""
+        if self._null_objective is None:
+            excess = self.null.loss - self.least
+            scale = abs(self.null.loss) + abs(self.least)
+            self._null_objective = excess if excess > 4 * _EPS * scale else 1.0
+        return self._null_objective
+
+    def _first_intercept(self) -> float:
+        if not self.fit_intercept:
+            return 0.0
+        mean = float(self.weight @ self.y)
+        if self.offset is not None:
+            if self.loss.has_log_link:
+                # sum y = exp(b) sum exp(o), which is exact for Poisson
+                top = float(self.offset.max())
+                return float(np.log(mean / (self.weight @ np.exp(self.offset - top)))) - top
+            return float(self.loss.link(np.array(mean))) - float(self.weight @ self.offset)
+        return float(self.loss.link(np.array(mean)))
+
+    def settle(self, state: State) -> State:
+        """The state of the same coefficients with the intercept that minimises their loss."""
+        low, high = -np.inf, np.inf
+        b, eta, r, h = state.b, state.eta, state.r, state.h
+        loss = state.loss
+        for _ in range(_MOST_SEARCH):
+            slope, curve = float(r.sum()), float(h.sum())
+            size = float(np.abs(r).sum())
+            if abs(slope) <= 4 * _EPS * size:
+                break
+            low, high = (b, high) if slope < 0 else (low, b)
+            step = -slope / curve if curve > 0 else (-_FAR if slope > 0 else _FAR)
+            step = float(np.clip(step, -_FAR, _FAR))
+            if not low < b + step < high:
+                step = 0.5 * (low + high) - b
+            if b + step == b or not np.isfinite(step):
+                break
+            b += step
+            eta = eta + step
+            r, h = np.empty(self.n), np.empty(self.n)
+            loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
+        return State(state.u, b, eta, loss, state.penalty, r, h)
+
+    def start(self, coef: Any, intercept: float) -> State:
+        """The state at coefficients (p,) and an intercept in the caller's units."""
+        u = np.asarray(coef, dtype=np.float64)
+        b = float(intercept) + float(self.rows.mean @ u) if self.fit_intercept else 0.0
+        u = u.copy() if self.rows.unit is None else u * self.rows.unit
+        if self.lower is not None:
+            np.maximum(u, self.lower, out=u)
+        if self.upper is not None:
+            np.minimum(u, self.upper, out=u)
+        return self.at(u, b)
+
+    def restore(self, u: Array, b: float) -> tuple[Array, float]:
+        """Coefficients (p,) and intercept in the caller's units."""
+        coef = u if self.rows.unit is None else u / self.rows.unit
+        scale = self.rows.A.scale
+        if scale is not None:
+            # constant columns have a scale of 0
+            coef = np.where(scale == 0, 0.0, coef)
+        return coef, b - float(self.rows.mean @ coef) if self.fit_intercept else 0.0
+
+    def alpha_max(self, l1_ratio: float) -> float:
+        """The least alpha for which all penalised coefficients are 0."""
+        penalised = self.factor > 0
+        if not penalised.any():
+            return 0.0
+        g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised]
+        return float(g.max()) / max(l1_ratio, 1e-3)

@@ -1,0 +1,28 @@
+/* Losses of a target y and a linear predictor eta. */
+#ifndef FASTRIDGE_LOSSES_H
+#define FASTRIDGE_LOSSES_H
+
+#include <stddef.h>
+
+enum {
+    FR_SQUARED,
+    FR_LOGISTIC,
+    FR_POISSON,
+    FR_GAMMA,
+    FR_TWEEDIE,          /* log link; parameter: the power */
+    FR_TWEEDIE_IDENTITY, /* mean eta; parameter: the power */
+    FR_NEGATIVE_BINOMIAL, /* log link; parameter: theta */
+    FR_HUBER,            /* parameter: delta */
+    FR_N_LOSSES
+};
+
+/* Returns sum_i w_i l(y_i, eta_i), w NULL: ones. Unless r is NULL, r_i = w_i l' and h_i = w_i l'', the
+ * derivatives by eta; h is the expected second derivative where l is not convex. */
+typedef double fr_loss_loop(double parameter, const double *y, const double *eta, const double *w,
+                            double *r, double *h, ptrdiff_t n);
+
+/* The same over threads, in parts that do not depend on their number; 0 or a status of parallel.h. */
+int fr_loss(int loss, double parameter, const double *y, const double *eta, const double *w, double *r,
+            double *h, ptrdiff_t n, double *sum, int n_threads);
+
+#endif
