@@ -83,16 +83,14 @@ class CentredRows:
             self.total = 1.0
         self.unit = scale = self._root = None
         self._squares: NDArray[np.float64] | None = None
-        # one number for all, without their memory
-        self.mean = np.broadcast_to(0.0, (self.p,))
         if mean is None or variance is None:
-            self.A = self.near
+            self.A, self.mean = self.near, self._zeros()
             return
         if self.standardize:
             self.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
             scale = 1.0 / self.unit
         if not self.fit_intercept:
-            self.A = self.near.centered(None, scale)
+            self.A, self.mean = self.near.centered(None, scale), self._zeros()
             self._squares = self._scaled(variance + mean**2, scale)
             return
         self.mean = mean
@@ -102,6 +100,10 @@ class CentredRows:
             scale = np.where(constant, 0.0, 1.0 if scale is None else scale)
         self.A = self.near.centered(offset, scale)
         self._squares = self._scaled(variance, scale)
+
+    def _zeros(self) -> NDArray[np.float64]:
+        """Zero means (p,): one number for all, without their memory."""
+        return np.broadcast_to(0.0, (self.p,))
 
     def _scaled(self, squares, scale) -> NDArray[np.float64]:
         if scale is not None:

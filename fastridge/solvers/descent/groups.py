@@ -111,37 +111,36 @@ class GroupPath:
         return float(np.sum(self.rows.inner(R, T)))
 
     def _eliminate(self, free):
-        self.free = free
+        self.free, self.yy_rest, self.square_rest = free, self.yy, self.square
         # constant columns have no share in anything
         self.penalised = (self.factor > 0) & (self.square > 0)
         if not len(free):
-            self.P, self.base = np.zeros((self.p, 0)), np.zeros((0, 0))
-        else:
-            # columns of norm one: the rank does not depend on their scales
-            columns = np.zeros((len(free), self.n))
-            self.A.copy_columns(free.astype(np.int32), columns)
-            s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
-            columns *= np.sqrt(s)
-            norm = np.linalg.norm(columns, axis=1)
-            norm[norm == 0] = 1.0
-            columns /= norm[:, None]
-            # columns' = U diag(values) V, Q = U in the inner product of S
-            V, values, U = scipy.linalg.svd(
-                columns, full_matrices=False, overwrite_a=True, check_finite=False
-            )
-            keep = values > max(columns.shape) * _EPS * values.max(initial=0.0)
-            # Q = A_free base
-            self.base = V[:, keep] / values[keep] / norm[:, None]
-            # rows without weight have no share in the products
-            Q = U[keep] / np.sqrt(np.where(s > 0, s, 1.0))
-            self.P = self._tdot(np.asfortranarray(Q.T)).T
+            self.base = np.zeros((0, 0))
+            return
+        # columns of norm one: the rank does not depend on their scales
+        columns = np.zeros((len(free), self.n))
+        self.A.copy_columns(free.astype(np.int32), columns)
+        s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
+        columns *= np.sqrt(s)
+        norm = np.linalg.norm(columns, axis=1)
+        norm[norm == 0] = 1.0
+        columns /= norm[:, None]
+        # columns' = U diag(values) V, Q = U in the inner product of S
+        V, values, U = scipy.linalg.svd(
+            columns, full_matrices=False, overwrite_a=True, check_finite=False
+        )
+        keep = values > max(columns.shape) * _EPS * values.max(initial=0.0)
+        # Q = A_free base
+        self.base = V[:, keep] / values[keep] / norm[:, None]
+        # rows without weight have no share in the products
+        Q = U[keep] / np.sqrt(np.where(s > 0, s, 1.0))
+        self.P = self._tdot(np.asfortranarray(Q.T)).T
         self.y_free = self.cross[:, free] @ self.base
         self.cross = self.cross - self.y_free @ self.P.T
         self.yy_rest = self.yy - float(np.sum(self.y_free**2))
         self.square_rest = np.maximum(self.square - np.sum(self.P**2, axis=1), 0.0)
-        # what the free features explain is rounding in the others
-        gone = self.square_rest <= 1e-13 * self.square
-        self.penalised &= ~gone
+        # what the free features explain is round-off in the others
+        self.penalised &= self.square_rest > 1e-13 * self.square
 
     @limited
     def start(self, coef: NDArray[np.float64], W_dual: NDArray[np.float64] | None = None) -> None:
@@ -258,12 +257,16 @@ class GroupPath:
 
     def _gradient(self, W):
         """A'SR, <Y, R> and <R, R> of penalised coefficients, free features having been fitted."""
-        R = self.Y - self.A.dot(np.asfortranarray(W.T)) if W.any() else self.Y
-        g = self._tdot(R)
-        r_free = g[:, self.free] @ self.base
-        yr = self._inner(self.Y, R) - float(np.sum(self.y_free * r_free))
-        rr = self._inner(R, R) - float(np.sum(r_free**2))
-        return g - r_free @ self.P.T, yr, max(rr, 0.0)
+        if not W.any():
+            return self.cross, self.yy_rest, self.yy_rest
+        R = self.Y - self.A.dot(np.asfortranarray(W.T))
+        g, yr, rr = self._tdot(R), self._inner(self.Y, R), self._inner(R, R)
+        if len(self.free):
+            r_free = g[:, self.free] @ self.base
+            g -= r_free @ self.P.T
+            yr -= float(np.sum(self.y_free * r_free))
+            rr = max(rr - float(np.sum(r_free**2)), 0.0)
+        return g, yr, rr
 
     def _grow(self, new):
         before, size = len(self.set), len(self.set) + len(new)
@@ -289,7 +292,7 @@ class GroupPath:
                 self.columns[before:size] *= np.sqrt(self.weight)
             unit = 1.0 / self.n if self.weight is None else 1.0
             _border.gram_border(self.columns, before, size, unit, self.gram)
-        if self.P.shape[1]:
+        if len(self.free):
             P = self.P[self.set]
             part = P[before:] @ P.T
             self.gram[before:size, :size] -= part
