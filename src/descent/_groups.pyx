@@ -20,14 +20,17 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
 from arrays cimport expect_length
+from extrapolation cimport extrapolation_weights
 from group_newton cimport FAILED, SHRUNK, find_support, gather, newton_step, scatter
 from primitives cimport FR_DOUBLE
 from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
 
+from fastridge._descent cimport HISTORY
+
 attach()
 
 cdef extern from "group_constants.h" nogil:
-    int SUPPORT_SWEEPS, MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS, FINAL_STEPS
+    int MOST_ROUNDS, STEPS_PER_ROUND, FINAL_ROUNDS, FINAL_STEPS
     double GAIN, LEAST_GAIN, LITTLE, WAIT, FINAL_PRICE, FINAL_WORK, SLACK
 
 
@@ -159,19 +162,58 @@ cdef int sweep(GroupDescent q, Py_ssize_t count) noexcept nogil:
     return 0
 
 
-cdef int take_sweeps(GroupDescent q) noexcept nogil:
-    """One sweep over all features, and some over the support."""
-    cdef Py_ssize_t j
-    cdef int _i, status
+cdef void remember(GroupDescent q, Py_ssize_t at, Py_ssize_t count) noexcept nogil:
+    """Keep coefficients of the features that are extrapolated."""
+    cdef Py_ssize_t t, i
+    for t in range(q.k):
+        for i in range(count):
+            q.past[at, t * count + i] = q.w[t, q.kept[i]]
+
+
+cdef int extrapolate(GroupDescent q, Py_ssize_t count) noexcept nogil:
+    """Try the combination of the last iterates that Anderson extrapolation finds."""
+    cdef double[HISTORY] weight
+    cdef double before = q.objective, found
+    cdef Py_ssize_t a, t, i, size = q.k * q.m
+    cdef int status
+    if not extrapolation_weights(q.past, q.k * count, weight):
+        return 0
+    memcpy(&q.w_before[0, 0], &q.w[0, 0], size * sizeof(double))
+    memcpy(&q.g_before[0, 0], &q.g[0, 0], size * sizeof(double))
+    for t in range(q.k):
+        for i in range(count):
+            found = 0
+            for a in range(HISTORY - 1):
+                found += weight[a] * q.past[a + 1, t * count + i]
+            q.w[t, q.kept[i]] = found
+    status = sum_gradient(q)
+    evaluate(q)
+    if not q.objective < before:
+        memcpy(&q.w[0, 0], &q.w_before[0, 0], size * sizeof(double))
+        memcpy(&q.g[0, 0], &q.g_before[0, 0], size * sizeof(double))
+        q.objective = before
+    return status
+
+
+cdef int take_sweeps(GroupDescent q, double tol) noexcept nogil:
+    """One sweep over all features, some over the support, and a step of extrapolation."""
+    cdef Py_ssize_t j, count
+    cdef int i, status
     q.n_iter += 1
     for j in range(q.m):
         q.list[j] = <int32_t> j
     status = sweep(q, q.m)
-    for _i in range(SUPPORT_SWEEPS):
+    count = find_support(q)
+    memcpy(&q.kept[0], &q.list[0], count * sizeof(int32_t))
+    for i in range(HISTORY - 1):
         if status:
             return status
+        remember(q, i, count)
         status = sweep(q, find_support(q))
+    remember(q, HISTORY - 1, count)
     evaluate(q)
+    if not status and q.objective - q.dual > tol:
+        status = extrapolate(q, count)
     return status if status else fr_poll()
 
 
@@ -181,7 +223,7 @@ cdef double newton_price(GroupDescent q) noexcept nogil:
     """Return what a Newton step costs, over the cost of a round of sweeps."""
     cdef double s = find_support(q), k = q.k
     # operations, weighted by the time that they take: 3 s^3 + 60 k s^2, and 8 k s m for a sweep
-    return (3.0 * s + 60.0 * k) * s / (8.0 * (SUPPORT_SWEEPS + 1) * k * q.m)
+    return (3.0 * s + 60.0 * k) * s / (8.0 * (HISTORY) * k * q.m)
 
 
 cdef bint is_affordable(GroupDescent q) noexcept nogil:
@@ -258,7 +300,7 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noe
         if gap > tol or finals > 1:
             for _i in range(rounds):
                 before = gap
-                status = take_sweeps(q)
+                status = take_sweeps(q, tol)
                 gap = q.objective - q.dual
                 if status or gap <= tol or q.n_iter >= max_iter:
                     break
@@ -364,6 +406,8 @@ cdef class GroupDescent:
         self.w, self.w_dual, self.g = w, w_dual, np.empty((k, m))
         self.square, self.norm, self.size = np.empty((3, m))
         self.z, self.list = np.empty(k), np.empty(m, dtype=np.int32)
+        self.kept, self.past = np.empty(m, dtype=np.int32), np.empty((HISTORY, k * m))
+        self.w_before, self.g_before = np.empty((k, m)), np.empty((k, m))
         for j in range(m):
             self.square[j] = gram[j, j]
         self.kernels = fr_active()

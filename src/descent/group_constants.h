@@ -2,8 +2,6 @@
 #ifndef FASTRIDGE_GROUP_CONSTANTS_H
 #define FASTRIDGE_GROUP_CONSTANTS_H
 
-/* Sweeps over the support, after one over all features. */
-#define SUPPORT_SWEEPS 5
 /* Such rounds between Newton steps that did not end, at most: twice as many each time. */
 #define MOST_ROUNDS 30
 /* Newton steps for one round, at most. */

@@ -24,6 +24,9 @@ cdef class GroupDescent:
     # |g_j|, |w_j|^2, scratch of length k, and features to visit
     cdef double[::1] norm, size, z
     cdef int32_t[::1] list
+    # iterates of the features in `kept`, and coefficients and g before they are extrapolated
+    cdef double[:, ::1] past, w_before, g_before
+    cdef int32_t[::1] kept
     cdef uint64_t random
     # --- Newton steps on s features, and the sizes that there is room for
     cdef Py_ssize_t s, room_s, room_k
