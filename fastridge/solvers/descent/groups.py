@@ -47,6 +47,11 @@ _MATTERS, _MATTERS_AGAIN = 1e-5, 1e-4
 _MOST_SETTLES, _TINY = 5, 1e-300
 
 
+def _lengths(W):
+    """Norms of the columns of (k, m)."""
+    return np.sqrt(np.einsum("kj,kj->j", W, W))
+
+
 class GroupPath:
     """Solutions for any sequence of penalties, each from where the last one ended.
 
@@ -97,8 +102,16 @@ class GroupPath:
         self.W_dual, self.shadow = self.W, None
         self.descent = GroupDescent(_DIRECT)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
-        with self.blas:
-            self._eliminate(np.flatnonzero((self.factor == 0) & (self.square > 0)))
+        # constant columns have no share in anything
+        moves = self.square > 0
+        self.penalised = moves if factor is None else moves & (self.factor > 0)
+        self.free = np.flatnonzero(moves & ~self.penalised)
+        self.base, self.yy_rest, self.square_rest = np.zeros((0, 0)), self.yy, self.square
+        if len(self.free):
+            self._eliminate(self.free)
+        # index of the features that have a penalty, and their number
+        self.some = slice(None) if self.penalised.all() else np.flatnonzero(self.penalised)
+        self.n_penalised = len(self.square[self.some])
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(p, dtype=bool)
         self.gram, self.columns, self.room = np.zeros((0, 0)), None, 0
@@ -108,15 +121,10 @@ class GroupPath:
         return np.ascontiguousarray(self.rows.tdot(R).T)
 
     def _inner(self, R, T):
-        return float(np.sum(self.rows.inner(R, T)))
+        return float(self.rows.inner(R, T).sum())
 
+    @limited
     def _eliminate(self, free):
-        self.free, self.yy_rest, self.square_rest = free, self.yy, self.square
-        # constant columns have no share in anything
-        self.penalised = (self.factor > 0) & (self.square > 0)
-        if not len(free):
-            self.base = np.zeros((0, 0))
-            return
         # columns of norm one: the rank does not depend on their scales
         columns = np.zeros((len(free), self.n))
         self.A.copy_columns(free.astype(np.int32), columns)
@@ -150,7 +158,7 @@ class GroupPath:
 
     def largest(self, l1_ratio: float) -> float:
         """The smallest penalty that leaves all penalised coefficients at 0."""
-        norm = np.linalg.norm(self.cross, axis=0)[self.penalised] / self.factor[self.penalised]
+        norm = _lengths(self.cross)[self.some] / self.factor[self.some]
         return float(norm.max(initial=0.0)) / l1_ratio
 
     @limited
@@ -166,8 +174,7 @@ class GroupPath:
         self.n_iter = 0
         if self.shadow is None:
             # the objective where it starts
-            found = self._gradient(self.W)
-            size = np.linalg.norm(self.W, axis=0)
+            found, size = self._gradient(self.W), _lengths(self.W)
             self.objective = 0.5 * found[2] + float(l1 @ size) + 0.5 * float(l2 @ size**2)
             self.shadow = found if self.W_dual is self.W else self._gradient(self.W_dual)
             self._judge(l1, l2)
@@ -202,17 +209,19 @@ class GroupPath:
 
         The dual value stays or grows, so that the gap shrinks by what the objective does.
         """
+        if len(self.set) == self.n_penalised:
+            return
         best, dual = (self.W_dual, self.shadow), self.objective - self.gap
         for _ in range(_MAX_CHECKS if sharp else _MOST_SETTLES):
             left = self.max_iter - self.n_iter
-            excess = np.linalg.norm(self.shadow[0] - l2 * self.W_dual, axis=0) - l1
+            excess = _lengths(self.shadow[0] - l2 * self.W_dual) - l1
             new = np.flatnonzero((excess > 0) & self.penalised & ~self.inside)
             if left <= 0 or not len(new):
                 break
             # a coefficient that enters moves by about excess / (square + l2)
             root = np.sqrt(self.square_rest)
             moves = excess[new] * root[new] / (self.square_rest[new] + l2[new])
-            moves /= max(float((np.linalg.norm(self.W, axis=0) * root).max()), _TINY)
+            moves /= max(float((_lengths(self.W) * root).max()), _TINY)
             largest = float(moves.max())
             if not sharp:
                 new = new[moves > _MATTERS]
@@ -245,15 +254,14 @@ class GroupPath:
     def _judge(self, l1, l2):
         """Set the gap of the objective over the dual value."""
         v, yr, rr = self.shadow
-        some = self.penalised
-        norm = np.linalg.norm(v[:, some], axis=0)
+        some, norm = self.some, _lengths(v)[self.some]
         dual = dual_value(l1[some], l2[some], self.square_rest[some], norm, self.yy_rest, yr, rr)
         self.gap = max(self.objective - dual, 0.0)
 
     def _broken(self, l1, l2, stretch):
         """Return which features break the optimality conditions at the dual point."""
         v = self.shadow[0] - l2 * self.W_dual
-        return (np.linalg.norm(v, axis=0) > stretch * l1) & self.penalised
+        return (_lengths(v) > stretch * l1) & self.penalised
 
     def _gradient(self, W):
         """A'SR, <Y, R> and <R, R> of penalised coefficients, free features having been fitted."""
