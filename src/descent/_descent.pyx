@@ -216,7 +216,9 @@ cdef int descend(Descent q) noexcept nogil:
             safe -= 1
             if status >= 0 and safe == 0:
                 find_support(q)
-                exchange(q, q.g)
+                # elsewhere than at the minimum over the support more wants to enter than will stay
+                if q.at_minimum:
+                    exchange(q, q.g)
                 turn = EXCHANGES
         elif turn == EXCHANGES:
             status = newton_step(q)

@@ -8,7 +8,7 @@
 #define PATIENCE_COLD 6
 #define PATIENCE_LEAST 2
 /* Gaps by which a Newton step may raise the objective for a while. */
-#define MOST_RISE 300.0
+#define MOST_RISE 100.0
 
 /* Accuracy of steps by conjugate gradients: the next one corrects it, ... */
 #define ROUGH 0.1

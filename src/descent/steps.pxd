@@ -432,7 +432,9 @@ cdef inline int attempt(Descent q, bint exchanging) noexcept nogil:
     value_point(q, True)
     if exchanging:
         find_support(q)
-        exchange(q, q.g)
+        # elsewhere than at the minimum over the support more wants to enter than will stay
+        if whole:
+            exchange(q, q.g)
     return 0
 
 
