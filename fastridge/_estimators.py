@@ -15,9 +15,10 @@ class Row(NamedTuple):
     ----------
     module : str
         The module of `fastridge.linear_model` that holds it.
-    penalty : {"ridge", "net", "groups"} or None
+    penalty : {"ridge", "net", "groups", "glm"} or None
         What its penalty is: squares, an elastic net of each target, or of targets that share
-        features. None where there is no penalty: it has no path.
+        features; "glm": an elastic net beside another loss than the squared one. None where there
+        is no penalty: it has no path.
     targets : {"one", "several", "only several", "labels"}
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str
@@ -34,6 +35,7 @@ ESTIMATORS: dict[str, Row] = {
     "BayesianRidge": Row("_bayesian_ridge", "ridge", state=("_posterior", "_total")),
     "ElasticNet": Row("_elastic_net", "net", "several"),
     "ElasticNetCV": Row("_elastic_net_cv", "net"),
+    "GammaRegressor": Row("_glm", "glm"),
     "Lasso": Row("_elastic_net", "net", "several"),
     "LassoCV": Row("_elastic_net_cv", "net"),
     "LinearRegression": Row("_linear_regression", None, "several"),
@@ -41,10 +43,12 @@ ESTIMATORS: dict[str, Row] = {
     "MultiTaskElasticNetCV": Row("_multi_task_cv", "groups", "only several"),
     "MultiTaskLasso": Row("_multi_task", "groups", "only several"),
     "MultiTaskLassoCV": Row("_multi_task_cv", "groups", "only several"),
+    "PoissonRegressor": Row("_glm", "glm"),
     "Ridge": Row("_ridge", "ridge", "several"),
     "RidgeCV": Row("_ridge_cv", "ridge", "several"),
     "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels"),
     "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),
+    "TweedieRegressor": Row("_glm", "glm"),
 }
 
 

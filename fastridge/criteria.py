@@ -119,8 +119,8 @@ def information_criteria(
     (1, True)
     """
     row = row_of(type(model))
-    if row is None:
-        *others, last = ESTIMATORS
+    if row is None or row.penalty == "glm":
+        *others, last = (name for name, row in ESTIMATORS.items() if row.penalty != "glm")
         raise TypeError(
             f"model is a {type(model).__name__}; expected {', '.join(others)} or {last}."
         )

@@ -22,6 +22,7 @@ ESTIMATORS = (
     "BayesianRidge",
     "ElasticNet",
     "ElasticNetCV",
+    "GammaRegressor",
     "Lasso",
     "LassoCV",
     "LinearRegression",
@@ -29,10 +30,12 @@ ESTIMATORS = (
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
     "MultiTaskLassoCV",
+    "PoissonRegressor",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",
     "RidgeClassifierCV",
+    "TweedieRegressor",
 )
 FUNCTIONS = ("enet_path", "lasso_path", "ridge_regression")
 
@@ -49,12 +52,14 @@ OPTIONS = {
     "Ridge": [{"fit_intercept": False}, {"solver": "lsqr"}],
     "RidgeCV": [{"cv": 3}, {"store_cv_results": True}],
     "RidgeClassifierCV": [{"cv": 3}, {"store_cv_results": True}],
+    "TweedieRegressor": [{"power": 1.5}, {"fit_intercept": False}],
 }
 
 CERTIFICATE = "A certificate: what ran, and how exact the fit is."
 CHOICE = "How the penalty was chosen, and what that says."
 PRIOR = "The posterior as an operator, and what follows from it."
 MODEL = "An extension: the model itself, more general."
+OFFSET = "An extension: a known term of the linear predictor, in predictions and scores too."
 SEARCH = "An extension: the search for the penalty."
 DOUBLE = "Errors, certificates and scalars of float32 data are kept in double precision."
 DIRECT = (
@@ -71,6 +76,13 @@ PATH_PARAMS = (
 # (kind, item) or (kind, item, name): why
 REASONS = {
     **{("parameter", item): MODEL for item in ("penalty_factor", "lower", "upper", "standardize")},
+    **{
+        ("parameter", item, name): MODEL
+        for item in ("l1_ratio", "positive")
+        for name in ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
+    },
+    ("parameter of fit", "offset"): OFFSET,
+    ("parameter of fit", "exposure"): OFFSET,
     ("parameter", "max_memory"): "An extension: bounds the memory of direct solvers.",
     ("parameter", "max_iter"): "Of the iterative solver that may run.",
     ("parameter", "solver"): "Chooses the solver, by scikit-learn's names of `Ridge` too.",
@@ -120,6 +132,15 @@ REASONS = {
             "relative_gradient_",
         )
     },
+    **{
+        ("attribute", "dual_gap_", name): CERTIFICATE
+        for name in ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
+    },
+    ("attribute", "power_"): "The power of the fit, by which it predicts.",
+    (
+        "attribute",
+        "link_",
+    ): 'The link of the fit, by which it predicts, where `link` is "auto", too.',
     ("attribute", "n_iter_"): CERTIFICATE,
     **{("attribute", item): CHOICE for item in ("cv_results_", "diagnosis_", "alphas_", "dof_")},
     (
@@ -163,6 +184,21 @@ BEHAVIOUR = (
         "Bounds `relative_error_` of iterative solvers, the share of the objective that could be"
         " gained, as a square root; scikit-learn's meaning depends on the solver. Direct solvers go"
         " to rounding.",
+    ),
+    (
+        "`tol` of `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`",
+        "Bounds the square root of `relative_gap_`, what the objective could still lose as a share"
+        " of the loss of the model without features; scikit-learn's bounds elements of the"
+        " gradient, which says little of the objective where features have unlike scales.",
+    ),
+    (
+        "`solver` of `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`",
+        'scikit-learn\'s "lbfgs" and "newton-cholesky" let the solver be chosen, as "auto" does.',
+    ),
+    (
+        "targets of one value at the end of a log link's range",
+        "y of zeros alone is refused by `PoissonRegressor` with an intercept, which would be"
+        " infinite; scikit-learn returns a fit that did not converge.",
     ),
     (
         "`sample_weight`",
@@ -286,6 +322,8 @@ def targets(name):
     if "Classifier" in name:
         labels = np.digitize(Y[:, 0], [0.0, 2.0])
         return [labels > 0, labels, (Y > 1).astype(int)]
+    if name in ("GammaRegressor", "PoissonRegressor"):
+        return [np.exp(Y[:, 0] / 4)]
     return [Y[:, 0], Y[:, :1], Y]
 
 

@@ -42,7 +42,7 @@ def test_a_row_is_found_from_the_class_and_from_subclasses(name):
     assert cls.__module__ == home_of(name)
     row = ESTIMATORS[name]
     assert row_of(cls) is row_of(type("Other", (cls,), {})) is row
-    assert row.penalty in (None, "ridge", "net", "groups")
+    assert row.penalty in (None, "ridge", "net", "groups", "glm")
     assert row.targets in ("one", "several", "only several", "labels")
 
 
@@ -54,8 +54,8 @@ def test_other_classes_have_no_row():
 def test_criteria_name_every_estimator():
     with pytest.raises(TypeError) as raised:
         criteria.information_criteria(1, [[1.0]], [1.0])
-    for name in ESTIMATORS:
-        assert name in str(raised.value)
+    for name, row in ESTIMATORS.items():
+        assert (name in str(raised.value)) == (row.penalty != "glm")
 
 
 @EVERY

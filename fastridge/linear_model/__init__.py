@@ -10,6 +10,7 @@ if _TYPE_CHECKING:
     from ._bayesian_ridge import BayesianRidge
     from ._elastic_net import ElasticNet, Lasso
     from ._elastic_net_cv import ElasticNetCV, LassoCV
+    from ._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from ._linear_regression import LinearRegression
     from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
     from ._multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
@@ -22,6 +23,7 @@ __all__ = [
     "BayesianRidge",
     "ElasticNet",
     "ElasticNetCV",
+    "GammaRegressor",
     "Lasso",
     "LassoCV",
     "LinearRegression",
@@ -29,10 +31,12 @@ __all__ = [
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
     "MultiTaskLassoCV",
+    "PoissonRegressor",
     "Ridge",
     "RidgeCV",
     "RidgeClassifier",
     "RidgeClassifierCV",
+    "TweedieRegressor",
 ]
 
 

@@ -34,7 +34,7 @@ def estimator_path(
         If there is no such target, or not one share of the L1 part.
     """
     row = row_of(type(estimator))
-    if row is None or row.penalty is None:
+    if row is None or row.penalty in (None, "glm"):
         raise TypeError(
             f"estimator is a {type(estimator).__name__}; expected fastridge's Ridge,"
             " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, one of these"

@@ -36,6 +36,13 @@ class GLMResult:
     loss : Loss
     converged : bool
         Whether sqrt(relative_gap) is within `tol`, or the gap is rounding.
+
+    Examples
+    --------
+    >>> import fastridge
+    >>> result = fastridge.glm([[0.0], [1.0], [2.0]], [1, 2, 4], "poisson", alpha=0.1)
+    >>> type(result).__name__, result.converged
+    ('GLMResult', True)
     """
 
     __slots__ = (

@@ -1,0 +1,198 @@
+"""What estimators of generalised linear models share: parameters, constraints, offsets."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import Matrix
+from ..data.check import check_penalty_factor, check_target
+from ..data.inputs import as_real
+from ..losses import Loss
+from ..solvers.glm.fit import NOTHING, SOLVERS, Constraints, Options, check_offset, solve
+from ..solvers.ridge.options import bounds
+from ._base import Estimator, as_scalar
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    BOUND,
+    COUNT,
+    PENALTY_FACTOR,
+    Parameter,
+    Parameters,
+    one_of,
+)
+
+if TYPE_CHECKING:
+    from ..solvers.glm.result import GLMResult
+
+RATIO = Parameter(
+    lambda value: isinstance(value, Real) and 0 <= as_real(value) <= 1,
+    "a number from 0 to 1",
+    quick="type(v) is float and 0.0 <= v <= 1.0",
+)
+VERBOSE = Parameter(
+    lambda value: (
+        isinstance(value, (bool, np.bool_)) or (isinstance(value, Integral) and int(value) >= 0)
+    ),
+    "a bool, or an int of at least 0",
+)
+
+
+def solver_names(*theirs: str) -> Mapping[str, str]:
+    """Return the solver that runs by the name that is given: scikit-learn's names leave it open."""
+    return {**dict.fromkeys(theirs, "auto"), **{name: name for name in SOLVERS}}
+
+
+def request_setter(method: str, *names: str) -> Callable[..., Any]:
+    """Return the method ``set_{method}_request`` of an estimator whose `method` takes `names`."""
+
+    def setter(self: Any, **requests: Any) -> Any:
+        unknown = sorted(set(requests) - set(names))
+        if unknown:
+            raise TypeError(
+                f"set_{method}_request() got an unexpected keyword argument {unknown[0]!r}"
+            )
+        return _sklearn.request_metadata(self, method, **requests)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    wanted = [
+        inspect.Parameter(name, kind, default=_sklearn.UNCHANGED, annotation="bool | str | None")
+        for name in names
+    ]
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    listed = ", ".join(names)
+    setter.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
+    setter.__name__ = setter.__qualname__ = f"set_{method}_request"
+    setter.__doc__ = f"""Say which metadata `{method}` asks a scikit-learn meta-estimator for.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        {listed} : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+    return setter
+
+
+def check_one_target(y: Any, n: int) -> NDArray[np.float64]:
+    """Check values of one target (n,); a column is one, with scikit-learn's warning."""
+    target = check_target(y, n)
+    if target.ndim == 1:
+        return target
+    if target.shape[1] != 1:
+        raise ValueError(
+            f"y has shape {target.shape}; expected (n_samples,): y should be a 1d array."
+        )
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of"
+        " y to (n_samples,), for example using ravel().",
+        _sklearn.exception("DataConversionWarning"),
+        stacklevel=3,
+    )
+    return np.ascontiguousarray(target[:, 0])
+
+
+class BaseGLM(Estimator):
+    """Parameters, checks and attributes that all share."""
+
+    l1_ratio: Any
+    fit_intercept: bool
+    solver: str
+    max_iter: int
+    tol: float
+    warm_start: bool
+    verbose: Any
+    penalty_factor: Any
+    standardize: bool
+    lower: Any
+    upper: Any
+    positive: bool
+
+    _solvers: ClassVar[Mapping[str, str]] = solver_names("lbfgs", "newton-cholesky")
+    _parameters: ClassVar[Parameters] = {
+        "l1_ratio": RATIO,
+        "fit_intercept": BOOL,
+        "solver": one_of(_solvers),
+        "max_iter": COUNT,
+        "tol": AT_LEAST_0,
+        "warm_start": BOOL,
+        "verbose": VERBOSE,
+        "penalty_factor": PENALTY_FACTOR,
+        "standardize": BOOL,
+        "lower": BOUND,
+        "upper": BOUND,
+        "positive": BOOL,
+    }
+
+    def _constraints(self, p: int) -> Constraints:
+        """What bears on each coefficient, checked."""
+        factor, lower, upper = self.penalty_factor, self.lower, self.upper
+        if factor is None and lower is None and upper is None and not self.positive:
+            return NOTHING
+        low, high = bounds(lower, upper, self.positive, p)
+        return Constraints(check_penalty_factor(factor, p), low, high)
+
+    def _options(self) -> Options:
+        return Options(
+            float(self.l1_ratio),
+            bool(self.fit_intercept),
+            bool(self.standardize),
+            self._solvers[self.solver],
+            float(self.tol),
+            int(self.max_iter),
+        )
+
+    def _solve(
+        self,
+        A: Matrix,
+        y: NDArray[np.float64],
+        loss: Loss,
+        alpha: float,
+        weight: NDArray[np.float64] | None,
+        offset: NDArray[np.float64] | None,
+        start: tuple[Any, float] | None,
+    ) -> GLMResult:
+        """Fit one predictor, and set what is known of the fit but for its coefficients."""
+        constraints = self._constraints(A.shape[1])
+        result = solve(A, y, loss, alpha, self._options(), weight, constraints, offset, start)
+        self._set_certificate(result)
+        return result
+
+    def _set_certificate(self, result: Any) -> None:
+        self.solver_ = result.solver
+        self.objective_ = as_scalar(result.objective)
+        self.dual_gap_ = as_scalar(result.dual_gap)
+        self.relative_gap_ = as_scalar(result.relative_gap)
+        if self.verbose:
+            print(
+                f"{result.solver}: {result.n_iter} iterations, objective {result.objective:.6g},"
+                f" relative gap {result.relative_gap:.3g}"
+            )
+
+    def _predictor(
+        self, X: Any, method: str, offset: Any, exposure: Any = None
+    ) -> NDArray[np.floating]:
+        """The linear predictor, with an offset and an exposure."""
+        eta = self._linear_predictor(X, method)
+        known = check_offset(offset, exposure, self._loss, len(eta))
+        return eta if known is None else eta + known
