@@ -256,3 +256,23 @@ def test_iterations_beside_heavy_rows_warn(name, weight):
             model.fit(CONTAINERS[name](X), y, weights)
     with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
         fastridge.elastic_net_path(X, y, alphas=[1.0], sample_weight=weights)
+
+
+@pytest.mark.parametrize("weight", [1e15, 1e17])
+def test_several_targets_beside_heavy_rows_warn(weight):
+    """Two heavy rows beside light ones warn as they do for one target; one such row does not."""
+    weights = np.ones(40)
+    weights[[7, 31]] = weight
+    Y = np.column_stack([y, -y])
+    fits = [
+        lambda s: fastridge.MultiTaskLasso(1e-15).fit(X, Y, s),
+        lambda s: fastridge.MultiTaskElasticNet(1e-15).fit(X, Y, s),
+        lambda s: fastridge.MultiTaskElasticNetCV(alphas=[1e-15], cv=3).fit(X, Y, s),
+        lambda s: fastridge.lasso_path(X, Y, alphas=[1.0], sample_weight=s),
+    ]
+    for fit in fits:
+        with pytest.warns(fastridge.exceptions.ConvergenceWarning, match="2 rows that weigh"):
+            fit(weights)
+    weights[31] = 1.0
+    for fit in fits:
+        fit(weights)

@@ -326,7 +326,7 @@ class ElasticNet(BaseElasticNet):
         Warns
         -----
         ConvergenceWarning
-            If `tol` was not reached.
+            If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
 
         Examples
         --------

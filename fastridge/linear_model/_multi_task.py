@@ -14,7 +14,7 @@ from ..data.check import (
     feature_names,
     recheck,
 )
-from ..solvers.descent.fit import warn
+from ..solvers.descent.fit import warn, warn_of_lost_rows
 from ..solvers.descent.groups import GroupPath
 from ._base import as_scalar
 from ._elastic_net import BaseElasticNet
@@ -170,7 +170,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         Warns
         -----
         ConvergenceWarning
-            If `tol` was not reached.
+            If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
 
         Examples
         --------
@@ -193,6 +193,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         factor = check_penalty_factor(self.penalty_factor, A.n_columns)
         options = self._options("auto")
         recheck(A)
+        warn_of_lost_rows(weight, A.n_columns)
         path = GroupPath(
             A,
             Y,

@@ -103,7 +103,7 @@ def elastic_net(
     Warns
     -----
     ConvergenceWarning
-        If `tol` was not reached.
+        If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
 
     References
     ----------
@@ -208,7 +208,8 @@ def elastic_net_path(
     Warns
     -----
     ConvergenceWarning
-        If `tol` was not reached for some penalty.
+        If `tol` was not reached for some penalty, or if the sums of squares lose light rows beside
+        heavy ones.
 
     References
     ----------

@@ -13,7 +13,7 @@ from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
 from ...data.check import check_bounds, check_count, check_flags, check_penalty_factor
 from ...data.inputs import as_array, numbers
-from .fit import Constraints, check_data, solve_path
+from .fit import Constraints, check_data, solve_path, warn_of_lost_rows
 from .grid import LEAST_L1_RATIO, spaced
 from .options import Options, check_alphas, check_number, check_start, check_stop
 from .result import ElasticNetPath
@@ -201,7 +201,8 @@ def enet_path(
     Warns
     -----
     ConvergenceWarning
-        If `tol` was not reached for some penalty.
+        If `tol` was not reached for some penalty, or if the sums of squares lose light rows beside
+        heavy ones.
 
     See Also
     --------
@@ -282,7 +283,8 @@ penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, stop,
     Warns
     -----
     ConvergenceWarning
-        If `tol` was not reached for some penalty.
+        If `tol` was not reached for some penalty, or if the sums of squares lose light rows beside
+        heavy ones.
 
     References
     ----------
@@ -400,6 +402,7 @@ def _groups(
                 f"{name} is given and y has shape {Y.shape}; expected None, or y of shape"
                 " (n_samples,)."
             )
+    warn_of_lost_rows(weight, A.n_columns)
     path = GroupPath(
         A,
         np.asfortranarray(Y),

@@ -96,7 +96,7 @@ def solve(
         k = 1 if single else Y.shape[1]
     if coef_init is not None:
         coef_init = check_start(coef_init, single, k, p)
-    _warn_of_lost_rows(sample_weight, p)
+    warn_of_lost_rows(sample_weight, p)
     solver = find_solver(source, options.solver, 1) if gram is None else "gram"
     found, duals = [], []
     problem = None
@@ -282,7 +282,7 @@ def solve_path(
         total = float(source.total_weight)
     else:
         total = float(len(Y) if sample_weight is None else sample_weight.sum())
-    _warn_of_lost_rows(sample_weight, p)
+    warn_of_lost_rows(sample_weight, p)
     solver = "gram"
     if gram is None or Y is None:
         solver = find_solver(source, options.solver, n_alphas if alphas is None else len(alphas))
@@ -430,7 +430,7 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
     )
 
 
-def _warn_of_lost_rows(sample_weight, p: int) -> None:
+def warn_of_lost_rows(sample_weight, p: int) -> None:
     """Say that the gap is that of the heaviest rows, which hide the others."""
     if sample_weight is None:
         return
