@@ -15,3 +15,16 @@ def evaluate(
     curvature: _Vector | None = None,
     n_threads: int = 0,
 ) -> float: ...
+def softmax(
+    eta: _Vector,
+    label: NDArray[np.int32] | None = None,
+    share: _Vector | None = None,
+    weight: _Vector | None = None,
+    gradient: _Vector | None = None,
+    probability: _Vector | None = None,
+    curvature: _Vector | None = None,
+    n_threads: int = 0,
+) -> float: ...
+def softmax_curve(
+    probability: _Vector, weight: _Vector | None, t: _Vector, n_threads: int = 0
+) -> None: ...

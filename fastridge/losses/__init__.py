@@ -13,6 +13,7 @@ from .base import Interval, Loss, Score
 from .gamma import GAMMA, Gamma
 from .huber import Huber
 from .logistic import LOGISTIC, Logistic
+from .multinomial import MULTINOMIAL, Multinomial
 from .negative_binomial import NegativeBinomial
 from .poisson import POISSON, Poisson
 from .squared import SQUARED, Squared
@@ -27,6 +28,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "tweedie": tweedie,
     "negative_binomial": NegativeBinomial,
     "huber": Huber,
+    "multinomial": Multinomial,
 }
 
 
@@ -60,6 +62,7 @@ __all__ = [
     "GAMMA",
     "LOGISTIC",
     "LOSSES",
+    "MULTINOMIAL",
     "POISSON",
     "SQUARED",
     "Gamma",
@@ -67,6 +70,7 @@ __all__ = [
     "Interval",
     "Logistic",
     "Loss",
+    "Multinomial",
     "NegativeBinomial",
     "Poisson",
     "Score",

@@ -13,6 +13,7 @@
 #include "compiler.h"
 #include "lanes.h"
 #include "losses.h"
+#include "softmax.h"
 #include "steps.h"
 
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
@@ -118,6 +119,8 @@ typedef struct {
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);
     fr_loss_loop *loss[FR_N_LOSSES];
+    fr_softmax_loop *softmax;
+    fr_softmax_curve_loop *softmax_curve;
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

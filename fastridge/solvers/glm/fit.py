@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +18,15 @@ from ...data.check import (
     check_sample_weight,
     check_target,
 )
-from ...losses import Loss, loss_of
+from ...losses import Loss, Multinomial, loss_of
 from ..descent.options import check_number
+from . import softmax
 from .newton import Solution, newton
+from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
 from .result import GLMResult
 
 SOLVERS = ("auto", "newton")
-
-
-class Options(NamedTuple):
-    """Checked options of a fit.
-
-    Attributes
-    ----------
-    tol : float
-        Bound on the square root of the relative gap.
-    """
-
-    l1_ratio: float = 0.0
-    fit_intercept: bool = True
-    standardize: bool = False
-    solver: str = "auto"
-    tol: float = 1e-4
-    max_iter: int = 100
-
-
-class Constraints(NamedTuple):
-    """What bears on each coefficient; None: nothing."""
-
-    factor: NDArray[np.float64] | None = None
-    lower: NDArray[np.float64] | None = None
-    upper: NDArray[np.float64] | None = None
-
-
-NOTHING = Constraints()
 
 
 def solve(
@@ -74,7 +47,7 @@ def solve(
     found = minimise(problem, state, options)
     result = result_of(problem, found)
     if not found.converged:
-        warn_of(found, result, options)
+        warn_of(result, options)
     return result
 
 
@@ -137,19 +110,6 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
     )
 
 
-def warn_of(found: Solution, result: GLMResult, options: Options) -> None:
-    """Say that a fit did not reach its tolerance."""
-    from ... import _sklearn
-
-    warnings.warn(
-        f"the fit stopped after {found.n_iter} iterations with a relative gap of"
-        f" {result.relative_gap:.3g}, whose root is above tol={options.tol:g}; raise max_iter,"
-        " scale the features, or use a larger alpha.",
-        _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
-    )
-
-
 def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
     """The sum of an offset and the logarithm of an exposure, or None where there is neither."""
     total = None
@@ -193,7 +153,7 @@ def glm(
     tol: float = 1e-4,
     max_iter: int = 100,
     coef_init: Any = None,
-    intercept_init: float = 0.0,
+    intercept_init: Any = 0.0,
 ) -> GLMResult:
     """Fit a generalised linear model with an L2 penalty, an L1 penalty, or both.
 
@@ -215,12 +175,17 @@ def glm(
     A = check_design(X, finite=False)
     n, p = A.shape
     target = check_target(y, n)
-    if target.ndim != 1:
+    several = isinstance(loss, Multinomial)
+    if target.ndim != 1 and not several:
         raise ValueError(f"y has shape {target.shape}; expected ({n},).")
     weight = check_sample_weight(sample_weight, n)
     low, high = check_bounds(lower, upper, p)
     constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
-    total = check_offset(offset, exposure, loss, n)
+    if several:
+        k = softmax.count_classes(loss, target)
+        total = softmax.check_offset(offset, exposure, n, k)
+    else:
+        total = check_offset(offset, exposure, loss, n)
     if solver not in SOLVERS:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
     options = Options(
@@ -231,9 +196,12 @@ def glm(
         check_number("tol", tol, 0.0, np.inf),
         check_count("max_iter", max_iter),
     )
+    number = check_number("alpha", alpha, 0.0, np.inf)
+    if several:
+        first = softmax.check_start(coef_init, intercept_init, k, p)
+        return softmax.solve(A, target, k, number, options, weight, constraints, total, first)
     start = None
     if coef_init is not None:
         coef = check_target(coef_init, p, name="coef_init")
         start = coef, check_number("intercept_init", intercept_init, -np.inf, np.inf)
-    number = check_number("alpha", alpha, 0.0, np.inf)
     return solve(A, target, loss, number, options, weight, constraints, total, start)

@@ -1,0 +1,486 @@
+"""Multinomial models (softmax, symmetric): their fit, and the choice of how.
+
+Of p features and k classes in n samples, with N numbers in X, an iteration of Newton's method on
+the full Hessian of order m = (p + 1) k costs about n m^2 / 2 for its products and m^3 / 6 for its
+factor; a product of the Hessian with a vector, which conjugate gradients take some dozens of per
+iteration, 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
+
+    n m^2 / 2 + m^3 / 6 <= `_PRODUCTS` * 4 N k.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...data.check import check_finite, check_target
+from ...losses import Multinomial
+from ...systems.damped import damped_cholesky
+from .options import NOTHING, Constraints, Options, warn_of
+from .result import GLMResult
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
+
+_EPS = float(np.finfo(np.float64).eps)
+_MOST = 2000  # order of a Hessian that is formed
+_PRODUCTS = 60  # products with vectors that one iteration of conjugate gradients is taken to need
+_OVERHEAD = 2e5  # multiplications that a product's calls cost as much as
+_ENOUGH = 1e-4  # share of the decrease that the model promises
+_HALVINGS = 60
+_DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
+_MOST_FREE = 400  # order of the system of free coefficients that a certificate settles
+_FORCING = 0.1  # residual of conjugate gradients over the gradient
+_MOST_CG = 1000
+
+
+class Solution(NamedTuple):
+    """The last state, a bound on how far its objective is from the minimum, and what ran."""
+
+    state: SoftmaxState
+    gap: float
+    n_iter: int
+    solver: str
+    converged: bool
+
+
+def solve(
+    A: Matrix,
+    y: NDArray[Any],
+    n_classes: int,
+    alpha: float,
+    options: Options,
+    sample_weight: Array | None = None,
+    constraints: Constraints = NOTHING,
+    offset: Array | None = None,
+    start: tuple[Any, Any] | None = None,
+) -> GLMResult:
+    """Fit a multinomial model to arguments that have been checked; see `glm`.
+
+    Minimizes, over coefficients w (n_classes, p) and intercepts b (n_classes,)::
+
+        1 / sum_i s_i * sum_i s_i (log sum_c exp(eta_ic) - sum_c y_ic eta_ic)
+            + alpha * sum_jc f_j (l1_ratio |w_cj| + (1 - l1_ratio) / 2 * w_cj^2)
+
+    for eta_ic = o_ic + b_c + x_i w_c. Intercepts have sum 0.
+
+    Parameters
+    ----------
+    A : Matrix (n, p)
+    y : ndarray (n,) of integer, or (n, n_classes)
+        Class numbers from 0 to n_classes - 1, or proportions whose rows have sum 1.
+    n_classes : int
+        At least 2. With an intercept, a class without weight is left out of the fit: its
+        coefficients are 0 and its intercept -inf, which is the limit.
+    alpha : float
+    options : Options
+    sample_weight : ndarray (n,) or None
+    constraints : Constraints
+        Without bounds.
+    offset : ndarray (n, n_classes) or None
+    start : tuple of ndarray (n_classes, p) and ndarray (n_classes,), or None
+
+    Returns
+    -------
+    GLMResult
+        coef (n_classes, p) and intercept (n_classes,).
+
+    Raises
+    ------
+    ValueError
+        If class numbers or proportions are out of range, or with an intercept only one class has
+        weight.
+    """
+    check_finite(A)
+    if constraints.lower is not None or constraints.upper is not None:
+        raise ValueError(
+            "lower and upper are given for the loss 'multinomial'; expected None: the coefficients of"
+            " one class have a meaning beside those of the others alone."
+        )
+    y, live = _targets(y, n_classes, sample_weight, options.fit_intercept)
+    some = None if live.all() else np.flatnonzero(live)
+    if offset is not None:
+        offset = np.asfortranarray(offset if some is None else offset[:, some], dtype=np.float64)
+    if start is not None and some is not None:
+        start = np.asarray(start[0])[some], np.asarray(start[1])[some]
+    problem = SoftmaxProblem(
+        A,
+        y,
+        int(live.sum()),
+        sample_weight,
+        constraints.factor,
+        options.fit_intercept,
+        options.standardize,
+        offset,
+    )
+    problem.penalise(alpha, options.l1_ratio)
+    state = problem.null if start is None else problem.start(*start)
+    found = minimise(problem, state, options)
+    result = result_of(problem, found)
+    if some is not None:
+        coef = np.zeros((n_classes, problem.p), dtype=result.coef.dtype)
+        intercept = np.full(n_classes, -np.inf)
+        coef[some], intercept[some] = result.coef, result.intercept
+        result.coef, result.intercept = coef, intercept
+    if not found.converged:
+        warn_of(result, options)
+    return result
+
+
+def count_classes(loss: Multinomial, y: Array) -> int:
+    """Number of classes of numbers (n,) or proportions (n, k), unless the loss says it."""
+    k = y.shape[1] if y.ndim == 2 else int(np.clip(y.max(initial=0), 0, 2**30)) + 1
+    return k if loss.n_classes is None else loss.n_classes
+
+
+def check_offset(offset: Any, exposure: Any, n: int, k: int) -> Array | None:
+    """Refuse offsets that are not of shape (n, k), and exposures."""
+    if exposure is not None:
+        raise ValueError(
+            "exposure is given for the loss 'multinomial', which has no log link; expected an"
+            " offset, or None."
+        )
+    if offset is None:
+        return None
+    return _check_shape("offset", check_target(offset, n, name="offset"), (n, k))
+
+
+def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array] | None:
+    """Refuse first coefficients that are not (k, p), and intercepts that are not (k,)."""
+    if coef is None:
+        return None
+    coef = _check_shape("coef_init", check_target(coef, k, name="coef_init"), (k, p))
+    intercept = np.broadcast_to(np.asarray(intercept, dtype=np.float64), (k,))
+    return coef, intercept
+
+
+def _check_shape(name: str, a: Array, shape: tuple[int, ...]) -> Array:
+    if a.shape != shape:
+        raise ValueError(f"{name} has shape {a.shape}; expected {shape}.")
+    return a
+
+
+def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Targets of the classes (k,) that take part, and which those are."""
+    if y.ndim == 1:
+        whole = y.astype(np.int32)
+        if (whole != y).any() or whole.min(initial=0) < 0 or whole.max(initial=0) >= k:
+            raise ValueError(
+                f"y has values from {y.min():g} to {y.max():g}; expected numbers of classes, from 0"
+                f" to {k - 1}."
+            )
+        live = np.bincount(whole, weights=weight, minlength=k) > 0
+    else:
+        if y.shape[1] != k or (y < 0).any() or (abs(y.sum(axis=1) - 1.0) > 1e-8).any():
+            raise ValueError(
+                f"y has shape {y.shape} and sums of rows from {y.sum(axis=1).min():g} to"
+                f" {y.sum(axis=1).max():g}; expected proportions (n, {k}) whose rows have sum 1."
+            )
+        live = (y > 0).any(axis=0) if weight is None else weight @ y > 0
+    if not fit_intercept:
+        live = np.ones(k, dtype=bool)
+    elif live.sum() < 2:
+        raise ValueError(
+            f"y has samples of weight of {live.sum()} class; expected at least 2 classes, or"
+            " fit_intercept=False."
+        )
+    if y.ndim == 2:
+        return np.asfortranarray(y[:, live], dtype=np.float64), live
+    if live.all():
+        return whole, live
+    # samples of the classes that are left out have no weight
+    return np.maximum(np.cumsum(live) - 1, 0).astype(np.int32)[whole], live
+
+
+def minimise(problem: SoftmaxProblem, state: SoftmaxState, options: Options) -> Solution:
+    """Run the solver that suits the problem."""
+    tol = options.tol**2
+    if problem.has_l1:
+        raise ValueError("l1_ratio: expected 0.0 for more than two classes")
+    if choose(problem) == "newton":
+        return newton(problem, state, tol, options.max_iter)
+    return newton_cg(problem, state, tol, options.max_iter)
+
+
+def choose(problem: SoftmaxProblem) -> str:
+    """The solver by its cost; see above."""
+    n, p, k = problem.n, problem.p, problem.k
+    m = (p + 1.0) * k
+    full = n * m * m / 2 + m**3 / 6
+    product = 4.0 * problem.A.nnz * k + _OVERHEAD
+    return "newton" if m <= _MOST and full <= _PRODUCTS * product else "newton-cg"
+
+
+def result_of(problem: SoftmaxProblem, found: Solution) -> GLMResult:
+    """The result in the caller's units."""
+    state = found.state
+    coef, intercept = problem.restore(state.U, state.b)
+    if problem.A.is_float32:
+        coef = coef.astype(np.float32)
+    scale = 2.0 * problem.total
+    return GLMResult(
+        coef=coef,
+        intercept=intercept,
+        solver=found.solver,
+        n_iter=found.n_iter,
+        objective=state.objective,
+        dual_gap=found.gap,
+        relative_gap=found.gap / problem.null_objective,
+        deviance=max(scale * (state.loss - problem.least), 0.0),
+        null_deviance=max(scale * (problem.null.loss - problem.least), 0.0),
+        total_weight=problem.total,
+        dof=float("nan"),
+        loss=problem.loss,
+        converged=found.converged,
+    )
+
+
+class _Certificate:
+    """The bound on how far a state is from the minimum.
+
+    For the coefficients with an L2 penalty it is the duality gap sum g^2 / (2 l2), once intercepts
+    and free coefficients are at their minimum, which `certify` brings them to before a gap counts.
+    Where there are too many free coefficients for that, it is the decrease that Newton's step
+    promises, twice.
+    """
+
+    def __init__(self, problem: SoftmaxProblem, tol: float) -> None:
+        self.problem = problem
+        self.goal = tol * problem.null_objective
+        self.positive = problem.l2 > 0
+        self.half = 0.5 / problem.l2[self.positive]
+        n_free = problem.p - int(self.positive.sum())
+        self.settles = problem.k * (n_free + 1) <= _MOST_FREE
+
+    def gap(self, G: Array) -> float:
+        """The bound of a gradient (p, k), for settled free coefficients."""
+        g = G if self.positive.all() else G[self.positive]
+        return float(self.half @ np.einsum("jk,jk->j", g, g))
+
+    def met(self, gap: float, state: SoftmaxState) -> bool:
+        """Whether a gap is small enough, or rounding."""
+        rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
+        return gap <= self.goal or gap <= rounding
+
+    def certify(self, state: SoftmaxState, G: Array) -> tuple[SoftmaxState, Array, float]:
+        """The state, its gradient and its gap; settled where the gap is otherwise small enough."""
+        gap = self.gap(G)
+        if self.settles and self.met(gap, state):
+            settled = self.problem.settle(state)
+            if settled is not state:
+                state, G = settled, self.problem.gradient(settled)
+                gap = self.gap(G)
+        return state, G, gap
+
+
+def newton(problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int) -> Solution:
+    """Minimise by Newton's method on the full Hessian, until the gap is tol of the null one."""
+    certificate = _Certificate(problem, tol)
+    p, k = problem.p, problem.k
+    Z = problem.A.rows(0, problem.n)
+    if problem.fit_intercept:
+        Z = np.column_stack([Z, np.ones(problem.n)])
+    q = Z.shape[1]
+    l2 = np.zeros(q)
+    l2[:p] = problem.l2
+    gap, met = np.inf, False
+    for n_iter in range(max_iter + 1):
+        state, G, gap = certificate.certify(state, problem.gradient(state))
+        if certificate.settles and certificate.met(gap, state):
+            met = True
+            break
+        H = hessian(Z, problem.weight, state.prob, state.h)
+        diagonal = np.diagonal(H) + np.tile(l2, k)
+        diagonal = np.where(diagonal > 0, diagonal, 1.0)
+        factor = damped_cholesky(H, diagonal, _EPS, _DAMPING)
+        assert factor is not None
+        g = np.empty((k, q))
+        g[:, :p] = G.T
+        if problem.fit_intercept:
+            g[:, p] = state.r.sum(axis=0)
+        D = factor.solve(-g.ravel()).reshape(k, q)
+        D -= D.mean(axis=0)
+        slope = float(np.vdot(g, D))
+        if not certificate.settles:
+            gap = max(-slope, 0.0)
+            met = certificate.met(gap, state)
+        if met or n_iter == max_iter:
+            break
+        step = np.asfortranarray(D[:, :p].T)
+        move = D[:, p] if problem.fit_intercept else np.zeros(k)
+        moved = search(problem, state, step, move, slope)
+        if moved is None:
+            break
+        state = moved
+    return Solution(state, gap, n_iter, "newton", met)
+
+
+def search(
+    problem: SoftmaxProblem, state: SoftmaxState, D: Array, move: Array, slope: float
+) -> SoftmaxState | None:
+    """The state after a step that lowers the objective, or None where none does."""
+    if not slope < 0:
+        return None
+    along = problem.A.dot(D)
+    along += move
+    t = 1.0
+    for _ in range(_HALVINGS):
+        new = problem.at(state.U + t * D, state.b + t * move, state.eta + t * along)
+        if new.objective <= state.objective + _ENOUGH * t * slope:
+            return new
+        near = abs(t * slope) <= 1e-10 * (abs(state.loss) + state.penalty)
+        if near and new.objective <= state.objective + 4 * _EPS * abs(state.objective):
+            # differences are rounding: the slope decides
+            after = float(np.vdot(new.r, along)) + float(
+                np.einsum("j,jk,jk->", problem.l2, new.U, D)
+            )
+            if abs(after) <= abs(slope):
+                return new
+        t *= 0.5 if np.isfinite(new.objective) else 0.1
+    return None
+
+
+def newton_cg(problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int) -> Solution:
+    """Minimise by conjugate gradients in a trust region, until the gap is tol of the null one.
+
+    Steihaug (1983); the norm of the region is that of the preconditioner, the diagonal of the
+    Hessian of each class.
+    """
+    certificate = _Certificate(problem, tol)
+    radius = np.inf
+    gap, met = np.inf, False
+    variance = np.sqrt(problem.rows.squares())
+    for n_iter in range(max_iter + 1):
+        state, G, gap = certificate.certify(state, problem.gradient(state))
+        met = certificate.settles and certificate.met(gap, state)
+        if met or n_iter == max_iter:
+            break
+        model = _Model(problem, state, G, variance)
+        D, move, predicted, length = model.minimise(radius, certificate.goal)
+        if not certificate.settles:
+            gap = 2.0 * predicted
+            met = certificate.met(gap, state)
+            if met:
+                break
+        along = problem.A.dot(D)
+        along += move
+        slope = float(np.vdot(state.r, along)) + float(
+            np.einsum("j,jk,jk->", problem.l2, state.U, D)
+        )
+        moved, radius = _accept(problem, state, D, move, along, slope, predicted, length, radius)
+        if moved is None:
+            break
+        state = moved
+    return Solution(state, gap, n_iter, "newton-cg", met)
+
+
+def _accept(problem, state, D, move, along, slope, predicted, length, radius):
+    """The state after a step or a part of it that lowers the objective, and the next radius."""
+    t, first = 1.0, True
+    for _ in range(_HALVINGS):
+        new = problem.at(state.U + t * D, state.b + t * move, state.eta + t * along)
+        change = new.objective - state.objective
+        if first and change < 0:
+            ratio = -change / predicted
+            if ratio < 0.25:
+                radius = 0.5 * length
+            elif ratio > 0.75:
+                radius = max(radius, 4.0 * length)
+        if change <= _ENOUGH * t * slope:
+            return new, radius
+        near = abs(t * slope) <= 1e-10 * (abs(state.loss) + state.penalty)
+        if near and change <= 4 * _EPS * abs(state.objective):
+            after = float(np.vdot(new.r, along)) + float(
+                np.einsum("j,jk,jk->", problem.l2, new.U, D)
+            )
+            if abs(after) <= abs(slope):
+                return new, radius
+        # the minimum of the parabola through both values and the slope
+        bend = change - t * slope
+        t *= float(np.clip(-0.5 * t * slope / bend, 0.1, 0.5)) if np.isfinite(bend) else 0.1
+        radius, first = t * length, False
+    return None, radius
+
+
+class _Model:
+    """The quadratic model of the objective at a state, and its minimum in a trust region."""
+
+    def __init__(self, problem, state, G, deviation) -> None:
+        self.problem, self.state, self.G = problem, state, G
+        self.g = state.r.sum(axis=0) if problem.fit_intercept else np.zeros(problem.k)
+        # share of the second moment about the mean, which a sum of squares about zero is reduced by
+        M = np.empty((problem.p, problem.k), order="F")
+        for c in range(problem.k):
+            h = state.h[:, c]
+            _, variance = problem.A.column_stats(h)
+            total = float(h.sum())
+            M[:, c] = total * variance
+        self.M = M + problem.l2[:, None]
+        self.M[self.M <= 0] = 1.0
+        self.m = state.h.sum(axis=0)
+        self.m[self.m <= 0] = 1.0
+
+    def _precondition(self, R, r):
+        """(z, the intercepts' part) = M^-1 (r - mu), of sum 0 over the classes."""
+        Z = R / self.M
+        Z -= (Z.sum(axis=1) / (1.0 / self.M).sum(axis=1))[:, None] / self.M
+        z = r / self.m
+        z -= z.sum() / (1.0 / self.m).sum() / self.m
+        return Z, z
+
+    def product(self, D, d):
+        problem = self.problem
+        T = problem.A.dot(D)
+        T += d
+        problem.curved(self.state, T)
+        H = problem.A.tdot(T)
+        H += problem.l2[:, None] * D
+        return H, T.sum(axis=0) if problem.fit_intercept else np.zeros(problem.k)
+
+    def minimise(self, radius, goal):
+        """Step (p, k) and (k,), the decrease of the model there, and its length."""
+        R, r = -self.G, -self.g
+        D, d = np.zeros_like(R), np.zeros_like(r)
+        Z, z = self._precondition(R, r)
+        rz = first = float(np.vdot(R, Z) + r @ z)
+        P, q = Z, z
+        dd = dp = 0.0
+        pp = rz
+        predicted = 0.0
+        half = np.divide(
+            0.5, self.problem.l2, out=np.zeros(self.problem.p), where=self.problem.l2 > 0
+        )
+        for _ in range(_MOST_CG):
+            if not rz > 0:
+                break
+            H, t = self.product(P, q)
+            curve = float(np.vdot(P, H) + q @ t)
+            a = rz / curve if curve > 0 else np.inf
+            if dd + 2 * a * dp + a * a * pp >= radius * radius:
+                a = (-dp + np.sqrt(dp * dp + pp * (radius * radius - dd))) / pp
+                D += a * P
+                d += a * q
+                predicted += a * rz - 0.5 * a * a * curve
+                dd = radius * radius
+                break
+            if not np.isfinite(a):
+                break
+            D += a * P
+            d += a * q
+            predicted += 0.5 * a * rz
+            dd += 2 * a * dp + a * a * pp
+            R = R - a * H
+            r = r - a * t
+            Z, z = self._precondition(R, r)
+            new = float(np.vdot(R, Z) + r @ z)
+            left = float(half @ np.einsum("jk,jk->j", R, R))
+            if new <= _FORCING**2 * first or left <= 0.1 * goal:
+                break
+            beta = new / rz
+            P = Z + beta * P
+            q = z + beta * q
+            dp = beta * (dp + a * pp)
+            pp = new + beta * beta * pp
+            rz = new
+        return D, d, predicted, float(np.sqrt(dd))

@@ -1,0 +1,301 @@
+"""A multinomial model in the units of its solvers; see `problem` for the conventions.
+
+With s the weights over their sum, A the centred operator over X, U (p, k) the coefficients of the k
+classes and b (k,) their intercepts about the means, the solvers minimise
+
+    F(U, b) = sum_i s_i (log sum_c exp(eta_ic) - sum_c y_ic eta_ic) + sum_jc l2_j U_jc^2 / 2
+              + sum_jc l1_j |U_jc|,    eta = O + 1 b' + A U.
+
+The loss does not change where a number is added to the coefficients of all classes, so that without
+an L1 penalty the minimum has rows of U of sum 0, and b is taken to have sum 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._losses import softmax, softmax_curve
+from ..._matrix import Matrix
+from ...losses.multinomial import MULTINOMIAL, Multinomial
+from ...quadratic.range import unit_sum
+from ...quadratic.rows import CentredRows
+
+Array = NDArray[np.float64]
+
+_EPS = float(np.finfo(np.float64).eps)
+_MOST_SEARCH = 100  # steps that find intercepts
+_HALVINGS = 40
+
+
+class SoftmaxState:
+    """Coefficients, and the loss there with its derivatives.
+
+    Attributes
+    ----------
+    U : ndarray (p, k), F order
+    b : ndarray (k,)
+    eta : ndarray (n, k), F order
+    loss, penalty : float
+        Parts of the objective.
+    r, prob, h : ndarray (n, k), F order
+        Weighted derivatives of the loss by eta, probabilities, and the diagonal of the weighted
+        second derivatives.
+    """
+
+    __slots__ = ("U", "b", "eta", "h", "loss", "penalty", "prob", "r")
+
+    def __init__(self, U, b, eta, loss, penalty, r, prob, h) -> None:
+        self.U, self.b, self.eta, self.loss, self.penalty = U, b, eta, loss, penalty
+        self.r, self.prob, self.h = r, prob, h
+
+    @property
+    def objective(self) -> float:
+        return float(self.loss + self.penalty)
+
+
+class SoftmaxProblem:
+    """What a fit minimises; see above.
+
+    Parameters
+    ----------
+    X : Matrix (n, p), not centred
+    y : ndarray of int32 (n,), or ndarray (n, k) in F order
+        Class numbers, or proportions.
+    n_classes : int
+    weight : ndarray (n,) or None
+        As they are given; None: ones.
+    factor : ndarray (p,) or None
+        Factors f of the penalty; None: ones.
+    fit_intercept, standardize : bool
+    offset : ndarray (n, k) or None
+    """
+
+    loss: Multinomial = MULTINOMIAL
+
+    def __init__(
+        self,
+        X: Matrix,
+        y: NDArray[Any],
+        n_classes: int,
+        weight: Array | None,
+        factor: Array | None,
+        fit_intercept: bool,
+        standardize: bool,
+        offset: Array | None = None,
+    ) -> None:
+        self.n, self.p = X.shape
+        self.k, self.y = n_classes, y
+        self.label, self.share = (y, None) if y.ndim == 1 else (None, y)
+        self.offset = offset
+        self.total = float(self.n) if weight is None else float(weight.sum())
+        share = None if weight is None else unit_sum(weight)
+        self.rows = CentredRows(X, share, fit_intercept, standardize=standardize, mean_of_rows=True)
+        self.A, self.fit_intercept = self.rows.A, fit_intercept
+        self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
+        self.factor = np.ones(self.p) if factor is None else factor
+        self.l1 = self.l2 = np.zeros(self.p)
+        self._null: SoftmaxState | None = None
+        self._null_objective: float | None = None
+        self._free: tuple[NDArray[np.int32], Array] | None = None
+
+    def penalise(self, alpha: float, l1_ratio: float) -> None:
+        """Take a penalty."""
+        self.l1 = (alpha * l1_ratio) * self.factor
+        self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
+        self._free = None
+
+    @property
+    def has_l1(self) -> bool:
+        return bool(self.l1.any())
+
+    def penalty(self, U: Array) -> float:
+        value = 0.5 * float(np.einsum("j,jk,jk->", self.l2, U, U))
+        return value + float(self.l1 @ np.abs(U).sum(axis=1)) if self.has_l1 else value
+
+    def predict(self, U: Array, b: Array) -> Array:
+        """eta (n, k)."""
+        eta = self.A.dot(U) if U.any() else np.zeros((self.n, self.k), order="F")
+        eta += b
+        if self.offset is not None:
+            eta += self.offset
+        return eta
+
+    def at(self, U: Array, b: Array, eta: Array | None = None) -> SoftmaxState:
+        """The state at coefficients; eta: their predictors, where they are known."""
+        eta = self.predict(U, b) if eta is None else eta
+        r, prob, h = (np.empty((self.n, self.k), order="F") for _ in range(3))
+        loss = softmax(eta, self.label, self.share, self.weight, r, prob, h)
+        return SoftmaxState(U, b, eta, loss, self.penalty(U), r, prob, h)
+
+    def gradient(self, state: SoftmaxState) -> Array:
+        """A'r + l2 U: that of the smooth part by U (p, k)."""
+        G = self.A.tdot(state.r)
+        G += self.l2[:, None] * state.U
+        return G
+
+    @property
+    def null(self) -> SoftmaxState:
+        """The state without features."""
+        if self._null is None:
+            b = np.zeros(self.k)
+            if self.fit_intercept:
+                b = self.loss.link(self.loss.null_mean(self.y, self.weight, True)[: self.k])
+            state = self.at(np.zeros((self.p, self.k), order="F"), b)
+            self._null = self.settle(state) if self.offset is not None else state
+        return self._null
+
+    @property
+    def least(self) -> float:
+        """The least value of the loss that any predictors give."""
+        return 0.0 if self.share is None else float(self.weight @ self.loss.least(self.share))
+
+    @property
+    def null_objective(self) -> float:
+        """Loss of the null model above the least one, which gaps are relative to; 1 where that is
+        rounding."""
+        if self._null_objective is None:
+            excess = self.null.loss - self.least
+            scale = abs(self.null.loss) + abs(self.least)
+            self._null_objective = excess if excess > 4 * _EPS * scale else 1.0
+        return self._null_objective
+
+    @property
+    def free(self) -> tuple[NDArray[np.int32], Array]:
+        """Numbers of the columns without a penalty, and the columns (n, f)."""
+        if self._free is None:
+            columns = np.flatnonzero((self.l2 == 0) & (self.l1 == 0)).astype(np.int32)
+            Z = np.empty((len(columns), self.n))
+            if len(columns):
+                self.A.copy_columns(columns, Z)
+            self._free = columns, Z.T
+        return self._free
+
+    def free_gradient(self, state: SoftmaxState) -> Array:
+        """By the free coefficients, and the intercepts in the last row."""
+        columns, Z = self.free
+        g = np.zeros((len(columns) + 1, self.k))
+        g[:-1] = Z.T @ state.r
+        if self.fit_intercept:
+            g[-1] = state.r.sum(axis=0)
+        return g
+
+    def settle(self, state: SoftmaxState) -> SoftmaxState:
+        """The state of the same penalised coefficients and the best intercepts and free ones.
+
+        Newton's method with a search, for few free columns.
+        """
+        columns, Z = self.free
+        if not self.fit_intercept and not len(columns):
+            return state
+        Z = np.column_stack([Z, np.ones(self.n)]) if len(columns) else np.ones((self.n, 1))
+        if not self.fit_intercept:
+            Z = Z[:, :-1]
+        for _ in range(_MOST_SEARCH):
+            g = Z.T @ state.r
+            size = np.abs(Z).T @ np.abs(state.r)
+            if (np.abs(g) <= 8 * _EPS * size).all():
+                break
+            moved = self._settling_step(state, Z, g)
+            if moved is None:
+                break
+            state = moved
+        return state
+
+    def _settling_step(self, state: SoftmaxState, Z: Array, g: Array) -> SoftmaxState | None:
+        q, k = Z.shape[1], self.k
+        H = hessian(Z, self.weight, state.prob, state.h)
+        D = -np.linalg.lstsq(H, g.T.ravel(), rcond=1e-13)[0].reshape(k, q).T
+        along = Z @ D
+        slope = float(np.vdot(g, D))
+        t = 1.0
+        for _ in range(_HALVINGS):
+            U, b = state.U, state.b + t * D[-1] if self.fit_intercept else state.b
+            if q > self.fit_intercept:
+                U = U.copy(order="F")
+                U[self.free[0]] += t * D[: len(self.free[0])]
+            new = self.at(U, b, np.asfortranarray(state.eta + t * along))
+            if new.loss <= state.loss + 1e-4 * t * slope:
+                return new
+            if abs(t * slope) <= 1e-10 * abs(state.loss):
+                # differences are rounding: the slope decides
+                after = float(np.vdot(Z.T @ new.r, D))
+                return new if abs(after) < 0.5 * abs(slope) else None
+            t *= 0.5
+        return None
+
+    def start(self, coef: Any, intercept: Any) -> SoftmaxState:
+        """The state at coefficients (k, p) and intercepts (k,) in the caller's units."""
+        coef = np.asarray(coef, dtype=np.float64)
+        U = np.array(coef.T, order="F")
+        b = np.zeros(self.k)
+        if self.fit_intercept:
+            b = np.asarray(intercept, dtype=np.float64) + coef @ self.rows.mean
+            b = np.where(np.isfinite(b), b, self.null.b)
+            b -= b.mean()
+        if self.rows.unit is not None:
+            U *= self.rows.unit[:, None]
+        if not self.has_l1:
+            # no worse, whatever the penalty
+            U -= U.mean(axis=1, keepdims=True)
+        return self.at(U, b)
+
+    def restore(self, U: Array, b: Array) -> tuple[Array, Array]:
+        """Coefficients (k, p) and intercepts (k,) in the caller's units."""
+        coef = np.ascontiguousarray(U.T)
+        if self.rows.unit is not None:
+            coef = coef / self.rows.unit
+        scale = self.rows.A.scale
+        if scale is not None:
+            # constant columns have a scale of 0
+            coef[:, scale == 0] = 0.0
+        return coef, b - coef @ self.rows.mean if self.fit_intercept else np.zeros(self.k)
+
+    def alpha_max(self, l1_ratio: float) -> float:
+        """The least alpha for which all penalised coefficients are 0."""
+        penalised = self.factor > 0
+        if not penalised.any():
+            return 0.0
+        g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised, None]
+        return float(g.max()) / max(l1_ratio, 1e-3)
+
+    def curved(self, state: SoftmaxState, T: Array) -> Array:
+        """Second derivatives of the loss by eta times T (n, k), in place of T."""
+        softmax_curve(state.prob, self.weight, T)
+        return T
+
+
+def hessian(Z: Array, weight: Array, prob: Array, h: Array) -> Array:
+    """Second derivatives (k q, k q) of the loss by coefficients (k, q) of dense columns Z (n, q).
+
+    Block (c, d) is Z' diag(weight p_c (1{c = d} - p_d)) Z. The blocks beside the diagonal come of
+    one product of rows times probabilities with themselves; numbers are added to all blocks so that
+    the direction in which all classes move together, of no curvature, has some. Gradients have no
+    component there.
+    """
+    n, q = Z.shape
+    k = prob.shape[1]
+    H = np.zeros((k * q, k * q))
+    blocks = H.reshape(k, q, k, q)
+    step = max(64, _ROOM // (k * q))
+    root = np.sqrt(weight)
+    for i in range(0, n, step):
+        some = slice(i, i + step)
+        B = ((root[some, None] * prob[some])[:, :, None] * Z[some, None, :]).reshape(-1, k * q)
+        H -= B.T @ B
+    for c in range(k):
+        blocks[c, :, c] = (Z * h[:, c, None]).T @ Z
+    raise_common(H, k)
+    return H
+
+
+def raise_common(H: Array, k: int) -> None:
+    """Give the common direction of k classes the mean curvature of the others, in place."""
+    q = len(H) // k
+    level = np.diagonal(H).reshape(k, q).mean(axis=0) / k
+    np.einsum("cjdj->cdj", H.reshape(k, q, k, q))[...] += level
+
+
+_ROOM = 1 << 18  # numbers of rows times probabilities that are held at a time
