@@ -54,6 +54,7 @@ if _TYPE_CHECKING:
     )
     from .solvers.descent.enet_path import PathTuple, enet_path, lasso_path
     from .solvers.glm.fit import glm
+    from .solvers.glm.path import GLMPath, glm_path
     from .solvers.glm.result import GLMResult
     from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge.fit import ridge
@@ -68,6 +69,7 @@ _HOMES = {
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
     "InformationCriteria": "criteria",
+    "GLMPath": "solvers.glm.path",
     "GLMResult": "solvers.glm.result",
     "Moments": "moments",
     "PathTuple": "solvers.descent.enet_path",
@@ -80,6 +82,7 @@ _HOMES = {
     "elastic_net_path": "solvers.descent.elastic_net",
     "get_num_threads": "_threads",
     "glm": "solvers.glm.fit",
+    "glm_path": "solvers.glm.path",
     "information_criteria": "criteria",
     "enet_path": "solvers.descent.enet_path",
     "lasso": "solvers.descent.elastic_net",
@@ -117,6 +120,7 @@ __all__ = [
     "ElasticNetCV",
     "ElasticNetPath",
     "ElasticNetResult",
+    "GLMPath",
     "GLMResult",
     "GammaRegressor",
     "InformationCriteria",
@@ -145,6 +149,7 @@ __all__ = [
     "enet_path",
     "get_num_threads",
     "glm",
+    "glm_path",
     "information_criteria",
     "lasso",
     "lasso_path",

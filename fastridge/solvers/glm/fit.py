@@ -24,9 +24,10 @@ from . import softmax
 from .newton import Solution, newton
 from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
+from .prox import prox_newton
 from .result import GLMResult
 
-SOLVERS = ("auto", "newton")
+SOLVERS = ("auto", "newton", "prox-newton")
 
 
 def solve(
@@ -83,6 +84,15 @@ def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
 
 def minimise(problem: GLMProblem, state: State, options: Options) -> Solution:
     """Run the solver that suits the problem."""
+    if problem.has_l1 or problem.has_bounds:
+        if options.solver not in ("auto", "prox-newton"):
+            raise ValueError(
+                f"solver is {options.solver!r}, which takes no L1 penalty and no bounds; expected"
+                " 'auto' or 'prox-newton'."
+            )
+        return prox_newton(problem, state, options.tol**2, options.max_iter)
+    if options.solver == "prox-newton":
+        return prox_newton(problem, state, options.tol**2, options.max_iter)
     return newton(problem, state, options.tol**2, options.max_iter)
 
 
@@ -134,6 +144,51 @@ def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.f
     return total
 
 
+def check_arguments(
+    X: Any,
+    y: Any,
+    loss: Any,
+    l1_ratio: float,
+    fit_intercept: bool,
+    sample_weight: Any,
+    penalty_factor: Any,
+    lower: Any,
+    upper: Any,
+    standardize: bool,
+    offset: Any,
+    exposure: Any,
+    solver: str,
+    tol: float,
+    max_iter: int,
+) -> tuple[Matrix, NDArray[np.float64], Loss, Any, Constraints, Any, Options]:
+    """Check what `glm` and `glm_path` take: A, y, loss, weights, constraints, offset, options."""
+    found = loss_of(loss)
+    check_flags(fit_intercept=fit_intercept, standardize=standardize)
+    A = check_design(X, finite=False)
+    n, p = A.shape
+    target = check_target(y, n)
+    if target.ndim != 1 and not isinstance(found, Multinomial):
+        raise ValueError(f"y has shape {target.shape}; expected ({n},).")
+    weight = check_sample_weight(sample_weight, n)
+    low, high = check_bounds(lower, upper, p)
+    constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
+    if isinstance(found, Multinomial):
+        total = softmax.check_offset(offset, exposure, n, softmax.count_classes(found, target))
+    else:
+        total = check_offset(offset, exposure, found, n)
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
+    options = Options(
+        check_number("l1_ratio", l1_ratio, 0.0, 1.0),
+        bool(fit_intercept),
+        bool(standardize),
+        solver,
+        check_number("tol", tol, 0.0, np.inf),
+        check_count("max_iter", max_iter),
+    )
+    return A, target, found, weight, constraints, total, options
+
+
 def glm(
     X: Any,
     y: Any,
@@ -162,6 +217,63 @@ def glm(
         1 / sum_i s_i * sum_i s_i l(y_i, o_i + b + x_i w)
             + alpha * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)
 
+    with s = `sample_weight`, f = `penalty_factor`, ones where None, and o = `offset` plus the
+    logarithm of `exposure`, zeros where None, subject to `lower` <= w <= `upper`. l is half the
+    unit deviance, but for a constant of y.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+        Features.
+    y : array-like of shape (n_samples,)
+        Targets that the loss is defined for.
+    loss : str or Loss, default="logistic"
+        A key of `fastridge.losses.LOSSES`, or a loss with parameters of your choice.
+    alpha : float, default=1.0
+        Strength of the penalty, at least 0.
+    l1_ratio : float, default=0.0
+        Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
+    fit_intercept : bool, default=True
+        Fit b, which is never penalised nor bounded; otherwise b = 0.
+    sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Non-negative weights: weight 2 is the row twice.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds of the coefficients, in the units of `X`; infinite ones, like None, bound nothing.
+    standardize : bool, default=False
+        Penalise sd_j w_j in place of w_j, with sd the columns' weighted standard deviations (1 for
+        constant columns).
+    offset : array-like of shape (n_samples,) or None, default=None
+        Added to the linear predictor of each sample.
+    exposure : array-like of shape (n_samples,) or None, default=None
+        Positive factors of the means, of losses with a log link alone.
+    solver : {"auto", "newton", "prox-newton"}, default="auto"
+        "prox-newton" is for L1 penalties and bounds, which the others do not take.
+    tol : float, default=1e-4
+        Bound on the square root of `GLMResult.relative_gap`.
+    max_iter : int, default=100
+        Bound on the Newton steps.
+    coef_init : array-like of shape (n_features,) or None, default=None
+        Where to start, for example the solution of a nearby `alpha`; None: the null model.
+    intercept_init : float, default=0.0
+        The intercept that goes with `coef_init`.
+
+    Returns
+    -------
+    GLMResult
+        coef, intercept, solver, n_iter, dual_gap, relative_gap, objective, deviance, converged.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message names it, what came and what was expected.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `tol` was not reached.
+
     Examples
     --------
     >>> import fastridge
@@ -170,38 +282,30 @@ def glm(
     >>> result.converged
     True
     """
-    loss = loss_of(loss)
-    check_flags(fit_intercept=fit_intercept, standardize=standardize)
-    A = check_design(X, finite=False)
-    n, p = A.shape
-    target = check_target(y, n)
-    several = isinstance(loss, Multinomial)
-    if target.ndim != 1 and not several:
-        raise ValueError(f"y has shape {target.shape}; expected ({n},).")
-    weight = check_sample_weight(sample_weight, n)
-    low, high = check_bounds(lower, upper, p)
-    constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
-    if several:
-        k = softmax.count_classes(loss, target)
-        total = softmax.check_offset(offset, exposure, n, k)
-    else:
-        total = check_offset(offset, exposure, loss, n)
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
-    options = Options(
-        check_number("l1_ratio", l1_ratio, 0.0, 1.0),
-        bool(fit_intercept),
-        bool(standardize),
+    A, target, loss, weight, constraints, total, options = check_arguments(
+        X,
+        y,
+        loss,
+        l1_ratio,
+        fit_intercept,
+        sample_weight,
+        penalty_factor,
+        lower,
+        upper,
+        standardize,
+        offset,
+        exposure,
         solver,
-        check_number("tol", tol, 0.0, np.inf),
-        check_count("max_iter", max_iter),
+        tol,
+        max_iter,
     )
     number = check_number("alpha", alpha, 0.0, np.inf)
-    if several:
+    if isinstance(loss, Multinomial):
+        k, p = softmax.count_classes(loss, target), A.n_columns
         first = softmax.check_start(coef_init, intercept_init, k, p)
         return softmax.solve(A, target, k, number, options, weight, constraints, total, first)
     start = None
     if coef_init is not None:
-        coef = check_target(coef_init, p, name="coef_init")
+        coef = check_target(coef_init, A.n_columns, name="coef_init")
         start = coef, check_number("intercept_init", intercept_init, -np.inf, np.inf)
     return solve(A, target, loss, number, options, weight, constraints, total, start)

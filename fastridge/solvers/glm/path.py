@@ -1,0 +1,556 @@
+"""Generalised linear models for one penalty after the other, each from where the last one ended."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._descriptions import describe_as
+from ..._matrix import Matrix
+from ..._progress import check_callback, reporter
+from ...data.check import check_count
+from ...losses import Loss
+from ..descent.grid import LEAST_L1_RATIO, spaced
+from ..descent.options import check_alphas, check_number, check_stop
+from .fit import check_arguments, glm, make_problem, result_of
+from .newton import Solution
+from .options import NOTHING, Constraints, Options
+from .problem import Array, GLMProblem, State
+from .prox import ProxNewton
+from .result import GLMResult
+
+__all__ = ["GLMPath", "glm_path"]
+
+_NULL_TOL = 1e-12
+
+
+class GLMPath:
+    """Generalised linear models for a sequence of penalties, each with its certificate.
+
+    ``path[k]`` is the `GLMResult` of penalty number k. Arrays have one entry per penalty.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Penalties that were fitted, from large to small.
+    coef : ndarray of shape (n_alphas, n_features)
+        Coefficients, in the type of X; made anew at each access.
+    sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features)
+        The same, made anew at each access.
+    intercept : ndarray of shape (n_alphas,)
+        0 where none was fitted.
+    dual_gap : ndarray of shape (n_alphas,)
+        Bounds on how far each objective is from its minimum, in the objective's unit.
+    relative_gap : ndarray of shape (n_alphas,)
+        `dual_gap` over the mean loss of the null model above the least that any predictions give.
+    objective : ndarray of shape (n_alphas,)
+        Objectives.
+    deviance : ndarray of shape (n_alphas,)
+        Sums over the samples of weight times unit deviance.
+    null_deviance : float
+        That of the null model.
+    explained : ndarray of shape (n_alphas,)
+        Share of the null deviance that the fit explains.
+    n_nonzero : ndarray of int, shape (n_alphas,)
+        Number of coefficients that are not 0.
+    n_iter : ndarray of int, shape (n_alphas,)
+        Newton steps.
+    dof, aic, bic : ndarray of shape (n_alphas,)
+        As in `GLMResult`.
+    l1_ratio : float
+        Share of the L1 part.
+    loss : Loss
+    solver : str
+        What ran at the end.
+    converged : ndarray of bool, shape (n_alphas,)
+        Whether the tolerance asked for was met.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> X = np.random.default_rng(0).standard_normal((50, 5))
+    >>> path = fastridge.glm_path(X, np.heaviside(X[:, 0], 0), n_alphas=10)
+    >>> path.coef.shape, int(path.n_nonzero[0]), int(path.n_nonzero[1])
+    ((10, 5), 0, 1)
+    >>> path[3].converged, path.predict(X).shape
+    (True, (10, 50))
+    """
+
+    __slots__ = (
+        "_dtype",
+        "_indices",
+        "_n_features",
+        "_results",
+        "_values",
+        "aic",
+        "alphas",
+        "bic",
+        "converged",
+        "deviance",
+        "dof",
+        "dual_gap",
+        "intercept",
+        "l1_ratio",
+        "loss",
+        "n_iter",
+        "n_nonzero",
+        "null_deviance",
+        "objective",
+        "relative_gap",
+        "solver",
+    )
+
+    def __init__(
+        self,
+        alphas: list[float],
+        results: list[GLMResult],
+        indices: list[NDArray[np.int32]],
+        n_features: int,
+        dtype: Any,
+        l1_ratio: float,
+        loss: Loss,
+        null_deviance: float,
+    ) -> None:
+        # each without its coefficients but those that are not 0
+        self._results, self._indices = results, indices
+        self._values = [r.coef for r in results]
+        self._n_features, self._dtype = n_features, np.dtype(dtype)
+        self.l1_ratio, self.loss, self.null_deviance = l1_ratio, loss, null_deviance
+        self.solver = results[-1].solver if results else ""
+        self.alphas = np.array(alphas, dtype=np.float64)
+        for name in ("dual_gap", "relative_gap", "objective", "deviance", "dof", "aic", "bic"):
+            setattr(self, name, np.array([getattr(r, name) for r in results], dtype=np.float64))
+        self.intercept = np.array([r.intercept for r in results], dtype=self._dtype)
+        self.n_iter = np.array([r.n_iter for r in results], dtype=np.intp)
+        self.converged = np.array([r.converged for r in results], dtype=bool)
+        self.n_nonzero = np.array([np.count_nonzero(v) for v in self._values], dtype=np.intp)
+
+    def __len__(self) -> int:
+        return len(self.alphas)
+
+    def __getitem__(self, k: int) -> GLMResult:
+        result = copy.copy(self._results[k])
+        result.coef = np.zeros(self._n_features, dtype=self._dtype)
+        result.coef[self._indices[k]] = self._values[k]
+        return result
+
+    @property
+    def explained(self) -> NDArray[np.float64]:
+        null = self.null_deviance
+        return 1.0 - self.deviance / null if null > 0 else np.zeros(len(self))
+
+    @property
+    def coef(self) -> NDArray[Any]:
+        out = np.zeros((len(self), self._n_features), dtype=self._dtype)
+        for row, indices, values in zip(out, self._indices, self._values, strict=True):
+            row[indices] = values
+        return out
+
+    @property
+    def sparse_coef(self) -> Any:
+        from scipy.sparse import csr_array
+
+        indptr = np.concatenate([[0], np.cumsum([len(i) for i in self._indices], dtype=np.intp)])
+        values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
+        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.int32)])
+        return csr_array((values, indices, indptr), (len(self), self._n_features))
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Linear predictors for every penalty, without an offset.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_alphas, n_samples)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not such a matrix, or of another number of features.
+        """
+        from ...data.check import check_design
+
+        A = check_design(X, n_features=self._n_features, caller="GLMPath")
+        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
+        return out.T + self.intercept[:, np.newaxis]
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Means for every penalty, without an offset; of "logistic" probabilities of 1.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_alphas, n_samples)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not such a matrix, or of another number of features.
+        """
+        return np.asarray(self.loss.inverse_link(self.decision_function(X)))
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "GLMPath(no alphas)"
+        return (
+            f"GLMPath({len(self)} alphas, {self.alphas[0]:.4g} to {self.alphas[-1]:.4g}, "
+            f"loss={self.loss.name!r}, l1_ratio={self.l1_ratio}, solver={self.solver!r}, "
+            f"largest relative_gap={self.relative_gap.max():.2g})"
+        )
+
+
+class PathRun:
+    """Solutions of one problem for any sequence of alphas, each from the last one's.
+
+    What a path does not make anew: the columns, the working set with its Gram matrix and factor,
+    and the dual point that says which features to look at.
+
+    Attributes
+    ----------
+    problem : GLMProblem
+    columns : Matrix
+        The features by columns, for other runs on the same X; see `fold_run`.
+    state : State
+        The last solution: `state.u`, `state.b`, `state.loss`, and `state.eta` (n,), the linear
+        predictors (offset included) of all rows, those of weight 0 as well.
+
+    Parameters
+    ----------
+    problem : GLMProblem
+    options : Options
+    columns : Matrix or None, default=None
+        Those of another run on the same X.
+    """
+
+    def __init__(
+        self, problem: GLMProblem, options: Options, columns: Matrix | None = None
+    ) -> None:
+        self.problem, self.options = problem, options
+        self._prox = None
+        if options.l1_ratio > 0 or problem.has_bounds:
+            if problem.rows.near is not problem.rows.source:
+                columns = None
+            self._prox = ProxNewton(problem, columns)
+        self.columns = self._prox.columns if self._prox is not None else columns
+        self._state: State | None = None
+
+    @property
+    def state(self) -> State:
+        return self.problem.null if self._state is None else self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+
+    def solve(self, alpha: float) -> Solution:
+        """The solution for alpha; its state is where the next one starts."""
+        from .fit import minimise
+
+        q, options = self.problem, self.options
+        q.penalise(alpha, options.l1_ratio)
+        if self._prox is not None:
+            found = self._prox.solve(self.state, options.tol**2, options.max_iter)
+        else:
+            state = self.state
+            state = State(
+                state.u, state.b, state.eta, state.loss, q.penalty(state.u), state.r, state.h
+            )
+            found = minimise(q, state, options)
+        self._state = found.state
+        return found
+
+    def alphas(self, eps: float, n_alphas: int) -> Array:
+        """An automatic grid; the run then starts from the null model.
+
+        The first alpha is the least that leaves all penalised coefficients where they rest, of the
+        l1_ratio or at least 1e-3; the last is eps times it.
+        """
+        first, self._state = first_alpha(self.problem, self.options)
+        rounding = float(np.finfo(np.float64).resolution)
+        if first <= rounding:
+            return np.full(n_alphas, rounding)
+        return spaced(first, eps, n_alphas)
+
+
+def fold_run(
+    A: Matrix,
+    y: Array,
+    loss: Loss,
+    options: Options,
+    train: NDArray[np.bool_],
+    sample_weight: Array | None = None,
+    constraints: Constraints = NOTHING,
+    offset: Array | None = None,
+    columns: Matrix | None = None,
+) -> PathRun:
+    """A path on some of the rows, which copies none of them.
+
+    Rows that are left out have weight 0, so that `PathRun.state.eta[~train]` are predictions for
+    them at each penalty without another product.
+
+    Parameters
+    ----------
+    A : Matrix (n, p)
+        All rows.
+    y : ndarray (n,)
+    train : ndarray of bool (n,)
+        Rows of the fold.
+    columns : Matrix or None, default=None
+        `PathRun.columns` of another run on the same A.
+    """
+    weight = train.astype(np.float64) if sample_weight is None else sample_weight * train
+    problem = make_problem(A, y, loss, options, weight, constraints, offset)
+    return PathRun(problem, options, columns)
+
+
+def first_alpha(problem: GLMProblem, options: Options) -> tuple[float, State]:
+    """The least alpha that leaves all penalised coefficients where they rest, and the state there.
+
+    That of the intercept and the features of factor 0, whose gradient says it.
+    """
+    free = problem.factor == 0
+    rest = np.zeros(problem.p)
+    if problem.lower is not None:
+        np.maximum(rest, problem.lower, out=rest)
+    if problem.upper is not None:
+        np.minimum(rest, problem.upper, out=rest)
+    state = problem.null
+    if free.any():
+        held = copy.copy(problem)
+        lower = -np.inf if problem.lower is None else problem.lower
+        upper = np.inf if problem.upper is None else problem.upper
+        held.lower, held.upper = np.where(free, lower, rest), np.where(free, upper, rest)
+        held.penalise(0.0, 1.0)
+        start = held.at(rest, problem.null.b)
+        state = ProxNewton(held).solve(start, _NULL_TOL, options.max_iter).state
+    elif rest.any():
+        state = problem.at(rest, problem.null.b)
+        state = problem.settle(state) if problem.fit_intercept else state
+    penalised = ~free
+    if not penalised.any():
+        return 0.0, state
+    v = problem.A.tdot(state.r)
+    down = v if problem.lower is None else np.where(rest > problem.lower, v, -np.inf)
+    up = -v if problem.upper is None else np.where(rest < problem.upper, -v, -np.inf)
+    pull = np.maximum(up, down)[penalised] / problem.factor[penalised]
+    ratio = options.l1_ratio or LEAST_L1_RATIO
+    return max(float(pull.max()), 0.0) / ratio, state
+
+
+def solve_path(
+    A: Matrix,
+    y: Array,
+    loss: Loss,
+    alphas: Array | None,
+    options: Options,
+    sample_weight: Array | None = None,
+    constraints: Constraints = NOTHING,
+    offset: Array | None = None,
+    *,
+    eps: float = 1e-3,
+    n_alphas: int = 100,
+    stop: Any = None,
+    callback: Any = None,
+) -> GLMPath:
+    """Solve for one penalty after the other, from large to small; see `glm_path`.
+
+    alphas: None for the automatic grid.
+    """
+    problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
+    run = PathRun(problem, options)
+    values = run.alphas(eps, n_alphas) if alphas is None else alphas
+    done: list[float] = []
+    results: list[GLMResult] = []
+    indices: list[NDArray[np.int32]] = []
+    null = max(2.0 * problem.total * (problem.null.loss - problem.least), 0.0)
+
+    def finished() -> GLMPath:
+        return GLMPath(
+            list(done),
+            list(results),
+            list(indices),
+            problem.p,
+            A.dtype,
+            options.l1_ratio,
+            loss,
+            null,
+        )
+
+    try:
+        for alpha in values:
+            result = result_of(problem, run.solve(float(alpha)))
+            chosen = np.flatnonzero(result.coef).astype(np.int32)
+            result.coef = result.coef[chosen]
+            done.append(float(alpha))
+            results.append(result)
+            indices.append(chosen)
+            if callback is not None:
+                callback(len(done), len(values))
+            if stop is not None and stop(finished()):
+                break
+    except StopIteration:
+        pass
+    except BaseException as error:
+        error.path = finished()  # type: ignore[attr-defined]
+        raise
+    path = finished()
+    if not path.converged.all():
+        _warn_of(path, options)
+    return path
+
+
+def _warn_of(path: GLMPath, options: Options) -> None:
+    from ... import _sklearn
+
+    worst = int(np.where(path.converged, -np.inf, path.relative_gap).argmax())
+    warnings.warn(
+        f"{int((~path.converged).sum())} of {len(path)} penalties, worst at"
+        f" alpha={path.alphas[worst]:.3g}: the fit stopped after {path.n_iter[worst]} iterations"
+        f" with a relative gap of {path.relative_gap[worst]:.3g}, whose root is above"
+        f" tol={options.tol:g}; raise max_iter, scale the features, or use larger alphas.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=4,
+    )
+
+
+@describe_as(glm)
+def glm_path(
+    X: Any,
+    y: Any,
+    loss: Any = "logistic",
+    *,
+    l1_ratio: float = 1.0,
+    eps: float = 1e-3,
+    n_alphas: int = 100,
+    alphas: Any = None,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    penalty_factor: Any = None,
+    lower: Any = None,
+    upper: Any = None,
+    standardize: bool = False,
+    offset: Any = None,
+    exposure: Any = None,
+    solver: str = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 100,
+    stop: Callable[[GLMPath], Any] | None = None,
+    callback: Callable[[int, int], Any] | None = None,
+    verbose: bool | int = False,
+) -> GLMPath:
+    """Fit a generalised linear model for a decreasing sequence of penalties.
+
+    The objective is that of `glm`; each fit starts from the one before.
+
+    Parameters
+    ----------
+    X, y, loss
+        As in `glm`.
+    l1_ratio : float, default=1.0
+        Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
+    eps : float, default=1e-3
+        Last penalty of the automatic grid over the first.
+    n_alphas : int, default=100
+        Penalties of the automatic grid. The first is the smallest that leaves all penalised
+        coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
+    alphas : array-like, int or None, default=None
+        Penalties, which are fitted from large to small; None: the automatic grid; an int: that
+        many of it, in place of `n_alphas`.
+    fit_intercept, sample_weight, penalty_factor, lower, upper, standardize, offset, exposure
+        As in `glm`.
+    solver, tol
+        As in `glm`.
+    max_iter : int, default=100
+        Bound on the Newton steps of each penalty.
+    stop : callable or None, default=None
+        Called as stop(path) after each penalty, with the `GLMPath` so far; a true value ends the
+        path, for example where a held-out error rises.
+    callback : callable or None, default=None
+        Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
+        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
+        part in its attribute `path`.
+    verbose : bool or int, default=False
+        Show a bar of the penalties that are done on standard error, with tqdm where installed.
+
+    Returns
+    -------
+    GLMPath
+        alphas, coef, intercept, dual_gap, relative_gap, objective, deviance, n_nonzero, n_iter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described; the message names it, what came and what was expected.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `tol` was not reached for some penalty.
+
+    References
+    ----------
+    J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear models
+    via coordinate descent", Journal of Statistical Software 33, 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 4))
+    >>> y = rng.poisson(np.exp(X @ [0.5, 0.0, 0.0, -0.5]))
+    >>> path = fastridge.glm_path(X, y, "poisson", n_alphas=20)
+    >>> len(path), bool(path.relative_gap.max() <= 1e-8)
+    (20, True)
+    """
+    eps = check_number("eps", eps, 0.0, 1.0)
+    if eps == 0:
+        raise ValueError("eps is 0; expected a number above 0 and up to 1.")
+    if isinstance(alphas, (int, np.integer)):
+        alphas, n_alphas = None, check_count("alphas", alphas)
+    n_alphas = check_count("n_alphas", n_alphas)
+    check_callback(callback)
+    check_stop(stop)
+    A, target, found, weight, constraints, total, options = check_arguments(
+        X,
+        y,
+        loss,
+        l1_ratio,
+        fit_intercept,
+        sample_weight,
+        penalty_factor,
+        lower,
+        upper,
+        standardize,
+        offset,
+        exposure,
+        solver,
+        tol,
+        max_iter,
+    )
+    return solve_path(
+        A,
+        target,
+        found,
+        None if alphas is None else check_alphas(alphas),
+        options,
+        weight,
+        constraints,
+        total,
+        eps=eps,
+        n_alphas=n_alphas,
+        stop=stop,
+        callback=reporter(callback, verbose, "penalties"),
+    )
