@@ -60,8 +60,10 @@ class GLMPath:
         Number of coefficients that are not 0.
     n_iter : ndarray of int, shape (n_alphas,)
         Newton steps.
-    dof, aic, bic : ndarray of shape (n_alphas,)
-        As in `GLMResult`.
+    dof : ndarray of shape (n_alphas,)
+        Effective degrees of freedom, intercept included.
+    aic, bic : ndarray of shape (n_alphas,)
+        Criteria of Akaike and Schwarz, but for a constant of y.
     l1_ratio : float
         Share of the L1 part.
     loss : Loss
