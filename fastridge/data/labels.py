@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .check import is_sparse
+from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
 
@@ -122,6 +122,36 @@ class Labels:
                 " not among them; expected classes of y."
             )
         return by_class[self.codes]
+
+
+def accuracy(prediction: NDArray[Any], y: Any, sample_weight: Any) -> float:
+    """Share of the samples that are predicted right.
+
+    Parameters
+    ----------
+    prediction : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        Predicted labels, or an indicator of them, which must be right in every label.
+    y : array-like or scipy sparse matrix of that shape
+        True labels.
+    sample_weight : array-like of shape (n_samples,), float or None
+
+    Returns
+    -------
+    float
+    """
+    n = prediction.shape[0]
+    labels = as_labels(y, n)
+    weight = check_sample_weight(sample_weight, n)
+    strings = prediction.dtype.kind in "US"
+    if labels.shape != prediction.shape or (labels.dtype.kind in "US") != strings:
+        raise ValueError(
+            f"y has shape {labels.shape} and dtype {labels.dtype}; expected labels like those"
+            f" of the fit: shape {prediction.shape}, dtype {prediction.dtype}."
+        )
+    right = labels == prediction
+    if right.ndim == 2:
+        right = right.all(axis=1)
+    return float(np.average(right, weights=weight))
 
 
 def as_labels(y: Any, n_samples: int) -> NDArray[Any]:

@@ -12,6 +12,7 @@ if _TYPE_CHECKING:
     from ._elastic_net_cv import ElasticNetCV, LassoCV
     from ._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from ._linear_regression import LinearRegression
+    from ._logistic_regression import LogisticRegression
     from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
     from ._multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
     from ._ridge import Ridge
@@ -27,6 +28,7 @@ __all__ = [
     "Lasso",
     "LassoCV",
     "LinearRegression",
+    "LogisticRegression",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",

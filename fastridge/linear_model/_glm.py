@@ -119,7 +119,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         if offset is not None or exposure is not None:
             total = check_offset(offset, exposure, loss, n)
         recheck(A)
-        result = self._solve(A, target, loss, float(self.alpha), weight, total, self._start(p))
+        alpha, ratio = float(self.alpha), float(self.l1_ratio)
+        result = self._solve(A, target, loss, alpha, ratio, weight, total, self._start(p))
         self.coef_ = result.coef
         self.intercept_ = result.coef.dtype.type(result.intercept) if self.fit_intercept else 0.0
         self.n_iter_ = result.n_iter

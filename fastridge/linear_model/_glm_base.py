@@ -153,9 +153,9 @@ class BaseGLM(Estimator):
         low, high = bounds(lower, upper, self.positive, p)
         return Constraints(check_penalty_factor(factor, p), low, high)
 
-    def _options(self) -> Options:
+    def _options(self, l1_ratio: float) -> Options:
         return Options(
-            float(self.l1_ratio),
+            l1_ratio,
             bool(self.fit_intercept),
             bool(self.standardize),
             self._solvers[self.solver],
@@ -169,13 +169,15 @@ class BaseGLM(Estimator):
         y: NDArray[np.float64],
         loss: Loss,
         alpha: float,
+        l1_ratio: float,
         weight: NDArray[np.float64] | None,
         offset: NDArray[np.float64] | None,
         start: tuple[Any, float] | None,
+        labels: Any = (0, 1),
     ) -> GLMResult:
         """Fit one predictor, and set what is known of the fit but for its coefficients."""
-        constraints = self._constraints(A.shape[1])
-        result = solve(A, y, loss, alpha, self._options(), weight, constraints, offset, start)
+        options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
+        result = solve(A, y, loss, alpha, options, weight, constraints, offset, start, labels)
         self._set_certificate(result)
         return result
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.check import check_design, check_sample_weight, feature_names
-from ..data.labels import Labels, as_labels
+from ..data.labels import Labels, accuracy
 from ._parameters import (
     CLASS_WEIGHT,
     Parameters,
@@ -305,19 +305,7 @@ class RidgeClassifier(BaseRidge):
         prediction = self.predict(X)
         if self.indicator_ is not None and self.indicator_ != "dense":
             prediction = prediction.toarray()
-        n = prediction.shape[0]
-        labels = as_labels(y, n)
-        weight = check_sample_weight(sample_weight, n)
-        strings = prediction.dtype.kind in "US"
-        if labels.shape != prediction.shape or (labels.dtype.kind in "US") != strings:
-            raise ValueError(
-                f"y has shape {labels.shape} and dtype {labels.dtype}; expected labels like those"
-                f" of the fit: shape {prediction.shape}, dtype {prediction.dtype}."
-            )
-        right = labels == prediction
-        if right.ndim == 2:
-            right = right.all(axis=1)
-        return float(np.average(right, weights=weight))
+        return accuracy(prediction, y, sample_weight)
 
 
 def _as_indicator(labels: NDArray[np.bool_], container: str) -> Any:

@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PACKAGE = "sklearn.linear_model.tests."
-FILES = [
-    "test_base",
-    "test_bayes",
-    "test_sparse_coordinate_descent",
-    "test_coordinate_descent",
-    "test_ridge",
-]
+PACKAGE = "sklearn.linear_model."
+FILES = {
+    "test_base": "tests.",
+    "test_bayes": "tests.",
+    "test_sparse_coordinate_descent": "tests.",
+    "test_coordinate_descent": "tests.",
+    "test_glm": "_glm.tests.",
+    "test_ridge": "tests.",
+}
 # the minor version whose tests `expected` is about
 VERSION = "1.9"
 
@@ -30,10 +31,11 @@ def version():
 
 def run(arguments, **options):
     """Run pytest on the tests that are named, or on all."""
-    named = [PACKAGE + a for a in arguments if a.partition("::")[0] in FILES]
-    others = [a for a in arguments if a.partition("::")[0] not in FILES]
+    files = [a for a in arguments if a.partition("::")[0] in FILES]
+    others = [a for a in arguments if a not in files]
+    named = [PACKAGE + FILES[a.partition("::")[0]] + a for a in files or FILES]
     command = [sys.executable, "-P", "-m", "pytest", "-c", str(HERE / "pytest.ini")]
-    command += ["-p", "swapped", *others, "--pyargs", *(named or [PACKAGE + f for f in FILES])]
+    command += ["-p", "swapped", *others, "--pyargs", *named]
     environment = dict(os.environ)
     # what decides which tests there are
     for name in ("SCIPY_ARRAY_API", "SKLEARN_TESTS_GLOBAL_RANDOM_SEED", "PYTEST_ADDOPTS"):

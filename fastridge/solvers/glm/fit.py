@@ -26,6 +26,7 @@ from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import GLMResult
+from .separation import separation
 
 SOLVERS = ("auto", "newton", "prox-newton")
 
@@ -40,14 +41,22 @@ def solve(
     constraints: Constraints = NOTHING,
     offset: NDArray[np.float64] | None = None,
     start: tuple[Any, float] | None = None,
+    labels: tuple[Any, Any] = (0, 1),
 ) -> GLMResult:
-    """Fit arguments that have been checked; see `glm`. start: coefficients and intercept."""
+    """Fit arguments that have been checked; see `glm`.
+
+    start: coefficients and intercept. labels: classes that y of 0 and 1 are, for messages.
+    """
     problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
     problem.penalise(alpha, options.l1_ratio)
     state = problem.null if start is None else problem.start(*start)
     found = minimise(problem, state, options)
     result = result_of(problem, found)
-    if not found.converged:
+    some_are_free = alpha == 0 or constraints.factor is not None
+    kind = separation(problem, found.state) if some_are_free else ""
+    if kind:
+        warn_of_separation(kind, labels)
+    elif not found.converged:
         warn_of(result, options)
     return result
 
@@ -117,6 +126,21 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         dof=float("nan"),
         loss=problem.loss,
         converged=found.converged,
+    )
+
+
+def warn_of_separation(kind: str, labels: tuple[Any, Any]) -> None:
+    """Say that no finite coefficients fit best."""
+    from ... import _sklearn
+
+    a, b = labels
+    how = "perfectly separated" if kind == "complete" else "separated, but for some samples,"
+    warnings.warn(
+        f"the classes {a!r} and {b!r} are {how} by features without a penalty: their coefficients"
+        " fit the better the larger they are, and those returned are where the fit ended. A"
+        " penalty on them (alpha > 0, a finite C, no penalty_factor of 0) has a finite solution.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=4,
     )
 
 

@@ -1,0 +1,687 @@
+"""Logistic regression: of two classes, and of several by softmax."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+from ..data.check import check_design, check_sample_weight, feature_names, recheck
+from ..data.inputs import as_real
+from ..data.labels import Labels, accuracy
+from ..losses import LOGISTIC, Loss
+from ..solvers.glm.fit import check_offset
+from ._glm_base import BaseGLM, request_setter, solver_names
+from ._parameters import BOOL, CLASS_WEIGHT, RANDOM_STATE, Parameter, Parameters, one_of
+
+_LARGEST = 1e300  # alpha of a C that is next to nothing
+_PENALTIES = ("l1", "l2", "elasticnet", None, "deprecated")
+_DEPRECATED = (
+    "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning,"
+    " leave 'penalty' set to its default value and use 'l1_ratio' or 'C' instead. Use l1_ratio=0"
+    " instead of penalty='l2', l1_ratio=1 instead of penalty='l1', l1_ratio set to a float between"
+    " 0 and 1 instead of penalty='elasticnet', and C=np.inf instead of penalty=None."
+)
+
+
+class Classes(NamedTuple):
+    """Labels of a fit.
+
+    values : ndarray (n_classes,), sorted
+    codes : ndarray (n,) of int, the positions of the labels
+    weight : ndarray (n,) or None
+        Of the samples, with those of their classes.
+    """
+
+    values: NDArray[Any]
+    codes: NDArray[np.int64]
+    weight: NDArray[np.float64] | None
+
+    def total(self) -> float:
+        return float(len(self.codes) if self.weight is None else self.weight.sum())
+
+
+def check_classes(y: Any, n: int, sample_weight: Any, class_weight: Any) -> Classes:
+    """Check labels and weights, and refuse a single class."""
+    labels = Labels(y, n)
+    if labels.container is not None:
+        raise ValueError(
+            f"Unknown label type: multilabel-indicator: y should be a 1d array, got an array of"
+            f" shape {labels.codes.shape}; expected (n_samples,) class labels."
+        )
+    weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+    if class_weight is not None:
+        own = labels.weights(class_weight, weight)
+        own = own if weight is None else own * weight
+        weight = check_sample_weight(own, n, name="class_weight (per sample)")
+    values, codes = labels.classes, labels.codes
+    if len(values) < 2:
+        raise ValueError(
+            "y has samples of one class only:"
+            f" {values[0]!r}; expected at least 2 classes in the data."
+        )
+    if weight is not None:
+        live = codes[weight > 0]
+        if (live == live[0]).all():
+            raise ValueError(
+                "y has samples with weight of one class only:"
+                f" {values[live[0]]!r}; expected at least 2 classes with weight in the data."
+            )
+    return Classes(values, codes, weight)
+
+
+class BaseLogistic(BaseGLM):
+    """Parameters, predictions and scores of classes."""
+
+    classes_: NDArray[Any]
+
+    _estimator_type = "classifier"
+    _loss: ClassVar[Loss] = LOGISTIC
+    _solvers: ClassVar[Mapping[str, str]] = solver_names(
+        "lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"
+    )
+    _parameters: ClassVar[Parameters] = {
+        **BaseGLM._parameters,
+        "penalty": Parameter(
+            lambda value: value is None or (isinstance(value, str) and value in _PENALTIES),
+            "None, or one of 'l1', 'l2', 'elasticnet'; left at its default",
+        ),
+        "dual": BOOL,
+        "intercept_scaling": Parameter(
+            lambda value: isinstance(value, Real) and 0 < as_real(value) < math.inf,
+            "a finite number above 0",
+        ),
+        "class_weight": CLASS_WEIGHT,
+        "random_state": RANDOM_STATE,
+        "solver": one_of(_solvers),
+        "max_iter": Parameter(
+            lambda value: (
+                isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+            ),
+            "an int of at least 0",
+            quick="type(v) is int and v >= 0",
+        ),
+        "n_jobs": Parameter(
+            lambda value: value is None or isinstance(value, Integral), "an int, or None"
+        ),
+    }
+
+    def _scores_of(self, X: Any, method: str, offset: Any) -> NDArray[np.floating]:
+        """Linear predictors: (n, 1) of two classes, else (n, n_classes)."""
+        coef = self.__dict__.get("coef_")
+        model = self
+        if coef is not None and not isinstance(coef, np.ndarray):
+            model = copy.copy(self)
+            model.coef_ = coef.toarray()
+        eta = model._linear_predictor(X, method)
+        if offset is None:
+            return eta
+        n, k = eta.shape
+        if k > 1:
+            raise ValueError(
+                f"offset is given for {k} classes; expected None, or a model of two classes."
+            )
+        known = check_offset(offset, None, self._loss, n)
+        return eta + known[:, None]  # type: ignore[index]
+
+    def decision_function(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
+        """Linear predictors of the classes: offset + ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the log odds of the second one; else a column per class, whose
+            differences are log odds.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit, or the offset does not fit.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.decision_function([[2.5]]).round(2)
+        array([1.05])
+        """
+        eta = self._scores_of(X, "decision_function", offset)
+        return eta[:, 0] if eta.shape[1] == 1 else eta
+
+    def predict(self, X: Any, *, offset: Any = None) -> NDArray[Any]:
+        """Predict the most probable classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Classes.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit, or the offset does not fit.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict([[0.5], [2.5]])
+        array(['a', 'b'], dtype='<U1')
+        """
+        eta = self._scores_of(X, "predict", offset)
+        if eta.shape[1] == 1:
+            return self.classes_[(eta[:, 0] > 0).astype(np.intp)]
+        return self.classes_[eta.argmax(axis=1)]
+
+    def predict_proba(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`; each is exact to its own precision.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit, or the offset does not fit.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.predict_proba([[2.5]]).round(2)
+        array([[0.26, 0.74]])
+        """
+        eta = self._scores_of(X, "predict_proba", offset)
+        if eta.size == 1:
+            # one row of two classes: calls of NumPy would take longer
+            value = eta.item()
+            t = math.exp(-abs(value))
+            near, far = 1.0 / (1.0 + t), t / (1.0 + t)
+            return np.array([[far, near] if value >= 0 else [near, far]], eta.dtype)
+        if eta.shape[1] == 1:
+            eta = eta[:, 0]
+            t = np.exp(-np.abs(eta))
+            sides = np.empty((len(eta), 2), eta.dtype)
+            near = np.divide(1.0, t + 1.0, dtype=eta.dtype)
+            far = t * near
+            second = eta >= 0
+            sides[:, 1] = np.where(second, near, far)
+            sides[:, 0] = np.where(second, far, near)
+            return sides
+        p = np.exp(eta - eta.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def predict_log_proba(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Log probabilities, in the order of `classes_`, finite where the probabilities are below
+            the least number.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit, or the offset does not fit.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.predict_log_proba([[2000.0]]).round(0)
+        array([[-2.099e+03, -0.000e+00]])
+        """
+        eta = self._scores_of(X, "predict_log_proba", offset)
+        if eta.shape[1] == 1:
+            soft = np.log1p(np.exp(-np.abs(eta)))
+            return -np.hstack([np.maximum(eta, 0) + soft, np.maximum(-eta, 0) + soft])
+        eta = eta - eta.max(axis=1, keepdims=True)
+        eta -= np.log(np.exp(eta).sum(axis=1, keepdims=True))
+        return eta
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
+        """Share of the samples that are predicted right.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            True classes.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples; None: 1.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the arguments do not fit together or are not what was fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> LogisticRegression().fit(X, y).score(X, y)
+        1.0
+        """
+        return accuracy(self.predict(X, offset=offset), y, sample_weight)
+
+    def sparsify(self) -> Self:
+        """Make `coef_` a scipy sparse matrix, which takes less room where most elements are 0.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator, whose predictions are as before.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> type(model.sparsify().coef_).__name__
+        'csr_matrix'
+        """
+        from scipy import sparse
+
+        self._require_fit("sparsify")
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make `coef_` an ndarray again, after `sparsify`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.sparsify().densify().coef_.shape
+        (1, 1)
+        """
+        self._require_fit("densify")
+        if not isinstance(self.coef_, np.ndarray):
+            self.coef_ = self.coef_.toarray()
+        return self
+
+    def _require_fit(self, method: str) -> None:
+        from .. import _sklearn
+
+        if "coef_" not in self.__dict__:
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
+            )
+
+    set_fit_request: Any = request_setter("fit", "sample_weight", "offset")
+    set_decision_function_request: Any = request_setter("decision_function", "offset")
+    set_predict_request: Any = request_setter("predict", "offset")
+    set_predict_proba_request: Any = request_setter("predict_proba", "offset")
+    set_predict_log_proba_request: Any = request_setter("predict_log_proba", "offset")
+    set_score_request: Any = request_setter("score", "sample_weight", "offset")
+
+
+class LogisticRegression(BaseLogistic):
+    """Logistic regression with a penalty.
+
+    For two classes, minimizes over the coefficients w and the intercept b::
+
+        1 / S * sum_i s_i (log(1 + exp(eta_i)) - y_i eta_i)
+            + 1 / (C S) * (l1_ratio * sum_j f_j |w_j| + (1 - l1_ratio) / 2 * sum_j f_j w_j^2)
+
+    where eta_i = o_i + b + x_i w and y_i is 1 for the second class and 0 for the first, with s =
+    `sample_weight` times the weight of the class (1 where None), S their sum, f = `penalty_factor`
+    (1 where None) and o = offset (0 where None). For more classes there is a predictor eta_ik of
+    each, the loss is log(sum_k exp(eta_ik)) - eta_i,y(i), and the penalty is the sum over the
+    classes. b is never penalised. This is the objective of scikit-learn's ``LogisticRegression``.
+
+    Parameters
+    ----------
+    penalty : {"l1", "l2", "elasticnet", None}, default="deprecated"
+        Accepted for compatibility, with a warning: "l2" is l1_ratio=0, "l1" is l1_ratio=1,
+        "elasticnet" the `l1_ratio` that is given, and None is C=inf.
+    C : float, default=1.0
+        Inverse of the strength of the penalty, above 0. inf is no penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 part of the penalty, from 0 (squares alone) to 1 (absolute values alone).
+    dual : bool, default=False
+        Accepted for compatibility and without effect: the solver is chosen by the data.
+    tol : float, default=1e-4
+        Bound on the square root of `relative_gap_`: the fit ends where the objective is proved to
+        be within tol^2 of its minimum, as a share of what the model without features costs.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    intercept_scaling : float, default=1
+        Accepted for compatibility and without effect: the intercept is never penalised.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
+        gives each class the same total weight, where a sample counts by its `sample_weight`. None:
+        1.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Accepted for compatibility and without effect: every solver here is deterministic.
+    solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga", "auto", \
+"newton"}, default="lbfgs"
+        What solves. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
+        each of which takes every penalty and any number of classes; `solver_` says what ran.
+    max_iter : int, default=100
+        Largest number of iterations.
+    verbose : int, default=0
+        Above 0: print what ran and how exact it is.
+    warm_start : bool, default=False
+        Start at the coefficients of the fit before.
+    n_jobs : int or None, default=None
+        Accepted for compatibility and without effect, with a warning, as in scikit-learn.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
+    standardize : bool, default=False
+        Penalise each coefficient in units of the weighted standard deviation of its column: sd_j
+        w_j takes the place of w_j in the penalty. Coefficients are in the units of `X` anyway.
+    lower, upper : float or array-like of shape (n_features,) or None, default=None
+        Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing. Only for
+        two classes.
+    positive : bool, default=False
+        Require w >= 0. Only for two classes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        w, float32 where `X` is float32, else float64; the first shape for two classes. For more,
+        their sum over the classes is 0 where they are penalised by squares.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        b; 0.0 where `fit_intercept` is False.
+    n_iter_ : ndarray of shape (1,), dtype int32
+        Iterations of the solver.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+    solver_ : str
+        The solver that ran.
+    objective_ : float
+        The objective at the solution.
+    dual_gap_ : float
+        Bound on how far the objective is from its minimum.
+    relative_gap_ : float
+        `dual_gap_` over the loss of the model without features.
+
+    See Also
+    --------
+    RidgeClassifier : Least squares on labels, which is faster.
+    fastridge.glm : The same fit of two classes as a function.
+
+    Notes
+    -----
+    Where features separate the classes and C is infinite, no finite coefficients fit best. The fit
+    then ends within `tol` of the least loss, at finite ones, and a ConvergenceWarning says so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import LogisticRegression
+    >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]])
+    >>> model = LogisticRegression(C=1.0).fit(X, ["no", "no", "yes", "yes"])
+    >>> model.predict([[3.0, 1.0], [0.0, 0.0]])
+    array(['yes', 'no'], dtype='<U3')
+    >>> model.predict_proba([[3.0, 1.0]]).round(2)
+    array([[0.15, 0.85]])
+    """
+
+    C: Any
+
+    _parameters: ClassVar[Parameters] = {
+        **BaseLogistic._parameters,
+        "C": Parameter(
+            lambda value: isinstance(value, Real) and 0 < as_real(value) <= math.inf,
+            "a number above 0, or inf",
+            quick="type(v) is float and 0.0 < v <= inf",
+        ),
+        "l1_ratio": Parameter(
+            lambda value: value is None or (isinstance(value, Real) and 0 <= as_real(value) <= 1),
+            "a number from 0 to 1",
+            quick="type(v) is float and 0.0 <= v <= 1.0",
+        ),
+    }
+
+    def __init__(
+        self,
+        penalty: Any = "deprecated",
+        *,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        dual: bool = False,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1,
+        class_weight: Any = None,
+        random_state: Any = None,
+        solver: str = "lbfgs",
+        max_iter: int = 100,
+        verbose: Any = 0,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        lower: Any = None,
+        upper: Any = None,
+        positive: bool = False,
+    ) -> None:
+        self.penalty = penalty
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.dual = dual
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.solver = solver
+        self.max_iter = max_iter
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.lower = lower
+        self.upper = upper
+        self.positive = positive
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
+        """Fit the coefficients and the intercepts.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
+            are used without a copy; others are converted once.
+        y : array-like of shape (n_samples,)
+            Class labels, whole numbers or strings.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        offset : array-like of shape (n_samples,) or None, default=None
+            Term o of the linear predictor that is known, for two classes. None: 0.
+
+        Returns
+        -------
+        self : LogisticRegression
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not what is documented here, with its name, what came
+            and what was expected; if `y` has one class.
+        TypeError
+            If `X` or `sample_weight` holds objects that are not numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `tol` was not reached, or no finite coefficients fit best.
+        DataConversionWarning
+            If `y` is a column of labels; it is taken as a vector.
+        FutureWarning
+            Of `penalty`, `n_jobs` and l1_ratio=None, which scikit-learn deprecated.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> LogisticRegression(C=10.0).fit([[0.0], [1.0], [2.0]], [0, 1, 1]).classes_
+        array([0, 1])
+        """
+        self._check_parameters()
+        C, ratio = self.C, self.l1_ratio
+        if self.penalty != "deprecated" or ratio is None or self.n_jobs is not None:
+            C, ratio = self._deprecated()
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n, p = A.shape
+        classes = check_classes(y, n, sample_weight, self.class_weight)
+        known = None if offset is None else check_offset(offset, None, LOGISTIC, n)
+        recheck(A)
+        alpha = min(1.0 / (float(C) * classes.total()), _LARGEST)
+        if len(classes.values) == 2:
+            self._fit_two(A, classes, alpha, float(ratio), known)
+        else:
+            if known is not None:
+                raise ValueError(
+                    f"offset is given for {len(classes.values)} classes; expected None, or two"
+                    " classes."
+                )
+            self._fit_several(A, classes, alpha, float(ratio))
+        self.classes_ = classes.values
+        self._set_features(p, names)
+        return self
+
+    def _deprecated(self) -> tuple[Any, Any]:
+        """C and l1_ratio of parameters that scikit-learn deprecated, with its warnings."""
+        C, ratio, penalty = self.C, self.l1_ratio, self.penalty
+        if self.n_jobs is not None:
+            _warn_future(
+                "'n_jobs' has no effect since 1.8 and will be removed in 1.10. You provided"
+                f" 'n_jobs={self.n_jobs}', please leave it unspecified."
+            )
+        if penalty == "deprecated":
+            if ratio is None:
+                _warn_future(
+                    "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in"
+                    " 1.10. Use 0<=l1_ratio<=1 instead."
+                )
+            return C, 0.0 if ratio is None else ratio
+        _warn_future(_DEPRECATED)
+        if penalty != "elasticnet" and ratio is not None and 0 < ratio < 1:
+            _warn(
+                f"l1_ratio parameter is only used when penalty is 'elasticnet'. Got"
+                f" (penalty={penalty})"
+            )
+        if (penalty == "l2" and ratio != 0) or (penalty == "l1" and ratio != 1):
+            _warn(
+                f"Inconsistent values: penalty={penalty} with l1_ratio={ratio}. penalty is"
+                " deprecated. Please use l1_ratio only."
+            )
+        if penalty is None:
+            if C != 1.0:
+                _warn("Setting penalty=None will ignore the C and l1_ratio parameters")
+            return math.inf, 0.0
+        if penalty == "elasticnet":
+            if ratio is None:
+                raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
+            return C, ratio
+        return C, float(penalty == "l1")
+
+    def _fit_two(
+        self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
+    ) -> None:
+        p = A.shape[1]
+        start = None
+        if self.warm_start:
+            coef = self.__dict__.get("coef_")
+            if coef is not None and coef.shape == (1, p):
+                coef = coef if isinstance(coef, np.ndarray) else coef.toarray()
+                start = coef[0], float(self.intercept_[0])
+        target, labels = classes.codes.astype(np.float64), classes.values.tolist()
+        result = self._solve(
+            A, target, LOGISTIC, alpha, ratio, classes.weight, offset, start, labels
+        )
+        self.coef_ = result.coef[None, :]
+        self.intercept_ = np.array([result.intercept], result.coef.dtype)
+        self.n_iter_ = np.array([result.n_iter], np.int32)
+
+    def _fit_several(self, A: Matrix, classes: Classes, alpha: float, ratio: float) -> None:
+        raise NotImplementedError
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _warn_future(message: str) -> None:
+    warnings.warn(message, FutureWarning, stacklevel=4)
