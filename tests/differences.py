@@ -26,6 +26,7 @@ ESTIMATORS = (
     "Lasso",
     "LassoCV",
     "LinearRegression",
+    "LogisticRegression",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
@@ -49,12 +50,14 @@ OPTIONS = {
     ],
     "Lasso": [{"fit_intercept": False}],
     "LinearRegression": [{"positive": True}],
+    "LogisticRegression": [{"fit_intercept": False}, {"C": 1e-3}],
     "Ridge": [{"fit_intercept": False}, {"solver": "lsqr"}],
     "RidgeCV": [{"cv": 3}, {"store_cv_results": True}],
     "RidgeClassifierCV": [{"cv": 3}, {"store_cv_results": True}],
     "TweedieRegressor": [{"power": 1.5}, {"fit_intercept": False}],
 }
 
+GLMS = ("GammaRegressor", "LogisticRegression", "PoissonRegressor", "TweedieRegressor")
 CERTIFICATE = "A certificate: what ran, and how exact the fit is."
 CHOICE = "How the penalty was chosen, and what that says."
 PRIOR = "The posterior as an operator, and what follows from it."
@@ -76,11 +79,7 @@ PATH_PARAMS = (
 # (kind, item) or (kind, item, name): why
 REASONS = {
     **{("parameter", item): MODEL for item in ("penalty_factor", "lower", "upper", "standardize")},
-    **{
-        ("parameter", item, name): MODEL
-        for item in ("l1_ratio", "positive")
-        for name in ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
-    },
+    **{("parameter", item, name): MODEL for item in ("l1_ratio", "positive") for name in GLMS},
     ("parameter of fit", "offset"): OFFSET,
     ("parameter of fit", "exposure"): OFFSET,
     ("parameter", "max_memory"): "An extension: bounds the memory of direct solvers.",
@@ -132,10 +131,7 @@ REASONS = {
             "relative_gradient_",
         )
     },
-    **{
-        ("attribute", "dual_gap_", name): CERTIFICATE
-        for name in ("GammaRegressor", "PoissonRegressor", "TweedieRegressor")
-    },
+    **{("attribute", "dual_gap_", name): CERTIFICATE for name in GLMS},
     ("attribute", "power_"): "The power of the fit, by which it predicts.",
     (
         "attribute",
@@ -186,7 +182,7 @@ BEHAVIOUR = (
         " to rounding.",
     ),
     (
-        "`tol` of `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`",
+        "`tol` of `PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `LogisticRegression`",
         "Bounds the square root of `relative_gap_`, what the objective could still lose as a share"
         " of the loss of the model without features; scikit-learn's bounds elements of the"
         " gradient, which says little of the objective where features have unlike scales.",
@@ -194,6 +190,21 @@ BEHAVIOUR = (
     (
         "`solver` of `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`",
         'scikit-learn\'s "lbfgs" and "newton-cholesky" let the solver be chosen, as "auto" does.',
+    ),
+    (
+        "`solver`, `dual` and `intercept_scaling` of `LogisticRegression`",
+        "scikit-learn's names let the solver be chosen, for every penalty and any number of"
+        " classes, where scikit-learn refuses some. The intercept is never penalised, as that of"
+        " liblinear is.",
+    ),
+    (
+        "separated classes without a penalty, `C=inf` of `LogisticRegression`",
+        "A ConvergenceWarning names them: no finite coefficients fit best.",
+    ),
+    (
+        "a class whose weights are 0 in `LogisticRegression`",
+        "Of more than two classes, has probability 0 where an intercept is fitted, which is the"
+        " limit; of two classes, it is refused.",
     ),
     (
         "targets of one value at the end of a log link's range",
@@ -317,9 +328,13 @@ def data():
     return X, Y
 
 
+def is_of_labels(name):
+    return "Classifier" in name or "Logistic" in name
+
+
 def targets(name):
     _, Y = data()
-    if "Classifier" in name:
+    if is_of_labels(name):
         labels = np.digitize(Y[:, 0], [0.0, 2.0])
         return [labels > 0, labels, (Y > 1).astype(int)]
     if name in ("GammaRegressor", "PoissonRegressor"):
@@ -380,7 +395,7 @@ def of_fits(name):
         for options in ({}, *OPTIONS.get(name, [])):
             for y in targets(name):
                 for Z in (X.astype(dtype), sp.csc_array(X.astype(dtype))):
-                    target = y if "Classifier" in name else y.astype(dtype)
+                    target = y if is_of_labels(name) else y.astype(dtype)
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         try:

@@ -1,4 +1,4 @@
-"""LogisticRegression of two classes: against scikit-learn, and what it adds to that."""
+"""LogisticRegression of two classes: against scikit-learn, and what it adds to that; all checks."""
 
 import math
 import pickle
@@ -366,7 +366,7 @@ def test_in_scikit_learn(data):
     [
         LogisticRegression(),
         LogisticRegression(C=1e3, class_weight="balanced"),
-        LogisticRegression(fit_intercept=False, standardize=True),
+        LogisticRegression(standardize=True),
     ]
 )
 def test_estimator_checks(estimator, check, monkeypatch):

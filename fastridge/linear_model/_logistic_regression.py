@@ -17,6 +17,7 @@ from ..data.check import check_design, check_sample_weight, feature_names, reche
 from ..data.inputs import as_real
 from ..data.labels import Labels, accuracy
 from ..losses import LOGISTIC, Loss
+from ..solvers.glm import softmax
 from ..solvers.glm.fit import check_offset
 from ._glm_base import BaseGLM, request_setter, solver_names
 from ._parameters import BOOL, CLASS_WEIGHT, RANDOM_STATE, Parameter, Parameters, one_of
@@ -65,14 +66,14 @@ def check_classes(y: Any, n: int, sample_weight: Any, class_weight: Any) -> Clas
     if len(values) < 2:
         raise ValueError(
             "y has samples of one class only:"
-            f" {values[0]!r}; expected at least 2 classes in the data."
+            f" {values.tolist()[0]!r}; expected at least 2 classes in the data."
         )
     if weight is not None:
         live = codes[weight > 0]
         if (live == live[0]).all():
             raise ValueError(
                 "y has samples with weight of one class only:"
-                f" {values[live[0]]!r}; expected at least 2 classes with weight in the data."
+                f" {values.tolist()[live[0]]!r}; expected at least 2 classes with weight in the data."
             )
     return Classes(values, codes, weight)
 
@@ -123,13 +124,8 @@ class BaseLogistic(BaseGLM):
         eta = model._linear_predictor(X, method)
         if offset is None:
             return eta
-        n, k = eta.shape
-        if k > 1:
-            raise ValueError(
-                f"offset is given for {k} classes; expected None, or a model of two classes."
-            )
-        known = check_offset(offset, None, self._loss, n)
-        return eta + known[:, None]  # type: ignore[index]
+        known = _check_offset(offset, *eta.shape)
+        return eta + known.reshape(len(eta), -1)
 
     def decision_function(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
         """Linear predictors of the classes: offset + ``X @ coef_.T + intercept_``.
@@ -138,8 +134,8 @@ class BaseLogistic(BaseGLM):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -159,7 +155,7 @@ class BaseLogistic(BaseGLM):
         >>> from fastridge import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
         >>> model.decision_function([[2.5]]).round(2)
-        array([1.05])
+        array([0.96])
         """
         eta = self._scores_of(X, "decision_function", offset)
         return eta[:, 0] if eta.shape[1] == 1 else eta
@@ -171,8 +167,8 @@ class BaseLogistic(BaseGLM):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -205,8 +201,8 @@ class BaseLogistic(BaseGLM):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -225,7 +221,7 @@ class BaseLogistic(BaseGLM):
         >>> from fastridge import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
         >>> model.predict_proba([[2.5]]).round(2)
-        array([[0.26, 0.74]])
+        array([[0.28, 0.72]])
         """
         eta = self._scores_of(X, "predict_proba", offset)
         if eta.size == 1:
@@ -255,8 +251,8 @@ class BaseLogistic(BaseGLM):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -276,7 +272,7 @@ class BaseLogistic(BaseGLM):
         >>> from fastridge import LogisticRegression
         >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
         >>> model.predict_log_proba([[2000.0]]).round(0)
-        array([[-2.099e+03, -0.000e+00]])
+        array([[-1915.,    -0.]])
         """
         eta = self._scores_of(X, "predict_log_proba", offset)
         if eta.shape[1] == 1:
@@ -297,8 +293,8 @@ class BaseLogistic(BaseGLM):
             True classes.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples; None: 1.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -492,7 +488,7 @@ class LogisticRegression(BaseLogistic):
     >>> model.predict([[3.0, 1.0], [0.0, 0.0]])
     array(['yes', 'no'], dtype='<U3')
     >>> model.predict_proba([[3.0, 1.0]]).round(2)
-    array([[0.15, 0.85]])
+    array([[0.23, 0.77]])
     """
 
     C: Any
@@ -566,8 +562,8 @@ class LogisticRegression(BaseLogistic):
             Class labels, whole numbers or strings.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Non-negative weights of the samples: weight 2 is the row twice. None: 1.
-        offset : array-like of shape (n_samples,) or None, default=None
-            Term o of the linear predictor that is known, for two classes. None: 0.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term o of the linear predictor that is known; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -605,18 +601,14 @@ class LogisticRegression(BaseLogistic):
         A = check_design(X, finite=False)
         n, p = A.shape
         classes = check_classes(y, n, sample_weight, self.class_weight)
-        known = None if offset is None else check_offset(offset, None, LOGISTIC, n)
+        k = len(classes.values)
+        known = None if offset is None else _check_offset(offset, n, 1 if k == 2 else k)
         recheck(A)
         alpha = min(1.0 / (float(C) * classes.total()), _LARGEST)
-        if len(classes.values) == 2:
+        if k == 2:
             self._fit_two(A, classes, alpha, float(ratio), known)
         else:
-            if known is not None:
-                raise ValueError(
-                    f"offset is given for {len(classes.values)} classes; expected None, or two"
-                    " classes."
-                )
-            self._fit_several(A, classes, alpha, float(ratio))
+            self._fit_several(A, classes, alpha, float(ratio), known)
         self.classes_ = classes.values
         self._set_features(p, names)
         return self
@@ -661,12 +653,9 @@ class LogisticRegression(BaseLogistic):
         self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
     ) -> None:
         p = A.shape[1]
-        start = None
-        if self.warm_start:
-            coef = self.__dict__.get("coef_")
-            if coef is not None and coef.shape == (1, p):
-                coef = coef if isinstance(coef, np.ndarray) else coef.toarray()
-                start = coef[0], float(self.intercept_[0])
+        start = self._start((1, p))
+        if start is not None:
+            start = start[0][0], float(start[1][0])
         target, labels = classes.codes.astype(np.float64), classes.values.tolist()
         result = self._solve(
             A, target, LOGISTIC, alpha, ratio, classes.weight, offset, start, labels
@@ -675,8 +664,44 @@ class LogisticRegression(BaseLogistic):
         self.intercept_ = np.array([result.intercept], result.coef.dtype)
         self.n_iter_ = np.array([result.n_iter], np.int32)
 
-    def _fit_several(self, A: Matrix, classes: Classes, alpha: float, ratio: float) -> None:
-        raise NotImplementedError
+    def _fit_several(
+        self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
+    ) -> None:
+        k, p = len(classes.values), A.shape[1]
+        result = softmax.solve(
+            A,
+            classes.codes,
+            k,
+            alpha,
+            self._options(ratio),
+            classes.weight,
+            self._constraints(p),
+            offset,
+            self._start((k, p)),
+            classes.values.tolist(),
+        )
+        self._set_certificate(result)
+        self.coef_ = result.coef
+        self.intercept_ = np.asarray(result.intercept, result.coef.dtype)
+        if not self.fit_intercept:
+            self.intercept_ = np.zeros(k, result.coef.dtype)
+        self.n_iter_ = np.array([result.n_iter], np.int32)
+
+    def _start(self, shape: tuple[int, int]) -> tuple[Any, Any] | None:
+        """Coefficients and intercepts of the fit before, if they are where this one starts."""
+        coef = self.__dict__.get("coef_") if self.warm_start else None
+        if coef is None or coef.shape != shape or not np.isfinite(self.intercept_).all():
+            return None
+        return coef if isinstance(coef, np.ndarray) else coef.toarray(), self.intercept_
+
+
+def _check_offset(offset: Any, n: int, k: int) -> NDArray[np.float64]:
+    """Offsets (n,), or (n, k) of k > 1 classes."""
+    known = check_offset(offset, None, LOGISTIC, n) if k == 1 else None
+    if k > 1:
+        known = softmax.check_offset(offset, None, n, k)
+    assert known is not None
+    return known
 
 
 def _warn(message: str) -> None:

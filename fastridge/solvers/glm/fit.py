@@ -26,7 +26,7 @@ from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import GLMResult
-from .separation import separation
+from .separation import separation, warn_of_separation
 
 SOLVERS = ("auto", "newton", "prox-newton")
 
@@ -126,21 +126,6 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         dof=float("nan"),
         loss=problem.loss,
         converged=found.converged,
-    )
-
-
-def warn_of_separation(kind: str, labels: tuple[Any, Any]) -> None:
-    """Say that no finite coefficients fit best."""
-    from ... import _sklearn
-
-    a, b = labels
-    how = "perfectly separated" if kind == "complete" else "separated, but for some samples,"
-    warnings.warn(
-        f"the classes {a!r} and {b!r} are {how} by features without a penalty: their coefficients"
-        " fit the better the larger they are, and those returned are where the fit ended. A"
-        " penalty on them (alpha > 0, a finite C, no penalty_factor of 0) has a finite solution.",
-        _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
     )
 
 

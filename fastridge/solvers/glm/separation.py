@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ... import _sklearn
+from ..._matrix import Matrix
+from ...losses import LOGISTIC
 from ...systems.damped import damped_cholesky
+from .newton import newton
 from .problem import GLMProblem, State
+from .softmax_problem import SoftmaxProblem, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
 _SURE = 6.0  # predictors of some sample are beyond, where coefficients grow without end
@@ -60,3 +67,56 @@ def _step(problem: GLMProblem, state: State, free: Any) -> Any:
     if problem.fit_intercept and total > 0:
         along -= (float(r.sum()) + float(h @ along)) / total
     return along
+
+
+def separated_classes(
+    X: Matrix, weight: Any, problem: SoftmaxProblem, state: SoftmaxState
+) -> list[int]:
+    """Classes that features separate from all others, of a fit without any penalty.
+
+    Where predictors are right for all samples, those are all classes. A class whose samples alone
+    are predicted to be of it is told apart from the others by a fit of its own.
+    """
+    y, k = problem.y, problem.k
+    if y.ndim != 1 or (problem.l2 > 0).any() or problem.has_l1:
+        return []
+    live = problem.weight > 0
+    eta = state.eta if problem.offset is None else state.eta - problem.offset
+    y, eta = y[live], eta[live]
+    others = eta.copy()
+    others[np.arange(len(y)), y] = -np.inf
+    right = eta[np.arange(len(y)), y] > others.max(axis=1)
+    if right.all():
+        return list(range(k))
+    best = eta.argmax(axis=1)
+    found = []
+    for c in range(k if problem.p <= _MOST else 0):
+        mine = y == c
+        if right[mine].all() and not (best[~mine] == c).any():
+            target = (problem.y == c).astype(np.float64)
+            two = GLMProblem(
+                X, target, LOGISTIC, weight, None, None, None, problem.fit_intercept, False
+            )
+            if separation(two, newton(two, two.null, 1e-8, 100).state):
+                found.append(c)
+    return found
+
+
+def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
+    """Say that no finite coefficients fit best.
+
+    labels: the two classes; or of several those that are separated from all others.
+    """
+    if len(labels) == 2:
+        what = f"the classes {labels[0]!r} and {labels[1]!r} are"
+    else:
+        shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
+        what = f"of the classes, {shown} {'is' if len(labels) == 1 else 'are'}"
+    how = "perfectly separated" if kind == "complete" else "separated, but for some samples,"
+    warnings.warn(
+        f"{what} {how} by features without a penalty: their coefficients fit the better the larger"
+        " they are, and those returned are where the fit ended. A penalty on them (alpha > 0, a"
+        " finite C, no penalty_factor of 0) has a finite solution.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=4,
+    )

@@ -10,6 +10,7 @@ iteration, 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from ...losses import Multinomial
 from ...systems.damped import damped_cholesky
 from .options import NOTHING, Constraints, Options, warn_of
 from .result import GLMResult
+from .separation import separated_classes, warn_of_separation
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -55,6 +57,7 @@ def solve(
     constraints: Constraints = NOTHING,
     offset: Array | None = None,
     start: tuple[Any, Any] | None = None,
+    labels: Sequence[Any] | None = None,
 ) -> GLMResult:
     """Fit a multinomial model to arguments that have been checked; see `glm`.
 
@@ -80,6 +83,8 @@ def solve(
         Without bounds.
     offset : ndarray (n, n_classes) or None
     start : tuple of ndarray (n_classes, p) and ndarray (n_classes,), or None
+    labels : sequence or None
+        The classes, for messages; None: their numbers.
 
     Returns
     -------
@@ -123,7 +128,11 @@ def solve(
         intercept = np.full(n_classes, -np.inf)
         coef[some], intercept[some] = result.coef, result.intercept
         result.coef, result.intercept = coef, intercept
-    if not found.converged:
+    apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
+    if apart:
+        names = np.flatnonzero(live)[apart].tolist()
+        warn_of_separation("complete", names if labels is None else [labels[c] for c in names])
+    elif not found.converged:
         warn_of(result, options)
     return result
 
