@@ -24,6 +24,7 @@ class GroupDescent:
         seed: int = 0,
         exact: int = 1,
         n_threads: int = 0,
+        change: float = ...,
     ) -> tuple[float, float, int, bool]: ...
 
 def dual_value(

@@ -197,3 +197,18 @@ def test_the_dual_point_of_the_last_fit_is_taken(tol):
     gap = model.relative_gap_
     assert model.fit(X, Y).n_iter_ == 0
     np.testing.assert_allclose(model.relative_gap_, gap, rtol=1e-6, atol=1e-14)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.03, 0.01])
+@pytest.mark.parametrize("kind", ["plain", "walk"])
+def test_coefficients_of_a_large_support_are_accurate_by_default(kind, share):
+    """A gap of the default size allows errors of 1e-2 here; the change of a sweep bounds them."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 200) if kind == "plain" else (300, 100))
+    X = np.cumsum(X, axis=1) if kind == "walk" else X
+    Y = X[:, :8] @ rng.standard_normal((8, 4)) + rng.standard_normal((len(X), 4))
+    largest = np.linalg.norm((X - X.mean(axis=0)).T @ (Y - Y.mean(axis=0)), axis=1).max()
+    alpha = share * largest / len(X) / 0.5
+    found = fastridge.MultiTaskElasticNet(alpha).fit(X, Y).coef_
+    best = fastridge.MultiTaskElasticNet(alpha, tol=1e-13).fit(X, Y).coef_
+    assert np.abs(found - best).max() <= 1.5e-3 * np.abs(best).max()

@@ -21,7 +21,9 @@ from libc.string cimport memcpy
 
 from arrays cimport expect_length
 from extrapolation cimport extrapolation_weights
-from group_newton cimport FAILED, SHRUNK, find_support, gather, newton_step, scatter
+from group_newton cimport (
+    FAILED, SHRUNK, find_support, gather, newton_step, scatter, times, value
+)
 from primitives cimport FR_DOUBLE
 from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
 
@@ -74,13 +76,13 @@ cdef double best_dual(const double[::1] l1, const double[::1] l2, const double[:
 cdef double dual_at(const double[::1] l1, const double[::1] l2, const double[::1] norm,
                     double yr, double rr, double t) noexcept nogil:
     # D(t) = t <Y, R> - t^2 <R, R> / 2 - sum_j (t |g_j| - l1_j)_+^2 / (2 l2_j)
-    cdef double value = t * yr - 0.5 * t * t * rr, over
+    cdef double dual = t * yr - 0.5 * t * t * rr, over
     cdef Py_ssize_t j
     for j in range(l1.shape[0]):
         over = t * norm[j] - l1[j]
         if over > 0 and l2[j] > 0:
-            value -= 0.5 * over * over / l2[j]
-    return value
+            dual -= 0.5 * over * over / l2[j]
+    return dual
 
 
 cdef int sum_gradient(GroupDescent q) noexcept nogil:
@@ -126,24 +128,28 @@ cdef void evaluate(GroupDescent q) noexcept nogil:
 
 # block coordinate descent
 
-cdef void shuffle(GroupDescent q, Py_ssize_t count) noexcept nogil:
+cdef void set_order(GroupDescent q, Py_ssize_t count) noexcept nogil:
+    """Set the order of a sweep."""
     cdef Py_ssize_t i, j
+    for i in range(count):
+        q.order[i] = <int32_t> i
+    if not q.random:
+        return
     for i in range(count - 1, 0, -1):
         q.random ^= q.random << 13
         q.random ^= q.random >> 7
         q.random ^= q.random << 17
         j = <Py_ssize_t> (q.random % <uint64_t> (i + 1))
-        q.list[i], q.list[j] = q.list[j], q.list[i]
+        q.order[i], q.order[j] = q.order[j], q.order[i]
 
 
-cdef int sweep(GroupDescent q, Py_ssize_t count) noexcept nogil:
-    """One pass over the features in the list."""
+cdef int sweep(GroupDescent q) noexcept nogil:
+    """One pass over all features."""
     cdef Py_ssize_t i, j, t
     cdef double norm, share, change
-    if q.random:
-        shuffle(q, count)
-    for i in range(count):
-        j = q.list[i]
+    set_order(q, q.m)
+    for i in range(q.m):
+        j = q.order[i]
         # w_j := z (1 - l1_j / |z|)_+ / (a_j'S a_j + l2_j), z = g_j + a_j'S a_j w_j
         norm = 0
         for t in range(q.k):
@@ -162,58 +168,79 @@ cdef int sweep(GroupDescent q, Py_ssize_t count) noexcept nogil:
     return 0
 
 
-cdef void remember(GroupDescent q, Py_ssize_t at, Py_ssize_t count) noexcept nogil:
-    """Keep coefficients of the features that are extrapolated."""
-    cdef Py_ssize_t t, i
-    for t in range(q.k):
-        for i in range(count):
-            q.past[at, t * count + i] = q.w[t, q.kept[i]]
+cdef int sweep_support(GroupDescent q) noexcept nogil:
+    """One pass over the s features that `gather` copied; sets the largest change."""
+    cdef Py_ssize_t i, n, t, at, s = q.s
+    cdef double norm, share, change, square, moved, length, most = 0, longest = 0
+    set_order(q, s)
+    for n in range(s):
+        i = q.order[n]
+        square = q.gs[i * s + i]
+        # v_i := z (1 - l1_i / |z|)_+ / (G_ii + l2_i), z = c_i - (V G)_i + G_ii v_i
+        norm = moved = length = 0
+        for t in range(q.k):
+            at = t * s + i
+            q.z[t] = q.c[at] - q.VG[at] + square * q.V[at]
+            norm += q.z[t] * q.z[t]
+        norm = sqrt(norm)
+        share = (1 - q.a[i] / norm) / (square + q.b[i]) if norm > q.a[i] else 0.0
+        for t in range(q.k):
+            at = t * s + i
+            change = share * q.z[t] - q.V[at]
+            q.V[at] = share * q.z[t]
+            moved += change * change
+            length += q.V[at] * q.V[at]
+            if change != 0:
+                q.loops.axpy_rows(&q.gs[i * s], s, 1, s, NULL, NULL, &change, &q.VG[t * s])
+        most = fmax(most, moved * square)
+        longest = fmax(longest, length * square)
+        if n % 256 == 255 and fr_poll():
+            return FR_INTERRUPTED
+    q.change = sqrt(most / longest) if longest > 0 else 0.0
+    return 0
 
 
-cdef int extrapolate(GroupDescent q, Py_ssize_t count) noexcept nogil:
-    """Try the combination of the last iterates that Anderson extrapolation finds."""
+cdef void extrapolate(GroupDescent q) noexcept nogil:
+    """Take the combination of the last iterates that Anderson extrapolation finds, if better."""
     cdef double[HISTORY] weight
-    cdef double before = q.objective, found
-    cdef Py_ssize_t a, t, i, size = q.k * q.m
-    cdef int status
-    if not extrapolation_weights(q.past, q.k * count, weight):
-        return 0
-    memcpy(&q.w_before[0, 0], &q.w[0, 0], size * sizeof(double))
-    memcpy(&q.g_before[0, 0], &q.g[0, 0], size * sizeof(double))
-    for t in range(q.k):
-        for i in range(count):
-            found = 0
-            for a in range(HISTORY - 1):
-                found += weight[a] * q.past[a + 1, t * count + i]
-            q.w[t, q.kept[i]] = found
+    cdef Py_ssize_t a, i, size = q.k * q.s
+    if not extrapolation_weights(q.past, size, weight):
+        return
+    for i in range(size):
+        q.T[i] = 0
+    for a in range(HISTORY - 1):
+        for i in range(size):
+            q.T[i] += weight[a] * q.past[a + 1, i]
+    times(q, q.T, q.TG)
+    if value(q, q.T, q.TG) < value(q, q.V, q.VG):
+        memcpy(&q.V[0], &q.T[0], size * sizeof(double))
+
+
+cdef int take_sweeps(GroupDescent q) noexcept nogil:
+    """One sweep over all features, some over the support, and a step of extrapolation."""
+    cdef Py_ssize_t t, i
+    cdef int a, status
+    q.n_iter += 1
+    q.change = 0
+    status = sweep(q)
+    if not status:
+        status = gather(q)
+    if status:
+        return status
+    if q.s:
+        for t in range(q.k):
+            for i in range(q.s):
+                q.VG[t * q.s + i] = q.cross[t, q.list[i]] - q.g[t, q.list[i]]
+        for a in range(HISTORY):
+            memcpy(&q.past[a, 0], &q.V[0], q.k * q.s * sizeof(double))
+            if a < HISTORY - 1:
+                status = sweep_support(q)
+                if status:
+                    return status
+        extrapolate(q)
+        scatter(q)
     status = sum_gradient(q)
     evaluate(q)
-    if not q.objective < before:
-        memcpy(&q.w[0, 0], &q.w_before[0, 0], size * sizeof(double))
-        memcpy(&q.g[0, 0], &q.g_before[0, 0], size * sizeof(double))
-        q.objective = before
-    return status
-
-
-cdef int take_sweeps(GroupDescent q, double tol) noexcept nogil:
-    """One sweep over all features, some over the support, and a step of extrapolation."""
-    cdef Py_ssize_t j, count
-    cdef int i, status
-    q.n_iter += 1
-    for j in range(q.m):
-        q.list[j] = <int32_t> j
-    status = sweep(q, q.m)
-    count = find_support(q)
-    memcpy(&q.kept[0], &q.list[0], count * sizeof(int32_t))
-    for i in range(HISTORY - 1):
-        if status:
-            return status
-        remember(q, i, count)
-        status = sweep(q, find_support(q))
-    remember(q, HISTORY - 1, count)
-    evaluate(q)
-    if not status and q.objective - q.dual > tol:
-        status = extrapolate(q, count)
     return status if status else fr_poll()
 
 
@@ -222,8 +249,9 @@ cdef int take_sweeps(GroupDescent q, double tol) noexcept nogil:
 cdef double newton_price(GroupDescent q) noexcept nogil:
     """Return what a Newton step costs, over the cost of a round of sweeps."""
     cdef double s = find_support(q), k = q.k
-    # operations, weighted by the time that they take: 3 s^3 + 60 k s^2, and 8 k s m for a sweep
-    return (3.0 * s + 60.0 * k) * s / (8.0 * (HISTORY) * k * q.m)
+    # operations, weighted by the time that they take: 3 s^3 + 60 k s^2; 8 k s m for a sweep over
+    # all features, 8 k s^2 for one over the support, 3 k s m for the gradient
+    return (3.0 * s + 60.0 * k) * s / (k * (11.0 * q.m + 8.0 * (HISTORY - 1) * s))
 
 
 cdef bint is_affordable(GroupDescent q) noexcept nogil:
@@ -247,6 +275,9 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
     cdef Py_ssize_t j
     cdef int status = gather(q), found
     cdef double largest = 0
+    if not status:
+        status = q.reserve_factors()
+    q.change = INFINITY
     q.settled = q.s == 0
     while not status and most > 0 and q.s > 0 and not q.settled:
         q.n_iter += 1
@@ -279,11 +310,12 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
     return status
 
 
-cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noexcept nogil:
+cdef int descend(GroupDescent q, double tol, double most_change, Py_ssize_t max_iter,
+                 int exact) noexcept nogil:
     """Sweep, and take Newton steps where sweeps get slow, until the gap is at most tol."""
     cdef double gap, before = 0
     cdef int status = sum_gradient(q), finals = 0, rounds = 1, slow = 0, _i
-    q.n_iter, q.dual, q.settled = 0, -INFINITY, False
+    q.n_iter, q.dual, q.settled, q.change = 0, -INFINITY, False, INFINITY
     evaluate(q)
     while not status:
         gap = q.objective - q.dual
@@ -292,6 +324,11 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noe
             if not exact or finals > FINAL_ROUNDS:
                 break
             if finals == 1 and exact == 1:
+                # a small gap may leave large errors of coefficients
+                while q.change > most_change and q.n_iter < max_iter and not is_affordable(q):
+                    status = take_sweeps(q)
+                    if status:
+                        return status
                 if not is_affordable(q):
                     break
                 max_iter = min(max_iter, 2 * q.n_iter + FINAL_STEPS)
@@ -300,7 +337,7 @@ cdef int descend(GroupDescent q, double tol, Py_ssize_t max_iter, int exact) noe
         if gap > tol or finals > 1:
             for _i in range(rounds):
                 before = gap
-                status = take_sweeps(q, tol)
+                status = take_sweeps(q)
                 gap = q.objective - q.dual
                 if status or gap <= tol or q.n_iter >= max_iter:
                     break
@@ -332,11 +369,11 @@ cdef class GroupDescent:
 
     def __init__(self, Py_ssize_t most_direct=1500):
         self.most_direct = most_direct
-        self.room_s = self.room_k = 0
+        self.most_s = self.most_k = self.most_factored = 0
 
     cdef int reserve_support(self) noexcept nogil:
-        """Make room for Newton steps on s features."""
-        if self.s <= self.room_s and self.k <= self.room_k:
+        """Allocate what sweeps over s features need."""
+        if self.s <= self.most_s and self.k <= self.most_k:
             return 0
         with gil:
             try:
@@ -345,24 +382,42 @@ cdef class GroupDescent:
                 return FR_NO_MEMORY
         return 0
 
-    cdef int allocate(self, Py_ssize_t s, Py_ssize_t k) except -1:
+    cdef int reserve_factors(self) noexcept nogil:
+        """Allocate what Newton steps need in addition."""
+        if self.s <= self.most_factored:
+            return 0
+        with gil:
+            try:
+                self.allocate_factors(self.s + self.s // 2)
+            except MemoryError:
+                return FR_NO_MEMORY
+        return 0
+
+    cdef int allocate_factors(self, Py_ssize_t s) except -1:
         cdef Py_ssize_t direct = min(s, self.most_direct)
-        self.room_s = self.room_k = 0
-        self.gs, self.factor = np.empty(s * s), np.empty(s * s)
+        self.most_factored = 0
+        self.factor = np.empty(s * s)
         self.inverse, self.small = np.empty(direct * direct), np.empty(direct * direct)
+        self.most_factored = s
+        return 0
+
+    cdef int allocate(self, Py_ssize_t s, Py_ssize_t k) except -1:
+        self.most_s = self.most_k = 0
+        self.gs, self.past = np.empty(s * s), np.empty((HISTORY, k * s))
         wide = np.empty((13, k * s))
         self.V, self.D, self.VG, self.DG, self.c, self.slope = wide[:6]
         self.r, self.Mr, self.p, self.Hp, self.U, self.T, self.TG = wide[6:]
         narrow = np.empty((8, s))
         self.a, self.b, self.length, self.bend = narrow[:4]
         self.root, self.diagonal, self.extra, self.y = narrow[4:]
-        self.room_s, self.room_k = s, k
+        self.most_s, self.most_k = s, k
         return 0
 
     def solve(self, const double[:, ::1] gram not None, const double[::1] l1 not None,
               const double[::1] l2 not None, const double[:, ::1] cross not None, double yy,
               double[:, ::1] w not None, double[:, ::1] w_dual not None, double tol,
-              Py_ssize_t max_iter, uint64_t seed=0, int exact=1, int n_threads=0):
+              Py_ssize_t max_iter, uint64_t seed=0, int exact=1, int n_threads=0,
+              double change=INFINITY):
         """Minimise from w, in place, until the gap is at most tol.
 
         Parameters
@@ -380,6 +435,9 @@ cdef class GroupDescent:
         exact : {0, 1, 2}
             Go on to where Newton steps are round-off: never, where they cost little, or whatever
             it takes.
+        change : float
+            Bound on the largest change of |w_j| by a sweep over the largest |w_j|, each times the
+            norm of its column, where coefficients do not become exact.
 
         Returns
         -------
@@ -405,15 +463,14 @@ cdef class GroupDescent:
         self.gram, self.cross, self.l1, self.l2 = gram, cross, l1, l2
         self.w, self.w_dual, self.g = w, w_dual, np.empty((k, m))
         self.square, self.norm, self.size = np.empty((3, m))
-        self.z, self.list = np.empty(k), np.empty(m, dtype=np.int32)
-        self.kept, self.past = np.empty(m, dtype=np.int32), np.empty((HISTORY, k * m))
-        self.w_before, self.g_before = np.empty((k, m)), np.empty((k, m))
+        self.z = np.empty(k)
+        self.list, self.order = np.empty((2, m), dtype=np.int32)
         for j in range(m):
             self.square[j] = gram[j, j]
         self.kernels = fr_active()
         self.loops = &self.kernels.real[FR_DOUBLE]
         self.n_threads = threads_for(n_threads, <double> m * m)
         with nogil:
-            status = descend(self, tol, max_iter, exact)
+            status = descend(self, tol, change, max_iter, exact)
         check(status)
         return self.objective, self.dual, self.n_iter, self.settled

@@ -21,15 +21,16 @@ cdef class GroupDescent:
     # coefficients, g = C - W G, and the coefficients whose residual is the dual point
     cdef double[:, ::1] w, g, w_dual
     cdef double objective, dual
-    # |g_j|, |w_j|^2, scratch of length k, and features to visit
+    # |g_j|, |w_j|^2, scratch of length k, the support, and the order of a sweep
     cdef double[::1] norm, size, z
-    cdef int32_t[::1] list
-    # iterates of the features in `kept`, and coefficients and g before they are extrapolated
-    cdef double[:, ::1] past, w_before, g_before
-    cdef int32_t[::1] kept
+    cdef int32_t[::1] list, order
+    # iterates of the last sweeps over the support, and the largest change by the last of them: of
+    # |w_j| over the largest |w_j|, each times the norm of its column
+    cdef double[:, ::1] past
+    cdef double change
     cdef uint64_t random
-    # --- Newton steps on s features, and the sizes that there is room for
-    cdef Py_ssize_t s, room_s, room_k
+    # --- the support, of s features, and the sizes that are allocated
+    cdef Py_ssize_t s, most_s, most_k, most_factored
     # s x s: G, a factor of M = G + diagonal, M^-1, and a factor of coordinates along w_j
     cdef double[::1] gs, factor, inverse, small
     # k x s: coefficients, step, their products with G, cross products, derivative; ...
@@ -50,4 +51,6 @@ cdef class GroupDescent:
     cdef bint by_factors, dear
 
     cdef int reserve_support(self) noexcept nogil
+    cdef int reserve_factors(self) noexcept nogil
     cdef int allocate(self, Py_ssize_t s, Py_ssize_t k) except -1
+    cdef int allocate_factors(self, Py_ssize_t s) except -1

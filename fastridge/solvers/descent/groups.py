@@ -326,6 +326,7 @@ class GroupPath:
             self.seed,
             # who asks for such a gap wants exact coefficients
             2 if sharp or tol <= _TIGHT * self.null else 1,
+            change=tol / (_INNER * self.null),
         )
         self.n_iter += n_iter
         self.W = np.zeros((self.k, self.p))
