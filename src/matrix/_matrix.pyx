@@ -441,6 +441,7 @@ cdef object _dense_gram(Matrix A, const double[::1] weight, bint over_rows, int 
     source.a = &A.s
     source.y = NULL
     source.y_shift = NULL
+    source.prepare = NULL
     source.k = 0
     source.ones = 0
     source.transposed = over_rows

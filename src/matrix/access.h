@@ -11,7 +11,7 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define MAX_PARTS 16    /* partial sums of one reduction, whatever the number of threads */
+#define MAX_PARTS FR_GRAM_PARTS    /* partial sums of one reduction, whatever the number of threads */
 #define FR_NEAR 0.03    /* standard deviation over mean from which sums about zero are exact enough */
 #define PART_WORK 65536 /* elements below which a reduction is not cut */
 

@@ -38,6 +38,7 @@ cdef extern from "matrix.h" nogil:
         const double *row_shift
         const double *root_weight
         const double *y_shift
+        void (*prepare)(void *context, Py_ssize_t t, Py_ssize_t i, Py_ssize_t rows) noexcept nogil
     Py_ssize_t fr_gram_order(Py_ssize_t n_columns)
     int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
 

@@ -86,6 +86,8 @@ static void part_task(void *context, ptrdiff_t t)
     double *packed = q->packed + t * q->part_panel;
     for (; i < upto; i += DEPTH) {
         const ptrdiff_t rows = MIN(DEPTH, upto - i);
+        if (q->s->prepare)
+            q->s->prepare(q->s->context, t, i, rows);
         pack(q, i, rows, 0, q->panels, packed);
         /* rows that lie one behind the other: those of the next block come while these are summed */
         const ptrdiff_t row = q->x.rs * (ptrdiff_t)(q->s->a->real == FR_FLOAT ? 4 : 8);
@@ -177,6 +179,8 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     const ptrdiff_t blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
     for (q.i0 = 0; q.i0 < q.depth && !status; q.i0 += DEPTH) {
         q.rows = MIN(DEPTH, q.depth - q.i0);
+        if (s->prepare)
+            s->prepare(s->context, 0, q.i0, q.rows);
         status = fr_parallel(pack_task, &q, blocks, threads);
         if (!status)
             status = fr_parallel(block_task, &q, blocks * (blocks + 1) / 2, threads);

@@ -72,11 +72,15 @@ typedef struct {
     const double *row_shift;   /* subtracted along the summation */
     const double *root_weight; /* square roots of the weights along the summation, or NULL */
     const double *y_shift;
+    /* called before rows i to i + rows are read, for part t of them: it may set their root_weight */
+    void (*prepare)(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows);
+    void *context;
 } fr_gram_source;
 
 /* Order of the buffer that fr_gram_dense fills: columns padded to whole panels. */
 ptrdiff_t fr_gram_order(ptrdiff_t n_columns);
 int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads);
+#define FR_GRAM_PARTS 16 /* a bound of the parts that have sums of their own */
 /* What a Gram matrix of float32 products needs and gives beside: float64 sums about col_shift, of
  * which there are none where `sum` is NULL. The targets of the source go to `cross`. */
 typedef struct {

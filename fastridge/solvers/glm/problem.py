@@ -113,8 +113,17 @@ class GLMProblem:
         self.lower = lower if lower is None or unit is None else lower * unit
         self.upper = upper if upper is None or unit is None else upper * unit
         self.l1 = self.l2 = np.zeros(self.p)
+        self._by_rows: Matrix | None = None
         self._null: State | None = None
         self._null_objective: float | None = None
+
+    @property
+    def by_rows(self) -> Matrix | None:
+        """Of sparse data, the columns that A is of without its shift and scale, by rows."""
+        if self._by_rows is None and self.A.is_sparse:
+            near = self.rows.near
+            self._by_rows = near.transposed_storage() if near.kind == "csc" else near
+        return self._by_rows
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""

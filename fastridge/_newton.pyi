@@ -1,0 +1,31 @@
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._matrix import Matrix
+
+_Vector: TypeAlias = NDArray[np.float64]
+
+# intercept, loss, penalty, gap, steps and how it ended
+def newton(
+    a: Matrix,
+    by_row: Matrix | None,
+    kernel: int,
+    parameter: float,
+    is_convex: bool,
+    y: _Vector,
+    weight: _Vector,
+    offset: _Vector | None,
+    l2: _Vector,
+    intercept: bool,
+    u: _Vector,
+    b: float,
+    eta: _Vector,
+    r: _Vector,
+    h: _Vector,
+    goal: float,
+    max_iter: int,
+    may_separate: bool = False,
+    n_threads: int = 0,
+) -> tuple[float, float, float, float, int, int]: ...

@@ -1,0 +1,362 @@
+"""Newton's method for generalised linear models of few features.
+
+At coefficients u and an intercept b, with r and h the weighted derivatives of the loss by eta, the
+step (d, e) solves
+
+    (A' diag(h) A + diag(l2)) d + A'h e = -(A'r + l2 u),    h'A d + sum(h) e = -sum(r).
+
+The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of which a factor serves
+the step and the certificate. Dense data are read once for each step, block by block.
+"""
+
+cimport numpy as cnp
+from libc.math cimport INFINITY, fabs, isfinite
+from libc.string cimport memcpy
+
+from arrays cimport empty, expect_length, pointer
+from c_dense cimport FR_UNSTABLE, fr_cholesky, fr_cholesky_solve
+from c_losses cimport FR_N_LOSSES, fr_loss
+from c_matrix cimport fr_dot, fr_gram_sparse, fr_matrix, fr_tdot
+from c_pass cimport fr_pass, fr_pass_order, fr_pass_scratch, fr_take_pass
+from runtime cimport attach, check, fr_poll, threads_for
+
+from fastridge._matrix cimport Matrix
+
+cnp.import_array()
+attach()
+
+cdef double EPS = 2.220446049250313e-16
+cdef double ENOUGH = 1e-4     # share of the decrease that the gradient promises
+cdef double KEEP = 1e-15      # share of a pivot that the columns before it must leave
+cdef double DAMPING = 1e-14   # share of the diagonal that is added first where they do not
+cdef double NEAR = 0.5        # move of a predictor within which curvatures stay what they are
+cdef double ROUNDING = 8 * EPS
+cdef int SEARCH = 60          # points of a line search
+
+# how a fit ended; the same numbers in solvers/glm/newton.py
+cdef enum:
+    CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED
+
+
+cdef struct Run:
+    fr_pass q
+    fr_matrix *a
+    fr_matrix *by_row
+    Py_ssize_t n, p, order
+    bint intercept, is_sparse, may_separate, is_convex, has_free
+    int n_threads
+    const double *l2
+    double *u
+    double *next_u
+    double *m
+    double *diagonal
+    double *g
+    double *d
+    double *along
+    double penalty, move, slope, decrement
+
+
+cdef double penalty_of(const Run *s, const double *u) noexcept nogil:
+    cdef double value = 0.0
+    cdef Py_ssize_t j
+    for j in range(s.p):
+        value += s.l2[j] * u[j] * u[j]
+    return 0.5 * value
+
+
+cdef int take(Run *s) noexcept nogil:
+    """Loss, derivatives and sums at s.q.u and s.q.level."""
+    cdef fr_pass *q = &s.q
+    cdef int status
+    cdef Py_ssize_t i
+    if not s.is_sparse:
+        return fr_take_pass(q, s.n_threads)
+    status = fr_dot(s.a, q.u, q.eta, 1, s.n_threads)
+    if status:
+        return status
+    for i in range(s.n):
+        q.eta[i] += q.level
+    if q.offset != NULL:
+        for i in range(s.n):
+            q.eta[i] += q.offset[i]
+    status = fr_loss(q.loss, q.parameter, q.y, q.eta, q.w, q.r, q.h, s.n, &q.value, s.n_threads)
+    if status or not isfinite(q.value):
+        return status
+    q.of_r = q.of_h = 0.0
+    for i in range(s.n):
+        q.of_r += q.r[i]
+        q.of_h += q.h[i]
+    status = fr_tdot(s.a, q.r, q.gradient, 1, s.n_threads)
+    if status == 0:
+        status = fr_tdot(s.a, q.h, q.border, 1, s.n_threads)
+    if status == 0:
+        status = fr_gram_sparse(s.by_row, q.h, NULL, s.p, q.gram, s.n_threads)
+    return status
+
+
+cdef void reduce(Run *s, double extra) noexcept nogil:
+    """M, from the sums of a pass."""
+    cdef const fr_pass *q = &s.q
+    cdef Py_ssize_t j, k, p = s.p
+    cdef double by, sj
+    cdef const double *row
+    cdef const double *scale = s.a.scale
+    cdef const double *shift = s.a.shift
+    cdef double inverse = 1.0 / q.of_h if s.intercept and q.of_h > 0 else 0.0
+    cdef double *xh = s.d
+    if s.is_sparse:
+        # sums about zero: X'h = A'h / scale + shift sum(h)
+        for j in range(p):
+            xh[j] = q.border[j]
+            if scale != NULL:
+                xh[j] = xh[j] / scale[j] if scale[j] != 0 else 0.0
+            if shift != NULL:
+                xh[j] += shift[j] * q.of_h
+        for j in range(p):
+            row = q.gram + j * p
+            by = xh[j] * inverse
+            sj = 1.0 if scale == NULL else scale[j]
+            for k in range(j, p):
+                s.m[j * p + k] = row[k] - by * xh[k]
+            if scale != NULL:
+                for k in range(j, p):
+                    s.m[j * p + k] *= sj * scale[k]
+    else:
+        for j in range(p):
+            row = q.gram + j * s.order
+            by = q.border[j] * inverse
+            for k in range(j, p):
+                s.m[j * p + k] = row[k] - by * q.border[k]
+    for j in range(p):
+        by = s.m[j * p + j]
+        by = (by if by > 0 else 0.0) + s.l2[j]
+        s.diagonal[j] = by * (1.0 + extra) if by > 0 else 1.0
+
+
+cdef int solve(Run *s) noexcept nogil:
+    """The step, its slope, and what is reduced of the gradient."""
+    cdef fr_pass *q = &s.q
+    cdef Py_ssize_t j
+    cdef int status = FR_UNSTABLE
+    cdef double extra = 0.0, shift = 0.0, t
+    if s.intercept and q.of_h > 0:
+        shift = q.of_r / q.of_h
+    for j in range(s.p):
+        s.g[j] = q.gradient[j] + s.l2[j] * s.u[j] - q.border[j] * shift
+    while status == FR_UNSTABLE and extra < 1e10:
+        reduce(s, extra)
+        status = fr_cholesky(s.m, s.p, s.diagonal, KEEP, s.n_threads)
+        extra = 100 * extra if extra > 0 else DAMPING
+    if status:
+        return status
+    for j in range(s.p):
+        s.d[j] = -s.g[j]
+    status = fr_cholesky_solve(s.m, s.p, s.d, 1, s.n_threads)
+    if status:
+        return status
+    s.decrement = 0.0
+    s.move = 0.0
+    for j in range(s.p):
+        s.decrement -= s.g[j] * s.d[j]
+        s.move -= q.border[j] * s.d[j]
+    s.move = s.move / q.of_h - shift if s.intercept and q.of_h > 0 else 0.0
+    # slope along the step of both
+    t = q.of_r * shift if s.intercept else 0.0
+    s.slope = -(s.decrement + t)
+    return 0
+
+
+cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
+    """Bound on the objective above its minimum.
+
+    By strong convexity, g'g / (2 l2) with the intercept's part of the gradient projected out;
+    where features are free, by the decrement g'M^-1 g, if the step hardly moves predictors.
+    """
+    cdef const fr_pass *q = &s.q
+    cdef Py_ssize_t i, j
+    cdef int status
+    cdef double bound = 0.0, most = 0.0
+    cdef double shift = q.of_r / q.of_h if s.intercept and q.of_h > 0 else 0.0
+    cdef double level = 0.5 * q.of_r * shift * (1.0 + fabs(shift))
+    if s.is_convex and not s.has_free:
+        for j in range(s.p):
+            bound += s.g[j] * s.g[j] / s.l2[j]
+        gap[0] = 0.5 * bound + level
+        if gap[0] <= goal or fabs(shift) > NEAR:
+            return 0
+    gap[0] = s.decrement + level if s.has_free or not s.is_convex else gap[0]
+    if gap[0] > goal or not (s.has_free or not s.is_convex):
+        return 0
+    status = fr_dot(s.a, s.d, s.along, 1, s.n_threads)
+    for i in range(s.n):
+        if q.w[i] > 0 and fabs(s.along[i] + s.move) > most:
+            most = fabs(s.along[i] + s.move)
+    if most > NEAR:
+        gap[0] = INFINITY
+    return status
+
+
+cdef bint separated(const Run *s) noexcept nogil:
+    """Whether the predictors of labels 0 and 1 have their signs, with nothing that holds them."""
+    cdef const fr_pass *q = &s.q
+    cdef Py_ssize_t i
+    for i in range(s.n):
+        if q.w[i] > 0:
+            if not ((q.y[i] == 1 and q.eta[i] > 0) or (q.y[i] == 0 and q.eta[i] < 0)):
+                return False
+    return True
+
+
+cdef int search(Run *s, double objective, double *t) noexcept nogil:
+    """Set t to where along the step the objective falls enough; 0 where it does not."""
+    cdef fr_pass *q = &s.q
+    cdef Py_ssize_t i
+    cdef int status, k
+    cdef double value, first = 0.0, second = 0.0, x = t[0], model
+    cdef double *trial = q.root
+    status = fr_dot(s.a, s.d, s.along, 1, s.n_threads)
+    for i in range(s.p):
+        first += s.l2[i] * s.u[i] * s.d[i]
+        second += s.l2[i] * s.d[i] * s.d[i]
+    for i in range(s.n):
+        s.along[i] += s.move
+    for k in range(SEARCH):
+        if status:
+            return status
+        for i in range(s.n):
+            trial[i] = q.eta[i] + x * s.along[i]
+        status = fr_loss(q.loss, q.parameter, q.y, trial, q.w, NULL, NULL, s.n, &value,
+                         s.n_threads)
+        value += s.penalty + x * first + 0.5 * x * x * second
+        if value <= objective + ENOUGH * x * s.slope:
+            t[0] = x
+            return status
+        # the minimum of the parabola through the value and the slope at 0
+        model = -s.slope * x * x / (2.0 * (value - objective - x * s.slope))
+        if not isfinite(value) or not (model > 0.1 * x):
+            model = 0.1 * x
+        x = model if model < 0.5 * x else 0.5 * x
+    t[0] = 0.0
+    return status
+
+
+cdef int iterate(Run *s, double goal, int max_iter, double *gap, int *n_iter,
+                 int *status) noexcept nogil:
+    """Newton's steps until the gap is at the goal; the state at the end is in s."""
+    cdef fr_pass *q = &s.q
+    cdef Py_ssize_t j
+    cdef int code
+    cdef double objective, t, value, penalty, level
+    code = take(s)
+    s.penalty = penalty_of(s, s.u)
+    gap[0] = INFINITY
+    n_iter[0] = 0
+    status[0] = STALLED
+    while code == 0 and isfinite(q.value):
+        code = fr_poll()
+        if code:
+            break
+        objective = q.value + s.penalty
+        if s.may_separate and separated(s):
+            status[0] = SEPARATED
+            break
+        code = solve(s)
+        if code == 0:
+            code = gap_of(s, goal, gap)
+        if code:
+            break
+        if gap[0] <= goal or gap[0] <= ROUNDING * (fabs(q.value) + s.penalty):
+            status[0] = CONVERGED
+            break
+        if n_iter[0] == max_iter:
+            status[0] = OUT_OF_STEPS
+            break
+        if not s.slope < 0:
+            break
+        n_iter[0] += 1
+        value, level = q.value, q.level
+        # the whole step first: it is seldom too long
+        for j in range(s.p):
+            s.next_u[j] = s.u[j] + s.d[j]
+        q.u = s.next_u
+        q.level = level + s.move
+        code = take(s)
+        penalty = penalty_of(s, s.next_u)
+        t = 1.0
+        if code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope:
+            # near the minimum, differences of values are rounding and slopes are not
+            if (fabs(s.slope) <= 1e-9 * (fabs(value) + s.penalty)
+                    and q.value + penalty <= objective + ROUNDING * (fabs(value) + s.penalty)):
+                t = 1.0
+            else:
+                q.u = s.u
+                q.level = level
+                code = take(s)
+                t = 0.5
+                if code == 0:
+                    code = search(s, objective, &t)
+                if code or t == 0:
+                    break
+                for j in range(s.p):
+                    s.next_u[j] = s.u[j] + t * s.d[j]
+                q.u = s.next_u
+                q.level = level + t * s.move
+                code = take(s)
+        memcpy(s.u, s.next_u, s.p * sizeof(double))
+        q.u = s.u
+        s.penalty = penalty_of(s, s.u)
+    return code
+
+
+def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint is_convex,
+           const double[::1] y not None, const double[::1] weight not None,
+           const double[::1] offset, const double[::1] l2 not None, bint intercept,
+           double[::1] u not None, double b, double[::1] eta not None, double[::1] r not None,
+           double[::1] h not None, double goal, int max_iter, bint may_separate=False,
+           int n_threads=0):
+    """Minimise from u (p,) and b on; u, eta, r and h (n,) are overwritten with the last state.
+
+    by_row: of sparse data, the columns that a is of without its shift and scale, by rows.
+
+    Returns b, the loss, the penalty, the gap, the number of steps and how it ended: 0 at the goal,
+    1 where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels.
+    """
+    cdef Run s
+    cdef Py_ssize_t n = a.n_rows, p = a.n_columns, order
+    cdef double gap
+    cdef int n_iter, ended, status
+    if not 0 <= kernel < FR_N_LOSSES:
+        raise ValueError(f"kernel: expected 0 to {FR_N_LOSSES - 1}; got {kernel}")
+    for name, v, size in (("y", y, n), ("weight", weight, n), ("offset", offset, n), ("l2", l2, p),
+                          ("u", u, p), ("eta", eta, n), ("r", r, n), ("h", h, n)):
+        expect_length(name, v, size)
+    if not n or not p:
+        raise ValueError(f"a: expected rows and columns; got {n} x {p}")
+    if a.is_sparse and (by_row is None or by_row.s.by_column or by_row.shape != a.shape):
+        raise ValueError("by_row: expected the columns of a, by rows")
+    s.is_sparse = a.is_sparse
+    order = p if s.is_sparse else fr_pass_order(p)
+    cdef double[::1] gram = empty(order * order + 8), m = empty(p * p)
+    cdef double[::1] of_p = empty(6 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
+    s.q.a = &a.s
+    s.a = &a.s
+    s.by_row = &by_row.s if s.is_sparse else NULL
+    s.q.loss, s.q.parameter = kernel, parameter
+    s.q.y, s.q.w, s.q.offset = &y[0], &weight[0], pointer(offset)
+    s.q.u, s.q.level = &u[0], b
+    s.q.eta, s.q.r, s.q.h, s.q.root, s.along = &eta[0], &r[0], &h[0], &of_n[0], &of_n[n]
+    s.q.gram, s.m = &gram[0], &m[0]
+    s.q.gradient, s.q.border = &of_p[0], &of_p[p]
+    s.g, s.d, s.diagonal, s.next_u = &of_p[2 * p], &of_p[3 * p], &of_p[4 * p], &of_p[5 * p]
+    s.q.scratch = &of_p[6 * p]
+    s.n, s.p, s.order = n, p, order
+    s.intercept, s.may_separate, s.is_convex = intercept, may_separate, is_convex
+    s.n_threads = threads_for(n_threads, <double> a.s.nnz * (4.0 + p / 16.0))
+    s.l2, s.u = &l2[0], &u[0]
+    s.has_free = False
+    for j in range(p):
+        s.has_free |= not l2[j] > 0
+    with nogil:
+        status = iterate(&s, goal, max_iter, &gap, &n_iter, &ended)
+    check(status)
+    return s.q.level, s.q.value, s.penalty, gap, n_iter, ended

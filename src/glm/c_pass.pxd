@@ -1,0 +1,27 @@
+"""The C functions of this folder."""
+
+from c_matrix cimport fr_matrix
+
+
+cdef extern from "pass.h" nogil:
+    ctypedef struct fr_pass:
+        const fr_matrix *a
+        int loss
+        double parameter
+        const double *y
+        const double *w
+        const double *offset
+        const double *u
+        double level
+        double *eta
+        double *r
+        double *h
+        double *root
+        double *gram
+        double *gradient
+        double *border
+        double *scratch
+        double value, of_r, of_h
+    Py_ssize_t fr_pass_order(Py_ssize_t p)
+    Py_ssize_t fr_pass_scratch(Py_ssize_t p)
+    int fr_take_pass(fr_pass *q, int n_threads)
