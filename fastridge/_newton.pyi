@@ -7,7 +7,7 @@ from ._matrix import Matrix
 
 _Vector: TypeAlias = NDArray[np.float64]
 
-# intercept, loss, penalty, gap, steps and how it ended
+# intercept, loss, penalty, gap, steps, how it ended, rate
 def newton(
     a: Matrix,
     by_row: Matrix | None,
@@ -27,5 +27,7 @@ def newton(
     goal: float,
     max_iter: int,
     may_separate: bool = False,
+    rate: float = 0.0,
+    most: float = ...,
     n_threads: int = 0,
-) -> tuple[float, float, float, float, int, int]: ...
+) -> tuple[float, float, float, float, int, int, float]: ...

@@ -7,6 +7,9 @@ step (d, e) solves
 
 The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of which a factor serves
 the step and the certificate. Dense data are read once for each step, block by block.
+
+Near the minimum a factor of before serves as well: a pass without the Gram matrix, which costs a
+fraction, shows whether the step was enough, and the same factor gives the next one.
 """
 
 cimport numpy as cnp
@@ -17,7 +20,8 @@ from arrays cimport empty, expect_length, pointer
 from c_dense cimport FR_UNSTABLE, fr_cholesky, fr_cholesky_solve
 from c_losses cimport FR_N_LOSSES, fr_loss
 from c_matrix cimport fr_dot, fr_gram_sparse, fr_matrix, fr_tdot
-from c_pass cimport fr_pass, fr_pass_order, fr_pass_scratch, fr_take_pass
+from c_pass cimport (fr_pass, fr_pass_order, fr_pass_scratch, fr_take_light_pass,
+                     fr_take_pass)
 from runtime cimport attach, check, fr_poll, threads_for
 
 from fastridge._matrix cimport Matrix
@@ -35,7 +39,7 @@ cdef int SEARCH = 60          # points of a line search
 
 # how a fit ended; the same numbers in solvers/glm/newton.py
 cdef enum:
-    CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED
+    CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE
 
 
 cdef struct Run:
@@ -53,6 +57,8 @@ cdef struct Run:
     double *g
     double *d
     double *along
+    double *old_border    # A'h and sum(h) of the factor
+    double old_of_h
     double penalty, move, slope, decrement
 
 
@@ -64,12 +70,14 @@ cdef double penalty_of(const Run *s, const double *u) noexcept nogil:
     return 0.5 * value
 
 
-cdef int take(Run *s) noexcept nogil:
-    """Loss, derivatives and sums at s.q.u and s.q.level."""
+cdef int take(Run *s, bint light) noexcept nogil:
+    """Loss, derivatives and sums at s.q.u and s.q.level; light: but for the Gram matrix."""
     cdef fr_pass *q = &s.q
     cdef int status
     cdef Py_ssize_t i
     if not s.is_sparse:
+        if light:
+            return fr_take_light_pass(q, s.n_threads)
         return fr_take_pass(q, s.n_threads)
     status = fr_dot(s.a, q.u, q.eta, 1, s.n_threads)
     if status:
@@ -89,7 +97,7 @@ cdef int take(Run *s) noexcept nogil:
     status = fr_tdot(s.a, q.r, q.gradient, 1, s.n_threads)
     if status == 0:
         status = fr_tdot(s.a, q.h, q.border, 1, s.n_threads)
-    if status == 0:
+    if status == 0 and not light:
         status = fr_gram_sparse(s.by_row, q.h, NULL, s.p, q.gram, s.n_threads)
     return status
 
@@ -133,59 +141,62 @@ cdef void reduce(Run *s, double extra) noexcept nogil:
         s.diagonal[j] = by * (1.0 + extra) if by > 0 else 1.0
 
 
-cdef int solve(Run *s) noexcept nogil:
-    """The step, its slope, and what is reduced of the gradient."""
-    cdef fr_pass *q = &s.q
-    cdef Py_ssize_t j
+cdef int factor(Run *s) noexcept nogil:
+    """The factor of M, damped where columns are dependent."""
     cdef int status = FR_UNSTABLE
-    cdef double extra = 0.0, shift = 0.0, t
-    if s.intercept and q.of_h > 0:
-        shift = q.of_r / q.of_h
-    for j in range(s.p):
-        s.g[j] = q.gradient[j] + s.l2[j] * s.u[j] - q.border[j] * shift
+    cdef double extra = 0.0
     while status == FR_UNSTABLE and extra < 1e10:
         reduce(s, extra)
         status = fr_cholesky(s.m, s.p, s.diagonal, KEEP, s.n_threads)
         extra = 100 * extra if extra > 0 else DAMPING
-    if status:
-        return status
+    memcpy(s.old_border, s.q.border, s.p * sizeof(double))
+    s.old_of_h = s.q.of_h
+    return status
+
+
+cdef int solve(Run *s) noexcept nogil:
+    """The step by the factor there is, its decrement and slope."""
+    cdef fr_pass *q = &s.q
+    cdef Py_ssize_t j
+    cdef int status
+    cdef bint moves = s.intercept and s.old_of_h > 0
+    cdef double shift = q.of_r / s.old_of_h if moves else 0.0
     for j in range(s.p):
+        s.g[j] = q.gradient[j] + s.l2[j] * s.u[j] - s.old_border[j] * shift
         s.d[j] = -s.g[j]
     status = fr_cholesky_solve(s.m, s.p, s.d, 1, s.n_threads)
-    if status:
-        return status
     s.decrement = 0.0
     s.move = 0.0
     for j in range(s.p):
         s.decrement -= s.g[j] * s.d[j]
-        s.move -= q.border[j] * s.d[j]
-    s.move = s.move / q.of_h - shift if s.intercept and q.of_h > 0 else 0.0
-    # slope along the step of both
-    t = q.of_r * shift if s.intercept else 0.0
-    s.slope = -(s.decrement + t)
-    return 0
+        s.move -= s.old_border[j] * s.d[j]
+    s.move = s.move / s.old_of_h - shift if moves else 0.0
+    s.decrement += q.of_r * shift
+    s.slope = -s.decrement
+    return status
 
 
 cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
-    """Bound on the objective above its minimum.
+    """Bound on the objective above its minimum, from the gradient and the step.
 
-    By strong convexity, g'g / (2 l2) with the intercept's part of the gradient projected out;
-    where features are free, by the decrement g'M^-1 g, if the step hardly moves predictors.
+    By strong convexity, sum_j g_j^2 / (2 l2_j) of a gradient without its part along the intercept;
+    where features are free, by the decrement, if the step hardly moves predictors.
     """
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i, j
     cdef int status
-    cdef double bound = 0.0, most = 0.0
+    cdef double bound = 0.0, most = 0.0, g
     cdef double shift = q.of_r / q.of_h if s.intercept and q.of_h > 0 else 0.0
-    cdef double level = 0.5 * q.of_r * shift * (1.0 + fabs(shift))
     if s.is_convex and not s.has_free:
         for j in range(s.p):
-            bound += s.g[j] * s.g[j] / s.l2[j]
-        gap[0] = 0.5 * bound + level
-        if gap[0] <= goal or fabs(shift) > NEAR:
-            return 0
-    gap[0] = s.decrement + level if s.has_free or not s.is_convex else gap[0]
-    if gap[0] > goal or not (s.has_free or not s.is_convex):
+            g = q.gradient[j] + s.l2[j] * s.u[j] - q.border[j] * shift
+            bound += g * g / s.l2[j]
+        gap[0] = 0.5 * (bound + q.of_r * shift * (1.0 + fabs(shift)))
+        if fabs(shift) > NEAR:
+            gap[0] = INFINITY
+        return 0
+    gap[0] = s.decrement
+    if gap[0] > goal:
         return 0
     status = fr_dot(s.a, s.d, s.along, 1, s.n_threads)
     for i in range(s.n):
@@ -240,68 +251,91 @@ cdef int search(Run *s, double objective, double *t) noexcept nogil:
     return status
 
 
-cdef int iterate(Run *s, double goal, int max_iter, double *gap, int *n_iter,
-                 int *status) noexcept nogil:
-    """Newton's steps until the gap is at the goal; the state at the end is in s."""
+cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, int *n_iter, int *ended,
+                 double *rate) noexcept nogil:
+    """Steps until the gap is at the goal; none where the objective is above `most` at first.
+
+    rate: of quadratic convergence, decrement / decrement^2 of the step before; 0: not known.
+    """
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
     cdef int code
-    cdef double objective, t, value, penalty, level
-    code = take(s)
+    cdef bint light = False, is_chord
+    cdef double objective, t, value, penalty, level, size, before = 0.0, expected
+    code = take(s, False)
     s.penalty = penalty_of(s, s.u)
     gap[0] = INFINITY
     n_iter[0] = 0
-    status[0] = STALLED
-    while code == 0 and isfinite(q.value):
+    ended[0] = STALLED if q.value + s.penalty <= most else WORSE
+    while code == 0 and isfinite(q.value) and ended[0] != WORSE:
         code = fr_poll()
         if code:
             break
-        objective = q.value + s.penalty
         if s.may_separate and separated(s):
-            status[0] = SEPARATED
+            ended[0] = SEPARATED
             break
-        code = solve(s)
+        is_chord = light
+        if not light:
+            code = factor(s)
+        if code == 0:
+            code = solve(s)
         if code == 0:
             code = gap_of(s, goal, gap)
         if code:
             break
-        if gap[0] <= goal or gap[0] <= ROUNDING * (fabs(q.value) + s.penalty):
-            status[0] = CONVERGED
+        size = fabs(q.value) + s.penalty
+        if gap[0] <= goal or gap[0] <= ROUNDING * size:
+            ended[0] = CONVERGED
             break
         if n_iter[0] == max_iter:
-            status[0] = OUT_OF_STEPS
+            ended[0] = OUT_OF_STEPS
             break
+        if is_chord:
+            # how much the same factor gains next, if as much again
+            expected = gap[0] * (s.decrement / before)
+            if not expected <= goal:
+                light = False
+                code = take(s, False)
+                continue
+        else:
+            if before > 0:
+                rate[0] = s.decrement / (before * before)
+            expected = rate[0] * s.decrement * gap[0] if rate[0] > 0 else INFINITY
         if not s.slope < 0:
             break
+        light = expected <= goal or expected <= ROUNDING * size
+        before = s.decrement
         n_iter[0] += 1
-        value, level = q.value, q.level
+        objective, value, level = q.value + s.penalty, q.value, q.level
         # the whole step first: it is seldom too long
         for j in range(s.p):
             s.next_u[j] = s.u[j] + s.d[j]
         q.u = s.next_u
         q.level = level + s.move
-        code = take(s)
+        code = take(s, light)
         penalty = penalty_of(s, s.next_u)
-        t = 1.0
-        if code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope:
-            # near the minimum, differences of values are rounding and slopes are not
-            if (fabs(s.slope) <= 1e-9 * (fabs(value) + s.penalty)
-                    and q.value + penalty <= objective + ROUNDING * (fabs(value) + s.penalty)):
-                t = 1.0
-            else:
-                q.u = s.u
-                q.level = level
-                code = take(s)
-                t = 0.5
-                if code == 0:
-                    code = search(s, objective, &t)
-                if code or t == 0:
-                    break
-                for j in range(s.p):
-                    s.next_u[j] = s.u[j] + t * s.d[j]
-                q.u = s.next_u
-                q.level = level + t * s.move
-                code = take(s)
+        # near the minimum, differences of values are rounding and slopes are not
+        if (code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope
+                and not (fabs(s.slope) <= 1e-9 * size
+                         and q.value + penalty <= objective + ROUNDING * size)):
+            q.u = s.u
+            q.level = level
+            light = False
+            if is_chord:
+                code = take(s, False)
+                continue
+            code = take(s, True)
+            t = 0.5
+            if code == 0:
+                code = search(s, objective, &t)
+            if code or t == 0:
+                break
+            for j in range(s.p):
+                s.next_u[j] = s.u[j] + t * s.d[j]
+            q.u = s.next_u
+            q.level = level + t * s.move
+            code = take(s, False)
+            before = 0.0
         memcpy(s.u, s.next_u, s.p * sizeof(double))
         q.u = s.u
         s.penalty = penalty_of(s, s.u)
@@ -312,14 +346,16 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
            const double[::1] y not None, const double[::1] weight not None,
            const double[::1] offset, const double[::1] l2 not None, bint intercept,
            double[::1] u not None, double b, double[::1] eta not None, double[::1] r not None,
-           double[::1] h not None, double goal, int max_iter, bint may_separate=False,
-           int n_threads=0):
+           double[::1] h not None, double goal, int max_iter,
+           bint may_separate=False, double rate=0.0, double most=INFINITY, int n_threads=0):
     """Minimise from u (p,) and b on; u, eta, r and h (n,) are overwritten with the last state.
 
-    by_row: of sparse data, the columns that a is of without its shift and scale, by rows.
+    by_row: of sparse data, the columns that a is of without its shift and scale, by rows. rate:
+    what a run on other rows returned, or 0. most: objective above which the start is refused.
 
-    Returns b, the loss, the penalty, the gap, the number of steps and how it ended: 0 at the goal,
-    1 where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels.
+    Returns b, the loss, the penalty, the gap, the number of steps, how it ended (0 at the goal, 1
+    where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
+    refused start) and the rate of quadratic convergence.
     """
     cdef Run s
     cdef Py_ssize_t n = a.n_rows, p = a.n_columns, order
@@ -337,7 +373,7 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     s.is_sparse = a.is_sparse
     order = p if s.is_sparse else fr_pass_order(p)
     cdef double[::1] gram = empty(order * order + 8), m = empty(p * p)
-    cdef double[::1] of_p = empty(6 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
+    cdef double[::1] of_p = empty(7 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
     s.q.a = &a.s
     s.a = &a.s
     s.by_row = &by_row.s if s.is_sparse else NULL
@@ -348,7 +384,7 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     s.q.gram, s.m = &gram[0], &m[0]
     s.q.gradient, s.q.border = &of_p[0], &of_p[p]
     s.g, s.d, s.diagonal, s.next_u = &of_p[2 * p], &of_p[3 * p], &of_p[4 * p], &of_p[5 * p]
-    s.q.scratch = &of_p[6 * p]
+    s.old_border, s.q.scratch = &of_p[6 * p], &of_p[7 * p]
     s.n, s.p, s.order = n, p, order
     s.intercept, s.may_separate, s.is_convex = intercept, may_separate, is_convex
     s.n_threads = threads_for(n_threads, <double> a.s.nnz * (4.0 + p / 16.0))
@@ -357,6 +393,6 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     for j in range(p):
         s.has_free |= not l2[j] > 0
     with nogil:
-        status = iterate(&s, goal, max_iter, &gap, &n_iter, &ended)
+        status = iterate(&s, goal, most, max_iter, &gap, &n_iter, &ended, &rate)
     check(status)
-    return s.q.level, s.q.value, s.penalty, gap, n_iter, ended
+    return s.q.level, s.q.value, s.penalty, gap, n_iter, ended, rate

@@ -25,3 +25,4 @@ cdef extern from "pass.h" nogil:
     Py_ssize_t fr_pass_order(Py_ssize_t p)
     Py_ssize_t fr_pass_scratch(Py_ssize_t p)
     int fr_take_pass(fr_pass *q, int n_threads)
+    int fr_take_light_pass(fr_pass *q, int n_threads)

@@ -7,18 +7,39 @@
 #include "parallel.h"
 #include "pass.h"
 
+enum { ROWS = 200 }; /* of a block, in a pass without a Gram matrix */
+
 typedef struct {
     fr_pass *q;
     const double *v; /* scale * u */
-    double *gradients, *products, *values;
+    /* of each part of the rows: A'r, A'h, a product, and the value */
+    double *gradients, *borders, *products, *values;
+    int is_light;
+    ptrdiff_t size; /* rows of a part */
 } pass_state;
 
 ptrdiff_t fr_pass_order(ptrdiff_t p) { return fr_gram_order(p + 1); }
 
-/* u in units of X; for each part a gradient, a product and a value */
-ptrdiff_t fr_pass_scratch(ptrdiff_t p) { return p + FR_GRAM_PARTS * (2 * p + 1); }
+ptrdiff_t fr_pass_scratch(ptrdiff_t p) { return p + FR_GRAM_PARTS * (3 * p + 1); }
 
-/* eta, the loss and its derivatives of rows i to i + rows, and their share of the gradient. */
+/* sum += A'x of rows i to i + rows, without the scale */
+static void add_product(const pass_state *s, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows, const double *x,
+                        double *sum)
+{
+    const fr_matrix *a = s->q->a;
+    const fr_real_kernels *f = functions(a);
+    const ptrdiff_t p = fr_n_columns(a);
+    if (!a->by_column) {
+        f->axpy_rows(element(a, i, 0), a->ld, rows, p, a->shift, NULL, x, sum);
+        return;
+    }
+    double *product = s->products + t * p;
+    f->dot_rows(element(a, 0, i), a->ld, p, rows, NULL, a->shift, x, product);
+    for (ptrdiff_t j = 0; j < p; j++)
+        sum[j] += product[j];
+}
+
+/* eta, the loss and its derivatives of rows i to i + rows, and their share of the sums. */
 static void prepare_rows(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows)
 {
     const pass_state *s = context;
@@ -26,7 +47,7 @@ static void prepare_rows(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows
     const fr_matrix *a = q->a;
     const fr_real_kernels *f = functions(a);
     const ptrdiff_t p = fr_n_columns(a);
-    double *eta = q->eta + i, *r = q->r + i, *h = q->h + i, *gradient = s->gradients + t * p;
+    double *eta = q->eta + i, *r = q->r + i, *h = q->h + i;
     if (a->by_column) {
         memset(eta, 0, (size_t)rows * sizeof(double));
         f->axpy_rows(element(a, 0, i), a->ld, p, rows, NULL, a->shift, s->v, eta);
@@ -39,49 +60,91 @@ static void prepare_rows(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows
         for (ptrdiff_t k = 0; k < rows; k++)
             eta[k] += q->offset[i + k];
     s->values[t] += fr_active()->loss[q->loss](q->parameter, q->y + i, eta, q->w + i, r, h, rows);
-    for (ptrdiff_t k = 0; k < rows; k++)
-        q->root[i + k] = sqrt(h[k]);
-    if (a->by_column) {
-        double *product = s->products + t * p;
-        f->dot_rows(element(a, 0, i), a->ld, p, rows, NULL, a->shift, r, product);
-        for (ptrdiff_t j = 0; j < p; j++)
-            gradient[j] += product[j];
-    } else {
-        f->axpy_rows(element(a, i, 0), a->ld, rows, p, a->shift, NULL, r, gradient);
+    add_product(s, t, i, rows, r, s->gradients + t * p);
+    if (s->is_light)
+        add_product(s, t, i, rows, h, s->borders + t * p);
+    else
+        for (ptrdiff_t k = 0; k < rows; k++)
+            q->root[i + k] = sqrt(h[k]);
+}
+
+static pass_state begin(fr_pass *q, int is_light)
+{
+    const ptrdiff_t p = fr_n_columns(q->a), all = FR_GRAM_PARTS * p;
+    double *v = q->scratch, *sums = v + p;
+    const pass_state s = {q, v, sums, sums + all, sums + 2 * all, sums + 3 * all, is_light, 0};
+    for (ptrdiff_t j = 0; j < p; j++)
+        v[j] = q->u[j] * scale_of(q->a, j);
+    memset(sums, 0, (size_t)(2 * all) * sizeof(double));
+    memset(s.values, 0, FR_GRAM_PARTS * sizeof(double));
+    return s;
+}
+
+static void finish(const pass_state *s)
+{
+    fr_pass *q = s->q;
+    const ptrdiff_t n = fr_n_rows(q->a), p = fr_n_columns(q->a);
+    q->value = q->of_r = 0;
+    for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
+        q->value += s->values[t];
+    for (ptrdiff_t i = 0; i < n; i++)
+        q->of_r += q->r[i];
+    for (ptrdiff_t j = 0; j < p; j++) {
+        double sum = 0;
+        for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
+            sum += s->gradients[t * p + j];
+        q->gradient[j] = scale_of(q->a, j) * sum;
     }
 }
 
 int fr_take_pass(fr_pass *q, int n_threads)
 {
     const fr_matrix *a = q->a;
-    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), order = fr_pass_order(p);
-    double *v = q->scratch;
-    pass_state s = {q, v, v + p, v + p + FR_GRAM_PARTS * p, v + p + 2 * FR_GRAM_PARTS * p};
-    for (ptrdiff_t j = 0; j < p; j++)
-        v[j] = q->u[j] * scale_of(a, j);
-    memset(s.gradients, 0, (size_t)(FR_GRAM_PARTS * p) * sizeof(double));
-    memset(s.values, 0, FR_GRAM_PARTS * sizeof(double));
+    const ptrdiff_t p = fr_n_columns(a), order = fr_pass_order(p);
+    pass_state s = begin(q, 0);
     const fr_gram_source source = {.a = a, .ones = 1, .col_shift = a->shift, .root_weight = q->root,
                                    .prepare = prepare_rows, .context = &s};
     const int status = fr_gram_dense(&source, q->gram, n_threads);
     if (status)
         return status;
-    q->value = q->of_r = 0;
-    for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
-        q->value += s.values[t];
-    for (ptrdiff_t i = 0; i < n; i++)
-        q->of_r += q->r[i];
+    finish(&s);
     q->of_h = q->gram[p * order + p];
     for (ptrdiff_t j = 0; j < p; j++) {
-        const double scale = scale_of(a, j);
-        double sum = 0;
-        for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
-            sum += s.gradients[t * p + j];
-        q->gradient[j] = scale * sum;
-        q->border[j] = scale * q->gram[j * order + p];
+        q->border[j] = scale_of(a, j) * q->gram[j * order + p];
         if (a->scale)
             for (ptrdiff_t k = j; k < p; k++)
-                q->gram[j * order + k] *= scale * a->scale[k];
+                q->gram[j * order + k] *= a->scale[j] * a->scale[k];
+    }
+    return 0;
+}
+
+static void light_task(void *context, ptrdiff_t t)
+{
+    pass_state *s = context;
+    const ptrdiff_t end = MIN((t + 1) * s->size, fr_n_rows(s->q->a));
+    for (ptrdiff_t i = t * s->size; i < end; i += ROWS)
+        prepare_rows(s, t, i, MIN(ROWS, end - i));
+}
+
+int fr_take_light_pass(fr_pass *q, int n_threads)
+{
+    const fr_matrix *a = q->a;
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), parts = part_count(a);
+    pass_state s = begin(q, 1);
+    s.size = (n + parts - 1) / parts;
+    const int status =
+        fr_parallel(light_task, &s, (n + s.size - 1) / s.size, fr_threads_for(work(a), n_threads));
+    if (status)
+        return status;
+    finish(&s);
+    q->of_h = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        q->of_h += q->h[i];
+    for (ptrdiff_t j = 0; j < p; j++) {
+        double sum = 0;
+        for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
+            sum += s.borders[t * p + j];
+        q->border[j] = scale_of(a, j) * sum;
     }
     return 0;
 }

@@ -6,7 +6,8 @@
 
 /* Of A = (X - 1 shift') diag(scale), of which n x p; dense. With eta = level + offset + A u, the sum of
  * w l(y, eta), r = w l' and h = w l'' of each row, and the sums over the rows, in the units of A:
- *   gradient = A'r,  of_r = sum r,  gram = A' diag(h) A (upper triangle),  border = A'h,  of_h = sum h. */
+ *   gradient = A'r,  of_r = sum r,  border = A'h,  of_h = sum h,
+ *   gram = A' diag(h) A (upper triangle). */
 typedef struct {
     const fr_matrix *a;
     int loss;
@@ -14,16 +15,18 @@ typedef struct {
     const double *y, *w, *offset; /* offset: NULL: 0 */
     const double *u;
     double level;
-    double *eta, *r, *h;                  /* n each */
-    double *root;                         /* n: scratch */
-    double *gram;                         /* fr_pass_order^2, rows of fr_pass_order elements */
-    double *gradient, *border;            /* p each */
-    double *scratch;                      /* fr_pass_scratch */
+    double *eta, *r, *h;       /* n each */
+    double *root;              /* n: scratch */
+    double *gram;              /* fr_pass_order^2, rows of fr_pass_order elements */
+    double *gradient, *border; /* p each */
+    double *scratch;           /* fr_pass_scratch */
     double value, of_r, of_h;
 } fr_pass;
 
 ptrdiff_t fr_pass_order(ptrdiff_t p);
 ptrdiff_t fr_pass_scratch(ptrdiff_t p);
 int fr_take_pass(fr_pass *q, int n_threads);
+/* All but the Gram matrix, which is left as it is. */
+int fr_take_light_pass(fr_pass *q, int n_threads);
 
 #endif

@@ -49,7 +49,7 @@ def solve(
     """
     problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
     problem.penalise(alpha, options.l1_ratio)
-    state = problem.null if start is None else problem.start(*start)
+    state = None if start is None else problem.start(*start)
     found = minimise(problem, state, options)
     result = result_of(problem, found)
     some_are_free = alpha == 0 or constraints.factor is not None
@@ -91,17 +91,17 @@ def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
         )
 
 
-def minimise(problem: GLMProblem, state: State, options: Options) -> Solution:
-    """Run the solver that suits the problem."""
-    if problem.has_l1 or problem.has_bounds:
-        if options.solver not in ("auto", "prox-newton"):
-            raise ValueError(
-                f"solver is {options.solver!r}, which takes no L1 penalty and no bounds; expected"
-                " 'auto' or 'prox-newton'."
-            )
-        return prox_newton(problem, state, options.tol**2, options.max_iter)
-    if options.solver == "prox-newton":
-        return prox_newton(problem, state, options.tol**2, options.max_iter)
+def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
+    """Run the solver that suits the problem, from a state or, where that is None, afresh."""
+    has_kinks = problem.has_l1 or problem.has_bounds
+    if has_kinks and options.solver not in ("auto", "prox-newton"):
+        raise ValueError(
+            f"solver is {options.solver!r}, which takes no L1 penalty and no bounds; expected"
+            " 'auto' or 'prox-newton'."
+        )
+    if has_kinks or options.solver == "prox-newton":
+        first = problem.null if state is None else state
+        return prox_newton(problem, first, options.tol**2, options.max_iter)
     return newton(problem, state, options.tol**2, options.max_iter)
 
 
@@ -121,7 +121,7 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         dual_gap=found.gap,
         relative_gap=found.gap / problem.null_objective,
         deviance=max(scale * (state.loss - problem.least), 0.0),
-        null_deviance=max(scale * (problem.null.loss - problem.least), 0.0),
+        null_deviance=max(scale * (problem.null_loss - problem.least), 0.0),
         total_weight=problem.total,
         dof=float("nan"),
         loss=problem.loss,

@@ -13,10 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._newton import newton as _newton
-from .problem import GLMProblem, State
+from .problem import Array, GLMProblem, State
+
+_LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
+_SHARE, _MANY = 16, 50  # of which it takes one in so many, and no fewer rows for a feature
+_SAMPLED = 0.1  # share of the sample's own error that its fit may have
 
 # how a fit ended
-CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED = range(4)
+CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE = range(5)
 
 
 class Solution(NamedTuple):
@@ -33,12 +37,54 @@ class Solution(NamedTuple):
         return self.ended == CONVERGED
 
 
-def newton(problem: GLMProblem, state: State, tol: float, max_iter: int) -> Solution:
-    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective."""
-    u = state.u.copy()
+def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) -> Solution:
+    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective.
+
+    start: None: the null model, or what a fit to a sample of many rows gives.
+    """
+    if start is not None:
+        return _solution(_run(problem, start.u.copy(), start.b, tol, max_iter))
+    u, b = np.zeros(problem.p), problem.null_intercept
+    step = min(_SHARE, problem.n // (_MANY * problem.p)) if problem.p else 0
+    if step > 1 and problem.A.nnz > _LARGE:
+        # of m rows, the objective of all is about p / m of the null one above its minimum, which a
+        # step on all squares
+        sample = problem.sample(step)
+        near = max(tol, _SAMPLED * problem.p / sample.n)
+        some = _run(sample, u.copy(), b, near, max_iter)
+        if some.ended == CONVERGED:
+            state = some.state
+            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, problem.null_loss)
+            if found.ended != WORSE:
+                return _solution(found)
+    return _solution(_run(problem, u, b, tol, max_iter))
+
+
+class _Run(NamedTuple):
+    state: State
+    gap: float
+    n_iter: int
+    ended: int
+    rate: float
+
+
+def _solution(run: _Run) -> Solution:
+    return Solution(run.state, run.gap, run.n_iter, "newton", run.ended)
+
+
+def _run(
+    problem: GLMProblem,
+    u: Array,
+    b: float,
+    tol: float,
+    max_iter: int,
+    rate: float = 0.0,
+    most: float = np.inf,
+) -> _Run:
+    """Newton's steps from u, which is overwritten, and b; see `fastridge._newton`."""
     eta, r, h = (np.empty(problem.n) for _ in range(3))
     loss = problem.loss
-    b, value, penalty, gap, n_iter, ended = _newton(
+    b, value, penalty, gap, n_iter, ended, rate = _newton(
         problem.A,
         problem.by_rows,
         loss.kernel,
@@ -50,13 +96,14 @@ def newton(problem: GLMProblem, state: State, tol: float, max_iter: int) -> Solu
         problem.l2,
         problem.fit_intercept,
         u,
-        state.b,
+        b,
         eta,
         r,
         h,
         tol * problem.null_objective,
         max_iter,
         loss.name == "logistic" and not problem.l2.any(),
+        rate,
+        most,
     )
-    return Solution(State(u, b, eta, value, penalty, r, h), gap, n_iter, "newton", ended)
-
+    return _Run(State(u, b, eta, value, penalty, r, h), gap, n_iter, ended, rate)

@@ -11,6 +11,7 @@ for l1 = alpha * l1_ratio * f and l2 = alpha * (1 - l1_ratio) * f, over lower <=
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ...quadratic.rows import CentredRows
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
+_PIECE = 1 << 14  # samples that stay in the cache
 _MOST_SEARCH = 200  # steps that find an intercept
 _FAR = 30.0  # first width of the search for an intercept that Newton's steps do not find
 
@@ -115,7 +117,9 @@ class GLMProblem:
         self.l1 = self.l2 = np.zeros(self.p)
         self._by_rows: Matrix | None = None
         self._null: State | None = None
-        self._null_objective: float | None = None
+        self._null_intercept: float | None = None
+        self._null_loss: float | None = None
+        self._least: float | None = None
 
     @property
     def by_rows(self) -> Matrix | None:
@@ -167,25 +171,71 @@ class GLMProblem:
     def null(self) -> State:
         """The state without features."""
         if self._null is None:
-            state = self.at(np.zeros(self.p), self._first_intercept())
-            self._null = self.settle(state) if self.fit_intercept else state
+            self._null = self.at(np.zeros(self.p), self.null_intercept)
+            self._null_loss = self._null.loss
         return self._null
+
+    @property
+    def null_intercept(self) -> float:
+        """The intercept of the null model."""
+        if self._null_intercept is None:
+            b = self._first_intercept()
+            if self.fit_intercept and not self._is_exact:
+                b = self.settle(self.at(np.zeros(self.p), b)).b
+            self._null_intercept = b
+        return self._null_intercept
+
+    @property
+    def null_loss(self) -> float:
+        if self._null_loss is None:
+            eta = self.predict(np.zeros(self.p), self.null_intercept)
+            self._null_loss = self.loss.evaluate(self.y, eta, self.weight)
+        return self._null_loss
 
     @property
     def least(self) -> float:
         """The least value of the loss that any predictors give."""
-        values = np.where(self.weight > 0, self.loss.least(self.y), 0.0)
-        return float(self.weight @ values)
+        if self._least is None:
+            total = 0.0
+            for i in range(0, self.n, _PIECE):
+                y, weight = self.y[i : i + _PIECE], self.weight[i : i + _PIECE]
+                values = self.loss.least(y)
+                if not weight.all():
+                    values = np.where(weight > 0, values, 0.0)
+                total += float(weight @ values)
+            self._least = total
+        return self._least
 
     @property
     def null_objective(self) -> float:
         """Loss of the null model above the least one, which gaps are relative to; 1 where that is
         rounding."""
-        if self._null_objective is None:
-            excess = self.null.loss - self.least
-            scale = abs(self.null.loss) + abs(self.least)
-            self._null_objective = excess if excess > 4 * _EPS * scale else 1.0
-        return self._null_objective
+        excess = self.null_loss - self.least
+        scale = abs(self.null_loss) + abs(self.least)
+        return excess if excess > 4 * _EPS * scale else 1.0
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether the mean of y gives the intercept of the null model."""
+        poisson = self.loss.name == "poisson"
+        return self.loss.name != "huber" and (self.offset is None or poisson)
+
+    def sample(self, step: int) -> GLMProblem:
+        """The problem of a row in every `step`, about the means of all."""
+        problem = copy.copy(self)
+        # rows of designs repeat: at random within each step
+        m = self.n // step
+        rows = np.arange(m) * step + np.random.default_rng(0).integers(0, step, m)
+        problem.y, problem.n = self.y[rows], m
+        problem.offset = None if self.offset is None else self.offset[rows]
+        problem.weight = self.weight[rows]
+        total = problem.weight.sum()
+        problem.weight /= total if total > 0 else 1.0
+        near = _some_rows(self.by_rows or self.A, rows)
+        problem._by_rows = near if near.is_sparse else None
+        problem.A = near.centered(self.A.shift, self.A.scale)
+        problem._null = problem._null_loss = problem._least = None
+        return problem
 
     def _first_intercept(self) -> float:
         if not self.fit_intercept:
@@ -249,3 +299,17 @@ class GLMProblem:
             return 0.0
         g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised]
         return float(g.max()) / max(l1_ratio, 1e-3)
+
+
+def _some_rows(X: Matrix, rows: NDArray[np.intp]) -> Matrix:
+    """A copy of some rows of C- or F-order or CSR data, without its shift and scale."""
+    if not X.is_sparse:
+        return Matrix.from_dense(np.ascontiguousarray(X.arrays[0][rows]))
+    values, indices, indptr = X.arrays
+    start, end = indptr[:-1][rows], indptr[1:][rows]
+    length = end - start
+    begin = np.zeros(len(start) + 1, dtype=indptr.dtype)
+    np.cumsum(length, out=begin[1:])
+    place = np.repeat(start - begin[:-1], length) + np.arange(begin[-1], dtype=indptr.dtype)
+    shape = (len(start), X.n_columns)
+    return Matrix.from_compressed(values[place], indices[place], begin, shape, False)
