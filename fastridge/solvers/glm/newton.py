@@ -30,11 +30,8 @@ class Solution(NamedTuple):
     gap: float
     n_iter: int
     solver: str
-    ended: int
-
-    @property
-    def converged(self) -> bool:
-        return self.ended == CONVERGED
+    converged: bool
+    is_separated: bool = False  # labels that a predictor without a penalty tells apart
 
 
 def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) -> Solution:
@@ -69,7 +66,8 @@ class _Run(NamedTuple):
 
 
 def _solution(run: _Run) -> Solution:
-    return Solution(run.state, run.gap, run.n_iter, "newton", run.ended)
+    met = run.ended == CONVERGED
+    return Solution(run.state, run.gap, run.n_iter, "newton", met, run.ended == SEPARATED)
 
 
 def _run(

@@ -376,7 +376,7 @@ def solve_path(
     done: list[float] = []
     results: list[GLMResult] = []
     indices: list[NDArray[np.int32]] = []
-    null = max(2.0 * problem.total * (problem.null.loss - problem.least), 0.0)
+    null = max(2.0 * problem.total * (problem.null_loss - problem.least), 0.0)
 
     def finished() -> GLMPath:
         return GLMPath(
