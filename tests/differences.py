@@ -79,7 +79,8 @@ PATH_PARAMS = (
 # (kind, item) or (kind, item, name): why
 REASONS = {
     **{("parameter", item): MODEL for item in ("penalty_factor", "lower", "upper", "standardize")},
-    **{("parameter", item, name): MODEL for item in ("l1_ratio", "positive") for name in GLMS},
+    **{("parameter", "positive", name): MODEL for name in GLMS},
+    **{("parameter", "l1_ratio", name): MODEL for name in GLMS if "Logistic" not in name},
     ("parameter of fit", "offset"): OFFSET,
     ("parameter of fit", "exposure"): OFFSET,
     ("parameter", "max_memory"): "An extension: bounds the memory of direct solvers.",
@@ -182,7 +183,7 @@ BEHAVIOUR = (
         " to rounding.",
     ),
     (
-        "`tol` of `PoissonRegressor`, `GammaRegressor`, `TweedieRegressor` and `LogisticRegression`",
+        "`tol` of `LogisticRegression` and of Poisson, gamma and Tweedie regressors",
         "Bounds the square root of `relative_gap_`, what the objective could still lose as a share"
         " of the loss of the model without features; scikit-learn's bounds elements of the"
         " gradient, which says little of the objective where features have unlike scales.",

@@ -73,7 +73,7 @@ def check_classes(y: Any, n: int, sample_weight: Any, class_weight: Any) -> Clas
         if (live == live[0]).all():
             raise ValueError(
                 "y has samples with weight of one class only:"
-                f" {values.tolist()[live[0]]!r}; expected at least 2 classes with weight in the data."
+                f" {values.tolist()[live[0]]!r}; expected at least 2 classes with weight."
             )
     return Classes(values, codes, weight)
 

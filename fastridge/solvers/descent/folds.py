@@ -283,34 +283,39 @@ class DescentFolds:
         return alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)[0]
 
     def run(self, paths, alphas, keep, n_jobs, after):
-        """PathErrors of each path, as {position: errors}; what an interrupt leaves is in `after`.
+        """Run `run_paths`."""
+        run_paths(paths, alphas, keep, n_jobs, after)
 
-        alphas: those of each path. after: called as after(position, errors) as each ends.
-        """
-        workers = min(n_jobs or _threads.get_num_threads(), len(paths))
-        stop = threading.Event()
-        if workers <= 1:
-            for position, (path, own) in enumerate(zip(paths, alphas, strict=True)):
-                after(position, path.solve(own, keep, stop))
-            return
 
-        def work(path, own):
-            with _threads.num_threads(1):
-                return path.solve(own, keep, stop)
+def run_paths(paths, alphas, keep, n_jobs, after):
+    """PathErrors of each path, as {position: errors}; what an interrupt leaves is in `after`.
 
-        with ThreadPoolExecutor(workers) as pool:
-            jobs = {
-                pool.submit(work, path, own): position
-                for position, (path, own) in enumerate(zip(paths, alphas, strict=True))
-            }
-            try:
-                left = set(jobs)
-                while left:
-                    done, left = wait(left, timeout=_POLL, return_when=FIRST_COMPLETED)
-                    for job in sorted(done, key=jobs.__getitem__):
-                        after(jobs[job], job.result())
-            except BaseException:
-                stop.set()
-                for job in jobs:
-                    job.cancel()
-                raise
+    alphas: those of each path. after: called as after(position, errors) as each ends.
+    """
+    workers = min(n_jobs or _threads.get_num_threads(), len(paths))
+    stop = threading.Event()
+    if workers <= 1:
+        for position, (path, own) in enumerate(zip(paths, alphas, strict=True)):
+            after(position, path.solve(own, keep, stop))
+        return
+
+    def work(path, own):
+        with _threads.num_threads(1):
+            return path.solve(own, keep, stop)
+
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = {
+            pool.submit(work, path, own): position
+            for position, (path, own) in enumerate(zip(paths, alphas, strict=True))
+        }
+        try:
+            left = set(jobs)
+            while left:
+                done, left = wait(left, timeout=_POLL, return_when=FIRST_COMPLETED)
+                for job in sorted(done, key=jobs.__getitem__):
+                    after(jobs[job], job.result())
+        except BaseException:
+            stop.set()
+            for job in jobs:
+                job.cancel()
+            raise

@@ -97,6 +97,34 @@ def solve(
         If class numbers or proportions are out of range, or with an intercept only one class has
         weight.
     """
+    problem, some = make_problem(A, y, n_classes, options, sample_weight, constraints, offset)
+    if start is not None and some is not None:
+        start = np.asarray(start[0])[some], np.asarray(start[1])[some]
+    problem.penalise(alpha, options.l1_ratio)
+    state = problem.null if start is None else problem.start(*start)
+    found = minimise(problem, state, options)
+    result = result_of(problem, found)
+    if some is not None:
+        result.coef, result.intercept = among(result.coef, result.intercept, some, n_classes)
+    apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
+    if apart:
+        names = (np.arange(n_classes) if some is None else some)[apart].tolist()
+        warn_of_separation("complete", names if labels is None else [labels[c] for c in names])
+    elif not found.converged:
+        warn_of(result, options)
+    return result
+
+
+def make_problem(
+    A: Matrix,
+    y: NDArray[Any],
+    n_classes: int,
+    options: Options,
+    sample_weight: Array | None,
+    constraints: Constraints,
+    offset: Array | None,
+) -> tuple[SoftmaxProblem, NDArray[np.intp] | None]:
+    """The problem of the classes that take part, and their numbers; None where all do."""
     check_finite(A)
     if constraints.lower is not None or constraints.upper is not None:
         raise ValueError(
@@ -107,8 +135,6 @@ def solve(
     some = None if live.all() else np.flatnonzero(live)
     if offset is not None:
         offset = np.asfortranarray(offset if some is None else offset[:, some], dtype=np.float64)
-    if start is not None and some is not None:
-        start = np.asarray(start[0])[some], np.asarray(start[1])[some]
     problem = SoftmaxProblem(
         A,
         y,
@@ -119,22 +145,17 @@ def solve(
         options.standardize,
         offset,
     )
-    problem.penalise(alpha, options.l1_ratio)
-    state = problem.null if start is None else problem.start(*start)
-    found = minimise(problem, state, options)
-    result = result_of(problem, found)
-    if some is not None:
-        coef = np.zeros((n_classes, problem.p), dtype=result.coef.dtype)
-        intercept = np.full(n_classes, -np.inf)
-        coef[some], intercept[some] = result.coef, result.intercept
-        result.coef, result.intercept = coef, intercept
-    apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
-    if apart:
-        names = np.flatnonzero(live)[apart].tolist()
-        warn_of_separation("complete", names if labels is None else [labels[c] for c in names])
-    elif not found.converged:
-        warn_of(result, options)
-    return result
+    return problem, some
+
+
+def among(
+    coef: NDArray[Any], intercept: Array, some: NDArray[np.intp], n_classes: int
+) -> tuple[NDArray[Any], Array]:
+    """Coefficients and intercepts of all classes: of those that take no part 0 and -inf."""
+    full = np.zeros((n_classes, coef.shape[1]), dtype=coef.dtype)
+    level = np.full(n_classes, -np.inf)
+    full[some], level[some] = coef, intercept
+    return full, level
 
 
 def count_classes(loss: Multinomial, y: Array) -> int:
