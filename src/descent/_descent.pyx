@@ -33,7 +33,7 @@ cnp.import_array()
 
 cdef extern from "constants.h" nogil:
     double ROUGH, EXACT, FINAL, DAMPING
-    int PATIENCE, PATIENCE_COLD, PATIENCE_LEAST, FINAL_STEPS, SAFE_STEPS, MOST_SAFE_STEPS
+    int PATIENCE, PATIENCE_LEAST, FINAL_STEPS, SAFE_STEPS, MOST_SAFE_STEPS
 
 cdef enum:
     # what the next epoch does
@@ -166,21 +166,21 @@ cdef int begin(Descent q) noexcept nogil:
 cdef int descend(Descent q) noexcept nogil:
     """Descend until objective - dual <= tol or max_iter epochs; g must be that of w.
 
-    Newton steps exchange the support until they fail to halve the gap. Then sweeps take their turn,
-    and where that happens again, steps along the projected path that only go down.
+    Newton steps exchange the support until several neither halve the gap nor exchange fewer
+    coordinates than any before. Then sweeps take their turn, and where that happens again, steps
+    along the projected path that only go down.
     """
-    cdef int status = begin(q), turn = SWEEPS, patience, failed = 0, given_up = 0
+    cdef int status = begin(q), turn = SWEEPS, patience = PATIENCE, failed = 0, given_up = 0
     cdef int safe = 0, safe_steps = 0, final = 0
     cdef bint stuck = False
     cdef double gap
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, fewest = q.m
     if status:
         return status
     for j in range(q.m):
         if q.w[j] != 0:
             turn = EXCHANGES
             break
-    patience = PATIENCE_COLD if turn == SWEEPS or q.support.hard else PATIENCE
     while not status and q.n_iter < q.max_iter:
         if q.objective - q.dual <= q.tol:
             # from the best point an exchange that led to a worse one would do so again
@@ -222,11 +222,19 @@ cdef int descend(Descent q) noexcept nogil:
                 turn = EXCHANGES
         elif turn == EXCHANGES:
             status = newton_step(q)
-            failed = 0 if q.objective - q.dual_here <= 0.5 * gap else failed + 1
-            if failed > 1:
-                q.accuracy = max(0.1 * q.accuracy, EXACT)
+            if q.objective - q.dual_here <= 0.5 * gap:
+                failed = 0
+                fewest = q.m
+            else:
+                if q.exchanged < fewest:
+                    fewest = q.exchanged
+                else:
+                    failed += 1
+                if failed > 1:
+                    q.accuracy = max(0.1 * q.accuracy, EXACT)
             if failed >= patience:
                 failed = 0
+                fewest = q.m
                 patience = max(patience // 2, PATIENCE_LEAST)
                 given_up += 1
                 turn = SWEEPS
@@ -248,7 +256,6 @@ cdef int descend(Descent q) noexcept nogil:
             status = fr_poll()
     if not status:
         status = return_to_best(q)
-    q.support.hard = given_up > 1
     remember_entering(q, q.support)
     return status
 
@@ -272,7 +279,6 @@ cdef class Descent:
         """Leave the workspace to the next problem; this object is not to be used any more."""
         if self.capacity <= SMALL and len(idle) < MOST_IDLE:
             self.support.size = self.support.known = 0
-            self.support.hard = False
             idle.append(self)
 
     def __dealloc__(self):

@@ -2,10 +2,9 @@
 #ifndef FASTRIDGE_DESCENT_CONSTANTS_H
 #define FASTRIDGE_DESCENT_CONSTANTS_H
 
-/* Newton steps may fail to halve the gap this many times before sweeps are taken: first, in a cold
- * start or where they failed for the last solution, and at least; halved each time. */
-#define PATIENCE 20
-#define PATIENCE_COLD 6
+/* Newton steps may fail this many times before sweeps are taken: first, and at least; halved each
+ * time. */
+#define PATIENCE 6
 #define PATIENCE_LEAST 2
 /* Gaps by which a Newton step may raise the objective for a while. */
 #define MOST_RISE 100.0

@@ -410,6 +410,7 @@ cdef inline int attempt(Descent q, bint exchanging) noexcept nogil:
     leaving = clip_support(q)
     if exchanging:
         exchange(q, q.work)
+        q.exchanged = 2 * leaving + q.size - q.n_moved
     if leaving:
         some_gradients(q)
     # with a Gram matrix the whole gradient is known
@@ -435,6 +436,7 @@ cdef inline int attempt(Descent q, bint exchanging) noexcept nogil:
         # elsewhere than at the minimum over the support more wants to enter than will stay
         if whole:
             exchange(q, q.g)
+        q.exchanged = q.m
     return 0
 
 

@@ -45,8 +45,8 @@ cdef class Support:
     cdef Ranked *ranked
     # by coordinate: the side on which it was about to enter when the last solution ended
     cdef signed char[::1] entering
-    # whether U is of the present l2, and whether Newton steps failed for the last solution
-    cdef bint exact, hard
+    # whether U is of the present l2
+    cdef bint exact
     cdef double damping
 
     cdef int reserve(self, Py_ssize_t size, Py_ssize_t m) noexcept with gil
@@ -113,6 +113,8 @@ cdef class Descent:
     cdef int32_t[::1] list, moved
     cdef signed char[::1] side, side_before
     cdef Py_ssize_t size, n_moved
+    # coordinates that the last step took out of the support or into it; m where it was rejected
+    cdef Py_ssize_t exchanged
     # whether the last step reached the minimum over the support, coordinates that enter at once,
     # and steps since the last ones did
     cdef bint at_minimum
