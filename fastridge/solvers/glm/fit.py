@@ -21,14 +21,17 @@ from ...data.check import (
 from ...losses import Loss, Multinomial, loss_of
 from ..descent.options import check_number
 from . import softmax
+from .choose import choose_solver
 from .newton import Solution, newton
+from .newton_cg import newton_cg
 from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import GLMResult
+from .samples import newton_samples
 from .separation import separation, warn_of_separation
 
-SOLVERS = ("auto", "newton", "prox-newton")
+SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
 
 def solve(
@@ -102,6 +105,17 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
     if has_kinks or options.solver == "prox-newton":
         first = problem.null if state is None else state
         return prox_newton(problem, first, options.tol**2, options.max_iter)
+    solver = choose_solver(problem) if options.solver == "auto" else options.solver
+    if solver == "newton-cg":
+        first = problem.null if state is None else state
+        return newton_cg(problem, first, options.tol**2, options.max_iter)
+    if solver == "newton-samples":
+        if not (problem.l2 > 0).all():
+            raise ValueError(
+                "solver is 'newton-samples', which takes no features without a penalty; expected"
+                " 'auto', 'newton' or 'newton-cg'."
+            )
+        return newton_samples(problem, state, options.tol**2, options.max_iter)
     return newton(problem, state, options.tol**2, options.max_iter)
 
 
@@ -257,7 +271,11 @@ def glm(
         Added to the linear predictor of each sample.
     exposure : array-like of shape (n_samples,) or None, default=None
         Positive factors of the means, of losses with a log link alone.
-    solver : {"auto", "newton", "prox-newton"}, default="auto"
+    solver : {"auto", "newton", "newton-cg", "newton-samples", "prox-newton"}, \
+default="auto"
+        "newton" forms weighted Gram matrices; "newton-cg" solves for its steps by conjugate
+        gradients, for large or sparse data of many features; "newton-samples" works on products of
+        the rows, for dense data of fewer samples than features.
         "prox-newton" is for L1 penalties and bounds, which the others do not take.
     tol : float, default=1e-4
         Bound on the square root of `GLMResult.relative_gap`.

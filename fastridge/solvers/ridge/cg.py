@@ -29,6 +29,7 @@ from ..._dense import Cholesky
 from ..._matrix import Matrix
 from ..._systems import Reduced, schur_solve
 from ...quadratic.error_bound import Goal
+from ...quadratic.preconditioner import Preconditioner, heaviest
 from ...quadratic.problem import RidgeProblem, add, pieces
 from ...systems.blas import on_one_thread
 from ...systems.cost import (
@@ -38,7 +39,6 @@ from ...systems.cost import (
     most_gram_elements,
     rows_at_once,
 )
-from ...systems.damped import damped_cholesky
 
 _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
@@ -436,29 +436,9 @@ class Products:
             return
         if self.heavy is None:
             # with few samples the block would be singular but for alpha
-            m = min(problem.p, self.most, problem.n // 2)
-            self.heavy = np.zeros(0, dtype=np.intp)
-            self.gram = np.zeros((0, 0))
-            if m > 0:
-                self.heavy = np.sort(np.argpartition(-squares, m - 1)[:m])
-                self.gram = self._block()
-        heavy = self.heavy
-        own = np.diagonal(self.gram) + alpha * problem.d[heavy]
-        own[own <= 0] = 1.0
-        # where columns are dependent: a preconditioner need not be exact
-        factor = damped_cholesky(self.gram, own, 1e-14, 1e-12)
-        assert factor is not None
-
-        def apply(z, r):
-            """z = M^-1 r."""
-            z[:] = 0.0
-            for piece in pieces(len(z)):
-                own = squares[piece] + alpha * problem.d[piece]
-                np.divide(r[piece], own, out=z[piece], where=own > 0)
-            if len(heavy):
-                z[heavy] = factor.solve(r[heavy])
-
-        self.apply = apply
+            self.heavy = heaviest(squares, min(self.most, problem.n // 2))
+            self.gram = self._block() if len(self.heavy) else np.zeros((0, 0))
+        self.apply = Preconditioner(squares, alpha * problem.d, self.heavy, self.gram)
 
     def solve(self, R, floor, goal, objective, limit: int, W):
         """Steps (p, k) from gradients R (p, k) at W, and the iterations (k,) they took.

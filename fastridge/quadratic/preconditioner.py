@@ -1,0 +1,57 @@
+"""A preconditioner of A'S A + diag(penalty): its heaviest columns exactly, the others' diagonal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..systems.damped import damped_cholesky
+
+Array = NDArray[np.float64]
+
+_PIECE = 1 << 14
+_KEEP, _DAMPING = 1e-14, 1e-12
+
+
+def heaviest(squares: Array, most: int) -> NDArray[np.intp]:
+    """The columns of the largest squares (p,), up to `most` of them, sorted."""
+    m = min(len(squares), most)
+    if m <= 0:
+        return np.zeros(0, dtype=np.intp)
+    return np.sort(np.argpartition(-squares, m - 1)[:m])
+
+
+class Preconditioner:
+    """The inverse of the block of some columns, and of the diagonal elsewhere.
+
+    Parameters
+    ----------
+    squares : ndarray (p,)
+        Diagonal of A'S A.
+    penalty : ndarray (p,)
+    heavy : ndarray (m,) of int
+        Columns that are treated exactly.
+    gram : ndarray (m, m)
+        Their block of A'S A.
+    """
+
+    def __init__(
+        self, squares: Array, penalty: Array, heavy: NDArray[np.intp], gram: Array
+    ) -> None:
+        self.squares, self.penalty, self.heavy = squares, penalty, heavy
+        own = np.diagonal(gram) + penalty[heavy]
+        own[own <= 0] = 1.0
+        # where columns are dependent: a preconditioner need not be exact
+        factor = damped_cholesky(gram, own, _KEEP, _DAMPING)
+        assert factor is not None
+        self.factor = factor
+
+    def __call__(self, z: Array, r: Array) -> None:
+        """z = M^-1 r."""
+        z[:] = 0.0
+        for i in range(0, len(z), _PIECE):
+            piece = slice(i, i + _PIECE)
+            own = self.squares[piece] + self.penalty[piece]
+            np.divide(r[piece], own, out=z[piece], where=own > 0)
+        if len(self.heavy):
+            z[self.heavy] = self.factor.solve(r[self.heavy])

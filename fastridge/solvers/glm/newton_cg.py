@@ -1,0 +1,228 @@
+"""Newton's method by conjugate gradients in a trust region, for data too large for a Gram matrix.
+
+A step minimises the quadratic model g'd + d'M d / 2 within |d| <= radius, in the norm of the
+preconditioner, where the iterates of conjugate gradients only grow (Steihaug 1983; Lin, Weng &
+Keerthi 2008). M = A' diag(h) A + diag(l2) is about the means under the weights h, which takes the
+intercept out. The preconditioner treats the heaviest columns exactly, as one-hot data ask for, and
+the others by their diagonal (Hsia, Chiang & Lin 2018); on text, where no column is frequent, the
+diagonal alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._matrix import Matrix
+from ...quadratic.preconditioner import Preconditioner, heaviest
+from ...systems.blas import on_one_thread
+from .newton import Solution
+from .problem import Array, GLMProblem, State
+
+_EPS = float(np.finfo(np.float64).eps)
+_ROUNDING = 8 * _EPS
+_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75  # shares of the predicted decrease
+_SHRINK, _GROW = 0.25, 4.0  # of the radius
+_LOOSE = 0.1  # share of the gradient that a step may leave
+_SURE = 0.3  # share of the goal's gradient that it need not go below
+_MOST_STEPS = 500  # of conjugate gradients, in a step
+_BLOCK = 1500  # columns of it
+_PAIRS = 15  # pairs of products that its sums and its factor may cost
+_UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost` has them
+_STALE = 1.6  # growth of iterations after which a block is summed anew
+_MOST_FREE = 500  # free features that are projected out exactly
+
+
+class _Model(NamedTuple):
+    """What a step needs at a state: the operator about the means under h, and the gradient."""
+
+    A: Matrix
+    h: Array
+    total: float
+    squares: Array
+    g: Array
+    shift: float  # the step of the intercept alone
+    offset: Array  # means under h, in units of u
+
+
+@on_one_thread
+def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> Solution:
+    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective."""
+    goal = tol * problem.null_objective
+    l2, free = problem.l2, problem.l2 <= 0
+    inverse = np.divide(1.0, l2, out=np.zeros(problem.p), where=~free)
+    own = inverse
+    block: _Block | None = None
+    radius = np.inf
+    gap = np.inf
+    met = False
+    for n_iter in range(max_iter + 1):
+        model = _model(problem, state)
+        gap = _gap(problem, state, model, inverse, free)
+        size = abs(state.loss) + state.penalty
+        met = gap <= goal or gap <= _ROUNDING * size
+        if met or n_iter == max_iter:
+            break
+        if block is None:
+            block = _Block(problem, model)
+        precondition = block.at(model, l2)
+        if free.any():
+            own = np.divide(
+                1.0, model.squares, out=inverse.copy(), where=free & (model.squares > 0)
+            )
+        # the gradient that is small enough, in the norm of the gap
+        enough = max(_SURE * np.sqrt(2.0 * goal), _LOOSE * np.sqrt(float(model.g**2 @ own)))
+        d, predicted, length, used = _steihaug(model, l2, own, precondition, radius, enough)
+        block.note(used)
+        move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
+        predicted += 0.5 * model.shift**2 * model.total
+        along = problem.A.dot(d) + move
+        slope = float(state.r @ along) + float(np.einsum("j,j,j->", l2, state.u, d))
+        if not slope < 0:
+            break
+        t, found = 1.0, None
+        for _ in range(60):
+            new = problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
+            gained = state.objective - new.objective
+            small = abs(t * slope) <= 1e-9 * size and gained >= -_ROUNDING * size
+            if gained >= -_ACCEPT * t * slope or small:
+                found = new
+                break
+            # the minimum of the parabola through the objective and the slope
+            best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0
+            t = min(max(best, 0.1 * t), 0.5 * t)
+        if found is None:
+            break
+        ratio = (state.objective - found.objective) / predicted if predicted > 0 else 1.0
+        if t < 1.0 or ratio < _POOR:
+            radius = max(t, _SHRINK) * length if t == 1.0 else t * length
+        elif ratio > _GOOD and length >= 0.9 * radius:
+            radius = _GROW * radius
+        state = found
+    return Solution(state, gap, n_iter, "newton-cg", bool(met))
+
+
+def _model(problem: GLMProblem, state: State) -> _Model:
+    near, scale = problem.rows.near, problem.A.scale
+    h = np.maximum(state.h, 0.0)
+    total, slope = float(h.sum()), float(state.r.sum())
+    means, variances = near.column_stats(h)
+    squares = variances * total if scale is None else variances * scale**2 * total
+    if not problem.fit_intercept:
+        more = means**2 * total
+        squares += more if scale is None else more * scale**2
+        g = problem.gradient(state)
+        return _Model(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
+    A = near.centered(means, scale)
+    g = A.tdot(state.r)
+    g += problem.l2 * state.u
+    offset = means if problem.A.shift is None else means - problem.A.shift
+    if scale is not None:
+        offset = offset * scale
+    return _Model(A, h, total, squares, g, slope / total if total > 0 else 0.0, offset)
+
+
+def _gap(problem: GLMProblem, state: State, model: _Model, inverse: Array, free: Array) -> float:
+    """The duality gap of a gradient without its parts along the intercept and free features."""
+    g = model.g
+    level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
+    if abs(model.shift) > 0.5 or not problem.loss.is_convex:
+        level = np.inf
+    chosen = np.flatnonzero(free & (model.squares > 0))
+    if len(chosen):
+        if len(chosen) > _MOST_FREE:
+            level += float(np.sum(g[chosen] ** 2 / model.squares[chosen]))
+        else:
+            from ...systems.damped import damped_cholesky
+
+            G = model.A.gram(model.h, columns=chosen)
+            factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-12)
+            assert factor is not None
+            c = np.zeros(problem.p)
+            c[chosen] = factor.solve(g[chosen].copy())
+            along = model.A.dot(c)
+            most = float(np.abs(along[model.h > 0]).max(initial=0.0))
+            level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if most < 0.5 else np.inf
+            g = g - model.A.tdot(model.h * along)
+    return 0.5 * float(g**2 @ inverse) + level
+
+
+class _Block:
+    """The heavy columns' block of the preconditioner, which stays until it is stale."""
+
+    def __init__(self, problem: GLMProblem, model: _Model) -> None:
+        A = model.A
+        self._fresh = self._last = 0
+        squares, most = model.squares, min(_BLOCK, problem.n // 4)
+        if A.is_sparse:
+            counts = A.column_counts()
+            squares = np.where(counts > 0, squares, 0.0)
+            chosen = heaviest(squares, most)
+            length = float(counts[chosen].sum()) / problem.n
+            cost = 0.5 * problem.n * length**2 * _UPDATE + most**3 / 3 * _FLOP
+            most = most if cost <= _PAIRS * 2 * A.nnz * _PRODUCT else 0
+        free = problem.l2 <= 0
+        if free.any() and free.sum() <= _MOST_FREE:
+            squares = np.where(free, np.inf, squares)
+            most = max(most, int(free.sum()))
+        self.heavy = heaviest(squares, most)
+        self.gram: Array | None = None if len(self.heavy) else np.zeros((0, 0))
+
+    def at(self, model: _Model, l2: Array) -> Preconditioner:
+        if self.gram is None or (self._fresh and self._last > _STALE * max(self._fresh, 10)):
+            self.gram = model.A.gram(model.h, columns=self.heavy)
+            self._fresh = 0
+        return Preconditioner(model.squares, l2, self.heavy, self.gram)
+
+    def note(self, used: int) -> None:
+        self._last = used
+        self._fresh = self._fresh or used
+
+
+def _steihaug(
+    model: _Model, l2: Array, inverse: Array, precondition: Preconditioner, radius: float, enough
+) -> tuple[Array, float, float, int]:
+    """The step, the decrease it predicts, its length in the preconditioner's norm, iterations."""
+    A, h = model.A, model.h
+    p = len(model.g)
+    d, r = np.zeros(p), -model.g
+    z = np.empty(p)
+    precondition(z, r)
+    v = z.copy()
+    rz = float(r @ z)
+    dd, dv, vv = 0.0, 0.0, rz  # in the norm of the preconditioner
+    predicted = 0.0
+    used = 0
+    u, q = np.empty(len(h)), np.empty(p)
+    while used < _MOST_STEPS and rz > 0:
+        A.dot(v, out=u)
+        u *= h
+        A.tdot(u, out=q)
+        q += l2 * v
+        curvature = float(v @ q)
+        used += 1
+        if not curvature > 0:
+            break
+        step = rz / curvature
+        longer = dd + 2.0 * step * dv + step * step * vv
+        if longer >= radius * radius:
+            # to the border
+            step = (-dv + np.sqrt(max(dv * dv + vv * (radius * radius - dd), 0.0))) / vv
+            d += step * v
+            predicted += step * rz - 0.5 * step * step * curvature
+            return d, predicted, radius, used
+        d += step * v
+        r -= step * q
+        predicted += 0.5 * step * rz
+        dd = longer
+        if np.sqrt(float(r**2 @ inverse)) <= enough:
+            break
+        precondition(z, r)
+        before, rz = rz, float(r @ z)
+        ratio = rz / before
+        dv = ratio * (dv + step * vv)
+        vv = rz + ratio * ratio * vv
+        v *= ratio
+        v += z
+    return d, predicted, float(np.sqrt(dd)), used

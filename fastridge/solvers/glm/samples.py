@@ -1,0 +1,130 @@
+"""Newton's method in the space of samples, for dense data of fewer samples than features.
+
+Coefficients of a penalty on all features are u = D^-1 A'a for D = diag(l2), at the minimum a = -r.
+With K = A D^-1 A' predictors are eta = o + b + K a and the penalty is a'K a / 2. A Newton step on the
+coefficients leads to the a+ and e with
+
+    (I + H K) a+ = -r + H K a - h e,    sum(a+) = 0,
+
+for H = diag(h) and e the step of b: two solutions with the factor of I + H^1/2 K H^1/2 (Rasmussen &
+Williams 2006, section 3.4). K is formed once, whatever the penalty's strength.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..._dense import Cholesky
+from ...systems.blas import on_one_thread
+from .newton import Solution
+from .problem import Array, GLMProblem, State
+
+_EPS = float(np.finfo(np.float64).eps)
+_ROUNDING = 8 * _EPS
+_ENOUGH = 1e-4
+_MOST_SEARCH = 60
+
+
+def kernel_of(problem: GLMProblem) -> Array:
+    """K (n, n), for the penalties of the problem, all of which are positive."""
+    return problem.A.gram_rows(1.0 / problem.l2)
+
+
+@on_one_thread
+def newton_samples(
+    problem: GLMProblem, state: State | None, tol: float, max_iter: int, kernel: Array | None = None
+) -> Solution:
+    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective.
+
+    kernel: `kernel_of` the problem, where it is known.
+    """
+    K = kernel_of(problem) if kernel is None else kernel
+    goal = tol * problem.null_objective
+    n = problem.n
+    # coefficients that are not in the span of the rows are never better
+    a = np.zeros(n)
+    b = problem.null_intercept if state is None else state.b
+    if state is not None and state.u.any():
+        a = -state.r
+    base = np.zeros(n) if problem.offset is None else problem.offset
+    here = _Point(problem, a, K @ a, b, base)
+    gap, met = np.inf, False
+    for n_iter in range(max_iter + 1):
+        total, slope = float(here.h.sum()), float(here.r.sum())
+        c = slope / total if problem.fit_intercept and total > 0 else 0.0
+        q = here.r - c * here.h + here.a
+        level = 0.5 * c * slope * (1.0 + abs(c)) if abs(c) <= 0.5 else np.inf
+        gap = 0.5 * float(q @ (K @ q)) + level if problem.loss.is_convex else np.inf
+        size = abs(here.loss) + here.penalty
+        met = gap <= goal or gap <= _ROUNDING * size
+        if met or n_iter == max_iter:
+            break
+        a, e = _step(K, here, problem.fit_intercept)
+        moved = _search(problem, here, a, K @ a, e, base)
+        if moved is None:
+            break
+        here = moved
+    u = problem.A.tdot(here.a) / problem.l2
+    state = State(u, here.b, here.eta, here.loss, here.penalty, here.r, here.h)
+    return Solution(state, gap, n_iter, "newton-samples", bool(met))
+
+
+class _Point:
+    """The loss and its derivatives at a (n,) with K a, and b."""
+
+    def __init__(self, problem: GLMProblem, a: Array, Ka: Array, b: float, base: Array) -> None:
+        self.a, self.Ka, self.b = a, Ka, b
+        self.eta = base + Ka
+        self.eta += b
+        self.r, self.h = np.empty(len(a)), np.empty(len(a))
+        self.loss = problem.loss.evaluate(problem.y, self.eta, problem.weight, self.r, self.h)
+        self.penalty = 0.5 * float(a @ Ka)
+
+    @property
+    def objective(self) -> float:
+        return self.loss + self.penalty
+
+
+def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
+    """a+ and the step of b."""
+    root = np.sqrt(here.h)
+    B = K * root
+    B *= root[:, None]
+    B.flat[:: len(B) + 1] += 1.0
+    factor = Cholesky(B)
+
+    def solve(v: Array) -> Array:
+        return v - root * factor.solve(root * (K @ v))
+
+    a = solve(here.h * here.Ka - here.r)
+    if not fit_intercept:
+        return a, 0.0
+    of_h = solve(here.h)
+    total = float(of_h.sum())
+    e = float(a.sum()) / total if total > 0 else 0.0
+    return a - e * of_h, e
+
+
+def _search(
+    problem: GLMProblem, here: _Point, a: Array, Ka: Array, e: float, base: Array
+) -> _Point | None:
+    """The point along the step where the objective falls enough, or None."""
+    d, Kd = a - here.a, Ka - here.Ka
+    slope = float(here.r @ Kd) + e * float(here.r.sum()) + float(here.a @ Kd)
+    if not slope < 0:
+        return None
+    size = abs(here.loss) + here.penalty
+    t = 1.0
+    for _ in range(_MOST_SEARCH):
+        if t == 1.0:
+            new = _Point(problem, a, Ka, here.b + e, base)
+        else:
+            new = _Point(problem, here.a + t * d, here.Ka + t * Kd, here.b + t * e, base)
+        gained = here.objective - new.objective
+        # near the minimum, differences are rounding
+        near = abs(t * slope) <= 1e-9 * size and gained >= -_ROUNDING * size
+        if gained >= -_ENOUGH * t * slope or near:
+            return new
+        best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0
+        t = min(max(best, 0.1 * t), 0.5 * t)
+    return None
