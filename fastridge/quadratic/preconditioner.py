@@ -24,6 +24,8 @@ def heaviest(squares: Array, most: int) -> NDArray[np.intp]:
 class Preconditioner:
     """The inverse of the block of some columns, and of the diagonal elsewhere.
 
+    Where the block is not positive, its diagonal serves as well.
+
     Parameters
     ----------
     squares : ndarray (p,)
@@ -42,9 +44,7 @@ class Preconditioner:
         own = np.diagonal(gram) + penalty[heavy]
         own[own <= 0] = 1.0
         # where columns are dependent: a preconditioner need not be exact
-        factor = damped_cholesky(gram, own, _KEEP, _DAMPING)
-        assert factor is not None
-        self.factor = factor
+        self.factor = damped_cholesky(gram, own, _KEEP, _DAMPING, 1.0) if len(heavy) else None
 
     def __call__(self, z: Array, r: Array) -> None:
         """z = M^-1 r."""
@@ -53,5 +53,5 @@ class Preconditioner:
             piece = slice(i, i + _PIECE)
             own = self.squares[piece] + self.penalty[piece]
             np.divide(r[piece], own, out=z[piece], where=own > 0)
-        if len(self.heavy):
+        if self.factor is not None:
             z[self.heavy] = self.factor.solve(r[self.heavy])

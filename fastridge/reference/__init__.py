@@ -24,6 +24,7 @@ from .descent import (
     soft_threshold,
 )
 from .elimination import eliminated_solve
+from .glm import glm, glm_objective
 from .matrix import (
     cholesky,
     cholesky_solve,
@@ -92,6 +93,8 @@ __all__ = [
     "fold_errors",
     "generalised",
     "gradient",
+    "glm",
+    "glm_objective",
     "gram",
     "gram_rows",
     "lanczos_quadrature",

@@ -211,9 +211,11 @@ cdef bint separated(const Run *s) noexcept nogil:
     """Whether the predictors of labels 0 and 1 have their signs, with nothing that holds them."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i
+    cdef double eta
     for i in range(s.n):
         if q.w[i] > 0:
-            if not ((q.y[i] == 1 and q.eta[i] > 0) or (q.y[i] == 0 and q.eta[i] < 0)):
+            eta = q.eta[i] if q.offset == NULL else q.eta[i] - q.offset[i]
+            if not ((q.y[i] == 1 and eta > 0) or (q.y[i] == 0 and eta < 0)):
                 return False
     return True
 
@@ -261,7 +263,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
     cdef Py_ssize_t j
     cdef int code
     cdef bint light = False, is_chord
-    cdef double objective, t, value, penalty, level, size, before = 0.0, expected
+    cdef double last = INFINITY, objective, t, value, penalty, level, size, before = 0.0, expected
     code = take(s, False)
     s.penalty = penalty_of(s, s.u)
     gap[0] = INFINITY
@@ -284,9 +286,12 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         if code:
             break
         size = fabs(q.value) + s.penalty
-        if gap[0] <= goal or gap[0] <= ROUNDING * size:
+        # a bound by gradients that are rounding stays where it is
+        if (gap[0] <= goal or gap[0] <= ROUNDING * size
+                or (s.decrement <= ROUNDING * size and gap[0] > 0.5 * last and gap[0] < INFINITY)):
             ended[0] = CONVERGED
             break
+        last = gap[0] if s.decrement <= ROUNDING * size else INFINITY
         if n_iter[0] == max_iter:
             ended[0] = OUT_OF_STEPS
             break
@@ -303,7 +308,8 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             expected = rate[0] * s.decrement * gap[0] if rate[0] > 0 else INFINITY
         if not s.slope < 0:
             break
-        light = expected <= goal or expected <= ROUNDING * size
+        # a decrement by a factor of before is no bound
+        light = s.is_convex and not s.has_free and (expected <= goal or expected <= ROUNDING * size)
         before = s.decrement
         n_iter[0] += 1
         objective, value, level = q.value + s.penalty, q.value, q.level

@@ -18,7 +18,7 @@ _FEW = 200  # features for which there is nothing to weigh
 def choose_solver(problem: GLMProblem) -> str:
     """Return the name of the solver."""
     A = problem.A
-    if A.n_columns <= _FEW and (A.n_rows >= A.n_columns or not A.is_sparse):
+    if A.n_columns <= _FEW:
         return "newton"
     cg = cg_cost(A).seconds
     if A.n_rows < A.n_columns:

@@ -58,6 +58,7 @@ def solve(
     some_are_free = alpha == 0 or constraints.factor is not None
     kind = separation(problem, found.state) if some_are_free else ""
     if kind:
+        result.converged = False
         warn_of_separation(kind, labels)
     elif not found.converged:
         warn_of(result, options)

@@ -110,6 +110,9 @@ class GLMProblem:
         self.rows = CentredRows(X, share, fit_intercept, **options)
         self.A, self.fit_intercept, self.standardize = self.rows.A, fit_intercept, standardize
         self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
+        if share is not None and y not in loss.targets:
+            # rows without weight may hold anything
+            self.y = np.where(share > 0, y, y[share.argmax()])
         self.factor = np.ones(self.p) if factor is None else factor
         unit = self.rows.unit
         self.lower = lower if lower is None or unit is None else lower * unit

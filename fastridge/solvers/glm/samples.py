@@ -54,7 +54,7 @@ def newton_samples(
         c = slope / total if problem.fit_intercept and total > 0 else 0.0
         q = here.r - c * here.h + here.a
         level = 0.5 * c * slope * (1.0 + abs(c)) if abs(c) <= 0.5 else np.inf
-        gap = 0.5 * float(q @ (K @ q)) + level if problem.loss.is_convex else np.inf
+        gap = 0.5 * float(q @ (K @ q)) + level
         size = abs(here.loss) + here.penalty
         met = gap <= goal or gap <= _ROUNDING * size
         if met or n_iter == max_iter:

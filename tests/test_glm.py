@@ -1,0 +1,235 @@
+"""Generalised linear models with an L2 penalty: solutions, certificates, solvers, storages."""
+
+import warnings
+
+import glm_problems
+import mpmath
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+
+import fastridge
+from fastridge import reference
+from fastridge.exceptions import ConvergenceWarning
+from fastridge.losses import Huber, NegativeBinomial, loss_of, tweedie
+
+_EPS = float(np.finfo(np.float64).eps)
+
+LOSSES = {
+    "squared": "squared",
+    "logistic": "logistic",
+    "poisson": "poisson",
+    "gamma": "gamma",
+    "tweedie": tweedie(1.5),
+    "inverse Gaussian": tweedie(3.0),
+    "negative_binomial": NegativeBinomial(2.0),
+    "huber": Huber(0.7),
+}
+EVERY = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+SOLVERS = ("newton", "newton-cg", "newton-samples")
+
+
+def data(loss, n=80, p=6, seed=0):
+    """X, y, weights and offsets."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * np.array([1, 5, 0.3] * p)[:p] + 2.0
+    eta = (X - 2.0) @ rng.standard_normal(p) / (3 * p)
+    name = loss_of(loss).name
+    if name == "logistic":
+        y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(float)
+    elif name in ("poisson", "negative_binomial"):
+        y = rng.poisson(np.exp(eta)).astype(float)
+    elif name in ("squared", "huber"):
+        y = eta + rng.standard_t(2, n)
+    else:
+        y = rng.gamma(2.0, np.exp(eta) / 2.0)
+    return X, y, rng.uniform(0.0, 2.0, n), rng.uniform(-0.5, 0.5, n)
+
+
+@EVERY
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_against_the_reference(loss, solver, fit_intercept):
+    found = loss_of(loss)
+    X, y, weight, offset = data(loss)
+    options = {"fit_intercept": fit_intercept, "sample_weight": weight, "offset": offset}
+    coef, intercept = reference.glm(X, y, found, 0.1, **options)
+    result = fastridge.glm(X, y, loss, 0.1, solver=solver, tol=1e-9, **options)
+    assert result.converged
+    assert result.solver == solver
+    assert_allclose(result.coef, coef, rtol=1e-6, atol=1e-8)
+    assert_allclose(result.intercept, intercept, rtol=1e-6, atol=1e-8)
+    value = reference.glm_objective(
+        X, y, found, 0.1, coef, intercept, weight, offset, np.ones(X.shape[1])
+    )
+    assert_allclose(result.objective, value, rtol=1e-12)
+    mean = found.inverse_link(offset + intercept + X @ coef)
+    assert_allclose(result.deviance, weight @ found.deviance(y, mean), rtol=1e-6)
+
+
+def test_in_fifty_digits():
+    """Separated labels, whose coefficients a small penalty holds."""
+    X, y, alpha = [[1.0], [2.0], [4.0], [7.0]], [0.0, 0.0, 1.0, 1.0], 1e-6
+    with mpmath.workdps(50):
+
+        def gradient(w, b):
+            p = [1 / (1 + mpmath.exp(-(b + row[0] * w))) for row in X]
+            r = [(a - t) / 4 for a, t in zip(p, y, strict=True)]
+            return [sum(a * row[0] for a, row in zip(r, X, strict=True)) + alpha * w, sum(r)]
+
+        w, b = mpmath.findroot(gradient, (7, -20), tol=1e-40)
+    for solver in SOLVERS:
+        result = fastridge.glm(X, y, "logistic", alpha, solver=solver, tol=1e-10)
+        assert_allclose(result.coef, [float(w)], rtol=1e-6)
+        assert_allclose(result.intercept, float(b), rtol=1e-6)
+
+
+@pytest.mark.parametrize("first", range(0, 600, 60))
+def test_certificates_are_true(first):
+    """No objective is further from the least one that is known than its gap."""
+    for seed in range(first, first + 60):
+        q = glm_problems.problem(seed)
+        try:
+            result, told = glm_problems.solve(q)
+        except ValueError as error:
+            assert "an intercept fits at infinity" in str(error), (seed, q.what)
+            continue
+        assert np.isfinite(result.coef).all(), (seed, q.what)
+        assert result.converged == (told is None), (seed, q.what, told)
+        if not result.converged:
+            free = q.alpha == 0 or (q.options.get("penalty_factor", np.ones(1)) == 0).any()
+            assert free, (seed, q.what, result.relative_gap)
+            continue
+        best, _ = glm_problems.solve(q, tol=1e-9)
+        value = glm_problems.objective(q, result.coef, result.intercept)
+        least = min(value, glm_problems.objective(q, best.coef, best.intercept))
+        excess = value - least
+        # predictors of far columns are rounded
+        X = q.X.toarray() if sp.issparse(q.X) else q.X
+        size = 1.0 + np.abs(X @ np.diag(result.coef)).sum(axis=1).max()
+        rounding = 100 * _EPS * (abs(value) * size + size)
+        assert excess <= result.dual_gap + rounding, (seed, q.what, excess, result.dual_gap)
+
+
+@EVERY
+def test_storages_agree(loss):
+    X, y, weight, _ = data(loss)
+    X = np.where(np.abs(X) > 2.0, X, 0.0)
+    expected = fastridge.glm(X, y, loss, 0.05, sample_weight=weight, tol=1e-8)
+    for other in (np.asfortranarray(X), sp.csr_array(X), sp.csc_array(X), sp.csr_matrix(X)):
+        found = fastridge.glm(other, y, loss, 0.05, sample_weight=weight, tol=1e-8)
+        assert_allclose(found.coef, expected.coef, rtol=1e-6, atol=1e-9)
+    found = fastridge.glm(X.astype(np.float32), y, loss, 0.05, sample_weight=weight, tol=1e-6)
+    assert found.coef.dtype == np.float32
+    assert_allclose(found.coef, expected.coef, rtol=1e-3, atol=1e-5)
+
+
+@EVERY
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_weights_are_repetitions(loss, solver):
+    X, y, _, offset = data(loss, 40)
+    times = np.random.default_rng(3).integers(0, 4, 40)
+    options = {"solver": solver, "tol": 1e-8}
+    weighted = fastridge.glm(X, y, loss, 0.1, sample_weight=times, offset=offset, **options)
+    rows = np.repeat(np.arange(40), times)
+    repeated = fastridge.glm(X[rows], y[rows], loss, 0.1, offset=offset[rows], **options)
+    assert_allclose(weighted.coef, repeated.coef, rtol=1e-6, atol=1e-9)
+    assert_allclose(weighted.deviance, repeated.deviance, rtol=1e-8)
+    assert_allclose(weighted.null_deviance, repeated.null_deviance, rtol=1e-8)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_units_of_columns(solver):
+    """Standardised columns: units do not matter, and powers of two round nothing."""
+    X, y, _, _ = data("poisson")
+    options = {"standardize": True, "solver": solver, "tol": 1e-8}
+    one = fastridge.glm(X, y, "poisson", 0.1, **options)
+    unit = 2.0 ** np.array([30, -30, 5, 0, -7, 12])
+    other = fastridge.glm(X * unit, y, "poisson", 0.1, **options)
+    assert_allclose(other.coef * unit, one.coef, rtol=1e-9)
+    # and a shift moves the intercept alone
+    moved = fastridge.glm(X + 1e3, y, "poisson", 0.1, **options)
+    assert_allclose(moved.coef, one.coef, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton-cg"])
+def test_features_without_a_penalty(solver):
+    X, y, weight, _ = data("logistic")
+    factor = np.array([0.0, 1.0, 2.0, 0.0, 1.0, 0.5])
+    coef, intercept = reference.glm(
+        X, y, loss_of("logistic"), 0.3, sample_weight=weight, penalty_factor=factor
+    )
+    result = fastridge.glm(
+        X, y, "logistic", 0.3, sample_weight=weight, penalty_factor=factor, solver=solver, tol=1e-8
+    )
+    assert result.converged
+    assert_allclose(result.coef, coef, rtol=1e-6, atol=1e-8)
+    assert_allclose(result.intercept, intercept, rtol=1e-6)
+    free = fastridge.glm(X, y, "logistic", 0.0, sample_weight=weight, solver=solver, tol=1e-8)
+    coef, _ = reference.glm(X, y, loss_of("logistic"), 0.0, sample_weight=weight)
+    assert_allclose(free.coef, coef, rtol=1e-5)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_warm_starts_need_no_steps(solver):
+    X, y, _, _ = data("gamma")
+    cold = fastridge.glm(X, y, "gamma", 0.1, solver=solver, tol=1e-6)
+    warm = fastridge.glm(
+        X,
+        y,
+        "gamma",
+        0.1,
+        solver=solver,
+        tol=1e-5,
+        coef_init=cold.coef,
+        intercept_init=cold.intercept,
+    )
+    assert warm.n_iter == 0
+    assert cold.n_iter > 0
+
+
+def test_many_rows_begin_with_a_sample():
+    """As many rows as a sample is taken of, in orders that mislead samples at fixed steps."""
+    rng = np.random.default_rng(0)
+    n, p = 120_000, 6
+    X = np.tile(np.eye(p)[np.arange(n) % p], 1) + 0.01 * rng.standard_normal((n, p))
+    y = (rng.random(n) < 0.3 + 0.1 * (np.arange(n) % p)).astype(float)
+    few = fastridge.glm(X, y, "logistic", 1e-3)
+    start = fastridge.glm(X[:1000], y[:1000], "logistic", 1e-3)
+    other = fastridge.glm(
+        X, y, "logistic", 1e-3, coef_init=start.coef, intercept_init=start.intercept
+    )
+    assert few.converged
+    assert_allclose(few.objective, other.objective, rtol=1e-8)
+    assert_allclose(few.coef, other.coef, atol=1e-3)
+
+
+def test_targets_without_a_fit():
+    X = np.arange(6.0).reshape(3, 2)
+    with pytest.raises(ValueError, match="y is 0 for all samples that have weight"):
+        fastridge.glm(X, np.zeros(3), "poisson")
+    with pytest.raises(ValueError, match="y has values from -1 to 2; expected numbers in"):
+        fastridge.glm(X, [-1.0, 0.0, 2.0], "poisson")
+    with pytest.raises(ValueError, match="exposure is given for the loss 'logistic'"):
+        fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", exposure=np.ones(3))
+    # what has no weight does not count
+    fastridge.glm(X, [-1.0, 1.0, 2.0], "poisson", sample_weight=[0.0, 1.0, 1.0])
+
+
+def test_exposure_is_an_offset():
+    X, y, _, _ = data("poisson")
+    times = np.exp(np.linspace(-20, 3, len(y)))
+    one = fastridge.glm(X, y, "poisson", 0.1, exposure=times, tol=1e-8)
+    other = fastridge.glm(X, y, "poisson", 0.1, offset=np.log(times), tol=1e-8)
+    assert_array_equal(one.coef, other.coef)
+
+
+def test_separated_labels_are_told():
+    X, y = np.arange(8.0).reshape(8, 1), np.repeat([0.0, 1.0], 4)
+    with pytest.warns(ConvergenceWarning, match="perfectly separated"):
+        result = fastridge.glm(X, y, "logistic", 0.0)
+    assert np.isfinite(result.coef).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fastridge.glm(X, y, "logistic", 1e-8).converged
