@@ -193,8 +193,8 @@ def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
             " in fit."
         )
     if model.class_weight:
-        own = labels.weights(model.class_weight, weight)
-        weight = own if weight is None else own * weight
+        classes = labels.weights(model.class_weight, weight)
+        weight = classes if weight is None else classes * weight
     return labels.targets().reshape(n, -1), weight
 
 
@@ -252,8 +252,8 @@ def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
         if bound is not None:
             # coefficients of float32 are rounded to the inside
             near = np.asarray(bound, dtype=np.float64)
-            room = np.spacing(np.abs(w)) if w.dtype != np.float64 else 0.0
-            held |= (w == near) | (np.abs(w - near) <= room)
+            spacing = np.spacing(np.abs(w)) if w.dtype != np.float64 else 0.0
+            held |= (w == near) | (np.abs(w - near) <= spacing)
     # an L1 part holds coefficients at 0
     return ~held & (w != 0) if hasattr(model, "dual_gap_") else ~held
 

@@ -245,8 +245,8 @@ class Moments:
         self._levels = weight_levels(weight, n)
         if refuse:
             require_light_rows(self._levels, p)
-        flat = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
-        sums = _moments.moments(A, flat, k, weight)
+        targets = Y if Y.ndim == 1 else Y.reshape(-1, order="F")
+        sums = _moments.moments(A, targets, k, weight)
         if sums is None:
             check_finite(A)
         # of sums of squares in range, cross products are finite

@@ -13,15 +13,15 @@ from .._matrix import Matrix
 _PIECES = 64  # ranges of rows that are copied one by one
 
 
-def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
+def take_rows(A: Matrix, rows: NDArray[np.intp], buffer: Any = None) -> Matrix:
     """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied.
 
-    room: an array (p, at least as many elements as rows) for a copy of F-ordered X.
+    buffer: an array (p, at least as many elements as rows) for a copy of F-ordered X.
     """
     if not A.is_sparse:
         (X,) = A.arrays
         if A.kind == "F":
-            return Matrix.from_dense(_columns_of(X.T, rows, room).T, True)
+            return Matrix.from_dense(_columns_of(X.T, rows, buffer).T, True)
         if _consecutive(rows):
             return Matrix.from_dense(X[rows[0] : rows[-1] + 1])
         return Matrix.from_dense(X[rows])
@@ -50,13 +50,13 @@ def take_rows(A: Matrix, rows: NDArray[np.intp], room: Any = None) -> Matrix:
     return Matrix.from_compressed(data[chosen], indices[chosen], start, shape, False)
 
 
-def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], room: Any) -> NDArray[Any]:
+def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], buffer: Any) -> NDArray[Any]:
     """Z[:, columns] of C-ordered Z."""
     shape = len(Z), len(columns)
-    if room is None:
+    if buffer is None:
         out = np.empty(shape, Z.dtype)
     else:
-        out = room.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
+        out = buffer.reshape(-1)[: shape[0] * shape[1]].reshape(shape)
     ends = np.flatnonzero(np.diff(columns) != 1) + 1
     if len(ends) >= _PIECES:
         return np.take(Z, columns, axis=1, out=out, mode="clip")

@@ -585,14 +585,14 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         weight = check_sample_weight(sample_weight, A.n_rows)
         single = Y.ndim == 1 or Y.shape[1] == 1
         column = Y.ndim == 2 and single
-        flat = Y.reshape(A.n_rows, -1)
+        targets = Y.reshape(A.n_rows, -1)
         held = self._held(A.n_columns, check_target)
         truth = Y if held is None else held[1]
         if held is not None:
             other = held[1].reshape(held[0].n_rows, -1)
-            if other.shape[1] != flat.shape[1]:
+            if other.shape[1] != targets.shape[1]:
                 raise ValueError(
-                    f"validation y has {other.shape[1]} target(s); expected {flat.shape[1]}."
+                    f"validation y has {other.shape[1]} target(s); expected {targets.shape[1]}."
                 )
             held = (held[0], other, held[2])
 
@@ -610,7 +610,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
             truth.reshape(-1) if single else truth,
             None,
         )
-        self._search(A, flat, weight, scoring, held, (X, Y, metadata), single, column)
+        self._search(A, targets, weight, scoring, held, (X, Y, metadata), single, column)
         self._set_features(A.n_columns, names)
         return self
 

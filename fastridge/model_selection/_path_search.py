@@ -53,7 +53,7 @@ class PathSearch(Search):
     def _evaluate(self, alphas):
         if self.kind == "loo":
             found = self._leave_one_out(alphas)
-        elif self.folds.way == "cg":
+        elif self.folds.solver == "cg":
             found = self._estimated(alphas)
         else:
             found = self._generalised(alphas)
@@ -175,7 +175,7 @@ class PathSearch(Search):
         """Residuals (m, k, n) of each row by a fit to the others, in units of their own."""
         whole = self.folds
         options = dict(whole.options)
-        if whole.way == "cg":
+        if whole.solver == "cg":
             options["solver"] = "cholesky" if whole.A.n_columns <= whole.A.n_rows else "dual"
         splits = [OneOut(self.live, i) for i in range(len(self.live))]
         folds = Folds(whole.A, whole.Y, whole.weight, splits, options)
@@ -246,7 +246,7 @@ class PathSearch(Search):
     def _generalised(self, alphas):
         """By moments where they show everything, else as leave-one-out."""
         folds, problem = self.folds, self._problem()
-        if folds.way == "cholesky" and problem.n > problem.p + problem.fit_intercept:
+        if folds.solver == "cholesky" and problem.n > problem.p + problem.fit_intercept:
             path = folds.path(alphas)
             error = path.generalised()
             if error is not None:

@@ -225,7 +225,7 @@ class FoldSearch(Search):
 
     def _evaluate(self, alphas):
         folds, done = self.folds, []
-        steps = len(alphas) if folds.way == "cg" else 1
+        steps = len(alphas) if folds.solver == "cg" else 1
         count, total = 0, folds.count * steps
 
         def step():
@@ -237,7 +237,7 @@ class FoldSearch(Search):
         try:
             for i in range(folds.count):
                 done.append(self._fold(i, alphas, step))
-                if folds.way != "cg":
+                if folds.solver != "cg":
                     step()
         except StopIteration:
             self.stopped = True
@@ -309,7 +309,7 @@ class FoldSearch(Search):
             "fold_validation_error": validation,
             "fold_score": score,
         }
-        if self.folds.way == "cg":
+        if self.folds.solver == "cg":
             columns["norm"] = np.array([f.norm for f in found]).mean(axis=0)
         if self.keep:
             columns["fold_coef"] = np.array([f.coef for f in found])
@@ -322,7 +322,7 @@ class FoldSearch(Search):
         """Degrees of freedom and norms of the fit to all rows; without a factorisation, of degrees
         of freedom an estimate where that takes seconds, and of norms the mean over the folds."""
         folds = self.folds
-        if folds.way == "cg":
+        if folds.solver == "cg":
             if PRODUCTS * folds.A.nnz > _AFFORDABLE:
                 return
             estimate = Estimate(folds.problem(folds.A, folds.Y, folds.weight), self.alphas, seed())

@@ -339,8 +339,8 @@ class Optimizer:
                 f"{[len(g['params']) for g in self.param_groups]} parameters; got {sizes}"
             )
         groups = [
-            self._loaded_group(own, other, k)
-            for k, (own, other) in enumerate(zip(self.param_groups, saved, strict=True))
+            self._loaded_group(group, other, k)
+            for k, (group, other) in enumerate(zip(self.param_groups, saved, strict=True))
         ]
         order, state = [i for g in saved for i in g["params"]], state_dict["state"]
         if not isinstance(state, Mapping):
@@ -353,12 +353,12 @@ class Optimizer:
         self._stepper.step(groups, [None] * len(order), 1.0, 0)
         self._stepper.flush()
         self._stepper.set_states(states)
-        for own, new in zip(self.param_groups, groups, strict=True):
-            own.update(new)
+        for group, new in zip(self.param_groups, groups, strict=True):
+            group.update(new)
 
-    def _loaded_group(self, own: dict[str, Any], other: Mapping[str, Any], k: int) -> Any:
-        """The group `own` with the numbers of another one, and with keys that only that one has."""
-        names, ours = other.get("param_names"), own["param_names"]
+    def _loaded_group(self, group: dict[str, Any], other: Mapping[str, Any], k: int) -> Any:
+        """Return a group with the numbers of another one, and the keys that only that one has."""
+        names, ours = other.get("param_names"), group["param_names"]
         if names is not None and ours is not None and list(names) != list(ours):
             raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
         if "penalty_factor" in other:
@@ -377,7 +377,7 @@ class Optimizer:
         numbers = _with_mode(numbers, f"state_dict, group {k}")
         if "initial_lr" not in numbers and "lr" in numbers:
             numbers["initial_lr"] = numbers["lr"]
-        return own | numbers
+        return group | numbers
 
     def _state_of(self, i: int, state: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """What `Stepper.set_state` takes."""

@@ -138,9 +138,9 @@ MultiTaskElasticNetCV
         least = choose("min", alphas, -error, deviation, None)
         one = choose("1se", alphas, -error, deviation, None)
         # an interrupted search has chosen none
-        own: Any = getattr(estimator, "alpha_", None)
-        if np.ndim(own):
-            own = None if target is None else float(own[target])
+        alpha: Any = getattr(estimator, "alpha_", None)
+        if np.ndim(alpha):
+            alpha = None if target is None else float(alpha[target])
         told = getattr(estimator, "diagnosis_", None)
         if isinstance(told, tuple):
             told = told[0]
@@ -153,7 +153,7 @@ MultiTaskElasticNetCV
             train_error_se=column("train_error_se"),
             validation_error_se=deviation,
             dof=column("dof"),
-            alpha=own,
+            alpha=alpha,
             scoring=None if told is None else told.scoring,
             loss=results.loss,
         )

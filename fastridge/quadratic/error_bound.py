@@ -68,9 +68,9 @@ class Goal:
             self._trace = float(size.sum() if self.weights is None else self.weights @ size)
         squares = np.zeros(W.shape[1])
         for piece in pieces(len(W)):
-            own = size[piece] + self.alpha * self.problem.d[piece]
-            own *= own if self.weights is None else own * self.weights[piece]
-            squares += own @ W[piece] ** 2
+            diagonal = size[piece] + self.alpha * self.problem.d[piece]
+            diagonal *= diagonal if self.weights is None else diagonal * self.weights[piece]
+            squares += diagonal @ W[piece] ** 2
         rounded = np.sqrt(squares) + np.sqrt(self._trace * np.maximum(objective, 0.0))
         return _ULPS * _EPS * rounded
 

@@ -66,7 +66,7 @@ class Projected:
         back = problem.A.tdot(problem.rooted(np.asfortranarray(self.U0)))
         return (back[self.chosen] * self.inverse[self.chosen, None]).T
 
-    def outside(self, R):
+    def project_out(self, R):
         """P R; the intercept is part of U0, whose columns are orthogonal as A is centred."""
         return R - self.U0 @ (self.U0.T @ R)
 
@@ -130,7 +130,7 @@ class Projected:
             if self.given is not None:
                 given = self.given[:, np.searchsorted(self.chosen, columns)]
                 B -= self.U0 @ given
-            yield self.outside(B)
+            yield self.project_out(B)
 
     def noise(self):
         """Norms (q,) of the columns of B, whose rounding P leaves."""

@@ -36,12 +36,12 @@ class Scaled:
     """A ridge problem with its data scaled; see `scale`."""
 
     def __init__(
-        self, A, Y, weight, penalty, alpha, *, solution, target, objective, own, fit_intercept
+        self, A, Y, weight, penalty, alpha, *, solution, target, objective, by_column, fit_intercept
     ):
         self.A, self.Y, self.weight, self.penalty, self.alpha = A, Y, weight, penalty, alpha
         self._solution, self._target, self._objective = solution, target, objective
         self._fit_intercept = fit_intercept
-        self.has_own = own  # whether columns have powers of their own
+        self.by_column = by_column  # whether columns have different powers
 
     def scale_coef(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
         """Coefficients (p,) or (k, p) of the given data in the units of the scaled."""
@@ -101,22 +101,22 @@ def scale(
     """
     n, p = A.shape
     k = 1 if Y.ndim == 1 else Y.shape[1]
-    flat = Y.reshape(n, k)
+    targets = Y.reshape(n, k)
     at_most = 0 if weight is None else int(exponents(weight.max()))
     c = int(_far(at_most))
     weight = weight if not c else np.ldexp(weight, c)
-    b = _far(exponents(np.abs(flat).max(axis=0)))
+    b = _far(exponents(np.abs(targets).max(axis=0)))
     # squares of float32 are in range, and coefficients are to be float32, too
     a = 0 if A.is_float32 else int(_far(exponents(peaks.max())))
     alphas = np.broadcast_to(alpha, (k,))
     d = np.ones(p) if penalty is None else penalty
     # exponents of the penalties in units of the scaled data
     shift = c + (0 if standardize else 2 * a)
-    own = np.zeros(p, dtype=np.intp)
+    column_power = np.zeros(p, dtype=np.intp)
     small = (peaks > 0) & (exponents(peaks) + a < -_NEAR) & (not A.is_float32)
     if small.any():
         # up to -_NEAR, or to where a penalty takes over
-        own[small] = -_NEAR - (exponents(peaks[small]) + a)
+        column_power[small] = -_NEAR - (exponents(peaks[small]) + a)
         if (alphas > 0).any() and (alphas == 0).any():
             raise ValueError(
                 "X has columns that are too small beside the others for an alpha that is 0 for some"
@@ -124,9 +124,11 @@ def scale(
             )
         if not standardize and alphas.any():
             least = _log2(alphas.min()) + shift + _log2(d[small])
-            room = np.floor(np.maximum(-least, 0.0) / 2)
-            own[small] = np.minimum(own[small], np.minimum(room, 2000.0)).astype(np.intp)
-    power = a + own
+            most = np.floor(np.maximum(-least, 0.0) / 2)
+            column_power[small] = np.minimum(column_power[small], np.minimum(most, 2000.0)).astype(
+                np.intp
+            )
+    power = a + column_power
     in_range = not (c or b.any() or power.any())
     if in_range and not alphas.max() > MOST_PRODUCT:
         return None
@@ -137,9 +139,9 @@ def scale(
         log_d = _log2(d) + np.where(variance > 0, _log2(variance), 2.0 * power)
         d = np.where(variance > 0, variance * d, np.ldexp(d, np.minimum(2 * power, 1000)))
     else:
-        log_d = _log2(d) + 2.0 * own
-        if own.any() and alphas.any():
-            d = np.ldexp(d, np.minimum(2 * own, 1000))
+        log_d = _log2(d) + 2.0 * column_power
+        if column_power.any() and alphas.any():
+            d = np.ldexp(d, np.minimum(2 * column_power, 1000))
     # penalties that overflow shrink as 1 / alpha, so that less of them can be taken
     log_alpha = _log2(alphas) + shift
     top = np.maximum(log_alpha + log_d.max(), log_alpha)
@@ -156,18 +158,18 @@ def scale(
     # no penalty, however small, becomes none
     scaled_alpha = np.where(alphas > 0, np.maximum(scaled_alpha, 2.0**-1000), 0.0)
     if b.any():
-        flat = np.asfortranarray(np.ldexp(flat, b))
+        targets = np.asfortranarray(np.ldexp(targets, b))
     penalised = (d > 0).astype(np.intp)
     return Scaled(
         A,
-        flat[:, 0] if Y.ndim == 1 else flat,
+        targets[:, 0] if Y.ndim == 1 else targets,
         weight,
         d,
         scaled_alpha,
         solution=(power - b[:, np.newaxis] - less[:, np.newaxis] * penalised).astype(np.int32),
         target=(-b).astype(np.int32),
         objective=(-2 * b - c).astype(np.int32),
-        own=bool(own.any()),
+        by_column=bool(column_power.any()),
         fit_intercept=fit_intercept,
     )
 

@@ -38,7 +38,7 @@ class SpectralPath(Projected):
         self.alphas = alphas
         m, k = len(alphas), problem.k
         n, r, q = problem.n, self.U0.shape[1], len(self.chosen)
-        Y = self.outside(problem.rooted(problem.Y))
+        Y = self.project_out(problem.rooted(problem.Y))
         rest = np.zeros(k)
         directions = int(np.count_nonzero(self.root)) - r
         noise = self.noise()
@@ -67,7 +67,7 @@ class SpectralPath(Projected):
             if self._unlike:
                 factor = Graded(R, np.maximum(noise, np.linalg.norm(R, axis=0)), n, directions)
                 s, u, self._V = factor.s, factor.left(C), factor.V
-                rest = rest + factor.beyond(C)
+                rest = rest + factor.residual_squares(C)
             else:
                 U, s, vt = svd(R)
                 u, self._V = U.T @ C, vt.T

@@ -30,7 +30,7 @@ class SumProblem(Quadratic):
         W, 0 with an intercept.
     squares, cross, yy : ndarray (p,), (p, k) and (k,)
         Sums about the means, or about zero without an intercept.
-    own : ndarray (p,)
+    centred_squares : ndarray (p,)
         Sums of squares about the means.
     """
 
@@ -47,10 +47,10 @@ class SumProblem(Quadratic):
         self.weight = 0.0 if fit_intercept else moments.total_weight
         self.fit_intercept = fit_intercept
         self.mean, self.y_mean = moments.mean, moments.y_mean
-        self.own = np.diagonal(moments.gram)
-        self.squares, self.cross, self.yy = self.own, moments.cross, moments.yy
+        self.centred_squares = np.diagonal(moments.gram)
+        self.squares, self.cross, self.yy = self.centred_squares, moments.cross, moments.yy
         if not fit_intercept:
-            self.squares = self.own + self.weight * self.mean**2
+            self.squares = self.centred_squares + self.weight * self.mean**2
             self.cross = self.cross + self.weight * np.outer(self.mean, self.y_mean)
             self.yy = self.yy + self.weight * self.y_mean**2
         if check:
@@ -76,7 +76,7 @@ class SumProblem(Quadratic):
         if self.fit_intercept:
             # squares are about the means
             return False
-        return bool((self.squares > _FAR * self.own)[self.own > 0].any())
+        return bool((self.squares > _FAR * self.centred_squares)[self.centred_squares > 0].any())
 
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None

@@ -70,10 +70,10 @@ def leave_one_out(X, y, alphas, weight=None, fit_intercept=True):
     >>> leave_one_out([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [1e-12])[0].round(6)
     array([ 3. , -1.5,  3. ])
     """
-    B, t, root, own = _rooted(X, y, weight, fit_intercept)
+    B, t, root, constant = _rooted(X, y, weight, fit_intercept)
     out = np.empty((len(alphas), len(t)))
     for j, alpha in enumerate(alphas):
-        H = _hat(B, alpha) + own
+        H = _hat(B, alpha) + constant
         out[j] = (t - H @ t) / (1.0 - np.diag(H)) / root
     return out
 
@@ -86,11 +86,11 @@ def generalised(X, y, alphas, weight=None, fit_intercept=True):
     >>> generalised([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [2.0]).round(6)
     array([3.5])
     """
-    B, t, root, own = _rooted(X, y, weight, fit_intercept)
+    B, t, root, constant = _rooted(X, y, weight, fit_intercept)
     total = root @ root
     out = np.empty(len(alphas))
     for j, alpha in enumerate(alphas):
-        H = _hat(B, alpha) + own
+        H = _hat(B, alpha) + constant
         out[j] = np.sum((t - H @ t) ** 2) / total / (1.0 - np.trace(H) / total) ** 2
     return out
 
@@ -103,8 +103,8 @@ def log_evidence(X, y, alphas, weight=None, fit_intercept=True):
     >>> log_evidence([[0.0], [1.0], [2.0]], [0.0, 0.0, 3.0], [2.0]).round(6)
     array([-4.938105])
     """
-    B, t, root, own = _rooted(X, y, weight, fit_intercept)
-    t = t - own @ t
+    B, t, root, constant = _rooted(X, y, weight, fit_intercept)
+    t = t - constant @ t
     total = root @ root
     out = np.empty(len(alphas))
     for j, alpha in enumerate(alphas):
@@ -137,11 +137,11 @@ def _rooted(X, y, weight, fit_intercept):
     X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
     s = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     root = np.sqrt(s)
-    own = np.zeros((len(y), len(y)))
+    constant = np.zeros((len(y), len(y)))
     if fit_intercept:
         X = X - s @ X / s.sum()
-        own = np.outer(root, root) / s.sum()
-    return root[:, None] * X, root * y, root, own
+        constant = np.outer(root, root) / s.sum()
+    return root[:, None] * X, root * y, root, constant
 
 
 def _hat(B, alpha):

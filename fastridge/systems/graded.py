@@ -69,7 +69,7 @@ class Graded:
         """U'Y (r, k) of C = Q'Y, Q the orthogonal factor that R belongs to."""
         return self._U.T @ (self._Q.T @ C)
 
-    def beyond(self, C):
+    def residual_squares(self, C):
         """Squared norms (k,) of what of C is in no direction of B."""
         return ((C - self._Q @ (self._Q.T @ C)) ** 2).sum(axis=0)
 

@@ -58,8 +58,8 @@ class Tridiagonal:
         total = np.zeros(len(alphas))
         pivot = np.ones(len(alphas))
         squares = np.insert(self.e**2, 0, 0.0)
-        for own, beside in zip(self.d.tolist(), squares.tolist(), strict=True):
-            pivot = own + alphas - beside / pivot
+        for entry, beside in zip(self.d.tolist(), squares.tolist(), strict=True):
+            pivot = entry + alphas - beside / pivot
             total += np.log(np.maximum(pivot / alphas, np.finfo(np.float64).tiny))
         return total
 

@@ -229,9 +229,9 @@ static int add_few(factor_job *q, ptrdiff_t kept, ptrdiff_t k, const double *dia
         for (ptrdiff_t r = 0; r < k; r++)
             q->m[i * ld + kept + r] = z[r * kept + i];
     for (ptrdiff_t r = 0; r < k; r++) {
-        const double *own = z + r * kept;
+        const double *column = z + r * kept;
         double *row = q->m + (kept + r) * ld + kept;
-        q->kernels->real[0].dot_rows(own, kept, k - r, kept, NULL, NULL, own, sums);
+        q->kernels->real[0].dot_rows(column, kept, k - r, kept, NULL, NULL, column, sums);
         for (ptrdiff_t c = r; c < k; c++)
             row[c] -= sums[c - r];
     }
@@ -385,13 +385,14 @@ static int solve_many(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int 
         const int forward = l < blocks;
         const ptrdiff_t at = forward ? l : 2 * blocks - 1 - l, j = at * BLOCK;
         const ptrdiff_t nb = MIN(BLOCK, p - j), first = j + nb, rest = p - first;
-        double *own = w + j * BLOCK;
+        double *diagonal = w + j * BLOCK;
         const fr_panel_source behind = {.x = b + first, .rs = 1, .cs = p, .row_weight = minus};
         const fr_panel_source across = {.x = m + j * p + first, .rs = 1, .cs = p};
         const fr_panel_source here = {.x = b + j, .rs = 1, .cs = p};
-        const fr_panel_source inverse = {.x = own, .rs = forward ? nb : 1, .cs = forward ? 1 : nb};
+        const fr_panel_source inverse = {
+            .x = diagonal, .rs = forward ? nb : 1, .cs = forward ? 1 : nb};
         if (forward)
-            invert(m, p, j, nb, own);
+            invert(m, p, j, nb, diagonal);
         else if (rest) /* b_J -= U_J,rest b_rest */
             status = fr_product(&behind, k, &across, FR_DOUBLE, nb, rest, b + j, p, 1, n_threads);
         if (!status)

@@ -36,7 +36,7 @@ cdef int set_momentum(fr_step *s, object momentum, object dampening, object nest
 cdef int set_adam(fr_step *s, object beta1, object beta2, object eps) except -1
 cdef object take_indices(str name, object index, Py_ssize_t n_rows, fr_row_gradient *r)
 cdef int set_group(dict g, bint adam, fr_step *s, double *lr) except -1
-cdef tuple match_groups(list param_groups, tuple own, const Py_ssize_t *group_of,
+cdef tuple match_groups(list param_groups, tuple known, const Py_ssize_t *group_of,
                         Py_ssize_t n_groups)
 
 

@@ -321,8 +321,8 @@ cdef class Matrix:
         added = self.n_rows - self.column_counts()[far]
         # columns that are mostly zero are far by their weights alone: no more of them than data
         order = np.argsort(added, kind="stable")
-        room = min(self.s.nnz, np.iinfo(indptr.dtype).max - self.s.nnz)
-        fits = order[np.cumsum(added[order]) <= room]
+        most = min(self.s.nnz, np.iinfo(indptr.dtype).max - self.s.nnz)
+        fits = order[np.cumsum(added[order]) <= most]
         cdef Matrix found
         if not len(fits):
             found = self.centered(self.shift, self.scale)

@@ -388,9 +388,9 @@ cdef int set_group(dict g, bint adam, fr_step *s, double *lr) except -1:
     return 0
 
 
-cdef tuple match_groups(list param_groups, tuple own, const Py_ssize_t *group_of,
+cdef tuple match_groups(list param_groups, tuple known, const Py_ssize_t *group_of,
                         Py_ssize_t n_groups):
-    """Return the groups, if they have the parameters `own`, in their order, each in its group."""
+    """Return the groups, if they have the parameters `known`, in their order, each in its group."""
     cdef Py_ssize_t i = 0, k, n
     cdef tuple groups = tuple(param_groups)
     cdef list params
@@ -407,13 +407,13 @@ cdef tuple match_groups(list param_groups, tuple own, const Py_ssize_t *group_of
         n = len(<list> given) if type(given) is list else -1
         if n >= 0:
             params = given
-            while n > 0 and i < len(own) and (
-                PyList_GET_ITEM(params, len(params) - n) == PyTuple_GET_ITEM(own, i)
+            while n > 0 and i < len(known) and (
+                PyList_GET_ITEM(params, len(params) - n) == PyTuple_GET_ITEM(known, i)
                 and group_of[i] == k
             ):
                 i += 1
                 n -= 1
-        if n or (i < len(own) and group_of[i] <= k):
+        if n or (i < len(known) and group_of[i] <= k):
             raise ValueError(
                 f"param_groups[{k}]: expected the parameters that the optimizer has in this "
                 "group; got others: call add_param_group, or make a new optimizer"

@@ -443,11 +443,11 @@ cdef class Stepper:
         cdef double work = 0.0
         cdef bint sparse = False
         cdef list held = []
-        room = None
+        memory = None
         if n_groups > 8:
-            room = np.zeros(n_groups * (sizeof(fr_step) + sizeof(double) + sizeof(int64_t)),
-                            np.uint8)
-            s = <fr_step *> cnp.PyArray_DATA(room)
+            memory = np.zeros(n_groups * (sizeof(fr_step) + sizeof(double) + sizeof(int64_t)),
+                              np.uint8)
+            s = <fr_step *> cnp.PyArray_DATA(memory)
             rate = <double *> &s[n_groups]
             at = <int64_t *> &rate[n_groups]
         memset(s, 0, n_groups * sizeof(fr_step))

@@ -37,7 +37,7 @@ cdef extern from "steps.h" nogil:
         Py_ssize_t n_rows, width
         int64_t *last
         Py_ssize_t *slot
-        Py_ssize_t count, room, n_moved, n_shared
+        Py_ssize_t count, capacity, n_moved, n_shared
         fr_step *history
         double *kept
         int adam, each

@@ -109,10 +109,10 @@ void fr_decay_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
             }
             const fr_step *s = &z->history[from];
             for (int j = 0; j < BLOCK; j++) {
-                fr_step own = *s;
-                own.couple *= factor[j];
-                own.drop *= s->couple != 0.0 ? 0.0 : factor[j];
-                const fr_map m = fr_map_of(&own);
+                fr_step each = *s;
+                each.couple *= factor[j];
+                each.drop *= s->couple != 0.0 ? 0.0 : factor[j];
+                const fr_map m = fr_map_of(&each);
                 one.ww[j] = m.ww;
                 one.wb[j] = m.wb;
                 one.bw[j] = m.bw;

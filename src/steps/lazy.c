@@ -57,8 +57,11 @@ fr_map fr_map_of(const fr_step *s)
     return a;
 }
 
-/* level l of the products has room >> l of them, behind those of the levels below */
-static fr_map *level(const fr_lazy *z, int l) { return z->products + (2 * z->room - (2 * z->room >> l)); }
+/* level l of the products has capacity >> l of them, behind those of the levels below */
+static fr_map *level(const fr_lazy *z, int l)
+{
+    return z->products + (2 * z->capacity - (2 * z->capacity >> l));
+}
 
 /* whether two steps of a history do the same where the gradient is 0: to w and b for gradient
  * descent, to w but for the moments for Adam */
@@ -101,18 +104,18 @@ static void note(fr_lazy *z, ptrdiff_t i)
 
 int fr_lazy_reserve(fr_lazy *z)
 {
-    if (z->count < z->room)
+    if (z->count < z->capacity)
         return 0;
-    const size_t room = z->room ? 2 * (size_t)z->room : 64;
-    fr_step *history = realloc(z->history, room * sizeof(fr_step));
+    const size_t capacity = z->capacity ? 2 * (size_t)z->capacity : 64;
+    fr_step *history = realloc(z->history, capacity * sizeof(fr_step));
     if (!history)
         return FR_NO_MEMORY;
     z->history = history;
-    fr_map *products = malloc(2 * room * sizeof(fr_map));
-    double *numbers = malloc((5 * room + 2) * sizeof(double));
-    ptrdiff_t *same = malloc(room * sizeof(ptrdiff_t));
-    double *powers = z->each ? malloc(FR_POWERS * room * sizeof(double)) : NULL;
-    fr_moved *moved = z->adam && !z->each ? malloc(room * sizeof(fr_moved)) : NULL;
+    fr_map *products = malloc(2 * capacity * sizeof(fr_map));
+    double *numbers = malloc((5 * capacity + 2) * sizeof(double));
+    ptrdiff_t *same = malloc(capacity * sizeof(ptrdiff_t));
+    double *powers = z->each ? malloc(FR_POWERS * capacity * sizeof(double)) : NULL;
+    fr_moved *moved = z->adam && !z->each ? malloc(capacity * sizeof(fr_moved)) : NULL;
     if (!products || !numbers || !same || (z->each && !powers) || (z->adam && !z->each && !moved)) {
         free(powers);
         free(moved);
@@ -132,11 +135,11 @@ int fr_lazy_reserve(fr_lazy *z)
     z->same = same;
     z->products = products;
     z->kept = numbers;
-    z->rate = numbers + room;
-    z->root = numbers + 2 * room;
-    z->power = numbers + 3 * room;
-    z->shrunk = numbers + 4 * room + 1;
-    z->room = (ptrdiff_t)room;
+    z->rate = numbers + capacity;
+    z->root = numbers + 2 * capacity;
+    z->power = numbers + 3 * capacity;
+    z->shrunk = numbers + 4 * capacity + 1;
+    z->capacity = (ptrdiff_t)capacity;
     for (ptrdiff_t i = 0; i < z->count; i++)
         note(z, i);
     return 0;
@@ -158,7 +161,7 @@ void fr_lazy_free(fr_lazy *z)
     z->n_moved = z->n_shared = 0;
     z->products = NULL;
     z->kept = NULL;
-    z->count = z->room = 0;
+    z->count = z->capacity = 0;
 }
 
 /* the steps a .. b - 1, one after the other */

@@ -121,9 +121,9 @@ typedef struct {
     ptrdiff_t n_rows, width;
     int64_t *last;      /* per row: steps of the history that it has had; -1: no gradient yet */
     ptrdiff_t *slot;    /* per row, scratch, all -1 between calls */
-    ptrdiff_t count, room;
-    fr_step *history;   /* room for `room` steps */
-    fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: room for 2 * room */
+    ptrdiff_t count, capacity;
+    fr_step *history;   /* `capacity` steps */
+    fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: 2 * capacity of them */
     ptrdiff_t *same;    /* per step: the first of the steps before it that do what it does */
     /* of Adam, per step: the decoupled decays of the steps 1 to this one, multiplied; lr over that;
      * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */

@@ -225,7 +225,7 @@ static int seen(const fr_ridge_problem *q, const state *s, double alpha)
     return 2 * count >= s->p || q->precision == FR_PRECISION_SINGLE;
 }
 
-/* Arrays of the state, and the room that they take together. */
+/* Arrays of the state, and their size together. */
 static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
 {
     const ptrdiff_t n = s->n = fr_n_rows(q->a), p = s->p = fr_n_columns(q->a);
@@ -244,7 +244,7 @@ static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
     return total;
 }
 
-static ptrdiff_t room_of(const fr_ridge_problem *q)
+static ptrdiff_t size_of(const fr_ridge_problem *q)
 {
     state s;
     return lay_out(q, &s, NULL);
@@ -255,8 +255,8 @@ static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
 {
     const ptrdiff_t p = s->p, k = s->k;
     for (ptrdiff_t j = 0; j < p; j++) {
-        const double si = s->scale ? s->scale[j] : 1.0, own = s->g[j * p + j];
-        s->gram_diagonal[j] = own < 0 ? 0.0 : own / si / si;
+        const double si = s->scale ? s->scale[j] : 1.0, square = s->g[j * p + j];
+        s->gram_diagonal[j] = square < 0 ? 0.0 : square / si / si;
         s->penalty[j] = q->penalty ? q->penalty[j] : 1.0;
     }
     int status = fr_columns_out_of_range(q->a, q->w, s->mean, s->penalty, alpha, s->gram_diagonal);
@@ -301,7 +301,7 @@ static int sum_and_solve(fr_ridge_problem *q, state *s, double *scale, double al
 int fr_ridge_direct(fr_ridge_problem *q)
 {
     state s;
-    double *memory = malloc((size_t)room_of(q) * sizeof(double));
+    double *memory = malloc((size_t)size_of(q) * sizeof(double));
     if (!memory)
         return FR_NO_MEMORY;
     lay_out(q, &s, memory);

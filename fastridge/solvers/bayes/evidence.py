@@ -149,8 +149,8 @@ def maximise(
         x, norm, residual, dof = evidence.at(ratio)
         if keep:
             scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
-        own = dof - evidence.rank
-        lam = (own + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
+        penalised = dof - evidence.rank
+        lam = (penalised + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
         # on the way the fit may have more degrees of freedom than there are rows
         left = max(evidence.total - dof, _EPS * evidence.total)
         a = (left + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)

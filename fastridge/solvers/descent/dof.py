@@ -120,9 +120,9 @@ class DescentFreedom:
 def curvature(W, l1, l2):
     """Second derivative of the penalty of each column of W (k, size), in blocks (size, k, k)."""
     norm = np.linalg.norm(W, axis=0)
-    along, own = (W / norm).T, np.eye(len(W))
-    across = own - along[:, :, None] * along[:, None]
-    return (l1 / norm)[:, None, None] * across + l2[:, None, None] * own
+    along, identity = (W / norm).T, np.eye(len(W))
+    across = identity - along[:, :, None] * along[:, None]
+    return (l1 / norm)[:, None, None] * across + l2[:, None, None] * identity
 
 
 def in_blocks(G, D):
@@ -149,8 +149,8 @@ def _trace(G, D):
     if half is None:
         return None
     columns = half.reshape(size * k, size, k)
-    own = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
-    return size * k - float(np.sum(D * own))
+    blocks = np.einsum("ajt,ajs->jts", columns, columns)  # blocks of the inverse, L^-T L^-1
+    return size * k - float(np.sum(D * blocks))
 
 
 def _dependent_trace(G, D):

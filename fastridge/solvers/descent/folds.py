@@ -295,18 +295,18 @@ def run_paths(paths, alphas, keep, n_jobs, after):
     workers = min(n_jobs or _threads.get_num_threads(), len(paths))
     stop = threading.Event()
     if workers <= 1:
-        for position, (path, own) in enumerate(zip(paths, alphas, strict=True)):
-            after(position, path.solve(own, keep, stop))
+        for position, (path, grid) in enumerate(zip(paths, alphas, strict=True)):
+            after(position, path.solve(grid, keep, stop))
         return
 
-    def work(path, own):
+    def work(path, grid):
         with _threads.num_threads(1):
-            return path.solve(own, keep, stop)
+            return path.solve(grid, keep, stop)
 
     with ThreadPoolExecutor(workers) as pool:
         jobs = {
-            pool.submit(work, path, own): position
-            for position, (path, own) in enumerate(zip(paths, alphas, strict=True))
+            pool.submit(work, path, grid): position
+            for position, (path, grid) in enumerate(zip(paths, alphas, strict=True))
         }
         try:
             left = set(jobs)

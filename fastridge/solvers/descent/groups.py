@@ -99,7 +99,8 @@ class GroupPath:
         self.factor = np.ones(p) if factor is None else factor
         self.max_iter, self.seed = max_iter, seed
         self.W = np.zeros((self.k, p))
-        self.W_dual, self.shadow = self.W, None
+        # the dual point is the residual of W_dual; at_dual: its `_gradient`, None: not known
+        self.W_dual, self.at_dual = self.W, None
         self.descent = GroupDescent(_DIRECT)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
         # constant columns have no share in anything
@@ -114,7 +115,7 @@ class GroupPath:
         self.n_penalised = len(self.square[self.some])
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(p, dtype=bool)
-        self.gram, self.columns, self.room = np.zeros((0, 0)), None, 0
+        self.gram, self.columns, self.capacity = np.zeros((0, 0)), None, 0
 
     def _tdot(self, R):
         """A'S R, (k, p)."""
@@ -154,7 +155,7 @@ class GroupPath:
     def start(self, coef: NDArray[np.float64], W_dual: NDArray[np.float64] | None = None) -> None:
         """Begin at coefficients (k, p) in the caller's units, and the dual point of their fit."""
         self.W = np.where(self.penalised, coef * self.unit, 0.0)
-        self.W_dual, self.shadow = self.W if W_dual is None else W_dual, None
+        self.W_dual, self.at_dual = self.W if W_dual is None else W_dual, None
 
     def largest(self, l1_ratio: float) -> float:
         """The smallest penalty that leaves all penalised coefficients at 0."""
@@ -172,11 +173,11 @@ class GroupPath:
         tol = tol * self.null
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         self.n_iter = 0
-        if self.shadow is None:
+        if self.at_dual is None:
             # the objective where it starts
             found, size = self._gradient(self.W), _lengths(self.W)
             self.objective = 0.5 * found[2] + float(l1 @ size) + 0.5 * float(l2 @ size**2)
-            self.shadow = found if self.W_dual is self.W else self._gradient(self.W_dual)
+            self.at_dual = found if self.W_dual is self.W else self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.gap <= tol and not sharp:
                 self._with_free()
@@ -189,7 +190,7 @@ class GroupPath:
             if left <= 0:
                 break
             settled = self._solve_set(l1, l2, inner, left, sharp)
-            self.shadow = self._gradient(self.W_dual)
+            self.at_dual = self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.gap <= tol:
                 # an error of the set itself outweighs what it misses
@@ -205,16 +206,16 @@ class GroupPath:
         return self.gap <= tol
 
     def _settle(self, l1, l2, inner, sharp):
-        """Solve again with the features outside of the set that the gap has room for.
+        """Solve again with the features that the gap left outside of the working set.
 
-        The dual value stays or grows, so that the gap shrinks by what the objective does.
+        The dual value never falls, so that the gap shrinks by as much as the objective does.
         """
         if len(self.set) == self.n_penalised:
             return
-        best, dual = (self.W_dual, self.shadow), self.objective - self.gap
+        best, dual = (self.W_dual, self.at_dual), self.objective - self.gap
         for _ in range(_MAX_CHECKS if sharp else _MOST_SETTLES):
             left = self.max_iter - self.n_iter
-            excess = _lengths(self.shadow[0] - l2 * self.W_dual) - l1
+            excess = _lengths(self.at_dual[0] - l2 * self.W_dual) - l1
             new = np.flatnonzero((excess > 0) & self.penalised & ~self.inside)
             if left <= 0 or not len(new):
                 break
@@ -231,11 +232,11 @@ class GroupPath:
             self._solve_set(l1, l2, inner, left, sharp)
             if not sharp and largest < _MATTERS_AGAIN:
                 break
-            self.shadow = self._gradient(self.W_dual)
+            self.at_dual = self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.objective - self.gap > dual:
-                best, dual = (self.W_dual, self.shadow), self.objective - self.gap
-        self.W_dual, self.shadow = best
+                best, dual = (self.W_dual, self.at_dual), self.objective - self.gap
+        self.W_dual, self.at_dual = best
         self.gap = max(self.objective - dual, 0.0)
 
     def _solve_free(self, tol):
@@ -248,19 +249,19 @@ class GroupPath:
         self.full, self.n_iter = other.full, other.n_iter
         self.objective, self.gap = other.objective, other.gap
         self.W = self.W_dual = np.where(self.penalised, self.full, 0.0)
-        self.shadow = None
+        self.at_dual = None
         return reached
 
     def _judge(self, l1, l2):
         """Set the gap of the objective over the dual value."""
-        v, yr, rr = self.shadow
+        v, yr, rr = self.at_dual
         some, norm = self.some, _lengths(v)[self.some]
         dual = dual_value(l1[some], l2[some], self.square_rest[some], norm, self.yy_rest, yr, rr)
         self.gap = max(self.objective - dual, 0.0)
 
     def _broken(self, l1, l2, stretch):
         """Return which features break the optimality conditions at the dual point."""
-        v = self.shadow[0] - l2 * self.W_dual
+        v = self.at_dual[0] - l2 * self.W_dual
         return (_lengths(v) > stretch * l1) & self.penalised
 
     def _gradient(self, W):
@@ -282,13 +283,13 @@ class GroupPath:
             return
         self.set = np.concatenate([self.set, new.astype(np.int32)])
         self.inside[new] = True
-        if size > self.room:
-            self.room = min(self.p, max(64, size + size // 2))
-            gram = np.empty((self.room, self.room))
+        if size > self.capacity:
+            self.capacity = min(self.p, max(64, size + size // 2))
+            gram = np.empty((self.capacity, self.capacity))
             gram[:before, :before] = self.gram[:before, :before]
             self.gram = gram
             if not self.A.is_sparse:
-                columns = np.empty((self.room, self.n))
+                columns = np.empty((self.capacity, self.n))
                 if before:
                     columns[:before] = self.columns[:before]
                 self.columns = columns

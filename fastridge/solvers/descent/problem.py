@@ -215,7 +215,7 @@ class DescentProblem:
         gram /= total
         problem.mean = sums.mean if fit_intercept else None
         if standardize:
-            variance = sums.own / total
+            variance = sums.centred_squares / total
             problem.unit = np.sqrt(np.where(variance > 0, variance, 1.0))
             gram /= problem.unit
             gram /= problem.unit[:, None]

@@ -61,7 +61,7 @@ class Estimate(Projected):
         for i in range(_PROBES if size > 0 else 0):
             z = rng.integers(0, 2, length) * 2.0 - 1.0
             if self.by_rows:
-                z = self.outside((z * live)[:, None])[:, 0]
+                z = self.project_out((z * live)[:, None])[:, 0]
             process = Lanczos(self._multiply, z)
             # below this the nodes themselves are rounding
             # (of a matrix of zeros, every penalty leaves the same)
@@ -85,26 +85,26 @@ class Estimate(Projected):
         problem = self.problem
         u = problem.A.tdot(self._rooted(v))
         u *= self.inverse**2
-        return self._outside(self._rooted(problem.A.dot(u)))
+        return self._project_out(self._rooted(problem.A.dot(u)))
 
     def _of_columns(self, v):
         """B'P B v."""
         problem = self.problem
         w = np.zeros(problem.p)
         w[self.chosen] = self.inverse[self.chosen] * v
-        u = self._rooted(self._outside(self._rooted(problem.A.dot(w))))
+        u = self._rooted(self._project_out(self._rooted(problem.A.dot(w))))
         return self.inverse[self.chosen] * problem.A.tdot(u)[self.chosen]
 
     def _rooted(self, v):
         return v if self.problem.root is None else v * self.root
 
-    def _outside(self, v):
-        return self.outside(v[:, None])[:, 0]
+    def _project_out(self, v):
+        return self.project_out(v[:, None])[:, 0]
 
     def solve(self):
         """For each target (K + alpha I)^-1 P S y as (m, n), and the gaps (m,) of their squares."""
         problem = self.problem
-        Y = self.outside(problem.rooted(problem.Y))
+        Y = self.project_out(problem.rooted(problem.Y))
         for y in Y.T:
             process = Lanczos(self._multiply, y)
             low, high = process.enclose(self.alphas, 2, _TARGET_GAP)
@@ -193,8 +193,8 @@ class Lanczos:
         if self.ended:
             return low, low
         pivot = d[0]
-        for own, square in zip(d[1:], e[:-1] ** 2, strict=True):
-            pivot = own - square / pivot if pivot > 0 else 0.0
+        for entry, square in zip(d[1:], e[:-1] ** 2, strict=True):
+            pivot = entry - square / pivot if pivot > 0 else 0.0
         if not pivot > 0:
             # nodes at 0 already
             return low, low

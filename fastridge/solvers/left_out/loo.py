@@ -161,16 +161,16 @@ class LeaveOneOut(Projected):
             part = weight[:, None] * t
             applied = U @ part
             if self.generalised:
-                own = np.full(n, self._mean(weight.sum(), alpha, null))
+                diagonal = np.full(n, self._mean(weight.sum(), alpha, null))
             else:
-                own = square @ weight
+                diagonal = square @ weight
             if null.any() and not self.generalised:
-                self._without_null(own, applied, U, square, values, t, null, alpha)
+                self._without_null(diagonal, applied, U, square, values, t, null, alpha)
             if self.copies and not (alpha == 0 and null.any()):
                 applied *= alpha
             nothing = np.inf if self.generalised else 0.0
             residuals[j] = np.divide(
-                applied.T, own, out=np.full_like(applied.T, nothing), where=own > 0
+                applied.T, diagonal, out=np.full_like(applied.T, nothing), where=diagonal > 0
             )
             if alpha == 0:
                 residual[j] = (t[null] ** 2).sum(axis=0)
@@ -204,11 +204,11 @@ class LeaveOneOut(Projected):
         raw = rounding_scale(self.problem, self.inverse)
         return raw + (np.abs(gram).sum(axis=0).max(initial=0.0) if len(self.free) else 0.0)
 
-    def _without_null(self, own, applied, U, square, values, t, null, alpha):
+    def _without_null(self, diagonal, applied, U, square, values, t, null, alpha):
         """Rows without a part in the null space of K, of which 1 / alpha makes rounding large."""
         inside = square @ (~null) > 1.0 - 1e-10 - (self.U0**2).sum(axis=1)
         inner = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=~null)
-        own[inside] = square[inside] @ inner
+        diagonal[inside] = square[inside] @ inner
         applied[inside] = U[inside] @ (inner[:, None] * t)
 
     def _reduce_columns(self):

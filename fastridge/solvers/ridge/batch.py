@@ -160,10 +160,10 @@ def ridge_batch(
     factor = None if penalty_factor is None else check_penalty_factor(penalty_factor, p)
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
-    flat = Y if Y.ndim == 2 else np.ascontiguousarray(Y.transpose(0, 2, 1))
+    by_target = Y if Y.ndim == 2 else np.ascontiguousarray(Y.transpose(0, 2, 1))
     coef, numbers, status = _systems.ridge_batch(
         X,
-        flat.reshape(-1),
+        by_target.reshape(-1),
         k,
         penalties,
         None if weight is None else weight.reshape(-1),

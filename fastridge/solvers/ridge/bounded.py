@@ -52,7 +52,7 @@ class Box:
         left = np.where(w > self.lower, gradient, np.maximum(gradient, 0.0))
         return np.where(w < self.upper, left, np.minimum(left, 0.0))
 
-    def beyond(self, direction, w) -> NDArray[np.bool_]:
+    def leaves(self, direction, w) -> NDArray[np.bool_]:
         """Whether a direction (p,) leaves the box at once."""
         return ((w <= self.lower) & (direction < 0)) | ((w >= self.upper) & (direction > 0))
 
@@ -126,13 +126,13 @@ def _solve_one(problem, box, steps, t, w, goal, least, limit):
     while norm > 0 and done < limit and not (norm <= bound and (settled or not exact)):
         careful = count >= _QUICK
         last = whole or not careful  # whether all that want to move may
-        free = movable & ~box.beyond(gradient, w) if last else free & ~stopped
+        free = movable & ~box.leaves(gradient, w) if last else free & ~stopped
         count += 1
         while True:
             inner = bound if goal.weights is None else bound / np.sqrt(goal.weights.max())
             step, used, exact = steps.step(w, t, alpha, gradient, free, inner, limit - done)
             done += used
-            stopped = box.beyond(step, w)
+            stopped = box.leaves(step, w)
             if not (careful and stopped.any()) or done >= limit:
                 break
             free, last = free & ~stopped, False
@@ -238,6 +238,6 @@ class _Steps:
             self.place = np.full(problem.p, -1, dtype=np.intp)
             self.place[chosen] = np.arange(len(chosen))
         places = self.place[columns]
-        own = np.diagonal(self.gram)[places] + self.alpha * problem.d[columns]
+        diagonal = np.diagonal(self.gram)[places] + self.alpha * problem.d[columns]
         # damped, a proximal step: short only where there is next to no curvature
-        return damped_cholesky(self.gram[np.ix_(places, places)], own, _KEEP, _EXTRA, 1.0)
+        return damped_cholesky(self.gram[np.ix_(places, places)], diagonal, _KEEP, _EXTRA, 1.0)

@@ -265,7 +265,7 @@ class Eliminated:
 def one_by_one(solve, R, *rest):
     """Steps (p, k) and iterations (k,) for the columns of R, and a number of `rest` for each."""
     found = [
-        solve(np.ascontiguousarray(r), *map(float, own)) for r, *own in zip(R.T, *rest, strict=True)
+        solve(np.ascontiguousarray(r), *map(float, diagonal)) for r, *diagonal in zip(R.T, *rest, strict=True)
     ]
     steps = found[0][0][np.newaxis] if len(found) == 1 else np.array([x for x, _ in found])
     return steps.T, np.array([used for _, used in found])
@@ -426,11 +426,11 @@ class Products:
         squares = problem.column_squares()
         if self.by_rows:
             if problem.penalty is not None:
-                own = np.where(problem.d > 0, problem.d, np.maximum(squares, alpha))
+                diagonal = np.where(problem.d > 0, problem.d, np.maximum(squares, alpha))
 
                 def scale(z, r):
                     """z = D^-1 r."""
-                    np.divide(r, own, out=z)
+                    np.divide(r, diagonal, out=z)
 
                 self.apply = scale
             return

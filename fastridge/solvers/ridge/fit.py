@@ -359,7 +359,7 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
     scaled = scale(*given)
     if scaled is None:
         return None
-    if scaled.has_own and not scaled.alpha.any():
+    if scaled.by_column and not scaled.alpha.any():
         # scales of their own would change what is of minimum norm
         full = direct(scaled.A, scaled.Y, scaled.alpha, scaled.weight, None, given[6])
         if full is None:

@@ -171,7 +171,7 @@ def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
 def _root(problem):
     """R (r, p) and Z (r, k) with R'R = G and R'Z = C, r the rank of G; and the row of the means."""
     m = problem.moments
-    size = np.sqrt(problem.own)
+    size = np.sqrt(problem.centred_squares)
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
     values, vectors = eigh(m.gram * inverse[:, None] * inverse)
     # what the rounding of the sums and of the eigenvalues can be

@@ -34,15 +34,15 @@ def solve_qr(problem: RidgeProblem):
     objective = np.empty(problem.k)
     solvers: dict[bool, Any] = {}
     path: SpectralPath | None = None
-    own = np.sqrt(problem.column_squares())[:, None]
-    own[own == 0] = 1.0
+    norms = np.sqrt(problem.column_squares())[:, None]
+    norms[norms == 0] = 1.0
 
     def told(g, f):
         """Whether gradients are more than the rounding of A'r.
 
         In directions that A does not have, a small alpha would make much of that.
         """
-        more = np.linalg.norm(g / own, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
+        more = np.linalg.norm(g / norms, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
         return more | (problem.n >= problem.p)
 
     for alpha in np.unique(problem.alpha):

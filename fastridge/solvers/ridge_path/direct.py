@@ -187,8 +187,8 @@ class MomentsPath:
             coef[i] = result.coef
         coef[np.ix_(self.together, range(k), self.chosen)] = w
         if len(self.free):
-            own = self.given[1].T - w @ self.given[0].T
-            coef[np.ix_(self.together, range(k), self.free)] = own
+            free = self.given[1].T - w @ self.given[0].T
+            coef[np.ix_(self.together, range(k), self.free)] = free
         return coef
 
     @on_one_thread
@@ -204,13 +204,13 @@ class MomentsPath:
         """v (n_alphas, k, p) with the residual from M itself, which the reduction only nears."""
         alphas, k = self.alphas[self.together], self.problem.k
         shape = self.x.shape
-        flat = np.repeat(alphas, k)
+        penalties = np.repeat(alphas, k)
         v = self.reduced.rotate(self.x.reshape(-1, shape[2]).T, back=True)
         n_iter = 0
         right = np.tile(self.right, len(alphas))
         for _ in range(_MAX_REFINE):
             n_iter += 1
-            r = right - self.M @ v - flat * v
+            r = right - self.M @ v - penalties * v
             turned = self.reduced.rotate(r).T.reshape(shape)
             # each right-hand side belongs to one penalty
             step = np.concatenate(
@@ -225,9 +225,9 @@ class MomentsPath:
         if largest > _UNLIKE * np.minimum.reduce(self.inverse, initial=largest):
             # steps are rounded in units of the largest coefficient, beside which those of far
             # larger penalties vanish; the system is diagonal in these
-            own = np.diagonal(self.M)[:, None]
-            alone = (right - (self.M @ v - own * v)) / (own + flat)
-            v = np.where(own <= _SETTLED * flat, alone, v)
+            diagonal = np.diagonal(self.M)[:, None]
+            alone = (right - (self.M @ v - diagonal * v)) / (diagonal + penalties)
+            v = np.where(diagonal <= _SETTLED * penalties, alone, v)
         return v.T.reshape(shape), n_iter
 
     @property
@@ -396,11 +396,11 @@ class DualPath:
         """Coefficients (m, k, p) and relative gradients (m, k) of some of the reduced systems."""
         problem, alphas = self.problem, self.alphas[self.together][which]
         m, k, p = len(alphas), problem.k, problem.p
-        flat = np.repeat(alphas, k)
+        penalties = np.repeat(alphas, k)
         right = np.tile(self.right, m)
         a = self.reduced.rotate(self.x[which].reshape(m * k, -1).T, back=True)
         for last in (False, True):
-            r = right - self.K @ a - flat * a
+            r = right - self.K @ a - penalties * a
             if last:
                 break
             turned = self.reduced.rotate(r).T.reshape(m, k, -1)
@@ -424,7 +424,7 @@ class DualPath:
                 gradient, _ = problem.evaluate(part)
                 norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
         # and what rounding the coefficients may do
-        norm += 0.5 * problem.rounding(w, flat)
+        norm += 0.5 * problem.rounding(w, penalties)
         norm = norm.reshape(m, k)
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
         return w.T.reshape(m, k, p), relative

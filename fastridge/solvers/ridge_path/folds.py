@@ -74,7 +74,7 @@ class Folds:
         if run in ("auto", "qr"):
             matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
             run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
-        self.way = run
+        self.solver = run
         # rows of weight 0 in place of a copy of the others
         most = options["max_memory"]
         self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
@@ -85,9 +85,9 @@ class Folds:
             seen[split.test] += 1
         live = slice(None) if weight is None else weight > 0
         # folds whose sum is the whole are summed once
-        room = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
-        self.covers = apart is None and bool((seen[live] == 1).all()) and room < _KEPT
-        self.covers = self.covers and fits(room, most)
+        needed = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
+        self.covers = apart is None and bool((seen[live] == 1).all()) and needed < _KEPT
+        self.covers = self.covers and fits(needed, most)
         self.parts: dict[int, Moments] = {}
 
     def _copied(self) -> float:
@@ -159,12 +159,12 @@ class Folds:
         visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
         penalty. callback: called without arguments after each penalty of an iterative solver.
         """
-        if self.way == "dual" and self._shares_samples() and not keep and visit is None:
+        if self.solver == "dual" and self._shares_samples() and not keep and visit is None:
             found = self._by_samples(i, alphas)
             if found is not None:
                 return found
         held = None
-        if self.way == "cholesky":
+        if self.solver == "cholesky":
             held = self._held_out(i)
             train = self._training(i, held)
             run = self.path_of_moments(train, alphas, lambda: self.problem(*self._training_rows(i)))
@@ -233,9 +233,9 @@ class Folds:
             y_mean = s @ y / total
             v = s / total
             u = K @ v
-            own = float(v @ u)
-            across = across - (across @ v)[:, None] - u + own
-            K -= u[:, None] + u - own
+            squared_mean = float(v @ u)
+            across = across - (across @ v)[:, None] - u + squared_mean
+            K -= u[:, None] + u - squared_mean
         K *= root
         K *= root[:, None]
         right = np.asfortranarray(root[:, None] * (y - y_mean))
@@ -280,7 +280,7 @@ class Folds:
     def path_of_rows(self, A, Y, weight, alphas, callback=None):
         options = self.options
         problem = self.problem(A, Y, weight)
-        if self.way == "dual":
+        if self.solver == "dual":
             by_rows = rows_fit(problem.n, problem.p, options["max_memory"])
             return DualPath(problem, alphas, options["tol"], by_rows)
         step = None if callback is None else lambda *_: callback()
@@ -294,7 +294,7 @@ class Folds:
 
     def path(self, alphas, callback=None):
         """Every penalty on all rows."""
-        if self.way == "cholesky":
+        if self.solver == "cholesky":
             return self.path_of_moments(
                 self.total, alphas, lambda: self.problem(self.A, self.Y, self.weight)
             )
@@ -318,7 +318,7 @@ class Folds:
             "standardize": options["standardize"],
             "tol": options["tol"],
         }
-        if self.way == "cholesky" and "total" in self.__dict__:
+        if self.solver == "cholesky" and "total" in self.__dict__:
             return solve_moments(self.total, alpha, single=False, **rest)
         path = self.whole
         if path is not None and path.solver == "dual" and np.all(alpha == alpha[0]):
@@ -330,7 +330,7 @@ class Folds:
             self.Y,
             alpha,
             sample_weight=self.weight,
-            solver=self.way,
+            solver=self.solver,
             max_iter=options["max_iter"],
             max_memory=options["max_memory"],
             **rest,
