@@ -35,11 +35,12 @@ cdef double KEEP = 1e-15      # share of a pivot that the columns before it must
 cdef double DAMPING = 1e-14   # share of the diagonal that is added first where they do not
 cdef double NEAR = 0.5        # move of a predictor within which curvatures stay what they are
 cdef double ROUNDING = 8 * EPS
+cdef int ALWAYS = 8           # steps that gain nothing but move predictors, as they do for ever
 cdef int SEARCH = 60          # points of a line search
 
 # how a fit ended; the same numbers in solvers/glm/newton.py
 cdef enum:
-    CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE
+    CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE, ENDLESS
 
 
 cdef struct Run:
@@ -261,7 +262,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
     """
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
-    cdef int code
+    cdef int code, idle = 0
     cdef bint light = False, is_chord
     cdef double last = INFINITY, objective, t, value, penalty, level, size, before = 0.0, expected
     code = take(s, False)
@@ -292,6 +293,10 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             ended[0] = CONVERGED
             break
         last = gap[0] if s.decrement <= ROUNDING * size else INFINITY
+        idle = idle + 1 if s.has_free and s.decrement <= goal else 0
+        if idle == ALWAYS:
+            ended[0] = ENDLESS
+            break
         if n_iter[0] == max_iter:
             ended[0] = OUT_OF_STEPS
             break
@@ -361,7 +366,7 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
 
     Returns b, the loss, the penalty, the gap, the number of steps, how it ended (0 at the goal, 1
     where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
-    refused start) and the rate of quadratic convergence.
+    refused start, 5 where coefficients grow for ever) and the rate of quadratic convergence.
     """
     cdef Run s
     cdef Py_ssize_t n = a.n_rows, p = a.n_columns, order

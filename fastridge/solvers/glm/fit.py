@@ -29,7 +29,7 @@ from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import GLMResult
 from .samples import newton_samples
-from .separation import separation, warn_of_separation
+from .separation import separation, warn_of_growth, warn_of_separation
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
@@ -60,6 +60,8 @@ def solve(
     if kind:
         result.converged = False
         warn_of_separation(kind, labels)
+    elif found.is_endless:
+        warn_of_growth()
     elif not found.converged:
         warn_of(result, options)
     return result

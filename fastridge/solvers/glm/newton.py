@@ -20,7 +20,7 @@ _SHARE, _MANY = 16, 50  # of which it takes one in so many, and no fewer rows fo
 _SAMPLED = 0.1  # share of the sample's own error that its fit may have
 
 # how a fit ended
-CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE = range(5)
+CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE, ENDLESS = range(6)
 
 
 class Solution(NamedTuple):
@@ -31,7 +31,7 @@ class Solution(NamedTuple):
     n_iter: int
     solver: str
     converged: bool
-    is_separated: bool = False  # labels that a predictor without a penalty tells apart
+    is_endless: bool = False  # coefficients without a penalty fit the better the larger they are
 
 
 def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) -> Solution:
@@ -67,7 +67,7 @@ class _Run(NamedTuple):
 
 def _solution(run: _Run) -> Solution:
     met = run.ended == CONVERGED
-    return Solution(run.state, run.gap, run.n_iter, "newton", met, run.ended == SEPARATED)
+    return Solution(run.state, run.gap, run.n_iter, "newton", met, run.ended in (SEPARATED, ENDLESS))
 
 
 def _run(

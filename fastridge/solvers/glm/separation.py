@@ -120,3 +120,15 @@ def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )
+
+
+def warn_of_growth() -> None:
+    """Say that features without a penalty fit some samples at infinity."""
+    warnings.warn(
+        "features without a penalty fit some samples the better the larger their coefficients are,"
+        " such as a category that has zeros alone; those returned are where the objective hardly"
+        " falls any more. A penalty on them (alpha > 0, no penalty_factor of 0) has a finite"
+        " solution.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=4,
+    )
