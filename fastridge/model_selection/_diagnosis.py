@@ -239,8 +239,8 @@ class _Curve:
 
     def above(self, c: int) -> bool:
         """Whether the validation error is well above the train error, by more than the mean's."""
-        own = max(self.null - self.freedom.train_null, 0.0)
-        return bool(self.validation[c] - self.train[c] > _ABOVE * self.train[c] + own)
+        excess_of_mean = max(self.null - self.freedom.train_null, 0.0)
+        return bool(self.validation[c] - self.train[c] > _ABOVE * self.train[c] + excess_of_mean)
 
     def worse_beyond(self, c: int) -> bool:
         """Whether a penalty that leaves little more than the mean was tried, and scores worse."""

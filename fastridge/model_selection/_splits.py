@@ -128,8 +128,8 @@ def hold_out(
         held = np.zeros(n, dtype=bool)
         codes = np.zeros(n, dtype=np.intp) if labels is None else labels
         for code in np.unique(codes):
-            own = rng.permutation(np.flatnonzero(codes == code))
-            held[own[: round(share * len(own))]] = True
+            shuffled = rng.permutation(np.flatnonzero(codes == code))
+            held[shuffled[: round(share * len(shuffled))]] = True
         if not held.any():
             held[rng.integers(n)] = True
     if held.all():

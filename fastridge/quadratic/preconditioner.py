@@ -41,17 +41,17 @@ class Preconditioner:
         self, squares: Array, penalty: Array, heavy: NDArray[np.intp], gram: Array
     ) -> None:
         self.squares, self.penalty, self.heavy = squares, penalty, heavy
-        own = np.diagonal(gram) + penalty[heavy]
-        own[own <= 0] = 1.0
+        diagonal = np.diagonal(gram) + penalty[heavy]
+        diagonal[diagonal <= 0] = 1.0
         # where columns are dependent: a preconditioner need not be exact
-        self.factor = damped_cholesky(gram, own, _KEEP, _DAMPING, 1.0) if len(heavy) else None
+        self.factor = damped_cholesky(gram, diagonal, _KEEP, _DAMPING, 1.0) if len(heavy) else None
 
     def __call__(self, z: Array, r: Array) -> None:
         """z = M^-1 r."""
         z[:] = 0.0
         for i in range(0, len(z), _PIECE):
             piece = slice(i, i + _PIECE)
-            own = self.squares[piece] + self.penalty[piece]
-            np.divide(r[piece], own, out=z[piece], where=own > 0)
+            diagonal = self.squares[piece] + self.penalty[piece]
+            np.divide(r[piece], diagonal, out=z[piece], where=diagonal > 0)
         if self.factor is not None:
             z[self.heavy] = self.factor.solve(r[self.heavy])

@@ -265,7 +265,8 @@ class Eliminated:
 def one_by_one(solve, R, *rest):
     """Steps (p, k) and iterations (k,) for the columns of R, and a number of `rest` for each."""
     found = [
-        solve(np.ascontiguousarray(r), *map(float, diagonal)) for r, *diagonal in zip(R.T, *rest, strict=True)
+        solve(np.ascontiguousarray(r), *map(float, numbers))
+        for r, *numbers in zip(R.T, *rest, strict=True)
     ]
     steps = found[0][0][np.newaxis] if len(found) == 1 else np.array([x for x, _ in found])
     return steps.T, np.array([used for _, used in found])
