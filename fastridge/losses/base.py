@@ -191,7 +191,8 @@ class Loss(ABC):
         """Return the weighted mean of the deviance over the samples, along `axis`."""
         deviance = self.deviance(y, mu)
         if weight is None:
-            return deviance.mean(axis=axis)
+            # at half the cost of `mean`, whose numbers these are
+            return np.add.reduce(deviance, axis=axis) / deviance.shape[axis]
         return np.average(deviance, axis=axis, weights=weight)
 
     def null_mean(self, y: Array, weight: Array | None, fit_intercept: bool) -> Any:
@@ -201,7 +202,9 @@ class Loss(ABC):
         intercept the linear predictor is 0.
         """
         if fit_intercept:
-            return y.mean(axis=0) if weight is None else np.average(y, axis=0, weights=weight)
+            if weight is None:
+                return np.add.reduce(y, axis=0) / len(y)
+            return np.average(y, axis=0, weights=weight)
         return self.inverse_link(np.zeros(y.shape[1:]))
 
     def null_deviance(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
