@@ -1,0 +1,115 @@
+"""Generalised linear models, with the certificate of each beside its time."""
+
+import numpy as np
+
+from . import common
+
+
+def labels(X, seed=1):
+    """Labels 0 and 1 of logistic probabilities that are linear in X."""
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal(X.shape[1])
+    eta = X @ w
+    eta = (eta - eta.mean()) / eta.std()
+    return (rng.random(len(eta)) < 1.0 / (1.0 + np.exp(-2.0 * eta))).astype(float)
+
+
+def counts(X, seed=1):
+    """Poisson counts whose logarithmic means are linear in X."""
+    rng = np.random.default_rng(seed)
+    eta = X @ rng.standard_normal(X.shape[1])
+    return rng.poisson(np.exp(0.5 * (eta - eta.mean()) / eta.std())).astype(float)
+
+
+class _Model:
+    """A fit with alpha = 1 / n; a subclass has `data`, a `loss` and scikit-learn's `rival`."""
+
+    params = ("1 thread", "2 threads", "scikit-learn")
+    param_names = ("player",)
+    loss, rival_solver = "logistic", "newton-cholesky"
+
+    def setup(self, player):
+        common.pin(player)
+        self.X = self.data()
+        self.y = (counts if self.loss == "poisson" else labels)(self.X)
+        n = self.X.shape[0]
+        if player == "scikit-learn":
+            linear_model = common.sklearn_linear_model()
+            options = {"solver": self.rival_solver, "tol": 1e-6, "max_iter": 1000}
+            if self.loss == "poisson":
+                model = linear_model.PoissonRegressor(alpha=1.0 / n, **options)
+            else:
+                model = linear_model.LogisticRegression(**options)
+            self.fit = lambda: model.fit(self.X, self.y)
+            return
+        import fastridge
+
+        self.fit = lambda: fastridge.glm(self.X, self.y, self.loss, 1.0 / n)
+
+    def time_fit(self, player):
+        self.fit()
+
+    def track_relative_gap(self, player):
+        if player == "scikit-learn":
+            raise NotImplementedError
+        return self.fit().relative_gap
+
+    track_relative_gap.unit = "of the null objective"
+
+
+class LogisticTall(_Model):
+    def data(self):
+        return common.dense(100_000, 40)[0]
+
+
+class LogisticWide(_Model):
+    rival_solver = "lbfgs"
+
+    def data(self):
+        return common.dense(100, 5_000)[0]
+
+
+class LogisticSparse(_Model):
+    rival_solver = "newton-cg"
+
+    def data(self):
+        return common.one_hot(30_000, 5_000, 15)[0]
+
+
+class PoissonTall(_Model):
+    loss = "poisson"
+
+    def data(self):
+        return common.dense(100_000, 20)[0]
+
+
+class LogisticSmall(_Model):
+    rival_solver = "lbfgs"
+
+    def data(self):
+        return common.dense(100, 10)[0]
+
+
+class LassoPath:
+    """A path of 50 logistic models with an L1 penalty to a hundredth of the largest."""
+
+    params = ("1 thread", "2 threads")
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        self.X = common.one_hot(20_000, 1_000, 10)[0]
+        self.y = labels(self.X)
+
+    def fit(self):
+        import fastridge
+
+        return fastridge.glm_path(self.X, self.y, "logistic", n_alphas=50, eps=0.01, tol=1e-3)
+
+    def time_path(self, player):
+        self.fit()
+
+    def track_relative_gap(self, player):
+        return float(np.max(self.fit().relative_gap))
+
+    track_relative_gap.unit = "of the null objective"
