@@ -27,11 +27,11 @@ class Tridiagonal:
 
     def __init__(self, M: NDArray[np.float64]) -> None:
         self._reflectors, self.d, self.e, self._tau = tridiagonal(M)
-        beside = np.abs(self.e)
         # Gershgorin
-        self.largest = float(
-            (self.d + np.append(beside, 0.0) + np.insert(beside, 0, 0.0)).max(initial=0.0)
-        )
+        bound, beside = self.d.copy(), np.abs(self.e)
+        bound[:-1] += beside
+        bound[1:] += beside
+        self.largest = float(bound.max(initial=0.0))
 
     def rotate(self, B: NDArray[np.float64], *, back: bool = False) -> NDArray[np.float64]:
         """Q' B, or with `back` Q B, for B (n, k); a new array in F order."""

@@ -75,7 +75,7 @@ class MomentsPath:
         self.M, self.right = M, self.inverse[:, None] * right
         m, k = len(alphas), problem.k
         self.yy = yy
-        self.squared_norm, self.residual = np.zeros((m, k)), np.tile(yy, (m, 1))
+        self.squared_norm, self.residual = np.zeros((m, k)), np.full((m, k), yy)
         exact = np.full(m, float(self.rank))
         self.left = np.zeros(m)  # sum of alpha / (l + alpha) over eigenvalues l of M
         self.alone = np.arange(m)
