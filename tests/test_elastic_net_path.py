@@ -344,3 +344,33 @@ def test_rounding_of_a_gram_matrix_ends_in_columns():
     exact = elastic_net(X, y, 1.0, solver="gram", **options)
     assert found.converged
     assert_allclose(found.objective, exact.objective, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "density", "n_alphas", "solver"),
+    [
+        (1000, 100, 0.5, 10, "gram"),
+        (1000, 300, 0.5, 10, "working"),
+        (1000, 300, 0.5, 100, "gram"),
+        (5000, 500, 0.5, 100, "gram"),
+        (300, 1000, 0.1, 100, "working"),
+    ],
+)
+def test_choice_of_a_solver_for_sparse_data(n, p, density, n_alphas, solver):
+    """What takes no more time than the other, as measured."""
+    X = sp.random_array((n, p), density=density, format="csr", rng=0)
+    y = np.random.default_rng(0).standard_normal(n)
+    found = elastic_net_path(X, y, n_alphas=n_alphas, eps=0.5, tol=1e-2)
+    assert found.solver == solver
+
+
+def test_choice_of_a_solver_counts_rows_of_uneven_lengths():
+    """A few long rows make the Gram matrix dear, which the mean length does not show."""
+    rng = np.random.default_rng(0)
+    even = sp.random_array((20000, 900), density=0.01, format="csr", rng=rng)
+    long = np.zeros((20000, 900))
+    long[:200] = rng.standard_normal((200, 900))
+    y = rng.standard_normal(20000)
+    options = {"n_alphas": 20, "eps": 0.5, "tol": 1e-2}
+    assert elastic_net_path(even, y, **options).solver == "gram"
+    assert elastic_net_path(sp.csr_array(long), y, **options).solver == "working"

@@ -57,6 +57,11 @@ _LOOSE = 0.3
 
 # Multiplications of a Gram matrix that take the time of one read of an element of the data.
 _PER_READ = 16.0
+# Updates of a Gram matrix by sparse rows in the time of one read of a sparse element, reads in the
+# time that each of its elements takes, and the columns up to which it may be larger than the data.
+_PER_SPARSE_READ = 2.5
+_PER_ELEMENT = 4.0
+_SMALL_GRAM = 1000
 # Reads of the data that a fit with a working set takes, for each penalty.
 _PASSES = 1.5
 # What each of these costs whatever the data, in reads of an element.
@@ -76,19 +81,26 @@ _ROUNDING = 1e-8
 def choose_solver(A, n_alphas):
     """The cost model of solver="auto", by shape and storage.
 
-    One read of the data costs as many units as it stores elements, e. A Gram matrix of all features
-    costs n p^2 / 2 multiplications of dense data, or sum_i e_i^2 / 2 of sparse rows with e_i
-    elements, taken as 2 e^2 / n; some `_PER_READ` multiplications take one unit. It pays where that
-    is less than the reads of the working set method, `_PASSES` for each penalty and two more, each
-    with a cost of its own, and where it is no larger than the data.
+    One read of the data costs as many units as it stores elements. A Gram matrix of all features
+    costs n p^2 / 2 multiplications of dense data, `_PER_READ` of which take one unit, or
+    sum_i e_i^2 / 2 updates of sparse rows with e_i elements, `_PER_SPARSE_READ` of which do, and
+    `_PER_ELEMENT` units for each of its elements. It pays where that is less than the reads of the
+    working set method, `_PASSES` for each penalty and two more, each with a cost of its own, and
+    where it is no larger than the data, or of sparse data small and of no more columns than rows.
     """
     n, p, stored = A.n_rows, A.n_columns, A.nnz
-    sparse = A.is_sparse
-    work = 2.0 * stored * stored / n / 2.0 if sparse else 0.5 * n * float(p) ** 2 / _PER_READ
     reads = (_PASSES * n_alphas + 2) * (stored + _FIXED)
-    if work <= reads and p * p <= max(stored, 1e5) and p <= 4 * n:
-        return "gram"
-    return "working"
+    if not A.is_sparse:
+        pays = 0.5 * n * float(p) ** 2 / _PER_READ <= reads
+    else:
+        left = (reads - _PER_ELEMENT * float(p) ** 2) * 2 * _PER_SPARSE_READ
+        # rows of one length have the fewest updates; counting takes a pass
+        pays = float(stored) ** 2 / n <= left
+        if pays and float(stored) * p > left:
+            lengths = A.row_counts().astype(np.float64)
+            pays = float(lengths @ lengths) <= left
+    small = p * p <= max(stored, 1e5) or (A.is_sparse and p <= min(n, _SMALL_GRAM))
+    return "gram" if pays and small and p <= 4 * n else "working"
 
 
 def _padded(capacity):
