@@ -40,6 +40,7 @@ ESTIMATORS: dict[str, Row] = {
     "LassoCV": Row("_elastic_net_cv", "net"),
     "LinearRegression": Row("_linear_regression", None, "several"),
     "LogisticRegression": Row("_logistic_regression", "glm"),
+    "LogisticRegressionCV": Row("_logistic_regression_cv", "glm"),
     "MultiTaskElasticNet": Row("_multi_task", "groups", "only several"),
     "MultiTaskElasticNetCV": Row("_multi_task_cv", "groups", "only several"),
     "MultiTaskLasso": Row("_multi_task", "groups", "only several"),

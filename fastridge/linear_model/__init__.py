@@ -13,6 +13,7 @@ if _TYPE_CHECKING:
     from ._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from ._linear_regression import LinearRegression
     from ._logistic_regression import LogisticRegression
+    from ._logistic_regression_cv import LogisticRegressionCV
     from ._multi_task import MultiTaskElasticNet, MultiTaskLasso
     from ._multi_task_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
     from ._ridge import Ridge
@@ -29,6 +30,7 @@ __all__ = [
     "LassoCV",
     "LinearRegression",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",

@@ -124,7 +124,7 @@ class BaseLogistic(BaseGLM):
         eta = model._linear_predictor(X, method)
         if offset is None:
             return eta
-        known = _check_offset(offset, *eta.shape)
+        known = check_predictor_offset(offset, *eta.shape)
         return eta + known.reshape(len(eta), -1)
 
     def decision_function(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
@@ -602,7 +602,7 @@ class LogisticRegression(BaseLogistic):
         n, p = A.shape
         classes = check_classes(y, n, sample_weight, self.class_weight)
         k = len(classes.values)
-        known = None if offset is None else _check_offset(offset, n, 1 if k == 2 else k)
+        known = None if offset is None else check_predictor_offset(offset, n, 1 if k == 2 else k)
         recheck(A)
         alpha = min(1.0 / (float(C) * classes.total()), _LARGEST)
         if k == 2:
@@ -695,7 +695,7 @@ class LogisticRegression(BaseLogistic):
         return coef if isinstance(coef, np.ndarray) else coef.toarray(), self.intercept_
 
 
-def _check_offset(offset: Any, n: int, k: int) -> NDArray[np.float64]:
+def check_predictor_offset(offset: Any, n: int, k: int) -> NDArray[np.float64]:
     """Offsets (n,), or (n, k) of k > 1 classes."""
     known = check_offset(offset, None, LOGISTIC, n) if k == 1 else None
     if k > 1:

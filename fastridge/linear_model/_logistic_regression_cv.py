@@ -1,0 +1,715 @@
+"""Logistic regression that chooses its penalty."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._progress import reporter
+from ..data.check import check_design, check_sample_weight, feature_names, recheck
+from ..data.inputs import as_real
+from ..data.labels import accuracy
+from ..losses import LOGISTIC, MULTINOMIAL
+from ._choosing import Choosing, require_numbers
+from ._glm_base import request_setter
+from ._logistic_regression import (
+    BaseLogistic,
+    Classes,
+    LogisticRegression,
+    check_classes,
+    check_predictor_offset,
+)
+from ._parameters import BOOL, CALLBACK, SELECT, Parameter, Parameters, is_array_like, without
+
+if TYPE_CHECKING:
+    from ..model_selection import CVResults, Diagnosis
+    from ..model_selection._glm_search import GLMSearch
+
+_DEFAULT_FOLDS = 5
+_FUTURE = {
+    "l1_ratios": (
+        "The default value for l1_ratios will change from None to (0.0,) in version 1.10. From"
+        " version 1.10 onwards, only array-like with values in [0, 1] will be allowed, None will be"
+        " forbidden. To avoid this warning, explicitly set a value, e.g. l1_ratios=(0,)."
+    ),
+    "l1_ratios=None": (
+        "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use an"
+        " array-like with values in [0, 1] instead."
+    ),
+    "penalty": (
+        "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this"
+        " warning, leave 'penalty' set to its default value and use 'l1_ratios' and 'Cs' instead."
+        " Use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of penalty='l1',"
+        " l1_ratios set to floats between 0 and 1 instead of penalty='elasticnet', and"
+        " Cs=(np.inf,) instead of penalty=None."
+    ),
+    "scoring": (
+        "The default value of the parameter 'scoring' will change from None, i.e. accuracy, to"
+        " 'neg_log_loss' in version 1.11. To silence this warning, explicitly set the scoring"
+        " parameter: scoring='neg_log_loss' for the new, scoring='accuracy' or scoring=None for"
+        " the old default."
+    ),
+    "use_legacy_attributes": (
+        "The fitted attributes of LogisticRegressionCV will be simplified in scikit-learn 1.10 to"
+        " remove redundancy. Set `use_legacy_attributes=False` to enable the new behavior now, or"
+        " set it to `True` to silence this warning during the transition period while keeping the"
+        " deprecated behavior for the time being. The default value of use_legacy_attributes will"
+        " change from True to False in scikit-learn 1.10. See the docstring of"
+        " LogisticRegressionCV for more details."
+    ),
+}
+
+
+def _is_warn(value: Any) -> bool:
+    return isinstance(value, str) and value == "warn"
+
+
+def _warn_future(what: str) -> None:
+    warnings.warn(_FUTURE[what], FutureWarning, stacklevel=4)
+
+
+class LogisticRegressionCV(Choosing, BaseLogistic):
+    """Logistic regression that chooses its penalty, and the share of its L1 part, by folds.
+
+    The objective is that of `LogisticRegression`, and so is S in it, the sum of the weights, that
+    of a fold's training rows. Every penalty is fitted to the training rows of every fold, each from
+    the solution of the last; rows are not copied, and folds run on threads.
+
+    Parameters
+    ----------
+    Cs : int or array-like of shape (n_cs,), default=10
+        Inverses of the strength of the penalty to try, above 0, or how many from 1e-4 to 1e4.
+    l1_ratios : array-like of shape (n_l1_ratios,) or None, default="warn"
+        Shares of the L1 part of the penalty to try, from 0 to 1. None, and the default, with
+        scikit-learn's warning that it will change: 0.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        An int: so many folds of the same shares of the classes, or of whole `groups`. A splitter
+        has ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds.
+    dual, penalty
+        As in `LogisticRegression`.
+    scoring : str, callable or None, default="warn"
+        A scorer's name, or scorer(estimator, X, y), larger being better. None, and the default,
+        with scikit-learn's warning that it will change: the share of rows that are classified
+        right. Scores are weighted by `sample_weight` where the scorer takes it.
+    solver, tol, max_iter, class_weight
+        As in `LogisticRegression`.
+    n_jobs : int or None, default=None
+        Threads for the folds; None or negative: as many as the kernels may use.
+    verbose : int, default=0
+        Show a bar of the folds that are done on standard error, with tqdm where installed.
+    refit : bool, default=True
+        Fit all rows with the penalty whose mean score is the best. False: the means of the
+        coefficients, the C and the l1_ratio of each fold's own best.
+    intercept_scaling, random_state
+        As in `LogisticRegression`.
+    use_legacy_attributes : bool, default="warn"
+        True, and the default, with scikit-learn's warning that it will change: attributes of the
+        first shapes below. False: of the second ones.
+    penalty_factor, standardize, lower, upper, positive
+        As in `LogisticRegression`.
+    select : {"min", "1se"} or callable, default="min"
+        "min": the best mean score over the folds. "1se": the least C, no larger than that one and
+        of the same share of the L1 part, whose mean score is within one standard error of it. A
+        callable is given `cv_results_` and returns the position of a penalty.
+    validation : float, (X, y), (X, y, sample_weight) or None, default=None
+        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        the `groups`, where given), at random; the model is then fitted to all rows.
+    store_coef : bool, default=False
+        Keep the coefficients of every fold and penalty in ``cv_results_["fold_coef"]``, too.
+    callback : callable or None, default=None
+        Called as callback(done, total) after each fold of each l1_ratio. StopIteration ends the
+        search, and the folds that are done decide; any other exception passes on.
+
+    Attributes
+    ----------
+    C_ : ndarray of shape (n_classes,), or float
+        The C chosen, repeated; of shape (1,) for two classes.
+    l1_ratio_ : ndarray of shape (n_classes,), or float
+        The share of the L1 part chosen, repeated; of shape (1,) for two classes.
+    Cs_ : ndarray of shape (n_cs,)
+        The values of C that were tried.
+    l1_ratios_ : ndarray of shape (n_l1_ratios,)
+        The shares that were tried; None where `l1_ratios` is.
+    scores_ : dict of ndarray (n_folds, n_cs, n_l1_ratios), or ndarray (n_folds, n_l1_ratios, n_cs)
+        Scores of the folds, for each class the same; without the last axis where `l1_ratios` is
+        None.
+    coefs_paths_ : dict of ndarray (n_folds, n_cs, n_l1_ratios, n_dof), or ndarray (n_folds, \
+n_l1_ratios, n_cs, n_classes, n_dof)
+        Coefficients of the folds, the intercept last; for two classes those of the second one.
+    n_iter_ : ndarray of shape (1, n_folds, n_cs, n_l1_ratios), or (n_folds, n_l1_ratios, n_cs)
+        Iterations of the solver.
+    classes_, coef_, intercept_
+        As for `LogisticRegression`; in float64.
+    cv_results_ : fastridge.model_selection.CVResults
+        Errors, which are mean deviances, and scores of every penalty; "alpha" is 1 / (C S) for all
+        rows, and "C" is C.
+    diagnosis_ : fastridge.model_selection.Diagnosis
+        Under-fitting, over-fitting, about right, or that the penalty does not matter.
+    n_features_in_, feature_names_in_
+        As for `LogisticRegression`.
+    solver_, objective_, dual_gap_, relative_gap_
+        As for `LogisticRegression`; of the fit to all rows, where there is one.
+
+    See Also
+    --------
+    LogisticRegression : For one penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import LogisticRegressionCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 5))
+    >>> y = X[:, 0] + rng.logistic(size=100) > 0
+    >>> model = LogisticRegressionCV(
+    ...     Cs=5, l1_ratios=(0.0,), scoring="neg_log_loss", use_legacy_attributes=False
+    ... ).fit(X, y)
+    >>> model.C_, model.scores_.shape
+    (1.0, (5, 1, 5))
+    """
+
+    Cs: Any
+    l1_ratios: Any
+    scoring: Any
+    refit: bool
+    use_legacy_attributes: Any
+    n_jobs: int | None
+    select: Any
+    store_coef: bool
+    callback: Any
+
+    C_: Any
+    l1_ratio_: Any
+    scores_: Any
+    coefs_paths_: Any
+    n_iter_: Any
+    cv_results_: CVResults
+    diagnosis_: Diagnosis
+
+    _parameters: ClassVar[Parameters] = {
+        **without(BaseLogistic._parameters, "warm_start", "l1_ratio", "penalty_factor"),
+        "Cs": Parameter(
+            lambda value: (
+                is_array_like(value)
+                or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1)
+            ),
+            "an int of at least 1, or an array-like of numbers above 0",
+            lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
+        ),
+        "l1_ratios": Parameter(
+            lambda value: value is None or _is_warn(value) or is_array_like(value),
+            "an array-like of numbers from 0 to 1, or None",
+        ),
+        "penalty": Parameter(
+            lambda value: (
+                isinstance(value, str) and value in ("l1", "l2", "elasticnet", "deprecated")
+            ),
+            "one of 'l1', 'l2', 'elasticnet'; left at its default",
+        ),
+        "refit": BOOL,
+        "use_legacy_attributes": Parameter(
+            lambda value: isinstance(value, (bool, np.bool_)) or _is_warn(value), "a bool"
+        ),
+        "select": SELECT,
+        "store_coef": BOOL,
+        "callback": CALLBACK,
+    }
+
+    def __init__(
+        self,
+        *,
+        Cs: Any = 10,
+        l1_ratios: Any = "warn",
+        fit_intercept: bool = True,
+        cv: Any = None,
+        dual: bool = False,
+        penalty: Any = "deprecated",
+        scoring: Any = "warn",
+        solver: str = "lbfgs",
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        class_weight: Any = None,
+        n_jobs: int | None = None,
+        verbose: Any = 0,
+        refit: bool = True,
+        intercept_scaling: float = 1.0,
+        random_state: Any = None,
+        use_legacy_attributes: Any = "warn",
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        lower: Any = None,
+        upper: Any = None,
+        positive: bool = False,
+        select: Any = "min",
+        validation: Any = None,
+        store_coef: bool = False,
+        callback: Any = None,
+    ) -> None:
+        self.Cs = Cs
+        self.l1_ratios = l1_ratios
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.dual = dual
+        self.penalty = penalty
+        self.scoring = scoring
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.refit = refit
+        self.intercept_scaling = intercept_scaling
+        self.random_state = random_state
+        self.use_legacy_attributes = use_legacy_attributes
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.lower = lower
+        self.upper = upper
+        self.positive = positive
+        self.select = select
+        self.validation = validation
+        self.store_coef = store_coef
+        self.callback = callback
+
+    def _check_together(self) -> None:
+        if self.validation is not None and self.cv is not None:
+            self._refuse("cv", "None where validation is given")
+
+    def _routes(self) -> dict[str, tuple[str, Any]]:
+        scoring = None if _is_warn(self.scoring) else self.scoring
+        return {"scorer": ("score", scoring), **super()._routes()}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        *,
+        offset: Any = None,
+        **params: Any,
+    ) -> Self:
+        """Choose the penalty, and fit the coefficients and the intercepts.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,)
+            Class labels, whole numbers or strings.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
+            splitter is given them.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term o of the linear predictor that is known; the first shape for two classes. None: 0.
+        **params : dict
+            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            only under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Returns
+        -------
+        self : LogisticRegressionCV
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected; if `y`, or the training rows of a fold, have one class.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `tol` was not reached.
+        FutureWarning
+            Of what scikit-learn 1.9 warns of.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegressionCV
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        >>> model = LogisticRegressionCV(
+        ...     Cs=[0.1, 1.0], cv=2, l1_ratios=[0.0], scoring=None, use_legacy_attributes=False
+        ... )
+        >>> model.fit(X, y).predict([[2.5]])
+        array([1])
+        """
+        from ..model_selection._glm_search import GLMScoring, GLMSearch
+        from ..solvers.glm.folds import GLMFolds
+
+        self._check_parameters()
+        given_ratios, ratios, scoring, legacy = self._deprecated()
+        Cs = self._grid()
+        metadata = self._metadata(sample_weight, groups, params)
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n, p = A.shape
+        classes = check_classes(y, n, sample_weight, self.class_weight)
+        weight = check_sample_weight(sample_weight, n)
+        k = 1 if len(classes.values) == 2 else len(classes.values)
+        known = None if offset is None else check_predictor_offset(offset, n, k)
+        self.classes_ = classes.values
+        held = self._held(p, lambda y, n: self._held_codes(y, n, classes.values))
+        if held is not None and known is not None:
+            raise ValueError("offset is given with a held-out set, which has none; expected cv.")
+        splits, kind = self._splits(n, X, y, classes, groups, weight, metadata, held)
+        recheck(A)
+        model = self._model()
+        loss = LOGISTIC if k == 1 else MULTINOMIAL
+
+        def penalties(total: float) -> NDArray[np.float64]:
+            return np.minimum(1.0 / (Cs * total), 1e300)
+
+        folds = GLMFolds(
+            A,
+            classes.codes.astype(np.float64) if k == 1 else classes.codes,
+            loss,
+            k,
+            classes.weight,
+            splits,
+            self._constraints(p),
+            known,
+            penalties,
+            None if held is None else (held[0], _as_target(held[1], k), held[2]),
+        )
+        scorer = self._scoring(loss, scoring, classes, held, X if names is not None else None)
+        scorer.metadata = metadata.score
+        search = GLMSearch(
+            folds,
+            [model._options(float(ratio)) for ratio in ratios],
+            GLMScoring(folds, scorer, weight),
+            self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None,
+            reporter(self.callback, self.verbose, "folds"),
+            kind,
+        )
+        search.run(np.tile(penalties(classes.total()), (len(ratios), 1)), True)
+        self._decide(search, model, A, classes, known, Cs, ratios)
+        self._set_paths(search, Cs, ratios, given_ratios is None, legacy)
+        if search.unsettled:
+            _warn_unsettled(search, float(self.tol))
+        self._set_features(p, names)
+        return self
+
+    def _deprecated(self) -> tuple[Any, NDArray[np.float64], Any, bool]:
+        """(l1_ratios or None, l1_ratios as numbers, scoring, legacy), with the warnings due."""
+        given = self.l1_ratios
+        if _is_warn(given):
+            _warn_future("l1_ratios")
+            given = None
+        if self.penalty == "deprecated":
+            if self.l1_ratios is None:
+                _warn_future("l1_ratios=None")
+        else:
+            _warn_future("penalty")
+        if _is_warn(self.scoring):
+            _warn_future("scoring")
+        if _is_warn(self.use_legacy_attributes):
+            _warn_future("use_legacy_attributes")
+        if self.penalty in ("l1", "l2"):
+            if given is not None:
+                warnings.warn(
+                    "l1_ratios parameter is only used when penalty is 'elasticnet'. Got"
+                    f" (penalty={self.penalty})",
+                    UserWarning,
+                    stacklevel=3,
+                )
+            ratios = np.array([float(self.penalty == "l1")])
+            given = None if given is None else ratios
+        else:
+            numbers = [] if given is None else list(given)
+            ends = all(isinstance(r, Real) and 0 <= as_real(r) <= 1 for r in numbers)
+            if (given is None and self.penalty == "elasticnet") or not ends or given == []:
+                raise ValueError(
+                    "l1_ratios must be an array-like of numbers between 0 and 1; got"
+                    f" (l1_ratios={given!r})"
+                )
+            ratios = np.zeros(1) if given is None else np.array(numbers, dtype=np.float64)
+        scoring = None if _is_warn(self.scoring) else self.scoring
+        legacy = bool(self.use_legacy_attributes)
+        return given, ratios, scoring, legacy
+
+    def _grid(self) -> NDArray[np.float64]:
+        if isinstance(self.Cs, Integral):
+            return np.logspace(-4, 4, int(self.Cs))
+        Cs = np.asarray(self.Cs, dtype=np.float64)
+        if Cs.ndim != 1 or not len(Cs) or not (Cs > 0).all():
+            raise ValueError(f"Cs is {self.Cs!r}; expected an int, or a list of numbers above 0.")
+        return Cs
+
+    def _model(self) -> LogisticRegression:
+        """The estimator of one penalty with these parameters."""
+        return LogisticRegression(
+            tol=self.tol,
+            fit_intercept=self.fit_intercept,
+            solver=self.solver,
+            max_iter=self.max_iter,
+            penalty_factor=self.penalty_factor,
+            standardize=self.standardize,
+            lower=self.lower,
+            upper=self.upper,
+            positive=self.positive,
+            warm_start=True,
+        )
+
+    def _splits(
+        self,
+        n: int,
+        X: Any,
+        y: Any,
+        classes: Classes,
+        groups: Any,
+        weight: Any,
+        metadata: Any,
+        held: Any,
+    ) -> tuple[list[Any], str]:
+        from ..model_selection._splits import check_share, hold_out, make_splits
+
+        if self.validation is None:
+            cv = _DEFAULT_FOLDS if self.cv is None else self.cv
+            codes = classes.codes
+            splits = make_splits(cv, n, X, y, groups, weight, codes, metadata.split)
+            return splits, "folds"
+        if held is not None:
+            return [], "held-out"
+        share = check_share(self.validation)
+        return hold_out(share, n, groups, classes.codes, self._rng()), "held-out"
+
+    @staticmethod
+    def _held_codes(y: Any, n: int, values: NDArray[Any]) -> NDArray[np.intp]:
+        """Positions of the classes of held-out rows."""
+        from ..data.labels import as_labels
+
+        given = as_labels(y, n)
+        place = np.searchsorted(values, given).clip(max=len(values) - 1)
+        if (values[place] != given).any():
+            strange = given[values[place] != given].tolist()[0]
+            raise ValueError(f"validation y has the class {strange!r}, which y has not.")
+        return place
+
+    def _scoring(self, loss: Any, scoring: Any, classes: Classes, held: Any, frame: Any) -> Any:
+        from ..model_selection._search import Scoring
+
+        values = classes.values
+        codes = classes.codes if held is None else held[1]
+
+        def shown(j: int, coef: Any, intercept: Any, X: Any, eta: Any) -> Any:
+            model = _Shown()
+            model.classes_, model.coef_, model.intercept_ = values, coef, intercept
+            model.n_features_in_, model._seen, model._eta = coef.shape[1], X, eta
+            return model
+
+        found = Scoring(
+            loss, _with_labels(scoring, values), "accuracy", False, shown, values[codes], codes
+        )
+        if found.scorer is not None and held is None:
+            found.frame = frame
+        return found
+
+    def _decide(
+        self,
+        search: GLMSearch,
+        model: LogisticRegression,
+        A: Any,
+        classes: Classes,
+        known: Any,
+        Cs: NDArray[np.float64],
+        ratios: NDArray[np.float64],
+    ) -> None:
+        """Choose, and fit all rows or take the means over the folds."""
+        m = len(Cs)
+        results = self.cv_results_ = search.results(
+            bool(self.store_coef), C=np.tile(Cs, len(ratios))
+        )
+        i = search.choose(self.select, results)
+        coef, intercept = search.parts["coef"], search.parts["intercept"]
+        if self.refit:
+            r, j = divmod(i, m)
+            C, ratio = Cs[j], ratios[r]
+            model.coef_ = coef[r, :, j].mean(axis=0)
+            model.intercept_ = intercept[r, :, j].mean(axis=0)
+            model.verbose = max(0, int(self.verbose) - 1)
+            alpha = float(results["alpha"][i])
+            fit = model._fit_two if coef.shape[3] == 1 else model._fit_several
+            fit(A, classes, alpha, float(ratio), known)
+            self.coef_ = np.asarray(model.coef_, np.float64)
+            self.intercept_ = np.asarray(model.intercept_, np.float64)
+            for name in ("solver_", "objective_", "dual_gap_", "relative_gap_"):
+                setattr(self, name, getattr(model, name))
+        else:
+            score = search.parts["score"].transpose(1, 2, 0).reshape(search.n_folds, -1)
+            j_of, r_of = np.divmod(score.argmax(axis=1), len(ratios))
+            rows = range(search.n_folds)
+            own = zip(r_of, rows, j_of, strict=True)
+            places = list(own)
+            self.coef_ = np.mean([coef[place] for place in places], axis=0)
+            self.intercept_ = np.mean([intercept[place] for place in places], axis=0)
+            C, ratio = Cs[j_of].mean(), ratios[r_of].mean()
+            for name in ("solver_", "objective_", "dual_gap_", "relative_gap_"):
+                self.__dict__.pop(name, None)
+        self.C_, self.l1_ratio_ = float(C), float(ratio)
+        self.diagnosis_ = search.diagnose(results, i, self.coef_, bool(self.fit_intercept))
+
+    def _set_paths(
+        self,
+        search: GLMSearch,
+        Cs: NDArray[np.float64],
+        ratios: NDArray[np.float64],
+        without_ratios: bool,
+        legacy: bool,
+    ) -> None:
+        """Attributes of the folds, in the shapes of scikit-learn."""
+        self.Cs_ = Cs
+        self.l1_ratios_ = np.array([None]) if without_ratios else ratios
+        parts = search.parts
+        # (n_ratios, n_folds, n_cs, k, n_dof)
+        paths = parts["coef"]
+        if self.fit_intercept:
+            paths = np.concatenate([paths, parts["intercept"][..., None]], axis=4)
+        if not legacy:
+            self.coefs_paths_ = paths.swapaxes(0, 1)
+            self.scores_ = parts["score"].swapaxes(0, 1)
+            self.n_iter_ = parts["n_iter"].swapaxes(0, 1)
+            return
+        k = paths.shape[3]
+        names = self.classes_[1:] if k == 1 else self.classes_
+        self.C_ = np.full(k, self.C_)
+        self.l1_ratio_ = np.full(k, self.l1_ratio_)
+        paths = paths.transpose(3, 1, 2, 0, 4)
+        score, n_iter = parts["score"].transpose(1, 2, 0), parts["n_iter"].transpose(1, 2, 0)
+        if without_ratios:
+            paths, score, n_iter = paths[:, :, :, 0], score[:, :, 0], n_iter[:, :, 0]
+            if self.refit:
+                self.l1_ratio_ = np.array([None] * k)
+        keys = names.tolist()
+        self.coefs_paths_ = dict(zip(keys, paths, strict=True))
+        self.scores_ = {key: score.copy() for key in keys}
+        self.n_iter_ = n_iter[None]
+
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None, **params: Any
+    ) -> float:
+        """Score of the predictions, by `scoring`.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            True classes.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples, for a scorer that takes them; None: 1.
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Term of the linear predictor that is known, of the share of rows that are classified
+            right. None: 0.
+        **params : dict
+            What the scorer asks for, by scikit-learn's metadata routing.
+
+        Returns
+        -------
+        float
+            Larger is better.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the arguments do not fit together or are not what was fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegressionCV
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        >>> model = LogisticRegressionCV(
+        ...     Cs=[1.0], cv=2, l1_ratios=[0.0], scoring="accuracy", use_legacy_attributes=False
+        ... )
+        >>> model.fit(X, y).score(X, y)
+        0.5
+        """
+        if params and not _sklearn.routes():
+            raise ValueError(
+                f"{type(self).__name__}.score got {', '.join(map(repr, params))}: passing extra"
+                " keyword arguments is only supported if enable_metadata_routing=True."
+            )
+        scoring = "accuracy" if self.scoring is None or _is_warn(self.scoring) else self.scoring
+        if scoring == "accuracy":
+            return accuracy(self.predict(X, offset=offset), y, sample_weight)
+        if offset is not None:
+            raise ValueError(f"offset is given for scoring={scoring!r}; expected None.")
+        from ..model_selection._scores import make_scorer
+
+        scorer, weighted = make_scorer(scoring, self._loss.scores)
+        options = {} if sample_weight is None or not weighted else {"sample_weight": sample_weight}
+        return scorer(self, X, y, {**options, **params})
+
+    set_fit_request: Any = request_setter("fit", "sample_weight", "groups", "offset")
+
+
+class _Shown(LogisticRegression):
+    """A model whose predictors for one X are known."""
+
+    _seen: Any = None
+    _eta: Any = None
+
+    def _linear_predictor(self, X: Any, method: str) -> Any:
+        if X is self._seen:
+            return np.array(self._eta)
+        return super()._linear_predictor(X, method)
+
+
+# what a scorer is shown, in its messages
+_Shown.__name__ = _Shown.__qualname__ = "LogisticRegression"
+
+
+def _as_target(codes: NDArray[Any], k: int) -> NDArray[Any]:
+    return codes.astype(np.float64) if k == 1 else codes
+
+
+def _with_labels(scoring: Any, values: NDArray[Any]) -> Any:
+    """A scorer of scikit-learn whose metric takes the labels, with these: folds may lack some."""
+    if not isinstance(scoring, str) or scoring in ("accuracy", *LOGISTIC.scores):
+        return scoring
+    if not _sklearn.is_loaded():
+        return scoring
+    from inspect import signature
+
+    from sklearn.metrics import get_scorer, make_scorer
+
+    try:
+        scorer = get_scorer(scoring)
+        names = signature(scorer._score_func).parameters
+    except (ValueError, AttributeError, TypeError):
+        return scoring
+    if "labels" not in names:
+        return scoring
+    options = {"labels": values}
+    if "pos_label" in names and len(values) == 2:
+        options["pos_label"] = values[-1]
+    return make_scorer(
+        scorer._score_func,
+        greater_is_better=scorer._sign == 1,
+        response_method=scorer._response_method,
+        **{**scorer._kwargs, **options},
+    )
+
+
+def _warn_unsettled(search: GLMSearch, tol: float) -> None:
+    alpha, worst = max(search.unsettled, key=lambda u: u[1])
+    warnings.warn(
+        f"of {len(search.unsettled)} penalties, worst at alpha={alpha:.3g}, the relative gap of a"
+        f" fold is {worst:.2g}, whose root, {math.sqrt(worst):.2g}, is above tol={tol:g}; what"
+        " helps: a larger max_iter, a larger tol, or features on like scales (standardize=True).",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=3,
+    )

@@ -1,0 +1,213 @@
+"""The search over penalties and shares of the L1 part of generalised linear models, by folds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.rows import as_container, take_rows
+from ..losses import Loss
+from ..solvers.descent.folds import run_paths
+from ..solvers.glm.folds import FoldPath, GLMFolds
+from ._choice import best, choose, spread
+from ._diagnosis import Freedom, Scores, diagnose
+from ._results import CVResults
+
+
+class GLMScoring:
+    """How predictions become scores.
+
+    Parameters
+    ----------
+    folds : GLMFolds
+    scoring : Scoring
+    weight : ndarray (n,) or None
+        Of the scores, where it is not that of the fits.
+    """
+
+    def __init__(self, folds: GLMFolds, scoring: Any, weight: Any) -> None:
+        self.folds, self.scoring, self.weight = folds, scoring, weight
+        self.rows: dict[int, Any] = {}
+
+    def __call__(self, i: int, j: int, eta: Any, coef: Any, intercept: Any, error: float) -> float:
+        scoring, folds = self.scoring, self.folds
+        rows, y, weight = folds.test_rows(i)
+        if rows is not None:
+            weight = None if self.weight is None else self.weight[rows]
+        if scoring.of_errors is not None:
+            if folds.weight is not self.weight and rows is not None:
+                error = folds.error(y, eta, weight)
+            needs_spread = scoring.name not in (scoring.loss.error_score, "neg_log_loss")
+            level = folds.loss.spread(y[:, None], weight) if needs_spread else np.ones(1)
+            return float(scoring.from_errors(np.array([[error]]), level)[0, 0])
+        truth, codes = scoring.truth, scoring.codes
+        if rows is not None:
+            truth = truth[rows]
+            codes = None if codes is None else codes[rows]
+        X = options = None
+        if scoring.scorer is not None:
+            if i not in self.rows:
+                apart = folds.apart
+                A = take_rows(folds.A, rows) if apart is None else apart[0]
+                self.rows = {
+                    i: scoring.rows_of(A, rows) if scoring.frame is not None else as_container(A)
+                }
+            X, options = self.rows[i], scoring.options(weight, rows)
+        value = scoring.of(j, eta, coef, intercept, X, truth, codes, weight, options)
+        return float(value[0])
+
+
+class GLMSearch:
+    """Errors, scores and coefficients of every l1_ratio, penalty and fold.
+
+    Attributes
+    ----------
+    alphas : ndarray (n_ratios, m)
+        In the order that was given.
+    parts : dict of ndarray (n_ratios, n_folds, m, ...)
+    """
+
+    def __init__(
+        self,
+        folds: GLMFolds,
+        options: Any,
+        scoring: GLMScoring,
+        n_jobs: Any,
+        callback: Any,
+        kind: str,
+    ) -> None:
+        self.folds, self.options, self.scoring = folds, options, scoring
+        self.n_jobs, self.callback, self.kind = n_jobs, callback, kind
+        self.stopped = False
+
+    def run(self, alphas: NDArray[np.float64], own: bool) -> None:
+        """Evaluate penalties (n_ratios, m); own: each fold has its own, by its weight."""
+        folds, ratios = self.folds, len(self.options)
+        paths = [
+            FoldPath(folds, i, o, self.scoring) for i in range(folds.count) for o in self.options
+        ]
+        grids = [None if own else grid for _ in range(folds.count) for grid in alphas]
+        found: dict[int, Any] = {}
+
+        def after(position: int, fits: Any) -> None:
+            found[position] = fits
+            if self.callback is not None:
+                self.callback(len(found), len(paths))
+
+        self.alphas = alphas
+        try:
+            run_paths(paths, grids, False, self.n_jobs, after)  # type: ignore[no-untyped-call]
+        except StopIteration:
+            self.stopped = True
+        whole = [
+            i for i in range(folds.count) if all(i * ratios + r in found for r in range(ratios))
+        ]
+        if not whole:
+            raise ValueError("callback ended the search before a fold was done for each l1_ratio.")
+        self.n_folds = len(whole)
+        self.parts = {
+            name: np.array(
+                [[getattr(found[i * ratios + r], name) for i in whole] for r in range(ratios)]
+            )
+            for name in found[next(iter(found))]._fields
+        }
+
+    @property
+    def unsettled(self) -> list[tuple[float, float]]:
+        """(alpha, relative gap) of fits that did not reach their tolerance."""
+        reached = self.parts["gap"].max(axis=1)
+        over = [
+            (float(a), float(g))
+            for row, gaps, o in zip(self.alphas, reached, self.options, strict=True)
+            for a, g in zip(row, gaps, strict=True)
+            if g > max(o.tol**2, 1e-13)
+        ]
+        return over
+
+    def results(self, keep: bool, **columns: Any) -> CVResults:
+        """The table: every l1_ratio after the other. columns: more of (n_ratios, m)."""
+        ratios, m = self.alphas.shape
+
+        def table(name: str) -> Any:
+            return self.parts[name].transpose(1, 0, 2).reshape(self.n_folds, -1)
+
+        train, validation, score = table("train"), table("validation"), table("score")
+        coef = self.parts["coef"]
+        norm = np.sqrt(np.einsum("rfmkp,rfmkp->rfm", coef, coef)).mean(axis=1)
+        count = (coef != 0).any(axis=3).sum(axis=3).mean(axis=1)
+        values = {
+            "l1_ratio": np.repeat([o.l1_ratio for o in self.options], m),
+            "alpha": self.alphas.ravel(),
+            "train_error": train.mean(axis=0),
+            "train_error_se": spread(train),
+            "validation_error": validation.mean(axis=0),
+            "validation_error_se": spread(validation),
+            "score": score.mean(axis=0),
+            "score_se": spread(score),
+            "norm": norm.ravel(),
+            "n_features": count.ravel(),
+            "null_error": float(self.parts["null"][0].mean()),
+            "fold_train_error": train,
+            "fold_validation_error": validation,
+            "fold_score": score,
+        }
+        for name, column in columns.items():
+            values[name] = np.ravel(column)
+        if keep:
+            joined = np.moveaxis(coef, 0, 1).reshape(self.n_folds, ratios * m, *coef.shape[3:])
+            values["fold_coef"] = joined[:, :, 0] if self.folds.k == 1 else joined
+        return CVResults(values, self.folds.loss.name, self.kind, self.n_folds)
+
+    def choose(self, select: Any, results: CVResults) -> int:
+        """Position of the penalty in the table.
+
+        Of equal scores the first, by penalties and then by l1_ratio, as scikit-learn takes it.
+        """
+        alphas, ratios = results["alpha"], results["l1_ratio"]
+        score, error = results["score"], results["score_se"]
+        if callable(select):
+            return choose(select, alphas, score, error, results)
+        r, m = self.alphas.shape
+        order = np.arange(r * m).reshape(r, m).T.ravel()
+        i = int(order[best(score[order])])
+        if select == "min":
+            return i
+        # one standard error is a matter of penalties of the same kind
+        same = np.flatnonzero(ratios == ratios[i])
+        return int(same[choose(select, alphas[same], score[same], error[same], results)])
+
+    def diagnose(self, results: CVResults, i: int, coef: Any, fit_intercept: bool) -> Any:
+        """What the curve of the chosen l1_ratio says."""
+        folds, loss = self.folds, self.folds.loss
+        same = np.flatnonzero(results["l1_ratio"] == results["l1_ratio"][i])
+        scoring = self.scoring.scoring
+        name = scoring.name
+        return diagnose(
+            loss,
+            results["alpha"][same],
+            int(np.flatnonzero(same == i)[0]),
+            results["train_error"][same],
+            results["validation_error"][same],
+            results["null_error"],
+            Scores(
+                name,
+                results["score"][same],
+                results["score_se"][same],
+                results["fold_score"][:, same],
+            ),
+            Freedom(_null_error(loss, folds, fit_intercept), not np.any(coef)),
+        )
+
+
+def _null_error(loss: Loss, folds: GLMFolds, fit_intercept: bool) -> float:
+    """Mean deviance of the model without features on all rows, without an offset."""
+    y = folds.y if folds.k > 1 else folds.y[:, None]
+    if folds.k > 1:
+        share = np.bincount(folds.y, weights=folds.weight, minlength=folds.k)
+        share = share / share.sum()
+        live = share[share > 0]
+        return float(-2.0 * live @ np.log(live)) if fit_intercept else 2.0 * math.log(folds.k)
+    return float(loss.null_deviance(y, folds.weight, fit_intercept).mean())

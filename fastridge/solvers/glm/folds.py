@@ -1,0 +1,250 @@
+"""Generalised linear models of every fold and every penalty.
+
+Rows that a fold leaves out have weight 0 in it, so that no rows are copied and their predictors are
+those of the fit. Each fold goes down the penalties with warm starts; folds run on threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...data.check import check_finite
+from ...losses import Loss, Multinomial
+from ...systems.blas import on_one_thread
+from ..descent.folds import Stopped
+from . import softmax
+from .options import Constraints, Options
+from .path import PathRun, fold_run
+from .problem import Array
+from .softmax_problem import SoftmaxState
+
+
+class FoldFits(NamedTuple):
+    """Of one fold and one l1_ratio, for m penalties; errors are mean deviances."""
+
+    train: Array  # (m,)
+    validation: Array  # (m,)
+    score: Array  # (m,)
+    coef: Array  # (m, k, p)
+    intercept: Array  # (m, k)
+    n_iter: NDArray[np.intp]  # (m,)
+    gap: Array  # (m,), relative
+    null: float  # held-out error of the null model
+
+
+class OneRun:
+    """The fits of one predictor, from penalty to penalty."""
+
+    def __init__(self, data: GLMFolds, options: Options, weight: Array | None) -> None:
+        everything = np.ones(data.A.n_rows, dtype=bool)
+        self.run = fold_run(
+            data.A,
+            data.y,
+            data.loss,
+            options,
+            everything,
+            weight,
+            data.constraints,
+            data.offset,
+            data.columns,
+        )
+        data.columns = self.run.columns
+        self.problem = self.run.problem
+
+    def null(self) -> tuple[Array, Array]:
+        state = self.problem.null
+        return state.eta[:, None], np.array([state.b])
+
+    def solve(self, alpha: float) -> tuple[float, float, int]:
+        """Mean deviance of the training rows, relative gap, iterations."""
+        q = self.problem
+        found = self.run.solve(alpha)
+        error = 2.0 * max(found.state.loss - q.least, 0.0)
+        return error, found.gap / q.null_objective, found.n_iter
+
+    @property
+    def eta(self) -> Array:
+        """(n, 1)."""
+        return self.run.state.eta[:, None]
+
+    def coef(self) -> tuple[Array, Array]:
+        """(1, p) and (1,)."""
+        state = self.run.state
+        coef, intercept = self.problem.restore(state.u, state.b)
+        return coef[None, :], np.array([intercept])
+
+
+class SoftmaxRun:
+    """The fits of a predictor for each class, from penalty to penalty."""
+
+    def __init__(self, data: GLMFolds, options: Options, weight: Array | None) -> None:
+        self.problem, self.some = softmax.make_problem(
+            data.A, data.y, data.k, options, weight, data.constraints, data.offset
+        )
+        self.k, self.options = data.k, options
+        self.state = self.problem.null
+
+    def null(self) -> tuple[Array, Array]:
+        state = self.problem.null
+        level = np.full(self.k, -np.inf)
+        level[slice(None) if self.some is None else self.some] = state.b
+        return self._of_all(state.eta), level
+
+    def solve(self, alpha: float) -> tuple[float, float, int]:
+        """Mean deviance of the training rows, relative gap, iterations."""
+        q, s = self.problem, self.state
+        q.penalise(alpha, self.options.l1_ratio)
+        state = SoftmaxState(s.U, s.b, s.eta, s.loss, q.penalty(s.U), s.r, s.prob, s.h)
+        found = softmax.minimise(q, state, self.options)
+        self.state = found.state
+        error = 2.0 * max(found.state.loss - q.least, 0.0)
+        return error, found.gap / q.null_objective, found.n_iter
+
+    def _of_all(self, eta: Array) -> Array:
+        if self.some is None:
+            return eta
+        full = np.full((len(eta), self.k), -np.inf)
+        full[:, self.some] = eta
+        return full
+
+    @property
+    def eta(self) -> Array:
+        """(n, k)."""
+        return self._of_all(self.state.eta)
+
+    def coef(self) -> tuple[Array, Array]:
+        """(k, p) and (k,)."""
+        coef, intercept = self.problem.restore(self.state.U, self.state.b)
+        if self.some is None:
+            return coef, intercept
+        return softmax.among(coef, intercept, self.some, self.k)
+
+
+class GLMFolds:
+    """The models of each fold's training rows.
+
+    Parameters
+    ----------
+    A : Matrix (n, p), not centred
+    y : ndarray (n,)
+        Targets, or numbers of classes of a multinomial loss.
+    loss : Loss
+    k : int
+        Predictors: 1, or the number of classes.
+    weight : ndarray (n,) or None
+    splits : list of Split
+    constraints : Constraints
+    offset : ndarray (n,) or (n, k), or None
+    penalties : callable
+        penalties(total): alphas (m,) of training rows whose weights have that sum.
+    apart : tuple of Matrix, ndarray (n_test,) and ndarray or None, or None
+        The held-out rows, where they are not among those of A.
+    """
+
+    def __init__(
+        self,
+        A: Matrix,
+        y: NDArray[Any],
+        loss: Loss,
+        k: int,
+        weight: Array | None,
+        splits: list[Any],
+        constraints: Constraints,
+        offset: Array | None,
+        penalties: Any,
+        apart: Any = None,
+    ) -> None:
+        check_finite(A)
+        self.A, self.y, self.loss, self.k, self.weight = A, y, loss, k, weight
+        self.splits, self.constraints, self.offset = splits, constraints, offset
+        self.penalties, self.apart = penalties, apart
+        self.count = len(splits) if apart is None else 1
+        self.columns: Matrix | None = None
+
+    def run(self, options: Options, weight: Array | None) -> Any:
+        """The fits of rows that have weights."""
+        kind = SoftmaxRun if isinstance(self.loss, Multinomial) else OneRun
+        return kind(self, options, weight)
+
+    def grid(self, options: Options, eps: float, n_alphas: int) -> Array:
+        """The automatic penalties of one l1_ratio, on all rows."""
+        run = self.run(options, self.weight)
+        if isinstance(run, OneRun):
+            return run.run.alphas(eps, n_alphas)
+        from ..descent.grid import spaced
+
+        return spaced(run.problem.alpha_max(options.l1_ratio), eps, n_alphas)
+
+    def training_weight(self, i: int) -> Array | None:
+        """Weights (n,) of a fold: 0 of the rows that it leaves out."""
+        if self.apart is not None:
+            return self.weight
+        times = np.bincount(self.splits[i].train, minlength=self.A.n_rows).astype(np.float64)
+        return times if self.weight is None else times * self.weight
+
+    def test_rows(self, i: int) -> tuple[Any, NDArray[Any], Array | None]:
+        """Rows, or None where they are apart, targets and weights."""
+        if self.apart is not None:
+            return None, self.apart[1], self.apart[2]
+        rows = self.splits[i].test
+        return rows, self.y[rows], None if self.weight is None else self.weight[rows]
+
+    def error(self, y: NDArray[Any], eta: Array, weight: Array | None) -> float:
+        """Mean deviance of predictors (n, k)."""
+        values = self.loss.value(y, eta if self.k > 1 else eta[:, 0]) - self.least(y)
+        return 2.0 * max(float(np.average(values, weights=weight)), 0.0)
+
+    def least(self, y: NDArray[Any]) -> Any:
+        return 0.0 if self.k > 1 else self.loss.least(y)
+
+
+class FoldPath:
+    """One fold's solutions for one l1_ratio.
+
+    Parameters
+    ----------
+    folds : GLMFolds
+    i : int
+    options : Options
+    score : callable
+        score(i, j, eta (n_test, k), coef (k, p), intercept (k,), error): a number.
+    """
+
+    def __init__(self, folds: GLMFolds, i: int, options: Options, score: Any) -> None:
+        self.folds, self.i, self.options, self.score = folds, i, options, score
+
+    @on_one_thread
+    def solve(self, alphas: Any, keep: bool, stop: Any) -> FoldFits:
+        """Fit the penalties, from large to small; results are in the order of `penalties`."""
+        folds, i = self.folds, self.i
+        weight = folds.training_weight(i)
+        total = float(folds.A.n_rows if weight is None else weight.sum())
+        own = folds.penalties(total) if alphas is None else alphas
+        run = folds.run(self.options, weight)
+        rows, y, test_weight = folds.test_rows(i)
+        m, k, p = len(own), folds.k, folds.A.n_columns
+        train, validation, score, gap = (np.empty(m) for _ in range(4))
+        coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
+        n_iter = np.zeros(m, dtype=np.intp)
+        eta, level = run.null()
+        eta = eta[rows] if rows is not None else np.broadcast_to(level, (len(y), k))
+        null = folds.error(y, eta, test_weight)
+        for j in np.argsort(-own, kind="stable"):
+            if stop.is_set():
+                raise Stopped
+            train[j], gap[j], n_iter[j] = run.solve(float(own[j]))
+            coef[j], intercept[j] = run.coef()
+            if rows is not None:
+                eta = run.eta[rows]
+            else:
+                eta = folds.apart[0].dot(np.asfortranarray(coef[j].T)) + intercept[j]
+            validation[j] = folds.error(y, eta, test_weight)
+            score[j] = self.score(i, j, eta, coef[j], intercept[j], validation[j])
+        return FoldFits(train, validation, score, coef, intercept, n_iter, gap, null)
+
+
+__all__ = ["FoldFits", "FoldPath", "GLMFolds", "PathRun"]
