@@ -27,6 +27,7 @@ ESTIMATORS = (
     "LassoCV",
     "LinearRegression",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "MultiTaskElasticNet",
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
@@ -50,6 +51,10 @@ OPTIONS = {
     ],
     "Lasso": [{"fit_intercept": False}],
     "LinearRegression": [{"positive": True}],
+    "LogisticRegressionCV": [
+        {"Cs": 2, "l1_ratios": (0.0,), "use_legacy_attributes": False},
+        {"Cs": 2, "refit": False},
+    ],
     "LogisticRegression": [{"fit_intercept": False}, {"C": 1e-3}],
     "Ridge": [{"fit_intercept": False}, {"solver": "lsqr"}],
     "RidgeCV": [{"cv": 3}, {"store_cv_results": True}],
@@ -57,7 +62,13 @@ OPTIONS = {
     "TweedieRegressor": [{"power": 1.5}, {"fit_intercept": False}],
 }
 
-GLMS = ("GammaRegressor", "LogisticRegression", "PoissonRegressor", "TweedieRegressor")
+GLMS = (
+    "GammaRegressor",
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "PoissonRegressor",
+    "TweedieRegressor",
+)
 CERTIFICATE = "A certificate: what ran, and how exact the fit is."
 CHOICE = "How the penalty was chosen, and what that says."
 PRIOR = "The posterior as an operator, and what follows from it."
@@ -193,7 +204,7 @@ BEHAVIOUR = (
         'scikit-learn\'s "lbfgs" and "newton-cholesky" let the solver be chosen, as "auto" does.',
     ),
     (
-        "`solver`, `dual` and `intercept_scaling` of `LogisticRegression`",
+        "`solver`, `dual` and `intercept_scaling` of `LogisticRegression` and its CV",
         "scikit-learn's names let the solver be chosen, for every penalty and any number of"
         " classes, where scikit-learn refuses some. The intercept is never penalised, as that of"
         " liblinear is.",

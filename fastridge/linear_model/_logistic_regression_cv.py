@@ -512,6 +512,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         found = Scoring(
             loss, _with_labels(scoring, values), "accuracy", False, shown, values[codes], codes
         )
+        if isinstance(scoring, str):
+            found.name = scoring
         if found.scorer is not None and held is None:
             found.frame = frame
         return found
@@ -571,7 +573,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         """Attributes of the folds, in the shapes of scikit-learn."""
         self.Cs_ = Cs
         self.l1_ratios_ = np.array([None]) if without_ratios else ratios
-        parts = search.parts
+        parts = {**search.parts, "n_iter": search.parts["n_iter"].astype(np.int32)}
         # (n_ratios, n_folds, n_cs, k, n_dof)
         paths = parts["coef"]
         if self.fit_intercept:

@@ -22,6 +22,8 @@ from .path import PathRun, fold_run
 from .problem import Array
 from .softmax_problem import SoftmaxState
 
+_BELOW = 36.0  # -log of the rounding of 1
+
 
 class FoldFits(NamedTuple):
     """Of one fold and one l1_ratio, for m penalties; errors are mean deviances."""
@@ -79,7 +81,11 @@ class OneRun:
 
 
 class SoftmaxRun:
-    """The fits of a predictor for each class, from penalty to penalty."""
+    """The fits of a predictor for each class, from penalty to penalty.
+
+    Of a class that has no training row, the predictor is constant, `_BELOW` under the least
+    intercept: its probability is next to nothing, and errors on held-out rows stay finite.
+    """
 
     def __init__(self, data: GLMFolds, options: Options, weight: Array | None) -> None:
         self.problem, self.some = softmax.make_problem(
@@ -90,9 +96,8 @@ class SoftmaxRun:
 
     def null(self) -> tuple[Array, Array]:
         state = self.problem.null
-        level = np.full(self.k, -np.inf)
-        level[slice(None) if self.some is None else self.some] = state.b
-        return self._of_all(state.eta), level
+        level = self._of_all(state.b[None, :], state.b)
+        return self._of_all(state.eta, state.b), level[0]
 
     def solve(self, alpha: float) -> tuple[float, float, int]:
         """Mean deviance of the training rows, relative gap, iterations."""
@@ -104,24 +109,26 @@ class SoftmaxRun:
         error = 2.0 * max(found.state.loss - q.least, 0.0)
         return error, found.gap / q.null_objective, found.n_iter
 
-    def _of_all(self, eta: Array) -> Array:
+    def _of_all(self, eta: Array, intercept: Array) -> Array:
         if self.some is None:
             return eta
-        full = np.full((len(eta), self.k), -np.inf)
+        full = np.full((len(eta), self.k), intercept.min() - _BELOW)
         full[:, self.some] = eta
         return full
 
     @property
     def eta(self) -> Array:
         """(n, k)."""
-        return self._of_all(self.state.eta)
+        intercept = self.problem.restore(self.state.U, self.state.b)[1]
+        return self._of_all(self.state.eta, intercept)
 
     def coef(self) -> tuple[Array, Array]:
         """(k, p) and (k,)."""
         coef, intercept = self.problem.restore(self.state.U, self.state.b)
+        level = self._of_all(intercept[None, :], intercept)[0]
         if self.some is None:
-            return coef, intercept
-        return softmax.among(coef, intercept, self.some, self.k)
+            return coef, level
+        return softmax.among(coef, intercept, self.some, self.k)[0], level
 
 
 class GLMFolds:
