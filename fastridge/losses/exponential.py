@@ -24,8 +24,14 @@ def explained(error: Array, spread: Array) -> Array:
 
 def y_log(y: Array, x: Array) -> Array:
     """Return y log(x), 0 where y is 0."""
-    zero = y == 0
-    return np.where(zero, 0.0, y * np.log(np.where(zero, 1.0, x)))
+    y, x = np.broadcast_arrays(y, x)
+    if y.ndim == 0:
+        return y * np.log(x) if y != 0 else np.zeros(())
+    out = np.zeros(y.shape)
+    some = y != 0
+    np.log(x, out=out, where=some)
+    np.multiply(out, y, out=out, where=some)
+    return out
 
 
 D2 = Score(

@@ -54,6 +54,8 @@ class Logistic(ExponentialFamily):
         return np.where(inside, y_log(p, p) + y_log(1.0 - p, 1.0 - p), np.inf)
 
     def least(self, y: Array) -> Array:
+        if ((y == 0) | (y == 1)).all():
+            return np.zeros_like(y)
         return -(y_log(y, y) + y_log(1.0 - y, 1.0 - y))
 
     def link(self, mu: Array) -> Array:

@@ -19,6 +19,7 @@ from ...data.check import (
     check_target,
 )
 from ...losses import Loss, Multinomial, loss_of
+from ...quadratic.range import require_sums
 from ..descent.options import check_number
 from . import softmax
 from .choose import choose_solver
@@ -30,6 +31,8 @@ from .prox import prox_newton
 from .result import GLMResult
 from .samples import newton_samples
 from .separation import separation, warn_of_growth, warn_of_separation
+
+_ONE = np.ones(1)
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
@@ -68,24 +71,39 @@ def solve(
 
 
 def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLMProblem:
-    """The problem, with refusals of targets that have no fit."""
-    check_finite(A)
+    """The problem, with refusals of data and targets that have no fit."""
     live = y if sample_weight is None else y[sample_weight > 0]
     loss.check_targets(live)
     if options.fit_intercept:
         refuse_limits(loss, live)
-    return GLMProblem(
-        A,
-        y,
-        loss,
-        sample_weight,
-        constraints.factor,
-        constraints.lower,
-        constraints.upper,
-        options.fit_intercept,
-        options.standardize,
-        offset,
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        problem = GLMProblem(
+            A,
+            y,
+            loss,
+            sample_weight,
+            constraints.factor,
+            constraints.lower,
+            constraints.upper,
+            options.fit_intercept,
+            options.standardize,
+            offset,
+        )
+    require_usable(problem)
+    return problem
+
+
+def require_usable(problem: GLMProblem) -> None:
+    """Refuse X that is not finite, or whose squares leave the range of float64."""
+    rows = problem.rows
+    if not (problem.fit_intercept or problem.standardize):
+        check_finite(rows.source)
+        return
+    # variances show what is not finite, without a pass
+    squares = float(np.add.reduce(rows.squares()))
+    if not (squares < np.inf and np.isfinite(np.add.reduce(rows.mean))):
+        check_finite(rows.source)
+    require_sums(rows.source, _ONE, squares, 1.0, problem.fit_intercept)
 
 
 def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:

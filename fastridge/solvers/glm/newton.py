@@ -67,7 +67,9 @@ class _Run(NamedTuple):
 
 def _solution(run: _Run) -> Solution:
     met = run.ended == CONVERGED
-    return Solution(run.state, run.gap, run.n_iter, "newton", met, run.ended in (SEPARATED, ENDLESS))
+    return Solution(
+        run.state, run.gap, run.n_iter, "newton", met, run.ended in (SEPARATED, ENDLESS)
+    )
 
 
 def _run(
