@@ -9,12 +9,15 @@ convention              what is minimised, or assumed
 ``"weight_decay"``      L(w) + weight_decay / 2 * |w|^2: `fastridge.optim`, torch; a step
                         multiplies w by 1 - lr * weight_decay
 ``"C"``                 C * sum_i l_i + |w|^2 / 2: scikit-learn's linear classifiers
+``"glm"``               1 / n * sum_i l_i + glm / 2 * |w|^2: `fastridge.glm`, scikit-learn's
+                        PoissonRegressor and kin, glum's alpha and glmnet's lambda, with l half
+                        the unit deviance
 ``"prior_variance"``    w_j ~ N(0, prior_variance), y_i ~ N(x_i w, noise_variance): the most
                         probable w, which is also the posterior mean
 ======================= =========================================================================
 
 L is a loss over the samples, its terms l_i summed or averaged, halved or not; for least squares l_i
-is the squared residual r_i^2.
+is the squared residual r_i^2, and of other losses what the table says.
 """
 
 from __future__ import annotations
@@ -32,20 +35,23 @@ if TYPE_CHECKING:
 
 __all__ = ["convert"]
 
-# to the strength s of sum_i l_i + s * |w|^2, and back; k: factor of the sum in L, v: noise variance
-_TO_SUM: dict[str, Callable[[Any, float, float], Any]] = {
-    "alpha": lambda x, k, v: x,
-    "lambda": lambda x, k, v: x / k,
-    "weight_decay": lambda x, k, v: x / (2.0 * k),
-    "C": lambda x, k, v: 0.5 / x,
-    "prior_variance": lambda x, k, v: v / x,
+# to the strength s of sum_i l_i + s * |w|^2, and back; k: factor of the sum in L, v: noise
+# variance, n: samples
+_TO_SUM: dict[str, Callable[[Any, float, float, float], Any]] = {
+    "alpha": lambda x, k, v, n: x,
+    "lambda": lambda x, k, v, n: x / k,
+    "weight_decay": lambda x, k, v, n: x / (2.0 * k),
+    "C": lambda x, k, v, n: 0.5 / x,
+    "glm": lambda x, k, v, n: 0.5 * n * x,
+    "prior_variance": lambda x, k, v, n: v / x,
 }
-_FROM_SUM: dict[str, Callable[[Any, float, float], Any]] = {
-    "alpha": lambda s, k, v: s,
-    "lambda": lambda s, k, v: s * k,
-    "weight_decay": lambda s, k, v: 2.0 * k * s,
-    "C": lambda s, k, v: 0.5 / s,
-    "prior_variance": lambda s, k, v: v / s,
+_FROM_SUM: dict[str, Callable[[Any, float, float, float], Any]] = {
+    "alpha": lambda s, k, v, n: s,
+    "lambda": lambda s, k, v, n: s * k,
+    "weight_decay": lambda s, k, v, n: 2.0 * k * s,
+    "C": lambda s, k, v, n: 0.5 / s,
+    "glm": lambda s, k, v, n: s / (0.5 * n),
+    "prior_variance": lambda s, k, v, n: v / s,
 }
 _LOSSES = {"sum": 1.0, "half_sum": 0.5, "mean": 1.0, "half_mean": 0.5}
 
@@ -93,7 +99,7 @@ def convert(
     ----------
     value : float or array-like
         Strength in the convention `source`: at least 0, which may be infinite.
-    source, target : {"alpha", "lambda", "weight_decay", "C", "prior_variance"}
+    source, target : {"alpha", "lambda", "weight_decay", "C", "glm", "prior_variance"}
         Conventions; the table of `fastridge.penalty` has their objectives.
     loss : {"sum", "half_sum", "mean", "half_mean"}, default="sum"
         What "lambda" and "weight_decay" are added to: the terms l_i of the loss summed, or divided
@@ -149,7 +155,7 @@ def convert(
     values = numbers(as_array(value, "value"), "value").astype(np.float64)
     if not (values >= 0.0).all():
         raise ValueError("value has negative or missing numbers; expected at least 0.")
-    ends, k, v = {source, target}, _LOSSES[loss], 1.0
+    ends, k, v, n = {source, target}, _LOSSES[loss], 1.0, 1.0
     if n_samples is not None:
         n_samples = _positive(n_samples, "n_samples")
     if loss.endswith("mean") and 0 < len(ends & {"lambda", "weight_decay"}) < len(ends):
@@ -158,10 +164,14 @@ def convert(
                 f"n_samples is None; expected the number that loss={loss!r} divides by."
             )
         k /= n_samples
+    if "glm" in ends and len(ends) == 2:
+        if n_samples is None:
+            raise ValueError("n_samples is None; expected the number of samples for 'glm'.")
+        n = n_samples
     if noise_variance is not None:
         v = _positive(noise_variance, "noise_variance")
     elif "prior_variance" in ends and len(ends) == 2:
         raise ValueError("noise_variance is None; expected a positive number for 'prior_variance'.")
     with np.errstate(divide="ignore"):
-        result = _FROM_SUM[target](_TO_SUM[source](values, k, v), k, v)
+        result = _FROM_SUM[target](_TO_SUM[source](values, k, v, n), k, v, n)
     return float(result) if result.ndim == 0 else result

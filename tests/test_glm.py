@@ -233,3 +233,22 @@ def test_separated_labels_are_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fastridge.glm(X, y, "logistic", 1e-8).converged
+
+
+def test_binomial_counts_are_shares_that_weigh_their_trials():
+    X, _, _, _ = data("logistic")
+    rng = np.random.default_rng(5)
+    counts = rng.integers(0, 6, (80, 2)).astype(float)
+    counts[3] = 0.0
+    found = fastridge.glm(X, counts, "binomial", 0.1, tol=1e-8)
+    rows = np.repeat(np.arange(80), counts.sum(axis=1).astype(int))
+    labels = np.concatenate([[1.0] * int(a) + [0.0] * int(b) for a, b in counts])
+    expected = fastridge.glm(X[rows], labels, "logistic", 0.1, tol=1e-8)
+    assert_allclose(found.coef, expected.coef, rtol=1e-6)
+    assert_allclose(found.objective, expected.objective, rtol=1e-12)
+    for y, message in (
+        (np.ones(80), r"y has shape \(80,\); expected \(n_samples, 2\)"),
+        (-np.ones((80, 2)), "y has counts from -1 to -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fastridge.glm(X, y, "binomial", 0.1)

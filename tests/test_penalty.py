@@ -8,7 +8,7 @@ import pytest
 import fastridge
 from fastridge import kernels, penalty
 
-CONVENTIONS = ["alpha", "lambda", "weight_decay", "C", "prior_variance"]
+CONVENTIONS = ["alpha", "lambda", "weight_decay", "C", "glm", "prior_variance"]
 LOSSES = ["sum", "half_sum", "mean", "half_mean"]
 N, P = 40, 4
 
@@ -121,3 +121,23 @@ def test_ends_of_the_scale():
 def test_refused(arguments, options, kind, message):
     with pytest.raises(kind, match=message):
         penalty.convert(*arguments, **options)
+
+
+def test_losses_of_classes_and_counts(data):
+    """C, glm and the textbook's lambda of a logistic loss; glm of a Poisson loss."""
+    from sklearn.linear_model import LogisticRegression, PoissonRegressor
+
+    X, y = data
+    labels = (y > 0).astype(float)
+    alpha = penalty.convert(0.3, "C", "glm", n_samples=N)
+    theirs = LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000).fit(X, labels)
+    ours = fastridge.glm(X, labels, "logistic", alpha, tol=1e-9)
+    np.testing.assert_allclose(ours.coef, theirs.coef_[0], rtol=1e-5)
+    same = penalty.convert(0.3, "C", "weight_decay", loss="mean", n_samples=N)
+    np.testing.assert_allclose(same, alpha, rtol=1e-15)
+    counts = np.round(np.exp(0.3 * y))
+    theirs = PoissonRegressor(alpha=alpha, tol=1e-10, solver="newton-cholesky").fit(X, counts)
+    ours = fastridge.glm(X, counts, "poisson", alpha, tol=1e-9)
+    np.testing.assert_allclose(ours.coef, theirs.coef_, rtol=1e-6)
+    with pytest.raises(ValueError, match="n_samples is None; expected the number of samples"):
+        penalty.convert(1.0, "C", "glm")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .base import Interval, Loss, Score
+from .binomial import BINOMIAL, Binomial
 from .gamma import GAMMA, Gamma
 from .huber import Huber
 from .logistic import LOGISTIC, Logistic
@@ -23,6 +24,7 @@ from .tweedie import TweedieIdentity, TweedieLog, tweedie
 LOSSES: dict[str, Callable[..., Loss]] = {
     "squared": lambda: SQUARED,
     "logistic": lambda: LOGISTIC,
+    "binomial": lambda: BINOMIAL,
     "poisson": lambda: POISSON,
     "gamma": lambda: GAMMA,
     "tweedie": tweedie,
@@ -59,12 +61,14 @@ def loss_of(loss: Any, **parameters: Any) -> Loss:
 
 
 __all__ = [
+    "BINOMIAL",
     "GAMMA",
     "LOGISTIC",
     "LOSSES",
     "MULTINOMIAL",
     "POISSON",
     "SQUARED",
+    "Binomial",
     "Gamma",
     "Huber",
     "Interval",

@@ -18,7 +18,7 @@ from ...data.check import (
     check_sample_weight,
     check_target,
 )
-from ...losses import Loss, Multinomial, loss_of
+from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
 from ..descent.options import check_number
 from . import softmax
@@ -211,9 +211,12 @@ def check_arguments(
     A = check_design(X, finite=False)
     n, p = A.shape
     target = check_target(y, n)
+    weight = check_sample_weight(sample_weight, n)
+    if isinstance(found, Binomial):
+        target, trials = found.shares(target)
+        weight = check_sample_weight(trials if weight is None else weight * trials, n)
     if target.ndim != 1 and not isinstance(found, Multinomial):
         raise ValueError(f"y has shape {target.shape}; expected ({n},).")
-    weight = check_sample_weight(sample_weight, n)
     low, high = check_bounds(lower, upper, p)
     constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
     if isinstance(found, Multinomial):
@@ -269,8 +272,9 @@ def glm(
     ----------
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
-    y : array-like of shape (n_samples,)
-        Targets that the loss is defined for.
+    y : array-like of shape (n_samples,), of "binomial" (n_samples, 2)
+        Targets that the loss is defined for; of "binomial" counts of successes and failures, whose
+        sums are weights of the samples.
     loss : str or Loss, default="logistic"
         A key of `fastridge.losses.LOSSES`, or a loss with parameters of your choice.
     alpha : float, default=1.0
