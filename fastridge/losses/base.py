@@ -174,6 +174,22 @@ class Loss(ABC):
 
         return evaluate(self.kernel, self.parameter, y, eta, weight, gradient, curvature, n_threads)
 
+    def average_mean(self, eta: Array, variance: Array) -> Array:
+        """Return the expected mean of a Gaussian linear predictor of mean eta.
+
+        exp(eta + variance / 2) of a log link; eta itself where that is the mean.
+
+        Raises
+        ------
+        ValueError
+            If it has no closed form.
+        """
+        if self.has_log_link:
+            return self.inverse_link(eta + 0.5 * variance)
+        if self.inverse_link(np.zeros(1) + 0.5)[0] == 0.5:
+            return eta
+        raise ValueError(f"loss {self.name!r} has no expected mean in closed form.")
+
     def check_targets(self, y: Array, name: str = "y") -> None:
         """Refuse targets that the loss is not defined for.
 

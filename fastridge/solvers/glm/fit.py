@@ -28,7 +28,7 @@ from .newton_cg import newton_cg
 from .options import NOTHING, Constraints, Options, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
-from .result import GLMResult
+from .result import Fitted, GLMResult
 from .samples import newton_samples
 from .separation import separation, warn_of_growth, warn_of_separation
 
@@ -148,6 +148,7 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         coef = coef.astype(np.float32)
     scale = 2.0 * problem.total
     return GLMResult(
+        Fitted(problem, problem.alpha, problem.l1_ratio),
         coef=coef,
         intercept=intercept,
         solver=found.solver,
@@ -158,7 +159,6 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         deviance=max(scale * (state.loss - problem.least), 0.0),
         null_deviance=max(scale * (problem.null_loss - problem.least), 0.0),
         total_weight=problem.total,
-        dof=float("nan"),
         loss=problem.loss,
         converged=found.converged,
     )

@@ -61,7 +61,10 @@ class GLMPath:
     n_iter : ndarray of int, shape (n_alphas,)
         Newton steps.
     dof : ndarray of shape (n_alphas,)
-        Effective degrees of freedom, intercept included.
+        Effective degrees of freedom, intercept included, computed at first access: `GLMResult.dof`
+        of each penalty. NaN of a copy or a loaded path that was not asked before.
+    dof_error : ndarray of shape (n_alphas,)
+        Their standard errors; 0 where they are exact.
     aic, bic : ndarray of shape (n_alphas,)
         Criteria of Akaike and Schwarz, but for a constant of y.
     l1_ratio : float
@@ -90,12 +93,9 @@ class GLMPath:
         "_n_features",
         "_results",
         "_values",
-        "aic",
         "alphas",
-        "bic",
         "converged",
         "deviance",
-        "dof",
         "dual_gap",
         "intercept",
         "l1_ratio",
@@ -126,7 +126,7 @@ class GLMPath:
         self.l1_ratio, self.loss, self.null_deviance = l1_ratio, loss, null_deviance
         self.solver = results[-1].solver if results else ""
         self.alphas = np.array(alphas, dtype=np.float64)
-        for name in ("dual_gap", "relative_gap", "objective", "deviance", "dof", "aic", "bic"):
+        for name in ("dual_gap", "relative_gap", "objective", "deviance"):
             setattr(self, name, np.array([getattr(r, name) for r in results], dtype=np.float64))
         self.intercept = np.array([r.intercept for r in results], dtype=self._dtype)
         self.n_iter = np.array([r.n_iter for r in results], dtype=np.intp)
@@ -137,10 +137,38 @@ class GLMPath:
         return len(self.alphas)
 
     def __getitem__(self, k: int) -> GLMResult:
-        result = copy.copy(self._results[k])
+        own = self._results[k]
+        result = copy.copy(own)
+        result._fitted = own._fitted
         result.coef = np.zeros(self._n_features, dtype=self._dtype)
         result.coef[self._indices[k]] = self._values[k]
         return result
+
+    def _each(self, name: str) -> NDArray[np.float64]:
+        """An attribute that each result computes at first access."""
+        out = np.empty(len(self))
+        for k, own in enumerate(self._results):
+            if own._dof is None:
+                full = self[k]
+                own._dof, own._dof_error = full.dof, full.dof_error
+            out[k] = getattr(own, name)
+        return out
+
+    @property
+    def dof(self) -> NDArray[np.float64]:
+        return self._each("dof")
+
+    @property
+    def dof_error(self) -> NDArray[np.float64]:
+        return self._each("dof_error")
+
+    @property
+    def aic(self) -> NDArray[np.float64]:
+        return self._each("aic")
+
+    @property
+    def bic(self) -> NDArray[np.float64]:
+        return self._each("bic")
 
     @property
     def explained(self) -> NDArray[np.float64]:

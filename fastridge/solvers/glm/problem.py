@@ -118,6 +118,7 @@ class GLMProblem:
         self.lower = lower if lower is None or unit is None else lower * unit
         self.upper = upper if upper is None or unit is None else upper * unit
         self.l1 = self.l2 = np.zeros(self.p)
+        self.alpha = self.l1_ratio = 0.0
         self._by_rows: Matrix | None = None
         self._null: State | None = None
         self._null_intercept: float | None = None
@@ -134,6 +135,7 @@ class GLMProblem:
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""
+        self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
 

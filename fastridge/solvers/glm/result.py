@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .hessian import Hessian
+    from .posterior import GLMPosterior
+    from .problem import GLMProblem
+
+_CHANGED, _SINGLE = 1e-6, 1e-4  # relative differences of objectives: the data have changed
+
+
+class Fitted(NamedTuple):
+    """What was minimised, from which a result computes what it is asked for later."""
+
+    problem: GLMProblem
+    alpha: float
+    l1_ratio: float
 
 
 class GLMResult:
@@ -32,7 +48,18 @@ class GLMResult:
     total_weight : float
         Sum of the weights.
     dof : float
-        Effective degrees of freedom, intercept included; see `dispersion`.
+        Effective degrees of freedom, computed at first access: the trace of
+        (A'HA + D)^-1 A'HA, with H the curvatures of the weighted losses at the solution, A the
+        columns about their means under H and D the curvature of the L2 part, plus 1 for the
+        intercept. Coefficients that an L1 part or a bound holds do not count. Exact where the
+        active features or the samples are at most 2,000, else estimated by random signs. NaN of
+        the multinomial loss, and of a copy or a loaded result that was not asked before.
+    dof_error : float
+        Standard error of `dof`; 0 where that is exact.
+    dispersion : float
+        1 of losses without one, else the deviance over the residual degrees of freedom.
+    aic, bic : float
+        Criteria of Akaike and Schwarz, but for a constant of y.
     loss : Loss
     converged : bool
         Whether sqrt(relative_gap) is within `tol`, or the gap is rounding.
@@ -43,13 +70,17 @@ class GLMResult:
     >>> result = fastridge.glm([[0.0], [1.0], [2.0]], [1, 2, 4], "poisson", alpha=0.1)
     >>> type(result).__name__, result.converged
     ('GLMResult', True)
+    >>> bool(1 < result.dof < 2), result.dof_error
+    (True, 0.0)
     """
 
     __slots__ = (
+        "_dof",
+        "_dof_error",
+        "_fitted",
         "coef",
         "converged",
         "deviance",
-        "dof",
         "dual_gap",
         "intercept",
         "loss",
@@ -71,17 +102,101 @@ class GLMResult:
     deviance: float
     null_deviance: float
     total_weight: float
-    dof: float
     loss: Any
     converged: bool
+    _dof: float | None
+    _dof_error: float
+    _fitted: Fitted | None
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, fitted: Fitted | None = None, **values: Any) -> None:
+        self._dof, self._dof_error, self._fitted = None, 0.0, fitted
         for name, value in values.items():
             setattr(self, name, value)
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # copies and files are without the data
+        slots = {name: getattr(self, name) for name in self.__slots__ if hasattr(self, name)}
+        return None, {**slots, "_fitted": None}
+
+    def hessian(self, most: int | None = None, seed: int = 0) -> Hessian:
+        """Hessian of the objective at the solution, of the data that were fitted."""
+        from .hessian import MOST, Hessian
+
+        if self._fitted is None:
+            raise ValueError(
+                "this result does not hold its data: expected one that `glm` returned for one"
+                " predictor, not a copy, a loaded one, or that of several classes."
+            )
+        given, alpha, l1_ratio = self._fitted
+        problem = copy.copy(given)
+        problem.penalise(alpha, l1_ratio)
+        state = problem.start(self.coef, self.intercept)
+        off = abs(state.objective - self.objective)
+        size = abs(state.loss) + state.penalty + abs(self.objective)
+        rounding = _SINGLE if problem.A.is_float32 else _CHANGED
+        if not off <= rounding * size + np.finfo(float).tiny:
+            raise ValueError(
+                f"the objective of this result is {self.objective:g}, and {state.objective:g} now:"
+                " its X, y or weights were changed after the fit; expected them as they were."
+            )
+        return Hessian(problem, state, MOST if most is None else most, seed)
+
+    def _count(self) -> None:
+        if self._fitted is None:
+            self._dof = float("nan")
+            return
+        hessian = self.hessian()
+        trace, self._dof_error = hessian.trace
+        self._dof = trace + bool(hessian.problem.fit_intercept)
+
+    @property
+    def dof(self) -> float:
+        if self._dof is None:
+            self._count()
+        assert self._dof is not None
+        return self._dof
+
+    @property
+    def dof_error(self) -> float:
+        if self._dof is None:
+            self._count()
+        return self._dof_error
+
+    def posterior(self, dispersion: float | None = None, random_state: int = 0) -> GLMPosterior:
+        """Return the Laplace approximation of the posterior of the coefficients.
+
+        Parameters
+        ----------
+        dispersion : float or None, default=None
+            Variance of y over its unit variance; None: `dispersion` of this result.
+        random_state : int, default=0
+            Seed of the random signs that estimate variances of large data.
+
+        Returns
+        -------
+        GLMPosterior
+            covariance, standard_errors, intervals, variance, predict.
+
+        Raises
+        ------
+        ValueError
+            If `dispersion` is not a positive number, or this result does not hold its data, or
+            those were changed after the fit.
+
+        Examples
+        --------
+        >>> import fastridge
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        >>> posterior = fastridge.glm(X, y, "logistic", alpha=0.1).posterior()
+        >>> posterior.covariance.shape, posterior.standard_errors.shape
+        ((2, 2), (1,))
+        """
+        from .posterior import GLMPosterior
+
+        return GLMPosterior(self, dispersion, random_state)
+
     @property
     def dispersion(self) -> float:
-        """1 of losses without one, else the deviance over the residual degrees of freedom."""
         if not self.loss.n_dispersion:
             return 1.0
         left = self.total_weight - self.dof
@@ -89,12 +204,10 @@ class GLMResult:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion, but for a constant of y."""
         return self._criterion(2.0)
 
     @property
     def bic(self) -> float:
-        """Schwarz' criterion, but for a constant of y."""
         return self._criterion(float(np.log(self.total_weight)))
 
     def _criterion(self, price: float) -> float:

@@ -260,7 +260,6 @@ def result_of(problem: SoftmaxProblem, found: Solution) -> GLMResult:
         deviance=max(scale * (state.loss - problem.least), 0.0),
         null_deviance=max(scale * (problem.null.loss - problem.least), 0.0),
         total_weight=problem.total,
-        dof=float("nan"),
         loss=problem.loss,
         converged=found.converged,
     )

@@ -1,0 +1,348 @@
+"""The Hessian of a fit's objective, its inverse, and the traces that follow from it.
+
+At a state with the curvatures h of the loss, over the coefficients that neither an L1 part holds at
+0 nor a bound holds where it is,
+
+    M = A' diag(h) A + diag(l2),
+
+with A about the means under h, which takes the intercept out: that has the curvature sum(h) of its
+own. M is factored where it is small or the data have few samples; elsewhere its inverse is applied by
+conjugate gradients, and diagonals and traces are estimated by random signs, with standard errors.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...systems.blas import on_one_thread
+from ...systems.lapack import cholesky, product, solve_triangular
+from ..bayes.posterior import Posterior
+from .newton_cg import _Block, _Model, _model
+from .problem import Array, GLMProblem, State
+
+MOST = 2000  # features or samples up to which M is factored unless a caller allows more
+_ELEMENTS = 4_000_000  # of a block of rows or columns
+_PROBES = 64
+_TOL = 1e-6  # of conjugate gradients, relative to the right-hand side's norm
+_MOST_STEPS = 2000
+_BOUND_TOL = 4.0  # spacings within which a coefficient is at its bound
+
+
+class Hessian:
+    """M of a problem with its penalty, at a state; vectors are in units of u.
+
+    Parameters
+    ----------
+    problem : GLMProblem
+    state : State
+    most : int, default=MOST
+        Largest number of active features, or of samples, that M is factored for.
+    seed : int, default=0
+        Of random signs.
+
+    Attributes
+    ----------
+    active : ndarray of bool (p,)
+        Coefficients that may move.
+    total : float
+        Sum of h, the curvature of the intercept.
+    offset : ndarray (p,)
+        Means of the columns under h, less those that u is about, in units of u.
+    is_exact : bool
+        Whether M is factored.
+    """
+
+    def __init__(self, problem: GLMProblem, state: State, most: int = MOST, seed: int = 0) -> None:
+        self.problem, self.state = problem, state
+        model = _model(problem, state)
+        self.total, self.offset, self.h = model.total, model.offset, model.h
+        self.active = _active(problem, state) & ((model.squares > 0) | (problem.l2 > 0))
+        self.is_empty = not self.active.any()
+        if not self.active.all():
+            scale = self.active.astype(np.float64)
+            if problem.A.scale is not None:
+                scale *= problem.A.scale
+            A = model.A.centered(model.A.shift, scale)
+            model = model._replace(A=A, squares=np.where(self.active, model.squares, 0.0))
+        self.A, self.squares = model.A, model.squares
+        q = int(self.active.sum())
+        has_prior = bool((problem.l2[self.active] > 0).all())
+        self._inverse: _ByFeatures | _BySamples | _ByProducts
+        if problem.n < q and problem.n <= most and has_prior:
+            self._inverse = _BySamples(self, problem.l2)
+        elif q <= most:
+            self._inverse = _ByFeatures(self, problem.l2)
+        else:
+            self._inverse = _ByProducts(self, model, problem, seed)
+        self.is_exact = not isinstance(self._inverse, _ByProducts)
+
+    @on_one_thread
+    def solve(self, V: Array) -> Array:
+        """M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
+        return self._inverse.solve(V)
+
+    @cached_property
+    @on_one_thread
+    def trace(self) -> tuple[float, float]:
+        """Trace of M^-1 A' diag(h) A, and its standard error."""
+        if self.is_empty or self.total <= 0:
+            return 0.0, 0.0
+        return self._inverse.trace()
+
+    @cached_property
+    @on_one_thread
+    def diagonal(self) -> tuple[Array, Array]:
+        """Diagonal of M^-1 (p,), 0 of coefficients that are held, and its standard errors."""
+        return self._inverse.diagonal()
+
+    @on_one_thread
+    def quadratic(self, V: Array) -> Array:
+        """v M^-1 v' of each row v of V (k, p)."""
+        return np.einsum("kp,pk->k", V, self._inverse.solve(np.ascontiguousarray(V.T)))
+
+    @on_one_thread
+    def leverages(self) -> tuple[Array, Array]:
+        """Variances q (n,) of the predictors under M^-1, intercept included, and 1 - h q.
+
+        Both without cancellation where h q is near 1. Only where M is factored.
+        """
+        assert not isinstance(self._inverse, _ByProducts)
+        q, left = self._inverse.leverages()
+        if self.problem.fit_intercept and self.total > 0:
+            q = q + 1.0 / self.total
+            left = left - self.h / self.total
+        return q, left
+
+    @on_one_thread
+    def log_determinant(self) -> float:
+        """log det M over the active coefficients. Only where M is factored."""
+        assert not isinstance(self._inverse, _ByProducts)
+        return self._inverse.log_determinant()
+
+
+def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
+    """Coefficients that neither an L1 part holds at 0 nor a bound holds."""
+    u = state.u
+    active = np.ones(problem.p, dtype=bool)
+    if problem.has_l1:
+        active &= (u != 0) | (problem.l1 == 0)
+    spacing = np.spacing(np.abs(u).astype(np.float32 if problem.A.is_float32 else np.float64))
+    for bound in (problem.lower, problem.upper):
+        if bound is not None:
+            active &= np.abs(u - bound) > _BOUND_TOL * spacing
+    if problem.A.scale is not None:
+        # constant columns without a penalty
+        active &= (problem.A.scale != 0) | (problem.l2 > 0)
+    return active
+
+
+def _traces(C: Array, d: Array, inverse: Array) -> float:
+    """Trace of (C + diag(d))^-1 C, without cancellation."""
+    kept = np.einsum("ij,ij->i", inverse, C)
+    lost = d * np.diagonal(inverse)
+    return float(np.where(lost < 0.5, 1.0 - lost, kept).sum())
+
+
+class _ByFeatures:
+    """M itself, factored, over the active coefficients."""
+
+    def __init__(self, hessian: Hessian, l2: Array) -> None:
+        self.active, self.h = np.flatnonzero(hessian.active), hessian.h
+        self.A, self.n, self.p = hessian.A, hessian.problem.n, hessian.problem.p
+        self.d = l2[self.active]
+        self.gram = self.A.gram(self.h, columns=self.active.astype(np.int32))
+        self.posterior = Posterior.of_gram(self.gram.copy(), self.d, 1.0, 1.0)
+
+    def solve(self, V: Array) -> Array:
+        out = np.zeros(V.shape)
+        out[self.active] = self.posterior @ V[self.active]
+        return out
+
+    @cached_property
+    def inverse(self) -> Array:
+        return self.posterior.toarray()
+
+    def trace(self) -> tuple[float, float]:
+        return _traces(self.gram, self.d, self.inverse), 0.0
+
+    def diagonal(self) -> tuple[Array, Array]:
+        out = np.zeros(self.p)
+        out[self.active] = self.posterior.diagonal()
+        return out, np.zeros(self.p)
+
+    def leverages(self) -> tuple[Array, Array]:
+        q = np.empty(self.n)
+        step = max(1, _ELEMENTS // max(self.p, 1))
+        for start in range(0, self.n, step):
+            rows = self.A.rows(start, min(start + step, self.n))
+            q[start : start + step] = self.posterior.variance(rows[:, self.active])
+        return q, 1.0 - self.h * q
+
+    def log_determinant(self) -> float:
+        factor = self.posterior._factor
+        assert factor is not None
+        return 2.0 * float(np.log(np.diagonal(factor)).sum())
+
+
+class _BySamples:
+    """I + H^1/2 K H^1/2 for K = A diag(1 / l2) A', factored, with a penalty on all features."""
+
+    def __init__(self, hessian: Hessian, l2: Array) -> None:
+        self.A, self.p = hessian.A, hessian.problem.p
+        self.prior = np.divide(1.0, l2, out=np.zeros(self.p), where=hessian.active)
+        self.root, self.h = np.sqrt(hessian.h), hessian.h
+        self.l2, self.active = l2, hessian.active
+        self.kernel = self.A.gram_rows(self.prior)
+        self.inner = self.kernel * self.root
+        self.inner *= self.root[:, None]
+        B = self.inner.copy()
+        B.flat[:: len(B) + 1] += 1.0
+        self.factor = cholesky(B)
+
+    def solve(self, V: Array) -> Array:
+        prior = self.prior if V.ndim == 1 else self.prior[:, None]
+        root = self.root if V.ndim == 1 else self.root[:, None]
+        scaled = prior * V
+        inner = root * self.A.dot(np.asfortranarray(scaled))
+        inner = solve_triangular(self.factor, inner, lower=True)
+        inner = solve_triangular(self.factor, inner, lower=True, trans="T")
+        return scaled - prior * self.A.tdot(np.asfortranarray(root * inner))
+
+    @cached_property
+    def inverse(self) -> Array:
+        half = solve_triangular(self.factor, np.eye(len(self.factor)), lower=True)
+        return product(np.ascontiguousarray(half.T), half)
+
+    def trace(self) -> tuple[float, float]:
+        return _traces(self.inner, np.ones(len(self.inner)), self.inverse), 0.0
+
+    def diagonal(self) -> tuple[Array, Array]:
+        out = self.prior.copy()
+        n = len(self.root)
+        step = max(1, _ELEMENTS // n)
+        for start in range(0, self.p, step):
+            columns = np.arange(start, min(start + step, self.p), dtype=np.int32)
+            block = np.empty((len(columns), n))
+            self.A.copy_columns(columns, block)
+            half = solve_triangular(self.factor, (block * self.root).T, lower=True)
+            out[columns] -= self.prior[columns] ** 2 * np.einsum("ij,ij->j", half, half)
+        return np.maximum(out, 0.0), np.zeros(self.p)
+
+    def leverages(self) -> tuple[Array, Array]:
+        half = solve_triangular(self.factor, self.root[:, None] * self.kernel, lower=True)
+        q = np.diagonal(self.kernel) - np.einsum("ij,ij->j", half, half)
+        return np.maximum(q, 0.0), np.diagonal(self.inverse).copy()
+
+    def log_determinant(self) -> float:
+        own = float(np.log(self.l2[self.active]).sum())
+        return own + 2.0 * float(np.log(np.diagonal(self.factor)).sum())
+
+
+class _ByProducts:
+    """M^-1 by conjugate gradients, with the preconditioner of `newton_cg`."""
+
+    def __init__(self, hessian: Hessian, model: _Model, problem: GLMProblem, seed: int) -> None:
+        self.A, self.h, self.l2, self.seed = model.A, model.h, problem.l2, seed
+        self.active, self.squares = hessian.active, model.squares
+        self.p = problem.p
+        self.precondition = _Block(problem, model).at(model, problem.l2)
+
+    def solve(self, V: Array) -> Array:
+        if V.ndim == 1:
+            return self._solve(np.where(self.active, V, 0.0))
+        return np.column_stack([self._solve(np.where(self.active, v, 0.0)) for v in V.T])
+
+    def _solve(self, v: Array) -> Array:
+        x, r = np.zeros(self.p), v.copy()
+        z = np.empty(self.p)
+        self.precondition(z, r)
+        d = z.copy()
+        rz = first = float(r @ z)
+        for _ in range(_MOST_STEPS):
+            if not rz > _TOL**2 * first:
+                break
+            q = self._multiply(d)
+            curvature = float(d @ q)
+            if not curvature > 0:
+                break
+            step = rz / curvature
+            x += step * d
+            r -= step * q
+            self.precondition(z, r)
+            before, rz = rz, float(r @ z)
+            d *= rz / before
+            d += z
+        return x
+
+    def _multiply(self, v: Array) -> Array:
+        q = self.A.tdot(self.h * self.A.dot(v))
+        q += self.l2 * v
+        return q
+
+    def trace(self) -> tuple[float, float]:
+        rng = np.random.default_rng(self.seed)
+        root, found = np.sqrt(self.h), np.empty(_PROBES)
+        for k in range(_PROBES):
+            z = rng.integers(0, 2, len(root)) * 2.0 - 1.0
+            c = self.A.tdot(root * z)
+            found[k] = c @ self._solve(c)
+        return float(found.mean()), float(found.std(ddof=1) / np.sqrt(_PROBES))
+
+    def diagonal(self) -> tuple[Array, Array]:
+        """By random signs z, the mean of z * (M^-1 z); see `_Regression`.
+
+        With P the preconditioner, P^-1 and P^-1 M P^-1 have a diagonal that is known, and are what
+        M^-1 begins with: what they explain of its estimates is taken away.
+        """
+        rng = np.random.default_rng(self.seed)
+        found = _Regression(self.p)
+        z0, z1 = np.empty(self.p), np.empty(self.p)
+        for _ in range(_PROBES):
+            z = rng.integers(0, 2, self.p) * 2.0 - 1.0
+            z[~self.active] = 0.0
+            self.precondition(z0, z)
+            self.precondition(z1, self._multiply(z0))
+            found.add(z * (self._solve(z) - z0), z * (z1 - z0))
+        value, error = found.result()
+        with np.errstate(divide="ignore"):
+            least, most = 1.0 / (self.squares + self.l2), 1.0 / self.l2
+        value = np.where(self.active, np.clip(self._own() + value, least, most), 0.0)
+        return value, np.where(self.active, error, 0.0)
+
+    def _own(self) -> Array:
+        """The diagonal of the preconditioner's inverse (p,)."""
+        diagonal = self.squares + self.l2
+        own = np.divide(1.0, diagonal, out=np.zeros(self.p), where=diagonal > 0)
+        heavy = self.precondition.heavy
+        if self.precondition.factor is not None:
+            block = self.precondition.factor.solve(np.eye(len(heavy)))
+            own[heavy] = np.diagonal(block)
+        return own
+
+
+class _Regression:
+    """The means of values (p,), less what controls of mean 0 explain of them, and their errors."""
+
+    def __init__(self, p: int) -> None:
+        self.count = 0
+        self.v, self.c, self.vv, self.vc, self.cc = (np.zeros(p) for _ in range(5))
+
+    def add(self, v: Array, c: Array) -> None:
+        self.count += 1
+        left = 1.0 - 1.0 / self.count
+        dv, dc = v - self.v, c - self.c
+        self.v += dv / self.count
+        self.c += dc / self.count
+        self.vv += left * dv * dv
+        self.vc += left * dv * dc
+        self.cc += left * dc * dc
+
+    def result(self) -> tuple[Array, Array]:
+        varies = self.cc > 0
+        slope = np.divide(self.vc, self.cc, out=np.zeros(len(self.v)), where=varies)
+        spread = np.maximum(self.vv - slope * self.vc, 0.0) / (self.count - 2)
+        share = np.divide(self.c**2, self.cc, out=np.zeros(len(self.v)), where=varies)
+        return self.v - slope * self.c, np.sqrt(spread * (1.0 / self.count + share))

@@ -1,0 +1,295 @@
+"""The Laplace approximation of a generalised linear model's posterior.
+
+With W the sum of the weights and phi the dispersion, W / phi times the objective is a negative log
+posterior: of the likelihood and of Gaussian priors of variance phi / (W l2_j). Its second-order
+expansion at the solution is a Gaussian of covariance phi / W times the inverse of the Hessian; see
+`hessian`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from numbers import Real
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...data.check import check_design
+from ...data.inputs import as_real
+from ...systems.cost import default_memory
+
+if TYPE_CHECKING:
+    from .result import GLMResult
+
+Array = NDArray[np.float64]
+
+_ELEMENTS = 4_000_000  # of a block of rows
+
+
+class GLMPosterior:
+    """Laplace approximation of the posterior of a penalised generalised linear model.
+
+    A Gaussian about the solution, whose inverse covariance is the Hessian of the negative log
+    posterior: with W the sum of the weights and phi the dispersion, W / phi times the objective.
+    The L2 part of the penalty is a Gaussian prior of variance
+    phi / (W alpha (1 - l1_ratio) f_j), in units of the column where it was standardised.
+
+    Standard errors and intervals are those of a penalised fit: deviations of the posterior given
+    that prior. They say how far coefficients may lie from the estimate if the prior is right. They
+    are not those of an unpenalised fit and no frequentist confidence intervals: a penalty biases
+    the estimates towards 0, which intervals about them do not account for, so that they cover true
+    coefficients that are large for the prior less often than their level says. p-values of them are
+    not valid. With alpha = 0 they are the usual ones of maximum likelihood (Wald).
+    Coefficients that an L1 part holds at 0 or a bound holds where it is are taken as given: they
+    have no variance, standard errors and intervals of NaN, and the others' do not know of the
+    selection.
+
+    It is an operator of shape (k, k) too, over the coefficients and, where one was fitted, the
+    intercept at the end: ``posterior @ v``.
+
+    Attributes
+    ----------
+    coef : ndarray of float64, shape (n_features,)
+        Means of the coefficients: the solution.
+    intercept : float
+        That of the intercept.
+    dispersion : float
+        phi.
+    covariance : ndarray of shape (k, k)
+        Of the coefficients and, last, the intercept; made at first access.
+    standard_errors : ndarray of shape (n_features,)
+        Posterior standard deviations of the coefficients; NaN of those that are held.
+    standard_errors_error : ndarray of shape (n_features,)
+        Standard errors of these by their own estimation; 0 where they are exact.
+    intercept_standard_error : float
+        That of the intercept; NaN where none was fitted.
+    is_exact : bool
+        Whether the Hessian is factored: so where active features or samples are at most 2,000.
+        Otherwise products with its inverse are by conjugate gradients, and variances of the
+        coefficients are estimated by random signs.
+    active : ndarray of bool, shape (n_features,)
+        Coefficients that are not held.
+
+    References
+    ----------
+    D. MacKay, "The evidence framework applied to classification networks", Neural Computation 4,
+    1992. C. Bekas, E. Kokiopoulou and Y. Saad, "An estimator for the diagonal of a matrix", Applied
+    Numerical Mathematics 57, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastridge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((200, 3))
+    >>> y = rng.random(200) < 1 / (1 + np.exp(-2 * X[:, 0]))
+    >>> posterior = fastridge.glm(X, y, "logistic", alpha=0.01).posterior()
+    >>> low, high = posterior.intervals(0.95).T
+    >>> bool(low[0] > 0), bool(low[1] < 0 < high[1])
+    (True, True)
+    >>> posterior.predict(X[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self, result: GLMResult, dispersion: float | None = None, random_state: int = 0
+    ) -> None:
+        if dispersion is not None and (
+            isinstance(dispersion, bool)
+            or not isinstance(dispersion, Real)
+            or not 0 < as_real(dispersion) < np.inf
+        ):
+            raise ValueError(
+                f"dispersion is {dispersion!r}; expected a finite number above 0, or None."
+            )
+        hessian = result.hessian(seed=random_state)
+        phi = result.dispersion if dispersion is None else float(dispersion)
+        if not phi >= 0:
+            raise ValueError(
+                f"the dispersion is unknown: {result.dof:.6g} degrees of freedom of a total weight"
+                f" of {result.total_weight:g} leave none; expected `dispersion`."
+            )
+        problem = hessian.problem
+        self._hessian, self.loss, self.dispersion = hessian, result.loss, phi
+        self.coef, self.intercept = result.coef.astype(np.float64), float(result.intercept)
+        self._unit = 1.0 if problem.rows.unit is None else problem.rows.unit
+        self._factor = phi / problem.total
+        self.fit_intercept = bool(problem.fit_intercept)
+        self.active, self.is_exact = hessian.active, hessian.is_exact
+        # means under the curvatures, about which the intercept is independent of the coefficients
+        self._mean = problem.rows.mean + hessian.offset * self._unit
+        self.shape = (problem.p + self.fit_intercept,) * 2
+        self.dtype = np.dtype(np.float64)
+
+    @property
+    def _level(self) -> float:
+        """Variance of the intercept about the means under the curvatures."""
+        total = self._hessian.total
+        return self._factor / total if total > 0 else np.inf
+
+    def _solve(self, V: Array) -> Array:
+        """Covariance of the coefficients times V (p,) or (p, k)."""
+        unit = self._unit if V.ndim == 1 or np.ndim(self._unit) == 0 else self._unit[:, None]
+        return self._factor * (self._hessian.solve(V / unit) / unit)
+
+    def __matmul__(self, v: Any) -> Array:
+        """Covariance @ v for v of shape (k,) or (k, m)."""
+        v = np.asarray(v, dtype=np.float64)
+        if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
+            raise ValueError(
+                f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, m)."
+            )
+        if not self.fit_intercept:
+            return self._solve(v)
+        # b is b_h - m'w, with b_h independent of w
+        w, b = v[:-1], v[-1]
+        mean = self._mean if v.ndim == 1 else self._mean[:, None]
+        found = self._solve(w - mean * b)
+        return np.concatenate([found, [self._level * b - self._mean @ found]])
+
+    @cached_property
+    def covariance(self) -> Array:
+        k = self.shape[0]
+        if 32.0 * k * k > default_memory():
+            raise ValueError(
+                f"a covariance of shape ({k}, {k}) needs {32.0 * k * k:.2g} bytes, beyond the"
+                f" {default_memory():.2g} allowed; expected fewer features, or `posterior @ v`."
+            )
+        S = self @ np.eye(k)
+        return 0.5 * (S + S.T)
+
+    @cached_property
+    def _variances(self) -> tuple[Array, Array]:
+        value, error = self._hessian.diagonal
+        scale = self._factor / np.square(self._unit)
+        return value * scale, error * scale
+
+    @property
+    def standard_errors(self) -> Array:
+        return np.where(self.active, np.sqrt(self._variances[0]), np.nan)
+
+    @property
+    def standard_errors_error(self) -> Array:
+        value, error = self._variances
+        # of a root, to first order
+        root = 2.0 * np.sqrt(value)
+        found = np.divide(error, root, out=np.zeros(len(root)), where=root > 0)
+        return np.where(self.active, found, np.nan)
+
+    @property
+    def intercept_standard_error(self) -> float:
+        if not self.fit_intercept:
+            return float("nan")
+        return float(np.sqrt(self._level + self._mean @ self._solve(np.array(self._mean))))
+
+    def intervals(self, level: float = 0.95) -> Array:
+        """Credible intervals of the coefficients, symmetric about the solution.
+
+        Those of a penalised fit, given the prior that the penalty is; see the class for what they
+        are not.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability that each coefficient, on its own, lies in its interval.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_features, 2)
+            Lower and upper ends; NaN of coefficients that are held.
+
+        Raises
+        ------
+        ValueError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import fastridge
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1, 2, 4, 9]
+        >>> fastridge.glm(X, y, "poisson", alpha=0.01).posterior().intervals(0.9).round(2)
+        array([[0.25, 1.16]])
+        """
+        half = _quantile(level) * self.standard_errors
+        return np.column_stack([self.coef - half, self.coef + half])
+
+    def intercept_interval(self, level: float = 0.95) -> Array:
+        """Return the credible interval (2,) of the intercept; see `intervals`.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability that the intercept lies in it.
+
+        Returns
+        -------
+        ndarray of float64, shape (2,)
+        """
+        half = _quantile(level) * self.intercept_standard_error
+        return np.array([self.intercept - half, self.intercept + half])
+
+    def variance(self, X: Any) -> Array:
+        """Posterior variance of the linear predictor of each row.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+        """
+        A = check_design(X, n_features=len(self.coef), caller=type(self).__name__)
+        out = np.empty(A.n_rows)
+        step = max(1, _ELEMENTS // max(A.n_columns, 1))
+        for start in range(0, A.n_rows, step):
+            rows = A.rows(start, min(start + step, A.n_rows))
+            rows = (rows - self._mean) / self._unit if self.fit_intercept else rows / self._unit
+            out[start : start + step] = self._factor * self._hessian.quadratic(rows)
+        np.maximum(out, 0.0, out=out)
+        return out + self._level if self.fit_intercept else out
+
+    def predict(self, X: Any, offset: Any = None) -> Array:
+        """Means of y, averaged over the posterior.
+
+        Of a log link exp(eta + v / 2) for the linear predictor eta and its variance v; of
+        "logistic" probabilities of 1 by the probit approximation, those of eta / sqrt(1 + pi v / 8)
+        (MacKay 1992); the mean itself of an identity link.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or None, default=None
+            Added to the linear predictor.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described.
+        """
+        from .fit import check_offset
+
+        A = check_design(X, n_features=len(self.coef), caller=type(self).__name__)
+        eta = A.dot(self.coef) + self.intercept
+        known = check_offset(offset, None, self.loss, len(eta))
+        eta = eta if known is None else eta + known
+        return np.asarray(self.loss.average_mean(eta, self.variance(X)))
+
+    def __repr__(self) -> str:
+        p = len(self.coef)
+        return (
+            f"GLMPosterior({p} coefficients, {int(self.active.sum())} of them active,"
+            f" dispersion={self.dispersion:.4g}, is_exact={self.is_exact})"
+        )
+
+
+def _quantile(level: Any) -> float:
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
+        raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
+    return NormalDist().inv_cdf(0.5 + float(level) / 2)

@@ -1,0 +1,266 @@
+"""Degrees of freedom, the Laplace approximation, evidence and leave-one-out of GLMs."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastridge
+from fastridge.losses import loss_of, tweedie
+
+LOSSES = ("logistic", "poisson", "gamma", "squared", "negative_binomial", tweedie(1.5))
+
+
+def data(loss, n=80, p=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * np.linspace(0.5, 2.0, p) + np.arange(p)
+    eta = (X - X.mean(axis=0)) @ rng.standard_normal(p) / (2 * np.sqrt(p))
+    name = loss if isinstance(loss, str) else loss.name
+    if name == "logistic":
+        y = (rng.random(n) < 1 / (1 + np.exp(-2 * eta))).astype(float)
+    elif name in ("poisson", "negative_binomial", "tweedie"):
+        y = rng.poisson(np.exp(eta)).astype(float)
+    elif name == "gamma":
+        y = rng.gamma(2.0, np.exp(eta)) + 1e-3
+    else:
+        y = eta + rng.standard_normal(n)
+    return X, y
+
+
+def dense(X, y, loss, alpha, result, weight=None, factor=None, unit=None, offset=0.0, held=()):
+    """M over (w, b) in sums over the weights, and its part from the data, by NumPy."""
+    n, p = X.shape
+    s = np.ones(n) if weight is None else weight
+    f = np.ones(p) if factor is None else factor
+    d = alpha * s.sum() * f * (1.0 if unit is None else unit**2)
+    eta = offset + result.intercept + X @ result.coef.astype(float)
+    h = s * loss_of(loss).curvature(y, eta)
+    Z = np.column_stack([X, np.ones(n)])
+    C = Z.T @ (Z * h[:, None])
+    keep = np.setdiff1d(np.arange(p + 1), held)
+    M = C + np.diag(np.append(d, 0.0))
+    return M[np.ix_(keep, keep)], C[np.ix_(keep, keep)]
+
+
+STORAGES = (
+    lambda X: X,
+    np.asfortranarray,
+    sp.csr_array,
+    sp.csc_array,
+)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("shape", [(80, 5), (12, 30)])
+def test_dof_and_covariance_are_numpys(loss, storage, shape):
+    X, y = data(loss, *shape)
+    weight = np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
+    result = fastridge.glm(storage(X), y, loss, alpha=0.1, sample_weight=weight, tol=1e-7)
+    M, C = dense(X, y, loss, 0.1, result, weight)
+    assert result.dof == pytest.approx(np.trace(np.linalg.solve(M, C)), rel=1e-8)
+    assert result.dof_error == 0
+    posterior = result.posterior(dispersion=2.0)
+    S = 2.0 * np.linalg.inv(M)
+    np.testing.assert_allclose(posterior.covariance, S, rtol=1e-7, atol=1e-9 * S.max())
+    np.testing.assert_allclose(posterior.standard_errors, np.sqrt(np.diag(S))[:-1], rtol=1e-8)
+    assert posterior.intercept_standard_error == pytest.approx(np.sqrt(S[-1, -1]), rel=1e-8)
+    Z = np.column_stack([X, np.ones(len(X))])
+    np.testing.assert_allclose(posterior.variance(X), np.sum(Z @ S * Z, axis=1), rtol=1e-7)
+
+
+@pytest.mark.parametrize("options", ["free", "standardize", "offset", "no intercept"])
+def test_dof_of_options(options):
+    X, y = data("poisson")
+    factor = np.array([0.0, 1.0, 2.0, 0.0, 1.0]) if options == "free" else None
+    unit = X.std(axis=0) if options == "standardize" else None
+    offset = np.linspace(-1, 1, len(y)) if options == "offset" else None
+    result = fastridge.glm(
+        X,
+        y,
+        "poisson",
+        0.2,
+        penalty_factor=factor,
+        standardize=unit is not None,
+        offset=offset,
+        fit_intercept=options != "no intercept",
+        tol=1e-7,
+    )
+    held = [5] if options == "no intercept" else []
+    o = 0.0 if offset is None else offset
+    M, C = dense(X, y, "poisson", 0.2, result, None, factor, unit, o, held)
+    assert result.dof == pytest.approx(np.trace(np.linalg.solve(M, C)), rel=1e-8)
+    np.testing.assert_allclose(result.posterior().covariance, np.linalg.inv(M), rtol=1e-7)
+
+
+def test_hessian_is_that_of_finite_differences():
+    X, y = data("logistic")
+    result = fastridge.glm(X, y, alpha=0.05, tol=1e-8)
+    inverse = np.linalg.inv(result.posterior().covariance)
+    Z = np.column_stack([X, np.ones(len(X))])
+
+    def gradient(v):
+        mean = 1 / (1 + np.exp(-Z @ v))
+        return Z.T @ (mean - y) + len(y) * 0.05 * np.append(v[:-1], 0.0)
+
+    v = np.append(result.coef, result.intercept)
+    step = 1e-6
+    numeric = [(gradient(v + step * e) - gradient(v - step * e)) / (2 * step) for e in np.eye(6)]
+    np.testing.assert_allclose(inverse, numeric, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_dof_with_l1_are_those_of_active_features(l1_ratio):
+    X, y = data("logistic", 100, 12)
+    result = fastridge.glm(X, y, alpha=0.05, l1_ratio=l1_ratio, tol=1e-6)
+    held = np.flatnonzero(result.coef == 0)
+    assert 0 < len(held) < 12
+    M, C = dense(X, y, "logistic", 0.05 * (1 - l1_ratio), result, held=held)
+    assert result.dof == pytest.approx(np.trace(np.linalg.solve(M, C)), rel=1e-8)
+    if l1_ratio == 1:
+        assert result.dof == pytest.approx(13 - len(held), rel=1e-10)
+    posterior = result.posterior()
+    assert np.isnan(posterior.standard_errors[held]).all()
+    assert not posterior.covariance[held].any()
+    kept = np.setdiff1d(np.arange(12), held)
+    assert np.isfinite(posterior.intervals()[kept]).all()
+    # bounds hold as well
+    result = fastridge.glm(X, y, alpha=0.05, lower=0.0, tol=1e-6)
+    held = np.flatnonzero(result.coef == 0)
+    M, C = dense(X, y, "logistic", 0.05, result, held=held)
+    assert len(held)
+    assert result.dof == pytest.approx(np.trace(np.linalg.solve(M, C)), rel=1e-7)
+
+
+def test_squared_loss_agrees_with_ridge_path():
+    X, y = data("squared", 60, 8)
+    path = fastridge.ridge_path(X, y, [6.0])
+    result = fastridge.glm(X, y, "squared", alpha=0.1)
+    assert result.dof == pytest.approx(path.dof[0] + 1, rel=1e-10)
+    assert result.aic == pytest.approx(path.aic[0], rel=1e-8)
+
+
+def test_separated_data():
+    X = np.linspace(-1, 1, 20)[:, None]
+    y = (X[:, 0] > 0).astype(float)
+    result = fastridge.glm(X, y, alpha=1e-6, tol=1e-8)
+    M, C = dense(X, y, "logistic", 1e-6, result)
+    assert result.dof == pytest.approx(np.trace(np.linalg.solve(M, C)), rel=1e-6)
+    posterior = result.posterior()
+    np.testing.assert_allclose(posterior.covariance, np.linalg.inv(M), rtol=1e-6, atol=1e-9)
+    # a prior of variance 1 / (n alpha) is hardly changed by the data
+    assert posterior.standard_errors[0] < np.sqrt(1 / (20 * 1e-6))
+    assert np.isfinite(posterior.predict(X)).all()
+
+
+def test_weights_are_repetitions():
+    X, y = data("gamma")
+    weight = np.random.default_rng(2).integers(0, 3, len(y))
+    rows = np.repeat(np.arange(len(y)), weight)
+    some = fastridge.glm(X, y, "gamma", 0.1, sample_weight=weight.astype(float), tol=1e-8)
+    all_ = fastridge.glm(X[rows], y[rows], "gamma", 0.1, tol=1e-8)
+    assert some.dof == pytest.approx(all_.dof, rel=1e-8)
+    assert some.bic == pytest.approx(all_.bic, rel=1e-8)
+    np.testing.assert_allclose(some.posterior().covariance, all_.posterior().covariance, rtol=1e-6)
+
+
+def large(n=4000, p=2600, seed=0):
+    rng = np.random.default_rng(seed)
+    X = sp.random_array((n, p), density=0.01, format="csr", rng=rng)
+    X.data[:] = rng.standard_normal(X.nnz)
+    # some that are frequent, and dependent as one-hot columns are
+    levels = rng.integers(0, 20, n)
+    hot = sp.csr_array((np.ones(n), (np.arange(n), levels)), (n, 20))
+    X = sp.hstack([hot, X]).tocsr()
+    y = (rng.random(n) < 1 / (1 + np.exp(-X @ rng.standard_normal(X.shape[1])))).astype(float)
+    return X, y
+
+
+def test_large_sparse_data_are_estimated_with_errors_that_hold():
+    X, y = large()
+    result = fastridge.glm(X, y, alpha=1e-3, tol=1e-6)
+    exact = result.hessian(most=10_000)
+    assert exact.is_exact
+    assert result.dof_error > 0
+    assert abs(result.dof - 1 - exact.trace[0]) <= 4 * result.dof_error
+    assert result.dof_error < 0.02 * result.dof
+    posterior = result.posterior()
+    assert not posterior.is_exact
+    true = np.sqrt(exact.diagonal[0] / len(y))
+    off = posterior.standard_errors - true
+    error = posterior.standard_errors_error
+    assert (error > 0).mean() > 0.9
+    assert np.sqrt(np.mean(off**2)) <= 1.5 * np.sqrt(np.mean(error**2))
+    assert np.sqrt(np.mean((off / true) ** 2)) < 0.02
+    assert 0.9 < np.mean(np.abs(off) <= 2 * error) < 0.98
+    v = np.random.default_rng(0).standard_normal(posterior.shape[0])
+    S = result.posterior()
+    S._hessian = exact
+    np.testing.assert_allclose(posterior @ v, S @ v, rtol=1e-4, atol=1e-5 * np.abs(S @ v).max())
+    np.testing.assert_allclose(posterior.variance(X[:5]), S.variance(X[:5]), rtol=1e-5)
+
+
+def test_path_has_the_dof_of_its_fits():
+    X, y = data("poisson", 100, 8)
+    path = fastridge.glm_path(X, y, "poisson", n_alphas=6, eps=0.01, tol=1e-6)
+    for k, alpha in enumerate(path.alphas):
+        result = fastridge.glm(X, y, "poisson", alpha, l1_ratio=1.0, tol=1e-6)
+        assert path.dof[k] == pytest.approx(result.dof, rel=1e-6)
+        assert path.aic[k] == pytest.approx(result.aic, rel=1e-6)
+        assert path[k].bic == pytest.approx(path.bic[k], rel=1e-12)
+    assert path[5].posterior().shape == (9, 9)
+
+
+def test_copies_are_without_the_data():
+    X, y = data("logistic")
+    result = fastridge.glm(X, y)
+    asked = fastridge.glm(X, y)
+    dof = asked.dof
+    for again in (copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))):
+        assert np.isnan(again(result).dof)
+        assert again(asked).dof == dof
+        with pytest.raises(ValueError, match="does not hold its data"):
+            again(asked).posterior()
+
+
+def test_changed_data_are_refused():
+    X, y = data("logistic")
+    result = fastridge.glm(X, y, alpha=0.01)
+    X[:40] += 1.0
+    with pytest.raises(ValueError, match="changed after the fit"):
+        result.dof  # noqa: B018
+
+
+def test_dispersion():
+    X, y = data("gamma")
+    result = fastridge.glm(X, y, "gamma", 0.01)
+    assert result.dispersion == pytest.approx(result.deviance / (len(y) - result.dof))
+    one, two = result.posterior(1.0), result.posterior()
+    np.testing.assert_allclose(two.covariance, result.dispersion * one.covariance, rtol=1e-12)
+    for bad in (0.0, -1.0, True, "1", np.inf):
+        with pytest.raises(ValueError, match="dispersion is"):
+            result.posterior(bad)
+    for bad in (0.0, 1.0, True, "a"):
+        with pytest.raises(ValueError, match="level is"):
+            one.intervals(bad)
+
+
+def test_averaged_means():
+    X, y = data("logistic", 40)
+    posterior = fastridge.glm(X, y, alpha=0.02).posterior()
+    rng = np.random.default_rng(0)
+    v = np.append(posterior.coef, posterior.intercept)
+    draws = rng.multivariate_normal(v, posterior.covariance, 200_000)
+    Z = np.column_stack([X, np.ones(len(X))])[:10]
+    mean = (1 / (1 + np.exp(-draws @ Z.T))).mean(axis=0)
+    # what the probit approximation is exact to, and the draws
+    np.testing.assert_allclose(posterior.predict(X[:10]), mean, atol=0.02)
+    X, y = data("poisson", 40)
+    posterior = fastridge.glm(X, y, "poisson", alpha=0.02).posterior()
+    v = np.append(posterior.coef, posterior.intercept)
+    draws = rng.multivariate_normal(v, posterior.covariance, 200_000)
+    Z = np.column_stack([X, np.ones(len(X))])[:10]
+    mean = np.exp(draws @ Z.T + 0.5).mean(axis=0)
+    np.testing.assert_allclose(posterior.predict(X[:10], np.full(10, 0.5)), mean, rtol=0.01)
