@@ -57,6 +57,7 @@ if _TYPE_CHECKING:
     from .solvers.descent.enet_path import PathTuple, enet_path, lasso_path
     from .solvers.glm.fit import glm
     from .solvers.glm.path import GLMPath, glm_path
+    from .solvers.glm.posterior import GLMPosterior
     from .solvers.glm.result import GLMResult
     from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge.fit import ridge
@@ -72,6 +73,7 @@ _HOMES = {
     "ElasticNetResult": "solvers.descent.elastic_net",
     "InformationCriteria": "criteria",
     "GLMPath": "solvers.glm.path",
+    "GLMPosterior": "solvers.glm.posterior",
     "GLMResult": "solvers.glm.result",
     "Moments": "moments",
     "PathTuple": "solvers.descent.enet_path",
@@ -123,6 +125,7 @@ __all__ = [
     "ElasticNetPath",
     "ElasticNetResult",
     "GLMPath",
+    "GLMPosterior",
     "GLMResult",
     "GammaRegressor",
     "InformationCriteria",

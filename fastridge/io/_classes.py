@@ -22,7 +22,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Moments": ("fastridge.moments", ()),
     "MultiTaskPath": ("fastridge.solvers.descent.multi_task", ()),
     "PathRun": ("fastridge.solvers.ridge_path.path", ()),
-    "Posterior": ("fastridge.solvers.bayes.posterior", ()),
+    "Posterior": ("fastridge.quadratic.posterior", ()),
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),
     "RidgePath": ("fastridge.solvers.ridge_path.path", ()),
     "RidgeResult": ("fastridge.solvers.ridge.result", ()),

@@ -33,7 +33,7 @@ from ._parameters import (
 )
 
 if TYPE_CHECKING:
-    from ..solvers.bayes.posterior import Posterior
+    from ..quadratic.posterior import Posterior
 
 _ROWS = 4096  # rows of predictions at a time
 
@@ -305,7 +305,7 @@ class BayesianRidge(LinearRegressor):
 
     def _set_posterior(self, evidence: Any, d: NDArray[np.float64]) -> None:
         """The covariance by features; by samples it waits until it is asked for."""
-        from ..solvers.bayes.posterior import Posterior
+        from ..quadratic.posterior import Posterior
 
         self.__dict__.pop("_posterior", None)
         self.__dict__.pop("_problem", None)
@@ -322,7 +322,7 @@ class BayesianRidge(LinearRegressor):
             problem = self.__dict__.get("_problem")
             if problem is None:
                 raise AttributeError(f"{type(self).__name__} has no posterior_ until it is fitted.")
-            from ..solvers.bayes.posterior import Posterior
+            from ..quadratic.posterior import Posterior
 
             rows = problem.A.rows(0, problem.n)
             if problem.root is not None:

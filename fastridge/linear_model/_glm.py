@@ -11,7 +11,7 @@ import numpy as np
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
 from ..data.inputs import as_real
 from ..losses import GAMMA, POISSON, Loss, tweedie
-from ..solvers.glm.fit import check_offset
+from ..solvers.glm.options import check_offset
 from ._base import LinearRegressor
 from ._glm_base import BaseGLM, check_one_target, request_setter
 from ._parameters import AT_LEAST_0, Parameter, Parameters, one_of

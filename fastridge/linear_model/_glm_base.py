@@ -16,8 +16,8 @@ from .._matrix import Matrix
 from ..data.check import check_penalty_factor, check_target
 from ..data.inputs import as_real
 from ..losses import Loss
-from ..solvers.glm.fit import SOLVERS, check_offset, solve
-from ..solvers.glm.options import NOTHING, Constraints, Options
+from ..solvers.glm.fit import SOLVERS, solve
+from ..solvers.glm.options import NOTHING, Constraints, Options, check_offset
 from ..solvers.ridge.options import bounds
 from ._base import Estimator, as_scalar
 from ._parameters import (

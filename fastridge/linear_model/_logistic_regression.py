@@ -18,7 +18,7 @@ from ..data.inputs import as_real
 from ..data.labels import Labels, accuracy
 from ..losses import LOGISTIC, Loss
 from ..solvers.glm import softmax
-from ..solvers.glm.fit import check_offset
+from ..solvers.glm.options import check_offset
 from ._glm_base import BaseGLM, request_setter, solver_names
 from ._parameters import BOOL, CLASS_WEIGHT, RANDOM_STATE, Parameter, Parameters, one_of
 

@@ -25,7 +25,7 @@ from . import softmax
 from .choose import choose_solver
 from .newton import Solution, newton
 from .newton_cg import newton_cg
-from .options import NOTHING, Constraints, Options, warn_of
+from .options import NOTHING, Constraints, Options, check_offset, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import Fitted, GLMResult
@@ -162,30 +162,6 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
         loss=problem.loss,
         converged=found.converged,
     )
-
-
-def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
-    """The sum of an offset and the logarithm of an exposure, or None where there is neither."""
-    total = None
-    if offset is not None:
-        total = check_target(offset, n, name="offset")
-        if total.ndim != 1:
-            raise ValueError(f"offset has shape {total.shape}; expected ({n},).")
-    if exposure is not None:
-        if not loss.has_log_link:
-            raise ValueError(
-                f"exposure is given for the loss {loss.name!r}, which has no log link; expected an"
-                " offset, or None."
-            )
-        times = check_target(exposure, n, name="exposure")
-        if times.ndim != 1 or not (times > 0).all():
-            raise ValueError(
-                f"exposure has shape {times.shape} and a least value of {times.min():g}; expected"
-                f" ({n},) numbers above 0."
-            )
-        log = np.log(times)
-        total = log if total is None else total + log
-    return total
 
 
 def check_arguments(

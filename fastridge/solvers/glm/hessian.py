@@ -6,8 +6,9 @@ At a state with the curvatures h of the loss, over the coefficients that neither
     M = A' diag(h) A + diag(l2),
 
 with A about the means under h, which takes the intercept out: that has the curvature sum(h) of its
-own. M is factored where it is small or the data have few samples; elsewhere its inverse is applied by
-conjugate gradients, and diagonals and traces are estimated by random signs, with standard errors.
+own. M is factored where it is small or the data have few samples. Elsewhere its inverse is applied
+by conjugate gradients, and diagonals and traces are estimated by random signs, with standard
+errors.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ...quadratic.posterior import Posterior
 from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, product, solve_triangular
-from ..bayes.posterior import Posterior
-from .newton_cg import _Block, _Model, _model
+from .newton_cg import HeavyBlock, QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
 
 MOST = 2000  # features or samples up to which M is factored unless a caller allows more
@@ -57,7 +58,7 @@ class Hessian:
 
     def __init__(self, problem: GLMProblem, state: State, most: int = MOST, seed: int = 0) -> None:
         self.problem, self.state = problem, state
-        model = _model(problem, state)
+        model = model_at(problem, state)
         self.total, self.offset, self.h = model.total, model.offset, model.h
         self.active = _active(problem, state) & ((model.squares > 0) | (problem.l2 > 0))
         self.is_empty = not self.active.any()
@@ -182,9 +183,7 @@ class _ByFeatures:
         return q, 1.0 - self.h * q
 
     def log_determinant(self) -> float:
-        factor = self.posterior._factor
-        assert factor is not None
-        return 2.0 * float(np.log(np.diagonal(factor)).sum())
+        return self.posterior.log_determinant()
 
 
 class _BySamples:
@@ -244,11 +243,13 @@ class _BySamples:
 class _ByProducts:
     """M^-1 by conjugate gradients, with the preconditioner of `newton_cg`."""
 
-    def __init__(self, hessian: Hessian, model: _Model, problem: GLMProblem, seed: int) -> None:
+    def __init__(
+        self, hessian: Hessian, model: QuadraticModel, problem: GLMProblem, seed: int
+    ) -> None:
         self.A, self.h, self.l2, self.seed = model.A, model.h, problem.l2, seed
         self.active, self.squares = hessian.active, model.squares
         self.p = problem.p
-        self.precondition = _Block(problem, model).at(model, problem.l2)
+        self.precondition = HeavyBlock(problem, model).at(model, problem.l2)
 
     def solve(self, V: Array) -> Array:
         if V.ndim == 1:

@@ -34,7 +34,7 @@ _STALE = 1.6  # growth of iterations after which a block is summed anew
 _MOST_FREE = 500  # free features that are projected out exactly
 
 
-class _Model(NamedTuple):
+class QuadraticModel(NamedTuple):
     """What a step needs at a state: the operator about the means under h, and the gradient."""
 
     A: Matrix
@@ -53,19 +53,19 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     l2, free = problem.l2, problem.l2 <= 0
     inverse = np.divide(1.0, l2, out=np.zeros(problem.p), where=~free)
     own = inverse
-    block: _Block | None = None
+    block: HeavyBlock | None = None
     radius = np.inf
     gap = np.inf
     met = False
     for n_iter in range(max_iter + 1):
-        model = _model(problem, state)
+        model = model_at(problem, state)
         gap = _gap(problem, state, model, inverse, free)
         size = abs(state.loss) + state.penalty
         met = gap <= goal or gap <= _ROUNDING * size
         if met or n_iter == max_iter:
             break
         if block is None:
-            block = _Block(problem, model)
+            block = HeavyBlock(problem, model)
         precondition = block.at(model, l2)
         if free.any():
             own = np.divide(
@@ -103,7 +103,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     return Solution(state, gap, n_iter, "newton-cg", bool(met))
 
 
-def _model(problem: GLMProblem, state: State) -> _Model:
+def model_at(problem: GLMProblem, state: State) -> QuadraticModel:
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
     total, slope = float(h.sum()), float(state.r.sum())
@@ -113,17 +113,19 @@ def _model(problem: GLMProblem, state: State) -> _Model:
         more = means**2 * total
         squares += more if scale is None else more * scale**2
         g = problem.gradient(state)
-        return _Model(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
+        return QuadraticModel(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
     A = near.centered(means, scale)
     g = A.tdot(state.r)
     g += problem.l2 * state.u
     offset = means if problem.A.shift is None else means - problem.A.shift
     if scale is not None:
         offset = offset * scale
-    return _Model(A, h, total, squares, g, slope / total if total > 0 else 0.0, offset)
+    return QuadraticModel(A, h, total, squares, g, slope / total if total > 0 else 0.0, offset)
 
 
-def _gap(problem: GLMProblem, state: State, model: _Model, inverse: Array, free: Array) -> float:
+def _gap(
+    problem: GLMProblem, state: State, model: QuadraticModel, inverse: Array, free: Array
+) -> float:
     """The duality gap of a gradient without its parts along the intercept and free features.
 
     Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
@@ -153,10 +155,10 @@ def _gap(problem: GLMProblem, state: State, model: _Model, inverse: Array, free:
     return 0.5 * float(g**2 @ inverse) + level
 
 
-class _Block:
+class HeavyBlock:
     """The heavy columns' block of the preconditioner, which stays until it is stale."""
 
-    def __init__(self, problem: GLMProblem, model: _Model) -> None:
+    def __init__(self, problem: GLMProblem, model: QuadraticModel) -> None:
         A = model.A
         self._fresh = self._last = 0
         squares, most = model.squares, min(_BLOCK, problem.n // 4)
@@ -174,7 +176,7 @@ class _Block:
         self.heavy = heaviest(squares, most)
         self.gram: Array | None = None if len(self.heavy) else np.zeros((0, 0))
 
-    def at(self, model: _Model, l2: Array) -> Preconditioner:
+    def at(self, model: QuadraticModel, l2: Array) -> Preconditioner:
         if self.gram is None or (self._fresh and self._last > _STALE * max(self._fresh, 10)):
             self.gram = model.A.gram(model.h, columns=self.heavy)
             self._fresh = 0
@@ -186,7 +188,12 @@ class _Block:
 
 
 def _steihaug(
-    model: _Model, l2: Array, inverse: Array, precondition: Preconditioner, radius: float, enough
+    model: QuadraticModel,
+    l2: Array,
+    inverse: Array,
+    precondition: Preconditioner,
+    radius: float,
+    enough,
 ) -> tuple[Array, float, float, int]:
     """The step, the decrease it predicts, its length in the preconditioner's norm, iterations."""
     A, h = model.A, model.h

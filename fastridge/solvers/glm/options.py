@@ -1,15 +1,19 @@
-"""Checked options of a fit, and the warning of one that does not reach its tolerance."""
+"""Checked options and offsets, and the warning of a fit that does not reach its tolerance."""
 
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import _sklearn
-from .result import GLMResult
+from ...data.check import check_target
+from ...losses import Loss
+
+if TYPE_CHECKING:
+    from .result import GLMResult
 
 
 class Options(NamedTuple):
@@ -38,6 +42,30 @@ class Constraints(NamedTuple):
 
 
 NOTHING = Constraints()
+
+
+def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
+    """The sum of an offset and the logarithm of an exposure, or None where there is neither."""
+    total = None
+    if offset is not None:
+        total = check_target(offset, n, name="offset")
+        if total.ndim != 1:
+            raise ValueError(f"offset has shape {total.shape}; expected ({n},).")
+    if exposure is not None:
+        if not loss.has_log_link:
+            raise ValueError(
+                f"exposure is given for the loss {loss.name!r}, which has no log link; expected an"
+                " offset, or None."
+            )
+        times = check_target(exposure, n, name="exposure")
+        if times.ndim != 1 or not (times > 0).all():
+            raise ValueError(
+                f"exposure has shape {times.shape} and a least value of {times.min():g}; expected"
+                f" ({n},) numbers above 0."
+            )
+        log = np.log(times)
+        total = log if total is None else total + log
+    return total
 
 
 def warn_of(result: GLMResult, options: Options) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...data.check import check_design
 from ...data.inputs import as_real
 from ...systems.cost import default_memory
+from .options import check_offset
 
 if TYPE_CHECKING:
     from .result import GLMResult
@@ -210,7 +211,7 @@ class GLMPosterior:
         >>> import fastridge
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [1, 2, 4, 9]
         >>> fastridge.glm(X, y, "poisson", alpha=0.01).posterior().intervals(0.9).round(2)
-        array([[0.25, 1.16]])
+        array([[0.29, 1.2 ]])
         """
         half = _quantile(level) * self.standard_errors
         return np.column_stack([self.coef - half, self.coef + half])
@@ -273,8 +274,6 @@ class GLMPosterior:
         ValueError, TypeError
             If an argument is not as described.
         """
-        from .fit import check_offset
-
         A = check_design(X, n_features=len(self.coef), caller=type(self).__name__)
         eta = A.dot(self.coef) + self.intercept
         known = check_offset(offset, None, self.loss, len(eta))

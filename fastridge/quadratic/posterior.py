@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...systems.blas import on_one_thread
-from ...systems.lapack import cholesky, product, solve_triangular
+from ..systems.blas import on_one_thread
+from ..systems.lapack import cholesky, product, solve_triangular
 
 _ROOM = 4_000_000  # elements of a block
 
@@ -187,6 +187,11 @@ class Posterior:
             return np.einsum("ij,ij->j", inverse, inverse)
         assert self._prior is not None
         return self._prior - self._prior**2 * np.einsum("ij,ij->j", self._rows, self._rows)
+
+    def log_determinant(self) -> float:
+        """log det S^-1, of a posterior that is held by features."""
+        assert self._factor is not None
+        return 2.0 * float(np.log(np.diagonal(self._factor)).sum())
 
     @on_one_thread
     def toarray(self) -> NDArray[np.float64]:
