@@ -15,6 +15,14 @@ def evaluate(
     curvature: _Vector | None = None,
     n_threads: int = 0,
 ) -> float: ...
+def conjugate(
+    kernel: int,
+    parameter: float,
+    y: _Vector,
+    theta: _Vector,
+    weight: _Vector | None = None,
+    n_threads: int = 0,
+) -> float | None: ...
 def softmax(
     eta: _Vector,
     label: NDArray[np.int32] | None = None,

@@ -190,6 +190,32 @@ class Loss(ABC):
             return eta
         raise ValueError(f"loss {self.name!r} has no expected mean in closed form.")
 
+    def evaluate_conjugate(
+        self, y: Array, theta: Array, weight: Array, n_threads: int = 0
+    ) -> float:
+        """Return sum_i weight_i l*(y_i, theta_i / weight_i), by the compiled loop if there is one.
+
+        Parameters
+        ----------
+        y, theta, weight : ndarray of float64, shape (n,)
+            A weight of 0 goes with a theta of 0.
+        n_threads : int, default=0
+            0: what `fastridge.set_num_threads` says.
+
+        Returns
+        -------
+        float
+            Infinity where one term is.
+        """
+        from .._losses import conjugate
+
+        found = conjugate(self.kernel, self.parameter, y, theta, weight, n_threads)
+        if found is None:
+            live = weight > 0
+            w = weight[live]
+            found = float(np.sum(w * self.conjugate(y[live], theta[live] / w)))
+        return found
+
     def check_targets(self, y: Array, name: str = "y") -> None:
         """Refuse targets that the loss is not defined for.
 

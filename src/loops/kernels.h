@@ -119,6 +119,7 @@ typedef struct {
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);
     fr_loss_loop *loss[FR_N_LOSSES];
+    fr_conjugate_loop *conjugate[FR_N_LOSSES]; /* NULL: none */
     fr_softmax_loop *softmax;
     fr_softmax_curve_loop *softmax_curve;
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */

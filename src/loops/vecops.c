@@ -179,6 +179,7 @@ typedef char ones;
 #undef T
 
 #include "losses.template.c"
+#include "conjugates.template.c"
 #include "softmax.template.c"
 
 #define BOTH(f, T) {FR_CAT3(f, T, i32), FR_CAT3(f, T, i64)}
@@ -200,5 +201,7 @@ const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
     add_rows, dots, rotate,
     {squared_loop, logistic_loop, poisson_loop, gamma_loop, tweedie_loop, tweedie_identity_loop,
      negative_binomial_loop, huber_loop},
+    {squared_conjugate_loop, logistic_conjugate_loop, poisson_conjugate_loop, gamma_conjugate_loop,
+     NULL, NULL, negative_binomial_conjugate_loop, huber_conjugate_loop},
     softmax_loop, softmax_curve_loop,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -1,7 +1,15 @@
 """Losses of many samples, with their derivatives by the linear predictor."""
 
 from arrays cimport expect_length, pointer
-from c_losses cimport FR_N_LOSSES, fr_loss, fr_softmax, fr_softmax_curve, fr_softmax_sum
+from c_losses cimport (
+    FR_N_LOSSES,
+    fr_conjugate,
+    fr_has_conjugate,
+    fr_loss,
+    fr_softmax,
+    fr_softmax_curve,
+    fr_softmax_sum,
+)
 from runtime cimport attach, check, threads_for
 
 cimport numpy as cnp
@@ -32,6 +40,28 @@ def evaluate(int kernel, double parameter, const double[::1] y not None,
     with nogil:
         status = fr_loss(kernel, parameter, pointer(y), pointer(eta), pointer(weight), r, h, n,
                          &total, threads)
+    check(status)
+    return total
+
+
+def conjugate(int kernel, double parameter, const double[::1] y not None,
+              const double[::1] theta not None, const double[::1] weight=None, int n_threads=0):
+    """Sum of weight l*(y, theta / weight), of the conjugate; None where it has no loop.
+
+    Infinite where one term is. A weight of 0 goes with a theta of 0.
+    """
+    cdef Py_ssize_t n = y.shape[0]
+    cdef double total
+    cdef int status, threads = threads_for(n_threads, n * 16.0)
+    if not 0 <= kernel < FR_N_LOSSES:
+        raise ValueError(f"kernel: expected 0 to {FR_N_LOSSES - 1}; got {kernel}")
+    if not fr_has_conjugate(kernel):
+        return None
+    expect_length("theta", theta, n)
+    expect_length("weight", weight, n)
+    with nogil:
+        status = fr_conjugate(kernel, parameter, pointer(y), pointer(theta), pointer(weight), n,
+                              &total, threads)
     check(status)
     return total
 

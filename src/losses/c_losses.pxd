@@ -5,6 +5,9 @@ cdef extern from "losses.h" nogil:
     enum: FR_N_LOSSES
     int fr_loss(int loss, double parameter, const double *y, const double *eta, const double *w,
                 double *r, double *h, Py_ssize_t n, double *sum, int n_threads)
+    int fr_conjugate(int loss, double parameter, const double *y, const double *theta,
+                     const double *w, Py_ssize_t n, double *sum, int n_threads)
+    int fr_has_conjugate(int loss)
 
 
 cdef extern from "softmax.h" nogil:

@@ -1,4 +1,4 @@
-/* exp and log(1 + exp) without a branch, so that loops over them are vector code. */
+/* exp, log and log(1 + exp) without a branch, so that loops over them are vector code. */
 #ifndef FASTRIDGE_ELEMENTARY_H
 #define FASTRIDGE_ELEMENTARY_H
 
@@ -62,6 +62,32 @@ FR_INLINE double fr_log1p(double t)
     p = p * u + 0.33333333333333074797;
     p = p * u + 1.0;
     return 2.0 * s * p;
+}
+
+/* log(x) to 1 ulp for x of at least 2.3e-308, that of which it is below. With x = 2^k m and m from
+ * sqrt(1 / 2) to sqrt(2) it is k log(2) + log(m), log(m) = f - f^2 / 2 + s (f^2 / 2 + R(s^2)) of
+ * f = m - 1 and s = f / (2 + f). */
+FR_INLINE double fr_log(double x)
+{
+    const double least = 2.2250738585072014e-308, magic = 6755399441055744.0;
+    const uint64_t root = 0x3fe6a09e667f3bcdULL, one = 0x3ff0000000000000ULL;
+    const uint64_t b = bits_of(x > least ? x : least) + (one - root);
+    const double m = double_of((b & 0x000fffffffffffffULL) + root);
+    /* b >> 52 as a double: the lowest bits of magic are those of a whole number */
+    const double k = double_of((b >> 52) + bits_of(magic)) - magic - 1023.0;
+    const double f = m - 1.0, s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
+    double r = 1.479819860511658591e-01;
+    r = r * z + 1.531383769920937332e-01;
+    r = r * z + 1.818357216161805012e-01;
+    r = r * z + 2.222219843214978396e-01;
+    r = r * z + 2.857142874366239149e-01;
+    r = r * z + 3.999999999940941908e-01;
+    r = r * z + 6.666666666666735130e-01;
+    r = r * z;
+    r = k * 6.93147180369123816490e-01 -
+        ((half - (s * (half + r) + k * 1.90821492927058770002e-10)) - f);
+    r = x < INFINITY ? r : x;
+    return x != x ? x : r;
 }
 
 #endif

@@ -25,4 +25,15 @@ typedef double fr_loss_loop(double parameter, const double *y, const double *eta
 int fr_loss(int loss, double parameter, const double *y, const double *eta, const double *w, double *r,
             double *h, ptrdiff_t n, double *sum, int n_threads);
 
+/* Returns sum_i w_i l*(y_i, theta_i / w_i) of the conjugate l*, infinity where that is; a weight of 0
+ * goes with a theta of 0. */
+typedef double fr_conjugate_loop(double parameter, const double *y, const double *theta,
+                                 const double *w, ptrdiff_t n);
+
+int fr_conjugate(int loss, double parameter, const double *y, const double *theta, const double *w,
+                 ptrdiff_t n, double *sum, int n_threads);
+
+/* Whether a loss has such a loop. */
+int fr_has_conjugate(int loss);
+
 #endif

@@ -419,10 +419,7 @@ class ProxNewton:
     def _dual_at(self, theta: Array, v: Array, t: float) -> float:
         q = self.problem
         theta = t * theta if t != 1 else theta
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = np.divide(theta, q.weight, out=np.zeros(q.n), where=q.weight > 0)
-            terms = q.weight * q.loss.conjugate(q.y, ratio)
-        value = -float(np.sum(terms[q.weight > 0] if (q.weight == 0).any() else terms))
+        value = -q.loss.evaluate_conjugate(q.y, theta, q.weight)
         if not math.isfinite(value):
             return -np.inf
         if q.offset is not None:
