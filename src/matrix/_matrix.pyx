@@ -270,6 +270,29 @@ cdef class Matrix:
                 fr_rows(&self.s, i0, i1, &out[0, 0])
         return out.base
 
+    def dot_columns(self, const int[::1] columns not None, const double[::1] u not None,
+                    int n_threads=0):
+        """A[:, columns]' u of a matrix by columns."""
+        cdef int status, threads = thread_count(n_threads)
+        cdef Py_ssize_t k, size = columns.shape[0]
+        cdef double[::1] out = empty(size)
+        if not self.s.by_column:
+            raise ValueError(f"A: expected a matrix by columns; got kind {self.kind}")
+        expect_length("u", u, self.n_rows)
+        for k in range(size):
+            if not 0 <= columns[k] < self.n_columns:
+                raise IndexError(
+                    f"columns: expected 0 to {self.n_columns - 1}; got {columns[k]}"
+                )
+        if size and self.n_rows:
+            with nogil:
+                status = fr_dot_columns(&self.s, <const int32_t *> &columns[0], size, &u[0],
+                                        &out[0], threads)
+            check(status)
+        else:
+            out[:] = 0.0
+        return out.base
+
     def copy_columns(self, const int[::1] columns not None, double[:, ::1] out not None,
                      int n_threads=0):
         """out[k] = A[:, columns[k]]."""

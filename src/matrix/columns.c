@@ -85,6 +85,48 @@ int fr_copy_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, 
                        fr_threads_for((double)n * size, n_threads));
 }
 
+typedef struct {
+    const fr_matrix *a;
+    const int32_t *columns;
+    ptrdiff_t size;
+    const double *u;
+    double sum, *out;
+} dot_job;
+
+enum { DOT_BLOCK = 64 /* columns of one task */ };
+
+static void dot_task(void *context, ptrdiff_t t)
+{
+    const dot_job *q = context;
+    const fr_matrix *a = q->a;
+    for (ptrdiff_t i = t * DOT_BLOCK; i < MIN((t + 1) * DOT_BLOCK, q->size); i++) {
+        const ptrdiff_t j = q->columns[i];
+        const double shift = shift_of(a, j);
+        if (a->index < 0) {
+            functions(a)->dot_rows(element(a, j, 0), a->ld, 1, a->n_minor, NULL, &shift, q->u,
+                                   &q->out[i]);
+        } else {
+            const fr_compressed x = compressed_from(a, j);
+            functions(a)->gather[a->index](&x, 0, 1, q->u, &q->out[i]);
+            q->out[i] -= shift * q->sum;
+        }
+        q->out[i] *= scale_of(a, j);
+    }
+}
+
+int fr_dot_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, const double *u,
+                   double *out, int n_threads)
+{
+    dot_job q = {a, columns, size, u, 0.0, out};
+    if (a->index >= 0 && a->shift)
+        for (ptrdiff_t i = 0; i < a->n_minor; i++)
+            q.sum += u[i];
+    const double length =
+        a->index < 0 ? (double)a->n_minor : (double)a->nnz / (double)MAX(a->n_major, 1);
+    return fr_parallel(dot_task, &q, (size + DOT_BLOCK - 1) / DOT_BLOCK,
+                       fr_threads_for(length * (double)size, n_threads));
+}
+
 double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v)
 {
     const ptrdiff_t p = fr_n_columns(a);

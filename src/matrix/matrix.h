@@ -37,6 +37,9 @@ double fr_column_dot(const fr_matrix *a, ptrdiff_t j, const double *u);
 void fr_column_axpy(const fr_matrix *a, ptrdiff_t j, double t, double *u);
 double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v);
 void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v);
+/* products of some columns of a matrix by columns: out[k] = A[:, columns[k]]'u */
+int fr_dot_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, const double *u,
+                   double *out, int n_threads);
 /* dense copies of some columns of A, one behind the other */
 int fr_copy_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, double *out,
                     int n_threads);

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from ..._border import column_border, gram_border
 from ..._descent import Descent
 from ..._matrix import Matrix
+from ...systems.blas import limited, one_thread_for
 from ..descent.problem import by_columns
 from .newton import Solution
 from .problem import Array, GLMProblem, State
@@ -51,8 +52,8 @@ _TIGHTEN = 0.1
 # Epochs of coordinate descent on a model.
 _EPOCHS = 1000
 # Change of the weights, as a share of their sum, from which the Gram matrix is made anew.
-_STALE = 0.3
-# Reduction of the gap by a step under which this is done in any case.
+_STALE = 0.2
+# Share of the last step's promise from which this is done in any case.
 _SLOW = 0.1
 # Share of the decrease that the model promises.
 _ENOUGH = 1e-4
@@ -87,7 +88,9 @@ class ProxNewton:
         self.descent = Descent()
         self.weight: Array | None = None
         self.total = 0.0
+        self.blas = one_thread_for(problem.n * problem.p)
         self.damping = 0.0
+        self.first = problem.null_objective
         # where coefficients rest: at 0, or at the bound that is next to it
         self.start = np.zeros(problem.p)
         for bound, clip in ((problem.lower, np.maximum), (problem.upper, np.minimum)):
@@ -96,11 +99,10 @@ class ProxNewton:
         # a dual point's products with the columns, and the l1 that it is of
         self.v: Array | None = None
         self.l1: Array | None = None
-        self.known: tuple[State, Array] | None = None
-        self.root = np.sqrt(problem.weight)
 
     # the search for the minimum
 
+    @limited
     def solve(self, state: State, tol: float, max_iter: int) -> Solution:
         """Minimise until the gap is tol of the null objective."""
         q = self.problem
@@ -108,10 +110,11 @@ class ProxNewton:
         state = self._begin(state)
         best, gap, last, n_iter = -np.inf, np.inf, np.inf, 0
         ahead = self._ahead()
-        promised, met, share = q.null_objective, False, _INNER
+        # what the first step may promise is about what that of the last penalty did
+        promised, met, share = self.first, False, _INNER
         while n_iter < max_iter:
             self._choose(state, ahead, n_iter == 0)
-            if self._is_stale(state) or (gap > _SLOW * last and self.is_old):
+            if self._is_stale(state) or self._is_slow(promised, last, gap, goal):
                 self._take_weights(state)
             inner = max(share * goal, _INNER_OF_GAP * min(gap, promised))
             found = self._step(state, inner)
@@ -126,27 +129,37 @@ class ProxNewton:
                     break
                 continue
             self.damping = 0.1 * self.damping if self.damping > _DAMPING else 0.0
+            last = promised if n_iter > 1 else np.inf
             state, theta, promised = found
-            self.v = self.A.tdot(theta)
+            if n_iter == 1:
+                self.first = max(promised, goal)
             ahead = 0.0
-            last = gap
+            rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
+            stands = promised < share * goal
             if q.loss.is_convex:
-                dual = self._dual(theta, self.v)
+                # D is at most this, of the features of the set alone
+                most = self._loss_dual(theta)
+                gap = state.objective - max(best, most)
+                if not stands and gap > max(goal, rounding):
+                    continue
+                self.v = self.A.tdot(theta)
+                dual = self._dual(theta, self.v, most)
                 if dual == -np.inf:
                     # after a long step; r itself is a gradient, with the intercept at its minimum
                     if q.fit_intercept:
                         state = q.settle(state)
+                    theta = (1 - 1e-15) * self._centred(state)
                     self.v = self._products(state)
-                    dual = self._dual((1 - 1e-15) * self._centred(state), self.v)
+                    dual = self._dual(theta, self.v)
                 best = max(best, dual)
                 gap = max(state.objective - best, 0.0)
             else:
+                self.v = self.A.tdot(theta)
                 gap = np.inf if self._violations(0.0).any() else promised
-            rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
             met = gap <= max(goal, rounding)
             if met:
                 break
-            if promised < share * goal:
+            if stands:
                 # what holds up the gap is the accuracy of the model's minimum
                 share *= _TIGHTEN
         self.l1 = q.l1
@@ -156,6 +169,7 @@ class ProxNewton:
         """The state under this penalty, and products of a dual point unless there are some."""
         q = self.problem
         state = State(state.u, state.b, state.eta, state.loss, q.penalty(state.u), state.r, state.h)
+        self.has_l2 = bool(q.l2.any())
         if self.v is None:
             self.v = self._products(state)
             self.l1 = None
@@ -173,10 +187,16 @@ class ProxNewton:
         return state.r - self.weight * slope
 
     def _products(self, state: State) -> Array:
-        """A' r (p,), kept for the state."""
-        if self.known is None or self.known[0] is not state:
-            self.known = state, self.A.tdot(self._centred(state))
-        return self.known[1]
+        """A' r (p,), less what the intercept takes away."""
+        return self.A.tdot(self._centred(state))
+
+    def _products_of_set(self, r: Array) -> Array:
+        """The same for the features of the set, of r less that."""
+        if self.is_whole:
+            return self.A.tdot(r)
+        if self.A.kind == "C":
+            return self.A.tdot(r)[self.set]
+        return self.A.dot_columns(self.set, r)
 
     # the working set
 
@@ -235,19 +255,34 @@ class ProxNewton:
     def _is_stale(self, state: State) -> bool:
         if self.weight is None:
             return True
-        change = np.abs(state.h - self.h_raw)
-        return float(change.sum()) > _STALE * self.total
+        h = np.maximum(state.h, 0.0)
+        total = float(h.sum())
+        if not total > 0:
+            return True
+        # a common factor is no change
+        self.total = total * self.damped
+        self.h = self.weight * self.total
+        return float(np.abs(h - self.shape * total).sum()) > _STALE * total
+
+    def _is_slow(self, promised: float, last: float, gap: float, goal: float) -> bool:
+        """Whether one more step with these weights would not be the last, at the present pace."""
+        if not self.is_old:
+            return False
+        pace = promised / last
+        return pace > _SLOW and min(gap, promised) * pace > goal
 
     def _take_weights(self, state: State) -> None:
         """Make the Gram matrix of the weights of a state."""
         q = self.problem
         h = np.maximum(state.h, 0.0)
-        self.h_raw = h
         size = float(h.sum())
-        size = size if size > 0 else 1.0
+        if not size > 0:
+            h, size = q.weight, 1.0
+        self.shape = h / size
         h = h + (self.damping * size) * q.weight
         self.h, self.total = h, float(h.sum())
         self.weight = h / self.total
+        self.damped = self.total / size
         self.at, self.is_old = state, False
         if q.fit_intercept:
             mean, _ = self.columns.column_stats(self.weight)
@@ -303,7 +338,7 @@ class ProxNewton:
         weight = self.weight
         assert weight is not None
         r = self._centred(state)
-        g = self._products(state)[W] / -total
+        g = self._products_of_set(r) / -total
         u = state.u[W]
         live = np.flatnonzero(u)
         image = self.gram[:size, live] @ u[live]
@@ -376,20 +411,33 @@ class ProxNewton:
 
     # the certificate
 
-    def _dual(self, theta: Array, v: Array) -> float:
+    def _loss_dual(self, theta: Array) -> float:
+        """The part of D that is the loss'."""
+        q = self.problem
+        value = -q.loss.evaluate_conjugate(q.y, theta, q.weight)
+        if not math.isfinite(value):
+            return -np.inf
+        return value if q.offset is None else value + float(theta @ q.offset)
+
+    def _dual(self, theta: Array, v: Array, whole: float | None = None) -> float:
         """D at multiples of theta, whose products with the columns are v; -inf where none is known
-        to be finite."""
+        to be finite. whole: the loss' part at theta itself."""
         most = self._most(v)
         if most <= 0:
             return -np.inf
-        value = self._dual_at(theta, v, most)
-        if most == 1 and self.problem.l2.any():
-            q = self.problem
-            over = (np.abs(v) > q.l1) & (q.l1 > 0)
-            if over.any():
-                t = float((q.l1[over] / np.abs(v[over])).min())
-                value = max(value, self._dual_at(theta, v, t))
-        return value
+        t = most
+        if most == 1:
+            whole = self._loss_dual(theta) if whole is None else whole
+            value = whole - self._conjugates(v)
+            if not self.has_l2:
+                return value
+            over = (np.abs(v) > self.problem.l1) & (self.problem.l1 > 0)
+            if not over.any():
+                return value
+            t = float((self.problem.l1[over] / np.abs(v[over])).min())
+        else:
+            value = -np.inf
+        return max(value, self._loss_dual(t * theta) - self._conjugates(t * v))
 
     def _most(self, v: Array) -> float:
         """The largest multiple of at most 1 with finite conjugates."""
@@ -415,16 +463,6 @@ class ProxNewton:
         q = self.problem
         squares = q.rows.squares()[free]
         return 1e-9 * np.sqrt(squares) * math.sqrt(max(2.0 * q.null_objective, 1e-300))
-
-    def _dual_at(self, theta: Array, v: Array, t: float) -> float:
-        q = self.problem
-        theta = t * theta if t != 1 else theta
-        value = -q.loss.evaluate_conjugate(q.y, theta, q.weight)
-        if not math.isfinite(value):
-            return -np.inf
-        if q.offset is not None:
-            value += float(theta @ q.offset)
-        return value - self._conjugates(t * v)
 
     def _conjugates(self, v: Array) -> float:
         """sum_j h*_j(-v_j)"""
