@@ -274,21 +274,28 @@ cdef class Matrix:
                     int n_threads=0):
         """A[:, columns]' u of a matrix by columns."""
         cdef int status, threads = thread_count(n_threads)
-        cdef Py_ssize_t k, size = columns.shape[0]
+        cdef Py_ssize_t size = columns.shape[0]
         cdef double[::1] out = empty(size)
-        if not self.s.by_column:
-            raise ValueError(f"A: expected a matrix by columns; got kind {self.kind}")
+        expect_columns(self, columns)
         expect_length("u", u, self.n_rows)
-        for k in range(size):
-            if not 0 <= columns[k] < self.n_columns:
-                raise IndexError(
-                    f"columns: expected 0 to {self.n_columns - 1}; got {columns[k]}"
-                )
         if size and self.n_rows:
             with nogil:
                 status = fr_dot_columns(&self.s, <const int32_t *> &columns[0], size, &u[0],
                                         &out[0], threads)
             check(status)
+        else:
+            out[:] = 0.0
+        return out.base
+
+    def add_columns(self, const int[::1] columns not None, const double[::1] t not None):
+        """A[:, columns] t of a matrix by columns."""
+        cdef Py_ssize_t size = columns.shape[0]
+        cdef double[::1] out = empty(self.n_rows)
+        expect_columns(self, columns)
+        expect_length("t", t, size)
+        if size and self.n_rows:
+            with nogil:
+                fr_add_columns(&self.s, <const int32_t *> &columns[0], size, &t[0], &out[0])
         else:
             out[:] = 0.0
         return out.base
@@ -448,6 +455,17 @@ cdef class Matrix:
         single: from float32 products, for dense X and where `has_single()`.
         """
         return _gram_rows(self, weight, n_threads, single)
+
+
+cdef int expect_columns(Matrix A, const int[::1] columns) except -1:
+    """Refuse a matrix by rows, and columns that it does not have."""
+    cdef Py_ssize_t k
+    if not A.s.by_column:
+        raise ValueError(f"A: expected a matrix by columns; got kind {A.kind}")
+    for k in range(columns.shape[0]):
+        if not 0 <= columns[k] < A.n_columns:
+            raise IndexError(f"columns: expected 0 to {A.n_columns - 1}; got {columns[k]}")
+    return 0
 
 
 cdef object _dense_gram(Matrix A, const double[::1] weight, bint over_rows, int threads,

@@ -20,6 +20,8 @@ cdef extern from "matrix.h" nogil:
     double fr_row_dot(const fr_matrix *a, Py_ssize_t i, const double *v)
     void fr_row_axpy(const fr_matrix *a, Py_ssize_t i, double t, double *v)
     void fr_rows(const fr_matrix *a, Py_ssize_t i0, Py_ssize_t i1, double *out)
+    void fr_add_columns(const fr_matrix *a, const int32_t *columns, Py_ssize_t size,
+                        const double *t, double *out)
     int fr_dot_columns(const fr_matrix *a, const int32_t *columns, Py_ssize_t size,
                        const double *u, double *out, int n_threads)
     int fr_copy_columns(const fr_matrix *a, const int32_t *columns, Py_ssize_t size, double *out,

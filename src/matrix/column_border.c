@@ -69,21 +69,23 @@ static void block_task(void *context, ptrdiff_t t)
     for (ptrdiff_t c = t * BLOCK; c < MIN((t + 1) * BLOCK, i1); c++) {
         const ptrdiff_t j = column_of(q, c);
         const double shift = shift_of(a, j), scale = scale_of(a, j);
+        /* a new column is met with itself and those behind it: the others meet it */
+        const ptrdiff_t first = MAX(c, i0), least = first - i0;
         double *sum = to->g + c * to->ld + i0;
-        memset(sum, 0, (size_t)(i1 - i0) * sizeof(double));
+        memset(sum + least, 0, (size_t)(i1 - first) * sizeof(double));
         for (ptrdiff_t k = pointer(a, j); k < pointer(a, j + 1); k++) {
-            const ptrdiff_t r = index_at(a, k);
-            if (start[r] == start[r + 1])
+            const ptrdiff_t r = index_at(a, k), begin = start[r];
+            if (begin == start[r + 1])
                 continue;
             const double x = value_at(a, k);
-            for (ptrdiff_t e = start[r]; e < start[r + 1]; e++)
+            for (ptrdiff_t e = start[r + 1] - 1; e >= begin && to->place[e] >= least; e--)
                 sum[to->place[e]] += x * to->value[e];
         }
-        for (ptrdiff_t i = i0; i < i1; i++) {
+        for (ptrdiff_t i = first; i < i1; i++) {
             const ptrdiff_t other = column_of(q, i);
             sum[i - i0] = scale * scale_of(a, other) *
                           (q->unit * sum[i - i0] - shift * shift_of(a, other));
-            if (c < i0)
+            if (c < i)
                 to->g[i * to->ld + c] = sum[i - i0];
         }
     }

@@ -127,6 +127,30 @@ int fr_dot_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, c
                        fr_threads_for(length * (double)size, n_threads));
 }
 
+void fr_add_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, const double *t,
+                    double *out)
+{
+    const ptrdiff_t n = a->n_minor;
+    double level = 0.0;
+    memset(out, 0, (size_t)n * sizeof(double));
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const ptrdiff_t j = columns[i];
+        const double shift = shift_of(a, j), by = t[i] * scale_of(a, j);
+        if (by == 0)
+            continue;
+        if (a->index < 0) {
+            functions(a)->axpy_rows(element(a, j, 0), a->ld, 1, n, NULL, &shift, &by, out);
+        } else {
+            const fr_compressed x = compressed_from(a, j);
+            functions(a)->scatter[a->index](&x, 0, 1, &by, out);
+            level += by * shift;
+        }
+    }
+    if (level != 0)
+        for (ptrdiff_t i = 0; i < n; i++)
+            out[i] -= level;
+}
+
 double fr_row_dot(const fr_matrix *a, ptrdiff_t i, const double *v)
 {
     const ptrdiff_t p = fr_n_columns(a);

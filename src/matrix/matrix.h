@@ -40,6 +40,9 @@ void fr_row_axpy(const fr_matrix *a, ptrdiff_t i, double t, double *v);
 /* products of some columns of a matrix by columns: out[k] = A[:, columns[k]]'u */
 int fr_dot_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, const double *u,
                    double *out, int n_threads);
+/* their sum with factors t: out = A[:, columns] t */
+void fr_add_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, const double *t,
+                    double *out);
 /* dense copies of some columns of A, one behind the other */
 int fr_copy_columns(const fr_matrix *a, const int32_t *columns, ptrdiff_t size, double *out,
                     int n_threads);

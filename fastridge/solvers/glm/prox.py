@@ -49,6 +49,9 @@ _WHOLE = 200
 _INNER, _INNER_OF_GAP = 0.05, 1e-3
 # Reduction of the first where the objective stands still.
 _TIGHTEN = 0.1
+# What rounding leaves of products with a column, as a share of the product of its norm and theta's,
+# and for features that nothing penalises, to which it is all that is left.
+_ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
 # Epochs of coordinate descent on a model.
 _EPOCHS = 1000
 # Change of the weights, as a share of their sum, from which the Gram matrix is made anew.
@@ -81,7 +84,11 @@ class ProxNewton:
         near = problem.rows.near
         self.columns = by_columns(near) if columns is None else columns
         self.A = self.columns.centered(problem.A.shift, problem.A.scale)
+        self.means = np.zeros(0)
         self.is_whole = problem.p <= _WHOLE
+        if self.is_whole:
+            sparse = self.columns.is_sparse and near.kind != "csr"
+            self.by_rows = self.columns.transposed_storage() if sparse else near
         self.inside = np.zeros(problem.p, dtype=bool)
         self.set = np.zeros(0, dtype=np.int32)
         self.gram = np.zeros((0, 0))
@@ -98,6 +105,7 @@ class ProxNewton:
                 clip(self.start, bound, out=self.start)
         # a dual point's products with the columns, and the l1 that it is of
         self.v: Array | None = None
+        self.seen: Array | None = None
         self.l1: Array | None = None
 
     # the search for the minimum
@@ -114,10 +122,13 @@ class ProxNewton:
         promised, met, share = self.first, False, _INNER
         while n_iter < max_iter:
             self._choose(state, ahead, n_iter == 0)
-            if self._is_stale(state) or self._is_slow(promised, last, gap, goal):
+            stale = (
+                self._is_stale(state) if n_iter == 0 else self._is_slow(promised, last, gap, goal)
+            )
+            if stale or not self._follow(state):
                 self._take_weights(state)
             inner = max(share * goal, _INNER_OF_GAP * min(gap, promised))
-            found = self._step(state, inner)
+            found = self._step(state, inner, 1 if share == _INNER else 2)
             n_iter += 1
             if found is None:
                 if self.is_old:
@@ -160,15 +171,22 @@ class ProxNewton:
             if met:
                 break
             if stands:
-                # what holds up the gap is the accuracy of the model's minimum
+                # what holds up the gap is the accuracy of the model, or of its minimum
                 share *= _TIGHTEN
+                if self.is_old:
+                    self._take_weights(state)
         self.l1 = q.l1
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
     def _begin(self, state: State) -> State:
         """The state under this penalty, and products of a dual point unless there are some."""
         q = self.problem
-        state = State(state.u, state.b, state.eta, state.loss, q.penalty(state.u), state.r, state.h)
+        if self.v is None or self.start.any():
+            penalty = q.penalty(state.u)
+        else:
+            W = self.set
+            penalty = _penalty(q.l1[W], q.l2[W], state.u[W])
+        state = State(state.u, state.b, state.eta, state.loss, penalty, state.r, state.h)
         self.has_l2 = bool(q.l2.any())
         if self.v is None:
             self.v = self._products(state)
@@ -184,19 +202,27 @@ class ProxNewton:
             h = np.maximum(state.h, 0.0)
             total = float(h.sum())
             return state.r - h * (slope / total) if total > 0 else state.r
-        return state.r - self.weight * slope
+        return state.r - self.weight * slope if slope else state.r
 
     def _products(self, state: State) -> Array:
         """A' r (p,), less what the intercept takes away."""
         return self.A.tdot(self._centred(state))
 
     def _products_of_set(self, r: Array) -> Array:
-        """The same for the features of the set, of r less that."""
+        """A' r for the features of the set."""
         if self.is_whole:
             return self.A.tdot(r)
         if self.A.kind == "C":
             return self.A.tdot(r)[self.set]
         return self.A.dot_columns(self.set, r)
+
+    def _image(self, d: Array) -> Array:
+        """A d for the features of the set."""
+        if not self.is_whole and self.A.kind != "C":
+            return self.A.add_columns(self.set, d)
+        step = np.zeros(self.problem.p)
+        step[self.set] = d
+        return self.A.dot(step)
 
     # the working set
 
@@ -228,6 +254,9 @@ class ProxNewton:
             if not len(self.set):
                 self._grow(np.arange(q.p, dtype=np.int32))
             return
+        if not first and self.v is self.seen:
+            return
+        self.seen = self.v
         wanted = self._violations(ahead)
         if first:
             always = (state.u != 0) | (q.l1 == 0) & (q.l2 == 0)
@@ -237,6 +266,7 @@ class ProxNewton:
         new = np.flatnonzero(wanted & ~always)
         most = max(_FEW, 2 * int(np.count_nonzero(state.u)), len(self.set) // 4)
         if len(new) > most:
+            self.seen = None
             excess = (self._pull() - q.l1)[new]
             new = np.sort(new[np.argpartition(-excess, most)[:most]])
         self._grow(np.concatenate([np.flatnonzero(always), new]).astype(np.int32))
@@ -253,42 +283,56 @@ class ProxNewton:
     # the model
 
     def _is_stale(self, state: State) -> bool:
+        """Whether a state's weights are, but for a common factor, too far from those in use."""
         if self.weight is None:
             return True
-        h = np.maximum(state.h, 0.0)
+        h = self._curvature(state)
         total = float(h.sum())
         if not total > 0:
             return True
-        # a common factor is no change
-        self.total = total * self.damped
-        self.h = self.weight * self.total
-        return float(np.abs(h - self.shape * total).sum()) > _STALE * total
+        change = self.shape * total
+        change -= h
+        np.abs(change, out=change)
+        return float(change.sum()) > _STALE * total
+
+    def _curvature(self, state: State) -> Array:
+        return state.h if self.problem.loss.is_convex else np.maximum(state.h, 0.0)
+
+    def _follow(self, state: State) -> bool:
+        """Bring the weights in use to the sum of those of a state; whether it has one."""
+        total = float(self._curvature(state).sum())
+        if total > 0:
+            self.total = total * self.damped
+        return total > 0
 
     def _is_slow(self, promised: float, last: float, gap: float, goal: float) -> bool:
         """Whether one more step with these weights would not be the last, at the present pace."""
         if not self.is_old:
             return False
-        pace = promised / last
-        return pace > _SLOW and min(gap, promised) * pace > goal
+        pace = promised / last if last > 0 else 1.0
+        return pace > _SLOW and gap * pace > goal
 
     def _take_weights(self, state: State) -> None:
         """Make the Gram matrix of the weights of a state."""
         q = self.problem
-        h = np.maximum(state.h, 0.0)
+        h = self._curvature(state)
         size = float(h.sum())
         if not size > 0:
             h, size = q.weight, 1.0
         self.shape = h / size
-        h = h + (self.damping * size) * q.weight
-        self.h, self.total = h, float(h.sum())
-        self.weight = h / self.total
+        if self.damping > 0:
+            h = h + (self.damping * size) * q.weight
+            self.total = float(h.sum())
+            self.weight = h / self.total
+        else:
+            self.weight, self.total = self.shape, size
         self.damped = self.total / size
         self.at, self.is_old = state, False
-        if q.fit_intercept:
-            mean, _ = self.columns.column_stats(self.weight)
-            self.A_h = self.columns.centered(mean, q.A.scale)
-        else:
-            self.A_h = self.A
+        # of what the columns leave of the response of the model, but for rows of next to no weight
+        left = state.r / self.total
+        left *= left
+        left /= self.weight + 1e-3 * q.weight + 1e-300
+        self.left = float(left.sum())
         self._prune(state)
         self.descent = Descent()
         self._border(0)
@@ -311,41 +355,65 @@ class ProxNewton:
         weight = self.weight
         assert weight is not None
         if self.is_whole:
-            self.gram = np.ascontiguousarray(self.A_h.gram(weight))
+            self.means = self.A.tdot(weight) if q.fit_intercept else np.zeros(size)
+            A = self._centre(self.by_rows)
+            self.gram = np.ascontiguousarray(A.gram(weight))
         else:
+            new = self.set[before:]
+            if not q.fit_intercept:
+                means = np.zeros(len(new))
+            elif self.A.kind == "C":
+                means = self.A.tdot(weight)[new]
+            else:
+                means = self.A.dot_columns(new, weight)
+            self.means = np.concatenate([self.means[:before], means])
+            A = self._centre(self.columns)
             if size > len(self.gram):
                 capacity = (min(q.p, max(64, size + size // 2)) + 7) // 16 * 16 + 24
                 gram = np.empty((capacity, capacity))
                 gram[:before, :before] = self.gram[:before, :before]
                 self.gram = gram
-            if self.A_h.is_sparse:
-                column_border(self.A_h, self.set, weight, before, size, self.gram)
+            if A.is_sparse:
+                column_border(A, self.set, weight, before, size, self.gram)
             else:
                 if before == 0 or len(self.rows) < size:
                     rows = np.empty((len(self.gram), q.n))
                     rows[:before] = self.rows[:before] if before else 0.0
                     self.rows = rows
-                self.A_h.copy_columns(self.set[before:size], self.rows[before:size])
+                A.copy_columns(self.set[before:size], self.rows[before:size])
                 self.rows[before:size] *= np.sqrt(weight)
                 gram_border(self.rows, before, size, 1.0, self.gram)
         self.square = np.diagonal(self.gram)[:size].copy()
         self.descent.set_gram(self.gram)
 
-    def _step(self, state: State, inner: float) -> tuple[State, Array, float] | None:
+    def _centre(self, near: Matrix) -> Matrix:
+        """Columns of the set less their means under the weights in use."""
+        q = self.problem
+        if not q.fit_intercept:
+            return near.centered(q.A.shift, q.A.scale)
+        shift = np.array(q.A.shift)
+        scale = 1.0 if q.A.scale is None else q.A.scale[self.set]
+        # columns of scale 0 are constant
+        shift[self.set] += np.divide(
+            self.means, scale, out=np.zeros(len(self.set)), where=np.asarray(scale != 0)
+        )
+        return near.centered(shift, q.A.scale)
+
+    def _step(self, state: State, inner: float, exact: int) -> tuple[State, Array, float] | None:
         """The state at the model's minimum, or between, with theta and what the model promised."""
         q, W, total = self.problem, self.set, self.total
         size = len(W)
         weight = self.weight
         assert weight is not None
-        r = self._centred(state)
-        g = self._products_of_set(r) / -total
+        slope = float(state.r.sum()) if q.fit_intercept else 0.0
+        g = self._products_of_set(state.r)
+        g -= slope * self.means
+        g /= -total
         u = state.u[W]
         live = np.flatnonzero(u)
         image = self.gram[:size, live] @ u[live]
         cross = image + g
-        left = r / total
-        yy = float(np.sum(left * left / (weight + 1e-3 * q.weight + 1e-300)))
-        yy += float(u @ (cross + g))
+        yy = self.left + float(u @ (cross + g))
         w = u.copy()
         self.descent.solve(
             q.l1[W] / total,
@@ -362,29 +430,30 @@ class ProxNewton:
             False,
             inner / total,
             _EPOCHS,
-            exact=1,
+            exact=exact,
         )
         self.is_old = self.at is not state
         d = w - u
         if not np.isfinite(d).all():
             return None
-        step = np.zeros(q.p)
-        step[W] = d
-        along = self.A.dot(step)
+        along = self._image(d)
         move = 0.0
         if q.fit_intercept:
-            move = -(float(state.r.sum()) + float(self.h @ along)) / total
+            move = -(slope / total + float(weight @ along))
             along += move
-        return self._search(state, W, w, d, move, along)
+        theta = weight * along
+        theta *= total
+        theta += state.r
+        return self._search(state, w, d, move, along, theta)
 
     def _search(
-        self, state: State, W: NDArray[np.int32], w: Array, d: Array, move: float, along: Array
+        self, state: State, w: Array, d: Array, move: float, along: Array, theta: Array
     ) -> tuple[State, Array, float] | None:
-        q = self.problem
+        """The state on the way along a step, where the objective falls enough."""
+        q, W = self.problem, self.set
         l1, l2, u = q.l1[W], q.l2[W], state.u[W]
         outside = state.penalty - _penalty(l1, l2, u)
         slope = float(state.r @ along) + _penalty(l1, l2, w) - _penalty(l1, l2, u)
-        theta = state.r + self.h * along
         size = abs(state.loss) + state.penalty
         if not slope < 0:
             # nothing is left to gain but rounding
@@ -395,7 +464,7 @@ class ProxNewton:
         for _ in range(_HALVINGS):
             x = state.u.copy()
             x[W] = w if t == 1 else u + t * d
-            eta = state.eta + t * along
+            eta = state.eta + (along if t == 1 else t * along)
             r, h = np.empty(q.n), np.empty(q.n)
             loss = q.loss.evaluate(q.y, eta, q.weight, r, h)
             penalty = outside + _penalty(l1, l2, x[W])
@@ -422,67 +491,56 @@ class ProxNewton:
     def _dual(self, theta: Array, v: Array, whole: float | None = None) -> float:
         """D at multiples of theta, whose products with the columns are v; -inf where none is known
         to be finite. whole: the loss' part at theta itself."""
-        most = self._most(v)
+        l1, size = self.problem.l1, np.abs(v)
+        over = np.flatnonzero(size > l1)
+        most = self._most(theta, v, over)
         if most <= 0:
             return -np.inf
-        t = most
+        t, value = most, -np.inf
         if most == 1:
             whole = self._loss_dual(theta) if whole is None else whole
-            value = whole - self._conjugates(v)
-            if not self.has_l2:
+            value = whole - self._conjugates(v, over)
+            kinks = over[l1[over] > 0]
+            if not self.has_l2 or not len(kinks):
                 return value
-            over = (np.abs(v) > self.problem.l1) & (self.problem.l1 > 0)
-            if not over.any():
-                return value
-            t = float((self.problem.l1[over] / np.abs(v[over])).min())
-        else:
-            value = -np.inf
-        return max(value, self._loss_dual(t * theta) - self._conjugates(t * v))
+            t = float((l1[kinks] / size[kinks]).min())
+        return max(value, self._loss_dual(t * theta) - self._conjugates(t * v, over))
 
-    def _most(self, v: Array) -> float:
-        """The largest multiple of at most 1 with finite conjugates."""
+    def _most(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
+        """The largest multiple of at most 1 with finite conjugates; over: features beyond l1."""
         q = self.problem
-        size = np.abs(v)
-        chosen = np.flatnonzero(size > q.l1 * (1 + 4 * _EPS))
-        if not len(chosen):
-            return 1.0
-        hard = q.l2[chosen] == 0
+        hard = q.l2[over] == 0
         if q.lower is not None:
-            hard &= (v[chosen] <= 0) | np.isinf(q.lower[chosen])
+            hard &= (v[over] <= 0) | np.isinf(q.lower[over])
         if q.upper is not None:
-            hard &= (v[chosen] >= 0) | np.isinf(q.upper[chosen])
-        chosen = chosen[hard]
-        free = chosen[q.l1[chosen] == 0]
-        if len(free) and (size[free] > self._slack(free)).any():
-            return 0.0
-        chosen = chosen[q.l1[chosen] > 0]
-        return float((q.l1[chosen] / size[chosen]).min(initial=1.0))
+            hard &= (v[over] >= 0) | np.isinf(q.upper[over])
+        over = over[hard]
+        if not len(over):
+            return 1.0
+        size, l1 = np.abs(v[over]), q.l1[over]
+        live = q.weight > 0
+        norm = math.sqrt(float(np.sum(theta[live] ** 2 / q.weight[live])))
+        slack = np.where(l1 > 0, _ROUNDING, _ROUNDING_OF_FREE)
+        slack *= norm * np.sqrt(q.rows.squares()[over])
+        beyond = size > l1 + slack
+        if not beyond.any():
+            return 1.0
+        return float((l1[beyond] / size[beyond]).min())
 
-    def _slack(self, free: NDArray[np.intp]) -> Array:
-        """Rounding of products of columns that nothing penalises."""
+    def _conjugates(self, v: Array, over: NDArray[np.intp]) -> float:
+        """sum_j h*_j(-v_j), which is 0 but for features beyond l1 where 0 is within all bounds."""
         q = self.problem
-        squares = q.rows.squares()[free]
-        return 1e-9 * np.sqrt(squares) * math.sqrt(max(2.0 * q.null_objective, 1e-300))
-
-    def _conjugates(self, v: Array) -> float:
-        """sum_j h*_j(-v_j)"""
-        q = self.problem
-        chosen: NDArray[np.intp] | slice = slice(None)
-        if not self.start.any():
-            chosen = np.flatnonzero(np.abs(v) > q.l1)
-            if not len(chosen):
-                return 0.0
+        chosen: NDArray[np.intp] | slice = slice(None) if self.start.any() else over
         z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
-        over = np.sign(z) * np.maximum(np.abs(z) - l1, 0.0)
-        # of what nothing holds, rounding passes for zero
-        tiny = np.abs(over) <= np.maximum(4 * _EPS * l1, 0.0)
+        beyond = np.sign(z) * np.maximum(np.abs(z) - l1, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            x = np.where(over == 0, 0.0, over / l2)
+            x = np.where(beyond == 0, 0.0, beyond / l2)
         if q.lower is not None:
             x = np.maximum(x, q.lower[chosen])
         if q.upper is not None:
             x = np.minimum(x, q.upper[chosen])
-        x = np.where(np.isinf(x) | tiny & np.isinf(x), 0.0, x)
+        # of what nothing holds, what is beyond is rounding
+        x = np.where(np.isinf(x), self.start[chosen], x)
         return float(np.sum(z * x - l1 * np.abs(x) - 0.5 * l2 * x * x))
 
 
