@@ -63,8 +63,9 @@ _ENOUGH = 1e-4
 _HALVINGS = 40
 # Share of the mean weight that is added to all: after a step that failed, at most.
 _DAMPING, _MOST_DAMPING = 1e-3, 1e6
-# How far a feature may be below its l1, as a share of the last step of l1, to enter the set.
-_AHEAD = 0.5
+# How far below its l1 a feature enters the set, as a share of the last step of l1; how far below
+# others are that enter with it, so that few steps have features that enter.
+_AHEAD, _FURTHER = 0.5, 2.0
 # Least number of features that enter at once where more want to.
 _FEW = 100
 
@@ -166,7 +167,7 @@ class ProxNewton:
                 gap = max(state.objective - best, 0.0)
             else:
                 self.v = self.A.tdot(theta)
-                gap = np.inf if self._violations(0.0).any() else promised
+                gap = np.inf if self._violations().any() else promised
             met = gap <= max(goal, rounding)
             if met:
                 break
@@ -227,14 +228,20 @@ class ProxNewton:
     # the working set
 
     def _ahead(self) -> float | Array:
-        """How far below l1 features may be to enter the set, for the first step of a penalty."""
+        """By how much l1 is below that of the penalty before."""
         if self.l1 is None:
             return 0.0
-        return np.asarray(_AHEAD * np.maximum(self.l1 - self.problem.l1, 0.0))
+        return np.maximum(self.l1 - self.problem.l1, 0.0)
 
-    def _violations(self, ahead: float | Array) -> NDArray[np.bool_]:
-        """Features at rest outside of the set that want to move."""
-        return (self._pull() > self.problem.l1 - ahead) & ~self.inside
+    def _violations(self, ahead: float | Array = 0.0) -> NDArray[np.bool_]:
+        """Features at rest outside of the set that want to move, and some more as l1 falls."""
+        pull, l1 = self._pull(), self.problem.l1
+        pull[self.inside] = -np.inf
+        if isinstance(ahead, float):
+            return pull > l1
+        if not (pull > l1 - _AHEAD * ahead).any():
+            return np.zeros(len(pull), dtype=bool)
+        return pull > l1 - _FURTHER * ahead
 
     def _pull(self) -> Array:
         q = self.problem
