@@ -25,6 +25,7 @@ if _TYPE_CHECKING:
     from .criteria import InformationCriteria, information_criteria
     from .io import load, save
     from .linear_model import (
+        GLMCV,
         BayesianRidge,
         ElasticNet,
         ElasticNetCV,
@@ -118,6 +119,7 @@ _MODULES = (
 )
 
 __all__ = [
+    "GLMCV",
     "BayesianRidge",
     "CrossValidationDisplay",
     "ElasticNet",

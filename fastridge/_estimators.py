@@ -35,6 +35,7 @@ ESTIMATORS: dict[str, Row] = {
     "BayesianRidge": Row("_bayesian_ridge", "ridge", state=("_posterior", "_total")),
     "ElasticNet": Row("_elastic_net", "net", "several"),
     "ElasticNetCV": Row("_elastic_net_cv", "net"),
+    "GLMCV": Row("_glm_cv", "glm"),
     "GammaRegressor": Row("_glm", "glm"),
     "Lasso": Row("_elastic_net", "net", "several"),
     "LassoCV": Row("_elastic_net_cv", "net"),

@@ -159,6 +159,11 @@ def test_a_class_that_a_fold_lacks(data):
     model = ours(cv=cv, scoring="neg_log_loss").fit(X[order], y[order])
     assert model.scores_.shape == (3, 1, 3)
     assert_array_equal(model.classes_, [0, 1, 2])
+    one = np.sort(np.minimum(y, 1))
+    cv = [(np.flatnonzero(one == 1), np.flatnonzero(one == 0)), (np.arange(120), np.arange(60))]
+    model = ours(cv=cv, scoring="neg_log_loss").fit(X, one)
+    assert_allclose(model.scores_[0], -36.0, rtol=1e-12)
+    assert (ours(cv=cv).fit(X, one).scores_[0] == 0).all()
 
 
 def test_names_frames_and_files(data):

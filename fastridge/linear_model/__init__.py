@@ -11,6 +11,7 @@ if _TYPE_CHECKING:
     from ._elastic_net import ElasticNet, Lasso
     from ._elastic_net_cv import ElasticNetCV, LassoCV
     from ._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
+    from ._glm_cv import GLMCV
     from ._linear_regression import LinearRegression
     from ._logistic_regression import LogisticRegression
     from ._logistic_regression_cv import LogisticRegressionCV
@@ -22,6 +23,7 @@ if _TYPE_CHECKING:
     from ._ridge_cv import RidgeCV
 
 __all__ = [
+    "GLMCV",
     "BayesianRidge",
     "ElasticNet",
     "ElasticNetCV",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -93,6 +94,29 @@ def request_setter(method: str, *names: str) -> Callable[..., Any]:
             If scikit-learn is not loaded, or its metadata routing is not enabled.
         """
     return setter
+
+
+def jobs(n_jobs: int | None, scoring: Any) -> int | None:
+    """Threads for the folds; None: as many as the kernels may use.
+
+    A scorer of the caller's own may not be ready for several threads: one, unless they are asked
+    for.
+    """
+    if n_jobs is None and callable(scoring):
+        return 1
+    return n_jobs if n_jobs is not None and n_jobs > 0 else None
+
+
+def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
+    """Say that folds did not reach their tolerance; unsettled: penalties and relative gaps."""
+    alpha, worst = max(unsettled, key=lambda u: u[1])
+    warnings.warn(
+        f"of {len(unsettled)} penalties, worst at alpha={alpha:.3g}, the relative gap of a fold is"
+        f" {worst:.2g}, whose root, {math.sqrt(worst):.2g}, is above tol={tol:g}; what helps: a"
+        " larger max_iter, a larger tol, or features on like scales (standardize=True).",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=3,
+    )
 
 
 def check_one_target(y: Any, n: int) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,7 +16,7 @@ from ..data.inputs import as_real
 from ..data.labels import accuracy
 from ..losses import LOGISTIC, MULTINOMIAL
 from ._choosing import Choosing, require_numbers
-from ._glm_base import request_setter
+from ._glm_base import jobs, request_setter, warn_unsettled
 from ._logistic_regression import (
     BaseLogistic,
     Classes,
@@ -195,7 +194,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     diagnosis_: Diagnosis
 
     _parameters: ClassVar[Parameters] = {
-        **without(BaseLogistic._parameters, "warm_start", "l1_ratio", "penalty_factor"),
+        **without(BaseLogistic._parameters, "warm_start", "l1_ratio"),
         "Cs": Parameter(
             lambda value: (
                 is_array_like(value)
@@ -389,7 +388,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             folds,
             [model._options(float(ratio)) for ratio in ratios],
             GLMScoring(folds, scorer, weight),
-            self.n_jobs if self.n_jobs is not None and self.n_jobs > 0 else None,
+            jobs(self.n_jobs, scoring),
             reporter(self.callback, self.verbose, "folds"),
             kind,
         )
@@ -397,7 +396,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         self._decide(search, model, A, classes, known, Cs, ratios)
         self._set_paths(search, Cs, ratios, given_ratios is None, legacy)
         if search.unsettled:
-            _warn_unsettled(search, float(self.tol))
+            warn_unsettled(search.unsettled, float(self.tol))
         self._set_features(p, names)
         return self
 
@@ -429,7 +428,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         else:
             numbers = [] if given is None else list(given)
             ends = all(isinstance(r, Real) and 0 <= as_real(r) <= 1 for r in numbers)
-            if (given is None and self.penalty == "elasticnet") or not ends or given == []:
+            missing = self.penalty == "elasticnet" if given is None else not numbers
+            if missing or not ends:
                 raise ValueError(
                     "l1_ratios must be an array-like of numbers between 0 and 1; got"
                     f" (l1_ratios={given!r})"
@@ -703,15 +703,4 @@ def _with_labels(scoring: Any, values: NDArray[Any]) -> Any:
         greater_is_better=scorer._sign == 1,
         response_method=scorer._response_method,
         **{**scorer._kwargs, **options},
-    )
-
-
-def _warn_unsettled(search: GLMSearch, tol: float) -> None:
-    alpha, worst = max(search.unsettled, key=lambda u: u[1])
-    warnings.warn(
-        f"of {len(search.unsettled)} penalties, worst at alpha={alpha:.3g}, the relative gap of a"
-        f" fold is {worst:.2g}, whose root, {math.sqrt(worst):.2g}, is above tol={tol:g}; what"
-        " helps: a larger max_iter, a larger tol, or features on like scales (standardize=True).",
-        _sklearn.exception("ConvergenceWarning"),
-        stacklevel=3,
     )

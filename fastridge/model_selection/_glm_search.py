@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..data.rows import as_container, take_rows
 from ..losses import Loss
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds
-from ._choice import best, choose, spread
+from ._choice import at_end, best, choose, spread
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
 
@@ -118,14 +119,9 @@ class GLMSearch:
     @property
     def unsettled(self) -> list[tuple[float, float]]:
         """(alpha, relative gap) of fits that did not reach their tolerance."""
-        reached = self.parts["gap"].max(axis=1)
-        over = [
-            (float(a), float(g))
-            for row, gaps, o in zip(self.alphas, reached, self.options, strict=True)
-            for a, g in zip(row, gaps, strict=True)
-            if g > max(o.tol**2, 1e-13)
-        ]
-        return over
+        gap = np.where(self.parts["converged"], 0.0, self.parts["gap"]).max(axis=1)
+        met = self.parts["converged"].all(axis=1)
+        return list(zip(self.alphas[~met].tolist(), gap[~met].tolist(), strict=True))
 
     def results(self, keep: bool, **columns: Any) -> CVResults:
         """The table: every l1_ratio after the other. columns: more of (n_ratios, m)."""
@@ -178,6 +174,19 @@ class GLMSearch:
         # one standard error is a matter of penalties of the same kind
         same = np.flatnonzero(ratios == ratios[i])
         return int(same[choose(select, alphas[same], score[same], error[same], results)])
+
+    def warn_of_end(self, results: CVResults, i: int) -> None:
+        """Say that the best penalty of an automatic grid lies at its end and still improves."""
+        same = results["l1_ratio"] == results["l1_ratio"][i]
+        alphas = results["alpha"][same]
+        end = at_end(alphas, results["score"][same]) if np.ptp(alphas) > 0 else ""
+        if end == "lower" or (end == "upper" and results["l1_ratio"][i] == 0):
+            warnings.warn(
+                f"the best penalty lay at the {end} end of the grid, where the score still"
+                " improves; what helps: another eps, or alphas beyond it.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def diagnose(self, results: CVResults, i: int, coef: Any, fit_intercept: bool) -> Any:
         """What the curve of the chosen l1_ratio says."""

@@ -16,6 +16,7 @@ FILES = {
     "test_sparse_coordinate_descent": "tests.",
     "test_coordinate_descent": "tests.",
     "test_glm": "_glm.tests.",
+    "test_logistic": "tests.",
     "test_ridge": "tests.",
 }
 # the minor version whose tests `expected` is about

@@ -35,7 +35,17 @@ class FoldFits(NamedTuple):
     intercept: Array  # (m, k)
     n_iter: NDArray[np.intp]  # (m,)
     gap: Array  # (m,), relative
+    converged: NDArray[np.bool_]  # (m,)
     null: float  # held-out error of the null model
+
+
+class Step(NamedTuple):
+    """One penalty: mean deviance of the training rows, relative gap, iterations, whether met."""
+
+    error: float
+    gap: float
+    n_iter: int
+    converged: bool
 
 
 class OneRun:
@@ -61,12 +71,11 @@ class OneRun:
         state = self.problem.null
         return state.eta[:, None], np.array([state.b])
 
-    def solve(self, alpha: float) -> tuple[float, float, int]:
-        """Mean deviance of the training rows, relative gap, iterations."""
+    def solve(self, alpha: float) -> Step:
         q = self.problem
         found = self.run.solve(alpha)
         error = 2.0 * max(found.state.loss - q.least, 0.0)
-        return error, found.gap / q.null_objective, found.n_iter
+        return Step(error, found.gap / q.null_objective, found.n_iter, bool(found.converged))
 
     @property
     def eta(self) -> Array:
@@ -78,6 +87,24 @@ class OneRun:
         state = self.run.state
         coef, intercept = self.problem.restore(state.u, state.b)
         return coef[None, :], np.array([intercept])
+
+
+class ConstantRun:
+    """The fits of training rows that are all of one of two classes: it is all but certain."""
+
+    def __init__(self, data: GLMFolds, label: float) -> None:
+        self.shape = 1, data.A.n_columns
+        self.level = np.array([_BELOW if label > 0.5 else -_BELOW])
+        self.eta = np.full((data.A.n_rows, 1), self.level)
+
+    def null(self) -> tuple[Array, Array]:
+        return self.eta, self.level
+
+    def solve(self, alpha: float) -> Step:
+        return Step(0.0, 0.0, 0, True)
+
+    def coef(self) -> tuple[Array, Array]:
+        return np.zeros(self.shape), self.level
 
 
 class SoftmaxRun:
@@ -99,15 +126,14 @@ class SoftmaxRun:
         level = self._of_all(state.b[None, :], state.b)
         return self._of_all(state.eta, state.b), level[0]
 
-    def solve(self, alpha: float) -> tuple[float, float, int]:
-        """Mean deviance of the training rows, relative gap, iterations."""
+    def solve(self, alpha: float) -> Step:
         q, s = self.problem, self.state
         q.penalise(alpha, self.options.l1_ratio)
         state = SoftmaxState(s.U, s.b, s.eta, s.loss, q.penalty(s.U), s.r, s.prob, s.h)
         found = softmax.minimise(q, state, self.options)
         self.state = found.state
         error = 2.0 * max(found.state.loss - q.least, 0.0)
-        return error, found.gap / q.null_objective, found.n_iter
+        return Step(error, found.gap / q.null_objective, found.n_iter, bool(found.converged))
 
     def _of_all(self, eta: Array, intercept: Array) -> Array:
         if self.some is None:
@@ -174,8 +200,13 @@ class GLMFolds:
 
     def run(self, options: Options, weight: Array | None) -> Any:
         """The fits of rows that have weights."""
-        kind = SoftmaxRun if isinstance(self.loss, Multinomial) else OneRun
-        return kind(self, options, weight)
+        if isinstance(self.loss, Multinomial):
+            return SoftmaxRun(self, options, weight)
+        if self.loss.name == "logistic" and options.fit_intercept:
+            live = self.y if weight is None else self.y[weight > 0]
+            if live[0] in (0.0, 1.0) and (live == live[0]).all():
+                return ConstantRun(self, float(live[0]))
+        return OneRun(self, options, weight)
 
     def grid(self, options: Options, eps: float, n_alphas: int) -> Array:
         """The automatic penalties of one l1_ratio, on all rows."""
@@ -236,14 +267,14 @@ class FoldPath:
         m, k, p = len(own), folds.k, folds.A.n_columns
         train, validation, score, gap = (np.empty(m) for _ in range(4))
         coef, intercept = np.zeros((m, k, p)), np.zeros((m, k))
-        n_iter = np.zeros(m, dtype=np.intp)
+        n_iter, converged = np.zeros(m, dtype=np.intp), np.zeros(m, dtype=bool)
         eta, level = run.null()
         eta = eta[rows] if rows is not None else np.broadcast_to(level, (len(y), k))
         null = folds.error(y, eta, test_weight)
         for j in np.argsort(-own, kind="stable"):
             if stop.is_set():
                 raise Stopped
-            train[j], gap[j], n_iter[j] = run.solve(float(own[j]))
+            train[j], gap[j], n_iter[j], converged[j] = run.solve(float(own[j]))
             coef[j], intercept[j] = run.coef()
             if rows is not None:
                 eta = run.eta[rows]
@@ -251,7 +282,7 @@ class FoldPath:
                 eta = folds.apart[0].dot(np.asfortranarray(coef[j].T)) + intercept[j]
             validation[j] = folds.error(y, eta, test_weight)
             score[j] = self.score(i, j, eta, coef[j], intercept[j], validation[j])
-        return FoldFits(train, validation, score, coef, intercept, n_iter, gap, null)
+        return FoldFits(train, validation, score, coef, intercept, n_iter, gap, converged, null)
 
 
 __all__ = ["FoldFits", "FoldPath", "GLMFolds", "PathRun"]
