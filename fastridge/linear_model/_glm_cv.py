@@ -12,7 +12,7 @@ from .._progress import reporter
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
 from ..losses import Loss, Multinomial, loss_of
 from ..solvers.descent.options import check_alphas
-from ..solvers.glm.fit import check_offset
+from ..solvers.glm.options import check_offset
 from ._choosing import Choosing, require_numbers
 from ._glm import BaseGLMRegressor
 from ._glm_base import check_one_target, jobs, request_setter, warn_unsettled
