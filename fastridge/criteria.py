@@ -32,10 +32,12 @@ class InformationCriteria(NamedTuple):
     dof_error : float or ndarray of shape (n_targets,)
         Standard error of `dof`; 0 where that is exact.
     residual : float or ndarray of shape (n_targets,)
-        Weighted sum of squared residuals.
+        Weighted sum of squared residuals; of a generalised linear model, its deviance.
     aic, bic : float or ndarray of shape (n_targets,)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
         for q = dof + 1 parameters and one more beside an intercept; n is the sum of the weights.
+        Of a generalised linear model, minus twice its log likelihood, but for a constant of y,
+        takes the place of what is before c q, and q has no dispersion where the loss has none.
     aic_error, bic_error : float or ndarray of shape (n_targets,)
         Standard errors that `dof_error` leaves in them, c dof_error; 0 where that is exact.
 
@@ -57,29 +59,41 @@ class InformationCriteria(NamedTuple):
 
 
 def information_criteria(
-    model: Any, X: Any, y: Any, sample_weight: Any = None
+    model: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    offset: Any = None,
+    exposure: Any = None,
 ) -> InformationCriteria:
-    """Effective degrees of freedom, AIC and BIC of a least-squares fit, with a penalty or without.
+    """Effective degrees of freedom, AIC and BIC of a fit, with a penalty or without.
 
     The degrees of freedom are the trace of the matrix that takes y to its fit: of ridge that of the
     penalty (without one their rank), of a lasso, an elastic net and of bounds that of the features
     whose coefficients are neither 0 nor at a bound, for the L2 part of the penalty. Where targets
     share their features, a feature's coefficients also lean on one another by the curvature of
-    their norm. They are exact where a factorisation of the data fits into memory and takes no more
-    than some seconds, else estimated by random vectors, with a standard error. A classifier's are
-    those of its regressions on -1 and 1.
+    their norm. Of a generalised linear model they are those of its last Newton step: least
+    squares with curvatures of the loss as weights. They are exact where a factorisation of the data
+    fits into memory and takes no more than some seconds, else estimated by random vectors, with a
+    standard error. A classifier's are those of its regressions on -1 and 1, but for logistic
+    regression.
 
     Parameters
     ----------
     model : estimator of `fastridge.linear_model`
         Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their
-        kinds that choose a penalty, BayesianRidge, LinearRegression, or one of several tasks.
+        kinds that choose a penalty, BayesianRidge, LinearRegression, or one of several tasks;
+        LogisticRegression of two classes, PoissonRegressor, GammaRegressor, TweedieRegressor, and
+        their kinds that choose a penalty.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Values, or class labels, that were fitted.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Weights of the samples.
+    offset, exposure : array-like of shape (n_samples,) or None, default=None
+        Those of the fit, of generalised linear models alone.
 
     Returns
     -------
@@ -93,7 +107,8 @@ def information_criteria(
     TypeError
         If it is none of those.
     ValueError
-        If the arguments do not fit together.
+        If the arguments do not fit together, or are not those of the fit of a generalised linear
+        model, or that has several classes.
 
     See Also
     --------
@@ -119,13 +134,18 @@ def information_criteria(
     (1, True)
     """
     row = row_of(type(model))
-    if row is None or row.penalty == "glm":
-        *others, last = (name for name, row in ESTIMATORS.items() if row.penalty != "glm")
+    if row is None:
+        *others, last = ESTIMATORS
         raise TypeError(
             f"model is a {type(model).__name__}; expected {', '.join(others)} or {last}."
         )
     if "coef_" not in model.__dict__:
         raise _sklearn.exception("NotFittedError")(f"{model!r} is not fitted yet: call fit first.")
+    if row.penalty == "glm":
+        return _of_glm(model, model._result(X, y, sample_weight, offset, exposure))
+    if offset is not None or exposure is not None:
+        name = "exposure" if offset is None else "offset"
+        raise ValueError(f"{name} is given for a {type(model).__name__}; expected None.")
     A = check_design(X, n_features=model.n_features_in_, caller=type(model).__name__)
     weight = check_sample_weight(sample_weight, A.n_rows)
     p = A.n_columns
@@ -166,6 +186,15 @@ def information_criteria(
     )
     single = np.ndim(model.coef_) == 1
     return InformationCriteria(*(float(v[0]) if single else v for v in found))
+
+
+def _of_glm(model: Any, result: Any) -> InformationCriteria:
+    error, price = result.dof_error, float(np.log(result.total_weight))
+    dof = result.dof - bool(model.fit_intercept)
+    return InformationCriteria(
+        *(dof, error, result.deviance, result.aic, result.bic),
+        *(2.0 * error, abs(price) * error),
+    )
 
 
 def _penalty(model: Any, t: int, k: int, total: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from ..solvers.glm.options import check_offset
 from ._base import LinearRegressor
 from ._glm_base import BaseGLM, check_one_target, request_setter
 from ._parameters import AT_LEAST_0, Parameter, Parameters, one_of
+
+if TYPE_CHECKING:
+    from ..solvers.glm.posterior import GLMPosterior
+    from ..solvers.glm.result import GLMResult
 
 
 class BaseGLMRegressor(BaseGLM, LinearRegressor):
@@ -142,7 +146,9 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
             return None
         return coef, float(self.intercept_) if self.fit_intercept else 0.0
 
-    def predict(self, X: Any, *, offset: Any = None, exposure: Any = None) -> Any:
+    def predict(
+        self, X: Any, *, offset: Any = None, exposure: Any = None, posterior: Any = None
+    ) -> Any:
         """Predict the mean of the target.
 
         Parameters
@@ -153,6 +159,9 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
             Term of the linear predictor that is known. None: 0.
         exposure : array-like of shape (n_samples,) or None, default=None
             Positive numbers that the mean is in proportion to, only for a log link. None: 1.
+        posterior : GLMPosterior or None, default=None
+            What `posterior` returned: the means are averaged over it, those of a log link are
+            exp(eta + v / 2) for the variance v of the linear predictor eta.
 
         Returns
         -------
@@ -175,7 +184,82 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         >>> model.predict([[1.0]], exposure=[10.0]).round(1)
         array([20.4])
         """
-        return self._loss.inverse_link(self._predictor(X, "predict", offset, exposure))
+        eta = self._predictor(X, "predict", offset, exposure)
+        if posterior is None:
+            return self._loss.inverse_link(eta)
+        return self._loss.average_mean(eta, self._variance(posterior, X))
+
+    def _result(
+        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> GLMResult:
+        """The result of the fit, of the data that were fitted."""
+        self._check_fitted("posterior")
+        self._check_feature_names(X)
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        n, loss = A.n_rows, self._loss
+        target, weight = check_one_target(y, n), check_sample_weight(sample_weight, n)
+        known = check_offset(offset, exposure, loss, n)
+        alpha = float(self.__dict__.get("alpha_", self.alpha))
+        ratio = float(self.__dict__.get("l1_ratio_", self.l1_ratio))
+        return self._restore(A, target, loss, alpha, ratio, weight, known)
+
+    def posterior(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        offset: Any = None,
+        exposure: Any = None,
+        dispersion: float | None = None,
+        random_state: int = 0,
+    ) -> GLMPosterior:
+        """Return the Laplace approximation of the posterior of the coefficients.
+
+        A Gaussian about the solution, given the prior that the penalty is: standard errors and
+        intervals are those of a penalised fit. `GLMPosterior` says what they are not.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            The features that were fitted.
+        y : array-like of shape (n_samples,)
+            The values that were fitted.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            The weights of the fit.
+        offset : array-like of shape (n_samples,) or None, default=None
+            The offset of the fit.
+        exposure : array-like of shape (n_samples,) or None, default=None
+            The exposure of the fit.
+        dispersion : float or None, default=None
+            Variance of y over its unit variance; None: 1 of losses without one, else the deviance
+            over the residual degrees of freedom.
+        random_state : int, default=0
+            Seed of the random signs that estimate variances of large data.
+
+        Returns
+        -------
+        GLMPosterior
+            covariance, standard_errors, intervals, variance, predict. It goes to `predict`, whose
+            means it averages.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the data are not those of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import PoissonRegressor
+        >>> X, y = [[0.0], [1.0], [2.0]], [1, 2, 4]
+        >>> model = PoissonRegressor(alpha=0.1).fit(X, y)
+        >>> model.posterior(X, y).intervals(0.9).round(1)
+        array([[-0.2,  1.5]])
+        """
+        result = self._result(X, y, sample_weight, offset, exposure)
+        return result.posterior(dispersion, random_state)
 
     def score(
         self,

@@ -17,7 +17,8 @@ from .._matrix import Matrix
 from ..data.check import check_penalty_factor, check_target
 from ..data.inputs import as_real
 from ..losses import Loss
-from ..solvers.glm.fit import SOLVERS, solve
+from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
+from ..solvers.glm.newton import Solution
 from ..solvers.glm.options import NOTHING, Constraints, Options, check_offset
 from ..solvers.ridge.options import bounds
 from ._base import Estimator, as_scalar
@@ -223,3 +224,57 @@ class BaseGLM(Estimator):
         eta = self._linear_predictor(X, method)
         known = check_offset(offset, exposure, self._loss, len(eta))
         return eta if known is None else eta + known
+
+    def _result(
+        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> GLMResult:
+        """The result of the fit, of the data that were fitted."""
+        raise NotImplementedError
+
+    def _restore(
+        self,
+        A: Matrix,
+        y: NDArray[np.float64],
+        loss: Loss,
+        alpha: float,
+        l1_ratio: float,
+        weight: NDArray[np.float64] | None,
+        offset: NDArray[np.float64] | None,
+    ) -> GLMResult:
+        """The result of a fit of one predictor, from what it was fitted to."""
+        if "objective_" not in self.__dict__:
+            raise ValueError(
+                f"this {type(self).__name__} holds means of the coefficients of folds, which no"
+                " objective has as its minimum; expected refit=True."
+            )
+        options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
+        problem = make_problem(A, y, loss, options, weight, constraints, offset)
+        problem.penalise(alpha, l1_ratio)
+        coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
+        intercept = float(np.ravel(self.intercept_)[0])
+        state = problem.start(coef.ravel(), intercept)
+        found = Solution(state, float(self.dual_gap_), 0, self.solver_, True)
+        result = result_of(problem, found)
+        # that of the fit, which says whether the data are its
+        result.objective = float(self.objective_)
+        return result
+
+    def _check_fitted(self, method: str) -> None:
+        if "coef_" not in self.__dict__:
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
+            )
+
+    def _variance(self, posterior: Any, X: Any) -> NDArray[np.float64]:
+        """Variances of the linear predictors under a posterior of this model."""
+        from ..solvers.glm.posterior import GLMPosterior
+
+        if not isinstance(posterior, GLMPosterior):
+            raise TypeError(
+                f"posterior is a {type(posterior).__name__}; expected what `posterior(X, y)`"
+                " returned, or None."
+            )
+        coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
+        if not np.array_equal(posterior.coef, coef.ravel()):
+            raise ValueError("posterior is that of another fit; expected that of this model.")
+        return posterior.variance(X)

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from ..solvers.glm import softmax
 from ..solvers.glm.options import check_offset
 from ._glm_base import BaseGLM, request_setter, solver_names
 from ._parameters import BOOL, CLASS_WEIGHT, RANDOM_STATE, Parameter, Parameters, one_of
+
+if TYPE_CHECKING:
+    from ..solvers.glm.posterior import GLMPosterior
+    from ..solvers.glm.result import GLMResult
 
 _LARGEST = 1e300  # alpha of a C that is next to nothing
 _PENALTIES = ("l1", "l2", "elasticnet", None, "deprecated")
@@ -82,6 +86,8 @@ class BaseLogistic(BaseGLM):
     """Parameters, predictions and scores of classes."""
 
     classes_: NDArray[Any]
+
+    class_weight: Any
 
     _estimator_type = "classifier"
     _loss: ClassVar[Loss] = LOGISTIC
@@ -194,7 +200,9 @@ class BaseLogistic(BaseGLM):
             return self.classes_[(eta[:, 0] > 0).astype(np.intp)]
         return self.classes_[eta.argmax(axis=1)]
 
-    def predict_proba(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
+    def predict_proba(
+        self, X: Any, *, offset: Any = None, posterior: Any = None
+    ) -> NDArray[np.floating]:
         """Predict the probabilities of the classes.
 
         Parameters
@@ -203,6 +211,10 @@ class BaseLogistic(BaseGLM):
             Samples.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
             Term of the linear predictor that is known; the first shape for two classes. None: 0.
+        posterior : GLMPosterior or None, default=None
+            What `posterior` returned, of two classes: the probabilities are averaged over it by
+            the probit approximation, those of eta / sqrt(1 + pi v / 8) for the variance v of the
+            linear predictor eta (MacKay 1992). None: those of the solution.
 
         Returns
         -------
@@ -224,6 +236,9 @@ class BaseLogistic(BaseGLM):
         array([[0.28, 0.72]])
         """
         eta = self._scores_of(X, "predict_proba", offset)
+        if posterior is not None:
+            shrink = np.sqrt(1.0 + (np.pi / 8.0) * self._variance(posterior, X))
+            eta = (eta / shrink[:, None]).astype(eta.dtype, copy=False)
         if eta.size == 1:
             # one row of two classes: calls of NumPy would take longer
             value = eta.item()
@@ -281,6 +296,106 @@ class BaseLogistic(BaseGLM):
         eta = eta - eta.max(axis=1, keepdims=True)
         eta -= np.log(np.exp(eta).sum(axis=1, keepdims=True))
         return eta
+
+    def _result(
+        self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> GLMResult:
+        """The result of the fit, of the data that were fitted."""
+        self._check_fitted("posterior")
+        if len(self.classes_) > 2:
+            raise ValueError(
+                f"this {type(self).__name__} has {len(self.classes_)} classes; expected two."
+            )
+        self._check_feature_names(X)
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        n = A.n_rows
+        classes = check_classes(y, n, sample_weight, self.class_weight)
+        if not np.array_equal(classes.values, self.classes_):
+            raise ValueError(
+                f"y has the classes {classes.values.tolist()}; expected {self.classes_.tolist()},"
+                " as in fit."
+            )
+        C, ratio = self._strength()
+        known = None if offset is None else check_predictor_offset(offset, n, 1)
+        alpha = min(1.0 / (C * classes.total()), _LARGEST)
+        target = classes.codes.astype(np.float64)
+        return self._restore(A, target, LOGISTIC, alpha, ratio, classes.weight, known)
+
+    def _strength(self) -> tuple[float, float]:
+        """C and l1_ratio of the fit."""
+        given = self.__dict__
+        C: Any = given.get("C_", given.get("C"))
+        ratio: Any = given.get("l1_ratio_", given.get("l1_ratio"))
+        penalty = given.get("penalty")
+        if penalty is None:
+            C = math.inf
+        elif penalty in ("l1", "l2"):
+            ratio = float(penalty == "l1")
+        C, ratio = (np.ravel(value)[0] for value in (C, ratio))
+        return float(C), 0.0 if ratio is None else float(ratio)
+
+    def posterior(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        offset: Any = None,
+        dispersion: float | None = None,
+        random_state: int = 0,
+    ) -> GLMPosterior:
+        """Return the Laplace approximation of the posterior of the coefficients.
+
+        A Gaussian about the solution, given the prior that the penalty is: standard errors and
+        intervals are those of a penalised fit. `GLMPosterior` says what they are not.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            The features that were fitted.
+        y : array-like of shape (n_samples,)
+            The class labels that were fitted.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            The weights of the fit.
+        offset : array-like of shape (n_samples,) or None, default=None
+            The offset of the fit.
+        dispersion : float or None, default=None
+            Variance of y over its unit variance; None: 1 of losses without one, else the deviance
+            over the residual degrees of freedom.
+        random_state : int, default=0
+            Seed of the random signs that estimate variances of large data.
+
+        Returns
+        -------
+        GLMPosterior
+            covariance, standard_errors, intervals, variance, predict. It goes to `predict_proba`,
+            whose probabilities it averages.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the data are not those of the fit, or has more than two classes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastridge import LogisticRegression
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((100, 2))
+        >>> y = rng.random(100) < 1 / (1 + np.exp(-3 * X[:, 0]))
+        >>> model = LogisticRegression().fit(X, y)
+        >>> posterior = model.posterior(X, y)
+        >>> (posterior.intervals(0.95)[:, 0] > 0).tolist()
+        [True, False]
+        >>> far = [[5.0, 0.0]]
+        >>> averaged = model.predict_proba(far, posterior=posterior)
+        >>> bool(averaged.max() < model.predict_proba(far).max())
+        True
+        """
+        result = self._result(X, y, sample_weight, offset)
+        return result.posterior(dispersion, random_state)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
         """Share of the samples that are predicted right.

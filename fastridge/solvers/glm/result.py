@@ -136,8 +136,9 @@ class GLMResult:
         rounding = _SINGLE if problem.A.is_float32 else _CHANGED
         if not off <= rounding * size + np.finfo(float).tiny:
             raise ValueError(
-                f"the objective of this result is {self.objective:g}, and {state.objective:g} now:"
-                " its X, y or weights were changed after the fit; expected them as they were."
+                f"the objective of the fit is {self.objective:g}, and {state.objective:g} of these"
+                " data: X, y, the weights or the penalty are not those of the fit, or were changed"
+                " after it; expected those that were fitted."
             )
         return Hessian(problem, state, MOST if most is None else most, seed)
 
