@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from .hessian import Hessian
+    from .left_out import LeftOut
     from .posterior import GLMPosterior
     from .problem import GLMProblem
 
@@ -195,6 +196,46 @@ class GLMResult:
         from .posterior import GLMPosterior
 
         return GLMPosterior(self, dispersion, random_state)
+
+    def left_out(self) -> LeftOut:
+        """Predict each row by the fit to the others, approximately, for the price of a fit.
+
+        By one Newton step from the solution. The fits to the others keep the penalty's strength
+        beside the sum of their losses, alpha times the sum of all weights, as the C of
+        `LogisticRegression` is; for the squared loss they are exact. Otherwise the step's error
+        falls with the square of what a row moves its own predictor by. A row leaves with its whole
+        weight; one of weight 0 is predicted by the fit itself. Coefficients that an L1 part or a
+        bound holds stay held.
+
+        Returns
+        -------
+        LeftOut
+            predictor, mean, deviance (n_samples,), and their weighted mean `error`.
+
+        Raises
+        ------
+        ValueError
+            If this result does not hold its data, those were changed after the fit, or neither a
+            matrix of the active features nor of the samples fits into memory.
+
+        References
+        ----------
+        K. Rad and A. Maleki, "A scalable estimate of the out-of-sample prediction error via
+        approximate leave-one-out cross-validation", J. Royal Statistical Society B 82, 2020.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastridge
+        >>> X = np.arange(10.0)[:, None]
+        >>> y = np.array([0, 0, 0, 1, 0, 1, 0, 1, 1, 1])
+        >>> result = fastridge.glm(X, y, "logistic", alpha=0.1)
+        >>> bool(result.left_out().error > result.deviance / 10)
+        True
+        """
+        from .left_out import left_out, most_of
+
+        return left_out(self.hessian(most_of()))
 
     @property
     def dispersion(self) -> float:
