@@ -24,7 +24,15 @@ from .descent import (
     soft_threshold,
 )
 from .elimination import eliminated_solve
-from .glm import glm, glm_objective
+from .glm import (
+    glm,
+    glm_covariance,
+    glm_dof,
+    glm_hessian,
+    glm_left_out,
+    glm_log_evidence,
+    glm_objective,
+)
 from .matrix import (
     cholesky,
     cholesky_solve,
@@ -93,6 +101,11 @@ __all__ = [
     "fold_errors",
     "generalised",
     "glm",
+    "glm_covariance",
+    "glm_dof",
+    "glm_hessian",
+    "glm_left_out",
+    "glm_log_evidence",
     "glm_objective",
     "gradient",
     "gram",

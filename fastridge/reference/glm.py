@@ -1,4 +1,4 @@
-"""Generalised linear models with an L2 penalty, by Newton's method."""
+"""Generalised linear models with an L2 penalty, by Newton's method, and what follows from a fit."""
 
 from __future__ import annotations
 
@@ -75,3 +75,58 @@ def glm(
             break
         best = value
     return v[:p], float(v[p]) if fit_intercept else 0.0
+
+
+def glm_hessian(
+    X: Array,
+    y: Array,
+    loss: Loss,
+    alpha: float,
+    coef: Array,
+    intercept: float,
+    weight: Array,
+    offset: Array,
+    factor: Array,
+) -> tuple[Array, Array]:
+    """That of sum(weight) times the objective over (w, b), (p + 1, p + 1), and the loss' part."""
+    eta = offset + intercept + X @ coef
+    Z = np.column_stack([X, np.ones(len(X))])
+    C = Z.T @ (Z * (weight * loss.curvature(y, eta))[:, None])
+    return C + np.diag(np.append(alpha * weight.sum() * factor, 0.0)), C
+
+
+def glm_dof(M: Array, C: Array) -> float:
+    """Trace of M^-1 C for the Hessian M and its part C from the loss; intercept included."""
+    return float(np.trace(np.linalg.solve(M, C)))
+
+
+def glm_covariance(M: Array, dispersion: float = 1.0) -> Array:
+    """Posterior covariance of (w, b), second-order about the solution."""
+    return dispersion * np.linalg.inv(M)
+
+
+def glm_left_out(X: Array, y: Array, loss: Loss, eta: Array, M: Array, weight: Array) -> Array:
+    """Linear predictors (n,) of rows by fits without them, one Newton step each from eta."""
+    Z = np.column_stack([X, np.ones(len(X))])
+    out = np.empty(len(X))
+    for i, z in enumerate(Z):
+        h = weight[i] * loss.curvature(y[i], eta[i])
+        r = weight[i] * loss.gradient(y[i], eta[i])
+        out[i] = eta[i] + z @ np.linalg.solve(M - h * np.outer(z, z), z) * r
+    return out
+
+
+def glm_log_evidence(
+    excess: float, M: Array, prior: Array, total: float, has_dispersion: bool
+) -> float:
+    """Laplace evidence of a fit, but for a constant of y.
+
+    excess: weighted sum of the losses above their least, and of the penalty. prior (p,): penalty of
+    each coefficient beside that sum, 0 where it is free; the intercept is.
+    """
+    free = 1 + np.count_nonzero(prior == 0)
+    phi = 2.0 * excess / (total - free) if has_dispersion else 1.0
+    value = -excess / phi - 0.5 * float(np.linalg.slogdet(M / phi)[1])
+    value += 0.5 * len(M) * float(np.log(2.0 * np.pi))
+    value += 0.5 * float(np.sum(np.log(prior[prior > 0] / (2.0 * np.pi * phi))))
+    return value - 0.5 * total * float(np.log(2.0 * np.pi * phi)) * has_dispersion

@@ -149,6 +149,7 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
     scale = 2.0 * problem.total
     return GLMResult(
         Fitted(problem, problem.alpha, problem.l1_ratio),
+        alpha=problem.alpha,
         coef=coef,
         intercept=intercept,
         solver=found.solver,
@@ -212,11 +213,30 @@ def check_arguments(
     return A, target, found, weight, constraints, total, options
 
 
+def _by_evidence(problem: GLMProblem, options: Options) -> tuple[float, tuple[Any, float]]:
+    """The alpha of the largest evidence, and coefficients and intercept that are near its."""
+    from .evidence import best_alpha
+
+    last: State | None = None
+
+    def solve(alpha: float, options: Options) -> State:
+        nonlocal last
+        problem.penalise(alpha, 0.0)
+        if last is not None:
+            last.penalty = problem.penalty(last.u)
+        last = minimise(problem, last, options).state
+        return last
+
+    alpha = best_alpha(problem, options, solve)
+    assert last is not None
+    return alpha, problem.restore(last.u, last.b)
+
+
 def glm(
     X: Any,
     y: Any,
     loss: Any = "logistic",
-    alpha: float = 1.0,
+    alpha: Any = 1.0,
     *,
     l1_ratio: float = 0.0,
     fit_intercept: bool = True,
@@ -253,8 +273,10 @@ def glm(
         sums are weights of the samples.
     loss : str or Loss, default="logistic"
         A key of `fastridge.losses.LOSSES`, or a loss with parameters of your choice.
-    alpha : float, default=1.0
-        Strength of the penalty, at least 0.
+    alpha : float or "evidence", default=1.0
+        Strength of the penalty, at least 0. "evidence": where the Laplace evidence of the model,
+        `GLMResult.log_evidence`, is largest, by some 20 fits; `GLMResult.alpha` says what was
+        found. For an L2 penalty without bounds, where a Hessian fits into memory.
     l1_ratio : float, default=0.0
         Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
     fit_intercept : bool, default=True
@@ -327,7 +349,10 @@ default="auto"
         tol,
         max_iter,
     )
-    number = check_number("alpha", alpha, 0.0, np.inf)
+    by_evidence = isinstance(alpha, str) and alpha == "evidence"
+    if by_evidence and isinstance(loss, Multinomial):
+        raise ValueError("alpha is 'evidence' for the loss 'multinomial'; expected a number.")
+    number = 0.0 if by_evidence else check_number("alpha", alpha, 0.0, np.inf)
     if isinstance(loss, Multinomial):
         k, p = softmax.count_classes(loss, target), A.n_columns
         first = softmax.check_start(coef_init, intercept_init, k, p)
@@ -336,4 +361,7 @@ default="auto"
     if coef_init is not None:
         coef = check_target(coef_init, A.n_columns, name="coef_init")
         start = coef, check_number("intercept_init", intercept_init, -np.inf, np.inf)
+    if by_evidence:
+        problem = make_problem(A, target, loss, options, weight, constraints, total)
+        number, start = _by_evidence(problem, options)
     return solve(A, target, loss, number, options, weight, constraints, total, start)

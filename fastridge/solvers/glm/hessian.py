@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...quadratic.posterior import Posterior
 from ...systems.blas import on_one_thread
+from ...systems.cost import default_memory
 from ...systems.lapack import cholesky, product, solve_triangular
 from .newton_cg import HeavyBlock, QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
@@ -30,6 +31,11 @@ _PROBES = 64
 _TOL = 1e-6  # of conjugate gradients, relative to the right-hand side's norm
 _MOST_STEPS = 2000
 _BOUND_TOL = 4.0  # spacings within which a coefficient is at its bound
+
+
+def most_of() -> int:
+    """Largest order of the matrix that is factored, by the memory there is."""
+    return int((default_memory() / 40.0) ** 0.5)
 
 
 class Hessian:

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...systems.cost import default_memory
 from .hessian import Hessian
 from .problem import State
 
@@ -48,11 +47,6 @@ class LeftOut(NamedTuple):
     deviance: Array
     error: float
     error_se: float
-
-
-def most_of() -> int:
-    """Largest order of the matrix that is factored, by the memory there is."""
-    return int((default_memory() / 40.0) ** 0.5)
 
 
 def left_out(hessian: Hessian) -> LeftOut:

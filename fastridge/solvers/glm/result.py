@@ -30,6 +30,8 @@ class GLMResult:
 
     Attributes
     ----------
+    alpha : float
+        Strength of the penalty.
     coef : ndarray of shape (n_features,)
         Coefficients, in the type of X.
     intercept : float
@@ -79,6 +81,7 @@ class GLMResult:
         "_dof",
         "_dof_error",
         "_fitted",
+        "alpha",
         "coef",
         "converged",
         "deviance",
@@ -93,6 +96,7 @@ class GLMResult:
         "total_weight",
     )
 
+    alpha: float
     coef: NDArray[Any]
     intercept: float
     solver: str
@@ -233,9 +237,50 @@ class GLMResult:
         >>> bool(result.left_out().error > result.deviance / 10)
         True
         """
-        from .left_out import left_out, most_of
+        from .hessian import most_of
+        from .left_out import left_out
 
         return left_out(self.hessian(most_of()))
+
+    def log_evidence(self) -> float:
+        """Laplace approximation of the log evidence, but for a constant of y.
+
+        The likelihood times the prior that the L2 penalty is, integrated over the coefficients::
+
+            -W F / phi - 1/2 log det M - 1/2 log sum(h) + 1/2 sum_j log(l2_j)
+                + k0 / 2 log(2 pi phi / W)
+
+        with W the sum of the weights, F the objective less the least loss of any predictors, M its
+        Hessian by the coefficients about their means under the curvatures h, l2_j = alpha f_j and
+        k0 the coefficients without a penalty, intercept included, whose prior is flat. Of losses
+        with a dispersion phi = 2 W F / (W - k0), and -W/2 log(2 pi phi) is added; otherwise phi is
+        1. Differences of two models of the same y, and of the same features without a penalty, are
+        log Bayes factors.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If this result does not hold its data, has an L1 penalty or bounds, or its Hessian
+            cannot be factored in memory.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastridge
+        >>> X = np.random.default_rng(0).standard_normal((50, 2))
+        >>> y = np.random.default_rng(1).poisson(np.exp(X[:, 0]))
+        >>> fits = [fastridge.glm(X, y, "poisson", alpha) for alpha in (100.0, "evidence")]
+        >>> fits[1].log_evidence() > fits[0].log_evidence()
+        True
+        """
+        from .evidence import log_evidence
+        from .hessian import most_of
+
+        return log_evidence(self.hessian(most_of()))[0]
 
     @property
     def dispersion(self) -> float:

@@ -250,6 +250,7 @@ def result_of(problem: SoftmaxProblem, found: Solution) -> GLMResult:
         coef = coef.astype(np.float32)
     scale = 2.0 * problem.total
     return GLMResult(
+        alpha=problem.alpha,
         coef=coef,
         intercept=intercept,
         solver=found.solver,

@@ -103,6 +103,7 @@ class SoftmaxProblem:
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""
+        self.alpha = alpha
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
         self._free = None

@@ -1,0 +1,116 @@
+"""The Laplace evidence of a generalised linear model, and the alpha that maximises it.
+
+With W the sum of the weights, phi the dispersion, F the objective less the least loss that any
+predictors give, and k0 the coefficients without a penalty, intercept included, whose prior is flat,
+
+    log evidence = -W F / phi - 1/2 log det M - 1/2 log sum(h) + 1/2 sum_j log(l2_j)
+                   + k0 / 2 log(2 pi phi / W)
+
+at the solution, for the Hessian M and the curvatures h of `hessian`, over the j with a penalty: the
+likelihood times the prior N(0, phi / (W l2_j)), integrated by its second-order expansion, over the
+likelihood of the least loss. Of losses with a dispersion that likelihood is (2 pi phi)^(-W/2) but
+for a function of y, exact for the squared loss (extended quasi-likelihood, Nelder & Pregibon 1987),
+and phi is where the evidence is largest, 2 W F / (W - k0).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from ...systems.blas import on_one_thread
+from .hessian import Hessian, most_of
+from .newton_cg import model_at
+from .options import Options
+from .problem import GLMProblem, State
+
+_FEWEST, _MOST = 1e-8, 1e4  # first and last alpha, in units of the curvature of a feature
+_TOL = 1e-5  # of the fits, as of users
+_NEAR = 1e-4  # relative, of alpha
+
+
+def log_evidence(hessian: Hessian) -> tuple[float, float]:
+    """The log evidence, but for a constant of y, and the dispersion."""
+    problem, state = hessian.problem, hessian.state
+    if not hessian.is_exact:
+        raise ValueError(
+            f"the evidence needs a factor of {int(hessian.active.sum())} features or {problem.n}"
+            " samples, which does not fit into memory; expected cross-validation."
+        )
+    if problem.loss.name == "huber" or problem.has_l1 or problem.has_bounds:
+        raise ValueError(
+            f"the evidence is asked for of loss {problem.loss.name!r}, an L1 penalty or bounds;"
+            " expected a loss that is a likelihood, l1_ratio=0 and no bounds."
+        )
+    W = problem.total
+    l2 = problem.l2[hessian.active]
+    free = int((l2 == 0).sum()) + bool(problem.fit_intercept)
+    above = max(state.loss - problem.least, 0.0) + state.penalty
+    value = 0.5 * float(np.log(l2[l2 > 0]).sum()) - 0.5 * hessian.log_determinant()
+    if problem.fit_intercept:
+        value -= 0.5 * float(np.log(hessian.total))
+    phi = 1.0
+    if problem.loss.n_dispersion:
+        if not W > free:
+            raise ValueError(
+                f"the weights sum to {W:g}, and {free} coefficients have no penalty; expected a"
+                " larger sum, which leaves degrees of freedom to the dispersion."
+            )
+        phi = 2.0 * W * max(above, np.finfo(float).tiny) / (W - free)
+        value -= 0.5 * W * float(np.log(2.0 * np.pi * phi))
+    value -= W * above / phi
+    return value + 0.5 * free * float(np.log(2.0 * np.pi * phi / W)), phi
+
+
+@on_one_thread
+def best_alpha(
+    problem: GLMProblem, options: Options, solve: Callable[[float, Options], State]
+) -> float:
+    """The alpha of the largest evidence.
+
+    First one per factor of ten, from large to small; then by Brent's method between the neighbours
+    of the best. solve(alpha, options): the solution, from the one before.
+    """
+    if options.l1_ratio > 0 or problem.has_bounds or not problem.factor.any():
+        raise ValueError(
+            "alpha is 'evidence', which needs features with an L2 penalty alone; expected"
+            " l1_ratio=0, no bounds and a positive penalty_factor."
+        )
+    options = options._replace(tol=min(options.tol, _TOL))
+
+    def loss(t: float) -> float:
+        state = solve(float(np.exp(t)), options)
+        return -log_evidence(Hessian(problem, state, most_of()))[0]
+
+    penalised = problem.factor > 0
+    unit = model_at(problem, problem.null).squares[penalised] / problem.factor[penalised]
+    unit = unit[unit > 0]
+    scale = float(np.median(unit)) if len(unit) else 1.0
+    count = 1 + round(np.log10(_MOST / _FEWEST))
+    grid = np.log(scale) + np.log(np.geomspace(_MOST, _FEWEST, count))
+    values = [loss(t) for t in grid]
+    i = int(np.argmin(values))
+    if i in (0, count - 1):
+        _warn_of_end(float(np.exp(grid[i])), i == 0)
+        return float(np.exp(grid[i]))
+    found = minimize_scalar(
+        loss, bounds=(grid[i + 1], grid[i - 1]), method="bounded", options={"xatol": _NEAR}
+    )
+    t = float(found.x) if found.fun <= values[i] else float(grid[i])
+    return float(np.exp(t))
+
+
+def _warn_of_end(alpha: float, is_large: bool) -> None:
+    said = (
+        "the model without features has the largest evidence, which rises with alpha"
+        if is_large
+        else "the evidence rises as alpha falls, as where features separate the classes"
+    )
+    warnings.warn(
+        f"{said}; alpha is {alpha:.3g}, the end of the search.",
+        UserWarning,
+        stacklevel=4,
+    )
