@@ -138,6 +138,25 @@ def check_one_target(y: Any, n: int) -> NDArray[np.float64]:
     return np.ascontiguousarray(target[:, 0])
 
 
+# of estimators that choose
+CV = Parameter(
+    lambda value: not isinstance(value, str) or value == "loo",
+    "an int, a splitter, 'loo' or None",
+)
+
+
+def every_row(n: int, groups: Any) -> list[Any]:
+    """The split of leave-one-out by one fit: all rows on both sides."""
+    from ..model_selection._splits import Split
+
+    if groups is not None:
+        raise ValueError(
+            "groups is given with cv='loo', which leaves out single rows; expected an int or a"
+            " splitter as cv."
+        )
+    return [Split(np.arange(n), np.arange(n), False)]
+
+
 class BaseGLM(Estimator):
     """Parameters, checks and attributes that all share."""
 

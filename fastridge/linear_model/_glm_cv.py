@@ -15,7 +15,7 @@ from ..solvers.descent.options import check_alphas
 from ..solvers.glm.options import check_offset
 from ._choosing import Choosing, require_numbers
 from ._glm import BaseGLMRegressor
-from ._glm_base import check_one_target, jobs, request_setter, warn_unsettled
+from ._glm_base import CV, check_one_target, every_row, jobs, request_setter, warn_unsettled
 from ._parameters import (
     ABOVE_0,
     BOOL,
@@ -77,9 +77,11 @@ class GLMCV(Choosing, BaseGLMRegressor):
         Fit b; otherwise b = 0.
     solver, max_iter, tol
         As in `PoissonRegressor`.
-    cv : int, splitter, iterable of (train, test) or None, default=None
+    cv : int, splitter, iterable of (train, test), "loo" or None, default=None
         An int: so many folds of consecutive rows, or of whole `groups`. A splitter has
-        ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds.
+        ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds. "loo": leave one row out,
+        approximately, by one Newton step from the fit to all rows (Rad & Maleki 2020), for the
+        price of one path; see `GLMResult.left_out`.
     scoring : str, callable or None, default=None
         A scorer's name, or scorer(estimator, X, y), larger being better. None: the negative mean
         deviance. Scores are weighted by `sample_weight` where the scorer takes it.
@@ -177,6 +179,7 @@ relative_gap_
             "an int other than 0, or None",
         ),
         "random_state": RANDOM_STATE,
+        "cv": CV,
         "select": SELECT,
         "store_coef": BOOL,
         "callback": CALLBACK,
@@ -327,7 +330,10 @@ relative_gap_
         if held is not None and known is not None:
             raise ValueError("offset is given with a held-out set, which has none; expected cv.")
         splits = []
-        if self.validation is None:
+        left_out = isinstance(self.cv, str)
+        if left_out:
+            splits = every_row(n, groups)
+        elif self.validation is None:
             cv = _DEFAULT_FOLDS if self.cv is None else self.cv
             splits = make_splits(cv, n, X, y, groups, weight, None, metadata.split)
         elif held is None:
@@ -361,7 +367,7 @@ relative_gap_
             GLMScoring(folds, scoring, weight),
             jobs(self.n_jobs, self.scoring),
             reporter(self.callback, self.verbose, "folds"),
-            "folds" if self.validation is None else "held-out",
+            "loo" if left_out else "folds" if self.validation is None else "held-out",
         )
         search.run(grids, False)
         results = self.cv_results_ = search.results(bool(self.store_coef))

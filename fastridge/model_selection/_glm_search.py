@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data.rows import as_container, take_rows
 from ..losses import Loss
 from ..solvers.descent.folds import run_paths
-from ..solvers.glm.folds import FoldPath, GLMFolds
+from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath
 from ._choice import at_end, best, choose, spread
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
@@ -87,9 +87,8 @@ class GLMSearch:
     def run(self, alphas: NDArray[np.float64], own: bool) -> None:
         """Evaluate penalties (n_ratios, m); own: each fold has its own, by its weight."""
         folds, ratios = self.folds, len(self.options)
-        paths = [
-            FoldPath(folds, i, o, self.scoring) for i in range(folds.count) for o in self.options
-        ]
+        kind = LeftOutPath if self.kind == "loo" else FoldPath
+        paths = [kind(folds, i, o, self.scoring) for i in range(folds.count) for o in self.options]
         grids = [None if own else grid for _ in range(folds.count) for grid in alphas]
         found: dict[int, Any] = {}
 
@@ -150,12 +149,26 @@ class GLMSearch:
             "fold_validation_error": validation,
             "fold_score": score,
         }
+        if self.kind == "loo":
+            own = table("error_se")[0]
+            values["validation_error_se"], values["score_se"] = own, self._score_se(own)
+            for name in ("fold_train_error", "fold_validation_error", "fold_score"):
+                del values[name]
         for name, column in columns.items():
             values[name] = np.ravel(column)
         if keep:
             joined = np.moveaxis(coef, 0, 1).reshape(self.n_folds, ratios * m, *coef.shape[3:])
             values["fold_coef"] = joined[:, :, 0] if self.folds.k == 1 else joined
         return CVResults(values, self.folds.loss.name, self.kind, self.n_folds)
+
+    def _score_se(self, error_se: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of scores that are multiples of the mean deviance; NaN of others."""
+        scoring = self.scoring.scoring
+        if scoring.name == scoring.loss.error_score:
+            return error_se
+        if scoring.name == "neg_log_loss":
+            return 0.5 * error_se
+        return np.full(len(error_se), np.nan)
 
     def choose(self, select: Any, results: CVResults) -> int:
         """Position of the penalty in the table.
@@ -171,6 +184,12 @@ class GLMSearch:
         i = int(order[best(score[order])])
         if select == "min":
             return i
+        if np.isnan(error[i]) and self.kind == "loo":
+            raise ValueError(
+                "select is '1se' with leave-one-out and scoring="
+                f"{self.scoring.scoring.name!r}, which has no standard error; expected 'min', folds"
+                " or the mean deviance as the score."
+            )
         # one standard error is a matter of penalties of the same kind
         same = np.flatnonzero(ratios == ratios[i])
         return int(same[choose(select, alphas[same], score[same], error[same], results)])
@@ -205,7 +224,7 @@ class GLMSearch:
                 name,
                 results["score"][same],
                 results["score_se"][same],
-                results["fold_score"][:, same],
+                None if self.kind == "loo" else results["fold_score"][:, same],
             ),
             Freedom(_null_error(loss, folds, fit_intercept), not np.any(coef)),
         )

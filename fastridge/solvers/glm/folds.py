@@ -17,9 +17,11 @@ from ...losses import Loss, Multinomial
 from ...systems.blas import on_one_thread
 from ..descent.folds import Stopped
 from . import softmax
+from .hessian import Hessian, most_of
+from .left_out import left_out_predictors, mean_and_error
 from .options import Constraints, Options
 from .path import PathRun, fold_run
-from .problem import Array
+from .problem import Array, GLMProblem
 from .softmax_problem import SoftmaxState
 
 _BELOW = 36.0  # -log of the rounding of 1
@@ -217,6 +219,11 @@ class GLMFolds:
 
         return spaced(run.problem.alpha_max(options.l1_ratio), eps, n_alphas)
 
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.A.n_rows if self.weight is None else self.weight.sum())
+
     def training_weight(self, i: int) -> Array | None:
         """Weights (n,) of a fold: 0 of the rows that it leaves out."""
         if self.apart is not None:
@@ -285,4 +292,63 @@ class FoldPath:
         return FoldFits(train, validation, score, coef, intercept, n_iter, gap, converged, null)
 
 
-__all__ = ["FoldFits", "FoldPath", "GLMFolds", "PathRun"]
+class LeftOutFits(NamedTuple):
+    """As `FoldFits`, of one fit to all rows, with the standard errors of the mean deviances."""
+
+    train: Array
+    validation: Array
+    score: Array
+    coef: Array
+    intercept: Array
+    n_iter: NDArray[np.intp]
+    gap: Array
+    converged: NDArray[np.bool_]
+    null: float
+    error_se: Array  # (m,)
+
+
+class LeftOutPath(FoldPath):
+    """The solutions of all rows for one l1_ratio, and each row's predictor by one Newton step.
+
+    That of the fit without the row, of the same penalty beside the sum of the losses; see
+    `left_out`. The only split has all rows on both sides.
+    """
+
+    @on_one_thread
+    def solve(self, alphas: Any, keep: bool, stop: Any) -> Any:
+        folds = self.folds
+        own = folds.penalties(folds.total) if alphas is None else alphas
+        run = OneRun(folds, self.options, folds.weight)
+        m, p = len(own), folds.A.n_columns
+        train, validation, score, gap, error_se = (np.empty(m) for _ in range(5))
+        coef, intercept = np.zeros((m, 1, p)), np.zeros((m, 1))
+        n_iter, converged = np.zeros(m, dtype=np.intp), np.zeros(m, dtype=bool)
+        problem, y = run.problem, folds.y
+        least = folds.least(y)
+        null = _null_left_out(problem)[:, None]
+        for j in np.argsort(-own, kind="stable"):
+            if stop.is_set():
+                raise Stopped
+            train[j], gap[j], n_iter[j], converged[j] = run.solve(float(own[j]))
+            coef[j], intercept[j] = run.coef()
+            eta = left_out_predictors(Hessian(problem, run.run.state, most_of()))
+            deviance = 2.0 * np.maximum(folds.loss.value(y, eta) - least, 0.0)
+            validation[j], error_se[j] = mean_and_error(deviance, problem.weight)
+            score[j] = self.score(0, j, eta[:, None], coef[j], intercept[j], validation[j])
+        error = folds.error(y, null, folds.weight)
+        return LeftOutFits(
+            *(train, validation, score, coef, intercept),
+            *(n_iter, gap, converged, error, error_se),
+        )
+
+
+def _null_left_out(problem: GLMProblem) -> Array:
+    """Predictors (n,) of the rows by models without features, one Newton step from that of all."""
+    state = problem.null
+    if not problem.fit_intercept:
+        return state.eta
+    left = state.h.sum() - state.h
+    return state.eta + np.divide(state.r, left, out=np.zeros(problem.n), where=left > 0)
+
+
+__all__ = ["FoldFits", "FoldPath", "GLMFolds", "LeftOutPath", "PathRun"]

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .hessian import Hessian
-from .problem import State
 
 Array = NDArray[np.float64]
 
@@ -51,21 +50,22 @@ class LeftOut(NamedTuple):
 
 def left_out(hessian: Hessian) -> LeftOut:
     """What rows are predicted by the fits without them."""
-    if not hessian.is_exact:
-        raise ValueError(
-            f"leave-one-out needs a factor of {int(hessian.active.sum())} features or"
-            f" {hessian.problem.n} samples, which does not fit into memory; expected folds."
-        )
-    problem, state = hessian.problem, hessian.state
-    eta = left_out_predictors(hessian, state)
+    problem = hessian.problem
+    eta = left_out_predictors(hessian)
     loss, y = problem.loss, problem.y
     deviance = 2.0 * np.maximum(loss.value(y, eta) - loss.least(y), 0.0)
     error, error_se = mean_and_error(deviance, problem.weight)
     return LeftOut(eta, np.asarray(loss.inverse_link(eta)), deviance, error, error_se)
 
 
-def left_out_predictors(hessian: Hessian, state: State) -> Array:
+def left_out_predictors(hessian: Hessian) -> Array:
     """Linear predictors (n,) of the rows by the fits without them."""
+    if not hessian.is_exact:
+        raise ValueError(
+            f"leave-one-out needs a factor of {int(hessian.active.sum())} features or"
+            f" {hessian.problem.n} samples, which does not fit into memory; expected folds."
+        )
+    state = hessian.state
     q, left = hessian.leverages()
     moved = np.divide(q * state.r, left, out=np.full(len(q), np.nan), where=left > _ROUNDING)
     # a row without a residual is not missed
