@@ -48,10 +48,11 @@ class Preconditioner:
 
     def __call__(self, z: Array, r: Array) -> None:
         """z = M^-1 r."""
-        z[:] = 0.0
         for i in range(0, len(z), _PIECE):
             piece = slice(i, i + _PIECE)
             diagonal = self.squares[piece] + self.penalty[piece]
-            np.divide(r[piece], diagonal, out=z[piece], where=diagonal > 0)
+            # a column of zeros without a penalty stays where it is
+            diagonal[diagonal <= 0] = np.inf
+            np.divide(r[piece], diagonal, out=z[piece])
         if self.factor is not None:
             z[self.heavy] = self.factor.solve(r[self.heavy])

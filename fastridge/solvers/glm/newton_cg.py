@@ -28,9 +28,10 @@ _LOOSE = 0.1  # share of the gradient that a step may leave
 _SURE = 0.3  # share of the goal's gradient that it need not go below
 _MOST_STEPS = 500  # of conjugate gradients, in a step
 _BLOCK = 1500  # columns of it
-_PAIRS = 15  # pairs of products that its sums and its factor may cost
+_PAIRS = 20  # pairs of products that its sums and its factor may cost
 _UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost` has them
 _STALE = 1.6  # growth of iterations after which a block is summed anew
+_FEW = 10  # iterations that no preconditioner is summed anew for
 _MOST_FREE = 500  # free features that are projected out exactly
 
 
@@ -57,8 +58,10 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     radius = np.inf
     gap = np.inf
     met = False
+    squares: Array | None = None
+    last = 0
     for n_iter in range(max_iter + 1):
-        model = model_at(problem, state)
+        model = model_at(problem, state, squares)
         gap = _gap(problem, state, model, inverse, free)
         size = abs(state.loss) + state.penalty
         met = gap <= goal or gap <= _ROUNDING * size
@@ -75,6 +78,9 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         enough = max(_SURE * np.sqrt(2.0 * goal), _LOOSE * np.sqrt(float(model.g**2 @ own)))
         d, predicted, length, used = _steihaug(model, l2, own, precondition, radius, enough)
         block.note(used)
+        # diagonals of other weights precondition as well, for as long as they do
+        squares = model.squares if n_iter and used <= _STALE * max(last, _FEW) else None
+        last = used
         move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
         predicted += 0.5 * model.shift**2 * model.total
         along = problem.A.dot(d) + move
@@ -103,15 +109,24 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     return Solution(state, gap, n_iter, "newton-cg", bool(met))
 
 
-def model_at(problem: GLMProblem, state: State) -> QuadraticModel:
+def model_at(
+    problem: GLMProblem, state: State, squares: Array | None = None
+) -> QuadraticModel:
+    """The model at a state; squares: those of before, which precondition as well."""
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
     total, slope = float(h.sum()), float(state.r.sum())
-    means, variances = near.column_stats(h)
-    squares = variances * total if scale is None else variances * scale**2 * total
+    if squares is None or total <= 0:
+        means, squares = near.column_stats(h)
+        if not problem.fit_intercept:
+            squares += means**2
+        squares *= total
+        if scale is not None:
+            squares *= scale**2
+    else:
+        means = near.centered().tdot(h) if problem.fit_intercept else np.zeros(0)
+        means /= total
     if not problem.fit_intercept:
-        more = means**2 * total
-        squares += more if scale is None else more * scale**2
         g = problem.gradient(state)
         return QuadraticModel(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
     A = near.centered(means, scale)
@@ -168,7 +183,9 @@ class HeavyBlock:
             chosen = heaviest(squares, most)
             length = float(counts[chosen].sum()) / problem.n
             cost = 0.5 * problem.n * length**2 * _UPDATE + most**3 / 3 * _FLOP
-            most = most if cost <= _PAIRS * 2 * A.nnz * _PRODUCT else 0
+            # of few rows, none is frequent enough
+            pays = problem.n >= problem.p and cost <= _PAIRS * 2 * A.nnz * _PRODUCT
+            most = most if pays else 0
         free = problem.l2 <= 0
         if free.any() and free.sum() <= _MOST_FREE:
             squares = np.where(free, np.inf, squares)
@@ -177,7 +194,7 @@ class HeavyBlock:
         self.gram: Array | None = None if len(self.heavy) else np.zeros((0, 0))
 
     def at(self, model: QuadraticModel, l2: Array) -> Preconditioner:
-        if self.gram is None or (self._fresh and self._last > _STALE * max(self._fresh, 10)):
+        if self.gram is None or (self._fresh and self._last > _STALE * max(self._fresh, _FEW)):
             self.gram = model.A.gram(model.h, columns=self.heavy)
             self._fresh = 0
         return Preconditioner(model.squares, l2, self.heavy, self.gram)
@@ -199,19 +216,22 @@ def _steihaug(
     A, h = model.A, model.h
     p = len(model.g)
     d, r = np.zeros(p), -model.g
-    z = np.empty(p)
+    z, q = np.empty(p), np.empty(p)
+    u = np.empty(len(h))
+    # one number for all needs no vector
+    same = bool((inverse == inverse[0]).all())
     precondition(z, r)
     v = z.copy()
     rz = float(r @ z)
     dd, dv, vv = 0.0, 0.0, rz  # in the norm of the preconditioner
     predicted = 0.0
     used = 0
-    u, q = np.empty(len(h)), np.empty(p)
     while used < _MOST_STEPS and rz > 0:
         A.dot(v, out=u)
         u *= h
         A.tdot(u, out=q)
-        q += l2 * v
+        np.multiply(l2, v, out=z)
+        q += z
         curvature = float(v @ q)
         used += 1
         if not curvature > 0:
@@ -221,14 +241,21 @@ def _steihaug(
         if longer >= radius * radius:
             # to the border
             step = (-dv + np.sqrt(max(dv * dv + vv * (radius * radius - dd), 0.0))) / vv
-            d += step * v
+            np.multiply(v, step, out=z)
+            d += z
             predicted += step * rz - 0.5 * step * step * curvature
             return d, predicted, radius, used
-        d += step * v
-        r -= step * q
+        np.multiply(v, step, out=z)
+        d += z
+        q *= step
+        r -= q
         predicted += 0.5 * step * rz
         dd = longer
-        if np.sqrt(float(r**2 @ inverse)) <= enough:
+        if same:
+            left = inverse[0] * float(r @ r)
+        else:
+            left = float(np.einsum("j,j,j->", r, r, inverse))
+        if np.sqrt(left) <= enough:
             break
         precondition(z, r)
         before, rz = rz, float(r @ z)
