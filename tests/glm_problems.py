@@ -123,6 +123,14 @@ def solve(q: Problem, solver: str = "auto", tol: float = 1e-4):
     return result, str(told[0].message) if told else None
 
 
+def is_refused(q: Problem) -> bool:
+    """Whether an intercept alone fits a single value of y at infinity."""
+    y = q.y[q.options.get("sample_weight", np.ones(len(q.y))) > 0]
+    limits = (0.0, 1.0) if loss_of(q.loss).name == "logistic" else (0.0,)
+    log_like = loss_of(q.loss).name not in ("squared", "gamma")
+    return bool(q.options["fit_intercept"] and log_like and (y == y[0]).all() and y[0] in limits)
+
+
 def objective(q: Problem, coef, intercept) -> float:
     """F without the library's own kernels."""
     X = q.X.toarray() if sp.issparse(q.X) else q.X

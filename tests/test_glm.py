@@ -90,11 +90,11 @@ def test_certificates_are_true(first):
     """No objective is further from the least one that is known than its gap."""
     for seed in range(first, first + 60):
         q = glm_problems.problem(seed)
-        try:
-            result, told = glm_problems.solve(q)
-        except ValueError as error:
-            assert "an intercept fits at infinity" in str(error), (seed, q.what)
+        if glm_problems.is_refused(q):
+            with pytest.raises(ValueError, match="an intercept fits at infinity"):
+                glm_problems.solve(q)
             continue
+        result, told = glm_problems.solve(q)
         assert np.isfinite(result.coef).all(), (seed, q.what)
         assert result.converged == (told is None), (seed, q.what, told)
         if not result.converged:

@@ -54,7 +54,7 @@ def log_evidence(hessian: Hessian) -> tuple[float, float]:
         value -= 0.5 * float(np.log(hessian.total))
     phi = 1.0
     if problem.loss.n_dispersion:
-        if not W > free:
+        if free >= W:
             raise ValueError(
                 f"the weights sum to {W:g}, and {free} coefficients have no penalty; expected a"
                 " larger sum, which leaves degrees of freedom to the dispersion."

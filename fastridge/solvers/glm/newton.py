@@ -1,9 +1,10 @@
 """Newton's method on the weighted Gram matrix, for few features; see `fastridge._newton`.
 
 With alpha > 0 the gap is the duality gap: of a gradient g whose part along the intercept is
-projected out, sum_j g_j^2 / (2 l2_j). Where features are free, and of losses that are not convex, it
-is Newton's decrement g'H^-1 g, twice what a step gains, and counts only where no predictor moves by
-more than a half: curvatures of losses that change by no more than exp(1/2) there bound the rest.
+projected out, sum_j g_j^2 / (2 l2_j). Where features are free, and of losses that are not convex,
+it is Newton's decrement g'H^-1 g, twice what a step gains, and counts only where no predictor moves
+by more than a half: curvatures of losses that change by no more than exp(1/2) there bound the
+rest.
 """
 
 from __future__ import annotations

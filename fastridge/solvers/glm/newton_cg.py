@@ -109,9 +109,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     return Solution(state, gap, n_iter, "newton-cg", bool(met))
 
 
-def model_at(
-    problem: GLMProblem, state: State, squares: Array | None = None
-) -> QuadraticModel:
+def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
     """The model at a state; squares: those of before, which precondition as well."""
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
@@ -251,10 +249,7 @@ def _steihaug(
         r -= q
         predicted += 0.5 * step * rz
         dd = longer
-        if same:
-            left = inverse[0] * float(r @ r)
-        else:
-            left = float(np.einsum("j,j,j->", r, r, inverse))
+        left = inverse[0] * float(r @ r) if same else float(np.einsum("j,j,j->", r, r, inverse))
         if np.sqrt(left) <= enough:
             break
         precondition(z, r)

@@ -1,8 +1,8 @@
 """A generalised linear model in the units of its solvers: weights of sum 1, columns centred.
 
 With s the weights over their sum, A the operator over X (columns less their weighted means, and in
-units of their deviations where standardised), u the coefficients in its units, b the intercept about
-the means and o the offset, the solvers minimise
+units of their deviations where standardised), u the coefficients in its units, b the intercept
+about the means and o the offset, the solvers minimise
 
     F(u, b) = sum_i s_i l(y_i, eta_i) + sum_j (l1_j |u_j| + l2_j u_j^2 / 2),   eta = o + b + A u,
 

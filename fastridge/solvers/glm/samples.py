@@ -1,8 +1,8 @@
 """Newton's method in the space of samples, for dense data of fewer samples than features.
 
 Coefficients of a penalty on all features are u = D^-1 A'a for D = diag(l2), at the minimum a = -r.
-With K = A D^-1 A' predictors are eta = o + b + K a and the penalty is a'K a / 2. A Newton step on the
-coefficients leads to the a+ and e with
+With K = A D^-1 A' predictors are eta = o + b + K a and the penalty is a'K a / 2. A Newton step on
+the coefficients leads to the a+ and e with
 
     (I + H K) a+ = -r + H K a - h e,    sum(a+) = 0,
 

@@ -128,8 +128,8 @@ def make_problem(
     check_finite(A)
     if constraints.lower is not None or constraints.upper is not None:
         raise ValueError(
-            "lower and upper are given for the loss 'multinomial'; expected None: the coefficients of"
-            " one class have a meaning beside those of the others alone."
+            "lower and upper are given for the loss 'multinomial'; expected None: the coefficients"
+            " of one class have a meaning beside those of the others alone."
         )
     y, live = _targets(y, n_classes, sample_weight, options.fit_intercept)
     some = None if live.all() else np.flatnonzero(live)
