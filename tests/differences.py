@@ -210,6 +210,14 @@ BEHAVIOUR = (
         " liblinear is.",
     ),
     (
+        "`set_callbacks` of `LogisticRegression`",
+        "scikit-learn's experimental callbacks of iterations are not taken.",
+    ),
+    (
+        "`max_iter=0` of `LogisticRegression`",
+        "Gives the model of the intercept, where a fit starts; scikit-learn's is 0.",
+    ),
+    (
         "separated classes without a penalty, `C=inf` of `LogisticRegression`",
         "A ConvergenceWarning names them: no finite coefficients fit best.",
     ),

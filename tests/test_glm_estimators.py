@@ -297,3 +297,21 @@ def test_metadata_routing(data):
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
+
+
+@pytest.mark.parametrize("cls", [PoissonRegressor, GammaRegressor])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_dependent_columns_without_a_penalty_have_the_least_norm(data, cls, fit_intercept):
+    X, y, s = data
+    options = {"alpha": 0.0, "tol": 1e-9, "fit_intercept": fit_intercept}
+    single = cls(**options).fit(X, y, s)
+    twice = cls(**options).fit(np.hstack([X, X]), y, s)
+    assert_allclose(twice.coef_, np.tile(single.coef_ / 2, 2), atol=1e-6)
+    assert_allclose(twice.intercept_, single.intercept_, atol=1e-6)
+    # fewer rows than columns: the mean is y
+    Z = np.random.default_rng(0).normal(size=(5, 12))
+    wide = cls(**options).fit(Z, y[:5])
+    assert_allclose(wide.predict(Z), y[:5], rtol=1e-4)
+    centred = Z - Z.mean(axis=0) if fit_intercept else Z
+    basis = np.linalg.svd(centred, full_matrices=False)[2][: 5 - fit_intercept]
+    assert_allclose(basis.T @ (basis @ wide.coef_), wide.coef_, atol=1e-8)

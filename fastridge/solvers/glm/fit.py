@@ -23,6 +23,7 @@ from ...quadratic.range import require_sums
 from ..descent.options import check_number
 from . import softmax
 from .choose import choose_solver
+from .least_norm import least_norm
 from .newton import Solution, newton
 from .newton_cg import newton_cg
 from .options import NOTHING, Constraints, Options, check_offset, warn_of
@@ -60,6 +61,11 @@ def solve(
     result = result_of(problem, found)
     some_are_free = alpha == 0 or constraints.factor is not None
     kind = separation(problem, found.state) if some_are_free else ""
+    if alpha == 0 and not kind and not problem.has_bounds:
+        shorter = least_norm(A, problem, found.state, sample_weight)
+        if shorter is not None:
+            result.coef = shorter[0].astype(result.coef.dtype, copy=False)
+            result.intercept = shorter[1]
     if kind:
         result.converged = False
         warn_of_separation(kind, labels)
