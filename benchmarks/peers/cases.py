@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-from work import Kind, Work
+from work import GLMS, Kind, Work
 
 SETS: dict[str, tuple[Callable[..., Work], tuple]] = {}
 
@@ -239,6 +239,45 @@ def batch(k, n, p, seed=0):
     return Work("batch", X, (X @ w)[..., 0] + 3.0 + rng.standard_normal((k, n)), 1.0)
 
 
+@case("tiny logistic", 300, 6)
+@case("logistic 200,000 x 40", 200_000, 40)
+@case("logistic 100 x 5,000", 100, 5_000)
+def logistic(n, p, seed=0):
+    """Labels whose logarithmic odds are linear, of deviation 2."""
+    found = dense(n, p, seed=seed)
+    return Work("logistic", found.X, _labels(found.X, seed), 1.0)
+
+
+@case("tiny sparse logistic", 400, 60, 8)
+@case("logistic words 20,000 x 47,000", 20_000, 47_000, 75)
+def words_logistic(n, p, length, seed=0):
+    X = words(n, p, length, seed=seed).X
+    return Work("logistic", X, _labels(X, seed), 1.0)
+
+
+@case("tiny poisson", 300, 6)
+@case("poisson 200,000 x 20", 200_000, 20)
+def poisson(n, p, seed=0):
+    """Counts whose logarithmic means are linear, of deviation one half."""
+    X = dense(n, p, seed=seed).X
+    eta = _linear(X, seed, noise=0.0)
+    y = np.random.default_rng(seed + 2).poisson(np.exp(0.5 * (eta - eta.mean())))
+    return Work("poisson", X, y.astype(np.float64), 1.0)
+
+
+def _labels(X, seed):
+    eta = _linear(X, seed, noise=0.0)
+    odds = np.exp(2.0 * (eta - eta.mean()))
+    return (np.random.default_rng(seed + 2).random(len(eta)) < odds / (1.0 + odds)).astype(float)
+
+
+@case("flights delayed, logistic, alpha 1")
+def flights_logistic():
+    """Flights that arrive more than a quarter of an hour late."""
+    X, y = _flights()
+    return Work("logistic", X, (y > 15.0).astype(np.float64), 1.0)
+
+
 def of_folder(
     folder: Path, alphas: list[str], kind: Kind = "fit"
 ) -> Iterator[tuple[str, Callable[[], Work]]]:
@@ -251,7 +290,7 @@ def of_folder(
         for path in sorted(folder.glob("*.npz")):
             yield f"{words} {path.stem}, 100 penalties", lambda path=path: _read(path, "", kind)
         return
-    of_kind = ", classes" if kind == "classes" else ""
+    of_kind = f", {kind}" if kind in ("classes", *GLMS) else ""
     for path in sorted(folder.glob("*.npz")):
         for alpha in alphas:
             yield (
@@ -273,7 +312,11 @@ def held_out(X, y) -> float:
 
 def _read(path: Path, alpha: str, kind: Kind) -> Work:
     with np.load(path, allow_pickle=False) as file:
-        y = np.asarray(file["y"], dtype=np.float64)
+        y = file["y"]
+        if kind in GLMS:
+            # the last label is 1; counts start at 0
+            y = y == np.unique(y)[-1] if kind == "logistic" else np.maximum(y, 0)
+        y = np.asarray(y, dtype=np.float64)
         if "X" in file:
             X = np.ascontiguousarray(file["X"], dtype=np.float64)
         else:
@@ -282,6 +325,9 @@ def _read(path: Path, alpha: str, kind: Kind) -> Work:
             X.sum_duplicates()
     if y.shape != X.shape[:1]:
         sys.exit(f"{path}: y has shape {y.shape}; expected one number per row of X {X.shape}")
+    if kind in GLMS and not scipy.sparse.issparse(X):
+        deviation = X.std(axis=0)
+        X = (X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     if kind == "classes":
         y = np.unique(y, return_inverse=True)[1]
     if kind in ("lasso", "net folds"):

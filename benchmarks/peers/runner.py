@@ -21,7 +21,7 @@ import machine
 import numpy as np
 import report
 import threadpoolctl
-from work import Quality, Work
+from work import GLMS, Quality, Work
 
 import fastridge
 
@@ -268,6 +268,7 @@ def arguments(argv):
         help="penalties for --data; chosen: on held-out rows, chosen/100: so much smaller",
     )
     add("--classify", action="store_true", help="the y of --data are labels")
+    add("--glm", choices=GLMS, help="generalised linear models on --data, dense columns scaled")
     add("--lasso", action="store_true", help="paths of lassos on --data")
     add("--lasso-folds", action="store_true", help="folds of lassos on --data")
     add("--libraries", nargs="+", choices=libraries.NAMES, default=list(libraries.NAMES))
@@ -300,6 +301,7 @@ def chosen(options):
         kind = "classes" if options.classify else "lasso" if options.lasso else "fit"
         if options.lasso_folds:
             kind = "net folds"
+        kind = options.glm or kind
         every.update(cases.of_folder(options.data, options.alpha, kind))
     if options.cases:
         names = [n for n in every if any(part.lower() in n.lower() for part in options.cases)]

@@ -10,7 +10,10 @@ products with y about its own. Or, of kind "lasso", for each of its k penalties:
     1 / (2 n) * sum_i (y_i - b - x_i w)^2 + alpha * sum_j |w_j|
 
 Of kind "net folds" these are elastic nets, alpha * sum_j (r |w_j| + (1 - r) w_j^2 / 2), and what is
-asked for are mean squared errors of left-out rows.
+asked for are mean squared errors of left-out rows. Of kind "logistic" (labels 0 and 1) and
+"poisson" (counts), with the values l_i of these losses of y_i and b + x_i w::
+
+    sum_i l_i + alpha / 2 * sum_j w_j^2
 """
 
 from __future__ import annotations
@@ -24,8 +27,20 @@ import scipy.linalg
 import scipy.sparse
 
 Kind = Literal[
-    "fit", "path", "targets", "classes", "batch", "moments", "folds", "loo", "lasso", "net folds"
+    "fit",
+    "path",
+    "targets",
+    "classes",
+    "batch",
+    "moments",
+    "folds",
+    "loo",
+    "lasso",
+    "net folds",
+    "logistic",
+    "poisson",
 ]
+GLMS: tuple[Kind, ...] = ("logistic", "poisson")
 
 FOLDS = 5  # of consecutive rows
 
@@ -40,7 +55,8 @@ class Work:
         One problem; one with several penalties; several y of one X; labels, each of which has a y
         of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
         mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive
-        rows or row by row; lassos with several penalties; the errors of elastic nets by folds.
+        rows or row by row; lassos with several penalties; the errors of elastic nets by folds; one
+        generalised linear model.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
     alpha : float; path, folds, loo, lasso and net folds: ndarray of shape (k,)
@@ -73,6 +89,8 @@ class Work:
             return _left_out(self), np.ones(1)
         if self.kind == "net folds":
             return _net_folds(self), np.ones(1)
+        if self.kind in GLMS:
+            return _glm(self)
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -94,6 +112,8 @@ class Work:
             above, gap = _lasso_quality(self.X, self.y, self.alpha, coef, best_intercept)
             return Quality(above, gap)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
+        if self.kind in GLMS:
+            return Quality(*_glm_quality(self, coef[0], float(intercept[0])))
         if self.kind in ("moments", "folds", "loo", "net folds"):
             pairs = (coef, best), (intercept, best_intercept)
             error = max(np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs)
@@ -155,6 +175,50 @@ def _batch_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
     return (
         _ratio(gap, (centred**2).sum(axis=1)),
         _ratio(np.linalg.norm(gradient, axis=1), np.linalg.norm(at_zero, axis=1)),
+    )
+
+
+def _glm(work: Work) -> tuple[np.ndarray, np.ndarray]:
+    import fastridge
+
+    n = len(work.y)
+    found = fastridge.glm(work.X, work.y, work.kind, work.alpha / n, tol=1e-8, max_iter=1_000)
+    return np.asarray(found.coef)[None, :], np.array([found.intercept])
+
+
+def _glm_values(kind, y, eta):
+    """Values, and first and second derivatives, of each sample."""
+    if kind == "poisson":
+        mu = np.exp(eta)
+        return mu - y * eta, mu - y, mu
+    p = 1.0 / (1.0 + np.exp(-eta))
+    return np.logaddexp(0.0, eta) - y * eta, p - y, p * (1.0 - p)
+
+
+def _glm_quality(work: Work, coef, intercept):
+    """(F - F*) / (F_0 - F_saturated), and the gradient with the best intercept, over that at 0."""
+    X, y, alpha = work.X, work.y, work.alpha
+
+    def state(w, b):
+        eta = np.asarray(X @ w) + b
+        for _ in range(20):
+            _, r, h = _glm_values(work.kind, y, eta)
+            eta = eta - r.sum() / h.sum()
+        values, r, _ = _glm_values(work.kind, y, eta)
+        return values.sum() + 0.5 * alpha * w @ w, np.asarray(X.T @ r) + alpha * w
+
+    best, best_intercept = work.best
+    mean = y.mean()
+    start = np.log(mean / (1.0 - mean)) if work.kind == "logistic" else np.log(mean)
+    zero, at_zero = state(np.zeros(len(coef)), start)
+    some = np.where(y > 0, y, 1.0)
+    least = (y - y * np.log(some)).sum() if work.kind == "poisson" else 0.0
+    (_, gradient), (lowest, _) = state(coef, intercept), state(best[0], best_intercept[0])
+    eta = np.asarray(X @ coef) + intercept
+    value = _glm_values(work.kind, y, eta)[0].sum() + 0.5 * alpha * coef @ coef
+    return (
+        max(float(value - lowest), 0.0) / float(zero - least),
+        float(np.linalg.norm(gradient) / np.linalg.norm(at_zero)),
     )
 
 

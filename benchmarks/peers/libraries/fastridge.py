@@ -99,6 +99,17 @@ def net_folds(work, tol):
     return call
 
 
+def glm(work, tol):
+    # tol bounds the root of the relative gap
+    alpha, root = work.alpha / len(work.y), min(float(np.sqrt(tol)), 1.0)
+
+    def call():
+        found = fr.glm(work.X, work.y, work.kind, alpha, tol=root, max_iter=1_000)
+        return Fitted(found.coef, found.intercept)
+
+    return call
+
+
 def batch(work, tol):
     def call():
         found = fr.ridge_batch(work.X, work.y, work.alpha)
@@ -126,5 +137,6 @@ def solvers():
     yield Solver("Moments", moments, ("moments",), sparse=True)
     yield Solver("RidgeCV", choice, ("folds", "loo"), most=np.inf)
     yield Solver("ElasticNetCV", net_folds, ("net folds",), **everything)
+    yield Solver("glm", glm, ("logistic", "poisson"), **everything)
     yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -16,7 +16,10 @@ def fit(work, tol):
     # it takes sparse matrices, not sparse arrays, by column
     X = scipy.sparse.csc_matrix(work.X) if work.is_sparse else work.X
     model = glum.GeneralizedLinearRegressor(
-        alpha=work.alpha / X.shape[0], family="normal", gradient_tol=tol, max_iter=1_000
+        alpha=work.alpha / X.shape[0],
+        family={"fit": "normal", "logistic": "binomial"}.get(work.kind, work.kind),
+        gradient_tol=tol,
+        max_iter=1_000,
     )
 
     def call():
@@ -31,5 +34,11 @@ def fit(work, tol):
 def solvers():
     # its Newton steps need a Gram matrix of all columns
     yield Solver(
-        "GeneralizedLinearRegressor", fit, tunable=True, sparse=True, most=5e10, features=10_000
+        "GeneralizedLinearRegressor",
+        fit,
+        ("fit", "logistic", "poisson"),
+        tunable=True,
+        sparse=True,
+        most=5e10,
+        features=10_000,
     )

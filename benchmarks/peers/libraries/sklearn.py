@@ -2,7 +2,16 @@
 
 import numpy as np
 import sklearn
-from sklearn.linear_model import ElasticNetCV, Lasso, Ridge, RidgeClassifier, RidgeCV, lasso_path
+from sklearn.linear_model import (
+    ElasticNetCV,
+    Lasso,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    RidgeCV,
+    lasso_path,
+)
 from sklearn.model_selection import GridSearchCV
 from work import FOLDS
 
@@ -120,6 +129,26 @@ def net_folds(work, tol):
     return call
 
 
+def glm(solver):
+    def make(work, tol):
+        options = {"solver": solver, "tol": tol, "max_iter": 10_000}
+        if work.kind == "poisson":
+            model = PoissonRegressor(alpha=work.alpha / len(work.y), **options)
+        else:
+            if solver == "liblinear":
+                # which penalises its intercept
+                options["intercept_scaling"] = 100.0
+            model = LogisticRegression(C=1.0 / work.alpha, **options)
+
+        def call():
+            model.fit(work.X, work.y)
+            return Fitted(np.ravel(model.coef_), np.ravel(model.intercept_)[0])
+
+        return call
+
+    return make
+
+
 def batch(work, tol):
     def call():
         models = [Ridge(work.alpha).fit(X, y) for X, y in zip(work.X, work.y, strict=True)]
@@ -146,6 +175,13 @@ def solvers():
         yield Solver(
             f"RidgeClassifier, {name}", classifier(name), ("classes",), tunable=True, sparse=True
         )
+    glms = ("logistic", "poisson")
+    yield Solver("lbfgs", glm("lbfgs"), glms, tunable=True, sparse=True)
+    yield Solver(
+        "newton-cholesky", glm("newton-cholesky"), glms, tunable=True, sparse=True, features=3_000
+    )
+    for name in ("newton-cg", "liblinear"):
+        yield Solver(name, glm(name), ("logistic",), tunable=True, sparse=True)
     yield Solver("GridSearchCV", folds, ("folds",))
     yield Solver("RidgeCV", leave_one_out, ("loo",))
     yield Solver("ElasticNetCV", net_folds, ("net folds",), tunable=True, sparse=True)
