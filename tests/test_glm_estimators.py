@@ -315,3 +315,31 @@ def test_dependent_columns_without_a_penalty_have_the_least_norm(data, cls, fit_
     centred = Z - Z.mean(axis=0) if fit_intercept else Z
     basis = np.linalg.svd(centred, full_matrices=False)[2][: 5 - fit_intercept]
     assert_allclose(basis.T @ (basis @ wide.coef_), wide.coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("PoissonRegressor", {}), ("GammaRegressor", {}), KINDS[4]]
+)
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_optimal_with_l1_and_bounds(data, name, options, ratio, bounded):
+    X, y, s = data
+    alpha, lower, upper = 0.1, -0.05, 0.2
+    bounds = {"lower": lower, "upper": upper} if bounded else {}
+    model = getattr(fastridge, name)(alpha=alpha, l1_ratio=ratio, tol=1e-7, **bounds, **options)
+    model.fit(X, y, s)
+    w = model.coef_
+    r = s / s.sum() * model._loss.gradient(y, np.log(model.predict(X)))
+    slope = X.T @ r + alpha * (1 - ratio) * w
+    assert abs(r.sum()) < 1e-5
+    # directions in which a coefficient may go do not lower the objective
+    up = slope + alpha * ratio * np.where(w >= 0, 1, -1)
+    down = -slope + alpha * ratio * np.where(w <= 0, 1, -1)
+    at_upper, at_lower = (w >= upper, w <= lower) if bounded else (False, False)
+    assert (np.where(at_upper, 0, up) > -1e-5).all()
+    assert (np.where(at_lower, 0, down) > -1e-5).all()
+    if bounded:
+        assert w.min() >= lower
+        assert w.max() <= upper
+    positive = getattr(fastridge, name)(alpha=alpha, positive=True, **options).fit(X, y, s)
+    assert positive.coef_.min() == 0

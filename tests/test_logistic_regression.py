@@ -377,3 +377,29 @@ def test_estimator_checks(estimator, check, monkeypatch):
 
 def test_is_public():
     assert fastridge.linear_model.LogisticRegression is LogisticRegression
+
+
+@pytest.mark.parametrize("C", [0.05, 1.0])
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_l1_is_what_scikit_learn_fits(data, C, ratio, fit_intercept):
+    X, y, s = data
+    options = {"C": C, "l1_ratio": ratio, "fit_intercept": fit_intercept}
+    other = theirs.LogisticRegression(solver="saga", tol=1e-10, max_iter=20000, **options)
+    other.fit(X, y, s)
+    model = LogisticRegression(tol=1e-7, **options).fit(X, y, s)
+    assert_allclose(model.coef_, other.coef_, atol=1e-5)
+    assert_allclose(model.intercept_, other.intercept_, atol=1e-5)
+    assert_array_equal(model.coef_ == 0, other.coef_ == 0)
+
+
+def test_bounds(data):
+    X, y, s = data
+    model = LogisticRegression(lower=-0.3, upper=0.4, tol=1e-7).fit(X, y, s)
+    w = model.coef_[0]
+    assert (w.min(), w.max()) == (-0.3, 0.4)
+    r = s * (model.predict_proba(X)[:, 1] - y)
+    slope = X.T @ r + w
+    assert (slope[w < 0.4] > -1e-3).all()
+    assert (slope[w > -0.3] < 1e-3).all()
+    assert LogisticRegression(positive=True).fit(X, y, s).coef_.min() == 0
