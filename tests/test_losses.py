@@ -289,8 +289,8 @@ def test_likelihood_is_that_of_gaussian_noise():
     ("interval", "inside", "outside", "words"),
     [
         (Interval(), [-1e300, 1e300], None, "finite numbers"),
-        (Interval(low=0.0), [0.0, 3.0], [-1e-9, 1.0], "numbers in [0, inf]"),
-        (Interval(0.0, low_is_in=False), [1e-9, 3.0], [0.0, 1.0], "numbers in (0, inf]"),
+        (Interval(low=0.0), [0.0, 3.0], [-1e-9, 1.0], "numbers in [0, inf)"),
+        (Interval(0.0, low_is_in=False), [1e-9, 3.0], [0.0, 1.0], "numbers in (0, inf)"),
         (Interval(0.0, 1.0), [0.0, 1.0], [0.5, 1.1], "numbers in [0, 1]"),
     ],
 )

@@ -38,7 +38,7 @@ class Interval(NamedTuple):
     def __str__(self) -> str:
         if self.low == -np.inf and self.high == np.inf:
             return "finite numbers"
-        ends = "(["[self.low_is_in], ")]"[self.high_is_in]
+        ends = "(["[self.low_is_in], ")]"[self.high_is_in and self.high < np.inf]
         return f"numbers in {ends[0]}{self.low:g}, {self.high:g}{ends[1]}"
 
 

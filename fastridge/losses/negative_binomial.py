@@ -49,11 +49,13 @@ class NegativeBinomial(LogLink):
         return (y + self.theta) * p * q
 
     def conjugate(self, y: Array, u: Array) -> Array:
-        # u = theta p - y (1 - p)
-        p = (u + y) / (self.theta + y)
-        inside = (p >= 0) & (p <= 1)
-        p = np.clip(p, 0.0, 1.0)
-        entropy = y_log(p, p) + y_log(1.0 - p, 1.0 - p)
+        # u = theta p - y (1 - p); of large counts 1 - p is small, to its own precision
+        p, r = (u + y) / (self.theta + y), (self.theta - u) / (self.theta + y)
+        inside = (p >= 0) & (r >= 0)
+        p, r = np.clip(p, 0.0, 1.0), np.clip(r, 0.0, 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_p = np.where(r < 0.5, np.log1p(-r), np.log(p))
+        entropy = np.where(p > 0, p * log_p, 0.0) + y_log(r, r)
         value = (self.theta + y) * entropy + (u + y) * np.log(self.theta)
         return np.where(inside, value, np.inf)
 
