@@ -246,7 +246,7 @@ def _strings(name: str, dtype: Any) -> str:
     if kind.startswith("X"):
         hint = ": encode them"
     elif kind == "y":
-        hint = "; labels of classes are for RidgeClassifier and RidgeClassifierCV"
+        hint = "; labels of classes are for classifiers, such as LogisticRegression"
     else:
         hint = ""
     return f"{name} holds strings (dtype {dtype}); expected numbers{hint}."

@@ -26,7 +26,7 @@ from .choose import choose_solver
 from .least_norm import least_norm
 from .newton import Solution, newton
 from .newton_cg import newton_cg
-from .options import NOTHING, Constraints, Options, check_offset, warn_of
+from .options import NOTHING, Constraints, Options, check_array, check_offset, warn_of
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import Fitted, GLMResult
@@ -56,7 +56,7 @@ def solve(
     """
     problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
     problem.penalise(alpha, options.l1_ratio)
-    state = None if start is None else problem.start(*start)
+    state = None if start is None else begin(problem, start)
     found = minimise(problem, state, options)
     result = result_of(problem, found)
     some_are_free = alpha == 0 or constraints.factor is not None
@@ -74,6 +74,16 @@ def solve(
     elif not found.converged:
         warn_of(result, options)
     return result
+
+
+def begin(problem: GLMProblem, start: tuple[Any, float]) -> State | None:
+    """The state at coefficients that are given, or None where the null model is better."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        state = problem.start(*start)
+    null = problem.null_loss
+    if problem.has_bounds:
+        null = problem.within_bounds(problem.null).objective
+    return state if state.objective <= null else None
 
 
 def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLMProblem:
@@ -365,8 +375,8 @@ default="auto"
         return softmax.solve(A, target, k, number, options, weight, constraints, total, first)
     start = None
     if coef_init is not None:
-        coef = check_target(coef_init, A.n_columns, name="coef_init")
-        start = coef, check_number("intercept_init", intercept_init, -np.inf, np.inf)
+        coef = check_array("coef_init", coef_init, (A.n_columns,))
+        start = coef, float(check_array("intercept_init", intercept_init, ()))
     if by_evidence:
         problem = make_problem(A, target, loss, options, weight, constraints, total)
         number, start = _by_evidence(problem, options)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ... import _sklearn
 from ...data.check import check_target
+from ...data.inputs import as_array, numbers
 from ...losses import Loss
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.f
         log = np.log(times)
         total = log if total is None else total + log
     return total
+
+
+def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Finite numbers of one shape, such as first coefficients."""
+    values = numbers(as_array(given, name), name)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}; expected {shape}.")
+    return check_target(values.reshape(-1), values.size, name=name).reshape(shape)
 
 
 def warn_of(result: GLMResult, options: Options) -> None:

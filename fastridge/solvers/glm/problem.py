@@ -115,6 +115,7 @@ class GLMProblem:
             self.y = np.where(share > 0, y, y[share.argmax()])
         self.factor = np.ones(self.p) if factor is None else factor
         unit = self.rows.unit
+        self._bounds = lower, upper
         self.lower = lower if lower is None or unit is None else lower * unit
         self.upper = upper if upper is None or unit is None else upper * unit
         self.l1 = self.l2 = np.zeros(self.p)
@@ -282,11 +283,17 @@ class GLMProblem:
         u = np.asarray(coef, dtype=np.float64)
         b = float(intercept) + float(self.rows.mean @ u) if self.fit_intercept else 0.0
         u = u.copy() if self.rows.unit is None else u * self.rows.unit
-        if self.lower is not None:
-            np.maximum(u, self.lower, out=u)
-        if self.upper is not None:
-            np.minimum(u, self.upper, out=u)
-        return self.at(u, b)
+        return self.at(_within(u, self.lower, self.upper), b)
+
+    def within_bounds(self, state: State) -> State:
+        """The state, or where its coefficients are out of bounds that at the nearest ones."""
+        if not self.has_bounds:
+            return state
+        u = _within(state.u, self.lower, self.upper)
+        if (u == state.u).all():
+            return state
+        state = self.at(u, state.b)
+        return self.settle(state) if self.fit_intercept and np.isfinite(state.loss) else state
 
     def restore(self, u: Array, b: float) -> tuple[Array, float]:
         """Coefficients (p,) and intercept in the caller's units."""
@@ -295,6 +302,8 @@ class GLMProblem:
         if scale is not None:
             # constant columns have a scale of 0
             coef = np.where(scale == 0, 0.0, coef)
+        # units round, and constant columns have bounds too
+        coef = _within(coef, *self._bounds)
         return coef, b - float(self.rows.mean @ coef) if self.fit_intercept else 0.0
 
     def alpha_max(self, l1_ratio: float) -> float:
@@ -304,6 +313,13 @@ class GLMProblem:
             return 0.0
         g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised]
         return float(g.max()) / max(l1_ratio, 1e-3)
+
+
+def _within(u: Array, lower: Array | None, upper: Array | None) -> Array:
+    """The nearest coefficients within bounds, where there are some."""
+    if lower is not None:
+        u = np.maximum(u, lower)
+    return u if upper is None else np.minimum(u, upper)
 
 
 def _some_rows(X: Matrix, rows: NDArray[np.intp]) -> Matrix:

@@ -121,7 +121,7 @@ class ProxNewton:
         ahead = self._ahead()
         # what the first step may promise is about what that of the last penalty did
         promised, met, share = self.first, False, _INNER
-        while n_iter < max_iter:
+        while n_iter < max_iter and math.isfinite(state.objective):
             self._choose(state, ahead, n_iter == 0)
             stale = (
                 self._is_stale(state) if n_iter == 0 else self._is_slow(promised, last, gap, goal)
@@ -182,6 +182,8 @@ class ProxNewton:
     def _begin(self, state: State) -> State:
         """The state under this penalty, and products of a dual point unless there are some."""
         q = self.problem
+        # descent and the search along a step leave what is out of bounds there
+        state = q.within_bounds(state)
         if self.v is None or self.start.any():
             penalty = q.penalty(state.u)
         else:

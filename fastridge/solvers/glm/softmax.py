@@ -20,7 +20,7 @@ from ..._matrix import Matrix
 from ...data.check import check_finite, check_target
 from ...losses import Multinomial
 from ...systems.damped import damped_cholesky
-from .options import NOTHING, Constraints, Options, warn_of
+from .options import NOTHING, Constraints, Options, check_array, warn_of
 from .result import GLMResult
 from .separation import separated_classes, warn_of_separation
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
@@ -101,7 +101,12 @@ def solve(
     if start is not None and some is not None:
         start = np.asarray(start[0])[some], np.asarray(start[1])[some]
     problem.penalise(alpha, options.l1_ratio)
-    state = problem.null if start is None else problem.start(*start)
+    state = problem.null
+    if start is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            first = problem.start(*start)
+        # not where the null model is better
+        state = first if first.objective <= state.objective else state
     found = minimise(problem, state, options)
     result = result_of(problem, found)
     if some is not None:
@@ -180,8 +185,9 @@ def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array
     """Refuse first coefficients that are not (k, p), and intercepts that are not (k,)."""
     if coef is None:
         return None
-    coef = _check_shape("coef_init", check_target(coef, k, name="coef_init"), (k, p))
-    intercept = np.broadcast_to(np.asarray(intercept, dtype=np.float64), (k,))
+    coef = check_array("coef_init", coef, (k, p))
+    each = np.broadcast_to(intercept, (k,)) if np.ndim(intercept) == 0 else intercept
+    intercept = check_array("intercept_init", each, (k,))
     return coef, intercept
 
 
