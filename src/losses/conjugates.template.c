@@ -1,6 +1,9 @@
 /* The convex conjugate of a loss, sup_eta (u eta - l(y, eta)): infinite where no eta has the slope u. */
 
-/* x log(x), 0 at 0 */
+/* Slopes times a weight, over it, are rounded: a domain ends that share of its size further out. */
+#define ROUNDED 1e-15
+
+/* x log(x), 0 at 0 and below */
 FR_INLINE double x_log_x(double x)
 {
     return x > 0 ? x * fr_log(x) : 0.0;
@@ -17,7 +20,7 @@ FR_INLINE double logistic_conjugate(double c, double y, double u)
 {
     const double p = y + u, q = (1.0 - y) - u;
     (void)c;
-    return p >= 0 && q >= 0 ? x_log_x(p) + x_log_x(q) : INFINITY;
+    return p >= -ROUNDED && q >= -ROUNDED ? x_log_x(p) + x_log_x(q) : INFINITY;
 }
 
 /* u = mu - y */
@@ -25,7 +28,7 @@ FR_INLINE double poisson_conjugate(double c, double y, double u)
 {
     const double mu = y + u;
     (void)c;
-    return mu >= 0 ? x_log_x(mu) - mu : INFINITY;
+    return mu >= -ROUNDED * y ? x_log_x(mu) - mu : INFINITY;
 }
 
 /* u = 1 - q, q = y / mu */
@@ -33,20 +36,20 @@ FR_INLINE double gamma_conjugate(double c, double y, double u)
 {
     const double q = 1.0 - u;
     (void)c;
-    return q >= 0 ? x_log_x(q) - q * (fr_log(y) + 1.0) : INFINITY;
+    return q >= -ROUNDED ? x_log_x(q) - q * (fr_log(y) + 1.0) : INFINITY;
 }
 
 /* u = theta p - y q */
 FR_INLINE double negative_binomial_conjugate(double c, double log_c, double y, double u)
 {
     const double size = y + c, p = (u + y) / size, q = (c - u) / size;
-    return p >= 0 && q >= 0 ? size * (x_log_x(p) + x_log_x(q)) + (u + y) * log_c : INFINITY;
+    const double value = size * (x_log_x(p) + x_log_x(q)) + (u + y) * log_c;
+    return p >= -ROUNDED && q >= -ROUNDED ? value : INFINITY;
 }
 
 FR_INLINE double huber_conjugate(double c, double y, double u)
 {
-    /* slopes of c times a weight, over it, may be rounded up */
-    return fabs(u) <= c * (1.0 + 4e-16) ? u * (y + 0.5 * u) : INFINITY;
+    return fabs(u) <= c * (1.0 + ROUNDED) ? u * (y + 0.5 * u) : INFINITY;
 }
 
 #define CONJUGATE_LOOP(name, SETUP, ...)                                                           \
@@ -81,3 +84,4 @@ CONJUGATE_LOOP(gamma, , c)
 CONJUGATE_LOOP(negative_binomial, const double log_c = log(c);, c, log_c)
 CONJUGATE_LOOP(huber, , c)
 #undef CONJUGATE_LOOP
+#undef ROUNDED

@@ -66,6 +66,11 @@ _DAMPING, _MOST_DAMPING = 1e-3, 1e6
 # How far below its l1 a feature enters the set, as a share of the last step of l1; how far below
 # others are that enter with it, so that few steps have features that enter.
 _AHEAD, _FURTHER = 0.5, 2.0
+# Share of its l1 below which no feature enters the set.
+_NEAR = 0.8
+# Ratio of one penalty to the next on the way from the null model to a small one; their tolerance,
+# and steps.
+_RATIO, _LOOSE, _FEW_STEPS = 2.0, 1e-3, 10
 # Least number of features that enter at once where more want to.
 _FEW = 100
 
@@ -114,6 +119,30 @@ class ProxNewton:
     @limited
     def solve(self, state: State, tol: float, max_iter: int) -> Solution:
         """Minimise until the gap is tol of the null objective."""
+        if self.v is None and not self.is_whole and not state.u.any():
+            state = self._approach(state, tol)
+        return self._solve(state, tol, max_iter)
+
+    def _approach(self, state: State, tol: float) -> State:
+        """Come from larger penalties, so that the set grows with the support."""
+        q = self.problem
+        l1, l2 = q.l1, q.l2
+        self.v = self._products(state)
+        penalised = l1 > 0
+        if not penalised.any():
+            return state
+        ratio = float((self._pull()[penalised] / l1[penalised]).max())
+        steps = math.ceil(math.log(max(ratio, 1.0)) / math.log(_RATIO))
+        try:
+            for k in range(1, steps):
+                t = ratio ** (1.0 - k / steps)
+                q.l1, q.l2 = t * l1, t * l2
+                state = self._solve(state, max(_LOOSE, tol), _FEW_STEPS).state
+        finally:
+            q.l1, q.l2 = l1, l2
+        return state
+
+    def _solve(self, state: State, tol: float, max_iter: int) -> Solution:
         q = self.problem
         goal = tol * q.null_objective
         state = self._begin(state)
@@ -241,9 +270,9 @@ class ProxNewton:
         pull[self.inside] = -np.inf
         if isinstance(ahead, float):
             return pull > l1
-        if not (pull > l1 - _AHEAD * ahead).any():
+        if not (pull > np.maximum(l1 - _AHEAD * ahead, _NEAR * l1)).any():
             return np.zeros(len(pull), dtype=bool)
-        return pull > l1 - _FURTHER * ahead
+        return pull > np.maximum(l1 - _FURTHER * ahead, _NEAR * l1)
 
     def _pull(self) -> Array:
         q = self.problem
@@ -352,7 +381,7 @@ class ProxNewton:
             return
         q = self.problem
         keep = (state.u != self.start) | (q.l1 == 0) & (q.l2 == 0)
-        keep |= self._pull() > 0.8 * q.l1
+        keep |= self._pull() > _NEAR * q.l1
         kept = self.set[keep[self.set]]
         self.inside[self.set] = False
         self.inside[kept] = True
