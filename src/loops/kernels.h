@@ -14,6 +14,7 @@
 #include "lanes.h"
 #include "losses.h"
 #include "softmax.h"
+#include "softmax_lanes.h"
 #include "steps.h"
 
 /* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
@@ -122,6 +123,7 @@ typedef struct {
     fr_conjugate_loop *conjugate[FR_N_LOSSES]; /* NULL: none */
     fr_softmax_loop *softmax;
     fr_softmax_curve_loop *softmax_curve;
+    const fr_lane_kernels *lane_kernels; /* of double, of float */
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

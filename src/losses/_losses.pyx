@@ -116,7 +116,7 @@ def softmax(const double[::1, :] eta not None, const int[::1] label=None,
 
 def softmax_curve(const double[::1, :] probability not None, const double[::1] weight,
                   double[::1, :] t not None, int n_threads=0):
-    """t (n, k) = weight (p t - p sum_c p_c t_c), in place: second derivatives of `softmax` times t."""
+    """t (n, k) = weight (p t - p sum_c p_c t_c), in place: second derivatives times t."""
     cdef Py_ssize_t n = t.shape[0], k = t.shape[1]
     cdef fr_softmax q
     cdef int status, threads = threads_for(n_threads, n * k)

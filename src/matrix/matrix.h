@@ -26,6 +26,11 @@ typedef struct {
 int fr_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads);
 int fr_tdot(fr_matrix *a, const double *u, double *out, ptrdiff_t k, int n_threads);
 
+/* Where scatters of `parts` threads, FR_MOST_CUTS at most, cut the major vectors of a compressed
+ * matrix: a->cuts, unless memory is short; 0 or a status. */
+#define FR_MOST_CUTS 16
+int fr_cut_majors(fr_matrix *a, int parts);
+
 /* With r = w (y - y_mean - A v) for k targets: r, the sums of w (y - y_mean - A v)^2, and A' r, in
  * one pass over dense data. w and y_mean may be NULL. */
 int fr_residual(fr_matrix *a, const double *v, const double *y, const double *y_mean,

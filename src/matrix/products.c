@@ -8,7 +8,6 @@
 #include "parallel.h"
 
 #define SLICE 4096 /* elements of a result that stay in the first-level cache */
-#define MAX_SCATTER 16
 
 typedef struct {
     fr_matrix *a;
@@ -161,7 +160,7 @@ static void scatter_task(void *context, ptrdiff_t t)
 
 typedef struct {
     fr_matrix *a;
-    ptrdiff_t bounds[MAX_SCATTER];
+    ptrdiff_t bounds[FR_MOST_CUTS];
     ptrdiff_t step;
 } cut_job;
 
@@ -177,7 +176,7 @@ static void cut_task(void *context, ptrdiff_t t)
 
 /* Cut the minor range into `parts` of about equal numbers of elements. Where a major vector is
  * too long for the cuts' width, or memory is short, scatters stay on one thread. */
-static int make_cuts(fr_matrix *a, int parts)
+int fr_cut_majors(fr_matrix *a, int parts)
 {
     if (a->n_cuts == parts - 1)
         return 0;
@@ -253,8 +252,8 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
     if (a->index >= 0 && a->n_major >= 2 * a->n_minor && part_count(a) > 1)
         return scatter_parts(&q, out, MIN(part_count(a), a->n_major / MAX(a->n_minor, 1)), threads);
     if (a->index >= 0) {
-        threads = MIN(threads, MAX_SCATTER);
-        if (threads > 1 && (status = make_cuts(a, threads)))
+        threads = MIN(threads, FR_MOST_CUTS);
+        if (threads > 1 && (status = fr_cut_majors(a, threads)))
             return status;
         q.parts = threads > 1 && a->n_cuts == threads - 1 ? threads : 1;
         memset(out, 0, (size_t)(k * a->n_minor * lanes) * sizeof(double));

@@ -208,6 +208,22 @@ class ProxNewton:
         self.l1 = q.l1
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
+    def advance(self, state: State, inner: float) -> State:
+        """The state after one step, whose model's minimum is exact to `inner`; the same state where
+        none lowers the objective. For problems whose offset changes between steps."""
+        self.v = None
+        state = self._begin(state)
+        self._choose(state, 0.0, True)
+        for fresh in (self._is_stale(state) or not self._follow(state), True):
+            if fresh:
+                self._take_weights(state)
+            found = self._step(state, inner, 2)
+            if found is not None:
+                return found[0]
+            if fresh:
+                break
+        return state
+
     def _begin(self, state: State) -> State:
         """The state under this penalty, and products of a dual point unless there are some."""
         q = self.problem

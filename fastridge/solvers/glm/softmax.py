@@ -11,7 +11,7 @@ iteration, 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from ...systems.damped import damped_cholesky
 from .options import NOTHING, Constraints, Options, check_array, warn_of
 from .result import GLMResult
 from .separation import separated_classes, warn_of_separation
-from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
+from .softmax_cg import Step, model_of
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxState, hessian
+from .softmax_prox import softmax_prox
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 2000  # order of a Hessian that is formed
@@ -31,20 +33,12 @@ _PRODUCTS = 60  # products with vectors that one iteration of conjugate gradient
 _OVERHEAD = 2e5  # multiplications that a product's calls cost as much as
 _ENOUGH = 1e-4  # share of the decrease that the model promises
 _HALVINGS = 60
+_FLAT = 0.3  # slope at the end of a search, as a share of the first
+_MOST_SEARCH = 4  # evaluations from which any decrease will do
+# residual of a step over the gradient, after steps that were cut and others
+_LOOSE, _TIGHT = 0.5, 0.2
 _DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
 _MOST_FREE = 400  # order of the system of free coefficients that a certificate settles
-_FORCING = 0.1  # residual of conjugate gradients over the gradient
-_MOST_CG = 1000
-
-
-class Solution(NamedTuple):
-    """The last state, a bound on how far its objective is from the minimum, and what ran."""
-
-    state: SoftmaxState
-    gap: float
-    n_iter: int
-    solver: str
-    converged: bool
 
 
 def solve(
@@ -229,11 +223,11 @@ def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDAr
     return np.maximum(np.cumsum(live) - 1, 0).astype(np.int32)[whole], live
 
 
-def minimise(problem: SoftmaxProblem, state: SoftmaxState, options: Options) -> Solution:
+def minimise(problem: SoftmaxProblem, state: SoftmaxState, options: Options) -> SoftmaxSolution:
     """Run the solver that suits the problem."""
     tol = options.tol**2
     if problem.has_l1:
-        raise ValueError("l1_ratio: expected 0.0 for more than two classes")
+        return softmax_prox(problem, state, tol, options.max_iter)
     if choose(problem) == "newton":
         return newton(problem, state, tol, options.max_iter)
     return newton_cg(problem, state, tol, options.max_iter)
@@ -248,7 +242,7 @@ def choose(problem: SoftmaxProblem) -> str:
     return "newton" if m <= _MOST and full <= _PRODUCTS * product else "newton-cg"
 
 
-def result_of(problem: SoftmaxProblem, found: Solution) -> GLMResult:
+def result_of(problem: SoftmaxProblem, found: SoftmaxSolution) -> GLMResult:
     """The result in the caller's units."""
     state = found.state
     coef, intercept = problem.restore(state.U, state.b)
@@ -310,7 +304,9 @@ class _Certificate:
         return state, G, gap
 
 
-def newton(problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int) -> Solution:
+def newton(
+    problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int
+) -> SoftmaxSolution:
     """Minimise by Newton's method on the full Hessian, until the gap is tol of the null one."""
     certificate = _Certificate(problem, tol)
     p, k = problem.p, problem.k
@@ -349,7 +345,7 @@ def newton(problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: i
         if moved is None:
             break
         state = moved
-    return Solution(state, gap, n_iter, "newton", met)
+    return SoftmaxSolution(state, gap, n_iter, "newton", met)
 
 
 def search(
@@ -377,146 +373,71 @@ def search(
     return None
 
 
-def newton_cg(problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int) -> Solution:
-    """Minimise by conjugate gradients in a trust region, until the gap is tol of the null one.
-
-    Steihaug (1983); the norm of the region is that of the preconditioner, the diagonal of the
-    Hessian of each class.
-    """
+def newton_cg(
+    problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int
+) -> SoftmaxSolution:
+    """Minimise by steps of conjugate gradients, until the gap is tol of the null objective."""
     certificate = _Certificate(problem, tol)
-    radius = np.inf
-    gap, met = np.inf, False
-    variance = np.sqrt(problem.rows.squares())
+    model = model_of(problem)
+    gap, met, forcing = np.inf, False, _LOOSE
     for n_iter in range(max_iter + 1):
         state, G, gap = certificate.certify(state, problem.gradient(state))
         met = certificate.settles and certificate.met(gap, state)
         if met or n_iter == max_iter:
             break
-        model = _Model(problem, state, G, variance)
-        D, move, predicted, length = model.minimise(radius, certificate.goal)
+        step = model.minimise(state, G, certificate.goal, forcing)
         if not certificate.settles:
-            gap = 2.0 * predicted
+            gap = 2.0 * step.predicted
             met = certificate.met(gap, state)
             if met:
                 break
-        along = problem.A.dot(D)
-        along += move
-        slope = float(np.vdot(state.r, along)) + float(
-            np.einsum("j,jk,jk->", problem.l2, state.U, D)
-        )
-        moved, radius = _accept(problem, state, D, move, along, slope, predicted, length, radius)
+        moved, t = search_along(problem, state, step)
         if moved is None:
             break
+        # far from the minimum, an exact step is not worth its products
+        forcing = _TIGHT if t >= 1.0 else _LOOSE
         state = moved
-    return Solution(state, gap, n_iter, "newton-cg", met)
+    return SoftmaxSolution(state, gap, n_iter, "newton-cg", met)
 
 
-def _accept(problem, state, D, move, along, slope, predicted, length, radius):
-    """The state after a step or a part of it that lowers the objective, and the next radius."""
-    t, first = 1.0, True
-    for _ in range(_HALVINGS):
+def search_along(
+    problem: SoftmaxProblem, state: SoftmaxState, step: Step
+) -> tuple[SoftmaxState | None, float]:
+    """The state of about the least objective along a step, and the share of the step.
+
+    The search evaluates the loss alone, which costs little beside a step: its minimum is where the
+    slope vanishes, found by Newton's method between bounds. None: no state is better.
+    """
+    D, move, _, _ = step
+    along = problem.A.dot(D)
+    along += move
+    own = float(np.einsum("j,jk,jk->", problem.l2, state.U, D))
+    square = float(np.einsum("j,jk,jk->", problem.l2, D, D))
+    slope = float(np.vdot(state.r, along)) + own
+    if not slope < 0:
+        return None, 0.0
+    size = abs(state.loss) + state.penalty
+    t, low, high, best = 1.0, 0.0, np.inf, None
+    for tried in range(_HALVINGS):
         new = problem.at(state.U + t * D, state.b + t * move, state.eta + t * along)
         change = new.objective - state.objective
-        if first and change < 0:
-            ratio = -change / predicted
-            if ratio < 0.25:
-                radius = 0.5 * length
-            elif ratio > 0.75:
-                radius = max(radius, 4.0 * length)
-        if change <= _ENOUGH * t * slope:
-            return new, radius
-        near = abs(t * slope) <= 1e-10 * (abs(state.loss) + state.penalty)
-        if near and change <= 4 * _EPS * abs(state.objective):
-            after = float(np.vdot(new.r, along)) + float(
-                np.einsum("j,jk,jk->", problem.l2, new.U, D)
-            )
-            if abs(after) <= abs(slope):
-                return new, radius
-        # the minimum of the parabola through both values and the slope
-        bend = change - t * slope
-        t *= float(np.clip(-0.5 * t * slope / bend, 0.1, 0.5)) if np.isfinite(bend) else 0.1
-        radius, first = t * length, False
-    return None, radius
-
-
-class _Model:
-    """The quadratic model of the objective at a state, and its minimum in a trust region."""
-
-    def __init__(self, problem, state, G, deviation) -> None:
-        self.problem, self.state, self.G = problem, state, G
-        self.g = state.r.sum(axis=0) if problem.fit_intercept else np.zeros(problem.k)
-        # share of the second moment about the mean, which a sum of squares about zero is reduced by
-        M = np.empty((problem.p, problem.k), order="F")
-        for c in range(problem.k):
-            h = state.h[:, c]
-            _, variance = problem.A.column_stats(h)
-            total = float(h.sum())
-            M[:, c] = total * variance
-        self.M = M + problem.l2[:, None]
-        self.M[self.M <= 0] = 1.0
-        self.m = state.h.sum(axis=0)
-        self.m[self.m <= 0] = 1.0
-
-    def _precondition(self, R, r):
-        """(z, the intercepts' part) = M^-1 (r - mu), of sum 0 over the classes."""
-        Z = R / self.M
-        Z -= (Z.sum(axis=1) / (1.0 / self.M).sum(axis=1))[:, None] / self.M
-        z = r / self.m
-        z -= z.sum() / (1.0 / self.m).sum() / self.m
-        return Z, z
-
-    def product(self, D, d):
-        problem = self.problem
-        T = problem.A.dot(D)
-        T += d
-        problem.curved(self.state, T)
-        H = problem.A.tdot(T)
-        H += problem.l2[:, None] * D
-        return H, T.sum(axis=0) if problem.fit_intercept else np.zeros(problem.k)
-
-    def minimise(self, radius, goal):
-        """Step (p, k) and (k,), the decrease of the model there, and its length."""
-        R, r = -self.G, -self.g
-        D, d = np.zeros_like(R), np.zeros_like(r)
-        Z, z = self._precondition(R, r)
-        rz = first = float(np.vdot(R, Z) + r @ z)
-        P, q = Z, z
-        dd = dp = 0.0
-        pp = rz
-        predicted = 0.0
-        half = np.divide(
-            0.5, self.problem.l2, out=np.zeros(self.problem.p), where=self.problem.l2 > 0
-        )
-        for _ in range(_MOST_CG):
-            if not rz > 0:
+        if not np.isfinite(change):
+            high = t
+            t = low + 0.1 * (t - low)
+            continue
+        after = float(np.vdot(new.r, along)) + own + t * square
+        rounding = abs(t * slope) <= 1e-10 * size and change <= 4 * _EPS * size
+        if change <= _ENOUGH * t * slope or (rounding and abs(after) <= abs(slope)):
+            if best is None or new.objective <= best[0].objective:
+                best = new, t
+            if rounding or abs(after) <= _FLAT * abs(slope) or tried >= _MOST_SEARCH:
                 break
-            H, t = self.product(P, q)
-            curve = float(np.vdot(P, H) + q @ t)
-            a = rz / curve if curve > 0 else np.inf
-            if dd + 2 * a * dp + a * a * pp >= radius * radius:
-                a = (-dp + np.sqrt(dp * dp + pp * (radius * radius - dd))) / pp
-                D += a * P
-                d += a * q
-                predicted += a * rz - 0.5 * a * a * curve
-                dd = radius * radius
-                break
-            if not np.isfinite(a):
-                break
-            D += a * P
-            d += a * q
-            predicted += 0.5 * a * rz
-            dd += 2 * a * dp + a * a * pp
-            R = R - a * H
-            r = r - a * t
-            Z, z = self._precondition(R, r)
-            new = float(np.vdot(R, Z) + r @ z)
-            left = float(half @ np.einsum("jk,jk->j", R, R))
-            if new <= _FORCING**2 * first or left <= 0.1 * goal:
-                break
-            beta = new / rz
-            P = Z + beta * P
-            q = z + beta * q
-            dp = beta * (dp + a * pp)
-            pp = new + beta * beta * pp
-            rz = new
-        return D, d, predicted, float(np.sqrt(dd))
+        low, high = (t, high) if after < 0 else (low, t)
+        curve = float(np.vdot(problem.curved(new, along.copy(order="F")), along)) + square
+        ahead = min(t - after / curve, 10.0 * t) if curve > 0 else 10.0 * t
+        if not low < ahead < high:
+            ahead = 0.5 * (low + high) if np.isfinite(high) else 2.0 * t
+        if ahead == t:
+            break
+        t = ahead
+    return best if best is not None else (None, 0.0)

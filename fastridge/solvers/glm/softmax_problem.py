@@ -12,7 +12,7 @@ an L1 penalty the minimum has rows of U of sum 0, and b is taken to have sum 0.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,16 @@ class SoftmaxState:
     @property
     def objective(self) -> float:
         return float(self.loss + self.penalty)
+
+
+class SoftmaxSolution(NamedTuple):
+    """The last state, a bound on how far its objective is from the minimum, and what ran."""
+
+    state: SoftmaxState
+    gap: float
+    n_iter: int
+    solver: str
+    converged: bool
 
 
 class SoftmaxProblem:
@@ -100,6 +110,7 @@ class SoftmaxProblem:
         self._null: SoftmaxState | None = None
         self._null_objective: float | None = None
         self._free: tuple[NDArray[np.int32], Array] | None = None
+        self._shares: Array | None = None
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""
@@ -107,6 +118,14 @@ class SoftmaxProblem:
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
         self._free = None
+
+    def shares(self) -> Array:
+        """Proportions (n, k) of the classes."""
+        if self.share is not None:
+            return self.share
+        if self._shares is None:
+            self._shares = np.asfortranarray(self.loss.shares(self.y, self.k))
+        return self._shares
 
     @property
     def has_l1(self) -> bool:

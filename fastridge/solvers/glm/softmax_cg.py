@@ -1,0 +1,228 @@
+"""Newton steps of a multinomial model by conjugate gradients.
+
+A step minimises the quadratic model g'd + d'H d / 2 over the coefficients of all classes and the
+intercepts until the residual is a share of the gradient. The preconditioner is the diagonal of H
+for each class, raised to a share of that of equal probabilities, as rows whose probabilities are 0
+and 1 have no curvature; it keeps the sums over the classes at 0, as H does.
+
+Steps are searched along for the least objective, which costs evaluations of the loss and no
+products. A trust region in the norm of the preconditioner was far slower where lengths of rows
+differ much: a few long rows made it small, and steps then followed the gradient.
+
+Sparse rows go through `LaneModel`, a pass of X for both products, in float32 unless the scales of
+the columns differ too much: only gradients need their digits. Other data go through products of the
+classes' vectors with X.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._matrix import Matrix
+from ..._softmax import MOST_CLASSES, LaneModel, lanes_of
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
+
+_SHARE = 0.1  # of the goal that the gap of a residual may take
+_MOST = 300  # products of a step
+_FLOOR = 0.03  # share of the diagonal of equal probabilities that the preconditioner has at least
+_WIDE = 1e12  # squares of columns beyond which, or its inverse, float32 does not do
+
+
+class Step(NamedTuple):
+    """Parts of coefficients (p, k) and intercepts (k,), the decrease that the model promises, and
+    the products that it took."""
+
+    D: Array
+    move: Array
+    predicted: float
+    products: int
+
+
+class _Model(ABC):
+    """The quadratic model of the objective at a state; it holds the vectors of its search."""
+
+    def __init__(self, problem: SoftmaxProblem) -> None:
+        self.problem = problem
+        even = (1.0 - 1.0 / problem.k) / problem.k
+        self.least = (_FLOOR * even) * np.asarray(problem.rows.squares())
+        self.least_b = _FLOOR * even
+
+    @abstractmethod
+    def begin(self, state: SoftmaxState, G: Array) -> float:
+        """R = -G, D = P = 0; returns R . M^-1 R."""
+
+    @abstractmethod
+    def turn(self, beta: float, q: Array) -> tuple[float, Array]:
+        """P = M^-1 R + beta P, its intercepts q; returns P . H P and the intercepts of H P."""
+
+    @abstractmethod
+    def step(self, a: float) -> tuple[float, float]:
+        """D += a P, R -= a H P; returns R . M^-1 R and the gap of R."""
+
+    @abstractmethod
+    def solution(self) -> Array:
+        """D (p, k) in F order."""
+
+    def diagonal(self, state: SoftmaxState) -> Array:
+        """M (p, k)."""
+        M = np.maximum(self.squares(state.h), self.least[:, None])
+        M += self.problem.l2[:, None]
+        M[self.least <= 0] = 1.0
+        return M
+
+    @abstractmethod
+    def squares(self, h: Array) -> Array:
+        """Sums over the rows of h (n, k) times squares of A (p, k), nearly."""
+
+    def minimise(self, state: SoftmaxState, G: Array, goal: float, forcing: float) -> Step:
+        """The step of a gradient G (p, k), to a residual of `forcing` times it, in the norm of the
+        preconditioner's inverse, or to one whose gap is well below the goal."""
+        fits = self.problem.fit_intercept
+        m = np.maximum(state.h.sum(axis=0), self.least_b)
+        m_total = float((1.0 / m).sum())
+
+        def precondition(r: Array) -> Array:
+            z = r / m
+            z -= z.sum() / m_total / m
+            return z
+
+        r = -state.r.sum(axis=0) if fits else np.zeros(self.problem.k)
+        z = precondition(r) if fits else r
+        d, q = np.zeros_like(r), np.zeros_like(r)
+        rz = first = self.begin(state, G) + float(r @ z)
+        beta = predicted = 0.0
+        products = 0
+        while rz > 0 and products < _MOST:
+            q = z + beta * q
+            curve, t = self.turn(beta, q)
+            products += 1
+            if not curve > 0:
+                break
+            a = rz / curve
+            inner, gap = self.step(a)
+            d += a * q
+            predicted += 0.5 * a * rz
+            if fits:
+                r = r - a * t
+                z = precondition(r)
+            new = inner + float(r @ z)
+            if new <= forcing**2 * first or gap <= _SHARE * goal:
+                break
+            beta = new / rz
+            rz = new
+        return Step(self.solution(), d, predicted, products)
+
+
+class RowsModel(_Model):
+    """For sparse data stored by rows, all classes beside each other."""
+
+    def __init__(self, problem: SoftmaxProblem) -> None:
+        super().__init__(problem)
+        A = problem.A
+        self.A = A if A.kind == "csr" else A.transposed_storage()
+        self.lanes = lanes_of(problem.k)
+        data, indices, indptr = self.A.arrays
+        # a product for the squares of all classes; about zero, and brought about the means
+        squares = Matrix.from_compressed(data * data, indices, indptr, A.shape, by_column=False)
+        scale = None if A.scale is None else A.scale**2
+        self._squares = squares.centered(None, scale)
+        about_zero = self._squares.tdot(problem.weight)
+        about_mean = np.asarray(problem.rows.squares())
+        self._ratio = np.divide(
+            about_mean, about_zero, out=np.ones(problem.p), where=about_zero > 0
+        )
+        live = about_mean > 0
+        self.single = bool(
+            not live.any()
+            or (about_mean[live].min() >= 1.0 / _WIDE and about_mean[live].max() <= _WIDE)
+        )
+        self.kind = np.float32 if self.single else np.float64
+        self.model = LaneModel(self.A, problem.l2, problem.weight, self.lanes, self.single)
+
+    def squares(self, h: Array) -> Array:
+        M = self._squares.tdot(h)
+        M *= self._ratio[:, None]
+        return M
+
+    def _padded(self, a: Array) -> Array:
+        out = np.zeros((len(a), self.lanes), self.kind)
+        out[:, : self.problem.k] = a
+        return out
+
+    def begin(self, state: SoftmaxState, G: Array) -> float:
+        inverse = self._padded(1.0 / self.diagonal(state))
+        prob = self._padded(state.prob)
+        self.D = np.zeros((self.problem.p, self.lanes), self.kind)
+        return float(self.model.begin(prob, inverse, self._padded(-G), self.D)[0])
+
+    def turn(self, beta: float, q: Array) -> tuple[float, Array]:
+        k = self.problem.k
+        self.model.constant[:k] = q
+        self.model.constant[k:] = 0.0
+        penalty = self.model.turn(beta)
+        return penalty + self.model.product(), self.model.total[:k].copy()
+
+    def step(self, a: float) -> tuple[float, float]:
+        return self.model.step(a)
+
+    def solution(self) -> Array:
+        return np.asfortranarray(self.D[:, : self.problem.k], dtype=np.float64)
+
+
+class ColumnsModel(_Model):
+    """For any data, the classes one behind the other."""
+
+    def squares(self, h: Array) -> Array:
+        A = self.problem.A
+        M = np.empty((self.problem.p, self.problem.k), order="F")
+        scale = 1.0 if A.scale is None else A.scale**2
+        for c in range(self.problem.k):
+            total = float(h[:, c].sum())
+            M[:, c] = total * scale * A.column_stats(h[:, c])[1] if total > 0 else 0.0
+        return M
+
+    def begin(self, state: SoftmaxState, G: Array) -> float:
+        self.state = state
+        self.R = np.negative(G, order="F")
+        self.D, self.P = np.zeros_like(self.R), np.zeros_like(self.R)
+        self.inverse = 1.0 / self.diagonal(state)
+        self.share = self.inverse / self.inverse.sum(axis=1)[:, None]
+        self._precondition()
+        return float(np.vdot(self.R, self.Z))
+
+    def _precondition(self) -> None:
+        self.Z = self.R * self.inverse
+        self.Z -= self.Z.sum(axis=1)[:, None] * self.share
+
+    def turn(self, beta: float, q: Array) -> tuple[float, Array]:
+        self.P *= beta
+        self.P += self.Z
+        T = self.problem.A.dot(self.P)
+        T += q
+        self.problem.curved(self.state, T)
+        self.H = self.problem.A.tdot(T)
+        self.H += self.problem.l2[:, None] * self.P
+        t = T.sum(axis=0)
+        return float(np.vdot(self.P, self.H) + q @ t), t
+
+    def step(self, a: float) -> tuple[float, float]:
+        self.D += a * self.P
+        self.R -= a * self.H
+        self._precondition()
+        l2 = self.problem.l2
+        squares = np.einsum("jk,jk->j", self.R, self.R)
+        gap = np.divide(0.5 * squares, l2, out=np.zeros(len(l2)), where=l2 > 0).sum()
+        return float(np.vdot(self.R, self.Z)), float(gap)
+
+    def solution(self) -> Array:
+        return self.D
+
+
+def model_of(problem: SoftmaxProblem) -> _Model:
+    """The model that suits the storage."""
+    if problem.A.is_sparse and lanes_of(problem.k) <= MOST_CLASSES:
+        return RowsModel(problem)
+    return ColumnsModel(problem)

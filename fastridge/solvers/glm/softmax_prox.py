@@ -1,0 +1,177 @@
+"""Multinomial models with an L1 penalty: prox-Newton steps of one class after the other.
+
+With the coefficients of the other classes as they are, the objective is a logistic one of a class
+against the others, with the offset -log sum_{d != c} exp(eta_d): a step of `prox.ProxNewton`
+lowers it, and keeps working sets and Gram matrices of the class for its next turn. The penalty is
+a sum over the classes, so that the turns end at the minimum (Tseng 2001; Friedman, Hastie and
+Tibshirani 2010).
+After a round each feature's coefficients are moved together to where their penalty is least, which
+the loss does not see.
+
+The certificate is the gap of a dual point: with r the derivatives by eta, whose sums over the rows
+are 0 for settled intercepts, t r for the largest t of at most 1 that fulfils
+
+    |t a_j' r_c| <= l1_j   wherever l2_j = 0,
+
+    D = -sum_i s_i sum_c pi_ic log pi_ic + t sum_ic o_ic r_ic
+        - sum_jc max(|t a_j' r_c| - l1_j, 0)^2 / (2 l2_j),   pi = y + t r / s.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from ...losses.exponential import y_log
+from ...losses.logistic import LOGISTIC
+from ..descent.problem import by_columns
+from .problem import Array, GLMProblem
+from .prox import ProxNewton
+from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
+
+_EPS = float(np.finfo(np.float64).eps)
+_SHARE_OF_GAP = 1e-3  # accuracy of the classes' models, together, as a share of the last gap
+_STILL = 20  # rounds without a gain after which rounding is all that is left
+
+
+def softmax_prox(
+    problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int
+) -> SoftmaxSolution:
+    """Minimise, until the gap is tol of the null objective; max_iter bounds the rounds."""
+    goal = tol * problem.null_objective
+    classes = _classes(problem)
+    gap, met, gained = np.inf, False, problem.null_objective
+    least, still = np.inf, 0
+    for n_iter in range(max_iter + 1):
+        state = _together(problem, state)
+        gap, state = _certify(problem, state)
+        rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
+        met = gap <= max(goal, rounding)
+        if met or n_iter == max_iter:
+            break
+        before = state.objective
+        inner = max(_SHARE_OF_GAP * min(gap, gained), 1e-4 * rounding) / problem.k
+        state = _round(problem, state, classes, inner)
+        gained = before - state.objective
+        # where the objective stands still, the gap falls on
+        still = still + 1 if gained <= rounding and gap > 0.5 * least else 0
+        least = min(least, gap)
+        if still > _STILL:
+            break
+    return SoftmaxSolution(state, gap, n_iter, "prox-newton", bool(met))
+
+
+def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
+    """The problem of each class against the others."""
+    given = None if problem.rows.weight is None else problem.weight
+    first = GLMProblem(
+        problem.rows.source,
+        np.zeros(problem.n),
+        LOGISTIC,
+        given,
+        problem.factor,
+        None,
+        None,
+        problem.fit_intercept,
+        problem.rows.standardize,
+    )
+    first.l1, first.l2 = problem.l1, problem.l2
+    # goals are shares of the whole objective
+    first._null_loss, first._least = problem.null_objective, 0.0
+    columns = by_columns(first.rows.near)
+    found = []
+    for c in range(problem.k):
+        one = copy.copy(first)
+        one.y = np.array(problem.shares()[:, c])
+        found.append(ProxNewton(one, columns))
+    return found
+
+
+def _round(
+    problem: SoftmaxProblem, state: SoftmaxState, classes: list[ProxNewton], inner: float
+) -> SoftmaxState:
+    """A step of each class."""
+    U, b, eta = state.U.copy(order="F"), state.b.copy(), state.eta.copy(order="F")
+    for c, one in enumerate(classes):
+        others = np.delete(eta, c, axis=1)
+        top = others.max(axis=1)
+        others -= top[:, None]
+        level = top + np.log(np.exp(others, out=others).sum(axis=1))
+        own = -level if problem.offset is None else problem.offset[:, c] - level
+        q = one.problem
+        q.offset = own
+        here = q.at(np.ascontiguousarray(U[:, c]), float(b[c]), eta[:, c] - level)
+        found = one.advance(here, inner)
+        if found.objective <= here.objective + 4 * _EPS * abs(here.objective):
+            U[:, c], b[c] = found.u, found.b
+            eta[:, c] = found.eta + level
+    return problem.at(U, b, eta)
+
+
+def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:
+    """The same predictions, with each feature's coefficients moved by the number of least penalty.
+
+    Of the minimum over t of sum_c (l1 |u_c - t| + l2 / 2 (u_c - t)^2), t is a coefficient or lies
+    between two of them.
+    """
+    rows = np.flatnonzero(state.U.any(axis=1))
+    U = state.U
+    b = state.b - state.b.mean() if problem.fit_intercept else state.b
+    if len(rows):
+        u = np.sort(U[rows], axis=1)
+        k = problem.k
+        l1, l2 = problem.l1[rows, None], problem.l2[rows, None]
+        below = np.arange(1, k)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inner = u.mean(axis=1, keepdims=True) + l1 / l2 * (k - 2 * below) / k
+        inner = np.where(l2 > 0, inner, u[:, :-1])
+        inner = np.clip(inner, u[:, :-1], u[:, 1:])
+        inner = np.where(l1 > 0, inner, u.mean(axis=1, keepdims=True))
+        t = np.concatenate([np.zeros((len(rows), 1)), u, inner], axis=1)
+        away = u[:, :, None] - t[:, None, :]
+        value = (l1[..., None] * np.abs(away) + 0.5 * l2[..., None] * away**2).sum(axis=1)
+        # free features by the mean
+        value = np.where((l1 == 0) & (l2 == 0), (away**2).sum(axis=1), value)
+        best = value.argmin(axis=1)
+        step = t[np.arange(len(rows)), best]
+        if step.any():
+            U = U.copy(order="F")
+            U[rows] -= step[:, None]
+    if U is state.U and b is state.b:
+        return state
+    moved = SoftmaxState(
+        U, b, state.eta, state.loss, problem.penalty(U), state.r, state.prob, state.h
+    )
+    # predictors of the moved coefficients, up to the same number for all classes
+    moved.eta = problem.predict(U, b) if U is not state.U else state.eta - (state.b - b)
+    return moved
+
+
+def _certify(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[float, SoftmaxState]:
+    """The gap, and the state with settled intercepts where they may hold it up."""
+    if problem.fit_intercept or len(problem.free[0]):
+        state = problem.settle(state)
+    V = problem.A.tdot(state.r)
+    size = np.abs(V)
+    l1, l2 = problem.l1[:, None], problem.l2[:, None]
+    hard = (l2 == 0) & (l1 > 0) & (size > l1)
+    most = float((np.broadcast_to(l1, V.shape)[hard] / size[hard]).min(initial=1.0))
+    best = -np.inf
+    over = (size > l1) & (l1 > 0)
+    least = float((np.broadcast_to(l1, V.shape)[over] / size[over]).min(initial=1.0))
+    for t in {most, min(most, least)}:
+        best = max(best, _dual(problem, state, V, t))
+    return max(state.objective - best, 0.0), state
+
+
+def _dual(problem: SoftmaxProblem, state: SoftmaxState, V: Array, t: float) -> float:
+    share = problem.shares()
+    prob = state.prob if t == 1 else share + t * (state.prob - share)
+    value = -float(problem.weight @ y_log(prob, prob).sum(axis=1))
+    if problem.offset is not None:
+        value += t * float(np.vdot(state.r, problem.offset))
+    over = np.maximum(np.abs(t * V) - problem.l1[:, None], 0.0)
+    chosen = problem.l2 > 0
+    squares = np.einsum("jk,jk->j", over[chosen], over[chosen])
+    return value - float(np.sum(0.5 * squares / problem.l2[chosen]))
