@@ -116,29 +116,33 @@ class _Model(ABC):
         return Step(self.solution(), d, predicted, products)
 
 
+def _by_rows(problem: SoftmaxProblem) -> tuple[Matrix, Matrix, Array, bool]:
+    """A stored by rows, squares of its numbers about zero, what these are to be multiplied by to be
+    about the means, and whether products may be of float32."""
+    A = problem.A
+    A = A if A.kind == "csr" else A.transposed_storage()
+    data, indices, indptr = A.arrays
+    squares = Matrix.from_compressed(
+        np.square(data, dtype=np.float64), indices, indptr, A.shape, by_column=False
+    )
+    squares = squares.centered(None, None if A.scale is None else A.scale**2)
+    about_zero = squares.tdot(problem.weight)
+    about_mean = np.asarray(problem.rows.squares())
+    ratio = np.divide(about_mean, about_zero, out=np.ones(problem.p), where=about_zero > 0)
+    live = about_mean[about_mean > 0]
+    single = not len(live) or (live.min() >= 1.0 / _WIDE and live.max() <= _WIDE)
+    return A, squares, ratio, bool(single)
+
+
 class RowsModel(_Model):
     """For sparse data stored by rows, all classes beside each other."""
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         super().__init__(problem)
-        A = problem.A
-        self.A = A if A.kind == "csr" else A.transposed_storage()
+        if problem.by_rows is None:
+            problem.by_rows = _by_rows(problem)
+        self.A, self._squares, self._ratio, self.single = problem.by_rows
         self.lanes = lanes_of(problem.k)
-        data, indices, indptr = self.A.arrays
-        # a product for the squares of all classes; about zero, and brought about the means
-        squares = Matrix.from_compressed(data * data, indices, indptr, A.shape, by_column=False)
-        scale = None if A.scale is None else A.scale**2
-        self._squares = squares.centered(None, scale)
-        about_zero = self._squares.tdot(problem.weight)
-        about_mean = np.asarray(problem.rows.squares())
-        self._ratio = np.divide(
-            about_mean, about_zero, out=np.ones(problem.p), where=about_zero > 0
-        )
-        live = about_mean > 0
-        self.single = bool(
-            not live.any()
-            or (about_mean[live].min() >= 1.0 / _WIDE and about_mean[live].max() <= _WIDE)
-        )
         self.kind = np.float32 if self.single else np.float64
         self.model = LaneModel(self.A, problem.l2, problem.weight, self.lanes, self.single)
 

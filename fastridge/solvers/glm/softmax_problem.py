@@ -111,6 +111,8 @@ class SoftmaxProblem:
         self._null_objective: float | None = None
         self._free: tuple[NDArray[np.int32], Array] | None = None
         self._shares: Array | None = None
+        # kept by `softmax_cg` for the next penalty
+        self.by_rows: Any = None
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""
