@@ -9,6 +9,13 @@ FR_INLINE double x_log_x(double x)
     return x > 0 ? x * fr_log(x) : 0.0;
 }
 
+/* p log(p) of p = 1 - q, to the precision of q where p is near 1 */
+FR_INLINE double entropy_of(double p, double q)
+{
+    const double near = q < 0.5 ? q : 0.5, log_p = q < 0.5 ? fr_log1p(-near) : fr_log(p);
+    return p > 0 ? p * log_p : 0.0;
+}
+
 FR_INLINE double squared_conjugate(double c, double y, double u)
 {
     (void)c;
@@ -43,7 +50,7 @@ FR_INLINE double gamma_conjugate(double c, double y, double u)
 FR_INLINE double negative_binomial_conjugate(double c, double log_c, double y, double u)
 {
     const double size = y + c, p = (u + y) / size, q = (c - u) / size;
-    const double value = size * (x_log_x(p) + x_log_x(q)) + (u + y) * log_c;
+    const double value = size * (entropy_of(p, q) + entropy_of(q, p)) + (u + y) * log_c;
     return p >= -ROUNDED && q >= -ROUNDED ? value : INFINITY;
 }
 

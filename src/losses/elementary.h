@@ -46,7 +46,7 @@ FR_INLINE double fr_exp(double x)
     return x != x ? x : p;
 }
 
-/* log(1 + t) for t from 0 to 1: 2 atanh(s) of s = t / (2 + t). */
+/* log(1 + t) for t from -1/2 to 1: 2 atanh(s) of s = t / (2 + t). */
 FR_INLINE double fr_log1p(double t)
 {
     const double s = t / (2.0 + t), u = s * s;

@@ -52,6 +52,12 @@ _TIGHTEN = 0.1
 # What rounding leaves of products with a column, as a share of the product of its norm and theta's,
 # and for features that nothing penalises, to which it is all that is left.
 _ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
+# How often that is done.
+_FUTILE = 6
+# Share of a column's square under the problem's weights below which that under the model's is none.
+_FLAT = 1e-14
+# Times the squares that single features could take off, which the response of a model has at least.
+_REACH = 4.0
 # Epochs of coordinate descent on a model.
 _EPOCHS = 1000
 # Change of the weights, as a share of their sum, from which the Gram matrix is made anew.
@@ -149,7 +155,7 @@ class ProxNewton:
         best, gap, last, n_iter = -np.inf, np.inf, np.inf, 0
         ahead = self._ahead()
         # what the first step may promise is about what that of the last penalty did
-        promised, met, share = self.first, False, _INNER
+        promised, met, share, futile = self.first, False, _INNER, 0
         while n_iter < max_iter and math.isfinite(state.objective):
             self._choose(state, ahead, n_iter == 0)
             stale = (
@@ -201,7 +207,11 @@ class ProxNewton:
             if met:
                 break
             if stands:
-                # what holds up the gap is the accuracy of the model, or of its minimum
+                # what holds up the gap is the accuracy of the model, of its minimum, or rounding
+                futile += 1
+                if futile > _FUTILE:
+                    met = gap <= self._rounding(state, theta)
+                    break
                 share *= _TIGHTEN
                 if self.is_old:
                     self._take_weights(state)
@@ -464,14 +474,23 @@ class ProxNewton:
         g -= slope * self.means
         g /= -total
         u = state.u[W]
+        if self._is_unheld(state, g):
+            self.is_old = self.at is not state
+            return None
         live = np.flatnonzero(u)
         image = self.gram[:size, live] @ u[live]
         cross = image + g
-        yy = self.left + float(u @ (cross + g))
+        l1, l2 = q.l1[W] / total, q.l2[W] / total
+        # what is left of squares must not end below 0 where columns see little of the weights
+        over = np.maximum(np.abs(g) - l1, 0.0)
+        over *= over
+        curved = self.square + l2
+        np.divide(over, curved, out=over, where=curved > 0)
+        yy = max(self.left, _REACH * float(over.sum())) + float(u @ (cross + g))
         w = u.copy()
         self.descent.solve(
-            q.l1[W] / total,
-            q.l2[W] / total,
+            l1,
+            l2,
             None if q.lower is None else q.lower[W],
             None if q.upper is None else q.upper[W],
             self.square,
@@ -499,6 +518,30 @@ class ProxNewton:
         theta *= total
         theta += state.r
         return self._search(state, w, d, move, along, theta)
+
+    def _is_unheld(self, state: State, g: Array) -> bool:
+        """Whether features pull on rows without curvature alone, so that the model has no minimum.
+
+        g: the negative gradient of the model.
+        """
+        squares = self.problem.rows.squares()[self.set]
+        flat = np.flatnonzero(self.square <= _FLAT * squares)
+        if not len(flat):
+            return False
+        q, j, g = self.problem, self.set[flat], g[flat]
+        u = state.u[j]
+        left = g * self.total - q.l2[j] * u
+        left = np.where(
+            u == 0,
+            np.sign(left) * np.maximum(np.abs(left) - q.l1[j], 0.0),
+            left - np.sign(u) * q.l1[j],
+        )
+        unheld = np.abs(left) > 1e-9 * (q.l1[j] + np.abs(g) * self.total)
+        if q.upper is not None:
+            unheld &= (left < 0) | (u < q.upper[j])
+        if q.lower is not None:
+            unheld &= (left > 0) | (u > q.lower[j])
+        return bool(unheld.any())
 
     def _search(
         self, state: State, w: Array, d: Array, move: float, along: Array, theta: Array
@@ -559,6 +602,19 @@ class ProxNewton:
                 return value
             t = float((l1[kinks] / size[kinks]).min())
         return max(value, self._loss_dual(t * theta) - self._conjugates(t * v, over))
+
+    def _rounding(self, state: State, theta: Array) -> float:
+        """What rounding leaves of the gap, by the sizes of the terms that it is summed from."""
+        q = self.problem
+        live = q.weight > 0
+        w, y, t = q.weight[live], q.y[live], theta[live]
+        with np.errstate(all="ignore"):
+            size = w @ np.abs(q.loss.value(y, state.eta[live]))
+            if q.loss.is_convex:
+                terms = w * q.loss.conjugate(y, t / w)
+                size += np.abs(terms[np.isfinite(terms)]).sum()
+        size += np.abs(t) @ np.abs(state.eta[live]) + state.penalty
+        return 64 * _EPS * float(size)
 
     def _most(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
         """The largest multiple of at most 1 with finite conjugates; over: features beyond l1."""
