@@ -52,6 +52,8 @@ _TIGHTEN = 0.1
 # What rounding leaves of products with a column, as a share of the product of its norm and theta's,
 # and for features that nothing penalises, to which it is all that is left.
 _ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
+# Shares by which a gradient is drawn back from the end of the conjugate's domain.
+_INSIDE = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 # How often that is done.
 _FUTILE = 6
 # Share of a column's square under the problem's weights below which that under the model's is none.
@@ -195,9 +197,12 @@ class ProxNewton:
                     # after a long step; r itself is a gradient, with the intercept at its minimum
                     if q.fit_intercept:
                         state = q.settle(state)
-                    theta = (1 - 1e-15) * self._centred(state)
+                    theta = self._centred(state)
                     self.v = self._products(state)
-                    dual = self._dual(theta, self.v)
+                    for inside in _INSIDE:
+                        dual = self._dual((1 - inside) * theta, (1 - inside) * self.v)
+                        if dual > -np.inf:
+                            break
                 best = max(best, dual)
                 gap = max(state.objective - best, 0.0)
             else:
@@ -483,7 +488,7 @@ class ProxNewton:
         l1, l2 = q.l1[W] / total, q.l2[W] / total
         # what is left of squares must not end below 0 where columns see little of the weights
         over = np.maximum(np.abs(g) - l1, 0.0)
-        over *= over
+        over *= np.abs(g)
         curved = self.square + l2
         np.divide(over, curved, out=over, where=curved > 0)
         yy = max(self.left, _REACH * float(over.sum())) + float(u @ (cross + g))
