@@ -373,3 +373,33 @@ def test_products_of_some_columns(storage):
         A.dot_columns(np.array([30], dtype=np.int32), u)
     with pytest.raises(ValueError, match="expected a matrix by columns"):
         check_design(np.ascontiguousarray(X)).add_columns(columns, t)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_random_problems_end_within_the_tolerance(loss):
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X, y = data(loss, n=int(rng.integers(20, 90)), p=int(rng.choice([3, 40, 250])), seed=seed)
+        n, p = X.shape
+        if seed % 3 == 1:
+            X = X * 10.0 ** rng.uniform(-6, 6, p)
+        elif seed % 3 == 2:
+            X = X + rng.uniform(-100, 100, p)
+        options = {"l1_ratio": float(rng.choice([1.0, 0.5]))}
+        if seed % 2:
+            options["sample_weight"] = rng.choice([0.0, 1.0, 2.5, 1e6], n)
+        if seed % 4 > 1:
+            options["lower"] = 0.0
+        path = glm_path(X, y, loss, n_alphas=6, eps=1e-2, **options)
+        assert path.converged.all()
+        best = glm_path(X, y, loss, alphas=path.alphas, tol=1e-5, **options)
+        assert (path.objective - best.objective <= path.dual_gap + 1e-13).all()
+
+
+def test_far_penalties_are_approached():
+    X, y = data(n=150, p=600, seed=7)
+    path = glm_path(sp.csr_array(X), y, n_alphas=12, eps=1e-2)
+    single = glm(sp.csr_array(X), y, alpha=path.alphas[-1], l1_ratio=1.0)
+    assert single.converged
+    assert single.n_iter < 30
+    assert_allclose(single.objective, path.objective[-1], rtol=1e-6)

@@ -193,15 +193,17 @@ class ProxNewton:
                     continue
                 self.v = self.A.tdot(theta)
                 dual = self._dual(theta, self.v, most)
-                if dual == -np.inf:
+                if most == -np.inf and state.objective - max(best, dual) > goal:
                     # after a long step; r itself is a gradient, with the intercept at its minimum
                     if q.fit_intercept:
                         state = q.settle(state)
                     theta = self._centred(state)
                     self.v = self._products(state)
                     for inside in _INSIDE:
-                        dual = self._dual((1 - inside) * theta, (1 - inside) * self.v)
-                        if dual > -np.inf:
+                        whole = self._loss_dual((1 - inside) * theta)
+                        if whole > -np.inf:
+                            v = (1 - inside) * self.v
+                            dual = max(dual, self._dual((1 - inside) * theta, v, whole))
                             break
                 best = max(best, dual)
                 gap = max(state.objective - best, 0.0)
