@@ -193,6 +193,11 @@ class Posterior:
         assert self._factor is not None
         return 2.0 * float(np.log(np.diagonal(self._factor)).sum())
 
+    def pivots(self) -> NDArray[np.float64]:
+        """Shares (p,) of the features' precisions that those before them do not explain."""
+        assert self._factor is not None
+        return np.diagonal(self._factor) ** 2 / np.einsum("ij,ij->i", self._factor, self._factor)
+
     @on_one_thread
     def toarray(self) -> NDArray[np.float64]:
         """S itself, of shape (n_features, n_features)."""

@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from ...quadratic.posterior import Posterior
 from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
-from ...systems.lapack import cholesky, product, solve_triangular
+from ...systems.lapack import cholesky, eigh, eigvalsh, product, solve_triangular
 from .newton_cg import HeavyBlock, QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
 
 MOST = 2000  # features or samples up to which M is factored unless a caller allows more
 _ELEMENTS = 4_000_000  # of a block of rows or columns
+_DEPENDENT = 1e-12  # share of a feature's precision, below which what is left is rounding
 _PROBES = 64
+_FEWEST, _ENOUGH = 12, 2e-3  # probes of a trace, and its relative standard error
 _TOL = 1e-6  # of conjugate gradients, relative to the right-hand side's norm
+_LOOSE, _LOOSER = 1e-4, 1e-3  # the same for estimates, and for those that err by its square
 _MOST_STEPS = 2000
 _BOUND_TOL = 4.0  # spacings within which a coefficient is at its bound
 
@@ -146,11 +149,39 @@ def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
     return active
 
 
+def _scaled_cholesky(B: Array) -> Array:
+    """L of B (n, n), which is overwritten, damped where rounding hides that it is positive."""
+    size = np.sqrt(np.diagonal(B))
+    B /= size
+    B /= size[:, None]
+    damping = 0.0
+    while True:
+        try:
+            L = cholesky(B)
+            break
+        except np.linalg.LinAlgError:
+            more = 10.0 * damping if damping else len(B) * np.finfo(np.float64).eps
+            B.flat[:: len(B) + 1] += more - damping
+            damping = more
+    L *= size[:, None]
+    return L
+
+
 def _traces(C: Array, d: Array, inverse: Array) -> float:
     """Trace of (C + diag(d))^-1 C, without cancellation."""
     kept = np.einsum("ij,ij->i", inverse, C)
     lost = d * np.diagonal(inverse)
     return float(np.where(lost < 0.5, 1.0 - lost, kept).sum())
+
+
+def _trace_of_range(C: Array, d: Array) -> float:
+    """The same without the directions that have neither data nor a penalty beyond rounding."""
+    scale = 1.0 / np.sqrt(np.diagonal(C) + d)
+    C = C * scale * scale[:, None]
+    values, vectors = eigh(C + np.diag(d * scale * scale))
+    kept = values > _DEPENDENT * values[-1]
+    vectors = vectors[:, kept]
+    return float((np.einsum("ij,ij->j", vectors, C @ vectors) / values[kept]).sum())
 
 
 class _ByFeatures:
@@ -173,6 +204,8 @@ class _ByFeatures:
         return self.posterior.toarray()
 
     def trace(self) -> tuple[float, float]:
+        if self.posterior.pivots().min() < _DEPENDENT:
+            return _trace_of_range(self.gram, self.d), 0.0
         return _traces(self.gram, self.d, self.inverse), 0.0
 
     def diagonal(self) -> tuple[Array, Array]:
@@ -205,7 +238,7 @@ class _BySamples:
         self.inner *= self.root[:, None]
         B = self.inner.copy()
         B.flat[:: len(B) + 1] += 1.0
-        self.factor = cholesky(B)
+        self.factor = _scaled_cholesky(B)
 
     def solve(self, V: Array) -> Array:
         prior = self.prior if V.ndim == 1 else self.prior[:, None]
@@ -222,7 +255,14 @@ class _BySamples:
         return product(np.ascontiguousarray(half.T), half)
 
     def trace(self) -> tuple[float, float]:
-        return _traces(self.inner, np.ones(len(self.inner)), self.inverse), 0.0
+        n = len(self.inner)
+        rounding = n * float(np.finfo(np.float64).eps)
+        if rounding * float(np.trace(self.inner)) < _DEPENDENT**0.5:
+            return _traces(self.inner, np.ones(n), self.inverse), 0.0
+        # rounding is no direction of the data
+        values = eigvalsh(self.inner)
+        values = values[values > rounding * values[-1]]
+        return float((values / (1.0 + values)).sum()), 0.0
 
     def diagonal(self) -> tuple[Array, Array]:
         out = self.prior.copy()
@@ -255,21 +295,22 @@ class _ByProducts:
         self.A, self.h, self.l2, self.seed = model.A, model.h, problem.l2, seed
         self.active, self.squares = hessian.active, model.squares
         self.p = problem.p
-        self.precondition = HeavyBlock(problem, model).at(model, problem.l2)
+        self.block = HeavyBlock(problem, model)
+        self.precondition = self.block.at(model, problem.l2)
 
     def solve(self, V: Array) -> Array:
         if V.ndim == 1:
             return self._solve(np.where(self.active, V, 0.0))
         return np.column_stack([self._solve(np.where(self.active, v, 0.0)) for v in V.T])
 
-    def _solve(self, v: Array) -> Array:
+    def _solve(self, v: Array, tol: float = _TOL) -> Array:
         x, r = np.zeros(self.p), v.copy()
         z = np.empty(self.p)
         self.precondition(z, r)
         d = z.copy()
         rz = first = float(r @ z)
         for _ in range(_MOST_STEPS):
-            if not rz > _TOL**2 * first:
+            if not rz > tol**2 * first:
                 break
             q = self._multiply(d)
             curvature = float(d @ q)
@@ -291,12 +332,17 @@ class _ByProducts:
 
     def trace(self) -> tuple[float, float]:
         rng = np.random.default_rng(self.seed)
-        root, found = np.sqrt(self.h), np.empty(_PROBES)
-        for k in range(_PROBES):
+        root = np.sqrt(self.h)
+        found: list[float] = []
+        while True:
             z = rng.integers(0, 2, len(root)) * 2.0 - 1.0
             c = self.A.tdot(root * z)
-            found[k] = c @ self._solve(c)
-        return float(found.mean()), float(found.std(ddof=1) / np.sqrt(_PROBES))
+            found.append(float(c @ self._solve(c, _LOOSER)))
+            if len(found) < _FEWEST:
+                continue
+            mean, error = np.mean(found), np.std(found, ddof=1) / np.sqrt(len(found))
+            if error <= _ENOUGH * mean or len(found) == _PROBES:
+                return float(mean), float(error)
 
     def diagonal(self) -> tuple[Array, Array]:
         """By random signs z, the mean of z * (M^-1 z); see `_Regression`.
@@ -312,7 +358,7 @@ class _ByProducts:
             z[~self.active] = 0.0
             self.precondition(z0, z)
             self.precondition(z1, self._multiply(z0))
-            found.add(z * (self._solve(z) - z0), z * (z1 - z0))
+            found.add(z * (self._solve(z, _LOOSE) - z0), z * (z1 - z0))
         value, error = found.result()
         with np.errstate(divide="ignore"):
             least, most = 1.0 / (self.squares + self.l2), 1.0 / self.l2
@@ -323,10 +369,10 @@ class _ByProducts:
         """The diagonal of the preconditioner's inverse (p,)."""
         diagonal = self.squares + self.l2
         own = np.divide(1.0, diagonal, out=np.zeros(self.p), where=diagonal > 0)
-        heavy = self.precondition.heavy
-        if self.precondition.factor is not None:
-            block = self.precondition.factor.solve(np.eye(len(heavy)))
-            own[heavy] = np.diagonal(block)
+        heavy, gram = self.block.heavy, self.block.gram
+        if self.precondition.factor is not None and gram is not None:
+            block = Posterior.of_gram(gram.copy(), self.l2[heavy], 1.0, 1.0)
+            own[heavy] = block.diagonal()
         return own
 
 

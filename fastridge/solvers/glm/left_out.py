@@ -36,7 +36,8 @@ class LeftOut(NamedTuple):
     deviance : ndarray of shape (n_samples,)
         Unit deviances of y from these.
     error : float
-        Their mean over the rows, by weight.
+        Their mean over the rows, by weight; NaN where one of them is, and infinite where a step
+        leads out of range, as from heavy rows.
     error_se : float
         Its standard error, as if the deviances were independent.
     """

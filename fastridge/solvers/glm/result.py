@@ -137,9 +137,9 @@ class GLMResult:
         problem.penalise(alpha, l1_ratio)
         state = problem.start(self.coef, self.intercept)
         off = abs(state.objective - self.objective)
-        size = abs(state.loss) + state.penalty + abs(self.objective)
+        size = abs(state.loss) + state.penalty + abs(self.objective) + problem.null_objective
         rounding = _SINGLE if problem.A.is_float32 else _CHANGED
-        if not off <= rounding * size + np.finfo(float).tiny:
+        if not off <= rounding * size:
             raise ValueError(
                 f"the objective of the fit is {self.objective:g}, and {state.objective:g} of these"
                 " data: X, y, the weights or the penalty are not those of the fit, or were changed"
