@@ -41,12 +41,12 @@ FR_INLINE of_loss gamma_at(double c, double y, double eta)
     return (of_loss){q + eta, 1.0 - q, q};
 }
 
-/* exp((2 - c) eta) / (2 - c) - y exp((1 - c) eta) / (1 - c), of a power c other than 1 and 2 */
-FR_INLINE of_loss tweedie_at(double c, double y, double eta)
+/* exp((2 - c) eta) / (2 - c) - y exp((1 - c) eta) / (1 - c), of a power c other than 1 and 2; the
+ * curvature is p exp((2 - c) eta) + q y exp((1 - c) eta) */
+FR_INLINE of_loss tweedie_at(double c, double p, double q, double y, double eta)
 {
     const double a = y * fr_exp((1.0 - c) * eta), b = fr_exp((2.0 - c) * eta);
-    const double observed = (2.0 - c) * b - (1.0 - c) * a;
-    return (of_loss){b / (2.0 - c) - a / (1.0 - c), b - a, c > 1.0 && c < 2.0 ? observed : b};
+    return (of_loss){b / (2.0 - c) - a / (1.0 - c), b - a, p * b + q * a};
 }
 
 /* the same of a mean eta > 0 */
@@ -107,8 +107,8 @@ FR_INLINE double sum_of_block(const double *v, ptrdiff_t n)
                     hi[i] = f.curve;                                                               \
                 }                                                                                  \
                 for (ptrdiff_t i = 0; w && i < m; i++) {                                           \
-                    ri[i] *= w[i0 + i];                                                            \
-                    hi[i] *= w[i0 + i];                                                            \
+                    ri[i] = w[i0 + i] > 0 ? ri[i] * w[i0 + i] : 0.0;                               \
+                    hi[i] = w[i0 + i] > 0 ? hi[i] * w[i0 + i] : 0.0;                               \
                 }                                                                                  \
             } else {                                                                               \
                 for (ptrdiff_t i = 0; i < m; i++)                                                  \
@@ -126,7 +126,8 @@ LOSS_LOOP(squared, , c)
 LOSS_LOOP(logistic, , c)
 LOSS_LOOP(poisson, , c)
 LOSS_LOOP(gamma, , c)
-LOSS_LOOP(tweedie, , c)
+LOSS_LOOP(tweedie, const int observed = c > 1.0 && c < 2.0; const double p = observed ? 2.0 - c : 1.0;
+          const double q = observed ? c - 1.0 : 0.0;, c, p, q)
 LOSS_LOOP(tweedie_identity, , c)
 LOSS_LOOP(negative_binomial, const double log_c = log(c);, c, log_c)
 LOSS_LOOP(huber, , c)
