@@ -29,7 +29,7 @@ from .softmax_prox import softmax_prox
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 2000  # order of a Hessian that is formed
-_PRODUCTS = 60  # products with vectors that one iteration of conjugate gradients is taken to need
+_PRODUCTS = 15  # products with vectors that the full Hessian is worth
 _OVERHEAD = 2e5  # multiplications that a product's calls cost as much as
 _ENOUGH = 1e-4  # share of the decrease that the model promises
 _HALVINGS = 60
