@@ -242,6 +242,18 @@ def test_copies_are_without_the_data():
             again(asked).posterior()
 
 
+def test_posteriors_of_factored_features_are_pickled_without_the_data():
+    X, y = data("poisson")
+    posterior = fastridge.glm(X, y, "poisson").posterior()
+    for again in (copy.deepcopy(posterior), pickle.loads(pickle.dumps(posterior))):
+        np.testing.assert_array_equal(again.covariance, posterior.covariance)
+        np.testing.assert_array_equal(again.intervals(), posterior.intervals())
+        np.testing.assert_array_equal(again.predict(X), posterior.predict(X))
+    X, y = data("poisson", 5, 10)
+    with pytest.raises(TypeError, match="holds the data"):
+        pickle.dumps(fastridge.glm(X, y, "poisson").posterior())
+
+
 def test_changed_data_are_refused():
     X, y = data("logistic")
     result = fastridge.glm(X, y, alpha=0.01)
@@ -561,7 +573,7 @@ def test_random_and_adversarial_problems():
 
 
 def test_problems_whose_scales_hide_that_the_hessian_is_positive():
-    for seed in (23, 65, 81, 262):
+    for seed in (23, 65, 81, 262):  # among them a perfect fit
         problem = problem_of(seed)
         result = fastridge.glm(problem.X, problem.y, problem.loss, problem.alpha, **problem.options)
         assert 0 <= result.dof <= min(len(problem.y), problem.X.shape[1] + 1) + 1e-9
@@ -576,3 +588,16 @@ def test_dof_of_dependent_features_are_their_rank(free):
     result = fastridge.glm(twice, y, alpha=0.1 if free else 1e-13, penalty_factor=factor, tol=1e-5)
     # the penalty is still above rounding
     assert result.dof == pytest.approx(5, rel=1e-3)
+
+
+def test_rows_without_weight_where_the_loss_overflows():
+    X, y = data("poisson", 30, 2)
+    X[0] = 1e6
+    weight = np.ones(30)
+    weight[0] = 0.0
+    result = fastridge.glm(X, y, "poisson", 0.01, sample_weight=weight)
+    rest = fastridge.glm(X[1:], y[1:], "poisson", 0.01)
+    assert result.dof == pytest.approx(rest.dof, rel=1e-6)
+    np.testing.assert_allclose(
+        result.posterior().covariance, rest.posterior().covariance, rtol=1e-5
+    )

@@ -13,7 +13,9 @@ errors.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +68,11 @@ class Hessian:
     """
 
     def __init__(self, problem: GLMProblem, state: State, most: int = MOST, seed: int = 0) -> None:
+        if not np.isfinite(state.h.sum()):
+            # rows without weight may lie where the loss overflows
+            live = problem.weight > 0
+            r, h = np.where(live, state.r, 0.0), np.where(live, state.h, 0.0)
+            state = State(state.u, state.b, state.eta, state.loss, state.penalty, r, h)
         self.problem, self.state = problem, state
         model = model_at(problem, state)
         self.total, self.offset, self.h = model.total, model.offset, model.h
@@ -88,6 +95,23 @@ class Hessian:
         else:
             self._inverse = _ByProducts(self, model, problem, seed)
         self.is_exact = not isinstance(self._inverse, _ByProducts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # without the data, which products with the inverse need
+        if not isinstance(self._inverse, _ByFeatures):
+            raise TypeError(
+                "a Hessian of more features than are factored holds the data and cannot be copied"
+                " or pickled; expected the numbers that are asked of it."
+            )
+        inverse = copy.copy(self._inverse)
+        inverse.__dict__ = {
+            name: value
+            for name, value in inverse.__dict__.items()
+            if name in ("active", "p", "posterior")
+        }
+        kept = ("active", "total", "offset", "is_exact", "is_empty", "diagonal")
+        own = {name: self.__dict__[name] for name in kept if name in self.__dict__}
+        return {**own, "_inverse": inverse}
 
     @on_one_thread
     def solve(self, V: Array) -> Array:
