@@ -332,7 +332,8 @@ class LeftOutPath(FoldPath):
             train[j], gap[j], n_iter[j], converged[j] = run.solve(float(own[j]))
             coef[j], intercept[j] = run.coef()
             eta = left_out_predictors(Hessian(problem, run.run.state, most_of()))
-            deviance = 2.0 * np.maximum(folds.loss.value(y, eta) - least, 0.0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                deviance = 2.0 * np.maximum(folds.loss.value(y, eta) - least, 0.0)
             validation[j], error_se[j] = mean_and_error(deviance, problem.weight)
             score[j] = self.score(0, j, eta[:, None], coef[j], intercept[j], validation[j])
         error = folds.error(y, null, folds.weight)

@@ -54,9 +54,11 @@ def left_out(hessian: Hessian) -> LeftOut:
     problem = hessian.problem
     eta = left_out_predictors(hessian)
     loss, y = problem.loss, problem.y
-    deviance = 2.0 * np.maximum(loss.value(y, eta) - loss.least(y), 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviance = 2.0 * np.maximum(loss.value(y, eta) - loss.least(y), 0.0)
+        mean = np.asarray(loss.inverse_link(eta))
     error, error_se = mean_and_error(deviance, problem.weight)
-    return LeftOut(eta, np.asarray(loss.inverse_link(eta)), deviance, error, error_se)
+    return LeftOut(eta, mean, deviance, error, error_se)
 
 
 def left_out_predictors(hessian: Hessian) -> Array:
@@ -76,9 +78,10 @@ def left_out_predictors(hessian: Hessian) -> Array:
 
 def mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
     """Weighted mean, for weights of sum 1, and its standard error."""
+    values = np.where(weight > 0, values, 0.0)
     mean = float(weight @ values)
     count = np.count_nonzero(weight)
-    if count < 2:
+    if count < 2 or not np.isfinite(mean):
         return mean, float("nan")
     square = float(weight**2 @ (values - mean) ** 2)
     return mean, float(np.sqrt(square * count / (count - 1)))
