@@ -121,6 +121,30 @@ def test_multinomial_leaves_first_coefficients_that_fit_nothing():
     assert far.objective - near.objective <= far.dual_gap + 1e-12
 
 
+@pytest.mark.parametrize("size", [1.0, 10.0, 50.0])
+def test_null_model_of_classes_with_large_offsets(size):
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        n, k = int(rng.choice([10, 40, 200])), int(rng.choice([3, 5, 8]))
+        y = rng.integers(0, k, n)
+        y[:k] = np.arange(k)
+        offset, weight = size * rng.uniform(-1, 1, (n, k)), 10.0 ** rng.uniform(-3, 3, n)
+        X = rng.standard_normal((n, 2))
+        fit = fastridge.glm(X, y, "multinomial", 1.0, offset=offset, sample_weight=weight)
+        share, own = weight / weight.sum(), np.eye(k)[y]
+
+        def null(b, offset=offset, share=share, own=own):
+            eta = offset + b
+            eta = eta - eta.max(axis=1, keepdims=True)
+            total = np.exp(eta).sum(axis=1, keepdims=True)
+            loss = share @ (np.log(total[:, 0]) - (own * eta).sum(axis=1))
+            return loss, share @ (np.exp(eta) / total - own)
+
+        best = minimize(null, np.zeros(k), jac=True, method="BFGS").fun
+        assert fit.converged
+        assert fit.null_deviance / (2 * fit.total_weight) <= best * (1 + 1e-6)
+
+
 def test_conjugate_of_large_counts_keeps_its_precision():
     mpmath = pytest.importorskip("mpmath")
     loss, mp = NegativeBinomial(2.0), mpmath.mp

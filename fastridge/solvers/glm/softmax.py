@@ -301,6 +301,7 @@ class _Certificate:
             if settled is not state:
                 state, G = settled, self.problem.gradient(settled)
                 gap = self.gap(G)
+            gap += self.problem.unsettled(state)
         return state, G, gap
 
 

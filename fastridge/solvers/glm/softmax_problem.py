@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST_SEARCH = 100  # steps that find intercepts
+_MOST_MOVE = 4.0  # of intercepts alone, in a step to the best ones
+_SETTLING = 0.1  # share of what a slope promises that a step to the best intercepts gains
 _HALVINGS = 40
 
 
@@ -209,16 +211,12 @@ class SoftmaxProblem:
 
         Newton's method with a search, for few free columns.
         """
-        columns, Z = self.free
-        if not self.fit_intercept and not len(columns):
+        Z = self._settled_columns()
+        if Z is None:
             return state
-        Z = np.column_stack([Z, np.ones(self.n)]) if len(columns) else np.ones((self.n, 1))
-        if not self.fit_intercept:
-            Z = Z[:, :-1]
         for _ in range(_MOST_SEARCH):
             g = Z.T @ state.r
-            size = np.abs(Z).T @ np.abs(state.r)
-            if (np.abs(g) <= 8 * _EPS * size).all():
+            if _is_rounding(g, Z, state.r):
                 break
             moved = self._settling_step(state, Z, g)
             if moved is None:
@@ -226,20 +224,42 @@ class SoftmaxProblem:
             state = moved
         return state
 
+    def _settled_columns(self) -> Array | None:
+        """The free columns and that of the intercepts, or None where there are none."""
+        columns, Z = self.free
+        if not self.fit_intercept:
+            return Z if len(columns) else None
+        return np.column_stack([Z, np.ones(self.n)]) if len(columns) else np.ones((self.n, 1))
+
+    def unsettled(self, state: SoftmaxState) -> float:
+        """What a Newton step of intercepts and free coefficients promises yet, twice."""
+        Z = self._settled_columns()
+        if Z is None:
+            return 0.0
+        g = Z.T @ state.r
+        if _is_rounding(g, Z, state.r):
+            return 0.0
+        H = hessian(Z, self.weight, state.prob, state.h)
+        return abs(float(np.linalg.lstsq(H, g.T.ravel(), rcond=4 * _EPS)[0] @ g.T.ravel()))
+
     def _settling_step(self, state: SoftmaxState, Z: Array, g: Array) -> SoftmaxState | None:
         q, k = Z.shape[1], self.k
         H = hessian(Z, self.weight, state.prob, state.h)
-        D = -np.linalg.lstsq(H, g.T.ravel(), rcond=1e-13)[0].reshape(k, q).T
+        D = -np.linalg.lstsq(H, g.T.ravel(), rcond=4 * _EPS)[0].reshape(k, q).T
         along = Z @ D
         slope = float(np.vdot(g, D))
         t = 1.0
+        if q == self.fit_intercept:
+            # where classes have next to no probability, curvatures tell nothing of what is far
+            t = min(1.0, _MOST_MOVE / max(float(np.abs(D).max()), _MOST_MOVE))
         for _ in range(_HALVINGS):
             U, b = state.U, state.b + t * D[-1] if self.fit_intercept else state.b
             if q > self.fit_intercept:
                 U = U.copy(order="F")
                 U[self.free[0]] += t * D[: len(self.free[0])]
             new = self.at(U, b, np.asfortranarray(state.eta + t * along))
-            if new.loss <= state.loss + 1e-4 * t * slope:
+            # less than that is a step far beyond, where curvatures tell nothing
+            if new.loss <= state.loss + _SETTLING * t * slope:
                 return new
             if abs(t * slope) <= 1e-10 * abs(state.loss):
                 # differences are rounding: the slope decides
@@ -287,6 +307,10 @@ class SoftmaxProblem:
         """Second derivatives of the loss by eta times T (n, k), in place of T."""
         softmax_curve(state.prob, self.weight, T)
         return T
+
+
+def _is_rounding(g: Array, Z: Array, r: Array) -> bool:
+    return bool((np.abs(g) <= 8 * _EPS * (np.abs(Z).T @ np.abs(r))).all())
 
 
 def hessian(Z: Array, weight: Array, prob: Array, h: Array) -> Array:
