@@ -254,6 +254,28 @@ cdef int search(Run *s, double objective, double *t) noexcept nogil:
     return status
 
 
+cdef int polish(Run *s) noexcept nogil:
+    """Take the step that there is, unless it raises the objective."""
+    cdef fr_pass *q = &s.q
+    cdef Py_ssize_t j
+    cdef int code
+    cdef double level = q.level, value = q.value, penalty
+    for j in range(s.p):
+        s.next_u[j] = s.u[j] + s.d[j]
+    q.u = s.next_u
+    q.level = level + s.move
+    code = take(s, True)
+    penalty = penalty_of(s, s.next_u)
+    if code or not q.value + penalty <= value + s.penalty + ROUNDING * (fabs(value) + s.penalty):
+        q.u = s.u
+        q.level = level
+        return code or take(s, True)
+    memcpy(s.u, s.next_u, s.p * sizeof(double))
+    q.u = s.u
+    s.penalty = penalty
+    return 0
+
+
 cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, int *n_iter, int *ended,
                  double *rate) noexcept nogil:
     """Steps until the gap is at the goal; none where the objective is above `most` at first.
@@ -291,6 +313,9 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         if (gap[0] <= goal or gap[0] <= ROUNDING * size
                 or (s.decrement <= ROUNDING * size and gap[0] > 0.5 * last and gap[0] < INFINITY)):
             ended[0] = CONVERGED
+            if gap[0] > goal and s.slope < 0:
+                # values show no difference any more, but the gradient does
+                code = polish(s)
             break
         last = gap[0] if s.decrement <= ROUNDING * size else INFINITY
         idle = idle + 1 if s.has_free and s.decrement <= goal else 0
