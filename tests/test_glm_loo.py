@@ -94,3 +94,17 @@ def test_refusals():
         fastridge.GLMCV(cv="loo").fit(X, y, groups=np.arange(60) // 2)
     with pytest.raises(ValueError, match="'cv' parameter"):
         fastridge.GLMCV(cv="gcv").fit(X, y)
+
+
+def test_the_fit_that_was_chosen_has_a_posterior_and_criteria():
+    X, y, _ = data()
+    model = fastridge.GLMCV(
+        "negative_binomial", loss_options={"theta": 2.0}, alphas=[0.1, 0.01], cv="loo", tol=1e-7
+    ).fit(X, y)
+    loss = fastridge.losses.loss_of("negative_binomial", theta=2.0)
+    result = fastridge.glm(X, y, loss, model.alpha_, tol=1e-7)
+    np.testing.assert_allclose(
+        model.posterior(X, y).covariance, result.posterior().covariance, rtol=1e-6
+    )
+    found = fastridge.information_criteria(model, X, y)
+    assert found.dof == pytest.approx(result.dof - 1, rel=1e-6)

@@ -199,8 +199,10 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         n, loss = A.n_rows, self._loss
         target, weight = check_one_target(y, n), check_sample_weight(sample_weight, n)
         known = check_offset(offset, exposure, loss, n)
-        alpha = float(self.__dict__.get("alpha_", self.alpha))
-        ratio = float(self.__dict__.get("l1_ratio_", self.l1_ratio))
+        alpha, ratio = (
+            float(getattr(self, name + "_" if hasattr(self, name + "_") else name))
+            for name in ("alpha", "l1_ratio")
+        )
         return self._restore(A, target, loss, alpha, ratio, weight, known)
 
     def posterior(
