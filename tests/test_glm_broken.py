@@ -175,3 +175,19 @@ def test_first_coefficients_are_checked(options, message):
     X, y = _data("poisson")
     with pytest.raises(ValueError, match=message):
         fastridge.glm(X, y, "poisson", **options)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "squared"])
+@pytest.mark.parametrize("alpha", [1e-14, 1e-10, 1e-6])
+def test_wide_data_of_a_weak_penalty(loss, alpha):
+    # rows times rows over the penalty have entries beyond 1 / eps
+    rng = np.random.default_rng(4)
+    X, y = _data(loss, 30, 210, 4)
+    X = X * 10.0 ** rng.uniform(-6, 6, 210)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = fastridge.glm(X, y, loss, alpha)
+    eta = fit.intercept + X @ fit.coef
+    value = fit.loss.value(y, eta).mean() + 0.5 * alpha * fit.coef @ fit.coef
+    np.testing.assert_allclose(fit.objective, value, rtol=1e-8, atol=1e-10)
+    assert fit.deviance < 1e-3 * fit.null_deviance

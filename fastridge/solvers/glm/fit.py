@@ -152,7 +152,15 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
                 "solver is 'newton-samples', which takes no features without a penalty; expected"
                 " 'auto', 'newton' or 'newton-cg'."
             )
-        return newton_samples(problem, state, options.tol**2, options.max_iter)
+        found = newton_samples(problem, state, options.tol**2, options.max_iter)
+        left = options.max_iter - found.n_iter
+        if found.converged or options.solver != "auto" or left < 1:
+            return found
+        # of a weak penalty, products of rows are not precise enough
+        better = found.state.objective <= problem.null_loss
+        first = found.state if better else problem.null
+        rest = newton_cg(problem, first, options.tol**2, left)
+        return rest._replace(n_iter=found.n_iter + rest.n_iter)
     return newton(problem, state, options.tol**2, options.max_iter)
 
 

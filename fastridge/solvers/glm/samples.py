@@ -48,7 +48,7 @@ def newton_samples(
         a = -state.r
     base = np.zeros(n) if problem.offset is None else problem.offset
     here = _Point(problem, a, K @ a, b, base)
-    gap, met = np.inf, False
+    gap, met, size = np.inf, False, 0.0
     for n_iter in range(max_iter + 1):
         total, slope = float(here.h.sum()), float(here.r.sum())
         c = slope / total if problem.fit_intercept and total > 0 else 0.0
@@ -59,13 +59,21 @@ def newton_samples(
         met = gap <= goal or gap <= _ROUNDING * size
         if met or n_iter == max_iter:
             break
-        a, e = _step(K, here, problem.fit_intercept)
+        try:
+            a, e = _step(K, here, problem.fit_intercept)
+        except ArithmeticError:
+            # of a weak penalty, curvatures are beyond the precision of K
+            break
         moved = _search(problem, here, a, K @ a, e, base)
         if moved is None:
             break
         here = moved
     u = problem.A.tdot(here.a) / problem.l2
-    state = State(u, here.b, here.eta, here.loss, here.penalty, here.r, here.h)
+    # coefficients give what K a does but for rounding, which the gap counts
+    state = problem.at(u, here.b)
+    gap += max(state.objective - here.objective, 0.0)
+    # sums of as many terms round in both
+    met = met and gap <= max(goal, 4.0 * _ROUNDING * (size + problem.null_objective))
     return Solution(state, gap, n_iter, "newton-samples", bool(met))
 
 
