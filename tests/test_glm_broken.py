@@ -145,6 +145,16 @@ def test_null_model_of_classes_with_large_offsets(size):
         assert fit.null_deviance / (2 * fit.total_weight) <= best * (1 + 1e-6)
 
 
+def test_null_model_of_classes_has_no_free_features():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((60, 2)), np.arange(60) % 3
+    X[:, 0] += y
+    offset = rng.uniform(-2, 2, (60, 3))
+    fits = [fastridge.glm(X, y, "multinomial", alpha, offset=offset) for alpha in (0.0, 1.0)]
+    np.testing.assert_allclose(fits[0].null_deviance, fits[1].null_deviance, rtol=1e-12)
+    assert fits[0].deviance < 0.9 * fits[0].null_deviance
+
+
 def test_conjugate_of_large_counts_keeps_its_precision():
     mpmath = pytest.importorskip("mpmath")
     loss, mp = NegativeBinomial(2.0), mpmath.mp

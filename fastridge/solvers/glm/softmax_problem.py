@@ -168,7 +168,7 @@ class SoftmaxProblem:
             if self.fit_intercept:
                 b = self.loss.link(self.loss.null_mean(self.y, self.weight, True)[: self.k])
             state = self.at(np.zeros((self.p, self.k), order="F"), b)
-            self._null = self.settle(state) if self.offset is not None else state
+            self._null = self._settle_intercepts(state) if self.offset is not None else state
         return self._null
 
     @property
@@ -211,7 +211,12 @@ class SoftmaxProblem:
 
         Newton's method with a search, for few free columns.
         """
-        Z = self._settled_columns()
+        return self._settle(state, self._settled_columns())
+
+    def _settle_intercepts(self, state: SoftmaxState) -> SoftmaxState:
+        return self._settle(state, np.ones((self.n, 1)) if self.fit_intercept else None)
+
+    def _settle(self, state: SoftmaxState, Z: Array | None) -> SoftmaxState:
         if Z is None:
             return state
         for _ in range(_MOST_SEARCH):
