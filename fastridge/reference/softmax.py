@@ -50,8 +50,8 @@ def softmax_fit(X, y, alpha, fit_intercept=True, weight=None, factor=None, offse
     >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.eye(2)[[0, 0, 1, 1]]
     >>> coef, intercept = softmax_fit(X, y, 0.1)
     >>> np.round(coef, 3)
-    array([[-0.863],
-           [ 0.863]])
+    array([[-1.011],
+           [ 1.011]])
     """
     n, p = X.shape
     k = y.shape[1]

@@ -223,21 +223,6 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
         ),
     },
     "test_glm": {
-        **dict.fromkeys(
-            (
-                "test_glm_regression",
-                "test_glm_regression_hstacked_X",
-                "test_glm_regression_vstacked_X",
-            ),
-            (
-                Difference(
-                    "open",
-                    "fits end where the gap is rounding, and coefficients are exact to its root",
-                    r"Max relative difference among violations: \d\S*e-0[789]|comparison failed",
-                    of="long-PoissonRegressor.*newton-cholesky|wide-TweedieRegressor.*False-newton",
-                ),
-            ),
-        ),
         "test_glm_wrong_y_range": (
             Difference("message", "says which values came", "y has values from -1 to 2; expected"),
         ),
@@ -292,23 +277,8 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
                 Difference(
                     "documented",
                     "fits end at the tolerance, wherever they start",
-                    r"Max relative difference among violations: \d\S*e-0[67]",
-                    of="inf-True|^42-1$",
-                ),
-            ),
-        ),
-        **dict.fromkeys(
-            (
-                "test_LogisticRegressionCV_GridSearchCV_elastic_net",
-                "test_LogisticRegressionCV_no_refit",
-                "test_LogisticRegressionCV_elasticnet_attribute_shapes",
-            ),
-            (
-                Difference(
-                    "open",
-                    "no L1 penalty for more than two classes yet",
-                    "l1_ratio: expected 0.0 for more than two classes",
-                    of="^3",
+                    r"Max relative difference among violations: \d\S*e-0[567]",
+                    of="inf-(True|False)|^42-1$",
                 ),
             ),
         ),
