@@ -19,6 +19,7 @@ from .problem import Array, GLMProblem, State
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
 _SHARE, _MANY = 16, 50  # of which it takes one in so many, and no fewer rows for a feature
 _SAMPLED = 0.1  # share of the sample's own error that its fit may have
+_ENOUGH = 0.7  # share of what the sample's objective fell by that all rows must gain
 
 # how a fit ended
 CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE, ENDLESS = range(6)
@@ -52,7 +53,10 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
         some = _run(sample, u.copy(), b, near, max_iter)
         if some.ended == CONVERGED:
             state = some.state
-            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, problem.null_loss)
+            # where other rows are predicted far off, the null model is the better start
+            gained = sample.null_loss - state.objective
+            most = problem.null_loss - _ENOUGH * gained
+            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, most)
             if found.ended != WORSE:
                 return _solution(found)
     return _solution(_run(problem, u, b, tol, max_iter))
