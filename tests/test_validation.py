@@ -502,7 +502,11 @@ def test_number_of_features_and_name_of_the_argument():
         (np.zeros((4, 2, 1)), ValueError, r"y has shape \(4, 2, 1\); expected \(n_samples,\)"),
         (np.zeros((4, 0)), ValueError, r"y has shape \(4, 0\)"),
         (1.0, ValueError, r"y has shape \(\)"),
-        (list("abcd"), ValueError, "y holds strings .* numbers; labels .* for RidgeClassifier "),
+        (
+            list("abcd"),
+            ValueError,
+            "y holds strings .* numbers; labels .* for classifiers, such as Log",
+        ),
         ([1j, 0, 0, 0], ValueError, "Complex data not supported: y"),
         ([0, 0, np.nan, 0], ValueError, "Input y contains NaN, at position 2"),
         ([0, 0, np.inf, 0], ValueError, "Input y contains infinity"),
