@@ -2,6 +2,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from ._matrix import Matrix
 
@@ -11,6 +12,7 @@ MOST_CLASSES: int
 
 def lanes_of(k: int) -> int: ...
 
+@disjoint_base
 class LaneModel:
     @property
     def constant(self) -> _Vector: ...

@@ -5,8 +5,8 @@ step (d, e) solves
 
     (A' diag(h) A + diag(l2)) d + A'h e = -(A'r + l2 u),    h'A d + sum(h) e = -sum(r).
 
-The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of which a factor serves
-the step and the certificate. Dense data are read once for each step, block by block.
+The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of which a factor
+serves the step and the certificate. Dense data are read once for each step, block by block.
 
 Near the minimum a factor of before serves as well: a pass without the Gram matrix, which costs a
 fraction, shows whether the step was enough, and the same factor gives the next one.
@@ -225,7 +225,7 @@ cdef int search(Run *s, double objective, double *t) noexcept nogil:
     """Set t to where along the step the objective falls enough; 0 where it does not."""
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t i
-    cdef int status, k
+    cdef int status, _
     cdef double value, first = 0.0, second = 0.0, x = t[0], model
     cdef double *trial = q.root
     status = fr_dot(s.a, s.d, s.along, 1, s.n_threads)
@@ -234,7 +234,7 @@ cdef int search(Run *s, double objective, double *t) noexcept nogil:
         second += s.l2[i] * s.d[i] * s.d[i]
     for i in range(s.n):
         s.along[i] += s.move
-    for k in range(SEARCH):
+    for _ in range(SEARCH):
         if status:
             return status
         for i in range(s.n):
@@ -276,8 +276,8 @@ cdef int polish(Run *s) noexcept nogil:
     return 0
 
 
-cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, int *n_iter, int *ended,
-                 double *rate) noexcept nogil:
+cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, int *n_iter,
+                 int *ended, double *rate) noexcept nogil:
     """Steps until the gap is at the goal; none where the objective is above `most` at first.
 
     rate: of quadratic convergence, decrement / decrement^2 of the step before; 0: not known.
@@ -286,7 +286,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
     cdef Py_ssize_t j
     cdef int code, idle = 0
     cdef bint light = False, is_chord
-    cdef double last = INFINITY, objective, t, value, penalty, level, size, before = 0.0, expected
+    cdef double last = INFINITY, objective, t, penalty, level, size, before = 0.0, expected
     code = take(s, False)
     s.penalty = penalty_of(s, s.u)
     gap[0] = INFINITY
@@ -342,7 +342,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         light = s.is_convex and not s.has_free and (expected <= goal or expected <= ROUNDING * size)
         before = s.decrement
         n_iter[0] += 1
-        objective, value, level = q.value + s.penalty, q.value, q.level
+        objective, level = q.value + s.penalty, q.level
         # the whole step first: it is seldom too long
         for j in range(s.p):
             s.next_u[j] = s.u[j] + s.d[j]
