@@ -171,6 +171,27 @@ def test_features_without_a_penalty(solver):
     assert_allclose(free.coef, coef, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+def test_more_free_features_than_are_projected_out(loss, alpha):
+    """Of neighbours that are nearly alike, gradients say little of how far the minimum is."""
+    rng = np.random.default_rng(0)
+    n, p = 3000, 540
+    X = sp.random_array((n, p), density=0.04, rng=rng, format="csr")
+    X = sp.csr_array(X @ sp.csr_array(np.eye(p) + 0.99 * np.eye(p, k=1)))
+    eta = X @ rng.standard_normal(p)
+    eta /= 2.0 * eta.std()
+    y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(float)
+    y = rng.poisson(np.exp(eta)).astype(float) if loss == "poisson" else y
+    factor = np.where(np.arange(p) < 520, 0.0, 1.0)
+    options = {"penalty_factor": factor}
+    best = fastridge.glm(X, y, loss, alpha, solver="newton", tol=1e-8, **options)
+    for tol in (1e-2, 1e-3, 1e-4):
+        found = fastridge.glm(X, y, loss, alpha, solver="newton-cg", tol=tol, **options)
+        assert found.converged
+        assert found.objective - best.objective <= found.dual_gap + 1e-14
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_warm_starts_need_no_steps(solver):
     X, y, _, _ = data("gamma")

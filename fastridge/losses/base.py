@@ -89,6 +89,8 @@ class Loss(ABC):
         What that loop is given beside y and eta; 0.0 where it needs nothing.
     is_convex : bool
         Whether the value is convex in eta; otherwise `curvature` is the expected one.
+    null_is_mean : bool
+        Whether the weighted mean of y is the mean of the null model.
     has_log_link : bool
         Whether mu = exp(eta), so that an exposure t is an offset log(t).
     """
@@ -104,6 +106,7 @@ class Loss(ABC):
     kernel: ClassVar[int]
     parameter: float = 0.0
     is_convex: bool = True
+    null_is_mean: bool = True
     has_log_link: bool = False
 
     @abstractmethod

@@ -28,6 +28,7 @@ class Huber(ExponentialFamily):
     targets = Interval()
     error_name = "mean Huber loss, twice"
     kernel = 7
+    null_is_mean = False
 
     def __init__(self, delta: float = 1.35) -> None:
         if not 0 < delta < np.inf:

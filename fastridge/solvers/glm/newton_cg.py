@@ -6,6 +6,10 @@ Keerthi 2008). M = A' diag(h) A + diag(l2) is about the means under the weights 
 intercept out. The preconditioner treats the heaviest columns exactly, as one-hot data ask for, and
 the others by their diagonal (Hsia, Chiang & Lin 2018); on text, where no column is frequent, the
 diagonal alone.
+
+The gap is the duality gap, free features projected out. Where these are many it is Newton's
+decrement g'M^-1 g, as in `newton`, of which conjugate gradients find all but what the residual
+stands for: that over the least Ritz value seen, an estimate as good as that value.
 """
 
 from __future__ import annotations
@@ -17,22 +21,25 @@ import numpy as np
 from ..._matrix import Matrix
 from ...quadratic.preconditioner import Preconditioner, heaviest
 from ...systems.blas import on_one_thread
+from ...systems.damped import damped_cholesky
+from ..ridge.cg import Ritz
 from .newton import Solution
 from .problem import Array, GLMProblem, State
+from .search import ROUNDING, backtrack
 
-_EPS = float(np.finfo(np.float64).eps)
-_ROUNDING = 8 * _EPS
-_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75  # shares of the predicted decrease
+_POOR, _GOOD = 0.25, 0.75  # shares of the predicted decrease
 _SHRINK, _GROW = 0.25, 4.0  # of the radius
 _LOOSE = 0.1  # share of the gradient that a step may leave
 _SURE = 0.3  # share of the goal's gradient that it need not go below
 _MOST_STEPS = 500  # of conjugate gradients, in a step
+_REST = 0.1  # share of a step's gain that its residual may stand for, in a decrement
 _BLOCK = 1500  # columns of it
 _PAIRS = 20  # pairs of products that its sums and its factor may cost
 _UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost` has them
 _STALE = 1.6  # growth of iterations after which a block is summed anew
 _FEW = 10  # iterations that no preconditioner is summed anew for
 _MOST_FREE = 500  # free features that are projected out exactly
+_NEAR = 0.5  # move of a predictor within which curvatures stay what they are
 
 
 class QuadraticModel(NamedTuple):
@@ -54,19 +61,22 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     l2, free = problem.l2, problem.l2 <= 0
     inverse = np.divide(1.0, l2, out=np.zeros(problem.p), where=~free)
     own = inverse
+    # too many to be projected out of the gradient: the decrement is the bound, as in `newton`
+    many_free = int(free.sum()) > _MOST_FREE
     block: HeavyBlock | None = None
     radius = np.inf
     gap = np.inf
     met = False
     squares: Array | None = None
-    last = 0
+    last, least = 0, np.inf
     for n_iter in range(max_iter + 1):
         model = model_at(problem, state, squares)
-        gap = _gap(problem, state, model, inverse, free)
         size = abs(state.loss) + state.penalty
-        met = gap <= goal or gap <= _ROUNDING * size
-        if met or n_iter == max_iter:
-            break
+        if not many_free:
+            gap = _gap(problem, state, model, inverse, free)
+            met = gap <= goal or gap <= ROUNDING * size
+            if met or n_iter == max_iter:
+                break
         if block is None:
             block = HeavyBlock(problem, model)
         precondition = block.at(model, l2)
@@ -75,8 +85,12 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
                 1.0, model.squares, out=inverse.copy(), where=free & (model.squares > 0)
             )
         # the gradient that is small enough, in the norm of the gap
-        enough = max(_SURE * np.sqrt(2.0 * goal), _LOOSE * np.sqrt(float(model.g**2 @ own)))
-        d, predicted, length, used = _steihaug(model, l2, own, precondition, radius, enough)
+        enough = _LOOSE * np.sqrt(float(model.g**2 @ own))
+        if not many_free:
+            enough = max(enough, _SURE * np.sqrt(2.0 * goal))
+        d, predicted, length, used, decrement, least = _steihaug(
+            model, l2, own, precondition, radius, enough, least if many_free else None
+        )
         block.note(used)
         # diagonals of other weights precondition as well, for as long as they do
         squares = model.squares if n_iter and used <= _STALE * max(last, _FEW) else None
@@ -84,22 +98,27 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
         predicted += 0.5 * model.shift**2 * model.total
         along = problem.A.dot(d) + move
-        slope = float(state.r @ along) + float(np.einsum("j,j,j->", l2, state.u, d))
-        if not slope < 0:
-            break
-        t, found = 1.0, None
-        for _ in range(60):
-            new = problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
-            gained = state.objective - new.objective
-            small = abs(t * slope) <= 1e-9 * size and gained >= -_ROUNDING * size
-            if gained >= -_ACCEPT * t * slope or small:
-                found = new
+        if many_free:
+            near = float(np.abs(along[model.h > 0]).max(initial=0.0)) <= _NEAR
+            gap = decrement + model.shift**2 * model.total if near else np.inf
+            met = gap <= goal or gap <= ROUNDING * size
+            if met or n_iter == max_iter:
                 break
-            # the minimum of the parabola through the objective and the slope
-            best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0
-            t = min(max(best, 0.1 * t), 0.5 * t)
-        if found is None:
+        slope = float(state.r @ along) + float(np.einsum("j,j,j->", l2, state.u, d))
+
+        def at(
+            t: float,
+            state: State = state,
+            d: Array = d,
+            move: float = move,
+            along: Array = along,
+        ) -> State:
+            return problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
+
+        searched = backtrack(state.objective, size, slope, at)
+        if searched is None:
             break
+        t, found = searched
         ratio = (state.objective - found.objective) / predicted if predicted > 0 else 1.0
         if t < 1.0 or ratio < _POOR:
             radius = max(t, _SHRINK) * length if t == 1.0 else t * length
@@ -139,32 +158,27 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
 def _gap(
     problem: GLMProblem, state: State, model: QuadraticModel, inverse: Array, free: Array
 ) -> float:
-    """The duality gap of a gradient without its parts along the intercept and free features.
+    """The duality gap of a gradient without its parts along the intercept and a few free features.
 
     Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
     """
     g = model.g
     level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
-    if abs(model.shift) > 0.5:
+    if abs(model.shift) > _NEAR:
         level = np.inf
     chosen = np.flatnonzero(free & (model.squares > 0))
     if len(chosen):
-        if len(chosen) > _MOST_FREE:
-            level += float(np.sum(g[chosen] ** 2 / model.squares[chosen]))
-        else:
-            from ...systems.damped import damped_cholesky
-
-            G = model.A.gram(model.h, columns=chosen)
-            # copies of columns: what damping leaves of them is in the gap
-            factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-14)
-            if factor is None:
-                return np.inf
-            c = np.zeros(problem.p)
-            c[chosen] = factor.solve(g[chosen].copy())
-            along = model.A.dot(c)
-            most = float(np.abs(along[model.h > 0]).max(initial=0.0))
-            level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if most < 0.5 else np.inf
-            g = g - model.A.tdot(model.h * along)
+        G = model.A.gram(model.h, columns=chosen)
+        # copies of columns: what damping leaves of them is in the gap
+        factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-14)
+        if factor is None:
+            return np.inf
+        c = np.zeros(problem.p)
+        c[chosen] = factor.solve(g[chosen].copy())
+        along = model.A.dot(c)
+        most = float(np.abs(along[model.h > 0]).max(initial=0.0))
+        level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if most < _NEAR else np.inf
+        g = g - model.A.tdot(model.h * along)
     return 0.5 * float(g**2 @ inverse) + level
 
 
@@ -202,15 +216,37 @@ class HeavyBlock:
         self._fresh = self._fresh or used
 
 
+class _Step(NamedTuple):
+    """A step, the decrease it predicts, and its length in the preconditioner's norm.
+
+    decrement: g'M^-1 g, where it was asked for and found, else infinite.
+    least: the least eigenvalue of M beside the preconditioner that was seen.
+    """
+
+    d: Array
+    predicted: float
+    length: float
+    used: int
+    decrement: float
+    least: float
+
+
 def _steihaug(
     model: QuadraticModel,
     l2: Array,
     inverse: Array,
     precondition: Preconditioner,
     radius: float,
-    enough,
-) -> tuple[Array, float, float, int]:
-    """The step, the decrease it predicts, its length in the preconditioner's norm, iterations."""
+    enough: float,
+    least: float | None,
+) -> _Step:
+    """Minimise the model within the radius, until the gradient's norm by `inverse` is `enough`.
+
+    least: None, or the least eigenvalue of M beside the preconditioner that was seen so far, for
+    the decrement.
+    """
+    ritz = None if least is None else Ritz()
+    least = np.inf if least is None else least
     A, h = model.A, model.h
     p = len(model.g)
     d, r = np.zeros(p), -model.g
@@ -222,7 +258,7 @@ def _steihaug(
     v = z.copy()
     rz = float(r @ z)
     dd, dv, vv = 0.0, 0.0, rz  # in the norm of the preconditioner
-    predicted = 0.0
+    predicted, decrement = 0.0, np.inf
     used = 0
     while used < _MOST_STEPS and rz > 0:
         A.dot(v, out=u)
@@ -242,7 +278,9 @@ def _steihaug(
             np.multiply(v, step, out=z)
             d += z
             predicted += step * rz - 0.5 * step * step * curvature
-            return d, predicted, radius, used
+            return _Step(d, predicted, radius, used, np.inf, least)
+        if ritz is not None:
+            ritz.add(step, rz)
         np.multiply(v, step, out=z)
         d += z
         q *= step
@@ -250,13 +288,20 @@ def _steihaug(
         predicted += 0.5 * step * rz
         dd = longer
         left = inverse[0] * float(r @ r) if same else float(np.einsum("j,j,j->", r, r, inverse))
-        if np.sqrt(left) <= enough:
+        if ritz is None and np.sqrt(left) <= enough:
             break
         precondition(z, r)
         before, rz = rz, float(r @ z)
+        if ritz is not None and np.sqrt(left) <= enough:
+            # g'M^-1 g is what the step gains, twice, and r'M^-1 r of what is left
+            least = min(least, ritz.least)
+            rest = rz / least
+            if rest <= _REST * predicted:
+                decrement = 2.0 * predicted + rest
+                break
         ratio = rz / before
         dv = ratio * (dv + step * vv)
         vv = rz + ratio * ratio * vv
         v *= ratio
         v += z
-    return d, predicted, float(np.sqrt(dd)), used
+    return _Step(d, predicted, float(np.sqrt(dd)), used, decrement, least)

@@ -186,7 +186,8 @@ class GLMProblem:
         """The intercept of the null model."""
         if self._null_intercept is None:
             b = self._first_intercept()
-            if self.fit_intercept and not self._is_exact:
+            # beside an offset, that is where the search begins
+            if self.fit_intercept and not (self.loss.null_is_mean and self.offset is None):
                 b = self.settle(self.at(np.zeros(self.p), b)).b
             self._null_intercept = b
         return self._null_intercept
@@ -219,12 +220,6 @@ class GLMProblem:
         excess = self.null_loss - self.least
         scale = abs(self.null_loss) + abs(self.least)
         return excess if excess > 4 * _EPS * scale else 1.0
-
-    @property
-    def _is_exact(self) -> bool:
-        """Whether the mean of y gives the intercept of the null model."""
-        poisson = self.loss.name == "poisson"
-        return self.loss.name != "huber" and (self.offset is None or poisson)
 
     def sample(self, step: int) -> GLMProblem:
         """The problem of a row in every `step`, about the means of all."""
@@ -305,14 +300,6 @@ class GLMProblem:
         # units round, and constant columns have bounds too
         coef = _within(coef, *self._bounds)
         return coef, b - float(self.rows.mean @ coef) if self.fit_intercept else 0.0
-
-    def alpha_max(self, l1_ratio: float) -> float:
-        """The least alpha for which all penalised coefficients are 0."""
-        penalised = self.factor > 0
-        if not penalised.any():
-            return 0.0
-        g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised]
-        return float(g.max()) / max(l1_ratio, 1e-3)
 
 
 def _within(u: Array, lower: Array | None, upper: Array | None) -> Array:

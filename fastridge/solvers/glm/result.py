@@ -43,7 +43,10 @@ class GLMResult:
     objective : float
         Mean loss plus penalty at the solution.
     dual_gap : float
-        Bound on how far the objective is from its minimum.
+        Bound on how far the objective is from its minimum: the duality gap where the penalty holds
+        all features or all but a few. Of many free features it is Newton's decrement, with the
+        solver "newton-cg" by an estimate; of a loss that is not convex it bounds nothing, but is as
+        small where the gradient is.
     relative_gap : float
         `dual_gap` over the mean loss of the null model above the least that any predictions give.
     deviance, null_deviance : float

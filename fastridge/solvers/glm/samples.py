@@ -7,7 +7,7 @@ the coefficients leads to the a+ and e with
     (I + H K) a+ = -r + H K a - h e,    sum(a+) = 0,
 
 for H = diag(h) and e the step of b: two solutions with the factor of I + H^1/2 K H^1/2 (Rasmussen &
-Williams 2006, section 3.4). K is formed once, whatever the penalty's strength.
+Williams 2006, section 3.4).
 """
 
 from __future__ import annotations
@@ -18,27 +18,13 @@ from ..._dense import Cholesky
 from ...systems.blas import on_one_thread
 from .newton import Solution
 from .problem import Array, GLMProblem, State
-
-_EPS = float(np.finfo(np.float64).eps)
-_ROUNDING = 8 * _EPS
-_ENOUGH = 1e-4
-_MOST_SEARCH = 60
-
-
-def kernel_of(problem: GLMProblem) -> Array:
-    """K (n, n), for the penalties of the problem, all of which are positive."""
-    return problem.A.gram_rows(1.0 / problem.l2)
+from .search import ROUNDING, backtrack
 
 
 @on_one_thread
-def newton_samples(
-    problem: GLMProblem, state: State | None, tol: float, max_iter: int, kernel: Array | None = None
-) -> Solution:
-    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective.
-
-    kernel: `kernel_of` the problem, where it is known.
-    """
-    K = kernel_of(problem) if kernel is None else kernel
+def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_iter: int) -> Solution:
+    """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective."""
+    K = problem.A.gram_rows(1.0 / problem.l2)
     goal = tol * problem.null_objective
     n = problem.n
     # coefficients that are not in the span of the rows are never better
@@ -56,7 +42,7 @@ def newton_samples(
         level = 0.5 * c * slope * (1.0 + abs(c)) if abs(c) <= 0.5 else np.inf
         gap = 0.5 * float(q @ (K @ q)) + level
         size = abs(here.loss) + here.penalty
-        met = gap <= goal or gap <= _ROUNDING * size
+        met = gap <= goal or gap <= ROUNDING * size
         if met or n_iter == max_iter:
             break
         try:
@@ -73,7 +59,7 @@ def newton_samples(
     state = problem.at(u, here.b)
     gap += max(state.objective - here.objective, 0.0)
     # sums of as many terms round in both
-    met = met and gap <= max(goal, 4.0 * _ROUNDING * (size + problem.null_objective))
+    met = met and gap <= max(goal, 4.0 * ROUNDING * (size + problem.null_objective))
     return Solution(state, gap, n_iter, "newton-samples", bool(met))
 
 
@@ -119,20 +105,11 @@ def _search(
     """The point along the step where the objective falls enough, or None."""
     d, Kd = a - here.a, Ka - here.Ka
     slope = float(here.r @ Kd) + e * float(here.r.sum()) + float(here.a @ Kd)
-    if not slope < 0:
-        return None
-    size = abs(here.loss) + here.penalty
-    t = 1.0
-    for _ in range(_MOST_SEARCH):
+
+    def at(t: float) -> _Point:
         if t == 1.0:
-            new = _Point(problem, a, Ka, here.b + e, base)
-        else:
-            new = _Point(problem, here.a + t * d, here.Ka + t * Kd, here.b + t * e, base)
-        gained = here.objective - new.objective
-        # near the minimum, differences are rounding
-        near = abs(t * slope) <= 1e-9 * size and gained >= -_ROUNDING * size
-        if gained >= -_ENOUGH * t * slope or near:
-            return new
-        best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0
-        t = min(max(best, 0.1 * t), 0.5 * t)
-    return None
+            return _Point(problem, a, Ka, here.b + e, base)
+        return _Point(problem, here.a + t * d, here.Ka + t * Kd, here.b + t * e, base)
+
+    found = backtrack(here.objective, abs(here.loss) + here.penalty, slope, at)
+    return None if found is None else found[1]

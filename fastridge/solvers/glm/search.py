@@ -1,0 +1,57 @@
+"""The search along a Newton step, by the objective alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+_EPS = float(np.finfo(np.float64).eps)
+ROUNDING = 8 * _EPS  # of an objective, as a share of its parts
+_ENOUGH = 1e-4  # share of the decrease that the slope promises
+_NEAR = 1e-9  # promised decrease, as a share of the objective, below which differences are rounding
+_MOST = 60  # points
+
+
+class _Point(Protocol):
+    @property
+    def objective(self) -> float: ...
+
+
+P = TypeVar("P", bound=_Point)
+
+
+def backtrack(
+    objective: float, size: float, slope: float, at: Callable[[float], P]
+) -> tuple[float, P] | None:
+    """Find where along a step the objective falls enough, the whole step first.
+
+    Parameters
+    ----------
+    objective, size : float
+        The objective where the step begins, and the sum of the sizes of its parts.
+    slope : float
+        Its derivative along the step.
+    at : callable
+        at(t): the point after the share t of the step, with its `objective`.
+
+    Returns
+    -------
+    tuple of the share and the point, or None
+        None where nothing falls.
+    """
+    if not slope < 0:
+        return None
+    t = 1.0
+    for _ in range(_MOST):
+        point = at(t)
+        gained = objective - point.objective
+        # near the minimum, differences are rounding
+        near = abs(t * slope) <= _NEAR * size and gained >= -ROUNDING * size
+        if gained >= -_ENOUGH * t * slope or near:
+            return t, point
+        # the minimum of the parabola through the objectives and the slope
+        best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0
+        t = min(max(best, 0.1 * t), 0.5 * t)
+    return None
