@@ -234,6 +234,8 @@ def test_targets_without_a_fit():
         fastridge.glm(X, [-1.0, 0.0, 2.0], "poisson")
     with pytest.raises(ValueError, match="exposure is given for the loss 'logistic'"):
         fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", exposure=np.ones(3))
+    with pytest.raises(ValueError, match=r"intercept_init is 3\.0 without coef_init"):
+        fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", intercept_init=3.0)
     # what has no weight does not count
     fastridge.glm(X, [-1.0, 1.0, 2.0], "poisson", sample_weight=[0.0, 1.0, 1.0])
 

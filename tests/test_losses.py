@@ -136,6 +136,10 @@ def test_losses_by_name():
         NegativeBinomial(0.0)
     with pytest.raises(ValueError, match="delta is -1"):
         Huber(-1.0)
+    with pytest.raises(ValueError, match="delta is 'a'; expected a finite number above 0"):
+        Huber("a")
+    with pytest.raises(ValueError, match="theta is None; expected a finite number above 0"):
+        NegativeBinomial(None)
 
 
 @CONVEX

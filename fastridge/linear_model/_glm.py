@@ -581,6 +581,7 @@ relative_gap_
         self.power_ = float(self.power)
         self.link_ = "log" if loss.has_log_link else "identity"
 
+    # of parameters, where others have one of the class
     @property
     def _loss(self) -> Loss:  # type: ignore[override]
         """The loss of the fit, or before one that of the parameters."""

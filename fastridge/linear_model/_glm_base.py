@@ -72,6 +72,7 @@ def request_setter(method: str, *names: str) -> Callable[..., Any]:
     ]
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     listed = ", ".join(names)
+    # functions have one, which their type does not know
     setter.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
     setter.__name__ = setter.__qualname__ = f"set_{method}_request"
     setter.__doc__ = f"""Say which metadata `{method}` asks a scikit-learn meta-estimator for.
@@ -247,7 +248,7 @@ class BaseGLM(Estimator):
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
     ) -> GLMResult:
-        """The result of the fit, of the data that were fitted."""
+        """The result of the fit, of the data that were fitted; each family has one of its own."""
         raise NotImplementedError
 
     def _restore(

@@ -249,6 +249,7 @@ relative_gap_
             raise ValueError("loss is 'multinomial'; expected another, or LogisticRegressionCV.")
         return loss
 
+    # of parameters, where others have one of the class
     @property
     def _loss(self) -> Loss:  # type: ignore[override]
         return self._make_loss()

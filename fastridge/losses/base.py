@@ -64,6 +64,14 @@ class Score(NamedTuple):
     label: str = ""
 
 
+def positive_parameter(name: str, value: Any) -> float:
+    """Return a parameter of a loss as a float, or refuse what is no finite number above 0."""
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or not 0 < value < np.inf:
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+    return float(value)
+
+
 class Loss(ABC):
     """Base of the losses.
 
@@ -96,7 +104,7 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
-    targets: ClassVar[Interval]
+    targets: Interval  # of the class, or of each loss where parameters decide
     error_name: ClassVar[str]
     null_name: ClassVar[str]
     scores: ClassVar[Mapping[str, Score]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Interval
+from .base import Array, Interval, positive_parameter
 from .exponential import ExponentialFamily
 
 
@@ -31,9 +31,7 @@ class Huber(ExponentialFamily):
     null_is_mean = False
 
     def __init__(self, delta: float = 1.35) -> None:
-        if not 0 < delta < np.inf:
-            raise ValueError(f"delta is {delta!r}; expected a finite number above 0.")
-        self.delta = self.parameter = float(delta)
+        self.delta = self.parameter = positive_parameter("delta", delta)
 
     def value(self, y: Array, eta: Array) -> Array:
         size = np.abs(y - eta)

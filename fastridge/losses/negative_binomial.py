@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Interval
+from .base import Array, Interval, positive_parameter
 from .exponential import LogLink, y_log
 
 
@@ -25,9 +25,7 @@ class NegativeBinomial(LogLink):
     kernel = 6
 
     def __init__(self, theta: float = 1.0) -> None:
-        if not 0 < theta < np.inf:
-            raise ValueError(f"theta is {theta!r}; expected a finite number above 0.")
-        self.theta = self.parameter = float(theta)
+        self.theta = self.parameter = positive_parameter("theta", theta)
 
     def value(self, y: Array, eta: Array) -> Array:
         x = eta - np.log(self.theta)

@@ -48,7 +48,7 @@ class TweedieLog(LogLink):
 
     def __init__(self, power: float) -> None:
         self.power = self.parameter = float(power)
-        self.targets = _targets(self.power)  # type: ignore[misc]
+        self.targets = _targets(self.power)
         self.is_convex = 1 < self.power < 2
 
     def value(self, y: Array, eta: Array) -> Array:
@@ -112,7 +112,7 @@ class TweedieIdentity(ExponentialFamily):
 
     def __init__(self, power: float) -> None:
         self.power = self.parameter = float(power)
-        self.targets = _targets(self.power)  # type: ignore[misc]
+        self.targets = _targets(self.power)
 
     def value(self, y: Array, eta: Array) -> Array:
         p = self.power

@@ -373,6 +373,10 @@ default="auto"
         tol,
         max_iter,
     )
+    if coef_init is None and not (np.ndim(intercept_init) == 0 and intercept_init == 0):
+        raise ValueError(
+            f"intercept_init is {intercept_init!r} without coef_init; expected both, or neither."
+        )
     by_evidence = isinstance(alpha, str) and alpha == "evidence"
     if by_evidence and isinstance(loss, Multinomial):
         raise ValueError("alpha is 'evidence' for the loss 'multinomial'; expected a number.")

@@ -433,6 +433,7 @@ def solve_path(
     except StopIteration:
         pass
     except BaseException as error:
+        # what is done goes with the interrupt
         error.path = finished()  # type: ignore[attr-defined]
         raise
     path = finished()
