@@ -253,6 +253,9 @@ def test_separated_labels_are_told():
     with pytest.warns(ConvergenceWarning, match="perfectly separated"):
         result = fastridge.glm(X, y, "logistic", 0.0)
     assert np.isfinite(result.coef).all()
+    assert not result.converged
+    with pytest.warns(ConvergenceWarning, match="perfectly separated"):
+        assert not fastridge.glm(X, y, "multinomial", 0.0).converged
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fastridge.glm(X, y, "logistic", 1e-8).converged

@@ -107,6 +107,7 @@ def solve(
         result.coef, result.intercept = among(result.coef, result.intercept, some, n_classes)
     apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
     if apart:
+        result.converged = False
         names = (np.arange(n_classes) if some is None else some)[apart].tolist()
         warn_of_separation("complete", names if labels is None else [labels[c] for c in names])
     elif not found.converged:
