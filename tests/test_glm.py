@@ -193,6 +193,29 @@ def test_more_free_features_than_are_projected_out(loss, alpha):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+def test_gaps_of_a_loss_with_kinks(solver, alpha):
+    """Where few or no residuals are within delta, curvatures say little or nothing."""
+    if solver == "newton-samples" and alpha == 0:
+        pytest.skip("takes no features without a penalty")
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n, p = int(rng.choice([8, 30, 100])), int(rng.choice([1, 3, 6]))
+        unit = 10.0 ** rng.uniform(-3, 3)
+        X = rng.standard_normal((n, p))
+        y = unit * (X @ rng.standard_normal(p) + rng.standard_t(1.5, n))
+        loss = Huber(unit * 10.0 ** rng.uniform(-2, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            best = fastridge.glm(X, y, loss, alpha, tol=1e-9, max_iter=1000)
+            for tol in (1e-1, 1e-2, 1e-4):
+                found = fastridge.glm(X, y, loss, alpha, solver=solver, tol=tol)
+                excess = found.objective - best.objective
+                rounding = 1e-13 * found.objective
+                assert not found.converged or excess <= found.dual_gap + rounding
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_warm_starts_need_no_steps(solver):
     X, y, _, _ = data("gamma")
     cold = fastridge.glm(X, y, "gamma", 0.1, solver=solver, tol=1e-6)

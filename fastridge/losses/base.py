@@ -156,6 +156,14 @@ class Loss(ABC):
         But for a constant of y, where the loss is not the squared one.
         """
 
+    def is_near(self, y: Array, eta: Array, move: Any) -> bool:
+        """Return whether curvatures stay what they are, about, where predictors move by `move`.
+
+        The third derivative of a loss of an exponential family with its usual links is at most the
+        second, so that a move of 1/2 changes curvatures by no more than exp(1/2).
+        """
+        return float(np.abs(move).max(initial=0.0)) <= 0.5
+
     def least(self, y: Array) -> Array:
         """Return the least value of each sample that any eta gives; a limit, possibly."""
         return self.value(y, self.link(y))

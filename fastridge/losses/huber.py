@@ -44,6 +44,11 @@ class Huber(ExponentialFamily):
     def curvature(self, y: Array, eta: Array) -> Array:
         return (np.abs(eta - y) <= self.delta).astype(np.float64)
 
+    def is_near(self, y: Array, eta: Array, move: Any) -> bool:
+        """Return whether no residual passes delta: the loss is then the same parabola, or line."""
+        before, after = self.curvature(y, eta), self.curvature(y, eta + move)
+        return bool((before == after).all())
+
     def conjugate(self, y: Array, u: Array) -> Array:
         return np.where(np.abs(u) <= self.delta, u * (y + 0.5 * u), np.inf)
 

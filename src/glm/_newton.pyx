@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 
 from arrays cimport empty, expect_length, pointer
 from c_dense cimport FR_UNSTABLE, fr_cholesky, fr_cholesky_solve
-from c_losses cimport FR_N_LOSSES, fr_loss
+from c_losses cimport FR_HUBER, FR_N_LOSSES, fr_loss
 from c_matrix cimport fr_dot, fr_gram_sparse, fr_matrix, fr_tdot
 from c_pass cimport (fr_pass, fr_pass_order, fr_pass_scratch, fr_take_light_pass,
                      fr_take_pass)
@@ -49,6 +49,7 @@ cdef struct Run:
     fr_matrix *by_row
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
+    bint is_flat          # no curvature where there is a slope: the step says nothing of the minimum
     int n_threads
     const double *l2
     double *u
@@ -104,7 +105,7 @@ cdef int take(Run *s, bint light) noexcept nogil:
 
 
 cdef void reduce(Run *s, double extra) noexcept nogil:
-    """M, from the sums of a pass."""
+    """M, from the sums of a pass; a direction without curvature gets a 1."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t j, k, p = s.p
     cdef double by, sj
@@ -140,12 +141,14 @@ cdef void reduce(Run *s, double extra) noexcept nogil:
         by = s.m[j * p + j]
         by = (by if by > 0 else 0.0) + s.l2[j]
         s.diagonal[j] = by * (1.0 + extra) if by > 0 else 1.0
+        s.is_flat |= by <= 0 and q.gradient[j] != 0
 
 
 cdef int factor(Run *s) noexcept nogil:
     """The factor of M, damped where columns are dependent."""
     cdef int status = FR_UNSTABLE
     cdef double extra = 0.0
+    s.is_flat = False
     while status == FR_UNSTABLE and extra < 1e10:
         reduce(s, extra)
         status = fr_cholesky(s.m, s.p, s.diagonal, KEEP, s.n_threads)
@@ -160,8 +163,9 @@ cdef int solve(Run *s) noexcept nogil:
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
     cdef int status
-    cdef bint moves = s.intercept and s.old_of_h > 0
-    cdef double shift = q.of_r / s.old_of_h if moves else 0.0
+    # weights of sum 1 bound the curvature along the intercept where a loss has none
+    cdef double of_h = s.old_of_h if s.old_of_h > 0 else 1.0
+    cdef double shift = q.of_r / of_h if s.intercept else 0.0
     for j in range(s.p):
         s.g[j] = q.gradient[j] + s.l2[j] * s.u[j] - s.old_border[j] * shift
         s.d[j] = -s.g[j]
@@ -171,10 +175,27 @@ cdef int solve(Run *s) noexcept nogil:
     for j in range(s.p):
         s.decrement -= s.g[j] * s.d[j]
         s.move -= s.old_border[j] * s.d[j]
-    s.move = s.move / s.old_of_h - shift if moves else 0.0
+    s.move = s.move / of_h - shift if s.intercept else 0.0
     s.decrement += q.of_r * shift
     s.slope = -s.decrement
     return status
+
+
+cdef bint is_near(const Run *s, const double *along, double move) noexcept nogil:
+    """Whether curvatures stay what they are where predictors move: `is_near` of the losses."""
+    cdef const fr_pass *q = &s.q
+    cdef Py_ssize_t i
+    cdef double step, d
+    for i in range(s.n):
+        if q.w[i] > 0:
+            step = move if along == NULL else along[i] + move
+            if q.loss == FR_HUBER:
+                d = q.eta[i] - q.y[i]
+                if (fabs(d) <= q.parameter) != (fabs(d + step) <= q.parameter):
+                    return False
+            elif not fabs(step) <= NEAR:
+                return False
+    return True
 
 
 cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
@@ -184,26 +205,26 @@ cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
     where features are free, by the decrement, if the step hardly moves predictors.
     """
     cdef const fr_pass *q = &s.q
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t j
     cdef int status
-    cdef double bound = 0.0, most = 0.0, g
+    cdef double bound = 0.0, g
     cdef double shift = q.of_r / q.of_h if s.intercept and q.of_h > 0 else 0.0
+    gap[0] = INFINITY
+    if s.is_flat or (s.intercept and q.of_h <= 0 and q.of_r != 0):
+        return 0
     if s.is_convex and not s.has_free:
         for j in range(s.p):
             g = q.gradient[j] + s.l2[j] * s.u[j] - q.border[j] * shift
             bound += g * g / s.l2[j]
         gap[0] = 0.5 * (bound + q.of_r * shift * (1.0 + fabs(shift)))
-        if fabs(shift) > NEAR:
+        if gap[0] <= goal and not is_near(s, NULL, -shift):
             gap[0] = INFINITY
         return 0
     gap[0] = s.decrement
     if gap[0] > goal:
         return 0
     status = fr_dot(s.a, s.d, s.along, 1, s.n_threads)
-    for i in range(s.n):
-        if q.w[i] > 0 and fabs(s.along[i] + s.move) > most:
-            most = fabs(s.along[i] + s.move)
-    if most > NEAR:
+    if status == 0 and not is_near(s, s.along, s.move):
         gap[0] = INFINITY
     return status
 

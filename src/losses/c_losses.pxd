@@ -4,6 +4,7 @@ from c_matrix cimport fr_matrix
 
 
 cdef extern from "losses.h" nogil:
+    enum: FR_HUBER
     enum: FR_N_LOSSES
     int fr_loss(int loss, double parameter, const double *y, const double *eta, const double *w,
                 double *r, double *h, Py_ssize_t n, double *sum, int n_threads)

@@ -39,7 +39,6 @@ _UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost`
 _STALE = 1.6  # growth of iterations after which a block is summed anew
 _FEW = 10  # iterations that no preconditioner is summed anew for
 _MOST_FREE = 500  # free features that are projected out exactly
-_NEAR = 0.5  # move of a predictor within which curvatures stay what they are
 
 
 class QuadraticModel(NamedTuple):
@@ -99,7 +98,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         predicted += 0.5 * model.shift**2 * model.total
         along = problem.A.dot(d) + move
         if many_free:
-            near = float(np.abs(along[model.h > 0]).max(initial=0.0)) <= _NEAR
+            near = problem.is_near(state.eta, along) and not _is_flat(model, free)
             gap = decrement + model.shift**2 * model.total if near else np.inf
             met = gap <= goal or gap <= ROUNDING * size
             if met or n_iter == max_iter:
@@ -133,7 +132,9 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
     total, slope = float(h.sum()), float(state.r.sum())
-    if squares is None or total <= 0:
+    if total <= 0:
+        means = squares = np.zeros(problem.p)
+    elif squares is None:
         means, squares = near.column_stats(h)
         if not problem.fit_intercept:
             squares += means**2
@@ -152,7 +153,15 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
     offset = means if problem.A.shift is None else means - problem.A.shift
     if scale is not None:
         offset = offset * scale
-    return QuadraticModel(A, h, total, squares, g, slope / total if total > 0 else 0.0, offset)
+    # weights of sum 1 bound the curvature along the intercept where a loss has none
+    return QuadraticModel(A, h, total, squares, g, slope / (total if total > 0 else 1.0), offset)
+
+
+def _is_flat(model: QuadraticModel, free: Array) -> bool:
+    """Whether there is a slope without curvature, of which a step says nothing."""
+    if model.shift != 0 and model.total <= 0:
+        return True
+    return bool((free & (model.squares <= 0) & (model.g != 0)).any())
 
 
 def _gap(
@@ -163,8 +172,10 @@ def _gap(
     Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
     """
     g = model.g
+    if _is_flat(model, free):
+        return np.inf
     level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
-    if abs(model.shift) > _NEAR:
+    if not problem.is_near(state.eta, -model.shift):
         level = np.inf
     chosen = np.flatnonzero(free & (model.squares > 0))
     if len(chosen):
@@ -177,7 +188,8 @@ def _gap(
         c[chosen] = factor.solve(g[chosen].copy())
         along = model.A.dot(c)
         most = float(np.abs(along[model.h > 0]).max(initial=0.0))
-        level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if most < _NEAR else np.inf
+        near = problem.is_near(state.eta, -along - model.shift)
+        level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if near else np.inf
         g = g - model.A.tdot(model.h * along)
     return 0.5 * float(g**2 @ inverse) + level
 

@@ -167,6 +167,14 @@ class GLMProblem:
         loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
         return State(u, b, eta, loss, self.penalty(u), r, h)
 
+    def is_near(self, eta: Array, move: Any) -> bool:
+        """Whether curvatures stay what they are, about, where predictors of live rows move so."""
+        if self.weight.all():
+            return self.loss.is_near(self.y, eta, np.asarray(move))
+        live = self.weight > 0
+        some = move[live] if np.ndim(move) else np.asarray(move)
+        return self.loss.is_near(self.y[live], eta[live], some)
+
     def gradient(self, state: State) -> Array:
         """A'r + l2 u: that of the smooth part by u (p,)."""
         g = self.A.tdot(state.r)

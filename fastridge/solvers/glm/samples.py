@@ -39,7 +39,10 @@ def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_ite
         total, slope = float(here.h.sum()), float(here.r.sum())
         c = slope / total if problem.fit_intercept and total > 0 else 0.0
         q = here.r - c * here.h + here.a
-        level = 0.5 * c * slope * (1.0 + abs(c)) if abs(c) <= 0.5 else np.inf
+        # without curvature, a slope says nothing of the minimum
+        flat = problem.fit_intercept and total <= 0 and slope != 0
+        near = problem.is_near(here.eta, -c) and not flat
+        level = 0.5 * c * slope * (1.0 + abs(c)) if near else np.inf
         gap = 0.5 * float(q @ (K @ q)) + level
         size = abs(here.loss) + here.penalty
         met = gap <= goal or gap <= ROUNDING * size
@@ -95,7 +98,10 @@ def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
         return a, 0.0
     of_h = solve(here.h)
     total = float(of_h.sum())
-    e = float(a.sum()) / total if total > 0 else 0.0
+    if not total > 0:
+        # weights of sum 1 bound the curvature along the intercept
+        return a, -float(here.r.sum())
+    e = float(a.sum()) / total
     return a - e * of_h, e
 
 
