@@ -12,6 +12,7 @@ from fastridge._losses import softmax, softmax_curve
 from fastridge._matrix import Matrix
 from fastridge._softmax import LaneModel, lanes_of
 from fastridge.data.check import check_design
+from fastridge.exceptions import ConvergenceWarning
 from fastridge.losses import MULTINOMIAL, Multinomial, loss_of
 from fastridge.reference.softmax import softmax_fit, softmax_loss
 from fastridge.solvers.glm import softmax as solver
@@ -507,6 +508,21 @@ def test_no_penalty(by):
         assert result.converged
         assert_allclose(result.coef, coef, rtol=1e-5, atol=1e-6)
         assert_allclose(result.intercept, intercept, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [None, [0.0] * 6, [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]])
+def test_iterations_of_free_features_are_counted_and_bounded(factor):
+    X, y = problem(noise=2.0)
+    alpha = 0.0 if factor is None else 0.01
+    with pytest.warns(ConvergenceWarning, match="after 1 iterations"):
+        one = fastridge.glm(X, y, "multinomial", alpha, penalty_factor=factor, max_iter=1)
+    assert one.n_iter == 1
+    assert not one.converged
+    assert one.relative_gap > 1e-8
+    full = fastridge.glm(X, y, "multinomial", alpha, penalty_factor=factor)
+    assert full.converged
+    assert 2 <= full.n_iter <= 12
+    assert full.objective < one.objective
 
 
 def test_the_choice_of_the_solver():

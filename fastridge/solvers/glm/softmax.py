@@ -294,16 +294,21 @@ class _Certificate:
         rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
         return gap <= self.goal or gap <= rounding
 
-    def certify(self, state: SoftmaxState, G: Array) -> tuple[SoftmaxState, Array, float]:
-        """The state, its gradient and its gap; settled where the gap is otherwise small enough."""
-        gap = self.gap(G)
+    def certify(
+        self, state: SoftmaxState, G: Array, most: int
+    ) -> tuple[SoftmaxState, Array, float, int]:
+        """The state, its gradient and its gap; settled where the gap is otherwise small enough.
+
+        By at most so many steps of the free coefficients, whose number comes last.
+        """
+        gap, n_iter = self.gap(G), 0
         if self.settles and self.met(gap, state):
-            settled = self.problem.settle(state)
+            settled, n_iter = self.problem.settle_free(state, most)
             if settled is not state:
                 state, G = settled, self.problem.gradient(settled)
                 gap = self.gap(G)
             gap += self.problem.unsettled(state)
-        return state, G, gap
+        return state, G, gap, n_iter
 
 
 def newton(
@@ -318,9 +323,11 @@ def newton(
     q = Z.shape[1]
     l2 = np.zeros(q)
     l2[:p] = problem.l2
-    gap, met = np.inf, False
-    for n_iter in range(max_iter + 1):
-        state, G, gap = certificate.certify(state, problem.gradient(state))
+    gap, met, n_iter = np.inf, False, 0
+    while True:
+        gradient, left = problem.gradient(state), max_iter - n_iter
+        state, G, gap, settling = certificate.certify(state, gradient, left)
+        n_iter += settling
         if certificate.settles and certificate.met(gap, state):
             met = True
             break
@@ -347,6 +354,7 @@ def newton(
         if moved is None:
             break
         state = moved
+        n_iter += 1
     return SoftmaxSolution(state, gap, n_iter, "newton", met)
 
 
@@ -381,9 +389,11 @@ def newton_cg(
     """Minimise by steps of conjugate gradients, until the gap is tol of the null objective."""
     certificate = _Certificate(problem, tol)
     model = model_of(problem)
-    gap, met, forcing = np.inf, False, _LOOSE
-    for n_iter in range(max_iter + 1):
-        state, G, gap = certificate.certify(state, problem.gradient(state))
+    gap, met, forcing, n_iter = np.inf, False, _LOOSE, 0
+    while True:
+        gradient, left = problem.gradient(state), max_iter - n_iter
+        state, G, gap, settling = certificate.certify(state, gradient, left)
+        n_iter += settling
         met = certificate.settles and certificate.met(gap, state)
         if met or n_iter == max_iter:
             break
@@ -399,6 +409,7 @@ def newton_cg(
         # far from the minimum, an exact step is not worth its products
         forcing = _TIGHT if t >= 1.0 else _LOOSE
         state = moved
+        n_iter += 1
     return SoftmaxSolution(state, gap, n_iter, "newton-cg", met)
 
 

@@ -211,23 +211,33 @@ class SoftmaxProblem:
 
         Newton's method with a search, for few free columns.
         """
-        return self._settle(state, self._settled_columns())
+        return self._settle(state, self._settled_columns(), _MOST_SEARCH)[0]
+
+    def settle_free(self, state: SoftmaxState, most: int) -> tuple[SoftmaxState, int]:
+        """The same by at most so many steps, and how many that were.
+
+        Steps of intercepts alone are neither bounded nor counted.
+        """
+        if len(self.free[0]):
+            return self._settle(state, self._settled_columns(), min(most, _MOST_SEARCH))
+        return self._settle_intercepts(state), 0
 
     def _settle_intercepts(self, state: SoftmaxState) -> SoftmaxState:
-        return self._settle(state, np.ones((self.n, 1)) if self.fit_intercept else None)
+        Z = np.ones((self.n, 1)) if self.fit_intercept else None
+        return self._settle(state, Z, _MOST_SEARCH)[0]
 
-    def _settle(self, state: SoftmaxState, Z: Array | None) -> SoftmaxState:
+    def _settle(self, state: SoftmaxState, Z: Array | None, most: int) -> tuple[SoftmaxState, int]:
         if Z is None:
-            return state
-        for _ in range(_MOST_SEARCH):
+            return state, 0
+        for n_iter in range(most):
             g = Z.T @ state.r
             if _is_rounding(g, Z, state.r):
-                break
+                return state, n_iter
             moved = self._settling_step(state, Z, g)
             if moved is None:
-                break
+                return state, n_iter
             state = moved
-        return state
+        return state, most
 
     def _settled_columns(self) -> Array | None:
         """The free columns and that of the intercepts, or None where there are none."""
