@@ -1,6 +1,7 @@
 """Degrees of freedom, the Laplace approximation, evidence and leave-one-out of GLMs."""
 
 import copy
+import io
 import pickle
 import warnings
 
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from glm_problems import problem as problem_of
+from model_files import archive, round_trip
 
 import fastridge
 from fastridge import reference
+from fastridge.io import ModelFileError
 from fastridge.losses import loss_of, tweedie
+from fastridge.solvers.glm import hessian
 
 LOSSES = ("logistic", "poisson", "gamma", "squared", "negative_binomial", tweedie(1.5))
 
@@ -242,16 +246,109 @@ def test_copies_are_without_the_data():
             again(asked).posterior()
 
 
-def test_posteriors_of_factored_features_are_pickled_without_the_data():
+@pytest.mark.parametrize(
+    "again", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q)), round_trip]
+)
+@pytest.mark.parametrize("loss", ["poisson", "logistic", tweedie(1.5)])
+@pytest.mark.parametrize(
+    ("n", "p", "options"),
+    [
+        (80, 5, {}),
+        (80, 5, {"standardize": True, "fit_intercept": False}),
+        (80, 5, {"l1_ratio": 1.0, "alpha": 0.05}),
+        (5, 10, {}),
+        (7, 12, {"standardize": True, "penalty_factor": np.linspace(1.0, 2.0, 12)}),
+    ],
+)
+def test_posteriors_are_copied_and_saved_without_the_data(n, p, options, loss, again):
+    X, y = data(loss, n, p)
+    posterior = fastridge.glm(X, y, loss, **options).posterior()
+    twin = again(posterior)
+    assert type(twin) is fastridge.GLMPosterior
+    # of fewer samples than features, through other products
+    tol = 0.0 if n > p else 1e-12
+    size = abs(posterior.covariance).max()
+    np.testing.assert_allclose(twin.covariance, posterior.covariance, rtol=tol, atol=tol * size)
+    np.testing.assert_allclose(twin.intervals(), posterior.intervals(), rtol=1e3 * tol)
+    np.testing.assert_allclose(twin.predict(X), posterior.predict(X), rtol=tol)
+    np.testing.assert_array_equal(twin.active, posterior.active)
+    assert twin.intercept_standard_error == pytest.approx(
+        posterior.intercept_standard_error, rel=1e-12, nan_ok=True
+    )
+    assert repr(twin) == repr(posterior)
+    assert (type(twin.loss), twin.loss.arguments()) == (
+        type(posterior.loss),
+        posterior.loss.arguments(),
+    )
+    # once more, from what has no data
+    np.testing.assert_array_equal(again(twin).covariance, twin.covariance)
+
+
+def test_posteriors_without_a_factor_hold_the_data(monkeypatch):
+    monkeypatch.setattr(hessian, "MOST", 4)
     X, y = data("poisson")
     posterior = fastridge.glm(X, y, "poisson").posterior()
-    for again in (copy.deepcopy(posterior), pickle.loads(pickle.dumps(posterior))):
-        np.testing.assert_array_equal(again.covariance, posterior.covariance)
-        np.testing.assert_array_equal(again.intervals(), posterior.intervals())
-        np.testing.assert_array_equal(again.predict(X), posterior.predict(X))
-    X, y = data("poisson", 5, 10)
-    with pytest.raises(TypeError, match="holds the data"):
-        pickle.dumps(fastridge.glm(X, y, "poisson").posterior())
+    assert not posterior.is_exact
+    for save in (pickle.dumps, copy.copy, round_trip):
+        with pytest.raises(TypeError, match="holds the data"):
+            save(posterior)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.parametrize("loss", ["poisson", tweedie(1.5), loss_of("huber", delta=2.0)])
+def test_results_and_paths_are_saved(loss, l1_ratio):
+    X, y = data("poisson")
+    path = fastridge.glm_path(X.astype("f"), y, loss, l1_ratio=l1_ratio, n_alphas=5)
+    dof = path.dof
+    again = round_trip(path)
+    for name in ("alphas", "coef", "intercept", "deviance", "dof", "aic", "n_iter", "converged"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(path, name))
+    np.testing.assert_array_equal(again.dof, dof)
+    np.testing.assert_array_equal(again.predict(X), path.predict(X))
+    assert repr(again) == repr(path)
+    one = round_trip(path[3])
+    for name in ("alpha", "objective", "dual_gap", "solver", "converged", "dof", "bic"):
+        assert getattr(one, name) == getattr(path[3], name)
+    np.testing.assert_array_equal(one.coef, path[3].coef)
+    assert type(one.loss) is type(path.loss)
+    assert one.loss.arguments() == path.loss.arguments()
+    with pytest.raises(ValueError, match="does not hold its data"):
+        one.posterior()
+
+
+def test_results_of_several_classes_are_saved():
+    X, _ = data("logistic")
+    result = fastridge.glm(X, np.arange(len(X)) % 3, "multinomial", 0.1)
+    again = round_trip(result)
+    np.testing.assert_array_equal(again.coef, result.coef)
+    np.testing.assert_array_equal(again.intercept, result.intercept)
+    assert again.deviance == result.deviance
+
+
+class Other(type(loss_of("poisson"))):
+    """A caller's own loss, by a name that is taken."""
+
+
+def test_losses_of_callers_have_no_place_in_a_file():
+    X, y = data("poisson")
+    result = fastridge.glm(X, y, Other())
+    with pytest.raises(TypeError, match=r"loss is a .*Other, which has no place in a model file"):
+        round_trip(result)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"loss": ["least", {}]}, "loss 'least'"),
+        ({"loss": ["huber", {"delta": -1.0}]}, "delta is -1.0"),
+        ({"loss": ["huber", {"theta": 1.0}]}, "does not take theta"),
+        ({"loss": "huber"}, "in the header"),
+    ],
+)
+def test_losses_in_files_are_looked_at(tree, message):
+    file = archive({"model": ["GLMCV", {"loss": tree}, {}]})
+    with pytest.raises(ModelFileError, match=message):
+        fastridge.load(io.BytesIO(file))
 
 
 def test_changed_data_are_refused():

@@ -18,6 +18,7 @@ integers, finite floats and strings stand for themselves; anything else is an ob
 ``{"list": values}``               a list
 ``{"tuple": values}``              a tuple
 ``{"dict": [[key, value], ...]}``  a dict, in its order
+``{"loss": [name, {...}]}``        a loss of `fastridge.losses`, by what `loss_of` takes
 ``{"slice": [start, stop, step]}`` a slice
 ``{"dtype": "<f8"}``               a NumPy dtype
 ``{"type": "float64"}``            a NumPy scalar type
@@ -56,9 +57,9 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     ----------
     model : estimator, result, Moments or dict
         An estimator of `fastridge.linear_model`, fitted or not, what `ridge`, `ridge_batch`,
-        `ridge_path`, `elastic_net` or its path returned, `Moments`, the `state_dict()` of an
-        optimizer, or a ``Pipeline`` of scikit-learn's scalers, encoders, imputers and column
-        transformers with such an estimator at its end.
+        `ridge_path`, `elastic_net`, `glm` or their paths returned, a posterior, `Moments`, the
+        `state_dict()` of an optimizer, or a ``Pipeline`` of scikit-learn's scalers, encoders,
+        imputers and column transformers with such an estimator at its end.
     path : str, os.PathLike or binary file object
         Where to. A file is written beside its place and then moved there, so that a reader sees
         the old file or the whole new one; a kill meanwhile leaves no other file behind that the
@@ -84,9 +85,10 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     Notes
     -----
     Of a `RidgePath` all that it shows is worked out first, coefficients and degrees of freedom
-    with it; the data are not written. Arrays keep dtype, shape and values to the bit. The same
-    model gives the same bytes. What scikit-learn notes on an estimator (`set_output`, metadata
-    requests) is not written.
+    with it; the data are not written. Degrees of freedom of a `GLMResult` are written if they were
+    asked for, and a `GLMPosterior` if its Hessian is factored (`is_exact`). Arrays keep dtype,
+    shape and values to the bit. The same model gives the same bytes. What scikit-learn notes on an
+    estimator (`set_output`, metadata requests) is not written.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..losses import Loss, loss_of
 from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_of, state_of
 
 HEADER = "header.json"
@@ -63,6 +64,9 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
     if class_of(value):
         parts = [{name: inner(v, name) for name, v in part.items()} for part in state_of(value)]
         return {"model": [kind.__name__, *parts]}
+    if isinstance(value, Loss) and _is_listed(value):
+        arguments = value.arguments().items()
+        return {"loss": [value.name, {name: inner(v, name) for name, v in arguments}]}
     if kind is slice:
         return {"slice": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
     if isinstance(value, np.dtype) and not (value.names or value.subdtype):
@@ -91,6 +95,14 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
         f"{where} is a {found}, which has no place in a model file; expected None, a bool, a "
         "number, a string, a NumPy array of those, or a list, tuple or dict of such values"
     )
+
+
+def _is_listed(loss: Loss) -> bool:
+    """Whether `loss_of` makes a loss: a caller's own class may have any name."""
+    try:
+        return type(loss_of(loss.name, **loss.arguments())) is type(loss)
+    except ValueError:
+        return False
 
 
 def write(file: BinaryIO, text: bytes, members: dict[str, np.ndarray]) -> None:

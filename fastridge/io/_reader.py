@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .. import __version__
+from ..losses import LOSSES, Loss, loss_of
 from ._classes import CLASSES, SKLEARN, is_fitted, is_model, load_class, may_be_set, slots_of
 from ._encode import HEADER, KINDS, MAX_DEPTH, TYPES, type_name
 
@@ -249,6 +250,12 @@ class Reader:
             if (points > 0x10FFFF).any():
                 raise self.fail("a character above U+10FFFF", "Unicode")
         return array
+
+    def _decode_loss(self, content: Any, depth: int) -> Loss:
+        name, arguments = content
+        if not isinstance(name, str) or name not in LOSSES:
+            raise self.fail(f"loss {name!r}", f"one of {sorted(LOSSES)}")
+        return loss_of(name, **{key: self._value(v, depth) for key, v in arguments.items()})
 
     def _decode_slice(self, content: Any, depth: int) -> slice:
         start, stop, step = self._values(content, depth)

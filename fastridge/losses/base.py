@@ -117,6 +117,10 @@ class Loss(ABC):
     null_is_mean: bool = True
     has_log_link: bool = False
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the parameters with which `loss_of`, by its name, makes the same loss."""
+        return {}
+
     @abstractmethod
     def value(self, y: Array, eta: Array) -> Array:
         """Return the loss of each sample."""

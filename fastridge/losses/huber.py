@@ -33,6 +33,9 @@ class Huber(ExponentialFamily):
     def __init__(self, delta: float = 1.35) -> None:
         self.delta = self.parameter = positive_parameter("delta", delta)
 
+    def arguments(self) -> dict[str, Any]:
+        return {"delta": self.delta}
+
     def value(self, y: Array, eta: Array) -> Array:
         size = np.abs(y - eta)
         near = np.minimum(size, self.delta)

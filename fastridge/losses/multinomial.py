@@ -39,6 +39,9 @@ class Multinomial(ExponentialFamily):
     def __init__(self, n_classes: int | None = None) -> None:
         self.n_classes = n_classes
 
+    def arguments(self) -> dict[str, Any]:
+        return {"n_classes": self.n_classes}
+
     def shares(self, y: Array, n_classes: int) -> Array:
         """Return proportions (..., n_classes) of class numbers (...)."""
         return (y[..., None] == np.arange(n_classes)).astype(np.float64)

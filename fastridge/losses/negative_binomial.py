@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .base import Array, Interval, positive_parameter
@@ -26,6 +28,9 @@ class NegativeBinomial(LogLink):
 
     def __init__(self, theta: float = 1.0) -> None:
         self.theta = self.parameter = positive_parameter("theta", theta)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"theta": self.theta}
 
     def value(self, y: Array, eta: Array) -> Array:
         x = eta - np.log(self.theta)

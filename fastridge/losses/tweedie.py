@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .base import Array, Interval, Loss
@@ -50,6 +52,9 @@ class TweedieLog(LogLink):
         self.power = self.parameter = float(power)
         self.targets = _targets(self.power)
         self.is_convex = 1 < self.power < 2
+
+    def arguments(self) -> dict[str, Any]:
+        return {"power": self.power, "link": "log"}
 
     def value(self, y: Array, eta: Array) -> Array:
         a, b = 1.0 - self.power, 2.0 - self.power
@@ -113,6 +118,9 @@ class TweedieIdentity(ExponentialFamily):
     def __init__(self, power: float) -> None:
         self.power = self.parameter = float(power)
         self.targets = _targets(self.power)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"power": self.power, "link": "identity"}
 
     def value(self, y: Array, eta: Array) -> Array:
         p = self.power

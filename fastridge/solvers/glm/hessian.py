@@ -13,9 +13,7 @@ errors.
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,22 +94,22 @@ class Hessian:
             self._inverse = _ByProducts(self, model, problem, seed)
         self.is_exact = not isinstance(self._inverse, _ByProducts)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # without the data, which products with the inverse need
-        if not isinstance(self._inverse, _ByFeatures):
+    def without_data(self) -> HessianInverse:
+        """What products with the inverse need, without the data.
+
+        Raises
+        ------
+        TypeError
+            If M is not factored.
+        ValueError
+            If rows of more features than samples do not fit into memory.
+        """
+        if isinstance(self._inverse, _ByProducts):
             raise TypeError(
-                "a Hessian of more features than are factored holds the data and cannot be copied"
-                " or pickled; expected the numbers that are asked of it."
+                "a posterior of more features than are factored holds the data and cannot be"
+                " copied, pickled or saved; expected the numbers that are asked of it."
             )
-        inverse = copy.copy(self._inverse)
-        inverse.__dict__ = {
-            name: value
-            for name, value in inverse.__dict__.items()
-            if name in ("active", "p", "posterior")
-        }
-        kept = ("active", "total", "offset", "is_exact", "is_empty", "diagonal")
-        own = {name: self.__dict__[name] for name in kept if name in self.__dict__}
-        return {**own, "_inverse": inverse}
+        return HessianInverse(self.active, self.total, self.offset, self._inverse.posterior)
 
     @on_one_thread
     def solve(self, V: Array) -> Array:
@@ -155,6 +153,55 @@ class Hessian:
         """log det M over the active coefficients. Only where M is factored."""
         assert not isinstance(self._inverse, _ByProducts)
         return self._inverse.log_determinant()
+
+
+class HessianInverse:
+    """The inverse of a factored M, without the data: what a copied or loaded posterior has.
+
+    Attributes
+    ----------
+    active, total, offset, is_exact
+        As of `Hessian`.
+    posterior : Posterior
+        M^-1 over the active coefficients.
+    """
+
+    __slots__ = ("active", "offset", "posterior", "total")
+
+    is_exact = True
+
+    def __init__(
+        self, active: NDArray[np.bool_], total: float, offset: Array, posterior: Posterior
+    ) -> None:
+        self.active, self.total, self.offset, self.posterior = active, total, offset, posterior
+
+    def without_data(self) -> HessianInverse:
+        return self
+
+    def solve(self, V: Array) -> Array:
+        """M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
+        out = np.zeros(V.shape)
+        out[self.active] = self.posterior @ V[self.active]
+        return out
+
+    @property
+    def diagonal(self) -> tuple[Array, Array]:
+        """Diagonal of M^-1 (p,), 0 of coefficients that are held, and its standard errors: 0."""
+        out = np.zeros(len(self.active))
+        out[self.active] = np.maximum(self.posterior.diagonal(), 0.0)
+        return out, np.zeros(len(out))
+
+    def quadratic(self, V: Array) -> Array:
+        """v M^-1 v' of each row v of V (k, p)."""
+        return np.einsum("kp,pk->k", V, self.solve(np.ascontiguousarray(V.T)))
+
+    def _check_fields(self) -> None:
+        """Refuse fields of a model file that do not fit together."""
+        k = int(np.count_nonzero(self.active))
+        if type(self.posterior) is not Posterior or self.posterior.shape != (k, k):
+            raise ValueError(f"posterior must be a Posterior of {k} coefficients")
+        if np.shape(self.offset) != np.shape(self.active):
+            raise ValueError(f"offset must be an array of shape {np.shape(self.active)}")
 
 
 def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
@@ -277,6 +324,22 @@ class _BySamples:
     def inverse(self) -> Array:
         half = solve_triangular(self.factor, np.eye(len(self.factor)), lower=True)
         return product(np.ascontiguousarray(half.T), half)
+
+    @property
+    def posterior(self) -> Posterior:
+        """M^-1 over the active coefficients, from dense rows of them."""
+        n, q = self.A.n_rows, int(self.active.sum())
+        if 24.0 * n * q > default_memory():
+            raise ValueError(
+                f"rows of {n} samples and {q} features need {24.0 * n * q:.2g} bytes, beyond the"
+                f" {default_memory():.2g} allowed; expected fewer, or the numbers that are asked of"
+                " the posterior."
+            )
+        block = np.empty((q, n))
+        self.A.copy_columns(np.flatnonzero(self.active).astype(np.int32), block)
+        block *= self.root
+        rows = solve_triangular(self.factor, block.T, lower=True)
+        return Posterior(None, self.prior[self.active], rows)
 
     def trace(self) -> tuple[float, float]:
         n = len(self.inner)

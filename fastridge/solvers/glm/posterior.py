@@ -8,10 +8,9 @@ expansion at the solution is a Gaussian of covariance phi / W times the inverse 
 
 from __future__ import annotations
 
-from functools import cached_property
 from numbers import Real
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from ...systems.cost import default_memory
 from .options import check_offset
 
 if TYPE_CHECKING:
+    from .hessian import Hessian, HessianInverse
     from .result import GLMResult
 
 Array = NDArray[np.float64]
@@ -94,6 +94,30 @@ class GLMPosterior:
     (2,)
     """
 
+    __slots__ = (
+        "_covariance",
+        "_factor",
+        "_hessian",
+        "_mean",
+        "_unit",
+        "active",
+        "coef",
+        "dispersion",
+        "fit_intercept",
+        "intercept",
+        "is_exact",
+        "loss",
+        "shape",
+    )
+
+    _covariance: Array | None
+    _hessian: Hessian | HessianInverse
+    _unit: Array | float
+
+    # arrays leave ``v @ posterior`` to it
+    __array_ufunc__: ClassVar[None] = None
+    dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
+
     def __init__(
         self, result: GLMResult, dispersion: float | None = None, random_state: int = 0
     ) -> None:
@@ -122,7 +146,22 @@ class GLMPosterior:
         # means under the curvatures, about which the intercept is independent of the coefficients
         self._mean = problem.rows.mean + hessian.offset * self._unit
         self.shape = (problem.p + self.fit_intercept,) * 2
-        self.dtype = np.dtype(np.float64)
+        self._covariance = None
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # copies and files are without the data
+        slots = {name: getattr(self, name) for name in self.__slots__}
+        return None, {**slots, "_hessian": self._hessian.without_data(), "_covariance": None}
+
+    def _check_fields(self) -> None:
+        """Refuse fields of a model file that do not fit together."""
+        from .hessian import HessianInverse
+
+        p = len(self.coef)
+        if type(self._hessian) is not HessianInverse or len(self._hessian.active) != p:
+            raise ValueError(f"_hessian must be a HessianInverse of {p} coefficients")
+        if self.shape != (p + bool(self.fit_intercept),) * 2:
+            raise ValueError(f"shape must be that of {p} coefficients and an intercept, if any")
 
     @property
     def _level(self) -> float:
@@ -150,8 +189,10 @@ class GLMPosterior:
         found = self._solve(w - mean * b)
         return np.concatenate([found, [self._level * b - self._mean @ found]])
 
-    @cached_property
+    @property
     def covariance(self) -> Array:
+        if self._covariance is not None:
+            return self._covariance
         k = self.shape[0]
         if 32.0 * k * k > default_memory():
             raise ValueError(
@@ -159,9 +200,10 @@ class GLMPosterior:
                 f" {default_memory():.2g} allowed; expected fewer features, or `posterior @ v`."
             )
         S = self @ np.eye(k)
-        return 0.5 * (S + S.T)
+        self._covariance = 0.5 * (S + S.T)
+        return self._covariance
 
-    @cached_property
+    @property
     def _variances(self) -> tuple[Array, Array]:
         value, error = self._hessian.diagonal
         scale = self._factor / np.square(self._unit)
