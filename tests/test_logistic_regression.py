@@ -18,6 +18,7 @@ from test_sklearn_protocol import all_checks
 
 import fastridge
 from fastridge import LogisticRegression
+from fastridge.data.labels import Labels
 from fastridge.exceptions import ConvergenceWarning, NotFittedError
 
 
@@ -403,3 +404,28 @@ def test_bounds(data):
     assert (slope[w < 0.4] > -1e-3).all()
     assert (slope[w > -0.3] < 1e-3).all()
     assert LogisticRegression(positive=True).fit(X, y, s).coef_.min() == 0
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.array([0, 1, 1, 0]),
+        np.array([-6, 4, 4, 900, -1023]),
+        np.array([5, 250, 0], np.uint8),
+        np.array([-128, 127, 3], np.int8),
+        np.array([True, False]),
+        np.array([-500.0, 7.0, 7.0], "f"),
+        np.array([0.0, -0.0, 1.0]),
+        np.array([2**62, 0, 1]),
+        np.array([2**64 - 1, 1], np.uint64),
+        np.array([-1024, 1024]),
+        np.array(["b", "a", "b"]),
+    ],
+)
+def test_labels_are_told_apart_as_numpy_does(y):
+    labels = Labels(y, len(y))
+    classes, codes = np.unique(y, return_inverse=True)
+    assert labels.classes.dtype == classes.dtype
+    assert labels.codes.dtype == codes.dtype
+    assert_array_equal(labels.classes, classes)
+    assert_array_equal(labels.codes, codes)

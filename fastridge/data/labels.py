@@ -14,6 +14,9 @@ from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
 
+_NARROW = 1024  # whole numbers of a size below are told apart by counting
+
+
 class Labels:
     """Labels of a fit.
 
@@ -50,7 +53,7 @@ class Labels:
         labels = as_labels(y, n_samples)
         self.container = container if labels.ndim == 2 else None
         if self.container is None:
-            self.classes, self.codes = np.unique(labels, return_inverse=True)
+            self.classes, self.codes = _told_apart(labels)
         else:
             self.classes = np.arange(labels.shape[1])
             self.codes = labels.astype(np.int64)
@@ -221,6 +224,25 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
             " one class per sample, or an indicator of zeros and ones, or of -1 and 1."
         )
     return labels
+
+
+def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.integer]]:
+    """The classes, sorted, and the position of each label in them."""
+    if labels.dtype.kind in "biuf" and labels.size:
+        low, high = labels.min(), labels.max()
+        # whole numbers that are near each other need no sort
+        if -_NARROW < low and high < _NARROW:
+            low = int(low)
+            codes = labels.astype(np.intp)
+            codes -= low
+            counts = np.bincount(codes)
+            if counts.all():
+                return (np.arange(len(counts)) + low).astype(labels.dtype), codes
+            present = np.flatnonzero(counts)
+            place = np.empty(len(counts), np.intp)
+            place[present] = np.arange(len(present))
+            return (present + low).astype(labels.dtype), place[codes]
+    return np.unique(labels, return_inverse=True)
 
 
 def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:

@@ -225,9 +225,9 @@ class GLMProblem:
     def null_objective(self) -> float:
         """Loss of the null model above the least one, which gaps are relative to; 1 where that is
         rounding."""
-        excess = self.null_loss - self.least
-        scale = abs(self.null_loss) + abs(self.least)
-        return excess if excess > 4 * _EPS * scale else 1.0
+        null, least = self.null_loss, self.least
+        excess = null - least
+        return excess if excess > 4 * _EPS * (abs(null) + abs(least)) else 1.0
 
     def sample(self, step: int) -> GLMProblem:
         """The problem of a row in every `step`, about the means of all."""
