@@ -13,7 +13,6 @@ from .. import _sklearn
 from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
-
 _NARROW = 1024  # whole numbers of a size below are told apart by counting
 
 
@@ -231,7 +230,7 @@ def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.integer]
     if labels.dtype.kind in "biuf" and labels.size:
         low, high = labels.min(), labels.max()
         # whole numbers that are near each other need no sort
-        if -_NARROW < low and high < _NARROW:
+        if low > -_NARROW and high < _NARROW:
             low = int(low)
             codes = labels.astype(np.intp)
             codes -= low
