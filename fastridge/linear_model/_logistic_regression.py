@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Mapping
@@ -21,6 +20,8 @@ from ..solvers.glm import softmax
 from ..solvers.glm.options import check_offset
 from ._glm_base import BaseGLM, request_setter, solver_names
 from ._parameters import BOOL, CLASS_WEIGHT, RANDOM_STATE, Parameter, Parameters, one_of
+from ._probabilities import log_probabilities, probabilities
+from ._sparse_coef import SparseCoefficients
 
 if TYPE_CHECKING:
     from ..solvers.glm.posterior import GLMPosterior
@@ -82,7 +83,7 @@ def check_classes(y: Any, n: int, sample_weight: Any, class_weight: Any) -> Clas
     return Classes(values, codes, weight)
 
 
-class BaseLogistic(BaseGLM):
+class BaseLogistic(SparseCoefficients, BaseGLM):
     """Parameters, predictions and scores of classes."""
 
     classes_: NDArray[Any]
@@ -122,12 +123,7 @@ class BaseLogistic(BaseGLM):
 
     def _scores_of(self, X: Any, method: str, offset: Any) -> NDArray[np.floating]:
         """Linear predictors: (n, 1) of two classes, else (n, n_classes)."""
-        coef = self.__dict__.get("coef_")
-        model = self
-        if coef is not None and not isinstance(coef, np.ndarray):
-            model = copy.copy(self)
-            model.coef_ = coef.toarray()
-        eta = model._linear_predictor(X, method)
+        eta = self._with_dense_coef()._linear_predictor(X, method)
         if offset is None:
             return eta
         known = check_predictor_offset(offset, *eta.shape)
@@ -239,25 +235,7 @@ class BaseLogistic(BaseGLM):
         if posterior is not None:
             shrink = np.sqrt(1.0 + (np.pi / 8.0) * self._variance(posterior, X))
             eta = (eta / shrink[:, None]).astype(eta.dtype, copy=False)
-        if eta.size == 1:
-            # one row of two classes: calls of NumPy would take longer
-            value = eta.item()
-            t = math.exp(-abs(value))
-            near, far = 1.0 / (1.0 + t), t / (1.0 + t)
-            return np.array([[far, near] if value >= 0 else [near, far]], eta.dtype)
-        if eta.shape[1] == 1:
-            eta = eta[:, 0]
-            t = np.exp(-np.abs(eta))
-            sides = np.empty((len(eta), 2), eta.dtype)
-            near = np.divide(1.0, t + 1.0, dtype=eta.dtype)
-            far = t * near
-            second = eta >= 0
-            sides[:, 1] = np.where(second, near, far)
-            sides[:, 0] = np.where(second, far, near)
-            return sides
-        p = np.exp(eta - eta.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        return p
+        return probabilities(eta)
 
     def predict_log_proba(self, X: Any, *, offset: Any = None) -> NDArray[np.floating]:
         """Predict the logarithms of the probabilities of the classes.
@@ -289,13 +267,7 @@ class BaseLogistic(BaseGLM):
         >>> model.predict_log_proba([[2000.0]]).round(0)
         array([[-1915.,    -0.]])
         """
-        eta = self._scores_of(X, "predict_log_proba", offset)
-        if eta.shape[1] == 1:
-            soft = np.log1p(np.exp(-np.abs(eta)))
-            return -np.hstack([np.maximum(eta, 0) + soft, np.maximum(-eta, 0) + soft])
-        eta = eta - eta.max(axis=1, keepdims=True)
-        eta -= np.log(np.exp(eta).sum(axis=1, keepdims=True))
-        return eta
+        return log_probabilities(self._scores_of(X, "predict_log_proba", offset))
 
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
@@ -431,65 +403,6 @@ class BaseLogistic(BaseGLM):
         1.0
         """
         return accuracy(self.predict(X, offset=offset), y, sample_weight)
-
-    def sparsify(self) -> Self:
-        """Make `coef_` a scipy sparse matrix, which takes less room where most elements are 0.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator, whose predictions are as before.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-
-        Examples
-        --------
-        >>> from fastridge import LogisticRegression
-        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-        >>> type(model.sparsify().coef_).__name__
-        'csr_matrix'
-        """
-        from scipy import sparse
-
-        self._require_fit("sparsify")
-        self.coef_ = sparse.csr_matrix(self.coef_)
-        return self
-
-    def densify(self) -> Self:
-        """Make `coef_` an ndarray again, after `sparsify`.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-
-        Examples
-        --------
-        >>> from fastridge import LogisticRegression
-        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-        >>> model.sparsify().densify().coef_.shape
-        (1, 1)
-        """
-        self._require_fit("densify")
-        if not isinstance(self.coef_, np.ndarray):
-            self.coef_ = self.coef_.toarray()
-        return self
-
-    def _require_fit(self, method: str) -> None:
-        from .. import _sklearn
-
-        if "coef_" not in self.__dict__:
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
-            )
 
     set_fit_request: Any = request_setter("fit", "sample_weight", "offset")
     set_decision_function_request: Any = request_setter("decision_function", "offset")

@@ -1,0 +1,82 @@
+"""Coefficients of a classifier as a sparse matrix."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _sklearn
+
+
+class SparseCoefficients:
+    """`sparsify` and `densify`, for an estimator whose `coef_` is an array of two dimensions."""
+
+    coef_: Any
+
+    def _with_dense_coef(self) -> Self:
+        """Return the estimator, or where `coef_` is sparse a copy of it with an array."""
+        coef = self.__dict__.get("coef_")
+        if coef is None or isinstance(coef, np.ndarray):
+            return self
+        model = copy.copy(self)
+        model.coef_ = coef.toarray()
+        return model
+
+    def sparsify(self) -> Self:
+        """Make `coef_` a scipy sparse matrix, which takes less room where most elements are 0.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator, whose predictions are as before.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> type(model.sparsify().coef_).__name__
+        'csr_matrix'
+        """
+        from scipy import sparse
+
+        self._require_fit("sparsify")
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Make `coef_` an ndarray again, after `sparsify`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastridge import LogisticRegression
+        >>> model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.sparsify().densify().coef_.shape
+        (1, 1)
+        """
+        self._require_fit("densify")
+        if not isinstance(self.coef_, np.ndarray):
+            self.coef_ = self.coef_.toarray()
+        return self
+
+    def _require_fit(self, method: str) -> None:
+        if not hasattr(self, "coef_"):
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
+            )
