@@ -1,4 +1,4 @@
-"""Save fitted models and read them back, without pickle.
+"""Save fitted models and read them back, without pickle; read text in the svmlight format.
 
 A model file is an uncompressed zip archive:
 
@@ -44,8 +44,9 @@ from ._classes import is_model, is_of_sklearn, names_of_models
 from ._encode import SKOPS, encode, type_name, write
 from ._place import is_file, place_of, replacing, write_all
 from ._reader import FORMAT, FORMAT_VERSION, ModelFileError, Reader
+from ._svmlight import iter_svmlight, read_svmlight
 
-__all__ = ["ModelFileError", "load", "save"]
+__all__ = ["ModelFileError", "iter_svmlight", "load", "read_svmlight", "save"]
 
 ModelFileError.__module__ = __name__
 

@@ -1,0 +1,237 @@
+"""Where bytes are read from: memory, a mapped file, or a stream of blocks."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import io
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+_SUFFIXES: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
+_READ = 1 << 20  # bytes that a file is asked for at once
+_PAGE = mmap.PAGESIZE
+
+
+class Whole:
+    """Bytes in memory or in a mapped file, of which those from `position` on are read."""
+
+    def __init__(
+        self,
+        name: str,
+        buffer: Any,
+        position: int = 0,
+        seek: Callable[[int], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.view = memoryview(buffer).cast("B")
+        self.position = min(position, len(self.view))
+        self._seek = seek
+        self._mapped = buffer if isinstance(buffer, mmap.mmap) else None
+
+    def forget(self, start: int, stop: int) -> None:
+        """Unmap pages of a file, which need not count as memory of this process meanwhile."""
+        if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            start, stop = start // _PAGE * _PAGE, stop // _PAGE * _PAGE
+            if stop > start:
+                self._mapped.madvise(mmap.MADV_DONTNEED, start, stop - start)
+
+    def leave(self, position: int) -> None:
+        """Leave a file at a position."""
+        if self._seek is not None:
+            self._seek(position)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        # a traceback may still hold a part of it
+        with suppress(BufferError):
+            self.view.release()
+            if self._mapped is not None:
+                self._mapped.close()
+
+
+class Stream:
+    """Bytes that come in blocks, the first one at `position` where that is known."""
+
+    def __init__(
+        self,
+        name: str,
+        blocks: Iterator[bytes],
+        position: int = 0,
+        seek: Callable[[int], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.position = position
+        self._blocks = blocks
+        self._seek = seek
+
+    def skip(self, offset: int) -> None:
+        """Go to an offset."""
+        if self._seek is not None:
+            self._seek(offset)
+            self.position = offset
+            return
+        while self.position < offset:
+            block = next(self._blocks, b"")
+            if not block:
+                return
+            rest = block[offset - self.position :]
+            self.position += len(block) - len(rest)
+            if rest:
+                self._push(rest)
+
+    def leave(self, position: int) -> None:
+        """Leave a file at a position."""
+        if self._seek is not None:
+            self._seek(position)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _push(self, block: bytes) -> None:
+        blocks = self._blocks
+
+        def first() -> Iterator[bytes]:
+            yield block
+            yield from blocks
+
+        self._blocks = first()
+
+    def lines(self, size: Callable[[int], int]) -> Iterator[bytes]:
+        """Pieces of whole lines, the last without an end perhaps.
+
+        Each has at least size(bytes so far) bytes, but for the last one.
+        """
+        held: list[bytes] = []
+        n, total, wanted = 0, 0, size(0)
+        for block in self._blocks:
+            held.append(block)
+            n += len(block)
+            if n < wanted:
+                continue
+            text = b"".join(held)
+            cut = text.rfind(b"\n") + 1
+            held = [text[cut:]] if cut < n else []
+            n -= cut
+            if cut:
+                total += cut
+                yield text[:cut] if n else text
+                wanted = size(total)
+            else:
+                # a line longer than that: not looked through again for each block
+                wanted = 2 * n
+        if n:
+            yield b"".join(held)
+
+
+def _blocks_of(file: Any) -> Iterator[bytes]:
+    while True:
+        block = file.read(_READ)
+        if block is None:
+            raise BlockingIOError(errno.EAGAIN, "source has no bytes at the moment")
+        if not isinstance(block, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"source is a file whose read() returned a {type(block).__name__}; expected bytes,"
+                " as of a file opened in mode 'rb'"
+            )
+        if not block:
+            return
+        yield bytes(block)
+
+
+def _blocks_in(source: Iterable[Any]) -> Iterator[bytes]:
+    for block in source:
+        try:
+            if isinstance(block, bytes):
+                yield block
+            else:
+                yield memoryview(block).tobytes()
+        except TypeError:
+            raise TypeError(
+                f"source has an item of type {type(block).__name__}; expected blocks of bytes"
+            ) from None
+
+
+def _map(file: Any) -> mmap.mmap | None:
+    """A regular file in memory, or None where that cannot be."""
+    # a buffer over another kind of file shows that one's descriptor, and changes what is in it
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(raw) is not io.FileIO:
+        return None
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+            return None
+        if file.writable():
+            file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def _position_of(file: Any) -> tuple[int, Callable[[int], Any] | None]:
+    try:
+        if file.seekable():
+            return file.tell(), file.seek
+    except (AttributeError, OSError):
+        pass
+    return 0, None
+
+
+def _of_file(name: str, file: Any) -> Whole | Stream:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(
+            f"source is a {type(file).__name__}, a file of text; expected one of bytes, opened in"
+            " mode 'rb'"
+        )
+    position, seek = _position_of(file)
+    if type(file) is io.BytesIO:
+        return Whole(name, file.getbuffer(), position, seek)
+    mapped = _map(file) if seek else None
+    if mapped is not None:
+        return Whole(name, mapped, position, seek)
+    return Stream(name, _blocks_of(file), position, seek)
+
+
+def _buffer(source: Any) -> memoryview | None:
+    try:
+        return memoryview(source)
+    except TypeError:
+        return None
+
+
+@contextmanager
+def opened(source: Any) -> Iterator[Whole | Stream]:
+    """Open a path, bytes, a binary file, a descriptor or an iterable of blocks of bytes."""
+    kind = type(source).__name__
+    with ExitStack() as stack:
+        if isinstance(source, str | os.PathLike):
+            if not os.fspath(source):
+                raise ValueError("source is empty; expected the path of a file")
+            place = os.fsdecode(source)
+            opener = _SUFFIXES.get(os.path.splitext(place)[1], open)
+            found = _of_file(place, stack.enter_context(opener(place, "rb")))
+        elif isinstance(source, int) and not isinstance(source, bool):
+            file = stack.enter_context(open(source, "rb", closefd=False))
+            found = _of_file(f"<descriptor {source}>", file)
+        elif (buffer := _buffer(source)) is not None:
+            found = Whole(f"<{kind}>", buffer)
+        elif hasattr(source, "read"):
+            name = getattr(source, "name", None)
+            found = _of_file(name if isinstance(name, str) else f"<{kind}>", source)
+        elif isinstance(source, Iterable):
+            found = Stream(f"<{kind}>", _blocks_in(source))
+        else:
+            raise TypeError(
+                f"source is a {kind}; expected a path, bytes, a binary file, a descriptor, or an"
+                " iterable of blocks of bytes"
+            )
+        try:
+            yield found
+        finally:
+            found.close()
