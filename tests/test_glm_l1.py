@@ -403,3 +403,25 @@ def test_far_penalties_are_approached():
     assert single.converged
     assert single.n_iter < 30
     assert_allclose(single.objective, path.objective[-1], rtol=1e-6)
+
+
+def test_rows_of_little_weight_do_not_hold_up_a_fit():
+    """The response of a model whose rows hardly weigh is large: cut off, no step seems to help."""
+    X = np.empty((4, 5))
+    X[0] = [2.32175797, 2.32175797, -5.18980163, -12.47268382, 10.61618902]
+    X[1] = [-6.60385365, -6.60385365, 2.81069421, -4.31020728, -5.23395323]
+    X[2] = [4.05971616, 4.05971616, -9.54378813, 8.64236446, -5.02441793]
+    X[3] = [-1.25425565, -1.25425565, 10.78845655, -4.58072695, -20.02185886]
+    result = fastridge.glm(
+        X,
+        [0.0, 5.0, 2.0, 4.0],
+        "poisson",
+        1e-4,
+        l1_ratio=0.5,
+        sample_weight=[0.66653474, 0.70547241, 1.20727681, 0.58552898],
+        penalty_factor=[0.98372684, 1.20465469, 1.67463188, 0.69203457, 1.38748752],
+        offset=[0.06289429, -1.37659302, -0.10215797, -0.30952682],
+        tol=1e-5,
+    )
+    assert result.converged
+    assert result.n_iter <= 40

@@ -60,6 +60,8 @@ _FUTILE = 6
 _FLAT = 1e-14
 # Times the squares that single features could take off, which the response of a model has at least.
 _REACH = 4.0
+# Rounding of squares, as a share of their sum, within which a model is minimised.
+_UNHIDDEN = 64 * _EPS
 # Epochs of coordinate descent on a model.
 _EPOCHS = 1000
 # Change of the weights, as a share of their sum, from which the Gram matrix is made anew.
@@ -402,6 +404,8 @@ class ProxNewton:
         # of what the columns leave of the response of the model, but for rows of next to no weight
         left = state.r / self.total
         left *= left
+        with np.errstate(over="ignore"):
+            self.left_in_all = float((left / np.maximum(self.weight, 1e-300)).sum())
         left /= self.weight + 1e-3 * q.weight + 1e-300
         self.left = float(left.sum())
         self._prune(state)
@@ -493,7 +497,10 @@ class ProxNewton:
         over *= np.abs(g)
         curved = self.square + l2
         np.divide(over, curved, out=over, where=curved > 0)
-        yy = max(self.left, _REACH * float(over.sum())) + float(u @ (cross + g))
+        # with rows of little weight, unless their share hides what is asked for in rounding
+        fits = _UNHIDDEN * self.left_in_all * total <= inner
+        left = self.left_in_all if fits else self.left
+        yy = max(left, _REACH * float(over.sum())) + float(u @ (cross + g))
         w = u.copy()
         self.descent.solve(
             l1,
