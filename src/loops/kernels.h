@@ -96,6 +96,8 @@ typedef struct {
                      const void *v, ptrdiff_t n);
 } fr_real_kernels;
 
+struct fr_sgd;
+
 typedef struct {
     const char *name;
     /* Gram micro-kernel: panels of `width` columns; one panel against up to `wide` of them */
@@ -124,6 +126,7 @@ typedef struct {
     fr_softmax_loop *softmax;
     fr_softmax_curve_loop *softmax_curve;
     const fr_lane_kernels *lane_kernels; /* of double, of float */
+    void (*sgd_rows)(struct fr_sgd *s, ptrdiff_t wide); /* see sgd.h */
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

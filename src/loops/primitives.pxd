@@ -4,6 +4,8 @@ from libc.stdint cimport int32_t
 
 
 cdef extern from "kernels.h" nogil:
+    ctypedef struct fr_sgd "struct fr_sgd":
+        pass
     enum: FR_DOUBLE, FR_FLOAT, FR_ONES
     ctypedef struct fr_compressed:
         const void *data
@@ -38,4 +40,6 @@ cdef extern from "kernels.h" nogil:
         # out[r, s] += a[r] . b[s]
         void (*dots)(const double *a, Py_ssize_t ra, const double *b, Py_ssize_t rb,
                      Py_ssize_t ld, Py_ssize_t n, double *out, Py_ssize_t ldo) noexcept nogil
+        # rows of a pass: see sgd.h
+        void (*sgd_rows)(fr_sgd *s, Py_ssize_t wide) noexcept nogil
         fr_real_kernels real[3]

@@ -29,6 +29,7 @@
 
 /* loops in Cython, renamed for this instruction set: see meson.build */
 fr_step_loop fr_sgd_float, fr_sgd_double, fr_momentum_float, fr_momentum_double;
+void fr_sgd_rows(struct fr_sgd *s, ptrdiff_t wide);
 
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
@@ -204,4 +205,5 @@ const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
     {squared_conjugate_loop, logistic_conjugate_loop, poisson_conjugate_loop, gamma_conjugate_loop,
      NULL, NULL, negative_binomial_conjugate_loop, huber_conjugate_loop},
     softmax_loop, softmax_curve_loop, FR_CAT(fr_lane_kernels, FR_ISA),
+    fr_sgd_rows,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -1,0 +1,74 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from fastridge._matrix import Matrix
+
+LOSSES: dict[str, int]
+RULES: dict[str, int]
+T: int
+SEEN: int
+SQUARES: int
+CLOCK: int
+ETA: int
+SHRINK: int
+BEGAN: int
+L1: int
+N_NUMBERS: int
+UNSEEN: float
+FRESH: float
+
+def slope(loss: int, epsilon: float, y: float, p: float) -> float: ...
+
+class Steps:
+    p: int
+    fields: int
+    table: NDArray[np.float64]
+    numbers: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    scale_sum: NDArray[np.float64]
+    def __init__(
+        self,
+        p: int,
+        k: int,
+        loss: int,
+        rule: int,
+        fit_intercept: bool,
+        fields: int,
+        averages: bool,
+        group: NDArray[np.int32] | None,
+        factor: NDArray[np.float64] | None,
+        scale_factor: NDArray[np.float64],
+    ) -> None: ...
+    @property
+    def by_field(self) -> bool: ...
+    def place(
+        self,
+        table: NDArray[np.float64],
+        numbers: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        scale_sum: NDArray[np.float64],
+    ) -> None: ...
+    def lay_out(self, by_field: bool) -> None: ...
+    def set_rule(
+        self,
+        epsilon: float,
+        eta0: float,
+        power: float,
+        first: float,
+        alpha: float,
+        l1_ratio: float,
+        average: float,
+    ) -> None: ...
+    def learn(
+        self,
+        A: Matrix,
+        y: NDArray[np.float64] | None,
+        codes: NDArray[np.int32] | None,
+        soft: bool,
+        weight: NDArray[np.float64] | None,
+        positive: NDArray[np.float64] | None,
+        order: NDArray[np.intp] | None,
+        begin: int,
+        end: int,
+    ) -> float | None: ...
+    def flush(self) -> None: ...

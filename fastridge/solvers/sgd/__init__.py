@@ -1,0 +1,1 @@
+"""Stochastic gradient descent: linear models learned row by row."""

@@ -1,0 +1,371 @@
+"""The state of a linear model that is learned row by row, and one pass over rows."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ..._sgd import (
+    BEGAN,
+    CLOCK,
+    ETA,
+    FRESH,
+    LOSSES,
+    RULES,
+    SHRINK,
+    UNSEEN,
+    Steps,
+    T,
+    slope,
+)
+
+Floats = NDArray[np.float64]
+
+ADAPTIVE = frozenset({"adagrad", "auto"})  # rules with a rate for each column
+RATE = 0.5  # eta of "auto"
+_SMALL = 4096  # numbers of a table that are copied whatever the rows are
+
+
+class Rule(NamedTuple):
+    """How steps are taken, as the parameters of `SGDClassifier` and `SGDRegressor` say.
+
+    Attributes
+    ----------
+    loss : str
+        A key of `fastridge._sgd.LOSSES`.
+    epsilon : float
+        The width of the insensitive losses, and the threshold of "huber".
+    learning_rate : str
+        A key of `fastridge._sgd.RULES`.
+    eta0, power_t : float
+    alpha, l1_ratio : float
+        The penalty is alpha ((1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1).
+    fit_intercept : bool
+    average : int
+        The row from which on weights are averaged; 0: none.
+    """
+
+    loss: str
+    epsilon: float = 0.1
+    learning_rate: str = "auto"
+    eta0: float = 0.01
+    power_t: float = 0.5
+    alpha: float = 1e-4
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    average: int = 0
+
+
+class Diverged(ArithmeticError):
+    """A prediction or a step was not finite: nothing of the call stayed."""
+
+
+class Learner:
+    """A linear model of several outputs that takes a step for each row.
+
+    Parameters
+    ----------
+    n_features, n_outputs : int
+    rule : Rule
+        It may be replaced between calls, but for its loss, learning rate and intercept.
+    factor : ndarray of float64, shape (n_features,), or None
+        Factors of the penalty; 0: none.
+    """
+
+    def __init__(
+        self, n_features: int, n_outputs: int, rule: Rule, factor: Floats | None = None
+    ) -> None:
+        self.rule = rule
+        self.n_features, self.n_outputs = n_features, n_outputs
+        self._factor = factor
+        self._adaptive = rule.learning_rate in ADAPTIVE
+        group = None
+        scale_factor = np.ones(1)
+        if factor is not None and not self._adaptive:
+            scale_factor, places = np.unique(factor, return_inverse=True)
+            group = places.astype(np.int32)
+        self._groups: tuple[Any, Floats] = (group, scale_factor)
+        fields = self._fields(rule)
+        self._steps = self._make(fields)
+        if self._adaptive:
+            table = self._steps.table
+            table[:, 0] = UNSEEN if rule.learning_rate == "auto" else 1.0
+            table[:, 2 + n_outputs : 2 + 2 * n_outputs] = FRESH
+            if rule.learning_rate == "auto":
+                table[-1, 0] = 1.0
+        numbers = self._steps.numbers
+        numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
+
+    def _fields(self, rule: Rule) -> int:
+        k = self.n_outputs
+        if self._adaptive:
+            return 2 + k * (3 if rule.average else 2)
+        net = rule.alpha > 0 and rule.l1_ratio > 0
+        return k * (1 + net + (rule.average > 0))
+
+    def _make(self, fields: int) -> Steps:
+        rule = self.rule
+        return Steps(
+            self.n_features,
+            self.n_outputs,
+            LOSSES[rule.loss],
+            RULES[rule.learning_rate],
+            rule.fit_intercept,
+            fields,
+            rule.average > 0,
+            self._groups[0],
+            self._factor,
+            self._groups[1],
+        )
+
+    @property
+    def t(self) -> float:
+        """Rows seen, and 1."""
+        return float(self._steps.numbers[T])
+
+    @property
+    def eta(self) -> float:
+        """The rate of the last step."""
+        return float(self._steps.numbers[ETA])
+
+    @property
+    def shrink(self) -> float:
+        """A factor of all rates."""
+        return float(self._steps.numbers[SHRINK])
+
+    @shrink.setter
+    def shrink(self, value: float) -> None:
+        self._steps.numbers[SHRINK] = value
+
+    def learn(
+        self,
+        A: Matrix,
+        y: NDArray[Any],
+        weight: Floats | None = None,
+        positive: Floats | None = None,
+        order: NDArray[np.intp] | None = None,
+    ) -> float:
+        """Take a step for each row.
+
+        Parameters
+        ----------
+        A : Matrix
+            Dense in C order, or CSR.
+        y : ndarray
+            Of one output, targets (n,) of float64, of classes -1 and 1; of several, codes (n,) of
+            int32, or shares (n, n_outputs) of float64.
+        weight : ndarray of float64, shape (n,), or None
+        positive : ndarray of float64, shape (n_outputs,), or None
+            Factors of losses of the own class, one against the rest.
+        order : ndarray of intp, or None
+            The rows, in the order in which they are visited; None: as they lie.
+
+        Returns
+        -------
+        float
+            The weighted sum of the losses before each step.
+
+        Raises
+        ------
+        Diverged
+            If a prediction or a step is not finite.
+        """
+        rule, steps = self.rule, self._steps
+        self._set_rule()
+        steps.lay_out(self.n_outputs == 1 and not A.is_sparse)
+        back = self._keep(A)
+        soft = y.dtype == np.float64
+        n = A.shape[0] if order is None else len(order)
+        parts = [(0, n)]
+        if rule.average and self._adaptive and steps.numbers[BEGAN] < 0:
+            first = int(min(max(rule.average - self.t, 0), n))
+            parts = [(0, first), (first, n)]
+        total = 0.0
+        targets = (y, None) if soft else (None, y)
+        for begin, end in parts:
+            if begin == parts[-1][0] and len(parts) == 2 and begin < n:
+                self._begin_averages()
+            try:
+                found = steps.learn(A, *targets, soft, weight, positive, order, begin, end)
+            except KeyboardInterrupt:
+                self._restore(back)
+                raise
+            if found is None:
+                self._restore(back)
+                raise Diverged("a prediction or a step is not finite")
+            total += found
+        return total
+
+    def _set_rule(self) -> None:
+        rule = self.rule
+        eta0 = RATE if rule.learning_rate == "auto" else rule.eta0
+        first = 0.0
+        if rule.learning_rate == "optimal":
+            # the rate of Bottou's schedule that suits weights of the size 1 / sqrt(alpha)
+            typical = np.sqrt(1.0 / np.sqrt(rule.alpha))
+            size = slope(LOSSES[rule.loss], rule.epsilon, 1.0, -typical)
+            first = 1.0 / (typical / max(1.0, size) * rule.alpha)
+        self._steps.set_rule(
+            rule.epsilon, eta0, rule.power_t, first, rule.alpha, rule.l1_ratio, rule.average
+        )
+
+    def _begin_averages(self) -> None:
+        steps, k = self._steps, self.n_outputs
+        steps.flush()
+        steps.numbers[BEGAN] = steps.numbers[CLOCK]
+        area = slice(2 + 2 * k, 2 + 3 * k)
+        if steps.by_field:
+            steps.table[area] = 0.0
+        else:
+            steps.table[:, area] = 0.0
+
+    def _keep(self, A: Matrix) -> tuple[Any, ...]:
+        """What `_restore` needs to undo a call over these rows."""
+        steps = self._steps
+        rows = None
+        if A.is_sparse and steps.table.size > max(_SMALL, 4 * A.nnz):
+            # a large table, of which few columns change: but for renormalisations
+            rows = np.append(A.arrays[1], self.n_features)
+            if not self._adaptive:
+                rows = None
+        kept = steps.table.copy() if rows is None else steps.table[rows]
+        return rows, kept, steps.numbers.copy(), steps.scale.copy(), steps.scale_sum.copy()
+
+    def _restore(self, back: tuple[Any, ...]) -> None:
+        rows, kept, *others = back
+        steps = self._steps
+        steps.table[... if rows is None else rows] = kept
+        for now, before in zip((steps.numbers, steps.scale, steps.scale_sum), others, strict=True):
+            now[...] = before
+
+    def _columns(self, first: int) -> Floats:
+        """The fields of the outputs from number `first` on, shape (n_outputs, n_features + 1)."""
+        table, k = self._steps.table, self.n_outputs
+        if self._steps.by_field:
+            return np.asarray(table[first : first + k, : self.n_features + 1])
+        return np.asarray(table[:, first : first + k].T)
+
+    def _scales(self, scale: Floats) -> Floats:
+        """Scales of the columns, and 1 for the intercept."""
+        group = self._groups[0]
+        by_column = np.full(self.n_features, scale[0]) if group is None else scale[group]
+        return np.append(by_column, 1.0)
+
+    def _weights(self) -> Floats:
+        steps = self._steps
+        if self._adaptive:
+            self._set_rule()
+            steps.flush()
+            return self._columns(2).copy()
+        return self._columns(0) * self._scales(steps.scale)
+
+    def coef(self) -> Floats:
+        """Coefficients, shape (n_outputs, n_features)."""
+        return np.ascontiguousarray(self._weights()[:, :-1])
+
+    def intercept(self) -> Floats:
+        """Intercepts, shape (n_outputs,)."""
+        return np.ascontiguousarray(self._columns(2 if self._adaptive else 0)[:, -1])
+
+    def average(self) -> tuple[Floats, Floats]:
+        """Averages of the coefficients and intercepts; what they are now before the first."""
+        steps, k = self._steps, self.n_outputs
+        weights = self._weights()
+        began = steps.numbers[BEGAN]
+        if began >= 0 and self._adaptive:
+            time = steps.numbers[CLOCK] - began
+            if time > 0:
+                weights = self._columns(2 + 2 * k) / time
+        elif began >= 0:
+            last = steps.fields - k
+            sums = self._columns(last).copy()
+            sums[:, :-1] += self._columns(0)[:, :-1] * self._scales(steps.scale_sum)[:-1]
+            weights = sums / (self.t - began)
+        return np.ascontiguousarray(weights[:, :-1]), np.ascontiguousarray(weights[:, -1])
+
+    def set_coef(self, coef: Floats, intercept: Floats) -> None:
+        """Set coefficients (n_outputs, n_features) and intercepts (n_outputs,)."""
+        self._weights()
+        steps = self._steps
+        weights = self._columns(2 if self._adaptive else 0)
+        weights[:, :-1], weights[:, -1] = coef, intercept
+        steps.scale[:] = 1.0
+
+    def copy(self) -> Learner:
+        """Return a copy that learns by itself."""
+        return Learner.of_state(copy.deepcopy(self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that learning goes on from, bit for bit: arrays and numbers by name."""
+        steps = self._steps
+        return {
+            "n_features": self.n_features,
+            "n_outputs": self.n_outputs,
+            "rule": self.rule._asdict(),
+            "factor": self._factor,
+            "fields": steps.fields,
+            "table": steps.table,
+            "numbers": steps.numbers,
+            "scale": steps.scale,
+            "scale_sum": steps.scale_sum,
+        }
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Learner:
+        """Return the learner that a `state` is of."""
+        rule = Rule(**state["rule"])
+        learner = cls(state["n_features"], state["n_outputs"], rule, state["factor"])
+        if state["fields"] != learner._steps.fields:
+            learner._steps = learner._make(state["fields"])
+        learner._steps.place(
+            *(np.array(state[name]) for name in ("table", "numbers", "scale", "scale_sum"))
+        )
+        return learner
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Learner.of_state, (self.state(),)
+
+
+def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArray[np.intp]:
+    """Return an order of n rows that is random and reads memory in pieces.
+
+    Blocks of neighbouring rows, of about 16 KiB, come in random order; the rows of as many blocks
+    as a cache holds, 1 MiB, are mixed. Data that fit there are permuted in full.
+
+    Parameters
+    ----------
+    n : int
+    row_bytes : float
+        Mean size of a row.
+    seed, epoch : int
+        What the order depends on.
+
+    Returns
+    -------
+    ndarray of intp, shape (n,)
+
+    Examples
+    --------
+    >>> from fastridge.solvers.sgd.learner import shuffled_order
+    >>> sorted(shuffled_order(5, 80.0, seed=0).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    rng = np.random.Generator(np.random.SFC64([seed, epoch]))
+    if n * row_bytes <= _WINDOW:
+        return rng.permutation(n)
+    rows = max(1, int(_PIECE / row_bytes))
+    blocks = -(-n // rows)
+    window = max(2, int(_WINDOW / (rows * row_bytes)))
+    first = rng.permutation(blocks) * rows
+    order = (first[:, None] + np.arange(rows)).ravel()
+    order = order[order < n]
+    for begin in range(0, n, window * rows):
+        rng.shuffle(order[begin : begin + window * rows])
+    return order
+
+
+_PIECE, _WINDOW = 1 << 14, 1 << 20  # bytes

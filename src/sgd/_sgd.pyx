@@ -1,0 +1,247 @@
+"""Stochastic learning from rows: the state of a linear model that steps are taken on."""
+
+import numpy as np
+
+cimport numpy as cnp
+from c_sgd cimport *
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+from primitives cimport fr_kernels
+from primitives cimport fr_sgd as void_sgd
+from losses_of_rows cimport value_and_slope
+from runtime cimport attach, check, fr_active, fr_poll
+
+from fastridge._matrix cimport Matrix
+
+attach()
+cnp.import_array()
+
+cdef enum:
+    PIECE = 4000000  # elements between two looks for an interrupt
+
+# numbers by which a caller names losses and rules
+LOSSES = {
+    "squared_error": FR_SGD_SQUARED,
+    "huber": FR_SGD_HUBER,
+    "epsilon_insensitive": FR_SGD_EPSILON,
+    "squared_epsilon_insensitive": FR_SGD_SQUARED_EPSILON,
+    "poisson": FR_SGD_POISSON,
+    "hinge": FR_SGD_HINGE,
+    "squared_hinge": FR_SGD_SQUARED_HINGE,
+    "modified_huber": FR_SGD_MODIFIED_HUBER,
+    "perceptron": FR_SGD_PERCEPTRON,
+    "log_loss": FR_SGD_LOG,
+    "multinomial": FR_SGD_MULTINOMIAL,
+}
+RULES = {
+    "constant": FR_SGD_CONSTANT,
+    "adaptive": FR_SGD_CONSTANT,
+    "optimal": FR_SGD_OPTIMAL,
+    "invscaling": FR_SGD_INVSCALING,
+    "pa1": FR_SGD_PA1,
+    "pa2": FR_SGD_PA2,
+    "adagrad": FR_SGD_ADAGRAD,
+    "auto": FR_SGD_AUTO,
+}
+# places among the numbers of a state
+T, SEEN, SQUARES, CLOCK, ETA, SHRINK, BEGAN, L1 = (
+    FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_CLOCK, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN,
+    FR_SGD_L1,
+)
+N_NUMBERS = FR_SGD_N_NUMBERS
+UNSEEN, FRESH = FR_SGD_UNSEEN, FR_SGD_FRESH
+
+
+def slope(int loss, double epsilon, double y, double p):
+    """Derivative of a loss by the prediction p."""
+    cdef double g
+    value_and_slope(loss, epsilon, y, p, &g)
+    return g
+
+
+cdef class Steps:
+    """What rows are learned by: a rule, a loss, a penalty and the state of a model.
+
+    Parameters
+    ----------
+    p, k : int
+        Columns and outputs.
+    loss, rule : int
+        Of `LOSSES` and `RULES`.
+    fit_intercept : bool
+    fields : int
+        Numbers in the record of a column.
+    group : ndarray of int32, shape (p,), or None
+        Which scale a column has; plain rules.
+    factor : ndarray of float64, shape (p,), or None
+        Factors of the penalty.
+    scale_factor : ndarray of float64
+        That of each scale.
+
+    Attributes
+    ----------
+    table : ndarray of float64
+        Shape (p + 1, fields): records; or by field: (fields, p + 1, rounded up to blocks of 8).
+    numbers : ndarray of float64, shape (N_NUMBERS,)
+    scale, scale_sum : ndarray of float64
+    """
+
+    cdef fr_sgd s
+    cdef readonly Py_ssize_t p, fields
+    cdef readonly object table, numbers, scale, scale_sum
+    cdef object _kept
+
+    def __init__(self, Py_ssize_t p, Py_ssize_t k, int loss, int rule, bint fit_intercept,
+                 Py_ssize_t fields, bint averages, const int32_t[::1] group,
+                 const double[::1] factor, const double[::1] scale_factor):
+        memset(&self.s, 0, sizeof(self.s))
+        self.p, self.fields = p, fields
+        self.s.k, self.s.loss, self.s.rule = k, loss, rule
+        self.s.intercept, self.s.averages = fit_intercept, averages
+        self.s.n_scales = scale_factor.shape[0]
+        self.s.scale_factor = &scale_factor[0]
+        if group is not None and p > 0:
+            self.s.group = &group[0]
+        if factor is not None and p > 0:
+            self.s.factor = &factor[0]
+        self._kept = (group, factor, scale_factor)
+        self.place(
+            np.zeros((p + 1, fields)), np.zeros(N_NUMBERS), np.ones(self.s.n_scales),
+            np.zeros(self.s.n_scales),
+        )
+
+    def place(self, double[:, ::1] table not None, double[::1] numbers not None,
+              double[::1] scale not None, double[::1] scale_sum not None):
+        """Use these arrays, which are written from now on."""
+        cdef bint by_record = table.shape[1] == self.fields and table.shape[0] == self.p + 1
+        cdef bint by_field = table.shape[0] == self.fields and table.shape[1] == self.padded()
+        if not (by_record or by_field) or numbers.shape[0] != N_NUMBERS or (
+            scale.shape[0] != self.s.n_scales or scale_sum.shape[0] != self.s.n_scales
+        ):
+            raise ValueError(
+                f"table: expected ({self.p + 1}, {self.fields}) or ({self.fields}, "
+                f"{self.padded()}); got {table.shape[0], table.shape[1]}"
+            )
+        self.table, self.numbers = np.asarray(table), np.asarray(numbers)
+        self.scale, self.scale_sum = np.asarray(scale), np.asarray(scale_sum)
+        self.s.table, self.s.numbers = &table[0, 0], &numbers[0]
+        self.s.scale, self.s.scale_sum = &scale[0], &scale_sum[0]
+        self.s.ld = table.shape[1]
+        self.s.by_field = not by_record
+
+    cdef Py_ssize_t padded(self) noexcept:
+        return (self.p + 1 + 7) // 8 * 8
+
+    @property
+    def by_field(self):
+        """Whether the table lies by field."""
+        return bool(self.s.by_field)
+
+    def lay_out(self, bint by_field):
+        """Lay the table out by field, for dense rows and one output, or by record."""
+        if by_field == self.s.by_field:
+            return
+        if by_field:
+            table = np.zeros((self.fields, self.padded()))
+            table[:, : self.p + 1] = self.table.T
+        else:
+            table = np.ascontiguousarray(self.table[:, : self.p + 1].T)
+        self.place(table, self.numbers, self.scale, self.scale_sum)
+
+    def set_rule(self, double epsilon, double eta0, double power, double first, double alpha,
+                 double l1_ratio, double average):
+        """The numbers of the rule, which may change between calls."""
+        self.s.parameter, self.s.eta0, self.s.power, self.s.first = epsilon, eta0, power, first
+        self.s.alpha, self.s.l1_ratio, self.s.average = alpha, l1_ratio, average
+
+    def learn(self, Matrix A not None, const double[::1] y, const int32_t[::1] codes, bint soft,
+              const double[::1] weight, const double[::1] positive, const Py_ssize_t[::1] order,
+              Py_ssize_t begin, Py_ssize_t end):
+        """Take a step for each row from `begin` to `end` of the order.
+
+        Returns
+        -------
+        float or None
+            Weighted sum of the losses before each step; None where one was not finite.
+        """
+        cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target
+        cdef const int32_t *narrow
+        cdef const int64_t *broad
+        cdef double[::1] work
+        cdef fr_sgd *s = &self.s
+        cdef const fr_kernels *kernels = fr_active()
+        target = n * s.k if soft and s.k > 1 else n
+        if (
+            A.n_columns != self.p
+            or A.s.by_column
+            or (y is not None and y.shape[0] != target)
+            or (codes is not None and codes.shape[0] != n)
+            or (y is None and codes is None)
+            or (weight is not None and weight.shape[0] != n)
+            or (positive is not None and positive.shape[0] != s.k)
+            or not 0 <= begin <= end <= (n if order is None else order.shape[0])
+            or (s.by_field and (s.k > 1 or A.is_sparse))
+        ):
+            raise ValueError(
+                f"A: expected rows of {self.p} columns, and as many targets and weights as rows"
+            )
+        if order is not None:
+            for i in range(begin, end):
+                if not 0 <= order[i] < n:
+                    raise ValueError(f"order: expected rows from 0 to {n - 1}; got {order[i]}")
+        if A.is_sparse:
+            width = 0
+            if A.s.index == 0:
+                narrow = <const int32_t *> A.s.indptr
+                for i in range(n):
+                    width = max(width, narrow[i + 1] - narrow[i])
+            else:
+                broad = <const int64_t *> A.s.indptr
+                for i in range(n):
+                    width = max(width, <Py_ssize_t> (broad[i + 1] - broad[i]))
+        wide = (width + 1 + 7) // 8 * 8
+        work = np.empty(FR_SGD_WORKSPACE(wide, s.k))
+        s.a = &A.s
+        s.y = &y[0] if y is not None and y.shape[0] else NULL
+        s.codes = &codes[0] if codes is not None and n else NULL
+        s.soft = soft
+        s.weight = &weight[0] if weight is not None and n else NULL
+        s.positive = &positive[0] if positive is not None else NULL
+        s.order = &order[0] if order is not None and order.shape[0] else NULL
+        s.work = &work[0]
+        s.loss_sum, s.diverged, s.begin = 0.0, 0, begin
+        step = max(1, PIECE // max(1, A.s.nnz // max(1, n) * s.k))
+        with nogil:
+            while s.begin < end and not s.diverged:
+                s.end = min(end, s.begin + step)
+                kernels.sgd_rows(<void_sgd *> s, wide)
+                if s.begin < end and fr_poll():
+                    break
+        check(fr_poll() if s.begin < end and not s.diverged else 0)
+        return None if s.diverged else s.loss_sum
+
+    def flush(self):
+        """Bring all columns up to date with the penalty."""
+        cdef Py_ssize_t j, k, f = 0, n = self.s.k
+        cdef fr_sgd *s = &self.s
+        cdef double now = s.numbers[FR_SGD_CLOCK], penalty, rate, nothing
+        cdef double *record
+        cdef Py_ssize_t by = self.fields if not s.by_field else 1
+        cdef Py_ssize_t apart = s.ld if s.by_field else 1
+        if s.rule < FR_SGD_ADAGRAD:
+            return
+        with nogil:
+            for j in range(self.p + 1):
+                record = s.table + j * by
+                penalty = 0.0
+                if j < self.p:
+                    penalty = s.alpha if s.factor == NULL else s.alpha * s.factor[j]
+                for k in range(n):
+                    rate = record[(2 + n + k) * apart]
+                    rate = rate if rate < 1e-10 * FR_SGD_FRESH else 0.0
+                    record[(2 + k) * apart] = fr_flow(
+                        record[(2 + k) * apart], penalty * record[0] * rate * record[0],
+                        s.l1_ratio, now - record[apart],
+                        &record[(2 + 2 * n + k) * apart] if s.averages else &nothing,
+                    )
+                record[apart] = now

@@ -1,0 +1,67 @@
+"""The C declarations of this folder."""
+
+from libc.stdint cimport int32_t
+
+from c_matrix cimport fr_matrix
+
+
+cdef extern from "sgd.h" nogil:
+    enum:
+        FR_SGD_SQUARED, FR_SGD_HUBER, FR_SGD_EPSILON, FR_SGD_SQUARED_EPSILON, FR_SGD_POISSON
+        FR_SGD_HINGE, FR_SGD_SQUARED_HINGE, FR_SGD_MODIFIED_HUBER, FR_SGD_PERCEPTRON, FR_SGD_LOG
+        FR_SGD_MULTINOMIAL
+    enum:
+        FR_SGD_CONSTANT, FR_SGD_OPTIMAL, FR_SGD_INVSCALING, FR_SGD_PA1, FR_SGD_PA2
+        FR_SGD_ADAGRAD, FR_SGD_AUTO, FR_SGD_COIN
+    enum:
+        FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_CLOCK, FR_SGD_ETA, FR_SGD_SHRINK
+        FR_SGD_BEGAN, FR_SGD_L1, FR_SGD_N_NUMBERS
+    const double FR_SGD_UNSEEN, FR_SGD_FRESH, FR_SGD_MOST_SLOPE
+
+    ctypedef struct fr_sgd "struct fr_sgd":
+        fr_matrix *a
+        const Py_ssize_t *order
+        Py_ssize_t begin, end, k
+        const double *y
+        const int32_t *codes
+        int soft
+        const double *weight
+        const double *positive
+        int loss, rule, intercept, averages, by_field
+        double parameter, eta0, power, first, alpha, l1_ratio, average
+        const double *factor
+        const int32_t *group
+        double *scale
+        double *scale_sum
+        const double *scale_factor
+        Py_ssize_t n_scales
+        double *table
+        double *numbers
+        Py_ssize_t ld
+        double *work
+        double loss_sum
+        int diverged
+    Py_ssize_t FR_SGD_WORKSPACE(Py_ssize_t wide, Py_ssize_t k)
+
+
+cdef extern from "row_loops.h" nogil:
+    ctypedef struct fr_row_sums:
+        double product, squares, most
+    fr_row_sums fr_row_predict(Py_ssize_t blocks, const double *x, const double *inverse,
+                               double *clock, double *w, const double *r, double decay, double now)
+    void fr_row_grow(Py_ssize_t n, const double *x, double *inverse, double *w, double *r,
+                     Py_ssize_t k)
+    void fr_row_step(Py_ssize_t blocks, const double *x, const double *inverse, double *w,
+                     double *r, double g, double rate)
+    double fr_flow(double w, double q, double l1_ratio, double time, double *integral)
+    double fr_rsqrt(double a)
+
+
+cdef extern from "compiler.h" nogil:
+    void FR_PREFETCH(const void *p)
+
+
+cdef extern from "elementary.h" nogil:
+    double fr_exp(double x)
+    double fr_log1p(double x)
+    double fr_log(double x)

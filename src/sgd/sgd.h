@@ -1,0 +1,87 @@
+/* Stochastic learning of linear models, row by row. */
+#ifndef FASTRIDGE_SGD_H
+#define FASTRIDGE_SGD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "matrix.h"
+
+enum {
+    FR_SGD_SQUARED,
+    FR_SGD_HUBER,
+    FR_SGD_EPSILON,         /* epsilon-insensitive */
+    FR_SGD_SQUARED_EPSILON,
+    FR_SGD_POISSON,
+    FR_SGD_HINGE,           /* from here on y is -1 or 1 */
+    FR_SGD_SQUARED_HINGE,
+    FR_SGD_MODIFIED_HUBER,
+    FR_SGD_PERCEPTRON,
+    FR_SGD_LOG,             /* y from -1 to 1 stands for the probability (1 + y) / 2 */
+    FR_SGD_MULTINOMIAL
+};
+
+enum {
+    FR_SGD_CONSTANT,
+    FR_SGD_OPTIMAL,
+    FR_SGD_INVSCALING,
+    FR_SGD_PA1,
+    FR_SGD_PA2,
+    FR_SGD_ADAGRAD,
+    FR_SGD_AUTO,
+    FR_SGD_COIN
+};
+
+/* What goes on from call to call, beside the table. */
+enum {
+    FR_SGD_T,       /* rows seen, and 1 */
+    FR_SGD_SEEN,    /* sum of their weights */
+    FR_SGD_SQUARES, /* sum of their weighted squares, in units of the columns */
+    FR_SGD_CLOCK,   /* sum of the rates: the time of the penalty's flow */
+    FR_SGD_ETA,     /* rate of the last step */
+    FR_SGD_SHRINK,  /* factor of all rates */
+    FR_SGD_BEGAN,   /* clock, or rows, when averaging began; negative: it has not */
+    FR_SGD_L1,      /* L1 penalty that a weight could have got so far */
+    FR_SGD_N_NUMBERS
+};
+
+/* Rates and weights of columns never seen. */
+#define FR_SGD_UNSEEN 1e300 /* 1 / largest value */
+#define FR_SGD_MOST_SLOPE 1e12 /* slopes of plain rules are clipped there, as in scikit-learn */
+#define FR_SGD_FRESH 1e100  /* 1 / root of the sum of squared gradients */
+
+/* Each column has a record in the table, and the intercept one behind them:
+ *   adaptive rules:  1 / s, clock, w (k), 1 / R (k), sum of w over the clock (k, if averaged)
+ *   plain rules:     w / scale (k), L1 penalty it got (k, if any), sum that is averaged (k, if any)
+ * Records lie one behind the other, or with by_field, for dense rows and one output, their first
+ * fields, then their second ones, `ld` apart. */
+typedef struct fr_sgd {
+    fr_matrix *a;
+    const ptrdiff_t *order; /* rows, or NULL: as they lie */
+    ptrdiff_t begin, end;
+    ptrdiff_t k;            /* outputs */
+    const double *y;        /* (n,), or (n, k) with `soft` */
+    const int32_t *codes;   /* classes, for several outputs */
+    int soft;
+    const double *weight;   /* (n,) or NULL */
+    const double *positive; /* (k,) weights of the own class, one against the rest; or NULL */
+    int loss, rule, intercept, averages, by_field;
+    double parameter, eta0, power, first, alpha, l1_ratio;
+    double average;              /* average from this row on; 0: never */
+    const double *factor;        /* (p,) or NULL */
+    const int32_t *group;        /* (p,) which scale a column has, or NULL: the first */
+    double *scale, *scale_sum;   /* (n_scales,): of plain rules */
+    const double *scale_factor;  /* (n_scales,): the factor of the penalty */
+    ptrdiff_t n_scales;
+    double *table, *numbers;
+    ptrdiff_t ld;
+    double *work;
+    double loss_sum;
+    int diverged;
+} fr_sgd;
+
+/* Doubles of `work` for rows of at most `wide` elements, a multiple of 8 that leaves place for an
+ * intercept. */
+#define FR_SGD_WORKSPACE(wide, k) (7 * (wide) + 2 * (k))
+
+#endif
