@@ -7,15 +7,11 @@ LOSSES: dict[str, int]
 RULES: dict[str, int]
 T: int
 SEEN: int
-SQUARES: int
-CLOCK: int
 ETA: int
 SHRINK: int
 BEGAN: int
-L1: int
 N_NUMBERS: int
 UNSEEN: float
-FRESH: float
 
 def slope(loss: int, epsilon: float, y: float, p: float) -> float: ...
 

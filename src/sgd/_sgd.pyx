@@ -44,12 +44,11 @@ RULES = {
     "auto": FR_SGD_AUTO,
 }
 # places among the numbers of a state
-T, SEEN, SQUARES, CLOCK, ETA, SHRINK, BEGAN, L1 = (
-    FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_CLOCK, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN,
-    FR_SGD_L1,
+T, SEEN, ETA, SHRINK, BEGAN = (
+    FR_SGD_T, FR_SGD_SEEN, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN,
 )
 N_NUMBERS = FR_SGD_N_NUMBERS
-UNSEEN, FRESH = FR_SGD_UNSEEN, FR_SGD_FRESH
+UNSEEN = FR_SGD_UNSEEN
 
 
 def slope(int loss, double epsilon, double y, double p):
@@ -222,11 +221,11 @@ cdef class Steps:
 
     def flush(self):
         """Bring all columns up to date with the penalty."""
-        cdef Py_ssize_t j, k, f = 0, n = self.s.k
+        cdef Py_ssize_t j, k, n = self.s.k
         cdef fr_sgd *s = &self.s
-        cdef double now = s.numbers[FR_SGD_CLOCK], penalty, rate, nothing
+        cdef double now = s.numbers[FR_SGD_SEEN], penalty, one, integral
         cdef double *record
-        cdef Py_ssize_t by = self.fields if not s.by_field else 1
+        cdef Py_ssize_t by = 1 if s.by_field else s.ld
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
         if s.rule < FR_SGD_ADAGRAD:
             return
@@ -237,11 +236,10 @@ cdef class Steps:
                 if j < self.p:
                     penalty = s.alpha if s.factor == NULL else s.alpha * s.factor[j]
                 for k in range(n):
-                    rate = record[(2 + n + k) * apart]
-                    rate = rate if rate < 1e-10 * FR_SGD_FRESH else 0.0
-                    record[(2 + k) * apart] = fr_flow(
-                        record[(2 + k) * apart], penalty * record[0] * rate * record[0],
-                        s.l1_ratio, now - record[apart],
-                        &record[(2 + 2 * n + k) * apart] if s.averages else &nothing,
-                    )
+                    one = penalty * (record[(2 + n + k) * apart] * record[(2 + 2 * n + k) * apart])
+                    one, integral = one * record[0], 0.0
+                    fr_flow(&record[(2 + k) * apart], one * (1.0 - s.l1_ratio) * record[0],
+                            one * s.l1_ratio, now - record[apart], &integral)
+                    if s.averages:
+                        record[(2 + 3 * n + k) * apart] += record[0] * integral
                 record[apart] = now

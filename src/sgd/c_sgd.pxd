@@ -14,9 +14,9 @@ cdef extern from "sgd.h" nogil:
         FR_SGD_CONSTANT, FR_SGD_OPTIMAL, FR_SGD_INVSCALING, FR_SGD_PA1, FR_SGD_PA2
         FR_SGD_ADAGRAD, FR_SGD_AUTO, FR_SGD_COIN
     enum:
-        FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_CLOCK, FR_SGD_ETA, FR_SGD_SHRINK
-        FR_SGD_BEGAN, FR_SGD_L1, FR_SGD_N_NUMBERS
-    const double FR_SGD_UNSEEN, FR_SGD_FRESH, FR_SGD_MOST_SLOPE
+        FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN, FR_SGD_L1
+        FR_SGD_MEAN, FR_SGD_SPREAD, FR_SGD_ERROR, FR_SGD_N_NUMBERS
+    const double FR_SGD_UNSEEN, FR_SGD_MOST_SLOPE
 
     ctypedef struct fr_sgd "struct fr_sgd":
         fr_matrix *a
@@ -45,15 +45,25 @@ cdef extern from "sgd.h" nogil:
 
 
 cdef extern from "row_loops.h" nogil:
+    ctypedef struct fr_columns:
+        double *u
+        double *inverse
+        double *clock
+        double *v
+        double *r
+        double *reach
+        double *area
     ctypedef struct fr_row_sums:
-        double product, squares, most
-    fr_row_sums fr_row_predict(Py_ssize_t blocks, const double *x, const double *inverse,
-                               double *clock, double *w, const double *r, double decay, double now)
-    void fr_row_grow(Py_ssize_t n, const double *x, double *inverse, double *w, double *r,
-                     Py_ssize_t k)
-    void fr_row_step(Py_ssize_t blocks, const double *x, const double *inverse, double *w,
-                     double *r, double g, double rate)
-    double fr_flow(double w, double q, double l1_ratio, double time, double *integral)
+        double product, squares, most, fresh
+    ctypedef struct fr_row_room:
+        double reach, known, fresh
+    void fr_row_decay(Py_ssize_t blocks, const fr_columns *c, double penalty, double now)
+    fr_row_sums fr_row_predict(Py_ssize_t blocks, const fr_columns *c)
+    fr_row_room fr_row_bound(Py_ssize_t blocks, const fr_columns *c, double rate, double share,
+                             double keep)
+    void fr_row_step(Py_ssize_t blocks, const fr_columns *c, double g, double size, double rate,
+                     double share, double keep)
+    void fr_flow(double *v, double two, double one, double time, double *integral)
     double fr_rsqrt(double a)
 
 

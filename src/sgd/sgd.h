@@ -35,23 +35,26 @@ enum {
 /* What goes on from call to call, beside the table. */
 enum {
     FR_SGD_T,       /* rows seen, and 1 */
-    FR_SGD_SEEN,    /* sum of their weights */
+    FR_SGD_SEEN,    /* sum of their weights: the clock of penalties and averages */
     FR_SGD_SQUARES, /* sum of their weighted squares, in units of the columns */
-    FR_SGD_CLOCK,   /* sum of the rates: the time of the penalty's flow */
     FR_SGD_ETA,     /* rate of the last step */
     FR_SGD_SHRINK,  /* factor of all rates */
     FR_SGD_BEGAN,   /* clock, or rows, when averaging began; negative: it has not */
     FR_SGD_L1,      /* L1 penalty that a weight could have got so far */
+    FR_SGD_MEAN,    /* of the targets */
+    FR_SGD_SPREAD,  /* sum of their weighted distances from it */
+    FR_SGD_ERROR,   /* sum of weighted distances from predictions */
     FR_SGD_N_NUMBERS
 };
 
-/* Rates and weights of columns never seen. */
-#define FR_SGD_UNSEEN 1e300 /* 1 / largest value */
-#define FR_SGD_MOST_SLOPE 1e12 /* slopes of plain rules are clipped there, as in scikit-learn */
-#define FR_SGD_FRESH 1e100  /* 1 / root of the sum of squared gradients */
+/* 1 / s of columns never seen */
+#define FR_SGD_UNSEEN 1e150
+/* slopes of plain rules are clipped there, as in scikit-learn */
+#define FR_SGD_MOST_SLOPE 1e12
 
 /* Each column has a record in the table, and the intercept one behind them:
- *   adaptive rules:  1 / s, clock, w (k), 1 / R (k), sum of w over the clock (k, if averaged)
+ *   adaptive rules:  1 / s, clock, v = w s (k), 1 / R (k; 0: no gradient yet), reach (k), integral of
+ *                    w over the clock (k, if averaged)
  *   plain rules:     w / scale (k), L1 penalty it got (k, if any), sum that is averaged (k, if any)
  * Records lie one behind the other, or with by_field, for dense rows and one output, their first
  * fields, then their second ones, `ld` apart. */
@@ -80,8 +83,7 @@ typedef struct fr_sgd {
     int diverged;
 } fr_sgd;
 
-/* Doubles of `work` for rows of at most `wide` elements, a multiple of 8 that leaves place for an
- * intercept. */
-#define FR_SGD_WORKSPACE(wide, k) (7 * (wide) + 2 * (k))
+/* Doubles of `work` for rows of at most `wide` elements, a multiple of 8. */
+#define FR_SGD_WORKSPACE(wide, k) (9 * (wide) + 5 * (k))
 
 #endif

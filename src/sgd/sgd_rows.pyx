@@ -8,16 +8,20 @@ Plain rules, with eta of the schedule, as scikit-learn's::
 
     w = (1 - eta alpha (1 - l1_ratio)) w - eta s g x,       g = l'(y, b + x'w)
 
-Adaptive rules, with u = x / s in [-1, 1] and s the largest |x| of each column so far::
+Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so far, v = w s::
 
-    R^2 = R^2 + (g u)^2,    w = w - rate g u / (s R),    rate = eta0 sqrt(t / N)
+    R^2 = R^2 + (g u)^2,    d = max(d, rate + |v| / 4),    v = v - d g u / R
+    rate = Y sqrt(T / N) / 2
 
-with t the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013); "adagrad" has s = 1
-and rate = eta0 (Duchi, Hazan & Singer 2011).
+with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d the
+distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
+regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves the
+prediction by no more than its distance from the target, or from a margin of 5 in classification.
+"adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
 from c_sgd cimport *
-from libc.math cimport INFINITY, fabs, isfinite, pow, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, log, pow, sqrt
 from libc.stdint cimport int32_t, int64_t
 from losses_of_rows cimport value_and_slope
 
@@ -28,20 +32,29 @@ cdef enum:
     AHEAD = 4        # rows that are prefetched before their turn
     LINE = 64        # bytes of a cache line
     MOST_STEPS = 64  # steps of a row of large weight
+    MARGIN = 5       # margin that a step of a classifier may reach
+
+
+cdef extern from *:
+    '''
+    #define SHARE 0.25 /* share of a weight that it may move by */
+    #define FIRST 0.25 /* reach of the intercept, in units of predictions */
+    '''
+    double SHARE, FIRST
 
 
 cdef struct Row:
-    # the columns of a row, with the intercept as the last one; buffers are padded to blocks of 8
+    # the columns of a row; buffers are padded to blocks of 8
     Py_ssize_t n, blocks, wide
+    fr_columns c
     double *x
     int64_t *at
-    double *inverse
-    double *clock
-    double *w
-    double *r
-    double *area
-    double *p         # predictions and slopes of several outputs
+    # of the outputs: predictions, slopes, bounds of what a step moves
+    double *p
     double *g
+    double *all
+    double *known
+    double *fresh
 
 
 cdef inline Py_ssize_t row_at(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
@@ -110,76 +123,151 @@ cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, Row *q) noex
 
 
 cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Values and columns of row i, the intercept behind them."""
-    cdef Py_ssize_t n = read_elements(s, i, q), k
-    if s.intercept:
-        q.x[n] = 1.0
-        if s.a.index >= 0:
-            q.at[n] = s.a.n_minor
-        n += 1
-    q.n, q.blocks = n, (n + 7) // 8
-    for k in range(n, 8 * q.blocks):
+    """Values and columns of row i, padded."""
+    cdef Py_ssize_t k
+    q.n = read_elements(s, i, q)
+    q.blocks = (q.n + 7) // 8
+    for k in range(q.n, 8 * q.blocks):
         q.x[k] = 0.0
 
 
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
     """The records of a row's columns, field by field."""
-    cdef Py_ssize_t k, fields = s.ld
+    cdef Py_ssize_t k
     cdef const double *record
+    cdef fr_columns *c = &q.c
     for k in range(q.n):
-        record = s.table + q.at[k] * fields
-        q.inverse[k], q.clock[k], q.w[k], q.r[k] = record[0], record[1], record[2], record[3]
+        record = s.table + q.at[k] * s.ld
+        c.inverse[k], c.clock[k], c.v[k] = record[0], record[1], record[2]
+        c.r[k], c.reach[k] = record[3], record[4]
         if s.averages:
-            q.area[k] = record[4]
+            c.area[k] = record[5]
     for k in range(q.n, 8 * q.blocks):
-        q.inverse[k] = q.clock[k] = q.w[k] = q.r[k] = 0.0
+        c.inverse[k] = c.clock[k] = c.v[k] = c.r[k] = c.reach[k] = 0.0
 
 
 cdef inline void scatter(const fr_sgd *s, const Row *q) noexcept nogil:
-    cdef Py_ssize_t k, fields = s.ld
+    cdef Py_ssize_t k
     cdef double *record
+    cdef const fr_columns *c = &q.c
     for k in range(q.n):
-        record = s.table + q.at[k] * fields
-        record[0], record[1], record[2], record[3] = q.inverse[k], q.clock[k], q.w[k], q.r[k]
+        record = s.table + q.at[k] * s.ld
+        record[0], record[1], record[2] = c.inverse[k], c.clock[k], c.v[k]
+        record[3], record[4] = c.r[k], c.reach[k]
         if s.averages:
-            record[4] = q.area[k]
+            record[5] = c.area[k]
+
+
+cdef inline bint is_regression(const fr_sgd *s) noexcept nogil:
+    return s.loss < FR_SGD_HINGE
 
 
 cdef inline double penalty_of(const fr_sgd *s, Py_ssize_t column) noexcept nogil:
-    if column >= s.a.n_minor:
-        return 0.0
     return s.alpha if s.factor == NULL else s.alpha * s.factor[column]
 
 
-cdef inline double flow(const fr_sgd *s, double penalty, double inverse, double r, double time,
-                        double w, double *area) noexcept nogil:
-    """w after the penalty's flow over a time, whose integral is added."""
-    cdef double rate = r if r < 1e-10 * FR_SGD_FRESH else 0.0
-    return fr_flow(w, penalty * inverse * rate * inverse, s.l1_ratio, time, area)
+cdef inline void flow(const fr_sgd *s, double penalty, double inverse, double time, double *v,
+                      double r, double reach, double *area) noexcept nogil:
+    """Let v follow the penalty for a time; the integral of the weight is added to the area."""
+    cdef double one = penalty * (reach * r) * inverse, integral = 0.0
+    fr_flow(v, one * (1.0 - s.l1_ratio) * inverse, one * s.l1_ratio, time, &integral)
+    if area != NULL:
+        area[0] += inverse * integral
 
 
 cdef inline void catch_up(const fr_sgd *s, Row *q, double now) noexcept nogil:
     """The penalty's flow with L1, factors or averages."""
-    cdef Py_ssize_t k, column
-    cdef double nothing = 0.0
-    cdef double *area
+    cdef Py_ssize_t k
+    cdef fr_columns *c = &q.c
     for k in range(q.n):
-        column = k if s.a.index < 0 else q.at[k]
-        area = q.area + k if s.averages else &nothing
-        q.w[k] = flow(s, penalty_of(s, column), q.inverse[k], q.r[k], now - q.clock[k], q.w[k],
-                      area)
-        q.clock[k] = now
+        if q.x[k] != 0:
+            flow(s, penalty_of(s, k if s.a.index < 0 else q.at[k]), c.inverse[k],
+                 now - c.clock[k], &c.v[k], c.r[k], c.reach[k],
+                 &c.area[k] if s.averages else NULL)
+            c.clock[k] = now
 
 
-cdef inline double tick(fr_sgd *s, double weight, double squares) noexcept nogil:
-    """Count a step; return its rate."""
+cdef inline void grow(double x, double *inverse, double *v, double *r, Py_ssize_t k) noexcept nogil:
+    """Make |x| the unit of a column: v stays, so that w falls, but where it was given."""
+    cdef double now = 1.0 / fabs(x), ratio = now / inverse[0]
+    cdef Py_ssize_t i
+    for i in range(k):
+        if inverse[0] == FR_SGD_UNSEEN:
+            v[i] /= ratio
+        else:
+            r[i] /= ratio
+    inverse[0] = now
+
+
+cdef inline fr_row_sums predict(const fr_sgd *s, Row *q) noexcept nogil:
+    """Values in the units of their columns, which grow where they have to, and their sums."""
+    cdef Py_ssize_t k
+    cdef fr_columns *c = &q.c
+    cdef fr_row_sums sums
+    for k in range(8 * q.blocks):
+        c.u[k] = q.x[k] * c.inverse[k]
+    sums = fr_row_predict(q.blocks, c)
+    if sums.most > 1 and s.rule == FR_SGD_AUTO:
+        for k in range(q.n):
+            if fabs(c.u[k]) > 1:
+                grow(q.x[k], &c.inverse[k], &c.v[k], &c.r[k], 1)
+                c.u[k] = 1.0 if q.x[k] > 0 else -1.0
+        sums = fr_row_predict(q.blocks, c)
+    return sums
+
+
+cdef inline Py_ssize_t steps_of(double weight) noexcept nogil:
+    """How many steps a row of that weight is: so weight 2 is the row twice."""
+    if weight <= 1:
+        return 1
+    if weight >= MOST_STEPS:
+        return MOST_STEPS
+    return <Py_ssize_t> weight + (<Py_ssize_t> weight < weight)
+
+
+cdef inline double unit_of(fr_sgd *s, double y, double p, double weight) noexcept nogil:
+    """Count a target; return the unit of predictions."""
+    cdef double *c = s.numbers
+    if s.loss == FR_SGD_POISSON or not is_regression(s):
+        return 1.0
+    c[FR_SGD_ERROR] += weight * fabs(p - y)
+    c[FR_SGD_MEAN] += weight / c[FR_SGD_SEEN] * (y - c[FR_SGD_MEAN])
+    c[FR_SGD_SPREAD] += weight * fabs(y - c[FR_SGD_MEAN])
+    return min(c[FR_SGD_ERROR], c[FR_SGD_SPREAD]) / c[FR_SGD_SEEN]
+
+
+cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
+    """How far a step may move the prediction."""
+    cdef double d
+    if not is_regression(s):
+        return max(MARGIN - y * p, 1.0)
+    if s.loss == FR_SGD_POISSON:
+        return fabs(p - log(y)) if y > 0 else INFINITY
+    d = fabs(p - y)
+    if s.loss == FR_SGD_EPSILON or s.loss == FR_SGD_SQUARED_EPSILON:
+        d -= s.parameter
+    return d
+
+
+cdef inline void step_one(double g, double size, double u, double rate, double share, double keep,
+                          double *v, double *r, double *reach) noexcept nogil:
+    """The step of `fr_row_step` of one column, whose first gradient it may be."""
+    cdef double z = g * u * r[0], now = rate + share * fabs(v[0])
+    if r[0] > 0:
+        r[0] *= fr_rsqrt(1.0 + z * z)
+    else:
+        r[0] = 1.0 / fabs(g * u) if g * u != 0 else 0.0
+    reach[0] = max(keep * reach[0], now)
+    v[0] -= reach[0] * r[0] * (size * u)
+
+
+cdef inline double rate_of(fr_sgd *s, double squares, double weight, double unit) noexcept nogil:
+    """The rate of a step of columns, which is counted."""
     cdef double *c = s.numbers
     cdef double rate = s.eta0 * c[FR_SGD_SHRINK]
-    c[FR_SGD_SEEN] += weight
+    c[FR_SGD_SQUARES] += weight * squares
     if s.rule == FR_SGD_AUTO:
-        c[FR_SGD_SQUARES] += weight * squares
-        if c[FR_SGD_SQUARES] > 0:
-            rate *= sqrt(c[FR_SGD_SEEN] / c[FR_SGD_SQUARES])
+        rate *= unit * (sqrt(c[FR_SGD_SEEN] / c[FR_SGD_SQUARES]) if c[FR_SGD_SQUARES] > 0 else 0.0)
     c[FR_SGD_ETA] = rate
     return rate
 
@@ -187,42 +275,75 @@ cdef inline double tick(fr_sgd *s, double weight, double squares) noexcept nogil
 cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     """Learn from one row with one output; return its weighted loss, infinity where that ends."""
     cdef double *c = s.numbers
+    cdef double *intercept = s.table + (s.a.n_minor if s.by_field else s.a.n_minor * s.ld)
+    cdef Py_ssize_t apart = s.ld if s.by_field else 1
+    cdef double *b = intercept + 2 * apart
+    cdef double *of_r = intercept + 3 * apart
+    cdef double *of_reach = intercept + 4 * apart
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
-    cdef double y = s.y[i], each = weight, rate, slope, g, value, loss = 0.0, decay = s.alpha
-    cdef Py_ssize_t steps = 1, step
-    cdef bint light = s.averages or s.factor != NULL or (s.alpha > 0 and s.l1_ratio > 0)
+    cdef double y = s.y[i], each, rate, own, slope, g, p, value, unit, loss = 0.0, move, share, keep
+    cdef double d, now
+    cdef Py_ssize_t steps, step, k
+    cdef bint net = s.averages or s.factor != NULL or (s.alpha > 0 and s.l1_ratio > 0)
+    cdef bint scaled = s.rule == FR_SGD_AUTO
     cdef fr_row_sums sums
+    cdef fr_row_room room
     if weight <= 0:
         return 0.0
-    if weight > 1:
-        steps = MOST_STEPS if weight > MOST_STEPS else <Py_ssize_t> weight
-        steps += steps < weight and steps < MOST_STEPS
-        each = weight / steps
+    steps = steps_of(weight)
+    each = weight / steps
+    share, keep = (SHARE, 1.0) if scaled else (0.0, 0.0)
     read_row(s, i, q)
     if s.a.index >= 0:
         gather(s, q)
-    if light:
-        decay = 0.0
+    if scaled and is_regression(s) and s.intercept and c[FR_SGD_SEEN] == 0 and b[0] == 0:
+        b[0] = y if s.loss != FR_SGD_POISSON else (log(y) if y > 0 else 0.0)
     for step in range(steps):
-        if light:
-            catch_up(s, q, c[FR_SGD_CLOCK])
-        if s.intercept:
-            # no penalty on it
-            q.clock[q.n - 1] = c[FR_SGD_CLOCK]
-        sums = fr_row_predict(q.blocks, q.x, q.inverse, q.clock, q.w, q.r, decay, c[FR_SGD_CLOCK])
-        if s.rule == FR_SGD_AUTO and sums.most > 1:
-            fr_row_grow(q.n, q.x, q.inverse, q.w, q.r, 1)
-            sums = fr_row_predict(q.blocks, q.x, q.inverse, q.clock, q.w, q.r, 0.0, 0.0)
-        value = value_and_slope(s.loss, s.parameter, y, sums.product, &slope)
+        now = c[FR_SGD_SEEN]
+        if net:
+            catch_up(s, q, now)
+        elif s.alpha > 0:
+            q.c.u = q.x
+            fr_row_decay(q.blocks, &q.c, s.alpha, now)
+            q.c.u = q.x + q.wide
+        if s.averages:
+            intercept[5 * apart] += b[0] * (now - intercept[apart])
+            intercept[apart] = now
+        sums = predict(s, q)
+        p = sums.product + (b[0] if s.intercept else 0.0)
+        value = value_and_slope(s.loss, s.parameter, y, p, &slope)
         if step == 0:
             loss = weight * value
-        g = each * slope
-        rate = tick(s, each, sums.squares)
-        if not isfinite(g) or not isfinite(value):
+        if not isfinite(slope) or not isfinite(value):
             return INFINITY
-        if g != 0:
-            fr_row_step(q.blocks, q.x, q.inverse, q.w, q.r, g, rate)
-        c[FR_SGD_CLOCK] += each * c[FR_SGD_ETA]
+        c[FR_SGD_SEEN] += each
+        unit = unit_of(s, y, p, each)
+        rate = rate_of(s, sums.squares, each, unit)
+        own = FIRST * unit * c[FR_SGD_SHRINK] if scaled else rate
+        if slope == 0:
+            continue
+        g = each * slope
+        if scaled:
+            room = fr_row_bound(q.blocks, &q.c, rate, share, keep)
+            if s.intercept:
+                d = max(of_reach[0], own)
+                room.reach += d
+                room.known += d * of_r[0]
+                room.fresh += 0.0 if of_r[0] > 0 else d
+            move = min(room.reach, fabs(g) * room.known + room.fresh)
+            d = room_of(s, y, p)
+            d = g * d / move if move > d else g
+        else:
+            d = g
+        # the columns that had no gradient before do not move in the loop
+        fr_row_step(q.blocks, &q.c, g, d, rate, share, keep)
+        if sums.fresh > 0:
+            for k in range(q.n):
+                if not q.c.r[k] > 0 and q.c.u[k] != 0:
+                    step_one(g, d, q.c.u[k], rate, share, keep, &q.c.v[k], &q.c.r[k],
+                             &q.c.reach[k])
+        if s.intercept:
+            step_one(g, d, 1.0, own, 0.0, keep, b, of_r, of_reach)
     if s.a.index >= 0:
         scatter(s, q)
     return loss
@@ -270,88 +391,143 @@ cdef inline double *record_of(const fr_sgd *s, const Row *q, Py_ssize_t j) noexc
 
 
 cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil:
-    """Predictions of several outputs of an adaptive rule; return the sum of (x / s)^2."""
+    """Predictions of several outputs of an adaptive rule; return the sum of u^2."""
     cdef Py_ssize_t j, k, n = s.k
-    cdef double x, size, penalty, time, q2, nothing, squares = 0.0
-    cdef double *record
-    cdef double *w
+    cdef double u, penalty, time, squares = 0.0
+    cdef double *record = s.table + s.a.n_minor * s.ld
+    cdef double *v = record + 2
     cdef double *r
-    cdef double *area
-    cdef bint light = s.averages or (s.alpha > 0 and s.l1_ratio > 0)
+    cdef double *reach
+    cdef bint net = s.averages or (s.alpha > 0 and s.l1_ratio > 0)
     for k in range(n):
-        q.p[k] = 0.0
+        q.p[k] = v[k] if s.intercept else 0.0
+    if s.averages:
+        for k in range(n):
+            v[3 * n + k] += v[k] * (now - record[1])
+        record[1] = now
     for j in range(q.n):
+        if q.x[j] == 0:
+            q.c.u[j] = 0.0
+            continue
         record = record_of(s, q, j)
-        x = q.x[j]
-        w, r = record + 2, record + 2 + n
+        v, r, reach = record + 2, record + 2 + n, record + 2 + 2 * n
         time = now - record[1]
         record[1] = now
-        penalty = 0.0
-        if j < q.n - s.intercept:
-            penalty = penalty_of(s, j if s.a.index < 0 else q.at[j])
-        if light:
-            area = w + 2 * n
+        penalty = penalty_of(s, j if s.a.index < 0 else q.at[j])
+        if net:
             for k in range(n):
-                w[k] = flow(s, penalty, record[0], r[k], time, w[k],
-                            area + k if s.averages else &nothing)
-        elif penalty > 0 and time > 0:
-            q2 = -penalty * time * record[0]
+                flow(s, penalty, record[0], time, v + k, r[k], reach[k],
+                     v + 3 * n + k if s.averages else NULL)
+        elif penalty > 0:
             for k in range(n):
-                w[k] *= fr_exp(q2 * (r[k] if r[k] < 1e-10 * FR_SGD_FRESH else 0.0) * record[0])
-        size = fabs(x) * record[0]
-        if size > 1 and s.rule == FR_SGD_AUTO:
-            fr_row_grow(1, &x, record, w, r, n)
-            size = 1.0
-        squares += size * size
+                v[k] *= fr_exp(-penalty * time * (reach[k] * r[k]) * record[0] * record[0])
+        u = q.x[j] * record[0]
+        if fabs(u) > 1 and s.rule == FR_SGD_AUTO:
+            grow(q.x[j], record, v, r, n)
+            u = 1.0 if u > 0 else -1.0
+        q.c.u[j] = u
+        squares += u * u
         for k in range(n):
-            q.p[k] += x * w[k]
+            q.p[k] += u * v[k]
     return squares
 
 
-cdef inline void step_several(const fr_sgd *s, Row *q, double rate) noexcept nogil:
+cdef inline void bound_several(const fr_sgd *s, Row *q, double rate, double own) noexcept nogil:
+    """What a step can move predictions by: `fr_row_bound` of several outputs."""
     cdef Py_ssize_t j, k, n = s.k
-    cdef double u, d, v, by
-    cdef double *record
-    cdef double *w
-    cdef double *r
+    cdef double size, by
+    cdef double *record = s.table + s.a.n_minor * s.ld
+    cdef double *v
+    cdef double *r = record + 2 + n
+    cdef double *reach = r + n
+    for k in range(n):
+        by = max(reach[k], own) if s.intercept else 0.0
+        q.all[k], q.known[k], q.fresh[k] = by, by * r[k], 0.0 if r[k] > 0 else by
     for j in range(q.n):
+        size = fabs(q.c.u[j])
+        if size == 0:
+            continue
         record = record_of(s, q, j)
-        w, r = record + 2, record + 2 + n
-        u, by = q.x[j] * record[0], rate * record[0]
+        v, r, reach = record + 2, record + 2 + n, record + 2 + 2 * n
         for k in range(n):
-            d = q.g[k] * u
-            v = d * r[k]
-            r[k] *= fr_rsqrt(1.0 + v * v)
-            w[k] -= by * d * r[k]
+            by = rate + SHARE * fabs(v[k])
+            by = size * (by if by > reach[k] else reach[k])
+            q.all[k] += by
+            q.known[k] += by * r[k] * size
+            q.fresh[k] += 0.0 if r[k] > 0 else by
 
 
-cdef inline double adaptive_rows_of_several(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """The same for several outputs."""
+cdef inline void step_several(const fr_sgd *s, Row *q, double rate, double own) noexcept nogil:
+    """Steps of all outputs: slopes are q.g, their sizes q.all."""
+    cdef Py_ssize_t j, k, n = s.k
+    cdef double u, z, size, now, before
+    cdef double share = SHARE if s.rule == FR_SGD_AUTO else 0.0
+    cdef double keep = 1.0 if s.rule == FR_SGD_AUTO else 0.0
+    cdef double *record = s.table + s.a.n_minor * s.ld
+    cdef double *v = record + 2
+    cdef double *r = v + n
+    cdef double *reach = r + n
+    if s.intercept:
+        for k in range(n):
+            if q.g[k] != 0:
+                step_one(q.g[k], q.all[k], 1.0, own, 0.0, keep, v + k, r + k, reach + k)
+    for j in range(q.n):
+        u = q.c.u[j]
+        if u == 0:
+            continue
+        record = record_of(s, q, j)
+        v, r, reach = record + 2, record + 2 + n, record + 2 + 2 * n
+        for k in range(n):
+            size = fabs(q.g[k] * u)
+            z = size * r[k]
+            # R^2 = R^2 + (g u)^2, from 0 where there was no gradient
+            z = r[k] * fr_rsqrt(1.0 + z * z) if r[k] > 0 else (1.0 / size if size > 0 else 0.0)
+            now, before = rate + share * fabs(v[k]), keep * reach[k]
+            now = now if now > before else before
+            now = now if size > 0 else reach[k]
+            v[k] -= now * z * (q.all[k] * u)
+            r[k] = z
+            reach[k] = now
+
+
+cdef inline double adaptive_row_of_several(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
+    """Learn from one row with several outputs."""
     cdef double *c = s.numbers
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
-    cdef double each = weight, rate, value, loss = 0.0, squares, sum
-    cdef Py_ssize_t steps = 1, step, k
+    cdef double each, rate, own, value, loss = 0.0, squares, sum, move, room, target
+    cdef Py_ssize_t steps, step, k
+    cdef bint scaled = s.rule == FR_SGD_AUTO
     if weight <= 0:
         return 0.0
-    if weight > 1:
-        steps = MOST_STEPS if weight > MOST_STEPS else <Py_ssize_t> weight
-        steps += steps < weight and steps < MOST_STEPS
-        each = weight / steps
+    steps = steps_of(weight)
+    each = weight / steps
     read_row(s, i, q)
     for step in range(steps):
-        squares = predict_several(s, q, c[FR_SGD_CLOCK])
+        squares = predict_several(s, q, c[FR_SGD_SEEN])
         value = slopes(s, i, q)
         if step == 0:
             loss = weight * value
-        rate = tick(s, each, squares)
         sum = value
         for k in range(s.k):
             q.g[k] *= each
             sum += fabs(q.g[k])
         if not isfinite(sum):
             return INFINITY
-        step_several(s, q, rate)
-        c[FR_SGD_CLOCK] += each * rate
+        c[FR_SGD_SEEN] += each
+        rate = rate_of(s, squares, each, 1.0)
+        own = FIRST * c[FR_SGD_SHRINK] if scaled else rate
+        if scaled:
+            bound_several(s, q, rate, own)
+            for k in range(s.k):
+                target = (2.0 * s.y[i * s.k + k] - 1.0 if s.soft
+                          else (1.0 if s.codes[i] == k else -1.0))
+                move = min(q.all[k], fabs(q.g[k]) * q.known[k] + q.fresh[k])
+                room = max(MARGIN - target * q.p[k], 1.0)
+                q.all[k] = q.g[k] * room / move if move > room else q.g[k]
+        else:
+            for k in range(s.k):
+                q.all[k] = q.g[k]
+        step_several(s, q, rate, own)
     return loss
 
 
@@ -525,15 +701,18 @@ cdef inline void truncate(double *v, double *got, double *sum, double most, doub
 cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogil:
     """Cut the working memory into buffers for rows of up to `wide` elements."""
     cdef double *at = s.work
+    cdef fr_columns *c = &q.c
     q.wide = wide
-    q.x, q.inverse, q.clock = at, at + wide, at + 2 * wide
-    q.w, q.r, q.area = at + 3 * wide, at + 4 * wide, at + 5 * wide
-    q.at = <int64_t *> (at + 6 * wide)
-    q.p = at + 7 * wide
-    q.g = q.p + s.k
+    q.x, c.u = at, at + wide
+    q.at = <int64_t *> (at + 2 * wide)
     if s.by_field:
-        q.inverse, q.clock = s.table, s.table + s.ld
-        q.w, q.r, q.area = s.table + 2 * s.ld, s.table + 3 * s.ld, s.table + 4 * s.ld
+        c.inverse, c.clock, c.v = s.table, s.table + s.ld, s.table + 2 * s.ld
+        c.r, c.reach, c.area = s.table + 3 * s.ld, s.table + 4 * s.ld, s.table + 5 * s.ld
+    else:
+        c.inverse, c.clock, c.v = at + 3 * wide, at + 4 * wide, at + 5 * wide
+        c.r, c.reach, c.area = at + 6 * wide, at + 7 * wide, at + 8 * wide
+    q.p = at + 9 * wide
+    q.g, q.all, q.known, q.fresh = q.p + s.k, q.p + 2 * s.k, q.p + 3 * s.k, q.p + 4 * s.k
 
 
 cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
@@ -551,7 +730,7 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
             loss = adaptive_row(s, i, &q)
             s.numbers[FR_SGD_T] += 1.0
         else:
-            loss = adaptive_rows_of_several(s, i, &q)
+            loss = adaptive_row_of_several(s, i, &q)
             s.numbers[FR_SGD_T] += 1.0
         if loss == INFINITY:
             s.diverged = 1

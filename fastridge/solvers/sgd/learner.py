@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ..._sgd import (
     BEGAN,
-    CLOCK,
     ETA,
-    FRESH,
     LOSSES,
     RULES,
+    SEEN,
     SHRINK,
     UNSEEN,
     Steps,
@@ -94,16 +93,14 @@ class Learner:
         if self._adaptive:
             table = self._steps.table
             table[:, 0] = UNSEEN if rule.learning_rate == "auto" else 1.0
-            table[:, 2 + n_outputs : 2 + 2 * n_outputs] = FRESH
-            if rule.learning_rate == "auto":
-                table[-1, 0] = 1.0
+            table[-1, 0] = 1.0
         numbers = self._steps.numbers
         numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
 
     def _fields(self, rule: Rule) -> int:
         k = self.n_outputs
         if self._adaptive:
-            return 2 + k * (3 if rule.average else 2)
+            return 2 + k * (4 if rule.average else 3)
         net = rule.alpha > 0 and rule.l1_ratio > 0
         return k * (1 + net + (rule.average > 0))
 
@@ -139,7 +136,10 @@ class Learner:
 
     @shrink.setter
     def shrink(self, value: float) -> None:
-        self._steps.numbers[SHRINK] = value
+        numbers = self._steps.numbers
+        if self._adaptive:
+            self._columns(2 + 2 * self.n_outputs)[...] *= value / numbers[SHRINK]
+        numbers[SHRINK] = value
 
     def learn(
         self,
@@ -216,8 +216,8 @@ class Learner:
     def _begin_averages(self) -> None:
         steps, k = self._steps, self.n_outputs
         steps.flush()
-        steps.numbers[BEGAN] = steps.numbers[CLOCK]
-        area = slice(2 + 2 * k, 2 + 3 * k)
+        steps.numbers[BEGAN] = steps.numbers[SEEN]
+        area = slice(2 + 3 * k, 2 + 4 * k)
         if steps.by_field:
             steps.table[area] = 0.0
         else:
@@ -260,8 +260,15 @@ class Learner:
         if self._adaptive:
             self._set_rule()
             steps.flush()
-            return self._columns(2).copy()
+            return self._columns(2) * self._inverse()
         return self._columns(0) * self._scales(steps.scale)
+
+    def _inverse(self) -> Floats:
+        """1 / s of the columns and the intercept."""
+        table = self._steps.table
+        if self._steps.by_field:
+            return np.asarray(table[0, : self.n_features + 1])
+        return np.asarray(table[:, 0])
 
     def coef(self) -> Floats:
         """Coefficients, shape (n_outputs, n_features)."""
@@ -277,9 +284,9 @@ class Learner:
         weights = self._weights()
         began = steps.numbers[BEGAN]
         if began >= 0 and self._adaptive:
-            time = steps.numbers[CLOCK] - began
+            time = steps.numbers[SEEN] - began
             if time > 0:
-                weights = self._columns(2 + 2 * k) / time
+                weights = self._columns(2 + 3 * k) / time
         elif began >= 0:
             last = steps.fields - k
             sums = self._columns(last).copy()
@@ -293,6 +300,8 @@ class Learner:
         steps = self._steps
         weights = self._columns(2 if self._adaptive else 0)
         weights[:, :-1], weights[:, -1] = coef, intercept
+        if self._adaptive:
+            weights[:, :-1] /= self._inverse()[:-1]
         steps.scale[:] = 1.0
 
     def copy(self) -> Learner:
