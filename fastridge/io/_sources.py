@@ -77,8 +77,8 @@ class Stream:
             self.position = offset
             return
         while self.position < offset:
-            block = next(self._blocks, b"")
-            if not block:
+            block = next(self._blocks, None)
+            if block is None:
                 return
             rest = block[offset - self.position :]
             self.position += len(block) - len(rest)

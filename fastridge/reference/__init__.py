@@ -73,6 +73,7 @@ from .ridge import (
     ridge_normal_equations,
 )
 from .schur import schur_solve
+from .svmlight import read_svmlight
 from .tridiagonal import tridiagonal_solve, tridiagonalize
 
 __all__ = [
@@ -121,6 +122,7 @@ __all__ = [
     "path_by_features",
     "path_by_samples",
     "penalties",
+    "read_svmlight",
     "ridge",
     "ridge_batch",
     "ridge_bounded",
