@@ -47,7 +47,12 @@ if _TYPE_CHECKING:
         TweedieRegressor,
     )
     from .moments import Moments
-    from .plot import CrossValidationDisplay, RegularizationPathDisplay, ShrinkageDisplay
+    from .plot import (
+        CalibrationDisplay,
+        CrossValidationDisplay,
+        RegularizationPathDisplay,
+        ShrinkageDisplay,
+    )
     from .solvers.descent.elastic_net import (
         ElasticNetPath,
         ElasticNetResult,
@@ -69,6 +74,7 @@ if _TYPE_CHECKING:
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
     **{name: f"linear_model.{row.module}" for name, row in _ESTIMATORS.items()},
+    "CalibrationDisplay": "plot",
     "CrossValidationDisplay": "plot",
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
@@ -121,6 +127,7 @@ _MODULES = (
 __all__ = [
     "GLMCV",
     "BayesianRidge",
+    "CalibrationDisplay",
     "CrossValidationDisplay",
     "ElasticNet",
     "ElasticNetCV",

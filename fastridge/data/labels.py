@@ -225,20 +225,20 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
     return labels
 
 
-def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.integer]]:
+def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The classes, sorted, and the position of each label in them."""
     if labels.dtype.kind in "biuf" and labels.size:
         low, high = labels.min(), labels.max()
         # whole numbers that are near each other need no sort
         if low > -_NARROW and high < _NARROW:
             low = int(low)
-            codes = labels.astype(np.intp)
+            codes = labels.astype(np.int64)
             codes -= low
             counts = np.bincount(codes)
             if counts.all():
                 return (np.arange(len(counts)) + low).astype(labels.dtype), codes
             present = np.flatnonzero(counts)
-            place = np.empty(len(counts), np.intp)
+            place = np.empty(len(counts), np.int64)
             place[present] = np.arange(len(present))
             return (present + low).astype(labels.dtype), place[codes]
     return np.unique(labels, return_inverse=True)

@@ -1,7 +1,13 @@
 """Pictures of penalties and what they do, by matplotlib, in scikit-learn's display convention."""
 
+from .calibration import CalibrationDisplay
 from .cross_validation import CrossValidationDisplay
 from .regularization_path import RegularizationPathDisplay
 from .shrinkage import ShrinkageDisplay
 
-__all__ = ["CrossValidationDisplay", "RegularizationPathDisplay", "ShrinkageDisplay"]
+__all__ = [
+    "CalibrationDisplay",
+    "CrossValidationDisplay",
+    "RegularizationPathDisplay",
+    "ShrinkageDisplay",
+]

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from ..losses import loss_of
+from ..losses import SQUARED, loss_of
 from .base import BLUE, GREEN, ORANGE, PINK, Display, draw_legend
+from .glm_path import penalty_of_C
+from .held_out import held_out
 
 _DOF_TICKS = 6
 
@@ -21,11 +23,13 @@ class CrossValidationDisplay(Display):
     ----------
     alphas : ndarray of shape (n_alphas,)
         Penalties.
-    train_error, validation_error : ndarray of shape (n_alphas,)
+    train_error : ndarray of shape (n_alphas,)
         Mean deviances of the loss: for the squared loss mean squared errors.
+    validation_error : ndarray of shape (n_alphas,) or None, default=None
+        The same of data that were held out.
     train_error_se, validation_error_se : ndarray of shape (n_alphas,) or None
         Their standard errors.
-    alpha_min, alpha_1se : float
+    alpha_min, alpha_1se : float or None, default=None
         Penalty of the least validation error, and the largest within one standard error of it: of
         the curve that is drawn, whatever the score by which `alpha` was chosen.
     dof : ndarray of shape (n_alphas,) or None
@@ -41,7 +45,7 @@ class CrossValidationDisplay(Display):
     ----------
     ax_, figure_ : matplotlib Axes and Figure
         Where it was drawn.
-    train_line_, validation_line_ : matplotlib.lines.Line2D
+    train_line_, validation_line_ : matplotlib.lines.Line2D or None
         The curves.
     top_ax_ : matplotlib Axes or None
         The scale of degrees of freedom.
@@ -62,10 +66,10 @@ class CrossValidationDisplay(Display):
         self,
         alphas: NDArray[np.float64],
         train_error: NDArray[np.float64],
-        validation_error: NDArray[np.float64],
+        validation_error: NDArray[np.float64] | None = None,
         *,
-        alpha_min: float,
-        alpha_1se: float,
+        alpha_min: float | None = None,
+        alpha_1se: float | None = None,
         train_error_se: NDArray[np.float64] | None = None,
         validation_error_se: NDArray[np.float64] | None = None,
         dof: NDArray[np.float64] | None = None,
@@ -87,8 +91,8 @@ class CrossValidationDisplay(Display):
 
         Parameters
         ----------
-        estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV, MultiTaskLassoCV or \
-MultiTaskElasticNetCV
+        estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV, MultiTaskLassoCV, \
+MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
             Fitted, or interrupted with some folds done.
         target : int or None, default=None
             Which target, where each has a penalty of its own; None: the mean of all.
@@ -108,7 +112,7 @@ MultiTaskElasticNetCV
         ImportError
             If it is to be drawn, and matplotlib is not installed.
         """
-        from ..model_selection._choice import best, choose
+        from ..model_selection._choice import best
 
         results = getattr(estimator, "cv_results_", None)
         if results is None:
@@ -121,7 +125,8 @@ MultiTaskElasticNetCV
         if "l1_ratio" in results:
             # of a search that was interrupted, the best
             ratio = results["l1_ratio"][best(np.asarray(results["score"]))]
-            chosen = results["l1_ratio"] == getattr(estimator, "l1_ratio_", ratio)
+            ratio = np.ravel(getattr(estimator, "l1_ratio_", ratio))[0]
+            chosen = results["l1_ratio"] == (0.0 if ratio is None else ratio)
 
         def column(name: str) -> Any:
             if name not in results:
@@ -135,10 +140,9 @@ MultiTaskElasticNetCV
         error, deviation = column("validation_error"), column("validation_error_se")
         if deviation is None:
             deviation = np.full(len(alphas), np.nan)
-        least = choose("min", alphas, -error, deviation, None)
-        one = choose("1se", alphas, -error, deviation, None)
+        least, one = _choices(alphas, error, deviation)
         # an interrupted search has chosen none
-        alpha: Any = getattr(estimator, "alpha_", None)
+        alpha: Any = getattr(estimator, "alpha_", penalty_of_C(estimator))
         if np.ndim(alpha):
             alpha = None if target is None else float(alpha[target])
         told = getattr(estimator, "diagnosis_", None)
@@ -148,14 +152,107 @@ MultiTaskElasticNetCV
             alphas,
             column("train_error"),
             error,
-            alpha_min=float(alphas[least]),
-            alpha_1se=float(alphas[one]),
+            alpha_min=least,
+            alpha_1se=one,
             train_error_se=column("train_error_se"),
             validation_error_se=deviation,
             dof=column("dof"),
             alpha=alpha,
             scoring=None if told is None else told.scoring,
             loss=results.loss,
+        )
+        return display.plot(ax=ax) if plot else display
+
+    @classmethod
+    def from_path(
+        cls,
+        path: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        alpha: float | None = None,
+        ax: Any = None,
+        plot: bool = True,
+    ) -> Self:
+        """The mean deviance of a path on the data that it was fitted to, and on others.
+
+        Parameters
+        ----------
+        path : GLMPath, ElasticNetPath or RidgePath
+            Of one target.
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or \
+None, default=None
+            Features that were held out; None: the first curve alone.
+        y : array-like of shape (n_samples,) or None, default=None
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Their weights.
+        offset, exposure : array-like of shape (n_samples,) or None, default=None
+            Known terms of their linear predictors, as in `glm`.
+        alpha : float or None, default=None
+            A penalty to mark.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: a new figure.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        CrossValidationDisplay
+
+        Raises
+        ------
+        TypeError
+            If `path` is none of these.
+        ValueError
+            If it has several targets, or the arguments do not fit together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastridge
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((200, 5))
+        >>> y = rng.poisson(np.exp(0.5 * X[:, 0]))
+        >>> path = fastridge.glm_path(X[:100], y[:100], "poisson", n_alphas=20)
+        >>> display = fastridge.CrossValidationDisplay.from_path(
+        ...     path, X[100:], y[100:], plot=False
+        ... )
+        >>> bool(display.alpha_min in path.alphas), display.loss
+        (True, 'poisson')
+        """
+        if not all(hasattr(path, name) for name in ("alphas", "predict")) or not (
+            hasattr(path, "deviance") or hasattr(path, "residual")
+        ):
+            raise TypeError(
+                f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path or"
+                " glm_path returned."
+            )
+        if (X is None) != (y is None):
+            raise ValueError("one of X and y is given; expected both, or neither.")
+        loss = getattr(path, "loss", SQUARED)
+        if hasattr(path, "deviance"):
+            train = path.deviance / path[0].total_weight if len(path) else path.deviance
+        else:
+            train = np.asarray(path.residual) / path.n_samples
+        if train.ndim != 1:
+            raise ValueError(f"path has {train.shape[1]} targets; expected one.")
+        error = deviation = least = one = None
+        if X is not None:
+            error, deviation = held_out(path, loss, X, y, sample_weight, offset, exposure)
+            least, one = _choices(path.alphas, error, deviation)
+        display = cls(
+            path.alphas,
+            train,
+            error,
+            alpha_min=least,
+            alpha_1se=one,
+            validation_error_se=deviation,
+            alpha=alpha,
+            loss=loss.name,
         )
         return display.plot(ax=ax) if plot else display
 
@@ -180,8 +277,11 @@ MultiTaskElasticNetCV
             ("train", self.train_error, self.train_error_se, ORANGE, "--", "s"),
             ("validation", self.validation_error, self.validation_error_se, BLUE, "-", "o"),
         )
-        lines = []
+        lines: list[Any] = []
         for label, error, deviation, colour, dash, marker in curves:
+            if error is None:
+                lines.append(None)
+                continue
             (line,) = ax.plot(
                 x, error[order], dash, color=colour, marker=marker, markersize=3, label=label
             )
@@ -192,8 +292,8 @@ MultiTaskElasticNetCV
                     x, error[order] - slack, error[order] + slack, color=colour, alpha=0.15, lw=0
                 )
         self.train_line_, self.validation_line_ = lines
-        marks = [(self.alpha_min, "min", GREEN, ":")]
-        if self.alpha_1se != self.alpha_min:
+        marks = [] if self.alpha_min is None else [(self.alpha_min, "min", GREEN, ":")]
+        if self.alpha_1se is not None and self.alpha_1se != self.alpha_min:
             marks.append((self.alpha_1se, "1se", PINK, "-."))
         if self.alpha is not None and self.alpha not in (self.alpha_min, self.alpha_1se):
             marks.append((self.alpha, "chosen", "#000000", "-"))
@@ -218,3 +318,14 @@ MultiTaskElasticNetCV
             top.minorticks_off()
             top.set_xlabel("effective degrees of freedom")
         return self
+
+
+def _choices(
+    alphas: NDArray[np.float64], error: NDArray[np.float64], deviation: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The penalty of the least error, and the largest within one standard error of it."""
+    from ..model_selection._choice import choose
+
+    least = choose("min", alphas, -error, deviation, None)
+    one = choose("1se", alphas, -error, deviation, None)
+    return float(alphas[least]), float(alphas[one])

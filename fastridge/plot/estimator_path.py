@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._estimators import row_of
 from ..data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+from .glm_path import EstimatorPath, glm_path_of, penalty_of_C
 
 _EPS, _N_ALPHAS = 1e-3, 100
-
-
-class EstimatorPath(NamedTuple):
-    """Coefficients (m, p) of one target, and the penalty that a fitted estimator has."""
-
-    alphas: NDArray[np.float64]
-    coef: NDArray[Any]
-    alpha: float | None
 
 
 def estimator_path(
@@ -34,14 +27,17 @@ def estimator_path(
         If there is no such target, or not one share of the L1 part.
     """
     row = row_of(type(estimator))
-    if row is None or row.penalty in (None, "glm"):
+    if row is None or row.penalty is None:
         raise TypeError(
             f"estimator is a {type(estimator).__name__}; expected fastridge's Ridge,"
-            " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet, one of these"
-            " that chooses its penalty, or BayesianRidge."
+            " RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, MultiTaskElasticNet,"
+            " LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, one of these"
+            " that chooses its penalty, GLMCV, or BayesianRidge."
         )
     if alphas is None:
         alphas = getattr(estimator, "alphas_", None)
+    if row.penalty == "glm":
+        return glm_path_of(estimator, X, y, alphas, sample_weight, target)
     if row.penalty == "ridge":
         if row.targets == "labels":
             y, sample_weight = _classes(estimator, X, y, sample_weight)
@@ -69,7 +65,7 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
     if not hasattr(path, "alphas") or not hasattr(path, "coef"):
         raise TypeError(
             f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path,"
-            " lasso_path or enet_path returned."
+            " lasso_path, enet_path or glm_path returned."
         )
     coef = np.asarray(path.coef)
     return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)
@@ -77,6 +73,8 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
 
 def _penalty(estimator: Any) -> Any:
     """The penalty of a fitted estimator, or the one it was given; None where there is none."""
+    if hasattr(estimator, "Cs_"):
+        return penalty_of_C(estimator)
     for name in ("penalty_", "alpha_", "alpha"):
         # alpha_ of BayesianRidge is the precision of the noise
         if hasattr(estimator, name) and not (name == "alpha_" and hasattr(estimator, "lambda_1")):

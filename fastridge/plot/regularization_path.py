@@ -75,8 +75,8 @@ class RegularizationPathDisplay(Display):
 
         Parameters
         ----------
-        path : RidgePath, ElasticNetPath, MultiTaskPath or PathTuple
-            What `ridge_path`, `elastic_net_path`, `lasso_path` or `enet_path` returned.
+        path : RidgePath, ElasticNetPath, MultiTaskPath, GLMPath or PathTuple
+            What `ridge_path`, `elastic_net_path`, `glm_path`, `lasso_path` or `enet_path` returned.
         feature_names : sequence of str or None, default=None
             Names of the features; None: x0, x1, ...
         alpha : float or None, default=None
@@ -124,21 +124,23 @@ class RegularizationPathDisplay(Display):
         Parameters
         ----------
         estimator : Ridge, RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, \
-MultiTaskElasticNet, those with CV of these, or BayesianRidge
+MultiTaskElasticNet, LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, those \
+with CV of these, GLMCV or BayesianRidge
             Fitted or not; the penalty of a fitted one is marked. Bounds, class weights and groups
-            of targets are its own.
+            of targets are its own. Penalties of logistic regression are alpha = 1 / (C sum s), as
+            in `glm`; offsets are left out: `from_path` shows what `glm_path` fits with them.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or None, default=None
             Values to predict, or class labels; not needed with `path`.
-        path : RidgePath, ElasticNetPath, MultiTaskPath, PathTuple or None, default=None
+        path : RidgePath, ElasticNetPath, MultiTaskPath, GLMPath, PathTuple or None, default=None
             The path, where it was computed already: then nothing is fitted. None: it is fitted.
         alphas : array-like or None, default=None
             Penalties; None: those that the estimator tried, or an automatic grid.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples.
         target : int, default=0
-            Which of several targets, or classes.
+            Which of several targets, or of more than two classes.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True

@@ -14,7 +14,7 @@ from ..._descriptions import describe_as
 from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
 from ...data.check import check_count
-from ...losses import Loss
+from ...losses import Loss, Multinomial
 from ..descent.grid import LEAST_L1_RATIO, spaced
 from ..descent.options import check_alphas, check_number, check_stop
 from .fit import check_arguments, glm, make_problem, result_of
@@ -571,6 +571,11 @@ def glm_path(
         tol,
         max_iter,
     )
+    if isinstance(found, Multinomial):
+        raise ValueError(
+            "loss is 'multinomial', whose fits have no path here; expected another loss, or `glm`"
+            " for each penalty, with coef_init and intercept_init of the one before."
+        )
     return solve_path(
         A,
         target,

@@ -1,0 +1,144 @@
+"""The path of an estimator of a generalised linear model over penalties, for its picture."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.check import check_design
+
+_EPS, _N_ALPHAS = 1e-3, 100
+
+
+class EstimatorPath(NamedTuple):
+    """Coefficients (m, p) of one target, and the penalty that a fitted estimator has."""
+
+    alphas: NDArray[np.float64]
+    coef: NDArray[Any]
+    alpha: float | None
+
+
+def penalty_of_C(estimator: Any) -> float | None:
+    """The alpha of the C that a fitted estimator chose; None where none of the grid is it."""
+    results = getattr(estimator, "cv_results_", None)
+    if results is None or not hasattr(estimator, "C_"):
+        return None
+    alphas = np.unique(results["alpha"])[::-1]
+    place = np.flatnonzero(np.unique(estimator.Cs_) == float(np.ravel(estimator.C_)[0]))
+    return float(alphas[place[0]]) if len(place) and len(alphas) > place[0] else None
+
+
+def glm_path_of(
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+) -> EstimatorPath:
+    """The path for the parameters of an estimator but its penalty; without an offset.
+
+    target: the class, of more than two.
+    """
+    from ..solvers.glm.path import glm_path
+
+    # shares of several that were tried, and the one of a fit
+    ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 0.0))
+    if np.size(ratio) != 1:
+        raise ValueError(
+            f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
+            " or a fitted estimator."
+        )
+    ratio = float(np.ravel(0.0 if ratio is None else ratio)[0])
+    results = getattr(estimator, "cv_results_", None)
+    if results is not None and (alphas is None or np.ndim(alphas) == 2):
+        chosen = np.ravel(results["l1_ratio"]) == ratio
+        alphas = np.asarray(results["alpha"])[chosen]
+    if not hasattr(estimator, "_make_loss"):
+        return _labels(estimator, X, y, alphas, ratio, sample_weight, target)
+    if target != 0:
+        raise ValueError(f"target is {target}; expected 0: there is one.")
+    path = glm_path(
+        X,
+        y,
+        estimator._make_loss(),
+        l1_ratio=ratio,
+        alphas=alphas,
+        sample_weight=sample_weight,
+        **_options(estimator),
+    )
+    alpha = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
+    return EstimatorPath(path.alphas, path.coef, None if alpha is None else float(alpha))
+
+
+def _options(estimator: Any) -> dict[str, Any]:
+    lower = estimator.lower
+    if estimator.positive:
+        lower = 0.0 if lower is None else np.maximum(lower, 0.0)
+    return {
+        "fit_intercept": estimator.fit_intercept,
+        "standardize": estimator.standardize,
+        "penalty_factor": estimator.penalty_factor,
+        "lower": lower,
+        "upper": estimator.upper,
+        "tol": float(estimator.tol),
+        "max_iter": max(int(estimator.max_iter), 1),
+    }
+
+
+def _labels(
+    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+) -> EstimatorPath:
+    """Paths of class labels: of two the second one's, of more that of one class."""
+    from ..linear_model._logistic_regression import LogisticRegression, check_classes
+    from ..solvers.descent.options import check_alphas
+    from ..solvers.glm.path import glm_path
+
+    classes = check_classes(
+        y, check_design(X, finite=False).n_rows, sample_weight, estimator.class_weight
+    )
+    alpha = penalty_of_C(estimator)
+    if alpha is None and hasattr(estimator, "C"):
+        alpha = 1.0 / (float(estimator.C) * classes.total())
+    k = len(classes.values)
+    if not 0 <= target < (1 if k == 2 else k):
+        raise ValueError(
+            f"target is {target}; expected a position from 0 to {0 if k == 2 else k - 1}."
+        )
+    if k == 2:
+        path = glm_path(
+            X,
+            classes.codes.astype(np.float64),
+            "logistic",
+            l1_ratio=ratio,
+            alphas=alphas,
+            sample_weight=classes.weight,
+            **_options(estimator),
+        )
+        return EstimatorPath(path.alphas, path.coef, alpha)
+    if alphas is None:
+        first = _largest(estimator, X, classes, ratio)
+        alphas = first * np.geomspace(1.0, _EPS, _N_ALPHAS)
+    values = check_alphas(alphas)
+    model = LogisticRegression(l1_ratio=ratio, warm_start=True, **_options(estimator))
+    coef = []
+    for value in values:
+        model.C = 1.0 / max(float(value) * classes.total(), 1e-300)
+        coef.append(model.fit(X, classes.codes, classes.weight).coef_[target])
+    return EstimatorPath(values, np.array(coef), alpha)
+
+
+def _largest(estimator: Any, X: Any, classes: Any, ratio: float) -> float:
+    """The least alpha for which all coefficients of several classes are 0."""
+    from ..solvers.glm.options import Constraints, Options
+    from ..solvers.glm.softmax import make_problem
+
+    factor = estimator.penalty_factor
+    factor = None if factor is None else np.asarray(factor, dtype=np.float64)
+    problem, _ = make_problem(
+        check_design(X),
+        classes.codes,
+        len(classes.values),
+        Options(ratio, bool(estimator.fit_intercept), bool(estimator.standardize)),
+        classes.weight,
+        Constraints(factor),
+        None,
+    )
+    return max(problem.alpha_max(ratio), float(np.finfo(float).resolution))

@@ -1,0 +1,49 @@
+"""Errors of a path on data that it was not fitted to, for their picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.check import check_design, check_sample_weight, check_target
+from ..losses import Loss
+
+
+def held_out(
+    path: Any, loss: Loss, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean deviances (m,) of each penalty, and their standard errors.
+
+    Raises
+    ------
+    ValueError
+        If an argument does not fit, or a target is none of the loss.
+    """
+    from ..solvers.glm.options import check_offset
+
+    A = check_design(X)
+    n = A.n_rows
+    y = check_target(y, n)
+    if y.ndim != 1:
+        raise ValueError(f"y has shape {y.shape}; expected ({n},).")
+    weight = check_sample_weight(sample_weight, n)
+    weight = np.ones(n) if weight is None else weight
+    loss.check_targets(y[weight > 0])
+    known = check_offset(offset, exposure, loss, n)
+    if hasattr(path, "decision_function"):
+        eta = path.decision_function(X)
+    else:
+        eta = np.asarray(path.predict(X)).reshape(len(path.alphas), n)
+    if known is not None:
+        eta = eta + known
+    with np.errstate(over="ignore", invalid="ignore"):
+        each = 2.0 * np.maximum(loss.value(y, eta) - loss.least(y), 0.0)
+    share = weight / weight.sum()
+    live = share > 0
+    each, share = each[:, live], share[live]
+    error = each @ share
+    # of a mean of independent terms with these weights
+    spread = np.sqrt(np.square((each - error[:, None]) * share).sum(axis=1))
+    return error, spread
