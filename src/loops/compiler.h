@@ -10,6 +10,13 @@
 #define FR_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* before a loop whose stores touch nothing that a later turn loads */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FR_NO_ALIAS _Pragma("GCC ivdep")
+#else
+#define FR_NO_ALIAS
+#endif
+
 #if defined(__GNUC__) || defined(__clang__)
 #define FR_PREFETCH(p) __builtin_prefetch(p)
 #else

@@ -18,6 +18,7 @@ cnp.import_array()
 
 cdef enum:
     PIECE = 4000000  # elements between two looks for an interrupt
+    NEAR = 32768     # bytes of the nearest cache
 
 # numbers by which a caller names losses and rules
 LOSSES = {
@@ -127,6 +128,7 @@ cdef class Steps:
         self.s.scale, self.s.scale_sum = &scale[0], &scale_sum[0]
         self.s.ld = table.shape[1]
         self.s.by_field = not by_record
+        self.s.far = 8 * table.shape[0] * table.shape[1] > NEAR
 
     cdef Py_ssize_t padded(self) noexcept:
         return (self.p + 1 + 7) // 8 * 8

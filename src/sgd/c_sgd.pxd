@@ -27,7 +27,7 @@ cdef extern from "sgd.h" nogil:
         int soft
         const double *weight
         const double *positive
-        int loss, rule, intercept, averages, by_field
+        int loss, rule, intercept, averages, by_field, far
         double parameter, eta0, power, first, alpha, l1_ratio, average
         const double *factor
         const int32_t *group
@@ -44,27 +44,8 @@ cdef extern from "sgd.h" nogil:
     Py_ssize_t FR_SGD_WORKSPACE(Py_ssize_t wide, Py_ssize_t k)
 
 
-cdef extern from "row_loops.h" nogil:
-    ctypedef struct fr_columns:
-        double *u
-        double *inverse
-        double *clock
-        double *v
-        double *r
-        double *reach
-        double *area
-    ctypedef struct fr_row_sums:
-        double product, squares, most, fresh
-    ctypedef struct fr_row_room:
-        double reach, known, fresh
-    void fr_row_decay(Py_ssize_t blocks, const fr_columns *c, double penalty, double now)
-    fr_row_sums fr_row_predict(Py_ssize_t blocks, const fr_columns *c)
-    fr_row_room fr_row_bound(Py_ssize_t blocks, const fr_columns *c, double rate, double share,
-                             double keep)
-    void fr_row_step(Py_ssize_t blocks, const fr_columns *c, double g, double size, double rate,
-                     double share, double keep)
+cdef extern from "flow.h" nogil:
     void fr_flow(double *v, double two, double one, double time, double *integral)
-    double fr_rsqrt(double a)
 
 
 cdef extern from "compiler.h" nogil:

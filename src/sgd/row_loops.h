@@ -8,9 +8,30 @@
 #include "compiler.h"
 #include "elementary.h"
 #include "sgd.h"
+#include "vec.h"
 
-#define FR_BLOCK8(n) (((n) + 7) / 8)
-#define EACH8 for (int l = 0; l < 8; l++)
+#ifdef FR_PLAIN
+typedef int64_t row_mask;
+FR_INLINE double where(int test, double x) { return test ? x : 0.0; }
+FR_INLINE double larger(double a, double b) { return a > b ? a : b; }
+FR_INLINE int any(int64_t m) { return m != 0; }
+#else
+typedef int64_t row_mask __attribute__((vector_size(FR_VBYTES)));
+FR_INLINE vec where(row_mask test, vec x) { return (vec)(test & (row_mask)x); }
+FR_INLINE vec larger(vec a, vec b)
+{
+    const row_mask m = a > b;
+    return (vec)((m & (row_mask)a) | (~m & (row_mask)b));
+}
+FR_INLINE int any(row_mask m)
+{
+    int64_t all = 0;
+    for (int l = 0; l < VL; l++)
+        all |= m[l];
+    return all != 0;
+}
+#endif
+FR_INLINE vec size_of(vec x) { return larger(x, -x); }
 
 /* 1 / sqrt(a) to a few ulp, for a from 1 to 1e300: a guess by the exponent, then Newton's steps */
 FR_INLINE double fr_rsqrt(double a)
@@ -23,19 +44,15 @@ FR_INLINE double fr_rsqrt(double a)
     return y + y * e * (0.5 + 0.375 * e);
 }
 
-FR_INLINE double sum8(const double *s)
-{
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-
 /* The columns of a row, field by field; a u of 0 is a column that the row does not have. */
 typedef struct {
-    double *u; /* x / s; x until units are known */
+    double *u; /* x / s */
     double *inverse, *clock, *v, *r, *reach, *area;
 } fr_columns;
 
 typedef struct {
-    double product, squares, most, fresh; /* u'v, u'u, largest |u|, whether a column has no gradient */
+    double product, squares; /* u'v, u'u */
+    int grows;               /* whether a |u| is above 1 */
 } fr_row_sums;
 
 typedef struct {
@@ -43,41 +60,35 @@ typedef struct {
 } fr_row_room;
 
 /* Let weights follow the L2 penalty up to `now`: v = exp(-penalty reach r / s^2 time) v. */
-FR_INLINE void fr_row_decay(ptrdiff_t blocks, const fr_columns *c, double penalty, double now)
+FR_INLINE void fr_row_decay(ptrdiff_t blocks, const fr_columns *c, const double *FR_RESTRICT x,
+                            double penalty, double now)
 {
-    const double *FR_RESTRICT x = c->u, *FR_RESTRICT inverse = c->inverse, *FR_RESTRICT r = c->r;
+    const double *FR_RESTRICT inverse = c->inverse, *FR_RESTRICT r = c->r;
     const double *FR_RESTRICT reach = c->reach;
     double *FR_RESTRICT clock = c->clock, *FR_RESTRICT v = c->v;
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        EACH8
-        {
-            const ptrdiff_t i = 8 * b + l;
-            const double z = penalty * (now - clock[i]) * (reach[i] * r[i]) * inverse[i] * inverse[i];
-            const double kept = v[i] * fr_exp(-z);
-            v[i] = x[i] != 0 ? kept : v[i];
-            clock[i] = x[i] != 0 ? now : clock[i];
-        }
+    FR_NO_ALIAS
+    for (ptrdiff_t i = 0; i < 8 * blocks; i++) {
+        const double z = penalty * (now - clock[i]) * (reach[i] * r[i]) * inverse[i] * inverse[i];
+        const double kept = v[i] * fr_exp(-z);
+        v[i] = x[i] != 0 ? kept : v[i];
+        clock[i] = x[i] != 0 ? now : clock[i];
+    }
 }
 
-/* Values become u = x / s, but where they are larger than s: see `most`. */
-FR_INLINE fr_row_sums fr_row_predict(ptrdiff_t blocks, const fr_columns *c)
+/* Values x become u = x / s. */
+FR_INLINE fr_row_sums fr_row_predict(ptrdiff_t blocks, const fr_columns *c, const double *x)
 {
-    double *FR_RESTRICT u = c->u;
-    const double *FR_RESTRICT v = c->v, *FR_RESTRICT r = c->r;
-    double product[8] = {0}, squares[8] = {0}, most[8] = {0}, fresh[8] = {0};
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        EACH8
-        {
-            const ptrdiff_t i = 8 * b + l;
-            const double size = fabs(u[i]);
-            most[l] = size > most[l] ? size : most[l];
-            squares[l] += u[i] * u[i];
-            product[l] += v[i] * u[i];
-            fresh[l] += r[i] > 0 ? 0.0 : size;
-        }
-    fr_row_sums s = {sum8(product), sum8(squares), most[0], sum8(fresh)};
-    for (int l = 1; l < 8; l++)
-        s.most = most[l] > s.most ? most[l] : s.most;
+    const vec one = SPLAT(1.0);
+    vec product = SPLAT(0.0), squares = product;
+    row_mask grows = product > one;
+    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
+        const vec u = LOAD_double(x + i) * LOAD_double(c->inverse + i), square = u * u;
+        STORE(c->u + i, u);
+        grows |= square > one;
+        squares += square;
+        product += LOAD_double(c->v + i) * u;
+    }
+    const fr_row_sums s = {vec_sum(product), vec_sum(squares), any(grows)};
     return s;
 }
 
@@ -85,20 +96,17 @@ FR_INLINE fr_row_sums fr_row_predict(ptrdiff_t blocks, const fr_columns *c)
 FR_INLINE fr_row_room fr_row_bound(ptrdiff_t blocks, const fr_columns *c, double rate, double share,
                                    double keep)
 {
-    const double *FR_RESTRICT u = c->u, *FR_RESTRICT v = c->v, *FR_RESTRICT r = c->r;
-    const double *FR_RESTRICT reach = c->reach;
-    double all[8] = {0}, known[8] = {0}, fresh[8] = {0};
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        EACH8
-        {
-            const ptrdiff_t i = 8 * b + l;
-            const double before = keep * reach[i], now = rate + share * fabs(v[i]);
-            const double by = (now > before ? now : before) * fabs(u[i]);
-            all[l] += by;
-            known[l] += by * r[i] * fabs(u[i]);
-            fresh[l] += r[i] > 0 ? 0.0 : by;
-        }
-    const fr_row_room s = {sum8(all), sum8(known), sum8(fresh)};
+    const vec at_least = SPLAT(rate), part = SPLAT(share), kept = SPLAT(keep), zero = SPLAT(0.0);
+    vec all = zero, known = zero, fresh = zero;
+    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
+        const vec size = size_of(LOAD_double(c->u + i)), r = LOAD_double(c->r + i);
+        const vec now = at_least + part * size_of(LOAD_double(c->v + i));
+        const vec by = larger(now, kept * LOAD_double(c->reach + i)) * size;
+        all += by;
+        known += by * r * size;
+        fresh += where(r <= zero, by);
+    }
+    const fr_row_room s = {vec_sum(all), vec_sum(known), vec_sum(fresh)};
     return s;
 }
 
@@ -109,43 +117,15 @@ FR_INLINE void fr_row_step(ptrdiff_t blocks, const fr_columns *c, double g, doub
 {
     const double *FR_RESTRICT u = c->u;
     double *FR_RESTRICT v = c->v, *FR_RESTRICT r = c->r, *FR_RESTRICT reach = c->reach;
-    for (ptrdiff_t b = 0; b < blocks; b++)
-        EACH8
-        {
-            const ptrdiff_t i = 8 * b + l;
-            const double z = g * u[i] * r[i], next = r[i] * fr_rsqrt(1.0 + z * z);
-            const double before = keep * reach[i], now = rate + share * fabs(v[i]);
-            const double by = u[i] != 0 ? (now > before ? now : before) : reach[i];
-            v[i] -= by * next * (size * u[i]);
-            r[i] = u[i] != 0 ? next : r[i];
-            reach[i] = by;
-        }
-}
-
-/* The penalty's flow d|v| = -(two |v| + one) dt over a time: v, and its integral, which is added. */
-FR_INLINE void fr_flow(double *v, double two, double one, double time, double *integral)
-{
-    const double size = fabs(*v);
-    double end = time;
-    if (!(two + one > 0) || size == 0 || !(time > 0)) {
-        *integral += *v * time;
-        return;
+    FR_NO_ALIAS
+    for (ptrdiff_t i = 0; i < 8 * blocks; i++) {
+        const double z = g * u[i] * r[i], next = r[i] * fr_rsqrt(1.0 + z * z);
+        const double before = keep * reach[i], now = rate + share * fabs(v[i]);
+        const double by = u[i] != 0 ? (now > before ? now : before) : reach[i];
+        v[i] -= by * next * (size * u[i]);
+        r[i] = u[i] != 0 ? next : r[i];
+        reach[i] = by;
     }
-    if (one > 0) {
-        /* where it becomes 0 */
-        const double zero = two > 0 ? log1p(size * two / one) / two : size / one;
-        if (zero <= time)
-            end = zero;
-    }
-    const double z = two * end, shrunk = z > 0 ? -expm1(-z) : 0.0;
-    const double part = z > 1e-8 ? shrunk / z : 1.0 - 0.5 * z; /* (1 - exp(-z)) / z */
-    double left = end < time ? 0.0 : size - size * shrunk - one * end * part;
-    if (left < 0)
-        left = 0;
-    /* that of size e^{-two t} - one (1 - e^{-two t}) / two */
-    const double rest = z > 1e-3 ? (1.0 - part) / z : 0.5 - z / 6 + z * z / 24;
-    *integral += copysign(end * (size * part - one * end * rest), *v);
-    *v = copysign(left, *v);
 }
 
 #endif

@@ -69,6 +69,7 @@ typedef struct fr_sgd {
     const double *weight;   /* (n,) or NULL */
     const double *positive; /* (k,) weights of the own class, one against the rest; or NULL */
     int loss, rule, intercept, averages, by_field;
+    int far;                /* the table is larger than the nearest cache */
     double parameter, eta0, power, first, alpha, l1_ratio;
     double average;              /* average from this row on; 0: never */
     const double *factor;        /* (p,) or NULL */

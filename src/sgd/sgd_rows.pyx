@@ -20,6 +20,7 @@ prediction by no more than its distance from the target, or from a margin of 5 i
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
+from c_rows cimport *
 from c_sgd cimport *
 from libc.math cimport INFINITY, fabs, isfinite, log, pow, sqrt
 from libc.stdint cimport int32_t, int64_t
@@ -131,6 +132,25 @@ cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         q.x[k] = 0.0
 
 
+cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
+    """Prefetch the records of a row's columns."""
+    cdef Py_ssize_t i, first, last, k
+    cdef const int32_t *narrow = <const int32_t *> s.a.indices
+    cdef const int64_t *wide = <const int64_t *> s.a.indices
+    if position >= s.end:
+        return
+    i = row_at(s, position)
+    first, last = start_of(s, i), start_of(s, i + 1)
+    if s.a.index == 0:
+        for k in range(first, last):
+            FR_PREFETCH(s.table + narrow[k] * s.ld)
+            FR_PREFETCH(s.table + narrow[k] * s.ld + 4)
+    else:
+        for k in range(first, last):
+            FR_PREFETCH(s.table + wide[k] * s.ld)
+            FR_PREFETCH(s.table + wide[k] * s.ld + 4)
+
+
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
     """The records of a row's columns, field by field."""
     cdef Py_ssize_t k
@@ -204,15 +224,12 @@ cdef inline fr_row_sums predict(const fr_sgd *s, Row *q) noexcept nogil:
     cdef Py_ssize_t k
     cdef fr_columns *c = &q.c
     cdef fr_row_sums sums
-    for k in range(8 * q.blocks):
-        c.u[k] = q.x[k] * c.inverse[k]
-    sums = fr_row_predict(q.blocks, c)
-    if sums.most > 1 and s.rule == FR_SGD_AUTO:
+    sums = fr_row_predict(q.blocks, c, q.x)
+    if sums.grows and s.rule == FR_SGD_AUTO:
         for k in range(q.n):
             if fabs(c.u[k]) > 1:
                 grow(q.x[k], &c.inverse[k], &c.v[k], &c.r[k], 1)
-                c.u[k] = 1.0 if q.x[k] > 0 else -1.0
-        sums = fr_row_predict(q.blocks, c)
+        sums = fr_row_predict(q.blocks, c, q.x)
     return sums
 
 
@@ -282,7 +299,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef double *of_reach = intercept + 4 * apart
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
     cdef double y = s.y[i], each, rate, own, slope, g, p, value, unit, loss = 0.0, move, share, keep
-    cdef double d, now
+    cdef double d, now, of_b, left
     cdef Py_ssize_t steps, step, k
     cdef bint net = s.averages or s.factor != NULL or (s.alpha > 0 and s.l1_ratio > 0)
     cdef bint scaled = s.rule == FR_SGD_AUTO
@@ -303,9 +320,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         if net:
             catch_up(s, q, now)
         elif s.alpha > 0:
-            q.c.u = q.x
-            fr_row_decay(q.blocks, &q.c, s.alpha, now)
-            q.c.u = q.x + q.wide
+            fr_row_decay(q.blocks, &q.c, q.x, s.alpha, now)
         if s.averages:
             intercept[5 * apart] += b[0] * (now - intercept[apart])
             intercept[apart] = now
@@ -323,21 +338,18 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         if slope == 0:
             continue
         g = each * slope
+        room = fr_row_bound(q.blocks, &q.c, rate, share, keep)
+        d = g
         if scaled:
-            room = fr_row_bound(q.blocks, &q.c, rate, share, keep)
-            if s.intercept:
-                d = max(of_reach[0], own)
-                room.reach += d
-                room.known += d * of_r[0]
-                room.fresh += 0.0 if of_r[0] > 0 else d
-            move = min(room.reach, fabs(g) * room.known + room.fresh)
-            d = room_of(s, y, p)
-            d = g * d / move if move > d else g
-        else:
-            d = g
+            of_b = max(of_reach[0], own) if s.intercept else 0.0
+            move = min(room.reach + of_b, fabs(g) * (room.known + of_b * of_r[0]) + room.fresh
+                       + (0.0 if of_r[0] > 0 else of_b))
+            left = room_of(s, y, p)
+            if move > left:
+                d = g * left / move
         # the columns that had no gradient before do not move in the loop
         fr_row_step(q.blocks, &q.c, g, d, rate, share, keep)
-        if sums.fresh > 0:
+        if room.fresh > 0:
             for k in range(q.n):
                 if not q.c.r[k] > 0 and q.c.u[k] != 0:
                     step_one(g, d, q.c.u[k], rate, share, keep, &q.c.v[k], &q.c.r[k],
@@ -723,6 +735,8 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
     prepare(s, &q, wide)
     for position in range(s.begin, s.end):
         fetch_row(s, position + AHEAD)
+        if s.a.index >= 0 and s.far:
+            fetch_records(s, position + 1)
         i = row_at(s, position)
         if s.rule < FR_SGD_ADAGRAD:
             loss = plain_row(s, i, &q)

@@ -1,0 +1,25 @@
+"""Loops over the columns of a row: for code that is compiled once per instruction set."""
+
+
+cdef extern from "row_loops.h" nogil:
+    ctypedef struct fr_columns:
+        double *u
+        double *inverse
+        double *clock
+        double *v
+        double *r
+        double *reach
+        double *area
+    ctypedef struct fr_row_sums:
+        double product, squares
+        int grows
+    ctypedef struct fr_row_room:
+        double reach, known, fresh
+    void fr_row_decay(Py_ssize_t blocks, const fr_columns *c, const double *x, double penalty,
+                      double now)
+    fr_row_sums fr_row_predict(Py_ssize_t blocks, const fr_columns *c, const double *x)
+    fr_row_room fr_row_bound(Py_ssize_t blocks, const fr_columns *c, double rate, double share,
+                             double keep)
+    void fr_row_step(Py_ssize_t blocks, const fr_columns *c, double g, double size, double rate,
+                     double share, double keep)
+    double fr_rsqrt(double a)
