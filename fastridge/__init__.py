@@ -44,6 +44,8 @@ if _TYPE_CHECKING:
         RidgeClassifier,
         RidgeClassifierCV,
         RidgeCV,
+        SGDClassifier,
+        SGDRegressor,
         TweedieRegressor,
     )
     from .moments import Moments
@@ -158,6 +160,8 @@ __all__ = [
     "RidgeClassifierCV",
     "RidgePath",
     "RidgeResult",
+    "SGDClassifier",
+    "SGDRegressor",
     "ShrinkageDisplay",
     "TweedieRegressor",
     "elastic_net",

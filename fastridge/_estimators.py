@@ -51,6 +51,8 @@ ESTIMATORS: dict[str, Row] = {
     "RidgeCV": Row("_ridge_cv", "ridge", "several"),
     "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels"),
     "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),
+    "SGDClassifier": Row("_sgd_classifier", None, state=("_state", "_single")),
+    "SGDRegressor": Row("_sgd_regressor", None, state=("_state", "_single")),
     "TweedieRegressor": Row("_glm", "glm"),
 }
 

@@ -110,20 +110,178 @@ class Labels:
                 "class_weight is a dict, but y is an indicator of several labels; expected"
                 " 'balanced' or None."
             )
-        by_class = np.ones(len(self.classes))
-        named = [label in class_weight for label in self.classes.tolist()]
-        for position, label in enumerate(self.classes.tolist()):
-            if named[position]:
-                by_class[position] = class_weight[label]
-        if not all(named) and sum(named) < len(class_weight):
-            left_out = [
-                c for c, there in zip(self.classes.tolist(), named, strict=True) if not there
-            ]
-            raise ValueError(
-                f"class_weight has keys {list(class_weight)}, and y has classes {left_out} that are"
-                " not among them; expected classes of y."
-            )
-        return by_class[self.codes]
+        return weights_of_classes(self.classes, class_weight)[self.codes]
+
+
+def balanced_weights(
+    codes: NDArray[np.integer[Any]], n_classes: int, sample_weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Weights of classes that give each the same total weight.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n_samples,)
+        Classes, from 0 on.
+    n_classes : int
+        How many there are.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the samples.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), dtype float64
+        The total weight over the number of classes and the weight of the class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.data.labels import balanced_weights
+    >>> balanced_weights(np.array([0, 0, 0, 1]), 2, None).round(2)
+    array([0.67, 2.  ])
+    """
+    totals = np.bincount(codes, weights=sample_weight, minlength=n_classes)
+    # a total is 0 only where no sample of weight is of the class: any factor will do
+    return np.asarray(totals.sum() / (n_classes * np.where(totals > 0, totals, 1.0)))
+
+
+def weights_of_classes(
+    classes: NDArray[Any], class_weight: dict[Any, float]
+) -> NDArray[np.float64]:
+    """Weights of classes that a dict names; 1 of the others.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    class_weight : dict
+        Weights by class.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), dtype float64
+
+    Raises
+    ------
+    ValueError
+        If the dict names other classes while it leaves out some of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.data.labels import weights_of_classes
+    >>> weights_of_classes(np.array(["a", "b"]), {"b": 3.0})
+    array([1., 3.])
+    """
+    by_class = np.ones(len(classes))
+    left_out = []
+    for position, label in enumerate(classes.tolist()):
+        if label in class_weight:
+            by_class[position] = class_weight[label]
+        else:
+            left_out.append(label)
+    if left_out and len(classes) - len(left_out) < len(class_weight):
+        raise ValueError(
+            f"class_weight has keys {list(class_weight)}, and y has classes {left_out} that are"
+            " not among them; expected classes of y."
+        )
+    return by_class
+
+
+def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+    """Positions of labels among classes that are known.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        From `as_labels`.
+    classes : ndarray of shape (n_classes,), sorted
+        The classes.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a label is none of them, with its name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.data.labels import codes_among
+    >>> codes_among(np.array(["b", "a"]), np.array(["a", "b"]))
+    array([1, 0])
+    """
+    if (labels.dtype.kind in "US") != (classes.dtype.kind in "US"):
+        raise ValueError(
+            f"y has labels of dtype {labels.dtype}; expected some of the classes"
+            f" {classes.tolist()}."
+        )
+    codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    unknown = classes[codes] != labels
+    if unknown.any():
+        new = np.unique(labels[unknown]).tolist()
+        shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
+        raise ValueError(
+            f"y has labels that are no classes of the model: {shown}; expected some of"
+            f" {classes.tolist()}. Name all classes in the first call: partial_fit(X, y,"
+            " classes=...)."
+        )
+    return codes
+
+
+def as_proportions(y: Any, n_samples: int, n_classes: int | None) -> NDArray[np.float64] | None:
+    """Proportions of classes in each sample, where `y` holds such.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples, n_classes)
+        Rows of numbers from 0 to 1 that add up to 1; or anything else.
+    n_samples : int
+        Number of rows that `y` must have.
+    n_classes : int or None
+        Number of columns that `y` must have; None: any from 2 on.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), dtype float64, C order, or None
+        None where `y` is no table of several columns.
+
+    Raises
+    ------
+    ValueError
+        If it is a table of several columns that holds no proportions of classes.
+
+    Examples
+    --------
+    >>> from fastridge.data.labels import as_proportions
+    >>> as_proportions([[0.25, 0.75]], 1, None)
+    array([[0.25, 0.75]])
+    >>> as_proportions([1, 0], 2, None) is None
+    True
+    """
+    if y is None or is_sparse(y):
+        return None
+    if type(y) is not np.ndarray or y.dtype.kind == "O":
+        note_foreign()
+    try:
+        shares = np.asarray(y)
+    except (ValueError, TypeError):
+        return None
+    if shares.ndim != 2 or shares.shape[1] < 2:
+        return None
+    shape = n_samples, shares.shape[1] if n_classes is None else n_classes
+    kind = shares.dtype.kind in "biuf"
+    if shares.shape == shape and kind:
+        shares = np.ascontiguousarray(shares, np.float64)
+        if (shares >= 0).all() and (abs(shares.sum(axis=1) - 1.0) <= 1e-6).all():
+            return shares
+    raise ValueError(
+        f"y has shape {shares.shape} and dtype {shares.dtype}; expected labels of shape"
+        f" ({n_samples},), or proportions of classes of shape {shape}, from 0 to 1, whose rows add"
+        " up to 1."
+    )
 
 
 def accuracy(prediction: NDArray[Any], y: Any, sample_weight: Any) -> float:
@@ -275,10 +433,8 @@ def _check_whole(labels: NDArray[np.floating]) -> None:
 
 
 def _balanced(
-    codes: NDArray[np.int64], sample_weight: NDArray[np.float64] | None
+    codes: NDArray[np.integer[Any]], sample_weight: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Weights that give every class that is present the same total weight."""
+    """Weights of samples that give every class that is present the same total weight."""
     present, codes = np.unique(codes, return_inverse=True)
-    totals = np.bincount(codes, weights=sample_weight, minlength=len(present))
-    # total_c = 0 only where no sample of weight carries c: any factor will do.
-    return (totals.sum() / (len(present) * np.where(totals > 0, totals, 1.0)))[codes]
+    return balanced_weights(codes, len(present), sample_weight)[codes]

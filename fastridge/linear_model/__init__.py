@@ -21,6 +21,8 @@ if _TYPE_CHECKING:
     from ._ridge_classifier import RidgeClassifier
     from ._ridge_classifier_cv import RidgeClassifierCV
     from ._ridge_cv import RidgeCV
+    from ._sgd_classifier import SGDClassifier
+    from ._sgd_regressor import SGDRegressor
 
 __all__ = [
     "GLMCV",
@@ -42,6 +44,8 @@ __all__ = [
     "RidgeCV",
     "RidgeClassifier",
     "RidgeClassifierCV",
+    "SGDClassifier",
+    "SGDRegressor",
     "TweedieRegressor",
 ]
 

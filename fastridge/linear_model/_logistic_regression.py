@@ -47,7 +47,7 @@ class Classes(NamedTuple):
     """
 
     values: NDArray[Any]
-    codes: NDArray[np.int64]
+    codes: NDArray[np.integer[Any]]
     weight: NDArray[np.float64] | None
 
     def total(self) -> float:

@@ -350,7 +350,7 @@ class Learner:
 
     def __init__(self, n_features, n_outputs, rule, factor=None):
         shape = (n_outputs, n_features + 1)
-        self.rule = rule
+        self.n_features, self.n_outputs, self.rule = n_features, n_outputs, rule
         self.t = 1.0
         self.eta = float(rule.eta0)
         self.shrink = 1.0

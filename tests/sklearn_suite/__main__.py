@@ -18,6 +18,7 @@ FILES = {
     "test_glm": "_glm.tests.",
     "test_logistic": "tests.",
     "test_ridge": "tests.",
+    "test_sgd": "tests.",
 }
 # the minor version whose tests `expected` is about
 VERSION = "1.9"

@@ -1,0 +1,583 @@
+"""What the estimators of stochastic gradient descent share: parameters, epochs, fitted state."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import Matrix
+from ..data.check import (
+    check_design,
+    check_finite,
+    check_penalty_factor,
+    feature_names,
+)
+from ..data.hashing import check_hashed
+from ..data.inputs import as_real
+from ..data.rows import take_rows
+from ..solvers.sgd.learner import Diverged, Learner, Rule, shuffled_order
+from ._base import Estimator
+from ._glm_base import VERBOSE
+from ._held_out import Rows, hold_out
+from ._parameters import (
+    AT_LEAST_0,
+    BOOL,
+    COUNT,
+    PENALTY_FACTOR,
+    QUICK_AT_LEAST_0,
+    RANDOM_STATE,
+    Parameter,
+    Parameters,
+    is_count,
+    is_finite,
+    is_positive,
+    one_of,
+)
+
+Vector = NDArray[np.float64]
+
+RULES = (
+    "auto",
+    "coin",
+    "adagrad",
+    "constant",
+    "optimal",
+    "invscaling",
+    "adaptive",
+    "pa1",
+    "pa2",
+)
+_COORDINATEWISE = ("auto", "coin", "adagrad")
+_PENALTIES = ("l2", "l1", "elasticnet")
+_SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
+_LEAST_RATE = 1e-6  # of "adaptive"
+_MOST_BITS = 30
+
+
+class Targets(NamedTuple):
+    """What a learner takes for y, and weights of rows.
+
+    y : ndarray
+        (n,) float64 of one output, (n,) int32 classes or (n, k) proportions of several.
+    weight : ndarray (n,) or None
+    positive : ndarray (k,) or None
+        Weights of the classes, each against the rest.
+    """
+
+    y: NDArray[Any]
+    weight: Vector | None
+    positive: Vector | None = None
+
+    def total(self, rows: Rows | None) -> float:
+        """The weight of some rows, or of all."""
+        if self.weight is None:
+            return float(len(self.y) if rows is None else len(rows))
+        return float((self.weight if rows is None else self.weight[rows]).sum())
+
+
+class Held(NamedTuple):
+    """Rows that early stopping looks at, with the weights of the samples alone."""
+
+    A: Matrix
+    y: NDArray[Any]
+    weight: Vector | None
+
+
+class BaseSGD(Estimator):
+    """Parameters, epochs and fitted state that both share.
+
+    `coef_` and `intercept_` are made when they are asked for: a learner keeps its weights in units
+    of its own, and so do calls of `partial_fit`.
+    """
+
+    loss: str
+    penalty: str | None
+    alpha: float
+    l1_ratio: Any
+    fit_intercept: bool
+    max_iter: int
+    tol: float | None
+    shuffle: bool
+    verbose: Any
+    epsilon: float
+    random_state: Any
+    learning_rate: str
+    eta0: float
+    power_t: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    warm_start: bool
+    average: Any
+    penalty_factor: Any
+    batch_size: int
+    hash_bits: int | None
+
+    _learner: Learner
+    _single: bool  # whether coefficients are float32, as the data of the first call are
+    n_iter_: int
+    t_: float
+    eta_: float
+    loss_curve_: list[float]
+
+    _passive_loss: ClassVar[str]  # the loss of the passive-aggressive rules
+    _parameters: ClassVar[Parameters] = {
+        "penalty": Parameter(
+            lambda value: value is None or (isinstance(value, str) and value in _PENALTIES),
+            "None, or one of 'l2', 'l1', 'elasticnet'",
+            quick="v is None",
+        ),
+        "alpha": AT_LEAST_0,
+        "l1_ratio": Parameter(
+            lambda value: value is None or (isinstance(value, Real) and 0 <= as_real(value) <= 1),
+            "a number from 0 to 1, or None",
+        ),
+        "fit_intercept": BOOL,
+        "max_iter": COUNT,
+        "tol": Parameter(
+            lambda value: value is None or is_finite(value),
+            "a finite number of at least 0, or None",
+            quick=f"v is None or ({QUICK_AT_LEAST_0})",
+        ),
+        "shuffle": BOOL,
+        "verbose": VERBOSE,
+        "epsilon": AT_LEAST_0,
+        "random_state": RANDOM_STATE,
+        "learning_rate": one_of(RULES),
+        "eta0": Parameter(
+            is_positive, "a finite number above 0", quick="type(v) is float and 0.0 < v < inf"
+        ),
+        "power_t": Parameter(
+            lambda value: isinstance(value, Real) and math.isfinite(as_real(value)),
+            "a finite number",
+        ),
+        "early_stopping": BOOL,
+        "validation_fraction": Parameter(
+            lambda value: isinstance(value, Real) and 0 < as_real(value) < 1,
+            "a number between 0 and 1",
+        ),
+        "n_iter_no_change": COUNT,
+        "warm_start": BOOL,
+        "average": Parameter(
+            lambda value: isinstance(value, (bool, np.bool_)) or is_count(value),
+            "a bool, or an int of at least 1",
+            quick="type(v) is bool",
+        ),
+        "penalty_factor": PENALTY_FACTOR,
+        "batch_size": COUNT,
+        "hash_bits": Parameter(
+            lambda value: (
+                value is None
+                or (
+                    isinstance(value, Integral)
+                    and not isinstance(value, bool)
+                    and 1 <= int(value) <= _MOST_BITS
+                )
+            ),
+            f"an int from 1 to {_MOST_BITS}, or None",
+        ),
+    }
+
+    # what is kept between calls
+
+    def __getattr__(self, name: str) -> Any:
+        known = self.__dict__
+        if name == "_learner" and "_state" in known:
+            learner = Learner.of_state(known["_state"])
+            del known["_state"]
+            known["_learner"] = learner
+            return learner
+        if name in ("coef_", "intercept_") and ("_learner" in known or "_state" in known):
+            self._make_coef()
+            return known[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        made = state.pop("_made", (None, None))
+        learner = state.pop("_learner", None)
+        if learner is not None:
+            state["_state"] = learner.state()
+            for name, value in zip(("coef_", "intercept_"), made, strict=True):
+                # they are made again
+                if isinstance(value, np.ndarray) and state.get(name) is value:
+                    del state[name]
+        return state
+
+    def _known_learner(self) -> Learner | None:
+        """The learner, if there was a call."""
+        known = self.__dict__
+        return self._learner if "_learner" in known or "_state" in known else None
+
+    def _make_coef(self) -> None:
+        """Set `coef_` and `intercept_` to those of the learner."""
+        coef, intercept = current(self._learner)
+        if self._single:
+            coef, intercept = coef.astype(np.float32), intercept.astype(np.float32)
+        self.coef_ = self._shaped(coef)
+        self.intercept_ = intercept
+        self._made = self.coef_, intercept
+
+    def _shaped(self, coef: NDArray[Any]) -> NDArray[Any]:
+        """Coefficients (k, p) in the shape of `coef_`."""
+        return coef
+
+    def _take_coef(self, learner: Learner) -> None:
+        """Forget the coefficients that were made; go on from those that the caller has set."""
+        known = self.__dict__
+        coef, intercept = known.pop("coef_", None), known.pop("intercept_", None)
+        made = known.pop("_made", None)
+        if coef is None and intercept is None:
+            return
+        if made is not None and made[0] is coef and made[1] is intercept:
+            return
+        if learner.rule.average or not (coef is None or isinstance(coef, np.ndarray)):
+            return
+        k, p = learner.n_outputs, learner.n_features
+        coef = learner.coef() if coef is None else np.reshape(coef, (k, p))
+        intercept = learner.intercept() if intercept is None else np.reshape(intercept, (k,))
+        learner.set_coef(coef, intercept)
+
+    # parameters
+
+    def _rule(self, n_outputs: int) -> Rule:
+        """What a learner of so many outputs minimizes, and how."""
+        penalty, rate, loss = self.penalty, self.learning_rate, self.loss
+        ratio = self.l1_ratio if penalty == "elasticnet" else float(penalty == "l1")
+        return Rule(
+            "log_loss" if loss == "multinomial" and n_outputs == 1 else loss,
+            self.epsilon,
+            rate,
+            self.eta0,
+            self.power_t,
+            0.0 if penalty is None and rate != "optimal" else self.alpha,
+            ratio,
+            self.fit_intercept,
+            int(self.average),
+            self.batch_size,
+        )
+
+    def _check_rule(self, partial: bool) -> None:
+        """Refuse parameters that do not fit together."""
+        rate = self.learning_rate
+        if self.early_stopping and partial:
+            raise ValueError("early_stopping should be False with partial_fit")
+        if rate == "optimal" and self.alpha == 0:
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the"
+                " optimal learning rate."
+            )
+        if rate in ("pa1", "pa2"):
+            if self.loss != self._passive_loss:
+                raise ValueError(
+                    f"Learning rate {rate!r} only works with loss {self._passive_loss!r}."
+                )
+            if self.batch_size != 1:
+                raise ValueError(
+                    f"batch_size is {self.batch_size} with learning_rate={rate!r}; expected 1."
+                )
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+
+    def _factor(self, p: int) -> Vector | None:
+        """Penalty factors; zeros where "optimal" needs alpha and nothing is penalised."""
+        if self.penalty is None and self.learning_rate == "optimal":
+            return np.zeros(p)
+        return check_penalty_factor(self.penalty_factor, p)
+
+    # data
+
+    def _design(self, X: Any, n_features: int | None, finite: bool) -> Matrix:
+        """X by rows; numbers of dense X may be left for `_pass` to look at."""
+        if self.hash_bits is not None:
+            return check_hashed(X, self.hash_bits)
+        A = check_design(X, n_features=n_features, caller=type(self).__name__, finite=finite)
+        return A if A.kind in ("C", "csr") else by_rows(A)
+
+    def _names_of(self, X: Any, first: bool) -> Any:
+        """Names of the features, which later calls compare with those of the first."""
+        if self.hash_bits is not None:
+            return None
+        if not first:
+            self._check_feature_names(X)
+        return feature_names(X)
+
+    def _linear_predictor(self, X: Any, method: str) -> NDArray[np.floating]:
+        if self.hash_bits is None or not hasattr(self, "coef_"):
+            return super()._linear_predictor(X, method)
+        A = check_hashed(X, self.hash_bits)
+        values = A.dot(self.coef_.T.astype(np.float64, order="F", copy=False)) + self.intercept_
+        return values.astype(np.promote_types(A.dtype, self.coef_.dtype), copy=False)
+
+    def _held(
+        self, A: Matrix, y: NDArray[Any], weight: Vector | None, codes: NDArray[Any] | None
+    ) -> tuple[Rows, Held] | None:
+        """Rows to learn from, and the others; None without early stopping."""
+        if not self.early_stopping:
+            return None
+        random = random_of(self.random_state)
+        rows, test = hold_out(A.n_rows, float(self.validation_fraction), random, codes)
+        if weight is not None and not weight[test].any():
+            raise ValueError(
+                "The sample weights for validation set are all zero, consider using a different"
+                " random state."
+            )
+        return rows, Held(take_rows(A, test), y[test], None if weight is None else weight[test])
+
+    # learning
+
+    def _start(self, p: int, k: int, coef: Any, intercept: Any) -> Learner:
+        """A learner that starts at given coefficients, at those of the fit before, or at 0."""
+        rule, before = self._rule(k), self._known_learner() if self.warm_start else None
+        if before is not None:
+            same = before.rule.loss, before.rule.learning_rate, before.n_outputs, before.n_features
+            if (
+                rule.learning_rate in _COORDINATEWISE
+                and same == (rule.loss, rule.learning_rate, k, p)
+                and coef is None
+                and intercept is None
+            ):
+                # its rates go on, too, as first steps would lead away again
+                self._take_coef(before)
+                before.rule = rule
+                return before
+        if self.warm_start and hasattr(self, "coef_"):
+            coef = self.coef_ if coef is None else coef
+            intercept = self.intercept_ if intercept is None else intercept
+        learner = Learner(p, k, rule, self._factor(p))
+        if coef is not None or intercept is not None:
+            learner.set_coef(*check_start(coef, intercept, p, k))
+        return learner
+
+    def _learn(
+        self, A: Matrix, targets: Targets, learner: Learner, held: tuple[Rows, Held] | None
+    ) -> None:
+        """Learn from the rows in epochs, and set everything that is known of the fit."""
+        rows, checked = (None, None) if held is None else held
+        rule, tol = learner.rule, -math.inf if self.tol is None else float(self.tol)
+        total = targets.total(rows) * (1 if rule.loss == "multinomial" else learner.n_outputs)
+        if total == 0.0:
+            raise ValueError(
+                "sample_weight is zero for every sample that is not held out; expected a positive"
+                " weight somewhere."
+            )
+        order = Order(A, rows, self.shuffle, self.random_state)
+        factor = self._factor(learner.n_features)
+        best, lowest, idle, halvings = math.inf, math.inf, 0, 0
+        safe, chosen, curve = learner.copy(), None, []
+        for epoch in range(self.max_iter):
+            rows_now = order.of(epoch)
+            while True:
+                try:
+                    value = learner.learn(A, *targets, rows_now)
+                    break
+                except Diverged:
+                    check_finite(A)
+                    shrink, halvings = halved(learner.shrink, epoch), halvings + 1
+                    # from where losses were lowest, as weights may be huge already
+                    learner = safe.copy()
+                    learner.rule, learner.shrink = rule, shrink
+            mean = value / total
+            curve.append(mean)
+            if mean < lowest:
+                lowest, safe = mean, learner.copy()
+            if checked is None:
+                objective = mean + penalty_of(learner, factor)
+            else:
+                objective = -self._score_of(*current(learner), checked)
+            if self.verbose:
+                show_epoch(learner, epoch, mean, objective, checked is not None)
+            idle = idle + 1 if objective > best - tol else 0
+            if objective < best or chosen is None:
+                best = min(best, objective)
+                chosen = None if checked is None else learner.copy()
+            if idle >= self.n_iter_no_change:
+                if rule.learning_rate != "adaptive" or rule.eta0 <= _LEAST_RATE:
+                    break
+                rule, idle = rule._replace(eta0=rule.eta0 / 5.0), 0
+                learner.rule = rule
+        self._single = A.is_float32
+        self._keep(learner if chosen is None else chosen, curve)
+        self._make_coef()
+        warn_of_halvings(halvings, learner.shrink)
+        if tol > -math.inf and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider increasing"
+                " max_iter to improve the fit.",
+                _sklearn.exception("ConvergenceWarning"),
+                stacklevel=3,
+            )
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an"
+                " error in 1.10. Use values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=3,
+            )
+
+    def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:
+        """The score on rows that are held out."""
+        raise NotImplementedError
+
+    def _next_learner(self, p: int, k: int) -> Learner:
+        """The learner of the next call of `partial_fit`."""
+        learner = self._known_learner()
+        rule = self._rule(k)
+        if learner is not None:
+            self._take_coef(learner)
+            if learner.rule == rule:
+                return learner
+            self._check_rule(True)
+            if (learner.rule.loss, learner.rule.learning_rate) == (rule.loss, rule.learning_rate):
+                learner.rule = rule
+                return learner
+            before, learner = learner, Learner(p, k, rule, self._factor(p))
+            learner.set_coef(before.coef(), before.intercept())
+            return learner
+        self._check_rule(True)
+        return Learner(p, k, rule, self._factor(p))
+
+    def _step(self, A: Matrix, targets: Targets, learner: Learner) -> None:
+        """Learn from the rows once, as they lie."""
+        halvings = 0
+        while True:
+            try:
+                value = learner.learn(A, *targets)
+                break
+            except Diverged:
+                check_finite(A)
+                learner.shrink, halvings = halved(learner.shrink, 0), halvings + 1
+        total = targets.total(None) * (
+            1 if learner.rule.loss == "multinomial" else learner.n_outputs
+        )
+        self._keep(learner, [value / total if total else 0.0])
+        if halvings:
+            warn_of_halvings(halvings, learner.shrink)
+
+    def _keep(self, learner: Learner, curve: list[float]) -> None:
+        """Set what is known of the fit but for coefficients, which are made when asked for."""
+        known = self.__dict__
+        for name in ("_state", "coef_", "intercept_", "_made"):
+            known.pop(name, None)
+        self._learner = learner
+        self.n_iter_ = len(curve)
+        self.loss_curve_ = curve
+        self.t_, self.eta_ = learner.t, learner.eta
+
+
+class Order:
+    """The order of the rows in each epoch.
+
+    rows : those to learn from, or None: all.
+    """
+
+    def __init__(self, A: Matrix, rows: Rows | None, shuffle: bool, random_state: Any) -> None:
+        self.rows, self.shuffle = rows, shuffle
+        self.n = A.n_rows if rows is None else len(rows)
+        size = sum(a.nbytes for a in A.arrays)
+        self.row_bytes = max(1, size // max(1, A.n_rows))
+        self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
+
+    def of(self, epoch: int) -> Rows | None:
+        """Rows in the order of an epoch; None: as they lie."""
+        if not self.shuffle:
+            return self.rows
+        order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
+        return order if self.rows is None else self.rows[order]
+
+
+def random_of(random_state: Any) -> np.random.RandomState:
+    """The generator that a `random_state` stands for; None: NumPy's global one."""
+    if random_state is None:
+        return np.random.mtrand._rand
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.RandomState(int(random_state))
+
+
+def by_rows(A: Matrix) -> Matrix:
+    """The same data, stored by rows."""
+    if A.is_sparse:
+        return A.transposed_storage()
+    return Matrix.from_dense(np.ascontiguousarray(A.arrays[0]))
+
+
+def current(learner: Learner) -> tuple[Vector, Vector]:
+    """Coefficients and intercepts of the model: averaged where that has begun."""
+    if 0 < learner.rule.average <= learner.t - 1.0:
+        return learner.average()
+    return learner.coef(), learner.intercept()
+
+
+def penalty_of(learner: Learner, factor: Vector | None) -> float:
+    """The penalty of the objective; its mean over outputs that are fitted apart."""
+    rule = learner.rule
+    if rule.alpha == 0.0 or rule.learning_rate in ("pa1", "pa2"):
+        return 0.0
+    W = learner.coef()
+    squares, sizes = (W**2).sum(axis=0), np.abs(W).sum(axis=0)
+    each = 0.5 * (1.0 - rule.l1_ratio) * squares + rule.l1_ratio * sizes
+    total = each.sum() if factor is None else each @ factor
+    return float(rule.alpha * total / (1 if rule.loss == "multinomial" else len(W)))
+
+
+def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vector]:
+    """Coefficients (k, p) and intercepts (k,) to start at; zeros of what is not given."""
+    if coef is None:
+        W = np.zeros((k, p))
+    else:
+        W = np.array(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64, order="C")
+        if k > 1 and W.shape != (k, p):
+            raise ValueError("Provided ``coef_`` does not match dataset. ")
+        if k == 1 and W.size != p:
+            raise ValueError("Provided coef_init does not match dataset.")
+        W = W.reshape(k, p)
+    if intercept is None:
+        b = np.zeros(k)
+    else:
+        b = np.array(intercept, np.float64)
+        if b.ndim > 1 or b.size != k or (k > 1 and b.ndim == 0):
+            raise ValueError("Provided intercept_init does not match dataset.")
+        b = b.reshape(k)
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise ValueError("coef_init and intercept_init must be finite.")
+    return W, b
+
+
+def halved(shrink: float, epoch: int) -> float:
+    """Half the factor of all rates; an error where that has not helped."""
+    if shrink < _SMALLEST_SHRINK:
+        raise ValueError(
+            f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
+            f" {shrink:.1g} times those asked for did not prevent it. Scaling input data with"
+            " StandardScaler or MinMaxScaler might help."
+        )
+    return 0.5 * shrink
+
+
+def warn_of_halvings(halvings: int, shrink: float) -> None:
+    """Say that rates were too large."""
+    if halvings:
+        warnings.warn(
+            f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
+            f" its rates, which are {shrink:.3g} times those asked for now; what helps: a smaller"
+            " eta0, features on like scales, or learning_rate='auto', which needs neither.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=4,
+        )
+
+
+def show_epoch(learner: Learner, epoch: int, loss: float, objective: float, is_score: bool) -> None:
+    """Print what is known after an epoch."""
+    coef, intercept = learner.coef(), learner.intercept()
+    what = f"Validation score: {-objective:.6f}" if is_score else f"Objective: {objective:.6f}"
+    print(
+        f"-- Epoch {epoch + 1}\nNorm: {np.linalg.norm(coef):.2f}, NNZs: {np.count_nonzero(coef)},"
+        f" Bias: {intercept.mean():.6f}, T: {learner.t - 1.0:.0f}, Avg. loss: {loss:f}, {what}"
+    )

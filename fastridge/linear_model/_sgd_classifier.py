@@ -1,0 +1,719 @@
+"""Classification by stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.check import check_sample_weight, feature_names, non_negative, recheck
+from ..data.labels import (
+    Labels,
+    accuracy,
+    as_labels,
+    as_proportions,
+    balanced_weights,
+    codes_among,
+    weights_of_classes,
+)
+from ._glm_base import request_setter
+from ._parameters import CLASS_WEIGHT, Parameter, Parameters, one_of
+from ._probabilities import log_probabilities, probabilities
+from ._sgd import BaseSGD, Held, Targets, Vector
+from ._sparse_coef import SparseCoefficients
+
+_LOSSES = (
+    "hinge",
+    "log_loss",
+    "multinomial",
+    "modified_huber",
+    "squared_hinge",
+    "perceptron",
+    "squared_error",
+    "huber",
+    "epsilon_insensitive",
+    "squared_epsilon_insensitive",
+)
+_LOG = ("log_loss", "multinomial")
+_WITH_PROBABILITIES = (*_LOG, "modified_huber")
+
+
+class Classes(NamedTuple):
+    """Labels of a call.
+
+    codes : ndarray (n,) of int, positions of the labels, or of the largest proportions
+    shares : ndarray (n, n_classes) or None
+    """
+
+    codes: NDArray[Any]
+    shares: Vector | None
+
+
+class _OfProbabilities:
+    """A method that is there for losses with probabilities alone."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, owner: type) -> Any:
+        if model is None:
+            return self.method
+        if model.loss not in _WITH_PROBABILITIES:
+            cause = AttributeError(
+                f"probability estimates are not available for loss={model.loss!r}"
+            )
+            raise AttributeError(f"This {owner.__name__!r} has no attribute {self.name!r}") from (
+                cause
+            )
+        return self.method.__get__(model, owner)
+
+
+class SGDClassifier(SparseCoefficients, BaseSGD):
+    """Linear classification by stochastic gradient descent: one pass over data of any size.
+
+    Each row x_i with label y_i in {-1, 1} and weight s_i takes a step that lowers, over the
+    coefficients w and the intercept b::
+
+        1 / sum_i s_i * sum_i s_i l(y_i, b + x_i w)
+            + alpha * sum_j f_j ((1 - l1_ratio) / 2 w_j^2 + l1_ratio |w_j|)
+
+    with s = `sample_weight` times the weight of the class and f = `penalty_factor`: the objective
+    of scikit-learn's ``SGDClassifier``. b is never penalised. Two classes have one such model, for
+    the second; more have one for each against the rest, learned in one pass over the rows, or with
+    loss="multinomial" one softmax. The decay of the penalty is part of the step, and on sparse
+    rows done late, and exactly, where a feature comes up again.
+
+    The default `learning_rate` needs no `eta0`, no tuning and no scaling: multiplying a feature by
+    a constant leaves the predictions as they are, but for the penalty.
+
+    Parameters
+    ----------
+    loss : {"hinge", "log_loss", "multinomial", "modified_huber", "squared_hinge", "perceptron", \
+"squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"}, default="hinge"
+        The loss l(y, p). With z = y p: "hinge" max(0, 1 - z), the linear support vector machine;
+        "log_loss" log(1 + exp(-z)), logistic regression; "multinomial" that of a softmax over all
+        classes; "modified_huber" max(0, 1 - z)^2 where z >= -1, else -4 z; "squared_hinge"
+        max(0, 1 - z)^2; "perceptron" max(0, -z). The others are those of `SGDRegressor` on
+        targets of -1 and 1.
+    penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
+        "l2" is l1_ratio=0, "l1" is l1_ratio=1, "elasticnet" the `l1_ratio` that is given; None is
+        no penalty.
+    alpha : float, default=0.0001
+        Strength of the penalty, at least 0. The rates of learning_rate="optimal" depend on it.
+    l1_ratio : float or None, default=0.15
+        Share of the L1 part of the penalty, from 0 to 1; used where penalty="elasticnet".
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    max_iter : int, default=1000
+        Largest number of epochs, passes over the rows, of `fit`.
+    tol : float or None, default=1e-3
+        `fit` ends where the mean loss of an epoch plus the penalty is not below the lowest so far
+        by `tol`, `n_iter_no_change` times in a row; with `early_stopping`, where the score is not
+        above the highest. None: after `max_iter` epochs.
+    shuffle : bool, default=True
+        Visit the rows in an order of each epoch's own: blocks of neighbouring rows in random order,
+        mixed within what a cache holds, so that memory is read in pieces. False: as they lie.
+        `partial_fit` takes rows as they lie: a stream has an order.
+    verbose : int, default=0
+        Above 0: print loss and objective of each epoch.
+    epsilon : float, default=0.1
+        Width of the insensitive losses, and threshold of "huber".
+    n_jobs : int or None, default=None
+        Accepted for compatibility and without effect: all classes are learned in one pass.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of the orders and of the rows held out; the same seed gives the same bits.
+    learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
+"pa1", "pa2"}, default="auto"
+        How long steps are. "auto": a rate for each coefficient, from the squares of its gradients
+        and from the largest value of its feature so far (normalized adaptive steps, Ross, Mineiro
+        & Langford 2013, as in Vowpal Wabbit); nothing to tune. "coin": coin betting for each
+        coefficient (Orabona & Tommasi 2017); nothing to tune. "adagrad": eta0 over the root of the
+        sum of squared gradients (Duchi, Hazan & Singer 2011). The rest are scikit-learn's rules:
+        "constant": eta0; "optimal": 1 / (alpha (t + t0)), with Bottou's t0; "invscaling": eta0 /
+        t^power_t; "adaptive": eta0, divided by 5 where `fit` would end, down to 1e-6; "pa1" and
+        "pa2": passive-aggressive steps (Crammer et al. 2006), of loss="hinge".
+    eta0 : float, default=0.01
+        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    early_stopping : bool, default=False
+        Hold out rows, end by the score on them, and keep the weights that scored best there: the
+        state of the best epoch, not of the last one, as scikit-learn does.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out, the same of each class.
+    n_iter_no_change : int, default=5
+        Epochs without an improvement after which `fit` ends.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
+        gives each class the same total weight, where a sample counts by its `sample_weight`. With
+        one model for each class, the weight of its rows in its own model, as in scikit-learn.
+    warm_start : bool, default=False
+        Start at the coefficients of the fit before; "auto", "coin" and "adagrad" go on with their
+        rates, too.
+    average : bool or int, default=False
+        True: `coef_` is the mean over all steps (Polyak averaging). An int: from that row on. The
+        mean of "auto" and "adagrad" weighs each step by its rate.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised. Of calls of
+        `partial_fit`, that of the first.
+    batch_size : int, default=1
+        Rows whose mean gradient is one step.
+    hash_bits : int or None, default=None
+        Hash the features into 2^hash_bits columns, with a sign, from 1 to 30: for text and
+        categories, whose indices may be any of 64 bits. `X` may then be (values, indices, indptr)
+        of sparse rows, and have any number of columns in each call. None: no hashing.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        w, float32 where `X` of the first call is float32, else float64; the first shape for two
+        classes. It is made when it is asked for after `partial_fit`.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        b; 0.0 where `fit_intercept` is False.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : float
+        Rows that the model has learned from, and 1.
+    eta_ : float
+        Rate of the last step; of "auto" what all coefficients share.
+    loss_curve_ : list of float
+        Mean loss of each epoch of the last call, of each row before its step.
+    n_features_in_ : int
+        Number of features; 2^hash_bits where they are hashed.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+
+    See Also
+    --------
+    SGDRegressor : Regression.
+    LogisticRegression : The exact solution, where the data fit into memory.
+
+    Notes
+    -----
+    There is no solver "sag", "saga" or "svrg" for the exact minimum of a finite sum: Newton's
+    method gets there sooner. On a9a (32,561 rows, 123 features, C=1), `LogisticRegression` is
+    within MEASURED
+
+    Where a prediction is not finite, the call steps back, halves all rates and says so in a
+    warning.
+
+    A row whose weight s is above 1 is learned from as the row s times by "auto", "coin" and
+    "adagrad": ceil(s) steps of weight s / ceil(s). A weight multiplies the step of scikit-learn's
+    rules.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import SGDClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((1000, 3)) * [1.0, 1000.0, 50.0]
+    >>> y = np.where(X @ [2.0, -0.002, 0.04] > 0, "yes", "no")
+    >>> model = SGDClassifier(loss="log_loss", random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+
+    From a stream:
+
+    >>> model = SGDClassifier(loss="log_loss")
+    >>> for i in range(0, 1000, 100):
+    ...     _ = model.partial_fit(X[i : i + 100], y[i : i + 100], classes=["no", "yes"])
+    >>> model.t_
+    1001.0
+    """
+
+    classes_: NDArray[Any]
+
+    class_weight: Any
+    n_jobs: int | None
+
+    _estimator_type = "classifier"
+    _passive_loss: ClassVar[str] = "hinge"
+    _parameters: ClassVar[Parameters] = {
+        **BaseSGD._parameters,
+        "loss": one_of(_LOSSES)._replace(quick=f"v in {_LOSSES!r}"),
+        "n_jobs": Parameter(
+            lambda value: value is None or isinstance(value, Integral), "an int, or None"
+        ),
+        "class_weight": CLASS_WEIGHT,
+    }
+
+    def __init__(
+        self,
+        loss: str = "hinge",
+        *,
+        penalty: str | None = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float | None = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: Any = 0,
+        epsilon: float = 0.1,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        learning_rate: str = "auto",
+        eta0: float = 0.01,
+        power_t: float = 0.5,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        warm_start: bool = False,
+        average: bool | int = False,
+        penalty_factor: Any = None,
+        batch_size: int = 1,
+        hash_bits: int | None = None,
+    ) -> None:
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.epsilon = epsilon
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.average = average
+        self.penalty_factor = penalty_factor
+        self.batch_size = batch_size
+        self.hash_bits = hash_bits
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        coef_init: Any = None,
+        intercept_init: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn from the rows in epochs.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features. float32 and float64, C order and CSR with 32- or 64-bit indices are used
+            without a copy; others are converted once.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, whole numbers or strings; or, of the losses "log_loss" and
+            "multinomial", proportions of the classes 0, 1, ... in each row, which add up to 1.
+        coef_init : array-like of shape (1, n_features) or (n_classes, n_features) or None, \
+default=None
+            Coefficients to start at. None: 0.
+        intercept_init : array-like of shape (1,) or (n_classes,) or None, default=None
+            Intercepts to start at. None: 0.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples. None: 1.
+
+        Returns
+        -------
+        self : SGDClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not what is documented here, with its name, what came
+            and what was expected; if `y` has one class; if numbers overflow at any rate.
+        TypeError
+            If `X` or `sample_weight` holds objects that are not numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` epochs did not reach `tol`, or if rates were halved.
+        DataConversionWarning
+            If `y` is a column of labels; it is taken as a vector.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier(tol=None, max_iter=20)
+        >>> model.fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]).classes_
+        array(['a', 'b'], dtype='<U1')
+        """
+        self._check_parameters()
+        self._check_rule(False)
+        hashed = self.hash_bits is not None
+        names = None if type(X) is np.ndarray or hashed else feature_names(X)
+        A = self._design(X, None, sample_weight is not None or self.early_stopping)
+        n, p = A.shape
+        shares = as_proportions(y, n, None) if self.loss in _LOG else None
+        if shares is None:
+            labels = Labels(y, n)
+            if labels.container is not None:
+                raise ValueError(
+                    "Unknown label type: multilabel-indicator: y should be a 1d array, got an array"
+                    f" of shape {labels.codes.shape}; expected (n_samples,) class labels."
+                )
+            classes, found = labels.classes, Classes(labels.codes, None)
+        else:
+            classes = np.arange(shares.shape[1])
+            found = Classes(shares.argmax(axis=1), shares)
+        if len(classes) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class"
+                f" ({classes.tolist()[0]!r})"
+            )
+        weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+        recheck(A)
+        k = len(classes) if len(classes) > 2 else 1
+        targets = self._targets(found, classes, weight)
+        learner = self._start(p, k, coef_init, intercept_init)
+        held = self._held(A, found.codes, weight, found.codes)
+        self._learn(A, targets, learner, held)
+        self.classes_ = classes
+        self._set_features(p, names)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from the rows once, as they lie, and go on from what was learned before.
+
+        Calls on parts of the data are one call on all of it, bit for bit, also where the estimator
+        was pickled, or saved and loaded, in between.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features, as in `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or proportions of the classes, as in `fit`.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All classes that ever come; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples; all may be 0. None: 1.
+
+        Returns
+        -------
+        self : SGDClassifier
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is not what is documented here; if `y` holds a label that
+            is none of the classes, with its name.
+        TypeError
+            If `X` or `sample_weight` holds objects that are not numbers.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If rates were halved, as a prediction was not finite.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier().partial_fit([[0.0], [1.0]], [0, 1], classes=[0, 1])
+        >>> model.partial_fit([[2.0]], [1]).t_
+        4.0
+        """
+        self._check_parameters()
+        known = self.__dict__
+        first = "classes_" not in known
+        every = self._classes_of(classes) if first or classes is not None else self.classes_
+        if type(X) is np.ndarray and "feature_names_in_" not in known:
+            names = None
+        else:
+            names = self._names_of(X, first)
+        A = self._design(X, None if first else self.n_features_in_, sample_weight is not None)
+        n, p = A.shape
+        found = self._found(y, n, every)
+        weight = None
+        if sample_weight is not None:
+            weight = non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
+        if A.is_sparse:
+            recheck(A)
+        targets = self._targets(found, every, weight)
+        self._step(A, targets, self._next_learner(p, len(every) if len(every) > 2 else 1))
+        if first:
+            self._single = A.is_float32
+            self.classes_ = every
+            self._set_features(p, names)
+        return self
+
+    def _classes_of(self, classes: Any) -> NDArray[Any]:
+        """The classes that a call of `partial_fit` names, which are those of the calls before."""
+        before = self.__dict__.get("classes_")
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        given = np.asarray(classes)
+        every = np.unique(as_labels(classes, given.shape[0] if given.ndim else 0))
+        if before is not None:
+            if not np.array_equal(every, before):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was:"
+                    f" {before!r}"
+                )
+            return before
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use"
+                " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
+                " In place of y you can use a large enough sample of the full training set target"
+                " to properly estimate the class frequency distributions. Pass the resulting"
+                " weights as the class_weight parameter."
+            )
+        if len(every) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got"
+                f" {len(every)} class ({every.tolist()})"
+            )
+        return every
+
+    def _found(self, y: Any, n: int, classes: NDArray[Any]) -> Classes:
+        """Labels, or proportions, of classes that are known."""
+        if type(y) is np.ndarray and y.ndim == 1 and len(y) == n and len(classes) == 2:
+            kind = y.dtype.kind
+            if kind in "biuf" and classes.dtype.kind in "biuf":
+                second = y == classes[1]
+                if (second | (y == classes[0])).all():
+                    return Classes(second, None)
+        shares = as_proportions(y, n, len(classes)) if self.loss in _LOG else None
+        if shares is not None:
+            return Classes(shares.argmax(axis=1), shares)
+        labels = as_labels(y, n)
+        if labels.ndim != 1:
+            raise ValueError(
+                "Unknown label type: multilabel-indicator: y should be a 1d array, got an array"
+                f" of shape {labels.shape}; expected (n_samples,) class labels."
+            )
+        return Classes(codes_among(labels, classes), None)
+
+    def _targets(self, found: Classes, classes: NDArray[Any], weight: Vector | None) -> Targets:
+        """What a learner takes, with the weights of classes."""
+        codes, shares, of_class = found.codes, found.shares, self.class_weight
+        two = len(classes) == 2
+        positive = None
+        if of_class is not None:
+            if shares is not None:
+                raise ValueError(
+                    f"class_weight is {of_class!r}, but y holds proportions of classes; expected"
+                    " class labels, or class_weight=None."
+                )
+            if isinstance(of_class, str):
+                positive = balanced_weights(codes, len(classes), weight)
+            else:
+                positive = non_negative(
+                    weights_of_classes(classes, of_class), len(classes), "class_weight", "class"
+                )
+            if two or self.loss == "multinomial":
+                own = positive[codes.astype(np.intp)]
+                weight, positive = own if weight is None else own * weight, None
+        if shares is not None:
+            return Targets(2.0 * shares[:, 1] - 1.0 if two else shares, weight)
+        y = 2.0 * codes - 1.0 if two else codes.astype(np.int32)
+        return Targets(y, weight, positive)
+
+    def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:
+        eta = held.A.dot(np.asfortranarray(coef.T)) + intercept
+        codes = eta.argmax(axis=1) if eta.shape[1] > 1 else eta[:, 0] > 0
+        return float(np.average(codes == held.y, weights=held.weight))
+
+    def _scores(self, X: Any, method: str) -> NDArray[np.floating]:
+        """Linear predictors: (n, 1) of two classes, else (n, n_classes)."""
+        return self._with_dense_coef()._linear_predictor(X, method)
+
+    def decision_function(self, X: Any) -> NDArray[np.floating]:
+        """Linear predictors of the classes: ``X @ coef_.T + intercept_``.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes, positive for the second one; else a column per class.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier(random_state=0).fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1])
+        >>> model.decision_function([[-3.0], [3.0]]) > 0
+        array([False,  True])
+        """
+        eta = self._scores(X, "decision_function")
+        return eta[:, 0] if eta.shape[1] == 1 else eta
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Classes.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier(random_state=0).fit([[-2.0], [-1.0], [1.0], [2.0]], list("aabb"))
+        >>> model.predict([[-3.0], [3.0]])
+        array(['a', 'b'], dtype='<U1')
+        """
+        eta = self._scores(X, "predict")
+        if eta.shape[1] == 1:
+            return self.classes_[(eta[:, 0] > 0).astype(np.intp)]
+        return self.classes_[eta.argmax(axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the samples that are predicted right.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            True classes.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Weights of the samples; None: 1.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the arguments do not fit together or are not what was fitted.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> X, y = [[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]
+        >>> SGDClassifier(random_state=0).fit(X, y).score(X, y)
+        1.0
+        """
+        return accuracy(self.predict(X), y, sample_weight)
+
+    @_OfProbabilities
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        """Predict the probabilities of the classes.
+
+        There for the losses "log_loss", "multinomial" and "modified_huber" alone. With one model
+        for each of several classes, the probabilities of each against the rest are scaled to add
+        up to 1; those of "modified_huber" are (clip(p, -1, 1) + 1) / 2.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier("log_loss", random_state=0)
+        >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_proba([[0.0]]).shape
+        (1, 2)
+        """
+        eta = self._scores(X, "predict_proba")
+        if self.loss == "modified_huber":
+            return _of_modified_huber(eta)
+        if eta.shape[1] == 1 or self.loss == "multinomial":
+            return probabilities(eta)
+        return probabilities(-np.logaddexp(0.0, -eta))
+
+    @_OfProbabilities
+    def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
+        """Predict the logarithms of the probabilities of the classes.
+
+        There for the losses "log_loss", "multinomial" and "modified_huber" alone.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Log probabilities, in the order of `classes_`; -inf where "modified_huber" says 0.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import SGDClassifier
+        >>> model = SGDClassifier("log_loss", random_state=0)
+        >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_log_proba([[0.0]]).shape
+        (1, 2)
+        """
+        eta = self._scores(X, "predict_log_proba")
+        if self.loss == "modified_huber":
+            return np.log(_of_modified_huber(eta))
+        if eta.shape[1] == 1 or self.loss == "multinomial":
+            return log_probabilities(eta)
+        return log_probabilities(-np.logaddexp(0.0, -eta))
+
+    set_fit_request: Any = request_setter("fit", "coef_init", "intercept_init", "sample_weight")
+    set_partial_fit_request: Any = request_setter("partial_fit", "classes", "sample_weight")
+
+
+def _of_modified_huber(eta: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Probabilities of the modified Huber loss (Zhang 2004); equal where all are 0."""
+    p = (np.clip(eta, -1.0, 1.0) + 1.0) / 2.0
+    if p.shape[1] == 1:
+        return np.hstack([1.0 - p, p])
+    total = p.sum(axis=1, keepdims=True)
+    p[total[:, 0] == 0.0] = 1.0
+    return p / p.sum(axis=1, keepdims=True)
