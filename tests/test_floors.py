@@ -25,7 +25,7 @@ FLOORS = (
     ("data", "systems", "losses"),
     ("penalty", "quadratic"),
     ("moments",),
-    ("solvers.ridge", "solvers.descent"),
+    ("solvers.ridge", "solvers.descent", "solvers.sgd"),
     ("solvers.left_out", "solvers.glm"),
     ("solvers.ridge_path",),
     ("solvers.bayes",),

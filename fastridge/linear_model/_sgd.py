@@ -44,7 +44,6 @@ Vector = NDArray[np.float64]
 
 RULES = (
     "auto",
-    "coin",
     "adagrad",
     "constant",
     "optimal",
@@ -53,7 +52,7 @@ RULES = (
     "pa1",
     "pa2",
 )
-_COORDINATEWISE = ("auto", "coin", "adagrad")
+_COORDINATEWISE = ("auto", "adagrad")
 _PENALTIES = ("l2", "l1", "elasticnet")
 _SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
 _LEAST_RATE = 1e-6  # of "adaptive"
@@ -116,7 +115,6 @@ class BaseSGD(Estimator):
     warm_start: bool
     average: Any
     penalty_factor: Any
-    batch_size: int
     hash_bits: int | None
 
     _learner: Learner
@@ -170,7 +168,6 @@ class BaseSGD(Estimator):
             quick="type(v) is bool",
         ),
         "penalty_factor": PENALTY_FACTOR,
-        "batch_size": COUNT,
         "hash_bits": Parameter(
             lambda value: (
                 value is None
@@ -260,7 +257,6 @@ class BaseSGD(Estimator):
             ratio,
             self.fit_intercept,
             int(self.average),
-            self.batch_size,
         )
 
     def _check_rule(self, partial: bool) -> None:
@@ -273,15 +269,8 @@ class BaseSGD(Estimator):
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the"
                 " optimal learning rate."
             )
-        if rate in ("pa1", "pa2"):
-            if self.loss != self._passive_loss:
-                raise ValueError(
-                    f"Learning rate {rate!r} only works with loss {self._passive_loss!r}."
-                )
-            if self.batch_size != 1:
-                raise ValueError(
-                    f"batch_size is {self.batch_size} with learning_rate={rate!r}; expected 1."
-                )
+        if rate in ("pa1", "pa2") and self.loss != self._passive_loss:
+            raise ValueError(f"Learning rate {rate!r} only works with loss {self._passive_loss!r}.")
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 

@@ -129,18 +129,17 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         Accepted for compatibility and without effect: all classes are learned in one pass.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of the orders and of the rows held out; the same seed gives the same bits.
-    learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
+    learning_rate : {"auto", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
         How long steps are. "auto": a rate for each coefficient, from the squares of its gradients
         and from the largest value of its feature so far (normalized adaptive steps, Ross, Mineiro
-        & Langford 2013, as in Vowpal Wabbit); nothing to tune. "coin": coin betting for each
-        coefficient (Orabona & Tommasi 2017); nothing to tune. "adagrad": eta0 over the root of the
+        & Langford 2013, as in Vowpal Wabbit); nothing to tune. "adagrad": eta0 over the root of the
         sum of squared gradients (Duchi, Hazan & Singer 2011). The rest are scikit-learn's rules:
         "constant": eta0; "optimal": 1 / (alpha (t + t0)), with Bottou's t0; "invscaling": eta0 /
         t^power_t; "adaptive": eta0, divided by 5 where `fit` would end, down to 1e-6; "pa1" and
         "pa2": passive-aggressive steps (Crammer et al. 2006), of loss="hinge".
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
+        First rate; of "pa1" and "pa2" their C. "auto" and "optimal" have none.
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False
@@ -155,7 +154,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         gives each class the same total weight, where a sample counts by its `sample_weight`. With
         one model for each class, the weight of its rows in its own model, as in scikit-learn.
     warm_start : bool, default=False
-        Start at the coefficients of the fit before; "auto", "coin" and "adagrad" go on with their
+        Start at the coefficients of the fit before; "auto" and "adagrad" go on with their
         rates, too.
     average : bool or int, default=False
         True: `coef_` is the mean over all steps (Polyak averaging). An int: from that row on. The
@@ -163,8 +162,6 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised. Of calls of
         `partial_fit`, that of the first.
-    batch_size : int, default=1
-        Rows whose mean gradient is one step.
     hash_bits : int or None, default=None
         Hash the features into 2^hash_bits columns, with a sign, from 1 to 30: for text and
         categories, whose indices may be any of 64 bits. `X` may then be (values, indices, indptr)
@@ -199,15 +196,11 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
 
     Notes
     -----
-    There is no solver "sag", "saga" or "svrg" for the exact minimum of a finite sum: Newton's
-    method gets there sooner. On a9a (32,561 rows, 123 features, C=1), `LogisticRegression` is
-    within MEASURED
-
     Where a prediction is not finite, the call steps back, halves all rates and says so in a
     warning.
 
-    A row whose weight s is above 1 is learned from as the row s times by "auto", "coin" and
-    "adagrad": ceil(s) steps of weight s / ceil(s). A weight multiplies the step of scikit-learn's
+    A row whose weight s is above 1 is learned from as the row s times by "auto" and "adagrad":
+    ceil(s) steps of weight s / ceil(s), 64 at most. A weight multiplies the step of scikit-learn's
     rules.
 
     Examples
@@ -239,7 +232,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     _passive_loss: ClassVar[str] = "hinge"
     _parameters: ClassVar[Parameters] = {
         **BaseSGD._parameters,
-        "loss": one_of(_LOSSES)._replace(quick=f"v in {_LOSSES!r}"),
+        "loss": one_of(_LOSSES)._replace(quick=f"type(v) is str and v in {_LOSSES!r}"),
         "n_jobs": Parameter(
             lambda value: value is None or isinstance(value, Integral), "an int, or None"
         ),
@@ -271,7 +264,6 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         warm_start: bool = False,
         average: bool | int = False,
         penalty_factor: Any = None,
-        batch_size: int = 1,
         hash_bits: int | None = None,
     ) -> None:
         self.loss = loss
@@ -296,7 +288,6 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         self.warm_start = warm_start
         self.average = average
         self.penalty_factor = penalty_factor
-        self.batch_size = batch_size
         self.hash_bits = hash_bits
 
     def fit(

@@ -48,12 +48,12 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         are exp(p), of counts and other y >= 0.
     penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, random_state
         As in `SGDClassifier`.
-    learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
+    learning_rate : {"auto", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
         How long steps are, as `SGDClassifier` says. "pa1" and "pa2" are of
         loss="epsilon_insensitive".
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
+        First rate; of "pa1" and "pa2" their C. "auto" and "optimal" have none.
     power_t : float, default=0.25
         Exponent of "invscaling".
     early_stopping : bool, default=False
@@ -61,7 +61,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         state of the best epoch, not of the last one, as scikit-learn does.
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out.
-    n_iter_no_change, warm_start, average, penalty_factor, batch_size, hash_bits
+    n_iter_no_change, warm_start, average, penalty_factor, hash_bits
         As in `SGDClassifier`.
 
     Attributes
@@ -107,7 +107,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
     _passive_loss: ClassVar[str] = "epsilon_insensitive"
     _parameters: ClassVar[Parameters] = {
         **BaseSGD._parameters,
-        "loss": one_of(_LOSSES)._replace(quick=f"v in {_LOSSES!r}"),
+        "loss": one_of(_LOSSES)._replace(quick=f"type(v) is str and v in {_LOSSES!r}"),
     }
 
     def __init__(
@@ -133,7 +133,6 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         warm_start: bool = False,
         average: bool | int = False,
         penalty_factor: Any = None,
-        batch_size: int = 1,
         hash_bits: int | None = None,
     ) -> None:
         self.loss = loss
@@ -156,7 +155,6 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         self.warm_start = warm_start
         self.average = average
         self.penalty_factor = penalty_factor
-        self.batch_size = batch_size
         self.hash_bits = hash_bits
 
     @property
