@@ -10,6 +10,7 @@ SEEN: int
 ETA: int
 SHRINK: int
 BEGAN: int
+START: int
 N_NUMBERS: int
 UNSEEN: float
 

@@ -43,10 +43,11 @@ RULES = {
     "pa2": FR_SGD_PA2,
     "adagrad": FR_SGD_ADAGRAD,
     "auto": FR_SGD_AUTO,
+    "coin": FR_SGD_COIN,
 }
 # places among the numbers of a state
-T, SEEN, ETA, SHRINK, BEGAN = (
-    FR_SGD_T, FR_SGD_SEEN, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN,
+T, SEEN, ETA, SHRINK, BEGAN, START = (
+    FR_SGD_T, FR_SGD_SEEN, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN, FR_SGD_START,
 )
 N_NUMBERS = FR_SGD_N_NUMBERS
 UNSEEN = FR_SGD_UNSEEN
@@ -223,7 +224,7 @@ cdef class Steps:
 
     def flush(self):
         """Bring all columns up to date with the penalty."""
-        cdef Py_ssize_t j, k, n = self.s.k
+        cdef Py_ssize_t j, k, area, n = self.s.k
         cdef fr_sgd *s = &self.s
         cdef double now = s.numbers[FR_SGD_SEEN], penalty, one, integral
         cdef double *record
@@ -231,11 +232,12 @@ cdef class Steps:
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
         if s.rule < FR_SGD_ADAGRAD:
             return
+        area = (5 if s.rule == FR_SGD_COIN else 3) * n + 2
         with nogil:
             for j in range(self.p + 1):
                 record = s.table + j * by
                 penalty = 0.0
-                if j < self.p:
+                if j < self.p and s.rule != FR_SGD_COIN:
                     penalty = s.alpha if s.factor == NULL else s.alpha * s.factor[j]
                 for k in range(n):
                     one = penalty * (record[(2 + n + k) * apart] * record[(2 + 2 * n + k) * apart])
@@ -243,5 +245,6 @@ cdef class Steps:
                     fr_flow(&record[(2 + k) * apart], one * (1.0 - s.l1_ratio) * record[0],
                             one * s.l1_ratio, now - record[apart], &integral)
                     if s.averages:
-                        record[(2 + 3 * n + k) * apart] += record[0] * integral
-                record[apart] = now
+                        record[(area + k) * apart] += record[0] * integral
+                if s.rule != FR_SGD_COIN or s.averages:
+                    record[apart] = now

@@ -15,7 +15,7 @@ cdef extern from "sgd.h" nogil:
         FR_SGD_ADAGRAD, FR_SGD_AUTO, FR_SGD_COIN
     enum:
         FR_SGD_T, FR_SGD_SEEN, FR_SGD_SQUARES, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN, FR_SGD_L1
-        FR_SGD_MEAN, FR_SGD_SPREAD, FR_SGD_ERROR, FR_SGD_N_NUMBERS
+        FR_SGD_MEAN, FR_SGD_SPREAD, FR_SGD_ERROR, FR_SGD_START, FR_SGD_N_NUMBERS
     const double FR_SGD_UNSEEN, FR_SGD_MOST_SLOPE
 
     ctypedef struct fr_sgd "struct fr_sgd":

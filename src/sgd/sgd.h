@@ -44,6 +44,7 @@ enum {
     FR_SGD_MEAN,    /* of the targets */
     FR_SGD_SPREAD,  /* sum of their weighted distances from it */
     FR_SGD_ERROR,   /* sum of weighted distances from predictions */
+    FR_SGD_START,   /* what the intercept began with */
     FR_SGD_N_NUMBERS
 };
 
@@ -55,6 +56,8 @@ enum {
 /* Each column has a record in the table, and the intercept one behind them:
  *   adaptive rules:  1 / s, clock, v = w s (k), 1 / R (k; 0: no gradient yet), reach (k), integral of
  *                    w over the clock (k, if averaged)
+ *   coin betting:    1 / s, clock, v (k), sum of gradients (k), sum of their sizes (k), the largest
+ *                    (k), reward (k), integral of w (k, if averaged)
  *   plain rules:     w / scale (k), L1 penalty it got (k, if any), sum that is averaged (k, if any)
  * Records lie one behind the other, or with by_field, for dense rows and one output, their first
  * fields, then their second ones, `ld` apart. */

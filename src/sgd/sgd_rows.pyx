@@ -17,6 +17,7 @@ with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013
 distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
 regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves the
 prediction by no more than its distance from the target, or from a margin of 5 in classification.
+Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
@@ -214,7 +215,7 @@ cdef inline void grow(double x, double *inverse, double *v, double *r, Py_ssize_
     for i in range(k):
         if inverse[0] == FR_SGD_UNSEEN:
             v[i] /= ratio
-        else:
+        elif r != NULL:
             r[i] /= ratio
     inverse[0] = now
 
@@ -254,8 +255,13 @@ cdef inline double unit_of(fr_sgd *s, double y, double p, double weight) noexcep
 
 
 cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
-    """How far a step may move the prediction."""
+    """How far a step may move the prediction: to the target, or to a margin."""
     cdef double d
+    if s.loss == FR_SGD_LOG and fabs(y) < 1:
+        d = log((1.0 + y) / (1.0 - y))
+        return max(fabs(p - min(max(d, -MARGIN), MARGIN)), 1.0)
+    if s.loss == FR_SGD_SQUARED_HINGE or s.loss == FR_SGD_MODIFIED_HUBER:
+        return max(2.0 - y * p, 1.0)
     if not is_regression(s):
         return max(MARGIN - y * p, 1.0)
     if s.loss == FR_SGD_POISSON:
@@ -283,8 +289,8 @@ cdef inline double rate_of(fr_sgd *s, double squares, double weight, double unit
     cdef double *c = s.numbers
     cdef double rate = s.eta0 * c[FR_SGD_SHRINK]
     c[FR_SGD_SQUARES] += weight * squares
-    if s.rule == FR_SGD_AUTO:
-        rate *= unit * (sqrt(c[FR_SGD_SEEN] / c[FR_SGD_SQUARES]) if c[FR_SGD_SQUARES] > 0 else 0.0)
+    if s.rule != FR_SGD_ADAGRAD:
+        rate *= unit * (sqrt(c[FR_SGD_SEEN] / c[FR_SGD_SQUARES]) if c[FR_SGD_SQUARES] > 0 else 1.0)
     c[FR_SGD_ETA] = rate
     return rate
 
@@ -528,18 +534,109 @@ cdef inline double adaptive_row_of_several(fr_sgd *s, Py_ssize_t i, Row *q) noex
         c[FR_SGD_SEEN] += each
         rate = rate_of(s, squares, each, 1.0)
         own = FIRST * c[FR_SGD_SHRINK] if scaled else rate
-        if scaled:
+        if scaled and s.loss != FR_SGD_MULTINOMIAL:
             bound_several(s, q, rate, own)
             for k in range(s.k):
                 target = (2.0 * s.y[i * s.k + k] - 1.0 if s.soft
                           else (1.0 if s.codes[i] == k else -1.0))
                 move = min(q.all[k], fabs(q.g[k]) * q.known[k] + q.fresh[k])
-                room = max(MARGIN - target * q.p[k], 1.0)
+                room = room_of(s, target, q.p[k])
                 q.all[k] = q.g[k] * room / move if move > room else q.g[k]
         else:
             for k in range(s.k):
                 q.all[k] = q.g[k]
         step_several(s, q, rate, own)
+    return loss
+
+
+cdef inline void bet(double *v, Py_ssize_t n, double z, double wealth) noexcept nogil:
+    """A gradient z by v, and the next bet; n: numbers from one field to the next."""
+    cdef double *gradients = v + n
+    cdef double *sizes = v + 2 * n
+    cdef double *largest = v + 3 * n
+    cdef double *reward = v + 4 * n
+    if z == 0:
+        return
+    largest[0] = max(largest[0], fabs(z))
+    reward[0] = max(0.0, reward[0] - v[0] * z)
+    gradients[0] -= z
+    sizes[0] += fabs(z)
+    v[0] = (gradients[0] / max(sizes[0] + largest[0], 4.0 * largest[0])
+            * (wealth + reward[0] / largest[0]))
+
+
+cdef inline double coin_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
+    """Learn from one row by a bet on each coordinate (Orabona & Tommasi 2017)."""
+    cdef double *c = s.numbers
+    cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
+    cdef double each, value, loss = 0.0, u, now, unit, wealth, sum, squares, penalty, z, missed
+    cdef Py_ssize_t steps, step, j, k, n = s.k
+    cdef double *intercept = s.table + s.a.n_minor * s.ld
+    cdef double *record
+    cdef double *v
+    if weight <= 0:
+        return 0.0
+    steps = steps_of(weight)
+    each = weight / steps
+    read_row(s, i, q)
+    if n == 1 and is_regression(s) and s.intercept and c[FR_SGD_SEEN] == 0 and c[FR_SGD_START] == 0:
+        u = s.y[i]
+        c[FR_SGD_START] = u if s.loss != FR_SGD_POISSON else (log(u) if u > 0 else 0.0)
+    for step in range(steps):
+        now = c[FR_SGD_SEEN]
+        for k in range(n):
+            q.p[k] = c[FR_SGD_START] + intercept[2 + k] if s.intercept else 0.0
+        if s.averages:
+            for k in range(n):
+                intercept[2 + 5 * n + k] += intercept[2 + k] * (now - intercept[1])
+            intercept[1] = now
+        squares = 0.0
+        for j in range(q.n):
+            q.c.u[j] = 0.0
+            if q.x[j] != 0:
+                record = record_of(s, q, j)
+                u = q.x[j] * record[0]
+                if fabs(u) > 1:
+                    grow(q.x[j], record, record + 2, NULL, n)
+                    u = 1.0 if u > 0 else -1.0
+                q.c.u[j] = u
+                squares += u * u
+                for k in range(n):
+                    q.p[k] += u * record[2 + k]
+        if n == 1:
+            value = value_and_slope(s.loss, s.parameter, s.y[i], q.p[0], &q.g[0])
+        else:
+            value = slopes(s, i, q)
+        if step == 0:
+            loss = weight * value
+        sum = value
+        for k in range(n):
+            q.g[k] *= each
+            sum += fabs(q.g[k]) + fabs(q.p[k])
+        if not isfinite(sum):
+            return INFINITY
+        c[FR_SGD_SEEN] += each
+        unit = unit_of(s, s.y[i], q.p[0], each) if n == 1 else 1.0
+        wealth = rate_of(s, squares, each, unit)
+        if s.intercept:
+            for k in range(n):
+                bet(intercept + 2 + k, n, q.g[k], unit * c[FR_SGD_SHRINK])
+        for j in range(q.n):
+            u = q.c.u[j]
+            if u == 0:
+                continue
+            record = record_of(s, q, j)
+            v = record + 2
+            # the penalty's gradient for the rows since the last visit
+            missed = c[FR_SGD_SEEN] - record[1]
+            penalty = penalty_of(s, j if s.a.index < 0 else q.at[j]) * missed * record[0]
+            record[1] = c[FR_SGD_SEEN]
+            for k in range(n):
+                z = penalty * ((1.0 - s.l1_ratio) * record[0] * v[k]
+                               + s.l1_ratio * ((v[k] > 0) - (v[k] < 0)))
+                if s.averages:
+                    v[5 * n + k] += record[0] * v[k] * missed
+                bet(v + k, n, q.g[k] * u + z, wealth)
     return loss
 
 
@@ -740,6 +837,9 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
         i = row_at(s, position)
         if s.rule < FR_SGD_ADAGRAD:
             loss = plain_row(s, i, &q)
+        elif s.rule == FR_SGD_COIN:
+            loss = coin_row(s, i, &q)
+            s.numbers[FR_SGD_T] += 1.0
         elif s.k == 1:
             loss = adaptive_row(s, i, &q)
             s.numbers[FR_SGD_T] += 1.0

@@ -16,6 +16,7 @@ from ..._sgd import (
     RULES,
     SEEN,
     SHRINK,
+    START,
     UNSEEN,
     Steps,
     T,
@@ -24,8 +25,8 @@ from ..._sgd import (
 
 Floats = NDArray[np.float64]
 
-ADAPTIVE = frozenset({"adagrad", "auto"})  # rules with a rate for each column
-RATE = 0.5  # eta of "auto"
+ADAPTIVE = frozenset({"adagrad", "auto", "coin"})  # rules with a rate for each column
+RATES = {"auto": 0.5, "coin": 2.0}  # eta of rules that ask for none
 _SMALL = 4096  # numbers of a table that are copied whatever the rows are
 
 
@@ -82,6 +83,7 @@ class Learner:
         self.n_features, self.n_outputs = n_features, n_outputs
         self._factor = factor
         self._adaptive = rule.learning_rate in ADAPTIVE
+        self._states = 5 if rule.learning_rate == "coin" else 3  # fields of an output
         group = None
         scale_factor = np.ones(1)
         if factor is not None and not self._adaptive:
@@ -92,7 +94,7 @@ class Learner:
         self._steps = self._make(fields)
         if self._adaptive:
             table = self._steps.table
-            table[:, 0] = UNSEEN if rule.learning_rate == "auto" else 1.0
+            table[:, 0] = 1.0 if rule.learning_rate == "adagrad" else UNSEEN
             table[-1, 0] = 1.0
         numbers = self._steps.numbers
         numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
@@ -100,7 +102,7 @@ class Learner:
     def _fields(self, rule: Rule) -> int:
         k = self.n_outputs
         if self._adaptive:
-            return 2 + k * (4 if rule.average else 3)
+            return 2 + k * (self._states + (rule.average > 0))
         net = rule.alpha > 0 and rule.l1_ratio > 0
         return k * (1 + net + (rule.average > 0))
 
@@ -137,7 +139,7 @@ class Learner:
     @shrink.setter
     def shrink(self, value: float) -> None:
         numbers = self._steps.numbers
-        if self._adaptive:
+        if self._adaptive and self.rule.learning_rate != "coin":
             self._columns(2 + 2 * self.n_outputs)[...] *= value / numbers[SHRINK]
         numbers[SHRINK] = value
 
@@ -176,7 +178,8 @@ class Learner:
         """
         rule, steps = self.rule, self._steps
         self._set_rule()
-        steps.lay_out(self.n_outputs == 1 and not A.is_sparse)
+        by_field = self.n_outputs == 1 and not A.is_sparse
+        steps.lay_out(by_field and rule.learning_rate != "coin")
         back = self._keep(A)
         soft = y.dtype == np.float64
         n = A.shape[0] if order is None else len(order)
@@ -202,7 +205,7 @@ class Learner:
 
     def _set_rule(self) -> None:
         rule = self.rule
-        eta0 = RATE if rule.learning_rate == "auto" else rule.eta0
+        eta0 = RATES.get(rule.learning_rate, rule.eta0)
         first = 0.0
         if rule.learning_rate == "optimal":
             # the rate of Bottou's schedule that suits weights of the size 1 / sqrt(alpha)
@@ -217,7 +220,7 @@ class Learner:
         steps, k = self._steps, self.n_outputs
         steps.flush()
         steps.numbers[BEGAN] = steps.numbers[SEEN]
-        area = slice(2 + 3 * k, 2 + 4 * k)
+        area = slice(2 + self._states * k, 2 + (self._states + 1) * k)
         if steps.by_field:
             steps.table[area] = 0.0
         else:
@@ -260,7 +263,9 @@ class Learner:
         if self._adaptive:
             self._set_rule()
             steps.flush()
-            return self._columns(2) * self._inverse()
+            weights = self._columns(2) * self._inverse()
+            weights[:, -1] += steps.numbers[START]
+            return weights
         return self._columns(0) * self._scales(steps.scale)
 
     def _inverse(self) -> Floats:
@@ -276,7 +281,8 @@ class Learner:
 
     def intercept(self) -> Floats:
         """Intercepts, shape (n_outputs,)."""
-        return np.ascontiguousarray(self._columns(2 if self._adaptive else 0)[:, -1])
+        weights = self._columns(2 if self._adaptive else 0)[:, -1]
+        return weights + self._steps.numbers[START] if self._adaptive else weights.copy()
 
     def average(self) -> tuple[Floats, Floats]:
         """Averages of the coefficients and intercepts; what they are now before the first."""
@@ -286,7 +292,8 @@ class Learner:
         if began >= 0 and self._adaptive:
             time = steps.numbers[SEEN] - began
             if time > 0:
-                weights = self._columns(2 + 3 * k) / time
+                weights = self._columns(2 + self._states * k) / time
+                weights[:, -1] += steps.numbers[START]
         elif began >= 0:
             last = steps.fields - k
             sums = self._columns(last).copy()
@@ -302,6 +309,7 @@ class Learner:
         weights[:, :-1], weights[:, -1] = coef, intercept
         if self._adaptive:
             weights[:, :-1] /= self._inverse()[:-1]
+            steps.numbers[START] = 0.0
         steps.scale[:] = 1.0
 
     def copy(self) -> Learner:
