@@ -44,6 +44,7 @@ Vector = NDArray[np.float64]
 
 RULES = (
     "auto",
+    "coin",
     "adagrad",
     "constant",
     "optimal",
@@ -52,7 +53,8 @@ RULES = (
     "pa1",
     "pa2",
 )
-_COORDINATEWISE = ("auto", "adagrad")
+_COORDINATEWISE = ("auto", "coin", "adagrad")
+_ALPHA, _LIGHT = 1e-4, 1e-6  # of scikit-learn's rules, and of those coordinate by coordinate
 _PENALTIES = ("l2", "l1", "elasticnet")
 _SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
 _LEAST_RATE = 1e-6  # of "adaptive"
@@ -72,6 +74,13 @@ class Targets(NamedTuple):
     y: NDArray[Any]
     weight: Vector | None
     positive: Vector | None = None
+
+    def normalised(self, rows: Rows | None) -> Targets:
+        """The same with weights of mean 1, of which heavy rows take more than one step."""
+        mean = self.total(rows) / (len(self.y) if rows is None else len(rows))
+        if self.weight is None or mean == 0.0:
+            return self
+        return self._replace(weight=self.weight / mean)
 
     def total(self, rows: Rows | None) -> float:
         """The weight of some rows, or of all."""
@@ -97,7 +106,7 @@ class BaseSGD(Estimator):
 
     loss: str
     penalty: str | None
-    alpha: float
+    alpha: Any
     l1_ratio: Any
     fit_intercept: bool
     max_iter: int
@@ -131,7 +140,11 @@ class BaseSGD(Estimator):
             "None, or one of 'l2', 'l1', 'elasticnet'",
             quick="v is None",
         ),
-        "alpha": AT_LEAST_0,
+        "alpha": Parameter(
+            lambda value: is_finite(value) or (isinstance(value, str) and value == "auto"),
+            "a finite number of at least 0, or 'auto'",
+            quick=QUICK_AT_LEAST_0,
+        ),
         "l1_ratio": Parameter(
             lambda value: value is None or (isinstance(value, Real) and 0 <= as_real(value) <= 1),
             "a number from 0 to 1, or None",
@@ -253,18 +266,24 @@ class BaseSGD(Estimator):
             rate,
             self.eta0,
             self.power_t,
-            0.0 if penalty is None and rate != "optimal" else self.alpha,
+            0.0 if penalty is None and rate != "optimal" else self._strength(),
             ratio,
             self.fit_intercept,
             int(self.average),
         )
+
+    def _strength(self) -> float:
+        """The number that `alpha` stands for."""
+        if isinstance(self.alpha, str):
+            return _LIGHT if self.learning_rate in _COORDINATEWISE else _ALPHA
+        return float(self.alpha)
 
     def _check_rule(self, partial: bool) -> None:
         """Refuse parameters that do not fit together."""
         rate = self.learning_rate
         if self.early_stopping and partial:
             raise ValueError("early_stopping should be False with partial_fit")
-        if rate == "optimal" and self.alpha == 0:
+        if rate == "optimal" and self._strength() == 0:
             raise ValueError(
                 "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the"
                 " optimal learning rate."
@@ -350,6 +369,8 @@ class BaseSGD(Estimator):
         """Learn from the rows in epochs, and set everything that is known of the fit."""
         rows, checked = (None, None) if held is None else held
         rule, tol = learner.rule, -math.inf if self.tol is None else float(self.tol)
+        if rule.learning_rate in _COORDINATEWISE:
+            targets = targets.normalised(rows)
         total = targets.total(rows) * (1 if rule.loss == "multinomial" else learner.n_outputs)
         if total == 0.0:
             raise ValueError(

@@ -105,8 +105,10 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     penalty : {"l2", "l1", "elasticnet"} or None, default="l2"
         "l2" is l1_ratio=0, "l1" is l1_ratio=1, "elasticnet" the `l1_ratio` that is given; None is
         no penalty.
-    alpha : float, default=0.0001
-        Strength of the penalty, at least 0. The rates of learning_rate="optimal" depend on it.
+    alpha : float or "auto", default="auto"
+        Strength of the penalty, at least 0. "auto": 1e-6 with the learning rates "auto", "coin" and
+        "adagrad", which need none to be steady, and 1e-4, scikit-learn's default, with the others.
+        The rates of learning_rate="optimal" depend on it.
     l1_ratio : float or None, default=0.15
         Share of the L1 part of the penalty, from 0 to 1; used where penalty="elasticnet".
     fit_intercept : bool, default=True
@@ -129,17 +131,19 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         Accepted for compatibility and without effect: all classes are learned in one pass.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of the orders and of the rows held out; the same seed gives the same bits.
-    learning_rate : {"auto", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
+    learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
-        How long steps are. "auto": a rate for each coefficient, from the squares of its gradients
-        and from the largest value of its feature so far (normalized adaptive steps, Ross, Mineiro
-        & Langford 2013, as in Vowpal Wabbit); nothing to tune. "adagrad": eta0 over the root of the
-        sum of squared gradients (Duchi, Hazan & Singer 2011). The rest are scikit-learn's rules:
+        How long steps are. "auto": a rate for each coefficient, from the squares of its gradients,
+        the largest value of its feature so far (Ross, Mineiro & Langford 2013) and the distance
+        that it has come (Ivgi, Hinder & Carmon 2023); no step passes the target, or a margin of 5.
+        Nothing to tune: predictions do not depend on the units of features. "coin": a bet on each
+        coefficient (Orabona & Tommasi 2017), without a rate at all. "adagrad": eta0 over the root
+        of the sum of squared gradients (Duchi, Hazan & Singer 2011). The rest are scikit-learn's:
         "constant": eta0; "optimal": 1 / (alpha (t + t0)), with Bottou's t0; "invscaling": eta0 /
         t^power_t; "adaptive": eta0, divided by 5 where `fit` would end, down to 1e-6; "pa1" and
         "pa2": passive-aggressive steps (Crammer et al. 2006), of loss="hinge".
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto" and "optimal" have none.
+        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False
@@ -244,7 +248,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         loss: str = "hinge",
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.0001,
+        alpha: float | str = "auto",
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 1000,
@@ -314,7 +318,8 @@ default=None
         intercept_init : array-like of shape (1,) or (n_classes,) or None, default=None
             Intercepts to start at. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples. None: 1.
+            Non-negative weights of the samples. None: 1. But for scikit-learn's learning rates,
+            they are divided by their mean: only their ratios matter, as in the objective.
 
         Returns
         -------
@@ -392,7 +397,8 @@ default=None
         classes : array-like of shape (n_classes,) or None, default=None
             All classes that ever come; needed in the first call.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples; all may be 0. None: 1.
+            Non-negative weights of the samples; all may be 0. None: 1. But for scikit-learn's
+            learning rates, a weight of 2 is the row twice, up to 64 times.
 
         Returns
         -------

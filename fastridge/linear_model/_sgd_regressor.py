@@ -48,12 +48,12 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         are exp(p), of counts and other y >= 0.
     penalty, alpha, l1_ratio, fit_intercept, max_iter, tol, shuffle, verbose, epsilon, random_state
         As in `SGDClassifier`.
-    learning_rate : {"auto", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
+    learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
         How long steps are, as `SGDClassifier` says. "pa1" and "pa2" are of
         loss="epsilon_insensitive".
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto" and "optimal" have none.
+        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
     power_t : float, default=0.25
         Exponent of "invscaling".
     early_stopping : bool, default=False
@@ -115,7 +115,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         loss: str = "squared_error",
         *,
         penalty: str | None = "l2",
-        alpha: float = 0.0001,
+        alpha: float | str = "auto",
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 1000,
@@ -184,7 +184,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         intercept_init : array-like of shape (1,) or None, default=None
             Intercept to start at. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples. None: 1.
+            Non-negative weights of the samples. None: 1. But for scikit-learn's learning rates,
+            they are divided by their mean: only their ratios matter, as in the objective.
 
         Returns
         -------
@@ -239,7 +240,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         y : array-like of shape (n_samples,)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples; all may be 0. None: 1.
+            Non-negative weights of the samples; all may be 0. None: 1. But for scikit-learn's
+            learning rates, a weight of 2 is the row twice, up to 64 times.
 
         Returns
         -------
