@@ -211,6 +211,48 @@ def test_optimizer_steps(tmp_path):
     assert "expected --parts" in refused.stderr
 
 
+@pytest.mark.slow
+def test_epochs_of_sgd(tmp_path):
+    arguments = ["--tiny", "--rounds", "1", "--json", "found.json", "--libraries"]
+    chosen = ["fastridge", "sklearn", "--players", "auto", "best", "default", "partial_fit"]
+    command = [sys.executable, str(PEERS / "sgd"), *arguments, *chosen]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "| fastridge SGDClassifier.partial_fit |" in done.stdout
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert {row["case"] for row in rows} == {"tiny words", "tiny dense"}
+    for row in rows:
+        assert row["status"] == "ok", row
+        assert row["Mnnz/s"] > 0
+    # nothing is tuned, and nothing is far from what is
+    for case in ("tiny words", "tiny dense"):
+        loss = {row["player"]: row["loss"] for row in rows if row["case"] == case}
+        best = min(value for player, value in loss.items() if player.startswith("best"))
+        assert loss["auto"] < 1.1 * best
+
+
+def test_rows_to_learn_from_and_rows_held_out():
+    work = module("sgd/work")
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 4)), np.arange(50) % 2 + 3
+    for storage in (np.asarray, sp.csr_array):
+        job = work.split("mine", storage(X), y, copies=3)
+        assert job.loss == "log_loss"
+        assert (len(job.train.y), len(job.test.y)) == (40, 10)
+        assert set(job.test.y) == {-1.0, 1.0}
+        long = job.train.repeated(3)
+        assert long.elements == 3 * job.train.elements
+        parts = [part.X.toarray() if sp.issparse(part.X) else part.X for part in (job.train, long)]
+        assert_allclose(np.vstack([parts[0]] * 3), parts[1])
+        assert_allclose(job.held_out(100.0 * job.test.y), 0.0, atol=1e-40)
+    job = work.split("mine", X, X[:, 0])
+    assert job.loss == "squared_error"
+    assert_allclose(job.held_out(job.test.X[:, 0] + 2.0), 4.0)
+    X, y = work.zipf(200, 50, 7)
+    assert X.has_canonical_format
+    assert_allclose(X.power(2).sum(axis=1), 1.0)
+
+
 def test_quality_of_lassos():
     work = module("work")
     rng = np.random.default_rng(2)

@@ -1,0 +1,17 @@
+"""An epoch of SGD beside other libraries: python benchmarks/peers/sgd --help"""
+
+import os
+import sys
+from pathlib import Path
+
+# a library reads these once, when it is loaded; an epoch goes row by row
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+# behind the modules of this folder: `machine` is shared
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from runner import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""scikit-learn: its default, and the best of its schedules and first rates on the rows held out."""
+
+import numpy as np
+
+RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+MOST = 200_000_000  # elements that all rates together may visit
+
+
+def version():
+    import sklearn
+
+    return sklearn.__version__
+
+
+def model(loss, **options):
+    from sklearn.linear_model import SGDClassifier, SGDRegressor
+
+    kind = SGDClassifier if loss == "log_loss" else SGDRegressor
+    return kind(loss=loss, max_iter=1, tol=None, random_state=0, **options)
+
+
+def epoch(loss, **options):
+    def prepare(rows):
+        def call():
+            try:
+                found = model(loss, **options).fit(rows.X, rows.y)
+            except ValueError:
+                # it says that weights have overflown
+                return lambda X: np.full(X.shape[0], np.inf)
+            if loss == "log_loss":
+                return lambda X: found.decision_function(X)
+            return lambda X: found.predict(X)
+
+        return call
+
+    return prepare
+
+
+def tuned(work, alpha):
+    """The schedule and first rate with the least loss on the rows held out."""
+    tried = [{"learning_rate": "optimal", "alpha": max(alpha, 1e-12)}]
+    for schedule in ("constant", "invscaling"):
+        tried += [{"learning_rate": schedule, "eta0": e, "alpha": alpha} for e in RATES]
+
+    def loss_of(options):
+        predict = epoch(work.loss, shuffle=False, **options)(work.train)()
+        loss = work.held_out(predict(work.test.X))
+        return loss if np.isfinite(loss) else np.inf
+
+    return min(tried, key=loss_of)
+
+
+def players(work, options):
+    try:
+        version()
+    except ImportError:
+        return
+    alpha = options.alpha
+    if work.loss == "log_loss":
+        # the default schedule divides by it
+        alpha = max(alpha, 1e-12)
+    yield "default", epoch(work.loss, alpha=alpha)
+    yield "default, as rows lie", epoch(work.loss, alpha=alpha, shuffle=False)
+    if 11 * work.train.elements <= MOST:
+        best = tuned(work, options.alpha)
+        first = f" {best['eta0']:g}" if "eta0" in best else ""
+        yield f"best of 11: {best['learning_rate']}{first}", epoch(work.loss, **best)
+
+
+def small(X, y):
+    try:
+        found = model("log_loss")
+    except ImportError:
+        return
+    found.partial_fit(X, y, classes=[-1.0, 1.0])
+    yield "SGDClassifier.partial_fit", lambda: found.partial_fit(X, y)
