@@ -101,13 +101,13 @@ def read_svmlight(
     Examples
     --------
     >>> from fastridge.io import read_svmlight
-    >>> X, y = read_svmlight(b"1 1:0.5 3:2  # a comment\n-1 2:1e-3\n")
+    >>> X, y = read_svmlight(b"1 1:0.5 3:2  # a comment\\n-1 2:25e-2\\n")
     >>> X.toarray()
-    array([[0.5  , 0.   , 2.   ],
-           [0.   , 0.001, 0.   ]])
+    array([[0.5 , 0.  , 2.  ],
+           [0.  , 0.25, 0.  ]])
     >>> y
     array([ 1., -1.])
-    >>> read_svmlight(b"1 1:0.5\n-1 2;1\n")
+    >>> read_svmlight(b"1 1:0.5\\n-1 2;1\\n")
     Traceback (most recent call last):
         ...
     ValueError: <bytes>, line 2, column 4: found '2;1'; expected index:value
@@ -182,7 +182,7 @@ def iter_svmlight(
     Examples
     --------
     >>> from fastridge.io import iter_svmlight
-    >>> text = b"1 0:0.5 2:2\n-1 1:1e-3\n1 2:3\n"
+    >>> text = b"1 0:0.5 2:2\\n-1 1:1e-3\\n1 2:3\\n"
     >>> for X, y in iter_svmlight(text, rows=2, n_features=3):
     ...     print(X.shape, y)
     (2, 3) [ 1. -1.]

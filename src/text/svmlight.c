@@ -245,7 +245,14 @@ FR_INLINE const char *number(const char *p, double *value)
     ptrdiff_t n, fraction = 0;
     int64_t q = 0;
 
-    p = digits(p, &w);
+    if (IS(*p, DIGIT) && IS(p[1], BLANK | END)) {
+        *value = negative ? -(double)(*p - '0') : (double)(*p - '0');
+        return p + 1;
+    }
+    if (IS(*p, DIGIT) && p[1] == '.')
+        w = (uint64_t)(*p++ - '0');
+    else
+        p = digits(p, &w);
     n = p - first;
     if (*p == '.') {
         const char *dot = ++p;
@@ -276,7 +283,7 @@ FR_INLINE const char *number(const char *p, double *value)
     double x;
     if (w < EXACT_BELOW && q >= -22 && q <= 22)
         /* both are exact: Clinger, How to read floating point numbers accurately (1990) */
-        x = q < 0 ? (double)w / ten[-q] : (double)w * ten[q];
+        x = q < 0 ? (double)(int64_t)w / ten[-q] : (double)(int64_t)w * ten[q];
     else
         x = fr_decimal_scale(w, q);
     *value = negative ? -x : x;
