@@ -13,6 +13,7 @@ import fastridge
 from fastridge import reference
 from fastridge.exceptions import ConvergenceWarning
 from fastridge.losses import Huber, NegativeBinomial, loss_of, tweedie
+from fastridge.solvers.glm import newton
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -101,15 +102,38 @@ def test_certificates_are_true(first):
             free = q.alpha == 0 or (q.options.get("penalty_factor", np.ones(1)) == 0).any()
             assert free, (seed, q.what, result.relative_gap)
             continue
-        best, _ = glm_problems.solve(q, tol=1e-9)
-        value = glm_problems.objective(q, result.coef, result.intercept)
-        least = min(value, glm_problems.objective(q, best.coef, best.intercept))
-        excess = value - least
-        # predictors of far columns are rounded
-        X = q.X.toarray() if sp.issparse(q.X) else q.X
-        size = 1.0 + np.abs(X @ np.diag(result.coef)).sum(axis=1).max()
-        rounding = 100 * _EPS * (abs(value) * size + size)
-        assert excess <= result.dual_gap + rounding, (seed, q.what, excess, result.dual_gap)
+        assert_certified(q, result, seed)
+
+
+def assert_certified(q, result, seed):
+    best, _ = glm_problems.solve(q, tol=1e-9)
+    value = glm_problems.objective(q, result.coef, result.intercept)
+    least = min(value, glm_problems.objective(q, best.coef, best.intercept))
+    excess = value - least
+    # predictors of far columns are rounded
+    X = q.X.toarray() if sp.issparse(q.X) else q.X
+    size = 1.0 + np.abs(X @ np.diag(result.coef)).sum(axis=1).max()
+    rounding = 100 * _EPS * (abs(value) * size + size)
+    assert excess <= result.dual_gap + rounding, (seed, q.what, excess, result.dual_gap)
+
+
+@pytest.mark.parametrize("first", range(0, 240, 60))
+def test_certificates_of_large_data_are_true(first, monkeypatch):
+    """Large data end by the dual point of the last step's model."""
+    saved = 0
+    for seed in range(first, first + 60):
+        q = glm_problems.problem(seed)
+        if glm_problems.is_refused(q):
+            continue
+        for tol in (1e-2, 1e-3, 1e-4):
+            with monkeypatch.context() as patch:
+                patch.setattr(newton, "_LARGE", -1)
+                result, _ = glm_problems.solve(q, tol=tol)
+            if result.converged and result.solver == "newton":
+                assert_certified(q, result, seed)
+                small, _ = glm_problems.solve(q, tol=tol)
+                saved += small.n_iter > result.n_iter
+    assert saved > 20
 
 
 @EVERY

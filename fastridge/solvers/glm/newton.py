@@ -4,7 +4,7 @@ With alpha > 0 the gap is the duality gap: of a gradient g whose part along the 
 projected out, sum_j g_j^2 / (2 l2_j). Where features are free, and of losses that are not convex,
 it is Newton's decrement g'H^-1 g, twice what a step gains, and counts only where no predictor moves
 by more than a half: curvatures of losses that change by no more than exp(1/2) there bound the
-rest.
+rest. Large data end by the dual point of the last step's model, a step earlier.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from .problem import Array, GLMProblem, State
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
 _SHARE, _MANY = 16, 50  # of which it takes one in so many, and no fewer rows for a feature
 _SAMPLED = 0.1  # share of the sample's own error that its fit may have
-_ENOUGH = 0.7  # share of what the sample's objective fell by that all rows must gain
 
 # how a fit ended
 CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE, ENDLESS = range(6)
@@ -54,9 +53,7 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
         if some.ended == CONVERGED:
             state = some.state
             # where other rows are predicted far off, the null model is the better start
-            gained = sample.null_loss - state.objective
-            most = problem.null_loss - _ENOUGH * gained
-            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, most)
+            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, problem.null_loss)
             if found.ended != WORSE:
                 return _solution(found)
     return _solution(_run(problem, u, b, tol, max_iter))
@@ -110,5 +107,6 @@ def _run(
         loss.name == "logistic" and not problem.l2.any(),
         rate,
         most,
+        problem.A.nnz > _LARGE,
     )
     return _Run(State(u, b, eta, value, penalty, r, h), gap, n_iter, ended, rate)

@@ -210,6 +210,10 @@ class GLMProblem:
     @property
     def least(self) -> float:
         """The least value of the loss that any predictors give."""
+        if self._least is None and self.loss.has_log_link and self.loss.is_convex:
+            # by the compiled conjugate at 0
+            value = self.loss.evaluate_conjugate(self.y, np.zeros(self.n), self.weight)
+            self._least = -value if np.isfinite(value) else None
         if self._least is None:
             total = 0.0
             for i in range(0, self.n, _PIECE):
