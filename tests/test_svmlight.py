@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import scipy.sparse
 import fastridge
 from fastridge import _runtime, _svmlight, reference
 from fastridge.io import _lines as reader
+from fastridge.io import _sources as sources
 from fastridge.io import iter_svmlight, read_svmlight
 
 
@@ -634,6 +636,44 @@ def test_results_are_canonical():
     assert X.data.flags.writeable
     parts = [part[0] for part in iter_svmlight([b"1 1:3\n2 3:4\n"] * 3, 2, n_features=5)]
     assert all(part.data.flags.writeable and part.indices.flags.writeable for part in parts)
+
+
+def test_lines_without_end_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(sources, "LONGEST_LINE", 10**6)
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"1 1:2\n" + bytes(10**8)))
+    with pytest.raises(ValueError, match=r"x\.gz: found a line of more than 1000000 bytes"):
+        read_svmlight(path)
+    assert len(read_svmlight(b"1" + b" " * 2 * 10**6 + b"1:2")[1]) == 1
+
+
+def test_wrong_lines_are_found_before_memory_is_taken(monkeypatch):
+    made = []
+    monkeypatch.setattr(np, "empty", lambda n, *rest: made.append(n) or np.zeros(n, *rest))
+    with pytest.raises(ValueError, match="line 1001, column 3: found ':::"):
+        read_svmlight(b"1 1:2\n" * 1000 + b"1 " + b":" * 10**7)
+    assert sum(made) < 10**7
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
+def test_an_interrupt_gets_through():
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    text = b"1 " + b" ".join(b"%d:1.5" % j for j in range(1, 2_000_000)) + b"\n"
+
+    def read_for_long():
+        for _ in range(1000):
+            read_svmlight(text)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            read_for_long()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 MEMORY = """

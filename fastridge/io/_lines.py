@@ -73,6 +73,8 @@ class Text:
         """Arrays for all rows that were counted."""
         o = self.options
         n, elements, labels, queries = self.before[-1].tolist()
+        # an element takes four bytes: a line with more colons is refused
+        elements = min(elements, (len(self.view) + 1) // 4)
         wide = wide or max(n, elements, o.n_features or 0) > INT32
         index = np.int64 if wide else np.int32
         indptr = empty(n + 1, index)

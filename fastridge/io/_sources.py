@@ -15,6 +15,8 @@ from typing import Any
 
 _SUFFIXES: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
 _READ = 1 << 20  # bytes that a file is asked for at once
+# Bytes of a line of a stream, which is held whole: what a small compressed file holds has no bound.
+LONGEST_LINE = 1 << 28
 _PAGE = mmap.PAGESIZE
 
 
@@ -122,6 +124,11 @@ class Stream:
                 total += cut
                 yield text[:cut] if n else text
                 wanted = size(total)
+            elif n > LONGEST_LINE:
+                raise ValueError(
+                    f"{self.name}: found a line of more than {LONGEST_LINE} bytes; expected shorter"
+                    " ones in what is not a plain file or bytes"
+                )
             else:
                 # a line longer than that: not looked through again for each block
                 wanted = 2 * n

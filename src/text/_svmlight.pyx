@@ -168,7 +168,8 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
          int64_t[::1] query=None, int n_threads=0):
     """Read blocks i0 .. i1 - 1 into arrays, at the places that `count` found.
 
-    Indices first .. last are allowed, as they are written, and shift is taken off them. indptr and
+    Indices first .. last are allowed, as they are written, and shift is taken off them. data and
+    indices may be shorter than was counted where a line is wrong before they are full. indptr and
     label_end (n + 1,) are set behind each row. label_end is of lists of labels; without it, label
     is (n,). query (n,): queries, or None where they are passed over.
 
@@ -191,8 +192,6 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
         raise ValueError(f"first and shift: expected 0 or 1; got {first} and {shift}")
     if size == 0:
         raise ValueError("text: expected 1 byte at least")
-    _expect_room("data", data.shape[0], before[i1, 1])
-    _expect_room("indices", indices.shape[0], before[i1, 1])
     _expect_room("indptr", indptr.shape[0], before[i1, 0] + 1)
     if label_end is None:
         _expect_room("label", label.shape[0], before[i1, 0])
@@ -210,6 +209,7 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
     q.data = &data[0] if data.shape[0] else NULL
     q.indices = &indices[0] if indices.shape[0] else NULL
     q.indptr = &indptr[0] + 1
+    q.room = min(data.shape[0], indices.shape[0])
     q.label = &label[0] if label.shape[0] else NULL
     q.label_end = NULL if label_end is None else &label_end[0] + 1
     q.query = NULL if query is None or query.shape[0] == 0 else &query[0]

@@ -52,6 +52,7 @@ cdef extern from "svmlight.h" nogil:
         void *data
         void *indices
         void *indptr
+        int64_t room
         double *label
         int64_t *label_end
         int64_t *query

@@ -407,7 +407,7 @@ static const char *query(reader *s, const char *p)
 FR_INLINE const char *lines(reader *s, const char *p, const char *end, int single, int wide)
 {
     const fr_svmlight *q = s->q;
-    const int64_t most = s->upto.elements;
+    const int64_t most = s->upto.elements < q->room ? s->upto.elements : q->room;
     const int64_t last = wide || q->last < INT32_MAX ? q->last : INT32_MAX;
 
     while (p < end) {
@@ -468,7 +468,7 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
                     return fail(s, FR_LINE_HIGH, p);
                 return fail(s, index > last ? FR_LINE_WIDE : FR_LINE_ORDER, p);
             }
-            if (k == most || p >= end)
+            if (k >= most || p >= end)
                 return fail(s, FR_LINE_OTHER, p);
             double x;
             p = number(colon + 1, &x);

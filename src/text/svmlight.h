@@ -43,6 +43,7 @@ typedef struct {
     int64_t first, last;      /* indices allowed, as they are written */
     int64_t shift;            /* what is taken off an index */
     void *data, *indices, *indptr;   /* indptr: the end of each row */
+    int64_t room;             /* of data and indices */
     double *label;
     int64_t *label_end, *query;      /* where several; where queries */
     fr_found *found;          /* (n_blocks,) */
