@@ -1,0 +1,293 @@
+"""What one row, and a batch of them, are learned by: elements, losses, rates and single steps."""
+
+from c_rows cimport *
+from c_sgd cimport *
+from libc.math cimport INFINITY, fabs, log, pow, sqrt
+from libc.stdint cimport int32_t, int64_t
+from losses_of_rows cimport value_and_slope
+
+cdef extern from "kernels.h" nogil:
+    enum: FR_DOUBLE, FR_FLOAT, FR_ONES
+
+cdef enum:
+    AHEAD = 4        # rows that are prefetched before their turn
+    LINE = 64        # bytes of a cache line
+    MOST_STEPS = 64  # steps of a row of large weight
+    MARGIN = 5       # margin that a step of a classifier may reach
+
+
+cdef extern from *:
+    '''
+    #define SHARE 0.25 /* share of a weight that it may move by */
+    #define FIRST 0.25 /* reach of the intercept, in units of predictions */
+    '''
+    double SHARE, FIRST
+
+
+cdef struct Row:
+    # the columns of a row; buffers are padded to blocks of 8
+    Py_ssize_t n, blocks, wide
+    fr_columns c
+    double *x
+    int64_t *at
+    # of the outputs: predictions, slopes, bounds of what a step moves
+    double *p
+    double *g
+    double *all
+    double *known
+    double *fresh
+
+
+cdef inline Py_ssize_t row_at(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
+    return i if s.order == NULL else s.order[i]
+
+
+cdef inline Py_ssize_t start_of(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
+    """Where row i begins among the elements."""
+    if s.a.index < 0:
+        return i * s.a.ld
+    if s.a.index == 0:
+        return (<const int32_t *> s.a.indptr)[i]
+    return (<const int64_t *> s.a.indptr)[i]
+
+
+cdef inline void fetch(const void *data, Py_ssize_t first, Py_ssize_t size,
+                       Py_ssize_t each) noexcept nogil:
+    cdef const char *at = <const char *> data + first * each
+    cdef const char *end = at + size * each
+    while at < end:
+        FR_PREFETCH(at)
+        at += LINE
+
+
+cdef inline void fetch_row(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
+    """Prefetch a row that comes later."""
+    cdef Py_ssize_t i, first, size
+    if position >= s.end:
+        return
+    i = row_at(s, position)
+    first = start_of(s, i)
+    if s.a.index < 0:
+        fetch(s.a.data, first, s.a.n_minor, 4 if s.a.real == FR_FLOAT else 8)
+        return
+    size = start_of(s, i + 1) - first
+    fetch(s.a.indices, first, size, 4 if s.a.index == 0 else 8)
+    if s.a.real != FR_ONES:
+        fetch(s.a.data, first, size, 4 if s.a.real == FR_FLOAT else 8)
+
+
+cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
+    """Copy the values of row i to q.x, and its columns to q.at; return their number."""
+    cdef Py_ssize_t first = start_of(s, i), n = s.a.n_minor, k
+    cdef const float *f = <const float *> s.a.data + first
+    cdef const double *d = <const double *> s.a.data + first
+    cdef const int32_t *narrow = <const int32_t *> s.a.indices + first
+    cdef const int64_t *wide = <const int64_t *> s.a.indices + first
+    if s.a.index >= 0:
+        n = start_of(s, i + 1) - first
+        if s.a.index == 0:
+            for k in range(n):
+                q.at[k] = narrow[k]
+        else:
+            for k in range(n):
+                q.at[k] = wide[k]
+    if s.a.real == FR_ONES:
+        for k in range(n):
+            q.x[k] = 1.0
+    elif s.a.real == FR_FLOAT:
+        for k in range(n):
+            q.x[k] = f[k]
+    else:
+        for k in range(n):
+            q.x[k] = d[k]
+    return n
+
+
+cdef inline bint is_regression(const fr_sgd *s) noexcept nogil:
+    return s.loss < FR_SGD_HINGE
+
+
+cdef inline double penalty_of(const fr_sgd *s, Py_ssize_t column) noexcept nogil:
+    return s.alpha if s.factor == NULL else s.alpha * s.factor[column]
+
+
+cdef inline void flow(const fr_sgd *s, double penalty, double inverse, double time, double *v,
+                      double r, double reach, double *area) noexcept nogil:
+    """Let v follow the penalty for a time; the integral of the weight is added to the area."""
+    cdef double one = penalty * (reach * r) * inverse, integral = 0.0
+    fr_flow(v, one * (1.0 - s.l1_ratio) * inverse, one * s.l1_ratio, time, &integral)
+    if area != NULL:
+        area[0] += inverse * integral
+
+
+cdef inline void grow(double x, double *inverse, double *v, double *r, Py_ssize_t k) noexcept nogil:
+    """Make |x| the unit of a column: v stays, so that w falls, but where it was given."""
+    cdef double now = 1.0 / fabs(x), ratio = now / inverse[0]
+    cdef Py_ssize_t i
+    for i in range(k):
+        if inverse[0] == FR_SGD_UNSEEN:
+            v[i] /= ratio
+        elif r != NULL:
+            r[i] /= ratio
+    inverse[0] = now
+
+
+cdef inline double unit_of(fr_sgd *s, double y, double p, double weight) noexcept nogil:
+    """Count a target; return the unit of predictions."""
+    cdef double *c = s.numbers
+    if s.loss == FR_SGD_POISSON or not is_regression(s):
+        return 1.0
+    c[FR_SGD_ERROR] += weight * fabs(p - y)
+    c[FR_SGD_MEAN] += weight / c[FR_SGD_SEEN] * (y - c[FR_SGD_MEAN])
+    c[FR_SGD_SPREAD] += weight * fabs(y - c[FR_SGD_MEAN])
+    return min(c[FR_SGD_ERROR], c[FR_SGD_SPREAD]) / c[FR_SGD_SEEN]
+
+
+cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
+    """How far a step may move the prediction: to the target, or to a margin."""
+    cdef double d
+    if s.loss == FR_SGD_LOG and fabs(y) < 1:
+        d = log((1.0 + y) / (1.0 - y))
+        return max(fabs(p - min(max(d, -MARGIN), MARGIN)), 1.0)
+    if s.loss == FR_SGD_SQUARED_HINGE or s.loss == FR_SGD_MODIFIED_HUBER:
+        return max(2.0 - y * p, 1.0)
+    if not is_regression(s):
+        return max(MARGIN - y * p, 1.0)
+    if s.loss == FR_SGD_POISSON:
+        return fabs(p - log(y)) if y > 0 else INFINITY
+    d = fabs(p - y)
+    if s.loss == FR_SGD_EPSILON or s.loss == FR_SGD_SQUARED_EPSILON:
+        d -= s.parameter
+    return d
+
+
+cdef inline void step_one(double g, double size, double u, double rate, double share, double keep,
+                          double *v, double *r, double *reach) noexcept nogil:
+    """The step of `fr_row_step` of one column, whose first gradient it may be."""
+    cdef double z = g * u * r[0], now = rate + share * fabs(v[0])
+    if r[0] > 0:
+        r[0] *= fr_rsqrt(1.0 + z * z)
+    else:
+        r[0] = 1.0 / fabs(g * u) if g * u != 0 else 0.0
+    reach[0] = max(keep * reach[0], now)
+    v[0] -= reach[0] * r[0] * (size * u)
+
+
+cdef inline double rate_of(fr_sgd *s, double squares, double weight, double unit) noexcept nogil:
+    """The rate of a step of columns, which is counted."""
+    cdef double *c = s.numbers
+    cdef double rate = s.eta0 * c[FR_SGD_SHRINK]
+    c[FR_SGD_SQUARES] += weight * squares
+    if s.rule != FR_SGD_ADAGRAD:
+        rate *= unit * (sqrt(c[FR_SGD_SEEN] / c[FR_SGD_SQUARES]) if c[FR_SGD_SQUARES] > 0 else 1.0)
+    c[FR_SGD_ETA] = rate
+    return rate
+
+
+cdef inline double slopes(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
+    """Loss of several outputs from predictions q.p, and its derivatives q.g."""
+    cdef Py_ssize_t k, n = s.k
+    cdef double most, total = 0.0, loss = 0.0, target, own, value
+    if s.loss != FR_SGD_MULTINOMIAL:
+        for k in range(n):
+            if s.soft:
+                target = 2.0 * s.y[i * n + k] - 1.0
+            else:
+                target = 1.0 if s.codes[i] == k else -1.0
+            value = value_and_slope(s.loss, s.parameter, target, q.p[k], &q.g[k])
+            if s.positive != NULL and target > 0:
+                value *= s.positive[k]
+                q.g[k] *= s.positive[k]
+            loss += value
+        return loss
+    most = q.p[0]
+    for k in range(1, n):
+        most = q.p[k] if q.p[k] > most else most
+    for k in range(n):
+        q.g[k] = fr_exp(q.p[k] - most)
+        total += q.g[k]
+    loss = 0.0
+    own = 0.0
+    for k in range(n):
+        q.g[k] /= total
+        target = s.y[i * n + k] if s.soft else (1.0 if s.codes[i] == k else 0.0)
+        own += target
+        if target != 0:
+            loss -= target * (q.p[k] - most)
+    loss += own * fr_log(total)
+    for k in range(n):
+        target = s.y[i * n + k] if s.soft else (1.0 if s.codes[i] == k else 0.0)
+        q.g[k] = own * q.g[k] - target
+    return loss
+
+
+cdef inline void bet(double *v, Py_ssize_t n, double z, double wealth) noexcept nogil:
+    """A gradient z by v, and the next bet; n: numbers from one field to the next."""
+    cdef double *gradients = v + n
+    cdef double *sizes = v + 2 * n
+    cdef double *largest = v + 3 * n
+    cdef double *reward = v + 4 * n
+    if z == 0:
+        return
+    largest[0] = max(largest[0], fabs(z))
+    reward[0] = max(0.0, reward[0] - v[0] * z)
+    gradients[0] -= z
+    sizes[0] += fabs(z)
+    v[0] = (gradients[0] / max(sizes[0] + largest[0], 4.0 * largest[0])
+            * (wealth + reward[0] / largest[0]))
+
+
+cdef inline double schedule(const fr_sgd *s, double t) noexcept nogil:
+    """The rate of step t of scikit-learn's schedules, but for a factor that is the caller's."""
+    if s.rule == FR_SGD_OPTIMAL:
+        return 1.0 / (s.alpha * (s.first + t - 1.0))
+    if s.rule == FR_SGD_INVSCALING:
+        return s.eta0 / pow(t, s.power)
+    return s.eta0
+
+
+cdef inline double passive(const fr_sgd *s, double y, double p, double value,
+                           double squares) noexcept nogil:
+    """The step of passive-aggressive rules."""
+    cdef double size
+    if s.rule == FR_SGD_PA1:
+        size = min(s.eta0, value / squares) if squares > 0 else 0.0
+    else:
+        size = value / (squares + 0.5 / s.eta0)
+    if s.loss == FR_SGD_HINGE or s.loss == FR_SGD_PERCEPTRON:
+        return size * y
+    return -size if y - p < 0 else size
+
+
+cdef inline double *field(const fr_sgd *s, Py_ssize_t column, Py_ssize_t number) noexcept nogil:
+    """Number `number` of a column's record."""
+    if s.by_field:
+        return s.table + number * s.ld + column
+    return s.table + column * s.ld + number
+
+
+cdef inline void renormalise(fr_sgd *s, Py_ssize_t g) noexcept nogil:
+    """Make the scale of a group of columns 1."""
+    cdef Py_ssize_t j, k, sums = s.k * (2 if s.l1_ratio > 0 and s.alpha > 0 else 1)
+    cdef double *v
+    for j in range(s.a.n_minor):
+        if s.group == NULL or s.group[j] == g:
+            for k in range(s.k):
+                v = field(s, j, k)
+                if s.averages:
+                    field(s, j, sums + k)[0] += s.scale_sum[g] * v[0]
+                v[0] *= s.scale[g]
+    s.scale[g], s.scale_sum[g] = 1.0, 0.0
+
+
+cdef inline void truncate(double *v, double *got, double *sum, double most, double scale,
+                          double scale_sum) noexcept nogil:
+    """The L1 penalty that a weight has not had yet (Tsuruoka, Tsujii & Ananiadou 2009)."""
+    cdef double z = v[0]
+    if z > 0:
+        v[0] = max(0.0, z - (most + got[0]) / scale)
+    elif z < 0:
+        v[0] = min(0.0, z + (most - got[0]) / scale)
+    got[0] += scale * (v[0] - z)
+    if sum != NULL:
+        sum[0] -= (v[0] - z) * scale_sum
