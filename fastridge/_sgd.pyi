@@ -1,5 +1,6 @@
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from fastridge._matrix import Matrix
 
@@ -16,6 +17,7 @@ UNSEEN: float
 
 def slope(loss: int, epsilon: float, y: float, p: float) -> float: ...
 
+@disjoint_base
 class Steps:
     p: int
     fields: int
@@ -32,6 +34,7 @@ class Steps:
         fit_intercept: bool,
         fields: int,
         averages: bool,
+        debts: bool,
         group: NDArray[np.int32] | None,
         factor: NDArray[np.float64] | None,
         scale_factor: NDArray[np.float64],

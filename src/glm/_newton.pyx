@@ -58,7 +58,7 @@ cdef struct Run:
     fr_matrix *by_row
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
-    bint is_flat          # no curvature where there is a slope: the step says nothing of the minimum
+    bint is_flat          # a slope without curvature: the step says nothing of the minimum
     int n_threads
     const double *l2
     double *u

@@ -72,6 +72,8 @@ cdef class Steps:
     fit_intercept : bool
     fields : int
         Numbers in the record of a column.
+    averages, debts : bool
+        Whether it has sums of averages, and L1 penalties that are owed.
     group : ndarray of int32, shape (p,), or None
         Which scale a column has; plain rules.
     factor : ndarray of float64, shape (p,), or None
@@ -93,12 +95,12 @@ cdef class Steps:
     cdef object _kept
 
     def __init__(self, Py_ssize_t p, Py_ssize_t k, int loss, int rule, bint fit_intercept,
-                 Py_ssize_t fields, bint averages, const int32_t[::1] group,
+                 Py_ssize_t fields, bint averages, bint debts, const int32_t[::1] group,
                  const double[::1] factor, const double[::1] scale_factor):
         memset(&self.s, 0, sizeof(self.s))
         self.p, self.fields = p, fields
         self.s.k, self.s.loss, self.s.rule = k, loss, rule
-        self.s.intercept, self.s.averages = fit_intercept, averages
+        self.s.intercept, self.s.averages, self.s.debts = fit_intercept, averages, debts
         self.s.n_scales = scale_factor.shape[0]
         self.s.scale_factor = &scale_factor[0]
         if group is not None and p > 0:
@@ -225,6 +227,7 @@ cdef class Steps:
     def flush(self):
         """Bring all columns up to date with the penalty."""
         cdef Py_ssize_t j, k, area, n = self.s.k
+        cdef double *debts
         cdef fr_sgd *s = &self.s
         cdef double now = s.numbers[FR_SGD_SEEN], penalty, one, integral
         cdef double *record
@@ -232,7 +235,7 @@ cdef class Steps:
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
         if s.rule < FR_SGD_ADAGRAD:
             return
-        area = (5 if s.rule == FR_SGD_COIN else 3) * n + 2
+        area = (5 if s.rule == FR_SGD_COIN or s.debts else 3) * n + 2
         with nogil:
             for j in range(self.p + 1):
                 record = s.table + j * by
@@ -242,8 +245,9 @@ cdef class Steps:
                 for k in range(n):
                     one = penalty * (record[(2 + n + k) * apart] * record[(2 + 2 * n + k) * apart])
                     one, integral = one * record[0], 0.0
+                    debts = &record[(2 + 3 * n + k) * apart] if s.debts else NULL
                     fr_flow(&record[(2 + k) * apart], one * (1.0 - s.l1_ratio) * record[0],
-                            one * s.l1_ratio, now - record[apart], &integral)
+                            one * s.l1_ratio, now - record[apart], &integral, debts, n * apart)
                     if s.averages:
                         record[(area + k) * apart] += record[0] * integral
                 if s.rule != FR_SGD_COIN or s.averages:

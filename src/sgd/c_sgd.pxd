@@ -27,7 +27,7 @@ cdef extern from "sgd.h" nogil:
         int soft
         const double *weight
         const double *positive
-        int loss, rule, intercept, averages, by_field, far
+        int loss, rule, intercept, averages, by_field, debts, far
         double parameter, eta0, power, first, alpha, l1_ratio, average
         const double *factor
         const int32_t *group
@@ -45,7 +45,9 @@ cdef extern from "sgd.h" nogil:
 
 
 cdef extern from "flow.h" nogil:
-    void fr_flow(double *v, double two, double one, double time, double *integral)
+    void fr_flow(double *v, double two, double one, double time, double *integral,
+                 double *debts, Py_ssize_t apart)
+    void fr_truncate(double *v, double *debts, Py_ssize_t apart)
 
 
 cdef extern from "compiler.h" nogil:

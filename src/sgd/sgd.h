@@ -54,8 +54,9 @@ enum {
 #define FR_SGD_MOST_SLOPE 1e12
 
 /* Each column has a record in the table, and the intercept one behind them:
- *   adaptive rules:  1 / s, clock, v = w s (k), 1 / R (k; 0: no gradient yet), reach (k), integral of
- *                    w over the clock (k, if averaged)
+ *   adaptive rules:  1 / s, clock, v = w s (k), 1 / R (k; 0: no gradient yet), reach (k), L1 penalty
+ *                    that a positive v owes (k, if any) and a negative one (k), integral of w over the
+ *                    clock (k, if averaged)
  *   coin betting:    1 / s, clock, v (k), sum of gradients (k), sum of their sizes (k), the largest
  *                    (k), reward (k), integral of w (k, if averaged)
  *   plain rules:     w / scale (k), L1 penalty it got (k, if any), sum that is averaged (k, if any)
@@ -72,6 +73,7 @@ typedef struct fr_sgd {
     const double *weight;   /* (n,) or NULL */
     const double *positive; /* (k,) weights of the own class, one against the rest; or NULL */
     int loss, rule, intercept, averages, by_field;
+    int debts;              /* the table has L1 penalties that are owed */
     int far;                /* the table is larger than the nearest cache */
     double parameter, eta0, power, first, alpha, l1_ratio;
     double average;              /* average from this row on; 0: never */

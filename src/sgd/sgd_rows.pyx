@@ -67,7 +67,7 @@ cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
         c.inverse[k], c.clock[k], c.v[k] = record[0], record[1], record[2]
         c.r[k], c.reach[k] = record[3], record[4]
         if s.averages:
-            c.area[k] = record[5]
+            c.area[k] = record[s.ld - 1]
     for k in range(q.n, 8 * q.blocks):
         c.inverse[k] = c.clock[k] = c.v[k] = c.r[k] = c.reach[k] = 0.0
 
@@ -81,19 +81,36 @@ cdef inline void scatter(const fr_sgd *s, const Row *q) noexcept nogil:
         record[0], record[1], record[2] = c.inverse[k], c.clock[k], c.v[k]
         record[3], record[4] = c.r[k], c.reach[k]
         if s.averages:
-            record[5] = c.area[k]
+            record[s.ld - 1] = c.area[k]
+
+
+cdef inline double *debts_of(const fr_sgd *s, const Row *q, Py_ssize_t k) noexcept nogil:
+    """What column k of a row owes, of one output."""
+    if not s.debts:
+        return NULL
+    if s.by_field:
+        return s.table + 5 * s.ld + k
+    return s.table + (k if s.a.index < 0 else q.at[k]) * s.ld + 5
 
 
 cdef inline void catch_up(const fr_sgd *s, Row *q, double now) noexcept nogil:
     """The penalty's flow with L1, factors or averages."""
-    cdef Py_ssize_t k
+    cdef Py_ssize_t k, apart = s.ld if s.by_field else 1
     cdef fr_columns *c = &q.c
     for k in range(q.n):
         if q.x[k] != 0:
             flow(s, penalty_of(s, k if s.a.index < 0 else q.at[k]), c.inverse[k],
                  now - c.clock[k], &c.v[k], c.r[k], c.reach[k],
-                 &c.area[k] if s.averages else NULL)
+                 &c.area[k] if s.averages else NULL, debts_of(s, q, k), apart)
             c.clock[k] = now
+
+
+cdef inline void pay(const fr_sgd *s, Row *q) noexcept nogil:
+    """Truncate the weights of a row by what they owe."""
+    cdef Py_ssize_t k, apart = s.ld if s.by_field else 1
+    for k in range(q.n):
+        if q.x[k] != 0:
+            fr_truncate(&q.c.v[k], debts_of(s, q, k), apart)
 
 
 cdef inline fr_row_sums predict(const fr_sgd *s, Row *q) noexcept nogil:
@@ -127,6 +144,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef double *b = intercept + 2 * apart
     cdef double *of_r = intercept + 3 * apart
     cdef double *of_reach = intercept + 4 * apart
+    cdef double *area = intercept + (7 if s.debts else 5) * apart
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
     cdef double y = s.y[i], each, rate, own, slope, g, p, value, unit, loss = 0.0, move, share, keep
     cdef double d, now, of_b, left
@@ -152,7 +170,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         elif s.alpha > 0:
             fr_row_decay(q.blocks, &q.c, q.x, s.alpha, now)
         if s.averages:
-            intercept[5 * apart] += b[0] * (now - intercept[apart])
+            area[0] += b[0] * (now - intercept[apart])
             intercept[apart] = now
         sums = predict(s, q)
         p = sums.product + (b[0] if s.intercept else 0.0)
@@ -184,6 +202,8 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
                 if not q.c.r[k] > 0 and q.c.u[k] != 0:
                     step_one(g, d, q.c.u[k], rate, share, keep, &q.c.v[k], &q.c.r[k],
                              &q.c.reach[k])
+        if s.debts:
+            pay(s, q)
         if s.intercept:
             step_one(g, d, 1.0, own, 0.0, keep, b, of_r, of_reach)
     if s.a.index >= 0:
@@ -197,7 +217,7 @@ cdef inline double *record_of(const fr_sgd *s, const Row *q, Py_ssize_t j) noexc
 
 cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil:
     """Predictions of several outputs of an adaptive rule; return the sum of u^2."""
-    cdef Py_ssize_t j, k, n = s.k
+    cdef Py_ssize_t j, k, n = s.k, sums = (5 if s.debts else 3) * s.k
     cdef double u, penalty, time, squares = 0.0
     cdef double *record = s.table + s.a.n_minor * s.ld
     cdef double *v = record + 2
@@ -208,7 +228,7 @@ cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil
         q.p[k] = v[k] if s.intercept else 0.0
     if s.averages:
         for k in range(n):
-            v[3 * n + k] += v[k] * (now - record[1])
+            v[sums + k] += v[k] * (now - record[1])
         record[1] = now
     for j in range(q.n):
         if q.x[j] == 0:
@@ -222,7 +242,8 @@ cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil
         if net:
             for k in range(n):
                 flow(s, penalty, record[0], time, v + k, r[k], reach[k],
-                     v + 3 * n + k if s.averages else NULL)
+                     v + sums + k if s.averages else NULL,
+                     v + 3 * n + k if s.debts else NULL, n)
         elif penalty > 0:
             for k in range(n):
                 v[k] *= fr_exp(-penalty * time * (reach[k] * r[k]) * record[0] * record[0])
@@ -293,6 +314,9 @@ cdef inline void step_several(const fr_sgd *s, Row *q, double rate, double own) 
             v[k] -= now * z * (q.all[k] * u)
             r[k] = z
             reach[k] = now
+        if s.debts:
+            for k in range(n):
+                fr_truncate(v + k, v + 3 * n + k, n)
 
 
 cdef inline double adaptive_row_of_several(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
@@ -531,7 +555,8 @@ cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogi
     q.at = <int64_t *> (at + 2 * wide)
     if s.by_field:
         c.inverse, c.clock, c.v = s.table, s.table + s.ld, s.table + 2 * s.ld
-        c.r, c.reach, c.area = s.table + 3 * s.ld, s.table + 4 * s.ld, s.table + 5 * s.ld
+        c.r, c.reach = s.table + 3 * s.ld, s.table + 4 * s.ld
+        c.area = s.table + (7 if s.debts else 5) * s.ld
     else:
         c.inverse, c.clock, c.v = at + 3 * wide, at + 4 * wide, at + 5 * wide
         c.r, c.reach, c.area = at + 6 * wide, at + 7 * wide, at + 8 * wide

@@ -112,10 +112,11 @@ cdef inline double penalty_of(const fr_sgd *s, Py_ssize_t column) noexcept nogil
 
 
 cdef inline void flow(const fr_sgd *s, double penalty, double inverse, double time, double *v,
-                      double r, double reach, double *area) noexcept nogil:
+                      double r, double reach, double *area, double *debts,
+                      Py_ssize_t apart) noexcept nogil:
     """Let v follow the penalty for a time; the integral of the weight is added to the area."""
     cdef double one = penalty * (reach * r) * inverse, integral = 0.0
-    fr_flow(v, one * (1.0 - s.l1_ratio) * inverse, one * s.l1_ratio, time, &integral)
+    fr_flow(v, one * (1.0 - s.l1_ratio) * inverse, one * s.l1_ratio, time, &integral, debts, apart)
     if area != NULL:
         area[0] += inverse * integral
 

@@ -83,15 +83,14 @@ class Learner:
         self.n_features, self.n_outputs = n_features, n_outputs
         self._factor = factor
         self._adaptive = rule.learning_rate in ADAPTIVE
-        self._states = 5 if rule.learning_rate == "coin" else 3  # fields of an output
         group = None
         scale_factor = np.ones(1)
         if factor is not None and not self._adaptive:
             scale_factor, places = np.unique(factor, return_inverse=True)
             group = places.astype(np.int32)
         self._groups: tuple[Any, Floats] = (group, scale_factor)
-        fields = self._fields(rule)
-        self._steps = self._make(fields)
+        self._laid_out = rule  # the rule that records are for
+        self._steps = self._make(rule)
         if self._adaptive:
             table = self._steps.table
             table[:, 0] = 1.0 if rule.learning_rate == "adagrad" else UNSEEN
@@ -99,15 +98,17 @@ class Learner:
         numbers = self._steps.numbers
         numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
 
-    def _fields(self, rule: Rule) -> int:
-        k = self.n_outputs
+    def _layout(self, rule: Rule) -> tuple[int, bool, bool]:
+        """Numbers in a column's record, and whether L1 penalties and averages are among them."""
+        k, net, averages = self.n_outputs, rule.alpha > 0 and rule.l1_ratio > 0, rule.average > 0
+        if rule.learning_rate == "coin":
+            return 2 + k * (5 + averages), False, averages
         if self._adaptive:
-            return 2 + k * (self._states + (rule.average > 0))
-        net = rule.alpha > 0 and rule.l1_ratio > 0
-        return k * (1 + net + (rule.average > 0))
+            return 2 + k * (3 + 2 * net + averages), net, averages
+        return k * (1 + net + averages), net, averages
 
-    def _make(self, fields: int) -> Steps:
-        rule = self.rule
+    def _make(self, rule: Rule) -> Steps:
+        fields, net, averages = self._layout(rule)
         return Steps(
             self.n_features,
             self.n_outputs,
@@ -115,11 +116,31 @@ class Learner:
             RULES[rule.learning_rate],
             rule.fit_intercept,
             fields,
-            rule.average > 0,
+            averages,
+            net and self._adaptive,
             self._groups[0],
             self._factor,
             self._groups[1],
         )
+
+    def _lay_out_anew(self, before: Rule) -> None:
+        """Give records the fields that another penalty, or averages, ask for."""
+        old, k = self._steps, self.n_outputs
+        old.lay_out(False)
+        new = self._make(self.rule)
+        fields, net, averages = self._layout(before)
+        own = fields - k * (averages + (net if not self._adaptive else 2 * net))
+        new.table[:, :own] = old.table[:, :own]
+        if self._layout(self.rule)[1] and net:
+            size = k if not self._adaptive else 2 * k
+            new.table[:, own : own + size] = old.table[:, own : own + size]
+        if averages and new.fields > own and self.rule.average:
+            new.table[:, -k:] = old.table[:, -k:]
+        if not (averages and self.rule.average):
+            old.numbers[BEGAN] = -1.0
+            old.scale_sum[:] = 0.0
+        new.place(new.table, old.numbers, old.scale, old.scale_sum)
+        self._steps = new
 
     @property
     def t(self) -> float:
@@ -176,8 +197,8 @@ class Learner:
         Diverged
             If a prediction or a step is not finite.
         """
-        rule, steps = self.rule, self._steps
         self._set_rule()
+        rule, steps = self.rule, self._steps
         by_field = self.n_outputs == 1 and not A.is_sparse
         steps.lay_out(by_field and rule.learning_rate != "coin")
         back = self._keep(A)
@@ -205,6 +226,12 @@ class Learner:
 
     def _set_rule(self) -> None:
         rule = self.rule
+        if rule is not self._laid_out and rule != self._laid_out:
+            # what is missed so far is by the penalty of before
+            self._steps.flush()
+            if self._layout(rule) != self._layout(self._laid_out):
+                self._lay_out_anew(self._laid_out)
+            self._laid_out = rule
         eta0 = RATES.get(rule.learning_rate, rule.eta0)
         first = 0.0
         if rule.learning_rate == "optimal":
@@ -220,11 +247,7 @@ class Learner:
         steps, k = self._steps, self.n_outputs
         steps.flush()
         steps.numbers[BEGAN] = steps.numbers[SEEN]
-        area = slice(2 + self._states * k, 2 + (self._states + 1) * k)
-        if steps.by_field:
-            steps.table[area] = 0.0
-        else:
-            steps.table[:, area] = 0.0
+        self._columns(steps.fields - k)[...] = 0.0
 
     def _keep(self, A: Matrix) -> tuple[Any, ...]:
         """What `_restore` needs to undo a call over these rows."""
@@ -292,7 +315,7 @@ class Learner:
         if began >= 0 and self._adaptive:
             time = steps.numbers[SEEN] - began
             if time > 0:
-                weights = self._columns(2 + self._states * k) / time
+                weights = self._columns(steps.fields - k) / time
                 weights[:, -1] += steps.numbers[START]
         elif began >= 0:
             last = steps.fields - k
@@ -318,13 +341,13 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Everything that learning goes on from, bit for bit: arrays and numbers by name."""
+        self._set_rule()
         steps = self._steps
         return {
             "n_features": self.n_features,
             "n_outputs": self.n_outputs,
-            "rule": self.rule._asdict(),
+            "rule": self._laid_out._asdict(),
             "factor": self._factor,
-            "fields": steps.fields,
             "table": steps.table,
             "numbers": steps.numbers,
             "scale": steps.scale,
@@ -336,8 +359,6 @@ class Learner:
         """Return the learner that a `state` is of."""
         rule = Rule(**state["rule"])
         learner = cls(state["n_features"], state["n_outputs"], rule, state["factor"])
-        if state["fields"] != learner._steps.fields:
-            learner._steps = learner._make(state["fields"])
         learner._steps.place(
             *(np.array(state[name]) for name in ("table", "numbers", "scale", "scale_sum"))
         )
