@@ -13,10 +13,10 @@ Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so f
     R^2 = R^2 + (g u)^2,    d = max(d, rate + |v| / 4),    v = v - d g u / R
     rate = Y sqrt(T / N) / 2
 
-with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d the
-distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
-regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves the
-prediction by no more than its distance from the target, or from a margin of 5 in classification.
+with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d
+the distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
+regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves
+the prediction by no more than its distance from the target, or, of a classifier, from a margin.
 Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
@@ -445,7 +445,6 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef bint several = s.k > 1, l1 = s.l1_ratio > 0 and s.alpha > 0
     cdef bint averaged = s.average > 0 and s.average <= c[FR_SGD_T]
     cdef double *v
-    cdef double *intercept = field(s, s.a.n_minor, 0)
     sums = s.k * (2 if l1 else 1)
     n = read_elements(s, i, q)
     for k in range(s.k):
@@ -565,7 +564,7 @@ cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogi
 
 
 cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
-    """Learn from rows s.begin to s.end of the order, of at most `wide` elements, a multiple of 8."""
+    """Learn from rows s.begin to s.end, of at most `wide` elements, a multiple of 8."""
     cdef Row q
     cdef Py_ssize_t i, position
     cdef double loss
