@@ -17,7 +17,7 @@ def count(
     block: int,
     start: NDArray[np.intp],
     before: NDArray[np.int64],
-    several: bool,
+    multilabel: bool,
     i0: int,
     i1: int,
     n_threads: int = 0,

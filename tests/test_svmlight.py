@@ -360,9 +360,6 @@ def test_parameters_are_checked(options, error, match):
         iter_svmlight(b"1 1:2", **{"n_features": 2, **options, "rows": 0})
 
 
-# ---- numbers ----
-
-
 def halfway(x):
     """The point between a double and the next, in full, and texts just below and above it."""
     exact = (Fraction(x) + Fraction(np.nextafter(x, np.inf))) / 2
@@ -469,9 +466,6 @@ def test_what_is_no_number():
         line = b"0 1:" + text.encode()
         assert outcome(reference.read_svmlight, line) is None
         assert outcome(read_svmlight, line) is None, text
-
-
-# ---- blocks, threads, parts ----
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -598,9 +592,6 @@ def test_ranges_of_rows_like_sklearn():
     assert 50 < file.tell() < 80
 
 
-# ---- sizes ----
-
-
 def test_indices_of_64_bits(small_blocks):
     few = b"1 1:2 5:3\n"
     for index in (2**31 - 1, 2**31, 2**31 + 1, 2**40):
@@ -725,9 +716,6 @@ def test_little_more_memory_than_the_result(tmp_path):
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert float(run.stdout) <= 1.3, kind
-
-
-# ---- damage ----
 
 
 ALPHABET = b"0123456789:.,-+eE_#\n\r \t\x00qidnaf\x7f\xff\x0b"

@@ -14,14 +14,14 @@ from ._sources import Stream, Whole
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Bytes of text that a thread reads at a time, that are mapped at a time, and that a stream is
-# taken by.
+# Bytes of text that one thread reads at a time.
 BLOCK = 1 << 18
+# Bytes of a file that are mapped at the same time.
 WINDOW = 1 << 24
+# Bytes of a stream that are parsed at a time: at least PIECE, and this share of what came before.
 PIECE = 1 << 22
-# A stream's pieces grow with it, so that there are not too many.
-PIECES = 32
-# Bytes from which an array of a part of a stream has pages of its own, which go back to the system.
+SHARE = 1 / 32
+# Bytes from which an array is mapped by itself, so that its memory goes back to the system.
 OWN_PAGES = 1 << 20
 
 _EXPECTED = {
@@ -55,7 +55,7 @@ class Text:
         self.n_blocks = -(-len(view) // BLOCK)
         self.start = np.zeros(self.n_blocks + 1, np.intp)
         self.before = np.zeros((self.n_blocks + 1, 4), np.int64)
-        self.unasked = -1
+        self.without_query = -1
 
     def windows(self, first: int) -> Iterator[tuple[int, int]]:
         """Ranges of blocks to be read at once, the first one of `first` blocks."""
@@ -66,8 +66,8 @@ class Text:
             i = upto
 
     def count(self, i0: int, i1: int) -> None:
-        several = self.options.several
-        self.kernels.count(self.view, BLOCK, self.start, self.before, several, i0, i1)
+        multilabel = self.options.multilabel
+        self.kernels.count(self.view, BLOCK, self.start, self.before, multilabel, i0, i1)
 
     def rows(self, wide: bool, empty: Callable[[int, Any], NDArray[Any]]) -> Rows:
         """Arrays for all rows that were counted."""
@@ -79,12 +79,12 @@ class Text:
         index = np.int64 if wide else np.int32
         indptr = empty(n + 1, index)
         indptr[0] = 0
-        label_end = np.zeros(n + 1, np.int64) if o.several else None
+        label_end = np.zeros(n + 1, np.int64) if o.multilabel else None
         return Rows(
             empty(elements, np.float32 if o.single else np.float64),
             empty(elements, index),
             indptr,
-            empty(labels if o.several else n, np.float64),
+            empty(labels if o.multilabel else n, np.float64),
             label_end,
             empty(queries if o.queries else 0, np.int64),
         )
@@ -93,7 +93,7 @@ class Text:
         """Read blocks into their places; False where they need indices of 64 bits."""
         o = self.options
         query = rows.query if o.queries else None
-        error, where, lowest, highest, unasked = self.kernels.read(
+        error, where, lowest, highest, without_query = self.kernels.read(
             self.view, self.start, self.before, i0, i1, o.first, o.last, shift, rows.data,
             rows.indices, rows.indptr, rows.label, rows.label_end, query,
         )  # fmt: skip
@@ -102,8 +102,8 @@ class Text:
         if error is not None:
             self.fail(error, where)
         rows.note(lowest, highest)
-        if self.unasked < 0:
-            self.unasked = unasked
+        if self.without_query < 0:
+            self.without_query = without_query
         return True
 
     def place(self, where: int) -> str:
@@ -114,7 +114,7 @@ class Text:
     def fail(self, error: str, where: int) -> NoReturn:
         """Raise the error that the kernel found."""
         o = self.options
-        if error == "other":
+        if error == "changed":
             raise RuntimeError(f"{self.name} changed while it was read")
         with self.view[where : where + 64] as rest:
             line = bytes(rest).split(b"\n")[0].split(b"#")[0]
@@ -129,7 +129,7 @@ class Text:
             expected += " and zero_based is True" if o.zero_based is True else ""
         else:
             expected = _EXPECTED[error]
-            if error == "label" and b"," in token and not o.several:
+            if error == "label" and b"," in token and not o.multilabel:
                 expected += " (several of them need multilabel=True)"
         found = repr(token[:40])[1:] + ("..." if len(token) > 40 else "")
         found = found if token else "no more"
@@ -139,7 +139,7 @@ class Text:
 def _expect_queries(text: Text, rows: int, queries: int) -> None:
     """Refuse queries of some rows only: they would belong to others."""
     if text.options.queries and 0 < queries < rows:
-        place = text.place(text.unasked) if text.unasked >= 0 else text.name
+        place = text.place(text.without_query) if text.without_query >= 0 else text.name
         raise ValueError(f"{place}: found no qid; expected one in every row, or in none")
 
 
@@ -201,7 +201,7 @@ def _pieces(source: Whole | Stream, o: Options) -> Iterator[Text]:
     from .. import _svmlight
 
     def size(total: int) -> int:
-        return max(PIECE, total // PIECES)
+        return max(PIECE, int(SHARE * total))
 
     if isinstance(source, Whole):
 
@@ -266,7 +266,7 @@ def read_parts(
 ) -> Iterator[Rows]:
     """Rows of the pieces of a source."""
     n = queries = 0
-    unasked = None
+    without_query = None
     shift = int(o.zero_based is False)
     for text in _pieces(source, o):
         text.count(0, text.n_blocks)
@@ -277,9 +277,11 @@ def read_parts(
         rows.shift = shift
         n += rows.n
         queries += int(text.before[-1, 3])
-        if unasked is None and text.unasked >= 0 and o.queries:
-            unasked = text.place(text.unasked)
+        if without_query is None and text.without_query >= 0 and o.queries:
+            without_query = text.place(text.without_query)
         if o.queries and 0 < queries < n:
-            raise ValueError(f"{unasked}: found no qid; expected one in every row, or in none")
+            raise ValueError(
+                f"{without_query}: found no qid; expected one in every row, or in none"
+            )
         shift = int(o.is_one_based(rows.lowest))
         yield rows

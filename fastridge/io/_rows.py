@@ -1,4 +1,4 @@
-"""Rows of text that were read: what was asked for, and the arrays they are in."""
+"""Parameters of readers, and the arrays of rows that were read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Features that are believed without n_features: more coefficients fit into no memory.
+# Most features without n_features: 2^40 coefficients exceed any memory.
 MOST_FEATURES = 1 << 40
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
@@ -19,11 +19,11 @@ INT64 = 2**63 - 1
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for, checked."""
+    """Parameters of a reader, checked."""
 
     n_features: int | None
     single: bool
-    several: bool
+    multilabel: bool
     zero_based: bool | Literal["auto"]
     queries: bool
     offset: int
@@ -142,7 +142,7 @@ class Rows:
 
 
 def together(parts: list[Rows], shift: int | None = None) -> Rows:
-    """One run of rows of several; `parts` is emptied, so that memory goes back meanwhile."""
+    """Concatenate runs of rows; `parts` is emptied, so that memory goes back meanwhile."""
     first = parts[0]
     n = sum(rows.n for rows in parts)
     elements = sum(len(rows.data) for rows in parts)
@@ -179,8 +179,8 @@ def together(parts: list[Rows], shift: int | None = None) -> Rows:
 
 
 def no_rows(o: Options) -> Rows:
-    """What there is of an empty text."""
+    """Arrays of an empty text."""
     data = np.empty(0, np.float32 if o.single else np.float64)
     indices, indptr = np.empty(0, np.int32), np.zeros(1, np.int32)
-    label_end = np.zeros(1, np.int64) if o.several else None
+    label_end = np.zeros(1, np.int64) if o.multilabel else None
     return Rows(data, indices, indptr, np.empty(0), label_end, np.empty(0, np.int64))

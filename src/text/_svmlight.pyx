@@ -13,7 +13,7 @@ from c_svmlight cimport (
     FR_LINE_LOW,
     FR_LINE_MEMORY,
     FR_LINE_ORDER,
-    FR_LINE_OTHER,
+    FR_LINE_CHANGED,
     FR_LINE_QUERY,
     FR_LINE_VALUE,
     FR_LINE_WIDE,
@@ -41,7 +41,7 @@ ERRORS = {
     FR_LINE_ORDER: "order",
     FR_LINE_VALUE: "value",
     FR_LINE_QUERY: "query",
-    FR_LINE_OTHER: "other",
+    FR_LINE_CHANGED: "changed",
 }
 
 ctypedef fused real:
@@ -138,12 +138,12 @@ cdef int _expect_room(str name, Py_ssize_t size, int64_t needed) except -1:
 
 
 def count(const unsigned char[::1] text not None, Py_ssize_t block, Py_ssize_t[::1] start not None,
-          int64_t[:, ::1] before not None, bint several, Py_ssize_t i0, Py_ssize_t i1,
+          int64_t[:, ::1] before not None, bint multilabel, Py_ssize_t i0, Py_ssize_t i1,
           int n_threads=0):
     """Find where the lines of blocks i0 .. i1 - 1, of `block` bytes each, begin, and count them.
 
     start (n_blocks + 1,): offsets of the blocks' first lines. before (n_blocks + 1, 4): rows,
-    elements, labels (where a row may have `several`) and queries in all blocks before. Entries
+    elements, labels (where `multilabel`) and queries in all blocks before. Entries
     i0 + 1 .. i1 of both are set, from those of i0.
     """
     cdef Py_ssize_t size = text.shape[0]
@@ -157,7 +157,7 @@ def count(const unsigned char[::1] text not None, Py_ssize_t block, Py_ssize_t[:
     with nogil:
         fr_svmlight_cut(<const char *> &text[0], size, block, &start[0], i0, i1)
         status = fr_svmlight_count(<const char *> &text[0], &start[0], <fr_tally *> &before[0, 0],
-                                   several, i0, i1, threads)
+                                   multilabel, i0, i1, threads)
     check(status)
 
 
@@ -179,7 +179,7 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
     """
     cdef Py_ssize_t i, size = text.shape[0], n_blocks = start.shape[0] - 1
     cdef int64_t lowest = INT64_MAX, highest = -1
-    cdef Py_ssize_t unasked = -1
+    cdef Py_ssize_t without_query = -1
     cdef int status, threads
     cdef fr_svmlight q
     _expect_blocks(start, before, i0, i1)
@@ -203,7 +203,7 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
 
     q.text, q.size = <const char *> &text[0], size
     q.start, q.before = &start[0], <const fr_tally *> &before[0, 0]
-    q.several, q.queries = label_end is not None, query is not None
+    q.multilabel, q.queries = label_end is not None, query is not None
     q.single, q.wide = real is float, whole is int64_t
     q.first, q.last, q.shift = first, last, shift
     q.data = &data[0] if data.shape[0] else NULL
@@ -229,8 +229,8 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
                 return ERRORS[found[i].error], found[i].where, None, -1, -1
             lowest = min(lowest, found[i].lowest)
             highest = max(highest, found[i].highest)
-            if unasked < 0:
-                unasked = found[i].unasked
+            if without_query < 0:
+                without_query = found[i].without_query
     finally:
         free(found)
-    return None, -1, lowest if highest >= 0 else None, highest, unasked
+    return None, -1, lowest if highest >= 0 else None, highest, without_query

@@ -21,7 +21,7 @@ cdef extern from "svmlight.h" nogil:
     enum: FR_LINE_ORDER
     enum: FR_LINE_VALUE
     enum: FR_LINE_QUERY
-    enum: FR_LINE_OTHER
+    enum: FR_LINE_CHANGED
     enum: FR_LINE_MEMORY
 
     ctypedef struct fr_tally:
@@ -33,7 +33,7 @@ cdef extern from "svmlight.h" nogil:
     ctypedef struct fr_found:
         int error
         Py_ssize_t where
-        Py_ssize_t unasked
+        Py_ssize_t without_query
         int64_t lowest
         int64_t highest
 
@@ -42,7 +42,7 @@ cdef extern from "svmlight.h" nogil:
         Py_ssize_t size
         const Py_ssize_t *start
         const fr_tally *before
-        int several
+        int multilabel
         int queries
         int single
         int wide
@@ -60,8 +60,8 @@ cdef extern from "svmlight.h" nogil:
 
     void fr_svmlight_cut(const char *text, Py_ssize_t size, Py_ssize_t block, Py_ssize_t *start,
                          Py_ssize_t i0, Py_ssize_t i1)
-    int fr_svmlight_count(const char *text, const Py_ssize_t *start, fr_tally *before, int several,
-                          Py_ssize_t i0, Py_ssize_t i1, int n_threads)
+    int fr_svmlight_count(const char *text, const Py_ssize_t *start, fr_tally *before,
+                          int multilabel, Py_ssize_t i0, Py_ssize_t i1, int n_threads)
     int fr_svmlight_read(const fr_svmlight *q, Py_ssize_t i0, Py_ssize_t i1, int n_threads)
     Py_ssize_t fr_next_line(const char *text, Py_ssize_t n, Py_ssize_t start)
     int64_t fr_count_byte(const char *text, Py_ssize_t n, char c)

@@ -113,8 +113,8 @@ double fr_decimal_scale(uint64_t w, int64_t q)
 /* Digits that decide: a point halfway between doubles has at most 767. */
 #define DIGITS 770
 
-/* Unsigned integer, least limb first. Both sides of `against_halfway` have less than 2700 bits: one of
- * them is 770 digits, or 5^1100 times 54 bits, and the other is near it. */
+/* Unsigned integer, least limb first. Both sides of `against_halfway` have less than 2700 bits: one
+ * of them is 770 digits, or 5^1100 times 54 bits, and the other is near it. */
 #define LIMBS 96
 typedef struct {
     int n;
@@ -158,8 +158,10 @@ static int compare(const integer *a, const integer *b)
     return 0;
 }
 
-/* Sign of digits 10^scale, plus a little where `more`, minus the point halfway from a double to the next. */
-static int against_halfway(const unsigned char *digit, int n, int more, int64_t scale, uint64_t bits)
+/* Sign of digits 10^scale, plus a little where `more`, minus the point halfway between a double and
+ * the next. */
+static int against_halfway(const unsigned char *digit, int n, int more, int64_t scale,
+                           uint64_t bits)
 {
     const int64_t field = (int64_t)(bits >> 52);
     const uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);

@@ -12,7 +12,7 @@
 #include <intrin.h>
 #endif
 
-/* What a byte is: blanks and ends are around tokens. */
+/* Blanks and ends separate tokens. */
 enum { BLANK = 1, END = 2, DIGIT = 4 };
 static const unsigned char kind[256] = {
     [' '] = BLANK, ['\t'] = BLANK, ['\r'] = BLANK, ['\v'] = BLANK, ['\f'] = BLANK,
@@ -21,8 +21,6 @@ static const unsigned char kind[256] = {
     ['5'] = DIGIT, ['6'] = DIGIT, ['7'] = DIGIT, ['8'] = DIGIT, ['9'] = DIGIT,
 };
 #define IS(c, what) (kind[(unsigned char)(c)] & (what))
-
-/* ---- blocks and their counts ---- */
 
 ptrdiff_t fr_next_line(const char *text, ptrdiff_t n, ptrdiff_t from)
 {
@@ -62,7 +60,8 @@ int64_t fr_count_byte(const char *text, ptrdiff_t n, char c)
     return total;
 }
 
-/* Rows and elements of lines that begin with a label and have no comment nor query; 0 if one may. */
+/* Rows and elements of lines that begin with a label and have no comment nor query; 0 if one
+ * may. */
 static int count_plain(const char *text, ptrdiff_t n, fr_tally *t)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -108,7 +107,7 @@ static const char *token_end(const char *p, const char *end)
     return p;
 }
 
-static void count_line(const char *p, const char *end, int several, fr_tally *t)
+static void count_line(const char *p, const char *end, int multilabel, fr_tally *t)
 {
     const char *comment = memchr(p, '#', (size_t)(end - p));
     if (comment)
@@ -120,9 +119,9 @@ static void count_line(const char *p, const char *end, int several, fr_tally *t)
     t->rows++;
     const char *second = token_end(p, end);
     const int64_t colons = fr_count_byte(p, second - p, ':');
-    if (several && colons)
+    if (multilabel && colons)
         second = p;
-    else if (several)
+    else if (multilabel)
         t->labels += 1 + fr_count_byte(p, second - p, ',');
     else
         t->elements += colons;
@@ -139,7 +138,7 @@ typedef struct {
     const char *text;
     const ptrdiff_t *start;
     fr_tally *before;
-    int several;
+    int multilabel;
     ptrdiff_t i0;
 } counting;
 
@@ -149,22 +148,22 @@ static void count_block(void *context, ptrdiff_t i)
     i += q->i0;
     const char *p = q->text + q->start[i], *end = q->text + q->start[i + 1];
     fr_tally t = {0, 0, 0, 0};
-    if (q->several || !count_plain(p, end - p, &t)) {
+    if (q->multilabel || !count_plain(p, end - p, &t)) {
         t.rows = t.elements = 0;
         while (p < end) {
             const char *line = memchr(p, '\n', (size_t)(end - p));
             line = line ? line : end;
-            count_line(p, line, q->several, &t);
+            count_line(p, line, q->multilabel, &t);
             p = line + 1;
         }
     }
     q->before[i + 1] = t;
 }
 
-int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before, int several,
+int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before, int multilabel,
                       ptrdiff_t i0, ptrdiff_t i1, int n_threads)
 {
-    counting q = {text, start, before, several, i0};
+    counting q = {text, start, before, multilabel, i0};
     const int status = fr_parallel(count_block, &q, i1 - i0, n_threads);
     if (status)
         return status;
@@ -177,12 +176,11 @@ int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before
     return 0;
 }
 
-/* ---- numbers ---- */
-
 /* Bytes beyond a line that may be looked at. */
 #define AHEAD 8
 
-static const uint64_t whole_ten[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+static const uint64_t whole_ten[9] = {1,      10,      100,      1000,     10000,
+                                      100000, 1000000, 10000000, 100000000};
 
 /* Value of the digits that p begins with, up to eight of them, and their number. */
 FR_INLINE uint64_t eight(const char *p, int *n)
@@ -233,8 +231,9 @@ FR_INLINE const char *digits(const char *p, uint64_t *w)
 #define EXACT_BELOW 0 /* products are rounded twice */
 #endif
 
-static const double ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                               1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* Read a number of usual form that p begins with; NULL where fr_decimal has to look. */
 FR_INLINE const char *number(const char *p, double *value)
@@ -290,8 +289,8 @@ FR_INLINE const char *number(const char *p, double *value)
     return p;
 }
 
-/* Read the whole of [p, end) as int() does, but for 4300 digits and more: 1, 0 where it is no integer, or
- * -1 where it does not fit. */
+/* Read the whole of [p, end) as int() does, up to 4300 bytes: 1, 0 where it is no integer, or -1
+ * where it does not fit. */
 static int integer(const char *p, const char *end, int64_t *value)
 {
     uint64_t w = 0;
@@ -317,15 +316,13 @@ static int integer(const char *p, const char *end, int64_t *value)
     return 1;
 }
 
-/* ---- lines ---- */
-
 typedef struct {
     const fr_svmlight *q;
     fr_found *found;
     int64_t row, element, label, query;
     fr_tally upto;
     int64_t lowest, highest;
-    const char *unasked;
+    const char *without_query;
 } reader;
 
 /* The place of an error, which is noted. */
@@ -359,7 +356,7 @@ static const char *labels(reader *s, const char *p)
         for (;;) {
             const char *comma = memchr(p, ',', (size_t)(end - p)), *upto = comma ? comma : end;
             if (s->label == s->upto.labels)
-                return fail(s, FR_LINE_OTHER, p);
+                return fail(s, FR_LINE_CHANGED, p);
             if (!fr_decimal(p, upto, &q->label[s->label]))
                 return fail(s, FR_LINE_LABEL, p);
             s->label++;
@@ -395,7 +392,7 @@ static const char *query(reader *s, const char *p)
         return fail(s, FR_LINE_QUERY, p);
     if (q->queries) {
         if (s->query == s->upto.queries)
-            return fail(s, FR_LINE_OTHER, p);
+            return fail(s, FR_LINE_CHANGED, p);
         if (integer(p + 4, end, &q->query[s->query]) != 1)
             return fail(s, FR_LINE_QUERY, p + 4);
         s->query++;
@@ -403,7 +400,7 @@ static const char *query(reader *s, const char *p)
     return end;
 }
 
-/* Read the lines of [p, end), which ends with one's end and may be looked at for AHEAD bytes more. */
+/* Read the lines of [p, end); its last byte is an end, and AHEAD bytes more may be looked at. */
 FR_INLINE const char *lines(reader *s, const char *p, const char *end, int single, int wide)
 {
     const fr_svmlight *q = s->q;
@@ -419,8 +416,8 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
         }
         const char *line = p;
         if (s->row == s->upto.rows)
-            return fail(s, FR_LINE_OTHER, p);
-        if (q->several) {
+            return fail(s, FR_LINE_CHANGED, p);
+        if (q->multilabel) {
             p = labels(s, p);
             if (s->found->error)
                 return p;
@@ -439,8 +436,8 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
             p = query(s, p);
             if (s->found->error)
                 return p;
-        } else if (!s->unasked) {
-            s->unasked = line;
+        } else if (!s->without_query) {
+            s->without_query = line;
         }
 
         int64_t k = s->element, previous = -1;
@@ -469,7 +466,7 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
                 return fail(s, index > last ? FR_LINE_WIDE : FR_LINE_ORDER, p);
             }
             if (k >= most || p >= end)
-                return fail(s, FR_LINE_OTHER, p);
+                return fail(s, FR_LINE_CHANGED, p);
             double x;
             p = number(colon + 1, &x);
             if (!p || !IS(*p, BLANK | END)) {
@@ -519,10 +516,10 @@ static const char *last_lines(reader *s, const char *p, const char *end)
         return fail(s, FR_LINE_MEMORY, p);
     memcpy(copy, p, n);
     memset(copy + n, '\n', 1 + AHEAD);
-    const char *unasked = s->unasked;
+    const char *without_query = s->without_query;
     const char *stop = some_lines(s, copy, copy + n + 1);
-    if (s->unasked != unasked)
-        s->unasked = p + (s->unasked - copy);
+    if (s->without_query != without_query)
+        s->without_query = p + (s->without_query - copy);
     stop = stop > copy + n ? end : p + (stop - copy);
     free(copy);
     return stop;
@@ -540,7 +537,8 @@ static void read_block(void *context, ptrdiff_t i)
     const char *p = q->text + q->start[i], *end = q->text + q->start[i + 1];
     const fr_tally *at = &q->before[i];
     fr_found *found = &q->found[i];
-    reader s = {q, found, at->rows, at->elements, at->labels, at->queries, at[1], INT64_MAX, -1, NULL};
+    reader s = {q,     found,     at->rows, at->elements, at->labels, at->queries,
+                at[1], INT64_MAX, -1,       NULL};
     const char *direct = end;
     found->error = FR_LINE_FINE;
     if (p < end && q->text + q->size - end <= AHEAD) {
@@ -554,11 +552,11 @@ static void read_block(void *context, ptrdiff_t i)
     if (!found->error && p < end)
         p = last_lines(&s, p, end);
     if (!found->error && (s.row != at[1].rows || s.element != at[1].elements ||
-                          (q->several && s.label != at[1].labels) ||
+                          (q->multilabel && s.label != at[1].labels) ||
                           (q->queries && s.query != at[1].queries)))
-        found->error = FR_LINE_OTHER;
+        found->error = FR_LINE_CHANGED;
     found->where = p - q->text;
-    found->unasked = s.unasked ? s.unasked - q->text : -1;
+    found->without_query = s.without_query ? s.without_query - q->text : -1;
     found->lowest = s.lowest;
     found->highest = s.highest;
 }

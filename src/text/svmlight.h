@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of a block, or of all blocks before it. */
+/* Numbers in a block, or in all blocks before it. */
 typedef struct {
     int64_t rows, elements, labels, queries;
 } fr_tally;
 
-/* What is wrong with a line, and where the reader stopped. */
+/* What is wrong with a line. */
 enum {
     FR_LINE_FINE,
     FR_LINE_LABEL,     /* not a number */
@@ -22,14 +22,14 @@ enum {
     FR_LINE_ORDER,     /* an index that is not above the one before */
     FR_LINE_VALUE,     /* not a number */
     FR_LINE_QUERY,     /* not an integer of 64 bits */
-    FR_LINE_OTHER,     /* another row or element than was counted: the text has changed */
+    FR_LINE_CHANGED,   /* not what was counted */
     FR_LINE_MEMORY,
 };
 
 typedef struct {
     int error;
     ptrdiff_t where;          /* offset of the error in the text */
-    ptrdiff_t unasked;        /* offset of the first row without a query, or -1 */
+    ptrdiff_t without_query;  /* offset of the first such row, or -1 */
     int64_t lowest, highest;  /* index as it is written; INT64_MAX and -1 where there is none */
 } fr_found;
 
@@ -38,24 +38,24 @@ typedef struct {
     ptrdiff_t size;
     const ptrdiff_t *start;   /* (n_blocks + 1,) where the lines of each block begin */
     const fr_tally *before;   /* (n_blocks + 1,) */
-    int several, queries;     /* whether labels are lists; whether queries are kept */
+    int multilabel, queries;  /* whether labels are lists; whether queries are kept */
     int single, wide;         /* float32 data; 64-bit indices and indptr */
     int64_t first, last;      /* indices allowed, as they are written */
     int64_t shift;            /* what is taken off an index */
     void *data, *indices, *indptr;   /* indptr: the end of each row */
     int64_t room;             /* of data and indices */
     double *label;
-    int64_t *label_end, *query;      /* where several; where queries */
+    int64_t *label_end, *query;      /* where multilabel; where queries */
     fr_found *found;          /* (n_blocks,) */
 } fr_svmlight;
 
-/* Set start[i0 + 1 .. i1], of blocks of `block` bytes each, from start[i0]: a line is in the block where
- * it begins. */
+/* Set start[i0 + 1 .. i1], of blocks of `block` bytes each, from start[i0]: a line is in the block
+ * where it begins. */
 void fr_svmlight_cut(const char *text, ptrdiff_t size, ptrdiff_t block, ptrdiff_t *start,
                      ptrdiff_t i0, ptrdiff_t i1);
 
 /* Set before[i0 + 1 .. i1] from before[i0]. */
-int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before, int several,
+int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before, int multilabel,
                       ptrdiff_t i0, ptrdiff_t i1, int n_threads);
 
 /* Read blocks i0 .. i1 - 1; what is wrong with them is in `found`. */
