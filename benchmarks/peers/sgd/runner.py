@@ -77,10 +77,10 @@ def wanted(library, player, options) -> bool:
     return not options.players or any(part.lower() in name for part in options.players)
 
 
-def timed(call) -> float:
-    start = time.perf_counter()
+def timed(call, clock) -> float:
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def measure(players: list[tuple[Row, object]], options) -> None:
@@ -90,7 +90,7 @@ def measure(players: list[tuple[Row, object]], options) -> None:
             if sum(row._times) > options.seconds:
                 continue
             time.sleep(PAUSE)
-            row._times.append(timed(call))
+            row._times.append(timed(call, options.clock))
     for row, _ in players:
         row.seconds = statistics.median(row._times)
 
@@ -154,6 +154,14 @@ def number(value, form) -> str:
     return "" if value is None else format(value, form)
 
 
+def repeated(call, number):
+    def calls():
+        for _ in range(number):
+            call()
+
+    return calls
+
+
 def small_calls(options) -> str:
     """Microseconds of a call with a few rows, in turns."""
     rng = np.random.default_rng(0)
@@ -168,8 +176,8 @@ def small_calls(options) -> str:
     for _ in range(10 * options.rounds):
         for name, call in calls.items():
             call()
-            number = max(1, int(1e-3 / max(timed(call), 1e-7)))
-            times[name].append(timed(lambda: [call() for _ in range(number)]) / number)  # noqa: B023
+            number = max(1, int(1e-3 / max(timed(call, options.clock), 1e-7)))
+            times[name].append(timed(repeated(call, number), options.clock) / number)
     lines = [
         f"\n### {SMALL[0]} more rows of {SMALL[1]}\n",
         "| player | microseconds | ratio |",
@@ -199,12 +207,13 @@ def arguments(argv):
     add("--small", action="store_true", help="calls with 100 rows of 10 alone")
     add("--data", type=Path, help="a folder of .npz designs to compare on, too")
     add("--copies", type=int, default=1, help="times that the rows of --data are repeated")
-    add("--alpha", type=float, default=1e-6, help="the penalty, where a library has this one")
+    add("--alpha", type=float, help="the penalty, where a library has this one; else its default")
     add("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
     add("--players", nargs="+", metavar="NAME", help='parts of "library player" (all of them)')
     add("--threads", type=int, default=1, help="number of threads, and of cores")
     add("--batch-size", type=int, default=1, help="of one more player of this library")
     add("--rounds", type=int, default=5, help="rounds, of which the median is taken")
+    add("--cpu", action="store_true", help="time of the CPU, where other work shares the machine")
     add("--seconds", type=float, default=20.0, help="after which a player is left out of rounds")
     add("--json", type=Path, help="write the rows and the machine to this file, too")
     add("--list", action="store_true", help="list cases and libraries, and stop")
@@ -215,6 +224,7 @@ def arguments(argv):
         parser.error(f"--threads {options.threads}: this machine has {os.cpu_count()}")
     if options.data is not None and not options.data.is_dir():
         parser.error(f"--data {options.data}: expected a folder")
+    options.clock = time.process_time if options.cpu else time.perf_counter
     return options
 
 

@@ -26,15 +26,16 @@ def epoch(loss, **options):
 
 
 def players(work, options):
-    alpha = options.alpha
-    yield "auto", epoch(work.loss, alpha=alpha)
-    yield "auto, as rows lie", epoch(work.loss, alpha=alpha, shuffle=False)
-    yield "coin", epoch(work.loss, alpha=alpha, learning_rate="coin")
+    penalty = {} if options.alpha is None else {"alpha": options.alpha}
+    yield "auto", epoch(work.loss, **penalty)
+    yield "auto, as rows lie", epoch(work.loss, shuffle=False, **penalty)
+    yield "auto, no penalty", epoch(work.loss, penalty=None)
+    yield "coin", epoch(work.loss, learning_rate="coin", **penalty)
     rate = "optimal" if work.loss == "log_loss" else "invscaling"
-    yield rate, epoch(work.loss, alpha=max(alpha, 1e-12), learning_rate=rate)
+    yield rate, epoch(work.loss, learning_rate=rate, **penalty)
     if options.batch_size > 1:
-        batch = {"batch_size": options.batch_size}
-        yield f"auto, batches of {options.batch_size}", epoch(work.loss, alpha=alpha, **batch)
+        name = f"auto, batches of {options.batch_size}"
+        yield name, epoch(work.loss, batch_size=options.batch_size, **penalty)
 
 
 def small(X, y):

@@ -36,11 +36,11 @@ def epoch(loss, **options):
     return prepare
 
 
-def tuned(work, alpha):
+def tuned(work, penalty):
     """The schedule and first rate with the least loss on the rows held out."""
-    tried = [{"learning_rate": "optimal", "alpha": max(alpha, 1e-12)}]
+    tried = [{"learning_rate": "optimal", **penalty}]
     for schedule in ("constant", "invscaling"):
-        tried += [{"learning_rate": schedule, "eta0": e, "alpha": alpha} for e in RATES]
+        tried += [{"learning_rate": schedule, "eta0": e, **penalty} for e in RATES]
 
     def loss_of(options):
         predict = epoch(work.loss, shuffle=False, **options)(work.train)()
@@ -55,14 +55,11 @@ def players(work, options):
         version()
     except ImportError:
         return
-    alpha = options.alpha
-    if work.loss == "log_loss":
-        # the default schedule divides by it
-        alpha = max(alpha, 1e-12)
-    yield "default", epoch(work.loss, alpha=alpha)
-    yield "default, as rows lie", epoch(work.loss, alpha=alpha, shuffle=False)
+    penalty = {} if options.alpha is None else {"alpha": options.alpha}
+    yield "default", epoch(work.loss, **penalty)
+    yield "default, as rows lie", epoch(work.loss, shuffle=False, **penalty)
     if 11 * work.train.elements <= MOST:
-        best = tuned(work, options.alpha)
+        best = tuned(work, penalty)
         first = f" {best['eta0']:g}" if "eta0" in best else ""
         yield f"best of 11: {best['learning_rate']}{first}", epoch(work.loss, **best)
 
