@@ -699,6 +699,7 @@ print(bytes / size)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no peak of memory here")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="memory is freed late")
 def test_little_more_memory_than_the_result(tmp_path):
     rng = np.random.default_rng(0)
     lines = [

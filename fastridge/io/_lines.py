@@ -139,8 +139,11 @@ class Text:
 def _expect_queries(text: Text, rows: int, queries: int) -> None:
     """Refuse queries of some rows only: they would belong to others."""
     if text.options.queries and 0 < queries < rows:
-        place = text.place(text.without_query) if text.without_query >= 0 else text.name
-        raise ValueError(f"{place}: found no qid; expected one in every row, or in none")
+        raise _no_query(text.place(text.without_query))
+
+
+def _no_query(place: str) -> ValueError:
+    return ValueError(f"{place}: found no qid; expected one in every row, or in none")
 
 
 def _range(source: Whole, o: Options) -> tuple[int, int]:
@@ -266,7 +269,7 @@ def read_parts(
 ) -> Iterator[Rows]:
     """Rows of the pieces of a source."""
     n = queries = 0
-    without_query = None
+    without_query = ""
     shift = int(o.zero_based is False)
     for text in _pieces(source, o):
         text.count(0, text.n_blocks)
@@ -277,11 +280,9 @@ def read_parts(
         rows.shift = shift
         n += rows.n
         queries += int(text.before[-1, 3])
-        if without_query is None and text.without_query >= 0 and o.queries:
+        if not without_query and text.without_query >= 0 and o.queries:
             without_query = text.place(text.without_query)
         if o.queries and 0 < queries < n:
-            raise ValueError(
-                f"{without_query}: found no qid; expected one in every row, or in none"
-            )
+            raise _no_query(without_query)
         shift = int(o.is_one_based(rows.lowest))
         yield rows

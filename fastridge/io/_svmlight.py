@@ -86,6 +86,10 @@ def read_svmlight(
 
     Notes
     -----
+    What differs from ``load_svmlight_file``: X is a sparse array, with indices of 32 bits where these
+    do; a row that a blank line or a comment separates from the end of a range is read once; and
+    with ``query_id=True`` queries of some rows only are refused, where they would be out of step.
+
     Threads (`fastridge.set_num_threads`) read blocks of lines at once; results do not depend on
     them. Plain files are mapped into memory, counted, and then read into the arrays returned, so
     that little more memory is taken than for these; a mapped file must not be cut short meanwhile.
