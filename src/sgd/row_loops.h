@@ -59,20 +59,33 @@ typedef struct {
     double reach, known, fresh; /* sum of d |u|; of d r u^2, and of d |u| where r is 0 */
 } fr_row_room;
 
-/* Let weights follow the L2 penalty up to `now`: v = exp(-penalty reach r / s^2 time) v. */
-FR_INLINE void fr_row_decay(ptrdiff_t blocks, const fr_columns *c, const double *FR_RESTRICT x,
-                            double penalty, double now)
+/* Let weights follow the L2 penalty up to `now`: v = exp(-z) v with z = penalty reach r / s^2 time.
+ * Writes c->u, too. */
+FR_INLINE void fr_row_decay(ptrdiff_t blocks, const fr_columns *c, const double *x, double penalty,
+                            double now)
 {
-    const double *FR_RESTRICT inverse = c->inverse, *FR_RESTRICT r = c->r;
-    const double *FR_RESTRICT reach = c->reach;
-    double *FR_RESTRICT clock = c->clock, *FR_RESTRICT v = c->v;
-    FR_NO_ALIAS
-    for (ptrdiff_t i = 0; i < 8 * blocks; i++) {
-        const double z = penalty * (now - clock[i]) * (reach[i] * r[i]) * inverse[i] * inverse[i];
-        const double kept = v[i] * fr_exp(-z);
-        v[i] = x[i] != 0 ? kept : v[i];
-        clock[i] = x[i] != 0 ? now : clock[i];
+    const vec at = SPLAT(now), by = SPLAT(penalty), little = SPLAT(1.0 / 4096), zero = SPLAT(0.0);
+    row_mask large = zero > little;
+    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
+        const vec inverse = LOAD_double(c->inverse + i);
+        const vec rate = LOAD_double(c->reach + i) * LOAD_double(c->r + i);
+        const vec z = by * (at - LOAD_double(c->clock + i)) * rate * inverse * inverse;
+        const row_mask has = LOAD_double(x + i) != zero;
+        STORE(c->u + i, where(has, z));
+        large |= has & (z > little);
     }
+    if (any(large))
+        for (ptrdiff_t i = 0; i < 8 * blocks; i++)
+            c->v[i] *= fr_exp(-c->u[i]);
+    else
+        for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
+            /* to 1.5e-16 */
+            const vec z = LOAD_double(c->u + i), v = LOAD_double(c->v + i);
+            const vec fall = z * (SPLAT(1.0) - z * (SPLAT(0.5) - z * SPLAT(1.0 / 6)));
+            STORE(c->v + i, v - v * fall);
+        }
+    for (ptrdiff_t i = 0; i < 8 * blocks; i++)
+        c->clock[i] = x[i] != 0 ? now : c->clock[i];
 }
 
 /* Values x become u = x / s. */

@@ -26,7 +26,11 @@ from c_sgd cimport *
 from libc.math cimport INFINITY, fabs, isfinite, log
 from libc.stdint cimport int32_t, int64_t
 from losses_of_rows cimport value_and_slope
+from primitives cimport fr_compressed, fr_kernels, fr_real_kernels
 from single_steps cimport *
+
+cdef extern from "kernels.h" nogil:
+    const fr_kernels *fr_active()
 
 
 cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
@@ -545,6 +549,48 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     return weight * value
 
 
+cdef inline double simple_row(fr_sgd *s, Py_ssize_t i) noexcept nogil:
+    """The same as `plain_row`, of one output with nothing but one scale: w = scale v."""
+    cdef double *c = s.numbers
+    cdef double *v = s.table
+    cdef double *intercept = s.table + s.a.n_minor
+    cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
+    cdef double eta = schedule(s, c[FR_SGD_T]) * c[FR_SGD_SHRINK], product = 0.0, p, value, slope, u
+    cdef const fr_real_kernels *kernels = &fr_active().real[s.a.real]
+    cdef fr_compressed rows
+    cdef const char *x = NULL
+    if s.a.index < 0:
+        x = <const char *> s.a.data + i * s.a.ld * (4 if s.a.real == FR_FLOAT else 8)
+        kernels.dot_rows(x, s.a.ld, 1, s.a.n_minor, NULL, NULL, v, &product)
+    else:
+        rows.data, rows.indices, rows.lo, rows.hi = s.a.data, s.a.indices, NULL, NULL
+        rows.indptr = <const char *> s.a.indptr + i * (4 if s.a.index == 0 else 8)
+        kernels.gather[s.a.index](&rows, 0, 1, v, &product)
+    p = s.scale[0] * product + (intercept[0] if s.intercept else 0.0)
+    value = value_and_slope(s.loss, s.parameter, s.y[i], p, &slope)
+    if not isfinite(value) or not isfinite(slope):
+        return INFINITY
+    c[FR_SGD_ETA] = eta
+    c[FR_SGD_T] += 1.0
+    if s.alpha > 0:
+        # scale = (1 - eta alpha f) scale
+        u = 1.0 - eta * s.alpha * s.scale_factor[0]
+        s.scale[0] *= u if u > 0 else 0.0
+        if s.scale[0] < 1e-9:
+            renormalise(s, 0)
+    u = -eta * min(max(slope, -FR_SGD_MOST_SLOPE), FR_SGD_MOST_SLOPE) * weight
+    if u == 0:
+        return weight * value
+    if s.intercept:
+        intercept[0] += u
+    u /= s.scale[0]
+    if s.a.index < 0:
+        kernels.axpy_rows(x, s.a.ld, 1, s.a.n_minor, NULL, NULL, &u, v)
+    else:
+        kernels.scatter[s.a.index](&rows, 0, 1, &u, v)
+    return weight * value
+
+
 cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogil:
     """Cut the working memory into buffers for rows of up to `wide` elements."""
     cdef double *at = s.work
@@ -568,13 +614,19 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
     cdef Row q
     cdef Py_ssize_t i, position
     cdef double loss
+    cdef bint is_simple = (
+        s.rule < FR_SGD_PA1 and s.k == 1 and s.group == NULL and s.average == 0
+        and (s.ld == 1 or s.by_field) and (s.alpha == 0 or s.l1_ratio == 0)
+    )
     prepare(s, &q, wide)
     for position in range(s.begin, s.end):
         fetch_row(s, position + AHEAD)
         if s.a.index >= 0 and s.far:
             fetch_records(s, position + 1)
         i = row_at(s, position)
-        if s.rule < FR_SGD_ADAGRAD:
+        if is_simple:
+            loss = simple_row(s, i)
+        elif s.rule < FR_SGD_ADAGRAD:
             loss = plain_row(s, i, &q)
         elif s.rule == FR_SGD_COIN:
             loss = coin_row(s, i, &q)
