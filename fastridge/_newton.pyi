@@ -29,6 +29,6 @@ def newton(
     may_separate: bool = False,
     rate: float = 0.0,
     most: float = ...,
-    by_dual: bool = False,
+    is_large: bool = False,
     n_threads: int = 0,
 ) -> tuple[float, float, float, float, int, int, float]: ...

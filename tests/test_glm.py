@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastridge
-from fastridge import reference
+from fastridge import _cpu, reference
 from fastridge.exceptions import ConvergenceWarning
 from fastridge.losses import Huber, NegativeBinomial, loss_of, tweedie
 from fastridge.solvers.glm import newton
@@ -134,6 +134,47 @@ def test_certificates_of_large_data_are_true(first, monkeypatch):
                 small, _ = glm_problems.solve(q, tol=tol)
                 saved += small.n_iter > result.n_iter
     assert saved > 20
+
+
+@pytest.fixture(params=_cpu.instruction_sets())
+def every_set(request):
+    before = _cpu.get_instruction_set()
+    _cpu.set_instruction_set(request.param)
+    yield request.param
+    _cpu.set_instruction_set(before)
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "float32"])
+@pytest.mark.parametrize("columns", ["plain", "far", "copies", "unlike"])
+@pytest.mark.parametrize("loss", ["logistic", "poisson"])
+def test_steps_of_float32_products(every_set, loss, columns, kind, monkeypatch):
+    """Large data of many features: gradients, and so solutions, are those of float64 products."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((700, 70))
+    eta = X[:, :5].sum(axis=1) / 3
+    if columns == "far":
+        X += 1e3 * rng.standard_normal(70)
+    elif columns == "copies":
+        X[:, 35:] = X[:, :35]
+    elif columns == "unlike":
+        X *= 10.0 ** rng.integers(-4, 4, 70)
+    y = rng.poisson(np.exp(eta)) if loss == "poisson" else rng.random(700) < 1 / (1 + np.exp(-eta))
+    y = y.astype(float)
+    weight = rng.uniform(0.5, 2.0, 700)
+    options = {"sample_weight": weight, "offset": 0.1 * X[:, 0] / np.abs(X[:, 0]).max()}
+    if kind == "float32":
+        X = X.astype(np.float32).astype(float)
+    expected = fastridge.glm(X, y, loss, 1e-3, tol=1e-9, **options)
+    Z = {"C": X, "F": np.asfortranarray(X), "float32": X.astype(np.float32)}[kind]
+    monkeypatch.setattr(newton, "_LARGE", -1)
+    found = fastridge.glm(Z, y, loss, 1e-3, tol=1e-6, **options)
+    assert found.solver == "newton"
+    assert found.converged
+    excess = found.objective - expected.objective
+    assert excess <= found.dual_gap + 100 * _EPS * (1 + abs(expected.objective))
+    off = np.linalg.norm(found.coef - expected.coef)
+    rounding = 1e-6 * np.linalg.norm(expected.coef) if kind == "float32" else 0.0
+    assert off <= np.sqrt(2 * (found.dual_gap + expected.dual_gap + 1e-15) / 1e-3) + rounding
 
 
 @EVERY

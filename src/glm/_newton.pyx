@@ -9,9 +9,10 @@ The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of 
 serves the step and the certificate. Dense data are read once for each step, block by block.
 
 Near the minimum a factor of before serves as well: a pass without the Gram matrix, which costs a
-fraction, shows whether the step was enough, and the same factor gives the next one.
+fraction, shows whether the step was enough, and the same factor gives the next one. On large data
+products of float32 make the factor where it is stable: gradients and certificates are of float64.
 
-At the end of a whole step theta = r + h (A d + e) has A'theta = -l2 (u + d) and sum 0: a dual point,
+At the end of a whole step theta = r + h (A d + e) has A'theta = -l2 (u + d) and sum 0: a dual point
 whose distance from the best one is of second order in the step. It certifies the objective there
 
     F - D = sum_i (w_i l(y_i, eta_i) + w_i l*(y_i, theta_i / w_i) - o_i theta_i) + sum_j l2_j u_j^2
@@ -27,10 +28,11 @@ from libc.string cimport memcpy
 from arrays cimport empty, expect_length, pointer
 from c_dense cimport FR_UNSTABLE, fr_cholesky, fr_cholesky_solve
 from c_losses cimport FR_HUBER, FR_N_LOSSES, fr_conjugate, fr_has_conjugate, fr_loss
-from c_matrix cimport fr_dot, fr_gram_sparse, fr_matrix, fr_tdot
-from c_pass cimport (fr_pass, fr_pass_order, fr_pass_scratch, fr_take_light_pass,
-                     fr_take_pass)
-from runtime cimport attach, check, fr_poll, threads_for
+from c_matrix cimport (fr_dot, fr_gram_order, fr_gram_sparse, fr_matrix, fr_single_order,
+                       fr_tdot)
+from c_pass cimport (fr_pass, fr_pass_order, fr_pass_scale, fr_pass_scratch, fr_take_light_pass,
+                     fr_take_pass, fr_take_single_pass)
+from runtime cimport attach, check, fr_has_single, fr_poll, threads_for
 
 from fastridge._matrix cimport Matrix
 
@@ -45,6 +47,8 @@ cdef double NEAR = 0.5        # move of a predictor within which curvatures stay
 cdef double ROUNDING = 8 * EPS
 cdef int ALWAYS = 8           # steps that gain nothing but move predictors, as they do for ever
 cdef int SEARCH = 60          # points of a line search
+cdef int SEVERAL = 64         # features whose Gram matrix costs much more than a product
+cdef double KEEP_SINGLE = 1e-5  # KEEP of float32 products, which are precise to 1e-7 of a diagonal
 cdef double SURE = 0.1        # share of the goal that a step must be expected to end within
 
 # how a fit ended; the same numbers in solvers/glm/newton.py
@@ -58,6 +62,7 @@ cdef struct Run:
     fr_matrix *by_row
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
+    bint single           # float32 products
     bint is_flat          # a slope without curvature: the step says nothing of the minimum
     int n_threads
     const double *l2
@@ -71,6 +76,7 @@ cdef struct Run:
     double *old_border    # A'h and sum(h) of the factor
     double old_of_h
     double extra          # share of the diagonal that the factor's matrix gained
+    double *scale         # of float32 products
     double *old_r         # r - h eta, and h, before a step; NULL: no dual points are asked for
     double *old_h
     double penalty, move, slope, decrement
@@ -92,6 +98,10 @@ cdef int take(Run *s, bint light) noexcept nogil:
     if not s.is_sparse:
         if light:
             return fr_take_light_pass(q, s.n_threads)
+        if s.single:
+            s.order = fr_single_order(s.p)
+            return fr_take_single_pass(q, s.scale, s.n_threads)
+        s.order = fr_gram_order(s.p + 1)
         return fr_take_pass(q, s.n_threads)
     status = fr_dot(s.a, q.u, q.eta, 1, s.n_threads)
     if status:
@@ -163,8 +173,14 @@ cdef int factor(Run *s) noexcept nogil:
     s.is_flat = False
     while status == FR_UNSTABLE and extra < 1e10:
         reduce(s, extra)
-        status = fr_cholesky(s.m, s.p, s.diagonal, KEEP, s.n_threads)
+        status = fr_cholesky(s.m, s.p, s.diagonal, KEEP_SINGLE if s.single else KEEP, s.n_threads)
         s.extra = extra
+        if status == FR_UNSTABLE and s.single:
+            s.single = s.is_flat = False
+            status = take(s, False)
+            if status == 0:
+                status = FR_UNSTABLE
+            continue
         extra = 100 * extra if extra > 0 else DAMPING
     memcpy(s.old_border, s.q.border, s.p * sizeof(double))
     s.old_of_h = s.q.of_h
@@ -265,14 +281,23 @@ cdef int dual_gap(Run *s, double *gap) noexcept nogil:
         for i in range(s.n):
             known += q.offset[i] * theta[i]
     status = fr_conjugate(q.loss, q.parameter, q.y, theta, q.w, s.n, &conjugate, s.n_threads)
-    gap[0] = q.value + conjugate - known + 2.0 * s.penalty
+    gap[0] = q.value + conjugate - known + s.penalty
+    if s.single:
+        # of a step that is precise to 1e-7 or so, A'theta itself
+        if status == 0:
+            status = fr_tdot(s.a, theta, s.next_u, 1, s.n_threads)
+        for j in range(s.p):
+            gap[0] += 0.5 * s.next_u[j] * s.next_u[j] / s.l2[j]
+    else:
+        gap[0] += s.penalty
     gap[0] = max(gap[0], 0.0) + ROUNDING * (fabs(q.value) + s.penalty + fabs(q.level) * size)
-    # the system is solved with an error, by which A'theta is not quite -l2 u
-    for j in range(s.p):
-        moved += sqrt(s.diagonal[j]) * fabs(s.d[j])
-    for j in range(s.p):
-        left = s.p * ROUNDING * sqrt(s.diagonal[j]) * moved
-        gap[0] += left * fabs(s.u[j]) + left * left / s.l2[j]
+    if not s.single:
+        # the system is solved with an error, by which A'theta is not quite -l2 u
+        for j in range(s.p):
+            moved += sqrt(s.diagonal[j]) * fabs(s.d[j])
+        for j in range(s.p):
+            left = s.p * ROUNDING * sqrt(s.diagonal[j]) * moved
+            gap[0] += left * fabs(s.u[j]) + left * left / s.l2[j]
     if not isfinite(gap[0]):
         gap[0] = INFINITY
     return status
@@ -355,7 +380,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
     cdef int code, idle = 0
-    cdef bint light = False, is_chord, has_dual = False
+    cdef bint light = False, is_chord, has_dual = False, unsure = s.p >= SEVERAL
     cdef double last = INFINITY, objective, t, penalty, level, size, before = 0.0, expected
     cdef double promised = INFINITY, bound
     code = take(s, False)
@@ -428,29 +453,39 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         before = s.decrement
         n_iter[0] += 1
         objective, level = q.value + s.penalty, q.level
-        # the whole step first: it is seldom too long
-        for j in range(s.p):
-            s.next_u[j] = s.u[j] + s.d[j]
-        q.u = s.next_u
-        q.level = level + s.move
-        code = take(s, light)
-        penalty = penalty_of(s, s.next_u)
-        # near the minimum, differences of values are rounding and slopes are not
-        if (code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope
-                and not (fabs(s.slope) <= 1e-9 * size
-                         and q.value + penalty <= objective + ROUNDING * size)):
-            q.u = s.u
-            q.level = level
+        t = 1.0
+        if unsure and not light and not is_chord and s.decrement > 1e-9 * size:
+            # after a step that was too long a product comes first, to save a Gram matrix
+            code = search(s, objective, &t)
+        if code or t == 0:
+            break
+        # the whole step: it is seldom too long
+        if t == 1:
+            for j in range(s.p):
+                s.next_u[j] = s.u[j] + s.d[j]
+            q.u = s.next_u
+            q.level = level + s.move
+            code = take(s, light)
+            penalty = penalty_of(s, s.next_u)
+            # near the minimum, differences of values are rounding and slopes are not
+            if (code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope
+                    and not (fabs(s.slope) <= 1e-9 * size
+                             and q.value + penalty <= objective + ROUNDING * size)):
+                q.u = s.u
+                q.level = level
+                light = has_dual = False
+                if is_chord:
+                    code = take(s, False)
+                    continue
+                code = take(s, True)
+                t = 0.5
+                if code == 0:
+                    code = search(s, objective, &t)
+                if code or t == 0:
+                    break
+        unsure = t != 1 and s.p >= SEVERAL
+        if t != 1:
             light = has_dual = False
-            if is_chord:
-                code = take(s, False)
-                continue
-            code = take(s, True)
-            t = 0.5
-            if code == 0:
-                code = search(s, objective, &t)
-            if code or t == 0:
-                break
             for j in range(s.p):
                 s.next_u[j] = s.u[j] + t * s.d[j]
             q.u = s.next_u
@@ -468,13 +503,14 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
            const double[::1] offset, const double[::1] l2 not None, bint intercept,
            double[::1] u not None, double b, double[::1] eta not None, double[::1] r not None,
            double[::1] h not None, double goal, int max_iter,
-           bint may_separate=False, double rate=0.0, double most=INFINITY, bint by_dual=False,
+           bint may_separate=False, double rate=0.0, double most=INFINITY, bint is_large=False,
            int n_threads=0):
     """Minimise from u (p,) and b on; u, eta, r and h (n,) are overwritten with the last state.
 
     by_row: of sparse data, the columns that a is of without its shift and scale, by rows. rate:
     what a run on other rows returned, or 0. most: objective above which the start is refused.
-    by_dual: end where a dual point says so, of losses with a conjugate and without free features.
+    is_large: end where a dual point says so, of losses with a conjugate and without free features;
+    and form Gram matrices of many columns from float32 products, for steps alone.
 
     Returns b, the loss, the penalty, the gap, the number of steps, how it ended (0 at the goal, 1
     where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
@@ -496,8 +532,8 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     s.is_sparse = a.is_sparse
     order = p if s.is_sparse else fr_pass_order(p)
     cdef double[::1] gram = empty(order * order + 8), m = empty(p * p)
-    cdef double[::1] of_p = empty(7 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
-    cdef double[::1] kept = empty(2 * n if by_dual else 2)
+    cdef double[::1] of_p = empty(8 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
+    cdef double[::1] kept = empty(2 * n if is_large else 2)
     s.q.a = &a.s
     s.a = &a.s
     s.by_row = &by_row.s if s.is_sparse else NULL
@@ -508,7 +544,7 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     s.q.gram, s.m = &gram[0], &m[0]
     s.q.gradient, s.q.border = &of_p[0], &of_p[p]
     s.g, s.d, s.diagonal, s.next_u = &of_p[2 * p], &of_p[3 * p], &of_p[4 * p], &of_p[5 * p]
-    s.old_border, s.q.scratch = &of_p[6 * p], &of_p[7 * p]
+    s.old_border, s.scale, s.q.scratch = &of_p[6 * p], &of_p[7 * p], &of_p[8 * p]
     s.n, s.p, s.order = n, p, order
     s.intercept, s.may_separate, s.is_convex = intercept, may_separate, is_convex
     s.n_threads = threads_for(n_threads, <double> a.s.nnz * (4.0 + p / 16.0))
@@ -517,9 +553,12 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     for j in range(p):
         s.has_free |= not l2[j] > 0
     s.old_r = s.old_h = NULL
-    if by_dual and is_convex and not s.has_free and fr_has_conjugate(kernel):
+    if is_large and is_convex and not s.has_free and fr_has_conjugate(kernel):
         s.old_r, s.old_h = &kept[0], &kept[n]
+    s.single = is_large and not s.is_sparse and p >= SEVERAL and fr_has_single()
     with nogil:
+        if s.single:
+            fr_pass_scale(&s.q, s.scale)
         status = iterate(&s, goal, most, max_iter, &gap, &n_iter, &ended, &rate)
     check(status)
     return s.q.level, s.q.value, s.penalty, gap, n_iter, ended, rate

@@ -26,3 +26,5 @@ cdef extern from "pass.h" nogil:
     Py_ssize_t fr_pass_scratch(Py_ssize_t p)
     int fr_take_pass(fr_pass *q, int n_threads)
     int fr_take_light_pass(fr_pass *q, int n_threads)
+    int fr_take_single_pass(fr_pass *q, const double *scale, int n_threads)
+    void fr_pass_scale(const fr_pass *q, double *scale)

@@ -14,11 +14,11 @@ typedef struct {
     const double *v; /* scale * u */
     /* of each part of the rows: A'r, A'h, a product, and the value */
     double *gradients, *borders, *products, *values;
-    int is_light;
+    int has_border, has_root; /* whether A'h is summed, and roots are set */
     ptrdiff_t size; /* rows of a part */
 } pass_state;
 
-ptrdiff_t fr_pass_order(ptrdiff_t p) { return fr_gram_order(p + 1); }
+ptrdiff_t fr_pass_order(ptrdiff_t p) { return MAX(fr_gram_order(p + 1), fr_single_order(p)); }
 
 ptrdiff_t fr_pass_scratch(ptrdiff_t p) { return p + FR_GRAM_PARTS * (3 * p + 1); }
 
@@ -61,18 +61,19 @@ static void prepare_rows(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows
             eta[k] += q->offset[i + k];
     s->values[t] += fr_active()->loss[q->loss](q->parameter, q->y + i, eta, q->w + i, r, h, rows);
     add_product(s, t, i, rows, r, s->gradients + t * p);
-    if (s->is_light)
+    if (s->has_border)
         add_product(s, t, i, rows, h, s->borders + t * p);
-    else
+    if (s->has_root)
         for (ptrdiff_t k = 0; k < rows; k++)
             q->root[i + k] = sqrt(h[k]);
 }
 
-static pass_state begin(fr_pass *q, int is_light)
+static pass_state begin(fr_pass *q, int has_border, int has_root)
 {
     const ptrdiff_t p = fr_n_columns(q->a), all = FR_GRAM_PARTS * p;
     double *v = q->scratch, *sums = v + p;
-    const pass_state s = {q, v, sums, sums + all, sums + 2 * all, sums + 3 * all, is_light, 0};
+    const pass_state s = {q, v, sums, sums + all, sums + 2 * all, sums + 3 * all, has_border, has_root,
+                          0};
     for (ptrdiff_t j = 0; j < p; j++)
         v[j] = q->u[j] * scale_of(q->a, j);
     memset(sums, 0, (size_t)(2 * all) * sizeof(double));
@@ -97,11 +98,26 @@ static void finish(const pass_state *s)
     }
 }
 
+static void finish_border(const pass_state *s)
+{
+    fr_pass *q = s->q;
+    const ptrdiff_t n = fr_n_rows(q->a), p = fr_n_columns(q->a);
+    q->of_h = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        q->of_h += q->h[i];
+    for (ptrdiff_t j = 0; j < p; j++) {
+        double sum = 0;
+        for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
+            sum += s->borders[t * p + j];
+        q->border[j] = scale_of(q->a, j) * sum;
+    }
+}
+
 int fr_take_pass(fr_pass *q, int n_threads)
 {
     const fr_matrix *a = q->a;
-    const ptrdiff_t p = fr_n_columns(a), order = fr_pass_order(p);
-    pass_state s = begin(q, 0);
+    const ptrdiff_t p = fr_n_columns(a), order = fr_gram_order(p + 1);
+    pass_state s = begin(q, 0, 1);
     const fr_gram_source source = {.a = a, .ones = 1, .col_shift = a->shift, .root_weight = q->root,
                                    .prepare = prepare_rows, .context = &s};
     const int status = fr_gram_dense(&source, q->gram, n_threads);
@@ -130,21 +146,38 @@ int fr_take_light_pass(fr_pass *q, int n_threads)
 {
     const fr_matrix *a = q->a;
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), parts = part_count(a);
-    pass_state s = begin(q, 1);
+    pass_state s = begin(q, 1, 0);
     s.size = (n + parts - 1) / parts;
     const int status =
         fr_parallel(light_task, &s, (n + s.size - 1) / s.size, fr_threads_for(work(a), n_threads));
     if (status)
         return status;
     finish(&s);
-    q->of_h = 0;
-    for (ptrdiff_t i = 0; i < n; i++)
-        q->of_h += q->h[i];
-    for (ptrdiff_t j = 0; j < p; j++) {
-        double sum = 0;
-        for (ptrdiff_t t = 0; t < FR_GRAM_PARTS; t++)
-            sum += s.borders[t * p + j];
-        q->border[j] = scale_of(a, j) * sum;
-    }
+    finish_border(&s);
+    return 0;
+}
+
+void fr_pass_scale(const fr_pass *q, double *scale)
+{
+    const fr_gram_source source = {.a = q->a, .col_shift = q->a->shift};
+    fr_single_scale(&source, scale);
+}
+
+int fr_take_single_pass(fr_pass *q, const double *scale, int n_threads)
+{
+    const fr_matrix *a = q->a;
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), order = fr_single_order(p);
+    pass_state s = begin(q, 1, 1);
+    const fr_gram_source source = {.a = a, .col_shift = a->shift, .root_weight = q->root,
+                                   .prepare = prepare_rows, .context = &s};
+    const fr_single_sums sums = {.scale = scale};
+    const int status = fr_gram_single(&source, &sums, 0, n, q->gram, n_threads);
+    if (status)
+        return status;
+    finish(&s);
+    finish_border(&s);
+    for (ptrdiff_t j = 0; j < p; j++)
+        for (ptrdiff_t k = j; k < p; k++)
+            q->gram[j * order + k] *= scale_of(a, j) / scale[j] * (scale_of(a, k) / scale[k]);
     return 0;
 }

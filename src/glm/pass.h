@@ -23,9 +23,13 @@ typedef struct {
     double value, of_r, of_h;
 } fr_pass;
 
-ptrdiff_t fr_pass_order(ptrdiff_t p);
+ptrdiff_t fr_pass_order(ptrdiff_t p); /* also enough for fr_take_single_pass */
 ptrdiff_t fr_pass_scratch(ptrdiff_t p);
 int fr_take_pass(fr_pass *q, int n_threads);
+/* The same with a Gram matrix of float32 products, whose rows have fr_single_order elements; scale: p,
+ * from fr_pass_scale. Only where fr_has_single(). */
+int fr_take_single_pass(fr_pass *q, const double *scale, int n_threads);
+void fr_pass_scale(const fr_pass *q, double *scale);
 /* All but the Gram matrix, which is left as it is. */
 int fr_take_light_pass(fr_pass *q, int n_threads);
 

@@ -313,6 +313,8 @@ int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i
     }
     for (q.i0 = i0; q.i0 < i1 && !status; q.i0 += SINGLE_DEPTH) {
         q.rows = MIN(SINGLE_DEPTH, i1 - q.i0);
+        if (s->prepare)
+            s->prepare(s->context, 0, q.i0, q.rows);
         for (ptrdiff_t t = 0; t < k; t++)
             for (ptrdiff_t i = 0; i < q.rows; i++) {
                 const double y = s->y[t * q.depth + q.i0 + i] - (s->y_shift ? s->y_shift[t] : 0.0);

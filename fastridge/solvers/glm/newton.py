@@ -17,7 +17,9 @@ from ..._newton import newton as _newton
 from .problem import Array, GLMProblem, State
 
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
-_SHARE, _MANY = 16, 50  # of which it takes one in so many, and no fewer rows for a feature
+# Of which it takes one in so many, at least, and no fewer rows for a feature.
+_SHARE, _LEAST_SHARE, _MANY = 16, 8, 50
+_ENOUGH = 0.6  # share of what the sample's objective fell by that all rows must gain
 _SAMPLED = 0.1  # share of the sample's own error that its fit may have
 
 # how a fit ended
@@ -44,7 +46,7 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
         return _solution(_run(problem, start.u.copy(), start.b, tol, max_iter))
     u, b = np.zeros(problem.p), problem.null_intercept
     step = min(_SHARE, problem.n // (_MANY * problem.p)) if problem.p else 0
-    if step > 1 and problem.A.nnz > _LARGE:
+    if step >= _LEAST_SHARE and problem.A.nnz > _LARGE:
         # of m rows, the objective of all is about p / m of the null one above its minimum, which a
         # step on all squares
         sample = problem.sample(step)
@@ -53,7 +55,9 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
         if some.ended == CONVERGED:
             state = some.state
             # where other rows are predicted far off, the null model is the better start
-            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, problem.null_loss)
+            gained = sample.null_loss - state.objective
+            most = problem.null_loss - _ENOUGH * gained
+            found = _run(problem, state.u, state.b, tol, max_iter, some.rate, most)
             if found.ended != WORSE:
                 return _solution(found)
     return _solution(_run(problem, u, b, tol, max_iter))
