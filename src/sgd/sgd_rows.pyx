@@ -64,28 +64,18 @@ cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept no
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
     """The records of a row's columns, field by field."""
     cdef Py_ssize_t k
-    cdef const double *record
-    cdef fr_columns *c = &q.c
-    for k in range(q.n):
-        record = s.table + q.at[k] * s.ld
-        c.inverse[k], c.clock[k], c.v[k] = record[0], record[1], record[2]
-        c.r[k], c.reach[k] = record[3], record[4]
-        if s.averages:
-            c.area[k] = record[s.ld - 1]
-    for k in range(q.n, 8 * q.blocks):
-        c.inverse[k] = c.clock[k] = c.v[k] = c.r[k] = c.reach[k] = 0.0
+    fr_read_records(q.n, q.blocks, q.at, s.table, s.ld, &q.c)
+    if s.averages:
+        for k in range(q.n):
+            q.c.area[k] = s.table[q.at[k] * s.ld + s.ld - 1]
 
 
 cdef inline void scatter(const fr_sgd *s, const Row *q) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double *record
-    cdef const fr_columns *c = &q.c
-    for k in range(q.n):
-        record = s.table + q.at[k] * s.ld
-        record[0], record[1], record[2] = c.inverse[k], c.clock[k], c.v[k]
-        record[3], record[4] = c.r[k], c.reach[k]
-        if s.averages:
-            record[s.ld - 1] = c.area[k]
+    fr_write_records(q.n, q.at, s.table, s.ld, &q.c)
+    if s.averages:
+        for k in range(q.n):
+            s.table[q.at[k] * s.ld + s.ld - 1] = q.c.area[k]
 
 
 cdef inline double *debts_of(const fr_sgd *s, const Row *q, Py_ssize_t k) noexcept nogil:
