@@ -13,14 +13,18 @@ from ._sources import Whole, opened
 
 if TYPE_CHECKING:
     import os
-    from typing import BinaryIO
+    from typing import BinaryIO, TypeAlias
 
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
+    from scipy.sparse import csr_array
     from typing_extensions import Buffer
+
+    Labels: TypeAlias = NDArray[np.float64] | list[tuple[float, ...]]
+    Source: TypeAlias = str | os.PathLike[str] | int | Buffer | BinaryIO | Iterable[Buffer]
 
 
 def read_svmlight(
-    source: str | os.PathLike[str] | int | Buffer | BinaryIO | Iterable[Buffer],
+    source: Source,
     *,
     n_features: int | None = None,
     dtype: DTypeLike = np.float64,
@@ -29,7 +33,7 @@ def read_svmlight(
     query_id: bool = False,
     offset: int = 0,
     length: int = -1,
-) -> tuple[Any, ...]:
+) -> tuple[csr_array, Labels, *tuple[NDArray[np.int64], ...]]:
     """Read text in the svmlight format, also called libsvm's, into a CSR array.
 
     Each line is a row: a label, then ``index:value`` of its non-zero elements, by ascending index;
@@ -86,9 +90,9 @@ def read_svmlight(
 
     Notes
     -----
-    What differs from ``load_svmlight_file``: X is a sparse array, with indices of 32 bits where these
-    do; a row that a blank line or a comment separates from the end of a range is read once; and
-    with ``query_id=True`` queries of some rows only are refused, where they would be out of step.
+    What differs from ``load_svmlight_file``: X is a sparse array, with indices of 32 bits where
+    these do; a row that a blank line or a comment separates from the end of a range is read once;
+    and with ``query_id=True`` queries of some rows only are refused: they would be out of step.
 
     Threads (`fastridge.set_num_threads`) read blocks of lines at once; results do not depend on
     them. Plain files are mapped into memory, counted, and then read into the arrays returned, so
@@ -136,7 +140,7 @@ def read_svmlight(
 
 
 def iter_svmlight(
-    source: str | os.PathLike[str] | int | Buffer | BinaryIO | Iterable[Buffer],
+    source: Source,
     rows: int = 10_000,
     *,
     n_features: int,
@@ -146,7 +150,7 @@ def iter_svmlight(
     query_id: bool = False,
     offset: int = 0,
     length: int = -1,
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[csr_array, Labels, *tuple[NDArray[np.int64], ...]]]:
     """Read text in the svmlight format some rows at a time, as `partial_fit` takes them.
 
     Parameters

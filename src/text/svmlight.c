@@ -405,7 +405,9 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
 {
     const fr_svmlight *q = s->q;
     const int64_t most = s->upto.elements < q->room ? s->upto.elements : q->room;
+    const int64_t first = q->first, shift = q->shift;
     const int64_t last = wide || q->last < INT32_MAX ? q->last : INT32_MAX;
+    void *indices = q->indices, *data = q->data;
 
     while (p < end) {
         while (IS(*p, BLANK))
@@ -458,8 +460,8 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
                 if (s->found->error)
                     return colon;
             }
-            if (index <= previous || index < q->first || index > last) {
-                if (index < q->first)
+            if (index <= previous || index < first || index > last) {
+                if (index < first)
                     return fail(s, FR_LINE_LOW, p);
                 if (index > q->last)
                     return fail(s, FR_LINE_HIGH, p);
@@ -478,13 +480,13 @@ FR_INLINE const char *lines(reader *s, const char *p, const char *end, int singl
                 s->lowest = index;
             previous = index;
             if (wide)
-                ((int64_t *)q->indices)[k] = index - q->shift;
+                ((int64_t *)indices)[k] = index - shift;
             else
-                ((int32_t *)q->indices)[k] = (int32_t)(index - q->shift);
+                ((int32_t *)indices)[k] = (int32_t)(index - shift);
             if (single)
-                ((float *)q->data)[k] = (float)x;
+                ((float *)data)[k] = (float)x;
             else
-                ((double *)q->data)[k] = x;
+                ((double *)data)[k] = x;
             k++;
         }
         if (previous > s->highest)
