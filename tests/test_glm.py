@@ -127,7 +127,7 @@ def test_certificates_of_large_data_are_true(first, monkeypatch):
             continue
         for tol in (1e-2, 1e-3, 1e-4):
             with monkeypatch.context() as patch:
-                patch.setattr(newton, "_LARGE", -1)
+                patch.setattr(newton, "_ENDED", -1)
                 result, _ = glm_problems.solve(q, tol=tol)
             if result.converged and result.solver == "newton":
                 assert_certified(q, result, seed)
@@ -166,7 +166,7 @@ def test_steps_of_float32_products(every_set, loss, columns, kind, monkeypatch):
         X = X.astype(np.float32).astype(float)
     expected = fastridge.glm(X, y, loss, 1e-3, tol=1e-9, **options)
     Z = {"C": X, "F": np.asfortranarray(X), "float32": X.astype(np.float32)}[kind]
-    monkeypatch.setattr(newton, "_LARGE", -1)
+    monkeypatch.setattr(newton, "_ENDED", -1)
     found = fastridge.glm(Z, y, loss, 1e-3, tol=1e-6, **options)
     assert found.solver == "newton"
     assert found.converged

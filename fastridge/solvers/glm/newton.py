@@ -17,6 +17,7 @@ from ..._newton import newton as _newton
 from .problem import Array, GLMProblem, State
 
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
+_ENDED = 1 << 17  # elements from which a dual point may end a fit
 # Of which it takes one in so many, at least, and no fewer rows for a feature.
 _SHARE, _LEAST_SHARE, _MANY = 16, 8, 50
 _ENOUGH = 0.6  # share of what the sample's objective fell by that all rows must gain
@@ -43,7 +44,10 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
     start: None: the null model, or what a fit to a sample of many rows gives.
     """
     if start is not None:
-        return _solution(_run(problem, start.u.copy(), start.b, tol, max_iter))
+        # a penalty before this one tells how fast steps converge
+        found = _run(problem, start.u.copy(), start.b, tol, max_iter, problem.rate)
+        problem.rate = found.rate
+        return _solution(found)
     u, b = np.zeros(problem.p), problem.null_intercept
     step = min(_SHARE, problem.n // (_MANY * problem.p)) if problem.p else 0
     if step >= _LEAST_SHARE and problem.A.nnz > _LARGE:
@@ -111,6 +115,6 @@ def _run(
         loss.name == "logistic" and not problem.l2.any(),
         rate,
         most,
-        problem.A.nnz > _LARGE,
+        problem.A.nnz > _ENDED,
     )
     return _Run(State(u, b, eta, value, penalty, r, h), gap, n_iter, ended, rate)

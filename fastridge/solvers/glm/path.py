@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ from .result import GLMResult
 __all__ = ["GLMPath", "glm_path"]
 
 _NULL_TOL = 1e-12
+_MOST_AHEAD = 2.0  # times the way of the last penalty that the next one's is guessed to be
 
 
 class GLMPath:
@@ -275,6 +277,8 @@ class PathRun:
             self._prox = ProxNewton(problem, columns)
         self.columns = self._prox.columns if self._prox is not None else columns
         self._state: State | None = None
+        # penalty and coefficients of the last two solutions
+        self._past: list[tuple[float, Array, float]] = []
 
     @property
     def state(self) -> State:
@@ -297,9 +301,19 @@ class PathRun:
             state = State(
                 state.u, state.b, state.eta, state.loss, q.penalty(state.u), state.r, state.h
             )
-            found = minimise(q, state, options)
+            found = minimise(q, self._ahead(alpha, state), options)
+            self._past = [*self._past[-1:], (alpha, found.state.u, found.state.b)]
         self._state = found.state
         return found
+
+    def _ahead(self, alpha: float, state: State) -> State:
+        """Where the last two solutions lead by the logarithm of the penalty, if that is better."""
+        if len(self._past) < 2 or not 0 < alpha < self._past[1][0] < self._past[0][0]:
+            return state
+        (first, u0, b0), (second, u1, b1) = self._past
+        t = min(math.log(second / alpha) / math.log(first / second), _MOST_AHEAD)
+        ahead = self.problem.at(u1 + t * (u1 - u0), b1 + t * (b1 - b0))
+        return ahead if ahead.objective < state.objective else state
 
     def alphas(self, eps: float, n_alphas: int) -> Array:
         """An automatic grid; the run then starts from the null model.

@@ -120,6 +120,7 @@ class GLMProblem:
         self.upper = upper if upper is None or unit is None else upper * unit
         self.l1 = self.l2 = np.zeros(self.p)
         self.alpha = self.l1_ratio = 0.0
+        self.rate = 0.0  # of quadratic convergence; see `newton`
         self._by_rows: Matrix | None = None
         self._null: State | None = None
         self._null_intercept: float | None = None
