@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-_FACTOR_AUTO = 0.5  # of all rates of "auto"
+_RATE = 0.5  # of "auto": what all columns' rates share, in units of predictions
+_FIRST = 0.25  # the same of the intercept
+_SHARE = 0.25  # share of a weight that it may move by
+_MARGIN = 5.0  # margin that a step of a classifier may reach
 _LARGEST_SLOPE = 1e12  # of scikit-learn's rules
 _MOST_STEPS = 64  # that a heavy row is cut into
-_TINY = 1e-8  # added to the root of AdaGrad's sum
+_REGRESSION = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 _BY_THE_TERM = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
 
@@ -25,15 +28,14 @@ class Rule(NamedTuple):
     """What a learner minimizes, and by which steps."""
 
     loss: str
-    epsilon: float
-    learning_rate: str
-    eta0: float
-    power_t: float
-    alpha: float
-    l1_ratio: float
-    fit_intercept: bool
-    average: int
-    batch_size: int = 1
+    epsilon: float = 0.1
+    learning_rate: str = "auto"
+    eta0: float = 0.01
+    power_t: float = 0.5
+    alpha: float = 1e-4
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    average: int = 0
 
 
 def loss_value(loss, y, p, epsilon=0.1):
@@ -101,25 +103,22 @@ def loss_slope(loss, y, p, epsilon=0.1):
     return (1.0 if p >= 0 else e) / (1.0 + e) - 0.5 * (1.0 + y)
 
 
-def loss_minimum(loss, y, p, epsilon=0.1):
-    """The minimizer of l(y, .) next to p; infinite where the loss has none.
+def room_of(loss, y, p, epsilon=0.1):
+    """How far a step of "auto" may carry the prediction p.
+
+    To the target, or in classification to a margin of 5 and by 1 at least.
 
     Examples
     --------
     >>> from fastridge.reference import sgd
-    >>> sgd.loss_minimum("epsilon_insensitive", 1.0, 3.0, epsilon=0.5)
-    1.5
+    >>> sgd.room_of("squared_error", 1.0, 3.0), sgd.room_of("hinge", 1.0, 4.5)
+    (2.0, 1.0)
     """
-    if loss.endswith("epsilon_insensitive"):
-        return y + math.copysign(min(epsilon, abs(p - y)), p - y)
-    if loss in ("squared_error", "huber"):
-        return y
+    if loss in _REGRESSION:
+        return abs(p - y) - (epsilon if loss.endswith("epsilon_insensitive") else 0.0)
     if loss == "poisson":
-        return math.log(y) if y > 0 else -math.inf
-    if loss == "log_loss":
-        return math.copysign(math.inf, y) if abs(y) == 1.0 else math.log((1.0 + y) / (1.0 - y))
-    edge = 0.0 if loss == "perceptron" else 1.0
-    return y * max(edge, y * p)
+        return abs(p - math.log(y)) if y > 0 else math.inf
+    return max(_MARGIN - y * p, 1.0)
 
 
 def softmax_value(q, p):
@@ -220,20 +219,6 @@ def truncate(W, paid, owed):
     return new, paid + (new - W)
 
 
-def adagrad_step(W, G, gradient, eta0):
-    """(W, G) after a step of AdaGrad (Duchi, Hazan & Singer 2011); G: sums of squares.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastridge.reference import sgd
-    >>> sgd.adagrad_step(np.zeros((1, 2)), np.zeros((1, 2)), np.array([[3.0, 0.0]]), 0.1)[0]
-    array([[-0.1,  0. ]])
-    """
-    G = G + gradient**2
-    return W - eta0 / (np.sqrt(G) + _TINY) * gradient, G
-
-
 def rescale(W, scale, R, x):
     """(W, scale, R) after the largest |x_j| so far have grown (Ross, Mineiro & Langford 2013).
 
@@ -250,20 +235,53 @@ def rescale(W, scale, R, x):
     return W * share, grown, R * share
 
 
-def normalized_step(W, R, gradient, scale, rate):
-    """(W, R) after a step of "auto"; gradient: in the scaled features, R: roots of its squares.
+def reaches(V, reach, rate):
+    """How far each scaled weight may move: as far as it has come, a share of it, or the rate.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastridge.reference import sgd
-    >>> W, R = np.zeros((1, 2)), np.zeros((1, 2))
-    >>> sgd.normalized_step(W, R, np.array([[3.0, -1.0]]), np.array([1.0, 100.0]), 0.5)[0]
-    array([[-0.5  ,  0.005]])
+    >>> sgd.reaches(np.array([0.0, 4.0]), np.array([0.25, 0.25]), 0.5)
+    array([0.5, 1.5])
     """
-    R = np.hypot(R, gradient)
-    moved = gradient != 0.0
-    return W - rate * np.divide(gradient, scale * R, out=np.zeros_like(W), where=moved), R
+    return np.maximum(reach, rate + _SHARE * abs(V))
+
+
+def largest_move(u, R, reach, g):
+    """A bound of what a step moves the prediction by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.reference import sgd
+    >>> u, reach = np.array([1.0, -0.5]), np.array([0.5, 0.5])
+    >>> sgd.largest_move(u, np.array([4.0, 0.0]), reach, 1.0)
+    0.375
+    """
+    known = R > 0.0
+    inverse = np.divide(1.0, R, out=np.zeros_like(R), where=known)
+    by = reach * abs(u)
+    near = abs(g) * (by * inverse * abs(u)).sum() + by[~known].sum()
+    return float(min(by.sum(), near))
+
+
+def coordinate_step(V, R, u, g, size, reach):
+    """(V, R) after a step of each scaled weight: R^2 = R^2 + (g u)^2, V = V - reach size u / R.
+
+    `size` is g, or what is left of it where the step would go too far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.reference import sgd
+    >>> V, R = np.zeros(2), np.zeros(2)
+    >>> sgd.coordinate_step(V, R, np.array([1.0, -0.5]), 2.0, 1.0, np.array([0.5, 0.5]))[0]
+    array([-0.25,  0.25])
+    """
+    R = np.hypot(R, g * u)
+    moved = (g * u) != 0.0
+    return V - np.divide(reach * size * u, R, out=np.zeros_like(V), where=moved), R
 
 
 def flow(W, k, l1_ratio, time):
@@ -308,31 +326,6 @@ def flow_integral(W, k, l1_ratio, time):
     return np.copysign(total, W)
 
 
-def coin_step(state, gradient):
-    """A bet of each coordinate on its next gradient (Orabona & Tommasi 2017), and what it held.
-
-    `state` is (weights, largest, total, sum, reward), all of the scaled features; a coordinate
-    whose gradient is 0 does not move.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastridge.reference import sgd
-    >>> state = tuple(np.zeros(1) for _ in range(5))
-    >>> sgd.coin_step(state, np.array([-2.0]))[0]
-    array([0.5])
-    """
-    V, largest, total, theta, reward = state
-    largest = np.maximum(largest, abs(gradient))
-    total = total + abs(gradient)
-    reward = np.maximum(0.0, reward - gradient * V)
-    theta = theta - gradient
-    wealth = largest + reward
-    scale = np.where(largest > 0.0, largest * (total + largest), 1.0)
-    V = np.where(gradient != 0.0, theta * wealth / scale, V)
-    return V, largest, total, theta, reward
-
-
 class Learner:
     """A linear model that learns from rows, as `fastridge.solvers.sgd.learner.Learner` does.
 
@@ -340,7 +333,7 @@ class Learner:
     --------
     >>> import numpy as np
     >>> from fastridge.reference.sgd import Learner, Rule
-    >>> rule = Rule("squared_error", 0.1, "constant", 0.1, 0.5, 0.0, 0.0, False, 0)
+    >>> rule = Rule("squared_error", 0.1, "constant", 0.1, 0.5, 0.0, 0.0, False)
     >>> learner = Learner(1, 1, rule)
     >>> learner.learn(np.array([[1.0], [2.0]]), np.array([1.0, 2.0]))
     2.12
@@ -353,14 +346,25 @@ class Learner:
         self.n_features, self.n_outputs, self.rule = n_features, n_outputs, rule
         self.t = 1.0
         self.eta = float(rule.eta0)
-        self.shrink = 1.0
+        self._shrink = 1.0
         self.factor = np.append(np.ones(n_features) if factor is None else factor, 0.0)
         self._W, self._A, self._averaged = np.zeros(shape), np.zeros(shape), 0.0
         self._owed, self._paid = 0.0, np.zeros(shape)  # L1 of scikit-learn's rules
-        self._G = np.zeros(shape)  # of AdaGrad: sums of squares; of "auto": R
-        self._scale, self._N, self._weight = np.zeros(n_features + 1), 0.0, 0.0
-        self._coin = tuple(np.zeros(shape) for _ in range(4))
-        self._missed = np.zeros(n_features + 1)  # weight of rows since a column's last visit
+        # of rates of coordinates: roots of sums of squared gradients, how far weights may move,
+        # largest |x|; sums of weights and of weighted squares
+        self._R, self._reach, self._scale = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
+        self._seen, self._squares = 0.0, 0.0
+        self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # of targets
+
+    @property
+    def shrink(self):
+        """A factor of all rates."""
+        return self._shrink
+
+    @shrink.setter
+    def shrink(self, value):
+        self._reach *= value / self._shrink
+        self._shrink = value
 
     def coef(self):
         """(n_outputs, n_features) coefficients of the last step."""
@@ -383,19 +387,14 @@ class Learner:
         return copy.deepcopy(self)
 
     def state(self):
-        """Everything, as arrays and numbers."""
-        values = copy.deepcopy(self.__dict__)
-        values.update({f"coin_{i}": a for i, a in enumerate(values.pop("_coin"))})
-        values.update({f"rule_{k}": v for k, v in values.pop("rule")._asdict().items()})
-        return values
+        """Everything, as arrays, numbers and the parameters of the rule."""
+        return {**copy.deepcopy(self.__dict__), "rule": self.rule._asdict()}
 
     @classmethod
     def of_state(cls, state):
         """The learner that has this state."""
-        state, learner = copy.deepcopy(state), cls.__new__(cls)
-        rule = {k: state.pop(f"rule_{k}") for k in Rule._fields}
-        coin = tuple(state.pop(f"coin_{i}") for i in range(4))
-        learner.__dict__.update(state, rule=Rule(**rule), _coin=coin)
+        learner = cls.__new__(cls)
+        learner.__dict__.update(copy.deepcopy(state), rule=Rule(**state["rule"]))
         return learner
 
     def learn(self, A, y, weight=None, positive=None, order=None):
@@ -416,138 +415,126 @@ class Learner:
         s = np.ones(n) if weight is None else np.asarray(weight, float)
         own = np.ones(k) if positive is None else np.asarray(positive, float)
         order = np.arange(n) if order is None else order
-        total, m = 0.0, self.rule.batch_size
-        for i in range(0, n, m):
-            rows = order[i : i + m]
-            total += self._visit(X[rows], Y[rows], s[rows], own)
-        return total
+        return float(sum(self._visit(X[i], Y[i], s[i], own) for i in order))
 
-    def _visit(self, X, Y, s, own):
-        """Learn from a batch of rows."""
-        rule, value = self.rule, 0.0
+    def _visit(self, x, y, s, own):
+        """Learn from a row; return its weighted loss before the first step."""
+        rule = self.rule
         if rule.learning_rate in _BY_THE_TERM:
-            value = self._plain(X, Y, s, own)
-            _require_finite(self._W)
+            value = self._plain(x, y, s, own)
             if 0 < rule.average <= self.t:
-                self._A += (self._W - self._A) * (len(X) / (self.t - rule.average + len(X)))
+                self._A += (self._W - self._A) / (self.t - rule.average + 1.0)
         else:
             # a heavy row is the row several times
-            parts = min(max(1, math.ceil(s[0])), _MOST_STEPS) if len(X) == 1 else 1
-            for part in range(parts):
-                values = self._adapt(X, Y, s / parts, own)
-                value = values * parts if part == 0 else value
-        self.t += len(X)
-        return value
+            parts = min(max(1, math.ceil(s)), _MOST_STEPS)
+            values = [self._adapt(x, y, s / parts, own) for _ in range(parts if s > 0 else 0)]
+            value = values[0] if values else 0.0
+        _require_finite(self._W)
+        self.t += 1.0
+        return s * value
 
-    def _slopes(self, X, Y, s, own):
-        """(sum of weighted losses, slopes (n, k) with weights of classes, predictions)."""
-        rule, P = self.rule, X @ self._W.T
-        _require_finite(P)
-        values, slopes = np.empty(P.shape), np.empty(P.shape)
-        for i, k in np.ndindex(P.shape):
-            if rule.loss == "multinomial":
-                values[i, k] = softmax_value(Y[i], P[i]) / len(P[i])
-                slopes[i, k] = softmax_slope(Y[i], P[i])[k]
-            else:
-                c = own[k] if Y[i, k] > 0 else 1.0
-                values[i, k] = c * loss_value(rule.loss, Y[i, k], P[i, k], rule.epsilon)
-                slopes[i, k] = c * loss_slope(rule.loss, Y[i, k], P[i, k], rule.epsilon)
-        return float(s @ values.sum(axis=1)), slopes, P
+    def _slopes(self, x, y, own):
+        """(loss, slopes (k,) with weights of classes, predictions (k,))."""
+        rule, p = self.rule, self._W @ x
+        _require_finite(p)
+        if rule.loss == "multinomial":
+            return softmax_value(y, p), softmax_slope(y, p), p
+        each = list(zip(y, p, np.where(y > 0, own, 1.0), strict=True))
+        values = [c * loss_value(rule.loss, t, q, rule.epsilon) for t, q, c in each]
+        slopes = [c * loss_slope(rule.loss, t, q, rule.epsilon) for t, q, c in each]
+        return sum(values), np.array(slopes), p
 
-    def _plain(self, X, Y, s, own):
+    def _plain(self, x, y, s, own):
         """A step of a rule of scikit-learn."""
         rule = self.rule
-        rate = self.shrink * plain_rate(rule, self.t)
-        value, slopes, P = self._slopes(X, Y, s, own)
+        rate = self._shrink * plain_rate(rule, self.t)
+        value, slopes, p = self._slopes(x, y, own)
         steps = -rate * np.clip(slopes, -_LARGEST_SLOPE, _LARGEST_SLOPE)
         if rule.learning_rate in ("pa1", "pa2"):
-            for i, k in np.ndindex(P.shape):
-                norm = X[i, :-1] @ X[i, :-1]
-                c = own[k] if Y[i, k] > 0 else 1.0
-                steps[i, k] = self.shrink * c * passive_update(rule, Y[i, k], P[i, k], norm)
-        steps = s[:, None] * steps
+            norm = x[:-1] @ x[:-1]
+            steps = [passive_update(rule, t, q, norm) for t, q in zip(y, p, strict=True)]
+            steps *= np.where(y > 0, own, 1.0)
         self._W = plain_decay(self._W, rate, rule.alpha, rule.l1_ratio, self.factor)
-        self._W = self._W + steps.T @ X / len(X)
+        self._W = self._W + s * np.outer(steps, x)
         if rule.l1_ratio > 0.0:
             # a column is truncated in the rows that hold it
             self._owed += rule.l1_ratio * rate * rule.alpha
             W, paid = truncate(self._W, self._paid, self._owed * self.factor)
-            held = (X != 0.0).any(axis=0)
-            self._W, self._paid = np.where(held, W, self._W), np.where(held, paid, self._paid)
+            self._W, self._paid = np.where(x != 0, W, self._W), np.where(x != 0, paid, self._paid)
         self.eta = rate
         return value
 
-    def _adapt(self, X, Y, s, own):
+    def _adapt(self, x, y, s, own):
         """A step of a rule that has a rate for each coordinate."""
-        rule, mean = self.rule, s.mean()
-        if not s.any():
-            return 0.0
-        if rule.learning_rate != "adagrad":
-            x = abs(X[s > 0.0]).max(axis=0)
-            coin = self._coin
-            old = self._scale
-            self._W, self._scale, self._G = rescale(self._W, old, self._G, x)
-            self._coin = (*(rescale(c, old, c, x)[2] for c in coin[:3]), coin[3])
-        value, slopes, P = self._slopes(X, Y, s, own)
-        scale = np.where(self._scale > 0.0, self._scale, 1.0)
-        gradient = (s[:, None] * slopes).T @ X / len(X)
-        before = self._W
-        if rule.learning_rate == "coin":
-            self._bet(gradient / scale, X, s)
-            return value
-        if rule.learning_rate == "adagrad":
-            rate = self.shrink * rule.eta0
-            self._W, self._G = adagrad_step(before, self._G, gradient, rate)
-            pace = 1.0 / (np.sqrt(self._G) + _TINY)
+        rule, scaled = self.rule, self.rule.learning_rate == "auto"
+        if scaled:
+            self._W, self._scale, self._R = rescale(self._W, self._scale, self._R, x)
+            self._begin(y)
         else:
-            self._weight += s.sum()
-            self._N += s @ ((X / scale) ** 2).sum(axis=1)
-            rate = self.shrink * _FACTOR_AUTO
-            rate *= math.sqrt(self._weight / self._N) if self._N > 0.0 else 0.0
-            self._W, self._G = normalized_step(before, self._G, gradient / scale, scale, rate)
-            pace = np.divide(1.0, scale**2 * self._G, out=np.zeros_like(before), where=self._G > 0)
-        if len(X) == 1 and s[0] > 1.0 and rule.loss != "multinomial":
-            self._W = self._stop_at_minimum(before, X[0], Y[0], P[0])
+            self._scale = np.ones(len(x))
+        scale = np.where(self._scale > 0.0, self._scale, 1.0)
+        u, V = x / scale, self._W * scale
+        value, slopes, p = self._slopes(x, y, own)
+        rates = self._rates(u, y, p, s)
+        for k, g in enumerate(s * slopes):
+            if g != 0.0:
+                kept = reaches(V[k], self._reach[k], rates) if scaled else rates
+                # nothing of the intercept's reach is a share of it
+                kept[-1] = max(self._reach[k, -1], rates[-1]) if scaled else rates[-1]
+                reach = np.where(u != 0.0, kept, self._reach[k])
+                size = g
+                if scaled:
+                    move = largest_move(u, self._R[k], reach, g)
+                    size *= min(1.0, self._room(y[k], p[k]) / move)
+                V[k], self._R[k] = coordinate_step(V[k], self._R[k], u, g, size, reach)
+                self._reach[k] = reach
+        self._W = V / scale
         _require_finite(self._W)
-        self._fall(np.where(self._G > 0.0, rule.alpha * self.factor * pace, 0.0), rate * mean)
-        self.eta = rate
+        pace = np.divide(self._reach, self._R * scale**2, out=np.zeros_like(V), where=self._R > 0)
+        self._fall(rule.alpha * self.factor * pace, s)
         return value
+
+    def _room(self, y, p):
+        """How far a step may carry a prediction; of several outputs, towards a margin."""
+        rule = self.rule
+        if self.n_outputs == 1:
+            return room_of(rule.loss, y, p, rule.epsilon)
+        return room_of("hinge", 2.0 * y - 1.0 if rule.loss == "multinomial" else y, p)
+
+    def _begin(self, y):
+        """Let the intercept of a regression begin at the first target."""
+        if self._seen == 0.0 and self.n_outputs == 1 and self._W[0, -1] == 0.0:
+            if self.rule.loss in _REGRESSION:
+                self._W[0, -1] = y[0] * self.rule.fit_intercept
+            elif self.rule.loss == "poisson" and y[0] > 0:
+                self._W[0, -1] = math.log(y[0]) * self.rule.fit_intercept
+
+    def _rates(self, u, y, p, s):
+        """The least that columns and intercept may move by, in units of the columns."""
+        rule, unit = self.rule, 1.0
+        self._seen += s
+        self._squares += s * (u[:-1] @ u[:-1])
+        if rule.loss in _REGRESSION and self.n_outputs == 1:
+            # the unit of predictions: the mean error, or the mean deviation of targets
+            self._error += s * abs(p[0] - y[0])
+            self._mean += s / self._seen * (y[0] - self._mean)
+            self._spread += s * abs(y[0] - self._mean)
+            unit = min(self._error, self._spread) / self._seen
+        if rule.learning_rate == "adagrad":
+            self.eta = self._shrink * rule.eta0
+            return np.full(len(u), self.eta)
+        mean_square = self._squares / self._seen
+        self.eta = self._shrink * _RATE * unit * (mean_square**-0.5 if mean_square > 0 else 0.0)
+        return np.append(np.full(len(u) - 1, self.eta), self._shrink * _FIRST * unit)
 
     def _fall(self, k, time):
-        """The penalty of a step, and the mean of the weights."""
+        """The penalty until the next step, and the mean of the weights."""
         rule = self.rule
-        if 0 < rule.average <= self.t and time > 0.0:
-            self._averaged += time
-            share = flow_integral(self._W, k, rule.l1_ratio, time) / time
-            self._A += (share - self._A) * (time / self._averaged)
-        self._W = flow(self._W, k, rule.l1_ratio, time)
-
-    def _stop_at_minimum(self, before, x, y, p):
-        """The weights after a step, or after the part of it that leads to the loss's minimum."""
-        step = self._W - before
-        for k in range(len(p)):
-            move, room = step[k] @ x, loss_minimum(self.rule.loss, y[k], p[k], self.rule.epsilon)
-            room -= p[k]
-            if move != 0.0 and abs(move) > abs(room):
-                step[k] *= room / move
-        return before + step
-
-    def _bet(self, gradient, X, s):
-        """A step of coin betting: of the columns that the rows hold, for the rows since."""
-        rule, held = self.rule, (X[s > 0.0] != 0.0).any(axis=0)
-        self._missed += s.mean()
-        scale = np.where(self._scale > 0.0, self._scale, 1.0)
-        slope = (1.0 - rule.l1_ratio) * self._W + rule.l1_ratio * np.sign(self._W)
-        gradient = gradient + rule.alpha * self.factor * self._missed * slope / scale
-        gradient = np.where(held, self.shrink * gradient, 0.0)
-        V, *coin = coin_step((self._W * scale, *self._coin), gradient)
-        self._W, self._coin = V / scale, tuple(coin)
-        self._missed[held] = 0.0
-        _require_finite(self._W)
         if 0 < rule.average <= self.t:
-            self._averaged += s.sum()
-            self._A += (self._W - self._A) * (s.sum() / self._averaged)
-        self.eta = self.shrink
+            self._averaged += time
+            mean = flow_integral(self._W, k, rule.l1_ratio, time) / time
+            self._A += (mean - self._A) * (time / self._averaged)
+        self._W = flow(self._W, k, rule.l1_ratio, time)
 
 
 def _require_finite(values):
