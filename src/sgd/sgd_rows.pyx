@@ -191,7 +191,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
                 d = g * left / move
         # the columns that had no gradient before do not move in the loop
         fr_row_step(q.blocks, &q.c, g, d, rate, share, keep)
-        if room.fresh > 0:
+        if room.fresh > 0 or rate == 0:
             for k in range(q.n):
                 if not q.c.r[k] > 0 and q.c.u[k] != 0:
                     step_one(g, d, q.c.u[k], rate, share, keep, &q.c.v[k], &q.c.r[k],

@@ -209,7 +209,7 @@ class Learner:
             first = int(min(max(rule.average - self.t, 0), n))
             parts = [(0, first), (first, n)]
         total = 0.0
-        targets = (y, None) if soft else (None, y)
+        targets = (y.reshape(-1), None) if soft else (None, y)
         for begin, end in parts:
             if begin == parts[-1][0] and len(parts) == 2 and begin < n:
                 self._begin_averages()
