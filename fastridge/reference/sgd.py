@@ -12,6 +12,7 @@ import numpy as np
 
 _RATE = 0.5  # of "auto": what all columns' rates share, in units of predictions
 _FIRST = 0.25  # the same of the intercept
+_BETS = (2.0, 1.0)  # both of coin betting
 _SHARE = 0.25  # share of a weight that it may move by
 _MARGIN = 5.0  # margin that a step of a classifier may reach
 _LARGEST_SLOPE = 1e12  # of scikit-learn's rules
@@ -106,7 +107,7 @@ def loss_slope(loss, y, p, epsilon=0.1):
 def room_of(loss, y, p, epsilon=0.1):
     """How far a step of "auto" may carry the prediction p.
 
-    To the target, or in classification to a margin of 5 and by 1 at least.
+    To the target, or in classification to a margin of 5 or 2, and by 1 at least.
 
     Examples
     --------
@@ -118,7 +119,13 @@ def room_of(loss, y, p, epsilon=0.1):
         return abs(p - y) - (epsilon if loss.endswith("epsilon_insensitive") else 0.0)
     if loss == "poisson":
         return abs(p - math.log(y)) if y > 0 else math.inf
-    return max(_MARGIN - y * p, 1.0)
+    if loss == "multinomial":
+        return math.inf
+    if loss == "log_loss" and abs(y) < 1.0:
+        odds = math.log((1.0 + y) / (1.0 - y))
+        return max(abs(p - min(max(odds, -_MARGIN), _MARGIN)), 1.0)
+    margin = 2.0 if loss in ("squared_hinge", "modified_huber") else _MARGIN
+    return max(margin - y * p, 1.0)
 
 
 def softmax_value(q, p):
@@ -326,6 +333,28 @@ def flow_integral(W, k, l1_ratio, time):
     return np.copysign(total, W)
 
 
+def bet(V, state, g, wealth):
+    """(V, state) after bets of coordinates on their next gradients (Orabona & Tommasi 2017).
+
+    `state` is (largest |g|, sum of |g|, sum of -g, reward), `wealth` what each begins with, in
+    units of its largest gradient. A coordinate without a gradient keeps its bet.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.reference import sgd
+    >>> sgd.bet(np.zeros(1), tuple(np.zeros(1) for _ in range(4)), np.array([-2.0]), 1.0)[0]
+    array([0.25])
+    """
+    largest, total, theta, reward = state
+    largest = np.maximum(largest, abs(g))
+    reward = np.maximum(0.0, reward - V * g)
+    theta, total = theta - g, total + abs(g)
+    unit = np.where(largest > 0.0, largest, 1.0)
+    held = theta / (unit * np.maximum(total + unit, 4.0 * unit)) * (unit * wealth + reward)
+    return np.where(g != 0.0, held, V), (largest, total, theta, reward)
+
+
 class Learner:
     """A linear model that learns from rows, as `fastridge.solvers.sgd.learner.Learner` does.
 
@@ -355,6 +384,9 @@ class Learner:
         self._R, self._reach, self._scale = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
         self._seen, self._squares = 0.0, 0.0
         self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # of targets
+        # of bets: their state, the weight of rows since the last, where the intercept began
+        self._bets = tuple(np.zeros(shape) for _ in range(4))
+        self._missed, self._first = np.zeros(shape[1]), np.zeros(shape)
 
     @property
     def shrink(self):
@@ -375,7 +407,9 @@ class Learner:
         return self._W[:, -1].copy()
 
     def average(self):
-        """The mean of coefficients and of intercepts."""
+        """The mean of coefficients and of intercepts; those of the last step before it begins."""
+        if not 0 < self.rule.average < self.t:
+            return self.coef(), self.intercept()
         return self._A[:, :-1].copy(), self._A[:, -1].copy()
 
     def set_coef(self, coef, intercept):
@@ -466,7 +500,7 @@ class Learner:
 
     def _adapt(self, x, y, s, own):
         """A step of a rule that has a rate for each coordinate."""
-        rule, scaled = self.rule, self.rule.learning_rate == "auto"
+        rule, scaled = self.rule, self.rule.learning_rate != "adagrad"
         if scaled:
             self._W, self._scale, self._R = rescale(self._W, self._scale, self._R, x)
             self._begin(y)
@@ -476,6 +510,9 @@ class Learner:
         u, V = x / scale, self._W * scale
         value, slopes, p = self._slopes(x, y, own)
         rates = self._rates(u, y, p, s)
+        if rule.learning_rate == "coin":
+            self._bet(u, s * slopes, scale, s, rates)
+            return value
         for k, g in enumerate(s * slopes):
             if g != 0.0:
                 kept = reaches(V[k], self._reach[k], rates) if scaled else rates
@@ -485,7 +522,8 @@ class Learner:
                 size = g
                 if scaled:
                     move = largest_move(u, self._R[k], reach, g)
-                    size *= min(1.0, self._room(y[k], p[k]) / move)
+                    room = room_of(rule.loss, y[k], p[k], rule.epsilon)
+                    size *= room / move if move > room else 1.0
                 V[k], self._R[k] = coordinate_step(V[k], self._R[k], u, g, size, reach)
                 self._reach[k] = reach
         self._W = V / scale
@@ -494,13 +532,6 @@ class Learner:
         self._fall(rule.alpha * self.factor * pace, s)
         return value
 
-    def _room(self, y, p):
-        """How far a step may carry a prediction; of several outputs, towards a margin."""
-        rule = self.rule
-        if self.n_outputs == 1:
-            return room_of(rule.loss, y, p, rule.epsilon)
-        return room_of("hinge", 2.0 * y - 1.0 if rule.loss == "multinomial" else y, p)
-
     def _begin(self, y):
         """Let the intercept of a regression begin at the first target."""
         if self._seen == 0.0 and self.n_outputs == 1 and self._W[0, -1] == 0.0:
@@ -508,6 +539,7 @@ class Learner:
                 self._W[0, -1] = y[0] * self.rule.fit_intercept
             elif self.rule.loss == "poisson" and y[0] > 0:
                 self._W[0, -1] = math.log(y[0]) * self.rule.fit_intercept
+            self._first = self._W.copy()
 
     def _rates(self, u, y, p, s):
         """The least that columns and intercept may move by, in units of the columns."""
@@ -524,8 +556,23 @@ class Learner:
             self.eta = self._shrink * rule.eta0
             return np.full(len(u), self.eta)
         mean_square = self._squares / self._seen
-        self.eta = self._shrink * _RATE * unit * (mean_square**-0.5 if mean_square > 0 else 0.0)
-        return np.append(np.full(len(u) - 1, self.eta), self._shrink * _FIRST * unit)
+        rate, own = _BETS if rule.learning_rate == "coin" else (_RATE, _FIRST)
+        self.eta = self._shrink * rate * unit * (mean_square**-0.5 if mean_square > 0 else 0.0)
+        return np.append(np.full(len(u) - 1, self.eta), self._shrink * own * unit)
+
+    def _bet(self, u, slopes, scale, s, wealth):
+        """A step of coin betting, with the gradient of the penalty for the rows that are missed."""
+        rule, W = self.rule, self._W
+        if 0 < rule.average <= self.t:
+            self._averaged += s
+            self._A += (W - self._A) * (s / self._averaged)
+        self._missed += s
+        slope = (1.0 - rule.l1_ratio) * W + rule.l1_ratio * np.sign(W)
+        penalty = rule.alpha * self.factor * self._missed * slope / scale
+        gradient = np.where(u != 0.0, np.outer(slopes, u) + penalty, 0.0)
+        V, self._bets = bet((W - self._first) * scale, self._bets, gradient, wealth)
+        self._W = self._first + V / scale
+        self._missed[u != 0.0] = 0.0
 
     def _fall(self, k, time):
         """The penalty until the next step, and the mean of the weights."""
