@@ -16,7 +16,9 @@ from ..data.check import (
     check_design,
     check_finite,
     check_penalty_factor,
+    check_sample_weight,
     feature_names,
+    non_negative,
 )
 from ..data.hashing import check_hashed
 from ..data.inputs import as_real
@@ -322,6 +324,12 @@ class BaseSGD(Estimator):
         A = check_hashed(X, self.hash_bits)
         values = A.dot(self.coef_.T.astype(np.float64, order="F", copy=False)) + self.intercept_
         return values.astype(np.promote_types(A.dtype, self.coef_.dtype), copy=False)
+
+    def _weight(self, sample_weight: Any, n: int) -> Vector | None:
+        """The weights of `fit`; those of early stopping are looked at where rows are held out."""
+        if sample_weight is not None and self.early_stopping:
+            return non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
+        return check_sample_weight(sample_weight, n)
 
     def _held(
         self, A: Matrix, y: NDArray[Any], weight: Vector | None, codes: NDArray[Any] | None

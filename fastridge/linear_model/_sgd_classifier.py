@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check import check_sample_weight, feature_names, non_negative, recheck
+from ..data.check import feature_names, non_negative, recheck
 from ..data.labels import (
     Labels,
     accuracy,
@@ -158,7 +158,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         gives each class the same total weight, where a sample counts by its `sample_weight`. With
         one model for each class, the weight of its rows in its own model, as in scikit-learn.
     warm_start : bool, default=False
-        Start at the coefficients of the fit before; "auto" and "adagrad" go on with their
+        Start at the coefficients of the fit before; "auto", "coin" and "adagrad" go on with their
         rates, too.
     average : bool or int, default=False
         True: `coef_` is the mean over all steps (Polyak averaging). An int: from that row on. The
@@ -203,9 +203,9 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     Where a prediction is not finite, the call steps back, halves all rates and says so in a
     warning.
 
-    A row whose weight s is above 1 is learned from as the row s times by "auto" and "adagrad":
-    ceil(s) steps of weight s / ceil(s), 64 at most. A weight multiplies the step of scikit-learn's
-    rules.
+    A row whose weight s is above 1 is learned from as the row s times by "auto", "coin" and
+    "adagrad": ceil(s) steps of weight s / ceil(s), 64 at most. A weight multiplies the step of
+    scikit-learn's rules.
 
     Examples
     --------
@@ -371,7 +371,7 @@ default=None
                 "The number of classes has to be greater than one; got 1 class"
                 f" ({classes.tolist()[0]!r})"
             )
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+        weight = self._weight(sample_weight, n)
         recheck(A)
         k = len(classes) if len(classes) > 2 else 1
         targets = self._targets(found, classes, weight)
@@ -428,6 +428,8 @@ default=None
         self._check_parameters()
         known = self.__dict__
         first = "classes_" not in known
+        if first:
+            self._check_rule(True)
         every = self._classes_of(classes) if first or classes is not None else self.classes_
         if type(X) is np.ndarray and "feature_names_in_" not in known:
             names = None

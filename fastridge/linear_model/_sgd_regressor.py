@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..data.check import check_sample_weight, non_negative, recheck
+from ..data.check import non_negative, recheck
 from ..losses import POISSON, SQUARED, Loss
 from ._base import LinearRegressor
 from ._glm_base import check_one_target, request_setter
@@ -219,7 +219,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         A = self._design(X, None, sample_weight is not None or self.early_stopping)
         n, p = A.shape
         target = self._target(y, n)
-        weight = None if sample_weight is None else check_sample_weight(sample_weight, n)
+        weight = self._weight(sample_weight, n)
         recheck(A)
         learner = self._start(p, 1, coef_init, intercept_init)
         held = self._held(A, target, weight, None)
