@@ -208,6 +208,10 @@ class BaseSGD(Estimator):
         if name in ("coef_", "intercept_") and ("_learner" in known or "_state" in known):
             self._make_coef()
             return known[name]
+        for base in type(self).__mro__:
+            if name in vars(base):
+                # a descriptor, which says why there is nothing
+                return vars(base)[name].__get__(self, type(self))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __getstate__(self) -> dict[str, Any]:

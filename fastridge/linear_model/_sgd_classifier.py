@@ -38,6 +38,7 @@ _LOSSES = (
     "squared_epsilon_insensitive",
 )
 _LOG = ("log_loss", "multinomial")
+_SIGNS = np.array([-1.0, 1.0])
 _WITH_PROBABILITIES = (*_LOG, "modified_huber")
 
 
@@ -485,8 +486,9 @@ default=None
         if type(y) is np.ndarray and y.ndim == 1 and len(y) == n and len(classes) == 2:
             kind = y.dtype.kind
             if kind in "biuf" and classes.dtype.kind in "biuf":
-                second = y == classes[1]
-                if (second | (y == classes[0])).all():
+                low, high = classes.tolist()
+                second = y == high
+                if np.count_nonzero(second) + np.count_nonzero(y == low) == n:
                     return Classes(second, None)
         shares = as_proportions(y, n, len(classes)) if self.loss in _LOG else None
         if shares is not None:
@@ -521,7 +523,7 @@ default=None
                 weight, positive = own if weight is None else own * weight, None
         if shares is not None:
             return Targets(2.0 * shares[:, 1] - 1.0 if two else shares, weight)
-        y = 2.0 * codes - 1.0 if two else codes.astype(np.int32)
+        y = _SIGNS.take(codes) if two else codes.astype(np.int32)
         return Targets(y, weight, positive)
 
     def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:

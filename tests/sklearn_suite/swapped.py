@@ -28,6 +28,8 @@ def pytest_collection():
             # tests compute with scikit-learn's loss of an estimator
             cls._get_loss = other._get_loss
             cls._base_loss = property(other._get_loss)
+        if hasattr(other, "loss_functions"):
+            cls.loss_functions = other.loss_functions
         setattr(sklearn.linear_model, name, cls)
 
 
