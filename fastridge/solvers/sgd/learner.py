@@ -371,8 +371,9 @@ class Learner:
 def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArray[np.intp]:
     """Return an order of n rows that is random and reads memory in pieces.
 
-    Blocks of neighbouring rows, of about 16 KiB, come in random order; the rows of as many blocks
-    as a cache holds, 1 MiB, are mixed. Data that fit there are permuted in full.
+    Blocks of neighbouring rows, of about 8 KiB, come in random order; the rows of as many blocks as
+    have 128 KiB are mixed: less would leave rows that are sorted by y in long runs. Data of up to
+    4 MiB, which a cache holds, are permuted in full.
 
     Parameters
     ----------
@@ -393,7 +394,7 @@ def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArr
     [0, 1, 2, 3, 4]
     """
     rng = np.random.Generator(np.random.SFC64([seed, epoch]))
-    if n * row_bytes <= _WINDOW:
+    if n * row_bytes <= _ALL:
         return rng.permutation(n)
     rows = max(1, int(_PIECE / row_bytes))
     blocks = -(-n // rows)
@@ -406,4 +407,4 @@ def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArr
     return order
 
 
-_PIECE, _WINDOW = 1 << 14, 1 << 20  # bytes
+_PIECE, _WINDOW, _ALL = 1 << 13, 1 << 17, 1 << 22  # bytes
