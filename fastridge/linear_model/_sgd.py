@@ -23,7 +23,7 @@ from ..data.check import (
 from ..data.hashing import check_hashed
 from ..data.inputs import as_real
 from ..data.rows import take_rows
-from ..solvers.sgd.learner import Diverged, Learner, Rule, shuffled_order
+from ..solvers.sgd.learner import Diverged, Learner, Rule
 from ._base import Estimator
 from ._glm_base import VERBOSE
 from ._held_out import Rows, hold_out
@@ -41,8 +41,18 @@ from ._parameters import (
     is_positive,
     one_of,
 )
-
-Vector = NDArray[np.float64]
+from ._sgd_epochs import (
+    Order,
+    Vector,
+    by_rows,
+    check_start,
+    current,
+    halved,
+    penalty_of,
+    random_of,
+    show_epoch,
+    warn_of_halvings,
+)
 
 RULES = (
     "auto",
@@ -58,8 +68,8 @@ RULES = (
 _COORDINATEWISE = ("auto", "coin", "adagrad")
 _ALPHA, _LIGHT = 1e-4, 1e-6  # of scikit-learn's rules, and of those coordinate by coordinate
 _PENALTIES = ("l2", "l1", "elasticnet")
-_SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
 _LEAST_RATE = 1e-6  # of "adaptive"
+_EXPLODED = 1e15  # a mean loss that no fit comes back from, in units of the targets
 _MOST_BITS = 30
 
 
@@ -83,6 +93,13 @@ class Targets(NamedTuple):
         if self.weight is None or mean == 0.0:
             return self
         return self._replace(weight=self.weight / mean)
+
+    def unit(self) -> float:
+        """The size of losses: 1 of classes, else no less than the mean square of the targets."""
+        if self.y.ndim > 1 or self.y.dtype != np.float64:
+            return 1.0
+        with np.errstate(over="ignore"):
+            return min(max(1.0, float((self.y**2).mean())), np.finfo(float).max / _EXPLODED)
 
     def total(self, rows: Rows | None) -> float:
         """The weight of some rows, or of all."""
@@ -389,6 +406,8 @@ class BaseSGD(Estimator):
                 "sample_weight is zero for every sample that is not held out; expected a positive"
                 " weight somewhere."
             )
+        # slopes of scikit-learn's rules are clipped, so that losses explode without an overflow
+        limit = _EXPLODED * total * targets.unit()
         order = Order(A, rows, self.shuffle, self.random_state)
         factor = self._factor(learner.n_features)
         best, lowest, idle, halvings = math.inf, math.inf, 0, 0
@@ -398,13 +417,15 @@ class BaseSGD(Estimator):
             while True:
                 try:
                     value = learner.learn(A, *targets, rows_now)
-                    break
                 except Diverged:
-                    check_finite(A)
-                    shrink, halvings = halved(learner.shrink, epoch), halvings + 1
-                    # from where losses were lowest, as weights may be huge already
-                    learner = safe.copy()
-                    learner.rule, learner.shrink = rule, shrink
+                    value = math.inf
+                if value <= limit:
+                    break
+                check_finite(A)
+                shrink, halvings = halved(learner.shrink, epoch), halvings + 1
+                # from where losses were lowest, as weights may be huge already
+                learner = safe.copy()
+                learner.rule, learner.shrink = rule, shrink
             mean = value / total
             curve.append(mean)
             if mean < lowest:
@@ -491,115 +512,3 @@ class BaseSGD(Estimator):
         self.n_iter_ = len(curve)
         self.loss_curve_ = curve
         self.t_, self.eta_ = learner.t, learner.eta
-
-
-class Order:
-    """The order of the rows in each epoch.
-
-    rows : those to learn from, or None: all.
-    """
-
-    def __init__(self, A: Matrix, rows: Rows | None, shuffle: bool, random_state: Any) -> None:
-        self.rows, self.shuffle = rows, shuffle
-        self.n = A.n_rows if rows is None else len(rows)
-        size = sum(a.nbytes for a in A.arrays)
-        self.row_bytes = max(1, size // max(1, A.n_rows))
-        self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
-
-    def of(self, epoch: int) -> Rows | None:
-        """Rows in the order of an epoch; None: as they lie."""
-        if not self.shuffle:
-            return self.rows
-        order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
-        return order if self.rows is None else self.rows[order]
-
-
-def random_of(random_state: Any) -> np.random.RandomState:
-    """The generator that a `random_state` stands for; None: NumPy's global one."""
-    if random_state is None:
-        return np.random.mtrand._rand
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    return np.random.RandomState(int(random_state))
-
-
-def by_rows(A: Matrix) -> Matrix:
-    """The same data, stored by rows."""
-    if A.is_sparse:
-        return A.transposed_storage()
-    return Matrix.from_dense(np.ascontiguousarray(A.arrays[0]))
-
-
-def current(learner: Learner) -> tuple[Vector, Vector]:
-    """Coefficients and intercepts of the model: averaged where that has begun."""
-    if 0 < learner.rule.average <= learner.t - 1.0:
-        return learner.average()
-    return learner.coef(), learner.intercept()
-
-
-def penalty_of(learner: Learner, factor: Vector | None) -> float:
-    """The penalty of the objective; its mean over outputs that are fitted apart."""
-    rule = learner.rule
-    if rule.alpha == 0.0 or rule.learning_rate in ("pa1", "pa2"):
-        return 0.0
-    W = learner.coef()
-    squares, sizes = (W**2).sum(axis=0), np.abs(W).sum(axis=0)
-    each = 0.5 * (1.0 - rule.l1_ratio) * squares + rule.l1_ratio * sizes
-    total = each.sum() if factor is None else each @ factor
-    return float(rule.alpha * total / (1 if rule.loss == "multinomial" else len(W)))
-
-
-def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vector]:
-    """Coefficients (k, p) and intercepts (k,) to start at; zeros of what is not given."""
-    if coef is None:
-        W = np.zeros((k, p))
-    else:
-        W = np.array(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64, order="C")
-        if k > 1 and W.shape != (k, p):
-            raise ValueError("Provided ``coef_`` does not match dataset. ")
-        if k == 1 and W.size != p:
-            raise ValueError("Provided coef_init does not match dataset.")
-        W = W.reshape(k, p)
-    if intercept is None:
-        b = np.zeros(k)
-    else:
-        b = np.array(intercept, np.float64)
-        if b.ndim > 1 or b.size != k or (k > 1 and b.ndim == 0):
-            raise ValueError("Provided intercept_init does not match dataset.")
-        b = b.reshape(k)
-    if not (np.isfinite(W).all() and np.isfinite(b).all()):
-        raise ValueError("coef_init and intercept_init must be finite.")
-    return W, b
-
-
-def halved(shrink: float, epoch: int) -> float:
-    """Half the factor of all rates; an error where that has not helped."""
-    if shrink < _SMALLEST_SHRINK:
-        raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
-            f" {shrink:.1g} times those asked for did not prevent it. Scaling input data with"
-            " StandardScaler or MinMaxScaler might help."
-        )
-    return 0.5 * shrink
-
-
-def warn_of_halvings(halvings: int, shrink: float) -> None:
-    """Say that rates were too large."""
-    if halvings:
-        warnings.warn(
-            f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
-            f" its rates, which are {shrink:.3g} times those asked for now; what helps: a smaller"
-            " eta0, features on like scales, or learning_rate='auto', which needs neither.",
-            _sklearn.exception("ConvergenceWarning"),
-            stacklevel=4,
-        )
-
-
-def show_epoch(learner: Learner, epoch: int, loss: float, objective: float, is_score: bool) -> None:
-    """Print what is known after an epoch."""
-    coef, intercept = learner.coef(), learner.intercept()
-    what = f"Validation score: {-objective:.6f}" if is_score else f"Objective: {objective:.6f}"
-    print(
-        f"-- Epoch {epoch + 1}\nNorm: {np.linalg.norm(coef):.2f}, NNZs: {np.count_nonzero(coef)},"
-        f" Bias: {intercept.mean():.6f}, T: {learner.t - 1.0:.0f}, Avg. loss: {loss:f}, {what}"
-    )

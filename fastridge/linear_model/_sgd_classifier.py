@@ -22,7 +22,8 @@ from ..data.labels import (
 from ._glm_base import request_setter
 from ._parameters import CLASS_WEIGHT, Parameter, Parameters, one_of
 from ._probabilities import log_probabilities, probabilities
-from ._sgd import BaseSGD, Held, Targets, Vector
+from ._sgd import BaseSGD, Held, Targets
+from ._sgd_epochs import Vector
 from ._sparse_coef import SparseCoefficients
 
 _LOSSES = (

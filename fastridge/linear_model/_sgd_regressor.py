@@ -11,7 +11,8 @@ from ..losses import POISSON, SQUARED, Loss
 from ._base import LinearRegressor
 from ._glm_base import check_one_target, request_setter
 from ._parameters import Parameters, one_of
-from ._sgd import BaseSGD, Held, Targets, Vector
+from ._sgd import BaseSGD, Held, Targets
+from ._sgd_epochs import Vector
 
 _LOSSES = (
     "squared_error",

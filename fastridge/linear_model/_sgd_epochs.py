@@ -1,0 +1,130 @@
+"""Parts of an epoch of stochastic gradient descent: orders, starts, objectives, halved rates."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from .._matrix import Matrix
+from ..solvers.sgd.learner import Learner, shuffled_order
+from ._held_out import Rows
+
+Vector = NDArray[np.float64]
+
+_SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
+
+
+class Order:
+    """The order of the rows in each epoch.
+
+    rows : those to learn from, or None: all.
+    """
+
+    def __init__(self, A: Matrix, rows: Rows | None, shuffle: bool, random_state: Any) -> None:
+        self.rows, self.shuffle = rows, shuffle
+        self.n = A.n_rows if rows is None else len(rows)
+        size = sum(a.nbytes for a in A.arrays)
+        self.row_bytes = max(1, size // max(1, A.n_rows))
+        self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
+
+    def of(self, epoch: int) -> Rows | None:
+        """Rows in the order of an epoch; None: as they lie."""
+        if not self.shuffle:
+            return self.rows
+        order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
+        return order if self.rows is None else self.rows[order]
+
+
+def random_of(random_state: Any) -> np.random.RandomState:
+    """The generator that a `random_state` stands for; None: NumPy's global one."""
+    if random_state is None:
+        return np.random.mtrand._rand
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.RandomState(int(random_state))
+
+
+def by_rows(A: Matrix) -> Matrix:
+    """The same data, stored by rows."""
+    if A.is_sparse:
+        return A.transposed_storage()
+    return Matrix.from_dense(np.ascontiguousarray(A.arrays[0]))
+
+
+def current(learner: Learner) -> tuple[Vector, Vector]:
+    """Coefficients and intercepts of the model: averaged where that has begun."""
+    if 0 < learner.rule.average <= learner.t - 1.0:
+        return learner.average()
+    return learner.coef(), learner.intercept()
+
+
+def penalty_of(learner: Learner, factor: Vector | None) -> float:
+    """The penalty of the objective; its mean over outputs that are fitted apart."""
+    rule = learner.rule
+    if rule.alpha == 0.0 or rule.learning_rate in ("pa1", "pa2"):
+        return 0.0
+    W = learner.coef()
+    squares, sizes = (W**2).sum(axis=0), np.abs(W).sum(axis=0)
+    each = 0.5 * (1.0 - rule.l1_ratio) * squares + rule.l1_ratio * sizes
+    total = each.sum() if factor is None else each @ factor
+    return float(rule.alpha * total / (1 if rule.loss == "multinomial" else len(W)))
+
+
+def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vector]:
+    """Coefficients (k, p) and intercepts (k,) to start at; zeros of what is not given."""
+    if coef is None:
+        W = np.zeros((k, p))
+    else:
+        W = np.array(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64, order="C")
+        if k > 1 and W.shape != (k, p):
+            raise ValueError("Provided ``coef_`` does not match dataset. ")
+        if k == 1 and W.size != p:
+            raise ValueError("Provided coef_init does not match dataset.")
+        W = W.reshape(k, p)
+    if intercept is None:
+        b = np.zeros(k)
+    else:
+        b = np.array(intercept, np.float64)
+        if b.ndim > 1 or b.size != k or (k > 1 and b.ndim == 0):
+            raise ValueError("Provided intercept_init does not match dataset.")
+        b = b.reshape(k)
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise ValueError("coef_init and intercept_init must be finite.")
+    return W, b
+
+
+def halved(shrink: float, epoch: int) -> float:
+    """Half the factor of all rates; an error where that has not helped."""
+    if shrink < _SMALLEST_SHRINK:
+        raise ValueError(
+            f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
+            f" {shrink:.1g} times those asked for did not prevent it. Scaling input data with"
+            " StandardScaler or MinMaxScaler might help."
+        )
+    return 0.5 * shrink
+
+
+def warn_of_halvings(halvings: int, shrink: float) -> None:
+    """Say that rates were too large."""
+    if halvings:
+        warnings.warn(
+            f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
+            f" its rates, which are {shrink:.3g} times those asked for now; what helps: a smaller"
+            " eta0, features on like scales, or learning_rate='auto', which needs neither.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=4,
+        )
+
+
+def show_epoch(learner: Learner, epoch: int, loss: float, objective: float, is_score: bool) -> None:
+    """Print what is known after an epoch."""
+    coef, intercept = learner.coef(), learner.intercept()
+    what = f"Validation score: {-objective:.6f}" if is_score else f"Objective: {objective:.6f}"
+    print(
+        f"-- Epoch {epoch + 1}\nNorm: {np.linalg.norm(coef):.2f}, NNZs: {np.count_nonzero(coef)},"
+        f" Bias: {intercept.mean():.6f}, T: {learner.t - 1.0:.0f}, Avg. loss: {loss:f}, {what}"
+    )
