@@ -1,5 +1,7 @@
 """Multinomial models: the compiled loss and products, fits, and their certificates."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -618,10 +620,36 @@ def test_l1_certificates_are_bounds():
     X, y = problem(n=80, p=30)
     least = fastridge.glm(X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-6, max_iter=5000)
     assert least.converged
-    for max_iter in (1, 3, 10):
-        with pytest.warns(Warning, match="stopped after"):
+    for max_iter in (1, 2, 3, 10):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             result = fastridge.glm(
                 X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-12, max_iter=max_iter
             )
+        assert bool(told) == (not result.converged)
+        assert told or max_iter > 1
         excess = result.objective - least.objective
         assert -1e-12 <= excess <= result.dual_gap + 1e-14
+
+
+def test_l1_of_separated_classes_takes_few_rounds():
+    """Turns of the classes leave much between them, which a joint Newton step takes."""
+    rng = np.random.default_rng(0)
+    X, y = 10 * rng.standard_normal((10, 4)), np.arange(10) % 5
+    for l1_ratio in (0.5, 1.0):
+        result = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=l1_ratio, tol=1e-6, max_iter=200)
+        assert result.converged
+        best = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=l1_ratio, tol=1e-7, max_iter=900)
+        assert result.objective - best.objective <= result.dual_gap + 1e-15
+        g = _l1_gradient(X, y, result)
+        l1 = 1e-3 * l1_ratio
+        moved = g + 1e-3 * (1 - l1_ratio) * result.coef + l1 * np.sign(result.coef)
+        assert np.abs(moved[result.coef != 0]).max() <= 1e-5
+        assert np.abs(g[result.coef == 0]).max(initial=0.0) <= l1 * (1 + 1e-3)
+
+
+def _l1_gradient(X, y, result):
+    eta = X @ result.coef.T + result.intercept
+    prob = np.exp(eta - eta.max(axis=1, keepdims=True))
+    prob /= prob.sum(axis=1, keepdims=True)
+    return (prob - np.eye(prob.shape[1])[y]).T @ X / len(y)

@@ -6,7 +6,9 @@ lowers it, and keeps working sets and Gram matrices of the class for its next tu
 a sum over the classes, so that the turns end at the minimum (Tseng 2001; Friedman, Hastie and
 Tibshirani 2010).
 After a round each feature's coefficients are moved together to where their penalty is least, which
-the loss does not see.
+the loss does not see; and where few coefficients are not 0, a Newton step on all of them and the
+intercepts together, with their signs, takes what the turns leave between the classes. Its model's
+derivatives r + H A d, for the step d, are a dual point of second order in d.
 
 The certificate is the gap of a dual point: with r the derivatives by eta, whose sums over the rows
 are 0 for settled intercepts, t r for the largest t of at most 1 that fulfils
@@ -25,6 +27,8 @@ import numpy as np
 
 from ...losses.exponential import y_log
 from ...losses.logistic import LOGISTIC
+from ...systems.damped import damped_cholesky
+from ...systems.lapack import product
 from ..descent.problem import by_columns
 from .problem import Array, GLMProblem
 from .prox import ProxNewton
@@ -32,6 +36,9 @@ from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
 _SHARE_OF_GAP = 1e-3  # accuracy of the classes' models, together, as a share of the last gap
+_MOST_JOINT = 600  # coefficients and intercepts of a joint step
+_MOST_ELEMENTS = 1 << 24  # numbers that it holds
+_DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
 _STILL = 20  # rounds without a gain after which rounding is all that is left
 
 
@@ -50,6 +57,15 @@ def softmax_prox(
         met = gap <= max(goal, rounding)
         if met or n_iter == max_iter:
             break
+        joint = _joint_step(problem, state) if n_iter > 1 else None
+        if joint is not None:
+            state, theta = joint
+            gap = _gap_of(problem, state, theta)
+            met = gap <= max(goal, rounding)
+            if met:
+                # a better state of the same dual point
+                state = problem.settle(state)
+                break
         before = state.objective
         inner = max(_SHARE_OF_GAP * min(gap, gained), 1e-4 * rounding) / problem.k
         state = _round(problem, state, classes, inner)
@@ -60,6 +76,73 @@ def softmax_prox(
         if still > _STILL:
             break
     return SoftmaxSolution(state, gap, n_iter, "prox-newton", bool(met))
+
+
+def _joint_step(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[SoftmaxState, Array] | None:
+    """The state after a Newton step on what is not 0, and its model's derivatives by eta (n, k).
+
+    None: there are too many coefficients, or the step does not lower the objective.
+    """
+    free = (problem.l1 == 0) & (problem.l2 == 0)
+    row, one = np.nonzero((state.U != 0) | free[:, None])
+    k, n = problem.k, problem.n
+    m = len(row) + k * problem.fit_intercept
+    if m > _MOST_JOINT or n * m > _MOST_ELEMENTS or m == 0:
+        return None
+    features, place = np.unique(row, return_inverse=True)
+    Z = np.empty((len(features) + 1, n))
+    problem.A.copy_columns(features.astype(np.int32), Z[:-1])
+    Z[-1] = 1.0
+    if problem.fit_intercept:
+        place = np.concatenate([place, np.full(k, len(features))])
+        one = np.concatenate([one, np.arange(k)])
+    B = Z[place] * state.prob.T[one]
+    H = -product(B * problem.weight, B.T)
+    for c in range(k):
+        mine = np.flatnonzero(one == c)
+        rows = Z[place[mine]]
+        H[np.ix_(mine, mine)] = product(rows * state.h[:, c], rows.T)
+    u, l1, l2 = state.U[row, one[: len(row)]], problem.l1[row], problem.l2[row]
+    g = np.zeros(m)
+    g[: len(row)] = problem.A.tdot(state.r)[row, one[: len(row)]] + l1 * np.sign(u) + l2 * u
+    diagonal = np.diagonal(H).copy()
+    diagonal[: len(row)] += l2
+    if problem.fit_intercept:
+        g[len(row) :] = state.r.sum(axis=0)
+        # the direction in which all intercepts move, which the loss does not see
+        level = diagonal[len(row) :].mean() / k
+        H[len(row) :, len(row) :] += level
+        diagonal[len(row) :] += level
+    factor = damped_cholesky(H, np.where(diagonal > 0, diagonal, 1.0), _EPS, _DAMPING)
+    if factor is None:
+        return None
+    d = factor.solve(-g)
+    D = np.zeros(state.U.shape, order="F")
+    D[row, one[: len(row)]] = d[: len(row)]
+    move = d[len(row) :] if problem.fit_intercept else np.zeros(k)
+    along = problem.A.dot(D)
+    along += move
+    theta = state.r + problem.curved(state, along.copy(order="F"))
+    U = state.U + D
+    U[(np.sign(U) == -np.sign(state.U)) & ~free[:, None]] = 0.0
+    new = problem.at(U, state.b + move)
+    if not new.objective <= state.objective + 4 * _EPS * (abs(state.loss) + state.penalty):
+        return None
+    return new, theta
+
+
+def _gap_of(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> float:
+    """The gap at a dual point whose sums over the rows are 0 but for rounding."""
+    V = problem.A.tdot(theta)
+    share = problem.shares()
+    weight = problem.weight[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.where(weight > 0, theta / weight, 0.0)
+    if (share + away < -_EPS).any():
+        return np.inf
+    best = max(_dual(problem, share, away, theta, V, t) for t in _multiples(problem, V))
+    left = float(np.abs(state.b) @ np.abs(theta.sum(axis=0))) if problem.fit_intercept else 0.0
+    return max(state.objective - best, 0.0) + left
 
 
 def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
@@ -153,24 +236,31 @@ def _certify(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[float, Softm
     if problem.fit_intercept or len(problem.free[0]):
         state = problem.settle(state)
     V = problem.A.tdot(state.r)
+    share = problem.shares()
+    away = state.prob - share
+    best = max(_dual(problem, share, away, state.r, V, t) for t in _multiples(problem, V))
+    return max(state.objective - best, 0.0), state
+
+
+def _multiples(problem: SoftmaxProblem, V: Array) -> set[float]:
+    """Multiples of a dual point, whose products with the columns are V, that may be the best."""
     size = np.abs(V)
     l1, l2 = problem.l1[:, None], problem.l2[:, None]
     hard = (l2 == 0) & (l1 > 0) & (size > l1)
     most = float((np.broadcast_to(l1, V.shape)[hard] / size[hard]).min(initial=1.0))
-    best = -np.inf
     over = (size > l1) & (l1 > 0)
     least = float((np.broadcast_to(l1, V.shape)[over] / size[over]).min(initial=1.0))
-    for t in {most, min(most, least)}:
-        best = max(best, _dual(problem, state, V, t))
-    return max(state.objective - best, 0.0), state
+    return {most, min(most, least)}
 
 
-def _dual(problem: SoftmaxProblem, state: SoftmaxState, V: Array, t: float) -> float:
-    share = problem.shares()
-    prob = state.prob if t == 1 else share + t * (state.prob - share)
+def _dual(
+    problem: SoftmaxProblem, share: Array, away: Array, theta: Array, V: Array, t: float
+) -> float:
+    """D at t theta: away (n, k) is theta over the weights."""
+    prob = np.maximum(share + t * away, 0.0)
     value = -float(problem.weight @ y_log(prob, prob).sum(axis=1))
     if problem.offset is not None:
-        value += t * float(np.vdot(state.r, problem.offset))
+        value += t * float(np.vdot(theta, problem.offset))
     over = np.maximum(np.abs(t * V) - problem.l1[:, None], 0.0)
     chosen = problem.l2 > 0
     squares = np.einsum("jk,jk->j", over[chosen], over[chosen])
