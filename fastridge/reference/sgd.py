@@ -195,16 +195,16 @@ def passive_update(rule, y, p, squared_norm):
 
 
 def plain_decay(W, rate, alpha, l1_ratio, factor):
-    """W after the decay of a step: by (1 - rate alpha (1 - l1_ratio))^f, by 0 where that is less.
+    """W after the decay of a step: by 1 - rate alpha (1 - l1_ratio) f, by 0 where that is less.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastridge.reference import sgd
     >>> sgd.plain_decay(np.ones((1, 3)), 0.5, 0.2, 0.0, np.array([0.0, 1.0, 2.0])).round(2)
-    array([[1.  , 0.9 , 0.81]])
+    array([[1. , 0.9, 0.8]])
     """
-    return W * max(0.0, 1.0 - (1.0 - l1_ratio) * rate * alpha) ** factor
+    return W * np.maximum(0.0, 1.0 - (1.0 - l1_ratio) * rate * alpha * factor)
 
 
 def truncate(W, paid, owed):
@@ -306,6 +306,41 @@ def flow(W, k, l1_ratio, time):
     return np.copysign(np.maximum(0.0, abs(W) * (1.0 - ridge * fall) - l1_ratio * fall), W)
 
 
+def flow_end(W, k, l1_ratio):
+    """The time after which `flow` is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.reference import sgd
+    >>> sgd.flow_end(np.array([2.0, -0.25]), 1.0, 1.0)
+    array([2.  , 0.25])
+    """
+    fall, ridge = np.asarray(k * l1_ratio, float), np.asarray(k * (1.0 - l1_ratio), float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        straight = abs(W) / fall
+        bent = np.log1p(abs(W) * ridge / fall) / ridge
+    return np.where(fall > 0.0, np.where(ridge > 0.0, bent, straight), np.inf)
+
+
+def pay(V, debts):
+    """(V, debts) after weights above 0 and below 0 have paid the L1 penalties that they owe.
+
+    What one pays the other owes: cumulative truncation, as `truncate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.reference import sgd
+    >>> sgd.pay(np.array([1.0, -0.25]), (np.array([0.5, 0.5]), np.array([0.5, 0.5])))[0]
+    array([0.5, 0. ])
+    """
+    positive, negative = debts
+    first = np.where(V > 0.0, np.minimum(V, positive), 0.0)
+    second = np.where(V < 0.0, np.minimum(-V, negative), 0.0)
+    return V - first + second, (positive - first + second, negative - second + first)
+
+
 def flow_integral(W, k, l1_ratio, time):
     """The integral over `time` of `flow`.
 
@@ -386,6 +421,7 @@ class Learner:
         self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # of targets
         # of bets: their state, the weight of rows since the last, where the intercept began
         self._bets = tuple(np.zeros(shape) for _ in range(4))
+        self._debts = np.zeros(shape), np.zeros(shape)  # of weights above 0, of those below
         self._missed, self._first = np.zeros(shape[1]), np.zeros(shape)
 
     @property
@@ -456,8 +492,6 @@ class Learner:
         rule = self.rule
         if rule.learning_rate in _BY_THE_TERM:
             value = self._plain(x, y, s, own)
-            if 0 < rule.average <= self.t:
-                self._A += (self._W - self._A) / (self.t - rule.average + 1.0)
         else:
             # a heavy row is the row several times
             parts = min(max(1, math.ceil(s)), _MOST_STEPS)
@@ -490,6 +524,8 @@ class Learner:
             steps *= np.where(y > 0, own, 1.0)
         self._W = plain_decay(self._W, rate, rule.alpha, rule.l1_ratio, self.factor)
         self._W = self._W + s * np.outer(steps, x)
+        if 0 < rule.average <= self.t:
+            self._A += (self._W - self._A) / (self.t - rule.average + 1.0)
         if rule.l1_ratio > 0.0:
             # a column is truncated in the rows that hold it
             self._owed += rule.l1_ratio * rate * rule.alpha
@@ -526,10 +562,11 @@ class Learner:
                     size *= room / move if move > room else 1.0
                 V[k], self._R[k] = coordinate_step(V[k], self._R[k], u, g, size, reach)
                 self._reach[k] = reach
+        V, self._debts = pay(V, self._debts)
         self._W = V / scale
         _require_finite(self._W)
         pace = np.divide(self._reach, self._R * scale**2, out=np.zeros_like(V), where=self._R > 0)
-        self._fall(rule.alpha * self.factor * pace, s)
+        self._fall(rule.alpha * self.factor * pace, s, scale)
         return value
 
     def _begin(self, y):
@@ -557,26 +594,30 @@ class Learner:
             return np.full(len(u), self.eta)
         mean_square = self._squares / self._seen
         rate, own = _BETS if rule.learning_rate == "coin" else (_RATE, _FIRST)
-        self.eta = self._shrink * rate * unit * (mean_square**-0.5 if mean_square > 0 else 0.0)
+        self.eta = self._shrink * rate * unit * (mean_square**-0.5 if mean_square > 0 else 1.0)
         return np.append(np.full(len(u) - 1, self.eta), self._shrink * own * unit)
 
     def _bet(self, u, slopes, scale, s, wealth):
         """A step of coin betting, with the gradient of the penalty for the rows that are missed."""
         rule, W = self.rule, self._W
-        if 0 < rule.average <= self.t:
-            self._averaged += s
-            self._A += (W - self._A) * (s / self._averaged)
-        self._missed += s
         slope = (1.0 - rule.l1_ratio) * W + rule.l1_ratio * np.sign(W)
         penalty = rule.alpha * self.factor * self._missed * slope / scale
         gradient = np.where(u != 0.0, np.outer(slopes, u) + penalty, 0.0)
         V, self._bets = bet((W - self._first) * scale, self._bets, gradient, wealth)
         self._W = self._first + V / scale
         self._missed[u != 0.0] = 0.0
+        self._missed += s
+        if 0 < rule.average <= self.t:
+            self._averaged += s
+            self._A += (self._W - self._A) * (s / self._averaged)
 
-    def _fall(self, k, time):
+    def _fall(self, k, time, scale):
         """The penalty until the next step, and the mean of the weights."""
         rule = self.rule
+        owed = k * rule.l1_ratio * time * scale
+        spans = np.minimum(1.0, flow_end(self._W, k, rule.l1_ratio) / time)
+        paid = np.where(self._W != 0.0, owed * spans, 0.0) * np.where(self._W < 0.0, -1.0, 1.0)
+        self._debts = self._debts[0] + owed - paid, self._debts[1] + owed + paid
         if 0 < rule.average <= self.t:
             self._averaged += time
             mean = flow_integral(self._W, k, rule.l1_ratio, time) / time

@@ -233,14 +233,15 @@ cdef class Steps:
         cdef double *record
         cdef Py_ssize_t by = 1 if s.by_field else s.ld
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
-        if s.rule < FR_SGD_ADAGRAD:
+        if s.rule < FR_SGD_ADAGRAD or s.rule == FR_SGD_COIN:
+            # bets get the penalty's gradient when a column is visited
             return
-        area = (5 if s.rule == FR_SGD_COIN or s.debts else 3) * n + 2
+        area = (5 if s.debts else 3) * n + 2
         with nogil:
             for j in range(self.p + 1):
                 record = s.table + j * by
                 penalty = 0.0
-                if j < self.p and s.rule != FR_SGD_COIN:
+                if j < self.p:
                     penalty = s.alpha if s.factor == NULL else s.alpha * s.factor[j]
                 for k in range(n):
                     one = penalty * (record[(2 + n + k) * apart] * record[(2 + 2 * n + k) * apart])
@@ -250,5 +251,4 @@ cdef class Steps:
                             one * s.l1_ratio, now - record[apart], &integral, debts, n * apart)
                     if s.averages:
                         record[(area + k) * apart] += record[0] * integral
-                if s.rule != FR_SGD_COIN or s.averages:
-                    record[apart] = now
+                record[apart] = now

@@ -384,6 +384,9 @@ cdef inline double coin_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
             q.c.u[j] = 0.0
             if q.x[j] != 0:
                 record = record_of(s, q, j)
+                if s.averages:
+                    for k in range(n):
+                        record[2 + 5 * n + k] += record[0] * record[2 + k] * (now - record[1])
                 u = q.x[j] * record[0]
                 if fabs(u) > 1:
                     grow(q.x[j], record, record + 2, NULL, n)
@@ -417,14 +420,12 @@ cdef inline double coin_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
             record = record_of(s, q, j)
             v = record + 2
             # the penalty's gradient for the rows since the last visit
-            missed = c[FR_SGD_SEEN] - record[1]
+            missed = now - record[1]
             penalty = penalty_of(s, j if s.a.index < 0 else q.at[j]) * missed * record[0]
-            record[1] = c[FR_SGD_SEEN]
+            record[1] = now
             for k in range(n):
                 z = penalty * ((1.0 - s.l1_ratio) * record[0] * v[k]
                                + s.l1_ratio * ((v[k] > 0) - (v[k] < 0)))
-                if s.averages:
-                    v[5 * n + k] += record[0] * v[k] * missed
                 bet(v + k, n, q.g[k] * u + z, wealth)
     return loss
 

@@ -247,7 +247,13 @@ class Learner:
         steps, k = self._steps, self.n_outputs
         steps.flush()
         steps.numbers[BEGAN] = steps.numbers[SEEN]
-        self._columns(steps.fields - k)[...] = 0.0
+        area = self._columns(steps.fields - k)
+        area[...] = -self._pending() if self.rule.learning_rate == "coin" else 0.0
+
+    def _pending(self) -> Floats:
+        """Integrals of the weights of bets since their columns were visited."""
+        clock = self._steps.table[:, 1]
+        return self._columns(2) * (self._inverse() * (self._steps.numbers[SEEN] - clock))
 
     def _keep(self, A: Matrix) -> tuple[Any, ...]:
         """What `_restore` needs to undo a call over these rows."""
@@ -315,7 +321,10 @@ class Learner:
         if began >= 0 and self._adaptive:
             time = steps.numbers[SEEN] - began
             if time > 0:
-                weights = self._columns(steps.fields - k) / time
+                sums = self._columns(steps.fields - k)
+                if self.rule.learning_rate == "coin":
+                    sums = sums + self._pending()
+                weights = sums / time
                 weights[:, -1] += steps.numbers[START]
         elif began >= 0:
             last = steps.fields - k
