@@ -543,3 +543,13 @@ def test_malformed_rows_are_refused():
     ):
         with pytest.raises((ValueError, TypeError), match="X"):
             SGDRegressor(hash_bits=4).partial_fit(bad, [0.0, 1.0])
+
+
+def test_targets_too_large_to_square():
+    X = np.random.default_rng(0).standard_normal((20, 2))
+    with pytest.raises(ValueError, match="y has values up to .*e.200"):
+        SGDRegressor().fit(X, 1e200 * X[:, 0])
+    with pytest.raises(ValueError, match="y has values up to .*e.200"):
+        SGDRegressor().partial_fit(X, 1e200 * X[:, 0])
+    model = SGDRegressor(alpha=0.0).fit(X, 1e120 * X[:, 0])
+    assert model.score(X, 1e120 * X[:, 0]) > 0.99

@@ -70,6 +70,7 @@ _ALPHA, _LIGHT = 1e-4, 1e-6  # of scikit-learn's rules, and of those coordinate 
 _PENALTIES = ("l2", "l1", "elasticnet")
 _LEAST_RATE = 1e-6  # of "adaptive"
 _EXPLODED = 1e15  # a mean loss that no fit comes back from, in units of the targets
+_MOST_TARGET = 1e140  # sums of squares of which are finite
 _MOST_BITS = 30
 
 
@@ -95,11 +96,19 @@ class Targets(NamedTuple):
         return self._replace(weight=self.weight / mean)
 
     def unit(self) -> float:
-        """The size of losses: 1 of classes, else no less than the mean square of the targets."""
+        """The size of losses: 1 of classes, else no less than the mean square of the targets.
+
+        Targets whose squares float64 cannot hold are refused.
+        """
         if self.y.ndim > 1 or self.y.dtype != np.float64:
             return 1.0
-        with np.errstate(over="ignore"):
-            return min(max(1.0, float((self.y**2).mean())), np.finfo(float).max / _EXPLODED)
+        most = float(np.abs(self.y).max(initial=0.0))
+        if most > _MOST_TARGET:
+            raise ValueError(
+                f"y has values up to {most:.3g}, of which float64 cannot hold the squared errors;"
+                f" expected at most {_MOST_TARGET:g}: divide y by a number."
+            )
+        return max(1.0, float((self.y**2).mean()))
 
     def total(self, rows: Rows | None) -> float:
         """The weight of some rows, or of all."""
@@ -495,6 +504,7 @@ class BaseSGD(Estimator):
                 break
             except Diverged:
                 check_finite(A)
+                targets.unit()
                 learner.shrink, halvings = halved(learner.shrink, 0), halvings + 1
         total = targets.total(None) * (
             1 if learner.rule.loss == "multinomial" else learner.n_outputs
