@@ -547,9 +547,9 @@ def test_malformed_rows_are_refused():
 
 def test_targets_too_large_to_square():
     X = np.random.default_rng(0).standard_normal((20, 2))
-    with pytest.raises(ValueError, match="y has values up to .*e.200"):
+    with pytest.raises(ValueError, match=r"y has values up to .*e.200"):
         SGDRegressor().fit(X, 1e200 * X[:, 0])
-    with pytest.raises(ValueError, match="y has values up to .*e.200"):
+    with pytest.raises(ValueError, match=r"y has values up to .*e.200"):
         SGDRegressor().partial_fit(X, 1e200 * X[:, 0])
     model = SGDRegressor(alpha=0.0).fit(X, 1e120 * X[:, 0])
     assert model.score(X, 1e120 * X[:, 0]) > 0.99
