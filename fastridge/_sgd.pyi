@@ -70,5 +70,6 @@ class Steps:
         order: NDArray[np.intp] | None,
         begin: int,
         end: int,
+        batch: int,
     ) -> float | None: ...
     def flush(self) -> None: ...

@@ -153,6 +153,7 @@ class BaseSGD(Estimator):
     average: Any
     penalty_factor: Any
     hash_bits: int | None
+    batch_size: int
 
     _learner: Learner
     _single: bool  # whether coefficients are float32, as the data of the first call are
@@ -220,6 +221,7 @@ class BaseSGD(Estimator):
             ),
             f"an int from 1 to {_MOST_BITS}, or None",
         ),
+        "batch_size": COUNT,
     }
 
     # what is kept between calls
@@ -302,6 +304,7 @@ class BaseSGD(Estimator):
             ratio,
             self.fit_intercept,
             int(self.average),
+            int(self.batch_size),
         )
 
     def _strength(self) -> float:

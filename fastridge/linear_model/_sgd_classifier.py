@@ -172,6 +172,15 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         Hash the features into 2^hash_bits columns, with a sign, from 1 to 30: for text and
         categories, whose indices may be any of 64 bits. `X` may then be (values, indices, indptr)
         of sparse rows, and have any number of columns in each call. None: no hashing.
+    batch_size : int, default=1
+        Rows of one step: neighbours in the order of an epoch, or of the call of `partial_fit`,
+        whose last batch may be smaller. They are read by several threads (`set_num_threads`), and
+        the result has the same bits for any number of them. "auto", "adagrad" and "coin" take a
+        batch as one row whose gradient is the sum over its rows, so that an epoch has fewer steps
+        of the same length; scikit-learn's rules step along the mean of the gradients, decay once,
+        and count steps, not rows, in `t_` and `average`. Worth its fewer steps for many rows
+        with few features, from some hundred rows a batch on; a batch without weight changes
+        nothing.
 
     Attributes
     ----------
@@ -271,6 +280,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         average: bool | int = False,
         penalty_factor: Any = None,
         hash_bits: int | None = None,
+        batch_size: int = 1,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -295,6 +305,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         self.average = average
         self.penalty_factor = penalty_factor
         self.hash_bits = hash_bits
+        self.batch_size = batch_size
 
     def fit(
         self,

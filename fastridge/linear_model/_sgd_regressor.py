@@ -62,7 +62,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         state of the best epoch, not of the last one, as scikit-learn does.
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out.
-    n_iter_no_change, warm_start, average, penalty_factor, hash_bits
+    n_iter_no_change, warm_start, average, penalty_factor, hash_bits, batch_size
         As in `SGDClassifier`.
 
     Attributes
@@ -135,6 +135,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         average: bool | int = False,
         penalty_factor: Any = None,
         hash_bits: int | None = None,
+        batch_size: int = 1,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -157,6 +158,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         self.average = average
         self.penalty_factor = penalty_factor
         self.hash_bits = hash_bits
+        self.batch_size = batch_size
 
     @property
     def _loss(self) -> Loss:  # type: ignore[override]

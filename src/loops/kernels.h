@@ -127,6 +127,7 @@ typedef struct {
     fr_softmax_curve_loop *softmax_curve;
     const fr_lane_kernels *lane_kernels; /* of double, of float */
     void (*sgd_rows)(struct fr_sgd *s, ptrdiff_t wide); /* see sgd.h */
+    void (*sgd_batches)(struct fr_sgd *s, ptrdiff_t wide);
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */
 } fr_kernels;
 

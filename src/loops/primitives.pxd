@@ -42,4 +42,5 @@ cdef extern from "kernels.h" nogil:
                      Py_ssize_t ld, Py_ssize_t n, double *out, Py_ssize_t ldo) noexcept nogil
         # rows of a pass: see sgd.h
         void (*sgd_rows)(fr_sgd *s, Py_ssize_t wide) noexcept nogil
+        void (*sgd_batches)(fr_sgd *s, Py_ssize_t wide) noexcept nogil
         fr_real_kernels real[3]

@@ -30,6 +30,7 @@
 /* loops in Cython, renamed for this instruction set: see meson.build */
 fr_step_loop fr_sgd_float, fr_sgd_double, fr_momentum_float, fr_momentum_double;
 void fr_sgd_rows(struct fr_sgd *s, ptrdiff_t wide);
+void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
 #define T double
@@ -206,4 +207,5 @@ const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
      NULL, NULL, negative_binomial_conjugate_loop, huber_conjugate_loop},
     softmax_loop, softmax_curve_loop, FR_CAT(fr_lane_kernels, FR_ISA),
     fr_sgd_rows,
+    fr_sgd_batches,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

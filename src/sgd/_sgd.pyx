@@ -9,7 +9,7 @@ from libc.string cimport memset
 from primitives cimport fr_kernels
 from primitives cimport fr_sgd as void_sgd
 from losses_of_rows cimport value_and_slope
-from runtime cimport attach, check, fr_active, fr_poll
+from runtime cimport attach, check, fr_active, fr_poll, threads_for
 
 from fastridge._matrix cimport Matrix
 
@@ -18,6 +18,7 @@ cnp.import_array()
 
 cdef enum:
     PIECE = 4000000  # elements between two looks for an interrupt
+    WORK = 8         # that an element of a batch counts as
     NEAR = 32768     # bytes of the nearest cache
 
 # numbers by which a caller names losses and rules
@@ -160,8 +161,8 @@ cdef class Steps:
 
     def learn(self, Matrix A not None, const double[::1] y, const int32_t[::1] codes, bint soft,
               const double[::1] weight, const double[::1] positive, const Py_ssize_t[::1] order,
-              Py_ssize_t begin, Py_ssize_t end):
-        """Take a step for each row from `begin` to `end` of the order.
+              Py_ssize_t begin, Py_ssize_t end, Py_ssize_t batch):
+        """Take a step for each row, or batch of rows, from `begin` to `end` of the order.
 
         Returns
         -------
@@ -172,6 +173,9 @@ cdef class Steps:
         cdef const int32_t *narrow
         cdef const int64_t *broad
         cdef double[::1] work
+        cdef int32_t[::1] places
+        cdef int status = 0
+        cdef bint whole
         cdef fr_sgd *s = &self.s
         cdef const fr_kernels *kernels = fr_active()
         target = n * s.k if soft and s.k > 1 else n
@@ -204,7 +208,16 @@ cdef class Steps:
                 for i in range(n):
                     width = max(width, <Py_ssize_t> (broad[i + 1] - broad[i]))
         wide = (width + 1 + 7) // 8 * 8
-        work = np.empty(FR_SGD_WORKSPACE(wide, s.k))
+        batch = min(batch, max(1, end - begin))
+        if batch > 1:
+            s.batch, s.tasks, whole = batch, fr_sgd_tasks(batch), fr_sgd_whole(s, not A.is_sparse)
+            s.threads = threads_for(0, WORK * batch * (A.s.nnz / <double> max(1, n)) * s.k)
+            work = np.empty(fr_sgd_batch_doubles(batch, self.p, wide, s.k, whole))
+            places = np.zeros(batch + (0 if whole else s.tasks * self.p), np.int32)
+            s.batch_work, s.places = &work[0], &places[0]
+        else:
+            work = np.empty(FR_SGD_WORKSPACE(wide, s.k))
+            s.work = &work[0]
         s.a = &A.s
         s.y = &y[0] if y is not None and y.shape[0] else NULL
         s.codes = &codes[0] if codes is not None and n else NULL
@@ -212,16 +225,19 @@ cdef class Steps:
         s.weight = &weight[0] if weight is not None and n else NULL
         s.positive = &positive[0] if positive is not None else NULL
         s.order = &order[0] if order is not None and order.shape[0] else NULL
-        s.work = &work[0]
         s.loss_sum, s.diverged, s.begin = 0.0, 0, begin
         step = max(1, PIECE // max(1, A.s.nnz // max(1, n) * s.k))
         with nogil:
-            while s.begin < end and not s.diverged:
+            if batch > 1:
+                s.end, s.status = end, 0
+                kernels.sgd_batches(<void_sgd *> s, wide)
+                status = s.status
+            while batch == 1 and s.begin < end and not s.diverged and not status:
                 s.end = min(end, s.begin + step)
                 kernels.sgd_rows(<void_sgd *> s, wide)
-                if s.begin < end and fr_poll():
-                    break
-        check(fr_poll() if s.begin < end and not s.diverged else 0)
+                if s.begin < end:
+                    status = fr_poll()
+        check(status)
         return None if s.diverged else s.loss_sum
 
     def flush(self):

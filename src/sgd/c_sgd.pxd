@@ -41,7 +41,18 @@ cdef extern from "sgd.h" nogil:
         double *work
         double loss_sum
         int diverged
+        Py_ssize_t batch
+        int tasks, threads, status
+        double *batch_work
+        int32_t *places
     Py_ssize_t FR_SGD_WORKSPACE(Py_ssize_t wide, Py_ssize_t k)
+    enum: FR_SGD_MOST_TASKS
+    int fr_sgd_tasks(Py_ssize_t batch)
+    Py_ssize_t fr_sgd_task_rows(Py_ssize_t batch)
+    Py_ssize_t fr_sgd_task_columns(Py_ssize_t rows, Py_ssize_t p, Py_ssize_t wide)
+    int fr_sgd_whole(const fr_sgd *s, int dense)
+    Py_ssize_t fr_sgd_batch_doubles(Py_ssize_t batch, Py_ssize_t p, Py_ssize_t wide, Py_ssize_t k,
+                                    int whole)
 
 
 cdef extern from "flow.h" nogil:

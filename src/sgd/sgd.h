@@ -87,9 +87,57 @@ typedef struct fr_sgd {
     double *work;
     double loss_sum;
     int diverged;
+    /* batches: see sgd_batch.pyx */
+    ptrdiff_t batch;        /* rows of one step */
+    int tasks, threads;
+    int status;             /* of fr_poll() */
+    double *batch_work;
+    int32_t *places;        /* (tasks, p) and (batch,), zeros */
 } fr_sgd;
 
 /* Doubles of `work` for rows of at most `wide` elements, a multiple of 8. */
 #define FR_SGD_WORKSPACE(wide, k) (9 * (wide) + 5 * (k))
+
+#define FR_SGD_MOST_TASKS 8 /* of a batch */
+#define FR_SGD_LEAST_ROWS 64 /* of a task */
+
+/* Tasks that a batch is cut into: they depend on its size alone. */
+static inline int fr_sgd_tasks(ptrdiff_t batch)
+{
+    const ptrdiff_t tasks = batch / FR_SGD_LEAST_ROWS;
+    return tasks < 1 ? 1 : tasks > FR_SGD_MOST_TASKS ? FR_SGD_MOST_TASKS : (int)tasks;
+}
+
+/* Rows of a task, at the most. */
+static inline ptrdiff_t fr_sgd_task_rows(ptrdiff_t batch)
+{
+    const int tasks = fr_sgd_tasks(batch);
+    return (batch + tasks - 1) / tasks;
+}
+
+/* Columns that the rows of a task have, at the most. */
+static inline ptrdiff_t fr_sgd_task_columns(ptrdiff_t rows, ptrdiff_t p, ptrdiff_t wide)
+{
+    return wide > 0 && rows < p / wide ? rows * wide : p;
+}
+
+/* Whether a batch adds its gradients in arrays of all columns. */
+static inline int fr_sgd_whole(const fr_sgd *s, int dense)
+{
+    return dense && s->k == 1 && s->rule != FR_SGD_COIN && s->rule != FR_SGD_PA1
+           && s->rule != FR_SGD_PA2 && (s->rule >= FR_SGD_ADAGRAD || !(s->alpha * s->l1_ratio > 0));
+}
+
+/* Doubles of `batch_work`, for rows of at most `wide` elements, a multiple of 8. */
+static inline ptrdiff_t fr_sgd_batch_doubles(ptrdiff_t batch, ptrdiff_t p, ptrdiff_t wide, ptrdiff_t k,
+                                             int whole)
+{
+    const ptrdiff_t tasks = fr_sgd_tasks(batch), padded = (p + 15) / 8 * 8;
+    if (whole)
+        return padded * (5 + 2 * tasks) + tasks * 9 * k;
+    const ptrdiff_t all = fr_sgd_task_columns(batch, p, wide);
+    const ptrdiff_t some = fr_sgd_task_columns(fr_sgd_task_rows(batch), p, wide);
+    return (all + (tasks - 1) * some) * (2 + 5 * k) + tasks * (2 * wide + 9 * k);
+}
 
 #endif

@@ -47,6 +47,8 @@ class Rule(NamedTuple):
     fit_intercept : bool
     average : int
         The row from which on weights are averaged; 0: none.
+    batch_size : int
+        Rows of one step.
     """
 
     loss: str
@@ -58,6 +60,7 @@ class Rule(NamedTuple):
     l1_ratio: float = 0.0
     fit_intercept: bool = True
     average: int = 0
+    batch_size: int = 1
 
 
 class Diverged(ArithmeticError):
@@ -172,7 +175,7 @@ class Learner:
         positive: Floats | None = None,
         order: NDArray[np.intp] | None = None,
     ) -> float:
-        """Take a step for each row.
+        """Take a step for each row, or for each batch of neighbours of the order.
 
         Parameters
         ----------
@@ -206,7 +209,9 @@ class Learner:
         n = A.shape[0] if order is None else len(order)
         parts = [(0, n)]
         if rule.average and self._adaptive and steps.numbers[BEGAN] < 0:
-            first = int(min(max(rule.average - self.t, 0), n))
+            # batches are not cut in two
+            first = -int(-max(rule.average - self.t, 0) // rule.batch_size) * rule.batch_size
+            first = min(first, n)
             parts = [(0, first), (first, n)]
         total = 0.0
         targets = (y.reshape(-1), None) if soft else (None, y)
@@ -214,7 +219,9 @@ class Learner:
             if begin == parts[-1][0] and len(parts) == 2 and begin < n:
                 self._begin_averages()
             try:
-                found = steps.learn(A, *targets, soft, weight, positive, order, begin, end)
+                found = steps.learn(
+                    A, *targets, soft, weight, positive, order, begin, end, rule.batch_size
+                )
             except KeyboardInterrupt:
                 self._restore(back)
                 raise
