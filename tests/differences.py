@@ -37,6 +37,8 @@ ESTIMATORS = (
     "RidgeCV",
     "RidgeClassifier",
     "RidgeClassifierCV",
+    "SGDClassifier",
+    "SGDRegressor",
     "TweedieRegressor",
 )
 FUNCTIONS = ("enet_path", "lasso_path", "ridge_regression")
@@ -86,6 +88,9 @@ PATH_PARAMS = (
     "Everything that scikit-learn takes there and that is public has a name here; X_offset and"
     " X_scale are its solver's own."
 )
+
+STREAMS = ("SGDClassifier", "SGDRegressor")
+AUTO = "Needs no eta0 and no scaled features; scikit-learn's rules are there by their names."
 
 # (kind, item) or (kind, item, name): why
 REASONS = {
@@ -166,6 +171,22 @@ REASONS = {
     ),
     ("type", "dual_gap_"): DOUBLE,
     ("type", "mse_path_"): DOUBLE,
+    **{
+        (kind, item, name): why
+        for name in STREAMS
+        for kind, item, why in (
+            ("default", "learning_rate", AUTO),
+            (
+                "default",
+                "alpha",
+                "1e-6 with rules that need no penalty to be steady, else scikit-learn's 1e-4.",
+            ),
+            ("parameter", "hash_bits", "An extension: hashes features of any 64-bit index."),
+            ("attribute", "eta_", "The rate of the last step."),
+            ("attribute", "loss_curve_", "The mean loss of each epoch."),
+            ("type", "intercept_", "float32 where the coefficients are, for two classes too."),
+        )
+    },
     **{("type", item): DOUBLE for item in ("X_offset_", "X_scale_", "alpha_", "lambda_")},
 }
 
@@ -331,6 +352,48 @@ BEHAVIOUR = (
     (
         "`positive` of `LinearRegression`",
         "Sparse data are accepted.",
+    ),
+    (
+        "`partial_fit` of `SGDClassifier` and `SGDRegressor`",
+        "Takes rows as they lie, whatever `shuffle` is, and goes on with the L1 penalty that is"
+        " owed: calls on parts are one call on all, bit for bit.",
+    ),
+    (
+        "`shuffle` of `SGDClassifier` and `SGDRegressor`",
+        "Blocks of neighbouring rows come in random order, mixed within what a cache holds; data"
+        " that fit there are permuted in full. Another order than scikit-learn's for a seed.",
+    ),
+    (
+        "several classes in `SGDClassifier`",
+        "Are learned in one pass over the rows, in one order, and end together, by the mean of"
+        " their losses; `n_jobs` has no effect.",
+    ),
+    (
+        "`tol` and `loss_curve_` of `SGDClassifier` and `SGDRegressor`",
+        "The mean loss of an epoch is weighted, and the penalty is that of its end.",
+    ),
+    (
+        "sparse rows in `SGDClassifier` and `SGDRegressor`",
+        "Give what dense ones do: the intercept has the same step, where scikit-learn's has 0.01 of"
+        " it, and dense zeros are left alone by the L1 penalty as sparse ones are.",
+    ),
+    (
+        "`early_stopping` of `SGDClassifier` and `SGDRegressor`",
+        "Keeps the weights that scored best, of several classes by their joint accuracy;"
+        " scikit-learn's are those of the last epoch. The rows held out are scikit-learn's.",
+    ),
+    (
+        "rates that are too large in `SGDClassifier` and `SGDRegressor`",
+        "A fit steps back and halves its rates, with a ConvergenceWarning, where losses overflow or"
+        " explode; scikit-learn raises an error, or returns such weights.",
+    ),
+    (
+        "`average` with an L1 penalty in `SGDClassifier` and `SGDRegressor`",
+        "The mean of the weights; scikit-learn's forgets the truncations.",
+    ),
+    (
+        "`class_weight='balanced'`",
+        "Counts samples by their weights; scikit-learn counts them as they are.",
     ),
     (
         "messages",
