@@ -6,11 +6,12 @@
 
 #define FR_BATCH_BLOCK 16 /* rows that the nearest cache holds from the first loop to the second */
 
-/* Columns as they are at the start of a batch; arrays are padded with zeros to blocks of 8. */
+/* Columns as they are at the start of a batch, at the places of `fr_batch_place`. */
 typedef struct {
     double *unit;  /* 1 / s */
     double *value; /* v */
     double *reach, *known, *fresh; /* d; d r; d where r is 0 */
+    int adaptive;                  /* whether columns have units */
     int bounded, freshly;          /* whether moves are bounded, and whether a column is fresh */
 } fr_batch_columns;
 
@@ -19,65 +20,113 @@ typedef struct {
     int grows; /* whether a |u| is above 1 */
 } fr_batch_row;
 
+/* Columns of a row lie in whole registers; the last one is loaded again up to the last column, and
+ * the arrays have a register of their own for it, with zeros for the columns that were there. */
+FR_INLINE ptrdiff_t fr_batch_whole(ptrdiff_t p) { return p / VL * VL; }
+
+/* Where column j is in the arrays, of at most p + VL elements. */
+FR_INLINE ptrdiff_t fr_batch_place(ptrdiff_t p, ptrdiff_t j)
+{
+    const ptrdiff_t whole = fr_batch_whole(p);
+    return j < whole || p < VL ? j : j + VL - (p - whole);
+}
+
+#ifdef FR_PLAIN
+FR_INLINE double total(vec a) { return a; }
+#else
+FR_INLINE double total(vec a)
+{
+#if VL == 8
+    a += VEC_PICK(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+    a += VEC_PICK(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    a += VEC_PICK(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+#elif VL == 4
+    a += VEC_PICK(a, a, 2, 3, 0, 1);
+    a += VEC_PICK(a, a, 1, 0, 3, 2);
+#else
+    a += VEC_PICK(a, a, 1, 0);
+#endif
+    return a[0];
+}
+#endif
+
+/* Element i of a row in a register, i a multiple of VL; few: fewer columns than a register has */
+#define ROW(T, x)                                                                                  \
+    (few ? LOAD_double(rest) : i < whole ? LOAD_##T((x) + i) : LOAD_##T((x) + p - VL))
+#define REST(T, x)                                                                                 \
+    double rest[8] = {0};                                                                          \
+    if (few)                                                                                       \
+        for (ptrdiff_t l = 0; l < p; l++)                                                          \
+            rest[l] = (double)(x)[l];
+
 #define LOOPS(T)                                                                                   \
-    FR_INLINE fr_batch_row fr_batch_predict_##T(const T *x, ptrdiff_t p, const fr_batch_columns *c) \
+    FR_INLINE fr_batch_row fr_batch_predict_##T(const T *x, ptrdiff_t p, const fr_batch_columns *c, \
+                                                int kind)                                          \
     {                                                                                              \
         const vec zero = SPLAT(0.0), one = SPLAT(1.0);                                             \
+        const ptrdiff_t whole = fr_batch_whole(p);                                                 \
+        const int few = p < VL;                                                                    \
         vec product = zero, squares = zero, reach = zero, known = zero, fresh = zero;              \
         row_mask grows = zero > one;                                                               \
+        REST(T, x)                                                                                 \
         for (ptrdiff_t i = 0; i < p; i += VL) {                                                    \
-            vec u;                                                                                 \
-            if (i + VL <= p) {                                                                     \
-                u = LOAD_##T(x + i);                                                               \
-            } else {                                                                               \
-                double rest[VL] = {0};                                                             \
-                for (ptrdiff_t l = 0; i + l < p; l++)                                              \
-                    rest[l] = (double)x[i + l];                                                    \
-                u = LOAD_double(rest);                                                             \
-            }                                                                                      \
-            u *= LOAD_double(c->unit + i);                                                         \
-            const vec square = u * u;                                                              \
+            const vec u = ROW(T, x) * LOAD_double(c->unit + i);                                    \
             product += u * LOAD_double(c->value + i);                                              \
+            if (kind == 0)                                                                         \
+                continue;                                                                          \
+            const vec square = u * u;                                                              \
             squares += square;                                                                     \
             grows |= square > one;                                                                 \
-            if (c->bounded) {                                                                      \
+            if (kind >= 2) {                                                                       \
                 reach += size_of(u) * LOAD_double(c->reach + i);                                   \
                 known += square * LOAD_double(c->known + i);                                       \
-                if (c->freshly)                                                                    \
-                    fresh += size_of(u) * LOAD_double(c->fresh + i);                               \
             }                                                                                      \
+            if (kind == 3)                                                                         \
+                fresh += size_of(u) * LOAD_double(c->fresh + i);                                   \
         }                                                                                          \
-        const fr_batch_row s = {vec_sum(product), vec_sum(squares), vec_sum(reach),                \
-                                vec_sum(known), vec_sum(fresh), any(grows)};                       \
+        const fr_batch_row s = {total(product), kind ? total(squares) : 0.0,                       \
+                                kind >= 2 ? total(reach) : 0.0, kind >= 2 ? total(known) : 0.0,    \
+                                kind == 3 ? total(fresh) : 0.0, kind ? any(grows) : 0};            \
         return s;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    FR_INLINE void fr_batch_rows_##T(const void *const *rows, ptrdiff_t n, ptrdiff_t p,            \
+                                     const fr_batch_columns *c, fr_batch_row *out)                 \
+    {                                                                                              \
+        if (!c->adaptive)                                                                          \
+            for (ptrdiff_t i = 0; i < n; i++)                                                      \
+                out[i] = fr_batch_predict_##T((const T *)rows[i], p, c, 0);                        \
+        else if (!c->bounded)                                                                      \
+            for (ptrdiff_t i = 0; i < n; i++)                                                      \
+                out[i] = fr_batch_predict_##T((const T *)rows[i], p, c, 1);                        \
+        else if (!c->freshly)                                                                      \
+            for (ptrdiff_t i = 0; i < n; i++)                                                      \
+                out[i] = fr_batch_predict_##T((const T *)rows[i], p, c, 2);                        \
+        else                                                                                       \
+            for (ptrdiff_t i = 0; i < n; i++)                                                      \
+                out[i] = fr_batch_predict_##T((const T *)rows[i], p, c, 3);                        \
     }                                                                                              \
                                                                                                    \
     /* sums += g[0] u_0 + ... + g[3] u_3 */                                                        \
     FR_INLINE void fr_batch_add_##T(const T *const *rows, const double *g, ptrdiff_t p,            \
                                     const double *unit, double *sums)                              \
     {                                                                                              \
-        const T *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];                            \
+        const T *x0 = rows[0], *x1 = rows[1], *x2 = rows[2], *x3 = rows[3];                        \
         const vec g0 = SPLAT(g[0]), g1 = SPLAT(g[1]), g2 = SPLAT(g[2]), g3 = SPLAT(g[3]);          \
-        ptrdiff_t i = 0;                                                                           \
-        for (; i + VL <= p; i += VL) {                                                             \
+        const ptrdiff_t whole = fr_batch_whole(p);                                                 \
+        if (p < VL) {                                                                              \
+            for (ptrdiff_t j = 0; j < p; j++)                                                      \
+                sums[j] += (g[0] * (x0[j] * unit[j]) + g[1] * (x1[j] * unit[j]))                   \
+                           + (g[2] * (x2[j] * unit[j]) + g[3] * (x3[j] * unit[j]));                \
+            return;                                                                                \
+        }                                                                                          \
+        for (ptrdiff_t i = 0; i < p; i += VL) {                                                    \
+            const ptrdiff_t at = i < whole ? i : p - VL;                                           \
             const vec s = LOAD_double(unit + i);                                                   \
-            const vec first = g0 * (LOAD_##T(a + i) * s) + g1 * (LOAD_##T(b + i) * s);             \
-            const vec second = g2 * (LOAD_##T(c + i) * s) + g3 * (LOAD_##T(d + i) * s);            \
+            const vec first = g0 * (LOAD_##T(x0 + at) * s) + g1 * (LOAD_##T(x1 + at) * s);         \
+            const vec second = g2 * (LOAD_##T(x2 + at) * s) + g3 * (LOAD_##T(x3 + at) * s);        \
             STORE(sums + i, LOAD_double(sums + i) + (first + second));                             \
         }                                                                                          \
-        for (; i < p; i++) {                                                                       \
-            const double s = unit[i];                                                              \
-            const double first = g[0] * (a[i] * s) + g[1] * (b[i] * s);                            \
-            const double second = g[2] * (c[i] * s) + g[3] * (d[i] * s);                           \
-            sums[i] += first + second;                                                             \
-        }                                                                                          \
-    }                                                                                              \
-                                                                                                   \
-    FR_INLINE void fr_batch_rows_##T(const void *const *rows, ptrdiff_t n, ptrdiff_t p,            \
-                                     const fr_batch_columns *c, fr_batch_row *out)                 \
-    {                                                                                              \
-        for (ptrdiff_t i = 0; i < n; i++)                                                          \
-            out[i] = fr_batch_predict_##T((const T *)rows[i], p, c);                               \
     }                                                                                              \
                                                                                                    \
     FR_INLINE void fr_batch_sums_##T(const void *const *rows, const double *g, ptrdiff_t n,        \
@@ -96,6 +145,8 @@ typedef struct {
 LOOPS(double)
 LOOPS(float)
 #undef LOOPS
+#undef ROW
+#undef REST
 
 /* Sums over the columns of n dense rows, of float32 or float64. */
 FR_INLINE void fr_batch_predict(int single, const void *const *rows, ptrdiff_t n, ptrdiff_t p,

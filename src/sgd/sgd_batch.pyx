@@ -115,20 +115,22 @@ cdef inline void put_columns(Job *job) noexcept nogil:
     """All columns as they are at the start of a batch, for dense rows and one output."""
     cdef const fr_sgd *s = job.s
     cdef fr_batch_columns *c = &job.c
-    cdef Py_ssize_t j
+    cdef Py_ssize_t j, at
     cdef double v, r, d
-    c.bounded, c.freshly = job.bound, 0
+    c.adaptive, c.bounded, c.freshly = job.adaptive, job.bound, 0
     if not job.adaptive:
         for j in range(s.a.n_minor):
-            c.unit[j] = 1.0
-            c.value[j] = field(s, j, 0)[0] * s.scale[0 if s.group == NULL else s.group[j]]
+            at = fr_batch_place(s.a.n_minor, j)
+            c.unit[at] = 1.0
+            c.value[at] = field(s, j, 0)[0] * s.scale[0 if s.group == NULL else s.group[j]]
         return
     for j in range(s.a.n_minor):
         v, r = s.table[2 * s.ld + j], s.table[3 * s.ld + j]
-        c.unit[j], c.value[j] = s.table[j], v
+        at = fr_batch_place(s.a.n_minor, j)
+        c.unit[at], c.value[at] = s.table[j], v
         if job.bound:
             d = max(s.table[4 * s.ld + j], job.rate + SHARE * fabs(v))
-            c.reach[j], c.known[j], c.fresh[j] = d, d * r, 0.0 if r > 0 else d
+            c.reach[at], c.known[at], c.fresh[at] = d, d * r, 0.0 if r > 0 else d
             if not r > 0:
                 c.freshly = 1
 
@@ -404,8 +406,8 @@ cdef inline void empty(Job *job) noexcept nogil:
         part.grows = part.ended = False
         memset(part.outer, 0, 3 * k * sizeof(double))
         if job.whole:
-            memset(part.sums, 0, p * sizeof(double))
-            memset(part.taken, 0, p * sizeof(double))
+            memset(part.sums, 0, (p + 8) * sizeof(double))
+            memset(part.taken, 0, (p + 8) * sizeof(double))
         else:
             for j in range(part.n):
                 part.place[part.columns[j]] = 0
@@ -483,9 +485,9 @@ cdef inline void merge(Job *job) noexcept nogil:
         for k in range(3 * n):
             sum.outer[k] += part.outer[k]
         if job.whole:
-            for j in range(p):
+            for j in range(p + 8):
                 sum.sums[j] += part.sums[j]
-            for j in range(p):
+            for j in range(p + 8):
                 sum.taken[j] += part.taken[j]
             continue
         for j in range(part.n):
@@ -587,7 +589,7 @@ cdef void adaptive_step(Job *job) noexcept nogil:
     cdef Part *sum = &job.parts[0]
     cdef double share = SHARE if job.scaled else 0.0, keep = 1.0 if job.scaled else 0.0
     cdef double least = ROUNDING if job.scaled else 0.0, z
-    cdef Py_ssize_t apart = s.ld if s.by_field else 1, j, k, n = s.k
+    cdef Py_ssize_t apart = s.ld if s.by_field else 1, j, k, n = s.k, at
     cdef double *record = s.table + (s.a.n_minor if s.by_field else s.a.n_minor * s.ld)
     cdef double *v = record + 2 * apart
     cdef double *own
@@ -601,8 +603,9 @@ cdef void adaptive_step(Job *job) noexcept nogil:
                         v + k * apart, n * apart)
     if job.whole:
         for j in range(s.a.n_minor):
-            z, v = sum.sums[j], s.table + 2 * s.ld + j
-            step_of_sum(z, z + sum.taken[j], least * sum.sizes[0], job.rate, share, keep, v, s.ld)
+            at = fr_batch_place(s.a.n_minor, j)
+            z, v = sum.sums[at], s.table + 2 * s.ld + j
+            step_of_sum(z, z + sum.taken[at], least * sum.sizes[0], job.rate, share, keep, v, s.ld)
             if s.debts:
                 fr_truncate(v, v + 3 * s.ld, s.ld)
         return
@@ -683,7 +686,7 @@ cdef void plain_step(Job *job) noexcept nogil:
                 renormalise(s, g)
     if job.whole:
         for j in range(s.a.n_minor):
-            add_plain(s, j, 0, sum.sums[j] * part, averaged, sums)
+            add_plain(s, j, 0, sum.sums[fr_batch_place(s.a.n_minor, j)] * part, averaged, sums)
     else:
         for j in range(sum.n):
             own = sum.records + j * job.size + 1 + 3 * n
