@@ -181,6 +181,7 @@ REASONS = {
                 "alpha",
                 "1e-6 with rules that need no penalty to be steady, else scikit-learn's 1e-4.",
             ),
+            ("parameter", "batch_size", "An extension: rows whose mean gradient is one step."),
             ("parameter", "hash_bits", "An extension: hashes features of any 64-bit index."),
             ("attribute", "eta_", "The rate of the last step."),
             ("attribute", "loss_curve_", "The mean loss of each epoch."),

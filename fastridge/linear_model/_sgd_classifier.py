@@ -405,7 +405,7 @@ default=None
         """Learn from the rows once, as they lie, and go on from what was learned before.
 
         Calls on parts of the data are one call on all of it, bit for bit, also where the estimator
-        was pickled, or saved and loaded, in between.
+        was pickled, or saved and loaded, in between; with `batch_size`, parts of whole batches.
 
         Parameters
         ----------
