@@ -510,6 +510,7 @@ class Learner:
         each = list(zip(y, p, np.where(y > 0, own, 1.0), strict=True))
         values = [c * loss_value(rule.loss, t, q, rule.epsilon) for t, q, c in each]
         slopes = [c * loss_slope(rule.loss, t, q, rule.epsilon) for t, q, c in each]
+        _require_finite(values)
         return sum(values), np.array(slopes), p
 
     def _plain(self, x, y, s, own):
