@@ -553,3 +553,33 @@ def test_targets_too_large_to_square():
         SGDRegressor().partial_fit(X, 1e200 * X[:, 0])
     model = SGDRegressor(alpha=0.0).fit(X, 1e120 * X[:, 0])
     assert model.score(X, 1e120 * X[:, 0]) > 0.99
+
+
+@pytest.mark.parametrize("rate", ["auto", "adagrad", "invscaling"])
+def test_parameters_of_later_calls(rate):
+    """`partial_fit` goes by the parameters that the estimator has now."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3))
+    y = X @ [1.0, 1.0, 1.0] + 5.0
+    model = SGDRegressor(learning_rate=rate, alpha=1.0, eta0=0.05).partial_fit(X, y)
+    model.set_params(penalty_factor=[0.0, 1e2, 0.0])
+    for _ in range(30):
+        model.partial_fit(X, y)
+    assert abs(model.coef_[1]) < 0.3 < min(model.coef_[[0, 2]])
+    model.set_params(penalty_factor=None, fit_intercept=False).partial_fit(X, y)
+    assert model.intercept_ == 0.0
+    again = model.coef_.copy()
+    model.set_params(penalty_factor=[1.0, 1.0])
+    with pytest.raises(ValueError, match="penalty_factor"):
+        model.partial_fit(X, y)
+    assert (model.coef_ == again).all()
+
+
+def test_bets_take_no_coefficients():
+    X, y = np.eye(3), np.arange(3.0)
+    with pytest.raises(ValueError, match="'coin', whose bets begin at 0"):
+        SGDRegressor(learning_rate="coin").fit(X, y, coef_init=[1.0, 1.0, 1.0])
+    model = SGDRegressor(learning_rate="coin").partial_fit(X, y)
+    model.coef_ = np.ones(3)
+    with pytest.raises(ValueError, match="'coin', whose bets begin at 0"):
+        model.partial_fit(X, y)

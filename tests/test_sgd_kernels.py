@@ -320,6 +320,59 @@ def test_rules_change_between_calls(rate):
             assert (weights_of(again) == weights_of(found)).all()
 
 
+@pytest.mark.parametrize("rate", ADAPTIVE)
+def test_divergence_where_averages_begin(rate):
+    """Averages begin at a row of a call that is undone: all columns are as before."""
+    X = sp.csr_array((np.ones(60), np.arange(60) % 7, np.arange(61)), shape=(60, 9000))
+    y = np.ones(60)
+    one, other = (Learner(9000, 1, rule("squared_error", rate, 1e-2, average=30)) for _ in range(2))
+    for learner in (one, other):
+        learner.learn(matrix(X[:20]), y[:20])
+    # rows without the columns of before
+    others = sp.csr_array((np.ones(20), np.arange(100, 120), np.arange(21)), shape=(20, 9000))
+    broken = np.append(np.ones(19), np.inf)
+    with pytest.raises(Diverged):
+        one.learn(matrix(others), broken)
+    for learner in (one, other):
+        learner.learn(matrix(X[20:]), y[20:])
+    assert (weights_of(one) == weights_of(other)).all()
+    assert (one.average()[0] == other.average()[0]).all()
+
+
+@pytest.mark.parametrize("average", [0, 5])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
+@pytest.mark.parametrize("rate", [*ADAPTIVE, "invscaling"])
+def test_factors_change_between_calls(rate, l1_ratio, average):
+    X = design()
+    X /= abs(X).max(axis=0)
+    y = targets(X, "log_loss")
+    ours = rule(learning_rate=rate, alpha=1e-2, l1_ratio=l1_ratio, average=average)
+    factor = np.arange(P) % 3.0
+    one, other = Learner(P, 1, ours), Learner(P, 1, ours)
+    for learner in (one, other):
+        learner.learn(matrix(X[:30]), y[:30])
+        learner.set_factor(factor)
+    assert_same(weights_of(one), weights_of(Learner.of_state(one.state())), 1e-12)
+    one.learn(matrix(sp.csr_array(X[30:])), y[30:])
+    other.learn(matrix(X[30:]), y[30:])
+    assert_same(weights_of(one), weights_of(other))
+    assert_same(np.column_stack(one.average()), np.column_stack(other.average()))
+    # factors of 1 change nothing
+    whole, ones = Learner(P, 1, ours), Learner(P, 1, ours)
+    whole.learn(matrix(X), y)
+    ones.learn(matrix(X[:30]), y[:30])
+    ones.set_factor(np.ones(P))
+    ones.learn(matrix(X[30:]), y[30:])
+    assert_same(weights_of(ones), weights_of(whole))
+    assert_same(np.column_stack(ones.average()), np.column_stack(whole.average()))
+    assert abs(weights_of(one) - weights_of(whole)).max() > 1e-6
+
+
+def test_bets_take_no_start():
+    with pytest.raises(ValueError, match="whose bets begin at 0"):
+        Learner(P, 1, rule(learning_rate="coin")).set_coef(np.ones((1, P)), np.ones(1))
+
+
 @pytest.mark.parametrize("rate", ["auto", "coin"])
 @pytest.mark.parametrize("loss", CLASSIFIERS + REGRESSIONS)
 def test_nothing_diverges(loss, rate):

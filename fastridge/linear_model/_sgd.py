@@ -47,6 +47,7 @@ from ._sgd_epochs import (
     by_rows,
     check_start,
     current,
+    fixed,
     halved,
     penalty_of,
     random_of,
@@ -385,16 +386,17 @@ class BaseSGD(Estimator):
         """A learner that starts at given coefficients, at those of the fit before, or at 0."""
         rule, before = self._rule(k), self._known_learner() if self.warm_start else None
         if before is not None:
-            same = before.rule.loss, before.rule.learning_rate, before.n_outputs, before.n_features
+            same = fixed(before.rule) == fixed(rule)
+            same = same and (before.n_outputs, before.n_features) == (k, p)
             if (
                 rule.learning_rate in _COORDINATEWISE
-                and same == (rule.loss, rule.learning_rate, k, p)
+                and same
                 and coef is None
                 and intercept is None
             ):
                 # its rates go on, too, as first steps would lead away again
                 self._take_coef(before)
-                before.rule = rule
+                self._bring_up(before, rule)
                 return before
         if self.warm_start and hasattr(self, "coef_"):
             coef = self.coef_ if coef is None else coef
@@ -477,26 +479,33 @@ class BaseSGD(Estimator):
             )
 
     def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:
-        """The score on rows that are held out."""
+        """The score on rows that are held out; each estimator has its own."""
         raise NotImplementedError
 
     def _next_learner(self, p: int, k: int) -> Learner:
         """The learner of the next call of `partial_fit`."""
         learner = self._known_learner()
         rule = self._rule(k)
-        if learner is not None:
-            self._take_coef(learner)
-            if learner.rule == rule:
-                return learner
+        if learner is None:
             self._check_rule(True)
-            if (learner.rule.loss, learner.rule.learning_rate) == (rule.loss, rule.learning_rate):
-                learner.rule = rule
-                return learner
+            return Learner(p, k, rule, self._factor(p))
+        self._take_coef(learner)
+        if learner.rule != rule:
+            self._check_rule(True)
+        if fixed(learner.rule) != fixed(rule):
             before, learner = learner, Learner(p, k, rule, self._factor(p))
-            learner.set_coef(before.coef(), before.intercept())
+            learner.set_coef(before.coef(), before.intercept() * rule.fit_intercept)
             return learner
-        self._check_rule(True)
-        return Learner(p, k, rule, self._factor(p))
+        self._bring_up(learner, rule)
+        return learner
+
+    def _bring_up(self, learner: Learner, rule: Rule) -> None:
+        """Let a learner go on by the parameters of now."""
+        if self.penalty_factor is not None or learner.factor is not None:
+            factor, before = self._factor(learner.n_features), learner.factor
+            if factor is None or before is None or not np.array_equal(factor, before):
+                learner.set_factor(factor)
+        learner.rule = rule
 
     def _step(self, A: Matrix, targets: Targets, learner: Learner) -> None:
         """Learn from the rows once, as they lie."""

@@ -139,8 +139,9 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         the largest value of its feature so far (Ross, Mineiro & Langford 2013) and the distance
         that it has come (Ivgi, Hinder & Carmon 2023); no step passes the target, or a margin of 5.
         Nothing to tune: predictions do not depend on the units of features. "coin": a bet on each
-        coefficient (Orabona & Tommasi 2017), without a rate at all. "adagrad": eta0 over the root
-        of the sum of squared gradients (Duchi, Hazan & Singer 2011). The rest are scikit-learn's:
+        coefficient (Orabona & Tommasi 2017), without a rate at all, and without coefficients to
+        start at. "adagrad": eta0 over the root of the sum of squared gradients (Duchi, Hazan &
+        Singer 2011). The rest are scikit-learn's:
         "constant": eta0; "optimal": 1 / (alpha (t + t0)), with Bottou's t0; "invscaling": eta0 /
         t^power_t; "adaptive": eta0, divided by 5 where `fit` would end, down to 1e-6; "pa1" and
         "pa2": passive-aggressive steps (Crammer et al. 2006), of loss="hinge".
@@ -333,7 +334,7 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
             "multinomial", proportions of the classes 0, 1, ... in each row, which add up to 1.
         coef_init : array-like of shape (1, n_features) or (n_classes, n_features) or None, \
 default=None
-            Coefficients to start at. None: 0.
+            Coefficients to start at, but for learning_rate="coin". None: 0.
         intercept_init : array-like of shape (1,) or (n_classes,) or None, default=None
             Intercepts to start at. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

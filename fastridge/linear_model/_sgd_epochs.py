@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..solvers.sgd.learner import Learner, shuffled_order
+from ..solvers.sgd.learner import Learner, Rule, shuffled_order
 from ._held_out import Rows
 
 Vector = NDArray[np.float64]
@@ -53,6 +53,11 @@ def by_rows(A: Matrix) -> Matrix:
     if A.is_sparse:
         return A.transposed_storage()
     return Matrix.from_dense(np.ascontiguousarray(A.arrays[0]))
+
+
+def fixed(rule: Rule) -> tuple[str, str, bool]:
+    """What a learner cannot change: another begins anew, at the same coefficients."""
+    return rule.loss, rule.learning_rate, bool(rule.fit_intercept)
 
 
 def current(learner: Learner) -> tuple[Vector, Vector]:

@@ -161,6 +161,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         self.batch_size = batch_size
 
     @property
+    # the loss follows a parameter here; others set it once
     def _loss(self) -> Loss:  # type: ignore[override]
         """The loss of predictions and scores."""
         return POISSON if self.loss == "poisson" else SQUARED
@@ -183,7 +184,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         y : array-like of shape (n_samples,)
             Values to predict.
         coef_init : array-like of shape (n_features,) or None, default=None
-            Coefficients to start at. None: 0.
+            Coefficients to start at, but for learning_rate="coin". None: 0.
         intercept_init : array-like of shape (1,) or None, default=None
             Intercept to start at. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

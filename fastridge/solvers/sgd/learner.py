@@ -76,7 +76,7 @@ class Learner:
     rule : Rule
         It may be replaced between calls, but for its loss, learning rate and intercept.
     factor : ndarray of float64, shape (n_features,), or None
-        Factors of the penalty; 0: none.
+        Factors of the penalty; 0: none. `set_factor` replaces them.
     """
 
     def __init__(
@@ -84,14 +84,9 @@ class Learner:
     ) -> None:
         self.rule = rule
         self.n_features, self.n_outputs = n_features, n_outputs
-        self._factor = factor
+        self.factor = factor
         self._adaptive = rule.learning_rate in ADAPTIVE
-        group = None
-        scale_factor = np.ones(1)
-        if factor is not None and not self._adaptive:
-            scale_factor, places = np.unique(factor, return_inverse=True)
-            group = places.astype(np.int32)
-        self._groups: tuple[Any, Floats] = (group, scale_factor)
+        self._groups = self._grouped(factor)
         self._laid_out = rule  # the rule that records are for
         self._steps = self._make(rule)
         if self._adaptive:
@@ -100,6 +95,13 @@ class Learner:
             table[-1, 0] = 1.0
         numbers = self._steps.numbers
         numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
+
+    def _grouped(self, factor: Floats | None) -> tuple[NDArray[np.int32] | None, Floats]:
+        """Which scale each column has, of plain rules, and the factor of each scale."""
+        if factor is None or self._adaptive or not len(factor):
+            return None, np.ones(1)
+        scale_factor, places = np.unique(factor, return_inverse=True)
+        return places.astype(np.int32), scale_factor
 
     def _layout(self, rule: Rule) -> tuple[int, bool, bool]:
         """Numbers in a column's record, and whether L1 penalties and averages are among them."""
@@ -122,7 +124,7 @@ class Learner:
             averages,
             net and self._adaptive,
             self._groups[0],
-            self._factor,
+            self.factor,
             self._groups[1],
         )
 
@@ -266,11 +268,11 @@ class Learner:
         """What `_restore` needs to undo a call over these rows."""
         steps = self._steps
         rows = None
-        if A.is_sparse and steps.table.size > max(_SMALL, 4 * A.nnz):
-            # a large table, of which few columns change: but for renormalisations
+        begins = self.rule.average and steps.numbers[BEGAN] < 0
+        is_large = A.is_sparse and steps.table.size > max(_SMALL, 4 * A.nnz)
+        if is_large and self._adaptive and not begins:
+            # few columns change: other rules renormalise all, and so does the begin of averages
             rows = np.append(A.arrays[1], self.n_features)
-            if not self._adaptive:
-                rows = None
         kept = steps.table.copy() if rows is None else steps.table[rows]
         return rows, kept, steps.numbers.copy(), steps.scale.copy(), steps.scale_sum.copy()
 
@@ -341,15 +343,47 @@ class Learner:
         return np.ascontiguousarray(weights[:, :-1]), np.ascontiguousarray(weights[:, -1])
 
     def set_coef(self, coef: Floats, intercept: Floats) -> None:
-        """Set coefficients (n_outputs, n_features) and intercepts (n_outputs,)."""
+        """Set coefficients (n_outputs, n_features) and intercepts (n_outputs,).
+
+        Raises
+        ------
+        ValueError
+            If coordinates are bet on: bets begin at 0.
+        """
+        if self.rule.learning_rate == "coin":
+            raise ValueError(
+                "learning_rate is 'coin', whose bets begin at 0: it takes no coefficients or"
+                " intercepts to start at. Expected another learning_rate, or none of them."
+            )
         self._weights()
-        steps = self._steps
+        self._fold()
         weights = self._columns(2 if self._adaptive else 0)
         weights[:, :-1], weights[:, -1] = coef, intercept
         if self._adaptive:
             weights[:, :-1] /= self._inverse()[:-1]
-            steps.numbers[START] = 0.0
-        steps.scale[:] = 1.0
+
+    def _fold(self) -> None:
+        """Make all scales of a plain rule 1, in weights and in sums of averages."""
+        steps = self._steps
+        if self._adaptive:
+            return
+        v = self._columns(0)
+        if self._laid_out.average:
+            sums = self._columns(steps.fields - self.n_outputs)
+            sums[:, :-1] += v[:, :-1] * self._scales(steps.scale_sum)[:-1]
+        v *= self._scales(steps.scale)
+        steps.scale[:], steps.scale_sum[:] = 1.0, 0.0
+
+    def set_factor(self, factor: Floats | None) -> None:
+        """Replace the factors of the penalty, from the next row on."""
+        self._set_rule()
+        steps = self._steps
+        steps.flush()
+        self._fold()
+        self.factor, self._groups = factor, self._grouped(factor)
+        new = self._make(self._laid_out)
+        new.place(steps.table, steps.numbers, new.scale, new.scale_sum)
+        self._steps = new
 
     def copy(self) -> Learner:
         """Return a copy that learns by itself."""
@@ -363,7 +397,7 @@ class Learner:
             "n_features": self.n_features,
             "n_outputs": self.n_outputs,
             "rule": self._laid_out._asdict(),
-            "factor": self._factor,
+            "factor": self.factor,
             "table": steps.table,
             "numbers": steps.numbers,
             "scale": steps.scale,
