@@ -71,6 +71,7 @@ if _TYPE_CHECKING:
     from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
     from .solvers.ridge.result import RidgeResult
+    from .solvers.ridge.rolling import RollingRidgeResult, rolling_ridge
     from .solvers.ridge_path.path import RidgePath, ridge_path
 
 # public names and the modules that hold them, loaded at first use
@@ -90,6 +91,7 @@ _HOMES = {
     "RidgeBatchResult": "solvers.ridge.batch",
     "RidgePath": "solvers.ridge_path.path",
     "RidgeResult": "solvers.ridge.result",
+    "RollingRidgeResult": "solvers.ridge.rolling",
     "ShrinkageDisplay": "plot",
     "elastic_net": "solvers.descent.elastic_net",
     "elastic_net_path": "solvers.descent.elastic_net",
@@ -106,6 +108,7 @@ _HOMES = {
     "ridge_batch": "solvers.ridge.batch",
     "ridge_path": "solvers.ridge_path.path",
     "ridge_regression": "solvers.ridge.regression",
+    "rolling_ridge": "solvers.ridge.rolling",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",
@@ -160,6 +163,7 @@ __all__ = [
     "RidgeClassifierCV",
     "RidgePath",
     "RidgeResult",
+    "RollingRidgeResult",
     "SGDClassifier",
     "SGDRegressor",
     "ShrinkageDisplay",
@@ -179,6 +183,7 @@ __all__ = [
     "ridge_batch",
     "ridge_path",
     "ridge_regression",
+    "rolling_ridge",
     "save",
     "set_num_threads",
     "show_versions",

@@ -402,6 +402,57 @@ class Moments:
         """
         return self._merge(self._of(X, y, sample_weight, like=self), 1)
 
+    def forget(self, factor: float) -> Self:
+        """Multiply the weights of all rows so far by a factor, in place.
+
+        ``moments.forget(0.5 ** (1 / half_life)).update(X, y)``, row after row, halves the weight of
+        a row every `half_life` rows.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0 and at most 1.
+
+        Returns
+        -------
+        self : Moments
+            These moments. `n_samples` still counts all rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `factor` is not as described, or leaves a total weight that is not a normal number
+            of float64; nothing has changed then.
+
+        See Also
+        --------
+        fastridge.rolling_ridge : A fit for every row of a series.
+
+        Examples
+        --------
+        >>> from fastridge import Moments
+        >>> moments = Moments([[1.0], [3.0]], [1.0, 3.0]).forget(0.5)
+        >>> moments.total_weight, moments.mean, moments.gram
+        (1.0, array([2.]), array([[1.]]))
+        """
+        if isinstance(factor, bool) or not isinstance(factor, (int, float, np.floating)):
+            raise TypeError(f"factor is {factor!r}; expected a number above 0, at most 1.")
+        if not 0 < factor <= 1:
+            raise ValueError(f"factor is {factor!r}; expected a number above 0, at most 1.")
+        with _locked(self, self):
+            total = float(factor) * self.total_weight
+            if self.total_weight > 0 and total < np.finfo(np.float64).tiny:
+                raise ValueError(
+                    f"factor is {factor!r}, which leaves nothing of a total weight of"
+                    f" {self.total_weight:g}; expected a larger one, or new Moments."
+                )
+            with np.errstate(under="ignore"):
+                for name in ("gram", "cross", "yy"):
+                    setattr(self, name, getattr(self, name) * float(factor))
+                self._levels = self._levels * (factor, 1.0, factor)
+            self.total_weight = total
+        return self
+
     def __add__(self, other: Any) -> Self:
         if not isinstance(other, Moments):
             return NotImplemented

@@ -47,7 +47,7 @@ from .matrix import (
     row_dot,
     tdot,
 )
-from .moments import Sums, add_moments, moments, ridge_of_moments, subtract_moments
+from .moments import Sums, add_moments, forget_moments, moments, ridge_of_moments, subtract_moments
 from .optim import adam_step, sgd_momentum_step, sgd_step
 from .path import (
     Path,
@@ -72,6 +72,7 @@ from .ridge import (
     ridge_mixed,
     ridge_normal_equations,
 )
+from .rolling import Windows, rolling_ridge
 from .schur import schur_solve
 from .svmlight import read_svmlight
 from .tridiagonal import tridiagonal_solve, tridiagonalize
@@ -82,6 +83,7 @@ __all__ = [
     "QuadraticProblem",
     "Solution",
     "Sums",
+    "Windows",
     "adam_step",
     "add_moments",
     "best_combination",
@@ -100,6 +102,7 @@ __all__ = [
     "eliminated_solve",
     "evidence_step",
     "fold_errors",
+    "forget_moments",
     "generalised",
     "glm",
     "glm_covariance",
@@ -133,6 +136,7 @@ __all__ = [
     "ridge_normal_equations",
     "ridge_of_moments",
     "ridge_path",
+    "rolling_ridge",
     "row_axpy",
     "row_dot",
     "schur_solve",

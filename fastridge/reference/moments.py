@@ -120,6 +120,26 @@ def subtract_moments(a, b):
     return _merged(a, b, -1)
 
 
+def forget_moments(a, factor):
+    """The sums with the weight of every row times a factor.
+
+    Parameters
+    ----------
+    a : Sums
+    factor : float
+
+    Returns
+    -------
+    Sums
+    """
+    return a._replace(
+        total_weight=factor * a.total_weight,
+        gram=factor * a.gram,
+        cross=factor * a.cross,
+        yy=factor * a.yy,
+    )
+
+
 def _merged(a, b, sign):
     v = sign * b.total_weight
     W = a.total_weight + v

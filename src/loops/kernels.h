@@ -13,6 +13,7 @@
 #include "compiler.h"
 #include "lanes.h"
 #include "losses.h"
+#include "rolling.h"
 #include "softmax.h"
 #include "softmax_lanes.h"
 #include "steps.h"
@@ -94,6 +95,10 @@ typedef struct {
     void (*adam_sums)(const fr_run *a, double *terms);
     void (*adam_run)(const fr_run_sums *a, double eps, double kept, void *w, const void *m,
                      const void *v, ptrdiff_t n);
+    /* windows that end in `lanes` blocks of rows, and sums of such blocks; see rolling.h */
+    int (*rolling)(const fr_rolling *q, const fr_rolling_block *blocks, double *memory);
+    void (*rolling_sums)(const fr_rolling *q, const fr_rolling_block *blocks, double *memory,
+                         double **out);
 } fr_real_kernels;
 
 struct fr_sgd;

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t
 
+from c_rolling cimport fr_rolling, fr_rolling_block
+
 
 cdef extern from "kernels.h" nogil:
     ctypedef struct fr_sgd "struct fr_sgd":
@@ -31,9 +33,15 @@ cdef extern from "kernels.h" nogil:
         # ... and out[indices[k]] += u[i] data[k] w[indices[k]]
         void (*scatter_by[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1,
                               const double *u, const double *w, double *out) noexcept nogil
+        # windows that end in `lanes` blocks of rows, and sums of such blocks
+        int (*rolling)(const fr_rolling *q, const fr_rolling_block *blocks,
+                       double *memory) noexcept nogil
+        void (*rolling_sums)(const fr_rolling *q, const fr_rolling_block *blocks, double *memory,
+                             double **out) noexcept nogil
     ctypedef struct fr_kernels:
         const char *name
         int width
+        int lanes
         # out[j] += sum_i u[i] x[list[i], j]
         void (*add_rows)(const double *x, Py_ssize_t ld, const int32_t *list, Py_ssize_t rows,
                          Py_ssize_t m, const double *u, double *out) noexcept nogil

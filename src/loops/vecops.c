@@ -26,6 +26,7 @@
 #define MOST (PER * WIDE)  /* registers in one row of a tile */
 
 #include "lanes.template.c"
+#include "rolling.template.c"
 
 /* loops in Cython, renamed for this instruction set: see meson.build */
 fr_step_loop fr_sgd_float, fr_sgd_double, fr_momentum_float, fr_momentum_double;
@@ -37,6 +38,7 @@ void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 #include "dense.template.c"
 #include "sparse_both.h"
 #include "steps.template.c"
+#include "rolling_rows.template.c"
 #undef T
 #define T float
 #ifdef FR_WIDE
@@ -45,6 +47,7 @@ void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 #include "dense.template.c"
 #include "sparse_both.h"
 #include "steps.template.c"
+#include "rolling_rows.template.c"
 #undef T
 
 #define P double
@@ -175,6 +178,8 @@ static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
         }
 }
 
+#undef AT
+#undef SET
 typedef char ones;
 #define T ones
 #include "sparse_both.h"
@@ -194,7 +199,8 @@ typedef char ones;
      FR_CAT3(pack, T, double), SINGLE(FR_CAT3(pack, T, float)), FR_CAT(finite, T),                 \
      FR_CAT(to_lanes, T), SPARSE(T),                                                             \
      {FR_CAT(fr_sgd, T), FR_CAT(fr_momentum, T), FR_CAT(adam_step, T)}, FR_CAT(squares, T),    \
-     FR_CAT(finite_scaled, T), FR_CAT(linear, T), FR_CAT(adam_sums, T), FR_CAT(adam_run, T)}
+     FR_CAT(finite_scaled, T), FR_CAT(linear, T), FR_CAT(adam_sums, T), FR_CAT(adam_run, T),     \
+     FR_CAT(rolling, T), FR_CAT(rolling_sums, T)}
 #define TEXT_(isa) #isa
 #define TEXT(isa) TEXT_(isa)
 

@@ -156,10 +156,34 @@ def ridge_batch(
     check_flags(fit_intercept=fit_intercept)
     X, Y, penalties, weight = check_batch(X, y, alpha, sample_weight)
     b, _, p = X.shape
-    k = 1 if Y.ndim == 2 else Y.shape[2]
     factor = None if penalty_factor is None else check_penalty_factor(penalty_factor, p)
     if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
+    result = solve_batch(X, Y, penalties, weight, factor, bool(fit_intercept), tol)
+    if not result.converged.all():
+        from ... import _sklearn
+
+        warnings.warn(
+            f"{b - int(result.converged.sum())} of {b} problems reached a relative gradient of"
+            f" {float(result.relative_gradient.max()):.2g} at worst, where tol={tol:g} was asked"
+            " for; what helps: a larger tol, a larger alpha, or columns on like scales.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=2,
+        )
+    return result
+
+
+def solve_batch(
+    X: NDArray[Any],
+    Y: NDArray[np.float64],
+    penalties: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    factor: NDArray[np.float64] | None,
+    fit_intercept: bool,
+    tol: float,
+) -> RidgeBatchResult:
+    """Solve problems whose arrays have been through the door; see `ridge_batch`."""
+    k = 1 if Y.ndim == 2 else Y.shape[2]
     by_target = Y if Y.ndim == 2 else np.ascontiguousarray(Y.transpose(0, 2, 1))
     coef, numbers, status = _systems.ridge_batch(
         X,
@@ -168,7 +192,7 @@ def ridge_batch(
         penalties,
         None if weight is None else weight.reshape(-1),
         factor,
-        bool(fit_intercept),
+        fit_intercept,
     )
     if (status == 2).any():
         check_finite(X)
@@ -181,7 +205,7 @@ def ridge_batch(
             penalties[i : i + 1] if len(penalties) > 1 else penalties,
             sample_weight=weight if weight is None or weight.ndim == 1 else weight[i],
             penalty_factor=factor,
-            fit_intercept=bool(fit_intercept),
+            fit_intercept=fit_intercept,
             solver="qr" if status[i] == 1 else "auto",
             tol=max(tol, ROUNDING),
             warn=False,
@@ -200,14 +224,4 @@ def ridge_batch(
     if Y.ndim == 2:
         coef = coef[:, 0]
         intercept, gradient, objective = intercept[:, 0], gradient[:, 0], objective[:, 0]
-    if not converged.all():
-        from ... import _sklearn
-
-        warnings.warn(
-            f"{b - int(converged.sum())} of {b} problems reached a relative gradient of"
-            f" {float(gradient.max()):.2g} at worst, where tol={tol:g} was asked for; what helps: a"
-            " larger tol, a larger alpha, or columns on like scales.",
-            _sklearn.exception("ConvergenceWarning"),
-            stacklevel=2,
-        )
     return RidgeBatchResult(coef, intercept, gradient, objective, converged)
