@@ -50,6 +50,14 @@ class Reduced:
         most: float,
         n_threads: int = 0,
     ) -> None: ...
+    def reweigh(
+        self,
+        mean: _Vector,
+        squares: _Vector,
+        total: float,
+        weight: _Vector | None,
+        n_threads: int = 0,
+    ) -> None: ...
     def factor(
         self, alpha: float, d: _Vector, norm: _Vector | None = None, n_threads: int = 0
     ) -> None: ...

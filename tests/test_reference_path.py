@@ -50,7 +50,15 @@ def test_elimination(form, dtype, index, heavy, centred):
     total = s.sum() if centred else 0.0
     order = np.arange(p, dtype=np.int32)
     kernel = _systems.Reduced(check_design(A), order, heavy, mean, squares, total, s, 1e9)
-    for alpha in (10.0, 0.1):
+    elements = kernel.nnz
+    for step, alpha in enumerate((10.0, 0.1, 0.1, 0.5)):
+        if step > 1:
+            # other weights, none at all last
+            s = rng.uniform(0.0, 2.0, n) * (rng.random(n) < 0.9) if step == 2 else np.ones(n)
+            mean = np.average(X, axis=0, weights=s) if centred else np.zeros(p)
+            total = s.sum() if centred else 0.0
+            kernel.reweigh(mean, s @ (X - mean) ** 2, total, s if step == 2 else None)
+            assert kernel.nnz == elements
         kernel.factor(alpha, d)
         given = {"s": s, "d": d, "mean": mean, "heavy": heavy}
         bound = 1e-11 * np.linalg.norm(r)

@@ -183,27 +183,45 @@ cdef class Reduced:
     cdef fr_reduced q
     cdef readonly Py_ssize_t n_columns
     cdef readonly object order
+    cdef Matrix _by_row
     cdef double[::1] _mean, _squares
+    cdef const int[::1] _position
 
     def __init__(self, Matrix a not None, order not None, Py_ssize_t n_heavy,
                  mean not None, squares not None, double total,
                  const double[::1] weight, double most, int n_threads=0):
-        cdef Matrix by_row = a.transposed_storage() if a.s.by_column else a
         cdef int status, threads = thread_count(n_threads)
-        cdef Py_ssize_t light = len(order) - n_heavy
         position = np.full(a.n_columns, -1, dtype=np.int32)
         position[order] = np.arange(len(order), dtype=np.int32)
-        cdef const int[::1] place = position
-        expect_length("weight", weight, a.n_rows)
+        self._position = position
+        self._by_row = a.transposed_storage() if a.s.by_column else a
         self.n_columns = a.n_columns
         self.order = order
-        self._mean, self._squares = mean[order], squares[order]
-        self.q.mean, self.q.squares = &self._mean[0], &self._squares[0]
+        self.q.position = &self._position[0]
+        self.q.n_heavy, self.q.n_light = n_heavy, len(order) - n_heavy
+        self._take(mean, squares, total, weight)
         with nogil:
-            status = fr_reduced_build(&self.q, &by_row.s, pointer(weight), &place[0], n_heavy,
-                                      light, total, most, threads)
+            status = fr_reduced_build(&self.q, &self._by_row.s, pointer(weight), most, threads)
         if status == FR_TOO_LARGE:
             raise OverflowError("the Gram matrix has more elements than allowed")
+        check(status)
+
+    cdef int _take(self, mean, squares, double total, const double[::1] weight) except -1:
+        expect_length("weight", weight, self._by_row.n_rows)
+        self._mean, self._squares = mean[self.order], squares[self.order]
+        self.q.mean, self.q.squares, self.q.total = &self._mean[0], &self._squares[0], total
+        return 0
+
+    def reweigh(self, mean not None, squares not None, double total, const double[::1] weight,
+                int n_threads=0):
+        """Sum the Gram matrix of the same columns under other weights; `factor` has to follow.
+
+        Parameters as those of the class. The lists of columns and the places of the elements stay.
+        """
+        cdef int status, threads = thread_count(n_threads)
+        self._take(mean, squares, total, weight)
+        with nogil:
+            status = fr_reduced_reweigh(&self.q, &self._by_row.s, pointer(weight), threads)
         check(status)
 
     def __dealloc__(self):

@@ -28,13 +28,13 @@ cdef extern from "reduced.h" nogil:
     enum: FR_TOO_LARGE
     ctypedef struct fr_reduced:
         Py_ssize_t n_heavy, n_light
+        const int *position
         double total
         const double *mean
         const double *squares
         Py_ssize_t *start
-    int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int *position,
-                         Py_ssize_t n_heavy, Py_ssize_t n_light, double total, double most,
-                         int n_threads)
+    int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, double most, int n_threads)
+    int fr_reduced_reweigh(fr_reduced *q, fr_matrix *a, const double *w, int n_threads)
     void fr_reduced_free(fr_reduced *q)
     ctypedef struct fr_goal:
         double bound, share, objective

@@ -20,10 +20,15 @@ typedef struct {
     const double *w;
     const int32_t *position;
     ptrdiff_t n_heavy, n_light;
-    ptrdiff_t *first;        /* light column j: rows and values from first[j] to first[j + 1] */
-    int32_t *row;
-    double *value;
+    const ptrdiff_t *first; /* light column j: rows and values from first[j] to first[j + 1] */
+    const int32_t *row;
+    const double *value;
 } columns;
+
+static columns columns_of(const fr_reduced *q, fr_matrix *a, const double *w)
+{
+    return (columns){a, w, q->position, q->n_heavy, q->n_light, q->first, q->row, q->column_value};
+}
 
 typedef struct {
     ptrdiff_t n_heavy, n_places;
@@ -45,8 +50,9 @@ static int open_accumulator(accumulator *s, ptrdiff_t n_heavy, ptrdiff_t n_light
     return 0;
 }
 
+/* With `known`, the sums of all places that are met are 0 before. */
 #define ROWS_OF(T, I, VALUE)                                                                       \
-    static ptrdiff_t rows_of_##T##_##I(const columns *c, ptrdiff_t j, accumulator *s)              \
+    static ptrdiff_t rows_of_##T##_##I(const columns *c, ptrdiff_t j, accumulator *s, int known)   \
     {                                                                                              \
         const T *data = c->a->data;                                                                \
         (void)data;                                                                                \
@@ -61,12 +67,12 @@ static int open_accumulator(accumulator *s, ptrdiff_t n_heavy, ptrdiff_t n_light
                 FR_PREFETCH((const char *)(data + indptr[c->row[e + AHEAD]]) + 64);                \
             }                                                                                      \
             const ptrdiff_t i = c->row[e], end = (ptrdiff_t)indptr[i + 1];                         \
-            const double t = c->value[e];                                                          \
+            const double t = c->w ? c->w[i] * c->value[e] : c->value[e];                           \
             for (ptrdiff_t k = (ptrdiff_t)indptr[i]; k < end; k++) {                               \
                 const int32_t place = c->position[indices[k]];                                     \
                 if (place < 0)                                                                     \
                     continue;                                                                      \
-                if (s->seen[place] != (int32_t)j) {                                                \
+                if (!known && s->seen[place] != (int32_t)j) {                                      \
                     s->seen[place] = (int32_t)j;                                                   \
                     s->touched[len++] = place;                                                     \
                     s->sum[place] = 0;                                                             \
@@ -83,49 +89,47 @@ ROWS_OF(float, int64_t, (double)data[k])
 ROWS_OF(char, int32_t, 1.0)
 ROWS_OF(char, int64_t, 1.0)
 
-/* Row j of the Gram matrix of light columns into s: the number of its elements. */
-static ptrdiff_t gram_row(const columns *c, ptrdiff_t j, accumulator *s)
+/* Row j of the Gram matrix of light columns into s: the number of its elements, 0 where they are
+ * known. */
+static ptrdiff_t gram_row(const columns *c, ptrdiff_t j, accumulator *s, int known)
 {
     const int wide = c->a->index;
     if (c->a->real == FR_ONES)
-        return (wide ? rows_of_char_int64_t : rows_of_char_int32_t)(c, j, s);
+        return (wide ? rows_of_char_int64_t : rows_of_char_int32_t)(c, j, s, known);
     if (c->a->real == FR_FLOAT)
-        return (wide ? rows_of_float_int64_t : rows_of_float_int32_t)(c, j, s);
-    return (wide ? rows_of_double_int64_t : rows_of_double_int32_t)(c, j, s);
+        return (wide ? rows_of_float_int64_t : rows_of_float_int32_t)(c, j, s, known);
+    return (wide ? rows_of_double_int64_t : rows_of_double_int32_t)(c, j, s, known);
 }
 
-/* The rows of each light column, and its values there times their weights. */
-static int order_light_columns(columns *c)
+/* List the rows and the values of each light column. */
+static int list_light_columns(fr_reduced *q, const fr_matrix *a)
 {
-    const fr_matrix *a = c->a;
-    c->first = calloc((size_t)c->n_light + 2, sizeof(ptrdiff_t));
-    if (!c->first)
+    q->first = calloc((size_t)q->n_light + 2, sizeof(ptrdiff_t));
+    if (!q->first)
         return FR_NO_MEMORY;
     if (a->n_major > INT32_MAX)
         return FR_TOO_LARGE;
     for (ptrdiff_t k = 0; k < a->nnz; k++) {
-        const ptrdiff_t place = c->position[index_at(a, k)] - c->n_heavy;
+        const ptrdiff_t place = q->position[index_at(a, k)] - q->n_heavy;
         if (place >= 0)
-            c->first[place + 2]++;
+            q->first[place + 2]++;
     }
-    for (ptrdiff_t j = 1; j <= c->n_light; j++)
-        c->first[j + 1] += c->first[j];
-    const size_t size = (size_t)MAX(c->first[c->n_light + 1], 1);
-    c->value = malloc(size * sizeof(double));
-    c->row = malloc(size * sizeof(int32_t));
-    if (!c->value || !c->row)
+    for (ptrdiff_t j = 1; j <= q->n_light; j++)
+        q->first[j + 1] += q->first[j];
+    const size_t size = (size_t)MAX(q->first[q->n_light + 1], 1);
+    q->column_value = malloc(size * sizeof(double));
+    q->row = malloc(size * sizeof(int32_t));
+    if (!q->column_value || !q->row)
         return FR_NO_MEMORY;
-    for (ptrdiff_t i = 0; i < a->n_major; i++) {
-        const double wi = c->w ? c->w[i] : 1.0;
+    for (ptrdiff_t i = 0; i < a->n_major; i++)
         for (ptrdiff_t k = pointer(a, i); k < pointer(a, i + 1); k++) {
-            const ptrdiff_t place = c->position[index_at(a, k)] - c->n_heavy;
+            const ptrdiff_t place = q->position[index_at(a, k)] - q->n_heavy;
             if (place >= 0) {
-                const ptrdiff_t e = c->first[place + 1]++;
-                c->row[e] = (int32_t)i;
-                c->value[e] = wi * value_at(a, k);
+                const ptrdiff_t e = q->first[place + 1]++;
+                q->row[e] = (int32_t)i;
+                q->column_value[e] = value_at(a, k);
             }
         }
-    }
     return fr_poll();
 }
 
@@ -135,7 +139,7 @@ static double estimate(const columns *c, accumulator *s)
     const ptrdiff_t count = MIN(SAMPLE, c->n_light);
     double sum = 0;
     for (ptrdiff_t t = 0; t < count; t++)
-        sum += (double)gram_row(c, (ptrdiff_t)(((double)t + 0.5) * (double)c->n_light / (double)count), s);
+        sum += (double)gram_row(c, (ptrdiff_t)(((double)t + 0.5) * (double)c->n_light / (double)count), s, 0);
     for (ptrdiff_t i = 0; i < s->n_places; i++)
         s->seen[i] = -1;
     return count ? sum / (double)count * (double)c->n_light : 0.0;
@@ -179,7 +183,7 @@ static void build_task(void *context, ptrdiff_t t)
         return;
     }
     for (ptrdiff_t j = q->part[t].from; j < q->part[t].to; j++) {
-        const ptrdiff_t len = gram_row(q->c, j, s);
+        const ptrdiff_t len = gram_row(q->c, j, s, 0);
         if (reserve(q, t, len)) {
             q->part[t].size = -1;
             break;
@@ -246,19 +250,56 @@ static int build_light(fr_reduced *q, const columns *c, int n_threads)
     return status;
 }
 
-/* Gram matrix of the heavy columns about their means. */
-static int build_heavy(fr_reduced *q, columns *c, int n_threads)
+typedef struct {
+    const columns *c;
+    fr_reduced *q;
+    ptrdiff_t parts;
+    int failed[MAX_PARTS];
+} sum_job;
+
+/* Sum the elements of a range of light rows, whose places are known. */
+static void sum_task(void *context, ptrdiff_t t)
 {
-    const ptrdiff_t m = c->n_heavy, p = fr_n_columns(c->a);
-    int32_t *among = malloc((size_t)MAX(p, 1) * sizeof(int32_t));
-    q->heavy = malloc((size_t)(m * m) * sizeof(double));
-    if (!among || !q->heavy) {
-        free(among);
-        return FR_NO_MEMORY;
+    sum_job *b = context;
+    fr_reduced *q = b->q;
+    accumulator s = {0};
+    const ptrdiff_t m = q->n_heavy, l = q->n_light;
+    if ((b->failed[t] = open_accumulator(&s, m, l)))
+        return;
+    memset(s.sum, 0, (size_t)s.n_places * sizeof(double));
+    for (ptrdiff_t j = l * t / b->parts; j < l * (t + 1) / b->parts; j++) {
+        gram_row(b->c, j, &s, 1);
+        const ptrdiff_t middle = q->start[3 * j + 1];
+        s.sum[m + j] = 0;
+        for (ptrdiff_t e = q->start[3 * j]; e < q->start[3 * j + 3]; e++) {
+            double *sum = &s.sum[q->index[e] + (e < middle ? 0 : m)];
+            q->value[e] = *sum;
+            *sum = 0;
+        }
     }
+    free(s.sum);
+}
+
+static int sum_light(fr_reduced *q, const columns *c, int n_threads)
+{
+    const ptrdiff_t work = q->first[q->n_light];
+    sum_job b = {.c = c, .q = q, .parts = MAX(1, MIN(MAX_PARTS, work / PART_WORK))};
+    int status = fr_parallel(sum_task, &b, b.parts, fr_threads_for((double)work * 8, n_threads));
+    for (ptrdiff_t t = 0; t < b.parts && !status; t++)
+        status = b.failed[t];
+    return status;
+}
+
+/* Sum the Gram matrix of the heavy columns about their means. */
+static int sum_heavy(fr_reduced *q, fr_matrix *a, const double *w, int n_threads)
+{
+    const ptrdiff_t m = q->n_heavy, p = fr_n_columns(a);
+    int32_t *among = malloc((size_t)MAX(p, 1) * sizeof(int32_t));
+    if (!among)
+        return FR_NO_MEMORY;
     for (ptrdiff_t j = 0; j < p; j++)
-        among[j] = c->position[j] < m ? c->position[j] : -1;
-    const int status = fr_gram_sparse(c->a, c->w, among, m, q->heavy, n_threads);
+        among[j] = q->position[j] < m ? q->position[j] : -1;
+    const int status = fr_gram_sparse(a, w, among, m, q->heavy, n_threads);
     free(among);
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < i; j++)
@@ -266,49 +307,53 @@ static int build_heavy(fr_reduced *q, columns *c, int n_threads)
     return status;
 }
 
-int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t *position,
-                     ptrdiff_t n_heavy, ptrdiff_t n_light, double total, double most,
-                     int n_threads)
+int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, double most, int n_threads)
 {
-    columns c = {.a = a, .w = w, .position = position, .n_heavy = n_heavy, .n_light = n_light};
+    const ptrdiff_t m = q->n_heavy, l = q->n_light;
     accumulator s = {0};
-    q->n_heavy = n_heavy;
-    q->n_light = n_light;
-    q->total = total;
-    int status = order_light_columns(&c);
+    int status = list_light_columns(q, a);
+    const columns c = columns_of(q, a, w);
     if (!status)
-        status = open_accumulator(&s, n_heavy, n_light);
+        status = open_accumulator(&s, m, l);
     if (!status && estimate(&c, &s) > most)
         status = FR_TOO_LARGE;
     free(s.sum);
     if (!status)
         status = build_light(q, &c, n_threads);
-    free(c.first);
-    free(c.row);
-    free(c.value);
-    if (!status)
-        status = build_heavy(q, &c, n_threads);
     if (!status) {
-        q->diagonal = malloc((size_t)(3 * n_light + 1) * sizeof(double));
-        q->inverse = q->diagonal ? q->diagonal + n_light : NULL;
-        q->norm = q->diagonal ? q->inverse + n_light : NULL;
-        status = q->diagonal ? 0 : FR_NO_MEMORY;
+        q->heavy = malloc((size_t)(m * m) * sizeof(double));
+        q->diagonal = malloc((size_t)(3 * l + 1) * sizeof(double));
+        q->inverse = q->diagonal ? q->diagonal + l : NULL;
+        q->norm = q->diagonal ? q->inverse + l : NULL;
+        status = q->heavy && q->diagonal ? 0 : FR_NO_MEMORY;
     }
+    if (!status)
+        status = sum_heavy(q, a, w, n_threads);
     if (status)
         fr_reduced_free(q);
     return status;
 }
 
+int fr_reduced_reweigh(fr_reduced *q, fr_matrix *a, const double *w, int n_threads)
+{
+    const columns c = columns_of(q, a, w);
+    const int status = sum_light(q, &c, n_threads);
+    return status ? status : sum_heavy(q, a, w, n_threads);
+}
+
 void fr_reduced_free(fr_reduced *q)
 {
+    free(q->first);
+    free(q->row);
+    free(q->column_value);
     free(q->heavy);
     free(q->diagonal);
     free(q->start);
     free(q->index);
     free(q->value);
-    q->heavy = q->diagonal = q->value = NULL;
-    q->start = NULL;
-    q->index = NULL;
+    q->heavy = q->diagonal = q->value = q->column_value = NULL;
+    q->start = q->first = NULL;
+    q->index = q->row = NULL;
 }
 
 int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double *norm,

@@ -18,6 +18,7 @@
 
 typedef struct {
     ptrdiff_t n_heavy, n_light;
+    const int32_t *position; /* place of each column of the matrix, or -1 where it is left out */
     double total;            /* sum of the weights; 0 where nothing is centred */
     const double *mean;      /* of the columns, by place */
     const double *squares;   /* diagonal of A' diag(w) A, by place */
@@ -30,14 +31,19 @@ typedef struct {
     ptrdiff_t *start;
     int32_t *index;
     double *value;
+    /* light column j of the matrix: rows and values from first[j] to first[j + 1] */
+    ptrdiff_t *first;
+    int32_t *row;
+    double *column_value;
 } fr_reduced;
 
-/* Fill q from a CSR-like matrix. position[j]: the place of column j, or -1 where it is left out. q's
- * mean and squares are set and stay the caller's. FR_TOO_LARGE where an estimate of the elements of
- * light rows exceeds `most`. On failure nothing is held. */
-int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, const int32_t *position,
-                     ptrdiff_t n_heavy, ptrdiff_t n_light, double total, double most,
-                     int n_threads);
+/* Fill q, of which the members up to `squares` are set and stay the caller's, from a CSR-like
+ * matrix. FR_TOO_LARGE where an estimate of the elements of light rows exceeds `most`. On failure
+ * nothing is held. */
+int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, double most, int n_threads);
+/* Sum the same matrix under other weights, whose total, mean and squares are set. On failure the
+ * sums are of no use. */
+int fr_reduced_reweigh(fr_reduced *q, fr_matrix *a, const double *w, int n_threads);
 void fr_reduced_free(fr_reduced *q);
 /* M for one penalty (d by place). norm: weights of the residual's squares, by place; NULL: ones.
  * FR_UNSTABLE where M_HH is singular to rounding. */

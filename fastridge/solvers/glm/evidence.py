@@ -23,7 +23,7 @@ from scipy.optimize import minimize_scalar
 
 from ...systems.blas import on_one_thread
 from .hessian import Hessian, most_of
-from .newton_cg import model_at
+from .newton_model import model_at
 from .options import Options
 from .problem import GLMProblem, State
 

@@ -22,7 +22,8 @@ from ...quadratic.posterior import Posterior
 from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
 from ...systems.lapack import cholesky, eigh, eigvalsh, product, solve_triangular
-from .newton_cg import HeavyBlock, QuadraticModel, model_at
+from .newton_cg import HeavyBlock
+from .newton_model import QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
 
 MOST = 2000  # features or samples up to which M is factored unless a caller allows more

@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..._matrix import Matrix
 from ...quadratic.preconditioner import Preconditioner, heaviest
 from ...systems.blas import on_one_thread
-from ...systems.damped import damped_cholesky
 from ..ridge.cg import Ritz
 from .newton import Solution
+from .newton_model import QuadraticModel, gap_of, is_flat, model_at
+from .newton_reduced import newton_reduced, reduced_hessian
 from .problem import Array, GLMProblem, State
 from .search import ROUNDING, backtrack
 
@@ -41,21 +41,16 @@ _FEW = 10  # iterations that no preconditioner is summed anew for
 _MOST_FREE = 500  # free features that are projected out exactly
 
 
-class QuadraticModel(NamedTuple):
-    """What a step needs at a state: the operator about the means under h, and the gradient."""
-
-    A: Matrix
-    h: Array
-    total: float
-    squares: Array
-    g: Array
-    shift: float  # the step of the intercept alone
-    offset: Array  # means under h, in units of u
-
-
 @on_one_thread
 def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> Solution:
     """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective."""
+    done = 0
+    hessian = reduced_hessian(problem)
+    if hessian is not None:
+        found = newton_reduced(problem, hessian, state, tol, max_iter)
+        if found.converged or found.n_iter == max_iter:
+            return found
+        state, done = found.state, found.n_iter
     goal = tol * problem.null_objective
     l2, free = problem.l2, problem.l2 <= 0
     inverse = np.divide(1.0, l2, out=np.zeros(problem.p), where=~free)
@@ -68,11 +63,11 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     met = False
     squares: Array | None = None
     last, least = 0, np.inf
-    for n_iter in range(max_iter + 1):
+    for n_iter in range(done, max_iter + 1):
         model = model_at(problem, state, squares)
         size = abs(state.loss) + state.penalty
         if not many_free:
-            gap = _gap(problem, state, model, inverse, free)
+            gap = gap_of(problem, state, model, inverse, free)
             met = gap <= goal or gap <= ROUNDING * size
             if met or n_iter == max_iter:
                 break
@@ -92,13 +87,13 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         )
         block.note(used)
         # diagonals of other weights precondition as well, for as long as they do
-        squares = model.squares if n_iter and used <= _STALE * max(last, _FEW) else None
+        squares = model.squares if n_iter > done and used <= _STALE * max(last, _FEW) else None
         last = used
         move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
         predicted += 0.5 * model.shift**2 * model.total
         along = problem.A.dot(d) + move
         if many_free:
-            near = problem.is_near(state.eta, along) and not _is_flat(model, free)
+            near = problem.is_near(state.eta, along) and not is_flat(model, free)
             gap = decrement + model.shift**2 * model.total if near else np.inf
             met = gap <= goal or gap <= ROUNDING * size
             if met or n_iter == max_iter:
@@ -125,73 +120,6 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
             radius = _GROW * radius
         state = found
     return Solution(state, gap, n_iter, "newton-cg", bool(met))
-
-
-def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
-    """The model at a state; squares: those of before, which precondition as well."""
-    near, scale = problem.rows.near, problem.A.scale
-    h = np.maximum(state.h, 0.0)
-    total, slope = float(h.sum()), float(state.r.sum())
-    if total <= 0:
-        means = squares = np.zeros(problem.p)
-    elif squares is None:
-        means, squares = near.column_stats(h)
-        if not problem.fit_intercept:
-            squares += means**2
-        squares *= total
-        if scale is not None:
-            squares *= scale**2
-    else:
-        means = near.centered().tdot(h) if problem.fit_intercept else np.zeros(0)
-        means /= total
-    if not problem.fit_intercept:
-        g = problem.gradient(state)
-        return QuadraticModel(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
-    A = near.centered(means, scale)
-    g = A.tdot(state.r)
-    g += problem.l2 * state.u
-    offset = means if problem.A.shift is None else means - problem.A.shift
-    if scale is not None:
-        offset = offset * scale
-    # weights of sum 1 bound the curvature along the intercept where a loss has none
-    return QuadraticModel(A, h, total, squares, g, slope / (total if total > 0 else 1.0), offset)
-
-
-def _is_flat(model: QuadraticModel, free: Array) -> bool:
-    """Whether there is a slope without curvature, of which a step says nothing."""
-    if model.shift != 0 and model.total <= 0:
-        return True
-    return bool((free & (model.squares <= 0) & (model.g != 0)).any())
-
-
-def _gap(
-    problem: GLMProblem, state: State, model: QuadraticModel, inverse: Array, free: Array
-) -> float:
-    """The duality gap of a gradient without its parts along the intercept and a few free features.
-
-    Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
-    """
-    g = model.g
-    if _is_flat(model, free):
-        return np.inf
-    level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
-    if not problem.is_near(state.eta, -model.shift):
-        level = np.inf
-    chosen = np.flatnonzero(free & (model.squares > 0))
-    if len(chosen):
-        G = model.A.gram(model.h, columns=chosen)
-        # copies of columns: what damping leaves of them is in the gap
-        factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-14)
-        if factor is None:
-            return np.inf
-        c = np.zeros(problem.p)
-        c[chosen] = factor.solve(g[chosen].copy())
-        along = model.A.dot(c)
-        most = float(np.abs(along[model.h > 0]).max(initial=0.0))
-        near = problem.is_near(state.eta, -along - model.shift)
-        level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if near else np.inf
-        g = g - model.A.tdot(model.h * along)
-    return 0.5 * float(g**2 @ inverse) + level
 
 
 class HeavyBlock:

@@ -12,7 +12,7 @@ for l1 = alpha * l1_ratio * f and l2 = alpha * (1 - l1_ratio) * f, over lower <=
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from ..._matrix import Matrix
 from ...losses import Loss
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
+
+if TYPE_CHECKING:
+    from .newton_reduced import ReducedHessian
 
 Array = NDArray[np.float64]
 
@@ -121,6 +124,8 @@ class GLMProblem:
         self.l1 = self.l2 = np.zeros(self.p)
         self.alpha = self.l1_ratio = 0.0
         self.rate = 0.0  # of quadratic convergence; see `newton`
+        # Hessian that solutions for several penalties share; False: its columns are too many
+        self.reduced: ReducedHessian | Literal[False] | None = None
         self._by_rows: Matrix | None = None
         self._null: State | None = None
         self._null_intercept: float | None = None
@@ -248,7 +253,7 @@ class GLMProblem:
         near = _some_rows(self.by_rows or self.A, rows)
         problem._by_rows = near if near.is_sparse else None
         problem.A = near.centered(self.A.shift, self.A.scale)
-        problem._null = problem._null_loss = problem._least = None
+        problem._null = problem._null_loss = problem._least = problem.reduced = None
         return problem
 
     def _first_intercept(self) -> float:

@@ -21,8 +21,6 @@ How near a solution has to be, `quadratic.error_bound` says.
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 
 from ..._dense import Cholesky
@@ -135,10 +133,8 @@ class Systems:
         they are, until they take `_STALE` times the iterations that they took at first.
         """
         self.problem, self.factored = problem, None
-        if isinstance(self.best, Eliminated):
-            self.best = self.best.reweighed(problem, self.max_memory)
-        elif self.best is not None:
-            self.best = self.best.reweighed(problem)
+        if self.best is not None:
+            self.best.update(problem)
         for products in self.products:
             products.update(problem)
 
@@ -201,26 +197,39 @@ class Systems:
             objective[moved], norm[moved] = values[better], sizes[better]
 
 
-def eliminated(problem: RidgeProblem, max_memory):
+def eliminated(problem: RidgeProblem, max_memory) -> Eliminated | None:
     """The system without its heavy columns, or None where its Gram matrix would be large."""
-    A = problem.A
-    # its columns are listed first
+    chosen = heavy_first(problem.A, max_memory, problem.column_squares)
+    if chosen is None:
+        return None
+    try:
+        return Eliminated(problem, *chosen, max_memory)
+    except OverflowError:
+        return None
+
+
+def heavy_first(A: Matrix, max_memory: float, column_squares=None):
+    """Columns of sparse data by their frequency, and how many of the first are to be eliminated.
+
+    None where the Gram matrix would be large.
+
+    column_squares: called for the squares of the columns; those of 0 are left out, as empty ones.
+    """
+    # the columns are listed first
     if not A.is_sparse or A.nnz * _COPY > max_memory:
         return None
     counts = A.column_counts()
     if not gram_pays(A, counts):
         return None
-    squares = problem.column_squares()
-    counts[squares == 0] = 0
-    m = max(1, min(heavy_columns(max_memory), problem.n // 2, int((counts > 0).sum())))
-    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].astype(np.int32)
+    if column_squares is not None:
+        counts[column_squares() == 0] = 0
+    filled = int((counts > 0).sum())
+    if not filled:
+        return None
+    m = max(1, min(heavy_columns(max_memory), A.n_rows // 2, filled))
+    order = np.argsort(-counts, kind="stable")[:filled].astype(np.int32)
     order[:m].sort()
-    if not len(order):
-        return None
-    try:
-        return Eliminated(problem, order, m, max_memory)
-    except OverflowError:
-        return None
+    return order, m
 
 
 class Eliminated:
@@ -236,21 +245,20 @@ class Eliminated:
 
     def __init__(self, problem: RidgeProblem, order, m: int, max_memory) -> None:
         A = problem.A
-        self.d, self.order, self.m = problem.d, order, m
-        self.system = Reduced(
-            A,
-            order,
-            m,
-            A.shift if problem.fit_intercept else problem.mean,
-            problem.column_squares(),
-            problem.total if problem.fit_intercept else 0.0,
-            problem.weight,
-            most_gram_elements(A, max_memory),
-        )
+        self.d = problem.d
+        most = most_gram_elements(A, max_memory)
+        self.system = Reduced(A, order, m, *self._sums(problem), most)
 
-    def reweighed(self, problem: RidgeProblem, max_memory) -> Eliminated:
-        """The same columns for other weights."""
-        return Eliminated(problem, self.order, self.m, max_memory)
+    @staticmethod
+    def _sums(problem: RidgeProblem):
+        """Means, squares, the sum of the weights, and the weights."""
+        means = problem.A.shift if problem.fit_intercept else problem.mean
+        total = problem.total if problem.fit_intercept else 0.0
+        return means, problem.column_squares(), total, problem.weight
+
+    def update(self, problem: RidgeProblem) -> None:
+        """Take other weights."""
+        self.system.reweigh(*self._sums(problem))
 
     def factor(self, goal) -> None:
         self.system.factor(goal.alpha, self.d, goal.weights)
@@ -332,10 +340,9 @@ class Wide:
         if self.m:
             self.gram = problem.A.gram(problem.weight, columns=self.order[: self.m])
 
-    def reweighed(self, problem: RidgeProblem) -> Wide:
-        """The same columns for other weights, about their means."""
-        system = copy.copy(self)
-        system._weigh(problem)
+    def update(self, problem: RidgeProblem) -> None:
+        """Take other weights, and the means under them."""
+        self._weigh(problem)
         shift, scale = problem.A.shift, problem.A.scale
         parts = {"heavy": slice(0, self.m), "light": slice(self.m, None)}
         for name, part in parts.items():
@@ -345,8 +352,7 @@ class Wide:
             if unit is not None:
                 of_part = unit if of_part is None else unit * of_part
             moved = None if shift is None else shift[columns]
-            setattr(system, name, getattr(self, name).centered(moved, of_part))
-        return system
+            setattr(self, name, getattr(self, name).centered(moved, of_part))
 
     def factor(self, goal) -> None:
         self.alpha = goal.alpha

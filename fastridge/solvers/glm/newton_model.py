@@ -1,0 +1,90 @@
+"""The quadratic model of a Newton step without a Gram matrix, and the gap where it begins."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..._matrix import Matrix
+from ...systems.damped import damped_cholesky
+from .problem import Array, GLMProblem, State
+
+
+class QuadraticModel(NamedTuple):
+    """What a step needs at a state: the operator about the means under h, and the gradient."""
+
+    A: Matrix
+    h: Array
+    total: float
+    squares: Array
+    g: Array
+    shift: float  # the step of the intercept alone
+    offset: Array  # means under h, in units of u
+
+
+def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
+    """The model at a state; squares: those of before, which precondition as well."""
+    near, scale = problem.rows.near, problem.A.scale
+    h = np.maximum(state.h, 0.0)
+    total, slope = float(h.sum()), float(state.r.sum())
+    if total <= 0:
+        means = squares = np.zeros(problem.p)
+    elif squares is None:
+        means, squares = near.column_stats(h)
+        if not problem.fit_intercept:
+            squares += means**2
+        squares *= total
+        if scale is not None:
+            squares *= scale**2
+    else:
+        means = near.centered().tdot(h) if problem.fit_intercept else np.zeros(0)
+        means /= total
+    if not problem.fit_intercept:
+        g = problem.gradient(state)
+        return QuadraticModel(problem.A, h, total, squares, g, 0.0, np.zeros(problem.p))
+    A = near.centered(means, scale)
+    g = A.tdot(state.r)
+    g += problem.l2 * state.u
+    offset = means if problem.A.shift is None else means - problem.A.shift
+    if scale is not None:
+        offset = offset * scale
+    # weights of sum 1 bound the curvature along the intercept where a loss has none
+    return QuadraticModel(A, h, total, squares, g, slope / (total if total > 0 else 1.0), offset)
+
+
+def is_flat(model: QuadraticModel, free: Array) -> bool:
+    """Whether there is a slope without curvature, of which a step says nothing."""
+    if model.shift != 0 and model.total <= 0:
+        return True
+    return bool((free & (model.squares <= 0) & (model.g != 0)).any())
+
+
+def gap_of(
+    problem: GLMProblem, state: State, model: QuadraticModel, inverse: Array, free: Array
+) -> float:
+    """The duality gap of a gradient without its parts along the intercept and a few free features.
+
+    Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
+    """
+    g = model.g
+    if is_flat(model, free):
+        return np.inf
+    level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
+    if not problem.is_near(state.eta, -model.shift):
+        level = np.inf
+    chosen = np.flatnonzero(free & (model.squares > 0))
+    if len(chosen):
+        G = model.A.gram(model.h, columns=chosen)
+        # copies of columns: what damping leaves of them is in the gap
+        factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-14)
+        if factor is None:
+            return np.inf
+        c = np.zeros(problem.p)
+        c[chosen] = factor.solve(g[chosen].copy())
+        along = model.A.dot(c)
+        most = float(np.abs(along[model.h > 0]).max(initial=0.0))
+        near = problem.is_near(state.eta, -along - model.shift)
+        level += 0.5 * float(g[chosen] @ c[chosen]) * (1.0 + most) if near else np.inf
+        g = g - model.A.tdot(model.h * along)
+    return 0.5 * float(g**2 @ inverse) + level
