@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _threads
 from ..data.rows import as_container, take_rows
 from ..losses import Loss
 from ..solvers.descent.folds import run_paths
-from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath
+from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
 from ._choice import at_end, best, choose, spread
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
@@ -88,18 +89,23 @@ class GLMSearch:
         """Evaluate penalties (n_ratios, m); own: each fold has its own, by its weight."""
         folds, ratios = self.folds, len(self.options)
         kind = LeftOutPath if self.kind == "loo" else FoldPath
-        paths = [kind(folds, i, o, self.scoring) for i in range(folds.count) for o in self.options]
-        grids = [None if own else grid for _ in range(folds.count) for grid in alphas]
         found: dict[int, Any] = {}
 
         def after(position: int, fits: Any) -> None:
             found[position] = fits
             if self.callback is not None:
-                self.callback(len(found), len(paths))
+                self.callback(len(found), folds.count * ratios)
 
         self.alphas = alphas
         try:
-            run_paths(paths, grids, False, self.n_jobs, after)  # type: ignore[no-untyped-call]
+            if kind is FoldPath:
+                self._run_together(alphas, own, after)
+            left = [p for p in range(folds.count * ratios) if p not in found]
+            paths = [kind(folds, p // ratios, self.options[p % ratios], self.scoring) for p in left]
+            grids = [None if own else alphas[p % ratios] for p in left]
+            run_paths(  # type: ignore[no-untyped-call]
+                paths, grids, False, self.n_jobs, lambda k, fits: after(left[k], fits)
+            )
         except StopIteration:
             self.stopped = True
         whole = [
@@ -114,6 +120,15 @@ class GLMSearch:
             )
             for name in found[next(iter(found))]._fields
         }
+
+    def _run_together(self, alphas: NDArray[np.float64], own: bool, after: Any) -> None:
+        """Fits of folds that share their passes over the rows."""
+        for r, (grid, options) in enumerate(zip(alphas, self.options, strict=True)):
+            for path in paths_together(self.folds, options, self.scoring):
+                with _threads.num_threads(self.n_jobs or _threads.get_num_threads()):
+                    fits = path.solve(None if own else grid)
+                for i, fit in zip(path.which, fits or [], strict=bool(fits)):
+                    after(i * len(alphas) + r, fit)
 
     @property
     def unsettled(self) -> list[tuple[float, float]]:

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "folds_lanes.h"
 #include "lanes.h"
 #include "losses.h"
 #include "rolling.h"
@@ -131,6 +132,7 @@ typedef struct {
     fr_softmax_loop *softmax;
     fr_softmax_curve_loop *softmax_curve;
     const fr_lane_kernels *lane_kernels; /* of double, of float */
+    const fr_fold_kernels *fold_kernels; /* the same */
     void (*sgd_rows)(struct fr_sgd *s, ptrdiff_t wide); /* see sgd.h */
     void (*sgd_batches)(struct fr_sgd *s, ptrdiff_t wide);
     fr_real_kernels real[3]; /* by FR_DOUBLE, FR_FLOAT, FR_ONES */

@@ -211,7 +211,7 @@ const fr_kernels FR_CAT(fr_kernels, FR_ISA) = {
      negative_binomial_loop, huber_loop},
     {squared_conjugate_loop, logistic_conjugate_loop, poisson_conjugate_loop, gamma_conjugate_loop,
      NULL, NULL, negative_binomial_conjugate_loop, huber_conjugate_loop},
-    softmax_loop, softmax_curve_loop, FR_CAT(fr_lane_kernels, FR_ISA),
+    softmax_loop, softmax_curve_loop, FR_CAT(fr_lane_kernels, FR_ISA), FR_CAT(fr_fold_kernels, FR_ISA),
     fr_sgd_rows,
     fr_sgd_batches,
     {REAL(double), REAL(float), {.gather = SPARSE(ones)}}};

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._folds import MOST_FITS
 from ..._matrix import Matrix
 from ...data.check import check_finite
 from ...losses import Loss, Multinomial
@@ -23,6 +24,7 @@ from .options import Constraints, Options
 from .path import PathRun, fold_run
 from .problem import Array, GLMProblem
 from .softmax_problem import SoftmaxState
+from .together import FoldsTogether, may_share, parts_of, together
 
 _BELOW = 36.0  # -log of the rounding of 1
 
@@ -290,6 +292,88 @@ class FoldPath:
             validation[j] = folds.error(y, eta, test_weight)
             score[j] = self.score(i, j, eta, coef[j], intercept[j], validation[j])
         return FoldFits(train, validation, score, coef, intercept, n_iter, gap, converged, null)
+
+
+class TogetherPath:
+    """Solutions of some folds for one l1_ratio, side by side; see `together`.
+
+    Parameters
+    ----------
+    folds : GLMFolds
+    which : list of int
+        Numbers of the folds.
+    states : FoldsTogether
+    score : callable
+        As that of `FoldPath`.
+    """
+
+    def __init__(
+        self, folds: GLMFolds, which: list[int], states: FoldsTogether, score: Any
+    ) -> None:
+        self.folds, self.which, self.states, self.score = folds, which, states, score
+
+    @on_one_thread
+    def solve(self, alphas: Any) -> list[FoldFits] | None:
+        """The fits of each fold; None where the folds' own penalties are not in one order.
+
+        alphas: the same for all folds, or None.
+        """
+        folds, states = self.folds, self.states
+        own = np.stack([folds.penalties(t) if alphas is None else alphas for t in states.total])
+        order = np.argsort(-own, axis=1, kind="stable")
+        if (order != order[0]).any():
+            return None
+        k, m, p = len(self.which), own.shape[1], folds.A.n_columns
+        train, validation, score, gap = (np.empty((k, m)) for _ in range(4))
+        coef, intercept = np.zeros((k, m, 1, p)), np.zeros((k, m, 1))
+        n_iter, converged = np.zeros((k, m), dtype=np.intp), np.zeros((k, m), dtype=bool)
+        tests = [folds.test_rows(i) for i in self.which]
+        null = [
+            folds.error(y, problem.null.eta[rows][:, None], weight)
+            for problem, (rows, y, weight) in zip(states.problems, tests, strict=True)
+        ]
+        for j in order[0]:
+            for f, fit in enumerate(states.solve(own[:, j])):
+                problem, (rows, y, weight) = states.problems[f], tests[f]
+                train[f, j] = 2.0 * max(states.sums[f, 0] - problem.least, 0.0)
+                gap[f, j] = fit.gap / problem.null_objective
+                n_iter[f, j], converged[f, j] = fit.n_iter, fit.converged
+                coef[f, j, 0], intercept[f, j, 0] = problem.restore(states.u[f], states.b[f])
+                eta = states.eta[f][rows][:, None]
+                error = validation[f, j] = folds.error(y, eta, weight)
+                i = self.which[f]
+                score[f, j] = self.score(i, j, eta, coef[f, j], intercept[f, j], error)
+        return [
+            FoldFits(
+                *(train[f], validation[f], score[f], coef[f], intercept[f]),
+                *(n_iter[f], gap[f], converged[f], null[f]),
+            )
+            for f in range(k)
+        ]
+
+
+def paths_together(folds: GLMFolds, options: Options, score: Any) -> list[TogetherPath]:
+    """The folds in groups that go side by side, or an empty list where they go one by one."""
+    if folds.apart is not None or isinstance(folds.loss, Multinomial) or folds.count < 2:
+        return []
+    if not may_share(folds.A, folds.loss, min(folds.count, MOST_FITS), options):
+        return []
+    part = parts_of(folds.splits, folds.A.n_rows)
+    if part is None:
+        return []
+    groups = np.array_split(np.arange(folds.count), -(-folds.count // MOST_FITS))
+    if len(groups[-1]) < 2:
+        return []
+    paths: list[TogetherPath] = []
+    for group in groups:
+        runs = [folds.run(options, folds.training_weight(int(i))) for i in group]
+        if not all(isinstance(run, OneRun) for run in runs):
+            return []
+        states = together([run.problem for run in runs], part - group[0], options)
+        if states is None:
+            return []
+        paths.append(TogetherPath(folds, [int(i) for i in group], states, score))
+    return paths
 
 
 class LeftOutFits(NamedTuple):

@@ -250,7 +250,7 @@ class GLMProblem:
         problem.weight = self.weight[rows]
         total = problem.weight.sum()
         problem.weight /= total if total > 0 else 1.0
-        near = _some_rows(self.by_rows or self.A, rows)
+        near = some_rows(self.by_rows or self.A, rows)
         problem._by_rows = near if near.is_sparse else None
         problem.A = near.centered(self.A.shift, self.A.scale)
         problem._null = problem._null_loss = problem._least = problem.reduced = None
@@ -327,7 +327,7 @@ def _within(u: Array, lower: Array | None, upper: Array | None) -> Array:
     return u if upper is None else np.minimum(u, upper)
 
 
-def _some_rows(X: Matrix, rows: NDArray[np.intp]) -> Matrix:
+def some_rows(X: Matrix, rows: NDArray[np.intp]) -> Matrix:
     """A copy of some rows of C- or F-order or CSR data, without its shift and scale."""
     if not X.is_sparse:
         return Matrix.from_dense(np.ascontiguousarray(X.arrays[0][rows]))

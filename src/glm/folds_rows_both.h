@@ -1,0 +1,11 @@
+/* folds_rows.template.c for both index widths; no guard: included once for each type of values. */
+#define I int32_t
+#define IX i32
+#include "folds_rows.template.c"
+#undef I
+#undef IX
+#define I int64_t
+#define IX i64
+#include "folds_rows.template.c"
+#undef I
+#undef IX
