@@ -298,23 +298,50 @@ typedef struct {
     char *found; /* by task: 0 canonical, 1 not, 5 an index out of range */
 } check_job;
 
+/* Whether an index is out of range, and how many are not above the one before. */
+#define COUNT_DESCENTS(T, U)                                                                       \
+    static int count_descents_##T(const T *index, ptrdiff_t n, ptrdiff_t n_minor, ptrdiff_t *count) \
+    {                                                                                              \
+        const U most = (U)n_minor;                                                                 \
+        ptrdiff_t all = 0;                                                                         \
+        int out = n > 0 && (U)index[0] >= most;                                                    \
+        for (ptrdiff_t from = 1; from < n; from += 4096) {                                         \
+            const ptrdiff_t to = MIN(n, from + 4096);                                              \
+            U descents = 0, beyond = 0;                                                            \
+            for (ptrdiff_t k = from; k < to; k++) {                                                \
+                descents += index[k] <= index[k - 1];                                              \
+                beyond |= (U)index[k] >= most;                                                     \
+            }                                                                                      \
+            all += (ptrdiff_t)descents;                                                            \
+            out |= beyond != 0;                                                                    \
+        }                                                                                          \
+        *count = all;                                                                              \
+        return out;                                                                                \
+    }
+COUNT_DESCENTS(int32_t, uint32_t)
+COUNT_DESCENTS(int64_t, uint64_t)
+
 static int check_majors(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t *where)
 {
-    int messy = 0;
-    for (ptrdiff_t i = i0; i < i1; i++) {
-        const ptrdiff_t end = pointer(a, i + 1);
-        ptrdiff_t last = -1;
-        for (ptrdiff_t k = pointer(a, i); k < end; k++) {
-            const ptrdiff_t j = index_at(a, k);
-            if (j < 0 || j >= a->n_minor) {
-                *where = k;
-                return 5;
-            }
-            messy |= j <= last;
-            last = j;
-        }
+    const ptrdiff_t first = pointer(a, i0), n = pointer(a, i1) - first;
+    ptrdiff_t descents, between = 0;
+    const int out = a->index == 0
+                        ? count_descents_int32_t((const int32_t *)a->indices + first, n, a->n_minor,
+                                                 &descents)
+                        : count_descents_int64_t((const int64_t *)a->indices + first, n, a->n_minor,
+                                                 &descents);
+    if (out) {
+        *where = first;
+        while (index_at(a, *where) >= 0 && index_at(a, *where) < a->n_minor)
+            ++*where;
+        return 5;
     }
-    return messy;
+    /* a major vector may begin below the end of the one before */
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        const ptrdiff_t k = pointer(a, i);
+        between += k > first && k < pointer(a, i + 1) && index_at(a, k) <= index_at(a, k - 1);
+    }
+    return descents != between;
 }
 
 static void check_task(void *context, ptrdiff_t t)
