@@ -14,6 +14,7 @@ _RATE = 0.5  # of "auto": what all columns' rates share, in units of predictions
 _FIRST = 0.25  # the same of the intercept
 _BETS = (2.0, 1.0)  # both of coin betting
 _SHARE = 0.25  # share of a weight that it may move by
+_NEARLY = 0.1  # a rate that near to the one before bounds a step by that
 _MARGIN = 5.0  # margin that a step of a classifier may reach
 _LARGEST_SLOPE = 1e12  # of scikit-learn's rules
 _MOST_STEPS = 64  # that a heavy row is cut into
@@ -546,7 +547,9 @@ class Learner:
         scale = np.where(self._scale > 0.0, self._scale, 1.0)
         u, V = x / scale, self._W * scale
         value, slopes, p = self._slopes(x, y, own)
+        before = self.eta if self._squares > 0.0 else 0.0
         rates = self._rates(u, y, p, s)
+        seen = before if len(V) == 1 and abs(self.eta - before) <= _NEARLY * before else self.eta
         if rule.learning_rate == "coin":
             self._bet(u, s * slopes, scale, s, rates)
             return value
@@ -558,7 +561,9 @@ class Learner:
                 reach = np.where(u != 0.0, kept, self._reach[k])
                 size = g
                 if scaled:
-                    move = largest_move(u, self._R[k], reach, g)
+                    bound = reaches(V[k], self._reach[k], seen)
+                    bound[-1] = reach[-1]
+                    move = largest_move(u, self._R[k], bound, g)
                     room = room_of(rule.loss, y[k], p[k], rule.epsilon)
                     size *= room / move if move > room else 1.0
                 V[k], self._R[k] = coordinate_step(V[k], self._R[k], u, g, size, reach)

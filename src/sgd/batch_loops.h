@@ -31,25 +31,6 @@ FR_INLINE ptrdiff_t fr_batch_place(ptrdiff_t p, ptrdiff_t j)
     return j < whole || p < VL ? j : j + VL - (p - whole);
 }
 
-#ifdef FR_PLAIN
-FR_INLINE double total(vec a) { return a; }
-#else
-FR_INLINE double total(vec a)
-{
-#if VL == 8
-    a += VEC_PICK(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
-    a += VEC_PICK(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
-    a += VEC_PICK(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
-#elif VL == 4
-    a += VEC_PICK(a, a, 2, 3, 0, 1);
-    a += VEC_PICK(a, a, 1, 0, 3, 2);
-#else
-    a += VEC_PICK(a, a, 1, 0);
-#endif
-    return a[0];
-}
-#endif
-
 /* Element i of a row in a register, i a multiple of VL; few: fewer columns than a register has */
 #define ROW(T, x)                                                                                  \
     (few ? LOAD_double(rest) : i < whole ? LOAD_##T((x) + i) : LOAD_##T((x) + p - VL))

@@ -283,7 +283,7 @@ cdef inline void one_row(Job *job, Part *part, Py_ssize_t position) noexcept nog
     fetch_row(s, position + AHEAD)
     if job.adaptive and weight <= 0:
         return
-    size = read_elements(s, i, q)
+    size = read_elements(s, i, q.x, q.at)
     if s.a.index < 0:
         for j in range(size):
             q.at[j] = j

@@ -1,9 +1,10 @@
-/* Loops over the columns of a row, in blocks of 8: buffers are padded with zeros. */
+/* Loops over the columns of a row, one that predicts, one that takes the step. */
 #ifndef FASTRIDGE_ROW_LOOPS_H
 #define FASTRIDGE_ROW_LOOPS_H
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "compiler.h"
 #include "elementary.h"
@@ -13,15 +14,17 @@
 #ifdef FR_PLAIN
 typedef int64_t row_mask;
 FR_INLINE double where(int test, double x) { return test ? x : 0.0; }
-FR_INLINE double larger(double a, double b) { return a > b ? a : b; }
+FR_INLINE double pick(int test, double x, double y) { return test ? x : y; }
 FR_INLINE int any(int64_t m) { return m != 0; }
+FR_INLINE double total(double a) { return a; }
+FR_INLINE double halved_bits(double a) { return double_of(0x5fe6eb50c7b537a9ULL - (bits_of(a) >> 1)); }
+FR_INLINE double exp_of_minus(double z) { return fr_exp(-z); }
 #else
 typedef int64_t row_mask __attribute__((vector_size(FR_VBYTES)));
 FR_INLINE vec where(row_mask test, vec x) { return (vec)(test & (row_mask)x); }
-FR_INLINE vec larger(vec a, vec b)
+FR_INLINE vec pick(row_mask test, vec x, vec y)
 {
-    const row_mask m = a > b;
-    return (vec)((m & (row_mask)a) | (~m & (row_mask)b));
+    return (vec)((test & (row_mask)x) | (~test & (row_mask)y));
 }
 FR_INLINE int any(row_mask m)
 {
@@ -30,10 +33,59 @@ FR_INLINE int any(row_mask m)
         all |= m[l];
     return all != 0;
 }
+FR_INLINE double total(vec a)
+{
+#if VL == 8
+    a += VEC_PICK(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+    a += VEC_PICK(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+    a += VEC_PICK(a, a, 1, 0, 3, 2, 5, 4, 7, 6);
+#elif VL == 4
+    a += VEC_PICK(a, a, 2, 3, 0, 1);
+    a += VEC_PICK(a, a, 1, 0, 3, 2);
+#else
+    a += VEC_PICK(a, a, 1, 0);
 #endif
+    return a[0];
+}
+FR_INLINE vec halved_bits(vec a)
+{
+    return (vec)(((row_mask){0} + 0x5fe6eb50c7b537a9LL) - ((row_mask)a >> 1));
+}
+/* exp(-z) for z >= 0, as `fr_exp` */
+FR_INLINE vec exp_of_minus(vec z)
+{
+    const double shift = 6755399441055744.0;
+    const vec most = SPLAT(708.0), t = -pick(z < most, z, most);
+    const vec k = t * 1.4426950408889634074 + shift, whole = k - shift;
+    const vec r = (t - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
+    vec p = SPLAT(2.5100375832561233664e-8);
+    p = p * r + 2.7620075879983366586e-7;
+    p = p * r + 2.7557268480310025526e-6;
+    p = p * r + 0.000024801521322368693266;
+    p = p * r + 0.00019841269863040545271;
+    p = p * r + 0.0013888888917196719077;
+    p = p * r + 0.0083333333333300644495;
+    p = p * r + 0.041666666666624161903;
+    p = p * r + 0.16666666666666667452;
+    p = p * r + 0.5;
+    p = 1.0 + (r + r * r * p);
+    return where(z <= most, (vec)((row_mask)p + ((row_mask)k << 52)));
+}
+#endif
+FR_INLINE vec larger(vec a, vec b) { return pick(a > b, a, b); }
 FR_INLINE vec size_of(vec x) { return larger(x, -x); }
 
 /* 1 / sqrt(a) to a few ulp, for a from 1 to 1e300: a guess by the exponent, then Newton's steps */
+FR_INLINE vec rsqrt_of(vec a)
+{
+    vec y = halved_bits(a);
+    const vec half = 0.5 * a;
+    y = y * (1.5 - half * y * y);
+    y = y * (1.5 - half * y * y);
+    const vec e = 1.0 - a * y * y;
+    return y + y * e * (0.5 + 0.375 * e);
+}
+
 FR_INLINE double fr_rsqrt(double a)
 {
     double y = double_of(0x5fe6eb50c7b537a9ULL - (bits_of(a) >> 1));
@@ -44,100 +96,137 @@ FR_INLINE double fr_rsqrt(double a)
     return y + y * e * (0.5 + 0.375 * e);
 }
 
-/* The columns of a row, field by field; a u of 0 is a column that the row does not have. */
+/* The columns of a row, field by field, padded to whole blocks; a u of 0 is a column that the row
+ * does not have. */
 typedef struct {
     double *u; /* x / s */
     double *inverse, *clock, *v, *r, *reach, *area;
 } fr_columns;
 
+/* What a row sees and steps by: the L2 penalty and the clock, and reaches of
+ * d = max(keep reach, rate + share |v|). */
 typedef struct {
-    double product, squares; /* u'v, u'u */
-    int grows;               /* whether a |u| is above 1 */
+    double penalty, now, rate, share, keep;
+} fr_row_rates;
+
+typedef struct {
+    double product, squares;    /* u'v, u'u */
+    double reach, known, fresh; /* sum of d |u|; of d r u^2, and of d |u| where r is 0 */
+    int grows, falls;           /* whether a |u| is above 1, and a z is not small */
 } fr_row_sums;
 
 typedef struct {
-    double reach, known, fresh; /* sum of d |u|; of d r u^2, and of d |u| where r is 0 */
-} fr_row_room;
+    vec product, squares, reach, known, fresh;
+    row_mask grows, falls;
+} vec_sums;
 
-/* Let weights follow the L2 penalty up to `now`: v = exp(-z) v with z = penalty reach r / s^2 time.
- * Writes c->u, too. */
-FR_INLINE void fr_row_decay(ptrdiff_t blocks, const fr_columns *c, const double *x, double penalty,
-                            double now)
+/* Let v follow the penalty, and make x the value u in units of its column: z = penalty reach r / s^2
+ * (now - clock), v = exp(-z) v. `large`: whether z may be large; 2: to be found out. */
+FR_INLINE void see(vec x, vec inverse, vec clock, vec *v, vec r, vec reach, vec *u,
+                   const fr_row_rates *by, int large, vec_sums *s)
 {
-    const vec at = SPLAT(now), by = SPLAT(penalty), little = SPLAT(1.0 / 4096), zero = SPLAT(0.0);
-    row_mask large = zero > little;
-    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
-        const vec inverse = LOAD_double(c->inverse + i);
-        const vec rate = LOAD_double(c->reach + i) * LOAD_double(c->r + i);
-        const vec z = by * (at - LOAD_double(c->clock + i)) * rate * inverse * inverse;
-        const row_mask has = LOAD_double(x + i) != zero;
-        STORE(c->u + i, where(has, z));
-        large |= has & (z > little);
+    const vec zero = SPLAT(0.0);
+    if (by->penalty > 0) {
+        const vec along = by->penalty * (by->now - clock) * (reach * r) * inverse * inverse;
+        const vec z = where(x != zero, along), little = SPLAT(1.0 / 4096);
+        vec left = *v - *v * (z * (1.0 - z * (0.5 - z * (1.0 / 6)))); /* to 1.5e-16 */
+        if (large == 1 || (large && any(z > little)))
+            left = pick(z > little, *v * exp_of_minus(z), left);
+        s->falls |= z > little;
+        *v = left;
     }
-    if (any(large))
-        for (ptrdiff_t i = 0; i < 8 * blocks; i++)
-            c->v[i] *= fr_exp(-c->u[i]);
-    else
-        for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
-            /* to 1.5e-16 */
-            const vec z = LOAD_double(c->u + i), v = LOAD_double(c->v + i);
-            const vec fall = z * (SPLAT(1.0) - z * (SPLAT(0.5) - z * SPLAT(1.0 / 6)));
-            STORE(c->v + i, v - v * fall);
-        }
-    for (ptrdiff_t i = 0; i < 8 * blocks; i++)
-        c->clock[i] = x[i] != 0 ? now : c->clock[i];
+    *u = x * inverse;
+    const vec square = *u * *u, size = size_of(*u);
+    const vec d = larger(by->rate + by->share * size_of(*v), by->keep * reach) * size;
+    s->grows |= square > SPLAT(1.0);
+    s->squares += square;
+    s->product += *v * *u;
+    s->reach += d;
+    s->known += d * r * size;
+    s->fresh += where(r <= zero, d);
 }
 
-/* Values x become u = x / s. */
-FR_INLINE fr_row_sums fr_row_predict(ptrdiff_t blocks, const fr_columns *c, const double *x)
+FR_INLINE vec_sums no_sums(void)
 {
-    const vec one = SPLAT(1.0);
-    vec product = SPLAT(0.0), squares = product;
-    row_mask grows = product > one;
-    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
-        const vec u = LOAD_double(x + i) * LOAD_double(c->inverse + i), square = u * u;
+    const vec zero = SPLAT(0.0);
+    const vec_sums s = {zero, zero, zero, zero, zero, zero > SPLAT(1.0), zero > SPLAT(1.0)};
+    return s;
+}
+
+FR_INLINE fr_row_sums totals(const vec_sums *s)
+{
+    const fr_row_sums all = {total(s->product), total(s->squares), total(s->reach),
+                             total(s->known),   total(s->fresh),   any(s->grows),
+                             any(s->falls)};
+    return all;
+}
+
+/* See n columns whose fields are in arrays. */
+FR_INLINE fr_row_sums fr_see_fields(ptrdiff_t n, const fr_columns *c, const double *x,
+                                    const fr_row_rates *by)
+{
+    const fr_row_rates own = *by;
+    const vec now = SPLAT(own.now), zero = SPLAT(0.0);
+    vec_sums s = no_sums();
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        const vec at = LOAD_double(x + i), clock = LOAD_double(c->clock + i);
+        vec v = LOAD_double(c->v + i), u;
+        see(at, LOAD_double(c->inverse + i), clock, &v, LOAD_double(c->r + i), LOAD_double(c->reach + i), &u,
+            &own, 2, &s);
         STORE(c->u + i, u);
-        grows |= square > one;
-        squares += square;
-        product += LOAD_double(c->v + i) * u;
+        if (own.penalty > 0) {
+            STORE(c->v + i, v);
+            STORE(c->clock + i, pick(at != zero, now, clock));
+        }
     }
-    const fr_row_sums s = {vec_sum(product), vec_sum(squares), any(grows)};
-    return s;
+    return totals(&s);
 }
 
-/* What a step can move the prediction by, at the most, with d = max(keep reach, rate + share |v|). */
-FR_INLINE fr_row_room fr_row_bound(ptrdiff_t blocks, const fr_columns *c, double rate, double share,
-                                   double keep)
+/* The bound alone, of columns that were seen. */
+FR_INLINE void fr_bound_fields(ptrdiff_t n, const fr_columns *c, const fr_row_rates *by,
+                               fr_row_sums *sums)
 {
-    const vec at_least = SPLAT(rate), part = SPLAT(share), kept = SPLAT(keep), zero = SPLAT(0.0);
+    const vec zero = SPLAT(0.0);
     vec all = zero, known = zero, fresh = zero;
-    for (ptrdiff_t i = 0; i < 8 * blocks; i += VL) {
+    for (ptrdiff_t i = 0; i < n; i += VL) {
         const vec size = size_of(LOAD_double(c->u + i)), r = LOAD_double(c->r + i);
-        const vec now = at_least + part * size_of(LOAD_double(c->v + i));
-        const vec by = larger(now, kept * LOAD_double(c->reach + i)) * size;
-        all += by;
-        known += by * r * size;
-        fresh += where(r <= zero, by);
+        const vec now = by->rate + by->share * size_of(LOAD_double(c->v + i));
+        const vec d = larger(now, by->keep * LOAD_double(c->reach + i)) * size;
+        all += d;
+        known += d * r * size;
+        fresh += where(r <= zero, d);
     }
-    const fr_row_room s = {vec_sum(all), vec_sum(known), vec_sum(fresh)};
-    return s;
+    sums->reach = total(all);
+    sums->known = total(known);
+    sums->fresh = total(fresh);
 }
 
-/* R^2 += (g u)^2, reach = max(keep reach, rate + share |v|), v -= reach size u / R, where R is not 0
- * yet; g and size have the row's weight. */
-FR_INLINE void fr_row_step(ptrdiff_t blocks, const fr_columns *c, double g, double size, double rate,
-                           double share, double keep)
+/* R^2 += (g u)^2, reach = d, v -= reach size u / R; g and size have the row's weight. `fresh`: there
+ * may be columns without a gradient so far. */
+FR_INLINE void take_step(vec u, vec *v, vec *r, vec *reach, double g, double size, int fresh,
+                    const fr_row_rates *by)
 {
-    const double *FR_RESTRICT u = c->u;
-    double *FR_RESTRICT v = c->v, *FR_RESTRICT r = c->r, *FR_RESTRICT reach = c->reach;
-    FR_NO_ALIAS
-    for (ptrdiff_t i = 0; i < 8 * blocks; i++) {
-        const double z = g * u[i] * r[i], next = r[i] * fr_rsqrt(1.0 + z * z);
-        const double before = keep * reach[i], now = rate + share * fabs(v[i]);
-        const double by = u[i] != 0 ? (now > before ? now : before) : reach[i];
-        v[i] -= by * next * (size * u[i]);
-        r[i] = u[i] != 0 ? next : r[i];
-        reach[i] = by;
+    const vec gradient = g * u, zero = SPLAT(0.0), z = gradient * *r;
+    const row_mask has = u != zero;
+    const vec d = larger(by->rate + by->share * size_of(*v), by->keep * *reach);
+    vec next = *r * rsqrt_of(1.0 + z * z);
+    if (fresh)
+        next = pick((*r <= zero) & (gradient != zero), 1.0 / size_of(gradient), next);
+    *v -= where(has, d * next * (size * u));
+    *r = pick(has, next, *r);
+    *reach = pick(has, d, *reach);
+}
+
+FR_INLINE void fr_step_fields(ptrdiff_t n, const fr_columns *c, double g, double size, int fresh,
+                              const fr_row_rates *by)
+{
+    const fr_row_rates own = *by;
+    for (ptrdiff_t i = 0; i < n; i += VL) {
+        vec v = LOAD_double(c->v + i), r = LOAD_double(c->r + i), reach = LOAD_double(c->reach + i);
+        take_step(LOAD_double(c->u + i), &v, &r, &reach, g, size, fresh, &own);
+        STORE(c->v + i, v);
+        STORE(c->r + i, r);
+        STORE(c->reach + i, reach);
     }
 }
 

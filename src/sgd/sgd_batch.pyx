@@ -37,7 +37,7 @@ cdef void grow_columns(Job *job) noexcept nogil:
         start = start_of(s, i)
         size = s.a.n_minor if dense else start_of(s, i + 1) - start
         if not job.whole:
-            read_elements(s, i, q)
+            read_elements(s, i, q.x, q.at)
         for j in range(size):
             if job.whole:
                 x = ((<const float *> s.a.data)[start + j] if s.a.real == FR_FLOAT

@@ -16,8 +16,9 @@ Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so f
 with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d
 the distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
 regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves
-the prediction by no more than its distance from the target, or, of a classifier, from a margin.
-Multinomial steps are not bounded.
+the prediction by no more than its distance from the target, or, of a classifier, from a margin; what
+it can move it by is bounded with the rate of the row before, of one output, where that is within a
+tenth: one loop sees a row, and one takes the step. Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
@@ -34,12 +35,14 @@ cdef extern from "kernels.h" nogil:
 
 
 cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Values and columns of row i, padded."""
+    """Values and columns of row i, padded by zeros of its last column."""
     cdef Py_ssize_t k
-    q.n = read_elements(s, i, q)
-    q.blocks = (q.n + 7) // 8
-    for k in range(q.n, 8 * q.blocks):
+    q.n = read_elements(s, i, q.x, q.at)
+    for k in range(q.n, (q.n + 7) // 8 * 8):
         q.x[k] = 0.0
+    if s.a.index >= 0:
+        for k in range(q.n, (q.n + 7) // 8 * 8):
+            q.at[k] = q.at[q.n - 1]
 
 
 cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
@@ -64,7 +67,7 @@ cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept no
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
     """The records of a row's columns, field by field."""
     cdef Py_ssize_t k
-    fr_read_records(q.n, q.blocks, q.at, s.table, s.ld, &q.c)
+    fr_read_records(q.n, q.at, s.table, s.ld, &q.c)
     if s.averages:
         for k in range(q.n):
             q.c.area[k] = s.table[q.at[k] * s.ld + s.ld - 1]
@@ -107,18 +110,17 @@ cdef inline void pay(const fr_sgd *s, Row *q) noexcept nogil:
             fr_truncate(&q.c.v[k], debts_of(s, q, k), apart)
 
 
-cdef inline fr_row_sums predict(const fr_sgd *s, Row *q) noexcept nogil:
-    """Values in the units of their columns, which grow where they have to, and their sums."""
+cdef inline void grow_columns(const fr_sgd *s, Row *q, const fr_row_rates *by,
+                              fr_row_sums *sums) noexcept nogil:
+    """Make the values of a row that are above 1 the units of their columns, and see it again."""
     cdef Py_ssize_t k
     cdef fr_columns *c = &q.c
-    cdef fr_row_sums sums
-    sums = fr_row_predict(q.blocks, c, q.x)
-    if sums.grows and s.rule == FR_SGD_AUTO:
-        for k in range(q.n):
-            if fabs(c.u[k]) > 1:
-                grow(q.x[k], &c.inverse[k], &c.v[k], &c.r[k], 1)
-        sums = fr_row_predict(q.blocks, c, q.x)
-    return sums
+    cdef fr_row_rates again = by[0]
+    for k in range(q.n):
+        if fabs(c.u[k]) > 1:
+            grow(q.x[k], &c.inverse[k], &c.v[k], &c.r[k], 1)
+    again.penalty = 0.0
+    sums[0] = fr_see_fields(q.n, c, q.x, &again)
 
 
 cdef inline Py_ssize_t steps_of(double weight) noexcept nogil:
@@ -140,33 +142,49 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef double *of_reach = intercept + 4 * apart
     cdef double *area = intercept + (7 if s.debts else 5) * apart
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
-    cdef double y = s.y[i], each, rate, own, slope, g, p, value, unit, loss = 0.0, move, share, keep
-    cdef double d, now, of_b, left
-    cdef Py_ssize_t steps, step, k
+    cdef double y = s.y[i], each, own, slope, g, p, value, unit, loss = 0.0, move, d
+    cdef double before, of_b, left
+    cdef Py_ssize_t steps, step
+    cdef bint fused, first
     cdef bint net = s.averages or s.factor != NULL or (s.alpha > 0 and s.l1_ratio > 0)
     cdef bint scaled = s.rule == FR_SGD_AUTO
+    cdef bint sparse = s.a.index >= 0
     cdef fr_row_sums sums
-    cdef fr_row_room room
+    cdef fr_row_rates by
     if weight <= 0:
         return 0.0
     steps = steps_of(weight)
     each = weight / steps
-    share, keep = (SHARE, 1.0) if scaled else (0.0, 0.0)
     read_row(s, i, q)
-    if s.a.index >= 0:
+    by.penalty = 0.0 if net else s.alpha
+    by.share, by.keep = (SHARE, 1.0) if scaled else (0.0, 0.0)
+    # further steps of a heavy row, and penalties with more than a decay, are taken in the buffers
+    fused = sparse and not net and steps == 1
+    if sparse and not fused:
         gather(s, q)
     if scaled and is_regression(s) and s.intercept and c[FR_SGD_SEEN] == 0 and b[0] == 0:
         b[0] = y if s.loss != FR_SGD_POISSON else (log(y) if y > 0 else 0.0)
     for step in range(steps):
-        now = c[FR_SGD_SEEN]
+        by.now = c[FR_SGD_SEEN]
+        by.rate = c[FR_SGD_ETA]
         if net:
-            catch_up(s, q, now)
-        elif s.alpha > 0:
-            fr_row_decay(q.blocks, &q.c, q.x, s.alpha, now)
+            catch_up(s, q, by.now)
         if s.averages:
-            area[0] += b[0] * (now - intercept[apart])
-            intercept[apart] = now
-        sums = predict(s, q)
+            area[0] += b[0] * (by.now - intercept[apart])
+            intercept[apart] = by.now
+        if fused:
+            # most rows are as the one before: small decays need no exponential
+            if q.falls:
+                sums = fr_see_records(q.n, q.at, q.x, s.table, s.ld, &q.c, &by, 1)
+            else:
+                sums = fr_see_records(q.n, q.at, q.x, s.table, s.ld, &q.c, &by, 0)
+                if sums.falls:
+                    sums = fr_see_records(q.n, q.at, q.x, s.table, s.ld, &q.c, &by, 1)
+            q.falls = sums.falls
+        else:
+            sums = fr_see_fields(q.n, &q.c, q.x, &by)
+        if sums.grows and scaled:
+            grow_columns(s, q, &by, &sums)
         p = sums.product + (b[0] if s.intercept else 0.0)
         value = value_and_slope(s.loss, s.parameter, y, p, &slope)
         if step == 0:
@@ -175,32 +193,34 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
             return INFINITY
         c[FR_SGD_SEEN] += each
         unit = unit_of(s, y, p, each)
-        rate = rate_of(s, sums.squares, each, unit)
-        own = FIRST * unit * c[FR_SGD_SHRINK] if scaled else rate
+        before = by.rate
+        by.rate = rate_of(s, sums.squares, each, unit)
+        own = FIRST * unit * c[FR_SGD_SHRINK] if scaled else by.rate
         if slope == 0:
             continue
         g = each * slope
-        room = fr_row_bound(q.blocks, &q.c, rate, share, keep)
         d = g
         if scaled:
+            if fabs(by.rate - before) > NEARLY * before:
+                fr_bound_fields(q.n, &q.c, &by, &sums)
             of_b = max(of_reach[0], own) if s.intercept else 0.0
-            move = min(room.reach + of_b, fabs(g) * (room.known + of_b * of_r[0]) + room.fresh
+            move = min(sums.reach + of_b, fabs(g) * (sums.known + of_b * of_r[0]) + sums.fresh
                        + (0.0 if of_r[0] > 0 else of_b))
             left = room_of(s, y, p)
             if move > left:
                 d = g * left / move
-        # the columns that had no gradient before do not move in the loop
-        fr_row_step(q.blocks, &q.c, g, d, rate, share, keep)
-        if room.fresh > 0 or rate == 0:
-            for k in range(q.n):
-                if not q.c.r[k] > 0 and q.c.u[k] != 0:
-                    step_one(g, d, q.c.u[k], rate, share, keep, &q.c.v[k], &q.c.r[k],
-                             &q.c.reach[k])
+        first = sums.fresh > 0 or before == 0 or by.rate == 0
+        if fused:
+            fr_step_records(q.n, q.at, s.table, s.ld, &q.c, g, d, first, &by)
+        else:
+            fr_step_fields(q.n, &q.c, g, d, first, &by)
         if s.debts:
             pay(s, q)
         if s.intercept:
-            step_one(g, d, 1.0, own, 0.0, keep, b, of_r, of_reach)
-    if s.a.index >= 0:
+            step_one(g, d, 1.0, own, 0.0, by.keep, b, of_r, of_reach)
+        if fused:
+            return loss
+    if sparse:
         scatter(s, q)
     return loss
 
@@ -253,7 +273,7 @@ cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil
 
 
 cdef inline void bound_several(const fr_sgd *s, Row *q, double rate, double own) noexcept nogil:
-    """What a step can move predictions by: `fr_row_bound` of several outputs."""
+    """What a step can move predictions by: `fr_bound_fields` of several outputs."""
     cdef Py_ssize_t j, k, n = s.k
     cdef double size, by
     cdef double *record = s.table + s.a.n_minor * s.ld
@@ -441,7 +461,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef bint averaged = s.average > 0 and s.average <= c[FR_SGD_T]
     cdef double *v
     sums = s.k * (2 if l1 else 1)
-    n = read_elements(s, i, q)
+    n = read_elements(s, i, q.x, q.at)
     for k in range(s.k):
         q.p[k] = 0.0
     if not several:
@@ -586,7 +606,7 @@ cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogi
     """Cut the working memory into buffers for rows of up to `wide` elements."""
     cdef double *at = s.work
     cdef fr_columns *c = &q.c
-    q.wide = wide
+    q.falls = 0
     q.x, c.u = at, at + wide
     q.at = <int64_t *> (at + 2 * wide)
     if s.by_field:

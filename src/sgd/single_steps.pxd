@@ -20,13 +20,15 @@ cdef extern from *:
     '''
     #define SHARE 0.25 /* share of a weight that it may move by */
     #define FIRST 0.25 /* reach of the intercept, in units of predictions */
+    #define NEARLY 0.1 /* a rate that near to the one before bounds a step by that */
     '''
-    double SHARE, FIRST
+    double SHARE, FIRST, NEARLY
 
 
 cdef struct Row:
     # the columns of a row; buffers are padded to blocks of 8
-    Py_ssize_t n, blocks, wide
+    Py_ssize_t n
+    int falls  # whether the last row had decays that are not small
     fr_columns c
     double *x
     int64_t *at
@@ -76,8 +78,9 @@ cdef inline void fetch_row(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
         fetch(s.a.data, first, size, 4 if s.a.real == FR_FLOAT else 8)
 
 
-cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Copy the values of row i to q.x, and its columns to q.at; return their number."""
+cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, double *x,
+                                     int64_t *at) noexcept nogil:
+    """Copy the values of row i, and its columns if it is sparse; return their number."""
     cdef Py_ssize_t first = start_of(s, i), n = s.a.n_minor, k
     cdef const float *f = <const float *> s.a.data + first
     cdef const double *d = <const double *> s.a.data + first
@@ -87,19 +90,19 @@ cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, Row *q) noex
         n = start_of(s, i + 1) - first
         if s.a.index == 0:
             for k in range(n):
-                q.at[k] = narrow[k]
+                at[k] = narrow[k]
         else:
             for k in range(n):
-                q.at[k] = wide[k]
+                at[k] = wide[k]
     if s.a.real == FR_ONES:
         for k in range(n):
-            q.x[k] = 1.0
+            x[k] = 1.0
     elif s.a.real == FR_FLOAT:
         for k in range(n):
-            q.x[k] = f[k]
+            x[k] = f[k]
     else:
         for k in range(n):
-            q.x[k] = d[k]
+            x[k] = d[k]
     return n
 
 
@@ -164,7 +167,7 @@ cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
 
 cdef inline void step_one(double g, double size, double u, double rate, double share, double keep,
                           double *v, double *r, double *reach) noexcept nogil:
-    """The step of `fr_row_step` of one column, whose first gradient it may be."""
+    """The step of `fr_step_fields` of one column, whose first gradient it may be."""
     cdef double z = g * u * r[0], now = rate + share * fabs(v[0])
     if r[0] > 0:
         r[0] *= fr_rsqrt(1.0 + z * z)
