@@ -18,7 +18,7 @@ class Row(NamedTuple):
     penalty : {"ridge", "net", "groups", "glm"} or None
         What its penalty is: squares, an elastic net of each target, or of targets that share
         features; "glm": an elastic net beside another loss than the squared one. None where there
-        is no penalty: it has no path.
+        is no single penalty: it has no path.
     targets : {"one", "several", "only several", "labels"}
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str
@@ -37,6 +37,7 @@ ESTIMATORS: dict[str, Row] = {
     "ElasticNetCV": Row("_elastic_net_cv", "net"),
     "GLMCV": Row("_glm_cv", "glm"),
     "GammaRegressor": Row("_glm", "glm"),
+    "GroupRidge": Row("_group_ridge", None, "several", ("_kept",)),
     "Lasso": Row("_elastic_net", "net", "several"),
     "LassoCV": Row("_elastic_net_cv", "net"),
     "LinearRegression": Row("_linear_regression", None, "several"),

@@ -29,6 +29,7 @@ FLOORS = (
     ("solvers.left_out", "solvers.glm"),
     ("solvers.ridge_path",),
     ("solvers.bayes",),
+    ("solvers.group_ridge",),
     ("model_selection",),
     ("linear_model",),
     ("criteria", "io", "plot", "_show_versions"),

@@ -12,6 +12,7 @@ if _TYPE_CHECKING:
     from ._elastic_net_cv import ElasticNetCV, LassoCV
     from ._glm import GammaRegressor, PoissonRegressor, TweedieRegressor
     from ._glm_cv import GLMCV
+    from ._group_ridge import GroupRidge
     from ._linear_regression import LinearRegression
     from ._logistic_regression import LogisticRegression
     from ._logistic_regression_cv import LogisticRegressionCV
@@ -30,6 +31,7 @@ __all__ = [
     "ElasticNet",
     "ElasticNetCV",
     "GammaRegressor",
+    "GroupRidge",
     "Lasso",
     "LassoCV",
     "LinearRegression",

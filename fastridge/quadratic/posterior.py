@@ -58,7 +58,12 @@ class Posterior:
     @classmethod
     @on_one_thread
     def of_gram(cls, G: Any, d: Any, a: float, lam: float) -> Posterior:
-        """From the Gram matrix, which is overwritten."""
+        """From the Gram matrix, which is overwritten; a feature of infinite d is 0."""
+        out = np.isinf(d)
+        if out.any():
+            d = np.where(out, 0.0, d)
+            G[out] = 0.0
+            G[:, out] = 0.0
         G *= a
         G[np.diag_indices(len(d))] += lam * d
         dead = np.diagonal(G) == 0
@@ -79,6 +84,7 @@ class Posterior:
                 G[np.diag_indices(len(d))] += step - least
                 least = step
         L *= live[:, None]
+        L[out, out] = np.inf
         return cls(L, None, None)
 
     @classmethod
@@ -91,6 +97,11 @@ class Posterior:
         L = cholesky(K)
         rows = solve_triangular(L, B, lower=True)
         return cls(None, prior, rows)
+
+    def scaled(self, power: Any) -> Posterior:
+        """The covariance of coefficients (p,) times 2^-power, held by features."""
+        assert self._factor is not None
+        return Posterior(np.ldexp(self._factor, np.asarray(power)[:, None]), None, None)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -132,7 +132,7 @@ def scale(
     in_range = not (c or b.any() or power.any())
     if in_range and not alphas.max() > MOST_PRODUCT:
         return None
-    A = _scaled_matrix(A, power) if power.any() else A
+    A = scaled_matrix(A, power) if power.any() else A
     if standardize:
         variance = A.column_stats(weight)[1]
         # a constant column counts as one of variance 1 in its own units
@@ -174,7 +174,7 @@ def scale(
     )
 
 
-def _scaled_matrix(A: Matrix, power: NDArray[np.intp]) -> Matrix:
+def scaled_matrix(A: Matrix, power: NDArray[np.intp]) -> Matrix:
     """A copy with each column times 2^power."""
     if A.is_sparse:
         values, indices, indptr = A.arrays

@@ -262,6 +262,73 @@ def half_inverse(M: Array) -> Array | None:
     return M if info.value == 0 else None
 
 
+def factor(M: Array) -> Array:
+    """The Cholesky factor L of M (n, n), in F order, overwritten; above it M is left as it was.
+
+    Raises numpy.linalg.LinAlgError where M is not definite.
+    """
+    n = len(M)
+    if not n:
+        return M
+    routine = _routine("dpotrf") if n**3 / 3.0 >= _LONG else None
+    if routine is None:
+        M, status = lapack.dpotrf(M, lower=1, clean=0, overwrite_a=1)
+    else:
+        status = _run(n**3 / 3.0, routine, M)
+    if status:
+        raise np.linalg.LinAlgError("the matrix is not definite")
+    return M
+
+
+def inverse_factored(L: Array) -> Array:
+    """The inverse of L L' for a factor of `factor`."""
+    n = len(L)
+    if not n:
+        return L
+    routine = _routine("dpotri") if 2.0 / 3.0 * n**3 >= _LONG else None
+    if routine is None:
+        M, status = lapack.dpotri(L, lower=1)
+    else:
+        M = L.copy(order="F")
+        status = _run(2.0 / 3.0 * n**3, routine, M)
+    if status:
+        raise np.linalg.LinAlgError("the factor is singular")
+    _mirror(M)
+    return M
+
+
+def _run(operations: float, routine: Any, M: Array) -> int:
+    """Call a routine (lower, n, M, n, status) that overwrites M (n, n)."""
+    order, status = ctypes.c_int(len(M)), ctypes.c_int(0)
+    call(
+        operations,
+        routine,
+        *(ctypes.c_char_p(b"L"), ctypes.byref(order), _at(M)),
+        *(ctypes.byref(order), ctypes.byref(status)),
+    )
+    return status.value
+
+
+def _mirror(M: Array) -> None:
+    """Copy what is below the diagonal above it, by blocks that stay in the cache."""
+    n, step = len(M), 64
+    for i in range(0, n, step):
+        block = M[i : i + step, i : i + step]
+        lower = np.tril(block)
+        block[...] = lower + np.tril(lower, -1).T
+        M[i : i + step, i + step :] = M[i + step :, i : i + step].T
+
+
+def solve_factored(L: Array, B: Array) -> Array:
+    """Solve L L' X = B (n,) or (n, k) for a factor of `factor`."""
+    if not len(L):
+        return B
+    if B.ndim == 1 or L.size * B.shape[1] < _LONG:
+        return lapack.dpotrs(L, B, lower=1)[0]
+    inner = solve_triangular(L, B, lower=True)
+    return solve_triangular(L, inner, lower=True, trans="T")
+
+
 def pivoted_cholesky(M: Array, tol: float) -> tuple[Array, NDArray[np.intp], int]:
     """R (n, n), the order of the columns and the rank: R'R is M (n, n) in that order.
 

@@ -1,0 +1,476 @@
+"""Ridge regression with one penalty for each group of features, chosen from the data."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from ..data.check import (
+    check_design,
+    check_finite,
+    check_penalty_factor,
+    check_sample_weight,
+    check_target,
+    feature_names,
+    recheck,
+)
+from ..data.groups import check_groups
+from ..data.inputs import as_real
+from ..quadratic.variances import variances
+from ._base import LinearRegressor
+from ._parameters import AT_LEAST_0, BOOL, COUNT, PENALTY_FACTOR, Parameter, Parameters, one_of
+
+if TYPE_CHECKING:
+    from ..quadratic.posterior import Posterior
+    from ..solvers.group_ridge.result import GroupRidgeResult
+
+_ROWS = 4096  # rows of predictions at a time
+
+
+def _anything(value: Any) -> bool:
+    return True
+
+
+class GroupRidge(LinearRegressor):
+    """Ridge regression with a penalty for each group of features, all of them from the data.
+
+    With s = `sample_weight` and f = `penalty_factor` it minimises ::
+
+        sum_i s_i (y_i - b - x_i w)^2 + sum_g alpha_g sum_{j in g} f_j w_j^2,
+
+    which is the posterior mean of the model ::
+
+        y_i ~ N(b + x_i w, noise_variance_ / s_i),    w_j ~ N(0, prior_variance_g / f_j),
+
+    with alpha_g = noise_variance_ / prior_variance_g. The variances maximise the likelihood of y
+    with w integrated out, or the penalties minimise generalised cross-validation or leave-one-out
+    errors. Where the groups are the levels of factors this is the linear mixed model. The data are
+    reduced to sums once, and Newton's method with exact derivatives then takes the time of a few
+    ridge fits, whatever the number of samples. Each target has penalties of its own.
+
+    A group whose prior variance is 0 is out: its penalty is infinite and its coefficients are 0.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_features,), list, mapping, "each" or None, default=None
+        A label for each feature; or columns for each group, as a list of lists or slices, or a
+        mapping of names to columns: numbers, names of a data frame, masks and slices. "each": one
+        group per feature (automatic relevance determination). None: one group.
+    criterion : {"reml", "ml", "gcv", "loo"}, default="reml"
+        "reml": the restricted likelihood, with the intercept and the features without a penalty
+        integrated out. "ml": the likelihood, maximised over them. "gcv": generalised
+        cross-validation. "loo": leave-one-out errors, for which rows are kept in memory.
+    fit_intercept : bool, default=True
+        Fit b; otherwise b = 0.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        Factor f of each feature within its group; 0: without a penalty. None: 1.
+    standardize : bool, default=False
+        Priors in units of the columns' weighted standard deviations.
+    tol : float, default=1e-6
+        Stop where the derivative of the criterion in the logarithm of each penalty is at most this
+        share of what cancels in it.
+    max_iter : int, default=200
+        Largest number of steps.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Posterior mean of w.
+    intercept_ : float or ndarray of shape (n_targets,)
+        b; 0.0 where `fit_intercept` is False.
+    groups_ : ndarray of shape (n_groups,)
+        Names of the groups: labels in order, or as they came.
+    group_index_ : ndarray of int, shape (n_features,)
+        Group of each feature, a number into `groups_`.
+    alpha_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
+        Penalties; infinite where a group is out.
+    prior_variance_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
+        Prior variances of the coefficients, noise_variance_ / alpha_; 0 where a group is out.
+    noise_variance_ : float or ndarray of shape (n_targets,)
+        Variance of the noise.
+    dof_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
+        Effective degrees of freedom of each group.
+    share_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
+        What each group adds to R^2: sum_i s_i z_i (2 y_i - yhat_i) / sum_i s_i y_i^2 with z the
+        group's part of the prediction yhat, all about their means.
+    log_evidence_ : float or ndarray of shape (n_targets,)
+        Log restricted likelihood of y; the log likelihood where `criterion` is "ml". Infinite
+        where y is constant, and -infinite where a penalty is 0.
+    relative_gradient_ : float or ndarray of shape (n_targets,)
+        Largest derivative of the criterion in the logarithm of a penalty, over what cancels in it.
+    converged_ : bool or ndarray of shape (n_targets,)
+        Whether that met `tol` and no group that is out would come back.
+    n_iter_ : int or ndarray of shape (n_targets,)
+        Steps.
+    posterior_ : Posterior or list of Posterior
+        Covariance of the coefficients, as an operator, for each target.
+    solver_ : str
+        "cholesky" by features, or "dual" by samples.
+    X_offset_ : ndarray of shape (n_features,)
+        Weighted means that the columns were centred about; 0 without an intercept.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,), dtype object
+        Names of the features; only where `X` is a data frame whose column names are strings.
+
+    See Also
+    --------
+    BayesianRidge : One penalty for all features, with priors of the variances.
+    RidgeCV : One penalty by cross-validation.
+
+    References
+    ----------
+    S. N. Wood, "Fast stable restricted maximum likelihood and marginal likelihood estimation of
+    semiparametric generalized linear models", JRSS B 73(1), 2011. D. Bates, M. Maechler, B. Bolker
+    and S. Walker, "Fitting linear mixed-effects models using lme4", Journal of Statistical Software
+    67(1), 2015. M. E. Tipping and A. C. Faul, "Fast marginal likelihood maximisation for sparse
+    Bayesian models", AISTATS 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge import GroupRidge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((200, 30))
+    >>> w = np.r_[rng.standard_normal(10), 0.1 * rng.standard_normal(10), np.zeros(10)]
+    >>> y = X @ w + rng.standard_normal(200)
+    >>> model = GroupRidge({"strong": slice(10), "weak": slice(10, 20), "none": slice(20, 30)})
+    >>> model.fit(X, y).groups_
+    array(['strong', 'weak', 'none'], dtype=object)
+    >>> bool(model.alpha_[0] < model.alpha_[1])
+    True
+    >>> mean, deviation = model.predict(X[:2], return_std=True)
+    """
+
+    _parameters: ClassVar[Parameters] = {
+        "groups": Parameter(_anything, ""),
+        "criterion": one_of(("reml", "ml", "gcv", "loo")),
+        "fit_intercept": BOOL,
+        "penalty_factor": PENALTY_FACTOR,
+        "standardize": BOOL,
+        "tol": AT_LEAST_0,
+        "max_iter": COUNT,
+    }
+
+    def __init__(
+        self,
+        groups: Any = None,
+        *,
+        criterion: str = "reml",
+        fit_intercept: bool = True,
+        penalty_factor: Any = None,
+        standardize: bool = False,
+        tol: float = 1e-6,
+        max_iter: int = 200,
+    ) -> None:
+        self.groups = groups
+        self.criterion = criterion
+        self.fit_intercept = fit_intercept
+        self.penalty_factor = penalty_factor
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Choose the penalties, and fit the coefficients and the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Features; see `Ridge.fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Values to predict.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+
+        Returns
+        -------
+        self : GroupRidge
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or an argument is not what is documented, with its name, what came and
+            what was expected.
+
+        Examples
+        --------
+        >>> from fastridge import GroupRidge
+        >>> model = GroupRidge().fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0])
+        >>> model.predict([[4.0]]).round(1)
+        array([3.9])
+        """
+        from ..solvers.group_ridge.fit import fit_groups
+
+        self._check_parameters()
+        names = None if type(X) is np.ndarray else feature_names(X)
+        A = check_design(X, finite=False)
+        n, p = A.shape
+        Y = check_target(y, n)
+        single = Y.ndim == 1
+        weight = check_sample_weight(sample_weight, n)
+        factor = check_penalty_factor(self.penalty_factor, p)
+        groups = check_groups(self.groups, p, names)
+        check_finite(A)
+        recheck(A)
+        if self.standardize:
+            variance = variances(A, weight)
+            factor = variance if factor is None else factor * variance
+        d = np.ones(p) if factor is None else factor
+        found, kept = fit_groups(
+            A,
+            np.asfortranarray(Y.reshape(n, -1)),
+            weight,
+            d,
+            groups.codes,
+            len(groups.names),
+            fit_intercept=self.fit_intercept,
+            criterion=self.criterion,
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
+        )
+        self.groups_, self.group_index_ = groups.names, groups.codes
+        self._kept = kept
+        self._set_result(found, single, A.is_float32)
+        self.X_offset_ = kept["mean"] if self.fit_intercept else np.zeros(p)
+        self._set_features(p, names)
+        self.__dict__.pop("_posteriors", None)
+        if not (found.converged | found.bounded).all():
+            self._warn(found)
+        if found.bounded.any():
+            warnings.warn(
+                "the likelihood has no maximum: y is fitted exactly, and the noise variance is as"
+                " small as rounding allows; expected more samples than the features explain, or"
+                " criterion='gcv'.",
+                _sklearn.exception("ConvergenceWarning"),
+                stacklevel=2,
+            )
+        return self
+
+    def _set_result(self, found: GroupRidgeResult, single: bool, is_float32: bool) -> None:
+        """Fitted attributes, of one target or several."""
+        dtype = np.float32 if is_float32 else np.float64
+        with np.errstate(over="ignore"):
+            coef, intercept = found.coef.astype(dtype), found.intercept.astype(dtype)
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError(
+                f"y is too large beside X: the coefficients overflow {np.dtype(dtype)}; expected"
+                " numbers of a smaller scale."
+            )
+        at: Any = 0 if single else slice(None)
+        self.coef_ = coef[at]
+        self.intercept_ = intercept[at] if self.fit_intercept or not single else 0.0
+        with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+            prior = found.noise_variance[:, None] / found.alpha
+        self.alpha_, self.prior_variance_ = found.alpha[at], prior[at]
+        self.noise_variance_ = found.noise_variance[at]
+        self.dof_, self.share_ = found.dof[at], found.share[at]
+        self.log_evidence_ = found.log_evidence[at]
+        self.relative_gradient_ = found.relative_gradient[at]
+        self.converged_ = (found.converged & ~found.bounded)[at]
+        self.n_iter_ = int(found.n_iter[0]) if single else found.n_iter
+        self.solver_ = found.solver
+
+    def _warn(self, found: GroupRidgeResult) -> None:
+        wrong = np.flatnonzero(~(found.converged | found.bounded))
+        what = "" if len(found.converged) == 1 else f" for {len(wrong)} targets"
+        warnings.warn(
+            f"the penalties have a relative gradient of {found.relative_gradient[wrong].max():.2g}"
+            f" after {int(found.n_iter[wrong].max())} steps{what}, where tol={self.tol:g} was asked"
+            " for; what helps: a larger max_iter, a larger tol, or columns on like scales.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=3,
+        )
+
+    @property
+    def posterior_(self) -> Posterior | list[Posterior]:
+        """Posterior covariance of the coefficients, as an operator, for each target."""
+        self._check_fitted("posterior_")
+        if self.coef_.ndim == 1:
+            return self._posterior_of(0)
+        return [self._posterior_of(t) for t in range(len(self.coef_))]
+
+    def _check_fitted(self, what: str) -> None:
+        if "coef_" not in self.__dict__:
+            raise _sklearn.exception("NotFittedError")(
+                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {what}."
+            )
+
+    def _posterior_of(self, target: int) -> Posterior:
+        """The covariance of one target; kept, as it takes the time of a fit."""
+        from ..solvers.group_ridge.fit import posterior
+
+        known = self.__dict__.setdefault("_posteriors", {})
+        if target not in known:
+            alpha, noise = np.atleast_2d(self.alpha_), np.atleast_1d(self.noise_variance_)
+            if len(known) >= 8:
+                known.clear()
+            known[target] = posterior(
+                self._kept, alpha[target][self.group_index_], float(noise[target]), target
+            )
+        return known[target]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_posteriors"}
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean of the predictive distribution, and its standard deviation.
+
+        The variance is that of the noise, of the coefficients, and of the intercept.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        return_std : bool, default=False
+            Also return standard deviations.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions.
+        deviation : ndarray of the same shape
+            Only with `return_std`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import GroupRidge
+        >>> model = GroupRidge().fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0])
+        >>> near, far = model.predict([[1.0], [100.0]], return_std=True)[1]
+        >>> bool(near < far)
+        True
+        """
+        mean = self._linear_predictor(X, "predict")
+        if not return_std:
+            return mean
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        noise = np.atleast_1d(self.noise_variance_)
+        variance = np.empty((A.n_rows, len(noise)))
+        for t, s in enumerate(noise):
+            covariance = self._posterior_of(t)
+            for start in range(0, A.n_rows, _ROWS):
+                end = min(start + _ROWS, A.n_rows)
+                rows = A.rows(start, end) - self.X_offset_
+                variance[start:end, t] = covariance.variance(rows)
+            variance[:, t] += s + (s / self._kept["total"] if self.fit_intercept else 0.0)
+        deviation = np.sqrt(variance).astype(mean.dtype, copy=False)
+        return mean, deviation.reshape(mean.shape)
+
+    def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
+        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        return_std : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : GroupRidge
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "predict", return_std=return_std)
+
+    def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
+        """Credible intervals of the coefficients, symmetric about their means.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability that each coefficient, on its own, lies in its interval.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_features, 2) or (n_targets, n_features, 2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastridge import GroupRidge
+        >>> X = np.arange(20.0)[:, None]
+        >>> model = GroupRidge().fit(X, 2 * X[:, 0] + np.resize([1, -1], 20))
+        >>> low, high = model.intervals(0.9)[0]
+        >>> bool(low < 2 < high)
+        True
+        """
+        self._check_fitted("intervals")
+        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
+            raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
+        width = NormalDist().inv_cdf(0.5 + float(level) / 2)
+        coef = np.atleast_2d(self.coef_).astype(np.float64)
+        out = np.empty((*coef.shape, 2))
+        for t, w in enumerate(coef):
+            half = width * np.sqrt(np.maximum(self._posterior_of(t).diagonal(), 0.0))
+            out[t, :, 0], out[t, :, 1] = w - half, w + half
+        return out[0] if self.coef_.ndim == 1 else out
+
+    def summary(self, target: int = 0) -> None:
+        """Print a table of the groups: features, penalty, prior deviation, degrees of freedom.
+
+        Parameters
+        ----------
+        target : int, default=0
+            Which of several targets.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastridge import GroupRidge
+        >>> model = GroupRidge(["a", "b"]).fit([[0, 1], [1, 0], [2, 1], [3, 3]], [0, 1, 2, 3.1])
+        >>> model.summary()  # doctest: +ELLIPSIS
+        group  features  alpha  prior sd  dof  share
+        ...
+        """
+        self._check_fitted("summary")
+        alpha, dof = np.atleast_2d(self.alpha_)[target], np.atleast_2d(self.dof_)[target]
+        prior = np.atleast_2d(self.prior_variance_)[target]
+        share = np.atleast_2d(self.share_)[target]
+        counts = np.bincount(self.group_index_, minlength=len(self.groups_))
+        table = [("group", "features", "alpha", "prior sd", "dof", "share")]
+        for g, name in enumerate(self.groups_):
+            numbers = (alpha[g], np.sqrt(prior[g]), dof[g], share[g])
+            out = np.isinf(alpha[g])
+            shown = ["out", *(f"{v:.4g}" for v in numbers[1:])] if out else None
+            table.append((str(name), str(counts[g]), *(shown or (f"{v:.4g}" for v in numbers))))
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+        for row in table:
+            cells = [row[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            print("  ".join(cells))
+        noise = float(np.sqrt(np.atleast_1d(self.noise_variance_)[target]))
+        evidence = float(np.atleast_1d(self.log_evidence_)[target])
+        print(f"noise sd {noise:.4g}, log evidence {evidence:.6g}, {self.criterion}")

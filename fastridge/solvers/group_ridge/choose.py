@@ -1,0 +1,262 @@
+"""Newton's method in the logarithms of group penalties, which may become infinite or 0.
+
+Steps lower the criterion, or it is at its rounding. Directions of negative curvature are followed
+downwards, so that the search does not end in a saddle. A group whose prior variance Newton's method
+would take below 0 leaves where the criterion is lower without it, and comes back where the
+derivative in its prior variance says so; in the same way a penalty may become 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...systems import lapack
+from .criteria import Criterion, Derivatives
+
+Array = NDArray[np.float64]
+
+_STEP = 6.0  # most that a logarithm changes in a step
+_FLAT = 1e-4  # least curvature, as a share of what cancels in the gradient
+_HALVINGS = 20
+_SMALL = 64  # groups up to which eigenvalues are taken
+_LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
+# as small as rounding of rows that are fitted exactly allows
+LEAST_OF_EXACT = 1e-6
+_NEARLY_FREE = 1e-6  # a penalty of 0 is tried below this
+_RETURN = 1e-7  # least relative slope by which a group comes back
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Choice(NamedTuple):
+    """Penalties and how they were found.
+
+    Attributes
+    ----------
+    alpha : ndarray (g,)
+        Relative penalties, 0 and infinite ones included.
+    state : object
+        The state there.
+    value : float
+        The criterion.
+    relative_gradient : float
+        Largest derivative of a group in the logarithm of its penalty, over what cancels in it.
+    n_iter : int
+    converged : bool
+    bounded : bool
+        Whether a penalty is as small as it may be though a smaller one, above 0, is better.
+    curvature : ndarray (g, g)
+        Second derivatives.
+    """
+
+    alpha: Array
+    state: Any
+    value: float
+    relative_gradient: float
+    n_iter: int
+    converged: bool
+    bounded: bool
+    curvature: Array
+
+
+class Search:
+    """Minimise a criterion over relative penalties.
+
+    Parameters
+    ----------
+    at : callable
+        at(alpha): the state, or None where the system is not definite.
+    criterion : Criterion
+    size : ndarray (g,)
+        Features of each group; those without any stay at infinity.
+    tol : float
+        Relative gradient at which the search ends.
+    max_iter : int
+    least : float
+        Least penalty but 0.
+    """
+
+    def __init__(
+        self,
+        at: Callable[[Array], Any],
+        criterion: Criterion,
+        size: NDArray[np.intp],
+        tol: float,
+        max_iter: int,
+        least: float = _LEAST,
+    ) -> None:
+        self.least = least
+        self.at, self.criterion, self.size = at, criterion, size
+        self.tol, self.max_iter = tol, max_iter
+
+    def _try(self, alpha: Array) -> tuple[Any, float]:
+        state = self.at(alpha)
+        if state is None:
+            return None, np.inf
+        value = self.criterion.value(state)
+        return state, np.inf if np.isnan(value) else value
+
+    def run(self, alpha: Array) -> Choice:
+        alpha = np.where(self.size > 0, alpha, np.inf)
+        state, value = self._try(alpha)
+        while not np.isfinite(value):
+            if value == -np.inf or not np.isfinite(alpha).any() or alpha.min() > _MOST:
+                break
+            alpha = alpha * 100.0
+            state, value = self._try(alpha)
+        count = len(alpha)
+        if not np.isfinite(value):
+            # nothing is left of y: the criterion has no bound
+            alpha = np.full(count, np.inf)
+            state, value = self._try(alpha)
+            return Choice(alpha, state, value, 0.0, 0, True, False, np.zeros((count, count)))
+        n_iter, converged = 0, False
+        returned = 0
+        while True:
+            found = self.criterion.derivatives(state)
+            inside = np.isfinite(alpha) & (alpha > 0)
+            relative = self._relative(found, alpha, inside)
+            if relative <= self.tol:
+                back = self._come_back(alpha, state, value) if returned < 20 else None
+                if back is None:
+                    converged = returned < 20
+                    break
+                returned += 1
+                alpha, state, value = back
+                n_iter += 1
+                continue
+            if n_iter >= self.max_iter:
+                break
+            n_iter += 1
+            moved = self._move(found, alpha, value, inside)
+            if moved is None:
+                # steps change nothing beyond rounding
+                back = self._come_back(alpha, state, value) if returned < 20 else None
+                if back is None:
+                    break
+                returned += 1
+                moved = back
+            alpha, state, value = moved
+        lowest = (alpha > 0) & (alpha <= 1.001 * self.least) & (found.gradient > 0)
+        return Choice(
+            alpha, state, value, relative, n_iter, converged, bool(lowest.any()), found.hessian
+        )
+
+    def _relative(self, found: Derivatives, alpha: Array, inside: Any) -> float:
+        """The relative projected gradient of the groups inside."""
+        g, size = found.gradient[inside], found.size[inside]
+        at_bound = ((alpha[inside] <= self.least) & (g > 0)) | ((alpha[inside] >= _MOST) & (g < 0))
+        # groups that hardly fit anything say nothing
+        least = 64 * _EPS * (self.criterion.total + self.size[inside])
+        shares = np.abs(g) / np.maximum(size, least)
+        return float(shares[~at_bound].max(initial=0.0))
+
+    def _move(self, found: Derivatives, alpha: Array, value: float, inside: Any) -> Any:
+        """A step that lowers the criterion; None where there is none."""
+        chosen = np.flatnonzero(inside)
+        g = found.gradient[chosen]
+        H = found.hessian[np.ix_(chosen, chosen)]
+        step = self._newton(g, H, np.maximum(found.size[chosen], 1e-300))
+        rho = np.log(alpha[chosen])
+        lower, upper = np.log(self.least), np.log(_MOST)
+        curvature = np.diagonal(H)
+        # where Newton's step in the prior variance, or in the penalty, passes 0
+        leaves = (g < 0) & (curvature + 2.0 * g <= 0) & self._may_leave(chosen, alpha)
+        leaves |= (g <= 0) & (alpha[chosen] > 1e10)
+        free = np.zeros(len(chosen), dtype=bool)
+        if self.criterion.may_be_zero:
+            free = (g > 0) & (curvature - 2.0 * g <= 0) & (alpha[chosen] < _NEARLY_FREE)
+        slack = 64 * _EPS * (abs(value) + self.criterion.total)
+        best: Any = None
+        if leaves.any() or free.any():
+            for t in (1.0, 0.0):
+                trial = alpha.copy()
+                trial[chosen] = np.exp(np.clip(rho + t * step, lower, upper))
+                trial[chosen[leaves]] = np.inf
+                trial[chosen[free]] = 0.0
+                state, found_value = self._try(trial)
+                if found_value <= value + slack:
+                    best = trial, state, found_value
+                    break
+        slope = float(g @ step)
+        t = 1.0
+        for _ in range(_HALVINGS):
+            moved = np.clip(rho + t * step, lower, upper)
+            if best is not None:
+                break
+            trial = alpha.copy()
+            trial[chosen] = np.exp(moved)
+            state, found_value = self._try(trial)
+            if found_value <= value + 1e-4 * t * slope:
+                best = trial, state, found_value
+            elif found_value <= value + slack and abs(slope) * t < 1e6 * slack:
+                # at the rounding of the criterion the gradient decides
+                after = self.criterion.derivatives(state)
+                if self._relative(after, trial, inside) < 0.9 * self._relative(
+                    found, alpha, inside
+                ):
+                    best = trial, state, found_value
+                else:
+                    return None
+            t *= 0.5 if t > 0.1 else 0.1
+        return best
+
+    def _may_leave(self, chosen: Any, alpha: Array) -> Any:
+        """Groups that fit little of what they could, or have one feature alone."""
+        return (self.size[chosen] == 1) | (alpha[chosen] > 10.0)
+
+    @staticmethod
+    def _newton(g: Array, H: Array, size: Array) -> Array:
+        """Newton's step, downwards along negative curvature too."""
+        root = np.sqrt(size)
+        scaled = H / root / root[:, None]
+        right = -g / root
+        if len(g) <= _SMALL:
+            values, vectors = np.linalg.eigh(scaled)
+            step = vectors @ ((vectors.T @ right) / np.maximum(np.abs(values), _FLAT))
+        else:
+            step = None
+            extra = 0.0
+            while step is None:
+                M = np.array(scaled, order="F")
+                M.flat[:: len(M) + 1] += extra
+                try:
+                    step = lapack.solve_factored(lapack.factor(M), right)
+                except np.linalg.LinAlgError:
+                    extra = max(0.02, 4.0 * extra)
+        step = np.clip(step / root, -_STEP, _STEP)
+        if not g @ step < 0:
+            step = np.clip(-g / size, -_STEP, _STEP)
+        return step
+
+    def _come_back(self, alpha: Array, state: Any, value: float) -> Any:
+        """Let groups in again whose prior variance would lower the criterion; None: none would."""
+        out = ~np.isfinite(alpha) & (self.size > 0)
+        found = None
+        if out.any():
+            slopes = self.criterion.entering(state)
+            scale = state.outside.scale
+            returns = out & (slopes < -_RETURN * scale)
+            while returns.any() and found is None:
+                found = self._enter(alpha, value, returns, scale)
+                strong = returns & (slopes <= np.median(slopes[returns]))
+                if strong.sum() == returns.sum():
+                    break
+                returns = strong
+        return found
+
+    def _enter(self, alpha: Array, value: float, returns: Any, scale: Array) -> Any:
+        """The best of several finite penalties for groups that come back."""
+        best = None
+        least = 1024 * _EPS * (abs(value) + self.criterion.total)
+        for factor in 10.0 ** np.arange(-4.0, 8.0):
+            trial = alpha.copy()
+            # in units of the group's share of the Gram matrix
+            trial[returns] = factor * scale[returns] / self.size[returns]
+            state, found = self._try(trial)
+            if found < value - least:
+                best, value = (trial, state, found), found
+        return best

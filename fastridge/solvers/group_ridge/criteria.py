@@ -1,0 +1,190 @@
+"""What group penalties are chosen by, with derivatives in the logarithms of the penalties.
+
+Every criterion V is a number that falls as the fit gets better, in units of -2 log likelihood. With
+n the sum of the weights and m the degrees of freedom of the intercept and the free features,
+
+    reml    (n - m) log Q + L                    both integrated out with the coefficients
+    ml      n log Q + L + log|I + J C J'|        both maximised over; J the fixed columns' products
+    gcv     n log R - 2 n log(n - m - dof)       R the sum of squared residuals
+    loo     n log(sum_i s_i (r_i / (1 - h_i))^2)
+
+A state, by features or by rows, gives the terms. A group whose penalty is infinite is out; in its
+prior variance t = 1 / alpha the derivative at t = 0 says whether it comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+CRITERIA = ("reml", "ml", "gcv", "loo")
+
+
+class Terms(NamedTuple):
+    """A number and its derivatives.
+
+    Attributes
+    ----------
+    value : float
+    first : ndarray (g,)
+    second : ndarray (g, g)
+    """
+
+    value: float
+    first: Array
+    second: Array
+
+    def log(self) -> Terms:
+        """The logarithm."""
+        share = self.first / self.value
+        return Terms(
+            float(np.log(self.value)), share, self.second / self.value - np.outer(share, share)
+        )
+
+
+class Derivatives(NamedTuple):
+    """Derivatives of a criterion.
+
+    Attributes
+    ----------
+    gradient : ndarray (g,)
+    hessian : ndarray (g, g)
+    size : ndarray (g,)
+        Magnitude of what cancels in the gradient at the optimum.
+    """
+
+    gradient: Array
+    hessian: Array
+    size: Array
+
+
+class Criterion:
+    """A criterion for data of total weight n and m fixed degrees of freedom."""
+
+    may_be_zero = False  # whether a penalty of 0 can be the best
+
+    def __init__(self, total: float, rank: int) -> None:
+        self.total, self.left = total, total - rank
+
+    def value(self, state: Any) -> float:
+        raise NotImplementedError
+
+    def derivatives(self, state: Any) -> Derivatives:
+        raise NotImplementedError
+
+    def entering(self, state: Any) -> Array:
+        """Derivatives (g,) in the prior variances of the groups that are out; 0 of the others."""
+        raise NotImplementedError
+
+    def noise(self, state: Any) -> float:
+        """Variance of the noise, for y of length 1."""
+        raise NotImplementedError
+
+
+class Restricted(Criterion):
+    """The restricted likelihood."""
+
+    def value(self, state: Any) -> float:
+        return _log(state.Q) * self.left + state.log_determinant()
+
+    def derivatives(self, state: Any) -> Derivatives:
+        Q, L = state.quadratic().log(), state.determinant()
+        return _sum((self.left, Q), (1.0, L))
+
+    def entering(self, state: Any) -> Array:
+        out = state.outside
+        return out.sums(out.spread - self.left / state.Q * out.slope**2)
+
+    def noise(self, state: Any) -> float:
+        return state.Q / self.left
+
+
+class Likelihood(Criterion):
+    """The likelihood, maximised over the intercept and the free features."""
+
+    def value(self, state: Any) -> float:
+        return _log(state.Q) * self.total + state.log_determinant() + state.border.value
+
+    def derivatives(self, state: Any) -> Derivatives:
+        Q, L = state.quadratic().log(), state.determinant()
+        return _sum((self.total, Q), (1.0, L), (1.0, state.border))
+
+    def entering(self, state: Any) -> Array:
+        out = state.outside
+        return out.sums(out.spread + out.raw - self.total / state.Q * out.slope**2)
+
+    def noise(self, state: Any) -> float:
+        return state.Q / self.total
+
+
+class Generalised(Criterion):
+    """Generalised cross-validation."""
+
+    may_be_zero = True
+
+    def value(self, state: Any) -> float:
+        left = self.left - float(state.dof.sum())
+        if left <= 1e-9 * self.total:
+            return np.inf
+        return self.total * (_log(state.residual) - 2.0 * _log(left))
+
+    def derivatives(self, state: Any) -> Derivatives:
+        R, dof = state.residuals().log(), state.total_dof()
+        left = Terms(self.left - dof.value, -dof.first, -dof.second).log()
+        return _sum((self.total, R), (-2.0 * self.total, left))
+
+    def entering(self, state: Any) -> Array:
+        out = state.outside
+        left = self.left - float(state.dof.sum())
+        R = -2.0 * out.slope * out.slope_twice / state.residual
+        return self.total * out.sums(R + 2.0 * out.spread_twice / left)
+
+    def noise(self, state: Any) -> float:
+        return state.residual / (self.left - float(state.dof.sum()))
+
+
+class LeaveOneOut(Criterion):
+    """Leave-one-out errors."""
+
+    may_be_zero = True
+
+    def value(self, state: Any) -> float:
+        return self.total * _log(state.left_out.value)
+
+    def derivatives(self, state: Any) -> Derivatives:
+        terms = state.left_out.terms()
+        V = Terms(terms.value, terms.first.sum(axis=0), terms.second).log()
+        size = np.abs(terms.first).sum(axis=0) / terms.value
+        return Derivatives(self.total * V.first, self.total * V.second, self.total * size)
+
+    def entering(self, state: Any) -> Array:
+        return self.total * state.left_out.entering() / state.left_out.value
+
+    def noise(self, state: Any) -> float:
+        return state.residual / max(self.left - float(state.dof.sum()), 1e-9 * self.total)
+
+
+def _log(x: float) -> float:
+    return float(np.log(x)) if x > 0 else -np.inf
+
+
+def _sum(*terms: tuple[float, Terms]) -> Derivatives:
+    gradient = sum(a * t.first for a, t in terms)
+    hessian = sum(a * t.second for a, t in terms)
+    size = sum(abs(a) * np.abs(t.first) for a, t in terms)
+    return Derivatives(gradient, hessian, size)
+
+
+def criterion_of(name: str, total: float, rank: int) -> Criterion:
+    """The criterion of that name."""
+    kinds: dict[str, type[Criterion]] = {
+        "reml": Restricted,
+        "ml": Likelihood,
+        "gcv": Generalised,
+        "loo": LeaveOneOut,
+    }
+    return kinds[name](total, rank)

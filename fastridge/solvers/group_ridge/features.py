@@ -1,0 +1,421 @@
+"""Criteria of group penalties by features: from a Gram matrix, at the cost of its factor.
+
+With the features in units of their norms, G their Gram matrix with the free features (d = 0)
+projected out, c their products with y, D = diag(alpha_g f_j) and A = G + D, the coefficients are
+w = A^-1 c, and
+
+    Q = y'y - c'w,    L = log|A| - log|D|
+
+are the penalised sum of squares and the log determinant of the evidence. In rho_g = log alpha_g
+
+    dQ_g = w'D_g w,                     d2Q_gh = [g = h] dQ_g - 2 w'D_g C D_h w,    C = A^-1,
+    dL_g = tr(C D_g) - p_g,             d2L_gh = [g = h] tr(C D_g) - tr(C D_g C D_h):
+
+S. N. Wood, "Fast stable restricted maximum likelihood and marginal likelihood estimation of
+semiparametric generalized linear models", JRSS B 73(1), 2011. Group penalties are relative to the
+median of a group's factors, in these units; y has length 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._cached import cached
+from ...systems import lapack
+from .criteria import Terms
+from .left_out import LeftOut, Rows
+
+Array = NDArray[np.float64]
+
+_RANK = 1e-12  # share of a free column that must be left by the columns before it
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Groups(NamedTuple):
+    """Penalised features that vary, sorted by group.
+
+    Attributes
+    ----------
+    order : ndarray (q,)
+        Their numbers.
+    code : ndarray (q,)
+        The group of each, rising.
+    start : ndarray (g,)
+        Where each group begins.
+    size : ndarray (g,)
+        Features of each group; 0 where none varies.
+    """
+
+    order: NDArray[np.intp]
+    code: NDArray[np.intp]
+    start: NDArray[np.intp]
+    size: NDArray[np.intp]
+
+    def sums(self, values: Array, axis: int = 0) -> Array:
+        """Sums of `values` over the features of each group."""
+        return sums_of(values, self.start, self.size, axis)
+
+
+def sums_of(values: Array, start: Any, size: Any, axis: int = 0) -> Array:
+    """Sums over consecutive parts of an axis, 0 of empty ones."""
+    shape = list(values.shape)
+    shape[axis] = len(size)
+    filled = size > 0
+    if not filled.any():
+        return np.zeros(shape)
+    if (size == 1).all():
+        return values
+    found = np.add.reduceat(values, start[filled], axis=axis)
+    if filled.all():
+        return found
+    out = np.zeros(shape)
+    out[(slice(None),) * axis + (filled,)] = found
+    return out
+
+
+def group_features(codes: NDArray[np.intp], count: int, live: NDArray[np.bool_]) -> Groups:
+    """Sort live features (p,) by the group that `codes` say."""
+    chosen = np.flatnonzero(live)
+    order = chosen[np.argsort(codes[chosen], kind="stable")]
+    code = codes[order]
+    size = np.bincount(code, minlength=count)
+    return Groups(order, code, np.r_[0, np.cumsum(size)[:-1]], size)
+
+
+class Features:
+    """Data of one or more targets, reduced to sums.
+
+    Parameters
+    ----------
+    gram, cross, yy : ndarray (p, p), (p, k) and (k,)
+        Sums of products about the means, or about zero without an intercept.
+    mean : ndarray (p,)
+        Means that `gram` is about.
+    d : ndarray (p,)
+        Penalty factors.
+    codes : ndarray (p,)
+        Group of each feature.
+    count : int
+        Number of groups.
+    total : float
+        Sum of the weights.
+    fit_intercept : bool
+
+    Attributes
+    ----------
+    groups : Groups
+    free : ndarray (m,)
+        Features without a penalty that others without one do not explain.
+    rank : int
+        Degrees of freedom of the free features and the intercept.
+    fixed : float
+        Log determinant of their Gram matrix.
+    unit : ndarray (g,)
+        What a relative group penalty of 1 is.
+    yy : ndarray (k,)
+        Squares of y that the free features leave.
+    """
+
+    by_rows = False
+    rows: Rows | None = None
+
+    def __init__(
+        self,
+        gram: Array,
+        cross: Array,
+        yy: Array,
+        mean: Array,
+        d: Array,
+        codes: NDArray[np.intp],
+        count: int,
+        total: float,
+        fit_intercept: bool,
+    ) -> None:
+        squares = np.diagonal(gram)
+        self.p, self.k = cross.shape
+        self.total, self.fit_intercept = total, fit_intercept
+        self.size = np.sqrt(squares)
+        self.codes, self.whole, self.right, self.y_squares = codes, gram, cross, yy
+        self.is_free = d == 0
+        live = squares > 0
+        self.groups = groups = group_features(codes, count, live & (d > 0))
+        order = groups.order
+        inverse = 1.0 / self.size[order]
+        G = gram[np.ix_(order, order)]
+        G *= inverse
+        G *= inverse[:, None]
+        c = cross[order] * inverse[:, None]
+        self._reduce_free(gram, cross, np.flatnonzero(live & (d == 0)), G, c, order, inverse)
+        left = yy - (self.free_right**2).sum(axis=0)
+        self.rank = len(self.free) + fit_intercept
+        # what is left of y beside the free features may be rounding
+        dead = left <= 64 * _EPS * yy
+        self.yy = np.where(dead, 0.0, left)
+        self.y_unit = np.sqrt(np.where(dead, 1.0, left))
+        self.gram, self.cross = G, np.where(dead, 0.0, c / self.y_unit)
+        np.fill_diagonal(self.gram, np.maximum(np.diagonal(self.gram), 0.0))
+        self.mean = mean[order] * inverse
+        factor = d[order] * inverse**2
+        self.unit = np.ones(count)
+        for g in np.flatnonzero(groups.size):
+            part = factor[groups.start[g] : groups.start[g] + groups.size[g]]
+            self.unit[g] = 1.0 / np.exp(np.log(part).mean())
+        self.factor = factor * self.unit[groups.code]
+
+    def _reduce_free(self, gram, cross, free, G, c, order, inverse) -> None:
+        """Project the free features out of G and c."""
+        self.free = free
+        self.fixed = np.log(self.total) if self.fit_intercept else 0.0
+        self.border = np.zeros((0, len(order)))
+        self.free_right = np.zeros((0, self.k))
+        if not len(free):
+            return
+        size = self.size[free]
+        M = np.array(gram[np.ix_(free, free)] / size / size[:, None], order="F")
+        R, pivots, rank = lapack.pivoted_cholesky(M, _RANK)
+        R, pivots = np.triu(R[:rank, :rank]), pivots[:rank]
+        self.free, size = free[pivots], size[pivots]
+        self.fixed += 2.0 * float(np.log(np.diagonal(R) * size).sum())
+        beside = gram[np.ix_(self.free, order)] * inverse / size[:, None]
+        solve = lapack.solve_triangular
+        self.border = solve(R, beside, trans="T")
+        self.free_right = solve(R, cross[self.free] / size[:, None], trans="T")
+        self.free_root, self.free_size = R, size
+        G -= self.border.T @ self.border
+        c -= self.border.T @ self.free_right
+
+    def fixed_border(self) -> Array:
+        """Products of the fixed columns, orthonormal, with the penalised ones."""
+        if not self.fit_intercept:
+            return self.border
+        return np.vstack([np.sqrt(self.total) * self.mean, self.border])
+
+    def at(self, alpha: Array, target: int) -> FeatureState | None:
+        """The state at relative penalties (g,), infinite ones included; None: not definite."""
+        state = FeatureState(self, alpha, target)
+        return state if state.definite else None
+
+    def solve(self, state: FeatureState, right: Array) -> Array:
+        """Coefficients (p,) of the penalties of a state for products with y (p,)."""
+        order = self.groups.order
+        c = right[order] / self.size[order]
+        coef = np.zeros(self.p)
+        if len(self.free):
+            beside = lapack.solve_triangular(
+                self.free_root, right[self.free] / self.free_size, trans="T"
+            )
+            c -= self.border.T @ beside
+        w = np.zeros(len(order))
+        w[state.kept] = lapack.solve_factored(state.L, c[state.kept])
+        coef[order] = w / self.size[order]
+        if len(self.free):
+            rest = beside - self.border @ w
+            coef[self.free] = lapack.solve_triangular(self.free_root, rest) / self.free_size
+        return coef
+
+
+class FeatureState:
+    """Everything that criteria ask for at one vector of penalties.
+
+    Attributes
+    ----------
+    Q : float
+        Penalised sum of squares.
+    definite : bool
+    """
+
+    def __init__(self, data: Features, alpha: Array, target: int) -> None:
+        self.data, self.alpha, self.target = data, alpha, target
+        groups = data.groups
+        self.inside = np.isfinite(alpha)
+        kept = self.inside[groups.code]
+        self.all = bool(kept.all())
+        self.kept = slice(None) if self.all else np.flatnonzero(kept)
+        # sizes of the groups within what is kept
+        self.sizes = np.where(self.inside, groups.size, 0)
+        self.start = np.r_[0, np.cumsum(self.sizes)[:-1]]
+        with np.errstate(invalid="ignore", over="ignore"):
+            scale = np.where(self.inside, alpha, 0.0)
+        self.D = (scale[groups.code] * data.factor)[self.kept]
+        self.c = data.cross[self.kept, target]
+        A = np.array(data.gram if self.all else data.gram[np.ix_(self.kept, self.kept)], order="F")
+        self.diagonal = np.diagonal(A).copy()
+        A.flat[:: len(A) + 1] += self.D
+        self.squares = float(data.yy[target] > 0)
+        self.definite = True
+        if not len(A):
+            self.L, self.w, self.Q = A, self.c, self.squares
+            return
+        try:
+            self.L = lapack.factor(A)
+        except np.linalg.LinAlgError:
+            self.definite = False
+            return
+        self.w = lapack.solve_factored(self.L, self.c)
+        self.Q = float(self.squares - self.c @ self.w)
+        least = self.D @ self.w**2
+        # the rest is the sum of squared residuals
+        self.Q = max(self.Q, float(least) + _EPS**2 * self.squares)
+
+    def sums(self, values: Array, axis: int = 0) -> Array:
+        return sums_of(values, self.start, self.sizes, axis)
+
+    def is_near_singular(self) -> bool:
+        """Whether columns are so dependent that rounding shows in the coefficients."""
+        return bool((np.diagonal(self.L) ** 2 < 1e-6 * (self.diagonal + self.D)).any())
+
+    @cached
+    def C(self) -> Array:
+        """A^-1."""
+        return lapack.inverse_factored(self.L)
+
+    @cached
+    def pairs(self) -> Array:
+        """tr(C D_g C D_h), (g, g)."""
+        M = self.C * self.D
+        M *= M.T
+        return self.sums(self.sums(M), 1)
+
+    @cached
+    def traces(self) -> Array:
+        """tr(C D_g), (g,)."""
+        return self.sums(np.diagonal(self.C) * self.D)
+
+    @cached
+    def dof(self) -> Array:
+        """Effective degrees of freedom of each group."""
+        return np.maximum(self.sums(1.0 - np.diagonal(self.C) * self.D), 0.0)
+
+    @cached
+    def turned(self) -> Array:
+        """C D_h w, (q, g)."""
+        return self.sums(self.C * (self.D * self.w), 1)
+
+    @cached
+    def residual(self) -> float:
+        """Sum of squared residuals."""
+        return max(self.Q - float(self.D @ self.w**2), _EPS**2 * self.squares)
+
+    # what criteria are made of
+
+    def log_determinant(self) -> float:
+        """log|A| - log|D|; infinite where a penalty is 0."""
+        with np.errstate(divide="ignore"):
+            return float(2.0 * np.log(np.diagonal(self.L)).sum() - np.log(self.D).sum())
+
+    def quadratic(self) -> Terms:
+        """Derivatives of Q."""
+        Dw = self.D * self.w
+        first = self.sums(self.w * Dw)
+        second = -2.0 * self.sums(Dw[:, None] * self.turned)
+        second[np.diag_indices(len(first))] += first
+        return Terms(self.Q, first, second)
+
+    def determinant(self) -> Terms:
+        """Derivatives of log|A| - log|D|."""
+        second = -self.pairs
+        second[np.diag_indices(len(second))] += self.traces
+        return Terms(self.log_determinant(), -self.dof, second)
+
+    def residuals(self) -> Terms:
+        """Derivatives of the sum of squared residuals."""
+        D, w, V = self.D, self.w, self.turned
+        z = V.sum(axis=1)
+        first = 2.0 * self.sums(z * D * w)
+        cross = self.sums((z * D)[:, None] * V)
+        beside = self.sums((D * w)[:, None] * V)
+        second = 2.0 * (beside - cross - cross.T - V.T @ (D[:, None] * V))
+        second[np.diag_indices(len(first))] += first
+        return Terms(self.residual, first, second)
+
+    def total_dof(self) -> Terms:
+        """Derivatives of tr(C G)."""
+        inner = self.pairs.sum(axis=1)
+        B = (self.C * self.D) @ self.C
+        triple = self.sums(self.sums(self.C * B * self.D * self.D[:, None]), 1)
+        second = 2.0 * self.pairs - 2.0 * triple
+        second[np.diag_indices(len(inner))] -= self.traces - inner
+        return Terms(float(self.dof.sum()), inner - self.traces, second)
+
+    @cached
+    def border(self) -> Terms:
+        """log|I + J C J'| of the fixed columns, and its derivatives."""
+        J = self.data.fixed_border()[:, self.kept]
+        count = len(self.sizes)
+        if not len(J) or not len(self.D):
+            return Terms(0.0, np.zeros(count), np.zeros((count, count)))
+        Y = self.C @ J.T
+        M = np.eye(len(J)) + J @ Y
+        N = np.linalg.inv(M)
+        YN = Y @ N
+        first = -self.sums(self.D * np.einsum("ji,ji->j", Y, YN))
+        # sum over pairs of features of 2 (YNY')_ij C_ij - ((YNY')_ij)^2, with D on both sides
+        E = YN @ Y.T
+        M2 = E * (2.0 * self.C - E)
+        M2 *= self.D
+        M2 *= self.D[:, None]
+        second = self.sums(self.sums(M2), 1)
+        second[np.diag_indices(count)] += first
+        return Terms(float(np.linalg.slogdet(M)[1]), first, second)
+
+    @cached
+    def left_out(self) -> LeftOut:
+        """Leave-one-out errors."""
+        return LeftOut(self)
+
+    @cached
+    def outside(self) -> Outside:
+        """What says whether groups come back."""
+        return Outside(self)
+
+
+class Outside:
+    """Features of the groups that are out, beside those that are in.
+
+    Attributes
+    ----------
+    slope, slope_twice : ndarray (m,)
+        X_j'r and X_j'P r over the root of the feature's factor, P = I - H.
+    spread, spread_twice, raw : ndarray (m,)
+        X_j'P X_j and X_j'P P X_j over the factor; what the fixed columns add to the first.
+    scale : ndarray (g,)
+        Sums of squares of the groups over their factors.
+    """
+
+    def __init__(self, state: FeatureState) -> None:
+        data = state.data
+        self.code = data.groups.code
+        out = np.flatnonzero(~state.inside[self.code])
+        self.code = self.code[out]
+        self.count = len(state.alpha)
+        root = np.sqrt(data.factor[out])
+        self.chosen, self.root = out, root
+        beside = data.gram[np.ix_(out, np.arange(len(data.gram))[state.kept])].T / root
+        own = np.diagonal(data.gram)[out] / root**2
+        self.slope = data.cross[out, state.target] / root
+        self.slope_twice, self.spread = self.slope, own
+        self.spread_twice, self.raw = own, np.zeros(len(out))
+        J = data.fixed_border()
+        border = J[:, out] / root
+        if len(state.D):
+            w, D = state.w, state.D
+            self.slope = self.slope - beside.T @ w
+            B = lapack.solve_factored(state.L, beside)
+            self.solved = B
+            z = state.turned.sum(axis=1)
+            self.slope_twice = self.slope - beside.T @ z
+            self.spread = np.maximum(own - np.einsum("ij,ij->j", beside, B), 0.0)
+            self.spread_twice = self.spread - np.einsum("ij,i,ij->j", B, D, B)
+            border = border - J[:, state.kept] @ B
+            if len(J):
+                M = np.eye(len(J)) + J[:, state.kept] @ state.C @ J[:, state.kept].T
+                self.raw = np.einsum("ij,ij->j", border, np.linalg.solve(M, border))
+        else:
+            self.raw = np.einsum("ij,ij->j", border, border)
+        self.scale = np.maximum(self.sums(own), np.finfo(np.float64).tiny)
+
+    def sums(self, values: Array) -> Array:
+        return np.bincount(self.code, values, self.count)

@@ -1,0 +1,268 @@
+"""Fit group penalties: reduce the data once, choose the penalties of each target, solve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...moments import Moments
+from ...quadratic.posterior import Posterior
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.range import exponents, largest, squares_leave_range
+from ...quadratic.scaling import scaled_matrix
+from ...quadratic.sums import SumProblem
+from ...systems.blas import on_one_thread
+from .choose import LEAST_OF_EXACT, Search
+from .criteria import Likelihood, criterion_of
+from .features import Features
+from .left_out import Rows
+from .result import GroupRidgeResult
+
+Array = NDArray[np.float64]
+
+_FAR = 100  # exponents of numbers whose squares stay far inside the range
+_EXACT = 1e-8  # relative penalties below which y is fitted all but exactly
+_LOG_2 = float(np.log(2.0))
+_LOG_2_PI = float(np.log(2.0 * np.pi))
+
+
+class Data:
+    """Checked data, brought into the range of squares by powers of two.
+
+    Attributes
+    ----------
+    A : Matrix (n, p)
+    Y : ndarray (n, k)
+    weight : ndarray (n,) or None
+    d : ndarray (p,)
+        Penalty factors in the units of `A`.
+    power, y_power : ndarray (p,) and (k,)
+        Exponents of two that columns and targets were multiplied by.
+    """
+
+    def __init__(self, A: Matrix, Y: Array, weight: Any, d: Array, fit_intercept: bool) -> None:
+        self.A, self.Y, self.weight, self.d = A, Y, weight, d
+        self.fit_intercept = fit_intercept
+        p = A.n_columns
+        self.power, self.y_power = np.zeros(p, np.int32), np.zeros(Y.shape[1], np.int32)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            problem = RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept, check=False)
+            leaves = problem.leaves_range()
+            squares = problem.column_squares()
+            leaves = leaves or squares_leave_range(
+                squares, problem.mean, problem.total, lambda: largest(A), 2.0**-200, 2.0**200
+            )
+        if leaves:
+            self._scale()
+
+    def _scale(self) -> None:
+        def far(peaks: Any) -> Any:
+            e = exponents(peaks)
+            return np.where(np.abs(e) > _FAR, -e, 0).astype(np.int32)
+
+        # squares of their powers, which factors are multiplied by, are in range too
+        self.power = np.clip(far(largest(self.A)), -480, 480)
+        self.y_power = far(np.abs(self.Y).max(axis=0))
+        if self.power.any():
+            self.A = scaled_matrix(self.A, self.power)
+            self.d = np.ldexp(self.d, 2 * self.power)
+        if self.y_power.any():
+            self.Y = np.asfortranarray(np.ldexp(self.Y, self.y_power))
+
+
+@on_one_thread
+def fit_groups(
+    A: Matrix,
+    Y: Array,
+    weight: Any,
+    d: Array,
+    codes: NDArray[np.intp],
+    count: int,
+    *,
+    fit_intercept: bool,
+    criterion: str,
+    tol: float,
+    max_iter: int,
+) -> tuple[GroupRidgeResult, dict[str, Any]]:
+    """The result, and what posteriors are made of.
+
+    A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
+    """
+    given = Data(A, Y, weight, d, fit_intercept)
+    moments = Moments._of_matrix(given.A, given.Y, weight)
+    sums = SumProblem(moments, np.ones(1), given.d, fit_intercept)
+    G = sums.gram()
+    data = Features(
+        G,
+        sums.cross,
+        sums.yy,
+        moments.mean,
+        given.d,
+        codes,
+        count,
+        moments.total_weight,
+        fit_intercept,
+    )
+    problem = RidgeProblem(
+        given.A, given.Y, np.ones(1), weight, np.zeros(data.p), fit_intercept, check=False
+    )
+    if criterion == "loo":
+        data.rows = rows_of(data, problem)
+    choice = criterion_of(criterion, data.total, data.rank)
+    found = [_fit_target(data, choice, t, tol, max_iter) for t in range(data.k)]
+    kept = {
+        "gram": G,
+        "factor": given.d,
+        "power": given.power,
+        "y_power": given.y_power,
+        "mean": np.ldexp(moments.mean, -given.power),
+        "total": data.total,
+    }
+    return _collect(data, given, problem, choice, found), kept
+
+
+def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
+    """The covariance of the coefficients for penalties (p,), infinite ones included."""
+    power = kept["power"] - kept["y_power"][target]
+    noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))
+    d = np.full(len(alpha), np.inf)
+    if noise > 0:
+        free = kept["factor"] == 0
+        d = np.where(free, 0.0, np.where(free, 1.0, alpha) * kept["factor"])
+    precision = 1.0 / noise if noise > 0 else 1.0
+    found = Posterior.of_gram(kept["gram"].copy(), d, precision, precision)
+    return found.scaled(-power) if power.any() else found
+
+
+def rows_of(data: Features, problem: RidgeProblem) -> Rows:
+    """Rows of the problem in the units of its reduction."""
+    X = problem.A.rows(0, problem.n)
+    Y = problem.Y
+    fixed = np.zeros(problem.n)
+    if problem.root is not None:
+        X *= problem.root[:, None]
+        Y = Y * problem.root[:, None]
+    if problem.fit_intercept:
+        fixed += (1.0 if problem.weight is None else problem.weight) / problem.total
+    Z = X[:, data.groups.order] / data.size[data.groups.order]
+    if len(data.free):
+        from ...systems.lapack import solve_triangular
+
+        F = (X[:, data.free] / data.free_size).T
+        U = solve_triangular(data.free_root, F, trans="T").T
+        fixed += np.einsum("ij,ij->i", U, U)
+        Z -= U @ data.border
+        Y = Y - U @ data.free_right
+    return Rows(Z, Y / data.y_unit, fixed)
+
+
+def first_penalties(data: Any) -> Array:
+    """Relative penalties of groups that explain half of y, in equal parts."""
+    size = data.groups.size
+    live = max(int((size > 0).sum()), 1)
+    return live * np.maximum(size, 1) / data.total
+
+
+def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) -> Any:
+    search = Search(lambda alpha: data.at(alpha, t), criterion, data.groups.size, tol, max_iter)
+    start = first_penalties(data)
+    if criterion.left <= 0 or data.yy[t] == 0:
+        # nothing is left of y
+        start = np.full(len(start), np.inf)
+    choice = search.run(start)
+    if criterion.may_be_zero or choice.alpha.min() >= _EXACT:
+        return choice
+    if choice.bounded or not choice.converged:
+        # y is fitted exactly, and the likelihood grows for ever as the noise vanishes
+        if choice.state.is_near_singular():
+            search.least = LEAST_OF_EXACT
+            choice = search.run(np.maximum(choice.alpha, LEAST_OF_EXACT))
+        choice = choice._replace(bounded=True)
+    return choice
+
+
+def _collect(data, given, problem, criterion, found) -> GroupRidgeResult:
+    k, p, g = data.k, data.p, len(data.groups.size)
+    coef, alpha = np.zeros((k, p)), np.full((k, g), np.inf)
+    noise, log_evidence = np.zeros(k), np.full(k, np.inf)
+    dof = np.zeros((k, g))
+    for t, choice in enumerate(found):
+        alpha[t] = choice.alpha * data.unit
+        coef[t] = data.solve(choice.state, data.right[:, t])
+        dof[t] = choice.state.dof
+    coef = _refined(data, problem, given.d, alpha, found, coef)
+    share = _shares(data, problem, coef)
+    for t, choice in enumerate(found):
+        state = choice.state
+        if state.squares and criterion.left > 0:
+            noise[t] = criterion.noise(state) * data.y_unit[t] ** 2
+        if noise[t] > 0:
+            log_evidence[t] = _log_evidence(data, criterion, state, noise[t], data.y_unit[t])
+    intercept = problem.intercept(coef) if problem.fit_intercept else np.zeros(k)
+    with np.errstate(over="ignore", under="ignore"):
+        coef = np.ldexp(coef, given.power - given.y_power[:, None])
+        intercept = np.ldexp(intercept, -given.y_power)
+        noise = np.ldexp(noise, -2 * given.y_power)
+    count = data.total if is_likelihood(criterion) else criterion.left
+    log_evidence += count * _LOG_2 * given.y_power
+    return GroupRidgeResult(
+        coef=coef,
+        intercept=intercept,
+        alpha=alpha,
+        noise_variance=noise,
+        dof=dof,
+        share=share,
+        log_evidence=log_evidence,
+        criterion=np.array([choice.value for choice in found]),
+        relative_gradient=np.array([choice.relative_gradient for choice in found]),
+        n_iter=np.array([choice.n_iter for choice in found]),
+        converged=np.array([choice.converged for choice in found]),
+        bounded=np.array([choice.bounded and not criterion.may_be_zero for choice in found]),
+        curvature=np.stack([choice.curvature for choice in found]),
+        rank=data.rank,
+        solver="cholesky",
+    )
+
+
+def is_likelihood(criterion: Any) -> bool:
+    """Whether fixed coefficients are maximised over, and not integrated out."""
+    return isinstance(criterion, Likelihood)
+
+
+def _log_evidence(data, criterion, state, noise, y_unit) -> float:
+    """Log restricted likelihood; under "ml" the likelihood."""
+    Q = state.Q * y_unit**2
+    if is_likelihood(criterion):
+        count, extra = data.total, state.border.value
+    else:
+        count, extra = data.total - data.rank, data.fixed
+    log = np.log(noise) + _LOG_2_PI
+    return -0.5 * float(count * log + Q / noise + state.log_determinant() + extra)
+
+
+def _refined(data, problem, d, alpha, found, coef):
+    """Coefficients (k, p) after a step with residuals from the rows, where these are moderate."""
+    R = problem.Y - problem.A.dot(np.asfortranarray(coef.T))
+    gradient = problem.rows.tdot(R)
+    for t, choice in enumerate(found):
+        with np.errstate(invalid="ignore"):
+            D = np.where(np.isfinite(alpha[t]), alpha[t], 0.0)[data.codes] * d
+        step = data.solve(choice.state, gradient[:, t] - D * coef[t])
+        if np.isfinite(step).all():
+            coef[t] += step
+    return coef
+
+
+def _shares(data, problem, coef):
+    """Shares (k, g) of the groups in the sum of squares of y: fits times 2 y - fit."""
+    g = len(data.groups.size)
+    shares = np.zeros((len(coef), g))
+    for t, w in enumerate(coef):
+        if data.y_squares[t] > 0:
+            parts = w * (2.0 * data.right[:, t] - data.whole @ w)
+            parts = np.where(data.is_free, 0.0, parts)
+            shares[t] = np.bincount(data.codes, parts, g) / data.y_squares[t]
+    return shares

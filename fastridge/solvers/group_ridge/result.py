@@ -1,0 +1,57 @@
+"""What a fit of group penalties returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class GroupRidgeResult:
+    """Coefficients and penalties of k targets, p features and g groups.
+
+    Attributes
+    ----------
+    coef : ndarray (k, p)
+    intercept : ndarray (k,)
+    alpha : ndarray (k, g)
+        Penalties; infinite of a group that is out.
+    noise_variance : ndarray (k,)
+    dof : ndarray (k, g)
+        Effective degrees of freedom.
+    share : ndarray (k, g)
+        Shares of the variance of y.
+    log_evidence : ndarray (k,)
+    criterion : ndarray (k,)
+        What was minimised.
+    relative_gradient : ndarray (k,)
+    n_iter : ndarray (k,)
+    converged : ndarray (k,)
+    bounded : ndarray (k,)
+        Whether the likelihood has no maximum, as y is fitted exactly.
+    curvature : ndarray (k, g, g)
+        Second derivatives of the criterion in the logarithms of the penalties.
+    rank : int
+        Degrees of freedom without a penalty, the intercept among them.
+    solver : str
+    """
+
+    coef: Array
+    intercept: Array
+    alpha: Array
+    noise_variance: Array
+    dof: Array
+    share: Array
+    log_evidence: Array
+    criterion: Array
+    relative_gradient: Array
+    n_iter: NDArray[np.intp]
+    converged: NDArray[np.bool_]
+    bounded: NDArray[np.bool_]
+    curvature: Array
+    rank: int
+    solver: str

@@ -1,0 +1,368 @@
+"""GroupRidge: criteria against dense algebra of n x n, mixed models against published numbers."""
+
+import warnings
+
+import mixed_models as data
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from storages import KINDS, stored
+from test_bayesian_ridge import all_checks
+
+import fastridge
+from fastridge import BayesianRidge, GroupRidge, RidgeCV
+from fastridge.data.groups import check_groups
+
+CRITERIA = ("reml", "ml", "gcv", "loo")
+
+
+def problem(n=80, seed=0, p=15):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + 1.0
+    w = np.repeat([1.0, 0.1, 0.0], p // 3) * rng.standard_normal(p)
+    return X, 3.0 + X @ w + rng.standard_normal(n), np.repeat(["a", "b", "c"], p // 3)
+
+
+def brute(name, X, y, group, d, alpha, fit_intercept=True, weight=None):
+    """-2 log likelihood, or the criterion, from the covariance of y; None of free features."""
+    n = len(y)
+    root = np.ones(n) if weight is None else np.sqrt(weight)
+    total = float(n if weight is None else weight.sum())
+    F = X[:, d == 0] * root[:, None]
+    if fit_intercept:
+        F = np.column_stack([root, F])
+    Z = X[:, d > 0] * root[:, None] / np.sqrt(d[d > 0])
+    y = y * root
+    V = np.eye(n) + (Z / alpha[group[d > 0]]) @ Z.T
+    inverse = np.linalg.inv(V)
+    B = F.T @ inverse @ F
+    P = inverse - inverse @ F @ np.linalg.solve(B, F.T @ inverse)
+    Q, log_det = y @ P @ y, np.linalg.slogdet(V)[1]
+    if name == "reml":
+        left = total - F.shape[1]
+        return left * (np.log(2 * np.pi * Q / left) + 1) + log_det + np.linalg.slogdet(B)[1]
+    if name == "ml":
+        return total * (np.log(2 * np.pi * Q / total) + 1) + log_det
+    # the hat matrix by features, which penalties near 0 leave exact
+    D = np.diag(np.r_[np.zeros(F.shape[1]), alpha[group[d > 0]]])
+    A = np.hstack([F, Z])
+    P = np.eye(n) - A @ np.linalg.solve(A.T @ A + D, A.T)
+    if name == "gcv":
+        return total * np.log((P @ y) @ (P @ y) / (np.trace(P) + total - n) ** 2)
+    return total * np.log(np.sum((P @ y / np.diag(P)) ** 2))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_penalties_are_a_minimum(criterion, weighted, fit_intercept):
+    X, y, labels = problem()
+    d = np.ones(15)
+    d[2], d[7] = 0.0, 2.0
+    rng = np.random.default_rng(1)
+    weight = rng.uniform(0.5, 2.0, len(y)) if weighted else None
+    options = {"criterion": criterion, "penalty_factor": d, "fit_intercept": fit_intercept}
+    model = GroupRidge(labels, tol=1e-10, **options).fit(X, y, weight)
+    assert model.converged_
+    group = model.group_index_
+
+    def value(alpha):
+        return brute(criterion, X, y, group, d, alpha, fit_intercept, weight)
+
+    alpha = np.clip(model.alpha_, 1e-10, 1e10)
+    least = value(alpha)
+    for g in range(3):
+        for factor in (0.5, 0.99, 1.01, 2.0):
+            other = alpha.copy()
+            other[g] *= factor
+            assert value(other) > least - 1e-7
+    found = minimize(
+        lambda rho: value(np.exp(rho)), np.zeros(3), method="Nelder-Mead", options={"xatol": 1e-8}
+    )
+    assert least <= found.fun + 1e-6
+    if criterion in ("reml", "ml"):
+        assert -2 * model.log_evidence_ == pytest.approx(least, abs=1e-6)
+    # the coefficients are those of ridge regression
+    inner = np.zeros((16, 16))
+    W = np.ones(len(y)) if weight is None else weight
+    design = np.column_stack([np.full(len(y), float(fit_intercept)), X])
+    inner[1:, 1:] = np.diag(alpha[group] * d)
+    G = design.T @ (W[:, None] * design) + inner
+    w = np.linalg.lstsq(G, design.T @ (W * y), rcond=None)[0]
+    np.testing.assert_allclose(model.coef_, w[1:], rtol=1e-6, atol=1e-8)
+    assert model.intercept_ == pytest.approx(w[0] if fit_intercept else 0.0, rel=1e-6)
+
+
+def test_random_intercepts_of_sleepstudy():
+    # lme4, Reaction ~ Days + (1 | Subject): variances 1378.18 and 960.46, intercept 251.4051,
+    # slope 10.4673, REML criterion 1786.465
+    X = np.column_stack([data.DAYS, data.SUBJECT[:, None] == np.arange(18)])
+    labels = ["days"] + ["subject"] * 18
+    model = GroupRidge(labels, penalty_factor=[0.0] + [1.0] * 18).fit(X, data.REACTION)
+    subject = list(model.groups_).index("subject")
+    assert model.prior_variance_[subject] == pytest.approx(1378.18, abs=0.006)
+    assert model.noise_variance_ == pytest.approx(960.46, abs=0.006)
+    assert -2 * model.log_evidence_ == pytest.approx(1786.465, abs=6e-4)
+    assert model.coef_[0] == pytest.approx(10.4673, abs=6e-5)
+    assert model.intercept_ == pytest.approx(251.4051, abs=6e-5)
+    # a balanced design: the variances are those of the analysis of variance
+    days = data.DAYS - data.DAYS.mean()
+    y = data.REACTION - 10.467285959595975 * days
+    means = y.reshape(18, 10).mean(axis=1)
+    within = ((y.reshape(18, 10) - means[:, None]) ** 2).sum() / (180 - 18 - 1)
+    between = (10 * means.var(ddof=1) - within) / 10
+    assert model.noise_variance_ == pytest.approx(within, rel=1e-6)
+    assert model.prior_variance_[subject] == pytest.approx(between, rel=1e-6)
+    best = means.mean() + between / (between + within / 10) * (means - means.mean())
+    np.testing.assert_allclose(model.intercept_ + model.coef_[1:] + 4.5 * model.coef_[0], best)
+
+
+def test_crossed_intercepts_of_penicillin():
+    # lme4, diameter ~ 1 + (1 | plate) + (1 | sample): deviations 0.8467, 1.9316 and 0.5499,
+    # intercept 22.9722, REML criterion 330.8606; by maximum likelihood .8456, 1.7706 and 332.1883
+    X = np.column_stack(
+        [data.PLATE[:, None] == np.arange(24), data.SAMPLE[:, None] == np.arange(6)]
+    ).astype(float)
+    groups = {"plate": slice(24), "sample": slice(24, 30)}
+    model = GroupRidge(groups).fit(X, data.DIAMETER)
+    np.testing.assert_allclose(np.sqrt(model.prior_variance_), [0.8467, 1.9316], atol=6e-5)
+    assert np.sqrt(model.noise_variance_) == pytest.approx(0.5499, abs=6e-5)
+    assert model.intercept_ == pytest.approx(22.9722, abs=6e-5)
+    assert -2 * model.log_evidence_ == pytest.approx(330.8606, abs=6e-5)
+    model = GroupRidge(groups, criterion="ml").fit(X, data.DIAMETER)
+    np.testing.assert_allclose(np.sqrt(model.prior_variance_), [0.8456, 1.7706], atol=6e-5)
+    assert -2 * model.log_evidence_ == pytest.approx(332.1883, abs=6e-5)
+
+
+def test_one_group_is_bayesian_ridge_and_generalised_cross_validation():
+    X, y, _ = problem()
+    X -= X.mean(axis=0)
+    flat = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0.0)
+    other = BayesianRidge(tol=1e-12, max_iter=2000, **flat).fit(X, y)
+    model = GroupRidge(criterion="ml").fit(X, y)
+    assert model.alpha_[0] == pytest.approx(other.penalty_, rel=1e-6)
+    assert model.noise_variance_ == pytest.approx(1 / other.alpha_, rel=1e-6)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-7)
+    np.testing.assert_allclose(model.posterior_.toarray(), other.sigma_, rtol=1e-6, atol=1e-12)
+    model = GroupRidge(criterion="gcv").fit(X, y)
+    near = model.alpha_[0] * np.array([0.98, 1.0, 1.02])
+    assert RidgeCV(near, cv="gcv").fit(X, y).alpha_ == near[1]
+
+
+def test_a_group_goes_out_and_comes_back():
+    X, y, labels = problem(200)
+    Q, _ = np.linalg.qr(np.column_stack([np.ones(200), X, y]))
+    # noise columns that are orthogonal to everything are out
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((200, 5))
+    noise -= Q @ (Q.T @ noise)
+    model = GroupRidge([*labels, *["noise"] * 5]).fit(np.column_stack([X, noise]), y)
+    assert np.isinf(model.alpha_[-1])
+    assert model.prior_variance_[-1] == model.dof_[-1] == model.share_[-1] == 0
+    assert (model.coef_[-5:] == 0).all()
+    assert (model.posterior_.diagonal()[-5:] == 0).all()
+    # started at infinity, what explains y returns
+    from fastridge import Moments
+    from fastridge.solvers.group_ridge.choose import Search
+    from fastridge.solvers.group_ridge.criteria import criterion_of
+    from fastridge.solvers.group_ridge.features import Features
+
+    m = Moments(X, y)
+    codes = np.repeat(np.arange(3), 5)
+    reduced = Features(m.gram, m.cross, m.yy, m.mean, np.ones(15), codes, 3, 200.0, True)
+    for name in ("reml", "ml", "gcv"):
+        criterion = criterion_of(name, 200.0, reduced.rank)
+        found = [
+            Search(lambda a: reduced.at(a, 0), criterion, reduced.groups.size, 1e-8, 99).run(start)
+            for start in (np.ones(3), np.full(3, np.inf), np.full(3, 1e6), np.full(3, 1e-6))
+        ]
+        for one in found[1:]:
+            assert one.value == pytest.approx(found[0].value, abs=1e-7)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_several_targets_have_penalties_of_their_own(criterion):
+    X, y, labels = problem()
+    rng = np.random.default_rng(5)
+    Y = np.column_stack([y, rng.standard_normal(len(y)), X[:, 7] + rng.standard_normal(len(y))])
+    model = GroupRidge(labels, criterion=criterion).fit(X, Y)
+    mean, deviation = model.predict(X[:4], return_std=True)
+    for t in range(3):
+        one = GroupRidge(labels, criterion=criterion).fit(X, Y[:, t])
+        np.testing.assert_allclose(model.alpha_[t], one.alpha_, rtol=1e-6)
+        np.testing.assert_allclose(model.coef_[t], one.coef_, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(model.intervals()[t], one.intervals(), rtol=1e-6)
+        alone = one.predict(X[:4], return_std=True)
+        np.testing.assert_allclose(mean[:, t], alone[0], rtol=1e-7)
+        np.testing.assert_allclose(deviation[:, t], alone[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", ["reml", "ml", "gcv"])
+def test_weights_are_repetitions_and_order_does_not_matter(criterion):
+    X, y, labels = problem()
+    rng = np.random.default_rng(2)
+    weight = rng.integers(0, 3, len(y)).astype(float)
+    rows = np.repeat(np.arange(len(y)), weight.astype(int))
+    model = GroupRidge(labels, criterion=criterion).fit(X, y, weight)
+    other = GroupRidge(labels, criterion=criterion).fit(X[rows], y[rows])
+    np.testing.assert_allclose(model.alpha_, other.alpha_, rtol=1e-6)
+    assert model.log_evidence_ == pytest.approx(other.log_evidence_, rel=1e-9)
+    order = rng.permutation(15)
+    other = GroupRidge(labels[order], criterion=criterion).fit(X[:, order], y, weight)
+    np.testing.assert_allclose(model.alpha_, other.alpha_, rtol=1e-6)
+    np.testing.assert_allclose(model.coef_[order], other.coef_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("storage", KINDS)
+@pytest.mark.parametrize("criterion", ["reml", "loo"])
+def test_storages(storage, criterion):
+    X, y, labels = problem()
+    X[np.abs(X) < 0.5] = 0.0
+    model = GroupRidge(labels, criterion=criterion).fit(X, y)
+    other = GroupRidge(labels, criterion=criterion).fit(stored(X, storage), y)
+    np.testing.assert_allclose(model.alpha_, other.alpha_, rtol=1e-6)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-60, 1.0, 1e60, 1e150])
+@pytest.mark.parametrize("which", ["X", "y", "both", "column"])
+def test_scales(scale, which):
+    X, y, labels = problem()
+    d = np.ones(15)
+    a = np.ones(15)
+    if which in ("X", "both"):
+        a[:] = scale
+    if which == "column":
+        a[3], d[3] = scale, scale**2
+    b = scale if which in ("y", "both") else 1.0
+    model = GroupRidge(labels).fit(X, y)
+    other = GroupRidge(labels, penalty_factor=d).fit(X * a, y * b)
+    unit = scale if which in ("X", "both") else 1.0
+    np.testing.assert_allclose(other.alpha_ / unit / unit, model.alpha_, rtol=1e-6)
+    np.testing.assert_allclose(other.coef_ / b * a, model.coef_, rtol=1e-6)
+    assert np.sqrt(other.noise_variance_) / b == pytest.approx(np.sqrt(model.noise_variance_))
+    expected = model.log_evidence_ - 79 * np.log(b)
+    assert other.log_evidence_ == pytest.approx(expected, rel=1e-9)
+    width = np.diff(other.intervals())[:, 0] / b * a
+    np.testing.assert_allclose(width, np.diff(model.intervals())[:, 0], rtol=1e-6)
+
+
+def test_far_columns_copies_and_constants():
+    X, y, labels = problem()
+    model = GroupRidge(labels).fit(X, y)
+    other = GroupRidge(labels).fit(X + 1e6, y)
+    np.testing.assert_allclose(other.alpha_, model.alpha_, rtol=1e-5)
+    # a copy of a column shares its weight, as its factor is doubled
+    d = np.ones(16)
+    d[[0, 15]] = 2.0
+    other = GroupRidge([*labels, "a"], penalty_factor=d).fit(np.column_stack([X, X[:, 0]]), y)
+    np.testing.assert_allclose(other.alpha_, model.alpha_, rtol=1e-6)
+    assert other.coef_[0] == pytest.approx(model.coef_[0] / 2)
+    constant = np.column_stack([X, np.full(80, 7.1)])
+    other = GroupRidge([*labels, "a"]).fit(constant, y)
+    np.testing.assert_allclose(other.alpha_, model.alpha_, rtol=1e-6)
+    assert other.coef_[-1] == 0
+    other = GroupRidge([*labels, "d"]).fit(constant, y)
+    assert np.isinf(other.alpha_[-1])
+
+
+def test_hardly_any_data():
+    model = GroupRidge().fit([[1.0, 2.0]], [3.0])
+    assert (model.coef_ == 0).all()
+    assert (model.intercept_, model.noise_variance_) == (3.0, 0.0)
+    model = GroupRidge().fit(np.arange(12.0).reshape(6, 2), np.full(6, 4.0))
+    assert (model.coef_ == 0).all()
+    assert model.intercept_ == 4.0
+    assert np.isinf(model.alpha_).all()
+    assert model.log_evidence_ == np.inf
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 60))
+    y = X[:, 0] + rng.standard_normal(20)
+    model = GroupRidge(np.arange(60) % 3).fit(X, y)
+    assert model.converged_
+    with pytest.warns(UserWarning, match="has no maximum"):
+        model = GroupRidge().fit(np.repeat(X, 2, axis=0), np.repeat(y, 2))
+    assert not model.converged_
+    X = rng.standard_normal((30, 4))
+    with pytest.warns(UserWarning, match="has no maximum"):
+        model = GroupRidge().fit(X, X @ [1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_allclose(model.coef_, [1.0, 2.0, 3.0, 4.0], rtol=1e-9)
+
+
+def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 20))
+    X -= X.mean(axis=0)
+    y = X[:, :3] @ [3.0, -2.0, 0.3] + rng.standard_normal(100)
+    model = GroupRidge("each", criterion="ml").fit(X, y)
+    from sklearn.linear_model import ARDRegression
+
+    zero = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = ARDRegression(**zero, max_iter=2000, tol=1e-8).fit(X, y)
+    codes, d = np.arange(20), np.ones(20)
+    theirs = np.minimum(other.lambda_ / other.alpha_, 1e10)
+    assert -2 * model.log_evidence_ <= brute("ml", X, y, codes, d, theirs) + 1e-6
+    assert np.isinf(model.alpha_).sum() > 5
+    assert (model.coef_[np.isinf(model.alpha_)] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "match"),
+    [
+        ({"a": [0, 1], "b": []}, "'b' is empty"),
+        ({"a": [0, 1], "b": [1, 2]}, r"feature 1 is in groups 'a' and 'b'"),
+        ([[0], [1]], "feature 2 is in no group"),
+        ([[0, 1], [5]], "column 5"),
+        ([["x"], [1, 2]], "no column names"),
+        (["a", "b"], r"shape \(2,\)"),
+        ("all", "groups is 'all'"),
+        ([[0, 0], [1, 2]], "twice"),
+    ],
+)
+def test_groups_that_are_wrong(groups, match):
+    with pytest.raises(ValueError, match=match):
+        GroupRidge(groups).fit(np.eye(4, 3), np.arange(4.0))
+
+
+def test_ways_to_say_groups():
+    expected = [0, 0, 1]
+    names = np.array(["x", "y", "z"], dtype=object)
+    for groups in (
+        [0, 0, 1],
+        [slice(2), slice(2, 3)],
+        [[0, 1], [2]],
+        [["x", "y"], ["z"]],
+        {"first": slice("x", "y"), "last": "z"},
+        {"first": np.array([True, True, False]), "last": -1},
+    ):
+        assert list(check_groups(groups, 3, names).codes) == expected
+    assert list(check_groups("each", 3, names).names) == list(names)
+
+
+def test_saved_models_predict_the_same(tmp_path):
+    X, y, labels = problem()
+    model = GroupRidge({"a": slice(5), "b": range(5, 15)}).fit(X, y)
+    model.groups = labels
+    fastridge.save(model, tmp_path / "model")
+    again = fastridge.load(tmp_path / "model")
+    for one, other in zip(
+        model.predict(X, return_std=True), again.predict(X, return_std=True), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_summary(capsys):
+    X, y, labels = problem()
+    GroupRidge(labels).fit(X, y).summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["group", "features", "alpha", "prior", "sd", "dof", "share"]
+    assert [line.split()[0] for line in lines[1:4]] == ["a", "b", "c"]
+
+
+@all_checks([GroupRidge()])
+@pytest.mark.filterwarnings("ignore:the likelihood has no maximum")
+def test_estimator_checks(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    check(estimator)
