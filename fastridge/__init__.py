@@ -68,6 +68,7 @@ if _TYPE_CHECKING:
     from .solvers.glm.path import GLMPath, glm_path
     from .solvers.glm.posterior import GLMPosterior
     from .solvers.glm.result import GLMResult
+    from .solvers.glm.softmax_laplace import MultinomialPosterior
     from .solvers.ridge.batch import RidgeBatchResult, ridge_batch
     from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
@@ -85,6 +86,7 @@ _HOMES = {
     "InformationCriteria": "criteria",
     "GLMPath": "solvers.glm.path",
     "GLMPosterior": "solvers.glm.posterior",
+    "MultinomialPosterior": "solvers.glm.softmax_laplace",
     "GLMResult": "solvers.glm.result",
     "Moments": "moments",
     "PathTuple": "solvers.descent.enet_path",
@@ -155,6 +157,7 @@ __all__ = [
     "MultiTaskElasticNetCV",
     "MultiTaskLasso",
     "MultiTaskLassoCV",
+    "MultinomialPosterior",
     "PathTuple",
     "PoissonRegressor",
     "RegularizationPathDisplay",

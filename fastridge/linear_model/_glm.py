@@ -261,7 +261,9 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         array([[-0.2,  1.5]])
         """
         result = self._result(X, y, sample_weight, offset, exposure)
-        return result.posterior(dispersion, random_state)
+        from ..solvers.glm.posterior import GLMPosterior
+
+        return GLMPosterior(result, dispersion, random_state)
 
     def score(
         self,

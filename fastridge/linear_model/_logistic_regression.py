@@ -367,7 +367,9 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         True
         """
         result = self._result(X, y, sample_weight, offset)
-        return result.posterior(dispersion, random_state)
+        from ..solvers.glm.posterior import GLMPosterior
+
+        return GLMPosterior(result, dispersion, random_state)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
         """Share of the samples that are predicted right.

@@ -255,7 +255,7 @@ class GLMPosterior:
         >>> fastridge.glm(X, y, "poisson", alpha=0.01).posterior().intervals(0.9).round(2)
         array([[0.29, 1.2 ]])
         """
-        half = _quantile(level) * self.standard_errors
+        half = quantile(level) * self.standard_errors
         return np.column_stack([self.coef - half, self.coef + half])
 
     def intercept_interval(self, level: float = 0.95) -> Array:
@@ -270,7 +270,7 @@ class GLMPosterior:
         -------
         ndarray of float64, shape (2,)
         """
-        half = _quantile(level) * self.intercept_standard_error
+        half = quantile(level) * self.intercept_standard_error
         return np.array([self.intercept - half, self.intercept + half])
 
     def variance(self, X: Any) -> Array:
@@ -330,7 +330,7 @@ class GLMPosterior:
         )
 
 
-def _quantile(level: Any) -> float:
+def quantile(level: Any) -> float:
     if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
         raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
     return NormalDist().inv_cdf(0.5 + float(level) / 2)

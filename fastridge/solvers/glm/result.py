@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...losses import Multinomial
+
 if TYPE_CHECKING:
     from .hessian import Hessian
     from .left_out import LeftOut
     from .posterior import GLMPosterior
     from .problem import GLMProblem
+    from .softmax_laplace import MultinomialPosterior, SoftmaxHessian
+    from .softmax_problem import SoftmaxProblem
 
 _CHANGED, _SINGLE = 1e-6, 1e-4  # relative differences of objectives: the data have changed
 
@@ -20,7 +24,7 @@ _CHANGED, _SINGLE = 1e-6, 1e-4  # relative differences of objectives: the data h
 class Fitted(NamedTuple):
     """What was minimised, from which a result computes what it is asked for later."""
 
-    problem: GLMProblem
+    problem: GLMProblem | SoftmaxProblem
     alpha: float
     l1_ratio: float
 
@@ -58,8 +62,9 @@ class GLMResult:
         (A'HA + D)^-1 A'HA, with H the curvatures of the weighted losses at the solution, A the
         columns about their means under H and D the curvature of the L2 part, plus 1 for the
         intercept. Coefficients that an L1 part or a bound holds do not count. Exact where the
-        active features or the samples are at most 2,000, else estimated by random signs. NaN of
-        the multinomial loss, and of a copy or a loaded result that was not asked before.
+        active features or the samples are at most 2,000, else estimated by random signs. Of the
+        multinomial loss exact up to 4,000 coefficients, and refused beyond. NaN of a copy or a
+        loaded result that was not asked before.
     dof_error : float
         Standard error of `dof`; 0 where that is exact.
     dispersion : float
@@ -126,17 +131,15 @@ class GLMResult:
         slots = {name: getattr(self, name) for name in self.__slots__ if hasattr(self, name)}
         return None, {**slots, "_fitted": None}
 
-    def hessian(self, most: int | None = None, seed: int = 0) -> Hessian:
+    def hessian(self, most: int | None = None, seed: int = 0) -> Hessian | SoftmaxHessian:
         """Hessian of the objective at the solution, of the data that were fitted."""
-        from .hessian import MOST, Hessian
-
         if self._fitted is None:
             raise ValueError(
-                "this result does not hold its data: expected one that `glm` returned for one"
-                " predictor, not a copy, a loaded one, or that of several classes."
+                "this result does not hold its data: expected one that `glm` returned, not a copy"
+                " or a loaded one, nor one of several classes of which some have no weight."
             )
         given, alpha, l1_ratio = self._fitted
-        problem = copy.copy(given)
+        problem: Any = copy.copy(given)
         problem.penalise(alpha, l1_ratio)
         state = problem.start(self.coef, self.intercept)
         off = abs(state.objective - self.objective)
@@ -148,13 +151,22 @@ class GLMResult:
                 " data: X, y, the weights or the penalty are not those of the fit, or were changed"
                 " after it; expected those that were fitted."
             )
+        if isinstance(self.loss, Multinomial):
+            from .softmax_laplace import SoftmaxHessian
+
+            return SoftmaxHessian(problem, state)
+        from .hessian import MOST, Hessian
+
         return Hessian(problem, state, MOST if most is None else most, seed)
 
     def _count(self) -> None:
         if self._fitted is None:
             self._dof = float("nan")
             return
-        hessian = self.hessian()
+        hessian: Any = self.hessian()
+        if isinstance(self.loss, Multinomial):
+            self._dof = hessian.dof
+            return
         trace, self._dof_error = hessian.trace
         self._dof = trace + bool(hessian.problem.fit_intercept)
 
@@ -171,7 +183,9 @@ class GLMResult:
             self._count()
         return self._dof_error
 
-    def posterior(self, dispersion: float | None = None, random_state: int = 0) -> GLMPosterior:
+    def posterior(
+        self, dispersion: float | None = None, random_state: int = 0
+    ) -> GLMPosterior | MultinomialPosterior:
         """Return the Laplace approximation of the posterior of the coefficients.
 
         Parameters
@@ -183,14 +197,15 @@ class GLMResult:
 
         Returns
         -------
-        GLMPosterior
+        GLMPosterior or, of the multinomial loss, MultinomialPosterior
             covariance, standard_errors, intervals, variance, predict.
 
         Raises
         ------
         ValueError
-            If `dispersion` is not a positive number, or this result does not hold its data, or
-            those were changed after the fit.
+            If `dispersion` is not a positive number, or is given for the multinomial loss, or this
+            result does not hold its data, or those were changed after the fit, or the joint Hessian
+            of several classes is too large.
 
         Examples
         --------
@@ -200,6 +215,15 @@ class GLMResult:
         >>> posterior.covariance.shape, posterior.standard_errors.shape
         ((2, 2), (1,))
         """
+        if isinstance(self.loss, Multinomial):
+            from .softmax_laplace import MultinomialPosterior
+
+            if dispersion is not None:
+                raise ValueError(
+                    f"dispersion is {dispersion!r} for the loss 'multinomial', which has none;"
+                    " expected None."
+                )
+            return MultinomialPosterior(self)
         from .posterior import GLMPosterior
 
         return GLMPosterior(self, dispersion, random_state)
@@ -217,7 +241,8 @@ class GLMResult:
         Returns
         -------
         LeftOut
-            predictor, mean, deviance (n_samples,), and their weighted mean `error`.
+            predictor, mean, deviance (n_samples,), and their weighted mean `error`; of the
+            multinomial loss the first two are (n_samples, n_classes).
 
         Raises
         ------
@@ -243,7 +268,8 @@ class GLMResult:
         from .hessian import most_of
         from .left_out import left_out
 
-        return left_out(self.hessian(most_of()))
+        hessian: Any = self.hessian(most_of())
+        return hessian.left_out() if isinstance(self.loss, Multinomial) else left_out(hessian)
 
     def log_evidence(self) -> float:
         """Laplace approximation of the log evidence, but for a constant of y.
@@ -259,6 +285,9 @@ class GLMResult:
         with a dispersion phi = 2 W F / (W - k0), and -W/2 log(2 pi phi) is added; otherwise phi is
         1. Differences of two models of the same y, and of the same features without a penalty, are
         log Bayes factors.
+
+        Of the multinomial loss it is the same integral over the coefficients of all classes, with
+        flat priors of the differences from one class, where there is no penalty.
 
         Returns
         -------
@@ -283,7 +312,10 @@ class GLMResult:
         from .evidence import log_evidence
         from .hessian import most_of
 
-        return log_evidence(self.hessian(most_of()))[0]
+        hessian: Any = self.hessian(most_of())
+        if isinstance(self.loss, Multinomial):
+            return float(hessian.log_evidence())
+        return log_evidence(hessian)[0]
 
     @property
     def dispersion(self) -> float:

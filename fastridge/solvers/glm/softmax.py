@@ -21,7 +21,7 @@ from ...data.check import check_finite, check_target
 from ...losses import Multinomial
 from ...systems.damped import damped_cholesky
 from .options import NOTHING, Constraints, Options, check_array, warn_of
-from .result import GLMResult
+from .result import Fitted, GLMResult
 from .separation import separated_classes, warn_of_separation
 from .softmax_cg import Step, model_of
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxState, hessian
@@ -105,6 +105,8 @@ def solve(
     result = result_of(problem, found)
     if some is not None:
         result.coef, result.intercept = among(result.coef, result.intercept, some, n_classes)
+        # the Hessian is that of all classes
+        result._fitted = None
     apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
     if apart:
         result.converged = False
@@ -251,6 +253,7 @@ def result_of(problem: SoftmaxProblem, found: SoftmaxSolution) -> GLMResult:
         coef = coef.astype(np.float32)
     scale = 2.0 * problem.total
     return GLMResult(
+        Fitted(problem, problem.alpha, problem.l1_ratio),
         alpha=problem.alpha,
         coef=coef,
         intercept=intercept,

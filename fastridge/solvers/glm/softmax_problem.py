@@ -118,7 +118,7 @@ class SoftmaxProblem:
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Take a penalty."""
-        self.alpha = alpha
+        self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
         self._free = None
@@ -357,6 +357,11 @@ def raise_common(H: Array, k: int) -> None:
     q = len(H) // k
     level = np.diagonal(H).reshape(k, q).mean(axis=0) / k
     np.einsum("cjdj->cdj", H.reshape(k, q, k, q))[...] += level
+
+
+def common_level(H: Array, k: int) -> Array:
+    """What `raise_common` has added to the elements of each column's blocks (q,)."""
+    return np.diagonal(H).reshape(k, len(H) // k).mean(axis=0) / (k + 1.0)
 
 
 _ROOM = 1 << 18  # numbers of rows times probabilities that are held at a time

@@ -1,0 +1,201 @@
+"""Degrees of freedom, posterior, evidence and leave-one-out of multinomial models."""
+
+import numpy as np
+import pytest
+from model_files import round_trip
+from numpy.testing import assert_allclose
+from scipy.special import softmax
+
+import fastridge
+from fastridge import glm
+
+
+def data(n=60, p=3, k=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) * [1.0, 2.0, 0.5][:p] + 0.7
+    eta = X @ rng.standard_normal((p, k))
+    y = np.array([rng.choice(k, p=row) for row in softmax(eta, axis=1)])
+    y[:k] = np.arange(k)
+    return X, y, rng.integers(1, 4, n).astype(float)
+
+
+def second_derivatives(X, result, weight, alpha, factor):
+    """Of W times the objective, by coefficients of the classes and then their intercepts."""
+    n, p = X.shape
+    k = len(result.coef)
+    Z = np.column_stack([X, np.ones(n)])
+    prob = softmax(X @ result.coef.T + result.intercept, axis=1)
+    H = np.zeros((k * (p + 1), k * (p + 1)))
+    for i in range(n):
+        C = np.diag(prob[i]) - np.outer(prob[i], prob[i])
+        H += weight[i] * np.kron(C, np.outer(Z[i], Z[i]))
+    prior = np.tile(np.append(weight.sum() * alpha * factor, 0.0), k)
+    return H, np.diag(prior)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, "csr"])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_covariance_and_dof(storage, standardize):
+    X, y, weight = data()
+    if storage == "csr":
+        from scipy.sparse import csr_array as storage
+    factor = np.array([1.0, 0.5, 2.0])
+    alpha, k, p = 0.05, 3, 3
+    options = {"sample_weight": weight, "penalty_factor": factor, "standardize": standardize}
+    result = glm(storage(X), y, "multinomial", alpha, tol=1e-9, **options)
+    if standardize:
+        mean = np.average(X, axis=0, weights=weight)
+        factor = factor * np.average((X - mean) ** 2, axis=0, weights=weight)
+    H, prior = second_derivatives(X, result, weight, alpha, factor)
+    # intercepts have sum 0 about the means: a direction for each of the other ways they move
+    mean = np.average(X, axis=0, weights=weight)
+    away = np.tile(np.append(mean, 1.0), k)
+    basis = np.linalg.svd(away[None, :])[2][1:].T
+    want = basis @ np.linalg.inv(basis.T @ (H + prior) @ basis) @ basis.T
+    posterior = result.posterior()
+    assert_allclose(posterior.covariance, want, atol=1e-9)
+    deviations = np.sqrt(np.diagonal(want)).reshape(k, p + 1)
+    assert_allclose(posterior.standard_errors, deviations[:, :p], rtol=1e-7)
+    assert_allclose(posterior.intercept_standard_errors, deviations[:, p], rtol=1e-7)
+    assert_allclose(result.dof, np.trace(want @ H), rtol=1e-8)
+    assert result.dof_error == 0.0
+    n_dof = result.aic - result.deviance
+    assert_allclose(n_dof, 2.0 * result.dof)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("factor", [None, [1.0, 0.0, 2.0]])
+def test_two_classes_are_a_binomial_model(fit_intercept, factor):
+    X, y, weight = data(k=2)
+    options = {
+        "sample_weight": weight,
+        "penalty_factor": factor,
+        "fit_intercept": fit_intercept,
+        "tol": 1e-9,
+    }
+    both = glm(X, y, "multinomial", 0.04, **options)
+    one = glm(X, y.astype(float), "logistic", 0.02, **options)
+    assert_allclose(both.coef[1] - both.coef[0], one.coef, atol=1e-7)
+    assert_allclose(both.dof, one.dof, rtol=1e-7)
+    assert_allclose(both.aic, one.aic, rtol=1e-7)
+    assert_allclose(both.log_evidence(), one.log_evidence(), rtol=1e-8)
+    left, known = both.left_out(), one.left_out()
+    assert_allclose(left.predictor[:, 1] - left.predictor[:, 0], known.predictor, atol=1e-6)
+    assert_allclose(left.mean[:, 1], known.mean, atol=1e-7)
+    assert_allclose(left.deviance, known.deviance, atol=1e-6)
+    assert_allclose([left.error, left.error_se], [known.error, known.error_se], rtol=1e-6)
+    contrast = np.array([-1.0, 1.0])
+    ours, theirs = both.posterior(), one.posterior()
+    variance = np.einsum("c,icd,d->i", contrast, ours.variance(X), contrast)
+    assert_allclose(variance, theirs.variance(X), rtol=1e-6)
+    q = 3 + fit_intercept
+    S = ours.covariance.reshape(2, q, 2, q)
+    S = np.einsum("c,cjdl,d->jl", contrast, S, contrast)
+    assert_allclose(S, theirs.covariance, rtol=1e-6, atol=1e-9)
+
+
+def test_evidence_by_integration():
+    # one feature and no intercept: two of three coefficients' directions are in the likelihood
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(200)
+    y = np.argmax(np.outer(x, [1.0, 0.0, -1.0]) + rng.gumbel(size=(200, 3)), axis=1)
+    alpha = 0.02
+    result = glm(x[:, None], y, "multinomial", alpha, fit_intercept=False, tol=1e-10)
+    basis = np.linalg.svd(np.ones((1, 3)))[2][1:]
+    grid = np.linspace(-1.2, 1.2, 121)
+    c = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    w = result.coef[:, 0] + c @ basis
+    eta = w[:, None, :] * x[None, :, None]
+    log_likelihood = (
+        np.take_along_axis(eta, y[None, :, None], axis=2)[..., 0] - np.log(np.exp(eta).sum(axis=2))
+    ).sum(axis=1)
+    precision = 200 * alpha
+    along = w @ basis.T
+    log_prior = np.log(precision / (2 * np.pi)) - 0.5 * precision * (along**2).sum(axis=1)
+    step = (grid[1] - grid[0]) ** 2
+    want = np.log(np.exp(log_likelihood + log_prior - log_likelihood.max()).sum() * step)
+    assert_allclose(result.log_evidence(), want + log_likelihood.max(), atol=0.02)
+
+
+def test_leave_one_out_is_near_refits():
+    X, y, weight = data(n=120, seed=5)
+    alpha = 0.02
+    result = glm(X, y, "multinomial", alpha, sample_weight=weight, tol=1e-9)
+    left = result.left_out()
+    for i in range(0, 120, 7):
+        rest = np.arange(120) != i
+        other = weight[rest]
+        refit = glm(
+            X[rest],
+            y[rest],
+            "multinomial",
+            alpha * weight.sum() / other.sum(),
+            sample_weight=other,
+            tol=1e-9,
+        )
+        want = refit.coef @ X[i] + refit.intercept
+        ours = left.predictor[i] - left.predictor[i].mean()
+        fit = result.coef @ X[i] + result.intercept
+        moved = np.abs(want - want.mean() - (fit - fit.mean())).max()
+        assert np.abs(ours - (want - want.mean())).max() <= 0.25 * moved + 1e-6
+
+
+def test_proportions_and_offsets():
+    X, y, weight = data()
+    offset = np.random.default_rng(1).standard_normal((60, 3))
+    share = np.eye(3)[y]
+    one = glm(X, y, "multinomial", 0.1, sample_weight=weight, offset=offset, tol=1e-9)
+    same = glm(X, share, "multinomial", 0.1, sample_weight=weight, offset=offset, tol=1e-9)
+    assert_allclose(one.dof, same.dof)
+    assert_allclose(one.left_out().deviance, same.left_out().deviance, atol=1e-7)
+
+
+def test_l1_holds_coefficients():
+    X, y, _ = data(n=100, p=3)
+    result = glm(X, y, "multinomial", 0.1, l1_ratio=0.9, tol=1e-9)
+    held = result.coef == 0
+    assert held.any()
+    posterior = result.posterior()
+    assert (np.isnan(posterior.standard_errors) == held).all()
+    assert (posterior.active == ~held).all()
+    assert 2.0 < result.dof < (~held).sum() + 2.0
+    with pytest.raises(ValueError, match="asked for of an L1 penalty"):
+        result.log_evidence()
+
+
+def test_predictions_averaged_over_the_posterior():
+    X, y, _ = data(n=40, k=3)
+    posterior = glm(X, y, "multinomial", 0.02).posterior()
+    mean = posterior.predict(X, n_draws=20_000)
+    assert_allclose(mean.sum(axis=1), 1.0)
+    rng = np.random.default_rng(2)
+    center = np.column_stack([posterior.coef, posterior.intercept]).ravel()
+    draws = rng.multivariate_normal(center, posterior.covariance, 20_000, method="eigh")
+    W = draws.reshape(-1, 3, 4)
+    eta = np.einsum("mcj,ij->mic", W[:, :, :3], X[:5]) + W[:, None, :, 3]
+    assert_allclose(mean[:5], softmax(eta, axis=2).mean(axis=0), atol=0.01)
+    # averages are less sure than the solution's
+    eta = X @ posterior.coef.T + posterior.intercept
+    assert mean.max(axis=1).mean() < softmax(eta, axis=1).max(axis=1).mean()
+    assert_allclose(posterior.predict(X), posterior.predict(X))
+    assert repr(posterior) == "MultinomialPosterior(3 classes, 3 features, 9 active)"
+
+
+def test_refused():
+    X, y, _ = data()
+    result = glm(X, y, "multinomial", 0.1)
+    with pytest.raises(ValueError, match=r"dispersion is 2\.0 for the loss 'multinomial'"):
+        result.posterior(2.0)
+    with pytest.raises(ValueError, match="level is 1"):
+        result.posterior().intervals(1.0)
+    wide = glm(np.random.default_rng(0).standard_normal((60, 1400)), y, "multinomial", 0.1)
+    with pytest.raises(ValueError, match="3 classes of 1401 coefficients each"):
+        wide.posterior()
+    with pytest.raises(ValueError, match="does not hold its data"):
+        round_trip(result).posterior()
+    assert np.isnan(round_trip(result).dof)
+    twice = np.column_stack([X, X[:, 0]])
+    free = glm(twice, y, "multinomial", 0.1, penalty_factor=[0, 1, 1, 0])
+    with pytest.raises(ValueError, match="singular"):
+        free.posterior()
+    assert fastridge.MultinomialPosterior is type(result.posterior())
