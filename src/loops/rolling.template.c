@@ -11,6 +11,7 @@ typedef struct {
     double *front, *sums;                /* rows of the block, and of the window */
     double *t, *l;                       /* rows of D L' and of L', each with its right-hand side */
     double *x, *origin, *d, *full, *inverse, *alive, *w, *level;
+    int64_t row[VL]; /* read last; -1: none */
     ptrdiff_t in_chunk;
     int flags;
 } rolling_state;
@@ -66,29 +67,24 @@ static void rolling_join(const rolling_state *s, const double *a, const double *
     }
 }
 
-/* Columns that do not vary get no products; of lanes that fit, those and squares out of range are told. */
-static void rolling_live(rolling_state *s, const int *fits)
+/* Columns that do not vary get no products; those, and squares out of range, of lanes that fit are told. */
+static void rolling_live(rolling_state *s, vec fits)
 {
     const ptrdiff_t p = s->p;
     const double *means = s->sums + fr_rolling_means(p) * VL;
-    const vec total = AT(s->sums, fr_rolling_total(p));
+    const vec zero = SPLAT(0.0), one = SPLAT(1.0), total = AT(s->sums, fr_rolling_total(p));
     double *g = s->sums;
-    int flat = 0, huge = 0;
+    vec flat = zero, huge = zero;
     for (ptrdiff_t i = 0; i < p; g += (p - i + 1) * VL, i++) {
         /* as fr_is_constant has it */
-        const vec rounding = SPLAT(4 * DBL_EPSILON) * (AT(s->origin, i) + AT(means, i));
-        double left[VL], gone[VL], alive[VL];
-        STORE(left, AT(g, 0));
-        STORE(gone, s->q->intercept ? total * rounding * rounding : SPLAT(0.0));
-        for (int l = 0; l < VL; l++) {
-            alive[l] = left[l] > gone[l] ? 1.0 : 0.0;
-            flat |= fits[l] & !(left[l] > gone[l] && left[l] >= FR_LEAST_SQUARES);
-            huge |= fits[l] & !(left[l] <= FR_MOST_SQUARES);
-        }
-        SET(s->alive, i, LOAD_double(alive));
+        const vec rounding = SPLAT(s->q->intercept ? 4 * DBL_EPSILON : 0.0) * (AT(s->origin, i) + AT(means, i));
+        const vec left = AT(g, 0), alive = vec_below(total * rounding * rounding, left, one, zero);
+        flat += vec_below(SPLAT(FR_LEAST_SQUARES), left, one - alive, one);
+        huge += vec_below(left, SPLAT(FR_MOST_SQUARES), zero, one);
+        SET(s->alive, i, alive);
     }
-    s->flags |= huge ? FR_BLOCK_HUGE : 0;
-    if (!flat)
+    s->flags |= vec_sum(huge * fits) > 0 ? FR_BLOCK_HUGE : 0;
+    if (!(vec_sum(flat * fits) > 0))
         return;
     s->flags |= FR_BLOCK_FLAT;
     g = s->sums;
@@ -107,7 +103,7 @@ FR_INLINE void rolling_columns(const rolling_state *s, const double *g, ptrdiff_
     vec left[4];
     for (int c = 0; c < count; c++)
         left[c] = j + c == i ? AT(s->full, i) : AT(g, j - i + c);
-    /* row k begins k (p + 1) - k (k - 1) / 2 entries down, at column k */
+    /* column j of row k is entry k p - k (k - 1) / 2 + j */
     const double *l = s->l + i * VL, *t = s->t + j * VL;
     for (ptrdiff_t k = 0; k < i; k++) {
         const vec f = LOAD_double(l);
@@ -116,49 +112,44 @@ FR_INLINE void rolling_columns(const rolling_state *s, const double *g, ptrdiff_
         l += (p - k) * VL;
         t += (p - k) * VL;
     }
-    double *row = s->t + (i * (p + 1) - i * (i - 1) / 2 - i) * VL;
+    double *row = s->t + (i * p - i * (i - 1) / 2) * VL;
     for (int c = 0; c < count; c++)
         SET(row, j + c, left[c]);
 }
 
-/* (G + alpha D) w = c by a factor L D L'; returns lanes' least share of a column that is left. */
+/* (G + alpha D) w = c by a factor L D L'; returns 1 in lanes where too little of a column is left. */
 static vec rolling_solve(rolling_state *s, vec alpha, double *w)
 {
     const ptrdiff_t p = s->p;
-    double least[VL];
-    STORE(least, SPLAT(1.0));
+    const vec one = SPLAT(1.0), zero = SPLAT(0.0), keep = SPLAT(FR_WINDOW_KEEP);
+    vec weak = zero;
     const double *g = s->sums;
     for (ptrdiff_t i = 0; i < p; i++, g += (p - i + 2) * VL) {
-        const vec one = SPLAT(1.0), alive = AT(s->alive, i);
-        SET(s->full, i, alive * (AT(g, 0) + alpha * SPLAT(s->q->factor[i])) + (one - alive));
+        const vec alive = AT(s->alive, i);
+        const vec full = alive * (AT(g, 0) + alpha * SPLAT(s->q->factor[i])) + (one - alive);
+        SET(s->full, i, full);
         ptrdiff_t j = i;
         for (; j + 4 <= p + 1; j += 4)
             rolling_columns(s, g, i, j, 4);
         for (; j <= p; j++)
             rolling_columns(s, g, i, j, 1);
-        const ptrdiff_t row = i * (p + 1) - i * (i - 1) / 2 - i;
-        double left[VL], full[VL];
-        STORE(left, AT(s->t, row + i));
-        STORE(full, AT(s->full, i));
-        for (int l = 0; l < VL; l++) {
-            const double share = left[l] / full[l];
-            /* NaN counts as nothing */
-            least[l] = share < least[l] ? share : share == share ? least[l] : 0.0;
-            left[l] = left[l] > 0 ? left[l] : 1.0;
-        }
-        const vec inverse = one / LOAD_double(left);
+        double *t = s->t + (i * p - i * (i - 1) / 2) * VL, *l = s->l + (i * p - i * (i - 1) / 2) * VL;
+        /* NaN counts as nothing */
+        const vec left = AT(t, i);
+        weak = vec_below(keep * full, left, weak, one);
+        const vec inverse = one / vec_below(zero, left, left, one);
         SET(s->inverse, i, inverse);
         for (j = i + 1; j < p; j++)
-            SET(s->l, row + j, AT(s->t, row + j) * inverse);
+            SET(l, j, AT(t, j) * inverse);
     }
     for (ptrdiff_t i = p - 1; i >= 0; i--) {
-        const double *t = s->t + (i * (p + 1) - i * (i - 1) / 2 - i) * VL;
+        const double *t = s->t + (i * p - i * (i - 1) / 2) * VL;
         vec b = AT(t, p);
         for (ptrdiff_t j = i + 1; j < p; j++)
             b -= AT(t, j) * AT(w, j);
         SET(w, i, b * AT(s->inverse, i));
     }
-    return LOAD_double(least);
+    return weak;
 }
 
 /* Norm of c - (G + alpha D) w over that of c. */
@@ -179,73 +170,60 @@ static void rolling_certify(rolling_state *s, const double *w, double *relative)
         norm += r * r;
         zero += c * c;
     }
-    double of_r[VL], of_zero[VL];
-    STORE(of_r, norm);
-    STORE(of_zero, zero);
+    STORE(relative, norm / (zero + SPLAT(DBL_MIN)));
     for (int l = 0; l < VL; l++)
-        relative[l] = of_zero[l] == 0 ? 0.0 : sqrt(of_r[l] / of_zero[l]);
+        relative[l] = sqrt(relative[l]);
 }
 
-/* Row of position u in lane l's group; -1: none. */
-FR_INLINE int64_t rolling_row(const rolling_state *s, int l, ptrdiff_t u)
-{
-    const fr_rolling_block *b = s->blocks + l;
-    if (u < b->begin || u >= b->end)
-        return -1;
-    return s->q->order ? s->q->order[u] : u;
-}
-
-/* Fits to the sums of the windows that end at the blocks' row i; -1: the row before. */
+/* Fits to the sums of the windows that end at the blocks' row i, which was read last; -1: the row before. */
 static void rolling_fit(rolling_state *s, ptrdiff_t i)
 {
     const fr_rolling *q = s->q;
     const ptrdiff_t p = s->p;
     const double *means = s->sums + fr_rolling_means(p) * VL;
-    double count[VL], alpha[VL], kept[VL], relative[VL];
+    const vec one = SPLAT(1.0), zero = SPLAT(0.0), count = AT(s->sums, fr_rolling_total(p) + 1);
+    const vec missing = vec_below(count, SPLAT(q->least), one, zero);
+    const int any = vec_sum(missing) < VL;
+    double none[VL], alpha[VL], weak[VL], relative[VL], offset[VL];
     int64_t to[VL];
-    STORE(count, AT(s->sums, fr_rolling_total(p) + 1));
-    int any = 0, fits[VL];
+    STORE(none, missing);
     for (int l = 0; l < VL; l++) {
-        const int64_t row = rolling_row(s, l, s->blocks[l].start + i);
-        to[l] = row < 0 || i < 0 ? -1 : q->window_of ? q->window_of[row] : row;
-        fits[l] = row >= 0 && count[l] >= q->least;
-        any |= fits[l];
+        const int64_t row = i < 0 ? -1 : s->row[l];
+        to[l] = row < 0 ? -1 : q->window_of ? q->window_of[row] : row;
     }
     if (any)
-        rolling_live(s, fits);
+        rolling_live(s, one - missing);
     for (ptrdiff_t a = 0; a < q->n_alphas; a++) {
         double *w = s->w + a * p * VL;
         for (int l = 0; l < VL; l++)
             alpha[l] = !q->alpha_each ? q->alpha[a] : to[l] < 0 ? 1.0 : q->alpha[to[l]];
         if (any) {
-            STORE(kept, rolling_solve(s, LOAD_double(alpha), w));
-            vec level = AT(means, p) + AT(s->origin, p), far = AT(s->origin, 0) * SPLAT(0.0);
+            STORE(weak, rolling_solve(s, LOAD_double(alpha), w));
+            vec level = AT(means, p) + AT(s->origin, p), far = zero;
             for (ptrdiff_t j = 0; j < p; j++) {
                 level -= AT(means, j) * AT(w, j);
                 far += AT(s->origin, j) * AT(w, j);
             }
             SET(s->level, a, level);
-            if (q->coef) {
+            STORE(offset, level - far);
+            if (q->coef)
                 rolling_certify(s, w, relative);
-                SET(s->d, 0, level - far);
-            }
         }
         for (int l = 0; l < VL; l++) {
-            if (!fits[l])
+            const int fits = none[l] == 0;
+            if (!fits)
                 s->level[a * VL + l] = (double)NAN;
             if (to[l] < 0)
                 continue;
             q->status[to[l] * q->n_alphas + a] =
-                (uint8_t)(!fits[l]                   ? FR_WINDOW_NONE
-                          : kept[l] > FR_WINDOW_KEEP ? FR_WINDOW_DONE
-                                                     : FR_WINDOW_WEAK);
+                (uint8_t)(!fits ? FR_WINDOW_NONE : weak[l] > 0 ? FR_WINDOW_WEAK : FR_WINDOW_DONE);
             if (!q->coef)
                 continue;
             double *coef = q->coef + to[l] * p;
             for (ptrdiff_t j = 0; j < p; j++)
-                coef[j] = fits[l] ? w[j * VL + l] : (double)NAN;
-            q->offset[to[l]] = !fits[l] ? (double)NAN : q->intercept ? s->d[l] : 0.0;
-            q->gradient[to[l]] = fits[l] ? relative[l] : (double)NAN;
+                coef[j] = fits ? w[j * VL + l] : (double)NAN;
+            q->offset[to[l]] = !fits ? (double)NAN : q->intercept ? offset[l] : 0.0;
+            q->gradient[to[l]] = fits ? relative[l] : (double)NAN;
         }
     }
 }

@@ -4,7 +4,7 @@
 
 /* Rows at u positions from each block's start, less the origin, into s->x. Rows that are not there, and
  * without `all` those of no weight, are the origin. Returns whether a row that is there has no weight. */
-static int NAME(rolling_read)(const rolling_state *s, ptrdiff_t u, const int all, double *weight)
+static int NAME(rolling_read)(rolling_state *s, ptrdiff_t u, const int all, double *weight)
 {
     const fr_rolling *q = s->q;
     const ptrdiff_t p = s->p;
@@ -13,8 +13,10 @@ static int NAME(rolling_read)(const rolling_state *s, ptrdiff_t u, const int all
     int light = 0;
     for (int l = 0; l < VL; l++) {
         const fr_rolling_block *b = s->blocks + l;
-        int64_t row = rolling_row(s, l, b->start + u);
-        const int there = row >= 0;
+        const ptrdiff_t at = b->start + u;
+        const int there = at >= b->begin && at < b->end;
+        int64_t row = !there ? -1 : q->order ? q->order[at] : at;
+        s->row[l] = row;
         weight[l] = !there ? 0.0 : q->w ? q->w[row] : 1.0;
         light |= there && weight[l] == 0;
         if (!there || (!all && weight[l] == 0))
@@ -30,7 +32,7 @@ static int NAME(rolling_read)(const rolling_state *s, ptrdiff_t u, const int all
 }
 
 /* Add to the sums `a` the row at u, from each block's start, whose weight fades to `keep`. */
-FR_INLINE void NAME(rolling_take)(const rolling_state *s, double *a, ptrdiff_t u, double keep)
+FR_INLINE void NAME(rolling_take)(rolling_state *s, double *a, ptrdiff_t u, double keep)
 {
     double weight[VL], seen[VL];
     NAME(rolling_read)(s, u, 0, weight);
@@ -111,6 +113,9 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
     }
     for (ptrdiff_t i = 0; i < rows; i++) {
         double weight[VL], seen[VL], eta[VL];
+        const int ends = (i + 1) % q->step == 0;
+        /* first, as it reads rows of its own */
+        const double *before = ends ? NAME(rolling_back)(&s, q->block - 1 - i) : NULL;
         const int light = NAME(rolling_read)(&s, i, q->prediction != NULL, weight);
         for (ptrdiff_t a = 0; a < q->n_alphas && q->prediction; a++) {
             const double *w = s.w + a * p * VL;
@@ -119,9 +124,8 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
                 sum += AT(s.x, j) * AT(w, j);
             STORE(eta, sum);
             for (int l = 0; l < VL; l++) {
-                const int64_t row = rolling_row(&s, l, blocks[l].start + i);
-                if (row >= 0)
-                    q->prediction[row * q->n_alphas + a] = eta[l];
+                if (s.row[l] >= 0)
+                    q->prediction[s.row[l] * q->n_alphas + a] = eta[l];
             }
         }
         if (light)
@@ -130,9 +134,8 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
             seen[l] = weight[l] > 0 ? 1.0 : 0.0;
         rolling_add(&s, s.front, s.x, LOAD_double(weight), LOAD_double(seen),
                     SPLAT(rolling_faded(q, 1)));
-        if ((i + 1) % q->step == 0) {
-            rolling_join(&s, NAME(rolling_back)(&s, q->block - 1 - i), s.front,
-                         SPLAT(rolling_faded(q, i + 1)), s.sums);
+        if (ends) {
+            rolling_join(&s, before, s.front, SPLAT(rolling_faded(q, i + 1)), s.sums);
             rolling_fit(&s, i);
         }
     }

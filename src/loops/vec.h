@@ -26,6 +26,7 @@ typedef double vec;
 #define PUT_double(p, x) STORE(p, x)
 #define PUT_float(p, x) (*(p) = (float)(x))
 FR_INLINE double vec_sum(vec a) { return a; }
+FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no) { return a < b ? yes : no; }
 #else
 #define VL (FR_VBYTES / 8)
 typedef double vec __attribute__((vector_size(FR_VBYTES)));
@@ -57,6 +58,14 @@ FR_INLINE double vec_sum(vec a)
     for (int l = 0; l < VL; l++)
         s += a[l];
     return s;
+}
+
+/* a < b ? yes : no in each lane */
+typedef int64_t vec_bits __attribute__((vector_size(FR_VBYTES)));
+FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
+{
+    const vec_bits m = (vec_bits)(a < b);
+    return (vec)(((vec_bits)yes & m) | ((vec_bits)no & ~m));
 }
 
 /* lanes `...` of a and b, one behind the other */
