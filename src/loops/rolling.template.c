@@ -95,54 +95,124 @@ static void rolling_live(rolling_state *s, vec fits)
     }
 }
 
-/* Columns j to j + count of row i: what rows above leave of G + alpha D and of the right-hand side. */
-FR_INLINE void rolling_columns(const rolling_state *s, const double *g, ptrdiff_t i, ptrdiff_t j,
-                               const int count)
+/* columns of a tile of four rows that registers hold */
+#if VL >= 8
+#define TILE 4
+#else
+#define TILE 2
+#endif
+
+/* Rows i to i + R and columns j to j + C, j >= i + R, of D L': what the rows above leave of G and of the
+ * right-hand side. Entry (k, j) of a triangle is its entry k p - k (k - 1) / 2 + j. */
+FR_INLINE void rolling_tile(const rolling_state *s, ptrdiff_t i, ptrdiff_t j, const int R, const int C)
 {
-    const ptrdiff_t p = s->p;
-    vec left[4];
-    for (int c = 0; c < count; c++)
-        left[c] = j + c == i ? AT(s->full, i) : AT(g, j - i + c);
-    /* column j of row k is entry k p - k (k - 1) / 2 + j */
-    const double *l = s->l + i * VL, *t = s->t + j * VL;
+    const ptrdiff_t p = s->p, at = i * p - i * (i - 1) / 2;
+    vec t[4][4];
+    ptrdiff_t row = at;
+    for (int r = 0; r < R; row += p - i - r, r++)
+        for (int c = 0; c < C; c++)
+            t[r][c] = AT(s->sums, row + j + c);
+    const double *lk = s->l + i * VL, *tk = s->t + j * VL;
     for (ptrdiff_t k = 0; k < i; k++) {
-        const vec f = LOAD_double(l);
-        for (int c = 0; c < count; c++)
-            left[c] -= f * AT(t, c);
-        l += (p - k) * VL;
-        t += (p - k) * VL;
+        vec v[4];
+        for (int c = 0; c < C; c++)
+            v[c] = AT(tk, c);
+        for (int r = 0; r < R; r++) {
+            const vec f = AT(lk, r);
+            for (int c = 0; c < C; c++)
+                t[r][c] -= f * v[c];
+        }
+        lk += (p - k) * VL;
+        tk += (p - k) * VL;
     }
-    double *row = s->t + (i * p - i * (i - 1) / 2) * VL;
-    for (int c = 0; c < count; c++)
-        SET(row, j + c, left[c]);
+    row = at;
+    for (int r = 0; r < R; row += p - i - r, r++) {
+        ptrdiff_t above = at;
+        for (int k = 0; k < r; above += p - i - k, k++) {
+            const vec f = AT(s->l, above + i + r);
+            for (int c = 0; c < C; c++)
+                t[r][c] -= f * t[k][c];
+        }
+        const vec inverse = AT(s->inverse, i + r);
+        for (int c = 0; c < C; c++) {
+            SET(s->t, row + j + c, t[r][c]);
+            SET(s->l, row + j + c, t[r][c] * inverse);
+        }
+    }
+}
+
+/* The same for the columns i to i + R, in which the pivots are; `weak` lanes that lose too much become 1. */
+FR_INLINE void rolling_pivots(const rolling_state *s, ptrdiff_t i, vec *weak, const int R)
+{
+    const ptrdiff_t p = s->p, at = i * p - i * (i - 1) / 2;
+    const vec one = SPLAT(1.0), zero = SPLAT(0.0), keep = SPLAT(FR_WINDOW_KEEP);
+    vec t[4][4];
+    ptrdiff_t row = at;
+    for (int r = 0; r < R; row += p - i - r, r++)
+        for (int c = r; c < R; c++)
+            t[r][c] = c == r ? AT(s->full, i + r) : AT(s->sums, row + i + c);
+    const double *lk = s->l + i * VL, *tk = s->t + i * VL;
+    for (ptrdiff_t k = 0; k < i; k++) {
+        for (int r = 0; r < R; r++) {
+            const vec f = AT(lk, r);
+            for (int c = r; c < R; c++)
+                t[r][c] -= f * AT(tk, c);
+        }
+        lk += (p - k) * VL;
+        tk += (p - k) * VL;
+    }
+    row = at;
+    for (int r = 0; r < R; row += p - i - r, r++) {
+        const vec left = t[r][r];
+        /* NaN counts as nothing */
+        *weak = vec_below(keep * AT(s->full, i + r), left, *weak, one);
+        const vec inverse = one / vec_below(zero, left, left, one);
+        SET(s->inverse, i + r, inverse);
+        for (int c = r + 1; c < R; c++) {
+            const vec f = t[r][c] * inverse;
+            SET(s->t, row + i + c, t[r][c]);
+            SET(s->l, row + i + c, f);
+            for (int d = c; d < R; d++)
+                t[c][d] -= f * t[r][d];
+        }
+    }
+}
+
+FR_INLINE void rolling_rows(const rolling_state *s, ptrdiff_t i, vec *weak, const int R)
+{
+    rolling_pivots(s, i, weak, R);
+    ptrdiff_t j = i + R;
+    for (; j + TILE <= s->p + 1; j += TILE)
+        rolling_tile(s, i, j, R, TILE);
+    if (TILE > 2 && j + 2 <= s->p + 1) {
+        rolling_tile(s, i, j, R, 2);
+        j += 2;
+    }
+    if (j <= s->p)
+        rolling_tile(s, i, j, R, 1);
 }
 
 /* (G + alpha D) w = c by a factor L D L'; returns 1 in lanes where too little of a column is left. */
 static vec rolling_solve(rolling_state *s, vec alpha, double *w)
 {
     const ptrdiff_t p = s->p;
-    const vec one = SPLAT(1.0), zero = SPLAT(0.0), keep = SPLAT(FR_WINDOW_KEEP);
-    vec weak = zero;
+    const vec one = SPLAT(1.0);
+    vec weak = SPLAT(0.0);
     const double *g = s->sums;
-    for (ptrdiff_t i = 0; i < p; i++, g += (p - i + 2) * VL) {
+    for (ptrdiff_t i = 0; i < p; g += (p - i + 1) * VL, i++) {
         const vec alive = AT(s->alive, i);
-        const vec full = alive * (AT(g, 0) + alpha * SPLAT(s->q->factor[i])) + (one - alive);
-        SET(s->full, i, full);
-        ptrdiff_t j = i;
-        for (; j + 4 <= p + 1; j += 4)
-            rolling_columns(s, g, i, j, 4);
-        for (; j <= p; j++)
-            rolling_columns(s, g, i, j, 1);
-        double *t = s->t + (i * p - i * (i - 1) / 2) * VL, *l = s->l + (i * p - i * (i - 1) / 2) * VL;
-        /* NaN counts as nothing */
-        const vec left = AT(t, i);
-        weak = vec_below(keep * full, left, weak, one);
-        const vec inverse = one / vec_below(zero, left, left, one);
-        SET(s->inverse, i, inverse);
-        for (j = i + 1; j < p; j++)
-            SET(l, j, AT(t, j) * inverse);
+        SET(s->full, i, alive * (AT(g, 0) + alpha * SPLAT(s->q->factor[i])) + (one - alive));
     }
-    for (ptrdiff_t i = p - 1; i >= 0; i--) {
+    ptrdiff_t i = 0;
+    for (; i + 4 <= p; i += 4)
+        rolling_rows(s, i, &weak, 4);
+    if (i + 2 <= p) {
+        rolling_rows(s, i, &weak, 2);
+        i += 2;
+    }
+    if (i < p)
+        rolling_rows(s, i, &weak, 1);
+    for (i = p - 1; i >= 0; i--) {
         const double *t = s->t + (i * p - i * (i - 1) / 2) * VL;
         vec b = AT(t, p);
         for (ptrdiff_t j = i + 1; j < p; j++)
@@ -151,6 +221,8 @@ static vec rolling_solve(rolling_state *s, vec alpha, double *w)
     }
     return weak;
 }
+
+#undef TILE
 
 /* Norm of c - (G + alpha D) w over that of c. */
 static void rolling_certify(rolling_state *s, const double *w, double *relative)
