@@ -239,6 +239,16 @@ def batch(k, n, p, seed=0):
     return Work("batch", X, (X @ w)[..., 0] + 3.0 + rng.standard_normal((k, n)), 1.0)
 
 
+@case("tiny windows", 300, 4, 30)
+@case("windows of 252, 1,000,000 x 10", 1_000_000, 10, 252)
+@case("windows of 252, 1,000,000 x 10, means of 1e6", 1_000_000, 10, 252, 1e6)
+@case("windows of 252, 100,000 x 40", 100_000, 40, 252)
+def windows(n, p, window, mean=0.0, seed=0):
+    """One series; no penalty, as others give the intercept one too."""
+    Z = np.random.default_rng(seed).standard_normal((n, p))
+    return Work("windows", Z + mean, _linear(Z, seed), 0.0, window=window)
+
+
 @case("tiny logistic", 300, 6)
 @case("logistic 200,000 x 40", 200_000, 40)
 @case("logistic 100 x 5,000", 100, 5_000)

@@ -4,8 +4,9 @@ A `Work` is minimised over w and b, for each of its k problems::
 
     sum_i (y_i - b - x_i w)^2 + alpha * sum_j w_j^2
 
-or, of kind "moments", summed: the Gram matrix of the columns of X about their means, and their
-products with y about its own. Or, of kind "lasso", for each of its k penalties::
+of kind "windows" for the last `window` rows up to each row of one series. Or, of kind "moments",
+summed: the Gram matrix of the columns of X about their means, and their products with y about its
+own. Or, of kind "lasso", for each of its k penalties::
 
     1 / (2 n) * sum_i (y_i - b - x_i w)^2 + alpha * sum_j |w_j|
 
@@ -32,6 +33,7 @@ Kind = Literal[
     "targets",
     "classes",
     "batch",
+    "windows",
     "moments",
     "folds",
     "loo",
@@ -53,14 +55,15 @@ class Work:
     ----------
     kind : str, one of `Kind`
         One problem; one with several penalties; several y of one X; labels, each of which has a y
-        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; sums alone;
-        mean squared errors on left-out rows for several penalties, by `FOLDS` folds of consecutive
-        rows or row by row; lassos with several penalties; the errors of elastic nets by folds; one
-        generalised linear model.
+        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; all windows
+        of one X, some of which are looked at; sums alone; mean squared errors on left-out rows for
+        several penalties, by `FOLDS` folds of consecutive rows or row by row; lassos with several
+        penalties; the errors of elastic nets by folds; one generalised linear model.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
     alpha : float; path, folds, loo, lasso and net folds: ndarray of shape (k,)
     l1_ratio : float; r of net folds
+    window : int; rows of windows
     """
 
     kind: Kind
@@ -68,6 +71,18 @@ class Work:
     y: np.ndarray
     alpha: Any
     l1_ratio: float = 1.0
+    window: int = 0
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Last rows of the windows that are looked at."""
+        return np.unique(np.linspace(self.window - 1, len(self.y) - 1, 500).astype(np.intp))
+
+    @cached_property
+    def windows(self) -> Work:
+        """The windows that are looked at, one by one."""
+        rows = self.ends[:, None] - np.arange(self.window)[::-1]
+        return Work("batch", self.X[rows], self.y[rows], self.alpha)
 
     @property
     def is_sparse(self) -> bool:
@@ -81,6 +96,8 @@ class Work:
         """
         if self.kind == "lasso":
             return _bounds(self.X, self.y, self.alpha)
+        if self.kind == "windows":
+            return self.windows.best
         if self.kind == "batch":
             return _solve_batch(self.X, self.y, self.alpha)
         if self.kind == "moments":
@@ -105,6 +122,8 @@ class Work:
 
     def quality(self, coef: Any, intercept: Any) -> Quality:
         """How good a solution is; of several problems, the worst."""
+        if self.kind == "windows":
+            return self.windows.quality(coef, intercept)
         coef, intercept = np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
         best, best_intercept = self.best
         coef = coef.reshape(best.shape)

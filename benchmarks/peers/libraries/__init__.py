@@ -25,6 +25,8 @@ NAMES = (
     "celer",
     "skglm",
     "glmnet",
+    "polars_ds",
+    "polars_ols",
 )
 
 

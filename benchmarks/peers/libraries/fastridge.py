@@ -118,6 +118,14 @@ def batch(work, tol):
     return call
 
 
+def windows(work, tol):
+    def call():
+        found = fr.rolling_ridge(work.X, work.y, window=work.window, alpha=work.alpha)
+        return Fitted(found.coef[work.ends], found.intercept[work.ends])
+
+    return call
+
+
 def batch_by_fits(work, tol):
     def call():
         found = [fr.ridge(X, y, work.alpha) for X, y in zip(work.X, work.y, strict=True)]
@@ -139,4 +147,5 @@ def solvers():
     yield Solver("ElasticNetCV", net_folds, ("net folds",), **everything)
     yield Solver("glm", glm, ("logistic", "poisson"), **everything)
     yield Solver("ridge_batch", batch, ("batch",))
+    yield Solver("rolling_ridge", windows, ("windows",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -137,6 +137,27 @@ def batch(work, tol):
     return call
 
 
+def windows(work, tol, rows=10_000):
+    """Views of windows, and batched normal equations of some at a time."""
+
+    def call():
+        n, w = len(work.y), work.window
+        X = np.lib.stride_tricks.sliding_window_view(work.X, w, axis=0)
+        Y = np.lib.stride_tricks.sliding_window_view(work.y, w)
+        coef, intercept = np.empty((n, work.X.shape[1])), np.empty(n)
+        for i in range(0, len(Y), rows):
+            mean, y_mean = X[i : i + rows].mean(axis=2), Y[i : i + rows].mean(axis=1)
+            A = X[i : i + rows] - mean[:, :, None]
+            G = A @ A.transpose(0, 2, 1) + work.alpha * np.eye(A.shape[1])
+            c = A @ (Y[i : i + rows] - y_mean[:, None])[..., None]
+            part = slice(w - 1 + i, w - 1 + i + len(A))
+            coef[part] = np.linalg.solve(G, c)[..., 0]
+            intercept[part] = y_mean - (mean * coef[part]).sum(axis=1)
+        return Fitted(coef[work.ends], intercept[work.ends])
+
+    return call
+
+
 def solvers():
     yield Solver("solve", solve, ("fit", "targets"))
     yield Solver("lstsq", lstsq, most=5e10)
@@ -145,3 +166,4 @@ def solvers():
     yield Solver("Gram subtraction, eigh", folds, ("folds",))
     yield Solver("svd", leave_one_out, ("loo",))
     yield Solver("batched solve", batch, ("batch",))
+    yield Solver("sliding views, batched solve", windows, ("windows",))
