@@ -316,6 +316,7 @@ static void rolling_setup(rolling_state *s, const fr_rolling *q, const fr_rollin
     }
     memset(s->kept, 0, (size_t)size * sizeof(vec));
     memset(s->front, 0, (size_t)size * sizeof(vec));
+    memset(s->w, 0, (size_t)(p * q->n_alphas) * sizeof(vec));
     for (int l = 0; l < VL; l++)
         for (ptrdiff_t e = 0; e < size && blocks[l].base; e++)
             s->kept[e * VL + l] = blocks[l].base[e];
