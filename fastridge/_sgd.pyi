@@ -15,6 +15,7 @@ START: int
 N_NUMBERS: int
 UNSEEN: float
 
+def shuffle_pieces(order: NDArray[np.intp], size: int, seed: int) -> None: ...
 def slope(loss: int, epsilon: float, y: float, p: float) -> float: ...
 
 @disjoint_base

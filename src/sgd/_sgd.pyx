@@ -4,7 +4,7 @@ import numpy as np
 
 cimport numpy as cnp
 from c_sgd cimport *
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 from primitives cimport fr_kernels
 from primitives cimport fr_sgd as void_sgd
@@ -20,6 +20,14 @@ cdef enum:
     PIECE = 4000000  # elements between two looks for an interrupt
     WORK = 8         # that an element of a batch counts as
     NEAR = 32768     # bytes of the nearest cache
+
+cdef extern from *:
+    """
+    #define SPLITMIX_STEP UINT64_C(0x9E3779B97F4A7C15)
+    #define SPLITMIX_FIRST UINT64_C(0xBF58476D1CE4E5B9)
+    #define SPLITMIX_SECOND UINT64_C(0x94D049BB133111EB)
+    """
+    uint64_t SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND
 
 # numbers by which a caller names losses and rules
 LOSSES = {
@@ -59,6 +67,27 @@ def slope(int loss, double epsilon, double y, double p):
     cdef double g
     value_and_slope(loss, epsilon, y, p, &g)
     return g
+
+
+def shuffle_pieces(Py_ssize_t[::1] order not None, Py_ssize_t size, uint64_t seed):
+    """Shuffle each piece of `size` elements in place (Fisher & Yates; splitmix64)."""
+    cdef Py_ssize_t n = order.shape[0], begin = 0, i, j, kept
+    cdef uint64_t z
+    if size < 1:
+        raise ValueError(f"size: expected 1 or more; got {size}")
+    with nogil:
+        while begin < n:
+            for i in range(min(size, n - begin) - 1, 0, -1):
+                seed += SPLITMIX_STEP
+                z = (seed ^ (seed >> 30)) * SPLITMIX_FIRST
+                z = (z ^ (z >> 27)) * SPLITMIX_SECOND
+                z ^= z >> 31
+                # z (i + 1) / 2^32, of the upper half of z
+                j = <Py_ssize_t> (((z >> 32) * <uint64_t> (i + 1)) >> 32)
+                kept = order[begin + i]
+                order[begin + i] = order[begin + j]
+                order[begin + j] = kept
+            begin += size
 
 
 cdef class Steps:

@@ -16,9 +16,9 @@ Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so f
 with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d
 the distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
 regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves
-the prediction by no more than its distance from the target, or, of a classifier, from a margin; what
-it can move it by is bounded with the rate of the row before, of one output, where that is within a
-tenth: one loop sees a row, and one takes the step. Multinomial steps are not bounded.
+the prediction by no more than its distance from the target, or, of a classifier, from a margin. Of
+one output, the bound is by the rate of the row before, where it is within a tenth of the new one: one
+loop is enough before the step. Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
@@ -569,14 +569,19 @@ cdef inline double simple_row(fr_sgd *s, Py_ssize_t i) noexcept nogil:
     cdef double eta = schedule(s, c[FR_SGD_T]) * c[FR_SGD_SHRINK], product = 0.0, p, value, slope, u
     cdef const fr_real_kernels *kernels = &fr_active().real[s.a.real]
     cdef fr_compressed rows
+    cdef Py_ssize_t start = start_of(s, i), size = 0
     cdef const char *x = NULL
     if s.a.index < 0:
         x = <const char *> s.a.data + i * s.a.ld * (4 if s.a.real == FR_FLOAT else 8)
         kernels.dot_rows(x, s.a.ld, 1, s.a.n_minor, NULL, NULL, v, &product)
     else:
+        size = start_of(s, i + 1) - start
         rows.data, rows.indices, rows.lo, rows.hi = s.a.data, s.a.indices, NULL, NULL
         rows.indptr = <const char *> s.a.indptr + i * (4 if s.a.index == 0 else 8)
-        kernels.gather[s.a.index](&rows, 0, 1, v, &product)
+        if size <= FR_SHORT_ROW:
+            product = fr_plain_dot(s.a, start, size, v)
+        else:
+            kernels.gather[s.a.index](&rows, 0, 1, v, &product)
     p = s.scale[0] * product + (intercept[0] if s.intercept else 0.0)
     value = value_and_slope(s.loss, s.parameter, s.y[i], p, &slope)
     if not isfinite(value) or not isfinite(slope):
@@ -597,6 +602,8 @@ cdef inline double simple_row(fr_sgd *s, Py_ssize_t i) noexcept nogil:
     u /= s.scale[0]
     if s.a.index < 0:
         kernels.axpy_rows(x, s.a.ld, 1, s.a.n_minor, NULL, NULL, &u, v)
+    elif size <= FR_SHORT_ROW:
+        fr_plain_add(s.a, start, size, u, v)
     else:
         kernels.scatter[s.a.index](&rows, 0, 1, &u, v)
     return weight * value

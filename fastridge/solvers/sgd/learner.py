@@ -20,6 +20,7 @@ from ..._sgd import (
     UNSEEN,
     Steps,
     T,
+    shuffle_pieces,
     slope,
 )
 
@@ -443,17 +444,17 @@ def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArr
     >>> sorted(shuffled_order(5, 80.0, seed=0).tolist())
     [0, 1, 2, 3, 4]
     """
-    rng = np.random.Generator(np.random.SFC64([seed, epoch]))
-    if n * row_bytes <= _ALL:
-        return rng.permutation(n)
-    rows = max(1, int(_PIECE / row_bytes))
-    blocks = -(-n // rows)
-    window = max(2, int(_WINDOW / (rows * row_bytes)))
-    first = rng.permutation(blocks) * rows
-    order = (first[:, None] + np.arange(rows)).ravel()
+    first, second = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
+    rows, window = n, n
+    if n * row_bytes > _ALL:
+        rows = max(1, int(_PIECE / row_bytes))
+        window = rows * max(2, int(_WINDOW / (rows * row_bytes)))
+    blocks = -(-n // max(rows, 1))
+    starts = np.arange(blocks, dtype=np.intp) * rows
+    shuffle_pieces(starts, max(blocks, 1), first)
+    order = (starts[:, None] + np.arange(rows)).ravel()
     order = order[order < n]
-    for begin in range(0, n, window * rows):
-        rng.shuffle(order[begin : begin + window * rows])
+    shuffle_pieces(order, max(1, window), second)
     return order
 
 
