@@ -198,7 +198,8 @@ def rolling_ridge(
     and the beginning of the next. Sums are about the means, of numbers less a row nearby. A window
     costs three more rows of sums and one Cholesky factor, p^3 / 6 multiplications. Where the factor
     shows that the coefficients are not well determined, the window is fitted from its rows, as
-    `ridge_batch` does; such windows cost tens of times more. Blocks are shared among threads.
+    `ridge_batch` does, which takes some 50 microseconds, and with dependent columns and an `alpha`
+    of 0 a millisecond: a small `alpha` helps. Blocks are shared among threads.
 
     References
     ----------
