@@ -16,8 +16,8 @@ Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so f
 with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d
 the distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
 regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves
-the prediction by no more than its distance from the target, or, of a classifier, from a margin. Of
-one output, the bound is by the rate of the row before, where it is within a tenth of the new one: one
+the prediction by no more than its distance from the target, or, of a classifier, from a margin. The
+bound of one output takes the rate of the row before, where it is within a tenth of the new one: one
 loop is enough before the step. Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
