@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 _STEP = 6.0  # most that a logarithm changes in a step
 _FLAT = 1e-4  # least curvature, as a share of what cancels in the gradient
+_LITTLE = 2.0  # degrees of freedom, and as much of y
 _HALVINGS = 20
 _SMALL = 64  # groups up to which eigenvalues are taken
 _LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
@@ -164,7 +165,9 @@ class Search:
         lower, upper = np.log(self.least), np.log(_MOST)
         curvature = np.diagonal(H)
         # where Newton's step in the prior variance, or in the penalty, passes 0
-        leaves = (g < 0) & (curvature + 2.0 * g <= 0) & self._may_leave(chosen, alpha)
+        leaves = (g < 0) & (curvature + 2.0 * g <= 0)
+        # groups of several features, only where they fit little: they might come back
+        leaves &= (self.size[chosen] == 1) | (found.size[chosen] < _LITTLE)
         leaves |= (g <= 0) & (alpha[chosen] > 1e10)
         free = np.zeros(len(chosen), dtype=bool)
         if self.criterion.may_be_zero:
@@ -203,10 +206,6 @@ class Search:
                     return None
             t *= 0.5 if t > 0.1 else 0.1
         return best
-
-    def _may_leave(self, chosen: Any, alpha: Array) -> Any:
-        """Groups that fit little of what they could, or have one feature alone."""
-        return (self.size[chosen] == 1) | (alpha[chosen] > 10.0)
 
     @staticmethod
     def _newton(g: Array, H: Array, size: Array) -> Array:
@@ -252,11 +251,13 @@ class Search:
         """The best of several finite penalties for groups that come back."""
         best = None
         least = 1024 * _EPS * (abs(value) + self.criterion.total)
-        for factor in 10.0 ** np.arange(-4.0, 8.0):
+        # from small prior variances on, in units of the group's share of the Gram matrix
+        for factor in 10.0 ** np.arange(4.0, -7.0, -1.0):
             trial = alpha.copy()
-            # in units of the group's share of the Gram matrix
             trial[returns] = factor * scale[returns] / self.size[returns]
             state, found = self._try(trial)
             if found < value - least:
                 best, value = (trial, state, found), found
+            elif best is not None:
+                break
         return best
