@@ -12,6 +12,7 @@ from test_bayesian_ridge import all_checks
 import fastridge
 from fastridge import BayesianRidge, GroupRidge, RidgeCV
 from fastridge.data.groups import check_groups
+from fastridge.reference import group_evidence
 
 CRITERIA = ("reml", "ml", "gcv", "loo")
 
@@ -91,6 +92,17 @@ def test_penalties_are_a_minimum(criterion, weighted, fit_intercept):
     w = np.linalg.lstsq(G, design.T @ (W * y), rcond=None)[0]
     np.testing.assert_allclose(model.coef_, w[1:], rtol=1e-6, atol=1e-8)
     assert model.intercept_ == pytest.approx(w[0] if fit_intercept else 0.0, rel=1e-6)
+
+
+def test_evidence_is_that_of_the_reference():
+    X, y, labels = problem()
+    weight = np.random.default_rng(4).uniform(0.5, 2.0, len(y))
+    for fit_intercept in (True, False):
+        model = GroupRidge(labels, fit_intercept=fit_intercept).fit(X, y, weight)
+        alpha = np.minimum(model.alpha_, 1e9)[model.group_index_]
+        value, noise = group_evidence(X, y, alpha, weight=weight, fit_intercept=fit_intercept)
+        assert model.log_evidence_ == pytest.approx(value, rel=1e-7)
+        assert model.noise_variance_ == pytest.approx(noise, rel=1e-7)
 
 
 def test_random_intercepts_of_sleepstudy():

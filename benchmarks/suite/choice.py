@@ -56,6 +56,30 @@ class Evidence(_Choice):
         return home.BayesianRidge()
 
 
+class GroupEvidence:
+    """Penalties of five groups; of each feature, beside scikit-learn."""
+
+    params = (("5", "each"), ("1 thread", "2 threads", "scikit-learn"))
+    param_names = ("groups", "player")
+
+    def setup(self, groups, player):
+        common.pin(player)
+        self.X, self.y = common.dense(2_000, 200)
+        if player == "scikit-learn":
+            if groups != "each":
+                raise NotImplementedError
+            from sklearn.linear_model import ARDRegression
+
+            self.model = ARDRegression()
+        else:
+            from fastridge import GroupRidge
+
+            self.model = GroupRidge("each" if groups == "each" else np.arange(200) % 5)
+
+    def time_fit(self, groups, player):
+        self.model.fit(self.X, self.y)
+
+
 class LassoFolds(_Choice):
     shape = (500, 200)
 

@@ -9,6 +9,7 @@ from .choice import (
     evidence_step,
     fold_errors,
     generalised,
+    group_evidence,
     leave_one_out,
     log_evidence,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "gradient",
     "gram",
     "gram_rows",
+    "group_evidence",
     "lanczos_quadrature",
     "largest_alpha",
     "leave_one_out",

@@ -132,6 +132,33 @@ def evidence_step(B, t, total, alpha, lam):
     return float((total - dof) / np.sum((t - B @ w) ** 2)), float(dof / (w @ w))
 
 
+def group_evidence(X, y, alpha, *, weight=None, fit_intercept=True):
+    """Log restricted likelihood of penalties (p,), and the noise variance that maximises it.
+
+    References
+    ----------
+    H. D. Patterson and R. Thompson, "Recovery of inter-block information when block sizes are
+    unequal", Biometrika 58(3), 1971.
+
+    Examples
+    --------
+    >>> X, y = np.array([[1.0], [-1.0], [0.0]]), np.array([1.0, -1.0, 0.5])
+    >>> value, noise = group_evidence(X, y, np.array([2.0]))
+    >>> round(float(noise), 6)
+    0.583333
+    """
+    B, t, root, constant = _rooted(X, y, weight, fit_intercept)
+    t = t - constant @ t
+    left = np.sum(root**2) - fit_intercept
+    A = B.T @ B + np.diag(alpha)
+    Q = t @ t - t @ B @ np.linalg.solve(A, B.T @ t)
+    noise = Q / left
+    log_det = np.linalg.slogdet(A)[1] - np.log(alpha).sum()
+    if fit_intercept:
+        log_det += np.log(np.sum(root**2))
+    return -0.5 * (left * (np.log(2.0 * np.pi * noise) + 1.0) + log_det), noise
+
+
 def _rooted(X, y, weight, fit_intercept):
     """S A, S y, S and the projection on the intercept's S 1."""
     X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
