@@ -9,7 +9,7 @@ from typing import Any
 from . import _runtime
 
 _local = threading.local()
-_MOST = 256  # MOST of src/threads/pool.c: it makes no more, whatever it is asked for
+_MOST = 256  # MOST of src/threads/pool.c, the bound on its threads
 
 
 def _count(name: str, n: Any) -> int:

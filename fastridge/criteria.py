@@ -19,7 +19,7 @@ from .systems.cost import default_memory, direct_cost
 
 __all__ = ["InformationCriteria", "information_criteria"]
 
-_SECONDS = 10.0  # that an exact trace may be predicted to take
+_SECONDS = 10.0  # predicted seconds up to which a trace is computed exactly
 
 
 class InformationCriteria(NamedTuple):

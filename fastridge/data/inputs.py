@@ -21,10 +21,10 @@ FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
 _INT32 = np.dtype(np.int32)
 
-# How often a conversion may have run code of the caller's, which can change what was checked.
+# Number of conversions that may have run code of the caller's, which can change checked arrays.
 _foreign_calls = 0
 
-# Rows searched at a time for the place of a value that is not finite.
+# Rows that are searched at a time for a value that is not finite.
 _SEARCH_BLOCK = 65536
 
 
@@ -120,10 +120,10 @@ def _frame_kind(X: Any) -> str | None:
     return None
 
 
-# How the types of columns of strings begin, in lower case.
+# Prefixes of the type names of string columns, in lower case.
 _WORDS = ("str", "large_str", "utf8", "cat", "enum", "dict")
 
-# What stands for data that are not there yet, and the method that fetches them.
+# Lazy containers, and the method that computes their data.
 _LAZY = {"polars": "collect", "dask.array": "compute", "dask.dataframe": "compute"}
 
 

@@ -13,7 +13,7 @@ from .. import _sklearn
 from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
-_NARROW = 1024  # whole numbers of a size below are told apart by counting
+_NARROW = 1024  # magnitude below which whole numbers are told apart by counting
 
 
 class Labels:

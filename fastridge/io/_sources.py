@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 _SUFFIXES: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
-_READ = 1 << 20  # bytes that a file is asked for at once
+_READ = 1 << 20  # bytes of one read
 # Bytes of a line of a stream, which is held whole: what a small compressed file holds has no bound.
 LONGEST_LINE = 1 << 28
 _PAGE = mmap.PAGESIZE

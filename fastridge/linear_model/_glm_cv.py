@@ -403,5 +403,5 @@ class _Shown(GLMCV):
         return super()._linear_predictor(X, method)
 
 
-# what a scorer is shown, in its messages
+# the name that messages of scorers show
 _Shown.__name__ = _Shown.__qualname__ = "GLMCV"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..solvers.glm.posterior import GLMPosterior
     from ..solvers.glm.result import GLMResult
 
-_LARGEST = 1e300  # alpha of a C that is next to nothing
+_LARGEST = 1e300  # bound on alpha, for a tiny C
 _PENALTIES = ("l1", "l2", "elasticnet", None, "deprecated")
 _DEPRECATED = (
     "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning,"

@@ -45,7 +45,7 @@ class Parameter(NamedTuple):
 Parameters = Mapping[str, Parameter | tuple[Parameter, ...]]
 Checks = tuple[tuple[str, Any, tuple[Parameter, ...]], ...]  # name, default and kinds
 
-_NOTHING = object()  # the default of a parameter that is always looked at
+_NOTHING = object()  # the default of a parameter that is always checked
 
 
 def checks_of(init: Any, parameters: Parameters) -> Checks:

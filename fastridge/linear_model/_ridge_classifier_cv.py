@@ -235,5 +235,5 @@ class _ShownClassifier(Known, RidgeClassifier):
     pass
 
 
-# what a scorer is shown, in its messages
+# the name that messages of scorers show
 _ShownClassifier.__name__ = _ShownClassifier.__qualname__ = "RidgeClassifier"

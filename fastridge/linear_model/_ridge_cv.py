@@ -620,5 +620,5 @@ class _Shown(Known, Ridge):
         super().__init__(alpha, fit_intercept=fit_intercept)
 
 
-# what a scorer is shown, in its messages
+# the name that messages of scorers show
 _Shown.__name__ = _Shown.__qualname__ = "Ridge"

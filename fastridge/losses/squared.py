@@ -10,7 +10,7 @@ import numpy as np
 from .base import Array, Interval, Loss, Score
 
 _TINY = np.finfo(np.float64).tiny
-_CANCELS = 1e-6  # share of the targets' squares below which moments hide the error
+_CANCELS = 1e-6  # error over the targets' squares below which it cancels in moments
 
 
 def _r2(error: Array, spread: Array) -> Array:

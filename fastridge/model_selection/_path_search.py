@@ -17,7 +17,7 @@ from ._scores import right_rows
 from ._search import Search
 from ._splits import OneOut
 
-_UNSETTLED = 1e-2  # relative error beyond that of sampling from which an estimate is warned of
+_UNSETTLED = 1e-2  # relative error, beyond that of sampling, from which on a warning is given
 
 
 class PathSearch(Search):

@@ -16,7 +16,7 @@ from ._choice import EXTENSIONS, at_end, best, beyond, spread
 from ._results import CVResults
 from ._scores import make_scorer, right_rows
 
-# Multiplications of an estimate of degrees of freedom that nobody asked for.
+# Bound on the multiplications of degrees of freedom that are estimated without being asked for.
 _AFFORDABLE = 1e9
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["arrays_and_names", "is_array", "split_decay"]
 
-# words that name what is not decayed, as a part of a name between dots, underscores or digits
+# parts of names, between dots, underscores or digits, of parameters that are not decayed
 _EXEMPT = ("bias", "norm", "ln", "bn", "batchnorm", "layernorm", "groupnorm", "rmsnorm")
 
 

@@ -14,10 +14,10 @@ from ._groups import arrays_and_names, is_array
 __all__ = ["Optimizer"]
 
 _LOOKS = {"propagate": 0, "skip": 1, "raise": 2}
-# keys of torch's groups that say how it computes, not what
+# keys of torch's groups that choose an implementation and change no result
 _OF_TORCH = {"capturable", "differentiable", "foreach", "fused"}
 _DECOUPLED = "decoupled_weight_decay"
-# numbers that one kind of optimizer has and the other has not
+# options that only one kind of optimizer has
 _ONLY = {
     "SGD": {"momentum", "dampening", "nesterov"},
     "Adam": {"betas", "eps", "amsgrad"},

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .base import CYCLE, DASHES, Display, draw_legend
 
-_NAMED = 12  # coefficients that have a colour and a name
+_NAMED = 12  # number of coefficients that get a colour and a name
 
 
 class RegularizationPathDisplay(Display):

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from .problem import RidgeProblem, pieces
 
-_FREE = 1e-4  # curvature of an unpenalised column beside all others, as a share of its own
-_ULPS = 4.0  # of the sums in a gradient, that are its rounding
+_FREE = 1e-4  # share of an unpenalised column's curvature that the other columns must leave
+_ULPS = 4.0  # round-off of a gradient, in units in the last place of its sums
 _EPS = float(np.finfo(np.float64).eps)
 
 

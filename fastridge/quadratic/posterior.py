@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..systems.blas import on_one_thread
 from ..systems.lapack import cholesky, product, solve_triangular
 
-_ROOM = 4_000_000  # elements of a block
+_ELEMENTS = 4_000_000  # elements of a block
 
 
 class Posterior:
@@ -173,7 +173,7 @@ class Posterior:
         """
         X = np.asarray(X, dtype=np.float64)
         out = np.empty(len(X))
-        step = max(1, _ROOM // max(X.shape[1], 1))
+        step = max(1, _ELEMENTS // max(X.shape[1], 1))
         for start in range(0, len(X), step):
             part = X[start : start + step]
             if self._rows is None:

@@ -9,7 +9,7 @@ from ..systems.graded import graded_rows
 from ..systems.lapack import svd, triangle
 
 _RANK = 1e-12
-_ROOM = 2_000_000  # elements of a block of rows
+_ELEMENTS = 2_000_000  # elements of a block of rows
 
 
 class Projected:
@@ -121,7 +121,7 @@ class Projected:
         X = as_container(problem.source)
         X = X.tocsc() if problem.A.is_sparse else X
         scale = self.inverse if problem.A.scale is None else self.inverse * problem.A.scale
-        step = max(2 * problem.n, _ROOM // problem.n)
+        step = max(2 * problem.n, _ELEMENTS // problem.n)
         for start in range(0, len(chosen), step):
             columns = chosen[start : start + step]
             B = X[:, columns].toarray() if problem.A.is_sparse else X[:, columns]
@@ -145,7 +145,7 @@ class Projected:
 
     def blocks(self):
         """Starts of blocks of rows, with their size as the step."""
-        return range(0, self.problem.n, max(1, _ROOM // max(self.problem.p, 1)))
+        return range(0, self.problem.n, max(1, _ELEMENTS // max(self.problem.p, 1)))
 
 
 def unit_of_rows(problem):

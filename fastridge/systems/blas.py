@@ -23,7 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SMALL = 2000  # elements of data for which OpenBLAS never takes a second thread
+_SMALL = 2000  # elements of data up to which OpenBLAS uses one thread
 
 # compiled modules that are linked to the BLAS of their package
 _LINKED = ("numpy.linalg._umath_linalg", "scipy.linalg._fblas")

@@ -27,19 +27,19 @@ from numpy.typing import NDArray
 from .._matrix import Matrix
 
 _FLOP = 1 / 4.0e10
-_UPDATE = 2.0e-9  # of a random element of a Gram matrix
+_UPDATE = 2.0e-9  # update of a random element of a Gram matrix
 _CLEAR = 1.0e-9
-_DENSE = 0.8e-9  # one element of X in a product
+_DENSE = 0.8e-9  # an element of dense X in a product
 _SPARSE = 1.1e-9
 _ITERATIONS = 100
 
-_SMALL = 2000  # orders of dense data for which there is nothing to weigh
+_SMALL = 2000  # order of dense data up to which it is always a direct solver
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
-_ALWAYS = 1e8  # bytes that every machine has
+_ALWAYS = 1e8  # bytes that are not compared with the memory of the machine
 _BYTES = 12  # of a sparse element: a double and its index
 _PACKED = 1600  # bytes that a column takes while rows are packed for a Gram matrix
 _BLOCK = 64  # bytes of an element of the exact block, with its factor and what sums it
-_PART, _PARTS = 256, 1 << 21  # order up to which sums have parts, and the work that has two
+_PART, _PARTS = 256, 1 << 21  # order up to which sums have parts; work from which on they have two
 
 # Gram matrices that are held at once
 FIT, PATH, FOLDS, LEFT_OUT = 1.0, 4.25, 7.5, 4.25

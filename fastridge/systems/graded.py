@@ -14,7 +14,7 @@ import numpy as np
 
 from .lapack import jacobi_svd, pivoted_qr, solve_triangular
 
-_UNLIKE = 100.0  # ratio of column norms from which the digits that bidiagonalisation loses matter
+_UNLIKE = 100.0  # ratio of column norms from which on bidiagonalisation loses too many digits
 _EPS = np.finfo(np.float64).eps
 
 

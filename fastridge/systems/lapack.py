@@ -23,9 +23,9 @@ from .blas import on_one_thread, one_thread
 
 Array = NDArray[np.float64]
 
-_LONG = 2e9  # operations, of a tenth of a second and more, from which a helper is worth its start
-_STEP = 0.1  # seconds between looks for signals
-_SHARED = 1e10  # operations from which a call is worth all threads of BLAS
+_LONG = 2e9  # operations (a tenth of a second) from which on a call runs on a thread of its own
+_STEP = 0.1  # seconds between checks for signals
+_SHARED = 1e10  # operations from which on a call uses all threads of BLAS
 _BLOCK = 1e8  # operations of a block of a product
 _ROWS = 64  # fewest rows of a block
 

@@ -13,7 +13,7 @@ from scipy.linalg import lapack
 from .._dense import tridiagonal_solve
 from .lapack import tridiagonal
 
-_AT_ONCE = 1e9  # products of a call that signals wait for
+_AT_ONCE = 1e9  # multiplications of a call, between checks for signals
 
 
 class Tridiagonal:

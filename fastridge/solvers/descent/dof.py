@@ -24,10 +24,10 @@ import numpy as np
 from ..._border import column_border, gram_border
 from ...systems.lapack import half_inverse, pseudo_inverse
 
-_SMALL = 40  # rows of a matrix that is factorised at every penalty
-_LARGE = 2000  # rows beyond which none is
-_STEP = 0.7  # share of the last penalty, at and below which a larger one is factorised again;
-_MANY = 300  # from so many rows on its fourth power
+_SMALL = 40  # order of a matrix up to which it is factorised at every penalty
+_LARGE = 2000  # order above which it is never factorised
+_STEP = 0.7  # ratio of penalties at which a matrix of an order in between is factorised again
+_MANY = 300  # order from which on it is the fourth power of that ratio
 
 
 class DescentFreedom:

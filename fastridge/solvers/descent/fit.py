@@ -26,7 +26,7 @@ from .path import DescentPath, choose_solver
 from .problem import DescentProblem, by_columns
 from .result import ElasticNetPath, ElasticNetResult, PathStep
 
-# Elements of data whose Gram matrix takes less time than to open moments.
+# Number of elements of data up to which a Gram matrix takes less time than moments would.
 _FEW = 20_000
 # Most features without a penalty whose dependence is looked at, and the least eigenvalue of their
 # correlations for which coordinate descent on them is sure to end.

@@ -40,9 +40,9 @@ _EPS = float(np.finfo(np.float64).eps)
 _DIRECT = 1500
 # Gap over the null objective up to which coefficients are made exact whatever it costs.
 _TIGHT = 1e-8
-# Smallest change of a coefficient times its column's norm, over the largest such product, for which
-# features outside of the working set are added although the gap is small enough, and for which
-# others are looked for after that; how often at most; a size that may be divided by.
+# Change of a coefficient times its column's norm, over the largest such product, from which on
+# features outside of the working set are added although the gap is small enough: at first, and when
+# that is repeated; how often it is repeated; and the least divisor.
 _MATTERS, _MATTERS_AGAIN = 1e-5, 1e-4
 _MOST_SETTLES, _TINY = 5, 1e-300
 
@@ -325,7 +325,7 @@ class GroupPath:
             tol,
             max_iter,
             self.seed,
-            # who asks for such a gap wants exact coefficients
+            # at so small a tolerance, coefficients are to be exact
             2 if sharp or tol <= _TIGHT * self.null else 1,
             change=tol / (_INNER * self.null),
         )

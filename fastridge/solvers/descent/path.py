@@ -40,11 +40,11 @@ _TIGHTEN = 0.2
 _MAX_CHECKS = 50
 # Inner tolerance of a working set that had to leave features out, as a share of the gap.
 _ROUGH = 0.3
-# Smallest change of a coefficient times its column's norm, over the largest such product, for which
+# Change of a coefficient times its column's norm, over the largest such product, from which on
 # features outside of the working set are added although the gap is small enough: of a cold start,
 # and in a path.
 _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
-# The same, for which this is done again; how often at most; a size that may be divided by.
+# The same when that is repeated; how often it is repeated; and the least divisor.
 _MATTERS_AGAIN, _MOST_SETTLES, _TINY = 1e-4, 5, 1e-300
 
 # Epochs of a cold start after which it is made again from larger penalties, if the largest is at
@@ -109,7 +109,7 @@ def _padded(capacity):
 
 
 def take_buffer(buffers):
-    """The last of a list that threads share; None where it is empty."""
+    """Take the last of a list that threads share; return None where it is empty."""
     try:
         return buffers.pop()
     except IndexError:
@@ -159,7 +159,7 @@ class DescentPath:
             self._empty()
 
     def _empty(self):
-        """A working set of nothing."""
+        """Empty the working set."""
         self.descent = Descent()
         self.set = np.zeros(0, dtype=np.int32)
         self.inside = np.zeros(self.problem.p, dtype=bool)

@@ -28,8 +28,8 @@ from .options import Options
 from .problem import GLMProblem, State
 
 _FEWEST, _MOST = 1e-8, 1e4  # first and last alpha, in units of the curvature of a feature
-_TOL = 1e-5  # of the fits, as of users
-_NEAR = 1e-4  # relative, of alpha
+_TOL = 1e-5  # `tol` of the fits
+_NEAR = 1e-4  # relative tolerance of alpha
 
 
 def log_evidence(hessian: Hessian) -> tuple[float, float]:

@@ -27,12 +27,12 @@ from .newton_model import QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
 
 MOST = 2000  # features or samples up to which M is factored unless a caller allows more
-_ELEMENTS = 4_000_000  # of a block of rows or columns
-_DEPENDENT = 1e-12  # share of a feature's precision, below which what is left is rounding
+_ELEMENTS = 4_000_000  # elements of a block of rows or columns
+_DEPENDENT = 1e-12  # share of a feature's precision below which its remainder is round-off
 _PROBES = 64
-_FEWEST, _ENOUGH = 12, 2e-3  # probes of a trace, and its relative standard error
-_TOL = 1e-6  # of conjugate gradients, relative to the right-hand side's norm
-_LOOSE, _LOOSER = 1e-4, 1e-3  # the same for estimates, and for those that err by its square
+_FEWEST, _ENOUGH = 12, 2e-3  # least number of probes of a trace; relative standard error to reach
+_TOL = 1e-6  # tolerance of conjugate gradients, relative to the right-hand side's norm
+_LOOSE, _LOOSER = 1e-4, 1e-3  # the same for estimates, and where the error is its square
 _MOST_STEPS = 2000
 _BOUND_TOL = 4.0  # spacings within which a coefficient is at its bound
 

@@ -18,10 +18,11 @@ from .problem import Array, GLMProblem, State
 
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
 _ENDED = 1 << 17  # elements from which a dual point may end a fit
-# Of which it takes one in so many, at least, and no fewer rows for a feature.
+# The sample takes one row in `_SHARE`, or more where these are fewer than `_MANY` per feature; where
+# it would take more than one in `_LEAST_SHARE`, there is none.
 _SHARE, _LEAST_SHARE, _MANY = 16, 8, 50
-_ENOUGH = 0.6  # share of what the sample's objective fell by that all rows must gain
-_SAMPLED = 0.1  # share of the sample's own error that its fit may have
+_ENOUGH = 0.6  # decrease over all rows that a start needs, as a share of that over the sample
+_SAMPLED = 0.1  # tolerance of the sample's fit, as a share of its sampling error
 
 # how a fit ended
 CONVERGED, STALLED, OUT_OF_STEPS, SEPARATED, WORSE, ENDLESS = range(6)
@@ -51,8 +52,8 @@ def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) 
     u, b = np.zeros(problem.p), problem.null_intercept
     step = min(_SHARE, problem.n // (_MANY * problem.p)) if problem.p else 0
     if step >= _LEAST_SHARE and problem.A.nnz > _LARGE:
-        # of m rows, the objective of all is about p / m of the null one above its minimum, which a
-        # step on all squares
+        # at the solution for m rows, the objective of all rows is about p / m of the null one above
+        # its minimum; a Newton step on all rows squares that
         sample = problem.sample(step)
         near = max(tol, _SAMPLED * problem.p / sample.n)
         some = _run(sample, u.copy(), b, near, max_iter)

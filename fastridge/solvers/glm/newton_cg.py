@@ -28,16 +28,16 @@ from .problem import Array, GLMProblem, State
 from .search import ROUNDING, backtrack
 
 _POOR, _GOOD = 0.25, 0.75  # shares of the predicted decrease
-_SHRINK, _GROW = 0.25, 4.0  # of the radius
+_SHRINK, _GROW = 0.25, 4.0  # factors of the radius
 _LOOSE = 0.1  # share of the gradient that a step may leave
 _SURE = 0.3  # share of the goal's gradient that it need not go below
-_MOST_STEPS = 500  # of conjugate gradients, in a step
-_REST = 0.1  # share of a step's gain that its residual may stand for, in a decrement
-_BLOCK = 1500  # columns of it
-_PAIRS = 20  # pairs of products that its sums and its factor may cost
+_MOST_STEPS = 500  # iterations of conjugate gradients in a step
+_REST = 0.1  # bound on what a residual adds to a decrement, as a share of the step's gain
+_BLOCK = 1500  # columns of the preconditioner's block
+_PAIRS = 20  # cost of the block and its factor, at most, in pairs of products with A and A'
 _UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost` has them
-_STALE = 1.6  # growth of iterations after which a block is summed anew
-_FEW = 10  # iterations that no preconditioner is summed anew for
+_STALE = 1.6  # growth of iterations above which a block is summed again
+_FEW = 10  # number of iterations up to which a block always stays
 _MOST_FREE = 500  # free features that are projected out exactly
 
 
@@ -123,7 +123,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
 
 
 class HeavyBlock:
-    """The heavy columns' block of the preconditioner, which stays until it is stale."""
+    """Block of the heavy columns for the preconditioner, kept until iterations become too many."""
 
     def __init__(self, problem: GLMProblem, model: QuadraticModel) -> None:
         A = model.A
@@ -192,7 +192,7 @@ def _steihaug(
     d, r = np.zeros(p), -model.g
     z, q = np.empty(p), np.empty(p)
     u = np.empty(len(h))
-    # one number for all needs no vector
+    # a constant need not be multiplied elementwise
     same = bool((inverse == inverse[0]).all())
     precondition(z, r)
     v = z.copy()
@@ -213,7 +213,7 @@ def _steihaug(
         step = rz / curvature
         longer = dd + 2.0 * step * dv + step * step * vv
         if longer >= radius * radius:
-            # to the border
+            # end on the boundary
             step = (-dv + np.sqrt(max(dv * dv + vv * (radius * radius - dd), 0.0))) / vv
             np.multiply(v, step, out=z)
             d += z

@@ -24,7 +24,10 @@ class QuadraticModel(NamedTuple):
 
 
 def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
-    """The model at a state; squares: those of before, which precondition as well."""
+    """Return the model at a state.
+
+    squares: earlier ones, which serve a preconditioner as well; None: compute them.
+    """
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
     total, slope = float(h.sum()), float(state.r.sum())
@@ -54,7 +57,7 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
 
 
 def is_flat(model: QuadraticModel, free: Array) -> bool:
-    """Whether there is a slope without curvature, of which a step says nothing."""
+    """Whether the model has a slope in a direction without curvature, so that it has no minimum."""
     if model.shift != 0 and model.total <= 0:
         return True
     return bool((free & (model.squares <= 0) & (model.g != 0)).any())
@@ -63,9 +66,9 @@ def is_flat(model: QuadraticModel, free: Array) -> bool:
 def gap_of(
     problem: GLMProblem, state: State, model: QuadraticModel, inverse: Array, free: Array
 ) -> float:
-    """The duality gap of a gradient without its parts along the intercept and a few free features.
+    """Return the duality gap, with the intercept and free features projected out of the gradient.
 
-    Of a loss that is not convex it bounds nothing, but is as small where the gradient is.
+    For a loss that is not convex it is no bound, but as small as the gradient's square.
     """
     g = model.g
     if is_flat(model, free):

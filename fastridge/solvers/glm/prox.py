@@ -43,45 +43,46 @@ from .newton import Solution
 from .problem import Array, GLMProblem, State
 
 _EPS = float(np.finfo(np.float64).eps)
-# Features up to which all are in the set.
+# Number of features up to which all are in the working set.
 _WHOLE = 200
-# Accuracy of the model's minimum: as a share of the goal, and of the last gap.
+# Inner tolerance of a model's minimum: as a share of the goal, and of the last gap.
 _INNER, _INNER_OF_GAP = 0.05, 1e-3
-# Reduction of the first where the objective stands still.
+# Reduction of the inner tolerance where the objective no longer falls.
 _TIGHTEN = 0.1
-# What rounding leaves of products with a column, as a share of the product of its norm and theta's,
-# and for features that nothing penalises, to which it is all that is left.
+# Round-off of a product of a column and theta, over the product of their norms; the same for
+# features without a penalty, whose products would be 0 but for round-off.
 _ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
-# Shares by which a gradient is drawn back from the end of the conjugate's domain.
+# Shares by which a gradient is shrunk, in turns, until it is within the conjugate's domain.
 _INSIDE = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
-# How often that is done.
+# Steps without a gain after which a fit ends.
 _FUTILE = 6
-# Share of a column's square under the problem's weights below which that under the model's is none.
+# Square of a column under the model's weights over that under the problem's, below which it counts
+# as 0.
 _FLAT = 1e-14
-# Times the squares that single features could take off, which the response of a model has at least.
+# Least square of a model's response, in multiples of what single features could take off it.
 _REACH = 4.0
-# Rounding of squares, as a share of their sum, within which a model is minimised.
+# Round-off of a sum of squares, as a share of it, that the inner tolerance must exceed.
 _UNHIDDEN = 64 * _EPS
-# Epochs of coordinate descent on a model.
+# Bound on the epochs of coordinate descent on a model.
 _EPOCHS = 1000
-# Change of the weights, as a share of their sum, from which the Gram matrix is made anew.
+# Change of the weights, as a share of their sum, above which the Gram matrix is computed again.
 _STALE = 0.2
-# Share of the last step's promise from which this is done in any case.
+# Predicted decrease over that of the step before, above which it is computed again in any case.
 _SLOW = 0.1
-# Share of the decrease that the model promises.
+# Share of the predicted decrease that a step has to reach (Armijo), and bound on its halvings.
 _ENOUGH = 1e-4
 _HALVINGS = 40
-# Share of the mean weight that is added to all: after a step that failed, at most.
+# Addition to all weights, as a share of their mean: after the first step that fails, and at most.
 _DAMPING, _MOST_DAMPING = 1e-3, 1e6
-# How far below its l1 a feature enters the set, as a share of the last step of l1; how far below
-# others are that enter with it, so that few steps have features that enter.
+# A feature is close to its l1 within this share of the last step of l1. Where one is, all features
+# within the second share enter the set, so that later steps need not extend it.
 _AHEAD, _FURTHER = 0.5, 2.0
-# Share of its l1 below which no feature enters the set.
+# Share of its l1 that a feature has to reach in any case to enter the set.
 _NEAR = 0.8
-# Ratio of one penalty to the next on the way from the null model to a small one; their tolerance,
-# and steps.
+# A cold start with a small penalty comes from larger ones: the ratio of each to the next, their
+# tolerance, and bound on their steps.
 _RATIO, _LOOSE, _FEW_STEPS = 2.0, 1e-3, 10
-# Least number of features that enter at once where more want to.
+# Number of features that may enter the set at once, whatever its size.
 _FEW = 100
 
 

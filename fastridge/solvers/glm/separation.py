@@ -17,7 +17,7 @@ from .problem import GLMProblem, State
 from .softmax_problem import SoftmaxProblem, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
-_SURE = 6.0  # predictors of some sample are beyond, where coefficients grow without end
+_SURE = 6.0  # magnitude of a predictor above which separation is looked for
 _STEP = 0.5  # a Newton step adds 1 to predictors that grow without end
 _SLACK = 1e-2  # and nothing to others, but for what is left of the fit
 _MOST = 2000  # features of which the step is found

@@ -28,17 +28,17 @@ from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxStat
 from .softmax_prox import softmax_prox
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST = 2000  # order of a Hessian that is formed
-_PRODUCTS = 15  # products with vectors that the full Hessian is worth
-_OVERHEAD = 2e5  # multiplications that a product's calls cost as much as
-_ENOUGH = 1e-4  # share of the decrease that the model promises
+_MOST = 2000  # largest order of a Hessian that is formed
+_PRODUCTS = 15  # cost of a full Hessian, at most, in Hessian-vector products
+_OVERHEAD = 2e5  # overhead of a Hessian-vector product's calls, in multiplications
+_ENOUGH = 1e-4  # share of the predicted decrease (Armijo)
 _HALVINGS = 60
 _FLAT = 0.3  # slope at the end of a search, as a share of the first
-_MOST_SEARCH = 4  # evaluations from which any decrease will do
-# residual of a step over the gradient, after steps that were cut and others
+_MOST_SEARCH = 4  # evaluations after which any decrease is accepted
+# inner tolerance, residual over gradient: after steps that were shortened, and after others
 _LOOSE, _TIGHT = 0.5, 0.2
 _DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
-_MOST_FREE = 400  # order of the system of free coefficients that a certificate settles
+_MOST_FREE = 400  # largest order of the system that projects free coefficients out of the gap
 
 
 def solve(

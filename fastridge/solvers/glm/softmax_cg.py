@@ -25,10 +25,10 @@ from ..._matrix import Matrix
 from ..._softmax import MOST_CLASSES, LaneModel, lanes_of
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
 
-_SHARE = 0.1  # of the goal that the gap of a residual may take
-_MOST = 300  # products of a step
-_FLOOR = 0.03  # share of the diagonal of equal probabilities that the preconditioner has at least
-_WIDE = 1e12  # squares of columns beyond which, or its inverse, float32 does not do
+_SHARE = 0.1  # share of the goal that the gap of a residual may take
+_MOST = 300  # bound on the Hessian-vector products of a step
+_FLOOR = 0.03  # lower bound on the preconditioner, over the diagonal at equal probabilities
+_WIDE = 1e12  # squares of columns above it, or below its inverse, need float64
 
 
 class Step(NamedTuple):

@@ -26,9 +26,9 @@ from ...quadratic.rows import CentredRows
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST_SEARCH = 100  # steps that find intercepts
-_MOST_MOVE = 4.0  # of intercepts alone, in a step to the best ones
-_SETTLING = 0.1  # share of what a slope promises that a step to the best intercepts gains
+_MOST_SEARCH = 100  # bound on the steps of the search for intercepts
+_MOST_MOVE = 4.0  # bound on the change of an intercept in one of these steps
+_SETTLING = 0.1  # share of the decrease that the slope predicts, for them to be accepted
 _HALVINGS = 40
 
 
@@ -340,7 +340,7 @@ def hessian(Z: Array, weight: Array, prob: Array, h: Array) -> Array:
     k = prob.shape[1]
     H = np.zeros((k * q, k * q))
     blocks = H.reshape(k, q, k, q)
-    step = max(64, _ROOM // (k * q))
+    step = max(64, _ELEMENTS // (k * q))
     root = np.sqrt(weight)
     for i in range(0, n, step):
         some = slice(i, i + step)
@@ -364,4 +364,4 @@ def common_level(H: Array, k: int) -> Array:
     return np.diagonal(H).reshape(k, len(H) // k).mean(axis=0) / (k + 1.0)
 
 
-_ROOM = 1 << 18  # numbers of rows times probabilities that are held at a time
+_ELEMENTS = 1 << 18  # elements of a block of rows times probabilities

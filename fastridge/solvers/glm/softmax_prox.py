@@ -35,11 +35,11 @@ from .prox import ProxNewton
 from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
-_SHARE_OF_GAP = 1e-3  # accuracy of the classes' models, together, as a share of the last gap
-_MOST_JOINT = 600  # coefficients and intercepts of a joint step
-_MOST_ELEMENTS = 1 << 24  # numbers that it holds
+_SHARE_OF_GAP = 1e-3  # inner tolerance of all classes' models, as a share of the last gap
+_MOST_JOINT = 600  # largest number of coefficients and intercepts of a joint step
+_MOST_ELEMENTS = 1 << 24  # bound on the elements of its matrices
 _DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
-_STILL = 20  # rounds without a gain after which rounding is all that is left
+_STILL = 20  # rounds without a gain after which a fit ends
 
 
 def softmax_prox(

@@ -24,8 +24,8 @@ from ...systems.blas import on_one_thread
 _PROBES = 12
 _LEAST_STEPS, _MOST_STEPS = 60, 400
 PRODUCTS = 2 * _PROBES * _LEAST_STEPS  # with the data, at least
-_ROOM = 4e7  # elements of the vectors of one process
-_PROBE_GAP, _TARGET_GAP = 1e-3, 1e-7  # relative widths of an enclosure that is narrow enough
+_ELEMENTS = 4e7  # bound on the elements of the Lanczos vectors
+_PROBE_GAP, _TARGET_GAP = 1e-3, 1e-7  # relative widths of bounds to reach: probes, targets
 _EPS = np.finfo(np.float64).eps
 
 
@@ -146,7 +146,7 @@ class Lanczos:
         self.multiply = multiply
         self.size = float(np.linalg.norm(start))
         n = len(start)
-        self.most = int(min(n, np.clip(_ROOM / max(n, 1), _LEAST_STEPS, _MOST_STEPS)))
+        self.most = int(min(n, np.clip(_ELEMENTS / max(n, 1), _LEAST_STEPS, _MOST_STEPS)))
         self.Q = np.empty((self.most, n))
         self.diagonal: list[float] = []
         self.beside: list[float] = []

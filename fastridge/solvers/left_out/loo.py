@@ -40,9 +40,9 @@ from ...systems.graded import Graded, unlike
 from ...systems.lapack import eigh, jacobi_svd, orthonormal, product, svd, triangle
 
 _EPS = np.finfo(np.float64).eps
-_LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
-BLOCK = 1_000_000  # elements of residuals
-# 1 - h below which a row is left out by fitting the others
+_LEAST = 1e-7  # smallest eigenvalue over the largest that a Gram matrix gives to 1e-9
+BLOCK = 1_000_000  # elements of a block of residuals
+# 1 - h below which a row is left out by a fit to the others: usually, and for graded data
 _OWN, _OWN_GRADED = 1e-7, 1e-3
 
 

@@ -26,14 +26,14 @@ from ...systems.cost import default_memory
 from ...systems.damped import damped_cholesky
 from .cg import Systems, iteration_limit
 
-_DIRECT = 3000  # order of a face that is factored
+_DIRECT = 3000  # largest order of a face that is factored
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _EXTRA = 1e-11  # share of the diagonal that is added for columns that are dependent
 _SETTLED = 1e-7  # relative step whose square is below rounding
 _ENOUGH = 1e-4  # share of the expected decrease (Armijo)
 _HALVINGS = 60
-_QUICK = 8  # steps before it has to be finite
-_GRADIENT = 1e-2  # of tol, that bounds the relative gradient where alpha = 0
+_QUICK = 8  # steps after which X is checked for numbers that are not finite
+_GRADIENT = 1e-2  # bound on the relative gradient where alpha = 0, as a share of tol
 
 
 class Box:

@@ -40,16 +40,16 @@ from ...systems.cost import (
 
 _MAX_STEPS = 20
 _WIDE_HEAVY = 300  # columns that are eliminated from wide data
-_SPIKED, _POWERS = 20.0, 2  # an eigenvalue beside the mean of all; products that look for it
-_BY_ROWS = 2  # iterations for each sample, before the preconditioner changes
+_SPIKED, _POWERS = 20.0, 2  # large eigenvalue over the mean of all; power iterations to find it
+_BY_ROWS = 2  # iterations per sample after which the preconditioner changes
 _UNLIMITED = 1 << 62
 _COPY = 16  # bytes of an element of a copy, with its index
 TOGETHER = 8  # targets that share products
-_SURE = 0.7  # share of the bound that a step is asked for, for the difference to the true gradient
-_RITZ = 1.2  # growth of the iterations after which the least Ritz value is found anew
-_STALE = 1.5  # growth of iterations with a preconditioner of other weights, that it stays for
-_FEW = 10  # iterations that no preconditioner is summed anew for
-_GHOST = 1e-13  # Ritz values below this share of the largest are rounding
+_SURE = 0.7  # inner tolerance as a share of the bound, as the true gradient differs
+_RITZ = 1.2  # growth of the iterations after which the least Ritz value is computed again
+_STALE = 1.5  # growth of iterations above which a preconditioner of other weights is replaced
+_FEW = 10  # number of iterations up to which it always stays
+_GHOST = 1e-13  # share of the largest Ritz value below which others are round-off
 
 
 @on_one_thread
@@ -75,7 +75,7 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None, s
     converged = np.empty(k, dtype=bool)
     if systems is None:
         systems = Systems(problem, at_zero, max_memory)
-    for targets in alike(problem.alpha):
+    for targets in targets_by_penalty(problem.alpha):
         alpha = float(problem.alpha[targets[0]])
         some = consecutive(targets)
         W, G = coef[:, some], at_zero[:, some]
@@ -95,8 +95,8 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None, s
     return coef.T, n_iter, relative, objective, error, converged
 
 
-def alike(alpha):
-    """Targets of one penalty, some at a time, from the smallest penalty up."""
+def targets_by_penalty(alpha):
+    """Yield targets that share a penalty, at most `TOGETHER` at a time, smallest penalty first."""
     order = np.argsort(alpha, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(alpha[order])) + 1):
         for start in range(0, len(group), TOGETHER):

@@ -18,12 +18,15 @@ from ...systems.blas import on_one_thread
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13
-_ALIKE = 1e-3  # least singular value of free columns, of the largest, that few refinements bear
+_LEAST_SINGULAR = (
+    1e-3  # smallest singular value of free columns over the largest, for few refinements
+)
 
-_ROOM = 1_000_000  # elements of the vectors of targets that are solved together
+_ELEMENTS = 1_000_000  # elements of the vectors of targets that are solved together
 
-# Products of float32 take half the time, but each refinement more two passes over the data. They
-# pay from so many samples, and so many for each target, on; and their factor must keep so much.
+# Products in float32 take half the time, but more refinements, of two passes over the data each.
+# Least number of samples, and of samples per target, for which they pay; bound on refinements; share
+# of a column that its factor must leave.
 _SINGLE_SAMPLES = 512
 _SINGLE_TARGETS = 64
 _SINGLE_PASSES = 6
@@ -65,7 +68,7 @@ def _solve(problem: RidgeProblem, inverse, free, single):
         units[free, np.arange(len(free))] = 1.0
         Z = problem.rooted(problem.A.dot(units))
         u, s, V = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
-        if len(s) and s.min() < _ALIKE * s.max():
+        if len(s) and s.min() < _LEAST_SINGULAR * s.max():
             return None
         # c in the basis u, columns of unlike scales having their own
         Z, back = u, (V / s[:, None]).T
@@ -73,7 +76,7 @@ def _solve(problem: RidgeProblem, inverse, free, single):
     n_iter = np.zeros(k, dtype=np.intp)
     objective, norm, first = np.empty(k), np.empty(k), np.empty(k)
     basis = Z, back
-    together = max(16, _ROOM // (n + p))
+    together = max(16, _ELEMENTS // (n + p))
     groups = np.unique(problem.alpha)
     for alpha in groups:
         chosen = np.flatnonzero(problem.alpha == alpha)
@@ -126,7 +129,7 @@ def _solver(factor: Cholesky, Z):
     MZ = _apply(factor, Z)
     values, vectors = np.linalg.eigh(Z.T @ MZ)
     # what K makes much larger in some directions of Z than in others, a solution hides
-    if len(values) and not values.min() > _ALIKE * values.max():
+    if len(values) and not values.min() > _LEAST_SINGULAR * values.max():
         return None
     inner = (vectors / values) @ vectors.T
 

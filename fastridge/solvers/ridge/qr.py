@@ -20,7 +20,7 @@ from ...systems.graded import svd_of_wide, unlike
 from ...systems.lapack import orthonormal, pivoted_qr, solve_triangular, svd, triangle
 
 _EPS = np.finfo(np.float64).eps
-_CLOSE = 1e-9  # relative gradient that needs no second solution
+_CLOSE = 1e-9  # relative gradient up to which no refinement is needed
 # features up to which a penalised problem with fewer samples is factored by columns all the same
 _WIDE = 2000
 

@@ -25,13 +25,13 @@ from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
 
-# Least eigenvalue of M + alpha I, in largest ones of M, that rounding leaves 1e-8 of.
+# Smallest eigenvalue of M + alpha I, over the largest of M, that is known to 1e-8.
 LEAST_SHOWN = 1e-7
 CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
 _MAX_REFINE = 3
 _SETTLED = 1e-8
-_UNLIKE = 1e4  # ratio of roots of penalties
-_RANK = 1e-13  # of free columns
+_UNLIKE = 1e4  # ratio of the square roots of penalty factors that counts as large
+_RANK = 1e-13  # relative tolerance of the rank of free columns
 _EPS = np.finfo(np.float64).eps
 
 

@@ -28,7 +28,7 @@ from ...systems.cost import PATH, choose_solver, rows_fit
 from ..ridge.options import SOLVERS, check_memory, check_options
 from ..ridge.result import RidgeResult, sufficient_gradient
 
-_DECADES = 3  # of the default grid, to either side of the mean diagonal
+_DECADES = 3  # decades of the default grid, to either side of the mean diagonal
 
 
 class PathRun:

@@ -15,7 +15,7 @@ from ...systems.cost import rows_fit
 from ...systems.lapack import eigvalsh
 
 _EPS = np.finfo(np.float64).eps
-_LEAST = 1e-7  # least eigenvalue, of the largest, that a Gram matrix shows to 1e-9
+_LEAST = 1e-7  # smallest eigenvalue over the largest that a Gram matrix gives to 1e-9
 
 
 @on_one_thread
