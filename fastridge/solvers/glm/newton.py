@@ -18,8 +18,8 @@ from .problem import Array, GLMProblem, State
 
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
 _ENDED = 1 << 17  # elements from which a dual point may end a fit
-# The sample takes one row in `_SHARE`, or more where these are fewer than `_MANY` per feature; where
-# it would take more than one in `_LEAST_SHARE`, there is none.
+# The sample takes one row in `_SHARE`, or more where these are fewer than `_MANY` per feature;
+# where it would take more than one in `_LEAST_SHARE`, there is none.
 _SHARE, _LEAST_SHARE, _MANY = 16, 8, 50
 _ENOUGH = 0.6  # decrease over all rows that a start needs, as a share of that over the sample
 _SAMPLED = 0.1  # tolerance of the sample's fit, as a share of its sampling error

@@ -25,8 +25,8 @@ _LEAST_SINGULAR = (
 _ELEMENTS = 1_000_000  # elements of the vectors of targets that are solved together
 
 # Products in float32 take half the time, but more refinements, of two passes over the data each.
-# Least number of samples, and of samples per target, for which they pay; bound on refinements; share
-# of a column that its factor must leave.
+# Least number of samples, and of samples per target, for which they pay; bound on refinements;
+# share of a column that its factor must leave.
 _SINGLE_SAMPLES = 512
 _SINGLE_TARGETS = 64
 _SINGLE_PASSES = 6
