@@ -52,7 +52,7 @@ static void eliminate(const factor_job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t 
     q->kernels->real[0].axpy_rows(q->m + q->j * ld + c0, ld, i, c1 - c0, NULL, NULL, u, row + c0);
 }
 
-/* Root of a pivot; 0 where too little is left of it. */
+/* Square root of a pivot; 0 where too little of it is left by the rows before. */
 static double pivot(const factor_job *q, double left, double full, double keep)
 {
     if (left > keep * full && left > 0)

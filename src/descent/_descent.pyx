@@ -45,7 +45,7 @@ cdef list idle = []
 
 
 cdef object new_array(Py_ssize_t rows, Py_ssize_t columns, int kind):
-    """An array of any content, C order."""
+    """Allocate an array in C order, without setting its elements."""
     cdef cnp.npy_intp[2] size
     size[0], size[1] = rows, columns
     return cnp.PyArray_EMPTY(2, size, kind, 0)
@@ -96,7 +96,7 @@ cdef class Support:
         return 0
 
     cdef int know(self, Py_ssize_t m) noexcept with gil:
-        """Remember about m coordinates what was about to enter; of new ones nothing was."""
+        """Keep for m coordinates whether each was about to enter the support; new ones were not."""
         cdef signed char[:, ::1] entering
         if self.n_entering < m:
             try:
@@ -272,11 +272,11 @@ cdef class Descent:
 
     @staticmethod
     def take():
-        """A Descent for any problem, with the workspace of one that was given back."""
+        """Return a Descent, with the workspace of one that was given back where there is one."""
         return idle.pop() if idle else Descent()
 
     def give_back(self):
-        """Leave the workspace to the next problem; this object is not to be used any more."""
+        """Give the workspace to the next problem; this object must not be used afterwards."""
         if self.capacity <= SMALL and len(idle) < MOST_IDLE:
             self.support.size = self.support.known = 0
             idle.append(self)
@@ -285,14 +285,14 @@ cdef class Descent:
         free(self.borders)
 
     def set_gram(self, const double[:, ::1] gram not None):
-        """The Gram matrix A'SA, in the leading part of an array; it may have grown since."""
+        """Set the Gram matrix A'SA, the leading part of an array, which may have grown since."""
         self.gram, self.has_gram = gram, True
         self.owner = None
         self.a = NULL
 
     def set_columns(self, Matrix a not None, const int32_t[::1] columns,
                     const double[::1] weight=None):
-        """The matrix by columns, those numbered the coordinates; weights of sparse rows."""
+        """Set the matrix by columns, those that are coordinates, and the weights of sparse rows."""
         cdef Py_ssize_t n = a.s.n_minor
         cdef double[:, ::1] images
         if not a.s.by_column:

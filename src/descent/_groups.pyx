@@ -86,7 +86,7 @@ cdef double dual_at(const double[::1] l1, const double[::1] l2, const double[::1
 
 
 cdef int sum_gradient(GroupDescent q) noexcept nogil:
-    # g = C - W G, summed anew
+    # g = C - W G
     cdef Py_ssize_t t, i, count = find_support(q)
     memcpy(&q.g[0, 0], &q.cross[0, 0], q.k * q.m * sizeof(double))
     for t in range(q.k):
@@ -247,7 +247,7 @@ cdef int take_sweeps(GroupDescent q) noexcept nogil:
 # Newton steps on the support, and both in turns
 
 cdef double newton_price(GroupDescent q) noexcept nogil:
-    """Return what a Newton step costs, over the cost of a round of sweeps."""
+    """Return the cost of a Newton step over that of a round of sweeps."""
     cdef double s = find_support(q), k = q.k
     # operations, weighted by the time that they take: 3 s^3 + 60 k s^2; 8 k s m for a sweep over
     # all features, 8 k s^2 for one over the support, 3 k s m for the gradient

@@ -27,7 +27,7 @@ cdef inline Penalty penalty_of(Descent q, Py_ssize_t j) noexcept nogil:
 
 
 cdef inline double slack_of(Descent q, Py_ssize_t j) noexcept nogil:
-    """Round-off of g_j, for features that nothing penalises."""
+    """Return the round-off of g_j, for features without a penalty."""
     return 1e-11 * sqrt(q.square[j] * q.yy)
 
 
@@ -52,7 +52,7 @@ cdef inline double dual_at(Descent q, const double[::1] g, Products r, double t)
 
 
 cdef inline double dual_value(Descent q, const double[::1] g, Products r) noexcept nogil:
-    """D(t) for the best t of a few; -inf where no t but 0 is feasible."""
+    """Return the largest D(t) of a few t; -inf where only t = 0 is feasible."""
     # without conjugates the best t; none is larger than where these are infinite
     cdef double unbounded = max(r.yr / r.rr, 0.0) if r.rr > 0 else 1.0
     cdef double most = max(unbounded, 1.0), best, t

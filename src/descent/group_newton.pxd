@@ -29,7 +29,7 @@ cdef enum:
 
 
 cdef inline Py_ssize_t find_support(GroupDescent q) noexcept nogil:
-    """List the features with w_j != 0; their number."""
+    """List the features with w_j != 0; return their number."""
     cdef Py_ssize_t t, j, count = 0
     for j in range(q.m):
         for t in range(q.k):
@@ -144,7 +144,7 @@ cdef inline int find_direction(GroupDescent q) noexcept nogil:
     cdef int status
     lengths(q, q.V)
     for i in range(s):
-        # a single target has a sign, which does not bend
+        # with a single target the norm is linear on each half-line: no curvature
         q.bend[i] = q.a[i] / q.length[i] if q.k > 1 else 0.0
         q.root[i] = sqrt(q.bend[i])
         for t in range(q.k):
@@ -195,7 +195,7 @@ cdef inline int factor_along(GroupDescent q) noexcept nogil:
         q.diagonal[i] = q.small[i * s + i] + 1
     status = fr_cholesky(&q.small[0], s, &q.diagonal[0], DEPENDENT, q.n_threads)
     if status == FR_UNSTABLE:
-        # too much cancels: M alone
+        # too much cancellation: use M alone
         q.by_factors = False
         return 0
     return status
@@ -348,7 +348,7 @@ cdef inline int search(GroupDescent q) noexcept nogil:
 
 
 cdef inline double line_minimum(GroupDescent q) noexcept nogil:
-    """Where the objective is least along V + t D, in which it is convex, up to t = 1."""
+    """Return the t up to 1 that minimises the objective along V + t D, which is convex in t."""
     cdef double low = 0, high = 1, t, longest = 0, step = 0
     cdef Py_ssize_t at
     cdef int _i
@@ -356,7 +356,7 @@ cdef inline double line_minimum(GroupDescent q) noexcept nogil:
         longest = fmax(longest, fabs(q.V[at]))
         step = fmax(step, fabs(q.D[at]))
     if step > longest:
-        # the step of a direction that the data hardly see may be very long
+        # a step along a direction of little curvature may be very long
         high = longest / step
         while high < 1 and not rises(q, high):
             low, high = high, 2 * high

@@ -22,7 +22,7 @@ cdef inline double prox(Penalty h, double z, double q) noexcept nogil:
 
 
 cdef inline double conjugate(Penalty h, double v, double slack) noexcept nogil:
-    """h*(v) = max_x v x - h(x); up to `slack`, v is round-off where nothing holds x."""
+    """h*(v) = max_x v x - h(x); where nothing bounds x, v up to `slack` counts as 0."""
     cdef double u = soft_threshold(v, h.l1), x = 0.0
     if u != 0:
         x = u / h.l2 if h.l2 > 0 else INFINITY if u > 0 else -INFINITY

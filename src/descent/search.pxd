@@ -46,7 +46,7 @@ cdef inline void sort_borders(Border *borders, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline Py_ssize_t find_borders(Descent s) noexcept nogil:
-    """Find borders of the support along d, the nearest first; their number."""
+    """Find where coordinates meet their borders along d, nearest first; return their number."""
     cdef Py_ssize_t i, j, count = 0
     cdef double lower, upper, d, to
     for i in range(s.size):
@@ -116,10 +116,10 @@ cdef inline int open_path(Descent s, PathPoint *b) noexcept nogil:
 
 
 cdef inline void leave_at_border(Descent s, PathPoint *b, Py_ssize_t i) noexcept nogil:
-    """Leave the coordinate at a place of the list at the border where it is."""
+    """Fix a coordinate, by its place in the list, at the border that it has reached."""
     cdef Py_ssize_t j = s.list[i]
     cdef double d = s.d[i], image = image_at(s, b, j) + s.l2[j] * d, rest
-    # derivatives of the coordinate's own share
+    # derivatives of the coordinate's own terms
     b.slope -= d * (b.t * image + passed_at(s, b, j) - s.rhs[i])
     rest = b.curvature - 2 * d * image + d * d * (s.square[j] + s.l2[j])
     if s.has_gram:
@@ -132,7 +132,7 @@ cdef inline void leave_at_border(Descent s, PathPoint *b, Py_ssize_t i) noexcept
     if rest > 1e-6 * b.curvature:
         b.curvature = rest
     else:
-        # little but cancellation is left
+        # the rest is mostly round-off of cancellation
         set_derivatives(s, b)
 
 
@@ -152,7 +152,7 @@ cdef inline int search_projected_path(Descent s, bint *whole) noexcept nogil:
     while b.slope < 0:
         stop = s.borders[taken].stop if taken < count else INFINITY
         if b.slope + b.curvature * (stop - b.t) >= 0 or isinf(stop):
-            # without curvature, which bounds the step but for round-off, a whole step
+            # where the curvature is only round-off, a whole step
             b.t = b.t - b.slope / b.curvature if b.curvature > 0 else max(b.t, 1.0)
             break
         b.slope += b.curvature * (stop - b.t)

@@ -22,7 +22,7 @@ cdef extern from "constants.h" nogil:
     int MIXTURES
 
 cdef enum:
-    # points to come back to
+    # saved points
     BEFORE_STEP = 0, BEST = 1
     # side of a coordinate that a step put on its border
     LEFT = 2
@@ -51,7 +51,7 @@ cdef inline Products products_of(Descent q, const double[::1] w, const double[::
 
 
 cdef inline Products mixture(Descent q, Products r, double both, double c) noexcept nogil:
-    """(1 - c) r_dual + c r, its gradient in q.between; both: r_dual'Sr."""
+    """Sums of (1 - c) r_dual + c r, whose gradient goes to q.between; both: r_dual'Sr."""
     cdef Products found
     cdef double b = 1 - c
     cdef Py_ssize_t j
@@ -111,7 +111,7 @@ cdef inline void mix_dual(Descent q, Products r) noexcept nogil:
 
 
 cdef inline double evaluate(Descent q, bint candidate) noexcept nogil:
-    """P(w); with `candidate` its residual is tried as the dual point."""
+    """Return P(w); with `candidate`, try its residual as the dual point."""
     cdef double before = q.dual, objective, dual
     cdef Products r = products_of(q, q.w, q.g, &q.terms)
     cdef Py_ssize_t j
@@ -135,7 +135,7 @@ cdef inline double evaluate(Descent q, bint candidate) noexcept nogil:
 
 
 cdef inline void keep_point(Descent q, int point) noexcept nogil:
-    """Keep coefficients and, without a Gram matrix, the residual, to come back to."""
+    """Save the coefficients and, without a Gram matrix, the residual."""
     cdef Py_ssize_t j
     for j in range(q.m):
         q.point_w[point, j] = q.w[j]
@@ -146,7 +146,7 @@ cdef inline void keep_point(Descent q, int point) noexcept nogil:
 
 
 cdef inline int restore_point(Descent q, int point) noexcept nogil:
-    """Go back. The gradient is summed anew: a long way there and back would leave its round-off."""
+    """Restore a saved point, with a fresh gradient: updates over a long way would add round-off."""
     cdef Py_ssize_t j
     cdef int status
     for j in range(q.m):
@@ -169,7 +169,7 @@ cdef inline int restore_point(Descent q, int point) noexcept nogil:
 
 
 cdef inline int return_to_best(Descent q) noexcept nogil:
-    """Go back to the best point where this one is worse."""
+    """Restore the best point where this one is worse."""
     cdef int status = 0
     if q.current > q.objective:
         status = restore_point(q, BEST)
@@ -178,7 +178,7 @@ cdef inline int return_to_best(Descent q) noexcept nogil:
 
 
 cdef inline bint value_point(Descent q, bint candidate) noexcept nogil:
-    """Value this point, and keep it if it is the best so far; whether it is."""
+    """Evaluate this point, and save it if it is the best so far; return whether it is."""
     q.current = evaluate(q, candidate)
     if not q.current <= q.objective + ROUND_OFF * q.terms:
         return False
@@ -229,7 +229,7 @@ cdef inline int sweep(Descent q, int32_t[::1] list, Py_ssize_t count) noexcept n
 
 
 cdef inline int take_sweeps(Descent q) noexcept nogil:
-    """Sweep over all coordinates that may count, and over the support; remember the iterates."""
+    """Sweep over all coordinates that may enter, and over the support; save the iterates."""
     cdef Py_ssize_t j, count = q.m
     cdef int status = return_to_best(q), i
     if status:
@@ -280,13 +280,13 @@ cdef inline void find_support(Descent q) noexcept nogil:
 
 
 cdef inline int entering_side(Descent q, Py_ssize_t j, double g) noexcept nogil:
-    """The side on which coordinate j wants to enter the support where its gradient is g; or 0."""
+    """Return the sign with which coordinate j enters the support at gradient g, or 0."""
     cdef Penalty h = penalty_of(q, j)
     return direction_of(h, q.w[j], g - q.l2[j] * q.w[j], ENTRY_SLACK * h.l1 + slack_of(q, j))
 
 
 cdef inline void exchange(Descent q, const double[::1] g) noexcept nogil:
-    """Make the support what was on its half-line and did not leave it, and what wants to enter."""
+    """Set the support to coordinates that stayed on their half-lines and those that enter."""
     cdef Py_ssize_t j
     q.size = 0
     for j in range(q.m):
@@ -322,7 +322,7 @@ cdef inline void enter(Descent q, Py_ssize_t most) noexcept nogil:
 
 
 cdef inline Py_ssize_t clip_support(Descent q) noexcept nogil:
-    """Put on the border what left its half-line or bounds; how many."""
+    """Clip coordinates that left their half-lines or bounds; return their number."""
     cdef Py_ssize_t i, j, leaving = 0
     cdef double lower, upper, w, to
     for i in range(q.size):
@@ -343,7 +343,7 @@ cdef inline Py_ssize_t clip_support(Descent q) noexcept nogil:
 # steps on the support
 
 cdef inline void set_right_side(Descent q) noexcept nogil:
-    """The negative gradient on the support."""
+    """Compute the negative gradient on the support."""
     cdef Py_ssize_t i, j
     for i in range(q.size):
         j = q.list[i]
@@ -371,7 +371,7 @@ cdef inline int move_along(Descent q) noexcept nogil:
 
 
 cdef inline bint is_fine(Descent q) noexcept nogil:
-    """Whether the step d is so small that its own error, by damping or accuracy, is nothing."""
+    """Whether the step d is so small that its error, of damping or accuracy, is negligible."""
     cdef double error = q.damping if q.has_gram else q.accuracy
     cdef double step = 0.0, size = 0.0
     cdef Py_ssize_t i, j

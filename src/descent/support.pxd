@@ -24,7 +24,7 @@ cdef extern from "constants.h" nogil:
 
 
 cdef inline double added(Descent q, Py_ssize_t j) noexcept nogil:
-    """D_j, which the Gram matrix of the support gains.
+    """Return D_j, the addition to the diagonal of the support's Gram matrix.
 
     There is no damping where l2 does as much, so that the step is exact, nor for features without a
     penalty, whose gradient a step has to end.
@@ -40,7 +40,7 @@ cdef struct Change:
     # coordinates before any that leaves, the number of these, and whether a dropped one is left
     Py_ssize_t kept, leaving
     bint dropped
-    # how near the l2 of those that stay is to what they were factored with
+    # whether the l2 of those that stay is that of the factor, exactly or nearly
     bint exact, near
 
 

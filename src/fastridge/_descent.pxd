@@ -9,7 +9,7 @@ from c_matrix cimport fr_matrix
 from primitives cimport fr_kernels, fr_real_kernels
 
 cdef enum:
-    # iterates that an extrapolation looks back on
+    # iterates that an extrapolation combines
     HISTORY = 6
 
 
@@ -104,7 +104,7 @@ cdef class Descent:
     cdef double objective, current, terms
     cdef Py_ssize_t n_iter, n_newton
     cdef uint64_t random
-    # of Newton steps: accuracy by the columns themselves, and the share of its diagonal that the
+    # accuracy of Newton steps without a Gram matrix, and the share of its diagonal that the
     # Gram matrix of the support gains, for directions that the data hardly see
     cdef double accuracy, damping
     cdef Support support
@@ -127,7 +127,7 @@ cdef class Descent:
     cdef double[:, ::1] past, krylov
     cdef int32_t[::1] order
     cdef Border *borders
-    # points to come back to: coefficients and, without a Gram matrix, residual and level
+    # saved points: coefficients and, without a Gram matrix, residual and level
     cdef double[:, ::1] point_w, point_residual
     cdef double[2] point_level
     # without a Gram matrix: images of directions, of length n

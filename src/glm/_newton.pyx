@@ -40,16 +40,16 @@ cnp.import_array()
 attach()
 
 cdef double EPS = 2.220446049250313e-16
-cdef double ENOUGH = 1e-4     # share of the decrease that the gradient promises
+cdef double ENOUGH = 1e-4     # share of the decrease that the gradient predicts (Armijo)
 cdef double KEEP = 1e-15      # share of a pivot that the columns before it must leave
 cdef double DAMPING = 1e-14   # share of the diagonal that is added first where they do not
-cdef double NEAR = 0.5        # move of a predictor within which curvatures stay what they are
+cdef double NEAR = 0.5        # change of a predictor within which curvatures count as constant
 cdef double ROUNDING = 8 * EPS
-cdef int ALWAYS = 8           # steps that gain nothing but move predictors, as they do for ever
-cdef int SEARCH = 60          # points of a line search
-cdef int SEVERAL = 64         # features whose Gram matrix costs much more than a product
+cdef int ALWAYS = 8           # steps that move predictors without a gain, before a fit ends
+cdef int SEARCH = 60          # bound on the evaluations of a line search
+cdef int SEVERAL = 64         # features from which on a Gram matrix costs much more than a product
 cdef double KEEP_SINGLE = 1e-5  # KEEP of float32 products, which are precise to 1e-7 of a diagonal
-cdef double SURE = 0.1        # share of the goal that a step must be expected to end within
+cdef double SURE = 0.1        # share of the goal that the expected gap of a step must be below
 
 # how a fit ended; the same numbers in solvers/glm/newton.py
 cdef enum:
@@ -63,7 +63,7 @@ cdef struct Run:
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
     bint single           # float32 products
-    bint is_flat          # a slope without curvature: the step says nothing of the minimum
+    bint is_flat          # there is a slope without curvature, so that the model has no minimum
     int n_threads
     const double *l2
     double *u
@@ -211,7 +211,7 @@ cdef int solve(Run *s) noexcept nogil:
 
 
 cdef bint is_near(const Run *s, const double *along, double move) noexcept nogil:
-    """Whether curvatures stay what they are where predictors move: `is_near` of the losses."""
+    """Whether curvatures count as constant along a move of predictors: `is_near` of the losses."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i
     cdef double step, d
@@ -418,7 +418,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
                 or (s.decrement <= ROUNDING * size and gap[0] > 0.5 * last and gap[0] < INFINITY)):
             ended[0] = CONVERGED
             if gap[0] > goal and s.slope < 0:
-                # values show no difference any more, but the gradient does
+                # differences of values are round-off, those of gradients are not
                 code = polish(s)
             break
         last = gap[0] if s.decrement <= ROUNDING * size else INFINITY
@@ -459,7 +459,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             code = search(s, objective, &t)
         if code or t == 0:
             break
-        # the whole step: it is seldom too long
+        # the whole step first: it is seldom too long
         if t == 1:
             for j in range(s.p):
                 s.next_u[j] = s.u[j] + s.d[j]

@@ -122,7 +122,7 @@ cdef class Matrix:
         m.arrays = (data, indices, indptr)
         m.is_sparse = True
         m.is_float32 = m.s.real
-        # one-hot data: what need not be read from memory is not
+        # one-hot data: values that are all 1 are not read from memory
         if fr_all_ones(m.s.data, m.s.nnz, m.s.real):
             m.s.real = FR_ONES
         m._lock = threading.Lock()
@@ -344,7 +344,7 @@ cdef class Matrix:
         return self._less_means(mean, variance, weight, n_threads)
 
     cdef object _less_means(self, mean, variance, const double[::1] weight, int n_threads):
-        """See `near`."""
+        """Return `near` and the means, without what was found before."""
         # constant columns have no coefficients that could be wrong
         far = np.flatnonzero((variance > 0) & (variance < (FR_NEAR * mean)**2))
         _, indices, indptr = self.arrays

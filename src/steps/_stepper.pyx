@@ -177,7 +177,7 @@ cdef class Stepper:
         return 0
 
     cdef int _lay_out(self) except -1:
-        """All that is written, by address; no two of them may meet."""
+        """Sort the memory that is written by address; refuse overlaps."""
         cdef Py_ssize_t i, j, k = 0
         cdef void *written[4]
         cdef void *p
@@ -202,7 +202,7 @@ cdef class Stepper:
         return 0
 
     cdef int _apart(self, const void *data, Py_ssize_t size, object name) except -1:
-        """What is read must not be written."""
+        """Refuse memory that is read where it overlaps memory that is written."""
         cdef Py_ssize_t k = find_overlap(self.spans, self.n_spans, data, size)
         if k >= 0:
             raise ValueError(
@@ -212,7 +212,7 @@ cdef class Stepper:
         return 0
 
     cdef int _params_stay(self) except -1:
-        """A parameter whose memory is no longer what it was is not written to."""
+        """Refuse a parameter whose memory has changed."""
         cdef Py_ssize_t i
         cdef View v
         for i in range(self.count):
@@ -240,7 +240,7 @@ cdef class Stepper:
         return 0
 
     cdef inline bint _fits(self, Py_ssize_t i, object g):
-        """A plain array of the parameter's shape and type."""
+        """Whether g is a plain array of the parameter's shape and type."""
         cdef int k
         if not is_array(g) or cnp.PyArray_NDIM(<cnp.ndarray> g) != self.views[i].ndim:
             return False
@@ -301,7 +301,7 @@ cdef class Stepper:
         return 0
 
     cdef int _have(self, Py_ssize_t i, int kind, bint amsgrad) except -1:
-        """Arrays for the state of a tensor, where it has none yet; 1 where one was made."""
+        """Allocate the state of a tensor where it has none; return 1 where it was allocated."""
         cdef int made = 0
         wanted = (kind != FR_SGD, kind == FR_ADAM, amsgrad)
         state = self.states[i]
@@ -367,7 +367,7 @@ cdef class Stepper:
         )
 
     cdef int _look_for_nonfinite(self, double work, double scale, bint raises) except -1:
-        """0, or 1 for a step to be skipped."""
+        """Return 1 for a step to be skipped, else 0."""
         cdef Py_ssize_t i, n = 0, size, where = -1, place
         cdef int status, threads = threads_for(0, work)
         cdef const void *data = NULL

@@ -229,7 +229,7 @@ cdef class Reduced:
 
     @property
     def nnz(self):
-        """Elements held of the sparse part."""
+        """Number of elements of the sparse part."""
         return self.q.start[3 * self.q.n_light]
 
     def factor(self, double alpha, d not None, norm=None, int n_threads=0):
