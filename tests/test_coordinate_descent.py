@@ -173,6 +173,7 @@ def test_optimality_conditions(data, variant, weighted, l1_ratio):
         assert violation.max() <= 1e-6 * np.sqrt(2 * q.null * (q.s @ q.A**2).max())
 
 
+@pytest.mark.slow
 def test_same_as_plain_coordinate_descent(data):
     X, y, weight = data
     options = {"sample_weight": weight, "l1_ratio": 0.8, "upper": np.full(120, 0.4)}
@@ -187,6 +188,7 @@ def test_same_as_plain_coordinate_descent(data):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+@pytest.mark.slow
 def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
     X, y, weight = data
     for alpha, intercept, positive in [(0.3, True, False), (0.05, False, False), (0.1, True, True)]:

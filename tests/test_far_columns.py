@@ -245,6 +245,7 @@ def test_several_tasks(storage, ratio):
 
 
 @pytest.mark.parametrize("storage", SPARSE)
+@pytest.mark.slow
 def test_seconds_of_an_hour(storage):
     n = 10**6
     t = 1.7e9 + np.linspace(0, 3600, n)[:, None]

@@ -159,6 +159,7 @@ def wide(seed=0):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.slow
 def test_random_vectors_against_eigenvalues(weighted):
     S, y = wide()
     alphas = [10.0, 1.0, 1e-1, 1e-2, 1e-4, 1e-6, 0.0]

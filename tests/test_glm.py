@@ -87,6 +87,7 @@ def test_in_fifty_digits():
 
 
 @pytest.mark.parametrize("first", range(0, 600, 60))
+@pytest.mark.slow
 def test_certificates_are_true(first):
     """No objective is further from the least one that is known than its gap."""
     for seed in range(first, first + 60):
@@ -118,6 +119,7 @@ def assert_certified(q, result, seed):
 
 
 @pytest.mark.parametrize("first", range(0, 240, 60))
+@pytest.mark.slow
 def test_certificates_of_large_data_are_true(first, monkeypatch):
     """Large data end by the dual point of the last step's model."""
     saved = 0
@@ -238,6 +240,7 @@ def test_features_without_a_penalty(solver):
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
+@pytest.mark.slow
 def test_more_free_features_than_are_projected_out(loss, alpha):
     """Of neighbours that are nearly alike, gradients say little of how far the minimum is."""
     rng = np.random.default_rng(0)
@@ -259,6 +262,7 @@ def test_more_free_features_than_are_projected_out(loss, alpha):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
+@pytest.mark.slow
 def test_gaps_of_a_loss_with_kinks(solver, alpha):
     """Where few or no residuals are within delta, curvatures say little or nothing."""
     if solver == "newton-samples" and alpha == 0:

@@ -189,6 +189,7 @@ def test_first_coefficients_are_checked(options, message):
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson", "squared"])
 @pytest.mark.parametrize("alpha", [1e-14, 1e-10, 1e-6])
+@pytest.mark.slow
 def test_wide_data_of_a_weak_penalty(loss, alpha):
     # rows times rows over the penalty have entries beyond 1 / eps
     rng = np.random.default_rng(4)

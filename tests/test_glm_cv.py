@@ -63,6 +63,7 @@ def test_folds_are_single_fits(data, loss, options, single, ratio):
     assert "deviance" in str(model.diagnosis_) or "error" in str(model.diagnosis_)
 
 
+@pytest.mark.slow
 def test_chooses_what_a_grid_search_does(data):
     X, y, _ = data
     grid = {"alpha": ALPHAS}

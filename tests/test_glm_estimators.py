@@ -51,6 +51,7 @@ def ours(name, **options):
 @EVERY
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.slow
 def test_is_what_scikit_learn_fits(data, name, options, alpha, weighted):
     X, y, s = data
     s = s if weighted else None
@@ -167,6 +168,7 @@ def test_penalty_factor_and_standardize(data, name, options):
 
 
 @EVERY
+@pytest.mark.slow
 def test_no_intercept(data, name, options):
     if options.get("link") == "identity":
         pytest.skip("means must be positive, which no predictor without an intercept gives")

@@ -122,6 +122,7 @@ def test_bounds_without_an_intercept_and_without_l1(l1_ratio, fit_intercept):
 
 @pytest.mark.parametrize("p", [12, 300])
 @pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.slow
 def test_agrees_with_scikit_learn(storage, p):
     linear = pytest.importorskip("sklearn.linear_model")
     X, y = data(n=100, p=p, seed=4)
@@ -209,6 +210,7 @@ def test_copied_and_constant_columns(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("p", [5, 300])
+@pytest.mark.slow
 def test_paths_end_within_the_tolerance(loss, p):
     X, y = data(loss, n=60, p=p, seed=6)
     for storage in ("C", "csr"):
@@ -376,6 +378,7 @@ def test_products_of_some_columns(storage):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.slow
 def test_random_problems_end_within_the_tolerance(loss):
     for seed in range(12):
         rng = np.random.default_rng(seed)

@@ -34,6 +34,7 @@ def test_squares_are_those_of_refits():
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, [0.0, 1.0]])
 @pytest.mark.parametrize("loss", ["poisson", "logistic"])
+@pytest.mark.slow
 def test_errors_are_near_those_of_refits(loss, l1_ratio):
     X, counts, labels = data()
     y = counts if loss == "poisson" else labels.astype(float)

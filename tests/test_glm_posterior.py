@@ -199,6 +199,7 @@ def large(n=4000, p=2600, seed=0):
 
 
 @pytest.mark.parametrize("make", [large, one_hot])
+@pytest.mark.slow
 def test_large_sparse_data_are_estimated_with_errors_that_hold(make):
     X, y = make()
     result = fastridge.glm(X, y, alpha=1e-3, tol=1e-6)
@@ -527,6 +528,7 @@ def test_left_out_of_squares_are_refits(shape, storage):
 
 @pytest.mark.parametrize("loss", ["logistic", "poisson", "gamma", "negative_binomial"])
 @pytest.mark.parametrize("kind", ["plain", "offset", "free", "l1"])
+@pytest.mark.slow
 def test_left_out_is_close_to_refits(loss, kind):
     n = 60
     X, y = data(loss, n, 6)

@@ -161,6 +161,7 @@ SOLVERS = pytest.mark.parametrize(
 @SOLVERS
 @pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.slow
 def test_one_predictor(loss, rows, solver, alpha, storage):
     X, y = rows(loss)
     result = fastridge.glm(storage(X), y, loss, alpha, solver=solver, tol=1e-10, max_iter=1000)
@@ -186,6 +187,7 @@ def test_weights_factors_and_offsets(loss, rows):
 
 @SETS
 @pytest.mark.parametrize("way", ["newton", "newton-cg"])
+@pytest.mark.slow
 def test_several_classes(rows, way, monkeypatch):
     monkeypatch.setattr(fastridge.solvers.glm.softmax, "choose", lambda problem: way)
     X, y = rows("multinomial")

@@ -117,6 +117,7 @@ def test_read_only_files_are_kept(tmp_path, model):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills a child on Linux")
 @pytest.mark.parametrize("named", [False, True])
+@pytest.mark.slow
 def test_a_kill_leaves_nothing_that_the_next_save_does_not_remove(tmp_path, model, named):
     path = tmp_path / "model"
     fastridge.save(model, path)

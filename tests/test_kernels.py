@@ -145,6 +145,7 @@ def test_an_element_has_the_same_bits_wherever_it_lies(isa, name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.slow
 def test_same_bits_for_any_number_of_threads(isa, name, dtype, threaded):
     step, _, n_state, options = KERNELS[name]
     results = []

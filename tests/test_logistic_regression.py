@@ -344,6 +344,7 @@ def test_parameters_are_scikit_learns():
     assert set(params) - set(other) == own
 
 
+@pytest.mark.slow
 def test_in_scikit_learn(data):
     X, y, _ = data
     grid = {"C": [0.01, 0.1, 1.0]}

@@ -54,6 +54,7 @@ def other(**options):
     ],
 )
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.slow
 def test_is_what_scikit_learn_chooses(data, binary, options, weighted):
     X, y, s = data
     y, s = np.minimum(y, 1) if binary else y, s if weighted else None

@@ -446,6 +446,7 @@ def test_operands_that_do_not_fit(storage):
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n", [5, 2000])
+@pytest.mark.slow
 def test_centring_does_not_cancel(order, weighted, n, isa):
     # X - 1e8 is exact in binary: it is the same problem, where nothing can cancel
     X = np.array(1e8 + np.random.default_rng(0).normal(size=(n, 9)), order=order)

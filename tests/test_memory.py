@@ -162,6 +162,7 @@ def test_max_memory_is_kept():
         assert bytes <= limit + vectors, (case, bytes)
 
 
+@pytest.mark.slow
 def test_more_features_than_have_a_gram_matrix():
     """The room for the products of 2^32 features, beyond what an integer counts, is not had."""
     program = """

@@ -59,6 +59,7 @@ def count_sums(monkeypatch):
 @pytest.mark.parametrize("form", [sp.csr_array, sp.csc_array])
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.slow
 def test_solutions(few_heavy, monkeypatch, loss, form, standardize, weighted):
     X, eta, rng = one_hot()
     y = LOSSES[loss](eta, rng)

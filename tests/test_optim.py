@@ -79,6 +79,7 @@ def test_against_reference(kind, mode, dtype):
 
 
 @over_optimizers
+@pytest.mark.slow
 def test_same_bits_for_any_number_of_threads_and_one_tensor_at_a_time(kind, threaded):
     shapes = [(n,) for n in (1000, 70_000, 3, 1, 40_000, *[100] * 50)]
     results = []

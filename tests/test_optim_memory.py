@@ -104,6 +104,7 @@ def test_empty_groups():
 
 
 @pytest.mark.parametrize("cls", [optim.SGD, optim.Adam])
+@pytest.mark.slow
 def test_list_of_gradients_cleared_by_a_gradient(cls):
     params = [np.zeros(N), np.zeros(N), np.zeros(N)]
 

@@ -89,6 +89,7 @@ def state_of(optimizer, i):
 
 @over_cases
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.slow
 def test_flushed_rows_are_those_of_the_dense_optimizer(isa, cls, options, dtype):
     rng = np.random.default_rng(0)
     w = rng.normal(size=(N, WIDTH)).astype(dtype)
@@ -424,6 +425,7 @@ def test_flush_is_interrupted_and_goes_on(shape):
     [(optim.AdamW, {}), (optim.AdamW, {"amsgrad": True}), (optim.Adam, {"decay_mode": "decoupled"}),
      (optim.SGD, {}), (optim.SGD, {"decay_mode": "decoupled"})],
 )  # fmt: skip
+@pytest.mark.slow
 def test_long_absence_with_factors(isa, cls, options, decay, dtype):
     """Every step has another learning rate; small and large decays, factors of 0 too."""
     rng = np.random.default_rng(7)
@@ -458,6 +460,7 @@ def test_long_absence_with_factors(isa, cls, options, decay, dtype):
     ("cls", "options"),
     [(optim.AdamW, {"weight_decay": 0.1}), (optim.SGD, {"weight_decay": 0.1})],
 )
+@pytest.mark.slow
 def test_flush_takes_no_longer_for_more_missed_steps(cls, options):
     """With factors of the decay and a schedule: 16 times the steps, less than thrice the time."""
     times = []
@@ -520,6 +523,7 @@ except MemoryError:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
 @pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="needs the address space")
 @pytest.mark.parametrize("rows", ["few", "many"])
+@pytest.mark.slow
 def test_out_of_memory_before_anything_is_written(rows):
     environment = os.environ | {"FASTRIDGE_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -43,6 +43,7 @@ def problem(n=60, p=8):
         lambda model, X, y: ShrinkageDisplay.from_estimator(model, X),
     ],
 )
+@pytest.mark.slow
 def test_legends_hide_nothing(draw):
     X, y = problem()
     display = draw(RidgeCV(np.logspace(-2, 4, 25), cv=5).fit(X, y), X, y)

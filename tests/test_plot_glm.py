@@ -86,6 +86,7 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.slow
 def test_the_path_is_that_of_fits(name):
     model = ESTIMATORS[name]
     X, y = data("logistic" if hasattr(model, "C") else "gamma")
@@ -112,6 +113,7 @@ def test_the_path_is_that_of_fits(name):
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+@pytest.mark.slow
 def test_the_path_of_one_of_several_classes(l1_ratio):
     X, y = data("multinomial")
     model = fastridge.LogisticRegression(C=0.5, l1_ratio=l1_ratio, solver="saga", tol=1e-6)

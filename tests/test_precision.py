@@ -141,6 +141,7 @@ ALPHAS = [1e-12, 1e-8, 1e-4, 1.0, 1e4, 1e8, 1e12]
     ids=lambda value: getattr(value, "__name__", None),
 )
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.slow
 def test_solution(make, alpha, fit_intercept):
     X, y = make()
     w, intercept, objective, bound, size = exact(X, y, alpha, fit_intercept=fit_intercept)

@@ -89,6 +89,7 @@ def cases():
 
 @pytest.mark.parametrize(("loss", "rate"), list(cases()))
 @pytest.mark.parametrize(("alpha", "l1_ratio"), [(0.0, 0.0), (1e-3, 0.0), (1e-2, 0.4)])
+@pytest.mark.slow
 def test_equals_the_twin(loss, rate, alpha, l1_ratio):
     X = design()
     X = X / abs(X).max(axis=0) if rate not in ADAPTIVE else X

@@ -121,6 +121,7 @@ def test_rules_of_scikit_learn(loss, rate, penalty, l1_ratio, average):
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("rate", [*ADAPTIVE, "constant", "invscaling"])
 @pytest.mark.parametrize("loss", CLASSIFIERS + REGRESSIONS)
+@pytest.mark.slow
 def test_twin(loss, rate, l1_ratio, average):
     X = design()
     y = targets(X, loss)
@@ -155,6 +156,7 @@ def test_twin(loss, rate, l1_ratio, average):
         ("multinomial", True),
     ],
 )
+@pytest.mark.slow
 def test_twin_of_several_outputs(loss, rate, soft, l1_ratio):
     X = design(seed=3)
     if rate in ("constant", "optimal"):

@@ -290,6 +290,7 @@ def test_convergence_warning_is_also_scikit_learns():
     assert issubclass(caught[0].category, exceptions.ConvergenceWarning)
 
 
+@pytest.mark.slow
 def test_errors_cross_processes(data):
     X, _, _ = data
     with pytest.raises(exceptions.NotFittedError, match="not fitted yet"):
@@ -487,6 +488,7 @@ def test_pickle(cls, protocol, data):
     assert_array_equal(again.coef_, model.coef_)
 
 
+@pytest.mark.slow
 def test_joblib(data, tmp_path):
     X, y, _ = data
     model = Ridge().fit(X, y)

@@ -246,6 +246,7 @@ def by(monkeypatch):
 @SOLVERS
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc", "csr int64", "csc int64"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.slow
 def test_fits_of_every_storage(by, way, kind, fit_intercept):
     by(way)
     X, y = problem()
@@ -266,6 +267,7 @@ def test_fits_of_every_storage(by, way, kind, fit_intercept):
 
 @SOLVERS
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
+@pytest.mark.slow
 def test_float32(by, way, kind):
     by(way)
     X, y = problem()
@@ -389,6 +391,7 @@ def test_proportions_are_weighted_labels(by, way):
 
 
 @SOLVERS
+@pytest.mark.slow
 def test_offsets_and_starts(by, way):
     by(way)
     X, y = problem()
@@ -421,6 +424,7 @@ def test_scales(by, way, kind, scale):
 
 
 @SOLVERS
+@pytest.mark.slow
 def test_standardize(by, way):
     by(way)
     X, y = problem()
@@ -434,6 +438,7 @@ def test_standardize(by, way):
 
 
 @SOLVERS
+@pytest.mark.slow
 def test_rare_classes(by, way):
     """One sample in 20,000 of a class."""
     by(way)
@@ -483,6 +488,7 @@ def test_certificates_are_bounds(by, way):
         assert -1e-14 <= excess <= result.dual_gap + 1e-14
 
 
+@pytest.mark.slow
 def test_objectives_fall(by, monkeypatch):
     by("newton-cg")
     X, y = problem(n=300, p=40, noise=0.01)

@@ -128,6 +128,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("seed", range(8))
+@pytest.mark.slow
 def test_like_sklearn(seed):
     pytest.importorskip("sklearn")
     read = 0
@@ -470,6 +471,7 @@ def test_what_is_no_number():
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.slow
 def test_blocks_and_threads_give_the_same(several, dtype, small_blocks):
     rng = random.Random(1)
     for seed, base in itertools.product(range(3), (0, 1)):
@@ -504,6 +506,7 @@ def test_lines_longer_than_blocks(small_blocks):
 
 
 @pytest.mark.parametrize("several", [False, True])
+@pytest.mark.slow
 def test_iterating_gives_the_rows_in_blocks(several, small_blocks, tmp_path):
     text = random_text(3, n=400, several=several, queries=True, base=0)
     options = {"multilabel": several, "query_id": True, "n_features": 10**6, "zero_based": True}
@@ -550,6 +553,7 @@ def test_iterating_for_partial_fit():
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.slow
 def test_ranges_share_the_lines(ends, tmp_path):
     pytest.importorskip("sklearn")
     text = random_text(11, n=80, base=0, ends=ends, queries=True)
@@ -647,6 +651,7 @@ def test_wrong_lines_are_found_before_memory_is_taken(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
+@pytest.mark.slow
 def test_an_interrupt_gets_through():
     def interrupt(number, frame):
         raise KeyboardInterrupt

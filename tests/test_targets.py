@@ -39,6 +39,7 @@ def data(n, p, k, sparse, seed=0):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("n", "p", "k"), [(1, 1, 16), (9, 250, 17), (210, 8, 20), (250, 75, 133),
                                            (1050, 3, 16)])  # fmt: skip
+@pytest.mark.slow
 def test_products(kind, dtype, n, p, k, isa):
     X, _ = data(n, p, 1, False)
     rng = np.random.default_rng(1)
@@ -121,6 +122,7 @@ def test_conjugate_gradients_side_by_side(kind, weighted, monkeypatch):
 
 @pytest.mark.parametrize("k", [16, 21, 1030])
 @pytest.mark.parametrize("p", [1, 8, 63, 64, 65, 130, 290])
+@pytest.mark.slow
 def test_triangular_solves(p, k, isa):
     rng = np.random.default_rng(p)
     Q = np.linalg.qr(rng.normal(size=(p, p)))[0]
@@ -238,7 +240,7 @@ def test_constant_columns():
 def test_by_samples(kind, monkeypatch):
     from fastridge.solvers.ridge import dual
 
-    monkeypatch.setattr(dual, "_ROOM", 20 * 150)
+    monkeypatch.setattr(dual, "_ELEMENTS", 20 * 150)
     X, Y = data(50, 100, 45, kind[0] == "c")
     for options in ({}, {"sample_weight": np.arange(50.0), "fit_intercept": False}):
         got = fastridge.ridge(stored(X, kind), Y, 1.0, **options)

@@ -345,6 +345,7 @@ def test_numbers_of_threads_that_are_refused(n, error, message, count):
 
 
 @pytest.mark.parametrize("n", [257, 10**9, 10**30])
+@pytest.mark.slow
 def test_there_is_a_most(n, count):
     fastridge.set_num_threads(n)
     assert fastridge.get_num_threads() == 256
@@ -367,6 +368,7 @@ COUNT = "import fastridge; print(fastridge.get_num_threads())"
         ({"FASTRIDGE_NUM_THREADS": ""}, None),
     ],
 )
+@pytest.mark.slow
 def test_environment_sets_the_number_of_threads(environment, expected):
     processors = getattr(os, "process_cpu_count", None)
     if expected is None:
@@ -377,6 +379,7 @@ def test_environment_sets_the_number_of_threads(environment, expected):
 
 @pytest.mark.parametrize("name", ["FASTRIDGE_NUM_THREADS", "OMP_NUM_THREADS"])
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+@pytest.mark.slow
 def test_numbers_in_the_environment_that_are_refused(name, value):
     result = run(COUNT, check=False, **{name: value})
     assert result.returncode == 1
@@ -389,6 +392,7 @@ ISA = "from fastridge import _cpu; print(_cpu.get_instruction_set())"
 
 
 @pytest.mark.parametrize("name", _cpu.instruction_sets())
+@pytest.mark.slow
 def test_environment_sets_the_instruction_set(name):
     assert run(ISA, FASTRIDGE_ISA=name).stdout.strip() == name
 

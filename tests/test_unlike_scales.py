@@ -87,6 +87,7 @@ def options(y, p, free, weighted):
 @pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sp.csr_array, sp.csc_array])
 @pytest.mark.parametrize(("free", "weighted"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.slow
 def test_path(name, free, weighted, container):
     X, y = DESIGNS[name]
     weight, factor = options(y, X.shape[1], free, weighted)
