@@ -42,6 +42,7 @@ def test_classifiers_are_those_of_their_regressions(classes, balanced):
 
 @pytest.mark.parametrize("ratio", [1.0, 0.4])
 @pytest.mark.parametrize("how", ["plain", "units"])
+@pytest.mark.slow
 def test_targets_that_share_features_against_moving_them(ratio, how):
     X, y, weight = problem(30, 5)
     rng = np.random.default_rng(4)

@@ -68,6 +68,7 @@ def test_paths_project_dependent_features_without_a_penalty_out():
     assert not said, words
 
 
+@pytest.mark.slow
 def test_searches_end():
     failed = []
     for seed in range(20):

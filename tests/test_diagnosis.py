@@ -116,6 +116,7 @@ def test_one_standard_error_by_the_score_of_the_choice():
             assert found.best_alpha == RidgeCV(WIDE, cv=5, scoring=scoring).fit(X, y).alpha_
 
 
+@pytest.mark.slow
 def test_of_classes():
     for seed in SEEDS:
         X, y = problem(60, 40, 1, 9, seed)

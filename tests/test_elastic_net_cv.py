@@ -29,6 +29,7 @@ def problem(n=60, p=8, k=None, seed=0):
 @pytest.mark.parametrize("shape", [(60, 8), (30, 50)], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.slow
 def test_agrees_with_scikit_learn(shape, weighted, fit_intercept):
     X, y, weight = problem(*shape)
     weight = weight if weighted else None

@@ -80,6 +80,7 @@ def test_of_one_target(shape, precompute, ratio, given):
 @pytest.mark.parametrize(
     "given", [{}, {"penalty_factor": [0.0, 1.0, 0.5, 2.0, 1.0]}, {"standardize": True}], ids=str
 )
+@pytest.mark.slow
 def test_of_several_targets(ratio, given):
     X, Y = problem(24, 5, 2)
     alphas = [1.0, 0.2]

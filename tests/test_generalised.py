@@ -235,6 +235,7 @@ def test_the_choice_is_no_smaller_than_the_estimate_supports():
     assert beyond(alphas, falling, noise=np.full(4, 0.2)) is None
 
 
+@pytest.mark.slow
 def test_automatic_grid_on_wide_sparse_data():
     S = sp.random_array((300, 900), density=0.01, format="csr", rng=np.random.default_rng(0))
     y = S @ np.random.default_rng(0).standard_normal(900)

@@ -5,6 +5,7 @@ sqrt(2 dual_gap / l2) of the solution, which is what two fits of one problem may
 """
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from storages import KINDS, stored
@@ -106,6 +107,7 @@ def assert_alike(one, other, X, alpha, options, scale=1.0):
 
 @quick
 @given(problems(), st.sampled_from(KINDS))
+@pytest.mark.slow
 def test_optimality(problem, kind):
     """A step of the proximal gradient promises no more than the gap.
 

@@ -157,6 +157,7 @@ def test_memory_is_used_again():
         assert violation(gram, l1, l2, cross, W) < 1e-9
 
 
+@pytest.mark.slow
 def test_dual_value():
     rng = np.random.default_rng(0)
     l1, norm, square = rng.uniform(1, 2, 8), rng.uniform(0, 3, 8), np.ones(8)

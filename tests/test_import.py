@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import fastridge
 from fastridge import _cpu
 
@@ -54,6 +56,7 @@ def test_unusable_instruction_set_is_refused():
     assert "'mmx'" in last
 
 
+@pytest.mark.slow
 def test_number_of_threads_from_the_environment():
     code = "import fastridge; print(fastridge.get_num_threads())"
     expected = "3" if _cpu.has_threads() else "1"

@@ -63,6 +63,7 @@ def test_truncated_anywhere(model):
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+@pytest.mark.slow
 def test_any_byte_changed_is_refused_or_harmless(model, flip):
     data = saved(model)
     for i in range(len(data)):
@@ -266,6 +267,7 @@ def test_what_other_code_raises_is_not_about_the_file(model, monkeypatch, kind, 
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+@pytest.mark.slow
 def test_a_signal_while_loading(model):
     def handler(*args):
         raise TimeoutError("took too long")

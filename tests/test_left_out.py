@@ -97,6 +97,7 @@ def test_leave_one_out_has_its_limit(shape):
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csc_array])
 @pytest.mark.parametrize("free", [0, 2])
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.slow
 def test_blocks_of_columns_and_rows(container, free, fit_intercept, monkeypatch):
     X, y = problem(8, 50)
     X[:, 7] = 3.0
@@ -151,6 +152,7 @@ def test_sparse_columns_far_from_zero(container, shape, cv):
 @pytest.mark.parametrize("shape", [(12, 3), (9, 14)], ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.slow
 def test_a_row_that_leaves_does_not_set_the_units(shape, weighted, container):
     X, y = problem(*shape)
     X[0, 0] = 20.0

@@ -57,6 +57,7 @@ def gap_in_long_double(X, Y, W, alpha, l1_ratio):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_the_gap_is_reached(kind):
     for seed in range(3):
         rng = np.random.default_rng([seed, KINDS.index(kind)])

@@ -81,6 +81,7 @@ def test_solutions(few_heavy, monkeypatch, loss, form, standardize, weighted):
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.slow
 def test_penalties_share_a_matrix(few_heavy, monkeypatch, fit_intercept, dtype):
     """It is summed anew for some of the steps of a path alone."""
     X, eta, rng = one_hot()

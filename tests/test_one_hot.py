@@ -26,6 +26,7 @@ def one_hot(n, levels, rng):
 @pytest.mark.parametrize("by_column", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.slow
 def test_operations(by_column, dtype, index):
     rng = np.random.default_rng(0)
     S = one_hot(211, (3, 17, 40), rng)

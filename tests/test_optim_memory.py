@@ -310,6 +310,7 @@ def test_flush_and_step_in_two_threads():
     assert np.isfinite(w).all()
 
 
+@pytest.mark.slow
 def test_a_removed_group_leaves_the_interpreter_alive():
     code = """
 import numpy as np

@@ -184,6 +184,7 @@ def test_dense_and_missing_gradients_between(cls, options):
 
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_any_shape_and_order(data):
     cls, options = data.draw(st.sampled_from(CASES))
     dtype = data.draw(st.sampled_from([np.float64, np.float32]))
@@ -257,6 +258,7 @@ def test_many_missed_steps():
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.99, 0.9999), (0.5, 0.6)])
+@pytest.mark.slow
 def test_adam_after_long_absence(isa, betas):
     """Moments of any size, whose roots are far above, near and far below eps."""
     rng = np.random.default_rng(6)

@@ -83,6 +83,7 @@ def test_two_hundred_steps(name, options, dtype):
 
 
 @over_cases
+@pytest.mark.slow
 def test_state_of_torch_is_taken_over(name, options):
     params, ours, tensors, theirs = pair(name, options, np.float64)
     for t in range(5):

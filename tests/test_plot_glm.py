@@ -154,6 +154,7 @@ def test_a_path_that_was_fitted():
 
 
 @pytest.mark.parametrize("loss", ["poisson", "gamma", "logistic", "squared"])
+@pytest.mark.slow
 def test_deviance_of_a_path(loss):
     X, y = data(loss)
     Z, t = data(loss, seed=1)

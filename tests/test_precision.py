@@ -166,6 +166,7 @@ def test_solution(make, alpha, fit_intercept):
 @pytest.mark.parametrize("make", [hilbert, polynomial, near_copies], ids=lambda m: m.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "dual", "qr"])
+@pytest.mark.slow
 def test_weights_and_factors(make, kind, solver):
     X, y = make()
     rng = np.random.default_rng(0)

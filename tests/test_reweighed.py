@@ -96,6 +96,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("factors", [False, True])
+@pytest.mark.slow
 def test_systems_follow(case, fit_intercept, factors):
     """Solutions are those of systems made anew."""
     make, (n, p), share, kind = CASES[case]

@@ -252,6 +252,7 @@ def test_dependent_columns_with_a_penalty(kind, solver, name, alpha):
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6, -3e-9])
+@pytest.mark.slow
 def test_constant_columns_have_coefficient_0(kind, solver, value):
     X, y = problem(40, 6)
     X[:, 2] = value

@@ -173,6 +173,7 @@ def test_same_bits_for_any_number_of_threads(monkeypatch):
 
 @pytest.mark.parametrize("heavy", [15, 1000])
 @pytest.mark.parametrize("k", [None, 2])
+@pytest.mark.slow
 def test_iterative_path(monkeypatch, heavy, k):
     monkeypatch.setattr(cost, "_HEAVY", heavy)
     X, y = one_hot()

@@ -181,6 +181,7 @@ def test_same_bits_for_any_number_of_threads(given):
 
 @pytest.mark.parametrize("offset", [1e6, 1e8])
 @pytest.mark.parametrize("window", [252, 3000])
+@pytest.mark.slow
 def test_a_million_rows_far_from_zero(offset, window):
     rng = np.random.default_rng(0)
     n, p = 1_000_000, 4
@@ -209,6 +210,7 @@ def test_levels_that_change():
     assert_allclose(ours.coef[1199:], near.coef[1199:], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_dependent_columns():
     X, y = made(200, 3)
     X = np.column_stack([X, X[:, 0] + X[:, 1], np.full(200, 5.0)])

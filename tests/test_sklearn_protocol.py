@@ -314,6 +314,7 @@ def test_pipeline_and_grid_search(data):
         assert_allclose(search.cv_results_[key], theirs.cv_results_[key], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_classifier_in_grid_search(data):
     X, y, _ = data
     labels = np.array(["low", "middle", "high"])[np.digitize(y, [-1.0, 1.0])]
@@ -575,6 +576,7 @@ print("ok")
     )
 
 
+@pytest.mark.slow
 def test_errors_pickled_with_scikit_learn_are_read_without():
     error = pickle.dumps(exception("NotFittedError")("some words"))
     python(

@@ -300,6 +300,7 @@ def test_beside_scikit_learn(by, way, C):
 
 @SOLVERS
 @pytest.mark.parametrize("separated", [False, True])
+@pytest.mark.slow
 def test_beside_high_precision(by, way, separated):
     """Newton's method of 40 digits on a few rows."""
     mp = pytest.importorskip("mpmath")
@@ -638,6 +639,7 @@ def test_l1_certificates_are_bounds():
         assert -1e-12 <= excess <= result.dual_gap + 1e-14
 
 
+@pytest.mark.slow
 def test_l1_of_separated_classes_takes_few_rounds():
     """Turns of the classes leave much between them, which a joint Newton step takes."""
     rng = np.random.default_rng(0)

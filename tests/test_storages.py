@@ -136,6 +136,7 @@ def test_containers_agree(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", FITS)
+@pytest.mark.slow
 def test_float32_is_the_fit_of_the_same_numbers(name):
     wrong = []
     for seed in SEEDS:

@@ -262,6 +262,7 @@ def test_queries_of_some_rows_are_refused():
 
 
 @pytest.mark.parametrize("several", [False, True])
+@pytest.mark.slow
 def test_all_sources_give_the_same(several, tmp_path):
     text = random_text(5, n=3000, several=several, queries=True)
     options = {"multilabel": several, "query_id": True}
@@ -633,6 +634,7 @@ def test_results_are_canonical():
     assert all(part.data.flags.writeable and part.indices.flags.writeable for part in parts)
 
 
+@pytest.mark.slow
 def test_lines_without_end_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(sources, "LONGEST_LINE", 10**6)
     path = tmp_path / "x.gz"

@@ -65,6 +65,7 @@ def same(a, b):
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
 @pytest.mark.parametrize(("n", "p"), [(3000, 60), (60, 3000)])
 @pytest.mark.parametrize("solver", ["auto", "cg"])
+@pytest.mark.slow
 def test_fits_at_once_and_fits_alone_give_the_same_bits(kind, n, p, solver):
     X, y = data(kind, n, p)
     alphas = [0.1, 1.0, 10.0, 100.0] * 3
@@ -273,6 +274,7 @@ def test_interrupt(name, n_threads):
     raise AssertionError(f"not seen by the kernel:\n{errors}")
 
 
+@pytest.mark.slow
 def test_interrupt_leaves_the_library_usable():
     # what a handler raises comes out of the kernel, and its matrix works afterwards
     script = """
@@ -444,6 +446,7 @@ def test_denormals_survive():
     run(script)
 
 
+@pytest.mark.slow
 def test_tree_that_is_not_built(tmp_path):
     package = Path(fastridge.__file__).parent
     shutil.copytree(

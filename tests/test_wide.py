@@ -124,6 +124,7 @@ def test_path(heavy):
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.slow
 def test_threads(heavy, k, monkeypatch):
     """Large enough for several parts of a sum."""
     X = sp.random_array((300, 20_000), density=0.03, rng=1, format="csr")
