@@ -21,7 +21,7 @@ from ..data.check import (
 )
 from ..data.inputs import as_real
 from ..quadratic.variances import variances
-from ..solvers.ridge.fit import solve
+from ..solvers.ridge.solve import solve
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
     ABOVE_0_OR_NONE,

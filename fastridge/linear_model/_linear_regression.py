@@ -193,8 +193,8 @@ class LinearRegression(LinearRegressor):
 
     def _solve(self, A: Any, Y: NDArray[np.float64], weight: NDArray[np.float64] | None) -> None:
         """Fit as a ridge without a penalty."""
-        from ..solvers.ridge.fit import solve
         from ..solvers.ridge.options import bounds
+        from ..solvers.ridge.solve import solve
 
         k = 1 if Y.ndim == 1 else Y.shape[1]
         lower, upper = bounds(None, None, True, A.n_columns) if self.positive else (None, None)

@@ -18,8 +18,8 @@ from ..data.check import (
     check_target,
     feature_names,
 )
-from ..solvers.ridge.fit import solve
 from ..solvers.ridge.options import SOLVERS, bounds
+from ..solvers.ridge.solve import solve
 from ._base import Estimator, LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,

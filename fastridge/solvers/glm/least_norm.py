@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..._matrix import Matrix
-from ..ridge.fit import solve as solve_ridge
+from ..ridge.solve import solve as solve_ridge
 from .problem import Array, GLMProblem, State
 
 _MOST = 2000  # samples or features of which it is looked for

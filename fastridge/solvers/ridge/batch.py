@@ -16,8 +16,8 @@ from ...data.check import (
     check_flags,
     check_penalty_factor,
 )
-from .fit import solve
 from .result import ROUNDING
+from .solve import solve
 
 
 class RidgeBatchResult:

@@ -349,7 +349,7 @@ class DualPath:
         return u, lambda R: vt.T @ ((u.T @ R) / s[:, None])
 
     def _one(self, i):
-        from ..ridge.fit import solve
+        from ..ridge.solve import solve
 
         problem = self.problem
         result = solve(

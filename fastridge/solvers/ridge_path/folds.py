@@ -25,10 +25,10 @@ from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread, one_thread
 from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
 from ...systems.tridiagonal import Tridiagonal
-from ..ridge.fit import solve
 from ..ridge.moments import solve_moments
 from ..ridge.options import SOLVERS
 from ..ridge.result import RidgeResult
+from ..ridge.solve import solve
 from .direct import LEAST_SHOWN, DualPath, MomentsPath
 from .iterative import IterativePath
 
