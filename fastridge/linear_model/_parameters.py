@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._descriptions import defaults_of
-from ..data.inputs import as_real
+from ..data.inputs import as_real, is_sparse
 
 _INF = math.inf
 
@@ -179,6 +179,14 @@ RANDOM_STATE = Parameter(
 )
 PENALTY_FACTOR = Parameter(
     _is_none_or(is_array_like), "an array-like of shape (n_features,), or None"
+)
+PRIOR_MEAN = Parameter(
+    _is_none_or(is_array_like),
+    "an array-like of shape (n_features,) or (n_targets, n_features), or None",
+)
+PENALTY_MATRIX = Parameter(
+    lambda value: value is None or is_array_like(value) or is_sparse(value),
+    "an array-like or sparse matrix of shape (n_features, n_features), or None",
 )
 BOUND = Parameter(_is_bound, "a number, an array-like of shape (n_features,), or None")
 CLASS_WEIGHT = Parameter(_is_class_weight, "a dict, 'balanced' or None")

@@ -18,6 +18,7 @@ from ..data.check import (
     check_target,
     feature_names,
 )
+from ..data.priors import check_prior_mean
 from ..solvers.ridge.options import SOLVERS, bounds
 from ..solvers.ridge.solve import solve
 from ._base import Estimator, LinearRegressor, as_scalar
@@ -27,6 +28,8 @@ from ._parameters import (
     BOUND,
     COUNT_OR_NONE,
     PENALTY_FACTOR,
+    PENALTY_MATRIX,
+    PRIOR_MEAN,
     QUICK_AT_LEAST_0,
     RANDOM_STATE,
     Parameter,
@@ -58,6 +61,7 @@ class BaseRidge(Estimator):
     lower: Any
     upper: Any
     max_memory: float | None
+    penalty_matrix: Any = None
 
     _parameters: ClassVar[Parameters] = {
         "alpha": (
@@ -115,23 +119,53 @@ class BaseRidge(Estimator):
         lower, upper = self.lower, self.upper
         if self.positive or lower is not None or upper is not None:
             lower, upper = bounds(lower, upper, self.positive, A.shape[1])
-        result = solve(
-            A,
-            Y,
-            alpha,
-            sample_weight=sample_weight,
-            penalty_factor=factor,
-            fit_intercept=self.fit_intercept,
-            standardize=self.standardize,
-            solver=self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            lower=lower,
-            upper=upper,
-            max_memory=self.max_memory,
-            checked=False,
-        )
+        if not self._has_prior():
+            result = solve(
+                A,
+                Y,
+                alpha,
+                sample_weight=sample_weight,
+                penalty_factor=factor,
+                fit_intercept=self.fit_intercept,
+                standardize=self.standardize,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                lower=lower,
+                upper=upper,
+                max_memory=self.max_memory,
+                checked=False,
+            )
+        else:
+            from ..solvers.ridge.prior import solve_prior
+
+            mean = self._prior_mean(1 if Y.ndim == 1 else Y.shape[1], A.shape[1])
+            result = solve_prior(
+                A,
+                Y,
+                alpha,
+                prior_mean=mean,
+                penalty_matrix=self.penalty_matrix,
+                sample_weight=sample_weight,
+                penalty_factor=factor,
+                fit_intercept=self.fit_intercept,
+                standardize=self.standardize,
+                solver=self.solver,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                lower=lower,
+                upper=upper,
+                max_memory=self.max_memory,
+                checked=False,
+            )
         self._set_result(result, column)
+
+    def _has_prior(self) -> bool:
+        """Whether the prior has a mean or a matrix; classifiers have neither."""
+        return False
+
+    def _prior_mean(self, n_targets: int, n_features: int) -> NDArray[np.float64] | None:
+        return None
 
     def _set_result(self, result: RidgeResult, column: bool) -> None:
         """Set the attributes of a fit."""
@@ -156,7 +190,12 @@ class Ridge(BaseRidge, LinearRegressor):
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
-    with s = `sample_weight` (1 where None) and f = `penalty_factor` (1 where None). There is no
+    with s = `sample_weight` (1 where None) and f = `penalty_factor` (1 where None); with a prior
+    mean m and a penalty matrix P the penalty is ::
+
+        alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l)
+
+    There is no
     factor 1/2 and no 1/n, and b is never penalised: this is the objective of
     scikit-learn's ``Ridge``. Several targets are fitted independently.
 
@@ -204,6 +243,16 @@ class Ridge(BaseRidge, LinearRegressor):
         n_features elements (some 20 and 64, for each target). Where a direct solver
         would need more, which is known before it starts, "auto" runs "cg". None: half of the
         machine's memory. Without effect on moments, which hold a Gram matrix already.
+    prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None, default=None
+        Coefficients m that the penalty shrinks towards, in the units of `coef_`, such as those of
+        another fit; None: zero. `relative_gradient_` is then beside the larger of the gradients at
+        zero and at m.
+    penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None, \
+default=None
+        Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
+        sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
+        so that P = diag(f) is `penalty_factor` = f. What its null space spans is not penalised.
+        `fastridge.penalty.difference` builds matrices that penalise differences of neighbours.
 
     Attributes
     ----------
@@ -254,6 +303,13 @@ class Ridge(BaseRidge, LinearRegressor):
     array([7.157])
     """
 
+    prior_mean: Any
+    _parameters: ClassVar[Parameters] = {
+        **BaseRidge._parameters,
+        "prior_mean": PRIOR_MEAN,
+        "penalty_matrix": PENALTY_MATRIX,
+    }
+
     def __init__(
         self,
         alpha: Any = 1.0,
@@ -270,6 +326,8 @@ class Ridge(BaseRidge, LinearRegressor):
         lower: Any = None,
         upper: Any = None,
         max_memory: float | None = None,
+        prior_mean: Any = None,
+        penalty_matrix: Any = None,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -284,6 +342,16 @@ class Ridge(BaseRidge, LinearRegressor):
         self.lower = lower
         self.upper = upper
         self.max_memory = max_memory
+        self.prior_mean = prior_mean
+        self.penalty_matrix = penalty_matrix
+
+    def _has_prior(self) -> bool:
+        return self.prior_mean is not None or self.penalty_matrix is not None
+
+    def _prior_mean(self, n_targets: int, n_features: int) -> NDArray[np.float64] | None:
+        if self.prior_mean is None:
+            return None
+        return check_prior_mean(self.prior_mean, n_targets, n_features)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
@@ -436,10 +504,17 @@ class Ridge(BaseRidge, LinearRegressor):
 
     def _solve_moments(self, moments: Moments) -> None:
         """Fit moments and set the attributes, these moments among them."""
-        from ..solvers.ridge.moments import solve_moments
+        from ..solvers.ridge import moments as without_prior
 
+        solve_sums: Any = without_prior.solve_moments
+        prior = {}
+        if self._has_prior():
+            from ..solvers.ridge.prior import solve_prior_moments
+
+            solve_sums = solve_prior_moments
+            prior = {"prior_mean": self.prior_mean, "penalty_matrix": self.penalty_matrix}
         single = moments.n_targets == 1
-        result = solve_moments(
+        result = solve_sums(
             moments,
             self.alpha,
             penalty_factor=self.penalty_factor,
@@ -452,6 +527,7 @@ class Ridge(BaseRidge, LinearRegressor):
             lower=self.lower,
             upper=self.upper,
             single=single,
+            **prior,
         )
         self._set_result(result, single and moments._y_ndim == 2)
         self._set_features(moments.n_features, moments.feature_names)

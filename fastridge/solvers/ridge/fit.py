@@ -13,6 +13,7 @@ from ...data.check import (
     check_target,
     is_moments,
 )
+from ...data.priors import check_prior_mean
 from .options import bounds, check_memory, check_options, check_start
 from .result import RidgeResult
 from .solve import solve as solve
@@ -35,6 +36,8 @@ def ridge(
     max_memory: float | None = None,
     lower: Any = None,
     upper: Any = None,
+    prior_mean: Any = None,
+    penalty_matrix: Any = None,
 ) -> RidgeResult:
     """Fit a ridge regression.
 
@@ -43,7 +46,9 @@ def ridge(
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
     with s = `sample_weight` and f = `penalty_factor`, ones where None. Several targets are fitted
-    independently.
+    independently. With m = `prior_mean` and P = `penalty_matrix` the penalty is ::
+
+        alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l)
 
     Parameters
     ----------
@@ -97,6 +102,15 @@ def ridge(
         standardised; -inf and inf bound nothing, and equal bounds fix a coefficient. The
         intercept is not bounded. `solver` must be "auto" or "lbfgs", both of which run a projected
         Newton method ("active_set").
+    prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Coefficients m that the penalty shrinks towards, in the units of `coef`; None: zero.
+        `relative_gradient` is then beside the larger of the gradients at zero and at m.
+    penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
+        Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
+        sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
+        so that P = diag(f) is `penalty_factor` = f. What its null space spans is not penalised;
+        where X does not determine that either, the solution of minimum norm is taken. With bounds
+        and a P that is not diagonal, `tol` is that of alpha = 0.
 
     Returns
     -------
@@ -134,15 +148,23 @@ def ridge(
     True
     >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], upper=[1.0, 2.0]).coef.round(3)
     array([1.  , 0.87])
+    >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], 100.0, prior_mean=[1.3, 0.7]).coef.round(2)
+    array([1.3, 0.7])
     """
     if not (type(fit_intercept) is type(standardize) is type(positive) is bool):
         check_flags(fit_intercept=fit_intercept, standardize=standardize, positive=positive)
     if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
-        from .moments import solve_moments
+        if prior_mean is None and penalty_matrix is None:
+            from .moments import solve_moments as solve_sums
 
-        return solve_moments(
+            prior: dict[str, Any] = {}
+        else:
+            from .prior import solve_prior_moments as solve_sums
+
+            prior = {"prior_mean": prior_mean, "penalty_matrix": penalty_matrix}
+        return solve_sums(
             X,
             alpha,
             penalty_factor=penalty_factor,
@@ -155,6 +177,7 @@ def ridge(
             coef_init=coef_init,
             lower=lower,
             upper=upper,
+            **prior,
         )
     try:
         A = check_design(X, finite=False)
@@ -178,6 +201,30 @@ def ridge(
         check_options(solver, tol, max_iter, lower is not None or upper is not None)
     if max_memory is not None:
         check_memory(max_memory)
+    if prior_mean is not None or penalty_matrix is not None:
+        from .prior import solve_prior
+
+        if prior_mean is not None:
+            prior_mean = check_prior_mean(prior_mean, k, p)
+        return solve_prior(
+            A,
+            Y,
+            penalties,
+            prior_mean=prior_mean,
+            penalty_matrix=penalty_matrix,
+            sample_weight=sample_weight,
+            penalty_factor=penalty_factor,
+            fit_intercept=fit_intercept,
+            standardize=standardize,
+            solver=solver,
+            tol=tol,
+            max_iter=max_iter,
+            lower=lower,
+            upper=upper,
+            coef_init=coef_init,
+            max_memory=max_memory,
+            checked=False,
+        )
     return solve(
         A,
         Y,

@@ -144,7 +144,7 @@ def _solve_cholesky(problem):
 
 def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
     """The solver that ran, coefficients (p, k) and iterations (k,)."""
-    R, Z = _root(problem)
+    R, Z = root_of(problem)
     data = RidgeProblem(Matrix.from_dense(R), Z, problem.alpha, None, problem.d, False, check=False)
     found = None
     if run == "dual":
@@ -168,7 +168,7 @@ def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
     return run, found[0].T, found[1], *found[4:]
 
 
-def _root(problem):
+def root_of(problem):
     """R (r, p) and Z (r, k) with R'R = G and R'Z = C, r the rank of G; and the row of the means."""
     m = problem.moments
     size = np.sqrt(problem.centred_squares)

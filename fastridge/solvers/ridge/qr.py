@@ -72,7 +72,7 @@ def solve_qr(problem: RidgeProblem):
     return coef, n_iter, problem.relative(gradient, problem.gradient_at_zero()), objective
 
 
-def _triangle(problem: RidgeProblem):
+def triangle_of(problem: RidgeProblem):
     """R (m, p) and C (m, k), m = min(n, p), with R'R = A'S^2A and R'C = A'S^2Y."""
     n, p, k = problem.n, problem.p, problem.k
     step = max(2 * (p + k), 1000)
@@ -132,7 +132,7 @@ def _qr_solver(problem: RidgeProblem):
     p = problem.p
     weighing = problem.n if problem.weight is None else int(np.count_nonzero(problem.weight))
     directions = weighing - problem.fit_intercept
-    R, C, full, low = _without_noise(*_triangle(problem), problem.n, directions)
+    R, C, full, low = _without_noise(*triangle_of(problem), problem.n, directions)
 
     def solve(alpha, chosen):
         penalty = np.sqrt(alpha * problem.d)

@@ -1,0 +1,155 @@
+"""A quadratic penalty w'Pw, and the problems of rows and of sums that have one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.priors import check_penalty_matrix
+from ..systems.lapack import eigvalsh, pivoted_cholesky, product
+from .base import Quadratic
+from .problem import RidgeProblem
+from .sums import SumProblem
+
+_EPS = float(np.finfo(np.float64).eps)
+_NEGATIVE = 1e-8  # of an eigenvalue, in units of the diagonal, that is rounding
+_DENSE = 3000  # order up to which a sparse matrix is checked and factored as a dense one
+
+
+class PenaltyMatrix:
+    """Symmetric positive semi-definite P (p, p), dense or sparse.
+
+    Attributes
+    ----------
+    P : ndarray or scipy.sparse.csr_array (p, p)
+    is_sparse : bool
+    diagonal : ndarray (p,)
+    """
+
+    def __init__(self, P: Any) -> None:
+        self.P, self.is_sparse = P, not isinstance(P, np.ndarray)
+        self.diagonal = np.array(P.diagonal())
+
+    @classmethod
+    def checked(cls, given: Any, n_features: int) -> PenaltyMatrix:
+        """Check what a caller gave, negative eigenvalues included."""
+        matrix = cls(check_penalty_matrix(given, n_features))
+        if not matrix.is_diagonal():
+            matrix._check_eigenvalues()
+        return matrix
+
+    def is_diagonal(self) -> bool:
+        if self.is_sparse:
+            return bool(self.P.nnz == np.count_nonzero(self.diagonal))
+        return bool(np.count_nonzero(self.P) == np.count_nonzero(self.diagonal))
+
+    def dot(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P W for W (p, k)."""
+        return self.P @ W
+
+    def toarray(self) -> NDArray[np.float64]:
+        return self.P.toarray() if self.is_sparse else self.P
+
+    def scaled(self, root: NDArray[np.float64]) -> PenaltyMatrix:
+        """P_ij root_i root_j."""
+        if self.is_sparse:
+            from scipy import sparse
+
+            D = sparse.diags_array(root)
+            return PenaltyMatrix((D @ self.P @ D).tocsr())
+        return PenaltyMatrix(self.P * root * root[:, None])
+
+    def _correlation(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+        """P of the features that have a penalty in units of its diagonal, the units, and which."""
+        chosen = np.flatnonzero(self.diagonal)
+        size = np.sqrt(self.diagonal[chosen])
+        P = self.P[chosen][:, chosen]
+        P = P.toarray() if self.is_sparse else P.copy()
+        P /= size
+        P /= size[:, None]
+        return P, size, chosen
+
+    def root(self) -> NDArray[np.float64]:
+        """L (r, p) with L'L = P, r its rank, by Cholesky factorisation with pivots."""
+        C, size, chosen = self._correlation()
+        R, order, rank = pivoted_cholesky(np.array(C, order="F"), len(C) * _EPS)
+        L = np.zeros((rank, len(self.diagonal)))
+        L[:, chosen[order]] = np.triu(R[:rank]) * size[order]
+        return L
+
+    def _check_eigenvalues(self) -> None:
+        chosen = np.flatnonzero(self.diagonal)
+        if self.is_sparse and len(chosen) > _DENSE:
+            self._check_pivots(chosen)
+            return
+        C = self._correlation()[0]
+        R, order, rank = pivoted_cholesky(np.array(C, order="F"), len(C) * _EPS)
+        R = np.triu(R[:rank])
+        left = C[np.ix_(order, order)]
+        left -= product(R.T, R)
+        if np.abs(left).max(initial=0.0) > _NEGATIVE:
+            least = float(eigvalsh(C)[0])
+            if least < -_NEGATIVE:
+                raise ValueError(
+                    f"penalty_matrix has an eigenvalue of {least:.3g} with its diagonal scaled to"
+                    " ones; expected a positive semi-definite matrix, without negative eigenvalues."
+                )
+
+    def _check_pivots(self, chosen: NDArray[np.intp]) -> None:
+        """The same by the signs of the pivots of a sparse factor."""
+        from scipy import sparse
+        from scipy.sparse.linalg import splu
+
+        D = sparse.diags_array(1.0 / np.sqrt(self.diagonal[chosen]))
+        C = (D @ self.P[chosen][:, chosen] @ D).tocsc()
+        C = C + _NEGATIVE * sparse.eye_array(len(chosen), format="csc")
+        factor = splu(
+            C, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+        if not (factor.U.diagonal() > 0).all():
+            raise ValueError(
+                "penalty_matrix has negative eigenvalues; expected a positive semi-definite matrix."
+            )
+
+
+class WithMatrix(Quadratic):
+    """A quadratic with alpha w'Pw in place of alpha w' diag(d) w, d being zeros."""
+
+    matrix: PenaltyMatrix
+
+    def evaluate(
+        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
+    ) -> tuple[NDArray[np.float64], ...]:
+        gradient, objective = super().evaluate(coef, chosen, alpha)  # type: ignore[safe-super]
+        shrunk = self.matrix.dot(coef)
+        alphas = self.alpha[chosen] if alpha is None else alpha
+        objective = np.maximum(objective + alphas * (coef * shrunk).sum(axis=0), 0.0)
+        shrunk *= alphas
+        gradient -= shrunk
+        return gradient, objective
+
+
+class MatrixRows(WithMatrix, RidgeProblem):
+    """The problem of rows with a matrix of penalties.
+
+    Attributes
+    ----------
+    single : bool
+        Whether y is one-dimensional.
+    """
+
+    def __init__(self, A, Y, alpha, weight, matrix: PenaltyMatrix, fit_intercept) -> None:
+        zeros = np.broadcast_to(0.0, (A.n_columns,))
+        super().__init__(A, Y, alpha, weight, zeros, fit_intercept, check=False)
+        self.matrix = matrix
+        self.single = Y.ndim == 1
+
+
+class MatrixSums(WithMatrix, SumProblem):
+    """The problem of moments with a matrix of penalties."""
+
+    def __init__(self, moments, alpha, matrix: PenaltyMatrix, fit_intercept) -> None:
+        super().__init__(moments, alpha, np.zeros(moments.n_features), fit_intercept)
+        self.matrix = matrix

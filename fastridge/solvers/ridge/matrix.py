@@ -1,0 +1,300 @@
+"""Ridge with a matrix of penalties: alpha w'Pw.
+
+A Cholesky factor of A'S A + alpha P, refined with the residual from X. Where that is unstable, for
+the other solvers, and with bounds, least squares of the triangle of S A above the rows sqrt(alpha)
+L, L'L = P: that has the same minimum, and where the null spaces of A and P meet, its solution of
+minimum norm is that of w'w. Large sparse data have conjugate gradients of their own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..._dense import Cholesky
+from ..._matrix import Matrix
+from ...data.check import check_finite, recheck
+from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
+from ...quadratic.problem import RidgeProblem
+from ...quadratic.range import exponents, largest
+from ...quadratic.refine import refine
+from ...quadratic.variances import variances
+from ...systems.blas import on_one_thread
+from ...systems.cost import choose_solver
+from .matrix_cg import solve_matrix_cg
+from .options import SOLVERS
+from .qr import solve_qr, triangle_of
+from .result import RidgeResult, cast_and_warn, round_to_float32, sufficient_gradient
+from .solve import solve
+
+_KEEP = 1e-13  # share of a column that must be left by the columns before it
+_NEAR = 100  # exponents of numbers whose sums of squares stay far inside the range
+_ULPS = 16.0  # of the sums in a gradient, that are its rounding
+_EPS = float(np.finfo(np.float64).eps)
+_SPARSE = 2000  # features from which on a sparse matrix is left sparse with fewer samples
+
+
+@np.errstate(under="ignore")
+def solve_matrix(
+    A,
+    Y,
+    alpha,
+    matrix: PenaltyMatrix,
+    *,
+    sample_weight=None,
+    penalty_factor=None,
+    fit_intercept=True,
+    standardize=False,
+    solver="auto",
+    tol=1e-4,
+    max_iter=None,
+    lower=None,
+    upper=None,
+    coef_init=None,
+    max_memory=None,
+    warn=True,
+) -> RidgeResult:
+    """Solve a problem whose arrays have been through the door; see `solve`."""
+    recheck(A)
+    check_finite(A)
+    k = 1 if Y.ndim == 1 else Y.shape[1]
+    alpha = np.array(np.broadcast_to(alpha, (k,)))
+    rest = {
+        "sample_weight": sample_weight,
+        "fit_intercept": fit_intercept,
+        "solver": solver,
+        "tol": tol,
+        "max_iter": max_iter,
+        "lower": lower,
+        "upper": upper,
+        "max_memory": max_memory,
+        "warn": warn,
+    }
+    if not alpha.any():
+        return solve(A, Y, alpha, coef_init=coef_init, checked=True, **rest)
+    if not alpha.all():
+        return _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest)
+    factor = penalty_factor
+    if standardize:
+        variance = variances(A, sample_weight)
+        factor = variance if factor is None else factor * variance
+    if factor is not None:
+        matrix = matrix.scaled(np.sqrt(factor))
+    found = _scaled(A, Y, alpha, sample_weight, matrix)
+    if found is not None:
+        A_, Y_, alpha_, matrix_, a, b = found
+        return _restore(
+            solve_matrix(
+                A_,
+                Y_,
+                alpha_,
+                matrix_,
+                coef_init=None if coef_init is None else np.ldexp(coef_init, b - a),
+                **rest
+                | {
+                    "lower": None if lower is None else np.ldexp(lower, b - a),
+                    "upper": None if upper is None else np.ldexp(upper, b - a),
+                },
+            ),
+            a,
+            b,
+            A.dtype,
+        )
+    problem = MatrixRows(A, Y, alpha, sample_weight, matrix, fit_intercept)
+    run = "active_set" if lower is not None or upper is not None else SOLVERS[solver]
+    if run == "auto":
+        run = choose_solver(A, k, max_memory)
+        if run == "dual":
+            run = "cg" if matrix.is_sparse and problem.p > _SPARSE else "cholesky"
+    error, near, found = None, False, None
+    if run == "cholesky":
+        found = _solve_cholesky(problem)
+        if found is None:
+            run = "qr"
+    elif run == "cg":
+        *found, error, near = solve_matrix_cg(problem, tol, max_iter, coef_init)
+    if found is None:
+        run = "active_set" if run == "active_set" else "qr"
+        found = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
+    coef, n_iter = found
+    return _result(problem, coef, n_iter, run, lower, upper, error, near, tol, warn)
+
+
+def _result(problem, coef, n_iter, run, lower, upper, error, near, tol, warn):
+    single = problem.single
+    reached = _relative(problem, coef, lower, upper)[0]
+    near = near | (reached <= sufficient_gradient(run, tol)) | (reached <= _floor(problem))
+    if problem.source.is_float32:
+        coef = round_to_float32(coef, lower, upper)
+    gradient, objective = _relative(problem, coef, lower, upper)
+    intercept = problem.intercept(coef)
+    if single:
+        coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
+        gradient, objective = float(gradient[0]), float(objective[0])
+        error = error if error is None else float(error[0])
+    result = RidgeResult(
+        coef, intercept, run, n_iter, gradient, objective, bool(np.all(near)), error
+    )
+    return cast_and_warn(problem.source, result, tol, warn)
+
+
+def _relative(problem, coef, lower, upper):
+    """Relative gradients and objectives of coefficients (k, p)."""
+    from .bounded import Box
+
+    gradient, objective = problem.evaluate(coef.T)
+    first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
+    if lower is not None or upper is not None:
+        box = Box(problem.p, lower, upper)
+        gradient = box.projected(gradient.T, coef).T
+        origin = np.repeat(box.origin[:, None], problem.k, axis=1)
+        first = np.maximum(first, np.linalg.norm(problem.evaluate(origin)[0], axis=0))
+    return problem.relative(gradient, first), objective
+
+
+def _floor(problem):
+    """Relative gradients (k,) that rounding of A'S r makes, where little is left to explain."""
+    first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
+    yy = (problem.rooted(problem.Y) ** 2).sum(axis=0)
+    rounded = _ULPS * _EPS * np.sqrt(problem.column_squares().sum() * yy)
+    return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
+
+
+@on_one_thread
+def _solve_cholesky(problem):
+    """Coefficients (k, p) and iterations (k,), or None where that is unstable."""
+    G, P = problem.A.gram(problem.weight), problem.matrix.toarray()
+    coef = np.empty((problem.k, problem.p))
+    n_iter = np.ones(problem.k, dtype=np.intp)
+    at_zero = problem.gradient_at_zero()
+    for alpha in np.unique(problem.alpha):
+        chosen = np.flatnonzero(problem.alpha == alpha)
+        M = G + alpha * P
+        diagonal = np.diagonal(M).copy()
+        dead = diagonal == 0
+        M[dead, dead] = diagonal[dead] = 1.0
+        try:
+            factor = Cholesky(M, _KEEP)
+        except ArithmeticError:
+            return None
+
+        def correct(B, factor=factor, dead=dead):
+            B = np.array(B, order="F")
+            B[dead] = 0.0
+            factor.solve(B.reshape(-1, order="F"))
+            return B
+
+        found = refine(problem, correct, correct(at_zero[:, chosen]), chosen, diagonal)
+        if not found.settled:
+            return None
+        coef[chosen], n_iter[chosen] = found.coef.T, found.n_iter
+    return coef, n_iter
+
+
+@on_one_thread
+def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
+    """Coefficients (k, p) and iterations (k,) of the triangle of the rows above sqrt(alpha) L."""
+    from .bounded import solve_bounded
+
+    R, C = triangle_of(problem)
+    L = problem.matrix.root()
+    coef = np.empty((problem.k, problem.p))
+    n_iter = np.ones(problem.k, dtype=np.intp)
+    for alpha in np.unique(problem.alpha):
+        chosen = np.flatnonzero(problem.alpha == alpha)
+        X = np.vstack([R, np.sqrt(alpha) * L])
+        Z = np.zeros((len(X), len(chosen)), order="F")
+        Z[: len(C)] = C[:, chosen]
+        data = RidgeProblem(
+            Matrix.from_dense(X), Z, np.zeros(len(chosen)), None, None, False, check=False
+        )
+        if run == "qr":
+            found = solve_qr(data)
+        else:
+            start = None if coef_init is None else coef_init.reshape(problem.k, -1)[chosen]
+            found = solve_bounded(data, lower, upper, tol, max_iter, start)
+        coef[chosen], n_iter[chosen] = found[0], found[1]
+    return coef, n_iter
+
+
+def _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest):
+    """Targets without a penalty by themselves."""
+    zero = alpha == 0
+    parts = []
+    for chosen in (np.flatnonzero(zero), np.flatnonzero(~zero)):
+        parts.append(
+            solve_matrix(
+                A,
+                np.asfortranarray(Y[:, chosen]),
+                alpha[chosen],
+                matrix,
+                coef_init=None if coef_init is None else coef_init[chosen],
+                penalty_factor=penalty_factor,
+                standardize=standardize,
+                **rest,
+            )
+        )
+    order = np.argsort(np.concatenate([np.flatnonzero(zero), np.flatnonzero(~zero)]))
+    error = None
+    if any(part.relative_error is not None for part in parts):
+        error = np.concatenate(
+            [np.zeros(len(p.coef)) if p.relative_error is None else p.relative_error for p in parts]
+        )[order]
+
+    def joined(name):
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    return RidgeResult(
+        joined("coef"),
+        joined("intercept"),
+        parts[1].solver,
+        joined("n_iter"),
+        joined("relative_gradient"),
+        joined("objective"),
+        all(part.converged for part in parts),
+        error,
+    )
+
+
+def _scaled(A, Y, alpha, weight, matrix):
+    """X, y, alpha and P by powers of two nearer to 1, those powers of X and y; None: all are near.
+
+    |y - Xw|^2 + alpha w'Pw of 2^a X and 2^b y has the solution 2^(b - a) w for 2^(2a) alpha.
+    """
+    peak = float(largest(A, weight).max(initial=0.0))
+    y_peak = float(np.abs(Y).max(initial=0.0))
+    powers = [
+        int(-exponents(np.array([v]))[0]) if v > 0 else 0
+        for v in (peak, y_peak, float(matrix.diagonal.max()))
+    ]
+    if all(abs(v) <= _NEAR for v in powers) and alpha.max() < 2.0**300:
+        return None
+    a, b, half = powers[0], powers[1], powers[2] // 2
+    near = np.ldexp(alpha, 2 * (a - half))
+    if not (near < np.inf).all():
+        raise ValueError(
+            "alpha * penalty_matrix is too large beside the squares of X; expected penalties that"
+            " float64 holds in units of these squares."
+        )
+    if a == b == 0 and abs(powers[2]) <= _NEAR:
+        return None
+    X = A.arrays[0]
+    if A.is_sparse:
+        values, indices, indptr = A.arrays
+        X = np.ldexp(values.astype(np.float64), a)
+        A = Matrix.from_compressed(X, indices, indptr, A.shape, A.kind == "csc")
+    else:
+        A = Matrix.from_dense(np.ldexp(X.astype(np.float64), a))
+    # no penalty, however small, becomes none
+    near = np.maximum(near, 2.0**-1000)
+    unit = np.full(len(matrix.diagonal), 2.0**half)
+    return A, np.ldexp(Y, b), near, matrix.scaled(unit), a, b
+
+
+def _restore(result, a, b, dtype):
+    with np.errstate(over="ignore"):
+        result.coef = np.ldexp(result.coef, a - b).astype(dtype)
+        result.intercept = np.ldexp(result.intercept, -b)
+        result.objective = np.ldexp(result.objective, -2 * b)
+    if not np.isfinite(result.coef).all():
+        raise ValueError("y is too large beside X: coef overflows float64; expected other units.")
+    return result
