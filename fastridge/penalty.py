@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from .data.check import check_count
 from .data.inputs import as_array, numbers
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["convert"]
+__all__ = ["convert", "difference"]
 
 # to the strength s of sum_i l_i + s * |w|^2, and back; k: factor of the sum in L, v: noise
 # variance, n: samples
@@ -175,3 +176,84 @@ def convert(
     with np.errstate(divide="ignore"):
         result = _FROM_SUM[target](_TO_SUM[source](values, k, v, n), k, v, n)
     return float(result) if result.ndim == 0 else result
+
+
+def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
+    """Build the matrix that penalises differences of neighbouring coefficients.
+
+    With D the differences of an order, of rows w_{j+1} - w_j for order 1 and
+    w_{j+2} - 2 w_{j+1} + w_j for order 2, it is D'D: w'D'Dw is the sum of their squares.
+    Polynomials in j of a lower degree than `order` are not penalised.
+
+    Parameters
+    ----------
+    n : int
+        Number of coefficients, above `order`.
+    order : int, default=1
+        Order of the differences. 1 shrinks towards a constant, 2 towards a line, as for
+        smoothing splines.
+    cyclic : bool, default=False
+        The first coefficient follows the last one, as hours of the day do. Constants alone are
+        then free, whatever the order.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of float64, shape (n, n)
+        Banded; exact, as its elements are integers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` or `order` is no integer of at least 1, or `n` is not above `order`.
+
+    See Also
+    --------
+    fastridge.Ridge : Takes it as `penalty_matrix`.
+
+    References
+    ----------
+    P. H. C. Eilers and B. D. Marx, "Flexible smoothing with B-splines and penalties", Statistical
+    Science 11(2), 1996.
+
+    Examples
+    --------
+    >>> from fastridge import penalty
+    >>> penalty.difference(4).toarray()
+    array([[ 1., -1.,  0.,  0.],
+           [-1.,  2., -1.,  0.],
+           [ 0., -1.,  2., -1.],
+           [ 0.,  0., -1.,  1.]])
+
+    A smoothing spline: B-splines of more knots than needed, whose neighbours are to be alike.
+
+    >>> import numpy as np
+    >>> from fastridge import Ridge
+    >>> from scipy.interpolate import BSpline
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.sort(rng.random(200))
+    >>> y = np.sin(6.0 * x) + 0.2 * rng.standard_normal(200)
+    >>> knots = np.arange(-3, 34) / 30
+    >>> B = BSpline.design_matrix(x, knots, 3)
+    >>> P = penalty.difference(B.shape[1], order=2)
+    >>> model = Ridge(alpha=1.0, penalty_matrix=P, fit_intercept=False).fit(B, y)
+    >>> bool(np.abs(model.predict(B) - np.sin(6.0 * x)).mean() < 0.06)
+    True
+    """
+    from scipy import sparse
+
+    n, order = check_count("n", n), check_count("order", order)
+    if n <= order:
+        raise ValueError(f"n is {n}; expected more than order, which is {order}.")
+    D = sparse.eye_array(n, format="csr")
+    for _ in range(order):
+        if cyclic:
+            step = sparse.csr_array(
+                (np.ones(n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n)
+            )
+            D = step @ D - D
+        else:
+            D = D[1:] - D[:-1]
+    found = sparse.csr_array(D.T @ D)
+    found.eliminate_zeros()
+    found.sort_indices()
+    return found

@@ -282,3 +282,16 @@ def test_estimators_take_arrays_are_cloned_and_saved(tmp_path):
     np.testing.assert_array_equal(loaded.fit(X, y, s).coef_, model.coef_)
     with pytest.raises(ValueError, match="penalty_matrix"):
         fastridge.Ridge(penalty_matrix="rough").fit(X, y)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_difference_penalties(order):
+    P = fastridge.penalty.difference(9, order)
+    D = np.diff(np.eye(9), order, axis=0)
+    np.testing.assert_array_equal(P.toarray(), D.T @ D)
+    cyclic = fastridge.penalty.difference(9, order, cyclic=True).toarray()
+    w = np.random.default_rng(0).standard_normal(9)
+    around = np.diff(np.concatenate([w, w[:order]]), order)
+    np.testing.assert_allclose(w @ cyclic @ w, around @ around)
+    with pytest.raises(ValueError, match="n is 2; expected more than order"):
+        fastridge.penalty.difference(2, 2)

@@ -149,7 +149,7 @@ def ridge(
     >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], upper=[1.0, 2.0]).coef.round(3)
     array([1.  , 0.87])
     >>> fastridge.ridge(X, [1.0, 2.0, 4.0, 7.0], 100.0, prior_mean=[1.3, 0.7]).coef.round(2)
-    array([1.3, 0.7])
+    array([1.31, 0.71])
     """
     if not (type(fit_intercept) is type(standardize) is type(positive) is bool):
         check_flags(fit_intercept=fit_intercept, standardize=standardize, positive=positive)
