@@ -52,7 +52,9 @@ class GroupRidge(LinearRegressor):
     with w integrated out, or the penalties minimise generalised cross-validation or leave-one-out
     errors. Where the groups are the levels of factors this is the linear mixed model. The data are
     reduced to sums once, and Newton's method with exact derivatives then takes the time of a few
-    ridge fits, whatever the number of samples. Each target has penalties of its own.
+    ridge fits, whatever the number of samples. It takes the memory of a few matrices of n_features
+    x n_features, also of sparse or wide data, and for each step and target a time proportional to
+    n_features^3. Each target has penalties of its own.
 
     A group whose prior variance is 0 is out: its penalty is infinite and its coefficients are 0.
 
@@ -111,7 +113,7 @@ class GroupRidge(LinearRegressor):
     posterior_ : Posterior or list of Posterior
         Covariance of the coefficients, as an operator, for each target.
     solver_ : str
-        "cholesky" by features, or "dual" by samples.
+        What solved the systems: "cholesky".
     X_offset_ : ndarray of shape (n_features,)
         Weighted means that the columns were centred about; 0 without an intercept.
     n_features_in_ : int
