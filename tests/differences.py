@@ -99,6 +99,7 @@ REASONS = {
     **{("parameter", "l1_ratio", name): MODEL for name in GLMS if "Logistic" not in name},
     ("parameter of fit", "offset"): OFFSET,
     ("parameter of fit", "exposure"): OFFSET,
+    **{("parameter", item): MODEL for item in ("prior_mean", "penalty_matrix")},
     ("parameter", "max_memory"): "An extension: bounds the memory of direct solvers.",
     ("parameter", "max_iter"): "Of the iterative solver that may run.",
     ("parameter", "solver"): "Chooses the solver, by scikit-learn's names of `Ridge` too.",

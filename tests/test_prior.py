@@ -295,3 +295,33 @@ def test_difference_penalties(order):
     np.testing.assert_allclose(w @ cyclic @ w, around @ around)
     with pytest.raises(ValueError, match="n is 2; expected more than order"):
         fastridge.penalty.difference(2, 2)
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (6, 8)])
+def test_reference_has_the_same_solutions(shape):
+    X, y, m, s = data(*shape)
+    f = np.linspace(0.5, 2.0, 8)
+    P = second_differences(8) + 0.01 * np.eye(8)
+    for factor, matrix in ((None, P), (f, P), (f, None)):
+        options = {"prior_mean": m, "sample_weight": s, "penalty_factor": factor}
+        found = fastridge.ridge(X, y, 2.5, penalty_matrix=matrix, tol=1e-10, **options)
+        twin = fastridge.reference.ridge_prior(X, y, 2.5, penalty_matrix=matrix, **options)
+        assert np.allclose(found.coef, twin.coef, rtol=1e-9, atol=1e-10)
+        assert np.isclose(found.intercept, twin.intercept, rtol=1e-9, atol=1e-9)
+        assert np.isclose(found.objective, twin.objective, rtol=1e-9)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("solver", ["auto", "cholesky", "qr"])
+def test_null_spaces_that_meet_beside_an_intercept(storage, solver):
+    # one-hot columns add up to ones, and differences do not see a constant either
+    rng = np.random.default_rng(0)
+    X = np.eye(52)[rng.integers(0, 52, 1000)]
+    y = X @ np.sin(np.arange(52) * np.pi / 26) + rng.standard_normal(1000)
+    P = fastridge.penalty.difference(52, order=2, cyclic=True)
+    for alpha in (1.0, 100.0, 1000.0):
+        found = fastridge.ridge(storage(X), y, alpha, penalty_matrix=P, solver=solver)
+        twin = fastridge.reference.ridge_prior(X, y, alpha, penalty_matrix=P.toarray())
+        assert found.relative_gradient < 1e-9
+        assert np.allclose(found.coef, twin.coef, rtol=1e-6, atol=1e-8)
+        assert np.isclose(found.intercept, twin.intercept, rtol=1e-6, atol=1e-8)

@@ -140,6 +140,8 @@ def test_parameters(cls):
     params = model.get_params()
     assert list(params) == sorted(params)
     own = {"lower", "max_memory", "penalty_factor", "standardize", "upper"}
+    if cls.__name__ == "Ridge":
+        own |= {"prior_mean", "penalty_matrix"}
     assert set(params) - set(theirs.get_params()) == own
     assert {name: params[name] for name in theirs.get_params()} == theirs.get_params()
     assert model.set_params(alpha=3.0, tol=0.1) is model

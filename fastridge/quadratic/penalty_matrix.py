@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.priors import check_penalty_matrix
-from ..systems.lapack import eigvalsh, pivoted_cholesky, product
+from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product
 from .base import Quadratic
 from .problem import RidgeProblem
 from .sums import SumProblem
@@ -72,11 +72,13 @@ class PenaltyMatrix:
         return P, size, chosen
 
     def root(self) -> NDArray[np.float64]:
-        """L (r, p) with L'L = P, r its rank, by Cholesky factorisation with pivots."""
+        """L (r, p) with L'L = P, r its rank."""
+        # rounding leaves eigenvalues of 0 near 0; pivots of a Cholesky factor are left larger
         C, size, chosen = self._correlation()
-        R, order, rank = pivoted_cholesky(np.array(C, order="F"), len(C) * _EPS)
-        L = np.zeros((rank, len(self.diagonal)))
-        L[:, chosen[order]] = np.triu(R[:rank]) * size[order]
+        values, Q = eigh(C)
+        kept = values > len(C) * _EPS * values.max(initial=0.0)
+        L = np.zeros((int(kept.sum()), len(self.diagonal)))
+        L[:, chosen] = (Q[:, kept] * np.sqrt(values[kept])).T * size
         return L
 
     def _check_eigenvalues(self) -> None:

@@ -59,6 +59,7 @@ from .path import (
     path_by_samples,
     ridge_path,
 )
+from .prior import ridge_prior
 from .ridge import (
     Solution,
     gradient,
@@ -138,6 +139,7 @@ __all__ = [
     "ridge_normal_equations",
     "ridge_of_moments",
     "ridge_path",
+    "ridge_prior",
     "rolling_ridge",
     "row_axpy",
     "row_dot",
