@@ -237,7 +237,7 @@ static int build_light(fr_reduced *q, const columns *c, int n_threads)
         status = q->index && q->value ? 0 : FR_NO_MEMORY;
     }
     for (ptrdiff_t t = 0, at = 0; t < parts; t++) {
-        if (!status) {
+        if (!status && b.part[t].size) {
             memcpy(q->index + at, b.part[t].index, (size_t)b.part[t].size * sizeof(int32_t));
             memcpy(q->value + at, b.part[t].value, (size_t)b.part[t].size * sizeof(double));
             at += b.part[t].size;
