@@ -500,6 +500,45 @@ def test_all_finite_refuses():
         all_finite(np.ones(6)[::2])
 
 
+@pytest.mark.parametrize("width", [np.int32, np.int64])
+def test_check_compressed_against_a_loop(width):
+    def by_loop(indices, indptr, n_minor):
+        messy = 0
+        for begin, end in itertools.pairwise(indptr):
+            for k in range(begin, end):
+                if not 0 <= indices[k] < n_minor:
+                    return f"{k}"
+                messy |= int(k > begin and indices[k] <= indices[k - 1])
+        return messy
+
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        n_minor, rows = int(rng.integers(1, 8)), []
+        for _ in range(rng.integers(0, 6)):
+            row = np.sort(rng.choice(n_minor, rng.integers(0, n_minor + 1), replace=False))
+            if rng.random() < 0.1:
+                row = rng.permutation(row)
+            if len(row) and rng.random() < 0.05:
+                row[rng.integers(len(row))] = rng.choice([-1, 0, n_minor])
+            rows.append(row)
+        indices = np.concatenate([*rows, []]).astype(width)
+        indptr = np.cumsum([0, *map(len, rows)]).astype(width)
+        expected = by_loop(indices, indptr, n_minor)
+        if isinstance(expected, int):
+            assert check_compressed(indices, indptr, n_minor) == expected
+        else:
+            with pytest.raises(ValueError, match=rf"\b{expected}\b"):
+                check_compressed(indices, indptr, n_minor)
+
+
+def test_check_compressed_of_more_columns_than_int32_counts():
+    indptr = np.array([0, 2], np.int32)
+    indices = np.array([3, 2**31 - 1], np.int32)
+    assert check_compressed(indices, indptr, 2**32 + 1) == 0
+    with pytest.raises(ValueError, match="-2"):
+        check_compressed(np.array([-2, 3], np.int32), indptr, 2**32 + 1)
+
+
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize(
     ("indices", "indptr", "expected"),

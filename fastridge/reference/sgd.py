@@ -419,6 +419,7 @@ class Learner:
         # largest |x|; sums of weights and of weighted squares
         self._R, self._reach, self._scale = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
         self._seen, self._squares = 0.0, 0.0
+        self._before = 0.0  # the rate of the last step
         self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # of targets
         # of bets: their state, the weight of rows since the last, where the intercept began
         self._bets = tuple(np.zeros(shape) for _ in range(4))
@@ -547,8 +548,8 @@ class Learner:
         scale = np.where(self._scale > 0.0, self._scale, 1.0)
         u, V = x / scale, self._W * scale
         value, slopes, p = self._slopes(x, y, own)
-        before = self.eta if self._squares > 0.0 else 0.0
-        rates = self._rates(u, y, p, s)
+        before, rates = self._before, self._rates(u, y, p, s)
+        self._before = self.eta
         seen = before if len(V) == 1 and abs(self.eta - before) <= _NEARLY * before else self.eta
         if rule.learning_rate == "coin":
             self._bet(u, s * slopes, scale, s, rates)

@@ -66,6 +66,10 @@ typedef struct {
     /* by index width (0: int32, 1: int64): out[i] = sum_k data[k] * v[indices[k]] */
     void (*gather[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                       double *out);
+    /* the same, element by element: of a v with elements that were stored just now, and that a load of
+     * several at once would wait for until they are in the cache; for short major vectors */
+    void (*gather_stored[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
+                             double *out);
     /* out[indices[k]] += u[i] * data[k] */
     void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                        double *out);

@@ -27,6 +27,8 @@ cdef extern from "kernels.h" nogil:
         # by index width: out[i] = sum_k data[k] v[indices[k]], ...
         void (*gather[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1, const double *v,
                           double *out) noexcept nogil
+        void (*gather_stored[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1,
+                                 const double *v, double *out) noexcept nogil
         # ... out[indices[k]] += u[i] data[k], ...
         void (*scatter[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1, const double *u,
                            double *out) noexcept nogil

@@ -13,6 +13,23 @@
     const I *FR_RESTRICT indices = (a)->indices;                                                   \
     const I *FR_RESTRICT indptr = (a)->indptr
 
+/* One major vector's product with v, element by element. */
+FR_INLINE double SNAME(dot_each)(const T *data, const I *indices, ptrdiff_t k, ptrdiff_t end,
+                                 const double *v)
+{
+    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    (void)data;
+    for (; k + 4 <= end; k += 4) {
+        s0 += VALUE(k) * v[indices[k]];
+        s1 += VALUE(k + 1) * v[indices[k + 1]];
+        s2 += VALUE(k + 2) * v[indices[k + 2]];
+        s3 += VALUE(k + 3) * v[indices[k + 3]];
+    }
+    for (; k < end; k++)
+        s0 += VALUE(k) * v[indices[k]];
+    return (s0 + s1) + (s2 + s3);
+}
+
 static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                           const double *FR_RESTRICT v, double *FR_RESTRICT out)
 {
@@ -30,17 +47,18 @@ static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
         }
         out[i] = _mm512_reduce_add_pd(s);
 #else
-        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (; k + 4 <= end; k += 4) {
-            s0 += VALUE(k) * v[indices[k]];
-            s1 += VALUE(k + 1) * v[indices[k + 1]];
-            s2 += VALUE(k + 2) * v[indices[k + 2]];
-            s3 += VALUE(k + 3) * v[indices[k + 3]];
-        }
-        for (; k < end; k++)
-            s0 += VALUE(k) * v[indices[k]];
-        out[i] = (s0 + s1) + (s2 + s3);
+        out[i] = SNAME(dot_each)(data, indices, k, end, v);
 #endif
+    }
+}
+
+static void SNAME(gather_stored)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
+                                 const double *FR_RESTRICT v, double *FR_RESTRICT out)
+{
+    FIELDS(a);
+    for (ptrdiff_t i = i0; i < i1; i++) {
+        RANGE(a, i);
+        out[i] = SNAME(dot_each)(data, indices, k, end, v);
     }
 }
 

@@ -191,8 +191,8 @@ typedef char ones;
 
 #define BOTH(f, T) {FR_CAT3(f, T, i32), FR_CAT3(f, T, i64)}
 #define SPARSE(T)                                                                                  \
-    BOTH(gather, T), BOTH(scatter, T), BOTH(gather_short, T), BOTH(scatter_short, T),              \
-        BOTH(gather_lanes, T), BOTH(scatter_lanes, T),                                             \
+    BOTH(gather, T), BOTH(gather_stored, T), BOTH(scatter, T), BOTH(gather_short, T),              \
+        BOTH(scatter_short, T), BOTH(gather_lanes, T), BOTH(scatter_lanes, T),                     \
         BOTH(scatter_by, T), BOTH(scatter_moments, T), BOTH(gather_moments, T)
 #define REAL(T)                                                                                    \
     {FR_CAT(dot_rows, T), FR_CAT(axpy_rows, T), FR_CAT(moment_rows, T), FR_CAT(moment_majors, T),  \

@@ -22,6 +22,23 @@ FR_INLINE double double_of(uint64_t b)
     return x;
 }
 
+/* exp(r) for |r| up to log(2) / 2, of a number or of a register */
+#define FR_EXP_SERIES(NAME, T)                                                                     \
+    FR_INLINE T NAME(T r)                                                                          \
+    {                                                                                              \
+        T p = 2.5100375832561233664e-8 * r + 2.7620075879983366586e-7;                             \
+        p = p * r + 2.7557268480310025526e-6;                                                      \
+        p = p * r + 0.000024801521322368693266;                                                    \
+        p = p * r + 0.00019841269863040545271;                                                     \
+        p = p * r + 0.0013888888917196719077;                                                      \
+        p = p * r + 0.0083333333333300644495;                                                      \
+        p = p * r + 0.041666666666624161903;                                                       \
+        p = p * r + 0.16666666666666667452;                                                        \
+        p = p * r + 0.5;                                                                           \
+        return 1.0 + (r + r * r * p);                                                              \
+    }
+FR_EXP_SERIES(fr_exp_series, double)
+
 /* exp(x) to 1 ulp; infinity above 709.7, and 0 below -708. With x = k log(2) + r it is 2^k exp(r). */
 FR_INLINE double fr_exp(double x)
 {
@@ -29,17 +46,7 @@ FR_INLINE double fr_exp(double x)
     const double low = x > -708.0 ? x : -708.0, t = low < 709.7 ? low : 709.7;
     const double k = t * 1.4426950408889634074 + shift, whole = k - shift;
     const double r = (t - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
-    double p = 2.5100375832561233664e-8;
-    p = p * r + 2.7620075879983366586e-7;
-    p = p * r + 2.7557268480310025526e-6;
-    p = p * r + 0.000024801521322368693266;
-    p = p * r + 0.00019841269863040545271;
-    p = p * r + 0.0013888888917196719077;
-    p = p * r + 0.0083333333333300644495;
-    p = p * r + 0.041666666666624161903;
-    p = p * r + 0.16666666666666667452;
-    p = p * r + 0.5;
-    p = 1.0 + (r + r * r * p);
+    double p = fr_exp_series(r);
     p = double_of(bits_of(p) + (bits_of(k) << 52));
     p = x > 709.7 ? INFINITY : p;
     p = x < -708.0 ? 0.0 : p;

@@ -302,7 +302,9 @@ typedef struct {
 #define COUNT_DESCENTS(T, U)                                                                       \
     static int count_descents_##T(const T *index, ptrdiff_t n, ptrdiff_t n_minor, ptrdiff_t *count) \
     {                                                                                              \
-        const U most = (U)n_minor;                                                                 \
+        /* no index of this width is above */                                                      \
+        const uint64_t all_of = (uint64_t)1 << (8 * sizeof(T) - 1);                                \
+        const U most = (U)MIN((uint64_t)n_minor, all_of);                                          \
         ptrdiff_t all = 0;                                                                         \
         int out = n > 0 && (U)index[0] >= most;                                                    \
         for (ptrdiff_t from = 1; from < n; from += 4096) {                                         \

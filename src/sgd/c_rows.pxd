@@ -1,7 +1,6 @@
 """Loops over the columns of a row: for code that is compiled once per instruction set."""
 
 from libc.stdint cimport int64_t
-from c_matrix cimport fr_matrix
 
 
 cdef extern from "row_loops.h" nogil:
@@ -38,9 +37,3 @@ cdef extern from "records.h" nogil:
     void fr_step_records(Py_ssize_t n, const int64_t *at, double *table, Py_ssize_t ld,
                          const fr_columns *c, double g, double size, int fresh,
                          const fr_row_rates *by)
-
-
-cdef extern from "plain_loops.h" nogil:
-    enum: FR_SHORT_ROW
-    double fr_plain_dot(const fr_matrix *a, Py_ssize_t first, Py_ssize_t n, const double *v)
-    void fr_plain_add(const fr_matrix *a, Py_ssize_t first, Py_ssize_t n, double by, double *v)

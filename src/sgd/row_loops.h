@@ -51,6 +51,8 @@ FR_INLINE vec halved_bits(vec a)
 {
     return (vec)(((row_mask){0} + 0x5fe6eb50c7b537a9LL) - ((row_mask)a >> 1));
 }
+FR_EXP_SERIES(exp_series, vec)
+
 /* exp(-z) for z >= 0, as `fr_exp` */
 FR_INLINE vec exp_of_minus(vec z)
 {
@@ -58,17 +60,7 @@ FR_INLINE vec exp_of_minus(vec z)
     const vec most = SPLAT(708.0), t = -pick(z < most, z, most);
     const vec k = t * 1.4426950408889634074 + shift, whole = k - shift;
     const vec r = (t - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
-    vec p = SPLAT(2.5100375832561233664e-8);
-    p = p * r + 2.7620075879983366586e-7;
-    p = p * r + 2.7557268480310025526e-6;
-    p = p * r + 0.000024801521322368693266;
-    p = p * r + 0.00019841269863040545271;
-    p = p * r + 0.0013888888917196719077;
-    p = p * r + 0.0083333333333300644495;
-    p = p * r + 0.041666666666624161903;
-    p = p * r + 0.16666666666666667452;
-    p = p * r + 0.5;
-    p = 1.0 + (r + r * r * p);
+    const vec p = exp_series(r);
     return where(z <= most, (vec)((row_mask)p + ((row_mask)k << 52)));
 }
 #endif
@@ -76,25 +68,18 @@ FR_INLINE vec larger(vec a, vec b) { return pick(a > b, a, b); }
 FR_INLINE vec size_of(vec x) { return larger(x, -x); }
 
 /* 1 / sqrt(a) to a few ulp, for a from 1 to 1e300: a guess by the exponent, then Newton's steps */
-FR_INLINE vec rsqrt_of(vec a)
-{
-    vec y = halved_bits(a);
-    const vec half = 0.5 * a;
-    y = y * (1.5 - half * y * y);
-    y = y * (1.5 - half * y * y);
-    const vec e = 1.0 - a * y * y;
-    return y + y * e * (0.5 + 0.375 * e);
-}
-
-FR_INLINE double fr_rsqrt(double a)
-{
-    double y = double_of(0x5fe6eb50c7b537a9ULL - (bits_of(a) >> 1));
-    const double half = 0.5 * a;
-    y = y * (1.5 - half * y * y);
-    y = y * (1.5 - half * y * y);
-    const double e = 1.0 - a * y * y;
-    return y + y * e * (0.5 + 0.375 * e);
-}
+#define RSQRT(NAME, T, GUESS)                                                                      \
+    FR_INLINE T NAME(T a)                                                                          \
+    {                                                                                              \
+        T y = GUESS;                                                                               \
+        const T half = 0.5 * a;                                                                    \
+        y = y * (1.5 - half * y * y);                                                              \
+        y = y * (1.5 - half * y * y);                                                              \
+        const T e = 1.0 - a * y * y;                                                               \
+        return y + y * e * (0.5 + 0.375 * e);                                                      \
+    }
+RSQRT(fr_rsqrt, double, double_of(0x5fe6eb50c7b537a9ULL - (bits_of(a) >> 1)))
+RSQRT(rsqrt_of, vec, halved_bits(a))
 
 /* The columns of a row, field by field, padded to whole blocks; a u of 0 is a column that the row
  * does not have. */

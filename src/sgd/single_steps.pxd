@@ -14,6 +14,7 @@ cdef enum:
     LINE = 64        # bytes of a cache line
     MOST_STEPS = 64  # steps of a row of large weight
     MARGIN = 5       # margin that a step of a classifier may reach
+    SHORT_ROW = 64   # elements up to which a plain step gathers them one by one
 
 
 cdef extern from *:
