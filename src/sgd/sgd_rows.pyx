@@ -26,7 +26,7 @@ from adaptive_rows cimport *
 from c_rows cimport *
 from c_sgd cimport *
 from libc.math cimport INFINITY, fabs, isfinite, log
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from plain_rows cimport *
 from single_steps cimport *
 
