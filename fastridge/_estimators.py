@@ -37,7 +37,7 @@ ESTIMATORS: dict[str, Row] = {
     "ElasticNetCV": Row("_elastic_net_cv", "net"),
     "GLMCV": Row("_glm_cv", "glm"),
     "GammaRegressor": Row("_glm", "glm"),
-    "GroupRidge": Row("_group_ridge", None, "several", ("_kept",)),
+    "GroupRidge": Row("_group_ridge", None, "several", ("_kept", "_total")),
     "Lasso": Row("_elastic_net", "net", "several"),
     "LassoCV": Row("_elastic_net_cv", "net"),
     "LinearRegression": Row("_linear_regression", None, "several"),

@@ -265,14 +265,23 @@ class Estimator:
         elif len(names) != len(fitted) or (names != fitted).any():
             raise ValueError(_names_differ(fitted, names))
 
+    def _not_fitted(self, what: str) -> Exception:
+        """The error of what needs a fit."""
+        error: Exception = _sklearn.exception("NotFittedError")(
+            f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {what}."
+        )
+        return error
+
+    def _check_fitted(self, what: str) -> None:
+        if "coef_" not in self.__dict__:
+            raise self._not_fitted(what)
+
     def _linear_predictor(self, X: Any, method: str) -> NDArray[np.floating]:
         """X @ coef_.T + intercept_, of shape (n_samples,) or (n_samples, n_targets)."""
         try:
             coef = self.coef_
         except AttributeError:
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
-            ) from None
+            raise self._not_fitted(method) from None
         if (
             type(X) is np.ndarray
             and X.dtype == coef.dtype

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -19,10 +17,9 @@ from ..data.check import (
     feature_names,
     recheck,
 )
-from ..data.inputs import as_real
 from ..quadratic.variances import variances
 from ..solvers.ridge.solve import solve
-from ._base import LinearRegressor, as_scalar
+from ._base import as_scalar
 from ._parameters import (
     ABOVE_0_OR_NONE,
     AT_LEAST_0,
@@ -31,14 +28,13 @@ from ._parameters import (
     PENALTY_FACTOR,
     Parameters,
 )
+from ._posterior import PosteriorRegressor
 
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
 
-_ROWS = 4096  # rows of predictions at a time
 
-
-class BayesianRidge(LinearRegressor):
+class BayesianRidge(PosteriorRegressor):
     """Ridge regression as a Gaussian posterior, its two precisions by the evidence.
 
     The model, with s = `sample_weight` and f = `penalty_factor`, is ::
@@ -331,6 +327,12 @@ class BayesianRidge(LinearRegressor):
             del self._problem
         return self._posterior
 
+    def _posterior_of(self, target: int) -> Posterior:
+        return self.posterior_
+
+    def _noise_variances(self) -> NDArray[np.float64]:
+        return np.array([1.0 / self.alpha_])
+
     @property
     def sigma_(self) -> NDArray[np.floating]:
         """Posterior covariance of the coefficients, of shape (n_features, n_features)."""
@@ -341,116 +343,3 @@ class BayesianRidge(LinearRegressor):
             # data are no part of a model
             assert self.posterior_ is not None
         return dict(self.__dict__)
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Mean of the predictive distribution, and its standard deviation.
-
-        The variance is 1 / alpha_ of the noise, that of the coefficients, (x - m) S (x - m)' with m
-        the weighted mean of the rows fitted to, and that of the intercept, 1 / (alpha_ W) with W
-        the sum of the weights.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Samples.
-        return_std : bool, default=False
-            Also return standard deviations.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples,)
-            Predictions.
-        deviation : ndarray of shape (n_samples,)
-            Only with `return_std`; of the dtype of the predictions.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `X` is not a finite table with the features of the fit.
-
-        Examples
-        --------
-        >>> from fastridge import BayesianRidge
-        >>> model = BayesianRidge().fit([[0.0], [1.0], [2.0]], [0.0, 1.1, 2.0])
-        >>> near, far = model.predict([[1.0], [100.0]], return_std=True)[1]
-        >>> bool(near < far)
-        True
-        """
-        mean = self._linear_predictor(X, "predict")
-        if not return_std:
-            return mean
-        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
-        variance = np.empty(A.n_rows)
-        for start in range(0, A.n_rows, _ROWS):
-            end = min(start + _ROWS, A.n_rows)
-            rows = A.rows(start, end) - self.X_offset_
-            variance[start:end] = self.posterior_.variance(rows)
-        variance += 1.0 / self.alpha_
-        if self.fit_intercept:
-            variance += 1.0 / (self.alpha_ * self._total)
-        return mean, np.sqrt(variance).astype(mean.dtype, copy=False)
-
-    def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        return_std : bool, str or None
-            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
-            what is given under that name. Default: leave the request as it is.
-
-        Returns
-        -------
-        self : BayesianRidge
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
-        return _sklearn.request_metadata(self, "predict", return_std=return_std)
-
-    def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
-        """Credible intervals of the coefficients, symmetric about their means.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Posterior probability that each coefficient, on its own, lies in its interval.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_features, 2)
-            Lower and upper ends.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `level` is not between 0 and 1.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastridge import BayesianRidge
-        >>> X = np.arange(20.0)[:, None]
-        >>> model = BayesianRidge().fit(X, 2 * X[:, 0] + np.resize([1, -1], 20))
-        >>> low, high = model.intervals(0.9)[0]
-        >>> bool(low < 2 < high)
-        True
-        """
-        if "coef_" not in self.__dict__:
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before intervals."
-            )
-        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
-            raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
-        width = NormalDist().inv_cdf(0.5 + float(level) / 2)
-        half = width * np.sqrt(np.maximum(self.posterior_.diagonal(), 0.0))
-        return np.column_stack([self.coef_ - half, self.coef_ + half])

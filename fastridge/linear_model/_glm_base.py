@@ -279,12 +279,6 @@ class BaseGLM(Estimator):
         result.objective = float(self.objective_)
         return result
 
-    def _check_fitted(self, method: str) -> None:
-        if "coef_" not in self.__dict__:
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
-            )
-
     def _variance(self, posterior: Any, X: Any) -> NDArray[np.float64]:
         """Variances of the linear predictors under a posterior of this model."""
         from ..solvers.glm.posterior import GLMPosterior

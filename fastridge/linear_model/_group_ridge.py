@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
-from statistics import NormalDist
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -21,23 +20,16 @@ from ..data.check import (
     recheck,
 )
 from ..data.groups import check_groups
-from ..data.inputs import as_real
 from ..quadratic.variances import variances
-from ._base import LinearRegressor
-from ._parameters import AT_LEAST_0, BOOL, COUNT, PENALTY_FACTOR, Parameter, Parameters, one_of
+from ._parameters import ANY, AT_LEAST_0, BOOL, COUNT, PENALTY_FACTOR, Parameters, one_of
+from ._posterior import PosteriorRegressor
 
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
     from ..solvers.group_ridge.result import GroupRidgeResult
 
-_ROWS = 4096  # rows of predictions at a time
 
-
-def _anything(value: Any) -> bool:
-    return True
-
-
-class GroupRidge(LinearRegressor):
+class GroupRidge(PosteriorRegressor):
     """Ridge regression with a penalty for each group of features, all of them from the data.
 
     With s = `sample_weight` and f = `penalty_factor` it minimises ::
@@ -151,7 +143,7 @@ class GroupRidge(LinearRegressor):
     """
 
     _parameters: ClassVar[Parameters] = {
-        "groups": Parameter(_anything, ""),
+        "groups": ANY,
         "criterion": one_of(("reml", "ml", "gcv", "loo")),
         "fit_intercept": BOOL,
         "penalty_factor": PENALTY_FACTOR,
@@ -238,12 +230,14 @@ class GroupRidge(LinearRegressor):
             tol=float(self.tol),
             max_iter=int(self.max_iter),
         )
+        # everything that may be refused has been, before anything of the fit before is replaced
+        coef, intercept = _in_dtype(found, np.float32 if A.is_float32 else np.float64)
         self.groups_, self.group_index_ = groups.names, groups.codes
-        self._kept = kept
-        self._set_result(found, single, A.is_float32)
-        self.X_offset_ = kept["mean"] if self.fit_intercept else np.zeros(p)
-        self._set_features(p, names)
+        self._kept, self._total = kept, found.total
         self.__dict__.pop("_posteriors", None)
+        self.X_offset_ = kept["mean"] if self.fit_intercept else np.zeros(p)
+        self._set_result(found, coef, intercept, single)
+        self._set_features(p, names)
         if not (found.converged | found.bounded).all():
             self._warn(found)
         if found.bounded.any():
@@ -256,16 +250,8 @@ class GroupRidge(LinearRegressor):
             )
         return self
 
-    def _set_result(self, found: GroupRidgeResult, single: bool, is_float32: bool) -> None:
+    def _set_result(self, found: GroupRidgeResult, coef: Any, intercept: Any, single: bool) -> None:
         """Fitted attributes, of one target or several."""
-        dtype = np.float32 if is_float32 else np.float64
-        with np.errstate(over="ignore"):
-            coef, intercept = found.coef.astype(dtype), found.intercept.astype(dtype)
-        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            raise ValueError(
-                f"y is too large beside X: the coefficients overflow {np.dtype(dtype)}; expected"
-                " numbers of a smaller scale."
-            )
         at: Any = 0 if single else slice(None)
         self.coef_ = coef[at]
         self.intercept_ = intercept[at] if self.fit_intercept or not single else 0.0
@@ -299,12 +285,6 @@ class GroupRidge(LinearRegressor):
             return self._posterior_of(0)
         return [self._posterior_of(t) for t in range(len(self.coef_))]
 
-    def _check_fitted(self, what: str) -> None:
-        if "coef_" not in self.__dict__:
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {what}."
-            )
-
     def _posterior_of(self, target: int) -> Posterior:
         """The covariance of one target; kept, as it takes the time of a fit."""
         from ..solvers.group_ridge.fit import posterior
@@ -322,119 +302,8 @@ class GroupRidge(LinearRegressor):
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_posteriors"}
 
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Mean of the predictive distribution, and its standard deviation.
-
-        The variance is that of the noise, of the coefficients, and of the intercept.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Samples.
-        return_std : bool, default=False
-            Also return standard deviations.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Predictions.
-        deviation : ndarray of the same shape
-            Only with `return_std`.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `X` is not a finite table with the features of the fit.
-
-        Examples
-        --------
-        >>> from fastridge import GroupRidge
-        >>> model = GroupRidge().fit([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0])
-        >>> near, far = model.predict([[1.0], [100.0]], return_std=True)[1]
-        >>> bool(near < far)
-        True
-        """
-        mean = self._linear_predictor(X, "predict")
-        if not return_std:
-            return mean
-        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
-        noise = np.atleast_1d(self.noise_variance_)
-        variance = np.empty((A.n_rows, len(noise)))
-        for t, s in enumerate(noise):
-            covariance = self._posterior_of(t)
-            for start in range(0, A.n_rows, _ROWS):
-                end = min(start + _ROWS, A.n_rows)
-                rows = A.rows(start, end) - self.X_offset_
-                variance[start:end, t] = covariance.variance(rows)
-            variance[:, t] += s + (s / self._kept["total"] if self.fit_intercept else 0.0)
-        deviation = np.sqrt(variance).astype(mean.dtype, copy=False)
-        return mean, deviation.reshape(mean.shape)
-
-    def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        return_std : bool, str or None
-            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
-            what is given under that name. Default: leave the request as it is.
-
-        Returns
-        -------
-        self : GroupRidge
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
-        return _sklearn.request_metadata(self, "predict", return_std=return_std)
-
-    def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
-        """Credible intervals of the coefficients, symmetric about their means.
-
-        Parameters
-        ----------
-        level : float, default=0.95
-            Posterior probability that each coefficient, on its own, lies in its interval.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_features, 2) or (n_targets, n_features, 2)
-            Lower and upper ends.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `level` is not between 0 and 1.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastridge import GroupRidge
-        >>> X = np.arange(20.0)[:, None]
-        >>> model = GroupRidge().fit(X, 2 * X[:, 0] + np.resize([1, -1], 20))
-        >>> low, high = model.intervals(0.9)[0]
-        >>> bool(low < 2 < high)
-        True
-        """
-        self._check_fitted("intervals")
-        if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
-            raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
-        width = NormalDist().inv_cdf(0.5 + float(level) / 2)
-        coef = np.atleast_2d(self.coef_).astype(np.float64)
-        out = np.empty((*coef.shape, 2))
-        for t, w in enumerate(coef):
-            half = width * np.sqrt(np.maximum(self._posterior_of(t).diagonal(), 0.0))
-            out[t, :, 0], out[t, :, 1] = w - half, w + half
-        return out[0] if self.coef_.ndim == 1 else out
+    def _noise_variances(self) -> NDArray[np.float64]:
+        return np.atleast_1d(self.noise_variance_)
 
     def summary(self, target: int = 0) -> None:
         """Print a table of the groups: features, penalty, prior deviation, degrees of freedom.
@@ -448,6 +317,8 @@ class GroupRidge(LinearRegressor):
         ------
         NotFittedError
             If the estimator is not fitted.
+        ValueError
+            If there is no such target.
 
         Examples
         --------
@@ -458,21 +329,38 @@ class GroupRidge(LinearRegressor):
         ...
         """
         self._check_fitted("summary")
-        alpha, dof = np.atleast_2d(self.alpha_)[target], np.atleast_2d(self.dof_)[target]
-        prior = np.atleast_2d(self.prior_variance_)[target]
-        share = np.atleast_2d(self.share_)[target]
+        noise = np.atleast_1d(self.noise_variance_)
+        whole = isinstance(target, Integral) and not isinstance(target, bool)
+        if not whole or not 0 <= target < len(noise):
+            raise ValueError(f"target is {target!r}; expected an int from 0 to {len(noise) - 1}.")
+        alpha, prior, dof, share = (
+            np.atleast_2d(values)[target]
+            for values in (self.alpha_, self.prior_variance_, self.dof_, self.share_)
+        )
         counts = np.bincount(self.group_index_, minlength=len(self.groups_))
-        table = [("group", "features", "alpha", "prior sd", "dof", "share")]
+        table: list[tuple[str, ...]] = [("group", "features", "alpha", "prior sd", "dof", "share")]
         for g, name in enumerate(self.groups_):
-            numbers = (alpha[g], np.sqrt(prior[g]), dof[g], share[g])
-            out = np.isinf(alpha[g])
-            shown = ["out", *(f"{v:.4g}" for v in numbers[1:])] if out else None
-            table.append((str(name), str(counts[g]), *(shown or (f"{v:.4g}" for v in numbers))))
+            penalty = "out" if np.isinf(alpha[g]) else f"{alpha[g]:.4g}"
+            numbers = (f"{v:.4g}" for v in (np.sqrt(prior[g]), dof[g], share[g]))
+            table.append((str(name), str(counts[g]), penalty, *numbers))
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
         for row in table:
             cells = [row[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
             print("  ".join(cells))
-        noise = float(np.sqrt(np.atleast_1d(self.noise_variance_)[target]))
         evidence = float(np.atleast_1d(self.log_evidence_)[target])
-        print(f"noise sd {noise:.4g}, log evidence {evidence:.6g}, {self.criterion}")
+        print(
+            f"noise sd {np.sqrt(noise[target]):.4g}, log evidence {evidence:.6g}, {self.criterion}"
+        )
+
+
+def _in_dtype(found: GroupRidgeResult, dtype: Any) -> tuple[Any, Any]:
+    """Coefficients and intercepts in the dtype of X, where they are finite."""
+    with np.errstate(over="ignore"):
+        coef, intercept = found.coef.astype(dtype), found.intercept.astype(dtype)
+    if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        raise ValueError(
+            f"y is too large beside X: the coefficients overflow {np.dtype(dtype)}; expected"
+            " numbers of a smaller scale."
+        )
+    return coef, intercept

@@ -165,6 +165,7 @@ def _any(value: Any) -> bool:
 _QUICK_COUNT = "type(v) is int and v >= 1"
 QUICK_AT_LEAST_0 = "type(v) is float and 0.0 <= v < inf"
 
+ANY = Parameter(_any, "")
 BOOL = Parameter(_is_bool, "a bool", quick="type(v) is bool")
 COUNT = Parameter(is_count, "an int of at least 1", quick=_QUICK_COUNT)
 COUNT_OR_NONE = Parameter(

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import _sklearn
+from ._base import Estimator
 
 
-class SparseCoefficients:
+class SparseCoefficients(Estimator):
     """`sparsify` and `densify`, for an estimator whose `coef_` is an array of two dimensions."""
 
     coef_: Any
@@ -46,7 +46,7 @@ class SparseCoefficients:
         """
         from scipy import sparse
 
-        self._require_fit("sparsify")
+        self._check_fitted("sparsify")
         self.coef_ = sparse.csr_matrix(self.coef_)
         return self
 
@@ -70,13 +70,7 @@ class SparseCoefficients:
         >>> model.sparsify().densify().coef_.shape
         (1, 1)
         """
-        self._require_fit("densify")
+        self._check_fitted("densify")
         if not isinstance(self.coef_, np.ndarray):
             self.coef_ = self.coef_.toarray()
         return self
-
-    def _require_fit(self, method: str) -> None:
-        if not hasattr(self, "coef_"):
-            raise _sklearn.exception("NotFittedError")(
-                f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {method}."
-            )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.inputs import as_real
 from ..systems.blas import on_one_thread
 from ..systems.lapack import cholesky, product, solve_triangular
 
@@ -217,3 +220,10 @@ class Posterior:
 
     def __repr__(self) -> str:
         return f"Posterior(shape={self.shape})"
+
+
+def deviations_of(level: Any) -> float:
+    """Half the width, in standard deviations, of the interval of that probability."""
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
+        raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
+    return NormalDist().inv_cdf(0.5 + float(level) / 2)

@@ -9,7 +9,6 @@ expansion at the solution is a Gaussian of covariance phi / W times the inverse 
 from __future__ import annotations
 
 from numbers import Real
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...data.check import check_design
 from ...data.inputs import as_real
+from ...quadratic.posterior import deviations_of
 from ...systems.cost import default_memory
 from .options import check_offset
 
@@ -255,7 +255,7 @@ class GLMPosterior:
         >>> fastridge.glm(X, y, "poisson", alpha=0.01).posterior().intervals(0.9).round(2)
         array([[0.29, 1.2 ]])
         """
-        half = quantile(level) * self.standard_errors
+        half = deviations_of(level) * self.standard_errors
         return np.column_stack([self.coef - half, self.coef + half])
 
     def intercept_interval(self, level: float = 0.95) -> Array:
@@ -270,7 +270,7 @@ class GLMPosterior:
         -------
         ndarray of float64, shape (2,)
         """
-        half = quantile(level) * self.intercept_standard_error
+        half = deviations_of(level) * self.intercept_standard_error
         return np.array([self.intercept - half, self.intercept + half])
 
     def variance(self, X: Any) -> Array:
@@ -328,9 +328,3 @@ class GLMPosterior:
             f"GLMPosterior({p} coefficients, {int(self.active.sum())} of them active,"
             f" dispersion={self.dispersion:.4g}, is_exact={self.is_exact})"
         )
-
-
-def quantile(level: Any) -> float:
-    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
-        raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
-    return NormalDist().inv_cdf(0.5 + float(level) / 2)

@@ -17,9 +17,9 @@ import numpy as np
 from ..._dense import Cholesky
 from ...data.check import check_count, check_design
 from ...data.inputs import as_real
+from ...quadratic.posterior import deviations_of
 from ...systems.blas import on_one_thread
 from .left_out import LeftOut, mean_and_error
-from .posterior import quantile
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, common_level, hessian
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class MultinomialPosterior:
         ValueError
             If `level` is not between 0 and 1.
         """
-        half = quantile(level) * self.standard_errors
+        half = deviations_of(level) * self.standard_errors
         return np.stack([self.coef - half, self.coef + half], axis=2)
 
     def variance(self, X: Any) -> Array:

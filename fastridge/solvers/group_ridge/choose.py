@@ -49,8 +49,6 @@ class Choice(NamedTuple):
     converged : bool
     bounded : bool
         Whether a penalty is as small as it may be though a smaller one, above 0, is better.
-    curvature : ndarray (g, g)
-        Second derivatives.
     """
 
     alpha: Array
@@ -60,7 +58,6 @@ class Choice(NamedTuple):
     n_iter: int
     converged: bool
     bounded: bool
-    curvature: Array
 
 
 class Search:
@@ -108,12 +105,11 @@ class Search:
                 break
             alpha = alpha * 100.0
             state, value = self._try(alpha)
-        count = len(alpha)
         if not np.isfinite(value):
             # nothing is left of y: the criterion has no bound
-            alpha = np.full(count, np.inf)
+            alpha = np.full(len(alpha), np.inf)
             state, value = self._try(alpha)
-            return Choice(alpha, state, value, 0.0, 0, True, False, np.zeros((count, count)))
+            return Choice(alpha, state, value, 0.0, 0, True, False)
         n_iter, converged = 0, False
         returned = 0
         while True:
@@ -142,9 +138,7 @@ class Search:
                 moved = back
             alpha, state, value = moved
         lowest = (alpha > 0) & (alpha <= 1.001 * self.least) & (found.gradient > 0)
-        return Choice(
-            alpha, state, value, relative, n_iter, converged, bool(lowest.any()), found.hessian
-        )
+        return Choice(alpha, state, value, relative, n_iter, converged, bool(lowest.any()))
 
     def _relative(self, found: Derivatives, alpha: Array, inside: Any) -> float:
         """The relative projected gradient of the groups inside."""

@@ -119,7 +119,6 @@ def fit_groups(
         "power": given.power,
         "y_power": given.y_power,
         "mean": np.ldexp(moments.mean, -given.power),
-        "total": data.total,
     }
     return _collect(data, given, problem, choice, found), kept
 
@@ -216,13 +215,11 @@ def _collect(data, given, problem, criterion, found) -> GroupRidgeResult:
         dof=dof,
         share=share,
         log_evidence=log_evidence,
-        criterion=np.array([choice.value for choice in found]),
         relative_gradient=np.array([choice.relative_gradient for choice in found]),
         n_iter=np.array([choice.n_iter for choice in found]),
         converged=np.array([choice.converged for choice in found]),
         bounded=np.array([choice.bounded and not criterion.may_be_zero for choice in found]),
-        curvature=np.stack([choice.curvature for choice in found]),
-        rank=data.rank,
+        total=data.total,
         solver="cholesky",
     )
 

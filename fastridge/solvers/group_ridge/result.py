@@ -26,17 +26,13 @@ class GroupRidgeResult:
     share : ndarray (k, g)
         Shares of the variance of y.
     log_evidence : ndarray (k,)
-    criterion : ndarray (k,)
-        What was minimised.
     relative_gradient : ndarray (k,)
     n_iter : ndarray (k,)
     converged : ndarray (k,)
     bounded : ndarray (k,)
         Whether the likelihood has no maximum, as y is fitted exactly.
-    curvature : ndarray (k, g, g)
-        Second derivatives of the criterion in the logarithms of the penalties.
-    rank : int
-        Degrees of freedom without a penalty, the intercept among them.
+    total : float
+        Sum of the weights.
     solver : str
     """
 
@@ -47,11 +43,9 @@ class GroupRidgeResult:
     dof: Array
     share: Array
     log_evidence: Array
-    criterion: Array
     relative_gradient: Array
     n_iter: NDArray[np.intp]
     converged: NDArray[np.bool_]
     bounded: NDArray[np.bool_]
-    curvature: Array
-    rank: int
+    total: float
     solver: str

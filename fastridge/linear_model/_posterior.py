@@ -1,0 +1,154 @@
+"""Predictive deviations and credible intervals from Gaussian posteriors of the coefficients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _sklearn
+from ..data.check import check_design
+from ._base import LinearRegressor
+
+if TYPE_CHECKING:
+    from ..quadratic.posterior import Posterior
+
+_ROWS = 4096  # rows of predictions at a time
+
+
+class PosteriorRegressor(LinearRegressor):
+    """A linear regressor with a Gaussian posterior of the coefficients of each target.
+
+    A subclass returns the posteriors and the variances of the noise, and a fit sets `X_offset_` and
+    the sum of the weights.
+    """
+
+    fit_intercept: bool
+    X_offset_: NDArray[np.float64]
+    _total: float  # sum of the weights
+
+    def _posterior_of(self, target: int) -> Posterior:
+        raise NotImplementedError
+
+    def _noise_variances(self) -> NDArray[np.float64]:
+        """Variance (k,) of the noise of each target."""
+        raise NotImplementedError
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean of the predictive distribution, and its standard deviation.
+
+        The variance is that of the noise, s, that of the coefficients, (x - m) S (x - m)' with S
+        their covariance and m the weighted mean of the rows fitted to, and that of the intercept,
+        s / W with W the sum of the weights.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+            Samples.
+        return_std : bool, default=False
+            Also return standard deviations.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predictions.
+        deviation : ndarray of the same shape
+            Only with `return_std`; of the dtype of the predictions.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` is not a finite table with the features of the fit.
+
+        Examples
+        --------
+        >>> from fastridge import BayesianRidge
+        >>> model = BayesianRidge().fit([[0.0], [1.0], [2.0]], [0.0, 1.1, 2.0])
+        >>> near, far = model.predict([[1.0], [100.0]], return_std=True)[1]
+        >>> bool(near < far)
+        True
+        """
+        mean = self._linear_predictor(X, "predict")
+        if not return_std:
+            return mean
+        A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        noise = self._noise_variances()
+        posteriors = [self._posterior_of(t) for t in range(len(noise))]
+        variance = np.empty((A.n_rows, len(noise)))
+        for start in range(0, A.n_rows, _ROWS):
+            end = min(start + _ROWS, A.n_rows)
+            rows = A.rows(start, end) - self.X_offset_
+            for t, posterior in enumerate(posteriors):
+                variance[start:end, t] = posterior.variance(rows)
+        variance += noise
+        if self.fit_intercept:
+            variance += noise / self._total
+        deviation = np.sqrt(variance).astype(mean.dtype, copy=False)
+        return mean, deviation.reshape(mean.shape)
+
+    def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
+        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
+
+        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+        Parameters
+        ----------
+        return_std : bool, str or None
+            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
+            what is given under that name. Default: leave the request as it is.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If scikit-learn is not loaded, or its metadata routing is not enabled.
+        """
+        return _sklearn.request_metadata(self, "predict", return_std=return_std)
+
+    def intervals(self, level: float = 0.95) -> NDArray[np.float64]:
+        """Credible intervals of the coefficients, symmetric about their means.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Posterior probability that each coefficient, on its own, lies in its interval.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_features, 2) or (n_targets, n_features, 2)
+            Lower and upper ends.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `level` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastridge import BayesianRidge
+        >>> X = np.arange(20.0)[:, None]
+        >>> model = BayesianRidge().fit(X, 2 * X[:, 0] + np.resize([1, -1], 20))
+        >>> low, high = model.intervals(0.9)[0]
+        >>> bool(low < 2 < high)
+        True
+        """
+        from ..quadratic.posterior import deviations_of
+
+        self._check_fitted("intervals")
+        width = deviations_of(level)
+        coef = self.coef_.astype(np.float64, copy=False)
+        half = np.empty_like(np.atleast_2d(coef))
+        for t, row in enumerate(half):
+            row[:] = width * np.sqrt(np.maximum(self._posterior_of(t).diagonal(), 0.0))
+        half = half.reshape(coef.shape)
+        return np.stack([coef - half, coef + half], axis=-1)
