@@ -190,6 +190,13 @@ def test_a_group_goes_out_and_comes_back():
         ]
         for one in found[1:]:
             assert one.value == pytest.approx(found[0].value, abs=1e-7)
+        # as does what was started without a penalty and is better off with one
+        if criterion.may_be_zero:
+            search = Search(lambda a: reduced.at(a, 0), criterion, reduced.groups.size, 1e-8, 99)
+            for start in ([1.0, 1.0, 0.0], [0.0, 0.0, 0.0]):
+                one = search.run(np.array(start))
+                assert one.alpha.min() > 0
+                assert one.value == pytest.approx(found[0].value, abs=1e-7)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

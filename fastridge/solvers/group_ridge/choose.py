@@ -20,7 +20,7 @@ from .criteria import Criterion, Derivatives
 Array = NDArray[np.float64]
 
 _STEP = 6.0  # most that a logarithm changes in a step
-_FLAT = 1e-4  # least curvature, as a share of what cancels in the gradient
+_FLAT = 1e-9  # least curvature, as a share of what cancels in the gradient
 _LITTLE = 2.0  # degrees of freedom, and as much of y
 _HALVINGS = 20
 _SMALL = 64  # groups up to which eigenvalues are taken
@@ -28,6 +28,7 @@ _LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free,
 # as small as rounding of rows that are fitted exactly allows
 LEAST_OF_EXACT = 1e-6
 _NEARLY_FREE = 1e-6  # a penalty of 0 is tried below this
+_BESIDE_0 = 1e-10  # a penalty beside 0
 _RETURN = 1e-7  # least relative slope by which a group comes back
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -114,8 +115,8 @@ class Search:
         returned = 0
         while True:
             found = self.criterion.derivatives(state)
-            inside = np.isfinite(alpha) & (alpha > 0)
-            relative = self._relative(found, alpha, inside)
+            inside = np.isfinite(alpha) & (alpha > 0) & ~self._held(found, alpha)
+            relative = self._relative(found, inside)
             if relative <= self.tol:
                 back = self._come_back(alpha, state, value) if returned < 20 else None
                 if back is None:
@@ -140,14 +141,17 @@ class Search:
         lowest = (alpha > 0) & (alpha <= 1.001 * self.least) & (found.gradient > 0)
         return Choice(alpha, state, value, relative, n_iter, converged, bool(lowest.any()))
 
-    def _relative(self, found: Derivatives, alpha: Array, inside: Any) -> float:
-        """The relative projected gradient of the groups inside."""
+    def _held(self, found: Derivatives, alpha: Array) -> Any:
+        """Groups at a bound beyond which the criterion would be lower."""
+        g = found.gradient
+        return ((alpha <= 1.001 * self.least) & (g > 0)) | ((alpha >= _MOST) & (g < 0))
+
+    def _relative(self, found: Derivatives, inside: Any) -> float:
+        """The relative gradient of the groups inside."""
         g, size = found.gradient[inside], found.size[inside]
-        at_bound = ((alpha[inside] <= self.least) & (g > 0)) | ((alpha[inside] >= _MOST) & (g < 0))
         # groups that hardly fit anything say nothing
         least = 64 * _EPS * (self.criterion.total + self.size[inside])
-        shares = np.abs(g) / np.maximum(size, least)
-        return float(shares[~at_bound].max(initial=0.0))
+        return float((np.abs(g) / np.maximum(size, least)).max(initial=0.0))
 
     def _move(self, found: Derivatives, alpha: Array, value: float, inside: Any) -> Any:
         """A step that lowers the criterion; None where there is none."""
@@ -187,14 +191,12 @@ class Search:
             trial = alpha.copy()
             trial[chosen] = np.exp(moved)
             state, found_value = self._try(trial)
-            if found_value <= value + 1e-4 * t * slope:
+            if found_value < value and found_value <= value + 1e-4 * t * slope:
                 best = trial, state, found_value
             elif found_value <= value + slack and abs(slope) * t < 1e6 * slack:
                 # at the rounding of the criterion the gradient decides
                 after = self.criterion.derivatives(state)
-                if self._relative(after, trial, inside) < 0.9 * self._relative(
-                    found, alpha, inside
-                ):
+                if self._relative(after, inside) < 0.9 * self._relative(found, inside):
                     best = trial, state, found_value
                 else:
                     return None
@@ -226,29 +228,48 @@ class Search:
         return step
 
     def _come_back(self, alpha: Array, state: Any, value: float) -> Any:
-        """Let groups in again whose prior variance would lower the criterion; None: none would."""
-        out = ~np.isfinite(alpha) & (self.size > 0)
-        found = None
-        if out.any():
-            slopes = self.criterion.entering(state)
-            scale = state.outside.scale
-            returns = out & (slopes < -_RETURN * scale)
-            while returns.any() and found is None:
-                found = self._enter(alpha, value, returns, scale)
-                strong = returns & (slopes <= np.median(slopes[returns]))
-                if strong.sum() == returns.sum():
-                    break
-                returns = strong
-        return found
+        """Give finite penalties to groups where the criterion is lower so; None: to none."""
+        return self._from_infinity(alpha, state, value) or self._from_zero(alpha, value)
 
-    def _enter(self, alpha: Array, value: float, returns: Any, scale: Array) -> Any:
+    def _from_infinity(self, alpha: Array, state: Any, value: float) -> Any:
+        out = ~np.isfinite(alpha) & (self.size > 0)
+        if not out.any():
+            return None
+        slopes = self.criterion.entering(state)
+        scale = state.outside.scale
+        # from small prior variances on, in units of the group's share of the Gram matrix
+        unit = scale / np.maximum(self.size, 1)
+        ladder = 10.0 ** np.arange(4.0, -7.0, -1.0)
+        returns = out & (slopes < -_RETURN * scale)
+        while returns.any():
+            found = self._enter(alpha, value, returns, unit, ladder)
+            strong = returns & (slopes <= np.median(slopes[returns]))
+            if found is not None or strong.sum() == returns.sum():
+                return found
+            returns = strong
+        return None
+
+    def _from_zero(self, alpha: Array, value: float) -> Any:
+        zero = alpha == 0
+        if not zero.any():
+            return None
+        # in the logarithm the derivative at 0 is 0; its sign is that beside it
+        state, _ = self._try(np.where(zero, _BESIDE_0, alpha))
+        if state is None:
+            return None
+        beside = self.criterion.derivatives(state)
+        returns = zero & (beside.gradient < -_RETURN * beside.size)
+        if not returns.any():
+            return None
+        return self._enter(alpha, value, returns, np.ones(len(alpha)), 10.0 ** np.arange(-8.0, 4.0))
+
+    def _enter(self, alpha: Array, value: float, returns: Any, unit: Array, ladder: Array) -> Any:
         """The best of several finite penalties for groups that come back."""
         best = None
         least = 1024 * _EPS * (abs(value) + self.criterion.total)
-        # from small prior variances on, in units of the group's share of the Gram matrix
-        for factor in 10.0 ** np.arange(4.0, -7.0, -1.0):
+        for factor in ladder:
             trial = alpha.copy()
-            trial[returns] = factor * scale[returns] / self.size[returns]
+            trial[returns] = factor * unit[returns]
             state, found = self._try(trial)
             if found < value - least:
                 best, value = (trial, state, found), found
