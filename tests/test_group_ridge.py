@@ -330,19 +330,97 @@ def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
 @pytest.mark.parametrize(
     ("groups", "match"),
     [
-        ({"a": [0, 1], "b": []}, "'b' is empty"),
-        ({"a": [0, 1], "b": [1, 2]}, r"feature 1 is in groups 'a' and 'b'"),
-        ([[0], [1]], "feature 2 is in no group"),
-        ([[0, 1], [5]], "column 5"),
+        ({"a": [0, 1], "b": []}, r"groups\['b'\] is empty"),
+        ({}, "no group for 3 feature"),
+        ({"a": [0, 1], "b": [1, 2]}, r"groups has feature 1 in 'a' and in 'b'"),
+        ([[0], [1]], "no group for 1 feature.*, 2 the first"),
+        ([[0, 1], [5]], r"groups\[1\] has column 5"),
         ([["x"], [1, 2]], "no column names"),
-        (["a", "b"], r"shape \(2,\)"),
+        (["a", "b"], r"groups has shape \(2,\)"),
+        (np.zeros((3, 1)), r"groups has shape \(3, 1\)"),
         ("all", "groups is 'all'"),
+        (b"each", "groups is b'each'"),
+        ({0, 1, 2}, r"groups is \{0, 1, 2\}"),
+        (3, "groups is 3"),
+        ((i for i in range(3)), "groups is <generator"),
         ([[0, 0], [1, 2]], "twice"),
+        ({"a": slice(4)}, r"groups\['a'\] is slice.*ends within the 3"),
+        ({"a": slice(0, 3, 0)}, r"groups\['a'\] is slice.*expected a slice"),
+        ({"a": slice(0, 3, "x")}, r"groups\['a'\] is slice.*expected a slice"),
+        ({"a": [True, False], "b": [2]}, r"groups\['a'\] is a mask of shape \(2,\)"),
+        ({"a": [0.0, 1.0], "b": [2]}, r"groups\['a'\] has 0.0"),
+        ({"a": None}, r"groups\['a'\] is None"),
+        (["a", np.nan, "b"], "groups has the label nan beside strings"),
+        (["a", None, "b"], "groups has the label None beside strings"),
+        ([1, "a", 2], "groups has the label 1 beside strings"),
+        ([1.0, np.nan, 1.0], "groups has the label nan at feature 1"),
+        (np.array([1, "NaT", 1], "M8[D]"), "groups has the label NaT at feature 1"),
+        ([1j, 2, 3], "groups has labels of dtype complex128"),
+        ([None, None, None], "groups has labels of dtype object"),
     ],
 )
 def test_groups_that_are_wrong(groups, match):
-    with pytest.raises(ValueError, match=match):
-        GroupRidge(groups).fit(np.eye(4, 3), np.arange(4.0))
+    model = GroupRidge(groups)
+    before = set(vars(model))
+    with pytest.raises((ValueError, TypeError), match=match):
+        model.fit(np.eye(4, 3), np.arange(4.0))
+    assert set(vars(model)) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"criterion": "Reml"}, "'criterion' parameter of GroupRidge must be one of 'reml'"),
+        ({"criterion": None}, "'criterion' parameter.* Got None"),
+        ({"fit_intercept": 1}, "'fit_intercept' parameter.* a bool. Got 1"),
+        ({"standardize": "yes"}, "'standardize' parameter.* a bool. Got 'yes'"),
+        ({"penalty_factor": [-1.0, 1.0, 1.0]}, r"penalty_factor\[0\] == -1"),
+        ({"penalty_factor": [1.0, 1.0]}, r"penalty_factor has shape \(2,\); expected \(3,\)"),
+        ({"penalty_factor": 1.0}, "'penalty_factor' parameter.* Got 1.0"),
+        ({"penalty_factor": [1.0, np.nan, 1.0]}, "penalty_factor contains NaN"),
+        ({"tol": -1.0}, "'tol' parameter.* at least 0. Got -1.0"),
+        ({"tol": np.nan}, "'tol' parameter.* Got nan"),
+        ({"max_iter": True}, "'max_iter' parameter.* an int of at least 1. Got True"),
+        ({"max_iter": 0}, "'max_iter' parameter.* Got 0"),
+        ({"y": np.array([1.0, np.nan, 2.0, 3.0])}, "y contains NaN"),
+        ({"y": np.zeros(3)}, "y has 3 rows, but X has 4"),
+        ({"X": np.full((4, 3), np.inf)}, "X contains infinity"),
+        ({"sample_weight": -np.ones(4)}, r"sample_weight\[0\] == -1"),
+        ({"sample_weight": np.zeros(4)}, "sample_weight is zero for every sample"),
+        ({"X": np.eye(4, 3) * 1e-140, "y": 1e200 * np.arange(4.0)}, "y is too large beside X"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_nothing_written(options, match):
+    data = {"X": np.eye(4, 3), "y": np.array([0.0, 1.0, 2.0, 1.0]), "sample_weight": None}
+    model = GroupRidge(["a", "b", "b"]).fit(data["X"], data["y"])
+    data.update((name, options[name]) for name in data if name in options)
+    model.set_params(**{name: v for name, v in options.items() if name not in data})
+    before = dict(vars(model))
+    copies = {name: np.copy(v) for name, v in data.items()}
+    with pytest.raises((ValueError, TypeError), match=match):
+        model.fit(**data)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+    for name, value in data.items():
+        np.testing.assert_array_equal(np.asarray(value, copies[name].dtype), copies[name])
+
+
+def test_what_is_asked_of_a_fit_is_checked():
+    X, y, labels = problem()
+    model = GroupRidge(labels)
+    for ask in (lambda: model.posterior_, model.intervals, model.summary, lambda: model.predict(X)):
+        with pytest.raises(ValueError, match="GroupRidge is not fitted yet"):
+            ask()
+    model.fit(X, y)
+    for return_std in (False, True):
+        with pytest.raises(ValueError, match="X has 14 features, but GroupRidge is expecting 15"):
+            model.predict(X[:, 1:], return_std=return_std)
+    for target in (1, -1, 0.0, None, True, "a"):
+        with pytest.raises(ValueError, match=f"target is {target!r}; expected an int from 0 to 0"):
+            model.summary(target)
+    for level in (0, 1, np.nan, None, True, "a"):
+        with pytest.raises(ValueError, match=f"level is {level!r}; expected a number between"):
+            model.intervals(level)
 
 
 def test_ways_to_say_groups():
@@ -355,6 +433,10 @@ def test_ways_to_say_groups():
         [["x", "y"], ["z"]],
         {"first": slice("x", "y"), "last": "z"},
         {"first": np.array([True, True, False]), "last": -1},
+        np.array([1, 1, 2], dtype=object),
+        np.array(["a", "a", "b"], dtype=object),
+        ("a", "a", "b"),
+        {"first": slice(-3, -1), "last": slice(2, None)},
     ):
         assert list(check_groups(groups, 3, names).codes) == expected
     assert list(check_groups("each", 3, names).names) == list(names)

@@ -75,22 +75,46 @@ def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGr
         return _of_columns(list(groups), list(groups.values()), n_features, columns)
     if isinstance(groups, (list, tuple)) and any(_is_collection(part) for part in groups):
         return _of_columns(list(range(len(groups))), list(groups), n_features, columns)
-    if not (hasattr(groups, "__len__") or hasattr(groups, "__array__")):
+    if isinstance(groups, (bytes, set, frozenset)) or not (
+        hasattr(groups, "__len__") or hasattr(groups, "__array__")
+    ):
         raise TypeError(f"groups is {groups!r}; expected {_EXPECTED}.")
-    labels = np.asarray(groups)
+    labels = _labels(groups)
     if labels.shape != (n_features,):
         raise ValueError(
             f"groups has shape {labels.shape}; expected ({n_features},): one label per feature."
         )
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("groups has labels that are NaN or infinite; expected a label each.")
-    try:
-        names, codes = np.unique(labels, return_inverse=True)
-    except TypeError:
-        raise TypeError(
-            "groups has labels of types that do not compare; expected all strings or all numbers."
-        ) from None
+    names, codes = np.unique(labels, return_inverse=True)
     return FeatureGroups(names, codes.astype(np.intp).reshape(-1))
+
+
+def _labels(groups: Any) -> NDArray[Any]:
+    """An array of labels that compare, none of them missing."""
+    labels = np.asarray(groups)
+    if labels.dtype.kind == "O" or not isinstance(groups, np.ndarray):
+        # arrays of mixed lists would hold the strings of numbers and of NaN
+        parts = np.asarray(groups, dtype=object).ravel()
+        strings = sum(isinstance(label, str) for label in parts)
+        if strings and strings < len(parts):
+            odd = next(label for label in parts if not isinstance(label, str))
+            raise TypeError(
+                f"groups has the label {odd!r} beside strings; expected all strings or all numbers."
+            )
+        if labels.dtype.kind == "O":
+            labels = np.asarray(parts.tolist()).reshape(labels.shape)
+    if labels.dtype.kind not in "biufUSMm":
+        raise TypeError(
+            f"groups has labels of dtype {labels.dtype}; expected strings or real numbers."
+        )
+    missing = np.isnat(labels) if labels.dtype.kind in "Mm" else np.zeros(labels.shape, bool)
+    if labels.dtype.kind == "f":
+        missing = ~np.isfinite(labels)
+    if missing.any():
+        raise ValueError(
+            f"groups has the label {labels[missing][0]} at feature {np.flatnonzero(missing)[0]};"
+            " expected a finite number or a string for each."
+        )
+    return labels
 
 
 def _names(values: Sequence[Any]) -> NDArray[np.object_]:
@@ -110,22 +134,22 @@ def _of_columns(names: list[Any], parts: list[Any], p: int, columns: Any) -> Fea
     for g, (name, part) in enumerate(zip(names, parts, strict=True)):
         chosen = _columns_of(name, part, p, columns)
         if not len(chosen):
-            raise ValueError(f"group {name!r} is empty; expected at least one feature in each.")
+            raise ValueError(f"groups[{name!r}] is empty; expected at least one feature in each.")
         if len(np.unique(chosen)) < len(chosen):
-            raise ValueError(f"group {name!r} has a feature twice; expected each once.")
+            raise ValueError(f"groups[{name!r}] has a feature twice; expected each once.")
         taken = chosen[codes[chosen] >= 0]
         if len(taken):
             other = names[codes[taken[0]]]
             raise ValueError(
-                f"feature {_name(taken[0], columns)} is in groups {other!r} and {name!r}; expected"
-                " each in one."
+                f"groups has feature {_name(taken[0], columns)} in {other!r} and in {name!r};"
+                " expected each in one."
             )
         codes[chosen] = g
     missing = np.flatnonzero(codes < 0)
     if len(missing):
         raise ValueError(
-            f"feature {_name(missing[0], columns)} is in no group, and {len(missing)} are; expected"
-            " each in one. A penalty_factor of 0 leaves a feature without a penalty."
+            f"groups has no group for {len(missing)} feature(s), {_name(missing[0], columns)} the"
+            " first; expected each in one. A penalty_factor of 0 leaves one without a penalty."
         )
     return FeatureGroups(_names(names), codes)
 
@@ -137,22 +161,12 @@ def _name(j: Any, columns: Any) -> str:
 def _columns_of(name: Any, part: Any, p: int, columns: Any) -> NDArray[np.intp]:
     """The numbers of the columns of a group."""
     if isinstance(part, slice):
-        if any(isinstance(v, str) for v in (part.start, part.stop)):
-            # names: both ends belong to it, as in pandas
-            first = 0 if part.start is None else _number(name, part.start, p, columns)
-            last = p - 1 if part.stop is None else _number(name, part.stop, p, columns)
-            return np.arange(first, last + 1, part.step)
-        try:
-            return np.arange(p)[part]
-        except TypeError:
-            raise TypeError(
-                f"group {name!r} is {part!r}; expected a slice of numbers or names."
-            ) from None
-    if isinstance(part, (str, Integral)) and not isinstance(part, (bool, np.bool_)):
+        return _columns_of_slice(name, part, p, columns)
+    if isinstance(part, str) or _is_whole(part):
         part = [part]
     if not _is_collection(part):
         raise TypeError(
-            f"group {name!r} is {part!r}; expected columns: numbers, names, a mask or a slice."
+            f"groups[{name!r}] is {part!r}; expected columns: numbers, names, a mask or a slice."
         )
     if getattr(part, "dtype", None) == np.bool_ or (
         isinstance(part, list) and part and all(type(v) is bool for v in part)
@@ -160,22 +174,40 @@ def _columns_of(name: Any, part: Any, p: int, columns: Any) -> NDArray[np.intp]:
         mask = np.asarray(part)
         if mask.shape != (p,):
             raise ValueError(
-                f"group {name!r} is a mask of shape {mask.shape}; expected ({p},), the features."
+                f"groups[{name!r}] is a mask of shape {mask.shape}; expected ({p},), the features."
             )
         return np.flatnonzero(mask)
     return np.array([_number(name, v, p, columns) for v in part], dtype=np.intp)
 
 
+def _columns_of_slice(name: Any, part: slice, p: int, columns: Any) -> NDArray[np.intp]:
+    ends = (part.start, part.stop, part.step)
+    if any(isinstance(end, str) for end in ends[:2]):
+        # names: both ends belong to it, as in pandas
+        first = None if part.start is None else _number(name, part.start, p, columns)
+        last = None if part.stop is None else _number(name, part.stop, p, columns) + 1
+        ends = (first, last, part.step)
+    if part.step == 0 or any(not (end is None or _is_whole(end)) for end in ends):
+        raise TypeError(f"groups[{name!r}] is {part!r}; expected a slice of numbers or names.")
+    if any(end is not None and not -p <= end <= p for end in ends[:2]):
+        raise ValueError(f"groups[{name!r}] is {part!r}; expected ends within the {p} of X.")
+    return np.arange(p)[slice(*ends)]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
+
+
 def _number(name: Any, column: Any, p: int, columns: Any) -> int:
-    if isinstance(column, Integral) and not isinstance(column, (bool, np.bool_)):
+    if _is_whole(column):
         j = int(column)
         if not -p <= j < p:
-            raise ValueError(f"group {name!r} has column {j}; expected one of the {p} of X.")
+            raise ValueError(f"groups[{name!r}] has column {j}; expected one of the {p} of X.")
         return j % p
     if isinstance(column, str):
         found: Any = [] if columns is None else np.flatnonzero(np.asarray(columns) == column)
         if len(found) != 1:
             what = "X has no column names" if columns is None else f"X has {len(found)} such"
-            raise ValueError(f"group {name!r} has column {column!r}, and {what}; expected one.")
+            raise ValueError(f"groups[{name!r}] has column {column!r}, and {what}; expected one.")
         return int(found[0])
-    raise TypeError(f"group {name!r} has {column!r}; expected numbers or names of columns.")
+    raise TypeError(f"groups[{name!r}] has {column!r}; expected numbers or names of columns.")
