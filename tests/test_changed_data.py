@@ -100,6 +100,21 @@ def test_structure_changed_by_penalties(what):
         fr.ridge(X, y, **given)
 
 
+@pytest.mark.parametrize("mean", [np.zeros(P), np.ones(P)])
+@pytest.mark.parametrize("what", ["prior_mean", "penalty_matrix"])
+def test_indices_rewritten_by_a_prior(what, mean):
+    def act():
+        X.indices[:] = 2**31 - 1
+
+    matrix = np.eye(P) + np.full((P, P), 0.5)
+    for solver in ("auto", "cg"):
+        X, y = design("csr")
+        given = {"prior_mean": mean, "penalty_matrix": matrix}
+        given[what] = Meanwhile(given[what], act)
+        with pytest.raises(ValueError, match="X has changed during the fit"):
+            fr.Ridge(solver=solver, **given).fit(X, y)
+
+
 @pytest.mark.parametrize("model", [fr.RidgeCV, fr.LassoCV])
 def test_indices_rewritten_by_a_splitter(model):
     X, y = design("csr")

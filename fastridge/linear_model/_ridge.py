@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,9 +19,8 @@ from ..data.check import (
     check_target,
     feature_names,
 )
-from ..data.priors import check_prior_mean
 from ..solvers.ridge.options import SOLVERS, bounds
-from ..solvers.ridge.solve import solve
+from ..solvers.ridge.solve import solve, solver_of_moments, solver_with_prior
 from ._base import Estimator, LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -61,6 +61,8 @@ class BaseRidge(Estimator):
     lower: Any
     upper: Any
     max_memory: float | None
+    # classifiers have neither
+    prior_mean: Any = None
     penalty_matrix: Any = None
 
     _parameters: ClassVar[Parameters] = {
@@ -119,53 +121,26 @@ class BaseRidge(Estimator):
         lower, upper = self.lower, self.upper
         if self.positive or lower is not None or upper is not None:
             lower, upper = bounds(lower, upper, self.positive, A.shape[1])
-        if not self._has_prior():
-            result = solve(
-                A,
-                Y,
-                alpha,
-                sample_weight=sample_weight,
-                penalty_factor=factor,
-                fit_intercept=self.fit_intercept,
-                standardize=self.standardize,
-                solver=self.solver,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                lower=lower,
-                upper=upper,
-                max_memory=self.max_memory,
-                checked=False,
-            )
-        else:
-            from ..solvers.ridge.prior import solve_prior
-
-            mean = self._prior_mean(1 if Y.ndim == 1 else Y.shape[1], A.shape[1])
-            result = solve_prior(
-                A,
-                Y,
-                alpha,
-                prior_mean=mean,
-                penalty_matrix=self.penalty_matrix,
-                sample_weight=sample_weight,
-                penalty_factor=factor,
-                fit_intercept=self.fit_intercept,
-                standardize=self.standardize,
-                solver=self.solver,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                lower=lower,
-                upper=upper,
-                max_memory=self.max_memory,
-                checked=False,
-            )
+        run: Callable[..., RidgeResult] = solve
+        if self.prior_mean is not None or self.penalty_matrix is not None:
+            run = solver_with_prior(self.prior_mean, self.penalty_matrix)
+        result = run(
+            A,
+            Y,
+            alpha,
+            sample_weight=sample_weight,
+            penalty_factor=factor,
+            fit_intercept=self.fit_intercept,
+            standardize=self.standardize,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            lower=lower,
+            upper=upper,
+            max_memory=self.max_memory,
+            checked=False,
+        )
         self._set_result(result, column)
-
-    def _has_prior(self) -> bool:
-        """Whether the prior has a mean or a matrix; classifiers have neither."""
-        return False
-
-    def _prior_mean(self, n_targets: int, n_features: int) -> NDArray[np.float64] | None:
-        return None
 
     def _set_result(self, result: RidgeResult, column: bool) -> None:
         """Set the attributes of a fit."""
@@ -303,7 +278,6 @@ default=None
     array([7.157])
     """
 
-    prior_mean: Any
     _parameters: ClassVar[Parameters] = {
         **BaseRidge._parameters,
         "prior_mean": PRIOR_MEAN,
@@ -344,14 +318,6 @@ default=None
         self.max_memory = max_memory
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
-
-    def _has_prior(self) -> bool:
-        return self.prior_mean is not None or self.penalty_matrix is not None
-
-    def _prior_mean(self, n_targets: int, n_features: int) -> NDArray[np.float64] | None:
-        if self.prior_mean is None:
-            return None
-        return check_prior_mean(self.prior_mean, n_targets, n_features)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
@@ -504,17 +470,8 @@ default=None
 
     def _solve_moments(self, moments: Moments) -> None:
         """Fit moments and set the attributes, these moments among them."""
-        from ..solvers.ridge import moments as without_prior
-
-        solve_sums: Any = without_prior.solve_moments
-        prior = {}
-        if self._has_prior():
-            from ..solvers.ridge.prior import solve_prior_moments
-
-            solve_sums = solve_prior_moments
-            prior = {"prior_mean": self.prior_mean, "penalty_matrix": self.penalty_matrix}
         single = moments.n_targets == 1
-        result = solve_sums(
+        result = solver_of_moments(self.prior_mean, self.penalty_matrix)(
             moments,
             self.alpha,
             penalty_factor=self.penalty_factor,
@@ -527,7 +484,6 @@ default=None
             lower=self.lower,
             upper=self.upper,
             single=single,
-            **prior,
         )
         self._set_result(result, single and moments._y_ndim == 2)
         self._set_features(moments.n_features, moments.feature_names)

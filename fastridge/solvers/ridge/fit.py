@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...data.check import (
@@ -13,10 +14,9 @@ from ...data.check import (
     check_target,
     is_moments,
 )
-from ...data.priors import check_prior_mean
 from .options import bounds, check_memory, check_options, check_start
 from .result import RidgeResult
-from .solve import solve as solve
+from .solve import solve, solver_of_moments, solver_with_prior
 
 
 def ridge(
@@ -156,15 +156,7 @@ def ridge(
     if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
-        if prior_mean is None and penalty_matrix is None:
-            from .moments import solve_moments as solve_sums
-
-            prior: dict[str, Any] = {}
-        else:
-            from .prior import solve_prior_moments as solve_sums
-
-            prior = {"prior_mean": prior_mean, "penalty_matrix": penalty_matrix}
-        return solve_sums(
+        return solver_of_moments(prior_mean, penalty_matrix)(
             X,
             alpha,
             penalty_factor=penalty_factor,
@@ -177,7 +169,6 @@ def ridge(
             coef_init=coef_init,
             lower=lower,
             upper=upper,
-            **prior,
         )
     try:
         A = check_design(X, finite=False)
@@ -201,31 +192,10 @@ def ridge(
         check_options(solver, tol, max_iter, lower is not None or upper is not None)
     if max_memory is not None:
         check_memory(max_memory)
+    run: Callable[..., RidgeResult] = solve
     if prior_mean is not None or penalty_matrix is not None:
-        from .prior import solve_prior
-
-        if prior_mean is not None:
-            prior_mean = check_prior_mean(prior_mean, k, p)
-        return solve_prior(
-            A,
-            Y,
-            penalties,
-            prior_mean=prior_mean,
-            penalty_matrix=penalty_matrix,
-            sample_weight=sample_weight,
-            penalty_factor=penalty_factor,
-            fit_intercept=fit_intercept,
-            standardize=standardize,
-            solver=solver,
-            tol=tol,
-            max_iter=max_iter,
-            lower=lower,
-            upper=upper,
-            coef_init=coef_init,
-            max_memory=max_memory,
-            checked=False,
-        )
-    return solve(
+        run = solver_with_prior(prior_mean, penalty_matrix)
+    return run(
         A,
         Y,
         penalties,

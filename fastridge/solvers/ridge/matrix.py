@@ -12,19 +12,19 @@ import numpy as np
 
 from ..._dense import Cholesky
 from ..._matrix import Matrix
-from ...data.check import check_finite, recheck
 from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.range import exponents, largest
 from ...quadratic.refine import refine
+from ...quadratic.scaling import scaled_matrix
 from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread
 from ...systems.cost import choose_solver
 from .matrix_cg import solve_matrix_cg
 from .options import SOLVERS
 from .qr import solve_qr, triangle_of
-from .result import RidgeResult, cast_and_warn, round_to_float32, sufficient_gradient
-from .solve import solve
+from .result import RidgeResult, cast_and_warn, joined, sufficient_gradient
+from .solve import certify, finished, solve
 
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _NEAR = 100  # exponents of numbers whose sums of squares stay far inside the range
@@ -53,9 +53,7 @@ def solve_matrix(
     max_memory=None,
     warn=True,
 ) -> RidgeResult:
-    """Solve a problem whose arrays have been through the door; see `solve`."""
-    recheck(A)
-    check_finite(A)
+    """Solve a problem whose arrays have been through the door, X being finite; see `solve`."""
     k = 1 if Y.ndim == 1 else Y.shape[1]
     alpha = np.array(np.broadcast_to(alpha, (k,)))
     rest = {
@@ -116,39 +114,11 @@ def solve_matrix(
         run = "active_set" if run == "active_set" else "qr"
         found = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
     coef, n_iter = found
-    return _result(problem, coef, n_iter, run, lower, upper, error, near, tol, warn)
-
-
-def _result(problem, coef, n_iter, run, lower, upper, error, near, tol, warn):
-    single = problem.single
-    reached = _relative(problem, coef, lower, upper)[0]
-    near = near | (reached <= sufficient_gradient(run, tol)) | (reached <= _floor(problem))
-    if problem.source.is_float32:
-        coef = round_to_float32(coef, lower, upper)
-    gradient, objective = _relative(problem, coef, lower, upper)
-    intercept = problem.intercept(coef)
-    if single:
-        coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
-        gradient, objective = float(gradient[0]), float(objective[0])
-        error = error if error is None else float(error[0])
-    result = RidgeResult(
-        coef, intercept, run, n_iter, gradient, objective, bool(np.all(near)), error
-    )
-    return cast_and_warn(problem.source, result, tol, warn)
-
-
-def _relative(problem, coef, lower, upper):
-    """Relative gradients and objectives of coefficients (k, p)."""
-    from .bounded import Box
-
-    gradient, objective = problem.evaluate(coef.T)
-    first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
-    if lower is not None or upper is not None:
-        box = Box(problem.p, lower, upper)
-        gradient = box.projected(gradient.T, coef).T
-        origin = np.repeat(box.origin[:, None], problem.k, axis=1)
-        first = np.maximum(first, np.linalg.norm(problem.evaluate(origin)[0], axis=0))
-    return problem.relative(gradient, first), objective
+    gradient, objective = certify(problem, coef, run, lower, upper)
+    near = near | (gradient <= sufficient_gradient(run, tol)) | (gradient <= _floor(problem))
+    solution = coef, run, n_iter, gradient, objective
+    result = finished(problem, solution, near, error, lower, upper, problem.single)
+    return cast_and_warn(A, result, tol, warn)
 
 
 def _floor(problem):
@@ -233,26 +203,8 @@ def _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest):
                 **rest,
             )
         )
-    order = np.argsort(np.concatenate([np.flatnonzero(zero), np.flatnonzero(~zero)]))
-    error = None
-    if any(part.relative_error is not None for part in parts):
-        error = np.concatenate(
-            [np.zeros(len(p.coef)) if p.relative_error is None else p.relative_error for p in parts]
-        )[order]
-
-    def joined(name):
-        return np.concatenate([getattr(part, name) for part in parts])[order]
-
-    return RidgeResult(
-        joined("coef"),
-        joined("intercept"),
-        parts[1].solver,
-        joined("n_iter"),
-        joined("relative_gradient"),
-        joined("objective"),
-        all(part.converged for part in parts),
-        error,
-    )
+    # targets without a penalty came first
+    return joined(parts, np.argsort(np.argsort(~zero, kind="stable")))
 
 
 def _scaled(A, Y, alpha, weight, matrix):
@@ -277,13 +229,8 @@ def _scaled(A, Y, alpha, weight, matrix):
         )
     if a == b == 0 and abs(powers[2]) <= _NEAR:
         return None
-    X = A.arrays[0]
-    if A.is_sparse:
-        values, indices, indptr = A.arrays
-        X = np.ldexp(values.astype(np.float64), a)
-        A = Matrix.from_compressed(X, indices, indptr, A.shape, A.kind == "csc")
-    else:
-        A = Matrix.from_dense(np.ldexp(X.astype(np.float64), a))
+    if a:
+        A = scaled_matrix(A, np.full(A.n_columns, a))
     # no penalty, however small, becomes none
     near = np.maximum(near, 2.0**-1000)
     unit = np.full(len(matrix.diagonal), 2.0**half)

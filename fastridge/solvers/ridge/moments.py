@@ -23,7 +23,13 @@ from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
 from .options import SOLVERS, bounds, check_options, check_start
-from .result import RidgeResult, cast_and_warn, round_to_float32, sufficient_gradient
+from .result import (
+    RidgeResult,
+    cast_and_warn,
+    round_to_float32,
+    sufficient_gradient,
+    without_targets,
+)
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
@@ -51,26 +57,19 @@ def solve_moments(
 
     single: whether the result is that of a one-dimensional y; None: as y was.
     """
-    p, k = moments.n_features, moments.n_targets
-    if not moments.total_weight > 0:
-        raise ValueError(
-            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
-            " weight: sample_weight is zero for every sample, or there is no data yet."
-        )
-    alpha = np.broadcast_to(check_alpha(alpha, k), (k,))
-    d = check_penalty_factor(penalty_factor, p)
-    if single is None:
-        single = moments._y_ndim == 1
-    if coef_init is not None:
-        coef_init = check_start(coef_init, 1 if single else 2, k, p)
-    lower, upper = bounds(lower, upper, positive, p)
+    problem, coef_init, lower, upper, single = checked_sums(
+        moments,
+        alpha,
+        penalty_factor,
+        fit_intercept,
+        standardize,
+        (solver, tol, max_iter),
+        (positive, lower, upper),
+        coef_init,
+        single,
+    )
+    p, k, alpha = problem.p, problem.k, problem.alpha
     bounded = lower is not None or upper is not None
-    check_options(solver, tol, max_iter, bounded)
-    d = np.ones(p) if d is None else d
-    if standardize:
-        variance = np.diagonal(moments.gram) / moments.total_weight
-        d = d * np.where(variance > 0, variance, 1.0)
-    problem = SumProblem(moments, alpha, d, fit_intercept)
     run = "active_set" if bounded else SOLVERS[solver]
     if run == "auto":
         run = "cholesky"
@@ -103,12 +102,39 @@ def solve_moments(
         relative = problem.certify(gradient, w, alpha, first)
     coef = np.ascontiguousarray(w.T)
     intercept = problem.intercept(coef)
-    if single:
-        coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
-        relative, objective = float(relative[0]), float(objective[0])
-        error = error if error is None else float(error[0])
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged, error)
-    return cast_and_warn(moments, result, tol)
+    return cast_and_warn(moments, without_targets(result) if single else result, tol)
+
+
+def checked_sums(
+    moments, alpha, penalty_factor, fit_intercept, standardize, options, bound, coef_init, single
+):
+    """Check the arguments of `solve_moments`.
+
+    options: solver, tol and max_iter; bound: positive, lower and upper.
+
+    Returns the problem, coef_init, lower, upper and whether the result is that of one target.
+    """
+    p, k = moments.n_features, moments.n_targets
+    if not moments.total_weight > 0:
+        raise ValueError(
+            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
+            " weight: sample_weight is zero for every sample, or there is no data yet."
+        )
+    alpha = np.broadcast_to(check_alpha(alpha, k), (k,))
+    d = check_penalty_factor(penalty_factor, p)
+    if single is None:
+        single = moments._y_ndim == 1
+    if coef_init is not None:
+        coef_init = check_start(coef_init, 1 if single else 2, k, p)
+    positive, lower, upper = bound
+    lower, upper = bounds(lower, upper, positive, p)
+    check_options(*options, lower is not None or upper is not None)
+    d = np.ones(p) if d is None else d
+    if standardize:
+        variance = np.diagonal(moments.gram) / moments.total_weight
+        d = d * np.where(variance > 0, variance, 1.0)
+    return SumProblem(moments, alpha, d, fit_intercept), coef_init, lower, upper, single
 
 
 def _solve_cholesky(problem):

@@ -12,17 +12,23 @@ from typing import Any
 import numpy as np
 
 from ..._matrix import Matrix
-from ...data.check import check_alpha, check_finite, check_penalty_factor, recheck
+from ...data.check import check_finite, recheck
 from ...data.priors import check_prior_mean
 from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
 from ...quadratic.prior_mean import Shift
 from ...quadratic.problem import RidgeProblem
-from ...quadratic.sums import SumProblem
 from ...quadratic.variances import variances_in_range
 from .matrix import solve_matrix
-from .moments import root_of
-from .options import SOLVERS, bounds, check_options, check_start
-from .result import ROUNDING, RidgeResult, cast_and_warn, round_to_float32
+from .moments import checked_sums, root_of
+from .options import SOLVERS
+from .result import (
+    ROUNDING,
+    RidgeResult,
+    cast_and_warn,
+    joined,
+    round_to_float32,
+    without_targets,
+)
 from .solve import certify, solve
 
 
@@ -37,52 +43,63 @@ def factors_and_matrix(
         return penalty_factor, matrix
     if penalty_factor is None:
         return matrix.diagonal, None
-    return penalty_factor * matrix.diagonal, None
+    return matrix.scaled(np.sqrt(penalty_factor)).diagonal, None
 
 
 def solve_prior(
-    A, Y, alpha, *, prior_mean=None, penalty_matrix=None, penalty_factor=None, warn=True, **rest
+    A,
+    Y,
+    alpha,
+    *,
+    prior_mean=None,
+    penalty_matrix=None,
+    penalty_factor=None,
+    warn=True,
+    checked=False,
+    **rest,
 ) -> RidgeResult:
     """Solve a problem whose arrays, but for those of the prior, have been through the door.
 
-    prior_mean: ndarray (k, p) that has been checked, or None; rest: as for `solve`.
+    checked: whether X is known to be finite; rest: as for `solve`.
     """
-    recheck(A)
-    check_finite(A)
+    k = 1 if Y.ndim == 1 else Y.shape[1]
+    if prior_mean is not None:
+        prior_mean = check_prior_mean(prior_mean, k, A.n_columns)
     factor, matrix = factors_and_matrix(penalty_factor, penalty_matrix, A.n_columns)
-
-    def run(Y, alpha, warn, **changed):
-        options = {**rest, **changed}
-        if matrix is None:
-            return solve(A, Y, alpha, penalty_factor=factor, warn=warn, **options)
-        options.pop("checked", None)
-        return solve_matrix(A, Y, alpha, matrix, penalty_factor=factor, warn=warn, **options)
-
+    # arrays of the prior may have run code
+    recheck(A)
+    if not checked:
+        check_finite(A)
     if prior_mean is None or not prior_mean.any():
-        return run(Y, alpha, warn)
-    k = len(prior_mean)
+        return _without_mean(A, Y, alpha, factor, matrix, warn, rest)
     alpha = np.array(np.broadcast_to(alpha, (k,)))
     lower, upper = rest.get("lower"), rest.get("upper")
     bounded = lower is not None or upper is not None
-    if bounded and k > 1 and (prior_mean != prior_mean[0]).any():
-        parts = [
-            solve_prior(
-                A,
-                np.asfortranarray(Y[:, t : t + 1]),
-                alpha[t : t + 1],
-                prior_mean=prior_mean[t : t + 1],
-                penalty_matrix=penalty_matrix,
-                penalty_factor=penalty_factor,
-                warn=warn,
-                **rest | _start_of(rest.get("coef_init"), t),
-            )
-            for t in range(k)
-        ]
-        return _joined(parts)
-    shift = Shift(A, Y, rest.get("sample_weight"), rest.get("fit_intercept", True), prior_mean)
-    m = prior_mean
+    if not bounded or k == 1 or (prior_mean == prior_mean[0]).all():
+        return _around(A, Y, alpha, prior_mean, factor, matrix, warn, rest)
+    # bounds of w - m are those of its target
+    start = rest.get("coef_init")
+    parts = []
+    for t in range(k):
+        one = slice(t, t + 1)
+        options = rest if start is None else rest | {"coef_init": start[one]}
+        y = np.asfortranarray(Y[:, one])
+        parts.append(_around(A, y, alpha[one], prior_mean[one], factor, matrix, warn, options))
+    return joined(parts)
+
+
+def _without_mean(A, Y, alpha, factor, matrix, warn, rest):
+    if matrix is None:
+        return solve(A, Y, alpha, penalty_factor=factor, warn=warn, checked=True, **rest)
+    return solve_matrix(A, Y, alpha, matrix, penalty_factor=factor, warn=warn, **rest)
+
+
+def _around(A, Y, alpha, m, factor, matrix, warn, rest):
+    """Solve for w - m, m (k, p), and return the result of w."""
+    shift = Shift(A, Y, rest.get("sample_weight"), rest.get("fit_intercept", True), m)
+    lower, upper = rest.get("lower"), rest.get("upper")
     changed = {}
-    if bounded:
+    if lower is not None or upper is not None:
         changed = {
             "lower": None if lower is None else lower - m[0],
             "upper": None if upper is None else upper - m[0],
@@ -90,13 +107,9 @@ def solve_prior(
     start = rest.get("coef_init")
     if start is not None:
         changed["coef_init"] = start - (m[0] if start.ndim == 1 else m)
-    result = run(shift.Y, alpha, False, **changed)
+    result = _without_mean(A, shift.Y, alpha, factor, matrix, False, rest | changed)
     problem = _Unshifted(A, shift, alpha, factor, matrix, rest)
     return problem.finish(result, changed, lower, upper, rest.get("tol", 1e-4), warn)
-
-
-def _start_of(coef_init, t):
-    return {} if coef_init is None else {"coef_init": coef_init[t : t + 1]}
 
 
 class _Unshifted:
@@ -162,19 +175,6 @@ class _Unshifted:
         result.objective = float(objective[0]) if single else objective
 
 
-def _joined(parts):
-    """Results of one target each as one."""
-    error = None
-    if parts[0].relative_error is not None:
-        error = np.concatenate([p.relative_error for p in parts])
-    names = ("coef", "intercept", "n_iter", "relative_gradient", "objective")
-    coef, intercept, n_iter, gradient, objective = (
-        np.concatenate([getattr(p, name) for p in parts]) for name in names
-    )
-    done = all(p.converged for p in parts)
-    return RidgeResult(coef, intercept, parts[0].solver, n_iter, gradient, objective, done, error)
-
-
 @np.errstate(under="ignore")
 def solve_prior_moments(
     moments,
@@ -196,35 +196,27 @@ def solve_prior_moments(
 ) -> RidgeResult:
     """Check the arguments and solve moments, by rows of the same moments; see `solve_moments`."""
     p, k = moments.n_features, moments.n_targets
-    if not moments.total_weight > 0:
-        raise ValueError(
-            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
-            " weight: sample_weight is zero for every sample, or there is no data yet."
-        )
-    alpha = np.array(np.broadcast_to(check_alpha(alpha, k), (k,)))
-    d = check_penalty_factor(penalty_factor, p)
-    m = None if prior_mean is None else check_prior_mean(prior_mean, k, p)
-    if single is None:
-        single = moments._y_ndim == 1
-    if coef_init is not None:
-        coef_init = check_start(coef_init, 1 if single else 2, k, p).reshape(k, p)
-    lower, upper = bounds(lower, upper, positive, p)
-    check_options(solver, tol, max_iter, lower is not None or upper is not None)
-    if standardize:
-        variance = np.diagonal(moments.gram) / moments.total_weight
-        variance = np.where(variance > 0, variance, 1.0)
-        d = variance if d is None else d * variance
-    problem = SumProblem(moments, alpha, np.ones(p) if d is None else d, fit_intercept)
+    problem, coef_init, lower, upper, single = checked_sums(
+        moments,
+        alpha,
+        penalty_factor,
+        fit_intercept,
+        standardize,
+        (solver, tol, max_iter),
+        (positive, lower, upper),
+        coef_init,
+        single,
+    )
     R, Z = root_of(problem)
     if not len(R):
         R, Z = np.zeros((1, p)), np.zeros((1, k), order="F")
     result = solve_prior(
         Matrix.from_dense(R),
         Z,
-        alpha,
-        prior_mean=m,
+        np.array(problem.alpha),
+        prior_mean=prior_mean,
         penalty_matrix=penalty_matrix,
-        penalty_factor=d,
+        penalty_factor=problem.d,
         fit_intercept=False,
         # the rows are a root, of which a Gram matrix would lose half the digits again
         solver="qr" if SOLVERS[solver] == "auto" and lower is upper is None else solver,
@@ -232,15 +224,10 @@ def solve_prior_moments(
         max_iter=max_iter,
         lower=lower,
         upper=upper,
-        coef_init=coef_init,
+        coef_init=None if coef_init is None else coef_init.reshape(k, p),
     )
     if moments.is_float32:
         result.coef = round_to_float32(result.coef, lower, upper)
     result.intercept = problem.intercept(result.coef)
     result.objective = result.objective + np.maximum(problem.yy - (Z**2).sum(axis=0), 0.0)
-    if single:
-        result.coef, result.intercept = result.coef[0], float(result.intercept[0])
-        for name in ("n_iter", "relative_gradient", "objective", "relative_error"):
-            value = getattr(result, name)
-            setattr(result, name, value if value is None else value[0].item())
-    return cast_and_warn(moments, result, tol, warn=False)
+    return cast_and_warn(moments, without_targets(result) if single else result, tol, warn=False)

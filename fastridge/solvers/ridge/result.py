@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,38 @@ def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
         under = (rounded < lower) & (coef >= lower)
         np.nextafter(rounded, np.float32(np.inf), out=rounded, where=under)
     return rounded.astype(np.float64)
+
+
+def without_targets(result: RidgeResult) -> RidgeResult:
+    """Make the result of a one-dimensional y of that of its one target, in place."""
+    result.coef = result.coef[0]
+    for name in ("intercept", "n_iter", "relative_gradient", "objective", "relative_error"):
+        value = getattr(result, name)
+        setattr(result, name, None if value is None else value[0].item())
+    return result
+
+
+def joined(parts: Sequence[RidgeResult], order: Any = slice(None)) -> RidgeResult:
+    """Results of several targets each as one, of all of them in that order."""
+
+    def of_all(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    error = None
+    if any(part.relative_error is not None for part in parts):
+        error = np.concatenate(
+            [np.zeros(len(p.coef)) if p.relative_error is None else p.relative_error for p in parts]
+        )[order]
+    return RidgeResult(
+        of_all("coef"),
+        of_all("intercept"),
+        parts[-1].solver,
+        of_all("n_iter"),
+        of_all("relative_gradient"),
+        of_all("objective"),
+        all(part.converged for part in parts),
+        error,
+    )
 
 
 def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:

@@ -10,6 +10,10 @@ rooms beside this one hold a solver each.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +29,7 @@ from .result import (
     cast_and_warn,
     round_to_float32,
     sufficient_gradient,
+    without_targets,
 )
 
 
@@ -149,16 +154,23 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
         # rounding of heavy rows is no certificate for the others
         levels = weight_levels(problem.weight, problem.n)
         near &= (error <= tol) | (lost_rows(levels, problem.p) is None)
-    converged = bool(near.all())
+    solution = coef, run, n_iter, gradient, objective
+    return finished(problem, solution, near, error, lower, upper, single)
+
+
+def finished(problem, solution, near, error, lower, upper, single) -> RidgeResult:
+    """The result of a solution in float64, rounded to the type of X and certified anew by that.
+
+    solution: coef (k, p), the name of the solver, n_iter, relative_gradient and objective (k,);
+    near: whether each target met the tolerance.
+    """
+    coef, run, n_iter, gradient, objective = solution
     if problem.source.is_float32:
         coef = round_to_float32(coef, lower, upper)
         gradient, objective = certify(problem, coef, run, lower, upper)
-    intercept = problem.intercept(coef)
-    if single:
-        coef, intercept, n_iter = coef[0], float(intercept[0]), int(n_iter[0])
-        gradient, objective = float(gradient[0]), float(objective[0])
-        error = error if error is None else float(error[0])
-    return RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
+    intercept, converged = problem.intercept(coef), bool(near.all())
+    result = RidgeResult(coef, intercept, run, n_iter, gradient, objective, converged, error)
+    return without_targets(result) if single else result
 
 
 def _solve_scaled(given, starts, **options) -> RidgeResult | None:
@@ -193,6 +205,24 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
     )
     scaled.restore(result)
     return result
+
+
+def solver_with_prior(prior_mean: Any, penalty_matrix: Any) -> Callable[..., RidgeResult]:
+    """`solve` with a prior, whose arrays it checks."""
+    from .prior import solve_prior
+
+    return partial(solve_prior, prior_mean=prior_mean, penalty_matrix=penalty_matrix)
+
+
+def solver_of_moments(prior_mean: Any, penalty_matrix: Any) -> Callable[..., RidgeResult]:
+    """The function that checks arguments and solves moments; both None: with a plain prior."""
+    if prior_mean is None and penalty_matrix is None:
+        from .moments import solve_moments
+
+        return solve_moments
+    from .prior import solve_prior_moments
+
+    return partial(solve_prior_moments, prior_mean=prior_mean, penalty_matrix=penalty_matrix)
 
 
 def certify(problem, coef, run, lower, upper):
