@@ -237,6 +237,14 @@ def test_matrices_that_are_refused(P, message):
             fastridge.ridge(X, y, penalty_matrix=made(P))
 
 
+@pytest.mark.parametrize("P", [np.eye(8), second_differences(8)])
+def test_products_that_overflow_are_refused(P):
+    X, y, *_ = data()
+    for matrix in (1e200 * P, sparse.csr_array(1e200 * P)):
+        with pytest.raises(ValueError, match=r"penalty_matrix\[0, 0\] is 1e\+200 and is multi"):
+            fastridge.ridge(X, y, penalty_factor=np.full(8, 1e200), penalty_matrix=matrix)
+
+
 def test_means_that_are_refused():
     X, y, *_ = data()
     with pytest.raises(ValueError, match=r"prior_mean has shape \(7,\); expected \(8,\)"):

@@ -1,4 +1,4 @@
-"""A quadratic penalty w'Pw, and the problems of rows and of sums that have one."""
+"""A quadratic penalty w'Pw, and the problem of rows that has one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.priors import check_penalty_matrix
 from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product
-from .base import Quadratic
 from .problem import RidgeProblem
-from .sums import SumProblem
 
 _EPS = float(np.finfo(np.float64).eps)
 _NEGATIVE = 1e-8  # of an eigenvalue, in units of the diagonal, that is rounding
@@ -54,12 +52,23 @@ class PenaltyMatrix:
 
     def scaled(self, root: NDArray[np.float64]) -> PenaltyMatrix:
         """P_ij root_i root_j."""
-        if self.is_sparse:
-            from scipy import sparse
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            if self.is_sparse:
+                from scipy import sparse
 
-            D = sparse.diags_array(root)
-            return PenaltyMatrix((D @ self.P @ D).tocsr())
-        return PenaltyMatrix(self.P * root * root[:, None])
+                D = sparse.diags_array(root)
+                scaled = PenaltyMatrix((D @ self.P @ D).tocsr())
+            else:
+                scaled = PenaltyMatrix(self.P * root * root[:, None])
+        # no element is larger than the root of two diagonal ones
+        if not np.isfinite(scaled.diagonal).all():
+            j = int((~np.isfinite(scaled.diagonal)).argmax())
+            raise ValueError(
+                f"penalty_matrix[{j}, {j}] is {self.diagonal[j]:g} and is multiplied by"
+                f" {root[j]:.3g} squared, from penalty_factor and standardize; expected a product"
+                " that float64 holds."
+            )
+        return scaled
 
     def _correlation(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
         """P of the features that have a penalty in units of its diagonal, the units, and which."""
@@ -116,28 +125,12 @@ class PenaltyMatrix:
             )
 
 
-class WithMatrix(Quadratic):
-    """A quadratic with alpha w'Pw in place of alpha w' diag(d) w, d being zeros."""
-
-    matrix: PenaltyMatrix
-
-    def evaluate(
-        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
-    ) -> tuple[NDArray[np.float64], ...]:
-        gradient, objective = super().evaluate(coef, chosen, alpha)  # type: ignore[safe-super]
-        shrunk = self.matrix.dot(coef)
-        alphas = self.alpha[chosen] if alpha is None else alpha
-        objective = np.maximum(objective + alphas * (coef * shrunk).sum(axis=0), 0.0)
-        shrunk *= alphas
-        gradient -= shrunk
-        return gradient, objective
-
-
-class MatrixRows(WithMatrix, RidgeProblem):
-    """The problem of rows with a matrix of penalties.
+class MatrixRows(RidgeProblem):
+    """The problem of rows with alpha w'Pw in place of alpha w' diag(d) w, d being zeros.
 
     Attributes
     ----------
+    matrix : PenaltyMatrix
     single : bool
         Whether y is one-dimensional.
     """
@@ -148,10 +141,13 @@ class MatrixRows(WithMatrix, RidgeProblem):
         self.matrix = matrix
         self.single = Y.ndim == 1
 
-
-class MatrixSums(WithMatrix, SumProblem):
-    """The problem of moments with a matrix of penalties."""
-
-    def __init__(self, moments, alpha, matrix: PenaltyMatrix, fit_intercept) -> None:
-        super().__init__(moments, alpha, np.zeros(moments.n_features), fit_intercept)
-        self.matrix = matrix
+    def evaluate(
+        self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
+    ) -> tuple[NDArray[np.float64], ...]:
+        gradient, objective = super().evaluate(coef, chosen, alpha)
+        shrunk = self.matrix.dot(coef)
+        alphas = self.alpha[chosen] if alpha is None else alpha
+        objective = np.maximum(objective + alphas * (coef * shrunk).sum(axis=0), 0.0)
+        shrunk *= alphas
+        gradient -= shrunk
+        return gradient, objective
