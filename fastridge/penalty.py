@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .data.check import check_count
+from .data.check import check_count, check_flags
 from .data.inputs import as_array, numbers
 
 if TYPE_CHECKING:
@@ -204,7 +204,8 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If `n` or `order` is no integer of at least 1, or `n` is not above `order`.
+        If `n` or `order` is no integer of at least 1, `n` is not above `order`, or `cyclic` is no
+        bool.
 
     See Also
     --------
@@ -242,6 +243,7 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
     from scipy import sparse
 
     n, order = check_count("n", n), check_count("order", order)
+    check_flags(cyclic=cyclic)
     if n <= order:
         raise ValueError(f"n is {n}; expected more than order, which is {order}.")
     D = sparse.eye_array(n, format="csr")

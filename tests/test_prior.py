@@ -303,6 +303,9 @@ def test_difference_penalties(order):
     np.testing.assert_allclose(w @ cyclic @ w, around @ around)
     with pytest.raises(ValueError, match="n is 2; expected more than order"):
         fastridge.penalty.difference(2, 2)
+    for wrong in ("yes", 1, None):
+        with pytest.raises(TypeError, match=r"cyclic is .*; expected True or False"):
+            fastridge.penalty.difference(9, order, cyclic=wrong)
 
 
 @pytest.mark.parametrize("shape", [(40, 8), (6, 8)])
