@@ -73,8 +73,9 @@ if _TYPE_CHECKING:
     from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
     from .solvers.ridge.result import RidgeResult
-    from .solvers.ridge.rolling import RollingRidgeResult, rolling_ridge
     from .solvers.ridge_path.path import RidgePath, ridge_path
+    from .solvers.rolling.fit import rolling_ridge
+    from .solvers.rolling.result import RollingRidgeResult
 
 # public names and the modules that hold them, loaded at first use
 _HOMES = {
@@ -94,7 +95,7 @@ _HOMES = {
     "RidgeBatchResult": "solvers.ridge.batch",
     "RidgePath": "solvers.ridge_path.path",
     "RidgeResult": "solvers.ridge.result",
-    "RollingRidgeResult": "solvers.ridge.rolling",
+    "RollingRidgeResult": "solvers.rolling.result",
     "ShrinkageDisplay": "plot",
     "elastic_net": "solvers.descent.elastic_net",
     "elastic_net_path": "solvers.descent.elastic_net",
@@ -111,7 +112,7 @@ _HOMES = {
     "ridge_batch": "solvers.ridge.batch",
     "ridge_path": "solvers.ridge_path.path",
     "ridge_regression": "solvers.ridge.regression",
-    "rolling_ridge": "solvers.ridge.rolling",
+    "rolling_ridge": "solvers.rolling.fit",
     "save": "io",
     "set_num_threads": "_threads",
     "show_versions": "_show_versions",

@@ -356,7 +356,7 @@ def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
         ([1.0, np.nan, 1.0], "groups has the label nan at feature 1"),
         (np.array([1, "NaT", 1], "M8[D]"), "groups has the label NaT at feature 1"),
         ([1j, 2, 3], "groups has labels of dtype complex128"),
-        ([None, None, None], "groups has labels of dtype object"),
+        ([None, None, None], "groups has the label None at feature 0"),
     ],
 )
 def test_groups_that_are_wrong(groups, match):

@@ -288,6 +288,17 @@ def test_storage_and_types():
         rolling_ridge(X * np.float32(1e-30), y * 1e30, window=25, alpha=0.0)
 
 
+def test_groups_of_dates():
+    pd = pytest.importorskip("pandas")
+    X, y = made(100)
+    days = pd.to_datetime(np.arange(100) % 3, unit="D")
+    want = rolling_ridge(X, y, window=9, groups=np.arange(100) % 3).coef
+    for groups in (days, days.tz_localize("UTC"), [day.date() for day in days]):
+        assert_array_equal(rolling_ridge(X, y, window=9, groups=groups).coef, want)
+    with pytest.raises(ValueError, match="groups has the label NaT at row 0"):
+        rolling_ridge(X, y, window=9, groups=days.tz_localize("UTC").where(days != days[0]))
+
+
 def test_frames():
     pd = pytest.importorskip("pandas")
     X, y = made(100)
@@ -377,16 +388,22 @@ def test_tolerance_that_is_not_reached():
         ({"window": 5, "min_samples": 6}, ValueError, "min_samples is 6; expected at most"),
         ({"half_life": 0.0}, ValueError, "half_life is 0.0; expected a positive number"),
         ({"half_life": np.inf}, ValueError, "half_life is inf"),
+        ({"half_life": 10**400}, ValueError, "half_life is 1000"),
         ({"half_life": "1d"}, TypeError, "half_life is '1d'"),
         ({"window": 5, "alpha": -1.0}, ValueError, "alpha holds -1; expected finite numbers"),
         ({"window": 5, "alpha": []}, ValueError, "alpha has shape"),
         ({"window": 5, "alpha": None}, TypeError, "alpha is None"),
         ({"window": 5, "groups": [1, 2]}, ValueError, r"groups has shape \(2,\); expected \(40,\)"),
-        ({"window": 5, "groups": [np.nan] * 40}, ValueError, "groups has NaN"),
-        ({"window": 5, "groups": [None, "a"] * 20}, TypeError, "groups has labels of types"),
+        ({"window": 5, "groups": [np.nan] * 40}, ValueError, "groups has the label nan at row 0"),
+        ({"window": 5, "groups": [None, "a"] * 20}, TypeError, "groups has the label None beside"),
+        ({"window": 5, "groups": [None] * 40}, ValueError, "groups has the label None at row 0"),
+        ({"window": 5, "groups": [{}, 1] * 20}, TypeError, "groups has labels that do not compare"),
+        ({"window": 5, "groups": [np.nan, "a"] * 20}, TypeError, "groups has the label nan beside"),
+        ({"window": 5, "groups": np.array([1, np.nan] * 20, object)}, ValueError, "nan at row 1"),
         ({"window": 5, "sample_weight": [1.0]}, ValueError, "sample_weight has shape"),
         ({"window": 5, "penalty_factor": [1.0]}, ValueError, "penalty_factor has shape"),
         ({"window": 5, "nan_policy": "drop"}, ValueError, "nan_policy is 'drop'"),
+        ({"window": 5, "nan_policy": np.array(["omit"] * 2)}, ValueError, "nan_policy is array"),
         ({"window": 5, "tol": -1.0}, ValueError, "tol must be a non-negative number"),
     ],
 )
@@ -394,6 +411,18 @@ def test_bad_arguments(given, error, match):
     X, y = made(40)
     with pytest.raises(error, match=match):
         rolling_ridge(X, y, **given)
+
+
+def test_steps_and_half_lives_without_bound():
+    X, y = made(40)
+    for step in (41, 10**12, 10**30):
+        none = rolling_ridge(X, y, half_life=5.0, step=step)
+        assert none.coef.shape == (0, 3)
+        assert np.isnan(none.prediction).all()
+    # the weights of all rows but the last are 0
+    only = rolling_ridge(X, y, half_life=1e-320, min_samples=1)
+    assert_array_equal(only.coef, np.zeros((40, 3)))
+    assert_allclose(only.intercept, y, rtol=1e-13)
 
 
 def test_bad_data():
@@ -404,6 +433,8 @@ def test_bad_data():
     with pytest.raises(ValueError, match="one target"):
         rolling_ridge(X, np.column_stack([y, y]), window=5)
     assert rolling_ridge(X, y[:, None], window=5).prediction.shape == (40,)
+    with pytest.raises(ValueError, match="y is a sparse"):
+        rolling_ridge(X, sparse.csr_array(y[:, None]), window=5, nan_policy="omit")
     with pytest.raises(ValueError, match="infinity"):
         rolling_ridge(np.where(X > 1, np.inf, X), y, window=5, nan_policy="omit")
 

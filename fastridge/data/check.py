@@ -589,6 +589,12 @@ def _check_range(values: NDArray[np.float64], name: str) -> None:
         raise ValueError(f"{name}{where} == {values[place]:g}, must be >= 0.0.")
 
 
+def check_tolerance(tol: Any) -> None:
+    """Check a parameter `tol`, a number of at least 0."""
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
+        raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
+
+
 def check_count(name: str, value: Any) -> int:
     """Return a parameter that must be an integer of at least 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):

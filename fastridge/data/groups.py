@@ -1,4 +1,4 @@
-"""Groups of features: labels, lists of columns, or a mapping of names to columns."""
+"""Groups of features: labels, lists of columns, or names of columns; and of rows, by labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .inputs import note_foreign
 
 
 class FeatureGroups(NamedTuple):
@@ -79,19 +81,58 @@ def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGr
         hasattr(groups, "__len__") or hasattr(groups, "__array__")
     ):
         raise TypeError(f"groups is {groups!r}; expected {_EXPECTED}.")
-    labels = _labels(groups)
-    if labels.shape != (n_features,):
+    return _of_labels(groups, n_features, "feature")
+
+
+def codes_of_rows(groups: Any, n_samples: int) -> NDArray[np.intp]:
+    """Number the groups of the rows, in the order of their labels.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,)
+        Label of each row's group; labels compare with each other.
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype intp
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, or a label is NaN.
+    TypeError
+        If labels do not compare.
+    """
+    return _of_labels(groups, n_samples, "row").codes
+
+
+def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
+    """Groups by a label for each feature or row, sorted by label."""
+    if not isinstance(groups, np.ndarray):
+        note_foreign()
+    labels = _labels(groups, unit)
+    if labels.shape != (size,):
         raise ValueError(
-            f"groups has shape {labels.shape}; expected ({n_features},): one label per feature."
+            f"groups has shape {labels.shape}; expected ({size},): a label for each {unit}."
         )
-    names, codes = np.unique(labels, return_inverse=True)
-    return FeatureGroups(names, codes.astype(np.intp).reshape(-1))
+    try:
+        names, codes = np.unique(labels, return_inverse=True)
+    except TypeError:
+        raise TypeError(
+            "groups has labels that do not compare; expected all strings or all numbers."
+        ) from None
+    return FeatureGroups(names, codes.astype(np.intp, copy=False).reshape(-1))
 
 
-def _labels(groups: Any) -> NDArray[Any]:
-    """An array of labels that compare, none of them missing."""
-    labels = np.asarray(groups)
-    if labels.dtype.kind == "O" or not isinstance(groups, np.ndarray):
+def _labels(groups: Any, unit: str) -> NDArray[Any]:
+    """An array of labels, none of them missing, and not strings beside others."""
+    try:
+        labels = np.asarray(groups)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"groups cannot be read as an array of labels: {error}") from None
+    kind = labels.dtype.kind
+    if kind == "O" or (kind in "US" and not isinstance(groups, np.ndarray)):
         # arrays of mixed lists would hold the strings of numbers and of NaN
         parts = np.asarray(groups, dtype=object).ravel()
         strings = sum(isinstance(label, str) for label in parts)
@@ -100,21 +141,33 @@ def _labels(groups: Any) -> NDArray[Any]:
             raise TypeError(
                 f"groups has the label {odd!r} beside strings; expected all strings or all numbers."
             )
-        if labels.dtype.kind == "O":
+        if kind == "O":
             labels = np.asarray(parts.tolist()).reshape(labels.shape)
-    if labels.dtype.kind not in "biufUSMm":
+    if labels.dtype.kind not in "biufUSMmO":
         raise TypeError(
             f"groups has labels of dtype {labels.dtype}; expected strings or real numbers."
         )
-    missing = np.isnat(labels) if labels.dtype.kind in "Mm" else np.zeros(labels.shape, bool)
+    missing = np.zeros(labels.shape, bool)
     if labels.dtype.kind == "f":
         missing = ~np.isfinite(labels)
+    elif labels.dtype.kind in "Mm":
+        missing = np.isnat(labels)
+    elif labels.dtype.kind == "O":
+        missing = np.array([_is_missing(label) for label in labels.flat]).reshape(labels.shape)
     if missing.any():
         raise ValueError(
-            f"groups has the label {labels[missing][0]} at feature {np.flatnonzero(missing)[0]};"
+            f"groups has the label {labels[missing][0]} at {unit} {np.flatnonzero(missing)[0]};"
             " expected a finite number or a string for each."
         )
     return labels
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether an object is None, or NaN or NA of any library: not equal to itself."""
+    try:
+        return label is None or bool(label != label)
+    except (TypeError, ValueError):
+        return True
 
 
 def _names(values: Sequence[Any]) -> NDArray[np.object_]:

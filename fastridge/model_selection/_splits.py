@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.groups import codes_of_rows
 from ..data.inputs import note_foreign
 
 Rows = NDArray[np.intp]
@@ -73,7 +74,7 @@ def make_splits(
     ValueError, TypeError
         If `cv` is not what is expected, or a fold has no row to train on or to hold out.
     """
-    names = None if groups is None else check_groups(groups, n)
+    names = None if groups is None else codes_of_rows(groups, n)
     if not isinstance(cv, Integral):
         note_foreign()
     if isinstance(cv, Integral) and not isinstance(cv, bool):
@@ -121,7 +122,7 @@ def hold_out(
 ) -> list[Split]:
     """One split that holds out that share of the rows, groups or each class, at random."""
     if groups is not None:
-        names = check_groups(groups, n)
+        names = codes_of_rows(groups, n)
         order = rng.permutation(names.max() + 1)
         held = np.isin(names, order[: max(1, round(share * len(order)))])
     else:
@@ -135,14 +136,6 @@ def hold_out(
     if held.all():
         raise ValueError(f"validation is {share:g} and holds out all {n} samples; expected fewer.")
     return [Split(np.flatnonzero(~held), np.flatnonzero(held), True)]
-
-
-def check_groups(groups: Any, n: int) -> Rows:
-    """Groups as integers from 0 on."""
-    values = np.asarray(groups)
-    if values.shape != (n,):
-        raise ValueError(f"groups has shape {values.shape}; expected ({n},): one per sample.")
-    return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
 def check_share(validation: Any) -> float:

@@ -15,6 +15,7 @@ from ...data.check import (
     check_finite,
     check_flags,
     check_penalty_factor,
+    check_tolerance,
 )
 from .result import ROUNDING
 from .solve import solve
@@ -157,8 +158,7 @@ def ridge_batch(
     X, Y, penalties, weight = check_batch(X, y, alpha, sample_weight)
     b, _, p = X.shape
     factor = None if penalty_factor is None else check_penalty_factor(penalty_factor, p)
-    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
-        raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
+    check_tolerance(tol)
     result = solve_batch(X, Y, penalties, weight, factor, bool(fit_intercept), tol)
     if not result.converged.all():
         from ... import _sklearn

@@ -52,10 +52,12 @@ def solve_moments(
     lower=None,
     upper=None,
     single=None,
+    warn=True,
 ) -> RidgeResult:
     """Check the arguments and solve; see `ridge`.
 
-    single: whether the result is that of a one-dimensional y; None: as y was.
+    single: whether the result is that of a one-dimensional y; None: as y was. warn: where `tol` is
+    not reached.
     """
     problem, coef_init, lower, upper, single = checked_sums(
         moments,
@@ -103,7 +105,7 @@ def solve_moments(
     coef = np.ascontiguousarray(w.T)
     intercept = problem.intercept(coef)
     result = RidgeResult(coef, intercept, run, n_iter, relative, objective, converged, error)
-    return cast_and_warn(moments, without_targets(result) if single else result, tol)
+    return cast_and_warn(moments, without_targets(result) if single else result, tol, warn)
 
 
 def checked_sums(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_bounds
+from ...data.check import check_bounds, check_tolerance
 
 # names that callers may give, and the solver that does that job here
 SOLVERS = {
@@ -54,8 +54,7 @@ def check_options(solver, tol, max_iter, bounded) -> None:
         raise ValueError(
             "solver='lbfgs' needs positive=True, or lower or upper; expected another solver."
         )
-    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
-        raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
+    check_tolerance(tol)
     if max_iter is not None and (isinstance(max_iter, bool) or not hasattr(max_iter, "__index__")):
         raise TypeError(f"max_iter must be an integer or None; got {max_iter!r}.")
     if max_iter is not None and max_iter < 1:

@@ -106,6 +106,13 @@ def sufficient_gradient(run: str, tol: float) -> float:
     return ROUNDING if run in ("cg", "active_set") else max(min(tol, DIRECT), ROUNDING)
 
 
+def to_float32(values: NDArray[np.float64], name: str) -> NDArray[np.float32]:
+    """Numbers of a result in float32; NaN stays."""
+    if (np.abs(values) > _LARGEST).any():
+        raise ValueError(_FLOAT32.format(name))
+    return values.astype(np.float32)
+
+
 def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
     """Coefficients (k, p) rounded to float32, not over a bound."""
     if not (np.abs(coef) <= _LARGEST).all():
