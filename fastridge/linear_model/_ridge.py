@@ -19,8 +19,9 @@ from ..data.check import (
     check_target,
     feature_names,
 )
+from ..solvers.ridge.dispatch import solver_of_moments, solver_with_prior
 from ..solvers.ridge.options import SOLVERS, bounds
-from ..solvers.ridge.solve import solve, solver_of_moments, solver_with_prior
+from ..solvers.ridge.solve import solve
 from ._base import Estimator, LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,

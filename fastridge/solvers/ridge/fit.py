@@ -14,9 +14,10 @@ from ...data.check import (
     check_target,
     is_moments,
 )
+from .dispatch import solver_of_moments, solver_with_prior
 from .options import bounds, check_memory, check_options, check_start
 from .result import RidgeResult
-from .solve import solve, solver_of_moments, solver_with_prior
+from .solve import solve
 
 
 def ridge(
