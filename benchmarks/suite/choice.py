@@ -67,7 +67,7 @@ class GroupEvidence:
         self.X, self.y = common.dense(2_000, 200)
         if player == "scikit-learn":
             if groups != "each":
-                raise NotImplementedError
+                raise NotImplementedError  # it has a penalty of each feature alone
             from sklearn.linear_model import ARDRegression
 
             self.model = ARDRegression()

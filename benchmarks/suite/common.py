@@ -13,7 +13,7 @@ def pin(player):
     threads = 2 if player == "2 threads" else 1
     fastridge.set_num_threads(threads)
     if fastridge.get_num_threads() != threads:
-        # built without threads, or in a forked process
+        # asv skips the combination: built without threads, or in a forked process
         raise NotImplementedError
     try:
         from threadpoolctl import threadpool_limits
@@ -27,6 +27,7 @@ def sklearn_linear_model():
     try:
         from sklearn import linear_model
     except ImportError:
+        # asv skips scikit-learn where it is not installed
         raise NotImplementedError from None
     return linear_model
 

@@ -27,7 +27,7 @@ def _needs_sklearn():
     from importlib.util import find_spec
 
     if find_spec("sklearn") is None:
-        raise NotImplementedError
+        raise NotImplementedError  # asv skips what is not installed
 
 
 for _function in (timeraw_import_sklearn_linear_model, timeraw_first_fit_sklearn):

@@ -22,7 +22,7 @@ class Rolling:
         y = (X - 1e6).sum(axis=1) + rng.standard_normal(n)
         if player == "NumPy":
             if windows != "window":
-                raise NotImplementedError
+                raise NotImplementedError  # sliding views have windows of one length alone
             self.fit = lambda: _sliding(X, y, 252, 1.0)
             return
         import fastridge

@@ -45,7 +45,7 @@ class Read:
             try:
                 from sklearn.datasets import load_svmlight_file
             except ImportError:
-                # asv leaves the player out
+                # asv skips scikit-learn where it is not installed
                 raise NotImplementedError from None
             self.read = lambda: load_svmlight_file(path)
         else:

@@ -103,9 +103,7 @@ class GLMSearch:
             left = [p for p in range(folds.count * ratios) if p not in found]
             paths = [kind(folds, p // ratios, self.options[p % ratios], self.scoring) for p in left]
             grids = [None if own else alphas[p % ratios] for p in left]
-            run_paths(  # type: ignore[no-untyped-call]
-                paths, grids, False, self.n_jobs, lambda k, fits: after(left[k], fits)
-            )
+            run_paths(paths, grids, False, self.n_jobs, lambda k, fits: after(left[k], fits))
         except StopIteration:
             self.stopped = True
         whole = [

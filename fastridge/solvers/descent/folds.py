@@ -8,6 +8,7 @@ on threads, each with kernels of one thread.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -287,7 +288,13 @@ class DescentFolds:
         run_paths(paths, alphas, keep, n_jobs, after)
 
 
-def run_paths(paths, alphas, keep, n_jobs, after):
+def run_paths(
+    paths: Sequence[Any],
+    alphas: Sequence[Any],
+    keep: bool,
+    n_jobs: int | None,
+    after: Callable[[int, Any], None],
+) -> None:
     """PathErrors of each path, as {position: errors}; what an interrupt leaves is in `after`.
 
     alphas: those of each path. after: called as after(position, errors) as each ends.

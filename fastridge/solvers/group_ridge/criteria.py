@@ -14,6 +14,7 @@ prior variance t = 1 / alpha the derivative at t = 0 says whether it comes back.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ class Derivatives(NamedTuple):
     size: Array
 
 
-class Criterion:
+class Criterion(ABC):
     """A criterion for data of total weight n and m fixed degrees of freedom."""
 
     may_be_zero = False  # whether a penalty of 0 can be the best
@@ -70,19 +71,21 @@ class Criterion:
     def __init__(self, total: float, rank: int) -> None:
         self.total, self.left = total, total - rank
 
+    @abstractmethod
     def value(self, state: Any) -> float:
-        raise NotImplementedError
+        """V."""
 
+    @abstractmethod
     def derivatives(self, state: Any) -> Derivatives:
-        raise NotImplementedError
+        """V with its derivatives in the logarithms of the penalties."""
 
+    @abstractmethod
     def entering(self, state: Any) -> Array:
         """Derivatives (g,) in the prior variances of the groups that are out; 0 of the others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def noise(self, state: Any) -> float:
         """Variance of the noise, for y of length 1."""
-        raise NotImplementedError
 
 
 class Restricted(Criterion):

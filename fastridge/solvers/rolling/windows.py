@@ -39,6 +39,10 @@ class Weak(NamedTuple):
 class Fits:
     """Fits of all windows, with one penalty for each window or several for all."""
 
+    coef: Any  # (m, p); as the two below, None with several penalties
+    intercept: Any
+    gradient: Any
+
     def __init__(self, problem: Problem, alpha: NDArray[np.float64], each: bool, predict: bool):
         self.problem, self.alpha, self.each = problem, alpha, each
         n, p = problem.X.shape
