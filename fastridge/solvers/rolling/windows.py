@@ -121,7 +121,7 @@ class Fits:
             )
         if data.is_scaled:
             with np.errstate(over="ignore", under="ignore"):
-                if coef is not None:
+                if coef is not None and intercept is not None:
                     np.ldexp(coef, data.of_x - data.of_y, out=coef)
                     np.ldexp(intercept, -data.of_y, out=intercept)
                 if prediction is not None:
