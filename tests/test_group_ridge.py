@@ -308,6 +308,46 @@ def test_hardly_any_data():
     np.testing.assert_allclose(model.coef_, [1.0, 2.0, 3.0, 4.0], rtol=1e-9)
 
 
+def random_groups(seed, wide):
+    rng = np.random.default_rng(seed)
+    p = int(rng.integers(20, 70))
+    n = p // 2 if wide else p + int(rng.integers(3, 80))
+    X = rng.standard_normal((n, p)) * np.exp(rng.normal(0.0, rng.choice([0, 1, 2]), p))
+    w = np.where(rng.random(p) < 0.2, rng.standard_normal(p), 0.0)
+    y = X @ w + rng.choice([0.01, 0.3, 1.0, 3.0]) * rng.standard_normal(n)
+    return X, y, rng.integers(0, 5, p)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 5, 6])
+@pytest.mark.parametrize("criterion", ["gcv", "loo"])
+def test_wide_data_whose_penalties_go_to_zero(criterion, seed):
+    # the criterion falls down to the interpolation of smallest norm, where it is 0 / 0
+    X, y, labels = random_groups(seed, True)
+    model = GroupRidge(labels, criterion=criterion, fit_intercept=False).fit(X, y)
+    assert model.converged_
+    assert model.n_iter_ < 60
+
+    def value(alpha):
+        P = np.linalg.inv(np.eye(len(y)) + (X / alpha[model.group_index_]) @ X.T)
+        r = P @ y
+        if criterion == "gcv":
+            return len(y) * np.log(r @ r / np.trace(P) ** 2)
+        return len(y) * np.log(np.sum((r / np.diag(P)) ** 2))
+
+    least = value(model.alpha_)
+    for factor in (0.01, 0.5, 2.0):
+        assert value(factor * model.alpha_) > least - 0.02  # of -2 log likelihood
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_searches_end(criterion, seed):
+    X, y, labels = random_groups(seed, False)
+    model = GroupRidge(labels, criterion=criterion).fit(X, y)
+    assert model.converged_
+    assert model.n_iter_ < 60
+
+
 def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((100, 20))

@@ -99,7 +99,8 @@ class GroupRidge(PosteriorRegressor):
     relative_gradient_ : float or ndarray of shape (n_targets,)
         Largest derivative of the criterion in the logarithm of a penalty, over what cancels in it.
     converged_ : bool or ndarray of shape (n_targets,)
-        Whether that met `tol` and no group that is out would come back.
+        Whether that met `tol`, or its own round-off where y is fitted all but exactly, and no
+        group that is out would come back.
     n_iter_ : int or ndarray of shape (n_targets,)
         Steps.
     posterior_ : Posterior or list of Posterior

@@ -28,9 +28,12 @@ _LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free,
 # as small as rounding of rows that are fitted exactly allows
 LEAST_OF_EXACT = 1e-6
 _NEARLY_FREE = 1e-6  # a penalty of 0 is tried below this
+_ROUNDED = 1e-3  # most that round-off may leave of a relative gradient
 _BESIDE_0 = 1e-10  # a penalty beside 0
+_RETURNS = 20  # most times that groups come back
 _RETURN = 1e-7  # least relative slope by which a group comes back
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Choice(NamedTuple):
@@ -111,32 +114,28 @@ class Search:
             alpha = np.full(len(alpha), np.inf)
             state, value = self._try(alpha)
             return Choice(alpha, state, value, 0.0, 0, True, False)
-        n_iter, converged = 0, False
-        returned = 0
+        n_iter, returned = 0, 0
         while True:
-            found = self.criterion.derivatives(state)
+            found, rounding = self.criterion.derivatives(state), self.criterion.rounding(state)
             inside = np.isfinite(alpha) & (alpha > 0) & ~self._held(found, alpha)
-            relative = self._relative(found, inside)
-            if relative <= self.tol:
-                back = self._come_back(alpha, state, value) if returned < 20 else None
-                if back is None:
-                    converged = returned < 20
-                    break
-                returned += 1
-                alpha, state, value = back
-                n_iter += 1
-                continue
-            if n_iter >= self.max_iter:
+            relative = self._relative(found, inside, rounding)
+            converged = relative <= max(self.tol, min(rounding, _ROUNDED))
+            if not converged and n_iter >= self.max_iter:
                 break
-            n_iter += 1
-            moved = self._move(found, alpha, value, inside)
+            slack = 64 * _EPS * abs(value) + 4.0 * rounding * self.criterion.total
+            moved = None
+            if not converged:
+                moved = self._move(found, alpha, value, inside, slack)
             if moved is None:
-                # steps change nothing beyond rounding
-                back = self._come_back(alpha, state, value) if returned < 20 else None
-                if back is None:
+                # at the minimum of the groups inside, or steps change nothing beyond rounding
+                moved = self._come_back(alpha, state, value, 16.0 * slack)
+                if moved is None:
                     break
                 returned += 1
-                moved = back
+                if returned > _RETURNS:
+                    converged = False
+                    break
+            n_iter += 1
             alpha, state, value = moved
         lowest = (alpha > 0) & (alpha <= 1.001 * self.least) & (found.gradient > 0)
         return Choice(alpha, state, value, relative, n_iter, converged, bool(lowest.any()))
@@ -146,14 +145,16 @@ class Search:
         g = found.gradient
         return ((alpha <= 1.001 * self.least) & (g > 0)) | ((alpha >= _MOST) & (g < 0))
 
-    def _relative(self, found: Derivatives, inside: Any) -> float:
+    def _relative(self, found: Derivatives, inside: Any, rounding: float) -> float:
         """The relative gradient of the groups inside."""
         g, size = found.gradient[inside], found.size[inside]
-        # groups that hardly fit anything say nothing
-        least = 64 * _EPS * (self.criterion.total + self.size[inside])
+        # groups that fit less than the rounding of the criterion say nothing
+        least = rounding * (self.criterion.total + self.size[inside])
         return float((np.abs(g) / np.maximum(size, least)).max(initial=0.0))
 
-    def _move(self, found: Derivatives, alpha: Array, value: float, inside: Any) -> Any:
+    def _move(
+        self, found: Derivatives, alpha: Array, value: float, inside: Any, slack: float
+    ) -> Any:
         """A step that lowers the criterion; None where there is none."""
         chosen = np.flatnonzero(inside)
         g = found.gradient[chosen]
@@ -170,7 +171,6 @@ class Search:
         free = np.zeros(len(chosen), dtype=bool)
         if self.criterion.may_be_zero:
             free = (g > 0) & (curvature - 2.0 * g <= 0) & (alpha[chosen] < _NEARLY_FREE)
-        slack = 64 * _EPS * (abs(value) + self.criterion.total)
         best: Any = None
         if leaves.any() or free.any():
             for t in (1.0, 0.0):
@@ -196,10 +196,10 @@ class Search:
             elif found_value <= value + slack and abs(slope) * t < 1e6 * slack:
                 # at the rounding of the criterion the gradient decides
                 after = self.criterion.derivatives(state)
-                if self._relative(after, inside) < 0.9 * self._relative(found, inside):
-                    best = trial, state, found_value
-                else:
+                before = self._relative(found, inside, _TINY)
+                if self._relative(after, inside, _TINY) >= 0.9 * before:
                     return None
+                best = trial, state, found_value
             t *= 0.5 if t > 0.1 else 0.1
         return best
 
@@ -227,11 +227,12 @@ class Search:
             step = np.clip(-g / size, -_STEP, _STEP)
         return step
 
-    def _come_back(self, alpha: Array, state: Any, value: float) -> Any:
+    def _come_back(self, alpha: Array, state: Any, value: float, least: float) -> Any:
         """Give finite penalties to groups where the criterion is lower so; None: to none."""
-        return self._from_infinity(alpha, state, value) or self._from_zero(alpha, value)
+        found = self._from_infinity(alpha, state, value, least)
+        return found or self._from_zero(alpha, value, least)
 
-    def _from_infinity(self, alpha: Array, state: Any, value: float) -> Any:
+    def _from_infinity(self, alpha: Array, state: Any, value: float, least: float) -> Any:
         out = ~np.isfinite(alpha) & (self.size > 0)
         if not out.any():
             return None
@@ -239,17 +240,17 @@ class Search:
         scale = state.outside.scale
         # from small prior variances on, in units of the group's share of the Gram matrix
         unit = scale / np.maximum(self.size, 1)
-        ladder = 10.0 ** np.arange(4.0, -7.0, -1.0)
+        tries = np.logspace(4.0, -6.0, 11)[:, None] * unit
         returns = out & (slopes < -_RETURN * scale)
         while returns.any():
-            found = self._enter(alpha, value, returns, unit, ladder)
+            found = self._enter(alpha, value, returns, tries, least)
             strong = returns & (slopes <= np.median(slopes[returns]))
             if found is not None or strong.sum() == returns.sum():
                 return found
             returns = strong
         return None
 
-    def _from_zero(self, alpha: Array, value: float) -> Any:
+    def _from_zero(self, alpha: Array, value: float, least: float) -> Any:
         zero = alpha == 0
         if not zero.any():
             return None
@@ -261,15 +262,14 @@ class Search:
         returns = zero & (beside.gradient < -_RETURN * beside.size)
         if not returns.any():
             return None
-        return self._enter(alpha, value, returns, np.ones(len(alpha)), 10.0 ** np.arange(-8.0, 4.0))
+        tries = np.logspace(-8.0, 3.0, 12)[:, None]
+        return self._enter(alpha, value, returns, tries, least)
 
-    def _enter(self, alpha: Array, value: float, returns: Any, unit: Array, ladder: Array) -> Any:
-        """The best of several finite penalties for groups that come back."""
+    def _enter(self, alpha: Array, value: float, returns: Any, tries: Array, least: float) -> Any:
+        """The best of several rows of penalties for groups that come back."""
         best = None
-        least = 1024 * _EPS * (abs(value) + self.criterion.total)
-        for factor in ladder:
-            trial = alpha.copy()
-            trial[returns] = factor * unit[returns]
+        for penalties in tries:
+            trial = np.where(returns, penalties, alpha)
             state, found = self._try(trial)
             if found < value - least:
                 best, value = (trial, state, found), found

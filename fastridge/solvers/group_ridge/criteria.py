@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-CRITERIA = ("reml", "ml", "gcv", "loo")
+_ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
 
 class Terms(NamedTuple):
@@ -87,6 +87,10 @@ class Criterion(ABC):
     def noise(self, state: Any) -> float:
         """Variance of the noise, for y of length 1."""
 
+    def rounding(self, state: Any) -> float:
+        """Round-off of the terms of the gradient, as a share of them."""
+        return _ROUNDING * (1.0 + state.squares / state.Q)
+
 
 class Restricted(Criterion):
     """The restricted likelihood."""
@@ -146,6 +150,10 @@ class Generalised(Criterion):
         R = -2.0 * out.slope * out.slope_twice / state.residual
         return self.total * out.sums(R + 2.0 * out.spread_twice / left)
 
+    def rounding(self, state: Any) -> float:
+        left = self.left - float(state.dof.sum())
+        return _ROUNDING * (state.squares / state.residual + self.total / left)
+
     def noise(self, state: Any) -> float:
         return state.residual / (self.left - float(state.dof.sum()))
 
@@ -169,6 +177,9 @@ class LeaveOneOut(Criterion):
 
     def noise(self, state: Any) -> float:
         return state.residual / max(self.left - float(state.dof.sum()), 1e-9 * self.total)
+
+    def rounding(self, state: Any) -> float:
+        return _ROUNDING * state.left_out.cancelled
 
 
 def _log(x: float) -> float:

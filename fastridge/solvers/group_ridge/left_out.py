@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...systems.lapack import product
+from ...systems.lapack import product, solve_factored
 from .criteria import Terms
 
 Array = NDArray[np.float64]
@@ -54,7 +54,8 @@ class LeftOut:
         rows = state.data.rows
         self.Z = rows.Z[:, state.kept]
         self.r = rows.Y[:, state.target] - self.Z @ state.w
-        self.Y = product(self.Z, state.C) if len(state.D) else self.Z
+        # solved for, and not products with C, which round as 1 - h is small
+        self.Y = solve_factored(state.L, self.Z.T).T if len(state.D) else self.Z
         self.left = 1.0 - rows.fixed - np.einsum("ij,ij->i", self.Z, self.Y)
         live = (rows.fixed > 0) | (rows.Y != 0).any(axis=1) | (rows.Z != 0).any(axis=1)
         self.usable = bool((self.left[live] > _LEAST).all())
@@ -62,6 +63,8 @@ class LeftOut:
         self.left = left
         self.e = self.r / left
         self.value = float(self.e @ self.e) if self.usable else np.inf
+        # what round-off is multiplied by
+        self.cancelled = 1.0 / float(left.min()) + 1.0 / max(float(np.abs(self.r).max()), _LEAST)
 
     def terms(self) -> Terms:
         """The sum and its derivatives; the first ones in two parts, (2, g)."""
