@@ -8,7 +8,7 @@ n the sum of the weights and m the degrees of freedom of the intercept and the f
     gcv     n log R - 2 n log(n - m - dof)       R the sum of squared residuals
     loo     n log(sum_i s_i (r_i / (1 - h_i))^2)
 
-A state, by features or by rows, gives the terms. A group whose penalty is infinite is out; in its
+A state gives the terms. A group whose penalty is infinite is out; in its
 prior variance t = 1 / alpha the derivative at t = 0 says whether it comes back.
 """
 

@@ -119,7 +119,6 @@ class Features:
         Squares of y that the free features leave.
     """
 
-    by_rows = False
     rows: Rows | None = None
 
     def __init__(
