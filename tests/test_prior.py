@@ -173,6 +173,21 @@ def test_scales(unit):
     np.testing.assert_allclose(by_X.coef * unit, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-30, 1e10, 1e20, 1e60, 1e200])
+@pytest.mark.parametrize("upper", [None, 1e300])
+def test_penalties_far_from_the_squares_of_the_data(alpha, upper):
+    X, y, *_ = data()
+    P = second_differences(8) + np.eye(8)
+    A = X - X.mean(axis=0)
+    expected = np.linalg.solve(P + A.T @ A / alpha, A.T @ (y - y.mean()) / alpha)
+    for given in ((X, y), (fastridge.Moments(X, y), None)):
+        found = fastridge.ridge(
+            *given, alpha=alpha, penalty_matrix=P, solver="auto" if upper else "qr", upper=upper
+        )
+        assert found.converged
+        np.testing.assert_allclose(found.coef, expected, rtol=1e-10)
+
+
 def test_means_far_from_zero():
     X, y, m, _ = data()
     P = second_differences(8)

@@ -174,6 +174,9 @@ def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
         X = np.vstack([R, np.sqrt(alpha) * L])
         Z = np.zeros((len(X), len(chosen)), order="F")
         Z[: len(C)] = C[:, chosen]
+        # Householder steps lose light rows above heavy ones
+        order = np.argsort(-np.abs(X).max(axis=1), kind="stable")
+        X, Z = X[order], np.asfortranarray(Z[order])
         data = RidgeProblem(
             Matrix.from_dense(X), Z, np.zeros(len(chosen)), None, None, False, check=False
         )
