@@ -41,6 +41,8 @@ class Data:
         Penalty factors in the units of `A`.
     power, y_power : ndarray (p,) and (k,)
         Exponents of two that columns and targets were multiplied by.
+    problem : RidgeProblem
+        Their rows, centred.
     """
 
     def __init__(self, A: Matrix, Y: Array, weight: Any, d: Array, fit_intercept: bool) -> None:
@@ -49,14 +51,23 @@ class Data:
         p = A.n_columns
         self.power, self.y_power = np.zeros(p, np.int32), np.zeros(Y.shape[1], np.int32)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            problem = RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept, check=False)
-            leaves = problem.leaves_range()
-            squares = problem.column_squares()
-            leaves = leaves or squares_leave_range(
-                squares, problem.mean, problem.total, lambda: largest(A), 2.0**-200, 2.0**200
+            self.problem = problem = self._problem()
+            leaves = problem.leaves_range() or squares_leave_range(
+                problem.column_squares(),
+                problem.mean,
+                problem.total,
+                lambda: largest(A),
+                2.0**-200,
+                2.0**200,
             )
         if leaves:
             self._scale()
+            self.problem = self._problem()
+
+    def _problem(self) -> RidgeProblem:
+        return RidgeProblem(
+            self.A, self.Y, np.ones(1), self.weight, self.d, self.fit_intercept, check=False
+        )
 
     def _scale(self) -> None:
         def far(peaks: Any) -> Any:
@@ -106,11 +117,8 @@ def fit_groups(
         moments.total_weight,
         fit_intercept,
     )
-    problem = RidgeProblem(
-        given.A, given.Y, np.ones(1), weight, np.zeros(data.p), fit_intercept, check=False
-    )
     if criterion == "loo":
-        data.rows = rows_of(data, problem)
+        data.rows = rows_of(data, given.problem)
     choice = criterion_of(criterion, data.total, data.rank)
     found = [_fit_target(data, choice, t, tol, max_iter) for t in range(data.k)]
     kept = {
@@ -120,7 +128,7 @@ def fit_groups(
         "y_power": given.y_power,
         "mean": np.ldexp(moments.mean, -given.power),
     }
-    return _collect(data, given, problem, choice, found), kept
+    return _collect(data, given, choice, found), kept
 
 
 def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
@@ -183,7 +191,8 @@ def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) ->
     return choice
 
 
-def _collect(data, given, problem, criterion, found) -> GroupRidgeResult:
+def _collect(data, given, criterion, found) -> GroupRidgeResult:
+    problem = given.problem
     k, p, g = data.k, data.p, len(data.groups.size)
     coef, alpha = np.zeros((k, p)), np.full((k, g), np.inf)
     noise, log_evidence = np.zeros(k), np.full(k, np.inf)
