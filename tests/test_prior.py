@@ -351,3 +351,22 @@ def test_null_spaces_that_meet_beside_an_intercept(storage, solver):
         assert found.relative_gradient < 1e-9
         assert np.allclose(found.coef, twin.coef, rtol=1e-6, atol=1e-8)
         assert np.isclose(found.intercept, twin.intercept, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [24, 100, 200])
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("cyclic", [False, True])
+@pytest.mark.parametrize("alpha", [1.0, 1e6])
+def test_an_intercept_is_one_more_constant(n, order, cyclic, alpha):
+    # neither rows nor differences tell the sum of coefficients from the intercept
+    rng = np.random.default_rng(n)
+    X = np.eye(n)[rng.integers(0, n, 3000)]
+    y = X @ np.sin(np.arange(n) * np.pi / 26) + rng.standard_normal(3000)
+    P = fastridge.penalty.difference(n, order=order, cyclic=cyclic)
+    without = fastridge.ridge(X, y, alpha, penalty_matrix=P, fit_intercept=False)
+    for given in (X, fastridge.Moments(X, y)):
+        at = (given,) if given is not X else (X, y)
+        found = fastridge.ridge(*at, alpha=alpha, penalty_matrix=P)
+        assert found.converged
+        assert abs(found.coef.sum()) < 1e-6
+        assert np.allclose(found.coef + found.intercept, without.coef, rtol=0, atol=1e-6)

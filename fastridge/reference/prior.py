@@ -53,13 +53,16 @@ def ridge_prior(
     P = np.sqrt(f)[:, None] * P * np.sqrt(f)
     x_mean = s @ X / s.sum() if fit_intercept else np.zeros(p)
     y_mean = s @ y / s.sum() if fit_intercept else 0.0
+    eps = p * np.finfo(float).eps
     size, Q = np.linalg.eigh(P)
-    root = (
-        np.sqrt(np.where(size > p * np.finfo(float).eps * abs(size).max(), size, 0.0))[:, None]
-        * Q.T
-    )
-    rows = np.vstack([np.sqrt(s)[:, None] * (X - x_mean), np.sqrt(alpha) * root])
-    left = np.append(np.sqrt(s) * (y - y_mean - (X - x_mean) @ m), np.zeros(p))
+    size[size <= eps * size[-1]] = 0.0
+    rows = np.sqrt(s)[:, None] * (X - x_mean)
+    # what neither sees is 0, whatever rounding makes of small eigenvalues
+    all_seen, V = np.linalg.eigh(rows.T @ rows + alpha * P)
+    unseen = V[:, all_seen <= eps * all_seen[-1]].T
+    rows = np.vstack([rows, np.sqrt(alpha * size)[:, None] * Q.T, np.sqrt(all_seen[-1]) * unseen])
+    left = np.zeros(len(rows))
+    left[:n] = np.sqrt(s) * (y - y_mean - (X - x_mean) @ m)
     v = np.linalg.lstsq(rows, left)[0]
     w = m + v
     b = float(y_mean - x_mean @ w)

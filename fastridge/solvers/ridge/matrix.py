@@ -20,6 +20,7 @@ from ...quadratic.scaling import scaled_matrix
 from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread
 from ...systems.cost import choose_solver
+from ...systems.lapack import eigh, orthonormal, svd
 from .matrix_cg import solve_matrix_cg
 from .options import SOLVERS
 from .qr import solve_qr, triangle_of
@@ -171,7 +172,10 @@ def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
     n_iter = np.ones(problem.k, dtype=np.intp)
     for alpha in np.unique(problem.alpha):
         chosen = np.flatnonzero(problem.alpha == alpha)
-        X = np.vstack([R, np.sqrt(alpha) * L])
+        rows = [R, np.sqrt(alpha) * L]
+        if run == "qr":
+            rows.append(_joint_null(problem, R, alpha))
+        X = np.vstack(rows)
         Z = np.zeros((len(X), len(chosen)), order="F")
         Z[: len(C)] = C[:, chosen]
         # Householder steps lose light rows above heavy ones
@@ -187,6 +191,28 @@ def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
             found = solve_bounded(data, lower, upper, tol, max_iter, start)
         coef[chosen], n_iter[chosen] = found[0], found[1]
     return coef, n_iter
+
+
+def _joint_null(problem, R, alpha):
+    """Rows N' (m, p), for N' w = 0, where neither the rows nor alpha w'Pw see N'w.
+
+    P is known to the rounding of its largest elements, and its root, where small eigenvalues are
+    next to zeros, to the square root of that. What a direction gets there must not count.
+    """
+    P = alpha * problem.matrix.toarray()
+    size = np.sqrt((R**2).sum(axis=0) + np.diagonal(P))
+    size[size == 0] = 1.0
+    _, s, vt = svd(R / size, full_matrices=True)
+    seen = int((s > max(problem.n, problem.p) * _EPS * s[:1].max(initial=0.0)).sum())
+    Z = vt[seen:].T
+    if not Z.shape[1]:
+        return np.zeros((0, problem.p))
+    shrunk = P / size / size[:, None]
+    values, V = eigh(Z.T @ shrunk @ Z)
+    N = orthonormal(
+        Z @ V[:, values <= problem.p * _EPS * np.diagonal(shrunk).max()] / size[:, None]
+    )
+    return N.T / np.linalg.norm(N / size[:, None], axis=0)[:, None]
 
 
 def _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest):

@@ -189,9 +189,11 @@ def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) ->
             "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
             "active_set": "a larger max_iter or a larger tol",
         }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
+        bound = tol if told else sufficient_gradient(result.solver, tol)
+        asked = f"tol={tol:g} was asked for" if bound >= tol else f"{bound:g} was expected of it"
         warnings.warn(
             f"{result.solver} reached {what} {reached:.2g} in "
-            f"{int(np.max(result.n_iter))} iterations, where tol={tol:g} was asked for; "
+            f"{int(np.max(result.n_iter))} iterations, where {asked}; "
             f"what helps: {helps}.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=3,
