@@ -7,35 +7,21 @@
 #define ALL(x) FR_CAT(ALL, T)(x)
 #define VALUE(k) FR_CAT(VALUE, S)(data, k)
 
-#define S double
-#include "folds_rows_both.h"
-#undef S
-#define S float
-#include "folds_rows_both.h"
-#undef S
-#define S ones
-#include "folds_rows_both.h"
-#undef S
-
-#define NAMED(f, S, IX) FR_CAT3(f, T, FR_CAT(S, IX))
-#define PICK(f) /* by the storage of X */                                                          \
-    (x->real == FR_ONES    ? (x->index ? NAMED(f, ones, i64) : NAMED(f, ones, i32))                \
-     : x->real == FR_FLOAT ? (x->index ? NAMED(f, float, i64) : NAMED(f, float, i32))              \
-                           : (x->index ? NAMED(f, double, i64) : NAMED(f, double, i32)))
+#define TEMPLATE "folds_rows.template.c"
+#include "each_storage.h"
+#undef TEMPLATE
 
 static void LNAME(all_rows)(const fr_fold_lanes *m, const fr_matrix *x, ptrdiff_t i0, ptrdiff_t i1,
                             int only_q, double *sums)
 {
-    PICK(fold_rows)(m, x, i0, i1, only_q, sums);
+    PICK(fold_rows, x)(m, x, i0, i1, only_q, sums);
 }
 
 static void LNAME(all_scatter)(const fr_fold_lanes *m, const fr_matrix *x, const int32_t *lo,
                                const int32_t *hi, ptrdiff_t i0, ptrdiff_t i1)
 {
-    PICK(fold_scatter)(m, x, lo, hi, i0, i1);
+    PICK(fold_scatter, x)(m, x, lo, hi, i0, i1);
 }
-#undef PICK
-#undef NAMED
 
 /* sums (lanes) += a */
 FR_INLINE void LNAME(add_lanes)(const V *a, double *sums)

@@ -145,7 +145,7 @@ static void light_task(void *context, ptrdiff_t t)
 int fr_take_light_pass(fr_pass *q, int n_threads)
 {
     const fr_matrix *a = q->a;
-    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), parts = part_count(a);
+    const ptrdiff_t n = fr_n_rows(a), parts = part_count(a);
     pass_state s = begin(q, 1, 0);
     s.size = (n + parts - 1) / parts;
     const int status =

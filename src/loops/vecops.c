@@ -34,9 +34,10 @@ void fr_sgd_rows(struct fr_sgd *s, ptrdiff_t wide);
 void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 
 #define VALUES8(p, m) FR_CAT(VALUES8, T)(p, m)
+#define TEMPLATE "sparse.template.c"
 #define T double
 #include "dense.template.c"
-#include "sparse_both.h"
+#include "each_index.h"
 #include "steps.template.c"
 #include "rolling_rows.template.c"
 #undef T
@@ -45,7 +46,7 @@ void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 #define ADAM_WIDE
 #endif
 #include "dense.template.c"
-#include "sparse_both.h"
+#include "each_index.h"
 #include "steps.template.c"
 #include "rolling_rows.template.c"
 #undef T
@@ -182,8 +183,9 @@ static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
 #undef SET
 typedef char ones;
 #define T ones
-#include "sparse_both.h"
+#include "each_index.h"
 #undef T
+#undef TEMPLATE
 
 #include "losses.template.c"
 #include "conjugates.template.c"

@@ -20,60 +20,21 @@ FR_INLINE double LNAME(lane_sum)(const T *x, ptrdiff_t n)
     return sum;
 }
 
-#define S double
-#define I int32_t
-#define IX i32
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#define I int64_t
-#define IX i64
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#undef S
-#define S float
-#define I int32_t
-#define IX i32
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#define I int64_t
-#define IX i64
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#undef S
-#define S ones
-#define I int32_t
-#define IX i32
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#define I int64_t
-#define IX i64
-#include "softmax_rows.template.c"
-#undef I
-#undef IX
-#undef S
-
-#define PICK(f) /* by the storage of X */                                                          \
-    (x->real == FR_ONES    ? (x->index ? FR_CAT3(f, T, ones_i64) : FR_CAT3(f, T, ones_i32))        \
-     : x->real == FR_FLOAT ? (x->index ? FR_CAT3(f, T, float_i64) : FR_CAT3(f, T, float_i32))      \
-                           : (x->index ? FR_CAT3(f, T, double_i64) : FR_CAT3(f, T, double_i32)))
+#define TEMPLATE "softmax_rows.template.c"
+#include "each_storage.h"
+#undef TEMPLATE
 
 static double LNAME(lane_rows)(const fr_lane_model *m, const fr_matrix *x, ptrdiff_t i0,
                                ptrdiff_t i1, int only_q, double *total)
 {
-    return PICK(rows)(m, x, i0, i1, only_q, total);
+    return PICK(rows, x)(m, x, i0, i1, only_q, total);
 }
 
 static void LNAME(lane_scatter)(const fr_lane_model *m, const fr_matrix *x, const int32_t *lo,
                                 const int32_t *hi, ptrdiff_t i0, ptrdiff_t i1)
 {
-    PICK(scatter)(m, x, lo, hi, i0, i1);
+    PICK(scatter, x)(m, x, lo, hi, i0, i1);
 }
-#undef PICK
 
 /* z = (R - mu) / M of one row, mu such that sum z = 0 */
 FR_INLINE void LNAME(lane_solve)(const T *R, const T *inverse, ptrdiff_t n, T *z)
