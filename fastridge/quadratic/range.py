@@ -19,6 +19,8 @@ _LIGHT = 1e-8  # weight of a light row, over the largest
 _LOST = 1e-6  # share of sums of light rows that may be rounding
 _SMALL = 2.0**-470  # numbers whose squares may be below _LEAST_SUM
 
+_WIDE = 1e12  # mean squares of columns above it, or below its inverse, need float64
+
 _ROWS = 1 << 20  # elements looked at together
 _TOO_LARGE = (
     "{} is too large: it has sums of squares beyond float64, or close to that; expected numbers"
@@ -28,6 +30,12 @@ _TOO_SMALL = (
     "{} too small: its sums of squares vanish in float64, or come close to that; expected numbers"
     " that can be squared: divide them by their largest magnitude."
 )
+
+
+def suits_single(squares: NDArray[np.float64]) -> bool:
+    """Whether products of columns with these mean squares keep their digits in float32."""
+    live = squares[squares > 0]
+    return not len(live) or bool(live.min() >= 1.0 / _WIDE and live.max() <= _WIDE)
 
 
 def largest(A: Matrix, weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

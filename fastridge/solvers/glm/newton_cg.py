@@ -22,10 +22,17 @@ from ...quadratic.preconditioner import Preconditioner, heaviest
 from ...systems.blas import on_one_thread
 from ..ridge.cg import Ritz
 from .newton import Solution
-from .newton_model import QuadraticModel, gap_of, is_flat, model_at
+from .newton_model import (
+    QuadraticModel,
+    gap_of,
+    is_flat,
+    model_at,
+    search_along,
+    step_of,
+)
 from .newton_reduced import newton_reduced, reduced_hessian
 from .problem import Array, GLMProblem, State
-from .search import ROUNDING, backtrack
+from .search import ROUNDING
 
 _POOR, _GOOD = 0.25, 0.75  # shares of the predicted decrease
 _SHRINK, _GROW = 0.25, 4.0  # factors of the radius
@@ -89,27 +96,15 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         # diagonals of other weights precondition as well, for as long as they do
         squares = model.squares if n_iter > done and used <= _STALE * max(last, _FEW) else None
         last = used
-        move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
+        move, along = step_of(problem, model, d)
         predicted += 0.5 * model.shift**2 * model.total
-        along = problem.A.dot(d) + move
         if many_free:
             near = problem.is_near(state.eta, along) and not is_flat(model, free)
             gap = decrement + model.shift**2 * model.total if near else np.inf
             met = gap <= goal or gap <= ROUNDING * size
             if met or n_iter == max_iter:
                 break
-        slope = float(state.r @ along) + float(np.einsum("j,j,j->", l2, state.u, d))
-
-        def at(
-            t: float,
-            state: State = state,
-            d: Array = d,
-            move: float = move,
-            along: Array = along,
-        ) -> State:
-            return problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
-
-        searched = backtrack(state.objective, size, slope, at)
+        searched = search_along(problem, state, d, move, along)
         if searched is None:
             break
         t, found = searched

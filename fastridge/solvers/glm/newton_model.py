@@ -9,6 +9,7 @@ import numpy as np
 from ..._matrix import Matrix
 from ...systems.damped import damped_cholesky
 from .problem import Array, GLMProblem, State
+from .search import backtrack
 
 
 class QuadraticModel(NamedTuple):
@@ -54,6 +55,24 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
         offset = offset * scale
     # weights of sum 1 bound the curvature along the intercept where a loss has none
     return QuadraticModel(A, h, total, squares, g, slope / (total if total > 0 else 1.0), offset)
+
+
+def step_of(problem: GLMProblem, model: QuadraticModel, d: Array) -> tuple[float, Array]:
+    """The intercept's step and the predictors' (n,) that go with a step of the coefficients."""
+    move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
+    return move, problem.A.dot(d) + move
+
+
+def search_along(
+    problem: GLMProblem, state: State, d: Array, move: float, along: Array
+) -> tuple[float, State] | None:
+    """Find where the objective falls enough along such a step; see `backtrack`."""
+    slope = float(state.r @ along) + float(np.einsum("j,j,j->", problem.l2, state.u, d))
+
+    def at(t: float) -> State:
+        return problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
+
+    return backtrack(state.objective, abs(state.loss) + state.penalty, slope, at)
 
 
 def is_flat(model: QuadraticModel, free: Array) -> bool:

@@ -17,15 +17,18 @@ from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory, most_gram_elements
 from ..ridge.cg import heavy_first
 from .newton import Solution
-from .newton_model import QuadraticModel, gap_of, model_at
+from .newton_model import QuadraticModel, gap_of, model_at, search_along, step_of
 from .problem import Array, GLMProblem, State
-from .search import ROUNDING, backtrack
+from .search import ROUNDING
 
 Order = NDArray[np.int32]
 
-_LEFT = 0.01  # share of the gradient's norm that a step leaves
-_SURE = 0.3  # share of the goal's norm that it need not go below
-_STALE = 0.1  # share of the last gap that must be left, for the Gram matrix to be summed anew
+# Share of the gradient's norm that a step leaves: iterations do not touch X, steps do.
+_LEFT = 0.01
+_SURE = 0.3  # share of the goal's norm that it need not go below, as the certificate is met there
+# Share of the last gap above which the Gram matrix is summed anew, for a dozen products with X: a
+# larger one saves sums and takes more steps, of about three products each.
+_STALE = 0.1
 _MOST_STEPS = 500  # of conjugate gradients, in a step
 
 
@@ -135,16 +138,7 @@ def newton_reduced(
             break
         length = np.sqrt(float(model.g**2 @ inverse))
         d = hessian.solve(-model.g, max(_LEFT * length, _SURE * np.sqrt(2.0 * goal)))
-        move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
-        along = problem.A.dot(d) + move
-        slope = float(state.r @ along) + float(np.einsum("j,j,j->", problem.l2, state.u, d))
-
-        def at(
-            t: float, state: State = state, d: Array = d, move: float = move, along: Array = along
-        ) -> State:
-            return problem.at(state.u + t * d, state.b + t * move, state.eta + t * along)
-
-        searched = backtrack(state.objective, size, slope, at)
+        searched = search_along(problem, state, d, *step_of(problem, model, d))
         failed = searched is None
         if searched is not None:
             last, state = gap, searched[1]

@@ -22,6 +22,16 @@ class _Point(Protocol):
 P = TypeVar("P", bound=_Point)
 
 
+def falls_enough(gained: float, slope: float, size: float) -> bool:
+    """Whether a step whose slope promises a decrease of -slope may be taken.
+
+    size: the sum of the sizes of the objective's parts.
+    """
+    # near the minimum, differences are rounding
+    near = abs(slope) <= _NEAR * size and gained >= -ROUNDING * size
+    return gained >= -_ENOUGH * slope or near
+
+
 def backtrack(
     objective: float, size: float, slope: float, at: Callable[[float], P]
 ) -> tuple[float, P] | None:
@@ -47,9 +57,7 @@ def backtrack(
     for _ in range(_MOST):
         point = at(t)
         gained = objective - point.objective
-        # near the minimum, differences are rounding
-        near = abs(t * slope) <= _NEAR * size and gained >= -ROUNDING * size
-        if gained >= -_ENOUGH * t * slope or near:
+        if falls_enough(gained, t * slope, size):
             return t, point
         # the minimum of the parabola through the objectives and the slope
         best = -slope * t * t / (2.0 * (-gained - t * slope)) if np.isfinite(gained) else 0.0

@@ -23,12 +23,12 @@ import numpy as np
 
 from ..._matrix import Matrix
 from ..._softmax import MOST_CLASSES, LaneModel, lanes_of
+from ...quadratic.range import suits_single
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
 
 _SHARE = 0.1  # share of the goal that the gap of a residual may take
 _MOST = 300  # bound on the Hessian-vector products of a step
 _FLOOR = 0.03  # lower bound on the preconditioner, over the diagonal at equal probabilities
-_WIDE = 1e12  # squares of columns above it, or below its inverse, need float64
 
 
 class Step(NamedTuple):
@@ -129,9 +129,7 @@ def _by_rows(problem: SoftmaxProblem) -> tuple[Matrix, Matrix, Array, bool]:
     about_zero = squares.tdot(problem.weight)
     about_mean = np.asarray(problem.rows.squares())
     ratio = np.divide(about_mean, about_zero, out=np.ones(problem.p), where=about_zero > 0)
-    live = about_mean[about_mean > 0]
-    single = not len(live) or (live.min() >= 1.0 / _WIDE and live.max() <= _WIDE)
-    return A, squares, ratio, bool(single)
+    return A, squares, ratio, suits_single(about_mean)
 
 
 class RowsModel(_Model):

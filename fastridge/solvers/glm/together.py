@@ -23,24 +23,25 @@ from ..._dense import Cholesky
 from ..._folds import MOST_FITS, FoldLanes, folds_pass
 from ..._matrix import Matrix
 from ...losses import Loss
+from ...quadratic.range import suits_single
 from ...systems.damped import damped_cholesky
 from .choose import choose_solver
 from .options import Options
 from .problem import Array, GLMProblem, some_rows
-from .search import ROUNDING
+from .search import ROUNDING, falls_enough
 
-_LEAST = 1 << 17  # elements of X times folds for which sharing pays
+_LEAST = 1 << 17  # elements of X times folds below which sharing costs more than it saves
 _MOST_BYTES = 1 << 28  # of what the folds keep of each row, unless X takes half as many
-_KEPT = 1 << 22  # stored elements of parts that are kept from step to step
-_ENOUGH = 1e-4  # share of the decrease that the slope promises
-_NEAR = 1e-9  # promised decrease, as a share of the objective, below which differences are rounding
-_SLOW = 0.03  # of decrements from step to step, from which a factor is a preconditioner alone
-_FORCING = 0.03  # share of the gradient that conjugate gradients may leave
-_SURE = 0.3  # share of the goal that they need not go below
+_KEPT = 1 << 22  # stored elements up to which parts are kept: memory against a copy in each step
+# Ratio of decrements from step to step above which conjugate gradients correct the factor's step.
+# Lower, they take products where another step would do; higher, steps, each a pass over the rows.
+_SLOW = 0.03
+# Share of the gradient that conjugate gradients may leave: lower costs products, higher steps.
+_FORCING = 0.03
+_SURE = 0.3  # share of the goal below which products gain nothing, as the certificate is met
 _MOST_PRODUCTS = 300
 _KEEP, _DAMPING = 1e-15, 1e-14
-_WIDE = 1e12  # squares of columns beyond which, or its inverse, float32 does not do
-_MOST_AHEAD = 2.0  # times the way of the last penalty that the next one's is guessed to be
+_MOST_AHEAD = 2.0  # bound on extrapolation, over the last step between penalties; a pass checks it
 
 
 def parts_of(splits: list[Any], n: int) -> NDArray[np.intp] | None:
@@ -318,13 +319,12 @@ class FoldsTogether:
     def _open_lanes(self) -> FoldLanes:
         first = self.problems[0]
         squares = self.base.column_stats(self.weight.mean(axis=0))[1]
-        live = squares[squares > 0]
-        single = not len(live) or (live.min() >= 1.0 / _WIDE and live.max() <= _WIDE)
+        single = suits_single(squares)
         self._buffers = [
             np.zeros((m, MOST_FITS), np.float32 if single else np.float64)
             for m in (first.n, *[first.p] * 4)
         ]
-        self._lanes = FoldLanes(self.base, first.factor, bool(single))
+        self._lanes = FoldLanes(self.base, first.factor, single)
         return self._lanes
 
     def _correct_lanes(self, fits: list[int]) -> None:
@@ -413,12 +413,7 @@ class FoldsTogether:
 
     def _is_less(self, f: int, objective: float, slope: float) -> bool:
         loss, penalty = self.state(f)
-        value = loss + penalty
-        if not math.isfinite(value):
-            return False
-        near = abs(slope) <= _NEAR * (abs(loss) + penalty)
-        rounding = ROUNDING * (abs(loss) + penalty)
-        return value <= objective + _ENOUGH * slope or (near and value <= objective + rounding)
+        return falls_enough(objective - (loss + penalty), slope, abs(loss) + penalty)
 
     def _go_ahead(self, alphas: Array) -> None:
         """Start where the last two solutions lead by the logarithm of the penalty, if that is
