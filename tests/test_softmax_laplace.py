@@ -1,9 +1,11 @@
 """Degrees of freedom, posterior, evidence and leave-one-out of multinomial models."""
 
+import copy
+
 import numpy as np
 import pytest
 from model_files import round_trip
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 
 import fastridge
@@ -179,6 +181,38 @@ def test_predictions_averaged_over_the_posterior():
     assert mean.max(axis=1).mean() < softmax(eta, axis=1).max(axis=1).mean()
     assert_allclose(posterior.predict(X), posterior.predict(X))
     assert repr(posterior) == "MultinomialPosterior(3 classes, 3 features, 9 active)"
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_save_and_load(fit_intercept):
+    X, y, weight = data()
+    posterior = glm(
+        X, y, "multinomial", 0.1, fit_intercept=fit_intercept, sample_weight=weight
+    ).posterior()
+    again = round_trip(posterior)
+    assert_array_equal(again.covariance, posterior.covariance)
+    assert_array_equal(again.intervals(), posterior.intervals())
+    assert_array_equal(again.intercept_standard_errors, posterior.intercept_standard_errors)
+    assert_array_equal(again.predict(X), posterior.predict(X))
+    for name in ("intercept", "active", "covariance"):
+        broken = copy.copy(posterior)
+        setattr(broken, name, getattr(posterior, name)[:-1])
+        with pytest.raises(ValueError, match=f"{name} must be of shape"):
+            round_trip(broken)
+
+
+def test_bad_arguments():
+    X, y, _ = data()
+    result = glm(X, y, "multinomial", 0.1)
+    posterior = result.posterior()
+    for seed in (-1, 1.5, True, "a", None):
+        with pytest.raises(ValueError, match="random_state must be an int of at least 0; got"):
+            posterior.predict(X, random_state=seed)
+        with pytest.raises(ValueError, match="random_state must be an int of at least 0; got"):
+            result.posterior(random_state=seed)
+    for call in (posterior.predict, posterior.variance):
+        with pytest.raises(ValueError, match="X has 2 features, but MultinomialPosterior"):
+            call(X[:, :2])
 
 
 def test_refused():

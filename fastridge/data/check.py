@@ -595,6 +595,14 @@ def check_tolerance(tol: Any) -> None:
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
 
 
+def check_seed(random_state: Any) -> int:
+    """Return the seed of random numbers."""
+    is_int = hasattr(random_state, "__index__") and not isinstance(random_state, (bool, np.bool_))
+    if not is_int or random_state < 0:
+        raise ValueError(f"random_state must be an int of at least 0; got {random_state!r}.")
+    return int(random_state)
+
+
 def check_count(name: str, value: Any) -> int:
     """Return a parameter that must be an integer of at least 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):

@@ -87,9 +87,10 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     -----
     Of a `RidgePath` all that it shows is worked out first, coefficients and degrees of freedom
     with it; the data are not written. Degrees of freedom of a `GLMResult` are written if they were
-    asked for, and a `GLMPosterior` if its Hessian is factored (`is_exact`). Arrays keep dtype,
-    shape and values to the bit. The same model gives the same bytes. What scikit-learn notes on an
-    estimator (`set_output`, metadata requests) is not written.
+    asked for, and a `GLMPosterior` if its Hessian is factored (`is_exact`), a
+    `MultinomialPosterior` always. Arrays keep dtype, shape and values to the bit. The same model
+    gives the same bytes. What scikit-learn notes on an estimator (`set_output`, metadata requests)
+    is not written.
 
     Examples
     --------

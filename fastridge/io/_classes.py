@@ -25,6 +25,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "HessianInverse": ("fastridge.solvers.glm.hessian", ()),
     "Moments": ("fastridge.moments", ()),
     "MultiTaskPath": ("fastridge.solvers.descent.multi_task", ()),
+    "MultinomialPosterior": ("fastridge.solvers.glm.softmax_laplace", ()),
     "PathRun": ("fastridge.solvers.ridge_path.path", ()),
     "Posterior": ("fastridge.quadratic.posterior", ()),
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),

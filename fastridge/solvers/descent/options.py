@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_count, check_flags, non_negative
+from ...data.check import check_count, check_flags, check_seed, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
 
@@ -49,11 +49,9 @@ class Options:
         self.fit_intercept, self.standardize = bool(fit_intercept), bool(standardize)
         self.seed = 0
         if selection == "random":
-            seed = 0 if random_state is None else random_state
-            if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-                raise ValueError(f"random_state must be an int of at least 0; got {seed!r}.")
+            seed = 0 if random_state is None else check_seed(random_state)
             # any odd multiplier of 64 bits; 0 would mean cyclic
-            self.seed = (int(seed) * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
+            self.seed = (seed * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
 
 
 # estimators ask for the same ones at each fit; nothing changes them

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.check import check_seed
 from ...losses import Multinomial
 
 if TYPE_CHECKING:
@@ -203,9 +204,9 @@ class GLMResult:
         Raises
         ------
         ValueError
-            If `dispersion` is not a positive number, or is given for the multinomial loss, or this
-            result does not hold its data, or those were changed after the fit, or the joint Hessian
-            of several classes is too large.
+            If `dispersion` is not a positive number, or is given for the multinomial loss, or
+            `random_state` is no seed, or this result does not hold its data, or those were changed
+            after the fit, or the joint Hessian of several classes is too large.
 
         Examples
         --------
@@ -215,6 +216,7 @@ class GLMResult:
         >>> posterior.covariance.shape, posterior.standard_errors.shape
         ((2, 2), (1,))
         """
+        seed = check_seed(random_state)
         if isinstance(self.loss, Multinomial):
             from .softmax_laplace import MultinomialPosterior
 
@@ -226,7 +228,7 @@ class GLMResult:
             return MultinomialPosterior(self)
         from .posterior import GLMPosterior
 
-        return GLMPosterior(self, dispersion, random_state)
+        return GLMPosterior(self, dispersion, seed)
 
     def left_out(self) -> LeftOut:
         """Predict each row by the fit to the others, approximately, for the price of a fit.

@@ -9,16 +9,14 @@ sum 0: it gets some curvature here, and what follows is without it.
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._dense import Cholesky
-from ...data.check import check_count, check_design
-from ...data.inputs import as_real
+from ...data.check import check_count, check_design, check_seed
 from ...quadratic.posterior import deviations_of
 from ...systems.blas import on_one_thread
+from ...systems.lapack import cholesky, product, solve_triangular
 from .left_out import LeftOut, mean_and_error
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, common_level, hessian
 
@@ -78,17 +76,21 @@ class SoftmaxHessian:
         M.flat[:: len(M) + 1] += empty
         self._empty = int(empty.sum())
         self._chosen = chosen
-        self._M = M
         try:
-            Cholesky(M.copy(), _KEEP)
-        except ArithmeticError:
+            L = cholesky(M)
+        except np.linalg.LinAlgError:
+            L = np.zeros_like(M)
+        pivots = np.diagonal(L)
+        if (pivots**2 <= _KEEP * np.diagonal(M)).any():
             raise ValueError(
                 "the joint Hessian of the classes is singular: features without a penalty are"
                 " dependent, or separate classes; expected a penalty on them."
-            ) from None
+            )
+        self._log_determinant = 2.0 * float(np.log(pivots).sum())
+        root = solve_triangular(L, np.eye(len(L)), lower=True)
         inverse = np.zeros((k * q, k * q))
-        inverse[np.ix_(chosen, chosen)] = np.linalg.inv(M)
-        self.inverse = 0.5 * (inverse + inverse.T).reshape(k, q, k, q)
+        inverse[np.ix_(chosen, chosen)] = product(np.ascontiguousarray(root.T), root)
+        self.inverse = inverse.reshape(k, q, k, q)
 
     @property
     def dof(self) -> float:
@@ -113,7 +115,7 @@ class SoftmaxHessian:
             )
         W, l2 = problem.total, self.l2
         free = int((l2 == 0).sum())
-        determinant = float(np.linalg.slogdet(self._M)[1])
+        determinant = self._log_determinant
         determinant -= float(np.log(k * self.level[self.common]).sum())
         value = -W * (max(state.loss - problem.least, 0.0) + state.penalty) - 0.5 * determinant
         value += 0.5 * k * float(np.log(l2[l2 > 0]).sum()) + 0.5 * free * float(np.log(k))
@@ -191,8 +193,6 @@ class MultinomialPosterior:
     """
 
     __slots__ = (
-        "_mean",
-        "_unit",
         "active",
         "coef",
         "covariance",
@@ -218,20 +218,34 @@ class MultinomialPosterior:
         S = np.einsum("aj,cjdl,bl->cadb", to, found.covariance(), to, optimize=True)
         self.covariance = S.reshape(k * q, k * q) / problem.total
 
-    def _variances(self) -> Array:
+    def _check_fields(self) -> None:
+        """Refuse fields of a model file that do not fit together."""
+        if not isinstance(self.fit_intercept, bool):
+            raise ValueError("fit_intercept must be a bool")
+        if np.ndim(self.coef) != 2:
+            raise ValueError("coef must be of shape (n_classes, n_features)")
+        k, p = self.coef.shape
+        order = k * (p + self.fit_intercept)
+        shapes = {"intercept": (k,), "active": (k, p), "covariance": (order, order)}
+        for name, shape in shapes.items():
+            if np.shape(getattr(self, name)) != shape:
+                raise ValueError(f"{name} must be of shape {shape}")
+
+    def _deviations(self) -> Array:
+        """Standard deviations of the coefficients of each class, the intercept last if any."""
         k, p = self.coef.shape
         found = np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0))
         return found.reshape(k, p + self.fit_intercept)
 
     @property
     def standard_errors(self) -> Array:
-        return np.where(self.active, self._variances()[:, : self.coef.shape[1]], np.nan)
+        return np.where(self.active, self._deviations()[:, : self.coef.shape[1]], np.nan)
 
     @property
     def intercept_standard_errors(self) -> Array:
         if not self.fit_intercept:
             return np.full(len(self.coef), np.nan)
-        return self._variances()[:, -1]
+        return self._deviations()[:, -1]
 
     def intervals(self, level: float = 0.95) -> Array:
         """Credible intervals of the coefficients, symmetric about the solution.
@@ -307,14 +321,13 @@ class MultinomialPosterior:
             If an argument is not as described.
         """
         m = (check_count("n_draws", n_draws) + 1) // 2
-        if isinstance(random_state, bool) or not isinstance(random_state, Real):
-            raise ValueError(f"random_state is {random_state!r}; expected an int.")
+        seed = check_seed(random_state)
         k, p = self.coef.shape
         A = check_design(X, n_features=p, caller=type(self).__name__)
         eta = A.dot(np.asfortranarray(self.coef.T)) + self.intercept
         values, vectors = np.linalg.eigh(self.variance(X))
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        draws = np.random.default_rng(int(as_real(random_state))).standard_normal((m, k))
+        draws = np.random.default_rng(seed).standard_normal((m, k))
         out = np.zeros_like(eta)
         step = max(1, _ELEMENTS // (m * k))
         for i in range(0, len(eta), step):
