@@ -507,3 +507,15 @@ def test_summary(capsys):
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
+
+
+def test_summary_tells_free_groups_from_those_that_are_out(capsys):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4))
+    y = X[:, 0] + rng.standard_normal(200)
+    groups = {"free": [0], "noise": [1, 2, 3]}
+    model = fastridge.GroupRidge(groups, penalty_factor=[0, 1, 1, 1]).fit(X, y)
+    model.summary()
+    words = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    assert words[1] == ["free", "1", "free"]
+    assert (words[2][2] == "out") == np.isinf(model.alpha_[1])

@@ -52,6 +52,7 @@ CASES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:no window is fitted")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("case", CASES)
@@ -413,6 +414,7 @@ def test_bad_arguments(given, error, match):
         rolling_ridge(X, y, **given)
 
 
+@pytest.mark.filterwarnings("ignore:no window is fitted")
 def test_steps_and_half_lives_without_bound():
     X, y = made(40)
     for step in (41, 10**12, 10**30):
@@ -491,3 +493,14 @@ def test_moments_forget_refuses():
     other = moments.copy()
     moments.forget(0.5)
     assert_array_equal(other.gram, before.gram)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"window": 30}, {"window": 10, "step": 21}, {"window": 10, "groups": np.arange(20) % 4}],
+)
+def test_no_window_is_said(options):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 2)), rng.standard_normal(20)
+    with pytest.warns(UserWarning, match="no window is fitted.*min_samples"):
+        assert not np.isfinite(fastridge.rolling_ridge(X, y, **options).coef).any()

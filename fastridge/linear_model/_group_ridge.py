@@ -338,10 +338,14 @@ class GroupRidge(PosteriorRegressor):
             np.atleast_2d(values)[target]
             for values in (self.alpha_, self.prior_variance_, self.dof_, self.share_)
         )
+        coef = np.atleast_2d(self.coef_)[target]
         counts = np.bincount(self.group_index_, minlength=len(self.groups_))
         table: list[tuple[str, ...]] = [("group", "features", "alpha", "prior sd", "dof", "share")]
         for g, name in enumerate(self.groups_):
-            penalty = "out" if np.isinf(alpha[g]) else f"{alpha[g]:.4g}"
+            penalty = f"{alpha[g]:.4g}"
+            if np.isinf(alpha[g]):
+                # features of penalty_factor 0 have no prior, and keep their coefficients
+                penalty = "free" if coef[self.group_index_ == g].any() else "out"
             numbers = (f"{v:.4g}" for v in (np.sqrt(prior[g]), dof[g], share[g]))
             table.append((str(name), str(counts[g]), penalty, *numbers))
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]

@@ -94,6 +94,8 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
 
     The default `learning_rate` needs no `eta0`, no tuning and no scaling: multiplying a feature by
     a constant leaves the predictions as they are, but for the penalty.
+    Columns far from 0 beside their spread, as years are, learn slowly under every rule: subtract
+    their means. A column of small numbers has large coefficients, which `alpha` holds down.
 
     Parameters
     ----------

@@ -107,6 +107,8 @@ def rolling_ridge(
     -----
     ConvergenceWarning
         If a window did not reach `tol`.
+    UserWarning
+        If no window has as many rows as `min_samples` asks for.
 
     See Also
     --------
@@ -203,6 +205,14 @@ def rolling_ridge(
     if A.is_float32:
         for name in ("coef", "intercept", "prediction"):
             setattr(result, name, to_float32(getattr(result, name), name))
+    if n and not np.isfinite(result.intercept).any():
+        warnings.warn(
+            f"no window is fitted: none ends after a multiple of step={step} rows of its group with"
+            f" at least min_samples={least} rows of positive weight; what helps: a smaller"
+            " min_samples, window or step.",
+            UserWarning,
+            stacklevel=2,
+        )
     if not result.converged:
         warnings.warn(
             f"windows reached a relative gradient of {np.nanmax(result.relative_gradient):.2g} at"
