@@ -346,6 +346,7 @@ def test_certificate_and_errors_of_predictions():
     assert "RollingRidgeResult(n_windows=400" in repr(ours)
 
 
+@pytest.mark.filterwarnings("ignore:no window is fitted")
 def test_nothing_to_fit():
     X, y = made(10)
     none = rolling_ridge(X, y, window=50)
