@@ -273,7 +273,8 @@ class Estimator:
         return error
 
     def _check_fitted(self, what: str) -> None:
-        if "coef_" not in self.__dict__:
+        # streams make it when it is asked for
+        if not hasattr(self, "coef_"):
             raise self._not_fitted(what)
 
     def _linear_predictor(self, X: Any, method: str) -> NDArray[np.floating]:
