@@ -28,7 +28,7 @@ class InformationCriteria(NamedTuple):
     Attributes
     ----------
     dof : float or ndarray of shape (n_targets,)
-        Effective degrees of freedom, the intercept not counted.
+        Effective degrees of freedom, the intercept not counted, nor the k - 1 of k > 2 classes.
     dof_error : float or ndarray of shape (n_targets,)
         Standard error of `dof`; 0 where that is exact.
     residual : float or ndarray of shape (n_targets,)
@@ -84,8 +84,8 @@ def information_criteria(
     model : estimator of `fastridge.linear_model`
         Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their
         kinds that choose a penalty, BayesianRidge, LinearRegression, or one of several tasks;
-        LogisticRegression of two classes, PoissonRegressor, GammaRegressor, TweedieRegressor, and
-        their kinds that choose a penalty.
+        LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, and their kinds
+        that choose a penalty.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
@@ -108,7 +108,7 @@ def information_criteria(
         If it is none of those.
     ValueError
         If the arguments do not fit together, or are not those of the fit of a generalised linear
-        model, or that has several classes.
+        model.
 
     See Also
     --------
@@ -190,7 +190,8 @@ def information_criteria(
 
 def _of_glm(model: Any, result: Any) -> InformationCriteria:
     error, price = result.dof_error, float(np.log(result.total_weight))
-    dof = result.dof - bool(model.fit_intercept)
+    # intercepts of k classes have sum 0
+    dof = result.dof - bool(model.fit_intercept) * max(len(np.atleast_2d(result.coef)) - 1, 1)
     return InformationCriteria(
         *(dof, error, result.deviance, result.aic, result.bic),
         *(2.0 * error, abs(price) * error),

@@ -1,11 +1,10 @@
 """Multinomial models: the compiled loss and products, fits, and their certificates."""
 
-import warnings
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from softmax_problems import problem
 from storages import stored
 
 import fastridge
@@ -37,15 +36,6 @@ def rows(n, k, scale=1.0, seed=0):
     eta = np.asfortranarray(rng.standard_normal((n, k)) * scale)
     share = np.asfortranarray(rng.dirichlet(np.ones(k), n))
     return eta, rng.integers(0, k, n).astype(np.int32), share, rng.integers(0, 3, n) * 0.7
-
-
-def problem(n=200, p=6, k=4, seed=0, noise=1.0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p))
-    eta = X @ rng.standard_normal((p, k)) + 0.5 * rng.standard_normal(k)
-    y = (eta + noise * rng.gumbel(size=(n, k))).argmax(axis=1)
-    y[:k] = np.arange(k)
-    return X, y
 
 
 def objective(X, y, result, alpha, weight=None, factor=1.0, offset=0.0):
@@ -557,107 +547,3 @@ def test_arguments():
     with pytest.raises(ValueError, match="A: expected 'csr'; got 'C'"):
         LaneModel(Matrix.from_dense(X), np.ones(6), np.ones(200), 8, False)
     assert solver.solve(check_design(X), y, 4, 0.1, Options()).coef.shape == (4, 6)
-
-
-@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
-@pytest.mark.parametrize("l1_ratio", [1.0, 0.5, 0.05])
-def test_l1_penalties_at_their_optimality_conditions(kind, l1_ratio):
-    """r of the loss: |a_j' r_c + l2 w| is l1 where w is not 0, and at most that elsewhere."""
-    X, y = problem(n=120, p=12)
-    X = np.where(np.random.default_rng(5).random(X.shape) < 0.5, X, 0.0)
-    weight = np.random.default_rng(6).integers(0, 3, len(y)) * 1.0
-    factor = np.ones(12)
-    factor[3] = 2.0
-    alpha = 0.03
-    result = fastridge.glm(
-        stored(X, kind), y, "multinomial", alpha, l1_ratio=l1_ratio, sample_weight=weight,
-        penalty_factor=factor, tol=1e-4, max_iter=1000,
-    )  # fmt: skip
-    assert result.solver == "prox-newton"
-    assert result.converged
-    eta = X @ result.coef.T + result.intercept
-    value, r, _ = softmax_loss(np.eye(4)[y], eta, weight / weight.sum())
-    l1, l2 = alpha * l1_ratio * factor, alpha * (1 - l1_ratio) * factor
-    g = r.T @ X + l2 * result.coef
-    assert (np.abs(g) <= l1 + 2e-5).all()
-    live = result.coef != 0
-    assert 0 < live.sum() < live.size or l1_ratio < 0.1
-    assert_allclose((g + l1 * np.sign(result.coef))[live], 0.0, atol=2e-5)
-    assert_allclose(r.sum(axis=0), 0.0, atol=1e-7)
-    penalty = (l1 * np.abs(result.coef)).sum() + 0.5 * (l2 * result.coef**2).sum()
-    assert_allclose(result.objective, value + penalty, rtol=1e-12)
-
-
-def test_l1_of_two_classes_is_the_binary_model():
-    """Of w = w_1 - w_0 the least |w_0| + |w_1| is |w|."""
-    X, y = problem(k=2)
-    binary = fastridge.glm(X, y, "logistic", 0.03, l1_ratio=1.0, tol=1e-4)
-    result = fastridge.glm(X, y, "multinomial", 0.03, l1_ratio=1.0, tol=1e-4, max_iter=1000)
-    assert_allclose(result.objective, binary.objective, rtol=2e-8)
-    assert_allclose(result.coef[1] - result.coef[0], binary.coef, atol=1e-3)
-
-
-def test_l1_beside_scikit_learn():
-    linear_model = pytest.importorskip("sklearn.linear_model")
-    from sklearn.datasets import load_iris
-
-    X, y = load_iris(return_X_y=True)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    options = {"solver": "saga", "l1_ratio": 1.0, "tol": 1e-10, "max_iter": 100_000}
-    other = linear_model.LogisticRegression(C=1.0, **options).fit(X, y)
-    result = fastridge.glm(X, y, "multinomial", 1.0 / len(y), l1_ratio=1.0, tol=1e-4, max_iter=1000)
-    eta = X @ other.coef_.T + other.intercept_
-    value = softmax_loss(np.eye(3)[y], eta)[0] / len(y) + np.abs(other.coef_).sum() / len(y)
-    assert_allclose(result.objective, value, rtol=2e-8)
-    assert_allclose(result.coef, other.coef_, atol=1e-3)
-
-
-def test_largest_penalties():
-    X, y = problem()
-    share = np.eye(4)[y]
-    most = np.abs((X - X.mean(axis=0)).T @ (share.mean(axis=0) - share)).max() / len(y)
-    none = fastridge.glm(X, y, "multinomial", most * 1.0001, l1_ratio=1.0, tol=1e-4)
-    assert_array_equal(none.coef, 0.0)
-    assert_allclose(none.objective * 2 * len(y), none.null_deviance)
-    some = fastridge.glm(X, y, "multinomial", most * 0.99, l1_ratio=1.0, tol=1e-4, max_iter=1000)
-    assert np.count_nonzero(some.coef) >= 1
-
-
-def test_l1_certificates_are_bounds():
-    X, y = problem(n=80, p=30)
-    least = fastridge.glm(X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-6, max_iter=5000)
-    assert least.converged
-    for max_iter in (1, 2, 3, 10):
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
-            result = fastridge.glm(
-                X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-12, max_iter=max_iter
-            )
-        assert bool(told) == (not result.converged)
-        assert told or max_iter > 1
-        excess = result.objective - least.objective
-        assert -1e-12 <= excess <= result.dual_gap + 1e-14
-
-
-@pytest.mark.slow
-def test_l1_of_separated_classes_takes_few_rounds():
-    """Turns of the classes leave much between them, which a joint Newton step takes."""
-    rng = np.random.default_rng(0)
-    X, y = 10 * rng.standard_normal((10, 4)), np.arange(10) % 5
-    for l1_ratio in (0.5, 1.0):
-        result = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=l1_ratio, tol=1e-6, max_iter=200)
-        assert result.converged
-        best = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=l1_ratio, tol=1e-7, max_iter=900)
-        assert result.objective - best.objective <= result.dual_gap + 1e-15
-        g = _l1_gradient(X, y, result)
-        l1 = 1e-3 * l1_ratio
-        moved = g + 1e-3 * (1 - l1_ratio) * result.coef + l1 * np.sign(result.coef)
-        assert np.abs(moved[result.coef != 0]).max() <= 1e-5
-        assert np.abs(g[result.coef == 0]).max(initial=0.0) <= l1 * (1 + 1e-3)
-
-
-def _l1_gradient(X, y, result):
-    eta = X @ result.coef.T + result.intercept
-    prob = np.exp(eta - eta.max(axis=1, keepdims=True))
-    prob /= prob.sum(axis=1, keepdims=True)
-    return (prob - np.eye(prob.shape[1])[y]).T @ X / len(y)

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.sparse
 from model_files import round_trip
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
@@ -94,6 +95,34 @@ def test_two_classes_are_a_binomial_model(fit_intercept, factor):
     S = ours.covariance.reshape(2, q, 2, q)
     S = np.einsum("c,cjdl,d->jl", contrast, S, contrast)
     assert_allclose(S, theirs.covariance, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [None, [1.0, 0.0, 2.0]])
+def test_alpha_of_the_largest_evidence(factor):
+    X, y, weight = data(n=200)
+    options = {"sample_weight": weight, "penalty_factor": factor, "tol": 1e-7}
+    result = glm(X, y, "multinomial", "evidence", **options)
+    assert result.converged
+    grid = result.alpha * np.exp(np.linspace(-1, 1, 41))
+    others = np.append(grid, result.alpha * np.logspace(-4, 3, 8))
+    values = [glm(X, y, "multinomial", a, **options).log_evidence() for a in others]
+    assert max(values) <= result.log_evidence() + 1e-6
+    assert abs(grid[np.argmax(values[:41])] / result.alpha - 1) < 0.06
+    csr = glm(scipy.sparse.csr_array(X), y, "multinomial", "evidence", **options)
+    assert_allclose(csr.alpha, result.alpha, rtol=2e-3)
+    # a class without weight takes no part
+    lone = np.append(y, 3)
+    more = {**options, "sample_weight": np.append(weight, 0.0)}
+    same = glm(np.vstack([X, X[:1]]), lone, "multinomial", "evidence", **more)
+    assert_allclose(same.alpha, result.alpha, rtol=2e-3)
+    assert same.intercept[3] == -np.inf
+
+
+def test_alpha_by_evidence_of_two_classes_is_that_of_the_binomial_model():
+    X, y, weight = data(n=200, k=2)
+    both = glm(X, y, "multinomial", "evidence", sample_weight=weight, tol=1e-7)
+    one = glm(X, y.astype(float), "logistic", "evidence", sample_weight=weight, tol=1e-7)
+    assert_allclose(both.alpha, 2 * one.alpha, rtol=2e-3)
 
 
 def test_evidence_by_integration():
@@ -201,6 +230,70 @@ def test_save_and_load(fit_intercept):
             round_trip(broken)
 
 
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("standardize", [False, True])
+def test_estimators_have_the_posterior_of_their_fit(storage, l1_ratio, standardize):
+    X, y, weight = data(n=150)
+    labels = np.array(["a", "b", "c"])[y]
+    offset = np.random.default_rng(1).standard_normal((150, 3))
+    options = {"l1_ratio": l1_ratio, "standardize": standardize, "tol": 1e-6}
+    model = fastridge.LogisticRegression(C=0.5, class_weight={"a": 2.0}, **options)
+    model.fit(storage(X), labels, weight, offset=offset)
+    posterior = model.posterior(storage(X), labels, weight, offset=offset)
+    s = weight * np.where(y == 0, 2.0, 1.0)
+    alpha = 2.0 / s.sum()
+    result = glm(X, y, "multinomial", alpha, sample_weight=s, offset=offset, **options)
+    assert_allclose(posterior.covariance, result.posterior().covariance, rtol=1e-4, atol=1e-7)
+    assert_array_equal(posterior.coef, model.coef_)
+    averaged = model.predict_proba(storage(X), offset=offset, posterior=posterior)
+    assert_allclose(averaged, posterior.predict(X, offset=offset), rtol=1e-10)
+    assert_allclose(averaged.sum(axis=1), 1.0)
+    plain = model.predict_proba(storage(X), offset=offset)
+    assert averaged.max(axis=1).mean() < plain.max(axis=1).mean()
+    assert model.predict_proba(storage(X), offset=offset, posterior=posterior).shape == (150, 3)
+    found = fastridge.information_criteria(model, storage(X), labels, weight, offset=offset)
+    assert_allclose([found.aic, found.bic], [result.aic, result.bic], rtol=1e-6)
+    assert_allclose(found.dof, result.dof - 2, rtol=1e-4)
+    with pytest.raises(ValueError, match="not those of the fit"):
+        model.posterior(storage(X), labels, weight)
+    with pytest.raises(TypeError, match="expected the MultinomialPosterior"):
+        model.predict_proba(X, posterior=glm(X, y == 0, alpha=0.1).posterior())
+
+
+def test_posteriors_of_other_estimators_are_refused():
+    X, y, weight = data(n=100)
+    model = fastridge.LogisticRegression().fit(X, y)
+    posterior = model.posterior(X, y)
+    with pytest.raises(ValueError, match="of another fit"):
+        fastridge.LogisticRegression(C=2.0).fit(X, y).predict_proba(X, posterior=posterior)
+    with pytest.raises(TypeError, match="expected the GLMPosterior"):
+        fastridge.LogisticRegression().fit(X, y == 0).predict_proba(X, posterior=posterior)
+    with pytest.raises(ValueError, match="for the loss 'multinomial', which has none"):
+        model.posterior(X, y, dispersion=1.0)
+    weight[y == 1] = 0.0
+    model.fit(X, y, weight)
+    with pytest.raises(ValueError, match="1 of 3 classes have no weight"):
+        model.posterior(X, y, weight)
+
+
+def test_float32_and_the_chosen_penalty():
+    X, y, _ = data(n=100)
+    single = X.astype(np.float32)
+    model = fastridge.LogisticRegressionCV(
+        Cs=[0.1, 1.0], l1_ratios=(0,), scoring="neg_log_loss", use_legacy_attributes=False, tol=1e-6
+    ).fit(single, y)
+    posterior = model.posterior(single, y)
+    result = glm(X, y, "multinomial", 1 / (model.C_ * 100), tol=1e-6)
+    assert_allclose(posterior.covariance, result.posterior().covariance, rtol=1e-3, atol=1e-6)
+    averaged = model.predict_proba(single, posterior=posterior)
+    assert averaged.dtype == model.predict_proba(single).dtype
+    assert_allclose(averaged, result.posterior().predict(X), atol=1e-5)
+    model.set_params(refit=False).fit(single, y)
+    with pytest.raises(ValueError, match="refit=True"):
+        model.posterior(single, y)
+
+
 def test_bad_arguments():
     X, y, _ = data()
     result = glm(X, y, "multinomial", 0.1)
@@ -225,6 +318,10 @@ def test_refused():
     wide = glm(np.random.default_rng(0).standard_normal((60, 1400)), y, "multinomial", 0.1)
     with pytest.raises(ValueError, match="3 classes of 1401 coefficients each"):
         wide.posterior()
+    with pytest.raises(ValueError, match="3 classes of 1401 coefficients each"):
+        glm(np.random.default_rng(0).standard_normal((60, 1400)), y, "multinomial", "evidence")
+    with pytest.raises(ValueError, match="needs features with an L2 penalty"):
+        glm(X, y, "multinomial", "evidence", l1_ratio=0.5)
     with pytest.raises(ValueError, match="does not hold its data"):
         round_trip(result).posterior()
     assert np.isnan(round_trip(result).dof)

@@ -187,7 +187,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         eta = self._predictor(X, "predict", offset, exposure)
         if posterior is None:
             return self._loss.inverse_link(eta)
-        return self._loss.average_mean(eta, self._variance(posterior, X))
+        self._check_posterior(posterior)
+        return self._loss.average_mean(eta, posterior.variance(X))
 
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None

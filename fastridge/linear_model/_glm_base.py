@@ -262,33 +262,45 @@ class BaseGLM(Estimator):
         offset: NDArray[np.float64] | None,
     ) -> GLMResult:
         """The result of a fit of one predictor, from what it was fitted to."""
+        self._require_objective()
+        options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
+        problem = make_problem(A, y, loss, options, weight, constraints, offset)
+        problem.penalise(alpha, l1_ratio)
+        intercept = float(np.ravel(self.intercept_)[0])
+        state = problem.start(self._dense_coef().ravel(), intercept)
+        found = Solution(state, float(self.dual_gap_), 0, self.solver_, True)
+        return self._restored(result_of(problem, found))
+
+    def _require_objective(self) -> None:
         if "objective_" not in self.__dict__:
             raise ValueError(
                 f"this {type(self).__name__} holds means of the coefficients of folds, which no"
                 " objective has as its minimum; expected refit=True."
             )
-        options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
-        problem = make_problem(A, y, loss, options, weight, constraints, offset)
-        problem.penalise(alpha, l1_ratio)
-        coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
-        intercept = float(np.ravel(self.intercept_)[0])
-        state = problem.start(coef.ravel(), intercept)
-        found = Solution(state, float(self.dual_gap_), 0, self.solver_, True)
-        result = result_of(problem, found)
-        # that of the fit, which says whether the data are its
+
+    def _restored(self, result: GLMResult) -> GLMResult:
+        # to the digit, which `predict` compares; the objective says whether the data are the fit's
+        result.coef = self._dense_coef().reshape(result.coef.shape)
         result.objective = float(self.objective_)
         return result
 
-    def _variance(self, posterior: Any, X: Any) -> NDArray[np.float64]:
-        """Variances of the linear predictors under a posterior of this model."""
-        from ..solvers.glm.posterior import GLMPosterior
+    def _dense_coef(self) -> NDArray[np.floating]:
+        return self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
 
-        if not isinstance(posterior, GLMPosterior):
+    def _check_posterior(self, posterior: Any) -> None:
+        """Refuse what is no posterior of this model."""
+        from ..solvers.glm.posterior import GLMPosterior
+        from ..solvers.glm.softmax_laplace import MultinomialPosterior
+
+        coef = self._dense_coef()
+        several = coef.ndim == 2 and len(coef) > 1
+        kind = MultinomialPosterior if several else GLMPosterior
+        if not isinstance(posterior, (GLMPosterior, MultinomialPosterior)) or (
+            isinstance(posterior, MultinomialPosterior) != several
+        ):
             raise TypeError(
-                f"posterior is a {type(posterior).__name__}; expected what `posterior(X, y)`"
-                " returned, or None."
+                f"posterior is a {type(posterior).__name__}; expected the {kind.__name__} that"
+                " `posterior(X, y)` returned, or None."
             )
-        coef = self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
-        if not np.array_equal(posterior.coef, coef.ravel()):
+        if not np.array_equal(posterior.coef, coef if several else coef.ravel()):
             raise ValueError("posterior is that of another fit; expected that of this model.")
-        return posterior.variance(X)

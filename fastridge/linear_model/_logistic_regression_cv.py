@@ -17,13 +17,8 @@ from ..data.labels import accuracy
 from ..losses import LOGISTIC, MULTINOMIAL
 from ._choosing import Choosing, require_numbers
 from ._glm_base import CV, every_row, jobs, request_setter, warn_unsettled
-from ._logistic_regression import (
-    BaseLogistic,
-    Classes,
-    LogisticRegression,
-    check_classes,
-    check_predictor_offset,
-)
+from ._logistic import BaseLogistic, Classes, check_classes, check_predictor_offset
+from ._logistic_regression import LogisticRegression
 from ._parameters import BOOL, CALLBACK, SELECT, Parameter, Parameters, is_array_like, without
 
 if TYPE_CHECKING:

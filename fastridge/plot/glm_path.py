@@ -87,7 +87,8 @@ def _labels(
     estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
 ) -> EstimatorPath:
     """Paths of class labels: of two the second one's, of more that of one class."""
-    from ..linear_model._logistic_regression import LogisticRegression, check_classes
+    from ..linear_model._logistic import check_classes
+    from ..linear_model._logistic_regression import LogisticRegression
     from ..solvers.descent.options import check_alphas
     from ..solvers.glm.path import glm_path
 

@@ -19,16 +19,12 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from ...systems.blas import on_one_thread
-from .hessian import Hessian, most_of
-from .newton_model import model_at
-from .options import Options
-from .problem import GLMProblem, State
+from .hessian import Hessian
 
 _FEWEST, _MOST = 1e-8, 1e4  # first and last alpha, in units of the curvature of a feature
-_TOL = 1e-5  # `tol` of the fits
 _NEAR = 1e-4  # relative tolerance of alpha
 
 
@@ -65,28 +61,28 @@ def log_evidence(hessian: Hessian) -> tuple[float, float]:
     return value + 0.5 * free * float(np.log(2.0 * np.pi * phi / W)), phi
 
 
-@on_one_thread
 def best_alpha(
-    problem: GLMProblem, options: Options, solve: Callable[[float, Options], State]
+    evidence: Callable[[float], float], curvatures: NDArray[np.float64], factor: NDArray[np.float64]
 ) -> float:
-    """The alpha of the largest evidence.
+    """Return the alpha of the largest evidence.
 
     First one per factor of ten, from large to small; then by Brent's method between the neighbours
-    of the best. solve(alpha, options): the solution, from the one before.
+    of the best.
+
+    Parameters
+    ----------
+    evidence : callable
+        The log evidence at an alpha.
+    curvatures, factor : ndarray (p,)
+        Second derivatives of the loss by the coefficients at the null model, and factors of the
+        penalty.
     """
-    if options.l1_ratio > 0 or problem.has_bounds or not problem.factor.any():
-        raise ValueError(
-            "alpha is 'evidence', which needs features with an L2 penalty alone; expected"
-            " l1_ratio=0, no bounds and a positive penalty_factor."
-        )
-    options = options._replace(tol=min(options.tol, _TOL))
 
     def loss(t: float) -> float:
-        state = solve(float(np.exp(t)), options)
-        return -log_evidence(Hessian(problem, state, most_of()))[0]
+        return -evidence(float(np.exp(t)))
 
-    penalised = problem.factor > 0
-    unit = model_at(problem, problem.null).squares[penalised] / problem.factor[penalised]
+    penalised = factor > 0
+    unit = curvatures[penalised] / factor[penalised]
     unit = unit[unit > 0]
     scale = float(np.median(unit)) if len(unit) else 1.0
     count = 1 + round(np.log10(_MOST / _FEWEST))

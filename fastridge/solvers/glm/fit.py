@@ -20,20 +20,32 @@ from ...data.check import (
 )
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
+from ...systems.blas import on_one_thread
 from ..descent.options import check_number
 from . import softmax
 from .choose import choose_solver
 from .least_norm import least_norm
 from .newton import Solution, newton
 from .newton_cg import newton_cg
-from .options import NOTHING, Constraints, Options, check_array, check_offset, warn_of
-from .problem import GLMProblem, State
+from .newton_model import curvatures_of
+from .options import (
+    NOTHING,
+    Constraints,
+    Options,
+    check_array,
+    check_offset,
+    check_offsets,
+    warn_of,
+)
+from .problem import Array, GLMProblem, State
 from .prox import prox_newton
 from .result import Fitted, GLMResult
 from .samples import newton_samples
 from .separation import separation, warn_of_growth, warn_of_separation
+from .softmax_problem import SoftmaxProblem
 
 _ONE = np.ones(1)
+_EVIDENCE_TOL = 1e-5  # `tol` of the fits that alpha="evidence" compares, at most
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
@@ -221,7 +233,7 @@ def check_arguments(
     low, high = check_bounds(lower, upper, p)
     constraints = Constraints(check_penalty_factor(penalty_factor, p), low, high)
     if isinstance(found, Multinomial):
-        total = softmax.check_offset(offset, exposure, n, softmax.count_classes(found, target))
+        total = check_offsets(offset, exposure, n, softmax.count_classes(found, target))
     else:
         total = check_offset(offset, exposure, found, n)
     if solver not in SOLVERS:
@@ -238,22 +250,60 @@ def check_arguments(
 
 
 def _by_evidence(problem: GLMProblem, options: Options) -> tuple[float, tuple[Any, float]]:
-    """The alpha of the largest evidence, and coefficients and intercept that are near its."""
-    from .evidence import best_alpha
+    """The alpha of the largest evidence, and coefficients and intercept near its solution."""
+    from .evidence import best_alpha, log_evidence
+    from .hessian import Hessian, most_of
 
+    require_prior(options, problem.factor, problem.has_bounds)
+    options = options._replace(tol=min(options.tol, _EVIDENCE_TOL))
     last: State | None = None
 
-    def solve(alpha: float, options: Options) -> State:
+    @on_one_thread
+    def evidence(alpha: float) -> float:
         nonlocal last
         problem.penalise(alpha, 0.0)
         if last is not None:
             last.penalty = problem.penalty(last.u)
         last = minimise(problem, last, options).state
-        return last
+        return log_evidence(Hessian(problem, last, most_of()))[0]
 
-    alpha = best_alpha(problem, options, solve)
+    h = np.maximum(problem.null.h, 0.0)
+    alpha = best_alpha(evidence, curvatures_of(problem, h)[1], problem.factor)
     assert last is not None
     return alpha, problem.restore(last.u, last.b)
+
+
+def _by_evidence_of_classes(
+    problem: SoftmaxProblem, options: Options
+) -> tuple[float, tuple[Array, Array]]:
+    """The same of several classes."""
+    from .evidence import best_alpha
+    from .softmax_laplace import SoftmaxHessian, require_small
+
+    require_prior(options, problem.factor)
+    require_small(problem)
+    options = options._replace(tol=min(options.tol, _EVIDENCE_TOL))
+    last = problem.null
+
+    def evidence(alpha: float) -> float:
+        nonlocal last
+        problem.penalise(alpha, 0.0)
+        last.penalty = problem.penalty(last.U)
+        last = softmax.minimise(problem, last, options).state
+        return SoftmaxHessian(problem, last).log_evidence()
+
+    h = problem.null.h.mean(axis=1)
+    alpha = best_alpha(evidence, curvatures_of(problem, h)[1], problem.factor)
+    return alpha, problem.restore(last.U, last.b)
+
+
+def require_prior(options: Options, factor: Array, has_bounds: bool = False) -> None:
+    """Refuse penalties that are no Gaussian prior."""
+    if options.l1_ratio > 0 or has_bounds or not factor.any():
+        raise ValueError(
+            "alpha is 'evidence', which needs features with an L2 penalty alone; expected"
+            " l1_ratio=0, no bounds and a positive penalty_factor."
+        )
 
 
 def glm(
@@ -300,7 +350,8 @@ def glm(
     alpha : float or "evidence", default=1.0
         Strength of the penalty, at least 0. "evidence": where the Laplace evidence of the model,
         `GLMResult.log_evidence`, is largest, by some 20 fits; `GLMResult.alpha` says what was
-        found. For an L2 penalty without bounds, where a Hessian fits into memory.
+        found. For an L2 penalty without bounds, where a Hessian fits into memory; of the loss
+        "multinomial" up to 4,000 coefficients of all classes together.
     l1_ratio : float, default=0.0
         Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
     fit_intercept : bool, default=True
@@ -378,12 +429,14 @@ default="auto"
             f"intercept_init is {intercept_init!r} without coef_init; expected both, or neither."
         )
     by_evidence = isinstance(alpha, str) and alpha == "evidence"
-    if by_evidence and isinstance(loss, Multinomial):
-        raise ValueError("alpha is 'evidence' for the loss 'multinomial'; expected a number.")
     number = 0.0 if by_evidence else check_number("alpha", alpha, 0.0, np.inf)
     if isinstance(loss, Multinomial):
         k, p = softmax.count_classes(loss, target), A.n_columns
         first = softmax.check_start(coef_init, intercept_init, k, p)
+        if by_evidence:
+            several, some = softmax.make_problem(A, target, k, options, weight, constraints, total)
+            number, first = _by_evidence_of_classes(several, options)
+            first = first if some is None else softmax.among(*first, some, k)
         return softmax.solve(A, target, k, number, options, weight, constraints, total, first)
     start = None
     if coef_init is not None:

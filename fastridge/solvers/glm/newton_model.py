@@ -10,6 +10,7 @@ from ..._matrix import Matrix
 from ...systems.damped import damped_cholesky
 from .problem import Array, GLMProblem, State
 from .search import backtrack
+from .softmax_problem import SoftmaxProblem
 
 
 class QuadraticModel(NamedTuple):
@@ -24,6 +25,20 @@ class QuadraticModel(NamedTuple):
     offset: Array  # means under h, in units of u
 
 
+def curvatures_of(problem: GLMProblem | SoftmaxProblem, h: Array) -> tuple[Array, Array]:
+    """Means of the columns under h, and second derivatives of the loss by the coefficients.
+
+    About the means where there is an intercept; h >= 0, and not all 0.
+    """
+    means, squares = problem.rows.near.column_stats(h)
+    if not problem.fit_intercept:
+        squares += means**2
+    squares *= float(h.sum())
+    if problem.A.scale is not None:
+        squares *= problem.A.scale**2
+    return means, squares
+
+
 def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
     """Return the model at a state.
 
@@ -35,12 +50,7 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
     if total <= 0:
         means = squares = np.zeros(problem.p)
     elif squares is None:
-        means, squares = near.column_stats(h)
-        if not problem.fit_intercept:
-            squares += means**2
-        squares *= total
-        if scale is not None:
-            squares *= scale**2
+        means, squares = curvatures_of(problem, h)
     else:
         means = near.centered().tdot(h) if problem.fit_intercept else np.zeros(0)
         means /= total

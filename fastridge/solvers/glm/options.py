@@ -69,6 +69,21 @@ def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.f
     return total
 
 
+def check_offsets(offset: Any, exposure: Any, n: int, k: int) -> NDArray[np.float64] | None:
+    """Check offsets (n, k) of the predictors of k classes, and refuse an exposure."""
+    if exposure is not None:
+        raise ValueError(
+            "exposure is given for the loss 'multinomial', which has no log link; expected an"
+            " offset, or None."
+        )
+    if offset is None:
+        return None
+    total = check_target(offset, n, name="offset")
+    if total.shape != (n, k):
+        raise ValueError(f"offset has shape {total.shape}; expected {(n, k)}.")
+    return total
+
+
 def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Finite numbers of one shape, such as first coefficients."""
     values = numbers(as_array(given, name), name)

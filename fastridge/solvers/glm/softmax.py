@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
-from ...data.check import check_finite, check_target
+from ...data.check import check_finite
 from ...losses import Multinomial
 from ...systems.damped import damped_cholesky
 from .options import NOTHING, Constraints, Options, check_array, warn_of
@@ -166,18 +166,6 @@ def count_classes(loss: Multinomial, y: Array) -> int:
     return k if loss.n_classes is None else loss.n_classes
 
 
-def check_offset(offset: Any, exposure: Any, n: int, k: int) -> Array | None:
-    """Refuse offsets that are not of shape (n, k), and exposures."""
-    if exposure is not None:
-        raise ValueError(
-            "exposure is given for the loss 'multinomial', which has no log link; expected an"
-            " offset, or None."
-        )
-    if offset is None:
-        return None
-    return _check_shape("offset", check_target(offset, n, name="offset"), (n, k))
-
-
 def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array] | None:
     """Refuse first coefficients that are not (k, p), and intercepts that are not (k,)."""
     if coef is None:
@@ -186,12 +174,6 @@ def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array
     each = np.broadcast_to(intercept, (k,)) if np.ndim(intercept) == 0 else intercept
     intercept = check_array("intercept_init", each, (k,))
     return coef, intercept
-
-
-def _check_shape(name: str, a: Array, shape: tuple[int, ...]) -> Array:
-    if a.shape != shape:
-        raise ValueError(f"{name} has shape {a.shape}; expected {shape}.")
-    return a
 
 
 def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:

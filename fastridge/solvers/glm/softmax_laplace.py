@@ -9,6 +9,7 @@ sum 0: it gets some curvature here, and what follows is without it.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ...quadratic.posterior import deviations_of
 from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, product, solve_triangular
 from .left_out import LeftOut, mean_and_error
+from .options import check_offsets
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, common_level, hessian
 
 if TYPE_CHECKING:
@@ -50,11 +52,7 @@ class SoftmaxHessian:
         self.problem, self.state = problem, state
         n, p, k = problem.n, problem.p, problem.k
         q = p + bool(problem.fit_intercept)
-        if k * q > MOST:
-            raise ValueError(
-                f"the loss is 'multinomial' with {k} classes of {q} coefficients each, whose joint"
-                f" Hessian is formed up to {MOST} of them; expected fewer features or classes."
-            )
+        require_small(problem)
         self.k, self.q = k, q
         Z = problem.A.rows(0, n)
         self.Z = np.column_stack([Z, np.ones(n)]) if problem.fit_intercept else Z
@@ -87,10 +85,17 @@ class SoftmaxHessian:
                 " dependent, or separate classes; expected a penalty on them."
             )
         self._log_determinant = 2.0 * float(np.log(pivots).sum())
-        root = solve_triangular(L, np.eye(len(L)), lower=True)
+        self._factor = L
+
+    @cached_property
+    @on_one_thread
+    def inverse(self) -> Array:
+        """M^-1 (k, q, k, q), zeros of coefficients that are held."""
+        k, q, chosen = self.k, self.q, self._chosen
+        root = solve_triangular(self._factor, np.eye(len(self._factor)), lower=True)
         inverse = np.zeros((k * q, k * q))
         inverse[np.ix_(chosen, chosen)] = product(np.ascontiguousarray(root.T), root)
-        self.inverse = inverse.reshape(k, q, k, q)
+        return inverse.reshape(k, q, k, q)
 
     @property
     def dof(self) -> float:
@@ -142,6 +147,16 @@ class SoftmaxHessian:
         deviance = 2.0 * np.maximum(loss.value(y, eta) - least, 0.0)
         error, error_se = mean_and_error(deviance, problem.weight)
         return LeftOut(eta, np.asarray(loss.inverse_link(eta)), deviance, error, error_se)
+
+
+def require_small(problem: SoftmaxProblem) -> None:
+    """Refuse more coefficients than a Hessian is formed of."""
+    k, q = problem.k, problem.p + bool(problem.fit_intercept)
+    if k * q > MOST:
+        raise ValueError(
+            f"the loss is 'multinomial' with {k} classes of {q} coefficients each, whose joint"
+            f" Hessian is formed up to {MOST} of them; expected fewer features or classes."
+        )
 
 
 def quadratic(Z: Array, S: Array) -> Array:
@@ -297,7 +312,9 @@ class MultinomialPosterior:
             out[i : i + step] = quadratic(rows, S)
         return out
 
-    def predict(self, X: Any, n_draws: int = 1000, random_state: int = 0) -> Array:
+    def predict(
+        self, X: Any, n_draws: int = 1000, random_state: int = 0, *, offset: Any = None
+    ) -> Array:
         """Probabilities of the classes, averaged over the posterior.
 
         By draws of the predictors, in pairs on both sides of the solution; an average of m draws is
@@ -310,6 +327,8 @@ class MultinomialPosterior:
             Number of draws; an odd one is raised by one.
         random_state : int, default=0
             Seed of the draws.
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            Added to the linear predictors.
 
         Returns
         -------
@@ -320,15 +339,35 @@ class MultinomialPosterior:
         ValueError, TypeError
             If an argument is not as described.
         """
-        m = (check_count("n_draws", n_draws) + 1) // 2
-        seed = check_seed(random_state)
         k, p = self.coef.shape
         A = check_design(X, n_features=p, caller=type(self).__name__)
         eta = A.dot(np.asfortranarray(self.coef.T)) + self.intercept
+        known = check_offsets(offset, None, len(eta), k)
+        return self.average(eta if known is None else eta + known, X, n_draws, random_state)
+
+    def average(self, eta: Array, X: Any, n_draws: int = 1000, random_state: int = 0) -> Array:
+        """Return what `predict` does, for linear predictors of the solution that are known.
+
+        Parameters
+        ----------
+        eta : ndarray of shape (n_samples, n_classes)
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+        n_draws : int, default=1000
+            Number of draws; an odd one is raised by one.
+        random_state : int, default=0
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples, n_classes)
+        """
+        m = (check_count("n_draws", n_draws) + 1) // 2
+        seed = check_seed(random_state)
+        k = len(self.coef)
         values, vectors = np.linalg.eigh(self.variance(X))
         root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         draws = np.random.default_rng(seed).standard_normal((m, k))
-        out = np.zeros_like(eta)
+        out = np.zeros((len(eta), k))
         step = max(1, _ELEMENTS // (m * k))
         for i in range(0, len(eta), step):
             some = slice(i, i + step)
