@@ -8,10 +8,10 @@
 #include "panels.h"
 #include "parallel.h"
 
-#define BLOCK 64   /* rows of U found at a time */
-#define SLICE 128  /* columns of such a block in one task */
-#define FEW 16     /* order up to which loops are plain */
-#define J_BLOCK 12 /* panels on a side of one task of the update */
+#define BLOCK 64   /* rows of U in one block */
+#define SLICE 128  /* columns of a block in one task */
+#define FEW 16     /* order up to which plain loops are used */
+#define J_BLOCK 12 /* panels along one side of an update task */
 
 typedef struct {
     double *m;
@@ -42,7 +42,7 @@ int fr_mirror(double *m, ptrdiff_t p, int to_upper, int n_threads)
     return fr_parallel(mirror_task, &q, (p + 15) / 16, fr_threads_for((double)p * p / 2, n_threads));
 }
 
-/* Row i of the block, columns from c0 to c1: U[i] = (A[i] - sum_k U[k, i] U[k]) / U[i, i] */
+/* Eliminate row i of the block, columns c0 to c1: U[i] = (A[i] - sum_k U[k, i] U[k]) / U[i, i]. */
 static void eliminate(const factor_job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t c1)
 {
     const ptrdiff_t ld = q->ld;
@@ -52,12 +52,12 @@ static void eliminate(const factor_job *q, ptrdiff_t i, ptrdiff_t c0, ptrdiff_t 
     q->kernels->real[0].axpy_rows(q->m + q->j * ld + c0, ld, i, c1 - c0, NULL, NULL, u, row + c0);
 }
 
-/* Square root of a pivot; 0 where too little of it is left by the rows before. */
+/* Return the square root of a pivot, or 0 where the rows before it leave too little. */
 static double pivot(const factor_job *q, double left, double full, double keep)
 {
     if (left > keep * full && left > 0)
         return sqrt(left);
-    /* as if its diagonal element were infinite: 0 in every solution */
+    /* act like an infinite diagonal element: 0 in every solution */
     return q->drop ? FR_DROPPED : 0.0;
 }
 
@@ -124,8 +124,8 @@ static void tile(const factor_job *q, ptrdiff_t a, ptrdiff_t b, ptrdiff_t stride
         q->kernels->tile(q->nb, q->negative + a, q->packed + b, stride, panels, c, ldc, 0, 0);
 }
 
-/* Trailing part -= U12' U12; tiles that stick out of the part that is to change go by way of a copy.
- * Of rows that are factored already, those are the fresh columns alone. */
+/* Trailing part -= U12' U12. Tiles that cross its edge are copied. For rows that are factored
+ * already, update only the fresh columns. */
 static void update_task(void *context, ptrdiff_t t)
 {
     const factor_job *q = context;
@@ -137,7 +137,8 @@ static void update_task(void *context, ptrdiff_t t)
     const ptrdiff_t a0 = i * J_BLOCK * w, a1 = MIN((i + 1) * J_BLOCK * w, q->rest);
     const ptrdiff_t b0 = (i + t) * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
     for (ptrdiff_t a = a0; a < a1; a += rows) {
-        /* columns from `begin` change in some row of the panel, from `all` in each */
+        /* columns from `begin` on change in at least one row of the panel, from `all` on in
+         * every row */
         const ptrdiff_t begin = a + rows <= kept ? fresh : 0, all = a < kept ? fresh : 0;
         ptrdiff_t b = MAX(MAX(a / w, b0), begin / w);
         while (b < b1) {
@@ -161,7 +162,7 @@ static void update_task(void *context, ptrdiff_t t)
     }
 }
 
-/* Row after row, each taken from all below it at once. */
+/* Take each row from all rows below it at once. */
 static int factor_few(const factor_job *q, const double *diagonal, double keep)
 {
     for (ptrdiff_t i = 0; i < q->p; i++) {
@@ -181,7 +182,7 @@ static int factor_few(const factor_job *q, const double *diagonal, double keep)
     return 0;
 }
 
-/* b := U^-T b for rows i0 to i1 alone, in groups of four, so that the long vectors are read and
+/* Solve b := U^-T b for rows i0 to i1, four at a time, so that the long vectors are read and
  * written once for four. */
 static void forward(const fr_real_kernels *f, const double *m, ptrdiff_t ld, ptrdiff_t i0,
                     ptrdiff_t i1, double *b)
@@ -200,8 +201,8 @@ static void forward(const fr_real_kernels *f, const double *m, ptrdiff_t ld, ptr
     }
 }
 
-/* k columns, up to BLOCK, behind a factor U of `kept` that is there: Z = U^-T A, by blocks of rows of
- * U, and the factor of what is left of their own part. */
+/* Extend a factor U of `kept` rows by k columns, at most BLOCK: Z = U^-T A by blocks of rows of
+ * U, then factor the Schur complement of the new columns. */
 static int add_few(factor_job *q, ptrdiff_t kept, ptrdiff_t k, const double *diagonal, double keep,
                    int n_threads)
 {
@@ -267,7 +268,7 @@ static int factor(factor_job *q, const double *diagonal, double keep, int n_thre
     for (q->j = 0; q->j < p && !status; q->j += q->nb) {
         const int before = q->j < kept;
         q->nb = MIN(BLOCK, (before ? kept : p) - q->j);
-        /* without fresh columns, rows that are factored change nothing before `kept` */
+        /* without fresh columns, factored rows change nothing before `kept` */
         q->first = before && fresh == p ? kept : q->j + q->nb;
         q->rest = p - q->first;
         if (!before)
@@ -313,7 +314,8 @@ typedef struct {
     const fr_real_kernels *f;
 } solve_job;
 
-/* A factor of a few columns, without calls: reciprocals leave the divisions out of the chain. */
+/* Factor a matrix of few columns without calls; reciprocals keep divisions out of the dependency
+ * chain. */
 static void solve_few(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b)
 {
     double inverse[FEW];
@@ -355,7 +357,7 @@ static void solve_task(void *context, ptrdiff_t t)
     }
 }
 
-/* w = U^-1 of the block of U at j, nb x nb in C order, its lower triangle 0 */
+/* w = U^-1 of the block of U at j: nb x nb, C order, lower triangle 0 */
 static void invert(const double *m, ptrdiff_t p, ptrdiff_t j, ptrdiff_t nb, double *w)
 {
     memset(w, 0, (size_t)(nb * nb) * sizeof(double));
@@ -370,7 +372,7 @@ static void invert(const double *m, ptrdiff_t p, ptrdiff_t j, ptrdiff_t nb, doub
     }
 }
 
-/* By blocks of U, for k right-hand sides at a time. */
+/* Solve for k right-hand sides by blocks of U. */
 static int solve_many(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
 {
     const ptrdiff_t blocks = (p + BLOCK - 1) / BLOCK;
@@ -418,7 +420,7 @@ int fr_cholesky_solve_in(const double *m, ptrdiff_t ld, ptrdiff_t p, double *b, 
 
 int fr_cholesky_solve(const double *m, ptrdiff_t p, double *b, ptrdiff_t k, int n_threads)
 {
-    enum { AT_ONCE = 1024 }; /* right-hand sides whose working memory is small */
+    enum { AT_ONCE = 1024 }; /* right-hand sides whose workspace is small */
     int status = 0;
     if (k < FR_MANY)
         return fr_cholesky_solve_in(m, p, p, b, k, n_threads);

@@ -1,8 +1,9 @@
-/* A Cholesky factor without some of its rows and columns.
+/* Remove rows and columns from a Cholesky factor.
  *
- * Of U = [U11 u12 U13; 0 d u23; 0 0 U33], without the second row and column, U33 becomes the factor
- * of U33'U33 + u23'u23: rotations of each row of U33 with u23 bring it about, which is stable, as
- * nothing is subtracted. */
+ * Let U = [U11 u12 U13; 0 d u23; 0 0 U33]. Without the second row and column, U33 becomes the
+ * factor of U33'U33 + u23'u23. Rotations of each row of U33 with u23 compute it; nothing is
+ * subtracted, so this is stable.
+ */
 
 #include "cholesky.h"
 
@@ -13,7 +14,7 @@
 #include "kernels.h"
 #include "parallel.h"
 
-/* The elements of a row of columns c0 and on that stay, one behind the other. */
+/* Pack the elements of a row that are kept, from column c0 on. */
 static void close_up(const double *from, const unsigned char *gone, ptrdiff_t c0, ptrdiff_t p,
                      double *to)
 {

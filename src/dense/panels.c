@@ -6,18 +6,18 @@
 #include "access.h"
 #include "parallel.h"
 
-#define DEPTH 200  /* of the summation, packed at a time; panels of it do not alias */
+#define DEPTH 200  /* summation length packed at a time; such panels do not alias in the cache */
 #define A_BLOCK 16 /* panels of a, and of b, in one task */
 #define B_BLOCK 12
-#define COLUMNS 1008 /* of b, packed at a time */
+#define COLUMNS 1008 /* panels of b packed at a time */
 
 typedef struct {
     const fr_panel_source *a, *b;
     const fr_kernels *kernels;
     int real;
-    ptrdiff_t rows, columns;               /* of the result */
-    ptrdiff_t s0, s1, k0, depth;           /* columns and slice of the summation in hand */
-    ptrdiff_t a_panels, b_panels, a_tasks; /* tasks of panels of a */
+    ptrdiff_t rows, columns;               /* row stride of the result */
+    ptrdiff_t s0, s1, k0, depth;           /* columns and slice of the summation in this round */
+    ptrdiff_t a_panels, b_panels, a_tasks; /* tasks along the panels of a */
     double *packed_a, *packed_b, *c;
     ptrdiff_t ldc;
 } product_job;
@@ -45,7 +45,7 @@ static void pack_b_task(void *context, ptrdiff_t t)
     pack(q, q->b, q->real, q->s0 + b0 * w, q->s0 + b1 * w, q->s1, q->packed_b + b0 * w * q->depth);
 }
 
-/* A block of panels of a against one of b; tiles that stick out go by way of a copy. */
+/* Multiply a block of panels of a by one of b; tiles that cross the edge are copied. */
 static void tile_task(void *context, ptrdiff_t t)
 {
     const product_job *q = context;

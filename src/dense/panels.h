@@ -4,10 +4,10 @@
 
 #include "kernels.h"
 
-#define FR_MANY 16 /* vectors from which a product goes by panels */
+#define FR_MANY 16 /* number of vectors from which panels are used */
 
-/* c[r * ldc + s] = sum_k a(k, r) b(k, s), or with `add` += it, for r < rows, s < columns, k < depth;
- * a holds float64, b what `real` says. c may overlap neither. */
+/* c[r * ldc + s] = sum_k a(k, r) b(k, s), or += with `add`, for r < rows, s < columns, k <
+ * depth. a is float64, b is of type `real`. c must not overlap a or b. */
 int fr_product(const fr_panel_source *a, ptrdiff_t rows, const fr_panel_source *b, int real,
                ptrdiff_t columns, ptrdiff_t depth, double *c, ptrdiff_t ldc, int add,
                int n_threads);

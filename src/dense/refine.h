@@ -1,5 +1,5 @@
-/* Iterative refinement: corrections of a factor's solution, with the gradient from the data on the right.
- * They leave a share of themselves that depends on the condition alone. */
+/* Iterative refinement: corrections by a factor, with the gradient computed from the data. The
+ * error contracts at a rate that depends on the conditioning alone. */
 #ifndef FASTRIDGE_REFINE_H
 #define FASTRIDGE_REFINE_H
 
@@ -7,17 +7,17 @@
 #include <stddef.h>
 
 #define FR_MAX_REFINE 10
-#define FR_SETTLED 1e-7 /* relative correction whose square is below rounding */
-#define FR_KEEP 1e-13   /* share of a column that must be left by the columns before it */
+#define FR_SETTLED 1e-7 /* squared relative correction below which the rest is round-off */
+#define FR_KEEP 1e-13   /* share of a column that the columns before it must leave */
 
-/* Relative size of a correction, from the squared norms of the correction and of the coefficients */
+/* Return the relative size of a correction from the squared norms of it and of the coefficients. */
 static inline double fr_step_ratio(double moved, double size)
 {
     const double ratio = size > 0 ? sqrt(moved / size) : moved > 0 ? INFINITY : 0.0;
     return ratio == ratio ? ratio : INFINITY;
 }
 
-/* The greatest of the corrections of k targets, in the norm of the system's diagonal (p) */
+/* Return the largest correction of k targets, in the norm of the system's diagonal (p). */
 static inline double fr_relative_step(const double *diagonal, const double *step, const double *coef,
                                       ptrdiff_t p, ptrdiff_t k)
 {
@@ -35,7 +35,7 @@ static inline double fr_relative_step(const double *diagonal, const double *step
     return worst;
 }
 
-/* Whether corrections do not contract, or have been too many, to go on */
+/* Return whether to stop: corrections do not contract, or there have been too many. */
 static inline int fr_stalls(double ratio, double before, int iter)
 {
     return !(ratio <= 0.5 * before) || iter == FR_MAX_REFINE;

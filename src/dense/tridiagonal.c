@@ -11,8 +11,8 @@ typedef struct {
     double *x, *trace, *pivots;
 } solve_job;
 
-/* LDL' from above gives the solutions; its pivots p and those q of the factor from below give the
- * inverse's diagonal, 1 / (p_i + q_i - d_i - a). */
+/* LDL' from the top gives the solutions. Its pivots p and the pivots q of the factor from the
+ * bottom give the diagonal of the inverse: 1 / (p_i + q_i - d_i - a). */
 static void shift_task(void *context, ptrdiff_t t)
 {
     const solve_job *q = context;

@@ -1,4 +1,4 @@
-/* What compilers spell differently. */
+/* Differences between compilers. */
 #ifndef FASTRIDGE_COMPILER_H
 #define FASTRIDGE_COMPILER_H
 
@@ -10,7 +10,7 @@
 #define FR_INLINE static inline __attribute__((always_inline))
 #endif
 
-/* before a loop whose stores touch nothing that a later turn loads */
+/* before a loop whose iterations are independent */
 #if defined(__GNUC__) && !defined(__clang__)
 #define FR_NO_ALIAS _Pragma("GCC ivdep")
 #else

@@ -3,7 +3,7 @@
 #define NAME(f) FR_CAT(f, T)
 #define LOAD(p) FR_CAT(LOAD, T)(p)
 
-/* out[(i * ld + j) * VL + l] = x[l][i * p + j]; what lies VL such matrices behind is fetched meanwhile. */
+/* out[(i * ld + j) * VL + l] = x[l][i * p + j]; prefetches the next VL matrices. */
 static void NAME(to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdiff_t ld, double *out)
 {
     ptrdiff_t e = 0, j = 0;
@@ -12,7 +12,7 @@ static void NAME(to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdi
         vec v[VL];
         for (int l = 0; l < VL; l++) {
             v[l] = LOAD((const T *)x[l] + e);
-            /* as an integer: it may lie beyond the array */
+            /* as an integer: the address may lie beyond the array */
             FR_PREFETCH((const char *)((uintptr_t)x[l] + (uintptr_t)(n * p * VL + e) * sizeof(T)));
         }
         vec_transpose(v);

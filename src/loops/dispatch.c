@@ -1,4 +1,4 @@
-/* Which table of kernels this CPU can run, and which is in use. */
+/* Choose the table of kernels for this CPU. */
 
 #include <string.h>
 
@@ -70,7 +70,7 @@ const char *fr_isa_name(int i) { return known[i].name; }
 int fr_isa_usable(int i) { return known[i].usable(); }
 const fr_kernels *fr_active(void) { return active; }
 
-/* name NULL: the widest that runs here. Returns 0, or -1 for a name that cannot be used. */
+/* name NULL: the widest supported. Returns 0, or -1 for an unsupported name. */
 int fr_isa_select(const char *name)
 {
     for (int i = fr_isa_count() - 1; i >= 0; i--)

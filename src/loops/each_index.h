@@ -1,5 +1,4 @@
-/* The template of compressed rows, TEMPLATE, for both index widths; no guard: included once for each
- * type of values. */
+/* Include TEMPLATE for both index widths; no include guard: included once per type of values. */
 #define I int32_t
 #define IX i32
 #include TEMPLATE

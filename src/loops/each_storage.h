@@ -1,5 +1,5 @@
-/* TEMPLATE for every type of values S and index width of compressed rows; PICK(f, x) is its f that
- * suits the storage of x, for names f_T_S_IX. No guard: included once for each type T. */
+/* Include TEMPLATE for every type of values S and index width of compressed rows; PICK(f, x)
+ * chooses f_T_S_IX by the storage of x. No include guard: included once per type T. */
 #define S double
 #include "each_index.h"
 #undef S

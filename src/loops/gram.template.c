@@ -1,8 +1,6 @@
-/* Gram micro-kernel of panels of type P: a PANEL x (panels * WIDTH) block of sums in registers.
- *
- * Panels hold WIDTH neighbouring columns, row after row, so that each step of k loads the rows
- * of b as whole registers and broadcasts PANEL elements of a.
- */
+/* Gram micro-kernel for panels of type P: a PANEL x (panels * WIDTH) block of sums in registers.
+ * Panels hold WIDTH neighbouring columns, row after row; each step of k loads rows of b as whole
+ * registers and broadcasts PANEL elements of a. */
 
 #define LANES (WIDTH / PER)
 #define VEC FR_CAT(VEC, P)

@@ -1,8 +1,8 @@
-/* The table of inner loops that one instruction set offers.
+/* The table of inner loops of one instruction set.
  *
- * A matrix is a set of major vectors (rows of C-order and CSR data, columns of F-order and CSC):
- * every product is a dot with, or a sum of, major vectors. Vectors are double; only the storage
- * of the matrix may be float.
+ * A matrix is a set of major vectors (rows in C order and CSR, columns in F order and CSC);
+ * every product is a dot product with, or a sum of, major vectors. Vectors are double; only the
+ * matrix may be stored as float.
  */
 #ifndef FASTRIDGE_KERNELS_H
 #define FASTRIDGE_KERNELS_H
@@ -19,13 +19,13 @@
 #include "softmax_lanes.h"
 #include "steps.h"
 
-/* How values are stored; FR_ONES: every stored value is 1, whatever the array holds them as. */
+/* Storage of values; FR_ONES: every stored value counts as 1, whatever the array holds. */
 enum { FR_DOUBLE, FR_FLOAT, FR_ONES };
 
-/* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix. begin and end
+/* Sub-ranges [begin[i], end[i]) of the major vectors of a compressed matrix; begin and end
  * default to indptr[i] and indptr[i + 1]; lo and hi are offsets from indptr[i]. */
 #define FR_SHORT 8 /* elements of a major vector */
-#define FR_LANES 8 /* vectors of products for several of them at once */
+#define FR_LANES 8 /* distance between vectors in products with several of them */
 
 typedef struct {
     const void *data, *indices, *indptr;
@@ -66,19 +66,19 @@ typedef struct {
     /* by index width (0: int32, 1: int64): out[i] = sum_k data[k] * v[indices[k]] */
     void (*gather[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                       double *out);
-    /* the same, element by element: of a v with elements that were stored just now, and that a load of
-     * several at once would wait for until they are in the cache; for short major vectors */
+    /* the same, element by element: for a v with elements stored just now, on which a vector
+     * load would stall; for short major vectors */
     void (*gather_stored[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                              double *out);
     /* out[indices[k]] += u[i] * data[k] */
     void (*scatter[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
                        double *out);
-    /* the same from the beginning, for major vectors of one length up to FR_SHORT */
+    /* the same without begin and end, for major vectors of one length up to FR_SHORT */
     void (*gather_short[2])(const fr_compressed *a, ptrdiff_t rows, int length, const double *v,
                             double *out);
     void (*scatter_short[2])(const fr_compressed *a, ptrdiff_t rows, int length, const double *u,
                              double *out);
-    /* gather and scatter for FR_LANES vectors, element by element beside each other */
+    /* gather and scatter for FR_LANES vectors with interleaved elements */
     void (*gather_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *v,
                             double *out);
     void (*scatter_lanes[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1, const double *u,
@@ -91,11 +91,11 @@ typedef struct {
                                const double *w, double *sum, double *square);
     void (*gather_moments[2])(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
                               const double *w, double *sum, double *square);
-    /* by FR_SGD, FR_MOMENTUM, FR_ADAM: elements i0 to i0 + n of a tensor; see steps.h */
+    /* by FR_SGD, FR_MOMENTUM, FR_ADAM: step elements i0 to i0 + n of a tensor; see steps.h */
     fr_step_loop *step[FR_N_STEPS];
     double (*squares)(const void *x, ptrdiff_t n);
     int (*finite_scaled)(const void *x, double scale, ptrdiff_t n);
-    /* missed steps of a row; see lazy.c */
+    /* skipped steps of a row; see lazy.c */
     void (*linear)(const fr_map *a, void *w, void *b, ptrdiff_t n);
     void (*adam_sums)(const fr_run *a, double *terms);
     void (*adam_run)(const fr_run_sums *a, double eps, double kept, void *w, const void *m,
@@ -112,11 +112,11 @@ typedef struct {
     const char *name;
     /* Gram micro-kernel: panels of `width` columns; one panel against up to `wide` of them */
     int width, wide;
-    /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` neighbours of b, `stride` apart; unless it
-     * is 0, the address ahead + k * step, which may lie beyond the data, is fetched meanwhile */
+    /* c[r * ldc + s] += sum_k a[k, r] * b[k, s]; `panels` panels of b, `stride` apart;
+     * prefetches ahead + k * step, which may lie beyond the data, unless ahead is 0 */
     void (*tile)(ptrdiff_t depth, const double *a, const double *b, ptrdiff_t stride, int panels,
                  double *c, ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step);
-    /* the same sums of float32 products: panels of 2 * width columns, a at either half of one */
+    /* the same with float32 products: panels of 2 * width columns, a in one half of a panel */
     void (*tile_single)(ptrdiff_t depth, const float *a, const float *b, ptrdiff_t stride,
                         int panels, double *c, ptrdiff_t ldc, uintptr_t ahead, ptrdiff_t step);
     /* as many problems at once as a register has doubles; see lanes.h */
@@ -128,7 +128,7 @@ typedef struct {
     /* out[r * ldo + s] += sum_k a[r * ld + k] * b[s * ld + k], r < ra, s < rb, k < n */
     void (*dots)(const double *a, ptrdiff_t ra, const double *b, ptrdiff_t rb, ptrdiff_t ld,
                  ptrdiff_t n, double *out, ptrdiff_t ldo);
-    /* k rotations one after the other, of x with each of the vectors y: (x, y) = (c x + s y, c y - s x) */
+    /* apply k rotations in turn to x and each of the vectors y: (x, y) = (c x + s y, c y - s x) */
     void (*rotate)(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s, double *x, double *y,
                    ptrdiff_t ld);
     fr_loss_loop *loss[FR_N_LOSSES];
@@ -144,14 +144,14 @@ typedef struct {
 
 extern const fr_kernels fr_kernels_plain, fr_kernels_baseline, fr_kernels_avx2, fr_kernels_avx512;
 
-/* dispatch.c: the table in use, and the choice of it */
+/* dispatch.c: the table in use and its choice */
 const fr_kernels *fr_active(void);
 int fr_isa_count(void);
 const char *fr_isa_name(int i);
 int fr_isa_usable(int i);
 int fr_isa_select(const char *name);
 
-/* Whether the instruction set in use has float32 products. */
+/* Return whether the instruction set in use has float32 products. */
 static inline int fr_has_single(void) { return fr_active()->tile_single != NULL; }
 
 #endif

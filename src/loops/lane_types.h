@@ -1,4 +1,4 @@
-/* VL numbers of float or double, by LANES_, GET_, PUTS_ and ALL_ of the type. */
+/* Registers of VL floats or doubles: LANES_, GET_, PUTS_ and ALL_ for each type. */
 #ifndef FASTRIDGE_LANE_TYPES_H
 #define FASTRIDGE_LANE_TYPES_H
 

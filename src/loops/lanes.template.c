@@ -1,21 +1,21 @@
-/* Ridge of VL small problems at once, one in each lane of a register: sums, factor, refinement. What
- * fr_ridge_direct does, without a loop that is too short or a sum across a register. */
+/* Ridge regression of VL small problems at once: sums, factor, refinement. The same algorithm as
+ * fr_ridge_direct, without short loops or sums across a register. */
 
 #define AT(a, i) LOAD_double((a) + (i) * VL)
 #define SET(a, i, v) STORE((a) + (i) * VL, v)
 
-enum { LANES_CHUNK = 32 }; /* rows that stay in the first-level cache for all blocks of columns */
+enum { LANES_CHUNK = 32 }; /* rows of a block that stays in the first-level cache */
 
 typedef struct {
     ptrdiff_t n, p, k, ld;
     const double *w, *alpha;
     double *x, *g, *u;                                /* g: ld x ld, upper triangle; u: its factor */
     double *first, *mean, *full, *penalty, *alive;    /* full: diagonal of G + alpha D */
-    double *inverse;                                  /* of the diagonal of u */
+    double *inverse;                                  /* reciprocals of the diagonal of u */
     double *gradient, *step, *product;
 } lanes_state;
 
-/* A block of TALL x 4 sums held in registers. */
+/* Accumulate a block of TALL x 4 sums in registers. */
 #if VL >= 8
 #define TALL 4
 #else
@@ -43,8 +43,8 @@ FR_INLINE void lanes_block(const double *FR_RESTRICT a, const double *FR_RESTRIC
             SET(g, r * ld + c, s[r][c]);
 }
 
-/* Subtract the heaviest row, and sum all products of two columns. About that row a column loses at most n
- * rounding errors when it is centred: (x_0 - mean)^2 <= n var. */
+/* Subtract the heaviest row and sum all products of two columns. Relative to that row, centring
+ * a column costs at most n rounding errors: (x_0 - mean)^2 <= n var. */
 static void lanes_sum(lanes_state *s, int intercept)
 {
     const ptrdiff_t n = s->n, ld = s->ld, columns = s->p + s->k;
@@ -79,8 +79,8 @@ static void lanes_sum(lanes_state *s, int intercept)
 }
 #undef TALL
 
-/* FR_NOT_FINITE where sums of squares about the heaviest row overflow, or vanish though the column
- * varies. */
+/* Return FR_NOT_FINITE where sums of squares about the heaviest row overflow, or vanish though
+ * the column varies. */
 static void lanes_check_range(const lanes_state *s, fr_lanes *q)
 {
     const ptrdiff_t columns = s->p + s->k;
@@ -97,8 +97,8 @@ static void lanes_check_range(const lanes_state *s, fr_lanes *q)
     }
 }
 
-/* From sums about the heaviest row to sums about the means; constant columns get a zero row and a unit
- * diagonal. */
+/* Turn sums about the heaviest row into sums about the means; constant columns get a zero row
+ * and a unit diagonal. */
 static void lanes_centre(lanes_state *s, fr_lanes *q)
 {
     const ptrdiff_t p = s->p, ld = s->ld, columns = p + s->k;
@@ -111,7 +111,7 @@ static void lanes_centre(lanes_state *s, fr_lanes *q)
             SET(s->g, i * ld + j, AT(s->g, i * ld + j) - d * AT(s->mean, j));
         double left[VL], gone[VL], alive[VL];
         STORE(left, AT(s->g, i * ld + i));
-        /* as fr_is_constant has it */
+        /* the same test as fr_is_constant */
         const vec rounding = SPLAT(4 * DBL_EPSILON) * (AT(s->first, i) + AT(s->mean, i));
         STORE(gone, SPLAT(q->lost) * d * AT(s->mean, i) +
                         (q->intercept ? total * rounding * rounding : SPLAT(0.0)));
@@ -175,7 +175,7 @@ static void lanes_solve(const lanes_state *s, double *b)
     }
 }
 
-/* Rows i to i + count: r = y - A c, and the sums of w r, w r^2 and w r x. */
+/* Rows i to i + count: compute r = y - A c and the sums of w r, w r^2 and w r x. */
 FR_INLINE void lanes_rows(const lanes_state *s, const double *c, ptrdiff_t y, vec level, ptrdiff_t i,
                           const int count, vec *sum, vec *square)
 {
@@ -200,7 +200,7 @@ FR_INLINE void lanes_rows(const lanes_state *s, const double *c, ptrdiff_t y, ve
     }
 }
 
-/* gradient = A' W (y - A c) - alpha D c from the data; returns the sum of w r^2. */
+/* Compute gradient = A' W (y - A c) - alpha D c from the data; return the sum of w r^2. */
 static vec lanes_gradient(lanes_state *s, const double *c, ptrdiff_t y)
 {
     vec level = AT(s->mean, y), sum = SPLAT(0.0), square = sum;
@@ -220,8 +220,8 @@ static vec lanes_gradient(lanes_state *s, const double *c, ptrdiff_t y)
     return square;
 }
 
-/* Objective and gradient after the step e, from those before it:
- * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me. */
+/* Update objective and gradient by the step e: f(c + e) = f(c) - 2 g'e + e'Me, g(c + e) = g -
+ * Me. */
 static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, vec f, double *objective,
                           double *relative)
 {
@@ -252,7 +252,8 @@ static void lanes_certify(const lanes_state *s, const double *c, ptrdiff_t y, ve
     STORE(parts[3], size);
     STORE(parts[4], shrunk);
     for (int l = 0; l < VL; l++) {
-        /* and what rounding the coefficients may do: |G r| <= sqrt(tr G) sqrt(r'Gr), and |alpha d r| */
+        /* plus the effect of rounding the coefficients: |G r| <= sqrt(tr G) sqrt(r'Gr), and
+         * |alpha d r| */
         const double rounded = sqrt(parts[2][l] * parts[3][l]) + sqrt(parts[4][l]);
         const double whole = sqrt(parts[0][l]) + 0.5 * DBL_EPSILON * rounded;
         relative[l] = parts[1][l] == 0 ? 0.0 : whole / sqrt(parts[1][l]);

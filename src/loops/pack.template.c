@@ -1,11 +1,11 @@
-/* Packing of matrix elements of type T into panels of type P, WIDTH columns each. */
+/* Pack matrix elements of type T into panels of type P, WIDTH columns each. */
 
 #define NAME(f) FR_CAT3(f, T, P)
 #define LOAD(p) FR_CAT(LOAD, T)(p)
 #define PUT(p, x) FR_CAT(PUT, P)(p, x)
 
-/* Columns that are contiguous: four at a time are stored side by side, and the rows of the
- * next ones, far away in memory, are asked for early. */
+/* Contiguous columns: store four side by side, and prefetch the next four, which are far away in
+ * memory. */
 FR_INLINE void NAME(pack_columns)(const fr_panel_source *s, const T *FR_RESTRICT x, ptrdiff_t i0,
                                   ptrdiff_t depth, ptrdiff_t j, P *FR_RESTRICT panel,
                                   const int count)

@@ -1,4 +1,4 @@
-/* Sums of windows, one block in each lane of a register, and the fits that they give; see rolling.h. */
+/* Sums of windows, one block in each lane of a register, and their fits; see rolling.h. */
 
 #define AT(a, i) LOAD_double((a) + (i) * VL)
 #define SET(a, i, v) STORE((a) + (i) * VL, v)
@@ -7,22 +7,22 @@ typedef struct {
     const fr_rolling *q;
     const fr_rolling_block *blocks;
     ptrdiff_t p, size;
-    double *kept, *chunk;                /* sums back to multiples of q->chunk, and between two of them */
+    double *kept, *chunk;                /* backward sums at multiples of q->chunk, and between two */
     double *front, *sums;                /* rows of the block, and of the window */
     double *t, *l;                       /* rows of D L' and of L', each with its right-hand side */
     double *x, *origin, *d, *full, *inverse, *alive, *w, *level;
-    int64_t row[VL]; /* read last; -1: none */
+    int64_t row[VL]; /* last row read; -1: none */
     ptrdiff_t in_chunk;
     int flags;
 } rolling_state;
 
-/* Weight of a row so many positions back. */
+/* Return the weight of a row that many positions back. */
 FR_INLINE double rolling_faded(const fr_rolling *q, ptrdiff_t back)
 {
     return q->decay ? q->decay[back] : 1.0;
 }
 
-/* One more row x, less the origin, of weight s; what is there fades to `keep` of its weight. */
+/* Add a row x, relative to the origin, with weight s; multiply the earlier sums by `keep`. */
 FR_INLINE void rolling_add(const rolling_state *s, double *a, const double *x, vec weight, vec seen, vec keep)
 {
     const ptrdiff_t p = s->p;
@@ -46,7 +46,7 @@ FR_INLINE void rolling_add(const rolling_state *s, double *a, const double *x, v
     }
 }
 
-/* Sums of a window: those of earlier rows, which fade to `keep`, and those of the block's rows. */
+/* Add the sums of earlier rows, multiplied by `keep`, and those of the block's rows. */
 static void rolling_join(const rolling_state *s, const double *a, const double *b, vec keep, double *out)
 {
     const ptrdiff_t p = s->p;
@@ -67,7 +67,8 @@ static void rolling_join(const rolling_state *s, const double *a, const double *
     }
 }
 
-/* Columns that do not vary get no products; those, and squares out of range, of lanes that fit are told. */
+/* Zero the products of columns that do not vary; mark fitting lanes that have any, or squares
+ * out of range. */
 static void rolling_live(rolling_state *s, vec fits)
 {
     const ptrdiff_t p = s->p;
@@ -76,7 +77,7 @@ static void rolling_live(rolling_state *s, vec fits)
     double *g = s->sums;
     vec flat = zero, huge = zero;
     for (ptrdiff_t i = 0; i < p; g += (p - i + 1) * VL, i++) {
-        /* as fr_is_constant has it */
+        /* the same test as fr_is_constant */
         const vec rounding = SPLAT(s->q->intercept ? 4 * DBL_EPSILON : 0.0) * (AT(s->origin, i) + AT(means, i));
         const vec left = AT(g, 0), alive = vec_below(total * rounding * rounding, left, one, zero);
         flat += vec_below(SPLAT(FR_LEAST_SQUARES), left, one - alive, one);
@@ -95,15 +96,15 @@ static void rolling_live(rolling_state *s, vec fits)
     }
 }
 
-/* columns of a tile of four rows that registers hold */
+/* columns of a register tile of four rows */
 #if VL >= 8
 #define TILE 4
 #else
 #define TILE 2
 #endif
 
-/* Rows i to i + R and columns j to j + C, j >= i + R, of D L': what the rows above leave of G and of the
- * right-hand side. Entry (k, j) of a triangle is its entry k p - k (k - 1) / 2 + j. */
+/* Rows i to i + R and columns j to j + C, j >= i + R, of D L': subtract the rows above from G
+ * and the right-hand side. Entry (k, j) of a triangle is at k p - k (k - 1) / 2 + j. */
 FR_INLINE void rolling_tile(const rolling_state *s, ptrdiff_t i, ptrdiff_t j, const int R, const int C)
 {
     const ptrdiff_t p = s->p, at = i * p - i * (i - 1) / 2;
@@ -141,7 +142,8 @@ FR_INLINE void rolling_tile(const rolling_state *s, ptrdiff_t i, ptrdiff_t j, co
     }
 }
 
-/* The same for the columns i to i + R, in which the pivots are; `weak` lanes that lose too much become 1. */
+/* The same for the columns i to i + R with the pivots; `weak` lanes that lose too much get pivot
+ * 1. */
 FR_INLINE void rolling_pivots(const rolling_state *s, ptrdiff_t i, vec *weak, const int R)
 {
     const ptrdiff_t p = s->p, at = i * p - i * (i - 1) / 2;
@@ -192,7 +194,8 @@ FR_INLINE void rolling_rows(const rolling_state *s, ptrdiff_t i, vec *weak, cons
         rolling_tile(s, i, j, R, 1);
 }
 
-/* (G + alpha D) w = c by a factor L D L'; returns 1 in lanes where too little of a column is left. */
+/* Solve (G + alpha D) w = c by a factor L D L'; return 1 in lanes where too little of a column
+ * is left. */
 static vec rolling_solve(rolling_state *s, vec alpha, double *w)
 {
     const ptrdiff_t p = s->p;
@@ -224,7 +227,7 @@ static vec rolling_solve(rolling_state *s, vec alpha, double *w)
 
 #undef TILE
 
-/* Norm of c - (G + alpha D) w over that of c. */
+/* Return the norm of c - (G + alpha D) w over that of c. */
 static void rolling_certify(rolling_state *s, const double *w, double *relative)
 {
     const ptrdiff_t p = s->p;
@@ -247,7 +250,8 @@ static void rolling_certify(rolling_state *s, const double *w, double *relative)
         relative[l] = sqrt(relative[l]);
 }
 
-/* Fits to the sums of the windows that end at the blocks' row i, which was read last; -1: the row before. */
+/* Fit the windows that end at the blocks' row i, the last row read; -1: the row before the
+ * block. */
 static void rolling_fit(rolling_state *s, ptrdiff_t i)
 {
     const fr_rolling *q = s->q;

@@ -1,9 +1,10 @@
-/* Rows of windows in lanes: what rolling.template.c does, for X of type T. */
+/* Read the rows of windows into lanes, for X of type T; see rolling.template.c. */
 
 #define NAME(f) FR_CAT(f, T)
 
-/* Rows at u positions from each block's start, less the origin, into s->x. Rows that are not there, and
- * without `all` those of no weight, are the origin. Returns whether a row that is there has no weight. */
+/* Load the rows at u positions from each block's start, relative to the origin, into s->x.
+ * Missing rows, and without `all` those of weight 0, are replaced by the origin. Return whether
+ * an existing row has weight 0. */
 static int NAME(rolling_read)(rolling_state *s, ptrdiff_t u, const int all, double *weight)
 {
     const fr_rolling *q = s->q;
@@ -31,7 +32,7 @@ static int NAME(rolling_read)(rolling_state *s, ptrdiff_t u, const int all, doub
     return light;
 }
 
-/* Add to the sums `a` the row at u, from each block's start, whose weight fades to `keep`. */
+/* Add the row at u, from each block's start, to the sums `a` with its decayed weight. */
 FR_INLINE void NAME(rolling_take)(rolling_state *s, double *a, ptrdiff_t u, double keep)
 {
     double weight[VL], seen[VL];
@@ -41,7 +42,7 @@ FR_INLINE void NAME(rolling_take)(rolling_state *s, double *a, ptrdiff_t u, doub
     rolling_add(s, a, s->x, LOAD_double(weight) * SPLAT(keep), LOAD_double(seen), SPLAT(1.0));
 }
 
-/* Sums of the k rows before those that `base` has. */
+/* Compute sums of the k rows before those that `base` has. */
 static const double *NAME(rolling_back)(rolling_state *s, ptrdiff_t k)
 {
     const fr_rolling *q = s->q;
@@ -81,7 +82,7 @@ static void NAME(rolling_origin)(rolling_state *s)
         SET(s->origin, j, SPLAT(0.0));
 }
 
-/* All fits and predictions of VL blocks; returns what they have shown. */
+/* Compute all fits and predictions of VL blocks; return their flags. */
 static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, double *memory)
 {
     rolling_state s;
@@ -97,7 +98,7 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
             const ptrdiff_t u = q->block - q->window + q->partial - 1 - e;
             NAME(rolling_take)(&s, s.kept, u, rolling_faded(q, -1 - u));
         }
-        /* the last row of the block needs none of them, the row before the block all */
+        /* the last row of the block needs no backward sums, the row before the block all of them */
         double *sums = s.chunk;
         memcpy(sums, s.kept, (size_t)size * sizeof(double));
         for (ptrdiff_t k = 1; k <= q->block; k++) {
@@ -114,7 +115,7 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
     for (ptrdiff_t i = 0; i < rows; i++) {
         double weight[VL], seen[VL], eta[VL];
         const int ends = (i + 1) % q->step == 0;
-        /* first, as it reads rows of its own */
+        /* first, since it overwrites the rows in s */
         const double *before = ends ? NAME(rolling_back)(&s, q->block - 1 - i) : NULL;
         const int light = NAME(rolling_read)(&s, i, q->prediction != NULL, weight);
         for (ptrdiff_t a = 0; a < q->n_alphas && q->prediction; a++) {
@@ -142,7 +143,8 @@ static int NAME(rolling)(const fr_rolling *q, const fr_rolling_block *blocks, do
     return s.flags;
 }
 
-/* Sums about their origins of the rows of VL blocks, weighted as at each block's end: (lanes, size). */
+/* Compute sums about their origins of the rows of VL blocks, weighted as at each block's end:
+ * (lanes, size). */
 static void NAME(rolling_sums)(const fr_rolling *q, const fr_rolling_block *blocks, double *memory,
                                double **out)
 {

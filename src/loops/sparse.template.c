@@ -1,5 +1,5 @@
-/* Inner loops over compressed major vectors: values T, indices I (IX names the index width). Where T
- * is `ones`, every stored value is 1 and none is read. */
+/* Inner loops over compressed major vectors: values T, indices I (IX names the index width).
+ * Where T is `ones`, stored values are 1 and are not read. */
 
 #define SNAME(f) FR_CAT3(f, T, IX)
 #define VALUE(k) FR_CAT(VALUE, T)(data, k)
@@ -13,7 +13,7 @@
     const I *FR_RESTRICT indices = (a)->indices;                                                   \
     const I *FR_RESTRICT indptr = (a)->indptr
 
-/* One major vector's product with v, element by element. */
+/* Dot product of one major vector with v, element by element. */
 FR_INLINE double SNAME(dot_each)(const T *data, const I *indices, ptrdiff_t k, ptrdiff_t end,
                                  const double *v)
 {
@@ -37,7 +37,7 @@ static void SNAME(gather)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     for (ptrdiff_t i = i0; i < i1; i++) {
         RANGE(a, i);
 #ifdef FR_GATHER
-        /* eight at a time, the last ones under a mask: no branch depends on the length's rest */
+        /* eight at a time, the remainder masked: no branch depends on the length */
         __m512d s = _mm512_setzero_pd();
         for (; k + 8 <= end; k += 8)
             s = _mm512_fmadd_pd(VALUES8(data + k, 0xff), FR_CAT(FR_GATHER, IX)(indices + k, v, 0xff), s);
@@ -69,7 +69,7 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     for (ptrdiff_t i = i0; i < i1; i++) {
         RANGE(a, i);
         const double ui = u[i];
-        if (ui == 0) /* coefficients are, mostly */
+        if (ui == 0) /* most coefficients are */
             continue;
         /* indices within a major vector are distinct: four updates never meet */
         for (; k + 4 <= end; k += 4) {
@@ -86,8 +86,8 @@ static void SNAME(scatter)(const fr_compressed *a, ptrdiff_t i0, ptrdiff_t i1,
     }
 }
 
-/* gather and scatter for major vectors of `length` elements each, at most FR_SHORT: no loop whose end
- * is to be guessed */
+/* gather and scatter for major vectors of `length` elements each, at most FR_SHORT: no loop ends
+ * that must be predicted */
 #define EACH_LENGTH(BODY) BODY(1) BODY(2) BODY(3) BODY(4) BODY(5) BODY(6) BODY(7) BODY(8)
 
 static void SNAME(gather_short)(const fr_compressed *a, ptrdiff_t rows, int length,

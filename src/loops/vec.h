@@ -35,11 +35,11 @@ typedef float vecf_u __attribute__((vector_size(FR_VBYTES / 2), aligned(4), may_
 #define LOAD_double(p) ((vec) * (const vec_u *)(p))
 #define LOAD_float(p) __builtin_convertvector(*(const vecf_u *)(p), vec)
 #define STORE(p, x) (*(vec_u *)(p) = (vec_u)(x))
-/* x - 0 is x for every x, so that only a broadcast is left */
+/* x - 0 is x for every x, so only a broadcast remains */
 #define SPLAT(x) ((x) - (vec){0})
 #define PUT_double(p, x) STORE(p, x)
 #define PUT_float(p, x) (*(vecf_u *)(p) = __builtin_convertvector(x, vecf_u))
-/* a whole register of floats: twice as many elements */
+/* a register of floats: twice as many elements */
 typedef float single __attribute__((vector_size(FR_VBYTES)));
 typedef float single_u __attribute__((vector_size(FR_VBYTES), aligned(4), may_alias));
 #define VEC_float single
@@ -68,7 +68,7 @@ FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
     return (vec)(((vec_bits)yes & m) | ((vec_bits)no & ~m));
 }
 
-/* lanes `...` of a and b, one behind the other */
+/* concatenate lanes `...` of a and b */
 #if defined(__clang__)
 #define VEC_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -83,7 +83,7 @@ typedef int64_t vec_mask __attribute__((vector_size(FR_VBYTES)));
     } while (0)
 #define PICKS(...) __VA_ARGS__
 
-/* lane l of v[i] becomes lane i of v[l] */
+/* transpose: lane l of v[i] becomes lane i of v[l] */
 FR_INLINE void vec_transpose(vec *v)
 {
 #if VL == 8

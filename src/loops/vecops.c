@@ -86,7 +86,7 @@ void fr_sgd_batches(struct fr_sgd *s, ptrdiff_t wide);
 #define DOTS 2
 #endif
 
-/* Four rows at a time: as many streams from memory, and `out` loaded and stored once. */
+/* Four rows at a time: four streams from memory, and `out` loaded and stored once. */
 static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff_t rows, ptrdiff_t m,
                      const double *u, double *FR_RESTRICT out)
 {
@@ -107,7 +107,7 @@ static void add_rows(const double *x, ptrdiff_t ld, const int32_t *list, ptrdiff
         axpy_one_double(x + list[i] * ld, m, NULL, 0.0, u[i], out, 0);
 }
 
-/* R vectors with S others: each load serves several sums, which stay in registers. */
+/* Products of R vectors with S others: each load serves several sums in registers. */
 FR_INLINE void dots_of(const double *a, const double *b, ptrdiff_t ld, ptrdiff_t n, double *out,
                        ptrdiff_t ldo, const int R, const int S)
 {
@@ -157,7 +157,7 @@ static void dots(const double *a, ptrdiff_t ra, const double *b, ptrdiff_t rb, p
             dots_of(a + r * ld, b + s * ld, ld, n, out + r * ldo + s, ldo, 1, 1);
 }
 
-/* All rotations of a piece of x while it is in a register. */
+/* Apply all rotations to a piece of x while it is in registers. */
 static void rotate(ptrdiff_t n, ptrdiff_t k, const double *c, const double *s,
                    double *FR_RESTRICT x, double *FR_RESTRICT y, ptrdiff_t ld)
 {

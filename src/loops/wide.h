@@ -1,5 +1,5 @@
-/* Sixteen floats, and a root that leaves the divider to the quotient: an estimate of 14 bits, corrected
- * by its remainder to less than 1 ulp. */
+/* Registers of sixteen floats, and a square root that does not occupy the divider: a 14-bit
+ * estimate, corrected by its remainder to less than 1 ulp. */
 #ifndef FASTRIDGE_WIDE_H
 #define FASTRIDGE_WIDE_H
 
@@ -7,7 +7,7 @@
 
 #include "vec.h"
 
-/* a * b + c, of one rounding where the instruction set has that */
+/* a * b + c, with one rounding where the instruction set has it */
 #if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && (defined(__GNUC__) || defined(__clang__))
 FR_INLINE float madd_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 FR_INLINE double madd_double(double a, double b, double c) { return __builtin_fma(a, b, c); }
@@ -18,13 +18,13 @@ FR_INLINE double madd_double(double a, double b, double c) { return a * b + c; }
 FR_INLINE float root_float(float x) { return sqrtf(x); }
 FR_INLINE double root_double(double x) { return sqrt(x); }
 
-/* iterations of the next loop touch no element that another one writes */
+/* iterations of the next loop are independent */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define FR_INDEPENDENT __pragma(loop(ivdep))
 #elif defined(__clang__)
 #define FR_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)
-/* a loop that is unrolled whole is not made vector code any more */
+/* compilers do not vectorise a loop once it is fully unrolled */
 #define FR_INDEPENDENT _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #else
 #define FR_INDEPENDENT
@@ -40,7 +40,7 @@ typedef __mmask16 wide_mask;
 
 FR_INLINE wide_mask wide_first(ptrdiff_t n) { return (wide_mask)((1u << n) - 1); }
 
-/* the first n floats from p on, 16 at most */
+/* load the first n floats from p, at most 16 */
 FR_INLINE wide wide_load(const float *p, ptrdiff_t n)
 {
     return n < WIDE_LANES ? _mm512_maskz_loadu_ps(wide_first(n), p) : _mm512_loadu_ps(p);

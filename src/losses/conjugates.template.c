@@ -1,6 +1,7 @@
 /* The convex conjugate of a loss, sup_eta (u eta - l(y, eta)): infinite where no eta has the slope u. */
 
-/* Slopes times a weight, over it, are rounded: a domain ends that share of its size further out. */
+/* Slopes are a weighted value divided by its weight: they carry round-off, so extend the end of
+ * a domain by this relative amount. */
 #define ROUNDED 1e-15
 
 /* x log(x), 0 at 0 and below */

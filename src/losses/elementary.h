@@ -1,4 +1,4 @@
-/* exp, log and log(1 + exp) without a branch, so that loops over them are vector code. */
+/* Branch-free exp, log and log(1 + exp), so that compilers vectorise loops over them. */
 #ifndef FASTRIDGE_ELEMENTARY_H
 #define FASTRIDGE_ELEMENTARY_H
 
@@ -39,7 +39,7 @@ FR_INLINE double double_of(uint64_t b)
     }
 FR_EXP_SERIES(fr_exp_series, double)
 
-/* exp(x) to 1 ulp; infinity above 709.7, and 0 below -708. With x = k log(2) + r it is 2^k exp(r). */
+/* exp(x) to 1 ulp; infinity above 709.7, 0 below -708. With x = k log(2) + r it is 2^k exp(r). */
 FR_INLINE double fr_exp(double x)
 {
     const double shift = 6755399441055744.0; /* 1.5 * 2^52: the lowest bits of x + shift are round(x) */
@@ -71,16 +71,16 @@ FR_INLINE double fr_log1p(double t)
     return 2.0 * s * p;
 }
 
-/* log(x) to 1 ulp for x of at least 2.3e-308, that of which it is below. With x = 2^k m and m from
- * sqrt(1 / 2) to sqrt(2) it is k log(2) + log(m), log(m) = f - f^2 / 2 + s (f^2 / 2 + R(s^2)) of
- * f = m - 1 and s = f / (2 + f). */
+/* log(x) to 1 ulp for x of at least 2.3e-308; smaller x give log(2.3e-308). With x = 2^k m and m
+ * from sqrt(1 / 2) to sqrt(2) it is k log(2) + log(m), log(m) = f - f^2 / 2 + s (f^2 / 2 +
+ * R(s^2)), f = m - 1, s = f / (2 + f). */
 FR_INLINE double fr_log(double x)
 {
     const double least = 2.2250738585072014e-308, magic = 6755399441055744.0;
     const uint64_t root = 0x3fe6a09e667f3bcdULL, one = 0x3ff0000000000000ULL;
     const uint64_t b = bits_of(x > least ? x : least) + (one - root);
     const double m = double_of((b & 0x000fffffffffffffULL) + root);
-    /* b >> 52 as a double: the lowest bits of magic are those of a whole number */
+    /* b >> 52 as a double: the low bits of magic hold an integer */
     const double k = double_of((b >> 52) + bits_of(magic)) - magic - 1023.0;
     const double f = m - 1.0, s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
     double r = 1.479819860511658591e-01;

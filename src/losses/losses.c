@@ -1,10 +1,10 @@
-/* Sums of losses over many samples. */
+/* Sums of losses over samples. */
 
 #include "access.h"
 #include "losses.h"
 #include "parallel.h"
 
-enum { MOST_PARTS = 64, PART = 4096 /* samples */, COST = 16 /* elements that one counts as */ };
+enum { MOST_PARTS = 64, PART = 4096 /* samples */, COST = 16 /* work of one, in elements read */ };
 
 typedef struct {
     fr_loss_loop *loop;

@@ -1,4 +1,4 @@
-/* A loss is a function of y and eta that gives its value and its first two derivatives by eta. */
+/* Each loss computes its value and its first two derivatives with respect to eta from y and eta. */
 
 #include "elementary.h"
 #include "losses.h"
@@ -15,7 +15,7 @@ FR_INLINE of_loss squared_at(double c, double y, double eta)
     return (of_loss){0.5 * d * d, d, 1.0};
 }
 
-/* log(1 + exp(eta)) - y eta; q = 1 - p, so that nothing cancels where p is near 1 */
+/* log(1 + exp(eta)) - y eta; q = 1 - p is computed without cancellation near p = 1 */
 FR_INLINE of_loss logistic_at(double c, double y, double eta)
 {
     const double t = fr_exp(-fabs(eta)), a = 1.0 / (1.0 + t), b = t * a;
@@ -41,7 +41,7 @@ FR_INLINE of_loss gamma_at(double c, double y, double eta)
     return (of_loss){q + eta, 1.0 - q, q};
 }
 
-/* exp((2 - c) eta) / (2 - c) - y exp((1 - c) eta) / (1 - c), of a power c other than 1 and 2; the
+/* exp((2 - c) eta) / (2 - c) - y exp((1 - c) eta) / (1 - c) with power c other than 1 and 2; the
  * curvature is p exp((2 - c) eta) + q y exp((1 - c) eta) */
 FR_INLINE of_loss tweedie_at(double c, double p, double q, double y, double eta)
 {
@@ -49,7 +49,7 @@ FR_INLINE of_loss tweedie_at(double c, double p, double q, double y, double eta)
     return (of_loss){b / (2.0 - c) - a / (1.0 - c), b - a, p * b + q * a};
 }
 
-/* the same of a mean eta > 0 */
+/* the same with the mean eta > 0 */
 FR_INLINE of_loss tweedie_identity_at(double c, double y, double eta)
 {
     const double inverse = pow(eta, -c), b = inverse * eta * eta, a = y * inverse * eta;
@@ -58,7 +58,7 @@ FR_INLINE of_loss tweedie_identity_at(double c, double y, double eta)
     return (of_loss){eta > 0 ? value : INFINITY, inverse * (eta - y), inverse};
 }
 
-/* (y + c) log(1 + exp(eta) / c) - y eta, of theta c */
+/* (y + c) log(1 + exp(eta) / c) - y eta with theta c */
 FR_INLINE of_loss negative_binomial_at(double c, double log_c, double y, double eta)
 {
     const double x = eta - log_c, t = fr_exp(-fabs(x)), a = 1.0 / (1.0 + t), b = t * a;
@@ -76,7 +76,7 @@ FR_INLINE of_loss huber_at(double c, double y, double eta)
 
 enum { LOSS_BLOCK = 256 };
 
-/* Sums in an order that the compiler can make registers of. */
+/* Sum in an order that compilers can vectorise. */
 FR_INLINE double sum_of_block(const double *v, ptrdiff_t n)
 {
     double s[8] = {0};
@@ -114,7 +114,7 @@ FR_INLINE double sum_of_block(const double *v, ptrdiff_t n)
                 for (ptrdiff_t i = 0; i < m; i++)                                                  \
                     v[i] = name##_at(__VA_ARGS__, yi[i], ei[i]).value;                             \
             }                                                                                      \
-            /* a weight of 0 leaves out values that are not finite, too */                         \
+            /* a weight of 0 also excludes non-finite values */                         \
             for (ptrdiff_t i = 0; w && i < m; i++)                                                 \
                 v[i] = w[i0 + i] > 0 ? v[i] * w[i0 + i] : 0.0;                                     \
             sum += sum_of_block(v, m);                                                             \

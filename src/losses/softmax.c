@@ -1,10 +1,10 @@
-/* The multinomial loss of many rows. */
+/* The multinomial loss over rows. */
 
 #include "softmax.h"
 #include "access.h"
 #include "parallel.h"
 
-enum { MOST_PARTS = 64, PART = 8192 /* probabilities */, COST = 16 /* elements that one counts as */ };
+enum { MOST_PARTS = 64, PART = 8192 /* probabilities */, COST = 16 /* work of one, in elements read */ };
 
 typedef struct {
     const fr_softmax *q;
@@ -26,7 +26,7 @@ static void curve_task(void *context, ptrdiff_t t)
     fr_active()->softmax_curve(j->q, j->t, i, MIN(j->size, j->n - i));
 }
 
-/* Rows of each part: a multiple of those of a cache line. */
+/* Rows of each part: a multiple of the rows in a cache line. */
 static ptrdiff_t part_of(const fr_softmax *q, ptrdiff_t n)
 {
     const ptrdiff_t parts = MIN(MAX(n * q->k / PART, 1), MOST_PARTS);

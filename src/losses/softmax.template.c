@@ -1,4 +1,4 @@
-/* The multinomial loss and its derivatives, by blocks of rows: loops over rows are vector code. */
+/* The multinomial loss and its derivatives, by blocks of rows: loops over rows are vectorised. */
 
 #include "elementary.h"
 #include "softmax.h"
@@ -32,7 +32,7 @@ static double softmax_loop(const fr_softmax *q, ptrdiff_t i0, ptrdiff_t n)
             for (ptrdiff_t i = 0; i < m; i++)
                 top[i] = eta[i] > top[i] ? eta[i] : top[i];
         }
-        /* rest = sum_c exp(eta_c - top) - 1, whose small terms are not added to 1 */
+        /* rest = sum_c exp(eta_c - top) - 1; small terms are not added to 1 */
         for (ptrdiff_t c = 0; c < k; c++) {
             const double *FR_RESTRICT eta = q->eta + c * ld + i0;
             double *FR_RESTRICT to = q->prob ? q->prob + c * ld + i0 : v;
@@ -58,7 +58,7 @@ static double softmax_loop(const fr_softmax *q, ptrdiff_t i0, ptrdiff_t n)
                 for (ptrdiff_t i = 0; i < m; i++)
                     v[i] += y[i] > 0 ? y[i] * (top[i] - eta[i]) : 0.0;
             }
-        /* a weight of 0 leaves out values that are not finite, too */
+        /* a weight of 0 also excludes non-finite values */
         for (ptrdiff_t i = 0; w && i < m; i++)
             v[i] = w[i] > 0 ? v[i] * w[i] : 0.0;
         total += sum_of_block(v, m);
@@ -71,7 +71,7 @@ static double softmax_loop(const fr_softmax *q, ptrdiff_t i0, ptrdiff_t n)
             double *FR_RESTRICT r = q->r + c * ld + i0, *FR_RESTRICT curve = q->curve + c * ld + i0;
             for (ptrdiff_t i = 0; i < m; i++) {
                 const double e = prob[i], p = e * v[i];
-                /* 1 - p, which does not cancel where p is near 1 */
+                /* 1 - p without cancellation near p = 1 */
                 const double other = (e >= 1.0 ? rest[i] : 1.0 + rest[i] - e) * v[i];
                 prob[i] = r[i] = p;
                 curve[i] = p * other;

@@ -1,4 +1,4 @@
-/* How the C files reach into an fr_matrix. */
+/* Access to an fr_matrix for the C files. */
 #ifndef FASTRIDGE_ACCESS_H
 #define FASTRIDGE_ACCESS_H
 
@@ -11,9 +11,9 @@
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define MAX_PARTS FR_GRAM_PARTS    /* partial sums of one reduction, whatever the number of threads */
-#define FR_NEAR 0.03    /* standard deviation over mean from which sums about zero are exact enough */
-#define PART_WORK 65536 /* elements below which a reduction is not cut */
+#define MAX_PARTS FR_GRAM_PARTS    /* partial sums of one reduction, for any number of threads */
+#define FR_NEAR 0.03    /* least standard deviation over mean for sums about zero */
+#define PART_WORK 65536 /* elements below which a reduction is not split */
 
 static inline const fr_real_kernels *functions(const fr_matrix *a) { return &fr_active()->real[a->real]; }
 
@@ -50,7 +50,7 @@ static inline fr_compressed compressed(const fr_matrix *a)
     return c;
 }
 
-/* Major vectors from number i on. */
+/* Return the major vectors from number i on. */
 static inline fr_compressed compressed_from(const fr_matrix *a, ptrdiff_t i)
 {
     fr_compressed c = compressed(a);
@@ -63,37 +63,40 @@ static inline double work(const fr_matrix *a)
     return a->index < 0 ? (double)a->n_major * (double)a->n_minor : (double)a->nnz;
 }
 
-/* Cuts of a sum over `length` major vectors; they depend on the shape alone. */
+/* Return the number of parts of a sum over `length` major vectors; it depends on the shape
+ * alone. */
 static inline ptrdiff_t part_count(const fr_matrix *a)
 {
     const double parts = work(a) / PART_WORK;
     return parts < 2 ? 1 : MIN(MIN((ptrdiff_t)parts, MAX_PARTS), MAX(a->n_major, 1));
 }
 
-/* What a constant column that is summed about a place d away may leave, as a share of d^2. */
+/* Variance that a constant column may keep when summed about a place d away, as a share of d^2. */
 static inline double fr_lost(ptrdiff_t n) { return 4 * DBL_EPSILON * sqrt((double)n); }
 
-/* Whether a column of that mean and variance is constant but for rounding. */
+/* Return whether a column of that mean and variance is constant up to round-off. */
 static inline int fr_is_constant(double mean, double variance)
 {
     return !(sqrt(variance) > 4 * DBL_EPSILON * fabs(mean));
 }
 
-/* Whether sums about zero, of sparse data, would lose too much of a column that is not constant. */
+/* Return whether sums about zero, of sparse data, would lose too much of a column that is not
+ * constant. */
 static inline int fr_is_far(double mean, double variance)
 {
     return variance > 0 && sqrt(variance) < FR_NEAR * fabs(mean);
 }
 
-/* Major vectors of each of `parts` tasks that together are done well within a second: between such
- * rounds interrupts are seen. */
+/* Major vectors of each of `parts` tasks that together take well below a second: interrupts are
+ * checked between such rounds. */
 static inline ptrdiff_t round_of(const fr_matrix *a, ptrdiff_t parts, ptrdiff_t k)
 {
     const double per = work(a) / (double)MAX(a->n_major, 1) * (double)parts * (double)k;
     return MAX(4, (ptrdiff_t)((double)(1 << 27) / MAX(per, 1.0)) / 4 * 4);
 }
 
-/* First place in major vector i whose minor index is at least j, counted from its beginning. */
+/* Return the first position in major vector i whose minor index is at least j, relative to its
+ * start. */
 static inline ptrdiff_t lower_bound(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
 {
     const ptrdiff_t base = pointer(a, i);
@@ -111,7 +114,7 @@ static inline ptrdiff_t lower_bound(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j
 static inline double shift_of(const fr_matrix *a, ptrdiff_t j) { return a->shift ? a->shift[j] : 0.0; }
 static inline double scale_of(const fr_matrix *a, ptrdiff_t j) { return a->scale ? a->scale[j] : 1.0; }
 
-/* x[i, j] of a major vector i, minor index j */
+/* Return x[i, j] of major vector i and minor index j. */
 static inline double entry(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
 {
     if (a->index < 0) {
@@ -122,13 +125,13 @@ static inline double entry(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
     return k < pointer(a, i + 1) && index_at(a, k) == j ? value_at(a, k) : 0.0;
 }
 
-/* x[i, j] of row i, column j */
+/* Return x[i, j] of row i and column j. */
 static inline double at(const fr_matrix *a, ptrdiff_t i, ptrdiff_t j)
 {
     return a->by_column ? entry(a, j, i) : entry(a, i, j);
 }
 
-/* Panels are read a whole register at a time: none may cross a cache line. */
+/* Panels are read by whole registers: none may cross a cache line. */
 static inline double *aligned(double *memory)
 {
     return (double *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);

@@ -9,8 +9,8 @@
 
 #define DEPTH 200  /* elements of each vector packed at a time */
 #define J_BLOCK 12 /* panels on a side of one task */
-#define FEW 24     /* new vectors for which packing all takes longer than it saves */
-#define STRIP 32   /* vectors of one task then, and */
+#define FEW 24     /* new vectors from which packing all of them pays off */
+#define STRIP 32   /* vectors in one task without packing, and */
 #define CHUNK 512  /* elements of them at a time */
 
 typedef struct {
@@ -32,7 +32,7 @@ static void pack_task(void *context, ptrdiff_t t)
     q->kernels->real[FR_DOUBLE].pack(&part, 0, q->depth, 0, MIN(b1 * w, q->i1) - b0 * w, to);
 }
 
-/* New panels of rows against all panels of columns at or left of them. */
+/* Multiply new panels of rows by all panels of columns at or left of them. */
 static void block_task(void *context, ptrdiff_t t)
 {
     const border_job *q = context;
@@ -56,7 +56,7 @@ typedef struct {
     const fr_kernels *kernels;
 } few;
 
-/* A strip of vectors with the few new ones. */
+/* Multiply a strip of vectors by a few new ones. */
 static void strip_task(void *context, ptrdiff_t t)
 {
     const few *q = context;

@@ -8,8 +8,8 @@
 #include "parallel.h"
 
 #define BLOCK 64     /* columns of one task */
-#define FEW_NEW 3    /* new columns from which they are taken by rows */
-#define MOST_NEW 512 /* of them at once, whose sums stay in the cache */
+#define FEW_NEW 3    /* number of new columns from which products go by rows */
+#define MOST_NEW 512 /* new columns at once whose sums stay in the cache */
 
 /* Columns of the set; weight: s of the rows of sparse data, NULL: 1 / n. */
 typedef struct {
@@ -21,8 +21,8 @@ typedef struct {
 
 static ptrdiff_t column_of(const column_set *q, ptrdiff_t i) { return q->columns ? q->columns[i] : i; }
 
-/* New columns i0 to i1 by rows: elements start[r] to start[r + 1] of `place` and `value` are row r's,
- * times s where there are weights. */
+/* New columns i0 to i1 stored by rows: elements start[r] to start[r + 1] of `place` and `value`
+ * belong to row r, times s with weights. */
 typedef struct {
     const column_set *q;
     ptrdiff_t i0, i1;
@@ -44,7 +44,8 @@ static int to_rows(const column_set *q, ptrdiff_t i0, ptrdiff_t i1, new_rows *to
     to->value = malloc((size_t)MAX(nnz, 1) * sizeof(double));
     if (!to->start || !to->place || !to->value)
         return FR_NO_MEMORY;
-    /* counts two places ahead: filled from the places one ahead, which end as beginnings */
+    /* counts are stored two positions ahead; filling advances those one ahead, which become the
+     * starts */
     for (ptrdiff_t i = i0; i < i1; i++)
         for (ptrdiff_t k = pointer(a, column_of(q, i)); k < pointer(a, column_of(q, i) + 1); k++)
             to->start[index_at(a, k) + 2]++;
@@ -69,7 +70,7 @@ static void block_task(void *context, ptrdiff_t t)
     for (ptrdiff_t c = t * BLOCK; c < MIN((t + 1) * BLOCK, i1); c++) {
         const ptrdiff_t j = column_of(q, c);
         const double shift = shift_of(a, j), scale = scale_of(a, j);
-        /* a new column is met with itself and those behind it: the others meet it */
+        /* a new column meets itself and those behind it; the earlier ones meet it */
         const ptrdiff_t first = MAX(c, i0), least = first - i0;
         double *sum = to->g + c * to->ld + i0;
         memset(sum + least, 0, (size_t)(i1 - first) * sizeof(double));
@@ -104,7 +105,7 @@ static int by_rows(const column_set *q, ptrdiff_t i0, ptrdiff_t i1, double *g, p
     return status;
 }
 
-/* out += t x_j, times s where there are weights */
+/* out += t x_j, times s with weights */
 static void scatter_one(const column_set *q, ptrdiff_t j, double t, double *out)
 {
     const fr_matrix *a = q->a;
@@ -115,7 +116,7 @@ static void scatter_one(const column_set *q, ptrdiff_t j, double t, double *out)
         functions(a)->scatter[a->index](&c, 0, 1, &t, out);
 }
 
-/* Row i of g up to its diagonal, by the column as a vector, `image` (n). */
+/* Compute row i of g up to its diagonal from a dense copy of the column, `image` (n). */
 static void one_column(const column_set *q, ptrdiff_t i, double *image, double *row)
 {
     const fr_matrix *a = q->a;

@@ -1,4 +1,4 @@
-/* Single columns and rows of a matrix, and the same data stored by the other index. */
+/* Single columns and rows of a matrix, and its data stored by the other index. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ typedef struct {
     double *out;
 } copy_job;
 
-/* A column, or of data by row a range of the rows of all. */
+/* Copy a column; from row-major data, of a range of rows. */
 static void copy_task(void *context, ptrdiff_t t)
 {
     enum { ROWS = 64 };
@@ -274,8 +274,8 @@ static void store(const fr_matrix *a, void *integers, ptrdiff_t k, ptrdiff_t val
         ((int32_t *)integers)[k] = (int32_t)value;
 }
 
-/* Major vector i of X - 1 about' to place `to` on, all elements stored that are not 0; where the
- * next one begins. places: minor indices whose elements are all wanted, or NULL: each. */
+/* Write major vector i of X - 1 about' to position `to` on, with every non-zero element stored;
+ * return where the next one begins. places: minor indices stored even if 0, or NULL: all. */
 static ptrdiff_t fill(const fr_matrix *a, ptrdiff_t i, const double *about, const ptrdiff_t *places,
                       ptrdiff_t n_places, double *data, void *indices, ptrdiff_t to)
 {

@@ -7,17 +7,17 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-#define DEPTH 200        /* rows packed at a time; not a multiple of 64, so that panels do not alias */
-#define SMALL 256        /* order up to which parts of the rows have sums of their own */
-#define SINGLE_DEPTH 400 /* of float32: sums of as many products before float64 takes over */
+#define DEPTH 200        /* rows packed at a time; not a multiple of 64: panels would alias */
+#define SMALL 256        /* order up to which each part of the rows has its own sums */
+#define SINGLE_DEPTH 400 /* products summed in float32 before they are added in float64 */
 #define J_BLOCK 12       /* panels of b that stay in the second-level cache */
 
 typedef struct {
     const fr_gram_source *s;
     const fr_kernels *kernels;
     fr_panel_source x, y;
-    ptrdiff_t depth, p, q, panels, order; /* summed length; columns of X; all; padded */
-    ptrdiff_t i0, rows;                   /* the slice of the summation in hand */
+    ptrdiff_t depth, p, q, panels, order; /* summation length; columns of X; all; padded */
+    ptrdiff_t i0, rows;                   /* slice of the summation in this round */
     ptrdiff_t parts, part_rows, part_panel, done;
     double *packed, *g;
     const fr_single_sums *single; /* float32 panels */
@@ -54,7 +54,7 @@ static void pack(const gram_job *q, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t b0, 
     }
 }
 
-/* Panel `a` against panels b0 .. b1 (only those at or right of it). */
+/* Multiply panel `a` by panels b0 .. b1 at or right of it. */
 static void tiles(const gram_job *q, const double *packed, ptrdiff_t rows, ptrdiff_t a, ptrdiff_t b0,
                   ptrdiff_t b1, double *g, uintptr_t *ahead, ptrdiff_t step)
 {
@@ -67,7 +67,8 @@ static void tiles(const gram_job *q, const double *packed, ptrdiff_t rows, ptrdi
     }
 }
 
-/* Bytes a step of a tile to fetch `size` bytes while `rows` rows are summed; a line at most. */
+/* Bytes to prefetch in each step of a tile so that `size` bytes arrive while `rows` rows are
+ * summed; at most a cache line. */
 static ptrdiff_t step_of(const gram_job *q, ptrdiff_t rows, ptrdiff_t size)
 {
     ptrdiff_t calls = 0;
@@ -76,7 +77,7 @@ static ptrdiff_t step_of(const gram_job *q, ptrdiff_t rows, ptrdiff_t size)
     return MIN(64, (size + calls * rows - 1) / (calls * rows));
 }
 
-/* A few panels: each part of the rows has packed panels and sums of its own. */
+/* For few panels: each part of the rows has packed panels and sums of its own. */
 static void part_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
@@ -89,7 +90,7 @@ static void part_task(void *context, ptrdiff_t t)
         if (q->s->prepare)
             q->s->prepare(q->s->context, t, i, rows);
         pack(q, i, rows, 0, q->panels, packed);
-        /* rows that lie one behind the other: those of the next block come while these are summed */
+        /* contiguous rows: prefetch the next block while this one is summed */
         const ptrdiff_t row = q->x.rs * (ptrdiff_t)(q->s->a->real == FR_FLOAT ? 4 : 8);
         const ptrdiff_t next = q->x.cs == 1 ? MIN(DEPTH, upto - i - rows) * row : 0;
         const ptrdiff_t step = next > 0 ? step_of(q, rows, next) : 0;
@@ -106,7 +107,7 @@ static void pack_task(void *context, ptrdiff_t t)
     pack(q, q->i0, q->rows, b0, b1, q->packed + b0 * q->rows * q->kernels->width);
 }
 
-/* One block of panels of b against the J_BLOCK panels of a numbered t. */
+/* Multiply one block of panels of b by the J_BLOCK panels of a numbered t. */
 static void block_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
@@ -199,7 +200,7 @@ ptrdiff_t fr_single_order(ptrdiff_t n_columns)
     return (n_columns + w - 1) / w * w;
 }
 
-/* Powers of two that bring the columns near 1, from a few of their elements spread over all. */
+/* Powers of two that scale the columns near 1, estimated from a few elements spread over all. */
 void fr_single_scale(const fr_gram_source *s, double *scale)
 {
     enum { SAMPLE = 32 };
@@ -223,7 +224,8 @@ void fr_single_scale(const fr_gram_source *s, double *scale)
     }
 }
 
-/* Float64 sums over a slice of the columns j0 .. j1 of X, which the packing leaves in the cache. */
+/* Add float64 sums over a slice of the columns j0 .. j1 of X, which packing has left in the
+ * cache. */
 static void exact_sums(const gram_job *q, ptrdiff_t j0, ptrdiff_t j1)
 {
     const fr_gram_source *s = q->s;
@@ -371,7 +373,7 @@ OUTER(float, int64_t, (double)data[k])
 OUTER(char, int32_t, 1.0)
 OUTER(char, int64_t, 1.0)
 
-/* A range of rows of the result, from a slice of the major vectors. */
+/* Compute a range of rows of the result from a slice of the major vectors. */
 static void sparse_task(void *context, ptrdiff_t t)
 {
     const sparse_job *q = context;
@@ -403,7 +405,8 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
         free(count);
         return status;
     }
-    /* work of row c of the result: for each element there, the elements from it on */
+    /* work of row c of the result: for each element there, the elements from it to the end of
+     * its row */
     double total = 0;
     for (ptrdiff_t i = 0; i < a->n_major; i++) {
         const ptrdiff_t begin = a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i]
@@ -433,7 +436,7 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
     while (part <= threads)
         bounds[part++] = (int32_t)m;
     free(count);
-    q.longest++; /* a rejected last entry is written behind the others */
+    q.longest++; /* a rejected last entry is written past the others */
     q.value = malloc((size_t)(threads * q.longest) * (sizeof(double) + sizeof(int32_t)));
     if (!q.value)
         return FR_NO_MEMORY;

@@ -14,11 +14,11 @@ ptrdiff_t fr_moments_workspace(const fr_matrix *a, ptrdiff_t k)
     ptrdiff_t order = fr_n_columns(a);
     if (a->index < 0)
         order = MAX(fr_gram_order(order + k + 1), fr_single_order(order));
-    /* where that overflows, more than can be allocated */
+    /* for sizes that overflow: more than can be allocated */
     return order <= (PTRDIFF_MAX / 16) / MAX(order, 1) ? order * order : PTRDIFF_MAX / 16;
 }
 
-/* One Gram matrix of the columns [X, y, 1], all about a place near their means. */
+/* Compute one Gram matrix of the columns [X, y, 1], all about a place near their means. */
 static int dense_moments(fr_moments *m)
 {
     const ptrdiff_t n = fr_n_rows(m->a), p = fr_n_columns(m->a), k = m->k, ones = p + k;
@@ -59,7 +59,7 @@ static int dense_moments(fr_moments *m)
             m->cross[t * p + j] = g[j * ld + p + t] - m->offset[j] * d;
         m->yy[t] = g[(p + t) * ld + p + t] - m->y_offset[t] * d;
     }
-    /* to p x p in place, taking the mean's share away */
+    /* Compact to p x p in place, subtracting the share of the means. */
     for (ptrdiff_t i = 0; i < p; i++) {
         const double d = m->total * m->offset[i];
         for (ptrdiff_t j = i; j < p; j++)
@@ -71,8 +71,8 @@ static int dense_moments(fr_moments *m)
     return 0;
 }
 
-/* To p x p from order ld: M = G - W o o' in units of the scale, with the exact diagonal; columns
- * that are constant get a zero row. */
+/* Compact from order ld to p x p: M = G - W o o' in units of the scale, with the exact diagonal;
+ * constant columns get a zero row. */
 static int single_gram(const fr_moments *m, const double *g, ptrdiff_t ld, const double *square,
                        double total, double *to)
 {
@@ -92,7 +92,7 @@ static int single_gram(const fr_moments *m, const double *g, ptrdiff_t ld, const
     return 0;
 }
 
-/* Whether the rows so far, with their share of the penalty, are as close to singular as that. */
+/* Return whether the rows so far, with their share of the penalty, are close to singular. */
 static int probe(const fr_moments *m, ptrdiff_t ld, const double *square, double total,
                  const double *penalty, double alpha)
 {
@@ -153,7 +153,7 @@ int fr_sum_moments_single(fr_moments *m, const double *penalty, double alpha)
     }
     fr_single_scale(&source, m->scale);
 
-    /* a part of the rows tells for little whether the rest is worth it */
+    /* a part of the rows tells cheaply whether the rest is worthwhile */
     const ptrdiff_t part = 2 * p <= n / 8 ? n / 8 / 1000 * 1000 : 0;
     int status = 0;
     if (part) {
@@ -225,7 +225,7 @@ static int sparse_moments(fr_moments *m)
         for (ptrdiff_t i = 0; i < p; i++) {
             for (ptrdiff_t j = i; j < p; j++)
                 m->g[i * p + j] -= m->total * m->offset[i] * m->offset[j];
-            /* what centring leaves of a constant column is rounding */
+            /* what centring leaves of a constant column is round-off */
             if (variance[i] == 0)
                 m->g[i * p + i] = 0;
         }

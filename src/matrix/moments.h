@@ -5,7 +5,7 @@
 #include "matrix.h"
 
 #define FR_NOT_FINITE 2 /* the sums are not finite, or X is not */
-#define FR_IS_FAR 4     /* sparse X has means that centring would lose: see is_near of matrix.h */
+#define FR_IS_FAR 4     /* sparse X has means that centring would lose: see is_near in access.h */
 
 /* With W = sum w and means m = shift + offset (0 unless `centre`):
  *   g = (X - 1 m)' diag(w) (X - 1 m), upper triangle of p x p in C order;

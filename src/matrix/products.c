@@ -1,4 +1,4 @@
-/* Products of a matrix with vectors, both ways. */
+/* Products of a matrix and of its transpose with vectors. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +15,13 @@ typedef struct {
     const double *in;
     double *out;
     ptrdiff_t parts, step;
-    ptrdiff_t done, round;      /* of the majors of each part: how many are behind, and in hand */
+    ptrdiff_t done, round;      /* majors of each part: done, and in this round */
     ptrdiff_t k, in_ld, out_ld; /* vectors, and the distance between them */
-    ptrdiff_t lanes;            /* 1, or FR_LANES vectors element by element beside each other */
+    ptrdiff_t lanes;            /* 1, or FR_LANES interleaved vectors */
 } product_job;
 
-/* Run a task that cuts the major vectors into parts of `step`, in rounds short enough for Ctrl-C. */
+/* Run a task that splits the major vectors into parts of `step`, in rounds short enough for
+ * Ctrl-C. */
 static int run_rounds(fr_task task, product_job *q, ptrdiff_t tasks, int threads)
 {
     int status = 0;
@@ -97,7 +98,7 @@ static int major_dot(fr_matrix *a, const double *v, double *out, ptrdiff_t k, pt
 
 /* ---- sums over major vectors: out += sum_i u[i] x_i ---- */
 
-/* A slice of the result over all major vectors. */
+/* Add a slice of the result over all major vectors. */
 static void axpy_slice_task(void *context, ptrdiff_t t)
 {
     const product_job *q = context;
@@ -112,7 +113,8 @@ static void axpy_slice_task(void *context, ptrdiff_t t)
     }
 }
 
-/* A part of the major vectors into a partial result, in pieces that serve all k from the cache. */
+/* Add a part of the major vectors to a partial result, in pieces that serve all k from the
+ * cache. */
 static void axpy_part_task(void *context, ptrdiff_t t)
 {
     const product_job *q = context;
@@ -131,7 +133,7 @@ static void axpy_part_task(void *context, ptrdiff_t t)
                             q->in + l * q->in_ld + i, out + l * a->n_minor);
 }
 
-/* A part of the major vectors of sparse data into a partial result. */
+/* Add a part of the major vectors of sparse data to a partial result. */
 static void scatter_part_task(void *context, ptrdiff_t t)
 {
     const product_job *q = context;
@@ -174,8 +176,8 @@ static void cut_task(void *context, ptrdiff_t t)
             a->cuts[c * a->n_major + i] = (int32_t)lower_bound(a, i, q->bounds[c]);
 }
 
-/* Cut the minor range into `parts` of about equal numbers of elements. Where a major vector is
- * too long for the cuts' width, or memory is short, scatters stay on one thread. */
+/* Split the minor range into `parts` of about equal numbers of elements. Where a major vector is
+ * too long for the width of the cuts, or memory is short, scatters stay on one thread. */
 int fr_cut_majors(fr_matrix *a, int parts)
 {
     if (a->n_cuts == parts - 1)
@@ -215,7 +217,7 @@ int fr_cut_majors(fr_matrix *a, int parts)
     return fr_parallel(cut_task, &q, (a->n_major + q.step - 1) / q.step, parts);
 }
 
-/* to = the sum of `parts` partial results, in their order */
+/* to = the sum of `parts` partial results, in order */
 static void add_parts(const double *partial, ptrdiff_t parts, ptrdiff_t size, double *to)
 {
     memcpy(to, partial, (size_t)size * sizeof(double));
@@ -248,7 +250,8 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
     int status = 0, threads = fr_threads_for(work(a) * (double)(k * lanes), n_threads);
     q.in_ld = a->n_major;
     q.out_ld = a->n_minor;
-    /* short results in parts, which together are no longer than one vector of the other side */
+    /* split short results, whose partial sums together are no longer than one vector of the
+     * other side */
     if (a->index >= 0 && a->n_major >= 2 * a->n_minor && part_count(a) > 1)
         return scatter_parts(&q, out, MIN(part_count(a), a->n_major / MAX(a->n_minor, 1)), threads);
     if (a->index >= 0) {
@@ -279,7 +282,8 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
     return status;
 }
 
-/* Vectors with sparse data, FR_LANES beside each other, so that they share its indices and values. */
+/* Sparse data times interleaved groups of FR_LANES vectors, which share the loads of indices and
+ * values. */
 static int beside(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along, int n_threads)
 {
     const ptrdiff_t n_in = along ? a->n_minor : a->n_major, n_out = along ? a->n_major : a->n_minor;
@@ -311,7 +315,7 @@ static int product(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int
     return along ? major_dot(a, in, out, k, 1, n_threads) : major_axpy(a, in, out, k, 1, n_threads);
 }
 
-/* Many vectors at once: A itself, shifted and scaled, goes into the panels. */
+/* Many vectors at once: pack A, shifted and scaled, into panels. */
 static int panel_dot(const fr_matrix *a, const double *v, double *out, ptrdiff_t k, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
@@ -386,11 +390,11 @@ typedef struct {
     fr_matrix *a;
     const fr_real_kernels *f;
     const double *v, *y, *y_mean, *w;
-    double *r, *sums; /* sums: per part, k squares, k gradients of p, and p to spare */
+    double *r, *sums; /* sums: per part, k squares, k gradients of p, and p of workspace */
     ptrdiff_t k, n, p, parts, step, done, round;
 } residual_job;
 
-/* r = y - m - r and sum w r^2, then r = w r; four sums, so that they overlap */
+/* r = y - m - r and sum w r^2, then r = w r; four independent sums */
 static double finish_residual(const double *y, double m, const double *w, double *r, ptrdiff_t n)
 {
     double s[4] = {0, 0, 0, 0};

@@ -18,7 +18,7 @@ int fr_target_out_of_range(const double *y, ptrdiff_t n, double squares, int int
     return i < n;
 }
 
-/* Mark columns that hold something else than zeros. */
+/* Mark columns that hold a non-zero element. */
 static void find_nonzero(const fr_matrix *a, unsigned char *found)
 {
     if (a->index >= 0) {
@@ -51,7 +51,7 @@ int fr_columns_out_of_range(const fr_matrix *a, const double *w, const double *m
     unsigned char *nonzero = NULL;
     int status = 0;
     for (ptrdiff_t j = 0; j < p && !status; j++) {
-        /* a constant column is told by its mean, which does not vanish when squared */
+        /* a constant column is recognised by its mean, which does not vanish when squared */
         if (squares[j] >= FR_LEAST_SQUARES ||
             (squares[j] == 0 && total * mean[j] * mean[j] >= FR_LEAST_SQUARES))
             continue;

@@ -1,4 +1,4 @@
-/* Means and variances of columns; checks of what callers bring. */
+/* Means and variances of columns; checks of input. */
 
 #include <float.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include "access.h"
 #include "parallel.h"
 
-#define SAMPLE 32 /* rows that place the shift */
+#define SAMPLE 32 /* rows sampled to place the shift */
 
 typedef struct {
     const fr_matrix *a;
@@ -52,7 +52,7 @@ static void stats_part_task(void *context, ptrdiff_t t)
     }
 }
 
-/* Sums of w (x - at), then of w (x - at)^2, by column; sparse data count from zero. */
+/* Sum w (x - at), then w (x - at)^2, by column; sparse data count from zero. */
 static int column_sums(fr_matrix *a, const double *w, const double *at, double *sum, int n_threads)
 {
     const ptrdiff_t p = fr_n_columns(a);
@@ -66,7 +66,7 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
         return fr_parallel(stats_major_task, &q, (p + q.step - 1) / q.step, threads);
     }
     q.parts = part_count(a);
-    /* the parts of sparse sums together take no more than one vector of the other side */
+    /* the partial sums of sparse data together take no more than one vector of the other side */
     if (a->index >= 0)
         q.parts = MIN(q.parts, MAX(a->n_major / (2 * MAX(p, 1)), 1));
     q.step = (a->n_major + q.parts - 1) / q.parts;
@@ -89,7 +89,7 @@ static int column_sums(fr_matrix *a, const double *w, const double *at, double *
     return status;
 }
 
-/* In storage order, so that a wide matrix is read as it lies. */
+/* Go in storage order, also for wide matrices. */
 void fr_place(const fr_matrix *a, const double *w, double *place)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), step = n > SAMPLE ? n / SAMPLE : 1;
@@ -97,7 +97,7 @@ void fr_place(const fr_matrix *a, const double *w, double *place)
     if (a->index >= 0)
         return;
     ptrdiff_t first = 0;
-    /* with the heaviest row, which the mean may be next to */
+    /* include the heaviest row, which may dominate the mean */
     for (ptrdiff_t i = 1; i < n && w; i++)
         first = w[i] > w[first] ? i : first;
     double total = w ? w[first] : 1.0;
@@ -113,7 +113,7 @@ void fr_place(const fr_matrix *a, const double *w, double *place)
         place[j] = at(a, first, j) + place[j] / total;
 }
 
-/* A sum with its rounding error (Knuth's two-sum). */
+/* Return a sum and its rounding error (Knuth's two-sum). */
 typedef struct {
     double high, low;
 } exact_sum;
@@ -141,7 +141,7 @@ static void add_element(far_column *c, double e, const double *w, ptrdiff_t i)
         add_exactly(&c->weight, wi);
 }
 
-/* Sums of far columns of sparse data about their means; place[j]: number of column j, or -1. */
+/* Sum far columns of sparse data about their means; place[j]: number of column j, or -1. */
 static int far_sums(const fr_matrix *a, const double *w, const double *mean, const ptrdiff_t *place,
                     far_column *far)
 {
@@ -165,9 +165,9 @@ static int far_sums(const fr_matrix *a, const double *w, const double *mean, con
     return 0;
 }
 
-/* Means and variances anew, in a second pass about the means, of the columns of sparse data that
- * sums about zero lose. What is not stored has a weight of its own, which no difference of rounded
- * sums may hide. */
+/* Recompute means and variances, in a second pass about the means, of sparse columns for which
+ * sums about zero cancel. Elements that are not stored have a weight summed on its own, not a
+ * difference of rounded sums. */
 static int correct_far(const fr_matrix *a, const double *w, double total, double *mean, double *var)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
@@ -222,13 +222,13 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     if (!near)
         return FR_NO_MEMORY;
     double *sum = near + p, *square = sum + p;
-    /* dense: sums about a place near the means, so that nothing cancels; sparse: about zero */
+    /* dense: sums about a place near the means avoid cancellation; sparse: about zero */
     fr_place(a, w, near);
     int status = column_sums(a, w, near, sum, n_threads);
     for (ptrdiff_t j = 0; j < p && !status; j++) {
         const double d = sum[j] / total, v = square[j] / total - d * d;
         mean[j] = near[j] + d;
-        /* squares beyond the largest number are seen by that, and not as a constant */
+        /* recognise squares that overflow, instead of taking the column for constant */
         var[j] = !isfinite(square[j]) ? INFINITY : a->index >= 0 || v > fr_lost(n) * d * d ? v : 0.0;
     }
     if (a->index >= 0 && !status)
@@ -298,7 +298,7 @@ typedef struct {
     char *found; /* by task: 0 canonical, 1 not, 5 an index out of range */
 } check_job;
 
-/* Whether an index is out of range, and how many are not above the one before. */
+/* Return whether an index is out of range, and how many are not above the one before. */
 #define COUNT_DESCENTS(T, U)                                                                       \
     static int count_descents_##T(const T *index, ptrdiff_t n, ptrdiff_t n_minor, ptrdiff_t *count) \
     {                                                                                              \
@@ -338,7 +338,7 @@ static int check_majors(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_
             ++*where;
         return 5;
     }
-    /* a major vector may begin below the end of the one before */
+    /* a major vector may begin before the end of the one before */
     for (ptrdiff_t i = i0; i < i1; i++) {
         const ptrdiff_t k = pointer(a, i);
         between += k > first && k < pointer(a, i + 1) && index_at(a, k) <= index_at(a, k - 1);

@@ -1,12 +1,12 @@
-/* Missed steps of rows whose decay has a factor per element.
+/* Skipped steps of rows whose decay has a factor per element.
  *
- * With a factor f per element the map of a step differs between elements, so that no products are
- * kept. Without momentum, steps that take x_s * f off w leave
- *     prod_s (1 - x_s * f) = exp(-sum_p f^p / p * sum_s x_s^p)
- * of it, whose sums of powers are kept as prefix sums; with x_s * f up to SMALL, what FR_POWERS terms
- * leave out is below the round-off of any product that does not underflow. Otherwise runs of equal
- * steps are raised to their power, element by element. Adam replays the steps whose moments still
- * move w, a number that its betas bound, and takes the decay of the others in this form.
+ * With a factor f per element, the map of a step differs between elements, so products of maps
+ * cannot be shared. Without momentum, steps that take x_s * f off w leave prod_s (1 - x_s * f) =
+ * exp(-sum_p f^p / p * sum_s x_s^p) of it, whose sums of powers are kept as prefix sums; for x_s
+ * * f up to SMALL, the error of FR_POWERS terms is below the round-off of any product that does
+ * not underflow. Otherwise runs of equal steps are raised to their power, element by element.
+ * Adam replays the steps whose moments still move w, a number that its betas bound, and applies
+ * the decay of the others in this form.
  */
 #include "lazy.h"
 
@@ -16,7 +16,7 @@
 
 #define SMALL 0.0625
 
-/* Maps of BLOCK elements, each with a factor of its own. */
+/* Maps of BLOCK elements, each with its own factor. */
 enum { BLOCK = 32 };
 typedef struct {
     double ww[BLOCK], wb[BLOCK], bw[BLOCK], bb[BLOCK];
@@ -52,8 +52,8 @@ static void multiply_power(maps *a, maps *b, ptrdiff_t n, int momentum)
     }
 }
 
-/* w times what the steps from a on leave of it, without their moments; 0 where too much is taken off
- * at once for the sums of powers. n elements, up to BLOCK. */
+/* Multiply w by what the steps from a on leave of it, ignoring their moments; by 0 where one
+ * step takes too much off for the sums of powers. n elements, up to BLOCK. */
 static int decay_by_powers(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a,
                            ptrdiff_t from, const double *factor, ptrdiff_t n)
 {
@@ -78,8 +78,8 @@ static int decay_by_powers(const fr_lazy *z, const fr_tensor *t, const fr_buffer
     return 1;
 }
 
-/* the steps from a on, with a factor of the decay for each element: of gradient descent, or those of
- * Adam that its moments do not move w in any more */
+/* Steps from a on, with a decay factor for each element: of gradient descent, or those of Adam
+ * whose moments no longer move w. */
 void fr_decay_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a)
 {
     const int single = t->real == FR_FLOAT;
@@ -100,7 +100,7 @@ void fr_decay_each(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
         for (ptrdiff_t from = a; from < z->count;) {
             ptrdiff_t low = from + 1, high = z->count;
             while (low < high) {
-                /* same rises: the run of `from` ends where it does */
+                /* same does not decrease: the run of `from` ends where it does */
                 const ptrdiff_t k = (low + high) / 2;
                 if (z->same[k] <= from)
                     low = k + 1;

@@ -1,22 +1,23 @@
-/* Rows that are brought up to date when they are touched.
+/* Rows that are updated only when they are touched.
  *
  * A step without a gradient, which is what an untouched row gets from the dense optimizer, is a
  * linear map of (w, b) for SGD with momentum, the same for all rows; for Adam with decoupled decay
  * it is one of w but for u, whose moments only shrink. The products of the maps of 2^l steps from
- * every multiple of 2^l on are kept, so that k missed steps take O(log k) products.
+ * every multiple of 2^l on are kept, so that k skipped steps take O(log k) products.
  *
- * For Adam, with j missed steps before it, step s moves an element with moments m, v by
+ * For Adam, with j skipped steps before it, step s moves an element with moments m, v by
  *     c_j * m / (beta_j * sqrt(v) + eps),  c_j = lr_s * beta1^j,  beta_j = root_s * sqrt(beta2^j)
  * where beta_j falls, and hardly changes from one step to the next. Over a run of steps whose beta_j
  * are near their centre, with r = sqrt(v), z = 1 / (centre * r + eps) and y = r * z,
  *     sum_j c_j / (beta_j * r + eps) = z * sum_p (-y)^p sum_j c_j * (beta_j - centre)^p
  * where |(beta_j - centre) * y| is at most the half width h of the run, and few terms do: what they
- * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with c_j / beta_j below the rounding of the first by TINY are left out.
+ * leave out is h^TERMS of the run, so that one of small c_j / beta_j may be wide. Steps with
+ * c_j / beta_j below the rounding of the first by TINY are left out.
  *
  * With a factor per element, see decay_each.c.
  *
  * Adam with coupled decay has no closed form: the decay enters the moments, whose quotient is not
- * linear in w. Its missed steps are replayed, which costs what the dense step costs without the
+ * linear in w. Its skipped steps are replayed, which costs what the dense step costs without the
  * traffic to memory; FR_MOST_REPLAYED bounds how many there are.
  */
 #include <math.h>
@@ -40,7 +41,7 @@ static fr_map product(fr_map a, fr_map b)
                     a.bw * b.ww + a.bb * b.bw, a.bw * b.wb + a.bb * b.bb};
 }
 
-/* what a step does to w and b where the gradient is 0 */
+/* effect of a step on w and b where the gradient is 0 */
 fr_map fr_map_of(const fr_step *s)
 {
     const double c = s->couple, lr = s->lr, keep = 1.0 - s->drop;
@@ -57,14 +58,14 @@ fr_map fr_map_of(const fr_step *s)
     return a;
 }
 
-/* level l of the products has capacity >> l of them, behind those of the levels below */
+/* level l of the products has capacity >> l of them, stored behind the lower levels */
 static fr_map *level(const fr_lazy *z, int l)
 {
     return z->products + (2 * z->capacity - (2 * z->capacity >> l));
 }
 
-/* whether two steps of a history do the same where the gradient is 0: to w and b for gradient
- * descent, to w but for the moments for Adam */
+/* return whether two steps of a history act alike where the gradient is 0: on w and b for
+ * gradient descent, on w except for the moments for Adam */
 static int same_effect(const fr_step *s, const fr_step *t)
 {
     if (s->kind == FR_ADAM)
@@ -164,7 +165,7 @@ void fr_lazy_free(fr_lazy *z)
     z->count = z->capacity = 0;
 }
 
-/* the steps a .. b - 1, one after the other */
+/* steps a .. b - 1, one by one */
 static fr_map steps_between(const fr_lazy *z, ptrdiff_t a, ptrdiff_t b)
 {
     fr_map all = {1.0, 0.0, 0.0, 1.0};
@@ -190,7 +191,7 @@ static fr_buffers buffers_of(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r)
     return x;
 }
 
-/* steps that have no closed form, from a to end: one after the other */
+/* steps without a closed form, from a to end, one by one */
 static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, ptrdiff_t a,
                    ptrdiff_t end)
 {
@@ -206,7 +207,7 @@ static void replay(const fr_lazy *z, const fr_tensor *t, const fr_buffers *row, 
     }
 }
 
-/* missed steps of Adam after which the moments move nothing any more */
+/* skipped steps of Adam after which the moments no longer move anything */
 static ptrdiff_t reach(const fr_lazy *z, int real)
 {
     const double tiny = real == FR_FLOAT ? TINY_float : TINY_double;
@@ -221,8 +222,8 @@ static ptrdiff_t reach(const fr_lazy *z, int real)
     return low;
 }
 
-/* whether missed steps have no closed form; a history is of one kind. n: missed steps of Adam that
- * move a row, few enough to be one task with a factor for each element. */
+/* return whether skipped steps have no closed form; a history is of one kind. n: skipped steps
+ * of Adam that move a row, few enough for one task with a factor per element. */
 static int replays(const fr_lazy *z, const fr_tensor *t, ptrdiff_t n)
 {
     if (!z->count || z->history[0].kind != FR_ADAM)
@@ -230,8 +231,8 @@ static int replays(const fr_lazy *z, const fr_tensor *t, ptrdiff_t n)
     return z->history[0].couple != 0.0 || (t->x.factor && (n >= z->count || n > LONGEST / 128));
 }
 
-/* The runs of the n steps from a on: of each its sums into `runs`, of which there is room for `most`.
- * Returns the step that the next run begins with, or n; *count: how many there are. */
+/* Split the n steps from a on into runs, with their sums in `runs` of room `most`. Return the
+ * step at which the next run begins, or n; *count: the number of runs. */
 static ptrdiff_t sum_runs(const fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n, ptrdiff_t j,
                           double *largest, fr_run_sums *runs, int most, int *count)
 {
@@ -264,7 +265,8 @@ static ptrdiff_t sum_runs(const fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n, 
     return j;
 }
 
-/* The first n missed steps from a on. n_full: as many as move a row that has missed enough. */
+/* Runs of the first n skipped steps from a on. n_full: the number that moves a row that has
+ * skipped enough. */
 static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x, ptrdiff_t a,
                       ptrdiff_t n, ptrdiff_t n_full)
 {
@@ -285,7 +287,7 @@ static void adam_runs(const fr_lazy *z, const fr_tensor *t, const fr_buffers *x,
     }
 }
 
-/* Sum the runs of the first n steps from a on, for all rows that were touched at step a. */
+/* Sum the runs of the first n steps from a on, for all rows last updated at step a. */
 static void sum_moved(fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n)
 {
     fr_moved *m = &z->moved[a];
@@ -294,8 +296,8 @@ static void sum_moved(fr_lazy *z, int real, ptrdiff_t a, ptrdiff_t n)
         m->n_runs = 0;
 }
 
-/* Sums that rows share: those of n steps, after which a row does not move any more, stay what they
- * are; those of fewer steps hold until the next one, and are worth it for many rows. */
+/* Sums shared by rows: those of n steps, after which a row no longer moves, remain valid; those
+ * of fewer steps are valid until the next step, and pay off for many rows. */
 static void share_sums(fr_lazy *z, int real, ptrdiff_t n, ptrdiff_t n_rows)
 {
     for (; z->n_moved + n < z->count; z->n_moved++)
@@ -306,8 +308,8 @@ static void share_sums(fr_lazy *z, int real, ptrdiff_t n, ptrdiff_t n_rows)
             sum_moved(z, real, z->n_shared, MIN(n, z->count - z->n_shared));
 }
 
-/* Row r gets the steps that it missed; those of Adam move it up to n times. Of steps without a
- * closed form it gets no more than `most`. */
+/* Apply to row r the steps that it skipped; those of Adam move it up to n times. Of steps
+ * without a closed form, apply at most `most`. */
 static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_t n, ptrdiff_t most)
 {
     const fr_real_kernels *f = &fr_active()->real[t->real];
@@ -319,13 +321,13 @@ static void catch_up(const fr_lazy *z, const fr_tensor *t, ptrdiff_t r, ptrdiff_
     const fr_step *s = &z->history[a];
     const fr_buffers x = buffers_of(z, t, r);
     if (replays(z, t, n)) {
-        z->last[r] = a + MIN(missed, most); /* coupled decay goes into the moments */
+        z->last[r] = a + MIN(missed, most); /* coupled decay enters the moments */
         replay(z, t, &x, a, z->last[r]);
         return;
     }
     z->last[r] = asleep ? -1 - z->count : z->count;
     if (s->kind != FR_ADAM && x.factor) {
-        z->last[r] = z->count; /* so it does with momentum */
+        z->last[r] = z->count; /* so does decay with momentum */
         fr_decay_each(z, t, &x, a);
         return;
     }
@@ -379,9 +381,9 @@ typedef struct {
     fr_tensor *t;
     const fr_row_gradient *g;
     ptrdiff_t n;        /* distinct rows, or all */
-    const ptrdiff_t *first; /* of each: where it comes first in g; NULL: all rows */
+    const ptrdiff_t *first; /* of each distinct row: its first place in g; NULL: all rows */
     ptrdiff_t reach;    /* steps of Adam */
-    ptrdiff_t most;     /* steps without a closed form that a task takes */
+    ptrdiff_t most;     /* steps without a closed form in one task */
     ptrdiff_t rows;     /* of a task */
     int steps;
 } rows_job;
@@ -499,7 +501,7 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
             share_sums(z, t->real, q.reach, q.n);
     }
     if (!steps && z->width > 0) {
-        /* tasks end soon enough for Ctrl-C, with all rows where `last` says */
+        /* tasks are short enough for Ctrl-C, and leave all rows where `last` says */
         q.rows = MAX(1, MIN(ROWS, LONGEST / z->width));
         if (replays(z, t, q.reach)) {
             q.most = MAX(1, LONGEST / (q.rows * z->width));
@@ -513,7 +515,7 @@ static int on_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int steps
     const ptrdiff_t tasks = (q.n + q.rows - 1) / q.rows;
     const int threads = fr_after_fork() ? 1 : fr_threads_for(per_row * (double)q.n, n_threads);
     if (tasks && steps)
-        /* a step that has begun is finished */
+        /* a step that has begun is completed */
         fr_pool_run(rows_task, &q, 0, tasks, threads);
     for (; tasks && !steps && rounds > 0 && !status; rounds--) {
         status = fr_parallel(rows_task, &q, tasks, threads);

@@ -6,20 +6,21 @@
 #include "parallel.h"
 #include "pool.h"
 
-/* elements of one task, whose arrays fit a second-level cache; and of a piece that is worth a cut */
+/* elements of one task, whose arrays fit into a second-level cache; and the least size of a
+ * piece */
 enum { PIECE = 1 << 15, LONG = 1 << 12 };
 
 static int taken(const fr_tensor *t) { return t->x.g != NULL && t->n > 0; }
 
 double fr_step_work(const fr_tensor *t)
 {
-    /* read and write of each array, and a root and a quotient */
+    /* work of an element: reads and writes of each array, a square root and a quotient */
     static const double per_element[] = {1.5, 2.5, 5.0};
     return taken(t) ? per_element[t->step.kind] * (double)t->n : 0.0;
 }
 
-/* Long pieces are cut where w meets a cache line, which large arrays mostly do at one place. After
- * this piece comes one of `next` from its element next0 on, or with NULL nothing. */
+/* Cut long pieces where w meets a cache line; large arrays mostly share that place. This piece
+ * is followed by one of `next` from its element next0 on, or with NULL by nothing. */
 static void step_piece(const fr_tensor *t, ptrdiff_t from, ptrdiff_t n, const fr_tensor *next,
                        ptrdiff_t next0)
 {
@@ -48,7 +49,7 @@ void fr_step_one(fr_tensor *t, int n_threads)
     if (!taken(t))
         return;
     const int threads = fr_after_fork() ? 1 : fr_threads_for(fr_step_work(t), n_threads);
-    /* a step that has begun is finished, so there is no look for interrupts */
+    /* a step that has begun is completed: interrupts are not checked */
     if (threads == 1)
         step_piece(t, 0, t->n, NULL, 0);
     else
@@ -75,7 +76,7 @@ typedef struct {
     const fr_piece *pieces;
     ptrdiff_t n_pieces, per_task;
     double *partial;
-    int looks; /* for values of scale * g that are not finite, instead of summing squares */
+    int looks; /* for non-finite scale * g, instead of summing squares */
     double scale;
 } many_job;
 
@@ -109,7 +110,7 @@ void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces
         fr_pool_run(many_task, &q, 0, (n_pieces + q.per_task - 1) / q.per_task, threads);
 }
 
-/* a factor of at most 1 takes no finite number out of its range */
+/* a factor of at most 1 keeps finite numbers finite */
 static int finite_times(const fr_real_kernels *f, const void *g, ptrdiff_t n, double scale)
 {
     return fabs(scale) <= 1.0 ? f->finite(g, n) : f->finite_scaled(g, scale, n);

@@ -16,19 +16,20 @@
 #include "compiler.h"
 
 enum { FR_SGD, FR_MOMENTUM, FR_ADAM, FR_N_STEPS };
-/* bytes of a cache line, of a block of elements, and of how far ahead a block is prefetched */
+/* bytes of a cache line, of a block of elements, and of the prefetch distance */
 enum { FR_LINE = 64, FR_BLOCK = 512, FR_AHEAD = 2048 };
 
-/* The scalars of one step; all that is constant over the elements is worked out beforehand. */
+/* Scalars of one step; everything constant over the elements is computed beforehand. */
 typedef struct {
-    int kind, nesterov, amsgrad, first; /* first: b holds nothing yet */
+    int kind, nesterov, amsgrad, first; /* first: b is not initialised yet */
     double scale, couple, drop, lr;     /* lr: of Adam lr / (1 - beta1^t) */
     double momentum, damp;
     double beta1, beta2, root, eps;     /* root: 1 / sqrt(1 - beta2^t) */
 } fr_step;
 
-/* Arrays of one tensor, of its type. NULL: b of plain SGD, v and top (AMSGrad) where there is none;
- * factor (multiplies the decay of each element) where it is 1; w or g of what sits this step out. */
+/* Arrays of one tensor, of its type. NULL: b of plain SGD, v and top (AMSGrad) where unused;
+ * factor (multiplies the decay of each element) where it is 1; w or g of a tensor that skips
+ * this step. */
 typedef struct {
     void *w;
     const void *g;
@@ -36,9 +37,9 @@ typedef struct {
     const void *factor;
 } fr_buffers;
 
-/* Prefetch the block that lies FR_AHEAD bytes behind element i: of the first `arrays` of x, of which
- * `left` elements from i on are left, and behind them of `next` from element next0 on, unless it is
- * NULL. The processor's own prefetchers stop at the ends of pages and arrays. */
+/* Prefetch the block FR_AHEAD bytes behind element i: of the first `arrays` arrays of x, of
+ * which `left` elements from i on are left, then of `next` from element next0 on, unless it is
+ * NULL. Hardware prefetchers stop at the ends of pages and arrays. */
 static inline void fr_prefetch_ahead(const fr_buffers *x, ptrdiff_t i, ptrdiff_t left,
                                      const fr_buffers *next, ptrdiff_t next0, size_t size,
                                      int arrays)
@@ -56,7 +57,7 @@ static inline void fr_prefetch_ahead(const fr_buffers *x, ptrdiff_t i, ptrdiff_t
             FR_PREFETCH((const char *)(array[j] + k));
 }
 
-/* an inner loop: the step of the elements from i0 to i0 + n; those of next from next0 on follow */
+/* an inner loop: step elements i0 to i0 + n; those of next from next0 on follow */
 typedef void fr_step_loop(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                           const fr_buffers *next, ptrdiff_t next0);
 
@@ -67,8 +68,8 @@ typedef struct {
     fr_step step;
 } fr_tensor;
 
-/* Steps of many tensors. Tasks are cut by sizes alone. Nothing looks for interrupts: a step that
- * has begun is finished. fr_cut() fills fr_piece_count() pieces. */
+/* Steps of many tensors. Tasks are cut by sizes alone. Interrupts are not checked: a step that
+ * has begun is completed. fr_cut() fills fr_piece_count() pieces. */
 typedef struct {
     ptrdiff_t tensor, from, n;
 } fr_piece;
@@ -81,22 +82,23 @@ void fr_step_many(fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces
 /* work of a step, in elements of memory traffic */
 double fr_step_work(const fr_tensor *t);
 
-/* Sum of squares of all g, in an order that sizes alone decide; partial: room for n_pieces. */
+/* Return the sum of squares of all g, in an order set by sizes alone; partial: room for
+ * n_pieces. */
 int fr_square_sum(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
                   double *partial, double work, int n_threads, double *sum);
-/* *where: the first tensor whose scale * g holds NaN or infinity, or -1 */
+/* where: the first tensor whose scale * g has a NaN or an infinity, or -1 */
 int fr_first_not_finite(const fr_tensor *tensors, const fr_piece *pieces, ptrdiff_t n_pieces,
                         double scale, double *partial, double work, int n_threads,
                         ptrdiff_t *where);
-/* whether scale * x, in its type, is finite for all elements */
+/* return whether scale * x, in its type, is finite for all elements */
 int fr_scaled_finite(const void *x, ptrdiff_t n, int real, double scale);
 
-/* lazy.c: parameters whose rows are brought up to date when they are touched. */
+/* lazy.c: parameters whose rows are updated only when they are touched. */
 typedef struct {
     double ww, wb, bw, bb; /* w, b = ww * w + wb * b, bw * w + bb * b */
 } fr_map;
 
-/* A run of n missed steps of Adam, see lazy.c: rate, root, power and shrunk from its first step on,
+/* A run of n skipped steps of Adam, see lazy.c: rate, root, power and shrunk at its first step,
  * and the middle of root * shrunk. */
 typedef struct {
     const double *rate, *root, *power, *shrunk;
@@ -106,11 +108,12 @@ typedef struct {
 /* terms of the sum of a run */
 #define FR_TERMS_float 8
 #define FR_TERMS_double 12
-/* what a row needs of it */
+/* what a row needs of the run */
 typedef struct {
     double centre, terms[FR_TERMS_double];
 } fr_run_sums;
-/* the runs of the first steps after one, until moments move nothing any more; none if they are more */
+/* runs of the first steps after a given one, until the moments no longer move anything; none if
+ * there are more */
 enum { FR_MOST_RUNS = 2 };
 typedef struct {
     int n_runs;
@@ -119,25 +122,26 @@ typedef struct {
 
 typedef struct {
     ptrdiff_t n_rows, width;
-    int64_t *last;      /* per row: steps of the history that it has had; -1: no gradient yet */
+    int64_t *last;      /* per row: number of steps of the history applied; -1: no gradient yet */
     ptrdiff_t *slot;    /* per row, scratch, all -1 between calls */
     ptrdiff_t count, capacity;
     fr_step *history;   /* `capacity` steps */
     fr_map *products;   /* of aligned runs of 1, 2, 4, ... steps: 2 * capacity of them */
-    ptrdiff_t *same;    /* per step: the first of the steps before it that do what it does */
-    /* of Adam, per step: the decoupled decays of the steps 1 to this one, multiplied; lr over that;
-     * root. And powers from 0 on: of beta1, and of sqrt(beta2) or with AMSGrad of 1. */
+    ptrdiff_t *same;    /* per step: the first of the steps before it with the same effect */
+    /* of Adam, per step: the product of the decoupled decays of steps 1 to this one; lr over
+     * that; root. And powers from 0 on: of beta1, and of sqrt(beta2), or with AMSGrad of 1. */
     double *kept, *rate, *root, *power, *shrunk;
     double fastest; /* largest rate */
-    /* of Adam, per step: what the steps after it do; up to n_moved for good, from there up to
-     * n_shared until the next step */
+    /* of Adam, per step: the effect of the steps after it; final up to n_moved, from there to
+     * n_shared valid until the next step */
     fr_moved *moved;
     ptrdiff_t n_moved, n_shared;
     int adam, each;   /* of Adam; whether the decay of each element has a factor */
-    double *powers;   /* of each: sums over the steps up to each of the powers of what it takes off */
-    double most_taken; /* the most that a step takes off, of factor 1 */
-    /* fr_rows_reserve: of n_first distinct rows the place where each comes first, after each place
-     * the next one of the same row or -1, and where the sum is of a row that has several, or -1 */
+    double *powers;   /* of each: prefix sums over steps of powers of what a step takes off */
+    double most_taken; /* the most that a step takes off, for factor 1 */
+    /* fr_rows_reserve: for n_first distinct rows the place of the first occurrence; after each
+     * place the next one of the same row or -1; and the place of the sum of a row with several,
+     * or -1 */
     ptrdiff_t *first, *next, *sum_of, n_first;
     double *sums;
 } fr_lazy;
@@ -150,22 +154,22 @@ typedef struct {
     ptrdiff_t n;
 } fr_row_gradient;
 
-/* steps after which all rows are brought up to date; and of those without a closed form */
+/* number of steps after which all rows are updated; and of those without a closed form */
 #define FR_MOST_MISSED (1 << 16)
 #define FR_MOST_REPLAYED (1 << 10)
 
-/* position of the first index outside 0 .. n_rows - 1, or -1 */
+/* return the position of the first index outside 0 .. n_rows - 1, or -1 */
 ptrdiff_t fr_check_rows(const fr_row_gradient *g, ptrdiff_t n_rows);
-/* room for one more step; FR_NO_MEMORY, or 0 */
+/* make room for one more step; FR_NO_MEMORY, or 0 */
 int fr_lazy_reserve(fr_lazy *z);
-/* room for the rows of g in the next step; FR_NO_MEMORY, or 0 */
+/* make room for the rows of g in the next step; FR_NO_MEMORY, or 0 */
 int fr_rows_reserve(fr_lazy *z, const fr_row_gradient *g);
 void fr_rows_release(fr_lazy *z);
 void fr_lazy_free(fr_lazy *z);
-/* after fr_lazy_reserve and fr_rows_reserve: nothing can fail any more */
+/* after fr_lazy_reserve and fr_rows_reserve: cannot fail */
 void fr_step_rows(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
-/* Bring rows up to date: those of index, or with index NULL all. FR_INTERRUPTED: rows are where
- * `last` says, and another call goes on from there. */
+/* Update the rows of index, or with index NULL all. On FR_INTERRUPTED, rows are where `last`
+ * says, and another call continues from there. */
 int fr_catch_up(fr_lazy *z, fr_tensor *t, const fr_row_gradient *g, int n_threads);
 
 #endif

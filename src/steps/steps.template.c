@@ -1,7 +1,8 @@
-/* Inner loops of optimizer steps over elements of type T: Adam, sums over gradients, missed steps.
+/* Inner loops of optimizer steps over elements of type T: Adam, sums over gradients, skipped
+ * steps.
  *
- * The equations are in steps.h. Every a * b + c is one MADD, so that an element has the same bits
- * wherever it lies in a vector. Gradient descent is in sgd_loops.pyx.
+ * The equations are in steps.h. Every a * b + c is one MADD, so that an element gets the same
+ * bits wherever it lies in a vector. Gradient descent is in sgd_loops.pyx.
  */
 
 #define NAME(f) FR_CAT(f, T)
@@ -9,7 +10,7 @@
 #define MADD(a, b, c) FR_CAT(madd, T)(a, b, c)
 #define ROOT(x) FR_CAT(root, T)(x)
 
-/* The scalars of a step of Adam, in the type of the elements. */
+/* Scalars of a step of Adam, in the type of the elements. */
 typedef struct {
     T scale, couple, drop, keep, lr, beta1, rest1, beta2, rest2, root, eps;
 } NAME(adam_numbers);
@@ -24,7 +25,7 @@ static NAME(adam_numbers) NAME(adam_numbers_of)(const fr_step *s)
 }
 
 #ifdef ADAM_WIDE
-/* The first n elements from each address on, WIDE_LANES at most. Factor and top may be NULL. */
+/* Step the first n elements from each address, WIDE_LANES at most. Factor and top may be NULL. */
 FR_INLINE void NAME(adam_lanes)(const NAME(adam_numbers) *a, T *w, const T *g, T *m, T *v, T *top,
                                 const T *factor, ptrdiff_t n, const int coupled)
 {
@@ -52,8 +53,8 @@ FR_INLINE void NAME(adam_lanes)(const NAME(adam_numbers) *a, T *w, const T *g, T
     wide_store(w, wide_madd(wide_set(-a->lr), wide_div(b, t), kept), n);
 }
 
-/* A cache line after the other, while the lines that lie FR_AHEAD bytes behind are fetched, of x and at
- * its end of next: prefetches of a whole block at once would keep the divider waiting. */
+/* Step cache line by cache line, prefetching the lines FR_AHEAD bytes behind, of x and at its
+ * end of next: prefetching a whole block at once would stall the divider. */
 FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                           const fr_buffers *next, ptrdiff_t next0, const int coupled,
                           const int each, const int amsgrad)
@@ -68,7 +69,7 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
     for (int last = 0; last < 2; last++) {
         const ptrdiff_t end = last ? n : inner;
         const fr_buffers *from = last && next ? next : x;
-        /* where nothing follows, lines that are here already */
+        /* where nothing follows, prefetch lines that are cached already */
         const ptrdiff_t shift = !last ? i0 + ahead : next ? next0 - i : i0;
         /* as integers: the addresses may lie outside of the arrays */
         const uintptr_t at = (uintptr_t)shift * sizeof(T);
@@ -117,7 +118,7 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
             m[i] = b;
             v[i] = q;
             if (amsgrad) {
-                /* a NaN comes through, from either side */
+                /* propagate NaN from either side */
                 t = top[i] >= q || top[i] != top[i] ? top[i] : q;
                 top[i] = t;
             }
@@ -127,7 +128,7 @@ FR_INLINE void NAME(adam)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, p
 }
 #endif
 
-/* a loop for each kind of decay, whose tests are outside of it */
+/* one loop for each kind of decay: no tests inside */
 FR_INLINE void NAME(adam_by_decay)(const fr_step *s, const fr_buffers *x, ptrdiff_t i0, ptrdiff_t n,
                                    const fr_buffers *next, ptrdiff_t next0, const int amsgrad)
 {
@@ -170,12 +171,12 @@ static double NAME(squares)(const void *x_, ptrdiff_t n)
     return s;
 }
 
-/* Whether scale * x, rounded to T, is finite for all elements. */
+/* Return whether scale * x, rounded to T, is finite for all elements. */
 static int NAME(finite_scaled)(const void *x_, double scale, ptrdiff_t n)
 {
     const T *x = x_;
     const double factor = (double)(T)scale;
-    /* floats that round to infinity become infinite doubles */
+    /* compare as doubles: floats that would round to infinity are not finite */
     const double unit = sizeof(T) == sizeof(float) ? 0x1p896 * (1.0 + 0x1p-25) : 1.0;
     const vec f = SPLAT(factor), u = SPLAT(unit);
     vec s0 = SPLAT(0.0), s1 = s0;

@@ -12,9 +12,9 @@
 #include "range.h"
 #include "refine.h"
 
-#define TASK_WORK 16384.0 /* elements of X in one task */
+#define TASK_WORK 16384.0 /* work of a task, in elements of X */
 
-/* One problem, and its place in the arrays of all. */
+/* One problem, and its position in the arrays of all. */
 typedef struct {
     fr_matrix x;
     const double *y, *w, *penalty;
@@ -61,7 +61,7 @@ static double element_of(const problem *o, ptrdiff_t at)
 
 /* ---- by features, one problem in each lane of a register ---- */
 
-/* Problems of this size and their sums stay in the second-level cache. */
+/* Problems of up to this size and their sums stay in the second-level cache. */
 enum { MOST_COLUMNS = 64, MOST_SIZE = 1 << 17 };
 
 static ptrdiff_t lanes_workspace(const fr_batch *q)
@@ -71,7 +71,7 @@ static ptrdiff_t lanes_workspace(const fr_batch *q)
     return fr_active()->lanes * each + 8;
 }
 
-/* Problems from i, `count` of them, which may be fewer than there are lanes. */
+/* Solve `count` problems from i on, which may be fewer than there are lanes. */
 static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *memory)
 {
     const fr_kernels *kernels = fr_active();
@@ -81,7 +81,7 @@ static void by_lanes(const fr_batch *q, ptrdiff_t i, ptrdiff_t count, double *me
                   .penalty = q->penalty, .lost = fr_lost(n), .round = q->unrounded != NULL};
     const void *from[FR_MOST_LANES];
     ptrdiff_t at[FR_MOST_LANES];
-    /* where registers are loaded without crossing lines of the cache */
+    /* aligned so that registers are loaded without crossing cache lines */
     memory = (double *)(((uintptr_t)memory + 63) / 64 * 64);
     double *w = memory + n * g.ld * lanes, *alpha = w + n * lanes;
     g.x = memory;
@@ -132,7 +132,7 @@ typedef struct {
     double *b, *g, *mean, *inverse, *root, *diagonal, *t, *a, *r, *v, *dv;
 } samples;
 
-/* B, the means and S; the place keeps constant columns exactly zero. */
+/* Compute B, the means and S; constant columns stay exactly zero. */
 static void centre(const fr_batch *q, const problem *o, samples *s)
 {
     const ptrdiff_t n = q->n, p = q->p;
@@ -161,7 +161,7 @@ static void centre(const fr_batch *q, const problem *o, samples *s)
             s->b[i * p + j] = s->root[i] * s->inverse[j] * (s->b[i * p + j] - s->dv[j]);
 }
 
-/* K = B B' and its factor. */
+/* Compute K = B B' and its factor. */
 static int factor_samples(const fr_batch *q, const problem *o, samples *s)
 {
     const ptrdiff_t n = q->n, ld = fr_gram_order(n);
@@ -173,7 +173,7 @@ static int factor_samples(const fr_batch *q, const problem *o, samples *s)
         return status;
     double trace = 0, weight = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
-        /* a row of zeros is one only where nothing vanished when squared */
+        /* a zero row counts as constant only where nothing underflowed when squared */
         for (ptrdiff_t j = 0; j < q->p && s->g[i * ld + i] < FR_LEAST_SQUARES; j++)
             if (s->b[i * q->p + j] != 0)
                 return FR_NOT_FINITE;
@@ -183,7 +183,7 @@ static int factor_samples(const fr_batch *q, const problem *o, samples *s)
     }
     if (!(trace <= FR_MOST_SQUARES))
         return FR_NOT_FINITE;
-    /* S 1 is orthogonal to a: where alpha alone would hold it there, rounding would not */
+    /* S 1 is orthogonal to a: where alpha alone would keep it so, round-off would not */
     const double hold = q->intercept && weight > 0 ? trace / ((double)n * weight) : 0.0;
     for (ptrdiff_t i = 0; i < n; i++)
         for (ptrdiff_t j = i; j < n; j++)
@@ -204,7 +204,8 @@ static void times_transposed(const fr_batch *q, const double *b, const double *u
     fr_active()->real[0].axpy_rows(b, q->p, q->n, q->p, NULL, NULL, u, out);
 }
 
-/* Relative gradient D^1/2 (B' (t - B v) - alpha v), and objective, at the solution itself. */
+/* Return the relative gradient D^1/2 (B' (t - B v) - alpha v) and the objective at the solution
+ * itself. */
 static double certify_by_samples(const fr_batch *q, const problem *o, samples *s, double zero,
                                  double *objective)
 {
@@ -315,7 +316,7 @@ static int by_samples(const fr_batch *q, problem *o, double *memory)
 typedef struct {
     fr_batch *q;
     ptrdiff_t step, workspace;
-    int samples_do; /* fewer of them, and every coefficient has a penalty */
+    int samples_do; /* few enough of them, and every coefficient penalised */
     int small;
 } batch_job;
 
@@ -358,7 +359,7 @@ int fr_ridge_batch(fr_batch *q)
     j.small = !j.samples_do && q->p + q->k <= MOST_COLUMNS && size <= MOST_SIZE &&
               lanes_workspace(q) <= MOST_SIZE;
     j.workspace = j.small ? lanes_workspace(q) : j.samples_do ? samples_workspace(q) : 1;
-    /* the same groups whatever the registers */
+    /* the same groups for every register width */
     j.step = MAX(1, (ptrdiff_t)(TASK_WORK / size));
     j.step = j.small ? (j.step + GROUP - 1) / GROUP * GROUP : j.step;
     q->stop = 0;

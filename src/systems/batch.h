@@ -4,9 +4,9 @@
 
 #include "matrix.h"
 
-/* For each problem i of b, with its X (n x p, C order), k targets one behind the other, weights w,
- * alpha and d = penalty (ones if NULL): minimise over c and an intercept, for each target,
- *   sum_r w_r (y_r - offset - x_r c)^2 + alpha sum_j d_j c_j^2. */
+/* For each of b problems, with X (n x p, C order), k contiguous targets, weights w, alpha and d
+ * = penalty (ones if NULL): minimise over c and an intercept, for each target, sum_r w_r (y_r -
+ * offset - x_r c)^2 + alpha sum_j d_j c_j^2. */
 typedef struct {
     ptrdiff_t b, n, p, k;
     const void *x;
@@ -15,7 +15,7 @@ typedef struct {
     int weight_each, alpha_each; /* of each problem, or one for all */
     int intercept, n_threads;
     double *coef, *offset, *relative_gradient, *objective; /* b * k * p and b * k */
-    double *unrounded;        /* b * k: the relative gradient before rounding to float32; NULL: no rounding */
+    double *unrounded;        /* b * k: relative gradient before rounding; NULL: no rounding */
     int *status;              /* per problem: 0, FR_UNSTABLE or FR_NOT_FINITE */
     volatile int stop;
 } fr_batch;

@@ -13,13 +13,14 @@
 #include "refine.h"
 
 
-/* Float32 products take half the time of the Gram matrix, but a pass over X more for each refinement
- * more. An element of X costs LANES * p / 2 products a register, and PASS registers' time a pass. */
+/* Float32 products take half the time of the Gram matrix, but one more pass over X for each
+ * additional refinement. An element of X costs LANES * p / 2 products per register, and a pass
+ * over X the time of PASS registers. */
 #define SINGLE_FEATURES 256 /* below, the passes cost more than the products */
 #define SINGLE_WORK 1e8     /* n p^2, below which there is little to gain */
 #define SINGLE_TARGETS 32   /* features for each target */
-#define SINGLE_PASSES 100   /* features for each refinement that is cheaper than starting anew */
-#define SINGLE_SEEN 1e-7    /* share of a diagonal element that a penalty must be to be seen */
+#define SINGLE_PASSES 100   /* features for each target */
+#define SINGLE_SEEN 1e-7    /* features for each refinement that is cheaper than starting again */
 
 typedef struct {
     ptrdiff_t n, p, k;
@@ -44,7 +45,7 @@ static double dot(const double *a, const double *b, ptrdiff_t n)
     return (s0 + s1) + (s2 + s3);
 }
 
-/* Columns that are constant (or zero) get a zero row and a unit diagonal: coefficient 0. */
+/* Constant (or zero) columns get a zero row and a unit diagonal: coefficient 0. */
 static void drop_constant(state *s)
 {
     for (ptrdiff_t j = 0; j < s->p; j++) {
@@ -73,7 +74,7 @@ static int solve(const fr_ridge_problem *q, const state *s, double *b, ptrdiff_t
     return status;
 }
 
-/* g = A' W r - alpha d c of targets t0 .. t1, with r = y - A c; sums of w r^2 into yy. */
+/* g = A' W r - alpha d c of targets t0 .. t1, with r = y - A c; the sums of w r^2 go to yy. */
 static int gradient(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
     const ptrdiff_t n = s->n, p = s->p, k = t1 - t0;
@@ -94,7 +95,7 @@ static int gradient(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1)
     return status;
 }
 
-/* out = (G + alpha d) v from the lower triangle, which the factor leaves alone */
+/* out = (G + alpha d) v from the lower triangle, which the factor does not touch */
 static void multiply(const state *s, const double *v, double *out)
 {
     const ptrdiff_t p = s->p;
@@ -112,17 +113,17 @@ static void multiply(const state *s, const double *v, double *out)
     }
 }
 
-/* Whether refinements that contract at this rate lead on to rounding at less cost than starting
- * anew in float64. */
+/* Return whether refinements that contract at this rate reach round-off at less cost than
+ * starting again in float64. */
 static int pays(const state *s, double rate, int iter)
 {
     const double left = log(DBL_EPSILON) / log(rate) - 1;
     return rate < 1 && iter + left <= MIN(FR_MAX_REFINE, 2 + (double)s->p / SINGLE_PASSES);
 }
 
-/* Relative gradient, and objective, of target t0 + t after the step e, from those before it:
- * f(c + e) = f(c) - 2 g'e + e'Me,  g(c + e) = g - Me, of which M in float32 hides a share as large as
- * what corrections leave, `rate`. */
+/* Update relative gradient and objective of target t0 + t by the step e: f(c + e) = f(c) - 2 g'e
+ * + e'Me, g(c + e) = g - Me. In float32, M has an error as large as the share left by
+ * corrections, `rate`. */
 static double certify(fr_ridge_problem *q, const state *s, double alpha, ptrdiff_t t0, ptrdiff_t t,
                       double rate)
 {
@@ -141,12 +142,13 @@ static double certify(fr_ridge_problem *q, const state *s, double alpha, ptrdiff
         zero += b[j] * b[j];
     }
     q->objective[t0 + t] = f > 0 || f != f ? f : 0.0;
-    /* and what rounding the coefficients may do: |G r| <= sqrt(tr G) sqrt(r'Gr), and |alpha d r| */
+    /* plus the effect of rounding the coefficients: |G r| <= sqrt(tr G) sqrt(r'Gr), and |alpha d
+     * r| */
     norm = sqrt(norm) + 0.5 * DBL_EPSILON * (sqrt(trace * size) + sqrt(shrunk)) + rate * sqrt(dot(g, g, p));
     return zero == 0 ? 0.0 : norm / sqrt(zero);
 }
 
-/* Targets t0 .. t1 share one penalty. */
+/* Solve targets t0 .. t1, which share one penalty. */
 static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
     const ptrdiff_t p = s->p, k = t1 - t0;
@@ -175,8 +177,8 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
         if ((status = solve(q, s, s->step, k)))
             return status;
         const double worst = fr_relative_step(s->diagonal, s->step, c, p, k);
-        /* a correction of float32 leaves as much of itself as it is of the one before; where that
-         * is suddenly more, the rest is rounding */
+        /* a float32 correction leaves the same share as the one before; a sudden rise is
+         * round-off */
         const double share = s->scale ? worst / (iter > 1 ? before : 1.0) : 0.0;
         const int floor = iter > 1 && share > 10 * rate;
         rate = MIN(rate, share);
@@ -205,7 +207,7 @@ static int solve_group(fr_ridge_problem *q, state *s, ptrdiff_t t0, ptrdiff_t t1
     }
 }
 
-/* Whether to try float32 products: see SINGLE_FEATURES. */
+/* Return whether to try float32 products: see SINGLE_FEATURES. */
 static int worth_single(const fr_ridge_problem *q, double alpha)
 {
     const ptrdiff_t n = fr_n_rows(q->a), p = fr_n_columns(q->a);
@@ -216,7 +218,7 @@ static int worth_single(const fr_ridge_problem *q, double alpha)
             q->n_targets * SINGLE_TARGETS <= p);
 }
 
-/* Whether most penalties are more than rounding beside float32 sums of squares. */
+/* Return whether most penalties exceed round-off beside float32 sums of squares. */
 static int seen(const fr_ridge_problem *q, const state *s, double alpha)
 {
     ptrdiff_t count = 0;
@@ -225,7 +227,7 @@ static int seen(const fr_ridge_problem *q, const state *s, double alpha)
     return 2 * count >= s->p || q->precision == FR_PRECISION_SINGLE;
 }
 
-/* Arrays of the state, and their size together. */
+/* Allocate the arrays of the state in one block. */
 static ptrdiff_t lay_out(const fr_ridge_problem *q, state *s, double *memory)
 {
     const ptrdiff_t n = s->n = fr_n_rows(q->a), p = s->p = fr_n_columns(q->a);
@@ -250,7 +252,7 @@ static ptrdiff_t size_of(const fr_ridge_problem *q)
     return lay_out(q, &s, NULL);
 }
 
-/* From the sums in the state: the penalties, and one solution after the other. */
+/* From the sums in the state: compute the penalties, then each solution. */
 static int solve_sums(fr_ridge_problem *q, state *s, double alpha)
 {
     const ptrdiff_t p = s->p, k = s->k;

@@ -4,8 +4,8 @@
 
 #include "moments.h"
 
-/* AUTO: float32 products where they are worth it; SINGLE: tried wherever they can be. Either way what
- * does not settle as float64 does is solved in float64. */
+/* AUTO: float32 products where they pay off; SINGLE: wherever possible. In either mode, a
+ * problem whose refinement does not converge as in float64 is solved in float64. */
 enum { FR_PRECISION_AUTO, FR_PRECISION_DOUBLE, FR_PRECISION_SINGLE };
 
 /* minimise sum_i w_i (y_ti - b_t - x_i c_t)^2 + alpha_t sum_j d_j c_tj^2 for each target t, where
@@ -17,18 +17,18 @@ typedef struct {
     ptrdiff_t n_targets;
     int alpha_per_target, intercept, n_threads;
     double *coef, *offset, *relative_gradient, *objective;
-    /* Where not NULL, coefficients are rounded to float32, and this is the relative gradient before;
-     * all other numbers are those of the rounded ones. */
+    /* Unless NULL, coefficients are rounded to float32, and this is the relative gradient before
+     * rounding; all other numbers are those of the rounded coefficients. */
     double *unrounded;
     int n_iter;
     int precision;
 } fr_ridge_problem;
 
-/* FR_NOT_FINITE: sums of squares overflow or vanish, the data need another scale. FR_IS_FAR: see moments.h.
- * FR_UNSTABLE: the Gram matrix lost too much, an orthogonal method is needed. */
+/* FR_NOT_FINITE: sums of squares overflow or underflow, rescale the data. FR_IS_FAR: see
+ * moments.h. FR_UNSTABLE: the Gram matrix lost too much, use an orthogonal method. */
 int fr_ridge_direct(fr_ridge_problem *q);
-/* The same for many targets, the columns of a dense float64 matrix, by blocks of them; y and n_targets
- * are not used. Where the system is well conditioned, refined with the Gram matrix alone. */
+/* The same for many targets, the columns of a dense float64 matrix, by blocks of them; y and
+ * n_targets are ignored. Well-conditioned systems are refined with the Gram matrix alone. */
 int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets);
 
 #endif

@@ -8,10 +8,10 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-#define AHEAD 6           /* rows that are fetched before they are read */
-#define SAMPLE 128        /* light columns from which the elements are estimated */
-#define KEEP 1e-14        /* share of a heavy column that must be left by those before it */
-#define MAX_FLOOR 1e-9    /* relative addition to the diagonal above which M_HH counts as singular */
+#define AHEAD 6           /* prefetch distance, in rows */
+#define SAMPLE 128        /* light columns sampled to estimate the number of elements */
+#define KEEP 1e-14        /* share of a heavy column that those before it must leave */
+#define MAX_FLOOR 1e-9    /* relative addition to the diagonal that makes M_HH singular */
 
 /* ---- building ---- */
 
@@ -50,7 +50,7 @@ static int open_accumulator(accumulator *s, ptrdiff_t n_heavy, ptrdiff_t n_light
     return 0;
 }
 
-/* With `known`, the sums of all places that are met are 0 before. */
+/* With `known`, the sums at all positions that occur must be 0 on entry. */
 #define ROWS_OF(T, I, VALUE)                                                                       \
     static ptrdiff_t rows_of_##T##_##I(const columns *c, ptrdiff_t j, accumulator *s, int known)   \
     {                                                                                              \
@@ -89,8 +89,8 @@ ROWS_OF(float, int64_t, (double)data[k])
 ROWS_OF(char, int32_t, 1.0)
 ROWS_OF(char, int64_t, 1.0)
 
-/* Row j of the Gram matrix of light columns into s: the number of its elements, 0 where they are
- * known. */
+/* Sum row j of the Gram matrix of light columns into s; return its number of elements, 0 where
+ * they are known. */
 static ptrdiff_t gram_row(const columns *c, ptrdiff_t j, accumulator *s, int known)
 {
     const int wide = c->a->index;
@@ -133,7 +133,7 @@ static int list_light_columns(fr_reduced *q, const fr_matrix *a)
     return fr_poll();
 }
 
-/* Elements that the light rows may hold, from some of them. */
+/* Estimate the elements of the light rows from a sample. */
 static double estimate(const columns *c, accumulator *s)
 {
     const ptrdiff_t count = MIN(SAMPLE, c->n_light);
@@ -172,7 +172,7 @@ static int reserve(build_job *q, ptrdiff_t t, ptrdiff_t more)
     return index && value ? 0 : FR_NO_MEMORY;
 }
 
-/* A range of light rows: lengths into start, elements into the part's pivots arrays. */
+/* Count a range of light rows: lengths into start, elements into the part's arrays. */
 static void build_task(void *context, ptrdiff_t t)
 {
     build_job *q = context;
@@ -188,7 +188,7 @@ static void build_task(void *context, ptrdiff_t t)
             q->part[t].size = -1;
             break;
         }
-        /* heavy, before j, after j; of each the place from which it counts */
+        /* heavy, before j, after j; for each the position from which it counts */
         const ptrdiff_t bounds[] = {0, m, m + j, m + j + 1, s->n_places};
         static const int kinds[][2] = {{0, 1}, {1, 2}, {3, 4}};
         for (int kind = 0; kind < 3; kind++) {
@@ -257,7 +257,7 @@ typedef struct {
     int failed[MAX_PARTS];
 } sum_job;
 
-/* Sum the elements of a range of light rows, whose places are known. */
+/* Sum the elements of a range of light rows, whose positions are known. */
 static void sum_task(void *context, ptrdiff_t t)
 {
     sum_job *b = context;
@@ -369,7 +369,7 @@ int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double
     if (!pivots)
         return FR_NO_MEMORY;
     int status = FR_UNSTABLE;
-    /* dependent columns: what is added is taken away again by the refinement from the data */
+    /* dependent columns: the refinement from the data removes what is added */
     for (double floor = 0; status == FR_UNSTABLE && floor <= MAX_FLOOR;
          floor = floor ? 10 * floor : 1e-13) {
         for (ptrdiff_t i = 0; i < m; i++)
@@ -388,7 +388,7 @@ typedef struct {
     const double *x, *s;
     double *out;       /* light */
     double *partial;   /* parts of n_heavy */
-    double level;      /* W times what the means make of x and s */
+    double level;      /* W times the contribution of the means to x and s */
     ptrdiff_t parts;
 } pass_job;
 
@@ -420,7 +420,7 @@ static void to_heavy_task(void *context, ptrdiff_t t)
     }
 }
 
-/* out = M_LL x - M_LH s, for x or s alone where the other is NULL */
+/* out = M_LL x - M_LH s; NULL drops the term of x or of s */
 static void to_light_task(void *context, ptrdiff_t t)
 {
     const pass_job *b = context;

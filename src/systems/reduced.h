@@ -14,20 +14,20 @@
 
 #include "matrix.h"
 
-#define FR_TOO_LARGE 3 /* the Gram matrix would hold more elements than allowed */
+#define FR_TOO_LARGE 3 /* the Gram matrix would have more elements than allowed */
 
 typedef struct {
     ptrdiff_t n_heavy, n_light;
-    const int32_t *position; /* place of each column of the matrix, or -1 where it is left out */
+    const int32_t *position; /* position of each column of the matrix, or -1 where it is left out */
     double total;            /* sum of the weights; 0 where nothing is centred */
-    const double *mean;      /* of the columns, by place */
-    const double *squares;   /* diagonal of A' diag(w) A, by place */
+    const double *mean;      /* of the columns, by position */
+    const double *squares;   /* diagonal of A' diag(w) A, by position */
     double *heavy;           /* strict lower triangle: Gram matrix of H; upper: factor of M_HH */
     double *diagonal;        /* of M_LL */
     double *inverse;         /* 1 / diagonal, 0 where that is 0 */
     double *norm;            /* weights of the squares in the norm of light residuals */
-    /* elements of light row j: heavy ones from start[3j], light ones before j from start[3j + 1],
-     * after j from start[3j + 2] to start[3j + 3]; light places count from 0 */
+    /* elements of light row j: heavy ones from start[3j], light ones before j from start[3j +
+     * 1], after j from start[3j + 2] to start[3j + 3]; light positions count from 0 */
     ptrdiff_t *start;
     int32_t *index;
     double *value;
@@ -37,26 +37,26 @@ typedef struct {
     double *column_value;
 } fr_reduced;
 
-/* Fill q, of which the members up to `squares` are set and stay the caller's, from a CSR-like
- * matrix. FR_TOO_LARGE where an estimate of the elements of light rows exceeds `most`. On failure
- * nothing is held. */
+/* Fill q, whose members up to `squares` are set by the caller and stay the caller's, from a
+ * CSR-like matrix. FR_TOO_LARGE where the estimated elements of light rows exceed `most`. On
+ * failure nothing is allocated. */
 int fr_reduced_build(fr_reduced *q, fr_matrix *a, const double *w, double most, int n_threads);
 /* Sum the same matrix under other weights, whose total, mean and squares are set. On failure the
- * sums are of no use. */
+ * sums are invalid. */
 int fr_reduced_reweigh(fr_reduced *q, fr_matrix *a, const double *w, int n_threads);
 void fr_reduced_free(fr_reduced *q);
-/* M for one penalty (d by place). norm: weights of the residual's squares, by place; NULL: ones.
- * FR_UNSTABLE where M_HH is singular to rounding. */
+/* M for one penalty (d by position). norm: weights of the squared residual, by position; NULL:
+ * ones. FR_UNSTABLE where M_HH is singular to round-off. */
 int fr_reduced_factor(fr_reduced *q, double alpha, const double *d, const double *norm,
                       int n_threads);
 
-/* When residuals are small enough: a norm within `bound`, or within share * sqrt(F) for the value F
- * that x'M x - 2 r'x brings the objective to, which is `objective` at x = 0. */
+/* Stopping rule: residual norm within `bound`, or within share * sqrt(F), where F is the
+ * objective reached, x'M x - 2 r'x plus its value `objective` at x = 0. */
 typedef struct {
     double bound, share, objective;
 } fr_goal;
-/* x = M^-1 r to the goal; iterations counted in *n_iter up to `limit`. Work: 5 n_light + n_heavy
- * doubles. */
+/* x = M^-1 r to the stopping rule; counts iterations in *n_iter up to `limit`. Workspace: 5
+ * n_light + n_heavy doubles. */
 int fr_reduced_solve(const fr_reduced *q, const double *r, double *x, fr_goal goal,
                      ptrdiff_t limit, ptrdiff_t *n_iter, int n_threads);
 

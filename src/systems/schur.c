@@ -8,7 +8,7 @@
 #include "cholesky.h"
 #include "parallel.h"
 
-#define BLOCK 256        /* columns whose coefficients are in hand at once */
+#define BLOCK 256        /* columns whose coefficients are computed at once */
 #define BLOCK_WORK 4096  /* elements that stay in the cache between the two products */
 #define PARTS 4          /* partial sums that are always allowed */
 
@@ -102,7 +102,7 @@ static void pass_task(void *context, ptrdiff_t t)
     }
 }
 
-/* out (n x lanes) = A s where out is not NULL, and the squares of s where `squares` is not. */
+/* out (n x lanes) = A s unless out is NULL, and the squares of s unless `squares` is. */
 static int run(const state *s, pass *q, double *out, double *squares)
 {
     const ptrdiff_t lanes = s->lanes, size = q->a->n_minor * lanes;
@@ -150,7 +150,7 @@ static void divide(const fr_matrix *a, ptrdiff_t parts, ptrdiff_t *begin)
     begin[parts] = a->n_major;
 }
 
-/* u = L (L'c + theta r), and the squares of what is in brackets, which goes to `s` if that is asked */
+/* u = L (L'c + theta r); the squares of the bracket go to `s` on request */
 static int light(const state *s, const double *c, const double *theta, double *u, double *squares,
                  double *coefficients)
 {
@@ -216,7 +216,8 @@ static int any(const vectors *v, ptrdiff_t k)
     return found;
 }
 
-/* Average the iterates, weighted by the inverse squares of their residuals; deactivate converged targets. */
+/* Average the iterates, weighted by the inverse squares of their residuals; deactivate converged
+ * targets. */
 static void average_iterates(const state *s, vectors *v, int first)
 {
     const ptrdiff_t n = s->n, lanes = s->lanes;

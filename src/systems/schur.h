@@ -1,15 +1,15 @@
 /* Ridge systems of sparse data with fewer rows than columns, by products with columns.
  *
- * With H the columns that are eliminated and L the others (n x m and n x l), W the weights and
- * M = H' W H + alpha diag(d),
+ * With H the eliminated columns and L the others (n x m and n x l), W the weights and M = H' W H
+ * + alpha diag(d),
  *
- *     S = L' W L + alpha I - L' W H M^-1 H' W L
+ *   S = L' W L + alpha I - L' W H M^-1 H' W L
  *
- * is solved by conjugate gradients whose residuals are averaged to least norm, as those of
- * conjugate residuals are: L. Zhou and H. F. Walker, "Residual smoothing techniques for iterative
- * methods", SIAM J. Sci. Comput. 15(2), 1994. Every vector of length l is L'c + theta r with the
- * right-hand side r and is kept as (c, theta): an iteration writes vectors of length n alone, and
- * reads L once for both of its products.
+ * is solved by conjugate gradients with minimum-norm averages of the residuals, which equal
+ * those of conjugate residuals: L. Zhou and H. F. Walker, "Residual smoothing techniques for
+ * iterative methods", SIAM J. Sci. Comput. 15(2), 1994. Every vector of length l has the form
+ * L'c + theta r with the right-hand side r and is kept as (c, theta): an iteration writes
+ * vectors of length n alone, and reads L once for both of its products.
  */
 #ifndef FASTRIDGE_SCHUR_H
 #define FASTRIDGE_SCHUR_H
@@ -24,7 +24,7 @@ typedef struct {
     double alpha;
     ptrdiff_t k;                    /* right-hand sides, at most FR_LANES */
     const double *r;                /* (m + l, k), F order, heavy columns first */
-    const double *bound;            /* norm of the residual of each that is asked for, */
+    const double *bound;            /* residual norm requested for each right-hand side, */
     double share;                   /* or this share of the root of its objective, which is */
     const double *objective;        /* so large at x = 0 */
     ptrdiff_t limit;
@@ -33,9 +33,9 @@ typedef struct {
     int n_threads;
 } fr_schur;
 
-/* x = (A' W A + alpha diag)^-1 r, where the penalty of light columns is alpha. Work: up to 8 n
- * doubles for each right-hand side (or for FR_LANES, if there are several), and n or l for each part
- * of a sum. */
+/* x = (A' W A + alpha diag)^-1 r, where the penalty of light columns is alpha. Workspace: up to
+ * 8 n doubles per right-hand side (or for FR_LANES, if there are several), and n or l for each
+ * part of a sum. */
 int fr_schur_solve(const fr_schur *q);
 
 #endif

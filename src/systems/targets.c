@@ -13,9 +13,9 @@
 #include "range.h"
 #include "refine.h"
 
-#define ROOM 2e6     /* elements of a working array */
-#define KEEP_WELL 1e-4  /* with which the rounding of the Gram matrix is no more than that of X */
-#define EXPLAINED 1e-6  /* share of squares left, below which they are summed from residuals */
+#define ROOM 2e6     /* elements of a workspace array */
+#define KEEP_WELL 1e-4  /* pivots that keep this share: round-off is no more than that of X */
+#define EXPLAINED 1e-6  /* share of squares left below which they are summed from residuals */
 
 typedef struct {
     fr_ridge_problem *q;
@@ -30,10 +30,10 @@ typedef struct {
     int well;
 } state;
 
-/* Targets whose residuals are in hand at once */
+/* Targets whose residuals are computed at once */
 static ptrdiff_t together(ptrdiff_t n) { return MAX(FR_MANY, (ptrdiff_t)(ROOM / (double)n)); }
 
-/* Targets t0 .. t1, centred and, for `weighted`, weighted, one behind the other. */
+/* Copy targets t0 .. t1, centred and, for `weighted`, weighted, contiguously. */
 static void centred(const state *s, ptrdiff_t t0, ptrdiff_t t1, int weighted, double *to)
 {
     const double *w = weighted ? s->q->w : NULL;
@@ -91,8 +91,8 @@ static double norm(const double *a, ptrdiff_t n)
     return sqrt((s[0] + s[1]) + (s[2] + s[3]));
 }
 
-/* The last correction, and what is left of the gradient b at zero: the rounding of the coefficients,
- * |G r| <= sqrt(tr G) sqrt(r'Gr) and |alpha d r|, and that of solving for the correction. */
+/* Return the size of the last correction plus, relative to the gradient b at zero, the effect of
+ * rounding the coefficients, |G r| <= sqrt(tr G) sqrt(r'Gr) and |alpha d r|, and of the solve. */
 static void finish(const state *s, double *c, ptrdiff_t t, const double *b, const double *e)
 {
     double trace = 0, size = 0, moved = 0, shrunk = 0, shrunk_step = 0;
@@ -111,7 +111,7 @@ static void finish(const state *s, double *c, ptrdiff_t t, const double *b, cons
     s->q->relative_gradient[t] = zero == 0 ? 0.0 : left / zero;
 }
 
-/* Coefficients of k targets to float32; their changes into step. */
+/* Round the coefficients of k targets to float32; their changes go to step. */
 static void round_all(const state *s, ptrdiff_t t0, ptrdiff_t k)
 {
     double *c = s->q->coef + t0 * s->p;
@@ -123,7 +123,7 @@ static void round_all(const state *s, ptrdiff_t t0, ptrdiff_t k)
     }
 }
 
-/* By the Gram matrix alone: g = b - M c. Returns 1 where residuals are needed after all. */
+/* Refine with the Gram matrix alone: g = b - M c. Return 1 where residuals are needed after all. */
 static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
     const ptrdiff_t p = s->p, k = t1 - t0;
@@ -172,7 +172,7 @@ static int by_gram(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     return status;
 }
 
-/* Objectives of k targets, and their gradients, with the residual from X, into step. */
+/* Compute objectives of k targets and their gradients, with residuals from X, into step. */
 static int step_from_residual(const state *s, ptrdiff_t t0, ptrdiff_t k)
 {
     const ptrdiff_t p = s->p;
@@ -190,7 +190,7 @@ static int step_from_residual(const state *s, ptrdiff_t t0, ptrdiff_t k)
     return status;
 }
 
-/* Refined with the residual from X. */
+/* Refine with residuals from X. */
 static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
 {
     const ptrdiff_t p = s->p, k = t1 - t0;
@@ -226,7 +226,7 @@ static int by_residual(const state *s, ptrdiff_t t0, ptrdiff_t t1)
     return status;
 }
 
-/* M = G + alpha d and its factor; whether it is far from singular in s->well. */
+/* Factor M = G + alpha d; s->well: whether it is far from singular. */
 static int factor(state *s)
 {
     const ptrdiff_t p = s->p;
@@ -293,7 +293,7 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
     block = MIN(MAX(block / FR_MANY * FR_MANY, FR_MANY), MIN(k, 512));
     const ptrdiff_t few = MIN(together(n), block);
     const ptrdiff_t rows = n * (q->a->index < 0 ? few : block);
-    /* the Gram matrix a second time, where that is no more than what else there is */
+    /* keep the Gram matrix a second time where that is no more than the other arrays */
     const int both = p <= 2000 || p <= k;
     double *offset;
     const ptrdiff_t sizes[] = {fr_moments_workspace(q->a, 0), both ? p * p : 0, p, p, p, p, p, k, k,
@@ -329,7 +329,7 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
         least = MIN(least, q->alpha[t]);
     if (!status)
         status = fr_columns_out_of_range(q->a, q->w, s.mean, s.penalty, least, s.square);
-    /* constant columns: a zero row, and a unit diagonal in what is factored */
+    /* constant columns: a zero row, and a unit diagonal in the matrix that is factored */
     for (ptrdiff_t j = 0; j < p && !status; j++)
         for (ptrdiff_t i = 0; i < p && !(s.square[j] > 0); i++)
             s.g[MIN(i, j) * p + MAX(i, j)] = 0;
@@ -348,7 +348,7 @@ int fr_ridge_targets(fr_ridge_problem *q, fr_matrix *targets)
         if (!q->intercept)
             s.y_mean[t] = 0;
     }
-    /* columns of zeros pass, and constant ones that do not leave rounding */
+    /* pass zero columns, and constant ones that leave no round-off */
     for (ptrdiff_t t = 0; t < k && !status; t++)
         if (!(s.yy[t] <= FR_MOST_SQUARES) || (s.yy[t] < FR_LEAST_SQUARES && varies(&s, t)))
             status = FR_NOT_FINITE;

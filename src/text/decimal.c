@@ -80,14 +80,14 @@ double fr_decimal_scale(uint64_t w, int64_t q)
     w <<= shifted;
     wide r = product(w, power.high);
     if ((r.high & 0x1ff) == 0x1ff) {
-        /* a carry from the lower half of the power may reach the 55 bits that count */
+        /* a carry from the lower half of the power may reach the 55 bits used */
         const wide rest = product(w, power.low);
         r.low += rest.high;
         r.high += r.low < rest.high;
     }
     const int upper = (int)(r.high >> 63), shift = upper + 9;
     uint64_t mantissa = r.high >> shift;
-    /* floor(q log2(10)), by a fraction that is exact over these q */
+    /* floor(q log2(10)), by a fraction exact for these q */
     int64_t exponent = ((217706 * q) >> 16) + 63 + upper - shifted + 1023;
     if (exponent <= 0) {
         /* subnormal */
@@ -113,8 +113,8 @@ double fr_decimal_scale(uint64_t w, int64_t q)
 /* Digits that decide: a point halfway between doubles has at most 767. */
 #define DIGITS 770
 
-/* Unsigned integer, least limb first. Both sides of `against_halfway` have less than 2700 bits: one
- * of them is 770 digits, or 5^1100 times 54 bits, and the other is near it. */
+/* Unsigned integer, least limb first. Both sides of `against_halfway` have fewer than 2700 bits:
+ * one is 770 digits, or 5^1100 times 54 bits, and the other is near it. */
 #define LIMBS 96
 typedef struct {
     int n;
@@ -158,8 +158,8 @@ static int compare(const integer *a, const integer *b)
     return 0;
 }
 
-/* Sign of digits 10^scale, plus a little where `more`, minus the point halfway between a double and
- * the next. */
+/* Return the sign of digits 10^scale, plus a little with `more`, minus the point halfway between
+ * a double and the next. */
 static int against_halfway(const unsigned char *digit, int n, int more, int64_t scale,
                            uint64_t bits)
 {
@@ -184,7 +184,7 @@ static int against_halfway(const unsigned char *digit, int n, int more, int64_t 
     return sign ? sign : more;
 }
 
-/* 0.digits 10^point, plus a little where `more`; the first digit is not 0. */
+/* Round 0.digits 10^point, plus a little with `more`; the first digit is not 0. */
 static double nearest(const unsigned char *digit, int n, int more, int64_t point)
 {
     uint64_t w = 0;
@@ -211,7 +211,7 @@ static double nearest(const unsigned char *digit, int n, int more, int64_t point
 
 static int is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Underscores stand between digits. */
+/* Underscores separate digits. */
 static int is_between(const char *p, const char *first, const char *end)
 {
     return p > first && is_digit(p[-1]) && p + 1 < end && is_digit(p[1]);

@@ -35,7 +35,7 @@ void fr_svmlight_cut(const char *text, ptrdiff_t size, ptrdiff_t block, ptrdiff_
 {
     for (ptrdiff_t i = i0; i < i1; i++) {
         const ptrdiff_t next = size / block <= i ? size : (i + 1) * block;
-        /* a line that goes on through several blocks is looked through once */
+        /* a line that continues through several blocks is scanned once */
         start[i + 1] = start[i] >= next ? start[i] : fr_next_line(text, size, next - 1);
     }
 }
@@ -60,8 +60,8 @@ int64_t fr_count_byte(const char *text, ptrdiff_t n, char c)
     return total;
 }
 
-/* Rows and elements of lines that begin with a label and have no comment nor query; 0 if one
- * may. */
+/* Count rows and elements of lines that begin with a label and have no comment or query; 0 if
+ * one may have. */
 static int count_plain(const char *text, ptrdiff_t n, fr_tally *t)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -176,13 +176,13 @@ int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before
     return 0;
 }
 
-/* Bytes beyond a line that may be looked at. */
+/* Bytes beyond a line that may be read. */
 #define AHEAD 8
 
 static const uint64_t whole_ten[9] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
 
-/* Value of the digits that p begins with, up to eight of them, and their number. */
+/* Parse up to eight leading digits of p: their value and number. */
 FR_INLINE uint64_t eight(const char *p, int *n)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -213,7 +213,7 @@ FR_INLINE uint64_t eight(const char *p, int *n)
 #endif
 }
 
-/* Go past digits; they follow those of w, modulo 2^64. */
+/* Parse more digits, which follow those of w, modulo 2^64. */
 FR_INLINE const char *digits(const char *p, uint64_t *w)
 {
     int n;
@@ -235,7 +235,7 @@ static const double ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Read a number of usual form that p begins with; NULL where fr_decimal has to look. */
+/* Parse a number in the usual form at p; NULL where fr_decimal has to decide. */
 FR_INLINE const char *number(const char *p, double *value)
 {
     const int negative = *p == '-';
@@ -289,8 +289,8 @@ FR_INLINE const char *number(const char *p, double *value)
     return p;
 }
 
-/* Read the whole of [p, end) as int() does, up to 4300 bytes: 1, 0 where it is no integer, or -1
- * where it does not fit. */
+/* Parse the whole of [p, end) as int() does, up to 4300 bytes: 1, 0 where it is no integer, or
+ * -1 where it does not fit. */
 static int integer(const char *p, const char *end, int64_t *value)
 {
     uint64_t w = 0;
@@ -325,7 +325,7 @@ typedef struct {
     const char *without_query;
 } reader;
 
-/* The place of an error, which is noted. */
+/* Record and return the position of an error. */
 static const char *fail(const reader *s, int error, const char *p)
 {
     s->found->error = error;
@@ -340,7 +340,7 @@ static const char *after_line(const char *p, const char *end)
     return p ? p + 1 : end;
 }
 
-/* The end of a token, in lines whose last byte is an end. */
+/* Find the end of a token, in lines whose last byte is an end. */
 FR_INLINE const char *end_of(const char *p)
 {
     while (!IS(*p, BLANK | END))
@@ -370,7 +370,7 @@ static const char *labels(reader *s, const char *p)
     return p;
 }
 
-/* An index that is not of usual form, up to its colon. */
+/* Parse an index that is not in the usual form, up to its colon. */
 static const char *odd_index(const reader *s, const char *p, int64_t *index)
 {
     const char *end = end_of(p), *colon = memchr(p, ':', (size_t)(end - p));
@@ -400,7 +400,7 @@ static const char *query(reader *s, const char *p)
     return end;
 }
 
-/* Read the lines of [p, end); its last byte is an end, and AHEAD bytes more may be looked at. */
+/* Read the lines of [p, end); its last byte is an end, and AHEAD bytes more may be read. */
 FR_INLINE const char *lines(reader *s, const char *p, const char *end, int single, int wide)
 {
     const fr_svmlight *q = s->q;
@@ -509,7 +509,7 @@ static const char *some_lines(reader *s, const char *p, const char *end)
     return s->q->single ? lines(s, p, end, 1, 0) : lines(s, p, end, 0, 0);
 }
 
-/* The last lines of the text, with an end and what may be looked at behind them. */
+/* Copy the last lines of the text, with an end and room to read ahead. */
 static const char *last_lines(reader *s, const char *p, const char *end)
 {
     const size_t n = (size_t)(end - p);

@@ -17,12 +17,12 @@ enum {
     FR_LINE_COLON,     /* no colon in "index:value" */
     FR_LINE_INDEX,     /* not an integer */
     FR_LINE_LOW,       /* an index below the first */
-    FR_LINE_HIGH,      /* an index above the last */
-    FR_LINE_WIDE,      /* an index that needs 64 bits; there is room for 32 */
+    FR_LINE_HIGH,      /* an index above the last one allowed */
+    FR_LINE_WIDE,      /* an index that needs 64 bits where the output has 32 */
     FR_LINE_ORDER,     /* an index that is not above the one before */
     FR_LINE_VALUE,     /* not a number */
     FR_LINE_QUERY,     /* not an integer of 64 bits */
-    FR_LINE_CHANGED,   /* not what was counted */
+    FR_LINE_CHANGED,   /* not the number counted */
     FR_LINE_MEMORY,
 };
 
@@ -30,7 +30,7 @@ typedef struct {
     int error;
     ptrdiff_t where;          /* offset of the error in the text */
     ptrdiff_t without_query;  /* offset of the first such row, or -1 */
-    int64_t lowest, highest;  /* index as it is written; INT64_MAX and -1 where there is none */
+    int64_t lowest, highest;  /* index as written; INT64_MAX and -1 where there is none */
 } fr_found;
 
 typedef struct {
@@ -41,7 +41,7 @@ typedef struct {
     int multilabel, queries;  /* whether labels are lists; whether queries are kept */
     int single, wide;         /* float32 data; 64-bit indices and indptr */
     int64_t first, last;      /* indices allowed, as they are written */
-    int64_t shift;            /* what is taken off an index */
+    int64_t shift;            /* subtracted from an index */
     void *data, *indices, *indptr;   /* indptr: the end of each row */
     int64_t room;             /* of data and indices */
     double *label;
@@ -49,8 +49,8 @@ typedef struct {
     fr_found *found;          /* (n_blocks,) */
 } fr_svmlight;
 
-/* Set start[i0 + 1 .. i1], of blocks of `block` bytes each, from start[i0]: a line is in the block
- * where it begins. */
+/* Set start[i0 + 1 .. i1], of blocks of `block` bytes each, from start[i0]: a line belongs to
+ * the block where it begins. */
 void fr_svmlight_cut(const char *text, ptrdiff_t size, ptrdiff_t block, ptrdiff_t *start,
                      ptrdiff_t i0, ptrdiff_t i1);
 
@@ -58,13 +58,13 @@ void fr_svmlight_cut(const char *text, ptrdiff_t size, ptrdiff_t block, ptrdiff_
 int fr_svmlight_count(const char *text, const ptrdiff_t *start, fr_tally *before, int multilabel,
                       ptrdiff_t i0, ptrdiff_t i1, int n_threads);
 
-/* Read blocks i0 .. i1 - 1; what is wrong with them is in `found`. */
+/* Read blocks i0 .. i1 - 1; errors go to `found`. */
 int fr_svmlight_read(const fr_svmlight *q, ptrdiff_t i0, ptrdiff_t i1, int n_threads);
 
-/* Offset of the first line that begins after byte `from`, or n. */
+/* Return the offset of the first line that begins after byte `from`, or n. */
 ptrdiff_t fr_next_line(const char *text, ptrdiff_t n, ptrdiff_t from);
 
-/* Number of bytes c. */
+/* Count the bytes c. */
 int64_t fr_count_byte(const char *text, ptrdiff_t n, char c);
 
 #endif

@@ -1,4 +1,4 @@
-/* What kernels call of the runtime, in modules that do not own it. */
+/* The runtime's functions, for modules that do not own it. */
 
 #include "pool.h"
 #include "runtime.h"

@@ -26,7 +26,7 @@ static double now(void)
 }
 
 #if !defined(_WIN32)
-/* Threads do not survive a fork: the child works on one. */
+/* Threads do not survive a fork: the child uses one. */
 static void in_child(void) { forked = 1; }
 #endif
 

@@ -15,7 +15,7 @@ void fr_pool_run(void (*task)(void *, ptrdiff_t), void *context, ptrdiff_t i0, p
 #else
 
 #define MOST 256  /* workers */
-#define SPIN 2000 /* looks, some 50 microseconds, before a thread goes to sleep */
+#define SPIN 2000 /* polls, some 50 microseconds, before a thread goes to sleep */
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -96,8 +96,8 @@ typedef struct job {
     void (*task)(void *, ptrdiff_t);
     void *context;
     ptrdiff_t end;
-    counter next;   /* the first task that nobody has taken */
-    counter inside; /* workers at this job; raised under the lock */
+    counter next;   /* the next task that is free */
+    counter inside; /* workers in this job; incremented under the lock */
     int open_places;       /* workers that may still join */
     condition left; /* the last of them has left */
     struct job *after;
@@ -105,7 +105,7 @@ typedef struct job {
 
 static lock guard = LOCK_INIT;
 static condition posted = CONDITION_INIT;
-static counter posts = 0; /* jobs ever opened, for those that look without the lock */
+static counter posts = 0; /* jobs opened so far, polled without the lock */
 static job *open_jobs = NULL;
 static int workers = 0, sleeping = 0;
 

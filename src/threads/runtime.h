@@ -1,7 +1,7 @@
-/* The state that all extension modules share: kernels in use, threads, interrupts.
+/* State shared by all extension modules: kernels in use, threads, interrupts.
  *
- * One module, _runtime, owns it; every other one is linked with client.c, whose functions go to the
- * owner's through this table, which `fr_attach` is given once, at import.
+ * The module _runtime owns it; every other one is linked with client.c, whose functions call the
+ * owner through this table, which `fr_attach` receives once, at import.
  */
 #ifndef FASTRIDGE_RUNTIME_H
 #define FASTRIDGE_RUNTIME_H
