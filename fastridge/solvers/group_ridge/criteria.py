@@ -89,7 +89,7 @@ class Criterion(ABC):
 
     def rounding(self, state: Any) -> float:
         """Round-off of the terms of the gradient, as a share of them."""
-        return _ROUNDING * (1.0 + state.squares / state.Q)
+        return _ROUNDING * (1.0 + state.cancelled)
 
 
 class Restricted(Criterion):
@@ -104,7 +104,7 @@ class Restricted(Criterion):
 
     def entering(self, state: Any) -> Array:
         out = state.outside
-        return out.sums(out.spread - self.left / state.Q * out.slope**2)
+        return out.spread - self.left / state.Q * out.squares
 
     def noise(self, state: Any) -> float:
         return state.Q / self.left
@@ -122,7 +122,7 @@ class Likelihood(Criterion):
 
     def entering(self, state: Any) -> Array:
         out = state.outside
-        return out.sums(out.spread + out.raw - self.total / state.Q * out.slope**2)
+        return out.spread + out.raw - self.total / state.Q * out.squares
 
     def noise(self, state: Any) -> float:
         return state.Q / self.total
@@ -147,12 +147,12 @@ class Generalised(Criterion):
     def entering(self, state: Any) -> Array:
         out = state.outside
         left = self.left - float(state.dof.sum())
-        R = -2.0 * out.slope * out.slope_twice / state.residual
-        return self.total * out.sums(R + 2.0 * out.spread_twice / left)
+        R = -2.0 * out.products / state.residual
+        return self.total * (R + 2.0 * out.spread_twice / left)
 
     def rounding(self, state: Any) -> float:
         left = self.left - float(state.dof.sum())
-        return _ROUNDING * (state.squares / state.residual + self.total / left)
+        return _ROUNDING * (state.residual_cancelled + self.total / left)
 
     def noise(self, state: Any) -> float:
         return state.residual / (self.left - float(state.dof.sum()))

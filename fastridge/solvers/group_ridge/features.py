@@ -298,6 +298,16 @@ class FeatureState:
         """Sum of squared residuals."""
         return max(self.Q - float(self.D @ self.w**2), _EPS**2 * self.squares)
 
+    @property
+    def cancelled(self) -> float:
+        """What the round-off of Q is multiplied by."""
+        return self.squares / self.Q
+
+    @property
+    def residual_cancelled(self) -> float:
+        """What the round-off of the sum of squared residuals is multiplied by."""
+        return self.squares / self.residual
+
     # what criteria are made of
 
     def log_determinant(self) -> float:
@@ -376,10 +386,12 @@ class Outside:
 
     Attributes
     ----------
-    slope, slope_twice : ndarray (m,)
-        X_j'r and X_j'P r over the root of the feature's factor, P = I - H.
-    spread, spread_twice, raw : ndarray (m,)
-        X_j'P X_j and X_j'P P X_j over the factor; what the fixed columns add to the first.
+    slope : ndarray (m,)
+        X_j'r over the root of the feature's factor.
+    squares, products : ndarray (g,)
+        Sums of `slope` squared, and times X_j'P r over the root of the factor, P = I - H.
+    spread, spread_twice, raw : ndarray (g,)
+        Sums of X_j'P X_j and X_j'P P X_j over the factor; what the fixed columns add to the first.
     scale : ndarray (g,)
         Sums of squares of the groups over their factors.
     """
@@ -394,26 +406,26 @@ class Outside:
         self.chosen, self.root = out, root
         beside = data.gram[np.ix_(out, np.arange(len(data.gram))[state.kept])].T / root
         own = np.diagonal(data.gram)[out] / root**2
-        self.slope = data.cross[out, state.target] / root
-        self.slope_twice, self.spread = self.slope, own
-        self.spread_twice, self.raw = own, np.zeros(len(out))
+        self.slope = slope = data.cross[out, state.target] / root
+        slope_twice, spread, spread_twice = slope, own, own
         J = data.fixed_border()
         border = J[:, out] / root
+        raw = np.einsum("ij,ij->j", border, border)
         if len(state.D):
             w, D = state.w, state.D
-            self.slope = self.slope - beside.T @ w
+            self.slope = slope = slope - beside.T @ w
             B = lapack.solve_factored(state.L, beside)
             self.solved = B
-            z = state.turned.sum(axis=1)
-            self.slope_twice = self.slope - beside.T @ z
-            self.spread = np.maximum(own - np.einsum("ij,ij->j", beside, B), 0.0)
-            self.spread_twice = self.spread - np.einsum("ij,i,ij->j", B, D, B)
+            slope_twice = slope - beside.T @ state.turned.sum(axis=1)
+            spread = np.maximum(own - np.einsum("ij,ij->j", beside, B), 0.0)
+            spread_twice = spread - np.einsum("ij,i,ij->j", B, D, B)
             border = border - J[:, state.kept] @ B
             if len(J):
                 M = np.eye(len(J)) + J[:, state.kept] @ state.C @ J[:, state.kept].T
-                self.raw = np.einsum("ij,ij->j", border, np.linalg.solve(M, border))
-        else:
-            self.raw = np.einsum("ij,ij->j", border, border)
+                raw = np.einsum("ij,ij->j", border, np.linalg.solve(M, border))
+        self.squares, self.products = self.sums(slope**2), self.sums(slope * slope_twice)
+        self.spread, self.spread_twice = self.sums(spread), self.sums(spread_twice)
+        self.raw = self.sums(raw)
         self.scale = np.maximum(self.sums(own), np.finfo(np.float64).tiny)
 
     def sums(self, values: Array) -> Array:
