@@ -103,14 +103,20 @@ def imports_of(path):
             yield Import(module, ".".join(base), others, node.lineno, at_once)
 
 
-EVERY = [found for path in sorted(ROOT.rglob("*.py")) for found in imports_of(path)]
-BETWEEN = [i for i in EVERY if package_of(i.module) != package_of(i.source)]
+@pytest.fixture(scope="module")
+def every():
+    return [found for path in sorted(ROOT.rglob("*.py")) for found in imports_of(path)]
 
 
-def test_imports_are_found():
-    assert len(EVERY) > 300
-    assert any(i.module == "solvers.ridge.dispatch" and not i.at_once for i in EVERY)
-    assert any(i.source == "quadratic.problem" and "RidgeProblem" in i.names for i in BETWEEN)
+@pytest.fixture(scope="module")
+def between(every):
+    return [i for i in every if package_of(i.module) != package_of(i.source)]
+
+
+def test_imports_are_found(every, between):
+    assert len(every) > 300
+    assert any(i.module == "solvers.ridge.dispatch" and not i.at_once for i in every)
+    assert any(i.source == "quadratic.problem" and "RidgeProblem" in i.names for i in between)
 
 
 def test_every_module_has_a_floor():
@@ -121,24 +127,24 @@ def test_every_module_has_a_floor():
     assert packages - APART == set(HEIGHT)
 
 
-def test_no_private_name_of_another_module():
-    private = [str(i) for i in EVERY if any(n.startswith("_") for n in i.names)]
+def test_no_private_name_of_another_module(every):
+    private = [str(i) for i in every if any(n.startswith("_") for n in i.names)]
     assert private == []
 
 
-def test_finite_numbers_are_looked_for_by_the_door_alone():
+def test_finite_numbers_are_looked_for_by_the_door_alone(every):
     inside = {"data"}
     other = [
-        str(i) for i in EVERY if "require_finite" in i.names and package_of(i.module) not in inside
+        str(i) for i in every if "require_finite" in i.names and package_of(i.module) not in inside
     ]
     assert other == []
 
 
-def test_no_private_module_of_another_package():
+def test_no_private_module_of_another_package(between):
     # of the ground floor, and tables of the floors that share a package
     private = [
         str(i)
-        for i in BETWEEN
+        for i in between
         if "." in i.source
         and i.source.split(".")[-1].startswith("_")
         and package_of(i.source) not in ("model_selection", "linear_model")
@@ -146,10 +152,10 @@ def test_no_private_module_of_another_package():
     assert private == []
 
 
-def test_no_import_against_the_floors():
+def test_no_import_against_the_floors(between):
     against = [
         str(i)
-        for i in BETWEEN
+        for i in between
         if package_of(i.module) in HEIGHT
         and package_of(i.source) in HEIGHT
         and HEIGHT[package_of(i.source)] > HEIGHT[package_of(i.module)]
@@ -157,19 +163,19 @@ def test_no_import_against_the_floors():
     assert against == []
 
 
-def test_packages_of_a_floor_do_not_import_one_another():
+def test_packages_of_a_floor_do_not_import_one_another(between):
     beside = [
         str(i)
-        for i in BETWEEN
+        for i in between
         if HEIGHT.get(package_of(i.source), -1) == HEIGHT.get(package_of(i.module), -2) > 0
     ]
     assert beside == []
 
 
-def test_ground_and_apart_need_nothing_above():
+def test_ground_and_apart_need_nothing_above(between):
     loose = [
         str(i)
-        for i in BETWEEN
+        for i in between
         if package_of(i.module) in APART - {"__init__"} and HEIGHT.get(package_of(i.source), 0) > 0
     ]
     assert loose == []
@@ -188,8 +194,8 @@ def circles(edges):
     })  # fmt: skip
 
 
-def test_no_circle_of_modules():
-    edges = {(i.module, i.source) for i in EVERY if not is_compiled(i.source)}
+def test_no_circle_of_modules(every):
+    edges = {(i.module, i.source) for i in every if not is_compiled(i.source)}
     assert circles(edges) == []
 
 
