@@ -1,4 +1,4 @@
-"""Attributes that are computed when they are first asked for, without a lock."""
+"""Attributes that are computed at their first access, without a lock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class cached(Generic[_T]):
     """Compute an attribute once per instance and store it in the instance's __dict__.
 
     `functools.cached_property` of Python 3.11 holds one lock for all instances of a class: fits in
-    several threads wait for each other, and a process forked meanwhile waits for ever. Two threads
-    that ask one instance at once may both compute the value here; the later one stays.
-    Numbers that vanish raise nothing, whatever `numpy.errstate` says where it is asked for.
+    several threads wait for each other, and a process forked meanwhile waits for ever. Here, two
+    threads that access one instance at the same time may both compute the value; the later one is
+    kept. Underflow is ignored, whatever `numpy.errstate` holds at the access.
 
     Examples
     --------

@@ -1,12 +1,13 @@
-"""Descriptions that are written once: a docstring names the class or function that has them.
+"""Fill in entries of a docstring that refer to another class or function.
 
-In the sections of parameters, attributes and errors, the entry ::
+In the sections Parameters, Attributes and Raises, the entry ::
 
     tol, max_iter
         As in `ElasticNet`.
 
-stands for those of `ElasticNet`, with the defaults of the signature at hand; and the text
-"As for `RidgeCV`; None: 5 folds." for that of `RidgeCV`, and a sentence after it.
+is replaced by the entries of `ElasticNet` for these names, with the defaults of the documented
+class or function. The text "As for `RidgeCV`; None: 5 folds." is replaced by the text of `RidgeCV`
+followed by the sentence "None: 5 folds."
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _DEFAULT = re.compile(r"default=(.+)$")
 
 
 class _Entry:
-    """Names, type and text of what a section describes."""
+    """One entry of a section: names, type and text."""
 
     def __init__(self, names: list[str], kind: str, text: str) -> None:
         self.names, self.kind, self.text = names, kind, text
@@ -42,7 +43,7 @@ class _Entry:
 
 
 def _is_literal(text: str, value: Any) -> bool:
-    """Return whether a default in words is that value; True where the words are no literal."""
+    """Return whether the default in the text is `value`; True where the text is no literal."""
     try:
         told = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -74,7 +75,7 @@ def _entries(text: str, indent: str) -> list[_Entry]:
 
 
 def expand(doc: str, find: Callable[[str], str], defaults: Mapping[str, Any]) -> str:
-    """Return a docstring with the descriptions that it takes from elsewhere.
+    """Return the docstring with each reference replaced by the description that it refers to.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def expand(doc: str, find: Callable[[str], str], defaults: Mapping[str, Any]) ->
     Raises
     ------
     ValueError
-        If a name is not described there.
+        If the docstring that an entry refers to does not describe one of its names.
     """
     for indent, start, end in reversed(_sections(doc)):
         shown = []
@@ -123,7 +124,7 @@ def expand(doc: str, find: Callable[[str], str], defaults: Mapping[str, Any]) ->
 
 
 def _known(doc: str) -> tuple[str, dict[str, _Entry]]:
-    """Return the indentation of a docstring and what it describes, by name."""
+    """Return the indentation of a docstring and its entries by name."""
     margin, known = "", {}
     for indent, start, end in _sections(doc):
         margin = indent
@@ -142,7 +143,7 @@ def defaults_of(function: Any) -> dict[str, Any]:
 
 
 def describe_as(*sources: Any) -> Callable[[F], F]:
-    """Decorate a function or class whose docstring takes descriptions from others'."""
+    """Return a decorator that fills in a docstring from the docstrings of `sources`."""
 
     def described(thing: F) -> F:
         if thing.__doc__:

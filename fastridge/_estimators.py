@@ -1,6 +1,6 @@
-"""The estimators of `fastridge.linear_model`: a row for each.
+"""Table of the estimators of `fastridge.linear_model`.
 
-Public names, tags, model files, displays and criteria go by these rows.
+Public names, tags, model files, displays and criteria are derived from its rows.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 
 class Row(NamedTuple):
-    """What is known of an estimator beside its class.
+    """Facts about an estimator, in addition to its class.
 
     Attributes
     ----------
     module : str
         The module of `fastridge.linear_model` that holds it.
     penalty : {"ridge", "net", "groups", "glm"} or None
-        What its penalty is: squares, an elastic net of each target, or of targets that share
-        features; "glm": an elastic net beside another loss than the squared one. None where there
-        is no single penalty: it has no path.
+        "ridge": L2. "net": elastic net, each target on its own. "groups": elastic net on the norm
+        of each feature's coefficients over the targets. "glm": elastic net with a loss other than
+        the squared one. None: no single penalty, and therefore no path.
     targets : {"one", "several", "only several", "labels"}
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str
@@ -64,7 +64,7 @@ def home_of(name: str) -> str:
 
 
 def row_of(cls: type[Any]) -> Row | None:
-    """Return the row of a class or of its nearest base that has one; None of other classes."""
+    """Return the row of a class or of its nearest base that has one; None for other classes."""
     for base in cls.__mro__:
         name = base.__name__
         if name in ESTIMATORS and base.__module__ == home_of(name):

@@ -1,4 +1,4 @@
-"""Progress of long work: one protocol of callbacks, and a bar."""
+"""Report the progress of long computations to a callback and to a progress bar."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def check_callback(callback: Any) -> None:
 
 
 def reporter(callback: Any, verbose: Any, what: str) -> Callable[[int, int], None] | None:
-    """Return what is called as report(done, total) after each piece of work, or None.
+    """Return a function report(done, total) to call after each piece of work, or None.
 
-    With `verbose` it moves a bar on standard error, of tqdm where that is installed, before it
+    With `verbose`, it updates a progress bar on standard error (by tqdm where installed) and then
     calls `callback`.
     """
     if not verbose:

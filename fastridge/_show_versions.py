@@ -1,4 +1,4 @@
-"""What a bug report needs to say about the machine and the installation."""
+"""Print the facts about machine and installation that a bug report needs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _version(name: str) -> str:
 
 
 def _cython() -> str:
-    # compiled functions are of a type that lives in a module named after the version
+    # the type of compiled functions is in a module named after Cython's version
     found = re.fullmatch(r"_cython_(\d\w*)", type(_runtime.has_threads).__module__)
     return found[1].replace("_", ".") if found else "unknown"
 

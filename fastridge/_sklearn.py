@@ -1,7 +1,7 @@
-"""The one room that knows scikit-learn; asleep until scikit-learn is loaded.
+"""All code that depends on scikit-learn; inactive until scikit-learn is loaded.
 
-Nothing here imports scikit-learn: it is looked up in ``sys.modules``, at the moment it is asked
-for, so that an estimator made before scikit-learn was imported works with it afterwards.
+Importing this module does not import scikit-learn, which is looked up in ``sys.modules`` at each
+use, so that an estimator made before scikit-learn was imported works with it afterwards.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 
 from . import exceptions
 
-# scikit-learn's classes live in sklearn.exceptions, but for these.
+# Modules of the classes that are not in sklearn.exceptions.
 _HOMES = {"InvalidParameterError": "sklearn.utils._param_validation"}
 
 _combined: dict[tuple[type, type], type] = {}
 
-# The value that leaves a metadata request as it is (sklearn.utils.metadata_routing.UNCHANGED).
+# Value that leaves a metadata request unchanged (sklearn.utils.metadata_routing.UNCHANGED).
 UNCHANGED = "$UNCHANGED$"
 
 
 def is_loaded() -> bool:
-    """Whether scikit-learn is imported in this process."""
+    """Return whether scikit-learn is imported in this process."""
     return "sklearn" in sys.modules
 
 
 def exception(name: str) -> Any:
-    """The class to raise or to warn with for `name`, a class of `fastridge.exceptions`.
+    """Return the class to raise or to warn with for a class of `fastridge.exceptions`.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def exception(name: str) -> Any:
 
 
 def _rebuild(name: str, args: tuple[Any, ...]) -> Any:
-    """Unpickle an exception: with scikit-learn's base or without, as this process has it."""
+    """Unpickle an exception; scikit-learn's class is a base only where it is loaded."""
     return exception(name)(*args)
 
 
 class Borrowed:
-    """An attribute that scikit-learn's ``BaseEstimator`` lends while scikit-learn is loaded.
+    """Attribute taken from scikit-learn's ``BaseEstimator`` while scikit-learn is loaded.
 
     Without scikit-learn the attribute does not exist, so that ``hasattr`` is False.
     """
@@ -88,9 +88,9 @@ class Borrowed:
 
 
 class BorrowedRouter(Borrowed):
-    """``get_metadata_routing`` of an estimator that passes metadata on, lent as by `Borrowed`.
+    """``get_metadata_routing`` of an estimator that routes metadata, while scikit-learn is loaded.
 
-    The estimator says in ``_routes()`` to which objects, and to which of their methods.
+    ``_routes()`` of the estimator names the objects and their methods that receive metadata.
     """
 
     def __get__(self, instance: Any, owner: type) -> Any:
@@ -99,28 +99,28 @@ class BorrowedRouter(Borrowed):
 
 
 class Unused:
-    """Arguments of a method that are no metadata, as a class attribute ``__metadata_request__...``.
+    """Names of arguments that are not metadata, for a class attribute ``__metadata_request__...``.
 
-    scikit-learn knows its marker by identity.
+    scikit-learn recognises its marker ``UNUSED`` by identity, so `items` imports it.
     """
 
     def __init__(self, *names: str) -> None:
         self._names = names
 
     def items(self) -> list[tuple[str, Any]]:
-        """Names and scikit-learn's marker, which is loaded where this is asked for."""
+        """Return pairs of a name and scikit-learn's marker, imported at the call."""
         from sklearn.utils.metadata_routing import UNUSED
 
         return [(name, UNUSED) for name in self._names]
 
 
 def tags(estimator_type: str, targets: str) -> Any:
-    """Tags of an estimator of this package, as scikit-learn's ``__sklearn_tags__`` returns them.
+    """Return the tags of an estimator, as scikit-learn's ``__sklearn_tags__`` returns them.
 
     Parameters
     ----------
     estimator_type : {"regressor", "classifier"}
-        What the estimator is.
+        Kind of the estimator.
     targets : {"one", "several", "only several", "labels"}
         Targets it takes, as in `fastridge._estimators.Row`.
 
@@ -195,7 +195,7 @@ def router(estimator: Any) -> Any:
     ----------
     estimator : object
         ``estimator._routes()`` maps a name to the method that ``fit`` calls and its object; a str
-        or None in the place of a scorer is a score that takes ``sample_weight``.
+        or None in the place of a scorer stands for a scorer that takes ``sample_weight``.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def route(estimator: Any, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
     Raises
     ------
     TypeError, sklearn.exceptions.UnsetMetadataPassedError
-        If nobody asks for one of `params`, or one does not say whether it does.
+        If no object requests one of `params`, or an object does not say whether it does.
     """
     from sklearn.utils.metadata_routing import process_routing
 
@@ -231,12 +231,12 @@ def route(estimator: Any, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def requests(consumer: Any, method: str, name: str) -> bool | str | None:
-    """Return what `consumer` answers when it is asked whether `method` takes `name`.
+    """Return the metadata request of `consumer` for the argument `name` of `method`.
 
     Returns
     -------
     bool, str or None
-        The name under which it is taken, whether it is, or None where that was not said.
+        The alias under which it is requested, whether it is requested, or None where not set.
     """
     if not is_loaded() or not hasattr(consumer, "get_metadata_routing"):
         return None

@@ -1,4 +1,4 @@
-"""How many threads the kernels use: one number for the process, or for a thread and a while."""
+"""Number of threads of the kernels: for the process, or for a ``with`` block of one thread."""
 
 import os
 import threading
@@ -43,7 +43,7 @@ def get_num_threads() -> int:
     """Return the number of threads that a kernel called from this thread may use.
 
     That is the number given to `num_threads` around the call, else to `set_num_threads`, else the
-    environment variables ``FASTRIDGE_NUM_THREADS`` and ``OMP_NUM_THREADS``, else the number of
+    environment variable ``FASTRIDGE_NUM_THREADS`` or ``OMP_NUM_THREADS``, else the number of
     processors this process may run on. It is 1 in a forked child process, and where fastridge was
     built without threads. Results do not depend on it.
 
@@ -76,9 +76,9 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1; more than 256, the most that there are, count as 256. Threads are made when work
-        is large enough to ask for them. BLAS has a number of its own, which this does not change;
-        solvers use one of its threads, and all of them only for calls that take long.
+        At least 1; numbers above 256 count as 256. Threads are started by the first call that is
+        large enough to use them. BLAS has its own number of threads, which this does not change;
+        solvers use one BLAS thread, and all of them only for calls that take long.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def num_threads(n: int) -> Iterator[None]:
     Parameters
     ----------
     n : int
-        At least 1; more than 256 count as 256.
+        At least 1; numbers above 256 count as 256.
 
     Raises
     ------

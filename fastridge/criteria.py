@@ -23,23 +23,24 @@ _SECONDS = 10.0  # predicted seconds up to which a trace is computed exactly
 
 
 class InformationCriteria(NamedTuple):
-    """What a fit costs and explains.
+    """Degrees of freedom, residual and information criteria of a fit.
 
     Attributes
     ----------
     dof : float or ndarray of shape (n_targets,)
-        Effective degrees of freedom, the intercept not counted, nor the k - 1 of k > 2 classes.
+        Effective degrees of freedom without the intercept, or the k - 1 intercepts of k > 2
+        classes.
     dof_error : float or ndarray of shape (n_targets,)
-        Standard error of `dof`; 0 where that is exact.
+        Standard error of `dof`; 0 where `dof` is exact.
     residual : float or ndarray of shape (n_targets,)
-        Weighted sum of squared residuals; of a generalised linear model, its deviance.
+        Weighted sum of squared residuals; for a generalised linear model, the deviance.
     aic, bic : float or ndarray of shape (n_targets,)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
-        for q = dof + 1 parameters and one more beside an intercept; n is the sum of the weights.
-        Of a generalised linear model, minus twice its log likelihood, but for a constant of y,
-        takes the place of what is before c q, and q has no dispersion where the loss has none.
+        where n is the sum of the weights and q = dof + 1, plus 1 with an intercept. For a
+        generalised linear model, -2 log likelihood, up to a constant of y, replaces the terms
+        before c q, and q counts a dispersion only where the loss has one.
     aic_error, bic_error : float or ndarray of shape (n_targets,)
-        Standard errors that `dof_error` leaves in them, c dof_error; 0 where that is exact.
+        Standard errors of `aic` and `bic`, c dof_error; 0 where `dof` is exact.
 
     Examples
     --------
@@ -67,33 +68,37 @@ def information_criteria(
     offset: Any = None,
     exposure: Any = None,
 ) -> InformationCriteria:
-    """Effective degrees of freedom, AIC and BIC of a fit, with a penalty or without.
+    """Compute the effective degrees of freedom, AIC and BIC of a fit, with or without a penalty.
 
-    The degrees of freedom are the trace of the matrix that takes y to its fit: of ridge that of the
-    penalty (without one their rank), of a lasso, an elastic net and of bounds that of the features
-    whose coefficients are neither 0 nor at a bound, for the L2 part of the penalty. Where targets
-    share their features, a feature's coefficients also lean on one another by the curvature of
-    their norm. Of a generalised linear model they are those of its last Newton step: least
-    squares with curvatures of the loss as weights. They are exact where a factorisation of the data
-    fits into memory and takes no more than some seconds, else estimated by random vectors, with a
-    standard error. A classifier's are those of its regressions on -1 and 1, but for logistic
-    regression.
+    The degrees of freedom are the trace of the hat matrix, which maps y to the fitted values:
+
+    - Ridge: the trace for its penalty; without a penalty, the rank of the centred features.
+    - Lasso, elastic net, bounds: that of ridge with the L2 part of the penalty, on the features
+      whose coefficients are neither 0 nor at a bound.
+    - Several tasks: the same, with the curvature of the norm of each feature's coefficients added
+      to the L2 part.
+    - Generalised linear models: that of the last Newton step, which is least squares weighted by
+      the second derivatives of the loss.
+    - Ridge classifiers: that of their regressions on -1 and 1.
+
+    They are exact where a factorisation of the data fits into memory and takes at most some
+    seconds, else estimated from random vectors, with a standard error.
 
     Parameters
     ----------
     model : estimator of `fastridge.linear_model`
-        Fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet, their
-        kinds that choose a penalty, BayesianRidge, LinearRegression, or one of several tasks;
-        LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, and their kinds
-        that choose a penalty.
+        Estimator fitted to `X`, `y` and `sample_weight`: Ridge, RidgeClassifier, Lasso, ElasticNet,
+        a multi-task estimator, LogisticRegression, PoissonRegressor, GammaRegressor,
+        TweedieRegressor, one of their kinds that choose a penalty, BayesianRidge or
+        LinearRegression.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Values, or class labels, that were fitted.
+        Values or class labels of the fit.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Weights of the samples.
     offset, exposure : array-like of shape (n_samples,) or None, default=None
-        Those of the fit, of generalised linear models alone.
+        Offset and exposure of the fit; for generalised linear models only.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def information_criteria(
     NotFittedError
         If the model is not fitted.
     TypeError
-        If it is none of those.
+        If `model` is none of these estimators.
     ValueError
         If the arguments do not fit together, or are not those of the fit of a generalised linear
         model.
@@ -199,7 +204,7 @@ def _of_glm(model: Any, result: Any) -> InformationCriteria:
 
 
 def _penalty(model: Any, t: int, k: int, total: float) -> float:
-    """Penalty of the squares of target t, in the units of ridge."""
+    """Return the L2 penalty of target t, as the `alpha` of ridge."""
     if hasattr(model, "penalty_"):
         return float(model.penalty_)
     if not hasattr(model, "alpha") and not hasattr(model, "alpha_"):
@@ -213,7 +218,7 @@ def _penalty(model: Any, t: int, k: int, total: float) -> float:
 
 
 def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
-    """Targets (n, k) of -1 and 1, and weights with those of the classes."""
+    """Return targets (n, k) of -1 and 1, and sample weights times class weights."""
     from .data.labels import Labels
 
     labels = Labels(y, n)
@@ -232,10 +237,11 @@ def _of_labels(model: Any, y: Any, n: int, weight: Any) -> tuple[Any, Any]:
 def _shared(
     A: Any, Y: Any, W: Any, model: Any, d: Any, weight: Any, total: float
 ) -> NDArray[np.float64]:
-    """Degrees of freedom (k,) of targets whose penalty is on the norms of features' coefficients.
+    """Return the degrees of freedom (k,) of a multi-task fit.
 
     With w_j the coefficients of an active feature, u_j = w_j / |w_j| and f_j, r_j its factors of
-    the L1 and L2 parts, the penalty curves by n alpha (f_j (I - u_j u_j') / |w_j| + r_j I).
+    the L1 and L2 parts, the Hessian of the penalty is
+    n alpha (f_j (I - u_j u_j') / |w_j| + r_j I).
     """
     active = np.flatnonzero((W != 0).any(axis=0))
     k, q = len(W), len(active)
@@ -257,7 +263,7 @@ def _shared(
     factor = check_penalty_factor(model.penalty_factor, W.shape[1])
     factor = np.ones(q) if factor is None else factor[active]
     squared = d[active]
-    # factor * deviation, of factor * variance
+    # factor * deviation; `squared` is factor * variance
     alone = np.sqrt(squared * factor)
     alpha = model.alpha_ if hasattr(model, "alpha_") else model.alpha
     ratio = model.l1_ratio_ if hasattr(model, "l1_ratio_") else getattr(model, "l1_ratio", 1.0)
@@ -273,14 +279,14 @@ def _shared(
 
 
 def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
-    """Features whose coefficients follow y."""
+    """Return a mask of the features that neither a bound nor an L1 part fixes."""
     bounds = [getattr(model, name, None) for name in ("lower", "upper")]
     if getattr(model, "positive", False):
         bounds.append(0.0)
     held = np.zeros(len(w), dtype=bool)
     for bound in bounds:
         if bound is not None:
-            # coefficients of float32 are rounded to the inside
+            # float32 coefficients are rounded to the inside of the bounds
             near = np.asarray(bound, dtype=np.float64)
             spacing = np.spacing(np.abs(w)) if w.dtype != np.float64 else 0.0
             held |= (w == near) | (np.abs(w - near) <= spacing)
@@ -291,7 +297,7 @@ def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
 def _trace(
     A: Any, y: Any, alpha: float, active: Any, d: Any, weight: Any, fit_intercept: bool
 ) -> tuple[float, float]:
-    """Degrees of freedom of ridge on some columns, and their standard error."""
+    """Return the degrees of freedom of ridge on the active columns, and their standard error."""
     if not active.any():
         return 0.0, 0.0
     X = as_container(A)

@@ -1,7 +1,7 @@
 """Errors and warnings of fastridge.
 
-They can be caught without scikit-learn. Where scikit-learn is loaded, what is raised is also an
-instance of its class of the same name, so that code written for either catches both.
+They can be caught without scikit-learn. Where scikit-learn is loaded, an error or a warning that is
+raised is also an instance of scikit-learn's class of the same name, so that either can be caught.
 """
 
 from __future__ import annotations

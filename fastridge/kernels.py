@@ -1,6 +1,6 @@
-"""Optimizer steps of one tensor: in place, in one pass over memory, Python's lock released.
+"""Optimizer steps for one tensor: in place, in one pass over memory, with the GIL released.
 
-Thin and stable. What they do to many tensors at once, with their state, is in `fastridge.optim`.
+`fastridge.optim` applies them to many tensors and keeps the state.
 """
 
 from ._kernels import adam_step, sgd_momentum_step, sgd_step

@@ -1,4 +1,4 @@
-"""Weighted sums of (X, y), which add and subtract: what squared losses are fitted from."""
+"""Weighted sums of (X, y) that can be added and subtracted, to fit squared losses from."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["Moments"]
 
 _EPS = float(np.finfo(np.float64).eps)
 
-# Rows of a Gram matrix that are updated at a time.
+# Rows of the Gram matrix updated in one block.
 _BLOCK = 256
 
-# a lock is neither copied nor saved, so moments share these
+# locks cannot be copied or saved, so all moments share these
 _LOCKS = [threading.RLock() for _ in range(64)]
 
 
 def _new_locks() -> None:
-    """In a forked child, where nobody gives back what other threads of the parent held."""
+    """Replace the locks in a forked child: other threads of the parent may have held them."""
     _LOCKS[:] = [threading.RLock() for _ in _LOCKS]
 
 
@@ -44,7 +44,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _locked(one: Moments, other: Moments) -> Iterator[None]:
-    """Keep other threads from adding to either."""
+    """Hold the locks of both moments."""
     first, second = sorted((id(m) // 16 % len(_LOCKS)) for m in (one, other))
     with _LOCKS[first], _LOCKS[second]:
         yield
@@ -60,20 +60,20 @@ class Moments:
         yy    = sum_i s_i (y_i - m_y)^2
 
     Moments of parts of the data add up to those of the whole, in any order, and a part can be
-    taken away again. They hold p^2 + p k numbers of 8 bytes, however many rows they sum. Sums are
-    taken in float64, about places near the means, and a mean is kept as a shift plus an offset, so
-    that means far from zero cost no accuracy.
+    subtracted again. They take 8 (p^2 + p k) bytes, however many rows they sum. Sums are taken in
+    float64 about values near the means, and a mean is kept as a shift plus an offset, so that means
+    far from zero cost no accuracy.
 
     Parameters
     ----------
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or None
         Features. float32 and float64, C and F order, CSR and CSC are used without a copy. None,
-        with `y` None too: no data yet, to which `update` and ``+`` may bring any number of
-        features and targets.
+        with `y` None too: no data yet; `update` and ``+`` may then bring any number of features
+        and targets.
     y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
         Values to predict.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
-        Non-negative weights s: weight 2 is the row twice. None: 1.
+        Non-negative weights s: weight 2 counts the row twice. None: 1.
 
     Attributes
     ----------
@@ -88,21 +88,21 @@ class Moments:
     y_mean : ndarray of float64, shape (n_targets,)
         Weighted mean of y.
     gram : ndarray of float64, shape (n_features, n_features)
-        Sums of squares and products of the centred columns. Not to be written to, like `cross`
-        and `yy`.
+        Sums of squares and products of the centred columns. Do not write to `gram`, `cross` or
+        `yy`.
     cross : ndarray of float64, shape (n_features, n_targets)
         Sums of products of the centred columns and targets.
     yy : ndarray of float64, shape (n_targets,)
         Sums of squares of the centred targets.
     dtype : numpy.dtype
-        float32 where all X were, else float64: the type of what is fitted.
+        float32 where all X were, else float64: the type of fitted coefficients.
     feature_names : ndarray of object, shape (n_features,), or None
-        Names of the columns, where data frames have brought any.
+        Names of the columns, where a data frame gave them.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not as described; the message names it, what came and what was expected.
+        If an argument is not as described; the message names it and says what was expected.
 
     See Also
     --------
@@ -113,8 +113,8 @@ class Moments:
     Notes
     -----
     Parts are merged by G = G_a + G_b + (W_a W_b / W) d d' with d the difference of their means, and
-    `cross` and `yy` likewise. Subtraction is as exact as its numbers: what is left of a sum of
-    squares carries the rounding, of a relative 1e-16, of the sum that it was taken from.
+    `cross` and `yy` likewise. Subtraction may cancel: the sum of squares that remains carries the
+    round-off, 1e-16 relative, of the sum that it was subtracted from.
 
     References
     ----------
@@ -136,7 +136,7 @@ class Moments:
     >>> fastridge.ridge(moments, alpha=0.0).coef.round(6)
     array([1., 2., 3.])
 
-    All but a part, without another look at the rest:
+    Remove a part without reading the rest again:
 
     >>> held_out = fastridge.Moments(X[:20], y[:20])
     >>> (moments - held_out).n_samples
@@ -186,7 +186,7 @@ class Moments:
     def _of(
         cls, X: Any, y: Any, sample_weight: Any, like: Moments | None = None, caller: str = ""
     ) -> Self:
-        """Moments of data that are to be added to `like`, whose shapes they must have."""
+        """Return moments of data with the columns and targets of `like`."""
         new = cls.__new__(cls)
         if like is None or not like.n_features:
             new._sum(X, y, sample_weight)
@@ -221,7 +221,7 @@ class Moments:
     def _of_matrix(
         cls, A: _matrix.Matrix, Y: NDArray[np.float64], weight: NDArray[np.float64] | None
     ) -> Self:
-        """Moments of data that have been through the door, but for dense X that is not finite."""
+        """Return moments of checked data; dense X may still hold NaN or infinity."""
         new = cls.__new__(cls)
         new.feature_names = None
         new._sum_matrix(A, Y, weight)
@@ -249,7 +249,7 @@ class Moments:
         sums = _moments.moments(A, targets, k, weight)
         if sums is None:
             check_finite(A)
-        # of sums of squares in range, cross products are finite
+        # where sums of squares are in range, cross products are finite
         usual = sums is not None and sums[8]
         if sums is None or not (
             usual or (np.isfinite(sums[6]).all() and np.isfinite(sums[7]).all())
@@ -273,15 +273,15 @@ class Moments:
             _,
         ) = sums
         if self.gram.base is not None and self.gram.base.size > 1.25 * p * p:
-            # a view into the room that y took too
+            # release the larger buffer, which also held y
             self.gram = self.gram.copy()
-        # centring the sums about the shift leaves that much of a constant column
+        # round-off that centring about the shift leaves in the sums of a constant column
         share = 8 * _EPS * self.total_weight
         self._clear(share * self._offset**2, share * self._y_offset**2)
 
     @staticmethod
     def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], weight: Any, sums: Any) -> None:
-        """Refuse sums of squares that overflow or vanish where they are multiplied."""
+        """Refuse sums of squares whose products overflow or underflow."""
         from .quadratic.range import require_range
 
         total, shift, offset, gram, _, _, _, yy, _ = sums
@@ -296,11 +296,11 @@ class Moments:
         self._levels = np.zeros((0, 3))
 
     def _rounding(self) -> NDArray[np.float64]:
-        """Sums of squares that rounding leaves of a constant column: W (c eps m)^2."""
+        """Return the round-off in the sum of squares of a constant column: W (4 eps m)^2."""
         return self.total_weight * (4 * _EPS * self.mean) ** 2
 
     def _clear(self, least: NDArray[np.float64], least_y: NDArray[np.float64]) -> None:
-        """Make zero what is rounding: sums of squares up to `least`, and their products."""
+        """Set sums of squares up to `least`, which are round-off, and their products to zero."""
         constant = np.diagonal(self.gram) <= np.maximum(least, self._rounding())
         if constant.any():
             self.gram[constant] = 0.0
@@ -334,7 +334,7 @@ class Moments:
 
     @property
     def is_float32(self) -> bool:
-        """Whether `dtype` is float32."""
+        """True if `dtype` is float32."""
         return self._dtype == "float32"
 
     def __repr__(self) -> str:
@@ -344,7 +344,7 @@ class Moments:
         )
 
     def copy(self) -> Self:
-        """Moments that share nothing with these.
+        """Return a copy that shares no memory with these moments.
 
         Returns
         -------
@@ -371,13 +371,13 @@ class Moments:
     def update(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add the sums of more rows, in place.
 
-        Several threads may update the same moments: the rows are summed at the same time, their
-        sums are added one after the other.
+        Several threads may update the same moments: rows are summed in parallel, and their sums
+        are added one after the other.
 
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features, in any form, of the same columns.
+            Features, with the columns of the rows before.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -392,7 +392,7 @@ class Moments:
         ------
         ValueError, TypeError
             If an argument is not as described, or does not have the columns and targets of the
-            rows before; nothing has changed then.
+            rows before; the moments are then unchanged.
 
         Examples
         --------
@@ -422,7 +422,7 @@ class Moments:
         ------
         ValueError, TypeError
             If `factor` is not as described, or leaves a total weight that is not a normal number
-            of float64; nothing has changed then.
+            of float64; the moments are then unchanged.
 
         See Also
         --------
@@ -480,12 +480,12 @@ class Moments:
         return self._merge(other, -1)
 
     def _merge(self, other: Moments, sign: int) -> Self:
-        """Add a part, or take it away (sign -1), while no other thread adds to either."""
+        """Add a part, or subtract it (sign -1), under the locks of both."""
         with _locked(self, other):
             return self._merge_alone(other, sign)
 
     def _merge_alone(self, other: Moments, sign: int) -> Self:
-        """Add a part, or take it away (sign -1), in place: all of it or, with an error, nothing.
+        """Add a part, or subtract it (sign -1), in place; an error leaves the moments unchanged.
 
         With v = sign * W_b, W = W_a + v and d the difference of the means::
 
@@ -547,14 +547,14 @@ class Moments:
         self.total_weight = total
         self._levels = levels
         self.yy = yy
-        # what subtracting leaves of a column that no longer varies is rounding
+        # after a subtraction, a column that no longer varies holds only round-off
         share = tolerance if sign < 0 else 0.0
         self._clear(share * rounding, share * yy_rounding)
         self._note(other, n_samples)
         return self
 
     def _note(self, other: Moments, n_samples: int) -> None:
-        """Take over what `other` says beside its sums."""
+        """Update the number of samples, the form of y, the dtype and the names from `other`."""
         self.n_samples = n_samples
         if not other.n_features:
             return
@@ -565,7 +565,7 @@ class Moments:
             self.feature_names = other.feature_names
 
     def _check_like(self, other: Moments) -> None:
-        """Refuse moments of other columns or targets; moments without data fit everywhere."""
+        """Refuse moments of other columns or targets; moments without data match any."""
         if not (self.n_features and other.n_features):
             return
         for name in ("n_features", "n_targets"):
@@ -614,7 +614,7 @@ class Moments:
 def _joined(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], sign: int
 ) -> NDArray[np.float64]:
-    """Levels of weights of both, or, with sign -1, of ours without theirs."""
+    """Return the weight levels (see `weight_levels`) of ours plus, with sign -1 minus, theirs."""
     if len(ours) == 1 and len(theirs) == 1 and ours[0, 0] == theirs[0, 0]:
         levels = ours + sign * theirs
         levels[0, 0] = ours[0, 0]
@@ -631,6 +631,6 @@ def _joined(
 def _remainder(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], u: NDArray[np.float64], sign: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums of squares after a merge, and the size of the numbers that they come from."""
+    """Return sums of squares after a merge, and the magnitude of the numbers summed."""
     share = u * u + theirs
     return ours + sign * share, ours + share

@@ -1,4 +1,4 @@
-"""The strength of an L2 penalty as different people write it, and what one is in terms of another.
+"""Convert the strength of an L2 penalty between conventions, and build penalty matrices.
 
 ======================= =========================================================================
 convention              what is minimised, or assumed
@@ -17,7 +17,7 @@ convention              what is minimised, or assumed
 ======================= =========================================================================
 
 L is a loss over the samples, its terms l_i summed or averaged, halved or not; for least squares l_i
-is the squared residual r_i^2, and of other losses what the table says.
+is the squared residual r_i^2, for other losses what the table says.
 """
 
 from __future__ import annotations
@@ -94,17 +94,17 @@ def convert(
     n_samples: float | None = None,
     noise_variance: float | None = None,
 ) -> float | NDArray[np.float64]:
-    """Say the strength of an L2 penalty in another convention: the same minimiser either way.
+    """Convert the strength of an L2 penalty to another convention with the same minimiser.
 
     Parameters
     ----------
     value : float or array-like
-        Strength in the convention `source`: at least 0, which may be infinite.
+        Strength in the convention `source`, at least 0; may be infinite.
     source, target : {"alpha", "lambda", "weight_decay", "C", "glm", "prior_variance"}
         Conventions; the table of `fastridge.penalty` has their objectives.
     loss : {"sum", "half_sum", "mean", "half_mean"}, default="sum"
-        What "lambda" and "weight_decay" are added to: the terms l_i of the loss summed, or divided
-        by `n_samples`; and halved, or not. The other conventions have their own.
+        Loss L of "lambda" and "weight_decay": the sum of the terms l_i, or their mean over
+        `n_samples`, halved or not. The other conventions fix their loss.
     n_samples : float or None, default=None
         Number of samples, or their total weight; needed between a mean and a convention that has
         a sum.
@@ -128,8 +128,8 @@ def convert(
 
     Notes
     -----
-    The elastic net, (1 / 2n) * sum_i r_i^2 + a / 2 * |w|^2 where it has no L1 part, has
-    ``weight_decay`` for `a`, beside the loss "half_mean".
+    An elastic net without L1 part, (1 / 2n) * sum_i r_i^2 + a / 2 * |w|^2, is the convention
+    "weight_decay" with strength a and the loss "half_mean".
 
     References
     ----------
@@ -181,9 +181,9 @@ def convert(
 def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
     """Build the matrix that penalises differences of neighbouring coefficients.
 
-    With D the differences of an order, of rows w_{j+1} - w_j for order 1 and
-    w_{j+2} - 2 w_{j+1} + w_j for order 2, it is D'D: w'D'Dw is the sum of their squares.
-    Polynomials in j of a lower degree than `order` are not penalised.
+    The matrix is D'D, where Dw holds the differences w_{j+1} - w_j for order 1 and
+    w_{j+2} - 2 w_{j+1} + w_j for order 2: w'D'Dw is the sum of their squares. Polynomials in j of
+    a lower degree than `order` are not penalised.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
         Order of the differences. 1 shrinks towards a constant, 2 towards a line, as for
         smoothing splines.
     cyclic : bool, default=False
-        The first coefficient follows the last one, as hours of the day do. Constants alone are
-        then free, whatever the order.
+        The first coefficient follows the last one, as for hours of the day. Then only constants
+        are not penalised, whatever the order.
 
     Returns
     -------
@@ -204,12 +204,12 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If `n` or `order` is no integer of at least 1, `n` is not above `order`, or `cyclic` is no
-        bool.
+        If `n` or `order` is not an integer of at least 1, `n` is not above `order`, or `cyclic` is
+        not a bool.
 
     See Also
     --------
-    fastridge.Ridge : Takes it as `penalty_matrix`.
+    fastridge.Ridge : Takes the matrix as `penalty_matrix`.
 
     References
     ----------
@@ -225,7 +225,8 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
            [ 0., -1.,  2., -1.],
            [ 0.,  0., -1.,  1.]])
 
-    A smoothing spline: B-splines of more knots than needed, whose neighbours are to be alike.
+    A smoothing spline: B-splines on more knots than needed, neighbouring coefficients penalised
+    for their differences.
 
     >>> import numpy as np
     >>> from fastridge import Ridge
