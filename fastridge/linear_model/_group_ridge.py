@@ -21,7 +21,16 @@ from ..data.check import (
 )
 from ..data.groups import check_groups
 from ..quadratic.variances import variances
-from ._parameters import ANY, AT_LEAST_0, BOOL, COUNT, PENALTY_FACTOR, Parameters, one_of
+from ._parameters import (
+    ANY,
+    AT_LEAST_0,
+    BOOL,
+    COUNT,
+    MAX_MEMORY,
+    PENALTY_FACTOR,
+    Parameters,
+    one_of,
+)
 from ._posterior import PosteriorRegressor
 
 if TYPE_CHECKING:
@@ -151,6 +160,8 @@ class GroupRidge(PosteriorRegressor):
         "standardize": BOOL,
         "tol": AT_LEAST_0,
         "max_iter": COUNT,
+        "solver": one_of(("auto", "cholesky", "dual")),
+        "max_memory": MAX_MEMORY,
     }
 
     def __init__(
@@ -163,6 +174,8 @@ class GroupRidge(PosteriorRegressor):
         standardize: bool = False,
         tol: float = 1e-6,
         max_iter: int = 200,
+        solver: str = "auto",
+        max_memory: float | None = None,
     ) -> None:
         self.groups = groups
         self.criterion = criterion
@@ -171,6 +184,8 @@ class GroupRidge(PosteriorRegressor):
         self.standardize = standardize
         self.tol = tol
         self.max_iter = max_iter
+        self.solver = solver
+        self.max_memory = max_memory
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the penalties, and fit the coefficients and the intercept.
@@ -230,6 +245,8 @@ class GroupRidge(PosteriorRegressor):
             criterion=self.criterion,
             tol=float(self.tol),
             max_iter=int(self.max_iter),
+            solver=self.solver,
+            max_memory=self.max_memory,
         )
         # everything that may be refused has been, before anything of the fit before is replaced
         coef, intercept = _in_dtype(found, np.float32 if A.is_float32 else np.float64)
@@ -288,7 +305,7 @@ class GroupRidge(PosteriorRegressor):
 
     def _posterior_of(self, target: int) -> Posterior:
         """The covariance of one target; kept, as it takes the time of a fit."""
-        from ..solvers.group_ridge.fit import posterior
+        from ..solvers.group_ridge.posterior import posterior
 
         known = self.__dict__.setdefault("_posteriors", {})
         if target not in known:

@@ -175,6 +175,7 @@ AT_LEAST_0 = Parameter(is_finite, "a finite number of at least 0", quick=QUICK_A
 ABOVE_0 = Parameter(is_positive, "a finite number above 0")
 ABOVE_0_OR_NONE = Parameter(_is_none_or(is_positive), "a finite number above 0, or None")
 CALLBACK = Parameter(_is_none_or(callable), "a callable or None")
+MAX_MEMORY = Parameter(is_memory, "a number of bytes of at least 0, or None")
 RANDOM_STATE = Parameter(
     _is_random_state, "an int from 0 to 2**32 - 1, a numpy.random.RandomState or None"
 )

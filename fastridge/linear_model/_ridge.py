@@ -28,6 +28,7 @@ from ._parameters import (
     BOOL,
     BOUND,
     COUNT_OR_NONE,
+    MAX_MEMORY,
     PENALTY_FACTOR,
     PENALTY_MATRIX,
     PRIOR_MEAN,
@@ -37,7 +38,6 @@ from ._parameters import (
     Parameters,
     is_array_like,
     is_finite,
-    is_memory,
     one_of,
 )
 
@@ -89,7 +89,7 @@ class BaseRidge(Estimator):
         "standardize": BOOL,
         "lower": BOUND,
         "upper": BOUND,
-        "max_memory": Parameter(is_memory, "a number of bytes of at least 0, or None"),
+        "max_memory": MAX_MEMORY,
     }
 
     def _check_together(self) -> None:

@@ -139,6 +139,23 @@ def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:
     )
 
 
+def reflections(A: Array) -> tuple[Array, Array]:
+    """H (m, n) and upper triangular T (n, n) of the QR factorisation of A (m, n): Q = I - H T H'.
+
+    A has at least as many rows as columns.
+    """
+    m, n = A.shape
+    (raw, tau), _ = call(4.0 * m * n * n, scipy.linalg.qr, A, mode="raw", check_finite=False)
+    H = np.tril(raw[:, :n], -1)
+    H[np.arange(n), np.arange(n)] = 1.0
+    T = np.zeros((n, n))
+    inner = H.T @ H
+    for j in range(n):
+        T[:j, j] = -tau[j] * (T[:j, :j] @ inner[:j, j])
+        T[j, j] = tau[j]
+    return H, T
+
+
 def eigh(A: Array) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors of symmetric A (n, n), of which the lower triangle is read."""
     n = len(A)

@@ -24,12 +24,12 @@ _FLAT = 1e-9  # least curvature, as a share of what cancels in the gradient
 _LITTLE = 2.0  # degrees of freedom, and as much of y
 _HALVINGS = 20
 _SMALL = 64  # groups up to which eigenvalues are taken
-_LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
+LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
 # as small as rounding of rows that are fitted exactly allows
 LEAST_OF_EXACT = 1e-6
 _NEARLY_FREE = 1e-6  # a penalty of 0 is tried below this
 _ROUNDED = 1e-3  # most that round-off may leave of a relative gradient
-_BESIDE_0 = 1e-10  # a penalty beside 0
+BESIDE_0 = 1e-10  # a penalty beside 0
 _RETURNS = 20  # most times that groups come back
 _RETURN = 1e-7  # least relative slope by which a group comes back
 _EPS = float(np.finfo(np.float64).eps)
@@ -79,7 +79,14 @@ class Search:
     max_iter : int
     least : float
         Least penalty but 0.
+
+    Attributes
+    ----------
+    beside : float
+        Penalty at which the derivative beside 0 is taken.
     """
+
+    beside = BESIDE_0
 
     def __init__(
         self,
@@ -88,7 +95,7 @@ class Search:
         size: NDArray[np.intp],
         tol: float,
         max_iter: int,
-        least: float = _LEAST,
+        least: float = LEAST,
     ) -> None:
         self.least = least
         self.at, self.criterion, self.size = at, criterion, size
@@ -255,7 +262,7 @@ class Search:
         if not zero.any():
             return None
         # in the logarithm the derivative at 0 is 0; its sign is that beside it
-        state, _ = self._try(np.where(zero, _BESIDE_0, alpha))
+        state, _ = self._try(np.where(zero, self.beside, alpha))
         if state is None:
             return None
         beside = self.criterion.derivatives(state)

@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._cached import cached
+from ...quadratic.problem import RidgeProblem
 from ...systems import lapack
+from .choose import BESIDE_0, LEAST
 from .criteria import Terms
 from .left_out import LeftOut, Rows
 
@@ -117,9 +119,13 @@ class Features:
         What a relative group penalty of 1 is.
     yy : ndarray (k,)
         Squares of y that the free features leave.
+    problem : RidgeProblem
+        The rows, which `coef` asks for.
     """
 
+    least, beside = LEAST, BESIDE_0
     rows: Rows | None = None
+    problem: RidgeProblem
 
     def __init__(
         self,
@@ -138,7 +144,7 @@ class Features:
         self.total, self.fit_intercept = total, fit_intercept
         self.size = np.sqrt(squares)
         self.codes, self.whole, self.right, self.y_squares = codes, gram, cross, yy
-        self.is_free = d == 0
+        self.d, self.is_free = d, d == 0
         live = squares > 0
         self.groups = groups = group_features(codes, count, live & (d > 0))
         order = groups.order
@@ -196,6 +202,29 @@ class Features:
         """The state at relative penalties (g,), infinite ones included; None: not definite."""
         state = FeatureState(self, alpha, target)
         return state if state.definite else None
+
+    def products(self, w: Array) -> Array:
+        """Products (p,) of all features with the fit of coefficients (p,)."""
+        return self.whole @ w
+
+    def coef(self, states: list[FeatureState], alpha: Array) -> Array:
+        """Coefficients (k, p) of a state for each target, after a step with residuals from rows.
+
+        `alpha` (k, g) are the penalties in the units of the problem.
+        """
+        problem = self.problem
+        coef = np.zeros((self.k, self.p))
+        for t, state in enumerate(states):
+            coef[t] = self.solve(state, self.right[:, t])
+        R = problem.Y - problem.A.dot(np.asfortranarray(coef.T))
+        gradient = problem.rows.tdot(R)
+        for t, state in enumerate(states):
+            D = np.where(np.isfinite(alpha[t]), alpha[t], 0.0)[self.codes] * self.d
+            step = self.solve(state, gradient[:, t] - D * coef[t])
+            # columns may be so dependent that a step is not finite
+            if np.isfinite(step).all():
+                coef[t] += step
+        return coef
 
     def solve(self, state: FeatureState, right: Array) -> Array:
         """Coefficients (p,) of the penalties of a state for products with y (p,)."""

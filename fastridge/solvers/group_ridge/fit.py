@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...moments import Moments
-from ...quadratic.posterior import Posterior
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.range import exponents, largest, squares_leave_range
 from ...quadratic.scaling import scaled_matrix
@@ -19,11 +18,15 @@ from .choose import LEAST_OF_EXACT, Search
 from .criteria import Likelihood, criterion_of
 from .features import Features
 from .left_out import Rows
+from .posterior import kept_rows
 from .result import GroupRidgeResult
+from .samples import Samples
+from .select import by_features, by_samples, choose, sizes_of
 
 Array = NDArray[np.float64]
 
 _FAR = 100  # exponents of numbers whose squares stay far inside the range
+_SMALL = 500  # features up to which the memory of the machine is not asked for
 _EXACT = 1e-8  # relative penalties below which y is fitted all but exactly
 _LOG_2 = float(np.log(2.0))
 _LOG_2_PI = float(np.log(2.0 * np.pi))
@@ -97,17 +100,49 @@ def fit_groups(
     criterion: str,
     tol: float,
     max_iter: int,
+    solver: str = "auto",
+    max_memory: float | None = None,
 ) -> tuple[GroupRidgeResult, dict[str, Any]]:
     """The result, and what posteriors are made of.
 
     A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
     """
+    solver = _choose(A, Y.shape[1], d, codes, count, criterion, solver, max_memory)
     given = Data(A, Y, weight, d, fit_intercept)
-    moments = Moments._of_matrix(given.A, given.Y, weight)
-    sums = SumProblem(moments, np.ones(1), given.d, fit_intercept)
-    G = sums.gram()
+    kept = {
+        "factor": given.d,
+        "power": given.power,
+        "y_power": given.y_power,
+        "mean": np.ldexp(given.problem.mean, -given.power),
+    }
+    data: Any
+    if solver == "dual":
+        data = Samples(given.problem, given.d, codes, count)
+        kept["rows"] = kept_rows(given.problem)
+    else:
+        data = _features(given, codes, count, criterion)
+        kept["gram"] = data.whole
+    choice = criterion_of(criterion, data.total, data.rank)
+    found = [_fit_target(data, choice, t, tol, max_iter) for t in range(data.k)]
+    return _collect(data, given, choice, found, solver), kept
+
+
+def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> str:
+    n, p = A.shape
+    if asked == "auto" and n >= p and max_memory is None and p <= _SMALL:
+        return "cholesky"
+    ways = [by_features(A, targets, criterion)]
+    if asked == "dual" or n < p:
+        ways.append(by_samples(A, targets, criterion, sizes_of(codes, count, d)))
+    return choose(ways, asked, max_memory)
+
+
+def _features(given: Data, codes: NDArray[np.intp], count: int, criterion: str) -> Features:
+    """The reduction to a Gram matrix of the features."""
+    moments = Moments._of_matrix(given.A, given.Y, given.weight)
+    sums = SumProblem(moments, np.ones(1), given.d, given.fit_intercept)
     data = Features(
-        G,
+        sums.gram(),
         sums.cross,
         sums.yy,
         moments.mean,
@@ -115,33 +150,12 @@ def fit_groups(
         codes,
         count,
         moments.total_weight,
-        fit_intercept,
+        given.fit_intercept,
     )
+    data.problem = given.problem
     if criterion == "loo":
         data.rows = rows_of(data, given.problem)
-    choice = criterion_of(criterion, data.total, data.rank)
-    found = [_fit_target(data, choice, t, tol, max_iter) for t in range(data.k)]
-    kept = {
-        "gram": G,
-        "factor": given.d,
-        "power": given.power,
-        "y_power": given.y_power,
-        "mean": np.ldexp(moments.mean, -given.power),
-    }
-    return _collect(data, given, choice, found), kept
-
-
-def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
-    """The covariance of the coefficients for penalties (p,), infinite ones included."""
-    power = kept["power"] - kept["y_power"][target]
-    noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))
-    d = np.full(len(alpha), np.inf)
-    if noise > 0:
-        free = kept["factor"] == 0
-        d = np.where(free, 0.0, np.where(free, 1.0, alpha) * kept["factor"])
-    precision = 1.0 / noise if noise > 0 else 1.0
-    found = Posterior.of_gram(kept["gram"].copy(), d, precision, precision)
-    return found.scaled(-power) if power.any() else found
+    return data
 
 
 def rows_of(data: Features, problem: RidgeProblem) -> Rows:
@@ -175,6 +189,7 @@ def first_penalties(data: Any) -> Array:
 
 def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) -> Any:
     search = Search(lambda alpha: data.at(alpha, t), criterion, data.groups.size, tol, max_iter)
+    search.least, search.beside = data.least, data.beside
     start = first_penalties(data)
     if criterion.left <= 0 or data.yy[t] == 0:
         # nothing is left of y
@@ -191,17 +206,16 @@ def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) ->
     return choice
 
 
-def _collect(data, given, criterion, found) -> GroupRidgeResult:
+def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
     problem = given.problem
-    k, p, g = data.k, data.p, len(data.groups.size)
-    coef, alpha = np.zeros((k, p)), np.full((k, g), np.inf)
+    k, g = data.k, len(data.groups.size)
+    alpha = np.full((k, g), np.inf)
     noise, log_evidence = np.zeros(k), np.full(k, np.inf)
     dof = np.zeros((k, g))
     for t, choice in enumerate(found):
         alpha[t] = choice.alpha * data.unit
-        coef[t] = data.solve(choice.state, data.right[:, t])
         dof[t] = choice.state.dof
-    coef = _refined(data, problem, given.d, alpha, found, coef)
+    coef = data.coef([choice.state for choice in found], alpha)
     share = _shares(data, problem, coef)
     for t, choice in enumerate(found):
         state = choice.state
@@ -229,7 +243,7 @@ def _collect(data, given, criterion, found) -> GroupRidgeResult:
         converged=np.array([choice.converged for choice in found]),
         bounded=np.array([choice.bounded and not criterion.may_be_zero for choice in found]),
         total=data.total,
-        solver="cholesky",
+        solver=solver,
     )
 
 
@@ -249,26 +263,13 @@ def _log_evidence(data, criterion, state, noise, y_unit) -> float:
     return -0.5 * float(count * log + Q / noise + state.log_determinant() + extra)
 
 
-def _refined(data, problem, d, alpha, found, coef):
-    """Coefficients (k, p) after a step with residuals from the rows, where these are moderate."""
-    R = problem.Y - problem.A.dot(np.asfortranarray(coef.T))
-    gradient = problem.rows.tdot(R)
-    for t, choice in enumerate(found):
-        with np.errstate(invalid="ignore"):
-            D = np.where(np.isfinite(alpha[t]), alpha[t], 0.0)[data.codes] * d
-        step = data.solve(choice.state, gradient[:, t] - D * coef[t])
-        if np.isfinite(step).all():
-            coef[t] += step
-    return coef
-
-
 def _shares(data, problem, coef):
     """Shares (k, g) of the groups in the sum of squares of y: fits times 2 y - fit."""
     g = len(data.groups.size)
     shares = np.zeros((len(coef), g))
     for t, w in enumerate(coef):
         if data.y_squares[t] > 0:
-            parts = w * (2.0 * data.right[:, t] - data.whole @ w)
+            parts = w * (2.0 * data.right[:, t] - data.products(w))
             parts = np.where(data.is_free, 0.0, parts)
             shares[t] = np.bincount(data.codes, parts, g) / data.y_squares[t]
     return shares

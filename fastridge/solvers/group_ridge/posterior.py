@@ -1,0 +1,173 @@
+"""Posterior covariances of group penalties, by features and by samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...quadratic.posterior import Posterior
+from ...quadratic.problem import RidgeProblem
+from ...systems.blas import on_one_thread
+from ...systems.lapack import cholesky, pivoted_cholesky, product, solve_triangular
+
+Array = NDArray[np.float64]
+
+_RANK = 1e-12  # share of a free column that must be left by the columns before it
+_ROWS = 1024
+
+
+class SamplesPosterior(Posterior):
+    """A posterior covariance that is held by samples, with features that have no penalty.
+
+    With F the free columns, which others do not explain, the coefficients of the penalised features
+    w have the covariance T - T Z'(Z T Z' + s I)^-1 Z T in the complement of F, T the prior's
+    variances; those of F are F^+ (y - Z w).
+
+    Parameters
+    ----------
+    B : ndarray (n, p)
+        Weighted rows, centred.
+    prior : ndarray (p,)
+        Prior variances; 0 of features that are out or free.
+    free : ndarray (m,)
+        Features without a penalty.
+    noise : float
+        Variance of the noise, above 0.
+    power : ndarray (p,) of int
+        The covariance is that of coefficients times 2^-power.
+    """
+
+    __slots__ = ("_beside", "_border", "_free", "_power", "_root")
+
+    @on_one_thread
+    def __init__(self, B: Any, prior: Any, free: Any, noise: float, power: Any) -> None:
+        Z = B * np.sqrt(prior)
+        root, border = np.zeros((0, 0)), np.zeros((0, B.shape[1]))
+        if len(free):
+            F = B[:, free]
+            size = np.sqrt(np.einsum("ij,ij->j", F, F))
+            # columns of zeros, and those that others explain, keep a coefficient of 0
+            free, size, F = free[size > 0], size[size > 0], F[:, size > 0]
+            F = F / size
+            R, pivots, rank = pivoted_cholesky(np.asfortranarray(F.T @ F), _RANK)
+            R, pivots = np.triu(R[:rank, :rank]), pivots[:rank]
+            free, size, F = free[pivots], size[pivots], F[:, pivots]
+            U = solve_triangular(R, F.T, trans="T").T
+            beside = U.T @ Z
+            Z -= U @ beside
+            # rows of (F'F)^-1 R' / size
+            root = solve_triangular(R, np.eye(rank)) / size[:, None]
+            border = (root @ beside) * _inverse(np.sqrt(prior))
+        K = product(Z, Z.T.copy())
+        K[np.diag_indices(len(K))] += noise
+        rows = solve_triangular(cholesky(K), Z, lower=True) * np.sqrt(prior)
+        super().__init__(None, prior, rows)
+        self._free, self._border, self._root = free, border, root * np.sqrt(noise)
+        self._power = power
+
+    def _folded(self, V: Array) -> Array:
+        """Rows V (k, p) in the units of the rows, less what free coefficients make of them."""
+        V = np.ldexp(V, self._power)
+        return V - V[:, self._free] @ self._border
+
+    def _product(self, V: Array) -> Array:
+        assert self._prior is not None
+        assert self._rows is not None
+        folded = self._folded(V)
+        out = folded * self._prior - (folded @ self._rows.T) @ self._rows
+        free = np.ldexp(V[:, self._free], self._power[self._free])
+        out[:, self._free] = (free @ self._root) @ self._root.T - out @ self._border.T
+        return np.ldexp(out, self._power)
+
+    @on_one_thread
+    def __matmul__(self, v: Any) -> Array:
+        v = np.asarray(v, dtype=np.float64)
+        if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
+            raise ValueError(
+                f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
+            )
+        return self._product(v[None])[0] if v.ndim == 1 else self._product(v.T).T
+
+    @on_one_thread
+    def variance(self, X: Any) -> Array:
+        X = np.asarray(X, dtype=np.float64)
+        out = np.empty(len(X))
+        for start in range(0, len(X), _ROWS):
+            part = X[start : start + _ROWS]
+            folded = self._folded(part)
+            half = folded @ self._rows.T
+            free = np.ldexp(part[:, self._free], self._power[self._free]) @ self._root
+            found = np.maximum(folded**2 @ self._prior - (half**2).sum(axis=1), 0.0)
+            out[start : start + _ROWS] = found + (free**2).sum(axis=1)
+        return out
+
+    @on_one_thread
+    def diagonal(self) -> Array:
+        assert self._prior is not None
+        assert self._rows is not None
+        out = self._prior - np.einsum("ij,ij->j", self._rows, self._rows)
+        if len(self._free):
+            inner = self._border * self._prior - (self._border @ self._rows.T) @ self._rows
+            out[self._free] = np.einsum("ij,ij->i", inner, self._border)
+            out[self._free] += np.einsum("ij,ij->i", self._root, self._root)
+        return np.ldexp(np.maximum(out, 0.0), 2 * self._power)
+
+
+def _inverse(values: Array) -> Array:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+
+
+def kept_rows(problem: RidgeProblem) -> dict[str, Any]:
+    """What `dense_rows` makes weighted, centred rows of: those of sparse data stay sparse."""
+    root = np.ones(problem.n) if problem.root is None else problem.root
+    used = np.flatnonzero(root > 0)
+    if not problem.A.is_sparse:
+        return {"dense": problem.A.rows(0, problem.n)[used] * root[used, None]}
+    data, indices, indptr = (np.array(part) for part in problem.source.arrays)
+    return {
+        "kind": problem.source.kind,
+        "data": data,
+        "indices": indices,
+        "indptr": indptr,
+        "root": root,
+        "mean": np.array(problem.mean),
+        "live": problem.column_squares() > 0,
+    }
+
+
+def dense_rows(kept: dict[str, Any]) -> Array:
+    """Weighted, centred rows (n, p) of weight above 0."""
+    if "dense" in kept:
+        return kept["dense"]
+    from scipy import sparse
+
+    kind = sparse.csr_matrix if kept["kind"] == "csr" else sparse.csc_matrix
+    root, mean = kept["root"], kept["mean"]
+    parts = kept["data"], kept["indices"], kept["indptr"]
+    X = kind(parts, shape=(len(root), len(mean))).tocsr()
+    used = np.flatnonzero(root > 0)
+    B = X[used].toarray().astype(np.float64, copy=False)
+    B -= mean
+    B[:, ~kept["live"]] = 0.0
+    B *= root[used, None]
+    return B
+
+
+def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
+    """The covariance of the coefficients for penalties (p,), infinite ones included."""
+    power = kept["power"] - kept["y_power"][target]
+    noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))
+    d = np.full(len(alpha), np.inf)
+    if noise > 0:
+        free = kept["factor"] == 0
+        d = np.where(free, 0.0, np.where(free, 1.0, alpha) * kept["factor"])
+    precision = 1.0 / noise if noise > 0 else 1.0
+    if "rows" in kept:
+        with np.errstate(divide="ignore"):
+            prior = np.where(np.isfinite(d) & (d > 0), 1.0 / (precision * d), 0.0)
+        rows = dense_rows(kept["rows"])
+        return SamplesPosterior(rows, prior, np.flatnonzero(d == 0), 1.0 / precision, power)
+    found = Posterior.of_gram(kept["gram"].copy(), d, precision, precision)
+    return found.scaled(-power) if power.any() else found

@@ -1,0 +1,77 @@
+"""Choose a way to group penalties by predicted time and memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._matrix import Matrix
+from ...systems import cost
+
+_STEPS = 10.0  # Newton's, for each target
+_THIN = 8  # groups of fewer features than a share of 1 / _THIN of the rows are held by columns
+
+
+class Way(NamedTuple):
+    """Predicted seconds and bytes of a way to group penalties."""
+
+    name: str
+    seconds: float
+    memory: float
+
+
+def by_features(A: Matrix, targets: int, criterion: str) -> Way:
+    """From a Gram matrix of the features."""
+    n, p = (float(size) for size in A.shape)
+    step = p**3 * (3.0 if criterion in ("gcv", "loo") else 1.0)
+    step += 3.0 * n * p**2 if criterion == "loo" else 0.0
+    gram = cost._pairs(A, True) * cost._UPDATE if A.is_sparse else n * p**2 * cost._FLOP
+    rows = 24.0 * n * p if criterion == "loo" else 0.0
+    seconds = gram + targets * _STEPS * step * cost._FLOP
+    return Way("cholesky", seconds, 40.0 * p**2 + rows)
+
+
+def by_samples(A: Matrix, targets: int, criterion: str, size: NDArray[np.intp]) -> Way:
+    """From a Gram matrix of the rows for each group of so many features."""
+    n, p = (float(size) for size in A.shape)
+    thin = size * _THIN <= n
+    whole, q = float((~thin).sum()), float(size[thin].sum())
+    products = 2.0 if criterion == "loo" else 1.0
+    step = n**3 * (1.0 + 2.0 * whole * products) + 2.0 * n * q * (n + q * products)
+    if criterion != "reml":
+        step *= 2.0
+    if A.is_sparse:
+        gram = whole * (cost._pairs(A, False) * cost._UPDATE + n**2 * cost._CLEAR)
+    else:
+        gram = n**2 * p * cost._FLOP
+    memory = 8.0 * n**2 * (whole * (1.0 + products) + 5.0) + 40.0 * n * q
+    memory += cost.data_bytes(A) if A.is_sparse else 8.0 * n * p
+    return Way("dual", gram + targets * _STEPS * step * cost._FLOP, memory)
+
+
+def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
+    """The quickest way whose memory is within the bytes allowed.
+
+    Raises
+    ------
+    ValueError
+        If none is, or the one asked for is not possible.
+    """
+    if asked != "auto":
+        ways = [way for way in ways if way.name == asked]
+    fitting = [way for way in ways if cost.fits(way.memory, max_memory)]
+    if fitting:
+        return min(fitting, key=lambda way: way.seconds).name
+    least = min(ways, key=lambda way: way.memory)
+    most = cost.default_memory() if max_memory is None else max_memory
+    raise ValueError(
+        f"max_memory allows {most / 1e9:.3g} GB; expected at least {least.memory / 1e9:.3g} GB,"
+        f" which solver={least.name!r} takes on these data."
+    )
+
+
+def sizes_of(codes: Any, count: int, d: Any) -> NDArray[np.intp]:
+    """Penalised features of each group."""
+    return np.bincount(codes[d > 0], minlength=count)
