@@ -52,10 +52,8 @@ class GroupRidge(PosteriorRegressor):
     with alpha_g = noise_variance_ / prior_variance_g. The variances maximise the likelihood of y
     with w integrated out, or the penalties minimise generalised cross-validation or leave-one-out
     errors. Where the groups are the levels of factors this is the linear mixed model. The data are
-    reduced to sums once, and Newton's method with exact derivatives then takes the time of a few
-    ridge fits, whatever the number of samples. It takes the memory of a few matrices of n_features
-    x n_features, also of sparse or wide data, and for each step and target a time proportional to
-    n_features^3. Each target has penalties of its own.
+    reduced once, and Newton's method with exact derivatives then takes the time of a few ridge
+    fits, by features or by samples (see `solver`). Each target has penalties of its own.
 
     A group whose prior variance is 0 is out: its penalty is infinite and its coefficients are 0.
 
@@ -80,6 +78,14 @@ class GroupRidge(PosteriorRegressor):
         share of what cancels in it.
     max_iter : int, default=200
         Largest number of steps.
+    solver : {"auto", "cholesky", "dual"}, default="auto"
+        "cholesky": by the Gram matrix of the features, in a time for each step and target
+        proportional to n_features^3. "dual": by a Gram matrix of the samples for each group, for
+        wide data, in a time proportional to n_samples^3 and the number of groups. Both find the
+        same. "auto": the one of less predicted time that fits into `max_memory`.
+    max_memory : float or None, default=None
+        Bytes that the fit may use beside its input. Where every solver would need more, which is
+        known before it starts, an error is raised. None: half of the machine's memory.
 
     Attributes
     ----------
@@ -115,7 +121,7 @@ class GroupRidge(PosteriorRegressor):
     posterior_ : Posterior or list of Posterior
         Covariance of the coefficients, as an operator, for each target.
     solver_ : str
-        What solved the systems: "cholesky".
+        What solved the systems: "cholesky" or "dual".
     X_offset_ : ndarray of shape (n_features,)
         Weighted means that the columns were centred about; 0 without an intercept.
     n_features_in_ : int
