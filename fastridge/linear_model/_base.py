@@ -1,4 +1,4 @@
-"""The light base of the estimators: parameters, repr, fitted state, linear predictions, scores."""
+"""Base classes of the estimators: parameters, repr, fitted state, linear predictions, scores."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ..data.check import check_design, check_sample_weight, check_target, featur
 from ..losses import SQUARED, Loss
 from ._parameters import Checks, Parameters, checks_of, compile_quick_test
 
-# Up to this many numbers, a product in NumPy costs less than a wrapped matrix does.
+# Elements of X up to which a NumPy product is faster than wrapping X in a Matrix.
 _SMALL = 16384
 
 
 def _docstring_of(name: str) -> str:
-    """Return the docstring of an estimator, which is loaded if it is not."""
+    """Import an estimator if needed, and return its docstring."""
     return getattr(import_module(home_of(name)), name).__doc__
 
 
 def _compile_and_pass(estimator: Any) -> bool:
-    """Compile the quick test of a class at its first use, and return what it says."""
+    """Compile the quick test of a class at its first use, and return its result."""
     cls = type(estimator)
     cls._pass_at_once = compile_quick_test(cls._checks)
     return cls._pass_at_once(estimator)
@@ -37,14 +37,14 @@ def _compile_and_pass(estimator: Any) -> bool:
 class Estimator:
     """Base of the estimators, which follows scikit-learn's protocol without importing it.
 
-    A subclass names all its parameters in its constructor, which does nothing but store them, and
-    says in ``_estimator_type`` whether it is a "regressor" or a "classifier".
+    A subclass names all its parameters in its constructor, which only stores them, and sets
+    ``_estimator_type`` to "regressor" or "classifier".
     """
 
     _estimator_type: ClassVar[str]
     _loss: ClassVar[Loss] = SQUARED
     _cached_defaults: ClassVar[dict[str, Any]]
-    # what each parameter must be, by its name; and the same with the constructor's defaults
+    # valid kinds of each parameter, by name; and the checks derived from them
     _parameters: ClassVar[Parameters] = {}
     _checks: ClassVar[Checks] = ()
     _pass_at_once: ClassVar[Callable[[Any], bool]]
@@ -69,13 +69,13 @@ class Estimator:
         super().__init_subclass__(**kwargs)
         cls._checks = checks_of(cls.__init__, cls._parameters)
         cls._pass_at_once = _compile_and_pass
-        # docstrings of subclasses elsewhere are their own
+        # leave docstrings of subclasses outside this package alone
         if cls.__doc__ and cls.__module__.startswith(f"{__package__}."):
             cls.__doc__ = expand(cls.__doc__, _docstring_of, defaults_of(cls.__init__))
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        """Parameters of the constructor, sorted by name, with their defaults; once per class."""
+        """Return the constructor's parameters, sorted by name, with defaults; cached per class."""
         if "_cached_defaults" not in vars(cls):
             cls._cached_defaults = _constructor_defaults(cls)
         return cls._cached_defaults
@@ -85,12 +85,12 @@ class Estimator:
         return list(cls._defaults())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of the estimator.
+        """Return the parameters of the estimator.
 
         Parameters
         ----------
         deep : bool, default=True
-            Also those of parameters that are estimators themselves, as ``name__parameter``.
+            Also return the parameters of nested estimators, as ``name__parameter``.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class Estimator:
         return self
 
     def set_fit_request(self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight`.
+        """Set whether a scikit-learn meta-estimator passes `sample_weight` to `fit`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 
@@ -174,7 +174,7 @@ class Estimator:
         return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight)
 
     def set_score_request(self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Say whether `score` asks a scikit-learn meta-estimator for `sample_weight`.
+        """Set whether a scikit-learn meta-estimator passes `sample_weight` to `score`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 
@@ -217,7 +217,7 @@ class Estimator:
         return _sklearn.tags(self._estimator_type, "one" if row is None else row.targets)
 
     def _check_parameters(self) -> None:
-        """Refuse parameters that are not what the table of the class says."""
+        """Raise an error for parameters that the table of the class does not allow."""
         if self._pass_at_once():
             return
         for name, default, kinds in self._checks:
@@ -231,17 +231,17 @@ class Estimator:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Refuse parameters that do not fit together, where one without a quick test is given."""
+        """Raise an error for parameters that conflict; not called where all pass the quick test."""
 
     def _refuse(self, name: str, expected: str) -> None:
-        """Raise the error of a parameter."""
+        """Raise the error for a parameter."""
         raise _sklearn.exception("InvalidParameterError")(
             f"The {name!r} parameter of {type(self).__name__} must be {expected}."
             f" Got {getattr(self, name)!r} instead."
         )
 
     def _set_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
-        """Remember the features of a fit; names of an earlier fit are forgotten."""
+        """Set the number and the names of the features; drop names of an earlier fit."""
         self.n_features_in_ = n_features
         if names is not None:
             self.feature_names_in_ = names
@@ -266,19 +266,19 @@ class Estimator:
             raise ValueError(_names_differ(fitted, names))
 
     def _not_fitted(self, what: str) -> Exception:
-        """The error of what needs a fit."""
+        """Return the error for a call that needs a fit."""
         error: Exception = _sklearn.exception("NotFittedError")(
             f"This {type(self).__name__} is not fitted yet: call fit(X, y) before {what}."
         )
         return error
 
     def _check_fitted(self, what: str) -> None:
-        # streams make it when it is asked for
+        # SGD estimators compute coef_ at its first access
         if not hasattr(self, "coef_"):
             raise self._not_fitted(what)
 
     def _linear_predictor(self, X: Any, method: str) -> NDArray[np.floating]:
-        """X @ coef_.T + intercept_, of shape (n_samples,) or (n_samples, n_targets)."""
+        """Return X @ coef_.T + intercept_, of shape (n_samples,) or (n_samples, n_targets)."""
         try:
             coef = self.coef_
         except AttributeError:
@@ -302,7 +302,7 @@ class Estimator:
 
 
 class LinearRegressor(Estimator):
-    """A regressor whose prediction is the mean of the linear predictor X @ coef_.T + intercept_."""
+    """Regressor that predicts the mean from the linear predictor X @ coef_.T + intercept_."""
 
     _estimator_type = "regressor"
 
@@ -392,7 +392,7 @@ class LinearRegressor(Estimator):
 
 
 def as_scalar(value: Any) -> Any:
-    """A Python float as a NumPy scalar, which has `shape`, `round` and `item`; others as they are.
+    """Return a float as a NumPy scalar, which has `shape`, `round` and `item`; others unchanged.
 
     Examples
     --------
@@ -404,7 +404,7 @@ def as_scalar(value: Any) -> Any:
 
 
 def _constructor_defaults(cls: type) -> dict[str, Any]:
-    """Parameters of a constructor, sorted by name, with their defaults."""
+    """Return the parameters of a constructor, sorted by name, with their defaults."""
     from inspect import signature
 
     parameters = list(signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
@@ -419,7 +419,7 @@ def _constructor_defaults(cls: type) -> dict[str, Any]:
 
 
 def _names_differ(fitted: NDArray[np.object_], names: NDArray[np.object_]) -> str:
-    """The message for feature names that are not those of the fit."""
+    """Return the message for feature names that are not those of the fit."""
     message = "The feature names should match those that were passed during fit.\n"
     unseen = sorted(set(names) - set(fitted))
     missing = sorted(set(fitted) - set(names))

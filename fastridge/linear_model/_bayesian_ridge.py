@@ -1,4 +1,4 @@
-"""Ridge regression whose penalty is the ratio of two precisions that the data choose."""
+"""Bayesian ridge regression: precisions of noise and weights chosen by the evidence."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ if TYPE_CHECKING:
 
 
 class BayesianRidge(PosteriorRegressor):
-    """Ridge regression as a Gaussian posterior, its two precisions by the evidence.
+    """Bayesian ridge regression, whose two precisions maximise the evidence.
 
     The model, with s = `sample_weight` and f = `penalty_factor`, is ::
 
         y_i ~ N(b + x_i w, 1 / (alpha_ s_i)),    w_j ~ N(0, 1 / (lambda_ f_j)),
 
-    The posterior mean of w is that of `Ridge` with the penalty lambda_ / alpha_. Both precisions,
-    under gamma priors, are those of the largest evidence, the density of y with w integrated out,
-    as in scikit-learn's ``BayesianRidge``. In that density b is no unknown: it is the weighted mean
-    of y - x w, and no sample is counted off for it; `predict` adds the variance of a b that is as
-    likely anywhere. The sums of the data are reduced once, and each step then takes a time
-    proportional to the number of features (of samples, where these are fewer).
+    The posterior mean of w is the solution of `Ridge` with the penalty lambda_ / alpha_. The
+    precisions have gamma priors and maximise the evidence, the density of y with w integrated out,
+    as in scikit-learn's ``BayesianRidge``. The evidence takes b as known, as the weighted mean of
+    y - x w, and subtracts no degree of freedom for it; `predict` adds the variance of b under a
+    flat prior. The data are reduced once; each step then takes time proportional to the number of
+    features (of samples, where these are fewer).
 
     Parameters
     ----------
     max_iter : int, default=300
-        Largest number of steps.
+        Largest number of iterations.
     tol : float, default=1e-3
-        Stop where the coefficients move, in the sum of their absolute values, by less.
+        Stop when the sum of the absolute changes of the coefficients is below `tol`.
     alpha_1, alpha_2 : float, default=1e-6
         Shape and rate of the gamma prior of the noise's precision.
     lambda_1, lambda_2 : float, default=1e-6
         Shape and rate of the gamma prior of the weights' precision.
     alpha_init : float or None, default=None
-        First alpha_; None: 1 / variance of y.
+        Initial alpha_; None: 1 / variance of y.
     lambda_init : float or None, default=None
-        First lambda_; None: 1.
+        Initial lambda_; None: 1.
     compute_score : bool, default=False
         Keep the log evidence of each step in `scores_`.
     fit_intercept : bool, default=True
@@ -71,7 +71,7 @@ class BayesianRidge(PosteriorRegressor):
     verbose : bool, default=False
         Print the number of steps.
     penalty_factor : array-like of shape (n_features,) or None, default=None
-        Factor f of the prior precision of each weight; 0: as likely anywhere.
+        Factor f of the prior precision of each weight; 0: a flat prior.
     standardize : bool, default=False
         Priors in units of the columns' weighted standard deviations.
 
@@ -90,16 +90,16 @@ class BayesianRidge(PosteriorRegressor):
     posterior_ : Posterior
         Covariance of w, as an operator.
     sigma_ : ndarray of shape (n_features, n_features)
-        The same as an array in the type of `coef_`, made when it is asked for.
+        Covariance of w as an array in the dtype of `coef_`, computed at access.
     dof_ : float
-        Effective degrees of freedom: how many weights the data determine, the intercept not
-        counted.
+        Effective degrees of freedom: the number of weights that the data determine, without the
+        intercept.
     scores_ : ndarray of shape (n_iter_ + 1,)
         Log evidence at each step and at the end; only with `compute_score`.
     n_iter_ : int
-        Steps.
+        Number of iterations.
     X_offset_ : ndarray of shape (n_features,)
-        Weighted means that the columns were centred about; 0 without an intercept.
+        Weighted means by which the columns were centred; 0 without an intercept.
     X_scale_ : ndarray of shape (n_features,)
         Ones, as in scikit-learn.
     n_features_in_ : int
@@ -107,14 +107,14 @@ class BayesianRidge(PosteriorRegressor):
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
     solver_ : str
-        What found the coefficients: "cholesky" or "dual".
+        Solver of the coefficients: "cholesky" or "dual".
     relative_gradient_ : float
         Norm of the gradient over its norm at w = 0.
 
     See Also
     --------
-    RidgeCV : The penalty by cross-validation.
-    fastridge.penalty : From precisions to penalties and back.
+    RidgeCV : Chooses the penalty by cross-validation.
+    fastridge.penalty : Converts precisions to penalties and back.
 
     References
     ----------
@@ -139,7 +139,7 @@ class BayesianRidge(PosteriorRegressor):
     """
 
     _posterior: Posterior
-    _problem: Any  # rows that the posterior is yet to be made of
+    _problem: Any  # data from which the posterior is computed at its first access
 
     _parameters: ClassVar[Parameters] = {
         "max_iter": COUNT,
@@ -192,7 +192,7 @@ class BayesianRidge(PosteriorRegressor):
         y : array-like of shape (n_samples,)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -202,8 +202,7 @@ class BayesianRidge(PosteriorRegressor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Examples
         --------
@@ -300,7 +299,7 @@ class BayesianRidge(PosteriorRegressor):
         )
 
     def _set_posterior(self, evidence: Any, d: NDArray[np.float64]) -> None:
-        """The covariance by features; by samples it waits until it is asked for."""
+        """Set the posterior; where it goes by samples, defer it to its first access."""
         from ..quadratic.posterior import Posterior
 
         self.__dict__.pop("_posterior", None)
@@ -340,6 +339,6 @@ class BayesianRidge(PosteriorRegressor):
 
     def __getstate__(self) -> dict[str, Any]:
         if "_problem" in self.__dict__:
-            # data are no part of a model
+            # compute the posterior: a saved model holds no data
             assert self.posterior_ is not None
         return dict(self.__dict__)

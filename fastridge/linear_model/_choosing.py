@@ -1,4 +1,4 @@
-"""What all estimators that choose their penalty share."""
+"""Shared by all estimators that choose their penalty: metadata, seeds, held-out sets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ._base import Estimator
 
 
 class Metadata(NamedTuple):
-    """What `fit` was given beside the data.
+    """Arguments of `fit` other than the data.
 
     groups : array-like of shape (n_samples,) or None
-        For folds of an int and for a share that is held out.
+        Groups for an int `cv` and for a held-out share.
     split : dict or None
         Keyword arguments of the splitter; None where no metadata is routed.
     score : dict or None
-        Keyword arguments of the scorer that are not the weights of the fit; None as above.
+        Keyword arguments of the scorer, without the weights of the fit; None where no metadata is
+        routed.
     """
 
     groups: Any
@@ -36,11 +37,11 @@ class Choosing(Estimator):
     random_state: Any
 
     get_metadata_routing = _sklearn.BorrowedRouter()
-    # splitters ask for groups themselves; set_fit_request asks for those of an int `cv`
+    # splitters request groups themselves; for an int `cv`, set_fit_request does
     __metadata_request__fit: ClassVar[_sklearn.Unused] = _sklearn.Unused("groups")
 
     def _routes(self) -> dict[str, tuple[str, Any]]:
-        """Objects that metadata of `fit` goes to, by name, each after its method."""
+        """Return by name the method and the object that metadata of `fit` is routed to."""
         return {"splitter": ("split", self.cv)}
 
     def _metadata(self, sample_weight: Any, groups: Any, params: dict[str, Any]) -> Metadata:
@@ -70,7 +71,7 @@ class Choosing(Estimator):
         return np.random.default_rng(state.randint(2**31))
 
     def _held(self, p: int, check_y: Any) -> Any:
-        """(A, y, weight) of a held-out set that was given; None for a share."""
+        """Return (A, y, weight) of a given held-out set; None for a share."""
         validation = self.validation
         if validation is None or not isinstance(validation, (tuple, list)):
             return None
@@ -93,7 +94,7 @@ class Choosing(Estimator):
         sample_weight: bool | str | None = _sklearn.UNCHANGED,
         groups: bool | str | None = _sklearn.UNCHANGED,
     ) -> Self:
-        """Say whether `fit` asks a scikit-learn meta-estimator for `sample_weight` and `groups`.
+        """Set whether a scikit-learn meta-estimator passes `sample_weight` and `groups` to `fit`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 
@@ -131,7 +132,7 @@ def require_numbers(name: str, values: Any) -> None:
 
 
 class Known:
-    """A model whose predictions for one X are known."""
+    """Model that returns stored predictions for one X."""
 
     def _show(self, coef: Any, intercept: Any, X: Any, prediction: Any) -> Any:
         several = np.ndim(prediction) == 2 and prediction.shape[1] > 1

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class BaseElasticNet(LinearRegressor):
-    """Parameters, checks and attributes that all fits by coordinate descent share."""
+    """Parameters, checks and attributes shared by all fits by coordinate descent."""
 
     alpha: Any
     l1_ratio: Any
@@ -94,7 +94,7 @@ class BaseElasticNet(LinearRegressor):
         )
 
     def _start(self, shape: tuple[int, ...]) -> NDArray[np.floating] | None:
-        """Coefficients of the fit before, if they are to be where this one starts."""
+        """Return the coefficients of the previous fit for a warm start, else None."""
         coef = self.__dict__.get("coef_") if self.warm_start else None
         return coef if coef is not None and coef.shape == shape else None
 
@@ -144,20 +144,19 @@ class ElasticNet(BaseElasticNet):
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     precompute : bool, array-like of shape (n_features, n_features) or Moments, default=False
-        Fit on the Gram matrix of all features. True: form it. An array: it is that of `X`, about
-        the weighted means where `fit_intercept`, with `sample_weight` as given or normalised to a
-        sum of n_samples; where it is not about the means, it is formed anew, with a warning.
-        `fastridge.Moments`: they are those of `X`, `y` and `sample_weight`. Arrays and moments of
-        other data are refused.
-        False: a Gram matrix of all features is formed where that is the faster way.
+        Gram matrix of all features. False: form it where that is faster. True: always form it. An
+        array: the Gram matrix of `X`, centred about the weighted means with `fit_intercept`, and
+        weighted by `sample_weight` as given or normalised to a sum of n_samples; one that is not
+        centred is formed again, with a warning. `fastridge.Moments`: those of `X`, `y` and
+        `sample_weight`. Arrays and moments of other data raise an error.
     max_iter : int or None, default=1000
-        Bound on the epochs: rounds of sweeps, and Newton steps. None: 1000.
+        Largest number of epochs: rounds of sweeps, and Newton steps. None: 1000.
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     tol : float, default=1e-4
         Bound on `relative_gap_`.
     warm_start : bool, default=False
-        Start from the coefficients of the fit before, where they have the shape.
+        Start from the coefficients of the previous fit, if their shape matches.
     positive : bool, default=False
         Require w >= 0.
     random_state : int, numpy.random.RandomState or None, default=None
@@ -177,7 +176,7 @@ class ElasticNet(BaseElasticNet):
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         w, float32 where `X` is float32, else float64; the first shape for one target.
     sparse_coef_ : scipy.sparse.csr_matrix of shape (1, n_features) or (n_targets, n_features)
-        The same, made anew at each access.
+        `coef_` as a sparse matrix, built at each access.
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
     n_features_in_ : int
@@ -191,11 +190,11 @@ class ElasticNet(BaseElasticNet):
         scikit-learn.
     relative_gap_ : float or ndarray of shape (n_targets,)
         `dual_gap_` over the objective of the null model, sum_i s_i (y_i - mean)^2 / (2 sum_i s_i),
-        without an intercept with 0 for the mean: what `tol` bounds.
+        with 0 for the mean where there is no intercept. `tol` is the bound on it.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     solver_ : str
-        What ran: "gram", "working" or "columns"; see `fastridge.elastic_net`.
+        Method that ran: "gram", "working" or "columns"; see `fastridge.elastic_net`.
 
     See Also
     --------
@@ -304,9 +303,9 @@ class ElasticNet(BaseElasticNet):
             Features. float32 and float64, C and F order and CSC are used without a copy; CSR is
             stored by columns once where the columns are needed.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict; not to be left out. Of `Moments`, which hold them, `fit_moments`.
+            Values to predict; required. For `Moments`, which hold y, call `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
         check_input : bool, default=True
             Accepted for compatibility: arguments are always checked.
 
@@ -318,15 +317,14 @@ class ElasticNet(BaseElasticNet):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
         TypeError
             If an argument holds objects that are not numbers.
 
         Warns
         -----
         ConvergenceWarning
-            If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
+            If `tol` was not reached, or if rows of small weight are lost in the sums of squares.
 
         Examples
         --------
@@ -371,7 +369,7 @@ class ElasticNet(BaseElasticNet):
         return self
 
     def fit_moments(self, moments: Moments) -> Self:
-        """Fit the data that moments sum, without the data.
+        """Fit from moments, without the data.
 
         Parameters
         ----------
@@ -388,7 +386,7 @@ class ElasticNet(BaseElasticNet):
         TypeError
             If `moments` is not a `fastridge.Moments`.
         ValueError
-            If their total weight is 0, or a parameter is not what is documented.
+            If their total weight is 0, or a parameter is not as documented.
 
         Warns
         -----
@@ -455,7 +453,7 @@ class ElasticNet(BaseElasticNet):
             ("y", moments.y_mean, y_mean, np.sqrt(y_variance) + np.abs(y_mean)),
             ("y", moments.yy / total, y_variance, y_variance),
         ):
-            # NaN and infinity in X fail here too, and are told apart by the door
+            # NaN and infinity in X fail here too; check_finite reports them
             if not (np.abs(theirs - ours) <= 1e-4 * size + 1e-12 * np.max(size, initial=0)).all():
                 from ..data.check import check_finite
 
@@ -547,7 +545,7 @@ relative_gap_, objective_, solver_
 
 
 def _check_gram(value: Any, p: int) -> NDArray[np.float64]:
-    """A given Gram matrix, float64 in C order."""
+    """Check a given Gram matrix, and return it as float64 in C order."""
     gram = numbers(as_array(value, "precompute"), "precompute")
     if gram.shape != (p, p):
         raise ValueError(f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has.")

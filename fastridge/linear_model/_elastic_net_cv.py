@@ -70,7 +70,7 @@ def _check_alphas(name: str, value: Any) -> None:
 
 
 class BaseElasticNetCV(Choosing, LinearRegressor):
-    """Parameters, the search and the choice that all share."""
+    """Parameters, search and choice shared by all elastic nets that choose their penalty."""
 
     l1_ratio: Any
     eps: float
@@ -130,7 +130,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             self._refuse("cv", "None where validation is given")
 
     def _model(self) -> Any:
-        """The estimator of one penalty with these parameters."""
+        """Return the estimator for one penalty with these parameters."""
         raise NotImplementedError
 
     def fit(
@@ -145,12 +145,12 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         y : array-like of shape (n_samples,), or (n_samples, n_targets) for several tasks
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
-            splitter is given them.
+            Group of each row. Rows of a group are held out together where `cv` is an int or
+            `validation` a share; a splitter receives the groups.
         **params : dict
-            What a splitter asks for, by scikit-learn's metadata routing;
+            Metadata that a splitter requests by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -161,8 +161,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Warns
         -----
@@ -262,7 +261,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         return self
 
     def _target(self, y: Any, n: int) -> NDArray[np.float64]:
-        """Targets (n, k)."""
+        """Check the targets, and return them as (n, k)."""
         Y = check_target(y, n)
         if Y.ndim == 2 and Y.shape[1] == 1:
             warnings.warn(
@@ -286,7 +285,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         return model._options("auto")
 
     def _decide(self, search: Any, given: bool, model: Any, X: Any, Y: Any, weight: Any) -> None:
-        """Choose, fit to all rows, and set the attributes; given: one grid for every l1_ratio."""
+        """Choose, fit to all rows, and set the attributes; given: whether `alphas` were given."""
         from ..model_selection._choice import best, choose
         from ..model_selection._descent_search import level
         from ..model_selection._diagnosis import Freedom, Scores, diagnose
@@ -297,7 +296,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         if callable(self.select):
             i = choose(self.select, alphas, score, error, results)
         else:
-            # one standard error is a matter of penalties of the same kind
+            # one standard error compares penalties of the same l1_ratio only
             same = np.flatnonzero(ratios == ratios[best(score)])
             i = int(same[choose(self.select, alphas[same], score[same], error[same], results)])
         self.alpha_ = np.float64(alphas[i])
@@ -347,35 +346,35 @@ class ElasticNetCV(BaseElasticNetCV):
     """Elastic net that chooses its penalty, and the share of its L1 part, by cross-validation.
 
     The objective is that of `ElasticNet`. Every penalty is fitted to the training rows of every
-    fold, each from the solution of the last; where a Gram matrix pays, that of a fold's training
-    rows is the whole's less the fold's. Folds run on threads.
+    fold, warm-started from the penalty before. Where a Gram matrix pays off, that of the training
+    rows is computed as that of all rows minus that of the fold. Folds run in parallel threads.
 
     Parameters
     ----------
     l1_ratio : float or array-like of shape (n_ratios,), default=0.5
         Shares of the L1 part to try, from 0 (ridge) to 1 (lasso).
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first, above 0.
+        Ratio of the last penalty of the automatic grid to the first, above 0.
     alphas : int, array-like of shape (n_alphas,) or "auto", default=100
-        Penalties to try, which are sorted from large to small, or how many of an automatic grid,
-        whose first is the smallest that leaves all penalised coefficients at 0. "auto": 100 of
-        them, with `extend`. Where the best of an automatic grid is the last and the score still
-        improves there, a warning says so.
+        Penalties to try, sorted from large to small. An int: length of an automatic grid, whose
+        first penalty is the smallest that leaves all penalised coefficients at 0. "auto": a grid of
+        100, with `extend`. A warning tells where the best penalty of an automatic grid is the last
+        and the score still improves there.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     precompute : bool or "auto", default="auto"
-        True: on Gram matrices of all features. Otherwise where that is the faster way.
+        True: use Gram matrices of all features. Otherwise: use them where that is faster.
     max_iter : int, default=1000
-        Bound on the epochs of each fit.
+        Largest number of epochs of each fit.
     tol : float, default=1e-4
-        Bound on the duality gap of each fit.
+        Bound on the duality gap of each fit, over the objective of the null model.
     cv : int, splitter, iterable of (train, test) or None, default=None
-        An int: so many folds of consecutive rows, or of whole `groups`. A splitter has
-        ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds.
+        An int: number of folds, of consecutive rows or of whole `groups`. A splitter has
+        ``split(X, y, groups)``, like those of scikit-learn. None: 5 folds.
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     verbose : bool or int, default=0
-        Show a bar of the folds that are done on standard error, with tqdm where installed.
+        Show a progress bar over the folds on standard error, by tqdm where installed.
     n_jobs : int or None, default=None
         Threads for the folds; None or negative: as many as the kernels may use.
     positive : bool, default=False
@@ -389,30 +388,31 @@ class ElasticNetCV(BaseElasticNetCV):
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds of the coefficients.
     standardize : bool, default=False
-        Penalise in units of the columns' weighted standard deviations, of each fold's own.
+        Penalise in units of the columns' weighted standard deviations, those of each fold's
+        training rows.
     select : {"min", "1se"} or callable, default="min"
-        "min": the least mean error over the folds. "1se": the largest penalty, no smaller than that
-        one and of the same `l1_ratio`, whose mean error is within one standard error of it. A
-        callable is given `cv_results_` and returns the position of a penalty.
+        "min": the least mean error over the folds. "1se": the largest penalty of the same
+        `l1_ratio` whose mean error is within one standard error of the least. A callable is given
+        `cv_results_` and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
-        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        Held-out set in place of `cv`. A number between 0 and 1: that share of the rows (of
         the `groups`, where given), at random; the model is then fitted to all rows.
     store_coef : bool, default=False
         Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
-        Called as callback(done, total) after each fold of each `l1_ratio`. StopIteration ends the
-        search, and the folds that are done decide; any other exception passes on, as does Ctrl-C,
-        and the finished folds are in `cv_results_`.
+        Called as callback(done, total) after each fold of each `l1_ratio`. If it raises
+        StopIteration, the search ends and the finished folds decide; any other exception, and
+        Ctrl-C, propagates and leaves the finished folds in `cv_results_`.
     extend : bool, default=False
-        Go on below the smallest penalty where that is the best and the score still improves, by a
-        decade up to three times, with a warning.
+        Where the smallest penalty is the best and the score still improves, extend the grid
+        downwards by a decade, up to three times, with a warning.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty chosen.
+        Chosen penalty.
     l1_ratio_ : float
-        The share of the L1 part chosen.
+        Chosen share of the L1 part.
     coef_ : ndarray of shape (n_features,)
         w of the fit to all rows.
     intercept_ : float
@@ -422,16 +422,16 @@ class ElasticNetCV(BaseElasticNetCV):
     alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
         The grid that was used; the first shape for one `l1_ratio`, and where `alphas` were given.
     cv_results_ : fastridge.model_selection.CVResults
-        Errors of every penalty; "n_features" is the mean number of non-zero coefficients, "dof"
-        the mean of their effective degrees of freedom, "norm" of their norm.
+        Errors of every penalty; "n_features" is the mean number of non-zero coefficients over the
+        folds, "dof" their mean effective degrees of freedom and "norm" their mean norm.
     diagnosis_ : fastridge.model_selection.Diagnosis
-        Under-fitting, over-fitting, about right, or that the penalty does not matter.
+        Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
     dual_gap_, relative_gap_, n_iter_, objective_, solver_
-        As for `ElasticNet`; of the fit to all rows.
+        As for `ElasticNet`; for the fit to all rows.
 
     See Also
     --------

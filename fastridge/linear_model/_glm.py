@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class BaseGLMRegressor(BaseGLM, LinearRegressor):
-    """Fits, predictions and scores of one target."""
+    """Fit, predictions and scores for one target."""
 
     alpha: Any
 
@@ -78,12 +78,11 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         y : array-like of shape (n_samples,)
             Values to predict, among those that the loss is defined for.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
         offset : array-like of shape (n_samples,) or None, default=None
-            Term o of the linear predictor that is known. None: 0.
+            Known term o of the linear predictor. None: 0.
         exposure : array-like of shape (n_samples,) or None, default=None
-            Positive numbers t that the mean is in proportion to, only for a log link: an offset
-            of log(t). None: 1.
+            Positive factors t of the mean, only for a log link: an offset of log(t). None: 1.
 
         Returns
         -------
@@ -93,8 +92,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
         TypeError
             If an argument holds objects that are not numbers.
 
@@ -133,14 +131,14 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         return self
 
     def _make_loss(self) -> Loss:
-        """The loss that the parameters name."""
+        """Return the loss that the parameters select."""
         return self._loss
 
     def _set_loss(self, loss: Loss) -> None:
-        """Remember the loss of the fit, where parameters name it."""
+        """Store the loss of the fit, where parameters select it."""
 
     def _start(self, p: int) -> tuple[Any, float] | None:
-        """The fit before, if it is where this one starts."""
+        """Return coefficients and intercept of the previous fit for a warm start, else None."""
         coef = self.__dict__.get("coef_") if self.warm_start else None
         if coef is None or coef.shape != (p,):
             return None
@@ -156,17 +154,17 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known. None: 0.
+            Known term of the linear predictor. None: 0.
         exposure : array-like of shape (n_samples,) or None, default=None
-            Positive numbers that the mean is in proportion to, only for a log link. None: 1.
+            Positive factors of the mean, only for a log link. None: 1.
         posterior : GLMPosterior or None, default=None
-            What `posterior` returned: the means are averaged over it, those of a log link are
-            exp(eta + v / 2) for the variance v of the linear predictor eta.
+            Result of `posterior`, to average the means over. Means of a log link are then
+            exp(eta + v / 2), with the variance v of the linear predictor eta.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Means of the linear predictor offset + ``X @ coef_ + intercept_``; float32 where both
+            Means for the linear predictor offset + ``X @ coef_ + intercept_``; float32 where both
             `X` and the coefficients are and there is no offset, else float64.
 
         Raises
@@ -193,7 +191,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
     ) -> GLMResult:
-        """The result of the fit, of the data that were fitted."""
+        """Rebuild the result of the fit from its data."""
         self._check_fitted("posterior")
         self._check_feature_names(X)
         A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
@@ -219,8 +217,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
     ) -> GLMPosterior:
         """Return the Laplace approximation of the posterior of the coefficients.
 
-        A Gaussian about the solution, given the prior that the penalty is: standard errors and
-        intervals are those of a penalised fit. `GLMPosterior` says what they are not.
+        It is a Gaussian about the solution, with the penalty as the prior: standard errors and
+        intervals are those of a penalised fit. `GLMPosterior` describes their limits.
 
         Parameters
         ----------
@@ -235,16 +233,16 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         exposure : array-like of shape (n_samples,) or None, default=None
             The exposure of the fit.
         dispersion : float or None, default=None
-            Variance of y over its unit variance; None: 1 of losses without one, else the deviance
-            over the residual degrees of freedom.
+            Variance of y over its unit variance; None: 1 for losses without a dispersion, else the
+            deviance over the residual degrees of freedom.
         random_state : int, default=0
             Seed of the random signs that estimate variances of large data.
 
         Returns
         -------
         GLMPosterior
-            covariance, standard_errors, intervals, variance, predict. It goes to `predict`, whose
-            means it averages.
+            covariance, standard_errors, intervals, variance, predict. Pass it to `predict` to
+            average the means over it.
 
         Raises
         ------
@@ -275,10 +273,10 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         offset: Any = None,
         exposure: Any = None,
     ) -> float:
-        """Share of the deviance that is explained, D^2.
+        """Explained share of the deviance, D^2.
 
         One minus the deviance of the predictions over that of the best model without features:
-        the weighted mean of `y`, or with an offset the best constant beside it.
+        the weighted mean of `y`, or the best constant added to the offset.
 
         Parameters
         ----------
@@ -289,9 +287,9 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples; None: 1.
         offset : array-like of shape (n_samples,) or None, default=None
-            Term of the linear predictor that is known. None: 0.
+            Known term of the linear predictor. None: 0.
         exposure : array-like of shape (n_samples,) or None, default=None
-            Positive numbers that the mean is in proportion to, only for a log link. None: 1.
+            Positive factors of the mean, only for a log link. None: 1.
 
         Returns
         -------
@@ -334,14 +332,14 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # parameters that the fit will refuse make no loss
+        # no loss can be made of parameters that `fit` will refuse
         with contextlib.suppress(ValueError, TypeError):
             tags.target_tags.positive_only = -1.0 not in self._make_loss().targets
         return tags
 
 
 def _null_deviance(loss: Loss, y: Any, weight: Any, offset: Any) -> float:
-    """Mean deviance of the best constant beside an offset."""
+    """Return the mean deviance of the best constant added to an offset."""
     from ..solvers.glm.problem import GLMProblem
 
     A = check_design(np.zeros((len(y), 1)))
@@ -368,18 +366,17 @@ class PoissonRegressor(BaseGLMRegressor):
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     solver : {"lbfgs", "newton-cholesky", "auto", "newton"}, default="lbfgs"
-        What solves. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
-        "lbfgs" and "newton-cholesky"; `solver_` says what ran.
+        Solver. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
+        "lbfgs" and "newton-cholesky"; `solver_` names the one that ran.
     max_iter : int, default=100
         Largest number of iterations.
     tol : float, default=1e-4
-        Bound on the square root of `relative_gap_`: the fit ends where the objective is proved to
-        be within tol^2 of its minimum, as a share of what the model without features costs above
-        the least that any predictions do.
+        Bound on the square root of `relative_gap_`: the fit stops when the duality gap is at most
+        tol^2 times the loss of the model without features above the least loss of any predictions.
     warm_start : bool, default=False
-        Start at the coefficients of the fit before.
+        Start from the coefficients of the previous fit.
     verbose : int, default=0
-        Above 0: print what ran and how exact it is.
+        Above 0: print solver, iterations, objective and relative gap.
     l1_ratio : float, default=0.0
         Share of the L1 part of the penalty, from 0 (squares alone) to 1 (absolute values alone).
     penalty_factor : array-like of shape (n_features,) or None, default=None
@@ -388,7 +385,7 @@ class PoissonRegressor(BaseGLMRegressor):
         Penalise each coefficient in units of the weighted standard deviation of its column: sd_j
         w_j takes the place of w_j in the penalty. Coefficients are in the units of `X` anyway.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing.
+        Bounds lower <= w <= upper, in the units of `coef_`; infinite bounds have no effect.
     positive : bool, default=False
         Require w >= 0.
 
@@ -416,7 +413,7 @@ class PoissonRegressor(BaseGLMRegressor):
 
     See Also
     --------
-    GammaRegressor, TweedieRegressor : Other variances.
+    GammaRegressor, TweedieRegressor : Other distributions.
     fastridge.glm : The same fit as a function.
 
     Examples
@@ -435,7 +432,7 @@ class PoissonRegressor(BaseGLMRegressor):
 
 
 class GammaRegressor(BaseGLMRegressor):
-    """Gamma regression: positive values whose deviation is in proportion to their mean.
+    """Gamma regression: positive values whose standard deviation is proportional to their mean.
 
     Minimizes, over the coefficients w and the intercept b::
 
@@ -460,7 +457,7 @@ relative_gap_
 
     See Also
     --------
-    PoissonRegressor, TweedieRegressor : Other variances.
+    PoissonRegressor, TweedieRegressor : Other distributions.
 
     Examples
     --------
@@ -475,7 +472,7 @@ relative_gap_
 
 
 class TweedieRegressor(BaseGLMRegressor):
-    """Regression of a Tweedie distribution, whose variance is a power of its mean.
+    """Tweedie regression: the variance is proportional to a power of the mean.
 
     Minimizes, over the coefficients w and the intercept b::
 
@@ -485,15 +482,15 @@ class TweedieRegressor(BaseGLMRegressor):
     where d is the unit deviance of the power and mu_i (link "identity") or log(mu_i) (link "log")
     is o_i + b + x_i w, with s = `sample_weight` (1 where None), f = `penalty_factor` (1 where None)
     and o = offset + log(exposure) (0 where None). b is never penalised. This is the objective of
-    scikit-learn's ``TweedieRegressor``, whose `l1_ratio` is 0. `objective_` lacks the part of d
+    scikit-learn's ``TweedieRegressor``, whose `l1_ratio` is 0. `objective_` omits the part of d
     that does not depend on mu.
 
     Parameters
     ----------
     power : float, default=0.0
-        Power of the mean that the variance grows as, at most 0 or at least 1: 0 is least squares,
-        1 Poisson, between 1 and 2 sums of a Poisson number of gamma values (many zeros), 2 gamma
-        and 3 inverse Gaussian.
+        The variance is proportional to this power of the mean, at most 0 or at least 1: 0 is least
+        squares, 1 Poisson, between 1 and 2 compound Poisson-gamma (many zeros), 2 gamma and 3
+        inverse Gaussian.
     alpha, fit_intercept
         As in `PoissonRegressor`.
     link : {"auto", "identity", "log"}, default="auto"
@@ -584,10 +581,10 @@ relative_gap_
         self.power_ = float(self.power)
         self.link_ = "log" if loss.has_log_link else "identity"
 
-    # of parameters, where others have one of the class
+    # depends on parameters; other estimators have one loss per class
     @property
     def _loss(self) -> Loss:  # type: ignore[override]
-        """The loss of the fit, or before one that of the parameters."""
+        """Loss of the fit, or before a fit that of the parameters."""
         if "power_" in self.__dict__:
             return tweedie(self.power_, self.link_)
         return self._make_loss()

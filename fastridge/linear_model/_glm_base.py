@@ -1,4 +1,4 @@
-"""What estimators of generalised linear models share: parameters, constraints, offsets."""
+"""Shared by estimators of generalised linear models: parameters, constraints, offsets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ VERBOSE = Parameter(
 
 
 def solver_names(*theirs: str) -> Mapping[str, str]:
-    """Return the solver that runs by the name that is given: scikit-learn's names leave it open."""
+    """Return the solver for each name of `solver`: "auto" for scikit-learn's names `theirs`."""
     return {**dict.fromkeys(theirs, "auto"), **{name: name for name in SOLVERS}}
 
 
@@ -72,10 +72,10 @@ def request_setter(method: str, *names: str) -> Callable[..., Any]:
     ]
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     listed = ", ".join(names)
-    # functions have one, which their type does not know
+    # mypy does not know __signature__ of functions
     setter.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
     setter.__name__ = setter.__qualname__ = f"set_{method}_request"
-    setter.__doc__ = f"""Say which metadata `{method}` asks a scikit-learn meta-estimator for.
+    setter.__doc__ = f"""Set which metadata a scikit-learn meta-estimator passes to `{method}`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 
@@ -99,10 +99,9 @@ def request_setter(method: str, *names: str) -> Callable[..., Any]:
 
 
 def jobs(n_jobs: int | None, scoring: Any) -> int | None:
-    """Threads for the folds; None: as many as the kernels may use.
+    """Return the number of threads for the folds; None: as many as the kernels may use.
 
-    A scorer of the caller's own may not be ready for several threads: one, unless they are asked
-    for.
+    A callable scorer may not be thread-safe: one thread, unless `n_jobs` is given.
     """
     if n_jobs is None and callable(scoring):
         return 1
@@ -110,7 +109,7 @@ def jobs(n_jobs: int | None, scoring: Any) -> int | None:
 
 
 def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
-    """Say that folds did not reach their tolerance; unsettled: penalties and relative gaps."""
+    """Warn that folds did not reach their tolerance; unsettled: penalties and relative gaps."""
     alpha, worst = max(unsettled, key=lambda u: u[1])
     warnings.warn(
         f"of {len(unsettled)} penalties, worst at alpha={alpha:.3g}, the relative gap of a fold is"
@@ -122,7 +121,7 @@ def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
 
 
 def check_one_target(y: Any, n: int) -> NDArray[np.float64]:
-    """Check values of one target (n,); a column is one, with scikit-learn's warning."""
+    """Check a target (n,); a column (n, 1) is flattened, with scikit-learn's warning."""
     target = check_target(y, n)
     if target.ndim == 1:
         return target
@@ -139,7 +138,7 @@ def check_one_target(y: Any, n: int) -> NDArray[np.float64]:
     return np.ascontiguousarray(target[:, 0])
 
 
-# of estimators that choose
+# `cv` of estimators that choose their penalty
 CV = Parameter(
     lambda value: not isinstance(value, str) or value == "loo",
     "an int, a splitter, 'loo' or None",
@@ -147,7 +146,7 @@ CV = Parameter(
 
 
 def every_row(n: int, groups: Any) -> list[Any]:
-    """The split of leave-one-out by one fit: all rows on both sides."""
+    """Return the split of approximate leave-one-out: all rows on both sides."""
     from ..model_selection._splits import Split
 
     if groups is not None:
@@ -159,7 +158,7 @@ def every_row(n: int, groups: Any) -> list[Any]:
 
 
 class BaseGLM(Estimator):
-    """Parameters, checks and attributes that all share."""
+    """Parameters, checks and attributes shared by all generalised linear models."""
 
     l1_ratio: Any
     fit_intercept: bool
@@ -191,7 +190,7 @@ class BaseGLM(Estimator):
     }
 
     def _constraints(self, p: int) -> Constraints:
-        """What bears on each coefficient, checked."""
+        """Return the checked penalty factors and bounds."""
         factor, lower, upper = self.penalty_factor, self.lower, self.upper
         if factor is None and lower is None and upper is None and not self.positive:
             return NOTHING
@@ -220,7 +219,7 @@ class BaseGLM(Estimator):
         start: tuple[Any, float] | None,
         labels: Any = (0, 1),
     ) -> GLMResult:
-        """Fit one predictor, and set what is known of the fit but for its coefficients."""
+        """Fit one linear predictor, and set the solver, the objective and its gaps."""
         options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
         result = solve(A, y, loss, alpha, options, weight, constraints, offset, start, labels)
         self._set_certificate(result)
@@ -240,7 +239,7 @@ class BaseGLM(Estimator):
     def _predictor(
         self, X: Any, method: str, offset: Any, exposure: Any = None
     ) -> NDArray[np.floating]:
-        """The linear predictor, with an offset and an exposure."""
+        """Return the linear predictor, with an offset and an exposure."""
         eta = self._linear_predictor(X, method)
         known = check_offset(offset, exposure, self._loss, len(eta))
         return eta if known is None else eta + known
@@ -248,7 +247,7 @@ class BaseGLM(Estimator):
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
     ) -> GLMResult:
-        """The result of the fit, of the data that were fitted; each family has one of its own."""
+        """Rebuild the result of the fit from its data; overridden by each family."""
         raise NotImplementedError
 
     def _restore(
@@ -261,7 +260,7 @@ class BaseGLM(Estimator):
         weight: NDArray[np.float64] | None,
         offset: NDArray[np.float64] | None,
     ) -> GLMResult:
-        """The result of a fit of one predictor, from what it was fitted to."""
+        """Rebuild the result of a fit of one linear predictor from its data."""
         self._require_objective()
         options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
         problem = make_problem(A, y, loss, options, weight, constraints, offset)
@@ -279,7 +278,7 @@ class BaseGLM(Estimator):
             )
 
     def _restored(self, result: GLMResult) -> GLMResult:
-        # to the digit, which `predict` compares; the objective says whether the data are the fit's
+        # `predict` compares coefficients exactly; the objective shows whether data are the fit's
         result.coef = self._dense_coef().reshape(result.coef.shape)
         result.objective = float(self.objective_)
         return result
@@ -288,7 +287,7 @@ class BaseGLM(Estimator):
         return self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
 
     def _check_posterior(self, posterior: Any) -> None:
-        """Refuse what is no posterior of this model."""
+        """Raise an error unless `posterior` is one of this model."""
         from ..solvers.glm.posterior import GLMPosterior
         from ..solvers.glm.softmax_laplace import MultinomialPosterior
 

@@ -54,23 +54,23 @@ class GLMCV(Choosing, BaseGLMRegressor):
 
     for the loss l, with s = `sample_weight` (1 where None), f = `penalty_factor` (1 where None) and
     o = offset + log(exposure) (0 where None). b is never penalised. Every penalty is fitted to the
-    training rows of every fold, each from the solution of the last; rows are not copied, and folds
-    run on threads.
+    training rows of every fold, warm-started from the penalty before. Rows are not copied, and
+    folds run in parallel threads.
 
     Parameters
     ----------
     loss : str or fastridge.losses.Loss, default="poisson"
-        A key of `fastridge.losses.LOSSES`, as "poisson", "gamma", "tweedie", "negative_binomial",
-        "huber" or "logistic" (of y from 0 to 1), or a loss.
+        A key of `fastridge.losses.LOSSES`, such as "poisson", "gamma", "tweedie",
+        "negative_binomial", "huber" or "logistic" (of y from 0 to 1), or a loss.
     loss_options : dict or None, default=None
-        What the loss of that name takes, as ``{"power": 1.5}`` of "tweedie".
+        Keyword arguments of the loss, such as ``{"power": 1.5}`` for "tweedie".
     alphas : int or array-like of shape (n_alphas,), default=100
-        Penalties to try, which are sorted from large to small, or how many of an automatic grid,
-        whose first is the smallest that leaves all penalised coefficients at 0 (for an l1_ratio of
-        at least 1e-3). Where the best of an automatic grid is the last and the score still
-        improves there, a warning says so.
+        Penalties to try, sorted from large to small. An int: length of an automatic grid, whose
+        first penalty is the smallest that leaves all penalised coefficients at 0 (for an l1_ratio
+        of at least 1e-3). A warning tells where the best penalty of an automatic grid is the last
+        and the score still improves there.
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first, above 0.
+        Ratio of the last penalty of the automatic grid to the first, above 0.
     l1_ratio : float or array-like of shape (n_ratios,), default=0.0
         Shares of the L1 part to try, from 0 (squares alone) to 1 (absolute values alone).
     fit_intercept : bool, default=True
@@ -78,49 +78,50 @@ class GLMCV(Choosing, BaseGLMRegressor):
     solver, max_iter, tol
         As in `PoissonRegressor`.
     cv : int, splitter, iterable of (train, test), "loo" or None, default=None
-        An int: so many folds of consecutive rows, or of whole `groups`. A splitter has
-        ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds. "loo": leave one row out,
-        approximately, by one Newton step from the fit to all rows (Rad & Maleki 2020), for the
-        price of one path; see `GLMResult.left_out`.
+        An int: number of folds, of consecutive rows or of whole `groups`. A splitter has
+        ``split(X, y, groups)``, like those of scikit-learn. None: 5 folds. "loo": leave one row
+        out, approximately, by one Newton step from the fit to all rows (Rad & Maleki 2020), at the
+        cost of one path; see `GLMResult.left_out`.
     scoring : str, callable or None, default=None
-        A scorer's name, or scorer(estimator, X, y), larger being better. None: the negative mean
+        Name of a scorer, or scorer(estimator, X, y) where larger is better. None: the negative mean
         deviance. Scores are weighted by `sample_weight` where the scorer takes it.
     n_jobs : int or None, default=None
         Threads for the folds; None or negative: as many as the kernels may use.
     verbose : int, default=0
-        Show a bar of the folds that are done on standard error, with tqdm where installed.
+        Show a progress bar over the folds on standard error, by tqdm where installed.
     penalty_factor, standardize, lower, upper, positive
         As in `PoissonRegressor`.
     select : {"min", "1se"} or callable, default="min"
-        "min": the best mean score over the folds. "1se": the largest penalty, no smaller than that
-        one and of the same `l1_ratio`, whose mean score is within one standard error of it. A
-        callable is given `cv_results_` and returns the position of a penalty.
+        "min": the best mean score over the folds. "1se": the largest penalty of the same `l1_ratio`
+        whose mean score is within one standard error of the best. A callable is given `cv_results_`
+        and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
-        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        Held-out set in place of `cv`. A number between 0 and 1: that share of the rows (of
         the `groups`, where given), at random; the model is then fitted to all rows.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of a random `validation`; None: 0.
     store_coef : bool, default=False
         Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
-        Called as callback(done, total) after each fold of each `l1_ratio`. StopIteration ends the
-        search, and the folds that are done decide; any other exception passes on.
+        Called as callback(done, total) after each fold of each `l1_ratio`. If it raises
+        StopIteration, the search ends and the finished folds decide; any other exception
+        propagates.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty chosen.
+        Chosen penalty.
     l1_ratio_ : float
-        The share of the L1 part chosen.
+        Chosen share of the L1 part.
     alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
         The grid that was used; the first shape for one `l1_ratio`, and where `alphas` were given.
     cv_results_ : fastridge.model_selection.CVResults
         Errors, which are mean deviances, and scores of every penalty.
     diagnosis_ : fastridge.model_selection.Diagnosis
-        Under-fitting, over-fitting, about right, or that the penalty does not matter.
+        Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
     coef_, intercept_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, dual_gap_, \
 relative_gap_
-        As for `PoissonRegressor`; of the fit to all rows.
+        As for `PoissonRegressor`; for the fit to all rows.
 
     See Also
     --------
@@ -249,7 +250,7 @@ relative_gap_
             raise ValueError("loss is 'multinomial'; expected another, or LogisticRegressionCV.")
         return loss
 
-    # of parameters, where others have one of the class
+    # depends on parameters; other estimators have one loss per class
     @property
     def _loss(self) -> Loss:  # type: ignore[override]
         return self._make_loss()
@@ -274,17 +275,16 @@ relative_gap_
         y : array-like of shape (n_samples,)
             Values to predict, among those that the loss is defined for.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
-            splitter is given them.
+            Group of each row. Rows of a group are held out together where `cv` is an int or
+            `validation` a share; a splitter receives the groups.
         offset : array-like of shape (n_samples,) or None, default=None
-            Term o of the linear predictor that is known. None: 0.
+            Known term o of the linear predictor. None: 0.
         exposure : array-like of shape (n_samples,) or None, default=None
-            Positive numbers t that the mean is in proportion to, only for a log link: an offset
-            of log(t). None: 1.
+            Positive factors t of the mean, only for a log link: an offset of log(t). None: 1.
         **params : dict
-            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            Metadata that a splitter or a scorer requests by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -295,8 +295,7 @@ relative_gap_
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Warns
         -----
@@ -392,7 +391,7 @@ relative_gap_
 
 
 class _Shown(GLMCV):
-    """A model whose predictor for one X is known."""
+    """Model that returns a stored linear predictor for one X."""
 
     _seen: Any = None
     _eta: Any = None
@@ -403,5 +402,5 @@ class _Shown(GLMCV):
         return super()._linear_predictor(X, method)
 
 
-# the name that messages of scorers show
+# name shown in messages of scorers
 _Shown.__name__ = _Shown.__qualname__ = "GLMCV"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class GroupRidge(PosteriorRegressor):
-    """Ridge regression with a penalty for each group of features, all of them from the data.
+    """Ridge regression with a penalty for each group of features, chosen from the data.
 
     With s = `sample_weight` and f = `penalty_factor` it minimises ::
 
@@ -51,22 +51,22 @@ class GroupRidge(PosteriorRegressor):
 
     with alpha_g = noise_variance_ / prior_variance_g. The variances maximise the likelihood of y
     with w integrated out, or the penalties minimise generalised cross-validation or leave-one-out
-    errors. Where the groups are the levels of factors this is the linear mixed model. The data are
-    reduced once, and Newton's method with exact derivatives then takes the time of a few ridge
-    fits, by features or by samples (see `solver`). Each target has penalties of its own.
+    errors. Each target has its own penalties. Where each group holds the levels of a factor, this
+    is a linear mixed model. The data are reduced once; Newton's method with exact derivatives then
+    takes the time of a few ridge fits, by features or by samples (see `solver`).
 
     A group whose prior variance is 0 is out: its penalty is infinite and its coefficients are 0.
 
     Parameters
     ----------
     groups : array-like of shape (n_features,), list, mapping, "each" or None, default=None
-        A label for each feature; or columns for each group, as a list of lists or slices, or a
-        mapping of names to columns: numbers, names of a data frame, masks and slices. "each": one
+        A label for each feature; or the columns of each group, as a list of lists or slices, or a
+        mapping of names to columns: indices, names of a data frame, masks or slices. "each": one
         group per feature (automatic relevance determination). None: one group.
     criterion : {"reml", "ml", "gcv", "loo"}, default="reml"
         "reml": the restricted likelihood, with the intercept and the features without a penalty
         integrated out. "ml": the likelihood, maximised over them. "gcv": generalised
-        cross-validation. "loo": leave-one-out errors, for which rows are kept in memory.
+        cross-validation. "loo": leave-one-out errors, which keep the rows in memory.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     penalty_factor : array-like of shape (n_features,) or None, default=None
@@ -74,18 +74,18 @@ class GroupRidge(PosteriorRegressor):
     standardize : bool, default=False
         Priors in units of the columns' weighted standard deviations.
     tol : float, default=1e-6
-        Stop where the derivative of the criterion in the logarithm of each penalty is at most this
-        share of what cancels in it.
+        Stop when the derivative of the criterion with respect to the logarithm of each penalty is
+        at most this share of the terms that cancel in it.
     max_iter : int, default=200
-        Largest number of steps.
+        Largest number of iterations.
     solver : {"auto", "cholesky", "dual"}, default="auto"
-        "cholesky": by the Gram matrix of the features, in a time for each step and target
-        proportional to n_features^3. "dual": by a Gram matrix of the samples for each group, for
-        wide data, in a time proportional to n_samples^3 and the number of groups. Both find the
-        same. "auto": the one of less predicted time that fits into `max_memory`.
+        "cholesky": by the Gram matrix of the features, in time proportional to n_features^3 for
+        each step and target. "dual", for wide data: by a Gram matrix of the samples for each group,
+        in time proportional to n_samples^3 and to the number of groups. Both give the same result.
+        "auto": the one of less predicted time that fits into `max_memory`.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input. Where every solver would need more, which is
-        known before it starts, an error is raised. None: half of the machine's memory.
+        Memory in bytes that the fit may use in addition to its input. Where every solver would need
+        more, which is computed beforehand, an error is raised. None: half of the machine's memory.
 
     Attributes
     ----------
@@ -94,9 +94,9 @@ class GroupRidge(PosteriorRegressor):
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
     groups_ : ndarray of shape (n_groups,)
-        Names of the groups: labels in order, or as they came.
+        Names of the groups: labels sorted, other names in the given order.
     group_index_ : ndarray of int, shape (n_features,)
-        Group of each feature, a number into `groups_`.
+        Group of each feature, as an index into `groups_`.
     alpha_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Penalties; infinite where a group is out.
     prior_variance_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
@@ -106,24 +106,25 @@ class GroupRidge(PosteriorRegressor):
     dof_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Effective degrees of freedom of each group.
     share_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
-        What each group adds to R^2: sum_i s_i z_i (2 y_i - yhat_i) / sum_i s_i y_i^2 with z the
-        group's part of the prediction yhat, all about their means.
+        Contribution of each group to R^2: sum_i s_i z_i (2 y_i - yhat_i) / sum_i s_i y_i^2 with z
+        the group's part of the prediction yhat, all about their means.
     log_evidence_ : float or ndarray of shape (n_targets,)
         Log restricted likelihood of y; the log likelihood where `criterion` is "ml". Infinite
         where y is constant, and -infinite where a penalty is 0.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Largest derivative of the criterion in the logarithm of a penalty, over what cancels in it.
+        Largest derivative of the criterion with respect to the logarithm of a penalty, as a share
+        of the terms that cancel in it.
     converged_ : bool or ndarray of shape (n_targets,)
-        Whether that met `tol`, or its own round-off where y is fitted all but exactly, and no
-        group that is out would come back.
+        True where `relative_gradient_` is at most `tol`, or at most its round-off where y is fitted
+        almost exactly, and no group that is out would re-enter.
     n_iter_ : int or ndarray of shape (n_targets,)
-        Steps.
+        Number of iterations.
     posterior_ : Posterior or list of Posterior
         Covariance of the coefficients, as an operator, for each target.
     solver_ : str
-        What solved the systems: "cholesky" or "dual".
+        Solver of the linear systems: "cholesky" or "dual".
     X_offset_ : ndarray of shape (n_features,)
-        Weighted means that the columns were centred about; 0 without an intercept.
+        Weighted means by which the columns were centred; 0 without an intercept.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -132,7 +133,7 @@ class GroupRidge(PosteriorRegressor):
     See Also
     --------
     BayesianRidge : One penalty for all features, with priors of the variances.
-    RidgeCV : One penalty by cross-validation.
+    RidgeCV : One penalty, chosen by cross-validation.
 
     References
     ----------
@@ -203,7 +204,7 @@ class GroupRidge(PosteriorRegressor):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -213,8 +214,7 @@ class GroupRidge(PosteriorRegressor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Examples
         --------
@@ -254,7 +254,7 @@ class GroupRidge(PosteriorRegressor):
             solver=self.solver,
             max_memory=self.max_memory,
         )
-        # everything that may be refused has been, before anything of the fit before is replaced
+        # all checks are done: attributes of an earlier fit are replaced from here on
         coef, intercept = _in_dtype(found, np.float32 if A.is_float32 else np.float64)
         self.groups_, self.group_index_ = groups.names, groups.codes
         self._kept, self._total = kept, found.total
@@ -275,7 +275,7 @@ class GroupRidge(PosteriorRegressor):
         return self
 
     def _set_result(self, found: GroupRidgeResult, coef: Any, intercept: Any, single: bool) -> None:
-        """Fitted attributes, of one target or several."""
+        """Set the fitted attributes for one target or several."""
         at: Any = 0 if single else slice(None)
         self.coef_ = coef[at]
         self.intercept_ = intercept[at] if self.fit_intercept or not single else 0.0
@@ -310,7 +310,7 @@ class GroupRidge(PosteriorRegressor):
         return [self._posterior_of(t) for t in range(len(self.coef_))]
 
     def _posterior_of(self, target: int) -> Posterior:
-        """The covariance of one target; kept, as it takes the time of a fit."""
+        """Return the posterior of one target; cached, as it takes the time of a fit."""
         from ..solvers.group_ridge.posterior import posterior
 
         known = self.__dict__.setdefault("_posteriors", {})
@@ -335,7 +335,7 @@ class GroupRidge(PosteriorRegressor):
         Parameters
         ----------
         target : int, default=0
-            Which of several targets.
+            Index of the target.
 
         Raises
         ------
@@ -383,7 +383,7 @@ class GroupRidge(PosteriorRegressor):
 
 
 def _in_dtype(found: GroupRidgeResult, dtype: Any) -> tuple[Any, Any]:
-    """Coefficients and intercepts in the dtype of X, where they are finite."""
+    """Return coefficients and intercepts in the dtype of X; raise an error if they overflow."""
     with np.errstate(over="ignore"):
         coef, intercept = found.coef.astype(dtype), found.intercept.astype(dtype)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):

@@ -1,4 +1,4 @@
-"""Rows that early stopping holds out: those that scikit-learn's SGD would, for the same seed."""
+"""Hold out rows for early stopping: the same as scikit-learn's SGD for the same seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hold_out(
         Share of the rows to hold out, rounded up.
     random : RandomState
     codes : ndarray of int, shape (n,), or None
-        Classes, from 0 on; None: rows alone are drawn.
+        Classes, from 0 on; None: no stratification.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def hold_out(
     Raises
     ------
     ValueError
-        If one of them would be empty.
+        If one part would be empty.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def hold_out(
 
 
 def _shares(sizes: NDArray[Any], total: int, random: np.random.RandomState) -> NDArray[np.intp]:
-    """Whole numbers in proportion to `sizes` that add up to `total`; ties are drawn."""
+    """Return integers in proportion to `sizes` with sum `total`; ties are broken at random."""
     exact = sizes / sizes.sum() * total
     shares = np.floor(exact)
     missing, rest = int(total - shares.sum()), exact - shares

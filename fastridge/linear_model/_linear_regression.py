@@ -23,7 +23,7 @@ from ._parameters import (
     Parameters,
 )
 
-# elements of sparse data up to which non-negative least squares takes dense rows
+# elements of sparse data up to which non-negative least squares makes them dense
 _SMALL = 2_000_000
 
 
@@ -45,9 +45,8 @@ class LinearRegression(LinearRegressor):
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     tol : float, default=1e-6
-        Of dense data: singular values up to this share of the largest count as 0, as in
-        scikit-learn; 0: up to rounding. Of sparse data: bound on `relative_gradient_`, not above
-        1e-6.
+        Dense data: singular values up to this share of the largest count as 0, as in scikit-learn;
+        0: up to round-off. Sparse data: bound on `relative_gradient_`, at most 1e-6.
     n_jobs : int or None, default=None
         Accepted for compatibility: targets are solved together, on the threads of
         `fastridge.set_num_threads`.
@@ -61,9 +60,9 @@ class LinearRegression(LinearRegressor):
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
     rank_ : int
-        Number of singular values that do not count as 0; of dense data, without `positive`.
+        Number of singular values that do not count as 0; only for dense data without `positive`.
     singular_ : ndarray of shape (min(n_samples, n_features),)
-        Singular values of the centred and weighted `X`; of dense data, without `positive`.
+        Singular values of the centred and weighted `X`; only for dense data without `positive`.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -72,8 +71,8 @@ class LinearRegression(LinearRegressor):
         "svd" for dense data; with `positive`, "nnls" for dense or small data; else that of
         `Ridge`.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Norm of the gradient over its norm at w = 0: how exact the fit is. Directions of singular
-        values that count as 0 are part of it.
+        Norm of the gradient over its norm at w = 0, including directions of singular values that
+        count as 0.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
 
@@ -129,7 +128,7 @@ class LinearRegression(LinearRegressor):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -139,13 +138,12 @@ class LinearRegression(LinearRegressor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Warns
         -----
         ConvergenceWarning
-            If sparse data, or `positive`, were not fitted to `tol`.
+            If a fit to sparse data, or with `positive`, did not reach `tol`.
 
         Examples
         --------
@@ -161,7 +159,7 @@ class LinearRegression(LinearRegressor):
         weight = check_sample_weight(sample_weight, n)
         for name in ("rank_", "singular_"):
             self.__dict__.pop(name, None)
-        # where non-negative solutions are many, the dense method takes the same for every storage
+        # of several non-negative solutions, the dense method finds the same for every storage
         dense = not A.is_sparse or (self.positive and n * p <= _SMALL)
         if not dense:
             self._solve(A, Y, weight)

@@ -1,4 +1,4 @@
-"""What logistic regressions share: labels, predictions, the posterior of a fit."""
+"""Shared by logistic regressions: labels, predictions, the posterior of a fit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Classes(NamedTuple):
     values : ndarray (n_classes,), sorted
     codes : ndarray (n,) of int, the positions of the labels
     weight : ndarray (n,) or None
-        Of the samples, with those of their classes.
+        Sample weights times class weights.
     """
 
     values: NDArray[Any]
@@ -117,7 +117,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     }
 
     def _scores_of(self, X: Any, method: str, offset: Any) -> NDArray[np.floating]:
-        """Linear predictors: (n, 1) of two classes, else (n, n_classes)."""
+        """Return linear predictors: (n, 1) for two classes, else (n, n_classes)."""
         eta = self._with_dense_coef()._linear_predictor(X, method)
         if offset is None:
             return eta
@@ -132,7 +132,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term of the linear predictor; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -165,7 +165,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term of the linear predictor; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -201,17 +201,17 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term of the linear predictor; the first shape for two classes. None: 0.
         posterior : GLMPosterior, MultinomialPosterior or None, default=None
-            What `posterior` returned: the probabilities are averaged over it. Of two classes by
-            the probit approximation, those of eta / sqrt(1 + pi v / 8) for the variance v of the
-            linear predictor eta (MacKay 1992); of more by 1,000 draws, see
-            `MultinomialPosterior.predict`. None: those of the solution.
+            Result of `posterior`, to average the probabilities over: for two classes by the probit
+            approximation, which replaces the linear predictor eta of variance v by
+            eta / sqrt(1 + pi v / 8), MacKay (1992); for more by 1,000 draws, see
+            `MultinomialPosterior.predict`. None: probabilities at the solution.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`; each is exact to its own precision.
+            Probabilities, in the order of `classes_`; small ones keep their relative accuracy.
 
         Raises
         ------
@@ -244,13 +244,13 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Samples.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term of the linear predictor; the first shape for two classes. None: 0.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Log probabilities, in the order of `classes_`, finite where the probabilities are below
-            the least number.
+            Log probabilities, in the order of `classes_`; finite also where the probabilities
+            underflow.
 
         Raises
         ------
@@ -271,7 +271,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     def _result(
         self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None, exposure: Any = None
     ) -> GLMResult:
-        """The result of the fit, of the data that were fitted."""
+        """Rebuild the result of the fit from its data."""
         self._check_fitted("posterior")
         self._check_feature_names(X)
         A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
@@ -294,7 +294,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     def _restore_several(
         self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
     ) -> GLMResult:
-        """The result of a fit of more than two classes, from what it was fitted to."""
+        """Rebuild the result of a fit of more than two classes from its data."""
         self._require_objective()
         problem, some = softmax.make_problem(
             A,
@@ -316,7 +316,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         return self._restored(softmax.result_of(problem, found))
 
     def _strength(self) -> tuple[float, float]:
-        """C and l1_ratio of the fit."""
+        """Return C and l1_ratio of the fit."""
         given = self.__dict__
         C: Any = given.get("C_", given.get("C"))
         ratio: Any = given.get("l1_ratio_", given.get("l1_ratio"))
@@ -340,9 +340,9 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     ) -> GLMPosterior | MultinomialPosterior:
         """Return the Laplace approximation of the posterior of the coefficients.
 
-        A Gaussian about the solution, given the prior that the penalty is: standard errors and
-        intervals are those of a penalised fit. `GLMPosterior` and, of more than two classes,
-        `MultinomialPosterior` say what they are not.
+        It is a Gaussian about the solution, with the penalty as the prior: standard errors and
+        intervals are those of a penalised fit. `GLMPosterior` and, for more than two classes,
+        `MultinomialPosterior` describe their limits.
 
         Parameters
         ----------
@@ -355,15 +355,15 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
             The offset of the fit; the first shape for two classes.
         dispersion : float or None, default=None
-            Variance of y over its unit variance, of two classes; None: 1.
+            Variance of y over its unit variance, for two classes; None: 1.
         random_state : int, default=0
-            Seed of the random signs that estimate variances of large data of two classes.
+            Seed of the random signs that estimate variances for large data of two classes.
 
         Returns
         -------
-        GLMPosterior or, of more than two classes, MultinomialPosterior
-            covariance, standard_errors, intervals, variance, predict. It goes to `predict_proba`,
-            whose probabilities it averages.
+        GLMPosterior or, for more than two classes, MultinomialPosterior
+            covariance, standard_errors, intervals, variance, predict. Pass it to `predict_proba` to
+            average the probabilities over it.
 
         Raises
         ------
@@ -392,7 +392,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         return self._result(X, y, sample_weight, offset).posterior(dispersion, random_state)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
-        """Share of the samples that are predicted right.
+        """Accuracy: share of the samples that are classified correctly.
 
         Parameters
         ----------
@@ -403,7 +403,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples; None: 1.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term of the linear predictor; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -435,12 +435,12 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
 
 
 def alpha_of(C: float, classes: Classes) -> float:
-    """Penalty beside the mean loss that C is, beside its sum."""
+    """Return the penalty of the mean loss that is equivalent to C."""
     return min(1.0 / (C * classes.total()), _LARGEST)
 
 
 def check_predictor_offset(offset: Any, n: int, k: int) -> NDArray[np.float64]:
-    """Offsets (n,), or (n, k) of k > 1 classes."""
+    """Check offsets, and return them as (n,), or (n, k) for k > 1 classes."""
     known = check_offset(offset, None, LOGISTIC, n) if k == 1 else None
     if k > 1:
         known = check_offsets(offset, None, n, k)

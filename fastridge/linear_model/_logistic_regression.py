@@ -1,4 +1,4 @@
-"""Logistic regression with a penalty that is given."""
+"""Logistic regression with a given penalty."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class LogisticRegression(BaseLogistic):
 
     where eta_i = o_i + b + x_i w and y_i is 1 for the second class and 0 for the first, with s =
     `sample_weight` times the weight of the class (1 where None), S their sum, f = `penalty_factor`
-    (1 where None) and o = offset (0 where None). For more classes there is a predictor eta_ik of
-    each, the loss is log(sum_k exp(eta_ik)) - eta_i,y(i), and the penalty is the sum over the
-    classes. b is never penalised. This is the objective of scikit-learn's ``LogisticRegression``.
+    (1 where None) and o = offset (0 where None). For more classes there is a linear predictor
+    eta_ik for each, the loss is log(sum_k exp(eta_ik)) - eta_i,y(i), and the penalty is the sum
+    over the classes. b is never penalised. This is the objective of scikit-learn's
+    ``LogisticRegression``.
 
     Parameters
     ----------
@@ -45,34 +46,34 @@ class LogisticRegression(BaseLogistic):
         Accepted for compatibility, with a warning: "l2" is l1_ratio=0, "l1" is l1_ratio=1,
         "elasticnet" the `l1_ratio` that is given, and None is C=inf.
     C : float, default=1.0
-        Inverse of the strength of the penalty, above 0. inf is no penalty.
+        Inverse of the strength of the penalty, above 0; inf: no penalty.
     l1_ratio : float, default=0.0
         Share of the L1 part of the penalty, from 0 (squares alone) to 1 (absolute values alone).
     dual : bool, default=False
         Accepted for compatibility and without effect: the solver is chosen by the data.
     tol : float, default=1e-4
-        Bound on the square root of `relative_gap_`: the fit ends where the objective is proved to
-        be within tol^2 of its minimum, as a share of what the model without features costs.
+        Bound on the square root of `relative_gap_`: the fit stops when the duality gap is at most
+        tol^2 times the loss of the model without features.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     intercept_scaling : float, default=1
         Accepted for compatibility and without effect: the intercept is never penalised.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
-        gives each class the same total weight, where a sample counts by its `sample_weight`. None:
-        1.
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced" gives
+        each class the same total weight, `sample_weight` included. None: 1.
     random_state : int, numpy.random.RandomState or None, default=None
         Accepted for compatibility and without effect: every solver here is deterministic.
     solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga", "auto", \
 "newton"}, default="lbfgs"
-        What solves. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
-        each of which takes every penalty and any number of classes; `solver_` says what ran.
+        Solver. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
+        each of which takes every penalty and any number of classes; `solver_` names the one that
+        ran.
     max_iter : int, default=100
         Largest number of iterations.
     verbose : int, default=0
-        Above 0: print what ran and how exact it is.
+        Above 0: print solver, iterations, objective and relative gap.
     warm_start : bool, default=False
-        Start at the coefficients of the fit before.
+        Start from the coefficients of the previous fit.
     n_jobs : int or None, default=None
         Accepted for compatibility and without effect, with a warning, as in scikit-learn.
     penalty_factor : array-like of shape (n_features,) or None, default=None
@@ -81,8 +82,8 @@ class LogisticRegression(BaseLogistic):
         Penalise each coefficient in units of the weighted standard deviation of its column: sd_j
         w_j takes the place of w_j in the penalty. Coefficients are in the units of `X` anyway.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing. Only for
-        two classes.
+        Bounds lower <= w <= upper, in the units of `coef_`; infinite bounds have no effect. Only
+        for two classes.
     positive : bool, default=False
         Require w >= 0. Only for two classes.
 
@@ -91,8 +92,8 @@ class LogisticRegression(BaseLogistic):
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        w, float32 where `X` is float32, else float64; the first shape for two classes. For more,
-        their sum over the classes is 0 where they are penalised by squares.
+        w, float32 where `X` is float32, else float64; the first shape for two classes. For more
+        classes, coefficients with an L2 penalty sum to 0 over the classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         b; 0.0 where `fit_intercept` is False.
     n_iter_ : ndarray of shape (1,), dtype int32
@@ -117,8 +118,8 @@ class LogisticRegression(BaseLogistic):
 
     Notes
     -----
-    Where features separate the classes and C is infinite, no finite coefficients fit best. The fit
-    then ends within `tol` of the least loss, at finite ones, and a ConvergenceWarning says so.
+    Where features separate the classes and C is infinite, no finite coefficients are optimal. The
+    fit then stops at finite ones within `tol` of the least loss, with a ConvergenceWarning.
 
     Examples
     --------
@@ -202,9 +203,9 @@ class LogisticRegression(BaseLogistic):
         y : array-like of shape (n_samples,)
             Class labels, whole numbers or strings.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term o of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term o of the linear predictor; the first shape for two classes. None: 0.
 
         Returns
         -------
@@ -214,19 +215,19 @@ class LogisticRegression(BaseLogistic):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected; if `y` has one class.
+            If `y` has one class, or a parameter or an argument is not as documented; the message
+            says what was expected.
         TypeError
             If `X` or `sample_weight` holds objects that are not numbers.
 
         Warns
         -----
         ConvergenceWarning
-            If `tol` was not reached, or no finite coefficients fit best.
+            If `tol` was not reached, or no finite coefficients are optimal.
         DataConversionWarning
             If `y` is a column of labels; it is taken as a vector.
         FutureWarning
-            Of `penalty`, `n_jobs` and l1_ratio=None, which scikit-learn deprecated.
+            If `penalty`, `n_jobs` or l1_ratio=None is given, which scikit-learn deprecated.
 
         Examples
         --------
@@ -255,7 +256,7 @@ class LogisticRegression(BaseLogistic):
         return self
 
     def _deprecated(self) -> tuple[Any, Any]:
-        """C and l1_ratio of parameters that scikit-learn deprecated, with its warnings."""
+        """Return C and l1_ratio from deprecated parameters, with scikit-learn's warnings."""
         C, ratio, penalty = self.C, self.l1_ratio, self.penalty
         if self.n_jobs is not None:
             _warn_future(
@@ -329,7 +330,7 @@ class LogisticRegression(BaseLogistic):
         self.n_iter_ = np.array([result.n_iter], np.int32)
 
     def _start(self, shape: tuple[int, int]) -> tuple[Any, Any] | None:
-        """Coefficients and intercepts of the fit before, if they are where this one starts."""
+        """Return coefficients and intercepts of the previous fit for a warm start, else None."""
         coef = self.__dict__.get("coef_") if self.warm_start else None
         if coef is None or coef.shape != shape or not np.isfinite(self.intercept_).all():
             return None

@@ -69,73 +69,75 @@ def _warn_future(what: str) -> None:
 
 
 class LogisticRegressionCV(Choosing, BaseLogistic):
-    """Logistic regression that chooses its penalty, and the share of its L1 part, by folds.
+    """Logistic regression that chooses its penalty, and its L1 share, by cross-validation.
 
-    The objective is that of `LogisticRegression`, and so is S in it, the sum of the weights, that
-    of a fold's training rows. Every penalty is fitted to the training rows of every fold, each from
-    the solution of the last; rows are not copied, and folds run on threads.
+    The objective is that of `LogisticRegression`, where S is the sum of the weights of a fold's
+    training rows. Every penalty is fitted to the training rows of every fold, warm-started from the
+    penalty before. Rows are not copied, and folds run in parallel threads.
 
     Parameters
     ----------
     Cs : int or array-like of shape (n_cs,), default=10
-        Inverses of the strength of the penalty to try, above 0, or how many from 1e-4 to 1e4.
+        Inverse strengths of the penalty to try, above 0. An int: so many from 1e-4 to 1e4, on a
+        logarithmic scale.
     l1_ratios : array-like of shape (n_l1_ratios,) or None, default="warn"
-        Shares of the L1 part of the penalty to try, from 0 to 1. None, and the default, with
-        scikit-learn's warning that it will change: 0.
+        Shares of the L1 part of the penalty to try, from 0 to 1. None: 0. Default: 0, with
+        scikit-learn's warning that the default will change.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     cv : int, splitter, iterable of (train, test), "loo" or None, default=None
-        An int: so many folds of the same shares of the classes, or of whole `groups`. A splitter
-        has ``split(X, y, groups)``, as those of scikit-learn. None: 5 folds. "loo", of two classes:
-        leave one row out, approximately, by one Newton step from the fit to all rows (Rad & Maleki
-        2020), for the price of one path; see `GLMResult.left_out`.
+        An int: number of folds, stratified by class or of whole `groups`. A splitter has
+        ``split(X, y, groups)``, like those of scikit-learn. None: 5 folds. "loo", only for two
+        classes: leave one row out, approximately, by one Newton step from the fit to all rows (Rad
+        & Maleki 2020), at the cost of one path; see `GLMResult.left_out`.
     dual, penalty
         As in `LogisticRegression`.
     scoring : str, callable or None, default="warn"
-        A scorer's name, or scorer(estimator, X, y), larger being better. None, and the default,
-        with scikit-learn's warning that it will change: the share of rows that are classified
-        right. Scores are weighted by `sample_weight` where the scorer takes it.
+        Name of a scorer, or scorer(estimator, X, y) where larger is better. None: accuracy.
+        Default: accuracy, with scikit-learn's warning that the default will change. Scores are
+        weighted by `sample_weight` where the scorer takes it.
     solver, tol, max_iter, class_weight
         As in `LogisticRegression`.
     n_jobs : int or None, default=None
         Threads for the folds; None or negative: as many as the kernels may use.
     verbose : int, default=0
-        Show a bar of the folds that are done on standard error, with tqdm where installed.
+        Show a progress bar over the folds on standard error, by tqdm where installed.
     refit : bool, default=True
-        Fit all rows with the penalty whose mean score is the best. False: the means of the
-        coefficients, the C and the l1_ratio of each fold's own best.
+        True: fit all rows with the chosen penalty. False: average the coefficients, C and l1_ratio
+        of each fold's best penalty.
     intercept_scaling, random_state
         As in `LogisticRegression`.
     use_legacy_attributes : bool, default="warn"
-        True, and the default, with scikit-learn's warning that it will change: attributes of the
-        first shapes below. False: of the second ones.
+        True: attributes have the first of the shapes below. False: the second. Default: True, with
+        scikit-learn's warning that the default will change.
     penalty_factor, standardize, lower, upper, positive
         As in `LogisticRegression`.
     select : {"min", "1se"} or callable, default="min"
-        "min": the best mean score over the folds. "1se": the least C, no larger than that one and
-        of the same share of the L1 part, whose mean score is within one standard error of it. A
-        callable is given `cv_results_` and returns the position of a penalty.
+        "min": the best mean score over the folds. "1se": the least C of the same share of the L1
+        part whose mean score is within one standard error of the best. A callable is given
+        `cv_results_` and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
-        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        Held-out set in place of `cv`. A number between 0 and 1: that share of the rows (of
         the `groups`, where given), at random; the model is then fitted to all rows.
     store_coef : bool, default=False
-        Keep the coefficients of every fold and penalty in ``cv_results_["fold_coef"]``, too.
+        Also keep the coefficients of every fold and penalty in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
-        Called as callback(done, total) after each fold of each l1_ratio. StopIteration ends the
-        search, and the folds that are done decide; any other exception passes on.
+        Called as callback(done, total) after each fold of each l1_ratio. If it raises
+        StopIteration, the search ends and the finished folds decide; any other exception
+        propagates.
 
     Attributes
     ----------
     C_ : ndarray of shape (n_classes,), or float
-        The C chosen, repeated; of shape (1,) for two classes.
+        Chosen C, repeated for each class; of shape (1,) for two classes.
     l1_ratio_ : ndarray of shape (n_classes,), or float
-        The share of the L1 part chosen, repeated; of shape (1,) for two classes.
+        Chosen share of the L1 part, repeated for each class; of shape (1,) for two classes.
     Cs_ : ndarray of shape (n_cs,)
         The values of C that were tried.
     l1_ratios_ : ndarray of shape (n_l1_ratios,)
         The shares that were tried; None where `l1_ratios` is.
     scores_ : dict of ndarray (n_folds, n_cs, n_l1_ratios), or ndarray (n_folds, n_l1_ratios, n_cs)
-        Scores of the folds, for each class the same; without the last axis where `l1_ratios` is
+        Scores of the folds, the same for each class; without the last axis where `l1_ratios` is
         None.
     coefs_paths_ : dict of ndarray (n_folds, n_cs, n_l1_ratios, n_dof), or ndarray (n_folds, \
 n_l1_ratios, n_cs, n_classes, n_dof)
@@ -148,11 +150,11 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         Errors, which are mean deviances, and scores of every penalty; "alpha" is 1 / (C S) for all
         rows, and "C" is C.
     diagnosis_ : fastridge.model_selection.Diagnosis
-        Under-fitting, over-fitting, about right, or that the penalty does not matter.
+        Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
     n_features_in_, feature_names_in_
         As for `LogisticRegression`.
     solver_, objective_, dual_gap_, relative_gap_
-        As for `LogisticRegression`; of the fit to all rows, where there is one.
+        As for `LogisticRegression`; for the fit to all rows, where `refit` is True.
 
     See Also
     --------
@@ -304,14 +306,14 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         y : array-like of shape (n_samples,)
             Class labels, whole numbers or strings.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
-            splitter is given them.
+            Group of each row. Rows of a group are held out together where `cv` is an int or
+            `validation` a share; a splitter receives the groups.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term o of the linear predictor that is known; the first shape for two classes. None: 0.
+            Known term o of the linear predictor; the first shape for two classes. None: 0.
         **params : dict
-            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            Metadata that a splitter or a scorer requests by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -322,15 +324,15 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected; if `y`, or the training rows of a fold, have one class.
+            If `y` or the training rows of a fold have one class, or a parameter or an argument is
+            not as documented; the message says what was expected.
 
         Warns
         -----
         ConvergenceWarning
             If `tol` was not reached.
         FutureWarning
-            Of what scikit-learn 1.9 warns of.
+            If a parameter is left at a default, or has a value, that scikit-learn 1.9 warns about.
 
         Examples
         --------
@@ -399,7 +401,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         return self
 
     def _deprecated(self) -> tuple[Any, NDArray[np.float64], Any, bool]:
-        """(l1_ratios or None, l1_ratios as numbers, scoring, legacy), with the warnings due."""
+        """Return (l1_ratios or None, l1_ratios as numbers, scoring, legacy), with warnings."""
         given = self.l1_ratios
         if _is_warn(given):
             _warn_future("l1_ratios")
@@ -446,7 +448,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         return Cs
 
     def _model(self) -> LogisticRegression:
-        """The estimator of one penalty with these parameters."""
+        """Return the estimator for one penalty with these parameters."""
         return LogisticRegression(
             tol=self.tol,
             fit_intercept=self.fit_intercept,
@@ -491,7 +493,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
 
     @staticmethod
     def _held_codes(y: Any, n: int, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Positions of the classes of held-out rows."""
+        """Return the class index of each held-out row."""
         from ..data.labels import as_labels
 
         given = as_labels(y, n)
@@ -532,7 +534,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         Cs: NDArray[np.float64],
         ratios: NDArray[np.float64],
     ) -> None:
-        """Choose, and fit all rows or take the means over the folds."""
+        """Choose a penalty, and fit all rows or average over the folds."""
         m = len(Cs)
         results = self.cv_results_ = search.results(
             bool(self.store_coef), C=np.tile(Cs, len(ratios))
@@ -574,7 +576,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         without_ratios: bool,
         legacy: bool,
     ) -> None:
-        """Attributes of the folds, in the shapes of scikit-learn."""
+        """Set the attributes of the folds, in scikit-learn's shapes."""
         self.Cs_ = Cs
         self.l1_ratios_ = np.array([None]) if without_ratios else ratios
         parts = {**search.parts, "n_iter": search.parts["n_iter"].astype(np.int32)}
@@ -605,7 +607,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None, **params: Any
     ) -> float:
-        """Score of the predictions, by `scoring`.
+        """Score the predictions by `scoring`.
 
         Parameters
         ----------
@@ -616,10 +618,9 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples, for a scorer that takes them; None: 1.
         offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
-            Term of the linear predictor that is known, of the share of rows that are classified
-            right. None: 0.
+            Known term of the linear predictor, only where the score is the accuracy. None: 0.
         **params : dict
-            What the scorer asks for, by scikit-learn's metadata routing.
+            Metadata that the scorer requests by scikit-learn's metadata routing.
 
         Returns
         -------
@@ -663,7 +664,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
 
 
 class _Shown(LogisticRegression):
-    """A model whose predictors for one X are known."""
+    """Model that returns stored linear predictors for one X."""
 
     _seen: Any = None
     _eta: Any = None
@@ -674,7 +675,7 @@ class _Shown(LogisticRegression):
         return super()._linear_predictor(X, method)
 
 
-# the name that messages of scorers show
+# name shown in messages of scorers
 _Shown.__name__ = _Shown.__qualname__ = "LogisticRegression"
 
 
@@ -683,7 +684,7 @@ def _as_target(codes: NDArray[Any], k: int) -> NDArray[Any]:
 
 
 def _with_labels(scoring: Any, values: NDArray[Any]) -> Any:
-    """A scorer of scikit-learn whose metric takes the labels, with these: folds may lack some."""
+    """Return scikit-learn's scorer with `labels` set, as a fold may lack some classes."""
     if not isinstance(scoring, str) or scoring in ("accuracy", *LOGISTIC.scores):
         return scoring
     if not _sklearn.is_loaded():

@@ -1,4 +1,4 @@
-"""Elastic net and lasso for several targets that share their features."""
+"""Multi-task elastic net and lasso: several targets that share their features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ._parameters import (
 
 
 class MultiTaskElasticNet(BaseElasticNet):
-    """Least squares for several targets, with an L1 and an L2 penalty on each feature's group.
+    """Multi-task elastic net: least squares for several targets that share their features.
 
     Minimizes, over the coefficients W of shape (n_targets, n_features) and the intercepts b, with
     |w_j| the Euclidean norm of column j::
@@ -48,11 +48,11 @@ class MultiTaskElasticNet(BaseElasticNet):
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     max_iter : int or None, default=1000
-        Bound on the rounds of sweeps. None: 1000.
+        Largest number of rounds of sweeps. None: 1000.
     tol : float, default=1e-4
         Bound on `relative_gap_`.
     warm_start : bool, default=False
-        Start from the coefficients of the fit before, where they have the shape.
+        Start from the coefficients of the previous fit, if their shape matches.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of the random order; None: 0.
     selection : {"cyclic", "random"}, default="cyclic"
@@ -68,7 +68,7 @@ class MultiTaskElasticNet(BaseElasticNet):
     coef_ : ndarray of shape (n_targets, n_features)
         W, float32 where `X` is float32, else float64.
     sparse_coef_ : scipy.sparse.csr_matrix of shape (n_targets, n_features)
-        The same, made anew at each access.
+        `coef_` as a sparse matrix, built at each access.
     intercept_ : ndarray of shape (n_targets,) or float
         b; 0.0 where `fit_intercept` is False.
     n_features_in_ : int
@@ -82,7 +82,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         scikit-learn.
     relative_gap_ : float
         `dual_gap_` over the objective of the null model, sum_i s_i |y_i - mean|^2 / (2 sum_i s_i),
-        without an intercept with 0 for the mean: what `tol` bounds.
+        with 0 for the mean where there is no intercept. `tol` is the bound on it.
     eps_ : float
         `tol` times sum_i s_i |y_i - mean|^2 with s scaled to a mean of 1, as in scikit-learn.
     objective_ : float
@@ -112,7 +112,7 @@ class MultiTaskElasticNet(BaseElasticNet):
     ((2, 4), array([0, 3]), array([0, 3]))
     """
 
-    # whether to go on from `tol` as far as rounding allows
+    # True: iterate past `tol`, down to round-off
     _sharp = False
 
     def __init__(
@@ -152,7 +152,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         y : array-like of shape (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -162,15 +162,14 @@ class MultiTaskElasticNet(BaseElasticNet):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
         TypeError
             If an argument holds objects that are not numbers.
 
         Warns
         -----
         ConvergenceWarning
-            If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
+            If `tol` was not reached, or if rows of small weight are lost in the sums of squares.
 
         Examples
         --------
@@ -233,7 +232,7 @@ class MultiTaskElasticNet(BaseElasticNet):
 
 
 class MultiTaskLasso(MultiTaskElasticNet):
-    """Least squares for several targets, with an L1 penalty on each feature's group.
+    """Multi-task lasso: least squares for several targets that share their features.
 
     Minimizes, over the coefficients W of shape (n_targets, n_features) and the intercepts b, with
     |w_j| the Euclidean norm of column j::

@@ -1,4 +1,4 @@
-"""Elastic nets of several targets that choose their penalty."""
+"""Multi-task elastic net and lasso that choose their penalty."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ._parameters import (
 
 
 class MultiTaskElasticNetCV(BaseElasticNetCV):
-    """Elastic net of several targets that share their features, its penalty by cross-validation.
+    """Multi-task elastic net that chooses its penalty by cross-validation.
 
-    The objective is that of `MultiTaskElasticNet`; the search is that of `ElasticNetCV`,
-    whose errors are means over the targets here.
+    The objective is that of `MultiTaskElasticNet`. The search is that of `ElasticNetCV`, with
+    errors averaged over the targets.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
             penalty_factor=self.penalty_factor,
             standardize=self.standardize,
         )
-        # one fit among so many may be exact, so that weights are repetition in it
+        # the final fit goes to round-off, so that weights equal repeated rows in it
         model._sharp = True
         return model
 
@@ -132,7 +132,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
 
 
 class MultiTaskLassoCV(MultiTaskElasticNetCV):
-    """Lasso of several targets that share their features, its penalty by cross-validation.
+    """Multi-task lasso that chooses its penalty by cross-validation.
 
     `MultiTaskElasticNetCV` with an L1 penalty alone: the objective is that of `MultiTaskLasso`.
 

@@ -1,7 +1,7 @@
-"""What the parameters of estimators must be: a test and the words of its error for each kind.
+"""Validation of estimator parameters: a test and the text of its error for each kind.
 
-An estimator declares a table ``_parameters`` of its parameters; `Estimator` looks at those that are
-not the constructor's defaults, before a fit.
+An estimator declares a table ``_parameters`` of its parameters. Before a fit, `Estimator` checks
+those that are not the constructor's defaults.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _INF = math.inf
 
 
 class Parameter(NamedTuple):
-    """What a parameter must be.
+    """Requirement on a parameter.
 
     Attributes
     ----------
     holds : callable
-        holds(value): whether it is.
+        holds(value): whether the value is valid.
     expected : str
-        What the error says after "must be".
+        Text of the error after "must be".
     check : callable or None
-        check(name, value): raises errors of its own where more than a sentence is to be said.
+        check(name, value): raises its own error, where `expected` does not say enough.
     quick : str
-        An expression of the value v that is True of usual values which hold alone, whatever the
-        other parameters are; "" where there is none.
+        Expression in the value v that is True only for values that are valid whatever the other
+        parameters are; "" for no such test.
     """
 
     holds: Callable[[Any], bool]
@@ -49,10 +49,10 @@ _NOTHING = object()  # the default of a parameter that is always checked
 
 
 def checks_of(init: Any, parameters: Parameters) -> Checks:
-    """Return what is checked before a fit: (name, default, kinds) of each parameter.
+    """Return the checks before a fit: (name, default, kinds) for each parameter.
 
-    A default of the constructor `init` that is what it must be need not be looked at again: a
-    parameter that is this very object passes.
+    A valid default of the constructor `init` is not checked again: a parameter that is the same
+    object passes.
     """
     defaults = defaults_of(init)
     checks = []
@@ -66,9 +66,9 @@ def checks_of(init: Any, parameters: Parameters) -> Checks:
 
 
 def compile_quick_test(checks: Checks) -> Callable[[Any], bool]:
-    """Return a function of an estimator: whether its parameters are defaults, or usual values.
+    """Return a function that tells whether all parameters are defaults or pass `quick`.
 
-    It is compiled, as a call for each parameter takes longer than the fit of a few rows may.
+    It is compiled to one expression: a call per parameter can take longer than a fit of few rows.
     """
     known: dict[str, Any] = {"inf": _INF}
     terms = []
@@ -93,7 +93,7 @@ def is_array_like(value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Return whether a parameter is an int of at least 1, and no bool."""
+    """Return whether a parameter is an int of at least 1, but not a bool."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
@@ -135,19 +135,19 @@ def _is_class_weight(value: Any) -> bool:
 
 
 def is_memory(value: Any) -> bool:
-    """Return whether a parameter is a number of at least 0, and no bool, or None."""
+    """Return whether a parameter is None or a number of at least 0, but not a bool."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     return value is None or (number and value >= 0)
 
 
 def is_in(names: Iterable[str]) -> Callable[[Any], bool]:
-    """Return the test whether a parameter is one of some strings."""
+    """Return a function that tests whether a parameter is one of some strings."""
     known = frozenset(names)
     return lambda value: isinstance(value, str) and value in known
 
 
 def one_of(names: Iterable[str]) -> Parameter:
-    """Return the kind that is one of some strings, which its error lists."""
+    """Return the requirement to be one of some strings, which the error lists."""
     names = tuple(names)
     return Parameter(is_in(names), f"one of {', '.join(map(repr, names))}")
 

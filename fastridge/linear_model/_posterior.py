@@ -1,4 +1,4 @@
-"""Predictive deviations and credible intervals from Gaussian posteriors of the coefficients."""
+"""Predictive standard deviations and credible intervals from Gaussian posteriors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._base import LinearRegressor
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
 
-_ROWS = 4096  # rows of predictions at a time
+_ROWS = 4096  # rows predicted in one block
 
 
 class PosteriorRegressor(LinearRegressor):
-    """A linear regressor with a Gaussian posterior of the coefficients of each target.
+    """Linear regressor with a Gaussian posterior of the coefficients of each target.
 
-    A subclass returns the posteriors and the variances of the noise, and a fit sets `X_offset_` and
-    the sum of the weights.
+    A subclass defines `_posterior_of` and `_noise_variances`, and its `fit` sets `X_offset_` and
+    `_total`.
     """
 
     fit_intercept: bool
@@ -32,15 +32,15 @@ class PosteriorRegressor(LinearRegressor):
         raise NotImplementedError
 
     def _noise_variances(self) -> NDArray[np.float64]:
-        """Variance (k,) of the noise of each target."""
+        """Return the variance (k,) of the noise of each target."""
         raise NotImplementedError
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Mean of the predictive distribution, and its standard deviation.
+        """Predict the mean of the predictive distribution, and its standard deviation.
 
-        The variance is that of the noise, s, that of the coefficients, (x - m) S (x - m)' with S
-        their covariance and m the weighted mean of the rows fitted to, and that of the intercept,
-        s / W with W the sum of the weights.
+        The predictive variance is the sum of that of the noise, s; that of the coefficients,
+        (x - m) S (x - m)' with their covariance S and the weighted mean m of the rows of the fit;
+        and that of the intercept, s / W, with the sum W of the weights.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class PosteriorRegressor(LinearRegressor):
         return mean, deviation.reshape(mean.shape)
 
     def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Say whether `predict` asks a scikit-learn meta-estimator for `return_std`.
+        """Set whether a scikit-learn meta-estimator passes `return_std` to `predict`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 
 def probabilities(eta: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return probabilities, each exact to its own precision.
+    """Return probabilities, each with full relative accuracy.
 
     Parameters
     ----------
     eta : ndarray of shape (n_samples, 1) or (n_samples, n_classes)
-        The log odds of the second of two classes; or, up to a constant of each row, the logarithms
-        of the probabilities.
+        Log odds of the second of two classes; or, up to a constant per row, the logarithms of the
+        probabilities.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def probabilities(eta: NDArray[np.floating]) -> NDArray[np.floating]:
            [0.88, 0.12]])
     """
     if eta.size == 1:
-        # one row of two classes: calls of NumPy would take longer
+        # one row of two classes: faster than NumPy calls
         value = eta.item()
         t = math.exp(-abs(value))
         near, far = 1.0 / (1.0 + t), t / (1.0 + t)
@@ -51,7 +51,7 @@ def probabilities(eta: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def log_probabilities(eta: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the logarithms of `probabilities`, finite where these are below the least number.
+    """Return the logarithms of `probabilities`, finite also where these underflow.
 
     Examples
     --------

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class BaseRidge(Estimator):
-    """Parameters and the fit that Ridge and RidgeClassifier share."""
+    """Parameters and fit shared by Ridge and RidgeClassifier."""
 
     alpha: Any
     fit_intercept: bool
@@ -62,7 +62,7 @@ class BaseRidge(Estimator):
     lower: Any
     upper: Any
     max_memory: float | None
-    # classifiers have neither
+    # not parameters of classifiers
     prior_mean: Any = None
     penalty_matrix: Any = None
 
@@ -171,8 +171,7 @@ class Ridge(BaseRidge, LinearRegressor):
 
         alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l)
 
-    There is no
-    factor 1/2 and no 1/n, and b is never penalised: this is the objective of
+    There is no factor 1/2 and no 1/n, and b is never penalised: this is the objective of
     scikit-learn's ``Ridge``. Several targets are fitted independently.
 
     Parameters
@@ -188,19 +187,20 @@ class Ridge(BaseRidge, LinearRegressor):
     max_iter : int or None, default=None
         Largest number of iterations of an iterative solver; None: as the solver chooses.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave: it ends where
+        Relative error allowed to an iterative solver, which stops where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
         factors (times the variances if standardised) and F the objective. F is then above its
         minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
-        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
-        alpha. Direct solvers are exact to rounding.
+        in the norm of the system. With alpha = 0 the least Ritz value replaces alpha.
+        Direct solvers are exact to round-off.
     solver : {"auto", "cholesky", "dual", "cg", "qr", "svd", "lsqr", "sparse_cg", "sag", "saga", \
 "lbfgs"}, default="auto"
-        What solves. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of
-        the p x p Gram matrix. "dual": of the n x n one. "cg": preconditioned conjugate gradients.
-        "qr": orthogonal factorization, for ill-conditioned columns. scikit-learn's names run the
-        solver that does that job here: "svd" runs "qr"; "lsqr", "sparse_cg", "sag" and "saga" run
-        "cg"; "lbfgs", only with `positive` or bounds, runs the method for those, as "auto" does.
+        Solver. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of the
+        p x p Gram matrix of the features. "dual": that of the n x n Gram matrix of the samples.
+        "cg": preconditioned conjugate gradients. "qr": orthogonal factorization, for
+        ill-conditioned columns. scikit-learn's names run the corresponding solver: "svd" runs "qr";
+        "lsqr", "sparse_cg", "sag" and "saga" run "cg"; "lbfgs", only with `positive` or bounds,
+        runs the active-set method for these, as "auto" does.
     positive : bool, default=False
         Require w >= 0.
     random_state : int, numpy.random.RandomState or None, default=None
@@ -212,22 +212,22 @@ class Ridge(BaseRidge, LinearRegressor):
         penalty is alpha * sum_j f_j (sd_j w_j)^2. Coefficients are in the units of `X` anyway;
         `X` is not changed.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds lower <= w <= upper, in the units of `coef_`; infinite ones bound nothing, equal ones
-        fix a coefficient. Found exactly, by an active set.
+        Bounds lower <= w <= upper, in the units of `coef_`; infinite bounds have no effect, equal
+        bounds fix a coefficient. Solved exactly, by an active-set method.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input, its result and vectors of n_samples or
-        n_features elements (some 20 and 64, for each target). Where a direct solver
-        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        Memory in bytes that the fit may use in addition to its input, its result and, per
+        target, some 20 vectors of n_samples and 64 of n_features elements. Where a direct solver
+        would need more, which is computed beforehand, "auto" runs "cg". None: half of the
         machine's memory. Without effect on moments, which hold a Gram matrix already.
     prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None, default=None
         Coefficients m that the penalty shrinks towards, in the units of `coef_`, such as those of
-        another fit; None: zero. `relative_gradient_` is then beside the larger of the gradients at
-        zero and at m.
+        another fit; None: zero. `relative_gradient_` is then relative to the larger of the
+        gradients at zero and at m.
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None, \
 default=None
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
-        so that P = diag(f) is `penalty_factor` = f. What its null space spans is not penalised.
+        so that P = diag(f) is `penalty_factor` = f. Its null space is not penalised.
         `fastridge.penalty.difference` builds matrices that penalise differences of neighbours.
 
     Attributes
@@ -245,20 +245,21 @@ default=None
     n_iter_ : int or ndarray of shape (n_targets,)
         Iterations of the solver.
     relative_gradient_ : float or ndarray of shape (n_targets,)
-        Norm of the gradient at `coef_` over its norm at w = 0. With bounds, of the part of the
-        gradient that they do not hold back. Of a float32 fit, with the rounding of `coef_`.
+        Norm of the gradient at `coef_` over its norm at w = 0. With bounds, only the part of the
+        gradient that they do not block. For a float32 fit, it includes the rounding of `coef_`.
     relative_error_ : float or ndarray of shape (n_targets,), or None
-        Bound of the relative error of an iterative solver, to be compared with `tol`:
-        sqrt((F - min F) / F) is no more. None of direct solvers.
+        Bound on the relative error sqrt((F - min F) / F) of an iterative solver, to be compared
+        with `tol`; None for direct solvers.
     objective_ : float or ndarray of shape (n_targets,)
         The objective at the solution.
     moments_ : Moments
-        What `partial_fit` or `fit_moments` was given so far, of 8 p^2 bytes; not after `fit`.
+        Moments of the data given to `partial_fit` or `fit_moments` so far, 8 p^2 bytes; absent
+        after `fit`.
 
     See Also
     --------
     fastridge.ridge : The same fit as a function.
-    fastridge.Moments : Sums of (X, y) that add and subtract.
+    fastridge.Moments : Sums of (X, y) that can be added and subtracted.
     RidgeClassifier : Ridge regression on class labels.
 
     References
@@ -329,9 +330,9 @@ default=None
             Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
             are used without a copy; others are converted once.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Values to predict; not to be left out. Of `Moments`, which hold them, `fit_moments`.
+            Values to predict; required. For `Moments`, which hold y, call `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights s of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights s of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -341,8 +342,7 @@ default=None
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
         TypeError
             If an argument holds objects that are not numbers.
 
@@ -370,27 +370,27 @@ default=None
         return self
 
     def fit_moments(self, moments: Moments) -> Self:
-        """Fit the data that moments sum, without the data.
+        """Fit from moments, without the data.
 
         Parameters
         ----------
         moments : Moments
-            Sums of (X, y, sample_weight). A copy, of 8 p^2 bytes, is kept in `moments_`, to which
+            Sums of (X, y, sample_weight). A copy of 8 p^2 bytes is kept in `moments_`, to which
             `partial_fit` adds.
 
         Returns
         -------
         self : Ridge
             The fitted estimator. With `solver` "auto", the Gram matrix is factored (solver_
-            "cholesky"), or its eigenvalues show the rank where columns are dependent ("qr"); the
-            other solvers, and `positive`, work on a root of it, of p rows or fewer.
+            "cholesky"), or, where columns are dependent, its eigenvalues determine the rank ("qr");
+            the other solvers, and `positive`, work on a square root of it with at most p rows.
 
         Raises
         ------
         TypeError
             If `moments` is not a `fastridge.Moments`.
         ValueError
-            If their total weight is 0, or a parameter is not what is documented.
+            If their total weight is 0, or a parameter is not as documented.
 
         Warns
         -----
@@ -414,13 +414,12 @@ default=None
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit these rows and all those of the calls before.
+        """Fit these rows together with those of all previous calls.
 
-        After any number of calls the estimator is what one `fit` of all the rows makes it, in any
-        order and any chunks; alpha and the other parameters may be changed in between. The first
-        call, and the first one after `fit`, starts anew. Each call takes O(n p^2 + p^3) time and
-        the estimator keeps 8 p^2 bytes (`moments_`): for many small chunks, sum `Moments` and
-        call `fit_moments` once.
+        The result is that of one `fit` to all rows, whatever their order and chunks; alpha and the
+        other parameters may be changed in between. The first call, and the first one after `fit`,
+        starts without earlier rows. Each call takes O(n p^2 + p^3) time and the estimator keeps 8
+        p^2 bytes (`moments_`): for many small chunks, sum `Moments` and call `fit_moments` once.
 
         Parameters
         ----------
@@ -439,8 +438,8 @@ default=None
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented here, or has other features or
-            targets than the calls before; the estimator has not changed then.
+            If a parameter or an argument is not as documented, or has other features or
+            targets than the calls before; the estimator is then unchanged.
 
         Warns
         -----
@@ -460,7 +459,7 @@ default=None
         return self
 
     def _added(self, X: Any, y: Any, sample_weight: Any) -> Moments:
-        """The moments so far, which are left as they are, with those of more rows."""
+        """Return the sum of the moments so far, which are not changed, and those of more rows."""
         from ..moments import Moments
 
         before = self.__dict__.get("moments_")
@@ -470,7 +469,7 @@ default=None
         return before + Moments._of(X, y, sample_weight, before, type(self).__name__)
 
     def _solve_moments(self, moments: Moments) -> None:
-        """Fit moments and set the attributes, these moments among them."""
+        """Fit moments and set the attributes, including `moments_`."""
         single = moments.n_targets == 1
         result = solver_of_moments(self.prior_mean, self.penalty_matrix)(
             moments,
@@ -493,7 +492,7 @@ default=None
     def set_partial_fit_request(
         self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED
     ) -> Self:
-        """Say whether `partial_fit` asks a scikit-learn meta-estimator for `sample_weight`.
+        """Set whether a scikit-learn meta-estimator passes `sample_weight` to `partial_fit`.
 
         For use under ``sklearn.set_config(enable_metadata_routing=True)``.
 

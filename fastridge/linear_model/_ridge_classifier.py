@@ -20,9 +20,9 @@ class RidgeClassifier(BaseRidge):
     """Classification by ridge regression on targets of -1 and 1.
 
     With two classes, the second one is 1 and the first one -1, and the sign of the prediction
-    decides. With more, each class is told from all others by a regression of its own, and the
-    largest prediction decides. An indicator of several labels per sample has a regression per
-    label. Each regression minimizes, over its coefficients w and intercept b::
+    decides. With more classes, one regression separates each class from all others, and the largest
+    prediction decides. For an indicator matrix of several labels per sample, there is one
+    regression per label. Each regression minimizes, over its coefficients w and intercept b::
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
@@ -41,16 +41,16 @@ class RidgeClassifier(BaseRidge):
     max_iter : int or None, default=None
         Largest number of iterations of an iterative solver; None: as the solver chooses.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave: it ends where
+        Relative error allowed to an iterative solver, which stops where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
         factors (times the variances if standardised) and F the objective. F is then above its
         minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
-        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
-        alpha. Direct solvers are exact to rounding.
+        in the norm of the system. With alpha = 0 the least Ritz value replaces alpha.
+        Direct solvers are exact to round-off.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
-        gives each class the same total weight, where a sample counts by its `sample_weight`
-        (scikit-learn counts samples, whatever their weight). None: 1.
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced" gives
+        each class the same total weight, `sample_weight` included (scikit-learn counts samples,
+        whatever their weight). None: 1.
     solver
         As in `Ridge`.
     positive : bool, default=False
@@ -64,9 +64,9 @@ class RidgeClassifier(BaseRidge):
     lower, upper
         As in `Ridge`; for the coefficients of each regression.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input, its result and vectors of n_samples or
-        n_features elements (some 20 and 64, for each target). Where a direct solver
-        would need more, which is known before it starts, "auto" runs "cg". None: half of the
+        Memory in bytes that the fit may use in addition to its input, its result and, per
+        target, some 20 vectors of n_samples and 64 of n_features elements. Where a direct solver
+        would need more, which is computed beforehand, "auto" runs "cg". None: half of the
         machine's memory.
 
     Attributes
@@ -76,9 +76,9 @@ class RidgeClassifier(BaseRidge):
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
         Intercepts; 0.0 where `fit_intercept` is False.
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the numbers of the labels for an indicator.
+        The classes, sorted; for an indicator, the indices of its labels.
     indicator_ : {"dense", "matrix", "array"} or None
-        What held `y` where it was an indicator: an ndarray, a scipy sparse matrix or array.
+        Container of `y` where it was an indicator: an ndarray, a scipy sparse matrix or array.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -90,8 +90,8 @@ class RidgeClassifier(BaseRidge):
     relative_gradient_ : float or ndarray of shape (n_classes,)
         Norm of the gradient over its norm at w = 0.
     relative_error_ : float or ndarray of shape (n_classes,), or None
-        Bound of the relative error of an iterative solver, to be compared with `tol`:
-        sqrt((F - min F) / F) is no more. None of direct solvers.
+        Bound on the relative error sqrt((F - min F) / F) of an iterative solver, to be compared
+        with `tol`; None for direct solvers.
     objective_ : float or ndarray of shape (n_classes,)
         The objective at the solution.
 
@@ -157,7 +157,7 @@ class RidgeClassifier(BaseRidge):
             Class labels, whole numbers or strings; or an indicator of several labels per sample,
             of zeros and ones.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
 
         Returns
         -------
@@ -167,8 +167,7 @@ class RidgeClassifier(BaseRidge):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
         TypeError
             If `X` or `sample_weight` holds objects that are not numbers.
 
@@ -206,7 +205,7 @@ class RidgeClassifier(BaseRidge):
         return self
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """Predictions of the regressions: ``X @ coef_.T + intercept_``.
+        """Compute the predictions of the regressions: ``X @ coef_.T + intercept_``.
 
         Parameters
         ----------
@@ -246,7 +245,7 @@ class RidgeClassifier(BaseRidge):
         -------
         ndarray of shape (n_samples,), or ndarray or scipy sparse CSR of shape \
 (n_samples, n_labels)
-            Classes; or, after a fit to an indicator, an indicator, sparse where that was.
+            Classes; or, after a fit to an indicator, an indicator, sparse where `y` was.
 
         Raises
         ------
@@ -271,7 +270,7 @@ class RidgeClassifier(BaseRidge):
         return self.classes_[(scores > 0).astype(np.intp)]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the samples that are predicted right.
+        """Accuracy: share of the samples that are classified correctly.
 
         Parameters
         ----------
@@ -279,7 +278,7 @@ class RidgeClassifier(BaseRidge):
             Samples.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
 (n_samples, n_labels)
-            True classes. An indicator must be right in every label to count.
+            True classes. A row of an indicator counts as correct only if all its labels are.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples; None: 1.
 
@@ -309,7 +308,7 @@ class RidgeClassifier(BaseRidge):
 
 
 def _as_indicator(labels: NDArray[np.bool_], container: str) -> Any:
-    """An indicator of zeros and ones in the kind of container that was fitted."""
+    """Return an indicator of zeros and ones in the container type of the fit."""
     indicator = labels.astype(np.int64)
     if container == "dense":
         return indicator

@@ -21,23 +21,23 @@ from ._ridge_cv import BaseRidgeCV
 class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
     """Classification by ridge regression that chooses its penalty by cross-validation.
 
-    The objective is that of `RidgeClassifier`; the search is that of `RidgeCV`, whose errors are
-    those of the regressions on -1 and 1 here.
+    The objective is that of `RidgeClassifier`. The search is that of `RidgeCV`, with the errors of
+    the regressions on -1 and 1.
 
     Parameters
     ----------
     alphas : array-like of shape (n_alphas,), float, "auto" or None, default=(0.1, 1.0, 10.0)
-        Penalties to try; see `RidgeCV`.
+        As for `RidgeCV`.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     scoring : str, callable or None, default=None
-        A scorer's name, or scorer(estimator, X, y). None: the negative mean squared error of the
-        regressions on -1 and 1 for leave-one-out and generalised cross-validation, else the share
-        of rows that are classified right.
+        Name of a scorer, or scorer(estimator, X, y). None: the negative mean squared error of the
+        regressions on -1 and 1 for leave-one-out and generalised cross-validation, else the
+        accuracy.
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
-        As for `RidgeCV`; the folds of an int have the same shares of the classes.
+        As for `RidgeCV`; the folds of an int are stratified by class.
     class_weight
-        As in `RidgeClassifier`; "balanced" counts all rows, not those of a fold.
+        As in `RidgeClassifier`; "balanced" weights are computed from all rows, not per fold.
     store_cv_results : bool, default=False
         As for `RidgeCV`.
     n_alphas, select, validation, penalty_factor, standardize, solver, tol, max_iter, \
@@ -47,24 +47,24 @@ max_memory, random_state, store_coef, callback
     Attributes
     ----------
     alpha_ : float
-        The penalty chosen.
+        Chosen penalty.
     best_score_ : float
-        Its mean score.
+        Mean score of the chosen penalty.
     coef_ : ndarray of shape (n_features,) or (n_classes, n_features)
         Coefficients of the decision function; the first shape for two classes.
     intercept_ : float or ndarray of shape (1,) or (n_classes,)
         Intercepts; 0.0 where `fit_intercept` is False.
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; the numbers of the labels for an indicator.
+        The classes, sorted; for an indicator, the indices of its labels.
     indicator_ : {"dense", "matrix", "array"} or None
-        What held `y` where it was an indicator.
+        Container of `y` where it was an indicator.
     alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
 relative_gradient_, relative_error_, objective_
         As for `RidgeCV`.
 
     See Also
     --------
-    RidgeCV : The same for values to predict.
+    RidgeCV : The same for regression.
 
     Examples
     --------
@@ -134,12 +134,12 @@ relative_gradient_, relative_error_, objective_
 (n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
-            splitter is given them.
+            Group of each row. Rows of a group are held out together where `cv` is an int or
+            `validation` a share; a splitter receives the groups.
         **params : dict
-            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            Metadata that a splitter or a scorer requests by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -150,8 +150,7 @@ relative_gradient_, relative_error_, objective_
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Warns
         -----
@@ -209,7 +208,7 @@ relative_gradient_, relative_error_, objective_
 
     @staticmethod
     def _held_codes(y: Any, n: int, labels: Labels) -> NDArray[np.intp]:
-        """Positions of the classes of held-out rows, or their indicator."""
+        """Return the class index of each held-out row, or their indicator."""
         given = as_labels(y, n)
         if labels.container is not None:
             if given.shape != (n, len(labels.classes)):
@@ -225,7 +224,7 @@ relative_gradient_, relative_error_, objective_
 
     @staticmethod
     def _targets(codes: NDArray[Any], labels: Labels) -> NDArray[np.float64]:
-        """Targets of -1 and 1, (n, k)."""
+        """Return targets (n, k) of -1 and 1."""
         same = object.__new__(Labels)
         same.classes, same.container, same.codes = labels.classes, labels.container, codes
         return same.targets().reshape(len(codes), -1)
@@ -235,5 +234,5 @@ class _ShownClassifier(Known, RidgeClassifier):
     pass
 
 
-# the name that messages of scorers show
+# name shown in messages of scorers
 _ShownClassifier.__name__ = _ShownClassifier.__qualname__ = "RidgeClassifier"

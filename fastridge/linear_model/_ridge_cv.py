@@ -63,7 +63,7 @@ def _check_alphas(name: str, value: Any) -> None:
 
 
 class BaseRidgeCV(Choosing):
-    """Parameters and the search that RidgeCV and RidgeClassifierCV share."""
+    """Parameters and search shared by RidgeCV and RidgeClassifierCV."""
 
     alphas: Any
     fit_intercept: bool
@@ -140,7 +140,8 @@ class BaseRidgeCV(Choosing):
     ) -> None:
         """Evaluate all penalties, choose, fit to all rows and set the attributes.
 
-        given: X, y and the metadata as they came; held: (X, y, weight) of a held-out set or None.
+        given: X, y and the metadata as passed to `fit`; held: (X, y, weight) of a held-out set or
+        None.
         """
         from ..model_selection._choice import describe_extension
         from ..model_selection._path_search import PathSearch
@@ -207,7 +208,7 @@ class BaseRidgeCV(Choosing):
             search.add(alphas)
             said = search.extend() if automatic else []
         except BaseException:
-            # what an earlier fit left does not belong to these results
+            # drop attributes of an earlier fit, which do not belong to these results
             for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
                 delattr(self, name)
             if search.rounds:
@@ -232,7 +233,7 @@ class BaseRidgeCV(Choosing):
     def _alphas(
         self, A: Matrix, weight: NDArray[np.float64] | None, options: dict[str, Any]
     ) -> NDArray[np.float64]:
-        """The grid: what was given, or the automatic one."""
+        """Return the given grid, or the automatic one."""
         if self.alphas is not None and not isinstance(self.alphas, str):
             values = np.asarray(self.alphas)
             return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
@@ -338,76 +339,77 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
-    with s = `sample_weight` and f = `penalty_factor`. Every penalty is evaluated on rows that were
-    left out, one is chosen, and fitted to all rows. The folds share their work: each one's moments
-    are summed once, the training rows' are all minus the fold's, centred and standardised within
-    themselves, and one reduction serves all penalties.
+    with s = `sample_weight` and f = `penalty_factor`. Every penalty is evaluated on held-out rows,
+    one is chosen, and the model is fitted to all rows with it. Folds share work: the moments of
+    each fold are summed once, those of its training rows are the total minus the fold's, centred
+    and standardised within the training rows, and one decomposition serves all penalties.
 
     Parameters
     ----------
     alphas : array-like of shape (n_alphas,), float, "auto" or None, default=(0.1, 1.0, 10.0)
-        Penalties to try, at least 0, whose order `alphas_` and `cv_results_` keep; a number is one
-        penalty (of `LassoCV` and paths, an int is how many). "auto" or None: `n_alphas` from 1000
-        times to a thousandth of the mean of the columns' sums of squares; where the best of them
-        lies at an end that still improves, that end is extended, with a warning.
+        Penalties to try, at least 0; `alphas_` and `cv_results_` keep their order. A number is one
+        penalty (for `LassoCV` and paths, an int is a number of penalties). "auto" or None:
+        `n_alphas` penalties, from 1000 times to a thousandth of the mean of the columns' sums of
+        squares; where the best one is at an end of the grid and the score still improves there, the
+        grid is extended, with a warning.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     scoring : str, callable or None, default=None
-        A scorer's name, or scorer(estimator, X, y), larger being better. None: the negative mean
-        squared error for leave-one-out and generalised cross-validation, else R^2.
-        Scores are weighted by `sample_weight` where the scorer takes it, unless it is a scorer of
-        scikit-learn whose ``set_score_request`` says otherwise.
+        Name of a scorer, or scorer(estimator, X, y) where larger is better. None: the negative mean
+        squared error for leave-one-out and generalised cross-validation, else R^2. Scores are
+        weighted by `sample_weight` where the scorer takes it, unless it is a scorer of scikit-learn
+        whose ``set_score_request`` says otherwise.
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
         None or "loo": leave one row out, exactly. "gcv": generalised cross-validation, which
-        replaces leverages by their mean; on large sparse data its trace is estimated by random
-        vectors, whose error is in `cv_results_`. An int: so many folds of consecutive rows, or of
+        replaces leverages by their mean; on large sparse data, the trace is estimated from random
+        vectors, with its error in `cv_results_`. An int: so many folds of consecutive rows, or of
         whole `groups`. A splitter has ``split(X, y, groups)``, as those of scikit-learn.
     gcv_mode : {"auto", "svd", "eigen"} or None, default=None
         Accepted for compatibility and without effect: the method follows from shape and accuracy.
     store_cv_results : bool, default=False
         With leave-one-out, keep each row's squared error (times its weight), or its prediction
-        where `scoring` is given (NaN of a row of weight 0): `cv_results_` is then an array of shape
-        (n_samples, n_alphas) or (n_samples, n_targets, n_alphas), too.
+        where `scoring` is given (NaN for a row of weight 0): `cv_results_` can then be used as an
+        array of shape (n_samples, n_alphas) or (n_samples, n_targets, n_alphas), too.
     alpha_per_target : bool, default=False
         Choose a penalty for each target.
     n_alphas : int, default=50
-        Penalties of the automatic grid.
+        Number of penalties of the automatic grid.
     select : {"min", "1se"} or callable, default="min"
-        "min": the best mean score; where scores are estimates by random vectors, the largest
-        penalty, no smaller than that one, whose score they do not tell from it, by one standard
-        error of the difference. "1se": the largest penalty, no smaller than the best, whose mean
-        score is within one standard error of the best: over the folds, or the rows of leave-one-out
-        and the terms that rows add to generalised cross-validation. A held-out set, and a scorer of
-        all rows that leave-one-out predicts (but mean absolute errors), have none: with a warning,
-        the best is taken. A callable is given `cv_results_` and returns the position of a penalty.
+        "min": the best mean score; where scores are estimated from random vectors, the largest
+        penalty whose score differs from the best by at most one standard error of the difference.
+        "1se": the largest penalty whose mean score is within one standard error of the best; the
+        error is over the folds, over the rows of leave-one-out, or over the rows' terms of
+        generalised cross-validation. A held-out set, and a scorer of all leave-one-out predictions
+        (except mean absolute error), have no standard error: the best is then taken, with a
+        warning. A callable is given `cv_results_` and returns the position of a penalty.
     validation : float, (X, y), (X, y, sample_weight) or None, default=None
-        A held-out set in the place of `cv`. A number between 0 and 1: that share of the rows (of
+        Held-out set in place of `cv`. A number between 0 and 1: that share of the rows (of
         the `groups`, where given), at random; the model is then fitted to all rows.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised.
     standardize : bool, default=False
-        Penalise in units of the columns' weighted standard deviations, of each fold's own: so that
-        leave-one-out reduces the data anew for every row. Of generalised cross-validation, which
-        leaves nothing out, those of all rows.
+        Penalise in units of the columns' weighted standard deviations, those of each fold's
+        training rows; leave-one-out then decomposes the data again for every row. Generalised
+        cross-validation, which leaves no row out, takes those of all rows.
     solver : {"auto", "cholesky", "dual", "cg", ...}, default="auto"
-        "auto" chooses by shape and sparsity. "cholesky" and "dual" reduce the Gram matrix of the
+        "auto" chooses by shape and sparsity. "cholesky" and "dual" decompose the Gram matrix of the
         features or of the samples; "cg": preconditioned conjugate gradients. scikit-learn's names
-        run the one that does that job.
+        run the corresponding solver.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave: it ends where
+        Relative error allowed to an iterative solver, which stops where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
         factors (times the variances if standardised) and F the objective. F is then above its
         minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
-        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
-        alpha. Direct solvers are exact to rounding.
+        in the norm of the system. With alpha = 0 the least Ritz value replaces alpha.
+        Direct solvers are exact to round-off.
     max_iter : int or None, default=None
-        Bound on their iterations for each penalty.
+        Largest number of iterations of an iterative solver for each penalty.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input, its result and vectors of n_samples or
-        n_features elements (some 20 and 64, for each target). Where a direct solver
-        would need more, which is known before it starts, "auto" runs "cg". None: half of the
-        machine's memory. Folds whose rows do not fit a second time are masked,
-        not copied; leave-one-out, which needs a direct solver, is refused beyond it.
+        Memory in bytes that the fit may use in addition to its input, its result and, per
+        target, some 20 vectors of n_samples and 64 of n_features elements. Where a direct solver
+        would need more, which is computed beforehand, "auto" runs "cg". None: half of the
+        machine's memory. Folds whose rows would not fit a second time are masked, not copied;
+        leave-one-out, which needs a direct solver, raises an error beyond it.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
         freedom on large sparse data; None: 0.
@@ -415,18 +417,18 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``; not for
         leave-one-out and generalised cross-validation, which have none.
     callback : callable or None, default=None
-        Called as callback(done, total) after each fold; of an iterative solver, after each penalty
-        of each fold; of leave-one-out and generalised cross-validation, once all penalties are
-        done, as callback(1, 1), or with `standardize` after each row. StopIteration ends the
-        search, and what is done decides; any other exception passes on, as does Ctrl-C, and the
-        finished folds are in `cv_results_`.
+        Called as callback(done, total) after each fold; for an iterative solver, after each penalty
+        of each fold; for leave-one-out and generalised cross-validation, as callback(1, 1) when all
+        penalties are done, or with `standardize` after each row. If it raises StopIteration, the
+        search ends and the finished parts decide; any other exception, and Ctrl-C, propagates and
+        leaves the finished folds in `cv_results_`.
 
     Attributes
     ----------
     alpha_ : float or ndarray of shape (n_targets,)
-        The penalty chosen.
+        Chosen penalty.
     best_score_ : float or ndarray of shape (n_targets,)
-        Its mean score.
+        Mean score of the chosen penalty.
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         w of the fit to all rows.
     intercept_ : float or ndarray of shape (n_targets,)
@@ -434,19 +436,19 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     alphas_ : ndarray of shape (n_alphas,)
         The grid that was used.
     cv_results_ : fastridge.model_selection.CVResults
-        Errors, scores, degrees of freedom and norms of every penalty: a mapping, and a frame by
-        ``cv_results_.to_frame()``.
+        Errors, scores, degrees of freedom and norms of every penalty, as a mapping;
+        ``cv_results_.to_frame()`` returns a data frame.
     diagnosis_ : fastridge.model_selection.Diagnosis or tuple of it
-        Under-fitting, over-fitting, about right, or that the penalty does not matter; printed, in
-        words. A tuple where each target has a penalty.
+        Verdict: under-fitting, over-fitting, about right, or the penalty does not matter; print it
+        for an explanation. A tuple where each target has its own penalty.
     dof_ : float or ndarray of shape (n_targets,)
-        Effective degrees of freedom of the fit, the intercept not counted; where they were found.
+        Effective degrees of freedom of the fit, without the intercept; only where computed.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
         Names of the features; only where `X` is a data frame whose column names are strings.
     solver_, n_iter_, relative_gradient_, relative_error_, objective_
-        As for `Ridge`; of the fit to all rows.
+        As for `Ridge`; for the fit to all rows.
 
     See Also
     --------
@@ -455,11 +457,11 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
 
     Notes
     -----
-    A row of weight 2 is the row twice: in fits, in the scores of folds, in the mean over rows that
-    leave-one-out takes, where it leaves with its whole weight, as both copies in one group would,
-    and in the number of samples of generalised cross-validation. So `best_score_` with weights is
+    A row of weight 2 counts as two rows: in fits, in the scores of folds, in the number of samples
+    of generalised cross-validation, and in the mean over rows of leave-one-out, which leaves out
+    the row with its whole weight, like two copies in one group. So `best_score_` with weights is
     that of scikit-learn's ``scoring="neg_mean_squared_error"``; its ``scoring=None`` divides the
-    weighted sum of squares by the number of rows in the place of the sum of weights.
+    weighted sum of squares by the number of rows instead of the sum of weights.
 
     References
     ----------
@@ -543,12 +545,12 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples: weight 2 is the row twice. None: 1.
+            Non-negative weights of the samples: weight 2 counts the row twice. None: 1.
         groups : array-like of shape (n_samples,) or None, default=None
-            Rows of a group are held out together, where `cv` is an int or `validation` a share; a
-            splitter is given them.
+            Group of each row. Rows of a group are held out together where `cv` is an int or
+            `validation` a share; a splitter receives the groups.
         **params : dict
-            What a splitter or a scorer asks for, by scikit-learn's metadata routing;
+            Metadata that a splitter or a scorer requests by scikit-learn's metadata routing;
             only under ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
@@ -559,8 +561,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Raises
         ------
         ValueError, TypeError
-            If a parameter or an argument is not what is documented, with its name, what came and
-            what was expected.
+            If a parameter or an argument is not as documented; the message says what was expected.
 
         Warns
         -----
@@ -620,5 +621,5 @@ class _Shown(Known, Ridge):
         super().__init__(alpha, fit_intercept=fit_intercept)
 
 
-# the name that messages of scorers show
+# name shown in messages of scorers
 _Shown.__name__ = _Shown.__qualname__ = "Ridge"

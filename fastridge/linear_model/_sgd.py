@@ -1,4 +1,4 @@
-"""What the estimators of stochastic gradient descent share: parameters, epochs, fitted state."""
+"""Shared by estimators of stochastic gradient descent: parameters, epochs, fitted state."""
 
 from __future__ import annotations
 
@@ -67,22 +67,22 @@ RULES = (
     "pa2",
 )
 _COORDINATEWISE = ("auto", "coin", "adagrad")
-_ALPHA, _LIGHT = 1e-4, 1e-6  # of scikit-learn's rules, and of those coordinate by coordinate
+_ALPHA, _LIGHT = 1e-4, 1e-6  # alpha="auto" for scikit-learn's rules, and for coordinate-wise ones
 _PENALTIES = ("l2", "l1", "elasticnet")
-_LEAST_RATE = 1e-6  # of "adaptive"
-_EXPLODED = 1e15  # a mean loss that no fit comes back from, in units of the targets
-_MOST_TARGET = 1e140  # sums of squares of which are finite
+_LEAST_RATE = 1e-6  # least rate of "adaptive"
+_EXPLODED = 1e15  # mean loss from which no fit recovers, over the scale of the targets
+_MOST_TARGET = 1e140  # bound on |y| that keeps sums of squares finite
 _MOST_BITS = 30
 
 
 class Targets(NamedTuple):
-    """What a learner takes for y, and weights of rows.
+    """Targets and weights of rows, in the form that a learner takes.
 
     y : ndarray
-        (n,) float64 of one output, (n,) int32 classes or (n, k) proportions of several.
+        (n,) float64 for one output; (n,) int32 classes or (n, k) proportions for several.
     weight : ndarray (n,) or None
     positive : ndarray (k,) or None
-        Weights of the classes, each against the rest.
+        Weight of each class in its one-against-rest model.
     """
 
     y: NDArray[Any]
@@ -90,16 +90,16 @@ class Targets(NamedTuple):
     positive: Vector | None = None
 
     def normalised(self, rows: Rows | None) -> Targets:
-        """The same with weights of mean 1, of which heavy rows take more than one step."""
+        """Return the targets with weights of mean 1; rows above 1 take more than one step."""
         mean = self.total(rows) / (len(self.y) if rows is None else len(rows))
         if self.weight is None or mean == 0.0:
             return self
         return self._replace(weight=self.weight / mean)
 
     def unit(self) -> float:
-        """The size of losses: 1 of classes, else no less than the mean square of the targets.
+        """Return the scale of the losses: 1 for classes, else max(1, mean square of the targets).
 
-        Targets whose squares float64 cannot hold are refused.
+        Raise an error for targets whose squares float64 cannot hold.
         """
         if self.y.ndim > 1 or self.y.dtype != np.float64:
             return 1.0
@@ -112,14 +112,14 @@ class Targets(NamedTuple):
         return max(1.0, float((self.y**2).mean()))
 
     def total(self, rows: Rows | None) -> float:
-        """The weight of some rows, or of all."""
+        """Return the total weight of some rows, or of all."""
         if self.weight is None:
             return float(len(self.y) if rows is None else len(rows))
         return float((self.weight if rows is None else self.weight[rows]).sum())
 
 
 class Held(NamedTuple):
-    """Rows that early stopping looks at, with the weights of the samples alone."""
+    """Rows held out for early stopping, with sample weights but without class weights."""
 
     A: Matrix
     y: NDArray[Any]
@@ -127,10 +127,10 @@ class Held(NamedTuple):
 
 
 class BaseSGD(Estimator):
-    """Parameters, epochs and fitted state that both share.
+    """Parameters, epochs and fitted state shared by SGDClassifier and SGDRegressor.
 
-    `coef_` and `intercept_` are made when they are asked for: a learner keeps its weights in units
-    of its own, and so do calls of `partial_fit`.
+    `coef_` and `intercept_` are computed on access: the learner, which calls of `partial_fit` keep,
+    holds its weights in its own units.
     """
 
     loss: str
@@ -157,7 +157,7 @@ class BaseSGD(Estimator):
     batch_size: int
 
     _learner: Learner
-    _single: bool  # whether coefficients are float32, as the data of the first call are
+    _single: bool  # whether coefficients are float32, like the data of the first call
     n_iter_: int
     t_: float
     eta_: float
@@ -225,7 +225,7 @@ class BaseSGD(Estimator):
         "batch_size": COUNT,
     }
 
-    # what is kept between calls
+    # state kept between calls
 
     def __getattr__(self, name: str) -> Any:
         known = self.__dict__
@@ -239,7 +239,7 @@ class BaseSGD(Estimator):
             return known[name]
         for base in type(self).__mro__:
             if name in vars(base):
-                # a descriptor, which says why there is nothing
+                # a descriptor, whose error tells why the attribute is missing
                 return vars(base)[name].__get__(self, type(self))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -250,13 +250,13 @@ class BaseSGD(Estimator):
         if learner is not None:
             state["_state"] = learner.state()
             for name, value in zip(("coef_", "intercept_"), made, strict=True):
-                # they are made again
+                # computed again on access
                 if isinstance(value, np.ndarray) and state.get(name) is value:
                     del state[name]
         return state
 
     def _known_learner(self) -> Learner | None:
-        """The learner, if there was a call."""
+        """Return the learner; None before the first call."""
         known = self.__dict__
         return self._learner if "_learner" in known or "_state" in known else None
 
@@ -270,11 +270,11 @@ class BaseSGD(Estimator):
         self._made = self.coef_, intercept
 
     def _shaped(self, coef: NDArray[Any]) -> NDArray[Any]:
-        """Coefficients (k, p) in the shape of `coef_`."""
+        """Return coefficients (k, p) in the shape of `coef_`."""
         return coef
 
     def _take_coef(self, learner: Learner) -> None:
-        """Forget the coefficients that were made; go on from those that the caller has set."""
+        """Drop computed coefficients; continue from those that the caller has set, if any."""
         known = self.__dict__
         coef, intercept = known.pop("coef_", None), known.pop("intercept_", None)
         made = known.pop("_made", None)
@@ -292,7 +292,7 @@ class BaseSGD(Estimator):
     # parameters
 
     def _rule(self, n_outputs: int) -> Rule:
-        """What a learner of so many outputs minimizes, and how."""
+        """Return the objective and the step rule of a learner with `n_outputs` outputs."""
         penalty, rate, loss = self.penalty, self.learning_rate, self.loss
         ratio = self.l1_ratio if penalty == "elasticnet" else float(penalty == "l1")
         return Rule(
@@ -309,13 +309,13 @@ class BaseSGD(Estimator):
         )
 
     def _strength(self) -> float:
-        """The number that `alpha` stands for."""
+        """Return `alpha` as a number."""
         if isinstance(self.alpha, str):
             return _LIGHT if self.learning_rate in _COORDINATEWISE else _ALPHA
         return float(self.alpha)
 
     def _check_rule(self, partial: bool) -> None:
-        """Refuse parameters that do not fit together."""
+        """Raise an error for parameters that conflict."""
         rate = self.learning_rate
         if self.early_stopping and partial:
             raise ValueError("early_stopping should be False with partial_fit")
@@ -330,7 +330,7 @@ class BaseSGD(Estimator):
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
     def _factor(self, p: int) -> Vector | None:
-        """Penalty factors; zeros where "optimal" needs alpha and nothing is penalised."""
+        """Return penalty factors; zeros where "optimal" needs alpha and nothing is penalised."""
         if self.penalty is None and self.learning_rate == "optimal":
             return np.zeros(p)
         return check_penalty_factor(self.penalty_factor, p)
@@ -338,14 +338,14 @@ class BaseSGD(Estimator):
     # data
 
     def _design(self, X: Any, n_features: int | None, finite: bool) -> Matrix:
-        """X by rows; numbers of dense X may be left for `_pass` to look at."""
+        """Return X stored by rows; with finite=False, learning finds non-finite dense X."""
         if self.hash_bits is not None:
             return check_hashed(X, self.hash_bits)
         A = check_design(X, n_features=n_features, caller=type(self).__name__, finite=finite)
         return A if A.kind in ("C", "csr") else by_rows(A)
 
     def _names_of(self, X: Any, first: bool) -> Any:
-        """Names of the features, which later calls compare with those of the first."""
+        """Return the feature names; later calls compare them with those of the first."""
         if self.hash_bits is not None:
             return None
         if not first:
@@ -360,7 +360,7 @@ class BaseSGD(Estimator):
         return values.astype(np.promote_types(A.dtype, self.coef_.dtype), copy=False)
 
     def _weight(self, sample_weight: Any, n: int) -> Vector | None:
-        """The weights of `fit`; those of early stopping are looked at where rows are held out."""
+        """Check the weights of `fit`; early stopping checks for zero totals after its split."""
         if sample_weight is not None and self.early_stopping:
             return non_negative(sample_weight, n, "sample_weight", "sample", scalar=True)
         return check_sample_weight(sample_weight, n)
@@ -368,7 +368,7 @@ class BaseSGD(Estimator):
     def _held(
         self, A: Matrix, y: NDArray[Any], weight: Vector | None, codes: NDArray[Any] | None
     ) -> tuple[Rows, Held] | None:
-        """Rows to learn from, and the others; None without early stopping."""
+        """Return the rows to learn from and the held-out rows; None without early stopping."""
         if not self.early_stopping:
             return None
         random = random_of(self.random_state)
@@ -383,7 +383,7 @@ class BaseSGD(Estimator):
     # learning
 
     def _start(self, p: int, k: int, coef: Any, intercept: Any) -> Learner:
-        """A learner that starts at given coefficients, at those of the fit before, or at 0."""
+        """Return a learner that starts at given coefficients, those of the previous fit, or 0."""
         rule, before = self._rule(k), self._known_learner() if self.warm_start else None
         if before is not None:
             same = fixed(before.rule) == fixed(rule)
@@ -394,7 +394,7 @@ class BaseSGD(Estimator):
                 and coef is None
                 and intercept is None
             ):
-                # its rates go on, too, as first steps would lead away again
+                # keep its rates too: long first steps would move away from the solution
                 self._take_coef(before)
                 self._bring_up(before, rule)
                 return before
@@ -409,7 +409,7 @@ class BaseSGD(Estimator):
     def _learn(
         self, A: Matrix, targets: Targets, learner: Learner, held: tuple[Rows, Held] | None
     ) -> None:
-        """Learn from the rows in epochs, and set everything that is known of the fit."""
+        """Learn from the rows in epochs, and set the fitted attributes."""
         rows, checked = (None, None) if held is None else held
         rule, tol = learner.rule, -math.inf if self.tol is None else float(self.tol)
         if rule.learning_rate in _COORDINATEWISE:
@@ -420,7 +420,7 @@ class BaseSGD(Estimator):
                 "sample_weight is zero for every sample that is not held out; expected a positive"
                 " weight somewhere."
             )
-        # slopes of scikit-learn's rules are clipped, so that losses explode without an overflow
+        # scikit-learn's rules clip gradients, so that losses can explode without an overflow
         limit = _EXPLODED * total * targets.unit()
         order = Order(A, rows, self.shuffle, self.random_state)
         factor = self._factor(learner.n_features)
@@ -437,7 +437,7 @@ class BaseSGD(Estimator):
                     break
                 check_finite(A)
                 shrink, halvings = halved(learner.shrink, epoch), halvings + 1
-                # from where losses were lowest, as weights may be huge already
+                # restart from the epoch of the lowest loss, as weights may already be huge
                 learner = safe.copy()
                 learner.rule, learner.shrink = rule, shrink
             mean = value / total
@@ -479,11 +479,11 @@ class BaseSGD(Estimator):
             )
 
     def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:
-        """The score on rows that are held out; each estimator has its own."""
+        """Return the score on held-out rows; overridden by each estimator."""
         raise NotImplementedError
 
     def _next_learner(self, p: int, k: int) -> Learner:
-        """The learner of the next call of `partial_fit`."""
+        """Return the learner of the next call of `partial_fit`."""
         learner = self._known_learner()
         rule = self._rule(k)
         if learner is None:
@@ -500,7 +500,7 @@ class BaseSGD(Estimator):
         return learner
 
     def _bring_up(self, learner: Learner, rule: Rule) -> None:
-        """Let a learner go on by the parameters of now."""
+        """Update a learner to the current parameters."""
         if self.penalty_factor is not None or learner.factor is not None:
             factor, before = self._factor(learner.n_features), learner.factor
             if factor is None or before is None or not np.array_equal(factor, before):
@@ -508,7 +508,7 @@ class BaseSGD(Estimator):
         learner.rule = rule
 
     def _step(self, A: Matrix, targets: Targets, learner: Learner) -> None:
-        """Learn from the rows once, as they lie."""
+        """Learn from the rows once, in their order."""
         halvings = 0
         while True:
             try:
@@ -526,7 +526,7 @@ class BaseSGD(Estimator):
             warn_of_halvings(halvings, learner.shrink)
 
     def _keep(self, learner: Learner, curve: list[float]) -> None:
-        """Set what is known of the fit but for coefficients, which are made when asked for."""
+        """Set the fitted attributes except the coefficients, which are computed on access."""
         known = self.__dict__
         for name in ("_state", "coef_", "intercept_", "_made"):
             known.pop(name, None)

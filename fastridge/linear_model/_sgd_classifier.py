@@ -55,7 +55,7 @@ class Classes(NamedTuple):
 
 
 class _OfProbabilities:
-    """A method that is there for losses with probabilities alone."""
+    """Method that exists only for losses with probabilities."""
 
     def __init__(self, method: Callable[..., Any]) -> None:
         self.method = method
@@ -88,14 +88,14 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
 
     with s = `sample_weight` times the weight of the class and f = `penalty_factor`: the objective
     of scikit-learn's ``SGDClassifier``. b is never penalised. Two classes have one such model, for
-    the second; more have one for each against the rest, learned in one pass over the rows, or with
-    loss="multinomial" one softmax. The decay of the penalty is part of the step, and on sparse
-    rows done late, and exactly, where a feature comes up again.
+    the second class. More classes have one model each against the rest, learned in the same pass
+    over the rows, or with loss="multinomial" one softmax. The decay by the penalty is part of the
+    step; on sparse rows it is applied lazily, and exactly, when a feature occurs again.
 
     The default `learning_rate` needs no `eta0`, no tuning and no scaling: multiplying a feature by
-    a constant leaves the predictions as they are, but for the penalty.
-    Columns far from 0 beside their spread, as years are, learn slowly under every rule: subtract
-    their means. A column of small numbers has large coefficients, which `alpha` holds down.
+    a constant changes the predictions only through the penalty. Columns whose mean is far from 0
+    relative to their spread, such as years, learn slowly under every rule: subtract their means. A
+    column of small numbers has large coefficients, which `alpha` shrinks.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         no penalty.
     alpha : float or "auto", default="auto"
         Strength of the penalty, at least 0. "auto": 1e-6 with the learning rates "auto", "coin" and
-        "adagrad", which need none to be steady, and 1e-4, scikit-learn's default, with the others.
-        The rates of learning_rate="optimal" depend on it.
+        "adagrad", which are stable without a penalty, and 1e-4, scikit-learn's default, with the
+        others. The rates of learning_rate="optimal" depend on it.
     l1_ratio : float or None, default=0.15
         Share of the L1 part of the penalty, from 0 to 1; used where penalty="elasticnet".
     fit_intercept : bool, default=True
@@ -120,13 +120,13 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     max_iter : int, default=1000
         Largest number of epochs, passes over the rows, of `fit`.
     tol : float or None, default=1e-3
-        `fit` ends where the mean loss of an epoch plus the penalty is not below the lowest so far
-        by `tol`, `n_iter_no_change` times in a row; with `early_stopping`, where the score is not
-        above the highest. None: after `max_iter` epochs.
+        `fit` stops when the mean loss of an epoch plus the penalty is not below the lowest so far
+        by `tol`, `n_iter_no_change` times in a row; with `early_stopping`, when the score is not
+        above the highest by `tol`. None: stop after `max_iter` epochs.
     shuffle : bool, default=True
-        Visit the rows in an order of each epoch's own: blocks of neighbouring rows in random order,
-        mixed within what a cache holds, so that memory is read in pieces. False: as they lie.
-        `partial_fit` takes rows as they lie: a stream has an order.
+        Visit the rows in a new order in each epoch: blocks of neighbouring rows in random order,
+        shuffled within what fits in a cache, so that memory is read in blocks. False: in the order
+        of `X`, as in `partial_fit`, where a stream has an order.
     verbose : int, default=0
         Above 0: print loss and objective of each epoch.
     epsilon : float, default=0.1
@@ -137,53 +137,53 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         Seed of the orders and of the rows held out; the same seed gives the same bits.
     learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
-        How long steps are. "auto": a rate for each coefficient, from the squares of its gradients,
-        the largest value of its feature so far (Ross, Mineiro & Langford 2013) and the distance
-        that it has come (Ivgi, Hinder & Carmon 2023); no step passes the target, or a margin of 5.
-        Nothing to tune: predictions do not depend on the units of features. "coin": a bet on each
-        coefficient (Orabona & Tommasi 2017), without a rate at all, and without coefficients to
-        start at. "adagrad": eta0 over the root of the sum of squared gradients (Duchi, Hazan &
-        Singer 2011). The rest are scikit-learn's:
-        "constant": eta0; "optimal": 1 / (alpha (t + t0)), with Bottou's t0; "invscaling": eta0 /
-        t^power_t; "adaptive": eta0, divided by 5 where `fit` would end, down to 1e-6; "pa1" and
-        "pa2": passive-aggressive steps (Crammer et al. 2006), of loss="hinge".
+        Rule for the step size. "auto": a rate for each coefficient, from the squares of its
+        gradients, the largest value of its feature so far (Ross, Mineiro & Langford 2013) and its
+        distance from the start (Ivgi, Hinder & Carmon 2023); no step passes the target, or a margin
+        of 5. Nothing to tune: predictions do not depend on the units of features. "coin": coin
+        betting on each coefficient (Orabona & Tommasi 2017), without a rate and without initial
+        coefficients. "adagrad": eta0 over the root of the sum of squared gradients (Duchi, Hazan &
+        Singer 2011). The rest are scikit-learn's: "constant": eta0; "optimal": 1 / (alpha
+        (t + t0)), with Bottou's t0; "invscaling": eta0 / t^power_t; "adaptive": eta0, divided by 5
+        where `fit` would end, down to 1e-6; "pa1" and "pa2": passive-aggressive steps (Crammer et
+        al. 2006), only for loss="hinge" or, in `SGDRegressor`, "epsilon_insensitive".
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
+        Initial rate; for "pa1" and "pa2" their C. Not used by "auto", "coin" and "optimal".
     power_t : float, default=0.5
         Exponent of "invscaling".
     early_stopping : bool, default=False
-        Hold out rows, end by the score on them, and keep the weights that scored best there: the
-        state of the best epoch, not of the last one, as scikit-learn does.
+        Hold out rows, stop by the score on them, and keep the coefficients of the epoch that scored
+        best, not of the last one, as scikit-learn does.
     validation_fraction : float, default=0.1
-        Share of the rows that `early_stopping` holds out, the same of each class.
+        Share of the rows that `early_stopping` holds out, stratified by class.
     n_iter_no_change : int, default=5
-        Epochs without an improvement after which `fit` ends.
+        Epochs without an improvement after which `fit` stops.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each class, by its label; a class that is not named has weight 1. "balanced"
-        gives each class the same total weight, where a sample counts by its `sample_weight`. With
-        one model for each class, the weight of its rows in its own model, as in scikit-learn.
+        Weight of each class, by its label; a class that is not named has weight 1. "balanced" gives
+        each class the same total weight, `sample_weight` included. With one model for each class,
+        the weight of the class's rows in its own model, as in scikit-learn.
     warm_start : bool, default=False
-        Start at the coefficients of the fit before; "auto", "coin" and "adagrad" go on with their
-        rates, too.
+        Start from the coefficients of the previous fit; "auto", "coin" and "adagrad" also continue
+        with their rates.
     average : bool or int, default=False
-        True: `coef_` is the mean over all steps (Polyak averaging). An int: from that row on. The
-        mean of "auto" and "adagrad" weighs each step by its rate.
+        True: `coef_` is the mean over all steps (Polyak averaging). An int: the mean from that row
+        on. "auto" and "adagrad" weight each step by its rate.
     penalty_factor : array-like of shape (n_features,) or None, default=None
-        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised. Of calls of
-        `partial_fit`, that of the first.
+        Non-negative factor f of the penalty of each feature; 0 leaves it unpenalised. A change
+        between calls of `partial_fit` takes effect at the next call.
     hash_bits : int or None, default=None
-        Hash the features into 2^hash_bits columns, with a sign, from 1 to 30: for text and
-        categories, whose indices may be any of 64 bits. `X` may then be (values, indices, indptr)
-        of sparse rows, and have any number of columns in each call. None: no hashing.
+        Hash the features into 2^hash_bits columns, with a hashed sign, for text and categories;
+        from 1 to 30. Feature indices may then be any 64-bit numbers, and `X` may be (values,
+        indices, indptr) of sparse rows, and have any number of columns in each call. None: no
+        hashing.
     batch_size : int, default=1
-        Rows of one step: neighbours in the order of an epoch, or of the call of `partial_fit`,
-        whose last batch may be smaller. They are read by several threads (`set_num_threads`), and
-        the result has the same bits for any number of them. "auto", "adagrad" and "coin" take a
-        batch as one row whose gradient is the sum over its rows, so that an epoch has fewer steps
-        of the same length; scikit-learn's rules step along the mean of the gradients, decay once,
-        and count steps, not rows, in `t_` and `average`. Worth its fewer steps for many rows
-        with few features, from some hundred rows a batch on; a batch without weight changes
-        nothing.
+        Rows per step: consecutive rows in the order of an epoch, or of a call of `partial_fit`,
+        whose last batch may be smaller. A batch is read by several threads (`set_num_threads`), and
+        the result is the same, bit for bit, for any number of threads. "auto", "adagrad" and "coin"
+        take a batch as one row whose gradient is the sum over its rows, so that an epoch has fewer
+        steps of the same length; scikit-learn's rules step along the mean of the gradients, decay
+        once, and count steps, not rows, in `t_` and `average`. Pays off for many rows with few
+        features, from about a hundred rows per batch on; a batch of zero weight changes nothing.
 
     Attributes
     ----------
@@ -191,17 +191,17 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
         The classes, sorted.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         w, float32 where `X` of the first call is float32, else float64; the first shape for two
-        classes. It is made when it is asked for after `partial_fit`.
+        classes. Computed on access after `partial_fit`.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         b; 0.0 where `fit_intercept` is False.
     n_iter_ : int
         Epochs of the last call.
     t_ : float
-        Rows that the model has learned from, and 1.
+        Number of rows that the model has learned from, plus 1.
     eta_ : float
-        Rate of the last step; of "auto" what all coefficients share.
+        Rate of the last step; for "auto" the factor that all coefficients share.
     loss_curve_ : list of float
-        Mean loss of each epoch of the last call, of each row before its step.
+        Mean loss of each epoch of the last call, where the loss of a row is taken before its step.
     n_features_in_ : int
         Number of features; 2^hash_bits where they are hashed.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -214,18 +214,16 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
 
     Notes
     -----
-    There is no solver "sag", "saga" or "svrg" for the exact minimum of data that are there, as
-    Newton's method is sooner at it: on a9a (32,561 rows, 123 sparse features, C=1, one thread)
+    There is no solver "sag", "saga" or "svrg" for the exact minimum where the data fit into memory,
+    as Newton's method reaches it sooner: on a9a (32,561 rows, 123 sparse features, C=1, one thread)
     `LogisticRegression` is within 4e-7 of the minimum after 0.05 s, as a share of the loss without
     features; scikit-learn's "saga" is within 5e-5 after 0.12 s and within 3.5e-5 after 4.7 s. One
     epoch of learning_rate="auto" takes 0.01 s, and comes within 4e-3.
 
-    Where a prediction is not finite, the call steps back, halves all rates and says so in a
-    warning.
+    Where a prediction is not finite, the call steps back, halves all rates and warns.
 
-    A row whose weight s is above 1 is learned from as the row s times by "auto", "coin" and
-    "adagrad": ceil(s) steps of weight s / ceil(s), 64 at most. A weight multiplies the step of
-    scikit-learn's rules.
+    "auto", "coin" and "adagrad" learn from a row of weight s above 1 in ceil(s) steps of weight
+    s / ceil(s), 64 steps at most. In scikit-learn's rules, the weight multiplies the step.
 
     Examples
     --------
@@ -332,15 +330,15 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
             Features. float32 and float64, C order and CSR with 32- or 64-bit indices are used
             without a copy; others are converted once.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels, whole numbers or strings; or, of the losses "log_loss" and
-            "multinomial", proportions of the classes 0, 1, ... in each row, which add up to 1.
+            Class labels, whole numbers or strings; or, for the losses "log_loss" and "multinomial",
+            proportions of the classes 0, 1, ... in each row, which add up to 1.
         coef_init : array-like of shape (1, n_features) or (n_classes, n_features) or None, \
 default=None
-            Coefficients to start at, but for learning_rate="coin". None: 0.
+            Initial coefficients, not for learning_rate="coin". None: 0.
         intercept_init : array-like of shape (1,) or (n_classes,) or None, default=None
-            Intercepts to start at. None: 0.
+            Initial intercepts. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples. None: 1. But for scikit-learn's learning rates,
+            Non-negative weights of the samples. None: 1. Except with scikit-learn's learning rates,
             they are divided by their mean: only their ratios matter, as in the objective.
 
         Returns
@@ -351,8 +349,8 @@ default=None
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected; if `y` has one class; if numbers overflow at any rate.
+            If `y` has one class, if numbers overflow at any rate, or if a parameter or an argument
+            is not as documented; the message says what was expected.
         TypeError
             If `X` or `sample_weight` holds objects that are not numbers.
 
@@ -405,10 +403,11 @@ default=None
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Learn from the rows once, as they lie, and go on from what was learned before.
+        """Learn from the rows once, in their order, and continue from what was learned before.
 
-        Calls on parts of the data are one call on all of it, bit for bit, also where the estimator
-        was pickled, or saved and loaded, in between; with `batch_size`, parts of whole batches.
+        Calls on parts of the data give the same result as one call on all of it, bit for bit, also
+        where the estimator was pickled, or saved and loaded, in between; with `batch_size`, parts
+        must be whole batches.
 
         Parameters
         ----------
@@ -417,10 +416,10 @@ default=None
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or proportions of the classes, as in `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
-            All classes that ever come; needed in the first call.
+            All classes that may occur; required in the first call.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples; all may be 0. None: 1. But for scikit-learn's
-            learning rates, a weight of 2 is the row twice, up to 64 times.
+            Non-negative weights of the samples; all may be 0. None: 1. Except with scikit-learn's
+            learning rates, a weight of 2 counts the row twice, up to 64 times.
 
         Returns
         -------
@@ -430,15 +429,15 @@ default=None
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here; if `y` holds a label that
-            is none of the classes, with its name.
+            If a parameter or an argument is not as documented; if `y` holds a label that is not one
+            of the classes.
         TypeError
             If `X` or `sample_weight` holds objects that are not numbers.
 
         Warns
         -----
         ConvergenceWarning
-            If rates were halved, as a prediction was not finite.
+            If rates were halved because a prediction was not finite.
 
         Examples
         --------
@@ -474,7 +473,7 @@ default=None
         return self
 
     def _classes_of(self, classes: Any) -> NDArray[Any]:
-        """The classes that a call of `partial_fit` names, which are those of the calls before."""
+        """Return the classes given to `partial_fit`; they must be those of earlier calls."""
         before = self.__dict__.get("classes_")
         if classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -503,7 +502,7 @@ default=None
         return every
 
     def _found(self, y: Any, n: int, classes: NDArray[Any]) -> Classes:
-        """Labels, or proportions, of classes that are known."""
+        """Return the labels, or proportions, of known classes."""
         if type(y) is np.ndarray and y.ndim == 1 and len(y) == n and len(classes) == 2:
             kind = y.dtype.kind
             if kind in "biuf" and classes.dtype.kind in "biuf":
@@ -523,7 +522,7 @@ default=None
         return Classes(codes_among(labels, classes), None)
 
     def _targets(self, found: Classes, classes: NDArray[Any], weight: Vector | None) -> Targets:
-        """What a learner takes, with the weights of classes."""
+        """Return targets and weights for a learner, with class weights."""
         codes, shares, of_class = found.codes, found.shares, self.class_weight
         two = len(classes) == 2
         positive = None
@@ -553,7 +552,7 @@ default=None
         return float(np.average(codes == held.y, weights=held.weight))
 
     def _scores(self, X: Any, method: str) -> NDArray[np.floating]:
-        """Linear predictors: (n, 1) of two classes, else (n, n_classes)."""
+        """Return linear predictors: (n, 1) for two classes, else (n, n_classes)."""
         return self._with_dense_coef()._linear_predictor(X, method)
 
     def decision_function(self, X: Any) -> NDArray[np.floating]:
@@ -619,7 +618,7 @@ default=None
         return self.classes_[eta.argmax(axis=1)]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of the samples that are predicted right.
+        """Accuracy: share of the samples that are classified correctly.
 
         Parameters
         ----------
@@ -655,9 +654,9 @@ default=None
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict the probabilities of the classes.
 
-        There for the losses "log_loss", "multinomial" and "modified_huber" alone. With one model
-        for each of several classes, the probabilities of each against the rest are scaled to add
-        up to 1; those of "modified_huber" are (clip(p, -1, 1) + 1) / 2.
+        Only for the losses "log_loss", "multinomial" and "modified_huber". With one model for each
+        of several classes, the probabilities of each against the rest are scaled to add up to 1;
+        those of "modified_huber" are (clip(p, -1, 1) + 1) / 2.
 
         Parameters
         ----------
@@ -694,7 +693,7 @@ default=None
     def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict the logarithms of the probabilities of the classes.
 
-        There for the losses "log_loss", "multinomial" and "modified_huber" alone.
+        Only for the losses "log_loss", "multinomial" and "modified_huber".
 
         Parameters
         ----------
@@ -704,7 +703,8 @@ default=None
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Log probabilities, in the order of `classes_`; -inf where "modified_huber" says 0.
+            Log probabilities, in the order of `classes_`; -inf where a probability of
+            "modified_huber" is 0.
 
         Raises
         ------
@@ -732,7 +732,7 @@ default=None
 
 
 def _of_modified_huber(eta: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Probabilities of the modified Huber loss (Zhang 2004); equal where all are 0."""
+    """Return probabilities of the modified Huber loss (Zhang 2004); equal where all are 0."""
     p = (np.clip(eta, -1.0, 1.0) + 1.0) / 2.0
     if p.shape[1] == 1:
         return np.hstack([1.0 - p, p])

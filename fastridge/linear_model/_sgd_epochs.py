@@ -15,13 +15,13 @@ from ._held_out import Rows
 
 Vector = NDArray[np.float64]
 
-_SMALLEST_SHRINK = 2.0**-200  # of rates that are halved again and again
+_SMALLEST_SHRINK = 2.0**-200  # bound on the factor of rates that are halved repeatedly
 
 
 class Order:
-    """The order of the rows in each epoch.
+    """Order of the rows in each epoch.
 
-    rows : those to learn from, or None: all.
+    rows : rows to learn from; None: all.
     """
 
     def __init__(self, A: Matrix, rows: Rows | None, shuffle: bool, random_state: Any) -> None:
@@ -32,7 +32,7 @@ class Order:
         self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
 
     def of(self, epoch: int) -> Rows | None:
-        """Rows in the order of an epoch; None: as they lie."""
+        """Return the rows in the order of an epoch; None: all, as stored."""
         if not self.shuffle:
             return self.rows
         order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
@@ -40,7 +40,7 @@ class Order:
 
 
 def random_of(random_state: Any) -> np.random.RandomState:
-    """The generator that a `random_state` stands for; None: NumPy's global one."""
+    """Return the generator of a `random_state`; for None, NumPy's global one."""
     if random_state is None:
         return np.random.mtrand._rand
     if isinstance(random_state, np.random.RandomState):
@@ -49,26 +49,26 @@ def random_of(random_state: Any) -> np.random.RandomState:
 
 
 def by_rows(A: Matrix) -> Matrix:
-    """The same data, stored by rows."""
+    """Return the same data, stored by rows."""
     if A.is_sparse:
         return A.transposed_storage()
     return Matrix.from_dense(np.ascontiguousarray(A.arrays[0]))
 
 
 def fixed(rule: Rule) -> tuple[str, str, bool]:
-    """What a learner cannot change: another begins anew, at the same coefficients."""
+    """Return the parts of a rule that a learner cannot change: others need a new learner."""
     return rule.loss, rule.learning_rate, bool(rule.fit_intercept)
 
 
 def current(learner: Learner) -> tuple[Vector, Vector]:
-    """Coefficients and intercepts of the model: averaged where that has begun."""
+    """Return coefficients and intercepts of the model, averaged once averaging has begun."""
     if 0 < learner.rule.average <= learner.t - 1.0:
         return learner.average()
     return learner.coef(), learner.intercept()
 
 
 def penalty_of(learner: Learner, factor: Vector | None) -> float:
-    """The penalty of the objective; its mean over outputs that are fitted apart."""
+    """Return the penalty of the objective; for one-against-rest outputs, its mean over them."""
     rule = learner.rule
     if rule.alpha == 0.0 or rule.learning_rate in ("pa1", "pa2"):
         return 0.0
@@ -80,7 +80,7 @@ def penalty_of(learner: Learner, factor: Vector | None) -> float:
 
 
 def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vector]:
-    """Coefficients (k, p) and intercepts (k,) to start at; zeros of what is not given."""
+    """Return initial coefficients (k, p) and intercepts (k,), checked; zeros where not given."""
     if coef is None:
         W = np.zeros((k, p))
     else:
@@ -103,7 +103,7 @@ def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vect
 
 
 def halved(shrink: float, epoch: int) -> float:
-    """Half the factor of all rates; an error where that has not helped."""
+    """Return half the factor of all rates; raise an error if it is tiny already."""
     if shrink < _SMALLEST_SHRINK:
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
@@ -114,7 +114,7 @@ def halved(shrink: float, epoch: int) -> float:
 
 
 def warn_of_halvings(halvings: int, shrink: float) -> None:
-    """Say that rates were too large."""
+    """Warn that rates were too large."""
     if halvings:
         warnings.warn(
             f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
@@ -126,7 +126,7 @@ def warn_of_halvings(halvings: int, shrink: float) -> None:
 
 
 def show_epoch(learner: Learner, epoch: int, loss: float, objective: float, is_score: bool) -> None:
-    """Print what is known after an epoch."""
+    """Print norm, loss and objective after an epoch."""
     coef, intercept = learner.coef(), learner.intercept()
     what = f"Validation score: {-objective:.6f}" if is_score else f"Objective: {objective:.6f}"
     print(

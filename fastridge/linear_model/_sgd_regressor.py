@@ -33,13 +33,13 @@ class SGDRegressor(BaseSGD, LinearRegressor):
             + alpha * sum_j f_j ((1 - l1_ratio) / 2 w_j^2 + l1_ratio |w_j|)
 
     with s = `sample_weight` and f = `penalty_factor`: the objective of scikit-learn's
-    ``SGDRegressor``. b is never penalised. The decay of the penalty is part of the step, and on
-    sparse rows done late, and exactly, where a feature comes up again.
+    ``SGDRegressor``. b is never penalised. The decay by the penalty is part of the step; on sparse
+    rows it is applied lazily, and exactly, when a feature occurs again.
 
     The default `learning_rate` needs no `eta0`, no tuning and no scaling: multiplying a feature by
-    a constant leaves the predictions as they are, but for the penalty.
-    Columns far from 0 beside their spread, as years are, learn slowly under every rule: subtract
-    their means. A column of small numbers has large coefficients, which `alpha` holds down.
+    a constant changes the predictions only through the penalty. Columns whose mean is far from 0
+    relative to their spread, such as years, learn slowly under every rule: subtract their means. A
+    column of small numbers has large coefficients, which `alpha` shrinks.
 
     Parameters
     ----------
@@ -53,15 +53,14 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         As in `SGDClassifier`.
     learning_rate : {"auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive", \
 "pa1", "pa2"}, default="auto"
-        How long steps are, as `SGDClassifier` says. "pa1" and "pa2" are of
-        loss="epsilon_insensitive".
+        As in `SGDClassifier`.
     eta0 : float, default=0.01
-        First rate; of "pa1" and "pa2" their C. "auto", "coin" and "optimal" have none.
+        Initial rate; for "pa1" and "pa2" their C. Not used by "auto", "coin" and "optimal".
     power_t : float, default=0.25
         Exponent of "invscaling".
     early_stopping : bool, default=False
-        Hold out rows, end by the score on them, and keep the weights that scored best there: the
-        state of the best epoch, not of the last one, as scikit-learn does.
+        Hold out rows, stop by the score on them, and keep the coefficients of the epoch that scored
+        best, not of the last one, as scikit-learn does.
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out.
     n_iter_no_change, warm_start, average, penalty_factor, hash_bits, batch_size
@@ -70,8 +69,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        w, float32 where `X` of the first call is float32, else float64. It is made when it is asked
-        for after `partial_fit`.
+        w, float32 where `X` of the first call is float32, else float64. Computed on access after
+        `partial_fit`.
     intercept_ : ndarray of shape (1,)
         b; 0.0 where `fit_intercept` is False.
     n_iter_, t_, eta_, loss_curve_, n_features_in_, feature_names_in_
@@ -84,8 +83,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
 
     Notes
     -----
-    Where a prediction is not finite, the call steps back, halves all rates and says so in a
-    warning. `SGDClassifier` tells of weights, and of exact solvers for data that fit into memory.
+    Where a prediction is not finite, the call steps back, halves all rates and warns. The notes of
+    `SGDClassifier` on weights and on exact solvers apply here too.
 
     Examples
     --------
@@ -165,7 +164,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
     @property
     # the loss follows a parameter here; others set it once
     def _loss(self) -> Loss:  # type: ignore[override]
-        """The loss of predictions and scores."""
+        """Loss of predictions and scores."""
         return POISSON if self.loss == "poisson" else SQUARED
 
     def fit(
@@ -186,11 +185,11 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         y : array-like of shape (n_samples,)
             Values to predict.
         coef_init : array-like of shape (n_features,) or None, default=None
-            Coefficients to start at, but for learning_rate="coin". None: 0.
+            Initial coefficients, not for learning_rate="coin". None: 0.
         intercept_init : array-like of shape (1,) or None, default=None
-            Intercept to start at. None: 0.
+            Initial intercept. None: 0.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples. None: 1. But for scikit-learn's learning rates,
+            Non-negative weights of the samples. None: 1. Except with scikit-learn's learning rates,
             they are divided by their mean: only their ratios matter, as in the objective.
 
         Returns
@@ -201,8 +200,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here, with its name, what came
-            and what was expected; if numbers overflow at any rate.
+            If numbers overflow at any rate, or a parameter or an argument is not as documented; the
+            message says what was expected.
         TypeError
             If an argument holds objects that are not numbers.
 
@@ -234,10 +233,11 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from the rows once, as they lie, and go on from what was learned before.
+        """Learn from the rows once, in their order, and continue from what was learned before.
 
-        Calls on parts of the data are one call on all of it, bit for bit, also where the estimator
-        was pickled, or saved and loaded, in between; with `batch_size`, parts of whole batches.
+        Calls on parts of the data give the same result as one call on all of it, bit for bit, also
+        where the estimator was pickled, or saved and loaded, in between; with `batch_size`, parts
+        must be whole batches.
 
         Parameters
         ----------
@@ -246,8 +246,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         y : array-like of shape (n_samples,)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Non-negative weights of the samples; all may be 0. None: 1. But for scikit-learn's
-            learning rates, a weight of 2 is the row twice, up to 64 times.
+            Non-negative weights of the samples; all may be 0. None: 1. Except with scikit-learn's
+            learning rates, a weight of 2 counts the row twice, up to 64 times.
 
         Returns
         -------
@@ -257,14 +257,14 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         Raises
         ------
         ValueError
-            If a parameter or an argument is not what is documented here.
+            If a parameter or an argument is not as documented.
         TypeError
             If an argument holds objects that are not numbers.
 
         Warns
         -----
         ConvergenceWarning
-            If rates were halved, as a prediction was not finite.
+            If rates were halved because a prediction was not finite.
 
         Examples
         --------
@@ -295,7 +295,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         return self
 
     def _target(self, y: Any, n: int) -> Vector:
-        """Values to predict, that the loss is defined for."""
+        """Check the values to predict, which the loss must be defined for."""
         target = check_one_target(y, n)
         if self.loss == "poisson":
             POISSON.check_targets(target)

@@ -11,7 +11,7 @@ from ._base import Estimator
 
 
 class SparseCoefficients(Estimator):
-    """`sparsify` and `densify`, for an estimator whose `coef_` is an array of two dimensions."""
+    """Mixin with `sparsify` and `densify`, for an estimator with a two-dimensional `coef_`."""
 
     coef_: Any
 
@@ -25,12 +25,12 @@ class SparseCoefficients(Estimator):
         return model
 
     def sparsify(self) -> Self:
-        """Make `coef_` a scipy sparse matrix, which takes less room where most elements are 0.
+        """Make `coef_` a scipy sparse matrix, which takes less memory where most elements are 0.
 
         Returns
         -------
         self : object
-            The fitted estimator, whose predictions are as before.
+            The fitted estimator; its predictions do not change.
 
         Raises
         ------
