@@ -124,7 +124,7 @@ def solve(q: Problem, solver: str = "auto", tol: float = 1e-4):
 
 
 def is_refused(q: Problem) -> bool:
-    """Whether an intercept alone fits a single value of y at infinity."""
+    """Return whether an intercept alone fits a single value of y at infinity."""
     y = q.y[q.options.get("sample_weight", np.ones(len(q.y))) > 0]
     limits = (0.0, 1.0) if loss_of(q.loss).name == "logistic" else (0.0,)
     log_like = loss_of(q.loss).name not in ("squared", "gamma")

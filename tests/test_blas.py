@@ -1,4 +1,4 @@
-"""How many threads solvers give to BLAS and LAPACK."""
+"""Number of threads that solvers use for BLAS and LAPACK."""
 
 import os
 import subprocess

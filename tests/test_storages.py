@@ -90,7 +90,7 @@ def chosen(model):
 
 
 def same_choice(ours, theirs):
-    """Whether both chose one penalty, or penalties between which rounding decides."""
+    """Return whether both chose one penalty, or penalties between which rounding decides."""
     if chosen(ours) == chosen(theirs):
         return True
     return hasattr(ours, "best_score_") and ours.best_score_ == pytest.approx(

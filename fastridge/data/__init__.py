@@ -1,1 +1,1 @@
-"""The door: what callers bring, checked and coerced once."""
+"""Input validation: arguments of callers are checked and coerced once, here."""

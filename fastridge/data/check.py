@@ -1,9 +1,9 @@
-"""The door: the only place that coerces and checks what callers bring.
+"""Input validation: the only place that checks and coerces the arguments of callers.
 
-What is fit to use is used as it is: float32 and float64, C and F order, CSR and CSC, 32-bit and
-64-bit indices, read-only and memory-mapped buffers. Everything else is converted once, on a copy,
-or refused with an error that names the argument, what came and what was expected. pandas, polars,
-pyarrow and scipy.sparse are looked up among the modules that are loaded, never imported.
+Usable buffers are used without a copy: float32 and float64, C and F order, CSR and CSC, 32-bit and
+64-bit indices, read-only and memory-mapped. Everything else is converted once, to a copy, or
+refused with an error that names the argument, its value and the expected one. pandas, polars,
+pyarrow and scipy.sparse are looked up among the loaded modules, never imported.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def check_design(
     caller : str, default="the model"
         What expects `n_features` columns, in error messages.
     finite : bool, default=True
-        Look for NaN and infinity now; otherwise the caller does it with `require_finite`. Sparse
-        data are looked at in any case.
+        Look for NaN and infinity now; otherwise the caller does so with `require_finite`. Sparse
+        data are always checked.
 
     Returns
     -------
     Matrix
-        Over the caller's buffers where they are canonical, contiguous, of a floating-point type
-        kept here; else over a converted copy.
+        A view of the caller's buffers where they are canonical, contiguous float32 or float64;
+        else of a converted copy.
 
     Raises
     ------
@@ -128,17 +128,17 @@ def check_design(
     if not (flags & _ALIGNED and flags & (_C | _F)):
         values = np.array(values, order="C", copy=True)
     names = column_names(X)
-    # a frame's columns have names, which the solvers do not know
+    # check data frames here: solvers could not name the column in the message
     if (finite or names is not None) and not all_finite(values):
         raise ValueError(dense_not_finite(values, name, names))
     return Matrix.from_dense(values)
 
 
 def recheck(A: Matrix) -> None:
-    """Check the structure of sparse X again if code of the caller's may have changed it.
+    """Check the structure of sparse X again if the caller's code may have changed it.
 
-    Indices are used where they lie. Converting y, weights or penalties that are no arrays, and
-    asking a splitter, runs code that can write to them; what follows this call must run none.
+    Indices are used in place. Converting y, weights or penalties that are not arrays, or calling a
+    splitter, runs code of the caller that can write to them. Run no such code after this call.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def recheck(A: Matrix) -> None:
     Raises
     ------
     ValueError
-        If its structure is not that of a canonical sparse matrix any more.
+        If its structure is no longer that of a canonical sparse matrix.
     """
     if A.is_sparse and A.checked_at != foreign_calls():
         seen = foreign_calls()
@@ -163,12 +163,12 @@ def recheck(A: Matrix) -> None:
 
 
 def require_finite(values: NDArray[Any], name: str = "X") -> None:
-    """Refuse dense data with NaN or infinity, saying where the first one is.
+    """Raise if dense data have NaN or infinity, with the position of the first one.
 
     Parameters
     ----------
     values : ndarray of float32 or float64, C or F order
-        What a Matrix over dense data holds as `arrays[0]`.
+        `arrays[0]` of a dense Matrix.
     name : str, default="X"
         Name of the argument in the error message.
 
@@ -182,10 +182,10 @@ def require_finite(values: NDArray[Any], name: str = "X") -> None:
 
 
 def check_finite(X: Matrix | NDArray[Any]) -> None:
-    """Look for NaN and infinity in dense data that `check_design(finite=False)` let in.
+    """Look for NaN and infinity in dense data that `check_design(finite=False)` accepted.
 
-    A pass over the data, for those who do not form sums of squares, which show them without one.
-    Of sparse data the door has looked at every number.
+    This is a pass over the data, for solvers that form no sums of squares, which would reveal them.
+    Sparse data are skipped: `check_design` has checked every number.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def check_target(
     name : str, default="y"
         Name of the argument in error messages.
     any_order : bool, default=False
-        Leave a matrix in C order as it is.
+        Keep a C-ordered matrix in C order.
 
     Returns
     -------
@@ -383,7 +383,7 @@ def check_batch(
     Parameters
     ----------
     X : array-like of shape (n_problems, n_samples, n_features)
-        Whether its numbers are finite is left to `require_finite`.
+        Not checked for NaN and infinity; `require_finite` does that.
     y : array-like of shape (n_problems, n_samples) or (n_problems, n_samples, n_targets)
     alpha : float or array-like of shape (n_problems,)
     sample_weight : array-like of shape (n_samples,) or (n_problems, n_samples), or None
@@ -397,8 +397,8 @@ def check_batch(
     Raises
     ------
     ValueError, TypeError
-        If one of them has the wrong shape or type, or y, alpha and the weights numbers that are
-        not finite, negative where they must not be, or weights that are all zero.
+        If an argument has the wrong shape or type; if y, alpha or the weights are not finite; if
+        alpha or weights are negative; or if the weights of a problem are all zero.
     """
     if is_sparse(X):
         raise ValueError(f"X is a sparse {type(X).__name__}; expected a dense array.")
@@ -503,7 +503,7 @@ def check_bounds(
 def _check_shape(
     shape: tuple[int, ...], name: str, n_features: int | None, min_samples: int, caller: str
 ) -> None:
-    """Refuse what is not a table, is empty, or has another number of columns than expected."""
+    """Raise unless the shape is that of a non-empty table with the expected number of columns."""
     if len(shape) != 2:
         raise ValueError(
             f"{name} has {len(shape)} dimension(s), shape {shape}; expected 2: (n_samples,"
@@ -535,7 +535,7 @@ def _check_sparse(
         X = to_csr(X, name)
     by_column = X.format == "csc"
     n_minor, n_major = X.shape if by_column else X.shape[::-1]
-    # conversions run code for objects, so they come before the check
+    # converting objects runs their code, so do it before the check
     values = X.data
     if values.ndim == 1:
         values = np.require(numbers(values, name), requirements=["C", "A"])
@@ -561,7 +561,7 @@ def _check_sparse(
 def non_negative(
     given: Any, size: int, name: str, unit: str, scalar: bool = False
 ) -> NDArray[np.float64]:
-    """A vector of `size` finite, non-negative numbers; with scalar, one number stands for all."""
+    """Return a vector of `size` finite, non-negative numbers; with scalar, broadcast a number."""
     values = given
     if not (type(given) is np.ndarray and given.dtype is FLOAT64):
         values = numbers(as_array(given, name), name)
@@ -580,7 +580,7 @@ def non_negative(
 
 
 def _check_range(values: NDArray[np.float64], name: str) -> None:
-    """Refuse negative numbers, NaN and infinity, saying where."""
+    """Raise if there are negative numbers, NaN or infinity, with the position."""
     if not all_finite(values):
         raise ValueError(dense_not_finite(values, name))
     if values.size and values.min() < 0:

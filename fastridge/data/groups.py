@@ -34,14 +34,14 @@ _EXPECTED = (
 
 
 def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGroups:
-    """Turn what a user says of groups into a number for each feature.
+    """Convert groups in any accepted form to a group number for each feature.
 
     Parameters
     ----------
     groups : array-like of shape (n_features,), list, mapping, "each" or None
-        A label for each feature, of which those that are equal are a group; or columns for each
-        group: their numbers, names, a boolean mask or a slice. "each": one group per feature.
-        None: one group.
+        A label for each feature, where equal labels form a group; or the columns of each group:
+        their numbers, names, a boolean mask or a slice. "each": one group per feature. None: one
+        group.
     n_features : int
     columns : ndarray of shape (n_features,) or None
         Names of the columns.
@@ -49,7 +49,7 @@ def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGr
     Returns
     -------
     FeatureGroups
-        Groups of labels are sorted by label; others keep their order.
+        Groups given by labels are sorted by label; others keep their order.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def codes_of_rows(groups: Any, n_samples: int) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If it has another shape, or a label is NaN.
+        If `groups` has another shape, or a label is NaN.
     TypeError
         If labels do not compare.
     """
@@ -108,7 +108,7 @@ def codes_of_rows(groups: Any, n_samples: int) -> NDArray[np.intp]:
 
 
 def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
-    """Groups by a label for each feature or row, sorted by label."""
+    """Return groups from a label for each feature or row, sorted by label."""
     if not isinstance(groups, np.ndarray):
         note_foreign()
     labels = _labels(groups, unit)
@@ -126,14 +126,14 @@ def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
 
 
 def _labels(groups: Any, unit: str) -> NDArray[Any]:
-    """An array of labels, none of them missing, and not strings beside others."""
+    """Return an array of labels; raise if some are missing, or only some are strings."""
     try:
         labels = np.asarray(groups)
     except (TypeError, ValueError) as error:
         raise TypeError(f"groups cannot be read as an array of labels: {error}") from None
     kind = labels.dtype.kind
     if kind == "O" or (kind in "US" and not isinstance(groups, np.ndarray)):
-        # arrays of mixed lists would hold the strings of numbers and of NaN
+        # NumPy would turn the numbers and NaN of a mixed list into strings
         parts = np.asarray(groups, dtype=object).ravel()
         strings = sum(isinstance(label, str) for label in parts)
         if strings and strings < len(parts):
@@ -163,7 +163,7 @@ def _labels(groups: Any, unit: str) -> NDArray[Any]:
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether an object is None, or NaN or NA of any library: not equal to itself."""
+    """Return whether an object is None, or NaN or NA of any library: not equal to itself."""
     try:
         return label is None or bool(label != label)
     except (TypeError, ValueError):
@@ -212,7 +212,7 @@ def _name(j: Any, columns: Any) -> str:
 
 
 def _columns_of(name: Any, part: Any, p: int, columns: Any) -> NDArray[np.intp]:
-    """The numbers of the columns of a group."""
+    """Return the numbers of the columns of a group."""
     if isinstance(part, slice):
         return _columns_of_slice(name, part, p, columns)
     if isinstance(part, str) or _is_whole(part):
@@ -236,7 +236,7 @@ def _columns_of(name: Any, part: Any, p: int, columns: Any) -> NDArray[np.intp]:
 def _columns_of_slice(name: Any, part: slice, p: int, columns: Any) -> NDArray[np.intp]:
     ends = (part.start, part.stop, part.step)
     if any(isinstance(end, str) for end in ends[:2]):
-        # names: both ends belong to it, as in pandas
+        # a slice of names includes both ends, as in pandas
         first = None if part.start is None else _number(name, part.start, p, columns)
         last = None if part.stop is None else _number(name, part.stop, p, columns) + 1
         ends = (first, last, part.step)

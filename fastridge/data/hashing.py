@@ -1,4 +1,4 @@
-"""Features of any 64-bit index, hashed into a table of 2^bits columns."""
+"""Feature hashing: any 64-bit index to one of 2^bits columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEPS = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB
 def hash_indices(
     indices: NDArray[np.integer[Any]], bits: int
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Return the bucket of each index, and whether its values change their sign.
+    """Return the bucket of each index, and whether its values are negated.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def check_hashed(X: Any, bits: int) -> Matrix:
     Returns
     -------
     Matrix
-        CSR, of 2^bits columns. What falls into one bucket in a row is added.
+        CSR, with 2^bits columns. Values of a row that fall into one bucket are added.
 
     Raises
     ------
     ValueError, TypeError
-        As `check_design` does; and of a tuple whose arrays do not fit together.
+        As `check_design` does; and if the arrays of a tuple do not fit together.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def check_hashed(X: Any, bits: int) -> Matrix:
 
 
 def _rows_of(values: Any, indices: Any, indptr: Any) -> tuple[NDArray[Any], ...]:
-    """The arrays of rows, checked."""
+    """Check the arrays (values, indices, indptr) of rows and return them."""
     values, indices, indptr = (np.asarray(a) for a in (values, indices, indptr))
     for name, a in (("indices", indices), ("indptr", indptr)):
         if a.dtype.kind not in "iu":

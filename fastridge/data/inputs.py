@@ -1,7 +1,6 @@
-"""Values out of array-likes, data frames and sparse containers, for the door.
+"""Convert array-likes, data frames and sparse containers to arrays, for `data.check`.
 
-pandas, polars, pyarrow and scipy.sparse are looked up among the modules that are loaded, never
-imported.
+pandas, polars, pyarrow and scipy.sparse are looked up among the loaded modules, never imported.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
 _INT32 = np.dtype(np.int32)
 
-# Number of conversions that may have run code of the caller's, which can change checked arrays.
+# Number of conversions that may have run the caller's code, which can change checked arrays.
 _foreign_calls = 0
 
 # Rows that are searched at a time for a value that is not finite.
@@ -29,18 +28,18 @@ _SEARCH_BLOCK = 65536
 
 
 def note_foreign() -> None:
-    """Note that code of the caller's may have run: see `recheck` of the door."""
+    """Note that the caller's code may have run; see `data.check.recheck`."""
     global _foreign_calls
     _foreign_calls += 1
 
 
 def foreign_calls() -> int:
-    """How often that was noted in this process."""
+    """Return the number of calls of `note_foreign` in this process."""
     return _foreign_calls
 
 
 def as_real(value: Any) -> float:
-    """A real number as a float; an integer beyond all of them as infinity."""
+    """Return a real number as a float; an integer too large for a float as infinity."""
     try:
         return float(value)
     except OverflowError:
@@ -91,7 +90,7 @@ def feature_names(X: Any) -> NDArray[np.object_] | None:
 
 
 def is_sparse(X: Any) -> bool:
-    """Whether X is a scipy sparse matrix or array; scipy.sparse is not imported for it.
+    """Return whether X is a scipy sparse matrix or array; scipy.sparse is not imported for it.
 
     Parameters
     ----------
@@ -108,12 +107,12 @@ def is_sparse(X: Any) -> bool:
 
 
 def is_moments(X: Any) -> bool:
-    """Whether X is `fastridge.Moments`, whose module is not imported for it."""
+    """Return whether X is `fastridge.Moments`, without importing its module."""
     return isinstance(X, getattr(sys.modules.get("fastridge.moments"), "Moments", ()))
 
 
 def _frame_kind(X: Any) -> str | None:
-    """Which library's data frame X is, if it is one."""
+    """Return the name of the library whose data frame X is, or None."""
     for library, frame in (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")):
         if isinstance(X, getattr(sys.modules.get(library), frame, ())):
             return library
@@ -128,7 +127,7 @@ _LAZY = {"polars": "collect", "dask.array": "compute", "dask.dataframe": "comput
 
 
 def _refuse_lazy(X: Any, name: str) -> None:
-    """Refuse what holds a plan of data, not data."""
+    """Raise if X is a lazy container, whose values are not computed yet."""
     for library, method in _LAZY.items():
         loaded = sys.modules.get(library)
         kinds = (getattr(loaded, k, ()) for k in ("LazyFrame", "Array", "Series", "DataFrame"))
@@ -142,7 +141,7 @@ def _refuse_lazy(X: Any, name: str) -> None:
 
 
 def column_names(X: Any) -> list[Any] | None:
-    """Names of the columns of a data frame, of whatever type; None where X is none."""
+    """Return the column names of a data frame, of any type; None where X is not a data frame."""
     kind = _frame_kind(X)
     if kind is None:
         return None
@@ -150,7 +149,7 @@ def column_names(X: Any) -> list[Any] | None:
 
 
 def _refuse_columns_of_strings(X: Any, kind: str, name: str) -> None:
-    """Refuse a frame with columns of strings, by their names."""
+    """Raise if a frame has columns of strings, with their names."""
     if kind == "pyarrow":
         types = [(field.name, field.type) for field in X.schema]
     else:
@@ -174,7 +173,7 @@ def _refuse_columns_of_strings(X: Any, kind: str, name: str) -> None:
 
 
 def as_array(X: Any, name: str) -> Any:
-    """The ndarray (or, for an all-sparse frame, the scipy sparse matrix) that X holds."""
+    """Return X as an ndarray, or an all-sparse frame as a scipy sparse matrix."""
     if isinstance(X, np.ndarray):
         if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
             raise ValueError(f"{name} is a masked array with masked values; fill or drop them.")
@@ -202,7 +201,7 @@ def as_array(X: Any, name: str) -> Any:
 
 
 def _pandas_values(frame: Any) -> Any:
-    """Values of a pandas frame or series; missing values of any kind become NaN."""
+    """Return the values of a pandas frame or series; missing values of any kind become NaN."""
     dtypes = set(frame.dtypes) if frame.ndim == 2 else {frame.dtype}
     if any(getattr(dtype, "kind", "O") not in "biuf" for dtype in dtypes):
         return frame.to_numpy()
@@ -217,18 +216,18 @@ def _pandas_values(frame: Any) -> Any:
 
 
 def _is_zero_filled(dtype: Any) -> bool:
-    """Whether a pandas type is sparse with zeros (or False) left out."""
+    """Return whether a pandas type is sparse with a fill value of zero (or False)."""
     return hasattr(dtype, "subtype") and hasattr(dtype, "fill_value") and dtype.fill_value == 0
 
 
 def numbers(values: Any, name: str) -> Any:
-    """Values as float32 or float64, of native byte order; a copy only where the type changes."""
+    """Return values as native float32 or float64; copy only where the type changes."""
     dtype = values.dtype
     if dtype in (FLOAT64, FLOAT32):
         return values
     kind = dtype.kind
     if kind in "biuf":
-        # What is too large for float64 becomes infinity, which is refused by name later.
+        # values too large for float64 become infinity, which a later check refuses
         with np.errstate(over="ignore"):
             return values.astype(FLOAT32 if kind == "f" and dtype.itemsize == 4 else FLOAT64)
     if kind == "c":
@@ -241,7 +240,7 @@ def numbers(values: Any, name: str) -> Any:
 
 
 def _strings(name: str, dtype: Any) -> str:
-    """The message for strings, with what helps the argument that holds them."""
+    """Return the message for strings, with a hint for the argument that holds them."""
     kind = name.split()[-1]  # of "validation X", too
     if kind.startswith("X"):
         hint = ": encode them"
@@ -253,7 +252,7 @@ def _strings(name: str, dtype: Any) -> str:
 
 
 def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.float64]:
-    """An array of objects as float64; strings are not parsed."""
+    """Return an array of objects as float64; strings are not parsed."""
     note_foreign()
     types = set(map(type, values.ravel()))
     for kind in types:
@@ -276,7 +275,7 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
 
 
 def to_csr(X: Any, name: str) -> Any:
-    """A scipy sparse matrix of another format as CSR; values are converted, then added."""
+    """Return a scipy sparse matrix of another format as CSR; values are converted, then added."""
     if X.format == "lil":
         return _lil_to_csr(X, name)
     if X.format == "dok":
@@ -316,7 +315,7 @@ def to_csr(X: Any, name: str) -> Any:
 
 
 def _lil_to_csr(X: Any, name: str) -> Any:
-    """A matrix of lists as CSR, which SciPy would read beyond its ends where it is malformed."""
+    """Return a LIL matrix as CSR; SciPy would read a malformed one out of bounds."""
     if X.dtype.kind not in "biuf":
         numbers(X, name)
     n = X.shape[0]
@@ -357,7 +356,7 @@ def _lil_to_csr(X: Any, name: str) -> Any:
 
 
 def index_arrays(indices: Any, indptr: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Indices and indptr of one width, int32 or int64, contiguous; indices kept if they can be."""
+    """Return contiguous indices and indptr of one integer width; copy indices only if needed."""
     width = _INT32 if indices.dtype == _INT32 else _INT64
     if width == _INT32 and indptr.dtype != _INT32 and indptr.size and indptr.max() > 2**31 - 1:
         width = _INT64
@@ -375,7 +374,7 @@ def check_structure(
     name: str,
     by_column: bool,
 ) -> int:
-    """Whether indices are unsorted or repeated; those of no matrix of this shape are refused."""
+    """Return whether indices are unsorted or repeated; raise if they do not fit the shape."""
     if indptr.ndim != 1 or indptr.shape[0] != n_major + 1 or indices.ndim != 1:
         raise ValueError(
             f"{name} is a malformed sparse matrix: indptr has shape {indptr.shape}; expected"
@@ -394,8 +393,8 @@ def canonical(
     n_major: int,
     n_minor: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """A sorted copy without duplicates, which are added; what came is left as it is."""
-    # scipy sorts and adds in place, and only a new object is free of cached flags.
+    """Return a sorted copy with duplicates added; the input is not changed."""
+    # SciPy sorts and adds in place, and only a new object has no cached flags.
     copy = sys.modules["scipy.sparse"].csr_array(
         (values, indices, indptr), shape=(n_major, n_minor), copy=True
     )
@@ -404,9 +403,9 @@ def canonical(
 
 
 def dense_not_finite(values: NDArray[Any], name: str, names: list[Any] | None = None) -> str:
-    """The message for a dense array with NaN or infinity: the first one and its place.
+    """Return the message for a dense array with NaN or infinity: the first one and its position.
 
-    names: of the columns.
+    names: those of the columns.
     """
     for start in range(0, values.shape[0], _SEARCH_BLOCK):
         bad = ~np.isfinite(values[start : start + _SEARCH_BLOCK])
@@ -425,7 +424,7 @@ def dense_not_finite(values: NDArray[Any], name: str, names: list[Any] | None = 
 def sparse_not_finite(
     values: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], name: str, by_column: bool
 ) -> str:
-    """The message for a sparse matrix with NaN or infinity: the first one and its place."""
+    """Return the message for a sparse matrix with NaN or infinity: the first and its position."""
     place = int(np.flatnonzero(~np.isfinite(values))[0])
     major = int(np.searchsorted(indptr, place, side="right")) - 1
     row, column = (indices[place], major) if by_column else (major, indices[place])
@@ -433,6 +432,6 @@ def sparse_not_finite(
 
 
 def _not_finite(value: float, name: str, where: str) -> str:
-    """The message for a value that is not finite."""
+    """Return the message for a value that is not finite."""
     what = "NaN" if np.isnan(value) else "infinity or a value too large for its dtype (inf)"
     return f"Input {name} contains {what}, at {where}; expected finite numbers."

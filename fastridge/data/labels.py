@@ -1,4 +1,4 @@
-"""Class labels: told apart, turned into targets of -1 and 1, weighted."""
+"""Class labels: encode them, turn them into targets of -1 and 1, and weight the classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .. import _sklearn
 from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
-_NARROW = 1024  # magnitude below which whole numbers are told apart by counting
+_NARROW = 1024  # magnitude below which whole numbers are encoded by counting
 
 
 class Labels:
@@ -23,8 +23,8 @@ class Labels:
     ----------
     y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
 (n_samples, n_labels)
-        Class labels, whole numbers or strings; or an indicator of several labels per sample, of
-        zeros and ones.
+        Class labels, whole numbers or strings; or an indicator matrix of several labels per sample,
+        with zeros and ones.
     n_samples : int
         Number of rows that `y` must have.
 
@@ -35,7 +35,7 @@ class Labels:
     codes : ndarray of shape (n_samples,) or (n_samples, n_labels), integer
         Position of each label in `classes`, or the indicator.
     container : {"dense", "matrix", "array"} or None
-        What holds the indicator: an ndarray, a scipy sparse matrix or array; None: `y` is none.
+        Type of the indicator: an ndarray, a scipy sparse matrix or array; None: not an indicator.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Labels:
             self.codes = labels.astype(np.int64)
 
     def targets(self) -> NDArray[np.float64]:
-        """Regression targets, 1 for the label and -1 for the others.
+        """Return regression targets, 1 for the label and -1 for the others.
 
         Returns
         -------
@@ -77,17 +77,16 @@ class Labels:
     def weights(
         self, class_weight: Any, sample_weight: NDArray[np.float64] | None
     ) -> NDArray[np.float64]:
-        """Weight of each sample by its class.
+        """Return the weight of each sample by its class.
 
         Parameters
         ----------
         class_weight : dict or "balanced"
-            Weight of each class; one that is not named has weight 1. "balanced": the total weight
-            over the number of classes and over the total weight of the class. For an indicator,
-            the product over its columns.
+            Weight of each class; classes that are not named have weight 1. "balanced": the total
+            weight over the number of classes and over the total weight of the class. For an
+            indicator, the product over its columns.
         sample_weight : ndarray of shape (n_samples,) or None
-            Weights of the samples, by which "balanced" counts them, so that weight 2 is the row
-            twice.
+            Weights of the samples, which "balanced" counts, so that weight 2 is the row twice.
 
         Returns
         -------
@@ -97,8 +96,8 @@ class Labels:
         Raises
         ------
         ValueError
-            If a dict names classes that are not in y while it leaves out others that are, or y is
-            an indicator.
+            If a dict names classes that are not in y and leaves out others that are, or if y is an
+            indicator.
         """
         if class_weight == "balanced":
             if self.container is None:
@@ -116,14 +115,14 @@ class Labels:
 def balanced_weights(
     codes: NDArray[np.integer[Any]], n_classes: int, sample_weight: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Weights of classes that give each the same total weight.
+    """Return weights of classes that give each the same total weight.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n_samples,)
         Classes, from 0 on.
     n_classes : int
-        How many there are.
+        Number of classes.
     sample_weight : ndarray of shape (n_samples,) or None
         Weights of the samples.
 
@@ -140,14 +139,14 @@ def balanced_weights(
     array([0.67, 2.  ])
     """
     totals = np.bincount(codes, weights=sample_weight, minlength=n_classes)
-    # a total is 0 only where no sample of weight is of the class: any factor will do
+    # a total is 0 only where a class has no sample of positive weight: any factor will do
     return np.asarray(totals.sum() / (n_classes * np.where(totals > 0, totals, 1.0)))
 
 
 def weights_of_classes(
     classes: NDArray[Any], class_weight: dict[Any, float]
 ) -> NDArray[np.float64]:
-    """Weights of classes that a dict names; 1 of the others.
+    """Return the weights of classes that a dict names, and 1 for the others.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def weights_of_classes(
     Raises
     ------
     ValueError
-        If the dict names other classes while it leaves out some of these.
+        If the dict names unknown classes and leaves out some of `classes`.
 
     Examples
     --------
@@ -188,7 +187,7 @@ def weights_of_classes(
 
 
 def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
-    """Positions of labels among classes that are known.
+    """Return the positions of labels in the known classes.
 
     Parameters
     ----------
@@ -204,7 +203,7 @@ def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]
     Raises
     ------
     ValueError
-        If a label is none of them, with its name.
+        If a label is not among the classes; the message shows it.
 
     Examples
     --------
@@ -232,7 +231,7 @@ def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]
 
 
 def as_proportions(y: Any, n_samples: int, n_classes: int | None) -> NDArray[np.float64] | None:
-    """Proportions of classes in each sample, where `y` holds such.
+    """Return the class proportions of each sample, if `y` holds such.
 
     Parameters
     ----------
@@ -246,12 +245,12 @@ def as_proportions(y: Any, n_samples: int, n_classes: int | None) -> NDArray[np.
     Returns
     -------
     ndarray of shape (n_samples, n_classes), dtype float64, C order, or None
-        None where `y` is no table of several columns.
+        None where `y` does not have several columns.
 
     Raises
     ------
     ValueError
-        If it is a table of several columns that holds no proportions of classes.
+        If `y` has several columns that are not class proportions.
 
     Examples
     --------
@@ -285,12 +284,12 @@ def as_proportions(y: Any, n_samples: int, n_classes: int | None) -> NDArray[np.
 
 
 def accuracy(prediction: NDArray[Any], y: Any, sample_weight: Any) -> float:
-    """Share of the samples that are predicted right.
+    """Return the share of the samples that are predicted correctly.
 
     Parameters
     ----------
     prediction : ndarray of shape (n_samples,) or (n_samples, n_labels)
-        Predicted labels, or an indicator of them, which must be right in every label.
+        Predicted labels, or an indicator of them, which must be correct in every label.
     y : array-like or scipy sparse matrix of that shape
         True labels.
     sample_weight : array-like of shape (n_samples,), float or None
@@ -384,10 +383,10 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
 
 
 def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The classes, sorted, and the position of each label in them."""
+    """Return the sorted classes, and the position of each label in them."""
     if labels.dtype.kind in "biuf" and labels.size:
         low, high = labels.min(), labels.max()
-        # whole numbers that are near each other need no sort
+        # small whole numbers need no sort
         if low > -_NARROW and high < _NARROW:
             low = int(low)
             codes = labels.astype(np.int64)
@@ -403,7 +402,7 @@ def _told_apart(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 
 def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:
-    """Labels held as objects: all strings, or all whole numbers, which become integers."""
+    """Convert labels held as objects: all strings, or all whole numbers, which become integers."""
     types = set(map(type, labels.ravel()))
     if all(issubclass(kind, str) for kind in types):
         return labels.astype(str)
@@ -419,7 +418,7 @@ def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:
 
 
 def _check_whole(labels: NDArray[np.floating]) -> None:
-    """Refuse floats that are not whole numbers."""
+    """Raise if some floats are not whole numbers."""
     for what, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
         if bad(labels).any():
             place = tuple(np.argwhere(bad(labels))[0].tolist())
@@ -435,6 +434,6 @@ def _check_whole(labels: NDArray[np.floating]) -> None:
 def _balanced(
     codes: NDArray[np.integer[Any]], sample_weight: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Weights of samples that give every class that is present the same total weight."""
+    """Return weights of samples that give every class in `codes` the same total weight."""
     present, codes = np.unique(codes, return_inverse=True)
     return balanced_weights(codes, len(present), sample_weight)[codes]

@@ -1,4 +1,4 @@
-"""What a Gaussian prior is given by: the mean of the coefficients, and a matrix of penalties."""
+"""Check the parameters of a Gaussian prior: its mean, and a penalty matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .check import check_design
 from .inputs import as_array, dense_not_finite, is_sparse, numbers
 from .rows import as_container
 
-_ASYMMETRY = 1e-8  # of an element, in roots of the two diagonal elements, that is rounding
+_ASYMMETRY = 1e-8  # asymmetry that counts as round-off, over the root of both diagonal elements
 
 
 def check_prior_mean(prior_mean: Any, n_targets: int, n_features: int) -> NDArray[np.float64]:
@@ -48,7 +48,7 @@ def check_prior_mean(prior_mean: Any, n_targets: int, n_features: int) -> NDArra
 
 
 def check_penalty_matrix(penalty_matrix: Any, n_features: int) -> Any:
-    """Check that a matrix of penalties is symmetric and finite, of no negative diagonal.
+    """Check that a penalty matrix is symmetric and finite, without negative diagonal elements.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _symmetric_dense(P: NDArray[np.float64], size: NDArray[np.float64]) -> NDArr
         if far.any():
             i, j = (int(v) for v in np.argwhere(far)[0])
             _refuse(start + i, j, P[start + i, j], P[j, start + i])
-        # halves, as the sum of the largest numbers overflows
+        # halve first: the sum of the largest numbers overflows
         out[rows] = 0.5 * P[rows] + 0.5 * other
     return out
 

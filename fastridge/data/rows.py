@@ -1,4 +1,4 @@
-"""Some rows of a matrix as a matrix of their own."""
+"""Select rows of a matrix."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
-_PIECES = 64  # ranges of rows that are copied one by one
+_PIECES = 64  # up to this number of ranges of rows, copy range by range
 
 
 def take_rows(A: Matrix, rows: NDArray[np.intp], buffer: Any = None) -> Matrix:
-    """X[rows], without the centring of A; consecutive rows of C-ordered X are not copied.
+    """Return X[rows], without the centring of A; consecutive rows of C-ordered X are a view.
 
     buffer: an array (p, at least as many elements as rows) for a copy of F-ordered X.
     """
@@ -51,7 +51,7 @@ def take_rows(A: Matrix, rows: NDArray[np.intp], buffer: Any = None) -> Matrix:
 
 
 def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], buffer: Any) -> NDArray[Any]:
-    """Z[:, columns] of C-ordered Z."""
+    """Return Z[:, columns] of C-ordered Z."""
     shape = len(Z), len(columns)
     if buffer is None:
         out = np.empty(shape, Z.dtype)
@@ -72,7 +72,7 @@ def _consecutive(rows: NDArray[np.intp]) -> bool:
 
 
 def as_container(A: Matrix) -> Any:
-    """X as an array or a scipy sparse array over the same numbers."""
+    """Return X as an array or a scipy sparse array that shares its buffers."""
     if not A.is_sparse:
         return A.arrays[0]
     from scipy import sparse

@@ -1,7 +1,7 @@
-"""Losses: what a fit minimises beside its penalty, and how its predictions are judged.
+"""Losses: the data term of the objective, and the scores of predictions.
 
-A loss is a file with a class of `Loss`, and a line in `LOSSES`. Solvers, searches, diagnoses,
-criteria and displays get values, errors, null models and words from the loss.
+To add a loss, write a module with a subclass of `Loss` and add a line to `LOSSES`. Solvers,
+searches, diagnoses, criteria and displays take values, errors, null models and names from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .poisson import POISSON, Poisson
 from .squared import SQUARED, Squared
 from .tweedie import TweedieIdentity, TweedieLog, tweedie
 
-# by name, how a loss is made from its parameters
+# constructors of losses, by name; arguments are the parameters of the loss
 LOSSES: dict[str, Callable[..., Loss]] = {
     "squared": lambda: SQUARED,
     "logistic": lambda: LOGISTIC,
@@ -42,8 +42,8 @@ def loss_of(loss: Any, **parameters: Any) -> Loss:
     loss : str or Loss
         A key of `LOSSES`, or a loss.
     **parameters
-        What the loss of that name takes: power and link of "tweedie", theta of
-        "negative_binomial", delta of "huber".
+        Parameters of the named loss: power and link of "tweedie", theta of "negative_binomial",
+        delta of "huber".
 
     Raises
     ------

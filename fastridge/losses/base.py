@@ -1,8 +1,8 @@
-"""The base of a loss: its definition, which a loss writes, and what follows from that.
+"""Base class of losses: abstract methods that define a loss, and methods derived from them.
 
 A loss is a function of a target y and a linear predictor eta = b + x w. Its mean is
-mu = inverse_link(eta), and its unit deviance is twice what a sample's value lies above the least
-value that any eta gives it.
+mu = inverse_link(eta). Its unit deviance is twice the difference between the value at eta and the
+least value over all eta.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 4_000_000  # elements of predictions that are held at a time
+_BLOCK = 4_000_000  # elements of predictions held at a time
 
 Array = NDArray[Any]
 
 
 class Interval(NamedTuple):
-    """The targets that a loss is defined for, from `low` to `high`; each end is in or out."""
+    """Interval of the targets for which a loss is defined; each end is included or not."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -43,17 +43,18 @@ class Interval(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A score, larger being better, that mean deviances give without predictions.
+    """A score (larger is better) that is computed from mean deviances, without predictions.
 
     Attributes
     ----------
     value : callable
-        value(error, spread): scores of mean deviances (..., k) and those of the mean (k,).
+        value(error, spread): scores (..., k), from the mean deviances (..., k) of models and
+        those (k,) of the mean.
     deviation : callable
-        deviation(error_se, error, spread): their standard errors, to first order, of those of
-        the mean deviances.
+        deviation(error_se, error, spread): standard errors of the scores, to first order, from
+        the standard errors of the mean deviances.
     needs : int
-        Samples without which the score is not defined.
+        Least number of samples for which the score is defined.
     label : str
         Its name in messages.
     """
@@ -65,7 +66,7 @@ class Score(NamedTuple):
 
 
 def positive_parameter(name: str, value: Any) -> float:
-    """Return a parameter of a loss as a float, or refuse what is no finite number above 0."""
+    """Return a parameter of a loss as a float; raise unless it is finite and above 0."""
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not is_number or not 0 < value < np.inf:
         raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
@@ -80,21 +81,21 @@ class Loss(ABC):
     name : str
         Key in `fastridge.losses.LOSSES`.
     targets : Interval
-        Targets that the loss is defined for.
+        Targets for which the loss is defined.
     error_name : str
         Name of the mean deviance, in words.
     null_name : str
         Name of the model without features, in words.
     scores : mapping of str to Score
-        scikit-learn's names of scores that follow from mean deviances.
+        Scores that follow from mean deviances, by scikit-learn's names.
     error_score, fit_score : str
-        Names in `scores`: that of the negative mean deviance, and what an estimator's `score` is.
+        Keys of `scores`: the negative mean deviance, and the `score` of an estimator.
     n_dispersion : int
-        Parameters beside eta that likelihood estimates: 1 where the dispersion is unknown.
+        Number of dispersion parameters that maximum likelihood estimates: 0 or 1.
     kernel : int
-        Number of its compiled loop in `fastridge._losses`.
+        Number of the compiled loop in `fastridge._losses`.
     parameter : float
-        What that loop is given beside y and eta; 0.0 where it needs nothing.
+        Argument of that loop besides y and eta; 0.0 where it takes none.
     is_convex : bool
         Whether the value is convex in eta; otherwise `curvature` is the expected one.
     null_is_mean : bool
@@ -104,7 +105,7 @@ class Loss(ABC):
     """
 
     name: ClassVar[str]
-    targets: Interval  # of the class, or of each loss where parameters decide
+    targets: Interval  # set by the class, or by each instance where it depends on parameters
     error_name: ClassVar[str]
     null_name: ClassVar[str]
     scores: ClassVar[Mapping[str, Score]]
@@ -135,7 +136,7 @@ class Loss(ABC):
 
     @abstractmethod
     def conjugate(self, y: Array, u: Array) -> Array:
-        """Return the convex conjugate, sup_eta (u eta - value(y, eta)); infinite outside."""
+        """Return the convex conjugate, sup_eta (u eta - value(y, eta)); inf outside its domain."""
 
     @abstractmethod
     def link(self, mu: Array) -> Array:
@@ -157,11 +158,11 @@ class Loss(ABC):
     def minus_twice_log_likelihood(self, error: Array, total: float) -> Array:
         """Return -2 log likelihood of fits of mean deviance `error` and total weight `total`.
 
-        But for a constant of y, where the loss is not the squared one.
+        Except for the squared loss, a term that depends on y only is left out.
         """
 
     def is_near(self, y: Array, eta: Array, move: Any) -> bool:
-        """Return whether curvatures stay what they are, about, where predictors move by `move`.
+        """Return whether curvatures change little where predictors move by `move`.
 
         The third derivative of a loss of an exponential family with its usual links is at most the
         second, so that a move of 1/2 changes curvatures by no more than exp(1/2).
@@ -169,7 +170,7 @@ class Loss(ABC):
         return float(np.abs(move).max(initial=0.0)) <= 0.5
 
     def least(self, y: Array) -> Array:
-        """Return the least value of each sample that any eta gives; a limit, possibly."""
+        """Return the infimum over eta of the value of each sample."""
         return self.value(y, self.link(y))
 
     def evaluate(
@@ -191,7 +192,7 @@ class Loss(ABC):
         gradient, curvature : ndarray of float64, shape (n,), or None
             Both or none: overwritten with the weighted derivatives by eta.
         n_threads : int, default=0
-            0: what `fastridge.set_num_threads` says.
+            0: the number set by `fastridge.set_num_threads`.
         """
         from .._losses import evaluate
 
@@ -200,7 +201,7 @@ class Loss(ABC):
     def average_mean(self, eta: Array, variance: Array) -> Array:
         """Return the expected mean of a Gaussian linear predictor of mean eta.
 
-        exp(eta + variance / 2) of a log link; eta itself where that is the mean.
+        exp(eta + variance / 2) for a log link; eta itself for an identity link.
 
         Raises
         ------
@@ -223,12 +224,12 @@ class Loss(ABC):
         y, theta, weight : ndarray of float64, shape (n,)
             A weight of 0 goes with a theta of 0.
         n_threads : int, default=0
-            0: what `fastridge.set_num_threads` says.
+            0: the number set by `fastridge.set_num_threads`.
 
         Returns
         -------
         float
-            Infinity where one term is.
+            Infinity if one term is infinite.
         """
         from .._losses import conjugate
 
@@ -240,12 +241,12 @@ class Loss(ABC):
         return found
 
     def check_targets(self, y: Array, name: str = "y") -> None:
-        """Refuse targets that the loss is not defined for.
+        """Raise if the loss is not defined for some targets.
 
         Raises
         ------
         ValueError
-            With the least and the largest target, and what is expected.
+            The message has the least and the largest target, and the expected interval.
         """
         if y not in self.targets:
             raise ValueError(
@@ -256,7 +257,7 @@ class Loss(ABC):
         """Return the weighted mean of the deviance over the samples, along `axis`."""
         deviance = self.deviance(y, mu)
         if weight is None:
-            # at half the cost of `mean`, whose numbers these are
+            # the same numbers as `mean`, at half the cost
             return np.add.reduce(deviance, axis=axis) / deviance.shape[axis]
         return np.average(deviance, axis=axis, weights=weight)
 
@@ -273,21 +274,21 @@ class Loss(ABC):
         return self.inverse_link(np.zeros(y.shape[1:]))
 
     def null_deviance(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
-        """Return the mean deviance (k,) of the model without features, on the rows themselves."""
+        """Return the mean deviance (k,) of the model without features, on its own rows."""
         return self.mean_deviance(y, self.null_mean(y, weight, fit_intercept), weight)
 
     def spread(self, y: Array, weight: Array | None) -> Array:
         """Return the mean deviance (k,) of y (n, k) about its mean; exactly 0 of a constant."""
         spread = self.null_deviance(y, weight, True)
         live = y if weight is None else y[weight > 0]
-        # the mean of equal numbers is rounded
+        # the computed mean of equal numbers has round-off
         spread[(live == live[:1]).all(axis=0)] = 0.0
         return spread
 
     def explained(self, y: Array, mu: Array, weight: Array | None) -> Array:
         """Return the explained deviance (k,), 1 - deviance / spread.
 
-        A target that does not vary has 1 if it is predicted exactly, else 0.
+        For a constant target it is 1 if the predictions are exact, else 0.
         """
         spread = self.spread(y, weight)
         error = self.mean_deviance(y, mu, weight)
@@ -318,7 +319,7 @@ class Loss(ABC):
             Called as visit(j, eta (n, k), coef (k, p), intercept (k,)) for each model, with its
             linear predictors.
         rows : slice or ndarray of int
-            The n rows that count.
+            The n rows to use.
         """
         m, k, p = coef.shape
         out = np.empty((m, k))

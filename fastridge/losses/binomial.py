@@ -9,10 +9,10 @@ from .logistic import Logistic
 
 
 class Binomial(Logistic):
-    """The logistic loss of counts (n, 2) of successes and failures, of any number of trials each.
+    """The logistic loss of counts (n, 2) of successes and failures.
 
-    A sample is the share of its successes, and weighs as much as it has trials: one without any
-    does not count.
+    The target of a sample is its share of successes, and its weight is its number of trials, which
+    may be 0.
     """
 
     name = "binomial"

@@ -1,6 +1,6 @@
-"""What losses of one distribution each share: scores by the deviance, and words for them.
+"""Base classes of the losses of exponential families, with scores by the deviance.
 
-All are those of an exponential family, half the unit deviance of y but for a constant of y.
+Their value is half the unit deviance, up to a term that depends on y only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def explained(error: Array, spread: Array) -> Array:
-    """Return the share of the deviance that is explained; of none, 1 where nothing is left."""
+    """Return the share of the deviance that is explained; of zero deviance, 1 without an error."""
     varies = spread > 0
     other = np.where(error > 0, 0.0, 1.0)
     return np.where(varies, 1.0 - error / np.where(varies, spread, 1.0), other)
@@ -43,7 +43,7 @@ D2 = Score(
 
 
 class ExponentialFamily(Loss):
-    """A loss that is judged by its mean deviance."""
+    """A loss whose scores are based on its mean deviance."""
 
     error_name = "mean deviance"
     null_name = "the mean"
@@ -63,14 +63,14 @@ class ExponentialFamily(Loss):
         return 2.0 * np.maximum(excess, 0.0)
 
     def minus_twice_log_likelihood(self, error: Array, total: float) -> Array:
-        """Return the deviance over the dispersion that it estimates, or over 1."""
+        """Return the deviance over the estimated dispersion, or over 1 where it is known."""
         if self.n_dispersion:
             return total * (np.log(np.maximum(error, _TINY)) + 1.0)
         return total * error
 
 
 class LogLink(ExponentialFamily):
-    """A loss of a mean mu = exp(eta)."""
+    """A loss with the mean mu = exp(eta)."""
 
     has_log_link = True
 

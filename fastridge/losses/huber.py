@@ -1,4 +1,4 @@
-"""Huber's loss: squares for small residuals, their size for large ones."""
+"""Huber's loss: quadratic for small residuals, linear for large ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .exponential import ExponentialFamily
 
 
 class Huber(ExponentialFamily):
-    """Huber's loss: d^2 / 2 for |d| <= delta, delta |d| - delta^2 / 2 beyond, of d = y - eta.
+    """Huber's loss of d = y - eta: d^2 / 2 for |d| <= delta, else delta |d| - delta^2 / 2.
 
     Parameters
     ----------
     delta : float, default=1.35
-        Residual, in units of y, from which outliers count by their size alone.
+        Residual, in units of y, beyond which the loss is linear.
 
     References
     ----------
@@ -48,7 +48,7 @@ class Huber(ExponentialFamily):
         return (np.abs(eta - y) <= self.delta).astype(np.float64)
 
     def is_near(self, y: Array, eta: Array, move: Any) -> bool:
-        """Return whether no residual passes delta: the loss is then the same parabola, or line."""
+        """Return whether no residual crosses delta, so that the curvatures do not change."""
         before, after = self.curvature(y, eta), self.curvature(y, eta + move)
         return bool((before == after).all())
 
@@ -68,12 +68,12 @@ class Huber(ExponentialFamily):
         return 2.0 * self.value(y, mu)
 
     def null_mean(self, y: Array, weight: Array | None, fit_intercept: bool) -> Any:
-        """Return the constants (k,) of least loss, by bisection of its slope."""
+        """Return the constants (k,) that minimise the loss, by bisection of its slope."""
         if not fit_intercept:
             return np.zeros(y.shape[1:])
         share = np.ones(len(y)) if weight is None else weight
         low, high = y.min(axis=0), y.max(axis=0)
-        for _ in range(1100):  # as many as a difference has bits, at the most
+        for _ in range(1100):  # at most the number of bits of a difference
             middle = 0.5 * low + 0.5 * high
             if ((middle <= low) | (middle >= high)).all():
                 break

@@ -41,7 +41,7 @@ class Logistic(ExponentialFamily):
         return p * q + np.zeros_like(y)
 
     def _both(self, eta: Array) -> tuple[Array, Array]:
-        """The probabilities of 1 and of 0, each to its own precision."""
+        """Return the probabilities of 1 and of 0, each to full relative precision."""
         t = np.exp(-np.abs(eta))
         a, b = 1.0 / (1.0 + t), t / (1.0 + t)
         return np.where(eta >= 0, a, b), np.where(eta >= 0, b, a)
@@ -66,7 +66,7 @@ class Logistic(ExponentialFamily):
         return self._both(np.asarray(eta))[0]
 
     def average_mean(self, eta: Array, variance: Array) -> Array:
-        """Return the expected probability of a Gaussian linear predictor, by probit.
+        """Return the expected probability for a Gaussian linear predictor, approximated by probit.
 
         The logistic function is replaced by the normal distribution function of the same slope at
         0, whose expectation has a closed form (MacKay 1992): exact to about 0.02.

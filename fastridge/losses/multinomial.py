@@ -15,13 +15,13 @@ class Multinomial(ExponentialFamily):
     """The multinomial loss of class numbers, or of proportions of the classes.
 
     value = log(sum_c exp(eta_c)) - sum_c y_c eta_c, mu_c = exp(eta_c) / sum exp(eta), for
-    proportions y of sum 1: 1 of one class and 0 of the others where y is a class number. The last
-    axis of eta, mu and proportions is that of the classes; class numbers lack it.
+    proportions y that sum to 1; a class number stands for 1 for that class and 0 for the others.
+    The last axis of eta, mu and proportions is that of the classes; class numbers lack it.
 
     Parameters
     ----------
     n_classes : int or None, default=None
-        Number of classes; None: as many as eta has.
+        Number of classes; None: taken from eta.
     """
 
     name = "multinomial"
@@ -47,7 +47,7 @@ class Multinomial(ExponentialFamily):
         return (y[..., None] == np.arange(n_classes)).astype(np.float64)
 
     def _pair(self, y: Array, eta: Array) -> Array:
-        """The proportions (..., k) of targets that come with eta (..., k)."""
+        """Return targets as proportions (..., k), for eta (..., k)."""
         y = np.asarray(y)
         return y if y.ndim == eta.ndim else self.shares(y, eta.shape[-1])
 
@@ -55,7 +55,7 @@ class Multinomial(ExponentialFamily):
         share = self._pair(y, eta)
         top = eta.max(axis=-1, keepdims=True)
         e = np.exp(eta - top)
-        # the largest term is 1 and is left out, so that small ones count
+        # leave out the largest term, which is 1, to keep the digits of small ones for log1p
         first = np.arange(eta.shape[-1]) == eta.argmax(axis=-1)[..., None]
         rest = np.where(first, 0.0, e).sum(axis=-1)
         return np.log1p(rest) + np.where(share > 0, share * (top - eta), 0.0).sum(axis=-1)
@@ -71,7 +71,7 @@ class Multinomial(ExponentialFamily):
         return p * q
 
     def _both(self, eta: Array) -> tuple[Array, Array]:
-        """The probabilities p of the classes, and 1 - p, each to its own precision."""
+        """Return the probabilities p of the classes, and 1 - p, each to full relative precision."""
         e = np.exp(eta - eta.max(axis=-1, keepdims=True))
         first = np.arange(eta.shape[-1]) == eta.argmax(axis=-1)[..., None]
         rest = np.where(first, 0.0, e).sum(axis=-1, keepdims=True)
@@ -90,7 +90,7 @@ class Multinomial(ExponentialFamily):
         return np.zeros(len(y)) if y.ndim == 1 else -y_log(y, y).sum(axis=-1)
 
     def link(self, mu: Array) -> Array:
-        """Return the linear predictors (..., k) of probabilities, whose mean is 0."""
+        """Return the linear predictors (..., k), of mean 0, of probabilities."""
         with np.errstate(divide="ignore", invalid="ignore"):
             eta = np.log(mu)
             live = np.isfinite(eta)
@@ -115,7 +115,7 @@ class Multinomial(ExponentialFamily):
         return mu * (1.0 - mu)
 
     def null_mean(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
-        """Return the shares (k,) of the classes, or without an intercept equal ones."""
+        """Return the shares (k,) of the classes; without an intercept, equal shares."""
         y = np.asarray(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
@@ -164,8 +164,8 @@ class Multinomial(ExponentialFamily):
     ) -> Array:
         """Return mean deviances (m, 1) of models on some rows of A.
 
-        As in `Loss`, for class numbers y (n,) or (n, 1), coef (m, k, p) and intercept (m, k): the k
-        classes make one error.
+        As in `Loss`, for class numbers y (n,) or (n, 1), coef (m, k, p) and intercept (m, k), with
+        one error for all k classes.
         """
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         out = np.empty((len(coef), 1))

@@ -1,4 +1,4 @@
-"""The negative binomial loss: counts that spread more than Poisson's."""
+"""The negative binomial loss: overdispersed counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NegativeBinomial(LogLink):
     Parameters
     ----------
     theta : float, default=1.0
-        Size of the distribution, above 0; towards infinity it is Poisson's.
+        Size of the distribution, above 0; the limit at infinity is Poisson's.
     """
 
     name = "negative_binomial"
@@ -52,7 +52,7 @@ class NegativeBinomial(LogLink):
         return (y + self.theta) * p * q
 
     def conjugate(self, y: Array, u: Array) -> Array:
-        # u = theta p - y (1 - p); of large counts 1 - p is small, to its own precision
+        # u = theta p - y (1 - p); compute 1 - p directly: it is small for large counts
         p, r = (u + y) / (self.theta + y), (self.theta - u) / (self.theta + y)
         inside = (p >= 0) & (r >= 0)
         p, r = np.clip(p, 0.0, 1.0), np.clip(r, 0.0, 1.0)

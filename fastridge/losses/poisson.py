@@ -9,7 +9,7 @@ from .exponential import LogLink, y_log
 
 
 class Poisson(LogLink):
-    """The Poisson loss of counts, or of any numbers of at least 0, with a log link.
+    """The Poisson loss of counts, or of any non-negative numbers, with a log link.
 
     value = exp(eta) - y eta.
     """

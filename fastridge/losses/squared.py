@@ -10,12 +10,12 @@ import numpy as np
 from .base import Array, Interval, Loss, Score
 
 _TINY = np.finfo(np.float64).tiny
-_CANCELS = 1e-6  # error over the targets' squares below which it cancels in moments
+_CANCELS = 1e-6  # error, over the squares of the targets, below which moments lose it
 
 
 def _r2(error: Array, spread: Array) -> Array:
     varies = spread > 0
-    # a target that does not vary has 1 where it is predicted exactly
+    # 1 for a constant target that is predicted exactly
     other = np.where(error > 0, 0.0, 1.0)
     return np.where(varies, 1.0 - error / np.where(varies, spread, 1.0), other)
 
@@ -39,7 +39,7 @@ SCORES: dict[str, Score] = {
 
 
 class Squared(Loss):
-    """The squared loss, whose errors follow from moments where rounding lets them."""
+    """The squared loss, whose errors are computed from moments where round-off allows."""
 
     name = "squared"
     targets = Interval()
@@ -76,14 +76,14 @@ class Squared(Loss):
         return np.ones_like(mu)
 
     def minus_twice_log_likelihood(self, error: Array, total: float) -> Array:
-        """Return that of Gaussian noise whose variance is the mean squared error."""
+        """Return -2 log likelihood of Gaussian noise with the mean squared error as variance."""
         return total * (np.log(2.0 * np.pi * np.maximum(error, _TINY)) + 1.0)
 
     def null_left_out(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
-        """Return the mean squared errors (k,) of the means of all rows but one, on that one.
+        """Return the leave-one-out mean squared errors (k,) of the mean of y.
 
-        Rows y (n, k) have positive weights. The mean without a row of share v of the weight errs
-        by (y - mean) / (1 - v).
+        Rows y (n, k) have positive weights. For a row with share v of the total weight, the error
+        of the mean without that row is (y - mean) / (1 - v).
         """
         if not fit_intercept:
             return self.null_deviance(y, weight, False)
@@ -92,7 +92,7 @@ class Squared(Loss):
         return np.average(left**2, axis=0, weights=weight)
 
     def null_generalised(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:
-        """Return the same by generalised cross-validation, where each row has the share 1 / W."""
+        """Return the errors by generalised cross-validation, where each row has the share 1 / W."""
         if not fit_intercept:
             return self.null_deviance(y, weight, False)
         total = float(len(y) if weight is None else weight.sum())
@@ -100,7 +100,7 @@ class Squared(Loss):
         return spread / (1.0 - 1.0 / total) ** 2 if total > 1 else spread
 
     def error_of_moments(self, moments: Any, coef: Array, intercept: Array) -> Array | None:
-        """Return the mean squared errors (m, k) of models on the rows that moments sum.
+        """Return the mean squared errors (m, k) of models on the rows that moments summarise.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Squared(Loss):
         Returns
         -------
         ndarray (m, k) or None
-            None where these sums cancel, so that rounding would show.
+            None where cancellation would leave too much round-off.
         """
         m, k, p = coef.shape
         W = coef.reshape(m * k, p)

@@ -30,7 +30,7 @@ def _unit_deviance(power: float, y: Array, mu: Array) -> Array:
     base = np.maximum(y, 0.0) if power < 0 else y
     with np.errstate(divide="ignore", over="ignore"):
         value = base**b / (a * b) - y * mu**a / a + mu**b / b
-    # rounding leaves something of a difference of three terms
+    # the difference of three terms has round-off, also where y == mu
     return np.where(y == mu, 0.0, 2.0 * np.maximum(value, 0.0))
 
 
@@ -42,7 +42,7 @@ class TweedieLog(LogLink):
     Parameters
     ----------
     power : float
-        Power p of the mean that the variance grows as.
+        Power p of the mean to which the variance is proportional.
     """
 
     name = "tweedie"
@@ -72,7 +72,7 @@ class TweedieLog(LogLink):
         return b * expected - a * y * self.inverse_link(a * eta)
 
     def conjugate(self, y: Array, u: Array) -> Array:
-        """Solve exp(b eta) - y exp(a eta) = u for eta by bisection in mu: there is no formula."""
+        """Solve exp(b eta) - y exp(a eta) = u for eta by bisection, lacking a closed form."""
         y, u = np.broadcast_arrays(np.asarray(y, float), np.asarray(u, float))
         a, b = 1.0 - self.power, 2.0 - self.power
         low, high = np.full(u.shape, -700.0), np.full(u.shape, 700.0)
@@ -81,7 +81,7 @@ class TweedieLog(LogLink):
             with np.errstate(over="ignore"):
                 above = np.exp(b * middle) - y * np.exp(a * middle) > u
             high, low = np.where(above, middle, high), np.where(above, low, middle)
-        # without y, no eta gives u < 0, and 0 only in the limit
+        # for y = 0, no eta gives u < 0, and u = 0 only in the limit
         limit = (y == 0) & (u <= 0)
         value = u * low - self.value(y, low)
         return np.where(limit, np.where(u < 0, np.inf, 0.0), value)
@@ -101,14 +101,14 @@ class TweedieLog(LogLink):
 
 
 class TweedieIdentity(ExponentialFamily):
-    """A Tweedie loss of a power of at least 1, whose mean is eta itself, which must be positive.
+    """A Tweedie loss of a power of at least 1 with an identity link; the mean must be positive.
 
-    value = eta^(2 - p) / (2 - p) - y eta^(1 - p) / (1 - p), with logarithms for the powers 0.
+    value = eta^(2 - p) / (2 - p) - y eta^(1 - p) / (1 - p), with logarithms for exponents 0.
 
     Parameters
     ----------
     power : float
-        Power p of the mean that the variance grows as.
+        Power p of the mean to which the variance is proportional.
     """
 
     name = "tweedie"
@@ -174,7 +174,7 @@ def tweedie(power: float = 1.5, link: str = "auto") -> Loss:
     Raises
     ------
     ValueError
-        For other powers and links, and an identity link of a power below 0.
+        For other powers and links, and for an identity link with a power below 0.
     """
     if not (isinstance(power, (int, float, np.number)) and np.isfinite(power)) or 0 < power < 1:
         raise ValueError(f"power is {power!r}; expected a number of at most 0 or at least 1.")

@@ -1,1 +1,1 @@
-"""The quadratic that every solver of the squared loss minimises: centred, scaled, weighted."""
+"""The quadratic objective of the squared loss: centred, scaled and weighted data."""

@@ -1,4 +1,4 @@
-"""What quadratics have in common, whether rows or sums hold their data."""
+"""Base class of quadratic objectives, whose data are rows or sums."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Quadratic(ABC):
 
     @abstractmethod
     def gradient_at_zero(self) -> NDArray[np.float64]:
-        """c, (p, k): half of the negative gradient at zero."""
+        """Return c, (p, k): half of the negative gradient at zero."""
 
     @abstractmethod
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
     ) -> tuple[NDArray[np.float64], ...]:
-        """Negative half gradient (p, m) and objective (m,) at coefficients (p, m).
+        """Return the negative half gradient (p, m) and the objective (m,) at coefficients (p, m).
 
-        Of the chosen targets, with another penalty than theirs where alpha is given.
+        They are those of the chosen targets; alpha, where given, replaces their penalties.
         """
 
     def rounding(self, coef: NDArray[np.float64], alpha: Any) -> NDArray[np.float64]:
-        """Norms (m,) of the gradients that rounding of coefficients (p, m) can make.
+        """Return bounds (m,) on the norm of the gradient due to rounding coefficients (p, m).
 
         The bound is |G r| + |alpha d r| with |G r| <= sqrt(tr G) sqrt(r'Gr) and r an ulp of each.
         """
@@ -61,9 +61,9 @@ class Quadratic(ABC):
     def relative(
         self, gradient: NDArray[np.float64], at_zero: NDArray[np.float64], hidden: Any = 0.0
     ) -> NDArray[np.float64]:
-        """Norms of gradients, and what they hide, over those at zero; 0 where the latter is 0.
+        """Return norms of gradients plus `hidden` over the norms at zero; 0 where the latter is 0.
 
-        at_zero: gradients, or their norms.
+        at_zero: gradients at zero coefficients, or their norms; hidden: round-off, as a norm.
         """
         norm = np.linalg.norm(gradient, axis=0) + hidden
         first = at_zero if at_zero.ndim == 1 else np.linalg.norm(at_zero, axis=0)

@@ -1,4 +1,4 @@
-"""When an iterative solution of ridge is near enough: bounds from strong convexity.
+"""Stopping criteria of iterative ridge solvers: error bounds from strong convexity.
 
 With g = A' S^2 (y - A w) - alpha D w, minus half of the gradient, and M = A' S^2 A + alpha D, the
 objective F lies above its minimum by
@@ -9,8 +9,8 @@ since M >= alpha D. `tol` bounds the root of the right-hand side over F(w), so t
 
     F(w) - min F <= tol^2 F(w),   |w - w*|_M <= tol sqrt(F(w)),   |w - w*|_D <= tol sqrt(F(w)/alpha)
 
-No estimate of an eigenvalue enters: the bound holds for any data. Where alpha = 0 the least Ritz
-value of conjugate gradients takes the place of alpha D, which makes an estimate of it.
+No estimate of an eigenvalue enters: the bound holds for any data. For alpha = 0 the least Ritz
+value of conjugate gradients replaces alpha D, so that the bound is an estimate.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 
 from .problem import RidgeProblem, pieces
 
-_FREE = 1e-4  # share of an unpenalised column's curvature that the other columns must leave
+_FREE = 1e-4  # assumed share of an unpenalised column's curvature that the other columns leave
 _ULPS = 4.0  # round-off of a gradient, in units in the last place of its sums
 _EPS = float(np.finfo(np.float64).eps)
 
 
 class Goal:
-    """The accuracy that is asked for at one penalty.
+    """The required accuracy at one penalty.
 
     Attributes
     ----------
     weights : ndarray (p,) or None
         D^-1, as weights of squared gradients; None: ones.
     least : float
-        alpha, or where that is 0 the least Ritz value so far (infinite before there is one).
+        alpha; for alpha = 0 the least Ritz value so far (infinite before the first).
     """
 
     def __init__(self, problem: RidgeProblem, alpha: float, tol: float) -> None:
@@ -50,19 +50,19 @@ class Goal:
 
     @property
     def share(self) -> float:
-        """Norm of the gradient over the root of the objective that is small enough."""
+        """Bound on the norm of the gradient, over the root of the objective."""
         if not np.isfinite(self.least):
             return 0.0
         return self.tol * float(np.sqrt(self.least))
 
     def norm(self, G: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Norms (k,) of gradients (p, k)."""
+        """Return the norms (k,) of gradients (p, k)."""
         if self.weights is None:
             return np.linalg.norm(G, axis=0)
         return np.sqrt(np.einsum("jk,j,jk->k", G, self.weights, G))
 
     def floor(self, W: NDArray[np.float64], objective: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Norms (k,) of the rounding of the gradients at W (p, k)."""
+        """Return the norms (k,) of the round-off of the gradients at W (p, k)."""
         size = self.problem.column_squares()
         if self._trace is None:
             self._trace = float(size.sum() if self.weights is None else self.weights @ size)
@@ -75,18 +75,22 @@ class Goal:
         return _ULPS * _EPS * rounded
 
     def value(self, W: NDArray[np.float64], objective: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What errors are relative to (k,): the objective; least squares may bring that to 0."""
+        """Return the values (k,) that errors are relative to.
+
+        This is the objective, or for least squares, whose objective may be 0, at least a multiple
+        of |w|^2.
+        """
         if self.alpha > 0 or not np.isfinite(self.least):
             return np.maximum(objective, 0.0)
         return np.maximum(objective, self.least * np.einsum("jk,jk->k", W, W))
 
     def met(self, norm, W, objective) -> NDArray[np.bool_]:
-        """Whether gradients of these norms (k,) at W (p, k) are small enough."""
+        """Return whether gradients of these norms (k,) at W (p, k) are small enough."""
         near = norm <= self.share * np.sqrt(self.value(W, objective))
         return near if near.all() else near | (norm <= self.floor(W, objective))
 
     def error(self, norm, W, objective) -> NDArray[np.float64]:
-        """Bounds (k,) of the relative error, sqrt((F - min F) / F); infinite where none."""
+        """Return bounds (k,) of the relative error sqrt((F - min F) / F); inf where unknown."""
         out = np.where(norm > 0, np.inf, 0.0)
         if not np.isfinite(self.least):
             return out
@@ -95,7 +99,7 @@ class Goal:
 
 
 class Bound:
-    """Euclidean norms of gradients within given bounds (k,)."""
+    """A goal that bounds the Euclidean norms of gradients by given numbers (k,)."""
 
     weights, share = None, 0.0
 

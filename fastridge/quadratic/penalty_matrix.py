@@ -12,7 +12,7 @@ from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product
 from .problem import RidgeProblem
 
 _EPS = float(np.finfo(np.float64).eps)
-_NEGATIVE = 1e-8  # of an eigenvalue, in units of the diagonal, that is rounding
+_NEGATIVE = 1e-8  # negative eigenvalue that counts as round-off, in units of the diagonal
 _DENSE = 3000  # order up to which a sparse matrix is checked and factored as a dense one
 
 
@@ -32,7 +32,7 @@ class PenaltyMatrix:
 
     @classmethod
     def checked(cls, given: Any, n_features: int) -> PenaltyMatrix:
-        """Check what a caller gave, negative eigenvalues included."""
+        """Check a matrix from the caller, also for negative eigenvalues."""
         matrix = cls(check_penalty_matrix(given, n_features))
         if not matrix.is_diagonal():
             matrix._check_eigenvalues()
@@ -44,14 +44,14 @@ class PenaltyMatrix:
         return bool(np.count_nonzero(self.P) == np.count_nonzero(self.diagonal))
 
     def dot(self, W: NDArray[np.float64]) -> NDArray[np.float64]:
-        """P W for W (p, k)."""
+        """Return P W for W (p, k)."""
         return self.P @ W
 
     def toarray(self) -> NDArray[np.float64]:
         return self.P.toarray() if self.is_sparse else self.P
 
     def scaled(self, root: NDArray[np.float64]) -> PenaltyMatrix:
-        """P_ij root_i root_j."""
+        """Return the matrix of P_ij root_i root_j."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             if self.is_sparse:
                 from scipy import sparse
@@ -60,7 +60,7 @@ class PenaltyMatrix:
                 scaled = PenaltyMatrix((D @ self.P @ D).tocsr())
             else:
                 scaled = PenaltyMatrix(self.P * root * root[:, None])
-        # no element is larger than the root of two diagonal ones
+        # |P_ij| <= sqrt(P_ii P_jj): checking the diagonal suffices
         if not np.isfinite(scaled.diagonal).all():
             j = int((~np.isfinite(scaled.diagonal)).argmax())
             raise ValueError(
@@ -71,7 +71,7 @@ class PenaltyMatrix:
         return scaled
 
     def _correlation(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-        """P of the features that have a penalty in units of its diagonal, the units, and which."""
+        """Return P of the penalised features with unit diagonal, the units, and their indices."""
         chosen = np.flatnonzero(self.diagonal)
         size = np.sqrt(self.diagonal[chosen])
         P = self.P[chosen][:, chosen]
@@ -81,8 +81,8 @@ class PenaltyMatrix:
         return P, size, chosen
 
     def root(self) -> NDArray[np.float64]:
-        """L (r, p) with L'L = P, r its rank."""
-        # rounding leaves eigenvalues of 0 near 0; pivots of a Cholesky factor are left larger
+        """Return L (r, p) with L'L = P, r its rank."""
+        # round-off of zero eigenvalues is small; that of Cholesky pivots would be larger
         C, size, chosen = self._correlation()
         values, Q = eigh(C)
         kept = values > len(C) * _EPS * values.max(initial=0.0)
@@ -109,7 +109,7 @@ class PenaltyMatrix:
                 )
 
     def _check_pivots(self, chosen: NDArray[np.intp]) -> None:
-        """The same by the signs of the pivots of a sparse factor."""
+        """Check for negative eigenvalues by the signs of the pivots of a sparse factor."""
         from scipy import sparse
         from scipy.sparse.linalg import splu
 
@@ -126,7 +126,7 @@ class PenaltyMatrix:
 
 
 class MatrixRows(RidgeProblem):
-    """The problem of rows with alpha w'Pw in place of alpha w' diag(d) w, d being zeros.
+    """The ridge problem with the penalty alpha w'Pw in place of alpha w' diag(d) w; d is zero.
 
     Attributes
     ----------

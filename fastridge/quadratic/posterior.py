@@ -19,11 +19,11 @@ _ELEMENTS = 4_000_000  # elements of a block
 class Posterior:
     """Covariance S of the coefficients given the data: (a G + lam diag(d))^-1.
 
-    G is the Gram matrix of the centred, weighted rows, a the noise's and lam the prior's precision.
-    It is held as a Cholesky factor, of p x p numbers, or with fewer rows than features of n x n and
-    n x p. An operator: ``posterior @ v``, ``v @ posterior``, ``posterior.diagonal()``,
-    ``posterior.variance(X)``, ``posterior.toarray()``; `scipy.sparse.linalg.aslinearoperator` takes
-    it.
+    G is the Gram matrix of the centred, weighted rows, a the precision of the noise and lam that of
+    the prior. It is stored as a p x p Cholesky factor, or, with fewer rows than features, as n x n
+    and n x p matrices. It is an operator: ``posterior @ v``, ``v @ posterior``,
+    ``posterior.diagonal()``, ``posterior.variance(X)``, ``posterior.toarray()``;
+    `scipy.sparse.linalg.aslinearoperator` accepts it.
 
     Attributes
     ----------
@@ -44,14 +44,14 @@ class Posterior:
 
     __slots__ = ("_factor", "_prior", "_rows")
 
-    # arrays leave ``v @ posterior`` to it
+    # make NumPy arrays defer ``v @ posterior`` to __rmatmul__
     __array_ufunc__: ClassVar[None] = None
     dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
 
-    # prior: variances 1 / (lam d_j), of which a feature without penalty has none
+    # variances 1 / (lam d_j) of the prior; None in the form by features, where d_j may be 0
     _prior: NDArray[np.float64] | None
-    # by features L, L L' = a G + lam diag(d); by rows L^-1 S A diag(prior), with
-    # L L' = S A diag(prior) A'S + I / a
+    # _factor, by features: L with L L' = a G + lam diag(d). _rows, by rows:
+    # L^-1 S A diag(prior), with L L' = S A diag(prior) A'S + I / a
     _factor: NDArray[np.float64] | None
     _rows: NDArray[np.float64] | None
 
@@ -61,7 +61,7 @@ class Posterior:
     @classmethod
     @on_one_thread
     def of_gram(cls, G: Any, d: Any, a: float, lam: float) -> Posterior:
-        """From the Gram matrix, which is overwritten; a feature of infinite d is 0."""
+        """Make a posterior from the Gram matrix G, which is overwritten; d may be infinite."""
         out = np.isinf(d)
         if out.any():
             d = np.where(out, 0.0, d)
@@ -82,7 +82,7 @@ class Posterior:
                 L = cholesky(G)
                 break
             except np.linalg.LinAlgError:
-                # dependent columns without a penalty: their variance is as large as can be told
+                # unpenalised dependent columns: damp by the least that makes G definite
                 step = 10 * least if least else len(d) * np.finfo(np.float64).eps
                 G[np.diag_indices(len(d))] += step - least
                 least = step
@@ -93,7 +93,7 @@ class Posterior:
     @classmethod
     @on_one_thread
     def of_rows(cls, B: Any, d: Any, a: float, lam: float) -> Posterior:
-        """From rows S A (n, p), fewer than features, all of which have a penalty."""
+        """Make a posterior from rows S A (n, p), n < p; all features must have a penalty."""
         prior = 1.0 / (lam * d)
         K = product(B * prior, B.T)
         K[np.diag_indices(len(B))] += 1.0 / a
@@ -102,7 +102,7 @@ class Posterior:
         return cls(None, prior, rows)
 
     def scaled(self, power: Any) -> Posterior:
-        """The covariance of coefficients (p,) times 2^-power, held by features."""
+        """Return the covariance of coefficients times 2^-power (p,), in the form by features."""
         assert self._factor is not None
         return Posterior(np.ldexp(self._factor, np.asarray(power)[:, None]), None, None)
 
@@ -118,7 +118,7 @@ class Posterior:
 
     @on_one_thread
     def __matmul__(self, v: Any) -> NDArray[np.float64]:
-        """S @ v for v of shape (n_features,) or (n_features, k)."""
+        """Return S @ v for v of shape (n_features,) or (n_features, k)."""
         v = np.asarray(v, dtype=np.float64)
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             raise ValueError(
@@ -133,7 +133,7 @@ class Posterior:
         return scaled - prior * (self._rows.T @ (self._rows @ scaled))
 
     def __rmatmul__(self, v: Any) -> NDArray[np.float64]:
-        """v @ S, which is symmetric, for v of shape (n_features,) or (k, n_features)."""
+        """Return v @ S for v of shape (n_features,) or (k, n_features)."""
         v = np.asarray(v, dtype=np.float64)
         if v.ndim not in (1, 2) or v.shape[-1] != self.shape[0]:
             raise ValueError(
@@ -147,24 +147,24 @@ class Posterior:
         return self
 
     def matvec(self, v: Any) -> NDArray[np.float64]:
-        """S @ v, as scipy's operators name it."""
+        """Return S @ v; a name of SciPy's linear operators."""
         return self @ v
 
     def rmatvec(self, v: Any) -> NDArray[np.float64]:
-        """S' @ v, which is S @ v."""
+        """Return S' @ v, which is S @ v."""
         return self @ v
 
     def matmat(self, V: Any) -> NDArray[np.float64]:
-        """S @ V."""
+        """Return S @ V."""
         return self @ V
 
     def rmatmat(self, V: Any) -> NDArray[np.float64]:
-        """S' @ V, which is S @ V."""
+        """Return S' @ V, which is S @ V."""
         return self @ V
 
     @on_one_thread
     def variance(self, X: Any) -> NDArray[np.float64]:
-        """x S x' for each row x of X.
+        """Return x S x' for each row x of X.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class Posterior:
 
     @on_one_thread
     def diagonal(self) -> NDArray[np.float64]:
-        """Variances of the coefficients, of shape (n_features,)."""
+        """Return the variances of the coefficients, of shape (n_features,)."""
         if self._rows is None:
             assert self._factor is not None
             identity = np.eye(len(self._factor))
@@ -203,18 +203,18 @@ class Posterior:
         return self._prior - self._prior**2 * np.einsum("ij,ij->j", self._rows, self._rows)
 
     def log_determinant(self) -> float:
-        """log det S^-1, of a posterior that is held by features."""
+        """Return log det S^-1; only in the form by features."""
         assert self._factor is not None
         return 2.0 * float(np.log(np.diagonal(self._factor)).sum())
 
     def pivots(self) -> NDArray[np.float64]:
-        """Shares (p,) of the features' precisions that those before them do not explain."""
+        """Return the shares (p,) of the features' precisions that earlier features leave."""
         assert self._factor is not None
         return np.diagonal(self._factor) ** 2 / np.einsum("ij,ij->i", self._factor, self._factor)
 
     @on_one_thread
     def toarray(self) -> NDArray[np.float64]:
-        """S itself, of shape (n_features, n_features)."""
+        """Return S as an array of shape (n_features, n_features)."""
         S = self @ np.eye(self.shape[0])
         return 0.5 * (S + S.T)
 
@@ -223,7 +223,7 @@ class Posterior:
 
 
 def deviations_of(level: Any) -> float:
-    """Half the width, in standard deviations, of the interval of that probability."""
+    """Return half the width, in standard deviations, of the interval of probability `level`."""
     if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
         raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
     return NormalDist().inv_cdf(0.5 + float(level) / 2)

@@ -1,4 +1,4 @@
-"""A preconditioner of A'S A + diag(penalty): its heaviest columns exactly, the others' diagonal."""
+"""Preconditioner of A'S A + diag(penalty): exact on its heaviest columns, diagonal elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEEP, _DAMPING = 1e-14, 1e-12
 
 
 def heaviest(squares: Array, most: int) -> NDArray[np.intp]:
-    """The columns of the largest squares (p,), up to `most` of them, sorted."""
+    """Return the columns of the largest squares (p,), at most `most` of them, in index order."""
     m = min(len(squares), most)
     if m <= 0:
         return np.zeros(0, dtype=np.intp)
@@ -24,7 +24,7 @@ def heaviest(squares: Array, most: int) -> NDArray[np.intp]:
 class Preconditioner:
     """The inverse of the block of some columns, and of the diagonal elsewhere.
 
-    Where the block is not positive, its diagonal serves as well.
+    Where the block is not positive definite, its diagonal is used.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ class Preconditioner:
         self.squares, self.penalty, self.heavy = squares, penalty, heavy
         diagonal = np.diagonal(gram) + penalty[heavy]
         diagonal[diagonal <= 0] = 1.0
-        # where columns are dependent: a preconditioner need not be exact
+        # damped for dependent columns: a preconditioner need not be exact
         self.factor = damped_cholesky(gram, diagonal, _KEEP, _DAMPING, 1.0) if len(heavy) else None
 
     def __call__(self, z: Array, r: Array) -> None:
-        """z = M^-1 r."""
+        """Set z = M^-1 r."""
         for i in range(0, len(z), _PIECE):
             piece = slice(i, i + _PIECE)
             diagonal = self.squares[piece] + self.penalty[piece]
-            # a column of zeros without a penalty stays where it is
+            # do not move an unpenalised column of zeros
             diagonal[diagonal <= 0] = np.inf
             np.divide(r[piece], diagonal, out=z[piece])
         if self.factor is not None:

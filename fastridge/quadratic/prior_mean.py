@@ -1,4 +1,4 @@
-"""Shrinkage towards given coefficients m: y - X m is fitted, and m added to what is found."""
+"""Shrinkage towards given coefficients m: fit y - X m, then add m to the solution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .._matrix import Matrix
 
 
 class Shift:
-    """The targets of w - m, y - (X - mean) m, and the gradients at w = 0 and at w = m.
+    """The targets y - (X - mean) m of a fit of w - m, and the gradients at w = 0 and at w = m.
 
     Parameters
     ----------
@@ -17,16 +17,16 @@ class Shift:
     Y : ndarray (n,) or (n, k)
     weight : ndarray (n,) or None
     fit_intercept : bool
-        Take X m about the means, which the intercept takes up, so that means far from zero do
-        not round it.
+        Centre X in X m, which changes the intercept only, so that means far from zero do not cause
+        round-off.
     m : ndarray (k, p)
 
     Attributes
     ----------
     Y : ndarray
-        Of the shape of the given one.
+        Shifted targets, in the shape of the given ones.
     mean, y_mean : ndarray (p,) and (k,)
-        Weighted means of X and of the given y; zeros without an intercept.
+        Weighted means of X and of the given targets; zeros without an intercept.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Shift:
         self.Y = np.asfortranarray(shifted).reshape(Y.shape, order="F")
 
     def share(self, penalty: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Norm (k,) of the gradient at m over the larger of that and the norm of it at zero.
+        """Return the norm (k,) of the gradient at m over the larger of it and the norm at zero.
 
-        penalty: that of the objective applied to m, (p, k): alpha d m or alpha P m.
+        penalty: half the gradient of the penalty at m, (p, k): alpha d m or alpha P m.
         """
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             at_mean = self._gradient(self.Y.reshape(self._given.shape, order="F"))

@@ -1,4 +1,4 @@
-"""A ridge problem with the intercept taken out by centring."""
+"""A ridge problem whose intercept is eliminated by centring."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PIECE = 1 << 14
 
 
 def pieces(size: int) -> Iterator[slice]:
-    """Parts of vectors that stay in the cache."""
+    """Yield slices of a vector that fit into the cache."""
     for i in range(0, size, _PIECE):
         yield slice(i, i + _PIECE)
 
@@ -29,7 +29,7 @@ def add(
     w: NDArray[np.float64],
     d: NDArray[np.float64] | None = None,
 ) -> None:
-    """v += a * w, or a * d * w, in pieces, so that nothing of the length of v is allocated."""
+    """Do v += a * w, or v += a * d * w, in pieces, without temporaries of the length of v."""
     for piece in pieces(len(v)):
         v[piece] += a * (w[piece] if d is None else d[piece] * w[piece])
 
@@ -40,15 +40,15 @@ class RidgeProblem(Quadratic):
     Attributes
     ----------
     rows : CentredRows
-        Whose `source`, `near`, `A`, `weight`, `total` and `mean` are those of the problem.
+        The rows; `source`, `near`, `A`, `weight`, `total` and `mean` are taken from them.
     given : ndarray (n, k)
-        y as it came.
+        y as given.
     Y : ndarray (n, k), F order
-        Centred; a copy, which is made where it is asked for.
+        Centred y; a copy, made on first use.
     alpha : ndarray (k,)
     penalty : ndarray (p,) or None
     d : ndarray (p,)
-        Penalty of each coefficient: `penalty`, ones where that is None; read-only.
+        Penalty factor of each coefficient: `penalty`, or ones where that is None; read-only.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RidgeProblem(Quadratic):
         self.k = self.given.shape[1]
         self.alpha = np.broadcast_to(alpha, (self.k,))
         self.penalty = penalty
-        # one number for all, without their memory
+        # broadcast one number instead of allocating p
         self.d = np.broadcast_to(1.0, (A.n_columns,)) if penalty is None else penalty
         self._take(CentredRows(A, weight, fit_intercept))
         # variances of y, with an intercept
@@ -86,9 +86,9 @@ class RidgeProblem(Quadratic):
         self.fit_intercept = rows.fit_intercept
 
     def reweighed(self, weight: NDArray[np.float64] | None, Y: NDArray[np.float64]) -> RidgeProblem:
-        """The problem of the same rows, penalties and factors for other weights and targets.
+        """Return the problem with other weights and targets, for Newton steps of other losses.
 
-        As Newton steps of other losses ask for it: a pass over X, of which nothing is copied.
+        This is a pass over X, without a copy.
         """
         problem = copy.copy(self)
         problem.given = Y.reshape(len(Y), 1) if Y.ndim == 1 else Y
@@ -108,7 +108,7 @@ class RidgeProblem(Quadratic):
         self._centred = value
 
     def targets(self, chosen) -> NDArray[np.float64]:
-        """Some columns of Y alone, in F order."""
+        """Return some columns of Y, in F order."""
         return np.subtract(self.given[:, chosen], self.y_mean[chosen], order="F")
 
     @property
@@ -117,13 +117,13 @@ class RidgeProblem(Quadratic):
         return self.rows.root
 
     def rooted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
-        """S R, in F order."""
+        """Return S R, in F order."""
         return R if self.root is None else np.asfortranarray(R * self.root[:, None])
 
     def face(self, free: NDArray[np.bool_], t: int) -> RidgeProblem:
-        """The problem of target t in some coefficients alone.
+        """Return the problem of target t with only some coefficients.
 
-        Its Y (n, 1) is that of the problem; the caller takes the others' share out of it.
+        Its Y (n, 1) is that of the problem; the caller subtracts the fixed coefficients' share.
         """
         face = copy.copy(self)
         face._take(self.rows.face(free))
@@ -138,7 +138,7 @@ class RidgeProblem(Quadratic):
         return self.rows.squares()
 
     def leaves_range(self) -> bool:
-        """Whether sums of squares overflow, or vanish though the data do not, or penalties' do."""
+        """Return whether sums of squares or penalties overflow, or squares of data underflow."""
         if self.alpha.max() > MOST:
             return True
         if squares_leave_range(self.column_squares(), self.mean, self.total, self._peaks):
@@ -159,15 +159,15 @@ class RidgeProblem(Quadratic):
         return largest(self.source, self.weight)
 
     def gradient_at_zero(self) -> NDArray[np.float64]:
-        """A' S^2 Y, (p, k)."""
+        """Return A' S^2 Y, (p, k)."""
         return self.rows.tdot(self.Y)
 
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None
     ) -> tuple[NDArray[np.float64], ...]:
-        """Negative half gradient (p, k) and objective (k,) at coefficients (p, k), from X.
+        """Return negative half gradients (p, k) and objectives (k,) at coefficients (p, k), from X.
 
-        Of the chosen targets, with another penalty than theirs where alpha is given.
+        They are those of the chosen targets; alpha, where given, replaces their penalties.
         """
         R = self.A.dot(np.asfortranarray(coef))
         alphas = np.broadcast_to(self.alpha[chosen] if alpha is None else alpha, R.shape[1])
@@ -186,7 +186,7 @@ class RidgeProblem(Quadratic):
     def gradient(
         self, w: NDArray[np.float64], t: int, alpha: float
     ) -> tuple[NDArray[np.float64], float]:
-        """Negative half gradient (p,) and objective of target t at w (p,), from X."""
+        """Return the negative half gradient (p,) and objective of target t at w (p,), from X."""
         r = self.A.dot(w)
         np.subtract(self.Y[:, t], r, out=r)
         objective = self._squares(r) + alpha * float(np.einsum("j,j,j->", w, self.d, w))
@@ -197,12 +197,12 @@ class RidgeProblem(Quadratic):
         return gradient, objective
 
     def objective_at_zero(self, t: int) -> float:
-        """Weighted sum of squares of target t."""
+        """Return the weighted sum of squares of target t."""
         return self._squares(self.Y[:, t])
 
     def _squares(self, r: NDArray[np.float64]) -> float:
         return float(r @ r if self.weight is None else np.einsum("i,i,i->", r, self.weight, r))
 
     def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intercepts (k,) of coefficients (k, p)."""
+        """Return the intercepts (k,) for coefficients (k, p)."""
         return self.y_mean - coef @ self.mean

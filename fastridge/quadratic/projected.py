@@ -1,4 +1,4 @@
-"""Rows of a ridge problem in units where all is penalised alike, less what is not penalised."""
+"""Rows of a ridge problem scaled to unit penalties, with unpenalised directions projected out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ELEMENTS = 2_000_000  # elements of a block of rows
 
 
 class Projected:
-    """P B: B the columns of S A over sqrt(d), P = I - U0 U0', U0 a basis of what is free.
+    """P B: B the columns of S A over sqrt(d), P = I - U0 U0', U0 a basis of the free directions.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Projected:
     root : ndarray (n,)
         Square roots of the weights.
     inverse : ndarray (p,)
-        1 / sqrt(d), 0 of free columns.
+        1 / sqrt(d), 0 for free columns.
     U0 : ndarray (n, r)
         Orthonormal: the intercept's S 1 and the free columns.
     """
@@ -40,7 +40,7 @@ class Projected:
         self._again = None
 
     def _unpenalised(self):
-        """U0 (n, r)."""
+        """Return U0 (n, r)."""
         problem = self.problem
         columns = []
         if problem.fit_intercept:
@@ -54,12 +54,12 @@ class Projected:
         return np.hstack(columns) if columns else np.zeros((problem.n, 0))
 
     def free_coefficients(self, R):
-        """Least-squares coefficients of the free columns for residuals R (n, k)."""
+        """Return least-squares coefficients of the free columns for residuals R (n, k)."""
         u, s, vt = self._free
         return vt.T @ ((u.T @ R) / s[:, None])
 
     def _given(self):
-        """U0' B; None where it is 0, B being centred: without free columns."""
+        """Return U0' B; None without free columns, where it is 0 because B is centred."""
         problem = self.problem
         if not len(self.free):
             return None
@@ -67,11 +67,11 @@ class Projected:
         return (back[self.chosen] * self.inverse[self.chosen, None]).T
 
     def project_out(self, R):
-        """P R; the intercept is part of U0, whose columns are orthogonal as A is centred."""
+        """Return P R; U0 includes the intercept."""
         return R - self.U0 @ (self.U0.T @ R)
 
     def rows(self, start, size):
-        """P B of some rows."""
+        """Return some rows of P B."""
         problem = self.problem
         B = problem.A.rows(start, min(start + size, problem.n))
         if len(self.free):
@@ -86,9 +86,9 @@ class Projected:
         return B
 
     def project_again(self):
-        """Take out of `rows` what rounding of means and of P leaves in directions of U0.
+        """Project U0 out of `rows` once more, to remove the round-off of the means and of P.
 
-        Beside columns far from zero it would count as a direction of its own.
+        For columns far from zero that round-off would count as a direction of its own.
         """
         blocks = self.blocks()
         left = np.zeros((self.U0.shape[1], len(self.chosen)))
@@ -97,9 +97,9 @@ class Projected:
         self._again = left
 
     def triangle(self, turn):
-        """R with R'R = (turn P B)(turn P B)', by blocks of columns, which alone are made dense.
+        """Return R with R'R = (turn P B)(turn P B)'; only blocks of columns are made dense.
 
-        turn: takes blocks (n, c) to as many directions of the rows as R has columns.
+        turn: maps blocks (n, c) to the directions of the rows that are the columns of R.
         """
         R = turn(np.empty((self.problem.n, 0))).T
         for B in self.columns(self.chosen):
@@ -107,7 +107,7 @@ class Projected:
         return R
 
     def graded_triangle(self, turn):
-        """The same where columns have unlike scales, less what is no more than rounding."""
+        """Return `triangle` for columns of unlike scales, without rows that are only round-off."""
         falling = self.chosen[np.argsort(-self.noise(), kind="stable")]
         n = turn(np.empty((self.problem.n, 0))).shape[0]
         R = np.empty((0, n))
@@ -116,7 +116,7 @@ class Projected:
         return R
 
     def columns(self, chosen):
-        """Blocks (n, c) of some columns of P B."""
+        """Yield blocks (n, c) of some columns of P B."""
         problem = self.problem
         X = as_container(problem.source)
         X = X.tocsc() if problem.A.is_sparse else X
@@ -133,31 +133,31 @@ class Projected:
             yield self.project_out(B)
 
     def noise(self):
-        """Norms (q,) of the columns of B, whose rounding P leaves."""
+        """Return the norms (q,) of the columns of B, to which the round-off of P B is relative."""
         squares = self.problem.column_squares()[self.chosen] * self.inverse[self.chosen] ** 2
         return np.sqrt(squares)
 
     def size(self, s):
-        """What singular values s of P B are rounded by: those of B, where P takes something out."""
+        """Return the size that round-off of singular values s of P B is relative to."""
         if not len(self.free):
             return s.max(initial=0.0)
         return float(np.linalg.norm(self.noise()))
 
     def blocks(self):
-        """Starts of blocks of rows, with their size as the step."""
+        """Return a range of the starts of blocks of rows; its step is their size."""
         return range(0, self.problem.n, max(1, _ELEMENTS // max(self.problem.p, 1)))
 
 
 def unit_of_rows(problem):
-    """S 1 (n, 1), of length 1."""
+    """Return S 1 (n, 1), normalised to length 1."""
     root = np.ones(problem.n) if problem.root is None else problem.root
     return root[:, None] / np.linalg.norm(root)
 
 
 def span(Z, intercept=None):
-    """Orthonormal u (n, r), s (r,) and V (r, f) of columns Z = u diag(s) V that have no penalty.
+    """Return the SVD of unpenalised columns Z = u diag(s) V: u (n, r), s (r,) and V (r, f).
 
-    intercept: a direction (n, 1) of length 1 that they are centred against, but for rounding.
+    intercept: a direction (n, 1) of length 1 to which Z is orthogonal up to round-off.
     """
     noise = np.linalg.norm(Z, axis=0)
     if intercept is not None:
@@ -171,9 +171,9 @@ def span(Z, intercept=None):
 
 
 def rounding_scale(problem, inverse):
-    """Square that sparse centring subtracts from a Gram matrix, largest eigenvalue of W m m'.
+    """Return the largest eigenvalue of W m m', which sparse centring subtracts from a Gram matrix.
 
-    Sparse rows are centred within products, which leaves the rounding of the raw ones.
+    Sparse rows are centred within products, so that the round-off is that of the raw rows.
     """
     A = problem.A
     if not (A.is_sparse and problem.fit_intercept):

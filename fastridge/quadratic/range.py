@@ -1,4 +1,4 @@
-"""Refuse data whose squares leave the range of float64, and rows that are lost in sums."""
+"""Refuse data whose squares leave the range of float64, and weights that lose rows in sums."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .._matrix import Matrix
 
 # sums of squares between these have products in the range of float64; see src/matrix/range.h
 LEAST, MOST = 2.0**-400, 2.0**400
-# between these they have products at all
+# between these their products neither overflow nor underflow
 _LEAST_PRODUCT, MOST_PRODUCT = 2.0**-500, 2.0**500
-# and these are sums of squares that keep their digits
+# between these sums of squares keep their digits
 _LEAST_SUM, _MOST_SUM = 2.0**-960, 2.0**1000
 _LIGHT = 1e-8  # weight of a light row, over the largest
-_LOST = 1e-6  # share of sums of light rows that may be rounding
-_SMALL = 2.0**-470  # numbers whose squares may be below _LEAST_SUM
+_LOST = 1e-6  # share of the sums of light rows that may be round-off
+_SMALL = 2.0**-470  # magnitude below which squares may be below _LEAST_SUM
 
 _WIDE = 1e12  # mean squares of columns above it, or below its inverse, need float64
 
-_ROWS = 1 << 20  # elements looked at together
+_ROWS = 1 << 20  # elements checked at a time
 _TOO_LARGE = (
     "{} is too large: it has sums of squares beyond float64, or close to that; expected numbers"
     " that can be squared: divide them by their largest magnitude."
@@ -33,13 +33,13 @@ _TOO_SMALL = (
 
 
 def suits_single(squares: NDArray[np.float64]) -> bool:
-    """Whether products of columns with these mean squares keep their digits in float32."""
+    """Return whether products of columns with these mean squares keep their digits in float32."""
     live = squares[squares > 0]
     return not len(live) or bool(live.min() >= 1.0 / _WIDE and live.max() <= _WIDE)
 
 
 def largest(A: Matrix, weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Largest magnitude in each column (p,), of the rows that have weight."""
+    """Return the largest magnitude in each column (p,), over rows of positive weight."""
     n, p = A.shape
     peak = np.zeros(p)
     dead = None if weight is None or weight.all() else weight == 0
@@ -67,20 +67,20 @@ def largest(A: Matrix, weight: NDArray[np.float64] | None = None) -> NDArray[np.
 
 
 def exponents(x: Any) -> NDArray[np.intp]:
-    """Return the least e with |x| < 2^e; 0 of 0."""
+    """Return the least e with |x| < 2^e; 0 for x = 0."""
     return np.frexp(x)[1].astype(np.intp)
 
 
 def squares_leave_range(squares, mean, total, peaks, least=LEAST, most=MOST) -> bool:
-    """Whether sums of squares (p,) about the means overflow, or vanish though columns vary.
+    """Return whether centred sums of squares (p,) overflow, or underflow though columns vary.
 
-    peaks: a function that gives the largest magnitudes, which are asked for in doubt.
+    peaks: a function that returns the largest magnitudes; called only where sums do not decide.
     """
     if not (squares <= most).all() or not least <= total <= most:
         return True
     small = squares < least
     if small.any():
-        # a constant column is told by its mean, which does not vanish when squared
+        # a constant column is one of zero variance whose squared mean does not underflow
         small &= (squares > 0) | (total * mean**2 < least)
     return bool(small.any() and peaks()[small].any())
 
@@ -88,10 +88,10 @@ def squares_leave_range(squares, mean, total, peaks, least=LEAST, most=MOST) -> 
 def require_range(
     A, Y, squares, mean, total, yy, fit_intercept, weight=None, products=True
 ) -> None:
-    """Refuse sums of squares that are out of range, or whose products are.
+    """Raise if sums of squares or their products are out of range.
 
-    squares (p,), yy (k,): of columns of A and Y (n, k), about their means with an intercept; total:
-    the sum of the weights (n,).
+    squares (p,), yy (k,): sums for the columns of A and Y (n, k), about their means with an
+    intercept; total: the sum of the weights (n,).
     """
     least, most = (_LEAST_PRODUCT, MOST_PRODUCT) if products else (_LEAST_SUM, _MOST_SUM)
     if (
@@ -121,7 +121,7 @@ def require_range(
 
 
 def require_sum_products(xx: float, yy: float) -> None:
-    """Refuse sums of squares of X and y whose product overflows or vanishes."""
+    """Raise if the product of the sums of squares of X and y overflows or underflows."""
     if xx > 0 and yy > 0 and not _LEAST_SUM <= xx * yy <= _MOST_SUM:
         name = "X" if abs(np.log2(xx)) > abs(np.log2(yy)) else "y"
         text = _TOO_SMALL if xx * yy < 1 else _TOO_LARGE
@@ -129,7 +129,7 @@ def require_sum_products(xx: float, yy: float) -> None:
 
 
 def require_sums(A, y, xx, yy, fit_intercept) -> None:
-    """Refuse data all of whose squares overflow or vanish: xx of A together, yy of y (n, ...)."""
+    """Raise if the total sum of squares xx of A, or yy of y (n, ...), overflows or underflows."""
     if _LEAST_SUM <= xx <= _MOST_SUM and _LEAST_SUM <= yy <= _MOST_SUM:
         return
     for name, found in (("X", xx), ("y", yy)):
@@ -146,9 +146,10 @@ def _constant(y) -> bool:
 
 
 def weight_levels(weight: NDArray[np.float64] | None, n: int) -> NDArray[np.float64]:
-    """Weights (n,) of rows, None: ones, as levels (m, 3): largest weight, rows and their sum.
+    """Group row weights (n,) into levels (m, 3): largest weight, number of rows, sum of weights.
 
-    Rows of one level weigh alike but for a factor of 1e8, or of 2 where there are several.
+    Weights of one level are within a factor of 1e8, or of 2 where there are several levels. None
+    stands for ones.
     """
     if weight is None:
         return np.array([[1.0, n, n]])
@@ -166,10 +167,10 @@ def weight_levels(weight: NDArray[np.float64] | None, n: int) -> NDArray[np.floa
 
 
 def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:
-    """Say what rows are lost in sums of squares of p features, which keep the few heaviest alone.
+    """Return a message if sums of squares of p features lose the light rows; else None.
 
-    Beside one heavy row, at which the sums are placed, the others lose nothing; beside more than
-    there are features, they do not matter.
+    With one heavy row, about which the sums are taken, the others lose nothing; with more heavy
+    rows than features, light rows do not matter.
     """
     if len(levels) < 2:
         return None
@@ -187,14 +188,14 @@ def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:
 
 
 def require_light_rows(levels: NDArray[np.float64], p: int) -> None:
-    """Refuse weights of which sums of squares keep the few heaviest rows alone."""
+    """Raise if sums of squares keep only the few heaviest rows."""
     lost = lost_rows(levels, p)
     if lost is not None:
         raise ValueError(lost)
 
 
 def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights over their sum, which may be beyond the largest number."""
+    """Return weights over their sum, which may overflow."""
     with np.errstate(over="ignore"):
         total = weight.sum()
     if not LEAST <= total <= MOST:
@@ -204,7 +205,7 @@ def unit_sum(weight: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def require_moments(squares, yy) -> None:
-    """Refuse sums of squares (p,) and (k,) of moments that do not have products in range."""
+    """Raise if products of the sums of squares (p,) and (k,) of moments are out of range."""
     for name, found in (("X", squares), ("y", yy)):
         if (
             len(found)
@@ -219,7 +220,7 @@ def require_moments(squares, yy) -> None:
 
 
 def require_penalties(alphas: NDArray[np.float64]) -> None:
-    """Refuse penalties that float64 cannot square."""
+    """Raise if the square of a penalty overflows float64."""
     most = np.maximum.reduce(alphas, initial=0.0)
     if most > MOST_PRODUCT:
         raise ValueError(

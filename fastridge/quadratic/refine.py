@@ -1,9 +1,9 @@
-"""Iterative refinement: what a factor loses comes back from gradients of the data themselves.
+"""Iterative refinement: corrections by a factor, with gradients computed from the data.
 
-A correction of the system's factor, with the gradient at the coefficients on its right, leaves a
-share of itself that depends on the condition alone. Below a share of 1e-7 its square is rounding:
-A. Bjorck, "Stability analysis of the method of seminormal equations for linear least squares
-problems", Linear Algebra and its Applications 88, 1987.
+Each correction reduces the error at a rate that depends on the conditioning alone. After a relative
+correction below 1e-7 the error, its square, is round-off: A. Bjorck, "Stability analysis of the
+method of seminormal equations for linear least squares problems", Linear Algebra and its
+Applications 88, 1987.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .base import Quadratic
 Array = NDArray[np.float64]
 
 MAX_REFINE = 10
-SETTLED = 1e-7  # relative correction whose square is below rounding
-_STABLE = 1e-4  # relative correction that a stable factor settles below
+SETTLED = 1e-7  # relative correction whose square is below round-off
+_STABLE = 1e-4  # relative correction up to which the factor counts as stable
 
 
 class Refined(NamedTuple):
@@ -47,16 +47,16 @@ def refine(
     ----------
     problem : Quadratic
     solve : callable
-        From gradients (p, m) to corrections, by a factor of the system.
+        Maps gradients (p, m) to corrections, by a factor of the system.
     coef : ndarray (p, m)
         Overwritten.
     chosen : ndarray of int (m,)
-        Targets, of one penalty.
+        Targets, which share one penalty.
     diagonal : ndarray (p,)
-        That of the system: corrections and gradients are measured in its units, where small
+        Diagonal of the system. Corrections and gradients are measured in its units, so that small
         columns count as much as large ones.
     told : callable or None
-        Of gradients and objectives, whether each (m,) is more than rounding.
+        told(gradient, objective) returns whether each gradient (m,) is more than round-off.
     """
     unit = np.sqrt(diagonal)[:, None]
     gradient, objective = problem.evaluate(coef, chosen)
@@ -80,7 +80,7 @@ def refine(
 
 
 def relative_step(step: Array, coef: Array, diagonal: Array | None = None) -> float:
-    """The largest of the corrections (p, m) beside their coefficients, in the diagonal's norm."""
+    """Return the largest relative correction of coefficients (p, m), in the diagonal's norm."""
     if diagonal is None:
         moved, size = np.linalg.norm(step, axis=0), np.linalg.norm(coef, axis=0)
     else:

@@ -1,4 +1,4 @@
-"""Weighted rows, centred and scaled without a copy: what every squared loss begins with.
+"""Weighted rows, centred and scaled without a copy, for quadratic objectives.
 
 With weights s of sum W, means m and units of the columns, the operator is A = (X - 1 m') / unit,
 and A'S A is the Gram matrix of all quadratics 1/2 w'(A'S A + D) w - (A'S y)'w, whatever the penalty
@@ -18,7 +18,7 @@ from .._matrix import Matrix
 
 
 class CentredRows:
-    """Rows of X with weights, less their weighted means where there is an intercept.
+    """Weighted rows of X, centred where there is an intercept.
 
     Parameters
     ----------
@@ -26,25 +26,24 @@ class CentredRows:
     weight : ndarray (n,) or None
         None: all rows weigh the same.
     fit_intercept : bool
-        Centre the columns; those that are constant get a scale of 0, as what centring leaves of
-        them is rounding.
+        Centre the columns. Constant columns get a scale of 0: centred, they are only round-off.
     standardize : bool, default=False
-        Divide the columns by their standard deviations, those of deviation 0 by 1.
+        Divide the columns by their standard deviations; constant columns are divided by 1.
     mean_of_rows : bool, default=False
-        Weights sum to 1: without `weight` rows weigh 1 / n each. Otherwise 1 each.
+        The weights sum to 1; without `weight` each row weighs 1 / n. If False, it weighs 1.
 
     Attributes
     ----------
     source, near, A : Matrix (n, p)
-        X as it came; sparse columns far from zero less their means; the operator.
+        X as given; X with sparse columns far from zero shifted by their means; the operator A.
     n, p : int
     weight : ndarray (n,) or None
     total : float
         Sum of the weights.
     mean : ndarray (p,)
-        Means of X that A is less of; zeros without an intercept, read-only.
+        Means of X that A subtracts; zeros without an intercept, read-only.
     unit : ndarray (p,) or None
-        What the columns are divided by; None: 1.
+        Divisors of the columns; None: 1.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class CentredRows:
             standardize,
             mean_of_rows,
         )
-        self._base: NDArray[np.float64] | None = None  # what `near` is less of
+        self._base: NDArray[np.float64] | None = None  # the shift of `near`
         if fit_intercept or standardize:
             mean, variance = X.column_stats(weight)
             offset = mean
@@ -76,7 +75,7 @@ class CentredRows:
             self._place(weight)
 
     def _place(self, weight, mean=None, variance=None, offset=None) -> None:
-        """Take weights, and the means and variances of X under them."""
+        """Set the weights, and the weighted means and variances of X."""
         self.weight = weight
         self.total = float(self.n) if weight is None else float(weight.sum())
         if self._mean_of_rows:
@@ -94,7 +93,7 @@ class CentredRows:
             self._squares = self._scaled(variance + mean**2, scale)
             return
         self.mean = mean
-        # what centring leaves of a constant column is rounding, but nothing of zeros
+        # a centred constant column is only round-off, unless it is zero
         constant = (variance == 0) & (mean != 0)
         if constant.any():
             scale = np.where(constant, 0.0, 1.0 if scale is None else scale)
@@ -102,7 +101,7 @@ class CentredRows:
         self._squares = self._scaled(variance, scale)
 
     def _zeros(self) -> NDArray[np.float64]:
-        """Zero means (p,): one number for all, without their memory."""
+        """Return zero means (p,), broadcast from one number."""
         return np.broadcast_to(0.0, (self.p,))
 
     def _scaled(self, squares, scale) -> NDArray[np.float64]:
@@ -112,7 +111,7 @@ class CentredRows:
         return squares
 
     def face(self, free: NDArray[np.bool_]) -> Self:
-        """The same rows, all columns but the free ones (p,) zero."""
+        """Return the same rows with all columns zero but the free ones (p,)."""
         rows = copy.copy(self)
         scale = free.astype(np.float64)
         if self.A.scale is not None:
@@ -122,7 +121,7 @@ class CentredRows:
         return rows
 
     def reweighed(self, weight: NDArray[np.float64] | None) -> Self:
-        """The same rows with other weights (n,), for a pass over them: nothing is copied."""
+        """Return the same rows with other weights (n,); a pass over the data, without a copy."""
         rows = copy.copy(self)
         if not (self.fit_intercept or self.standardize):
             rows._place(weight)
@@ -133,7 +132,7 @@ class CentredRows:
         return rows
 
     def squares(self) -> NDArray[np.float64]:
-        """Diagonal of A'S A."""
+        """Return the diagonal of A'S A."""
         if self._squares is None:
             mean, squares = self.A.column_stats(self.weight)
             mean *= mean
@@ -150,19 +149,19 @@ class CentredRows:
         return self._root
 
     def target_stats(self, Y: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64] | None]:
-        """Means (k,) of targets (n, k) and, with an intercept, variances; otherwise 0 and None."""
+        """Return means (k,) and variances of targets (n, k); without an intercept, 0 and None."""
         if not self.fit_intercept:
             return np.zeros(Y.shape[1]), None
         return Matrix.from_dense(Y).column_stats(self.weight)
 
     def weighted(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
-        """S R of residuals (n,) or (n, k); but for 1 / n where rows weigh that each."""
+        """Return S R of residuals (n,) or (n, k), without the factor 1 / n of equal weights."""
         if self.weight is None:
             return R
         return R * (self.weight if R.ndim == 1 else self.weight[:, None])
 
     def tdot(self, R: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A'S R of residuals (n,) or (n, k)."""
+        """Return A'S R of residuals (n,) or (n, k)."""
         R = self.weighted(R)
         g = self.A.tdot(R if R.ndim == 1 else np.asfortranarray(R))
         if self.weight is None and self._mean_of_rows:
@@ -170,7 +169,7 @@ class CentredRows:
         return g
 
     def inner(self, R: NDArray[np.float64], T: NDArray[np.float64]) -> Any:
-        """R'S T of residuals (n,), or of the columns of (n, k)."""
+        """Return R'S T for vectors (n,), or for each column of T (n, k)."""
         if self.weight is not None:
             names = "i,i,i->" if R.ndim == 1 else "i,ik,ik->k"
             return np.einsum(names, self.weight, R, T)

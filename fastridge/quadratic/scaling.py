@@ -1,9 +1,9 @@
-"""Data whose squares leave the range of float64, brought into it by powers of two.
+"""Scale data whose squares leave the range of float64 by powers of two.
 
 With X' = 2^a X, y' = 2^b y and weights s' = 2^c s, the problem with the penalty alpha' = 2^(2a + c)
-alpha has the solution w' = 2^(b - a) w and the objective f' = 2^(2b + c) f. Powers of two round
-nothing, so that the result is that of the data as they came. A column far smaller than the largest
-gets a power of its own, which its penalty factor makes up for.
+alpha has the solution w' = 2^(b - a) w and the objective f' = 2^(2b + c) f. Powers of two cause no
+round-off, so that the result is that of the given data. A column far smaller than the largest gets
+a power of its own, for which its penalty factor compensates.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .._matrix import Matrix
 from .problem import RidgeProblem
 from .range import MOST_PRODUCT, exponents
 
-_NEAR = 100  # exponents of data whose sums of squares stay far inside that range
-_HUGE = 600  # exponent of a penalty beside which squares of columns are rounding
+_NEAR = 100  # largest exponent of data whose sums of squares are far inside that range
+_HUGE = 600  # exponent of a penalty beside which squares of columns are round-off
 _ALONE = 160  # least exponent for that
 
 
 def _far(e: Any) -> Any:
-    """The power of two that brings 2^e to 1, 0 where it is near."""
+    """Return the power of two that scales 2^e to 1; 0 for |e| <= _NEAR."""
     return np.where(np.abs(e) > _NEAR, -e, 0)
 
 
@@ -44,12 +44,12 @@ class Scaled:
         self.by_column = by_column  # whether columns have different powers
 
     def scale_coef(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Coefficients (p,) or (k, p) of the given data in the units of the scaled."""
+        """Convert coefficients (p,) or (k, p) of the given data to units of the scaled data."""
         with np.errstate(over="ignore"):
             return np.ldexp(coef, -self._solution if coef.ndim == 2 else -self._solution[0])
 
     def restore(self, result: Any) -> None:
-        """Turn a result of the scaled data into that of the given."""
+        """Convert a result of the scaled data, in place, to that of the given data."""
         single = result.coef.ndim == 1
         at = 0 if single else slice(None)
         with np.errstate(over="ignore", under="ignore"):
@@ -76,7 +76,7 @@ class Scaled:
         result.objective = float(objective) if single else objective
 
     def _certify(self, result: Any, coef: NDArray[Any]) -> None:
-        """Take the relative gradient at other coefficients, which float32 rounds further."""
+        """Recompute the relative gradient at restored coefficients, which float32 rounds more."""
         problem = RidgeProblem(
             self.A, self.Y, self.alpha, self.weight, self.penalty, self._fit_intercept, False
         )
@@ -95,9 +95,9 @@ def scale(
     fit_intercept: bool,
     peaks: NDArray[np.float64],
 ) -> Scaled | None:
-    """Scale a problem into range; None where it is there already.
+    """Scale a problem into range; return None if it is in range already.
 
-    The penalty factors that come back include the variances of columns that are standardised.
+    The penalty factors of the scaled problem include the variances of standardised columns.
     """
     n, p = A.shape
     k = 1 if Y.ndim == 1 else Y.shape[1]
@@ -106,7 +106,7 @@ def scale(
     c = int(_far(at_most))
     weight = weight if not c else np.ldexp(weight, c)
     b = _far(exponents(np.abs(targets).max(axis=0)))
-    # squares of float32 are in range, and coefficients are to be float32, too
+    # squares of float32 are in range, and coefficients must fit into float32 too
     a = 0 if A.is_float32 else int(_far(exponents(peaks.max())))
     alphas = np.broadcast_to(alpha, (k,))
     d = np.ones(p) if penalty is None else penalty
@@ -115,7 +115,7 @@ def scale(
     column_power = np.zeros(p, dtype=np.intp)
     small = (peaks > 0) & (exponents(peaks) + a < -_NEAR) & (not A.is_float32)
     if small.any():
-        # up to -_NEAR, or to where a penalty takes over
+        # scale up to -_NEAR, or to where a penalty dominates
         column_power[small] = -_NEAR - (exponents(peaks[small]) + a)
         if (alphas > 0).any() and (alphas == 0).any():
             raise ValueError(
@@ -142,7 +142,7 @@ def scale(
         log_d = _log2(d) + 2.0 * column_power
         if column_power.any() and alphas.any():
             d = np.ldexp(d, np.minimum(2 * column_power, 1000))
-    # penalties that overflow shrink as 1 / alpha, so that less of them can be taken
+    # coefficients shrink as 1 / alpha under huge penalties, so that smaller ones can stand in
     log_alpha = _log2(alphas) + shift
     top = np.maximum(log_alpha + log_d.max(), log_alpha)
     less = np.where(np.isfinite(top), np.ceil(np.maximum(top - _HUGE, 0.0)), 0.0).astype(np.intp)
@@ -155,7 +155,7 @@ def scale(
             " features; expected penalties that float64 holds in units of these squares."
         )
     scaled_alpha = np.ldexp(alphas, shift - less)
-    # no penalty, however small, becomes none
+    # a positive penalty, however small, stays positive
     scaled_alpha = np.where(alphas > 0, np.maximum(scaled_alpha, 2.0**-1000), 0.0)
     if b.any():
         targets = np.asfortranarray(np.ldexp(targets, b))
@@ -175,7 +175,7 @@ def scale(
 
 
 def scaled_matrix(A: Matrix, power: NDArray[np.intp]) -> Matrix:
-    """A copy with each column times 2^power."""
+    """Return a copy with each column times 2^power."""
     if A.is_sparse:
         values, indices, indptr = A.arrays
         by_column = A.kind == "csc"

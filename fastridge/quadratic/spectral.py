@@ -1,4 +1,4 @@
-"""Penalties too small for a Gram matrix: from singular values of the rows themselves.
+"""Solutions for penalties too small for a Gram matrix, by the SVD of the rows.
 
 With P B = U diag(s) V' (see `quadratic.projected` and `systems.spectrum`) and u = U'S y,
 
@@ -17,11 +17,11 @@ from ..systems.spectrum import Spectrum
 from .projected import Projected
 
 _EPS = np.finfo(np.float64).eps
-_ROUNDING = 10.0  # of the coordinates of a target, in n units in the last place
+_ROUNDING = 10.0  # round-off of the coordinates of a target, in units of n times epsilon
 
 
 class SpectralPath(Projected):
-    """Coefficients, residuals and degrees of freedom of m penalties and k targets.
+    """Coefficients, residuals and degrees of freedom for m penalties and k targets.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class SpectralPath(Projected):
                 U, s, _ = svd(triangle(B.T).T)
                 self._V, self._rows = U, B  # V = B'U / s
             u = U.T @ Y
-            # what is in no direction of X
+            # squares outside the range of X
             rest = ((Y - U @ u) ** 2).sum(axis=0)
         else:
             T = np.empty((0, q + k))
@@ -75,7 +75,7 @@ class SpectralPath(Projected):
         if not self._unlike:
             kept = s > max(n, problem.p) * _EPS * self.size(s)
         kept[max(directions, 0) :] = False
-        # directions of the rows that X reaches not; where it reaches all, what is left is rounding
+        # squares outside the range of X; round-off where X has full row rank
         rest = rest + (u[~kept] ** 2).sum(axis=0)
         if directions <= kept.sum():
             rest[rest <= (_ROUNDING * n * _EPS) ** 2 * (Y**2).sum(axis=0)] = 0.0
@@ -87,12 +87,12 @@ class SpectralPath(Projected):
 
     @cached
     def coef(self):
-        """Coefficients (m, k, p)."""
+        """Return the coefficients (m, k, p)."""
         return self.coefficients(self.alphas, slice(None))
 
     @on_one_thread
     def coefficients(self, alphas, chosen):
-        """Coefficients (m, k, p) of some penalties and targets."""
+        """Return the coefficients (m, k, p) for some penalties and targets."""
         problem = self.problem
         s, u = self.spectrum.s, self.spectrum.u[:, chosen]
         m, k, p = len(alphas), u.shape[1], problem.p
@@ -112,7 +112,7 @@ class SpectralPath(Projected):
 
     @on_one_thread
     def certificate(self, j):
-        """Relative gradients (k,) of penalty j, from X."""
+        """Return the relative gradients (k,) for penalty j, computed from X."""
         problem = self.problem
         gradient, _ = problem.evaluate(self.coef[j].T, alpha=self.alphas[j])
         return problem.relative(gradient, problem.gradient_at_zero())

@@ -1,4 +1,4 @@
-"""A quadratic whose data are moments: there are no rows to look at again."""
+"""A quadratic objective given by moments, without the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .range import require_moments
 if TYPE_CHECKING:
     from ..moments import Moments
 
-_FAR = 1e8  # squared means, in variances, that leave half the digits of raw second moments
+_FAR = 1e8  # squared mean over variance at which raw second moments lose half their digits
 
 
 class SumProblem(Quadratic):
@@ -21,7 +21,7 @@ class SumProblem(Quadratic):
 
         yy - 2 C'w + w'Gw + W e^2 + alpha w' diag(d) w,
 
-    with e = m_y - m'w, the error at the means m and m_y, and 0 beside an intercept.
+    with e = m_y - m'w, the error at the means m and m_y, which is 0 with an intercept.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class SumProblem(Quadratic):
         return self.cross
 
     def gram(self) -> NDArray[np.float64]:
-        """A copy of the Gram matrix, raw where there is no intercept."""
+        """Return a copy of the Gram matrix, which is raw without an intercept."""
         if self.fit_intercept:
             return self.moments.gram.copy()
         rooted = np.sqrt(self.weight) * self.mean
@@ -72,7 +72,7 @@ class SumProblem(Quadratic):
         return M
 
     def means_are_far(self) -> bool:
-        """Whether raw second moments, where they are used, hide what is in the centred ones."""
+        """Return whether raw second moments are used and lose the digits of the centred ones."""
         if self.fit_intercept:
             # squares are about the means
             return False
@@ -101,23 +101,23 @@ class SumProblem(Quadratic):
         alpha: Any,
         first: Any = None,
     ) -> NDArray[np.float64]:
-        """Relative gradients (m,), with what rounding of the coefficients and of the sums hides.
+        """Return relative gradients (m,), plus the round-off of the coefficients and of the sums.
 
-        first: norms (m,) that they are relative to, in place of those at zero.
+        first: norms (m,) that they are relative to, instead of those at zero.
         """
         at_zero = np.linalg.norm(self.cross, axis=0) if first is None else first
         at_zero = np.tile(at_zero, coef.shape[1] // self.k)
         return self.relative(gradient, at_zero, self.rounding(coef, alpha))
 
     def gradients(self, coef: NDArray[np.float64], alpha: Any) -> NDArray[np.float64]:
-        """Negative half gradients at coefficients (p, m k), the targets repeated m times."""
+        """Return negative half gradients at coefficients (p, m k), the targets repeated m times."""
         g = np.tile(self.cross, coef.shape[1] // self.k) - self.moments.gram @ coef
         g -= self.weight * np.outer(self.mean, self.mean @ coef)
         g -= alpha * (self.d[:, None] * coef)
         return g
 
     def intercept(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Intercepts (k,) of coefficients (k, p)."""
+        """Return the intercepts (k,) for coefficients (k, p)."""
         if not self.fit_intercept:
             return np.zeros(self.k)
         m = self.moments

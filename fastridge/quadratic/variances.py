@@ -1,4 +1,4 @@
-"""Variances of columns, by which standardised penalties are multiplied."""
+"""Variances of columns, the factors of standardised penalties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .range import LEAST, MOST
 
 
 def variances(A: Matrix, sample_weight: Any) -> NDArray[np.float64]:
-    """Weighted variances, 1 for constant columns; refuse those whose squares leave the range."""
+    """Return weighted variances, 1 for constant columns; raise if their squares leave the range."""
     variance, usable = variances_in_range(A, sample_weight)
     if not usable:
         raise ValueError(
@@ -24,12 +24,12 @@ def variances(A: Matrix, sample_weight: Any) -> NDArray[np.float64]:
 
 
 def variances_in_range(A: Matrix, sample_weight) -> tuple[NDArray[np.float64], bool]:
-    """Weighted variances, 1 for constant columns; and whether their squares stay in range."""
+    """Return weighted variances, 1 for constant columns, and whether squares stay in range."""
     mean, variance = A.column_stats(sample_weight)
     usable = bool((variance <= MOST).all())
     small = variance < LEAST
     if small.any():
-        # those of constant columns do not count, unless their means vanish when squared
+        # skip constant columns, unless their squared means underflow
         usable &= not (small & ((variance > 0) | ((mean != 0) & (mean**2 < LEAST)))).any()
         variance[variance == 0] = 1.0
     return variance, usable

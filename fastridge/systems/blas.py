@@ -1,11 +1,11 @@
 """Limit the threads of BLAS and LAPACK inside solvers.
 
-OpenBLAS, which the wheels of NumPy and SciPy bring, divides matrix-vector products, dot products
-and the small products inside a factorisation among its threads, which wait for each other in busy
-loops. One reduction to tridiagonal form does so hundreds of times: two threads take longer than
-one, and many times as long where other processes keep the processors busy. Solvers call it on one
-thread; only calls that take long get all of its threads, and `lapack.product` shares out large
-products by itself. Other BLAS libraries are left as they are.
+OpenBLAS, bundled with the wheels of NumPy and SciPy, splits matrix-vector products, dot products
+and the small products inside a factorisation among its threads, which wait in busy loops. One
+reduction to tridiagonal form does so hundreds of times: two threads take longer than one, and many
+times as long where other processes keep the processors busy. Solvers call it on one thread; only
+long calls get all of its threads, and `lapack.product` splits large products itself. Other BLAS
+libraries are not changed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NAMES = (
 
 
 def _functions(path: str) -> tuple[Any, Any] | None:
-    """The functions of an OpenBLAS that get and set its number of threads; None if not found."""
+    """Return the functions that get and set an OpenBLAS's number of threads; None if not found."""
     try:
         library: Any = ctypes.PyDLL(path)
     except OSError:
@@ -53,7 +53,7 @@ def _functions(path: str) -> tuple[Any, Any] | None:
 
 
 def _find() -> tuple[tuple[Any, Any], ...]:
-    """Those functions of each OpenBLAS that NumPy and SciPy use."""
+    """Return those functions for each OpenBLAS that NumPy and SciPy use."""
     found: dict[int | None, tuple[Any, Any]] = {}
     for name in _LINKED:
         try:
@@ -61,7 +61,7 @@ def _find() -> tuple[tuple[Any, Any], ...]:
         except ImportError:
             continue
         package = os.path.dirname(importlib.import_module(name.partition(".")[0]).__file__ or "")
-        # symbols of a library are found through a module that is linked to it, but on Windows
+        # except on Windows, a library's symbols are found through a module linked to it
         brought = os.path.join(glob.escape(package) + ".libs", "*openblas*")
         for path in (module.__file__, *glob.glob(brought)):
             pair = _functions(path) if path else None
@@ -72,16 +72,16 @@ def _find() -> tuple[tuple[Any, Any], ...]:
 
 
 class _Here(threading.local):
-    """How often this thread is inside the limit."""
+    """Nesting depth of the limit in this thread."""
 
     depth = 0
 
 
 class _Limit:
-    """One thread for BLAS inside the context, in the whole process: OpenBLAS has one number.
+    """Limit BLAS to one thread inside the context, for the whole process: its setting is global.
 
-    Contexts may be nested and entered from several threads; the last to leave restores the numbers
-    that the first found.
+    Contexts may be nested and entered from several threads; the last exit restores the numbers
+    found at the first entry.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Limit:
         self._depth = 0
         self.here = _Here()
         self._libraries: tuple[tuple[Any, Any], ...] | None = None
-        self._lowered: list[tuple[Any, Any, int]] = []  # of more than one thread outside
+        self._lowered: list[tuple[Any, Any, int]] = []  # libraries with more threads outside
 
     def __enter__(self) -> None:
         self.here.depth += 1
@@ -107,7 +107,7 @@ class _Limit:
                     change(1)
 
     def __exit__(self, *_: object) -> None:
-        # a child that was forked inside has left already
+        # in a child forked inside the context, depth is 0 already
         self.here.depth = max(self.here.depth - 1, 0)
         with self._lock:
             self._depth = max(self._depth - 1, 0)
@@ -117,13 +117,13 @@ class _Limit:
 
     def _restore(self) -> None:
         for get, change, number in self._lowered:
-            # another number was set by somebody else meanwhile
+            # keep a number that was set elsewhere meanwhile
             if get() == 1:
                 change(number)
 
     @contextlib.contextmanager
     def lifted(self) -> Any:
-        """All threads again, for a call that takes long."""
+        """Restore all threads for the context, for a long call."""
         with self._lock:
             self._restore()
         try:
@@ -134,7 +134,7 @@ class _Limit:
                     change(1)
 
     def after_fork(self) -> None:
-        """Restore what threads of the parent, which the child does not have, would restore."""
+        """Restore the numbers in a forked child, which lacks the threads that would do it."""
         self._lock = threading.Lock()
         self.here = _Here()
         if self._depth:
@@ -150,7 +150,7 @@ _no_limit = contextlib.nullcontext()
 
 
 def one_thread_for(elements: int) -> Any:
-    """`one_thread` for data of so many elements, or nothing where that makes no difference."""
+    """Return `one_thread`, or a null context for data of few elements, where BLAS uses one."""
     return one_thread if elements > _SMALL else _no_limit
 
 

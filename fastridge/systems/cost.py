@@ -1,4 +1,4 @@
-"""Which solver "auto" runs: predicted seconds on one thread, within the memory allowed.
+"""Choice of the solver "auto": predicted seconds on one thread, within the memory allowed.
 
 With q = min(n, p), r_i the elements of row i (of column i where n < p), and k targets:
 
@@ -8,11 +8,10 @@ With q = min(n, p), r_i the elements of row i (of column i where n < p), and k t
                       heavy columns; where the Gram matrix is small, see `gram_pays`, no more than
                       its set-up and ITERATIONS k passes over its elements
 
-The memory of a direct solver is its Gram matrix and copies of it, known before it starts: those of
-a fit, of the reduction that serves a path, and of the sums of folds differ. Where that is more than
-allowed, "cg" runs whatever it costs. Counted is what comes beside the input, the result and vectors
-of n or p elements. The rates are those of one AVX-512 core, and
-only their ratios matter.
+The memory of a direct solver is its Gram matrix and copies of it, known before it starts; a fit,
+the reduction for a path, and the sums of folds need different numbers of copies. Where that exceeds
+the memory allowed, "cg" runs whatever it costs. Memory excludes the input, the result and vectors
+of n or p elements. The rates are those of one AVX-512 core; only their ratios matter.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from .._matrix import Matrix
 _FLOP = 1 / 4.0e10
 _UPDATE = 2.0e-9  # update of a random element of a Gram matrix
 _CLEAR = 1.0e-9
-_DENSE = 0.8e-9  # an element of dense X in a product
+_DENSE = 0.8e-9  # product with an element of dense X
 _SPARSE = 1.1e-9
 _ITERATIONS = 100
 
-_SMALL = 2000  # order of dense data up to which it is always a direct solver
+_SMALL = 2000  # order of dense data up to which a direct solver is always chosen
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
-_ALWAYS = 1e8  # bytes that are not compared with the memory of the machine
-_BYTES = 12  # of a sparse element: a double and its index
-_PACKED = 1600  # bytes that a column takes while rows are packed for a Gram matrix
-_BLOCK = 64  # bytes of an element of the exact block, with its factor and what sums it
-_PART, _PARTS = 256, 1 << 21  # order up to which sums have parts; work from which on they have two
+_ALWAYS = 1e8  # bytes that always fit: the memory of the machine is not read
+_BYTES = 12  # bytes of a sparse element: a double and its index
+_PACKED = 1600  # bytes per column while rows are packed for a Gram matrix
+_BLOCK = 64  # bytes per element of the exact block, with its factor and partial sums
+_PART, _PARTS = 256, 1 << 21  # largest order of partial sums; work from which they have two parts
 
 # Gram matrices that are held at once
 FIT, PATH, FOLDS, LEFT_OUT = 1.0, 4.25, 7.5, 4.25
@@ -57,9 +56,9 @@ def choose_solver(
     matrices: float = FIT,
     more: float = 0.0,
 ) -> str:
-    """ "cholesky", "dual" or "cg": the quickest of those that fit into max_memory bytes.
+    """Return "cholesky", "dual" or "cg": the fastest that fits into max_memory bytes.
 
-    matrices: how many Gram matrices are held at once; more: bytes beside them.
+    matrices: number of Gram matrices held at once; more: bytes besides them.
     """
     n, p = A.n_rows, A.n_columns
     direct = "cholesky" if p <= n else "dual"
@@ -74,11 +73,11 @@ def choose_solver(
 
 
 def direct_cost(A: Matrix, n_targets: int = 1) -> Cost:
-    """Of the Gram matrix of the smaller side, its factor, and a solution for each target."""
+    """Return the cost of the smaller Gram matrix, its factor, and a solution for each target."""
     n, p = A.n_rows, A.n_columns
     q = float(min(n, p))
     seconds = q**3 / 3 * _FLOP + 6 * n_targets * q * q * _FLOP
-    # copies: the wide form multiplies with its matrix beside the factor
+    # the dual form keeps its matrix besides the factor, for products
     memory = 8 * q * q * (1 if p <= n else 3)
     if A.is_sparse:
         seconds += _pairs(A, p <= n) * _UPDATE + q * q * _CLEAR
@@ -91,7 +90,7 @@ def direct_cost(A: Matrix, n_targets: int = 1) -> Cost:
 
 
 def cg_cost(A: Matrix, n_targets: int = 1) -> Cost:
-    """Of conjugate gradients, at an assumed number of iterations."""
+    """Return the cost of conjugate gradients for an assumed number of iterations."""
     iterations = _ITERATIONS * n_targets
     plain = iterations * 2 * _pass(A)
     memory = 16 * min(_HEAVY, A.n_columns) ** 2
@@ -103,8 +102,10 @@ def cg_cost(A: Matrix, n_targets: int = 1) -> Cost:
 
 
 def gram_pays(A: Matrix, counts: NDArray[np.int64] | None = None) -> bool:
-    """Whether the Gram matrix of sparse data may be smaller than X: short rows, and few of their
-    elements outside the most frequent columns."""
+    """Return whether the Gram matrix of sparse X may be smaller than X.
+
+    It may where rows are short, with few elements outside the most frequent columns.
+    """
     n = A.n_rows
     if not A.is_sparse or n < A.n_columns or _pairs(A, True) > 100.0 * A.nnz:
         return False
@@ -116,45 +117,48 @@ def gram_pays(A: Matrix, counts: NDArray[np.int64] | None = None) -> bool:
 
 
 def most_gram_elements(A: Matrix, max_memory: float) -> float:
-    """Sparse elements that a Gram matrix may have: fewer than two passes over X are worth, and no
-    more than fit twice beside the lists of columns and the block."""
+    """Return the number of sparse elements that a Gram matrix may have.
+
+    They must cost less than two passes over X, and fit into memory twice, besides the lists of
+    columns and the block.
+    """
     lists = (2.0 if A.kind == "csc" else 1.0) * _BYTES * A.nnz
     block = 8.0 * heavy_columns(max_memory) ** 2
     return min(2.0 * A.nnz, max(max_memory - lists - block, 0.0) / (2 * _BYTES))
 
 
 def heavy_columns(max_memory: float) -> int:
-    """How many columns the exact block may have in the memory allowed."""
+    """Return the number of columns of the exact block that fit into the memory allowed."""
     return int(min(_HEAVY, np.sqrt(max_memory / _BLOCK)))
 
 
 def rows_at_once(n: int, m: int, max_memory: float) -> int:
-    """Rows of dense data whose m columns are gathered together for the exact block."""
+    """Return the number of dense rows gathered at a time for the exact block of m columns."""
     least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
     left = max_memory - _BLOCK * float(m) ** 2
     return int(min(n, max(1, least, left / (16.0 * max(m, 1)))))
 
 
 def data_bytes(A: Matrix) -> int:
-    """Bytes that a copy of the data takes."""
+    """Return the bytes of a copy of the data."""
     return sum(part.nbytes for part in A.arrays if part is not None)
 
 
 def rows_fit(n: int, p: int, max_memory: float | None = None) -> bool:
-    """Whether the rows, made dense, and two copies of them fit into the memory allowed."""
+    """Return whether the rows, made dense, and two copies of them fit into the memory allowed."""
     return fits(24.0 * n * p, max_memory)
 
 
 def fits(need: float, max_memory: float | None) -> bool:
-    """Whether so many bytes are within the memory allowed."""
+    """Return whether `need` bytes are within the memory allowed."""
     if max_memory is None:
-        # what the machine has takes longer to read than small problems to solve
+        # reading the memory of the machine takes longer than solving a small problem
         return need <= _ALWAYS or need <= default_memory()
     return need <= max_memory
 
 
 def default_memory() -> float:
-    """Half of the memory of the machine, or of the limit that was set for this process' group."""
+    """Return half of the memory of the machine, or of the limit of this process' control group."""
     limits = [_physical_memory()]
     try:
         with open("/sys/fs/cgroup/memory.max") as file:
@@ -180,7 +184,7 @@ def _physical_memory() -> int:
 
 
 def _pairs(A: Matrix, by_row: bool) -> float:
-    """Updates of the Gram matrix of the columns (of the rows, if not by_row)."""
+    """Return the updates of the Gram matrix of the columns (of the rows, if not by_row)."""
     counts: Any = A.row_counts() if by_row else A.column_counts()
     counts = counts.astype(np.float64)
     return float(counts @ counts) / 2

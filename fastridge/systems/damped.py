@@ -15,17 +15,17 @@ def damped_cholesky(
     least: float,
     most: float = np.inf,
 ) -> Cholesky | None:
-    """Factor a Gram matrix (n, n) with another diagonal (n,), damped no more than needed.
+    """Factor a Gram matrix (n, n) with a replaced diagonal (n,), with as little damping as needed.
 
     Parameters
     ----------
     gram : ndarray (n, n)
     diagonal : ndarray (n,)
     keep : float
-        Share of a column that must be left by the columns before it.
+        Share of a column that the columns before it must leave.
     least, most : float
-        Share of the diagonal that is added first where columns are dependent, and a hundred times
-        as much each time that this is not enough, below `most`.
+        First share of the diagonal to add where columns are dependent; it grows a hundredfold each
+        time that this is not enough, and stays below `most`.
 
     Returns
     -------

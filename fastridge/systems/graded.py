@@ -1,11 +1,12 @@
-"""Singular values of matrices whose columns have unlike scales, each to rounding of its own.
+"""Singular values of graded matrices, each to full relative precision.
 
-Householder's QR rounds every column in units of that column, and one-sided Jacobi rotations find
-the small singular values of its triangle as exactly as the large ones, where bidiagonalisation
-loses what is below rounding of the largest: Z. Drmac and K. Veselic, "New fast and accurate Jacobi
-SVD algorithm", SIAM Journal on Matrix Analysis and Applications 29(4), 2008. Where rows have unlike
-scales, QR needs them in falling order, and pivoting: A. J. Cox and N. J. Higham, "Stability of
-Householder QR factorization for weighted least squares problems", 1998.
+The round-off of Householder's QR in a column is relative to that column, and one-sided Jacobi
+rotations find the small singular values of the triangle to the same relative precision as the large
+ones; bidiagonalisation loses those below the round-off of the largest: Z. Drmac and K. Veselic,
+"New fast and accurate Jacobi SVD algorithm", SIAM Journal on Matrix Analysis and Applications
+29(4), 2008. Where rows have unlike scales, QR needs them in decreasing order, and pivoting: A. J.
+Cox and N. J. Higham, "Stability of Householder QR factorization for weighted least squares
+problems", 1998.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 
 from .lapack import jacobi_svd, pivoted_qr, solve_triangular
 
-_UNLIKE = 100.0  # ratio of column norms from which on bidiagonalisation loses too many digits
+_UNLIKE = 100.0  # ratio of column norms above which bidiagonalisation loses too many digits
 _EPS = np.finfo(np.float64).eps
 
 
 def unlike(size) -> bool:
-    """Whether column norms differ so much that each needs rounding of its own."""
+    """Return whether column norms differ so much that the SVD must be graded."""
     live = size[size > 0]
     return bool(len(live)) and bool(live.max() > _UNLIKE * live.min())
 
@@ -31,7 +32,7 @@ class Graded:
     ----------
     R : ndarray (m, q)
     noise : ndarray (q,)
-        Norms of what each column of B was before something was subtracted from it.
+        Norms of the columns of B before subtractions, to which their round-off is relative.
     n : int
         Rows of B.
     most : int
@@ -66,24 +67,24 @@ class Graded:
         self.V[self._order] = V
 
     def left(self, C):
-        """U'Y (r, k) of C = Q'Y, Q the orthogonal factor that R belongs to."""
+        """Return U'Y (r, k) from C = Q'Y, Q the orthogonal factor that belongs to R."""
         return self._U.T @ (self._Q.T @ C)
 
     def residual_squares(self, C):
-        """Squared norms (k,) of what of C is in no direction of B."""
+        """Return the squared norms (k,) of the part of C outside the range of B."""
         return ((C - self._Q @ (self._Q.T @ C)) ** 2).sum(axis=0)
 
     def rows(self, B):
-        """Some rows of U, of the same rows of B."""
+        """Return the rows of U that belong to some rows of B."""
         return self._columns(B) @ self._U
 
     def gram(self, B):
-        """Products of `rows` before rotation, whose sum over all rows is I but for rounding."""
+        """Return the Gram matrix of unrotated `rows`; summed over all rows it is nearly I."""
         columns = self._columns(B)
         return columns.T @ columns
 
     def correct(self, gram) -> None:
-        """Make U orthogonal, of the sum of `gram` over all rows."""
+        """Make U orthogonal, given the sum of `gram` over all rows."""
         if self.rank:
             self._T = np.linalg.cholesky(gram).T @ self._T
             self._rotate()
@@ -95,18 +96,18 @@ class Graded:
 
 
 def graded_rows(stack, noise=None):
-    """Q (m, r) and R (r, n) of A (m, n) with rows of unlike scales, less what is only rounding.
+    """Return Q (m, r) and R (r, n) of A (m, n) with rows of unlike scales, without round-off.
 
-    noise: norms (m,) of what each row was before something was subtracted from it.
+    noise: norms (m,) of the rows before subtractions, to which their round-off is relative.
     """
     norms = np.linalg.norm(stack, axis=1)
     if noise is not None:
-        # rows that are nothing else
+        # rows that are only round-off
         dead = norms <= max(stack.shape) * _EPS * noise
         stack, norms = np.where(dead[:, None], 0.0, stack), np.where(dead, 0.0, norms)
     falling = np.argsort(-norms, kind="stable")
     Q, T, order = pivoted_qr(stack[falling])
-    # each row of T is rounded in units of a row of A
+    # the round-off of each row of T is relative to a row of A
     if noise is not None:
         norms = np.where(dead, 0.0, np.maximum(norms, noise))
     kept = np.abs(np.diagonal(T)) > max(stack.shape) * _EPS * norms[falling[: len(T)]]
@@ -118,7 +119,7 @@ def graded_rows(stack, noise=None):
 
 
 def svd_of_wide(B, noise=None):
-    """U (n, r), s (r,) and V (q, r) of B (n, q) with columns of unlike scales, n < q."""
+    """Return U (n, r), s (r,) and V (q, r) of B (n, q) with columns of unlike scales, n < q."""
     Q, R = graded_rows(B.T, noise)
     W, s, U = jacobi_svd(R)
     return U, s, Q @ W

@@ -1,8 +1,8 @@
-"""LAPACK calls that take seconds, and that Ctrl-C ends all the same.
+"""Long LAPACK calls that Ctrl-C can interrupt.
 
-Python looks for signals between calls only, and the main thread alone is shown them. A long call is
-therefore made by a helper thread, without the interpreter's lock, while the main thread waits for
-it in steps. Where a signal ends the wait, what the helper computes is thrown away as it ends.
+Python handles signals between calls only, in the main thread only. A long call therefore runs in a
+helper thread, without the GIL, while the main thread waits for it in steps. If a signal ends the
+wait, the helper's result is discarded.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .blas import on_one_thread, one_thread
 
 Array = NDArray[np.float64]
 
-_LONG = 2e9  # operations (a tenth of a second) from which on a call runs on a thread of its own
+_LONG = 2e9  # operations (a tenth of a second) from which a call runs in a helper thread
 _STEP = 0.1  # seconds between checks for signals
-_SHARED = 1e10  # operations from which on a call uses all threads of BLAS
+_SHARED = 1e10  # operations from which a call uses all threads of BLAS
 _BLOCK = 1e8  # operations of a block of a product
 _ROWS = 64  # fewest rows of a block
 
 
 def call(operations: float, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """function(*args, **options), which releases the interpreter's lock, open to signals.
+    """Return function(*args, **options), interruptible by signals; it must release the GIL.
 
-    operations: about how many it takes. From other threads than the main one, which are shown no
-    signals, the call is a plain one.
+    operations: their approximate number. In other threads than the main one, which get no signals,
+    this is a plain call.
     """
     if operations >= _SHARED:
         with one_thread.lifted():
@@ -66,19 +66,19 @@ def _call(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 def svd(A: Array, *, full_matrices: bool = False) -> tuple[Array, Array, Array]:
-    """numpy.linalg.svd of A (m, n)."""
+    """Return numpy.linalg.svd of A (m, n)."""
     m, n = A.shape
     return call(8.0 * max(m, n) * min(m, n) ** 2, np.linalg.svd, A, full_matrices)
 
 
 def triangle(A: Array) -> Array:
-    """R of the QR factorisation of A (m, n)."""
+    """Return R of the QR factorisation of A (m, n)."""
     m, n = A.shape
     return call(2.0 * m * n * min(m, n), np.linalg.qr, A, "r")
 
 
 def orthonormal(A: Array, *, complete: bool = False) -> Array:
-    """Q of the QR factorisation of A (m, n); with `complete`, of m columns."""
+    """Return Q of the QR factorisation of A (m, n); with `complete`, all m columns."""
     m, n = A.shape
     mode = "complete" if complete else "reduced"
     size = m if complete else min(m, n)
@@ -87,7 +87,7 @@ def orthonormal(A: Array, *, complete: bool = False) -> Array:
 
 @on_one_thread
 def product(A: Array, B: Array) -> Array:
-    """Return A @ B, with blocks of rows shared among the threads that fastridge may use.
+    """Return A @ B, with blocks of rows distributed over the threads that fastridge may use.
 
     The blocks do not depend on the number of threads, and each is one call of BLAS on one thread.
     """
@@ -109,7 +109,7 @@ def product(A: Array, B: Array) -> Array:
             failed.append(error)
 
     count = min(get_num_threads(), -(-len(A) // step)) - 1
-    # a helper has the floating-point error handling of its caller
+    # a helper inherits the floating-point error handling of its caller
     helpers = [
         threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
         for _ in range(count)
@@ -118,7 +118,7 @@ def product(A: Array, B: Array) -> Array:
         helper.start()
     work()
     for _ in starts if failed else ():
-        pass  # leave nothing to the others
+        pass  # take the remaining blocks, so that the helpers end
     for helper in helpers:
         helper.join()
     if failed:
@@ -127,7 +127,7 @@ def product(A: Array, B: Array) -> Array:
 
 
 def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:
-    """Q, R and the order of the columns of the QR factorisation of A (m, n) with pivoting."""
+    """Return Q, R and the order of the columns of the pivoted QR factorisation of A (m, n)."""
     m, n = A.shape
     return call(
         4.0 * m * n * min(m, n),
@@ -157,26 +157,26 @@ def reflections(A: Array) -> tuple[Array, Array]:
 
 
 def eigh(A: Array) -> tuple[Array, Array]:
-    """Eigenvalues and eigenvectors of symmetric A (n, n), of which the lower triangle is read."""
+    """Return eigenvalues and eigenvectors of symmetric A (n, n); the lower triangle is read."""
     n = len(A)
     if 4.0 * n**3 < _LONG:
         return scipy.linalg.eigh(A, check_finite=False, driver="evd")
-    # the same routine, without the interpreter's lock
+    # the same routine, without the GIL
     return call(4.0 * n**3, np.linalg.eigh, A)
 
 
 def eigvalsh(A: Array) -> Array:
-    """Eigenvalues of symmetric A (n, n), rising."""
+    """Return the eigenvalues of symmetric A (n, n), in ascending order."""
     return call(4.0 / 3.0 * len(A) ** 3, np.linalg.eigvalsh, A)
 
 
 def cholesky(A: Array) -> Array:
-    """L with L L' = A (n, n), of which the lower triangle is read."""
+    """Return L with L L' = A (n, n); only the lower triangle of A is read."""
     return call(len(A) ** 3 / 3.0, np.linalg.cholesky, A)
 
 
 def solve_triangular(L: Array, B: Array, **options: Any) -> Array:
-    """scipy.linalg.solve_triangular, by blocks of right-hand sides where there are many."""
+    """Call scipy.linalg.solve_triangular, in blocks of right-hand sides where there are many."""
     n, k = len(L), B.shape[1] if B.ndim == 2 else 1
     step = max(1, int(_LONG / max(n * n, 1)))
     if B.ndim == 1 or k <= step:
@@ -191,9 +191,9 @@ def solve_triangular(L: Array, B: Array, **options: Any) -> Array:
 
 
 def tridiagonal(M: Array) -> tuple[Array, Array, Array, Array]:
-    """Reflectors, diagonal, subdiagonal and factors of dsytrd of the lower triangle of M (n, n).
+    """Return reflectors, diagonal, subdiagonal and scalar factors from dsytrd for M (n, n).
 
-    M, in F order, is overwritten by the reflectors.
+    The lower triangle of M, in F order, is read; M is overwritten by the reflectors.
     """
     M = np.asfortranarray(M)
     n = len(M)
@@ -217,7 +217,7 @@ def tridiagonal(M: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def jacobi_svd(A: Array) -> tuple[Array, Array, Array]:
-    """U (m, r), s (r,) and V (n, r), r = min(m, n), of A whose rows or columns are graded."""
+    """Return U (m, r), s (r,) and V (n, r), r = min(m, n), of A with graded rows or columns."""
     m, n = A.shape
     if m < n:
         V, s, U = jacobi_svd(A.T)
@@ -232,7 +232,7 @@ def jacobi_svd(A: Array) -> tuple[Array, Array, Array]:
 
 
 def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
-    """dgejsv with pivoting of rows too, of A (m, n) in F order, m >= n, which is overwritten."""
+    """Call dgejsv, with row pivoting, on A (m, n) in F order, m >= n, which is overwritten."""
     m, n = A.shape
     routine = _routine("dgejsv") if 20.0 * m * n * n >= _LONG else None
     if routine is None:
@@ -256,7 +256,10 @@ def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
 
 
 def half_inverse(M: Array) -> Array | None:
-    """L^-1 of the Cholesky factor L of M (n, n), in F order and overwritten; None: not definite."""
+    """Return L^-1 for the Cholesky factor L of M (n, n); None if M is not definite.
+
+    M, in F order, is overwritten.
+    """
     n = len(M)
     long = 2.0 / 3.0 * n**3 >= _LONG
     factor, invert = (_routine(name) if long else None for name in ("dpotrf", "dtrtri"))
@@ -280,7 +283,7 @@ def half_inverse(M: Array) -> Array | None:
 
 
 def factor(M: Array) -> Array:
-    """The Cholesky factor L of M (n, n), in F order, overwritten; above it M is left as it was.
+    """Overwrite the lower triangle of M (n, n), in F order, with its Cholesky factor L; return it.
 
     Raises numpy.linalg.LinAlgError where M is not definite.
     """
@@ -298,7 +301,7 @@ def factor(M: Array) -> Array:
 
 
 def inverse_factored(L: Array) -> Array:
-    """The inverse of L L' for a factor of `factor`."""
+    """Return the inverse of L L' for a factor from `factor`."""
     n = len(L)
     if not n:
         return L
@@ -327,7 +330,7 @@ def _run(operations: float, routine: Any, M: Array) -> int:
 
 
 def _mirror(M: Array) -> None:
-    """Copy what is below the diagonal above it, by blocks that stay in the cache."""
+    """Copy the lower triangle to the upper, in blocks that fit into the cache."""
     n, step = len(M), 64
     for i in range(0, n, step):
         block = M[i : i + step, i : i + step]
@@ -337,7 +340,7 @@ def _mirror(M: Array) -> None:
 
 
 def solve_factored(L: Array, B: Array) -> Array:
-    """Solve L L' X = B (n,) or (n, k) for a factor of `factor`."""
+    """Solve L L' X = B (n,) or (n, k) for a factor from `factor`."""
     if not len(L):
         return B
     if B.ndim == 1 or L.size * B.shape[1] < _LONG:
@@ -347,10 +350,10 @@ def solve_factored(L: Array, B: Array) -> Array:
 
 
 def pivoted_cholesky(M: Array, tol: float) -> tuple[Array, NDArray[np.intp], int]:
-    """R (n, n), the order of the columns and the rank: R'R is M (n, n) in that order.
+    """Return R (n, n), the order of the columns and the rank: R'R is M (n, n) in that order.
 
-    M, in F order, is overwritten. Rows of R from the rank on, and what is below its diagonal, are
-    not to be read.
+    M, in F order, is overwritten. Rows of R from the rank on, and elements below its diagonal, are
+    undefined.
     """
     n = len(M)
     routine = _routine("dpstrf") if n**3 / 3.0 >= _LONG else None
@@ -372,7 +375,7 @@ def pivoted_cholesky(M: Array, tol: float) -> tuple[Array, NDArray[np.intp], int
 
 
 def pseudo_inverse(M: Array) -> Array:
-    """numpy.linalg.pinv of symmetric M (n, n)."""
+    """Return numpy.linalg.pinv of symmetric M (n, n)."""
     return call(10.0 * len(M) ** 3, np.linalg.pinv, M, hermitian=True)
 
 
@@ -381,7 +384,7 @@ def _at(array: NDArray[Any]) -> ctypes.c_void_p:
 
 
 def _routine(name: str) -> Any:
-    """SciPy's LAPACK routine as a function that releases the interpreter's lock; None without."""
+    """Return SciPy's LAPACK routine as a function that releases the GIL; None if not found."""
     from scipy.linalg import cython_lapack
 
     capsule = getattr(cython_lapack, "__pyx_capi__", {}).get(name)

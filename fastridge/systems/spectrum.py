@@ -1,14 +1,13 @@
 """Quantities of a penalty in a basis of singular vectors.
 
 With s_i and u_i the singular values of P B and the target's coordinates (see
-`quadratic.projected`), and
-`rest` the squares of the target outside,
+`quadratic.projected`), and `rest` the squared norm of the target outside the range of P B,
 
     |v|^2 = sum_i (s_i u_i / (s_i^2 + alpha))^2,
     residual = sum_i (alpha u_i / (s_i^2 + alpha))^2 + rest,
-    dof = sum_i s_i^2 / (s_i^2 + alpha) + rank of what is free,
+    dof = sum_i s_i^2 / (s_i^2 + alpha) + rank of the free columns,
 
-sums of squares, of which nothing is lost as alpha tends to 0.
+sums of positive terms, without cancellation as alpha tends to 0.
 """
 
 from __future__ import annotations
@@ -22,64 +21,64 @@ _EPS = np.finfo(np.float64).eps
 
 
 class Spectrum:
-    """Penalties of a problem with singular values s (r,) and coordinates u (r, k).
+    """A problem with singular values s (r,) and coordinates u (r, k), for any penalty.
 
     Parameters
     ----------
     s : ndarray (r,)
     u : ndarray (r, k)
     rest : ndarray (k,)
-        Squares of the targets outside.
+        Squared norms of the targets outside the range of P B.
     rank : int
-        Degrees of freedom that no penalty takes, the intercept not counted.
+        Number of unpenalised degrees of freedom, without the intercept.
     """
 
     def __init__(self, s, u, rest, rank) -> None:
         self.s, self.u, self.rest, self.rank = s, u, rest, rank
 
     def solutions(self, alphas):
-        """v (m, k, r) in the basis of right singular vectors."""
+        """Return v (m, k, r) in the basis of right singular vectors."""
         shares = self.s / (self.s**2 + alphas[:, None])
         return shares[:, None, :] * self.u.T
 
     def residual(self, alphas):
-        """Weighted sums of squares (m, k)."""
+        """Return the weighted residual sums of squares (m, k)."""
         left = alphas[:, None] / (self.s**2 + alphas[:, None])
         return left**2 @ self.u**2 + self.rest
 
     def squared_norm(self, alphas):
-        """Sums (m, k) of d_j w_j^2."""
+        """Return the sums (m, k) of d_j w_j^2."""
         return (self.s / (self.s**2 + alphas[:, None])) ** 2 @ self.u**2
 
     def dof(self, alphas):
-        """Effective degrees of freedom (m,), the intercept not counted."""
+        """Return the effective degrees of freedom (m,), without the intercept."""
         squares = self.s**2
         return (squares / (squares + alphas[:, None])).sum(axis=1) + self.rank
 
     def log_det(self, alphas):
-        """log det (I + M / alpha) (m,) for alphas above 0."""
+        """Return log det (I + M / alpha) (m,) for alphas above 0."""
         return np.log1p(self.s**2 / alphas[:, None]).sum(axis=1)
 
 
 def of_gram(M, right, yy, rank) -> Spectrum:
-    """Of M = B'P B (q, q) and B'P y (q, k), where the rows are not known."""
+    """Return the spectrum from M = B'P B (q, q) and B'P y (q, k), without the rows."""
     s, V = _root(M)
     u = (V.T @ right) / s[:, None]
     return Spectrum(s, u, np.maximum(yy - (u**2).sum(axis=0), 0.0), rank)
 
 
 def of_products(K, Y, rank) -> Spectrum:
-    """Of K = P B B'P (n, n) and P y (n, k)."""
+    """Return the spectrum from K = P B B'P (n, n) and P y (n, k)."""
     s, U = _root(K)
     u = U.T @ Y
     return Spectrum(s, u, ((Y - U @ u) ** 2).sum(axis=0), rank)
 
 
 def _root(M):
-    """s (r,) and V (q, r) with M = V diag(s^2) V'.
+    """Return s (r,) and V (q, r) with M = V diag(s^2) V'.
 
-    Each entry of M is rounded in units of its row and its column, and so is the triangle that
-    Cholesky's method finds in these units.
+    The round-off of each entry of M is relative to its row and column, and so is that of the
+    Cholesky factor of M scaled to unit diagonal.
     """
     size = np.sqrt(np.maximum(np.diagonal(M), 0.0))
     live = np.flatnonzero(size)
@@ -87,7 +86,7 @@ def _root(M):
         return np.zeros(0), np.zeros((len(M), 0))
     size = size[live]
     unit = np.asfortranarray(M[np.ix_(live, live)] / size / size[:, None])
-    # what the rounding of the sums and of the factor can be
+    # bound of the round-off of the sums and of the factor
     least = 4 * max(len(M), 16) * _EPS
     R, order, count = pivoted_cholesky(unit, least)
     factor = np.zeros((count, len(M)))

@@ -1,4 +1,4 @@
-"""A symmetric matrix as Q T Q', T tridiagonal: one reduction for any number of shifts.
+"""Reduction of a symmetric matrix to Q T Q', T tridiagonal, for any number of shifts.
 
 L. Elden, "Algorithms for the regularization of ill-conditioned least squares problems", BIT 17,
 1977.
@@ -17,30 +17,30 @@ _AT_ONCE = 1e9  # multiplications of a call, between checks for signals
 
 
 class Tridiagonal:
-    """Solutions with M + alpha I for a symmetric, positive semidefinite M (n, n).
+    """Solve systems with M + alpha I for a symmetric, positive semidefinite M (n, n).
 
     Parameters
     ----------
     M : ndarray of float64, shape (n, n), F order
-        Its lower triangle is read, and the whole overwritten.
+        Its lower triangle is read; all of it is overwritten.
     """
 
     def __init__(self, M: NDArray[np.float64]) -> None:
         self._reflectors, self.d, self.e, self._tau = tridiagonal(M)
-        # Gershgorin
+        # Gershgorin's bound on the eigenvalues
         bound, beside = self.d.copy(), np.abs(self.e)
         bound[:-1] += beside
         bound[1:] += beside
         self.largest = float(bound.max(initial=0.0))
 
     def rotate(self, B: NDArray[np.float64], *, back: bool = False) -> NDArray[np.float64]:
-        """Q' B, or with `back` Q B, for B (n, k); a new array in F order."""
+        """Return Q' B, or with `back` Q B, for B (n, k), as a new array in F order."""
         B = np.array(B, order="F")
         if len(B) > 1:
-            # Q is 1 and the product of reflectors that lie below the first row
+            # Q is diag(1, H), with H the product of the reflectors, below the first row
             H = np.asfortranarray(self._reflectors[1:, :-1])
             trans = "N" if back else "T"
-            # signals are seen between blocks
+            # blocks: signals are handled between them
             step = max(1, int(_AT_ONCE / len(B) ** 2))
             for start in range(0, B.shape[1], step):
                 rest = np.asfortranarray(B[1:, start : start + step])
@@ -50,11 +50,11 @@ class Tridiagonal:
         return B
 
     def is_positive(self, shifts: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether T + shift I is positive definite, for each shift."""
+        """Return whether T + shift I is positive definite, for each shift."""
         return np.isfinite(self.solve(shifts, np.zeros((len(self.d), 1)))[1])
 
     def log_det(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """log det (I + T / alpha) for each alpha, which is positive: by the pivots of L D L'."""
+        """Return log det (I + T / alpha) for each alpha > 0, by the pivots of L D L'."""
         total = np.zeros(len(alphas))
         pivot = np.ones(len(alphas))
         squares = np.insert(self.e**2, 0, 0.0)
@@ -66,5 +66,5 @@ class Tridiagonal:
     def solve(
         self, alphas: NDArray[np.float64], B: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(T + alpha I)^-1 B for B (n, k) as (n_alphas, k, n), and the traces of the inverses."""
+        """Return (T + alpha I)^-1 B, (n_alphas, k, n), for B (n, k), and the traces of inverses."""
         return tridiagonal_solve(self.d, self.e, alphas, np.ascontiguousarray(B.T))

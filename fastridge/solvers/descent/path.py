@@ -431,7 +431,7 @@ class DescentPath:
         return wanted, True
 
     def _prefers_columns(self, size):
-        """Whether columns beat the Gram matrix of a working set of that size.
+        """Return whether columns beat the Gram matrix of a working set of that size.
 
         Sparse columns: from `_LEAST_SET` features on, as long as the set is small beside n, where
         conjugate gradients take few steps; and where the Gram matrix takes more memory than the
@@ -443,7 +443,7 @@ class DescentPath:
         return float(size) ** 2 > max(float(stored), _MOST_ELEMENTS)
 
     def _nearly_all(self, new):
-        """Whether the set, with these, stores so much of sparse data that it may as well be all."""
+        """Return whether the working set plus `new` stores almost all of sparse data."""
         A = self.problem.A
         if not A.is_sparse:
             return False
@@ -581,7 +581,7 @@ class DescentPath:
         return self.objective - dual <= tol
 
     def _whole(self, tol):
-        """Whether the gap of the set is that of all features, and far above rounding."""
+        """Return whether the gap of the set is that of all features, and far above rounding."""
         q = self.problem
         return self.solver == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
 

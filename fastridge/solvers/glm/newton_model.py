@@ -86,7 +86,7 @@ def search_along(
 
 
 def is_flat(model: QuadraticModel, free: Array) -> bool:
-    """Whether the model has a slope in a direction without curvature, so that it has no minimum."""
+    """Return whether the model is unbounded: it has a slope in a direction without curvature."""
     if model.shift != 0 and model.total <= 0:
         return True
     return bool((free & (model.squares <= 0) & (model.g != 0)).any())

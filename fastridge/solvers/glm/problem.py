@@ -174,7 +174,7 @@ class GLMProblem:
         return State(u, b, eta, loss, self.penalty(u), r, h)
 
     def is_near(self, eta: Array, move: Any) -> bool:
-        """Whether curvatures stay what they are, about, where predictors of live rows move so."""
+        """Return whether curvatures change little where predictors of live rows move by `move`."""
         if self.weight.all():
             return self.loss.is_near(self.y, eta, np.asarray(move))
         live = self.weight > 0

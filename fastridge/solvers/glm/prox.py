@@ -357,7 +357,7 @@ class ProxNewton:
     # the model
 
     def _is_stale(self, state: State) -> bool:
-        """Whether a state's weights are, but for a common factor, too far from those in use."""
+        """Return whether a state's weights are too far from those in use, up to a common factor."""
         if self.weight is None:
             return True
         h = self._curvature(state)
@@ -380,7 +380,7 @@ class ProxNewton:
         return total > 0
 
     def _is_slow(self, promised: float, last: float, gap: float, goal: float) -> bool:
-        """Whether one more step with these weights would not be the last, at the present pace."""
+        """Return whether one more step with these weights would not suffice, at this rate."""
         if not self.is_old:
             return False
         pace = promised / last if last > 0 else 1.0
@@ -535,7 +535,7 @@ class ProxNewton:
         return self._search(state, w, d, move, along, theta)
 
     def _is_unheld(self, state: State, g: Array) -> bool:
-        """Whether features pull on rows without curvature alone, so that the model has no minimum.
+        """Return whether features have a slope only on rows without curvature: no minimum exists.
 
         g: the negative gradient of the model.
         """

@@ -23,7 +23,7 @@ P = TypeVar("P", bound=_Point)
 
 
 def falls_enough(gained: float, slope: float, size: float) -> bool:
-    """Whether a step whose slope promises a decrease of -slope may be taken.
+    """Return whether a step whose slope promises a decrease of -slope may be taken.
 
     size: the sum of the sizes of the objective's parts.
     """

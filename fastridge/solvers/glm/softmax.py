@@ -275,7 +275,7 @@ class _Certificate:
         return float(self.half @ np.einsum("jk,jk->j", g, g))
 
     def met(self, gap: float, state: SoftmaxState) -> bool:
-        """Whether a gap is small enough, or rounding."""
+        """Return whether a gap is small enough, or rounding."""
         rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
         return gap <= self.goal or gap <= rounding
 

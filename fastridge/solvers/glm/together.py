@@ -446,7 +446,7 @@ class FoldsTogether:
 
 
 def may_share(A: Matrix, loss: Loss, k: int, options: Options) -> bool:
-    """Whether sharing may pay, by what is known without the folds."""
+    """Return whether sharing may pay, by what is known without the folds."""
     n, nnz = A.n_rows, A.nnz
     small = nnz * k < _LEAST or 32 * n * k > max(_MOST_BYTES, 16 * nnz)
     return not small and loss.is_convex and options.l1_ratio == 0

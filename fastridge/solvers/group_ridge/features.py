@@ -292,7 +292,7 @@ class FeatureState:
         return sums_of(values, self.start, self.sizes, axis)
 
     def is_near_singular(self) -> bool:
-        """Whether columns are so dependent that rounding shows in the coefficients."""
+        """Return whether columns are so dependent that rounding shows in the coefficients."""
         return bool((np.diagonal(self.L) ** 2 < 1e-6 * (self.diagonal + self.D)).any())
 
     @cached

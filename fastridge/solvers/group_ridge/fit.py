@@ -248,7 +248,7 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
 
 
 def is_likelihood(criterion: Any) -> bool:
-    """Whether fixed coefficients are maximised over, and not integrated out."""
+    """Return whether fixed coefficients are maximised over, and not integrated out."""
     return isinstance(criterion, Likelihood)
 
 

@@ -53,7 +53,7 @@ class Box:
         return np.where(w < self.upper, left, np.minimum(left, 0.0))
 
     def leaves(self, direction, w) -> NDArray[np.bool_]:
-        """Whether a direction (p,) leaves the box at once."""
+        """Return whether a direction (p,) leaves the box at once."""
         return ((w <= self.lower) & (direction < 0)) | ((w >= self.upper) & (direction > 0))
 
     def reach(self, step, w) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -164,7 +164,7 @@ class Systems:
         yield from self.products if alpha > 0 else self.products[-1:]
 
     def _factor(self, system, goal) -> bool:
-        """Whether the system is ready for the penalty."""
+        """Return whether the system is ready for the penalty."""
         if self.factored != (id(system), goal.alpha):
             self.factored = None
             try:
@@ -304,7 +304,7 @@ def wide(problem: RidgeProblem, at_zero, max_memory):
 
 
 def spiked(problem: RidgeProblem, v) -> bool:
-    """Whether the largest eigenvalue of A A' stands out, as far as a few products show."""
+    """Return whether the largest eigenvalue of A A' stands out, as far as a few products show."""
     mean = problem.column_squares().sum() / problem.n
     for _ in range(_POWERS):
         u = problem.A.dot(v)

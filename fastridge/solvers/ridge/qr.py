@@ -38,7 +38,7 @@ def solve_qr(problem: RidgeProblem):
     norms[norms == 0] = 1.0
 
     def told(g, f):
-        """Whether gradients are more than the rounding of A'r.
+        """Return whether gradients are more than the rounding of A'r.
 
         In directions that A does not have, a small alpha would make much of that.
         """

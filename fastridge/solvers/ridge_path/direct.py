@@ -144,7 +144,7 @@ class MomentsPath:
         return _log_det(self, alphas) if self.reduced else np.zeros(len(alphas))
 
     def shows(self, alphas):
-        """Whether rounding of the reduction, beside its least eigenvalue, spares each penalty."""
+        """Return for each penalty whether the reduction is accurate despite its round-off."""
         if self.problem.means_are_far():
             return np.zeros(len(alphas), dtype=bool)
         return _shows(self.reduced, alphas, self._hidden)

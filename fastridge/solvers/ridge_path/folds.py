@@ -199,7 +199,7 @@ class Folds:
         )
 
     def _shares_samples(self) -> bool:
-        """Whether the inner products of all rows serve every fold: all are in the same units."""
+        """Return whether all folds can use the inner products of all rows: their units agree."""
         options = self.options
         factor = options["factor"]
         free = factor is not None and bool((factor == 0).any())
