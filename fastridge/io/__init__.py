@@ -4,21 +4,21 @@ A model file is an uncompressed zip archive:
 
 - ``header.json``: ``{"format": "fastridge model", "version": 1, "fastridge": version of the
   package, "model": value}``;
-- one ``.npy`` member per array, named by where it belongs (``coef_.npy``).
+- one ``.npy`` member per array, named by its place in the model (``coef_.npy``).
 
 ``numpy.load(path)["coef_"]`` reads an array without this package. In the header ``null``, booleans,
-integers, finite floats and strings stand for themselves; anything else is an object of one key:
+integers, finite floats and strings stand for themselves; any other value is an object of one key:
 
 ================================== ======================================================
 ``{"model": [class, p, a]}``       a model of a class in `CLASSES`: parameters, attributes
-``{"array": member}``              an array, in that member
+``{"array": member}``              the array in that member
 ``{"objects": [shape, values]}``   an array of Python objects, each one a value
 ``{"scalar": [dtype, hex]}``       a NumPy scalar, its bytes
-``{"float": "nan"}``               a float that JSON has no number for: nan, inf, -inf
+``{"float": "nan"}``               a float that JSON cannot express: nan, inf, -inf
 ``{"list": values}``               a list
 ``{"tuple": values}``              a tuple
 ``{"dict": [[key, value], ...]}``  a dict, in its order
-``{"loss": [name, {...}]}``        a loss of `fastridge.losses`, by what `loss_of` takes
+``{"loss": [name, {...}]}``        a loss of `fastridge.losses`, as arguments of `loss_of`
 ``{"slice": [start, stop, step]}`` a slice
 ``{"dtype": "<f8"}``               a NumPy dtype
 ``{"type": "float64"}``            a NumPy scalar type
@@ -26,8 +26,8 @@ integers, finite floats and strings stand for themselves; anything else is an ob
                                    of scikit-learn, parameters, attributes
 ================================== ======================================================
 
-Both tables are in `fastridge.io._classes`. Nothing is compressed, so no member is larger than the
-file; nothing in a file names code to run.
+Both tables are in `fastridge.io._classes`. Members are not compressed, so none is larger than the
+file, and a file cannot name code to run.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     Parameters
     ----------
     model : estimator, result, Moments or dict
-        An estimator of `fastridge.linear_model`, fitted or not, what `ridge`, `ridge_batch`,
-        `ridge_path`, `elastic_net`, `glm` or their paths returned, a posterior, `Moments`, the
-        `state_dict()` of an optimizer, or a ``Pipeline`` of scikit-learn's scalers, encoders,
-        imputers and column transformers with such an estimator at its end.
+        An estimator of `fastridge.linear_model`, fitted or not; a result of `ridge`, `ridge_batch`,
+        `ridge_path`, `elastic_net`, `glm` or their paths; a posterior; `Moments`; the
+        `state_dict()` of an optimizer; or a ``Pipeline`` of scikit-learn's scalers, encoders,
+        imputers and column transformers that ends in such an estimator.
     path : str, os.PathLike or binary file object
-        Where to. A file is written beside its place and then moved there, so that a reader sees
-        the old file or the whole new one; a kill meanwhile leaves no other file behind that the
-        next save does not remove. No suffix is added.
+        Where to write. A temporary file is written in the same folder and then moved to `path`, so
+        that a reader sees the old file or the whole new one. A temporary file left by a killed
+        process is removed by the next save. No suffix is added.
 
     Raises
     ------
     TypeError
-        When `model` is of another class, or one of its values has no place in a model file
-        (a random generator, a data frame, a function, a splitter that is not of scikit-learn);
-        when `path` is no path or binary file.
+        When `model` is of another class, or holds a value that a model file cannot store (a random
+        generator, a data frame, a function, a splitter that is not of scikit-learn); when `path` is
+        not a path or binary file.
     ValueError
         When `path` is empty, or exists and is not a regular file.
     FileNotFoundError
@@ -81,16 +81,16 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
 
     See Also
     --------
-    load : The reverse.
+    load : Reads the model back.
 
     Notes
     -----
-    Of a `RidgePath` all that it shows is worked out first, coefficients and degrees of freedom
-    with it; the data are not written. Degrees of freedom of a `GLMResult` are written if they were
-    asked for, and a `GLMPosterior` if its Hessian is factored (`is_exact`), a
-    `MultinomialPosterior` always. Arrays keep dtype, shape and values to the bit. The same model
-    gives the same bytes. What scikit-learn notes on an estimator (`set_output`, metadata requests)
-    is not written.
+    All attributes of a `RidgePath`, including coefficients and degrees of freedom, are computed
+    before it is written; its data are not written. Degrees of freedom of a `GLMResult` are written
+    if they were computed before. A `GLMPosterior` can be written if its Hessian is factored
+    (`is_exact`), a `MultinomialPosterior` always. Arrays keep dtype, shape and values to the bit.
+    The same model gives the same bytes. Settings that scikit-learn adds to an estimator
+    (`set_output`, metadata requests) are not written.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     Parameters
     ----------
     path : str, os.PathLike or binary file object
-        The file. A file object is read from where it stands to its end.
+        The file. A file object is read from its current position to its end.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
         A `ValueError` that says what was found and what was expected, for a file that is not a
         model, is damaged or cut short, was written by a newer version, or was tampered with.
     TypeError
-        When `path` is no path or binary file.
+        When `path` is not a path or binary file.
     OSError
         When the file cannot be opened or read.
     ImportError
@@ -161,16 +161,16 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     Warns
     -----
     UserWarning
-        When they were written with another version of scikit-learn.
+        When objects of scikit-learn were written with another version of it.
 
     See Also
     --------
-    save : The reverse.
+    save : Writes a model.
 
     Notes
     -----
-    Nothing in the file is run: classes come from a fixed list, arrays of Python objects hold
-    plain values only, and no more memory is taken than in proportion to the size of the file.
+    No code in the file is run: classes come from a fixed list, and arrays of Python objects hold
+    plain values only. Memory is proportional to the size of the file.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The classes that a model file may hold, and what of their objects it keeps."""
+"""Classes that a model file may hold, and the attributes of their objects that it keeps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from .._estimators import ESTIMATORS, home_of
 
-# The classes a file may hold, the module of each and the private attributes that a fit sets. An
-# estimator is its `get_params()`, the attributes whose names end in "_", and those private ones; a
-# class with `__slots__` and no `get_params` is its slots, as `__getstate__` gives them, which its
-# `_check_fields` looks at if it has one.
+# Classes that a file may hold: their modules, and the private attributes that a fit sets. An
+# estimator is stored as its `get_params()`, the attributes whose names end in "_", and those
+# private ones; a class with `__slots__` and no `get_params` as its slots, from `__getstate__`,
+# which its `_check_fields`, if any, checks when a file is read.
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     **{name: (home_of(name), row.state) for name, row in ESTIMATORS.items()},
     "CVResults": ("fastridge.model_selection", ()),
@@ -33,8 +33,8 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RidgeResult": ("fastridge.solvers.ridge.result", ()),
 }
 
-# scikit-learn's, by module. An object is its parameters and all its attributes, which are plain
-# values: none of these classes keeps code, unless it was given a function.
+# Classes of scikit-learn, by module. An object is stored as its parameters and all its attributes,
+# which are plain values: none of these classes keeps code, unless it was given a function.
 SKLEARN: dict[str, str] = {
     name: module
     for module, names in {
@@ -77,56 +77,56 @@ SKLEARN: dict[str, str] = {
     }.items()
     for name in names
 }
-# what scikit-learn notes on an estimator, how it is used, not what it is; and dual points, by which
-# a fit that starts from its own solution ends at once
+# not stored: settings that scikit-learn adds for the use of an estimator; and dual points, with
+# which a fit that starts from its own solution stops at once
 _NOTES = ("_metadata_request", "_sklearn_output_config", "_duals")
 _FITTED = re.compile(r"[A-Za-z]\w*_")
 _OF_SKLEARN = re.compile(r"_?[A-Za-z]\w*")
 
 
 def load_class(name: str) -> type[Any]:
-    """The class of this package that is listed by that name."""
+    """Return the class of this package that is listed by that name."""
     cls: type[Any] = getattr(importlib.import_module(CLASSES[name][0]), name)
     return cls
 
 
 def slots_of(cls: type[Any]) -> list[str]:
-    """Names of the slots of a class and of its bases."""
+    """Return the names of the slots of a class and of its bases."""
     return [name for base in reversed(cls.__mro__) for name in vars(base).get("__slots__", ())]
 
 
 def is_fitted(name: str, cls: type[Any]) -> bool:
-    """Whether an attribute is one that a fit sets."""
+    """Return whether an attribute is one that a fit sets."""
     return bool(_FITTED.fullmatch(name)) or name in CLASSES[cls.__name__][1]
 
 
 def class_of(value: Any) -> str | None:
-    """The listed name of the class of `value`, or None; a subclass is not its base."""
+    """Return the listed name of the class of `value`, or None; subclasses are not listed."""
     name = type(value).__name__
     return name if name in CLASSES and type(value) is load_class(name) else None
 
 
 def sklearn_class_of(value: Any) -> str | None:
-    """The same for a class of scikit-learn, which is loaded if there is an object of it."""
+    """Return the listed name of a class of scikit-learn, or None, without importing it."""
     name = type(value).__name__
     module = sys.modules.get(SKLEARN.get(name, ""))
     return name if module is not None and type(value) is getattr(module, name, None) else None
 
 
 def is_of_sklearn(value: Any) -> bool:
-    """Whether `value` is an object of scikit-learn, listed or not."""
+    """Return whether `value` is an object of scikit-learn, listed or not."""
     return type(value).__module__.partition(".")[0] == "sklearn"
 
 
 def is_model(value: Any) -> bool:
-    """Whether a file may hold `value`: an object of a listed class, or an optimizer's state."""
+    """Return whether a file may hold `value`: of a listed class, or an optimizer's state."""
     if type(value) is dict:
         return {"state", "param_groups"} == set(value)
     return class_of(value) is not None or sklearn_class_of(value) is not None
 
 
 def names_of_models() -> list[str]:
-    """What a message offers."""
+    """Return the names of storable models, for messages."""
     return [
         *sorted(CLASSES),
         "the state_dict of an optimizer",
@@ -135,7 +135,7 @@ def names_of_models() -> list[str]:
 
 
 def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(parameters, attributes) of an object of a listed class of this package."""
+    """Return (parameters, attributes) of an object of a listed class of this package."""
     if not hasattr(value, "get_params"):
         return {}, value.__getstate__()[1]
     params = value.get_params(deep=False)
@@ -152,15 +152,15 @@ def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def sklearn_state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(parameters, attributes) of an object of a listed class of scikit-learn."""
+    """Return (parameters, attributes) of an object of a listed class of scikit-learn."""
     params = value.get_params(deep=False) if hasattr(value, "get_params") else {}
-    # set_output may decide what the next step gets, so it is kept
+    # set_output may determine the input of the next step, so it is kept
     left = {*params, "_metadata_request"}
     return params, {name: item for name, item in vars(value).items() if name not in left}
 
 
 def may_be_set(name: str, cls: type[Any]) -> bool:
-    """Whether a file may set an attribute of an object of scikit-learn."""
+    """Return whether a file may set an attribute of an object of scikit-learn."""
     return name == "_sklearn_output_config" or (
         bool(_OF_SKLEARN.fullmatch(name)) and not hasattr(cls, name)
     )

@@ -1,4 +1,4 @@
-"""Models as JSON and arrays, and both as an archive."""
+"""Encode models as JSON and arrays, and write both to an archive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_o
 HEADER = "header.json"
 KINDS = "biufcmMSU"  # array kinds that are plain bytes
 MAX_DEPTH = 32
-# Bits of an integer of fewer than the 4,300 digits that Python reads.
+# Bits of the largest integer: fewer digits than the 4,300 that Python reads.
 _MAX_BITS = 14000
 SKOPS = "use skops.io.dump of the package skops, which writes any object of scikit-learn"
 TYPES = {t.__name__: t for t in (bool, float, int, object, str)} | {
@@ -25,13 +25,13 @@ TYPES = {t.__name__: t for t in (bool, float, int, object, str)} | {
 
 
 def type_name(value: Any) -> str:
-    """The class of `value` for messages."""
+    """Return the name of the class of `value`, for messages."""
     kind = type(value)
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
 
 
 def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 0) -> Any:
-    """`value` as JSON; the arrays in it go to `members`, named by `where` they are."""
+    """Return `value` as JSON; its arrays go to `members`, named by their place `where`."""
     if depth > MAX_DEPTH:
         raise TypeError(f"{where} is nested deeper than the {MAX_DEPTH} levels of a model file")
 
@@ -48,7 +48,7 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
     if kind is float:
         return value if math.isfinite(value) else {"float": str(value)}
     if isinstance(value, np.generic) and value.dtype.kind in KINDS:
-        # numpy.str_("") has more bytes than its dtype
+        # numpy.str_("") has more bytes than its dtype says
         return {"scalar": [value.dtype.str, value.tobytes()[: value.dtype.itemsize].hex()]}
     if kind in (np.ndarray, np.memmap) and value.dtype.kind == "O":
         return {"objects": [list(value.shape), [inner(v, i) for i, v in enumerate(value.flat)]]}
@@ -98,7 +98,7 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
 
 
 def _is_listed(loss: Loss) -> bool:
-    """Whether `loss_of` makes a loss: a caller's own class may have any name."""
+    """Return whether `loss_of` makes this loss: a caller's own class may have any name."""
     try:
         return type(loss_of(loss.name, **loss.arguments())) is type(loss)
     except ValueError:

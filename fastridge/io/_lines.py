@@ -1,4 +1,4 @@
-"""Lines in the svmlight format: counted in blocks, read into arrays, refused by name."""
+"""Read lines in the svmlight format: count them in blocks, then read them into arrays."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._sources import Stream, Whole
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Bytes of text that one thread reads at a time.
+# Bytes of text that one thread parses at a time.
 BLOCK = 1 << 18
 # Bytes of a file that are mapped at the same time.
 WINDOW = 1 << 24
-# Bytes of a stream that are parsed at a time: at least PIECE, and this share of what came before.
+# Bytes of a stream that are parsed at a time: at least PIECE, and this share of the bytes before.
 PIECE = 1 << 22
 SHARE = 1 / 32
-# Bytes from which an array is mapped by itself, so that its memory goes back to the system.
+# Bytes from which an array gets its own mapping, so that freeing it returns memory to the system.
 OWN_PAGES = 1 << 20
 
 _EXPECTED = {
@@ -35,7 +35,7 @@ _EXPECTED = {
 
 
 class Text:
-    """Whole lines in memory, in blocks that are counted and then read."""
+    """Whole lines in memory, in blocks that are counted and then parsed."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Text:
         self.view = view
         self.options = o
         self.name = name
-        self.lines, self.behind = lines, behind  # before the text, or since what byte
+        self.lines, self.behind = lines, behind  # lines before the text, or since the given byte
         self.n_blocks = -(-len(view) // BLOCK)
         self.start = np.zeros(self.n_blocks + 1, np.intp)
         self.before = np.zeros((self.n_blocks + 1, 4), np.int64)
         self.without_query = -1
 
     def windows(self, first: int) -> Iterator[tuple[int, int]]:
-        """Ranges of blocks to be read at once, the first one of `first` blocks."""
+        """Yield ranges of blocks to parse together, the first one of `first` blocks."""
         i = 0
         while i < self.n_blocks:
             upto = min(i + (first if i == 0 else max(1, WINDOW // BLOCK)), self.n_blocks)
@@ -70,10 +70,10 @@ class Text:
         self.kernels.count(self.view, BLOCK, self.start, self.before, multilabel, i0, i1)
 
     def rows(self, wide: bool, empty: Callable[[int, Any], NDArray[Any]]) -> Rows:
-        """Arrays for all rows that were counted."""
+        """Allocate arrays for all rows that were counted."""
         o = self.options
         n, elements, labels, queries = self.before[-1].tolist()
-        # an element takes four bytes: a line with more colons is refused
+        # an element takes at least four bytes: a line with more colons is an error
         elements = min(elements, (len(self.view) + 1) // 4)
         wide = wide or max(n, elements, o.n_features or 0) > INT32
         index = np.int64 if wide else np.int32
@@ -90,7 +90,7 @@ class Text:
         )
 
     def read(self, i0: int, i1: int, rows: Rows, shift: int) -> bool:
-        """Read blocks into their places; False where they need indices of 64 bits."""
+        """Parse blocks into their places in `rows`; return False if they need 64-bit indices."""
         o = self.options
         query = rows.query if o.queries else None
         error, where, lowest, highest, without_query = self.kernels.read(
@@ -107,7 +107,7 @@ class Text:
         return True
 
     def place(self, where: int) -> str:
-        """Name, line and column of a byte."""
+        """Return name, line and column of a byte, for messages."""
         line, column = self.kernels.locate(self.view, where)
         return f"{self.name}, line {self.lines() + line}{self.behind}, column {column}"
 
@@ -137,7 +137,7 @@ class Text:
 
 
 def _expect_queries(text: Text, rows: int, queries: int) -> None:
-    """Refuse queries of some rows only: they would belong to others."""
+    """Raise an error if only some rows have a query: they could not be matched to rows."""
     if text.options.queries and 0 < queries < rows:
         raise _no_query(text.place(text.without_query))
 
@@ -147,7 +147,7 @@ def _no_query(place: str) -> ValueError:
 
 
 def _range(source: Whole, o: Options) -> tuple[int, int]:
-    """Where the lines to be read begin and end: each line is in one range, where it begins."""
+    """Return begin and end of the lines to be read: a line is in the range that it begins in."""
     from .. import _svmlight
 
     start, stop = source.position, len(source.view)
@@ -159,7 +159,7 @@ def _range(source: Whole, o: Options) -> tuple[int, int]:
 
 
 def read_whole(source: Whole, o: Options) -> Rows:
-    """Count the lines, then read them into place."""
+    """Count the lines, then parse them into place."""
     from .. import _svmlight
 
     def lines() -> int:
@@ -185,7 +185,7 @@ def _read_in_place(text: Text, source: Whole, start: int, wide: bool) -> Rows | 
     rows = text.rows(wide, np.empty)
     shifts: list[tuple[int, int, int]] = []
     shift = int(text.options.zero_based is False)
-    # an index 0 mostly shows in the first lines
+    # an index 0, if any, is mostly in the first lines
     for i0, i1 in text.windows(4):
         if not text.read(i0, i1, rows, shift):
             return None
@@ -200,7 +200,7 @@ def _read_in_place(text: Text, source: Whole, start: int, wide: bool) -> Rows | 
 
 
 def _pieces(source: Whole | Stream, o: Options) -> Iterator[Text]:
-    """Whole lines of a source, piece by piece; a piece is let go before the next."""
+    """Yield whole lines of a source in pieces; a piece is released before the next."""
     from .. import _svmlight
 
     def size(total: int) -> int:
@@ -237,7 +237,7 @@ def _pieces(source: Whole | Stream, o: Options) -> Iterator[Text]:
         with memoryview(block) as view:
             start, stop = 0, len(view)
             if skipping:
-                # the line that the offset is in
+                # skip the rest of the line that the offset is in
                 start = _svmlight.next_line(view, 0)
                 skipping = False
             if limit is not None:
@@ -253,7 +253,7 @@ def _pieces(source: Whole | Stream, o: Options) -> Iterator[Text]:
 
 
 def own_pages(n: int, dtype: Any) -> NDArray[Any]:
-    """An array whose memory goes back to the system when it is freed."""
+    """Return an array whose memory is returned to the system when it is freed."""
     size = n * np.dtype(dtype).itemsize
     if size < OWN_PAGES:
         return np.empty(n, dtype)
@@ -267,7 +267,7 @@ def own_pages(n: int, dtype: Any) -> NDArray[Any]:
 def read_parts(
     source: Whole | Stream, o: Options, empty: Callable[[int, Any], NDArray[Any]]
 ) -> Iterator[Rows]:
-    """Rows of the pieces of a source."""
+    """Yield the rows of each piece of a source."""
     n = queries = 0
     without_query = ""
     shift = int(o.zero_based is False)

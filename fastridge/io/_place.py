@@ -1,4 +1,4 @@
-"""Where a model file goes: all of it or nothing."""
+"""Write a model file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, TypeGuard
 
-# Seconds after which a temporary file is taken for left behind where nobody can be asked.
+# Seconds after which a temporary file counts as abandoned where its process cannot be checked.
 _OLD = 86400.0
 
 
 def is_file(path: Any, method: str) -> TypeGuard[BinaryIO]:
-    """Whether `path` is a file object rather than a path; one of text is refused."""
+    """Return whether `path` is a binary file object; raise an error for a text file."""
     if isinstance(path, io.TextIOBase):
         raise TypeError(
             f"path is a {type(path).__name__}, a file of text; expected one of bytes, opened in"
@@ -31,9 +31,9 @@ def is_file(path: Any, method: str) -> TypeGuard[BinaryIO]:
 
 
 def place_of(path: Any) -> str:
-    """The path as a string."""
+    """Return the path as a string."""
     try:
-        # an int would be a descriptor that is open by chance
+        # an int is refused: it could be any open descriptor
         place = os.fsdecode(path)
     except TypeError:
         raise TypeError(
@@ -45,7 +45,7 @@ def place_of(path: Any) -> str:
 
 
 def write_all(file: BinaryIO, data: bytes) -> None:
-    """Write to a file object that may take a part at a time."""
+    """Write to a file object that may write only part of the data in a call."""
     left = data
     while left:
         taken = file.write(left)
@@ -54,7 +54,7 @@ def write_all(file: BinaryIO, data: bytes) -> None:
                 errno.EAGAIN, f"path took {len(data) - len(left)} of {len(data)} bytes"
             )
         if not isinstance(taken, int) or taken >= len(left):
-            # it counts nothing, or all
+            # write() returned no count, or wrote all
             return
         if taken <= 0:
             raise OSError(
@@ -65,7 +65,7 @@ def write_all(file: BinaryIO, data: bytes) -> None:
 
 @contextmanager
 def replacing(path: str) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when all went well, and is gone otherwise."""
+    """Open a new file that replaces `path` on success, and is removed on an error."""
     mode = None
     with suppress(FileNotFoundError):
         mode = os.stat(path).st_mode
@@ -97,7 +97,7 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     if os.name == "posix":
-        # the new name is on disk when its folder is
+        # sync the folder, so that the new name is on disk
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -106,9 +106,9 @@ def replacing(path: str) -> Iterator[BinaryIO]:
 
 
 def _new_file(folder: str, temporary: str) -> BinaryIO:
-    """A file without a name where there is such a thing, which no kill leaves behind."""
+    """Open a file without a name where the system can, so that a kill leaves none behind."""
     if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
-        # file systems without such files say so in several ways
+        # file systems without O_TMPFILE raise various errors
         with suppress(OSError):
             return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")
     return open(temporary, "x+b")
@@ -117,10 +117,10 @@ def _new_file(folder: str, temporary: str) -> BinaryIO:
 def _give_name(file: BinaryIO, temporary: str) -> None:
     handle = os.open(os.path.dirname(temporary), os.O_RDONLY)
     try:
-        # with a folder given, the link is to the file and not to the name in /proc
+        # with src_dir_fd, the link is to the file and not to the symbolic link in /proc
         os.link(f"/proc/self/fd/{file.fileno()}", temporary, src_dir_fd=handle)
     except OSError:
-        # not on this file system: a copy with a name
+        # this file system cannot link it: copy it to a named file
         file.seek(0)
         with open(temporary, "xb") as named:
             shutil.copyfileobj(file, named)
@@ -131,7 +131,7 @@ def _give_name(file: BinaryIO, temporary: str) -> None:
         os.close(handle)
 
 
-# the name of a temporary file says which process of which machine writes it
+# the name of a temporary file holds the machine and the process that write it
 _PREFIX = f".fastridge-{zlib.crc32(socket.gethostname().encode(errors='replace')):08x}-"
 _TEMPORARY = re.compile(r"\.fastridge-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp")
 
@@ -147,7 +147,7 @@ def _sweep(folder: str) -> None:
 
 
 def _is_left(entry: os.DirEntry[str], found: re.Match[str]) -> bool:
-    """Whether nobody writes to a temporary file any more."""
+    """Return whether no process writes to a temporary file any more."""
     if os.name == "posix" and entry.name.startswith(_PREFIX):
         try:
             os.kill(int(found[2]), 0)

@@ -1,4 +1,4 @@
-"""Models out of files that are not to be trusted."""
+"""Read models from untrusted files."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from ._encode import HEADER, KINDS, MAX_DEPTH, TYPES, type_name
 FORMAT = "fastridge model"
 FORMAT_VERSION = 1
 
-# Packages whose code runs while a file is read. What other code raises meanwhile, as a handler of
-# a signal does, says nothing about the file.
+# Packages whose code runs while a file is read. An error from other code, such as a signal handler,
+# says nothing about the file.
 _READERS = {"fastridge", "io", "json", "numpy", "re", "struct", "zipfile", "zlib"}
 _READERS |= {"ast", "codecs", "encodings", "importlib", "inspect", "tokenize", "sklearn"}
 
 
 class ModelFileError(ValueError):
-    """A file that `load` does not read: not a model, damaged, newer, or not to be trusted."""
+    """A file that `load` cannot read: not a model, damaged, newer, or tampered with."""
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether an exception that came up while reading is not about the file."""
+    """Return whether an exception raised while reading is not about the file."""
     if isinstance(error, (MemoryError, ImportError)):
         return True
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
@@ -60,7 +60,7 @@ def _no_constant(text: str) -> None:
 
 
 class Reader:
-    """One pass over one file; `name` is for the messages."""
+    """Reader of one file; `name` is for messages."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         self.name = name
@@ -79,7 +79,7 @@ class Reader:
         try:
             self.archive = zipfile.ZipFile(self.file)
         except Exception as error:
-            # zipfile raises half a dozen types on damaged archives
+            # zipfile raises various types for damaged archives
             if _passes(error):
                 raise
             raise self.fail(f"a damaged or truncated archive ({error})", "a whole file") from error
@@ -152,7 +152,7 @@ class Reader:
         return header
 
     def _value(self, tree: Any, depth: int) -> Any:
-        """The value that `tree` stands for: the inverse of `_encode`."""
+        """Return the value that `tree` stands for: the inverse of `encode`."""
         if tree is None or type(tree) in (bool, int, float, str):
             return tree
         if depth > MAX_DEPTH:
@@ -168,7 +168,7 @@ class Reader:
         except ModelFileError:
             raise
         except Exception as error:
-            # the content is not of the form that its tag announces, whatever it is
+            # the content does not have the form that its tag requires
             if _passes(error):
                 raise
             raise self.fail(
@@ -221,7 +221,7 @@ class Reader:
         shape, by_column, dtype = np.lib.format.read_array_header_1_0(stream)
         dtype = self._dtype(dtype)
         if dtype.itemsize == 0:
-            # NumPy makes one byte or character of each element
+            # NumPy would read elements of one byte or character
             raise self.fail(f"dtype {dtype.str!r} in {content!r}", "elements of at least a byte")
         declared = math.prod(_dimensions(shape)) * dtype.itemsize
         if declared != len(data) - stream.tell():
@@ -240,7 +240,7 @@ class Reader:
     def _checked(
         self, data: bytes, shape: Sequence[int], dtype: np.dtype, offset: int, order: Any
     ) -> np.ndarray:
-        """A new array with the bytes of `data`, none of which stands for an impossible value."""
+        """Return a new array of the bytes in `data`; raise an error for impossible values."""
         array = np.ndarray(shape, dtype, data, offset, order=order).copy(order="K")
         whole = array.ravel(order="K")
         if dtype.kind == "b" and (whole.view(np.uint8) > 1).any():

@@ -1,4 +1,4 @@
-"""Parameters of readers, and the arrays of rows that were read."""
+"""Parameters of svmlight readers, and the arrays of rows that were read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Most features without n_features: 2^40 coefficients exceed any memory.
+# Largest number of features without n_features: 2^40 coefficients exceed any memory.
 MOST_FEATURES = 1 << 40
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
@@ -19,7 +19,7 @@ INT64 = 2**63 - 1
 
 @dataclass(frozen=True)
 class Options:
-    """Parameters of a reader, checked."""
+    """Checked parameters of a reader."""
 
     n_features: int | None
     single: bool
@@ -31,12 +31,12 @@ class Options:
 
     @property
     def first(self) -> int:
-        """The lowest index that may be written."""
+        """Lowest index allowed in the text."""
         return int(self.zero_based is False)
 
     @property
     def last(self) -> int:
-        """The highest index that may be written."""
+        """Highest index allowed in the text."""
         n = MOST_FEATURES if self.n_features is None else self.n_features
         return min(n - int(self.zero_based is True), INT64)
 
@@ -82,7 +82,7 @@ def options(
     if offset or length > 0:
         if n_features is None:
             raise ValueError("n_features must be given with offset or length; got None")
-        # parts of a file would decide differently
+        # parts of one file could decide differently
         zero_based = True if zero_based == "auto" else zero_based
     several, queries = flag("multilabel", multilabel), flag("query_id", query_id)
     single = found == np.float32
@@ -91,7 +91,7 @@ def options(
 
 @dataclass
 class Rows:
-    """Rows that were read, with indices that are `shift` below those written."""
+    """Rows that were read; indices are those in the text minus `shift`."""
 
     data: NDArray[Any]
     indices: NDArray[Any]
@@ -108,13 +108,13 @@ class Rows:
         return len(self.indptr) - 1
 
     def note(self, lowest: int | None, highest: int) -> None:
-        """Widen the range of indices, as they are written."""
+        """Widen the range of indices of the text."""
         if lowest is not None:
             self.lowest = lowest if self.lowest is None else min(lowest, self.lowest)
         self.highest = max(highest, self.highest)
 
     def part(self, start: int, stop: int) -> Rows:
-        """Some of the rows, as views where that can be."""
+        """Return some of the rows, as views where possible."""
         a, b = self.indptr[start], self.indptr[stop]
         label, label_end = self.label[start:stop], None
         if self.label_end is not None:
@@ -126,7 +126,7 @@ class Rows:
         return Rows(data, indices, indptr, label, label_end, query, self.shift)
 
     def result(self, n_features: int, o: Options) -> tuple[Any, ...]:
-        """X, y and, where asked for, the queries."""
+        """Return X, y and, with `query_id`, the queries."""
         from scipy.sparse import csr_array
 
         indices, indptr = self.indices, self.indptr
@@ -142,7 +142,7 @@ class Rows:
 
 
 def together(parts: list[Rows], shift: int | None = None) -> Rows:
-    """Concatenate runs of rows; `parts` is emptied, so that memory goes back meanwhile."""
+    """Concatenate parts; the list `parts` is emptied, so that memory is freed meanwhile."""
     first = parts[0]
     n = sum(rows.n for rows in parts)
     elements = sum(len(rows.data) for rows in parts)
@@ -179,7 +179,7 @@ def together(parts: list[Rows], shift: int | None = None) -> Rows:
 
 
 def no_rows(o: Options) -> Rows:
-    """Arrays of an empty text."""
+    """Return the rows of an empty text."""
     data = np.empty(0, np.float32 if o.single else np.float64)
     indices, indptr = np.empty(0, np.int32), np.zeros(1, np.int32)
     label_end = np.zeros(1, np.int64) if o.multilabel else None

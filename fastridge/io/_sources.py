@@ -1,4 +1,4 @@
-"""Where bytes are read from: memory, a mapped file, or a stream of blocks."""
+"""Sources of bytes: memory, a mapped file, or a stream of blocks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 _SUFFIXES: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
-_READ = 1 << 20  # bytes of one read
-# Bytes of a line of a stream, which is held whole: what a small compressed file holds has no bound.
+_READ = 1 << 20  # bytes per read
+# Largest line of a stream in bytes: a line is held whole, and a compressed file may be a bomb.
 LONGEST_LINE = 1 << 28
 _PAGE = mmap.PAGESIZE
 
 
 class Whole:
-    """Bytes in memory or in a mapped file, of which those from `position` on are read."""
+    """Bytes in memory or in a mapped file, to be read from `position` on."""
 
     def __init__(
         self,
@@ -37,20 +37,20 @@ class Whole:
         self._mapped = buffer if isinstance(buffer, mmap.mmap) else None
 
     def forget(self, start: int, stop: int) -> None:
-        """Unmap pages of a file, which need not count as memory of this process meanwhile."""
+        """Drop pages of a mapped file from the memory of this process."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             start, stop = start // _PAGE * _PAGE, stop // _PAGE * _PAGE
             if stop > start:
                 self._mapped.madvise(mmap.MADV_DONTNEED, start, stop - start)
 
     def leave(self, position: int) -> None:
-        """Leave a file at a position."""
+        """Set the position of the file after reading."""
         if self._seek is not None:
             self._seek(position)
 
     def close(self) -> None:
-        """Let go of the memory."""
-        # a traceback may still hold a part of it
+        """Release the memory."""
+        # a traceback may still hold a view of it
         with suppress(BufferError):
             self.view.release()
             if self._mapped is not None:
@@ -58,7 +58,7 @@ class Whole:
 
 
 class Stream:
-    """Bytes that come in blocks, the first one at `position` where that is known."""
+    """Bytes that come in blocks; the first block is at `position`, where known."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Stream:
         self._seek = seek
 
     def skip(self, offset: int) -> None:
-        """Go to an offset."""
+        """Skip to an offset."""
         if self._seek is not None:
             self._seek(offset)
             self.position = offset
@@ -88,12 +88,12 @@ class Stream:
                 self._push(rest)
 
     def leave(self, position: int) -> None:
-        """Leave a file at a position."""
+        """Set the position of the file after reading."""
         if self._seek is not None:
             self._seek(position)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no memory is held."""
 
     def _push(self, block: bytes) -> None:
         blocks = self._blocks
@@ -105,9 +105,9 @@ class Stream:
         self._blocks = first()
 
     def lines(self, size: Callable[[int], int]) -> Iterator[bytes]:
-        """Pieces of whole lines, the last without an end perhaps.
+        """Yield pieces of whole lines; the last may lack its line feed.
 
-        Each has at least size(bytes so far) bytes, but for the last one.
+        Each but the last has at least size(bytes so far) bytes.
         """
         held: list[bytes] = []
         n, total, wanted = 0, 0, size(0)
@@ -130,7 +130,7 @@ class Stream:
                     " ones in what is not a plain file or bytes"
                 )
             else:
-                # a line longer than that: not looked through again for each block
+                # a longer line: do not search it again for each block
                 wanted = 2 * n
         if n:
             yield b"".join(held)
@@ -165,8 +165,8 @@ def _blocks_in(source: Iterable[Any]) -> Iterator[bytes]:
 
 
 def _map(file: Any) -> mmap.mmap | None:
-    """A regular file in memory, or None where that cannot be."""
-    # a buffer over another kind of file shows that one's descriptor, and changes what is in it
+    """Map a regular file into memory, or return None where that is not possible."""
+    # a buffer over another kind of file has that file's descriptor, but other content
     raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
     if type(raw) is not io.FileIO:
         return None

@@ -43,30 +43,30 @@ def read_svmlight(
     Parameters
     ----------
     source : path, bytes, binary file, int or iterable of bytes
-        A path, that of a compressed file when it ends in ``.gz`` or ``.bz2``; the text itself, as
-        bytes or another buffer; a file object or descriptor, which is read from where it stands and
-        stays open; or blocks of bytes in order, however lines are cut by them.
+        A path, of a compressed file if it ends in ``.gz`` or ``.bz2``; the text itself, as bytes or
+        another buffer; a file object or descriptor, which is read from its current position and
+        stays open; or blocks of bytes in order, which may split lines anywhere.
     n_features : int, default=None
-        Columns of X. By default the highest index says.
+        Columns of X. By default, derived from the highest index.
     dtype : {float32, float64}, default=float64
         Type of X; labels are float64.
     multilabel : bool, default=False
-        Whether rows have any number of labels, with commas between them.
+        Rows have any number of labels, separated by commas.
     zero_based : bool or "auto", default="auto"
-        Whether the first index is 0, or else 1. "auto" takes it for 1 when no index is 0; with
-        `offset` or `length`, for 0.
+        True: the first index is 0. False: it is 1. "auto": it is 1 if no index is 0, but 0 with
+        `offset` or `length`.
     query_id : bool, default=False
-        Whether to return the integers of ``qid:`` that may follow labels.
+        Also return the integers of ``qid:`` that may follow labels.
     offset : int, default=0
-        Leave out lines that begin before this byte or at it; 0 leaves out none.
+        Skip lines that begin at or before this byte; 0 skips none.
     length : int, default=-1
-        If positive, leave out lines that begin behind byte offset + length. Ranges that follow one
-        another share the lines of a file among them.
+        If positive, skip lines that begin after byte offset + length. Consecutive ranges together
+        read each line of a file once.
 
     Returns
     -------
     X : csr_array of shape (n_samples, n_features)
-        Sorted, without duplicates. Indices are int32 where that suffices, else int64.
+        Indices are sorted, without duplicates; int32 where that suffices, else int64.
     y : ndarray of shape (n_samples,) or list of tuples
         Labels, float64; with `multilabel` a sorted tuple for each row.
     query_id : ndarray of shape (n_samples,)
@@ -75,31 +75,32 @@ def read_svmlight(
     Raises
     ------
     ValueError
-        For a line that is not in the format, with its number and the column of what was found; for
-        an index beyond `n_features`, or beyond 2^40 without it; when some rows have a ``qid:`` and
-        some do not, with ``query_id=True``; and for a parameter out of range.
+        For a line that is not in the format, with its number and the column of the error; for an
+        index beyond `n_features`, or beyond 2^40 without it; with ``query_id=True``, when only some
+        rows have a ``qid:``; and for a parameter out of range.
     TypeError
-        For a source of another kind, or a file of text.
+        For a source of another kind, or a file opened in text mode.
     RuntimeError
         When the source changes while it is read.
 
     See Also
     --------
-    iter_svmlight : The same, some rows at a time.
+    iter_svmlight : Reads some rows at a time.
     sklearn.datasets.dump_svmlight_file : Writes such files.
 
     Notes
     -----
-    What differs from ``load_svmlight_file``: X is a sparse array, with indices of 32 bits where
-    these do; a row that a blank line or a comment separates from the end of a range is read once;
-    and with ``query_id=True`` queries of some rows only are refused: they would be out of step.
+    Differences from ``load_svmlight_file``: X is a sparse array, with 32-bit indices where they
+    suffice; a row that a blank line or a comment separates from the end of a range is read once;
+    and with ``query_id=True``, queries of only some rows raise an error, as they would not match
+    the rows.
 
-    Threads (`fastridge.set_num_threads`) read blocks of lines at once; results do not depend on
-    them. Plain files are mapped into memory, counted, and then read into the arrays returned, so
-    that little more memory is taken than for these; a mapped file must not be cut short meanwhile.
-    Decimal numbers are rounded correctly, by the method of [1]_ and exact integers where that does
-    not decide, to float64; float32 is rounded from these. Numbers are those of ``float()`` and
-    ``int()``, inf, nan and underscores among them.
+    Threads (`fastridge.set_num_threads`) parse blocks of lines in parallel; results do not depend
+    on their number. Plain files are mapped into memory, counted, and then parsed into the returned
+    arrays, so that little more memory is needed than for these; a mapped file must not be truncated
+    meanwhile. Decimal numbers are rounded correctly to float64, by the method of [1]_ and, where it
+    does not decide, by exact integers; float32 is rounded from float64. Numbers may be written as
+    for ``float()`` and ``int()``, including inf, nan and underscores.
 
     References
     ----------
@@ -131,7 +132,7 @@ def read_svmlight(
         name = found.name
     n = rows.highest + 1 - rows.shift if rows.highest >= 0 else 1
     if o.n_features is not None and n > o.n_features:
-        # with "auto" it is known at the end what an index stands for
+        # with "auto" the column of an index is known only at the end
         raise ValueError(
             f"{name}: found index {rows.highest}, of column {n} as there is an index 0; expected"
             f" {o.n_features} columns at most, as n_features says"
@@ -151,28 +152,29 @@ def iter_svmlight(
     offset: int = 0,
     length: int = -1,
 ) -> Iterator[tuple[csr_array, Labels, *tuple[NDArray[np.int64], ...]]]:
-    """Read text in the svmlight format some rows at a time, as `partial_fit` takes them.
+    """Read text in the svmlight format some rows at a time, for example for `partial_fit`.
 
     Parameters
     ----------
     source : path, bytes, binary file, int or iterable of bytes
         As in `read_svmlight`.
     rows : int, default=10000
-        Rows of each block; the last one may have fewer.
+        Rows of each block; the last block may have fewer.
     n_features : int
         Columns of each X.
     dtype : {float32, float64}, default=float64
         Type of each X; labels are float64.
     multilabel : bool, default=False
-        Whether rows have any number of labels, with commas between them.
+        Rows have any number of labels, separated by commas.
     zero_based : bool, default=True
-        Whether the first index is 0, or else 1. Blocks cannot tell by themselves.
+        True: the first index is 0. False: it is 1. There is no "auto", as a block may lack an index
+        0.
     query_id : bool, default=False
-        Whether to give the integers of ``qid:``, too.
+        Also yield the integers of ``qid:``.
     offset : int, default=0
-        Leave out lines that begin before this byte or at it; 0 leaves out none.
+        Skip lines that begin at or before this byte; 0 skips none.
     length : int, default=-1
-        If positive, leave out lines that begin behind byte offset + length.
+        If positive, skip lines that begin after byte offset + length.
 
     Yields
     ------
@@ -184,8 +186,8 @@ def iter_svmlight(
     Raises
     ------
     ValueError, TypeError, RuntimeError
-        As in `read_svmlight`; of a line that is not in the format, when its turn comes or some
-        blocks before. A file is opened when the first block is asked for.
+        As in `read_svmlight`; for a line that is not in the format, at its block or some blocks
+        before. A file is opened at the first block.
 
     Examples
     --------
