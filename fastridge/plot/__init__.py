@@ -1,4 +1,4 @@
-"""Pictures of penalties and what they do, by matplotlib, in scikit-learn's display convention."""
+"""Plots of penalties and their effects by matplotlib, in scikit-learn's display convention."""
 
 from .calibration import CalibrationDisplay
 from .cross_validation import CrossValidationDisplay

@@ -1,9 +1,9 @@
-"""Pictures of penalties and what they do, by matplotlib, in scikit-learn's display convention.
+"""Plots of penalties and their effects by matplotlib, in scikit-learn's display convention.
 
-Each display holds numbers; ``from_estimator`` finds them, and ``plot`` draws them into ``ax_`` of
-``figure_``, with the legend to the right of the axes: figures of ``layout="constrained"`` make room
-for it. Colours are those of M. Okabe and K. Ito, "Color universal design", 2008, which
-colour-blind readers tell apart, and lines differ in their dashes too.
+Each display holds numbers: ``from_estimator`` computes them, and ``plot`` draws them into ``ax_``
+of ``figure_``, with the legend to the right of the axes, for which figures of
+``layout="constrained"`` make room. Colours are the colour-blind-safe ones of M. Okabe and K. Ito,
+"Color universal design", 2008; lines differ in their dashes too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def axes(ax: Any) -> Any:
             " 'pip install fastridge-l2[plot]'."
         ) from None
     if ax is None:
-        # which makes room for what stands beside the axes
+        # "constrained" makes room for the legend beside the axes
         _, ax = pyplot.subplots(layout="constrained")
     return ax
 
@@ -36,7 +36,7 @@ def draw_legend(ax: Any, **options: Any) -> None:
 
 
 class Display:
-    """Base of the displays: a picture that has been drawn, or not yet."""
+    """Base of the displays; `ax_` and `figure_` exist after `plot`."""
 
     ax_: Any
     figure_: Any

@@ -1,4 +1,4 @@
-"""Means of what was predicted against means of what came."""
+"""Calibration plot: observed means against predicted means."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from .base import BLUE, Display, draw_legend
 
 
 class CalibrationDisplay(Display):
-    """Means of the targets against means of their predictions, in bins of the predictions.
+    """Observed means against predicted means, in bins of the predictions.
 
-    Probabilities of a class beside its share, or predicted means of counts and amounts beside
-    observed ones: of a calibrated model the points lie on the diagonal but for their errors.
+    They are shares of a class against its predicted probabilities, or observed means of counts and
+    amounts against predicted ones. The points of a calibrated model lie on the diagonal, up to
+    their errors.
 
     Parameters
     ----------
     predicted, observed : ndarray of shape (n_bins,)
         Weighted means of the predictions and of the targets in each bin.
     observed_se : ndarray of shape (n_bins,) or None, default=None
-        Standard errors of `observed`, as if samples were independent; NaN of bins of one sample.
+        Standard errors of `observed`, for independent samples; NaN for bins of one sample.
     weight : ndarray of shape (n_bins,) or None, default=None
         Sums of the weights of the bins.
     label : str or None, default=None
-        Name in the legend, as of a model or a class.
+        Name in the legend, such as that of a model or a class.
     is_probability : bool, default=False
-        Whether means are probabilities, so that both axes go from 0 to 1.
+        The means are probabilities, so that both axes go from 0 to 1.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn.
+        Axes and figure of the plot.
     line_ : matplotlib.lines.Line2D
         The points.
     diagonal_ : matplotlib.lines.Line2D
-        Where means are as predicted.
+        The diagonal, where observed equals predicted.
 
     Examples
     --------
@@ -86,7 +87,7 @@ class CalibrationDisplay(Display):
         plot: bool = True,
         **predict_options: Any,
     ) -> Self:
-        """The display of a fitted model's predictions for X, best of new samples, beside y.
+        """Make the display of a fitted model's predictions for X, preferably new samples, and of y.
 
         Parameters
         ----------
@@ -97,12 +98,12 @@ class CalibrationDisplay(Display):
         y : array-like of shape (n_samples,)
             Class labels, or values.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Weights of the samples; of means per unit of exposure, the exposures.
+            Weights of the samples; for means per unit of exposure, the exposures.
         target : label or None, default=None
             The class whose probability is shown; None: the last one of `classes_`.
         n_bins : int, default=10
-            Largest number of bins: of predictions in their order, about as many samples in each.
-            Samples of equal predictions are in one bin.
+            Largest number of bins, which are quantiles of the predictions: about equally many
+            samples in each. Samples of equal predictions are in one bin.
         label : str or None, default=None
             Name in the legend; None: the class of the estimator.
         ax : matplotlib Axes or None, default=None
@@ -121,7 +122,7 @@ class CalibrationDisplay(Display):
         TypeError
             If a classifier has no probabilities.
         ValueError
-            If there is no such class, or the arguments do not fit together.
+            If `target` is not a class, or the arguments do not fit together.
         """
         name = type(estimator).__name__ if label is None else label
         classes = getattr(estimator, "classes_", None)
@@ -171,7 +172,7 @@ class CalibrationDisplay(Display):
         ax: Any = None,
         plot: bool = True,
     ) -> Self:
-        """The display of predictions that were computed already.
+        """Make the display of given predictions.
 
         Parameters
         ----------
@@ -182,11 +183,11 @@ class CalibrationDisplay(Display):
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples.
         n_bins : int, default=10
-            Largest number of bins, of about as many samples.
+            Largest number of bins, of about equally many samples.
         label : str or None, default=None
             Name in the legend.
         is_probability : bool, default=False
-            Whether means are probabilities.
+            The means are probabilities.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -233,7 +234,7 @@ class CalibrationDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to; None: a new figure. Another display's axes compare two models.
+            Where to draw; None: a new figure. Axes of another display: compare two models.
 
         Returns
         -------
@@ -275,7 +276,7 @@ class CalibrationDisplay(Display):
 def _means(
     x: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64], n_bins: int
 ) -> dict[str, Any]:
-    """Means of the bins of x, whose edges are its quantiles, and their errors."""
+    """Return means and standard errors in bins of x, whose edges are its quantiles."""
     live = weight > 0
     x, y, weight = x[live], y[live], weight[live]
     # samples of equal predictions share a bin

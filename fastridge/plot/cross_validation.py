@@ -17,38 +17,38 @@ _DOF_TICKS = 6
 
 
 class CrossValidationDisplay(Display):
-    """Train and validation error against the penalty, and what was chosen.
+    """Train and validation error against the penalty, with the chosen penalty.
 
     Parameters
     ----------
     alphas : ndarray of shape (n_alphas,)
         Penalties.
     train_error : ndarray of shape (n_alphas,)
-        Mean deviances of the loss: for the squared loss mean squared errors.
+        Mean deviances of the loss on training rows; for the squared loss, mean squared errors.
     validation_error : ndarray of shape (n_alphas,) or None, default=None
-        The same of data that were held out.
+        Mean deviances on held-out rows.
     train_error_se, validation_error_se : ndarray of shape (n_alphas,) or None
-        Their standard errors.
+        Standard errors of these means.
     alpha_min, alpha_1se : float or None, default=None
-        Penalty of the least validation error, and the largest within one standard error of it: of
-        the curve that is drawn, whatever the score by which `alpha` was chosen.
+        Penalty of the least validation error, and the largest penalty within one standard error of
+        it. Both refer to the curve that is drawn, whatever the score by which `alpha` was chosen.
     dof : ndarray of shape (n_alphas,) or None
         Effective degrees of freedom, for the scale along the top.
     alpha : float or None
-        The penalty chosen, where it is neither of these.
+        Chosen penalty, marked where it is neither of these.
     scoring : str or None
-        The score by which it was chosen; named beside it unless that is the error that is drawn.
+        Score by which `alpha` was chosen; named in the legend unless it is the error that is drawn.
     loss : str, default="squared"
-        Name of the loss, in `fastridge.losses.LOSSES`, which names the errors.
+        Name of the loss in `fastridge.losses.LOSSES`, for the label of the error axis.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn.
+        Axes and figure of the plot.
     train_line_, validation_line_ : matplotlib.lines.Line2D or None
         The curves.
     top_ax_ : matplotlib Axes or None
-        The scale of degrees of freedom.
+        Axis of the degrees of freedom.
 
     Examples
     --------
@@ -87,15 +87,15 @@ class CrossValidationDisplay(Display):
     def from_estimator(
         cls, estimator: Any, *, target: int | None = None, ax: Any = None, plot: bool = True
     ) -> Self:
-        """The display of a fitted estimator that has `cv_results_`.
+        """Make the display of a fitted estimator that has `cv_results_`.
 
         Parameters
         ----------
         estimator : RidgeCV, RidgeClassifierCV, LassoCV, ElasticNetCV, MultiTaskLassoCV, \
 MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
-            Fitted, or interrupted with some folds done.
+            Fitted, or interrupted after some folds.
         target : int or None, default=None
-            Which target, where each has a penalty of its own; None: the mean of all.
+            Index of the target, where each has its own penalty; None: the mean of all targets.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -110,7 +110,7 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
         NotFittedError
             If the estimator has no `cv_results_`.
         ImportError
-            If it is to be drawn, and matplotlib is not installed.
+            If `plot` is True and matplotlib is not installed.
         """
         from ..model_selection._choice import best
 
@@ -123,7 +123,7 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
         alphas = np.asarray(results["alpha"])
         chosen = np.ones(len(alphas), dtype=bool)
         if "l1_ratio" in results:
-            # of a search that was interrupted, the best
+            # the best l1_ratio, if the search was interrupted
             ratio = results["l1_ratio"][best(np.asarray(results["score"]))]
             ratio = np.ravel(getattr(estimator, "l1_ratio_", ratio))[0]
             chosen = results["l1_ratio"] == (0.0 if ratio is None else ratio)
@@ -141,7 +141,7 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
         if deviation is None:
             deviation = np.full(len(alphas), np.nan)
         least, one = _choices(alphas, error, deviation)
-        # an interrupted search has chosen none
+        # an interrupted search has not chosen a penalty
         alpha: Any = getattr(estimator, "alpha_", penalty_of_C(estimator))
         if np.ndim(alpha):
             alpha = None if target is None else float(alpha[target])
@@ -177,23 +177,23 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
         ax: Any = None,
         plot: bool = True,
     ) -> Self:
-        """The mean deviance of a path on the data that it was fitted to, and on others.
+        """Make the display of a path: its mean deviance on its training data, and on other data.
 
         Parameters
         ----------
         path : GLMPath, ElasticNetPath or RidgePath
-            Of one target.
+            Path of one target.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features), or \
 None, default=None
-            Features that were held out; None: the first curve alone.
+            Held-out features; None: only the training curve.
         y : array-like of shape (n_samples,) or None, default=None
-            Their targets.
+            Held-out targets.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Their weights.
+            Weights of the held-out samples.
         offset, exposure : array-like of shape (n_samples,) or None, default=None
-            Known terms of their linear predictors, as in `glm`.
+            Known terms of the linear predictor of the held-out samples, as in `glm`.
         alpha : float or None, default=None
-            A penalty to mark.
+            Penalty to mark.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -206,9 +206,9 @@ None, default=None
         Raises
         ------
         TypeError
-            If `path` is none of these.
+            If `path` is not one of these.
         ValueError
-            If it has several targets, or the arguments do not fit together.
+            If `path` has several targets, or the arguments do not fit together.
 
         Examples
         --------
@@ -257,12 +257,12 @@ None, default=None
         return display.plot(ax=ax) if plot else display
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to; None: a new figure.
+            Where to draw; None: a new figure.
 
         Returns
         -------
@@ -323,7 +323,7 @@ None, default=None
 def _choices(
     alphas: NDArray[np.float64], error: NDArray[np.float64], deviation: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """The penalty of the least error, and the largest within one standard error of it."""
+    """Return the penalty of the least error, and the largest within one standard error."""
     from ..model_selection._choice import choose
 
     least = choose("min", alphas, -error, deviation, None)

@@ -1,4 +1,4 @@
-"""The path of an estimator's kind over penalties, for its picture."""
+"""Fit the path of an estimator over penalties, for plots."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _EPS, _N_ALPHAS = 1e-3, 100
 def estimator_path(
     estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
 ) -> EstimatorPath:
-    """The path for the estimator's parameters but the penalty, on X and y.
+    """Fit the path with the estimator's parameters except the penalty to X and y.
 
     Raises
     ------
     TypeError
-        If the estimator is none of those whose path is known.
+        If there is no path for this estimator.
     ValueError
-        If there is no such target, or not one share of the L1 part.
+        If there is no such target, or more than one share of the L1 part.
     """
     row = row_of(type(estimator))
     if row is None or row.penalty is None:
@@ -45,7 +45,7 @@ def estimator_path(
     else:
         ratio = _ratio(estimator)
         if np.ndim(alphas) == 2:
-            # a row of the grid for each share
+            # the grid has a row for each l1_ratio
             alphas = alphas[int(np.flatnonzero(np.asarray(estimator.l1_ratio) == ratio)[0])]
         draw = _groups if row.penalty == "groups" else _net
         values, coef = draw(estimator, X, y, alphas, ratio, sample_weight, target)
@@ -53,7 +53,7 @@ def estimator_path(
 
 
 def marked_penalty(estimator: Any, target: int) -> float | None:
-    """The penalty of one target of an estimator, or None."""
+    """Return the penalty of one target of an estimator, or None."""
     marked = _penalty(estimator)
     if marked is not None and np.ndim(marked):
         marked = np.asarray(marked)[target]
@@ -61,7 +61,7 @@ def marked_penalty(estimator: Any, target: int) -> float | None:
 
 
 def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Penalties (m,) and coefficients (m, p) of one target of a path that was computed already."""
+    """Return penalties (m,) and coefficients (m, p) of one target of a given path."""
     if not hasattr(path, "alphas") or not hasattr(path, "coef"):
         raise TypeError(
             f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path,"
@@ -72,7 +72,7 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
 
 
 def _penalty(estimator: Any) -> Any:
-    """The penalty of a fitted estimator, or the one it was given; None where there is none."""
+    """Return the penalty of a fitted estimator, else its parameter; None if it has none."""
     if hasattr(estimator, "Cs_"):
         return penalty_of_C(estimator)
     for name in ("penalty_", "alpha_", "alpha"):
@@ -83,7 +83,7 @@ def _penalty(estimator: Any) -> Any:
 
 
 def _ratio(estimator: Any) -> float:
-    """The one share of the L1 part."""
+    """Return the share of the L1 part; raise an error for several."""
     ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
     if np.size(ratio) != 1:
         raise ValueError(
@@ -103,7 +103,7 @@ def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
 
 
 def _one(coef: NDArray[Any], target: int) -> NDArray[Any]:
-    """Coefficients (m, p) of one of k targets (m, k, p)."""
+    """Return the coefficients (m, p) of one of k targets (m, k, p)."""
     k = coef.shape[1]
     if not 0 <= target < k:
         raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
@@ -178,7 +178,7 @@ def _ridge(
         if (value := getattr(estimator, name, None)) is not None and value is not False
     }
     if bounds:
-        # a path has no bounds: each penalty is fitted alone
+        # ridge_path has no bounds: fit each penalty by itself
         names = ("fit_intercept", "standardize", "penalty_factor")
         given = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
         model = Ridge(**given, **bounds)
@@ -191,7 +191,7 @@ def _ridge(
 def _classes(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Targets of -1 and 1, and weights that count the classes."""
+    """Return targets of -1 and 1, and sample weights times class weights."""
     from ..data.labels import Labels
 
     n = check_design(X, finite=False).n_rows

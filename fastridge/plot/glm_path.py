@@ -1,4 +1,4 @@
-"""The path of an estimator of a generalised linear model over penalties, for its picture."""
+"""Fit the path of a generalised linear model over penalties, for plots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EPS, _N_ALPHAS = 1e-3, 100
 
 
 class EstimatorPath(NamedTuple):
-    """Coefficients (m, p) of one target, and the penalty that a fitted estimator has."""
+    """Penalties (m,), coefficients (m, p) of one target, and the penalty of the estimator."""
 
     alphas: NDArray[np.float64]
     coef: NDArray[Any]
@@ -21,7 +21,7 @@ class EstimatorPath(NamedTuple):
 
 
 def penalty_of_C(estimator: Any) -> float | None:
-    """The alpha of the C that a fitted estimator chose; None where none of the grid is it."""
+    """Return the alpha of the C that a fitted estimator chose; None if C is not in its grid."""
     results = getattr(estimator, "cv_results_", None)
     if results is None or not hasattr(estimator, "C_"):
         return None
@@ -33,13 +33,13 @@ def penalty_of_C(estimator: Any) -> float | None:
 def glm_path_of(
     estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
 ) -> EstimatorPath:
-    """The path for the parameters of an estimator but its penalty; without an offset.
+    """Fit the path with an estimator's parameters except the penalty, without an offset.
 
-    target: the class, of more than two.
+    target: index of the class, for more than two classes.
     """
     from ..solvers.glm.path import glm_path
 
-    # shares of several that were tried, and the one of a fit
+    # l1_ratio_ of a fit, else the parameter, which may hold several
     ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 0.0))
     if np.size(ratio) != 1:
         raise ValueError(
@@ -86,7 +86,7 @@ def _options(estimator: Any) -> dict[str, Any]:
 def _labels(
     estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
 ) -> EstimatorPath:
-    """Paths of class labels: of two the second one's, of more that of one class."""
+    """Fit the path for class labels: of the second of two classes, or of class `target`."""
     from ..linear_model._logistic import check_classes
     from ..linear_model._logistic_regression import LogisticRegression
     from ..solvers.descent.options import check_alphas
@@ -127,7 +127,7 @@ def _labels(
 
 
 def _largest(estimator: Any, X: Any, classes: Any, ratio: float) -> float:
-    """The least alpha for which all coefficients of several classes are 0."""
+    """Return the least alpha for which all coefficients of several classes are 0."""
     from ..solvers.glm.options import Constraints, Options
     from ..solvers.glm.softmax import make_problem
 

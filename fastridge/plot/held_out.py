@@ -1,4 +1,4 @@
-"""Errors of a path on data that it was not fitted to, for their picture."""
+"""Errors of a path on held-out data, for plots."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..losses import Loss
 def held_out(
     path: Any, loss: Loss, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean deviances (m,) of each penalty, and their standard errors.
+    """Return the mean deviance (m,) of each penalty on held-out data, and their standard errors.
 
     Raises
     ------
     ValueError
-        If an argument does not fit, or a target is none of the loss.
+        If an argument does not fit, or the loss is not defined for a target.
     """
     from ..solvers.glm.options import check_offset
 
@@ -44,6 +44,6 @@ def held_out(
     live = share > 0
     each, share = each[:, live], share[live]
     error = each @ share
-    # of a mean of independent terms with these weights
+    # standard error of a weighted mean of independent terms
     spread = np.sqrt(np.square((each - error[:, None]) * share).sum(axis=1))
     return error, spread

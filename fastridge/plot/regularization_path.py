@@ -24,12 +24,12 @@ class RegularizationPathDisplay(Display):
     feature_names : sequence of str or None
         Names of the features; None: x0, x1, ...
     alpha : float or None
-        A penalty to mark.
+        Penalty to mark.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn.
+        Axes and figure of the plot.
     lines_ : list of matplotlib.lines.Line2D
         One for each feature.
 
@@ -71,18 +71,18 @@ class RegularizationPathDisplay(Display):
         ax: Any = None,
         plot: bool = True,
     ) -> Self:
-        """The display of a path that was computed already; nothing is fitted.
+        """Make the display of a given path, without a fit.
 
         Parameters
         ----------
         path : RidgePath, ElasticNetPath, MultiTaskPath, GLMPath or PathTuple
-            What `ridge_path`, `elastic_net_path`, `glm_path`, `lasso_path` or `enet_path` returned.
+            Result of `ridge_path`, `elastic_net_path`, `glm_path`, `lasso_path` or `enet_path`.
         feature_names : sequence of str or None, default=None
             Names of the features; None: x0, x1, ...
         alpha : float or None, default=None
-            A penalty to mark.
+            Penalty to mark.
         target : int, default=0
-            Which of several targets.
+            Index of the target.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -119,28 +119,29 @@ class RegularizationPathDisplay(Display):
         ax: Any = None,
         plot: bool = True,
     ) -> Self:
-        """The path of an estimator's kind, for its parameters but the penalty, on X and y.
+        """Fit a path to X and y with an estimator's parameters except the penalty, and display it.
 
         Parameters
         ----------
         estimator : Ridge, RidgeClassifier, Lasso, ElasticNet, MultiTaskLasso, \
-MultiTaskElasticNet, LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, those \
-with CV of these, GLMCV or BayesianRidge
-            Fitted or not; the penalty of a fitted one is marked. Bounds, class weights and groups
-            of targets are its own. Penalties of logistic regression are alpha = 1 / (C sum s), as
-            in `glm`; offsets are left out: `from_path` shows what `glm_path` fits with them.
+MultiTaskElasticNet, LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, their \
+CV variants, GLMCV or BayesianRidge
+            Fitted or not; the penalty of a fitted one is marked. Its bounds, class weights and
+            multi-task groups are used. Penalties of logistic regression are alpha = 1 / (C sum s),
+            as in `glm`. Offsets are left out; for a path with them, call `glm_path` and
+            `from_path`.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), or None, default=None
             Values to predict, or class labels; not needed with `path`.
         path : RidgePath, ElasticNetPath, MultiTaskPath, GLMPath, PathTuple or None, default=None
-            The path, where it was computed already: then nothing is fitted. None: it is fitted.
+            A given path, which is shown without a fit. None: fit the path.
         alphas : array-like or None, default=None
             Penalties; None: those that the estimator tried, or an automatic grid.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples.
         target : int, default=0
-            Which of several targets, or of more than two classes.
+            Index of the target, or of the class for more than two classes.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -153,7 +154,7 @@ with CV of these, GLMCV or BayesianRidge
         Raises
         ------
         TypeError
-            If `estimator` is none of those.
+            If `estimator` is not one of these.
         ValueError
             If there is no such target, or the arguments do not fit together.
         """
@@ -176,12 +177,12 @@ with CV of these, GLMCV or BayesianRidge
         return display.plot(ax=ax) if plot else display
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw; the coefficients that grow largest have names, the others are grey.
+        """Draw the paths; the largest coefficients have colours and names, the others are grey.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to; None: a new figure.
+            Where to draw; None: a new figure.
 
         Returns
         -------

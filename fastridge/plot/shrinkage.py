@@ -1,4 +1,4 @@
-"""What a ridge penalty leaves of each direction of the data."""
+"""Shrinkage of each singular direction of the data by a ridge penalty."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .base import BLUE, ORANGE, Display, draw_legend
 
 
 class ShrinkageDisplay(Display):
-    """How far a ridge penalty shrinks each singular direction of the data.
+    """Shrinkage factors of a ridge penalty for the singular directions of the data.
 
-    Along a direction of singular value s, the coefficients are those of least squares times
-    s^2 / (s^2 + alpha).
+    Along a direction of singular value s, the coefficients of ridge are those of least squares
+    times s^2 / (s^2 + alpha).
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class ShrinkageDisplay(Display):
     Attributes
     ----------
     factors : ndarray of shape (n_directions,)
-        s^2 / (s^2 + alpha), whose sum are the effective degrees of freedom.
+        s^2 / (s^2 + alpha); their sum is the effective degrees of freedom.
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn.
+        Axes and figure of the plot.
     line_ : matplotlib.lines.Line2D
         The factors.
 
@@ -60,21 +60,21 @@ class ShrinkageDisplay(Display):
         ax: Any = None,
         plot: bool = True,
     ) -> Self:
-        """The display of an estimator's penalty on X.
+        """Make the display of an estimator's penalty for X.
 
         Parameters
         ----------
         estimator : LinearRegression, Ridge, RidgeClassifier, RidgeCV, RidgeClassifierCV or \
 BayesianRidge
-            Those that choose their penalty must be fitted.
+            An estimator that chooses its penalty must be fitted.
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features.
         y : any, default=None
-            Accepted for the convention, and not used.
+            Accepted by convention, and not used.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Weights of the samples.
         target : int, default=0
-            Which of several targets, where each has a penalty of its own.
+            Index of the target, where each has its own penalty.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: a new figure.
         plot : bool, default=True
@@ -124,12 +124,12 @@ BayesianRidge
         return display.plot(ax=ax) if plot else display
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to; None: a new figure.
+            Where to draw; None: a new figure.
 
         Returns
         -------
