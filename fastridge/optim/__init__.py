@@ -1,7 +1,7 @@
-"""Optimizers over arrays that the caller owns, which they change in place.
+"""Optimizers that update arrays of the caller in place.
 
-`SGD`, `Adam` and `AdamW` have torch's names, order of update and defaults; one `step` takes the
-gradients of all parameters and goes over memory once. Three modes of decay, by name, in each:
+`SGD`, `Adam` and `AdamW` have torch's names, order of updates and defaults. One `step` takes the
+gradients of all parameters and passes over memory once. Each has three modes of weight decay:
 
 ================= =========================================== ==================================
 `decay_mode`      what it does to w                           default of

@@ -1,4 +1,4 @@
-"""The norm of all gradients, and the factor that keeps it below a limit."""
+"""Norm of all gradients, and the factor that keeps it below a limit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ._optimizer import as_float
 
 __all__ = ["Clipped", "clip_grad_norm"]
 
-# Sum of squares below which some may have vanished.
+# Sum of squares below which some squares may have underflowed.
 _LEAST = 1e-290
 
 
 class Clipped(NamedTuple):
-    """What `clip_grad_norm` found.
+    """Result of `clip_grad_norm`.
 
     Attributes
     ----------
@@ -34,26 +34,26 @@ class Clipped(NamedTuple):
 
 
 def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clipped:
-    """Find the factor of the gradients with which their norm is at most `max_norm`.
+    """Compute the factor of the gradients that makes their norm at most `max_norm`.
 
-    One look at the gradients, which are not changed: the factor goes to ``step(grads, scale=...)``,
-    which applies it in its own pass over memory. With ``norm = scale * |grads|`` it is
+    The gradients are read once and not changed: pass the factor to ``step(grads, scale=...)``,
+    which applies it in its own pass over memory. With ``norm = scale * |grads|``, the factor is
     ``scale * min(1, max_norm / (norm + 1e-6))``, as in torch.
 
     Parameters
     ----------
     grads : list of arrays, or mapping from names to arrays
-        What `step` takes: float32 or float64 buffers, None, or (row indices, rows).
+        Gradients as for `step`: float32 or float64 buffers, None, or (row indices, rows).
     max_norm : float
         At least 0.
     scale : float, default=1.0
-        Factor that the gradients need anyway: one over a loss scale.
+        Factor of the gradients before clipping, such as one over a loss scale.
 
     Returns
     -------
     Clipped
-        The norm before clipping, and the factor. Both are NaN where a gradient has NaN, and the
-        norm is infinite where one is; the factor is 0 then.
+        The norm before clipping, and the factor. Both are NaN where a gradient has NaN; where a
+        gradient is infinite, the norm is infinite and the factor 0.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
 
     Notes
     -----
-    Squares are added up in float64, of scaled gradients where they overflow or vanish there; the
-    result is the same for any number of threads.
+    Squares are summed in float64, after scaling where they would overflow or underflow; the result
+    is the same for any number of threads.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
 
 
 def _far_norm(arrays: list[Any]) -> float:
-    """Norm of gradients whose squares overflow or vanish, or of which one is infinite or NaN."""
+    """Return the norm of gradients whose squares leave the range of float64, or are NaN."""
     parts = [np.asarray(g, dtype=np.float64) for g in arrays]
     largest = float(np.max([np.max(np.abs(g), initial=0.0) for g in parts], initial=0.0))
     if not 0 < largest < math.inf:
@@ -111,7 +111,7 @@ def _far_norm(arrays: list[Any]) -> float:
 
 
 def _summed(g: tuple[Any, ...], name: str) -> Any:
-    """Rows of which those with the same index are added up."""
+    """Return the rows, with rows of the same index summed."""
     if len(g) != 2:
         raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
     index, rows = np.asarray(g[0]), g[1]

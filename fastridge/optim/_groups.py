@@ -1,4 +1,4 @@
-"""Parameters as callers give them: lists, names, groups."""
+"""Forms of parameters: lists, names, groups."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 __all__ = ["arrays_and_names", "is_array", "split_decay"]
 
-# parts of names, between dots, underscores or digits, of parameters that are not decayed
+# words in names of parameters that are not decayed, between dots, underscores or digits
 _EXEMPT = ("bias", "norm", "ln", "bn", "batchnorm", "layernorm", "groupnorm", "rmsnorm")
 
 
 def is_array(value: Any) -> bool:
-    """Whether a value is one array rather than several of them."""
+    """Return whether a value is one array rather than several."""
     if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__dlpack__"):
         return True
     if isinstance(value, (list, tuple, dict)):
@@ -28,7 +28,7 @@ def is_array(value: Any) -> bool:
 
 
 def arrays_and_names(params: Any, name: str = "params") -> tuple[list[Any], list[str] | None]:
-    """The arrays of an iterable, a mapping from names or pairs of (name, array); and the names."""
+    """Return the arrays of an iterable, a mapping or pairs of (name, array), and the names."""
     if is_array(params):
         raise TypeError(
             f"{name}: expected a list of arrays, a mapping from names to arrays, or groups of "
@@ -62,7 +62,7 @@ def split_decay(
     exempt: Iterable[str] | None = None,
     one_dimensional: bool = True,
 ) -> list[dict[str, Any]]:
-    """Two groups of parameters: those that decay, and biases and normalisations, which do not.
+    """Split parameters into those that decay, and biases and normalisations, which do not.
 
     Parameters
     ----------
@@ -71,18 +71,18 @@ def split_decay(
     weight_decay : float
         Decay of those that are not exempt.
     exempt : iterable of str or None, default=None
-        Words: a parameter is exempt where one of them stands in its name, between dots, other
-        signs or digits, in any case. None: "bias" and the usual names of normalisations ("norm",
+        Words: a parameter is exempt if one of them is in its name, between dots, other signs or
+        digits; case is ignored. None: "bias" and the usual names of normalisations ("norm",
         "layernorm", "batchnorm", "groupnorm", "rmsnorm", "ln", "bn").
     one_dimensional : bool, default=True
-        Whether parameters of fewer than two dimensions are exempt, whatever they are called.
+        Exempt parameters of fewer than two dimensions, whatever their names.
 
     Returns
     -------
     list of dict
         Groups for an optimizer, ``{"params": ..., "weight_decay": ...}``, the decayed one first;
-        without a group that would be empty. Named parameters keep their names, so that gradients
-        can be given by name, whatever the order.
+        an empty group is left out. Named parameters keep their names, so that gradients can be
+        given by name, in any order.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters, steps, state."""
+"""Base of the optimizers: groups of parameters, steps, state."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ._groups import arrays_and_names, is_array
 __all__ = ["Optimizer"]
 
 _LOOKS = {"propagate": 0, "skip": 1, "raise": 2}
-# keys of torch's groups that choose an implementation and change no result
+# keys of torch's groups that select an implementation and do not change results
 _OF_TORCH = {"capturable", "differentiable", "foreach", "fused"}
 _DECOUPLED = "decoupled_weight_decay"
-# options that only one kind of optimizer has
+# options of only one kind of optimizer
 _ONLY = {
     "SGD": {"momentum", "dampening", "nesterov"},
     "Adam": {"betas", "eps", "amsgrad"},
 }
-# counts of steps up to here are exact as floats
+# numbers of steps up to this are exact as floats
 _MOST_STEPS = 2**53
 
 
 class Optimizer:
-    """Groups, state and their files; a subclass says which numbers a group has."""
+    """Base of the optimizers; a subclass defines the numbers of a group."""
 
     _adam: ClassVar[bool] = False
     # names of the state in a state_dict: the arrays that a Stepper keeps, in its order
@@ -50,7 +50,7 @@ class Optimizer:
         self._stepper, self._names = self._stepper_of(self.param_groups)
 
     def _group(self, given: Mapping[str, Any], k: int) -> dict[str, Any]:
-        """A group with all its numbers, its parameters in a list."""
+        """Return a group with all its numbers, and its parameters in a list."""
         if "params" not in given:
             raise ValueError(f"params[{k}]: expected a group with the key 'params'; got {given!r}")
         params, factors = given["params"], given.get("penalty_factor")
@@ -87,7 +87,7 @@ class Optimizer:
         return {key: value for key, value in group.items() if key not in _OF_TORCH}
 
     def _stepper_of(self, groups: list[dict[str, Any]]) -> tuple[Stepper, list[str] | None]:
-        """What steps the parameters of all groups, and their names if all have one."""
+        """Return the stepper of the parameters of all groups, and their names if all have one."""
         arrays: list[Any] = []
         labels: list[str] = []
         places: list[int] = []
@@ -107,7 +107,7 @@ class Optimizer:
             twice = next(name for name in named if named.count(name) > 1)
             raise ValueError(f"params: expected each name once; got {twice!r} twice")
         stepper = Stepper(arrays, labels, places, factors, self._adam, len(groups))
-        # numbers are refused here rather than at the first step
+        # check numbers here rather than at the first step
         stepper.step(groups, [None] * len(arrays), 1.0, 0)
         return stepper, named if len(named) == len(arrays) and named else None
 
@@ -122,7 +122,7 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            As for the constructor; the optimizer is then what it was.
+            As for the constructor; the optimizer is then unchanged.
         """
         before = self._stepper
         before.check_groups(self.param_groups)
@@ -131,7 +131,7 @@ class Optimizer:
         before.flush()
         stepper.set_states([before.get_state(i) for i in range(len(before.params))])
         self._stepper, self._names = stepper, names
-        # whoever holds the list sees the group
+        # in place: other references to the list see the group
         self.param_groups.append(added)
 
     def step(self, grads: Any, *, scale: float = 1.0) -> bool:
@@ -141,24 +141,24 @@ class Optimizer:
         ----------
         grads : list of arrays, or mapping from names to arrays
             A gradient for each parameter, in the order of the groups, or by name where the
-            parameters have names: shape and dtype of the parameter, no memory in common with it.
-            None, or a name that is missing, leaves the parameter and its state as they are. A pair
-            (row indices, rows) stands for a gradient that is zero elsewhere: see `flush`.
+            parameters have names. It has the shape and dtype of the parameter, and shares no memory
+            with it. None, or a missing name, leaves the parameter and its state unchanged. A pair
+            (row indices, rows) is a gradient that is zero elsewhere: see `flush`.
         scale : float, default=1.0
-            Factor of all gradients: a clipping factor (`clip_grad_norm`), one over a loss scale.
+            Factor of all gradients: a clipping factor (`clip_grad_norm`), or one over a loss scale.
 
         Returns
         -------
         bool
-            False where ``on_nonfinite="skip"`` found NaN or infinity; nothing is changed then.
+            False where ``on_nonfinite="skip"`` found NaN or infinity; then nothing is changed.
 
         Raises
         ------
         ValueError, TypeError
-            For gradients or numbers that cannot be used, by name, and for
-            ``on_nonfinite="raise"``; nothing is changed then.
+            For gradients or numbers that cannot be used, which the message names, and for
+            ``on_nonfinite="raise"``; then nothing is changed.
         RuntimeError
-            If another thread is at a step of this optimizer.
+            If another thread is taking a step of this optimizer.
         """
         if type(grads) is not list:
             grads = self._in_order(grads)
@@ -191,7 +191,7 @@ class Optimizer:
         Parameters
         ----------
         factor : float
-            At least 0; what the schedules of `fastridge.optim` give.
+            At least 0; for example from a schedule of `fastridge.optim`.
 
         Raises
         ------
@@ -207,33 +207,32 @@ class Optimizer:
             group["lr"] = value * group["initial_lr"]
 
     def flush(self, param: int | str | None = None, rows: Any = None) -> None:
-        """Bring rows up to date that had no gradient in the last steps.
+        """Bring rows up to date that had no gradient in recent steps.
 
         Where a gradient is a pair (row indices, rows), only those rows of the parameter are
-        touched; rows are the entries along its first axis, and gradients of a row that is there
-        more than once are added up. A row that is touched after steps without a gradient first
-        gets what these steps do to it in the dense optimizer, with the learning rate and decay of
-        each of them:
+        touched. Rows are the entries along the first axis; gradients of a row that occurs more than
+        once are summed. Before a row is touched again, the steps in which it had no gradient are
+        applied to it as in the dense optimizer, with the learning rate and decay of each step:
 
         - `SGD`: all the decays, as one factor;
-        - with momentum: momentum goes on moving the row, and decays; one linear map of (w, b);
-        - `Adam`, `AdamW` with decoupled, independent or no decay: the moments shrink and go on
-          moving the row, the decay goes on; each element by its own sum over the steps, of which
-          terms below 2^-34 (float64: 2^-64) of the first are left out;
+        - with momentum: momentum keeps moving the row, and decays; one linear map of (w, b);
+        - `Adam`, `AdamW` with decoupled, independent or no decay: the moments shrink and keep
+          moving the row, and so does the decay; each element by its own sum over the steps, of
+          which terms below 2^-34 (float64: 2^-64) of the first are left out;
         - `SGD` with `penalty_factor`: each element by the exponential of a power series of 16 terms
           in its factor; where a step takes more than 1/16 of an element, or with momentum, by
           the powers of its own map, one for each run of steps with the same numbers;
         - `Adam` with `penalty_factor` and decoupled, independent or no decay: step by step as long
           as the moments move the row (230 steps of float32 and 430 of float64 with the default
           betas), then as `SGD`;
-        - `Adam` with ``"l2"`` decay: step by step, in a time that grows with the steps that were
-          missed, since the decay enters the moments, whose quotient has no closed form. All rows
+        - `Adam` with ``"l2"`` decay: step by step, in time proportional to the number of missed
+          steps, since the decay enters the moments, whose quotient has no closed form. All rows
           are brought up to date after 1,024 steps.
 
-        Until then a row is what it was after its last step. Call ``flush(param, rows)`` before the
-        rows are read, and ``flush()`` before the parameter is read as a whole: it then equals that
-        of the dense optimizer to rounding. After Ctrl-C during a flush, another one goes on from
-        there.
+        Until then, a row has the values of its last own step. Call ``flush(param, rows)`` before
+        the rows are read, and ``flush()`` before the parameter is read as a whole: it then equals
+        that of the dense optimizer up to round-off. A flush that Ctrl-C interrupts is continued by
+        the next one.
 
         Parameters
         ----------
@@ -245,7 +244,7 @@ class Optimizer:
         Raises
         ------
         ValueError, TypeError
-            For a parameter or a row that there is not.
+            For a parameter or a row that does not exist.
         """
         if param is None:
             if rows is not None:
@@ -263,15 +262,15 @@ class Optimizer:
         self._stepper.flush(param, rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """State and numbers of the optimizer, without the parameters.
+        """Return the state and the numbers of the optimizer, without the parameters.
 
         Returns
         -------
         dict
             As torch's: ``{"state": {position: {name: array or number}}, "param_groups": [...]}``
             with positions in place of parameters, and without `penalty_factor`. Arrays are those
-            of the optimizer, not copies. ``fastridge.save`` writes it to a file, and
-            `fastridge.optim.torch_state_dict` makes of the optimizer what torch loads.
+            of the optimizer, not copies. ``fastridge.save`` writes it to a file;
+            `fastridge.optim.torch_state_dict` returns a dict that torch can load.
 
         Notes
         -----
@@ -300,23 +299,23 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where another optimizer was, bit for bit.
+        """Continue from the state of another optimizer, bit for bit.
 
         Parameters
         ----------
         state_dict : dict
             From `state_dict`, here or in torch, of an optimizer of this class over parameters of
-            the same shapes in the same order. Arrays are copied; the parameters themselves are the
-            caller's to restore. Keys of a group that are not known here, such as those that
-            learning-rate schedulers leave, are kept in `param_groups` and not looked at. torch's
-            ``decoupled_weight_decay`` becomes `decay_mode`: ``"decoupled"`` or ``"l2"``.
+            the same shapes in the same order. Arrays are copied; the caller restores the parameters
+            themselves. Unknown keys of a group, such as those of learning-rate schedulers, are kept
+            in `param_groups` and ignored. torch's ``decoupled_weight_decay`` becomes `decay_mode`:
+            ``"decoupled"`` or ``"l2"``.
 
         Raises
         ------
         ValueError, TypeError
-            If it does not fit; the optimizer is then what it was.
+            If it does not fit; the optimizer is then unchanged.
         RuntimeError
-            If another thread is at a step of this optimizer.
+            If another thread is taking a step of this optimizer.
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise ValueError("state_dict: expected a dict with the keys 'state' and 'param_groups'")
@@ -357,7 +356,7 @@ class Optimizer:
             group.update(new)
 
     def _loaded_group(self, group: dict[str, Any], other: Mapping[str, Any], k: int) -> Any:
-        """Return a group with the numbers of another one, and the keys that only that one has."""
+        """Return a group with the numbers of another group, and its additional keys."""
         names, ours = other.get("param_names"), group["param_names"]
         if names is not None and ours is not None and list(names) != list(ours):
             raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
@@ -380,7 +379,7 @@ class Optimizer:
         return group | numbers
 
     def _state_of(self, i: int, state: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        """What `Stepper.set_state` takes."""
+        """Return a state in the form that `Stepper.set_states` takes."""
         if not state:
             return (0, False, None, None, None)
         shape, dtype = self._stepper.layout(i)
@@ -403,12 +402,12 @@ class Optimizer:
             arrays.append(a)
         if self._adam and (arrays[0] is None or arrays[1] is None):
             raise ValueError(f"state of {label}: expected {self._arrays[:2]}; got {list(state)}")
-        # torch counts no steps for gradient descent
+        # torch does not count steps for SGD
         steps = _step_count(state.get("step", 1), label)
         return (steps, arrays[0] is not None, *arrays, *[None] * (3 - len(arrays)))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # a copy would step arrays of its own, which nobody sees
+        # a copy would update its own arrays, not the caller's
         name = type(self).__name__
         raise TypeError(
             f"{name} is bound to the memory of its parameters, and is neither copied nor pickled:"
@@ -423,7 +422,7 @@ class Optimizer:
 
 
 def as_float(name: str, value: Any) -> float:
-    """A number as a float; ValueError for an integer that is beyond all of them."""
+    """Return a number as a float; raise ValueError for an integer out of range."""
     try:
         return float(value)
     except OverflowError as error:
@@ -435,7 +434,7 @@ def _kind(value: Any) -> str:
 
 
 def _with_mode(group: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A group in which `decay_mode` says what torch's flag says."""
+    """Return a group with torch's flag for decoupled decay replaced by `decay_mode`."""
     numbers = {key: value for key, value in group.items() if key != _DECOUPLED}
     flag = group.get(_DECOUPLED)
     if flag is None:
@@ -451,7 +450,7 @@ def _with_mode(group: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _step_count(value: Any, label: str) -> int:
-    """The number of steps that a state says it has had."""
+    """Return the number of steps of a state."""
     found = repr(value)
     try:
         steps = value if isinstance(value, int) else float(value)

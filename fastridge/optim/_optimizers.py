@@ -22,8 +22,8 @@ class SGD(Optimizer):
         w = (1 - lr * weight_decay) * w - lr * u       "decoupled"
         w = (1 - lr / initial_lr * weight_decay) * w - lr * u      "independent"
 
-    ``"l2"`` minimises loss + weight_decay / 2 * |w|^2; without momentum ``"decoupled"`` is the
-    same to rounding.
+    ``"l2"`` minimises loss + weight_decay / 2 * |w|^2; without momentum, ``"decoupled"`` is the
+    same up to round-off.
 
     Parameters
     ----------
@@ -36,24 +36,28 @@ class SGD(Optimizer):
     lr : float, default=1e-3
         Learning rate.
     momentum : float, default=0.0
+        Factor of the previous b in the equations; 0: no momentum.
     dampening : float, default=0.0
+        Share of the gradient that momentum leaves out.
     weight_decay : float, default=0.0
+        Strength of the decay, at least 0.
     nesterov : bool, default=False
+        Use Nesterov momentum.
     maximize : bool, default=False
-        As in torch.
+        Maximise instead of minimise.
     decay_mode : {"l2", "decoupled", "independent"}, default="l2"
-        What `weight_decay` does.
+        How `weight_decay` acts; see the equations.
     on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
-        What to do about gradients with NaN or infinity: take them, leave out the step, or raise
-        ValueError. The last two look at all gradients before anything is written, which costs
-        another read of them.
+        How to treat gradients with NaN or infinity: use them, skip the step, or raise ValueError.
+        "skip" and "raise" check all gradients before anything is written, which costs another read
+        of them.
 
     Attributes
     ----------
     param_groups : list of dict
-        The groups with all their numbers, which may be changed between steps: "lr",
-        "weight_decay", .... "initial_lr" is the learning rate at first, the base of independent
-        decay and of `set_lr_factor`.
+        The groups with all their numbers ("lr", "weight_decay", ...), which may be changed between
+        steps. "initial_lr" is the initial learning rate, the base of independent decay and of
+        `set_lr_factor`.
 
     Raises
     ------
@@ -63,9 +67,8 @@ class SGD(Optimizer):
 
     Notes
     -----
-    All tensors are stepped in one call with Python's lock released, and on several threads where
-    that pays; results are the same for any number of them. A step that has begun is finished
-    before Ctrl-C is seen.
+    One call updates all tensors with the GIL released, on several threads where that is faster;
+    results are the same for any number of threads. A step is finished before Ctrl-C takes effect.
 
     References
     ----------
@@ -126,21 +129,26 @@ class Adam(Optimizer):
         w = (1 - lr * weight_decay) * w - lr * u                   "decoupled": AdamW
         w = (1 - lr / initial_lr * weight_decay) * w - lr * u      "independent"
 
-    With `amsgrad` the largest v so far takes its place in u.
+    With `amsgrad`, the largest v so far replaces v in u.
 
     Parameters
     ----------
     params : list of arrays, mapping, pairs of (name, array), or list of groups
         As for `SGD`.
     lr : float, default=1e-3
+        Learning rate.
     betas : pair of float, default=(0.9, 0.999)
+        Decay rates beta1 and beta2 of the moments m and v.
     eps : float, default=1e-8
+        Term added to the denominator of u.
     weight_decay : float, default=0.0
+        Strength of the decay, at least 0.
     amsgrad : bool, default=False
+        Use the largest v so far.
     maximize : bool, default=False
-        As in torch.
+        Maximise instead of minimise.
     decay_mode : {"l2", "decoupled", "independent"}, default="l2"
-        What `weight_decay` does. The modes differ: ``"l2"`` decays elements of large gradients
+        How `weight_decay` acts; see the equations. ``"l2"`` decays elements of large gradients
         less.
     on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
         As for `SGD`.
@@ -202,7 +210,7 @@ class Adam(Optimizer):
 
 @describe_as(SGD)
 class AdamW(Adam):
-    """Adam with decoupled decay: that of the weights does not go through the moments.
+    """Adam with decoupled decay, which does not enter the moments.
 
     The equations are those of `Adam`.
 
@@ -211,15 +219,20 @@ class AdamW(Adam):
     params : list of arrays, mapping, pairs of (name, array), or list of groups
         As for `SGD`.
     lr : float, default=1e-3
+        Learning rate.
     betas : pair of float, default=(0.9, 0.999)
+        Decay rates beta1 and beta2 of the moments m and v.
     eps : float, default=1e-8
+        Term added to the denominator of u.
     weight_decay : float, default=1e-2
+        Strength of the decay, at least 0.
     amsgrad : bool, default=False
+        Use the largest v so far.
     maximize : bool, default=False
-        As in torch.
+        Maximise instead of minimise.
     decay_mode : {"l2", "decoupled", "independent"}, default="decoupled"
-        What `weight_decay` does. In ``"independent"`` it is the share that a step takes at the
-        base learning rate, whatever that is.
+        How `weight_decay` acts; see the equations. With ``"independent"``, a step at the initial
+        learning rate shrinks w by the share `weight_decay`, whatever that rate is.
     on_nonfinite : {"propagate", "skip", "raise"}, default="propagate"
         As for `SGD`.
 

@@ -1,4 +1,4 @@
-"""Schedules: the number of a step, from 0, to a factor of the base learning rate."""
+"""Schedules: functions of the step number, from 0, that return a factor of the learning rate."""
 
 import math
 from typing import Any
@@ -92,7 +92,7 @@ def cosine(t: int, n_steps: int, *, n_warmup: int = 0, final: float = 0.0) -> fl
     t : int
         Number of the step, from 0.
     n_steps : int
-        Step from which on the factor is `final`.
+        First step at which the factor is `final`.
     n_warmup : int, default=0
         Steps of the warm-up, below `n_steps`.
     final : float, default=0.0
@@ -135,11 +135,11 @@ def step_decay(t: int, every: int, *, factor: float = 0.1, n_warmup: int = 0) ->
     t : int
         Number of the step, from 0.
     every : int
-        Steps after which the rate falls.
+        Number of steps between reductions.
     factor : float, default=0.1
-        What it falls by, from 0 to 1.
+        Factor of each reduction, from 0 to 1.
     n_warmup : int, default=0
-        Steps of the warm-up, which multiplies the factor.
+        Steps of the warm-up, whose factor is multiplied in.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The state of an optimizer as torch loads it."""
+"""Convert the state of an optimizer to torch's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["torch_state_dict"]
 
 
 def torch_state_dict(optimizer: Optimizer) -> dict[str, Any]:
-    """Return what ``load_state_dict`` of the torch optimizer of the same name takes.
+    """Return a state_dict for ``load_state_dict`` of the torch optimizer of the same name.
 
-    ``torch.optim.SGD``, ``Adam`` or ``AdamW`` over the same parameters in the same order then goes
-    on where `optimizer` is.
+    ``torch.optim.SGD``, ``Adam`` or ``AdamW`` over the same parameters in the same order then
+    continues from the state of `optimizer`.
 
     Parameters
     ----------
@@ -26,21 +26,21 @@ def torch_state_dict(optimizer: Optimizer) -> dict[str, Any]:
     dict
         A `state_dict` with tensors, which are copies, in place of arrays, and with torch's
         ``decoupled_weight_decay`` in place of `decay_mode`. Independent decay becomes the decoupled
-        decay of strength weight_decay / initial_lr, which is the same at every learning rate.
-        `AdamW` with ``decay_mode="l2"`` is for ``torch.optim.Adam``; `Adam` with another mode for
-        ``torch.optim.AdamW``, or from torch 2.7 on ``Adam``.
+        decay of strength weight_decay / initial_lr, which is equivalent at every learning rate.
+        Load the state of `AdamW` with ``decay_mode="l2"`` into ``torch.optim.Adam``, that of `Adam`
+        with another mode into ``torch.optim.AdamW``, or from torch 2.7 on ``Adam``.
 
     Raises
     ------
     ValueError
-        If torch has no such step: `penalty_factor`, and momentum with decoupled or independent
-        decay.
+        If torch has no equivalent step: with `penalty_factor`, or with momentum and decoupled or
+        independent decay.
     ImportError
         If torch is not installed.
 
     See Also
     --------
-    SGD.load_state_dict : The reverse takes a state_dict of torch as it is.
+    SGD.load_state_dict : Loads a state_dict of torch unchanged.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def torch_state_dict(optimizer: Optimizer) -> dict[str, Any]:
             group["weight_decay"] /= group["initial_lr"]
     state = {}
     for i, kept in found["state"].items():
-        # torch counts no steps for gradient descent
+        # torch does not count steps for SGD
         given = {name: a for name, a in kept.items() if adam or name != "step"}
         if adam:
             given["step"] = np.float32(kept["step"])
