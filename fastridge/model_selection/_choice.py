@@ -1,4 +1,4 @@
-"""Which penalty to take, and whether the grid ends too soon."""
+"""Choose a penalty from scores, and tell whether the grid ends too soon."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DECADES = 3  # by which a grid is extended at a time; of lassos 1, as each takes longer
+DECADES = 3  # decades per extension of a grid; 1 for lassos, whose fits take longer
 EXTENSIONS = 3
 _FLAT = 1e-4  # share of the error that a decade must gain for a grid to be extended
 
 
 def check_select(select: Any) -> None:
-    """Refuse what is no rule of choice."""
+    """Raise an error unless `select` is a rule of choice."""
     if not (callable(select) or (isinstance(select, str) and select in ("min", "1se"))):
         raise ValueError(f"select is {select!r}; expected 'min', '1se' or a callable.")
 
 
 def best(score: NDArray[np.float64]) -> int:
-    """Position of the highest score; the first of equal ones."""
+    """Return the position of the highest score, the first of equal ones."""
     known = np.where(np.isnan(score), -np.inf, score)
     return int(np.argmax(known))
 
@@ -32,12 +32,12 @@ def choose(
     results: Any,
     noise: NDArray[np.float64] | None = None,
 ) -> int:
-    """Position of the penalty that the rule takes.
+    """Return the position of the penalty that the rule chooses.
 
-    "min": the highest score; where scores are estimates, whose differences from that one have the
-    standard errors `noise`, the largest penalty whose score is that one's within them. "1se": the
-    largest penalty, not below that one, whose score is within one standard error, that of the
-    highest score, of it. A callable is given the results.
+    "min": the highest score; where scores are estimates, the largest penalty whose score differs
+    from the highest by at most `noise`, the standard errors of these differences. "1se": the
+    largest penalty whose score is within one standard error of the highest score. A callable is
+    given the results.
     """
     if callable(select):
         chosen = select(results)
@@ -67,8 +67,10 @@ def beyond(
     decades: float = DECADES,
     noise: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64] | None:
-    """Penalties beyond the end of the grid at which the best score lies; None where it is inside,
-    or where the score no longer changes there, or by no more than its `noise`, as in `choose`.
+    """Return penalties that extend the grid beyond the end at which the best score lies.
+
+    None where the best score is inside the grid, or gains no more over the last decade than a share
+    of 1e-4 or its `noise` (see `choose`).
     """
     order = np.argsort(alphas)
     ordered = alphas[order]
@@ -97,7 +99,7 @@ def at_end(
     score: NDArray[np.float64],
     noise: NDArray[np.float64] | None = None,
 ) -> str:
-    """End of the grid, "lower" or "upper", where the best score lies and still improves, or ""."""
+    """Return the end, "lower" or "upper", where the best score lies and still improves, or ""."""
     more = beyond(alphas, score, 1.0, noise)
     if more is None:
         return ""
@@ -105,7 +107,7 @@ def at_end(
 
 
 def describe_extension(said: list[str], end: str) -> str:
-    """The warning of a grid that was extended; end: where the best penalty still lies."""
+    """Return the warning for an extended grid; end: where the best penalty still lies."""
     where = " and ".join(dict.fromkeys(text.split()[0] for text in said))
     message = (
         f"the best penalty lay at the {where} end of the grid, which was extended"
@@ -120,9 +122,9 @@ def describe_extension(said: list[str], end: str) -> str:
 def spread(
     values: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Standard error of the mean over the first axis, weighted; NaN of a single value.
+    """Return the standard error of the weighted mean over the first axis; NaN for one value.
 
-    sqrt(k / (k - 1) * sum_i (v_i (x_i - mean))^2) with v of sum 1 and k values of weight.
+    sqrt(k / (k - 1) * sum_i (v_i (x_i - mean))^2) with weights v of sum 1, k of them positive.
     """
     k = len(values) if weight is None else int((weight > 0).sum())
     if k < 2:

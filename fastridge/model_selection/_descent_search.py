@@ -1,4 +1,4 @@
-"""The search over penalties and shares of the L1 part, by folds."""
+"""Search over penalties and shares of the L1 part, by folds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..solvers.descent.folds import DescentFolds, FoldPath
 from ._choice import EXTENSIONS, at_end, beyond, spread
 from ._results import CVResults
 
-_EQUAL = 1e-9  # share of the best score within which others are equal to it but for rounding
+_EQUAL = 1e-9  # share of the best score within which others equal it up to round-off
 
 
 class DescentSearch:
@@ -36,9 +36,9 @@ class DescentSearch:
         self.stopped = False
 
     def add(self, alphas) -> None:
-        """Evaluate more penalties, (n_ratios, m), below those before."""
+        """Evaluate more penalties, (n_ratios, m), below the previous ones."""
         found: dict[int, Any] = {}
-        # fold by fold, as an interrupt leaves the folds that are done for every l1_ratio
+        # fold by fold, so that an interrupt leaves folds that are done for every l1_ratio
         paths = [own[i] for i in range(self.folds.count) for own in self.paths]
         grids = list(alphas) * self.folds.count
 
@@ -89,7 +89,7 @@ class DescentSearch:
             self.unsettled += zip(alpha_row[over], row[over], strict=True)
 
     def extend(self) -> list[str]:
-        """Go on below the least penalty where the best lies there; what was done, in words."""
+        """Extend the grid downwards while its least penalty is the best; return a log in words."""
         said = []
         for _ in range(EXTENSIONS):
             if self.stopped:
@@ -111,7 +111,7 @@ class DescentSearch:
         return said
 
     def end(self) -> str:
-        """Where the best score lies and still improves, "lower" or "upper"; "" where none does.
+        """Return the end, "lower" or "upper", where the best score lies and still improves, or "".
 
         With an L1 part the upper end is the model without features, above which nothing changes.
         """
@@ -123,7 +123,7 @@ class DescentSearch:
         return "" if end == "upper" and self.options[r].l1_ratio > 0 else end
 
     def results(self) -> CVResults:
-        """The table: every l1_ratio after the other."""
+        """Return the table, one l1_ratio after the other."""
         m = self.alphas.shape[1]
 
         def table(name):
@@ -158,10 +158,10 @@ class DescentSearch:
 
 
 def level(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores, those equal to the best but for rounding made equal to it.
+    """Return the scores, with those that equal the best up to round-off set to it.
 
-    A solution that already has the gap asked for stays for the next penalties, too: the first, the
-    largest, of them is taken, whatever the order of the rows.
+    A solution that already meets the tolerance is kept for the next penalties; the largest of such
+    penalties is then chosen, whatever the order of the rows.
     """
     top = np.nanmax(score, initial=-np.inf)
     return np.where(score >= top - _EQUAL * abs(top), top, score)

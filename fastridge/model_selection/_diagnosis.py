@@ -1,4 +1,4 @@
-"""What train and validation errors say about a penalty, in words and as a value."""
+"""Diagnose a penalty from its train and validation errors."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
 
 _SAME = 0.01  # share of the best score's loss within which losses are alike
-_TAIL = 1e-3  # share of it that a grid's last decade must gain to point beyond the end
+_TAIL = 1e-3  # share of that loss that a grid's last decade must gain to point beyond the end
 _ABOVE = 0.05  # share of the train error by which a validation error is well above it
-_NEAR = 0.05  # share of the mean's error that a fit must explain to be more than the mean
-_HOLDS = 0.75  # share of what is explained of train rows that a fine fit explains of others
+_NEAR = 0.05  # share of the mean's error that a fit must explain to count as more than the mean
+_HOLDS = 0.75  # share of what it explains of train rows that a good fit explains of others
 _EXACT = 1e-4  # share of the mean's error below which nothing is left to gain
 
 
 @dataclass(slots=True)
 class Diagnosis:
-    """Whether a penalty holds the fit back too much or too little.
+    """Verdict on whether a penalty is too large, too small or about right.
 
     Attributes
     ----------
     verdict : {"under-fitting", "over-fitting", "about right", \
 "the penalty does not matter here"}
-        See the notes.
+        Verdict; see the notes.
     reason : str
-        What says so, in words.
+        Reason of the verdict, in words.
     alpha, best_alpha : float
-        The penalty that was chosen, and that of the best score.
+        The chosen penalty, and that of the best score.
     train_error, validation_error : float
-        Mean deviances at the chosen penalty, for the squared loss mean squared errors.
+        Mean deviances at the chosen penalty; for the squared loss, mean squared errors.
     best_error, worst_error : float
         Validation errors at the penalties of the best and the worst score.
     null_error : float
-        Validation error of the null model: for the squared loss, of the mean alone.
+        Validation error of the null model; for the squared loss, that of the mean alone.
     scoring : str
-        The score by which was chosen; larger is better.
+        Score by which the penalty was chosen; larger is better.
     score, best_score, worst_score : float
         Mean scores of the chosen penalty, and the best and the worst of the grid.
     standard_error : float
-        Of the best mean score; NaN where there is one fold.
+        Standard error of the best mean score; NaN for one fold.
     at_end : bool
         Whether the best score lies at an end of the grid, and still improves there.
     loss : str
@@ -53,34 +53,37 @@ class Diagnosis:
 
     Notes
     -----
-    Penalties are compared by the score by which was chosen, so that what "1se" takes is within one
-    standard error here too; how well they fit is read from squared errors. A score's loss is 1 less
-    the score where 1 is perfect, as of R^2 and accuracy, else the score's negative. Two scores are
-    alike if they differ by no more than 1 % of the least loss, or than the standard error of their
-    difference over the folds, or where both validation errors are below 1e-4 of the mean's. A
-    validation error is well above the train error if it exceeds that by 5 %, and by as much as the
-    mean's own held-out error exceeds its train error. The first that holds:
+    Penalties are compared by the score that chose the penalty, so that the choice of "1se" is
+    within one standard error here too; how well they fit is judged by the mean deviances. "The
+    mean" is the null model. The loss of a score is 1 - score where 1 is perfect, as for R^2 and
+    accuracy, else -score. Two scores are alike if they differ by at most 1 % of the least loss, or
+    by at most the standard error of their difference over the folds, or if both validation errors
+    are below 1e-4 of the mean's. A validation error is well above the train error if it exceeds it
+    by more than 5 % plus the excess of the mean's held-out error over the mean's train error. The
+    verdict is the first of these that holds:
 
     1. The chosen score is worse than the best by more than its standard error, and not alike.
        "under-fitting" if the best has a smaller penalty; if it has a larger one, "over-fitting"
        where the validation error is well above the train error, else "about right".
     2. "over-fitting": the validation error is well above the train error, some coefficient is not
-       0, and a larger penalty is asked for. That is so where the validation error is 1 % above that
-       of the mean alone, unless a penalty that leaves little but the mean was tried and scores
-       worse. It is so, too, where the chosen and best score lies at the strong end of the grid and
-       still improves there: by 0.1 % of the least loss per decade, and over the grid by more than
-       the standard error of the difference; or by anything, and over the grid by more than twice
-       that, where less than 3/4 of what the fit explains of train rows holds on the others.
-    3. "under-fitting": the chosen and best score lies at the weak end and still improves there, and
-       neither train nor validation error is below 1e-4 of the mean's. Or no penalty was tried that
-       lets go: at the weak end, whose score is alike the best, the train error is within 5 % of the
-       mean's, and of the degrees of freedom less than half is left (where they are known).
+       0, and the errors call for a larger penalty in one of two ways. Either the validation error
+       is more than 1 % above that of the mean, unless a penalty that leaves little more than the
+       mean was tried and scores worse. Or the chosen penalty is the best and the largest of the
+       grid, and the score still improves there: by 0.1 % of the least loss per decade, and over the
+       grid by more than the standard error of the difference. Where less than 3/4 of what the fit
+       explains of train rows holds on held-out rows, any improvement there counts, if it is more
+       than twice that standard error over the grid.
+    3. "under-fitting": the chosen penalty is the best and the smallest, the score still improves
+       there, and train and validation error are above 1e-4 of the mean's. Or even the smallest
+       penalty, whose score is alike the best, leaves little more than the mean: its train error is
+       within 5 % of the mean's, and at most half of the degrees of freedom are left (where they are
+       known).
     4. "the penalty does not matter here": all scores of several penalties are alike, and the fit is
-       fine. Its validation error is not well above the train error, or at least 3/4 of what it
-       explains of train rows holds on the others.
+       good: its validation error is not well above the train error, or at least 3/4 of what it
+       explains of train rows holds on held-out rows.
     5. "about right".
 
-    All coefficients at 0 are thus never called over-fitting.
+    A fit whose coefficients are all 0 is therefore never called over-fitting.
 
     Examples
     --------
@@ -121,7 +124,7 @@ class Diagnosis:
 
 
 class Scores(NamedTuple):
-    """Scores of every penalty, larger being better."""
+    """Scores of every penalty; larger is better."""
 
     scoring: Any  # name or callable
     mean: NDArray[np.float64]  # (m,)
@@ -134,14 +137,14 @@ class Scores(NamedTuple):
         return scoring if isinstance(scoring, str) else getattr(scoring, "__name__", repr(scoring))
 
     def losses(self) -> NDArray[np.float64]:
-        """Numbers (m,) of which 0 is perfect where that is known; infinite where there is none."""
+        """Return losses (m,), 0 for a perfect score if that is known; infinite for NaN scores."""
         named = isinstance(self.scoring, str)
         top = 1.0 if named and not self.scoring.startswith("neg_") else 0.0
         return np.where(np.isfinite(self.mean), top - self.mean, np.inf)
 
 
 class Freedom(NamedTuple):
-    """What is known of the fits beside their errors."""
+    """Facts about the fits other than their errors."""
 
     train_null: float  # train error of the mean alone
     zero: bool  # whether all coefficients of the chosen fit are 0
@@ -159,7 +162,7 @@ def diagnose(
     scores: Scores,
     freedom: Freedom,
 ) -> Diagnosis:
-    """The diagnosis of one curve; errors are mean deviances (m,)."""
+    """Diagnose one curve; errors are mean deviances (m,)."""
     curve = _Curve(loss, alphas, train, validation, null, scores, freedom)
     verdict, reason = curve.judge(chosen)
     best, worst = curve.best, curve.worst
@@ -184,7 +187,7 @@ def diagnose(
 
 
 class _Curve:
-    """Errors and scores of a grid, and what follows from them."""
+    """Errors and scores of a grid, and the verdict on a penalty of it."""
 
     def __init__(
         self,
@@ -207,7 +210,7 @@ class _Curve:
         self.scale = abs(loss[self.best])
         order = np.argsort(alphas, kind="stable")
         self.weak, self.strong = int(order[0]), int(order[-1])
-        self.gain = 0.0  # of the last step to the end where the best lies, per decade
+        self.gain = 0.0  # gain per decade in the last step to the end where the best is
         if len(alphas) > 1 and self.best in (self.weak, self.strong):
             beside = int(order[1] if self.best == self.weak else order[-2])
             step = abs(np.log10(max(alphas[beside], 1e-300) / max(alphas[self.best], 1e-300)))
@@ -216,7 +219,7 @@ class _Curve:
         self.at_end = bool(self.gain > _TAIL * self.scale)
 
     def chance(self, a: int, b: int) -> float:
-        """Standard error of the difference of two mean scores over the same folds."""
+        """Return the standard error of the difference of two mean scores over the same folds."""
         folds = self.scores.folds
         if folds is None or len(folds) < 2:
             return 0.0
@@ -224,7 +227,7 @@ class _Curve:
         return float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
     def alike(self, a: int, b: int) -> bool:
-        """Whether the scores of two penalties differ by no more than chance, or by little."""
+        """Return whether the scores of two penalties differ by little, or by at most chance."""
         if a == b or max(self.validation[a], self.validation[b]) <= _EXACT * self.null:
             return True
         if not np.isfinite(self.loss[[a, b]]).all():
@@ -233,30 +236,30 @@ class _Curve:
         return bool(gap <= _SAME * self.scale or gap <= self.chance(a, b))
 
     def holds(self, c: int) -> bool:
-        """Whether three quarters of what the fit explains of the train rows holds on the others."""
+        """Return whether 3/4 of what the fit explains of train rows holds on held-out rows."""
         explained = self.freedom.train_null - self.train[c]
         return bool(self.null - self.validation[c] >= _HOLDS * explained)
 
     def above(self, c: int) -> bool:
-        """Whether the validation error is well above the train error, by more than the mean's."""
+        """Return whether the validation error is well above the train error."""
         excess_of_mean = max(self.null - self.freedom.train_null, 0.0)
         return bool(self.validation[c] - self.train[c] > _ABOVE * self.train[c] + excess_of_mean)
 
     def worse_beyond(self, c: int) -> bool:
-        """Whether a penalty that leaves little more than the mean was tried, and scores worse."""
+        """Return whether a penalty that leaves little more than the mean was tried and is worse."""
         end = self.strong
         tried = self.train[end] >= (1.0 - _NEAR) * self.freedom.train_null
         return bool(tried and self.loss[end] > self.loss[c] and not self.alike(c, end))
 
     def held_back(self) -> bool:
-        """Whether even the smallest penalty leaves little more than the mean."""
+        """Return whether even the smallest penalty leaves little more than the mean."""
         weak, free = self.weak, self.freedom
         if free.dof is not None and free.dof[weak] > 0.5 * free.most:
             return False
         return bool(self.train[weak] >= (1.0 - _NEAR) * free.train_null > 0)
 
     def judge(self, c: int) -> tuple[str, str]:
-        """Verdict on penalty c, and the reason."""
+        """Return the verdict on penalty c, and its reason."""
         i, loss, alphas = self.best, self.loss, self.alphas
         above = not self.freedom.zero and self.above(c)
         better = f"alpha={alphas[i]:.3g} has {self.value(i)}"

@@ -1,4 +1,4 @@
-"""The search over penalties and shares of the L1 part of generalised linear models, by folds."""
+"""Search over penalties and shares of the L1 part of generalised linear models, by folds."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ._results import CVResults
 
 
 class GLMScoring:
-    """How predictions become scores.
+    """Compute scores of predictions.
 
     Parameters
     ----------
     folds : GLMFolds
     scoring : Scoring
     weight : ndarray (n,) or None
-        Of the scores, where it is not that of the fits.
+        Weights of the scores, which may differ from those of the fits.
     """
 
     def __init__(self, folds: GLMFolds, scoring: Any, weight: Any) -> None:
@@ -68,7 +68,7 @@ class GLMSearch:
     Attributes
     ----------
     alphas : ndarray (n_ratios, m)
-        In the order that was given.
+        Penalties in the given order.
     parts : dict of ndarray (n_ratios, n_folds, m, ...)
     """
 
@@ -120,7 +120,7 @@ class GLMSearch:
         }
 
     def _run_together(self, alphas: NDArray[np.float64], own: bool, after: Any) -> None:
-        """Fits of folds that share their passes over the rows."""
+        """Fit folds that share their passes over the rows."""
         for r, (grid, options) in enumerate(zip(alphas, self.options, strict=True)):
             for path in paths_together(self.folds, options, self.scoring):
                 with _threads.num_threads(self.n_jobs or _threads.get_num_threads()):
@@ -136,7 +136,7 @@ class GLMSearch:
         return list(zip(self.alphas[~met].tolist(), gap[~met].tolist(), strict=True))
 
     def results(self, keep: bool, **columns: Any) -> CVResults:
-        """The table: every l1_ratio after the other. columns: more of (n_ratios, m)."""
+        """Return the table, one l1_ratio after the other; columns: more columns (n_ratios, m)."""
         ratios, m = self.alphas.shape
 
         def table(name: str) -> Any:
@@ -175,7 +175,7 @@ class GLMSearch:
         return CVResults(values, self.folds.loss.name, self.kind, self.n_folds)
 
     def _score_se(self, error_se: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard errors of scores that are multiples of the mean deviance; NaN of others."""
+        """Return standard errors of scores that are multiples of the mean deviance, else NaN."""
         scoring = self.scoring.scoring
         if scoring.name == scoring.loss.error_score:
             return error_se
@@ -184,9 +184,9 @@ class GLMSearch:
         return np.full(len(error_se), np.nan)
 
     def choose(self, select: Any, results: CVResults) -> int:
-        """Position of the penalty in the table.
+        """Return the position of the chosen penalty in the table.
 
-        Of equal scores the first, by penalties and then by l1_ratio, as scikit-learn takes it.
+        Of equal scores, the first by penalty and then by l1_ratio is chosen, as in scikit-learn.
         """
         alphas, ratios = results["alpha"], results["l1_ratio"]
         score, error = results["score"], results["score_se"]
@@ -203,12 +203,12 @@ class GLMSearch:
                 f"{self.scoring.scoring.name!r}, which has no standard error; expected 'min', folds"
                 " or the mean deviance as the score."
             )
-        # one standard error is a matter of penalties of the same kind
+        # one standard error compares penalties of the same l1_ratio only
         same = np.flatnonzero(ratios == ratios[i])
         return int(same[choose(select, alphas[same], score[same], error[same], results)])
 
     def warn_of_end(self, results: CVResults, i: int) -> None:
-        """Say that the best penalty of an automatic grid lies at its end and still improves."""
+        """Warn if the best penalty of an automatic grid lies at its end and still improves."""
         same = results["l1_ratio"] == results["l1_ratio"][i]
         alphas = results["alpha"][same]
         end = at_end(alphas, results["score"][same]) if np.ptp(alphas) > 0 else ""
@@ -221,7 +221,7 @@ class GLMSearch:
             )
 
     def diagnose(self, results: CVResults, i: int, coef: Any, fit_intercept: bool) -> Any:
-        """What the curve of the chosen l1_ratio says."""
+        """Diagnose the curve of the chosen l1_ratio."""
         folds, loss = self.folds, self.folds.loss
         same = np.flatnonzero(results["l1_ratio"] == results["l1_ratio"][i])
         scoring = self.scoring.scoring
@@ -244,7 +244,7 @@ class GLMSearch:
 
 
 def _null_error(loss: Loss, folds: GLMFolds, fit_intercept: bool) -> float:
-    """Mean deviance of the model without features on all rows, without an offset."""
+    """Return the mean deviance of the model without features on all rows, without an offset."""
     y = folds.y if folds.k > 1 else folds.y[:, None]
     if folds.k > 1:
         share = np.bincount(folds.y, weights=folds.weight, minlength=folds.k)

@@ -17,11 +17,11 @@ from ._scores import right_rows
 from ._search import Search
 from ._splits import OneOut
 
-_UNSETTLED = 1e-2  # relative error, beyond that of sampling, from which on a warning is given
+_UNSETTLED = 1e-2  # relative error, beyond that of sampling, above which a warning is given
 
 
 class PathSearch(Search):
-    """By leave-one-out or generalised cross-validation, from the fit to all rows."""
+    """Search by leave-one-out or generalised cross-validation, from the fit to all rows."""
 
     n_folds = 0
 
@@ -64,7 +64,7 @@ class PathSearch(Search):
             except StopIteration:
                 self.stopped = True
             except BaseException:
-                # what is done is kept
+                # keep finished results
                 self.rounds.append(found)
                 self._join()
                 raise
@@ -72,14 +72,14 @@ class PathSearch(Search):
 
     @property
     def _per_row(self) -> bool:
-        """Whether every row is left out by a fit of its own, in units that its leaving changes."""
+        """True if each row needs a refit of its own, as leaving it out changes the scaling."""
         return self.kind == "loo" and bool(self.folds.options["standardize"])
 
     def noise(self, t: int) -> Any:
         if "shift" not in self.table:
             return None
         error, shift = self.table["validation_error"], self.table["shift"]
-        # of error = residual / W / share^2
+        # first-order effect of a relative change of share on error = residual / W / share^2
         moved = self.scoring.error_of(-2.0 * error, error, self.spread)
         moved = moved[:, t] if self.scoring.per_target else moved.mean(axis=1)
         effect = moved[:, None] * shift
@@ -140,7 +140,7 @@ class PathSearch(Search):
         }
 
     def _row_errors(self, squares, weight):
-        """Mean squared errors (m, k) of left-out rows, and their standard errors (m, k or 1)."""
+        """Return mean squared errors (m, k) of left-out rows, and standard errors (m, k or 1)."""
         error = np.average(squares, axis=2, weights=weight)
         rows = squares.transpose(2, 0, 1)
         if not self.scoring.per_target:
@@ -148,7 +148,7 @@ class PathSearch(Search):
         return error, spread(rows, weight)
 
     def _in_blocks(self, loo, problem):
-        """What the residuals of all targets give, which are never held at once."""
+        """Return sums and errors of all targets' residuals, which are computed in blocks."""
         m, k, n = len(loo.alphas), problem.k, problem.n
         per_target, weight = self.scoring.per_target, problem.weight
         columns = [np.empty((m, k)) for _ in range(5)]
@@ -172,7 +172,7 @@ class PathSearch(Search):
         return LeftOut(None, residual, squared_norm, norm), error, error_se
 
     def _one_by_one(self, alphas):
-        """Residuals (m, k, n) of each row by a fit to the others, in units of their own."""
+        """Return residuals (m, k, n) of each row from a fit to the others, scaled by these."""
         whole = self.folds
         options = dict(whole.options)
         if whole.solver == "cg":
@@ -198,7 +198,7 @@ class PathSearch(Search):
         return residuals
 
     def _scored(self, alphas, problem, prediction):
-        """Scores of predictions of all rows at once, with errors where they are means over rows."""
+        """Return scores over all rows, and standard errors of scores that are means over rows."""
         scoring, live, weight = self.scoring, self.live, problem.weight
         codes = None if scoring.codes is None else scoring.codes[live]
         if scoring.own_accuracy:
@@ -222,7 +222,7 @@ class PathSearch(Search):
         return score, spread(rows if scoring.per_target else rows.mean(2, keepdims=True), weight)
 
     def _store(self, problem, squares, prediction):
-        """Weighted squared errors, or predictions for a scorer: (m, k, n)."""
+        """Keep weighted squared errors, or predictions if `scoring` is given: (m, k, n)."""
         predicts = self.scoring.given
         part = prediction if predicts else squares
         if not predicts and problem.weight is not None:
@@ -233,7 +233,7 @@ class PathSearch(Search):
         self.stored.append(full)
 
     def all_stored(self, single: bool) -> Any:
-        """(n, m), or (n, k, m) of several targets."""
+        """Return what was stored: (n, m), or (n, k, m) for several targets."""
         if not self.stored:
             return None
         joined = np.concatenate(self.stored)
@@ -244,7 +244,7 @@ class PathSearch(Search):
         return joined[:, 0] if single else joined
 
     def _generalised(self, alphas):
-        """By moments where they show everything, else as leave-one-out."""
+        """Evaluate from moments where they suffice, else as for leave-one-out."""
         folds, problem = self.folds, self._problem()
         if folds.solver == "cholesky" and problem.n > problem.p + problem.fit_intercept:
             path = folds.path(alphas)
@@ -276,9 +276,9 @@ class PathSearch(Search):
         }
 
     def _of_residuals(self, problem, residuals, share):
-        """Errors of residuals (n, k) of each penalty, over share.
+        """Return the mean squares of residuals (n, k) / share for each penalty, and their errors.
 
-        Their standard errors are those of a mean over the rows, of which W are counted.
+        Standard errors are those of a mean over W rows, with W the sum of the weights.
         """
         weight = problem.weight
         error, error_se = [], []
@@ -299,7 +299,7 @@ class PathSearch(Search):
         return {"validation_error": np.array(error), "validation_error_se": np.array(error_se)}
 
     def _scores(self, error, found):
-        """Columns of an error (m, k) whose standard error is known."""
+        """Return the columns for an error (m, k) with a known standard error."""
         scoring = self.scoring
         error_se = found["validation_error_se"]
         return {
@@ -309,7 +309,7 @@ class PathSearch(Search):
         }
 
     def _estimated(self, alphas):
-        """With the trace by random vectors, and its error."""
+        """Evaluate with the trace estimated from random vectors, and its error."""
         folds = self.folds
         problem = folds.problem(folds.A, folds.Y, folds.weight)
         estimate = Estimate(problem, alphas, self.seed)

@@ -1,4 +1,4 @@
-"""What cross-validation saw, as columns by name."""
+"""Results of cross-validation, as columns by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# columns that have one value per penalty, in the order of a frame
+# columns with one value per penalty, in the order of a data frame
 _COLUMNS = (
     "l1_ratio",
     "alpha",
@@ -31,19 +31,19 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
 
     A mapping from names to arrays. Errors are weighted means of the loss's deviances, of squared
     residuals for the squared loss; with several targets, their mean over the targets, unless each
-    has a penalty of its own. Arrays have one entry per penalty, in the order of "alpha"; with a
-    penalty per target, a second axis of targets.
+    has its own penalty. Arrays have one entry per penalty, in the order of "alpha"; with a penalty
+    per target, a second axis of targets.
 
     Attributes
     ----------
     columns : tuple of str
-        Names of what has one value per penalty.
+        Names of the columns with one value per penalty.
     loss : str
         Name of the loss whose mean deviances the errors are, in `fastridge.losses.LOSSES`.
     n_folds : int
         Folds that were used; rows for leave-one-out, 0 for generalised cross-validation.
     kind : {"folds", "loo", "gcv", "held-out"}
-        How the validation error was found.
+        Method of the validation error.
 
     Notes
     -----
@@ -51,35 +51,33 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     name                  what it is
     ===================== ======================================================================
     alpha                 the penalties
-    l1_ratio              of elastic nets, the share of the L1 part
+    l1_ratio              share of the L1 part, for elastic nets
     train_error           mean over the folds of the error on their training rows
-    validation_error      mean over the folds of the error on their held-out rows; of
+    validation_error      mean over the folds of the error on their held-out rows; for
                           leave-one-out, over the rows
     *_se                  standard errors of these means, from their spread over the folds or rows;
-                          of generalised cross-validation, over the rows' terms; NaN of a held-out
-                          set, and of a scorer's score of all rows that leave-one-out predicts
-    validation_error_noise of generalised cross-validation by random vectors, what these leave of it
-                          to chance, a standard error, which is part of validation_error_se too
+                          for generalised cross-validation, over the rows' terms; NaN for a held-out
+                          set, and for a scorer of all leave-one-out predictions
+    validation_error_noise for generalised cross-validation from random vectors, the standard error
+                          due to these vectors, which validation_error_se includes
     score                 the mean score, larger is better
     dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error;
-                          of folds by solver "cg" only where an estimate takes seconds;
-                          of elastic nets, mean over the folds and its standard error, NaN of more
-                          than 2,000 active features; of several targets that share features, for
-                          each
-    norm                  Euclidean norm of the coefficients of the fit to all rows; of folds by
-                          solver "cg", and of elastic nets, the mean over the folds
-    n_features            of elastic nets, mean number of features that have a coefficient
-    null_error            held-out error of the training mean, a number
-    fold_train_error      train_error of each fold, (n_folds, n_alphas)
-    fold_validation_error validation_error of each fold, likewise
-    fold_score            score of each fold, likewise
-    fold_coef             coefficients, (n_folds, n_alphas, n_features), or with a fourth axis of
+                          for folds with solver "cg" only where an estimate takes seconds; for
+                          elastic nets, mean over the folds and its standard error, NaN for more
+                          than 2,000 active features; averaged over targets for multi-task nets
+    norm                  Euclidean norm of the coefficients of the fit to all rows; for folds with
+                          solver "cg", and for elastic nets, the mean over the folds
+    n_features            for elastic nets, mean number of features with a non-zero coefficient
+    null_error            held-out error of the training mean, one number fold_train_error
+    train_error of each fold, (n_folds, n_alphas) fold_validation_error validation_error of each
+    fold, likewise fold_score            score of each fold, likewise fold_coef
+    coefficients, (n_folds, n_alphas, n_features), or with a fourth axis of
                           targets before the features, where `store_coef` asks for them
     ===================== ======================================================================
 
-    Where `store_cv_results` asks for errors or predictions of single rows, the results stand for
-    that array too, as scikit-learn's do: they have its attributes and methods, operators work on
-    it, and an index that is no string is one into it.
+    With `store_cv_results`, the results also act as the array of errors or predictions of single
+    rows, as in scikit-learn: they have its attributes and methods, operators work on it, and an
+    index that is not a string is an index into it.
 
     Examples
     --------
@@ -141,7 +139,7 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*inputs, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        # slots that are not set yet come here too, while a copy is made
+        # also called for slots that are not set yet, while a copy is made
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._stored is None:
@@ -160,7 +158,7 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = None  # type: ignore[assignment]
 
     def to_frame(self) -> Any:
-        """The columns of one value per penalty, as a pandas frame.
+        """Return the columns with one value per penalty as a pandas data frame.
 
         Returns
         -------

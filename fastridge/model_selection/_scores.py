@@ -1,4 +1,4 @@
-"""Scores of predictions: those that errors give at once, and any scorer that asks for more."""
+"""Make scorers of estimators from names and callables."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from .._sklearn import requests, routes
 
 
 def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any], bool]:
-    """A function (estimator, X, y, options) of a name or a callable, and whether it is weighted.
+    """Return a function (estimator, X, y, options) for a scorer, and whether it takes weights.
 
     known: names of the scores that need no scikit-learn, for the message.
 
     Raises
     ------
     ValueError
-        If there is no scorer of that name, or scikit-learn, which has it, is not installed; of the
-        function: if the scorer asks for what the estimator has not, or fails on its predictions.
+        If there is no scorer of that name, or it needs scikit-learn, which is not installed. Raised
+        by the function: if the scorer needs a method that the estimator lacks, or fails on its
+        predictions.
     """
     given = scoring
     if isinstance(scoring, str):
@@ -50,7 +51,7 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
         try:
             value = scoring(estimator, X, y, **options)
         except ValueError as error:
-            # a scorer of the caller's own says for itself what it misses
+            # a caller's own scorer raises its own error
             if not hasattr(scoring, "_score_func"):
                 raise
             raise ValueError(
@@ -68,7 +69,7 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
 
 
 def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
-    """Refuse a scorer of scikit-learn that asks for a method that the estimator has not."""
+    """Raise an error for a scikit-learn scorer that needs a method the estimator lacks."""
     methods = getattr(scorer, "_response_method", "predict")
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     if any(hasattr(estimator, method) for method in methods):
@@ -86,10 +87,10 @@ def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
 
 
 def _takes_weight(scorer: Any) -> bool:
-    """Return whether the scorer asks for sample weights, or its metric takes them."""
+    """Return whether the scorer requests sample weights, or its metric takes them."""
     asked = requests(scorer, "score", "sample_weight")
     if asked is not None and (isinstance(asked, bool) or routes()):
-        # under another name they are metadata of their own
+        # under an alias, they are separate metadata
         return asked is True
     for function in (scorer, getattr(scorer, "_score_func", None)):
         if function is None:
@@ -104,9 +105,9 @@ def _takes_weight(scorer: Any) -> bool:
 
 
 def right_rows(decision: Any, codes: Any) -> Any:
-    """Rows (n,) whose class has the largest decision (n, k), or whose labels are all right.
+    """Return a mask (n,) of rows that decisions (n, k) classify correctly, in every label.
 
-    codes: (n,) positions of the classes, or an indicator (n, k).
+    codes: class indices (n,), or an indicator (n, k) of labels.
     """
     if codes.ndim == 2:
         return ((decision > 0) == codes).all(axis=1)

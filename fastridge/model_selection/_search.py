@@ -16,33 +16,33 @@ from ._choice import EXTENSIONS, at_end, best, beyond, spread
 from ._results import CVResults
 from ._scores import make_scorer, right_rows
 
-# Bound on the multiplications of degrees of freedom that are estimated without being asked for.
+# Largest number of multiplications for which degrees of freedom are estimated by default.
 _AFFORDABLE = 1e9
 
 
 class Scoring:
-    """How predictions become scores: from errors, as an accuracy, or by a scorer.
+    """Compute scores of predictions: from errors, as an accuracy, or by a scorer.
 
     Parameters
     ----------
     loss : Loss
-        Of the estimator, whose mean deviances are the errors.
+        Loss of the estimator; errors are its mean deviances.
     scoring : str, callable or None
     default : str
-        What None means.
+        Score for `scoring` None.
     per_target : bool
         A score for each target.
     shown : callable
-        shown(alpha, coef, intercept, X, prediction): a fitted estimator whose predictions for X
-        are those.
+        shown(alpha, coef, intercept, X, prediction): a fitted estimator whose predictions for X are
+        `prediction`.
     truth : ndarray, (n,) or (n, k)
-        What a scorer compares with: targets, or class labels.
+        Targets or class labels that a scorer compares with.
     codes : ndarray or None
-        Positions of the classes.
+        Class index of each row.
     frame : data frame or None
-        Of the rows that are scored, where X came as one: scorers are given its rows.
+        Data frame of the scored rows, where X is one: scorers are given its rows.
     metadata : dict or None
-        What the scorer asks for beside the weights.
+        Metadata that the scorer requests, other than weights.
     """
 
     frame: Any = None
@@ -53,21 +53,21 @@ class Scoring:
         self.given, self.name = scoring is not None, default if scoring is None else scoring
         self.per_target, self.shown = per_target, shown
         self.truth, self.codes = truth, codes
-        # what the score is of errors alone, if it is
+        # formula of a score that depends on errors alone, else None
         self.of_errors = loss.scores.get(self.name) if isinstance(self.name, str) else None
         self.scorer = None
-        # the score of the estimator itself, for one target or the mean of several
+        # the accuracy of a classifier, computed without a scorer
         self.own_accuracy = codes is not None and self.name == "accuracy"
         if self.of_errors is None and not self.own_accuracy:
             self.scorer, self.weighted = make_scorer(self.name, loss.scores)
 
     def from_errors(self, error, spread_):
-        """Scores (m, k), or (m, 1) of all targets, of errors (m, k)."""
+        """Return scores (m, k), or (m, 1) over all targets, from errors (m, k)."""
         score = self.of_errors.value(np.asarray(error), np.asarray(spread_))
         return score if self.per_target else score.mean(axis=-1, keepdims=True)
 
     def rows_of(self, A, rows):
-        """X as a scorer gets it: rows of the data frame that came, else A, which holds them."""
+        """Return X for a scorer: rows of the data frame, if any, else A, which holds them."""
         if self.frame is None:
             return as_container(A)
         if rows is None:
@@ -75,20 +75,20 @@ class Scoring:
         return self.frame.iloc[rows] if hasattr(self.frame, "iloc") else self.frame[rows]
 
     def options(self, weight, rows):
-        """Keyword arguments of the scorer: of rows whose weights are `weight`, or of all (None)."""
+        """Return keyword arguments of the scorer for rows (None: all) with weights `weight`."""
         found = {"sample_weight": weight} if self.weighted and weight is not None else {}
         for name, value in (self.metadata or {}).items():
             found[name] = value if rows is None else _rows(value, rows, len(self.truth))
         return found
 
     def error_of(self, error_se, error, spread_):
-        """Standard errors of scores of errors (m, k) whose own are error_se, to first order."""
+        """Return standard errors of scores to first order, from those of errors (m, k)."""
         if not self.per_target:
             error, spread_ = error.mean(axis=-1, keepdims=True), spread_.mean()
         return self.of_errors.deviation(error_se, error, spread_)
 
     def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight, options):
-        """Scores (k,) or (1,) of predictions (n, k)."""
+        """Return scores (k,) or (1,) of predictions (n, k)."""
         if self.own_accuracy:
             return np.array([np.average(right_rows(prediction, codes), weights=weight)])
         if self.per_target:
@@ -109,7 +109,7 @@ class Scoring:
 
 
 def _rows(value, rows, n):
-    """Return rows of metadata that has one entry per sample, and any other as it is."""
+    """Return rows of metadata that has one entry per sample; return other metadata unchanged."""
     shape = getattr(value, "shape", None)
     if (shape[0] if shape else len(value) if isinstance(value, (list, tuple)) else -1) != n:
         return value
@@ -119,7 +119,7 @@ def _rows(value, rows, n):
 
 
 class Search:
-    """What is common: the table of all penalties so far, and its extension.
+    """Base of the searches: the table of all penalties so far, and its extension.
 
     Attributes
     ----------
@@ -136,8 +136,10 @@ class Search:
         self.stopped = False
 
     def noise(self, t: int) -> Any:
-        """Standard errors (m,) that estimates leave in the differences of score t from its best;
-        None where nothing is estimated."""
+        """Return standard errors (m,), due to estimates, of score t's differences from its best.
+
+        None where nothing is estimated.
+        """
         return None
 
     def add(self, alphas) -> None:
@@ -149,7 +151,7 @@ class Search:
         raise NotImplementedError
 
     def _join(self) -> None:
-        """Columns (m, ...) of all rounds, from the largest penalty down where there are several."""
+        """Join columns (m, ...) of all rounds; of several rounds, sorted by falling penalty."""
         order = slice(None)
         self.alphas = np.concatenate([r["alpha"] for r in self.rounds])
         if len(self.rounds) > 1:
@@ -166,7 +168,7 @@ class Search:
         self.score, self.score_se = self.table["score"], self.table["score_se"]
 
     def extend(self) -> list[str]:
-        """Go on beyond the ends at which the best scores lie; what was done, in words."""
+        """Extend the grid beyond ends where the best scores lie; return a log in words."""
         said = []
         for _ in range(EXTENSIONS):
             if self.stopped:
@@ -189,14 +191,14 @@ class Search:
         return said
 
     def end(self) -> str:
-        """Where a best score lies and still improves, "lower" or "upper"; "" where none does."""
+        """Return the end, "lower" or "upper", where a best score still improves, or ""."""
         score = self.score.mean(axis=1)
         columns = self.score.T if self.scoring.per_target else [score]
         ends = (at_end(self.alphas, c, self.noise(t)) for t, c in enumerate(columns))
         return next((e for e in ends if e), "")
 
     def results(self, per_target: bool, single: bool, stored: Any) -> CVResults:
-        """The table as users see it."""
+        """Return the table for users."""
         values: dict[str, Any] = {"alpha": self.alphas}
         for name, value in self.table.items():
             if name in ("alpha", "null", "shift"):
@@ -216,7 +218,7 @@ class Search:
 
 
 class FoldSearch(Search):
-    """By folds, or one held-out set."""
+    """Search by folds, or by one held-out set."""
 
     def __init__(self, folds, scoring, keep, callback, kind) -> None:
         super().__init__(folds, scoring)
@@ -242,7 +244,7 @@ class FoldSearch(Search):
         except StopIteration:
             self.stopped = True
         except BaseException:
-            # what is done is kept
+            # keep finished folds
             if done and not self.rounds:
                 self.n_folds = len(done)
                 self.rounds.append(self._columns(alphas, done))
@@ -319,8 +321,11 @@ class FoldSearch(Search):
         return spread(values if self.scoring.per_target else values.mean(axis=2, keepdims=True))
 
     def finish(self, seed: Callable[[], int]) -> None:
-        """Degrees of freedom and norms of the fit to all rows; without a factorisation, of degrees
-        of freedom an estimate where that takes seconds, and of norms the mean over the folds."""
+        """Add degrees of freedom and norms of the fit to all rows to the table.
+
+        Without a factorisation, degrees of freedom are estimated where that takes seconds, and
+        norms remain means over the folds.
+        """
         folds = self.folds
         if folds.solver == "cg":
             if PRODUCTS * folds.A.nnz > _AFFORDABLE:
@@ -334,7 +339,7 @@ class FoldSearch(Search):
 
 
 class Incomplete(Exception):
-    """An extension of the grid that did not see every fold."""
+    """Raised when an extension of the grid ends before every fold is done."""
 
 
 def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:

@@ -1,4 +1,4 @@
-"""Folds: which rows train, and which are held out."""
+"""Split rows into training rows and held-out rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rows = NDArray[np.intp]
 
 
 class OneOut:
-    """The split that leaves one of the live rows out; its train rows are made when asked for."""
+    """Split that leaves out one row of positive weight; training rows are computed on access."""
 
     __slots__ = ("live", "position")
     whole = True
@@ -34,7 +34,7 @@ class OneOut:
 
 
 class Split(NamedTuple):
-    """Rows of one fold; `whole` where each row of weight is in one of the two and not in both."""
+    """Rows of one fold; `whole`: each row of positive weight is in exactly one of the two."""
 
     train: Rows
     test: Rows
@@ -51,23 +51,23 @@ def make_splits(
     labels: Any,
     metadata: dict[str, Any] | None = None,
 ) -> list[Split]:
-    """The folds that `cv` asks for.
+    """Return the folds of `cv`.
 
     Parameters
     ----------
     cv : int, splitter or iterable of (train, test)
-        An int of at least 2: folds of consecutive rows, as scikit-learn's ``KFold``; of the same
-        shares of the classes where `labels` are given; of whole groups where `groups` are.
+        An int of at least 2: folds of consecutive rows, as scikit-learn's ``KFold``; stratified by
+        class with `labels`; of whole groups with `groups`.
     n : int
         Number of rows.
     X, y : any
-        What ``cv.split`` is given.
+        Arguments of ``cv.split``.
     groups : array-like of shape (n,) or None
     weight : ndarray of shape (n,) or None
     labels : ndarray of shape (n,), integer, or None
         Codes of the classes.
     metadata : dict or None
-        Keyword arguments of ``cv.split`` in the place of `groups`.
+        Keyword arguments of ``cv.split`` in place of `groups`.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def make_splits(
 def hold_out(
     share: float, n: int, groups: Any, labels: Any, rng: np.random.Generator
 ) -> list[Split]:
-    """One split that holds out that share of the rows, groups or each class, at random."""
+    """Return one split that holds out a share of the rows, groups or each class at random."""
     if groups is not None:
         names = codes_of_rows(groups, n)
         order = rng.permutation(names.max() + 1)
@@ -139,7 +139,7 @@ def hold_out(
 
 
 def check_share(validation: Any) -> float:
-    """A fraction of the rows."""
+    """Check and return the share of the rows to hold out."""
     if (
         isinstance(validation, bool)
         or not isinstance(validation, Real)
@@ -153,7 +153,7 @@ def check_share(validation: Any) -> float:
 
 
 def _by_class(labels: Rows, count: int) -> Rows:
-    """Folds of the same shares of each class: as scikit-learn's ``StratifiedKFold``."""
+    """Return folds stratified by class, the same as scikit-learn's ``StratifiedKFold``."""
     classes, first, sizes = np.unique(labels, return_index=True, return_counts=True)
     if sizes.max() < count:
         raise ValueError(
@@ -172,7 +172,7 @@ def _by_class(labels: Rows, count: int) -> Rows:
 
 
 def _whole_groups(names: Rows, count: int, weight: NDArray[np.float64] | None) -> Rows:
-    """Groups from the heaviest down, each into the fold that is lightest so far."""
+    """Assign groups to folds, from the heaviest down, each to the fold lightest so far."""
     sizes = np.bincount(names, weights=weight)
     if len(sizes) < count:
         raise ValueError(f"groups has {len(sizes)} groups; expected at least cv={count}.")
