@@ -42,7 +42,7 @@ class Evidence:
     def __init__(self, A, y, weight, d, fit_intercept, by_rows) -> None:
         self.by_rows, self.weighted = by_rows, weight is not None
         self.moments = None
-        self.exact = False  # whether penalties were met that the reduction does not show
+        self.exact = False  # whether a penalty was too small for the accuracy of the reduction
         Y = np.asfortranarray(y.reshape(-1, 1))
         fits = rows_fit(*A.shape)
         if by_rows:
@@ -70,14 +70,14 @@ class Evidence:
         path = self.path
         self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
         self.size = int((d > 0).sum())
-        self._moved = False  # whether the basis is another one than before
+        self._moved = False  # whether the last call of `at` changed the basis
         if by_rows:
             self.yy = float(path.right[:, 0] @ path.right[:, 0])
         else:
             self.yy = float(path.yy[0])
 
     def at(self, ratio):
-        """x in the rotated basis, |w|^2, residual and degrees of freedom for a penalty."""
+        """Return x in the rotated basis, |w|^2, residual and degrees of freedom for a penalty."""
         path, alphas = self.path, np.array([ratio])
         if path.reduced is None:
             return np.zeros(0), 0.0, self.yy, float(self.rank)
@@ -97,15 +97,17 @@ class Evidence:
             return x, norm, ratio**2 * square, dof
         residual = self.yy - float(x @ turned) - ratio * square
         if residual < CANCELS * self.yy and path.rows is not None:
-            # a difference that rounding hides
+            # the residual is lost to cancellation
             self.exact = True
             x, square, residual, dof = self.at(ratio)
             self._moved = True
         return x, square, max(residual, _EPS**2 * self.yy), dof
 
     def step_size(self, x, before, ratio, ratio_before):
-        """A bound on sum_j |w_j - before_j|, of coefficients in units of their priors; infinite
-        where the basis changed in between."""
+        """Return a bound on sum_j |w_j - before_j|, in units of the priors.
+
+        It is infinite where the basis changed in between.
+        """
         if self._moved:
             return np.inf
         if self.by_rows and not self.exact:
@@ -121,7 +123,7 @@ class Evidence:
         return float(np.sqrt(self.size * square))
 
     def log_evidence(self, a, lam, norm, residual, priors):
-        """Log marginal likelihood, with the priors' terms."""
+        """Return the log marginal likelihood, including the terms of the hyperpriors."""
         a_1, a_2, l_1, l_2 = priors
         alphas = np.array([lam / a])
         found = self.path.spectrum if self.exact else self.path
@@ -137,7 +139,7 @@ class Evidence:
 def maximise(
     evidence: Evidence, a: float, lam: float, priors: Any, tol: float, max_iter: int, keep: bool
 ) -> Any:
-    """Precisions a and lam, iterations, scores of each, and the degrees of freedom."""
+    """Return precisions a and lam, iterations, the score of each, and the degrees of freedom."""
     a_1, a_2, l_1, l_2 = priors
     scores = []
     before, ratio = None, None
@@ -151,7 +153,7 @@ def maximise(
             scores.append(evidence.log_evidence(a, lam, norm, residual, priors))
         penalised = dof - evidence.rank
         lam = (penalised + 2.0 * l_1) / max(norm + 2.0 * l_2, tiny)
-        # on the way the fit may have more degrees of freedom than there are rows
+        # intermediate fits may have more degrees of freedom than the total weight
         left = max(evidence.total - dof, _EPS * evidence.total)
         a = (left + 2.0 * a_1) / max(residual + 2.0 * a_2, tiny)
         if before is not None and evidence.step_size(x, before, ratio, last) < tol:

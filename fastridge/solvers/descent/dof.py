@@ -1,7 +1,7 @@
 """Effective degrees of freedom along the path of an elastic net.
 
-Where the support A does not change, the fit moves with y by a matrix whose trace they are. With G
-the Gram matrix of the support, of features that are neither 0 nor at a bound,
+They are the trace of the derivative of the fit by y, for a fixed support. With G the Gram matrix of
+the support, the features that are neither 0 nor at a bound, they are
 
     tr G (G + D)^-1,    D = diag(l2 f),
 
@@ -9,8 +9,8 @@ which without an L2 part is the size of the support. Of k targets whose coeffici
 D has a block for each feature, l2 f I + l1 f / |w| (I - w w' / |w|^2), G is G x I, and the trace
 is divided by k.
 
-A factorisation of a large support costs more than its fit: from `_SMALL` rows on, the share of the
-support that is left is found at some penalties, and between them on a line over log alpha.
+A factorisation of a large support costs more than its fit: above the order `_SMALL`, the ratio to
+the size of the support is computed at some penalties and interpolated linearly in log alpha.
 
 References: H. Zou, T. Hastie and R. Tibshirani, "On the degrees of freedom of the lasso", Annals
 of Statistics 35, 2007. S. Vaiter et al., "The degrees of freedom of partly smooth regularizers",
@@ -26,28 +26,28 @@ from ...systems.lapack import half_inverse, pseudo_inverse
 
 _SMALL = 40  # order of a matrix up to which it is factorised at every penalty
 _LARGE = 2000  # order above which it is never factorised
-_STEP = 0.7  # ratio of penalties at which a matrix of an order in between is factorised again
-_MANY = 300  # order from which on it is the fourth power of that ratio
+_STEP = 0.7  # ratio of penalties between factorisations of orders from _SMALL to _LARGE
+_MANY = 300  # order from which the ratio is its fourth power
 
 
 class DescentFreedom:
-    """Degrees of freedom of the solutions of a `DescentPath` or a `GroupPath`, as it goes.
+    """Degrees of freedom of the solutions of a `DescentPath` or a `GroupPath`, updated per penalty.
 
-    several: whether the path is a `GroupPath`; most: what they cannot exceed, the rank of the data.
+    several: whether the path is a `GroupPath`; most: their upper bound, the rank of the data.
     """
 
     def __init__(self, path, several: bool, most: int) -> None:
         self.path, self.several, self.most = path, several, most
 
     def extend(self, m: int) -> None:
-        """Begin with m more penalties."""
+        """Begin a sequence of m more penalties."""
         self.base, self.size = np.zeros(m), np.zeros(m)
         self.share = np.full(m, np.nan)
         self.alphas = np.zeros(m)
         self.last = np.inf
 
     def add(self, j: int, alpha: float, l1, l2) -> None:
-        """Take the path's solution for the j-th of them."""
+        """Add the path's solution for penalty j."""
         self.alphas[j] = alpha
         if self.several:
             path = self.path
@@ -84,7 +84,7 @@ class DescentFreedom:
             self.share[j] = trace / rows
 
     def result(self):
-        """Degrees of freedom (m,); NaN where too many features are active."""
+        """Return the degrees of freedom (m,); NaN where too many features are active."""
         share, known = self.share, np.isfinite(self.share)
         if not known.all() and known.any():
             x = -np.log(np.maximum(self.alphas, np.finfo(np.float64).tiny))
@@ -118,7 +118,7 @@ class DescentFreedom:
 
 
 def curvature(W, l1, l2):
-    """Second derivative of the penalty of each column of W (k, size), in blocks (size, k, k)."""
+    """Return second derivatives of the penalty of each column of W (k, size), (size, k, k)."""
     norm = np.linalg.norm(W, axis=0)
     along, identity = (W / norm).T, np.eye(len(W))
     across = identity - along[:, :, None] * along[:, None]
@@ -126,7 +126,7 @@ def curvature(W, l1, l2):
 
 
 def in_blocks(G, D):
-    """G x I + D for blocks D (size, k, k), as a matrix of size * k rows."""
+    """Return G x I + D for blocks D (size, k, k), as a matrix of size * k rows."""
     size, k = D.shape[:2]
     M = np.zeros((size, k, size, k))
     for t in range(k):
@@ -137,8 +137,10 @@ def in_blocks(G, D):
 
 
 def _trace(G, D):
-    """tr G (G + D)^-1, None where the sum is singular; D: a diagonal (size,), or blocks
-    (size, k, k) for G x I. G is overwritten."""
+    """Return tr G (G + D)^-1, or None where G + D is singular; G is overwritten.
+
+    D: a diagonal (size,), or blocks (size, k, k) for G x I.
+    """
     size = len(G)
     if D.ndim == 1:
         G.flat[:: size + 1] += D
@@ -154,12 +156,12 @@ def _trace(G, D):
 
 
 def _dependent_trace(G, D):
-    """The same by a pseudoinverse."""
+    """Return the trace by a pseudoinverse."""
     if D.ndim == 1:
         whole, M = G, G + np.diag(D)
     else:
         whole, M = in_blocks(G, np.zeros_like(D)), in_blocks(G, D)
-    # which directions are null is decided in units of the columns
+    # scale to unit columns before the rank decision
     size = np.sqrt(np.diagonal(M))
     size = np.where(size > 0, size, 1.0)
     units = np.outer(size, size)

@@ -68,27 +68,27 @@ def elastic_net(
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds of the coefficients, in the units of `X`; infinite ones, like None, bound nothing.
+        Bounds of the coefficients, in the units of `X`; None or infinite: no bound.
     fit_intercept : bool, default=True
-        Fit b, which is never penalised nor bounded; otherwise b = 0.
+        Fit b, which is neither penalised nor bounded; otherwise b = 0.
     standardize : bool, default=False
-        Penalise sd_j w_j in place of w_j, with sd the columns' weighted standard deviations (1 for
+        Penalise sd_j w_j instead of w_j, with sd the columns' weighted standard deviations (1 for
         constant columns).
     solver : {"auto", "gram", "working", "columns"}, default="auto"
-        "gram": covariance updates on the Gram matrix of all features. "working": on that of a
-        working set. "columns": a working set, with the columns themselves. "auto" chooses by shape
-        and storage, and goes from "working" to "columns" as the set grows. Moments are fitted by
-        "gram".
+        "gram": covariance updates on the Gram matrix of all features. "working": the same on a
+        working set. "columns": residual updates with the columns of a working set. "auto" chooses
+        by shape and storage, and switches from "working" to "columns" as the set grows. Moments
+        are fitted by "gram".
     tol : float, default=1e-4
         Bound on `ElasticNetResult.relative_gap`, the duality gap over the null objective.
     max_iter : int, default=1000
-        Bound on the epochs: rounds of sweeps, and Newton steps.
+        Largest number of epochs: rounds of sweeps, and Newton steps.
     selection : {"cyclic", "random"}, default="cyclic"
         Order of the coordinates in a sweep.
     random_state : int or None, default=None
         Seed of the random order; None: 0. The same seed gives the same result.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None, default=None
-        Where to start, for example the solution of a nearby `alpha`.
+        Warm start, for example the solution of a nearby `alpha`.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def elastic_net_path(
 ) -> ElasticNetPath:
     """Fit an elastic net for a decreasing sequence of penalties.
 
-    The objective is that of `elastic_net`; each fit starts from the one before.
+    The objective is that of `elastic_net`; each fit is warm-started from the one before.
 
     Parameters
     ----------
@@ -169,31 +169,31 @@ def elastic_net_path(
     sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol
         As in `elastic_net`.
     max_iter : int, default=1000
-        Bound on the epochs of each penalty.
+        Largest number of epochs per penalty.
     selection, random_state
         As in `elastic_net`.
     l1_ratio : float, default=0.5
         Share of the L1 part, from 0 (ridge) to 1 (lasso).
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first.
+        Ratio of the last to the first penalty of the automatic grid.
     n_alphas : int, default=100
-        Penalties of the automatic grid. The first is the smallest that leaves all penalised
-        coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
+        Number of penalties of the automatic grid. The first is the smallest that leaves all
+        penalised coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
     alphas : array-like, int or None, default=None
-        Penalties, which are fitted from large to small; None: the automatic grid; an int: that
-        many of it, in place of `n_alphas`.
+        Penalties, which are fitted from large to small; None: the automatic grid; an int: an
+        automatic grid of that many penalties.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares, for example 0.999;
-        None: go to the last penalty.
+        None: fit all penalties.
     stop : callable or None, default=None
-        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; a true value ends
-        the path, for example where a held-out error rises.
+        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; returning True
+        ends the path, for example where a held-out error rises.
     callback : callable or None, default=None
         Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
-        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
-        part in its attribute `path`.
+        far is returned. Any other exception, and Ctrl-C, propagates with the finished part of the
+        path in its attribute `path`.
     verbose : bool or int, default=False
-        Show a bar of the penalties that are done on standard error, with tqdm where installed.
+        Show a progress bar on standard error, with tqdm where installed.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Paths of lassos and elastic nets under scikit-learn's names, with its arguments and returns."""
+"""scikit-learn's functions `enet_path` and `lasso_path`, with its arguments and return values."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["PathTuple", "enet_path", "lasso_path"]
 
 
 class PathTuple(tuple):
-    """What `enet_path` and `lasso_path` return: a tuple, whose items are scikit-learn's.
+    """Result of `enet_path` and `lasso_path`: a tuple with the items of scikit-learn's.
 
-    It is (alphas, coefs, dual_gaps), with `return_n_iter` (alphas, coefs, dual_gaps, n_iters), and
-    has the attributes of the path that holds them too, such as `intercept`, `relative_gap`,
-    `converged` and `predict`.
+    It is (alphas, coefs, dual_gaps), with `return_n_iter` (alphas, coefs, dual_gaps, n_iters). It
+    also has the attributes of `path`, such as `intercept`, `relative_gap`, `converged` and
+    `predict`.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class PathTuple(tuple):
     n_iters : list of int
         Epochs.
     path : ElasticNetPath or MultiTaskPath
-        The same with a row per penalty, and the certificates; ``path[k]`` is fit number k.
+        The solutions with a row per penalty, and their certificates; ``path[k]`` is fit number k.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def enet_path(
 
     with s = `sample_weight` and f = `penalty_factor`, ones where None. For `y` of shape
     (n_samples, n_targets), the objective is that of `MultiTaskElasticNet`. As in scikit-learn there
-    is no intercept unless it is asked for: `elastic_net_path` fits one, and has a row per penalty.
+    is no intercept by default; `elastic_net_path` fits one, and has a row per penalty.
 
     Parameters
     ----------
@@ -130,25 +130,25 @@ def enet_path(
     l1_ratio : float, default=0.5
         Share of the L1 part, from 0 (ridge) to 1 (lasso).
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first, above 0.
+        Ratio of the last to the first penalty of the automatic grid, above 0.
     n_alphas : int or None, default=None
-        Number of penalties of the automatic grid, in the place of an int as `alphas`.
+        Number of penalties of the automatic grid, instead of an int as `alphas`.
     alphas : array-like, int or None, default=100
-        Penalties, which are sorted from large to small, or how many of an automatic grid, whose
-        first is the smallest that leaves all penalised coefficients at 0. None: 100.
+        Penalties, which are sorted from large to small, or the number of penalties of an automatic
+        grid, whose first is the smallest that leaves all penalised coefficients at 0. None: 100.
     precompute : bool, "auto" or array-like of shape (n_features, n_features), default="auto"
-        True: fit on the Gram matrix of all features. An array: it is that. Otherwise where that is
-        the faster way.
+        True: fit on the Gram matrix of all features. An array: that Gram matrix. Otherwise use the
+        Gram matrix where that is faster.
     Xy : array-like of shape (n_features,) or (n_features, n_targets), or None, default=None
-        Accepted for compatibility: products with `y` are made from `X` and `y`.
+        Accepted for compatibility: products with `y` are computed from `X` and `y`.
     copy_X : bool, default=True
         Accepted for compatibility: `X` is never overwritten.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None, default=None
-        Where the first fit starts.
+        Warm start of the first fit.
     verbose : bool or int, default=False
-        Show a bar of the penalties that are done on standard error, with tqdm where installed.
+        Show a progress bar on standard error, with tqdm where installed.
     return_n_iter : bool, default=False
-        Return the numbers of epochs, too.
+        Also return the numbers of epochs.
     positive : bool, default=False
         Require w >= 0; for one target.
     check_input : bool, default=True
@@ -158,13 +158,13 @@ def enet_path(
     tol : float, default=1e-4
         Bound on the duality gap of each fit over the objective of the null model.
     max_iter : int, default=1000
-        Bound on the epochs of each penalty.
+        Largest number of epochs per penalty.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of the random order; None: 0.
     selection : {"cyclic", "random"}, default="cyclic"
         Order of the coordinates in a sweep.
     do_screening : bool, default=True
-        Accepted for compatibility: working sets take the place of screening.
+        Accepted for compatibility: working sets replace screening.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
@@ -175,16 +175,16 @@ def enet_path(
         Penalise in units of the columns' weighted standard deviations.
     solver : {"auto", "gram", "working", "columns"}, default="auto"
         For one target: "gram" forms a Gram matrix of all features, "working" one of a working set,
-        and "columns" none; "auto" chooses.
+        "columns" works on columns without a Gram matrix; "auto" chooses.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares; for one target.
     stop : callable or None, default=None
-        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; a true value ends
-        the path, for example where a held-out error rises; for one target.
+        Called as stop(path) after each penalty, with the `ElasticNetPath` so far; returning True
+        ends the path, for example where a held-out error rises; for one target.
     callback : callable or None, default=None
         Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
-        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
-        part in its attribute `path`.
+        far is returned. Any other exception, and Ctrl-C, propagates with the finished part of the
+        path in its attribute `path`.
 
     Returns
     -------
@@ -302,7 +302,7 @@ penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, stop,
 
 
 def _path(given: dict[str, Any]) -> PathTuple:
-    """The path of arguments as they were given to `enet_path`."""
+    """Return the path for the arguments of `enet_path`, which are unchecked."""
     check_flags(
         copy_X=given["copy_X"],
         return_n_iter=given["return_n_iter"],
@@ -387,7 +387,7 @@ def _groups(
     options: Options,
     callback: Any,
 ) -> Any:
-    """The path of several targets that share their features."""
+    """Return the path of several targets that share their support."""
     from .groups import GroupPath
     from .multi_task import solve_groups
 

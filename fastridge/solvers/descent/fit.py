@@ -1,4 +1,4 @@
-"""Elastic nets whose arguments have been through the door."""
+"""Elastic nets whose arguments have been checked."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from .result import ElasticNetPath, ElasticNetResult, PathStep
 
 # Number of elements of data up to which a Gram matrix takes less time than moments would.
 _FEW = 20_000
-# Most features without a penalty whose dependence is looked at, and the least eigenvalue of their
-# correlations for which coordinate descent on them is sure to end.
+# Largest number of unpenalised features whose dependence is checked, and the least eigenvalue of
+# their correlations for which coordinate descent on them surely converges.
 _MOST_FREE, _DEPENDENT = 200, 1e-8
-# Rows from which on the kernel that sums them sees every constant column.
+# Number of rows from which the summing kernel detects every constant column.
 _SOME = 4
 
 
 class Constraints:
-    """What bears on each coefficient: factors of the penalty, and bounds; None: none."""
+    """Penalty factors and bounds of the coefficients; None: none."""
 
     __slots__ = ("factor", "lower", "upper")
 
@@ -53,7 +53,7 @@ NOTHING = Constraints()
 
 
 def check_data(X, y, sample_weight):
-    """Matrix, target and weights; or Moments, None and None."""
+    """Return Matrix, target and weights; or Moments, None and None."""
     if is_moments(X):
         if y is not None or sample_weight is not None:
             name = "y" if y is not None else "sample_weight"
@@ -65,7 +65,7 @@ def check_data(X, y, sample_weight):
 
 
 def check_moments(moments: Any, name: str) -> None:
-    """Refuse moments of nothing."""
+    """Raise if moments have no weight."""
     if not moments.total_weight > 0:
         raise ValueError(
             f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected some"
@@ -86,8 +86,8 @@ def solve(
 ) -> ElasticNetResult:
     """Solve for one penalty; see `elastic_net`.
 
-    source: a Matrix, or Moments with Y None. gram: A'SA of weights as they are given, for Matrix.
-    dual_init: the dual points of the fit that coef_init is from, one per target.
+    source: a Matrix, or Moments with Y None. gram: A'SA with the weights as given, for a Matrix.
+    dual_init: the dual points, one per target, of the fit that coef_init comes from.
     """
     if Y is None:
         p, k, single = source.n_features, source.n_targets, source._y_ndim == 1
@@ -137,7 +137,7 @@ def solve(
 
 
 def _joined(source, found, single, solver, options) -> ElasticNetResult:
-    """The result of the fits of all targets, in the type of X, with a warning where one is due."""
+    """Join the fits of all targets into a result in the dtype of X; warn if not converged."""
     if single:
         coef, intercept, n_iter, gap, relative, objective, converged = found[0]
     else:
@@ -154,7 +154,7 @@ def _joined(source, found, single, solver, options) -> ElasticNetResult:
 
 
 def free_are_dependent(A, weight, constraints, fit_intercept) -> bool:
-    """Return whether features without a penalty are so dependent that descent would not end."""
+    """Return whether unpenalised features are so dependent that descent would not converge."""
     factor = constraints.factor
     if factor is None or constraints.lower is not None or constraints.upper is not None:
         return False
@@ -175,7 +175,7 @@ def free_are_dependent(A, weight, constraints, fit_intercept) -> bool:
 
 
 def _eliminated(A, Y, alpha, options, weight, constraints, coef_init) -> ElasticNetResult:
-    """Fit with the features without a penalty projected out of the others: see `GroupPath`."""
+    """Fit with the unpenalised features projected out of the others; see `GroupPath`."""
     from .groups import GroupPath
 
     single, found = Y.ndim == 1, []
@@ -210,9 +210,9 @@ def _eliminated(A, Y, alpha, options, weight, constraints, coef_init) -> Elastic
 
 
 class ProjectedPath:
-    """A `DescentPath` of one target that projects features without a penalty out of the others.
+    """A `DescentPath` of one target that projects unpenalised features out of the others.
 
-    Its coefficients are exact where these features depend on each other.
+    Its coefficients are exact even where the unpenalised features depend on each other.
     """
 
     solver = "working"
@@ -246,7 +246,7 @@ class ProjectedPath:
         self.path.start(u[None] / self.path.unit)
 
     def solve(self, l1, l2, tol):
-        """Minimise for these penalties until the gap is at most tol; whether it is."""
+        """Minimise for these penalties until the gap is at most tol; return whether it is."""
         path = self.path
         j = int(path.factor.argmax())
         alpha = (l1[j] + l2[j]) / path.factor[j] if path.factor[j] > 0 else 0.0
@@ -274,8 +274,8 @@ def solve_path(
 ) -> ElasticNetPath:
     """Solve for one penalty after the other, from large to small; see `elastic_net_path`.
 
-    alphas: None for the automatic grid. One target. coef_init: where the first fit starts. gram: as
-    for `solve`.
+    For one target. alphas: None for the automatic grid. coef_init: warm start of the first fit.
+    gram: see `solve`.
     """
     p = source.n_features if Y is None else source.n_columns
     if Y is None:
@@ -353,7 +353,7 @@ def find_solver(source, solver, n_alphas):
 def make_problem(
     source, Y, target, solver, sample_weight, constraints, options, gram=None
 ) -> DescentProblem:
-    """One target of Matrix or Moments as what does not depend on alpha."""
+    """Return the problem of one target of a Matrix or Moments, without alpha."""
     rest = (
         constraints.factor,
         constraints.lower,
@@ -373,7 +373,7 @@ def make_problem(
                 problem = found and DescentProblem.of_quadratic(len(y), found, *rest)
                 if problem is not None:
                     return problem
-            # what is not finite, or whose squares are not, is for moments to name
+            # data that are not finite, or whose squares are not, are refused by moments, by name
             xx, yy = float(np.vdot(X, X)), float(np.vdot(y, y))
             if math.isfinite(16.0 * (xx + yy)):
                 require_sums(source, y, xx, yy, False)
@@ -417,7 +417,7 @@ def _step(problem, path, alpha, converged, dtype, l1, l2, total):
 
 
 def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
-    """Say what was not reached, to the first caller outside this package."""
+    """Warn the first caller outside this package that tol was not reached."""
     from ... import _sklearn
 
     warnings.warn(
@@ -431,7 +431,7 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
 
 
 def warn_of_lost_rows(sample_weight, p: int) -> None:
-    """Say that the gap is that of the heaviest rows, which hide the others."""
+    """Warn that the gap covers only the heaviest rows; light rows are lost in the sums."""
     if sample_weight is None:
         return
     from ... import _sklearn
@@ -443,7 +443,7 @@ def warn_of_lost_rows(sample_weight, p: int) -> None:
 
 
 def _level() -> int:
-    """Return the stack level, for a warning of the caller, of the first one outside fastridge."""
+    """Return the stack level of the first frame outside fastridge, for a warning of the caller."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
         level, frame = level + 1, frame.f_back

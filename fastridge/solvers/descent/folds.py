@@ -1,4 +1,4 @@
-"""Elastic nets of every fold and every penalty.
+"""Elastic nets for every fold and every penalty.
 
 Each fold goes down the grid with warm starts. Where a Gram matrix of all features
 pays, that of a fold's training rows is the whole's less the fold's. Folds are independent and run
@@ -25,24 +25,24 @@ from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
 from .path import DescentPath, choose_solver, take_buffer
 
-_POLL = 0.1  # seconds between looks for an interrupt
-_KEPT = 1e9  # bytes of moments of folds that are held at once
+_POLL = 0.1  # seconds between checks for an interrupt
+_KEPT = 1e9  # bytes of moments of folds held at once
 
 
 class PathErrors(NamedTuple):
-    """Of one fold and one l1_ratio, for m penalties; errors are weighted means of squares."""
+    """Errors, weighted mean squares, on one fold for one l1_ratio and m penalties."""
 
     train: Any  # (m,)
     validation: Any  # (m,)
-    coef: Any  # (m, k, p), or None where it was not asked for
-    df: Any  # (m,), features with a coefficient
-    dof: Any  # (m,), effective degrees of freedom, of one target
-    norm: Any  # (m,), of the coefficients
+    coef: Any  # (m, k, p), or None unless requested
+    df: Any  # (m,), number of features with non-zero coefficients
+    dof: Any  # (m,), effective degrees of freedom of one target
+    norm: Any  # (m,), norm of the coefficients
     gap: Any  # (m,)
 
 
 class Stopped(Exception):
-    """The search was ended from outside."""
+    """The search was stopped by the caller."""
 
 
 class FoldPath:
@@ -82,7 +82,7 @@ class FoldPath:
         self.freedom = DescentFreedom(self.path, False, self._most(self.problem.n))
 
     def _close(self):
-        """Keep what it takes to go on, not the copy of the training rows and the working set."""
+        """Release the copy of the training rows and the working set; keep a warm start."""
         path, folds = self.path, self.folds
         if folds.grouped or folds.solver == "gram":
             return
@@ -93,12 +93,12 @@ class FoldPath:
         self.path = self.problem = self.freedom = self.rows = None
 
     def _most(self, n):
-        """The rank that n rows allow."""
+        """Return the largest rank of n rows."""
         return min(n - bool(self.options.fit_intercept), self.folds.p)
 
     @on_one_thread
     def solve(self, alphas, keep, stop) -> PathErrors:
-        """Go on to these penalties, from large to small."""
+        """Continue with these penalties, from large to small."""
         folds, options = self.folds, self.options
         if self.path is None:
             self._open()
@@ -151,7 +151,7 @@ class DescentFolds:
         Whether the targets are fitted together.
     fit_intercept : bool
     apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
-        The held-out rows, where they are not among those of A.
+        The held-out rows, if they are not among the rows of A.
     """
 
     def __init__(
@@ -172,12 +172,12 @@ class DescentFolds:
         self.count = len(splits) if apart is None else 1
         self.k, self.p = Y.shape[1], A.n_columns
         self.solver = choose_solver(A, n_alphas) if solver == "auto" else solver
-        # one target is a group where features without a penalty have to be projected out
+        # use GroupPath also for one target if unpenalised features must be projected out
         self.grouped = several or free_are_dependent(A, weight, constraints, fit_intercept)
         if self.grouped:
             self.solver = "working"
         self.total, self.parts = None, {}
-        # memory of paths that are done
+        # buffers of finished paths, for reuse
         self.buffers: list[Any] = []
         self.row_buffers: list[Any] = []
         if self.solver == "gram":
@@ -187,7 +187,7 @@ class DescentFolds:
             self.total._y_ndim = 1
 
     def _sum(self) -> Moments:
-        """Moments of all rows; folds whose sum is the whole are summed once."""
+        """Return the moments of all rows; sum each fold once if the folds partition the rows."""
         seen = np.zeros(self.A.n_rows, dtype=np.intp)
         for split in self.splits:
             seen[split.test] += 1
@@ -204,7 +204,7 @@ class DescentFolds:
         return take_rows(self.A, rows, buffer), np.asfortranarray(self.Y[rows]), weight
 
     def take_row_buffer(self):
-        """Memory for the training rows of any fold; None where they are not copied by columns."""
+        """Return memory for the training rows of a fold; None if they are not copied by columns."""
         if self.A.kind != "F" or self.apart is not None:
             return None
         rows = take_buffer(self.row_buffers)
@@ -236,7 +236,7 @@ class DescentFolds:
         return Moments._of_matrix(*self.training_rows(i))
 
     def errors(self, i, coef, intercept):
-        """Mean squared errors (m,) on the held-out rows."""
+        """Return mean squared errors (m,) on the held-out rows."""
         found = None
         if self.solver == "gram":
             found = SQUARED.error_of_moments(self.held_out(i), coef, intercept)
@@ -246,7 +246,7 @@ class DescentFolds:
         return found.mean(axis=1)
 
     def null_error(self, i, fit_intercept):
-        """Held-out error of the training mean."""
+        """Return the held-out error of the training mean."""
         Y, s = self.Y, self.weight
         if self.apart is not None:
             _, y, weight = self.apart
@@ -258,7 +258,7 @@ class DescentFolds:
         return float(SQUARED.mean_deviance(y, null, weight).mean())
 
     def grid(self, options, eps, n_alphas) -> Any:
-        """The automatic penalties of one l1_ratio, on all rows."""
+        """Return the automatic penalties for one l1_ratio, from all rows."""
         if self.grouped:
             path = GroupPath(
                 self.A,
@@ -295,9 +295,10 @@ def run_paths(
     n_jobs: int | None,
     after: Callable[[int, Any], None],
 ) -> None:
-    """PathErrors of each path, as {position: errors}; what an interrupt leaves is in `after`.
+    """Run paths on threads, and call `after` with the PathErrors of each finished one.
 
-    alphas: those of each path. after: called as after(position, errors) as each ends.
+    alphas: penalties of each path. after: called as after(position, errors) when a path ends, so
+    that finished ones survive an interrupt.
     """
     workers = min(n_jobs or _threads.get_num_threads(), len(paths))
     stop = threading.Event()

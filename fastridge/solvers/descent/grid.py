@@ -1,4 +1,4 @@
-"""Grids of penalties, from the smallest that leaves nothing in the model."""
+"""Grids of penalties, starting at the smallest that leaves all coefficients at 0."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from .path import DescentPath
 
-# l1_ratio of the grid where there is no L1 part, without which no penalty empties the model
+# least l1_ratio for grids: without an L1 part no penalty makes all coefficients 0
 LEAST_L1_RATIO = 1e-3
 _NULL_TOL = 1e-13
 
 
 def null_model(problem, max_iter):
-    """Coefficients, in the solver's units, and gradient of the features without penalty alone."""
+    """Fit only the unpenalised features; return coefficients, in solver units, and gradient."""
     free = problem.factor == 0
     if not free.any():
         u = problem.start.copy()
@@ -37,12 +37,12 @@ def null_model(problem, max_iter):
 
 
 def alpha_grid(problem, l1_ratio, eps, n_alphas, max_iter):
-    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it.
+    """Return n_alphas log-spaced penalties, from the first to eps times it, and the null model.
 
-    The first is the smallest at which all penalised coefficients stay where they begin, at 0:
-    max_j |a_j'S r| / (l1_ratio f_j) with r the residual of the null model, which has the intercept
-    and the features of factor 0 (and counts, beside a bound at 0, the sign that the bound leaves).
-    At an l1_ratio of 0, that of 1e-3 takes its place. Also the null model's coefficients.
+    The first is the smallest at which all penalised coefficients stay at 0:
+    max_j |a_j'S r| / (l1_ratio f_j), with r the residual of the null model, which has the intercept
+    and the features of factor 0. With a bound at 0 only the sign that it allows counts. An
+    l1_ratio below 1e-3 is replaced by 1e-3. The null model is returned as its coefficients.
     """
     u, v = null_model(problem, max_iter)
     penalised = problem.factor > 0
@@ -55,7 +55,7 @@ def alpha_grid(problem, l1_ratio, eps, n_alphas, max_iter):
 
 
 def spaced(first, eps, n_alphas):
-    """n_alphas penalties, evenly spaced in their logarithm, from the first to eps times it."""
+    """Return n_alphas log-spaced penalties, from the first to eps times it."""
     if not np.isfinite(first):
         raise ValueError(
             "the first penalty of the automatic grid is not finite, as l1_ratio is too small;"

@@ -5,11 +5,11 @@ Minimises, over W (p, k) and intercepts b (k,), with weights s, |W_j| the norm o
     1 / (2 sum_i s_i) * sum_i s_i |y_i - b - x_i W|^2
         + alpha * (l1_ratio * sum_j f_j |W_j| + (1 - l1_ratio) / 2 * sum_j f_j |W_j|^2).
 
-A working set of features is solved on its Gram matrix by block coordinate descent, which takes
-turns with Newton steps on the support (`fastridge._groups`); a gradient over all features shows
-what it misses, and gives the gap that is reported. Features without a penalty, f_j = 0, or all
-where alpha = 0, are eliminated: with Q an orthonormal basis of their columns (in the inner product
-of S) and P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products
+A working set of features is solved on its Gram matrix by block coordinate descent, alternating with
+Newton steps on the support (`fastridge._groups`). A gradient over all features finds those to add,
+and gives the reported gap. Features without a penalty, f_j = 0, or all where alpha = 0, are
+eliminated: with Q an orthonormal basis of their columns (in the inner product of S) and
+P = A'S Q, the others have the Gram matrix A'SA - P P' and the cross products
 A'SY - P (Q'SY).
 
 References: G. Obozinski, B. Taskar and M. I. Jordan, "Joint covariate selection and joint subspace
@@ -36,32 +36,32 @@ _INNER = 0.5
 _TIGHTEN = 0.2
 _MAX_CHECKS = 50
 _EPS = float(np.finfo(np.float64).eps)
-# Size of the support up to which a Newton step is found by factors alone.
+# Size of the support up to which Newton steps use factors only.
 _DIRECT = 1500
-# Gap over the null objective up to which coefficients are made exact whatever it costs.
+# Relative gap up to which coefficients are made exact whatever the cost.
 _TIGHT = 1e-8
-# Change of a coefficient times its column's norm, over the largest such product, from which on
-# features outside of the working set are added although the gap is small enough: at first, and when
-# that is repeated; how often it is repeated; and the least divisor.
+# Change of a coefficient times its column's norm, over the largest such product, above which
+# features outside of the working set are added although the gap is small enough: at first, and in
+# repetitions; the largest number of repetitions; and the least divisor.
 _MATTERS, _MATTERS_AGAIN = 1e-5, 1e-4
 _MOST_SETTLES, _TINY = 5, 1e-300
 
 
 def _lengths(W):
-    """Norms of the columns of (k, m)."""
+    """Return the norms of the columns of W (k, m)."""
     return np.sqrt(np.einsum("kj,kj->j", W, W))
 
 
 class GroupPath:
-    """Solutions for any sequence of penalties, each from where the last one ended.
+    """Solutions for any sequence of penalties, each warm-started from the last one.
 
     Attributes
     ----------
     W : ndarray (k, p)
         Coefficients, in units of the scaled columns.
     objective, gap, null : float
-        Of the last solution; the gap is absolute. null is the objective without coefficients, 1
-        where that is 0.
+        Values of the last solution; the gap is absolute. null is the objective without
+        coefficients, 1 where that is 0.
     n_iter : int
     """
 
@@ -99,18 +99,18 @@ class GroupPath:
         self.factor = np.ones(p) if factor is None else factor
         self.max_iter, self.seed = max_iter, seed
         self.W = np.zeros((self.k, p))
-        # the dual point is the residual of W_dual; at_dual: its `_gradient`, None: not known
+        # the dual point is the residual of W_dual; at_dual is its `_gradient`, or None
         self.W_dual, self.at_dual = self.W, None
         self.descent = GroupDescent(_DIRECT)
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
-        # constant columns have no share in anything
+        # exclude constant columns
         moves = self.square > 0
         self.penalised = moves if factor is None else moves & (self.factor > 0)
         self.free = np.flatnonzero(moves & ~self.penalised)
         self.base, self.yy_rest, self.square_rest = np.zeros((0, 0)), self.yy, self.square
         if len(self.free):
             self._eliminate(self.free)
-        # index of the features that have a penalty, and their number
+        # index of the penalised features, and their number
         self.some = slice(None) if self.penalised.all() else np.flatnonzero(self.penalised)
         self.n_penalised = len(self.square[self.some])
         self.set = np.zeros(0, dtype=np.int32)
@@ -118,7 +118,7 @@ class GroupPath:
         self.gram, self.columns, self.capacity = np.zeros((0, 0)), None, 0
 
     def _tdot(self, R):
-        """A'S R, (k, p)."""
+        """Return A'S R, (k, p)."""
         return np.ascontiguousarray(self.rows.tdot(R).T)
 
     def _inner(self, R, T):
@@ -126,7 +126,7 @@ class GroupPath:
 
     @limited
     def _eliminate(self, free):
-        # columns of norm one: the rank does not depend on their scales
+        # unit columns, so that the rank does not depend on their scales
         columns = np.zeros((len(free), self.n))
         self.A.copy_columns(free.astype(np.int32), columns)
         s = np.full(self.n, 1.0 / self.n) if self.weight is None else self.weight
@@ -141,32 +141,32 @@ class GroupPath:
         keep = values > max(columns.shape) * _EPS * values.max(initial=0.0)
         # Q = A_free base
         self.base = V[:, keep] / values[keep] / norm[:, None]
-        # rows without weight have no share in the products
+        # rows of weight 0 do not count in the products
         Q = U[keep] / np.sqrt(np.where(s > 0, s, 1.0))
         self.P = self._tdot(np.asfortranarray(Q.T)).T
         self.y_free = self.cross[:, free] @ self.base
         self.cross = self.cross - self.y_free @ self.P.T
         self.yy_rest = self.yy - float(np.sum(self.y_free**2))
         self.square_rest = np.maximum(self.square - np.sum(self.P**2, axis=1), 0.0)
-        # what the free features explain is round-off in the others
+        # features that the free ones explain up to round-off are left out
         self.penalised &= self.square_rest > 1e-13 * self.square
 
     @limited
     def start(self, coef: NDArray[np.float64], W_dual: NDArray[np.float64] | None = None) -> None:
-        """Begin at coefficients (k, p) in the caller's units, and the dual point of their fit."""
+        """Start at coefficients (k, p) in the caller's units, and the dual point of their fit."""
         self.W = np.where(self.penalised, coef * self.unit, 0.0)
         self.W_dual, self.at_dual = self.W if W_dual is None else W_dual, None
 
     def largest(self, l1_ratio: float) -> float:
-        """The smallest penalty that leaves all penalised coefficients at 0."""
+        """Return the smallest penalty that leaves all penalised coefficients at 0."""
         norm = _lengths(self.cross)[self.some] / self.factor[self.some]
         return float(norm.max(initial=0.0)) / l1_ratio
 
     @limited
     def solve(self, alpha: float, l1_ratio: float, tol: float, sharp: bool = False) -> bool:
-        """Minimise until the gap is at most tol times the null objective; whether it is.
+        """Minimise until the gap is at most tol times the null objective; return whether it is.
 
-        sharp: go on until no feature outside of the working set gains anything.
+        sharp: continue until no feature outside of the working set lowers the objective.
         """
         if alpha == 0 and self.penalised.any():
             return self._solve_free(tol)
@@ -174,7 +174,7 @@ class GroupPath:
         l1, l2 = alpha * l1_ratio * self.factor, alpha * (1.0 - l1_ratio) * self.factor
         self.n_iter = 0
         if self.at_dual is None:
-            # the objective where it starts
+            # the objective at the start
             found, size = self._gradient(self.W), _lengths(self.W)
             self.objective = 0.5 * found[2] + float(l1 @ size) + 0.5 * float(l2 @ size**2)
             self.at_dual = found if self.W_dual is self.W else self._gradient(self.W_dual)
@@ -193,7 +193,7 @@ class GroupPath:
             self.at_dual = self._gradient(self.W_dual)
             self._judge(l1, l2)
             if self.gap <= tol:
-                # an error of the set itself outweighs what it misses
+                # the working set's own error dominates that of missing features
                 if settled or sharp:
                     self._settle(l1, l2, inner, sharp)
                 break
@@ -206,7 +206,7 @@ class GroupPath:
         return self.gap <= tol
 
     def _settle(self, l1, l2, inner, sharp):
-        """Solve again with the features that the gap left outside of the working set.
+        """Solve again with the violating features outside of the working set.
 
         The dual value never falls, so that the gap shrinks by as much as the objective does.
         """
@@ -219,7 +219,7 @@ class GroupPath:
             new = np.flatnonzero((excess > 0) & self.penalised & ~self.inside)
             if left <= 0 or not len(new):
                 break
-            # a coefficient that enters moves by about excess / (square + l2)
+            # a coefficient that enters changes by about excess / (square + l2)
             root = np.sqrt(self.square_rest)
             moves = excess[new] * root[new] / (self.square_rest[new] + l2[new])
             moves /= max(float((_lengths(self.W) * root).max()), _TINY)
@@ -240,7 +240,7 @@ class GroupPath:
         self.gap = max(self.objective - dual, 0.0)
 
     def _solve_free(self, tol):
-        """Least squares: no feature has a penalty."""
+        """Solve least squares: no feature has a penalty."""
         if self.unpenalised is None:
             A, Y, weight, *rest = self._given
             self.unpenalised = GroupPath(A, Y, weight, np.zeros(self.p), *rest)
@@ -260,12 +260,12 @@ class GroupPath:
         self.gap = max(self.objective - dual, 0.0)
 
     def _broken(self, l1, l2, stretch):
-        """Return which features break the optimality conditions at the dual point."""
+        """Return which features violate the optimality conditions at the dual point."""
         v = self.at_dual[0] - l2 * self.W_dual
         return (_lengths(v) > stretch * l1) & self.penalised
 
     def _gradient(self, W):
-        """A'SR, <Y, R> and <R, R> of penalised coefficients, free features having been fitted."""
+        """Return A'SR, <Y, R> and <R, R> for penalised coefficients, after fitting free features."""
         if not W.any():
             return self.cross, self.yy_rest, self.yy_rest
         R = self.Y - self.A.dot(np.asfortranarray(W.T))
@@ -308,7 +308,7 @@ class GroupPath:
             self.gram[:before, before:size] = self.gram[before:size, :before].T
 
     def _solve_set(self, l1, l2, tol, max_iter, sharp):
-        """Minimise over the working set; whether nothing but rounding is left to gain."""
+        """Minimise over the working set; return whether only round-off is left."""
         chosen = self.set
         W = np.ascontiguousarray(self.W[:, chosen])
         W_dual = np.empty_like(W)
@@ -325,7 +325,7 @@ class GroupPath:
             tol,
             max_iter,
             self.seed,
-            # at so small a tolerance, coefficients are to be exact
+            # at such a small tolerance, make coefficients exact
             2 if sharp or tol <= _TIGHT * self.null else 1,
             change=tol / (_INNER * self.null),
         )
@@ -337,7 +337,7 @@ class GroupPath:
         return settled
 
     def _with_free(self):
-        """Coefficients of all features: those without a penalty fit what the others leave."""
+        """Compute all coefficients: unpenalised features fit the residual of the others."""
         self.full = self.W.copy()
         if len(self.free):
             rest = self.y_free - self.W @ self.P
@@ -345,6 +345,6 @@ class GroupPath:
 
     @limited
     def to_caller(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Coefficients (k, p) in the caller's units, and intercepts (k,)."""
+        """Return coefficients (k, p) in the caller's units, and intercepts (k,)."""
         coef = self.full / self.unit
         return coef, self.y_mean - coef @ self.mean

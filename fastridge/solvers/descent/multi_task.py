@@ -1,4 +1,4 @@
-"""Elastic nets of several targets that share their features, for a sequence of penalties."""
+"""Multi-task elastic nets for a sequence of penalties: targets share their support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MultiTaskPath:
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
-        Penalties that were fitted, from large to small.
+        The fitted penalties, from large to small.
     coef : ndarray of shape (n_alphas, n_targets, n_features)
         Coefficients, in the type of X.
     intercept : ndarray of shape (n_alphas, n_targets)
@@ -35,7 +35,7 @@ class MultiTaskPath:
     n_iter : ndarray of int, shape (n_alphas,)
         Rounds of sweeps.
     converged : ndarray of bool, shape (n_alphas,)
-        Whether the tolerance asked for was met.
+        Whether `tol` was reached.
     l1_ratio : float
         Share of the L1 part.
 
@@ -85,7 +85,7 @@ class MultiTaskPath:
         )
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predictions for every penalty.
+        """Return the predictions for every penalty.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class MultiTaskPath:
         Raises
         ------
         ValueError, TypeError
-            If X is not such a matrix, or of another number of features.
+            If X is not such a matrix, or has another number of features.
         """
         m, k, p = self.coef.shape
         A = check_design(X, n_features=p, caller="MultiTaskPath")
@@ -117,8 +117,8 @@ def solve_groups(
 ) -> MultiTaskPath:
     """Solve for penalties from large to small.
 
-    start: coefficients (k, p) to begin with. callback: called as callback(done, total) after each;
-    StopIteration ends the path.
+    start: warm start, coefficients (k, p). callback: called as callback(done, total) after each
+    penalty; StopIteration ends the path.
     """
     coef = np.empty((len(alphas), path.k, path.p), dtype=dtype)
     intercept = np.zeros((len(alphas), path.k), dtype=dtype)

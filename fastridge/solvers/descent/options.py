@@ -1,4 +1,4 @@
-"""Options and starts of coordinate descent, checked."""
+"""Checks of the options and warm starts of coordinate descent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOLVERS = ("auto", "gram", "working", "columns")
 
 
 class Options:
-    """Checked options that every fit has."""
+    """Checked options of a fit."""
 
     __slots__ = (
         "fit_intercept",
@@ -54,12 +54,12 @@ class Options:
             self.seed = (seed * 0x9E3779B97F4A7C15 + 1) & 0xFFFFFFFFFFFFFFFF or 1
 
 
-# estimators ask for the same ones at each fit; nothing changes them
+# cached: estimators use the same options in each fit, and they are never modified
 known_options = functools.lru_cache(maxsize=64, typed=True)(Options)
 
 
 def check_alphas(alphas: Any) -> NDArray[np.float64]:
-    """Penalties from large to small."""
+    """Check penalties and return them from large to small."""
     values = np.asarray(alphas)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"alphas has shape {values.shape}; expected one or more penalties.")

@@ -1,16 +1,16 @@
-"""Elastic nets for one penalty after the other, each from where the last one ended.
+"""Elastic nets for a sequence of penalties, with warm starts.
 
 Three solvers, chosen by `choose_solver`:
 
-"gram"      All features at once, on the Gram matrix A'SA, by covariance updates: n p^2 / 2
-            multiplications for the matrix, then no more looks at the data.
-"working"   The same on the Gram matrix of a working set of features. What the set misses is seen
-            by a gradient over all features, which also gives the gap that is reported.
-"columns"   The working set again, but with the columns themselves: an update costs the non-zeros
-            of its column, where a row of the Gram matrix would cost the size of the set.
+"gram"      All features, on the Gram matrix A'SA, by covariance updates: n p^2 / 2
+            multiplications for the matrix, then no more passes over the data.
+"working"   The same on the Gram matrix of a working set. A gradient over all features finds
+            those to add, and gives the reported gap.
+"columns"   A working set, but with the columns themselves: an update costs the non-zeros of its
+            column, where a row of the Gram matrix would cost the size of the set.
 
-The working set holds what the sequential strong rule keeps, |g_j| >= 2 l1_j(alpha) - l1_j(before),
-and what a check found to break the optimality conditions.
+The working set holds the features that the sequential strong rule keeps,
+|g_j| >= 2 l1_j(alpha) - l1_j(before), and those found to violate the optimality conditions.
 
 References: J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
 models via coordinate descent", JSS 33, 2010. R. Tibshirani et al., "Strong rules for discarding
@@ -40,31 +40,31 @@ _TIGHTEN = 0.2
 _MAX_CHECKS = 50
 # Inner tolerance of a working set that had to leave features out, as a share of the gap.
 _ROUGH = 0.3
-# Change of a coefficient times its column's norm, over the largest such product, from which on
-# features outside of the working set are added although the gap is small enough: of a cold start,
+# Change of a coefficient times its column's norm, over the largest such product, above which
+# features outside of the working set are added although the gap is small enough: for a cold start,
 # and in a path.
 _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
-# The same when that is repeated; how often it is repeated; and the least divisor.
+# The same in repetitions; the largest number of repetitions; and the least divisor.
 _MATTERS_AGAIN, _MOST_SETTLES, _TINY = 1e-4, 5, 1e-300
 
-# Epochs of a cold start after which it is made again from larger penalties, if the largest is at
-# least `_FROM` times larger; the ratio of one penalty to the next, and their tolerance over the
+# Epochs of a cold start after which it is repeated by way of larger penalties, if the largest is at
+# least `_FROM` times larger; the ratio of consecutive penalties, and their tolerance over the
 # objective.
 _DIRECT = 120
 _FROM = 5.0
 _RATIO = 10.0
 _LOOSE = 0.3
 
-# Multiplications of a Gram matrix that take the time of one read of an element of the data.
+# Multiplications for a Gram matrix in the time of one read of an element of the data.
 _PER_READ = 16.0
-# Updates of a Gram matrix by sparse rows in the time of one read of a sparse element, reads in the
-# time that each of its elements takes, and the columns up to which it may be larger than the data.
+# Updates of a Gram matrix by sparse rows in the time of one read of a sparse element; reads in the
+# time that each of its elements takes; columns up to which it may be larger than the data.
 _PER_SPARSE_READ = 2.5
 _PER_ELEMENT = 4.0
 _SMALL_GRAM = 1000
-# Reads of the data that a fit with a working set takes, for each penalty.
+# Reads of the data per penalty with a working set.
 _PASSES = 1.5
-# What each of these costs whatever the data, in reads of an element.
+# Fixed cost of each such read, in reads of an element.
 _FIXED = 3e4
 # Elements of a Gram matrix up to which it may be larger than the data.
 _MOST_ELEMENTS = 2e7
@@ -72,21 +72,21 @@ _MOST_ELEMENTS = 2e7
 # over this, above which it is preferred again.
 _SMALL_SET = 6
 _LEAST_SET = 1000
-# Share of the elements of sparse columns in a working set from which on all are in it.
+# Share of sparse elements in the working set from which it takes all columns.
 _SHARE = 0.25
 # Relative gap above which the kernel's own is trusted.
 _ROUNDING = 1e-8
 
 
 def choose_solver(A, n_alphas):
-    """The cost model of solver="auto", by shape and storage.
+    """Choose the solver for "auto" by a cost model of shape and storage.
 
-    One read of the data costs as many units as it stores elements. A Gram matrix of all features
-    costs n p^2 / 2 multiplications of dense data, `_PER_READ` of which take one unit, or
-    sum_i e_i^2 / 2 updates of sparse rows with e_i elements, `_PER_SPARSE_READ` of which do, and
-    `_PER_ELEMENT` units for each of its elements. It pays where that is less than the reads of the
-    working set method, `_PASSES` for each penalty and two more, each with a cost of its own, and
-    where it is no larger than the data, or of sparse data small and of no more columns than rows.
+    One read of the data costs one unit per stored element. A Gram matrix of all features costs
+    n p^2 / 2 multiplications for dense data, `_PER_READ` of which take one unit; for sparse data
+    sum_i e_i^2 / 2 updates by rows with e_i elements, `_PER_SPARSE_READ` of which take one unit,
+    and `_PER_ELEMENT` units for each of its elements. It pays where that is less than the reads of
+    a working set, `_PASSES` per penalty plus two, each with a fixed cost, and where it is no larger
+    than the data, or for sparse data small with no more columns than rows.
     """
     n, p, stored = A.n_rows, A.n_columns, A.nnz
     reads = (_PASSES * n_alphas + 2) * (stored + _FIXED)
@@ -94,7 +94,7 @@ def choose_solver(A, n_alphas):
         pays = 0.5 * n * float(p) ** 2 / _PER_READ <= reads
     else:
         left = (reads - _PER_ELEMENT * float(p) ** 2) * 2 * _PER_SPARSE_READ
-        # rows of one length have the fewest updates; counting takes a pass
+        # lower bound first (rows of equal length): exact counts take a pass
         pays = float(stored) ** 2 / n <= left
         if pays and float(stored) * p > left:
             lengths = A.row_counts().astype(np.float64)
@@ -109,7 +109,7 @@ def _padded(capacity):
 
 
 def take_buffer(buffers):
-    """Take the last of a list that threads share; return None where it is empty."""
+    """Pop the last element of a list that threads share; return None where it is empty."""
     try:
         return buffers.pop()
     except IndexError:
@@ -124,26 +124,26 @@ class DescentPath:
     u : ndarray (p,)
         Coefficients, in the solver's units.
     solver : str
-        "gram", "working" or "columns": what ran last.
+        The solver that ran last: "gram", "working" or "columns".
     u_dual : ndarray (p,)
         Coefficients whose residual is the dual point of the gap.
     objective, gap, n_iter : float, float, int
-        Of the last solution; the gap is absolute.
+        Values of the last solution; the gap is absolute.
 
     Parameters
     ----------
     u, u_dual : ndarray (p,) or None
-        Where the first solution starts: coefficients, and those of an earlier dual point.
+        Warm start of the first solution: coefficients, and those of an earlier dual point.
     """
 
     def __init__(self, problem, solver, max_iter, seed, u=None, buffers=None, u_dual=None):
         self.problem, self.max_iter, self.seed = problem, max_iter, seed
-        # "working" goes over to "columns" as the set grows
+        # "working" changes to "columns" as the set grows
         self.solver = solver
         self.buffers = [] if buffers is None else buffers
         p = problem.p
         self.u = problem.start.copy() if u is None else u
-        # known without a look at the coefficients
+        # known without reading the coefficients
         self.at_zero = u is None and problem.lower is None and problem.upper is None
         self.u_dual = np.zeros(p)
         self.before = None if u is None else u_dual
@@ -169,11 +169,11 @@ class DescentPath:
         self.by_columns = None
 
     def close(self):
-        """Leave the workspace to other problems; there are no more solutions."""
+        """Return the workspace for use by other problems; no more solutions follow."""
         self.descent.give_back()
 
     def release(self):
-        """Leave the buffers of the working set, which begins anew, to other paths."""
+        """Return the buffers of the working set, which is emptied, for use by other paths."""
         if self.solver != "gram" and len(self.set):
             if self.memory is not None:
                 self.buffers.append(self.memory)
@@ -182,7 +182,7 @@ class DescentPath:
 
     @limited
     def solve(self, l1, l2, tol):
-        """Minimise for these penalties until the gap is at most tol; whether it is."""
+        """Minimise for these penalties until the gap is at most tol; return whether it is."""
         self.n_iter, self.limit = 0, self.max_iter
         if self.before is not None and self._ends_at_start(l1, l2, tol):
             self.last_l1 = l1
@@ -205,7 +205,7 @@ class DescentPath:
         self.last_l1, self.at_zero = l1, False
 
     def _ends_at_start(self, l1, l2, tol):
-        """Judge the coefficients of the start by the dual point of an earlier fit."""
+        """Return whether the warm start suffices, by the dual point of an earlier fit."""
         q, at = self.problem, self.before
         self.before = None
         if self.solver == "gram":
@@ -232,18 +232,18 @@ class DescentPath:
         return self.at_zero or not self.u.any()
 
     def _exact(self):
-        """How coefficients are made exact at the end; see `Descent.solve`.
+        """Return how coefficients are made exact at the end; see `Descent.solve`.
 
-        Steps on the Gram matrix of all features cost so little that a path has as many.
+        Steps on the Gram matrix of all features are cheap, so that a path takes as many.
         """
         if self.last_l1 is not None:
             return 2 if self.solver == "gram" else 1
         return 2 if self._is_zero() else 1
 
     def _approach(self, l1, l2, tol):
-        """Start again, from larger penalties, so that the support grows with them.
+        """Start again by way of larger penalties, so that the support grows gradually.
 
-        A cold start takes in far too much at once where the support is about as large as the rank.
+        A cold start adds far too many features where the support is about as large as the rank.
         """
         q = self.problem
         ratio = self._stretch(q.pull(q.cross.copy()), l1)
@@ -339,7 +339,7 @@ class DescentPath:
                 self._settle(l1, l2, inner, within > inner, exact > 1)
                 break
             pull = self._pull(l2)
-            # what breaks less than the set itself is not what holds the gap up
+            # ignore violations smaller than those within the set: they do not limit the gap
             stretch = 1.0
             if inner >= _INNER * tol:
                 stretch = self._stretch(pull[self.set], l1[self.set])
@@ -353,17 +353,17 @@ class DescentPath:
             elif reached and inner <= 1e-4 * tol:
                 if self.solver == "columns":
                     break
-                # the rounding of the Gram matrix is what is left
+                # only round-off of the Gram matrix is left
                 self.solver, inner = "columns", _INNER * tol
                 self._grow_columns()
             else:
                 inner *= _TIGHTEN
 
     def _settle(self, l1, l2, inner, rough, cold):
-        """Solve once more with the features outside of the set that the gap has room for.
+        """Solve again with violating features outside of the set, though the gap is small enough.
 
-        The dual value stays or grows, so that the gap shrinks by what the objective does. After a
-        cold start this is repeated as long as these features change the coefficients much.
+        The dual value never falls, so that the gap shrinks by as much as the objective does. After
+        a cold start this is repeated as long as these features change the coefficients much.
         """
         q = self.problem
         best = self._dual_point()
@@ -377,7 +377,7 @@ class DescentPath:
             new = np.flatnonzero(excess > 0)
             largest = 0.0
             if len(new):
-                # a coefficient that enters moves by about excess / (square + l2)
+                # a coefficient that enters changes by about excess / (square + l2)
                 size = excess[new] * np.sqrt(q.square[new]) / (q.square[new] + l2[new])
                 used = np.abs(self.u[self.set]) * np.sqrt(q.square[self.set])
                 size /= max(float(used.max(initial=0.0)), _TINY)
@@ -399,27 +399,27 @@ class DescentPath:
         self.gap = max(self.objective - self.dual, 0.0)
 
     def _dual_point(self):
-        """The dual candidate, by its elements that are not 0, with its gradient."""
+        """Return the dual candidate, as its non-zero elements, with its gradient."""
         held = np.flatnonzero(self.u_dual)
         return held, self.u_dual[held], self.v, self.dual_products
 
     def _pull(self, l2):
-        """How hard each coefficient is drawn from where it begins, at the dual candidate."""
+        """Return the gradient that draws each coefficient from its start, at the dual candidate."""
         v = l2 * self.u_dual
         return self.problem.pull(np.subtract(self.v, v, out=v))
 
     @staticmethod
     def _stretch(pull, l1):
-        """By how much gradients exceed their l1, as a factor of at least 1."""
+        """Return the largest ratio of a gradient to its l1, at least 1."""
         if len(l1) and l1.strides == (0,):
             return max(1.0, float(pull.max()) / float(l1[0])) if l1[0] > 0 else 1.0
         ratio = np.divide(pull, l1, out=np.zeros_like(l1), where=l1 > 0)
         return max(1.0, float(ratio.max(initial=0.0)))
 
     def _ranked(self, wanted, always, excess):
-        """At most twice as many features as there are, those that break most.
+        """Return the worst violators, about twice the size of the support at most.
 
-        Also whether some are left out.
+        Also return whether some are left out.
         """
         most = max(100, 2 * int((self.u != 0).sum()), len(self.set) // 4)
         if int(wanted.sum()) <= most:
@@ -431,11 +431,11 @@ class DescentPath:
         return wanted, True
 
     def _prefers_columns(self, size):
-        """Return whether columns beat the Gram matrix of a working set of that size.
+        """Return whether columns are faster than the Gram matrix of a working set of that size.
 
-        Sparse columns: from `_LEAST_SET` features on, as long as the set is small beside n, where
-        conjugate gradients take few steps; and where the Gram matrix takes more memory than the
-        data.
+        They are for sparse data with more than `_LEAST_SET` features, while the set is small beside
+        n, where conjugate gradients take few steps; and where the Gram matrix would take more
+        memory than the data.
         """
         stored = self.problem.A.nnz
         if self.problem.A.is_sparse and _LEAST_SET < size < self.problem.n / _SMALL_SET:
@@ -451,12 +451,12 @@ class DescentPath:
         return int(lengths[self.set].sum() + lengths[new].sum()) > _SHARE * A.nnz
 
     def _take_all(self):
-        """All features, in their order."""
+        """Make the working set all features, in their order."""
         q = self.problem
         self.set = np.arange(q.p, dtype=np.int32)
         self.inside[:] = True
         self.gram = self.columns = self.memory = None
-        # the last one's memory is of other coordinates
+        # the state of the last one belongs to other coordinates
         self.descent = Descent()
         self.descent.set_columns(q.A, None, q.weight)
 
@@ -476,7 +476,7 @@ class DescentPath:
             self._grow_gram(before)
 
     def _grow_gram(self, before):
-        """Rows of the Gram matrix of the new features."""
+        """Compute the rows of the Gram matrix for the new features."""
         q, size = self.problem, len(self.set)
         if size > self.capacity or not self.capacity:
             capacity = min(q.p, max(64, size + size // 2))
@@ -506,7 +506,7 @@ class DescentPath:
         self.square = q.square[chosen]
 
     def _take_buffers(self):
-        """A Gram matrix and, of dense data, columns, of `capacity` features or more."""
+        """Take buffers for a Gram matrix and, for dense data, columns, of at least `capacity`."""
         q = self.problem
         n = 0 if q.A.is_sparse else q.n
         memory = take_buffer(self.buffers)
@@ -533,7 +533,7 @@ class DescentPath:
         self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
 
     def _solve_set(self, l1, l2, tol, max_iter, exact):
-        """Solve on the working set; whether its own gap is at most tol.
+        """Solve on the working set; return whether its own gap is at most tol.
 
         exact: see `Descent.solve`.
         """
@@ -581,12 +581,12 @@ class DescentPath:
         return self.objective - dual <= tol
 
     def _whole(self, tol):
-        """Return whether the gap of the set is that of all features, and far above rounding."""
+        """Return whether the set's gap is that of all features, and far above round-off."""
         q = self.problem
         return self.solver == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
 
     def _open_residual(self):
-        """The residual at u as the kernel keeps it, and its level."""
+        """Return the residual at u as the kernel keeps it, and its level."""
         q = self.problem
         r = q.residual(self.u)
         if not q.A.is_sparse:
@@ -603,7 +603,7 @@ class DescentPath:
         return r, level
 
     def _residual(self, u):
-        """y - A u of coefficients that are 0 outside the working set."""
+        """Return y - A u for coefficients that are 0 outside the working set."""
         q, size = self.problem, len(self.set)
         if self.solver == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
             return q.residual(u)
@@ -611,7 +611,7 @@ class DescentPath:
         return np.subtract(q.y, r, out=r)
 
     def _check(self, l1, l2):
-        """The gap over all features; self.v becomes the gradient at the dual candidate."""
+        """Compute the gap over all features; set self.v to the gradient at the dual candidate."""
         q = self.problem
         self.v = None  # free before allocating the next
         self.v, *self.dual_products = q.products(self._residual(self.u_dual))
@@ -620,7 +620,7 @@ class DescentPath:
         return self.gap
 
     def _dual_value(self, l1, l2):
-        """Of the dual candidate, over all features."""
+        """Return the dual value of the dual candidate, over all features."""
         q = self.problem
         return self.descent.dual_value(
             *((l1[:1], l2[:1]) if l1.strides == (0,) else (l1, l2)),

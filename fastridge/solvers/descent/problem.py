@@ -1,4 +1,4 @@
-"""An elastic net problem in the units of its solver: weights of sum 1, columns centred and scaled.
+"""An elastic net problem in solver units: weights sum to 1, columns centred and scaled.
 
 With s the weights over their sum, A the operator over X, u the coefficients in its units and r the
 residual y - A u of the centred target, the solvers minimise for l1 = alpha * l1_ratio * f and
@@ -13,11 +13,11 @@ For any theta = t r the dual value
 is at most the minimum, where h*_j(v) = max_x v x - l1_j |x| - l2_j x^2 / 2 over the bounds:
 
 - l2_j > 0: (|v| - l1_j)_+^2 / (2 l2_j), finite for every v, so that ridge (l1_ratio = 0) needs no
-  scaling of the residual and t = 1 serves;
-- a finite bound on the side of v: the maximum at the bound, finite as well;
-- otherwise 0 for |v| <= l1_j, which a smaller t brings about, and infinite beyond;
-- nothing at all, l1_j = l2_j = 0 without bounds: 0 for v = 0 alone. The Newton step minimises over
-  these features together, which makes their v zero to rounding, and rounding passes for zero.
+  scaling of the residual: t = 1;
+- a finite bound on the side of v: the maximum at the bound, also finite;
+- otherwise 0 for |v| <= l1_j, which holds for small enough t, and infinite beyond;
+- l1_j = l2_j = 0 without bounds: 0 only for v = 0. The Newton step minimises over these features
+  together, so that their v is round-off, which is treated as zero.
 
 The intercept is such a feature, and centring has minimised over it. P - D bounds how far P(u) is
 from the minimum; `relative_gap` is that bound over the objective of the null model,
@@ -41,9 +41,9 @@ from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 
 _LONG = 10_000
-# Standard deviation over mean that rounding leaves of a constant column, as in column_stats.
+# Standard deviation over mean of a constant column due to round-off, as in column_stats.
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
-# Share of the squared mean, about the place of the sums, that rounding leaves of it, as in Moments.
+# Round-off as a share of the squared mean about the origin of the sums, as in Moments.
 _CENTRED = 8 * float(np.finfo(np.float64).eps)
 
 
@@ -76,18 +76,18 @@ def zeros(p):
 
 
 class DescentProblem:
-    """What does not depend on alpha.
+    """An elastic net problem without alpha.
 
     Attributes
     ----------
     rows : CentredRows, or None where the problem is given by moments
     A : Matrix or None
-        Of the rows.
+        Operator of the rows.
     gram : ndarray (p, p) or None
-        A'SA, of moments or given.
+        A'SA, from moments or given.
     y : ndarray (n,), centred; None for moments
     weight : ndarray (n,) or None
-        Of sum 1; None: 1 / n each.
+        Weights that sum to 1; None: 1 / n each.
     n, p : int
     factor : ndarray (p,)
         Factors of the penalty.
@@ -118,9 +118,9 @@ class DescentProblem:
 
     @on_one_thread
     def reweighed(self, weight, y):
-        """The same rows, factors and bounds for other weights and another target.
+        """Return the problem with other weights and another target.
 
-        As Newton steps of other losses ask for it: a pass over X, of which nothing is copied.
+        Newton steps of other losses use it; this is a pass over X, without a copy.
         """
         problem = copy.copy(self)
         problem.lower, problem.upper = self.bounds
@@ -142,9 +142,9 @@ class DescentProblem:
 
     @classmethod
     def of_quadratic(cls, n, found, factor, lower, upper, fit_intercept, standardize):
-        """From what `_moments.centred_quadratic` returns; an intercept is fitted.
+        """Build from the result of `_moments.centred_quadratic`; an intercept is fitted.
 
-        None where the target is constant but for rounding: for Moments to treat.
+        Return None where the target is constant up to round-off, which Moments handle.
         """
         mean, y_mean, y_offset, gram, square, cross, yy = found
         noise = _ROUNDING * y_mean
@@ -170,7 +170,7 @@ class DescentProblem:
         problem.n = n
         X = A.arrays[0]
         if fit_intercept:
-            # about the first row: means far from zero, and constant columns, lose nothing
+            # subtract the first row: means far from zero, and constant columns, lose no digits
             Z, t = np.subtract(X, X[0], dtype=np.float64), y - y[0]
             mean, rest = np.add.reduce(Z, axis=0) / n, float(np.add.reduce(t)) / n
             Z -= mean
@@ -192,7 +192,7 @@ class DescentProblem:
         if fit_intercept:
             if not standardize:
                 variance = problem.square
-                # one sum tells of most data that no column is constant
+                # this one sum usually shows that no column is constant
                 least = _ROUNDING**2 * float(problem.mean.dot(problem.mean))
             if standardize or np.minimum.reduce(variance) <= least:
                 constant = variance <= (_ROUNDING * problem.mean) ** 2
@@ -225,7 +225,7 @@ class DescentProblem:
         return problem
 
     def _take_target(self, target):
-        """Cross products and squares of one target of the moments."""
+        """Set cross products and squares of one target of the moments."""
         sums, total = self.sums, self.moments.total_weight
         cross = sums.cross[:, target] / total
         if self.unit is not None:
@@ -234,19 +234,19 @@ class DescentProblem:
         self.y_mean = float(sums.y_mean[target]) if sums.fit_intercept else 0.0
 
     def use_gram(self, gram, total):
-        """Take A'SA from a Gram matrix, which must be that of this data.
+        """Use a precomputed Gram matrix as A'SA, after checking that it belongs to these data.
 
-        Its weights are as given, whose sum is `total`, or normalised to a sum of n.
+        Its weights are as given, with the sum `total`, or normalised to sum n.
 
         Returns
         -------
         bool
-            False, and nothing is taken, where it is that of X before centring.
+            False, without a change, where it belongs to X before centring.
 
         Raises
         ------
         ValueError
-            If its diagonal is another, or its product with a vector of random signs.
+            If its diagonal, or its product with a vector of random signs, is wrong.
         """
         unit = np.ones(self.p) if self.unit is None else self.unit
         diagonal, expected = np.diagonal(gram), self.square * unit**2 * total
@@ -270,7 +270,7 @@ class DescentProblem:
         found = self.gram @ signs
         expected, _, squares = self.products(self.A.dot(signs))
         error = np.abs(found - expected)
-        # the product of a column and the image is at most that of their norms
+        # Cauchy-Schwarz: the product of a column and the image is at most that of their norms
         size = np.sqrt(self.square * squares)
         if (error > 1e-3 * size + 1e-12 * np.abs(self.gram).sum(axis=1)).any():
             j = int((error - 1e-3 * size).argmax())
@@ -279,12 +279,12 @@ class DescentProblem:
                 f" that of X, but row {j} times a vector of signs is {found[j]:g}; expected"
                 f" {expected[j]:g}."
             )
-        # what the solver takes for a_j'S a_j is on its diagonal
+        # the solver uses its diagonal for a_j'S a_j
         self.square = np.diagonal(self.gram).copy()
         return True
 
     def other_target(self, target):
-        """The same moments with another of their targets."""
+        """Return the problem for another target of the same moments."""
         problem = copy.copy(self)
         problem._take_target(target)
         problem._set_null()
@@ -308,17 +308,17 @@ class DescentProblem:
         self.null = 0.5 * self.yy if self.yy > 0 else 1.0
 
     def gradient(self, r) -> NDArray[np.float64]:
-        """A'S r."""
+        """Return A'S r."""
         return self.rows.tdot(r)
 
     def residual(self, u) -> NDArray[np.float64]:
-        """y - A u."""
+        """Return y - A u."""
         r = self.A.dot(u)
         np.subtract(self.y, r, out=r)
         return r
 
     def products(self, r):
-        """A'S r, y'S r and r'S r of a residual, which is overwritten."""
+        """Return A'S r, y'S r and r'S r for a residual, which is overwritten."""
         yr, rr = (float(self.rows.inner(a, r)) for a in (self.y, r))
         if self.weight is None:
             return self.rows.tdot(r), yr, rr
@@ -326,14 +326,14 @@ class DescentProblem:
         return self.A.tdot(r), yr, rr
 
     def penalties(self, alpha, l1_ratio):
-        """l1 and l2 of each feature; of uniform factors and many features broadcast."""
+        """Return l1 and l2 of each feature, broadcast for uniform factors and many features."""
         l1, l2 = alpha * l1_ratio, alpha * (1.0 - l1_ratio)
         if self.is_uniform:
             return constant(l1, self.p), constant(l2, self.p) if l2 else zeros(self.p)
         return l1 * self.factor, l2 * self.factor
 
     def to_solver(self, coef):
-        """Coefficients in the solver's units, within the bounds."""
+        """Convert coefficients to the solver's units, clipped to the bounds."""
         u = coef * self.unit if self.unit is not None else np.array(coef, dtype=np.float64)
         if self.lower is not None:
             np.maximum(u, self.lower, out=u)
@@ -342,12 +342,12 @@ class DescentProblem:
         return u
 
     def to_caller(self, u):
-        """Coefficients in the caller's units, and the intercept."""
+        """Return coefficients in the caller's units, and the intercept."""
         if self.unit is None:
             coef = u.copy()
         else:
             coef = u / self.unit
-            # on a bound or between them, rounding or not
+            # keep coefficients on or within the bounds despite round-off
             for bound, given in zip((self.lower, self.upper), self.bounds, strict=True):
                 if bound is not None:
                     coef = np.where(u == bound, given, coef)
@@ -356,9 +356,9 @@ class DescentProblem:
         return coef, self.y_mean - (0.0 if self.mean is None else float(self.mean @ coef))
 
     def pull(self, v):
-        """How hard each coefficient is drawn from where it begins; -inf where a bound holds it.
+        """Return the gradient that draws each coefficient from its start; -inf if a bound holds it.
 
-        v: the gradient, for coefficients elsewhere less l2 times these; it is overwritten.
+        v: the gradient, minus l2 times the coefficients where these are not 0; it is overwritten.
         """
         if self.lower is None and self.upper is None:
             return np.abs(v, out=v)
@@ -367,7 +367,7 @@ class DescentProblem:
         return np.maximum(up, down)
 
     def weighted_columns(self) -> Matrix:
-        """Dense data by columns, times root weights and root n; without weights F order as is."""
+        """Return dense data by columns, times sqrt(weight n); unweighted F-ordered data as is."""
         A = self.A
         if self.weight is None:
             if A.kind == "F":
@@ -381,7 +381,7 @@ class DescentProblem:
 
 
 def by_columns(A: Matrix) -> Matrix:
-    """A sparse matrix by columns: itself, or a copy of CSR; dense data as they are."""
+    """Return a sparse matrix by columns: itself, or a copy of CSR; dense data as they are."""
     return A.transposed_storage() if A.kind == "csr" else A
 
 

@@ -1,4 +1,4 @@
-"""What coordinate descent returns, with its certificate."""
+"""Results of coordinate descent, with their certificates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...losses import SQUARED
 
 
 class ElasticNetResult:
-    """Solution of an elastic net problem, and how exact it is.
+    """Solution of an elastic net problem, and its accuracy.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class ElasticNetResult:
     intercept : float or ndarray of shape (n_targets,)
         0 where none was fitted.
     solver : str
-        What ran: "gram", "working" or "columns".
+        The solver that ran: "gram", "working" or "columns".
     n_iter : int or ndarray of int, shape (n_targets,)
         Epochs: rounds of sweeps, and Newton steps.
     dual_gap : float or ndarray of shape (n_targets,)
@@ -32,7 +32,7 @@ class ElasticNetResult:
     objective : float or ndarray of shape (n_targets,)
         The objective at the solution.
     converged : bool
-        Whether the tolerance asked for was met.
+        Whether `tol` was reached.
 
     Examples
     --------
@@ -91,11 +91,11 @@ class ElasticNetPath:
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
-        Penalties that were fitted, from large to small.
+        The fitted penalties, from large to small.
     coef : ndarray of shape (n_alphas, n_features)
-        Coefficients, in the type of X; made anew at each access.
+        Coefficients, in the type of X; a new array at each access.
     sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features)
-        The same, made anew at each access.
+        The coefficients as a sparse array; a new one at each access.
     intercept : ndarray of shape (n_alphas,)
         0 where none was fitted.
     dual_gap : ndarray of shape (n_alphas,)
@@ -115,18 +115,18 @@ class ElasticNetPath:
     residual : ndarray of shape (n_alphas,)
         Weighted sum of squared residuals.
     n_samples : float
-        Sum of the weights: the number of rows that criteria go by.
+        Sum of the weights: the number of rows in the criteria.
     aic, bic : ndarray of shape (n_alphas,)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
-        for q = dof + 1 parameters and one more beside an intercept.
+        for q = dof + 1 parameters, plus one with an intercept.
     l1_ratio : float
         Share of the L1 part.
     fit_intercept : bool
         Whether an intercept was fitted.
     solver : str
-        What ran at the end: "gram", "working" or "columns".
+        The solver that ran last: "gram", "working" or "columns".
     converged : ndarray of bool, shape (n_alphas,)
-        Whether the tolerance asked for was met.
+        Whether `tol` was reached.
 
     Examples
     --------
@@ -226,7 +226,7 @@ class ElasticNetPath:
         return fit + price * (self.dof + 1.0 + self.fit_intercept)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predictions for every penalty.
+        """Return the predictions for every penalty.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class ElasticNetPath:
         Raises
         ------
         ValueError, TypeError
-            If X is not such a matrix, or of another number of features.
+            If X is not such a matrix, or has another number of features.
         """
         A = check_design(X, n_features=self._n_features, caller="ElasticNetPath")
         out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))

@@ -1,9 +1,9 @@
 """Newton's method in the logarithms of group penalties, which may become infinite or 0.
 
-Steps lower the criterion, or it is at its rounding. Directions of negative curvature are followed
+Steps lower the criterion, up to its round-off. Directions of negative curvature are followed
 downwards, so that the search does not end in a saddle. A group whose prior variance Newton's method
-would take below 0 leaves where the criterion is lower without it, and comes back where the
-derivative in its prior variance says so; in the same way a penalty may become 0.
+would make negative is dropped if the criterion is lower without it; it returns if the derivative in
+its prior variance is negative. In the same way a penalty may become 0.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .criteria import Criterion, Derivatives
 
 Array = NDArray[np.float64]
 
-_STEP = 6.0  # most that a logarithm changes in a step
-_FLAT = 1e-9  # least curvature, as a share of what cancels in the gradient
-_LITTLE = 2.0  # degrees of freedom, and as much of y
+_STEP = 6.0  # largest change of a logarithm in a step
+_FLAT = 1e-9  # least curvature, as a share of the terms that cancel in the gradient
+_LITTLE = 2.0  # size in the gradient below which a group of several features may be dropped
 _HALVINGS = 20
-_SMALL = 64  # groups up to which eigenvalues are taken
+_SMALL = 64  # number of groups up to which eigenvalues are computed
 LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
-# as small as rounding of rows that are fitted exactly allows
+# least penalty where rows are fitted exactly, because of round-off
 LEAST_OF_EXACT = 1e-6
-_NEARLY_FREE = 1e-6  # a penalty of 0 is tried below this
-_ROUNDED = 1e-3  # most that round-off may leave of a relative gradient
-BESIDE_0 = 1e-10  # a penalty beside 0
-_RETURNS = 20  # most times that groups come back
-_RETURN = 1e-7  # least relative slope by which a group comes back
+_NEARLY_FREE = 1e-6  # relative penalty below which 0 is tried
+_ROUNDED = 1e-3  # largest relative gradient that may count as round-off
+BESIDE_0 = 1e-10  # a penalty close to 0
+_RETURNS = 20  # largest number of times that groups return
+_RETURN = 1e-7  # least relative slope for which a group returns
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -44,15 +44,15 @@ class Choice(NamedTuple):
     alpha : ndarray (g,)
         Relative penalties, 0 and infinite ones included.
     state : object
-        The state there.
+        The state at these penalties.
     value : float
         The criterion.
     relative_gradient : float
-        Largest derivative of a group in the logarithm of its penalty, over what cancels in it.
+        Largest derivative in the logarithm of a group's penalty, over the terms that cancel in it.
     n_iter : int
     converged : bool
     bounded : bool
-        Whether a penalty is as small as it may be though a smaller one, above 0, is better.
+        Whether a penalty is at its lower bound, though a smaller one above 0 would be better.
     """
 
     alpha: Array
@@ -70,20 +70,20 @@ class Search:
     Parameters
     ----------
     at : callable
-        at(alpha): the state, or None where the system is not definite.
+        at(alpha) returns the state, or None where the system is not definite.
     criterion : Criterion
     size : ndarray (g,)
-        Features of each group; those without any stay at infinity.
+        Number of features of each group; the penalty of empty groups stays infinite.
     tol : float
         Relative gradient at which the search ends.
     max_iter : int
     least : float
-        Least penalty but 0.
+        Least penalty above 0.
 
     Attributes
     ----------
     beside : float
-        Penalty at which the derivative beside 0 is taken.
+        Penalty close to 0 at which the derivative at 0 is taken.
     """
 
     beside = BESIDE_0
@@ -117,7 +117,7 @@ class Search:
             alpha = alpha * 100.0
             state, value = self._try(alpha)
         if not np.isfinite(value):
-            # nothing is left of y: the criterion has no bound
+            # the free features fit y exactly: the criterion is unbounded
             alpha = np.full(len(alpha), np.inf)
             state, value = self._try(alpha)
             return Choice(alpha, state, value, 0.0, 0, True, False)
@@ -134,7 +134,7 @@ class Search:
             if not converged:
                 moved = self._move(found, alpha, value, inside, slack)
             if moved is None:
-                # at the minimum of the groups inside, or steps change nothing beyond rounding
+                # at the minimum over the active groups, up to round-off
                 moved = self._come_back(alpha, state, value, 16.0 * slack)
                 if moved is None:
                     break
@@ -148,21 +148,21 @@ class Search:
         return Choice(alpha, state, value, relative, n_iter, converged, bool(lowest.any()))
 
     def _held(self, found: Derivatives, alpha: Array) -> Any:
-        """Groups at a bound beyond which the criterion would be lower."""
+        """Return the groups at a bound beyond which the criterion would be lower."""
         g = found.gradient
         return ((alpha <= 1.001 * self.least) & (g > 0)) | ((alpha >= _MOST) & (g < 0))
 
     def _relative(self, found: Derivatives, inside: Any, rounding: float) -> float:
-        """The relative gradient of the groups inside."""
+        """Return the relative gradient over the active groups."""
         g, size = found.gradient[inside], found.size[inside]
-        # groups that fit less than the rounding of the criterion say nothing
+        # floor the size of groups that fit less than the round-off of the criterion
         least = rounding * (self.criterion.total + self.size[inside])
         return float((np.abs(g) / np.maximum(size, least)).max(initial=0.0))
 
     def _move(
         self, found: Derivatives, alpha: Array, value: float, inside: Any, slack: float
     ) -> Any:
-        """A step that lowers the criterion; None where there is none."""
+        """Return a step that lowers the criterion; None if there is none."""
         chosen = np.flatnonzero(inside)
         g = found.gradient[chosen]
         H = found.hessian[np.ix_(chosen, chosen)]
@@ -170,9 +170,9 @@ class Search:
         rho = np.log(alpha[chosen])
         lower, upper = np.log(self.least), np.log(_MOST)
         curvature = np.diagonal(H)
-        # where Newton's step in the prior variance, or in the penalty, passes 0
+        # groups for which Newton's step in the prior variance, or in the penalty, crosses 0
         leaves = (g < 0) & (curvature + 2.0 * g <= 0)
-        # groups of several features, only where they fit little: they might come back
+        # drop groups of several features only where they fit little, as they might return
         leaves &= (self.size[chosen] == 1) | (found.size[chosen] < _LITTLE)
         leaves |= (g <= 0) & (alpha[chosen] > 1e10)
         free = np.zeros(len(chosen), dtype=bool)
@@ -201,7 +201,7 @@ class Search:
             if found_value < value and found_value <= value + 1e-4 * t * slope:
                 best = trial, state, found_value
             elif found_value <= value + slack and abs(slope) * t < 1e6 * slack:
-                # at the rounding of the criterion the gradient decides
+                # within the round-off of the criterion, compare gradients
                 after = self.criterion.derivatives(state)
                 before = self._relative(found, inside, _TINY)
                 if self._relative(after, inside, _TINY) >= 0.9 * before:
@@ -212,7 +212,7 @@ class Search:
 
     @staticmethod
     def _newton(g: Array, H: Array, size: Array) -> Array:
-        """Newton's step, downwards along negative curvature too."""
+        """Return Newton's step, which descends along negative curvature too."""
         root = np.sqrt(size)
         scaled = H / root / root[:, None]
         right = -g / root
@@ -235,7 +235,7 @@ class Search:
         return step
 
     def _come_back(self, alpha: Array, state: Any, value: float, least: float) -> Any:
-        """Give finite penalties to groups where the criterion is lower so; None: to none."""
+        """Let groups return where that lowers the criterion; None: no group returns."""
         found = self._from_infinity(alpha, state, value, least)
         return found or self._from_zero(alpha, value, least)
 
@@ -245,7 +245,7 @@ class Search:
             return None
         slopes = self.criterion.entering(state)
         scale = state.outside.scale
-        # from small prior variances on, in units of the group's share of the Gram matrix
+        # try prior variances from small ones on, in units of the group's share of the Gram matrix
         unit = scale / np.maximum(self.size, 1)
         tries = np.logspace(4.0, -6.0, 11)[:, None] * unit
         returns = out & (slopes < -_RETURN * scale)
@@ -261,7 +261,7 @@ class Search:
         zero = alpha == 0
         if not zero.any():
             return None
-        # in the logarithm the derivative at 0 is 0; its sign is that beside it
+        # the derivative in the logarithm vanishes at 0: take its sign close to 0
         state, _ = self._try(np.where(zero, self.beside, alpha))
         if state is None:
             return None
@@ -273,7 +273,7 @@ class Search:
         return self._enter(alpha, value, returns, tries, least)
 
     def _enter(self, alpha: Array, value: float, returns: Any, tries: Array, least: float) -> Any:
-        """The best of several rows of penalties for groups that come back."""
+        """Return the best of several rows of penalties for returning groups."""
         best = None
         for penalties in tries:
             trial = np.where(returns, penalties, alpha)

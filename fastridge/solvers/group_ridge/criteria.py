@@ -1,15 +1,15 @@
-"""What group penalties are chosen by, with derivatives in the logarithms of the penalties.
+"""Criteria for group penalties, with derivatives in the logarithms of the penalties.
 
-Every criterion V is a number that falls as the fit gets better, in units of -2 log likelihood. With
-n the sum of the weights and m the degrees of freedom of the intercept and the free features,
+Every criterion V is to be minimised, in units of -2 log likelihood. With n the sum of the weights
+and m the degrees of freedom of the intercept and the free features,
 
-    reml    (n - m) log Q + L                    both integrated out with the coefficients
-    ml      n log Q + L + log|I + J C J'|        both maximised over; J the fixed columns' products
+    reml    (n - m) log Q + L                    integrates over intercept and free coefficients
+    ml      n log Q + L + log|I + J C J'|        maximises over them; J the fixed columns' products
     gcv     n log R - 2 n log(n - m - dof)       R the sum of squared residuals
     loo     n log(sum_i s_i (r_i / (1 - h_i))^2)
 
-A state gives the terms. A group whose penalty is infinite is out; in its
-prior variance t = 1 / alpha the derivative at t = 0 says whether it comes back.
+A state computes the terms. A group whose penalty is infinite is out; it returns if the derivative
+in its prior variance t = 1 / alpha is negative at t = 0.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Terms(NamedTuple):
     second: Array
 
     def log(self) -> Terms:
-        """The logarithm."""
+        """Return the logarithm with its derivatives."""
         share = self.first / self.value
         return Terms(
             float(np.log(self.value)), share, self.second / self.value - np.outer(share, share)
@@ -55,7 +55,7 @@ class Derivatives(NamedTuple):
     gradient : ndarray (g,)
     hessian : ndarray (g, g)
     size : ndarray (g,)
-        Magnitude of what cancels in the gradient at the optimum.
+        Magnitude of the terms that cancel in the gradient at the optimum.
     """
 
     gradient: Array
@@ -66,29 +66,29 @@ class Derivatives(NamedTuple):
 class Criterion(ABC):
     """A criterion for data of total weight n and m fixed degrees of freedom."""
 
-    may_be_zero = False  # whether a penalty of 0 can be the best
+    may_be_zero = False  # whether a penalty of 0 can be optimal
 
     def __init__(self, total: float, rank: int) -> None:
         self.total, self.left = total, total - rank
 
     @abstractmethod
     def value(self, state: Any) -> float:
-        """V."""
+        """Return V."""
 
     @abstractmethod
     def derivatives(self, state: Any) -> Derivatives:
-        """V with its derivatives in the logarithms of the penalties."""
+        """Return the derivatives of V in the logarithms of the penalties."""
 
     @abstractmethod
     def entering(self, state: Any) -> Array:
-        """Derivatives (g,) in the prior variances of the groups that are out; 0 of the others."""
+        """Return derivatives (g,) in the prior variances of groups that are out; 0 for others."""
 
     @abstractmethod
     def noise(self, state: Any) -> float:
-        """Variance of the noise, for y of length 1."""
+        """Return the noise variance, for y of length 1."""
 
     def rounding(self, state: Any) -> float:
-        """Round-off of the terms of the gradient, as a share of them."""
+        """Return the relative round-off of the terms of the gradient."""
         return _ROUNDING * (1.0 + state.cancelled)
 
 
@@ -194,7 +194,7 @@ def _sum(*terms: tuple[float, Terms]) -> Derivatives:
 
 
 def criterion_of(name: str, total: float, rank: int) -> Criterion:
-    """The criterion of that name."""
+    """Return the criterion with the given name."""
     kinds: dict[str, type[Criterion]] = {
         "reml": Restricted,
         "ml": Likelihood,

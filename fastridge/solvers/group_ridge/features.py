@@ -46,9 +46,9 @@ class Groups(NamedTuple):
     code : ndarray (q,)
         The group of each, rising.
     start : ndarray (g,)
-        Where each group begins.
+        Index at which each group begins.
     size : ndarray (g,)
-        Features of each group; 0 where none varies.
+        Number of features of each group; 0 where none varies.
     """
 
     order: NDArray[np.intp]
@@ -57,12 +57,12 @@ class Groups(NamedTuple):
     size: NDArray[np.intp]
 
     def sums(self, values: Array, axis: int = 0) -> Array:
-        """Sums of `values` over the features of each group."""
+        """Return the sums of `values` over the features of each group."""
         return sums_of(values, self.start, self.size, axis)
 
 
 def sums_of(values: Array, start: Any, size: Any, axis: int = 0) -> Array:
-    """Sums over consecutive parts of an axis, 0 of empty ones."""
+    """Return the sums over consecutive parts of an axis, 0 for empty parts."""
     shape = list(values.shape)
     shape[axis] = len(size)
     filled = size > 0
@@ -79,7 +79,7 @@ def sums_of(values: Array, start: Any, size: Any, axis: int = 0) -> Array:
 
 
 def group_features(codes: NDArray[np.intp], count: int, live: NDArray[np.bool_]) -> Groups:
-    """Sort live features (p,) by the group that `codes` say."""
+    """Sort live features (p,) by their group in `codes`."""
     chosen = np.flatnonzero(live)
     order = chosen[np.argsort(codes[chosen], kind="stable")]
     code = codes[order]
@@ -110,17 +110,17 @@ class Features:
     ----------
     groups : Groups
     free : ndarray (m,)
-        Features without a penalty that others without one do not explain.
+        Unpenalised features, without those that depend on the others.
     rank : int
         Degrees of freedom of the free features and the intercept.
     fixed : float
         Log determinant of their Gram matrix.
     unit : ndarray (g,)
-        What a relative group penalty of 1 is.
+        Penalty that corresponds to a relative group penalty of 1.
     yy : ndarray (k,)
-        Squares of y that the free features leave.
+        Sums of squares of y after projecting out the free features.
     problem : RidgeProblem
-        The rows, which `coef` asks for.
+        The rows, which `coef` needs.
     """
 
     least, beside = LEAST, BESIDE_0
@@ -156,7 +156,7 @@ class Features:
         self._reduce_free(gram, cross, np.flatnonzero(live & (d == 0)), G, c, order, inverse)
         left = yy - (self.free_right**2).sum(axis=0)
         self.rank = len(self.free) + fit_intercept
-        # what is left of y beside the free features may be rounding
+        # y minus the fit of the free features may be only round-off
         dead = left <= 64 * _EPS * yy
         self.yy = np.where(dead, 0.0, left)
         self.y_unit = np.sqrt(np.where(dead, 1.0, left))
@@ -193,22 +193,22 @@ class Features:
         c -= self.border.T @ self.free_right
 
     def fixed_border(self) -> Array:
-        """Products of the fixed columns, orthonormal, with the penalised ones."""
+        """Return the products of the orthonormalised fixed columns with the penalised ones."""
         if not self.fit_intercept:
             return self.border
         return np.vstack([np.sqrt(self.total) * self.mean, self.border])
 
     def at(self, alpha: Array, target: int) -> FeatureState | None:
-        """The state at relative penalties (g,), infinite ones included; None: not definite."""
+        """Return the state at relative penalties (g,), possibly infinite; None: not definite."""
         state = FeatureState(self, alpha, target)
         return state if state.definite else None
 
     def products(self, w: Array) -> Array:
-        """Products (p,) of all features with the fit of coefficients (p,)."""
+        """Return the products (p,) of all features with the fit of coefficients (p,)."""
         return self.whole @ w
 
     def coef(self, states: list[FeatureState], alpha: Array) -> Array:
-        """Coefficients (k, p) of a state for each target, after a step with residuals from rows.
+        """Return coefficients (k, p), one state per target, refined with residuals from the rows.
 
         `alpha` (k, g) are the penalties in the units of the problem.
         """
@@ -221,13 +221,13 @@ class Features:
         for t, state in enumerate(states):
             D = np.where(np.isfinite(alpha[t]), alpha[t], 0.0)[self.codes] * self.d
             step = self.solve(state, gradient[:, t] - D * coef[t])
-            # columns may be so dependent that a step is not finite
+            # with nearly dependent columns a step may not be finite
             if np.isfinite(step).all():
                 coef[t] += step
         return coef
 
     def solve(self, state: FeatureState, right: Array) -> Array:
-        """Coefficients (p,) of the penalties of a state for products with y (p,)."""
+        """Return coefficients (p,) for products with y (p,), under the penalties of a state."""
         order = self.groups.order
         c = right[order] / self.size[order]
         coef = np.zeros(self.p)
@@ -246,7 +246,7 @@ class Features:
 
 
 class FeatureState:
-    """Everything that criteria ask for at one vector of penalties.
+    """The terms of the criteria at one vector of penalties.
 
     Attributes
     ----------
@@ -262,7 +262,7 @@ class FeatureState:
         kept = self.inside[groups.code]
         self.all = bool(kept.all())
         self.kept = slice(None) if self.all else np.flatnonzero(kept)
-        # sizes of the groups within what is kept
+        # sizes of the groups among the kept features
         self.sizes = np.where(self.inside, groups.size, 0)
         self.start = np.r_[0, np.cumsum(self.sizes)[:-1]]
         with np.errstate(invalid="ignore", over="ignore"):
@@ -285,14 +285,14 @@ class FeatureState:
         self.w = lapack.solve_factored(self.L, self.c)
         self.Q = float(self.squares - self.c @ self.w)
         least = self.D @ self.w**2
-        # the rest is the sum of squared residuals
+        # Q minus the penalty term is the sum of squared residuals, which is positive
         self.Q = max(self.Q, float(least) + _EPS**2 * self.squares)
 
     def sums(self, values: Array, axis: int = 0) -> Array:
         return sums_of(values, self.start, self.sizes, axis)
 
     def is_near_singular(self) -> bool:
-        """Return whether columns are so dependent that rounding shows in the coefficients."""
+        """Return whether nearly dependent columns make coefficients inaccurate."""
         return bool((np.diagonal(self.L) ** 2 < 1e-6 * (self.diagonal + self.D)).any())
 
     @cached
@@ -329,15 +329,15 @@ class FeatureState:
 
     @property
     def cancelled(self) -> float:
-        """What the round-off of Q is multiplied by."""
+        """Amplification of round-off in Q by cancellation."""
         return self.squares / self.Q
 
     @property
     def residual_cancelled(self) -> float:
-        """What the round-off of the sum of squared residuals is multiplied by."""
+        """Amplification of round-off in the sum of squared residuals by cancellation."""
         return self.squares / self.residual
 
-    # what criteria are made of
+    # terms of the criteria
 
     def log_determinant(self) -> float:
         """log|A| - log|D|; infinite where a penalty is 0."""
@@ -406,12 +406,12 @@ class FeatureState:
 
     @cached
     def outside(self) -> Outside:
-        """What says whether groups come back."""
+        """Derivatives that decide whether groups return."""
         return Outside(self)
 
 
 class Outside:
-    """Features of the groups that are out, beside those that are in.
+    """Derivative terms for features of the groups that are out.
 
     Attributes
     ----------

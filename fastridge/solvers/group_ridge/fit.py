@@ -25,15 +25,15 @@ from .select import by_features, by_samples, choose, sizes_of
 
 Array = NDArray[np.float64]
 
-_FAR = 100  # exponents of numbers whose squares stay far inside the range
-_SMALL = 500  # features up to which the memory of the machine is not asked for
-_EXACT = 1e-8  # relative penalties below which y is fitted all but exactly
+_FAR = 100  # largest exponent of numbers whose squares are far inside the range
+_SMALL = 500  # number of features up to which the machine's memory is not read
+_EXACT = 1e-8  # relative penalty below which y is fitted nearly exactly
 _LOG_2 = float(np.log(2.0))
 _LOG_2_PI = float(np.log(2.0 * np.pi))
 
 
 class Data:
-    """Checked data, brought into the range of squares by powers of two.
+    """Checked data, scaled by powers of two so that squares are in range.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Data:
             e = exponents(peaks)
             return np.where(np.abs(e) > _FAR, -e, 0).astype(np.int32)
 
-        # squares of their powers, which factors are multiplied by, are in range too
+        # clip: factors are multiplied by squares of these powers, which must be in range too
         self.power = np.clip(far(largest(self.A)), -480, 480)
         self.y_power = far(np.abs(self.Y).max(axis=0))
         if self.power.any():
@@ -103,7 +103,7 @@ def fit_groups(
     solver: str = "auto",
     max_memory: float | None = None,
 ) -> tuple[GroupRidgeResult, dict[str, Any]]:
-    """The result, and what posteriors are made of.
+    """Return the result, and the data that posteriors need.
 
     A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
     """
@@ -138,7 +138,7 @@ def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> str:
 
 
 def _features(given: Data, codes: NDArray[np.intp], count: int, criterion: str) -> Features:
-    """The reduction to a Gram matrix of the features."""
+    """Return the reduction to a Gram matrix of the features."""
     moments = Moments._of_matrix(given.A, given.Y, given.weight)
     sums = SumProblem(moments, np.ones(1), given.d, given.fit_intercept)
     data = Features(
@@ -159,7 +159,7 @@ def _features(given: Data, codes: NDArray[np.intp], count: int, criterion: str) 
 
 
 def rows_of(data: Features, problem: RidgeProblem) -> Rows:
-    """Rows of the problem in the units of its reduction."""
+    """Return the rows of the problem in the units of its reduction."""
     X = problem.A.rows(0, problem.n)
     Y = problem.Y
     fixed = np.zeros(problem.n)
@@ -181,7 +181,7 @@ def rows_of(data: Features, problem: RidgeProblem) -> Rows:
 
 
 def first_penalties(data: Any) -> Array:
-    """Relative penalties of groups that explain half of y, in equal parts."""
+    """Return relative penalties for which groups explain half of y, in equal parts."""
     size = data.groups.size
     live = max(int((size > 0).sum()), 1)
     return live * np.maximum(size, 1) / data.total
@@ -192,13 +192,13 @@ def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) ->
     search.least, search.beside = data.least, data.beside
     start = first_penalties(data)
     if criterion.left <= 0 or data.yy[t] == 0:
-        # nothing is left of y
+        # the free features fit y exactly
         start = np.full(len(start), np.inf)
     choice = search.run(start)
     if criterion.may_be_zero or choice.alpha.min() >= _EXACT:
         return choice
     if choice.bounded or not choice.converged:
-        # y is fitted exactly, and the likelihood grows for ever as the noise vanishes
+        # y is fitted exactly: the likelihood is unbounded as the noise variance tends to 0
         if choice.state.is_near_singular():
             search.least = LEAST_OF_EXACT
             choice = search.run(np.maximum(choice.alpha, LEAST_OF_EXACT))
@@ -248,12 +248,12 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
 
 
 def is_likelihood(criterion: Any) -> bool:
-    """Return whether fixed coefficients are maximised over, and not integrated out."""
+    """Return whether fixed coefficients are maximised over, instead of integrated out."""
     return isinstance(criterion, Likelihood)
 
 
 def _log_evidence(data, criterion, state, noise, y_unit) -> float:
-    """Log restricted likelihood; under "ml" the likelihood."""
+    """Return the log restricted likelihood; for "ml" the log likelihood."""
     Q = state.Q * y_unit**2
     if is_likelihood(criterion):
         count, extra = data.total, state.border.value
@@ -264,7 +264,7 @@ def _log_evidence(data, criterion, state, noise, y_unit) -> float:
 
 
 def _shares(data, problem, coef):
-    """Shares (k, g) of the groups in the sum of squares of y: fits times 2 y - fit."""
+    """Return the shares (k, g) of the groups in the sum of squares of y: fits times 2 y - fit."""
     g = len(data.groups.size)
     shares = np.zeros((len(coef), g))
     for t, w in enumerate(coef):

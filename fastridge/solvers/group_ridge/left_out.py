@@ -5,7 +5,7 @@ matrix and Y = Z C, the errors are e = r / (1 - h), and in rho_g = log alpha_g
 
     dr_g = Z C D_g w,    dh_g = -diag(Y D_g Y'),
 
-of which second derivatives follow in the same way. A row leaves with all of its weight.
+and second derivatives follow in the same way. A row is left out with all of its weight.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .criteria import Terms
 
 Array = NDArray[np.float64]
 
-_LEAST = 1e-9  # 1 - h from which on its rounding shows
+_LEAST = 1e-9  # 1 - h below which its round-off matters
 
 
 class Rows:
-    """Rows beside a reduction to sums: of the penalised features, the free ones and y.
+    """Rows that belong to a reduction to sums: penalised features, free features and y.
 
     Attributes
     ----------
     Z : ndarray (n, q)
-        In the order and units of the reduction, free features projected out.
+        Features in the order and units of the reduction, free features projected out.
     Y : ndarray (n, k)
-        The same of y, of length 1.
+        Targets, free features projected out, scaled to length 1.
     fixed : ndarray (n,)
         Diagonal of the hat matrix of the fixed columns.
     """
@@ -46,7 +46,7 @@ class LeftOut:
     Attributes
     ----------
     value : float
-        Sum of their squares; infinite where a row is fitted whatever it is.
+        Sum of their squares; infinite where a row is always fitted exactly.
     """
 
     def __init__(self, state: Any) -> None:
@@ -54,7 +54,7 @@ class LeftOut:
         rows = state.data.rows
         self.Z = rows.Z[:, state.kept]
         self.r = rows.Y[:, state.target] - self.Z @ state.w
-        # solved for, and not products with C, which round as 1 - h is small
+        # solve instead of multiplying by C, whose round-off is too large for small 1 - h
         self.Y = solve_factored(state.L, self.Z.T).T if len(state.D) else self.Z
         self.left = 1.0 - rows.fixed - np.einsum("ij,ij->i", self.Z, self.Y)
         live = (rows.fixed > 0) | (rows.Y != 0).any(axis=1) | (rows.Z != 0).any(axis=1)
@@ -63,11 +63,11 @@ class LeftOut:
         self.left = left
         self.e = self.r / left
         self.value = float(self.e @ self.e) if self.usable else np.inf
-        # what round-off is multiplied by
+        # amplification of round-off by cancellation
         self.cancelled = 1.0 / float(left.min()) + 1.0 / max(float(np.abs(self.r).max()), _LEAST)
 
     def terms(self) -> Terms:
-        """The sum and its derivatives; the first ones in two parts, (2, g)."""
+        """Return the sum and its derivatives; the first ones in two parts, (2, g)."""
         s, left, e, Y = self.state, self.left, self.e, self.Y
         C, D, V = s.C, s.D, s.turned
         dr = self.Z @ V
@@ -90,7 +90,7 @@ class LeftOut:
         return Terms(self.value, parts, 2.0 * second)
 
     def entering(self) -> Array:
-        """Derivatives (g,) in the prior variances of the groups that are out."""
+        """Return derivatives (g,) in the prior variances of the groups that are out."""
         s, out = self.state, self.state.outside
         X = s.data.rows.Z[:, out.chosen] / out.root
         if len(s.D):

@@ -19,24 +19,24 @@ _ROWS = 1024
 
 
 class SamplesPosterior(Posterior):
-    """A posterior covariance that is held by samples, with features that have no penalty.
+    """A posterior covariance in the form by samples, with unpenalised features.
 
-    With F the free columns, which others do not explain, the coefficients of the penalised features
-    w have the covariance T - T Z'(Z T Z' + s I)^-1 Z T in the complement of F, T the prior's
-    variances; those of F are F^+ (y - Z w).
+    With F the independent free columns and T the prior variances, the coefficients w of the
+    penalised features have the covariance T - T Z'(Z T Z' + s I)^-1 Z T in the complement of F; the
+    coefficients of F are F^+ (y - Z w).
 
     Parameters
     ----------
     B : ndarray (n, p)
         Weighted rows, centred.
     prior : ndarray (p,)
-        Prior variances; 0 of features that are out or free.
+        Prior variances; 0 for features that are out or free.
     free : ndarray (m,)
         Features without a penalty.
     noise : float
         Variance of the noise, above 0.
     power : ndarray (p,) of int
-        The covariance is that of coefficients times 2^-power.
+        The covariance is that of the coefficients times 2^-power.
     """
 
     __slots__ = ("_beside", "_border", "_free", "_power", "_root")
@@ -48,7 +48,7 @@ class SamplesPosterior(Posterior):
         if len(free):
             F = B[:, free]
             size = np.sqrt(np.einsum("ij,ij->j", F, F))
-            # columns of zeros, and those that others explain, keep a coefficient of 0
+            # zero columns and dependent columns keep a coefficient of 0
             free, size, F = free[size > 0], size[size > 0], F[:, size > 0]
             F = F / size
             R, pivots, rank = pivoted_cholesky(np.asfortranarray(F.T @ F), _RANK)
@@ -68,7 +68,7 @@ class SamplesPosterior(Posterior):
         self._power = power
 
     def _folded(self, V: Array) -> Array:
-        """Rows V (k, p) in the units of the rows, less what free coefficients make of them."""
+        """Return V (k, p) in the units of the rows, with the free coefficients eliminated."""
         V = np.ldexp(V, self._power)
         return V - V[:, self._free] @ self._border
 
@@ -120,7 +120,7 @@ def _inverse(values: Array) -> Array:
 
 
 def kept_rows(problem: RidgeProblem) -> dict[str, Any]:
-    """What `dense_rows` makes weighted, centred rows of: those of sparse data stay sparse."""
+    """Return the data from which `dense_rows` computes rows; sparse data stay sparse."""
     root = np.ones(problem.n) if problem.root is None else problem.root
     used = np.flatnonzero(root > 0)
     if not problem.A.is_sparse:
@@ -138,7 +138,7 @@ def kept_rows(problem: RidgeProblem) -> dict[str, Any]:
 
 
 def dense_rows(kept: dict[str, Any]) -> Array:
-    """Weighted, centred rows (n, p) of weight above 0."""
+    """Return the weighted, centred rows (n, p) of positive weight."""
     if "dense" in kept:
         return kept["dense"]
     from scipy import sparse
@@ -156,7 +156,7 @@ def dense_rows(kept: dict[str, Any]) -> Array:
 
 
 def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
-    """The covariance of the coefficients for penalties (p,), infinite ones included."""
+    """Return the covariance of the coefficients for penalties (p,), which may be infinite."""
     power = kept["power"] - kept["y_power"][target]
     noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))
     d = np.full(len(alpha), np.inf)

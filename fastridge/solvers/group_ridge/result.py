@@ -1,4 +1,4 @@
-"""What a fit of group penalties returns."""
+"""The result of a fit of group penalties."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GroupRidgeResult:
     coef : ndarray (k, p)
     intercept : ndarray (k,)
     alpha : ndarray (k, g)
-        Penalties; infinite of a group that is out.
+        Penalties; infinite for groups that are out.
     noise_variance : ndarray (k,)
     dof : ndarray (k, g)
         Effective degrees of freedom.

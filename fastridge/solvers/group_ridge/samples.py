@@ -5,9 +5,9 @@ intercept and the features without a penalty), K_g = Z_g Z_g' and t_g = 1 / alph
 
     V = I + sum_g t_g K_g,    a = V^-1 y,    Q = y'a,    L = log|V|,    dof = tr(I - V^-1)
 
-are what criteria are made of, and t_g K_g = B_g is minus the derivative of V in log alpha_g. Groups
-that are out have t_g = 0. A group of few features is held by its columns Z_g, and K_g is not
-formed. Units are those of the reduction by features.
+are the terms of the criteria, and t_g K_g = B_g is minus the derivative of V in log alpha_g. Groups
+that are out have t_g = 0. A group of few features is stored as its columns Z_g, without K_g. Units
+are those of the reduction by features.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Array = NDArray[np.float64]
 
 _RANK = 1e-12  # share of a free column that must be left by the columns before it
 _COLUMNS = 1 << 22  # elements of a block of columns
-_THIN = 8  # groups of fewer features than a share of 1 / _THIN of the rows are held by columns
+_THIN = 8  # groups with fewer features than 1 / _THIN of the rows are stored as columns
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
 
 
 class Kernels:
-    """Matrices K_g (n, n) of the groups, those of few features by their columns.
+    """Matrices K_g (n, n) of the groups; groups of few features are stored as columns.
 
     Attributes
     ----------
     count : int
         Number of groups.
     whole : ndarray (h,)
-        Groups of whom K_g is held.
+        Groups whose K_g is stored.
     K : ndarray (h, n, n)
     Z : ndarray (n, q)
         Columns of the other groups.
@@ -53,18 +53,18 @@ class Kernels:
         self.count, self.whole, self.K, self.Z, self.code = count, whole, K, Z, code
 
     def turned(self, N: Array) -> Kernels:
-        """N'K_g N."""
+        """Return the kernels N'K_g N."""
         K = np.empty((len(self.K), N.shape[1], N.shape[1]))
         for h, kernel in enumerate(self.K):
             K[h] = lapack.product(N.T, lapack.product(kernel, N))
         return Kernels(self.count, self.whole, K, N.T @ self.Z, self.code)
 
     def below(self, m: int) -> Kernels:
-        """The same in the rows from m on."""
+        """Return the kernels of the rows from m on."""
         return Kernels(self.count, self.whole, self.K[:, m:, m:], self.Z[m:], self.code)
 
     def sums(self, values: Array, axis: int = 0) -> Array:
-        """Sums over the columns of each group, 0 of groups that are held whole."""
+        """Return the sums over the columns of each group; 0 for groups whose K_g is stored."""
         shape = list(values.shape)
         shape[axis] = self.count
         out = np.zeros(shape)
@@ -75,13 +75,13 @@ class Kernels:
         return out
 
     def traces(self) -> Array:
-        """tr(K_g)."""
+        """Return tr(K_g), (g,)."""
         out = self.sums(np.einsum("ij,ij->j", self.Z, self.Z))
         out[self.whole] = np.einsum("hii->h", self.K)
         return out
 
     def combined(self, t: Array) -> Array:
-        """I + sum_g t_g K_g, in F order."""
+        """Return I + sum_g t_g K_g, in F order."""
         n = len(self.Z)
         V = np.zeros((n, n), order="F")
         for h, g in enumerate(self.whole):
@@ -96,28 +96,28 @@ class Kernels:
         return V
 
     def times(self, a: Array) -> Array:
-        """K_g a, (n, g)."""
+        """Return K_g a, (n, g)."""
         out = self.sums(self.Z * (self.Z.T @ a), 1)
         for h, g in enumerate(self.whole):
             out[:, g] = self.K[h] @ a
         return out
 
     def trace_with(self, P: Array) -> Array:
-        """tr(P K_g), (g,), of symmetric P."""
+        """Return tr(P K_g), (g,), for symmetric P."""
         out = self.sums(np.einsum("ij,ij->j", self.Z, P @ self.Z))
         for h, g in enumerate(self.whole):
             out[g] = np.vdot(P, self.K[h])
         return out
 
     def diagonals(self, P: Array) -> Array:
-        """Diagonals of P K_g P', (len(P), g)."""
+        """Return the diagonals of P K_g P', (len(P), g)."""
         out = self.sums((P @ self.Z) ** 2, 1)
         for h, g in enumerate(self.whole):
             out[:, g] = np.einsum("ij,ij->i", lapack.product(P, self.K[h]), P)
         return out
 
     def pairs(self, P: Array, S: Array, chosen: Any) -> Array:
-        """tr(P K_g S K_h), (g, g), of symmetric P and S and of chosen groups (g,); 0 of others."""
+        """Return tr(P K_g S K_h), (g, g), for symmetric P and S; 0 except for chosen groups."""
         out = np.zeros((self.count, self.count))
         held = [h for h, g in enumerate(self.whole) if chosen[g]]
         groups = self.whole[held]
@@ -163,18 +163,18 @@ class Samples:
 
     Attributes
     ----------
-    Those of `Features` that a fit asks for, and
+    The attributes of `Features` that a fit uses, and
 
     least, beside : float
-        Least penalty but 0, and one beside 0: smaller ones drown the identity in V.
+        Least penalty above 0, and one close to 0; smaller ones lose the identity in V to round-off.
     kernels : Kernels
-        In the complement of the fixed columns.
+        Kernels in the complement of the fixed columns.
     outer : Kernels
-        In all directions, fixed columns first and about zero instead of the means.
+        Kernels in all directions, fixed columns first, without centring.
     N : ndarray (n, m)
-        The complement, in rows of weight above 0.
+        Basis of the complement, in rows of positive weight.
     y : ndarray (m, k)
-        There, of length 1.
+        Targets in that basis, scaled to length 1.
     """
 
     least, beside = 1e-10, 1e-6
@@ -198,7 +198,7 @@ class Samples:
         self.used = np.flatnonzero(root > 0)
         self.root = root[self.used]
         self._take_fixed(np.flatnonzero(live & self.is_free), size)
-        # scales of the columns, so that a relative penalty of 1 is 1
+        # scale the columns so that a relative penalty of 1 is 1
         self.factor = np.zeros(self.p)
         order = groups.order
         self.factor[order] = 1.0 / (d[order] * self.unit[codes[order]])
@@ -219,13 +219,13 @@ class Samples:
         self._without: tuple[bytes, Any] = b"", None
 
     def _columns(self, chosen: NDArray[np.intp]) -> Array:
-        """Weighted rows (n, c) of chosen columns, about the means."""
+        """Return the weighted, centred rows (n, c) of chosen columns."""
         Z = np.empty((len(chosen), self.problem.n))
         self.problem.A.copy_columns(chosen.astype(np.int32), Z)
         return Z.T[self.used] * self.root[:, None]
 
     def _take_fixed(self, free: NDArray[np.intp], size: Array) -> None:
-        """An orthonormal basis of the fixed columns, as Householder's reflections I - H T H'."""
+        """Compute an orthonormal basis of the fixed columns, as block reflector I - H T H'."""
         self.fixed = float(np.log(self.total)) if self.fit_intercept else 0.0
         F = self._columns(free) / size[free]
         if len(free):
@@ -240,11 +240,11 @@ class Samples:
             F = np.column_stack([self.root / np.sqrt(self.total), F])
         self.m = m = min(F.shape[1], len(F))
         self.H, self.T = lapack.reflections(F[:, :m])
-        # the first direction is that of the intercept, up to its sign
+        # the first direction is the intercept's, up to its sign
         self._along = float(self._rotated(self.root[:, None])[0, 0]) if m else 0.0
 
     def _rotated(self, A: Array, back: bool = False) -> Array:
-        """Q'A, of whose rows the first are along the fixed columns; `back`: Q A."""
+        """Return Q'A, whose first rows are along the fixed columns; with `back`, Q A."""
         T = self.T if back else self.T.T
         return A - self.H @ (T @ (self.H.T @ A))
 
@@ -267,7 +267,7 @@ class Samples:
         return Kernels(self.count, whole, K, self._raw(order[chosen]), self.groups.code[chosen])
 
     def _raw(self, chosen: NDArray[np.intp]) -> Array:
-        """Scaled columns, fixed directions first, about zero."""
+        """Return scaled columns in the rotated basis, fixed directions first, without centring."""
         scale = np.sqrt(self.factor[chosen])
         Z = self._rotated(self._columns(chosen) * scale)
         if self.fit_intercept:
@@ -291,7 +291,7 @@ class Samples:
         return K
 
     def at(self, alpha: Array, target: int) -> SampleState | None:
-        """The state at relative penalties (g,), infinite ones included; None: not definite."""
+        """Return the state at relative penalties (g,), possibly infinite; None: not definite."""
         zeros = (alpha == 0) & (self.groups.size > 0)
         data = self if not zeros.any() else self._reduced(zeros)
         if data is None:
@@ -300,7 +300,7 @@ class Samples:
         return state if state.definite else None
 
     def _reduced(self, zeros: NDArray[np.bool_]) -> Samples | None:
-        """The same with the features of some groups without a penalty."""
+        """Return the data with the features of some groups unpenalised."""
         key = zeros.tobytes()
         if self._without[0] == key:
             return self._without[1]
@@ -320,13 +320,13 @@ class Samples:
         return data
 
     def coef(self, states: list[SampleState], alpha: Array) -> Array:
-        """Coefficients (k, p) of a state for each target, after a step with residuals from rows."""
+        """Return coefficients (k, p), one state per target, refined with residuals from rows."""
         coef = np.zeros((self.k, self.p))
         for t, state in enumerate(states):
             a = state.data.N @ state.a * self.y_unit[t]
             coef[t] = self._of_multipliers(state, a)
             residual = self.problem.Y[:, t] - self.problem.A.dot(coef[t])
-            # y - sum_g B_g a - a, by the columns themselves
+            # residual y - sum_g B_g a - a, computed from the columns
             left = state.data.N.T @ (residual[self.used] * self.root - a)
             a += state.data.N @ lapack.solve_factored(state.L, left)
             moved = self._of_multipliers(state, a)
@@ -335,7 +335,7 @@ class Samples:
         return coef
 
     def _of_multipliers(self, state: SampleState, a: Array) -> Array:
-        """Coefficients (p,) of a = V^-1 y in the rows."""
+        """Return the coefficients (p,) for a = V^-1 y in the rows."""
         coef = self._penalised(state, a)
         return coef + self._fixed(state, a, coef)
 
@@ -347,7 +347,7 @@ class Samples:
         return coef
 
     def _fixed(self, state: SampleState, a: Array, coef: Array) -> Array:
-        """Coefficients (p,) of the features without a penalty."""
+        """Return the coefficients (p,) of the unpenalised features."""
         out = np.zeros(self.p)
         zero = np.flatnonzero(state.data.zeros[self.groups.code])
         columns, size = self.F, self.free_size
@@ -365,7 +365,7 @@ class Samples:
         return out
 
     def products(self, w: Array) -> Array:
-        """Products (p,) of all features with the fit of coefficients (p,)."""
+        """Return the products (p,) of all features with the fit of coefficients (p,)."""
         fit = self.problem.A.dot(np.ascontiguousarray(w))
         if self.problem.weight is not None:
             fit = fit * self.problem.weight
@@ -373,7 +373,7 @@ class Samples:
 
 
 class SampleState:
-    """Everything that criteria ask for at one vector of penalties."""
+    """The terms of the criteria at one vector of penalties."""
 
     def __init__(self, data: Samples, alpha: Array, target: int) -> None:
         self.data, self.alpha, self.target = data, alpha, target
@@ -393,12 +393,12 @@ class SampleState:
             return
         self.a = lapack.solve_factored(self.L, self.y)
         self.Q = float(self.y @ self.a)
-        # bound of the condition number from below
+        # estimate of the condition number, from below
         least = float((np.diagonal(self.L) ** 2).min(initial=largest))
         self.cancelled = self.residual_cancelled = largest / least
 
     def is_near_singular(self) -> bool:
-        """Whether rounding shows where y is fitted exactly: it does with copies of rows."""
+        """Return True: where y is fitted exactly, copies of rows make V singular."""
         return True
 
     def _scaled(self, values: Array) -> Array:
@@ -468,12 +468,12 @@ class SampleState:
 
     @cached
     def _outer(self) -> Array:
-        """The factor of V in all directions, about zero."""
+        """Return the factor of V in all directions, without centring."""
         return lapack.factor(self.data.outer.combined(self.t))
 
     @cached
     def border(self) -> Terms:
-        """What the fixed columns add to the log determinant, and its derivatives."""
+        """Return the term of the fixed columns in the log determinant, with its derivatives."""
         outer = self.data.outer
         M = lapack.inverse_factored(self._outer)
         value = 2.0 * float(np.log(np.diagonal(self._outer)).sum()) - self.log_determinant()
@@ -490,7 +490,7 @@ class SampleState:
 
     @cached
     def outside(self) -> SamplesOutside:
-        """What says whether groups come back."""
+        """Derivatives that decide whether groups return."""
         return SamplesOutside(self)
 
 
@@ -532,7 +532,7 @@ class SamplesLeftOut:
         self.NM = lapack.product(N, state.M)
         self.r = N @ state.a
         self.left = np.einsum("ij,ij->i", self.NM, N)
-        # rows that the fixed columns fit whatever they are
+        # exclude rows that the fixed columns always fit exactly
         live = np.einsum("ij,ij->i", N, N) > 1e-9
         self.usable = bool((self.left[live] > 0).all())
         self.left = np.where(live & (self.left > 0), self.left, 1.0)
@@ -542,12 +542,12 @@ class SamplesLeftOut:
 
     @cached
     def _weighted(self) -> Array:
-        """N'(e^2 / l) N between two V^-1."""
+        """Return V^-1 N'(e^2 / l) N V^-1."""
         part = self.NM * np.sqrt(self.e**2 / self.left)[:, None]
         return lapack.product(part.T.copy(), part)
 
     def terms(self) -> Terms:
-        """The sum and its derivatives; the first ones in two parts, (2, g)."""
+        """Return the sum and its derivatives; the first ones in two parts, (2, g)."""
         s, left, e, N = self.state, self.left, self.e, self.state.data.N
         v = s.turned
         dr = N @ v
@@ -564,7 +564,7 @@ class SamplesLeftOut:
         return Terms(self.value, parts, 2.0 * second)
 
     def entering(self) -> Array:
-        """Derivatives (g,) in the prior variances of the groups that are out."""
+        """Return derivatives (g,) in the prior variances of the groups that are out."""
         s = self.state
         out = ~s.inside & (s.data.groups.size > 0)
         b = s.data.N.T @ (self.e / self.left)

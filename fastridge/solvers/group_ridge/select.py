@@ -1,4 +1,4 @@
-"""Choose a way to group penalties by predicted time and memory."""
+"""Choose the solver for group penalties by predicted time and memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ...systems import cost
 
-_STEPS = 10.0  # Newton's, for each target
-_THIN = 8  # groups of fewer features than a share of 1 / _THIN of the rows are held by columns
+_STEPS = 10.0  # assumed number of Newton steps per target
+_THIN = 8  # groups with fewer features than 1 / _THIN of the rows are stored as columns
 
 
 class Way(NamedTuple):
-    """Predicted seconds and bytes of a way to group penalties."""
+    """Predicted seconds and bytes of a solver for group penalties."""
 
     name: str
     seconds: float
@@ -23,7 +23,7 @@ class Way(NamedTuple):
 
 
 def by_features(A: Matrix, targets: int, criterion: str) -> Way:
-    """From a Gram matrix of the features."""
+    """Predict the cost by a Gram matrix of the features."""
     n, p = (float(size) for size in A.shape)
     step = p**3 * (3.0 if criterion in ("gcv", "loo") else 1.0)
     step += 3.0 * n * p**2 if criterion == "loo" else 0.0
@@ -34,7 +34,7 @@ def by_features(A: Matrix, targets: int, criterion: str) -> Way:
 
 
 def by_samples(A: Matrix, targets: int, criterion: str, size: NDArray[np.intp]) -> Way:
-    """From a Gram matrix of the rows for each group of so many features."""
+    """Predict the cost by a Gram matrix of the rows for each group; size: features of each."""
     n, p = (float(size) for size in A.shape)
     thin = size * _THIN <= n
     whole, q = float((~thin).sum()), float(size[thin].sum())
@@ -52,12 +52,12 @@ def by_samples(A: Matrix, targets: int, criterion: str, size: NDArray[np.intp]) 
 
 
 def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
-    """The quickest way whose memory is within the bytes allowed.
+    """Return the fastest solver whose memory is within the bytes allowed.
 
     Raises
     ------
     ValueError
-        If none is, or the one asked for is not possible.
+        If none fits, or the requested one is not possible.
     """
     if asked != "auto":
         ways = [way for way in ways if way.name == asked]
@@ -73,5 +73,5 @@ def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
 
 
 def sizes_of(codes: Any, count: int, d: Any) -> NDArray[np.intp]:
-    """Penalised features of each group."""
+    """Return the number of penalised features of each group."""
     return np.bincount(codes[d > 0], minlength=count)

@@ -1,13 +1,14 @@
 """Generalised cross-validation of large sparse data: tr(I - H) from random vectors.
 
-With P the projection on what is penalised (see `quadratic.projected`) and K = P B B'P, tr(I - H) is
+With P the projection onto penalised directions (see `quadratic.projected`) and K = P B B'P,
+tr(I - H) is
 
     alpha tr (K + alpha I)^-1 on the complement of U0,   or with fewer features
     n - rank U0 - q + alpha tr (B'P B + alpha I)^-1   with q features,
 
-sums of positive numbers, where n - tr H would lose a small one. For z of random signs, projected
-and scaled to its length, z'f(K)z is a Gauss quadrature from a Lanczos process that serves all
-penalties; one node more at 0 makes it an upper bound, and the two enclose it: G. H. Golub and G.
+sums of positive numbers, where n - tr H would cancel. For z of random signs, projected and scaled
+to its length, z'f(K)z is a Gauss quadrature from a Lanczos process that serves all penalties; one
+more node at 0 makes it an upper bound, and the two enclose it: G. H. Golub and G.
 Meurant, "Matrices, Moments and Quadrature with Applications", Princeton, 2010; the trace: M. F.
 Hutchinson, "A stochastic estimator of the trace of the influence matrix", Communications in
 Statistics 19(2), 1990.
@@ -23,22 +24,22 @@ from ...systems.blas import on_one_thread
 
 _PROBES = 12
 _LEAST_STEPS, _MOST_STEPS = 60, 400
-PRODUCTS = 2 * _PROBES * _LEAST_STEPS  # with the data, at least
+PRODUCTS = 2 * _PROBES * _LEAST_STEPS  # least number of products with the data
 _ELEMENTS = 4e7  # bound on the elements of the Lanczos vectors
 _PROBE_GAP, _TARGET_GAP = 1e-3, 1e-7  # relative widths of bounds to reach: probes, targets
 _EPS = np.finfo(np.float64).eps
 
 
 class Estimate(Projected):
-    """tr(I - H) of m penalties, and with few rows the residuals.
+    """Estimates of tr(I - H) for m penalties, and with few rows the residuals.
 
     Attributes
     ----------
     shares : ndarray (probes, m)
-        Estimates of tr(I - H), copies of rows included, over W; by rows without copies over alpha
-        too, which residuals then lack as well.
+        Estimates of tr(I - H) / W, including copies of rows. By rows without copies they lack a
+        factor alpha, as residuals then do.
     gap : ndarray (m,)
-        Half width of the enclosures of their mean, relative.
+        Relative half width of the enclosures of their mean.
     dof, dof_error : ndarray (m,)
         Effective degrees of freedom, the intercept not counted, and their standard error.
     by_rows : bool
@@ -63,8 +64,8 @@ class Estimate(Projected):
             if self.by_rows:
                 z = self.project_out((z * live)[:, None])[:, 0]
             process = Lanczos(self._multiply, z)
-            # below this the nodes themselves are rounding
-            # (of a matrix of zeros, every penalty leaves the same)
+            # below this the nodes themselves are round-off
+            # (for a zero matrix, every penalty gives the same)
             self.alphas = np.maximum(self.alphas, size * _EPS * process.largest or 1.0)
             low, high = process.enclose(self.alphas, 1, _PROBE_GAP)
             inverses[i], gaps[i] = size * (low + high) / 2, size * (high - low) / 2
@@ -81,14 +82,14 @@ class Estimate(Projected):
         self.dof_error = left.std(axis=0, ddof=1) / np.sqrt(_PROBES)
 
     def _of_rows(self, v):
-        """P B B'P v."""
+        """Return P B B'P v."""
         problem = self.problem
         u = problem.A.tdot(self._rooted(v))
         u *= self.inverse**2
         return self._project_out(self._rooted(problem.A.dot(u)))
 
     def _of_columns(self, v):
-        """B'P B v."""
+        """Return B'P B v."""
         problem = self.problem
         w = np.zeros(problem.p)
         w[self.chosen] = self.inverse[self.chosen] * v
@@ -102,7 +103,7 @@ class Estimate(Projected):
         return self.project_out(v[:, None])[:, 0]
 
     def solve(self):
-        """For each target (K + alpha I)^-1 P S y as (m, n), and the gaps (m,) of their squares."""
+        """Yield for each target (K + alpha I)^-1 P S y (m, n), and the gaps (m,) of its squares."""
         problem = self.problem
         Y = self.project_out(problem.rooted(problem.Y))
         for y in Y.T:
@@ -113,7 +114,7 @@ class Estimate(Projected):
 
     @on_one_thread
     def coefficients(self, a):
-        """Coefficients (p, m) of solutions a (m, n) of one target."""
+        """Return the coefficients (p, m) for solutions a (m, n) of one target."""
         problem = self.problem
         w = problem.A.tdot(np.asfortranarray((a * self.root).T))
         w *= (self.inverse**2)[:, None]
@@ -121,7 +122,7 @@ class Estimate(Projected):
 
 
 def generalised(path):
-    """Generalised cross-validation (m, k) of an iterative path, estimated."""
+    """Return estimates of generalised cross-validation (m, k) of an iterative path."""
     problem = path.problem
     estimate = Estimate(problem, path.alphas, path.seed)
     residual = path.residual
@@ -137,9 +138,9 @@ def generalised(path):
 
 
 class Lanczos:
-    """A symmetric positive semidefinite matrix, seen from one vector, which is extended as needed.
+    """Lanczos process of a symmetric positive semidefinite matrix, extended as needed.
 
-    multiply: the product with a vector (n,).
+    multiply: function that returns the product with a vector (n,).
     """
 
     def __init__(self, multiply, start) -> None:
@@ -159,7 +160,7 @@ class Lanczos:
         return max(self.diagonal, default=0.0)
 
     def _grow(self, steps):
-        """Go on to so many steps."""
+        """Extend the process to `steps` steps."""
         while len(self.diagonal) < steps and not self.ended:
             j = len(self.diagonal)
             q = self.Q[j] = self._next
@@ -176,7 +177,7 @@ class Lanczos:
 
     @on_one_thread
     def enclose(self, alphas, power, gap):
-        """Bounds (m,) of q'(K + alpha I)^-power q for the start q of length 1."""
+        """Return bounds (m,) of q'(K + alpha I)^-power q for the start q of length 1."""
         steps = 20
         while True:
             self._grow(min(steps, self.most))
@@ -196,14 +197,14 @@ class Lanczos:
         for entry, square in zip(d[1:], e[:-1] ** 2, strict=True):
             pivot = entry - square / pivot if pivot > 0 else 0.0
         if not pivot > 0:
-            # nodes at 0 already
+            # there are nodes at 0 already
             return low, low
-        # of which 0 is an eigenvalue
+        # modify T so that 0 is an eigenvalue
         return low, np.maximum(low, _quadrature(np.append(d, e[-1] ** 2 / pivot), e, alphas, power))
 
     @on_one_thread
     def solve(self, alphas):
-        """(K + alpha I)^-1 start (m, n)."""
+        """Return (K + alpha I)^-1 start (m, n)."""
         steps = len(self.diagonal)
         if not steps:
             return np.zeros((len(alphas), self.Q.shape[1]))
@@ -216,6 +217,6 @@ def _quadrature(diagonal, beside, alphas, power):
     values, vectors = eigh_tridiagonal(diagonal, beside)
     weights = np.broadcast_to(vectors[0] ** 2, (len(alphas), len(values)))
     total = (values.clip(0) + alphas[:, None]) ** power
-    # what has a part where alpha = 0 leaves nothing is without bound
+    # infinite where a node is 0 and alpha = 0
     out = np.where(weights > 0, np.inf, 0.0)
     return np.divide(weights, total, out=out, where=total > 0).sum(axis=1)

@@ -1,9 +1,9 @@
-"""Leave-one-out residuals of every penalty, exactly, from one eigendecomposition.
+"""Exact leave-one-out residuals for every penalty, from one eigendecomposition.
 
-Without row i the residual of row i is e_i / (1 - h_i), h the diagonal of the matrix H that takes
-y to its fit. Let B be the columns of S A in units where all are penalised alike, U0 an orthonormal
-basis of what is not penalised (the intercept's sqrt(s) and the free columns), P = I - U0 U0', and
-(P B)'(P B) = V L V', Z = P B V. With fewer features than rows
+The residual of row i in a fit without it is e_i / (1 - h_i), h the diagonal of the hat matrix H.
+Let B be the columns of S A scaled to unit penalties, U0 an orthonormal basis of the unpenalised
+directions (the intercept's sqrt(s) and the free columns), P = I - U0 U0', and (P B)'(P B) = V L V',
+Z = P B V. With fewer features than rows
 
     h_i = sum_j Z_ij^2 / (l_j + alpha) + sum_j U0_ij^2,
     fit = Z (L + alpha)^-1 Z'y + U0 U0'y;
@@ -12,13 +12,13 @@ with fewer rows P B B' P = U L U' on the complement of U0, and as I - H = alpha 
 
     Q = U (L + alpha)^-1 U',   e_i / (1 - h_i) = (Q y)_i / Q_ii,
 
-which loses nothing as alpha tends to 0. Where columns have unlike scales and the Gram matrix hides
-the small ones, V L V' and Z are those of `systems.graded`. A row leaves with all of its weight, as
-the copies that the weight stands for would together.
+without cancellation as alpha tends to 0. Where columns have unlike scales and the Gram matrix loses
+the small ones, V L V' and Z come from `systems.graded`. A row is left out with all of its weight,
+as if all its copies were left out together.
 
-Generalised cross-validation puts tr(I - H) / W, W the total weight, in the place of each 1 - h_i.
-Of n rows, that trace is alpha tr Q, or by features sum_j alpha / (l_j + alpha) and one for each of
-the n - rank directions that X does not reach; W - n more where rows weigh more than 1.
+Generalised cross-validation replaces each 1 - h_i by tr(I - H) / W, W the total weight. For n rows
+that trace is alpha tr Q; by features it is the sum of alpha / (l_j + alpha), plus 1 for each of the
+n - rank directions outside the range of X; plus W - n for weights other than 1.
 
 G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a good
 ridge parameter", Technometrics 21(2), 1979; R. M. Rifkin and R. A. Lippert, "Notes on regularized
@@ -40,19 +40,19 @@ from ...systems.graded import Graded, unlike
 from ...systems.lapack import eigh, jacobi_svd, orthonormal, product, svd, triangle
 
 _EPS = np.finfo(np.float64).eps
-_LEAST = 1e-7  # smallest eigenvalue over the largest that a Gram matrix gives to 1e-9
+_LEAST = 1e-7  # least eigenvalue over the largest that a Gram matrix gives to 1e-9
 BLOCK = 1_000_000  # elements of a block of residuals
-# 1 - h below which a row is left out by a fit to the others: usually, and for graded data
+# 1 - h below which a row is left out by refitting: usually, and for graded data
 _OWN, _OWN_GRADED = 1e-7, 1e-3
 
 
 class LeftOut(NamedTuple):
-    """Of m penalties and k targets.
+    """Left-out residuals for m penalties and k targets.
 
-    residuals: y_i less its prediction by the fit to the other rows, (m, k, n); of generalised
-    cross-validation the residual of the fit to all over tr(I - H) / W, infinite where that is not
-    positive. residual, squared_norm, norm: of the fits to all rows, the weighted sum of squares,
-    sum_j d_j w_j^2 and the Euclidean norm of the coefficients, (m, k).
+    residuals: y_i minus its prediction by the fit to the other rows, (m, k, n); for generalised
+    cross-validation the residual of the fit to all rows over tr(I - H) / W, infinite where that is
+    not positive. residual, squared_norm, norm: weighted sum of squares, sum_j d_j w_j^2 and the
+    Euclidean norm of the coefficients of the fits to all rows, (m, k).
     """
 
     residuals: Any
@@ -62,7 +62,7 @@ class LeftOut(NamedTuple):
 
 
 class LeaveOneOut(Projected):
-    """The factors of all penalties, and `of`: what they leave of some targets.
+    """Leave-one-out factors for all penalties; the method `of` applies them to targets.
 
     Attributes
     ----------
@@ -74,10 +74,10 @@ class LeaveOneOut(Projected):
     def __init__(self, problem, alphas, *, generalised=False) -> None:
         super().__init__(problem)
         self.alphas, self.generalised = alphas, generalised
-        # what rows of other weights than 1 add to tr(I - H)
+        # term of tr(I - H) from weights other than 1
         self.copies = problem.total - problem.n if generalised else 0.0
         self._alike = bool((problem.d == 1).all())
-        # where X may reach every direction of the rows, 1 - h is what alpha leaves, no difference
+        # where X may have full row rank, compute 1 - h from alpha Q to avoid cancellation
         self._by_rows = problem.n <= problem.p + problem.fit_intercept
         if self._by_rows:
             self._reduce_rows()
@@ -87,7 +87,7 @@ class LeaveOneOut(Projected):
 
     @on_one_thread
     def of(self, chosen: Any = slice(None)) -> LeftOut:
-        """Left-out residuals and norms of some targets."""
+        """Return the left-out residuals and norms of some targets."""
         Y = self.problem.rooted(np.asfortranarray(self.problem.Y[:, chosen]))
         found = self._targets_by_rows(Y) if self._by_rows else self._targets_by_columns(Y, chosen)
         residuals, residual, squared_norm, norm = found
@@ -97,18 +97,18 @@ class LeaveOneOut(Projected):
         return LeftOut(residuals, residual, squared_norm, norm)
 
     def targets_at_once(self) -> int:
-        """Number of targets whose residuals take little memory."""
+        """Return the number of targets per block, to bound the memory of residuals."""
         return max(1, BLOCK // (len(self.alphas) * self.problem.n))
 
     def _reduce_rows(self):
-        """Eigenvalues and vectors of P B B'P, from inner products or from B."""
+        """Compute eigenvalues and vectors of P B B'P, from inner products or from B."""
         problem, alphas = self.problem, self.alphas
         n, r = problem.n, self.U0.shape[1]
         K = problem.A.gram_rows(self.inverse**2)
         K *= self.root
         K *= self.root[:, None]
         if r == 1:
-            # the complement of one vector is what a reflection leaves but its first column
+            # a Householder reflection without its first column spans the complement of U0
             v = self.U0[:, 0].copy()
             v[0] += np.copysign(1.0, v[0])
             v /= np.linalg.norm(v)
@@ -131,7 +131,7 @@ class LeaveOneOut(Projected):
         values, vectors = eigh(C)
         largest = values.max(initial=0.0)
         if values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, self._hidden(K)):
-            # what the Gram matrix hides
+            # below the accuracy of the Gram matrix: use the rows
             if unlike(self.noise()):
                 s, vectors = _complete(self.graded_triangle(turn))
             else:
@@ -186,7 +186,7 @@ class LeaveOneOut(Projected):
         return residuals, residual, squared_norm, norm
 
     def _norms(self, w, Y):
-        """Norms of coefficients (p, m k), those of free columns to be found, of targets S y."""
+        """Return norms of coefficients (p, m k), after computing the free ones, of targets S y."""
         problem = self.problem
         if len(self.free):
             fit = problem.rooted(problem.A.dot(np.asfortranarray(w)))
@@ -194,25 +194,25 @@ class LeaveOneOut(Projected):
         return np.linalg.norm(w, axis=0)
 
     def _mean(self, trace, alpha, null):
-        """tr(I - H) / W, up to the factor alpha that Q y lacks too where no row has copies."""
+        """Return tr(I - H) / W; without copies of rows it lacks the factor alpha, as Q y does."""
         if self.copies:
             trace = self.copies + (null.sum() if alpha == 0 else alpha * trace)
         return trace / self.problem.total
 
     def _hidden(self, gram):
-        """Largest eigenvalue, or more, of what the projected Gram matrix is a difference of."""
+        """Return an upper bound on the largest eigenvalue before projection and centring."""
         raw = rounding_scale(self.problem, self.inverse)
         return raw + (np.abs(gram).sum(axis=0).max(initial=0.0) if len(self.free) else 0.0)
 
     def _without_null(self, diagonal, applied, U, square, values, t, null, alpha):
-        """Rows without a part in the null space of K, of which 1 / alpha makes rounding large."""
+        """Treat rows orthogonal to the null space of K, where 1 / alpha amplifies round-off."""
         inside = square @ (~null) > 1.0 - 1e-10 - (self.U0**2).sum(axis=1)
         inner = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=~null)
         diagonal[inside] = square[inside] @ inner
         applied[inside] = U[inside] @ (inner[:, None] * t)
 
     def _reduce_columns(self):
-        """Eigenvalues and vectors of B'P B, or singular values of P B, and leverages."""
+        """Compute eigenvalues and vectors of B'P B, or singular values of P B, and leverages."""
         problem, alphas = self.problem, self.alphas
         n, p = problem.n, problem.p
         chosen, blocks = self.chosen, self.blocks()
@@ -228,7 +228,7 @@ class LeaveOneOut(Projected):
         self._values, V = eigh(G)
         largest = self._values.max(initial=0.0)
         if self._values.min(initial=np.inf) + alphas.min() < _LEAST * max(largest, hidden):
-            # sizes of the columns that the Gram matrix hides
+            # columns too small for the Gram matrix: use the rows
             R = np.empty((0, len(chosen)))
             for start in blocks:
                 R = triangle(np.vstack([R, self.rows(start, blocks.step)]))
@@ -256,12 +256,12 @@ class LeaveOneOut(Projected):
                 self._left[:, rows] = (1.0 - h).T
 
     def _block_of(self, start):
-        """P B of a block of rows, and the block."""
+        """Return P B of a block of rows, and the block."""
         step = self.blocks().step
         return self.rows(start, step), slice(start, start + step)
 
     def _coordinates(self, start):
-        """Z = P B V of a block of rows, and the block."""
+        """Return Z = P B V of a block of rows, and the block."""
         blocks = self.blocks()
         rows = slice(start, start + blocks.step)
         if self._block is not None:
@@ -277,7 +277,7 @@ class LeaveOneOut(Projected):
         problem, alphas, values = self.problem, self.alphas, self._values
         (n, k), m = Y.shape, len(alphas)
         blocks, weights = self.blocks(), self._weights
-        # few vectors are turned by V sooner than all rows are; small columns need the coordinates
+        # rotating few vectors by V is cheaper than rotating all rows; graded data need Z
         turned = self._graded is None and (m + 1) * k < len(values)
         t = np.zeros((self._V.shape[0] if turned else len(values), k))
         for start in blocks:
@@ -313,7 +313,7 @@ class LeaveOneOut(Projected):
         return residuals, residual, squared_norm, norm
 
     def _one_by_one(self, residuals, rows, far, chosen):
-        """Rows that almost alone determine a coefficient: fits without them."""
+        """Refit without each row that almost alone determines a coefficient."""
         problem = self.problem
         for i in rows:
             others = np.delete(np.arange(problem.n), i)
@@ -329,7 +329,7 @@ class LeaveOneOut(Projected):
 
 
 def _complete(R):
-    """Singular values (r,) of R' (n, r), and left vectors (n, n), those of the null space last."""
+    """Return singular values (r,) and left vectors (n, n) of R' (n, r), the null space last."""
     _, s, U = jacobi_svd(R)
     if len(s) == len(U):
         return s, U
@@ -337,7 +337,7 @@ def _complete(R):
 
 
 def generalised(problem, alphas):
-    """Generalised cross-validation (m, k) of the rows of a problem."""
+    """Return generalised cross-validation (m, k) of the rows of a problem."""
     if problem.weight is not None and not problem.weight.all():
         live = np.flatnonzero(problem.weight)
         A, Y = take_rows(problem.source, live), np.asfortranarray(problem.given[live])
@@ -354,7 +354,7 @@ def generalised(problem, alphas):
 
 
 def _inverse(values, alpha, null):
-    """Weights of the directions in Q, up to a factor that its quotients do not have."""
+    """Return the weights of the directions in Q, up to a common factor."""
     if alpha > 0 or not null.any():
         return 1.0 / (values + alpha)
     return null.astype(np.float64)

@@ -135,8 +135,8 @@ def ridge_batch(
     Notes
     -----
     Each problem is solved by the Cholesky factor of its Gram matrix, by features or by samples,
-    whichever are fewer, and refined with the residual from X; those for which that is not stable
-    by an orthogonal factorisation, as in `ridge`. Problems are shared among threads.
+    whichever are fewer, and refined with the residual from X. Where that is not stable, it is
+    solved by an orthogonal factorisation, as in `ridge`. Problems are distributed over threads.
 
     References
     ----------
@@ -182,7 +182,7 @@ def solve_batch(
     fit_intercept: bool,
     tol: float,
 ) -> RidgeBatchResult:
-    """Solve problems whose arrays have been through the door; see `ridge_batch`."""
+    """Solve problems whose arrays have been checked; see `ridge_batch`."""
     k = 1 if Y.ndim == 2 else Y.shape[2]
     by_target = Y if Y.ndim == 2 else np.ascontiguousarray(Y.transpose(0, 2, 1))
     coef, numbers, status = _systems.ridge_batch(
@@ -198,7 +198,7 @@ def solve_batch(
         check_finite(X)
     solved = numbers[3 if len(numbers) > 3 else 1].copy()
     for i in np.flatnonzero(status):
-        # what a Cholesky factor cannot do, and sums of squares that overflow or vanish
+        # problems where Cholesky is unstable, or sums of squares overflow or underflow
         found = solve(
             check_design(X[i]),
             np.asfortranarray(Y[i]),

@@ -1,12 +1,12 @@
-"""Ridge with bounds on the coefficients: projected Newton steps on the face that is left free.
+"""Ridge with bounds on the coefficients: projected Newton steps on the free face.
 
 With H = A' S^2 A + alpha diag(d) and g = A' S^2 (y - A w) - alpha d w, a coefficient is held where
 it is at a bound and g points beyond it. The others move by e with H_FF e = g_F, as far as the
 projection of the step lowers the objective (Bertsekas 1982). On the face of the solution the first
-full step is exact, and the next one refines it with the residual from X. Should that take many
-steps, coefficients are freed only where the objective is least on the face so far, which no later
-step can come back to: an active set method, which is finite (Lawson & Hanson 1974, chapter 23).
-Faces of many coefficients are solved by conjugate gradients.
+full step is exact, and the next one refines it with the residual from X. After many steps,
+coefficients are freed only once the objective is minimised on the current face, so that no face is
+visited twice: an active set method, which is finite (Lawson & Hanson 1974, chapter 23). Faces of
+many coefficients are solved by conjugate gradients.
 
 References: D. P. Bertsekas, "Projected Newton methods for optimization problems with simple
 constraints", SIAM Journal on Control and Optimization 20(2), 1982. C. L. Lawson and R. J. Hanson,
@@ -28,8 +28,8 @@ from .cg import Systems, iteration_limit
 
 _DIRECT = 3000  # largest order of a face that is factored
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
-_EXTRA = 1e-11  # share of the diagonal that is added for columns that are dependent
-_SETTLED = 1e-7  # relative step whose square is below rounding
+_EXTRA = 1e-11  # share of the diagonal that is added for dependent columns
+_SETTLED = 1e-7  # relative step whose square is below round-off
 _ENOUGH = 1e-4  # share of the expected decrease (Armijo)
 _HALVINGS = 60
 _QUICK = 8  # steps after which X is checked for numbers that are not finite
@@ -48,7 +48,7 @@ class Box:
         return np.minimum(np.maximum(w, self.lower), self.upper)
 
     def projected(self, gradient, w) -> NDArray[np.float64]:
-        """What of a negative gradient (..., p) no bound holds back at w (..., p)."""
+        """Return the projection of a negative gradient (..., p) onto feasible directions at w."""
         left = np.where(w > self.lower, gradient, np.maximum(gradient, 0.0))
         return np.where(w < self.upper, left, np.minimum(left, 0.0))
 
@@ -57,9 +57,9 @@ class Box:
         return ((w <= self.lower) & (direction < 0)) | ((w >= self.upper) & (direction > 0))
 
     def reach(self, step, w) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The bounds that a step (p,) leads to, and the share of it after which each is met.
+        """Return the bounds that a step (p,) leads to, and the share of the step up to each.
 
-        Infinite for what is at its bound, and cannot move.
+        The share is infinite for coefficients that are at that bound already.
         """
         goal = np.where(step > 0, self.upper, self.lower)
         moves = (step != 0) & (goal != w)
@@ -70,11 +70,12 @@ class Box:
 def solve_bounded(
     problem: RidgeProblem, lower, upper, tol, max_iter, coef_init, max_memory=None
 ) -> tuple[NDArray, ...]:
-    """Coefficients (k, p), iterations, relative projected gradients, objectives, errors, converged.
+    """Return coefficients (k, p), iterations, relative projected gradients, objectives, errors and
+    whether each target converged.
 
-    The objective is at most the squared norm of the projected gradient, in the norm of D^-1, over
-    alpha above its minimum over the box, as it is without bounds (see
-    `quadratic.error_bound`): what a bound holds back only raises it.
+    As without bounds (see `quadratic.error_bound`), the objective exceeds its minimum over the box
+    by at most the squared norm of the projected gradient, in the norm of D^-1, over alpha: moves
+    against the gradient's components that a bound removes only raise it.
     """
     p, k = problem.p, problem.k
     box = Box(p, lower, upper)
@@ -104,12 +105,12 @@ def solve_bounded(
 
 
 def _enough(goal, objective: float, least: float) -> float:
-    """Norm of a projected gradient that is small enough; `least` where alpha = 0."""
+    """Return the bound on the norm of a projected gradient; `least` where alpha = 0."""
     return goal.share * float(np.sqrt(max(objective, 0.0))) if goal.alpha > 0 else least
 
 
 def _solve_one(problem, box, steps, t, w, goal, least, limit):
-    """Coefficients, iterations, projected gradient, objective."""
+    """Return coefficients, iterations, projected gradient and objective of target t."""
 
     def norm_of(gradient) -> float:
         return float(goal.norm(gradient[:, None])[0])
@@ -125,7 +126,7 @@ def _solve_one(problem, box, steps, t, w, goal, least, limit):
     whole, settled, exact = True, False, False
     while norm > 0 and done < limit and not (norm <= bound and (settled or not exact)):
         careful = count >= _QUICK
-        last = whole or not careful  # whether all that want to move may
+        last = whole or not careful  # whether all coefficients with a gradient are free to move
         free = movable & ~box.leaves(gradient, w) if last else free & ~stopped
         count += 1
         while True:
@@ -147,7 +148,7 @@ def _solve_one(problem, box, steps, t, w, goal, least, limit):
         left = box.projected(closer, new)
         size = norm_of(left)
         better = size < norm or value < objective
-        # on the face: what has yet to move off its bound is for the next step
+        # solved on this face; coefficients that should leave their bounds do so in the next step
         done_here = settled and norm_of(np.where(free, left, 0.0)) >= 0.5 * size
         stalled = not better or (not size < 0.5 * norm and (done_here or size <= bound))
         if better:
@@ -160,8 +161,11 @@ def _solve_one(problem, box, steps, t, w, goal, least, limit):
 
 
 def _search(problem, box, w, step, gradient, alpha):
-    """The projection of the longest of the steps 1, 1/2, 1/4, ... that lowers the objective enough,
-    or the best one up to where the first coefficient stops."""
+    """Return the result of a projected backtracking line search.
+
+    It is the projection of the longest of the steps 1, 1/2, 1/4, ... with sufficient decrease, or
+    the best step before the first coefficient meets its bound.
+    """
     goal, reach = box.reach(step, w)
     first = float(reach.min())
     share = 1.0
@@ -185,17 +189,17 @@ def _search(problem, box, w, step, gradient, alpha):
 
 
 class _Steps:
-    """Newton steps on faces, with what consecutive faces share."""
+    """Newton steps on faces; consecutive steps share Gram matrix and factor."""
 
     def __init__(self, problem: RidgeProblem, max_memory: float) -> None:
         self.problem, self.max_memory = problem, max_memory
-        # the Gram matrix, a face's part of it and what gathers that
+        # memory for the Gram matrix, the block of a face, and the copy that gathers it
         self.most = int(min(_DIRECT, np.sqrt(max_memory / 24)))
         self.place: NDArray[np.intp] | None = None
         self.face = self.alpha = self.factor = self.systems = None
 
     def step(self, w, t, alpha, gradient, free, bound, limit):
-        """The step (p,), 0 where not free, the iterations it took, and whether it is exact."""
+        """Return the step (p,), 0 where not free, its iterations, and whether it is exact."""
         if self.alpha != alpha or not np.array_equal(free, self.face):
             self.alpha, self.face, self.systems = alpha, free, None
             self.factor = self._factored(np.flatnonzero(free))
@@ -211,8 +215,8 @@ class _Steps:
         face.Y = (self.problem.Y[:, t] - self.problem.A.dot(held))[:, None]
         u = np.where(free, w, 0.0)
         at_w, value = face.gradient(u, 0, alpha)
-        # a face that may not be the last one is solved to a tenth; half of the bound: what
-        # rounding adds is not to take one more step
+        # solve to a tenth of the gradient, as the face may not be the last one, and to half of the
+        # bound, so that round-off does not cost one more step
         bound = max(0.5 * bound, 0.1 * float(np.linalg.norm(gradient[free])))
         W, G = (np.asfortranarray(a[:, None]) for a in (u, at_w))
         goal = Bound(np.array([bound]), alpha)
@@ -221,7 +225,7 @@ class _Steps:
         return step, int(used[0]), False
 
     def _factored(self, columns) -> Cholesky | None:
-        """Factor of H on some columns, near enough where they are dependent; None for many."""
+        """Return a factor of H on some columns, damped if they are dependent; None for many."""
         if not 0 < len(columns) <= self.most:
             return None
         problem = self.problem
@@ -239,5 +243,5 @@ class _Steps:
             self.place[chosen] = np.arange(len(chosen))
         places = self.place[columns]
         diagonal = np.diagonal(self.gram)[places] + self.alpha * problem.d[columns]
-        # damped, a proximal step: short only where there is next to no curvature
+        # damping makes this a proximal step, shortened only in directions of tiny curvature
         return damped_cholesky(self.gram[np.ix_(places, places)], diagonal, _KEEP, _EXTRA, 1.0)

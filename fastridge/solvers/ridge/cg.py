@@ -1,22 +1,21 @@
 """Preconditioned conjugate gradients for ridge (Hestenes & Stiefel 1952), refined from the data.
 
-Steps towards the solution come from one of three systems, and the gradient that decides whether
-another one is needed always from X:
+Steps are computed by one of three systems; the gradient of the stopping test always comes from X:
 
 - `Eliminated`: sparse data whose Gram matrix is small. The frequent columns are eliminated exactly,
   and no iteration touches X. On one-hot data those few hundred columns carry the ill-conditioning.
-- `Wide`: sparse data with fewer samples than features. Vectors are as long as there are samples,
-  and an iteration reads X once; frequent columns are eliminated exactly where they dominate.
+- `Wide`: sparse data with fewer samples than features. Vectors have n_samples elements, and an
+  iteration reads X once; frequent columns are eliminated exactly where they dominate.
 - `Products`: everything else. The preconditioner treats the heaviest columns exactly, by a Cholesky
   factor of their block of A' S^2 A + alpha diag(d), and the others by their diagonal. With fewer
-  samples than features, diag(d) alone comes first: steps then stay in the span of the rows, where
-  the solution is. What leaves it costs alpha times its square, next to nothing where alpha is
-  small, and iterations would end with coefficients far off.
+  samples than features, the first preconditioner is diag(d): steps then stay in the span of the
+  rows, as the solution does. A component outside of it costs only alpha times its square, so that
+  with small alpha iterations could end with wrong coefficients.
 
 For alpha = 0 there is no preconditioner, and the start is zero: plain conjugate gradients stay in
 the row space of A, and find the solution of minimum norm.
 
-How near a solution has to be, `quadratic.error_bound` says.
+`quadratic.error_bound` has the stopping criterion.
 """
 
 from __future__ import annotations
@@ -45,19 +44,19 @@ _BY_ROWS = 2  # iterations per sample after which the preconditioner changes
 _UNLIMITED = 1 << 62
 _COPY = 16  # bytes of an element of a copy, with its index
 TOGETHER = 8  # targets that share products
-_SURE = 0.7  # inner tolerance as a share of the bound, as the true gradient differs
+_SURE = 0.7  # inner tolerance as a share of the bound: the true gradient differs from the recursion
 _RITZ = 1.2  # growth of the iterations after which the least Ritz value is computed again
 _STALE = 1.5  # growth of iterations above which a preconditioner of other weights is replaced
-_FEW = 10  # number of iterations up to which it always stays
+_FEW = 10  # number of iterations up to which a preconditioner is never replaced
 _GHOST = 1e-13  # share of the largest Ritz value below which others are round-off
 
 
 @on_one_thread
 def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None, systems=None):
-    """Coefficients (k, p), iterations, relative gradients, objectives, relative errors, converged.
+    """Return coefficients (k, p), iterations, relative gradients, objectives, errors, converged.
 
-    The last two of each target: bounds of its error, and whether it is within `tol` or rounding.
-    systems: those of the problem, where they have been made already.
+    Errors are bounds for each target; converged: whether they are within `tol` or round-off.
+    systems: the `Systems` of the problem, if they exist already.
     """
     p, k = problem.p, problem.k
     limit = iteration_limit(problem, max_iter)
@@ -104,7 +103,7 @@ def targets_by_penalty(alpha):
 
 
 def consecutive(chosen):
-    """A slice, which copies nothing, where the numbers follow each other."""
+    """Return consecutive numbers as a slice, which gives views; others as they are."""
     lo, hi = int(chosen[0]), int(chosen[-1]) + 1
     return slice(lo, hi) if hi - lo == len(chosen) and (np.diff(chosen) == 1).all() else chosen
 
@@ -114,7 +113,7 @@ def iteration_limit(problem: RidgeProblem, max_iter) -> int:
 
 
 class Systems:
-    """Solutions for any penalty and target of one problem, with what they share."""
+    """Solver for any penalty and target of one problem, with shared preconditioners."""
 
     def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
         self.problem = problem
@@ -127,10 +126,10 @@ class Systems:
                 self.best = wide(problem, at_zero, self.max_memory)
 
     def update(self, problem: RidgeProblem) -> None:
-        """Take the same rows with other weights and targets, as `RidgeProblem.reweighed` has them.
+        """Set other weights and targets for the same rows; see `RidgeProblem.reweighed`.
 
-        What is eliminated is summed anew, of the columns that were chosen. Preconditioners stay as
-        they are, until they take `_STALE` times the iterations that they took at first.
+        The Gram matrix with eliminated columns is summed again. A preconditioner is kept until it
+        needs `_STALE` times the iterations that it needed at first.
         """
         self.problem, self.factored = problem, None
         if self.best is not None:
@@ -154,7 +153,7 @@ class Systems:
         return np.maximum(done, 1)
 
     def _systems(self, alpha):
-        """Systems to try, the best one first."""
+        """Yield the systems to try, the best one first."""
         if alpha > 0 and self.best is not None:
             yield self.best
         if not self.products:
@@ -164,7 +163,7 @@ class Systems:
         yield from self.products if alpha > 0 else self.products[-1:]
 
     def _factor(self, system, goal) -> bool:
-        """Return whether the system is ready for the penalty."""
+        """Prepare the system for the penalty; return whether that succeeded."""
         if self.factored != (id(system), goal.alpha):
             self.factored = None
             try:
@@ -198,7 +197,7 @@ class Systems:
 
 
 def eliminated(problem: RidgeProblem, max_memory) -> Eliminated | None:
-    """The system without its heavy columns, or None where its Gram matrix would be large."""
+    """Return the system with heavy columns eliminated; None if its Gram matrix would be large."""
     chosen = heavy_first(problem.A, max_memory, problem.column_squares)
     if chosen is None:
         return None
@@ -209,13 +208,13 @@ def eliminated(problem: RidgeProblem, max_memory) -> Eliminated | None:
 
 
 def heavy_first(A: Matrix, max_memory: float, column_squares=None):
-    """Columns of sparse data by their frequency, and how many of the first are to be eliminated.
+    """Return the columns of sparse data by frequency, and how many of the first to eliminate.
 
     None where the Gram matrix would be large.
 
-    column_squares: called for the squares of the columns; those of 0 are left out, as empty ones.
+    column_squares: function that returns the squares of the columns; zero columns are left out.
     """
-    # the columns are listed first
+    # listing the columns takes this memory
     if not A.is_sparse or A.nnz * _COPY > max_memory:
         return None
     counts = A.column_counts()
@@ -233,12 +232,12 @@ def heavy_first(A: Matrix, max_memory: float, column_squares=None):
 
 
 class Eliminated:
-    """Steps by the Gram matrix with its m heavy columns, the first of the order, eliminated.
+    """Steps by the Gram matrix with its m heavy columns, the first in `order`, eliminated.
 
     Raises
     ------
     OverflowError
-        If the matrix has more elements than there is room for.
+        If the matrix has more elements than the memory allows.
     """
 
     most_iterations = _UNLIMITED
@@ -251,13 +250,13 @@ class Eliminated:
 
     @staticmethod
     def _sums(problem: RidgeProblem):
-        """Means, squares, the sum of the weights, and the weights."""
+        """Return means, squares, the sum of the weights, and the weights."""
         means = problem.A.shift if problem.fit_intercept else problem.mean
         total = problem.total if problem.fit_intercept else 0.0
         return means, problem.column_squares(), total, problem.weight
 
     def update(self, problem: RidgeProblem) -> None:
-        """Take other weights."""
+        """Set other weights."""
         self.system.reweigh(*self._sums(problem))
 
     def factor(self, goal) -> None:
@@ -271,7 +270,7 @@ class Eliminated:
 
 
 def one_by_one(solve, R, *rest):
-    """Steps (p, k) and iterations (k,) for the columns of R, and a number of `rest` for each."""
+    """Solve column by column; return steps (p, k) and iterations (k,). rest: numbers per column."""
     found = [
         solve(np.ascontiguousarray(r), *map(float, numbers))
         for r, *numbers in zip(R.T, *rest, strict=True)
@@ -281,7 +280,7 @@ def one_by_one(solve, R, *rest):
 
 
 def wide(problem: RidgeProblem, at_zero, max_memory):
-    """The system of samples, for sparse data that have fewer of them than features; or None."""
+    """Return the system of samples for sparse data with fewer samples than features; else None."""
     A = problem.A
     if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
         return None
@@ -290,7 +289,7 @@ def wide(problem: RidgeProblem, at_zero, max_memory):
     m = 0
     if spiked(problem, at_zero[:, 0]):
         m = min(_WIDE_HEAVY, heavy_columns(max_memory), problem.n // 4)
-    # rare columns last, those of one length beside each other: their loops are predictable
+    # sort by length, rare columns last: loops of equal length are well predicted
     rank = problem.n - counts
     rank[free] = -1
     # integers of 16 bits are sorted by counting
@@ -304,7 +303,7 @@ def wide(problem: RidgeProblem, at_zero, max_memory):
 
 
 def spiked(problem: RidgeProblem, v) -> bool:
-    """Return whether the largest eigenvalue of A A' stands out, as far as a few products show."""
+    """Return whether the largest eigenvalue of A A' dominates, by a few power iterations."""
     mean = problem.column_squares().sum() / problem.n
     for _ in range(_POWERS):
         u = problem.A.dot(v)
@@ -341,7 +340,7 @@ class Wide:
             self.gram = problem.A.gram(problem.weight, columns=self.order[: self.m])
 
     def update(self, problem: RidgeProblem) -> None:
-        """Take other weights, and the means under them."""
+        """Set other weights, and the means under them."""
         self._weigh(problem)
         shift, scale = problem.A.shift, problem.A.scale
         parts = {"heavy": slice(0, self.m), "light": slice(self.m, None)}
@@ -385,7 +384,7 @@ class Wide:
 
 
 def narrow(A: Matrix) -> Matrix:
-    """A with its values in float32, where that changes none of them."""
+    """Return A with its values in float32 if that is exact, else A."""
     data, indices, indptr = A.arrays
     if data is None or A.is_float32:
         return A
@@ -406,13 +405,13 @@ class Products:
         if by_rows:
             self.most_iterations = _BY_ROWS * problem.n + 100
         self.heavy = self.gram = None
-        self._fresh = self._last = 0  # iterations with a new preconditioner, and the last ones
+        self._fresh = self._last = 0  # iterations with a new preconditioner; in the last solve
         # the block is summed by rows
         copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
         self.most = 0 if copied else heavy_columns(max_memory)
 
     def update(self, problem: RidgeProblem) -> None:
-        """Take other weights; the block is summed anew once it is not near enough."""
+        """Set other weights; sum the block again only once it is a poor preconditioner."""
         self.problem = problem
         if self.heavy is not None and self._last > _STALE * max(self._fresh, _FEW):
             self.gram = self._block()
@@ -424,7 +423,7 @@ class Products:
         return block_gram(problem.A, problem.weight, self.heavy, self.max_memory)
 
     def factor(self, goal) -> None:
-        """Prepare for a penalty; the block's Gram matrix serves all of them."""
+        """Prepare for a penalty; all penalties share the Gram matrix of the block."""
         problem, alpha = self.problem, goal.alpha
         self.alpha = alpha
         self.apply = np.copyto
@@ -442,16 +441,16 @@ class Products:
                 self.apply = scale
             return
         if self.heavy is None:
-            # with few samples the block would be singular but for alpha
+            # fewer columns than samples: a larger block would be singular without alpha
             self.heavy = heaviest(squares, min(self.most, problem.n // 2))
             self.gram = self._block() if len(self.heavy) else np.zeros((0, 0))
         self.apply = Preconditioner(squares, alpha * problem.d, self.heavy, self.gram)
 
     def solve(self, R, floor, goal, objective, limit: int, W):
-        """Steps (p, k) from gradients R (p, k) at W, and the iterations (k,) they took.
+        """Return steps (p, k) from gradients R (p, k) at W, and their iterations (k,).
 
-        Each target has conjugate gradients of its own, but those that go on share the products. Of
-        p elements, four vectors for each.
+        Each target has its own conjugate gradients; active targets share the products. The
+        workspace is four vectors of p elements per target.
         """
         A, weight, penalty = self.problem.A, self.problem.weight, self.problem.d
         r = np.array(R.T, order="C")
@@ -461,7 +460,7 @@ class Products:
         used = np.zeros(k, dtype=np.intp)
         value = np.array(objective, dtype=np.float64)
         ritz = [Ritz() for _ in range(k if self.alpha == 0 else 0)]
-        # row i is for target place[i]; those that go on come first
+        # row i is for target place[i]; active targets come first
         place, rz = list(range(k)), [0.0] * k
         for i in range(k):
             self.apply(z[i], r[i])
@@ -507,7 +506,7 @@ class Products:
 
 
 def block_gram(A: Matrix, weight, columns, max_memory):
-    """Gram matrix of some columns, of dense data from as many rows at once as there is room for."""
+    """Return the Gram matrix of some columns; dense data by blocks of rows that fit in memory."""
     step = rows_at_once(A.n_rows, len(columns), max_memory)
     if A.is_sparse or step >= A.n_rows:
         return A.gram(weight, columns=columns)
@@ -523,7 +522,7 @@ def block_gram(A: Matrix, weight, columns, max_memory):
 
 
 def _length(w, x) -> float:
-    """Norm of w + x."""
+    """Return the norm of w + x."""
     return float(np.sqrt(sum(float(np.sum((w[s] + x[s]) ** 2)) for s in pieces(len(x)))))
 
 
@@ -536,7 +535,7 @@ class Ritz:
         self.least, self.next = np.inf, 1
 
     def add(self, step: float, square: float) -> bool:
-        """Take a step and the square of its residual; whether the least value was found anew."""
+        """Add a step and its squared residual; return whether the least value was recomputed."""
         self.steps.append(step)
         self.squares.append(square)
         if len(self.steps) < self.next:
@@ -546,7 +545,7 @@ class Ritz:
         diagonal = 1.0 / steps
         found = diagonal[0]
         if len(steps) > 1:
-            # imported here: it takes as long as many a fit
+            # lazy import: it takes as long as a small fit
             from scipy.linalg import eigvalsh_tridiagonal
 
             ratio = squares[1:] / squares[:-1]

@@ -1,4 +1,4 @@
-"""The function that solves: priors have one of their own, which is loaded where there is one."""
+"""Choice of the function that solves; the one for priors is imported only where needed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .result import RidgeResult
 
 
 def solver_with_prior(prior_mean: Any, penalty_matrix: Any) -> Callable[..., RidgeResult]:
-    """`solve` with a prior, whose arrays it checks."""
+    """Return the function that solves with a prior, whose arrays it checks."""
     from .prior import solve_prior
 
     return partial(solve_prior, prior_mean=prior_mean, penalty_matrix=penalty_matrix)
 
 
 def solver_of_moments(prior_mean: Any, penalty_matrix: Any) -> Callable[..., RidgeResult]:
-    """The function that checks arguments and solves moments; both None: with a plain prior."""
+    """Return the function that checks arguments and solves moments; both None: no prior."""
     if prior_mean is None and penalty_matrix is None:
         from .moments import solve_moments
 

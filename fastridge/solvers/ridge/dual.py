@@ -1,4 +1,4 @@
-"""Ridge by samples, for fewer samples than features.
+"""Ridge in dual form, for fewer samples than features.
 
 With K = S A diag(d)^-1 A' S and the free (d = 0) columns Z of S A,
 
@@ -22,11 +22,11 @@ _LEAST_SINGULAR = (
     1e-3  # smallest singular value of free columns over the largest, for few refinements
 )
 
-_ELEMENTS = 1_000_000  # elements of the vectors of targets that are solved together
+_ELEMENTS = 1_000_000  # elements of the vectors of targets solved together
 
-# Products in float32 take half the time, but more refinements, of two passes over the data each.
+# Products in float32 take half the time, but need more refinements, each two passes over the data.
 # Least number of samples, and of samples per target, for which they pay; bound on refinements;
-# share of a column that its factor must leave.
+# share of a column that the columns before it in the factor must leave.
 _SINGLE_SAMPLES = 512
 _SINGLE_TARGETS = 64
 _SINGLE_PASSES = 6
@@ -51,14 +51,14 @@ def solve_dual(problem: RidgeProblem):
 
 
 def _solve(problem: RidgeProblem, inverse, free, single):
-    """The same with K of float32 products, or not."""
+    """Solve as `solve_dual`, with K from float32 products if `single`."""
     n, p, k = problem.n, problem.p, problem.k
     K = problem.A.gram_rows(inverse, single=single)
     if problem.root is not None:
         K *= problem.root
         K *= problem.root[:, None]
     if problem.fit_intercept:
-        # S 1 is orthogonal to a: where alpha alone would hold it there, rounding would not
+        # S 1 is in the null space of K: add it to K, as alpha alone is lost to round-off
         root = np.ones(n) if problem.root is None else problem.root
         K += np.outer(root, root) * (np.trace(K) / (n * (root @ root)))
     diagonal = np.diagonal(K).copy()
@@ -70,7 +70,7 @@ def _solve(problem: RidgeProblem, inverse, free, single):
         u, s, V = span(Z, unit_of_rows(problem) if problem.fit_intercept else None)
         if len(s) and s.min() < _LEAST_SINGULAR * s.max():
             return None
-        # c in the basis u, columns of unlike scales having their own
+        # c in the basis u, which is scaled for each column
         Z, back = u, (V / s[:, None]).T
     coef = np.empty((k, p))
     n_iter = np.zeros(k, dtype=np.intp)
@@ -104,7 +104,7 @@ def _solve(problem: RidgeProblem, inverse, free, single):
 
 
 def _multiply(K, diagonal, R):
-    """K @ R, where the upper triangle of K may hold a factor."""
+    """Return K @ R, reading only the lower triangle: the upper one may hold a factor."""
     lower = np.tril(K, -1)
     out = lower @ R + lower.T @ R
     out += diagonal[:, None] * R
@@ -112,10 +112,10 @@ def _multiply(K, diagonal, R):
 
 
 def _gradient_norm(problem, K, diagonal, R, single):
-    """Norms of A' S R for R (n, k), without a pass over A where K is S A A' S."""
+    """Return norms of A' S R for R (n, k), without a pass over A where K is S A A' S."""
     if (problem.d == 1).all():
         squares = np.einsum("ik,ik->k", R, _multiply(K, diagonal, R))
-        # float32 hides what R has in the directions in which K is small
+        # float32 loses the components of R in directions where K is small
         hidden = 1e-4 * diagonal.mean() * np.einsum("ik,ik->k", R, R)
         if not single or (squares >= hidden).all():
             return np.sqrt(np.maximum(squares, 0.0))
@@ -123,12 +123,12 @@ def _gradient_norm(problem, K, diagonal, R, single):
 
 
 def _solver(factor: Cholesky, Z):
-    """A function from right-hand sides (n, k) and (f, k) to (a, c) of the bordered system."""
+    """Return the solver of the bordered system: right-hand sides (n, k) and (f, k) to (a, c)."""
     if Z is None:
         return lambda R, _: (_apply(factor, R), None)
     MZ = _apply(factor, Z)
     values, vectors = np.linalg.eigh(Z.T @ MZ)
-    # what K makes much larger in some directions of Z than in others, a solution hides
+    # where K scales some directions of Z far more than others, solutions lose digits
     if len(values) and not values.min() > _LEAST_SINGULAR * values.max():
         return None
     inner = (vectors / values) @ vectors.T
@@ -170,8 +170,8 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, 
         worst = relative_step(dw, w)
         settled = worst <= SETTLED
         if single:
-            # a correction leaves as much of itself as it is of the one before; where that is
-            # suddenly more, the rest is rounding
+            # corrections contract by their ratio to the one before; a sudden rise of that ratio
+            # means that the rest is round-off
             share = worst / before if iteration > 1 else worst
             settled = settled and (worst * min(rate, share) <= _EPS or share > 10 * rate)
             rate = min(rate, share)
@@ -184,16 +184,16 @@ def _solve_targets(problem, solve, K, diagonal, Y, alpha, inverse, free, basis, 
         a += da
         w += dw
         if settled:
-            # what the step leaves of the gradient for the rounding of K to float32
+            # gradient left by the step because K was rounded to float32
             left = rate * _gradient_norm(problem, K, diagonal, R, single) if single else 0.0
             # the residual that the step leaves, S (y - A w) - alpha a; the gradient is A' S of it
             R -= _multiply(K, diagonal, da) + alpha * da
             if dc is not None:
                 R -= Z @ dc
             norm = _gradient_norm(problem, K, diagonal, R, single) + left
-            if dc is not None:  # what is left of Z' a = 0
+            if dc is not None:  # residual of Z' a = 0
                 norm += alpha * np.linalg.norm(problem.A.tdot(problem.rooted(a))[free], axis=0)
-            # and what rounding the coefficients may do
+            # plus the effect of rounding the coefficients
             norm += 0.5 * problem.rounding(w, alpha)
             return w.T, norm, objective, iteration
     return None

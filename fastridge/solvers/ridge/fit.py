@@ -75,29 +75,26 @@ def ridge(
         "cholesky": factor of the Gram matrix, refined with the residual from X. "dual": the same
         by samples, for n < p. "cg": preconditioned conjugate gradients. "qr": orthogonal
         factorisation, which also finds the rank. The other names are scikit-learn's and run the
-        one that does that job; "lbfgs" needs `positive` or bounds. For Moments "auto" is
-        "cholesky", refined with the Gram matrix itself, and the others work on a root of it, p
-        rows or fewer.
+        closest of these; "lbfgs" needs `positive` or bounds. For Moments "auto" is "cholesky",
+        refined with the Gram matrix itself; the others work on a root of it, with at most p rows.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave: it ends where
+        Relative error allowed to an iterative solver: it ends where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
-        factors (times the variances if standardised) and F the objective. F is then above its
-        minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
-        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
-        alpha. Direct solvers are exact to rounding.
-        With bounds, g is the part of the gradient that they do not hold back, and with alpha = 0
-        its norm relative to that at w = 0 is at most tol / 100.
+        factors (times the variances if standardised) and F the objective. F then exceeds its
+        minimum by at most tol^2 * F, and the coefficients are within tol * sqrt(F) of the solution
+        in the norm of the system. With alpha = 0 the least Ritz value replaces alpha. Direct
+        solvers are exact to round-off. With bounds, g is the projected gradient, and with
+        alpha = 0 its norm relative to that at w = 0 is at most tol / 100.
     max_iter : int or None, default=None
-        Bound on the iterations of "cg" and with bounds; None: generous.
+        Largest number of iterations of "cg" and with bounds; None: a large number.
     positive : bool, default=False
         Require w >= 0: `lower` of at least 0.
     coef_init : array-like of shape (n_features,) or (n_targets, n_features), or None
-        Where an iterative solver starts, for example the solution of a nearby `alpha`.
+        Warm start of an iterative solver, for example the solution of a nearby `alpha`.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input, its result and vectors of n_samples or
-        n_features elements (some 20 and 64, for each target). Where a direct solver
-        would need more, which is known before it starts, "auto" runs "cg". None: half of the
-        machine's memory.
+        Bytes that the fit may use besides its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). "auto" runs "cg" where a direct
+        solver would need more, which is known before it starts. None: half of the machine's memory.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
         Bounds lower <= w <= upper of the coefficients, in the units of `coef`, also where they are
         standardised; -inf and inf bound nothing, and equal bounds fix a coefficient. The
@@ -105,13 +102,13 @@ def ridge(
         Newton method ("active_set").
     prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
         Coefficients m that the penalty shrinks towards, in the units of `coef`; None: zero.
-        `relative_gradient` is then beside the larger of the gradients at zero and at m.
+        `relative_gradient` is then relative to the larger of the gradients at zero and at m.
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
-        so that P = diag(f) is `penalty_factor` = f. What its null space spans is not penalised;
-        where X does not determine that either, the solution of minimum norm is taken. With bounds
-        and a P that is not diagonal, `tol` is that of alpha = 0.
+        so that P = diag(f) is `penalty_factor` = f. Its null space is not penalised; where X does
+        not determine the solution there either, the one of minimum norm is taken. With bounds and
+        a P that is not diagonal, `tol` has its meaning for alpha = 0.
 
     Returns
     -------
@@ -122,8 +119,8 @@ def ridge(
     ------
     ValueError, TypeError
         If an argument is not as described; the message names it, what came and what was expected.
-        Also if a result is beyond the largest, or all of one target's below the least number of
-        its type. Data whose squares are that alone are scaled by powers of two.
+        Also if a result overflows its type, or all coefficients of a target underflow. Data whose
+        squares alone overflow or underflow are scaled by powers of two.
 
     Warns
     -----

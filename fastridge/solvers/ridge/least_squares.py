@@ -1,4 +1,4 @@
-"""Least squares of dense data: of minimum norm by singular values, or non-negative."""
+"""Least squares of dense data: minimum norm by the SVD, or non-negative."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def non_negative(
     Returns
     -------
     LeastSquares
-        With a rank of 0 and no singular values; gradients are of what the bounds do not hold back.
+        With a rank of 0 and no singular values; gradients are projected onto the bounds.
 
     References
     ----------
@@ -128,7 +128,7 @@ def non_negative(
 
 
 def _centred(X, Y, weight, fit_intercept):
-    """Rows and targets about their means, times the roots of the weights; and the means."""
+    """Return rows and targets, centred and times the roots of the weights, and the means."""
     p = X.shape[1]
     x_mean, y_mean = np.zeros(p), np.zeros(Y.shape[1])
     if fit_intercept:
@@ -137,7 +137,7 @@ def _centred(X, Y, weight, fit_intercept):
     Z = np.subtract(X, x_mean, dtype=np.float64, order="F")
     T = np.subtract(Y, y_mean, order="F")
     if fit_intercept:
-        # what rounding of the means left would count for the rank
+        # centre again: round-off of the means would count for the rank
         rest = Matrix.from_dense(Z).column_stats(weight)[0]
         Z -= rest
         x_mean = x_mean + rest
@@ -149,7 +149,7 @@ def _centred(X, Y, weight, fit_intercept):
 
 
 def _result(Z, T, coef, x_mean, y_mean, rank, singular, free):
-    """The solution and its certificate; free: coefficients that are not at a bound."""
+    """Return the solution and its certificate; free: coefficients that are not at a bound."""
     residual = T - Z @ coef.T
     pull, start = Z.T @ residual, Z.T @ T
     if free is not None:

@@ -1,9 +1,9 @@
-"""Ridge with a matrix of penalties: alpha w'Pw.
+"""Ridge with a penalty matrix: alpha w'Pw.
 
-A Cholesky factor of A'S A + alpha P, refined with the residual from X. Where that is unstable, for
-the other solvers, and with bounds, least squares of the triangle of S A above the rows sqrt(alpha)
-L, L'L = P: that has the same minimum, and where the null spaces of A and P meet, its solution of
-minimum norm is that of w'w. Large sparse data have conjugate gradients of their own.
+The default is a Cholesky factor of A'S A + alpha P, refined with the residual from X. Where that is
+unstable, for the other solvers, and with bounds, the problem is least squares of the triangle of
+S A stacked on the rows sqrt(alpha) L, L'L = P. That has the same minimum; where the null spaces of
+A and P intersect, the solution of least w'w is taken. Large sparse data use conjugate gradients.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .result import RidgeResult, cast_and_warn, joined, sufficient_gradient
 from .solve import certify, finished, solve
 
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
-_NEAR = 100  # exponents of numbers whose sums of squares stay far inside the range
-_ULPS = 16.0  # of the sums in a gradient, that are its rounding
+_NEAR = 100  # largest exponent of numbers whose sums of squares are far inside the range
+_ULPS = 16.0  # round-off of a gradient, in units in the last place of its sums
 _EPS = float(np.finfo(np.float64).eps)
 _SPARSE = 2000  # features from which on a sparse matrix is left sparse with fewer samples
 
@@ -54,7 +54,7 @@ def solve_matrix(
     max_memory=None,
     warn=True,
 ) -> RidgeResult:
-    """Solve a problem whose arrays have been through the door, X being finite; see `solve`."""
+    """Solve a problem whose arrays have been checked, X being finite; see `solve`."""
     k = 1 if Y.ndim == 1 else Y.shape[1]
     alpha = np.array(np.broadcast_to(alpha, (k,)))
     rest = {
@@ -123,7 +123,7 @@ def solve_matrix(
 
 
 def _floor(problem):
-    """Relative gradients (k,) that rounding of A'S r makes, where little is left to explain."""
+    """Return the relative gradients (k,) that are round-off of A'S r, as |A'S y| may be small."""
     first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
     yy = (problem.rooted(problem.Y) ** 2).sum(axis=0)
     rounded = _ULPS * _EPS * np.sqrt(problem.column_squares().sum() * yy)
@@ -132,7 +132,7 @@ def _floor(problem):
 
 @on_one_thread
 def _solve_cholesky(problem):
-    """Coefficients (k, p) and iterations (k,), or None where that is unstable."""
+    """Return coefficients (k, p) and iterations (k,), or None where the factor is unstable."""
     G, P = problem.A.gram(problem.weight), problem.matrix.toarray()
     coef = np.empty((problem.k, problem.p))
     n_iter = np.ones(problem.k, dtype=np.intp)
@@ -163,7 +163,7 @@ def _solve_cholesky(problem):
 
 @on_one_thread
 def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
-    """Coefficients (k, p) and iterations (k,) of the triangle of the rows above sqrt(alpha) L."""
+    """Solve by the triangle of the rows on sqrt(alpha) L: coefficients (k, p), iterations (k,)."""
     from .bounded import solve_bounded
 
     R, C = triangle_of(problem)
@@ -178,7 +178,7 @@ def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
         X = np.vstack(rows)
         Z = np.zeros((len(X), len(chosen)), order="F")
         Z[: len(C)] = C[:, chosen]
-        # Householder steps lose light rows above heavy ones
+        # sort rows: Householder steps lose light rows above heavy ones
         order = np.argsort(-np.abs(X).max(axis=1), kind="stable")
         X, Z = X[order], np.asfortranarray(Z[order])
         data = RidgeProblem(
@@ -194,10 +194,10 @@ def _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init):
 
 
 def _joint_null(problem, R, alpha):
-    """Rows N' (m, p), for N' w = 0, where neither the rows nor alpha w'Pw see N'w.
+    """Return a basis N' (m, p) of the joint null space of the rows and P, to require N' w = 0.
 
-    P is known to the rounding of its largest elements, and its root, where small eigenvalues are
-    next to zeros, to the square root of that. What a direction gets there must not count.
+    P has round-off relative to its largest elements, and its root, for eigenvalues near zero, the
+    square root of that. Smaller values of a direction count as zero.
     """
     P = alpha * problem.matrix.toarray()
     size = np.sqrt((R**2).sum(axis=0) + np.diagonal(P))
@@ -216,7 +216,7 @@ def _joint_null(problem, R, alpha):
 
 
 def _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest):
-    """Targets without a penalty by themselves."""
+    """Solve targets with alpha = 0 separately from the others."""
     zero = alpha == 0
     parts = []
     for chosen in (np.flatnonzero(zero), np.flatnonzero(~zero)):
@@ -237,7 +237,7 @@ def _apart(A, Y, alpha, matrix, coef_init, penalty_factor, standardize, rest):
 
 
 def _scaled(A, Y, alpha, weight, matrix):
-    """X, y, alpha and P by powers of two nearer to 1, those powers of X and y; None: all are near.
+    """Return X, y, alpha and P scaled by powers of two, and the powers of X and y; None: in range.
 
     |y - Xw|^2 + alpha w'Pw of 2^a X and 2^b y has the solution 2^(b - a) w for 2^(2a) alpha.
     """
@@ -260,7 +260,7 @@ def _scaled(A, Y, alpha, weight, matrix):
         return None
     if a:
         A = scaled_matrix(A, np.full(A.n_columns, a))
-    # no penalty, however small, becomes none
+    # a positive penalty, however small, stays positive
     near = np.maximum(near, 2.0**-1000)
     unit = np.full(len(matrix.diagonal), 2.0**half)
     return A, np.ldexp(Y, b), near, matrix.scaled(unit), a, b

@@ -1,8 +1,8 @@
-"""Conjugate gradients for ridge with a matrix of penalties that is large and sparse.
+"""Conjugate gradients for ridge with a large, sparse penalty matrix.
 
 The preconditioner is a sparse factor of alpha P + diag(A'S A), or of alpha P + A'S A without the
-centring where the rows are so sparse that their products stay so: banded for splines. P is met in
-products and in that factor alone.
+centring where that Gram matrix is sparse; it is banded for splines. P is used only in products and
+in that factor.
 
 With the preconditioner B and the least Ritz value m of B^-1 M, M = A'S A + alpha P, the objective
 is above its minimum by g'M^-1 g <= g'B^-1 g / m, up to the error of the estimate m.
@@ -19,14 +19,14 @@ from .cg import Ritz, iteration_limit
 
 _EPS = np.finfo(np.float64).eps
 _RESTARTS = 20
-_SURE = 0.3  # share of the accuracy asked for that a pass ends at
-_FILLED = 40  # elements of A'A for each feature up to which it is formed
+_SURE = 0.3  # inner tolerance as a share of the required accuracy
+_FILLED = 40  # largest number of elements of A'A per feature for which it is formed
 _EXTRA = 1e-12  # share of the diagonal that makes a factor positive
 
 
 @on_one_thread
 def solve_matrix_cg(problem: MatrixRows, tol, max_iter, coef_init):
-    """Coefficients (k, p), iterations (k,), bounds of relative errors, and whether they are met."""
+    """Return coefficients (k, p), iterations (k,), bounds of relative errors, and convergence."""
     p, k = problem.p, problem.k
     limit = iteration_limit(problem, max_iter)
     coef = np.zeros((k, p)) if coef_init is None else np.array(coef_init.reshape(k, p))
@@ -95,7 +95,7 @@ def _solve_one(problem, t, alpha, apply, w, tol, limit):
 
 
 def _sparse_gram(problem):
-    """A'S A without the centring, or None where it has many elements."""
+    """Return A'S A without the centring, or None where it has many elements."""
     A = problem.A
     if not A.is_sparse:
         return None
@@ -111,7 +111,7 @@ def _sparse_gram(problem):
 
 
 def _preconditioner(problem, gram, squares, alpha):
-    """r -> B^-1 r; the diagonal alone serves a dense P."""
+    """Return the function r -> B^-1 r; for a dense P, B is diagonal."""
     P = problem.matrix
     diagonal = squares + alpha * P.diagonal
     diagonal[diagonal <= 0] = np.inf

@@ -1,4 +1,4 @@
-"""Ridge from moments: the Gram matrix is given, and there are no rows to look at again.
+"""Ridge from moments: the Gram matrix is given, without the rows.
 
 With G the centred Gram matrix, C the cross products, W the total weight and m, m_y the means, the
 minimum of (without an intercept, else e = 0)
@@ -6,8 +6,8 @@ minimum of (without an intercept, else e = 0)
     yy - 2 C'w + w'Gw + W e^2 + alpha w' diag(d) w,   e = m_y - m'w
 
 is found by a Cholesky factor, refined with the residual from G. Where that is unstable, and for the
-other solvers, the data are replaced by a root of G from its eigenvalues: p rows or fewer of the
-same moments, so that the rank shows and whatever runs on data runs on them.
+other solvers, the data are replaced by a root of G from its eigenvalues: at most p rows with the
+same moments, which reveal the rank and on which any solver for data runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .result import (
 )
 
 _EPS = np.finfo(np.float64).eps
-_KEEP = 1e-13  # share of a column that must be left by the columns before it
+_KEEP = 1e-13  # share of a column that the columns before it must leave
 
 
 @np.errstate(under="ignore")
@@ -56,8 +56,8 @@ def solve_moments(
 ) -> RidgeResult:
     """Check the arguments and solve; see `ridge`.
 
-    single: whether the result is that of a one-dimensional y; None: as y was. warn: where `tol` is
-    not reached.
+    single: whether the result is that of a one-dimensional y; None: as y was. warn: whether to warn
+    where `tol` is not reached.
     """
     problem, coef_init, lower, upper, single = checked_sums(
         moments,
@@ -115,7 +115,7 @@ def checked_sums(
 
     options: solver, tol and max_iter; bound: positive, lower and upper.
 
-    Returns the problem, coef_init, lower, upper and whether the result is that of one target.
+    Return the problem, coef_init, lower, upper and whether the result has one target.
     """
     p, k = moments.n_features, moments.n_targets
     if not moments.total_weight > 0:
@@ -140,7 +140,7 @@ def checked_sums(
 
 
 def _solve_cholesky(problem):
-    """Coefficients (p, k) and iterations (k,), or None where that is unstable."""
+    """Return coefficients (p, k) and iterations (k,), or None where the factor is unstable."""
     w = np.empty((problem.p, problem.k), order="F")
     n_iter = np.ones(problem.k, dtype=np.intp)
     dead = problem.squares <= 0
@@ -171,7 +171,7 @@ def _solve_cholesky(problem):
 
 
 def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
-    """The solver that ran, coefficients (p, k) and iterations (k,)."""
+    """Return the solver that ran, coefficients (p, k) and iterations (k,)."""
     R, Z = root_of(problem)
     data = RidgeProblem(Matrix.from_dense(R), Z, problem.alpha, None, problem.d, False, check=False)
     found = None
@@ -197,12 +197,12 @@ def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
 
 
 def root_of(problem):
-    """R (r, p) and Z (r, k) with R'R = G and R'Z = C, r the rank of G; and the row of the means."""
+    """Return R (r, p) and Z (r, k), R'R = G and R'Z = C, r the rank of G; with the row of means."""
     m = problem.moments
     size = np.sqrt(problem.centred_squares)
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
     values, vectors = eigh(m.gram * inverse[:, None] * inverse)
-    # what the rounding of the sums and of the eigenvalues can be
+    # cut off at the round-off of the sums and of the eigenvalues
     kept = values > 4 * max(problem.p, 16) * _EPS * values.max()
     root = np.sqrt(values[kept])[:, None]
     vectors = vectors[:, kept].T

@@ -1,4 +1,4 @@
-"""Options of ridge solvers: the names of solvers, and checks of what callers give."""
+"""Options of ridge solvers: the names of solvers, and checks of the arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ...data.check import check_bounds, check_tolerance
 
-# names that callers may give, and the solver that does that job here
+# accepted names, and the solver that each runs
 SOLVERS = {
     "auto": "auto",
     "cholesky": "cholesky",

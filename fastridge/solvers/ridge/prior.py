@@ -1,8 +1,8 @@
-"""Ridge with a Gaussian prior in full: a mean of the coefficients, and a matrix of penalties.
+"""Ridge with a full Gaussian prior: a mean of the coefficients, and a penalty matrix.
 
     sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_jl sqrt(d_j d_l) P_jl (w_j - m_j) (w_l - m_l)
 
-A diagonal P is a factor of each penalty, and whatever solves these solves it.
+A diagonal P is merged into the penalty factors, and any solver accepts it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .solve import certify, solve
 def factors_and_matrix(
     penalty_factor: Any, penalty_matrix: Any, n_features: int
 ) -> tuple[Any, PenaltyMatrix | None]:
-    """Check a matrix of penalties; a diagonal one becomes part of the factors, and leaves None."""
+    """Check a penalty matrix; merge a diagonal one into the factors, and return None for it."""
     if penalty_matrix is None:
         return penalty_factor, None
     matrix = PenaltyMatrix.checked(penalty_matrix, n_features)
@@ -58,7 +58,7 @@ def solve_prior(
     checked=False,
     **rest,
 ) -> RidgeResult:
-    """Solve a problem whose arrays, but for those of the prior, have been through the door.
+    """Solve a problem whose arrays, except those of the prior, have been checked.
 
     checked: whether X is known to be finite; rest: as for `solve`.
     """
@@ -66,7 +66,7 @@ def solve_prior(
     if prior_mean is not None:
         prior_mean = check_prior_mean(prior_mean, k, A.n_columns)
     factor, matrix = factors_and_matrix(penalty_factor, penalty_matrix, A.n_columns)
-    # arrays of the prior may have run code
+    # converting the arrays of the prior may have run the caller's code
     recheck(A)
     if not checked:
         check_finite(A)
@@ -77,7 +77,7 @@ def solve_prior(
     bounded = lower is not None or upper is not None
     if not bounded or k == 1 or (prior_mean == prior_mean[0]).all():
         return _around(A, Y, alpha, prior_mean, factor, matrix, warn, rest)
-    # bounds of w - m are those of its target
+    # each target has its own bounds of w - m
     start = rest.get("coef_init")
     parts = []
     for t in range(k):
@@ -113,7 +113,7 @@ def _around(A, Y, alpha, m, factor, matrix, warn, rest):
 
 
 class _Unshifted:
-    """From the result of w - m to that of w."""
+    """Convert the result of w - m to that of w."""
 
     def __init__(self, A, shift, alpha, factor, matrix, rest) -> None:
         self.A, self.shift, self.alpha, self.rest = A, shift, alpha, rest
@@ -150,12 +150,12 @@ class _Unshifted:
         if single:
             result.relative_gradient = float(result.relative_gradient)
         if not result.converged:
-            # where m is the solution, what is left of y is rounding
+            # where m is the solution, y - X m is round-off
             result.converged = bool(np.all(result.relative_gradient <= ROUNDING))
         return cast_and_warn(self.A, result, tol, warn)
 
     def _round(self, result, coef, changed, lower, upper, single):
-        """Round coefficients to float32, and take the certificate from what that gives."""
+        """Round coefficients to float32, and certify the rounded ones."""
         rounded = round_to_float32(coef, lower, upper)
         rest, Y = self.rest, self.shift.Y
         common = (self.A, Y, self.alpha, rest.get("sample_weight"))
@@ -218,7 +218,7 @@ def solve_prior_moments(
         penalty_matrix=penalty_matrix,
         penalty_factor=problem.d,
         fit_intercept=False,
-        # the rows are a root, of which a Gram matrix would lose half the digits again
+        # qr: the rows are a root, whose Gram matrix would lose half the digits again
         solver="qr" if SOLVERS[solver] == "auto" and lower is upper is None else solver,
         tol=tol,
         max_iter=max_iter,

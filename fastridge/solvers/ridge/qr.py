@@ -1,9 +1,9 @@
 """Ridge by orthogonal factorisation: for columns that are dependent, or nearly so.
 
-A triangle R of S A is built from blocks of rows; with the rows sqrt(alpha d) below it, scaled to
-columns of length 1 and factored with column pivoting, it shows the rank. Where the rank is short
-(alpha = 0, or too small to be seen beside A), the solution of minimum norm is taken: that of
-w' diag(d) w for alpha > 0, of w' w for alpha = 0.
+A triangle R of S A is built from blocks of rows. With the rows sqrt(alpha d) below it, scaled to
+columns of length 1 and factored with column pivoting, it reveals the rank. Where it is rank
+deficient (alpha is 0 or negligible beside A), the solution of least w' diag(d) w is taken for
+alpha > 0, and of least w' w for alpha = 0.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ...systems.lapack import orthonormal, pivoted_qr, solve_triangular, svd, tr
 
 _EPS = np.finfo(np.float64).eps
 _CLOSE = 1e-9  # relative gradient up to which no refinement is needed
-# features up to which a penalised problem with fewer samples is factored by columns all the same
+# features up to which a penalised problem with fewer samples is still factored by columns
 _WIDE = 2000
 
 
 @on_one_thread
 def solve_qr(problem: RidgeProblem):
-    """Coefficients (k, p), iterations, relative gradients and objectives."""
+    """Return coefficients (k, p), iterations, relative gradients and objectives."""
     coef = np.empty((problem.k, problem.p))
     n_iter = np.ones(problem.k, dtype=np.intp)
     gradient = np.empty((problem.p, problem.k))
@@ -38,9 +38,9 @@ def solve_qr(problem: RidgeProblem):
     norms[norms == 0] = 1.0
 
     def told(g, f):
-        """Return whether gradients are more than the rounding of A'r.
+        """Return whether gradients are more than the round-off of A'r.
 
-        In directions that A does not have, a small alpha would make much of that.
+        In directions outside the range of A', a small alpha would amplify it.
         """
         more = np.linalg.norm(g / norms, axis=0) > 4 * _EPS * np.sqrt(problem.p * f)
         return more | (problem.n >= problem.p)
@@ -60,7 +60,7 @@ def solve_qr(problem: RidgeProblem):
             relative = problem.relative(g, problem.gradient_at_zero()[:, chosen])
             far = np.flatnonzero(relative > _CLOSE)
             if len(far):
-                # columns so unlike, some free, that one factor of them all hides small ones
+                # free and penalised columns so unlike that a joint factor loses small ones
                 path = path or SpectralPath(problem, np.zeros(0))
                 found = path.coefficients(np.array([alpha]), chosen[far])[0].T
                 g_new, f_new = problem.evaluate(found, chosen[far])
@@ -73,7 +73,7 @@ def solve_qr(problem: RidgeProblem):
 
 
 def triangle_of(problem: RidgeProblem):
-    """R (m, p) and C (m, k), m = min(n, p), with R'R = A'S^2A and R'C = A'S^2Y."""
+    """Return R (m, p) and C (m, k), m = min(n, p), with R'R = A'S^2A and R'C = A'S^2Y."""
     n, p, k = problem.n, problem.p, problem.k
     step = max(2 * (p + k), 1000)
     stack = np.empty((0, p + k))
@@ -91,9 +91,9 @@ def triangle_of(problem: RidgeProblem):
 
 
 def _left_of_means(problem: RidgeProblem, step):
-    """Means (p,) of the centred rows, which the rounding of the means leaves; None: no intercept.
+    """Return the means (p,) of the centred rows, which are round-off; None: no intercept.
 
-    With as many features as samples they would count as one direction more.
+    If n <= p they would count as one more direction.
     """
     if not problem.fit_intercept:
         return None
@@ -108,11 +108,11 @@ def _left_of_means(problem: RidgeProblem, step):
 
 
 def _without_noise(R, C, n, directions):
-    """R and C without the directions that rounding alone may have given R; whether to refine;
-    and the least direction that is left.
+    """Remove directions of R that may be round-off.
 
-    directions: what the rows can have at most. Left in, one of size s adds s / (s^2 + alpha) times
-    the data to the solution, and so would the rounding of a gradient.
+    Return R and C without them, whether to refine, and the size of the least direction kept.
+    directions: largest rank of the rows. A direction of size s that is kept adds s / (s^2 + alpha)
+    times the data to the solution, and likewise the round-off of a gradient.
     """
     size = np.linalg.norm(R, axis=0)
     size[size == 0] = 1.0
@@ -150,8 +150,8 @@ def _qr_solver(problem: RidgeProblem):
         diagonal = np.abs(np.diagonal(T))
         least = 10 * max(*M.shape, problem.n) * _EPS * diagonal[:1].max(initial=0)
         rank = int((diagonal > least).sum())
-        # a penalty that no direction of A feels leaves those that A does not have to the minimum
-        # norm, which is what it tends to
+        # where the penalty is negligible, directions outside of A are set by minimum norm, the
+        # limit of a vanishing penalty
         if len(R) < rank:
             rank = max(len(R), int((diagonal > np.sqrt(_EPS) * low).sum()))
         top = T[:rank, :rank]
@@ -179,12 +179,12 @@ def _qr_solver(problem: RidgeProblem):
 
 
 def _least(w, null, d):
-    """The least w' diag(d) w, and then the least w' w, of w plus any null-space direction."""
+    """Minimise w' diag(d) w, and then w' w, over w plus the null space."""
     null = orthonormal(null)
     root = np.sqrt(d)[:, None]
     u, s, vt = svd(root * null, full_matrices=True)
-    # columns of `null` have length 1, and free directions only the rounding of a triangular solve
-    # in penalised coordinates
+    # columns of `null` have length 1; in penalised coordinates, free directions have only the
+    # round-off of a triangular solve
     seen = int((s > np.sqrt(_EPS) * root.max(initial=0)).sum())
     c = vt[:seen].T @ ((u[:, :seen].T @ (root * w)) / s[:seen, None])
     w = w - null @ c
@@ -196,7 +196,7 @@ def _least(w, null, d):
 
 
 def _svd_solver(problem: RidgeProblem):
-    """By singular values of the rows, which are fewer than the features."""
+    """Return the solver by the SVD of the rows, for fewer rows than features."""
     n, p = problem.n, problem.p
     path = None
 

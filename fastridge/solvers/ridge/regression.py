@@ -1,4 +1,4 @@
-"""Ridge coefficients under scikit-learn's name, with its arguments and returns."""
+"""scikit-learn's function `ridge_regression`, with its arguments and return values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...data.inputs import is_moments
 
 __all__ = ["ridge_regression"]
 
-# solvers that have no iterations to count
+# solvers without iterations
 _DIRECT = ("cholesky", "dual", "qr")
 
 
@@ -52,11 +52,11 @@ def ridge_regression(
         Non-negative weights: weight 2 is the row twice.
     solver : str, default="auto"
         "auto", "cholesky", "dual", "cg" or "qr", as in `fastridge.ridge`; or a name of
-        scikit-learn's, which runs the one that does that job.
+        scikit-learn's, which runs the closest of these.
     max_iter : int or None, default=None
         Bound on the iterations.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave, sqrt((F - min F) / F) of the objective F.
+        Relative error allowed to an iterative solver, sqrt((F - min F) / F) with the objective F.
     verbose : int, default=0
         Accepted for compatibility.
     positive : bool, default=False

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Gradients below this share of the first one are rounding, whatever was asked for.
+# Gradients below this share of the first one are round-off, whatever tol is.
 ROUNDING = 1e-13
 # Relative gradient of a direct solver above which it is not exact, however large tol is.
 DIRECT = 1e-6
@@ -39,9 +39,9 @@ class RidgeResult:
     objective : float or ndarray of shape (n_targets,)
         Weighted sum of squared residuals plus the penalty, at `coef`.
     relative_error : float or ndarray of shape (n_targets,), or None
-        Bound of the error that `tol` is compared with; None of the direct solvers.
+        Bound of the error, which is compared with `tol`; None for direct solvers.
     converged : bool
-        Whether the error is within `tol`, or the gradient is rounding; for float32 `X`, before the
+        Whether the error is within `tol`, or the gradient is round-off; for float32 `X`, before the
         solution was rounded to float32. `relative_gradient` and `objective` are those of the
         rounded coefficients.
 
@@ -102,19 +102,19 @@ class RidgeResult:
 
 
 def sufficient_gradient(run: str, tol: float) -> float:
-    """Relative gradient that is good enough by itself."""
+    """Return the relative gradient that suffices for convergence."""
     return ROUNDING if run in ("cg", "active_set") else max(min(tol, DIRECT), ROUNDING)
 
 
 def to_float32(values: NDArray[np.float64], name: str) -> NDArray[np.float32]:
-    """Numbers of a result in float32; NaN stays."""
+    """Convert numbers of a result to float32; raise where they overflow; keep NaN."""
     if (np.abs(values) > _LARGEST).any():
         raise ValueError(_FLOAT32.format(name))
     return values.astype(np.float32)
 
 
 def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
-    """Coefficients (k, p) rounded to float32, not over a bound."""
+    """Return coefficients (k, p) rounded to float32 within the bounds."""
     if not (np.abs(coef) <= _LARGEST).all():
         raise ValueError(_FLOAT32.format("coef"))
     rounded = coef.astype(np.float32)
@@ -128,7 +128,7 @@ def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
 
 
 def without_targets(result: RidgeResult) -> RidgeResult:
-    """Make the result of a one-dimensional y of that of its one target, in place."""
+    """Convert the result of one target, in place, to that of a one-dimensional y."""
     result.coef = result.coef[0]
     for name in ("intercept", "n_iter", "relative_gradient", "objective", "relative_error"):
         value = getattr(result, name)
@@ -137,7 +137,7 @@ def without_targets(result: RidgeResult) -> RidgeResult:
 
 
 def joined(parts: Sequence[RidgeResult], order: Any = slice(None)) -> RidgeResult:
-    """Results of several targets each as one, of all of them in that order."""
+    """Join results of several targets each into one, reordered by `order`."""
 
     def of_all(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])[order]
@@ -160,9 +160,9 @@ def joined(parts: Sequence[RidgeResult], order: Any = slice(None)) -> RidgeResul
 
 
 def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:
-    """Give the numbers the type of X, and say so where the tolerance was not met."""
+    """Cast to the dtype of X, and warn where the tolerance was not met."""
     if A.is_float32:
-        # what is finite in float32, after round_to_float32 or in the kernel
+        # finite in float32, after round_to_float32 or in the kernel
         result.coef = result.coef.astype(np.float32)
         if type(result.intercept) is float:
             fits = -_LARGEST <= result.intercept <= _LARGEST

@@ -4,8 +4,8 @@ Every solver minimises, for each target t on its own,
 
     sum_i s_i (y_ti - b_t - x_i w_t)^2 + alpha_t * sum_j d_j w_tj^2
 
-with d the penalty factors, times the variances of the columns where they are standardised. The
-rooms beside this one hold a solver each.
+with d the penalty factors, times the variances of the columns where they are standardised. Each
+solver has a module in this package.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def solve(
     in_range: bool = False,
     warn: bool = True,
 ) -> RidgeResult:
-    """Solve a problem whose arrays have been through the door; see `ridge`.
+    """Solve a problem whose arrays have been checked; see `ridge`.
 
-    With `checked` false, X may hold NaN or infinity yet: the Gram matrix shows them for nothing,
-    the other solvers look first. With `in_range`, squares are known not to leave the range of
-    float64; otherwise data whose squares do are scaled.
+    With `checked` false, X may hold NaN or infinity: the Gram matrix reveals them at no cost; other
+    solvers check first. With `in_range`, squares are known not to leave the range of float64;
+    otherwise data whose squares do are scaled.
     """
     recheck(A)
     single = Y.ndim == 1
@@ -61,7 +61,7 @@ def solve(
     if run == "auto":
         run = choose_solver(A, 1 if single else Y.shape[1], max_memory)
     if run == "cholesky" and A.n_rows - fit_intercept < A.n_columns and not alpha.all():
-        run = "qr"  # not of full rank, which rounding may hide
+        run = "qr"  # rank deficient, which round-off may hide
     factor = penalty_factor
     if not checked and (standardize or run != "cholesky"):
         check_finite(A)
@@ -121,7 +121,7 @@ def solve(
 
 @np.errstate(under="ignore")
 def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single) -> RidgeResult:
-    """The solution by a solver of `run`, or by "qr" where "dual" is not stable."""
+    """Return the solution by the solver `run`, or by "qr" where "dual" is not stable."""
     from ...quadratic.range import lost_rows, weight_levels
 
     if run == "dual":
@@ -147,7 +147,7 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
     error, near = told if told else (None, False)
     near |= gradient <= sufficient_gradient(run, tol)
     if error is not None and problem.weight is not None:
-        # rounding of heavy rows is no certificate for the others
+        # a gradient within the round-off of heavy rows does not certify light rows
         levels = weight_levels(problem.weight, problem.n)
         near &= (error <= tol) | (lost_rows(levels, problem.p) is None)
     solution = coef, run, n_iter, gradient, objective
@@ -155,7 +155,7 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
 
 
 def finished(problem, solution, near, error, lower, upper, single) -> RidgeResult:
-    """The result of a solution in float64, rounded to the type of X and certified anew by that.
+    """Return the result of a float64 solution, rounded to the type of X and certified again.
 
     solution: coef (k, p), the name of the solver, n_iter, relative_gradient and objective (k,);
     near: whether each target met the tolerance.
@@ -170,14 +170,14 @@ def finished(problem, solution, near, error, lower, upper, single) -> RidgeResul
 
 
 def _solve_scaled(given, starts, **options) -> RidgeResult | None:
-    """Scale by powers of two and solve; None where there is nothing to scale."""
+    """Scale by powers of two and solve; return None where no scaling is needed."""
     from ...quadratic.scaling import scale
 
     scaled = scale(*given)
     if scaled is None:
         return None
     if scaled.by_column and not scaled.alpha.any():
-        # scales of their own would change what is of minimum norm
+        # a scale per column would change the minimum-norm solution
         full = direct(scaled.A, scaled.Y, scaled.alpha, scaled.weight, None, given[6])
         if full is None:
             raise ValueError(
@@ -204,7 +204,7 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
 
 
 def certify(problem, coef, run, lower, upper):
-    """Relative gradients and objectives of coefficients (k, p)."""
+    """Return relative gradients and objectives at coefficients (k, p)."""
     gradient, objective = problem.evaluate(coef.T)
     first = problem.gradient_at_zero()
     if run == "active_set":

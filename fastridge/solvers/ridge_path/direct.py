@@ -1,11 +1,11 @@
-"""All penalties from one reduction of a Gram matrix to tridiagonal form.
+"""Solve for all penalties by one reduction of a Gram matrix to tridiagonal form.
 
 With d^-1/2 on both sides of the Gram matrix, and the free (d = 0) columns projected out, the
-problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty, and its
+problem is (M + alpha I) v = c; M = Q T Q' leaves a tridiagonal system for every penalty. Its
 solution x = Q'v gives the norm |v| = |x| and, with the diagonal of the inverse, the degrees of
-freedom n - alpha tr (T + alpha I)^-1. Penalties so small that rounding of M would show, beside its
-least eigenvalue, are solved one by one, or, of the folds of cross-validation, by singular values of
-the rows.
+freedom n - alpha tr (T + alpha I)^-1. Penalties too small beside the round-off of M, unless its
+least eigenvalue is larger, are solved one by one, or in folds of cross-validation by the SVD of the
+rows.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
 
-# Smallest eigenvalue of M + alpha I, over the largest of M, that is known to 1e-8.
+# Least eigenvalue of M + alpha I, over the largest of M, that has a relative error of 1e-8.
 LEAST_SHOWN = 1e-7
-CANCELS = 1e-6  # share of the target's squares below which moments hide what is left of them
+CANCELS = 1e-6  # residual, as a share of the target's squares, below which moments lose it
 _MAX_REFINE = 3
 _SETTLED = 1e-8
 _UNLIKE = 1e4  # ratio of the square roots of penalty factors that counts as large
@@ -36,9 +36,9 @@ _EPS = np.finfo(np.float64).eps
 
 
 class MomentsPath:
-    """Every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
+    """Solutions for every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
 
-    rows: gives the RidgeProblem of the rows, from which what moments hide is then taken.
+    rows: function that returns the RidgeProblem of the rows, used where moments lose digits.
     """
 
     solver = "cholesky"
@@ -63,7 +63,7 @@ class MomentsPath:
         hidden = 0.0
         if len(self.free):
             inner, self.rank, condition = _pseudo_inverse(G[np.ix_(self.free, self.free)])
-            # rounding of what the free columns explain, which is taken out
+            # round-off of the subtracted part that the free columns explain
             hidden = 0.0 if rows is None else condition * np.abs(M).sum(axis=0).max(initial=0.0)
             beside = G[np.ix_(self.free, self.chosen)]
             self.given = inner @ beside, inner @ c[self.free]
@@ -107,7 +107,7 @@ class MomentsPath:
             self._sum_residuals()
 
     def _sum_residuals(self):
-        """Take residuals that cancellation hides in the moments from the rows."""
+        """Compute residuals that the moments lose to cancellation from the rows."""
         hidden = (self.residual[self.together] < CANCELS * self.yy).any(axis=1)
         hidden = self.together[hidden & (self.yy > 0).any()]
         if not len(hidden):
@@ -120,16 +120,16 @@ class MomentsPath:
     @cached
     @on_one_thread
     def spectrum(self):
-        """Singular values of what is penalised, for penalties that the reduction does not show."""
+        """Singular values of the penalised part, for penalties too small for the reduction."""
         if self.rows is not None:
             return SpectralPath(self.rows(), self.alphas[:0]).spectrum
         return of_gram(self.M, self.right, self.yy, self.rank)
 
     def generalised(self):
-        """Generalised cross-validation (m, k); None where it is a difference that rounding shows.
+        """Return generalised cross-validation (m, k); None where it would be lost to cancellation.
 
-        The degrees of freedom left are those that no column reaches, and what alpha leaves of the
-        others, as long as there are some of the first.
+        The residual degrees of freedom are those outside the range of X, if there are any, plus the
+        sum of alpha / (l + alpha) over the others.
         """
         n = self.moments.total_weight
         unreached = n - self.problem.fit_intercept - self.rank - len(self.chosen)
@@ -140,7 +140,7 @@ class MomentsPath:
 
     @on_one_thread
     def log_det(self, alphas):
-        """log det (I + M / alpha), of what is penalised."""
+        """Return log det (I + M / alpha), of the penalised part."""
         return _log_det(self, alphas) if self.reduced else np.zeros(len(alphas))
 
     def shows(self, alphas):
@@ -150,7 +150,7 @@ class MomentsPath:
         return _shows(self.reduced, alphas, self._hidden)
 
     def _one(self, i):
-        """A penalty that is solved for itself."""
+        """Solve for penalty i by itself."""
         result = solve_moments(
             self.moments,
             self.alphas[i],
@@ -167,7 +167,7 @@ class MomentsPath:
     @cached
     @on_one_thread
     def _solved(self):
-        """Coefficients (n_alphas, k, p), refined, and the refinements."""
+        """Refined coefficients (n_alphas, k, p), and the numbers of refinements."""
         n_iter = np.ones((len(self.alphas), self.problem.k), dtype=np.intp)
         for i, result in zip(self.alone, self.singly, strict=True):
             n_iter[i] = result.n_iter
@@ -177,7 +177,7 @@ class MomentsPath:
         return self._placed(v), n_iter
 
     def _placed(self, v):
-        """Coefficients (n_alphas, k, p) of the solutions v (len(together), k, n)."""
+        """Return the coefficients (n_alphas, k, p) for solutions v (len(together), k, n)."""
         m, k, p = len(self.alphas), self.problem.k, self.problem.p
         w = self.inverse * v
         if len(self.together) == m and len(self.chosen) == p:
@@ -201,7 +201,7 @@ class MomentsPath:
         return self._placed(v.T.reshape(shape))
 
     def _refined(self):
-        """v (n_alphas, k, p) with the residual from M itself, which the reduction only nears."""
+        """Return v (n_alphas, k, p), refined with the residual from M instead of Q T Q'."""
         alphas, k = self.alphas[self.together], self.problem.k
         shape = self.x.shape
         penalties = np.repeat(alphas, k)
@@ -223,8 +223,8 @@ class MomentsPath:
                 break
         largest = np.maximum.reduce(self.inverse, initial=0.0)
         if largest > _UNLIKE * np.minimum.reduce(self.inverse, initial=largest):
-            # steps are rounded in units of the largest coefficient, beside which those of far
-            # larger penalties vanish; the system is diagonal in these
+            # round-off of steps is relative to the largest coefficient, beside which those of far
+            # larger penalties vanish; for these the system is nearly diagonal
             diagonal = np.diagonal(self.M)[:, None]
             alone = (right - (self.M @ v - diagonal * v)) / (diagonal + penalties)
             v = np.where(diagonal <= _SETTLED * penalties, alone, v)
@@ -247,7 +247,7 @@ class MomentsPath:
     @cached
     @on_one_thread
     def unrounded(self):
-        """Relative gradients (n_alphas, k), before coefficients are rounded to float32."""
+        """Return relative gradients (n_alphas, k), before coefficients are rounded to float32."""
         m, k, p = self._solved[0].shape
         w, alpha = self._solved[0].reshape(m * k, p).T, np.repeat(self.alphas, k)
         gradients = self.problem.gradients(w, alpha)
@@ -261,7 +261,7 @@ class MomentsPath:
         return _of_rounded(self, self.moments.is_float32)
 
     def certify(self, i, coef):
-        """Relative gradients (k,) of penalty i at coefficients (k, p)."""
+        """Return relative gradients (k,) of penalty i at coefficients (k, p)."""
         alpha = self.alphas[i]
         if i in self.alone and self.rows is not None:
             return _certify(self.rows(), coef, alpha)
@@ -270,9 +270,9 @@ class MomentsPath:
 
 
 class DualPath:
-    """Every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a.
+    """Solutions for every penalty by samples: (K + alpha I) a = S y, w = diag(d)^-1 A' S a.
 
-    by_rows: take what inner products hide from singular values of the rows, without a certificate.
+    by_rows: use the SVD of the rows where inner products lose digits, without a certificate.
     """
 
     solver = "dual"
@@ -333,7 +333,7 @@ class DualPath:
 
     @on_one_thread
     def log_det(self, alphas):
-        """log det (I + K / alpha), which is that of I + M / alpha."""
+        """Return log det (I + K / alpha), which equals that of I + M / alpha."""
         return _log_det(self, alphas)
 
     def shows(self, alphas):
@@ -370,7 +370,7 @@ class DualPath:
     @cached
     @on_one_thread
     def _solved(self):
-        """Coefficients (n_alphas, k, p), refinements and relative gradients."""
+        """Return coefficients (n_alphas, k, p), refinements and relative gradients."""
         problem = self.problem
         m, k, p = len(self.alphas), problem.k, problem.p
         coef, n_iter = np.zeros((m, k, p)), np.ones((m, k), dtype=np.intp)
@@ -383,7 +383,7 @@ class DualPath:
 
     @on_one_thread
     def one(self, i):
-        """Coefficients (k, p), relative gradients and objectives (k,) of penalty i alone."""
+        """Return coefficients (k, p), relative gradients and objectives (k,) of penalty i."""
         if i in self.alone:
             result = self.singly[int(np.flatnonzero(self.alone == i)[0])]
             return result.coef, result.relative_gradient, result.objective
@@ -393,7 +393,7 @@ class DualPath:
         return coef[0], relative[0], objective
 
     def _by_samples(self, which):
-        """Coefficients (m, k, p) and relative gradients (m, k) of some of the reduced systems."""
+        """Return coefficients (m, k, p) and relative gradients (m, k) of some reduced systems."""
         problem, alphas = self.problem, self.alphas[self.together][which]
         m, k, p = len(alphas), problem.k, problem.p
         penalties = np.repeat(alphas, k)
@@ -423,7 +423,7 @@ class DualPath:
                 problem.alpha = np.full(k, alphas[t])
                 gradient, _ = problem.evaluate(part)
                 norm[t * k : (t + 1) * k] = np.linalg.norm(gradient, axis=0)
-        # and what rounding the coefficients may do
+        # plus the effect of rounding the coefficients
         norm += 0.5 * problem.rounding(w, penalties)
         norm = norm.reshape(m, k)
         relative = np.divide(norm, first, out=np.zeros((m, k)), where=first > 0)
@@ -483,13 +483,13 @@ class DualPath:
 
 def _shows(reduced, alphas, hidden):
     least = LEAST_SHOWN * max(reduced.largest, hidden)
-    # the least eigenvalue is below 0 by rounding alone
+    # an eigenvalue below 0 is round-off
     safe = alphas > 2.0 * least
     return safe if safe.all() else safe | reduced.is_positive(alphas - least)
 
 
 def _of_rounded(path, is_float32):
-    """Relative gradients (m, k) of the coefficients of a path in their own type."""
+    """Return relative gradients (m, k) of a path's coefficients in their own dtype."""
     if not is_float32:
         return path.unrounded
     coef = path.coef.astype(np.float64)
@@ -503,7 +503,7 @@ def _certify(problem, coef, alpha):
 
 
 class _Single(NamedTuple):
-    """Of one penalty."""
+    """Certificate of one penalty."""
 
     coef: Any
     certificate: Any  # a function
@@ -515,7 +515,7 @@ class _Single(NamedTuple):
 
 
 def _by_rows(path, problem):
-    """What `path` has alone, from the rows: coefficients, and degrees of freedom."""
+    """Solve for the penalties `path.alone` from the rows: coefficients and degrees of freedom."""
     found = SpectralPath(problem, path.alphas[path.alone])
     path.spectrum = found.spectrum
     path.squared_norm[path.alone], path.residual[path.alone] = found.squared_norm, found.residual
@@ -531,7 +531,7 @@ def _log_det(path, alphas):
 
 
 def _pseudo_inverse(G):
-    """Of a Gram matrix of free columns, which may be dependent, its rank and condition."""
+    """Return the pseudo-inverse of the Gram matrix of free columns, its rank and condition."""
     size = np.sqrt(np.diagonal(G))
     values, vectors = np.linalg.eigh(G / size / size[:, None])
     kept = values > _RANK * values.max(initial=0.0)

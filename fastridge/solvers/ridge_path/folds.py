@@ -1,9 +1,9 @@
-"""Every penalty on every fold, from what the folds share.
+"""Solve for every penalty on every fold, with shared moments.
 
-Moments of each fold's held-out rows are summed once, and taken from those of all rows they leave
-those of its training rows, about their own means and in units of their own deviations. One
-reduction of these serves all penalties (`direct`), and where there are fewer features than
-held-out rows, the held-out error of every solution follows from the moments of the held-out rows:
+The moments of each fold's held-out rows are summed once and subtracted from those of all rows,
+which gives those of its training rows, centred and scaled by their own means and deviations. One
+reduction of these serves all penalties (`direct`). With fewer features than held-out rows, the
+held-out error of every solution follows from the moments of the held-out rows:
 with G, c, yy centred about their means m, m_y and of weight W,
 
     sum_i s_i (y_i - b - x_i w)^2 = yy - 2 c'w + w'Gw + W (m_y - b - m'w)^2.
@@ -33,11 +33,11 @@ from .direct import LEAST_SHOWN, DualPath, MomentsPath
 from .iterative import IterativePath
 
 _LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
-_KEPT = 1e9  # bytes of moments of folds that are held at once
+_KEPT = 1e9  # bytes of moments of folds held at once
 
 
 class RidgeErrors(NamedTuple):
-    """Of one fold, for m penalties and k targets; errors are weighted means of squares.
+    """Errors on one fold, weighted mean squares, for m penalties and k targets.
 
     null: the held-out error of the training mean (of 0 without an intercept); spread: that of the
     held-out mean.
@@ -45,10 +45,10 @@ class RidgeErrors(NamedTuple):
 
     train: Any  # (m, k)
     validation: Any  # (m, k)
-    norm: Any  # (m, k), Euclidean; None where inner products alone were formed
+    norm: Any  # (m, k), Euclidean; None where only inner products were formed
     null: Any  # (k,)
     spread: Any  # (k,)
-    coef: Any  # (m, k, p), or None where it was not asked for
+    coef: Any  # (m, k, p), or None unless requested
 
 
 class Folds:
@@ -75,7 +75,7 @@ class Folds:
             matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
             run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
         self.solver = run
-        # rows of weight 0 in place of a copy of the others
+        # set held-out rows to weight 0 instead of copying the others
         most = options["max_memory"]
         self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
         self.whole = None  # the path of all rows, where they were reduced by samples
@@ -84,14 +84,14 @@ class Folds:
         for split in splits:
             seen[split.test] += 1
         live = slice(None) if weight is None else weight > 0
-        # folds whose sum is the whole are summed once
+        # sum each fold once if the folds partition the rows
         needed = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
         self.covers = apart is None and bool((seen[live] == 1).all()) and needed < _KEPT
         self.covers = self.covers and fits(needed, most)
         self.parts: dict[int, Moments] = {}
 
     def _copied(self) -> float:
-        """Bytes of the rows that a fold copies to sum them."""
+        """Return the bytes of the rows that a fold copies to sum them."""
         if self.apart is not None or not self.splits:
             return 0.0
         largest = max(len(s.test) if s.whole else len(s.train) for s in self.splits)
@@ -125,12 +125,12 @@ class Folds:
         if split.whole:
             try:
                 train = self.total - held
-            except ValueError:  # rounding leaves squares below 0
+            except ValueError:  # round-off makes squares negative
                 return self._moments(split.train)
             left, whole = np.diagonal(train.gram), np.diagonal(self.total.gram)
             if (left >= _LEFT * whole).all():
                 return train
-            # differences that have lost their digits
+            # the difference has lost its digits
         return self._moments(split.train)
 
     def _training_rows(self, i):
@@ -154,7 +154,7 @@ class Folds:
         return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
 
     def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> RidgeErrors:
-        """Errors of every penalty on fold i.
+        """Return the errors of every penalty on fold i.
 
         visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
         penalty. callback: called without arguments after each penalty of an iterative solver.
@@ -207,8 +207,8 @@ class Folds:
 
     @cached
     def _products(self):
-        """Inner products of the rows, about the mean of all where there is an intercept, and the
-        size of what they are rounded by."""
+        """Inner products of the rows, centred where there is an intercept, and the size that their
+        round-off is relative to."""
         factor = self.options["factor"]
         inverse = np.ones(self.A.n_columns) if factor is None else 1.0 / factor
         problem = self.problem(self.A, self.Y, self.weight)
@@ -216,7 +216,7 @@ class Folds:
 
     @on_one_thread
     def _by_samples(self, i, alphas):
-        """The errors from inner products alone; None where rounding could show.
+        """Return the errors from inner products alone; None where round-off could matter.
 
         About the training mean m = sum_t v_t x_t, with v of sum 1, (x_i - m)'(x_j - m) is
         K_ij - (K v)_i - (K v)_j + v'K v.
@@ -269,7 +269,7 @@ class Folds:
         return MomentsPath(moments, alphas, d, options["fit_intercept"], options["tol"], rows)
 
     def problem(self, A, Y, weight) -> RidgeProblem:
-        """The problem of some rows, in the units of their own."""
+        """Return the problem of some rows, in units of their own deviations."""
         options = self.options
         factor = options["factor"]
         if options["standardize"]:
@@ -293,7 +293,7 @@ class Folds:
         return path
 
     def path(self, alphas, callback=None):
-        """Every penalty on all rows."""
+        """Solve for every penalty on all rows."""
         if self.solver == "cholesky":
             return self.path_of_moments(
                 self.total, alphas, lambda: self.problem(self.A, self.Y, self.weight)
@@ -303,14 +303,14 @@ class Folds:
         return found
 
     def norm(self, path) -> Any:
-        """Euclidean norms (m, k) of the coefficients of a path."""
+        """Return the Euclidean norms (m, k) of the coefficients of a path."""
         options = self.options
         if options["factor"] is None and not options["standardize"]:
             return np.sqrt(np.maximum(path.squared_norm, 0.0))
         return np.linalg.norm(path.rough(), axis=2)
 
     def fit(self, alpha) -> Any:
-        """The RidgeResult of all rows, for one penalty per target."""
+        """Return the RidgeResult of all rows, for one penalty per target."""
         options = self.options
         rest = {
             "penalty_factor": options["factor"],
@@ -337,7 +337,7 @@ class Folds:
         )
 
     def _of_path(self, path, i) -> RidgeResult:
-        """One penalty of the reduction that there is."""
+        """Return the result for penalty i of an existing reduction."""
         coef, relative, objective = path.one(i)
         intercept = path.problem.intercept(coef)
         real = np.float32 if self.A.is_float32 else np.float64

@@ -1,8 +1,8 @@
-"""All penalties of large sparse data, from the largest down, with what earlier ones found.
+"""Solve for all penalties of large sparse data, from the largest down, with warm starts.
 
-The gradient c - (G + alpha D) w is affine in w and in alpha, so that those of all combinations of
-earlier solutions, for any penalty, are known without another product. Each penalty starts from the
-combination that minimises its objective; its own gradient, from X, is its certificate.
+The gradient c - (G + alpha D) w is affine in w and in alpha: gradients of all combinations of
+earlier solutions, for any penalty, follow without another product. Each penalty starts from the
+combination that minimises its objective; its certificate is the gradient computed from X.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ...systems.blas import on_one_thread
 from ..ridge.cg import TOGETHER, Systems, iteration_limit
 from ..ridge.result import ROUNDING
 
-_RECALLED = 8  # solutions that a start combines
+_RECALLED = 8  # number of earlier solutions that a start combines
 _PROBES, _LANCZOS = 12, 60
 
 
 class IterativePath:
-    """Every penalty by conjugate gradients."""
+    """Solutions for every penalty by conjugate gradients."""
 
     solver = "cg"
     seed = 0  # of the random signs
@@ -53,7 +53,7 @@ class IterativePath:
             alpha = float(alphas[i])
             for start in range(0, k, TOGETHER):
                 targets = np.arange(start, min(start + TOGETHER, k))
-                # minimum norm is where plain conjugate gradients go from zero
+                # from zero, plain conjugate gradients converge to the minimum norm
                 starts = [
                     earlier[t].best(alpha) if alpha > 0 else earlier[t].zero() for t in targets
                 ]
@@ -76,20 +76,20 @@ class IterativePath:
             self.converged[i] |= self.relative_gradient[i] <= ROUNDING
             if dtype is np.float32:
                 self._certify(i, first)
-            # a true answer ends the path
+            # the callback ends the path by returning True
             if callback is not None and callback(done + 1, m):
                 self._keep(np.sort(order[: done + 1]))
                 break
 
     def _certify(self, i, first):
-        """Take the relative gradients of penalty i from coefficients as they are rounded."""
+        """Compute the relative gradients of penalty i at the rounded coefficients."""
         coef = self.coef[i].astype(np.float64)
         gradient, _ = self.problem.evaluate(coef.T, alpha=self.alphas[i])
         norm = np.linalg.norm(gradient, axis=0)
         np.divide(norm, first, out=self.relative_gradient[i], where=first > 0)
 
     def _keep(self, which):
-        """Forget all penalties but these."""
+        """Keep only these penalties."""
         self.problem.alpha = self.alphas = self.alphas[which]
         for name in (
             "coef",
@@ -150,7 +150,7 @@ class IterativePath:
 
 
 class Earlier:
-    """Solutions of one target, with G w of each, and the best combination of them."""
+    """Earlier solutions w of one target, with their G w, and the best combination of them."""
 
     def __init__(self, c, d, objective_at_zero) -> None:
         self.c, self.d, self.objective_at_zero = c, d, objective_at_zero
@@ -169,14 +169,14 @@ class Earlier:
 
     @on_one_thread
     def best(self, alpha):
-        """The combination of least objective, its gradient and that objective."""
+        """Return the combination of least objective, its gradient and its objective."""
         if not self.w:
             return self.zero()
         W, GW = np.array(self.w), np.array(self.Gw)
         M = W @ (GW + alpha * (self.d * W)).T
         size = np.sqrt(np.maximum(np.diagonal(M), np.finfo(float).tiny))
         right = (W @ self.c) / size
-        # solutions for near penalties are nearly dependent
+        # solutions for close penalties are nearly dependent
         y = np.linalg.lstsq((M + M.T) / 2 / size / size[:, None], right, rcond=1e-11)[0] / size
         w = y @ W
         gradient = self.c - y @ GW
@@ -186,7 +186,7 @@ class Earlier:
 
 
 def _orthonormal(problem, free):
-    """A basis of the span of the free columns of S A."""
+    """Return an orthonormal basis of the free columns of S A."""
     if not len(free):
         return np.zeros((problem.n, 0))
     units = np.zeros((problem.p, len(free)), order="F")
@@ -196,7 +196,7 @@ def _orthonormal(problem, free):
 
 
 def _quadrature(multiply, p, alphas, rng):
-    """z' B (B + alpha I)^-1 z for one vector z of random signs and every alpha."""
+    """Return z' B (B + alpha I)^-1 z for one vector z of random signs and every alpha."""
     z = rng.integers(0, 2, p) * 2.0 - 1.0
     steps = min(_LANCZOS, p)
     Q, diagonal, beside = np.zeros((steps, p)), [], []

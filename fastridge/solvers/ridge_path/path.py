@@ -32,16 +32,16 @@ _DECADES = 3  # decades of the default grid, to either side of the mean diagonal
 
 
 class PathRun:
-    """What a path shows of its solver, worked out: what takes the solver's place in a file.
+    """Results of a path's solver, which replace the solver in copies and files.
 
     Attributes
     ----------
     coef : ndarray of shape (n_alphas, n_targets, n_features)
     intercept, n_iter, relative_gradient : ndarray of shape (n_alphas, n_targets)
     dof : tuple of two ndarray of shape (n_alphas,)
-        Degrees of freedom and their errors.
+        Degrees of freedom and their standard errors.
     log_det : ndarray of shape (n_alphas,) or None
-        None where the solver has none.
+        None where the solver does not compute it.
     gcv : ndarray of shape (n_alphas, n_targets)
     """
 
@@ -53,7 +53,7 @@ class PathRun:
             setattr(self, name, getattr(run, name))
 
     def _check_fields(self) -> None:
-        """Refuse fields, read from a file, that do not fit together."""
+        """Raise if fields read from a file are inconsistent."""
         m, k, _ = np.shape(self.coef)
         if type(self.dof) is not tuple or len(self.dof) != 2:
             raise ValueError("dof must be a tuple of two arrays")
@@ -71,18 +71,17 @@ def _check_arrays(found: Any, shape: tuple[int, ...], *names: str) -> None:
 
 
 class RidgePath:
-    """Solutions of a ridge problem for a range of penalties, and how exact they are.
+    """Solutions of a ridge problem for a range of penalties, and their accuracy.
 
     ``path[k]`` is the `RidgeResult` of penalty number k. Arrays have one entry per penalty, in the
-    order of `alphas`, which is the one that was given; for a two-dimensional y a second axis of
-    targets follows.
+    given order of `alphas`; for a two-dimensional y a second axis of targets follows.
 
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
         The penalties.
     coef : ndarray of shape (n_alphas, n_features) or (n_alphas, n_targets, n_features)
-        Coefficients, in the type of X; of a direct solver computed when first asked for.
+        Coefficients, in the type of X; a direct solver computes them on first access.
     intercept : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         0 where none was fitted.
     norm : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
@@ -93,37 +92,37 @@ class RidgePath:
     objective : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         residual + alpha * norm^2.
     dof : ndarray of shape (n_alphas,)
-        Effective degrees of freedom: the trace of the matrix that takes y to its fit, the
-        intercept not counted. Of "cg" an estimate, made when first asked for.
+        Effective degrees of freedom: the trace of the hat matrix, without the intercept. For "cg"
+        an estimate, made on first access.
     dof_error : ndarray of shape (n_alphas,)
-        Standard error of `dof`; 0 where that is exact.
+        Standard error of `dof`; 0 where `dof` is exact.
     relative_gradient : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Norm of the gradient at each solution, in the type of `coef`, over that at zero
         coefficients.
     relative_error : ndarray of shape (n_alphas,) or (n_alphas, n_targets), or None
-        Bound of the relative error of each solution, to be compared with `tol`; None of direct
+        Bound of the relative error of each solution, to be compared with `tol`; None for direct
         solvers.
     n_iter : ndarray of int, shape (n_alphas,) or (n_alphas, n_targets)
         Iterations; of a direct solver, refinements.
     n_samples : float
-        Sum of the weights: the number of rows that criteria go by.
+        Sum of the weights: the number of rows in the criteria.
     gcv : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
-        Generalised cross-validation, residual / n / (1 - (dof + 1) / n)^2 (without the 1 where
-        there is no intercept), from the rows where X is given and that is a difference of numbers
-        that are nearly the same, so that it has its limit as alpha tends to 0; infinite where no
-        degree of freedom is left. Of "cg" an estimate, as `dof`.
+        Generalised cross-validation, residual / n / (1 - (dof + 1) / n)^2, with dof in place of
+        dof + 1 without an intercept. Where this would cancel and X is given, it is computed from
+        the rows, so that it has its limit as alpha tends to 0. It is infinite where no residual
+        degree of freedom is left. For "cg" an estimate, as `dof`.
     aic, bic : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         n log(2 pi residual / n) + n + c q, the criteria of Akaike (c = 2) and Schwarz (c = log n),
-        for q = dof + 1 parameters and one more beside an intercept.
+        for q = dof + 1 parameters, plus one with an intercept.
     aic_error, bic_error : ndarray of shape (n_alphas,)
-        Standard errors that `dof_error` leaves in them, c dof_error.
+        Standard errors of `aic` and `bic` due to `dof_error`: c dof_error.
     log_evidence : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Log density of y under the prior w_j ~ N(0, noise / (alpha d_j)), for the noise variance
-        that makes it largest, (residual + alpha norm^2) / n. Of a direct solver, for alpha > 0.
+        that maximises it, (residual + alpha norm^2) / n. For direct solvers, with alpha > 0.
     solver : str
-        "cholesky", "dual" or "cg": the road that ran for the range.
+        The solver that ran: "cholesky", "dual" or "cg".
     converged : bool
-        Whether every error is within `tol`, or the gradient is rounding; for float32 `X`, before
+        Whether every error is within `tol`, or the gradient is round-off; for float32 `X`, before
         the solutions were rounded to float32.
 
     Examples
@@ -155,7 +154,7 @@ class RidgePath:
         self.alphas = alphas
         self._run, self._single, self._tol = run, single, float(tol)
         self.solver: str = run.solver
-        # whether each is near enough; None: their gradients say so
+        # whether each solution converged; None: decided by their gradients
         self._near: NDArray[np.bool_] | None = getattr(run, "converged", None)
         self._error: NDArray[np.float64] | None = getattr(run, "relative_error", None)
         problem = run.problem
@@ -193,7 +192,7 @@ class RidgePath:
         )
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # of copies and files: solvers hold what is in neither, and the data
+        # for copies and files: without the solver, which holds the data
         state = {name: getattr(self, name) for name in self.__slots__}
         if not isinstance(self._run, PathRun):
             state["_run"] = PathRun(self._run, self._log_det(), self._gcv())
@@ -225,7 +224,7 @@ class RidgePath:
         _check_arrays(self, (m,) if self._single else (m, k), "norm", "objective", "residual")
 
     def _log_det(self) -> NDArray[np.float64] | None:
-        """log det (I + M / alpha) of every penalty; None where it is not known."""
+        """Return log det (I + M / alpha) for every penalty; None where it is not known."""
         found = getattr(self._run, "log_det", None)
         if not callable(found):
             return found
@@ -332,7 +331,7 @@ class RidgePath:
         return bool(self._settled().all())
 
     def _settled(self) -> NDArray[np.bool_]:
-        """Which solutions (n_alphas, n_targets) are near enough."""
+        """Return which solutions (n_alphas, n_targets) have converged."""
         if self._near is not None:
             return self._near
         run = self._run
@@ -340,7 +339,7 @@ class RidgePath:
         return reached <= sufficient_gradient(self.solver, self._tol)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Predictions for every penalty.
+        """Return the predictions for every penalty.
 
         Parameters
         ----------
@@ -353,7 +352,7 @@ class RidgePath:
         Raises
         ------
         ValueError, TypeError
-            If X is not such a matrix, or of another number of features.
+            If X is not such a matrix, or has another number of features.
         """
         coef = self._run.coef
         m, k, p = coef.shape
@@ -384,17 +383,16 @@ def ridge_path(
     callback: Callable[[int, int], Any] | None = None,
     verbose: bool | int = False,
 ) -> RidgePath:
-    """Fit ridge regressions for many penalties, for little more than the price of one.
+    """Fit ridge regressions for many penalties at little more than the cost of one.
 
     Minimises for every alpha, over the coefficients w and the intercept b::
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
     with s = `sample_weight` and f = `penalty_factor`, ones where None. A direct solver reduces the
-    Gram matrix to tridiagonal form once, and every penalty then costs a number of operations
-    proportional to its order. On large sparse data all penalties share the Gram matrix or the
-    block of frequent columns, and each starts from the best combination of the solutions before
-    it; it has a certificate of its own.
+    Gram matrix to tridiagonal form once; the cost of each penalty is then linear in its order. On
+    large sparse data all penalties share the Gram matrix or the block of frequent columns, and each
+    starts from the best combination of earlier solutions; each has its own certificate.
 
     Parameters
     ----------
@@ -404,10 +402,10 @@ def ridge_path(
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
         Values to predict; None where `X` is Moments.
     alphas : array-like of shape (n_alphas,), int or None, default=None
-        Penalties, at least 0, in any order, which is kept (paths of lassos sort theirs, as
-        scikit-learn's do). None: `n_alphas` from 1000 times to a thousandth of
-        the mean of the columns' sums of squares (over f_j), equally spaced in their logarithms; an
-        int: that many of them, in place of `n_alphas`.
+        Penalties, at least 0, in any order, which is kept (lasso paths sort theirs, as
+        scikit-learn's do). None: `n_alphas` penalties from 1000 times to a thousandth of the mean
+        of the columns' sums of squares (over f_j), equally spaced in their logarithms. An int:
+        that many of them, instead of `n_alphas`.
     n_alphas : int, default=50
         Number of penalties where `alphas` is None.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -419,28 +417,27 @@ def ridge_path(
     standardize : bool, default=False
         Penalise in units of the columns' weighted standard deviations.
     solver : {"auto", "cholesky", "dual", "cg"}, default="auto"
-        "cholesky" and "dual" reduce the Gram matrix of the features or of the samples; "cg" as for
-        `ridge`. scikit-learn's names run the one that does that job.
+        "cholesky" and "dual" reduce the Gram matrix of the features or of the samples; "cg" is
+        preconditioned conjugate gradients. scikit-learn's names run the closest of these.
     tol : float, default=1e-4
-        Relative error that an iterative solver may leave: it ends where
+        Relative error allowed to an iterative solver: it ends where
         sum_j g_j^2 / f_j <= tol^2 * alpha * F, with g minus half of the gradient, f the penalty
-        factors (times the variances if standardised) and F the objective. F is then above its
-        minimum by tol^2 * F at most, and the coefficients are within tol * sqrt(F) of the solution
-        in the norm of the system. With alpha = 0 the least Ritz value takes the place of
-        alpha. Direct solvers are exact to rounding.
+        factors (times the variances if standardised) and F the objective. F then exceeds its
+        minimum by at most tol^2 * F, and the coefficients are within tol * sqrt(F) of the solution
+        in the norm of the system. With alpha = 0 the least Ritz value replaces alpha. Direct
+        solvers are exact to round-off.
     max_iter : int or None, default=None
-        Bound on the iterations of "cg" for each penalty.
+        Largest number of iterations of "cg" for each penalty.
     max_memory : float or None, default=None
-        Bytes that the fit may use beside its input, its result and vectors of n_samples or
-        n_features elements (some 20 and 64, for each target). Where a direct solver
-        would need more, which is known before it starts, "auto" runs "cg". None: half of the
-        machine's memory.
+        Bytes that the fit may use besides its input, its result and vectors of n_samples or
+        n_features elements (some 20 and 64, for each target). "auto" runs "cg" where a direct
+        solver would need more, which is known before it starts. None: half of the machine's memory.
     callback : callable or None, default=None
-        Called as callback(done, total) after each penalty of an iterative solver, which goes from
-        the largest down, and of a direct one when all are done. If it raises StopIteration, the
-        path of the penalties that are done is returned; any other exception passes on.
+        Called as callback(done, total): by an iterative solver after each penalty, from the largest
+        down; by a direct one when all are done. If it raises StopIteration, the path of the
+        finished penalties is returned; any other exception propagates.
     verbose : bool or int, default=False
-        Show a bar of the penalties that are done on standard error, with tqdm where installed.
+        Show a progress bar on standard error, with tqdm where installed.
 
     Returns
     -------
@@ -543,14 +540,14 @@ def ridge_path(
 
 
 def _reported(path, callback):
-    """Report all penalties of a path at once, as one reduction serves them all."""
+    """Report all penalties of a path at once, for direct solvers."""
     if callback is not None:
         callback(len(path.alphas), len(path.alphas))
     return path
 
 
 def _ending(callback):
-    """Return the callback with an answer: whether it ended the path by StopIteration."""
+    """Wrap the callback to return whether it ended the path by StopIteration."""
 
     def report(done, total):
         try:
@@ -574,7 +571,7 @@ def _direct(
     single=None,
     rows=None,
 ):
-    """The path of moments; rows: gives the RidgeProblem of what was summed, for factors d."""
+    """Return the path of moments; rows: function of d that returns the RidgeProblem of the rows."""
     from .direct import MomentsPath
 
     p = moments.n_features
@@ -595,7 +592,7 @@ def _direct(
 
 
 def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
-    """The penalties asked for, or those of the documented range."""
+    """Return the given penalties, or a grid over the documented range."""
     if isinstance(alphas, (int, np.integer)):
         alphas, n_alphas = None, check_count("alphas", alphas)
     if alphas is not None:

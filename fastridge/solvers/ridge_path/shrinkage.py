@@ -1,4 +1,4 @@
-"""Singular values of what a ridge penalty sees."""
+"""Singular values of the penalised part of a ridge problem."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...systems.cost import rows_fit
 from ...systems.lapack import eigvalsh
 
 _EPS = np.finfo(np.float64).eps
-_LEAST = 1e-7  # smallest eigenvalue over the largest that a Gram matrix gives to 1e-9
+_LEAST = 1e-7  # least eigenvalue over the largest that a Gram matrix gives to 1e-9
 
 
 @on_one_thread
 def squared_singular_values(
     A: Matrix, weight: Any, factor: Any, fit_intercept: bool, standardize: bool
 ) -> Any:
-    """Squares of those of S A diag(d)^-1/2, free columns projected out, from the largest."""
+    """Return squared singular values, descending, of S A diag(d)^-1/2 without free columns."""
     if standardize:
         variance = variances(A, weight)
         factor = variance if factor is None else factor * variance
@@ -47,7 +47,7 @@ def squared_singular_values(
     values = eigvalsh(M)[::-1]
     most = min(n - fit_intercept, problem.p)
     if values[-1:] < _LEAST * values[:1] and rows_fit(n, problem.p):
-        # what the Gram matrix hides
+        # below the accuracy of the Gram matrix: use the rows
         found = np.zeros(len(M))
         squares = np.sort(SpectralPath(problem, np.zeros(0)).spectrum.s ** 2)[::-1]
         found[: len(squares)] = squares

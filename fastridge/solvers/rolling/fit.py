@@ -1,4 +1,4 @@
-"""Ridge regression on windows as a function: its arguments, checked."""
+"""The function `rolling_ridge`: checks of its arguments."""
 
 from __future__ import annotations
 
@@ -60,28 +60,28 @@ def rolling_ridge(
     y : array-like of shape (n_samples,)
         Values to predict.
     window : int or None, default=None
-        Rows of a window, those of weight 0 included. None: all rows so far, which `expanding` or
-        `half_life` must ask for.
+        Rows of a window, including rows of weight 0. None: all rows so far; this needs `expanding`
+        or `half_life`.
     alpha : float or array-like of shape (n_alphas,), default=1.0
         Strength of the penalty, at least 0; 0 is least squares, of minimum norm where the columns
-        are dependent. Of several, each window takes the one whose predictions, of the rows of that
-        window by the fits before each, have the least squared error, weighted like its rows; the
-        largest where there are none yet.
+        are dependent. Of several, each window uses the one with the least mean squared error, under
+        the weights of the window, of the one-step predictions of its rows; without predictions, the
+        largest.
     step : int, default=1
         Windows end at every `step`-th row of a group: at its rows step - 1, 2 * step - 1, ...
     min_samples : int or None, default=None
-        Rows of positive weight that a window needs for a fit. None: `window`, or without one
-        n_features and 1 for the intercept.
+        Rows of positive weight that a window needs for a fit. None: `window`; without a window,
+        n_features, plus 1 for the intercept.
     half_life : float or None, default=None
-        Rows after which the weight of a row has halved; None: it stays.
+        Number of rows after which the weight of a row halves; None: weights do not decay.
     expanding : bool, default=False
         Let windows have all rows of the group so far.
     groups : array-like of shape (n_samples,), or None, default=None
-        Label of each row's group. Every group has windows of its own, over its rows in the order
-        in which they come; they may lie between each other.
+        Label of each row's group. Every group has its own windows, over its rows in their order;
+        rows of different groups may alternate.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
-        Non-negative weights: weight 2 is the row twice, but for the count of rows, and weight 0 is
-        a gap.
+        Non-negative weights: weight 2 is the row twice, except in counts of rows, and weight 0 is a
+        gap.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
     fit_intercept : bool, default=True
@@ -90,7 +90,7 @@ def rolling_ridge(
         "omit": a row with NaN in X or y has weight 0. It keeps its place in the windows, and has a
         prediction where X is complete.
     tol : float, default=1e-6
-        Bound on `relative_gradient`, beyond which a warning says so.
+        Bound on `relative_gradient`, above which a warning is given.
 
     Returns
     -------
@@ -108,22 +108,22 @@ def rolling_ridge(
     ConvergenceWarning
         If a window did not reach `tol`.
     UserWarning
-        If no window has as many rows as `min_samples` asks for.
+        If no window has `min_samples` rows.
 
     See Also
     --------
     fastridge.ridge : One window.
-    fastridge.Moments : Sums that are updated, and made to fade, by hand.
+    fastridge.Moments : Sums that are updated and discounted by hand.
 
     Notes
     -----
-    Sums gain rows and never lose any, so that no rounding is left of rows that have gone: rows are
+    Rows are only added to sums, never subtracted, so that past rows leave no round-off: rows are
     cut into blocks as long as the window, and a window is the end of one block, summed backwards,
-    and the beginning of the next. Sums are about the means, of numbers less a row nearby. A window
-    costs three more rows of sums and one Cholesky factor, p^3 / 6 multiplications. Where the factor
-    shows that the coefficients are not well determined, the window is fitted from its rows, as
-    `ridge_batch` does, which takes some 50 microseconds, and with dependent columns and an `alpha`
-    of 0 a millisecond: a small `alpha` helps. Blocks are shared among threads.
+    plus the beginning of the next. Sums are centred, after subtracting a nearby row. A window costs
+    three more rows of sums and one Cholesky factor, p^3 / 6 multiplications. Where the factor shows
+    that the coefficients are ill-determined, the window is fitted from its rows, as `ridge_batch`
+    does, which takes some 50 microseconds, or a millisecond for dependent columns with an `alpha`
+    of 0: a small `alpha` helps. Blocks are distributed over threads.
 
     References
     ----------
@@ -174,7 +174,7 @@ def rolling_ridge(
     alphas = _check_alphas(alpha)
     factor = check_penalty_factor(penalty_factor, p)
     length = _check_window(window, bool(expanding), half_life)
-    # a longer step ends no window either
+    # a step above n ends no window, whatever its size
     step = min(check_count("step", step), n + 1)
     if min_samples is None:
         least = p + bool(fit_intercept) if length is None else length
@@ -227,7 +227,7 @@ def rolling_ridge(
 def _without_nan(
     X: Any, y: Any, omit: bool
 ) -> tuple[Any, Any, tuple[NDArray[np.bool_], NDArray[np.bool_]] | None]:
-    """X and y with rows of NaN set to 0, and which rows of X, and of both, had any."""
+    """Return X and y with rows of NaN set to 0, and masks of those rows of X, and of both."""
     if not omit or is_sparse(y):
         return X, y, None
     values, targets = numbers(as_array(X, "X"), "X"), numbers(as_array(y, "y"), "y")
@@ -256,7 +256,7 @@ def _check_alphas(alpha: Any) -> NDArray[np.float64]:
 
 
 def _check_window(window: Any, expanding: bool, half_life: Any) -> int | None:
-    """Rows of a window; None: all so far."""
+    """Return the rows of a window; None: all rows so far."""
     if half_life is not None:
         if isinstance(half_life, bool) or not isinstance(half_life, Real):
             raise TypeError(f"half_life is {half_life!r}; expected a positive number or None.")

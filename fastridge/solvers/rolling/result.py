@@ -1,4 +1,4 @@
-"""The result of fits of all windows."""
+"""The result of rolling ridge regression."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 class RollingRidgeResult:
-    """Coefficients of all windows, and the predictions that they make one step ahead.
+    """Coefficients of all windows, and their predictions one step ahead.
 
-    Windows are in the order of the rows that they end at. Where a window has fewer rows than
-    `min_samples`, its coefficients, and predictions by them, are NaN.
+    Windows are in the order of their last rows. Windows with fewer rows than `min_samples` have NaN
+    coefficients and predictions.
 
     Attributes
     ----------
@@ -21,22 +21,22 @@ class RollingRidgeResult:
     intercept : ndarray of shape (n_windows,)
         0 where none was fitted.
     row : ndarray of int64, shape (n_windows,)
-        Row of X at which each window ends, which is its last.
+        Last row of each window, an index into X.
     prediction : ndarray of shape (n_samples,)
         Prediction of y for each row, by the last window of its group that ended before it; NaN
         where there is none.
     alpha : ndarray of float64, shape (n_windows,)
-        Penalty of each window: the one given, or the best of several by its past errors.
+        Penalty of each window: the given one, or the best of several by past errors.
     prediction_error : ndarray of float64, shape (n_alphas,)
         Weighted mean squared error of the predictions with each penalty; NaN without predictions.
     relative_gradient : ndarray of float64, shape (n_windows,)
         Norms of the gradients at the solutions, from the sums of the windows, over those at zero
         coefficients; for float32 `X`, before solutions were rounded to float32.
     n_refits : int
-        Fits, of windows with one penalty, whose sums do not determine the coefficients well and
-        which were solved from their rows instead.
+        Number of fits, counted per window and penalty, that were solved from rows because sums
+        determine the coefficients badly.
     converged : bool
-        Whether every fit reached the tolerance asked for.
+        Whether every fit reached `tol`.
     feature_names : ndarray of object, shape (n_features,), or None
         Names of the columns of X where it is a data frame.
 

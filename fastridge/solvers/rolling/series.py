@@ -1,4 +1,4 @@
-"""Rows in the order of their groups, the windows over them, and data that kernels can square."""
+"""Rows sorted by group, windows over them, and scaling so that squares are in range."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ..._matrix import Matrix
 from ...data.groups import codes_of_rows
 from ...quadratic.range import exponents, largest
 
-_NEAR = 100  # exponents of data whose sums of squares stay far inside the range of float64
+_NEAR = 100  # largest exponent of data whose sums of squares are far inside the range of float64
 
 
 class Series(NamedTuple):
-    """Rows in the order of their groups, and where windows end."""
+    """Rows sorted by group, and the ends of windows."""
 
     order: NDArray[np.int64] | None  # row of each position; None: the position
     starts: NDArray[np.int64]  # positions where groups begin, and the end
-    row: NDArray[np.int64]  # of each window's end
-    window_of: NDArray[np.int64] | None  # of each row, or -1; None: the row
+    row: NDArray[np.int64]  # last row of each window
+    window_of: NDArray[np.int64] | None  # window that ends at each row, or -1; None: the row number
     longest: int
 
     def rows(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Rows of positions."""
+        """Return the rows at these positions."""
         return places if self.order is None else self.order[places]
 
     @classmethod
@@ -63,12 +63,12 @@ class Problem(NamedTuple):
     window: int  # no longer than the longest group
     all_rows: bool
     step: int
-    least: int  # rows of positive weight that a fit takes
+    least: int  # rows of positive weight that a fit needs
     half_life: float | None
     tol: float
 
     def decay(self) -> NDArray[np.float64] | None:
-        """Weights of rows 0, 1, ... positions back, as many as kernels ask for."""
+        """Return the weights of rows 0, 1, ... positions back, for the kernels."""
         if self.half_life is None:
             return None
         length = max(self.window, _rolling.BLOCK_ROWS, self.step) + 1
@@ -76,13 +76,13 @@ class Problem(NamedTuple):
 
 
 def faded(back: Any, half_life: float) -> NDArray[np.float64]:
-    """Weights of rows so many positions back, relative to what they were."""
+    """Return the relative weights of rows that are `back` positions back."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(np.exp2(-np.asarray(back, dtype=np.float64) / half_life))
 
 
 class Scaled(NamedTuple):
-    """Data times powers of two, which round nothing: x_j 2^of_x_j, y 2^of_y."""
+    """Data times powers of two, which is exact: x_j 2^of_x_j, y 2^of_y."""
 
     X: NDArray[Any]
     y: NDArray[np.float64]
@@ -95,7 +95,7 @@ class Scaled(NamedTuple):
 
 
 def scaled(problem: Problem, look: bool) -> Scaled:
-    """The data, brought near 1 where they are far from it; columns are looked at with `look`."""
+    """Return the data scaled to be near 1 where they are far from it; columns only with `look`."""
     X, y, weight, factor = problem.X, problem.y, problem.weight, problem.factor
     p = X.shape[1]
     of_x = np.zeros(p, dtype=np.intp)

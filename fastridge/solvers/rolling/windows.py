@@ -1,4 +1,4 @@
-"""Fits of all windows: by the kernel from sums, or from rows where sums are not precise."""
+"""Fits of all windows: by the kernel from sums, or from rows where sums are not accurate."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..ridge.result import ROUNDING
 from .result import RollingRidgeResult
 from .series import Problem, Scaled, faded, scaled
 
-_LARGE = 512  # features from which on a factor costs so much more than sums that rows are as good
-_LONG = 1024  # rows from which on a window of all rows so far is summed, not read again
+_LARGE = 512  # number of features from which fits from rows are as fast: factors dominate
+_LONG = 1024  # number of rows from which expanding windows are refitted from running sums
 _TOGETHER = 1 << 21  # elements of windows that are copied for a refit at a time
 
 
 class Weak(NamedTuple):
-    """Windows, each with one penalty, that are to be fitted from their rows."""
+    """Windows, each with one penalty, to be fitted from their rows."""
 
     window: NDArray[np.intp]
     penalty: NDArray[np.intp]  # column of the predictions
@@ -39,7 +39,7 @@ class Weak(NamedTuple):
 class Fits:
     """Fits of all windows, with one penalty for each window or several for all."""
 
-    coef: Any  # (m, p); as the two below, None with several penalties
+    coef: Any  # (m, p); like the two below, None with several penalties
     intercept: Any
     gradient: Any
 
@@ -55,7 +55,7 @@ class Fits:
         self._refit()
 
     def _allocate(self, n: int, m: int, p: int, k: int, predict: bool) -> None:
-        """Leave all windows to be fitted from their rows."""
+        """Allocate results, and mark all windows to be fitted from their rows."""
         self.coef = self.intercept = self.gradient = None
         if k == 1:
             self.coef, self.intercept = np.full((m, p), np.nan), np.full(m, np.nan)
@@ -65,7 +65,7 @@ class Fits:
         self.status = np.repeat(np.where(enough, 2, 0)[:, None], k, axis=1)
 
     def _count(self) -> NDArray[np.int64]:
-        """Rows of positive weight in each window."""
+        """Return the number of rows of positive weight in each window."""
         problem, series = self.problem, self.problem.series
         first, last = self._ends(np.arange(len(series.row)))
         ones = np.ones(len(problem.y)) if problem.weight is None else problem.weight > 0
@@ -75,7 +75,7 @@ class Fits:
         return np.asarray(total[last + 1] - total[first])
 
     def _ends(self, windows: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions of the first and the last row of windows."""
+        """Return the positions of the first and the last row of windows."""
         series = self.problem.series
         last = series.row[windows]
         if series.order is not None:
@@ -89,7 +89,7 @@ class Fits:
         return first, last
 
     def _sum(self, data: Scaled, predict: bool) -> None:
-        """Let the kernel fit from sums, of scaled data where squares leave the range of float64."""
+        """Fit from sums by the kernel; data whose squares leave the range of float64 are scaled."""
         problem = self.problem
         series = problem.series
         coef, intercept, gradient, prediction, status, flags = _rolling.rolling(
@@ -131,7 +131,7 @@ class Fits:
         return None
 
     def _refit(self) -> None:
-        """Fit windows whose factor was not precise from their rows."""
+        """Fit windows whose factor was not accurate from their rows."""
         window, penalty = np.nonzero(self.status == 2)
         if not len(window):
             return
@@ -174,7 +174,7 @@ class Fits:
         self._set(weak, found.coef, found.intercept, found.relative_gradient)
 
     def _refit_long(self, weak: Weak) -> None:
-        """Windows of all rows so far: by sums that gain the rows since the window before."""
+        """Refit expanding windows by sums, to which the rows since the last window are added."""
         problem = self.problem
         moments, begin, end = Moments(), -1, -1
         for i in np.argsort(weak.last, kind="stable"):
@@ -208,7 +208,7 @@ class Fits:
         moments.update(problem.X[rows].astype(np.float64), problem.y[rows], weight)
 
     def _set(self, weak: Weak, coef: Any, intercept: Any, gradient: Any) -> None:
-        """Take over fits, and predict the rows up to the next ones."""
+        """Store fits, and predict the rows up to the next window's end."""
         problem, series = self.problem, self.problem.series
         self.refit_gradient = max(self.refit_gradient, float(gradient.max()))
         if self.coef is not None:
@@ -227,7 +227,7 @@ class Fits:
 
 
 def fit_windows(problem: Problem, alphas: NDArray[np.float64]) -> RollingRidgeResult:
-    """Fit all windows, each with the penalty that predicted best before, of several."""
+    """Fit all windows; of several penalties, each uses the one with the best past predictions."""
     series = problem.series
     n, m = len(problem.y), len(series.row)
     result = RollingRidgeResult()
@@ -272,7 +272,7 @@ def fit_windows(problem: Problem, alphas: NDArray[np.float64]) -> RollingRidgeRe
 def _errors(
     prediction: NDArray[np.float64], y: NDArray[np.float64], weight: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Weighted mean squares of the errors of predictions (n, k) that there are."""
+    """Return weighted mean squared errors of the predictions (n, k) that are not NaN."""
     there = np.flatnonzero(~np.isnan(prediction[:, 0]))
     s = np.ones(len(there)) if weight is None else weight[there]
     found = np.full(prediction.shape[1], np.nan)

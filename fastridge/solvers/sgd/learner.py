@@ -27,12 +27,12 @@ from ..._sgd import (
 Floats = NDArray[np.float64]
 
 ADAPTIVE = frozenset({"adagrad", "auto", "coin"})  # rules with a rate for each column
-RATES = {"auto": 0.5, "coin": 2.0}  # eta of rules that ask for none
-_SMALL = 4096  # numbers of a table that are copied whatever the rows are
+RATES = {"auto": 0.5, "coin": 2.0}  # eta of rules without the parameter eta0
+_SMALL = 4096  # numbers of a table that is always copied as a whole
 
 
 class Rule(NamedTuple):
-    """How steps are taken, as the parameters of `SGDClassifier` and `SGDRegressor` say.
+    """Parameters of the steps, from those of `SGDClassifier` and `SGDRegressor`.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class Rule(NamedTuple):
         The penalty is alpha ((1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1).
     fit_intercept : bool
     average : int
-        The row from which on weights are averaged; 0: none.
+        Row from which weights are averaged; 0: no averages.
     batch_size : int
-        Rows of one step.
+        Number of rows per step.
     """
 
     loss: str
@@ -65,7 +65,7 @@ class Rule(NamedTuple):
 
 
 class Diverged(ArithmeticError):
-    """A prediction or a step was not finite: nothing of the call stayed."""
+    """A prediction or a step was not finite; the call was rolled back."""
 
 
 class Learner:
@@ -75,9 +75,9 @@ class Learner:
     ----------
     n_features, n_outputs : int
     rule : Rule
-        It may be replaced between calls, but for its loss, learning rate and intercept.
+        It may be replaced between calls, except for its loss, learning rate and intercept.
     factor : ndarray of float64, shape (n_features,), or None
-        Factors of the penalty; 0: none. `set_factor` replaces them.
+        Factors of the penalty; 0: unpenalised. `set_factor` replaces them.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Learner:
         self.factor = factor
         self._adaptive = rule.learning_rate in ADAPTIVE
         self._groups = self._grouped(factor)
-        self._laid_out = rule  # the rule that records are for
+        self._laid_out = rule  # the rule that the layout of records belongs to
         self._steps = self._make(rule)
         if self._adaptive:
             table = self._steps.table
@@ -98,14 +98,14 @@ class Learner:
         numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
 
     def _grouped(self, factor: Floats | None) -> tuple[NDArray[np.int32] | None, Floats]:
-        """Which scale each column has, of plain rules, and the factor of each scale."""
+        """Return each column's index of its scale, for plain rules, and the factors of scales."""
         if factor is None or self._adaptive or not len(factor):
             return None, np.ones(1)
         scale_factor, places = np.unique(factor, return_inverse=True)
         return places.astype(np.int32), scale_factor
 
     def _layout(self, rule: Rule) -> tuple[int, bool, bool]:
-        """Numbers in a column's record, and whether L1 penalties and averages are among them."""
+        """Return the length of a column's record, and whether it has L1 fields and averages."""
         k, net, averages = self.n_outputs, rule.alpha > 0 and rule.l1_ratio > 0, rule.average > 0
         if rule.learning_rate == "coin":
             return 2 + k * (5 + averages), False, averages
@@ -130,7 +130,7 @@ class Learner:
         )
 
     def _lay_out_anew(self, before: Rule) -> None:
-        """Give records the fields that another penalty, or averages, ask for."""
+        """Change the fields of the records for another penalty, or averages."""
         old, k = self._steps, self.n_outputs
         old.lay_out(False)
         new = self._make(self.rule)
@@ -150,17 +150,17 @@ class Learner:
 
     @property
     def t(self) -> float:
-        """Rows seen, and 1."""
+        """Number of rows seen plus 1."""
         return float(self._steps.numbers[T])
 
     @property
     def eta(self) -> float:
-        """The rate of the last step."""
+        """Learning rate of the last step."""
         return float(self._steps.numbers[ETA])
 
     @property
     def shrink(self) -> float:
-        """A factor of all rates."""
+        """Common factor of all rates."""
         return float(self._steps.numbers[SHRINK])
 
     @shrink.setter
@@ -185,18 +185,18 @@ class Learner:
         A : Matrix
             Dense in C order, or CSR.
         y : ndarray
-            Of one output, targets (n,) of float64, of classes -1 and 1; of several, codes (n,) of
-            int32, or shares (n, n_outputs) of float64.
+            For one output, float64 targets (n,), -1 and 1 for classes; for several, int32 codes
+            (n,) or float64 shares (n, n_outputs).
         weight : ndarray of float64, shape (n,), or None
         positive : ndarray of float64, shape (n_outputs,), or None
-            Factors of losses of the own class, one against the rest.
+            Factors of the losses of rows of the positive class, one against the rest.
         order : ndarray of intp, or None
-            The rows, in the order in which they are visited; None: as they lie.
+            The rows in the order of the visits; None: storage order.
 
         Returns
         -------
         float
-            The weighted sum of the losses before each step.
+            The weighted sum of the losses, each before its step.
 
         Raises
         ------
@@ -212,7 +212,7 @@ class Learner:
         n = A.shape[0] if order is None else len(order)
         parts = [(0, n)]
         if rule.average and self._adaptive and steps.numbers[BEGAN] < 0:
-            # batches are not cut in two
+            # start averaging at the boundary of a batch
             first = -int(-max(rule.average - self.t, 0) // rule.batch_size) * rule.batch_size
             first = min(first, n)
             parts = [(0, first), (first, n)]
@@ -237,7 +237,7 @@ class Learner:
     def _set_rule(self) -> None:
         rule = self.rule
         if rule is not self._laid_out and rule != self._laid_out:
-            # what is missed so far is by the penalty of before
+            # apply pending decay with the old penalty
             self._steps.flush()
             if self._layout(rule) != self._layout(self._laid_out):
                 self._lay_out_anew(self._laid_out)
@@ -245,7 +245,7 @@ class Learner:
         eta0 = RATES.get(rule.learning_rate, rule.eta0)
         first = 0.0
         if rule.learning_rate == "optimal":
-            # the rate of Bottou's schedule that suits weights of the size 1 / sqrt(alpha)
+            # Bottou's initial rate, for weights of the size 1 / sqrt(alpha)
             typical = np.sqrt(1.0 / np.sqrt(rule.alpha))
             size = slope(LOSSES[rule.loss], rule.epsilon, 1.0, -typical)
             first = 1.0 / (typical / max(1.0, size) * rule.alpha)
@@ -261,18 +261,18 @@ class Learner:
         area[...] = -self._pending() if self.rule.learning_rate == "coin" else 0.0
 
     def _pending(self) -> Floats:
-        """Integrals of the weights of bets since their columns were visited."""
+        """Return the integrals of the weights of bets since the last visits of their columns."""
         clock = self._steps.table[:, 1]
         return self._columns(2) * (self._inverse() * (self._steps.numbers[SEEN] - clock))
 
     def _keep(self, A: Matrix) -> tuple[Any, ...]:
-        """What `_restore` needs to undo a call over these rows."""
+        """Return the data with which `_restore` can undo a call over these rows."""
         steps = self._steps
         rows = None
         begins = self.rule.average and steps.numbers[BEGAN] < 0
         is_large = A.is_sparse and steps.table.size > max(_SMALL, 4 * A.nnz)
         if is_large and self._adaptive and not begins:
-            # few columns change: other rules renormalise all, and so does the begin of averages
+            # only these columns change; other rules, and the start of averages, change all
             rows = np.append(A.arrays[1], self.n_features)
         kept = steps.table.copy() if rows is None else steps.table[rows]
         return rows, kept, steps.numbers.copy(), steps.scale.copy(), steps.scale_sum.copy()
@@ -285,14 +285,14 @@ class Learner:
             now[...] = before
 
     def _columns(self, first: int) -> Floats:
-        """The fields of the outputs from number `first` on, shape (n_outputs, n_features + 1)."""
+        """Return the fields of the outputs from index `first`, (n_outputs, n_features + 1)."""
         table, k = self._steps.table, self.n_outputs
         if self._steps.by_field:
             return np.asarray(table[first : first + k, : self.n_features + 1])
         return np.asarray(table[:, first : first + k].T)
 
     def _scales(self, scale: Floats) -> Floats:
-        """Scales of the columns, and 1 for the intercept."""
+        """Return the scales of the columns, and 1 for the intercept."""
         group = self._groups[0]
         by_column = np.full(self.n_features, scale[0]) if group is None else scale[group]
         return np.append(by_column, 1.0)
@@ -308,7 +308,7 @@ class Learner:
         return self._columns(0) * self._scales(steps.scale)
 
     def _inverse(self) -> Floats:
-        """1 / s of the columns and the intercept."""
+        """Return 1 / s for the columns and the intercept."""
         table = self._steps.table
         if self._steps.by_field:
             return np.asarray(table[0, : self.n_features + 1])
@@ -324,7 +324,7 @@ class Learner:
         return weights + self._steps.numbers[START] if self._adaptive else weights.copy()
 
     def average(self) -> tuple[Floats, Floats]:
-        """Averages of the coefficients and intercepts; what they are now before the first."""
+        """Averages of coefficients and intercepts; their current values before averages start."""
         steps, k = self._steps, self.n_outputs
         weights = self._weights()
         began = steps.numbers[BEGAN]
@@ -349,7 +349,7 @@ class Learner:
         Raises
         ------
         ValueError
-            If coordinates are bet on: bets begin at 0.
+            If the learning rate is "coin", whose bets begin at 0.
         """
         if self.rule.learning_rate == "coin":
             raise ValueError(
@@ -391,7 +391,7 @@ class Learner:
         return Learner.of_state(copy.deepcopy(self.state()))
 
     def state(self) -> dict[str, Any]:
-        """Everything that learning goes on from, bit for bit: arrays and numbers by name."""
+        """Return the state, from which learning continues bit for bit, as arrays and numbers."""
         self._set_rule()
         steps = self._steps
         return {
@@ -407,7 +407,7 @@ class Learner:
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Learner:
-        """Return the learner that a `state` is of."""
+        """Return the learner with a given `state`."""
         rule = Rule(**state["rule"])
         learner = cls(state["n_features"], state["n_outputs"], rule, state["factor"])
         learner._steps.place(
@@ -422,9 +422,9 @@ class Learner:
 def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArray[np.intp]:
     """Return an order of n rows that is random and reads memory in pieces.
 
-    Blocks of neighbouring rows, of about 8 KiB, come in random order; the rows of as many blocks as
-    have 128 KiB are mixed: less would leave rows that are sorted by y in long runs. Data of up to
-    4 MiB, which a cache holds, are permuted in full.
+    Blocks of neighbouring rows, of about 8 KiB, are visited in random order, and rows are mixed
+    within 128 KiB of consecutive blocks; mixing less would leave long runs in rows sorted by y.
+    Data of up to 4 MiB, which fit into a cache, are permuted in full.
 
     Parameters
     ----------
@@ -432,7 +432,7 @@ def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArr
     row_bytes : float
         Mean size of a row.
     seed, epoch : int
-        What the order depends on.
+        Seed of the generator, and number of the epoch.
 
     Returns
     -------
