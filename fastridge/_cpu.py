@@ -1,4 +1,4 @@
-"""The instruction set of the kernels; the environment variable FASTRIDGE_ISA forces one at load."""
+"""Instruction set of the kernels; the environment variable FASTRIDGE_ISA sets it at import."""
 
 from ._runtime import (
     get_instruction_set,

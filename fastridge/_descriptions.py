@@ -32,7 +32,7 @@ class _Entry:
         self.names, self.kind, self.text = names, kind, text
 
     def show(self, indent: str, names: list[str], defaults: Mapping[str, Any]) -> str:
-        """Return the lines for some of the names, with their defaults."""
+        """Return the lines of the entry for some of its names, with their defaults."""
         kind = self.kind
         found = _DEFAULT.search(kind)
         if found and names[0] in defaults:

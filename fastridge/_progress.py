@@ -8,7 +8,7 @@ from typing import Any
 
 
 def check_callback(callback: Any) -> None:
-    """Refuse a callback that cannot be called."""
+    """Raise TypeError unless `callback` is callable or None."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {callback!r}; expected a function of (done, total) or None.")
 

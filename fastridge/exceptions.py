@@ -16,7 +16,7 @@ __all__ = [
 
 
 class NotFittedError(ValueError, AttributeError):
-    """An estimator was asked for something that only a fitted one has.
+    """Raised when an estimator is used before it is fitted.
 
     Examples
     --------
@@ -31,16 +31,16 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class InvalidParameterError(ValueError, TypeError):
-    """A parameter of an estimator has a value or a type that it cannot have."""
+    """Raised when a parameter of an estimator has an invalid value or type."""
 
 
 class ConvergenceWarning(UserWarning):
-    """A solver stopped before it reached the tolerance that was asked for."""
+    """Warning that a solver stopped before it reached its tolerance."""
 
 
 class DataConversionWarning(UserWarning):
-    """Data came in a form that had to be reinterpreted, such as a column of labels."""
+    """Warning that data had to be converted, such as a column of labels."""
 
 
 class UndefinedMetricWarning(UserWarning):
-    """A score is not defined for the data that it was asked for."""
+    """Warning that a score is not defined for the given data."""

@@ -37,7 +37,7 @@ def read_svmlight(
     """Read text in the svmlight format, also called libsvm's, into a CSR array.
 
     Each line is a row: a label, then ``index:value`` of its non-zero elements, by ascending index;
-    what follows a ``#`` is a comment. Parameters and results are those of scikit-learn's
+    text after a ``#`` is a comment. Parameters and results are those of scikit-learn's
     ``load_svmlight_file``, and values are the same to the last bit.
 
     Parameters

@@ -97,8 +97,8 @@ class PosteriorRegressor(LinearRegressor):
         Parameters
         ----------
         return_std : bool, str or None
-            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
-            what is given under that name. Default: leave the request as it is.
+            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
+            string: pass on the metadata given under that name. Default: do not change the request.
 
         Returns
         -------

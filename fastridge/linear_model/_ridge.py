@@ -499,8 +499,8 @@ default=None
         Parameters
         ----------
         sample_weight : bool, str or None
-            True: pass it on where it is given. False: do not. None: refuse it. A string: pass on
-            what is given under that name. Default: leave the request as it is.
+            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
+            string: pass on the metadata given under that name. Default: do not change the request.
 
         Returns
         -------

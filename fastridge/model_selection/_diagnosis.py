@@ -13,7 +13,7 @@ from ..losses import Loss, loss_of
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
 
-_SAME = 0.01  # share of the best score's loss within which losses are alike
+_SAME = 0.01  # share of the best score's loss within which losses are equivalent
 _TAIL = 1e-3  # share of that loss that a grid's last decade must gain to point beyond the end
 _ABOVE = 0.05  # share of the train error by which a validation error is well above it
 _NEAR = 0.05  # share of the mean's error that a fit must explain to count as more than the mean
@@ -56,13 +56,13 @@ class Diagnosis:
     Penalties are compared by the score that chose the penalty, so that the choice of "1se" is
     within one standard error here too; how well they fit is judged by the mean deviances. "The
     mean" is the null model. The loss of a score is 1 - score where 1 is perfect, as for R^2 and
-    accuracy, else -score. Two scores are alike if they differ by at most 1 % of the least loss, or
-    by at most the standard error of their difference over the folds, or if both validation errors
-    are below 1e-4 of the mean's. A validation error is well above the train error if it exceeds it
-    by more than 5 % plus the excess of the mean's held-out error over the mean's train error. The
-    verdict is the first of these that holds:
+    accuracy, else -score. Two scores are equivalent if they differ by at most 1 % of the least
+    loss, or by at most the standard error of their difference over the folds, or if both validation
+    errors are below 1e-4 of the mean's. A validation error is well above the train error if it
+    exceeds it by more than 5 % plus the excess of the mean's held-out error over the mean's train
+    error. The verdict is the first of these that holds:
 
-    1. The chosen score is worse than the best by more than its standard error, and not alike.
+    1. The chosen score is worse than the best by more than its standard error, and not equivalent.
        "under-fitting" if the best has a smaller penalty; if it has a larger one, "over-fitting"
        where the validation error is well above the train error, else "about right".
     2. "over-fitting": the validation error is well above the train error, some coefficient is not
@@ -75,12 +75,12 @@ class Diagnosis:
        than twice that standard error over the grid.
     3. "under-fitting": the chosen penalty is the best and the smallest, the score still improves
        there, and train and validation error are above 1e-4 of the mean's. Or even the smallest
-       penalty, whose score is alike the best, leaves little more than the mean: its train error is
-       within 5 % of the mean's, and at most half of the degrees of freedom are left (where they are
-       known).
-    4. "the penalty does not matter here": all scores of several penalties are alike, and the fit is
-       good: its validation error is not well above the train error, or at least 3/4 of what it
-       explains of train rows holds on held-out rows.
+       penalty, whose score is equivalent to the best, leaves little more than the mean: its train
+       error is within 5 % of the mean's, and at most half of the degrees of freedom are left (where
+       they are known).
+    4. "the penalty does not matter here": all scores of several penalties are equivalent, and the
+       fit is good: its validation error is not well above the train error, or at least 3/4 of what
+       it explains of train rows holds on held-out rows.
     5. "about right".
 
     A fit whose coefficients are all 0 is therefore never called over-fitting.

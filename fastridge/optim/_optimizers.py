@@ -11,7 +11,7 @@ __all__ = ["SGD", "Adam", "AdamW"]
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if asked for, and weight decay.
+    """Gradient descent with weight decay and optional momentum.
 
     For each parameter w with gradient g, and ``d = scale * g`` (the reverse for `maximize`)::
 
