@@ -195,7 +195,7 @@ def router(estimator: Any) -> Any:
     ----------
     estimator : object
         ``estimator._routes()`` maps a name to the method that ``fit`` calls and its object; a str
-        or None in the place of a scorer stands for a scorer that takes ``sample_weight``.
+        or None in place of a scorer stands for a scorer that takes ``sample_weight``.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from typing import Any
 
 _SUFFIXES: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
 _READ = 1 << 20  # bytes per read
-# Largest line of a stream in bytes: a line is held whole, and a compressed file may be a bomb.
+# Largest line of a stream in bytes: lines are held whole; compressed data may expand without bound.
 LONGEST_LINE = 1 << 28
 _PAGE = mmap.PAGESIZE
 

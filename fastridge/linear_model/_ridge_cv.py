@@ -362,8 +362,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     cv : int, splitter, iterable of (train, test), {"loo", "gcv"} or None, default=None
         None or "loo": leave one row out, exactly. "gcv": generalised cross-validation, which
         replaces leverages by their mean; on large sparse data, the trace is estimated from random
-        vectors, with its error in `cv_results_`. An int: so many folds of consecutive rows, or of
-        whole `groups`. A splitter has ``split(X, y, groups)``, as those of scikit-learn.
+        vectors, with its error in `cv_results_`. An int: number of folds, of consecutive rows or of
+        whole `groups`. A splitter has ``split(X, y, groups)``, like those of scikit-learn.
     gcv_mode : {"auto", "svd", "eigen"} or None, default=None
         Accepted for compatibility and without effect: the method follows from shape and accuracy.
     store_cv_results : bool, default=False

@@ -47,7 +47,7 @@ class Diagnosis:
     standard_error : float
         Standard error of the best mean score; NaN for one fold.
     at_end : bool
-        Whether the best score lies at an end of the grid, and still improves there.
+        True where the best score lies at an end of the grid, and still improves there.
     loss : str
         Name of the loss, in `fastridge.losses.LOSSES`.
 
