@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import functools
+import importlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from .. import _dense
 from .._threads import get_num_threads
 from .blas import on_one_thread, one_thread
 
@@ -28,6 +31,13 @@ _STEP = 0.1  # seconds between checks for signals
 _SHARED = 1e10  # operations from which a call uses all threads of BLAS
 _BLOCK = 1e8  # operations of a block of a product
 _ROWS = 64  # fewest rows of a block
+_WHOLE = 64  # order up to which LAPACK's own inverse of a factor is as fast
+_INVERSE = (
+    ("cython_blas", "dgemm"),
+    ("cython_blas", "dsyrk"),
+    ("cython_lapack", "dpotrf"),
+    ("cython_lapack", "dtrtri"),
+)
 
 
 def call(operations: float, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -258,28 +268,27 @@ def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
 def half_inverse(M: Array) -> Array | None:
     """Return L^-1 for the Cholesky factor L of M (n, n); None if M is not definite.
 
-    M, in F order, is overwritten.
+    M, in F order, is overwritten. Above its diagonal, L^-1 is 0.
     """
     n = len(M)
-    long = 2.0 / 3.0 * n**3 >= _LONG
-    factor, invert = (_routine(name) if long else None for name in ("dpotrf", "dtrtri"))
-    if factor is None or invert is None:
-        L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
-        if info == 0:
-            L, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
-        return L if info == 0 else None
-    order, info = ctypes.c_int(n), ctypes.c_int(0)
-    lower, rest = ctypes.c_char_p(b"L"), (ctypes.byref(order), ctypes.byref(info))
+    routines = _addresses() if n > _WHOLE else None
+    if routines is not None:
+        return M if call(2.0 / 3.0 * n**3, _dense.half_inverse, M, routines) else None
+    L, info = lapack.dpotrf(M, lower=1, clean=1, overwrite_a=1)
+    if info == 0 and n:
+        L, info = lapack.dtrtri(L, lower=1, overwrite_c=1)
+    return L if info == 0 else None
 
-    def run() -> None:
-        factor(lower, rest[0], _at(M), *rest)
-        if info.value == 0:
-            invert(lower, ctypes.c_char_p(b"N"), rest[0], _at(M), *rest)
 
-    call(2.0 / 3.0 * n**3, run)
-    for j in range(1, n):
-        M[:j, j] = 0.0
-    return M if info.value == 0 else None
+def lower_product(M: Array) -> Array:
+    """Return M'M for lower triangular M (n, n) in F order, with zeros above its diagonal."""
+    n = len(M)
+    routines = _addresses() if n > _WHOLE else None
+    if routines is None:
+        return M.T @ M
+    out = np.empty((n, n), order="F")
+    call(n**3 / 3.0, _dense.lower_product, M, out, routines)
+    return out
 
 
 def factor(M: Array) -> Array:
@@ -379,15 +388,27 @@ def pseudo_inverse(M: Array) -> Array:
     return call(10.0 * len(M) ** 3, np.linalg.pinv, M, hermitian=True)
 
 
+@functools.cache
+def _addresses() -> NDArray[np.uintp] | None:
+    """Return the addresses of SciPy's dgemm, dsyrk, dpotrf and dtrtri; None if not found."""
+    found = [_address(module, name) for module, name in _INVERSE]
+    return None if None in found else np.array(found, dtype=np.uintp)
+
+
 def _at(array: NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
 def _routine(name: str) -> Any:
     """Return SciPy's LAPACK routine as a function that releases the GIL; None if not found."""
-    from scipy.linalg import cython_lapack
+    address = _address("cython_lapack", name)
+    return None if address is None else ctypes.CFUNCTYPE(None)(address)
 
-    capsule = getattr(cython_lapack, "__pyx_capi__", {}).get(name)
+
+def _address(module: str, name: str) -> int | None:
+    """Return the address of a routine of scipy.linalg.cython_*; None if not found."""
+    loaded = importlib.import_module(f"scipy.linalg.{module}")
+    capsule = getattr(loaded, "__pyx_capi__", {}).get(name)
     if capsule is None:
         return None
     api = ctypes.pythonapi
@@ -395,5 +416,4 @@ def _routine(name: str) -> Any:
     api.PyCapsule_GetName.argtypes = [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
-    return ctypes.CFUNCTYPE(None)(address)
+    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))

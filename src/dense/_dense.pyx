@@ -3,6 +3,7 @@
 import numpy as np
 
 cimport numpy as cnp
+from libc.limits cimport INT_MAX
 
 from arrays cimport empty
 from c_dense cimport *
@@ -102,6 +103,39 @@ def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not
         with nogil:
             status = fr_cholesky_remove(&u[0, 0], u.shape[1], p, &gone[0], k)
         check(status)
+
+
+def half_inverse(double[::1, :] m not None, const size_t[::1] blas not None):
+    """Overwrite m with L^-1, lower triangular, where m = L L'; whether m is definite.
+
+    blas: addresses of dgemm, dsyrk, dpotrf and dtrtri.
+    """
+    cdef int status = 0
+    _check_square(m, blas)
+    if m.shape[0]:
+        with nogil:
+            status = fr_half_inverse(<const fr_blas *> &blas[0], &m[0, 0], <int> m.shape[0])
+        if status < 0:
+            raise MemoryError()
+    return status == 0
+
+
+def lower_product(double[::1, :] m not None, double[::1, :] out not None,
+                  const size_t[::1] blas not None):
+    """Overwrite out with m'm for m that is lower triangular, with zeros above."""
+    _check_square(m, blas)
+    if out.shape[0] != m.shape[0] or out.shape[1] != m.shape[0]:
+        raise ValueError("out: expected the shape of m")
+    if m.shape[0]:
+        with nogil:
+            fr_lower_product(<const fr_blas *> &blas[0], &m[0, 0], <int> m.shape[0], &out[0, 0])
+
+
+cdef _check_square(double[::1, :] m, const size_t[::1] blas):
+    if m.shape[0] != m.shape[1] or m.shape[0] > INT_MAX:
+        raise ValueError(f"m: expected a square matrix; got {m.shape[0]} x {m.shape[1]}")
+    if blas.shape[0] != 4:
+        raise ValueError(f"blas: expected 4 addresses; got {blas.shape[0]}")
 
 
 def tridiagonal_solve(const double[::1] d not None, const double[::1] e not None,

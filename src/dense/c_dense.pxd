@@ -20,3 +20,10 @@ cdef extern from "tridiagonal.h" nogil:
     int fr_tridiagonal(Py_ssize_t n, const double *d, const double *e, Py_ssize_t n_shifts,
                        const double *shift, Py_ssize_t k, const double *b, double *x,
                        double *trace, int n_threads)
+
+
+cdef extern from "inverse.h" nogil:
+    ctypedef struct fr_blas:
+        pass
+    int fr_half_inverse(const fr_blas *f, double *a, int n)
+    int fr_lower_product(const fr_blas *f, const double *m, int n, double *c)

@@ -21,12 +21,17 @@ Array = NDArray[np.float64]
 
 _STEP = 6.0  # largest change of a logarithm in a step
 _FLAT = 1e-9  # least curvature, as a share of the terms that cancel in the gradient
-_LITTLE = 2.0  # size in the gradient below which a group of several features may be dropped
+# sizes in the gradient below which a group of several features, and of one, may be dropped
+_LITTLE, _LITTLE_OF_ONE = 2.0, 0.2
+_LOOSE = 0.03  # relative gradient at which dropped groups are first tested for a return
+_NEAR = 1e-4  # step beyond which a secant replaces the curvature
 _HALVINGS = 20
 _SMALL = 64  # number of groups up to which eigenvalues are computed
 LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
 # least penalty where rows are fitted exactly, because of round-off
 LEAST_OF_EXACT = 1e-6
+_SHRUNK = 0.3  # size in the gradient per feature below which a step is taken in the prior variance
+_NEARLY_OUT = 0.95  # largest relative decrease of a prior variance in a step
 _NEARLY_FREE = 1e-6  # relative penalty below which 0 is tried
 _ROUNDED = 1e-3  # largest relative gradient that may count as round-off
 BESIDE_0 = 1e-10  # a penalty close to 0
@@ -108,6 +113,10 @@ class Search:
         value = self.criterion.value(state)
         return state, np.inf if np.isnan(value) else value
 
+    def value(self, alpha: Array) -> float:
+        """Return the criterion, infinite where the system is not definite."""
+        return self._try(alpha)[1]
+
     def run(self, alpha: Array) -> Choice:
         alpha = np.where(self.size > 0, alpha, np.inf)
         state, value = self._try(alpha)
@@ -121,7 +130,7 @@ class Search:
             alpha = np.full(len(alpha), np.inf)
             state, value = self._try(alpha)
             return Choice(alpha, state, value, 0.0, 0, True, False)
-        n_iter, returned = 0, 0
+        n_iter, returned, looked = 0, 0, False
         while True:
             found, rounding = self.criterion.derivatives(state), self.criterion.rounding(state)
             inside = np.isfinite(alpha) & (alpha > 0) & ~self._held(found, alpha)
@@ -132,13 +141,20 @@ class Search:
             slack = 64 * _EPS * abs(value) + 4.0 * rounding * self.criterion.total
             moved = None
             if not converged:
-                moved = self._move(found, alpha, value, inside, slack)
+                if relative <= _LOOSE and not looked:
+                    # let groups return before the others have converged
+                    looked = True
+                    moved = self._come_back(alpha, state, value, 16.0 * slack, relative)
+                if moved is None:
+                    moved = self._move(found, state, alpha, value, inside, slack)
+                else:
+                    looked = False
             if moved is None:
                 # at the minimum over the active groups, up to round-off
                 moved = self._come_back(alpha, state, value, 16.0 * slack)
                 if moved is None:
                     break
-                returned += 1
+                returned, looked = returned + 1, False
                 if returned > _RETURNS:
                     converged = False
                     break
@@ -160,20 +176,43 @@ class Search:
         return float((np.abs(g) / np.maximum(size, least)).max(initial=0.0))
 
     def _move(
-        self, found: Derivatives, alpha: Array, value: float, inside: Any, slack: float
+        self, found: Derivatives, state: Any, alpha: Array, value: float, inside: Any, slack: float
     ) -> Any:
         """Return a step that lowers the criterion; None if there is none."""
         chosen = np.flatnonzero(inside)
         g = found.gradient[chosen]
-        H = found.hessian[np.ix_(chosen, chosen)]
+        H = found.hessian_of(chosen)
+        curvature = np.diagonal(H).copy()
+        ones = self.size[chosen] == 1
+        alone = self.criterion.alone(state)
+        if alone is not None and ones.any():
+            # the minimum over one penalty is known: use the secant to it instead of the curvature
+            to = np.clip(alone[chosen], -_STEP, _STEP)
+            far = ones & (np.abs(to) > _NEAR) & (g * to < 0)
+            H[far, far] = -g[far] / to[far]
+        share = found.size[chosen] / self.size[chosen]
+        # for strongly shrunk groups, step in the prior variance, in which the criterion is quadratic
+        bent = ~ones & (share < _SHRUNK) & (curvature + g > _FLAT * found.size[chosen])
+        passes = ~ones & (g < 0) & (curvature + 2.0 * g <= 0)
+        bent &= ~passes & (g < 0)
+        H[bent, bent] += g[bent]
         step = self._newton(g, H, np.maximum(found.size[chosen], 1e-300))
+        plain = step
+        step = np.where(bent, -np.log1p(-np.minimum(step, _NEARLY_OUT)), step)
+        step[passes] = np.maximum(step[passes], -np.log1p(-_NEARLY_OUT))
+        if not g @ step < 0:
+            step = plain
         rho = np.log(alpha[chosen])
         lower, upper = np.log(self.least), np.log(_MOST)
-        curvature = np.diagonal(H)
         # groups for which Newton's step in the prior variance, or in the penalty, crosses 0
         leaves = (g < 0) & (curvature + 2.0 * g <= 0)
-        # drop groups of several features only where they fit little, as they might return
-        leaves &= (self.size[chosen] == 1) | (found.size[chosen] < _LITTLE)
+        # drop groups only where they fit little, as they might return
+        little = found.size[chosen] < np.where(ones, _LITTLE_OF_ONE, _LITTLE)
+        if not passes.all() and np.abs(step[~passes]).max(initial=0.0) < 1.0:
+            little |= passes
+        leaves &= little
+        if alone is not None:
+            leaves |= ones & (g < 0) & np.isposinf(alone[chosen]) & little
         leaves |= (g <= 0) & (alpha[chosen] > 1e10)
         free = np.zeros(len(chosen), dtype=bool)
         if self.criterion.may_be_zero:
@@ -234,16 +273,41 @@ class Search:
             step = np.clip(-g / size, -_STEP, _STEP)
         return step
 
-    def _come_back(self, alpha: Array, state: Any, value: float, least: float) -> Any:
-        """Let groups return where that lowers the criterion; None: no group returns."""
-        found = self._from_infinity(alpha, state, value, least)
-        return found or self._from_zero(alpha, value, least)
+    def _come_back(
+        self, alpha: Array, state: Any, value: float, least: float, share: float = 0.0
+    ) -> Any:
+        """Let groups return where that lowers the criterion; None: no group returns.
 
-    def _from_infinity(self, alpha: Array, state: Any, value: float, least: float) -> Any:
+        share: least slope of a returning group, relative to the largest.
+        """
+        found = self._from_infinity(alpha, state, value, least, share)
+        if found is None and not share:
+            found = self._from_zero(alpha, value, least)
+        return found
+
+    def _from_infinity(
+        self, alpha: Array, state: Any, value: float, least: float, share: float
+    ) -> Any:
         out = ~np.isfinite(alpha) & (self.size > 0)
         if not out.any():
             return None
         slopes = self.criterion.entering(state)
+        alone = self.criterion.entering_alone(state)
+        if alone is not None:
+            returns = out & np.isfinite(alone) & (self.size == 1)
+            returns &= slopes < -max(share, _RETURN) * np.abs(slopes).max()
+            while returns.any():
+                # each at its minimum with the others fixed
+                trial = np.where(returns, np.clip(alone, self.least, _MOST), alpha)
+                state_there, found = self._try(trial)
+                if found < value - least:
+                    return trial, state_there, found
+                strong = returns & (slopes <= np.median(slopes[returns]))
+                if strong.sum() == returns.sum():
+                    break
+                returns = strong
+        if share:
+            return None
         scale = state.outside.scale
         # try prior variances from small ones on, in units of the group's share of the Gram matrix
         unit = scale / np.maximum(self.size, 1)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_TINY = float(np.finfo(np.float64).tiny)
 _ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
 
@@ -53,14 +54,24 @@ class Derivatives(NamedTuple):
     Attributes
     ----------
     gradient : ndarray (g,)
-    hessian : ndarray (g, g)
+    hessian : ndarray (m, m)
     size : ndarray (g,)
         Magnitude of the terms that cancel in the gradient at the optimum.
+    index : ndarray (m,) or None
+        Groups of the rows and columns of the Hessian; None: all.
     """
 
     gradient: Array
     hessian: Array
     size: Array
+    index: Any = None
+
+    def hessian_of(self, chosen: Any) -> Array:
+        """Return the Hessian of some groups, as a new array."""
+        if self.index is not None:
+            chosen = np.searchsorted(self.index, chosen)
+        H = self.hessian
+        return H.copy() if len(chosen) == len(H) else H.take(chosen, 0).take(chosen, 1)
 
 
 class Criterion(ABC):
@@ -87,6 +98,17 @@ class Criterion(ABC):
     def noise(self, state: Any) -> float:
         """Return the noise variance, for y of length 1."""
 
+    def alone(self, state: Any) -> Array | None:
+        """Return steps (g,) in the logarithm of each penalty to the minimum over it alone.
+
+        For groups of one feature; infinite if the group is dropped there. None: not known.
+        """
+        return None
+
+    def entering_alone(self, state: Any) -> Array | None:
+        """Return the best penalty (g,) of each dropped group of one feature; infinite for others."""
+        return None
+
     def rounding(self, state: Any) -> float:
         """Return the relative round-off of the terms of the gradient."""
         return _ROUNDING * (1.0 + state.cancelled)
@@ -99,8 +121,42 @@ class Restricted(Criterion):
         return _log(state.Q) * self.left + state.log_determinant()
 
     def derivatives(self, state: Any) -> Derivatives:
+        if state.by_features and state.ones:
+            Q = self.left / state.Q * state.slopes
+            H, index = state.restricted_hessian(self.left)
+            return Derivatives(Q - state.dof, H, Q + state.dof, index)
         Q, L = state.quadratic().log(), state.determinant()
         return _sum((self.left, Q), (1.0, L))
+
+    def alone(self, state: Any) -> Array | None:
+        # with u the degrees of freedom of a feature, what its penalty changes in the criterion is
+        # left log(Q - b u) - log(1 - u), Q and b from the other features
+        if not state.by_features or not (state.sizes == 1).any():
+            return None
+        ones = state.sizes == 1
+        c, D, w = state.diagonal, state.D, state.w
+        best = self._best(np.maximum(1.0 / c - D, _TINY), (w / c) ** 2, state.Q + w**2 / c)
+        out = np.full(len(state.sizes), np.nan)
+        with np.errstate(divide="ignore"):
+            out[ones] = np.log(best / D)[state.start[ones]]
+        return out
+
+    def _best(self, spread: Array, squares: Array, Q: Any) -> Array:
+        """Return the best penalty of a feature from x'Px, (x'r)^2 and Q without it."""
+        b = squares / spread
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            u = np.clip((self.left - Q / b) / max(self.left - 1.0, 1.0), 0.0, 1.0)
+            return spread * (1.0 - u) / u
+
+    def entering_alone(self, state: Any) -> Array | None:
+        if not state.by_features:
+            return None
+        out = state.outside
+        absent = ~state.inside & (state.data.groups.size == 1)
+        found = np.full(len(absent), np.inf)
+        spread, squares = np.maximum(out.spread, _TINY), out.sums(out.slope**2)
+        found[absent] = self._best(spread[absent], squares[absent], state.Q)
+        return found
 
     def entering(self, state: Any) -> Array:
         out = state.outside

@@ -68,9 +68,9 @@ def sums_of(values: Array, start: Any, size: Any, axis: int = 0) -> Array:
     filled = size > 0
     if not filled.any():
         return np.zeros(shape)
-    if (size == 1).all():
+    if filled.all() and size.max() == 1:
         return values
-    found = np.add.reduceat(values, start[filled], axis=axis)
+    found = values if size.max() == 1 else np.add.reduceat(values, start[filled], axis=axis)
     if filled.all():
         return found
     out = np.zeros(shape)
@@ -160,7 +160,7 @@ class Features:
         dead = left <= 64 * _EPS * yy
         self.yy = np.where(dead, 0.0, left)
         self.y_unit = np.sqrt(np.where(dead, 1.0, left))
-        self.gram, self.cross = G, np.where(dead, 0.0, c / self.y_unit)
+        self.gram, self.cross = np.asfortranarray(G.T), np.where(dead, 0.0, c / self.y_unit)
         np.fill_diagonal(self.gram, np.maximum(np.diagonal(self.gram), 0.0))
         self.mean = mean[order] * inverse
         factor = d[order] * inverse**2
@@ -226,6 +226,18 @@ class Features:
                 coef[t] += step
         return coef
 
+    def second_moments(self, together: bool) -> tuple[Array, Array, Array]:
+        """Return T (g, g), d (g,) and the sums of c^2 (g, k) that `first_penalties` uses.
+
+        Groups without features are left out. together: treat all features as one group.
+        """
+        live, code = np.flatnonzero(self.groups.size), self.groups.code
+        where = np.zeros(len(code), np.intp) if together else np.searchsorted(live, code)
+        member = np.zeros((len(code), 1 if together else len(live)))
+        member[np.arange(len(code)), where] = 1.0 / self.factor
+        T = member.T @ (self.gram**2 @ member)
+        return T, member.T @ np.diagonal(self.gram), member.T @ self.cross**2
+
     def solve(self, state: FeatureState, right: Array) -> Array:
         """Return coefficients (p,) for products with y (p,), under the penalties of a state."""
         order = self.groups.order
@@ -255,6 +267,8 @@ class FeatureState:
     definite : bool
     """
 
+    by_features = True
+
     def __init__(self, data: Features, alpha: Array, target: int) -> None:
         self.data, self.alpha, self.target = data, alpha, target
         groups = data.groups
@@ -269,57 +283,94 @@ class FeatureState:
             scale = np.where(self.inside, alpha, 0.0)
         self.D = (scale[groups.code] * data.factor)[self.kept]
         self.c = data.cross[self.kept, target]
-        A = np.array(data.gram if self.all else data.gram[np.ix_(self.kept, self.kept)], order="F")
-        self.diagonal = np.diagonal(A).copy()
-        A.flat[:: len(A) + 1] += self.D
+        A = self._matrix()
         self.squares = float(data.yy[target] > 0)
         self.definite = True
         if not len(A):
-            self.L, self.w, self.Q = A, self.c, self.squares
+            self.half, self.w, self.Q = A, self.c, self.squares
             return
-        try:
-            self.L = lapack.factor(A)
-        except np.linalg.LinAlgError:
+        half = lapack.half_inverse(A)
+        if half is None:
             self.definite = False
             return
-        self.w = lapack.solve_factored(self.L, self.c)
-        self.Q = float(self.squares - self.c @ self.w)
+        self.half = half
+        v = half @ self.c
+        self.w = half.T @ v
+        self.Q = float(self.squares - v @ v)
         least = self.D @ self.w**2
         # Q minus the penalty term is the sum of squared residuals, which is positive
         self.Q = max(self.Q, float(least) + _EPS**2 * self.squares)
+
+    def _matrix(self) -> Array:
+        """Return A in F order."""
+        G = self.data.gram
+        # A is symmetric, so the transpose of a C-ordered copy is A in F order
+        A = G.copy(order="F") if self.all else G.T.take(self.kept, 0).take(self.kept, 1).T
+        A.flat[:: len(A) + 1] += self.D
+        return A
+
+    @cached
+    def L(self) -> Array:
+        """Cholesky factor of A, for solves that need its accuracy."""
+        return lapack.factor(self._matrix())
+
+    def solve(self, right: Array) -> Array:
+        """Return A^-1 right."""
+        return self.half.T @ (self.half @ right)
+
+    @cached
+    def chosen(self) -> Array | None:
+        """D of the features of each group, (q, g); None if groups have few features each."""
+        if 4 * len(self.sizes) > len(self.D):
+            return None
+        out = np.zeros((len(self.D), len(self.sizes)))
+        out[np.arange(len(self.D)), self.data.groups.code[self.kept]] = self.D
+        return out
 
     def sums(self, values: Array, axis: int = 0) -> Array:
         return sums_of(values, self.start, self.sizes, axis)
 
     def is_near_singular(self) -> bool:
         """Return whether nearly dependent columns make coefficients inaccurate."""
-        return bool((np.diagonal(self.L) ** 2 < 1e-6 * (self.diagonal + self.D)).any())
+        diagonal = np.diagonal(self.data.gram)[self.kept] + self.D
+        return bool((np.diagonal(self.half) ** 2 * diagonal > 1e6).any())
 
     @cached
     def C(self) -> Array:
         """A^-1."""
-        return lapack.inverse_factored(self.L)
+        return lapack.lower_product(self.half)
+
+    @cached
+    def diagonal(self) -> Array:
+        """Diagonal of C."""
+        return np.einsum("ij,ij->j", self.half, self.half)
 
     @cached
     def pairs(self) -> Array:
         """tr(C D_g C D_h), (g, g)."""
-        M = self.C * self.D
-        M *= M.T
+        E, M = self.chosen, self.C**2
+        if E is not None:
+            return E.T @ (M @ E)
+        M *= self.D[:, None]
+        M *= self.D
         return self.sums(self.sums(M), 1)
 
     @cached
     def traces(self) -> Array:
         """tr(C D_g), (g,)."""
-        return self.sums(np.diagonal(self.C) * self.D)
+        return self.sums(self.diagonal * self.D)
 
     @cached
     def dof(self) -> Array:
         """Effective degrees of freedom of each group."""
-        return np.maximum(self.sums(1.0 - np.diagonal(self.C) * self.D), 0.0)
+        return np.maximum(self.sums(1.0 - self.diagonal * self.D), 0.0)
 
     @cached
     def turned(self) -> Array:
         """C D_h w, (q, g)."""
+        E = self.chosen
+        if E is not None:
+            return self.C @ (E * self.w[:, None])
         return self.sums(self.C * (self.D * self.w), 1)
 
     @cached
@@ -342,12 +393,16 @@ class FeatureState:
     def log_determinant(self) -> float:
         """log|A| - log|D|; infinite where a penalty is 0."""
         with np.errstate(divide="ignore"):
-            return float(2.0 * np.log(np.diagonal(self.L)).sum() - np.log(self.D).sum())
+            return -float(2.0 * np.log(np.diagonal(self.half)).sum() + np.log(self.D).sum())
+
+    @cached
+    def slopes(self) -> Array:
+        """First derivatives of Q, (g,)."""
+        return self.sums(self.D * self.w**2)
 
     def quadratic(self) -> Terms:
         """Derivatives of Q."""
-        Dw = self.D * self.w
-        first = self.sums(self.w * Dw)
+        Dw, first = self.D * self.w, self.slopes
         second = -2.0 * self.sums(Dw[:, None] * self.turned)
         second[np.diag_indices(len(first))] += first
         return Terms(self.Q, first, second)
@@ -357,6 +412,28 @@ class FeatureState:
         second = -self.pairs
         second[np.diag_indices(len(second))] += self.traces
         return Terms(self.log_determinant(), -self.dof, second)
+
+    @cached
+    def ones(self) -> bool:
+        """Whether no group that is in has several features."""
+        return bool(self.sizes.max(initial=0) == 1)
+
+    def restricted_hessian(self, left: float) -> tuple[Array, NDArray[np.intp]]:
+        """Return the Hessian of left log Q + log|A| - log|D| and the groups of its rows.
+
+        For groups of one feature each.
+        """
+        scale = left / self.Q
+        D, w = self.D, self.w
+        H = np.multiply.outer(w, w * (-2.0 * scale))
+        H -= self.C
+        H *= self.C
+        w = w**2
+        H -= np.multiply.outer(w, w * (scale / self.Q))
+        H *= D
+        H *= D[:, None]
+        H.flat[:: len(H) + 1] += D * (self.diagonal + scale * w)
+        return H, np.flatnonzero(self.sizes)
 
     def residuals(self) -> Terms:
         """Derivatives of the sum of squared residuals."""
@@ -443,7 +520,7 @@ class Outside:
         if len(state.D):
             w, D = state.w, state.D
             self.slope = slope = slope - beside.T @ w
-            B = lapack.solve_factored(state.L, beside)
+            B = state.solve(beside)
             self.solved = B
             slope_twice = slope - beside.T @ state.turned.sum(axis=1)
             spread = np.maximum(own - np.einsum("ij,ij->j", beside, B), 0.0)

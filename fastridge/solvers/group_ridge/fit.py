@@ -17,6 +17,7 @@ from ...systems.blas import on_one_thread
 from .choose import LEAST_OF_EXACT, Search
 from .criteria import Likelihood, criterion_of
 from .features import Features
+from .first import first_penalties
 from .left_out import Rows
 from .posterior import kept_rows
 from .result import GroupRidgeResult
@@ -27,7 +28,17 @@ Array = NDArray[np.float64]
 
 _FAR = 100  # largest exponent of numbers whose squares are far inside the range
 _SMALL = 500  # number of features up to which the machine's memory is not read
-_EXACT = 1e-8  # relative penalty below which y is fitted nearly exactly
+_TALL = 2.0  # samples per feature beyond which one minimum is searched for
+_ASIDE = (
+    1e-4,
+    1e-2,
+    0.1,
+    10.0,
+    100.0,
+)  # factors of all penalties that are tried for a lower minimum
+_AGAIN = 3  # largest number of searches from there
+_LOWER = 1e-6  # least decrease of the criterion
+_EXACT = 1e-8  # relative penalties below which y is fitted nearly exactly
 _LOG_2 = float(np.log(2.0))
 _LOG_2_PI = float(np.log(2.0 * np.pi))
 
@@ -123,7 +134,8 @@ def fit_groups(
         data = _features(given, codes, count, criterion)
         kept["gram"] = data.whole
     choice = criterion_of(criterion, data.total, data.rank)
-    found = [_fit_target(data, choice, t, tol, max_iter) for t in range(data.k)]
+    first = first_penalties(data, choice.left)
+    found = [_fit_target(data, choice, t, first[t], tol, max_iter) for t in range(data.k)]
     return _collect(data, given, choice, found, solver), kept
 
 
@@ -180,21 +192,15 @@ def rows_of(data: Features, problem: RidgeProblem) -> Rows:
     return Rows(Z, Y / data.y_unit, fixed)
 
 
-def first_penalties(data: Any) -> Array:
-    """Return relative penalties for which groups explain half of y, in equal parts."""
-    size = data.groups.size
-    live = max(int((size > 0).sum()), 1)
-    return live * np.maximum(size, 1) / data.total
-
-
-def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) -> Any:
+def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max_iter: int) -> Any:
     search = Search(lambda alpha: data.at(alpha, t), criterion, data.groups.size, tol, max_iter)
     search.least, search.beside = data.least, data.beside
-    start = first_penalties(data)
     if criterion.left <= 0 or data.yy[t] == 0:
         # the free features fit y exactly
         start = np.full(len(start), np.inf)
     choice = search.run(start)
+    if criterion.may_be_zero and criterion.left < _TALL * data.groups.size.sum():
+        choice = _lowest(search, choice)
     if criterion.may_be_zero or choice.alpha.min() >= _EXACT:
         return choice
     if choice.bounded or not choice.converged:
@@ -203,6 +209,24 @@ def _fit_target(data: Any, criterion: Any, t: int, tol: float, max_iter: int) ->
             search.least = LEAST_OF_EXACT
             choice = search.run(np.maximum(choice.alpha, LEAST_OF_EXACT))
         choice = choice._replace(bounded=True)
+    return choice
+
+
+def _lowest(search: Search, choice: Any) -> Any:
+    """Return the lowest of the minima found by scaling all penalties, where samples are few."""
+    for _ in range(_AGAIN):
+        finite = np.isfinite(choice.alpha) & (choice.alpha > 0)
+        best, start = choice.value - _LOWER, None
+        for factor in _ASIDE if finite.any() else ():
+            value = search.value(np.where(finite, factor * choice.alpha, choice.alpha))
+            if value < best:
+                best, start = value, factor * choice.alpha
+        if start is None:
+            break
+        found = search.run(start)
+        if not found.value < choice.value:
+            break
+        choice = found._replace(n_iter=choice.n_iter + found.n_iter)
     return choice
 
 

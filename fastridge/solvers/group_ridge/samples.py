@@ -290,6 +290,17 @@ class Samples:
             K[0], K[:, 0] = row, row
         return K
 
+    def second_moments(self, together: bool) -> tuple[Array, Array, Array]:
+        """Return traces of products of kernels and of kernels, and y'K_g y; see `Features`."""
+        live = self.groups.size > 0
+        eye = np.eye(self.kernels.Z.shape[0])
+        T = self.kernels.pairs(eye, eye, live)[np.ix_(live, live)]
+        d = self.kernels.traces()[live]
+        squares = np.array([y @ self.kernels.times(y)[:, live] for y in self.y.T]).T
+        if together:
+            return T.sum(keepdims=True), d.sum(keepdims=True), squares.sum(0, keepdims=True)
+        return T, d, squares
+
     def at(self, alpha: Array, target: int) -> SampleState | None:
         """Return the state at relative penalties (g,), possibly infinite; None: not definite."""
         zeros = (alpha == 0) & (self.groups.size > 0)
@@ -374,6 +385,8 @@ class Samples:
 
 class SampleState:
     """The terms of the criteria at one vector of penalties."""
+
+    by_features = False
 
     def __init__(self, data: Samples, alpha: Array, target: int) -> None:
         self.data, self.alpha, self.target = data, alpha, target
