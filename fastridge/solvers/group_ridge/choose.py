@@ -30,7 +30,7 @@ _SMALL = 64  # number of groups up to which eigenvalues are computed
 LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
 # least penalty where rows are fitted exactly, because of round-off
 LEAST_OF_EXACT = 1e-6
-_SHRUNK = 0.3  # size in the gradient per feature below which a step is taken in the prior variance
+_SHRUNK = 0.3  # size in the gradient per feature below which steps are in the prior variance
 _NEARLY_OUT = 0.95  # largest relative decrease of a prior variance in a step
 _NEARLY_FREE = 1e-6  # relative penalty below which 0 is tried
 _ROUNDED = 1e-3  # largest relative gradient that may count as round-off
@@ -191,7 +191,7 @@ class Search:
             far = ones & (np.abs(to) > _NEAR) & (g * to < 0)
             H[far, far] = -g[far] / to[far]
         share = found.size[chosen] / self.size[chosen]
-        # for strongly shrunk groups, step in the prior variance, in which the criterion is quadratic
+        # strongly shrunk groups step in the prior variance, where the criterion is quadratic
         bent = ~ones & (share < _SHRUNK) & (curvature + g > _FLAT * found.size[chosen])
         passes = ~ones & (g < 0) & (curvature + 2.0 * g <= 0)
         bent &= ~passes & (g < 0)

@@ -106,7 +106,7 @@ class Criterion(ABC):
         return None
 
     def entering_alone(self, state: Any) -> Array | None:
-        """Return the best penalty (g,) of each dropped group of one feature; infinite for others."""
+        """Return the best penalty (g,) of each dropped group of one feature; else infinity."""
         return None
 
     def rounding(self, state: Any) -> float:
