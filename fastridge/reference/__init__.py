@@ -1,7 +1,7 @@
-"""The kernels and the solvers again, in plain NumPy: what they compute, to be read.
+"""Reference implementations of kernels and solvers, in plain NumPy, to be read.
 
-Everything is dense, float64 and unblocked, and written as the formula is. The tests hold the
-compiled code against it, and the benchmarks show it as the price of plainness.
+Everything is dense, float64 and unblocked, and follows the formulas. The tests compare the compiled
+code with it, and the benchmarks include it as a baseline.
 """
 
 from .choice import (

@@ -1,4 +1,4 @@
-"""Choosing the penalty of ridge, as the formulas read.
+"""Choice of the penalty of ridge, by the formulas.
 
 A is X centred about its weighted means, S^2 the weights; one target.
 """
@@ -20,7 +20,7 @@ class FoldErrors(NamedTuple):
 
 
 def fold_errors(X, y, alphas, folds, weight=None, fit_intercept=True):
-    """Every fold fitted for every penalty, from its own rows.
+    """Return the errors of every fold and every penalty, each fitted to its own rows.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ def fold_errors(X, y, alphas, folds, weight=None, fit_intercept=True):
 
 
 def leave_one_out(X, y, alphas, weight=None, fit_intercept=True):
-    """Residuals (m, n) of each row by the fit to the others: e_i / (1 - h_i).
+    """Return the residuals (m, n) of each row by the fit to the others: e_i / (1 - h_i).
 
-    With H the matrix that takes S y to its fit, of the intercept too. A row leaves with all of its
-    weight.
+    h is the diagonal of the hat matrix of S y, including the intercept. A row is left out with all
+    of its weight.
 
     References
     ----------
@@ -115,7 +115,7 @@ def log_evidence(X, y, alphas, weight=None, fit_intercept=True):
 
 
 def evidence_step(B, t, total, alpha, lam):
-    """One step of the fixed point of both precisions, alpha of the noise and lam of the weights.
+    """Return the precisions alpha of the noise and lam of the weights after a fixed-point step.
 
     References
     ----------
@@ -160,7 +160,7 @@ def group_evidence(X, y, alpha, *, weight=None, fit_intercept=True):
 
 
 def _rooted(X, y, weight, fit_intercept):
-    """S A, S y, S and the projection on the intercept's S 1."""
+    """Return S A, S y, S and the projection on the intercept's S 1."""
     X, y = np.asarray(X, np.float64), np.asarray(y, np.float64)
     s = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     root = np.sqrt(s)

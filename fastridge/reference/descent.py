@@ -1,4 +1,4 @@
-"""Coordinate descent and its certificate, as their formulas read.
+"""Coordinate descent and its certificate, by the formulas.
 
 With s the weights over their sum, u the coefficients in units of the (scaled) columns of A and
 r = y - A u the residual of the centred target,
@@ -20,7 +20,8 @@ class QuadraticProblem(NamedTuple):
     """An elastic net problem in the units of its solver.
 
     A (n, p) centred and scaled, y (n,) centred, s (n,) of sum 1; l1, l2, lower, upper (p,); null:
-    the objective without penalised coefficients, 1 where that is 0; mean, scale, y_mean lead back.
+    the objective without penalised coefficients, 1 where that is 0; mean, scale and y_mean convert
+    solutions to the caller's units.
     """
 
     A: np.ndarray
@@ -49,7 +50,7 @@ def elastic_net_problem(
     fit_intercept=True,
     standardize=False,
 ):
-    """The problem that `fastridge.elastic_net` solves for these arguments.
+    """Return the problem that `fastridge.elastic_net` solves for these arguments.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def elastic_net_problem(
 
 
 def soft_threshold(v, l1):
-    """argmin_x (x - v)^2 / 2 + l1 |x|.
+    """Return argmin_x (x - v)^2 / 2 + l1 |x|.
 
     Examples
     --------
@@ -100,7 +101,7 @@ def soft_threshold(v, l1):
 
 
 def elastic_net_objective(q, u):
-    """P(u).
+    """Return P(u).
 
     Examples
     --------
@@ -113,10 +114,10 @@ def elastic_net_objective(q, u):
 
 
 def elastic_net_dual(q, theta, slack=0.0):
-    """The dual value of theta, which no P(u) is below.
+    """Return the dual value of theta, a lower bound of P.
 
     D(theta) = sum_i s_i (y_i theta_i - theta_i^2 / 2) - sum_j max_x (v_j x - h_j(x)) with
-    v = A'S theta; where nothing holds x, |v_j| may exceed l1_j by `slack` (p,).
+    v = A'S theta; where x is unbounded, |v_j| may exceed l1_j by `slack` (p,).
 
     References
     ----------
@@ -141,7 +142,7 @@ def elastic_net_dual(q, theta, slack=0.0):
 
 
 def elastic_net_violation(q, u):
-    """How far 0 is from each subdifferential of P plus the bounds: 0 everywhere at the minimum.
+    """Return the distance of 0 from each subdifferential of P, with bounds; 0 at the minimum.
 
     Examples
     --------
@@ -158,9 +159,9 @@ def elastic_net_violation(q, u):
 
 
 def elastic_net(q, tol=1e-10, max_iter=100_000, u=None):
-    """Cyclic coordinate descent until every coordinate is optimal.
+    """Minimise P by cyclic coordinate descent until every coordinate is optimal.
 
-    One coordinate after the other goes to its minimum, the others held:
+    Each coordinate in turn is set to its minimum, with the others fixed:
 
         u_j := clip(soft_threshold(a_j'S r + (a_j'S a_j) u_j, l1_j) / (a_j'S a_j + l2_j)).
 
@@ -170,9 +171,9 @@ def elastic_net(q, tol=1e-10, max_iter=100_000, u=None):
     tol : float, default=1e-10
         Bound on the largest `elastic_net_violation`, relative to the largest a_j'S y.
     max_iter : int, default=100000
-        Bound on the sweeps.
+        Largest number of sweeps.
     u : ndarray (p,) or None, default=None
-        Start.
+        Start; None: zeros.
 
     Returns
     -------
@@ -208,7 +209,7 @@ def elastic_net(q, tol=1e-10, max_iter=100_000, u=None):
 
 
 def elastic_net_coef(q, u):
-    """Coefficients and intercept in the caller's units.
+    """Return coefficients and intercept in the caller's units.
 
     Examples
     --------
@@ -221,9 +222,9 @@ def elastic_net_coef(q, u):
 
 
 def largest_alpha(X, y, l1_ratio=1.0, **options):
-    """The smallest penalty that leaves all penalised coefficients at 0, without free features.
+    """Return the smallest penalty that leaves all penalised coefficients at 0, given no free ones.
 
-    max_j |a_j'S y| / (l1_ratio f_j), over f_j > 0.
+    It is max_j |a_j'S y| / (l1_ratio f_j), over f_j > 0.
 
     Examples
     --------

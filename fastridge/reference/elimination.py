@@ -1,4 +1,4 @@
-"""Ridge systems of sparse data whose frequent columns are eliminated, as their formulas read."""
+"""Ridge systems of sparse data with frequent columns eliminated, by the formulas."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .matrix import cholesky, cholesky_solve, operator
 
 
 def eliminated_solve(X, r, alpha, heavy, *, s=None, d=None, mean=None, bound=0.0, max_iter=1000):
-    """M x = r with the first `heavy` columns eliminated, M = A' S A + alpha D, A = X - 1 mean'.
+    """Solve M x = r, eliminating the first `heavy` columns; M = A' S A + alpha D, A = X - 1 mean'.
 
     With H those columns and L the others,
 
@@ -32,7 +32,7 @@ def eliminated_solve(X, r, alpha, heavy, *, s=None, d=None, mean=None, bound=0.0
     s, d, mean : array-like of shape (n,), (p,) and (p,), or None, default=None
         Weights, penalty factors and means; ones, ones and zeros where None.
     bound : float, default=0.0
-        Stops where the residual of the light columns has this norm.
+        Norm of the residual of the light columns at which iterations end.
     max_iter : int, default=1000
 
     Returns

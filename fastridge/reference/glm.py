@@ -1,4 +1,4 @@
-"""Generalised linear models with an L2 penalty, by Newton's method, and what follows from a fit."""
+"""Generalised linear models with an L2 penalty, by Newton's method, and their diagnostics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def glm_objective(
     offset: Array,
     factor: Array,
 ) -> float:
-    """sum_i s_i l(y_i, o_i + b + x_i w) / sum_i s_i + alpha / 2 sum_j f_j w_j^2."""
+    """Return sum_i s_i l(y_i, o_i + b + x_i w) / sum_i s_i + alpha / 2 sum_j f_j w_j^2."""
     values = loss.value(y, offset + intercept + X @ coef)
     return float(weight @ values / weight.sum() + 0.5 * alpha * np.sum(factor * coef**2))
 
@@ -41,7 +41,7 @@ def glm(
     penalty_factor: Any = None,
     steps: int = 200,
 ) -> tuple[Array, float]:
-    """Coefficients and intercept; every step solves for both and is halved until it lowers F."""
+    """Return coefficients and intercept, by joint Newton steps that are halved until F falls."""
     n, p = X.shape
     s = np.ones(n) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     o = np.zeros(n) if offset is None else np.asarray(offset, dtype=float)
@@ -88,7 +88,7 @@ def glm_hessian(
     offset: Array,
     factor: Array,
 ) -> tuple[Array, Array]:
-    """That of sum(weight) times the objective over (w, b), (p + 1, p + 1), and the loss' part."""
+    """Return the Hessian (p + 1, p + 1) of sum(weight) times F in (w, b), and the loss' part."""
     eta = offset + intercept + X @ coef
     Z = np.column_stack([X, np.ones(len(X))])
     C = Z.T @ (Z * (weight * loss.curvature(y, eta))[:, None])
@@ -96,17 +96,17 @@ def glm_hessian(
 
 
 def glm_dof(M: Array, C: Array) -> float:
-    """Trace of M^-1 C for the Hessian M and its part C from the loss; intercept included."""
+    """Return the trace of M^-1 C, for the Hessian M and its part C from the loss."""
     return float(np.trace(np.linalg.solve(M, C)))
 
 
 def glm_covariance(M: Array, dispersion: float = 1.0) -> Array:
-    """Posterior covariance of (w, b), second-order about the solution."""
+    """Return the posterior covariance of (w, b), by the second-order expansion at the solution."""
     return dispersion * np.linalg.inv(M)
 
 
 def glm_left_out(X: Array, y: Array, loss: Loss, eta: Array, M: Array, weight: Array) -> Array:
-    """Linear predictors (n,) of rows by fits without them, one Newton step each from eta."""
+    """Return leave-one-out linear predictors (n,), each by one Newton step from eta."""
     Z = np.column_stack([X, np.ones(len(X))])
     out = np.empty(len(X))
     for i, z in enumerate(Z):
@@ -119,10 +119,10 @@ def glm_left_out(X: Array, y: Array, loss: Loss, eta: Array, M: Array, weight: A
 def glm_log_evidence(
     excess: float, M: Array, prior: Array, total: float, has_dispersion: bool
 ) -> float:
-    """Laplace evidence of a fit, but for a constant of y.
+    """Return the Laplace log evidence of a fit, up to a constant that depends on y only.
 
-    excess: weighted sum of the losses above their least, and of the penalty. prior (p,): penalty of
-    each coefficient beside that sum, 0 where it is free; the intercept is.
+    excess: weighted sum of the losses minus their least values, plus the penalty. prior (p,):
+    penalty of each coefficient in that sum, 0 for free ones; the intercept is free.
     """
     free = 1 + np.count_nonzero(prior == 0)
     phi = 2.0 * excess / (total - free) if has_dispersion else 1.0

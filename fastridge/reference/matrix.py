@@ -1,4 +1,4 @@
-"""The operations of a matrix and the Cholesky factor, as their formulas read.
+"""Operations of a matrix, and the Cholesky factor, by the formulas.
 
 X (n, p) is the data, A = (X - 1 shift') diag(scale) the operator over it.
 """
@@ -163,7 +163,7 @@ def column_stats(X, weight=None):
     (array([1.5, 2.5]), array([0.75, 0.75]))
     """
     X = operator(X)
-    # about a row that counts, so that a constant column has variance 0 and mean its own value
+    # subtract a row of positive weight, so that a constant column has an exact mean and variance 0
     row = X[0] if weight is None else X[np.argmax(np.asarray(weight) > 0)]
     mean = row + np.average(X - row, axis=0, weights=weight)
     return mean, np.average((X - mean) ** 2, axis=0, weights=weight)
@@ -209,7 +209,7 @@ def cholesky(M, keep=0.0):
 
 
 def cholesky_solve(U, b):
-    """x with U'U x = b, by substitution forwards in U' and backwards in U.
+    """Solve U'U x = b by forward and backward substitution.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Moments of (X, y, sample_weight), as their formulas read.
+"""Moments of (X, y, sample_weight), by the formulas.
 
 With weights s, W = sum_i s_i, and any shift c near the means, d_i = x_i - c and e_i = y_i - c_y::
 
@@ -7,7 +7,7 @@ With weights s, W = sum_i s_i, and any shift c near the means, d_i = x_i - c and
     cross  = sum_i s_i d_i' e_i - W offset' y_offset
     yy     = sum_i s_i e_i^2    - W y_offset^2
 
-which are the sums about the means m and m_y for every c; the nearer c is, the less cancels.
+which are the sums about the means m and m_y for any c; the closer c is to m, the less cancels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def moments(X, y, sample_weight=None, shift=None):
     sample_weight : array-like of shape (n,) or None, default=None
         s; ones where None.
     shift : array-like of shape (p,) or None, default=None
-        c; the first row of weight where None. c_y is that row's y.
+        c; None: the first row of positive weight. c_y is that row's y.
 
     Returns
     -------
@@ -95,9 +95,9 @@ def moments(X, y, sample_weight=None, shift=None):
 
 
 def add_moments(a, b):
-    """Sums of the rows of both: G = G_a + G_b + (W_a W_b / W) d d', d = m_b - m_a.
+    """Return sums of the rows of both: G = G_a + G_b + (W_a W_b / W) d d', d = m_b - m_a.
 
-    Shifts are subtracted from shifts and offsets from offsets, so that nothing of d cancels.
+    Shifts are subtracted from shifts and offsets from offsets, so that d does not cancel.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def add_moments(a, b):
 
 
 def subtract_moments(a, b):
-    """Sums of the rows of a that are not in b: as `add_moments`, of rows of weight -s.
+    """Return sums of the rows of a that are not in b: `add_moments` with weights -s for b.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def subtract_moments(a, b):
 
 
 def forget_moments(a, factor):
-    """The sums with the weight of every row times a factor.
+    """Return the sums with the weight of every row times a factor.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _merged(a, b, sign):
 
 
 def ridge_of_moments(sums, alpha=1.0, *, penalty_factor=None, fit_intercept=True):
-    """Ridge from sums: (G + alpha D) w = c, b = m_y - m w.
+    """Solve ridge from sums: (G + alpha D) w = c, b = m_y - m w.
 
     Without an intercept, G and c are about zero instead: G + W m m', c + W m m_y'.
 

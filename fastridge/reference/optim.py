@@ -1,10 +1,10 @@
-"""Optimizer steps in plain NumPy: arrays go in, new arrays come out, and nothing is in place."""
+"""Optimizer steps in plain NumPy: they return new arrays, and modify nothing in place."""
 
 import numpy as np
 
 
 def _decayed(w, d, lr, weight_decay, decay_mode, lr0, penalty_factor):
-    """(gradient, w) after the decay: one of the two has it."""
+    """Return (gradient, w) with the decay applied to one of them."""
     c = weight_decay * (1.0 if penalty_factor is None else np.asarray(penalty_factor))
     if decay_mode == "l2":
         return d + c * w, w
@@ -19,7 +19,7 @@ def _gradient(g, scale, maximize):
 
 def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
              penalty_factor=None):  # fmt: skip
-    """The parameters after `fastridge.kernels.sgd_step`.
+    """Return the parameters after `fastridge.kernels.sgd_step`.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
 def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, first=False,
                       weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
                       penalty_factor=None):  # fmt: skip
-    """(w, b) after `fastridge.kernels.sgd_momentum_step`."""
+    """Return (w, b) after `fastridge.kernels.sgd_momentum_step`."""
     d = _gradient(g, scale, maximize)
     d, w = _decayed(w, d, lr, weight_decay, decay_mode, lr0, penalty_factor)
     b = d if first else momentum * b + (1.0 - dampening) * d
@@ -46,7 +46,7 @@ def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, f
 def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
               decay_mode="l2", lr0=None, v_max=None, scale=1.0, maximize=False,
               penalty_factor=None):  # fmt: skip
-    """(w, m, v), and with `v_max` the new one of it, after `fastridge.kernels.adam_step`."""
+    """Return (w, m, v), and with `v_max` its new value, after `fastridge.kernels.adam_step`."""
     d = _gradient(g, scale, maximize)
     d, w = _decayed(w, d, lr, weight_decay, decay_mode, lr0, penalty_factor)
     m = beta1 * m + (1.0 - beta1) * d

@@ -1,7 +1,7 @@
-"""Ridge for many penalties, as the formulas read.
+"""Ridge for many penalties, by the formulas.
 
 Letters as in `ridge`, and B = S^1/2 A, t = S^1/2 y; Z = B_F the unpenalised columns, of rank r, and
-P = (I - Z Z^+) B_P D_P^-1/2 the others without what lies in the span of Z, u = (I - Z Z^+) t.
+P = (I - Z Z^+) B_P D_P^-1/2 the others projected orthogonally to Z, and u = (I - Z Z^+) t.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .tridiagonal import tridiagonal_solve, tridiagonalize
 
 
 class Path(NamedTuple):
-    """What `ridge_path` returns: per penalty, coef (m, p), and the others (m,).
+    """Result of `ridge_path` per penalty: coef (m, p), and the others (m,).
 
-    norm: sqrt(w'Dw); residual: sum_i s_i (y_i - b - x_i w)^2; dof: the trace of the matrix that
-    takes y to its fit, the intercept not counted.
+    norm: sqrt(w'Dw); residual: sum_i s_i (y_i - b - x_i w)^2; dof: the trace of the hat matrix,
+    without the intercept.
     """
 
     coef: np.ndarray
@@ -30,7 +30,7 @@ class Path(NamedTuple):
 
 
 def path_by_features(P, u, alphas):
-    """(P'P + alpha I) v = P'u for every alpha, from one reduction P'P = Q T Q'.
+    """Solve (P'P + alpha I) v = P'u for every alpha, from one reduction P'P = Q T Q'.
 
     v = Q x with (T + alpha I) x = Q'P'u. Then |v| = |x|, the residual is
     u'u - x'(Q'P'u) - alpha x'x, and dof = p - alpha tr (T + alpha I)^-1.
@@ -65,7 +65,7 @@ def path_by_features(P, u, alphas):
 
 
 def path_by_samples(P, u, alphas):
-    """(P P' + alpha I) a = u for every alpha, from one reduction P P' = Q T Q'; v = P'a.
+    """Solve (P P' + alpha I) a = u for every alpha, from one reduction P P' = Q T Q'; v = P'a.
 
     a = Q x with (T + alpha I) x = Q'u. Then v'v = u'a - alpha a'a, the residual is alpha a, and
     dof = n - alpha tr (T + alpha I)^-1.
@@ -94,9 +94,9 @@ def path_by_samples(P, u, alphas):
 
 
 def best_combination(W, GW, c, d, alpha):
-    """The w = W'y of least objective w'(G + alpha D) w - 2 c'w among combinations of rows of W.
+    """Return the combination w = W'y of rows of W that minimises w'(G + alpha D) w - 2 c'w.
 
-    (W M W') y = W c, with M = G + alpha D and M W' from the products G W' that are at hand.
+    (W M W') y = W c, with M = G + alpha D and M W' from the known products G W'.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def best_combination(W, GW, c, d, alpha):
 
 
 def path_by_cg(A, y, alphas, s, d, tol=1e-4, max_iter=1000):
-    """Conjugate gradients from the largest penalty down, each from a combination of those before.
+    """Solve by conjugate gradients from the largest penalty down, started from earlier solutions.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def path_by_cg(A, y, alphas, s, d, tol=1e-4, max_iter=1000):
 
 
 def lanczos_quadrature(M, z, alphas, steps):
-    """z' M (M + alpha I)^-1 z for every alpha, by Gauss quadrature.
+    """Return z' M (M + alpha I)^-1 z for every alpha, by Gauss quadrature.
 
     The Lanczos process from q_1 = z / |z| gives Q'M Q = T, tridiagonal; with T = V diag(t) V',
     the sum is |z|^2 sum_i V_1i^2 t_i / (t_i + alpha). Its mean over random signs z is the trace.
@@ -192,7 +192,7 @@ def lanczos_quadrature(M, z, alphas, steps):
     for _ in range(min(steps, len(z))):
         v = M @ Q[-1]
         d.append(Q[-1] @ v)
-        for _ in range(2):  # once loses orthogonality
+        for _ in range(2):  # twice: one pass loses orthogonality
             v = v - np.array(Q).T @ (np.array(Q) @ v)
         e.append(np.linalg.norm(v))
         if e[-1] <= 1e-12 * max(d):
@@ -213,10 +213,10 @@ def ridge_path(
     standardize=False,
     solver="cholesky",
 ):
-    """Ridge for every alpha > 0.
+    """Solve ridge for every alpha > 0.
 
-    With v of P and u, w_P = D_P^-1/2 v and w_F = Z^+ (t - B_P w_P); the degrees of freedom are
-    those of v, and r of Z.
+    With v from P and u, w_P = D_P^-1/2 v and w_F = Z^+ (t - B_P w_P); the degrees of freedom are
+    those of v plus r.
 
     Parameters
     ----------

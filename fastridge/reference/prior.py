@@ -1,4 +1,4 @@
-"""The Gaussian prior of ridge regression in full: a mean, and a matrix of precisions."""
+"""Ridge regression with a full Gaussian prior: a mean, and a precision matrix."""
 
 import numpy as np
 
@@ -17,10 +17,10 @@ def ridge_prior(
     penalty_factor=None,
     fit_intercept=True,
 ):
-    """Ridge regression towards m = `prior_mean`, with the penalty matrix P.
+    """Fit ridge regression towards m = `prior_mean`, with the penalty matrix P.
 
-    Minimises sum_i s_i (y_i - b - x_i w)^2 + alpha * v'Pv of v = sqrt(f) (w - m): least squares of
-    minimum norm, in w - m, of the centred rows and of those of a root of P.
+    Minimises sum_i s_i (y_i - b - x_i w)^2 + alpha * v'Pv, v = sqrt(f) (w - m): minimum-norm least
+    squares, in w - m, of the centred rows stacked on a root of P.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def ridge_prior(
     size, Q = np.linalg.eigh(P)
     size[size <= eps * size[-1]] = 0.0
     rows = np.sqrt(s)[:, None] * (X - x_mean)
-    # what neither sees is 0, whatever rounding makes of small eigenvalues
+    # set the joint null space to 0, despite round-off in small eigenvalues
     all_seen, V = np.linalg.eigh(rows.T @ rows + alpha * P)
     unseen = V[:, all_seen <= eps * all_seen[-1]].T
     rows = np.vstack([rows, np.sqrt(alpha * size)[:, None] * Q.T, np.sqrt(all_seen[-1]) * unseen])

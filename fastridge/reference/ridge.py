@@ -1,4 +1,4 @@
-"""The ridge solvers, as their formulas read.
+"""The ridge solvers, by the formulas.
 
 Letters: X (n, p) data, A (n, p) the operator over it, w (p,) coefficients, s (n,) sample weights,
 d (p,) penalty of each coefficient, k targets in the columns of Y (n, k).
@@ -16,9 +16,9 @@ from .matrix import cholesky, cholesky_solve, column_stats, gram, operator
 
 
 def ridge_normal_equations(A, Y, alpha, s, d):
-    """By features: (A' S A + alpha D) w = A' S y, with S = diag(s), D = diag(d).
+    """Solve by features: (A' S A + alpha D) w = A' S y, with S = diag(s), D = diag(d).
 
-    Needs a positive definite left side.
+    The matrix must be positive definite.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ def ridge_normal_equations(A, Y, alpha, s, d):
 
 
 def ridge_mixed(A, y, alpha, s, d, max_iter=10):
-    """By features, with the Gram matrix and its factor in float32, refined in float64.
+    """Solve by features, with the Gram matrix and its factor in float32, refined in float64.
 
     M is A' S A + alpha D in float32, and each step adds M^-1 times the gradient from A itself,
 
         w := w + M^-1 (A' S (y - A w) - alpha D w),
 
-    until a step, times what steps leave of each other, is rounding.
+    until a step, times the ratio of consecutive steps, is round-off.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def ridge_mixed(A, y, alpha, s, d, max_iter=10):
 
 
 def ridge_dual(A, Y, alpha, s, d):
-    """By samples, for n < p.
+    """Solve by samples, for n < p.
 
     With K = S^1/2 A_P diag(d_P)^-1 A_P' S^1/2 over the penalised columns P, and the unpenalised
     ones Z = S^1/2 A_F,
@@ -145,16 +145,16 @@ def ridge_dual(A, Y, alpha, s, d):
 
 
 def ridge_cg(A, y, alpha, s, d, tol=1e-4, max_iter=1000, heavy=0, start=None):
-    """Preconditioned conjugate gradients on the normal equations H w = A' S y.
+    """Solve the normal equations H w = A' S y by preconditioned conjugate gradients.
 
     H = A' S A + alpha D. The preconditioner M is H on the `heavy` columns of largest weighted
     sum of squares, and the diagonal of H on the others:
 
         M = [H_BB  0; 0  diag(H_RR)],   B the heavy columns, R the rest.
 
-    With g = A' S (y - A w) - alpha D w and F the objective, strong convexity says that F(w) exceeds
-    its minimum by g'D^-1 g / alpha at most. Stops where that is within tol^2 F(w), or where
-    some column has no penalty, where ||g|| <= tol * ||A' S y||.
+    With g = A' S (y - A w) - alpha D w and F the objective, by strong convexity F(w) exceeds its
+    minimum by at most g'D^-1 g / alpha. Iterations end where that is within tol^2 F(w), or, if some
+    column has no penalty, where ||g|| <= tol * ||A' S y||.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def ridge_cg(A, y, alpha, s, d, tol=1e-4, max_iter=1000, heavy=0, start=None):
 
 
 def ridge_lstsq(A, Y, alpha, s, d):
-    """By orthogonal transformations of the augmented system; of minimum norm where it is singular.
+    """Solve the augmented system by orthogonal transformations; minimum norm where it is singular.
 
     || [S^1/2 A; sqrt(alpha) D^1/2] w - [S^1/2 y; 0] ||^2 is the objective.
 
@@ -244,7 +244,7 @@ def ridge_lstsq(A, Y, alpha, s, d):
 
 
 def ridge_bounded(A, Y, alpha, s, d, lower, upper):
-    """lower <= w <= upper: bounded least squares on the augmented system of `ridge_lstsq`.
+    """Solve with lower <= w <= upper: bounded least squares on the system of `ridge_lstsq`.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def _augmented(A, Y, alpha, s, d):
 
 
 class Solution(NamedTuple):
-    """What `ridge` returns: coef (p,) or (k, p), intercept and objective, scalar or (k,)."""
+    """Result of `ridge`: coef (p,) or (k, p), intercept and objective, scalar or (k,)."""
 
     coef: np.ndarray
     intercept: np.ndarray
@@ -300,7 +300,7 @@ class Solution(NamedTuple):
 
 
 def penalties(X, sample_weight=None, penalty_factor=None, standardize=False):
-    """d (p,): the penalty factors f; standardised, f_j times the variance of column j (1 if 0).
+    """Return d (p,): the factors f; if standardised, f_j times the variance of column j (1 if 0).
 
     Examples
     --------
@@ -316,7 +316,7 @@ def penalties(X, sample_weight=None, penalty_factor=None, standardize=False):
 
 
 def gradient(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
-    """Negative half gradient in w: X' S (y - b - X w) - alpha D w.
+    """Return the negative half gradient in w: X' S (y - b - X w) - alpha D w.
 
     Parameters
     ----------
@@ -332,7 +332,7 @@ def gradient(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
     Returns
     -------
     ndarray of shape (p,)
-        With an intercept, and b the best for w, this is the gradient of the centred problem too.
+        With an intercept, and b optimal for w, this is also the gradient of the centred problem.
 
     Examples
     --------
@@ -346,7 +346,7 @@ def gradient(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
 
 
 def objective(X, y, alpha, coef, intercept, *, sample_weight=None, d=None):
-    """sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2.
+    """Return sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2.
 
     Parameters
     ----------
@@ -383,10 +383,10 @@ def ridge(
     lower=None,
     upper=None,
 ):
-    """Ridge regression, one target after the other.
+    """Fit ridge regression, one target after the other.
 
-    Minimises sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2, with d of `penalties`. For
-    the best b the residuals have weighted mean 0, so that b = mean(y) - mean(X) w and w solves
+    Minimises sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j d_j w_j^2, with d from `penalties`. For
+    the optimal b the residuals have weighted mean 0, so that b = mean(y) - mean(X) w and w solves
     the problem with X and y centred at their weighted means.
 
     Parameters
@@ -401,7 +401,7 @@ def ridge(
     solver : {"lstsq", "cholesky", "dual", "cg"}, default="lstsq"
         The function of this module that solves the centred problem.
     positive : bool, default=False
-        w >= 0.
+        Require w >= 0.
     lower, upper : float or array-like of shape (p,) or None, default=None
         Bounds of w, by `ridge_bounded`.
 
@@ -447,7 +447,7 @@ def ridge(
 
 
 def ridge_batch(X, y, alpha=1.0, *, sample_weight=None, penalty_factor=None, fit_intercept=True):
-    """Many problems of one shape: `ridge` of each.
+    """Fit many problems of one shape by `ridge`.
 
     Parameters
     ----------

@@ -36,14 +36,14 @@ def rolling_ridge(
     penalty_factor=None,
     fit_intercept=True,
 ):
-    """Ridge regression of the window that ends at each row t, on its rows t - window < i <= t.
+    """Fit ridge regression to the window that ends at each row t, its rows t - window < i <= t.
 
     Minimises sum_i s_i 2^(-(t - i) / half_life) (y_i - b - x_i w)^2 + alpha sum_j d_j w_j^2. Of
-    several penalties a window takes that of the least e_t(alpha), where, over its rows,
+    several penalties a window uses the one with the least e_t(alpha), where, over its rows,
 
         e_t = sum_i s_i 2^(-(t - i) / half_life) (y_i - b_i - x_i w_i)^2
 
-    with w_i, b_i of that penalty and of the last window that ended before row i.
+    with w_i, b_i from that penalty and the last window that ended before row i.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def rolling_ridge(
     step : int, default=1
         Windows end at rows step - 1, 2 step - 1, ... of a group.
     min_samples : int, default=1
-        Rows of positive weight that a fit takes; others are NaN.
+        Rows of positive weight that a fit needs; other windows are NaN.
     half_life : float, default=inf
     groups : array-like of shape (n,) or None, default=None
     sample_weight : array-like of shape (n,) or None, default=None
@@ -107,7 +107,7 @@ def rolling_ridge(
                     w[row, a], b[row, a] = fit.coef, fit.intercept
             error = np.nan_to_num((y[part, None] - predictions[part]) ** 2)
             error = weight @ error
-            # the largest of equals
+            # ties: the largest penalty
             chosen[row] = max(np.flatnonzero(error == error.min()), key=alphas.__getitem__)
             last = row
     row = np.flatnonzero(chosen >= 0)

@@ -1,4 +1,4 @@
-"""Conjugate gradients on what is left of a ridge system without some columns.
+"""Conjugate gradients on the Schur complement of a ridge system.
 
 With A = [H L], weights W, M = H' W H + alpha I and P = W - W H M^-1 H' W,
 
@@ -12,11 +12,11 @@ import numpy as np
 
 
 def schur_solve(H, L, sample_weight, alpha, r, n_iter):
-    """x after some iterations.
+    """Return x after n_iter iterations.
 
     The iterates x_i of conjugate gradients, whose residuals g_i are orthogonal, are averaged with
-    weights 1 / ||g_i||^2: that average has the least residual of all, the one of conjugate
-    residuals.
+    weights 1 / ||g_i||^2: the average has the least residual, that of the conjugate residual
+    method.
 
     Parameters
     ----------

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-_RATE = 0.5  # of "auto": what all columns' rates share, in units of predictions
-_FIRST = 0.25  # the same of the intercept
-_BETS = (2.0, 1.0)  # both of coin betting
-_SHARE = 0.25  # share of a weight that it may move by
-_NEARLY = 0.1  # a rate that near to the one before bounds a step by that
+_RATE = 0.5  # "auto": common factor of the columns' rates, in units of predictions
+_FIRST = 0.25  # the same for the intercept
+_BETS = (2.0, 1.0)  # both for coin betting
+_SHARE = 0.25  # share of a weight by which it may move
+_NEARLY = 0.1  # a rate this close to the last one bounds a step by it
 _MARGIN = 5.0  # margin that a step of a classifier may reach
-_LARGEST_SLOPE = 1e12  # of scikit-learn's rules
-_MOST_STEPS = 64  # that a heavy row is cut into
+_LARGEST_SLOPE = 1e12  # bound on slopes in scikit-learn's rules
+_MOST_STEPS = 64  # largest number of steps for a heavy row
 _REGRESSION = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive")
 _BY_THE_TERM = ("constant", "optimal", "invscaling", "adaptive", "pa1", "pa2")
 
@@ -27,7 +27,7 @@ class Diverged(ArithmeticError):
 
 
 class Rule(NamedTuple):
-    """What a learner minimizes, and by which steps."""
+    """Loss, penalty and step rule of a learner."""
 
     loss: str
     epsilon: float = 0.1
@@ -41,7 +41,7 @@ class Rule(NamedTuple):
 
 
 def loss_value(loss, y, p, epsilon=0.1):
-    """l(y, p) of one output; y is -1 or 1 for a classification loss.
+    """Return l(y, p) for one output; y is -1 or 1 for a classification loss.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def loss_value(loss, y, p, epsilon=0.1):
 
 
 def loss_slope(loss, y, p, epsilon=0.1):
-    """dl/dp of one output; at a kink as scikit-learn's.
+    """Return dl/dp for one output; at a kink the subgradient of scikit-learn.
 
     Examples
     --------
@@ -106,9 +106,9 @@ def loss_slope(loss, y, p, epsilon=0.1):
 
 
 def room_of(loss, y, p, epsilon=0.1):
-    """How far a step of "auto" may carry the prediction p.
+    """Return the largest change of the prediction p by a step of "auto".
 
-    To the target, or in classification to a margin of 5 or 2, and by 1 at least.
+    It is the distance to the target, or in classification to a margin of 5 or 2; at least 1.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def room_of(loss, y, p, epsilon=0.1):
 
 
 def softmax_value(q, p):
-    """log sum exp p - q'p for proportions q.
+    """Return log sum exp p - q'p for proportions q.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def softmax_value(q, p):
 
 
 def softmax_slope(q, p):
-    """The gradient of `softmax_value` in p: probabilities less proportions.
+    """Return the gradient of `softmax_value` in p: probabilities minus proportions.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def softmax_slope(q, p):
 
 
 def plain_rate(rule, t):
-    """The rate of a rule of scikit-learn at its count t, 1 for the first row.
+    """Return the rate of a rule of scikit-learn at its count t, 1 for the first row.
 
     Examples
     --------
@@ -176,7 +176,9 @@ def plain_rate(rule, t):
 
 
 def passive_update(rule, y, p, squared_norm):
-    """What "pa1" and "pa2" multiply a row by (Crammer et al. 2006); `squared_norm`: no intercept.
+    """Return the factor of a row in "pa1" and "pa2" (Crammer et al. 2006).
+
+    squared_norm: that of the row, without the intercept.
 
     Examples
     --------
@@ -196,7 +198,7 @@ def passive_update(rule, y, p, squared_norm):
 
 
 def plain_decay(W, rate, alpha, l1_ratio, factor):
-    """W after the decay of a step: by 1 - rate alpha (1 - l1_ratio) f, by 0 where that is less.
+    """Return W after the decay of a step, times max(0, 1 - rate alpha (1 - l1_ratio) f).
 
     Examples
     --------
@@ -209,10 +211,9 @@ def plain_decay(W, rate, alpha, l1_ratio, factor):
 
 
 def truncate(W, paid, owed):
-    """(W, paid) after cumulative truncation (Tsuruoka, Tsujii & Ananiadou 2009).
+    """Return (W, paid) after cumulative truncation (Tsuruoka, Tsujii & Ananiadou 2009).
 
-    `owed` is the L1 penalty since the start, `paid` the part that each weight has moved by, with
-    the sign of the move.
+    `owed` is the L1 penalty since the start, `paid` the signed part already applied to each weight.
 
     Examples
     --------
@@ -228,7 +229,7 @@ def truncate(W, paid, owed):
 
 
 def rescale(W, scale, R, x):
-    """(W, scale, R) after the largest |x_j| so far have grown (Ross, Mineiro & Langford 2013).
+    """Return (W, scale, R) after an increase of the largest |x_j| (Ross, Mineiro & Langford 2013).
 
     Examples
     --------
@@ -244,7 +245,7 @@ def rescale(W, scale, R, x):
 
 
 def reaches(V, reach, rate):
-    """How far each scaled weight may move: as far as it has come, a share of it, or the rate.
+    """Return the largest moves of scaled weights: last reach, share of the weight, or rate.
 
     Examples
     --------
@@ -257,7 +258,7 @@ def reaches(V, reach, rate):
 
 
 def largest_move(u, R, reach, g):
-    """A bound of what a step moves the prediction by.
+    """Return a bound on the change of the prediction by a step.
 
     Examples
     --------
@@ -275,9 +276,9 @@ def largest_move(u, R, reach, g):
 
 
 def coordinate_step(V, R, u, g, size, reach):
-    """(V, R) after a step of each scaled weight: R^2 = R^2 + (g u)^2, V = V - reach size u / R.
+    """Return (V, R) after a step of scaled weights: R^2 += (g u)^2, V -= reach size u / R.
 
-    `size` is g, or what is left of it where the step would go too far.
+    `size` is g, reduced where the step would go too far.
 
     Examples
     --------
@@ -293,7 +294,7 @@ def coordinate_step(V, R, u, g, size, reach):
 
 
 def flow(W, k, l1_ratio, time):
-    """|w| after `time` of d|w|/dC = -k ((1 - l1_ratio) |w| + l1_ratio), with the sign of w.
+    """Return w after `time` of the flow d|w|/dC = -k ((1 - l1_ratio) |w| + l1_ratio).
 
     Examples
     --------
@@ -308,7 +309,7 @@ def flow(W, k, l1_ratio, time):
 
 
 def flow_end(W, k, l1_ratio):
-    """The time after which `flow` is 0.
+    """Return the time after which `flow` is 0.
 
     Examples
     --------
@@ -325,9 +326,9 @@ def flow_end(W, k, l1_ratio):
 
 
 def pay(V, debts):
-    """(V, debts) after weights above 0 and below 0 have paid the L1 penalties that they owe.
+    """Return (V, debts) after positive and negative weights have paid their L1 debts.
 
-    What one pays the other owes: cumulative truncation, as `truncate`.
+    What one pays is added to the debt of the other: cumulative truncation, as in `truncate`.
 
     Examples
     --------
@@ -343,7 +344,7 @@ def pay(V, debts):
 
 
 def flow_integral(W, k, l1_ratio, time):
-    """The integral over `time` of `flow`.
+    """Return the integral of `flow` over `time`.
 
     Examples
     --------
@@ -370,10 +371,10 @@ def flow_integral(W, k, l1_ratio, time):
 
 
 def bet(V, state, g, wealth):
-    """(V, state) after bets of coordinates on their next gradients (Orabona & Tommasi 2017).
+    """Return (V, state) after bets of coordinates on their next gradients (Orabona & Tommasi 2017).
 
-    `state` is (largest |g|, sum of |g|, sum of -g, reward), `wealth` what each begins with, in
-    units of its largest gradient. A coordinate without a gradient keeps its bet.
+    `state` is (largest |g|, sum of |g|, sum of -g, reward), `wealth` the initial wealth of each, in
+    units of its largest gradient. A coordinate with zero gradient keeps its bet.
 
     Examples
     --------
@@ -415,20 +416,20 @@ class Learner:
         self.factor = np.append(np.ones(n_features) if factor is None else factor, 0.0)
         self._W, self._A, self._averaged = np.zeros(shape), np.zeros(shape), 0.0
         self._owed, self._paid = 0.0, np.zeros(shape)  # L1 of scikit-learn's rules
-        # of rates of coordinates: roots of sums of squared gradients, how far weights may move,
+        # for rates of coordinates: roots of sums of squared gradients, reaches of weights,
         # largest |x|; sums of weights and of weighted squares
         self._R, self._reach, self._scale = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
         self._seen, self._squares = 0.0, 0.0
         self._before = 0.0  # the rate of the last step
-        self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # of targets
-        # of bets: their state, the weight of rows since the last, where the intercept began
+        self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # statistics of targets
+        # for bets: their state, the weight of rows since the last, the start of the intercept
         self._bets = tuple(np.zeros(shape) for _ in range(4))
         self._debts = np.zeros(shape), np.zeros(shape)  # of weights above 0, of those below
         self._missed, self._first = np.zeros(shape[1]), np.zeros(shape)
 
     @property
     def shrink(self):
-        """A factor of all rates."""
+        """Common factor of all rates."""
         return self._shrink
 
     @shrink.setter
@@ -437,34 +438,34 @@ class Learner:
         self._shrink = value
 
     def coef(self):
-        """(n_outputs, n_features) coefficients of the last step."""
+        """Return the coefficients (n_outputs, n_features) after the last step."""
         return self._W[:, :-1].copy()
 
     def intercept(self):
-        """(n_outputs,) intercepts of the last step."""
+        """Return the intercepts (n_outputs,) after the last step."""
         return self._W[:, -1].copy()
 
     def average(self):
-        """The mean of coefficients and of intercepts; those of the last step before it begins."""
+        """Return the averages of coefficients and intercepts; current values before they start."""
         if not 0 < self.rule.average < self.t:
             return self.coef(), self.intercept()
         return self._A[:, :-1].copy(), self._A[:, -1].copy()
 
     def set_coef(self, coef, intercept):
-        """Go on from these."""
+        """Continue from these coefficients and intercepts."""
         self._W = np.column_stack([np.atleast_2d(coef), intercept]).astype(float)
 
     def copy(self):
-        """A learner that goes on by itself."""
+        """Return an independent copy."""
         return copy.deepcopy(self)
 
     def state(self):
-        """Everything, as arrays, numbers and the parameters of the rule."""
+        """Return the state as arrays, numbers and the parameters of the rule."""
         return {**copy.deepcopy(self.__dict__), "rule": self.rule._asdict()}
 
     @classmethod
     def of_state(cls, state):
-        """The learner that has this state."""
+        """Return the learner with this state."""
         learner = cls.__new__(cls)
         learner.__dict__.update(copy.deepcopy(state), rule=Rule(**state["rule"]))
         return learner
@@ -495,7 +496,7 @@ class Learner:
         if rule.learning_rate in _BY_THE_TERM:
             value = self._plain(x, y, s, own)
         else:
-            # a heavy row is the row several times
+            # split a heavy row into several steps
             parts = min(max(1, math.ceil(s)), _MOST_STEPS)
             values = [self._adapt(x, y, s / parts, own) for _ in range(parts if s > 0 else 0)]
             value = values[0] if values else 0.0
@@ -504,7 +505,7 @@ class Learner:
         return s * value
 
     def _slopes(self, x, y, own):
-        """(loss, slopes (k,) with weights of classes, predictions (k,))."""
+        """Return (loss, slopes (k,) with weights of classes, predictions (k,))."""
         rule, p = self.rule, self._W @ x
         _require_finite(p)
         if rule.loss == "multinomial":
@@ -516,7 +517,7 @@ class Learner:
         return sum(values), np.array(slopes), p
 
     def _plain(self, x, y, s, own):
-        """A step of a rule of scikit-learn."""
+        """Take a step of a rule of scikit-learn."""
         rule = self.rule
         rate = self._shrink * plain_rate(rule, self.t)
         value, slopes, p = self._slopes(x, y, own)
@@ -530,7 +531,7 @@ class Learner:
         if 0 < rule.average <= self.t:
             self._A += (self._W - self._A) / (self.t - rule.average + 1.0)
         if rule.l1_ratio > 0.0:
-            # a column is truncated in the rows that hold it
+            # truncate a column only in rows where it is stored
             self._owed += rule.l1_ratio * rate * rule.alpha
             W, paid = truncate(self._W, self._paid, self._owed * self.factor)
             self._W, self._paid = np.where(x != 0, W, self._W), np.where(x != 0, paid, self._paid)
@@ -538,7 +539,7 @@ class Learner:
         return value
 
     def _adapt(self, x, y, s, own):
-        """A step of a rule that has a rate for each coordinate."""
+        """Take a step of a rule with a rate for each coordinate."""
         rule, scaled = self.rule, self.rule.learning_rate != "adagrad"
         if scaled:
             self._W, self._scale, self._R = rescale(self._W, self._scale, self._R, x)
@@ -557,7 +558,7 @@ class Learner:
         for k, g in enumerate(s * slopes):
             if g != 0.0:
                 kept = reaches(V[k], self._reach[k], rates) if scaled else rates
-                # nothing of the intercept's reach is a share of it
+                # the intercept's reach does not depend on its value
                 kept[-1] = max(self._reach[k, -1], rates[-1]) if scaled else rates[-1]
                 reach = np.where(u != 0.0, kept, self._reach[k])
                 size = g
@@ -577,7 +578,7 @@ class Learner:
         return value
 
     def _begin(self, y):
-        """Let the intercept of a regression begin at the first target."""
+        """Start the intercept of a regression at the first target."""
         if self._seen == 0.0 and self.n_outputs == 1 and self._W[0, -1] == 0.0:
             if self.rule.loss in _REGRESSION:
                 self._W[0, -1] = y[0] * self.rule.fit_intercept
@@ -586,7 +587,7 @@ class Learner:
             self._first = self._W.copy()
 
     def _rates(self, u, y, p, s):
-        """The least that columns and intercept may move by, in units of the columns."""
+        """Return the least reaches of columns and intercept, in units of the columns."""
         rule, unit = self.rule, 1.0
         self._seen += s
         self._squares += s * (u[:-1] @ u[:-1])
@@ -605,7 +606,7 @@ class Learner:
         return np.append(np.full(len(u) - 1, self.eta), self._shrink * own * unit)
 
     def _bet(self, u, slopes, scale, s, wealth):
-        """A step of coin betting, with the gradient of the penalty for the rows that are missed."""
+        """Take a step of coin betting, with the penalty's gradient for the rows in between."""
         rule, W = self.rule, self._W
         slope = (1.0 - rule.l1_ratio) * W + rule.l1_ratio * np.sign(W)
         penalty = rule.alpha * self.factor * self._missed * slope / scale
@@ -619,7 +620,7 @@ class Learner:
             self._A += (self._W - self._A) * (s / self._averaged)
 
     def _fall(self, k, time, scale):
-        """The penalty until the next step, and the mean of the weights."""
+        """Apply the penalty until the next step, and update the mean of the weights."""
         rule = self.rule
         owed = k * rule.l1_ratio * time * scale
         spans = np.minimum(1.0, flow_end(self._W, k, rule.l1_ratio) / time)
@@ -638,14 +639,14 @@ def _require_finite(values):
 
 
 def _dense(A):
-    """The rows of a `Matrix`, of a sparse matrix or of an array, float64."""
+    """Return the rows of a `Matrix`, a sparse matrix or an array as a float64 array."""
     if hasattr(A, "rows") and hasattr(A, "n_rows"):
         return A.rows(0, A.n_rows)
     return np.asarray(A.toarray() if hasattr(A, "toarray") else A, float)
 
 
 def _targets(y, k, loss):
-    """(n, k) targets: numbers of one output, -1 and 1 or 2 q - 1 of several, q of the softmax."""
+    """Return targets (n, k): y of one output, -1 and 1 or 2 q - 1 of several, q of the softmax."""
     y = np.asarray(y)
     if k == 1 and y.ndim == 1:
         return y[:, None].astype(float)

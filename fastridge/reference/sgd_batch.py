@@ -1,8 +1,8 @@
 """Stochastic gradient descent by batches of rows: the steps of `fastridge.reference.sgd`.
 
-"auto" and "adagrad" take a batch as one row whose gradient is the sum of the rows' weighted
-gradients; the step of each row is bounded by itself, with weights, reaches and the rate as they are
-before the batch. Coin betting bets on the sum. Rules of scikit-learn take the mean.
+"auto" and "adagrad" treat a batch as one row whose gradient is the sum of the rows' weighted
+gradients; the step of each row is bounded separately, with weights, reaches and the rate from
+before the batch. Coin betting bets on the sum. Rules of scikit-learn use the mean.
 """
 
 import math
@@ -11,11 +11,11 @@ import numpy as np
 
 from . import sgd
 
-_ROUNDING = 1e-15  # part of a sum of gradients that counts as nothing
+_ROUNDING = 1e-15  # share of a sum of gradients that counts as round-off
 
 
 def sum_of_gradients(slopes, u):
-    """Sums (k, p) of slopes (n, k) times rows u (n, p), but for what rounding leaves of nothing.
+    """Return the sums (k, p) of slopes (n, k) times rows u (n, p); round-off becomes 0.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def sum_of_gradients(slopes, u):
 
 
 def flow_with_debts(V, pace, l1_ratio, time, debts):
-    """(V, debts) after the penalty's flow: where a weight is 0, what it owes is kept.
+    """Return (V, debts) after the penalty's flow; where a weight is 0, its debt is kept.
 
     `debts` (2, k, p) are the L1 penalties that a positive and a negative weight owe.
 
@@ -54,7 +54,7 @@ def flow_with_debts(V, pace, l1_ratio, time, debts):
 
 
 def pay(V, debts):
-    """(V, debts) after weights have paid what they owe (Tsuruoka, Tsujii & Ananiadou 2009).
+    """Return (V, debts) after weights have paid their debts (Tsuruoka, Tsujii & Ananiadou 2009).
 
     Examples
     --------
@@ -121,7 +121,7 @@ class BatchLearner(sgd.Learner):
         return float(total)
 
     def _losses(self, X, Y, s, own):
-        """(sum of weighted losses, slopes (n, k) with weights of classes, predictions (n, k))."""
+        """Return (sum of losses, slopes (n, k) with weights of classes, predictions (n, k))."""
         rule, P = self.rule, X @ self._W.T
         sgd._require_finite(P)
         if rule.loss == "multinomial":
@@ -138,7 +138,7 @@ class BatchLearner(sgd.Learner):
         return s @ values.sum(axis=1), slopes, P
 
     def _mean_step(self, X, Y, s, own):
-        """A step of a rule of scikit-learn along the mean of the gradients."""
+        """Take a step of a rule of scikit-learn along the mean of the gradients."""
         rule = self.rule
         rate = self.shrink * sgd.plain_rate(rule, self.t)
         value, slopes, P = self._losses(X, Y, s, own)
@@ -156,7 +156,7 @@ class BatchLearner(sgd.Learner):
         if 0 < rule.average <= self.t:
             self._A = self._A + (self._W - self._A) / (self.t - rule.average + 1.0)
         if rule.l1_ratio > 0.0:
-            # a column is truncated where a row of the batch holds it
+            # truncate a column only where it is stored in a row of the batch
             self._owed += rule.l1_ratio * rate * rule.alpha
             W, paid = sgd.truncate(self._W, self._paid, self._owed * self.factor)
             held = (X != 0.0).any(axis=0)
@@ -165,7 +165,7 @@ class BatchLearner(sgd.Learner):
         return value
 
     def _begin(self, Y, s):
-        """Let the intercept of a regression begin at the mean of the first targets."""
+        """Start the intercept of a regression at the mean of the first targets."""
         self._starts = False
         if self._seen == 0.0 and self.n_outputs == 1 and self._W[0, -1] == 0.0:
             mean = s @ Y[:, 0] / s.sum()
@@ -200,7 +200,7 @@ class BatchLearner(sgd.Learner):
         return self.shrink * own * self._unit()
 
     def _reaches(self, V, own):
-        """How far weights may move; nothing of the intercept's reach is a share of it."""
+        """Return the reaches of weights; the intercept's does not depend on its value."""
         if self.rule.learning_rate == "adagrad":
             return np.full(V.shape, self._rate)
         reach = np.maximum(self._reach, self._rate + sgd._SHARE * abs(V))
@@ -208,7 +208,7 @@ class BatchLearner(sgd.Learner):
         return reach
 
     def _bounded(self, u, Y, P, slopes, reach):
-        """Slopes with their weights, less where the step of a row alone would go too far."""
+        """Return weighted slopes, reduced where the step of a single row would go too far."""
         known = self._R > 0.0
         inverse = np.divide(1.0, self._R, out=np.zeros_like(self._R), where=known)
         left = slopes.copy()
@@ -222,7 +222,7 @@ class BatchLearner(sgd.Learner):
         return left
 
     def _sum_step(self, X, Y, s, own):
-        """A step of a rule that has a rate for each coordinate."""
+        """Take a step of a rule with a rate for each coordinate."""
         X, Y, s = X[s > 0.0], Y[s > 0.0], s[s > 0.0]
         rule, scaled = self.rule, self.rule.learning_rate != "adagrad"
         if scaled:
@@ -266,7 +266,7 @@ class BatchLearner(sgd.Learner):
         return value
 
     def _settle(self, V, scale, pace, time):
-        """The penalty until the next step, and the mean of the weights."""
+        """Apply the penalty until the next step, and update the mean of the weights."""
         rule = self.rule
         W, by_weight = V / scale, pace / scale
         if 0 < rule.average <= self.t:
@@ -282,7 +282,7 @@ class BatchLearner(sgd.Learner):
             self._W = sgd.flow(W, by_weight, rule.l1_ratio, time)
 
     def _bet(self, u, slopes, scale, s, own):
-        """A step of coin betting, with the gradient of the penalty for the rows that are missed."""
+        """Take a step of coin betting, with the penalty's gradient for the rows in between."""
         rule, W = self.rule, self._W
         if 0 < rule.average <= self.t:
             self._averaged += s.sum()

@@ -11,7 +11,7 @@ def softmax_loss(y, eta, weight=None):
     Parameters
     ----------
     y : array (n, k)
-        Proportions of the classes, whose rows have sum 1.
+        Proportions of the classes; rows sum to 1.
     eta : array (n, k)
     weight : array (n,) or None
 
@@ -39,7 +39,7 @@ def softmax_loss(y, eta, weight=None):
 
 
 def softmax_fit(X, y, alpha, fit_intercept=True, weight=None, factor=None, offset=0.0, steps=100):
-    """Coefficients (k, p) and intercepts (k,) of sum 0 that minimise, with proportions y (n, k),
+    """Return coefficients (k, p) and intercepts (k,) of sum 0 that minimise, for shares y (n, k),
 
     1 / sum(s) sum_i s_i l(y_i, o_i + b + W x_i) + alpha / 2 sum_jc f_j W_cj^2
 

@@ -17,7 +17,7 @@ def read_svmlight(
     offset=0,
     length=-1,
 ):
-    """X, y and, where asked for, the queries of the lines of `text`; see `fastridge.io`.
+    """Return X, y and, with query_id, the queries of the lines of `text`; see `fastridge.io`.
 
     Examples
     --------

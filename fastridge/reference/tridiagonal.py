@@ -1,4 +1,4 @@
-"""Symmetric matrices by tridiagonal ones: one reduction for any number of shifts."""
+"""Reduction of symmetric matrices to tridiagonal form, for any number of shifts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 
 def tridiagonalize(M):
-    """M = Q T Q' by reflections, T tridiagonal.
+    """Reduce M = Q T Q' by Householder reflections, T tridiagonal.
 
-    The reflection I - 2 v v' / v'v takes what lies below the diagonal of column j to a multiple of
+    The reflection I - 2 v v' / v'v maps the part of column j below the diagonal to a multiple of
     the first unit vector.
 
     Parameters
@@ -51,7 +51,7 @@ def tridiagonalize(M):
 
 
 def tridiagonal_solve(d, e, alphas, B):
-    """(T + alpha I)^-1 B, and the trace of the inverse, for every alpha.
+    """Return (T + alpha I)^-1 B, and the trace of the inverse, for every alpha.
 
     The pivots of L D L' from above, and of the same from below,
 

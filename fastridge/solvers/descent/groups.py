@@ -265,7 +265,7 @@ class GroupPath:
         return (_lengths(v) > stretch * l1) & self.penalised
 
     def _gradient(self, W):
-        """Return A'SR, <Y, R> and <R, R> for penalised coefficients, after fitting free features."""
+        """Return A'SR, <Y, R> and <R, R> for penalised coefficients; free features are fitted."""
         if not W.any():
             return self.cross, self.yy_rest, self.yy_rest
         R = self.Y - self.A.dot(np.asfortranarray(W.T))

@@ -1,8 +1,8 @@
-"""Which solver "auto" runs without an L1 penalty and bounds: predicted seconds on one thread.
+"""Choice of the solver "auto" without an L1 penalty and bounds: predicted seconds on one thread.
 
 newton      STEPS times a weighted Gram matrix of the features and its factor
 newton-samples  the Gram matrix of the rows once, and STEPS times a factor of it
-newton-cg   as many products as conjugate gradients for a ridge take; see `systems.cost`
+newton-cg   the products that conjugate gradients for a ridge take; see `systems.cost`
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ...systems.cost import cg_cost, direct_cost
 from .problem import GLMProblem
 
 _STEPS = 6
-_FLOP = 2.5e-11  # seconds of a multiplication with an addition
-_FEW = 200  # number of features up to which it is always "newton"
+_FLOP = 2.5e-11  # seconds of a multiply-add
+_FEW = 200  # number of features up to which "newton" is always chosen
 
 
 def choose_solver(problem: GLMProblem) -> str:

@@ -1,16 +1,17 @@
 """The Laplace evidence of a generalised linear model, and the alpha that maximises it.
 
-With W the sum of the weights, phi the dispersion, F the objective less the least loss that any
-predictors give, and k0 the coefficients without a penalty, intercept included, whose prior is flat,
+With W the sum of the weights, phi the dispersion, F the objective minus the least loss over all
+predictors, and k0 the number of unpenalised coefficients, including the intercept, whose prior is
+flat,
 
     log evidence = -W F / phi - 1/2 log det M - 1/2 log sum(h) + 1/2 sum_j log(l2_j)
                    + k0 / 2 log(2 pi phi / W)
 
-at the solution, for the Hessian M and the curvatures h of `hessian`, over the j with a penalty: the
-likelihood times the prior N(0, phi / (W l2_j)), integrated by its second-order expansion, over the
-likelihood of the least loss. Of losses with a dispersion that likelihood is (2 pi phi)^(-W/2) but
-for a function of y, exact for the squared loss (extended quasi-likelihood, Nelder & Pregibon 1987),
-and phi is where the evidence is largest, 2 W F / (W - k0).
+at the solution, for the Hessian M and the curvatures h of `hessian`, with sums over penalised j:
+the likelihood times the prior N(0, phi / (W l2_j)), integrated by its second-order expansion, over
+the likelihood of the least loss. For losses with a dispersion the latter is (2 pi phi)^(-W/2) up to
+a function of y, which is exact for the squared loss (extended quasi-likelihood, Nelder & Pregibon
+1987), and phi maximises the evidence: 2 W F / (W - k0).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _NEAR = 1e-4  # relative tolerance of alpha
 
 
 def log_evidence(hessian: Hessian) -> tuple[float, float]:
-    """The log evidence, but for a constant of y, and the dispersion."""
+    """Return the log evidence, up to a constant that depends on y only, and the dispersion."""
     problem, state = hessian.problem, hessian.state
     if not hessian.is_exact:
         raise ValueError(
@@ -64,15 +65,15 @@ def log_evidence(hessian: Hessian) -> tuple[float, float]:
 def best_alpha(
     evidence: Callable[[float], float], curvatures: NDArray[np.float64], factor: NDArray[np.float64]
 ) -> float:
-    """Return the alpha of the largest evidence.
+    """Return the alpha that maximises the evidence.
 
-    First one per factor of ten, from large to small; then by Brent's method between the neighbours
-    of the best.
+    Search a grid with one alpha per factor of ten, from large to small, then use Brent's method
+    between the neighbours of the best.
 
     Parameters
     ----------
     evidence : callable
-        The log evidence at an alpha.
+        evidence(alpha): the log evidence.
     curvatures, factor : ndarray (p,)
         Second derivatives of the loss by the coefficients at the null model, and factors of the
         penalty.

@@ -45,7 +45,7 @@ from .separation import separation, warn_of_growth, warn_of_separation
 from .softmax_problem import SoftmaxProblem
 
 _ONE = np.ones(1)
-_EVIDENCE_TOL = 1e-5  # `tol` of the fits that alpha="evidence" compares, at most
+_EVIDENCE_TOL = 1e-5  # largest `tol` of the fits that alpha="evidence" compares
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
@@ -64,7 +64,7 @@ def solve(
 ) -> GLMResult:
     """Fit arguments that have been checked; see `glm`.
 
-    start: coefficients and intercept. labels: classes that y of 0 and 1 are, for messages.
+    start: coefficients and intercept. labels: the classes 0 and 1 of y, for messages.
     """
     problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
     problem.penalise(alpha, options.l1_ratio)
@@ -89,7 +89,7 @@ def solve(
 
 
 def begin(problem: GLMProblem, start: tuple[Any, float]) -> State | None:
-    """The state at coefficients that are given, or None where the null model is better."""
+    """Return the state at given coefficients, or None where the null model is better."""
     with np.errstate(over="ignore", invalid="ignore"):
         state = problem.start(*start)
     null = problem.null_loss
@@ -99,7 +99,7 @@ def begin(problem: GLMProblem, start: tuple[Any, float]) -> State | None:
 
 
 def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLMProblem:
-    """The problem, with refusals of data and targets that have no fit."""
+    """Return the problem; raise for data and targets without a fit."""
     live = y if sample_weight is None else y[sample_weight > 0]
     loss.check_targets(live)
     if options.fit_intercept:
@@ -122,12 +122,12 @@ def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLM
 
 
 def require_usable(problem: GLMProblem) -> None:
-    """Refuse X that is not finite, or whose squares leave the range of float64."""
+    """Raise if X is not finite, or its squares leave the range of float64."""
     rows = problem.rows
     if not (problem.fit_intercept or problem.standardize):
         check_finite(rows.source)
         return
-    # variances show what is not finite, without a pass
+    # variances reveal non-finite values without another pass
     squares = float(np.add.reduce(rows.squares()))
     if not (squares < np.inf and np.isfinite(np.add.reduce(rows.mean))):
         check_finite(rows.source)
@@ -135,7 +135,7 @@ def require_usable(problem: GLMProblem) -> None:
 
 
 def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
-    """Refuse targets whose mean no linear predictor gives: an intercept would be infinite."""
+    """Raise if only an infinite intercept would fit the mean of the targets."""
     if (y == y[0]).all() and not np.isfinite(loss.link(np.asarray(y[0]))):
         raise ValueError(
             f"y is {y[0]:g} for all samples that have weight, which an intercept fits at infinity"
@@ -144,7 +144,7 @@ def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
 
 
 def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
-    """Run the solver that suits the problem, from a state or, where that is None, afresh."""
+    """Run the solver that suits the problem, from a state, or from the null model if None."""
     has_kinks = problem.has_l1 or problem.has_bounds
     if has_kinks and options.solver not in ("auto", "prox-newton"):
         raise ValueError(
@@ -168,7 +168,7 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
         left = options.max_iter - found.n_iter
         if found.converged or options.solver != "auto" or left < 1:
             return found
-        # of a weak penalty, products of rows are not precise enough
+        # with a weak penalty, products of rows are not accurate enough
         better = found.state.objective <= problem.null_loss
         first = found.state if better else problem.null
         rest = newton_cg(problem, first, options.tol**2, left)
@@ -177,7 +177,7 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
 
 
 def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
-    """The result in the caller's units."""
+    """Return the result in the caller's units."""
     state = found.state
     coef, intercept = problem.restore(state.u, state.b)
     if problem.A.is_float32:
@@ -218,7 +218,7 @@ def check_arguments(
     tol: float,
     max_iter: int,
 ) -> tuple[Matrix, NDArray[np.float64], Loss, Any, Constraints, Any, Options]:
-    """Check what `glm` and `glm_path` take: A, y, loss, weights, constraints, offset, options."""
+    """Check arguments of `glm`; return A, y, loss, weights, constraints, offset and options."""
     found = loss_of(loss)
     check_flags(fit_intercept=fit_intercept, standardize=standardize)
     A = check_design(X, finite=False)
@@ -250,7 +250,7 @@ def check_arguments(
 
 
 def _by_evidence(problem: GLMProblem, options: Options) -> tuple[float, tuple[Any, float]]:
-    """The alpha of the largest evidence, and coefficients and intercept near its solution."""
+    """Return the alpha of the largest evidence, with coefficients and intercept as a warm start."""
     from .evidence import best_alpha, log_evidence
     from .hessian import Hessian, most_of
 
@@ -276,7 +276,7 @@ def _by_evidence(problem: GLMProblem, options: Options) -> tuple[float, tuple[An
 def _by_evidence_of_classes(
     problem: SoftmaxProblem, options: Options
 ) -> tuple[float, tuple[Array, Array]]:
-    """The same of several classes."""
+    """Return the alpha of the largest evidence for several classes, with a warm start."""
     from .evidence import best_alpha
     from .softmax_laplace import SoftmaxHessian, require_small
 
@@ -298,7 +298,7 @@ def _by_evidence_of_classes(
 
 
 def require_prior(options: Options, factor: Array, has_bounds: bool = False) -> None:
-    """Refuse penalties that are no Gaussian prior."""
+    """Raise if the penalty is not a Gaussian prior."""
     if options.l1_ratio > 0 or has_bounds or not factor.any():
         raise ValueError(
             "alpha is 'evidence', which needs features with an L2 penalty alone; expected"
@@ -336,53 +336,53 @@ def glm(
 
     with s = `sample_weight`, f = `penalty_factor`, ones where None, and o = `offset` plus the
     logarithm of `exposure`, zeros where None, subject to `lower` <= w <= `upper`. l is half the
-    unit deviance, but for a constant of y.
+    unit deviance, up to a term that depends on y only.
 
     Parameters
     ----------
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         Features.
-    y : array-like of shape (n_samples,), of "binomial" (n_samples, 2)
-        Targets that the loss is defined for; of "binomial" counts of successes and failures, whose
+    y : array-like of shape (n_samples,), for "binomial" (n_samples, 2)
+        Targets in the domain of the loss; for "binomial" counts of successes and failures, whose
         sums are weights of the samples.
     loss : str or Loss, default="logistic"
         A key of `fastridge.losses.LOSSES`, or a loss with parameters of your choice.
     alpha : float or "evidence", default=1.0
-        Strength of the penalty, at least 0. "evidence": where the Laplace evidence of the model,
-        `GLMResult.log_evidence`, is largest, by some 20 fits; `GLMResult.alpha` says what was
-        found. For an L2 penalty without bounds, where a Hessian fits into memory; of the loss
-        "multinomial" up to 4,000 coefficients of all classes together.
+        Strength of the penalty, at least 0. "evidence": maximise the Laplace evidence of the model,
+        `GLMResult.log_evidence`, by some 20 fits; the result is in `GLMResult.alpha`. This needs an
+        L2 penalty without bounds and a Hessian that fits into memory; for the loss "multinomial" at
+        most 4,000 coefficients of all classes together.
     l1_ratio : float, default=0.0
-        Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
+        Share of the L1 part, from 0 (only L2) to 1 (only L1).
     fit_intercept : bool, default=True
-        Fit b, which is never penalised nor bounded; otherwise b = 0.
+        Fit b, which is neither penalised nor bounded; otherwise b = 0.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Non-negative weights: weight 2 is the row twice.
     penalty_factor : array-like of shape (n_features,) or None, default=None
         Non-negative factor of each feature's penalty; 0 leaves it unpenalised.
     lower, upper : float or array-like of shape (n_features,) or None, default=None
-        Bounds of the coefficients, in the units of `X`; infinite ones, like None, bound nothing.
+        Bounds of the coefficients, in the units of `X`; None or infinite: no bound.
     standardize : bool, default=False
-        Penalise sd_j w_j in place of w_j, with sd the columns' weighted standard deviations (1 for
+        Penalise sd_j w_j instead of w_j, with sd the columns' weighted standard deviations (1 for
         constant columns).
     offset : array-like of shape (n_samples,) or None, default=None
         Added to the linear predictor of each sample.
     exposure : array-like of shape (n_samples,) or None, default=None
-        Positive factors of the means, of losses with a log link alone.
+        Positive factors of the means, only for losses with a log link.
     solver : {"auto", "newton", "newton-cg", "newton-samples", "prox-newton"}, \
 default="auto"
-        "newton" forms weighted Gram matrices; "newton-cg" solves for its steps by conjugate
-        gradients, for large or sparse data of many features; "newton-samples" works on products of
-        the rows, for dense data of fewer samples than features.
-        "prox-newton" is for L1 penalties and bounds, which the others do not take.
+        "newton" forms weighted Gram matrices; "newton-cg" computes its steps by conjugate
+        gradients, for large or sparse data with many features; "newton-samples" works on products
+        of the rows, for dense data with fewer samples than features. "prox-newton" is for L1
+        penalties and bounds, which the others do not support.
     tol : float, default=1e-4
         Bound on the square root of `GLMResult.relative_gap`.
     max_iter : int, default=100
-        Bound on the Newton steps.
+        Largest number of Newton steps.
     coef_init : array-like of shape (n_features,) or None, default=None
-        Where to start, for example the solution of a nearby `alpha`; None: the null model.
+        Warm start, for example the solution of a nearby `alpha`; None: the null model.
     intercept_init : float, default=0.0
-        The intercept that goes with `coef_init`.
+        The intercept that belongs to `coef_init`.
 
     Returns
     -------

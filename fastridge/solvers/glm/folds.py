@@ -1,7 +1,7 @@
-"""Generalised linear models of every fold and every penalty.
+"""Generalised linear models for every fold and every penalty.
 
-Rows that a fold leaves out have weight 0 in it, so that no rows are copied and their predictors are
-those of the fit. Each fold goes down the penalties with warm starts; folds run on threads.
+Rows that a fold leaves out have weight 0 in it, so that no rows are copied and the fit has their
+predictors too. Each fold fits decreasing penalties with warm starts; folds run on threads.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .problem import Array, GLMProblem
 from .softmax_problem import SoftmaxState
 from .together import FoldsTogether, may_share, parts_of, together
 
-_BELOW = 36.0  # -log of the rounding of 1
+_BELOW = 36.0  # -log of the round-off of 1
 
 
 class FoldFits(NamedTuple):
-    """Of one fold and one l1_ratio, for m penalties; errors are mean deviances."""
+    """Fits on one fold for one l1_ratio and m penalties; errors are mean deviances."""
 
     train: Array  # (m,)
     validation: Array  # (m,)
@@ -44,7 +44,7 @@ class FoldFits(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One penalty: mean deviance of the training rows, relative gap, iterations, whether met."""
+    """One penalty: training mean deviance, relative gap, iterations, and convergence."""
 
     error: float
     gap: float
@@ -53,7 +53,7 @@ class Step(NamedTuple):
 
 
 class OneRun:
-    """The fits of one predictor, from penalty to penalty."""
+    """Warm-started fits of one predictor for a sequence of penalties."""
 
     def __init__(self, data: GLMFolds, options: Options, weight: Array | None) -> None:
         everything = np.ones(data.A.n_rows, dtype=bool)
@@ -94,7 +94,7 @@ class OneRun:
 
 
 class ConstantRun:
-    """The fits of training rows that are all of one of two classes: it is all but certain."""
+    """Constant fits for training rows of only one of two classes, with probability near 1."""
 
     def __init__(self, data: GLMFolds, label: float) -> None:
         self.shape = 1, data.A.n_columns
@@ -112,10 +112,10 @@ class ConstantRun:
 
 
 class SoftmaxRun:
-    """The fits of a predictor for each class, from penalty to penalty.
+    """Warm-started fits of one predictor per class for a sequence of penalties.
 
-    Of a class that has no training row, the predictor is constant, `_BELOW` under the least
-    intercept: its probability is next to nothing, and errors on held-out rows stay finite.
+    The predictor of a class without training rows is constant, `_BELOW` below the least intercept:
+    its probability is close to 0, and errors on held-out rows stay finite.
     """
 
     def __init__(self, data: GLMFolds, options: Options, weight: Array | None) -> None:
@@ -177,9 +177,9 @@ class GLMFolds:
     constraints : Constraints
     offset : ndarray (n,) or (n, k), or None
     penalties : callable
-        penalties(total): alphas (m,) of training rows whose weights have that sum.
+        penalties(total): alphas (m,) for training rows whose weights sum to `total`.
     apart : tuple of Matrix, ndarray (n_test,) and ndarray or None, or None
-        The held-out rows, where they are not among those of A.
+        The held-out rows, if they are not among the rows of A.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class GLMFolds:
         self.columns: Matrix | None = None
 
     def run(self, options: Options, weight: Array | None) -> Any:
-        """The fits of rows that have weights."""
+        """Return the warm-started fits of rows with these weights."""
         if isinstance(self.loss, Multinomial):
             return SoftmaxRun(self, options, weight)
         if self.loss.name == "logistic" and options.fit_intercept:
@@ -213,7 +213,7 @@ class GLMFolds:
         return OneRun(self, options, weight)
 
     def grid(self, options: Options, eps: float, n_alphas: int) -> Array:
-        """The automatic penalties of one l1_ratio, on all rows."""
+        """Return the automatic penalties for one l1_ratio, from all rows."""
         run = self.run(options, self.weight)
         if isinstance(run, OneRun):
             return run.run.alphas(eps, n_alphas)
@@ -227,21 +227,21 @@ class GLMFolds:
         return float(self.A.n_rows if self.weight is None else self.weight.sum())
 
     def training_weight(self, i: int) -> Array | None:
-        """Weights (n,) of a fold: 0 of the rows that it leaves out."""
+        """Return the weights (n,) of a fold, 0 for rows that it leaves out."""
         if self.apart is not None:
             return self.weight
         times = np.bincount(self.splits[i].train, minlength=self.A.n_rows).astype(np.float64)
         return times if self.weight is None else times * self.weight
 
     def test_rows(self, i: int) -> tuple[Any, NDArray[Any], Array | None]:
-        """Rows, or None where they are apart, targets and weights."""
+        """Return held-out rows, or None if they are separate data, targets and weights."""
         if self.apart is not None:
             return None, self.apart[1], self.apart[2]
         rows = self.splits[i].test
         return rows, self.y[rows], None if self.weight is None else self.weight[rows]
 
     def error(self, y: NDArray[Any], eta: Array, weight: Array | None) -> float:
-        """Mean deviance of predictors (n, k)."""
+        """Return the mean deviance of predictors (n, k)."""
         values = self.loss.value(y, eta if self.k > 1 else eta[:, 0]) - self.least(y)
         return 2.0 * max(float(np.average(values, weights=weight)), 0.0)
 
@@ -295,7 +295,7 @@ class FoldPath:
 
 
 class TogetherPath:
-    """Solutions of some folds for one l1_ratio, side by side; see `together`.
+    """Simultaneous solutions of some folds for one l1_ratio; see `together`.
 
     Parameters
     ----------
@@ -304,7 +304,7 @@ class TogetherPath:
         Numbers of the folds.
     states : FoldsTogether
     score : callable
-        As that of `FoldPath`.
+        See `FoldPath`.
     """
 
     def __init__(
@@ -314,7 +314,7 @@ class TogetherPath:
 
     @on_one_thread
     def solve(self, alphas: Any) -> list[FoldFits] | None:
-        """The fits of each fold; None where the folds' own penalties are not in one order.
+        """Return the fits of each fold; None where folds order their own penalties differently.
 
         alphas: the same for all folds, or None.
         """
@@ -353,7 +353,7 @@ class TogetherPath:
 
 
 def paths_together(folds: GLMFolds, options: Options, score: Any) -> list[TogetherPath]:
-    """The folds in groups that go side by side, or an empty list where they go one by one."""
+    """Return groups of folds to fit simultaneously; an empty list: fit folds one by one."""
     if folds.apart is not None or isinstance(folds.loss, Multinomial) or folds.count < 2:
         return []
     if not may_share(folds.A, folds.loss, min(folds.count, MOST_FITS), options):
@@ -377,7 +377,7 @@ def paths_together(folds: GLMFolds, options: Options, score: Any) -> list[Togeth
 
 
 class LeftOutFits(NamedTuple):
-    """As `FoldFits`, of one fit to all rows, with the standard errors of the mean deviances."""
+    """Leave-one-out fits: `FoldFits` of one fit to all rows, with standard errors of the errors."""
 
     train: Array
     validation: Array
@@ -392,10 +392,10 @@ class LeftOutFits(NamedTuple):
 
 
 class LeftOutPath(FoldPath):
-    """The solutions of all rows for one l1_ratio, and each row's predictor by one Newton step.
+    """Solutions on all rows for one l1_ratio, with leave-one-out predictors by one Newton step.
 
-    That of the fit without the row, of the same penalty beside the sum of the losses; see
-    `left_out`. The only split has all rows on both sides.
+    Each fit without a row has the same penalty relative to the sum of the losses; see `left_out`.
+    The only split has all rows on both sides.
     """
 
     @on_one_thread
@@ -428,7 +428,7 @@ class LeftOutPath(FoldPath):
 
 
 def _null_left_out(problem: GLMProblem) -> Array:
-    """Predictors (n,) of the rows by models without features, one Newton step from that of all."""
+    """Return leave-one-out predictors (n,) of the null model, by one Newton step each."""
     state = problem.null
     if not problem.fit_intercept:
         return state.eta

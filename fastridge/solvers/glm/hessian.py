@@ -1,14 +1,13 @@
 """The Hessian of a fit's objective, its inverse, and the traces that follow from it.
 
-At a state with the curvatures h of the loss, over the coefficients that neither an L1 part holds at
-0 nor a bound holds where it is,
+At a state with the curvatures h of the loss, over the active coefficients, which neither an L1 part
+holds at 0 nor a bound holds,
 
     M = A' diag(h) A + diag(l2),
 
-with A about the means under h, which takes the intercept out: that has the curvature sum(h) of its
-own. M is factored where it is small or the data have few samples. Elsewhere its inverse is applied
-by conjugate gradients, and diagonals and traces are estimated by random signs, with standard
-errors.
+with A centred by the means under h, which eliminates the intercept, whose own curvature is sum(h).
+M is factored where it is small or the data have few samples. Elsewhere its inverse is applied by
+conjugate gradients, and diagonals and traces are estimated by random signs, with standard errors.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ from .newton_cg import HeavyBlock
 from .newton_model import QuadraticModel, model_at
 from .problem import Array, GLMProblem, State
 
-MOST = 2000  # features or samples up to which M is factored unless a caller allows more
+MOST = 2000  # largest number of features or samples for which M is factored, by default
 _ELEMENTS = 4_000_000  # elements of a block of rows or columns
 _DEPENDENT = 1e-12  # share of a feature's precision below which its remainder is round-off
 _PROBES = 64
 _FEWEST, _ENOUGH = 12, 2e-3  # least number of probes of a trace; relative standard error to reach
 _TOL = 1e-6  # tolerance of conjugate gradients, relative to the right-hand side's norm
-_LOOSE, _LOOSER = 1e-4, 1e-3  # the same for estimates, and where the error is its square
+_LOOSE, _LOOSER = 1e-4, 1e-3  # the same for estimates, and for those with an error of its square
 _MOST_STEPS = 2000
 _BOUND_TOL = 4.0  # spacings within which a coefficient is at its bound
 
 
 def most_of() -> int:
-    """Largest order of the matrix that is factored, by the memory there is."""
+    """Return the largest order of a matrix to factor, by the memory of the machine."""
     return int((default_memory() / 40.0) ** 0.5)
 
 
@@ -50,9 +49,9 @@ class Hessian:
     problem : GLMProblem
     state : State
     most : int, default=MOST
-        Largest number of active features, or of samples, that M is factored for.
+        Largest number of active features, or of samples, for which M is factored.
     seed : int, default=0
-        Of random signs.
+        Seed of the random signs.
 
     Attributes
     ----------
@@ -61,14 +60,14 @@ class Hessian:
     total : float
         Sum of h, the curvature of the intercept.
     offset : ndarray (p,)
-        Means of the columns under h, less those that u is about, in units of u.
+        Means of the columns under h, minus the means of A, in units of u.
     is_exact : bool
         Whether M is factored.
     """
 
     def __init__(self, problem: GLMProblem, state: State, most: int = MOST, seed: int = 0) -> None:
         if not np.isfinite(state.h.sum()):
-            # rows without weight may lie where the loss overflows
+            # at rows of weight 0 the loss may overflow
             live = problem.weight > 0
             r, h = np.where(live, state.r, 0.0), np.where(live, state.h, 0.0)
             state = State(state.u, state.b, state.eta, state.loss, state.penalty, r, h)
@@ -96,7 +95,7 @@ class Hessian:
         self.is_exact = not isinstance(self._inverse, _ByProducts)
 
     def without_data(self) -> HessianInverse:
-        """What products with the inverse need, without the data.
+        """Return the inverse without the data, for copies and files.
 
         Raises
         ------
@@ -114,13 +113,13 @@ class Hessian:
 
     @on_one_thread
     def solve(self, V: Array) -> Array:
-        """M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
+        """Return M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
         return self._inverse.solve(V)
 
     @cached_property
     @on_one_thread
     def trace(self) -> tuple[float, float]:
-        """Trace of M^-1 A' diag(h) A, and its standard error."""
+        """Return the trace of M^-1 A' diag(h) A, and its standard error."""
         if self.is_empty or self.total <= 0:
             return 0.0, 0.0
         return self._inverse.trace()
@@ -128,19 +127,19 @@ class Hessian:
     @cached_property
     @on_one_thread
     def diagonal(self) -> tuple[Array, Array]:
-        """Diagonal of M^-1 (p,), 0 of coefficients that are held, and its standard errors."""
+        """Return the diagonal of M^-1 (p,), 0 for held coefficients, and its standard errors."""
         return self._inverse.diagonal()
 
     @on_one_thread
     def quadratic(self, V: Array) -> Array:
-        """v M^-1 v' of each row v of V (k, p)."""
+        """Return v M^-1 v' for each row v of V (k, p)."""
         return np.einsum("kp,pk->k", V, self._inverse.solve(np.ascontiguousarray(V.T)))
 
     @on_one_thread
     def leverages(self) -> tuple[Array, Array]:
-        """Variances q (n,) of the predictors under M^-1, intercept included, and 1 - h q.
+        """Return variances q (n,) of the predictors under M^-1, with intercept, and 1 - h q.
 
-        Both without cancellation where h q is near 1. Only where M is factored.
+        Both are accurate also where h q is near 1. Only where M is factored.
         """
         assert not isinstance(self._inverse, _ByProducts)
         q, left = self._inverse.leverages()
@@ -151,18 +150,18 @@ class Hessian:
 
     @on_one_thread
     def log_determinant(self) -> float:
-        """log det M over the active coefficients. Only where M is factored."""
+        """Return log det M over the active coefficients. Only where M is factored."""
         assert not isinstance(self._inverse, _ByProducts)
         return self._inverse.log_determinant()
 
 
 class HessianInverse:
-    """The inverse of a factored M, without the data: what a copied or loaded posterior has.
+    """The inverse of a factored M, without the data, for copied and loaded posteriors.
 
     Attributes
     ----------
     active, total, offset, is_exact
-        As of `Hessian`.
+        See `Hessian`.
     posterior : Posterior
         M^-1 over the active coefficients.
     """
@@ -180,24 +179,24 @@ class HessianInverse:
         return self
 
     def solve(self, V: Array) -> Array:
-        """M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
+        """Return M^-1 V over the active coefficients, 0 elsewhere, for V (p,) or (p, k)."""
         out = np.zeros(V.shape)
         out[self.active] = self.posterior @ V[self.active]
         return out
 
     @property
     def diagonal(self) -> tuple[Array, Array]:
-        """Diagonal of M^-1 (p,), 0 of coefficients that are held, and its standard errors: 0."""
+        """Return the diagonal of M^-1 (p,), 0 for held coefficients, and its standard errors, 0."""
         out = np.zeros(len(self.active))
         out[self.active] = np.maximum(self.posterior.diagonal(), 0.0)
         return out, np.zeros(len(out))
 
     def quadratic(self, V: Array) -> Array:
-        """v M^-1 v' of each row v of V (k, p)."""
+        """Return v M^-1 v' for each row v of V (k, p)."""
         return np.einsum("kp,pk->k", V, self.solve(np.ascontiguousarray(V.T)))
 
     def _check_fields(self) -> None:
-        """Refuse fields of a model file that do not fit together."""
+        """Raise if fields of a model file are inconsistent."""
         k = int(np.count_nonzero(self.active))
         if type(self.posterior) is not Posterior or self.posterior.shape != (k, k):
             raise ValueError(f"posterior must be a Posterior of {k} coefficients")
@@ -206,7 +205,7 @@ class HessianInverse:
 
 
 def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
-    """Coefficients that neither an L1 part holds at 0 nor a bound holds."""
+    """Return the coefficients that neither an L1 part holds at 0 nor a bound holds."""
     u = state.u
     active = np.ones(problem.p, dtype=bool)
     if problem.has_l1:
@@ -216,13 +215,13 @@ def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
         if bound is not None:
             active &= np.abs(u - bound) > _BOUND_TOL * spacing
     if problem.A.scale is not None:
-        # constant columns without a penalty
+        # exclude unpenalised constant columns
         active &= (problem.A.scale != 0) | (problem.l2 > 0)
     return active
 
 
 def _scaled_cholesky(B: Array) -> Array:
-    """L of B (n, n), which is overwritten, damped where rounding hides that it is positive."""
+    """Return the Cholesky factor of B (n, n), overwritten; damp B where round-off needs it."""
     size = np.sqrt(np.diagonal(B))
     B /= size
     B /= size[:, None]
@@ -240,14 +239,14 @@ def _scaled_cholesky(B: Array) -> Array:
 
 
 def _traces(C: Array, d: Array, inverse: Array) -> float:
-    """Trace of (C + diag(d))^-1 C, without cancellation."""
+    """Return the trace of (C + diag(d))^-1 C, without cancellation."""
     kept = np.einsum("ij,ij->i", inverse, C)
     lost = d * np.diagonal(inverse)
     return float(np.where(lost < 0.5, 1.0 - lost, kept).sum())
 
 
 def _trace_of_range(C: Array, d: Array) -> float:
-    """The same without the directions that have neither data nor a penalty beyond rounding."""
+    """Return the trace without directions whose data and penalty are round-off."""
     scale = 1.0 / np.sqrt(np.diagonal(C) + d)
     C = C * scale * scale[:, None]
     values, vectors = eigh(C + np.diag(d * scale * scale))
@@ -328,7 +327,7 @@ class _BySamples:
 
     @property
     def posterior(self) -> Posterior:
-        """M^-1 over the active coefficients, from dense rows of them."""
+        """Return M^-1 over the active coefficients, from their dense rows."""
         n, q = self.A.n_rows, int(self.active.sum())
         if 24.0 * n * q > default_memory():
             raise ValueError(
@@ -347,7 +346,7 @@ class _BySamples:
         rounding = n * float(np.finfo(np.float64).eps)
         if rounding * float(np.trace(self.inner)) < _DEPENDENT**0.5:
             return _traces(self.inner, np.ones(n), self.inverse), 0.0
-        # rounding is no direction of the data
+        # drop eigenvalues that are round-off
         values = eigvalsh(self.inner)
         values = values[values > rounding * values[-1]]
         return float((values / (1.0 + values)).sum()), 0.0
@@ -433,10 +432,10 @@ class _ByProducts:
                 return float(mean), float(error)
 
     def diagonal(self) -> tuple[Array, Array]:
-        """By random signs z, the mean of z * (M^-1 z); see `_Regression`.
+        """Estimate the diagonal as the mean of z * (M^-1 z) for random signs z; see `_Regression`.
 
-        With P the preconditioner, P^-1 and P^-1 M P^-1 have a diagonal that is known, and are what
-        M^-1 begins with: what they explain of its estimates is taken away.
+        With P the preconditioner, P^-1 and P^-1 M P^-1 have known diagonals and approximate M^-1:
+        they are control variates of the estimates.
         """
         rng = np.random.default_rng(self.seed)
         found = _Regression(self.p)
@@ -454,7 +453,7 @@ class _ByProducts:
         return value, np.where(self.active, error, 0.0)
 
     def _own(self) -> Array:
-        """The diagonal of the preconditioner's inverse (p,)."""
+        """Return the diagonal of the preconditioner's inverse (p,)."""
         diagonal = self.squares + self.l2
         own = np.divide(1.0, diagonal, out=np.zeros(self.p), where=diagonal > 0)
         heavy, gram = self.block.heavy, self.block.gram
@@ -465,7 +464,7 @@ class _ByProducts:
 
 
 class _Regression:
-    """The means of values (p,), less what controls of mean 0 explain of them, and their errors."""
+    """Means of values (p,) with control variates of mean 0, and their standard errors."""
 
     def __init__(self, p: int) -> None:
         self.count = 0

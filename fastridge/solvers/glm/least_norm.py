@@ -1,4 +1,4 @@
-"""The solution of least norm where columns are dependent and nothing is penalised."""
+"""The minimum-norm solution where columns are dependent and nothing is penalised."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ..._matrix import Matrix
 from ..ridge.solve import solve as solve_ridge
 from .problem import Array, GLMProblem, State
 
-_MOST = 2000  # samples or features of which it is looked for
-_SHORTER = 1e-6  # share of the norm that is worth another solution
-_SAME = 1e-9  # share of the predictors that may change
+_MOST = 2000  # largest number of samples or features for which it is computed
+_SHORTER = 1e-6  # least relative decrease of the norm for which the solution is replaced
+_SAME = 1e-9  # largest relative change of the predictors
 
 
 def least_norm(
     A: Matrix, problem: GLMProblem, state: State, weight: Array | None
 ) -> tuple[Array, float] | None:
-    """Coefficients (p,) and intercept of the same predictors and a smaller norm, or None.
+    """Return coefficients (p,) and intercept with the same predictors and a smaller norm, or None.
 
-    They are the least squares fit of least norm to the predictors; norms are those of
+    They are the minimum-norm least squares fit to the predictors. The norm is that of the
     coefficients, in units of the columns' deviations where standardised.
     """
     if min(problem.n, problem.p) > _MOST:

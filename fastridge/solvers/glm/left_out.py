@@ -6,8 +6,8 @@ and the Hessian M - h_i x_i x_i'. One Newton step moves the row's own predictor 
     q_i r_i / (1 - h_i q_i),    q_i = x_i' M^-1 x_i,
 
 (K. Rad and A. Maleki, "A scalable estimate of the out-of-sample prediction error via approximate
-leave-one-out cross-validation", J. Royal Statistical Society B 82, 2020). For the squared loss that
-is the refit itself.
+leave-one-out cross-validation", J. Royal Statistical Society B 82, 2020). For the squared loss this
+is exact.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from .hessian import Hessian
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 1e-12  # of 1 - h q, below which a row alone decides its predictor
+_ROUNDING = 1e-12  # 1 - h q below which a row alone determines its predictor
 
 
 class LeftOut(NamedTuple):
-    """Predictions of each row by the fit to all the others, approximately.
+    """Approximate predictions of each row by the fit to all others.
 
     Attributes
     ----------
     predictor : ndarray of shape (n_samples,)
-        Linear predictors, offset included; NaN of rows that alone decide their own.
+        Linear predictors, with offset; NaN for rows that alone determine their own.
     mean : ndarray of shape (n_samples,)
-        Means of y.
+        Predicted means of y.
     deviance : ndarray of shape (n_samples,)
-        Unit deviances of y from these.
+        Unit deviances of y from `mean`.
     error : float
-        Their mean over the rows, by weight; NaN where one of them is, and infinite where a step
-        leads out of range, as from heavy rows.
+        Weighted mean of `deviance`; NaN where one of them is, and infinite where a step overflows,
+        as for heavy rows.
     error_se : float
         Its standard error, as if the deviances were independent.
     """
@@ -50,7 +50,7 @@ class LeftOut(NamedTuple):
 
 
 def left_out(hessian: Hessian) -> LeftOut:
-    """What rows are predicted by the fits without them."""
+    """Return the predictions of all rows by the fits without them."""
     problem = hessian.problem
     eta = left_out_predictors(hessian)
     loss, y = problem.loss, problem.y
@@ -62,7 +62,7 @@ def left_out(hessian: Hessian) -> LeftOut:
 
 
 def left_out_predictors(hessian: Hessian) -> Array:
-    """Linear predictors (n,) of the rows by the fits without them."""
+    """Return the linear predictors (n,) of the rows by the fits without them."""
     if not hessian.is_exact:
         raise ValueError(
             f"leave-one-out needs a factor of {int(hessian.active.sum())} features or"
@@ -71,13 +71,13 @@ def left_out_predictors(hessian: Hessian) -> Array:
     state = hessian.state
     q, left = hessian.leverages()
     moved = np.divide(q * state.r, left, out=np.full(len(q), np.nan), where=left > _ROUNDING)
-    # a row without a residual is not missed
+    # leaving out a row without a residual changes nothing
     moved[state.r == 0] = 0.0
     return state.eta + moved
 
 
 def mean_and_error(values: Array, weight: Array) -> tuple[float, float]:
-    """Weighted mean, for weights of sum 1, and its standard error."""
+    """Return the weighted mean, for weights of sum 1, and its standard error."""
     values = np.where(weight > 0, values, 0.0)
     mean = float(weight @ values)
     count = np.count_nonzero(weight)

@@ -1,10 +1,10 @@
 """Newton's method on the weighted Gram matrix, for few features; see `fastridge._newton`.
 
-With alpha > 0 the gap is the duality gap: of a gradient g whose part along the intercept is
-projected out, sum_j g_j^2 / (2 l2_j). Where features are free, and of losses that are not convex,
-it is Newton's decrement g'H^-1 g, twice what a step gains, and counts only where no predictor moves
-by more than a half: curvatures of losses that change by no more than exp(1/2) there bound the
-rest. Large data end by the dual point of the last step's model, a step earlier.
+With alpha > 0 the gap is the duality gap sum_j g_j^2 / (2 l2_j), for the gradient g with the
+intercept projected out. With free features, and for losses that are not convex, it is Newton's
+decrement g'H^-1 g, twice the decrease that a step predicts. It counts only where no predictor moves
+by more than 1/2: there curvatures change by at most exp(1/2), which bounds the error. Large data
+end by the dual point of the last step's model, a step earlier.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..._newton import newton as _newton
 from .problem import Array, GLMProblem, State
 
 _LARGE = 1 << 19  # elements of X from which a sample of the rows is fitted first
-_ENDED = 1 << 17  # elements from which a dual point may end a fit
+_ENDED = 1 << 17  # elements of X from which a dual point may end a fit
 # The sample takes one row in `_SHARE`, or more where these are fewer than `_MANY` per feature;
 # where it would take more than one in `_LEAST_SHARE`, there is none.
 _SHARE, _LEAST_SHARE, _MANY = 16, 8, 50
@@ -36,30 +36,30 @@ class Solution(NamedTuple):
     n_iter: int
     solver: str
     converged: bool
-    is_endless: bool = False  # coefficients without a penalty fit the better the larger they are
+    is_endless: bool = False  # the loss keeps falling as unpenalised coefficients grow
 
 
 def newton(problem: GLMProblem, start: State | None, tol: float, max_iter: int) -> Solution:
     """Minimise without an L1 penalty and bounds, until the gap is tol of the null objective.
 
-    start: None: the null model, or what a fit to a sample of many rows gives.
+    start: None: the null model, or for many rows the fit to a sample of them.
     """
     if start is not None:
-        # a penalty before this one tells how fast steps converge
+        # the last penalty gives the rate of convergence
         found = _run(problem, start.u.copy(), start.b, tol, max_iter, problem.rate)
         problem.rate = found.rate
         return _solution(found)
     u, b = np.zeros(problem.p), problem.null_intercept
     step = min(_SHARE, problem.n // (_MANY * problem.p)) if problem.p else 0
     if step >= _LEAST_SHARE and problem.A.nnz > _LARGE:
-        # at the solution for m rows, the objective of all rows is about p / m of the null one above
-        # its minimum; a Newton step on all rows squares that
+        # at the solution for m rows, the objective of all rows exceeds its minimum by about p / m
+        # of the null objective; a Newton step on all rows squares that
         sample = problem.sample(step)
         near = max(tol, _SAMPLED * problem.p / sample.n)
         some = _run(sample, u.copy(), b, near, max_iter)
         if some.ended == CONVERGED:
             state = some.state
-            # where other rows are predicted far off, the null model is the better start
+            # if the other rows are predicted badly, the null model is the better start
             gained = sample.null_loss - state.objective
             most = problem.null_loss - _ENOUGH * gained
             found = _run(problem, state.u, state.b, tol, max_iter, some.rate, most)
@@ -92,7 +92,7 @@ def _run(
     rate: float = 0.0,
     most: float = np.inf,
 ) -> _Run:
-    """Newton's steps from u, which is overwritten, and b; see `fastridge._newton`."""
+    """Run Newton's method from u, which is overwritten, and b; see `fastridge._newton`."""
     eta, r, h = (np.empty(problem.n) for _ in range(3))
     loss = problem.loss
     b, value, penalty, gap, n_iter, ended, rate = _newton(

@@ -1,15 +1,15 @@
 """Newton's method by conjugate gradients in a trust region, for data too large for a Gram matrix.
 
 A step minimises the quadratic model g'd + d'M d / 2 within |d| <= radius, in the norm of the
-preconditioner, where the iterates of conjugate gradients only grow (Steihaug 1983; Lin, Weng &
-Keerthi 2008). M = A' diag(h) A + diag(l2) is about the means under the weights h, which takes the
-intercept out. The preconditioner treats the heaviest columns exactly, as one-hot data ask for, and
-the others by their diagonal (Hsia, Chiang & Lin 2018); on text, where no column is frequent, the
-diagonal alone.
+preconditioner, in which the iterates of conjugate gradients grow (Steihaug 1983; Lin, Weng &
+Keerthi 2008). M = A' diag(h) A + diag(l2) is centred by the means under the weights h, which
+eliminates the intercept. The preconditioner treats the heaviest columns exactly, as one-hot data
+need, and the others by their diagonal (Hsia, Chiang & Lin 2018); on text, where no column is
+frequent, it is diagonal.
 
-The gap is the duality gap, free features projected out. Where these are many it is Newton's
-decrement g'M^-1 g, as in `newton`, of which conjugate gradients find all but what the residual
-stands for: that over the least Ritz value seen, an estimate as good as that value.
+The gap is the duality gap, with free features projected out. Where these are many it is Newton's
+decrement g'M^-1 g, as in `newton`. Conjugate gradients give it up to the residual's part, which is
+estimated by its square over the least Ritz value so far.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from .search import ROUNDING
 _POOR, _GOOD = 0.25, 0.75  # shares of the predicted decrease
 _SHRINK, _GROW = 0.25, 4.0  # factors of the radius
 _LOOSE = 0.1  # share of the gradient that a step may leave
-_SURE = 0.3  # share of the goal's gradient that it need not go below
+_SURE = 0.3  # lower bound on that tolerance, as a share of the goal's gradient
 _MOST_STEPS = 500  # iterations of conjugate gradients in a step
-_REST = 0.1  # bound on what a residual adds to a decrement, as a share of the step's gain
+_REST = 0.1  # bound on the residual's part of a decrement, as a share of the step's gain
 _BLOCK = 1500  # columns of the preconditioner's block
-_PAIRS = 20  # cost of the block and its factor, at most, in pairs of products with A and A'
+_PAIRS = 20  # largest cost of the block and its factor, in pairs of products with A and A'
 _UPDATE, _PRODUCT, _FLOP = 2.0e-9, 1.1e-9, 2.5e-11  # seconds, as `systems.cost` has them
 _STALE = 1.6  # growth of iterations above which a block is summed again
 _FEW = 10  # number of iterations up to which a block always stays
@@ -62,7 +62,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
     l2, free = problem.l2, problem.l2 <= 0
     inverse = np.divide(1.0, l2, out=np.zeros(problem.p), where=~free)
     own = inverse
-    # too many to be projected out of the gradient: the decrement is the bound, as in `newton`
+    # too many to project out of the gradient: use the decrement as the gap, as in `newton`
     many_free = int(free.sum()) > _MOST_FREE
     block: HeavyBlock | None = None
     radius = np.inf
@@ -85,7 +85,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
             own = np.divide(
                 1.0, model.squares, out=inverse.copy(), where=free & (model.squares > 0)
             )
-        # the gradient that is small enough, in the norm of the gap
+        # tolerance of the gradient, in the norm of the gap
         enough = _LOOSE * np.sqrt(float(model.g**2 @ own))
         if not many_free:
             enough = max(enough, _SURE * np.sqrt(2.0 * goal))
@@ -93,7 +93,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
             model, l2, own, precondition, radius, enough, least if many_free else None
         )
         block.note(used)
-        # diagonals of other weights precondition as well, for as long as they do
+        # keep the diagonal of earlier weights until iterations become too many
         squares = model.squares if n_iter > done and used <= _STALE * max(last, _FEW) else None
         last = used
         move, along = step_of(problem, model, d)
@@ -130,7 +130,7 @@ class HeavyBlock:
             chosen = heaviest(squares, most)
             length = float(counts[chosen].sum()) / problem.n
             cost = 0.5 * problem.n * length**2 * _UPDATE + most**3 / 3 * _FLOP
-            # of few rows, none is frequent enough
+            # with few rows, no column is frequent enough
             pays = problem.n >= problem.p and cost <= _PAIRS * 2 * A.nnz * _PRODUCT
             most = most if pays else 0
         free = problem.l2 <= 0
@@ -154,8 +154,8 @@ class HeavyBlock:
 class _Step(NamedTuple):
     """A step, the decrease it predicts, and its length in the preconditioner's norm.
 
-    decrement: g'M^-1 g, where it was asked for and found, else infinite.
-    least: the least eigenvalue of M beside the preconditioner that was seen.
+    decrement: g'M^-1 g, where requested and found, else infinite.
+    least: the least Ritz value so far of the preconditioned M.
     """
 
     d: Array
@@ -177,8 +177,7 @@ def _steihaug(
 ) -> _Step:
     """Minimise the model within the radius, until the gradient's norm by `inverse` is `enough`.
 
-    least: None, or the least eigenvalue of M beside the preconditioner that was seen so far, for
-    the decrement.
+    least: the least Ritz value so far of the preconditioned M, to compute the decrement; or None.
     """
     ritz = None if least is None else Ritz()
     least = np.inf if least is None else least
@@ -187,7 +186,7 @@ def _steihaug(
     d, r = np.zeros(p), -model.g
     z, q = np.empty(p), np.empty(p)
     u = np.empty(len(h))
-    # a constant need not be multiplied elementwise
+    # multiply by a scalar where all elements are equal
     same = bool((inverse == inverse[0]).all())
     precondition(z, r)
     v = z.copy()
@@ -228,7 +227,7 @@ def _steihaug(
         precondition(z, r)
         before, rz = rz, float(r @ z)
         if ritz is not None and np.sqrt(left) <= enough:
-            # g'M^-1 g is what the step gains, twice, and r'M^-1 r of what is left
+            # g'M^-1 g is twice the gain of the step, plus r'M^-1 r of the residual
             least = min(least, ritz.least)
             rest = rz / least
             if rest <= _REST * predicted:

@@ -1,4 +1,4 @@
-"""The quadratic model of a Newton step without a Gram matrix, and the gap where it begins."""
+"""The quadratic model of a Newton step without a Gram matrix, and the gap at its start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .softmax_problem import SoftmaxProblem
 
 
 class QuadraticModel(NamedTuple):
-    """What a step needs at a state: the operator about the means under h, and the gradient."""
+    """Model of a step at a state: the operator centred by the means under h, and the gradient."""
 
     A: Matrix
     h: Array
@@ -26,9 +26,9 @@ class QuadraticModel(NamedTuple):
 
 
 def curvatures_of(problem: GLMProblem | SoftmaxProblem, h: Array) -> tuple[Array, Array]:
-    """Means of the columns under h, and second derivatives of the loss by the coefficients.
+    """Return the means of the columns under h, and second derivatives by the coefficients.
 
-    About the means where there is an intercept; h >= 0, and not all 0.
+    The latter are centred where there is an intercept; h >= 0, and not all 0.
     """
     means, squares = problem.rows.near.column_stats(h)
     if not problem.fit_intercept:
@@ -42,7 +42,7 @@ def curvatures_of(problem: GLMProblem | SoftmaxProblem, h: Array) -> tuple[Array
 def model_at(problem: GLMProblem, state: State, squares: Array | None = None) -> QuadraticModel:
     """Return the model at a state.
 
-    squares: earlier ones, which serve a preconditioner as well; None: compute them.
+    squares: earlier second derivatives, for a preconditioner; None: compute them.
     """
     near, scale = problem.rows.near, problem.A.scale
     h = np.maximum(state.h, 0.0)
@@ -63,12 +63,12 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
     offset = means if problem.A.shift is None else means - problem.A.shift
     if scale is not None:
         offset = offset * scale
-    # weights of sum 1 bound the curvature along the intercept where a loss has none
+    # without curvature along the intercept, use the sum of the weights, 1
     return QuadraticModel(A, h, total, squares, g, slope / (total if total > 0 else 1.0), offset)
 
 
 def step_of(problem: GLMProblem, model: QuadraticModel, d: Array) -> tuple[float, Array]:
-    """The intercept's step and the predictors' (n,) that go with a step of the coefficients."""
+    """Return the steps of the intercept and of the predictors (n,) for a step of coefficients."""
     move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
     return move, problem.A.dot(d) + move
 
@@ -76,7 +76,7 @@ def step_of(problem: GLMProblem, model: QuadraticModel, d: Array) -> tuple[float
 def search_along(
     problem: GLMProblem, state: State, d: Array, move: float, along: Array
 ) -> tuple[float, State] | None:
-    """Find where the objective falls enough along such a step; see `backtrack`."""
+    """Backtrack along such a step to sufficient decrease; see `backtrack`."""
     slope = float(state.r @ along) + float(np.einsum("j,j,j->", problem.l2, state.u, d))
 
     def at(t: float) -> State:
@@ -97,7 +97,7 @@ def gap_of(
 ) -> float:
     """Return the duality gap, with the intercept and free features projected out of the gradient.
 
-    For a loss that is not convex it is no bound, but as small as the gradient's square.
+    For a loss that is not convex it is not a bound, but of the order of the squared gradient.
     """
     g = model.g
     if is_flat(model, free):
@@ -108,7 +108,7 @@ def gap_of(
     chosen = np.flatnonzero(free & (model.squares > 0))
     if len(chosen):
         G = model.A.gram(model.h, columns=chosen)
-        # copies of columns: what damping leaves of them is in the gap
+        # damped for copies of columns; the error is part of the gap
         factor = damped_cholesky(G, np.diagonal(G).copy(), 1e-14, 1e-14)
         if factor is None:
             return np.inf

@@ -1,10 +1,10 @@
-"""Newton's method for sparse data whose Gram matrix is small, as that of one-hot data is.
+"""Newton's method for sparse data with a small Gram matrix, such as one-hot data.
 
 The frequent columns are eliminated exactly, and the others are solved for by conjugate gradients on
 their Gram matrix, so that no iteration touches X; see `fastridge._systems.Reduced`. Summing the
-Gram matrix takes as long as a dozen products with X, so that it stays for as long as it brings the
-gap down: with the curvatures h' of an earlier state in place of h, a step multiplies the error by
-at most max |h / h' - 1|, in the norm of the Hessian.
+Gram matrix takes as long as a dozen products with X, so it is kept while it reduces the gap: with
+the curvatures h' of an earlier state instead of h, a step multiplies the error by at most
+max |h / h' - 1|, in the norm of the Hessian.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Order = NDArray[np.int32]
 
 # Share of the gradient's norm that a step leaves: iterations do not touch X, steps do.
 _LEFT = 0.01
-_SURE = 0.3  # share of the goal's norm that it need not go below, as the certificate is met there
-# Share of the last gap above which the Gram matrix is summed anew, for a dozen products with X: a
+_SURE = 0.3  # lower bound on that tolerance, as a share of the goal's norm
+# Share of the last gap above which the Gram matrix is summed again, for a dozen products with X: a
 # larger one saves sums and takes more steps, of about three products each.
 _STALE = 0.1
-_MOST_STEPS = 500  # of conjugate gradients, in a step
+_MOST_STEPS = 500  # iterations of conjugate gradients in a step
 
 
 class ReducedHessian:
@@ -39,9 +39,9 @@ class ReducedHessian:
     ----------
     problem : GLMProblem
     order : ndarray of int32
-        Columns that are not empty, frequent ones first.
+        Non-empty columns, frequent ones first.
     n_heavy : int
-        Columns that are eliminated.
+        Number of columns to eliminate.
     max_memory : float
         Bytes that the Gram matrix may take.
     """
@@ -52,7 +52,7 @@ class ReducedHessian:
         self.system: Reduced | None = None
         self.l2: Array | None = None
         scale = problem.A.scale
-        # constant columns have a scale of 0, and like empty ones no curvature but l2
+        # constant columns have a scale of 0; like empty ones, their only curvature is l2
         self.unit = np.ones(problem.p) if scale is None else np.where(scale == 0, 1.0, scale)
         self.is_flat = np.ones(problem.p, dtype=bool)
         self.is_flat[order] = False
@@ -67,7 +67,7 @@ class ReducedHessian:
         Raises
         ------
         OverflowError
-            If its sparse part has more elements than there is room for.
+            If its sparse part has more elements than the memory allows.
         """
         q = self.problem
         means = model.A.shift if q.fit_intercept else np.zeros(q.p)
@@ -98,7 +98,7 @@ class ReducedHessian:
 
 
 def reduced_hessian(problem: GLMProblem) -> ReducedHessian | None:
-    """The Hessian of sparse data whose Gram matrix is small, all features penalised; else None."""
+    """Return the Hessian of sparse data with a small Gram matrix and no free features; or None."""
     if not (problem.l2 > 0).all():
         return None
     if problem.reduced is None:
@@ -117,7 +117,7 @@ def newton_reduced(
     inverse, free = 1.0 / problem.l2, np.zeros(problem.p, dtype=bool)
     last, gap, met, n_iter = np.inf, np.inf, False, 0
     is_fresh, failed = False, False
-    # means and squares under h are needed for a new matrix alone
+    # means and squares under h are needed only for a new matrix
     squares: Array | None = None if hessian.system is None else inverse
     while True:
         model = model_at(problem, state, squares)

@@ -35,7 +35,7 @@ class Options(NamedTuple):
 
 
 class Constraints(NamedTuple):
-    """What bears on each coefficient; None: nothing."""
+    """Penalty factors and bounds of the coefficients; None: none."""
 
     factor: NDArray[np.float64] | None = None
     lower: NDArray[np.float64] | None = None
@@ -46,7 +46,7 @@ NOTHING = Constraints()
 
 
 def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
-    """The sum of an offset and the logarithm of an exposure, or None where there is neither."""
+    """Return the sum of an offset and the logarithm of an exposure, or None without both."""
     total = None
     if offset is not None:
         total = check_target(offset, n, name="offset")
@@ -85,7 +85,7 @@ def check_offsets(offset: Any, exposure: Any, n: int, k: int) -> NDArray[np.floa
 
 
 def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Finite numbers of one shape, such as first coefficients."""
+    """Return finite numbers of the given shape as an array, such as initial coefficients."""
     values = numbers(as_array(given, name), name)
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}; expected {shape}.")
@@ -93,7 +93,7 @@ def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.flo
 
 
 def warn_of(result: GLMResult, options: Options) -> None:
-    """Say that a fit did not reach its tolerance."""
+    """Warn that a fit did not reach its tolerance."""
     warnings.warn(
         f"the fit stopped after {result.n_iter} iterations with a relative gap of"
         f" {result.relative_gap:.3g}, whose root is above tol={options.tol:g}; raise max_iter,"

@@ -1,4 +1,4 @@
-"""Generalised linear models for one penalty after the other, each from where the last one ended."""
+"""Generalised linear models for a sequence of penalties, with warm starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .result import GLMResult
 __all__ = ["GLMPath", "glm_path"]
 
 _NULL_TOL = 1e-12
-_MOST_AHEAD = 2.0  # times the way of the last penalty that the next one's is guessed to be
+_MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
 
 
 class GLMPath:
@@ -39,23 +39,23 @@ class GLMPath:
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
-        Penalties that were fitted, from large to small.
+        The fitted penalties, from large to small.
     coef : ndarray of shape (n_alphas, n_features)
-        Coefficients, in the type of X; made anew at each access.
+        Coefficients, in the type of X; a new array at each access.
     sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features)
-        The same, made anew at each access.
+        The coefficients as a sparse array; a new one at each access.
     intercept : ndarray of shape (n_alphas,)
         0 where none was fitted.
     dual_gap : ndarray of shape (n_alphas,)
         Bounds on how far each objective is from its minimum, in the objective's unit.
     relative_gap : ndarray of shape (n_alphas,)
-        `dual_gap` over the mean loss of the null model above the least that any predictions give.
+        `dual_gap` over the mean loss of the null model minus the least loss over all predictions.
     objective : ndarray of shape (n_alphas,)
         Objectives.
     deviance : ndarray of shape (n_alphas,)
         Sums over the samples of weight times unit deviance.
     null_deviance : float
-        That of the null model.
+        Deviance of the null model.
     explained : ndarray of shape (n_alphas,)
         Share of the null deviance that the fit explains.
     n_nonzero : ndarray of int, shape (n_alphas,)
@@ -63,19 +63,19 @@ class GLMPath:
     n_iter : ndarray of int, shape (n_alphas,)
         Newton steps.
     dof : ndarray of shape (n_alphas,)
-        Effective degrees of freedom, intercept included, computed at first access: `GLMResult.dof`
-        of each penalty. NaN of a copy or a loaded path that was not asked before.
+        Effective degrees of freedom, with the intercept, computed at first access: `GLMResult.dof`
+        of each penalty. NaN in a copy or a loaded path, unless computed before.
     dof_error : ndarray of shape (n_alphas,)
-        Their standard errors; 0 where they are exact.
+        Standard errors of `dof`; 0 where it is exact.
     aic, bic : ndarray of shape (n_alphas,)
-        Criteria of Akaike and Schwarz, but for a constant of y.
+        Criteria of Akaike and Schwarz, up to a constant that depends on y only.
     l1_ratio : float
         Share of the L1 part.
     loss : Loss
     solver : str
-        What ran at the end.
+        The solver that ran last.
     converged : ndarray of bool, shape (n_alphas,)
-        Whether the tolerance asked for was met.
+        Whether `tol` was reached.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class GLMPath:
         loss: Loss,
         null_deviance: float,
     ) -> None:
-        # each without its coefficients but those that are not 0
+        # store only the non-zero coefficients of each result
         self._results, self._indices = results, indices
         self._values = [r.coef for r in results]
         self._n_features, self._dtype = n_features, np.dtype(dtype)
@@ -147,7 +147,7 @@ class GLMPath:
         return result
 
     def _each(self, name: str) -> NDArray[np.float64]:
-        """An attribute that each result computes at first access."""
+        """Return an attribute that each result computes at first access."""
         out = np.empty(len(self))
         for k, own in enumerate(self._results):
             if own._dof is None:
@@ -194,7 +194,7 @@ class GLMPath:
         return csr_array((values, indices, indptr), (len(self), self._n_features))
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Linear predictors for every penalty, without an offset.
+        """Return the linear predictors for every penalty, without an offset.
 
         Parameters
         ----------
@@ -216,7 +216,7 @@ class GLMPath:
         return out.T + self.intercept[:, np.newaxis]
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Means for every penalty, without an offset; of "logistic" probabilities of 1.
+        """Return the means for every penalty, without an offset; for "logistic", P(y = 1).
 
         Parameters
         ----------
@@ -244,26 +244,26 @@ class GLMPath:
 
 
 class PathRun:
-    """Solutions of one problem for any sequence of alphas, each from the last one's.
+    """Solutions of one problem for any sequence of alphas, each warm-started from the last.
 
-    What a path does not make anew: the columns, the working set with its Gram matrix and factor,
-    and the dual point that says which features to look at.
+    Reused along the path are the columns, the working set with its Gram matrix and factor, and the
+    dual point that selects features.
 
     Attributes
     ----------
     problem : GLMProblem
     columns : Matrix
-        The features by columns, for other runs on the same X; see `fold_run`.
+        The features stored by columns, for other runs on the same X; see `fold_run`.
     state : State
         The last solution: `state.u`, `state.b`, `state.loss`, and `state.eta` (n,), the linear
-        predictors (offset included) of all rows, those of weight 0 as well.
+        predictors, with offset, of all rows, including those of weight 0.
 
     Parameters
     ----------
     problem : GLMProblem
     options : Options
     columns : Matrix or None, default=None
-        Those of another run on the same X.
+        `columns` of another run on the same X.
     """
 
     def __init__(
@@ -289,7 +289,7 @@ class PathRun:
         self._state = state
 
     def solve(self, alpha: float) -> Solution:
-        """The solution for alpha; its state is where the next one starts."""
+        """Return the solution for alpha, which is the warm start of the next one."""
         from .fit import minimise
 
         q, options = self.problem, self.options
@@ -307,7 +307,7 @@ class PathRun:
         return found
 
     def _ahead(self, alpha: float, state: State) -> State:
-        """Where the last two solutions lead by the logarithm of the penalty, if that is better."""
+        """Return the state extrapolated from two solutions in log alpha, if it is better."""
         if len(self._past) < 2 or not 0 < alpha < self._past[1][0] < self._past[0][0]:
             return state
         (first, u0, b0), (second, u1, b1) = self._past
@@ -316,10 +316,10 @@ class PathRun:
         return ahead if ahead.objective < state.objective else state
 
     def alphas(self, eps: float, n_alphas: int) -> Array:
-        """An automatic grid; the run then starts from the null model.
+        """Return an automatic grid; the run then starts from the null model.
 
-        The first alpha is the least that leaves all penalised coefficients where they rest, of the
-        l1_ratio or at least 1e-3; the last is eps times it.
+        The first alpha is the least that leaves all penalised coefficients at their start, for an
+        l1_ratio of at least 1e-3; the last is eps times it.
         """
         first, self._state = first_alpha(self.problem, self.options)
         rounding = float(np.finfo(np.float64).resolution)
@@ -339,7 +339,7 @@ def fold_run(
     offset: Array | None = None,
     columns: Matrix | None = None,
 ) -> PathRun:
-    """A path on some of the rows, which copies none of them.
+    """Return a path on some of the rows, without copying them.
 
     Rows that are left out have weight 0, so that `PathRun.state.eta[~train]` are predictions for
     them at each penalty without another product.
@@ -360,9 +360,9 @@ def fold_run(
 
 
 def first_alpha(problem: GLMProblem, options: Options) -> tuple[float, State]:
-    """The least alpha that leaves all penalised coefficients where they rest, and the state there.
+    """Return the least alpha that leaves all penalised coefficients at their start, and the state.
 
-    That of the intercept and the features of factor 0, whose gradient says it.
+    The state has only the intercept and the features of factor 0; alpha follows from its gradient.
     """
     free = problem.factor == 0
     rest = np.zeros(problem.p)
@@ -408,7 +408,7 @@ def solve_path(
     stop: Any = None,
     callback: Any = None,
 ) -> GLMPath:
-    """Solve for one penalty after the other, from large to small; see `glm_path`.
+    """Solve for each penalty, from large to small; see `glm_path`.
 
     alphas: None for the automatic grid.
     """
@@ -447,7 +447,7 @@ def solve_path(
     except StopIteration:
         pass
     except BaseException as error:
-        # what is done goes with the interrupt
+        # attach the finished part to the exception
         error.path = finished()  # type: ignore[attr-defined]
         raise
     path = finished()
@@ -497,37 +497,37 @@ def glm_path(
 ) -> GLMPath:
     """Fit a generalised linear model for a decreasing sequence of penalties.
 
-    The objective is that of `glm`; each fit starts from the one before.
+    The objective is that of `glm`; each fit is warm-started from the one before.
 
     Parameters
     ----------
     X, y, loss
         As in `glm`.
     l1_ratio : float, default=1.0
-        Share of the L1 part, from 0 (L2 alone) to 1 (L1 alone).
+        Share of the L1 part, from 0 (only L2) to 1 (only L1).
     eps : float, default=1e-3
-        Last penalty of the automatic grid over the first.
+        Ratio of the last to the first penalty of the automatic grid.
     n_alphas : int, default=100
-        Penalties of the automatic grid. The first is the smallest that leaves all penalised
-        coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
+        Number of penalties of the automatic grid. The first is the smallest that leaves all
+        penalised coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
     alphas : array-like, int or None, default=None
-        Penalties, which are fitted from large to small; None: the automatic grid; an int: that
-        many of it, in place of `n_alphas`.
+        Penalties, which are fitted from large to small; None: the automatic grid; an int: an
+        automatic grid of that many penalties.
     fit_intercept, sample_weight, penalty_factor, lower, upper, standardize, offset, exposure
         As in `glm`.
     solver, tol
         As in `glm`.
     max_iter : int, default=100
-        Bound on the Newton steps of each penalty.
+        Largest number of Newton steps per penalty.
     stop : callable or None, default=None
-        Called as stop(path) after each penalty, with the `GLMPath` so far; a true value ends the
+        Called as stop(path) after each penalty, with the `GLMPath` so far; returning True ends the
         path, for example where a held-out error rises.
     callback : callable or None, default=None
         Called as callback(done, total) after each penalty. If it raises StopIteration, the path so
-        far is returned. Any other exception passes on, as does Ctrl-C, and carries the finished
-        part in its attribute `path`.
+        far is returned. Any other exception, and Ctrl-C, propagates with the finished part of the
+        path in its attribute `path`.
     verbose : bool or int, default=False
-        Show a bar of the penalties that are done on standard error, with tqdm where installed.
+        Show a progress bar on standard error, with tqdm where installed.
 
     Returns
     -------

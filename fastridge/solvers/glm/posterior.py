@@ -1,7 +1,7 @@
 """The Laplace approximation of a generalised linear model's posterior.
 
 With W the sum of the weights and phi the dispersion, W / phi times the objective is a negative log
-posterior: of the likelihood and of Gaussian priors of variance phi / (W l2_j). Its second-order
+posterior, with Gaussian priors of variance phi / (W l2_j). Its second-order
 expansion at the solution is a Gaussian of covariance phi / W times the inverse of the Hessian; see
 `hessian`.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_ELEMENTS = 4_000_000  # of a block of rows
+_ELEMENTS = 4_000_000  # elements of a block of rows
 
 
 class GLMPosterior:
@@ -37,38 +37,37 @@ class GLMPosterior:
     The L2 part of the penalty is a Gaussian prior of variance
     phi / (W alpha (1 - l1_ratio) f_j), in units of the column where it was standardised.
 
-    Standard errors and intervals are those of a penalised fit: deviations of the posterior given
-    that prior. They say how far coefficients may lie from the estimate if the prior is right. They
-    are not those of an unpenalised fit and no frequentist confidence intervals: a penalty biases
-    the estimates towards 0, which intervals about them do not account for, so that they cover true
-    coefficients that are large for the prior less often than their level says. p-values of them are
-    not valid. With alpha = 0 they are the usual ones of maximum likelihood (Wald).
-    Coefficients that an L1 part holds at 0 or a bound holds where it is are taken as given: they
-    have no variance, standard errors and intervals of NaN, and the others' do not know of the
+    Standard errors and intervals are posterior standard deviations and credible intervals given
+    that prior: they describe the uncertainty of the coefficients if the prior is right. They are
+    not frequentist confidence intervals: a penalty biases the estimates towards 0, so that
+    coefficients that are large for the prior are covered less often than the level states, and
+    p-values computed from them are not valid. With alpha = 0 they are the usual ones of maximum
+    likelihood (Wald). Coefficients that an L1 part holds at 0, or a bound holds, are conditioned
+    on: their standard errors and intervals are NaN, and those of the others do not account for the
     selection.
 
-    It is an operator of shape (k, k) too, over the coefficients and, where one was fitted, the
-    intercept at the end: ``posterior @ v``.
+    It is also an operator of shape (k, k), over the coefficients followed by the intercept, where
+    one was fitted: ``posterior @ v``.
 
     Attributes
     ----------
     coef : ndarray of float64, shape (n_features,)
         Means of the coefficients: the solution.
     intercept : float
-        That of the intercept.
+        Mean of the intercept.
     dispersion : float
         phi.
     covariance : ndarray of shape (k, k)
-        Of the coefficients and, last, the intercept; made at first access.
+        Covariance of the coefficients and, last, the intercept; computed at first access.
     standard_errors : ndarray of shape (n_features,)
-        Posterior standard deviations of the coefficients; NaN of those that are held.
+        Posterior standard deviations of the coefficients; NaN for held ones.
     standard_errors_error : ndarray of shape (n_features,)
-        Standard errors of these by their own estimation; 0 where they are exact.
+        Standard errors of the estimates of `standard_errors`; 0 where these are exact.
     intercept_standard_error : float
-        That of the intercept; NaN where none was fitted.
+        Posterior standard deviation of the intercept; NaN where none was fitted.
     is_exact : bool
-        Whether the Hessian is factored: so where active features or samples are at most 2,000.
-        Otherwise products with its inverse are by conjugate gradients, and variances of the
+        Whether the Hessian is factored, which it is for at most 2,000 active features or samples.
+        Otherwise products with its inverse use conjugate gradients, and variances of the
         coefficients are estimated by random signs.
     active : ndarray of bool, shape (n_features,)
         Coefficients that are not held.
@@ -114,7 +113,7 @@ class GLMPosterior:
     _hessian: Hessian | HessianInverse
     _unit: Array | float
 
-    # arrays leave ``v @ posterior`` to it
+    # make NumPy arrays defer ``v @ posterior`` to this class
     __array_ufunc__: ClassVar[None] = None
     dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
 
@@ -143,18 +142,18 @@ class GLMPosterior:
         self._factor = phi / problem.total
         self.fit_intercept = bool(problem.fit_intercept)
         self.active, self.is_exact = hessian.active, hessian.is_exact
-        # means under the curvatures, about which the intercept is independent of the coefficients
+        # centred by the means under the curvatures, the intercept is independent of coefficients
         self._mean = problem.rows.mean + hessian.offset * self._unit
         self.shape = (problem.p + self.fit_intercept,) * 2
         self._covariance = None
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # copies and files are without the data
+        # copies and files do not hold the data
         slots = {name: getattr(self, name) for name in self.__slots__}
         return None, {**slots, "_hessian": self._hessian.without_data(), "_covariance": None}
 
     def _check_fields(self) -> None:
-        """Refuse fields of a model file that do not fit together."""
+        """Raise if fields of a model file are inconsistent."""
         from .hessian import HessianInverse
 
         p = len(self.coef)
@@ -165,12 +164,12 @@ class GLMPosterior:
 
     @property
     def _level(self) -> float:
-        """Variance of the intercept about the means under the curvatures."""
+        """Return the variance of the intercept, centred by the means under the curvatures."""
         total = self._hessian.total
         return self._factor / total if total > 0 else np.inf
 
     def _solve(self, V: Array) -> Array:
-        """Covariance of the coefficients times V (p,) or (p, k)."""
+        """Return the covariance of the coefficients times V (p,) or (p, k)."""
         unit = self._unit if V.ndim == 1 or np.ndim(self._unit) == 0 else self._unit[:, None]
         return self._factor * (self._hessian.solve(V / unit) / unit)
 
@@ -216,7 +215,7 @@ class GLMPosterior:
     @property
     def standard_errors_error(self) -> Array:
         value, error = self._variances
-        # of a root, to first order
+        # error of a root, to first order
         root = 2.0 * np.sqrt(value)
         found = np.divide(error, root, out=np.zeros(len(root)), where=root > 0)
         return np.where(self.active, found, np.nan)
@@ -228,10 +227,9 @@ class GLMPosterior:
         return float(np.sqrt(self._level + self._mean @ self._solve(np.array(self._mean))))
 
     def intervals(self, level: float = 0.95) -> Array:
-        """Credible intervals of the coefficients, symmetric about the solution.
+        """Return credible intervals of the coefficients, symmetric about the solution.
 
-        Those of a penalised fit, given the prior that the penalty is; see the class for what they
-        are not.
+        The penalty is the prior; these are not confidence intervals, see the class.
 
         Parameters
         ----------
@@ -241,7 +239,7 @@ class GLMPosterior:
         Returns
         -------
         ndarray of float64, shape (n_features, 2)
-            Lower and upper ends; NaN of coefficients that are held.
+            Lower and upper ends; NaN for held coefficients.
 
         Raises
         ------
@@ -274,7 +272,7 @@ class GLMPosterior:
         return np.array([self.intercept - half, self.intercept + half])
 
     def variance(self, X: Any) -> Array:
-        """Posterior variance of the linear predictor of each row.
+        """Return the posterior variance of the linear predictor of each row.
 
         Parameters
         ----------
@@ -295,11 +293,11 @@ class GLMPosterior:
         return out + self._level if self.fit_intercept else out
 
     def predict(self, X: Any, offset: Any = None) -> Array:
-        """Means of y, averaged over the posterior.
+        """Return the means of y, averaged over the posterior.
 
-        Of a log link exp(eta + v / 2) for the linear predictor eta and its variance v; of
-        "logistic" probabilities of 1 by the probit approximation, those of eta / sqrt(1 + pi v / 8)
-        (MacKay 1992); the mean itself of an identity link.
+        For a log link this is exp(eta + v / 2), with the linear predictor eta and its variance v;
+        for "logistic" P(y = 1) by the probit approximation, with predictor eta / sqrt(1 + pi v / 8)
+        (MacKay 1992); for an identity link the mean itself.
 
         Parameters
         ----------

@@ -1,8 +1,8 @@
-"""A generalised linear model in the units of its solvers: weights of sum 1, columns centred.
+"""A generalised linear model in solver units: weights sum to 1, columns are centred.
 
-With s the weights over their sum, A the operator over X (columns less their weighted means, and in
-units of their deviations where standardised), u the coefficients in its units, b the intercept
-about the means and o the offset, the solvers minimise
+With s the weights over their sum, A the operator over X (columns centred by their weighted means,
+and scaled by their deviations where standardised), u the coefficients in its units, b the intercept
+of the centred model and o the offset, the solvers minimise
 
     F(u, b) = sum_i s_i l(y_i, eta_i) + sum_j (l1_j |u_j| + l2_j u_j^2 / 2),   eta = o + b + A u,
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
-_PIECE = 1 << 14  # samples that stay in the cache
-_MOST_SEARCH = 200  # steps that find an intercept
-_FAR = 30.0  # first width of the search for an intercept that Newton's steps do not find
+_PIECE = 1 << 14  # number of samples that fit into the cache
+_MOST_SEARCH = 200  # largest number of steps of the search for an intercept
+_FAR = 30.0  # first width of the search for an intercept where Newton's method fails
 
 
 class State:
@@ -61,7 +61,7 @@ class State:
 
 
 class GLMProblem:
-    """What a fit minimises; see above.
+    """The objective of a fit; see above.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class GLMProblem:
     y : ndarray (n,)
     loss : Loss
     weight : ndarray (n,) or None
-        As they are given; None: ones.
+        Weights as given; None: ones.
     factor : ndarray (p,) or None
         Factors f of the penalty; None: ones.
     lower, upper : ndarray (p,) or None
@@ -81,11 +81,11 @@ class GLMProblem:
     ----------
     rows : CentredRows
     A : Matrix
-        Its operator.
+        Their operator.
     weight : ndarray (n,)
-        Of sum 1.
+        Weights that sum to 1.
     total : float
-        Sum of the weights as they were given.
+        Sum of the given weights.
     l1, l2 : ndarray (p,)
         Set by `penalise`.
     lower, upper : ndarray (p,) or None
@@ -114,7 +114,7 @@ class GLMProblem:
         self.A, self.fit_intercept, self.standardize = self.rows.A, fit_intercept, standardize
         self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
         if share is not None and y not in loss.targets:
-            # rows without weight may hold anything
+            # rows of weight 0 may have any y
             self.y = np.where(share > 0, y, y[share.argmax()])
         self.factor = np.ones(self.p) if factor is None else factor
         unit = self.rows.unit
@@ -123,8 +123,8 @@ class GLMProblem:
         self.upper = upper if upper is None or unit is None else upper * unit
         self.l1 = self.l2 = np.zeros(self.p)
         self.alpha = self.l1_ratio = 0.0
-        self.rate = 0.0  # of quadratic convergence; see `newton`
-        # Hessian that solutions for several penalties share; False: its columns are too many
+        self.rate = 0.0  # rate of quadratic convergence; see `newton`
+        # Hessian shared by solutions for several penalties; False: it would be too large
         self.reduced: ReducedHessian | Literal[False] | None = None
         self._by_rows: Matrix | None = None
         self._null: State | None = None
@@ -134,14 +134,14 @@ class GLMProblem:
 
     @property
     def by_rows(self) -> Matrix | None:
-        """Of sparse data, the columns that A is of without its shift and scale, by rows."""
+        """Columns of A without its shift and scale, stored by rows; None for dense data."""
         if self._by_rows is None and self.A.is_sparse:
             near = self.rows.near
             self._by_rows = near.transposed_storage() if near.kind == "csc" else near
         return self._by_rows
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
-        """Take a penalty."""
+        """Set the penalty."""
         self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
@@ -159,7 +159,7 @@ class GLMProblem:
         return value + float(self.l1 @ np.abs(u)) if self.has_l1 else value
 
     def predict(self, u: Array, b: float) -> Array:
-        """eta (n,)."""
+        """Return eta (n,)."""
         eta = self.A.dot(u) if u.any() else np.zeros(self.n)
         eta += b
         if self.offset is not None:
@@ -167,7 +167,7 @@ class GLMProblem:
         return eta
 
     def at(self, u: Array, b: float, eta: Array | None = None) -> State:
-        """The state at coefficients; eta: their predictors, where they are known."""
+        """Return the state at coefficients; eta: their predictors, if known."""
         eta = self.predict(u, b) if eta is None else eta
         r, h = np.empty(self.n), np.empty(self.n)
         loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
@@ -182,7 +182,7 @@ class GLMProblem:
         return self.loss.is_near(self.y[live], eta[live], some)
 
     def gradient(self, state: State) -> Array:
-        """A'r + l2 u: that of the smooth part by u (p,)."""
+        """Return the gradient A'r + l2 u of the smooth part by u (p,)."""
         g = self.A.tdot(state.r)
         g += self.l2 * state.u
         return g
@@ -200,7 +200,7 @@ class GLMProblem:
         """The intercept of the null model."""
         if self._null_intercept is None:
             b = self._first_intercept()
-            # beside an offset, that is where the search begins
+            # with an offset, this b is the start of the search
             if self.fit_intercept and not (self.loss.null_is_mean and self.offset is None):
                 b = self.settle(self.at(np.zeros(self.p), b)).b
             self._null_intercept = b
@@ -215,7 +215,7 @@ class GLMProblem:
 
     @property
     def least(self) -> float:
-        """The least value of the loss that any predictors give."""
+        """Least value of the loss over all predictors."""
         if self._least is None and self.loss.has_log_link and self.loss.is_convex:
             # by the compiled conjugate at 0
             value = self.loss.evaluate_conjugate(self.y, np.zeros(self.n), self.weight)
@@ -233,16 +233,15 @@ class GLMProblem:
 
     @property
     def null_objective(self) -> float:
-        """Loss of the null model above the least one, which gaps are relative to; 1 where that is
-        rounding."""
+        """Loss of the null model minus the least loss; gaps are relative to it; 1 if 0."""
         null, least = self.null_loss, self.least
         excess = null - least
         return excess if excess > 4 * _EPS * (abs(null) + abs(least)) else 1.0
 
     def sample(self, step: int) -> GLMProblem:
-        """The problem of a row in every `step`, about the means of all."""
+        """Return the problem of one row in every `step`, centred by the means of all rows."""
         problem = copy.copy(self)
-        # rows of designs repeat: at random within each step
+        # choose at random within each step, as rows of designed experiments repeat
         m = self.n // step
         rows = np.arange(m) * step + np.random.default_rng(0).integers(0, step, m)
         problem.y, problem.n = self.y[rows], m
@@ -269,7 +268,7 @@ class GLMProblem:
         return float(self.loss.link(np.array(mean)))
 
     def settle(self, state: State) -> State:
-        """The state of the same coefficients with the intercept that minimises their loss."""
+        """Return the state with the same coefficients and the intercept that minimises the loss."""
         low, high = -np.inf, np.inf
         b, eta, r, h = state.b, state.eta, state.r, state.h
         loss = state.loss
@@ -292,14 +291,14 @@ class GLMProblem:
         return State(state.u, b, eta, loss, state.penalty, r, h)
 
     def start(self, coef: Any, intercept: float) -> State:
-        """The state at coefficients (p,) and an intercept in the caller's units."""
+        """Return the state at coefficients (p,) and an intercept in the caller's units."""
         u = np.asarray(coef, dtype=np.float64)
         b = float(intercept) + float(self.rows.mean @ u) if self.fit_intercept else 0.0
         u = u.copy() if self.rows.unit is None else u * self.rows.unit
         return self.at(_within(u, self.lower, self.upper), b)
 
     def within_bounds(self, state: State) -> State:
-        """The state, or where its coefficients are out of bounds that at the nearest ones."""
+        """Return the state with coefficients clipped to the bounds."""
         if not self.has_bounds:
             return state
         u = _within(state.u, self.lower, self.upper)
@@ -309,26 +308,26 @@ class GLMProblem:
         return self.settle(state) if self.fit_intercept and np.isfinite(state.loss) else state
 
     def restore(self, u: Array, b: float) -> tuple[Array, float]:
-        """Coefficients (p,) and intercept in the caller's units."""
+        """Return coefficients (p,) and intercept in the caller's units."""
         coef = u if self.rows.unit is None else u / self.rows.unit
         scale = self.rows.A.scale
         if scale is not None:
             # constant columns have a scale of 0
             coef = np.where(scale == 0, 0.0, coef)
-        # units round, and constant columns have bounds too
+        # clip: scaling has round-off, and constant columns have bounds too
         coef = _within(coef, *self._bounds)
         return coef, b - float(self.rows.mean @ coef) if self.fit_intercept else 0.0
 
 
 def _within(u: Array, lower: Array | None, upper: Array | None) -> Array:
-    """The nearest coefficients within bounds, where there are some."""
+    """Clip coefficients to bounds, if any."""
     if lower is not None:
         u = np.maximum(u, lower)
     return u if upper is None else np.minimum(u, upper)
 
 
 def some_rows(X: Matrix, rows: NDArray[np.intp]) -> Matrix:
-    """A copy of some rows of C- or F-order or CSR data, without its shift and scale."""
+    """Return a copy of some rows of dense or CSR data, without shift and scale."""
     if not X.is_sparse:
         return Matrix.from_dense(np.ascontiguousarray(X.arrays[0][rows]))
     values, indices, indptr = X.arrays

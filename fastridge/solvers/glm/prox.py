@@ -5,22 +5,22 @@ About a state, with r and h the derivatives of the loss by eta, the loss is repl
     sum_i (r_i d_i + h_i d_i^2 / 2),   d = b' + A u',
 
 which with the penalty is an elastic net under the weights h: `fastridge._descent` solves it on the
-Gram matrix of a working set of features, for the columns less their means under h, which minimises
-over the intercept. The step is then searched along, so that the objective falls.
+Gram matrix of a working set, with columns centred by their means under h, which minimises over the
+intercept. A line search along the step then makes the objective fall.
 
 The weights h may be those of an earlier state: the Gram matrix, and the factor of the support in
-it, serve several steps and penalties, to be made anew when the weights have moved away.
+it, are reused for several steps and penalties, and recomputed when the weights have changed.
 
 At the model's minimum theta = r + h d fulfils the constraints of the dual problem,
 
     |a_j' theta| <= l1_j, sum_i theta_i = 0,
 
-for the features of the set, so that it is a dual point at once, whose distance from the best one is
-of second order in d. For any theta = t theta of which both terms are finite,
+for the features of the set, so that it is a dual point, whose distance from the best one is of
+second order in d. For any multiple theta = t theta with finite terms,
 
     D = sum_i (o_i theta_i - s_i l*(y_i, theta_i / s_i)) - sum_j h*_j(-a_j' theta)
 
-is at most the minimum, with h*_j as in `descent.problem`; the gap is the objective less D.
+is at most the minimum, with h*_j as in `descent.problem`; the gap is the objective minus D.
 
 References: J. D. Lee, Y. Sun and M. A. Saunders, "Proximal Newton-type methods for minimizing
 composite functions", SIAM Journal on Optimization 24, 2014. M. Massias, A. Gramfort and J. Salmon,
@@ -56,10 +56,10 @@ _ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
 _INSIDE = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 # Steps without a gain after which a fit ends.
 _FUTILE = 6
-# Square of a column under the model's weights over that under the problem's, below which it counts
-# as 0.
+# Squared norm of a column under the model's weights over that under the problem's, below which it
+# counts as 0.
 _FLAT = 1e-14
-# Least square of a model's response, in multiples of what single features could take off it.
+# Least square of a model's response, in multiples of the decrease by single features.
 _REACH = 4.0
 # Round-off of a sum of squares, as a share of it, that the inner tolerance must exceed.
 _UNHIDDEN = 64 * _EPS
@@ -79,7 +79,7 @@ _DAMPING, _MOST_DAMPING = 1e-3, 1e6
 _AHEAD, _FURTHER = 0.5, 2.0
 # Share of its l1 that a feature has to reach in any case to enter the set.
 _NEAR = 0.8
-# A cold start with a small penalty comes from larger ones: the ratio of each to the next, their
+# A cold start with a small penalty goes by way of larger ones: the ratio of each to the next, their
 # tolerance, and bound on their steps.
 _RATIO, _LOOSE, _FEW_STEPS = 2.0, 1e-3, 10
 # Number of features that may enter the set at once, whatever its size.
@@ -93,7 +93,7 @@ class ProxNewton:
     ----------
     problem : GLMProblem
     columns : Matrix or None, default=None
-        `problem.rows.near` by columns, where it has been made for another problem.
+        `problem.rows.near` stored by columns, if another problem has it.
     """
 
     def __init__(self, problem: GLMProblem, columns: Matrix | None = None) -> None:
@@ -115,12 +115,12 @@ class ProxNewton:
         self.blas = one_thread_for(problem.n * problem.p)
         self.damping = 0.0
         self.first = problem.null_objective
-        # where coefficients rest: at 0, or at the bound that is next to it
+        # start of the coefficients: 0, or the bound nearest to it
         self.start = np.zeros(problem.p)
         for bound, clip in ((problem.lower, np.maximum), (problem.upper, np.minimum)):
             if bound is not None:
                 clip(self.start, bound, out=self.start)
-        # a dual point's products with the columns, and the l1 that it is of
+        # products of a dual point with the columns, and its l1
         self.v: Array | None = None
         self.seen: Array | None = None
         self.l1: Array | None = None
@@ -135,7 +135,7 @@ class ProxNewton:
         return self._solve(state, tol, max_iter)
 
     def _approach(self, state: State, tol: float) -> State:
-        """Come from larger penalties, so that the set grows with the support."""
+        """Start by way of larger penalties, so that the working set grows with the support."""
         q = self.problem
         l1, l2 = q.l1, q.l2
         self.v = self._products(state)
@@ -159,7 +159,7 @@ class ProxNewton:
         state = self._begin(state)
         best, gap, last, n_iter = -np.inf, np.inf, np.inf, 0
         ahead = self._ahead()
-        # what the first step may promise is about what that of the last penalty did
+        # the first step is expected to gain about as much as that of the last penalty
         promised, met, share, futile = self.first, False, _INNER, 0
         while n_iter < max_iter and math.isfinite(state.objective):
             self._choose(state, ahead, n_iter == 0)
@@ -189,7 +189,7 @@ class ProxNewton:
             rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
             stands = promised < share * goal
             if q.loss.is_convex:
-                # D is at most this, of the features of the set alone
+                # upper bound on D, from the features of the set only
                 most = self._loss_dual(theta)
                 gap = state.objective - max(best, most)
                 if not stands and gap > max(goal, rounding):
@@ -197,7 +197,7 @@ class ProxNewton:
                 self.v = self.A.tdot(theta)
                 dual = self._dual(theta, self.v, most)
                 if most == -np.inf and state.objective - max(best, dual) > goal:
-                    # after a long step; r itself is a gradient, with the intercept at its minimum
+                    # after a long step use r, a dual point once the intercept is at its minimum
                     if q.fit_intercept:
                         state = q.settle(state)
                     theta = self._centred(state)
@@ -217,7 +217,7 @@ class ProxNewton:
             if met:
                 break
             if stands:
-                # what holds up the gap is the accuracy of the model, of its minimum, or rounding
+                # the gap is limited by the model's accuracy, its minimisation, or round-off
                 futile += 1
                 if futile > _FUTILE:
                     met = gap <= self._rounding(state, theta)
@@ -229,8 +229,11 @@ class ProxNewton:
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
     def advance(self, state: State, inner: float) -> State:
-        """The state after one step, whose model's minimum is exact to `inner`; the same state where
-        none lowers the objective. For problems whose offset changes between steps."""
+        """Return the state after one step, with the model minimised to `inner`.
+
+        It is the same state where no step lowers the objective. For problems whose offset changes
+        between steps.
+        """
         self.v = None
         state = self._begin(state)
         self._choose(state, 0.0, True)
@@ -245,9 +248,9 @@ class ProxNewton:
         return state
 
     def _begin(self, state: State) -> State:
-        """The state under this penalty, and products of a dual point unless there are some."""
+        """Return the state under this penalty, and compute products of a dual point if missing."""
         q = self.problem
-        # descent and the search along a step leave what is out of bounds there
+        # clip first: descent and line search keep coefficients that are out of bounds
         state = q.within_bounds(state)
         if self.v is None or self.start.any():
             penalty = q.penalty(state.u)
@@ -262,7 +265,7 @@ class ProxNewton:
         return state
 
     def _centred(self, state: State) -> Array:
-        """r less its sum, as the intercept would take it away."""
+        """Return r minus its sum, as the intercept would remove it."""
         if not self.problem.fit_intercept:
             return state.r
         slope = float(state.r.sum())
@@ -273,11 +276,11 @@ class ProxNewton:
         return state.r - self.weight * slope if slope else state.r
 
     def _products(self, state: State) -> Array:
-        """A' r (p,), less what the intercept takes away."""
+        """Return A' r (p,), with the intercept projected out."""
         return self.A.tdot(self._centred(state))
 
     def _products_of_set(self, r: Array) -> Array:
-        """A' r for the features of the set."""
+        """Return A' r for the features of the set."""
         if self.is_whole:
             return self.A.tdot(r)
         if self.A.kind == "C":
@@ -285,7 +288,7 @@ class ProxNewton:
         return self.A.dot_columns(self.set, r)
 
     def _image(self, d: Array) -> Array:
-        """A d for the features of the set."""
+        """Return A d for the features of the set."""
         if not self.is_whole and self.A.kind != "C":
             return self.A.add_columns(self.set, d)
         step = np.zeros(self.problem.p)
@@ -295,13 +298,13 @@ class ProxNewton:
     # the working set
 
     def _ahead(self) -> float | Array:
-        """By how much l1 is below that of the penalty before."""
+        """Return the decrease of l1 from the last penalty."""
         if self.l1 is None:
             return 0.0
         return np.maximum(self.l1 - self.problem.l1, 0.0)
 
     def _violations(self, ahead: float | Array = 0.0) -> NDArray[np.bool_]:
-        """Features at rest outside of the set that want to move, and some more as l1 falls."""
+        """Return violating features outside of the set, with a margin `ahead` for falling l1."""
         pull, l1 = self._pull(), self.problem.l1
         pull[self.inside] = -np.inf
         if isinstance(ahead, float):
@@ -322,7 +325,7 @@ class ProxNewton:
         return np.maximum(up, down)
 
     def _choose(self, state: State, ahead: float | Array, first: bool) -> None:
-        """Bring into the set what is needed."""
+        """Add violating features to the set."""
         q = self.problem
         if self.is_whole:
             if not len(self.set):
@@ -373,7 +376,7 @@ class ProxNewton:
         return state.h if self.problem.loss.is_convex else np.maximum(state.h, 0.0)
 
     def _follow(self, state: State) -> bool:
-        """Bring the weights in use to the sum of those of a state; whether it has one."""
+        """Rescale the weights in use to the sum of a state's; return whether that is positive."""
         total = float(self._curvature(state).sum())
         if total > 0:
             self.total = total * self.damped
@@ -387,7 +390,7 @@ class ProxNewton:
         return pace > _SLOW and gap * pace > goal
 
     def _take_weights(self, state: State) -> None:
-        """Make the Gram matrix of the weights of a state."""
+        """Compute the Gram matrix under the weights of a state."""
         q = self.problem
         h = self._curvature(state)
         size = float(h.sum())
@@ -402,7 +405,7 @@ class ProxNewton:
             self.weight, self.total = self.shape, size
         self.damped = self.total / size
         self.at, self.is_old = state, False
-        # of what the columns leave of the response of the model, but for rows of next to no weight
+        # squared response of the model, without rows of negligible weight
         left = state.r / self.total
         left *= left
         with np.errstate(over="ignore"):
@@ -414,7 +417,7 @@ class ProxNewton:
         self._border(0)
 
     def _prune(self, state: State) -> None:
-        """Leave features that are at rest and far from moving."""
+        """Remove features from the set that are at their start and far from violating."""
         if self.is_whole or len(self.set) <= _FEW:
             return
         q = self.problem
@@ -426,7 +429,7 @@ class ProxNewton:
         self.set = kept
 
     def _border(self, before: int) -> None:
-        """Rows of the Gram matrix from `before` on."""
+        """Compute the rows of the Gram matrix from `before` on."""
         q, size = self.problem, len(self.set)
         weight = self.weight
         assert weight is not None
@@ -463,7 +466,7 @@ class ProxNewton:
         self.descent.set_gram(self.gram)
 
     def _centre(self, near: Matrix) -> Matrix:
-        """Columns of the set less their means under the weights in use."""
+        """Return the columns of the set, centred under the weights in use."""
         q = self.problem
         if not q.fit_intercept:
             return near.centered(q.A.shift, q.A.scale)
@@ -476,7 +479,7 @@ class ProxNewton:
         return near.centered(shift, q.A.scale)
 
     def _step(self, state: State, inner: float, exact: int) -> tuple[State, Array, float] | None:
-        """The state at the model's minimum, or between, with theta and what the model promised."""
+        """Return the state on the way to the model's minimum, theta, and the predicted decrease."""
         q, W, total = self.problem, self.set, self.total
         size = len(W)
         weight = self.weight
@@ -493,12 +496,12 @@ class ProxNewton:
         image = self.gram[:size, live] @ u[live]
         cross = image + g
         l1, l2 = q.l1[W] / total, q.l2[W] / total
-        # what is left of squares must not end below 0 where columns see little of the weights
+        # keep the remaining squares positive where columns explain little under the weights
         over = np.maximum(np.abs(g) - l1, 0.0)
         over *= np.abs(g)
         curved = self.square + l2
         np.divide(over, curved, out=over, where=curved > 0)
-        # with rows of little weight, unless their share hides what is asked for in rounding
+        # include rows of little weight, unless their round-off exceeds the tolerance
         fits = _UNHIDDEN * self.left_in_all * total <= inner
         left = self.left_in_all if fits else self.left
         yy = max(left, _REACH * float(over.sum())) + float(u @ (cross + g))
@@ -561,14 +564,14 @@ class ProxNewton:
     def _search(
         self, state: State, w: Array, d: Array, move: float, along: Array, theta: Array
     ) -> tuple[State, Array, float] | None:
-        """The state on the way along a step, where the objective falls enough."""
+        """Return the state along a step with sufficient decrease."""
         q, W = self.problem, self.set
         l1, l2, u = q.l1[W], q.l2[W], state.u[W]
         outside = state.penalty - _penalty(l1, l2, u)
         slope = float(state.r @ along) + _penalty(l1, l2, w) - _penalty(l1, l2, u)
         size = abs(state.loss) + state.penalty
         if not slope < 0:
-            # nothing is left to gain but rounding
+            # only round-off is left to gain
             if abs(slope) <= 64 * _EPS * size:
                 return state, theta, abs(slope)
             return None
@@ -583,7 +586,7 @@ class ProxNewton:
             new = State(x, state.b + t * move, eta, loss, penalty, r, h)
             allowed = state.objective + _ENOUGH * t * slope
             if abs(t * slope) <= 1e-10 * size:
-                # differences of the objective are rounding
+                # differences of the objective are round-off
                 allowed = state.objective + 4 * _EPS * size
             if new.objective <= allowed:
                 return new, theta, -slope
@@ -593,7 +596,7 @@ class ProxNewton:
     # the certificate
 
     def _loss_dual(self, theta: Array) -> float:
-        """The part of D that is the loss'."""
+        """Return the part of D from the loss."""
         q = self.problem
         value = -q.loss.evaluate_conjugate(q.y, theta, q.weight)
         if not math.isfinite(value):
@@ -601,8 +604,10 @@ class ProxNewton:
         return value if q.offset is None else value + float(theta @ q.offset)
 
     def _dual(self, theta: Array, v: Array, whole: float | None = None) -> float:
-        """D at multiples of theta, whose products with the columns are v; -inf where none is known
-        to be finite. whole: the loss' part at theta itself."""
+        """Return the best D over multiples of theta, whose products with the columns are v.
+
+        It is -inf where none is known to be finite. whole: the loss part at theta itself.
+        """
         l1, size = self.problem.l1, np.abs(v)
         over = np.flatnonzero(size > l1)
         most = self._most(theta, v, over)
@@ -619,7 +624,7 @@ class ProxNewton:
         return max(value, self._loss_dual(t * theta) - self._conjugates(t * v, over))
 
     def _rounding(self, state: State, theta: Array) -> float:
-        """What rounding leaves of the gap, by the sizes of the terms that it is summed from."""
+        """Return the round-off of the gap, from the sizes of its terms."""
         q = self.problem
         live = q.weight > 0
         w, y, t = q.weight[live], q.y[live], theta[live]
@@ -632,7 +637,7 @@ class ProxNewton:
         return 64 * _EPS * float(size)
 
     def _most(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
-        """The largest multiple of at most 1 with finite conjugates; over: features beyond l1."""
+        """Return the largest multiple up to 1 with finite conjugates; over: features beyond l1."""
         q = self.problem
         hard = q.l2[over] == 0
         if q.lower is not None:
@@ -653,7 +658,7 @@ class ProxNewton:
         return float((l1[beyond] / size[beyond]).min())
 
     def _conjugates(self, v: Array, over: NDArray[np.intp]) -> float:
-        """sum_j h*_j(-v_j), which is 0 but for features beyond l1 where 0 is within all bounds."""
+        """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count."""
         q = self.problem
         chosen: NDArray[np.intp] | slice = slice(None) if self.start.any() else over
         z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
@@ -664,7 +669,7 @@ class ProxNewton:
             x = np.maximum(x, q.lower[chosen])
         if q.upper is not None:
             x = np.minimum(x, q.upper[chosen])
-        # of what nothing holds, what is beyond is rounding
+        # for unpenalised, unbounded features the excess is round-off
         x = np.where(np.isinf(x), self.start[chosen], x)
         return float(np.sum(z * x - l1 * np.abs(x) - 0.5 * l2 * x * x))
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from .softmax_laplace import MultinomialPosterior, SoftmaxHessian
     from .softmax_problem import SoftmaxProblem
 
-_CHANGED, _SINGLE = 1e-6, 1e-4  # relative differences of objectives: the data have changed
+_CHANGED, _SINGLE = 1e-6, 1e-4  # relative difference of objectives for changed data; in float32
 
 
 class Fitted(NamedTuple):
-    """What was minimised, from which a result computes what it is asked for later."""
+    """The problem, kept so that a result can compute attributes on demand."""
 
     problem: GLMProblem | SoftmaxProblem
     alpha: float
@@ -31,7 +31,7 @@ class Fitted(NamedTuple):
 
 
 class GLMResult:
-    """Solution of a generalised linear model, and how exact it is.
+    """Solution of a generalised linear model, and its accuracy.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class GLMResult:
     objective : float
         Mean loss plus penalty at the solution.
     dual_gap : float
-        Bound on how far the objective is from its minimum: the duality gap where the penalty holds
-        all features or all but a few. Of many free features it is Newton's decrement, with the
-        solver "newton-cg" by an estimate; of a loss that is not convex it bounds nothing, but is as
-        small where the gradient is.
+        Bound on how far the objective is from its minimum: the duality gap where all or nearly all
+        features are penalised. With many free features it is Newton's decrement, which the solver
+        "newton-cg" estimates; for a loss that is not convex it is not a bound, but tends to 0 with
+        the gradient.
     relative_gap : float
-        `dual_gap` over the mean loss of the null model above the least that any predictions give.
+        `dual_gap` over the mean loss of the null model minus the least loss over all predictions.
     deviance, null_deviance : float
         Sums over the samples of weight times unit deviance, at the solution and of the null model.
     total_weight : float
@@ -61,20 +61,20 @@ class GLMResult:
     dof : float
         Effective degrees of freedom, computed at first access: the trace of
         (A'HA + D)^-1 A'HA, with H the curvatures of the weighted losses at the solution, A the
-        columns about their means under H and D the curvature of the L2 part, plus 1 for the
-        intercept. Coefficients that an L1 part or a bound holds do not count. Exact where the
-        active features or the samples are at most 2,000, else estimated by random signs. Of the
-        multinomial loss exact up to 4,000 coefficients, and refused beyond. NaN of a copy or a
-        loaded result that was not asked before.
+        columns centred by their means under H and D the curvature of the L2 part, plus 1 for the
+        intercept. Coefficients that an L1 part or a bound holds do not count. Exact for at most
+        2,000 active features or samples, else estimated by random signs. For the multinomial loss
+        exact up to 4,000 coefficients, and an error beyond. NaN in a copy or a loaded result,
+        unless computed before.
     dof_error : float
-        Standard error of `dof`; 0 where that is exact.
+        Standard error of `dof`; 0 where `dof` is exact.
     dispersion : float
-        1 of losses without one, else the deviance over the residual degrees of freedom.
+        1 for losses without one, else the deviance over the residual degrees of freedom.
     aic, bic : float
-        Criteria of Akaike and Schwarz, but for a constant of y.
+        Criteria of Akaike and Schwarz, up to a constant that depends on y only.
     loss : Loss
     converged : bool
-        Whether sqrt(relative_gap) is within `tol`, or the gap is rounding.
+        Whether sqrt(relative_gap) is within `tol`, or the gap is round-off.
 
     Examples
     --------
@@ -128,12 +128,12 @@ class GLMResult:
             setattr(self, name, value)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # copies and files are without the data
+        # copies and files do not hold the data
         slots = {name: getattr(self, name) for name in self.__slots__ if hasattr(self, name)}
         return None, {**slots, "_fitted": None}
 
     def hessian(self, most: int | None = None, seed: int = 0) -> Hessian | SoftmaxHessian:
-        """Hessian of the objective at the solution, of the data that were fitted."""
+        """Return the Hessian of the objective at the solution, from the fitted data."""
         if self._fitted is None:
             raise ValueError(
                 "this result does not hold its data: expected one that `glm` returned, not a copy"
@@ -198,15 +198,15 @@ class GLMResult:
 
         Returns
         -------
-        GLMPosterior or, of the multinomial loss, MultinomialPosterior
+        GLMPosterior or, for the multinomial loss, MultinomialPosterior
             covariance, standard_errors, intervals, variance, predict.
 
         Raises
         ------
         ValueError
-            If `dispersion` is not a positive number, or is given for the multinomial loss, or
-            `random_state` is no seed, or this result does not hold its data, or those were changed
-            after the fit, or the joint Hessian of several classes is too large.
+            If `dispersion` is not a positive number, or is given for the multinomial loss; if
+            `random_state` is not a seed; if this result does not hold its data, or they were
+            changed after the fit; or if the joint Hessian of several classes is too large.
 
         Examples
         --------
@@ -231,26 +231,26 @@ class GLMResult:
         return GLMPosterior(self, dispersion, seed)
 
     def left_out(self) -> LeftOut:
-        """Predict each row by the fit to the others, approximately, for the price of a fit.
+        """Predict each row approximately by the fit to the others, at the cost of one fit.
 
-        By one Newton step from the solution. The fits to the others keep the penalty's strength
-        beside the sum of their losses, alpha times the sum of all weights, as the C of
-        `LogisticRegression` is; for the squared loss they are exact. Otherwise the step's error
-        falls with the square of what a row moves its own predictor by. A row leaves with its whole
-        weight; one of weight 0 is predicted by the fit itself. Coefficients that an L1 part or a
-        bound holds stay held.
+        Each prediction is one Newton step from the solution. The fits to the others keep the
+        strength of the penalty relative to the sum of the losses, alpha times the sum of all
+        weights, like the C of `LogisticRegression`. For the squared loss the step is exact;
+        otherwise its error is of second order in the change of the row's own predictor. A row is
+        left out with its whole weight; one of weight 0 is predicted by the fit itself. Coefficients
+        that an L1 part or a bound holds stay held.
 
         Returns
         -------
         LeftOut
-            predictor, mean, deviance (n_samples,), and their weighted mean `error`; of the
-            multinomial loss the first two are (n_samples, n_classes).
+            predictor, mean and deviance (n_samples,), and the weighted mean deviance `error`; for
+            the multinomial loss the first two are (n_samples, n_classes).
 
         Raises
         ------
         ValueError
-            If this result does not hold its data, those were changed after the fit, or neither a
-            matrix of the active features nor of the samples fits into memory.
+            If this result does not hold its data, they were changed after the fit, or neither a
+            matrix of the active features nor one of the samples fits into memory.
 
         References
         ----------
@@ -274,22 +274,22 @@ class GLMResult:
         return hessian.left_out() if isinstance(self.loss, Multinomial) else left_out(hessian)
 
     def log_evidence(self) -> float:
-        """Laplace approximation of the log evidence, but for a constant of y.
+        """Return the Laplace approximation of the log evidence, up to a constant of y only.
 
-        The likelihood times the prior that the L2 penalty is, integrated over the coefficients::
+        This is the likelihood times the prior of the L2 penalty, integrated over the coefficients::
 
             -W F / phi - 1/2 log det M - 1/2 log sum(h) + 1/2 sum_j log(l2_j)
                 + k0 / 2 log(2 pi phi / W)
 
-        with W the sum of the weights, F the objective less the least loss of any predictors, M its
-        Hessian by the coefficients about their means under the curvatures h, l2_j = alpha f_j and
-        k0 the coefficients without a penalty, intercept included, whose prior is flat. Of losses
-        with a dispersion phi = 2 W F / (W - k0), and -W/2 log(2 pi phi) is added; otherwise phi is
-        1. Differences of two models of the same y, and of the same features without a penalty, are
-        log Bayes factors.
+        with W the sum of the weights, F the objective minus the least loss over all predictors, M
+        its Hessian by the coefficients of columns centred under the curvatures h, l2_j = alpha f_j
+        and k0 the number of unpenalised coefficients, including the intercept, whose prior is flat.
+        For losses with a dispersion phi = 2 W F / (W - k0), and -W/2 log(2 pi phi) is added;
+        otherwise phi is 1. Differences of two models of the same y, with the same unpenalised
+        features, are log Bayes factors.
 
-        Of the multinomial loss it is the same integral over the coefficients of all classes, with
-        flat priors of the differences from one class, where there is no penalty.
+        For the multinomial loss it is the same integral over the coefficients of all classes; for
+        unpenalised features the differences from one class have flat priors.
 
         Returns
         -------

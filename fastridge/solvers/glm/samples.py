@@ -1,8 +1,8 @@
-"""Newton's method in the space of samples, for dense data of fewer samples than features.
+"""Newton's method in the space of samples, for dense data with fewer samples than features.
 
-Coefficients of a penalty on all features are u = D^-1 A'a for D = diag(l2), at the minimum a = -r.
-With K = A D^-1 A' predictors are eta = o + b + K a and the penalty is a'K a / 2. A Newton step on
-the coefficients leads to the a+ and e with
+With all features penalised, coefficients are u = D^-1 A'a for D = diag(l2), with a = -r at the
+minimum. With K = A D^-1 A' predictors are eta = o + b + K a and the penalty is a'K a / 2. A Newton
+step on the coefficients gives a+ and e with
 
     (I + H K) a+ = -r + H K a - h e,    sum(a+) = 0,
 
@@ -27,7 +27,7 @@ def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_ite
     K = problem.A.gram_rows(1.0 / problem.l2)
     goal = tol * problem.null_objective
     n = problem.n
-    # coefficients that are not in the span of the rows are never better
+    # start in the span of the rows, where the minimum is
     a = np.zeros(n)
     b = problem.null_intercept if state is None else state.b
     if state is not None and state.u.any():
@@ -39,7 +39,7 @@ def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_ite
         total, slope = float(here.h.sum()), float(here.r.sum())
         c = slope / total if problem.fit_intercept and total > 0 else 0.0
         q = here.r - c * here.h + here.a
-        # without curvature, a slope says nothing of the minimum
+        # a slope without curvature gives no bound on the distance to the minimum
         flat = problem.fit_intercept and total <= 0 and slope != 0
         near = problem.is_near(here.eta, -c) and not flat
         level = 0.5 * c * slope * (1.0 + abs(c)) if near else np.inf
@@ -51,17 +51,17 @@ def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_ite
         try:
             a, e = _step(K, here, problem.fit_intercept)
         except ArithmeticError:
-            # of a weak penalty, curvatures are beyond the precision of K
+            # with a weak penalty, K is not accurate enough
             break
         moved = _search(problem, here, a, K @ a, e, base)
         if moved is None:
             break
         here = moved
     u = problem.A.tdot(here.a) / problem.l2
-    # coefficients give what K a does but for rounding, which the gap counts
+    # coefficients give the same predictors as K a up to round-off, which is added to the gap
     state = problem.at(u, here.b)
     gap += max(state.objective - here.objective, 0.0)
-    # sums of as many terms round in both
+    # both objectives have the round-off of such sums
     met = met and gap <= max(goal, 4.0 * ROUNDING * (size + problem.null_objective))
     return Solution(state, gap, n_iter, "newton-samples", bool(met))
 
@@ -83,7 +83,7 @@ class _Point:
 
 
 def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
-    """a+ and the step of b."""
+    """Return a+ and the step of b."""
     root = np.sqrt(here.h)
     B = K * root
     B *= root[:, None]
@@ -99,7 +99,7 @@ def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
     of_h = solve(here.h)
     total = float(of_h.sum())
     if not total > 0:
-        # weights of sum 1 bound the curvature along the intercept
+        # the sum of the weights, 1, bounds the curvature along the intercept
         return a, -float(here.r.sum())
     e = float(a.sum()) / total
     return a - e * of_h, e
@@ -108,7 +108,7 @@ def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
 def _search(
     problem: GLMProblem, here: _Point, a: Array, Ka: Array, e: float, base: Array
 ) -> _Point | None:
-    """The point along the step where the objective falls enough, or None."""
+    """Return the point along the step with sufficient decrease, or None."""
     d, Kd = a - here.a, Ka - here.Ka
     slope = float(here.r @ Kd) + e * float(here.r.sum()) + float(here.a @ Kd)
 

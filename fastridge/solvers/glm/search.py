@@ -1,4 +1,4 @@
-"""The search along a Newton step, by the objective alone."""
+"""Backtracking line search along a Newton step, by values of the objective."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ P = TypeVar("P", bound=_Point)
 
 
 def falls_enough(gained: float, slope: float, size: float) -> bool:
-    """Return whether a step whose slope promises a decrease of -slope may be taken.
+    """Return whether a step with a predicted decrease of -slope is acceptable.
 
     size: the sum of the sizes of the objective's parts.
     """
-    # near the minimum, differences are rounding
+    # near the minimum, differences are round-off
     near = abs(slope) <= _NEAR * size and gained >= -ROUNDING * size
     return gained >= -_ENOUGH * slope or near
 
@@ -35,21 +35,21 @@ def falls_enough(gained: float, slope: float, size: float) -> bool:
 def backtrack(
     objective: float, size: float, slope: float, at: Callable[[float], P]
 ) -> tuple[float, P] | None:
-    """Find where along a step the objective falls enough, the whole step first.
+    """Find the share of a step with sufficient decrease, trying the whole step first.
 
     Parameters
     ----------
     objective, size : float
-        The objective where the step begins, and the sum of the sizes of its parts.
+        The objective at the start, and the sum of the sizes of its parts.
     slope : float
         Its derivative along the step.
     at : callable
-        at(t): the point after the share t of the step, with its `objective`.
+        at(t) returns the point after the share t of the step, with its `objective`.
 
     Returns
     -------
     tuple of the share and the point, or None
-        None where nothing falls.
+        None if no share decreases the objective.
     """
     if not slope < 0:
         return None

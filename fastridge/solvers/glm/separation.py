@@ -1,4 +1,4 @@
-"""Classes that features separate, for which no finite coefficients fit best without a penalty."""
+"""Detect separated classes, for which the unpenalised fit has no finite optimum."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .problem import GLMProblem, State
 from .softmax_problem import SoftmaxProblem, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
-_SURE = 6.0  # magnitude of a predictor above which separation is looked for
-_STEP = 0.5  # a Newton step adds 1 to predictors that grow without end
-_SLACK = 1e-2  # and nothing to others, but for what is left of the fit
-_MOST = 2000  # features of which the step is found
+_SURE = 6.0  # magnitude of a predictor above which separation is tested
+_STEP = 0.5  # change of a predictor that counts as unbounded growth: a Newton step adds 1 to these
+_SLACK = 1e-2  # change of other predictors, which is 0 except for the error of the fit
+_MOST = 2000  # largest number of features for which the step is computed
 
 
 def separation(problem: GLMProblem, state: State) -> str:
     """Return "complete", "quasi" or "", for a logistic loss of labels 0 and 1.
 
     Complete: a predictor of free features has the right sign for all samples. Quasi: one has no
-    wrong sign, and is 0 for some; it is seen where the fit has gone far along it.
+    wrong sign, and is 0 for some samples; it is detected once the fit has moved far along it.
     """
     y, free = problem.y, (problem.l1 == 0) & (problem.l2 == 0)
     if problem.loss.name != "logistic" or problem.has_bounds or not free.any():
@@ -49,7 +49,7 @@ def separation(problem: GLMProblem, state: State) -> str:
 
 
 def _step(problem: GLMProblem, state: State, free: Any) -> Any:
-    """What a Newton step of free features and the intercept adds to eta (n,)."""
+    """Return the change of eta (n,) by a Newton step of free features and the intercept."""
     h, r = np.maximum(state.h, 0.0), state.r
     total = float(h.sum())
     G, g = problem.A.gram(h), problem.A.tdot(r)
@@ -72,10 +72,10 @@ def _step(problem: GLMProblem, state: State, free: Any) -> Any:
 def separated_classes(
     X: Matrix, weight: Any, problem: SoftmaxProblem, state: SoftmaxState
 ) -> list[int]:
-    """Classes that features separate from all others, of a fit without any penalty.
+    """Return the classes that are separated from all others in a fit without any penalty.
 
-    Where predictors are right for all samples, those are all classes. A class whose samples alone
-    are predicted to be of it is told apart from the others by a fit of its own.
+    These are all classes where all samples are predicted correctly. A class that is predicted for
+    exactly its own samples is tested by a binary fit against the others.
     """
     y, k = problem.y, problem.k
     if y.ndim != 1 or (problem.l2 > 0).any() or problem.has_l1:
@@ -103,9 +103,9 @@ def separated_classes(
 
 
 def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
-    """Say that no finite coefficients fit best.
+    """Warn that no finite coefficients are optimal.
 
-    labels: the two classes; or of several those that are separated from all others.
+    labels: the two classes; of several, those that are separated from all others.
     """
     if len(labels) == 2:
         what = f"the classes {labels[0]!r} and {labels[1]!r} are"
@@ -123,7 +123,7 @@ def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
 
 
 def warn_of_growth() -> None:
-    """Say that features without a penalty fit some samples at infinity."""
+    """Warn that unpenalised features fit some samples only with infinite coefficients."""
     warnings.warn(
         "features without a penalty fit some samples the better the larger their coefficients are,"
         " such as a category that has zeros alone; those returned are where the objective hardly"

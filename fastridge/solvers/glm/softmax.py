@@ -1,9 +1,9 @@
-"""Multinomial models (softmax, symmetric): their fit, and the choice of how.
+"""Multinomial models (softmax, symmetric): their fit, and the choice of the solver.
 
-Of p features and k classes in n samples, with N numbers in X, an iteration of Newton's method on
-the full Hessian of order m = (p + 1) k costs about n m^2 / 2 for its products and m^3 / 6 for its
-factor; a product of the Hessian with a vector, which conjugate gradients take some dozens of per
-iteration, 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
+For p features and k classes in n samples, with N stored numbers in X, an iteration of Newton's
+method on the full Hessian of order m = (p + 1) k costs about n m^2 / 2 for its products and m^3 / 6
+for its factor. A Hessian-vector product, of which conjugate gradients need dozens per iteration,
+costs 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
 
     n m^2 / 2 + m^3 / 6 <= `_PRODUCTS` * 4 N k.
 """
@@ -29,13 +29,13 @@ from .softmax_prox import softmax_prox
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 2000  # largest order of a Hessian that is formed
-_PRODUCTS = 15  # cost of a full Hessian, at most, in Hessian-vector products
+_PRODUCTS = 15  # largest cost of a full Hessian, in Hessian-vector products
 _OVERHEAD = 2e5  # overhead of a Hessian-vector product's calls, in multiplications
 _ENOUGH = 1e-4  # share of the predicted decrease (Armijo)
 _HALVINGS = 60
 _FLAT = 0.3  # slope at the end of a search, as a share of the first
 _MOST_SEARCH = 4  # evaluations after which any decrease is accepted
-# inner tolerance, residual over gradient: after steps that were shortened, and after others
+# inner tolerance, residual over gradient: after shortened steps, and after full ones
 _LOOSE, _TIGHT = 0.5, 0.2
 _DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
 _MOST_FREE = 400  # largest order of the system that projects free coefficients out of the gap
@@ -60,13 +60,13 @@ def solve(
         1 / sum_i s_i * sum_i s_i (log sum_c exp(eta_ic) - sum_c y_ic eta_ic)
             + alpha * sum_jc f_j (l1_ratio |w_cj| + (1 - l1_ratio) / 2 * w_cj^2)
 
-    for eta_ic = o_ic + b_c + x_i w_c. Intercepts have sum 0.
+    for eta_ic = o_ic + b_c + x_i w_c. Intercepts sum to 0.
 
     Parameters
     ----------
     A : Matrix (n, p)
     y : ndarray (n,) of integer, or (n, n_classes)
-        Class numbers from 0 to n_classes - 1, or proportions whose rows have sum 1.
+        Class numbers from 0 to n_classes - 1, or proportions whose rows sum to 1.
     n_classes : int
         At least 2. With an intercept, a class without weight is left out of the fit: its
         coefficients are 0 and its intercept -inf, which is the limit.
@@ -99,13 +99,13 @@ def solve(
     if start is not None:
         with np.errstate(over="ignore", invalid="ignore"):
             first = problem.start(*start)
-        # not where the null model is better
+        # unless the null model is better
         state = first if first.objective <= state.objective else state
     found = minimise(problem, state, options)
     result = result_of(problem, found)
     if some is not None:
         result.coef, result.intercept = among(result.coef, result.intercept, some, n_classes)
-        # the Hessian is that of all classes
+        # the Hessian would need all classes
         result._fitted = None
     apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
     if apart:
@@ -126,7 +126,7 @@ def make_problem(
     constraints: Constraints,
     offset: Array | None,
 ) -> tuple[SoftmaxProblem, NDArray[np.intp] | None]:
-    """The problem of the classes that take part, and their numbers; None where all do."""
+    """Return the problem of the classes with weight, and their numbers; None: all classes."""
     check_finite(A)
     if constraints.lower is not None or constraints.upper is not None:
         raise ValueError(
@@ -153,7 +153,7 @@ def make_problem(
 def among(
     coef: NDArray[Any], intercept: Array, some: NDArray[np.intp], n_classes: int
 ) -> tuple[NDArray[Any], Array]:
-    """Coefficients and intercepts of all classes: of those that take no part 0 and -inf."""
+    """Expand to all classes: coefficients 0 and intercepts -inf for those without weight."""
     full = np.zeros((n_classes, coef.shape[1]), dtype=coef.dtype)
     level = np.full(n_classes, -np.inf)
     full[some], level[some] = coef, intercept
@@ -161,13 +161,13 @@ def among(
 
 
 def count_classes(loss: Multinomial, y: Array) -> int:
-    """Number of classes of numbers (n,) or proportions (n, k), unless the loss says it."""
+    """Return the number of classes of the loss, or of numbers (n,) or proportions (n, k)."""
     k = y.shape[1] if y.ndim == 2 else int(np.clip(y.max(initial=0), 0, 2**30)) + 1
     return k if loss.n_classes is None else loss.n_classes
 
 
 def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array] | None:
-    """Refuse first coefficients that are not (k, p), and intercepts that are not (k,)."""
+    """Check initial coefficients, of shape (k, p), and intercepts, of shape (k,)."""
     if coef is None:
         return None
     coef = check_array("coef_init", coef, (k, p))
@@ -177,7 +177,7 @@ def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array
 
 
 def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Targets of the classes (k,) that take part, and which those are."""
+    """Return the targets of the classes with weight, and a mask (k,) of these classes."""
     if y.ndim == 1:
         whole = y.astype(np.int32)
         if (whole != y).any() or whole.min(initial=0) < 0 or whole.max(initial=0) >= k:
@@ -204,7 +204,7 @@ def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDAr
         return np.asfortranarray(y[:, live], dtype=np.float64), live
     if live.all():
         return whole, live
-    # samples of the classes that are left out have no weight
+    # samples of the excluded classes have no weight
     return np.maximum(np.cumsum(live) - 1, 0).astype(np.int32)[whole], live
 
 
@@ -219,7 +219,7 @@ def minimise(problem: SoftmaxProblem, state: SoftmaxState, options: Options) -> 
 
 
 def choose(problem: SoftmaxProblem) -> str:
-    """The solver by its cost; see above."""
+    """Return the solver by its cost; see above."""
     n, p, k = problem.n, problem.p, problem.k
     m = (p + 1.0) * k
     full = n * m * m / 2 + m**3 / 6
@@ -253,12 +253,11 @@ def result_of(problem: SoftmaxProblem, found: SoftmaxSolution) -> GLMResult:
 
 
 class _Certificate:
-    """The bound on how far a state is from the minimum.
+    """Bound on how far a state is from the minimum.
 
-    For the coefficients with an L2 penalty it is the duality gap sum g^2 / (2 l2), once intercepts
-    and free coefficients are at their minimum, which `certify` brings them to before a gap counts.
-    Where there are too many free coefficients for that, it is the decrease that Newton's step
-    promises, twice.
+    For coefficients with an L2 penalty it is the duality gap sum g^2 / (2 l2), once intercepts and
+    free coefficients are at their minimum; `certify` minimises over them before a gap counts. With
+    too many free coefficients for that, it is twice the decrease that Newton's step predicts.
     """
 
     def __init__(self, problem: SoftmaxProblem, tol: float) -> None:
@@ -270,21 +269,21 @@ class _Certificate:
         self.settles = problem.k * (n_free + 1) <= _MOST_FREE
 
     def gap(self, G: Array) -> float:
-        """The bound of a gradient (p, k), for settled free coefficients."""
+        """Return the bound for a gradient (p, k), given optimal free coefficients."""
         g = G if self.positive.all() else G[self.positive]
         return float(self.half @ np.einsum("jk,jk->j", g, g))
 
     def met(self, gap: float, state: SoftmaxState) -> bool:
-        """Return whether a gap is small enough, or rounding."""
+        """Return whether a gap is small enough, or round-off."""
         rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
         return gap <= self.goal or gap <= rounding
 
     def certify(
         self, state: SoftmaxState, G: Array, most: int
     ) -> tuple[SoftmaxState, Array, float, int]:
-        """The state, its gradient and its gap; settled where the gap is otherwise small enough.
+        """Return state, gradient, gap and steps; optimise free coefficients if the gap is small.
 
-        By at most so many steps of the free coefficients, whose number comes last.
+        most: bound on the steps of the free coefficients.
         """
         gap, n_iter = self.gap(G), 0
         if self.settles and self.met(gap, state):
@@ -346,7 +345,7 @@ def newton(
 def search(
     problem: SoftmaxProblem, state: SoftmaxState, D: Array, move: Array, slope: float
 ) -> SoftmaxState | None:
-    """The state after a step that lowers the objective, or None where none does."""
+    """Return the state after a step that lowers the objective, or None."""
     if not slope < 0:
         return None
     along = problem.A.dot(D)
@@ -358,7 +357,7 @@ def search(
             return new
         near = abs(t * slope) <= 1e-10 * (abs(state.loss) + state.penalty)
         if near and new.objective <= state.objective + 4 * _EPS * abs(state.objective):
-            # differences are rounding: the slope decides
+            # differences are round-off: decide by the slope
             after = float(np.vdot(new.r, along)) + float(
                 np.einsum("j,jk,jk->", problem.l2, new.U, D)
             )
@@ -391,7 +390,7 @@ def newton_cg(
         moved, t = search_along(problem, state, step)
         if moved is None:
             break
-        # far from the minimum, an exact step is not worth its products
+        # far from the minimum, exact steps are not worth their products
         forcing = _TIGHT if t >= 1.0 else _LOOSE
         state = moved
         n_iter += 1
@@ -401,10 +400,10 @@ def newton_cg(
 def search_along(
     problem: SoftmaxProblem, state: SoftmaxState, step: Step
 ) -> tuple[SoftmaxState | None, float]:
-    """The state of about the least objective along a step, and the share of the step.
+    """Return a near-minimiser of the objective along a step, and the share of the step.
 
-    The search evaluates the loss alone, which costs little beside a step: its minimum is where the
-    slope vanishes, found by Newton's method between bounds. None: no state is better.
+    The search evaluates only the loss, which is cheap compared to a step. It finds the zero of the
+    slope by safeguarded Newton's method. None: no state is better.
     """
     D, move, _, _ = step
     along = problem.A.dot(D)

@@ -2,15 +2,15 @@
 
 A step minimises the quadratic model g'd + d'H d / 2 over the coefficients of all classes and the
 intercepts until the residual is a share of the gradient. The preconditioner is the diagonal of H
-for each class, raised to a share of that of equal probabilities, as rows whose probabilities are 0
+for each class, at least a share of its value for equal probabilities, as rows with probabilities 0
 and 1 have no curvature; it keeps the sums over the classes at 0, as H does.
 
-Steps are searched along for the least objective, which costs evaluations of the loss and no
-products. A trust region in the norm of the preconditioner was far slower where lengths of rows
-differ much: a few long rows made it small, and steps then followed the gradient.
+A line search minimises the objective along each step, by evaluations of the loss, without products.
+A trust region in the norm of the preconditioner was far slower for rows of very different lengths:
+a few long rows made it small, and steps then followed the gradient.
 
-Sparse rows go through `LaneModel`, a pass of X for both products, in float32 unless the scales of
-the columns differ too much: only gradients need their digits. Other data go through products of the
+Sparse rows use `LaneModel`, one pass over X for both products, in float32 unless the scales of the
+columns differ too much: only gradients need double precision. Other data use products of the
 classes' vectors with X.
 """
 
@@ -32,8 +32,8 @@ _FLOOR = 0.03  # lower bound on the preconditioner, over the diagonal at equal p
 
 
 class Step(NamedTuple):
-    """Parts of coefficients (p, k) and intercepts (k,), the decrease that the model promises, and
-    the products that it took."""
+    """A step of coefficients (p, k) and intercepts (k,), its predicted decrease, and the number of
+    products."""
 
     D: Array
     move: Array
@@ -42,7 +42,7 @@ class Step(NamedTuple):
 
 
 class _Model(ABC):
-    """The quadratic model of the objective at a state; it holds the vectors of its search."""
+    """The quadratic model of the objective at a state, with the vectors of conjugate gradients."""
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         self.problem = problem
@@ -78,8 +78,11 @@ class _Model(ABC):
         """Sums over the rows of h (n, k) times squares of A (p, k), nearly."""
 
     def minimise(self, state: SoftmaxState, G: Array, goal: float, forcing: float) -> Step:
-        """The step of a gradient G (p, k), to a residual of `forcing` times it, in the norm of the
-        preconditioner's inverse, or to one whose gap is well below the goal."""
+        """Return the step for a gradient G (p, k).
+
+        Iterations end at a residual of `forcing` times the gradient, in the norm of the
+        preconditioner's inverse, or at one whose gap is well below the goal.
+        """
         fits = self.problem.fit_intercept
         m = np.maximum(state.h.sum(axis=0), self.least_b)
         m_total = float((1.0 / m).sum())
@@ -117,8 +120,8 @@ class _Model(ABC):
 
 
 def _by_rows(problem: SoftmaxProblem) -> tuple[Matrix, Matrix, Array, bool]:
-    """A stored by rows, squares of its numbers about zero, what these are to be multiplied by to be
-    about the means, and whether products may be of float32."""
+    """Return A stored by rows, its squared elements, uncentred, the factors that centre their sums,
+    and whether products may be in float32."""
     A = problem.A
     A = A if A.kind == "csr" else A.transposed_storage()
     data, indices, indptr = A.arrays
@@ -133,7 +136,7 @@ def _by_rows(problem: SoftmaxProblem) -> tuple[Matrix, Matrix, Array, bool]:
 
 
 class RowsModel(_Model):
-    """For sparse data stored by rows, all classes beside each other."""
+    """Model for sparse data stored by rows, with all classes contiguous."""
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         super().__init__(problem)
@@ -175,7 +178,7 @@ class RowsModel(_Model):
 
 
 class ColumnsModel(_Model):
-    """For any data, the classes one behind the other."""
+    """Model for any data, one class after the other."""
 
     def squares(self, h: Array) -> Array:
         A = self.problem.A
@@ -224,7 +227,7 @@ class ColumnsModel(_Model):
 
 
 def model_of(problem: SoftmaxProblem) -> _Model:
-    """The model that suits the storage."""
+    """Return the model that suits the storage."""
     if problem.A.is_sparse and lanes_of(problem.k) <= MOST_CLASSES:
         return RowsModel(problem)
     return ColumnsModel(problem)

@@ -1,10 +1,10 @@
-"""The joint Hessian of a multinomial model at its solution, and what follows from it.
+"""The joint Hessian of a multinomial model at its solution, and quantities derived from it.
 
-Of k classes with coefficients (k, q), the intercept among them, the loss has the second derivatives
-sum_i s_i C_i (x) z_i z_i' for C_i = diag(p_i) - p_i p_i'. They vanish where the coefficients of a
-feature move together in all classes. Of penalised features the prior alone holds that direction; of
-others (the intercept, and features of factor 0) it is no part of the model, whose intercepts have
-sum 0: it gets some curvature here, and what follows is without it.
+For k classes with coefficients (k, q), including the intercept, the loss has the second derivatives
+sum_i s_i C_i (x) z_i z_i' for C_i = diag(p_i) - p_i p_i'. They vanish along the common direction,
+in which the coefficients of a feature move together in all classes. For penalised features only the
+prior determines that direction. For others (the intercept, and features of factor 0) it is not part
+of the model, whose intercepts sum to 0: it gets some curvature here, and results exclude it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, common_level, 
 if TYPE_CHECKING:
     from .result import GLMResult
 
-MOST = 4000  # coefficients, of all classes together, whose Hessian is formed
+MOST = 4000  # largest number of coefficients, of all classes together, of a joint Hessian
 _KEEP = 1e-14  # share of a pivot that the coefficients before it must leave
-_ROUNDING = 1e-12  # of a determinant, below which a row alone decides its predictors
-_ELEMENTS = 4_000_000  # of a block of rows
+_ROUNDING = 1e-12  # determinant below which a row alone determines its predictors
+_ELEMENTS = 4_000_000  # elements of a block of rows
 
 
 class SoftmaxHessian:
@@ -44,7 +44,7 @@ class SoftmaxHessian:
     active : ndarray of bool (k, q)
         Coefficients that an L1 part does not hold at 0; the intercept is the last of q.
     common : ndarray of bool (q,)
-        Features without a penalty whose coefficients may move together in all classes.
+        Unpenalised features, whose coefficients may move together in all classes.
     """
 
     @on_one_thread
@@ -63,7 +63,7 @@ class SoftmaxHessian:
         self.common = (self.l2 == 0) & self.active.all(axis=0)
         M = hessian(self.Z, problem.weight, state.prob, state.h)
         level = common_level(M, k)
-        # a column of zeros without a penalty has no curvature at all
+        # an unpenalised column of zeros has no curvature
         self.level = np.where(level > 0, level, 1.0)
         blocks = np.einsum("cjdj->cdj", M.reshape(k, q, k, q))
         blocks[...] += np.where(self.common, self.level - level, -level)
@@ -90,7 +90,7 @@ class SoftmaxHessian:
     @cached_property
     @on_one_thread
     def inverse(self) -> Array:
-        """M^-1 (k, q, k, q), zeros of coefficients that are held."""
+        """M^-1 (k, q, k, q), 0 for held coefficients."""
         k, q, chosen = self.k, self.q, self._chosen
         root = solve_triangular(self._factor, np.eye(len(self._factor)), lower=True)
         inverse = np.zeros((k * q, k * q))
@@ -104,14 +104,17 @@ class SoftmaxHessian:
         return len(self._chosen) - self._empty - held - int(self.common.sum())
 
     def covariance(self) -> Array:
-        """M^-1 (k, q, k, q) without the directions that are no part of the model."""
+        """M^-1 (k, q, k, q) without the common directions, which are not part of the model."""
         inverse = self.inverse.copy()
         part = np.where(self.common, 1.0 / (self.k**2 * self.level), 0.0)
         np.einsum("cjdj->cdj", inverse)[...] -= part
         return inverse
 
     def log_evidence(self) -> float:
-        """See `GLMResult.log_evidence`; flat priors are of differences from one of the classes."""
+        """Return the log evidence; flat priors are on differences from one of the classes.
+
+        See `GLMResult.log_evidence`.
+        """
         problem, state, k = self.problem, self.state, self.k
         if problem.has_l1:
             raise ValueError(
@@ -128,8 +131,10 @@ class SoftmaxHessian:
 
     @on_one_thread
     def left_out(self) -> LeftOut:
-        """One Newton step from the fit for each row that is left out: with V = z' M^-1 z (k, k) its
-        predictors move by V (1 - s C V)^-1 r."""
+        """Return leave-one-out predictions, one Newton step from the fit for each row.
+
+        With V = z' M^-1 z (k, k) its predictors change by V (1 - s C V)^-1 r.
+        """
         problem, state = self.problem, self.state
         V = quadratic(self.Z, self.inverse)
         weighted = problem.weight[:, None] * state.prob
@@ -150,7 +155,7 @@ class SoftmaxHessian:
 
 
 def require_small(problem: SoftmaxProblem) -> None:
-    """Refuse more coefficients than a Hessian is formed of."""
+    """Raise if the joint Hessian would have too many coefficients."""
     k, q = problem.k, problem.p + bool(problem.fit_intercept)
     if k * q > MOST:
         raise ValueError(
@@ -160,7 +165,7 @@ def require_small(problem: SoftmaxProblem) -> None:
 
 
 def quadratic(Z: Array, S: Array) -> Array:
-    """z' S z (n, k, k) of rows z (n, q), for S (k, q, k, q)."""
+    """Return z' S z (n, k, k) for rows z (n, q) and S (k, q, k, q)."""
     k = len(S)
     out = np.empty((len(Z), k, k))
     for c in range(k):
@@ -172,11 +177,11 @@ def quadratic(Z: Array, S: Array) -> Array:
 class MultinomialPosterior:
     """Laplace approximation of the posterior of a penalised multinomial model.
 
-    A Gaussian about the solution, of covariance 1 / W times the inverse of the objective's Hessian
-    by the coefficients of all classes, with W the sum of the weights; see `GLMPosterior` for what
-    its standard errors and intervals are, and are not. Coefficients are those of the symmetric
-    form, one for each class: their variances contain what the prior alone knows, of moving in all
-    classes together. Intercepts have sum 0 about the means of the features.
+    It is a Gaussian about the solution, whose covariance is 1 / W times the inverse of the
+    objective's Hessian by the coefficients of all classes, with W the sum of the weights. See
+    `GLMPosterior` for the meaning of standard errors and intervals. Coefficients are those of the
+    symmetric form, one for each class: their variances include that of the prior for moving in all
+    classes together. Intercepts sum to 0 at the means of the features.
 
     Attributes
     ----------
@@ -184,10 +189,10 @@ class MultinomialPosterior:
         Means of the coefficients: the solution.
     intercept : ndarray of float64, shape (n_classes,)
     covariance : ndarray of shape (n_classes * k, n_classes * k)
-        Of the k coefficients of each class, class after class, the intercept their last where one
-        was fitted; zeros of coefficients that an L1 part holds at 0.
+        Covariance of the k coefficients of each class, class after class, each followed by its
+        intercept where one was fitted; 0 for coefficients that an L1 part holds at 0.
     standard_errors : ndarray of shape (n_classes, n_features)
-        Posterior standard deviations of the coefficients; NaN of those that are held.
+        Posterior standard deviations of the coefficients; NaN for held ones.
     intercept_standard_errors : ndarray of shape (n_classes,)
         NaN where no intercept was fitted.
     active : ndarray of bool, shape (n_classes, n_features)
@@ -224,7 +229,7 @@ class MultinomialPosterior:
         self.fit_intercept = bool(problem.fit_intercept)
         p = problem.p
         self.active = found.active[:, :p].copy()
-        # to coefficients in the caller's units, and to intercepts about zero
+        # convert to the caller's units, and to uncentred intercepts
         to = np.eye(q)
         if problem.rows.unit is not None:
             to[:p, :p] /= problem.rows.unit
@@ -234,7 +239,7 @@ class MultinomialPosterior:
         self.covariance = S.reshape(k * q, k * q) / problem.total
 
     def _check_fields(self) -> None:
-        """Refuse fields of a model file that do not fit together."""
+        """Raise if fields of a model file are inconsistent."""
         if not isinstance(self.fit_intercept, bool):
             raise ValueError("fit_intercept must be a bool")
         if np.ndim(self.coef) != 2:
@@ -247,7 +252,7 @@ class MultinomialPosterior:
                 raise ValueError(f"{name} must be of shape {shape}")
 
     def _deviations(self) -> Array:
-        """Standard deviations of the coefficients of each class, the intercept last if any."""
+        """Return the coefficients' standard deviations by class, the intercept last if any."""
         k, p = self.coef.shape
         found = np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0))
         return found.reshape(k, p + self.fit_intercept)
@@ -263,7 +268,7 @@ class MultinomialPosterior:
         return self._deviations()[:, -1]
 
     def intervals(self, level: float = 0.95) -> Array:
-        """Credible intervals of the coefficients, symmetric about the solution.
+        """Return credible intervals of the coefficients, symmetric about the solution.
 
         Parameters
         ----------
@@ -273,7 +278,7 @@ class MultinomialPosterior:
         Returns
         -------
         ndarray of float64, shape (n_classes, n_features, 2)
-            Lower and upper ends; NaN of coefficients that are held.
+            Lower and upper ends; NaN for held coefficients.
 
         Raises
         ------
@@ -284,7 +289,7 @@ class MultinomialPosterior:
         return np.stack([self.coef - half, self.coef + half], axis=2)
 
     def variance(self, X: Any) -> Array:
-        """Posterior covariance of the linear predictors of each row.
+        """Return the posterior covariance of the linear predictors of each row.
 
         Parameters
         ----------
@@ -297,7 +302,7 @@ class MultinomialPosterior:
         Raises
         ------
         ValueError, TypeError
-            If X is not such a matrix, or of another number of features.
+            If X is not such a matrix, or has another number of features.
         """
         k, p = self.coef.shape
         A = check_design(X, n_features=p, caller=type(self).__name__)
@@ -315,10 +320,10 @@ class MultinomialPosterior:
     def predict(
         self, X: Any, n_draws: int = 1000, random_state: int = 0, *, offset: Any = None
     ) -> Array:
-        """Probabilities of the classes, averaged over the posterior.
+        """Return probabilities of the classes, averaged over the posterior.
 
-        By draws of the predictors, in pairs on both sides of the solution; an average of m draws is
-        off by 0.5 / sqrt(m) at most, and mostly by much less.
+        The average is over draws of the predictors, in antithetic pairs about the solution; with m
+        draws its error is about 0.5 / sqrt(m) at most, and usually much less.
 
         Parameters
         ----------
@@ -346,7 +351,7 @@ class MultinomialPosterior:
         return self.average(eta if known is None else eta + known, X, n_draws, random_state)
 
     def average(self, eta: Array, X: Any, n_draws: int = 1000, random_state: int = 0) -> Array:
-        """Return what `predict` does, for linear predictors of the solution that are known.
+        """Return the result of `predict`, given the linear predictors of the solution.
 
         Parameters
         ----------

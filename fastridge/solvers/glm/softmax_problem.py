@@ -7,7 +7,7 @@ classes and b (k,) their intercepts about the means, the solvers minimise
               + sum_jc l1_j |U_jc|,    eta = O + 1 b' + A U.
 
 The loss does not change where a number is added to the coefficients of all classes, so that without
-an L1 penalty the minimum has rows of U of sum 0, and b is taken to have sum 0.
+an L1 penalty rows of U sum to 0 at the minimum; b is chosen to sum to 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
 _MOST_SEARCH = 100  # bound on the steps of the search for intercepts
 _MOST_MOVE = 4.0  # bound on the change of an intercept in one of these steps
-_SETTLING = 0.1  # share of the decrease that the slope predicts, for them to be accepted
+_SETTLING = 0.1  # share of the predicted decrease for which such a step is accepted
 _HALVINGS = 40
 
 
@@ -69,7 +69,7 @@ class SoftmaxSolution(NamedTuple):
 
 
 class SoftmaxProblem:
-    """What a fit minimises; see above.
+    """The objective of a fit; see above.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class SoftmaxProblem:
         Class numbers, or proportions.
     n_classes : int
     weight : ndarray (n,) or None
-        As they are given; None: ones.
+        Weights as given; None: ones.
     factor : ndarray (p,) or None
         Factors f of the penalty; None: ones.
     fit_intercept, standardize : bool
@@ -113,18 +113,18 @@ class SoftmaxProblem:
         self._null_objective: float | None = None
         self._free: tuple[NDArray[np.int32], Array] | None = None
         self._shares: Array | None = None
-        # kept by `softmax_cg` for the next penalty
+        # cache of `softmax_cg` for the next penalty
         self.by_rows: Any = None
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
-        """Take a penalty."""
+        """Set the penalty."""
         self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
         self._free = None
 
     def shares(self) -> Array:
-        """Proportions (n, k) of the classes."""
+        """Return the proportions (n, k) of the classes."""
         if self.share is not None:
             return self.share
         if self._shares is None:
@@ -140,7 +140,7 @@ class SoftmaxProblem:
         return value + float(self.l1 @ np.abs(U).sum(axis=1)) if self.has_l1 else value
 
     def predict(self, U: Array, b: Array) -> Array:
-        """eta (n, k)."""
+        """Return eta (n, k)."""
         eta = self.A.dot(U) if U.any() else np.zeros((self.n, self.k), order="F")
         eta += b
         if self.offset is not None:
@@ -148,14 +148,14 @@ class SoftmaxProblem:
         return eta
 
     def at(self, U: Array, b: Array, eta: Array | None = None) -> SoftmaxState:
-        """The state at coefficients; eta: their predictors, where they are known."""
+        """Return the state at coefficients; eta: their predictors, if known."""
         eta = self.predict(U, b) if eta is None else eta
         r, prob, h = (np.empty((self.n, self.k), order="F") for _ in range(3))
         loss = softmax(eta, self.label, self.share, self.weight, r, prob, h)
         return SoftmaxState(U, b, eta, loss, self.penalty(U), r, prob, h)
 
     def gradient(self, state: SoftmaxState) -> Array:
-        """A'r + l2 U: that of the smooth part by U (p, k)."""
+        """Return the gradient A'r + l2 U of the smooth part by U (p, k)."""
         G = self.A.tdot(state.r)
         G += self.l2[:, None] * state.U
         return G
@@ -173,13 +173,13 @@ class SoftmaxProblem:
 
     @property
     def least(self) -> float:
-        """The least value of the loss that any predictors give."""
+        """Least value of the loss over all predictors."""
         return 0.0 if self.share is None else float(self.weight @ self.loss.least(self.share))
 
     @property
     def null_objective(self) -> float:
-        """Loss of the null model above the least one, which gaps are relative to; 1 where that is
-        rounding."""
+        """Loss of the null model minus the least loss, to which gaps are relative; 1 where it is
+        round-off."""
         if self._null_objective is None:
             excess = self.null.loss - self.least
             scale = abs(self.null.loss) + abs(self.least)
@@ -188,7 +188,7 @@ class SoftmaxProblem:
 
     @property
     def free(self) -> tuple[NDArray[np.int32], Array]:
-        """Numbers of the columns without a penalty, and the columns (n, f)."""
+        """Indices of the unpenalised columns, and the columns (n, f)."""
         if self._free is None:
             columns = np.flatnonzero((self.l2 == 0) & (self.l1 == 0)).astype(np.int32)
             Z = np.empty((len(columns), self.n))
@@ -198,7 +198,7 @@ class SoftmaxProblem:
         return self._free
 
     def free_gradient(self, state: SoftmaxState) -> Array:
-        """By the free coefficients, and the intercepts in the last row."""
+        """Return the gradient by the free coefficients, and by the intercepts in the last row."""
         columns, Z = self.free
         g = np.zeros((len(columns) + 1, self.k))
         g[:-1] = Z.T @ state.r
@@ -207,16 +207,16 @@ class SoftmaxProblem:
         return g
 
     def settle(self, state: SoftmaxState) -> SoftmaxState:
-        """The state of the same penalised coefficients and the best intercepts and free ones.
+        """Return the state with optimal intercepts and free coefficients, for few free columns.
 
-        Newton's method with a search, for few free columns.
+        They are found by Newton's method with a line search.
         """
         return self._settle(state, self._settled_columns(), _MOST_SEARCH)[0]
 
     def settle_free(self, state: SoftmaxState, most: int) -> tuple[SoftmaxState, int]:
-        """The same by at most so many steps, and how many that were.
+        """Return the state after at most `most` such steps, and their number.
 
-        Steps of intercepts alone are neither bounded nor counted.
+        Without free columns, steps of intercepts are neither bounded nor counted.
         """
         if len(self.free[0]):
             return self._settle(state, self._settled_columns(), min(most, _MOST_SEARCH))
@@ -240,14 +240,14 @@ class SoftmaxProblem:
         return state, most
 
     def _settled_columns(self) -> Array | None:
-        """The free columns and that of the intercepts, or None where there are none."""
+        """Return the free columns and that of the intercepts, or None without both."""
         columns, Z = self.free
         if not self.fit_intercept:
             return Z if len(columns) else None
         return np.column_stack([Z, np.ones(self.n)]) if len(columns) else np.ones((self.n, 1))
 
     def unsettled(self, state: SoftmaxState) -> float:
-        """What a Newton step of intercepts and free coefficients promises yet, twice."""
+        """Return twice the predicted decrease by Newton for intercepts and free coefficients."""
         Z = self._settled_columns()
         if Z is None:
             return 0.0
@@ -265,7 +265,7 @@ class SoftmaxProblem:
         slope = float(np.vdot(g, D))
         t = 1.0
         if q == self.fit_intercept:
-            # where classes have next to no probability, curvatures tell nothing of what is far
+            # with probabilities near 0, curvatures are valid only for short steps
             t = min(1.0, _MOST_MOVE / max(float(np.abs(D).max()), _MOST_MOVE))
         for _ in range(_HALVINGS):
             U, b = state.U, state.b + t * D[-1] if self.fit_intercept else state.b
@@ -273,18 +273,18 @@ class SoftmaxProblem:
                 U = U.copy(order="F")
                 U[self.free[0]] += t * D[: len(self.free[0])]
             new = self.at(U, b, np.asfortranarray(state.eta + t * along))
-            # less than that is a step far beyond, where curvatures tell nothing
+            # a smaller decrease means a step far beyond the region where curvatures are valid
             if new.loss <= state.loss + _SETTLING * t * slope:
                 return new
             if abs(t * slope) <= 1e-10 * abs(state.loss):
-                # differences are rounding: the slope decides
+                # differences are round-off: decide by the slope
                 after = float(np.vdot(Z.T @ new.r, D))
                 return new if abs(after) < 0.5 * abs(slope) else None
             t *= 0.5
         return None
 
     def start(self, coef: Any, intercept: Any) -> SoftmaxState:
-        """The state at coefficients (k, p) and intercepts (k,) in the caller's units."""
+        """Return the state at coefficients (k, p) and intercepts (k,) in the caller's units."""
         coef = np.asarray(coef, dtype=np.float64)
         U = np.array(coef.T, order="F")
         b = np.zeros(self.k)
@@ -300,7 +300,7 @@ class SoftmaxProblem:
         return self.at(U, b)
 
     def restore(self, U: Array, b: Array) -> tuple[Array, Array]:
-        """Coefficients (k, p) and intercepts (k,) in the caller's units."""
+        """Return coefficients (k, p) and intercepts (k,) in the caller's units."""
         coef = np.ascontiguousarray(U.T)
         if self.rows.unit is not None:
             coef = coef / self.rows.unit
@@ -311,7 +311,7 @@ class SoftmaxProblem:
         return coef, b - coef @ self.rows.mean if self.fit_intercept else np.zeros(self.k)
 
     def alpha_max(self, l1_ratio: float) -> float:
-        """The least alpha for which all penalised coefficients are 0."""
+        """Return the least alpha for which all penalised coefficients are 0."""
         penalised = self.factor > 0
         if not penalised.any():
             return 0.0
@@ -319,7 +319,7 @@ class SoftmaxProblem:
         return float(g.max()) / max(l1_ratio, 1e-3)
 
     def curved(self, state: SoftmaxState, T: Array) -> Array:
-        """Second derivatives of the loss by eta times T (n, k), in place of T."""
+        """Overwrite T (n, k) with the second derivatives of the loss by eta times T; return it."""
         softmax_curve(state.prob, self.weight, T)
         return T
 
@@ -329,12 +329,11 @@ def _is_rounding(g: Array, Z: Array, r: Array) -> bool:
 
 
 def hessian(Z: Array, weight: Array, prob: Array, h: Array) -> Array:
-    """Second derivatives (k q, k q) of the loss by coefficients (k, q) of dense columns Z (n, q).
+    """Return second derivatives (k q, k q) by coefficients (k, q) of dense columns Z (n, q).
 
-    Block (c, d) is Z' diag(weight p_c (1{c = d} - p_d)) Z. The blocks beside the diagonal come of
-    one product of rows times probabilities with themselves; numbers are added to all blocks so that
-    the direction in which all classes move together, of no curvature, has some. Gradients have no
-    component there.
+    Block (c, d) is Z' diag(weight p_c (1{c = d} - p_d)) Z. Off-diagonal blocks come from one Gram
+    matrix of rows times probabilities. A term is added to all blocks to give curvature to the
+    direction in which all classes move together, which has none; gradients have no component there.
     """
     n, q = Z.shape
     k = prob.shape[1]
@@ -360,7 +359,7 @@ def raise_common(H: Array, k: int) -> None:
 
 
 def common_level(H: Array, k: int) -> Array:
-    """What `raise_common` has added to the elements of each column's blocks (q,)."""
+    """Return the numbers (q,) that `raise_common` added to the elements of each column's blocks."""
     return np.diagonal(H).reshape(k, len(H) // k).mean(axis=0) / (k + 1.0)
 
 

@@ -1,17 +1,17 @@
 """Multinomial models with an L1 penalty: prox-Newton steps of one class after the other.
 
-With the coefficients of the other classes as they are, the objective is a logistic one of a class
-against the others, with the offset -log sum_{d != c} exp(eta_d): a step of `prox.ProxNewton`
-lowers it, and keeps working sets and Gram matrices of the class for its next turn. The penalty is
-a sum over the classes, so that the turns end at the minimum (Tseng 2001; Friedman, Hastie and
+With the coefficients of the other classes fixed, the objective is a logistic one of a class against
+the others, with the offset -log sum_{d != c} exp(eta_d): a step of `prox.ProxNewton` lowers it, and
+keeps working set and Gram matrix of the class for its next turn. The penalty is separable over the
+classes, so that block coordinate descent converges to the minimum (Tseng 2001; Friedman, Hastie and
 Tibshirani 2010).
-After a round each feature's coefficients are moved together to where their penalty is least, which
-the loss does not see; and where few coefficients are not 0, a Newton step on all of them and the
-intercepts together, with their signs, takes what the turns leave between the classes. Its model's
-derivatives r + H A d, for the step d, are a dual point of second order in d.
+After each round, the coefficients of each feature are shifted by the common number that minimises
+their penalty, which does not change the loss. With few non-zero coefficients, a Newton step on all
+of them and the intercepts together, with fixed signs, removes the error between the classes. The
+derivatives r + H A d of its model, for the step d, are a dual point of second order in d.
 
 The certificate is the gap of a dual point: with r the derivatives by eta, whose sums over the rows
-are 0 for settled intercepts, t r for the largest t of at most 1 that fulfils
+are 0 for optimal intercepts, t r for the largest t of at most 1 with
 
     |t a_j' r_c| <= l1_j   wherever l2_j = 0,
 
@@ -63,14 +63,14 @@ def softmax_prox(
             gap = _gap_of(problem, state, theta)
             met = gap <= max(goal, rounding)
             if met:
-                # a better state of the same dual point
+                # a better state for the same dual point
                 state = problem.settle(state)
                 break
         before = state.objective
         inner = max(_SHARE_OF_GAP * min(gap, gained), 1e-4 * rounding) / problem.k
         state = _round(problem, state, classes, inner)
         gained = before - state.objective
-        # where the objective stands still, the gap falls on
+        # the gap may still fall where the objective does not
         still = still + 1 if gained <= rounding and gap > 0.5 * least else 0
         least = min(least, gap)
         if still > _STILL:
@@ -79,7 +79,7 @@ def softmax_prox(
 
 
 def _joint_step(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[SoftmaxState, Array] | None:
-    """The state after a Newton step on what is not 0, and its model's derivatives by eta (n, k).
+    """Return the state after a Newton step on non-zero coefficients, and derivatives by eta (n, k).
 
     None: there are too many coefficients, or the step does not lower the objective.
     """
@@ -109,7 +109,7 @@ def _joint_step(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[SoftmaxSt
     diagonal[: len(row)] += l2
     if problem.fit_intercept:
         g[len(row) :] = state.r.sum(axis=0)
-        # the direction in which all intercepts move, which the loss does not see
+        # add curvature to the common direction of all intercepts, in which the loss is constant
         level = diagonal[len(row) :].mean() / k
         H[len(row) :, len(row) :] += level
         diagonal[len(row) :] += level
@@ -132,7 +132,7 @@ def _joint_step(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[SoftmaxSt
 
 
 def _gap_of(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> float:
-    """The gap at a dual point whose sums over the rows are 0 but for rounding."""
+    """Return the gap at a dual point whose sums over the rows are 0 up to round-off."""
     V = problem.A.tdot(theta)
     share = problem.shares()
     weight = problem.weight[:, None]
@@ -146,7 +146,7 @@ def _gap_of(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> float
 
 
 def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
-    """The problem of each class against the others."""
+    """Return the problem of each class against the others."""
     given = None if problem.rows.weight is None else problem.weight
     first = GLMProblem(
         problem.rows.source,
@@ -160,7 +160,7 @@ def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
         problem.rows.standardize,
     )
     first.l1, first.l2 = problem.l1, problem.l2
-    # goals are shares of the whole objective
+    # goals are relative to the whole objective
     first._null_loss, first._least = problem.null_objective, 0.0
     columns = by_columns(first.rows.near)
     found = []
@@ -174,7 +174,7 @@ def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
 def _round(
     problem: SoftmaxProblem, state: SoftmaxState, classes: list[ProxNewton], inner: float
 ) -> SoftmaxState:
-    """A step of each class."""
+    """Return the state after a step of each class."""
     U, b, eta = state.U.copy(order="F"), state.b.copy(), state.eta.copy(order="F")
     for c, one in enumerate(classes):
         others = np.delete(eta, c, axis=1)
@@ -193,10 +193,10 @@ def _round(
 
 
 def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:
-    """The same predictions, with each feature's coefficients moved by the number of least penalty.
+    """Shift each feature's coefficients to the least penalty, with the same predictions.
 
-    Of the minimum over t of sum_c (l1 |u_c - t| + l2 / 2 (u_c - t)^2), t is a coefficient or lies
-    between two of them.
+    The minimiser t of sum_c (l1 |u_c - t| + l2 / 2 (u_c - t)^2) is a coefficient or lies between
+    two of them.
     """
     rows = np.flatnonzero(state.U.any(axis=1))
     U = state.U
@@ -214,7 +214,7 @@ def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:
         t = np.concatenate([np.zeros((len(rows), 1)), u, inner], axis=1)
         away = u[:, :, None] - t[:, None, :]
         value = (l1[..., None] * np.abs(away) + 0.5 * l2[..., None] * away**2).sum(axis=1)
-        # free features by the mean
+        # shift free features by the mean
         value = np.where((l1 == 0) & (l2 == 0), (away**2).sum(axis=1), value)
         best = value.argmin(axis=1)
         step = t[np.arange(len(rows)), best]
@@ -232,7 +232,7 @@ def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:
 
 
 def _certify(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[float, SoftmaxState]:
-    """The gap, and the state with settled intercepts where they may hold it up."""
+    """Return the gap, and the state, with optimal intercepts where they may limit the gap."""
     if problem.fit_intercept or len(problem.free[0]):
         state = problem.settle(state)
     V = problem.A.tdot(state.r)
@@ -243,7 +243,7 @@ def _certify(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[float, Softm
 
 
 def _multiples(problem: SoftmaxProblem, V: Array) -> set[float]:
-    """Multiples of a dual point, whose products with the columns are V, that may be the best."""
+    """Return candidates for the best multiple of a dual point with products V with the columns."""
     size = np.abs(V)
     l1, l2 = problem.l1[:, None], problem.l2[:, None]
     hard = (l2 == 0) & (l1 > 0) & (size > l1)
@@ -256,7 +256,7 @@ def _multiples(problem: SoftmaxProblem, V: Array) -> set[float]:
 def _dual(
     problem: SoftmaxProblem, share: Array, away: Array, theta: Array, V: Array, t: float
 ) -> float:
-    """D at t theta: away (n, k) is theta over the weights."""
+    """Return D at t theta; away (n, k) is theta over the weights."""
     prob = np.maximum(share + t * away, 0.0)
     value = -float(problem.weight @ y_log(prob, prob).sum(axis=1))
     if problem.offset is not None:

@@ -1,14 +1,14 @@
-"""Folds that go down their penalties side by side and share the passes over the rows.
+"""Fit all folds simultaneously for decreasing penalties, with shared passes over the rows.
 
-Each row is left out of one fold at most. For few features the Hessians of all folds then come from
-one weighted Gram matrix of each part of the rows: that of a fold is the sum of the other parts. Its
-weights are the folds' mean curvatures, which are nearly those of each, and a step by its factor
-costs a pass over the rows that serves all folds. Where that converges slowly, conjugate gradients
-with the factor as the preconditioner find the step. For sparse data of many features they do so
-with a diagonal one, as in `newton_cg`, in float32 unless the scales of the columns differ too much.
+Each row is left out of at most one fold. For few features the Hessians of all folds then come from
+one weighted Gram matrix per part of the rows: that of a fold is the sum of the other parts. Its
+weights are the folds' mean curvatures, which are close to those of each fold, and one pass over the
+rows serves a step of all folds. Where that converges slowly, conjugate gradients with the factor as
+preconditioner compute the step. For sparse data with many features the preconditioner is diagonal,
+as in `newton_cg`, in float32 unless the scales of the columns differ too much.
 
-Gradients and certificates are each fold's own, as in `newton`. A fold whose step does not lower its
-objective goes on by itself, with all that `newton` and `newton_cg` do.
+Each fold has its own gradient and certificate, as in `newton`. A fold whose step does not lower its
+objective continues by itself, with `newton` or `newton_cg`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from .problem import Array, GLMProblem, some_rows
 from .search import ROUNDING, falls_enough
 
 _LEAST = 1 << 17  # elements of X times folds below which sharing costs more than it saves
-_MOST_BYTES = 1 << 28  # of what the folds keep of each row, unless X takes half as many
-_KEPT = 1 << 22  # stored elements up to which parts are kept: memory against a copy in each step
-# Ratio of decrements from step to step above which conjugate gradients correct the factor's step.
-# Lower, they take products where another step would do; higher, steps, each a pass over the rows.
+_MOST_BYTES = 1 << 28  # bound on the bytes that folds keep per row in all, unless X has half of it
+_KEPT = 1 << 22  # stored elements up to which parts are kept, instead of copied in each step
+# Ratio of consecutive decrements above which conjugate gradients correct the factor's step. A lower
+# one costs products where another step would do; a higher one costs steps, passes over the rows.
 _SLOW = 0.03
-# Share of the gradient that conjugate gradients may leave: lower costs products, higher steps.
+# Relative residual allowed to conjugate gradients: lower costs products, higher costs steps.
 _FORCING = 0.03
-_SURE = 0.3  # share of the goal below which products gain nothing, as the certificate is met
+_SURE = 0.3  # lower bound on that residual, as a share of the goal
 _MOST_PRODUCTS = 300
 _KEEP, _DAMPING = 1e-15, 1e-14
-_MOST_AHEAD = 2.0  # bound on extrapolation, over the last step between penalties; a pass checks it
+_MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
 
 
 def parts_of(splits: list[Any], n: int) -> NDArray[np.intp] | None:
-    """The fold (n,) that each row is left out of, len(splits) of none.
+    """Return the fold (n,) that leaves out each row, len(splits) for none.
 
-    None where a row is left out twice, or is neither left out nor learnt from once.
+    Return None where a row is left out twice, or is in neither part of a split.
     """
     part = np.full(n, len(splits), dtype=np.intp)
     for i, split in enumerate(splits):
@@ -70,8 +70,7 @@ class Fit(NamedTuple):
 
 
 class _Model:
-    """Sums over the rows of one fold for a Newton step: A'HA (p, p) or its diagonal (p,), A'h and
-    sum h."""
+    """Sums over a fold's rows for a step: A'HA (p, p) or its diagonal (p,), A'h and sum h."""
 
     def __init__(self, gram: Array, border: Array, total: float) -> None:
         self.gram, self.border, self.total = gram, border, total
@@ -88,9 +87,9 @@ class FoldsTogether:
     Parameters
     ----------
     problems : list of GLMProblem
-        Up to MOST_FITS, of the same rows with other weights.
+        At most MOST_FITS, of the same rows with different weights.
     part : ndarray of int (n,)
-        The fold that leaves a row out; other numbers: none.
+        The fold that leaves out each row; other numbers: none.
     options : Options
     direct : bool
         Form Gram matrices.
@@ -122,19 +121,19 @@ class FoldsTogether:
         centre = np.zeros(p) if shift is None or near is not None else shift
         self.scale = np.stack([np.ones(p) if q.A.scale is None else q.A.scale for q in problems])
         shifts = [np.zeros(p) if q.A.shift is None else q.A.shift for q in problems]
-        self.beside = np.stack(shifts) - centre  # means about those of the base
+        self.beside = np.stack(shifts) - centre  # means relative to those of the base
         self.total = np.array([q.total for q in problems])
         self.goal = np.array([options.tol**2 * q.null_objective for q in problems])
         self.l2 = np.zeros((k, p))
         self.u, self.b = np.zeros((k, p)), np.array([q.null_intercept for q in problems])
-        # products with as many vectors go beside each other
+        # products by lanes take vectors for MOST_FITS fits
         room = k if direct else MOST_FITS
         self.eta, self.r, self.h = (np.zeros((room, n)) for _ in range(3))
         self.gradient, self.border = np.empty((k, p)), np.empty((k, p))
         self.sums = np.empty((k, 3))
         self.g, self.d, self.move = np.empty((k, p)), np.zeros((k, p)), np.zeros(k)
         self.shift, self.slope = np.zeros(k), np.zeros(k)
-        self.rate = np.zeros(k)  # of decrements, of the last step by a factor
+        self.rate = np.zeros(k)  # ratio of decrements of the last step by a factor
         self.models: list[_Model] = []
         self._lanes: FoldLanes | None = None
         self._buffers: list[NDArray[Any]] = []
@@ -147,7 +146,7 @@ class FoldsTogether:
         self.take(self.fits)
 
     def take(self, fits: Any) -> None:
-        """Loss, derivatives and sums of some fits at their coefficients."""
+        """Compute loss, derivatives and sums of some fits at their coefficients."""
         fits = np.asarray(fits, dtype=np.int32)
         if not len(fits):
             return
@@ -179,11 +178,11 @@ class FoldsTogether:
                 out[f] *= self.scale[f]
 
     def state(self, f: int) -> tuple[float, float]:
-        """Loss and penalty."""
+        """Return loss and penalty."""
         return float(self.sums[f, 0]), self.problems[f].penalty(self.u[f])
 
     def refresh(self) -> None:
-        """Models at the curvatures where the fits are."""
+        """Recompute the models at the current curvatures."""
         curve = np.einsum("k,ki->i", self.total, self.h[: self.k])
         curve /= self._shares
         np.maximum(curve, 0.0, out=curve)
@@ -216,7 +215,7 @@ class FoldsTogether:
             self.models.append(_Model(G, scale * (x - self.beside[f] * t), t))
 
     def _part(self, f: int) -> Matrix:
-        """A copy of the rows of a part."""
+        """Return a copy of the rows of a part."""
         if f in self._parts:
             return self._parts[f]
         A = some_rows(self.base, self._rows[f])
@@ -227,8 +226,8 @@ class FoldsTogether:
         return A
 
     def gap(self, f: int) -> float:
-        """The duality gap, by the bound of `newton`; sets the gradient without its part along the
-        intercept."""
+        """Return the duality gap, by the bound of `newton`; set the gradient, with the intercept
+        projected out."""
         q = self.problems[f]
         of_r, of_h = self.sums[f, 1], self.sums[f, 2]
         self.g[f] = self.gradient[f] + self.l2[f] * self.u[f]
@@ -246,7 +245,7 @@ class FoldsTogether:
         return gap
 
     def _aim(self, f: int) -> None:
-        """The step of a fit by the factor there is."""
+        """Compute the step of a fit by the current factor."""
         model = self.models[f]
         if model.factor is None:
             model.penalise(self.l2[f])
@@ -259,7 +258,7 @@ class FoldsTogether:
         self.slope[f] = float(g @ self.d[f]) - self.sums[f, 1] * shift
 
     def _take_step(self, f: int, d: Array) -> None:
-        """The step of coefficients d, and the intercept's that goes with it."""
+        """Set the step of the coefficients, d, and the corresponding one of the intercept."""
         of_h = self.sums[f, 2]
         self.d[f], self.move[f] = d, -self.shift[f]
         if self.intercept and of_h > 0:
@@ -267,7 +266,7 @@ class FoldsTogether:
         self.slope[f] = float(self.g[f] @ d) - self.sums[f, 1] * self.shift[f]
 
     def _product(self, fits: list[int], v: Array) -> Array:
-        """A'HA of some fits times vectors (len(fits), p), about the means under h."""
+        """Return A'HA of some fits, centred under h, times vectors (len(fits), p)."""
         scaled = self.scale[fits] * v
         move = np.einsum("kj,kj->k", self.beside[fits], scaled)
         if self.intercept:
@@ -281,7 +280,7 @@ class FoldsTogether:
         return out
 
     def _correct(self, fits: list[int]) -> None:
-        """Steps of some fits by conjugate gradients with their factors."""
+        """Compute steps of some fits by conjugate gradients preconditioned by their factors."""
         l2 = self.l2[fits]
         r = -self.g[fits]
         d = np.zeros_like(r)
@@ -328,7 +327,7 @@ class FoldsTogether:
         return self._lanes
 
     def _correct_lanes(self, fits: list[int]) -> None:
-        """The same with diagonals, of sparse data."""
+        """Compute steps of some fits to sparse data, with diagonal preconditioners."""
         lanes = self._lanes or self._open_lanes()
         curve, about, inverse, R, D = self._buffers
         alpha = np.zeros(MOST_FITS)
@@ -362,7 +361,7 @@ class FoldsTogether:
             self._take_step(f, D[:, f].astype(np.float64))
 
     def solve(self, alphas: Array) -> list[Fit]:
-        """The solutions of the next penalties (k,), from where the last ones ended."""
+        """Return the solutions for the next penalties (k,), warm-started from the last ones."""
         k, problems, most = self.k, self.problems, self.options.max_iter
         for f, q in enumerate(problems):
             q.penalise(float(alphas[f]), 0.0)
@@ -416,8 +415,7 @@ class FoldsTogether:
         return falls_enough(objective - (loss + penalty), slope, abs(loss) + penalty)
 
     def _go_ahead(self, alphas: Array) -> None:
-        """Start where the last two solutions lead by the logarithm of the penalty, if that is
-        better."""
+        """Start from the last two solutions extrapolated in log alpha, if that is better."""
         if len(self._past) < 2:
             return
         (a0, u0, b0), (a1, u1, b1) = self._past
@@ -434,7 +432,7 @@ class FoldsTogether:
             self.take(worse)
 
     def _alone(self, f: int, before: int) -> Fit:
-        """The solution of one fold by itself."""
+        """Return the solution of one fold by itself."""
         from .fit import minimise
 
         q, left = self.problems[f], max(self.options.max_iter - before, 1)
@@ -446,7 +444,7 @@ class FoldsTogether:
 
 
 def may_share(A: Matrix, loss: Loss, k: int, options: Options) -> bool:
-    """Return whether sharing may pay, by what is known without the folds."""
+    """Return whether sharing may pay, judged without the folds."""
     n, nnz = A.n_rows, A.nnz
     small = nnz * k < _LEAST or 32 * n * k > max(_MOST_BYTES, 16 * nnz)
     return not small and loss.is_convex and options.l1_ratio == 0
@@ -455,7 +453,7 @@ def may_share(A: Matrix, loss: Loss, k: int, options: Options) -> bool:
 def together(
     problems: list[GLMProblem], part: NDArray[np.intp], options: Options
 ) -> FoldsTogether | None:
-    """The folds side by side, where that pays and nothing speaks against it."""
+    """Return the folds for simultaneous fits; None where that does not pay or is not possible."""
     first = problems[0]
     if first.has_bounds or not may_share(first.A, first.loss, len(problems), options):
         return None
@@ -466,7 +464,7 @@ def together(
             return None
         solver = choose_solver(q) if options.solver == "auto" else options.solver
         kinds.add(solver)
-        # where frequent columns are a block of the preconditioner, folds have their own
+        # where frequent columns form a block of the preconditioner, fit folds separately
         is_text = first.A.is_sparse and first.n < first.p and q.A.scale is None
         if solver != "newton" and not (solver == "newton-cg" and is_text):
             return None
