@@ -167,7 +167,7 @@ class GroupRidge(PosteriorRegressor):
         "standardize": BOOL,
         "tol": AT_LEAST_0,
         "max_iter": COUNT,
-        "solver": one_of(("auto", "cholesky", "dual")),
+        "solver": one_of(("auto", "cholesky", "dual", "schur")),
         "max_memory": MAX_MEMORY,
     }
 

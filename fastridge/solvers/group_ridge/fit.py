@@ -19,10 +19,11 @@ from .criteria import Likelihood, criterion_of
 from .features import Features
 from .first import first_penalties
 from .left_out import Rows
-from .posterior import kept_rows
+from .levels import Levels, largest_factor
+from .posterior import kept_levels, kept_rows
 from .result import GroupRidgeResult
 from .samples import Samples
-from .select import by_features, by_samples, choose, sizes_of
+from .select import by_features, by_levels, by_samples, choose, sizes_of
 
 Array = NDArray[np.float64]
 
@@ -118,7 +119,7 @@ def fit_groups(
 
     A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
     """
-    solver = _choose(A, Y.shape[1], d, codes, count, criterion, solver, max_memory)
+    solver, levels = _choose(A, Y.shape[1], d, codes, count, criterion, solver, max_memory)
     given = Data(A, Y, weight, d, fit_intercept)
     kept = {
         "factor": given.d,
@@ -130,6 +131,9 @@ def fit_groups(
     if solver == "dual":
         data = Samples(given.problem, given.d, codes, count)
         kept["rows"] = kept_rows(given.problem)
+    elif solver == "schur":
+        data = Levels(given.problem, given.d, codes, count, levels, criterion == "ml")
+        kept["levels"] = kept_levels(data)
     else:
         data = _features(given, codes, count, criterion)
         kept["gram"] = data.whole
@@ -139,14 +143,25 @@ def fit_groups(
     return _collect(data, given, choice, found, solver), kept
 
 
-def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> str:
+def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> tuple[str, int]:
+    """The solver, and the group that "schur" eliminates."""
     n, p = A.shape
     if asked == "auto" and n >= p and max_memory is None and p <= _SMALL:
-        return "cholesky"
+        return "cholesky", -1
+    levels = -1
+    if criterion != "loo" and asked in ("auto", "schur"):
+        levels = largest_factor(A, codes, count, d, 1 if asked == "schur" else p // 4)
+    if asked == "schur" and levels < 0:
+        raise ValueError(
+            "solver='schur' expects sparse X with a group of whose features no row has two, and"
+            " another criterion than 'loo'; there is none."
+        )
     ways = [by_features(A, targets, criterion)]
     if asked == "dual" or n < p:
         ways.append(by_samples(A, targets, criterion, sizes_of(codes, count, d)))
-    return choose(ways, asked, max_memory)
+    if levels >= 0:
+        ways.append(by_levels(A, targets, criterion, int((codes == levels).sum())))
+    return choose(ways, asked, max_memory), levels
 
 
 def _features(given: Data, codes: NDArray[np.intp], count: int, criterion: str) -> Features:

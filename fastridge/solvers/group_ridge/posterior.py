@@ -11,6 +11,7 @@ from ...quadratic.posterior import Posterior
 from ...quadratic.problem import RidgeProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, pivoted_cholesky, product, solve_triangular
+from .levels import Levels
 
 Array = NDArray[np.float64]
 
@@ -83,11 +84,7 @@ class SamplesPosterior(Posterior):
 
     @on_one_thread
     def __matmul__(self, v: Any) -> Array:
-        v = np.asarray(v, dtype=np.float64)
-        if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
-            raise ValueError(
-                f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
-            )
+        v = _checked(v, self.shape[0])
         return self._product(v[None])[0] if v.ndim == 1 else self._product(v.T).T
 
     @on_one_thread
@@ -115,6 +112,113 @@ class SamplesPosterior(Posterior):
         return np.ldexp(np.maximum(out, 0.0), 2 * self._power)
 
 
+class LevelsPosterior(Posterior):
+    """A posterior covariance by the Schur complement of the levels of a factor.
+
+    Parameters
+    ----------
+    kept : dict
+        As `kept_levels` returns it.
+    D : ndarray (p,)
+        Penalties, infinite of features that are out.
+    noise : float
+        Variance of the noise.
+    power : ndarray (p,) of int
+        The covariance is that of coefficients times 2^-power.
+    """
+
+    __slots__ = ("_B", "_levels", "_noise", "_power", "_precision", "_rest")
+
+    @on_one_thread
+    def __init__(self, kept: dict[str, Any], D: Any, noise: float, power: Any) -> None:
+        rest, levels = kept["rest"], kept["levels"]
+        D = np.where(kept["live"], D, np.inf)
+        # the first rows may be of the intercept, which is no coefficient
+        first = len(kept["S"]) - len(rest)
+        chosen = np.isfinite(D[rest])
+        rows = np.r_[np.arange(first), first + np.flatnonzero(chosen)]
+        self._rest = rest[chosen]
+        M = kept["S"][np.ix_(rows, rows)].copy()
+        M[np.diag_indices(len(M))] += np.r_[np.zeros(first), D[self._rest]]
+        inside = np.isfinite(D[levels])
+        self._levels = levels[inside]
+        B = _matrix(kept["B"])
+        self._B = B[rows][:, np.flatnonzero(inside)]
+        self._precision = kept["squares"][inside] + D[self._levels]
+        if isinstance(self._B, np.ndarray):
+            M -= product(self._B / self._precision, self._B.T.copy())
+        else:
+            M -= (self._B.multiply(1.0 / self._precision[None]).tocsr() @ self._B.T).toarray()
+        super().__init__(cholesky(M), D, None)
+        self._noise, self._power = noise, power
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        assert self._prior is not None
+        return len(self._prior), len(self._prior)
+
+    def _half(self) -> Array:
+        raise NotImplementedError
+
+    def _parts(self, V: Array) -> tuple[Array, Array]:
+        """V (p, k) of the levels over their precisions, and L^-1 of what they leave of others."""
+        V = np.ldexp(V, self._power[:, None])
+        levels = V[self._levels] / self._precision[:, None]
+        assert self._factor is not None
+        first = len(self._factor) - len(self._rest)
+        rest = np.vstack([np.zeros((first, V.shape[1])), V[self._rest]]) - self._B @ levels
+        return levels, solve_triangular(self._factor, rest, lower=True)
+
+    def _product(self, V: Array) -> Array:
+        """S V for V (p, k)."""
+        levels, half = self._parts(V)
+        rest = solve_triangular(self._factor, half, lower=True, trans="T")
+        out = np.zeros(V.shape)
+        out[self._rest] = rest[len(rest) - len(self._rest) :]
+        out[self._levels] = levels - (self._B.T @ rest) / self._precision[:, None]
+        return self._noise * np.ldexp(out, self._power[:, None])
+
+    @on_one_thread
+    def __matmul__(self, v: Any) -> Array:
+        v = _checked(v, self.shape[0])
+        return self._product(v[:, None])[:, 0] if v.ndim == 1 else self._product(v)
+
+    @on_one_thread
+    def variance(self, X: Any) -> Array:
+        X = np.asarray(X, dtype=np.float64)
+        out = np.empty(len(X))
+        for start in range(0, len(X), _ROWS):
+            levels, half = self._parts(X[start : start + _ROWS].T)
+            found = np.einsum("ij,ij,i->j", levels, levels, self._precision)
+            out[start : start + _ROWS] = found + np.einsum("ij,ij->j", half, half)
+        return self._noise * out
+
+    @on_one_thread
+    def diagonal(self) -> Array:
+        assert self._factor is not None
+        out = np.zeros(self.shape[0])
+        inverse = solve_triangular(self._factor, np.eye(len(self._factor)), lower=True)
+        first = len(self._factor) - len(self._rest)
+        out[self._rest] = np.einsum("ij,ij->j", inverse, inverse)[first:]
+        out[self._levels] = 1.0 / self._precision
+        for start in range(0, len(self._levels), _ROWS):
+            part = slice(start, start + _ROWS)
+            B = self._B[:, part]
+            half = solve_triangular(
+                self._factor, B if isinstance(B, np.ndarray) else B.toarray(), lower=True
+            )
+            beside = np.einsum("ij,ij->j", half, half) / self._precision[part] ** 2
+            out[self._levels[part]] += beside
+        return self._noise * np.ldexp(out, 2 * self._power)
+
+
+def _checked(v: Any, p: int) -> Array:
+    v = np.asarray(v, dtype=np.float64)
+    if v.ndim not in (1, 2) or v.shape[0] != p:
+        raise ValueError(f"v has shape {v.shape}; expected ({p},) or ({p}, k).")
+    return v
+
+
 def _inverse(values: Array) -> Array:
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
 
@@ -135,6 +239,33 @@ def kept_rows(problem: RidgeProblem) -> dict[str, Any]:
         "mean": np.array(problem.mean),
         "live": problem.column_squares() > 0,
     }
+
+
+def kept_levels(data: Levels) -> dict[str, Any]:
+    """What a posterior by levels is made of: sums of products, without the data."""
+    B: Any = data.B
+    if not isinstance(B, np.ndarray):
+        B = {"data": B.data, "indices": B.indices, "indptr": B.indptr, "shape": list(B.shape)}
+    order = data.groups.order
+    live = np.zeros(data.p, dtype=bool)
+    live[order] = live[data.free] = True
+    return {
+        "S": data.S,
+        "B": B,
+        "squares": data.squares,
+        "rest": np.r_[data.free, order[data.rest]],
+        "levels": order[data.eliminated],
+        "live": live,
+    }
+
+
+def _matrix(kept: Any) -> Any:
+    if isinstance(kept, np.ndarray):
+        return kept
+    from scipy import sparse
+
+    parts = kept["data"], kept["indices"], kept["indptr"]
+    return sparse.csr_matrix(parts, shape=tuple(kept["shape"]))
 
 
 def dense_rows(kept: dict[str, Any]) -> Array:
@@ -164,6 +295,10 @@ def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> 
         free = kept["factor"] == 0
         d = np.where(free, 0.0, np.where(free, 1.0, alpha) * kept["factor"])
     precision = 1.0 / noise if noise > 0 else 1.0
+    if "levels" in kept:
+        if noise == 0:
+            d = np.full(len(alpha), np.inf)
+        return LevelsPosterior(kept["levels"], d, 1.0 / precision, power)
     if "rows" in kept:
         with np.errstate(divide="ignore"):
             prior = np.where(np.isfinite(d) & (d > 0), 1.0 / (precision * d), 0.0)

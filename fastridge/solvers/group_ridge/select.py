@@ -51,6 +51,14 @@ def by_samples(A: Matrix, targets: int, criterion: str, size: NDArray[np.intp]) 
     return Way("dual", gram + targets * _STEPS * step * cost._FLOP, memory)
 
 
+def by_levels(A: Matrix, targets: int, criterion: str, levels: int) -> Way:
+    """From a Schur complement: so many features are the levels of a factor."""
+    q, m = float(A.n_columns - levels + 1), float(levels)
+    step = q**3 * (4.0 if criterion == "gcv" else 2.0) + 6.0 * q**2 * m
+    gram = 2.0 * cost._pairs(A, True) * cost._UPDATE
+    return Way("schur", gram + targets * _STEPS * step * cost._FLOP, 48.0 * q**2 + 24.0 * q * m)
+
+
 def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
     """Return the fastest solver whose memory is within the bytes allowed.
 
