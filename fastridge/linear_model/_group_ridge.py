@@ -78,7 +78,7 @@ class GroupRidge(PosteriorRegressor):
         at most this share of the terms that cancel in it.
     max_iter : int, default=200
         Largest number of iterations.
-    solver : {"auto", "cholesky", "dual"}, default="auto"
+    solver : {"auto", "cholesky", "dual", "schur"}, default="auto"
         "cholesky": by the Gram matrix of the features, in time proportional to n_features^3 for
         each step and target. "dual", for wide data: by a Gram matrix of the samples for each group,
         in time proportional to n_samples^3 and to the number of groups. Both give the same result.

@@ -14,7 +14,8 @@ from ._base import LinearRegressor
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
 
-_ROWS = 4096  # rows predicted in one block
+_ROWS = 4096  # most rows of predictions at a time
+_ELEMENTS = 1 << 24  # and elements of them
 
 
 class PosteriorRegressor(LinearRegressor):
@@ -78,8 +79,9 @@ class PosteriorRegressor(LinearRegressor):
         noise = self._noise_variances()
         posteriors = [self._posterior_of(t) for t in range(len(noise))]
         variance = np.empty((A.n_rows, len(noise)))
-        for start in range(0, A.n_rows, _ROWS):
-            end = min(start + _ROWS, A.n_rows)
+        step = max(1, min(_ROWS, _ELEMENTS // max(A.n_columns, 1)))
+        for start in range(0, A.n_rows, step):
+            end = min(start + step, A.n_rows)
             rows = A.rows(start, end) - self.X_offset_
             for t, posterior in enumerate(posteriors):
                 variance[start:end, t] = posterior.variance(rows)

@@ -491,9 +491,7 @@ class LevelsState(FeatureState):
     def border(self) -> Terms:
         """What the fixed columns add to the log determinant, and its derivatives."""
         one, other = self.determinant(), self.free_of_fixed.determinant()
-        return Terms(
-            other.value - one.value, other.first - one.first, other.second - one.second
-        )
+        return Terms(other.value - one.value, other.first - one.first, other.second - one.second)
 
     @property
     def left_out(self) -> Any:
@@ -514,7 +512,9 @@ class LevelsOutside:
         out = ~state.inside & (data.groups.size > 0)
         self.squares, self.products, self.spread = np.zeros((3, count))
         self.spread_twice, self.scale = np.zeros(count), np.full(count, _TINY)
-        z = system.solve(np.zeros((system.f, 1)), (state.D * state.w)[:, None])[1][:, 0]
+        # coefficients of the fixed columns follow those of the others
+        of_w, w = system.solve(np.zeros((system.f, 1)), state.c[:, None])
+        of_z, z = system.solve(np.zeros((system.f, 1)), (state.D * state.w)[:, None])
         for g in np.flatnonzero(out):
             places = data.groups.start[g] + np.arange(data.groups.size[g])
             step = max(1, _COLUMNS // max(len(state.D) + system.f, 1))
@@ -523,14 +523,15 @@ class LevelsOutside:
                 root = np.sqrt(data.factor[part])
                 fixed, beside, own = _columns(state, part)
                 fixed, beside, own = fixed / root, beside / root, own / root**2
-                slope = data.cross[part, state.target] / root - beside.T @ state.w
+                slope = data.cross[part, state.target] / root
+                slope -= (beside.T @ w + fixed.T @ of_w)[:, 0]
                 of_fixed, solved = system.solve(fixed, beside)
                 spread = own - np.einsum("ij,ij->j", beside, solved)
                 spread -= np.einsum("ij,ij->j", fixed, of_fixed)
                 twice = spread - np.einsum("ij,i,ij->j", solved, state.D, solved)
                 self.scale[g] += own.sum()
                 self.squares[g] += slope @ slope
-                self.products[g] += slope @ (slope - beside.T @ z)
+                self.products[g] += slope @ (slope - (beside.T @ z + fixed.T @ of_z)[:, 0])
                 self.spread[g] += np.maximum(spread, 0.0).sum()
                 self.spread_twice[g] += twice.sum()
         self._state = state
