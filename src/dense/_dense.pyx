@@ -14,7 +14,7 @@ attach()
 
 
 cdef class Cholesky:
-    """Factor of a symmetric, positive definite matrix, for as many solves as are wanted.
+    """Cholesky factor of a symmetric, positive definite matrix, for repeated solves.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ cdef class Cholesky:
         return status
 
     def solve(self, double[::1] b not None, int n_threads=0):
-        """Overwrite b, one or more right-hand sides one behind the other, with m^-1 b."""
+        """Overwrite b, one or more contiguous right-hand sides, with m^-1 b."""
         cdef Py_ssize_t p = self.m.shape[0]
         cdef int status, threads = thread_count(n_threads)
         if p == 0 or b.shape[0] % p:
@@ -73,8 +73,8 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
                   int n_threads=0):
     """Finish, in place, a factor of the leading size x size part of m; see cholesky.h.
 
-    Columns before `fresh` hold rows of the factor above row `kept`. With `drop`, columns that keep
-    too little get no share of any solution; otherwise they raise ArithmeticError.
+    Columns before `fresh` hold rows of the factor above row `kept`. With `drop`, columns with
+    too small a pivot are 0 in every solution; otherwise they raise ArithmeticError.
     """
     cdef int status, threads = thread_count(n_threads)
     if not 0 <= kept <= fresh <= size <= min(m.shape[0], m.shape[1]):
@@ -94,7 +94,7 @@ def cholesky_from(double[:, ::1] m not None, Py_ssize_t size, Py_ssize_t kept, P
 
 
 def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not None):
-    """Take rows and columns out of the factor in the leading part of u; see cholesky.h."""
+    """Remove rows and columns from the factor in the leading part of u; see cholesky.h."""
     cdef int status
     cdef Py_ssize_t p = gone.shape[0], k = np.count_nonzero(gone)
     if p > min(u.shape[0], u.shape[1]):
@@ -106,7 +106,7 @@ def cholesky_remove(double[:, ::1] u not None, const unsigned char[::1] gone not
 
 
 def half_inverse(double[::1, :] m not None, const size_t[::1] blas not None):
-    """Overwrite m with L^-1, lower triangular, where m = L L'; whether m is definite.
+    """Overwrite m with L^-1, lower triangular, where m = L L'; return whether m is definite.
 
     blas: addresses of dgemm, dsyrk, dpotrf and dtrtri.
     """
@@ -122,7 +122,7 @@ def half_inverse(double[::1, :] m not None, const size_t[::1] blas not None):
 
 def lower_product(double[::1, :] m not None, double[::1, :] out not None,
                   const size_t[::1] blas not None):
-    """Overwrite out with m'm for m that is lower triangular, with zeros above."""
+    """Overwrite out with m'm for a lower triangular m, with zeros above the diagonal."""
     _check_square(m, blas)
     if out.shape[0] != m.shape[0] or out.shape[1] != m.shape[0]:
         raise ValueError("out: expected the shape of m")
@@ -141,10 +141,10 @@ cdef _check_square(double[::1, :] m, const size_t[::1] blas):
 def tridiagonal_solve(const double[::1] d not None, const double[::1] e not None,
                       const double[::1] shifts not None, const double[:, ::1] b not None,
                       int n_threads=0):
-    """x (n_shifts, k, n) = (T + shift I)^-1 b for each row of b (k, n), and the traces of the
+    """Return (T + shift I)^-1 b, (n_shifts, k, n), for each row of b (k, n), and the traces of the
     inverses (n_shifts); NaN where T + shift I is not positive definite.
 
-    T is symmetric with the diagonal d (n) and beside it e (n - 1).
+    T is symmetric with diagonal d (n) and off-diagonal e (n - 1).
     """
     cdef Py_ssize_t n = d.shape[0], k = b.shape[0], m = shifts.shape[0]
     cdef int status, threads = thread_count(n_threads)

@@ -36,9 +36,9 @@ cdef extern from "constants.h" nogil:
     int PATIENCE, PATIENCE_LEAST, FINAL_STEPS, SAFE_STEPS, MOST_SAFE_STEPS
 
 cdef enum:
-    # what the next epoch does
+    # kinds of the next epoch
     EXCHANGES, SWEEPS, SAFE
-    # coordinates of a problem whose workspace is kept for the next one, and how many are kept
+    # largest problem whose workspace is kept for the next one, and number of those kept
     SMALL = 200, MOST_IDLE = 8
 
 cdef list idle = []
@@ -70,7 +70,7 @@ cdef class Support:
                 self.n_mark = m
             if self.capacity >= size and self.capacity:
                 return 0
-            # odd multiples of a cache line: rows do not alias
+            # odd multiples of a cache line, so that rows do not alias
             capacity = min(m + 8, size + size // 2 + 8) // 16 * 16 + 24
             ranked = <Ranked *> malloc(capacity * sizeof(Ranked))
             if ranked == NULL:
@@ -96,7 +96,7 @@ cdef class Support:
         return 0
 
     cdef int know(self, Py_ssize_t m) noexcept with gil:
-        """Keep for m coordinates whether each was about to enter the support; new ones were not."""
+        """Extend the flags of coordinates about to enter the support to m; new ones are unset."""
         cdef signed char[:, ::1] entering
         if self.n_entering < m:
             try:
@@ -115,7 +115,7 @@ cdef class Support:
 # from one penalty to the next
 
 cdef int recall_entering(Descent q, Support s) noexcept nogil:
-    """Add to the support what was about to enter it when the last solution ended."""
+    """Add to the support the coordinates that were about to enter when the last solution ended."""
     cdef Py_ssize_t j
     for j in range(min(s.known, q.m)):
         if s.entering[j] and not q.side[j] and q.w[j] == 0:
@@ -167,8 +167,8 @@ cdef int descend(Descent q) noexcept nogil:
     """Descend until objective - dual <= tol or max_iter epochs; g must be that of w.
 
     Newton steps exchange the support until several neither halve the gap nor exchange fewer
-    coordinates than any before. Then sweeps take their turn, and where that happens again, steps
-    along the projected path that only go down.
+    coordinates than any before. Then sweeps follow, and where that happens again, monotone steps
+    along the projected path.
     """
     cdef int status = begin(q), turn = SWEEPS, patience = PATIENCE, failed = 0, given_up = 0
     cdef int safe = 0, safe_steps = 0, final = 0
@@ -183,7 +183,7 @@ cdef int descend(Descent q) noexcept nogil:
             break
     while not status and q.n_iter < q.max_iter:
         if q.objective - q.dual <= q.tol:
-            # from the best point an exchange that led to a worse one would do so again
+            # an exchange from the best point that led to a worse one would do so again
             stuck = stuck or (final > 0 and turn == EXCHANGES and q.current > q.objective)
             if (
                 q.settled
@@ -216,7 +216,7 @@ cdef int descend(Descent q) noexcept nogil:
             safe -= 1
             if status >= 0 and safe == 0:
                 find_support(q)
-                # elsewhere than at the minimum over the support more wants to enter than will stay
+                # away from the minimum over the support, too many coordinates would enter
                 if q.at_minimum:
                     exchange(q, q.g)
                 turn = EXCHANGES
@@ -272,11 +272,11 @@ cdef class Descent:
 
     @staticmethod
     def take():
-        """Return a Descent, with the workspace of one that was given back where there is one."""
+        """Return a Descent, reusing a returned workspace if there is one."""
         return idle.pop() if idle else Descent()
 
     def give_back(self):
-        """Give the workspace to the next problem; this object must not be used afterwards."""
+        """Return the workspace for the next problem; do not use this object afterwards."""
         if self.capacity <= SMALL and len(idle) < MOST_IDLE:
             self.support.size = self.support.known = 0
             idle.append(self)
@@ -285,14 +285,14 @@ cdef class Descent:
         free(self.borders)
 
     def set_gram(self, const double[:, ::1] gram not None):
-        """Set the Gram matrix A'SA, the leading part of an array, which may have grown since."""
+        """Set the Gram matrix A'SA, the leading part of an array, which may have grown."""
         self.gram, self.has_gram = gram, True
         self.owner = None
         self.a = NULL
 
     def set_columns(self, Matrix a not None, const int32_t[::1] columns,
                     const double[::1] weight=None):
-        """Set the matrix by columns, those that are coordinates, and the weights of sparse rows."""
+        """Set the matrix by columns, the columns of coordinates, and weights of sparse rows."""
         cdef Py_ssize_t n = a.s.n_minor
         cdef double[:, ::1] images
         if not a.s.by_column:
@@ -351,7 +351,7 @@ cdef class Descent:
         return 0
 
     cdef void let_go(self) noexcept:
-        """Hold no arrays of a problem beyond a call: the caller frees them before the next."""
+        """Release the arrays of a problem after a call, so that the caller can free them."""
         self.l1, self.l2, self.lower, self.upper = None, None, None, None
         self.square, self.cross, self.residual = None, None, None
         self.w, self.g, self.w_dual, self.g_dual = None, None, None, None
@@ -365,11 +365,11 @@ cdef class Descent:
               double level=0.0, int n_threads=0, int exact=1):
         """Descend from w, whose gradient is g, in place.
 
-        Returns the objective, the dual value (of the residual of w_dual, the gradient there being
-        g_dual), epochs, Newton steps among them, and the level of the residual. whole: there are no
-        other coordinates, and w_dual and g_dual begin as those of another penalty. exact: Newton
-        steps, of which the gap has no need, that make coefficients exact at the end: 0 none, 1 one,
-        where there was a step before, 2 until one leaves the support as it is.
+        Return the objective, the dual value (of the residual of w_dual, with gradient g_dual), the
+        numbers of epochs and of Newton steps among them, and the residual's level. whole: there
+        are no other coordinates, and w_dual and g_dual start as those of another penalty. exact:
+        final Newton steps, which the gap does not need, to make coefficients exact: 0 none, 1 one,
+        if there was a step before, 2 until one leaves the support unchanged.
         """
         cdef int status
         cdef Py_ssize_t m = square.shape[0]
@@ -403,7 +403,7 @@ cdef class Descent:
                    const double[::1] lower, const double[::1] upper,
                    const double[::1] square not None, const double[::1] g not None, double yy,
                    double yr, double rr):
-        """The dual value at t r, for the best t of a few, from g = A'S r, y'S r and r'S r.
+        """Return the dual value at t r, for the best t of a few, from g = A'S r, y'S r and r'S r.
 
         l1 and l2 have one element for each coordinate, or one for all.
         """
@@ -425,7 +425,7 @@ cdef class Descent:
                    const double[::1] square not None, double[::1] w not None,
                    const double[::1] g not None, double yy, double yr, double rr,
                    double objective):
-        """The coordinates that gap-safe screening leaves, of w with that objective; see
+        """Return the coordinates that gap-safe screening keeps, for w with that objective; see
         `dual_value`."""
         cdef Products r
         cdef int32_t[::1] kept

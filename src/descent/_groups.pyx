@@ -201,7 +201,7 @@ cdef int sweep_support(GroupDescent q) noexcept nogil:
 
 
 cdef void extrapolate(GroupDescent q) noexcept nogil:
-    """Take the combination of the last iterates that Anderson extrapolation finds, if better."""
+    """Take the Anderson extrapolation of the last iterates, if it is better."""
     cdef double[HISTORY] weight
     cdef Py_ssize_t a, i, size = q.k * q.s
     if not extrapolation_weights(q.past, size, weight):
@@ -244,7 +244,7 @@ cdef int take_sweeps(GroupDescent q) noexcept nogil:
     return status if status else fr_poll()
 
 
-# Newton steps on the support, and both in turns
+# Newton steps on the support, alternating with sweeps
 
 cdef double newton_price(GroupDescent q) noexcept nogil:
     """Return the cost of a Newton step over that of a round of sweeps."""
@@ -255,7 +255,7 @@ cdef double newton_price(GroupDescent q) noexcept nogil:
 
 
 cdef bint is_affordable(GroupDescent q) noexcept nogil:
-    """Whether Newton steps that the gap does not need cost little, at all or beside the rest."""
+    """Return whether extra Newton steps are cheap, absolutely or relative to the other work."""
     cdef double s = find_support(q)
     return (
         (3.0 * s + 60.0 * q.k) * s * s <= FINAL_WORK
@@ -264,14 +264,14 @@ cdef bint is_affordable(GroupDescent q) noexcept nogil:
 
 
 cdef bint newton_pays(GroupDescent q, double gap, double before, int rounds) noexcept nogil:
-    """Whether sweeps, which left that gap, gain less for what they cost than a Newton step."""
+    """Return whether sweeps, which led to that gap, gain less per cost than a Newton step."""
     cdef double price = newton_price(q)
     q.dear = price > 2 * rounds
     return gap > fmin(exp(-GAIN / price) if price > 0 else 1.0, LEAST_GAIN) * before
 
 
 cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept nogil:
-    """Minimise over the support by at most so many steps; final: as far as round-off allows."""
+    """Minimise over the support by at most `most` steps; final: as far as round-off allows."""
     cdef Py_ssize_t j
     cdef int status = gather(q), found
     cdef double largest = 0
@@ -293,7 +293,7 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
             status = gather(q)
         elif fr_poll():
             status = FR_INTERRUPTED
-        # sweeps change the support for less, and a whole step that gains little is not yet needed
+        # sweeps change the support at less cost, and a full step of small gain is not needed yet
         if not final and (
             q.dear if found == SHRUNK else q.whole and q.decrease <= LITTLE * largest
         ):
@@ -303,7 +303,7 @@ cdef int take_newton_steps(GroupDescent q, Py_ssize_t most, bint final) noexcept
     scatter(q)
     status = sum_gradient(q)
     evaluate(q)
-    # whether another feature wants to enter the support
+    # check whether another feature would enter the support
     for j in range(q.m):
         if q.norm[j] > q.l1[j] * (1 + 1e-10) + SLACK * sqrt(q.square[j] * q.yy):
             q.settled = q.settled and q.size[j] > 0
@@ -324,7 +324,7 @@ cdef int descend(GroupDescent q, double tol, double most_change, Py_ssize_t max_
             if not exact or finals > FINAL_ROUNDS:
                 break
             if finals == 1 and exact == 1:
-                # a small gap may leave large errors of coefficients
+                # coefficients may have large errors despite a small gap
                 while q.change > most_change and q.n_iter < max_iter and not is_affordable(q):
                     status = take_sweeps(q)
                     if status:
@@ -341,11 +341,11 @@ cdef int descend(GroupDescent q, double tol, double most_change, Py_ssize_t max_
                 gap = q.objective - q.dual
                 if status or gap <= tol or q.n_iter >= max_iter:
                     break
-            # the gap that sweeps reach is judged above
+            # the gap that sweeps reach is tested above
             if status or (gap <= tol and not finals):
                 continue
             slow = slow + 1 if newton_pays(q, gap, before, rounds) else 0
-            # the gap may be that of the dual point: the more a step costs, the later it is taken
+            # the dual point may limit the gap: the more a step costs, the later it is taken
             if gap > tol and (not slow or WAIT * slow * rounds < newton_price(q)):
                 continue
             slow = 0
@@ -358,13 +358,13 @@ cdef int descend(GroupDescent q, double tol, double most_change, Py_ssize_t max_
 
 
 cdef class GroupDescent:
-    """Solver of one problem after the other, which keeps its working arrays.
+    """Solver for a sequence of problems, with a reused workspace.
 
     Parameters
     ----------
     most_direct : int
-        Size of the support up to which a Newton step is found by factors alone; beyond it,
-        conjugate gradients are preconditioned by one factor for all targets.
+        Size of the support up to which Newton steps use factors only; beyond it, conjugate
+        gradients are preconditioned by one factor for all targets.
     """
 
     def __init__(self, Py_ssize_t most_direct=1500):
@@ -372,7 +372,7 @@ cdef class GroupDescent:
         self.most_s = self.most_k = self.most_factored = 0
 
     cdef int reserve_support(self) noexcept nogil:
-        """Allocate what sweeps over s features need."""
+        """Allocate the arrays of sweeps over s features."""
         if self.s <= self.most_s and self.k <= self.most_k:
             return 0
         with gil:
@@ -383,7 +383,7 @@ cdef class GroupDescent:
         return 0
 
     cdef int reserve_factors(self) noexcept nogil:
-        """Allocate what Newton steps need in addition."""
+        """Allocate the additional arrays of Newton steps."""
         if self.s <= self.most_factored:
             return 0
         with gil:
@@ -429,15 +429,14 @@ cdef class GroupDescent:
         yy : float
             <Y, Y>
         w_dual : ndarray (k, m)
-            Becomes the coefficients whose residual is the dual point.
+            Overwritten with the coefficients whose residual is the dual point.
         seed : int
-            Of the random order of a sweep; 0: cyclic.
+            Seed of the random order of a sweep; 0: cyclic.
         exact : {0, 1, 2}
-            Go on to where Newton steps are round-off: never, where they cost little, or whatever
-            it takes.
+            Continue until Newton steps are round-off: 0 never, 1 where they are cheap, 2 always.
         change : float
             Bound on the largest change of |w_j| by a sweep over the largest |w_j|, each times the
-            norm of its column, where coefficients do not become exact.
+            norm of its column, where coefficients are not made exact.
 
         Returns
         -------
@@ -445,7 +444,7 @@ cdef class GroupDescent:
         n_iter : int
             Rounds of sweeps, and Newton steps.
         settled : bool
-            Whether nothing but round-off is left to gain.
+            Whether only round-off is left to gain.
         """
         cdef Py_ssize_t j, m = l1.shape[0], k = w.shape[0]
         cdef int status

@@ -1,8 +1,8 @@
 """The operator of coordinate descent: the Gram matrix, or the matrix itself by columns.
 
 Dense data by columns: the residual is r = y - A w. Sparse data: their centring adds
-level = sum_j v_j mean_j with v_j = scale_j w_j, and what is kept is e = y - X v, times s where
-there are weights. As the weights sum to 1 and the sum of S (e + level) is 0 beside an intercept,
+level = sum_j v_j mean_j with v_j = scale_j w_j, and the stored vector is e = y - X v, times s where
+there are weights. As the weights sum to 1 and S (e + level) sums to 0 with an intercept,
 
     a_j'S r = scale_j (x_j'S e + level mean_j).
 """
@@ -32,7 +32,7 @@ cdef inline Py_ssize_t column_of(Descent q, Py_ssize_t k) noexcept nogil:
 
 cdef inline double column_dot(Descent q, Py_ssize_t k, const double *e,
                               double level) noexcept nogil:
-    """a_k'S r of a residual that is kept as e and level."""
+    """Return a_k'S r for a residual stored as e and level."""
     cdef const fr_matrix *a = q.a
     cdef Py_ssize_t j = column_of(q, k)
     cdef double scale = scale_of(a, j), shift = shift_of(a, j), raw
@@ -46,12 +46,12 @@ cdef inline double column_dot(Descent q, Py_ssize_t k, const double *e,
 
 
 cdef inline double column_gradient(Descent q, Py_ssize_t k) noexcept nogil:
-    """g_k = a_k'S r"""
+    """Return g_k = a_k'S r."""
     return column_dot(q, k, &q.residual[0], q.level)
 
 
 cdef inline double column_add(Descent q, Py_ssize_t k, double t, double *e) noexcept nogil:
-    """e += t a_k, as residuals are kept. Returns what its level gains."""
+    """Do e += t a_k for a stored residual e; return the change of its level."""
     cdef const fr_matrix *a = q.a
     cdef Py_ssize_t j = column_of(q, k)
     cdef double shift = shift_of(a, j)
@@ -69,7 +69,7 @@ cdef inline double column_add(Descent q, Py_ssize_t k, double t, double *e) noex
 
 
 cdef inline int all_gradients(Descent q) noexcept nogil:
-    """g = A'S r; with a Gram matrix it is always kept up to date."""
+    """Set g = A'S r; with a Gram matrix it is always up to date."""
     cdef const fr_matrix *a = q.a
     cdef Py_ssize_t j, k, count
     cdef fr_compressed x
@@ -97,7 +97,7 @@ cdef inline int all_gradients(Descent q) noexcept nogil:
 
 
 cdef inline int some_gradients(Descent q) noexcept nogil:
-    """g where it counts for the objective and for a step on the support."""
+    """Set the elements of g that the objective and steps on the support need."""
     cdef Py_ssize_t j
     if not q.has_gram:
         for j in range(q.m):
@@ -107,14 +107,14 @@ cdef inline int some_gradients(Descent q) noexcept nogil:
 
 
 cdef inline void add_row(Descent q, Py_ssize_t j, double t, double[::1] out) noexcept nogil:
-    """out += t A'S a_j, a row of the Gram matrix."""
+    """Do out += t A'S a_j, a row of the Gram matrix."""
     q.kernels.real[FR_DOUBLE].axpy_rows(&q.gram[j, 0], q.gram.shape[1], 1, q.m, NULL, NULL, &t,
                                         &out[0])
 
 
 cdef inline void add_rows(Descent q, const int32_t *list, Py_ssize_t count, double[::1] u,
                           double[::1] out) noexcept nogil:
-    """out += sum_i u_i A'S a_list[i]"""
+    """Do out += sum_i u_i A'S a_list[i]."""
     q.kernels.add_rows(&q.gram[0, 0], q.gram.shape[1], list, count, q.m, &u[0], &out[0])
 
 
@@ -129,7 +129,7 @@ cdef inline void move(Descent q, Py_ssize_t j, double t) noexcept nogil:
 
 cdef inline void gram_times(Descent q, const int32_t *list, Py_ssize_t count, const double *v,
                             double *out) noexcept nogil:
-    """out = A_T'S A_T v for the coordinates T in list, by the columns."""
+    """Set out = A_T'S A_T v for the coordinates T in list, by the columns."""
     cdef const fr_matrix *a = q.a
     cdef Py_ssize_t i
     cdef double level = 0.0

@@ -5,7 +5,7 @@ With r = y - A w and g = A'Sr, the dual at t r is, for any t,
     D(t) = t y'Sr - t^2 r'Sr / 2 - sum_j h*_j(t g_j),   h*_j(v) = max_x v x - h_j(x),
 
 which needs no feasibility where l2_j > 0 or the bounds are finite; elsewhere |t g_j| <= l1_j. A
-feature without any penalty needs g_j = 0: Newton steps make it so, to round-off.
+feature without any penalty needs g_j = 0, which Newton steps achieve up to round-off.
 """
 
 from libc.math cimport INFINITY, fabs, sqrt
@@ -32,7 +32,7 @@ cdef inline double slack_of(Descent q, Py_ssize_t j) noexcept nogil:
 
 
 cdef inline double penalty_value(Descent q) noexcept nogil:
-    """sum_j h_j(w_j)"""
+    """Return sum_j h_j(w_j)."""
     cdef double total = 0.0, w
     cdef Py_ssize_t j
     for j in range(q.m):
@@ -43,7 +43,7 @@ cdef inline double penalty_value(Descent q) noexcept nogil:
 
 
 cdef inline double dual_at(Descent q, const double[::1] g, Products r, double t) noexcept nogil:
-    """D(t)"""
+    """Return D(t)."""
     cdef double value = t * r.yr - 0.5 * t * t * r.rr
     cdef Py_ssize_t j
     for j in range(q.m):
@@ -53,7 +53,7 @@ cdef inline double dual_at(Descent q, const double[::1] g, Products r, double t)
 
 cdef inline double dual_value(Descent q, const double[::1] g, Products r) noexcept nogil:
     """Return the largest D(t) of a few t; -inf where only t = 0 is feasible."""
-    # without conjugates the best t; none is larger than where these are infinite
+    # the best t without conjugates; t is bounded where these become infinite
     cdef double unbounded = max(r.yr / r.rr, 0.0) if r.rr > 0 else 1.0
     cdef double most = max(unbounded, 1.0), best, t
     cdef bint finite = q.has_lower or q.has_upper
@@ -66,7 +66,7 @@ cdef inline double dual_value(Descent q, const double[::1] g, Products r) noexce
     if not finite:
         t = min(unbounded, most)
         return t * r.yr - 0.5 * t * t * r.rr
-    # concave in t: the two natural places, 1 and where the last conjugate vanishes
+    # concave in t: try two candidates, 1 and the t where the last conjugate vanishes
     best = dual_at(q, g, r, min(1.0, most))
     t = most
     for j in range(q.m):
@@ -80,7 +80,7 @@ cdef inline Py_ssize_t unscreened(Descent q, const double[::1] g, Products r, do
                                   int32_t[::1] list) noexcept nogil:
     """Gap-safe screening by a residual r and any objective.
 
-    Lists the coordinates that are not 0, or may not be at the minimum; returns their number.
+    List the coordinates that are not 0, or may be non-zero at the minimum; return their number.
     """
     # P and -D are strongly convex: the best residual is at most sqrt(2 gap) from a feasible t r
     cdef double t = 1.0, radius

@@ -7,10 +7,10 @@ from fastridge._descent cimport HISTORY
 
 cdef inline bint extrapolation_weights(const double[:, ::1] past, Py_ssize_t m,
                                        double *weight) noexcept nogil:
-    """Weights, of sum 1, of all but the first of HISTORY iterates of length m.
+    """Compute weights, of sum 1, of all but the first of HISTORY iterates of length m.
 
     They minimise |sum_a weight_a (x_(a+1) - x_a)|: K z = 1 with K the Gram matrix of the
-    differences, and weight = z / sum z. Returns whether there are any.
+    differences, and weight = z / sum z. Return whether they exist.
     """
     cdef double[HISTORY][HISTORY] k
     cdef double[HISTORY] z

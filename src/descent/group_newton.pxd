@@ -4,8 +4,8 @@ The problem of the support is smooth: with V (k, s) the coefficients,
 
     F(V) = <V G, V> / 2 - <C, V> + sum_j (l1_j |v_j| + l2_j |v_j|^2 / 2).
 
-Matrices are in rows one behind the other: k x s in V, D, VG, DG, c, slope, r, Mr, p, Hp, U, T, TG,
-and s x s in gs (which is G), factor, inverse and small.
+Matrices are stored in C order: k x s in V, D, VG, DG, c, slope, r, Mr, p, Hp, U, T, TG, and s x s
+in gs (which is G), factor, inverse and small.
 """
 
 from libc.math cimport fabs, fmax, fmin, isfinite, sqrt
@@ -24,7 +24,7 @@ cdef extern from "group_constants.h" nogil:
     double LEAST_DAMPING, MORE_DAMPING, MOST_DAMPING
 
 cdef enum:
-    # what a search found: nothing, coefficients, or coefficients of which some became zero
+    # result of a search: nothing, coefficients, or coefficients of which some became zero
     FAILED, MOVED, SHRUNK
 
 
@@ -41,7 +41,7 @@ cdef inline Py_ssize_t find_support(GroupDescent q) noexcept nogil:
 
 
 cdef inline void drop_noise(GroupDescent q) noexcept nogil:
-    """Set to zero what is rounding, which would stop each step where it turns about."""
+    """Set coefficients that are round-off to zero: their sign changes would stop every step."""
     cdef Py_ssize_t t, j
     cdef double longest = 0
     for j in range(q.m):
@@ -133,10 +133,10 @@ cdef inline double value(GroupDescent q, double[::1] v, double[::1] vg) noexcept
 
 
 cdef inline int find_direction(GroupDescent q) noexcept nogil:
-    """Solve H D = -slope; 1, or 0 where no D descends.
+    """Solve H D = -slope; return 1, or 0 where no D descends.
 
-    H = G x I + blocks (l1 / |v|) (I - u u') + l2 I, u = v / |v|, is M x I less blocks of
-    l1 / |v| u u', M = G + diag(l1 / |v| + l2): one factor for all targets, and one of the
+    H = G x I + blocks (l1 / |v|) (I - u u') + l2 I, u = v / |v|, is M x I minus blocks of
+    l1 / |v| u u', M = G + diag(l1 / |v| + l2): one factor for all targets, and one for the
     coordinates along u.
     """
     cdef Py_ssize_t t, i, s = q.s
@@ -172,7 +172,7 @@ cdef inline int find_direction(GroupDescent q) noexcept nogil:
 
 
 cdef inline int factor_along(GroupDescent q) noexcept nogil:
-    """Factor S = I - root U'M^-1 U root, root^2 = l1 / |v|: of coordinates along u."""
+    """Factor S = I - root U'M^-1 U root, root^2 = l1 / |v|, for the coordinates along u."""
     cdef Py_ssize_t t, i, j, s = q.s
     cdef double along
     cdef int status
@@ -195,14 +195,14 @@ cdef inline int factor_along(GroupDescent q) noexcept nogil:
         q.diagonal[i] = q.small[i * s + i] + 1
     status = fr_cholesky(&q.small[0], s, &q.diagonal[0], DEPENDENT, q.n_threads)
     if status == FR_UNSTABLE:
-        # too much cancellation: use M alone
+        # too much cancellation: use only M
         q.by_factors = False
         return 0
     return status
 
 
 cdef inline int precondition(GroupDescent q) noexcept nogil:
-    """Mr = H^-1 r, or M^-1 r."""
+    """Set Mr = H^-1 r, or M^-1 r."""
     cdef Py_ssize_t t, i, at, s = q.s
     cdef int status
     memcpy(&q.Mr[0], &q.r[0], q.k * s * sizeof(double))
@@ -243,7 +243,7 @@ cdef inline void curve(GroupDescent q, double[::1] v, double[::1] out) noexcept 
 
 
 cdef inline int conjugate_gradients(GroupDescent q) noexcept nogil:
-    """Solve H D = -slope; 1, or 0 where D does not descend."""
+    """Solve H D = -slope; return 1, or 0 where D does not descend."""
     cdef Py_ssize_t at, n = q.k * q.s
     cdef double rq, first, last, curvature, step
     cdef int _i, status
@@ -281,7 +281,7 @@ cdef inline int conjugate_gradients(GroupDescent q) noexcept nogil:
 
 
 cdef inline bint try_step(GroupDescent q, double t, bint only_small) noexcept nogil:
-    """T = V + t D, with 0 for what turns about, or for what gets small; whether some did."""
+    """Set T = V + t D, with 0 for reversed, or only small, columns; return whether some are."""
     cdef Py_ssize_t i, j, s = q.s
     cdef double along, before, after, old, new, back
     cdef bint some = False
@@ -306,10 +306,10 @@ cdef inline bint try_step(GroupDescent q, double t, bint only_small) noexcept no
 
 
 cdef inline int search(GroupDescent q) noexcept nogil:
-    """T, along V + t D, where the objective is less.
+    """Set T to a point along V + t D with a lower objective.
 
-    First with features that turn about at 0, then, on the line itself, to its minimum, which
-    often is where the first of them passes by 0.
+    First try with features whose direction reverses set to 0, then minimise on the line itself,
+    whose minimum often is near the first such zero.
     """
     cdef double first = dot(q, q.D, q.slope), start = value(q, q.V, q.VG)
     cdef double noise = ROUND_OFF * fabs(start), t = 1.0, found
@@ -341,7 +341,7 @@ cdef inline int search(GroupDescent q) noexcept nogil:
             q.TG[i] = q.VG[i] + t * q.DG[i]
         found = value(q, q.T, q.TG)
     q.decrease = start - found
-    # a smaller support is progress, too: there are finitely many
+    # a smaller support is progress too: there are finitely many
     if turned:
         return SHRUNK
     return MOVED if found < start - noise else FAILED
@@ -388,7 +388,7 @@ cdef inline bint rises(GroupDescent q, double t) noexcept nogil:
 
 
 cdef inline int accept_flat(GroupDescent q) noexcept nogil:
-    """The full step, where the objective is flat to rounding but the derivative still falls."""
+    """Accept the full step where the objective is flat up to round-off but the derivative falls."""
     cdef double before = dot(q, q.slope, q.slope)
     q.decrease = 0
     if try_step(q, 1.0, False):
@@ -402,7 +402,7 @@ cdef inline int accept_flat(GroupDescent q) noexcept nogil:
 
 
 cdef inline bint is_small(GroupDescent q) noexcept nogil:
-    """Whether the error of the next point, about the step's square, is rounding."""
+    """Return whether the error of the next point, about the step's square, is round-off."""
     cdef Py_ssize_t i, t, s = q.s
     cdef double step, length
     for i in range(s):
@@ -416,7 +416,7 @@ cdef inline bint is_small(GroupDescent q) noexcept nogil:
 
 
 cdef inline int newton_step(GroupDescent q) noexcept nogil:
-    """Take a step from V; FAILED, MOVED or SHRUNK, or a status."""
+    """Take a step from V; return FAILED, MOVED or SHRUNK, or a status."""
     cdef int found
     times(q, q.V, q.VG)
     differentiate(q, q.V, q.VG, q.slope)

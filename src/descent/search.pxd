@@ -1,8 +1,8 @@
-"""The search of the objective along the projected path of a step d: w(t) = w + t d, on which each
-coordinate stays at its border once it is there.
+"""Line search along the projected path of a step d: w(t) = w + t d, on which each coordinate stays
+at its border once it reaches it.
 
-With r the residual at w, that at w(t) is r + t ahead + passed, as residuals are kept, or the
-gradient is g - t image - passed, where `passed` is of the coordinates that have come to their
+With r the stored residual at w, that at w(t) is r + t ahead + passed; with a Gram matrix the
+gradient is g - t image - passed. `passed` belongs to the coordinates that have reached their
 borders.
 """
 
@@ -19,14 +19,14 @@ from fastridge._descent cimport Border, Descent
 
 
 cdef struct PathPoint:
-    # t, and slope and curvature of the objective at w(t) along what is left of d
+    # t, and slope and curvature of the objective at w(t) along the rest of d
     double t, slope, curvature
-    # of what is kept of the residuals `ahead` and `passed` by columns
+    # levels of the stored residuals `ahead` and `passed`, by columns
     double ahead_level, passed_level
 
 
 cdef inline void side_limits(Descent s, Py_ssize_t j, double *lower, double *upper) noexcept nogil:
-    """The half-line or interval that coordinate j of the support is on."""
+    """Set the half-line or interval that coordinate j of the support is on."""
     cdef Penalty h = penalty_of(s, j)
     lower[0] = max(h.lower, 0.0) if h.l1 > 0 and s.side[j] > 0 else h.lower
     upper[0] = min(h.upper, 0.0) if h.l1 > 0 and s.side[j] < 0 else h.upper
@@ -46,7 +46,7 @@ cdef inline void sort_borders(Border *borders, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline Py_ssize_t find_borders(Descent s) noexcept nogil:
-    """Find where coordinates meet their borders along d, nearest first; return their number."""
+    """Find the borders that coordinates meet along d, nearest first; return their number."""
     cdef Py_ssize_t i, j, count = 0
     cdef double lower, upper, d, to
     for i in range(s.size):
@@ -64,7 +64,7 @@ cdef inline Py_ssize_t find_borders(Descent s) noexcept nogil:
 
 
 cdef inline double image_at(Descent s, const PathPoint *b, Py_ssize_t j) noexcept nogil:
-    """a_j'S A d for what is left of d."""
+    """Return a_j'S A d for the rest of d."""
     if s.has_gram:
         return s.image[j]
     return -column_dot(s, j, &s.ahead_residual[0], b.ahead_level)
@@ -77,7 +77,7 @@ cdef inline double passed_at(Descent s, const PathPoint *b, Py_ssize_t j) noexce
 
 
 cdef inline void set_derivatives(Descent s, PathPoint *b) noexcept nogil:
-    """Slope and curvature of the objective at w(t), along what is left of d."""
+    """Set slope and curvature of the objective at w(t), along the rest of d."""
     cdef Py_ssize_t i, j
     cdef double d, image
     b.slope = b.curvature = 0.0
@@ -137,10 +137,10 @@ cdef inline void leave_at_border(Descent s, PathPoint *b, Py_ssize_t i) noexcept
 
 
 cdef inline int search_projected_path(Descent s, bint *whole) noexcept nogil:
-    """Go along the projected path of d to the first minimum of the objective, which is a piecewise
-    quadratic there. s.rhs is the negative gradient on the support, d a descent direction.
+    """Go along the projected path of d to the first minimum of the objective, which is piecewise
+    quadratic. s.rhs is the negative gradient on the support, d a descent direction.
 
-    whole: whether the step was about 1 or more, and met no border.
+    whole: set to whether the step was about 1 or more, and met no border.
     """
     cdef Py_ssize_t count = find_borders(s), taken = 0, i, j, n
     cdef double stop, lower, upper
@@ -152,7 +152,7 @@ cdef inline int search_projected_path(Descent s, bint *whole) noexcept nogil:
     while b.slope < 0:
         stop = s.borders[taken].stop if taken < count else INFINITY
         if b.slope + b.curvature * (stop - b.t) >= 0 or isinf(stop):
-            # where the curvature is only round-off, a whole step
+            # take a full step where the curvature is only round-off
             b.t = b.t - b.slope / b.curvature if b.curvature > 0 else max(b.t, 1.0)
             break
         b.slope += b.curvature * (stop - b.t)

@@ -24,7 +24,7 @@ cdef extern from "constants.h" nogil:
 cdef enum:
     # saved points
     BEFORE_STEP = 0, BEST = 1
-    # side of a coordinate that a step put on its border
+    # mark of a coordinate that a step put on its border
     LEFT = 2
     # status of a step to the best point so far
     IMPROVED = 1
@@ -34,7 +34,7 @@ cdef enum:
 
 cdef inline Products products_of(Descent q, const double[::1] w, const double[::1] g,
                                  double *terms) noexcept nogil:
-    """y'Sr and r'Sr of w, whose gradient is g; terms: the size of what is summed."""
+    """Return y'Sr and r'Sr for w, whose gradient is g; terms: the size of the summed terms."""
     cdef Products r
     cdef double cw = 0.0, gw = 0.0, c, size = q.yy
     cdef Py_ssize_t j
@@ -51,7 +51,7 @@ cdef inline Products products_of(Descent q, const double[::1] w, const double[::
 
 
 cdef inline Products mixture(Descent q, Products r, double both, double c) noexcept nogil:
-    """Sums of (1 - c) r_dual + c r, whose gradient goes to q.between; both: r_dual'Sr."""
+    """Return sums of (1 - c) r_dual + c r; its gradient goes to q.between; both: r_dual'Sr."""
     cdef Products found
     cdef double b = 1 - c
     cdef Py_ssize_t j
@@ -70,8 +70,8 @@ cdef inline double mixed_dual(Descent q, Products r, double both, double c) noex
 cdef inline void mix_dual(Descent q, Products r) noexcept nogil:
     """Take the best of a few mixtures of the residuals of w_dual and w as the dual point.
 
-    Where these break different constraints, a mixture needs less scaling to be feasible. The dual
-    value is quasi-concave in their shares.
+    Where these violate different constraints, a mixture needs less scaling to be feasible. The dual
+    value is quasi-concave in the share c.
     """
     cdef double both = r.yr, low = 0.0, high = 1.0, best = 0.0, most = q.dual
     cdef double[2] c, value
@@ -146,7 +146,7 @@ cdef inline void keep_point(Descent q, int point) noexcept nogil:
 
 
 cdef inline int restore_point(Descent q, int point) noexcept nogil:
-    """Restore a saved point, with a fresh gradient: updates over a long way would add round-off."""
+    """Restore a saved point and recompute its gradient: long updates would add round-off."""
     cdef Py_ssize_t j
     cdef int status
     for j in range(q.m):
@@ -229,7 +229,7 @@ cdef inline int sweep(Descent q, int32_t[::1] list, Py_ssize_t count) noexcept n
 
 
 cdef inline int take_sweeps(Descent q) noexcept nogil:
-    """Sweep over all coordinates that may enter, and over the support; save the iterates."""
+    """Sweep over all coordinates that may enter, then over the support; save the iterates."""
     cdef Py_ssize_t j, count = q.m
     cdef int status = return_to_best(q), i
     if status:
@@ -300,7 +300,7 @@ cdef inline void exchange(Descent q, const double[::1] g) noexcept nogil:
 
 
 cdef inline void enter(Descent q, Py_ssize_t most) noexcept nogil:
-    """Add to the support the `most` coordinates that gain most by entering."""
+    """Add to the support the `most` coordinates with the largest gains."""
     cdef Py_ssize_t j, k, count = 0
     cdef double pull
     cdef int to
@@ -351,7 +351,7 @@ cdef inline void set_right_side(Descent q) noexcept nogil:
 
 
 cdef inline int move_along(Descent q) noexcept nogil:
-    """w += d, of the coordinates that are moved."""
+    """Do w += d for the coordinates of the step."""
     cdef Py_ssize_t i, j
     cdef int status
     if q.has_gram:
@@ -371,7 +371,7 @@ cdef inline int move_along(Descent q) noexcept nogil:
 
 
 cdef inline bint is_fine(Descent q) noexcept nogil:
-    """Whether the step d is so small that its error, of damping or accuracy, is negligible."""
+    """Return whether the error of the small step d, by damping or accuracy, is negligible."""
     cdef double error = q.damping if q.has_gram else q.accuracy
     cdef double step = 0.0, size = 0.0
     cdef Py_ssize_t i, j
@@ -383,12 +383,12 @@ cdef inline bint is_fine(Descent q) noexcept nogil:
 
 
 cdef inline int attempt(Descent q, bint exchanging) noexcept nogil:
-    """Move by d; the residual there is a candidate for the dual point. Then put on the border what
-    left its half-line or bounds.
+    """Move by d and try the residual as the dual point; then clip coordinates that left their
+    half-lines or bounds.
 
-    exchanging: the support becomes what is left and what wants to enter, and a point that is little
-    worse is passed through. Else, or if it is much worse, the projected path is searched.
-    Returns a status, or IMPROVED where the point is the best so far.
+    exchanging: replace the support by remaining and entering coordinates, and accept a point
+    that is slightly worse. Otherwise, or if it is much worse, search the projected path.
+    Return a status, or IMPROVED where the point is the best so far.
     """
     cdef double gap = q.objective - q.dual_here
     cdef bint fine, whole
@@ -433,7 +433,7 @@ cdef inline int attempt(Descent q, bint exchanging) noexcept nogil:
     value_point(q, True)
     if exchanging:
         find_support(q)
-        # elsewhere than at the minimum over the support more wants to enter than will stay
+        # away from the minimum over the support, too many coordinates would enter
         if whole:
             exchange(q, q.g)
         q.exchanged = q.m
@@ -452,8 +452,8 @@ cdef inline int newton_step(Descent q) noexcept nogil:
 cdef inline int safe_step(Descent q) noexcept nogil:
     """Search the projected path of the Newton step from the best point: the objective falls.
 
-    Coordinates enter where the minimum over the support was reached: as no support's minimum comes
-    again, this ends.
+    Coordinates enter where the minimum over the support was reached: no support is repeated, so
+    that this terminates.
     """
     cdef int status = return_to_best(q)
     cdef Py_ssize_t before
@@ -474,7 +474,7 @@ cdef inline int safe_step(Descent q) noexcept nogil:
             q.entering *= 2
         before = q.size
         enter(q, q.entering)
-        # the minimum over the support, which nothing wants to enter
+        # the minimum over the support, and no coordinate enters
         q.settled = q.size == before
         q.since_entering = 0
     set_right_side(q)

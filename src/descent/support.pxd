@@ -15,7 +15,7 @@ from fastridge._descent cimport Descent, Ranked, Support
 
 
 cdef extern from "cholesky.h" nogil:
-    # pivot, rooted, of a column that depends on those before it
+    # square root of the pivot of a column that depends on those before it
     double FR_DROPPED
 
 cdef extern from "constants.h" nogil:
@@ -26,8 +26,8 @@ cdef extern from "constants.h" nogil:
 cdef inline double added(Descent q, Py_ssize_t j) noexcept nogil:
     """Return D_j, the addition to the diagonal of the support's Gram matrix.
 
-    There is no damping where l2 does as much, so that the step is exact, nor for features without a
-    penalty, whose gradient a step has to end.
+    There is no damping where l2 is as large, so that the step is exact, nor for features without a
+    penalty, whose gradient a step has to make zero.
     """
     if q.l1[j] > 0 or q.l2[j] > 0:
         return max(q.l2[j], q.damping * q.square[j])
@@ -37,7 +37,7 @@ cdef inline double added(Descent q, Py_ssize_t j) noexcept nogil:
 # the factor
 
 cdef struct Change:
-    # coordinates before any that leaves, the number of these, and whether a dropped one is left
+    # coordinates before the first that leaves, those that leave, and whether a dropped one stays
     Py_ssize_t kept, leaving
     bint dropped
     # whether the l2 of those that stay is that of the factor, exactly or nearly
@@ -53,7 +53,7 @@ cdef inline int compare_keys(const void *x, const void *y) noexcept nogil:
 
 
 cdef inline Change compare_support(Descent q, Support s) noexcept nogil:
-    """Compare the factor with the support, which is marked; s.gone: what leaves, by its place."""
+    """Compare the factor with the marked support; s.gone: leaving coordinates, by place."""
     cdef Change found
     cdef Py_ssize_t i, j
     cdef double change
@@ -77,7 +77,7 @@ cdef inline Change compare_support(Descent q, Support s) noexcept nogil:
 
 
 cdef inline int remove_gone(Support s, Py_ssize_t leaving) noexcept nogil:
-    """Take coordinates that are `gone` out of the factor."""
+    """Remove `gone` coordinates from the factor."""
     cdef int status = fr_cholesky_remove(&s.u[0, 0], s.capacity, s.size, &s.gone[0], leaving)
     cdef Py_ssize_t i, to = 0
     for i in range(s.size):
@@ -101,7 +101,7 @@ cdef inline void sort_by_size(Descent q, Ranked *ranked, Py_ssize_t count,
 
 
 cdef inline Py_ssize_t reorder(Descent q, Support s, Py_ssize_t kept) noexcept nogil:
-    """Bring coordinates that stay, but lost their rows of U, behind those `kept`; their end."""
+    """Move coordinates that stay but lost their rows of U behind those `kept`; return their end."""
     cdef Py_ssize_t i, r, left = 0
     for i in range(s.size):
         if i >= kept and s.mark[s.order[i]] == 1:
@@ -124,9 +124,9 @@ cdef inline Py_ssize_t reorder(Descent q, Support s, Py_ssize_t kept) noexcept n
 
 cdef inline int follow(Descent q, Support s, const int32_t *list,
                        Py_ssize_t size) noexcept nogil:
-    """Bring the factor to the coordinates in list.
+    """Update the factor to the coordinates in list.
 
-    Few that left are taken out of it; else what stays keeps its rows as far as nothing before it
+    If few coordinates left, remove them from the factor; else keep the rows before the first that
     left.
     """
     cdef Py_ssize_t i, r, kept, fresh, old, count = 0
@@ -189,7 +189,7 @@ cdef inline double dot(Descent q, const double[::1] a, const double[::1] b,
 
 cdef inline int precondition(Descent q, const int32_t *list, Py_ssize_t size, double[::1] r,
                              double[::1] z) noexcept nogil:
-    """z = M^-1 r, by the factor or by the diagonal."""
+    """Set z = M^-1 r, by the factor or by the diagonal."""
     cdef Py_ssize_t i
     cdef double d
     if q.has_gram:
@@ -205,7 +205,7 @@ cdef inline int precondition(Descent q, const int32_t *list, Py_ssize_t size, do
 
 cdef inline void support_times(Descent q, const int32_t *list, Py_ssize_t size, double[::1] v,
                                double[::1] out, double[::1] image) noexcept nogil:
-    """out = (A_T'S A_T + D) v; with a Gram matrix, image = A'S A_T v, of all coordinates."""
+    """Set out = (A_T'S A_T + D) v; with a Gram matrix, image = A'S A_T v, for all coordinates."""
     cdef Py_ssize_t i
     if q.has_gram:
         for i in range(q.m):
@@ -263,7 +263,7 @@ cdef inline int conjugate_gradients(Descent q, const int32_t *list, Py_ssize_t s
 
 
 cdef inline int solve_support(Descent q, Support s) noexcept nogil:
-    """d = (A_T'S A_T + D)^-1 rhs for the support T; with a Gram matrix, image = A'S A_T d."""
+    """Set d = (A_T'S A_T + D)^-1 rhs for the support T; with a Gram matrix, image = A'S A_T d."""
     cdef double[::1] place = q.krylov[5]
     cdef Py_ssize_t i
     cdef int status

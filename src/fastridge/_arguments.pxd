@@ -1,4 +1,4 @@
-"""Arguments of optimizer steps, for the extension modules that take them."""
+"""Arguments of optimizer steps, shared by extension modules."""
 
 cimport numpy as cnp
 from cpython.long cimport PyLong_AsLongLongAndOverflow
@@ -13,7 +13,7 @@ cdef struct View:
     Py_ssize_t n
     int real, ndim
     bint writable
-    void *array  # the ndarray it is of, which its holder keeps; NULL for other exporters
+    void *array  # its ndarray, a reference borrowed from the holder; NULL for other exporters
     Py_ssize_t[32] shape
 
 
@@ -41,7 +41,7 @@ cdef tuple match_groups(list param_groups, tuple known, const Py_ssize_t *group_
 
 
 cdef inline bint is_array(object a):
-    """Return whether this is an ndarray that can be used as it is, at next to no cost."""
+    """Return whether this is an ndarray that can be used in place; a cheap check."""
     return (
         cnp.PyArray_CheckExact(a)
         and (cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(a) == cnp.NPY_DOUBLE)
@@ -51,7 +51,7 @@ cdef inline bint is_array(object a):
 
 
 cdef inline void fill_view(cnp.ndarray a, View *v) noexcept:
-    """Fill v from an array of 32 dimensions at most that can be used as it is."""
+    """Fill v from an array of at most 32 dimensions that can be used in place."""
     cdef int i
     v.array = <void *> a
     v.data = <char *> cnp.PyArray_DATA(a)
@@ -65,7 +65,7 @@ cdef inline void fill_view(cnp.ndarray a, View *v) noexcept:
 
 
 cdef inline object view(str name, object a, View *v):
-    """Fill v; the object returned keeps the memory while it lives."""
+    """Fill v; the returned object keeps the memory alive."""
     if is_array(a) and cnp.PyArray_NDIM(<cnp.ndarray> a) <= 32:
         fill_view(<cnp.ndarray> a, v)
         return a
@@ -107,7 +107,7 @@ cdef inline bint overlap(const View *a, const View *b) noexcept:
 
 
 cdef inline bint was_moved(void *array, const void *data, Py_ssize_t n, int real) noexcept:
-    """Return whether an ndarray holds another memory than was seen; runs no Python code."""
+    """Return whether an ndarray has other memory than before; runs no Python code."""
     cdef Py_ssize_t size = 1
     cdef int k
     if array == NULL:

@@ -1,4 +1,4 @@
-"""The factor, for the extension modules that solve with it."""
+"""The Cholesky factor, for extension modules that solve with it."""
 
 
 cdef class Cholesky:

@@ -19,7 +19,7 @@ cdef struct Products:
 
 
 cdef struct Border:
-    # where along a direction a coordinate, by its place in the list, meets its border
+    # share of a direction at which a coordinate, by its place in the list, meets its border
     double stop
     int32_t place, up
 
@@ -38,14 +38,14 @@ cdef class Support:
     # coordinates in the order of U, and a scratch buffer
     cdef int32_t[::1] order, old_order
     cdef double[:, ::1] u
-    # what the diagonal of the matrix was, the l2 in it, and a scratch buffer
+    # the diagonal of the factored matrix, the l2 in it, and a scratch buffer
     cdef double[::1] diagonal, l2, row
     # scratch buffers: by coordinate, and by place in the factor
     cdef unsigned char[::1] mark, gone
     cdef Ranked *ranked
     # by coordinate: the side on which it was about to enter when the last solution ended
     cdef signed char[::1] entering
-    # whether U is of the present l2
+    # whether U has the current l2
     cdef bint exact
     cdef double damping
 
@@ -72,7 +72,7 @@ cdef class Descent:
     # s of sparse data, else 1 / n
     cdef const double[::1] weight
     cdef double unit
-    # y - A w; of sparse data weighted, and less level * s
+    # y - A w; for sparse data weighted, and minus level * s
     cdef double[::1] residual
     cdef double level
     # diagonal of A'SA, A'Sy and y'Sy
@@ -86,26 +86,26 @@ cdef class Descent:
     cdef double tol
     cdef Py_ssize_t max_iter
     cdef uint64_t seed
-    # Newton steps, of which the gap has no need, that make coefficients exact at the end: 0 none,
-    # 1 one, where there was a step before, 2 until one leaves the support as it is
+    # final Newton steps, which the gap does not need, to make coefficients exact: 0 none, 1 one,
+    # if there was a step before, 2 until one leaves the support unchanged
     cdef int exact
     cdef int n_threads
-    # whether these are all coordinates: w_dual, which begins as that of another penalty, says
-    # nothing of others, and may be any mixture
+    # whether there are no other coordinates: w_dual, which starts as that of another penalty, may
+    # then be any mixture
     cdef bint whole
     # --- state: coefficients, g = A'Sr, and coefficients whose residual gives the best dual value,
     # with the gradient there
     cdef double[::1] w, g, w_dual, g_dual
     cdef Products dual_products
     cdef double dual
-    # the best dual value of the residual of an iterate, of this problem
+    # the best dual value of the residual of an iterate of this problem
     cdef double dual_here
     # objective of the best point and of this one, and the size of the terms of the latter
     cdef double objective, current, terms
     cdef Py_ssize_t n_iter, n_newton
     cdef uint64_t random
-    # accuracy of Newton steps without a Gram matrix, and the share of its diagonal that the
-    # Gram matrix of the support gains, for directions that the data hardly see
+    # accuracy of Newton steps without a Gram matrix, and the damping of the support's Gram matrix
+    # as a share of its diagonal, for directions with little curvature
     cdef double accuracy, damping
     cdef Support support
     # the support: its coordinates, by coordinate the half-line on which it is (1 or -1; 0: not in
@@ -113,13 +113,13 @@ cdef class Descent:
     cdef int32_t[::1] list, moved
     cdef signed char[::1] side, side_before
     cdef Py_ssize_t size, n_moved
-    # coordinates that the last step took out of the support or into it; m where it was rejected
+    # number of coordinates that left or entered the support by the last step; m if it was rejected
     cdef Py_ssize_t exchanged
     # whether the last step reached the minimum over the support, coordinates that enter at once,
     # and steps since the last ones did
     cdef bint at_minimum
     cdef Py_ssize_t entering, since_entering
-    # whether the last step was exact and left the support as it was
+    # whether the last step was exact and left the support unchanged
     cdef bint settled
     # --- workspace for m coordinates: a step d on the support and its image A'SA d, right-hand side
     cdef Py_ssize_t capacity
@@ -133,7 +133,7 @@ cdef class Descent:
     # without a Gram matrix: images of directions, of length n
     cdef Py_ssize_t n_image
     cdef double[::1] column_image, ahead_residual, passed_residual
-    # --- inner loops, and what arrays belong to
+    # --- inner loops, and owners of the arrays
     cdef const fr_kernels *kernels
     cdef const fr_real_kernels *column_kernels
     cdef object owner

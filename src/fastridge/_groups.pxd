@@ -35,19 +35,19 @@ cdef class GroupDescent:
     cdef double[::1] gs, factor, inverse, small
     # k x s: coefficients, step, their products with G, cross products, derivative; ...
     cdef double[::1] V, D, VG, DG, c, slope
-    # ... conjugate gradients: residual, the same preconditioned, direction, its product; ...
+    # ... conjugate gradients: residual, preconditioned residual, direction, its product; ...
     cdef double[::1] r, Mr, p, Hp
     # ... w_j / |w_j|, and a trial and its product
     cdef double[::1] U, T, TG
     # s: l1, l2, |w_j|, curvature of the L1 part across w_j and its root, the diagonal of M, its
     # damping, and scratch
     cdef double[::1] a, b, length, bend, root, diagonal, extra, y
-    # decrease by the last step, and whether it was a whole one
+    # decrease by the last step, and whether it was a full step
     cdef double decrease
     cdef bint whole
-    # whether nothing but round-off is left to gain
+    # whether only round-off is left to gain
     cdef bint settled
-    # whether S is factored, and whether a Newton step costs more than the sweeps it follows
+    # whether S is factored, and whether a Newton step costs more than the sweeps before it
     cdef bint by_factors, dear
 
     cdef int reserve_support(self) noexcept nogil

@@ -1,4 +1,4 @@
-"""The matrix, for the extension modules that work on it."""
+"""The matrix, for extension modules that work on it."""
 
 from libc.stdint cimport int32_t
 

@@ -36,7 +36,7 @@ def folds_pass(Matrix a not None, int kernel, double parameter, const double[::1
                const double[::1] level not None, double[:, ::1] eta not None,
                double[:, ::1] r not None, double[:, ::1] h not None, double[:, ::1] gradient,
                double[:, ::1] border, double[:, ::1] sums not None, int n_threads=0):
-    """Loss, derivatives and sums of some of k fits, in one pass over the rows of a.
+    """Compute loss, derivatives and sums of some of k fits, in one pass over the rows of a.
 
     With eta = level + offset + A v, A = X - 1 shift' of dense data, and X of sparse ones by rows.
 
@@ -85,8 +85,8 @@ def folds_pass(Matrix a not None, int kernel, double parameter, const double[::1
 cdef class FoldLanes:
     """Conjugate gradients for (A' C A + diag(alpha l2)) D = R of MOST_FITS fits on sparse rows.
 
-    A = X - 1 about', of which each fit has its own C, alpha and about, the means under C. Arrays
-    have a row of MOST_FITS numbers for each row or column of X, zeros where there is no fit.
+    A = X - 1 about'. Each fit has its own C, alpha and about, the means under C. Arrays have a row
+    of MOST_FITS numbers for each row or column of X, zeros where there is no fit.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ cdef class FoldLanes:
     def begin(self, const double[::1] alpha not None, cnp.ndarray curve not None,
               cnp.ndarray about not None, cnp.ndarray inverse not None, cnp.ndarray R not None,
               cnp.ndarray D not None):
-        """Take alphas (MOST_FITS,), C (n, MOST_FITS), means, the preconditioner, and residual and
-        solution (p, MOST_FITS), the last two to be overwritten. Returns what `step` does."""
+        """Set alphas (MOST_FITS,), C (n, MOST_FITS), means, the preconditioner, and residual and
+        solution (p, MOST_FITS), which are overwritten. Return the same sums as `step`."""
         expect_length("alpha", alpha, FR_LANES)
         del self.arrays[5:]
         self.m.curve = self._take("curve", curve, self.X.n_rows)
@@ -152,8 +152,8 @@ cdef class FoldLanes:
         return self.step(np.zeros(FR_LANES))
 
     def turn(self, const double[::1] beta not None, int n_threads=0):
-        """P = M^-1 R + beta P; returns P . (A' C A + alpha l2) P (MOST_FITS,), whose product with P
-        `step` uses."""
+        """Set P = M^-1 R + beta P; return P . (A' C A + alpha l2) P (MOST_FITS,). `step` uses the
+        product."""
         cdef double[2 * FR_LANES] sums
         cdef double[::1] curve = np.empty(FR_LANES)
         cdef int status, threads = thread_count(n_threads), i
@@ -170,7 +170,7 @@ cdef class FoldLanes:
         return curve.base
 
     def step(self, const double[::1] a not None, int n_threads=0):
-        """D += a P, R -= a (A' C A + alpha l2) P; returns R . M^-1 R and sum R^2 / (2 l2), (2,
+        """Do D += a P, R -= a (A' C A + alpha l2) P; return R . M^-1 R and sum R^2 / (2 l2), (2,
         MOST_FITS)."""
         cdef double[:, ::1] sums = np.empty((2, FR_LANES))
         cdef int status, threads = thread_count(n_threads)

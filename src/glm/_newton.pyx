@@ -5,20 +5,20 @@ step (d, e) solves
 
     (A' diag(h) A + diag(l2)) d + A'h e = -(A'r + l2 u),    h'A d + sum(h) e = -sum(r).
 
-The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), of which a factor
-serves the step and the certificate. Dense data are read once for each step, block by block.
+The intercept is eliminated: M = A' diag(h) A - A'h h'A / sum(h) + diag(l2), whose factor is used
+for the step and the certificate. Dense data are read once for each step, block by block.
 
-Near the minimum a factor of before serves as well: a pass without the Gram matrix, which costs a
-fraction, shows whether the step was enough, and the same factor gives the next one. On large data
-products of float32 make the factor where it is stable: gradients and certificates are of float64.
+Near the minimum an earlier factor is reused: a cheap pass without the Gram matrix tests whether the
+step sufficed, and the same factor gives the next step. On large data the Gram matrix comes from
+float32 products where the factor is stable; gradients and certificates are in float64.
 
 At the end of a whole step theta = r + h (A d + e) has A'theta = -l2 (u + d) and sum 0: a dual point
 whose distance from the best one is of second order in the step. It certifies the objective there
 
     F - D = sum_i (w_i l(y_i, eta_i) + w_i l*(y_i, theta_i / w_i) - o_i theta_i) + sum_j l2_j u_j^2
 
-a step before gradients do, whose squares a small l2 divides; on request, as small data are better
-served by the last step than by its saving.
+one step earlier than gradients, whose squares are divided by a possibly small l2. This is optional:
+for small data the last step costs less than it.
 """
 
 cimport numpy as cnp
@@ -42,14 +42,14 @@ attach()
 cdef double EPS = 2.220446049250313e-16
 cdef double ENOUGH = 1e-4     # share of the decrease that the gradient predicts (Armijo)
 cdef double KEEP = 1e-15      # share of a pivot that the columns before it must leave
-cdef double DAMPING = 1e-14   # share of the diagonal that is added first where they do not
+cdef double DAMPING = 1e-14   # first share of the diagonal that is added where they do not
 cdef double NEAR = 0.5        # change of a predictor within which curvatures count as constant
 cdef double ROUNDING = 8 * EPS
-cdef int ALWAYS = 8           # steps that move predictors without a gain, before a fit ends
+cdef int ALWAYS = 8           # steps that move predictors without a gain after which a fit ends
 cdef int SEARCH = 60          # bound on the evaluations of a line search
-cdef int SEVERAL = 64         # features from which on a Gram matrix costs much more than a product
-cdef double KEEP_SINGLE = 1e-5  # KEEP of float32 products, which are precise to 1e-7 of a diagonal
-cdef double SURE = 0.1        # share of the goal that the expected gap of a step must be below
+cdef int SEVERAL = 64         # features from which a Gram matrix costs much more than a product
+cdef double KEEP_SINGLE = 1e-5  # KEEP for float32 products, whose error is 1e-7 of a diagonal
+cdef double SURE = 0.1        # bound on the expected gap of a step, as a share of the goal
 
 # how a fit ended; the same numbers in solvers/glm/newton.py
 cdef enum:
@@ -63,7 +63,7 @@ cdef struct Run:
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
     bint single           # float32 products
-    bint is_flat          # there is a slope without curvature, so that the model has no minimum
+    bint is_flat          # the model is unbounded: it has a slope without curvature
     int n_threads
     const double *l2
     double *u
@@ -75,9 +75,9 @@ cdef struct Run:
     double *along
     double *old_border    # A'h and sum(h) of the factor
     double old_of_h
-    double extra          # share of the diagonal that the factor's matrix gained
-    double *scale         # of float32 products
-    double *old_r         # r - h eta, and h, before a step; NULL: no dual points are asked for
+    double extra          # damping of the factor's matrix, as a share of the diagonal
+    double *scale         # scale of float32 products
+    double *old_r         # r - h eta, and h, before a step; NULL: no dual points are wanted
     double *old_h
     double penalty, move, slope, decrement
 
@@ -91,7 +91,7 @@ cdef double penalty_of(const Run *s, const double *u) noexcept nogil:
 
 
 cdef int take(Run *s, bint light) noexcept nogil:
-    """Loss, derivatives and sums at s.q.u and s.q.level; light: but for the Gram matrix."""
+    """Compute loss, derivatives and sums at s.q.u and s.q.level; light: without the Gram matrix."""
     cdef fr_pass *q = &s.q
     cdef int status
     cdef Py_ssize_t i
@@ -127,7 +127,7 @@ cdef int take(Run *s, bint light) noexcept nogil:
 
 
 cdef void reduce(Run *s, double extra) noexcept nogil:
-    """M, from the sums of a pass; a direction without curvature gets a 1."""
+    """Compute M from the sums of a pass; a direction without curvature gets a 1."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t j, k, p = s.p
     cdef double by, sj
@@ -167,7 +167,7 @@ cdef void reduce(Run *s, double extra) noexcept nogil:
 
 
 cdef int factor(Run *s) noexcept nogil:
-    """The factor of M, damped where columns are dependent."""
+    """Factor M, damped where columns are dependent."""
     cdef int status = FR_UNSTABLE
     cdef double extra = 0.0
     s.is_flat = False
@@ -188,11 +188,11 @@ cdef int factor(Run *s) noexcept nogil:
 
 
 cdef int solve(Run *s) noexcept nogil:
-    """The step by the factor there is, its decrement and slope."""
+    """Compute the step by the current factor, its decrement and slope."""
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
     cdef int status
-    # weights of sum 1 bound the curvature along the intercept where a loss has none
+    # without curvature along the intercept, use the sum of the weights, 1
     cdef double of_h = s.old_of_h if s.old_of_h > 0 else 1.0
     cdef double shift = q.of_r / of_h if s.intercept else 0.0
     for j in range(s.p):
@@ -211,7 +211,7 @@ cdef int solve(Run *s) noexcept nogil:
 
 
 cdef bint is_near(const Run *s, const double *along, double move) noexcept nogil:
-    """Whether curvatures count as constant along a move of predictors: `is_near` of the losses."""
+    """Return whether curvatures are nearly constant along a move: `is_near` of the losses."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i
     cdef double step, d
@@ -228,10 +228,10 @@ cdef bint is_near(const Run *s, const double *along, double move) noexcept nogil
 
 
 cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
-    """Bound on the objective above its minimum, from the gradient and the step.
+    """Compute the bound of the objective minus its minimum, from the gradient and the step.
 
-    By strong convexity, sum_j g_j^2 / (2 l2_j) of a gradient without its part along the intercept;
-    where features are free, by the decrement, if the step hardly moves predictors.
+    By strong convexity it is sum_j g_j^2 / (2 l2_j), the intercept projected out of g; with free
+    features it is the decrement, if the step hardly moves predictors.
     """
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t j
@@ -259,7 +259,7 @@ cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
 
 
 cdef void keep_model(Run *s) noexcept nogil:
-    """Keep what the dual point at the end of a step is made of."""
+    """Save the data of the dual point at the end of a step."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i
     for i in range(s.n):
@@ -268,7 +268,7 @@ cdef void keep_model(Run *s) noexcept nogil:
 
 
 cdef int dual_gap(Run *s, double *gap) noexcept nogil:
-    """F - D at the end of a whole step, and what rounding may add to it."""
+    """Compute F - D at the end of a full step, plus its round-off."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i, j
     cdef int status
@@ -283,7 +283,7 @@ cdef int dual_gap(Run *s, double *gap) noexcept nogil:
     status = fr_conjugate(q.loss, q.parameter, q.y, theta, q.w, s.n, &conjugate, s.n_threads)
     gap[0] = q.value + conjugate - known + s.penalty
     if s.single:
-        # of a step that is precise to 1e-7 or so, A'theta itself
+        # compute A'theta for a step with a relative error of about 1e-7
         if status == 0:
             status = fr_tdot(s.a, theta, s.next_u, 1, s.n_threads)
         for j in range(s.p):
@@ -292,7 +292,7 @@ cdef int dual_gap(Run *s, double *gap) noexcept nogil:
         gap[0] += s.penalty
     gap[0] = max(gap[0], 0.0) + ROUNDING * (fabs(q.value) + s.penalty + fabs(q.level) * size)
     if not s.single:
-        # the system is solved with an error, by which A'theta is not quite -l2 u
+        # the error of the solution makes A'theta differ from -l2 u
         for j in range(s.p):
             moved += sqrt(s.diagonal[j]) * fabs(s.d[j])
         for j in range(s.p):
@@ -304,7 +304,7 @@ cdef int dual_gap(Run *s, double *gap) noexcept nogil:
 
 
 cdef bint separated(const Run *s) noexcept nogil:
-    """Whether the predictors of labels 0 and 1 have their signs, with nothing that holds them."""
+    """Return whether unpenalised predictors have the right signs for all labels 0 and 1."""
     cdef const fr_pass *q = &s.q
     cdef Py_ssize_t i
     cdef double eta
@@ -317,7 +317,7 @@ cdef bint separated(const Run *s) noexcept nogil:
 
 
 cdef int search(Run *s, double objective, double *t) noexcept nogil:
-    """Set t to where along the step the objective falls enough; 0 where it does not."""
+    """Set t to a share of the step with sufficient decrease; 0 where there is none."""
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t i
     cdef int status, _
@@ -350,7 +350,7 @@ cdef int search(Run *s, double objective, double *t) noexcept nogil:
 
 
 cdef int polish(Run *s) noexcept nogil:
-    """Take the step that there is, unless it raises the objective."""
+    """Take the current step, unless it raises the objective."""
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
     cdef int code
@@ -373,9 +373,9 @@ cdef int polish(Run *s) noexcept nogil:
 
 cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, int *n_iter,
                  int *ended, double *rate) noexcept nogil:
-    """Steps until the gap is at the goal; none where the objective is above `most` at first.
+    """Take steps until the gap is at the goal; none if the initial objective is above `most`.
 
-    rate: of quadratic convergence, decrement / decrement^2 of the step before; 0: not known.
+    rate: of quadratic convergence, decrement / decrement^2 of the last step; 0: not known.
     """
     cdef fr_pass *q = &s.q
     cdef Py_ssize_t j
@@ -395,7 +395,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         if s.may_separate and separated(s):
             ended[0] = SEPARATED
             break
-        # what the model missed is about what its dual point leaves
+        # the error of the model is about the gap of its dual point
         if has_dual and fabs(q.value + s.penalty - promised) <= goal:
             code = dual_gap(s, &bound)
             if code or bound <= goal:
@@ -413,7 +413,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         if code:
             break
         size = fabs(q.value) + s.penalty
-        # a bound by gradients that are rounding stays where it is
+        # a bound by gradients that are round-off does not fall further
         if (gap[0] <= goal or gap[0] <= ROUNDING * size
                 or (s.decrement <= ROUNDING * size and gap[0] > 0.5 * last and gap[0] < INFINITY)):
             ended[0] = CONVERGED
@@ -430,7 +430,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             ended[0] = OUT_OF_STEPS
             break
         if is_chord:
-            # how much the same factor gains next, if as much again
+            # expected gap after another step by the same factor, at the same rate
             expected = gap[0] * (s.decrement / before)
             if not expected <= goal:
                 light = False
@@ -442,7 +442,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             expected = rate[0] * s.decrement * gap[0] if rate[0] > 0 else INFINITY
         if not s.slope < 0:
             break
-        # a decrement by a factor of before is no bound
+        # a decrement by an earlier factor is not a bound
         light = s.is_convex and not s.has_free and (expected <= goal or expected <= ROUNDING * size)
         has_dual = (s.old_r != NULL and not is_chord and s.extra == 0 and not s.is_flat
                     and (not s.intercept or s.old_of_h > 0))
@@ -455,11 +455,11 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
         objective, level = q.value + s.penalty, q.level
         t = 1.0
         if unsure and not light and not is_chord and s.decrement > 1e-9 * size:
-            # after a step that was too long a product comes first, to save a Gram matrix
+            # after a step that was too long, compute a product first, to save a Gram matrix
             code = search(s, objective, &t)
         if code or t == 0:
             break
-        # the whole step first: it is seldom too long
+        # try the full step first: it is seldom too long
         if t == 1:
             for j in range(s.p):
                 s.next_u[j] = s.u[j] + s.d[j]
@@ -467,7 +467,7 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             q.level = level + s.move
             code = take(s, light)
             penalty = penalty_of(s, s.next_u)
-            # near the minimum, differences of values are rounding and slopes are not
+            # near the minimum, differences of values are round-off, but slopes are not
             if (code == 0 and not q.value + penalty <= objective + ENOUGH * s.slope
                     and not (fabs(s.slope) <= 1e-9 * size
                              and q.value + penalty <= objective + ROUNDING * size)):
@@ -505,16 +505,16 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
            double[::1] h not None, double goal, int max_iter,
            bint may_separate=False, double rate=0.0, double most=INFINITY, bint is_large=False,
            int n_threads=0):
-    """Minimise from u (p,) and b on; u, eta, r and h (n,) are overwritten with the last state.
+    """Minimise from u (p,) and b; u, eta, r and h (n,) are overwritten with the last state.
 
-    by_row: of sparse data, the columns that a is of without its shift and scale, by rows. rate:
-    what a run on other rows returned, or 0. most: objective above which the start is refused.
-    is_large: end where a dual point says so, of losses with a conjugate and without free features;
-    and form Gram matrices of many columns from float32 products, for steps alone.
+    by_row: for sparse data, the columns of a without its shift and scale, by rows. rate:
+    the rate of a run on other rows, or 0. most: objective above which the start is refused.
+    is_large: also end by a dual point, for losses with a conjugate and without free features;
+    and use float32 products for Gram matrices of many columns, for steps only.
 
     Returns b, the loss, the penalty, the gap, the number of steps, how it ended (0 at the goal, 1
-    where nothing lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
-    refused start, 5 where coefficients grow for ever) and the rate of quadratic convergence.
+    where no step lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
+    refused start, 5 where coefficients grow without bound) and the rate of quadratic convergence.
     """
     cdef Run s
     cdef Py_ssize_t n = a.n_rows, p = a.n_columns, order

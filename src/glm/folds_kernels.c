@@ -4,7 +4,7 @@
 
 #include "kernels.h"
 
-enum { REGISTERS = FR_LANES / VL, COLUMNS = 256 /* whose sums are of type T */ };
+enum { REGISTERS = FR_LANES / VL, COLUMNS = 256 /* columns whose sums have type T */ };
 
 #define T double
 #include "folds_lanes.template.c"

@@ -1,4 +1,4 @@
-/* Conjugate gradients of several fits on sparse rows, in passes that threads share. */
+/* Conjugate gradients for several fits on sparse rows, in passes distributed over threads. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ int fr_fold_product(const fr_fold_lanes *m, fr_matrix *x, double *curve, int n_t
         return status;
     if (threads > 1 && x->n_cuts != threads - 1)
         threads = 1;
-    /* of many columns, one way at a time: only one side's numbers fit into the cache */
+    /* with many columns, compute one product at a time: only one side fits into the cache */
     q.only_q = threads > 1 || x->n_minor > FEW_COLUMNS;
     if (q.only_q) {
         status = fr_parallel(rows_task, &q, used, threads);

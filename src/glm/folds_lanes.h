@@ -1,8 +1,8 @@
-/* Conjugate gradients of several fits at once on sparse rows: FR_LANES numbers of each row or column
- * beside each other, of float where `single`, else of double; those of no fit are zeros.
+/* Conjugate gradients for several fits at once on sparse rows: FR_LANES contiguous numbers for each
+ * row or column, float if `single`, else double; unused lanes are zeros.
  *
- * Solves (A' C A + diag(alpha l2)) D = R for A = X - 1 about', of which each fit has its own C, alpha and
- * about: the means under C, so that products with C A sum to 0 and A' is X' to them. */
+ * Solves (A' C A + diag(alpha l2)) D = R for A = X - 1 about'. Each fit has its own C, alpha and about,
+ * the means under C, so that products with C A sum to 0 and A' can be replaced by X' for them. */
 #ifndef FASTRIDGE_FOLDS_LANES_H
 #define FASTRIDGE_FOLDS_LANES_H
 
@@ -22,16 +22,16 @@ typedef struct {
     double *mean;                /* lanes: about . P */
 } fr_fold_lanes;
 
-/* q, and unless only_q X'q too; adds sum q . (A P) to sums (lanes) */
+/* Compute q, and unless only_q also X'q; add sum q . (A P) to sums (lanes) */
 typedef void fr_fold_rows(const fr_fold_lanes *m, const fr_matrix *x, ptrdiff_t i0, ptrdiff_t i1,
                           int only_q, double *sums);
 /* out += X'q over a range of minor indices of rows; see fr_compressed */
 typedef void fr_fold_scatter(const fr_fold_lanes *m, const fr_matrix *x, const int32_t *lo,
                              const int32_t *hi, ptrdiff_t i0, ptrdiff_t i1);
-/* D += step P, R -= step H P, out = 0; adds R . M^-1 R and sum half R^2 to sums (2, lanes) */
+/* D += step P, R -= step H P, out = 0; add R . M^-1 R and sum half R^2 to sums (2, lanes) */
 typedef void fr_fold_update(const fr_fold_lanes *m, const double *step, ptrdiff_t j0, ptrdiff_t j1,
                             double *sums);
-/* P = M^-1 R + beta P; adds about . P and sum alpha l2 P^2 to sums (2, lanes) */
+/* P = M^-1 R + beta P; add about . P and sum alpha l2 P^2 to sums (2, lanes) */
 typedef void fr_fold_direction(const fr_fold_lanes *m, const double *beta, ptrdiff_t j0,
                                ptrdiff_t j1, double *sums);
 

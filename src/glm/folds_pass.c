@@ -7,17 +7,17 @@
 #include "folds_pass.h"
 #include "parallel.h"
 
-enum { ROWS = 64, SUMS = 3 }; /* of a block; value, of_r and of_h */
+enum { ROWS = 64, SUMS = 3 }; /* rows of a block; sums: value, of_r and of_h */
 
 typedef struct {
     fr_folds_pass *q;
-    const double *beside; /* sparse: v, the fits' numbers of a column beside each other */
-    double *sums, *out;   /* of each part: SUMS by fit, and sums by column */
+    const double *beside; /* sparse: v, with the fits' numbers of a column contiguous */
+    double *sums, *out;   /* per part: SUMS by fit, and sums by column */
     ptrdiff_t size, round, done, width; /* rows of a part, in a round, behind it; length of `out` */
     int has_border;
 } folds_job;
 
-/* In an order that the compiler can make registers of. */
+/* Sum x in an order that the compiler can vectorise. */
 static double sum_of(const double *x, ptrdiff_t n)
 {
     double s[8] = {0};
@@ -30,7 +30,7 @@ static double sum_of(const double *x, ptrdiff_t n)
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
 }
 
-/* eta of rows i to i + rows */
+/* Compute eta of rows i to i + rows */
 static void predict_rows(const folds_job *s, ptrdiff_t i, ptrdiff_t rows)
 {
     const fr_folds_pass *q = s->q;
@@ -116,7 +116,7 @@ static void folds_task(void *context, ptrdiff_t t)
     }
 }
 
-/* Sums of the parts, by column, into arrays of each fit. */
+/* Add the sums of the parts, by column, into the arrays of each fit. */
 static void take_sums(const folds_job *s, ptrdiff_t parts, ptrdiff_t which, double *const *to)
 {
     const ptrdiff_t p = fr_n_columns(s->q->a);
@@ -138,7 +138,7 @@ int fr_take_folds_pass(fr_folds_pass *q, int n_threads)
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a), k = q->k, width = MAX(p, 1) * FR_LANES;
     folds_job s = {.q = q, .width = width, .has_border = q->border[0] != NULL};
     ptrdiff_t parts = MIN(FR_GRAM_PARTS, MAX(1, (ptrdiff_t)(work(a) * (double)k / PART_WORK)));
-    /* sums by column of each part, which together are no longer than what is read */
+    /* sums by column of each part, in total no longer than the data read */
     if (q->gradient[0])
         parts = MAX(1, MIN(parts, (ptrdiff_t)(work(a) / (double)width)));
     s.size = (n + parts - 1) / parts;

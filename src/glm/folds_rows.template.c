@@ -1,8 +1,8 @@
-/* Rows of compressed X with values S and indices I, and FR_LANES numbers of type T of each column. */
+/* Rows of compressed X with values S and indices I, and FR_LANES numbers of type T per column. */
 
 #define RNAME(f) FR_CAT3(FR_CAT(f, T), S, IX)
 
-/* A row's numbers stay in the first-level cache from one product to the other. */
+/* A row stays in the first-level cache between both products. */
 static void RNAME(fold_rows)(const fr_fold_lanes *m, const fr_matrix *x, ptrdiff_t i0, ptrdiff_t i1,
                              int only_q, double *sums)
 {

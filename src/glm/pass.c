@@ -1,4 +1,4 @@
-/* Blocks of rows that stay in the cache for all that a Newton step asks of them. */
+/* Blocks of rows that stay in the cache for all sums of a Newton step. */
 
 #include <string.h>
 
@@ -7,12 +7,12 @@
 #include "parallel.h"
 #include "pass.h"
 
-enum { ROWS = 200 }; /* of a block, in a pass without a Gram matrix */
+enum { ROWS = 200 }; /* rows of a block, in a pass without a Gram matrix */
 
 typedef struct {
     fr_pass *q;
     const double *v; /* scale * u */
-    /* of each part of the rows: A'r, A'h, a product, and the value */
+    /* per part of the rows: A'r, A'h, a product, and the value */
     double *gradients, *borders, *products, *values;
     int has_border, has_root; /* whether A'h is summed, and roots are set */
     ptrdiff_t size; /* rows of a part */
@@ -39,7 +39,7 @@ static void add_product(const pass_state *s, ptrdiff_t t, ptrdiff_t i, ptrdiff_t
         sum[j] += product[j];
 }
 
-/* eta, the loss and its derivatives of rows i to i + rows, and their share of the sums. */
+/* Compute eta, the loss and its derivatives for rows i to i + rows, and add to the sums. */
 static void prepare_rows(void *context, ptrdiff_t t, ptrdiff_t i, ptrdiff_t rows)
 {
     const pass_state *s = context;

@@ -4,8 +4,8 @@
 
 #include "matrix.h"
 
-/* Of A = (X - 1 shift') diag(scale), of which n x p; dense. With eta = level + offset + A u, the sum of
- * w l(y, eta), r = w l' and h = w l'' of each row, and the sums over the rows, in the units of A:
+/* A pass over dense A = (X - 1 shift') diag(scale), n x p. With eta = level + offset + A u it computes
+ * the sum of w l(y, eta), r = w l' and h = w l'' of each row, and sums over the rows, in units of A:
  *   gradient = A'r,  of_r = sum r,  border = A'h,  of_h = sum h,
  *   gram = A' diag(h) A (upper triangle). */
 typedef struct {
@@ -26,11 +26,11 @@ typedef struct {
 ptrdiff_t fr_pass_order(ptrdiff_t p); /* also enough for fr_take_single_pass */
 ptrdiff_t fr_pass_scratch(ptrdiff_t p);
 int fr_take_pass(fr_pass *q, int n_threads);
-/* The same with a Gram matrix of float32 products, whose rows have fr_single_order elements; scale: p,
- * from fr_pass_scale. Only where fr_has_single(). */
+/* The same with a Gram matrix from float32 products, whose rows have fr_single_order elements; scale:
+ * p, from fr_pass_scale. Only where fr_has_single(). */
 int fr_take_single_pass(fr_pass *q, const double *scale, int n_threads);
 void fr_pass_scale(const fr_pass *q, double *scale);
-/* All but the Gram matrix, which is left as it is. */
+/* Compute everything but the Gram matrix, which is not touched. */
 int fr_take_light_pass(fr_pass *q, int n_threads);
 
 #endif

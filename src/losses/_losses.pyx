@@ -21,7 +21,7 @@ attach()
 def evaluate(int kernel, double parameter, const double[::1] y not None,
              const double[::1] eta not None, const double[::1] weight=None,
              double[::1] gradient=None, double[::1] curvature=None, int n_threads=0):
-    """Sum of weight l(y, eta), of the loss numbered `kernel`; see `fastridge.losses`.
+    """Return the sum of weight l(y, eta) for the loss number `kernel`; see `fastridge.losses`.
 
     gradient and curvature (n,), both or none, are overwritten with weight l' and weight l''.
     """
@@ -46,9 +46,9 @@ def evaluate(int kernel, double parameter, const double[::1] y not None,
 
 def conjugate(int kernel, double parameter, const double[::1] y not None,
               const double[::1] theta not None, const double[::1] weight=None, int n_threads=0):
-    """Sum of weight l*(y, theta / weight), of the conjugate; None where it has no loop.
+    """Return the sum of weight l*(y, theta / weight), l* the conjugate; None if it has no loop.
 
-    Infinite where one term is. A weight of 0 goes with a theta of 0.
+    It is infinite if one term is. A weight of 0 requires a theta of 0.
     """
     cdef Py_ssize_t n = y.shape[0]
     cdef double total
@@ -76,7 +76,7 @@ def softmax(const double[::1, :] eta not None, const int[::1] label=None,
             const double[::1, :] share=None, const double[::1] weight=None,
             double[::1, :] gradient=None, double[::1, :] probability=None,
             double[::1, :] curvature=None, int n_threads=0):
-    """Sum of weight (log sum_c exp(eta_c) - sum_c y_c eta_c); see `fastridge.losses.Multinomial`.
+    """Sum weight (log sum_c exp(eta_c) - sum_c y_c eta_c); see `fastridge.losses.Multinomial`.
 
     label (n,): numbers of classes from 0 on; or share (n, k): proportions y of the classes.
     gradient, probability and curvature (n, k), all or none, are overwritten with weight (p - y), p
@@ -116,7 +116,7 @@ def softmax(const double[::1, :] eta not None, const int[::1] label=None,
 
 def softmax_curve(const double[::1, :] probability not None, const double[::1] weight,
                   double[::1, :] t not None, int n_threads=0):
-    """t (n, k) = weight (p t - p sum_c p_c t_c), in place: second derivatives times t."""
+    """Overwrite t (n, k) with weight (p t - p sum_c p_c t_c): second derivatives times t."""
     cdef Py_ssize_t n = t.shape[0], k = t.shape[1]
     cdef fr_softmax q
     cdef int status, threads = threads_for(n_threads, n * k)

@@ -1,4 +1,4 @@
-"""Conjugate gradients of multinomial models on sparse rows, all classes beside each other."""
+"""Conjugate gradients for multinomial models on sparse rows, with all classes contiguous."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ MOST_CLASSES = FR_MOST_CLASSES
 
 
 def lanes_of(Py_ssize_t k):
-    """Numbers of a row of k classes, padded."""
+    """Return the padded length of a row of k classes."""
     return (k + FR_LANES - 1) // FR_LANES * FR_LANES
 
 
@@ -45,8 +45,8 @@ cdef class LaneModel:
     Attributes
     ----------
     constant, total : ndarray (lanes,)
-        What predictors have beside X v, which `turn` takes the means from; sums of the products
-        over the rows.
+        Constant term of the predictors besides X v, from which `turn` subtracts the means; sums of
+        the products over the rows.
     """
 
     cdef fr_lane_model m
@@ -100,9 +100,9 @@ cdef class LaneModel:
 
     def begin(self, cnp.ndarray probability not None, cnp.ndarray inverse not None,
               cnp.ndarray R not None, cnp.ndarray D not None):
-        """Take probabilities (n, lanes), the preconditioner, and residual and solution (p, lanes).
+        """Set probabilities (n, lanes), the preconditioner, and residual and solution (p, lanes).
 
-        R and D are overwritten by what follows. Returns R . M^-1 R.
+        R and D are overwritten by the other methods. Return R . M^-1 R.
         """
         del self.arrays[8:]
         self.m.prob = self._take("probability", probability, self.A.n_rows)
@@ -115,7 +115,7 @@ cdef class LaneModel:
         return self.step(0.0)
 
     def turn(self, double beta, int n_threads=0):
-        """P = M^-1 R + beta P; returns sum l2 P^2. `constant` loses the means' share."""
+        """Set P = M^-1 R + beta P and subtract the means' part of `constant`; return sum l2 P^2."""
         cdef double sum = 0.0
         cdef int status, threads = thread_count(n_threads)
         with nogil:
@@ -124,7 +124,7 @@ cdef class LaneModel:
         return sum
 
     def product(self, int n_threads=0):
-        """A' C A P, to be used by `step`; returns P . A' C A P with the constants."""
+        """Compute A' C A P, for `step`; return P . A' C A P with the constants."""
         cdef double curve = 0.0
         cdef int status, threads = thread_count(n_threads)
         with nogil:
@@ -133,7 +133,7 @@ cdef class LaneModel:
         return curve
 
     def step(self, double a, int n_threads=0):
-        """D += a P, R -= a (A' C A + l2) P; returns R . M^-1 R and sum R^2 / (2 l2)."""
+        """Do D += a P, R -= a (A' C A + l2) P; return R . M^-1 R and sum R^2 / (2 l2)."""
         cdef double[2] sums
         cdef int status, threads = thread_count(n_threads)
         with nogil:

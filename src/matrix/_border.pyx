@@ -33,8 +33,8 @@ def column_border(Matrix a not None, const int[::1] columns, const double[::1] w
                   Py_ssize_t i0, Py_ssize_t i1, double[:, ::1] g not None, int n_threads=0):
     """Fill rows and columns i0 to i1 of g, the Gram matrix A'SA of columns of a matrix by columns.
 
-    columns: those of g, in its order; None: all. weight: the diagonal of S, for sparse data; None:
-    1 / n.
+    columns: the columns of g, in its order; None: all. weight: the diagonal of S, for sparse data;
+    None: 1 / n.
     """
     cdef int status, threads
     cdef const int32_t *chosen = NULL
@@ -45,7 +45,7 @@ def column_border(Matrix a not None, const int[::1] columns, const double[::1] w
     if i1 > i0:
         if columns is not None:
             chosen = <const int32_t *> &columns[0]
-        # about as many elements as all columns have, for each of these
+        # work of about all stored elements, for each of these
         threads = threads_for(
             n_threads, <double> a.s.nnz / max(a.s.n_major, 1) * i1 * (i1 - i0)
         )

@@ -1,4 +1,4 @@
-"""The matrix that solvers see, and checks of what it is made from."""
+"""The matrix of the solvers, and checks of its buffers."""
 
 import threading
 
@@ -31,7 +31,7 @@ cdef void _fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] 
 cdef class Matrix:
     """The operator A = (X - 1 shift') diag(scale) over dense or compressed sparse X.
 
-    X is used where it lies: C or F order, CSR or CSC, float32 or float64, 32 or 64 bit indices,
+    X is used in place: C or F order, CSR or CSC, float32 or float64, 32 or 64 bit indices,
     read-only or not. Vectors are float64. Made by `from_dense` and `from_compressed`.
 
     Attributes
@@ -40,10 +40,10 @@ cdef class Matrix:
     dtype : dtype of X
     kind : {"C", "F", "csr", "csc"}
     nnz : int, stored elements
-    checked_at : int, when the door last checked the structure: a number of its own
+    checked_at : int, counter of `data.inputs.foreign_calls` when the structure was last checked
     shift, scale : ndarray of float64, shape (p,), or None
     about : ndarray of float64, shape (p,), or None
-        What `near` took from the columns.
+        Means that `near` subtracted from the columns.
     """
 
     def __cinit__(self):
@@ -54,8 +54,8 @@ cdef class Matrix:
 
     @staticmethod
     def from_dense(cnp.ndarray X not None, bint by_column=False):
-        """Matrix over a 2-dimensional float32 or float64 array in C or F order; by_column: a single
-        row or column, which is in both, is taken as F order."""
+        """Wrap a 2-dimensional float32 or float64 array in C or F order; by_column: treat a single
+        row or column, which has both orders, as F order."""
         cdef Matrix m = Matrix.__new__(Matrix)
         cdef int kind = cnp.PyArray_TYPE(X)
         if (
@@ -86,7 +86,7 @@ cdef class Matrix:
 
     @staticmethod
     def from_compressed(data, indices, indptr, shape, bint by_column):
-        """Matrix over canonical CSR, or with `by_column` CSC, arrays."""
+        """Wrap canonical CSR, or with `by_column` CSC, arrays."""
         cdef Matrix m = Matrix.__new__(Matrix)
         m.n_rows, m.n_columns = shape
         m.s.by_column = by_column
@@ -147,7 +147,7 @@ cdef class Matrix:
         return "csc" if self.s.by_column else "csr"
 
     def centered(self, shift=None, scale=None):
-        """The operator (X - 1 shift') diag(scale) over the same X."""
+        """Return the operator (X - 1 shift') diag(scale) over the same X."""
         cdef Matrix m = Matrix.__new__(Matrix)
         cdef const double[::1] values
         m.s = self.s
@@ -261,7 +261,7 @@ cdef class Matrix:
         fr_row_axpy(&self.s, i, t, &v[0])
 
     def rows(self, Py_ssize_t i0, Py_ssize_t i1):
-        """Dense float64 copy of rows i0 to i1 of A."""
+        """Return a dense float64 copy of rows i0 to i1 of A."""
         if not 0 <= i0 <= i1 <= self.n_rows:
             raise IndexError(f"rows: expected a range within 0 to {self.n_rows}; got {i0} to {i1}")
         cdef double[:, ::1] out = np.empty((i1 - i0, self.n_columns))
@@ -333,23 +333,23 @@ cdef class Matrix:
 
     def near(self, mean not None, variance not None, const double[::1] weight=None,
              int n_threads=0):
-        """The same columns up to constants, so that sums about zero do not cancel, and their means.
+        """Return the columns shifted by constants, so that sums do not cancel, and new means.
 
-        mean and variance are those of `column_stats`. Sparse columns whose mean is large beside
-        their deviation are stored in full as float64, less their means; what they have in place of
-        their means is returned. Without such columns the result is this matrix and `mean`.
+        mean and variance are those of `column_stats`. Sparse columns with a mean much larger than
+        their deviation are stored densely as float64, minus their means. Without such columns the
+        result is this matrix and `mean`.
         """
         if not self.is_sparse or self.s.is_near or not (variance < (FR_NEAR * mean)**2).any():
             return self, mean
         return self._less_means(mean, variance, weight, n_threads)
 
     cdef object _less_means(self, mean, variance, const double[::1] weight, int n_threads):
-        """Return `near` and the means, without what was found before."""
-        # constant columns have no coefficients that could be wrong
+        """Return `near` and the means, without the cache."""
+        # skip constant columns, whose coefficients are not used
         far = np.flatnonzero((variance > 0) & (variance < (FR_NEAR * mean)**2))
         _, indices, indptr = self.arrays
         added = self.n_rows - self.column_counts()[far]
-        # columns that are mostly zero are far by their weights alone: no more of them than data
+        # columns that are mostly zero are far only by weights: limit their number by the data
         order = np.argsort(added, kind="stable")
         most = min(self.s.nnz, np.iinfo(indptr.dtype).max - self.s.nnz)
         fits = order[np.cumsum(added[order]) <= most]
@@ -398,11 +398,11 @@ cdef class Matrix:
         return self._counts(False)
 
     def transposed_storage(self):
-        """The same matrix in the other compressed format (a copy of X)."""
+        """Return the same matrix in the other compressed format (a copy of X)."""
         return self._transposed(None).centered(self.shift, self.scale)
 
     def split_columns(self, const int32_t[::1] order not None, Py_ssize_t m):
-        """Copies, CSC both, of the first m columns and of the others in the order given."""
+        """Return CSC copies of the first m columns, and of the others, in the given order."""
         cdef Py_ssize_t j
         if self.s.index >= 0 and self.s.by_column:
             return self.transposed_storage().split_columns(order, m)
@@ -446,11 +446,11 @@ cdef class Matrix:
         return Matrix.from_compressed(to_data, to_indices, to_indptr, self.shape, not s.by_column)
 
     def gram(self, const double[::1] weight=None, columns=None, int n_threads=0):
-        """A' diag(weight) A, (p, p) float64, both triangles; of the given sorted columns alone."""
+        """Return A' diag(weight) A, (p, p) float64, both triangles, or of some sorted columns."""
         return _gram(self, weight, columns, thread_count(n_threads))
 
     def gram_rows(self, const double[::1] weight=None, int n_threads=0, bint single=False):
-        """A diag(weight) A', (n, n) float64, both triangles; weight per column.
+        """Return A diag(weight) A', (n, n) float64, both triangles; weight per column.
 
         single: from float32 products, for dense X and where `has_single()`.
         """
@@ -458,7 +458,7 @@ cdef class Matrix:
 
 
 cdef int expect_columns(Matrix A, const int[::1] columns) except -1:
-    """Refuse a matrix by rows, and columns that it does not have."""
+    """Raise unless the matrix is stored by columns and has these columns."""
     cdef Py_ssize_t k
     if not A.s.by_column:
         raise ValueError(f"A: expected a matrix by columns; got kind {A.kind}")
@@ -585,7 +585,7 @@ cdef object _gram_rows(Matrix A, const double[::1] weight, int n_threads, bint s
 
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):
-    """Whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
+    """Return whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
     cdef int kind = cnp.PyArray_TYPE(a), status
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
     cdef int threads = threads_for(n_threads, n)
@@ -602,7 +602,7 @@ def all_finite(cnp.ndarray a not None, int n_threads=0):
 
 
 def check_compressed(indices, indptr, Py_ssize_t n_minor):
-    """0 for sorted indices without repetition, 1 otherwise; ValueError where they are malformed."""
+    """Return 0 for sorted, unique indices, else 1; raise ValueError if they are malformed."""
     cdef const int[::1] i32, p32
     cdef const long long[::1] i64, p64
     cdef const void *i

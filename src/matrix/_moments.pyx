@@ -15,12 +15,12 @@ attach()
 
 def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_targets,
             const double[::1] weight=None, int n_threads=0):
-    """Sums of (X, y, weight) about their means, in one pass over dense X.
+    """Sum (X, y, weight) about their means, in one pass over dense X.
 
-    y holds the targets one behind the other. Returns the total weight; shift and offset (p), whose
-    sum is the mean; Gram matrix (p, p), both triangles; the same of y (k each); cross products
-    (p, k), F order; sums of squares of y (k); whether the total weight and all sums of squares are
-    between FR_LEAST_SUM and FR_MOST_SUM. None where the sums are not finite.
+    y has contiguous targets. Return the total weight; shift and offset (p), whose sum is the mean;
+    Gram matrix (p, p), both triangles; shift and offset of y (k each); cross products (p, k), F
+    order; sums of squares of y (k); whether the total weight and all sums of squares are between
+    FR_LEAST_SUM and FR_MOST_SUM. Return None where the sums are not finite.
     """
     cdef fr_moments m
     cdef Matrix by_row = a
@@ -67,11 +67,11 @@ def moments(Matrix a not None, const double[::1] y not None, Py_ssize_t n_target
 
 
 def centred_quadratic(Matrix a not None, const double[::1] y not None):
-    """The quadratic 1/(2n) |y - mean(y) - (X - mean(X)) w|^2 of dense rows.
+    """Compute the quadratic 1/(2n) |y - mean(y) - (X - mean(X)) w|^2 of dense rows.
 
-    Returns the mean of X (p) and of y, and how far the latter was from the place of the sums; with
-    X and y less their means, X'X / n (p, p) and its diagonal (p), X'y / n (p) and y'y / n. None
-    where a sum of squares is not finite, or not between FR_LEAST_SUM and FR_MOST_SUM.
+    Return the means of X (p) and of y, and the latter's offset from the origin of the sums; for
+    centred X and y, X'X / n (p, p) and its diagonal (p), X'y / n (p) and y'y / n. Return None where
+    a sum of squares is not finite, or not between FR_LEAST_SUM and FR_MOST_SUM.
     """
     cdef fr_moments m
     cdef int status

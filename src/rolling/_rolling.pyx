@@ -1,8 +1,8 @@
 """Ridge regression on windows: blocks of rows on threads, several in the lanes of registers.
 
-A long window has several blocks. Sums of whole blocks, taken once, are then joined to a base, the
-part of the window that all rows of a block share; that of windows of all rows so far is all blocks
-before. Nothing is ever subtracted from a sum. See rolling.h.
+A long window has several blocks. Sums of whole blocks, computed once, are joined to a base: the
+part of the window common to all rows of a block; for expanding windows it is all earlier blocks.
+Nothing is ever subtracted from a sum. See rolling.h.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ cdef extern from "parallel.h" nogil:
 
 cdef enum:
     MOST_LANES = 8
-    BLOCK = 512         # rows of a block, of windows that are longer
+    BLOCK = 512         # rows of a block, for longer windows
     TASK_ROWS = 8192    # rows of one task
 
 
@@ -51,7 +51,7 @@ cdef inline double faded(const Job *s, Py_ssize_t back) noexcept nogil:
 
 cdef void join(const Job *s, double *a, double keep, const double *b, const double *from_a,
                const double *from_b, double *d) noexcept nogil:
-    """Add to sums a, about from_a, those of b, about from_b, that fade to `keep`."""
+    """Add to sums a, about from_a, sums b, about from_b, discounted by `keep`."""
     cdef Py_ssize_t p = s.q.p, means = fr_rolling_means(p), i, j
     cdef Py_ssize_t total = fr_rolling_total(p)
     cdef double of_b = keep * b[total], all = a[total] + of_b
@@ -72,19 +72,19 @@ cdef void join(const Job *s, double *a, double keep, const double *b, const doub
 
 
 cdef void move(const Job *s, double *a, const double *was, const double *now) noexcept nogil:
-    """Means about another origin."""
+    """Convert means to another origin."""
     cdef Py_ssize_t j, means = fr_rolling_means(s.q.p)
     for j in range(s.q.p + 1):
         a[means + j] += was[j] - now[j]
 
 
 cdef double *aligned(double *memory) noexcept nogil:
-    """The first cache line that begins there or behind; 8 elements are to spare."""
+    """Round up to the next cache line; the memory must have 8 spare elements."""
     return <double *> ((<uintptr_t> memory + 63) & ~(<uintptr_t> 63))
 
 
 cdef void sum_blocks(void *context, Py_ssize_t task) noexcept nogil:
-    """Sums of the whole blocks of a task."""
+    """Compute the sums of the whole blocks of a task."""
     cdef Job *s = <Job *> context
     cdef Py_ssize_t b = task * s.each, lane, end = min(b + s.each, s.n_blocks)
     cdef fr_rolling_block[MOST_LANES] blocks
@@ -106,7 +106,7 @@ cdef void sum_blocks(void *context, Py_ssize_t task) noexcept nogil:
 
 
 cdef void sum_before(const Job *s) noexcept nogil:
-    """From sums of blocks to those of all blocks before, each about the block's own origin."""
+    """Turn sums of blocks into sums of all earlier blocks, about each block's own origin."""
     cdef Py_ssize_t p = s.q.p, b
     cdef double *memory = <double *> malloc((2 * s.size + p + 1) * sizeof(double))
     cdef double *so_far = memory
@@ -131,7 +131,7 @@ cdef void sum_before(const Job *s) noexcept nogil:
 
 
 cdef void fit_blocks(void *context, Py_ssize_t task) noexcept nogil:
-    """Windows that end in the blocks of a task."""
+    """Fit the windows that end in the blocks of a task."""
     cdef Job *s = <Job *> context
     cdef Py_ssize_t p = s.q.p, b = task * s.each, c, lane, first, end = min(b + s.each, s.n_blocks)
     cdef Py_ssize_t whole = (s.q.window - s.q.block) // s.q.block if s.q.window > 0 else 0
@@ -169,7 +169,7 @@ cdef void fit_blocks(void *context, Py_ssize_t task) noexcept nogil:
 
 
 cdef Py_ssize_t rows_of_block(Py_ssize_t window, Py_ssize_t step):
-    """A multiple of step: of a window no longer than BLOCK all of it, else an even part."""
+    """Return a multiple of step: the whole window up to BLOCK, else an even part of it."""
     cdef Py_ssize_t most = max(BLOCK, 2 * <Py_ssize_t> sqrt(<double> window)), parts
     if window == 0:
         return max(BLOCK // step, 1) * step
@@ -183,18 +183,18 @@ def rolling(cnp.ndarray X not None, const double[::1] y not None, const double[:
             const double[::1] alpha not None, bint alpha_each, bint intercept, Py_ssize_t window,
             Py_ssize_t step, const double[::1] decay, double least, bint predict=True,
             int n_threads=0):
-    """Fits of all windows of X (n, p), in C order; windows are at most as long as `window`, 0: all.
+    """Fit all windows of X (n, p), in C order, of at most `window` rows; 0: all rows so far.
 
     starts: positions where groups begin, and the end; order: the row of each position, None: the
     position. window_of: the window that ends at a row, or -1; None: the row itself. Windows end at
     every step-th position of a group, step <= window. decay: weights of the row 0, 1, ...
-    positions back. With alpha_each there is an alpha for each window, else each alpha is a
-    problem of its own.
+    positions back. With alpha_each there is one alpha per window, else all windows are fitted for
+    each alpha.
 
     Returns coef (n_windows, p), intercept and relative gradient (n_windows), or None with several
     alphas; prediction (n, n_alphas), NaN where there is no fit before the row, or None; status
-    (n_windows, n_alphas): 0 too few rows, 1 done, 2 the factor is not precise; and flags: 1 a
-    column had no squares in a window, 2 squares were out of range.
+    (n_windows, n_alphas): 0 too few rows, 1 done, 2 the factor is not accurate; and flags: 1 a
+    column had zero squares in a window, 2 squares were out of range.
     """
     cdef Py_ssize_t n = X.shape[0], p = X.shape[1], n_groups = starts.shape[0] - 1, g, b, i
     cdef Py_ssize_t longest = 0, at, begin, end, row, n_blocks = 0
@@ -230,7 +230,7 @@ def rolling(cnp.ndarray X not None, const double[::1] y not None, const double[:
         s.q.decay = &decay[0]
     s.size = fr_rolling_size(p)
     s.lanes, s.k = fr_active().lanes, fr_active().real[s.q.real]
-    # the same tasks whatever the registers
+    # tasks do not depend on the instruction set
     s.each = max(TASK_ROWS // s.q.block, 1)
     s.each = (s.each + MOST_LANES - 1) // MOST_LANES * MOST_LANES
 
@@ -262,7 +262,7 @@ def rolling(cnp.ndarray X not None, const double[::1] y not None, const double[:
                 at = i = begin
                 while i < end:
                     s.blocks[b].begin, s.blocks[b].end, s.blocks[b].start = begin, end, i
-                    # the first row of weight in the block, or the last before it
+                    # the first row of positive weight in the block, or the last before it
                     s.blocks[b].origin = near_row(&s.q, i, min(i + s.q.block, end), at)
                     at = s.blocks[b].origin
                     b += 1
@@ -294,7 +294,7 @@ def rolling(cnp.ndarray X not None, const double[::1] y not None, const double[:
 
 cdef inline Py_ssize_t near_row(const fr_rolling *q, Py_ssize_t begin, Py_ssize_t end,
                                 Py_ssize_t otherwise) noexcept nogil:
-    """The first position from begin to end whose row has weight."""
+    """Return the first position from begin to end whose row has positive weight."""
     cdef Py_ssize_t u
     if q.w == NULL:
         return begin
@@ -305,7 +305,7 @@ cdef inline Py_ssize_t near_row(const fr_rolling *q, Py_ssize_t begin, Py_ssize_
 
 
 cdef inline void fill_origin(const fr_rolling *q, Py_ssize_t row, double *out) noexcept nogil:
-    """The numbers of a row of X, and y."""
+    """Copy a row of X, and y."""
     cdef Py_ssize_t j
     for j in range(q.p):
         if q.real == FR_DOUBLE:
@@ -319,10 +319,10 @@ def choose(const double[:, ::1] prediction not None, const double[::1] y not Non
            const double[::1] w, const int64_t[::1] order, const int64_t[::1] starts not None,
            const int64_t[::1] window_of, Py_ssize_t n_windows, Py_ssize_t window,
            const double[::1] decay, const int64_t[::1] rank not None):
-    """The alpha of the least squared error of predictions in each window, and its prediction.
+    """Choose the alpha of the least squared prediction error in each window.
 
-    rank: the alphas from the one that is taken among equals on. Returns the position of the alpha
-    of each window (n_windows), and that of the last window before each row (n), -1: none.
+    rank: order of preference of the alphas among ties. Return the position of the alpha of each
+    window (n_windows), and of the last window before each row (n), -1: none.
     """
     cdef Py_ssize_t n = prediction.shape[0], k = prediction.shape[1], g, u, a, r, i, begin, end
     cdef Py_ssize_t block, s, row, longest = 1
@@ -335,7 +335,7 @@ def choose(const double[:, ::1] prediction not None, const double[::1] y not Non
     for g in range(starts.shape[0] - 1):
         longest = max(longest, starts[g + 1] - starts[g])
     block = longest if window == 0 else min(window, longest)
-    # sums of errors from a row of the block before to its end, and from the block's start on
+    # sums of errors from a row of the last block to its end, and from the block's start on
     cdef double[:, ::1] back = np.zeros((1 if window == 0 else block + 1, k))
     cdef double[::1] front = np.zeros(k)
     with nogil:
@@ -386,7 +386,7 @@ cdef inline double power(const double[::1] decay, Py_ssize_t back) noexcept nogi
 cdef inline void add_error(const double[:, ::1] prediction, const double[::1] y,
                            const double[::1] w, const int64_t[::1] order, Py_ssize_t u,
                            double keep, double[::1] out) noexcept nogil:
-    """The weighted squared errors of a row that has predictions."""
+    """Add the weighted squared errors of a row with predictions."""
     cdef Py_ssize_t row = u if order is None else order[u], a
     cdef double weight = keep if w is None else keep * w[row], e
     if weight == 0 or isnan(prediction[row, 0]):

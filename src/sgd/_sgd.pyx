@@ -1,4 +1,4 @@
-"""Stochastic learning from rows: the state of a linear model that steps are taken on."""
+"""Stochastic gradient descent on rows: the state of a linear model, and calls of the kernels."""
 
 import numpy as np
 
@@ -17,9 +17,9 @@ attach()
 cnp.import_array()
 
 cdef enum:
-    PIECE = 4000000  # elements between two looks for an interrupt
-    WORK = 8         # that an element of a batch counts as
-    NEAR = 32768     # bytes of the nearest cache
+    PIECE = 4000000  # elements between two checks for an interrupt
+    WORK = 8         # work of an element of a batch
+    NEAR = 32768     # bytes of the first-level cache
 
 cdef extern from *:
     """
@@ -29,7 +29,7 @@ cdef extern from *:
     """
     uint64_t SPLITMIX_STEP, SPLITMIX_FIRST, SPLITMIX_SECOND
 
-# numbers by which a caller names losses and rules
+# names of losses and rules
 LOSSES = {
     "squared_error": FR_SGD_SQUARED,
     "huber": FR_SGD_HUBER,
@@ -54,7 +54,7 @@ RULES = {
     "auto": FR_SGD_AUTO,
     "coin": FR_SGD_COIN,
 }
-# places among the numbers of a state
+# indices into the numbers of a state
 T, SEEN, ETA, SHRINK, BEGAN, START = (
     FR_SGD_T, FR_SGD_SEEN, FR_SGD_ETA, FR_SGD_SHRINK, FR_SGD_BEGAN, FR_SGD_START,
 )
@@ -63,7 +63,7 @@ UNSEEN = FR_SGD_UNSEEN
 
 
 def slope(int loss, double epsilon, double y, double p):
-    """Derivative of a loss by the prediction p."""
+    """Return the derivative of a loss by the prediction p."""
     cdef double g
     value_and_slope(loss, epsilon, y, p, &g)
     return g
@@ -82,7 +82,7 @@ def shuffle_pieces(Py_ssize_t[::1] order not None, Py_ssize_t size, uint64_t see
                 z = (seed ^ (seed >> 30)) * SPLITMIX_FIRST
                 z = (z ^ (z >> 27)) * SPLITMIX_SECOND
                 z ^= z >> 31
-                # z (i + 1) / 2^32, of the upper half of z
+                # (upper half of z) (i + 1) / 2^32
                 j = <Py_ssize_t> (((z >> 32) * <uint64_t> (i + 1)) >> 32)
                 kept = order[begin + i]
                 order[begin + i] = order[begin + j]
@@ -91,25 +91,25 @@ def shuffle_pieces(Py_ssize_t[::1] order not None, Py_ssize_t size, uint64_t see
 
 
 cdef class Steps:
-    """What rows are learned by: a rule, a loss, a penalty and the state of a model.
+    """A rule, a loss, a penalty and the state of a model, for steps on rows.
 
     Parameters
     ----------
     p, k : int
         Columns and outputs.
     loss, rule : int
-        Of `LOSSES` and `RULES`.
+        Values of `LOSSES` and `RULES`.
     fit_intercept : bool
     fields : int
         Numbers in the record of a column.
     averages, debts : bool
-        Whether it has sums of averages, and L1 penalties that are owed.
+        Whether it has sums of averages, and debts of L1 penalties.
     group : ndarray of int32, shape (p,), or None
-        Which scale a column has; plain rules.
+        Index of each column's scale; plain rules.
     factor : ndarray of float64, shape (p,), or None
         Factors of the penalty.
     scale_factor : ndarray of float64
-        That of each scale.
+        Factor of each scale.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ cdef class Steps:
 
     def place(self, double[:, ::1] table not None, double[::1] numbers not None,
               double[::1] scale not None, double[::1] scale_sum not None):
-        """Use these arrays, which are written from now on."""
+        """Use these arrays as the state; steps write to them."""
         cdef bint by_record = table.shape[1] == self.fields and table.shape[0] == self.p + 1
         cdef bint by_field = table.shape[0] == self.fields and table.shape[1] == self.padded()
         if not (by_record or by_field) or numbers.shape[0] != N_NUMBERS or (
@@ -168,11 +168,11 @@ cdef class Steps:
 
     @property
     def by_field(self):
-        """Whether the table lies by field."""
+        """Return whether the table lies by field."""
         return bool(self.s.by_field)
 
     def lay_out(self, bint by_field):
-        """Lay the table out by field, for dense rows and one output, or by record."""
+        """Store the table by field, for dense rows and one output, or by record."""
         if by_field == self.s.by_field:
             return
         if by_field:
@@ -184,7 +184,7 @@ cdef class Steps:
 
     def set_rule(self, double epsilon, double eta0, double power, double first, double alpha,
                  double l1_ratio, double average):
-        """The numbers of the rule, which may change between calls."""
+        """Set the numbers of the rule, which may change between calls."""
         self.s.parameter, self.s.eta0, self.s.power, self.s.first = epsilon, eta0, power, first
         self.s.alpha, self.s.l1_ratio, self.s.average = alpha, l1_ratio, average
 
@@ -196,7 +196,7 @@ cdef class Steps:
         Returns
         -------
         float or None
-            Weighted sum of the losses before each step; None where one was not finite.
+            Weighted sum of the losses, each before its step; None where one was not finite.
         """
         cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target
         cdef const int32_t *narrow
@@ -270,7 +270,7 @@ cdef class Steps:
         return None if s.diverged else s.loss_sum
 
     def flush(self):
-        """Bring all columns up to date with the penalty."""
+        """Apply the pending penalty to all columns."""
         cdef Py_ssize_t j, k, area, n = self.s.k
         cdef double *debts
         cdef fr_sgd *s = &self.s
@@ -279,7 +279,7 @@ cdef class Steps:
         cdef Py_ssize_t by = 1 if s.by_field else s.ld
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
         if s.rule < FR_SGD_ADAGRAD or s.rule == FR_SGD_COIN:
-            # bets get the penalty's gradient when a column is visited
+            # coin betting applies the penalty's gradient when a column is visited
             return
         area = (5 if s.debts else 3) * n + 2
         with nogil:

@@ -1,4 +1,4 @@
-"""Rows learned by a rule with a rate for each column, whose state is in records."""
+"""Steps on rows by a rule with a rate for each column, whose state is in records."""
 
 from c_rows cimport *
 from c_sgd cimport *
@@ -9,7 +9,7 @@ from single_steps cimport *
 
 
 cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Values and columns of row i, padded by zeros of its last column."""
+    """Read values and columns of row i, padded by zeros of its last column."""
     cdef Py_ssize_t k
     q.n = read_elements(s, i, q.x, q.at)
     for k in range(q.n, (q.n + 7) // 8 * 8):
@@ -39,7 +39,7 @@ cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept no
 
 
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
-    """The records of a row's columns, field by field."""
+    """Copy the records of a row's columns, field by field."""
     cdef Py_ssize_t k
     fr_read_records(q.n, q.at, s.table, s.ld, &q.c)
     if s.averages:
@@ -56,7 +56,7 @@ cdef inline void scatter(const fr_sgd *s, const Row *q) noexcept nogil:
 
 
 cdef inline double *debts_of(const fr_sgd *s, const Row *q, Py_ssize_t k) noexcept nogil:
-    """What column k of a row owes, of one output."""
+    """Return the debts of column k of a row, for one output."""
     if not s.debts:
         return NULL
     if s.by_field:
@@ -65,7 +65,7 @@ cdef inline double *debts_of(const fr_sgd *s, const Row *q, Py_ssize_t k) noexce
 
 
 cdef inline void catch_up(const fr_sgd *s, Row *q, double now) noexcept nogil:
-    """The penalty's flow with L1, factors or averages."""
+    """Apply the penalty's flow with L1, factors or averages."""
     cdef Py_ssize_t k, apart = s.ld if s.by_field else 1
     cdef fr_columns *c = &q.c
     for k in range(q.n):
@@ -77,7 +77,7 @@ cdef inline void catch_up(const fr_sgd *s, Row *q, double now) noexcept nogil:
 
 
 cdef inline void pay(const fr_sgd *s, Row *q) noexcept nogil:
-    """Truncate the weights of a row by what they owe."""
+    """Truncate the weights of a row by their debts."""
     cdef Py_ssize_t k, apart = s.ld if s.by_field else 1
     for k in range(q.n):
         if q.x[k] != 0:
@@ -86,7 +86,7 @@ cdef inline void pay(const fr_sgd *s, Row *q) noexcept nogil:
 
 cdef inline void grow_columns(const fr_sgd *s, Row *q, const fr_row_rates *by,
                               fr_row_sums *sums) noexcept nogil:
-    """Make the values of a row that are above 1 the units of their columns, and see it again."""
+    """Make scaled values above 1 the units of their columns, and recompute the row's sums."""
     cdef Py_ssize_t k
     cdef fr_columns *c = &q.c
     cdef fr_row_rates again = by[0]
@@ -98,7 +98,7 @@ cdef inline void grow_columns(const fr_sgd *s, Row *q, const fr_row_rates *by,
 
 
 cdef inline Py_ssize_t steps_of(double weight) noexcept nogil:
-    """How many steps a row of that weight is: so weight 2 is the row twice."""
+    """Return the number of steps of a row by its weight; weight 2 is the row twice."""
     if weight <= 1:
         return 1
     if weight >= MOST_STEPS:
@@ -107,7 +107,7 @@ cdef inline Py_ssize_t steps_of(double weight) noexcept nogil:
 
 
 cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Learn from one row with one output; return its weighted loss, infinity where that ends."""
+    """Learn from one row with one output; return its weighted loss, infinity on divergence."""
     cdef double *c = s.numbers
     cdef double *intercept = s.table + (s.a.n_minor if s.by_field else s.a.n_minor * s.ld)
     cdef Py_ssize_t apart = s.ld if s.by_field else 1
@@ -132,7 +132,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     read_row(s, i, q)
     by.penalty = 0.0 if net else s.alpha
     by.share, by.keep = (SHARE, 1.0) if scaled else (0.0, 0.0)
-    # further steps of a heavy row, and penalties with more than a decay, are taken in the buffers
+    # repeated steps of a heavy row, and penalties besides decay, work on the buffers
     fused = sparse and not net and steps == 1
     if sparse and not fused:
         gather(s, q)
@@ -147,7 +147,7 @@ cdef inline double adaptive_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
             area[0] += b[0] * (by.now - intercept[apart])
             intercept[apart] = by.now
         if fused:
-            # most rows are as the one before: small decays need no exponential
+            # most rows are like the one before: small decays need no exponential
             sums = fr_see_records(q.n, q.at, q.x, s.table, s.ld, &q.c, &by, q.falls)
             if sums.falls and not q.falls:
                 sums = fr_see_records(q.n, q.at, q.x, s.table, s.ld, &q.c, &by, 1)
@@ -201,7 +201,7 @@ cdef inline double *record_of(const fr_sgd *s, const Row *q, Py_ssize_t j) noexc
 
 
 cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil:
-    """Predictions of several outputs of an adaptive rule; return the sum of u^2."""
+    """Compute predictions of several outputs by an adaptive rule; return the sum of u^2."""
     cdef Py_ssize_t j, k, n = s.k, sums = (5 if s.debts else 3) * s.k
     cdef double u, penalty, time, squares = 0.0
     cdef double *record = s.table + s.a.n_minor * s.ld
@@ -244,7 +244,7 @@ cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil
 
 
 cdef inline void bound_several(const fr_sgd *s, Row *q, double rate, double own) noexcept nogil:
-    """What a step can move predictions by: `fr_bound_fields` of several outputs."""
+    """Bound the change of predictions by a step: `fr_bound_fields` for several outputs."""
     cdef Py_ssize_t j, k, n = s.k
     cdef double size, by
     cdef double *record = s.table + s.a.n_minor * s.ld
@@ -269,7 +269,7 @@ cdef inline void bound_several(const fr_sgd *s, Row *q, double rate, double own)
 
 
 cdef inline void step_several(const fr_sgd *s, Row *q, double rate, double own) noexcept nogil:
-    """Steps of all outputs: slopes are q.g, their sizes q.all."""
+    """Take the steps of all outputs: slopes are q.g, their sizes q.all."""
     cdef Py_ssize_t j, k, n = s.k
     cdef double u, z, size, now, before
     cdef double share = SHARE if s.rule == FR_SGD_AUTO else 0.0

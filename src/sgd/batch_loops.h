@@ -4,9 +4,9 @@
 
 #include "row_loops.h"
 
-#define FR_BATCH_BLOCK 16 /* rows that the nearest cache holds from the first loop to the second */
+#define FR_BATCH_BLOCK 16 /* rows that stay in the first-level cache between both loops */
 
-/* Columns as they are at the start of a batch, at the places of `fr_batch_place`. */
+/* Columns at the start of a batch, at the places of `fr_batch_place`. */
 typedef struct {
     double *unit;  /* 1 / s */
     double *value; /* v */
@@ -20,11 +20,11 @@ typedef struct {
     int grows; /* whether a |u| is above 1 */
 } fr_batch_row;
 
-/* Columns of a row lie in whole registers; the last one is loaded again up to the last column, and
- * the arrays have a register of their own for it, with zeros for the columns that were there. */
+/* Columns of a row fill whole registers; the last register overlaps the one before, and the arrays
+ * have a separate register for it, with zeros for the columns that are already covered. */
 FR_INLINE ptrdiff_t fr_batch_whole(ptrdiff_t p) { return p / VL * VL; }
 
-/* Where column j is in the arrays, of at most p + VL elements. */
+/* Return the index of column j in the arrays, of at most p + VL elements. */
 FR_INLINE ptrdiff_t fr_batch_place(ptrdiff_t p, ptrdiff_t j)
 {
     const ptrdiff_t whole = fr_batch_whole(p);

@@ -1,4 +1,4 @@
-"""The pass over the rows of a batch: tasks predict, and add gradients up in sums of their own."""
+"""The pass over the rows of a batch: tasks predict, and add gradients to their own sums."""
 
 from c_batch cimport *
 from c_rows cimport *
@@ -15,7 +15,7 @@ cdef extern from "parallel.h" nogil:
     int fr_poll()
 
 cdef enum:
-    PIECE = 4000000  # elements that a task reads between two looks for an interrupt
+    PIECE = 4000000  # elements that a task reads between two checks for an interrupt
 
 
 cdef extern from *:
@@ -32,22 +32,22 @@ cdef struct Part:
     # squares, losses
     double weight, shift, error, squares, loss
     bint grows, ended
-    # of each output: gradients of the intercept, those of bounded steps, sizes of gradients
+    # per output: gradients of the intercept, those of bounded steps, sizes of gradients
     double *outer
     double *inner
     double *sizes
-    # of the columns; of all: sums, and what bounds took from them
+    # per column, for all columns: sums, and the part that bounds removed
     double *sums
     double *taken
-    # of those that the rows have: records of 1 / s, v (k), d (k), d / R (k), gradients (k), and of
-    # bounded steps (k)
+    # for columns that the rows have: records of 1 / s, v (k), d (k), d / R (k), gradients (k), and
+    # those of bounded steps (k)
     int32_t *place
     int64_t *columns
     double *records
     Py_ssize_t n
     Row row
     double *bounded
-    double apart[16]  # no two tasks write to one cache line
+    double apart[16]  # padding: no two tasks write to one cache line
 
 
 cdef struct Job:
@@ -58,7 +58,7 @@ cdef struct Job:
     Py_ssize_t first, step  # rows of each task of a piece
     Py_ssize_t size  # of a record
     bint whole, adaptive, scaled, bound
-    bint began  # this batch has set what the intercept begins with
+    bint began  # whether this batch has set the start of the intercept
     fr_batch_columns c
     double now, rate, own, mean
     int32_t *grown  # by position in the batch
@@ -69,14 +69,14 @@ cdef inline bint has_integral(const fr_sgd *s) noexcept nogil:
 
 
 cdef inline Py_ssize_t areas(const fr_sgd *s) noexcept nogil:
-    """From v to its integral in the record of an adaptive rule."""
+    """Return the offset from v to its integral in the record of an adaptive rule."""
     return (5 if s.debts else 3) * s.k
 
 
 cdef inline void settle(const fr_sgd *s, double penalty, double inverse, double time, double *v,
                         double r, double reach, double *area, double *debts,
                         Py_ssize_t apart) noexcept nogil:
-    """Bring one weight up to date with the penalty."""
+    """Apply the pending penalty to one weight."""
     if time <= 0:
         return
     if has_integral(s):
@@ -86,7 +86,7 @@ cdef inline void settle(const fr_sgd *s, double penalty, double inverse, double 
 
 
 cdef inline void settle_column(const fr_sgd *s, Py_ssize_t column, double now) noexcept nogil:
-    """Bring the record of a column of an adaptive rule up to date."""
+    """Apply the pending penalty to the record of a column of an adaptive rule."""
     cdef Py_ssize_t k, n = s.k, apart = s.ld if s.by_field else 1
     cdef double *record = s.table + (column if s.by_field else column * s.ld)
     cdef double *v = record + 2 * apart
@@ -102,7 +102,7 @@ cdef inline void settle_column(const fr_sgd *s, Py_ssize_t column, double now) n
 
 
 cdef inline void put_columns(Job *job) noexcept nogil:
-    """All columns as they are at the start of a batch, for dense rows and one output."""
+    """Copy all columns at the start of a batch, for dense rows and one output."""
     cdef const fr_sgd *s = job.s
     cdef fr_batch_columns *c = &job.c
     cdef Py_ssize_t j, at
@@ -126,7 +126,7 @@ cdef inline void put_columns(Job *job) noexcept nogil:
 
 
 cdef inline Py_ssize_t find(Job *job, Part *part, int64_t column) noexcept nogil:
-    """The place of a column among those of a task, with its record."""
+    """Return the place of a column among those of a task; make its record if it is new."""
     cdef const fr_sgd *s = job.s
     cdef Py_ssize_t at = part.place[column], k, n = s.k
     cdef double *own
@@ -172,7 +172,7 @@ cdef inline double target_of(const fr_sgd *s, Py_ssize_t i, Py_ssize_t k) noexce
 
 cdef inline double bounded_slope(const Job *job, double y, double p, double g, double reach,
                                  double known, double fresh) noexcept nogil:
-    """The weighted slope g, or what is left of it where its step would go too far."""
+    """Return the weighted slope g, reduced where its step would go too far."""
     cdef double move = min(reach, fabs(g) * known + fresh), room = room_of(job.s, y, p)
     return g * room / move if move > room else g
 
@@ -188,7 +188,7 @@ cdef inline void count(Job *job, Part *part, Py_ssize_t i, double weight, double
 
 cdef inline void plain_slopes(Job *job, Part *part, Py_ssize_t i, Row *q, double weight,
                               double squares) noexcept nogil:
-    """Turn slopes q.g of a plain rule into what is added, times x, to the weights."""
+    """Turn slopes q.g of a plain rule into factors of x to add to the weights."""
     cdef const fr_sgd *s = job.s
     cdef Py_ssize_t k
     cdef double y, value, unused
@@ -227,7 +227,7 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
         if job.adaptive and s.weight != NULL and s.weight[i] <= 0:
             continue
         at[size], rows[size] = i, <const char *> s.a.data + start_of(s, i) * each
-        # the position, until it is known whether units grow
+        # store the position until it is known whether units grow
         less[size] = begin + e
         size += 1
     fr_batch_predict(single, rows, size, s.a.n_minor, &job.c, found)
@@ -288,7 +288,7 @@ cdef inline void one_row(Job *job, Part *part, Py_ssize_t position) noexcept nog
         for j in range(size):
             q.at[j] = j
     if part.grows:
-        # the sums are of no use now: only look for more columns that grow
+        # the sums will be discarded: only find more columns that grow
         for j in range(size):
             if fabs(q.x[j] * s.table[q.at[j] * s.ld]) > 1:
                 job.grown[position - job.begin] = 1
@@ -366,7 +366,7 @@ cdef inline void one_row(Job *job, Part *part, Py_ssize_t position) noexcept nog
 
 
 cdef inline void task(void *context, Py_ssize_t t) noexcept nogil:
-    """A piece of the rows of a task."""
+    """Visit a piece of the rows of a task."""
     cdef Job *job = <Job *> context
     cdef Part *part = &job.parts[t]
     cdef Py_ssize_t position = part.begin + job.first, end, n, most
@@ -405,7 +405,7 @@ cdef inline void empty(Job *job) noexcept nogil:
 
 
 cdef inline int visit(Job *job) noexcept nogil:
-    """Predict and add all rows of the batch; a status."""
+    """Predict and add all rows of the batch; return a status."""
     cdef fr_sgd *s = job.s
     cdef Py_ssize_t n = job.end - job.begin, each = (n + job.tasks - 1) // job.tasks, a
     cdef int t, status = 0

@@ -1,4 +1,4 @@
-"""Loops over dense rows of a batch: for code that is compiled once per instruction set."""
+"""Loops over dense rows of a batch, for code compiled once per instruction set."""
 
 
 cdef extern from "batch_loops.h" nogil:

@@ -1,4 +1,4 @@
-"""Loops over the columns of a row: for code that is compiled once per instruction set."""
+"""Loops over the columns of a row, for code compiled once per instruction set."""
 
 from libc.stdint cimport int64_t
 

@@ -1,4 +1,4 @@
-/* A penalty between two visits of a column. */
+/* The penalty between two visits of a column. */
 #ifndef FASTRIDGE_FLOW_H
 #define FASTRIDGE_FLOW_H
 
@@ -7,8 +7,8 @@
 
 #include "compiler.h"
 
-/* The penalty's flow d|v| = -(two |v| + one) dt over a time: v; its integral is added, and what is
- * left of `one` where v is 0 goes to the debts of a positive and of a negative v. */
+/* Apply the penalty's flow d|v| = -(two |v| + one) dt to v for a time; add its integral. The rest of
+ * `one` after v has become 0 is added to the debts of a positive and of a negative v. */
 FR_INLINE void fr_flow(double *v, double two, double one, double time, double *integral, double *debts,
                        ptrdiff_t apart)
 {
@@ -16,14 +16,14 @@ FR_INLINE void fr_flow(double *v, double two, double one, double time, double *i
     double end = time, paid = 0.0;
     if (two + one > 0 && size > 0 && time > 0) {
         if (one > 0) {
-            /* where it becomes 0 */
+            /* time at which it becomes 0 */
             const double zero = two > 0 ? log1p(size * two / one) / two : size / one;
             if (zero <= time)
                 end = zero;
         }
         const double z = two * end, shrunk = z > 0 ? -expm1(-z) : 0.0;
         const double part = z > 1e-8 ? shrunk / z : 1.0 - 0.5 * z; /* (1 - exp(-z)) / z */
-        /* that of size e^{-two t} - one (1 - e^{-two t}) / two */
+        /* integral of size e^{-two t} - one (1 - e^{-two t}) / two */
         const double rest = z > 1e-3 ? (1.0 - part) / z : 0.5 - z / 6 + z * z / 24;
         const double left = end < time ? 0.0 : size - size * shrunk - one * end * part;
         paid = one * end;

@@ -1,4 +1,4 @@
-"""Rows learned by a rule of scikit-learn: one rate for all columns, and weights scale * v."""
+"""Steps on rows by a rule of scikit-learn: one rate for all columns, and weights scale * v."""
 
 from c_sgd cimport *
 from libc.math cimport INFINITY, fabs, isfinite
@@ -44,7 +44,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     if s.rule == FR_SGD_PA1 or s.rule == FR_SGD_PA2:
         for j in range(n):
             squares += q.x[j] * q.x[j]
-    # q.g: what is added, times x, to the weights
+    # q.g: factors of x to add to the weights
     if several:
         value = slopes(s, i, q)
         sum = value
@@ -107,7 +107,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         c[FR_SGD_L1] += s.l1_ratio * eta * s.alpha
         for j in range(n):
             if q.x[j] == 0:
-                # as in sparse rows, which have no zeros
+                # skip zeros, as sparse rows do
                 continue
             column = q.at[j] if s.a.index >= 0 else j
             g = 0 if s.group == NULL else s.group[column]
@@ -121,7 +121,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
 
 
 cdef inline double simple_row(fr_sgd *s, Py_ssize_t i) noexcept nogil:
-    """The same as `plain_row`, of one output with nothing but one scale: w = scale v."""
+    """Do the same as `plain_row` for one output and one scale only: w = scale v."""
     cdef double *c = s.numbers
     cdef double *v = s.table
     cdef double *intercept = s.table + s.a.n_minor

@@ -1,4 +1,4 @@
-/* Rows of few columns, whose records lie here and there: of one output, in tables by record. */
+/* Rows of few columns, whose records are scattered in a table by record; for one output. */
 #ifndef FASTRIDGE_RECORDS_H
 #define FASTRIDGE_RECORDS_H
 
@@ -86,7 +86,7 @@ FR_INLINE vec_records read_some(const int64_t *at, const double *table, ptrdiff_
     return f;
 }
 
-/* Write back the records of columns k to k + n, VL at most. */
+/* Write back the records of columns k to k + n, at most VL. */
 FR_INLINE void write_some(ptrdiff_t k, ptrdiff_t n, const int64_t *at, double *table, ptrdiff_t ld,
                           const fr_columns *c)
 {

@@ -1,4 +1,4 @@
-/* Loops over the columns of a row, one that predicts, one that takes the step. */
+/* Loops over the columns of a row: one predicts, one takes the step. */
 #ifndef FASTRIDGE_ROW_LOOPS_H
 #define FASTRIDGE_ROW_LOOPS_H
 
@@ -81,14 +81,14 @@ FR_INLINE vec size_of(vec x) { return larger(x, -x); }
 RSQRT(fr_rsqrt, double, double_of(0x5fe6eb50c7b537a9ULL - (bits_of(a) >> 1)))
 RSQRT(rsqrt_of, vec, halved_bits(a))
 
-/* The columns of a row, field by field, padded to whole blocks; a u of 0 is a column that the row
- * does not have. */
+/* The columns of a row, field by field, padded to whole blocks; u = 0 marks a column that the row does
+ * not have. */
 typedef struct {
     double *u; /* x / s */
     double *inverse, *clock, *v, *r, *reach, *area;
 } fr_columns;
 
-/* What a row sees and steps by: the L2 penalty and the clock, and reaches of
+/* Parameters of a row's loops: the L2 penalty and the clock, and those of the reach
  * d = max(keep reach, rate + share |v|). */
 typedef struct {
     double penalty, now, rate, share, keep;
@@ -105,8 +105,8 @@ typedef struct {
     row_mask grows, falls;
 } vec_sums;
 
-/* Let v follow the penalty, and make x the value u in units of its column: z = penalty reach r / s^2
- * (now - clock), v = exp(-z) v. `large`: whether z may be large; 2: to be found out. */
+/* Apply the penalty to v, and scale x to u in units of its column: z = penalty reach r / s^2
+ * (now - clock), v = exp(-z) v. `large`: whether z may be large; 2: not known yet. */
 FR_INLINE void see(vec x, vec inverse, vec clock, vec *v, vec r, vec reach, vec *u,
                    const fr_row_rates *by, int large, vec_sums *s)
 {
@@ -167,7 +167,7 @@ FR_INLINE fr_row_sums fr_see_fields(ptrdiff_t n, const fr_columns *c, const doub
     return totals(&s);
 }
 
-/* The bound alone, of columns that were seen. */
+/* Compute only the bound, for columns that `fr_see_fields` has updated. */
 FR_INLINE void fr_bound_fields(ptrdiff_t n, const fr_columns *c, const fr_row_rates *by,
                                fr_row_sums *sums)
 {
@@ -186,8 +186,8 @@ FR_INLINE void fr_bound_fields(ptrdiff_t n, const fr_columns *c, const fr_row_ra
     sums->fresh = total(fresh);
 }
 
-/* R^2 += (g u)^2, reach = d, v -= reach size u / R; g and size have the row's weight. `fresh`: there
- * may be columns without a gradient so far. */
+/* R^2 += (g u)^2, reach = d, v -= reach size u / R; g and size include the row's weight. `fresh`: some
+ * columns may have had no gradient so far. */
 FR_INLINE void take_step(vec u, vec *v, vec *r, vec *reach, double g, double size, int fresh,
                     const fr_row_rates *by)
 {

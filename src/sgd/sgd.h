@@ -1,4 +1,4 @@
-/* Stochastic learning of linear models, row by row. */
+/* Stochastic gradient descent for linear models, row by row. */
 #ifndef FASTRIDGE_SGD_H
 #define FASTRIDGE_SGD_H
 
@@ -32,54 +32,54 @@ enum {
     FR_SGD_COIN
 };
 
-/* What goes on from call to call, beside the table. */
+/* State kept from call to call, besides the table. */
 enum {
-    FR_SGD_T,       /* rows seen, and 1 */
+    FR_SGD_T,       /* rows seen, plus 1 */
     FR_SGD_SEEN,    /* sum of their weights: the clock of penalties and averages */
     FR_SGD_SQUARES, /* sum of their weighted squares, in units of the columns */
     FR_SGD_ETA,     /* rate of the last step */
     FR_SGD_SHRINK,  /* factor of all rates */
     FR_SGD_BEGAN,   /* clock, or rows, when averaging began; negative: it has not */
-    FR_SGD_L1,      /* L1 penalty that a weight could have got so far */
-    FR_SGD_MEAN,    /* of the targets */
+    FR_SGD_L1,      /* largest total L1 penalty of a weight so far */
+    FR_SGD_MEAN,    /* mean of the targets */
     FR_SGD_SPREAD,  /* sum of their weighted distances from it */
     FR_SGD_ERROR,   /* sum of weighted distances from predictions */
-    FR_SGD_START,   /* what the intercept began with */
+    FR_SGD_START,   /* initial intercept */
     FR_SGD_N_NUMBERS
 };
 
 /* 1 / s of columns never seen */
 #define FR_SGD_UNSEEN 1e150
-/* slopes of plain rules are clipped there, as in scikit-learn */
+/* bound at which slopes of plain rules are clipped, as in scikit-learn */
 #define FR_SGD_MOST_SLOPE 1e12
 
-/* Each column has a record in the table, and the intercept one behind them:
+/* Each column has a record in the table, followed by that of the intercept:
  *   adaptive rules:  1 / s, clock, v = w s (k), 1 / R (k; 0: no gradient yet), reach (k), L1 penalty
  *                    that a positive v owes (k, if any) and a negative one (k), integral of w over the
  *                    clock (k, if averaged)
  *   coin betting:    1 / s, clock, v (k), sum of gradients (k), sum of their sizes (k), the largest
  *                    (k), reward (k), integral of w (k, if averaged)
- *   plain rules:     w / scale (k), L1 penalty it got (k, if any), sum that is averaged (k, if any)
- * Records lie one behind the other, or with by_field, for dense rows and one output, their first
- * fields, then their second ones, `ld` apart. */
+ *   plain rules:     w / scale (k), L1 penalty applied (k, if any), sum that is averaged (k, if any)
+ * Records are contiguous; or with by_field, for dense rows and one output, each field is contiguous,
+ * with fields `ld` apart. */
 typedef struct fr_sgd {
     fr_matrix *a;
-    const ptrdiff_t *order; /* rows, or NULL: as they lie */
+    const ptrdiff_t *order; /* rows, or NULL: storage order */
     ptrdiff_t begin, end;
     ptrdiff_t k;            /* outputs */
     const double *y;        /* (n,), or (n, k) with `soft` */
     const int32_t *codes;   /* classes, for several outputs */
     int soft;
     const double *weight;   /* (n,) or NULL */
-    const double *positive; /* (k,) weights of the own class, one against the rest; or NULL */
+    const double *positive; /* (k,) weights of the positive class, one against the rest; or NULL */
     int loss, rule, intercept, averages, by_field;
-    int debts;              /* the table has L1 penalties that are owed */
-    int far;                /* the table is larger than the nearest cache */
+    int debts;              /* whether the table has debts of L1 penalties */
+    int far;                /* whether the table is larger than the first-level cache */
     double parameter, eta0, power, first, alpha, l1_ratio;
     double average;              /* average from this row on; 0: never */
     const double *factor;        /* (p,) or NULL */
-    const int32_t *group;        /* (p,) which scale a column has, or NULL: the first */
-    double *scale, *scale_sum;   /* (n_scales,): of plain rules */
+    const int32_t *group;        /* (p,) index of each column's scale, or NULL: the first */
+    double *scale, *scale_sum;   /* (n_scales,): for plain rules */
     const double *scale_factor;  /* (n_scales,): the factor of the penalty */
     ptrdiff_t n_scales;
     double *table, *numbers;
@@ -98,37 +98,37 @@ typedef struct fr_sgd {
 /* Doubles of `work` for rows of at most `wide` elements, a multiple of 8. */
 #define FR_SGD_WORKSPACE(wide, k) (9 * (wide) + 5 * (k))
 
-#define FR_SGD_MOST_TASKS 8 /* of a batch */
-#define FR_SGD_LEAST_ROWS 64 /* of a task */
+#define FR_SGD_MOST_TASKS 8 /* largest number of tasks of a batch */
+#define FR_SGD_LEAST_ROWS 64 /* least number of rows of a task */
 
-/* Tasks that a batch is cut into: they depend on its size alone. */
+/* Return the number of tasks of a batch, which depends only on its size. */
 static inline int fr_sgd_tasks(ptrdiff_t batch)
 {
     const ptrdiff_t tasks = batch / FR_SGD_LEAST_ROWS;
     return tasks < 1 ? 1 : tasks > FR_SGD_MOST_TASKS ? FR_SGD_MOST_TASKS : (int)tasks;
 }
 
-/* Rows of a task, at the most. */
+/* Return the largest number of rows of a task. */
 static inline ptrdiff_t fr_sgd_task_rows(ptrdiff_t batch)
 {
     const int tasks = fr_sgd_tasks(batch);
     return (batch + tasks - 1) / tasks;
 }
 
-/* Columns that the rows of a task have, at the most. */
+/* Return the largest number of columns that the rows of a task have. */
 static inline ptrdiff_t fr_sgd_task_columns(ptrdiff_t rows, ptrdiff_t p, ptrdiff_t wide)
 {
     return wide > 0 && rows < p / wide ? rows * wide : p;
 }
 
-/* Whether a batch adds its gradients in arrays of all columns. */
+/* Return whether a batch sums its gradients in arrays of all columns. */
 static inline int fr_sgd_whole(const fr_sgd *s, int dense)
 {
     return dense && s->k == 1 && s->rule != FR_SGD_COIN && s->rule != FR_SGD_PA1
            && s->rule != FR_SGD_PA2 && (s->rule >= FR_SGD_ADAGRAD || !(s->alpha * s->l1_ratio > 0));
 }
 
-/* Doubles of `batch_work`, for rows of at most `wide` elements, a multiple of 8. */
+/* Return the doubles of `batch_work` for rows of at most `wide` elements, a multiple of 8. */
 static inline ptrdiff_t fr_sgd_batch_doubles(ptrdiff_t batch, ptrdiff_t p, ptrdiff_t wide, ptrdiff_t k,
                                              int whole)
 {

@@ -1,13 +1,13 @@
 """Stochastic learning: one step for each batch of neighbouring rows, on several threads.
 
-Compiled once per instruction set, as sgd_rows.pyx is, whose rules these are. The rows of a batch
-are cut into tasks, whose number depends on the size of the batch alone. A task reads its rows once,
-only looks at the table of weights, and has sums of its own, which are added in the order of the
+Compiled once per instruction set, like sgd_rows.pyx, which describes the rules. The rows of a batch
+are cut into tasks, whose number depends only on the size of the batch. A task reads its rows once,
+does not write to the table of weights, and has its own sums, which are added in the order of the
 tasks: the result has the same bits for any number of threads.
 
-Adaptive rules take a batch as one row, whose gradient is the sum of the rows' weighted gradients;
-the step of each row is bounded apart, by weights and reaches as they are before the batch, and by
-the rate of the batch before. Plain rules divide the sum by the number of rows.
+Adaptive rules treat a batch as one row, whose gradient is the sum of the rows' weighted gradients;
+the step of each row is bounded separately, by weights and reaches from before the batch, and by the
+rate of the last batch. Plain rules divide the sum by the number of rows.
 """
 
 from batch_visits cimport *
@@ -21,7 +21,7 @@ from single_steps cimport *
 
 
 cdef void grow_columns(Job *job) noexcept nogil:
-    """Let columns grow that rows of the batch are too large for."""
+    """Grow the units of columns in which rows of the batch are too large."""
     cdef fr_sgd *s = job.s
     cdef Row *q = &job.parts[0].row
     cdef Py_ssize_t position, size, j, i, column, start
@@ -94,7 +94,7 @@ cdef inline void merge(Job *job) noexcept nogil:
 
 
 cdef inline double spread(Job *job) noexcept nogil:
-    """Sum of the weighted distances of targets from their mean."""
+    """Return the sum of weighted distances of targets from their mean."""
     cdef const fr_sgd *s = job.s
     cdef double total[4]
     cdef double mean = s.numbers[FR_SGD_MEAN]
@@ -107,7 +107,7 @@ cdef inline double spread(Job *job) noexcept nogil:
 
 
 cdef inline double unit_now(const fr_sgd *s) noexcept nogil:
-    """The unit of predictions."""
+    """Return the unit of predictions."""
     cdef const double *c = s.numbers
     if s.k > 1 or s.loss == FR_SGD_POISSON or not is_regression(s):
         return 1.0
@@ -131,7 +131,7 @@ cdef inline void commit(Job *job) noexcept nogil:
 
 
 cdef void start(Job *job) noexcept nogil:
-    """What the intercept of a regression begins with: the mean of the first targets."""
+    """Start the intercept of a regression at the mean of the first targets."""
     cdef fr_sgd *s = job.s
     cdef double *b = field(s, s.a.n_minor, 2)
     cdef double weight, total = 0.0, sum = 0.0
@@ -159,9 +159,9 @@ cdef void start(Job *job) noexcept nogil:
 
 cdef inline void step_of_sum(double z, double left, double least, double rate, double share,
                              double keep, double *v, Py_ssize_t apart) noexcept nogil:
-    """The step of one weight by the sum of gradients, and what bounds have left of it.
+    """Take the step of one weight by the sum of gradients, which bounds have reduced to `left`.
 
-    R takes whichever is larger, so that no step is longer than the reach.
+    R uses the larger of both, so that no step is longer than the reach.
     """
     cdef double larger = max(fabs(z), fabs(left))
     if larger > least:
@@ -169,7 +169,7 @@ cdef inline void step_of_sum(double z, double left, double least, double rate, d
 
 
 cdef void adaptive_step(Job *job) noexcept nogil:
-    """The step of "auto" and "adagrad"."""
+    """Take the step of "auto" and "adagrad"."""
     cdef fr_sgd *s = job.s
     cdef Part *sum = &job.parts[0]
     cdef double share = SHARE if job.scaled else 0.0, keep = 1.0 if job.scaled else 0.0
@@ -206,7 +206,7 @@ cdef void adaptive_step(Job *job) noexcept nogil:
 
 
 cdef void coin_step(Job *job) noexcept nogil:
-    """A bet of each coordinate on the sum of the gradients."""
+    """Bet with each coordinate on the sum of the gradients."""
     cdef fr_sgd *s = job.s
     cdef Part *sum = &job.parts[0]
     cdef Py_ssize_t j, k, n = s.k
@@ -250,7 +250,7 @@ cdef void add_plain(fr_sgd *s, Py_ssize_t column, Py_ssize_t k, double z, bint a
 
 
 cdef void plain_step(Job *job) noexcept nogil:
-    """The step of a rule of scikit-learn along the mean of the gradients."""
+    """Take the step of a rule of scikit-learn along the mean of the gradients."""
     cdef fr_sgd *s = job.s
     cdef Part *sum = &job.parts[0]
     cdef double *c = s.numbers
@@ -301,7 +301,7 @@ cdef void plain_step(Job *job) noexcept nogil:
 
 
 cdef inline bint has_weight(const Job *job) noexcept nogil:
-    """Whether a row of the batch has a weight: else it changes nothing."""
+    """Return whether a row of the batch has positive weight; otherwise skip the batch."""
     cdef const fr_sgd *s = job.s
     cdef Py_ssize_t position
     if s.weight == NULL:
@@ -313,7 +313,7 @@ cdef inline bint has_weight(const Job *job) noexcept nogil:
 
 
 cdef int one_batch(Job *job) noexcept nogil:
-    """Learn from rows job.begin to job.end; a status. s.diverged is set where that ends."""
+    """Learn from rows job.begin to job.end; return a status; set s.diverged on divergence."""
     cdef fr_sgd *s = job.s
     cdef double *c = s.numbers
     cdef Py_ssize_t j
@@ -351,7 +351,7 @@ cdef int one_batch(Job *job) noexcept nogil:
             again = job.bound and c[FR_SGD_ETA] == 0
             commit(job)
             if again:
-                # there was no rate to bound steps with
+                # there is no rate yet to bound steps
                 continue
         if not job.adaptive:
             plain_step(job)
@@ -367,7 +367,7 @@ cdef int one_batch(Job *job) noexcept nogil:
 
 
 cdef inline void prepare(Job *job, Py_ssize_t wide) noexcept nogil:
-    """Cut the working memory into the places of the tasks."""
+    """Partition the workspace among the tasks."""
     cdef fr_sgd *s = job.s
     cdef double *at = s.batch_work
     cdef Py_ssize_t p = s.a.n_minor, padded = (p + 15) // 8 * 8, k = s.k, columns

@@ -1,8 +1,8 @@
 """Stochastic learning: one step for each row, the penalty fused into it.
 
-Compiled once per instruction set, for the table of `kernels.h`; `fr_sgd_rows` is what is called.
-Columns that a row does not have are left alone, and catch up with the penalty when a row has them:
-a plain rule keeps w as scale * v, an adaptive one the clock at which a column was last seen.
+Compiled once per instruction set, for the table of `kernels.h`; the entry point is `fr_sgd_rows`.
+Columns that a row does not have are not touched, and catch up with the penalty at their next visit:
+a plain rule keeps w as scale * v, an adaptive one the clock of the last visit of a column.
 
 Plain rules, with eta of the schedule, as scikit-learn's::
 
@@ -13,12 +13,12 @@ Adaptive rules, with u = x / s in [-1, 1], s the largest |x| of each column so f
     R^2 = R^2 + (g u)^2,    d = max(d, rate + |v| / 4),    v = v - d g u / R
     rate = Y sqrt(T / N) / 2
 
-with T the sum of weights and N that of their u'u (Ross, Mineiro & Langford 2013), and the reach d
-the distance that a weight has come (Ivgi, Hinder & Carmon 2023). Y, the unit of predictions, is for
-regression the mean absolute error, or deviation of targets, whichever is less, else 1. A step moves
-the prediction by no more than its distance from the target, or, of a classifier, from a margin. The
-bound of one output takes the rate of the row before, where it is within a tenth of the new one: one
-loop is enough before the step. Multinomial steps are not bounded.
+with T the sum of weights and N the weighted sum of u'u (Ross, Mineiro & Langford 2013), and the
+reach d the distance that a weight has moved (Ivgi, Hinder & Carmon 2023). Y, the unit of
+predictions, is for regression the smaller of the mean absolute error and the mean deviation of
+targets, else 1. A step moves the prediction by at most its distance from the target, or for a
+classifier from a margin. With one output the bound uses the last row's rate if it is within a tenth
+of the new one, so that one loop before the step suffices. Multinomial steps are not bounded.
 "adagrad" has s = 1 and d = eta0 (Duchi, Hazan & Singer 2011).
 """
 
@@ -108,7 +108,7 @@ cdef inline double coin_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
 
 
 cdef inline void prepare(const fr_sgd *s, Row *q, Py_ssize_t wide) noexcept nogil:
-    """Cut the working memory into buffers for rows of up to `wide` elements."""
+    """Partition the workspace into buffers for rows of up to `wide` elements."""
     cdef double *at = s.work
     cdef fr_columns *c = &q.c
     q.falls = 0

@@ -1,4 +1,4 @@
-"""What one row, and a batch of them, are learned by: elements, losses, rates and single steps."""
+"""Parts shared by steps on single rows and on batches: elements, losses, rates, single steps."""
 
 from c_rows cimport *
 from c_sgd cimport *
@@ -12,16 +12,16 @@ cdef extern from "kernels.h" nogil:
 cdef enum:
     AHEAD = 4        # rows that are prefetched before their turn
     LINE = 64        # bytes of a cache line
-    MOST_STEPS = 64  # steps of a row of large weight
+    MOST_STEPS = 64  # largest number of steps of a heavy row
     MARGIN = 5       # margin that a step of a classifier may reach
     SHORT_ROW = 64   # elements up to which a plain step gathers them one by one
 
 
 cdef extern from *:
     '''
-    #define SHARE 0.25 /* share of a weight that it may move by */
+    #define SHARE 0.25 /* share of a weight by which it may move */
     #define FIRST 0.25 /* reach of the intercept, in units of predictions */
-    #define NEARLY 0.1 /* a rate that near to the one before bounds a step by that */
+    #define NEARLY 0.1 /* relative change of the rate up to which the old rate bounds a step */
     '''
     double SHARE, FIRST, NEARLY
 
@@ -33,7 +33,7 @@ cdef struct Row:
     fr_columns c
     double *x
     int64_t *at
-    # of the outputs: predictions, slopes, bounds of what a step moves
+    # per output: predictions, slopes, bounds of the change by a step
     double *p
     double *g
     double *all
@@ -46,7 +46,7 @@ cdef inline Py_ssize_t row_at(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
 
 
 cdef inline Py_ssize_t start_of(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
-    """Where row i begins among the elements."""
+    """Return the index of the first element of row i."""
     if s.a.index < 0:
         return i * s.a.ld
     if s.a.index == 0:
@@ -64,7 +64,7 @@ cdef inline void fetch(const void *data, Py_ssize_t first, Py_ssize_t size,
 
 
 cdef inline void fetch_row(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
-    """Prefetch a row that comes later."""
+    """Prefetch a later row."""
     cdef Py_ssize_t i, first, size
     if position >= s.end:
         return
@@ -118,7 +118,7 @@ cdef inline double penalty_of(const fr_sgd *s, Py_ssize_t column) noexcept nogil
 cdef inline void flow(const fr_sgd *s, double penalty, double inverse, double time, double *v,
                       double r, double reach, double *area, double *debts,
                       Py_ssize_t apart) noexcept nogil:
-    """Let v follow the penalty for a time; the integral of the weight is added to the area."""
+    """Apply the penalty to v for a time; add the integral of the weight to the area."""
     cdef double one = penalty * (reach * r) * inverse, integral = 0.0
     fr_flow(v, one * (1.0 - s.l1_ratio) * inverse, one * s.l1_ratio, time, &integral, debts, apart)
     if area != NULL:
@@ -126,7 +126,7 @@ cdef inline void flow(const fr_sgd *s, double penalty, double inverse, double ti
 
 
 cdef inline void grow(double x, double *inverse, double *v, double *r, Py_ssize_t k) noexcept nogil:
-    """Make |x| the unit of a column: v stays, so that w falls, but where it was given."""
+    """Make |x| the unit of a column: v is kept, so that w shrinks, unless the user set w."""
     cdef double now = 1.0 / fabs(x), ratio = now / inverse[0]
     cdef Py_ssize_t i
     for i in range(k):
@@ -149,7 +149,7 @@ cdef inline double unit_of(fr_sgd *s, double y, double p, double weight) noexcep
 
 
 cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
-    """How far a step may move the prediction: to the target, or to a margin."""
+    """Return the largest move of the prediction by a step: to the target, or to a margin."""
     cdef double d
     if s.loss == FR_SGD_LOG and fabs(y) < 1:
         d = log((1.0 + y) / (1.0 - y))
@@ -168,7 +168,7 @@ cdef inline double room_of(const fr_sgd *s, double y, double p) noexcept nogil:
 
 cdef inline void step_one(double g, double size, double u, double rate, double share, double keep,
                           double *v, double *r, double *reach) noexcept nogil:
-    """The step of `fr_step_fields` of one column, whose first gradient it may be."""
+    """Take the step of `fr_step_fields` for one column, possibly with its first gradient."""
     cdef double z = g * u * r[0], now = rate + share * fabs(v[0])
     if r[0] > 0:
         r[0] *= fr_rsqrt(1.0 + z * z)
@@ -179,7 +179,7 @@ cdef inline void step_one(double g, double size, double u, double rate, double s
 
 
 cdef inline double rate_of(fr_sgd *s, double squares, double weight, double unit) noexcept nogil:
-    """The rate of a step of columns, which is counted."""
+    """Return the rate of a step of columns, and count the step."""
     cdef double *c = s.numbers
     cdef double rate = s.eta0 * c[FR_SGD_SHRINK]
     c[FR_SGD_SQUARES] += weight * squares
@@ -190,7 +190,7 @@ cdef inline double rate_of(fr_sgd *s, double squares, double weight, double unit
 
 
 cdef inline double slopes(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
-    """Loss of several outputs from predictions q.p, and its derivatives q.g."""
+    """Return the loss of several outputs from predictions q.p, and set its derivatives q.g."""
     cdef Py_ssize_t k, n = s.k
     cdef double most, total = 0.0, loss = 0.0, target, own, value
     if s.loss != FR_SGD_MULTINOMIAL:
@@ -227,7 +227,7 @@ cdef inline double slopes(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
 
 
 cdef inline void bet(double *v, Py_ssize_t n, double z, double wealth) noexcept nogil:
-    """A gradient z by v, and the next bet; n: numbers from one field to the next."""
+    """Update the state at v by a gradient z, and bet; n: distance between fields."""
     cdef double *gradients = v + n
     cdef double *sizes = v + 2 * n
     cdef double *largest = v + 3 * n
@@ -243,7 +243,7 @@ cdef inline void bet(double *v, Py_ssize_t n, double z, double wealth) noexcept 
 
 
 cdef inline double schedule(const fr_sgd *s, double t) noexcept nogil:
-    """The rate of step t of scikit-learn's schedules, but for a factor that is the caller's."""
+    """Return the rate of step t of scikit-learn's schedules, without the caller's factor."""
     if s.rule == FR_SGD_OPTIMAL:
         return 1.0 / (s.alpha * (s.first + t - 1.0))
     if s.rule == FR_SGD_INVSCALING:
@@ -253,7 +253,7 @@ cdef inline double schedule(const fr_sgd *s, double t) noexcept nogil:
 
 cdef inline double passive(const fr_sgd *s, double y, double p, double value,
                            double squares) noexcept nogil:
-    """The step of passive-aggressive rules."""
+    """Return the step size of passive-aggressive rules."""
     cdef double size
     if s.rule == FR_SGD_PA1:
         size = min(s.eta0, value / squares) if squares > 0 else 0.0
@@ -265,7 +265,7 @@ cdef inline double passive(const fr_sgd *s, double y, double p, double value,
 
 
 cdef inline double *field(const fr_sgd *s, Py_ssize_t column, Py_ssize_t number) noexcept nogil:
-    """Number `number` of a column's record."""
+    """Return a pointer to field `number` of a column's record."""
     if s.by_field:
         return s.table + number * s.ld + column
     return s.table + column * s.ld + number
@@ -287,7 +287,7 @@ cdef inline void renormalise(fr_sgd *s, Py_ssize_t g) noexcept nogil:
 
 cdef inline void truncate(double *v, double *got, double *sum, double most, double scale,
                           double scale_sum) noexcept nogil:
-    """The L1 penalty that a weight has not had yet (Tsuruoka, Tsujii & Ananiadou 2009)."""
+    """Apply the pending L1 penalty of a weight (Tsuruoka, Tsujii & Ananiadou 2009)."""
     cdef double z = v[0]
     if z > 0:
         v[0] = max(0.0, z - (most + got[0]) / scale)

@@ -49,7 +49,7 @@ cdef struct DLManagedVersioned:
 
 
 cdef class _Exported:
-    """The tensor of a capsule, taken out of it so that nobody else frees it."""
+    """The tensor of a capsule, with its ownership taken over."""
 
     cdef DLManaged *plain
     cdef DLManagedVersioned *versioned
@@ -143,7 +143,7 @@ cdef object _view_dlpack(str name, object a, View *v):
     cdef int i
     try:
         if getattr(a, "requires_grad", False):
-            # the same memory, without the record of how it came to be
+            # the same memory, without autograd history
             a = a.detach()
         device = a.__dlpack_device__()
     except Exception as error:
@@ -199,7 +199,7 @@ cdef object _view_dlpack(str name, object a, View *v):
 
 
 cdef object view_any(str name, object a, View *v):
-    """`view` of what `is_array` is not true of."""
+    """Fill a view from an object for which `is_array` is false."""
     if cnp.PyArray_Check(a):
         _view_array(name, a, v)
         return a
@@ -292,7 +292,7 @@ cdef bint to_flag(str name, object value) except -1:
 
 
 cdef int64_t to_step(str name, object value) except -1:
-    """Return the number of a step, from 1."""
+    """Return the number of a step, counted from 1."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected an integer; got {value!r}")
     count = value.__index__()
@@ -348,7 +348,7 @@ cdef int set_adam(fr_step *s, object beta1, object beta2, object eps) except -1:
 
 
 cdef object take_indices(str name, object index, Py_ssize_t n_rows, fr_row_gradient *r):
-    """Return a checked copy of row indices, which nobody else can change."""
+    """Return a checked private copy of row indices."""
     cdef Py_ssize_t place
     a = np.asarray(index)
     if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):

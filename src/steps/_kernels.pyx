@@ -19,7 +19,7 @@ from runtime cimport attach, check, threads_for
 cnp.import_array()
 attach()
 
-# work of some microseconds, below which Python's lock is not worth giving away
+# work of some microseconds, below which releasing the GIL does not pay
 cdef double SHORT = 1 << 15
 
 
@@ -30,7 +30,7 @@ cdef struct Arrays:
 
 
 cdef object _take(Arrays *a, str name, object array, bint writes):
-    """The next array of a call: checked by itself, against w, and for overlap with those before."""
+    """Take the next array of a call, checked by itself, against w, and for overlaps."""
     cdef View *v = &a.views[a.count]
     cdef int i
     held = view(name, array, v)
@@ -80,7 +80,7 @@ cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
 
 def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
              penalty_factor=None, n_threads=None):
-    """One step of gradient descent, in place.
+    """Take one step of gradient descent, in place.
 
     With ``d = scale * g`` (``-scale * g`` for `maximize`) and ``c = weight_decay`` (times
     `penalty_factor`, element by element):
@@ -93,8 +93,8 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
     ``"independent"`` ``w = (1 - lr / lr0 * c) * w - lr * d``
     ================= ============================================
 
-    The first two differ by rounding alone. ``"l2"`` adds ``c / 2 * |w|^2`` to what is minimised;
-    the textbook's ``lambda * |w|^2``, of factor ``1 - 2 * lr * lambda``, has ``c = 2 * lambda``
+    The first two differ only by round-off. ``"l2"`` adds ``c / 2 * |w|^2`` to the objective; the
+    textbook's ``lambda * |w|^2``, with factor ``1 - 2 * lr * lambda``, has ``c = 2 * lambda``
     (`fastridge.penalty`).
 
     Parameters
@@ -103,13 +103,13 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
         Parameters, changed in place. Any C-contiguous writable buffer: NumPy arrays, memory maps,
         ``array.array``, CPU tensors of DLPack exporters such as torch.
     g : array
-        Gradient: shape and dtype of `w`, no memory in common with it.
+        Gradient: shape and dtype of `w`, without overlapping memory.
     lr : float
         Learning rate, at least 0.
     weight_decay : float, default=0.0
         Strength of the decay, at least 0.
     decay_mode : {"l2", "decoupled", "independent"}, default="l2"
-        What the decay does; see above.
+        Kind of the decay; see above.
     lr0 : float or None, default=None
         Base learning rate, for independent decay; None: `lr`.
     scale : float, default=1.0
@@ -119,19 +119,19 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
     penalty_factor : array or None, default=None
         Factor of the decay of each element: shape and dtype of `w`.
     n_threads : int or None, default=None
-        None: what `fastridge.get_num_threads` says. Results do not depend on it.
+        Number of threads; None: `fastridge.get_num_threads()`. Results do not depend on it.
 
     Raises
     ------
     ValueError, TypeError
-        For an array that cannot be used where it lies, for arrays that overlap, and for numbers out
-        of their range; nothing is written then.
+        For an array that cannot be used in place, for arrays that overlap, and for numbers out of
+        range; nothing is written then.
 
     Notes
     -----
-    One pass over memory; nothing is allocated; Python's lock is released, unless the step takes
-    some microseconds only. A step that has begun is finished before Ctrl-C is seen. Arithmetic is
-    in the type of `w`.
+    A step is one pass over memory without allocations. It releases the GIL, unless it takes only
+    some microseconds. A started step is finished before Ctrl-C is handled. Arithmetic is in the
+    dtype of `w`.
 
     Examples
     --------
@@ -163,9 +163,9 @@ def sgd_step(w, g, *, lr, weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0
 def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, first=False,
                       weight_decay=0.0, decay_mode="l2", lr0=None, scale=1.0, maximize=False,
                       penalty_factor=None, n_threads=None):
-    """One step of gradient descent with momentum, in place.
+    """Take one step of gradient descent with momentum, in place.
 
-    ``d`` and the decay ``c`` being those of `sgd_step`, with ``d += c * w`` for ``"l2"``::
+    With ``d`` and the decay ``c`` as in `sgd_step`, and ``d += c * w`` for ``"l2"``::
 
         b = momentum * b + (1 - dampening) * d     (first: b = d)
         u = d + momentum * b  if nesterov else  b
@@ -188,7 +188,7 @@ def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, f
     nesterov : bool, default=False
         Nesterov's momentum; needs a positive `momentum` and no dampening.
     first : bool, default=False
-        Whether this is the first step: `b` is then set, whatever it holds.
+        Whether this is the first step: `b` is then overwritten without being read.
     weight_decay, decay_mode, lr0, scale, maximize, penalty_factor, n_threads
         As in `sgd_step`.
 
@@ -236,9 +236,9 @@ def sgd_momentum_step(w, g, b, *, lr, momentum, dampening=0.0, nesterov=False, f
 def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0,
               decay_mode="l2", lr0=None, v_max=None, scale=1.0, maximize=False,
               penalty_factor=None, n_threads=None):
-    """One step of Adam, or with ``decay_mode="decoupled"`` of AdamW, in place.
+    """Take one step of Adam, or with ``decay_mode="decoupled"`` of AdamW, in place.
 
-    ``d`` and the decay ``c`` being those of `sgd_step`, with ``d += c * w`` for ``"l2"``::
+    With ``d`` and the decay ``c`` as in `sgd_step`, and ``d += c * w`` for ``"l2"``::
 
         m = beta1 * m + (1 - beta1) * d
         v = beta2 * v + (1 - beta2) * d^2
@@ -247,7 +247,7 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
         w = (1 - lr * c) * w - lr * u              "decoupled": AdamW
         w = (1 - lr / lr0 * c) * w - lr * u        "independent"
 
-    The modes are not the same here: in ``"l2"`` the decay is divided by the root of `v`, too.
+    Here the modes differ: with ``"l2"`` the decay is divided by the root of `v`, too.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def adam_step(w, g, m, v, *, lr, t, beta1=0.9, beta2=0.999, eps=1e-8, weight_dec
 
 
 def square_sum(list arrays not None, list names not None):
-    """Sum of squares of all elements, in float64, the same for any number of threads."""
+    """Return the sum of squares of all elements, in float64, the same for any number of threads."""
     cdef Py_ssize_t i, count = len(arrays), n_pieces
     cdef fr_tensor *t = <fr_tensor *> calloc(count + 1, sizeof(fr_tensor))
     cdef fr_piece *pieces = NULL

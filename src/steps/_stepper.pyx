@@ -27,7 +27,7 @@ cnp.import_array()
 attach()
 
 
-# ndarrays whose memory is used, which Stepper or a step keeps; NULL for other exporters
+# ndarrays whose memory is used, kept alive by Stepper or a step; NULL for other exporters
 cdef struct Owners:
     void *w
     void *m
@@ -43,9 +43,9 @@ cdef class Stepper:
     Parameters
     ----------
     params, labels, factors : list
-        Arrays that are changed in place, how messages call them, factors of their decay or None.
+        Arrays that are changed in place, their names in messages, factors of their decay or None.
     groups : list of int
-        Which of the groups of `step` each belongs to.
+        Group of `step` to which each belongs.
     adam : bool
         Adam instead of gradient descent with or without momentum.
     n_groups : int
@@ -140,7 +140,7 @@ cdef class Stepper:
         free(self.partial)
 
     cdef int _claim(self, str caller) except -1:
-        """Keep others away, who may come from another thread or from a callback of this call."""
+        """Raise on concurrent use, from another thread or from a callback of this call."""
         if self.busy:
             raise RuntimeError(f"{caller}: this optimizer is at a step in another thread, or in "
                                "the call that this one was made from")
@@ -149,9 +149,9 @@ cdef class Stepper:
         return 0
 
     cdef int _all_stay(self) except -1:
-        """Refuse arrays that code called since they were seen has resized. C alone until then.
+        """Raise if code called since arrays were checked has resized them. Runs only C code.
 
-        A step whose parameters and gradients are plain arrays calls none after it saw them.
+        A step whose parameters and gradients are plain arrays calls no such code.
         """
         cdef Py_ssize_t i, n
         cdef fr_tensor *t
@@ -202,7 +202,7 @@ cdef class Stepper:
         return 0
 
     cdef int _apart(self, const void *data, Py_ssize_t size, object name) except -1:
-        """Refuse memory that is read where it overlaps memory that is written."""
+        """Raise if memory to read overlaps memory that is written."""
         cdef Py_ssize_t k = find_overlap(self.spans, self.n_spans, data, size)
         if k >= 0:
             raise ValueError(
@@ -212,7 +212,7 @@ cdef class Stepper:
         return 0
 
     cdef int _params_stay(self) except -1:
-        """Refuse a parameter whose memory has changed."""
+        """Raise if the memory of a parameter has changed."""
         cdef Py_ssize_t i
         cdef View v
         for i in range(self.count):
@@ -240,7 +240,7 @@ cdef class Stepper:
         return 0
 
     cdef inline bint _fits(self, Py_ssize_t i, object g):
-        """Whether g is a plain array of the parameter's shape and type."""
+        """Return whether g is a plain array of the parameter's shape and type."""
         cdef int k
         if not is_array(g) or cnp.PyArray_NDIM(<cnp.ndarray> g) != self.views[i].ndim:
             return False
@@ -301,7 +301,7 @@ cdef class Stepper:
         return 0
 
     cdef int _have(self, Py_ssize_t i, int kind, bint amsgrad) except -1:
-        """Allocate the state of a tensor where it has none; return 1 where it was allocated."""
+        """Allocate the state of a tensor if it has none; return 1 if it was allocated."""
         cdef int made = 0
         wanted = (kind != FR_SGD, kind == FR_ADAM, amsgrad)
         state = self.states[i]
@@ -328,7 +328,7 @@ cdef class Stepper:
         cdef fr_lazy *z = &self.lazy[i]
         if self.scratch[i] is None:
             n = self.views[i].shape[0]
-            # a row without a gradient so far has no moments
+            # a row that has had no gradient has no moments
             last = np.full(n, -1 if self.steps[i] == 0 else 0, np.int64)
             slot = np.full(n, -1, np.intp)
             self.scratch[i] = (last, slot)
@@ -351,7 +351,7 @@ cdef class Stepper:
         return 0
 
     cdef bint _goes_on(self, Py_ssize_t i, const fr_step *s):
-        """Whether one closed form holds for the steps so far and this one."""
+        """Return whether one closed form holds for the steps so far and this one."""
         cdef fr_lazy *z = &self.lazy[i]
         if z.count == 0:
             return True
@@ -362,7 +362,7 @@ cdef class Stepper:
             s.kind != FR_ADAM
             or (r.beta1 == s.beta1 and r.beta2 == s.beta2 and r.eps == s.eps
                 and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0)
-                # what all steps keep of a row is divided by
+                # divisor: the product of the decay factors of all steps
                 and fabs(z.kept[z.count - 1] * (1.0 - s.drop)) > 1e-100)
         )
 
@@ -405,12 +405,12 @@ cdef class Stepper:
         )
 
     def step(self, list param_groups not None, list grads not None, double scale, int look):
-        """One step of all tensors that have a gradient; False where it is skipped.
+        """Take one step of all tensors that have a gradient; return False if it is skipped.
 
-        `look`: 0 takes gradients as they are, 1 skips and 2 refuses those with NaN or infinity.
+        `look`: 0 does not check gradients, 1 skips and 2 refuses those with NaN or infinity.
         """
         cdef Py_ssize_t i
-        # a list that the caller holds may change while the step looks at what is in it
+        # copy: the caller's list may change while the step reads it
         cdef tuple kept = tuple(grads)
         cdef tuple groups = self.check_groups(param_groups)
         if len(kept) != self.count:
@@ -427,7 +427,7 @@ cdef class Stepper:
             self.busy = False
 
     cpdef tuple check_groups(self, list param_groups):
-        """Return the groups, if they are those of the parameters, in their order."""
+        """Return the groups in their order, if they are those of the parameters."""
         return match_groups(param_groups, self.params, self.group, self.n_groups)
 
     cdef object _step(self, tuple param_groups, tuple grads, double scale, int look):
@@ -496,7 +496,7 @@ cdef class Stepper:
                 t.step.damp = 1.0
         threads = threads_for(0, work)
         row_threads = get_num_threads() if sparse else 1
-        # nothing of Python runs from here on
+        # no Python code runs from here on
         self._all_stay()
         with nogil:
             fr_step_many(self.t, self.pieces, self.n_pieces, work, threads)
@@ -506,7 +506,7 @@ cdef class Stepper:
         return True
 
     cdef int _prepare_rows(self, const fr_step *s) except -1:
-        """Before a step with gradients of rows, or of all of a parameter that had those before."""
+        """Prepare a step with gradients of rows, or a dense one for a parameter that had those."""
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.rows[i].index != NULL:
@@ -520,7 +520,7 @@ cdef class Stepper:
         return 0
 
     def flush(self, which=None, index=None):
-        """Bring all rows up to date, or those of one parameter, or some of them."""
+        """Apply pending steps to all rows, or to all or some rows of one parameter."""
         self._claim("flush")
         try:
             self._flush(which, index)
@@ -553,14 +553,14 @@ cdef class Stepper:
         return 0
 
     def get_state(self, Py_ssize_t i):
-        """(steps done, whether momentum has begun, first moment, second moment, its maximum)."""
+        """Return (steps, whether momentum has begun, first moment, second moment, its maximum)."""
         if not 0 <= i < self.count:
             raise IndexError(f"expected 0 to {self.count - 1}; got {i}")
         return (self.steps[i], bool(self.begun[i]), *self.states[i])
 
     def set_states(self, list states not None):
-        """The reverse for the first parameters, with arrays of their shapes and types, which are
-        kept; nothing is changed unless all fit."""
+        """Set the states of the first parameters, with arrays of their shapes and types, which are
+        kept; change nothing unless all fit."""
         cdef Py_ssize_t i
         cdef int64_t steps
         self._claim("state")
@@ -591,7 +591,7 @@ cdef class Stepper:
             self.busy = False
 
     def layout(self, Py_ssize_t i):
-        """(shape, dtype) of a parameter."""
+        """Return (shape, dtype) of a parameter."""
         if not 0 <= i < self.count:
             raise IndexError(f"expected 0 to {self.count - 1}; got {i}")
         return shape_of(&self.views[i]), np.dtype(

@@ -136,8 +136,8 @@ cdef void clear(real[::1] b) noexcept nogil:
         b[i] = 0
 
 
-# The loops above as functions of views that no object owns: a step gets pointers, of buffers that
-# its caller holds, and may not touch Python.
+# Wrap the loops above for views without an owner: a step gets pointers to buffers that its caller
+# holds, and must not touch Python objects.
 ctypedef void (*on_one)(view) noexcept nogil
 ctypedef void (*on_two)(view, view, const fr_step *) noexcept nogil
 ctypedef void (*on_three)(view, view, view, const fr_step *) noexcept nogil
@@ -189,8 +189,8 @@ cdef inline void momentum(real *w_, const real *g_, real *b_, const real *f_, co
 cdef inline void in_blocks(const fr_step *step, const fr_buffers *x, Py_ssize_t start, Py_ssize_t n,
                            const fr_buffers *following, Py_ssize_t following_start, real kind,
                            bint with_momentum) noexcept nogil:
-    """Step a block after the other; `kind` only says which type the elements have."""
-    # a copy, which stores to the arrays cannot change as far as the compiler knows
+    """Step block by block; `kind` only gives the type of the elements."""
+    # a copy, so that the compiler knows that stores to the arrays do not change it
     cdef fr_step numbers = step[0]
     cdef const fr_step *s = &numbers
     cdef real *w = <real *> x.w
@@ -200,7 +200,7 @@ cdef inline void in_blocks(const fr_step *step, const fr_buffers *x, Py_ssize_t 
     cdef Py_ssize_t i = start, left = n, block = FR_BLOCK // sizeof(real)
     while left > 0:
         fr_prefetch_ahead(x, i, left, following, following_start, sizeof(real), 2 + with_momentum)
-        # full blocks have a constant size, and are compiled without a loop for what is left over
+        # full blocks have a constant size, and are compiled without a remainder loop
         if with_momentum:
             if left >= block:
                 momentum(w, g, b, f, s, i, block)

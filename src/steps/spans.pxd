@@ -1,4 +1,4 @@
-"""Memory that is written, by address, in which overlaps are found."""
+"""Written memory, sorted by address, to find overlaps."""
 
 from libc.stdlib cimport qsort
 
@@ -16,7 +16,7 @@ cdef inline int by_start(const void *a, const void *b) noexcept nogil:
 
 
 cdef inline Py_ssize_t sort_spans(Span *spans, Py_ssize_t n) noexcept nogil:
-    """Sort them; return the first that overlaps the one before it, or -1."""
+    """Sort the spans; return the first that overlaps the one before it, or -1."""
     cdef Py_ssize_t i
     qsort(spans, n, sizeof(Span), by_start)
     for i in range(1, n):
@@ -27,7 +27,7 @@ cdef inline Py_ssize_t sort_spans(Span *spans, Py_ssize_t n) noexcept nogil:
 
 cdef inline Py_ssize_t find_overlap(const Span *spans, Py_ssize_t n, const void *data,
                                     Py_ssize_t size) noexcept nogil:
-    """Return the one of the sorted spans that overlaps `size` bytes from `data` on, or -1."""
+    """Return the index of a sorted span that overlaps `size` bytes from `data` on, or -1."""
     cdef Py_ssize_t low = 0, high = n, middle
     cdef const char *start = <const char *> data
     while low < high:

@@ -20,14 +20,14 @@ attach()
 def ridge(Matrix A not None, y not None, const double[::1] alpha not None,
           const double[::1] weight, const double[::1] penalty, bint fit_intercept, int n_threads=0,
           int precision=0):
-    """Ridge by Cholesky, refined with the residual from X; None where that is not stable,
-    and where the sums are not finite.
+    """Solve ridge by Cholesky, refined with the residual from X; return None where that is not
+    stable, or the sums are not finite.
 
     y is (n,), or (n, k) in C or F order. precision: 0, float32 products where they pay; 1,
-    never; 2, wherever they can be tried. Returns coef (k * p); intercept, relative gradient
+    never; 2, wherever they are possible. Return coef (k * p); intercept, relative gradient
     and objective (3, k), or for a single target a tuple of floats; the number of
-    refinements; and the relative gradient (k), or a float, before the coefficients of a
-    float32 X were rounded to that, as all other numbers are those of the rounded ones.
+    refinements; and the relative gradient (k), or a float, before coefficients were rounded to
+    float32 for float32 X. All other numbers belong to the rounded coefficients.
     """
     cdef fr_ridge_problem q
     cdef Matrix by_row = A, targets
@@ -86,7 +86,7 @@ def ridge(Matrix A not None, y not None, const double[::1] alpha not None,
 
 cdef object _ridge_near(Matrix A, y, const double[::1] alpha, const double[::1] weight,
                         const double[::1] penalty, int n_threads, int precision):
-    """Sparse columns far from zero, less their means."""
+    """Solve with the means subtracted from sparse columns far from zero."""
     mean, variance = A.column_stats(weight, n_threads)
     near = A._less_means(mean, variance, weight, n_threads)[0]
     found = ridge(near, y, alpha, weight, penalty, True, n_threads, precision)
@@ -103,12 +103,12 @@ cdef object _ridge_near(Matrix A, y, const double[::1] alpha, const double[::1] 
 def ridge_batch(cnp.ndarray X not None, const double[::1] y not None, Py_ssize_t n_targets,
                 const double[::1] alpha not None, const double[::1] weight,
                 const double[::1] penalty, bint fit_intercept, int n_threads=0):
-    """Ridge of every X[i] (n, p) on its targets, which y holds one behind the other.
+    """Solve ridge for every X[i] (n, p) and its contiguous targets in y.
 
-    alpha and weight hold those of all problems, or of each. Returns coef (b, k, p); intercept,
-    relative gradient and objective (3, b, k), of float32 X those of coefficients rounded to float32
-    and a fourth, the relative gradient before; and a status (b,): 1 where the problem needs an
-    orthogonal method, 2 where its sums are not finite.
+    alpha and weight are common to all problems, or one for each. Return coef (b, k, p); intercept,
+    relative gradient and objective (3, b, k), for float32 X of the rounded coefficients, with
+    a fourth row, the relative gradient before rounding; and a status (b,): 1 where a problem needs
+    an orthogonal method, 2 where its sums are not finite.
     """
     cdef fr_batch q
     cdef int status, kind = cnp.PyArray_TYPE(X)
@@ -172,7 +172,7 @@ cdef class Reduced:
         Sum of the weights; 0 where nothing is centred.
     weight : ndarray of float64, shape (n,), or None
     most : float
-        Elements that the sparse part of the Gram matrix may have.
+        Largest number of elements of the sparse part of the Gram matrix.
 
     Raises
     ------
@@ -214,9 +214,9 @@ cdef class Reduced:
 
     def reweigh(self, mean not None, squares not None, double total, const double[::1] weight,
                 int n_threads=0):
-        """Sum the Gram matrix of the same columns under other weights; `factor` has to follow.
+        """Sum the Gram matrix of the same columns under other weights; call `factor` afterwards.
 
-        Parameters as those of the class. The lists of columns and the places of the elements stay.
+        Parameters are those of the class. Column lists and the sparsity pattern are reused.
         """
         cdef int status, threads = thread_count(n_threads)
         self._take(mean, squares, total, weight)
@@ -248,7 +248,7 @@ cdef class Reduced:
 
     def solve(self, r not None, double bound, Py_ssize_t limit, double share=0.0,
               double objective=0.0, int n_threads=0):
-        """x (p,) with ||r - M x|| <= max(bound, share * sqrt(F)), and the iterations it took.
+        """Return x (p,) with ||r - M x|| <= max(bound, share * sqrt(F)), and the iterations.
 
         F, the value of the objective at x, is `objective` at 0.
         """
@@ -268,9 +268,9 @@ cdef class Reduced:
 def schur_solve(Matrix heavy, Matrix light not None, const double[::1] weight, Cholesky factor,
                 double alpha, const double[::1, :] r not None, const double[::1] bound not None,
                 Py_ssize_t limit, double share=0.0, objective=None, int n_threads=0):
-    """x (p, k) with ||r - (A' W A + alpha diag) x|| <= bound (k,), and the iterations of each.
+    """Return x (p, k) with ||r - (A' W A + alpha diag) x|| <= bound (k,), and iterations of each.
 
-    Or <= share * sqrt(F), where that is more; F, the objective at x, is `objective` (k,) at 0.
+    The bound is share * sqrt(F) where that is larger; F, the objective at x, is `objective` at 0.
 
     The columns of A are those of `heavy` (or None), whose block `factor` holds, then those of
     `light`, whose penalty is alpha. Both are CSC.

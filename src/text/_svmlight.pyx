@@ -74,7 +74,7 @@ _set_powers()
 
 
 def number(const unsigned char[::1] text not None):
-    """The nearest double to a decimal number, as float(text) without blanks; None if it is none."""
+    """Return the double nearest to a decimal number, as float(text); None if it is not a number."""
     cdef const char *p = <const char *> &text[0] if text.shape[0] else NULL
     cdef double value
     cdef int found
@@ -84,7 +84,7 @@ def number(const unsigned char[::1] text not None):
 
 
 def next_line(const unsigned char[::1] text not None, Py_ssize_t start):
-    """Offset of the first line that begins after byte `start`, or the length of the text."""
+    """Return the offset of the first line that begins after byte `start`, or the text's length."""
     cdef Py_ssize_t n = text.shape[0]
     if start < 0:
         raise ValueError(f"start: expected 0 or more; got {start}")
@@ -96,7 +96,7 @@ def next_line(const unsigned char[::1] text not None, Py_ssize_t start):
 
 
 def count_lines(const unsigned char[::1] text not None):
-    """Number of ends of lines."""
+    """Return the number of line ends."""
     cdef Py_ssize_t n = text.shape[0]
     cdef int64_t found = 0
     if n:
@@ -106,7 +106,7 @@ def count_lines(const unsigned char[::1] text not None):
 
 
 def locate(const unsigned char[::1] text not None, Py_ssize_t where):
-    """Line and column, counted from 1, of a byte of the text."""
+    """Return line and column, counted from 1, of a byte of the text."""
     cdef Py_ssize_t start = where
     cdef int64_t line = 1
     if not 0 <= where <= text.shape[0]:
@@ -140,7 +140,7 @@ cdef int _expect_room(str name, Py_ssize_t size, int64_t needed) except -1:
 def count(const unsigned char[::1] text not None, Py_ssize_t block, Py_ssize_t[::1] start not None,
           int64_t[:, ::1] before not None, bint multilabel, Py_ssize_t i0, Py_ssize_t i1,
           int n_threads=0):
-    """Find where the lines of blocks i0 .. i1 - 1, of `block` bytes each, begin, and count them.
+    """Find the starts of lines in blocks i0 .. i1 - 1, of `block` bytes each, and count them.
 
     start (n_blocks + 1,): offsets of the blocks' first lines. before (n_blocks + 1, 4): rows,
     elements, labels (where `multilabel`) and queries in all blocks before. Entries
@@ -168,13 +168,13 @@ def read(const unsigned char[::1] text not None, const Py_ssize_t[::1] start not
          int64_t[::1] query=None, int n_threads=0):
     """Read blocks i0 .. i1 - 1 into arrays, at the places that `count` found.
 
-    Indices first .. last are allowed, as they are written, and shift is taken off them. data and
-    indices may be shorter than was counted where a line is wrong before they are full. indptr and
-    label_end (n + 1,) are set behind each row. label_end is of lists of labels; without it, label
-    is (n,). query (n,): queries, or None where they are passed over.
+    Indices first .. last, as written, are allowed, and shift is subtracted from them. data and
+    indices may be shorter than counted if a line has an error before they are full. indptr and
+    label_end (n + 1,) are set after each row. label_end is for lists of labels; without it, label
+    is (n,). query (n,): queries, or None to skip them.
 
-    Returns the first error (a value of `ERRORS`, or None) and its offset; the lowest and the
-    highest index as written, None and -1 where there is none; and the offset of the first row
+    Return the first error (a value of `ERRORS`, or None) and its offset; the lowest and the
+    highest index as written, None and -1 if there is none; and the offset of the first row
     without a query, or -1.
     """
     cdef Py_ssize_t i, size = text.shape[0], n_blocks = start.shape[0] - 1

@@ -58,12 +58,12 @@ cdef int _num_threads() except -1 with gil:
 
 
 def instruction_sets():
-    """Names of the instruction sets that this build holds and this CPU runs, narrowest first."""
+    """Return the names of instruction sets in this build that the CPU supports, narrowest first."""
     return tuple(fr_isa_name(i).decode() for i in range(fr_isa_count()) if fr_isa_usable(i))
 
 
 def get_instruction_set():
-    """Name of the instruction set in use."""
+    """Return the name of the instruction set in use."""
     return fr_active().name.decode()
 
 
@@ -77,32 +77,32 @@ def set_instruction_set(str name not None):
 
 
 def has_single():
-    """Whether the instruction set in use has products of float32."""
+    """Return whether the instruction set in use has products of float32."""
     return bool(fr_has_single())
 
 
 def has_threads():
-    """Whether the kernels were built with threads."""
+    """Return whether the kernels were built with threads."""
     return bool(fr_pool_exists())
 
 
 def after_fork():
-    """Whether this process is a forked child, where kernels keep to one thread."""
+    """Return whether this process is a forked child, where kernels use one thread."""
     return bool(fr_after_fork())
 
 
 def get_serial_below():
-    """Work, in elements read from memory, below which a kernel keeps to one thread."""
+    """Return the work, in elements read, below which a kernel uses one thread."""
     return fr_get_serial_below()
 
 
 def set_serial_below(double work):
-    """Set the work, in elements read, below which a kernel keeps to one thread."""
+    """Set the work, in elements read, below which a kernel uses one thread."""
     fr_set_serial_below(work)
 
 
 def _use_thread_count(function):
-    """Ask `function` for the number of threads where a call does not name one."""
+    """Use `function` for the number of threads where a call does not specify one."""
     global _threads_of
     _threads_of = function
 

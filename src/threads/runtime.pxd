@@ -1,4 +1,4 @@
-"""The runtime that extension modules share: `attach()` at import, then statuses and threads."""
+"""The runtime shared by extension modules: `attach()` at import, then statuses and threads."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
@@ -26,7 +26,7 @@ cdef extern from "kernels.h" nogil:
 
 
 cdef inline int attach() except -1:
-    """Reach the kernels and threads of `fastridge._runtime`."""
+    """Connect to the kernels and threads of `fastridge._runtime`."""
     from fastridge._runtime import shared
 
     fr_attach(<const fr_runtime *> PyCapsule_GetPointer(shared, "fastridge._runtime.shared"))
@@ -43,12 +43,12 @@ cdef inline int check(int status) except -1:
 
 
 cdef inline int threads(int n) except -1:
-    """Number of threads for a call that names n, or leaves the choice to the user's setting."""
+    """Return n, or the user's number of threads for n <= 0."""
     return n if n > 0 else fr_num_threads()
 
 
 cdef inline int threads_for(int n, double work) except -1:
-    """The same, and one for small work, before anybody is asked for the number of threads."""
+    """Return 1 for small work, without asking for the user's setting; else `threads(n)`."""
     if work < fr_get_serial_below():
         return 1
     return n if n > 0 else fr_num_threads()
