@@ -195,6 +195,37 @@ class Levels(Features):
         self.cross[self.rest], self.cross[self.eliminated] = rest, levels
         self.cross = np.where(dead, 0.0, self.cross / self.y_unit)
 
+    def second_moments(self, together: bool) -> tuple[Array, Array, Array]:
+        """Return T (g, g), d (g,) and the sums of c^2 (g, k) that `first_penalties` uses."""
+        live, code = np.flatnonzero(self.groups.size), self.groups.code
+        where = np.zeros(len(code), np.intp) if together else np.searchsorted(live, code)
+        member = np.zeros((len(code), 1 if together else len(live)))
+        member[np.arange(len(code)), where] = 1.0 / self.factor
+        rest, levels, f = member[self.rest], member[self.eliminated], self.fixed_columns
+        # what the fixed columns explain: U'U
+        L = lapack.factor(np.array(self.S[:f, :f], order="F"))
+        of_levels = self.B[:f] if isinstance(self.B, np.ndarray) else self.B[:f].toarray()
+        V = lapack.solve_triangular(L, of_levels, lower=True) if f else of_levels
+        U = lapack.solve_triangular(L, self.S[:f, f:], lower=True) if f else self.S[:0, f:]
+        B = self.B[f:]
+        inner = self.S[f:, f:] - U.T @ U
+        T = rest.T @ (inner**2 @ rest)
+        squares = B**2 if isinstance(B, np.ndarray) else B.power(2)
+        h = levels.max(axis=1, initial=0.0)
+        for g in range(member.shape[1]):
+            if not levels[:, g].any():
+                continue
+            VV = (V * h) @ V.T
+            own = (self.squares**2 * h**2).sum() - 2.0 * (self.squares * (V * h) ** 2).sum()
+            T[g, g] += own + np.vdot(VV, VV)
+            beside = squares @ h - 2.0 * np.einsum("ij,ji->j", U, B @ (V * h).T)
+            beside += np.einsum("ij,ij->j", U, VV @ U)
+            T[g] += beside @ rest
+            T[:, g] += beside @ rest
+        d = rest.T @ np.diagonal(inner)
+        d += levels.T @ (self.squares - np.einsum("ij,ij->j", V, V))
+        return T, d, member.T @ self.cross**2
+
     def products(self, w: Array) -> Array:
         """Products (p,) of all features with the fit of coefficients (p,)."""
         fit = self.problem.A.dot(np.ascontiguousarray(w))
@@ -326,6 +357,7 @@ class System:
 class LevelsState(FeatureState):
     """Everything that criteria ask for at one vector of penalties."""
 
+    by_features = False
     data: Levels
     system: System
 
