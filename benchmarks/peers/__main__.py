@@ -1,9 +1,9 @@
-"""fastridge beside other libraries, at equal accuracy: python benchmarks/peers --help"""
+"""Compare fastridge with other libraries at equal accuracy: python benchmarks/peers --help"""
 
 import os
 import sys
 
-# the most that a run may ask for; a library reads these once, when it is loaded
+# largest number of threads of a run; libraries read these once, at import
 _most = str(os.cpu_count() or 1)
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_variable] = _most

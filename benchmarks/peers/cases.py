@@ -1,4 +1,4 @@
-"""The data. To add a case, write a function that gives a `Work`, and decorate it."""
+"""Data of the cases. To add one, write a function that returns a `Work`, and decorate it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make(name: str) -> Work:
 
 
 def _linear(X, seed, noise=1.0):
-    """y = 3 + X w + noise, the signal of about the size of the noise's deviation."""
+    """Return y = 3 + X w + noise, with about equal standard deviations of signal and noise."""
     rng = np.random.default_rng(seed + 1)
     signal = X @ rng.standard_normal(X.shape[1])
     return 3.0 + signal / signal.std() + noise * rng.standard_normal(X.shape[0])
@@ -42,14 +42,14 @@ def _linear(X, seed, noise=1.0):
 @case("tall 20,000 x 1,000", 20_000, 1_000)
 @case("wide 1,000 x 20,000", 1_000, 20_000)
 def dense(n, p, alpha=1.0, seed=0):
-    """Unit normals about a mean of 1."""
+    """Standard normals plus 1."""
     X = np.random.default_rng(seed).standard_normal((n, p)) + 1.0
     return Work("fit", X, _linear(X, seed), alpha)
 
 
 @case("correlated 20,000 x 1,000", 20_000, 1_000)
 def correlated(n, p, alpha=1.0, seed=0, rho=0.95):
-    """Columns that have a correlation of rho^|i - j|, and scales over two decades."""
+    """Columns with correlations rho^|i - j|, and scales over two decades."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p))
     for j in range(1, p):
@@ -97,7 +97,7 @@ def flights(alpha):
 
 @case("diabetes")
 def diabetes():
-    """What scikit-learn brings: 442 x 10."""
+    """scikit-learn's diabetes data: 442 x 10."""
     from sklearn.datasets import load_diabetes
 
     X, y = load_diabetes(return_X_y=True)
@@ -151,7 +151,7 @@ def _lasso_alphas(X, y, k, last):
 @case("tiny lasso", 200, 30, 10)
 @case("lasso 50,000 x 200, 100 penalties", 50_000, 200, 100)
 def lasso(n, p, k, seed=0):
-    """A quarter of the columns count."""
+    """A quarter of the columns have non-zero coefficients."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p))
     y = 3.0 * rng.standard_normal(n) + X[:, : p // 4] @ rng.standard_normal(p // 4) + 1.0
@@ -161,7 +161,7 @@ def lasso(n, p, k, seed=0):
 @case("lasso 2,000 x 5,000, 100 penalties", 2_000, 5_000, 100)
 @case("lasso 2,000 x 10,000, 100 penalties", 2_000, 10_000, 100)
 def wide_lasso(n, p, k, seed=0, rho=0.5):
-    """100 columns count; neighbours have a correlation of one half."""
+    """100 columns have non-zero coefficients; neighbours have a correlation of one half."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p))
     for j in range(1, p):
@@ -187,7 +187,7 @@ def words_lasso(n, p, length, k):
 @case("5 folds of lassos 2,000 x 5,000, 100 penalties", "lasso 2,000 x 5,000, 100 penalties", 1.0)
 @case("5 folds of nets 2,000 x 5,000, 100 penalties", "lasso 2,000 x 5,000, 100 penalties", 0.5)
 def net_folds(name, l1_ratio):
-    """The penalties of a lasso case, y of deviation 1."""
+    """The penalties of a lasso case, for y of standard deviation 1."""
     found = make(name)
     unit = found.y.std()
     alphas = found.alpha / unit / l1_ratio
@@ -197,7 +197,7 @@ def net_folds(name, l1_ratio):
 @case("tiny targets", 200, 15, 7)
 @case("targets 5,000 x 300, 10,000 targets", 5_000, 300, 10_000)
 def targets(n, p, k, seed=0):
-    """Many y of one X."""
+    """Many targets for one X."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) + 1.0
     Y = 3.0 + X @ rng.standard_normal((p, k)) / np.sqrt(p) + rng.standard_normal((n, k))
@@ -207,7 +207,7 @@ def targets(n, p, k, seed=0):
 @case("tiny classes", 300, 40, 6, 3)
 @case("classes words 20,000 x 47,000, 20 classes", 20_000, 47_000, 75, 20)
 def classes(n, p, length, k):
-    """Documents of k kinds, by which linear function of their words is largest."""
+    """Documents of k classes: the class of the largest of k linear functions of the words."""
     X = words(n, p, length).X
     scores = np.asarray(X @ np.random.default_rng(2).standard_normal((p, k)))
     return Work("classes", X, scores.argmax(axis=1), 1.0)
@@ -244,7 +244,7 @@ def batch(k, n, p, seed=0):
 @case("windows of 252, 1,000,000 x 10, means of 1e6", 1_000_000, 10, 252, 1e6)
 @case("windows of 252, 100,000 x 40", 100_000, 40, 252)
 def windows(n, p, window, mean=0.0, seed=0):
-    """One series; no penalty, as others give the intercept one too."""
+    """One series, without a penalty: other libraries penalise the intercept too."""
     Z = np.random.default_rng(seed).standard_normal((n, p))
     return Work("windows", Z + mean, _linear(Z, seed), 0.0, window=window)
 

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine and the software."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _memory() -> str:
 
 
 def describe(versions: dict[str, str | None]) -> dict[str, object]:
-    """CPU, cores, caches, memory, system, instruction set, versions and the BLAS in use."""
+    """Return CPU, cores, caches, memory, system, instruction set, versions and the BLAS in use."""
     pools = threadpoolctl.threadpool_info()
     return {
         "cpu": _cpu(),
@@ -67,12 +67,12 @@ def describe(versions: dict[str, str | None]) -> dict[str, object]:
 
 
 class PeakMemory:
-    """Most resident memory that the body took beyond what there was, in bytes; None elsewhere."""
+    """Measure the peak of additional resident memory in the body, in bytes; None if unsupported."""
 
     def __enter__(self) -> PeakMemory:
         self.bytes: int | None = None
         try:
-            # resets the peak that the kernel keeps of this process
+            # reset the peak that the kernel records for this process
             Path("/proc/self/clear_refs").write_text("5")
             self._before = self._read("VmRSS")
         except OSError:

@@ -33,7 +33,7 @@ def table(name, work, rows) -> str:
     for row in rows:
         if row.library == "fastridge" and row.status == "ok" and row.seconds:
             ours[row.threads] = min(row.seconds, ours.get(row.threads, row.seconds))
-    # by threads, what reached the accuracy first, the fastest first
+    # sort by threads, then accurate before inaccurate ones, then by time
     for row in sorted(rows, key=lambda r: (r.threads, r.status != "ok", r.seconds or float("inf"))):
         base = ours.get(row.threads)
         cells = (
@@ -51,7 +51,7 @@ def table(name, work, rows) -> str:
 
 
 def summary(rows) -> str:
-    """A line for each case and number of threads: the best of this library, and of all others."""
+    """Return a line per case and number of threads: the best of this library, and of all others."""
     lines = [
         "\n### In short\n",
         "| case | threads | fastridge | best other | its time | ratio |",

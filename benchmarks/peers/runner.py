@@ -1,4 +1,4 @@
-"""Tune every solver to the accuracy asked for, then time them in turns."""
+"""Tune every solver to the required accuracy, then time them interleaved."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Row:
     threads: int
     library: str
     solver: str
-    status: str = "ok"  # or why there is no time, or that the accuracy was not reached
+    status: str = "ok"  # or the reason for a missing time, or for missing the accuracy
     tol: float | None = None
     seconds: float | None = None
     rounds: int = 0
@@ -56,7 +56,7 @@ class TooSlow(Exception):
 
 @contextlib.contextmanager
 def limited(seconds: float):
-    """TooSlow after that many seconds, where the system has alarms and the solver gives way."""
+    """Raise TooSlow after some seconds, if alarms exist and the solver is interruptible."""
     if not hasattr(signal, "SIGALRM"):
         yield
         return
@@ -75,7 +75,7 @@ def limited(seconds: float):
 
 @contextlib.contextmanager
 def pinned(threads: int):
-    """BLAS, OpenMP and fastridge on that many threads."""
+    """Limit BLAS, OpenMP and fastridge to that many threads."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
@@ -128,7 +128,7 @@ def fingerprint(work: Work) -> str:
 
 
 def tune(solver, work, accept, limit) -> tuple[float, Quality]:
-    """The loosest tolerance, in steps of half a decade, whose solution is accepted.
+    """Find the loosest tolerance, in steps of half a decade, whose solution is accepted.
 
     Where none is, down to 1e-16, the one that came nearest.
     """
@@ -161,7 +161,7 @@ def tune(solver, work, accept, limit) -> tuple[float, Quality]:
 
 
 def prepare(row: Row, solver, name, work, memory, options):
-    """The call to time, tuned and checked; None where there is none, with the reason in the row."""
+    """Return the tuned and checked call to time; or None, with the reason in the row."""
 
     def accept(quality: Quality) -> bool:
         return getattr(quality, options.by) <= options.accuracy
@@ -184,7 +184,7 @@ def prepare(row: Row, solver, name, work, memory, options):
         row.status = f"did not reach it in {options.limit:g} s"
         return None
     except Exception as error:
-        # a library that fails loses this case; the others go on
+        # a library that fails is left out of this case
         message = (str(error).splitlines() or [""])[0]
         row.status = f"failed: {type(error).__name__}: {message[:80]}"
         return None
@@ -198,7 +198,7 @@ def prepare(row: Row, solver, name, work, memory, options):
 
 
 def measure(players: list[tuple[Row, object]], options) -> None:
-    """Round robin; a solver that has had its share of seconds is left out of further rounds."""
+    """Time round robin; a solver that has used its share of seconds is left out of later rounds."""
     for _ in range(options.rounds):
         for row, call in players:
             if sum(row._times) > options.seconds:
@@ -243,7 +243,7 @@ def run_case(name: str, work: Work, loaded, memory, options) -> list[Row]:
 
 
 def penalty(text: str) -> str:
-    """A positive number, or "chosen", or that divided by one."""
+    """Check a penalty: a positive number, "chosen", or "chosen" divided by a number."""
     word, _, number = text.partition("/")
     if not float((number or "1") if word == "chosen" else text) > 0:
         raise ValueError
@@ -295,7 +295,7 @@ def arguments(argv):
 
 
 def chosen(options):
-    """(name, function that makes the work) of the cases asked for."""
+    """Return (name, function that makes the work) of the requested cases."""
     every = {name: (lambda name=name: cases.make(name)) for name in cases.SETS}
     if options.data is not None:
         kind = "classes" if options.classify else "lasso" if options.lasso else "fit"

@@ -1,4 +1,4 @@
-"""What there is to solve, and how good a solution is.
+"""The problems, and the accuracy of solutions.
 
 A `Work` is minimised over w and b, for each of its k problems::
 
@@ -49,7 +49,7 @@ FOLDS = 5  # of consecutive rows
 
 @dataclass
 class Work:
-    """One job that every library is given.
+    """A problem for every library.
 
     Attributes
     ----------
@@ -75,12 +75,12 @@ class Work:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Last rows of the windows that are looked at."""
+        """Last rows of the windows that are checked."""
         return np.unique(np.linspace(self.window - 1, len(self.y) - 1, 500).astype(np.intp))
 
     @cached_property
     def windows(self) -> Work:
-        """The windows that are looked at, one by one."""
+        """Yield the windows that are checked."""
         rows = self.ends[:, None] - np.arange(self.window)[::-1]
         return Work("batch", self.X[rows], self.y[rows], self.alpha)
 
@@ -90,7 +90,7 @@ class Work:
 
     @cached_property
     def best(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (k, p) and intercepts (k,), to more digits than the others are asked for.
+        """Return coefficients (k, p) and intercepts (k,) of higher accuracy than is required.
 
         Of lassos, lower bounds of the objectives in place of intercepts: certificates.
         """
@@ -111,7 +111,7 @@ class Work:
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Targets (n, k) and penalties (k,) of problems that share X."""
+        """Return targets (n, k) and penalties (k,) of problems that share X."""
         Y = self.y if self.kind == "targets" else self.y[:, None]
         if self.kind == "classes":
             labels = np.unique(self.y)
@@ -121,7 +121,7 @@ class Work:
         return np.broadcast_to(Y, (len(Y), k)), np.broadcast_to(alphas, (k,))
 
     def quality(self, coef: Any, intercept: Any) -> Quality:
-        """How good a solution is; of several problems, the worst."""
+        """Return the accuracy of a solution; for several problems, the worst."""
         if self.kind == "windows":
             return self.windows.quality(coef, intercept)
         coef, intercept = np.asarray(coef, np.float64), np.asarray(intercept, np.float64)
@@ -146,7 +146,7 @@ class Work:
 
 
 class Quality(NamedTuple):
-    """Of a solution (w, b), with f the objective and f_0 its least value for w = 0.
+    """Accuracy of a solution (w, b), with f the objective and f_0 its least value for w = 0.
 
     suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
     gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
@@ -171,7 +171,7 @@ def _shared_quality(work: Work, coef: np.ndarray, intercept: np.ndarray):
     centred = Y - Y.mean(axis=0)
     residual = Y - np.asarray(X @ coef.T) - intercept
     mean = np.asarray(X.mean(axis=0)).ravel()
-    # of the problem without its intercept, which is f with the best b for w
+    # gradient of the problem without intercept: f with the optimal b for w
     gradient = np.asarray(X.T @ residual) - np.outer(mean, residual.sum(axis=0)) - alphas * coef.T
     at_zero = np.asarray(X.T @ centred)
     return (
@@ -206,7 +206,7 @@ def _glm(work: Work) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _glm_values(kind, y, eta):
-    """Values, and first and second derivatives, of each sample."""
+    """Return values, and first and second derivatives, of each sample."""
     if kind == "poisson":
         mu = np.exp(eta)
         return mu - y * eta, mu - y, mu
@@ -215,7 +215,7 @@ def _glm_values(kind, y, eta):
 
 
 def _glm_quality(work: Work, coef, intercept):
-    """(F - F*) / (F_0 - F_saturated), and the gradient with the best intercept, over that at 0."""
+    """Return (F - F*) / (F_0 - F_saturated), and the gradient at the optimal b over that at 0."""
     X, y, alpha = work.X, work.y, work.alpha
 
     def state(w, b):
@@ -242,7 +242,7 @@ def _glm_quality(work: Work, coef, intercept):
 
 
 def _lasso_quality(X, y, alphas, coef, lower):
-    """Objectives with their best intercepts less `lower`, and duality gaps, over that at zero."""
+    """Return objectives at optimal b minus `lower`, and duality gaps, over those at zero."""
     centred = y - y.mean()
     residual = y[:, None] - np.asarray(X @ coef.T)
     residual -= residual.mean(axis=0)
@@ -258,7 +258,7 @@ def _lasso_quality(X, y, alphas, coef, lower):
 
 
 def _bounds(X, y, alphas):
-    """Duality gaps of a path, solved to much less than is asked of the others."""
+    """Return coefficients and lower bounds of the objectives, by a path to small gaps."""
     import fastridge
 
     order = np.argsort(-alphas, kind="stable")
@@ -271,7 +271,7 @@ def _bounds(X, y, alphas):
 
 
 def _net_folds(work: Work) -> np.ndarray:
-    """Mean squared errors (k,) of left-out rows, by paths that are certified to 1e-10."""
+    """Return mean squared errors (k,) of left-out rows, by paths certified to 1e-10."""
     import fastridge
 
     X, y, errors = scipy.sparse.csr_array(work.X) if work.is_sparse else work.X, work.y, 0.0
@@ -288,7 +288,7 @@ def _net_folds(work: Work) -> np.ndarray:
 
 
 def _moments(X, y):
-    """Gram matrix and products with y about means in extended precision."""
+    """Compute Gram matrix and products with y, centred, in extended precision."""
     mean = np.asarray(X.mean(axis=0, dtype=np.longdouble)).ravel()
     centred = (y - y.mean(dtype=np.longdouble)).astype(np.float64)
     if scipy.sparse.issparse(X):
@@ -299,7 +299,7 @@ def _moments(X, y):
 
 
 def _left_out(work: Work) -> np.ndarray:
-    """Mean squared errors (k,) of left-out rows, by fits to the others, or by singular vectors."""
+    """Return mean squared errors (k,) of left-out rows, by refits, or by singular vectors."""
     X, y, alphas = work.X, work.y, work.alpha
     n = len(y)
     if work.kind == "folds":
@@ -318,7 +318,7 @@ def _left_out(work: Work) -> np.ndarray:
 
 
 def _solve_batch(X, Y, alpha):
-    """Orthogonal factorisation of each augmented problem, refined once in extended precision."""
+    """Solve each augmented problem by QR, refined once in extended precision."""
     k, n, p = X.shape
     mean, y_mean = X.mean(axis=1, dtype=np.longdouble), Y.mean(axis=1, dtype=np.longdouble)
     coef = np.empty((k, p))
@@ -334,7 +334,7 @@ def _solve_batch(X, Y, alpha):
 
 
 def _solve(X, Y, alphas, tol=1e-15, rounds=8):
-    """Refinement with the gradient in extended precision, until corrections are rounding.
+    """Refine with the gradient in extended precision, until corrections are round-off.
 
     Of many problems at once in double precision, where extended precision takes too long.
     """
@@ -359,7 +359,7 @@ def _elements(X):
 
 
 def _product(X, v, step=5_000):
-    """X @ v in the precision of v, without a copy of all of a dense X in it."""
+    """Return X @ v in the precision of v, without copying a dense X as a whole."""
     if v.dtype == np.float64 or scipy.sparse.issparse(X):
         return np.asarray(X.astype(v.dtype, copy=False) @ v)
     if X.flags.c_contiguous:
@@ -370,7 +370,7 @@ def _product(X, v, step=5_000):
 
 
 def _corrections(X, mean, alphas):
-    """A function from gradients (p, k) to nearly (A'A + alpha I)^-1 of them, A = X - 1 mean'."""
+    """Return a function that approximates (A'A + alpha I)^-1 times (p, k), A = X - 1 mean'."""
     if scipy.sparse.issparse(X) and min(X.shape) > 2_000:
         return _iterative(X, mean, alphas)
     return _direct(X, mean, alphas)
@@ -405,7 +405,7 @@ def _direct(X, mean, alphas):
 
 
 def _iterative(X, mean, alphas, heavy=1_000):
-    """Conjugate gradients, the columns of most weight preconditioned exactly."""
+    """Solve by conjugate gradients, with an exact preconditioner on the heaviest columns."""
     X = X.tocsr()
     n, p = X.shape
     columns = X.tocsc()

@@ -1,4 +1,4 @@
-"""Benchmarks, beside the NumPy reference and, where it is installed, scikit-learn.
+"""Benchmarks, compared with the NumPy reference and, if installed, scikit-learn.
 
 fastridge is not imported here: asv may fork this process, and a forked child of a process that has
 it keeps to one thread. Data is made, and touched, in `setup`.

@@ -1,4 +1,4 @@
-"""Choosing a penalty: folds, leave-one-out, the evidence, lassos by folds."""
+"""Choice of the penalty: folds, leave-one-out, the evidence, lassos by folds."""
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Evidence(_Choice):
 
 
 class GroupEvidence:
-    """Penalties of five groups; of each feature, beside scikit-learn."""
+    """Penalties for five groups; for each feature, compared with scikit-learn."""
 
     params = (("5", "each"), ("1 thread", "2 threads", "scikit-learn"))
     param_names = ("groups", "player")
@@ -67,7 +67,7 @@ class GroupEvidence:
         self.X, self.y = common.dense(2_000, 200)
         if player == "scikit-learn":
             if groups != "each":
-                raise NotImplementedError  # it has a penalty of each feature alone
+                raise NotImplementedError  # it only has a penalty per feature
             from sklearn.linear_model import ARDRegression
 
             self.model = ARDRegression()

@@ -1,4 +1,4 @@
-"""Who is measured, on which threads, with what quality; the data and the mixins of the suite."""
+"""Libraries, threads and measures of accuracy; the data and the mixins of the suite."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ PLAYERS = (*KERNEL_PLAYERS, "scikit-learn")
 
 
 def pin(player):
-    """Hold fastridge, and the BLAS under the others, to the threads that `player` names."""
+    """Limit fastridge, and the BLAS of the others, to the threads in the name `player`."""
     import fastridge
 
     threads = 2 if player == "2 threads" else 1
@@ -23,7 +23,7 @@ def pin(player):
 
 
 def sklearn_linear_model():
-    """scikit-learn's linear models; where it is not installed asv skips the benchmark."""
+    """Return scikit-learn's linear models; if it is not installed asv skips the benchmark."""
     try:
         from sklearn import linear_model
     except ImportError:
@@ -33,7 +33,7 @@ def sklearn_linear_model():
 
 
 def dense(n, p, seed=0, order="C", dtype=np.float64):
-    """X (n, p) of unit normals about a mean of 1, y (n,) linear in it, with noise."""
+    """Return X (n, p) of standard normals plus 1, and y (n,) linear in X, with noise."""
     rng = np.random.default_rng(seed)
     X = np.array(rng.standard_normal((n, p)) + 1.0, dtype=dtype, order=order)
     w = rng.standard_normal(p) / np.sqrt(p)

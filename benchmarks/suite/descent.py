@@ -1,4 +1,4 @@
-"""Lassos and elastic nets by coordinate descent, with the duality gap of each beside its time."""
+"""Lassos and elastic nets by coordinate descent: time and duality gap of each."""
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class PathSparse(_Path):
 
 
 class Fit:
-    """One elastic net, beside the plain coordinate descent of the reference."""
+    """One elastic net, compared with the coordinate descent of the reference."""
 
     params = common.PLAYERS
     param_names = ("player",)
@@ -133,7 +133,7 @@ class Fit:
 
 
 class SmallFit:
-    """`Lasso().fit` on 100 x 10: what calling costs."""
+    """`Lasso().fit` on 100 x 10: the overhead of a call."""
 
     params = ("fastridge", "scikit-learn")
     param_names = ("library",)

@@ -1,4 +1,4 @@
-"""Generalised linear models, with the certificate of each beside its time."""
+"""Generalised linear models: time and certificate of each."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from . import common
 
 
 def labels(X, seed=1):
-    """Labels 0 and 1 of logistic probabilities that are linear in X."""
+    """Return labels 0 and 1 with log odds linear in X."""
     rng = np.random.default_rng(seed)
     w = rng.standard_normal(X.shape[1])
     eta = X @ w
@@ -15,7 +15,7 @@ def labels(X, seed=1):
 
 
 def counts(X, seed=1):
-    """Poisson counts whose logarithmic means are linear in X."""
+    """Return Poisson counts with log means linear in X."""
     rng = np.random.default_rng(seed)
     eta = X @ rng.standard_normal(X.shape[1])
     return rng.poisson(np.exp(0.5 * (eta - eta.mean()) / eta.std())).astype(float)
@@ -50,7 +50,7 @@ class _Model:
         self.fit()
 
     def track_suboptimality(self, player):
-        """What the objective is above its minimum, of that of coefficients of 0."""
+        """Return the objective minus its minimum, relative to that of zero coefficients."""
         import fastridge
         from fastridge.losses import loss_of
 

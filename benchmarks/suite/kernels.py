@@ -1,4 +1,4 @@
-"""Matrix products, Gram matrices and factors, beside the NumPy reference."""
+"""Matrix products, Gram matrices and factors, compared with the NumPy reference."""
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Cholesky:
             from fastridge._dense import Cholesky
 
             found = Cholesky(M.copy())
-            # the factor takes the place of its matrix: the copy is part of the time
+            # the factor overwrites its matrix: the copy is part of the time
             self.factor = lambda: Cholesky(M.copy())
             self.solve = lambda: found.solve(b.copy())
 
@@ -129,7 +129,7 @@ class Columns:
 
 
 class Checks:
-    """What the door costs: a look at every number."""
+    """Cost of validation: a check of every number."""
 
     params = ("C", "csr")
     param_names = ("storage",)

@@ -14,7 +14,7 @@ class Dense:
         import fastridge
 
         self.fastridge = fastridge
-        # float32 has twice the rows, for as many bytes
+        # float32 has twice the rows, for the same number of bytes
         n = 40_000 if data == "float32" else 20_000
         order = "F" if data == "F" else "C"
         dtype = np.float32 if data == "float32" else np.float64

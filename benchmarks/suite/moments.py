@@ -13,7 +13,7 @@ def _data(storage):
 
 
 class Moments:
-    """`Moments(X, y)`; beside NumPy's shifted sums of dense data, and scipy's product of sparse."""
+    """`Moments(X, y)`, compared with NumPy's shifted sums, and SciPy's product for sparse data."""
 
     params = (["dense", "one-hot"], common.KERNEL_PLAYERS)
     param_names = ("data", "player")
@@ -41,7 +41,7 @@ class Moments:
 
 
 class Data:
-    """The memory of the data alone."""
+    """Memory of the data only."""
 
     params = ("dense", "one-hot")
     param_names = ("data",)

@@ -1,4 +1,4 @@
-"""Optimizer steps: of one tensor, of many, and of some rows of a table."""
+"""Optimizer steps for one tensor, for many, and for some rows of a table."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def _optimizer(kind, params):
 
 
 class _Reference:
-    """The NumPy twins in the place of an optimizer."""
+    """An optimizer by the NumPy reference."""
 
     def __init__(self, kind, params):
         self.kind, self.params, self.t = kind, params, 0
@@ -45,7 +45,7 @@ class _Reference:
 
 
 class _Steps:
-    """Steps of tensors that a subclass gives sizes of; in float32."""
+    """Steps of float32 tensors, whose sizes a subclass defines."""
 
     def setup(self, kind, sizes, player):
         common.pin(player)
@@ -82,7 +82,7 @@ class ManyTensors(_Steps):
 
 
 class Kernels:
-    """The kernels of one tensor, without an optimizer about them."""
+    """The kernels for one tensor, without an optimizer."""
 
     params = (KINDS, [10, 1_000])
     param_names = ("kind", "elements")
@@ -167,7 +167,7 @@ def _cpu_time(step, repeats=50):
 
 
 class Rows:
-    """1,000 of 100,000 rows of 64, which missed some 100 steps; beside the step of all of them."""
+    """1,000 of 100,000 rows of 64, which missed some 100 steps; compared with a step of all."""
 
     params = (KINDS, ["rows", "all", "reference of all"])
     param_names = ("kind", "gradient")

@@ -1,4 +1,4 @@
-"""Small work, where the way to the arithmetic costs more than the arithmetic."""
+"""Small problems, for which the overhead dominates the arithmetic."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Small:
             linear_model = common.sklearn_linear_model()
             fitted = linear_model.Ridge().fit(X, y)
             self.fit = lambda: linear_model.Ridge().fit(X, y)
-            # its function takes the intercept of sparse data alone
+            # its function fits an intercept only for sparse data
             self.function = self.fit
             self.predict = lambda: fitted.predict(row)
         else:

@@ -1,11 +1,11 @@
-"""Many penalties at once, and the sparse road that eliminates frequent columns."""
+"""Paths of penalties, and the sparse solver that eliminates frequent columns."""
 
 import numpy as np
 
 from . import common
 
 DATA = {
-    # n and p, or n, p and the one-hot groups of a row
+    # n and p, or n, p and the number of one-hot groups
     "tall": (2_000, 200),
     "wide": (200, 2_000),
     "sparse": (20_000, 3_000, 10),
@@ -18,7 +18,7 @@ def _data(name):
 
 
 class RidgePath:
-    """20 penalties; beside scikit-learn, a fit for each, and the reference where that is short."""
+    """20 penalties; compared with a scikit-learn fit for each, and the reference if it is fast."""
 
     params = (list(DATA), ["1 thread", "2 threads", "reference", "scikit-learn"])
     param_names = ("data", "player")
@@ -51,7 +51,7 @@ class RidgePath:
 
 
 class RidgePathData:
-    """The memory of the data alone."""
+    """Memory of the data only."""
 
     params = tuple(DATA)
     param_names = ("data",)
@@ -65,7 +65,7 @@ class RidgePathData:
 
 
 class RidgePathShapes:
-    """What a path tells without coefficients: norms, residuals, degrees of freedom."""
+    """Quantities of a path without coefficients: norms, residuals, degrees of freedom."""
 
     params = (["tall", "wide"], ["1 thread", "2 threads"])
     param_names = ("data", "player")

@@ -1,4 +1,4 @@
-"""Ridge fits, with the accuracy of each beside its time and memory."""
+"""Ridge fits: time, memory and accuracy of each."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ class RidgeTall(common._Regression):
 
 
 class RidgeTallMany(common._Regression):
-    """Features enough for float32 products, beside the same in float64."""
+    """Enough features for float32 products, compared with float64."""
 
     params = ("1 thread", "2 threads", "float64", "scikit-learn")
 
@@ -112,7 +112,7 @@ class RidgePositive:
         self.model.fit(self.X, self.y)
 
     def track_projected_gradient(self, player, data):
-        """What no bound holds back, of the gradient at zero."""
+        """Return the projected gradient over the gradient at zero."""
         w = self.model.fit(self.X, self.y).coef_
         y = self.y - self.y.mean()
         error = y - self.X @ w
@@ -193,7 +193,7 @@ class RidgeClassifierSparse(common._Classification):
 
 
 class RidgeBatch:
-    """10,000 problems of 100 x 10, beside batched normal equations in NumPy."""
+    """10,000 problems of 100 x 10, compared with batched normal equations in NumPy."""
 
     params = ("1 thread", "2 threads", "NumPy")
     param_names = ("player",)

@@ -6,7 +6,7 @@ from . import common
 
 
 class Rolling:
-    """Windows of 252 rows of 200,000 x 10, beside sliding views and batched solves in NumPy."""
+    """Windows of 252 rows of 200,000 x 10, compared with sliding views and batched solves."""
 
     params = (
         ["window", "half-life", "all rows", "5 penalties", "1,000 groups"],
@@ -22,7 +22,7 @@ class Rolling:
         y = (X - 1e6).sum(axis=1) + rng.standard_normal(n)
         if player == "NumPy":
             if windows != "window":
-                raise NotImplementedError  # sliding views have windows of one length alone
+                raise NotImplementedError  # sliding views only have windows of one length
             self.fit = lambda: _sliding(X, y, 252, 1.0)
             return
         import fastridge
@@ -44,7 +44,7 @@ class Rolling:
 
 
 def _sliding(X, y, window, alpha, rows=5_000):
-    """Normal equations of all windows, some at a time; of a tenth of the rows, as it is slow."""
+    """Normal equations of all windows, in batches; for a tenth of the rows, as it is slow."""
     views = np.lib.stride_tricks.sliding_window_view(X, window, axis=0)
     targets = np.lib.stride_tricks.sliding_window_view(y, window)
     coef = []

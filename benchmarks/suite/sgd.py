@@ -1,4 +1,4 @@
-"""Epochs of stochastic gradient descent, with the loss on held-out rows beside their time."""
+"""Epochs of stochastic gradient descent: time and held-out loss."""
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class Dense(_Epoch):
 
 
 class Classes(_Epoch):
-    """20 classes in one pass, one against the rest; the loss is the share predicted wrong."""
+    """20 classes in one pass, one against the rest; the loss is the error rate."""
 
     def data(self):
         X = common.words(10_000, 20_000, 50)[0]
@@ -95,7 +95,7 @@ class Softmax(Classes):
 
 
 class Small(_Epoch):
-    """Few rows, which the twin can learn, too."""
+    """Few rows, for which the reference is fast enough."""
 
     params = ("auto", "reference", "scikit-learn")
 

@@ -1,4 +1,4 @@
-"""Reading text in the svmlight format, beside the NumPy reference and scikit-learn's reader."""
+"""Reading svmlight text, compared with the NumPy reference and scikit-learn's reader."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from . import common
 
 
 def text(kind, n=20_000, per_row=50, p=1_000_000, seed=0):
-    """n lines of sorted indices, as rare as words are, with values of a few or of all digits."""
+    """Return n lines of sorted indices with word-like frequencies, values of few or all digits."""
     rng = np.random.default_rng(seed)
     form = {"ones": "%d:1", "short": "%d:%.6g", "long": "%d:%.17g"}[kind]
     column = (p * rng.random((n, per_row)) ** 3).astype(np.int64) + 1

@@ -1,4 +1,4 @@
-"""One module per library: what it calls ridge or lasso, in its own units and with its own options.
+"""One module per library: its ridge and lasso, in its own units and with its own options.
 
 A module lists its `SOLVERS`. To add a library, add a module and its name here.
 """
@@ -31,7 +31,7 @@ NAMES = (
 
 
 class Fitted(NamedTuple):
-    """Coefficients (p,) or (k, p), intercept(s); seconds, where the library took the time."""
+    """Coefficients (p,) or (k, p), intercept(s); seconds, if the library measured the time."""
 
     coef: Any
     intercept: Any
@@ -40,7 +40,7 @@ class Fitted(NamedTuple):
 
 @dataclass(frozen=True)
 class Solver:
-    """One way of a library to solve a kind of work.
+    """One solver of a library for a kind of work.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Solver:
     features: float = float("inf")
 
     def refusal(self, work: Work) -> str | None:
-        """Why this work is not given to it; None where it is."""
+        """Return why this solver skips this work; None where it does not."""
         if work.is_sparse and not self.sparse:
             return "takes dense data only"
         if not work.is_sparse and not self.dense:
@@ -90,7 +90,7 @@ class Library(NamedTuple):
 
 
 def load(name: str) -> Library:
-    """The library; without solvers where it is not installed."""
+    """Return the library, without solvers if it is not installed."""
     try:
         module = import_module(f"libraries.{name}")
         return Library(name, module.version(), tuple(module.solvers()))
@@ -99,6 +99,6 @@ def load(name: str) -> Library:
 
 
 def centred(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """X - 1 mean', y - y_mean, mean and y_mean: the way to an intercept where none is offered."""
+    """Return X - 1 mean', y - y_mean, mean and y_mean, for solvers without an intercept."""
     mean, y_mean = X.mean(axis=0), y.mean(axis=0)
     return X - mean, y - y_mean, mean, y_mean

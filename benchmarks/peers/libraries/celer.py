@@ -1,4 +1,4 @@
-"""celer: 1/(2n) sum (y - b - xw)^2 + alpha ||w||_1, one penalty after the other."""
+"""celer: 1/(2n) sum (y - b - xw)^2 + alpha ||w||_1, one fit per penalty."""
 
 import celer
 import numpy as np

@@ -28,7 +28,7 @@ def estimator(work, tol):
 
 
 def path_by_fits(work, tol):
-    """One fit after the other, each from the coefficients of the one before."""
+    """Fit one penalty after the other, with warm starts."""
 
     def call():
         found, w = [], None
@@ -100,7 +100,7 @@ def net_folds(work, tol):
 
 
 def glm(work, tol):
-    # tol bounds the root of the relative gap
+    # tol bounds the square root of the relative gap
     alpha, root = work.alpha / len(work.y), min(float(np.sqrt(tol)), 1.0)
 
     def call():

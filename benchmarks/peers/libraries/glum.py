@@ -13,7 +13,7 @@ def version():
 
 
 def fit(work, tol):
-    # it takes sparse matrices, not sparse arrays, by column
+    # it accepts CSC matrices, but no sparse arrays
     X = scipy.sparse.csc_matrix(work.X) if work.is_sparse else work.X
     model = glum.GeneralizedLinearRegressor(
         alpha=work.alpha / X.shape[0],

@@ -1,4 +1,4 @@
-"""NumPy: what a user writes down."""
+"""NumPy: what a user would write."""
 
 import numpy as np
 from work import FOLDS
@@ -11,7 +11,7 @@ def version():
 
 
 def solve(work, tol):
-    """(A'A + alpha I) w = A'y, or by samples A' (AA' + alpha I)^-1 y, where they are fewer."""
+    """Solve (A'A + alpha I) w = A'y, or A' (AA' + alpha I)^-1 y with fewer samples."""
 
     def call():
         A, y, mean, y_mean = centred(work.X, work.y)
@@ -25,7 +25,7 @@ def solve(work, tol):
 
 
 def lstsq(work, tol):
-    """min ||[A; sqrt(alpha) I] w - [y; 0]||"""
+    """Minimise ||[A; sqrt(alpha) I] w - [y; 0]||."""
 
     def call():
         A, y, mean, y_mean = centred(work.X, work.y)

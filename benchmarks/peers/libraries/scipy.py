@@ -16,12 +16,12 @@ def version():
 
 
 def cho_factor(work, tol):
-    """Over BLAS syrk, which takes half the arithmetic of a product."""
+    """Use BLAS syrk, which takes half the arithmetic of a product."""
 
     def call():
         A, y, mean, y_mean = centred(work.X, work.y)
         by_rows = A.shape[0] < A.shape[1]
-        # syrk reads A.T in F order, which lies there as A in C order
+        # A.T in F order, as syrk needs it, is A in C order
         M = scipy.linalg.blas.dsyrk(1.0, A.T, trans=by_rows)
         M.ravel(order="K")[:: len(M) + 1] += work.alpha
         c = scipy.linalg.cho_factor(M, overwrite_a=True, check_finite=False)

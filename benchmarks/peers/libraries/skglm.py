@@ -1,4 +1,4 @@
-"""skglm: 1/(2n) sum (y - b - xw)^2 + alpha ||w||_1, one penalty after the other.
+"""skglm: 1/(2n) sum (y - b - xw)^2 + alpha ||w||_1, one fit per penalty.
 
 It is compiled at the first fit, which is not timed.
 """

@@ -1,4 +1,4 @@
-"""scikit-learn: every solver of its Ridge, and what it has for many penalties."""
+"""scikit-learn: every solver of its Ridge, and its estimators for many penalties."""
 
 import numpy as np
 import sklearn
@@ -23,7 +23,7 @@ def version():
 
 
 def fit(solver):
-    # the stochastic solvers need not go on for ever
+    # bound the iterations of the stochastic solvers
     most = 1_000 if solver in ("sag", "saga") else 100_000
 
     def make(work, tol):
@@ -67,7 +67,7 @@ def classifier(solver):
 
 
 def folds(work, tol):
-    """What its RidgeCV does with folds, which does not show their errors."""
+    """Do what its RidgeCV does with folds; RidgeCV itself does not return their errors."""
     grid = {"alpha": work.alpha}
     search = GridSearchCV(Ridge(), grid, cv=FOLDS, scoring="neg_mean_squared_error", refit=False)
 
@@ -87,7 +87,7 @@ def leave_one_out(work, tol):
 
 
 def lasso(precompute):
-    """Its function for the path takes centred data alone; sparse data go through its estimator."""
+    """Use its path function, which needs centred data; for sparse data its estimator."""
 
     def make(work, tol):
         def dense():
@@ -136,7 +136,7 @@ def glm(solver):
             model = PoissonRegressor(alpha=work.alpha / len(work.y), **options)
         else:
             if solver == "liblinear":
-                # which penalises its intercept
+                # liblinear penalises its intercept
                 options["intercept_scaling"] = 100.0
             model = LogisticRegression(C=1.0 / work.alpha, **options)
 

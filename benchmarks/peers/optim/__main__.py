@@ -1,9 +1,9 @@
-"""Optimizer steps beside other libraries and the memory: python benchmarks/peers/optim --help"""
+"""Compare optimizer steps with other libraries: python benchmarks/peers/optim --help"""
 
 import sys
 from pathlib import Path
 
-# behind the modules of this folder: `machine` is shared
+# after the modules of this folder on the path: `machine` is shared
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from runner import main

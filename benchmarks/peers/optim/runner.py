@@ -1,4 +1,4 @@
-"""Steps of all players, interleaved, on pinned threads: medians, bandwidth, errors, ratios."""
+"""Time interleaved steps of all libraries on pinned threads: medians, bandwidth, errors, ratios."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastridge import optim
 
 LIBRARIES = ("fastridge_optim", "plain_c", "torch_optim", "numba_optim", "numpy_optim")
 PAUSE = 0.02  # lets the threads of one library stop spinning before another one is timed
-CHECKED = 3  # steps after which the error is taken
+CHECKED = 3  # steps after which the error is measured
 PARTS = ("stream", "sizes", "many", "rows")
 
 
@@ -30,7 +30,7 @@ def timed(step, inner):
 
 
 def pin(threads):
-    """Set the number of threads again: numba's pool, as it starts, changes that of torch."""
+    """Set the number of threads again: starting numba's pool changes that of torch."""
     fastridge.set_num_threads(threads)
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -38,13 +38,13 @@ def pin(threads):
 
 
 def measure(players, bytes_moved, repeats):
-    """Medians of (name, step): one after the other in each round."""
+    """Return median times of (name, step), each timed once per round."""
     inner = max(3, min(500, int(4e6 / bytes_moved)))
     times = {name: [] for name, _ in players}
     for _ in range(repeats):
         for name, step in players:
             time.sleep(PAUSE)
-            # its data in the cache as far as they go in, its threads awake
+            # warm up: bring its data into the cache, and wake its threads
             step()
             step()
             times[name].append(timed(step, inner))
@@ -78,7 +78,7 @@ def compare(work, threads, repeats, chosen):
 
 
 def stream(sizes, threads, repeats):
-    """Copy and triad, without the reads of what is written: the limit."""
+    """Time copy and triad, the limit of the bandwidth, without write-allocate reads."""
     from libraries.plain_c import stream as players
 
     for n in sizes:
@@ -97,7 +97,7 @@ def optimizer(kind, params):
 
 
 def sparse_rows(kind, threads, repeats, n_rows, width=64, touched=1_000):
-    """Some rows of a large table, which have missed hundreds of steps, beside a dense step."""
+    """Time a step of rows that have missed hundreds of steps, and a dense step of the table."""
     fastridge.set_num_threads(threads)
     rng = np.random.default_rng(0)
     w, g = (rng.random((n_rows, width), np.float32) for _ in range(2))

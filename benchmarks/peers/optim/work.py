@@ -1,4 +1,4 @@
-"""What is stepped: float32 parameters and gradients, and what the steps should give."""
+"""Float32 parameters and gradients, and the expected results of the steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Work:
         self.grads = [rng.random(self.n, np.float32) - 0.5 for _ in range(self.count)]
 
     def copies(self):
-        """(parameters, gradients) for one player: what another one has just read is in a cache."""
+        """Return a library's own copies, so that none profits from another's cache."""
         return [w.copy() for w in self.start], [g.copy() for g in self.grads]
 
     @property
@@ -41,7 +41,7 @@ class Work:
         return TRAFFIC[self.kind] * self.n * self.count
 
     def error(self, weights, steps):
-        """Largest error of the first elements after some steps, in units of float32's rounding."""
+        """Return the largest error of the first elements after some steps, in float32 epsilons."""
         w, g = (np.asarray(a[0][:1000], np.float64) for a in (self.start, self.grads))
         m, v = np.zeros_like(w), np.zeros_like(w)
         for t in range(1, steps + 1):

@@ -1,4 +1,4 @@
-"""Learn one epoch with every library, in turns: elements per second, and the loss held out."""
+"""Learn one epoch with every library, interleaved: elements per second, and held-out loss."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL = 100, 10
 
 @dataclass
 class Row:
-    """One way of a library to learn one case."""
+    """One method of a library on one case."""
 
     case: str
     library: str
@@ -65,7 +65,7 @@ def versions(names):
 
 
 def pin(threads):
-    """Hold this process to as many cores as it may have threads, so that none gets a helper."""
+    """Pin this process to one core per thread, so that no library uses extra threads."""
     fastridge.set_num_threads(threads)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
@@ -84,7 +84,7 @@ def timed(call, clock) -> float:
 
 
 def measure(players: list[tuple[Row, object]], options) -> None:
-    """Round robin; who has had its share of seconds is left out of further rounds."""
+    """Time round robin; methods that have used their share of seconds skip later rounds."""
     for _ in range(options.rounds):
         for row, call in players:
             if sum(row._times) > options.seconds:
@@ -111,7 +111,7 @@ def run_case(work, options) -> list[Row]:
                     call = prepare(long)
                     call()
             except Exception as error:
-                # a library that fails loses this case; the others go on
+                # a library that fails is left out of this case
                 message = (str(error).splitlines() or [""])[0]
                 row.status = f"failed: {type(error).__name__}: {message[:80]}"
                 continue
@@ -163,7 +163,7 @@ def repeated(call, number):
 
 
 def small_calls(options) -> str:
-    """Microseconds of a call with a few rows, in turns."""
+    """Time calls with a few rows, interleaved, in microseconds."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal(SMALL)
     y = np.where(X[:, 0] + rng.standard_normal(SMALL[0]) > 0, 1.0, -1.0)
@@ -229,7 +229,7 @@ def arguments(argv):
 
 
 def chosen(options):
-    """(name, function that makes the work) of the cases asked for."""
+    """Return (name, function that makes the work) of the requested cases."""
     every = dict(works.CASES)
     if options.data is not None:
         every.update(works.of_folder(options.data, options.copies))

@@ -1,4 +1,4 @@
-"""What is learned in one epoch, and how well: rows to learn from, and rows held out."""
+"""Data of one epoch: rows to learn from, and held-out rows to measure the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELD_OUT = 0.2  # share of the rows
 
 @dataclass
 class Rows:
-    """X dense in C order or CSR; y: -1 and 1 of "log_loss", numbers of "squared_error"."""
+    """X, dense in C order or CSR, and y: -1 and 1 for "log_loss", numbers for "squared_error"."""
 
     X: Any
     y: np.ndarray
@@ -26,7 +26,7 @@ class Rows:
         return self.X.nnz if scipy.sparse.issparse(self.X) else self.X.size
 
     def repeated(self, copies: int) -> Rows:
-        """The rows, one copy after the other."""
+        """Return the rows repeated."""
         if copies == 1:
             return self
         y = np.tile(self.y, copies)
@@ -47,7 +47,7 @@ class Rows:
 
 @dataclass
 class Work:
-    """A loss, the rows to learn from, in the order in which all see them, and those held out."""
+    """A loss, the training rows, in the order that all libraries use, and the held-out rows."""
 
     name: str
     loss: str
@@ -56,7 +56,7 @@ class Work:
     copies: int = 1
 
     def held_out(self, predictions) -> float:
-        """Mean loss of linear predictors on the rows held out."""
+        """Return the mean loss of linear predictors on the held-out rows."""
         p = np.asarray(predictions, np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             if self.loss == "log_loss":

@@ -1,4 +1,4 @@
-"""numba: the loop as it is written, compiled for this machine."""
+"""numba: plain loops, compiled for this machine."""
 
 import numpy as np
 from work import BETAS, DECAY, EPS, LR, MOMENTUM

@@ -1,4 +1,4 @@
-"""NumPy in place, with one temporary that is kept."""
+"""NumPy in place, with one reused temporary."""
 
 import numpy as np
 from work import BETAS, DECAY, EPS, LR, MOMENTUM

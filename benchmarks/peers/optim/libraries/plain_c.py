@@ -67,13 +67,13 @@ def players(work, threads):
                 x.root = (1 - BETAS[1] ** t) ** -0.5
             c.loop(kind, ctypes.byref(x), threads)
 
-    # the gradients and the state live as long as the step
+    # keep gradients and state alive as long as the step
     step.arrays = params, grads, state
     yield "plain C", step, lambda: params
 
 
 def stream(n, threads):
-    """(name, step, bytes) of copy and triad of n doubles, without the reads of what is written."""
+    """Yield (name, step, bytes) of copy and triad of n doubles, without write-allocate reads."""
     c = library()
     if c is None:
         return []

@@ -10,7 +10,7 @@ def players(work, threads):
         return
     torch.set_num_threads(threads)
     for how in ("fused", "foreach", "for-loop"):
-        # in memory of the same kind as the others have
+        # in the same kind of memory as for the others
         params, grads = work.copies()
         tensors = [torch.from_numpy(w).requires_grad_() for w in params]
         for x, g in zip(tensors, grads, strict=True):

@@ -1,4 +1,4 @@
-"""river: a dictionary for each row, so few rows alone."""
+"""river: a dictionary for each row, so only few rows."""
 
 import importlib.metadata
 

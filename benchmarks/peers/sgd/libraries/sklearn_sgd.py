@@ -1,9 +1,9 @@
-"""scikit-learn: its default, and the best of its schedules and first rates on the rows held out."""
+"""scikit-learn: its default, and its best schedule and initial rate on the held-out rows."""
 
 import numpy as np
 
 RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-MOST = 200_000_000  # elements that all rates together may visit
+MOST = 200_000_000  # bound on the elements visited by all rates together
 
 
 def version():
@@ -25,7 +25,7 @@ def epoch(loss, **options):
             try:
                 found = model(loss, **options).fit(rows.X, rows.y)
             except ValueError:
-                # it says that weights have overflown
+                # it raises if weights overflow
                 return lambda X: np.full(X.shape[0], np.inf)
             if loss == "log_loss":
                 return lambda X: found.decision_function(X)
@@ -37,7 +37,7 @@ def epoch(loss, **options):
 
 
 def tuned(work, penalty):
-    """The schedule and first rate with the least loss on the rows held out."""
+    """Return the schedule and initial rate with the least loss on the held-out rows."""
     tried = [{"learning_rate": "optimal", **penalty}]
     for schedule in ("constant", "invscaling"):
         tried += [{"learning_rate": schedule, "eta0": e, **penalty} for e in RATES]

@@ -1,4 +1,4 @@
-"""Vowpal Wabbit, by its wheel: an epoch reads its own cache, and parses nothing."""
+"""Vowpal Wabbit, from its wheel: an epoch reads its cache file, without parsing."""
 
 import importlib.metadata
 import math
@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 
 LOSS = {"log_loss": "logistic", "squared_error": "squared"}
-MOST = 20_000_000  # elements that are written as text; of larger data these first rows are learned
+MOST = 20_000_000  # bound on elements written as text; larger data are cut to their first rows
 
 
 def version():
@@ -18,7 +18,7 @@ def version():
 
 
 def lines(X, y):
-    """Rows in its text format."""
+    """Return rows in its text format."""
     X = scipy.sparse.csr_array(X)
     columns, values, ends = X.indices.tolist(), X.data.tolist(), X.indptr.tolist()
     for i, target in enumerate(y.tolist()):
@@ -33,7 +33,7 @@ def write(path, X, y, step=20_000):
 
 
 class Folder:
-    """A place for files, removed with it."""
+    """A temporary folder, removed with the object."""
 
     def __init__(self):
         self._made = tempfile.TemporaryDirectory()
