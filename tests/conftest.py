@@ -1,4 +1,4 @@
-"""Hypothesis draws the same examples in every run: a failure is there for everybody."""
+"""Make Hypothesis deterministic, so that failures are reproducible."""
 
 from hypothesis import settings
 

@@ -51,7 +51,7 @@ def doubled(rng):
 
 @kind
 def marker_blocks(rng):
-    """Allele counts that are alike within blocks."""
+    """Allele counts that are similar within blocks."""
     n, blocks = _some(rng, 40, 80, 150), _some(rng, 5, 15, 40)
     parts = []
     for _ in range(blocks):
@@ -135,7 +135,7 @@ def polynomial(rng):
 
 
 def problem(seed):
-    """X, y, largest alpha (about), options of `elastic_net` and the kind's name."""
+    """Return X, y, largest alpha (about), options of `elastic_net` and the kind's name."""
     rng = np.random.default_rng([seed, 11])
     name = list(KINDS)[seed % len(KINDS)]
     X = KINDS[name](rng)
@@ -180,7 +180,7 @@ def problem(seed):
 
 
 def fit(seed, tol=1e-8):
-    """`elastic_net` of problem `seed` at a penalty and by a way of its own."""
+    """Run `elastic_net` on problem `seed`, with a penalty and a solver that depend on it."""
     X, y, largest, options, name = problem(seed)
     rng = np.random.default_rng([seed, 12])
     share = _some(rng, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 1e-3, 1e-4)
@@ -192,7 +192,7 @@ def fit(seed, tol=1e-8):
 
 
 def path(seed):
-    """`elastic_net_path` of problem `seed`."""
+    """Run `elastic_net_path` on problem `seed`."""
     X, y, _, options, name = problem(seed)
     rng = np.random.default_rng([seed, 13])
     m, eps, tol = _some(rng, 20, 50, 100), _some(rng, 1e-2, 1e-3, 1e-4), _some(rng, 1e-4, 1e-8)
@@ -206,7 +206,7 @@ def path(seed):
 
 
 def search(seed):
-    """`ElasticNetCV` of problem `seed`; what it warned of."""
+    """Run `ElasticNetCV` on problem `seed`; return its warnings."""
     X, y, _, options, name = problem(seed)
     rng = np.random.default_rng([seed, 14])
     while X.shape[0] < 6:

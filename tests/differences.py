@@ -192,7 +192,7 @@ REASONS = {
     **{("type", item): DOUBLE for item in ("X_offset_", "X_scale_", "alpha_", "lambda_")},
 }
 
-# what no comparison of names and types finds
+# differences that a comparison of names and types does not find
 BEHAVIOUR = (
     (
         "`tol` of lassos and elastic nets",
@@ -428,7 +428,7 @@ def targets(name):
 
 
 def describe(value):
-    """Type, dtype and shape, as they are compared."""
+    """Return type, dtype and shape for the comparison."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} array of shape {value.shape}"
     if isinstance(value, (list, tuple)):
@@ -495,14 +495,14 @@ def of_fits(name):
                         found["attribute", item, "has it", "none", name] = None
                     for item in mine & other:
                         one, two = describe(getattr(b, item)), describe(getattr(a, item))
-                        # float64 is a float, with more to it
+                        # float64 is a subclass of float
                         if one != two and (one, two) != ("float", "float64"):
                             found["type", item, general(one), general(two), name] = None
     return found
 
 
 def differences():
-    """(kind, item, scikit-learn's, ours, name) of everything that differs."""
+    """Return (kind, item, scikit-learn's, ours, name) for every difference."""
     found = []
     for name in ESTIMATORS:
         mine, other = getattr(ours, name), getattr(theirs, name)
@@ -529,7 +529,7 @@ def unused(found):
 
 
 def table(found):
-    """Rows of the table, those that say the same of several names joined."""
+    """Return the rows of the table; equal rows of several names are joined."""
     rows = {}
     for kind, item, one, two, name in found:
         rows.setdefault((kind, item, one, two, reason(kind, item, name)), set()).add(name)

@@ -26,7 +26,7 @@ def data(loss, n=80, p=5, seed=0):
 
 
 def dense(X, y, loss, alpha, result, weight=None, factor=None, unit=None, offset=0.0, held=()):
-    """M over (w, b) in sums over the weights, and its part from the data, by NumPy."""
+    """Return M over (w, b), scaled by the sum of weights, and its part from the data."""
     n, p = X.shape
     s = np.ones(n) if weight is None else weight
     f = (np.ones(p) if factor is None else factor) * (1.0 if unit is None else unit**2)

@@ -20,7 +20,7 @@ LOSSES = ("logistic", "poisson", "gamma", "tweedie", "negative_binomial", "squar
 
 
 class Problem(NamedTuple):
-    """Arguments of `fastridge.glm`, and what is unusual about them."""
+    """Arguments of `fastridge.glm`, and a description of what is unusual."""
 
     X: Any
     y: np.ndarray
@@ -132,7 +132,7 @@ def is_refused(q: Problem) -> bool:
 
 
 def objective(q: Problem, coef, intercept) -> float:
-    """F without the library's own kernels."""
+    """Return F without the library's own kernels."""
     X = q.X.toarray() if sp.issparse(q.X) else q.X
     n, p = X.shape
     weight = q.options.get("sample_weight", np.ones(n))

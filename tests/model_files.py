@@ -1,4 +1,4 @@
-"""What tests of model files share."""
+"""Helpers for tests of model files."""
 
 import io
 import json
@@ -13,7 +13,7 @@ HEADER = "header.json"
 
 
 def identical(a, b):
-    """Equal to the bit, types included."""
+    """Return whether both are equal to the bit, including types."""
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):

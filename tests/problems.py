@@ -126,14 +126,14 @@ def make(seed, kinds=COLUMNS, most=(30, 8)) -> Problem:
 
 
 def centred(problem, intercept):
-    """X, y and weights in extended precision, about their weighted means, which come too."""
+    """Return X, y and weights in extended precision, centred, and the weighted means."""
     X, y = problem.X.astype(LONG), problem.y.astype(LONG)
     n = len(y)
     s = np.ones(n, LONG) if problem.weight is None else problem.weight.astype(LONG)
     if not intercept:
         return X, y, s, np.zeros(X.shape[1], LONG), LONG(0)
     x_mean, y_mean = s @ X / s.sum(), s @ y / s.sum()
-    # once more about the first mean, whose rounding is gone then
+    # centre again, to remove the round-off of the first means
     x_mean, y_mean = x_mean + s @ (X - x_mean) / s.sum(), y_mean + s @ (y - y_mean) / s.sum()
     return X - x_mean, y - y_mean, s, x_mean, y_mean
 
@@ -169,7 +169,7 @@ def ridge(problem, alpha, intercept=True):
 
 
 def energy(problem, alpha, v, intercept=True):
-    """|v| in the norm of the ridge's system, and sum_j |v_j| of that of each unit vector."""
+    """Return |v| in the norm of the ridge's system, and sum_j |v_j| |e_j| in that norm."""
     X, _, s, _, _ = centred(problem, intercept)
     v = v.astype(LONG)
     diagonal = s @ X**2 + alpha

@@ -68,7 +68,7 @@ def test_posterior_against_dense_algebra(shape, weighted, standardize, free):
     a, lam = model.alpha_, model.lambda_
     mean = s @ X / s.sum()
     d = factor * (s @ (X - mean) ** 2 / s.sum() if standardize else 1.0)
-    # jointly with the intercept, which has no prior
+    # joint posterior with the intercept, which has no prior
     Z = np.column_stack([np.ones(n), X])
     precision = a * (Z.T * s) @ Z + lam * np.diag(np.append(0.0, d))
     S = np.linalg.inv(precision)
@@ -93,7 +93,7 @@ def test_posterior_against_dense_algebra(shape, weighted, standardize, free):
     assert_allclose(
         scipy.stats.norm.cdf(high, model.coef_, np.sqrt(np.diag(S)[1:])), 0.95, rtol=1e-6
     )
-    # stationary: the precisions follow from themselves
+    # stationary: the precisions are a fixed point
     A = np.sqrt(s)[:, None] * (X - mean)
     dof = np.trace(np.linalg.solve(A.T @ A + lam / a * np.diag(d), A.T @ A))
     assert_allclose(model.dof_, dof, rtol=1e-6)
@@ -198,7 +198,7 @@ def test_criteria_of_a_path(shape, weighted, fit_intercept):
             assert_allclose(path.bic[i, t], -2 * loglik + np.log(W) * (q + 1), rtol=1e-8)
             gcv = rss / W / (1 - q / W) ** 2
             assert_allclose(path.gcv[i, t], gcv if q < W else np.inf, rtol=1e-7)
-            # the density of b under the prior, for the best noise
+            # log density of y under the prior, for the best noise variance
             V = np.eye(n) + A @ A.T / alpha
             noise = b @ np.linalg.solve(V, b) / W
             quad = -0.5 * (W * np.log(2 * np.pi * noise) + np.linalg.slogdet(V)[1] + W)

@@ -197,7 +197,7 @@ def test_a_child_forked_inside_has_all_threads():
         other.join()
         assert status == 0 and Library.number == 4, (status, Library.number)
     """
-    # a fork beside other threads is the point here
+    # forking while other threads run is what is tested
     command = [sys.executable, "-P", "-W", "ignore", "-c", textwrap.dedent(script)]
     subprocess.run(command, check=True, timeout=60)
 

@@ -20,7 +20,7 @@ def test_dense_vectors(isa, n):
         x = np.random.default_rng(n).normal(size=(130, n))
         for threads in (1, 3):
             gram = np.full((140, 140), np.nan)
-            # few new ones by themselves, and many
+            # few and many new columns
             for i0, i1 in [
                 (0, 1),
                 (1, 4),

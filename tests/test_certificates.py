@@ -38,7 +38,7 @@ def ridge_error(problem, alpha, coef):
 
 
 def quietly(fit):
-    """What it returns, and whether it warned."""
+    """Return the result, and whether there was a warning."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         result = fit()
@@ -115,7 +115,7 @@ def test_paths_and_moments():
         try:
             moments = fastridge.Moments(problem.stored, problem.y, problem.weight)
         except ValueError as error:
-            # sums in which the light rows would be lost are refused
+            # weights for which sums would lose the light rows are refused
             if "sample_weight has" not in str(error) or problem.weight.max() < 1e12:
                 raise
             continue

@@ -83,7 +83,7 @@ def test_factor_and_solve(isa, n_threads):
         (127, 250, 250),
         (130, 131, 140),
         (17, 18, 200),
-        # so few behind a whole factor that they go by themselves
+        # few columns added to a complete factor have their own code path
         (3, 3, 4),
         (200, 200, 230),
         (130, 130, 194),
@@ -122,7 +122,7 @@ def test_columns_taken_out(isa, p, gone):
     want = np.linalg.cholesky(M[np.ix_(left, left)]).T
     got = np.triu(wide[: len(left), : len(left)])
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-9)
-    # what it is the factor of, to rounding
+    # U'U equals the matrix up to round-off
     np.testing.assert_allclose(got.T @ got, M[np.ix_(left, left)], rtol=0, atol=1e-11 * 1e4)
     assert np.isnan(wide[:, p:]).all()
     assert np.isnan(wide[p:]).all()

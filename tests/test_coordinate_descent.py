@@ -1,4 +1,4 @@
-"""Elastic net and lasso: optimality, an honest certificate, and the same answer every way."""
+"""Elastic net and lasso: optimality, valid certificates, and equal results of all solvers."""
 
 import itertools
 
@@ -21,7 +21,7 @@ KINDS = ["C", "F", "csr", "csc", "csc int64"]
 
 @st.composite
 def problems(draw):
-    """Data with zeros, repeated and constant columns, and everything optional drawn."""
+    """Draw data with zeros, repeated and constant columns, and all optional arguments."""
     n, p = draw(st.sampled_from([1, 2, 3, 8, 30])), draw(st.sampled_from([1, 2, 5, 20, 50]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     X = rng.normal(size=(n, p)) * rng.choice([0.1, 1.0, 10.0], p) + rng.choice([0.0, 0.0, 3.0])
@@ -70,13 +70,13 @@ def in_solver_units(X, y, alpha, options, result):
 
 
 def rounding(q, u):
-    """Of the objective: what summing its parts may lose."""
+    """Return the round-off of the objective."""
     parts = q.s @ (np.abs(q.y) + np.abs(q.A) @ np.abs(u)) ** 2 + q.l1 @ np.abs(u) + q.l2 @ u**2
     return 1e-11 * max(parts, q.null)
 
 
 def check(X, y, alpha, options, result, tol, floor=np.inf):
-    """Feasible, with the objective it says, and no further from `floor` than it says."""
+    """Check feasibility, the reported objective, and that its gap bounds the error to `floor`."""
     q, u = in_solver_units(X, y, alpha, options, result)
     assert result.converged
     assert 0 <= result.relative_gap <= tol
@@ -227,7 +227,7 @@ def test_orthonormal_columns(solver):
         got = elastic_net(Q, y, alpha, l1_ratio=l1_ratio, solver=solver, tol=1e-15)
         assert_allclose(got.coef, want, atol=1e-7)
         assert_allclose(got.intercept, y.mean(), atol=1e-7)
-        # the gap that is reported is what is there, up to rounding
+        # the reported gap is correct up to round-off
         q = reference.elastic_net_problem(Q, y, alpha, l1_ratio)
         least = reference.elastic_net_objective(q, want)
         assert abs(got.objective - least) <= got.relative_gap * q.null + 1e-14
@@ -503,7 +503,7 @@ def test_arguments_that_do_not_go_with_moments():
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("seed", [36, 215, 223, 241, 606, 618, 620, 624])
 def test_more_features_than_rows_of_weight(seed, solver):
-    """Where exchanging many features at once goes in circles, one at a time gets there."""
+    """Exchanges of many features cycle here; single exchanges converge."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((30, 40)) * 10 ** rng.uniform(-1, 1, 40) + 5.0
     y = X @ (rng.standard_normal(40) * (rng.random(40) < 0.4)) + rng.standard_normal(30) + 5

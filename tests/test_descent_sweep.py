@@ -1,4 +1,4 @@
-"""Coordinate descent ends on what is hard for it; tests/descent_problems.py has the whole sweep."""
+"""Coordinate descent converges on hard problems; tests/descent_problems.py has the full sweep."""
 
 import descent_problems
 import numpy as np
@@ -40,7 +40,7 @@ def test_dependent_features_without_a_penalty_are_eliminated(seed):
     free = options["penalty_factor"] == 0
     size = np.sqrt(weight @ X[:, free] ** 2) * np.sqrt(weight @ y**2)
     assert free.sum() >= 2
-    # coefficients of near copies reach 1e7, so that their rounding shows
+    # coefficients of near copies reach 1e7, so that their round-off matters
     assert (np.abs(X[:, free].T @ r) <= 1e-8 * size).all()
 
 
@@ -90,7 +90,7 @@ def test_copies_of_a_column_with_a_coefficient_at_zero():
     found = fastridge.elastic_net(X, y, 0.01, l1_ratio=1.0, fit_intercept=False, tol=1e-10)
     assert found.converged
     assert found.n_iter < 100
-    # by 10,000 epochs of random order
+    # reference: 10,000 epochs in random order
     assert abs(found.objective - 0.0681958185) < 1e-9
 
 
@@ -196,7 +196,7 @@ def test_paths_follow_the_solution_where_supports_change(seed):
     best = sklearn.linear_model.lasso_path(
         X - X.mean(axis=0), y - y.mean(), alphas=found.alphas, tol=1e-12, max_iter=200_000
     )[1].T
-    # beside the error that is allowed, what 1e-12 leaves in the weakest direction is nothing
+    # a gap of 1e-12 allows a negligible error in the weakest direction
     error = np.linalg.norm(found.coef - best, axis=1)
     assert (error <= 1e-3 * np.linalg.norm(best, axis=1) + 1e-9).all()
 

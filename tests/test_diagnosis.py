@@ -1,4 +1,4 @@
-"""diagnosis_: made-up situations whose truth is known, over many seeds."""
+"""diagnosis_: simulated data with known answers, over many seeds."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""What the README and the docstrings show is what happens."""
+"""Run the examples of the README and the docstrings."""
 
 import ast
 import doctest

@@ -1,4 +1,4 @@
-"""Degrees of freedom and norms of cross-validated elastic nets: against how fits move with y."""
+"""Degrees of freedom and norms of cross-validated elastic nets, against derivatives by y."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Paths of elastic nets: grids, certificates, and what is kept of an unfinished one."""
+"""Paths of elastic nets: grids, certificates, and interrupted paths."""
 
 import _thread
 import threading
@@ -58,7 +58,7 @@ def test_same_as_scikit_learn(data, kind, solver, l1_ratio):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_cold_fit_is_exact_at_the_default_tolerance(solver):
-    """Features that matter enter one after the other, each because of the ones before."""
+    """Relevant features enter one by one, each because of the earlier ones."""
     rng = np.random.RandomState(0)
     w = rng.randn(200)
     w[10:] = 0.0
@@ -334,7 +334,7 @@ def test_a_far_smaller_penalty_takes_few_features_at_first(sparse):
 
 
 def test_rounding_of_a_gram_matrix_ends_in_columns():
-    """Features without a penalty want a gradient of zero, which only residuals give here."""
+    """Unpenalised features need a zero gradient, which is accurate only from residuals here."""
     rng = np.random.default_rng(5)
     X = rng.standard_normal((30, 40)) * 10 ** rng.uniform(-1, 1, 40) + 5.0
     y = rng.standard_normal(30) + 5
@@ -357,7 +357,7 @@ def test_rounding_of_a_gram_matrix_ends_in_columns():
     ],
 )
 def test_choice_of_a_solver_for_sparse_data(n, p, density, n_alphas, solver):
-    """What takes no more time than the other, as measured."""
+    """The chosen solver is the faster one, as measured."""
     X = sp.random_array((n, p), density=density, format="csr", rng=0)
     y = np.random.default_rng(0).standard_normal(n)
     found = elastic_net_path(X, y, n_alphas=n_alphas, eps=0.5, tol=1e-2)
@@ -365,7 +365,7 @@ def test_choice_of_a_solver_for_sparse_data(n, p, density, n_alphas, solver):
 
 
 def test_choice_of_a_solver_counts_rows_of_uneven_lengths():
-    """A few long rows make the Gram matrix dear, which the mean length does not show."""
+    """A few long rows make the Gram matrix expensive, though the mean length is small."""
     rng = np.random.default_rng(0)
     even = sp.random_array((20000, 900), density=0.01, format="csr", rng=rng)
     long = np.zeros((20000, 900))

@@ -1,4 +1,4 @@
-"""The search of ElasticNetCV: what an interrupt leaves, and what a fold leaves to the next."""
+"""The search of ElasticNetCV: interrupts, and memory that folds release."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_the_advice_for_several_targets_holds():
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_an_extension_goes_on_where_the_grid_ended(kind, shuffle):
-    # wide data, of which folds that are done leave nothing but their solution
+    # wide data: finished folds keep only their solutions
     rng = np.random.default_rng(5)
     X = rng.standard_normal((80, 400)) * (rng.random((80, 400)) < 0.6)
     y = X[:, :10].sum(axis=1) + 0.1 * rng.standard_normal(80)

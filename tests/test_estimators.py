@@ -1,4 +1,4 @@
-"""Ridge and RidgeClassifier: agreement with scikit-learn, and what they add to it."""
+"""Ridge and RidgeClassifier: agreement with scikit-learn, and additional features."""
 
 import itertools
 import threading

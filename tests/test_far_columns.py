@@ -36,7 +36,7 @@ def make(n, ratio, seed=0, some=4):
 
 
 def exact(near, z, alpha, weight=None, factor=None):
-    """Ridge by least squares of long doubles, centred; coefficients, and what is left."""
+    """Solve centred ridge by long double least squares; return coefficients and residuals."""
     w = np.ones(len(z)) if weight is None else weight
     Z = near.astype(np.longdouble)
     Z, t = Z - w @ Z / w.sum(), z - w @ z.astype(np.longdouble) / w.sum()
@@ -89,7 +89,7 @@ def test_near_fills_what_is_not_stored(by_column, real):
     np.testing.assert_array_equal(near.about, about)
     np.testing.assert_allclose(near.rows(0, 200), X - about, rtol=EPS, atol=0)
     np.testing.assert_allclose(offset, w @ (X - about) / w.sum(), rtol=1e-13, atol=1e-13)
-    # nothing is copied of columns about zero
+    # columns with means near zero are not copied
     same = A.near(*Matrix.from_dense(X - np.where(about, X.mean(0), 0)).column_stats())
     assert same[0] is A
 

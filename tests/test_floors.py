@@ -46,7 +46,7 @@ class Import(NamedTuple):
     source: str
     names: tuple[str, ...]
     line: int
-    at_once: bool  # while the module is loaded
+    at_once: bool  # whether the import runs when the module is loaded
 
     def __str__(self) -> str:
         return f"{self.module}, line {self.line}: {', '.join(self.names)} from {self.source}"

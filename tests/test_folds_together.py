@@ -45,7 +45,7 @@ class Folds:
 
 @pytest.fixture
 def shared(monkeypatch):
-    """Share passes of small data too; the groups of folds that did."""
+    """Share passes for small data too; return the groups of folds that did."""
     monkeypatch.setattr(together, "_LEAST", 0)
     ran = []
     solve = folds.TogetherPath.solve
@@ -70,7 +70,7 @@ def no_serial():
 def data(seed, n, p, loss="logistic", density=1.0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) * np.where(rng.random((n, p)) < density, 1.0, 0.0)
-    # binary in float32 as well
+    # exact in float32 too
     X = np.round(X * 64) / 64
     eta = X[:, :5].sum(axis=1) / 2 + 0.3
     if loss == "poisson":

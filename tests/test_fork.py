@@ -1,4 +1,4 @@
-"""Forks while another thread fits: the child finds no lock that nobody will release."""
+"""Forks while another thread fits: the child does not inherit a held lock."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Generalised cross-validation: against high precision and eigenvalues, where little is left."""
+"""Generalised cross-validation against high precision and eigenvalues, near interpolation."""
 
 import mpmath
 import numpy as np

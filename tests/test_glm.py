@@ -89,7 +89,7 @@ def test_in_fifty_digits():
 @pytest.mark.parametrize("first", range(0, 600, 60))
 @pytest.mark.slow
 def test_certificates_are_true(first):
-    """No objective is further from the least one that is known than its gap."""
+    """The gap of every solver bounds its objective minus the least known one."""
     for seed in range(first, first + 60):
         q = glm_problems.problem(seed)
         if glm_problems.is_refused(q):
@@ -242,7 +242,7 @@ def test_features_without_a_penalty(solver):
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
 @pytest.mark.slow
 def test_more_free_features_than_are_projected_out(loss, alpha):
-    """Of neighbours that are nearly alike, gradients say little of how far the minimum is."""
+    """With nearly equal neighbouring columns, small gradients do not imply a near minimum."""
     rng = np.random.default_rng(0)
     n, p = 3000, 540
     X = sp.random_array((n, p), density=0.04, rng=rng, format="csr")
@@ -264,7 +264,7 @@ def test_more_free_features_than_are_projected_out(loss, alpha):
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
 @pytest.mark.slow
 def test_gaps_of_a_loss_with_kinks(solver, alpha):
-    """Where few or no residuals are within delta, curvatures say little or nothing."""
+    """With few or no residuals within delta, curvatures are nearly or exactly zero."""
     if solver == "newton-samples" and alpha == 0:
         pytest.skip("takes no features without a penalty")
     rng = np.random.default_rng(0)
@@ -328,7 +328,7 @@ def test_targets_without_a_fit():
         fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", exposure=np.ones(3))
     with pytest.raises(ValueError, match=r"intercept_init is 3\.0 without coef_init"):
         fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", intercept_init=3.0)
-    # what has no weight does not count
+    # rows of weight 0 do not count
     fastridge.glm(X, [-1.0, 1.0, 2.0], "poisson", sample_weight=[0.0, 1.0, 1.0])
 
 

@@ -1,4 +1,4 @@
-"""What once broke generalised linear models: bounds, first coefficients, large counts, messages."""
+"""Regression tests of GLMs: bounds, initial coefficients, large counts, messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poisson, gamma and Tweedie regressors: against scikit-learn, and what they add to it."""
+"""Poisson, gamma and Tweedie regressors: against scikit-learn, and additional features."""
 
 import pickle
 import warnings
@@ -57,7 +57,7 @@ def test_is_what_scikit_learn_fits(data, name, options, alpha, weighted):
     s = s if weighted else None
     other = getattr(theirs, name)(alpha=alpha, tol=1e-9, max_iter=10000, **options)
     with warnings.catch_warnings():
-        # L-BFGS ends at rounding before the gradient does
+        # L-BFGS ends at the round-off of the objective, before the gradient is small
         warnings.simplefilter("ignore")
         other.fit(X, y, s)
     model = ours(name, alpha=alpha, **options).fit(X, y, s)

@@ -1,4 +1,4 @@
-"""What fits of generalised linear models must not depend on: repetition, order, shift, scale."""
+"""GLM fits are invariant to repetition, order, shift and scale of the data."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def violation(
     upper=np.inf,
     fit_intercept=True,
 ):
-    """How far coefficients are from the conditions of a minimum, over the largest gradient."""
+    """Return the violation of the optimality conditions, over the largest gradient."""
     X, loss = dense(X), loss_of(loss)
     n, p = X.shape
     weight = np.ones(n) if weight is None else weight
@@ -68,7 +68,7 @@ def violation(
     size = np.abs(X.T) @ np.abs(r)
     lower, upper = np.broadcast_to(lower, p), np.broadcast_to(upper, p)
     worst = np.zeros(p)
-    # moving up must not pay, nor moving down
+    # the objective must not fall upwards or downwards
     up, down = g + np.where(w >= 0, l1, -l1), -g + np.where(w <= 0, l1, -l1)
     worst = np.maximum(np.where(w < upper, -up, 0.0), np.where(w > lower, -down, 0.0))
     assert (w >= lower).all()

@@ -23,7 +23,7 @@ def test_squares_are_those_of_refits():
     y = np.log1p(y)
     alphas = np.array([1.0, 0.1, 0.01])
     model = fastridge.GLMCV("squared", alphas=alphas, cv="loo", tol=1e-7).fit(X, y)
-    # the penalty of the refits is that beside the sum of all losses
+    # refits have the penalty relative to the sum of all losses
     refits = fastridge.GLMCV("squared", alphas=alphas * 60 / 59, cv=singles(60), tol=1e-7)
     refits.fit(X, y)
     for name in ("validation_error", "validation_error_se", "score_se"):

@@ -138,7 +138,7 @@ def separated(loss):
 
 
 def assert_exact(result, exact, excess, alpha, close):
-    """Within the certificate, and coefficients within what it says of them by strong convexity."""
+    """Check the certificate, and the bound on coefficients that follows by strong convexity."""
     assert result.converged
     bound = result.dual_gap + _ROUNDING * abs(result.objective)
     assert 0.0 <= excess <= bound

@@ -1,4 +1,4 @@
-"""What holds for every generalised linear model: optimality, and how it moves with its data.
+"""Properties of every generalised linear model: optimality, and equivariance in its data.
 
 By strong convexity an objective within `dual_gap` of its minimum has coefficients within
 sqrt(2 dual_gap / l2) of the solution, which is what two fits of one problem may differ by.
@@ -91,7 +91,7 @@ def penalties(X, alpha, options):
 
 
 def slack(result):
-    """What the objective may be above its minimum."""
+    """Return the bound on the objective minus its minimum."""
     return result.dual_gap + 16 * _EPS * max(abs(result.objective), 1.0)
 
 

@@ -111,7 +111,7 @@ def test_objectives(start):
 
 
 def test_copies_of_rows_far_from_zero():
-    """Rounding of the means is no direction of the rows."""
+    """The round-off of the means does not count as a direction of the rows."""
     rng = np.random.default_rng(0)
     X = (rng.standard_normal((3, 11)) + 1e3) * 10.0 ** rng.integers(-3, 8, 11)
     X[2] = X[0]
@@ -135,7 +135,7 @@ def test_free_columns_of_unlike_scales_by_samples():
 
 
 def test_folds_whose_training_rows_are_small():
-    """Moments of the training rows are summed anew where a difference would lose them."""
+    """Moments of the training rows are summed again where a difference would cancel."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((12, 2))
     X[:6] *= 1e9

@@ -164,7 +164,7 @@ def test_one_group_is_bayesian_ridge_and_generalised_cross_validation():
 def test_a_group_goes_out_and_comes_back():
     X, y, labels = problem(200)
     Q, _ = np.linalg.qr(np.column_stack([np.ones(200), X, y]))
-    # noise columns that are orthogonal to everything are out
+    # noise columns that are orthogonal to everything are dropped
     rng = np.random.default_rng(3)
     noise = rng.standard_normal((200, 5))
     noise -= Q @ (Q.T @ noise)
@@ -190,7 +190,7 @@ def test_a_group_goes_out_and_comes_back():
         ]
         for one in found[1:]:
             assert one.value == pytest.approx(found[0].value, abs=1e-7)
-        # as does what was started without a penalty and is better off with one
+        # so does a group that starts with penalty 0 but is better with one
         if criterion.may_be_zero:
             search = Search(lambda a: reduced.at(a, 0), criterion, reduced.groups.size, 1e-8, 99)
             for start in ([1.0, 1.0, 0.0], [0.0, 0.0, 0.0]):

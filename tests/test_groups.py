@@ -181,7 +181,7 @@ def test_dual_value():
 
 
 def test_a_penalty_below_rounding_shows_no_gap():
-    """|g_j| is rounding, whatever the penalty."""
+    """|g_j| is round-off, whatever the penalty."""
     zero = np.zeros(3)
     norm = np.full(3, 1e-15)
     for l1 in (1e-14, 1e-16, 1e-300):

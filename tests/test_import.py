@@ -1,4 +1,4 @@
-"""What an import says and does not load."""
+"""An import prints nothing and does not load optional modules."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""fastridge.save and fastridge.load: exact round trips, and what has no place in a file."""
+"""fastridge.save and fastridge.load: exact round trips, and refused objects."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""Where model files go: all of them or nothing, whatever happens meanwhile."""
+"""Destinations of model files: writes are atomic, whatever happens meanwhile."""
 
 import io
 import os

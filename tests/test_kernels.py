@@ -1,4 +1,4 @@
-"""Steps of one tensor against their NumPy twins, and what they refuse."""
+"""Steps of one tensor against the NumPy reference, and refused arguments."""
 
 import array
 import itertools

@@ -1,4 +1,4 @@
-"""Penalty factors that shut features out: coefficients, gradients and warnings."""
+"""Penalty factors so large that features are excluded: coefficients, gradients, warnings."""
 
 import numpy as np
 import pytest

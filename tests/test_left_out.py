@@ -137,7 +137,7 @@ def test_rows_that_alone_hold_a_direction():
 @pytest.mark.parametrize("shape", [(30, 50), (30, 8), (12, 11)], ids=str)
 @pytest.mark.parametrize("cv", [None, "gcv", 3], ids=str)
 def test_sparse_columns_far_from_zero(container, shape, cv):
-    # of whole 1024ths, which moving by 2^20 does not round
+    # multiples of 1/1024, which a shift by 2^20 does not round
     X, y = problem(*shape)
     X = np.round(X * 1024) / 1024
     near = RidgeCV(ALPHAS, cv=cv).fit(X, y).cv_results_

@@ -1,4 +1,4 @@
-"""LogisticRegression of two classes: against scikit-learn, and what it adds to that; all checks."""
+"""LogisticRegression of two classes: against scikit-learn, additional features, and checks."""
 
 import math
 import pickle

@@ -1,4 +1,4 @@
-"""LogisticRegressionCV: against scikit-learn, and what it adds to that."""
+"""LogisticRegressionCV: against scikit-learn, and additional features."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""LogisticRegression of several classes: against scikit-learn, and what it adds to that."""
+"""LogisticRegression of several classes: against scikit-learn, and additional features."""
 
 import warnings
 

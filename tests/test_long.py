@@ -1,4 +1,4 @@
-"""Factorisations that take seconds: Ctrl-C ends them, and they are those of short calls."""
+"""Factorisations that take seconds: Ctrl-C ends them, and results are those of short calls."""
 
 import os
 import signal

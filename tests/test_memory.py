@@ -1,4 +1,4 @@
-"""What a fit allocates, seen by the system: of NumPy and of C alike."""
+"""Memory of a fit as seen by the system, including allocations in C."""
 
 import json
 import os
@@ -137,7 +137,7 @@ def test_an_iterative_fit_allocates_few_vectors():
     for case, tall, vectors, solver, converged in found:
         assert solver == "cg", case
         assert converged, case
-        # the peak was seen at all
+        # the peak was measured
         assert 1 < vectors <= (3 if tall else 8) + FIXED, (case, vectors)
 
 
@@ -164,7 +164,7 @@ def test_max_memory_is_kept():
 
 @pytest.mark.slow
 def test_more_features_than_have_a_gram_matrix():
-    """The room for the products of 2^32 features, beyond what an integer counts, is not had."""
+    """The memory for products of 2^32 features, whose size overflows an integer, is refused."""
     program = """
 import resource
 import numpy as np, scipy.sparse as sp

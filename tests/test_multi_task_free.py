@@ -1,4 +1,4 @@
-"""Several targets without a penalty: least squares, with a gap that says so."""
+"""Several targets without a penalty: least squares, with a small gap."""
 
 import numpy as np
 import pytest

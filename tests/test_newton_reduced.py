@@ -83,7 +83,7 @@ def test_solutions(few_heavy, monkeypatch, loss, form, standardize, weighted):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.slow
 def test_penalties_share_a_matrix(few_heavy, monkeypatch, fit_intercept, dtype):
-    """It is summed anew for some of the steps of a path alone."""
+    """The Gram matrix is summed again only for some steps of a path."""
     X, eta, rng = one_hot()
     y = LOSSES["logistic"](eta, rng)
     alphas = np.geomspace(1e-1, 1e-4, 20)
@@ -97,7 +97,7 @@ def test_penalties_share_a_matrix(few_heavy, monkeypatch, fit_intercept, dtype):
 
 
 def test_starts_far_off():
-    """Stale and far curvatures, of which none lowers the objective, give way to fresh ones."""
+    """Old curvatures whose steps do not lower the objective are replaced by fresh ones."""
     X, eta, rng = one_hot()
     y = LOSSES["poisson"](3.0 * eta, rng)
     found = fastridge.glm(X, y, "poisson", 1e-6, solver="newton-cg", tol=1e-6)

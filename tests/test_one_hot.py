@@ -1,4 +1,4 @@
-"""Sparse data whose stored values are all 1: no value is read, and nothing else is different."""
+"""Sparse data whose stored values are all 1: values are not read, with equal results."""
 
 import numpy as np
 import pytest

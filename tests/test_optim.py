@@ -1,4 +1,4 @@
-"""Optimizers: groups, state, what they refuse, and what they find."""
+"""Optimizers: groups, state, refused arguments, and solutions."""
 
 import array
 import copy

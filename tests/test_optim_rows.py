@@ -113,7 +113,7 @@ def test_flushed_rows_are_those_of_the_dense_optimizer(isa, cls, options, dtype)
 
 @over_cases
 def test_rows_that_were_touched_are_up_to_date(cls, options):
-    """Without a flush too; and those that were asked for are."""
+    """Rows of a step are up to date without a flush, and so are rows that were flushed."""
     rng = np.random.default_rng(1)
     w = rng.normal(size=(N, WIDTH))
     twin = w.copy()

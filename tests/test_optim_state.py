@@ -1,4 +1,4 @@
-"""States of optimizers: taken over whole or not at all, from here and from torch."""
+"""States of optimizers: loaded completely or not at all, from fastridge and from torch."""
 
 import copy
 

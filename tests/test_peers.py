@@ -1,4 +1,4 @@
-"""The comparison with other libraries runs, and judges solutions rightly."""
+"""The comparison with other libraries runs, and measures accuracy correctly."""
 
 import importlib.util
 import json

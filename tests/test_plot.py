@@ -1,4 +1,4 @@
-"""Pictures: what was drawn, by its lines, limits and labels."""
+"""Plots: their lines, limits and labels."""
 
 import subprocess
 import sys

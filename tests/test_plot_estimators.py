@@ -1,4 +1,4 @@
-"""Pictures of estimators: that they show the model that was fitted, and say what was chosen."""
+"""Plots of estimators: they show the fitted model and the chosen penalty."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures of generalised linear models: paths, deviances and calibration."""
+"""Plots of generalised linear models: paths, deviances and calibration."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The readable twins of the choice of a penalty, against the estimators."""
+"""The reference implementation of the choice of a penalty, against the estimators."""
 
 import numpy as np
 import pytest

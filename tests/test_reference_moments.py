@@ -1,4 +1,4 @@
-"""Moments against their NumPy twin, sum by sum and step by step."""
+"""Moments against the NumPy reference, sum by sum and step by step."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Paths of penalties and what they are made of, against their NumPy twins."""
+"""Paths of penalties and their parts, against the NumPy reference."""
 
 import numpy as np
 import pytest

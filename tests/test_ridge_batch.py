@@ -1,4 +1,4 @@
-"""ridge_batch: each problem is what ridge makes of it."""
+"""ridge_batch: each problem has the solution of ridge."""
 
 import os
 import signal

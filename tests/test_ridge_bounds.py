@@ -36,7 +36,7 @@ def bounds(p, seed=1):
 
 
 def assert_optimal(X, y, alpha, got, lower, upper, *, weight=None, d=None, tol=1e-9):
-    """Within the bounds, and no gradient but what they hold back."""
+    """Check that coefficients are within the bounds and the projected gradient vanishes."""
     gradient = reference.gradient(X, y, alpha, got.coef, got.intercept, sample_weight=weight, d=d)
     assert (got.coef >= lower).all()
     assert (got.coef <= upper).all()
@@ -89,7 +89,7 @@ def test_several_targets(kind, alphas):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("alpha", [1e-3, 1.0])
 def test_faces_of_many_coefficients(kind, fit_intercept, alpha, monkeypatch):
-    """What is not factored is solved by conjugate gradients."""
+    """Faces that are too large to factor are solved by conjugate gradients."""
     X, y = problem(80, 50)
     lower, upper = bounds(50)
     given = {"lower": lower, "upper": upper, "fit_intercept": fit_intercept}

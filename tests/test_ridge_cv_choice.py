@@ -1,4 +1,4 @@
-"""RidgeCV and RidgeClassifierCV: which penalty they take, and what they say of it."""
+"""RidgeCV and RidgeClassifierCV: the chosen penalty, and the diagnosis."""
 
 import warnings
 

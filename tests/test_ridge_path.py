@@ -1,4 +1,4 @@
-"""All penalties at once, against each penalty for itself."""
+"""Paths of penalties, against a fit of each penalty."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What holds for every ridge problem: optimality, and how it moves with its data."""
+"""Properties of every ridge problem: optimality, and equivariance in its data."""
 
 import itertools
 
@@ -42,7 +42,7 @@ def problems(draw, max_n=30, max_p=30):
 
 
 def assert_stationary(X, y, alpha, got, options, positive=False):
-    """The gradient is as small as rounding of its own terms allows."""
+    """The gradient is as small as the round-off of its terms."""
     weight = options["sample_weight"]
     s = np.ones(len(X)) if weight is None else weight
     d = reference.penalties(X, weight, options["penalty_factor"], options["standardize"])

@@ -1,4 +1,4 @@
-"""rolling_ridge: every window is what ridge makes of its rows."""
+"""rolling_ridge: every window has the solution of ridge on its rows."""
 
 import warnings
 

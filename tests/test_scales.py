@@ -1,4 +1,4 @@
-"""Data whose squares overflow or vanish: powers of two change nothing but the units."""
+"""Data whose squares overflow or underflow: scaling by powers of two only changes units."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Paths, moments and nets of data whose squares overflow or vanish: right, or refused by name."""
+"""Paths, moments and nets of data whose squares overflow or underflow: correct or refused."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Steps of batches: beside the twin, the same bits for any number of threads, and what stays."""
+"""Steps of batches: against the reference, bitwise equal for any number of threads."""
 
 import itertools
 import os

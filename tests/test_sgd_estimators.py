@@ -1,4 +1,4 @@
-"""SGDClassifier and SGDRegressor: against exact solutions, and what they promise of streams."""
+"""SGDClassifier and SGDRegressor: against exact solutions, and guarantees for streams."""
 
 import math
 import pickle

@@ -1,4 +1,4 @@
-"""Steps row by row: beside scikit-learn's rules, beside the twin, and what must not change them."""
+"""Steps row by row: against scikit-learn's rules and the reference, and invariances."""
 
 import pickle
 import warnings

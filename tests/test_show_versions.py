@@ -1,4 +1,4 @@
-"""What show_versions prints, and what it does not import."""
+"""The output of show_versions, and modules that it must not import."""
 
 import subprocess
 import sys

@@ -94,7 +94,7 @@ def test_l1_certificates_are_bounds():
 
 @pytest.mark.slow
 def test_l1_of_separated_classes_takes_few_rounds():
-    """Turns of the classes leave much between them, which a joint Newton step takes."""
+    """Steps of single classes converge slowly here; a joint Newton step is needed."""
     rng = np.random.default_rng(0)
     X, y = 10 * rng.standard_normal((10, 4)), np.arange(10) % 5
     for l1_ratio in (0.5, 1.0):

@@ -85,12 +85,12 @@ def differ(problem, ours, theirs):
 
 
 def chosen(model):
-    """The penalty that was chosen among those given; None where none was."""
+    """Return the penalty chosen among the given ones; None if there was no choice."""
     return model.alpha_ if hasattr(model, "cv_results_") else None
 
 
 def same_choice(ours, theirs):
-    """Return whether both chose one penalty, or penalties between which rounding decides."""
+    """Return whether both chose the same penalty, up to ties decided by round-off."""
     if chosen(ours) == chosen(theirs):
         return True
     return hasattr(ours, "best_score_") and ours.best_score_ == pytest.approx(

@@ -781,7 +781,7 @@ def check_damaged(seeds):
         expected = outcome(theirs, text, **options)
         read += 1
         if expected is None:
-            # what scikit-learn has no room for
+            # scikit-learn fails on indices beyond int32
             more += 1
             assert found == outcome(reference.read_svmlight, text, **options), seed
             assert found[0][1] >= 2**31, seed

@@ -86,7 +86,7 @@ def test_sparse_products(kind, dtype, n, p, k, ones, isa):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weighted", [True, False])
 def test_conjugate_gradients_side_by_side(kind, weighted, monkeypatch):
-    """Each target stops by itself, wherever the others are."""
+    """Each target stops independently of the others."""
     from fastridge.solvers.ridge import cg
 
     monkeypatch.setattr(cg, "gram_pays", lambda *_: False)

@@ -1,4 +1,4 @@
-"""Threads, forks, interrupts, and what the environment may say."""
+"""Threads, forks, interrupts, and environment variables."""
 
 import os
 import re
@@ -119,7 +119,7 @@ def test_same_bits_for_any_number_of_threads(kind, solver, n, p, threaded):
 
 
 def test_kernels_release_the_lock():
-    """Another thread goes on while a kernel runs."""
+    """Another thread keeps running while a kernel runs."""
     A = check_design(np.ones((3000, 1500)))
     count, stop = 0, threading.Event()
 

@@ -116,7 +116,7 @@ def test_path(name, free, weighted, container):
 
 @pytest.mark.parametrize("name", ["one large column", "orthogonal", "powers to 5"])
 def test_path_of_moments(name):
-    """Of columns that are not nearly dependent, moments hold all of it."""
+    """For columns that are not nearly dependent, moments suffice."""
     X, y = DESIGNS[name]
     path = fastridge.ridge_path(fastridge.Moments(X, y), alphas=ALPHAS)
     # the condition of the columns, brought to one length, squared
@@ -183,7 +183,7 @@ def test_cross_validation(name, free, weighted, container):
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 def test_bayesian_ridge(container):
-    """Of columns in other units the same fit, and the evidence is at its largest."""
+    """Columns in other units give the same fit, and the evidence is maximal."""
     X, y = DESIGNS["one large column"]
     units = np.array([1e8, 1.0, 1.0])
     model = BayesianRidge(penalty_factor=units**2, compute_score=True).fit(container(X), y)
@@ -234,7 +234,7 @@ def test_r2_of_folds_of_one_row(weighted):
 
 
 def test_r2_of_folds_of_a_constant():
-    """Rounding of a weighted mean of equal numbers is no spread."""
+    """The round-off of a weighted mean of equal numbers does not count as spread."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((9, 2)), np.r_[np.full(6, 0.1), rng.standard_normal(3)]
     weight = rng.random(9)

@@ -1,4 +1,4 @@
-"""The door: what is used as it is, what is converted, what is refused and in which words."""
+"""Input validation: arguments used in place, converted, or refused, and the messages."""
 
 import itertools
 from importlib.util import find_spec
@@ -36,7 +36,7 @@ def values(A):
 
 @pytest.fixture
 def handed(monkeypatch):
-    """Buffers that the door hands to Matrix."""
+    """Return the buffers that validation passes to Matrix."""
     record = SimpleNamespace(buffers=(), calls=0)
 
     def keep(*buffers, **_):
@@ -324,7 +324,7 @@ def test_unsorted_and_repeated_indices(container, index, dtype, claim):
     indptr = np.array([0, 3, 5, 5], dtype=index)
     X = container((data, indices, indptr), shape=(3, 3))
     if claim:
-        # scipy believes what it has cached; the door must not.
+        # SciPy trusts its cached flags; validation must not.
         X.has_sorted_indices = X.has_canonical_format = True
     freeze(X)
     before = [a.copy() for a in (X.data, X.indices, X.indptr)]

@@ -93,7 +93,7 @@ def test_several_targets(heavy, k):
 
 
 def test_targets_that_end_at_once(heavy):
-    """A constant target, and one that is nothing but noise beside an easy one."""
+    """A constant target, and one of pure noise, beside an easy one."""
     X, Y = words()
     Y = Y[:, :4].copy()
     Y[:, 1], Y[:, 2] = 3.0, 1e-8 * Y[:, 2]

@@ -39,7 +39,7 @@ def run(arguments, **options):
     command = [sys.executable, "-P", "-m", "pytest", "-c", str(HERE / "pytest.ini")]
     command += ["-p", "swapped", *others, "--pyargs", *named]
     environment = dict(os.environ)
-    # what decides which tests there are
+    # the set of tests depends on these
     for name in ("SCIPY_ARRAY_API", "SKLEARN_TESTS_GLOBAL_RANDOM_SEED", "PYTEST_ADDOPTS"):
         environment.pop(name, None)
     found = environment.get("PYTHONPATH")

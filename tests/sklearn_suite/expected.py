@@ -1,4 +1,4 @@
-"""What scikit-learn's tests find that is different here, and why."""
+"""Expected failures of scikit-learn's tests, with reasons."""
 
 from typing import NamedTuple
 
