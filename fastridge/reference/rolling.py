@@ -1,4 +1,4 @@
-"""Ridge regression on every window of rows, each fitted anew.
+"""Ridge regression on every window of rows, each fitted separately.
 
 Letters: X (n, p) data, y (n,) target, s (n,) sample weights, m windows, k penalties.
 """

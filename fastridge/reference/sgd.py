@@ -424,7 +424,7 @@ class Learner:
         self._error, self._mean, self._spread = 0.0, 0.0, 0.0  # statistics of targets
         # for bets: their state, the weight of rows since the last, the start of the intercept
         self._bets = tuple(np.zeros(shape) for _ in range(4))
-        self._debts = np.zeros(shape), np.zeros(shape)  # of weights above 0, of those below
+        self._debts = np.zeros(shape), np.zeros(shape)  # for positive and for negative weights
         self._missed, self._first = np.zeros(shape[1]), np.zeros(shape)
 
     @property

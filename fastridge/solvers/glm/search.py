@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 _EPS = float(np.finfo(np.float64).eps)
-ROUNDING = 8 * _EPS  # of an objective, as a share of its parts
+ROUNDING = 8 * _EPS  # round-off of an objective, as a share of its parts
 _ENOUGH = 1e-4  # share of the decrease that the slope predicts (Armijo)
 _NEAR = 1e-9  # predicted decrease over the objective, below which differences are round-off
 _MOST = 60  # bound on the evaluations

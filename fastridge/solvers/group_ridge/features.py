@@ -415,7 +415,7 @@ class FeatureState:
 
     @cached
     def ones(self) -> bool:
-        """Whether no group that is in has several features."""
+        """Return whether no active group has several features."""
         return bool(self.sizes.max(initial=0) == 1)
 
     def restricted_hessian(self, left: float) -> tuple[Array, NDArray[np.intp]]:

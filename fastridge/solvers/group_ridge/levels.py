@@ -1,4 +1,4 @@
-"""Criteria of group penalties where a large group is the levels of a factor.
+"""Criteria of group penalties where a large group has the levels of a factor as features.
 
 No row has two levels, so the block E of the Gram matrix of that group is diagonal, with its
 penalties too. The group is eliminated: with S the block of the other columns, the intercept and the
@@ -39,7 +39,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 
 
 def largest_factor(A: Matrix, codes: Any, count: int, d: Any, least: int) -> int:
-    """The largest group of at least so many features of whom no row has two; -1: none."""
+    """Return the largest group with at least `least` features and no row with two; -1: none."""
     if not A.is_sparse:
         return -1
     _, indices, indptr = A.arrays
@@ -86,16 +86,16 @@ class Levels(Features):
     count : int
         Number of groups.
     chosen : int
-        The group of whose features no row has two.
+        The eliminated group: no row has two of its features.
     about_zero : bool
-        Keep columns far from zero as they came, which the likelihood asks for.
+        Do not shift columns far from zero, as the likelihood requires.
 
     Attributes
     ----------
-    Those of `Features` that a fit asks for, and
+    The attributes of `Features` that a fit uses, and
 
     fixed_columns : int
-        How many rows of `S` and `B` are of fixed columns; they come first.
+        Number of rows of `S` and `B` that belong to fixed columns; they come first.
     rest, eliminated : ndarray
         Places in the order of the groups of the penalised features that stay, and of the levels.
     S : ndarray (q, q)
@@ -173,7 +173,7 @@ class Levels(Features):
         self.S, self.B = S, B
 
     def _take_target(self) -> None:
-        """Products with y, of which the fixed columns take their part, for y of length 1."""
+        """Set products with y of length 1, with the fixed columns projected out."""
         self.right = right = self.problem.gradient_at_zero()
         Y = self.problem.rooted(self.problem.Y)
         self.y_squares = np.einsum("ik,ik->k", Y, Y)
@@ -202,7 +202,7 @@ class Levels(Features):
         member = np.zeros((len(code), 1 if together else len(live)))
         member[np.arange(len(code)), where] = 1.0 / self.factor
         rest, levels, f = member[self.rest], member[self.eliminated], self.fixed_columns
-        # what the fixed columns explain: U'U
+        # the part that the fixed columns explain: U'U
         L = lapack.factor(np.array(self.S[:f, :f], order="F"))
         of_levels = self.B[:f] if isinstance(self.B, np.ndarray) else self.B[:f].toarray()
         V = lapack.solve_triangular(L, of_levels, lower=True) if f else of_levels
@@ -227,19 +227,19 @@ class Levels(Features):
         return T, d, member.T @ self.cross**2
 
     def products(self, w: Array) -> Array:
-        """Products (p,) of all features with the fit of coefficients (p,)."""
+        """Return the products (p,) of all features with the fit of coefficients (p,)."""
         fit = self.problem.A.dot(np.ascontiguousarray(w))
         if self.problem.weight is not None:
             fit = fit * self.problem.weight
         return self.problem.A.tdot(fit)
 
     def at(self, alpha: Array, target: int) -> LevelsState | None:
-        """The state at relative penalties (g,), infinite ones included; None: not definite."""
+        """Return the state at relative penalties (g,), possibly infinite; None: not definite."""
         state = LevelsState(self, alpha, target)
         return state if state.definite else None
 
     def solve(self, state: Any, right: Array) -> Array:
-        """Coefficients (p,) of the penalties of a state for products with y (p,)."""
+        """Return coefficients (p,) for products with y (p,), under the penalties of a state."""
         order = self.groups.order
         fixed = np.zeros(self.fixed_columns)
         fixed[int(self.fit_intercept) :] = right[self.free]
@@ -251,22 +251,22 @@ class Levels(Features):
 
 
 class System:
-    """A = X'X + D of the fixed columns, first, and of kept features, by its Schur complement.
+    """A = X'X + D for the fixed columns, first, and kept features, by its Schur complement.
 
     Parameters
     ----------
     data : Levels
     kept : ndarray (q,) of bool
-        Of the penalised features.
+        Mask of the kept penalised features.
     D : ndarray
-        Penalties of those kept.
+        Penalties of the kept features.
     f : int
-        How many of the fixed columns are left out: all or none.
+        Number of fixed columns that are left out: all or none.
 
     Attributes
     ----------
     rest, levels : ndarray
-        Places among those kept.
+        Places among the kept features.
     definite : bool
     """
 
@@ -299,13 +299,13 @@ class System:
                 self.definite = False
 
     def beside(self, weight: Array) -> Array:
-        """B diag(weight) B', (q, q)."""
+        """Return B diag(weight) B', (q, q)."""
         if isinstance(self.B, np.ndarray):
             return lapack.product(self.B * weight, self.B.T)
         return (self.B.multiply(weight[None]).tocsr() @ self.B.T.tocsr()).toarray()
 
     def solve(self, fixed: Array, penalised: Array) -> tuple[Array, Array]:
-        """Solutions for right sides of the fixed columns (f, k) and the penalised ones (q, k)."""
+        """Solve for right-hand sides of fixed columns (f, k) and penalised ones (q, k)."""
         out = np.empty(penalised.shape)
         levels = penalised[self.levels] / self.E[:, None]
         inner = np.vstack([fixed, penalised[self.rest]]) - self.B @ levels
@@ -321,7 +321,7 @@ class System:
 
     @cached
     def C(self) -> Array:
-        """The block of A^-1 of the fixed columns and the features that stay."""
+        """Block of A^-1 for the fixed columns and the features that are not eliminated."""
         return lapack.inverse_factored(self.L)
 
     @cached
@@ -340,7 +340,7 @@ class System:
 
     @cached
     def diagonal(self) -> Array:
-        """Diagonal of A^-1, of the penalised features."""
+        """Diagonal of A^-1 for the penalised features."""
         out = np.empty(self.count)
         out[self.rest] = np.diagonal(self.C)[self.f :]
         out[self.levels] = 1.0 / self.E
@@ -355,7 +355,7 @@ class System:
 
 
 class LevelsState(FeatureState):
-    """Everything that criteria ask for at one vector of penalties."""
+    """The terms of the criteria at one vector of penalties."""
 
     by_features = False
     data: Levels
@@ -385,7 +385,7 @@ class LevelsState(FeatureState):
 
     @property
     def level(self) -> int:
-        """The group that is eliminated; -1 where it is out."""
+        """The eliminated group; -1 where it is out."""
         return self.data.chosen if len(self.system.levels) else -1
 
     def is_near_singular(self) -> bool:
@@ -393,12 +393,12 @@ class LevelsState(FeatureState):
         return bool((np.diagonal(s.L)[s.f :] ** 2 < 1e-6 * (s.own + s.Dq)[s.f :]).any())
 
     def _rest(self, values: Array, axis: int = 0) -> Array:
-        """Sums (g,) over the penalised features that stay, of values of them alone."""
+        """Return sums (g,) of values of the penalised features that are not eliminated."""
         if self.level < 0:
             return self.sums(values, axis)
         shape = list(values.shape)
         shape[axis] = len(self.D)
-        # the levels stand in the middle of the order
+        # the levels are in the middle of the order
         full = np.zeros(shape)
         full[(slice(None),) * axis + (self.system.rest,)] = values
         return self.sums(full, axis)
@@ -422,7 +422,7 @@ class LevelsState(FeatureState):
         return np.maximum(out, 0.0)
 
     def _inner_sums(self, M: Array) -> Array:
-        """Sums (g, g) of M (q, q) of the features that stay, with D on both sides."""
+        """Return sums (g, g) of D M D, M (q, q) for the features that are not eliminated."""
         s = self.system
         f, D = s.f, s.Dq[s.f :]
         M = M[f:, f:] * D
@@ -442,8 +442,8 @@ class LevelsState(FeatureState):
     def pairs(self) -> Array:
         """tr(C D_g C D_h), (g, g).
 
-        Estimated where M is large: only second derivatives need them, and a step with others ends
-        at the same penalties.
+        Estimated where M is large: only second derivatives need them, which do not change the
+        penalties at which the search ends.
         """
         s, e = self.system, self.level
         if len(s.L) > _ESTIMATED and len(self.sizes) * _PROBES < len(s.L):
@@ -458,7 +458,7 @@ class LevelsState(FeatureState):
         return out
 
     def _estimated_pairs(self) -> Array:
-        """The same from random signs, exact for groups of few features."""
+        """Estimate the pairs by random signs; exact for groups of few features."""
         rng = np.random.default_rng(0)
         root = np.sqrt(self.D)
         count = len(self.sizes)
@@ -485,7 +485,7 @@ class LevelsState(FeatureState):
         return self.system.solve(np.zeros((self.system.f, right.shape[1])), right)[1]
 
     def log_determinant(self) -> float:
-        """log|A| - log|D|, less that of the fixed columns; infinite where a penalty is 0."""
+        """Return log|A| - log|D| minus that of the fixed columns; inf where a penalty is 0."""
         with np.errstate(divide="ignore"):
             fixed = 0.0 if self.without else self.data.fixed
             return float(self.system.log_determinant() - np.log(self.D).sum() - fixed)
@@ -514,14 +514,14 @@ class LevelsState(FeatureState):
 
     @cached
     def free_of_fixed(self) -> LevelsState:
-        """The same without the fixed columns."""
+        """The state without the fixed columns."""
         if not self.data.fixed_columns:
             return self
         return LevelsState(self.data, self.alpha, self.target, self.data.fixed_columns)
 
     @cached
     def border(self) -> Terms:
-        """What the fixed columns add to the log determinant, and its derivatives."""
+        """Term of the fixed columns in the log determinant, with its derivatives."""
         one, other = self.determinant(), self.free_of_fixed.determinant()
         return Terms(other.value - one.value, other.first - one.first, other.second - one.second)
 
@@ -531,7 +531,7 @@ class LevelsState(FeatureState):
 
     @cached
     def outside(self) -> LevelsOutside:
-        """What says whether groups come back."""
+        """Derivatives that decide whether groups return."""
         return LevelsOutside(self)
 
 
@@ -577,7 +577,7 @@ class LevelsOutside:
 
 
 def _columns(state: LevelsState, part: Any) -> tuple[Array, Array, Array]:
-    """Products of features that are out with the fixed columns and those kept, and squares."""
+    """Return products of features that are out with fixed and kept ones, and their squares."""
     data, system = state.data, state.system
     f, begin = data.fixed_columns, state.without
     chosen = np.flatnonzero(state.inside[data.groups.code[data.rest]])

@@ -242,7 +242,7 @@ def kept_rows(problem: RidgeProblem) -> dict[str, Any]:
 
 
 def kept_levels(data: Levels) -> dict[str, Any]:
-    """What a posterior by levels is made of: sums of products, without the data."""
+    """Sums of products from which a posterior by levels is computed, without the data."""
     B: Any = data.B
     if not isinstance(B, np.ndarray):
         B = {"data": B.data, "indices": B.indices, "indptr": B.indptr, "shape": list(B.shape)}

@@ -35,8 +35,8 @@ class RidgeBatchResult:
     objective : ndarray of float64, of the shape of `intercept`
         Weighted sums of squared residuals plus the penalties.
     converged : ndarray of bool, shape (n_problems,)
-        Whether the tolerance asked for was met; for float32 `X`, before the solution was rounded to
-        float32. `relative_gradient` and `objective` are those of the rounded coefficients.
+        Whether `tol` was reached; for float32 `X`, before the solution was rounded to float32.
+        `relative_gradient` and `objective` are those of the rounded coefficients.
 
     Examples
     --------

@@ -37,7 +37,7 @@ def ridge_regression(
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * |w|^2
 
-    with s = `sample_weight`, ones where None. As in scikit-learn b is 0 unless it is asked for:
+    with s = `sample_weight`, ones where None. As in scikit-learn b is 0 by default;
     `fastridge.ridge` fits one, and returns a certificate.
 
     Parameters

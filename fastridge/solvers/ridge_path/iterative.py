@@ -27,7 +27,7 @@ class IterativePath:
     """Solutions for every penalty by conjugate gradients."""
 
     solver = "cg"
-    seed = 0  # of the random signs
+    seed = 0  # seed of the random signs
 
     def __init__(self, problem: RidgeProblem, alphas, tol, max_iter, max_memory, callback) -> None:
         m, k, p = len(alphas), problem.k, problem.p
