@@ -1,4 +1,4 @@
-"""Data that change while their fit begins, and malformed sparse data that SciPy would misread."""
+"""Data that change at the start of a fit, and malformed sparse data that SciPy would misread."""
 
 import numpy as np
 import pytest

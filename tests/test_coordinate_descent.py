@@ -102,7 +102,7 @@ def test_every_problem_every_way(problem):
     exact = elastic_net(X, y, alpha, tol=1e-11, **options)
     check(X, y, alpha, options, exact, 1e-11)
     q, u = in_solver_units(X, y, alpha, options, exact)
-    # an independent bound from below: the dual value of the residual, scaled to be feasible
+    # an independent lower bound: the dual value of the residual, scaled to be feasible
     theta = q.y - q.A @ u
     v = np.abs(q.A.T @ (q.s * theta))
     slack = 1e-7 * np.sqrt((q.s @ q.A**2) * (q.s @ q.y**2))

@@ -1,4 +1,4 @@
-"""Criteria of classifiers and of targets that share features, their errors, and what is exact."""
+"""Criteria of classifiers and of multi-task models, their errors, and exact cases."""
 
 import numpy as np
 import pytest

@@ -128,7 +128,7 @@ def test_few_epochs_suffice():
 @pytest.mark.parametrize("solver", ["gram", "working"])
 @pytest.mark.parametrize("seed", range(6))
 def test_random_walks_at_a_tiny_penalty(seed, solver):
-    """The objective is a millionth of the terms that it is summed from, so that rounding shows."""
+    """The objective is a millionth of the terms of its sum, so that round-off matters."""
     r = np.random.default_rng(seed)
     X = np.cumsum(r.standard_normal((100, 600)), 1)
     y = np.random.default_rng(seed + 100).standard_normal(100)
@@ -169,7 +169,7 @@ def test_coefficients_of_low_rank_designs(shape, effective_rank, l1_ratio):
     largest = np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / len(y) / l1_ratio
     for share in (0.1, 0.01):
         found = fastridge.ElasticNet(share * largest, l1_ratio=l1_ratio).fit(X, y).coef_
-        # its coefficients are unique: exact to rounding over the strong convexity
+        # unique coefficients: exact to round-off over the strong convexity
         best = sklearn.linear_model.ElasticNet(
             share * largest, l1_ratio=l1_ratio, tol=1e-12, max_iter=200_000
         ).fit(X, y)
@@ -208,7 +208,7 @@ def test_pure_l2_ends_at_the_ridge_solution(alpha, storage):
     rng = np.random.default_rng(42)
     n, p = 300, 100
     U, V = (np.linalg.qr(rng.standard_normal((k, p)))[0] for k in (n, p))
-    # of decaying singular values, beside which damping of a Newton step would count
+    # decaying singular values, for which damping of a Newton step would matter
     X = storage((U * np.exp(-((np.arange(p) / 10) ** 2))) @ V.T)
     y, weight = X @ rng.standard_normal(p) * 100, rng.uniform(0.01, 10, n)
     found = fastridge.ElasticNet(alpha, l1_ratio=0.0, tol=1e-11).fit(X, y, weight)
@@ -216,5 +216,5 @@ def test_pure_l2_ends_at_the_ridge_solution(alpha, storage):
     Z, t = X - s @ X, y - s @ y
     expected = np.linalg.solve((Z.T * s) @ Z + alpha * np.eye(p), (Z.T * s) @ t)
     error = np.abs(found.coef_ - expected).max()
-    # rounding times the condition of the system
+    # round-off times the condition number of the system
     assert error <= 1e-14 * (1 + 1 / (n * alpha)) * np.abs(expected).max()

@@ -181,7 +181,7 @@ def test_weighted_leave_one_out_is_the_mean_over_repeated_rows():
         rest = np.arange(60) != i
         fit = theirs.Ridge(model.alpha_).fit(X[rest], y[rest], weight[rest])
         errors.append((fit.predict(X[i : i + 1])[0] - y[i]) ** 2)
-    # every copy of a row is a row that is predicted, by a fit to the rows that are not its copies
+    # leave-one-out predicts every copy of a row by a fit without any of its copies
     assert_allclose(model.best_score_, -np.repeat(errors, weight).mean())
     peer = theirs.RidgeCV().fit(X, y, weight)
     scored = theirs.RidgeCV(scoring="neg_mean_squared_error").fit(X, y, weight)
@@ -312,7 +312,7 @@ def test_linear_regression(kind, k, options):
         b = theirs.LinearRegression(tol=1e-10, **options).fit(X, y, s)
         accuracy = 1e-4 if kind == "float32" else 1e-7
         if kind != "float32" or not options.get("positive"):
-            # rounded to float32, dependent columns have other non-negative solutions
+            # in float32, dependent columns have different non-negative solutions
             assert_allclose(a.coef_, b.coef_, atol=accuracy)
         assert a.coef_.shape == b.coef_.shape
         assert np.shape(a.intercept_) == np.shape(b.intercept_)
@@ -347,7 +347,7 @@ def test_a_cut_of_singular_values_is_that_of_scikit_learn():
     for tol, rank in ((1e-6, 3), (1e-3, 1), (1e-13, 4)):
         a, b = (m.LinearRegression(tol=tol).fit(X, y) for m in (ours, theirs))
         assert a.rank_ == b.rank_ == rank
-        # both are exact to rounding times the condition number of what is kept
+        # both are exact to round-off times the condition number of the kept part
         assert_allclose(a.predict(X), b.predict(X), atol=1e-3 if rank == 4 else 1e-7)
 
 
@@ -421,7 +421,7 @@ def test_gram_matrix_about_zero_is_formed_anew_for_an_intercept():
     ours.ElasticNet(0.01, precompute=X.T @ X, fit_intercept=False).fit(X, y)
 
 
-# Indices of paths, and their pictures.
+# Indices of paths, and their plots.
 
 
 @pytest.mark.parametrize("k", [None, 2])
@@ -475,7 +475,7 @@ def test_pictures_of_paths_that_are_there():
         display.from_estimator(model, X, path=path, alphas=[1.0], plot=False)
 
 
-# Types of numbers, files and pictures of what has scikit-learn's names.
+# Types of numbers, files and plots of objects with scikit-learn's names.
 
 
 @pytest.mark.filterwarnings("ignore:the best penalty lay")

@@ -59,7 +59,7 @@ def test_grid_is_that_of_scikit_learn(ratio, positive, weighted):
     weight = weight if weighted else None
     theirs = peer.ElasticNetCV(**options).fit(X, y, weight)
     with warnings.catch_warnings():
-        # of a grid that goes on, these are the first
+        # the first penalties of a longer grid
         warnings.filterwarnings("ignore", "the best penalty lay")
         ours = ElasticNetCV(**options).fit(X, y, weight)
     assert_allclose(ours.alphas_[:20], theirs.alphas_, rtol=1e-10)

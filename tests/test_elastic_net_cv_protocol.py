@@ -75,7 +75,7 @@ def test_of_penalties_that_share_a_solution_the_largest_is_taken(seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((20, 40))
     y = X[:, 0]
-    # twice the same rows: smaller penalties are never worse, and below the gap all the same
+    # repeated rows: smaller penalties are never worse, and equal up to the gap
     X, y, groups = np.r_[X, X], np.r_[y, y], np.repeat([0, 1], 20)
     alphas = np.geomspace(1e-3, 1e-12, 10)
     chosen = []

@@ -22,7 +22,7 @@ def problem(n, p, k=None):
 
 
 def moved(fit, y):
-    """Trace of the derivative of fit(y) by y, by central differences."""
+    """Return the trace of the derivative of fit(y) by y, by central differences."""
     total, step = 0.0, 1e-5
     for i in np.ndindex(y.shape):
         up, down = y.copy(), y.copy()
@@ -158,7 +158,7 @@ def test_along_the_top_of_the_picture():
 
 @pytest.mark.parametrize("blocks", [False, True])
 def test_dependent_features(blocks):
-    # of two equal columns without a penalty and one beside them with one
+    # two equal unpenalised columns and one penalised column
     A = np.random.default_rng(0).normal(size=(9, 3))
     A[:, 1] = A[:, 0]
     G, l2 = A.T @ A, np.array([0.0, 0.0, 2.0])

@@ -46,7 +46,7 @@ def data():
     return X, Y, rng.uniform(0.2, 3.0, size=60)
 
 
-# Against scikit-learn's.
+# Against scikit-learn.
 
 
 @ALL
@@ -276,7 +276,7 @@ def test_warm_start(cls, data):
     assert_allclose(model.coef_, coef, atol=1e-6)
     model.set_params(alpha=0.09).fit(X, Y)
     assert_allclose(model.coef_, cls(0.09, tol=1e-8).fit(X, Y).coef_, atol=1e-3)
-    # other shapes begin anew
+    # other shapes start from zero
     assert model.fit(X[:, :7], Y).coef_.shape == (3, 7)
     model.set_params(warm_start=False).fit(X, Y)
 
@@ -298,7 +298,7 @@ def test_no_epoch_from_the_solution(cls, storage, shape, weighted):
     assert model.n_iter_ == 0
     assert_allclose(model.relative_gap_, gap, rtol=1e-6, atol=1e-12)
     assert_allclose(model.coef_, coef, rtol=1e-12, atol=1e-14)
-    # the dual point is no dual point of another target
+    # the dual point of one target is not valid for another
     model.fit(storage(X), y[::-1], weight)
     assert model.n_iter_ > 0
     objective = cls(1e-3, tol=1e-8, **options).fit(storage(X), y[::-1], weight).objective_

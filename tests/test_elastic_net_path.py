@@ -236,7 +236,7 @@ def test_interrupt_keeps_what_is_finished():
         if done == 5:
             began.set()
 
-    # gaps beyond reach: the interrupt comes inside a solution
+    # unreachable gaps: the interrupt comes during a solution
     with pytest.raises(KeyboardInterrupt) as caught:
         rows_of_lasso(X, y, alphas=np.geomspace(0.1, 1e-6, 200), callback=progress, tol=1e-14)
     thread.join()
@@ -292,7 +292,7 @@ def saturated(n, p, length, seed=0):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.7])
 def test_most_columns_of_sparse_data(weighted, l1_ratio):
-    """A set of most columns becomes one of all, whose dual points go along the path."""
+    """A working set of most columns becomes one of all, and dual points are kept along the path."""
     X, y = saturated(400, 300, 6)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, 400) if weighted else None
     options = {"l1_ratio": l1_ratio, "n_alphas": 30, "sample_weight": weight}

@@ -42,7 +42,7 @@ def test_folds_are_done_for_every_ratio_before_the_next(stop, n_jobs):
             model.fit(X, y)
     assert calls == [(i, 15) for i in range(1, 11)]
     results = model.cv_results_
-    # 10 walks are 3 folds of 3 shares, and 1 more; threads may be one fold apart
+    # 10 paths are 3 folds for 3 l1_ratios, and 1 more; threads may be one fold apart
     assert results.n_folds >= (3 if n_jobs == 1 else 2)
     own = results["fold_validation_error"]
     of_all = whole.cv_results_["fold_validation_error"]

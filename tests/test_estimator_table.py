@@ -14,7 +14,7 @@ from fastridge.linear_model import _parameters
 
 EVERY = pytest.mark.parametrize("name", ESTIMATORS)
 
-# checked where they are used, as they are data or objects of the caller's, or go without effect
+# not in the table: data or objects of the caller, or without effect
 ELSEWHERE = {"verbose", "validation", "scoring"}
 PASSED_ON = {
     "GLMCV": {"cv"},

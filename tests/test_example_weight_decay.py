@@ -1,4 +1,4 @@
-"""examples/weight_decay.py: its network, its words, and a quick run on the digits."""
+"""examples/weight_decay.py: its network, its output, and a quick run on the digits."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""examples/flights.py: its encoder and its words on made data, and a quick run on the flights."""
+"""examples/flights.py: encoder and output on simulated data, and a quick run on the flights."""
 
 import contextlib
 import datetime
@@ -28,7 +28,7 @@ def flights():
 
 
 def made_columns(n=2000, seed=0):
-    """Columns as `read_flights` returns them, and nothing that is known only afterwards."""
+    """Return columns like those of `read_flights`, without any known only after the flight."""
     rng = np.random.default_rng(seed)
     columns = {
         name: rng.uniform(0, 30, n)
@@ -107,7 +107,7 @@ def test_nothing_leaks(flights):
     features = flights.features(columns)
     assert len(features) == 28
     assert not {"dep_delay", "dep_time", "arr_time", "air_time"} & set(flights.FLIGHT)
-    # features never look at the delay: it is not there to be looked at
+    # features cannot depend on the delay, which is not passed
     assert "arr_delay" not in columns
 
 

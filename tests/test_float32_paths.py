@@ -42,7 +42,7 @@ def test_gradients_are_of_rounded_coefficients(solver, n, p, kind, few):
         assert want > 1e-10
         assert path.relative_gradient[k] == pytest.approx(want, rel=1e-4)
         assert path[k].relative_gradient == path.relative_gradient[k]
-    # rounding is not held against the solver
+    # round-off to float32 does not count as a failure to converge
     assert path.converged
     place = io.BytesIO()
     fastridge.save(path, place)

@@ -185,7 +185,7 @@ def test_steps_that_are_too_long(shared):
 
 
 def test_near_separation(shared):
-    # a dummy that some folds see in one class alone
+    # a dummy that is in only one class in some folds
     rng = np.random.default_rng(8)
     X = np.zeros((150, 6))
     X[:, :5] = rng.standard_normal((150, 5))

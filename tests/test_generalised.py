@@ -216,7 +216,7 @@ def test_more_rows_than_features():
     noise = found["validation_error_noise"]
     assert (np.abs(found["validation_error"] - exact["validation_error"]) <= 4 * noise + 1e-9).all()
     assert (np.abs(found["dof"] - exact["dof"]) <= 4 * found["dof_error"] + 1e-6).all()
-    # where alpha takes next to nothing, next to nothing is left to chance
+    # for tiny alpha the estimate has a tiny error
     assert noise[-1] < 1e-3 * exact["validation_error"][-1]
 
 
@@ -229,7 +229,7 @@ def test_the_choice_is_no_smaller_than_the_estimate_supports():
     assert choose("min", alphas, score, noise, None) == 2
     assert choose("min", alphas, score, noise, None, noise) == 1
     assert choose("min", alphas[::-1], score[::-1], noise, None, noise[::-1]) == 2
-    # and the grid goes on for more than chance alone
+    # and the grid is extended only beyond the estimate's error
     falling = np.array([-4.0, -3.3, -3.1, -3.0])
     assert beyond(alphas, falling, noise=np.full(4, 0.05)) is not None
     assert beyond(alphas, falling, noise=np.full(4, 0.2)) is None

@@ -111,7 +111,7 @@ def assert_certified(q, result, seed):
     value = glm_problems.objective(q, result.coef, result.intercept)
     least = min(value, glm_problems.objective(q, best.coef, best.intercept))
     excess = value - least
-    # predictors of far columns are rounded
+    # predictors of columns far from zero have round-off
     X = q.X.toarray() if sp.issparse(q.X) else q.X
     size = 1.0 + np.abs(X @ np.diag(result.coef)).sum(axis=1).max()
     rounding = 100 * _EPS * (abs(value) * size + size)
@@ -215,7 +215,7 @@ def test_units_of_columns(solver):
     unit = 2.0 ** np.array([30, -30, 5, 0, -7, 12])
     other = fastridge.glm(X * unit, y, "poisson", 0.1, **options)
     assert_allclose(other.coef * unit, one.coef, rtol=1e-9)
-    # and a shift moves the intercept alone
+    # and a shift changes only the intercept
     moved = fastridge.glm(X + 1e3, y, "poisson", 0.1, **options)
     assert_allclose(moved.coef, one.coef, rtol=1e-6)
 

@@ -166,7 +166,7 @@ def test_conjugate_of_large_counts_keeps_its_precision():
                 h = sum(x * mp.log(x) if x > 0 else 0 for x in (p, 1 - p))
                 right = (2 + mp.mpf(y)) * h + (mp.mpf(u) + y) * mp.log(2)
                 found = float(loss.conjugate(np.array(y), np.array(u)))
-                # the terms themselves round
+                # the terms themselves have round-off
                 size = (2 + y) * abs(float(h)) + abs(u + y)
                 assert abs(found - float(right)) <= 1e-15 * size, (y, eta)
 

@@ -118,7 +118,7 @@ def test_weights_groups_validation_and_storages(data):
     split = ours(cv=[(np.arange(100), np.arange(100, 150))]).fit(X, y, s)
     assert_allclose(apart.cv_results_["score"], split.cv_results_["score"], rtol=1e-7)
     assert ours(validation=0.3).fit(X, y).cv_results_.kind == "held-out"
-    # rows that a splitter repeats count as often
+    # rows that a splitter repeats count repeatedly
     twice = ours(cv=[(np.r_[np.arange(100), np.arange(50)], np.arange(100, 150))]).fit(X, y)
     weight = np.where(np.arange(150) < 50, 2.0, 1.0)
     heavy = ours(cv=[(np.arange(100), np.arange(100, 150))]).fit(X, y, weight)

@@ -51,7 +51,7 @@ def test_evidence_of_squares_is_that_of_bayesian_ridge():
     X, y = data("squared", 100, 6)
     result = fastridge.glm(X, y, "squared", "evidence", tol=1e-6)
     model = fastridge.BayesianRidge(alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0).fit(X, y)
-    # that counts the intercept as no degree of freedom of the noise
+    # the reference does not count the intercept as a degree of freedom of the noise
     assert result.alpha == pytest.approx(model.lambda_ / model.alpha_ / 100, rel=0.02)
 
 

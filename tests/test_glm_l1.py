@@ -409,7 +409,7 @@ def test_far_penalties_are_approached():
 
 
 def test_rows_of_little_weight_do_not_hold_up_a_fit():
-    """The response of a model whose rows hardly weigh is large: cut off, no step seems to help."""
+    """Rows of tiny weight have a large model response; cutting it off makes every step fail."""
     X = np.empty((4, 5))
     X[0] = [2.32175797, 2.32175797, -5.18980163, -12.47268382, 10.61618902]
     X[1] = [-6.60385365, -6.60385365, 2.81069421, -4.31020728, -5.23395323]

@@ -52,7 +52,7 @@ def test_left_out_is_close_to_refits(loss, kind):
     true = refits(X, y, loss, 0.03, None, offset, **options)
     o = np.zeros(n) if offset is None else offset
     fitted = o + X @ result.coef + result.intercept
-    # the step is most of what a refit moves, unless that changes the active set
+    # the step is most of the change by a refit, unless the active set changes
     share = 0.4 if kind == "l1" else 0.2
     assert np.linalg.norm(found.predictor - true) < share * np.linalg.norm(fitted - true)
     value = loss_of(loss)

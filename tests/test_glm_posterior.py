@@ -154,7 +154,7 @@ def large(n=4000, p=2600, seed=0):
     rng = np.random.default_rng(seed)
     X = sp.random_array((n, p), density=0.01, format="csr", rng=rng)
     X.data[:] = rng.standard_normal(X.nnz)
-    # some that are frequent, and dependent as one-hot columns are
+    # some frequent columns, dependent like one-hot columns
     levels = rng.integers(0, 20, n)
     hot = sp.csr_array((np.ones(n), (np.arange(n), levels)), (n, 20))
     X = sp.hstack([hot, X]).tocsr()
@@ -245,7 +245,7 @@ def test_posteriors_are_copied_and_saved_without_the_data(n, p, options, loss, a
         type(posterior.loss),
         posterior.loss.arguments(),
     )
-    # once more, from what has no data
+    # again, from a copy without data
     np.testing.assert_array_equal(again(twin).covariance, twin.covariance)
 
 
@@ -346,7 +346,7 @@ def test_averaged_means():
     draws = rng.multivariate_normal(v, posterior.covariance, 200_000)
     Z = np.column_stack([X, np.ones(len(X))])[:10]
     mean = (1 / (1 + np.exp(-draws @ Z.T))).mean(axis=0)
-    # what the probit approximation is exact to, and the draws
+    # errors of the probit approximation and of the draws
     np.testing.assert_allclose(posterior.predict(X[:10]), mean, atol=0.02)
     X, y = data("poisson", 40)
     posterior = fastridge.glm(X, y, "poisson", alpha=0.02).posterior()
@@ -389,7 +389,7 @@ def test_dof_of_dependent_features_are_their_rank(free):
     twice = np.column_stack([X, X @ np.array([1.0, 2.0, 0.0, -1.0]), X[:, 0], np.ones(100)])
     factor = np.zeros(7) if free else None
     result = fastridge.glm(twice, y, alpha=0.1 if free else 1e-13, penalty_factor=factor, tol=1e-5)
-    # the penalty is still above rounding
+    # the penalty is still above round-off
     assert result.dof == pytest.approx(5, rel=1e-3)
 
 

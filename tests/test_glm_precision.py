@@ -62,7 +62,7 @@ def exact_fit(loss, X, y, alpha, start, weight=None, factor=None, offset=None):
                     for k in range(p + 1):
                         H[j, k] += s[i] / total * h * z[j] * z[k]
             w -= mpmath.lu_solve(H, g)
-        # the last step began where nothing was left
+        # the last step started at the solution
         assert mpmath.norm(g) < mpmath.mpf(10) ** (-_DIGITS // 2)
         return np.array([float(v) for v in w]), float(objectives[0] - objectives[-1])
 
@@ -108,7 +108,7 @@ def exact_softmax(X, y, k, alpha, start, weight):
 
 
 def overlapping(loss):
-    """Rows that every model fits at finite coefficients."""
+    """Rows for which every model has finite coefficients."""
     rng = np.random.default_rng(3)
     X = rng.standard_normal((12, 3))
     X[:, 1] += 5.0
@@ -152,7 +152,7 @@ def assert_exact(result, exact, excess, alpha, close):
 SETS = pytest.mark.parametrize("rows", [overlapping, separated])
 SOLVERS = pytest.mark.parametrize(
     ("solver", "alpha"),
-    # products of more rows than features do not bear a weak penalty
+    # products of more rows than features are inaccurate for a weak penalty
     [("newton", 1e-5), ("newton-cg", 1e-5), ("newton-samples", 1e-2), ("prox-newton", 1e-5)],
 )
 

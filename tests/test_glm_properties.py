@@ -96,7 +96,7 @@ def slack(result):
 
 
 def assert_alike(one, other, X, alpha, options, scale=1.0):
-    """Two fits of one problem, of coefficients that are `scale` times as large in the second."""
+    """Compare two fits of one problem, with coefficients `scale` times as large in the second."""
     _, l2 = penalties(X, alpha, options)
     _, _, sd, _ = standard(X, options)
     off = np.sqrt(l2) * sd * (one.coef - other.coef / scale)

@@ -124,7 +124,7 @@ def test_copies_of_rows_far_from_zero():
 
 
 def test_free_columns_of_unlike_scales_by_samples():
-    """A small free column takes its share of the target beside a large one."""
+    """A small free column explains its part of the target beside a large one."""
     rng = np.random.default_rng(3)
     X = rng.standard_normal((6, 12)) * np.r_[1e-8, 1e8, np.ones(10)]
     y, factor = rng.standard_normal(6), np.r_[0.0, 0.0, np.ones(10)]

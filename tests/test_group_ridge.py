@@ -271,7 +271,7 @@ def test_far_columns_copies_and_constants():
     model = GroupRidge(labels).fit(X, y)
     other = GroupRidge(labels).fit(X + 1e6, y)
     np.testing.assert_allclose(other.alpha_, model.alpha_, rtol=1e-5)
-    # a copy of a column shares its weight, as its factor is doubled
+    # a copy of a column with a doubled factor shares its coefficient
     d = np.ones(16)
     d[[0, 15]] = 2.0
     other = GroupRidge([*labels, "a"], penalty_factor=d).fit(np.column_stack([X, X[:, 0]]), y)

@@ -25,7 +25,7 @@ def python(code, *options, **environment):
 def test_unbuilt_tree_says_so_in_a_sentence(tmp_path):
     unbuilt = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
     shutil.copytree(Path(fastridge.__file__).parent, tmp_path / "fastridge", ignore=unbuilt)
-    # -S: without the hook of an editable install
+    # -S: skip the import hook of an editable install
     done = python("import fastridge", "-S", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]

@@ -175,7 +175,7 @@ def test_file_systems_without_unnamed_files(tmp_path, model, monkeypatch, refuse
 
 
 class Slow(io.RawIOBase):
-    """Takes a few bytes at a time, and at `end` no more."""
+    """A file that accepts a few bytes per write, and none after `end`."""
 
     def __init__(self, end=None, full=0):
         self.data, self.end, self.full = b"", end, full

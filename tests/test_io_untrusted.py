@@ -73,7 +73,7 @@ def test_any_byte_changed_is_refused_or_harmless(model, flip):
             again = fastridge.load(io.BytesIO(bytes(changed)))
         except ModelFileError:
             continue
-        assert identical(again, model)  # a date, or a field that nobody reads
+        assert identical(again, model)  # a date, or an unused field
 
 
 def test_newer_version():
@@ -275,7 +275,7 @@ def test_a_signal_while_loading(model):
     outer = fastridge.Ridge(penalty_factor=[model] * 2000)
     data = saved(outer)
     before = signal.signal(signal.SIGALRM, handler)
-    # an exception within a callback of the garbage collector would go nowhere
+    # an exception within a callback of the garbage collector would be lost
     gc.disable()
     try:
         for _ in range(5):

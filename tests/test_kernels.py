@@ -14,7 +14,7 @@ from fastridge import _cpu, kernels, reference
 ISAS = _cpu.instruction_sets()
 DTYPES = [np.float32, np.float64]
 MODES = ["l2", "decoupled", "independent"]
-# rounding errors that one step may make, in units of the largest of what is added up
+# rounding errors of one step, in units of its largest term
 ULPS = 8
 
 KERNELS = {

@@ -120,7 +120,7 @@ def test_blocks_of_columns_and_rows(container, free, fit_intercept, monkeypatch)
 
 
 def test_rows_that_alone_hold_a_direction():
-    # turned, so that no column shows which
+    # rotated, so that the direction is not a single column
     X, y = problem(14, 9)
     X[:, 8] = np.eye(14)[0]
     X = X @ np.linalg.qr(np.random.default_rng(3).standard_normal((9, 9)))[0]

@@ -130,7 +130,7 @@ def test_labels_of_any_kind(data, labels):
 def test_offset(data):
     X, y, s = data
     known = 0.7 * X[:, 1] + 0.3
-    # an offset that features span moves their coefficients, where these are free
+    # an offset in the span of free features changes their coefficients
     free = exact(C=np.inf).fit(X, y, s)
     moved = exact(C=np.inf).fit(X, y, s, offset=known)
     assert_allclose(moved.coef_[0], free.coef_[0] - [0, 0.7, 0, 0, 0], atol=1e-7)

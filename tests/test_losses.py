@@ -74,7 +74,7 @@ def test_gradient_and_curvature_are_derivatives(loss):
 @EVERY
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_compiled_loops(loss, scale):
-    """Weighted sums and derivatives, to the rounding of exponentials of the size of eta."""
+    """Weighted sums and derivatives, to the round-off of exponentials of the size of eta."""
     y, eta = samples(loss, 1000)
     eta = eta * scale
     weight = np.random.default_rng(1).uniform(0.0, 2.0, len(y))
@@ -310,7 +310,7 @@ def test_intervals_of_targets(interval, inside, outside, words):
 
 
 class Halved(losses.Squared):
-    """Another loss of the same minimum: half of the squares, by other names."""
+    """A custom loss with the same minimum: half of the squares, under other names."""
 
     name, error_name, null_name = "halved", "half the squares", "the centre"
 
@@ -322,7 +322,7 @@ class Halved(losses.Squared):
     "model", [RidgeCV(cv=3), RidgeCV(), ElasticNetCV(alphas=[0.1, 0.01], cv=3)]
 )
 def test_searches_ask_the_loss_of_the_estimator(model, monkeypatch):
-    """Null errors, words and scores are those of the loss, not of squares."""
+    """Null errors, names and scores are those of the loss, not of squares."""
     rng = np.random.default_rng(6)
     X = rng.standard_normal((40, 3))
     y = X[:, 0] + rng.standard_normal(40)

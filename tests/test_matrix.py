@@ -93,7 +93,7 @@ def check_all(A, X, shift, scale, n_threads):
     weight, feature_weight = rng.uniform(size=n), rng.uniform(size=p)
     weight[n // 2] = 0.0
     ref = {"shift": shift, "scale": scale}
-    # sums as large as they get when X and the shift are summed apart
+    # bound of the terms when X and the shift are summed separately
     big = np.abs(X) + (0 if shift is None else np.abs(shift))
     big = big * (1 if scale is None else scale)
     threads = {"n_threads": n_threads}
@@ -448,7 +448,7 @@ def test_operands_that_do_not_fit(storage):
 @pytest.mark.parametrize("n", [5, 2000])
 @pytest.mark.slow
 def test_centring_does_not_cancel(order, weighted, n, isa):
-    # X - 1e8 is exact in binary: it is the same problem, where nothing can cancel
+    # X - 1e8 is exact in binary: the same problem without cancellation
     X = np.array(1e8 + np.random.default_rng(0).normal(size=(n, 9)), order=order)
     X[:, 4] = 0.1
     Z = X - np.where(np.arange(9) == 4, 0.1, 1e8)

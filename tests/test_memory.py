@@ -12,7 +12,7 @@ import pytest
 if not Path("/proc/self/clear_refs").exists():
     pytest.skip("the peak of a process cannot be reset here", allow_module_level=True)
 
-# large arrays have pages of their own, which go back when they are freed
+# large arrays have their own pages, which are returned when they are freed
 ALONE = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 COMMON = """
 import json, sys
@@ -113,7 +113,7 @@ print(json.dumps(found))
 """
 
 
-# what no vector explains, in vectors: modules that are read, systems of the support
+# allowance, in vectors, for imported modules and systems of the support
 FIXED = 3e6 / (8 * 800000)
 
 

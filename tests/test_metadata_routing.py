@@ -187,7 +187,7 @@ def test_groups_without_a_splitter(cls, data):
         train = next(GroupKFold(2).split(X, y, groups))[0]
         alone = choosing(cls, cv=3).fit(X[train], y[train], groups=groups[train])
         assert_array_equal(found["estimator"][0].cv_results_["score"], alone.cv_results_["score"])
-        # not asked for, as there
+        # not requested, as in scikit-learn
         cross_validate(choosing(cls, cv=3), X, y, cv=GroupKFold(2), params={"groups": groups})
 
 

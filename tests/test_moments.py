@@ -372,7 +372,7 @@ def test_files_that_do_not_fit_together_are_refused(field, value, words):
 def test_estimators_point_to_where_moments_go(name):
     X, y = np.eye(4), np.arange(4.0)
     moments = Moments(X, y)
-    # what its defaults warn of
+    # warnings of its defaults
     said = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": "accuracy"}
     model = getattr(linear_model, name)(**said if name == "LogisticRegressionCV" else {})
     calls = [(moments, y)] + [(moments,)] * hasattr(model, "fit_moments")

@@ -1,4 +1,4 @@
-"""Multi-task elastic nets reach their gap, and are exact, on columns of all kinds."""
+"""Multi-task elastic nets converge, and are exact, on columns of all kinds."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_the_gap_is_reached(kind):
             model.fit(X if seed else scipy.sparse.csc_array(X), Y)
             assert model.n_iter_ <= model.max_iter
             gap = gap_in_long_double(X, Y, model.coef_, alpha, l1_ratio)
-            # a dual point of its own may show less than the residual does
+            # the solver's dual point may give a smaller gap than the residual
             assert gap <= 1e-6, (seed, l1_ratio, share)
 
 

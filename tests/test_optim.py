@@ -529,7 +529,7 @@ def test_one_optimizer_in_two_threads_is_refused_or_waits():
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_copies_and_pickles_are_refused(name, copied):
-    """A copy would step arrays that nobody sees; its state goes over by hand."""
+    """Copies are refused, as they would step private arrays; states are transferred explicitly."""
     make = getattr(optim, name)
     w = np.ones(3)
     optimizer = make([w], lr=0.1)

@@ -197,7 +197,7 @@ def test_the_optimizer_used_by_a_gradient_of_its_own(call):
 
 
 def test_capsules_are_used_up():
-    """A capsule that is handed out twice is not freed by whoever gets it second."""
+    """A capsule that is handed out twice is freed only once."""
     g = np.ones(N)
 
     class Twice:

@@ -170,7 +170,7 @@ def test_groups_added_are_seen_by_who_holds_the_list():
 @pytest.mark.parametrize("rows", [False, True])
 @pytest.mark.parametrize("cls", CLASSES)
 def test_scaled_gradients_that_overflow(cls, rows, dtype):
-    """What is taken is scale * g: that is what may not be infinite."""
+    """The check for infinity applies to scale * g."""
     big = np.finfo(dtype).max / 4
     for n in (1, 2, 7, 300):
         w = np.ones((n, 1), dtype)

@@ -72,7 +72,7 @@ def test_two_hundred_steps(name, options, dtype):
     for t in range(200):
         grads = gradients(t, dtype)
         if t % 7 == 3:
-            # torch leaves out what has no gradient
+            # torch skips parameters without a gradient
             grads[t % 4] = None
         for group in (*ours.param_groups, *theirs.param_groups):
             group["lr"] = 0.01 / (1 + t / 50)

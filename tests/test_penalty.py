@@ -1,4 +1,4 @@
-"""Conventions of the penalty: the same minimiser, whoever writes it."""
+"""Conventions of the penalty: the same minimiser in each of them."""
 
 import itertools
 

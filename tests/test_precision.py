@@ -203,7 +203,7 @@ def test_conjugate_gradients_reach_what_was_asked_for(kind, tol):
 
 
 def test_the_measure_sees_the_normal_equations():
-    """What is asked for above is more than a Gram matrix alone can give."""
+    """The accuracy required above is beyond that of a Gram matrix alone."""
     X, y = near_copies()
     w, _, _, bound, size = exact(X, y, 0.0)
     Z, z = X - X.mean(axis=0), y - y.mean()

@@ -1,4 +1,4 @@
-"""The Gaussian prior in full: shrinkage towards coefficients, and a matrix of penalties."""
+"""The full Gaussian prior: shrinkage towards coefficients, and a penalty matrix."""
 
 import numpy as np
 import pytest
@@ -358,7 +358,7 @@ def test_null_spaces_that_meet_beside_an_intercept(storage, solver):
 @pytest.mark.parametrize("cyclic", [False, True])
 @pytest.mark.parametrize("alpha", [1.0, 1e6])
 def test_an_intercept_is_one_more_constant(n, order, cyclic, alpha):
-    # neither rows nor differences tell the sum of coefficients from the intercept
+    # neither rows nor differences separate the sum of coefficients from the intercept
     rng = np.random.default_rng(n)
     X = np.eye(n)[rng.integers(0, n, 3000)]
     y = X @ np.sin(np.arange(n) * np.pi / 26) + rng.standard_normal(3000)

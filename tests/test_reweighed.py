@@ -62,7 +62,7 @@ def test_rows(kind, fit_intercept, standardize, mean_of_rows):
         assert_allclose(rows.tdot(r), Z.T @ (s * r), rtol=1e-9, atol=1e-9)
         assert_allclose(rows.squares(), s @ Z**2, rtol=1e-9, atol=1e-9)
         assert_allclose(rows.inner(r, r), s @ r**2, rtol=1e-13)
-    # the rows they come from are as they were
+    # the original rows are unchanged
     again = CentredRows(A, None, fit_intercept, **options)
     assert_array_equal(start.A.dot(v), again.A.dot(v))
     assert start.weight is None
@@ -98,7 +98,7 @@ CASES = {
 @pytest.mark.parametrize("factors", [False, True])
 @pytest.mark.slow
 def test_systems_follow(case, fit_intercept, factors):
-    """Solutions are those of systems made anew."""
+    """Solutions are those of newly built systems."""
     make, (n, p), share, kind = CASES[case]
     X, y, _, _ = data(n, p, share)
     rng = np.random.default_rng(3)

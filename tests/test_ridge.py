@@ -168,7 +168,7 @@ def test_all_columns_free_is_least_squares(kind, solver):
 
 @over_kinds
 def test_free_columns_as_many_as_samples(kind):
-    # they fit y alone; what is penalised stays 0
+    # free columns alone fit y; penalised coefficients stay 0
     X, y = problem(8, 30, density=1.0)
     f = factors(30, free=8)
     got = fastridge.ridge(stored(X, kind), y, 1.0, penalty_factor=f, fit_intercept=False)

@@ -133,7 +133,7 @@ def test_the_certificate_is_true(shape):
 
 @pytest.mark.parametrize("shape", [(100, 10), (6, 15), (150, 70)])
 def test_dependent_columns_without_a_penalty(shape):
-    """Some of the problems only: minimum norm there, and the others are left alone."""
+    """Only some of the problems are singular: these have minimum norm, the others are unchanged."""
     X, y, _ = made(6, *shape)
     X[2, :, 1] = X[2, :, 0]
     X[4] = 1.0

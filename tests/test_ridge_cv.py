@@ -242,7 +242,7 @@ def test_weights_are_repetition(shape, how, scoring):
         weighted = repeated = RidgeCV(ALPHAS, cv="gcv", **options)
         repeated = RidgeCV(ALPHAS, cv="gcv", **options)
     else:
-        # the copies of a row leave together
+        # the copies of a row are left out together
         weighted, repeated = RidgeCV(ALPHAS, **options), None
     weighted.fit(X, y, weight, groups=groups)
     if repeated is not None:
@@ -380,7 +380,7 @@ def test_leave_one_out_agrees_with_scikit_learn(shape, scoring, k):
     ours = RidgeCV(ALPHAS, **options).fit(X, y)
     assert ours.alpha_ == theirs.alpha_
     assert_allclose(ours.best_score_, theirs.best_score_, rtol=1e-8)
-    # a column of targets is one target here
+    # y with one column is one target here
     stored = np.asarray(ours.cv_results_)
     assert_allclose(stored, theirs.cv_results_.reshape(stored.shape), rtol=1e-5, atol=1e-8)
     assert_allclose(ours.coef_, theirs.coef_, atol=1e-9)

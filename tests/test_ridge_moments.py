@@ -128,7 +128,7 @@ def test_dependent_columns_have_the_minimum_norm(fit_intercept, alpha):
     exact = vt.T @ ((s / (s * s + alpha)) * (u.T @ b))
     assert found.solver == ("cholesky" if alpha == 1 else "qr")
     assert found.converged
-    # so small an alpha is seen, but not to all digits
+    # such a small alpha has an effect, but with few digits
     rtol, atol = (1e-4, 1e-5) if alpha == 1e-20 else (1e-8, 1e-10)
     assert_allclose(found.coef, exact, rtol=rtol, atol=atol)
 

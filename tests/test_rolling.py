@@ -107,7 +107,7 @@ def test_predictions_do_not_know_their_row():
         before, after = rolling_ridge(X, y, **given), rolling_ridge(X, moved, **given)
         assert_array_equal(before.prediction[:78], after.prediction[:78])
         assert before.prediction[78] != after.prediction[78]
-        # what has left a window has left no trace
+        # rows that have left a window have no effect
         if "window" in given and np.ndim(given.get("alpha", 0.0)) == 0:
             assert_array_equal(before.coef[:77], after.coef[:77])
             assert_allclose(before.coef[87:], after.coef[87:], rtol=1e-13)
@@ -490,7 +490,7 @@ def test_moments_forget_refuses():
         moments.forget(1e-309)
     assert_array_equal(moments.gram, before.gram)
     assert Moments().forget(0.5).total_weight == 0.0
-    # a view of shared sums is not written to
+    # views of shared sums must not be written to
     other = moments.copy()
     moments.forget(0.5)
     assert_array_equal(other.gram, before.gram)

@@ -196,7 +196,7 @@ def test_float32_certificates_are_of_what_is_returned(shape, intercept):
 
 
 def test_float32_warns_of_the_solver_not_of_the_rounding():
-    # columns of unlike scales: the rounding of large coefficients alone is beyond the tolerance
+    # unlike scales: the round-off of large coefficients alone exceeds the tolerance
     rng = np.random.default_rng(3)
     Z = rng.standard_normal((50, 3)).astype(np.float32)
     Z[:, 2] = Z[:, 0] + 1e-2 * Z[:, 2]

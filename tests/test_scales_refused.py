@@ -88,7 +88,7 @@ def test_moments_say_what_is_wrong():
     ):
         with pytest.raises(ValueError, match=name):
             fastridge.Moments(*wrong)
-    # zeros and constants are no small numbers
+    # zeros and constants do not count as small numbers
     Z = X.copy()
     Z[:, 1], Z[:, 2] = 0.0, 7.0
     for stored in CONTAINERS.values():
@@ -241,7 +241,7 @@ def test_heavy_rows_of_several_chunks(weight):
 @pytest.mark.parametrize("weight", [1e15, 1e17])
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_iterations_beside_heavy_rows_warn(name, weight):
-    """Where rounding of heavy rows hides the others, coefficients are right or a warning comes."""
+    """Where heavy rows hide the others, coefficients are correct or there is a warning."""
     weights = np.ones(40)
     weights[[7, 31]] = weight
     want = heavy(weights)

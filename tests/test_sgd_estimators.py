@@ -19,7 +19,7 @@ from fastridge.exceptions import ConvergenceWarning, NotFittedError
 from fastridge.linear_model._held_out import hold_out
 
 RULES = ["auto", "coin", "adagrad", "constant", "optimal", "invscaling", "adaptive"]
-# weights are no repeated rows: those come in another order
+# weights differ from repeated rows, which come in another order
 NOT_EQUIVALENT = dict.fromkeys(
     (
         "check_sample_weight_equivalence_on_dense_data",

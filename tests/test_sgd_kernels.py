@@ -298,7 +298,7 @@ def test_divergence_leaves_nothing(p, is_sparse):
 
 @pytest.mark.parametrize("rate", [*ADAPTIVE, "invscaling"])
 def test_rules_change_between_calls(rate):
-    """The penalty of before holds up to the change, and records get the fields that they need."""
+    """The old penalty holds up to the change, and records get the fields that they need."""
     X = design()
     X /= abs(X).max(axis=0)
     y = targets(X, "log_loss")

@@ -104,7 +104,7 @@ def test_cholesky(p, isa):
         assert np.array_equal(np.tril(F, -1), np.tril(M, -1))
     assert (factors[0] == factors[1]).all()
     assert (factors[0] == factors[2]).all()
-    if p > 64:  # one block is float64 as it is
+    if p > 64:  # a single block is always in float64
         F = M.copy()
         Cholesky(F)
         assert (factors[0] != F).any()
@@ -122,7 +122,7 @@ def test_as_exact_as_float64(form, intercept, weighted, isa):
     d = rng.random(70) + 0.5 if weighted else None
     alpha = np.array([1.0, 100.0, 1.0])
     single, double = (fit(X, Y, alpha, s, d, intercept, precision) for precision in (2, 1))
-    assert single[2] > double[2]  # refined more often: it did run
+    assert single[2] > double[2]  # more refinements: float32 was used
     np.testing.assert_allclose(single[0], double[0], rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(single[1][0], double[1][0], rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(single[1][2], double[1][2], rtol=1e-11)

@@ -19,7 +19,7 @@ from fastridge.reference.softmax import softmax_fit, softmax_loss
 from fastridge.solvers.glm import softmax as solver
 from fastridge.solvers.glm.options import Options
 
-# of coefficients: a gap of rounding, 8 eps, is |w - w*|^2 l2 / 2
+# tolerance of coefficients: a round-off gap of 8 eps is |w - w*|^2 l2 / 2
 _CLOSE = 2e-6
 
 

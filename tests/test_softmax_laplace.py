@@ -205,7 +205,7 @@ def test_predictions_averaged_over_the_posterior():
     W = draws.reshape(-1, 3, 4)
     eta = np.einsum("mcj,ij->mic", W[:, :, :3], X[:5]) + W[:, None, :, 3]
     assert_allclose(mean[:5], softmax(eta, axis=2).mean(axis=0), atol=0.01)
-    # averages are less sure than the solution's
+    # averaged probabilities are less extreme than those of the solution
     eta = X @ posterior.coef.T + posterior.intercept
     assert mean.max(axis=1).mean() < softmax(eta, axis=1).max(axis=1).mean()
     assert_allclose(posterior.predict(X), posterior.predict(X))

@@ -27,7 +27,7 @@ from fastridge.io import iter_svmlight, read_svmlight
 
 
 def bits(result):
-    """What a reader returned, to be compared to the bit."""
+    """Return the result of a reader in a form that compares to the bit."""
     X, y, *query = result
     assert X.format == "csr"
     assert X.indices.dtype == X.indptr.dtype
@@ -45,7 +45,7 @@ def theirs(text, **options):
 
 
 def outcome(read, text, **options):
-    """Bits, or None for text that is refused."""
+    """Return the bits, or None for refused text."""
     try:
         return bits(read(text, **options))
     except (ValueError, OverflowError):
@@ -63,7 +63,7 @@ VALUES = (
 
 
 def random_text(seed, n=60, base=None, several=False, queries=None, ends=None, order=True):
-    """Lines with everything that the format allows."""
+    """Draw lines with all features of the format."""
     rng = random.Random(seed)
     base = rng.choice((0, 1)) if base is None else base
     queries = rng.random() < 0.3 if queries is None else queries
@@ -756,7 +756,7 @@ def damaged(text, rng):
 
 
 def check_damaged(seeds):
-    """No crash; what is read is what scikit-learn reads."""
+    """No crash, and accepted text is read as by scikit-learn."""
     pytest.importorskip("sklearn")
     refused = read = more = 0
     for seed in seeds:

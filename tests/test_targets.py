@@ -1,4 +1,4 @@
-"""Many targets at once, against one after the other."""
+"""Many targets at once, against separate fits."""
 
 import mpmath
 import numpy as np
@@ -252,7 +252,7 @@ def test_by_samples(kind, monkeypatch):
 
 @pytest.mark.parametrize(("n", "p"), [(2000, 50), (100, 400)])
 def test_little_memory(n, p):
-    """Beyond the targets and the coefficients, blocks alone."""
+    """Memory besides targets and coefficients is that of blocks."""
     import tracemalloc
 
     X, _ = data(n, p, 1, False)

@@ -267,7 +267,7 @@ def test_interrupt(name, n_threads):
     for after in (0.3, 0.37, 0.15, 0.22, 0.5):
         took, errors = interrupt(name, n_threads, after)
         assert errors.rstrip().endswith("KeyboardInterrupt")
-        # kernels look every 0.1 s; the rest is for busy machines and the end of the process
+        # kernels check every 0.1 s; the rest allows for busy machines and the end of the process
         assert took < 3
         if re.search(r"in fastridge\._(matrix|dense|systems)\.", errors):
             return
@@ -276,7 +276,7 @@ def test_interrupt(name, n_threads):
 
 @pytest.mark.slow
 def test_interrupt_leaves_the_library_usable():
-    # what a handler raises comes out of the kernel, and its matrix works afterwards
+    # an exception of a handler propagates from the kernel, and its matrix works afterwards
     script = """
         import signal
         import numpy as np

@@ -25,7 +25,7 @@ def solve(X, y, alpha, tol=1e-10, **options):
 
 
 def agree(got, want, X, y, alpha, tol=1e-10):
-    """To the error in w that a gradient of norm tol ||X'y|| leaves: it over the least curvature."""
+    """Check the error in w: at most a gradient of norm tol ||X'y|| over the least curvature."""
     size = np.linalg.norm(X.T @ (y - y.mean(axis=0)), axis=0).max()
     atol = 20 * tol * size / np.min(alpha)
     np.testing.assert_allclose(got.coef, want.coef, rtol=1e-9, atol=atol)
@@ -105,7 +105,7 @@ def test_targets_that_end_at_once(heavy):
 
 
 def test_starts_anywhere(heavy):
-    """A start that no combination of samples makes."""
+    """A start outside of the span of the samples."""
     X, Y = words()
     want = fastridge.ridge(X, Y[:, 0], 0.1)
     away = want.coef + np.random.default_rng(3).standard_normal(150)
@@ -146,7 +146,7 @@ def test_too_little_memory_for_a_copy():
 
 
 def test_frequent_columns_that_depend_on_each_other():
-    """The block that is to be eliminated is singular beside so small a penalty."""
+    """The block to eliminate is singular for such a small penalty."""
     X, Y = words()
     X[:, :20] = X[:, :1]
     got = solve(sp.csr_array(X), Y[:, 0], 1e-9)
