@@ -293,7 +293,7 @@ def of_folder(
 ) -> Iterator[tuple[str, Callable[[], Work]]]:
     """Cases of the .npz files of a folder: y, and X, or data, indices, indptr, shape of a CSR.
 
-    alphas: numbers, or "chosen", or "chosen/100"; of lassos, one path of 100 penalties.
+    alphas: numbers, "chosen", or "chosen/100"; lassos get one path of 100 penalties.
     """
     if kind in ("lasso", "net folds"):
         words = "lasso" if kind == "lasso" else "5 folds of lassos"

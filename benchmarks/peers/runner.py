@@ -130,7 +130,7 @@ def fingerprint(work: Work) -> str:
 def tune(solver, work, accept, limit) -> tuple[float, Quality]:
     """Find the loosest tolerance, in steps of half a decade, whose solution is accepted.
 
-    Where none is, down to 1e-16, the one that came nearest.
+    If none is accepted, down to 1e-16, return the most accurate one.
     """
     tried: dict[int, Quality] = {}
     deadline = time.monotonic() + limit

@@ -4,15 +4,15 @@ A `Work` is minimised over w and b, for each of its k problems::
 
     sum_i (y_i - b - x_i w)^2 + alpha * sum_j w_j^2
 
-of kind "windows" for the last `window` rows up to each row of one series. Or, of kind "moments",
-summed: the Gram matrix of the columns of X about their means, and their products with y about its
-own. Or, of kind "lasso", for each of its k penalties::
+and for the kind "windows" for the last `window` rows up to each row of one series. The kind
+"moments" asks for sums: the Gram matrix of the centred columns of X, and their products with the
+centred y. The kind "lasso" is, for each of its k penalties::
 
     1 / (2 n) * sum_i (y_i - b - x_i w)^2 + alpha * sum_j |w_j|
 
-Of kind "net folds" these are elastic nets, alpha * sum_j (r |w_j| + (1 - r) w_j^2 / 2), and what is
-asked for are mean squared errors of left-out rows. Of kind "logistic" (labels 0 and 1) and
-"poisson" (counts), with the values l_i of these losses of y_i and b + x_i w::
+The kind "net folds" has elastic nets, alpha * sum_j (r |w_j| + (1 - r) w_j^2 / 2); it needs mean
+squared errors of left-out rows. The kinds "logistic" (labels 0 and 1) and "poisson" (counts) are,
+with the losses l_i of y_i and b + x_i w::
 
     sum_i l_i + alpha / 2 * sum_j w_j^2
 """
@@ -54,11 +54,11 @@ class Work:
     Attributes
     ----------
     kind : str, one of `Kind`
-        One problem; one with several penalties; several y of one X; labels, each of which has a y
-        of 1 where it is and -1 elsewhere (of two the second); several X with a y each; all windows
-        of one X, some of which are looked at; sums alone; mean squared errors on left-out rows for
-        several penalties, by `FOLDS` folds of consecutive rows or row by row; lassos with several
-        penalties; the errors of elastic nets by folds; one generalised linear model.
+        One problem; one with several penalties; several y for one X; class labels, with targets 1
+        for the label and -1 for the others (with two labels, only for the second); several X with a
+        y each; all windows of one X, some of which are checked; only sums; mean squared errors on
+        left-out rows for several penalties, by `FOLDS` folds of consecutive rows or row by row;
+        lassos with several penalties; errors of elastic nets by folds; a generalised linear model.
     X : ndarray or csr_array of shape (n, p); batch: ndarray of shape (k, n, p)
     y : ndarray of shape (n,), of classes: integer; targets: (n, k); batch: (k, n)
     alpha : float; path, folds, loo, lasso and net folds: ndarray of shape (k,)
@@ -92,7 +92,7 @@ class Work:
     def best(self) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients (k, p) and intercepts (k,) of higher accuracy than is required.
 
-        Of lassos, lower bounds of the objectives in place of intercepts: certificates.
+        For lassos, return lower bounds of the objectives, as certificates, instead of intercepts.
         """
         if self.kind == "lasso":
             return _bounds(self.X, self.y, self.alpha)
@@ -148,10 +148,10 @@ class Work:
 class Quality(NamedTuple):
     """Accuracy of a solution (w, b), with f the objective and f_0 its least value for w = 0.
 
-    suboptimality: (f(w, b) - f*) / f_0, computed without a difference of near numbers;
-    gradient: the norm of the gradient in w, with the best b for w, over that at w = 0.
-    Of sums and curves of errors, both are their relative error; of lassos, the distance from the
-    lower bound over f_0, and the duality gap over f_0 of the scaled residual.
+    suboptimality: (f(w, b) - f*) / f_0, computed without cancellation;
+    gradient: the norm of the gradient in w, with the optimal b for w, over that at w = 0.
+    For sums and curves of errors, both are the relative error; for lassos, the distance from the
+    lower bound over f_0, and the duality gap of the scaled residual over f_0.
     """
 
     suboptimality: float
@@ -336,7 +336,7 @@ def _solve_batch(X, Y, alpha):
 def _solve(X, Y, alphas, tol=1e-15, rounds=8):
     """Refine with the gradient in extended precision, until corrections are round-off.
 
-    Of many problems at once in double precision, where extended precision takes too long.
+    Many problems at once are solved in double precision, as extended precision takes too long.
     """
     real = np.longdouble if _elements(X) * len(alphas) <= 2e9 else np.float64
     mean = np.asarray(X.mean(axis=0, dtype=np.longdouble)).ravel().astype(real)

@@ -1,7 +1,7 @@
 """Benchmarks, compared with the NumPy reference and, if installed, scikit-learn.
 
-fastridge is not imported here: asv may fork this process, and a forked child of a process that has
-it keeps to one thread. Data is made, and touched, in `setup`.
+fastridge is not imported here: asv may fork this process, and in a forked child fastridge uses one
+thread if the parent has imported it. Data is made, and touched, in `setup`.
 """
 
 import contextlib

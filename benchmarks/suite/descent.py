@@ -23,7 +23,7 @@ def words(n, p, length, seed=0):
 def gap(X, y, alpha, coef):
     """Duality gap of a lasso with its best intercept, by its own residual, over the null objective.
 
-    A path has a better dual point, of its own choice, and reports a smaller gap.
+    A path uses a better dual point, and reports a smaller gap.
     """
     n, centred = len(y), y - y.mean()
     residual = y - X @ coef

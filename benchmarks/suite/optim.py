@@ -131,7 +131,7 @@ def step_of(dtype, mode, factor, kind):
 class Modes:
     """Every combination in a cache: `track_ratio` is its time over that of the fastest mode.
 
-    A mode that the compiler made no vector code of stands out by a factor of the lanes.
+    A mode that the compiler did not vectorise is slower by the number of lanes.
     """
 
     params = (

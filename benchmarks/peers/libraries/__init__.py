@@ -46,18 +46,18 @@ class Solver:
     ----------
     name : str
     make : callable
-        From (work, tol) to a function without arguments that is timed and gives `Fitted`. What
-        brings the data into the library's own form without a copy may be done before.
+        make(work, tol) returns a function without arguments, which is timed and returns `Fitted`.
+        Conversions of the data to the library's own form without a copy may be done in `make`.
     kinds : tuple of str
-        Kinds of `Work` that it takes.
+        Supported kinds of `Work`.
     tunable : bool
         Whether `tol` matters; a direct solver has none.
     dense, sparse : bool
-        Storage of X that it takes.
+        Supported storage of X.
     most : float
-        Work n * p * min(n, p) of dense data beyond which it is not tried.
+        Largest n * p * min(n, p) of dense data for which it is tried.
     features : float
-        Columns beyond which it is not tried.
+        Largest number of columns for which it is tried.
     """
 
     name: str

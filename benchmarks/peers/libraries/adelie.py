@@ -1,6 +1,6 @@
 """adelie: 1/(2n) sum (y - b - xw)^2 + lmda/2 ||w||^2 by coordinate descent, lmda = alpha / n.
 
-Its releases ask for NumPy 1: pip install --no-deps adelie
+Its releases require NumPy 1; with NumPy 2: pip install --no-deps adelie
 """
 
 import adelie

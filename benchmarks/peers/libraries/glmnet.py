@@ -1,9 +1,8 @@
 """glmnet, in R: 1/(2n) sum (y - b - xw)^2 + lambda/2 ||w||^2, y scaled to a deviation of 1.
 
-The scaling makes lambda = alpha sd(y) / n; of lassos, which have alpha = 1 there, lambda = alpha.
-Of elastic nets the L2 part has the factor of y of deviation 1 in each fold: their errors by folds
-differ in the third digit. R takes the time of the fit alone. Of several penalties each starts from
-the one before, the largest first.
+By the scaling lambda = alpha sd(y) / n; for lassos (its alpha = 1) lambda = alpha. For elastic nets
+the L2 part is scaled by the deviation of y in each fold: errors by folds differ in the third
+digit. R measures the time of the fit only. Several penalties are warm-started, the largest first.
 """
 
 import shutil

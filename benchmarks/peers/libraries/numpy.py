@@ -68,7 +68,7 @@ def moments(work, tol):
 def folds(work, tol):
     """Gram matrices of the folds, subtracted; an eigendecomposition of each serves all penalties.
 
-    By samples, where they are fewer, parts of one Gram matrix.
+    With fewer samples than features, use parts of one Gram matrix of the samples.
     """
 
     def call():

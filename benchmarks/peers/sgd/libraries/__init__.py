@@ -1,8 +1,8 @@
 """One module per library.
 
-`players(work, options)` gives (name, prepare) of each way to learn. `prepare(rows)` brings rows
-into the library's own form and gives a function without arguments that learns them in one epoch;
-it is what is timed, and gives a function from rows to linear predictors. `small(X, y)` gives (name,
-call) of each: a call learns these few rows, on top of what came before. A library that is not
-installed gives none.
+`players(work, options)` gives (name, prepare) for each method. `prepare(rows)` converts rows to the
+library's own form and returns a function without arguments that learns them in one epoch; its time
+is measured, and it returns a function from rows to linear predictors. `small(X, y)` gives (name,
+call) for each method: a call learns these few rows incrementally. A library that is not installed
+gives none.
 """
