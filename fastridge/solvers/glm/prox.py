@@ -30,6 +30,7 @@ composite functions", SIAM Journal on Optimization 24, 2014. M. Massias, A. Gram
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,8 @@ _FLAT = 1e-14
 _REACH = 4.0
 # Round-off of a sum of squares, as a share of it, that the inner tolerance must exceed.
 _UNHIDDEN = 64 * _EPS
+# Sparse features in the set above which coordinate descent uses columns, not a Gram matrix.
+_MOST_GRAM = 2000
 # Bound on the epochs of coordinate descent on a model.
 _EPOCHS = 1000
 # Change of the weights, as a share of their sum, above which the Gram matrix is computed again.
@@ -82,6 +85,9 @@ _NEAR = 0.8
 # A cold start with a small penalty goes by way of larger ones: the ratio of each to the next, their
 # tolerance, and bound on their steps.
 _RATIO, _LOOSE, _FEW_STEPS = 2.0, 1e-3, 10
+# Share of its l1 below which a product with theta is bounded, not computed; the factor of column
+# norms in the bound that covers their round-off.
+_FAR, _OVER_ROUNDING = 0.7, 1.0 + 1e-9
 # Number of features that may enter the set at once, whatever its size.
 _FEW = 100
 
@@ -111,6 +117,11 @@ class ProxNewton:
         self.gram = np.zeros((0, 0))
         self.descent = Descent()
         self.weight: Array | None = None
+        # the matrix, centred under the weights, if the set is too large for a Gram matrix
+        self.by_set: Matrix | None = None
+        # product of the Gram matrix and the coefficients `image_of`
+        self.image = np.zeros(0)
+        self.image_of: Array | None = None
         self.total = 0.0
         self.blas = one_thread_for(problem.n * problem.p)
         self.damping = 0.0
@@ -120,10 +131,18 @@ class ProxNewton:
         for bound, clip in ((problem.lower, np.maximum), (problem.upper, np.minimum)):
             if bound is not None:
                 clip(self.start, bound, out=self.start)
-        # products of a dual point with the columns, and its l1
+        self.rests_at_0 = not self.start.any()
+        self.is_free = problem.lower is None and problem.upper is None
+        # a dual point, the sizes of its products with the columns, and its l1
+        self.theta = np.zeros(0)
         self.v: Array | None = None
         self.seen: Array | None = None
         self.l1: Array | None = None
+        # the same sizes for features of the set, after the last step
+        self.pulled = np.zeros(0)
+        # features whose products were computed last; None: all
+        self.looked: NDArray[np.intp] | None = None
+        self.known: Array | None = None
 
     # the search for the minimum
 
@@ -138,7 +157,7 @@ class ProxNewton:
         """Start by way of larger penalties, so that the working set grows with the support."""
         q = self.problem
         l1, l2 = q.l1, q.l2
-        self.v = self._products(state)
+        self._look(self._centred(state))
         penalised = l1 > 0
         if not penalised.any():
             return state
@@ -158,15 +177,16 @@ class ProxNewton:
         goal = tol * q.null_objective
         state = self._begin(state)
         best, gap, last, n_iter = -np.inf, np.inf, np.inf, 0
-        ahead = self._ahead()
+        ahead = True
         # the first step is expected to gain about as much as that of the last penalty
         promised, met, share, futile = self.first, False, _INNER, 0
         while n_iter < max_iter and math.isfinite(state.objective):
-            self._choose(state, ahead, n_iter == 0)
             stale = (
                 self._is_stale(state) if n_iter == 0 else self._is_slow(promised, last, gap, goal)
             )
-            if stale or not self._follow(state):
+            stale = stale or not self._follow(state)
+            self._choose(state, ahead, n_iter == 0, stale)
+            if stale:
                 self._take_weights(state)
             inner = max(share * goal, _INNER_OF_GAP * min(gap, promised))
             found = self._step(state, inner, 1 if share == _INNER else 2)
@@ -185,7 +205,7 @@ class ProxNewton:
             state, theta, promised = found
             if n_iter == 1:
                 self.first = max(promised, goal)
-            ahead = 0.0
+            ahead = False
             rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
             stands = promised < share * goal
             if q.loss.is_convex:
@@ -193,15 +213,19 @@ class ProxNewton:
                 most = self._loss_dual(theta)
                 gap = state.objective - max(best, most)
                 if not stands and gap > max(goal, rounding):
+                    if self.seen is None:
+                        # not all violating features were added: fewer violate here
+                        self._look(theta)
                     continue
-                self.v = self.A.tdot(theta)
+                self._look(theta)
+                assert self.v is not None
                 dual = self._dual(theta, self.v, most)
                 if most == -np.inf and state.objective - max(best, dual) > goal:
                     # after a long step use r, a dual point once the intercept is at its minimum
                     if q.fit_intercept:
                         state = q.settle(state)
                     theta = self._centred(state)
-                    self.v = self._products(state)
+                    self._look(theta)
                     for inside in _INSIDE:
                         whole = self._loss_dual((1 - inside) * theta)
                         if whole > -np.inf:
@@ -211,8 +235,8 @@ class ProxNewton:
                 best = max(best, dual)
                 gap = max(state.objective - best, 0.0)
             else:
-                self.v = self.A.tdot(theta)
-                gap = np.inf if self._violations().any() else promised
+                self._look(theta)
+                gap = np.inf if len(self._violations()) else promised
             met = gap <= max(goal, rounding)
             if met:
                 break
@@ -225,7 +249,7 @@ class ProxNewton:
                 share *= _TIGHTEN
                 if self.is_old:
                     self._take_weights(state)
-        self.l1 = q.l1
+        self.l1, self.known = q.l1, state.u
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
     def advance(self, state: State, inner: float) -> State:
@@ -236,7 +260,7 @@ class ProxNewton:
         """
         self.v = None
         state = self._begin(state)
-        self._choose(state, 0.0, True)
+        self._choose(state, False, True)
         for fresh in (self._is_stale(state) or not self._follow(state), True):
             if fresh:
                 self._take_weights(state)
@@ -252,7 +276,7 @@ class ProxNewton:
         q = self.problem
         # clip first: descent and line search keep coefficients that are out of bounds
         state = q.within_bounds(state)
-        if self.v is None or self.start.any():
+        if self.v is None or not self.rests_at_0:
             penalty = q.penalty(state.u)
         else:
             W = self.set
@@ -260,7 +284,7 @@ class ProxNewton:
         state = State(state.u, state.b, state.eta, state.loss, penalty, state.r, state.h)
         self.has_l2 = bool(q.l2.any())
         if self.v is None:
-            self.v = self._products(state)
+            self._look(self._centred(state))
             self.l1 = None
         return state
 
@@ -275,9 +299,51 @@ class ProxNewton:
             return state.r - h * (slope / total) if total > 0 else state.r
         return state.r - self.weight * slope if slope else state.r
 
-    def _products(self, state: State) -> Array:
-        """Return A' r (p,), with the intercept projected out."""
-        return self.A.tdot(self._centred(state))
+    def _look(self, theta: Array) -> None:
+        """Compute the products of the columns with theta, or upper bounds of small ones.
+
+        Between two theta, a product changes by at most the norm of its column times the distance,
+        sqrt(sum_i s_i a_ij^2) sqrt(sum_i change_i^2 / s_i). A product that this bounds by `_FAR` of
+        its l1 is not computed; the bound replaces it. Such a feature neither enters the set nor
+        violates the constraints of the dual.
+        """
+        q = self.problem
+        if not self.is_free:
+            # signs matter
+            self.v = self.A.tdot(theta)
+            return
+        bound = None
+        if self.v is not None and self.A.kind != "C" and not self.is_whole:
+            bound = self.norms * self._distance(theta)
+            bound += self.v
+            looked = np.flatnonzero(bound > _FAR * q.l1)
+            if 2 * len(looked) > q.p:
+                bound = None
+        self.theta = theta
+        if bound is None:
+            v = self.A.tdot(theta)
+            self.v, self.looked = np.abs(v, out=v), None
+            return
+        bound[looked] = np.abs(self.A.dot_columns(looked.astype(np.int32), theta))
+        self.v, self.looked = bound, looked
+        self.limit = q.l1
+
+    def _distance(self, theta: Array) -> float:
+        """Distance from the last theta in the norm that is dual to that of the columns."""
+        moved = theta - self.theta
+        moved *= moved
+        moved *= self.per_weight
+        return math.sqrt(float(moved.sum()))
+
+    @cached_property
+    def norms(self) -> Array:
+        return np.sqrt(self.problem.rows.squares()) * _OVER_ROUNDING
+
+    @cached_property
+    def per_weight(self) -> Array:
+        """1 / s, 0 of rows without weight, where theta is 0."""
+        s = self.problem.weight
+        return np.divide(1.0, s, out=np.zeros(len(s)), where=s > 0)
 
     def _products_of_set(self, r: Array) -> Array:
         """Return A' r for the features of the set."""
@@ -297,64 +363,77 @@ class ProxNewton:
 
     # the working set
 
-    def _ahead(self) -> float | Array:
-        """Return the decrease of l1 from the last penalty."""
-        if self.l1 is None:
-            return 0.0
-        return np.maximum(self.l1 - self.problem.l1, 0.0)
+    def _violations(self, ahead: bool = False) -> NDArray[np.intp]:
+        """Return violating features outside of the set.
 
-    def _violations(self, ahead: float | Array = 0.0) -> NDArray[np.bool_]:
-        """Return violating features outside of the set, with a margin `ahead` for falling l1."""
-        pull, l1 = self._pull(), self.problem.l1
-        pull[self.inside] = -np.inf
-        if isinstance(ahead, float):
-            return pull > l1
-        if not (pull > np.maximum(l1 - _AHEAD * ahead, _NEAR * l1)).any():
-            return np.zeros(len(pull), dtype=bool)
-        return pull > np.maximum(l1 - _FURTHER * ahead, _NEAR * l1)
+        ahead: with a margin, where l1 has fallen.
+        """
+        l1 = self.problem.l1
+        # features that were not computed are below `_FAR` of the l1 of that time
+        if ahead and self.looked is not None and not (_FAR * self.limit <= _NEAR * l1).all():
+            self._look(self.theta)
+        pull, inside, looked = self._pull(), self.inside, self.looked
+        if looked is not None:
+            l1, pull, inside = l1[looked], pull[looked], inside[looked]
+        if ahead and self.l1 is not None:
+            fallen = self.l1 if looked is None else self.l1[looked]
+            fallen = np.maximum(fallen - l1, 0.0)
+            least = np.maximum(l1 - _AHEAD * fallen, _NEAR * l1)
+            found = (pull > least) & ~inside
+            if found.any():
+                least = np.maximum(l1 - _FURTHER * fallen, _NEAR * l1)
+                found = (pull > least) & ~inside
+        else:
+            found = (pull > l1) & ~inside
+        places = np.flatnonzero(found)
+        return places if looked is None else looked[places]
 
     def _pull(self) -> Array:
+        """Return the gradient of the loss by each feature towards leaving rest; read only."""
         q = self.problem
         assert self.v is not None
         v = self.v
-        if q.lower is None and q.upper is None:
-            return np.abs(v)
+        if self.is_free:
+            return v
         v = v + q.l2 * self.start
         down = v if q.lower is None else np.where(self.start > q.lower, v, -np.inf)
         up = -v if q.upper is None else np.where(self.start < q.upper, -v, -np.inf)
         return np.maximum(up, down)
 
-    def _choose(self, state: State, ahead: float | Array, first: bool) -> None:
-        """Add violating features to the set."""
+    def _choose(self, state: State, ahead: bool, first: bool, stale: bool = False) -> None:
+        """Add violating features to the set; ahead: see `_violations`.
+
+        stale: new weights follow, and with them a new Gram matrix.
+        """
         q = self.problem
         if self.is_whole:
             if not len(self.set):
-                self._grow(np.arange(q.p, dtype=np.int32))
+                self._grow(np.arange(q.p, dtype=np.int32), stale)
             return
         if not first and self.v is self.seen:
             return
+        new = self._violations(ahead)
         self.seen = self.v
-        wanted = self._violations(ahead)
-        if first:
-            always = (state.u != 0) | (q.l1 == 0) & (q.l2 == 0)
-            always &= ~self.inside
-        else:
-            always = np.zeros(q.p, dtype=bool)
-        new = np.flatnonzero(wanted & ~always)
-        most = max(_FEW, 2 * int(np.count_nonzero(state.u)), len(self.set) // 4)
+        always = np.zeros(0, dtype=np.intp)
+        if first and state.u is not self.known:
+            wanted = (state.u != 0) | (q.l1 == 0) & (q.l2 == 0)
+            wanted &= ~self.inside
+            always = np.flatnonzero(wanted)
+            new = new[~wanted[new]]
+        most = max(_FEW, 2 * int(np.count_nonzero(state.u[self.set])), len(self.set) // 4)
         if len(new) > most:
             self.seen = None
-            excess = (self._pull() - q.l1)[new]
+            excess = self._pull()[new] - q.l1[new]
             new = np.sort(new[np.argpartition(-excess, most)[:most]])
-        self._grow(np.concatenate([np.flatnonzero(always), new]).astype(np.int32))
+        self._grow(np.concatenate([always, new]).astype(np.int32), stale)
 
-    def _grow(self, new: NDArray[np.int32]) -> None:
+    def _grow(self, new: NDArray[np.int32], stale: bool) -> None:
         if not len(new):
             return
         before = len(self.set)
         self.set = np.concatenate([self.set, new])
         self.inside[new] = True
-        if self.weight is not None:
+        if self.weight is not None and not stale:
             self._border(before)
 
     # the model
@@ -422,8 +501,13 @@ class ProxNewton:
             return
         q = self.problem
         keep = (state.u != self.start) | (q.l1 == 0) & (q.l2 == 0)
-        keep |= self._pull() > _NEAR * q.l1
-        kept = self.set[keep[self.set]]
+        kept, known = keep[self.set], len(self.pulled)
+        # the last step's gradients are more recent than the dual point
+        pull = self._pull()[self.set]
+        pull[:known] = self.pulled
+        kept |= pull > _NEAR * q.l1[self.set]
+        self.pulled = self.pulled[kept[:known]]
+        kept = self.set[kept]
         self.inside[self.set] = False
         self.inside[kept] = True
         self.set = kept
@@ -447,6 +531,10 @@ class ProxNewton:
                 means = self.A.dot_columns(new, weight)
             self.means = np.concatenate([self.means[:before], means])
             A = self._centre(self.columns)
+            if A.is_sparse and size > _MOST_GRAM:
+                self._by_columns(A)
+                return
+            self.by_set = None
             if size > len(self.gram):
                 capacity = (min(q.p, max(64, size + size // 2)) + 7) // 16 * 16 + 24
                 gram = np.empty((capacity, capacity))
@@ -462,8 +550,26 @@ class ProxNewton:
                 A.copy_columns(self.set[before:size], self.rows[before:size])
                 self.rows[before:size] *= np.sqrt(weight)
                 gram_border(self.rows, before, size, 1.0, self.gram)
+        self.image_of = None
         self.square = np.diagonal(self.gram)[:size].copy()
         self.descent.set_gram(self.gram)
+
+    def _by_columns(self, A: Matrix) -> None:
+        """Use the columns instead of their Gram matrix."""
+        q = self.problem
+        if self.by_set is None:
+            # of other coordinates
+            self.descent = Descent()
+            self.gram = np.zeros((0, 0))
+        self.by_set = A
+        means, squares = A.column_stats(self.weight)
+        if not q.fit_intercept:
+            squares += means**2
+        if A.scale is not None:
+            squares *= A.scale**2
+        self.square = squares[self.set]
+        self.image_of = None
+        self.descent.set_columns(A, self.set, self.weight)
 
     def _centre(self, near: Matrix) -> Matrix:
         """Return the columns of the set, centred under the weights in use."""
@@ -492,9 +598,10 @@ class ProxNewton:
         if self._is_unheld(state, g):
             self.is_old = self.at is not state
             return None
-        live = np.flatnonzero(u)
-        image = self.gram[:size, live] @ u[live]
-        cross = image + g
+        cross = self._gram_image(state.u, u) + g
+        residual, level = None, 0.0
+        if self.by_set is not None:
+            residual, level = self._residual_of_model(state, u, slope)
         l1, l2 = q.l1[W] / total, q.l2[W] / total
         # keep the remaining squares positive where columns explain little under the weights
         over = np.maximum(np.abs(g) - l1, 0.0)
@@ -521,12 +628,17 @@ class ProxNewton:
             False,
             inner / total,
             _EPOCHS,
+            residual=residual,
+            level=level,
             exact=exact,
         )
         self.is_old = self.at is not state
         d = w - u
         if not np.isfinite(d).all():
             return None
+        image = cross - g
+        if self.is_free:
+            self.pulled = total * np.abs(g)
         along = self._image(d)
         move = 0.0
         if q.fit_intercept:
@@ -535,7 +647,40 @@ class ProxNewton:
         theta = weight * along
         theta *= total
         theta += state.r
-        return self._search(state, w, d, move, along, theta)
+        found = self._search(state, w, d, move, along, theta)
+        if found is not None and found[0] is not state and np.array_equal(found[0].u[W], w):
+            self.image, self.image_of = image, found[0].u
+        return found
+
+    def _residual_of_model(self, state: State, u: Array, slope: float) -> tuple[Array, float]:
+        """Return the model's residual in the form of `Descent.solve`, and its level."""
+        weight, A = self.weight, self.by_set
+        assert weight is not None
+        assert A is not None
+        residual = (slope * weight - state.r) / self.total
+        if A.shift is None:
+            return residual, 0.0
+        scaled = u if A.scale is None else u * A.scale[self.set]
+        level = float(scaled @ A.shift[self.set])
+        residual -= level * weight
+        return residual, level
+
+    def _gram_image(self, whole: Array, u: Array) -> Array:
+        """Return the Gram matrix times the coefficients u of the set, part of `whole`."""
+        size = len(u)
+        if whole is self.image_of and len(self.image) == size:
+            return self.image
+        if self.by_set is not None:
+            weight = self.weight
+            assert weight is not None
+            along = self._image(u)
+            if self.problem.fit_intercept:
+                along -= float(weight @ along)
+            along *= weight
+            return self._products_of_set(along) - self.means * float(along.sum())
+        live = np.flatnonzero(u)
+        # rows of a symmetric matrix: columns would be copied stride by stride
+        return u[live] @ self.gram[live, :size]
 
     def _is_unheld(self, state: State, g: Array) -> bool:
         """Return whether features have a slope only on rows without curvature: no minimum exists.
@@ -608,8 +753,12 @@ class ProxNewton:
 
         It is -inf where none is known to be finite. whole: the loss part at theta itself.
         """
-        l1, size = self.problem.l1, np.abs(v)
-        over = np.flatnonzero(size > l1)
+        l1 = self.problem.l1
+        size = v if self.is_free else np.abs(v)
+        if self.looked is None:
+            over = np.flatnonzero(size > l1)
+        else:
+            over = self.looked[size[self.looked] > l1[self.looked]]
         most = self._most(theta, v, over)
         if most <= 0:
             return -np.inf
@@ -660,7 +809,7 @@ class ProxNewton:
     def _conjugates(self, v: Array, over: NDArray[np.intp]) -> float:
         """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count."""
         q = self.problem
-        chosen: NDArray[np.intp] | slice = slice(None) if self.start.any() else over
+        chosen: NDArray[np.intp] | slice = over if self.rests_at_0 else slice(None)
         z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
         beyond = np.sign(z) * np.maximum(np.abs(z) - l1, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
