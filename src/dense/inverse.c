@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 64 /* columns eliminated at a time */
+#define BLOCK 48 /* columns eliminated at a time */
 #define TILE 32  /* side of a block that is transposed */
 
 static double one = 1.0, minus = -1.0, zero = 0.0;

@@ -207,18 +207,26 @@ class Features:
         """Return the products (p,) of all features with the fit of coefficients (p,)."""
         return self.whole @ w
 
-    def coef(self, states: list[FeatureState], alpha: Array) -> Array:
+    def coef(self, states: list[Any], alpha: Array) -> Array:
         """Return coefficients (k, p), one state per target, refined with residuals from the rows.
 
         `alpha` (k, g) are the penalties in the units of the problem.
         """
         problem = self.problem
         coef = np.zeros((self.k, self.p))
+        whole = [t for t, state in enumerate(states) if isinstance(state, FeatureState)]
         for t, state in enumerate(states):
-            coef[t] = self.solve(state, self.right[:, t])
+            if isinstance(state, FeatureState):
+                coef[t] = self.solve(state, self.right[:, t])
+            else:
+                beside = self._free_products(self.right[:, t])
+                coef[t] = self._unscaled(state.w * self.y_unit[t], beside)
+        if not whole:
+            return coef
         R = problem.Y - problem.A.dot(np.asfortranarray(coef.T))
         gradient = problem.rows.tdot(R)
-        for t, state in enumerate(states):
+        for t in whole:
+            state = states[t]
             D = np.where(np.isfinite(alpha[t]), alpha[t], 0.0)[self.codes] * self.d
             step = self.solve(state, gradient[:, t] - D * coef[t])
             # with nearly dependent columns a step may not be finite
@@ -242,15 +250,22 @@ class Features:
         """Return coefficients (p,) for products with y (p,), under the penalties of a state."""
         order = self.groups.order
         c = right[order] / self.size[order]
-        coef = np.zeros(self.p)
-        if len(self.free):
-            beside = lapack.solve_triangular(
-                self.free_root, right[self.free] / self.free_size, trans="T"
-            )
-            c -= self.border.T @ beside
+        beside = self._free_products(right)
+        c -= self.border.T @ beside
         w = np.zeros(len(order))
         w[state.kept] = lapack.solve_factored(state.L, c[state.kept])
-        coef[order] = w / self.size[order]
+        return self._unscaled(w, beside)
+
+    def _free_products(self, right: Array) -> Array:
+        """Return the products (m,) of the orthonormalised free features, for products (p,)."""
+        if not len(self.free):
+            return np.zeros(0)
+        return lapack.solve_triangular(self.free_root, right[self.free] / self.free_size, trans="T")
+
+    def _unscaled(self, w: Array, beside: Array) -> Array:
+        """Return coefficients (p,) for scaled ones (q,) of the penalised features."""
+        coef = np.zeros(self.p)
+        coef[self.groups.order] = w / self.size[self.groups.order]
         if len(self.free):
             rest = beside - self.border @ w
             coef[self.free] = lapack.solve_triangular(self.free_root, rest) / self.free_size
@@ -326,6 +341,11 @@ class FeatureState:
         out = np.zeros((len(self.D), len(self.sizes)))
         out[np.arange(len(self.D)), self.data.groups.code[self.kept]] = self.D
         return out
+
+    def forget(self) -> None:
+        """Drop the inverse, which takes the memory of the Gram matrix."""
+        for name in ("C", "turned", "left_out", "outside"):
+            self.__dict__.pop(name, None)
 
     def sums(self, values: Array, axis: int = 0) -> Array:
         return sums_of(values, self.start, self.sizes, axis)

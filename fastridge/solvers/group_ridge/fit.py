@@ -14,7 +14,7 @@ from ...quadratic.range import exponents, largest, squares_leave_range
 from ...quadratic.scaling import scaled_matrix
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
-from .choose import LEAST_OF_EXACT, Search
+from .choose import LEAST_OF_EXACT, Choice, Search
 from .criteria import Likelihood, criterion_of
 from .features import Features
 from .first import first_penalties
@@ -24,6 +24,7 @@ from .posterior import kept_levels, kept_rows
 from .result import GroupRidgeResult
 from .samples import Samples
 from .select import by_features, by_levels, by_samples, choose, sizes_of
+from .targets import choose_together, may_share
 
 Array = NDArray[np.float64]
 
@@ -139,7 +140,13 @@ def fit_groups(
         kept["gram"] = data.whole
     choice = criterion_of(criterion, data.total, data.rank)
     first = first_penalties(data, choice.left)
-    found = [_fit_target(data, choice, t, first[t], tol, max_iter) for t in range(data.k)]
+    found: list[Any] = [None] * data.k
+    if criterion == "reml" and choice.left > 0 and may_share(data, data.k):
+        _fit_together(data, choice, first, found, tol)
+    for t in range(data.k):
+        if found[t] is None:
+            found[t] = _fit_target(data, choice, t, first[t], tol, max_iter)
+            found[t].state.forget()
     return _collect(data, given, choice, found, solver), kept
 
 
@@ -225,6 +232,19 @@ def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max
             choice = search.run(np.maximum(choice.alpha, LEAST_OF_EXACT))
         choice = choice._replace(bounded=True)
     return choice
+
+
+def _fit_together(data: Any, criterion: Any, first: Array, found: list[Any], tol: float) -> None:
+    """Fill in the targets whose penalties are found together; better first ones for others."""
+    targets = np.flatnonzero(data.yy > 0)
+    for t, one in zip(
+        targets, choose_together(data, criterion.left, targets, first, tol), strict=True
+    ):
+        first[t] = one.alpha
+        if one.state is not None:
+            found[t] = Choice(
+                one.alpha, one.state, one.value, one.relative_gradient, one.n_iter, True, False
+            )
 
 
 def _lowest(search: Search, choice: Any) -> Any:

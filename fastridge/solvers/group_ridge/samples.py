@@ -410,6 +410,9 @@ class SampleState:
         least = float((np.diagonal(self.L) ** 2).min(initial=largest))
         self.cancelled = self.residual_cancelled = largest / least
 
+    def forget(self) -> None:
+        """Keep everything: a matrix of the samples is small."""
+
     def is_near_singular(self) -> bool:
         """Return True: where y is fitted exactly, copies of rows make V singular."""
         return True
