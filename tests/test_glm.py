@@ -370,3 +370,35 @@ def test_binomial_counts_are_shares_that_weigh_their_trials():
     ):
         with pytest.raises(ValueError, match=message):
             fastridge.glm(X, y, "binomial", 0.1)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, sp.csr_array])
+def test_results_predict_and_show_themselves(storage):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 3))
+    y = rng.poisson(np.exp(X[:, 0])).astype(float)
+    t = rng.uniform(0.5, 2.0, 40)
+    model = fastridge.PoissonRegressor(alpha=0.1, tol=1e-6).fit(X, y, exposure=t)
+    result = fastridge.glm(X, y, "poisson", 0.1, exposure=t, tol=1e-6)
+    mean = result.predict(storage(X), exposure=t)
+    np.testing.assert_allclose(mean, model.predict(X, exposure=t), rtol=1e-6)
+    np.testing.assert_allclose(result.predict(X, offset=np.log(t)), mean, rtol=1e-12)
+    assert repr(result).startswith("GLMResult(loss='poisson', alpha=0.1, solver='newton', n_iter=")
+    classes = np.arange(40) % 3
+    result = fastridge.glm(X, classes, "multinomial", 0.1, tol=1e-6)
+    share = result.predict(storage(X), offset=np.zeros((40, 3)))
+    model = fastridge.LogisticRegression(C=1 / 4.0, tol=1e-6).fit(X, classes)
+    np.testing.assert_allclose(share, model.predict_proba(X), rtol=1e-5)
+    with pytest.raises(ValueError, match="X has 2 features, but GLMResult"):
+        result.predict(X[:, :2])
+
+
+@pytest.mark.parametrize("name", ["offset", "exposure"])
+@pytest.mark.parametrize("given", [2.0, np.float64(2.0), np.array(2.0), "log"])
+def test_scalars_for_each_sample_are_refused_by_name(name, given):
+    X, y = [[0.0], [1.0], [2.0]], [1, 2, 4]
+    with pytest.raises(ValueError, match=rf"{name} is .*; expected \(3,\) numbers, one per sample"):
+        fastridge.glm(X, y, "poisson", **{name: given})
+    model = fastridge.PoissonRegressor().fit(X, y)
+    with pytest.raises(ValueError, match=rf"{name} is .*; expected \(3,\) numbers, one per sample"):
+        model.predict(X, **{name: given})

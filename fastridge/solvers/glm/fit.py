@@ -346,7 +346,10 @@ def glm(
         Targets in the domain of the loss; for "binomial" counts of successes and failures, whose
         sums are weights of the samples.
     loss : str or Loss, default="logistic"
-        A key of `fastridge.losses.LOSSES`, or a loss with parameters of your choice.
+        "squared", "logistic", "binomial", "poisson", "gamma", "tweedie", "negative_binomial",
+        "huber" or "multinomial"; or a loss with parameters of your choice, which a name leaves at
+        their defaults: ``Huber(delta=1.35)``, ``tweedie(power=1.5, link="log")``,
+        ``NegativeBinomial(theta=1.0)`` of `fastridge.losses`.
     alpha : float or "evidence", default=1.0
         Strength of the penalty, at least 0. "evidence": maximise the Laplace evidence of the model,
         `GLMResult.log_evidence`, by some 20 fits; the result is in `GLMResult.alpha`. This needs an
@@ -405,6 +408,9 @@ default="auto"
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
     >>> result = fastridge.glm(X, y, "logistic", alpha=0.1)
     >>> result.converged
+    True
+    >>> from fastridge.losses import Huber
+    >>> fastridge.glm(X, y, Huber(delta=0.5), alpha=0.1).converged
     True
     """
     A, target, loss, weight, constraints, total, options = check_arguments(

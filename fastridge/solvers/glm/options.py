@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Number
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,9 @@ NOTHING = Constraints()
 def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.float64] | None:
     """Return the sum of an offset and the logarithm of an exposure, or None without both."""
     total = None
+    for name, given in (("offset", offset), ("exposure", exposure)):
+        if isinstance(given, (Number, str)) or getattr(given, "ndim", 1) == 0:
+            raise ValueError(f"{name} is {given!r}; expected ({n},) numbers, one per sample.")
     if offset is not None:
         total = check_target(offset, n, name="offset")
         if total.ndim != 1:

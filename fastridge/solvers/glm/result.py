@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_seed
+from ...data.check import check_design, check_seed
 from ...losses import Multinomial
+from .options import check_offset, check_offsets
 
 if TYPE_CHECKING:
     from .hessian import Hessian
@@ -333,6 +334,50 @@ class GLMResult:
     @property
     def bic(self) -> float:
         return self._criterion(float(np.log(self.total_weight)))
+
+    def predict(self, X: Any, *, offset: Any = None, exposure: Any = None) -> NDArray[np.float64]:
+        """Predict means; of "logistic" probabilities of 1, of "multinomial" those of the classes.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+        offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+            Added to the linear predictor; the second shape for "multinomial".
+        exposure : array-like of shape (n_samples,) or None, default=None
+            Positive factors of the means, for losses with a log link only.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,) or (n_samples, n_classes)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described.
+
+        Examples
+        --------
+        >>> import fastridge
+        >>> result = fastridge.glm([[0.0], [1.0], [2.0]], [1, 2, 4], "poisson", alpha=0.01)
+        >>> result.predict([[1.0]], exposure=[10.0]).round(1)
+        array([20.5])
+        """
+        several = self.coef.ndim == 2
+        A = check_design(X, n_features=self.coef.shape[-1], caller=type(self).__name__)
+        coef = np.asfortranarray(self.coef.T, dtype=np.float64)
+        eta = A.dot(coef) + self.intercept
+        if several:
+            known = check_offsets(offset, exposure, *eta.shape)
+        else:
+            known = check_offset(offset, exposure, self.loss, len(eta))
+        return np.asarray(self.loss.inverse_link(eta if known is None else eta + known))
+
+    def __repr__(self) -> str:
+        return (
+            f"GLMResult(loss={self.loss.name!r}, alpha={self.alpha:.4g}, solver={self.solver!r}, "
+            f"n_iter={self.n_iter}, relative_gap={self.relative_gap:.2g}, coef={self.coef!r}, "
+            f"intercept={self.intercept!r})"
+        )
 
     def _criterion(self, price: float) -> float:
         error = np.asarray(self.deviance / self.total_weight)
