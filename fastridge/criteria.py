@@ -180,7 +180,7 @@ def information_criteria(
         alpha, active = _penalty(model, t, k, total), _free(model, W[t])
         key = alpha, active.tobytes()
         if key not in known:
-            known[key] = _trace(A, Y[:, t], alpha, active, d, weight, model.fit_intercept)
+            known[key] = _trace(A, Y[:, t], alpha, active, d, weight, model)
         dof[t], error[t] = known[key]
     fit = loss.minus_twice_log_likelihood(residual / total, total)
     q = dof + bool(model.fit_intercept) + float(loss.n_dispersion)
@@ -295,14 +295,19 @@ def _free(model: Any, w: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _trace(
-    A: Any, y: Any, alpha: float, active: Any, d: Any, weight: Any, fit_intercept: bool
+    A: Any, y: Any, alpha: float, active: Any, d: Any, weight: Any, model: Any
 ) -> tuple[float, float]:
     """Return the degrees of freedom of ridge on the active columns, and their standard error."""
     if not active.any():
         return 0.0, 0.0
     X = as_container(A)
+    P = getattr(model, "penalty_matrix", None)
+    if P is not None:
+        P = as_container(check_design(P, name="penalty_matrix"))
     if not active.all():
-        X = X[:, np.flatnonzero(active)]
+        chosen = np.flatnonzero(active)
+        X = X[:, chosen]
+        P = None if P is None else P[chosen][:, chosen]
     cost = direct_cost(A)
     factor = cost.memory <= default_memory() and cost.seconds <= _SECONDS
     direct = "cholesky" if len(d[active]) <= A.n_rows else "dual"
@@ -312,7 +317,8 @@ def _trace(
         [alpha],
         sample_weight=weight,
         penalty_factor=d[active],
-        fit_intercept=bool(fit_intercept),
+        penalty_matrix=P,
+        fit_intercept=bool(model.fit_intercept),
         solver=direct if factor else "auto",
     )
     return float(path.dof[0]), float(path.dof_error[0])

@@ -279,6 +279,18 @@ class Moments:
         share = 8 * _EPS * self.total_weight
         self._clear(share * self._offset**2, share * self._y_offset**2)
 
+    def _with_sums(
+        self, gram: NDArray[np.float64], cross: NDArray[np.float64], yy: NDArray[np.float64]
+    ) -> Self:
+        """Moments of the same samples with other sums, all of them about means of zero."""
+        new = self.copy()
+        p, k = cross.shape
+        new.gram, new.cross, new.yy = gram, cross, yy
+        new._shift, new._offset = np.zeros(p), np.zeros(p)
+        new._y_shift, new._y_offset = np.zeros(k), np.zeros(k)
+        new._dtype, new.feature_names = "float64", None
+        return new
+
     @staticmethod
     def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], weight: Any, sums: Any) -> None:
         """Refuse sums of squares whose products overflow or underflow."""

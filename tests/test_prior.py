@@ -234,6 +234,25 @@ def test_large_sparse_data_stay_sparse():
     assert abs(r.sum()) < 1e-8 * np.abs(y).sum()
 
 
+@pytest.mark.parametrize("scale", [1e10, 1e16, 1e60, 1e120])
+@pytest.mark.filterwarnings("ignore::fastridge.exceptions.ConvergenceWarning")
+def test_conjugate_gradients_tell_heavy_matrices(scale):
+    X, y, *_ = data()
+    A, P = X - X.mean(axis=0), second_differences(8)
+    full = P + np.eye(8)
+    expected = np.linalg.solve(full + A.T @ A / scale, A.T @ (y - y.mean()) / scale)
+    found = fastridge.ridge(X, y, penalty_matrix=full * scale, solver="cg")
+    assert found.converged
+    np.testing.assert_allclose(found.coef, expected, rtol=1e-6)
+    # coefficients on a line, which P does not see
+    N = np.column_stack([np.ones(8), np.arange(8.0)])
+    line = N @ np.linalg.lstsq(A @ N, y - y.mean())[0]
+    for matrix in (P * scale, sparse.csr_array(P * scale)):
+        found = fastridge.ridge(X, y, penalty_matrix=matrix, solver="cg")
+        if found.converged:
+            np.testing.assert_allclose(found.coef, line, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("P", "message"),
     [

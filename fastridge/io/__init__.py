@@ -20,6 +20,9 @@ integers, finite floats and strings stand for themselves; any other value is an 
 ``{"dict": [[key, value], ...]}``  a dict, in its order
 ``{"loss": [name, {...}]}``        a loss of `fastridge.losses`, as arguments of `loss_of`
 ``{"slice": [start, stop, step]}`` a slice
+``{"range": [start, stop, step]}`` a range
+``{"sparse": [class, shape, a]}``  a matrix of `scipy.sparse` by rows or columns: its data, indices
+                                   and indptr
 ``{"dtype": "<f8"}``               a NumPy dtype
 ``{"type": "float64"}``            a NumPy scalar type
 ``{"sklearn": [class, v, p, a]}``  an object of scikit-learn, of a class in `SKLEARN`: the version

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..data.inputs import is_sparse
 from ..losses import Loss, loss_of
 from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_of, state_of
 
@@ -69,6 +70,13 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
         return {"loss": [value.name, {name: inner(v, name) for name, v in arguments}]}
     if kind is slice:
         return {"slice": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
+    if kind is range:
+        return {"range": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
+    if is_sparse(value):
+        if value.format not in ("csr", "csc"):
+            value = value.tocsr()
+        parts = [inner(getattr(value, v), v) for v in ("data", "indices", "indptr")]
+        return {"sparse": [type(value).__name__, list(value.shape), parts]}
     if isinstance(value, np.dtype) and not (value.names or value.subdtype):
         return {"dtype": value.str}
     for name, listed in TYPES.items():

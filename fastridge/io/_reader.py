@@ -261,6 +261,22 @@ class Reader:
         start, stop, step = self._values(content, depth)
         return slice(start, stop, step)
 
+    def _decode_range(self, content: Any, depth: int) -> range:
+        start, stop, step = self._values(content, depth)
+        return range(start, stop, step)
+
+    def _decode_sparse(self, content: Any, depth: int) -> Any:
+        from scipy import sparse
+
+        name, shape, parts = content
+        if name not in _SPARSE:
+            raise self.fail(f"class {name!r} of scipy.sparse", f"one of {_SPARSE}")
+        rows, columns = _dimensions(shape)
+        data, indices, indptr = self._values(parts, depth)
+        found = getattr(sparse, name)((data, indices, indptr), shape=(rows, columns))
+        found.check_format(full_check=True)
+        return found
+
     def _decode_dtype(self, content: Any, depth: int) -> np.dtype:
         return np.dtype("O") if content == "|O" else self._dtype(content)
 
@@ -332,6 +348,7 @@ class Reader:
         return model
 
 
+_SPARSE = ("csc_array", "csc_matrix", "csr_array", "csr_matrix")
 _TAGS = {name.removeprefix("_decode_") for name in vars(Reader) if name.startswith("_decode_")}
 
 

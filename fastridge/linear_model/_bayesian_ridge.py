@@ -26,12 +26,18 @@ from ._parameters import (
     BOOL,
     COUNT,
     PENALTY_FACTOR,
+    PENALTY_MATRIX,
+    PRIOR_MEAN,
     Parameters,
 )
 from ._posterior import PosteriorRegressor
 
 if TYPE_CHECKING:
+    from .._matrix import Matrix
     from ..quadratic.posterior import Posterior
+    from ..quadratic.prior_units import PriorUnits
+    from ..solvers.bayes.evidence import Evidence
+    from ..solvers.ridge.result import RidgeResult
 
 
 class BayesianRidge(PosteriorRegressor):
@@ -74,6 +80,13 @@ class BayesianRidge(PosteriorRegressor):
         Factor f of the prior precision of each weight; 0: a flat prior.
     standardize : bool, default=False
         Priors in units of the columns' weighted standard deviations.
+    prior_mean : array-like of shape (n_features,) or None, default=None
+        Mean m of the prior, in the units of `coef_`; None: zero.
+    penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
+        Symmetric positive semi-definite P: the prior's precision is lambda_ sqrt(f_j f_l) P_jl,
+        multiplied by the standard deviations of both columns where they are standardised; None:
+        the identity. What its null space spans is as likely anywhere, and integrated out. Unless P
+        is diagonal, X is turned by its eigenvectors, which takes a dense copy, of sparse X too.
 
     Attributes
     ----------
@@ -147,6 +160,8 @@ class BayesianRidge(PosteriorRegressor):
         **dict.fromkeys(("alpha_init", "lambda_init"), ABOVE_0_OR_NONE),
         **dict.fromkeys(("compute_score", "fit_intercept", "copy_X", "standardize"), BOOL),
         "penalty_factor": PENALTY_FACTOR,
+        "prior_mean": PRIOR_MEAN,
+        "penalty_matrix": PENALTY_MATRIX,
     }
 
     def __init__(
@@ -166,6 +181,8 @@ class BayesianRidge(PosteriorRegressor):
         verbose: bool = False,
         penalty_factor: Any = None,
         standardize: bool = False,
+        prior_mean: Any = None,
+        penalty_matrix: Any = None,
     ) -> None:
         self.max_iter = max_iter
         self.tol = tol
@@ -181,6 +198,8 @@ class BayesianRidge(PosteriorRegressor):
         self.verbose = verbose
         self.penalty_factor = penalty_factor
         self.standardize = standardize
+        self.prior_mean = prior_mean
+        self.penalty_matrix = penalty_matrix
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the precisions, and fit the coefficients and the intercept.
@@ -211,7 +230,7 @@ class BayesianRidge(PosteriorRegressor):
         >>> model.predict([[3.0]]).round(1)
         array([3.])
         """
-        from ..solvers.bayes.evidence import Evidence, maximise
+        from ..solvers.bayes.evidence import maximise
 
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
@@ -232,9 +251,7 @@ class BayesianRidge(PosteriorRegressor):
         if self.standardize:
             variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
-        d = np.ones(p) if factor is None else factor
-        by_rows = n < p and bool((d > 0).all())
-        evidence = Evidence(A, Y, weight, d, self.fit_intercept, by_rows)
+        evidence, units = self._evidence(A, Y, weight, factor)
         priors = tuple(float(v) for v in (self.alpha_1, self.alpha_2, self.lambda_1, self.lambda_2))
         spread = float(self._loss.null_deviance(Y, weight, True))
         first = 1.0 / (spread + np.finfo(np.float64).eps)
@@ -250,7 +267,9 @@ class BayesianRidge(PosteriorRegressor):
         self.alpha_, self.lambda_ = np.float64(a), np.float64(lam)
         self.penalty_ = np.float64(lam / a)
         ratio = np.array([self.penalty_])
-        if by_rows or evidence.exact:
+        if units is not None:
+            found = self._solve_with(units, Y, ratio, factor)
+        elif evidence.by_rows or evidence.exact:
             found = solve(
                 A,
                 Y,
@@ -258,7 +277,7 @@ class BayesianRidge(PosteriorRegressor):
                 sample_weight=weight,
                 penalty_factor=factor,
                 fit_intercept=self.fit_intercept,
-                solver="dual" if by_rows else "cholesky",
+                solver="dual" if evidence.by_rows else "cholesky",
             )
         else:
             from ..solvers.ridge.moments import solve_moments
@@ -278,10 +297,9 @@ class BayesianRidge(PosteriorRegressor):
         self.__dict__.pop("scores_", None)
         if self.compute_score:
             self.scores_ = scores.astype(self.coef_.dtype, copy=False)
-        self.X_offset_ = np.array(evidence.problem.mean) if self.fit_intercept else np.zeros(p)
         self.X_scale_ = np.ones(p)
         self._total = float(evidence.total)
-        self._set_posterior(evidence, d)
+        self._set_posterior(evidence, np.ones(p) if factor is None else factor, units)
         if self.verbose:
             print(f"Convergence after {self.n_iter_} iterations")
         self._set_features(p, names)
@@ -298,17 +316,78 @@ class BayesianRidge(PosteriorRegressor):
             stacklevel=3,
         )
 
-    def _set_posterior(self, evidence: Any, d: NDArray[np.float64]) -> None:
-        """Set the posterior; where it goes by samples, defer it to its first access."""
+    def _evidence(
+        self, A: Matrix, y: NDArray[np.float64], weight: Any, factor: Any
+    ) -> tuple[Evidence, PriorUnits | None]:
+        """The problem whose evidence is maximised, and the units of a prior in full."""
+        from ..solvers.bayes.evidence import Evidence
+
+        units = None
+        if self.prior_mean is not None or self.penalty_matrix is not None:
+            from ..solvers.ridge_path.prior import units_of
+
+            units = units_of(
+                A,
+                np.asfortranarray(y.reshape(-1, 1)),
+                weight,
+                factor,
+                self.fit_intercept,
+                False,
+                prior_mean=self.prior_mean,
+                penalty_matrix=self.penalty_matrix,
+            )
+            # arrays of the prior may have run code
+            recheck(A)
+            A, y, factor = units.A, np.ascontiguousarray(units.Y[:, 0]), units.factor
+        n, p = A.shape
+        d = np.ones(p) if factor is None else factor
+        by_rows = n < p and bool((d > 0).all())
+        return Evidence(A, y, weight, d, self.fit_intercept, by_rows), units
+
+    def _solve_with(self, units: PriorUnits, y: Any, penalty: Any, factor: Any) -> RidgeResult:
+        """The fit with a prior in full, for the penalty that was chosen."""
+        from ..solvers.ridge.prior import solve_prior
+
+        found: RidgeResult = solve_prior(
+            units.source,
+            y,
+            penalty,
+            prior_mean=self.prior_mean,
+            penalty_matrix=self.penalty_matrix,
+            penalty_factor=factor,
+            sample_weight=units.weight,
+            fit_intercept=self.fit_intercept,
+            checked=True,
+        )
+        return found
+
+    def _set_posterior(
+        self, evidence: Evidence, d: NDArray[np.float64], units: PriorUnits | None
+    ) -> None:
+        """The covariance by features; by samples it waits until it is asked for."""
         from ..quadratic.posterior import Posterior
 
         self.__dict__.pop("_posterior", None)
         self.__dict__.pop("_problem", None)
-        if evidence.by_rows:
-            self._problem = evidence.problem
+        problem: Any = evidence.problem
+        P = None
+        if units is not None and units.scaled is not None:
+            from ..quadratic.problem import RidgeProblem
+
+            y, P = np.zeros((units.source.n_rows, 1)), units.scaled.toarray()
+            problem = RidgeProblem(
+                *(units.source, y, np.ones(1), units.weight, None, self.fit_intercept), check=False
+            )
+            G, d = problem.A.gram(units.weight), np.zeros(len(P))
+        elif evidence.by_rows:
+            self._problem = problem
         else:
-            G = evidence.problem.gram()
-            self._posterior = Posterior.of_gram(G, d, self.alpha_, self.lambda_)
+            G = problem.gram()
+            if units is not None and units.factor is not None:
+                d = units.factor
+        self.X_offset_ = np.array(problem.mean) if self.fit_intercept else np.zeros(problem.p)
+        if "_problem" not in self.__dict__:
+            self._posterior = Posterior.of_gram(G, d, self.alpha_, self.lambda_, P)
 
     @property
     def posterior_(self) -> Posterior:

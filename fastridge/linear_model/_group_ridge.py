@@ -28,6 +28,8 @@ from ._parameters import (
     COUNT,
     MAX_MEMORY,
     PENALTY_FACTOR,
+    PENALTY_MATRICES,
+    PRIOR_MEAN,
     Parameters,
     one_of,
 )
@@ -86,6 +88,17 @@ class GroupRidge(PosteriorRegressor):
     max_memory : float or None, default=None
         Memory in bytes that the fit may use in addition to its input. Where every solver would need
         more, which is computed beforehand, an error is raised. None: half of the machine's memory.
+    prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Mean m of the prior, in the units of `coef_`; None: zero. A group that is out has the
+        coefficients of m.
+    penalty_matrix : matrix of shape (n_features, n_features), mapping, list or None, default=None
+        Penalties alpha_g v'P_g v, v_j = sqrt(f_j) (w_j - m_j) of the group, for symmetric positive
+        semi-definite matrices P_g, dense or sparse: a mapping of names of groups to them, a list of
+        one for each group, or a block-diagonal matrix of all features. None, as a whole or of a
+        group: the identity. Elements are multiplied by the standard deviations of both columns
+        where they are standardised. What the null space of P_g spans is without a penalty: it
+        counts in `share_`, not in `dof_`. X is turned by the eigenvectors, which takes a dense
+        copy, of sparse X too.
 
     Attributes
     ----------
@@ -169,6 +182,8 @@ class GroupRidge(PosteriorRegressor):
         "max_iter": COUNT,
         "solver": one_of(("auto", "cholesky", "dual", "schur")),
         "max_memory": MAX_MEMORY,
+        "prior_mean": PRIOR_MEAN,
+        "penalty_matrix": PENALTY_MATRICES,
     }
 
     def __init__(
@@ -183,6 +198,8 @@ class GroupRidge(PosteriorRegressor):
         max_iter: int = 200,
         solver: str = "auto",
         max_memory: float | None = None,
+        prior_mean: Any = None,
+        penalty_matrix: Any = None,
     ) -> None:
         self.groups = groups
         self.criterion = criterion
@@ -193,6 +210,8 @@ class GroupRidge(PosteriorRegressor):
         self.max_iter = max_iter
         self.solver = solver
         self.max_memory = max_memory
+        self.prior_mean = prior_mean
+        self.penalty_matrix = penalty_matrix
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Choose the penalties, and fit the coefficients and the intercept.
@@ -239,21 +258,24 @@ class GroupRidge(PosteriorRegressor):
         if self.standardize:
             variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
-        d = np.ones(p) if factor is None else factor
-        found, kept = fit_groups(
-            A,
-            np.asfortranarray(Y.reshape(n, -1)),
-            weight,
-            d,
-            groups.codes,
-            len(groups.names),
-            fit_intercept=self.fit_intercept,
-            criterion=self.criterion,
-            tol=float(self.tol),
-            max_iter=int(self.max_iter),
-            solver=self.solver,
-            max_memory=self.max_memory,
-        )
+        targets = np.asfortranarray(Y.reshape(n, -1))
+        options: dict[str, Any] = {
+            "fit_intercept": self.fit_intercept,
+            "criterion": self.criterion,
+            "tol": float(self.tol),
+            "max_iter": int(self.max_iter),
+            "solver": self.solver,
+            "max_memory": self.max_memory,
+        }
+        if self.prior_mean is None and self.penalty_matrix is None:
+            d = np.ones(p) if factor is None else factor
+            count = len(groups.names)
+            found, kept = fit_groups(A, targets, weight, d, groups.codes, count, **options)
+        else:
+            from ..solvers.group_ridge.prior import fit_groups_prior
+
+            prior = {"prior_mean": self.prior_mean, "penalty_matrix": self.penalty_matrix}
+            found, kept = fit_groups_prior(A, targets, weight, factor, groups, **prior, **options)
         # all checks are done: attributes of an earlier fit are replaced from here on
         coef, intercept = _in_dtype(found, np.float32 if A.is_float32 else np.float64)
         self.groups_, self.group_index_ = groups.names, groups.codes
@@ -318,9 +340,10 @@ class GroupRidge(PosteriorRegressor):
             alpha, noise = np.atleast_2d(self.alpha_), np.atleast_1d(self.noise_variance_)
             if len(known) >= 8:
                 known.clear()
-            known[target] = posterior(
-                self._kept, alpha[target][self.group_index_], float(noise[target]), target
-            )
+            codes = self._kept.get("codes", self.group_index_)
+            found = posterior(self._kept, alpha[target][codes], float(noise[target]), target)
+            turn = self._kept.get("turn")
+            known[target] = found if turn is None else found.turned(turn)
         return known[target]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -361,14 +384,15 @@ class GroupRidge(PosteriorRegressor):
             np.atleast_2d(values)[target]
             for values in (self.alpha_, self.prior_variance_, self.dof_, self.share_)
         )
-        coef = np.atleast_2d(self.coef_)[target]
+        penalised = self._kept["factor"] > 0
+        bound = set(self._kept.get("codes", self.group_index_)[penalised].tolist())
         counts = np.bincount(self.group_index_, minlength=len(self.groups_))
         table: list[tuple[str, ...]] = [("group", "features", "alpha", "prior sd", "dof", "share")]
         for g, name in enumerate(self.groups_):
             penalty = f"{alpha[g]:.4g}"
             if np.isinf(alpha[g]):
                 # features of penalty_factor 0 have no prior, and keep their coefficients
-                penalty = "free" if coef[self.group_index_ == g].any() else "out"
+                penalty = "out" if g in bound else "free"
             numbers = (f"{v:.4g}" for v in (np.sqrt(prior[g]), dof[g], share[g]))
             table.append((str(name), str(counts[g]), penalty, *numbers))
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]

@@ -190,6 +190,11 @@ PENALTY_MATRIX = Parameter(
     lambda value: value is None or is_array_like(value) or is_sparse(value),
     "an array-like or sparse matrix of shape (n_features, n_features), or None",
 )
+PENALTY_MATRICES = Parameter(
+    lambda value: PENALTY_MATRIX.holds(value) or isinstance(value, Mapping),
+    "an array-like or sparse matrix of shape (n_features, n_features), a mapping of names of groups"
+    " to matrices, a list of them, or None",
+)
 BOUND = Parameter(_is_bound, "a number, an array-like of shape (n_features,), or None")
 CLASS_WEIGHT = Parameter(_is_class_weight, "a dict, 'balanced' or None")
 SELECTION = Parameter(is_in(("cyclic", "random")), "'cyclic' or 'random'")

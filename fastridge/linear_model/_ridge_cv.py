@@ -31,6 +31,8 @@ from ._parameters import (
     COUNT,
     COUNT_OR_NONE,
     PENALTY_FACTOR,
+    PENALTY_MATRIX,
+    PRIOR_MEAN,
     RANDOM_STATE,
     SELECT,
     Parameter,
@@ -82,6 +84,9 @@ class BaseRidgeCV(Choosing):
     random_state: Any
     store_coef: bool
     callback: Any
+    # classifiers have neither
+    prior_mean: Any = None
+    penalty_matrix: Any = None
 
     alpha_: Any
     best_score_: Any
@@ -179,6 +184,7 @@ class BaseRidgeCV(Choosing):
             "max_memory": self.max_memory,
         }
         labels = scoring.codes if scoring.codes is not None and scoring.codes.ndim == 1 else None
+        prior = self._prior(options, Y.shape[1], p)
         splits = []
         if kind == "folds":
             splits = make_splits(self.cv, n, X, y, metadata.groups, weight, labels, metadata.split)
@@ -193,7 +199,7 @@ class BaseRidgeCV(Choosing):
             )
         source = X if held is None else self.validation[0]
         scoring.frame = source if hasattr(source, "columns") else None
-        folds = Folds(A, Y, weight, splits, options, held)
+        folds = Folds(A, Y, weight, splits, options, held, prior)
         search: FoldSearch | PathSearch
         if kind in ("folds", "held-out"):
             search = FoldSearch(folds, scoring, self.store_coef, self.callback, kind)
@@ -201,7 +207,7 @@ class BaseRidgeCV(Choosing):
             search = PathSearch(
                 folds, scoring, kind, self._seed(), self.store_cv_results, self.callback
             )
-        alphas = self._alphas(A, weight, options)
+        alphas = self._alphas(folds.A, weight, folds.options)
         automatic = self.alphas is None or isinstance(self.alphas, str)
         k = Y.shape[1]
         try:
@@ -227,6 +233,23 @@ class BaseRidgeCV(Choosing):
             stored = stored.astype(np.float32)
         self._decide(search, folds, stored, k, single, column)
 
+    def _prior(self, options: dict[str, Any], k: int, p: int) -> Any:
+        """Mean (k, p) and matrix of the prior, each of them or None; None without a prior.
+
+        A diagonal matrix becomes part of the factors in `options`.
+        """
+        mean, matrix = self.prior_mean, self.penalty_matrix
+        if mean is None and matrix is None:
+            return None
+        from ..data.priors import check_prior_mean
+        from ..quadratic.penalty_matrix import factors_and_matrix
+
+        if mean is not None:
+            mean = check_prior_mean(mean, k, p)
+            mean = mean if mean.any() else None
+        options["factor"], matrix = factors_and_matrix(options["factor"], matrix, p)
+        return None if mean is None and matrix is None else (mean, matrix)
+
     def _seed(self) -> int:
         return int(self._rng().integers(2**31))
 
@@ -238,7 +261,7 @@ class BaseRidgeCV(Choosing):
             values = np.asarray(self.alphas)
             return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
         factor = options["factor"]
-        if self.standardize:
+        if options["standardize"]:
             variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
         mean, variance = A.column_stats(weight)
@@ -280,7 +303,7 @@ class BaseRidgeCV(Choosing):
         table = search.table
         result = folds.fit(alphas[chosen])
         A = folds.A
-        null = self._loss.null_deviance(folds.Y, folds.weight, self.fit_intercept)
+        null = self._loss.null_deviance(folds.targets, folds.weight, self.fit_intercept)
         by_fold = table.get("fold_score")
         told = []
         for t, i in enumerate(chosen):
@@ -422,6 +445,15 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         penalties are done, or with `standardize` after each row. If it raises StopIteration, the
         search ends and the finished parts decide; any other exception, and Ctrl-C, propagates and
         leaves the finished folds in `cv_results_`.
+    prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Coefficients m that the penalty shrinks towards, in the units of `coef_`; None: zero.
+    penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
+        Symmetric positive semi-definite matrix P of the penalty
+        alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l); None: the identity. Its elements
+        are multiplied by the standard deviations of both columns where they are standardised. What
+        its null space spans is not penalised. Unless P is diagonal, X is turned by its
+        eigenvectors, which takes a dense copy, of sparse X too; with `standardize` one for each
+        fold.
 
     Attributes
     ----------
@@ -484,6 +516,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     _parameters: ClassVar[Parameters] = {
         **BaseRidgeCV._parameters,
         "alpha_per_target": BOOL,
+        "prior_mean": PRIOR_MEAN,
+        "penalty_matrix": PENALTY_MATRIX,
         "gcv_mode": Parameter(
             lambda value: value is None or is_in(("auto", "svd", "eigen"))(value),
             "'auto', 'svd', 'eigen' or None",
@@ -512,6 +546,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         random_state: Any = None,
         store_coef: bool = False,
         callback: Any = None,
+        prior_mean: Any = None,
+        penalty_matrix: Any = None,
     ) -> None:
         self.alphas = alphas
         self.fit_intercept = fit_intercept
@@ -532,6 +568,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self.random_state = random_state
         self.store_coef = store_coef
         self.callback = callback
+        self.prior_mean = prior_mean
+        self.penalty_matrix = penalty_matrix
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any

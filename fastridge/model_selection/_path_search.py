@@ -41,13 +41,13 @@ class PathSearch(Search):
                 )
         weight = folds.weight
         self.total = float(folds.A.n_rows if weight is None else weight.sum())
-        self.spread = scoring.loss.spread(folds.Y, weight)
+        self.spread = scoring.loss.spread(folds.targets, weight)
         fit_intercept = folds.options["fit_intercept"]
         if kind == "loo":
-            y, w = folds.Y[self.live], None if weight is None else weight[self.live]
+            y, w = folds.targets[self.live], None if weight is None else weight[self.live]
             self.null = scoring.loss.null_left_out(y, w, fit_intercept)
         else:
-            self.null = scoring.loss.null_generalised(folds.Y, weight, fit_intercept)
+            self.null = scoring.loss.null_generalised(folds.targets, weight, fit_intercept)
         self.stored: list[Any] = []
 
     def _evaluate(self, alphas):
@@ -73,7 +73,7 @@ class PathSearch(Search):
     @property
     def _per_row(self) -> bool:
         """True if each row needs a refit of its own, as leaving it out changes the scaling."""
-        return self.kind == "loo" and bool(self.folds.options["standardize"])
+        return self.kind == "loo" and bool(self.folds.given["standardize"])
 
     def noise(self, t: int) -> Any:
         if "shift" not in self.table:
@@ -120,7 +120,7 @@ class PathSearch(Search):
             left, error, error_se = self._in_blocks(loo, problem)
         prediction = None
         if not scoring.of_errors or (self.store and scoring.given):
-            prediction = problem.given.T - residuals
+            prediction = folds.targets[self.live].T - residuals
         if scoring.of_errors:
             score = scoring.from_errors(error, self.spread)
             score_se = scoring.error_of(error_se, error, self.spread)
@@ -136,8 +136,13 @@ class PathSearch(Search):
             "score_se": score_se,
             "dof": loo.dof,
             "dof_error": np.zeros(len(alphas)),
-            "norm": left.norm,
+            "norm": self._norm(left, alphas),
         }
+
+    def _norm(self, left, alphas):
+        """Return the Euclidean norms (m, k) of the coefficients in the units of X."""
+        folds = self.folds
+        return left.norm if folds.units is None else folds.norm(folds.path(alphas))
 
     def _row_errors(self, squares, weight):
         """Return mean squared errors (m, k) of left-out rows, and standard errors (m, k or 1)."""
@@ -174,14 +179,14 @@ class PathSearch(Search):
     def _one_by_one(self, alphas):
         """Return residuals (m, k, n) of each row from a fit to the others, scaled by these."""
         whole = self.folds
-        options = dict(whole.options)
+        options = dict(whole.given)
         if whole.solver == "cg":
             options["solver"] = "cholesky" if whole.A.n_columns <= whole.A.n_rows else "dual"
         splits = [OneOut(self.live, i) for i in range(len(self.live))]
-        folds = Folds(whole.A, whole.Y, whole.weight, splits, options)
+        folds = Folds(whole.source, whole.targets, whole.weight, splits, options, prior=whole.prior)
         residuals = np.empty((len(alphas), whole.Y.shape[1], len(splits)))
         for i, split in enumerate(splits):
-            y = whole.Y[split.test[0]]
+            y = whole.targets[split.test[0]]
 
             def visit(j, prediction, coef, intercept, i=i, y=y):
                 residuals[j, :, i] = y - prediction[0]
@@ -206,8 +211,9 @@ class PathSearch(Search):
             score = np.average(right, axis=1, weights=weight)[:, None]
             return score, spread(right.T, weight)[:, None]
         some = None if len(live) == len(self.rows) else live
-        X, options = scoring.rows_of(problem.source, some), scoring.options(weight, some)
-        unknown = np.full((problem.k, problem.p), np.nan), np.full(problem.k, np.nan)
+        source = self.folds.source if some is None else self.folds.rows_given(live)[0]
+        X, options = scoring.rows_of(source, some), scoring.options(weight, some)
+        unknown = np.full((problem.k, source.n_columns), np.nan), np.full(problem.k, np.nan)
         score = np.array(
             [
                 scoring.of(
@@ -272,7 +278,7 @@ class PathSearch(Search):
             "train_error": left.residual / self.total,
             "dof": loo.dof,
             "dof_error": np.zeros(len(alphas)),
-            "norm": left.norm,
+            "norm": self._norm(left, alphas),
         }
 
     def _of_residuals(self, problem, residuals, share):
@@ -325,6 +331,10 @@ class PathSearch(Search):
                 if len(estimate.free):
                     left = problem.Y[:, [t]] - problem.A.dot(np.asfortranarray(coef))
                     coef[estimate.free] = estimate.free_coefficients(problem.rooted(left))
+                if self.folds.units is not None:
+                    mean = self.folds.units.mean
+                    coef = self.folds.units.turned(coef.T).T
+                    coef += 0.0 if mean is None else mean[t][:, None]
                 norm[:, t] = np.linalg.norm(coef, axis=0)
                 root = np.where(estimate.root > 0, estimate.root, 1.0)
                 every.append(a / root * (1.0 if estimate.scaled else estimate.alphas[:, None]))
@@ -332,7 +342,7 @@ class PathSearch(Search):
         else:
             path = folds.path(alphas)
             train = np.maximum(path.residual, 0.0) / self.total
-            norm = np.linalg.norm(path.coef.astype(np.float64), axis=2)
+            norm = np.linalg.norm(folds.restored(path.coef.astype(np.float64)), axis=2)
             residuals = (
                 problem.Y - problem.A.dot(np.asfortranarray(w.T, dtype=np.float64))
                 for w in path.coef

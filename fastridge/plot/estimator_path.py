@@ -170,7 +170,12 @@ def _ridge(
     from ..linear_model import Ridge
     from ..solvers.ridge_path.path import ridge_path
 
-    path = ridge_path(X, y, alphas, **_options(estimator, sample_weight))
+    prior = {
+        name: value
+        for name in ("prior_mean", "penalty_matrix")
+        if (value := getattr(estimator, name, None)) is not None
+    }
+    path = ridge_path(X, y, alphas, **_options(estimator, sample_weight), **prior)
     values, coef = path.alphas, path.coef
     bounds = {
         name: value
@@ -181,7 +186,7 @@ def _ridge(
         # ridge_path has no bounds: fit each penalty by itself
         names = ("fit_intercept", "standardize", "penalty_factor")
         given = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
-        model = Ridge(**given, **bounds)
+        model = Ridge(**given, **bounds, **prior)
         coef = np.array(
             [model.set_params(alpha=float(a)).fit(X, y, sample_weight).coef_ for a in values]
         )

@@ -119,6 +119,7 @@ BayesianRidge
             check_penalty_factor(getattr(estimator, "penalty_factor", None), A.n_columns),
             bool(estimator.fit_intercept),
             bool(getattr(estimator, "standardize", False)),
+            getattr(estimator, "penalty_matrix", None),
         )
         display = cls(squares, alpha)
         return display.plot(ax=ax) if plot else display

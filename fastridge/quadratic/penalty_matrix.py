@@ -125,6 +125,20 @@ class PenaltyMatrix:
             )
 
 
+def factors_and_matrix(
+    penalty_factor: Any, penalty_matrix: Any, n_features: int
+) -> tuple[Any, PenaltyMatrix | None]:
+    """Check a matrix of penalties; a diagonal one becomes part of the factors, and leaves None."""
+    if penalty_matrix is None:
+        return penalty_factor, None
+    matrix = PenaltyMatrix.checked(penalty_matrix, n_features)
+    if not matrix.is_diagonal():
+        return penalty_factor, matrix
+    if penalty_factor is None:
+        return matrix.diagonal, None
+    return matrix.scaled(np.sqrt(penalty_factor)).diagonal, None
+
+
 class MatrixRows(RidgeProblem):
     """The ridge problem with the penalty alpha w'Pw in place of alpha w' diag(d) w; d is zero.
 

@@ -42,7 +42,7 @@ class Posterior:
     True
     """
 
-    __slots__ = ("_factor", "_prior", "_rows")
+    __slots__ = ("_factor", "_prior", "_rows", "_turn")
 
     # make NumPy arrays defer ``v @ posterior`` to __rmatmul__
     __array_ufunc__: ClassVar[None] = None
@@ -54,14 +54,19 @@ class Posterior:
     # L^-1 S A diag(prior), with L L' = S A diag(prior) A'S + I / a
     _factor: NDArray[np.float64] | None
     _rows: NDArray[np.float64] | None
+    # T (p, q), of the covariance T S T' for the covariance S that the others hold; None: identity
+    _turn: NDArray[np.float64] | None
 
-    def __init__(self, factor: Any, prior: Any, rows: Any) -> None:
-        self._factor, self._prior, self._rows = factor, prior, rows
+    def __init__(self, factor: Any, prior: Any, rows: Any, turn: Any = None) -> None:
+        self._factor, self._prior, self._rows, self._turn = factor, prior, rows, turn
 
     @classmethod
     @on_one_thread
-    def of_gram(cls, G: Any, d: Any, a: float, lam: float) -> Posterior:
-        """Make a posterior from the Gram matrix G, which is overwritten; d may be infinite."""
+    def of_gram(cls, G: Any, d: Any, a: float, lam: float, P: Any = None) -> Posterior:
+        """Make a posterior from the Gram matrix G, which is overwritten; d may be infinite.
+
+        P: penalty matrix (p, p), added to diag(d).
+        """
         out = np.isinf(d)
         if out.any():
             d = np.where(out, 0.0, d)
@@ -69,6 +74,8 @@ class Posterior:
             G[:, out] = 0.0
         G *= a
         G[np.diag_indices(len(d))] += lam * d
+        if P is not None:
+            G += lam * P
         dead = np.diagonal(G) == 0
         G[dead, dead] = np.inf
         size = np.sqrt(np.diagonal(G))
@@ -106,9 +113,17 @@ class Posterior:
         assert self._factor is not None
         return Posterior(np.ldexp(self._factor, np.asarray(power)[:, None]), None, None)
 
+    def turned(self, turn: Any) -> Posterior:
+        """The covariance of T u, of coefficients u that have this one."""
+        return Posterior(self._factor, self._prior, self._rows, turn)
+
+    def _inner(self) -> Posterior:
+        """The covariance S of T S T'."""
+        return Posterior(self._factor, self._prior, self._rows)
+
     @property
     def shape(self) -> tuple[int, int]:
-        p = self._half().shape[1]
+        p = self._half().shape[1] if self._turn is None else len(self._turn)
         return p, p
 
     def _half(self) -> NDArray[np.float64]:
@@ -124,6 +139,8 @@ class Posterior:
             raise ValueError(
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
             )
+        if self._turn is not None:
+            return self._turn @ (self._inner() @ (self._turn.T @ v))
         if self._rows is None:
             inner = solve_triangular(self._factor, v, lower=True)
             return solve_triangular(self._factor, inner, lower=True, trans="T")
@@ -179,7 +196,9 @@ class Posterior:
         step = max(1, _ELEMENTS // max(X.shape[1], 1))
         for start in range(0, len(X), step):
             part = X[start : start + step]
-            if self._rows is None:
+            if self._turn is not None:
+                out[start : start + step] = self._inner().variance(product(part, self._turn))
+            elif self._rows is None:
                 half = solve_triangular(self._factor, part.T, lower=True)
                 out[start : start + step] = np.einsum("ji,ji->i", half, half)
             else:
@@ -194,6 +213,8 @@ class Posterior:
     @on_one_thread
     def diagonal(self) -> NDArray[np.float64]:
         """Return the variances of the coefficients, of shape (n_features,)."""
+        if self._turn is not None:
+            return self._inner().variance(self._turn)
         if self._rows is None:
             assert self._factor is not None
             identity = np.eye(len(self._factor))

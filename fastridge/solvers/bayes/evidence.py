@@ -68,7 +68,7 @@ class Evidence:
             self.problem = self.path.problem
             self.total = self.moments.total_weight
         path = self.path
-        self.rank = path.rank if not by_rows else (0 if path.span is None else path.span.shape[1])
+        self.rank = path.rank
         self.size = int((d > 0).sum())
         self._moved = False  # whether the last call of `at` changed the basis
         if by_rows:
@@ -123,12 +123,15 @@ class Evidence:
         return float(np.sqrt(self.size * square))
 
     def log_evidence(self, a, lam, norm, residual, priors):
-        """Return the log marginal likelihood, including the terms of the hyperpriors."""
+        """Return the log marginal likelihood, including the terms of the hyperpriors.
+
+        Coefficients without a penalty are integrated out, up to a constant.
+        """
         a_1, a_2, l_1, l_2 = priors
         alphas = np.array([lam / a])
         found = self.path.spectrum if self.exact else self.path
         shape = float(found.log_det(alphas)[0])
-        n = self.total
+        n = self.total - self.rank
         score = l_1 * np.log(lam) - l_2 * lam + a_1 * np.log(a) - a_2 * a
         return score + 0.5 * (
             n * np.log(a) - a * residual - lam * norm - shape - n * np.log(2.0 * np.pi)

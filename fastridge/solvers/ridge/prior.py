@@ -7,14 +7,12 @@ A diagonal P is merged into the penalty factors, and any solver accepts it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..._matrix import Matrix
 from ...data.check import check_finite, recheck
 from ...data.priors import check_prior_mean
-from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
+from ...quadratic.penalty_matrix import MatrixRows, factors_and_matrix
 from ...quadratic.prior_mean import Shift
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.variances import variances_in_range
@@ -30,20 +28,6 @@ from .result import (
     without_targets,
 )
 from .solve import certify, solve
-
-
-def factors_and_matrix(
-    penalty_factor: Any, penalty_matrix: Any, n_features: int
-) -> tuple[Any, PenaltyMatrix | None]:
-    """Check a penalty matrix; merge a diagonal one into the factors, and return None for it."""
-    if penalty_matrix is None:
-        return penalty_factor, None
-    matrix = PenaltyMatrix.checked(penalty_matrix, n_features)
-    if not matrix.is_diagonal():
-        return penalty_factor, matrix
-    if penalty_factor is None:
-        return matrix.diagonal, None
-    return matrix.scaled(np.sqrt(penalty_factor)).diagonal, None
 
 
 def solve_prior(
@@ -70,6 +54,15 @@ def solve_prior(
     recheck(A)
     if not checked:
         check_finite(A)
+    return solve_checked_prior(A, Y, alpha, prior_mean, matrix, factor, rest, warn)
+
+
+def solve_checked_prior(A, Y, alpha, prior_mean, matrix, factor, rest, warn=True) -> RidgeResult:
+    """Solve with a prior that was checked: a mean (k, p) or None, and a PenaltyMatrix or None.
+
+    rest: further arguments of `solve`.
+    """
+    k = 1 if Y.ndim == 1 else Y.shape[1]
     if prior_mean is None or not prior_mean.any():
         return _without_mean(A, Y, alpha, factor, matrix, warn, rest)
     alpha = np.array(np.broadcast_to(alpha, (k,)))

@@ -231,6 +231,11 @@ class MomentsPath:
         return v.T.reshape(shape), n_iter
 
     @property
+    def solution(self):
+        """Coefficients (n_alphas, k, p) in float64."""
+        return self._solved[0]
+
+    @property
     def coef(self):
         dtype = np.float32 if self.moments.is_float32 else np.float64
         return self._solved[0].astype(dtype, copy=False)
@@ -292,10 +297,10 @@ class DualPath:
         hidden = rounding_scale(problem, np.sqrt(self.inverse)) if by_rows else 0.0
         if by_rows and len(self.free):
             hidden += np.abs(K).sum(axis=0).max(initial=0.0)
-        rank = 0
+        self.rank = 0
         if len(self.free):
             self.span, self.solve_free = self._free_columns()
-            rank = self.span.shape[1]
+            self.rank = self.span.shape[1]
             K -= self.span @ (self.span.T @ K)
             K -= (K @ self.span) @ self.span.T
             Y = Y - self.span @ (self.span.T @ Y)
@@ -312,7 +317,7 @@ class DualPath:
         self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned)
         self.squared_norm[safe] -= np.einsum("akj,akj->ak", self.x, left)
         self.residual[safe] = np.einsum("akj,akj->ak", left, left)
-        exact = np.full(m, float(rank))
+        exact = np.full(m, float(self.rank))
         exact[safe] += n - alphas[safe] * traces
         self.singly = []
         if len(self.alone) and by_rows:
@@ -328,8 +333,7 @@ class DualPath:
         """As for `MomentsPath`."""
         if self.by_rows:
             return SpectralPath(self.problem, self.alphas[:0]).spectrum
-        rank = 0 if self.span is None else self.span.shape[1]
-        return of_products(self.K, self.right, rank)
+        return of_products(self.K, self.right, self.rank)
 
     @on_one_thread
     def log_det(self, alphas):
@@ -448,6 +452,11 @@ class DualPath:
                 return w
             coef[self.together] = w
         return coef
+
+    @property
+    def solution(self):
+        """Coefficients (n_alphas, k, p) in float64."""
+        return self._solved[0]
 
     @property
     def coef(self):

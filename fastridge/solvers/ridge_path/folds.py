@@ -64,9 +64,23 @@ class Folds:
         factor, fit_intercept, standardize, solver, tol, max_iter, max_memory.
     apart : tuple of Matrix, ndarray (n_test, k) and ndarray or None, or None
         Held-out rows that are not among those of A: the only fold, which trains on all of A.
+    prior : tuple of ndarray (k, p) or None and PenaltyMatrix or None, or None
+        Mean of the coefficients and matrix of penalties.
+
+    Attributes
+    ----------
+    A, Y, options, apart
+        With a prior, in the coordinates of `units`; as they came they are `source`, `targets`,
+        `given` and `held`.
+    units : PriorUnits or None
     """
 
-    def __init__(self, A, Y, weight, splits, options, apart=None) -> None:
+    def __init__(self, A, Y, weight, splits, options, apart=None, prior=None) -> None:
+        self.source, self.targets, self.given, self.held = A, Y, options, apart
+        self.prior = prior
+        self.units: Any = None
+        if prior is not None:
+            A, Y, options, apart = self._in_units(weight)
         self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
         self.options, self.apart = options, apart
         self.count = len(splits) if apart is None else 1
@@ -74,6 +88,9 @@ class Folds:
         if run in ("auto", "qr"):
             matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
             run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
+        if run == "dual" and prior is not None and prior[1] is not None and A.shape[1] < A.shape[0]:
+            # small eigenvalues of the matrix make inner products of rows large
+            run = "cholesky"
         self.solver = run
         # set held-out rows to weight 0 instead of copying the others
         most = options["max_memory"]
@@ -89,6 +106,25 @@ class Folds:
         self.covers = apart is None and bool((seen[live] == 1).all()) and needed < _KEPT
         self.covers = self.covers and fits(needed, most)
         self.parts: dict[int, Moments] = {}
+
+    def _in_units(self, weight):
+        """What stands for A, Y, options and apart in the units of the prior."""
+        from ...quadratic.prior_units import PriorUnits
+
+        mean, matrix = self.prior
+        options, apart = self.given, self.held
+        units = self.units = PriorUnits(
+            *(self.source, self.targets, weight),
+            *(options[name] for name in ("factor", "fit_intercept", "standardize")),
+            mean=mean,
+            matrix=matrix,
+            max_memory=options["max_memory"],
+        )
+        options = options | {"factor": units.factor, "standardize": units.standardize}
+        if apart is not None:
+            rows, y, w = apart
+            apart = units.rows(rows), units.targets(rows, y), w
+        return units.A, units.Y, options, apart
 
     def _copied(self) -> float:
         """Return the bytes of the rows that a fold copies to sum them."""
@@ -146,12 +182,24 @@ class Folds:
         return len(self.splits[i].test) if self.apart is None else self.apart[0].n_rows
 
     def test_rows(self, i):
-        """Matrix, targets and weights of the held-out rows."""
+        """Matrix, targets and weights of the held-out rows, as they came."""
+        return self.held if self.held is not None else self.rows_given(self.splits[i].test)
+
+    def rows_given(self, rows):
+        """Matrix, targets and weights of some rows, as they came."""
+        weight = None if self.weight is None else self.weight[rows]
+        return take_rows(self.source, rows), np.asfortranarray(self.targets[rows]), weight
+
+    def _test_rows(self, i):
         return self._rows(self.splits[i].test) if self.apart is None else self.apart
 
     def _rows(self, rows):
         weight = None if self.weight is None else self.weight[rows]
         return take_rows(self.A, rows), np.asfortranarray(self.Y[rows]), weight
+
+    def restored(self, coef) -> Any:
+        """Coefficients (..., k, p) in the units of X."""
+        return coef if self.units is None else self.units.coefficients(coef)
 
     def evaluate(self, i, alphas, *, keep=False, visit=None, callback=None) -> RidgeErrors:
         """Return the errors of every penalty on fold i.
@@ -159,6 +207,43 @@ class Folds:
         visit: called as visit(j, prediction (n_test, k), coef (k, p), intercept (k,)) for each
         penalty. callback: called without arguments after each penalty of an iterative solver.
         """
+        if self.units is not None:
+            return self._evaluate_prior(i, alphas, keep, visit, callback)
+        return self._evaluate(i, alphas, keep, visit, callback)
+
+    def _evaluate_prior(self, i, alphas, keep, visit, callback) -> RidgeErrors:
+        """The same of coefficients in the units of the prior."""
+        A, y, weight = self.test_rows(i)
+        if self.given["standardize"] and not self.options["standardize"] and self.held is None:
+            # a matrix in units of the fold's own
+            train = self.splits[i].train
+            of_fold = Folds(*self.rows_given(train), [], self.given, (A, y, weight), self.prior)
+            found = of_fold.evaluate(0, alphas, keep=keep, visit=visit, callback=callback)
+            self.unsettled += of_fold.unsettled
+            return found
+        units = self.units
+        offset = 0.0 if units.mean is None else units.offset(A)
+
+        def restored(j, prediction, coef, intercept):
+            intercept = units.intercepts(coef, intercept)
+            visit(j, prediction + offset, units.coefficients(coef), intercept)
+
+        passed = None if visit is None else restored
+        found = self._evaluate(i, alphas, keep or self.solver == "cg", passed, callback)
+        y_mean = np.zeros(y.shape[1])
+        if self.options["fit_intercept"]:
+            rows = slice(None) if self.held is not None else self.splits[i].train
+            weights = None if self.weight is None else self.weight[rows]
+            y_mean = np.average(self.targets[rows], axis=0, weights=weights)
+        coef = None if found.coef is None else units.coefficients(found.coef)
+        return found._replace(
+            norm=None if coef is None else np.linalg.norm(coef, axis=2),
+            null=SQUARED.mean_deviance(y, y_mean, weight),
+            spread=SQUARED.spread(y, weight),
+            coef=coef if keep else None,
+        )
+
+    def _evaluate(self, i, alphas, keep, visit, callback) -> RidgeErrors:
         if self.solver == "dual" and self._shares_samples() and not keep and visit is None:
             found = self._by_samples(i, alphas)
             if found is not None:
@@ -182,7 +267,7 @@ class Folds:
             w = None if self.weight is None else self.weight[rows]
         else:
             rows = slice(None)
-            test, y, w = self.test_rows(i)
+            test, y, w = self._test_rows(i)
         validation = None
         if visit is None and held is not None and coef.shape[2] <= len(y):
             with one_thread:
@@ -305,19 +390,38 @@ class Folds:
     def norm(self, path) -> Any:
         """Return the Euclidean norms (m, k) of the coefficients of a path."""
         options = self.options
-        if options["factor"] is None and not options["standardize"]:
+        if options["factor"] is None and not options["standardize"] and self.units is None:
             return np.sqrt(np.maximum(path.squared_norm, 0.0))
-        return np.linalg.norm(path.rough(), axis=2)
+        return np.linalg.norm(self.restored(path.rough()), axis=2)
 
     def fit(self, alpha) -> Any:
         """Return the RidgeResult of all rows, for one penalty per target."""
-        options = self.options
+        options = self.given
         rest = {
             "penalty_factor": options["factor"],
             "fit_intercept": options["fit_intercept"],
             "standardize": options["standardize"],
             "tol": options["tol"],
         }
+        if self.prior is not None:
+            from ..ridge.prior import solve_checked_prior
+
+            mean, matrix = self.prior
+            return solve_checked_prior(
+                self.source,
+                self.targets,
+                alpha,
+                mean,
+                matrix,
+                rest["penalty_factor"],
+                {
+                    **{name: rest[name] for name in ("fit_intercept", "standardize", "tol")},
+                    "sample_weight": self.weight,
+                    "solver": self.solver,
+                    "max_iter": options["max_iter"],
+                    "max_memory": options["max_memory"],
+                },
+            )
         if self.solver == "cholesky" and "total" in self.__dict__:
             return solve_moments(self.total, alpha, single=False, **rest)
         path = self.whole

@@ -28,6 +28,7 @@ class IterativePath:
 
     solver = "cg"
     seed = 0  # seed of the random signs
+    rank = 0  # has no evidence
 
     def __init__(self, problem: RidgeProblem, alphas, tol, max_iter, max_memory, callback) -> None:
         m, k, p = len(alphas), problem.k, problem.p
@@ -80,6 +81,11 @@ class IterativePath:
             if callback is not None and callback(done + 1, m):
                 self._keep(np.sort(order[: done + 1]))
                 break
+
+    @property
+    def solution(self):
+        """Coefficients (n_alphas, k, p) in float64."""
+        return self.coef.astype(np.float64, copy=False)
 
     def _certify(self, i, first):
         """Compute the relative gradients of penalty i at the rounded coefficients."""

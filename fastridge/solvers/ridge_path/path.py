@@ -43,18 +43,25 @@ class PathRun:
     log_det : ndarray of shape (n_alphas,) or None
         None where the solver does not compute it.
     gcv : ndarray of shape (n_alphas, n_targets)
+    rank : int
+        Rank of what is not penalised, the intercept not counted.
     """
 
-    __slots__ = ("coef", "dof", "gcv", "intercept", "log_det", "n_iter", "relative_gradient")
+    __slots__ = (
+        *("coef", "dof", "gcv", "intercept", "log_det", "n_iter", "rank"),
+        "relative_gradient",
+    )
 
     def __init__(self, run: Any, log_det: Any, gcv: Any) -> None:
         self.log_det, self.gcv = log_det, gcv
-        for name in ("coef", "dof", "intercept", "n_iter", "relative_gradient"):
+        for name in ("coef", "dof", "intercept", "n_iter", "rank", "relative_gradient"):
             setattr(self, name, getattr(run, name))
 
     def _check_fields(self) -> None:
         """Raise if fields read from a file are inconsistent."""
         m, k, _ = np.shape(self.coef)
+        if type(self.rank) is not int or self.rank < 0:
+            raise ValueError("rank must be an int of at least 0")
         if type(self.dof) is not tuple or len(self.dof) != 2:
             raise ValueError("dof must be a tuple of two arrays")
         _check_arrays(self, (m, k), "gcv", "intercept", "n_iter", "relative_gradient")
@@ -86,7 +93,8 @@ class RidgePath:
         0 where none was fitted.
     norm : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         sqrt(sum_j d_j w_j^2), d the penalty factors (times the variances if standardised): the
-        Euclidean norm of the coefficients where all are penalised alike.
+        Euclidean norm of the coefficients where all are penalised alike. Of w - m and with the
+        matrix of penalties, where these were given.
     residual : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Weighted sum of squared residuals.
     objective : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
@@ -118,7 +126,9 @@ class RidgePath:
         Standard errors of `aic` and `bic` due to `dof_error`: c dof_error.
     log_evidence : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Log density of y under the prior w_j ~ N(0, noise / (alpha d_j)), for the noise variance
-        that maximises it, (residual + alpha norm^2) / n. For direct solvers, with alpha > 0.
+        that maximises it, (residual + alpha norm^2) / n. Coefficients without a penalty are
+        integrated out, up to a constant, and n is less by their number. For direct solvers, with
+        alpha > 0.
     solver : str
         The solver that ran: "cholesky", "dual" or "cg".
     converged : bool
@@ -321,7 +331,10 @@ class RidgePath:
                 f"log_evidence needs a direct solver and penalties above 0; the solver is"
                 f" {self.solver!r} and the least penalty {self.alphas.min():g}."
             )
-        n = self.n_samples
+        # what is not penalised is as likely anywhere
+        n = self.n_samples - self._run.rank
+        if n <= 0:
+            return np.full(self.objective.shape, np.nan)
         noise = np.maximum(self.objective / n, np.finfo(np.float64).tiny)
         shape = self._per_target(log_det)
         return -0.5 * (n * (np.log(2.0 * np.pi * noise) + 1.0) + shape)
@@ -382,6 +395,8 @@ def ridge_path(
     max_memory: float | None = None,
     callback: Callable[[int, int], Any] | None = None,
     verbose: bool | int = False,
+    prior_mean: Any = None,
+    penalty_matrix: Any = None,
 ) -> RidgePath:
     """Fit ridge regressions for many penalties at little more than the cost of one.
 
@@ -389,10 +404,15 @@ def ridge_path(
 
         sum_i s_i (y_i - b - x_i w)^2 + alpha * sum_j f_j w_j^2
 
-    with s = `sample_weight` and f = `penalty_factor`, ones where None. A direct solver reduces the
-    Gram matrix to tridiagonal form once; the cost of each penalty is then linear in its order. On
-    large sparse data all penalties share the Gram matrix or the block of frequent columns, and each
-    starts from the best combination of earlier solutions; each has its own certificate.
+    with s = `sample_weight` and f = `penalty_factor`, ones where None. With m = `prior_mean` and
+    P = `penalty_matrix` the penalty is ::
+
+        alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l)
+
+    A direct solver reduces the Gram matrix to tridiagonal form once; the cost of each penalty is
+    then linear in its order. On large sparse data all penalties share the Gram matrix or the block
+    of frequent columns, and each starts from the best combination of earlier solutions; each has
+    its own certificate.
 
     Parameters
     ----------
@@ -438,6 +458,16 @@ def ridge_path(
         finished penalties is returned; any other exception propagates.
     verbose : bool or int, default=False
         Show a progress bar on standard error, with tqdm where installed.
+    prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
+        Coefficients m that the penalty shrinks towards, in the units of `coef`; None: zero.
+        `norm` is then that of w - m, and `relative_gradient` beside the larger of the gradients at
+        zero and at m.
+    penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
+        Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
+        sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised.
+        What its null space spans is not penalised; where X does not determine that either, the
+        solution of minimum norm is taken. Unless P is diagonal, X is turned by its eigenvectors,
+        which takes a dense copy, of sparse X too.
 
     Returns
     -------
@@ -479,11 +509,13 @@ def ridge_path(
     check_callback(callback)
     callback = _ending(reporter(callback, verbose, "penalties"))
     given = {"penalty_factor": penalty_factor, "fit_intercept": fit_intercept}
+    has_prior = prior_mean is not None or penalty_matrix is not None
+    prior = {"prior_mean": prior_mean, "penalty_matrix": penalty_matrix} if has_prior else {}
     if y is None and is_moments(X):
         if sample_weight is not None:
             raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
         check_options(solver, tol, max_iter, False)
-        path = _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given)
+        path = _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given, **prior)
         return _reported(path, callback)
     if is_moments(X):
         raise ValueError("y is given beside Moments, which hold it; expected None.")
@@ -499,9 +531,32 @@ def ridge_path(
     recheck(A)
     from ...quadratic.problem import RidgeProblem
 
+    def finished(run):
+        return run
+
+    if has_prior:
+        from .prior import PriorRowsPath, units_of
+
+        check_finite(A)
+        Y = np.asfortranarray(Y.reshape(n, -1))
+        units = units_of(
+            *(A, Y, weight, factor, fit_intercept, standardize), max_memory=max_memory, **prior
+        )
+        # arrays of the prior may have run code
+        recheck(A)
+        is_float32 = A.is_float32
+
+        def finished(run):
+            return PriorRowsPath(run, units, is_float32)
+
+        A, Y, factor, standardize = units.A, units.Y, units.factor, units.standardize
+        p = A.n_columns
     run = SOLVERS[solver]
     if run in ("auto", "qr"):
-        run = choose_solver(A, 1 if single else Y.shape[1], max_memory, PATH)
+        run = choose_solver(A, 1 if Y.ndim == 1 else Y.shape[1], max_memory, PATH)
+    if run == "dual" and penalty_matrix is not None and p <= n:
+        # small eigenvalues of the matrix make inner products of rows large
+        run = "cholesky"
     if run == "cholesky":
         from ...moments import Moments
 
@@ -514,7 +569,9 @@ def ridge_path(
             tol=tol,
             single=single,
             rows=lambda d: RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept),
-            **given,
+            finished=finished,
+            penalty_factor=factor,
+            fit_intercept=fit_intercept,
         )
         return _reported(path, callback)
     check_finite(A)
@@ -528,12 +585,12 @@ def ridge_path(
         from .direct import DualPath
 
         by_rows = rows_fit(n, p, max_memory)
-        path = RidgePath(grid, DualPath(problem, grid, tol, by_rows), single=single, tol=tol)
-        return _reported(path, callback)
+        dual = finished(DualPath(problem, grid, tol, by_rows))
+        return _reported(RidgePath(grid, dual, single=single, tol=tol), callback)
     from .iterative import IterativePath
 
     found = IterativePath(problem, grid, tol, max_iter, max_memory, callback)
-    path = RidgePath(found.alphas, found, single=single, tol=tol)
+    path = RidgePath(found.alphas, finished(found), single=single, tol=tol)
     if not path.converged:
         found.warn(tol)
     return path
@@ -570,8 +627,15 @@ def _direct(
     tol,
     single=None,
     rows=None,
+    finished=None,
+    prior_mean=None,
+    penalty_matrix=None,
 ):
-    """Return the path of moments; rows: function of d that returns the RidgeProblem of the rows."""
+    """Return the path of moments.
+
+    rows: function of d that returns the RidgeProblem of the rows. finished: function of the run
+    that returns what the path shows.
+    """
     from .direct import MomentsPath
 
     p = moments.n_features
@@ -584,11 +648,22 @@ def _direct(
     if standardize:
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
+    single = moments._y_ndim == 1 if single is None else single
+    if prior_mean is not None or penalty_matrix is not None:
+        from ...quadratic.sums import SumProblem
+        from .prior import PriorMomentsPath, units_of_moments
+
+        sums = SumProblem(moments, np.ones(1), d, fit_intercept)
+        units, moments = units_of_moments(sums, prior_mean, penalty_matrix)
+        d = np.ones(units.A.n_columns) if units.factor is None else units.factor
+
+        def finished(run):
+            return PriorMomentsPath(run, units, sums)
+
     grid = penalty_grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
     problem = None if rows is None else lambda: rows(d)
     found = MomentsPath(moments, grid, d, fit_intercept, tol, problem)
-    single = moments._y_ndim == 1 if single is None else single
-    return RidgePath(grid, found, single=single, tol=tol)
+    return RidgePath(grid, found if finished is None else finished(found), single=single, tol=tol)
 
 
 def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:

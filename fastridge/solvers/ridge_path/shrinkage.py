@@ -20,9 +20,26 @@ _LEAST = 1e-7  # least eigenvalue over the largest that a Gram matrix gives to 1
 
 @on_one_thread
 def squared_singular_values(
-    A: Matrix, weight: Any, factor: Any, fit_intercept: bool, standardize: bool
+    A: Matrix,
+    weight: Any,
+    factor: Any,
+    fit_intercept: bool,
+    standardize: bool,
+    penalty_matrix: Any = None,
 ) -> Any:
-    """Return squared singular values, descending, of S A diag(d)^-1/2 without free columns."""
+    """Return squared singular values, descending, of S A diag(d)^-1/2 without free columns.
+
+    With a penalty matrix, of the data in the coordinates of its eigenvectors.
+    """
+    if penalty_matrix is not None:
+        from .prior import units_of
+
+        units = units_of(
+            *(A, np.zeros((A.n_rows, 1)), weight, factor, fit_intercept, standardize),
+            prior_mean=None,
+            penalty_matrix=penalty_matrix,
+        )
+        A, factor, standardize = units.A, units.factor, units.standardize
     if standardize:
         variance = variances(A, weight)
         factor = variance if factor is None else factor * variance
