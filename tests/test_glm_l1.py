@@ -11,7 +11,7 @@ from fastridge.data.check import check_design
 from fastridge.losses import Huber, NegativeBinomial, loss_of
 from fastridge.solvers.glm.fit import make_problem
 from fastridge.solvers.glm.options import Constraints, Options
-from fastridge.solvers.glm.path import PathRun, fold_run
+from fastridge.solvers.glm.path_run import PathRun, fold_run
 
 LOSSES = ("squared", "logistic", "poisson", "gamma", "tweedie", "negative_binomial", "huber")
 STORAGES = {

@@ -21,7 +21,7 @@ from . import softmax
 from .hessian import Hessian, most_of
 from .left_out import left_out_predictors, mean_and_error
 from .options import Constraints, Options
-from .path import PathRun, fold_run
+from .path_run import PathRun, fold_run
 from .problem import Array, GLMProblem
 from .softmax_problem import SoftmaxState
 from .together import FoldsTogether, may_share, parts_of, together

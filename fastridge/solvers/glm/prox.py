@@ -42,6 +42,7 @@ from ...systems.blas import limited, one_thread_for
 from ..descent.problem import by_columns
 from .newton import Solution
 from .problem import Array, GLMProblem, State
+from .prox_dual import Dual
 
 _EPS = float(np.finfo(np.float64).eps)
 # Number of features up to which all are in the working set.
@@ -50,9 +51,6 @@ _WHOLE = 200
 _INNER, _INNER_OF_GAP = 0.05, 1e-3
 # Reduction of the inner tolerance where the objective no longer falls.
 _TIGHTEN = 0.1
-# Round-off of a product of a column and theta, over the product of their norms; the same for
-# features without a penalty, whose products would be 0 but for round-off.
-_ROUNDING, _ROUNDING_OF_FREE = 16 * _EPS, 1e-10
 # Shares by which a gradient is shrunk, in turns, until it is within the conjugate's domain.
 _INSIDE = (0.0, 1e-15, 1e-13, 1e-11, 1e-9)
 # Steps without a gain after which a fit ends.
@@ -126,13 +124,8 @@ class ProxNewton:
         self.blas = one_thread_for(problem.n * problem.p)
         self.damping = 0.0
         self.first = problem.null_objective
-        # start of the coefficients: 0, or the bound nearest to it
-        self.start = np.zeros(problem.p)
-        for bound, clip in ((problem.lower, np.maximum), (problem.upper, np.minimum)):
-            if bound is not None:
-                clip(self.start, bound, out=self.start)
-        self.rests_at_0 = not self.start.any()
-        self.is_free = problem.lower is None and problem.upper is None
+        self.dual = Dual(problem)
+        self.start, self.is_free = self.dual.start, self.dual.is_free
         # a dual point, the sizes of its products with the columns, and its l1
         self.theta = np.zeros(0)
         self.v: Array | None = None
@@ -210,7 +203,7 @@ class ProxNewton:
             stands = promised < share * goal
             if q.loss.is_convex:
                 # upper bound on D, from the features of the set only
-                most = self._loss_dual(theta)
+                most = self.dual.loss_part(theta)
                 gap = state.objective - max(best, most)
                 if not stands and gap > max(goal, rounding):
                     if self.seen is None:
@@ -219,7 +212,7 @@ class ProxNewton:
                     continue
                 self._look(theta)
                 assert self.v is not None
-                dual = self._dual(theta, self.v, most)
+                dual = self.dual.value(theta, self.v, self.looked, most)
                 if most == -np.inf and state.objective - max(best, dual) > goal:
                     # after a long step use r, a dual point once the intercept is at its minimum
                     if q.fit_intercept:
@@ -227,10 +220,11 @@ class ProxNewton:
                     theta = self._centred(state)
                     self._look(theta)
                     for inside in _INSIDE:
-                        whole = self._loss_dual((1 - inside) * theta)
+                        whole = self.dual.loss_part((1 - inside) * theta)
                         if whole > -np.inf:
                             v = (1 - inside) * self.v
-                            dual = max(dual, self._dual((1 - inside) * theta, v, whole))
+                            value = self.dual.value((1 - inside) * theta, v, self.looked, whole)
+                            dual = max(dual, value)
                             break
                 best = max(best, dual)
                 gap = max(state.objective - best, 0.0)
@@ -244,7 +238,7 @@ class ProxNewton:
                 # the gap is limited by the model's accuracy, its minimisation, or round-off
                 futile += 1
                 if futile > _FUTILE:
-                    met = gap <= self._rounding(state, theta)
+                    met = gap <= self.dual.rounding(state, theta)
                     break
                 share *= _TIGHTEN
                 if self.is_old:
@@ -276,13 +270,13 @@ class ProxNewton:
         q = self.problem
         # clip first: descent and line search keep coefficients that are out of bounds
         state = q.within_bounds(state)
-        if self.v is None or not self.rests_at_0:
+        if self.v is None or not self.dual.rests_at_0:
             penalty = q.penalty(state.u)
         else:
             W = self.set
             penalty = _penalty(q.l1[W], q.l2[W], state.u[W])
         state = State(state.u, state.b, state.eta, state.loss, penalty, state.r, state.h)
-        self.has_l2 = bool(q.l2.any())
+        self.dual.has_l2 = bool(q.l2.any())
         if self.v is None:
             self._look(self._centred(state))
             self.l1 = None
@@ -737,90 +731,6 @@ class ProxNewton:
                 return new, theta, -slope
             t *= 0.5 if math.isfinite(new.objective) else 0.1
         return None
-
-    # the certificate
-
-    def _loss_dual(self, theta: Array) -> float:
-        """Return the part of D from the loss."""
-        q = self.problem
-        value = -q.loss.evaluate_conjugate(q.y, theta, q.weight)
-        if not math.isfinite(value):
-            return -np.inf
-        return value if q.offset is None else value + float(theta @ q.offset)
-
-    def _dual(self, theta: Array, v: Array, whole: float | None = None) -> float:
-        """Return the best D over multiples of theta, whose products with the columns are v.
-
-        It is -inf where none is known to be finite. whole: the loss part at theta itself.
-        """
-        l1 = self.problem.l1
-        size = v if self.is_free else np.abs(v)
-        if self.looked is None:
-            over = np.flatnonzero(size > l1)
-        else:
-            over = self.looked[size[self.looked] > l1[self.looked]]
-        most = self._most(theta, v, over)
-        if most <= 0:
-            return -np.inf
-        t, value = most, -np.inf
-        if most == 1:
-            whole = self._loss_dual(theta) if whole is None else whole
-            value = whole - self._conjugates(v, over)
-            kinks = over[l1[over] > 0]
-            if not self.has_l2 or not len(kinks):
-                return value
-            t = float((l1[kinks] / size[kinks]).min())
-        return max(value, self._loss_dual(t * theta) - self._conjugates(t * v, over))
-
-    def _rounding(self, state: State, theta: Array) -> float:
-        """Return the round-off of the gap, from the sizes of its terms."""
-        q = self.problem
-        live = q.weight > 0
-        w, y, t = q.weight[live], q.y[live], theta[live]
-        with np.errstate(all="ignore"):
-            size = w @ np.abs(q.loss.value(y, state.eta[live]))
-            if q.loss.is_convex:
-                terms = w * q.loss.conjugate(y, t / w)
-                size += np.abs(terms[np.isfinite(terms)]).sum()
-        size += np.abs(t) @ np.abs(state.eta[live]) + state.penalty
-        return 64 * _EPS * float(size)
-
-    def _most(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
-        """Return the largest multiple up to 1 with finite conjugates; over: features beyond l1."""
-        q = self.problem
-        hard = q.l2[over] == 0
-        if q.lower is not None:
-            hard &= (v[over] <= 0) | np.isinf(q.lower[over])
-        if q.upper is not None:
-            hard &= (v[over] >= 0) | np.isinf(q.upper[over])
-        over = over[hard]
-        if not len(over):
-            return 1.0
-        size, l1 = np.abs(v[over]), q.l1[over]
-        live = q.weight > 0
-        norm = math.sqrt(float(np.sum(theta[live] ** 2 / q.weight[live])))
-        slack = np.where(l1 > 0, _ROUNDING, _ROUNDING_OF_FREE)
-        slack *= norm * np.sqrt(q.rows.squares()[over])
-        beyond = size > l1 + slack
-        if not beyond.any():
-            return 1.0
-        return float((l1[beyond] / size[beyond]).min())
-
-    def _conjugates(self, v: Array, over: NDArray[np.intp]) -> float:
-        """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count."""
-        q = self.problem
-        chosen: NDArray[np.intp] | slice = over if self.rests_at_0 else slice(None)
-        z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
-        beyond = np.sign(z) * np.maximum(np.abs(z) - l1, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            x = np.where(beyond == 0, 0.0, beyond / l2)
-        if q.lower is not None:
-            x = np.maximum(x, q.lower[chosen])
-        if q.upper is not None:
-            x = np.minimum(x, q.upper[chosen])
-        # for unpenalised, unbounded features the excess is round-off
-        x = np.where(np.isinf(x), self.start[chosen], x)
-        return float(np.sum(z * x - l1 * np.abs(x) - 0.5 * l2 * x * x))
 
 
 def _penalty(l1: Array, l2: Array, u: Array) -> float:

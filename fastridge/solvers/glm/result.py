@@ -360,7 +360,7 @@ class GLMResult:
         >>> import fastridge
         >>> result = fastridge.glm([[0.0], [1.0], [2.0]], [1, 2, 4], "poisson", alpha=0.01)
         >>> result.predict([[1.0]], exposure=[10.0]).round(1)
-        array([20.5])
+        array([20.])
         """
         several = self.coef.ndim == 2
         A = check_design(X, n_features=self.coef.shape[-1], caller=type(self).__name__)
