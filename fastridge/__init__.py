@@ -23,6 +23,7 @@ if _TYPE_CHECKING:
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .criteria import InformationCriteria, information_criteria
+    from .data.chunks import Chunks
     from .io import load, save
     from .linear_model import (
         GLMCV,
@@ -81,6 +82,7 @@ if _TYPE_CHECKING:
 _HOMES = {
     **{name: f"linear_model.{row.module}" for name, row in _ESTIMATORS.items()},
     "CalibrationDisplay": "plot",
+    "Chunks": "data.chunks",
     "CrossValidationDisplay": "plot",
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
@@ -137,6 +139,7 @@ __all__ = [
     "GLMCV",
     "BayesianRidge",
     "CalibrationDisplay",
+    "Chunks",
     "CrossValidationDisplay",
     "ElasticNet",
     "ElasticNetCV",

@@ -23,33 +23,37 @@ class Row(NamedTuple):
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str
         Private attributes that a fit sets and a model file keeps.
+    parts : {"moments", "rows", "folds"} or None
+        How data in parts are fitted: from moments, from rows that stand for them, or from those
+        of each fold; None: not at all.
     """
 
     module: str
     penalty: str | None
     targets: str = "one"
     state: tuple[str, ...] = ()
+    parts: str | None = None
 
 
 ESTIMATORS: dict[str, Row] = {
-    "BayesianRidge": Row("_bayesian_ridge", "ridge", state=("_posterior", "_total")),
-    "ElasticNet": Row("_elastic_net", "net", "several"),
-    "ElasticNetCV": Row("_elastic_net_cv", "net"),
+    "BayesianRidge": Row("_bayesian_ridge", "ridge", state=("_posterior", "_total"), parts="rows"),
+    "ElasticNet": Row("_elastic_net", "net", "several", parts="moments"),
+    "ElasticNetCV": Row("_elastic_net_cv", "net", parts="folds"),
     "GLMCV": Row("_glm_cv", "glm"),
     "GammaRegressor": Row("_glm", "glm"),
-    "GroupRidge": Row("_group_ridge", None, "several", ("_kept", "_total")),
-    "Lasso": Row("_elastic_net", "net", "several"),
-    "LassoCV": Row("_elastic_net_cv", "net"),
-    "LinearRegression": Row("_linear_regression", None, "several"),
+    "GroupRidge": Row("_group_ridge", None, "several", ("_kept", "_total"), parts="rows"),
+    "Lasso": Row("_elastic_net", "net", "several", parts="moments"),
+    "LassoCV": Row("_elastic_net_cv", "net", parts="folds"),
+    "LinearRegression": Row("_linear_regression", None, "several", parts="rows"),
     "LogisticRegression": Row("_logistic_regression", "glm"),
     "LogisticRegressionCV": Row("_logistic_regression_cv", "glm"),
-    "MultiTaskElasticNet": Row("_multi_task", "groups", "only several"),
-    "MultiTaskElasticNetCV": Row("_multi_task_cv", "groups", "only several"),
-    "MultiTaskLasso": Row("_multi_task", "groups", "only several"),
-    "MultiTaskLassoCV": Row("_multi_task_cv", "groups", "only several"),
+    "MultiTaskElasticNet": Row("_multi_task", "groups", "only several", parts="rows"),
+    "MultiTaskElasticNetCV": Row("_multi_task_cv", "groups", "only several", parts="folds"),
+    "MultiTaskLasso": Row("_multi_task", "groups", "only several", parts="rows"),
+    "MultiTaskLassoCV": Row("_multi_task_cv", "groups", "only several", parts="folds"),
     "PoissonRegressor": Row("_glm", "glm"),
-    "Ridge": Row("_ridge", "ridge", "several"),
-    "RidgeCV": Row("_ridge_cv", "ridge", "several"),
+    "Ridge": Row("_ridge", "ridge", "several", parts="moments"),
+    "RidgeCV": Row("_ridge_cv", "ridge", "several", parts="folds"),
     "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels"),
     "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),
     "SGDClassifier": Row("_sgd_classifier", None, state=("_state", "_single")),

@@ -240,9 +240,23 @@ class Estimator:
             f" Got {getattr(self, name)!r} instead."
         )
 
+    def _fit_parts(self, X: Any, y: Any = None, sample_weight: Any = None, **given: Any) -> Self:
+        """Fit data in parts: `Chunks`, or collections of Dask."""
+        from ..distributed.fit import fit_parts
+
+        self._check_parameters()
+        fit_parts(self, X, y=y, weight=sample_weight, **given)
+        return self
+
+    def _move_origin(self, origin: NDArray[np.float64], y_origin: NDArray[np.float64]) -> None:
+        """Take over a fit of X and y less their origins, (p,) and (k,)."""
+        moved = y_origin - np.atleast_2d(self.coef_) @ origin
+        self.intercept_ = self.intercept_ + moved.reshape(np.shape(self.intercept_))
+
     def _set_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
         """Set the number and the names of the features; drop names of an earlier fit."""
         self.n_features_in_ = n_features
+        self.__dict__.pop("n_passes_", None)
         if names is not None:
             self.feature_names_in_ = names
         elif "feature_names_in_" in self.__dict__:

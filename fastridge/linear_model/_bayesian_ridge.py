@@ -17,6 +17,7 @@ from ..data.check import (
     feature_names,
     recheck,
 )
+from ..data.parts import in_parts
 from ..quadratic.variances import variances
 from ..solvers.ridge.solve import solve
 from ._base import as_scalar
@@ -201,7 +202,7 @@ class BayesianRidge(PosteriorRegressor):
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the precisions, and fit the coefficients and the intercept.
 
         Parameters
@@ -230,6 +231,8 @@ class BayesianRidge(PosteriorRegressor):
         >>> model.predict([[3.0]]).round(1)
         array([3.])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         from ..solvers.bayes.evidence import maximise
 
         self._check_parameters()

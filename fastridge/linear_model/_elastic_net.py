@@ -20,6 +20,7 @@ from ..data.check import (
     is_moments,
 )
 from ..data.inputs import as_array, as_real, numbers
+from ..data.parts import in_parts
 from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve
 from ..solvers.descent.options import Options, known_options
@@ -332,6 +333,8 @@ class ElasticNet(BaseElasticNet):
         >>> ElasticNet(alpha=0.5).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).coef_.round(4)
         array([0.4545])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)

@@ -19,6 +19,7 @@ from ..data.check import (
     feature_names,
     recheck,
 )
+from ..data.parts import in_parts
 from ..data.rows import as_container
 from ..solvers.descent.enet_path import enet_path, lasso_path
 from ..solvers.descent.options import Options, check_alphas
@@ -134,7 +135,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         raise NotImplementedError
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercept.
 
@@ -171,6 +172,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         ConvergenceWarning
             If `tol` was not reached.
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight, groups=groups)
         from ..model_selection._choice import describe_extension
         from ..model_selection._descent_search import DescentSearch
         from ..model_selection._splits import check_share, hold_out, make_splits

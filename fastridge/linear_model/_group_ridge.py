@@ -20,6 +20,7 @@ from ..data.check import (
     recheck,
 )
 from ..data.groups import check_groups
+from ..data.parts import in_parts
 from ..quadratic.variances import variances
 from ._parameters import (
     ANY,
@@ -213,7 +214,7 @@ class GroupRidge(PosteriorRegressor):
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the penalties, and fit the coefficients and the intercept.
 
         Parameters
@@ -242,6 +243,8 @@ class GroupRidge(PosteriorRegressor):
         >>> model.predict([[4.0]]).round(1)
         array([3.9])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         from ..solvers.group_ridge.fit import fit_groups
 
         self._check_parameters()

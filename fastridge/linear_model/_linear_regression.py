@@ -15,6 +15,7 @@ from ..data.check import (
     check_target,
     feature_names,
 )
+from ..data.parts import in_parts
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -118,7 +119,7 @@ class LinearRegression(LinearRegressor):
         self.n_jobs = n_jobs
         self.positive = positive
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
 
         Parameters
@@ -151,6 +152,8 @@ class LinearRegression(LinearRegressor):
         >>> LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).coef_.round(6)
         array([2.])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)

@@ -14,6 +14,7 @@ from ..data.check import (
     feature_names,
     recheck,
 )
+from ..data.parts import in_parts
 from ..solvers.descent.fit import warn, warn_of_lost_rows
 from ..solvers.descent.groups import GroupPath
 from ._base import as_scalar
@@ -142,7 +143,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         self.penalty_factor = penalty_factor
         self.standardize = standardize
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 
         Parameters
@@ -179,6 +180,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         array([[2.1],
                [2.8]])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)

@@ -36,6 +36,10 @@ class PosteriorRegressor(LinearRegressor):
         """Return the variance (k,) of the noise of each target."""
         raise NotImplementedError
 
+    def _move_origin(self, origin: NDArray[np.float64], y_origin: NDArray[np.float64]) -> None:
+        super()._move_origin(origin, y_origin)
+        self.X_offset_ = self.X_offset_ + origin
+
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the mean of the predictive distribution, and its standard deviation.
 

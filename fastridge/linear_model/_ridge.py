@@ -19,6 +19,7 @@ from ..data.check import (
     check_target,
     feature_names,
 )
+from ..data.parts import in_parts
 from ..solvers.ridge.dispatch import solver_of_moments, solver_with_prior
 from ..solvers.ridge.options import SOLVERS, bounds
 from ..solvers.ridge.solve import solve
@@ -357,6 +358,8 @@ default=None
         >>> Ridge(alpha=0.5).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
         Ridge(alpha=0.5)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         self._check_parameters()
         names = None if type(X) is np.ndarray else feature_names(X)
         A = check_design(X, finite=False)

@@ -19,6 +19,7 @@ from ..data.check import (
     feature_names,
     recheck,
 )
+from ..data.parts import in_parts
 from ..quadratic.variances import variances
 from ..solvers.ridge.options import SOLVERS
 from ..solvers.ridge_path.path import penalty_grid
@@ -572,7 +573,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self.penalty_matrix = penalty_matrix
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercept.
 
@@ -614,6 +615,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         >>> RidgeCV(alphas=[0.1, 1.0]).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0]).alpha_
         np.float64(0.1)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight, groups=groups)
         from ..model_selection._search import Scoring
 
         self._check_parameters()

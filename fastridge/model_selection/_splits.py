@@ -176,11 +176,16 @@ def _whole_groups(names: Rows, count: int, weight: NDArray[np.float64] | None) -
     sizes = np.bincount(names, weights=weight)
     if len(sizes) < count:
         raise ValueError(f"groups has {len(sizes)} groups; expected at least cv={count}.")
+    return whole_groups(sizes, count)[names]
+
+
+def whole_groups(sizes: NDArray[Any], count: int) -> Rows:
+    """Return the fold of each group, of which `sizes` are the weights."""
     load, fold = np.zeros(count), np.empty(len(sizes), dtype=np.intp)
     for group in np.argsort(-sizes, kind="stable"):
         fold[group] = lightest = int(load.argmin())
         load[lightest] += sizes[group]
-    return fold[names]
+    return fold
 
 
 def _split(pair: Any, n: int, weight: NDArray[np.float64] | None, i: int) -> Split:

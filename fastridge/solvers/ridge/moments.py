@@ -198,18 +198,21 @@ def _solve_root(problem, run, tol, max_iter, coef_init, lower, upper):
 
 def root_of(problem):
     """Return R (r, p) and Z (r, k), R'R = G and R'Z = C, r the rank of G; with the row of means."""
-    m = problem.moments
-    size = np.sqrt(problem.centred_squares)
-    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    values, vectors = eigh(m.gram * inverse[:, None] * inverse)
-    # cut off at the round-off of the sums and of the eigenvalues
-    kept = values > 4 * max(problem.p, 16) * _EPS * values.max()
-    root = np.sqrt(values[kept])[:, None]
-    vectors = vectors[:, kept].T
-    R = root * vectors * size
-    Z = (vectors @ (inverse[:, None] * m.cross)) / root
+    R, Z = gram_root(problem.moments)
     if not problem.fit_intercept or not len(R):
         weight = np.sqrt(problem.weight)
         R = np.vstack([R, weight * problem.mean])
         Z = np.vstack([Z, weight * problem.y_mean])
     return np.ascontiguousarray(R), np.asfortranarray(Z)
+
+
+def gram_root(moments):
+    """Return R (r, p) and Z (r, k) with R'R = G and R'Z = C, r the numerical rank of G."""
+    size = np.sqrt(np.diagonal(moments.gram))
+    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    values, vectors = eigh(moments.gram * inverse[:, None] * inverse)
+    # cut off at the round-off of the sums and of the eigenvalues
+    kept = values > 4 * max(len(size), 16) * _EPS * values.max()
+    root = np.sqrt(values[kept])[:, None]
+    vectors = vectors[:, kept].T
+    return root * vectors * size, (vectors @ (inverse[:, None] * moments.cross)) / root

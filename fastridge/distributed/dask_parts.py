@@ -1,0 +1,172 @@
+"""Collections of Dask as parts: a task for each part or group of parts, and a tree of sums."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..data.parts import Part, Parts, Task, run_task
+
+_FAN_IN = 4  # sums added by a task
+_SMALL = 1 << 20  # bytes up to which parts share a task
+_FIELDS = ("y", "weight", "offset", "exposure", "groups")
+
+
+class DaskParts(Parts):
+    """Partitions of X with what belongs to their rows, each a list of delayed values."""
+
+    def __init__(
+        self, columns: list[list[Any]], lengths: list[int] | None, names: Any, size: float
+    ) -> None:
+        self._columns = columns  # by partition: X, y, ..., delayed or None
+        self._lengths, self.names = lengths, names
+        # partitions of a known, small size share tasks
+        self._together = max(1, int(_SMALL // size)) if size else 1
+
+    @property
+    def lengths(self) -> list[int] | None:
+        return self._lengths
+
+    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
+        import dask
+
+        shared = dask.delayed(args, pure=False, traverse=False)
+        run = dask.delayed(_run, pure=False)
+        add = dask.delayed(_add, pure=False)
+        n = len(self._columns)
+        step = min(self._together, max(1, math.ceil(n / 64)))
+        level = []
+        for start in range(0, n, step):
+            numbers = range(start, min(start + step, n))
+            own = None if each is None else [each[i] for i in numbers]
+            columns = [self._columns[i] for i in numbers]
+            level.append(run(task, start, columns, shared, own))
+        while len(level) > 1:
+            level = [add(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]
+        return level[0].compute()
+
+
+def _run(task: Task, start: int, columns: Any, args: tuple[Any, ...], each: Any) -> Any:
+    """Return the sum over consecutive partitions."""
+    total = None
+    for i, values in enumerate(columns):
+        own = args if each is None else (*args, each[i])
+        found = run_task(task, Part(start + i, *values), own)
+        if total is None:
+            total = found
+        elif found is not None:
+            total.add(found)
+    return total
+
+
+def _add(sums: list[Any]) -> Any:
+    """Return the sum of consecutive sums; those of parts without rows are None."""
+    import copy
+
+    total = None
+    for one in sums:
+        if one is None:
+            continue
+        if total is None:
+            # results of other tasks are not written to: they may be asked for again
+            total = copy.deepcopy(one)
+        else:
+            total.add(one)
+    return total
+
+
+def dask_parts(X: Any, given: dict[str, Any]) -> DaskParts:
+    """Return parts of a collection of Dask, or of a list of delayed (X, y[, weight])."""
+    if isinstance(X, (list, tuple)):
+        return _of_delayed(X, given)
+    return _of_collections(X, given)
+
+
+def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
+    import dask
+
+    for name, values in given.items():
+        if values is not None:
+            shown = "sample_weight" if name == "weight" else name
+            raise ValueError(f"{shown} is given beside a list of partitions; expected it in them.")
+    take = dask.delayed(_element, pure=False)
+    columns = [[take(one, i) for i in range(3)] for one in X]
+    return DaskParts(columns, None, None, 0.0)
+
+
+def _element(values: Any, i: int) -> Any:
+    if not isinstance(values, (tuple, list)) or not 2 <= len(values) <= 3:
+        raise ValueError(f"a partition is a {type(values).__name__}; expected (X, y[, weight]).")
+    return values[i] if i < len(values) else None
+
+
+def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
+    names, lengths, size = None, None, 0.0
+    if hasattr(X, "chunks"):
+        if X.ndim != 2:
+            raise ValueError(f"X has {X.ndim} dimensions; expected 2: (n_samples, n_features).")
+        if len(X.chunks[1]) > 1:
+            warnings.warn(
+                f"X has its columns in {len(X.chunks[1])} chunks, which are merged; X.rechunk({{1:"
+                " -1}) beforehand avoids that in every fit.",
+                stacklevel=5,
+            )
+            X = X.rechunk({1: -1})
+        rows = X.chunks[0]
+        if not any(math.isnan(n) for n in rows):
+            lengths = [int(n) for n in rows]
+            size = max(lengths, default=0) * X.shape[1] * X.dtype.itemsize
+        first = [block for (block,) in X.to_delayed()]
+    else:
+        names = np.array(list(X.columns), dtype=object)
+        if not all(isinstance(name, str) for name in names):
+            names = None
+        first = list(X.to_delayed())
+    columns = [[block] for block in first]
+    for name in _FIELDS:
+        blocks = _aligned(name, given.get(name), X, lengths, len(first))
+        for one, block in zip(columns, blocks, strict=True):
+            one.append(block)
+    return DaskParts(columns, lengths, names, size)
+
+
+def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[Any]:
+    """Return a delayed block of `values` for each partition of X."""
+    shown = "sample_weight" if name == "weight" else name
+    if values is None:
+        return [None] * count
+    if np.isscalar(values):
+        return [values] * count
+    if hasattr(values, "chunks"):
+        rows = tuple(lengths) if lengths is not None else None
+        if rows is not None and values.shape[0] == sum(rows) and values.chunks[0] != rows:
+            values = values.rechunk({0: rows})
+        if values.ndim == 2:
+            values = values.rechunk({1: -1})
+        blocks = list(values.to_delayed().ravel())
+    elif hasattr(values, "to_delayed"):
+        blocks = list(values.to_delayed())
+    elif lengths is not None:
+        if len(values) != sum(lengths):
+            raise ValueError(
+                f"{shown} has {len(values)} rows, but X has {sum(lengths)}; expected as many."
+            )
+        found = values if hasattr(values, "iloc") else np.asarray(values)
+        ends = np.cumsum([0, *lengths])
+        slices = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        return [found.iloc[s] if hasattr(found, "iloc") else found[s] for s in slices]
+    else:
+        raise TypeError(
+            f"{shown} is a {type(values).__name__}, but the lengths of the partitions of X are not"
+            " known; expected a collection of Dask with the same partitions."
+        )
+    if len(blocks) != count:
+        raise ValueError(
+            f"{shown} has {len(blocks)} partitions, but X has {count}; expected as many, of the"
+            " same rows."
+        )
+    return blocks

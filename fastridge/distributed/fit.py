@@ -1,0 +1,48 @@
+"""The door of data in parts: which fit an estimator gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._estimators import row_of
+from ..data.parts import Parts, is_lazy
+from . import squared
+
+_FITS = {
+    "moments": squared.fit_moments,
+    "rows": squared.fit_rows,
+    "folds": squared.fit_folds,
+}
+
+
+def parts_of(X: Any, **given: Any) -> Parts:
+    """Return data as parts; given: y, weight, offset, exposure and groups."""
+    if isinstance(X, Parts):
+        for name, values in given.items():
+            if values is not None:
+                shown = "sample_weight" if name == "weight" else name
+                raise ValueError(f"{shown} is given beside Chunks; expected it in the chunks.")
+        return X
+    if is_lazy(X):
+        from .dask_parts import dask_parts
+
+        return dask_parts(X, given)
+    raise TypeError(f"X is a {type(X).__name__}; expected Chunks or a collection of Dask.")
+
+
+def fit_parts(estimator: Any, X: Any, **given: Any) -> None:
+    """Fit an estimator to data in parts."""
+    row = row_of(type(estimator))
+    kind = None if row is None else row.parts
+    if kind is None:
+        raise TypeError(
+            f"X comes in parts, which {type(estimator).__name__} does not take; expected an array,"
+            " a data frame or a sparse matrix."
+        )
+    parts = parts_of(X, **given)
+    before = parts.n_passes
+    options = {}
+    if kind == "folds":
+        options["grouped"] = given.get("groups") is not None
+    _FITS[kind](estimator, parts, **options)
+    estimator.n_passes_ = parts.n_passes - before

@@ -1,0 +1,114 @@
+"""Folds of data in parts: each row is held out once, by the fold that local fits have it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.parts import Part, Parts
+from ..model_selection._splits import whole_groups
+from .sums import column, count_of, weights_of
+
+
+class GroupFolds:
+    """The fold of each label of `groups`."""
+
+    def __init__(self, labels: NDArray[Any], fold: NDArray[np.intp]) -> None:
+        self.labels, self.fold = labels, fold
+
+
+def lengths_of(parts: Parts) -> list[int]:
+    """Return the rows of each part, counted in a pass where they are not known."""
+    known = parts.lengths
+    if known is None:
+        known = [n for _, n in sorted(parts.sum(count_of).lengths)]
+    return known
+
+
+def make_folds(parts: Parts, cv: Any, grouped: bool) -> tuple[int, Any, Any]:
+    """Return the number of folds, and what `rows_of` needs for all parts, and for each.
+
+    Parameters
+    ----------
+    parts : Parts
+    cv : int or splitter
+        An int: consecutive rows, as scikit-learn's ``KFold``, or whole groups. A splitter has to
+        hold out each row once; it is asked with the number of rows alone.
+    grouped : bool
+        Whether parts have groups.
+
+    Raises
+    ------
+    ValueError
+        If `cv` is not as described.
+    """
+    if grouped and isinstance(cv, Integral):
+        found = parts.sum(weights_of, "groups", True)
+        if len(found.labels) < cv:
+            raise ValueError(f"groups has {len(found.labels)} groups; expected at least cv={cv}.")
+        return int(cv), GroupFolds(found.labels, whole_groups(found.weight, int(cv))), None
+    lengths = lengths_of(parts)
+    n = sum(lengths)
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        count = int(cv)
+        if not 2 <= count <= n:
+            raise ValueError(f"cv is {count}, of {n} samples; expected from 2 to n_samples={n}.")
+        sizes = np.full(count, n // count)
+        sizes[: n % count] += 1
+        ends = np.cumsum(sizes)
+        starts = np.cumsum([0, *lengths[:-1]])
+        return count, None, [_runs(ends, int(a), m) for a, m in zip(starts, lengths, strict=True)]
+    fold = _of_splitter(cv, n)
+    return int(fold.max()) + 1, None, np.split(fold, np.cumsum(lengths[:-1]))
+
+
+def _runs(ends: NDArray[np.intp], start: int, n: int) -> list[tuple[int, int, int]]:
+    """Return the folds that rows start to start + n are in: (fold, first, end) within the part."""
+    begins = np.r_[0, ends[:-1]]
+    live = np.flatnonzero((begins < start + n) & (ends > start))
+    return [(int(i), max(int(begins[i]) - start, 0), min(int(ends[i]) - start, n)) for i in live]
+
+
+def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        pairs = cv.split(np.zeros((n, 1)))
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+        pairs = cv
+    else:
+        raise ValueError(
+            "Expected `cv` as an integer, a cross-validation object (from sklearn.model_selection),"
+            f" or an iterable of (train, test) rows. Got {cv!r}."
+        )
+    fold, seen = np.zeros(n, np.int32), np.zeros(n, np.intp)
+    for i, (train, test) in enumerate(pairs):
+        test = np.asarray(test)
+        seen[test] += 1
+        fold[test] = i
+        if len(train) + len(test) != n:
+            raise ValueError(
+                f"cv trains fold {i} on {len(train)} of the {n - len(test)} other rows; data in"
+                " parts take folds that train on all of them."
+            )
+    if not (seen == 1).all():
+        raise ValueError(
+            f"cv holds row {int(np.argmax(seen != 1))} out {seen[seen != 1][0]} times; data in"
+            " parts take folds that hold each row out once."
+        )
+    return fold
+
+
+def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield folds with their rows in a part."""
+    if isinstance(folds, GroupFolds):
+        groups = column(part.groups, n, "groups")
+        folds = folds.fold[np.searchsorted(folds.labels, groups)]
+    if isinstance(folds, list):
+        for fold, begin, end in folds:
+            yield fold, np.arange(begin, end)
+        return
+    for fold in np.unique(folds):
+        yield int(fold), np.flatnonzero(folds == fold)

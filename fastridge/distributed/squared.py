@@ -1,0 +1,142 @@
+"""Squared losses of data in parts, from the moments that one pass sums.
+
+Estimators that look at rows are given rows that stand for the data: r + k + 1 of them, of equal
+weights, with the same total weight, means, Gram matrix and cross products, where r is the rank. A
+root of the centred sums is rotated so that its rows have the mean 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.parts import Parts
+from ..moments import Moments
+from ..solvers.ridge.moments import gram_root
+from .folds import make_folds
+from .sums import fold_moments_of, moments_of
+
+Array = NDArray[np.float64]
+
+
+def moments(parts: Parts) -> Moments:
+    """Return the moments of all rows."""
+    total: Moments = parts.sum(moments_of).parts[0]
+    if not total.total_weight > 0:
+        raise ValueError(
+            "sample_weight is zero for every sample; expected a positive weight somewhere."
+        )
+    if total.feature_names is None:
+        total.feature_names = parts.names
+    return total
+
+
+def fit_moments(estimator: Any, parts: Parts) -> None:
+    """Fit an estimator that takes moments."""
+    estimator.fit_moments(moments(parts))
+
+
+def fit_rows(estimator: Any, parts: Parts) -> None:
+    """Fit an estimator to rows with the same moments."""
+    total = moments(parts)
+    _fit_standing(estimator, type(estimator)(**estimator.get_params(deep=False)), [total])
+
+
+def fit_folds(estimator: Any, parts: Parts, grouped: bool = False) -> None:
+    """Fit an estimator that chooses by folds, generalised cross-validation or a held-out set."""
+    local = type(estimator)(**estimator.get_params(deep=False))
+    scores = type(estimator)._loss.scores
+    scoring = getattr(estimator, "scoring", None)
+    if scoring is not None and not (isinstance(scoring, str) and scoring in scores):
+        raise ValueError(
+            f"scoring is {scoring!r}; of data in parts, scores follow from errors alone: expected"
+            f" None or one of {sorted(scores)}."
+        )
+    cv = estimator.cv
+    if getattr(estimator, "validation", None) is not None:
+        raise ValueError("validation is given with data in parts; expected None: use cv.")
+    if cv is None and hasattr(estimator, "store_cv_results"):
+        raise ValueError(
+            "cv=None leaves out single rows, which data in parts do not bring together; expected"
+            " cv='gcv', a number of folds, or a splitter."
+        )
+    if isinstance(cv, str):
+        if cv != "gcv":
+            raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
+        _fit_standing(estimator, local, [moments(parts)])
+        return
+    count, *shared, each = make_folds(parts, 5 if cv is None else cv, grouped)
+    task = _FoldTask(count, shared[0])
+    folds = parts.sum(task, each=each).parts
+    for i, fold in enumerate(folds):
+        if not fold.n_features or not fold.total_weight > 0:
+            raise ValueError(f"cv has a fold {i} whose rows all have weight 0; expected some.")
+        if fold.feature_names is None:
+            fold.feature_names = parts.names
+    _fit_standing(estimator, local, folds, by_fold=True)
+
+
+class _FoldTask:
+    """Moments of the folds of a part, whose rows come with the part or with its groups."""
+
+    def __init__(self, count: int, shared: Any) -> None:
+        self.count, self.shared = count, shared
+
+    def __call__(self, part: Any, folds: Any = None) -> Any:
+        return fold_moments_of(part, self.count, self.shared if folds is None else folds)
+
+
+def _fit_standing(estimator: Any, local: Any, sums: list[Moments], by_fold: bool = False) -> None:
+    """Fit `local` to rows that stand for the sums, and take over its attributes."""
+    total = sums[0].copy()
+    for part in sums[1:]:
+        total += part
+    p, k = total.n_features, total.n_targets
+    moved = bool(estimator.fit_intercept)
+    # rows about a place near the means keep their digits
+    origin = total.mean if moved else np.zeros(p)
+    y_origin = total.y_mean if moved else np.zeros(k)
+    found = [standing_rows(part, origin, y_origin) for part in sums]
+    X, Y, weight = (np.concatenate(values) for values in zip(*found, strict=True))
+    if by_fold:
+        fold = np.repeat(np.arange(len(sums)), [len(rows[0]) for rows in found])
+        rows = np.arange(len(fold))
+        local.cv = [(rows[fold != i], rows[fold == i]) for i in range(len(sums))]
+    local.fit(X, Y[:, 0] if total._y_ndim == 1 else Y, weight)
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)
+    given = set(estimator.get_params(deep=False))
+    for name, value in vars(local).items():
+        if name not in given:
+            setattr(estimator, name, value)
+    if moved:
+        estimator._move_origin(origin, y_origin)
+    if total.is_float32:
+        for name in ("coef_", "intercept_"):
+            setattr(estimator, name, np.asarray(getattr(estimator, name), np.float32)[()])
+    estimator._set_features(p, total.feature_names)
+
+
+def standing_rows(sums: Moments, origin: Array, y_origin: Array) -> tuple[Array, Array, Array]:
+    """Return X (m, p), Y (m, k) and weights (m,) with given moments, less an origin.
+
+    With C = [R Z; 0 D], R'R and R'Z the centred sums of X and y and D the roots of what they leave
+    of the squares of y, the rows are those of H C, H the m x (m - 1) Helmert matrix, whose columns
+    are orthonormal and have the sum 0.
+    """
+    p, k = sums.n_features, sums.n_targets
+    R, Z = gram_root(sums) if sums.gram.any() else (np.zeros((0, p)), np.zeros((0, k)))
+    left = np.sqrt(np.maximum(sums.yy - np.einsum("ij,ij->j", Z, Z), 0.0))
+    C = np.block([[R, Z], [np.zeros((k, p)), np.diag(left)]])
+    m = len(C) + 1
+    j = np.arange(1.0, m)[:, None]
+    C /= np.sqrt(j * (j + 1.0))
+    rows = np.zeros((m, p + k))
+    rows[:-1] = np.cumsum(C[::-1], axis=0)[::-1]
+    rows[1:] -= j * C
+    rows *= np.sqrt(m / sums.total_weight)
+    X = rows[:, :p] + (sums.mean - origin)
+    Y = rows[:, p:] + (sums.y_mean - y_origin)
+    return X, np.asfortranarray(Y), np.full(m, sums.total_weight / m)

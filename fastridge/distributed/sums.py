@@ -1,0 +1,129 @@
+"""Partial sums of passes: what travels between parts, all of it arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.check import check_design, check_target, feature_names, non_negative
+from ..data.parts import Part, Sum, row_count
+from ..data.rows import take_rows
+from ..moments import Moments
+
+
+class Count(Sum):
+    """Numbers of rows by part."""
+
+    def __init__(self, lengths: list[tuple[int, int]]) -> None:
+        self.lengths = lengths
+
+    def add(self, other: Count) -> None:
+        self.lengths += other.lengths
+
+
+def count_of(part: Part) -> Count:
+    """Return the number of rows of a part, empty ones too."""
+    return Count([(part.number, row_count(part.X))])
+
+
+class Weights(Sum):
+    """Total weight of each label."""
+
+    def __init__(self, labels: NDArray[Any], weight: NDArray[np.float64]) -> None:
+        self.labels, self.weight = labels, weight
+
+    def add(self, other: Weights) -> None:
+        joined = np.concatenate([self.labels, other.labels])
+        labels, code = np.unique(joined, return_inverse=True)
+        weight = np.concatenate([self.weight, other.weight])
+        self.labels, self.weight = labels, np.bincount(code, weight, len(labels))
+
+
+def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
+    """Return the total weight, or the number of rows, of each label in a field of a part."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    values = column(getattr(part, field), n, field)
+    labels, code = np.unique(values, return_inverse=True)
+    weight = None
+    if weighted and part.weight is not None:
+        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64))
+
+
+def column(values: Any, n: int, name: str) -> NDArray[Any]:
+    """Return a value for each row as a vector."""
+    if values is None:
+        raise ValueError(f"{name} is None; expected a value for each row.")
+    found = np.asarray(values)
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.shape != (n,):
+        raise ValueError(f"{name} has shape {found.shape}; expected ({n},), as X has rows.")
+    return found
+
+
+class MomentSum(Sum):
+    """Moments of each fold; a single one where there are no folds."""
+
+    def __init__(self, parts: list[Moments]) -> None:
+        self.parts = parts
+
+    def add(self, other: MomentSum) -> None:
+        for ours, theirs in zip(self.parts, other.parts, strict=True):
+            ours += theirs
+
+
+def moments_of(part: Part) -> MomentSum | None:
+    """Return the moments of a part."""
+    if row_count(part.X) == 0:
+        return None
+    return MomentSum([Moments(part.X, part.y, part.weight)])
+
+
+def fold_moments_of(part: Part, count: int, folds: Any) -> MomentSum | None:
+    """Return the moments of the rows of each of `count` folds; see `folds.rows_of`."""
+    from .folds import rows_of
+
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    names = feature_names(part.X)
+    A = check_design(part.X, finite=False)
+    Y = check_target(part.y, n)
+    weight = None
+    if part.weight is not None:
+        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    parts = [Moments() for _ in range(count)]
+    for fold, rows in rows_of(part, folds, n):
+        y, w = np.asfortranarray(Y[rows]), None if weight is None else weight[rows]
+        moments = Moments._of_matrix(take_rows(A, rows), y, w)
+        moments.feature_names = names
+        parts[fold] += moments
+    return MomentSum(parts)
+
+
+def target_moments_of(part: Part, classes: Any, class_weight: Any, folds: Any) -> MomentSum | None:
+    """Return moments with a target of -1 and 1 for each class, or for the second of two."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    labels = column(part.y, n, "y")
+    code = np.searchsorted(classes, labels)
+    weight = None
+    if part.weight is not None:
+        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    if class_weight is not None:
+        by_class = class_weight[code]
+        weight = by_class if weight is None else weight * by_class
+    if len(classes) == 2:
+        y: Any = np.where(code == 1, 1.0, -1.0)
+    else:
+        y = np.where(code[:, None] == np.arange(len(classes)), 1.0, -1.0)
+    marked = part._replace(y=y, weight=weight)
+    if folds is None:
+        return moments_of(marked)
+    return fold_moments_of(marked, *folds)
