@@ -6,12 +6,14 @@ from typing import Any
 
 from .._estimators import row_of
 from ..data.parts import Parts, is_lazy
-from . import squared
+from . import glm, squared
 
 _FITS = {
     "moments": squared.fit_moments,
     "rows": squared.fit_rows,
     "folds": squared.fit_folds,
+    "regressor": glm.fit_regressor,
+    "classifier": glm.fit_classifier,
 }
 
 

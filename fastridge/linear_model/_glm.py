@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
 from ..data.inputs import as_real
+from ..data.parts import in_parts
 from ..losses import GAMMA, POISSON, Loss, tweedie
 from ..solvers.glm.options import check_offset
 from ._base import LinearRegressor
@@ -62,7 +63,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         offset: Any = None,
@@ -110,6 +111,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         >>> model.fit([[0.0], [1.0], [2.0]], [1, 2, 6], exposure=[1.0, 1.0, 2.0])
         PoissonRegressor(alpha=0.1)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight, offset=offset, exposure=exposure)
         self._check_parameters()
         loss = self._make_loss()
         names = None if type(X) is np.ndarray else feature_names(X)

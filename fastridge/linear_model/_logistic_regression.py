@@ -12,6 +12,7 @@ import numpy as np
 from .._matrix import Matrix
 from ..data.check import check_design, feature_names, recheck
 from ..data.inputs import as_real
+from ..data.parts import in_parts
 from ..losses import LOGISTIC
 from ..solvers.glm import softmax
 from ._logistic import BaseLogistic, Classes, alpha_of, check_classes, check_predictor_offset
@@ -192,7 +193,7 @@ class LogisticRegression(BaseLogistic):
         self.upper = upper
         self.positive = positive
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 
         Parameters
@@ -235,6 +236,8 @@ class LogisticRegression(BaseLogistic):
         >>> LogisticRegression(C=10.0).fit([[0.0], [1.0], [2.0]], [0, 1, 1]).classes_
         array([0, 1])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight, offset=offset)
         self._check_parameters()
         C, ratio = self.C, self.l1_ratio
         if self.penalty != "deprecated" or ratio is None or self.n_jobs is not None:

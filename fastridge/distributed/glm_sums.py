@@ -1,0 +1,239 @@
+"""Sums over parts for generalised linear models: column statistics and Newton's equations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._matrix import Matrix
+from ..data.check import check_design, check_finite, check_target, feature_names, non_negative
+from ..data.parts import Part, Sum, row_count
+from ..losses import Loss
+from ..solvers.glm.options import check_offset
+from .sums import column
+
+Array = NDArray[np.float64]
+
+
+class Data(NamedTuple):
+    """How rows are read.
+
+    Attributes
+    ----------
+    loss : Loss or None
+        None for several classes.
+    classes : ndarray (k,) or None
+        Labels that become the codes 0, 1, ...; None: targets are numbers.
+    class_weight : ndarray (k,) or None
+    """
+
+    loss: Loss | None
+    classes: NDArray[Any] | None = None
+    class_weight: Array | None = None
+
+
+class Rows(NamedTuple):
+    """Checked rows of a part."""
+
+    A: Matrix
+    y: Array
+    weight: Array | None
+    offset: Array | None
+
+
+def read(part: Part, data: Data) -> Rows:
+    """Return the rows of a part, after the checks that a local fit does."""
+    n = row_count(part.X)
+    A = check_design(part.X, finite=False)
+    weight = None
+    if part.weight is not None:
+        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    if data.classes is None:
+        y = check_target(part.y, n)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1:
+            raise ValueError(f"y has shape {y.shape}; expected ({n},).")
+    else:
+        code = np.searchsorted(data.classes, column(part.y, n, "y"))
+        y = code.astype(np.float64)
+        if data.class_weight is not None:
+            by_class = data.class_weight[code]
+            weight = by_class if weight is None else weight * by_class
+    offset = None
+    if part.offset is not None or part.exposure is not None:
+        if data.loss is None:
+            raise ValueError("offset is given for several classes in parts; expected None.")
+        offset = check_offset(part.offset, part.exposure, data.loss, n)
+    return Rows(A, y, weight, offset)
+
+
+class Known(Sum):
+    """Column statistics, the null model's sums, and labels with their weights.
+
+    Attributes
+    ----------
+    total : float
+        Sum of the weights.
+    mean, squares, low, high : ndarray (p,)
+        Weighted means, sums of squares about them, and the range of each column.
+    y_sum, least : float
+        Weighted sums of y and of the least loss.
+    labels : dict
+        Total weight of each label.
+    """
+
+    def __init__(
+        self, total: float, columns: tuple[Array, ...], y_sum: float, least: float
+    ) -> None:
+        self.total, self.y_sum, self.least = total, y_sum, least
+        self.mean, self.squares, self.low, self.high = columns
+        self.labels: dict[Any, float] = {}
+        self.has_offset = self.is_float32 = False
+        self.names: Any = None
+
+    def add(self, other: Known) -> None:
+        if len(other.mean) != len(self.mean):
+            raise ValueError(
+                f"X has {len(other.mean)} columns in one part and {len(self.mean)} in another;"
+                " expected as many in each."
+            )
+        total = self.total + other.total
+        if total > 0:
+            share = other.total / total
+            d = other.mean - self.mean
+            self.squares = self.squares + other.squares + self.total * share * d * d
+            self.mean = self.mean + share * d
+        self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        self.total, self.y_sum = total, self.y_sum + other.y_sum
+        self.least += other.least
+        for label, weight in other.labels.items():
+            self.labels[label] = self.labels.get(label, 0.0) + weight
+        self.has_offset |= other.has_offset
+        self.is_float32 &= other.is_float32
+        self.names = other.names if self.names is None else self.names
+
+
+def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
+    """Return what is known of a part; labelled: y holds labels that are not known yet."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    labels: dict[Any, float] = {}
+    if labelled:
+        values, code = np.unique(column(part.y, n, "y"), return_inverse=True)
+        rows = read(part._replace(y=np.zeros(n)), data._replace(classes=None))
+        weights = np.bincount(code, rows.weight, len(values))
+        labels = dict(zip(values.tolist(), weights.tolist(), strict=True))
+    else:
+        rows = read(part, data)
+    check_finite(rows.A)
+    mean, variance = rows.A.column_stats(rows.weight)
+    total = float(n) if rows.weight is None else float(rows.weight.sum())
+    y_sum = least = 0.0
+    if not labelled and data.loss is not None:
+        w = np.ones(n) if rows.weight is None else rows.weight
+        live = w > 0
+        data.loss.check_targets(rows.y[live])
+        y_sum, least = float(w @ rows.y), float(w[live] @ data.loss.least(rows.y[live]))
+    if not total > 0:
+        mean = variance = np.zeros(rows.A.n_columns)
+    found = Known(total, (mean, total * variance, *_range(rows.A)), y_sum, least)
+    found.labels, found.has_offset = labels, rows.offset is not None
+    found.is_float32, found.names = rows.A.is_float32, feature_names(part.X)
+    return found
+
+
+def _range(A: Matrix) -> tuple[Array, Array]:
+    """Return the least and the largest element of each column."""
+    if not A.is_sparse:
+        (X,) = A.arrays
+        return X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+    values, indices, indptr = A.arrays
+    low, high = np.zeros(A.n_columns), np.zeros(A.n_columns)
+    if A.kind == "csc":
+        indices = np.repeat(np.arange(A.n_columns), np.diff(indptr))
+    np.minimum.at(low, indices, values)
+    np.maximum.at(high, indices, values)
+    return low, high
+
+
+class Equations(Sum):
+    """The loss at coefficients, and Newton's equations there, about an origin.
+
+    Attributes
+    ----------
+    value : float
+        Weighted sum of the loss.
+    gradient : ndarray (k, p + 1)
+        A'r and the sum of r, for each predictor.
+    hessian : ndarray (k, p + 1, k, p + 1) or None
+    """
+
+    def __init__(self, value: float, gradient: Array, hessian: Array | None) -> None:
+        self.value, self.gradient, self.hessian = value, gradient, hessian
+
+    def add(self, other: Equations) -> None:
+        self.value += other.value
+        self.gradient = self.gradient + other.gradient
+        if self.hessian is not None and other.hessian is not None:
+            self.hessian += other.hessian
+
+
+def equations_of(part: Part, data: Data, at: Any, origin: Array, total: float) -> Any:
+    """Return the sums of a part at coefficients and intercepts, with weights over `total`."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    rows = read(part, data)
+    coef, intercept = at
+    A = rows.A.centered(origin)
+    eta = A.dot(np.asfortranarray(coef.T)) + intercept
+    weight = np.full(n, 1.0 / total) if rows.weight is None else rows.weight / total
+    if data.loss is None:
+        return _of_classes(A, rows.y.astype(np.intp), weight, eta)
+    eta = np.ascontiguousarray(eta[:, 0])
+    if rows.offset is not None:
+        eta += rows.offset
+    r, h = np.empty(n), np.empty(n)
+    y = rows.y
+    if not weight.all() and y not in data.loss.targets:
+        y = np.where(weight > 0, y, y[weight.argmax()])
+    value = float(data.loss.evaluate(y, eta, weight, r, h))
+    gradient = np.append(A.tdot(r), r.sum())[None, :]
+    return Equations(value, gradient, _bordered(A, h)[None, :, None, :])
+
+
+def _bordered(A: Matrix, h: Array) -> Array:
+    """Return the Gram matrix of the columns and a column of ones, with weights h."""
+    p = A.n_columns
+    H = np.empty((p + 1, p + 1))
+    H[:p, :p] = A.gram(h)
+    H[:p, p] = H[p, :p] = A.tdot(h)
+    H[p, p] = h.sum()
+    return H
+
+
+def _of_classes(A: Matrix, code: NDArray[np.intp], weight: Array, eta: Array) -> Equations:
+    """The same of the multinomial loss: r = w (prob - y), H_ab = A' w p_a (1[a = b] - p_b) A."""
+    n, k = eta.shape
+    top = eta.max(axis=1, keepdims=True)
+    e = np.exp(eta - top)
+    total = e.sum(axis=1)
+    value = float(weight @ (np.log(total) + top[:, 0] - eta[np.arange(n), code]))
+    prob = e / total[:, None]
+    R = prob.copy()
+    R[np.arange(n), code] -= 1.0
+    R *= weight[:, None]
+    p = A.n_columns
+    gradient = np.column_stack([A.tdot(np.asfortranarray(R)).T, R.sum(axis=0)])
+    hessian = np.empty((k, p + 1, k, p + 1))
+    for a in range(k):
+        for b in range(a + 1):
+            # p_a (1 - p_a), which does not cancel where p_a is near 1
+            other = prob.sum(axis=1, where=np.arange(k) != a) if a == b else prob[:, b]
+            block = _bordered(A, weight * prob[:, a] * other)
+            hessian[a, :, b, :] = block if a == b else -block
+            hessian[b, :, a, :] = hessian[a, :, b, :].T
+    return Equations(value, gradient, hessian)
