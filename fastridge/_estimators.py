@@ -23,9 +23,8 @@ class Row(NamedTuple):
         Targets it takes; "labels": classes, or several labels for each sample.
     state : tuple of str
         Private attributes that a fit sets and a model file keeps.
-    parts : {"moments", "rows", "folds"} or None
-        How data in parts are fitted: from moments, from rows that stand for them, or from those
-        of each fold; None: not at all.
+    parts : str or None
+        How data in parts are fitted, a name in `fastridge.distributed.fit`; None: not at all.
     """
 
     module: str
@@ -54,7 +53,7 @@ ESTIMATORS: dict[str, Row] = {
     "PoissonRegressor": Row("_glm", "glm", parts="regressor"),
     "Ridge": Row("_ridge", "ridge", "several", parts="moments"),
     "RidgeCV": Row("_ridge_cv", "ridge", "several", parts="folds"),
-    "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels"),
+    "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels", parts="labels"),
     "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),
     "SGDClassifier": Row("_sgd_classifier", None, state=("_state", "_single")),
     "SGDRegressor": Row("_sgd_regressor", None, state=("_state", "_single")),

@@ -540,8 +540,7 @@ def table(found):
         yield f"| {kind} `{item}` | {one} | {two} | {names} | {why} |"
 
 
-def text():
-    found = differences()
+def text(found):
     version = ".".join(sklearn.__version__.split(".")[:2])
     return "\n".join(
         [
@@ -568,7 +567,8 @@ def text():
 
 
 if __name__ == "__main__":
-    left = unexplained(differences())
+    every = differences()
+    left = unexplained(every)
     if left:
         sys.exit("\n".join(map(str, left)))
-    FILE.write_text(text(), encoding="utf-8")
+    FILE.write_text(text(every), encoding="utf-8")

@@ -22,7 +22,7 @@ class DaskParts(Parts):
     def __init__(
         self, columns: list[list[Any]], lengths: list[int] | None, names: Any, size: float
     ) -> None:
-        self._columns = columns  # by partition: X, y, ..., delayed or None
+        self.columns = columns  # by partition: X, y, ..., delayed or None
         self._lengths, self.names = lengths, names
         # partitions of a known, small size share tasks
         self._together = max(1, int(_SMALL // size)) if size else 1
@@ -37,13 +37,13 @@ class DaskParts(Parts):
         shared = dask.delayed(args, pure=False, traverse=False)
         run = dask.delayed(_run, pure=False)
         add = dask.delayed(_add, pure=False)
-        n = len(self._columns)
+        n = len(self.columns)
         step = min(self._together, max(1, math.ceil(n / 64)))
         level = []
         for start in range(0, n, step):
             numbers = range(start, min(start + step, n))
             own = None if each is None else [each[i] for i in numbers]
-            columns = [self._columns[i] for i in numbers]
+            columns = [self.columns[i] for i in numbers]
             level.append(run(task, start, columns, shared, own))
         while len(level) > 1:
             level = [add(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]

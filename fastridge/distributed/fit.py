@@ -12,6 +12,7 @@ _FITS = {
     "moments": squared.fit_moments,
     "rows": squared.fit_rows,
     "folds": squared.fit_folds,
+    "labels": squared.fit_labels,
     "regressor": glm.fit_regressor,
     "classifier": glm.fit_classifier,
 }

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._matrix import Matrix
+from ..data.labels import weights_of_classes
 from ..data.parts import Parts
 from ..moments import Moments
 from ..solvers.ridge.moments import gram_root
 from .folds import make_folds
-from .sums import fold_moments_of, moments_of
+from .sums import Weights, fold_moments_of, moments_of, target_moments_of, weights_of
 
 Array = NDArray[np.float64]
 
@@ -140,3 +142,32 @@ def standing_rows(sums: Moments, origin: Array, y_origin: Array) -> tuple[Array,
     X = rows[:, :p] + (sums.mean - origin)
     Y = rows[:, p:] + (sums.y_mean - y_origin)
     return X, np.asfortranarray(Y), np.full(m, sums.total_weight / m)
+
+
+def fit_labels(estimator: Any, parts: Parts) -> None:
+    """Fit a ridge classifier: labels are collected in a first pass, targets of -1 and 1 summed."""
+    found: Weights = parts.sum(weights_of, "y", True)
+    classes, by_class = found.labels, None
+    if estimator.class_weight is not None:
+        if estimator.class_weight == "balanced":
+            share = np.where(found.weight > 0, found.weight, 1.0) * len(classes)
+            by_class = found.weight.sum() / share
+        else:
+            by_class = weights_of_classes(classes, estimator.class_weight)
+    total: Moments = parts.sum(target_moments_of, classes, by_class, None).parts[0]
+    if not total.total_weight > 0:
+        raise ValueError("sample_weight is zero for every sample; expected some weight.")
+    moved = bool(estimator.fit_intercept)
+    origin = total.mean if moved else np.zeros(total.n_features)
+    y_origin = total.y_mean if moved else np.zeros(total.n_targets)
+    X, Y, weight = standing_rows(total, origin, y_origin)
+    single = total.n_targets == 1
+    estimator._solve(Matrix.from_dense(X), Y[:, 0] if single else Y, weight, single)
+    if moved:
+        estimator._move_origin(origin, y_origin)
+    if total.is_float32:
+        estimator.coef_ = estimator.coef_.astype(np.float32)
+        estimator.intercept_ = estimator.intercept_.astype(np.float32)
+    names = parts.names if total.feature_names is None else total.feature_names
+    estimator._set_features(total.n_features, names)
+    estimator.classes_, estimator.indicator_ = classes, None

@@ -15,6 +15,7 @@ from .._descriptions import defaults_of, expand
 from .._estimators import home_of, row_of
 from .._matrix import all_finite
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
+from ..data.parts import in_parts
 from ..losses import SQUARED, Loss
 from ._parameters import Checks, Parameters, checks_of, compile_quick_test
 
@@ -248,6 +249,28 @@ class Estimator:
         fit_parts(self, X, y=y, weight=sample_weight, **given)
         return self
 
+    def _learn_parts(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:
+        """Learn from data in parts, one after the other."""
+        from ..distributed.streams import learn_parts
+
+        self._check_parameters()
+        learn_parts(self, X, {"y": y, "weight": sample_weight}, options)
+        return self
+
+    def _predict_parts(self, method: str, X: Any, **options: Any) -> Any:
+        """Predict for data in parts by a method of rows."""
+        from ..distributed.predict import predict_parts
+
+        self._check_fitted(method)
+        return predict_parts(self, method, X, options)
+
+    def _score_parts(self, X: Any, y: Any = None, sample_weight: Any = None, **given: Any) -> float:
+        """Score data in parts."""
+        from ..distributed.predict import score_parts
+
+        self._check_fitted("score")
+        return score_parts(self, X, {"y": y, "weight": sample_weight, **given})
+
     def _move_origin(self, origin: NDArray[np.float64], y_origin: NDArray[np.float64]) -> None:
         """Take over a fit of X and y less their origins, (p,) and (k,)."""
         moved = y_origin - np.atleast_2d(self.coef_) @ origin
@@ -346,9 +369,11 @@ class LinearRegressor(Estimator):
         >>> Ridge(alpha=0.0).fit([[0.0], [1.0]], [1.0, 3.0]).predict([[2.0]]).round(6)
         array([5.])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X)
         return self._loss.inverse_link(self._linear_predictor(X, "predict"))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Coefficient of determination of the predictions for `X`.
 
         One minus ``sum_i s_i (y_i - prediction_i)^2 / sum_i s_i (y_i - mean(y))^2``, where the
@@ -383,6 +408,8 @@ class LinearRegressor(Estimator):
         >>> round(Ridge(alpha=0.0).fit(X, y).score(X, y), 6)
         1.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._score_parts(X, y, sample_weight)
         prediction = self.predict(X)
         n = prediction.shape[0]
         target = check_target(y, n)

@@ -185,6 +185,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         >>> model.predict([[1.0]], exposure=[10.0]).round(1)
         array([20.4])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X, offset=offset, exposure=exposure)
         eta = self._predictor(X, "predict", offset, exposure)
         if posterior is None:
             return self._loss.inverse_link(eta)
@@ -270,7 +272,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
     def score(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         offset: Any = None,
@@ -314,6 +316,8 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         >>> round(PoissonRegressor(alpha=1e-3).fit(X, y).score(X, y), 3)
         1.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._score_parts(X, y, sample_weight, offset=offset, exposure=exposure)
         if offset is None and exposure is None:
             return super().score(X, y, sample_weight)
         loss = self._loss

@@ -14,6 +14,7 @@ from .._matrix import Matrix
 from ..data.check import check_design, check_sample_weight
 from ..data.inputs import as_real
 from ..data.labels import Labels, accuracy
+from ..data.parts import in_parts
 from ..losses import LOGISTIC, Loss
 from ..solvers.glm import softmax
 from ..solvers.glm.options import check_offset, check_offsets
@@ -154,6 +155,8 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         >>> model.decision_function([[2.5]]).round(2)
         array([0.96])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("decision_function", X, offset=offset)
         eta = self._scores_of(X, "decision_function", offset)
         return eta[:, 0] if eta.shape[1] == 1 else eta
 
@@ -186,6 +189,8 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         >>> model.predict([[0.5], [2.5]])
         array(['a', 'b'], dtype='<U1')
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X, offset=offset)
         eta = self._scores_of(X, "predict", offset)
         if eta.shape[1] == 1:
             return self.classes_[(eta[:, 0] > 0).astype(np.intp)]
@@ -227,6 +232,8 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         >>> model.predict_proba([[2.5]]).round(2)
         array([[0.28, 0.72]])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict_proba", X, offset=offset)
         eta = self._scores_of(X, "predict_proba", offset)
         if posterior is not None:
             self._check_posterior(posterior)
@@ -266,6 +273,8 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         >>> model.predict_log_proba([[2000.0]]).round(0)
         array([[-1915.,    -0.]])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict_log_proba", X, offset=offset)
         return log_probabilities(self._scores_of(X, "predict_log_proba", offset))
 
     def _result(
@@ -391,7 +400,9 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         """
         return self._result(X, y, sample_weight, offset).posterior(dispersion, random_state)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None
+    ) -> float:
         """Accuracy: share of the samples that are classified correctly.
 
         Parameters
@@ -424,6 +435,8 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         >>> LogisticRegression().fit(X, y).score(X, y)
         1.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._score_parts(X, y, sample_weight, offset=offset)
         return accuracy(self.predict(X, offset=offset), y, sample_weight)
 
     set_fit_request: Any = request_setter("fit", "sample_weight", "offset")

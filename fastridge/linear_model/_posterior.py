@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from ..data.check import check_design
+from ..data.parts import in_parts
 from ._base import LinearRegressor
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class PosteriorRegressor(LinearRegressor):
         >>> bool(near < far)
         True
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X, return_std=return_std or None)
         mean = self._linear_predictor(X, "predict")
         if not return_std:
             return mean

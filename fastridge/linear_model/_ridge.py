@@ -416,7 +416,7 @@ default=None
         self._solve_moments(moments.copy())
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit these rows together with those of all previous calls.
 
         The result is that of one `fit` to all rows, whatever their order and chunks; alpha and the
@@ -457,6 +457,8 @@ default=None
         >>> model.coef_.round(6), model.moments_.n_samples
         (array([0.5]), 4)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._learn_parts(X, y, sample_weight)
         self._check_parameters()
         self._solve_moments(self._added(X, y, sample_weight))
         return self

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.check import check_design, check_sample_weight, feature_names
 from ..data.labels import Labels, accuracy
+from ..data.parts import in_parts
 from ._parameters import (
     CLASS_WEIGHT,
     Parameters,
@@ -145,7 +146,7 @@ class RidgeClassifier(BaseRidge):
         self.upper = upper
         self.max_memory = max_memory
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 
         Parameters
@@ -184,6 +185,8 @@ class RidgeClassifier(BaseRidge):
         >>> RidgeClassifier().fit([[0.0], [1.0], [2.0]], [0, 1, 1]).classes_
         array([0, 1])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._fit_parts(X, y, sample_weight)
         self._check_parameters()
         class_weight = self.class_weight
         names = None if type(X) is np.ndarray else feature_names(X)
@@ -231,6 +234,8 @@ class RidgeClassifier(BaseRidge):
         >>> model.decision_function([[0.5]]).round(3)
         array([0.])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("decision_function", X)
         return self._linear_predictor(X, "decision_function")
 
     def predict(self, X: Any) -> Any:
@@ -260,6 +265,8 @@ class RidgeClassifier(BaseRidge):
         >>> RidgeClassifier().fit([[0.0], [1.0], [2.0]], ["a", "b", "b"]).predict([[2.0]])
         array(['b'], dtype='<U1')
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X)
         scores = self._linear_predictor(X, "predict")
         if self.indicator_ is not None:
             return _as_indicator(scores > 0, self.indicator_)
@@ -269,7 +276,7 @@ class RidgeClassifier(BaseRidge):
             return np.repeat(self.classes_, scores.shape[0])
         return self.classes_[(scores > 0).astype(np.intp)]
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy: share of the samples that are classified correctly.
 
         Parameters
@@ -301,6 +308,8 @@ class RidgeClassifier(BaseRidge):
         >>> RidgeClassifier(alpha=0.1).fit(X, y).score(X, y)
         1.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._score_parts(X, y, sample_weight)
         prediction = self.predict(X)
         if self.indicator_ is not None and self.indicator_ != "dense":
             prediction = prediction.toarray()

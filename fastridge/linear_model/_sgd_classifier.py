@@ -19,6 +19,7 @@ from ..data.labels import (
     codes_among,
     weights_of_classes,
 )
+from ..data.parts import in_parts
 from ._glm_base import request_setter
 from ._parameters import CLASS_WEIGHT, Parameter, Parameters, one_of
 from ._probabilities import log_probabilities, probabilities
@@ -402,7 +403,9 @@ default=None
         self._set_features(p, names)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Learn from the rows once, in their order, and continue from what was learned before.
 
         Calls on parts of the data give the same result as one call on all of it, bit for bit, also
@@ -446,6 +449,8 @@ default=None
         >>> model.partial_fit([[2.0]], [1]).t_
         4.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._learn_parts(X, y, sample_weight, classes=classes)
         self._check_parameters()
         known = self.__dict__
         first = "classes_" not in known
@@ -582,6 +587,8 @@ default=None
         >>> model.decision_function([[-3.0], [3.0]]) > 0
         array([False,  True])
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("decision_function", X)
         eta = self._scores(X, "decision_function")
         return eta[:, 0] if eta.shape[1] == 1 else eta
 
@@ -612,12 +619,14 @@ default=None
         >>> model.predict([[-3.0], [3.0]])
         array(['a', 'b'], dtype='<U1')
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict", X)
         eta = self._scores(X, "predict")
         if eta.shape[1] == 1:
             return self.classes_[(eta[:, 0] > 0).astype(np.intp)]
         return self.classes_[eta.argmax(axis=1)]
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy: share of the samples that are classified correctly.
 
         Parameters
@@ -648,6 +657,8 @@ default=None
         >>> SGDClassifier(random_state=0).fit(X, y).score(X, y)
         1.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._score_parts(X, y, sample_weight)
         return accuracy(self.predict(X), y, sample_weight)
 
     @_OfProbabilities
@@ -682,6 +693,8 @@ default=None
         >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_proba([[0.0]]).shape
         (1, 2)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict_proba", X)
         eta = self._scores(X, "predict_proba")
         if self.loss == "modified_huber":
             return _of_modified_huber(eta)
@@ -720,6 +733,8 @@ default=None
         >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_log_proba([[0.0]]).shape
         (1, 2)
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._predict_parts("predict_log_proba", X)
         eta = self._scores(X, "predict_log_proba")
         if self.loss == "modified_huber":
             return np.log(_of_modified_huber(eta))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..data.check import non_negative, recheck
+from ..data.parts import in_parts
 from ..losses import POISSON, SQUARED, Loss
 from ._base import LinearRegressor
 from ._glm_base import check_one_target, request_setter
@@ -232,7 +233,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         self._set_features(p, names)
         return self
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from the rows once, in their order, and continue from what was learned before.
 
         Calls on parts of the data give the same result as one call on all of it, bit for bit, also
@@ -273,6 +274,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         >>> model.partial_fit([[2.0]], [2.0]).t_
         4.0
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            return self._learn_parts(X, y, sample_weight)
         self._check_parameters()
         known = self.__dict__
         first = "n_features_in_" not in known

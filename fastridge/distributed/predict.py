@@ -1,0 +1,152 @@
+"""Predictions and scores of data in parts: predictions stay where the parts are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data.parts import Part, Sum, is_lazy, row_count
+from .fit import parts_of
+from .sums import column
+
+
+def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
+    """Return the predictions of a method: a dask array, or of `Chunks` an ndarray."""
+    given = {name: value for name, value in options.items() if value is not None}
+    rows = {name: given.pop(name) for name in ("offset", "exposure") if name in given}
+    if not is_lazy(X):
+        parts = parts_of(X, **rows)
+        return parts.sum(predictions_of, estimator, method, given).whole()
+    import dask
+    import dask.array as da
+
+    from .dask_parts import dask_parts
+
+    lazy = dask_parts(X, rows)
+    # what a prediction of one row looks like
+    p = estimator.n_features_in_
+    alone = estimator if "feature_names_in_" not in vars(estimator) else _without_names(estimator)
+    pattern = getattr(alone, method)(np.zeros((1, p)), **given)
+    if isinstance(pattern, tuple):
+        raise ValueError("return_std is given with data in parts; expected predictions alone.")
+    model = dask.delayed(estimator, pure=False, traverse=False)
+    call = dask.delayed(_call, pure=False)
+    lengths = lazy.lengths or [np.nan] * len(lazy.columns)
+    blocks = [
+        da.from_delayed(
+            call(model, method, values, given), (n, *pattern.shape[1:]), dtype=pattern.dtype
+        )
+        for n, values in zip(lengths, lazy.columns, strict=True)
+    ]
+    return da.concatenate(blocks, allow_unknown_chunksizes=True)
+
+
+def _without_names(estimator: Any) -> Any:
+    import copy
+
+    found = copy.copy(estimator)
+    del found.feature_names_in_
+    return found
+
+
+def _call(estimator: Any, method: str, values: list[Any], given: dict[str, Any]) -> Any:
+    return _of_part(Part(0, *values), estimator, method, given)
+
+
+def _of_part(part: Part, estimator: Any, method: str, given: dict[str, Any]) -> Any:
+    n = row_count(part.X)
+    rows = {
+        name: getattr(part, name)
+        for name in ("offset", "exposure")
+        if getattr(part, name) is not None
+    }
+    if n == 0:
+        p = estimator.n_features_in_
+        alone = _without_names(estimator) if "feature_names_in_" in vars(estimator) else estimator
+        return getattr(alone, method)(np.zeros((1, p)), **given)[:0]
+    return getattr(estimator, method)(part.X, **rows, **given)
+
+
+class Predictions(Sum):
+    """Predictions of parts, in their order."""
+
+    def __init__(self, blocks: list[Any]) -> None:
+        self.blocks = blocks
+
+    def add(self, other: Predictions) -> None:
+        self.blocks += other.blocks
+
+    def whole(self) -> Any:
+        return np.concatenate(self.blocks)
+
+
+def predictions_of(part: Part, estimator: Any, method: str, given: dict[str, Any]) -> Predictions:
+    """Return the predictions of a part."""
+    return Predictions([_of_part(part, estimator, method, given)])
+
+
+class Totals(Sum):
+    """Weighted sums."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values, np.float64)
+
+    def add(self, other: Totals) -> None:
+        self.values = self.values + other.values
+
+
+def _weight(part: Part, n: int) -> Any:
+    from ..data.check import non_negative
+
+    if part.weight is None:
+        return np.ones(n)
+    return non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+
+
+def right_of(part: Part, estimator: Any) -> Totals | None:
+    """Return the weight of the rows whose class is predicted right, and of all."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    weight = _weight(part, n)
+    right = _of_part(part, estimator, "predict", {}) == column(part.y, n, "y")
+    return Totals([weight @ right, weight.sum()])
+
+
+def means_of(part: Part, estimator: Any) -> Totals | None:
+    """Return weighted sums of y, after the total weight and the number of rows."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    weight, y = _weight(part, n), np.asarray(part.y, np.float64).reshape(n, -1)
+    return Totals([[weight.sum()] * y.shape[1], [n] * y.shape[1], weight @ y])
+
+
+def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
+    """Return weighted deviances of the predictions, and of the mean."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    weight, y = _weight(part, n), np.asarray(part.y, np.float64).reshape(n, -1)
+    mu = np.asarray(_of_part(part, estimator, "predict", {}), np.float64).reshape(n, -1)
+    if y.shape != mu.shape:
+        raise ValueError(f"y has {y.shape[1]} target(s); expected {mu.shape[1]}, as in fit.")
+    loss = estimator._loss
+    loss.check_targets(y)
+    return Totals([weight @ loss.deviance(y, mu), weight @ loss.deviance(y, mean + 0.0 * y)])
+
+
+def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
+    """Return the score of data in parts: accuracy, or the share of the deviance explained."""
+    parts = parts_of(X, **given)
+    if estimator._estimator_type == "classifier":
+        right, total = parts.sum(right_of, estimator).values
+        return float(right / total)
+    total, n, weighted = parts.sum(means_of, estimator).values
+    if n[0] < 2:
+        return float("nan")
+    left, null = parts.sum(deviances_of, estimator, weighted / total).values
+    safe = np.where(null > 0, null, 1.0)
+    score = np.where(null > 0, 1.0 - left / safe, np.where(left > 0, 0.0, 1.0))
+    return float(score.mean())

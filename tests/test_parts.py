@@ -1,0 +1,410 @@
+"""Data in parts: chunks are fitted as the rows they hold are."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import fastridge
+from fastridge import Chunks
+
+N, P = 600, 7
+ALPHAS = np.logspace(-2, 3, 12)
+
+
+def data(seed=0, offset=100.0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((N, P)) @ rng.standard_normal((P, P)) + offset * rng.standard_normal(P)
+    w = rng.standard_normal(P)
+    y = (X - X.mean(axis=0)) @ w + rng.standard_normal(N) + 7.0
+    return X, y, rng.random(N)
+
+
+def targets(y, kind):
+    centred = 0.3 * (y - y.mean())
+    rng = np.random.default_rng(1)
+    if kind == "several":
+        return np.column_stack([y, np.abs(y)])
+    if kind == "labels":
+        return np.where(centred + rng.standard_normal(len(y)) > 0, "up", "down")
+    if kind == "classes":
+        return np.digitize(centred + rng.standard_normal(len(y)), [-0.5, 0.5])
+    if kind == "counts":
+        return rng.poisson(np.exp(np.clip(centred, -3, 3))).astype(float)
+    if kind == "positive":
+        return np.exp(np.clip(centred, -3, 3)) + 0.1
+    return y
+
+
+SQUARED = [
+    ("one", fastridge.Ridge(2.0)),
+    ("one", fastridge.Ridge(2.0, fit_intercept=False)),
+    ("several", fastridge.Ridge([1.0, 20.0], standardize=True)),
+    ("one", fastridge.Ridge(2.0, positive=True)),
+    ("one", fastridge.LinearRegression()),
+    ("several", fastridge.LinearRegression(fit_intercept=False)),
+    ("one", fastridge.Lasso(0.1)),
+    ("one", fastridge.ElasticNet(0.1, l1_ratio=0.3, penalty_factor=np.r_[0.0, np.ones(P - 1)])),
+    ("several", fastridge.MultiTaskElasticNet(0.1)),
+    ("one", fastridge.BayesianRidge()),
+    ("one", fastridge.BayesianRidge(fit_intercept=False)),
+    ("one", fastridge.GroupRidge(["a", "b", "a", "b", "c", "c", "c"])),
+    ("several", fastridge.GroupRidge("each", criterion="ml")),
+    ("one", fastridge.RidgeCV(ALPHAS, cv=5)),
+    ("several", fastridge.RidgeCV(ALPHAS, cv=5, alpha_per_target=True)),
+    ("one", fastridge.RidgeCV(ALPHAS, cv="gcv")),
+    ("one", fastridge.RidgeCV(None, cv=3, select="1se", standardize=True)),
+    ("one", fastridge.LassoCV(cv=4, alphas=20)),
+    ("one", fastridge.ElasticNetCV(cv=4, alphas=10, l1_ratio=[0.5, 1.0])),
+    ("several", fastridge.MultiTaskLassoCV(cv=3, alphas=10)),
+    ("labels", fastridge.RidgeClassifier(2.0)),
+    ("classes", fastridge.RidgeClassifier(2.0, class_weight="balanced")),
+]
+OTHERS = [
+    ("labels", fastridge.LogisticRegression(C=0.1)),
+    ("labels", fastridge.LogisticRegression(C=np.inf)),
+    ("labels", fastridge.LogisticRegression(class_weight="balanced", standardize=True)),
+    ("labels", fastridge.LogisticRegression(class_weight={"up": 3.0}, fit_intercept=False)),
+    ("labels", fastridge.LogisticRegression(C=0.01, l1_ratio=1.0)),
+    ("labels", fastridge.LogisticRegression(C=0.1, l1_ratio=0.5, lower=-0.05, upper=0.5)),
+    ("classes", fastridge.LogisticRegression(C=0.1)),
+    ("classes", fastridge.LogisticRegression(C=np.inf)),
+    ("counts", fastridge.PoissonRegressor(alpha=0.1)),
+    ("counts", fastridge.PoissonRegressor(alpha=0.0, fit_intercept=False)),
+    ("positive", fastridge.GammaRegressor(alpha=0.1, penalty_factor=np.r_[0.0, np.ones(P - 1)])),
+    ("counts", fastridge.TweedieRegressor(power=1.5, alpha=0.1)),
+    ("one", fastridge.TweedieRegressor(power=0, alpha=0.1)),
+]
+
+
+def clone(model):
+    return type(model)(**model.get_params(deep=False))
+
+
+def close(a, b, tol):
+    scale = max(np.abs(a).max(), 1e-300)
+    assert np.shape(a) == np.shape(b)
+    assert np.abs(np.asarray(a) - b).max() <= tol * scale
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "model"), SQUARED, ids=lambda v: v if isinstance(v, str) else None
+)
+def test_squared_losses_are_fitted_as_the_rows_are(kind, model, weighted):
+    X, y, s = data()
+    y, s = targets(y, kind), s if weighted else None
+    local = clone(model).fit(X, y, s)
+    found = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    # 1e-10 of the coefficients, beside what tol leaves where steps are iterative
+    tol = 1e-6 if "Lasso" in type(model).__name__ or "Net" in type(model).__name__ else 1e-10
+    close(local.coef_, found.coef_, tol)
+    mean = X.mean(axis=0)
+    at_mean = local.intercept_ + local.coef_ @ mean, found.intercept_ + found.coef_ @ mean
+    assert np.abs(at_mean[0] - at_mean[1]).max() <= 1e-9
+    assert found.n_passes_ == (2 if isinstance(model, fastridge.RidgeClassifier) else 1)
+    assert not hasattr(local, "n_passes_")
+    for name in ("alpha_", "lambda_", "best_score_", "dof_", "log_evidence_", "noise_variance_"):
+        if hasattr(local, name):
+            close(getattr(local, name), getattr(found, name), 1e-8)
+    if hasattr(local, "cv_results_"):
+        for name in ("validation_error", "train_error"):
+            close(local.cv_results_[name], found.cv_results_[name], 1e-8)
+    if hasattr(local, "intervals"):
+        close(local.intervals(), found.intervals(), 1e-8)
+        if y.ndim == 1:
+            expected = local.predict(X[:9], return_std=True)[1]
+            close(expected, found.predict(X[:9], return_std=True)[1], 1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("kind", "model"), OTHERS, ids=lambda v: v if isinstance(v, str) else None)
+def test_other_losses_are_fitted_as_the_rows_are(kind, model, weighted):
+    X, y, s = data(offset=5.0)
+    y, s = targets(y, kind), s if weighted else None
+    options = {"tol": 1e-8}
+    local = clone(model).set_params(**options).fit(X, y, s)
+    found = clone(model).set_params(**options).fit(Chunks.arrays(X, y, s, rows=97))
+    close(local.coef_, found.coef_, 1e-6)
+    assert abs(local.objective_ - found.objective_) <= 1e-12 * abs(local.objective_)
+    # the bound is one
+    assert found.objective_ - found.dual_gap_ <= local.objective_ * (1 + 1e-14)
+    assert np.sqrt(found.relative_gap_) <= 1e-8
+    assert found.n_passes_ <= 12
+    if kind in ("labels", "classes"):
+        assert (local.classes_ == found.classes_).all()
+    if kind == "labels":
+        assert found.score(Chunks.arrays(X, y, rows=50)) == pytest.approx(
+            local.score(X, y), abs=1e-15
+        )
+
+
+@pytest.mark.parametrize("container", ["csr", "float32", "F", "frame"])
+def test_storages(container):
+    X, y, s = data(offset=1.0)
+    X[np.random.default_rng(3).random(X.shape) < 0.7] = 0.0
+    if container == "csr":
+        A = scipy.sparse.csr_array(X)
+    elif container == "float32":
+        A = X.astype(np.float32)
+    elif container == "F":
+        A = np.asfortranarray(X)
+    else:
+        pd = pytest.importorskip("pandas")
+        A = pd.DataFrame(X, columns=[f"c{j}" for j in range(P)])
+
+    def read():
+        for start in range(0, N, 80):
+            rows = slice(start, start + 80)
+            yield A.iloc[rows] if container == "frame" else A[rows], y[rows], s[rows]
+
+    labels = targets(y, "labels")
+    for model in (fastridge.Ridge(), fastridge.RidgeCV(ALPHAS, cv=4), fastridge.BayesianRidge()):
+        local, found = clone(model).fit(A, y, s), clone(model).fit(Chunks(read))
+        assert found.coef_.dtype == local.coef_.dtype
+        close(local.coef_, found.coef_, 1e-5 if container == "float32" else 1e-10)
+        if container == "frame":
+            assert found.feature_names_in_.tolist() == [f"c{j}" for j in range(P)]
+    model = fastridge.LogisticRegression(tol=1e-8).fit(A, labels, s)
+    found = fastridge.LogisticRegression(tol=1e-8)
+    found.fit(
+        Chunks(
+            lambda: (
+                (rows[0], labels[i * 80 : i * 80 + 80], rows[2]) for i, rows in enumerate(read())
+            )
+        )
+    )
+    assert found.coef_.dtype == model.coef_.dtype
+    close(model.coef_, found.coef_, 1e-4 if container == "float32" else 1e-6)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e9])
+def test_means_far_from_zero_and_spreads(far):
+    X, y, s = data(offset=0.0)
+    X = X * np.logspace(-4, 4, P)
+    moved = X + far * np.abs(X).max(axis=0)
+    exact = fastridge.Ridge(1e-3, standardize=True).fit(X, y, s)
+    for model in (
+        fastridge.Ridge(1e-3, standardize=True),
+        fastridge.RidgeCV([1e-3, 1e-2], cv=4, standardize=True),
+    ):
+        found = model.fit(Chunks.arrays(moved, y, s, rows=111))
+        if getattr(model, "alpha_", 1e-3) == 1e-3:
+            # the rows themselves carry the rounding of their means
+            close(exact.coef_ * X.std(axis=0), found.coef_ * X.std(axis=0), 1e2 * far * 1e-16)
+
+
+def test_groups_are_held_out_as_local_fits_do():
+    X, y, s = data()
+    groups = np.random.default_rng(5).integers(0, 17, N)
+    local = fastridge.RidgeCV(ALPHAS, cv=4).fit(X, y, s, groups=groups)
+
+    def read():
+        for start in range(0, N, 70):
+            rows = slice(start, start + 70)
+            yield {"X": X[rows], "y": y[rows], "sample_weight": s[rows], "groups": groups[rows]}
+
+    found = fastridge.RidgeCV(ALPHAS, cv=4).fit(Chunks(read))
+    close(local.cv_results_["validation_error"], found.cv_results_["validation_error"], 1e-9)
+    assert found.n_passes_ == 2
+
+
+def test_splitters_that_hold_out_each_row_once():
+    from sklearn.model_selection import KFold, ShuffleSplit
+
+    X, y, _ = data()
+    cv = KFold(4, shuffle=True, random_state=0)
+    local = fastridge.RidgeCV(ALPHAS, cv=cv).fit(X, y)
+    found = fastridge.RidgeCV(ALPHAS, cv=cv).fit(Chunks.arrays(X, y, rows=101))
+    close(local.cv_results_["validation_error"], found.cv_results_["validation_error"], 1e-9)
+    with pytest.raises(ValueError, match="folds that"):
+        fastridge.RidgeCV(ALPHAS, cv=ShuffleSplit(3)).fit(Chunks.arrays(X, y))
+
+
+@pytest.mark.parametrize("given", ["offset", "exposure"])
+def test_offsets(given):
+    X, y, s = data(offset=2.0)
+    counts = targets(y, "counts")
+    known = np.random.default_rng(2).random(N) + 0.5
+    local = fastridge.PoissonRegressor(tol=1e-8).fit(X, counts, s, **{given: known})
+
+    def read():
+        for start in range(0, N, 90):
+            rows = slice(start, start + 90)
+            yield {"X": X[rows], "y": counts[rows], "sample_weight": s[rows], given: known[rows]}
+
+    found = fastridge.PoissonRegressor(tol=1e-8).fit(Chunks(read))
+    close(local.coef_, found.coef_, 1e-7)
+    assert found.predict(Chunks(read)) == pytest.approx(found.predict(X, **{given: known}))
+
+
+def test_streams_learn_bit_for_bit():
+    X, y, s = data()
+    labels = targets(y, "labels")
+    whole = fastridge.SGDClassifier().partial_fit(X, labels, ["down", "up"], s)
+    parts = fastridge.SGDClassifier()
+    parts.partial_fit(Chunks.arrays(X, labels, s, rows=97), classes=["down", "up"])
+    assert (whole.coef_ == parts.coef_).all()
+    bad = labels.astype(object)
+    bad[300] = "strange"
+    with pytest.raises(ValueError, match=r"part 3: .*strange"):
+        parts.partial_fit(Chunks.arrays(X, bad, s, rows=97))
+    assert parts.t_ == N + 1  # nothing of the parts before was learned
+
+
+def test_predictions_and_scores():
+    X, y, s = data()
+    several = targets(y, "several")
+    for model, t in ((fastridge.Ridge(), y), (fastridge.Ridge(), several)):
+        model.fit(X, t)
+        chunks = Chunks.arrays(X, t, s, rows=100)
+        assert (model.predict(chunks) == model.predict(X)).all()
+        assert model.score(chunks) == pytest.approx(model.score(X, t, s), rel=1e-12)
+
+
+def test_parts_without_rows_are_skipped():
+    X, y, _ = data()
+    chunks = [(X[:0], y[:0]), (X[:50], y[:50]), (X[:0], y[:0]), (X[50:], y[50:])]
+    found = fastridge.RidgeCV(ALPHAS, cv=3).fit(Chunks(chunks))
+    local = fastridge.RidgeCV(ALPHAS, cv=3).fit(X, y)
+    close(local.coef_, found.coef_, 1e-10)
+    with pytest.raises(ValueError, match="no rows in any part"):
+        fastridge.Ridge().fit(Chunks([(X[:0], y[:0])]))
+
+
+def test_an_iterator_takes_one_pass():
+    X, y, _ = data()
+    pairs = ((X[i : i + 100], y[i : i + 100]) for i in range(0, N, 100))
+    once = Chunks(pairs)
+    close(fastridge.Ridge().fit(X, y).coef_, fastridge.Ridge().fit(once).coef_, 1e-12)
+    with pytest.raises(ValueError, match="has been read; another pass needs a function"):
+        fastridge.Ridge().fit(once)
+
+
+def nan_at(y, i):
+    y = y.copy()
+    y[i] = np.nan
+    return y
+
+
+X0, Y0, S0 = data()
+FAULTS = [
+    ([(X0[:9], Y0[:9]), (X0[9:20], nan_at(Y0[9:20], 4))], r"part 1: Input y contains NaN"),
+    ([(X0[:9], Y0[:9]), (X0[9:20, :4], Y0[9:20])], r"part 1: .*4 features|n_features=4"),
+    ([(X0[:9], Y0[:8])], r"part 0: y has 8 rows, but X has 9"),
+    ([(X0[:9], Y0[:9], -S0[:9])], r"part 0: sample_weight"),
+    ([(X0[:9],)], r"part 0 is a tuple of 1 elements; expected \(X, y\)"),
+    ([{"X": X0[:9], "weights": S0[:9]}], r"part 0 has the keys"),
+    ([(X0[:9], Y0[:9], 0.0 * S0[:9])], r"sample_weight is zero for every sample"),
+]
+
+
+@pytest.mark.parametrize(("chunks", "message"), FAULTS)
+@pytest.mark.parametrize("model", [fastridge.Ridge(), fastridge.PoissonRegressor()])
+def test_errors_name_the_part(chunks, message, model):
+    chunks = [
+        (c[0], np.abs(c[1]), *c[2:]) if isinstance(c, tuple) and len(c) > 1 else c for c in chunks
+    ]
+    if isinstance(model, fastridge.PoissonRegressor) and "features" in message:
+        message = "4 columns in one part and 7 in another|7 columns in one part and 4 in another"
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(Chunks(chunks))
+    assert not hasattr(model, "coef_")
+
+
+def test_what_parts_cannot_do_is_said():
+    chunks = Chunks.arrays(X0, Y0, rows=100)
+    for model, message in (
+        (fastridge.RidgeCV(ALPHAS), "cv=None leaves out single rows"),
+        (fastridge.RidgeCV(ALPHAS, cv=3, scoring=lambda *_: 0.0), "scoring is"),
+        (fastridge.RidgeCV(ALPHAS, validation=0.2), "validation is given"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(chunks)
+    for model in (fastridge.SGDRegressor(), fastridge.GLMCV()):
+        with pytest.raises((TypeError, ValueError), match="parts"):
+            model.fit(chunks, None)
+    with pytest.raises(ValueError, match="sample_weight is given beside Chunks"):
+        fastridge.Ridge().fit(chunks, sample_weight=S0)
+    with pytest.raises(TypeError, match="source is a int"):
+        Chunks(3)
+    with pytest.raises(ValueError, match="rows is 0"):
+        Chunks.arrays(X0, Y0, rows=0)
+    with pytest.raises(ValueError, match="y has 9 rows"):
+        Chunks.arrays(X0, Y0[:9])
+
+
+def test_progress():
+    seen = []
+    chunks = Chunks.arrays(X0, Y0, rows=200, callback=lambda *done: seen.append(done))
+    fastridge.Ridge().fit(chunks)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_tables_in_files(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    columns = {f"c{j}": X0[:, j] for j in range(P)}
+    table = pa.table({**columns, "target": Y0, "s": S0})
+    local = fastridge.Ridge().fit(X0, Y0, S0)
+    (tmp_path / "folder").mkdir()
+    for i in range(3):
+        rows = table.slice(200 * i, 200)
+        pyarrow.parquet.write_table(rows, tmp_path / "folder" / f"{i}.parquet")
+    pyarrow.csv.write_csv(table, tmp_path / "table.csv")
+    for read, path in ((Chunks.parquet, "folder"), (Chunks.csv, "table.csv")):
+        chunks = read(tmp_path / path, "target", sample_weight="s", rows=77)
+        found = fastridge.Ridge().fit(chunks)
+        close(local.coef_, found.coef_, 1e-12)
+        assert found.feature_names_in_.tolist() == list(columns)
+        found = fastridge.RidgeCV(ALPHAS, cv=3).fit(chunks)
+        expected = fastridge.RidgeCV(ALPHAS, cv=3).fit(X0, Y0, S0)
+        close(expected.coef_, found.coef_, 1e-9)
+    with pytest.raises(ValueError, match="has no column 'nothing'"):
+        Chunks.parquet(tmp_path / "folder", "nothing")
+
+
+def test_svmlight(tmp_path):
+    lines = [
+        f"{y!r} " + " ".join(f"{j + 1}:{v!r}" for j, v in enumerate(x))
+        for x, y in zip(X0.tolist(), Y0.tolist(), strict=True)
+    ]
+    path = tmp_path / "rows.svm"
+    path.write_text("\n".join(lines) + "\n")
+    chunks = Chunks.svmlight(path, P, rows=100, options={"zero_based": False})
+    close(fastridge.Ridge().fit(X0, Y0).coef_, fastridge.Ridge().fit(chunks).coef_, 1e-12)
+
+
+@pytest.mark.slow
+def test_data_larger_than_the_memory_allowed(tmp_path):
+    resource = pytest.importorskip("resource")
+    del resource
+    path = tmp_path / "rows.npy"
+    X = np.lib.format.open_memmap(path, "w+", np.float64, (200_000, 50))
+    rng = np.random.default_rng(0)
+    for start in range(0, len(X), 50_000):
+        X[start : start + 50_000] = rng.standard_normal((50_000, 50))
+    X.flush()
+    code = f"""
+import resource, numpy as np, fastridge
+size = 200_000 * 50 * 8
+X = np.load({str(path)!r}, mmap_mode="r")
+with open("/proc/self/statm") as f:
+    used = int(f.read().split()[0]) * resource.getpagesize()
+# less room than the data take
+resource.setrlimit(resource.RLIMIT_AS, (used + size // 2,) * 2)
+rng = np.random.default_rng(0)
+y = X[:, 0] + 1.0
+chunks = fastridge.Chunks.arrays(X, y, rows=20_000)
+model = fastridge.RidgeCV([1.0, 10.0], cv=5).fit(chunks)
+assert abs(model.coef_[0] - 1.0) < 1e-4, model.coef_
+model = fastridge.LogisticRegression().fit(fastridge.Chunks.arrays(X, y + rng.standard_normal(len(y)) > 1.0, rows=20_000))
+print(model.n_passes_)
+"""
+    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
