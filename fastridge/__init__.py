@@ -22,8 +22,8 @@ from ._estimators import ESTIMATORS as _ESTIMATORS
 if _TYPE_CHECKING:
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
+    from .chunks import Chunks
     from .criteria import InformationCriteria, information_criteria
-    from .data.chunks import Chunks
     from .io import load, save
     from .linear_model import (
         GLMCV,
@@ -82,7 +82,7 @@ if _TYPE_CHECKING:
 _HOMES = {
     **{name: f"linear_model.{row.module}" for name, row in _ESTIMATORS.items()},
     "CalibrationDisplay": "plot",
-    "Chunks": "data.chunks",
+    "Chunks": "chunks",
     "CrossValidationDisplay": "plot",
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",

@@ -31,8 +31,10 @@ FLOORS = (
     ("solvers.bayes",),
     ("solvers.group_ridge",),
     ("model_selection",),
+    ("distributed",),
     ("linear_model",),
     ("criteria", "io", "plot", "_show_versions"),
+    ("chunks",),
 )
 # of no floor: they need nothing of the others, or are the front door
 APART = {"__init__", "kernels", "optim", "reference", "solvers"}

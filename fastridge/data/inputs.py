@@ -180,6 +180,11 @@ def as_array(X: Any, name: str) -> Any:
         return np.asarray(X)
     if X is None:
         raise ValueError(f"{name} is None; expected an array of numbers.")
+    if isinstance(X, getattr(sys.modules.get("fastridge.data.parts"), "Parts", ())):
+        raise TypeError(
+            f"{name} is {type(X).__name__}, data in parts, which this does not take; expected an"
+            " array of numbers. Parts are for fit and predict of estimators."
+        )
     note_foreign()
     kind = _frame_kind(X)
     if kind is not None:

@@ -52,10 +52,13 @@ class Parts(ABC):
         Passes over the data so far.
     names : ndarray of object (p,) or None
         Names of the columns, where they are known before a pass.
+    has_groups : bool
+        Whether rows are known to have groups before a pass.
     """
 
     n_passes: int = 0
     names: Any = None
+    has_groups: bool = False
 
     @property
     def lengths(self) -> list[int] | None:
@@ -85,6 +88,13 @@ class Parts(ABC):
         if total is None:
             raise ValueError("X has no rows in any part; expected some.")
         return total
+
+    @abstractmethod
+    def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
+        """Return what a state is after ``state = step(part, state, *args)`` for each part in order.
+
+        The state that is given stays as it is.
+        """
 
     @abstractmethod
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import warnings
@@ -20,16 +21,31 @@ class DaskParts(Parts):
     """Partitions of X with what belongs to their rows, each a list of delayed values."""
 
     def __init__(
-        self, columns: list[list[Any]], lengths: list[int] | None, names: Any, size: float
+        self,
+        columns: list[list[Any]],
+        lengths: list[int] | None,
+        names: Any,
+        size: float,
+        has_groups: bool,
     ) -> None:
         self.columns = columns  # by partition: X, y, ..., delayed or None
-        self._lengths, self.names = lengths, names
+        self._lengths, self.names, self.has_groups = lengths, names, has_groups
         # partitions of a known, small size share tasks
         self._together = max(1, int(_SMALL // size)) if size else 1
 
     @property
     def lengths(self) -> list[int] | None:
         return self._lengths
+
+    def chain(self, step: Any, state: Any, *args: Any) -> Any:
+        import dask
+
+        self.n_passes += 1
+        state = dask.delayed(state, pure=False, traverse=False)
+        move = dask.delayed(_move, pure=False)
+        for number, values in enumerate(self.columns):
+            state = move(step, number, values, state, args)
+        return state.compute()
 
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
         import dask
@@ -63,10 +79,13 @@ def _run(task: Task, start: int, columns: Any, args: tuple[Any, ...], each: Any)
     return total
 
 
+def _move(step: Any, number: int, values: list[Any], state: Any, args: tuple[Any, ...]) -> Any:
+    """Return a copy of the state that has taken a partition."""
+    return run_task(step, Part(number, *values), (copy.deepcopy(state), *args))
+
+
 def _add(sums: list[Any]) -> Any:
     """Return the sum of consecutive sums; those of parts without rows are None."""
-    import copy
-
     total = None
     for one in sums:
         if one is None:
@@ -95,7 +114,7 @@ def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
             raise ValueError(f"{shown} is given beside a list of partitions; expected it in them.")
     take = dask.delayed(_element, pure=False)
     columns = [[take(one, i) for i in range(3)] for one in X]
-    return DaskParts(columns, None, None, 0.0)
+    return DaskParts(columns, None, None, 0.0, False)
 
 
 def _element(values: Any, i: int) -> Any:
@@ -131,7 +150,7 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
         blocks = _aligned(name, given.get(name), X, lengths, len(first))
         for one, block in zip(columns, blocks, strict=True):
             one.append(block)
-    return DaskParts(columns, lengths, names, size)
+    return DaskParts(columns, lengths, names, size, given.get("groups") is not None)
 
 
 def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[Any]:

@@ -44,8 +44,5 @@ def fit_parts(estimator: Any, X: Any, **given: Any) -> None:
         )
     parts = parts_of(X, **given)
     before = parts.n_passes
-    options = {}
-    if kind == "folds":
-        options["grouped"] = given.get("groups") is not None
-    _FITS[kind](estimator, parts, **options)
+    _FITS[kind](estimator, parts)
     estimator.n_passes_ = parts.n_passes - before

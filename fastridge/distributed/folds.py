@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.parts import Part, Parts
+from ..data.parts import Parts
 from ..model_selection._splits import whole_groups
-from .sums import column, count_of, weights_of
+from .sums import GroupFolds, count_of
 
 
-class GroupFolds:
-    """The fold of each label of `groups`."""
-
-    def __init__(self, labels: NDArray[Any], fold: NDArray[np.intp]) -> None:
-        self.labels, self.fold = labels, fold
-
-
-def lengths_of(parts: Parts) -> list[int]:
-    """Return the rows of each part, counted in a pass where they are not known."""
-    known = parts.lengths
-    if known is None:
-        known = [n for _, n in sorted(parts.sum(count_of).lengths)]
-    return known
-
-
-def make_folds(parts: Parts, cv: Any, grouped: bool) -> tuple[int, Any, Any]:
+def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
     """Return the number of folds, and what `rows_of` needs for all parts, and for each.
 
     Parameters
@@ -38,20 +23,21 @@ def make_folds(parts: Parts, cv: Any, grouped: bool) -> tuple[int, Any, Any]:
     cv : int or splitter
         An int: consecutive rows, as scikit-learn's ``KFold``, or whole groups. A splitter has to
         hold out each row once; it is asked with the number of rows alone.
-    grouped : bool
-        Whether parts have groups.
 
     Raises
     ------
     ValueError
         If `cv` is not as described.
     """
-    if grouped and isinstance(cv, Integral):
-        found = parts.sum(weights_of, "groups", True)
-        if len(found.labels) < cv:
-            raise ValueError(f"groups has {len(found.labels)} groups; expected at least cv={cv}.")
-        return int(cv), GroupFolds(found.labels, whole_groups(found.weight, int(cv))), None
-    lengths = lengths_of(parts)
+    lengths = parts.lengths
+    if lengths is None or parts.has_groups:
+        counted = parts.sum(count_of)
+        lengths = [n for _, n in sorted(counted.lengths)]
+        if counted.groups is not None and isinstance(cv, Integral):
+            labels, weight = counted.groups.labels, counted.groups.weight
+            if len(labels) < cv:
+                raise ValueError(f"groups has {len(labels)} groups; expected at least cv={cv}.")
+            return int(cv), GroupFolds(labels, whole_groups(weight, int(cv))), None
     n = sum(lengths)
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         count = int(cv)
@@ -99,16 +85,3 @@ def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
             " parts take folds that hold each row out once."
         )
     return fold
-
-
-def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield folds with their rows in a part."""
-    if isinstance(folds, GroupFolds):
-        groups = column(part.groups, n, "groups")
-        folds = folds.fold[np.searchsorted(folds.labels, groups)]
-    if isinstance(folds, list):
-        for fold, begin, end in folds:
-            yield fold, np.arange(begin, end)
-        return
-    for fold in np.unique(folds):
-        yield int(fold), np.flatnonzero(folds == fold)

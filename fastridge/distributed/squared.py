@@ -46,7 +46,7 @@ def fit_rows(estimator: Any, parts: Parts) -> None:
     _fit_standing(estimator, type(estimator)(**estimator.get_params(deep=False)), [total])
 
 
-def fit_folds(estimator: Any, parts: Parts, grouped: bool = False) -> None:
+def fit_folds(estimator: Any, parts: Parts) -> None:
     """Fit an estimator that chooses by folds, generalised cross-validation or a held-out set."""
     local = type(estimator)(**estimator.get_params(deep=False))
     scores = type(estimator)._loss.scores
@@ -69,7 +69,7 @@ def fit_folds(estimator: Any, parts: Parts, grouped: bool = False) -> None:
             raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
         _fit_standing(estimator, local, [moments(parts)])
         return
-    count, *shared, each = make_folds(parts, 5 if cv is None else cv, grouped)
+    count, *shared, each = make_folds(parts, 5 if cv is None else cv)
     task = _FoldTask(count, shared[0])
     folds = parts.sum(task, each=each).parts
     for i, fold in enumerate(folds):
@@ -96,8 +96,8 @@ def _fit_standing(estimator: Any, local: Any, sums: list[Moments], by_fold: bool
     for part in sums[1:]:
         total += part
     p, k = total.n_features, total.n_targets
-    moved = bool(estimator.fit_intercept)
     # rows about a place near the means keep their digits
+    moved = estimator._is_invariant()
     origin = total.mean if moved else np.zeros(p)
     y_origin = total.y_mean if moved else np.zeros(k)
     found = [standing_rows(part, origin, y_origin) for part in sums]

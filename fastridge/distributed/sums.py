@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,6 @@ from ..data.check import check_design, check_target, feature_names, non_negative
 from ..data.parts import Part, Sum, row_count
 from ..data.rows import take_rows
 from ..moments import Moments
-
-
-class Count(Sum):
-    """Numbers of rows by part."""
-
-    def __init__(self, lengths: list[tuple[int, int]]) -> None:
-        self.lengths = lengths
-
-    def add(self, other: Count) -> None:
-        self.lengths += other.lengths
-
-
-def count_of(part: Part) -> Count:
-    """Return the number of rows of a part, empty ones too."""
-    return Count([(part.number, row_count(part.X))])
 
 
 class Weights(Sum):
@@ -39,6 +25,26 @@ class Weights(Sum):
         labels, code = np.unique(joined, return_inverse=True)
         weight = np.concatenate([self.weight, other.weight])
         self.labels, self.weight = labels, np.bincount(code, weight, len(labels))
+
+
+class Count(Sum):
+    """Numbers of rows by part, and the weight of each group where there are groups."""
+
+    def __init__(self, lengths: list[tuple[int, int]], groups: Weights | None) -> None:
+        self.lengths, self.groups = lengths, groups
+
+    def add(self, other: Count) -> None:
+        self.lengths += other.lengths
+        if self.groups is not None and other.groups is not None:
+            self.groups.add(other.groups)
+        elif other.groups is not None:
+            self.groups = other.groups
+
+
+def count_of(part: Part) -> Count:
+    """Return the number of rows of a part, empty ones too, and the weights of its groups."""
+    groups = None if part.groups is None else weights_of(part, "groups", True)
+    return Count([(part.number, row_count(part.X))], groups)
 
 
 def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
@@ -66,6 +72,26 @@ def column(values: Any, n: int, name: str) -> NDArray[Any]:
     return found
 
 
+class GroupFolds:
+    """The fold of each label of `groups`."""
+
+    def __init__(self, labels: NDArray[Any], fold: NDArray[np.intp]) -> None:
+        self.labels, self.fold = labels, fold
+
+
+def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield folds with their rows in a part."""
+    if isinstance(folds, GroupFolds):
+        groups = column(part.groups, n, "groups")
+        folds = folds.fold[np.searchsorted(folds.labels, groups)]
+    if isinstance(folds, list):
+        for fold, begin, end in folds:
+            yield fold, np.arange(begin, end)
+        return
+    for fold in np.unique(folds):
+        yield int(fold), np.flatnonzero(folds == fold)
+
+
 class MomentSum(Sum):
     """Moments of each fold; a single one where there are no folds."""
 
@@ -85,9 +111,7 @@ def moments_of(part: Part) -> MomentSum | None:
 
 
 def fold_moments_of(part: Part, count: int, folds: Any) -> MomentSum | None:
-    """Return the moments of the rows of each of `count` folds; see `folds.rows_of`."""
-    from .folds import rows_of
-
+    """Return the moments of the rows of each of `count` folds; see `rows_of`."""
     n = row_count(part.X)
     if n == 0:
         return None

@@ -271,6 +271,10 @@ class Estimator:
         self._check_fitted("score")
         return score_parts(self, X, {"y": y, "weight": sample_weight, **given})
 
+    def _is_invariant(self) -> bool:
+        """Return whether moving the origin of X and y changes the intercept alone."""
+        return bool(self.fit_intercept)  # type: ignore[attr-defined]
+
     def _move_origin(self, origin: NDArray[np.float64], y_origin: NDArray[np.float64]) -> None:
         """Take over a fit of X and y less their origins, (p,) and (k,)."""
         moved = y_origin - np.atleast_2d(self.coef_) @ origin

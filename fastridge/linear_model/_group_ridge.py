@@ -214,6 +214,10 @@ class GroupRidge(PosteriorRegressor):
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
+    def _is_invariant(self) -> bool:
+        # the likelihood takes the prior of a feature's effect at its origin
+        return super()._is_invariant() and self.criterion != "ml"
+
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the penalties, and fit the coefficients and the intercept.
 

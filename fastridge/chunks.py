@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from .._progress import reporter
-from .parts import Part, Parts, Task, row_count, run_task
+from ._progress import reporter
+from .data.parts import Part, Parts, Task, row_count, run_task
 
 _NAMES = ("X", "y", "sample_weight", "offset", "exposure", "groups")
 
@@ -252,7 +253,7 @@ class Chunks(Parts):
         """
 
         def read() -> Iterator[Any]:
-            from ..io import iter_svmlight
+            from .io import iter_svmlight
 
             return iter(iter_svmlight(path, rows=rows, n_features=n_features, **(options or {})))
 
@@ -274,6 +275,13 @@ class Chunks(Parts):
             yield _part(number, chunk)
             if self._report is not None:
                 self._report(number + 1, self._total or 0)
+
+    def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
+        self.n_passes += 1
+        state = copy.deepcopy(state)
+        for part in self:
+            state = run_task(step, part, (state, *args))
+        return state
 
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
         total = None
