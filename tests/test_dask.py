@@ -1,0 +1,232 @@
+"""Collections of Dask are fitted as the rows they hold are, on any of its schedulers."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import fastridge
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+N, P = 500, 6
+ALPHAS = np.logspace(-2, 3, 10)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, P)) + 10.0 * rng.standard_normal(P)
+    y = X @ rng.standard_normal(P) + rng.standard_normal(N)
+    return X, y, rng.random(N)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+def lazy(values, chunks=60):
+    return da.from_array(values, chunks=(chunks, *values.shape[1:]))
+
+
+def labels(y):
+    noise = np.random.default_rng(1).standard_normal(len(y))
+    return np.where(y - y.mean() + 2.0 * noise > 0, "up", "down")
+
+
+def models():
+    yield "numbers", fastridge.Ridge(2.0)
+    yield "numbers", fastridge.RidgeCV(ALPHAS, cv=5)
+    yield "numbers", fastridge.ElasticNet(0.1)
+    yield "numbers", fastridge.BayesianRidge()
+    yield "labels", fastridge.RidgeClassifier()
+    yield "labels", fastridge.LogisticRegression(tol=1e-8)
+    yield "counts", fastridge.PoissonRegressor(tol=1e-8)
+
+
+def target(kind, y):
+    if kind == "labels":
+        return labels(y)
+    scaled = (y - y.mean()) / y.std()
+    return np.floor(np.exp(scaled)) if kind == "counts" else y
+
+
+def close(a, b, tol):
+    assert np.abs(a - b).max() <= tol * np.abs(a).max()
+
+
+@pytest.mark.parametrize(("kind", "model"), list(models()))
+def test_arrays(rows, kind, model):
+    X, y, s = rows
+    t = target(kind, y)
+    local = type(model)(**model.get_params()).fit(X, t, s)
+    model.fit(lazy(X), lazy(t), lazy(s, 90))
+    close(local.coef_, model.coef_, 1e-7 if hasattr(local, "relative_gap_") else 1e-10)
+    assert model.n_passes_ <= 9
+    assert model.score(lazy(X), lazy(t), lazy(s)) == pytest.approx(local.score(X, t, s), rel=1e-7)
+    for name in ("predict", "predict_proba", "decision_function"):
+        if hasattr(model, name):
+            expected, found = getattr(model, name)(X), getattr(model, name)(lazy(X))
+            assert isinstance(found, da.Array)
+            assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+            assert (found.compute() == expected).all()
+
+
+@pytest.mark.parametrize("chunks", [1, 7, 60, 499, 500])
+def test_chunks_do_not_matter(rows, chunks):
+    X, y, s = rows
+    for model in (fastridge.Ridge(2.0), fastridge.RidgeCV(ALPHAS, cv=3)):
+        local = type(model)(**model.get_params()).fit(X, y, s)
+        model.fit(lazy(X, chunks), lazy(y, chunks), lazy(s, chunks))
+        close(local.coef_, model.coef_, 1e-10)
+        assert model.n_passes_ == 1
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_frames_of_unknown_lengths(rows):
+    pd = pytest.importorskip("pandas")
+    X, y, _ = rows
+    frame = pd.DataFrame(X, columns=[f"c{j}" for j in range(P)]).assign(y=y)
+    parts = dd.from_pandas(frame, npartitions=7)
+    # lengths are not known any more, and one part is empty
+    low = frame["c0"].quantile(0.3)
+    parts = parts[(parts["c0"] > low) & ~parts["c1"].between(*frame["c1"].iloc[[0, 0]])]
+    kept = frame[(frame["c0"] > low) & ~frame["c1"].between(*frame["c1"].iloc[[0, 0]])]
+    X, y = parts.drop(columns="y"), parts["y"]
+    for model, passes in ((fastridge.Ridge(), 1), (fastridge.RidgeCV(ALPHAS, cv=4), 2)):
+        local = type(model)(**model.get_params()).fit(kept.drop(columns="y"), kept["y"])
+        model.fit(X, y)
+        close(local.coef_, model.coef_, 1e-10)
+        assert model.n_passes_ == passes
+        assert model.feature_names_in_.tolist() == [f"c{j}" for j in range(P)]
+        found = model.predict(X).compute()
+        assert found == pytest.approx(local.predict(kept.drop(columns="y")))
+    with pytest.raises(TypeError, match="lengths of the partitions of X are not known"):
+        fastridge.Ridge().fit(X, kept["y"].to_numpy())
+
+
+def test_sparse_partitions(rows):
+    X, y, s = rows
+    X = scipy.sparse.csr_array(np.where(np.abs(X) > 8, X, 0.0))
+    parts = [dask.delayed((X[i : i + 90], y[i : i + 90], s[i : i + 90])) for i in range(0, N, 90)]
+    close(fastridge.Ridge().fit(X, y, s).coef_, fastridge.Ridge().fit(parts).coef_, 1e-10)
+    blocks = [
+        da.from_delayed(dask.delayed(X[i : i + 100]), (100, P), meta=X[:0])
+        for i in range(0, N, 100)
+    ]
+    found = fastridge.Ridge().fit(da.concatenate(blocks), lazy(y, 100), lazy(s, 100))
+    close(fastridge.Ridge().fit(X, y, s).coef_, found.coef_, 1e-10)
+
+
+def test_groups(rows):
+    X, y, _ = rows
+    groups = np.random.default_rng(3).integers(0, 12, N)
+    local = fastridge.RidgeCV(ALPHAS, cv=4).fit(X, y, groups=groups)
+    found = fastridge.RidgeCV(ALPHAS, cv=4).fit(lazy(X), lazy(y), groups=lazy(groups))
+    close(local.cv_results_["validation_error"], found.cv_results_["validation_error"], 1e-9)
+
+
+def test_streams(rows):
+    X, y, _ = rows
+    whole = fastridge.SGDClassifier().partial_fit(X, labels(y), ["down", "up"])
+    parts = fastridge.SGDClassifier()
+    parts.partial_fit(lazy(X), lazy(labels(y)), ["down", "up"])
+    assert (whole.coef_ == parts.coef_).all()
+
+
+def test_columns_in_chunks_are_merged_with_a_warning(rows):
+    X, y, _ = rows
+    with pytest.warns(UserWarning, match="columns in 3 chunks, which are merged"):
+        found = fastridge.Ridge().fit(da.from_array(X, chunks=(100, 2)), lazy(y))
+    close(fastridge.Ridge().fit(X, y).coef_, found.coef_, 1e-12)
+
+
+def test_errors(rows):
+    X, y, s = rows
+    bad = y.copy()
+    bad[200] = np.nan
+    model = fastridge.Ridge()
+    for arguments, message in (
+        ((lazy(X), lazy(bad)), r"part 3: Input y contains NaN, at position 20"),
+        ((lazy(X), y[:-1]), r"y has 499 rows, but X has 500"),
+        ((lazy(X), lazy(y), -s), r"part \d: sample_weight"),
+        ((lazy(X)[:, 0], lazy(y)), r"X has 1 dimensions; expected 2"),
+        (([dask.delayed((X, y))], y), r"y is given beside a list of partitions"),
+        (([dask.delayed(X)],), r"a partition is a ndarray"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(*arguments)
+    unknown = lazy(X)[lazy(X)[:, 0] > -1e9]
+    with pytest.raises(ValueError, match="y has 3 partitions, but X has 9"):
+        model.fit(unknown, lazy(y, 200))
+    assert not hasattr(model, "coef_")
+    with pytest.raises(ValueError, match="whose values are not computed yet"):
+        fastridge.GLMCV().fit(lazy(X), lazy(y))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": True, "dashboard_address": None, "silence_logs": 50}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as made,
+        distributed.Client(made) as client,
+    ):
+        yield client
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_gives_the_same_bits(rows, cluster):
+    X, y, s = rows
+    for kind, model in models():
+        t = target(kind, y)
+        threads = type(model)(**model.get_params()).fit(lazy(X), lazy(t), lazy(s))
+        with dask.config.set(scheduler=cluster):
+            model.fit(lazy(X), lazy(t), lazy(s))
+            assert (model.coef_ == threads.coef_).all()
+            assert (model.predict(lazy(X)).compute() == model.predict(X)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_dies_changes_no_bit(rows, cluster):
+    X, y, _ = rows
+
+    def slowly(block):
+        time.sleep(0.2)
+        return block
+
+    expected = fastridge.RidgeCV(ALPHAS, cv=3).fit(lazy(X, 20), lazy(y, 20))
+    with dask.config.set(scheduler=cluster):
+        parts = lazy(X, 20).map_blocks(slowly, dtype=X.dtype, meta=X[:0])
+        worker = next(iter(cluster.run(os.getpid).values()))
+        import threading
+
+        killer = threading.Timer(1.0, os.kill, (worker, signal.SIGKILL))
+        killer.start()
+        found = fastridge.RidgeCV(ALPHAS, cv=3).fit(parts, lazy(y, 20))
+        killer.join()
+    assert (found.coef_ == expected.coef_).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_on_a_worker_names_the_partition(rows, cluster):
+    X, y, _ = rows
+    bad = X.copy()
+    bad[130, 2] = np.inf
+    with (
+        dask.config.set(scheduler=cluster),
+        pytest.raises(ValueError, match=r"part 2: .*infinity"),
+    ):
+        fastridge.LogisticRegression().fit(lazy(bad), lazy(labels(y)))
