@@ -35,7 +35,7 @@ def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
         lengths = [n for _, n in sorted(counted.lengths)]
         if counted.groups is not None and isinstance(cv, Integral):
             labels, weight = counted.groups.labels, counted.groups.weight
-            if len(labels) < cv:
+            if len(labels) < int(cv):
                 raise ValueError(f"groups has {len(labels)} groups; expected at least cv={cv}.")
             return int(cv), GroupFolds(labels, whole_groups(weight, int(cv))), None
     n = sum(lengths)

@@ -107,6 +107,7 @@ def fit_glm(
     state = at(coef, intercept)
     if known.has_offset and fit_intercept:
         for _ in range(_NULL_PASSES):
+            assert state.hessian is not None
             slope, curve = state.gradient[0, p], state.hessian[0, p, 0, p]
             if abs(slope) <= 1e-8 * curve or not curve > 0:
                 break

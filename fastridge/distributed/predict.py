@@ -14,7 +14,9 @@ from .sums import column
 def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
     """Return the predictions of a method: a dask array, or of `Chunks` an ndarray."""
     given = {name: value for name, value in options.items() if value is not None}
-    rows = {name: given.pop(name) for name in ("offset", "exposure") if name in given}
+    rows: dict[str, Any] = {
+        name: given.pop(name) for name in ("offset", "exposure") if name in given
+    }
     if not is_lazy(X):
         parts = parts_of(X, **rows)
         return parts.sum(predictions_of, estimator, method, given).whole()
@@ -32,7 +34,7 @@ def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) 
         raise ValueError("return_std is given with data in parts; expected predictions alone.")
     model = dask.delayed(estimator, pure=False, traverse=False)
     call = dask.delayed(_call, pure=False)
-    lengths = lazy.lengths or [np.nan] * len(lazy.columns)
+    lengths: list[Any] = lazy.lengths or [np.nan] * len(lazy.columns)
     blocks = [
         da.from_delayed(
             call(model, method, values, given), (n, *pattern.shape[1:]), dtype=pattern.dtype

@@ -24,7 +24,8 @@ class Weights(Sum):
         joined = np.concatenate([self.labels, other.labels])
         labels, code = np.unique(joined, return_inverse=True)
         weight = np.concatenate([self.weight, other.weight])
-        self.labels, self.weight = labels, np.bincount(code, weight, len(labels))
+        self.labels = labels
+        self.weight = np.bincount(code, weight, len(labels)).astype(np.float64)
 
 
 class Count(Sum):

@@ -258,7 +258,7 @@ relative_gap_
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         groups: Any = None,
         *,

@@ -290,7 +290,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         groups: Any = None,
         *,
@@ -605,7 +605,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         self.n_iter_ = n_iter[None]
 
     def score(
-        self, X: Any, y: Any, sample_weight: Any = None, *, offset: Any = None, **params: Any
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None, **params: Any
     ) -> float:
         """Score the predictions by `scoring`.
 

@@ -122,7 +122,7 @@ relative_gradient_, relative_error_, objective_
         self.callback = callback
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, **params: Any
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:
         """Choose the penalty, and fit the coefficients and the intercepts.
 

@@ -12,7 +12,10 @@ same moments, which reveal the rank and on which any solver for data runs.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._dense import Cholesky
 from ..._matrix import Matrix
@@ -30,6 +33,11 @@ from .result import (
     sufficient_gradient,
     without_targets,
 )
+
+if TYPE_CHECKING:
+    from ...moments import Moments
+
+Array = NDArray[np.float64]
 
 _EPS = np.finfo(np.float64).eps
 _KEEP = 1e-13  # share of a column that the columns before it must leave
@@ -206,7 +214,7 @@ def root_of(problem):
     return np.ascontiguousarray(R), np.asfortranarray(Z)
 
 
-def gram_root(moments):
+def gram_root(moments: Moments) -> tuple[Array, Array]:
     """Return R (r, p) and Z (r, k) with R'R = G and R'Z = C, r the numerical rank of G."""
     size = np.sqrt(np.diagonal(moments.gram))
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
