@@ -115,7 +115,10 @@ REASONS = {
         "parameter of fit",
         "groups",
     ): "Needs no routing: rows of a group are held out together.",
-    ("default of fit", "y"): "Chunks given as X hold y already; so do Moments, which `fit_moments` takes.",
+    (
+        "default of fit",
+        "y",
+    ): "Chunks given as X hold y already; so do Moments, which `fit_moments` takes.",
     **{("parameter", item, "enet_path"): PATH_PARAMS for item in ("params",)},
     **{("parameter", item, "lasso_path"): PATH_PARAMS for item in ("params",)},
     **{
