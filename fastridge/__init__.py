@@ -54,6 +54,7 @@ if _TYPE_CHECKING:
     from .plot import (
         CalibrationDisplay,
         CrossValidationDisplay,
+        GroupShrinkageDisplay,
         RegularizationPathDisplay,
         ShrinkageDisplay,
     )
@@ -93,6 +94,7 @@ _HOMES = {
     "GLMResult": "solvers.glm.result",
     "Moments": "moments",
     "PathTuple": "solvers.descent.enet_path",
+    "GroupShrinkageDisplay": "plot",
     "RegularizationPathDisplay": "plot",
     "RidgeBatchResult": "solvers.ridge.batch",
     "RidgePath": "solvers.ridge_path.path",
@@ -150,6 +152,7 @@ __all__ = [
     "GLMResult",
     "GammaRegressor",
     "GroupRidge",
+    "GroupShrinkageDisplay",
     "InformationCriteria",
     "Lasso",
     "LassoCV",

@@ -15,6 +15,7 @@ from ..data.check import (
     check_finite,
     check_penalty_factor,
     check_sample_weight,
+    check_seed,
     check_target,
     feature_names,
     recheck,
@@ -31,6 +32,7 @@ from ._parameters import (
     PENALTY_FACTOR,
     PENALTY_MATRICES,
     PRIOR_MEAN,
+    RANDOM_STATE,
     Parameters,
     one_of,
 )
@@ -81,11 +83,16 @@ class GroupRidge(PosteriorRegressor):
         at most this share of the terms that cancel in it.
     max_iter : int, default=200
         Largest number of iterations.
-    solver : {"auto", "cholesky", "dual", "schur"}, default="auto"
+    solver : {"auto", "cholesky", "dual", "schur", "cg"}, default="auto"
         "cholesky": by the Gram matrix of the features, in time proportional to n_features^3 for
         each step and target. "dual", for wide data: by a Gram matrix of the samples for each group,
-        in time proportional to n_samples^3 and to the number of groups. Both give the same result.
-        "auto": the one of less predicted time that fits into `max_memory`.
+        in time proportional to n_samples^3 and to the number of groups. "schur", for sparse data
+        with a large group of whose features no row has two, as the levels of a factor: these are
+        eliminated exactly, and a step takes time proportional to the cube of the number of other
+        features (not for "loo"). These give the same result. "cg": by conjugate gradients, with
+        traces estimated from random signs, in a few vectors for each; for "reml" alone, and without
+        a posterior. "auto": the exact one of least predicted time that fits into `max_memory`; "cg"
+        where none does, or would take more than ten minutes and 20 times as long.
     max_memory : float or None, default=None
         Memory in bytes that the fit may use in addition to its input. Where every solver would need
         more, which is computed beforehand, an error is raised. None: half of the machine's memory.
@@ -100,6 +107,10 @@ class GroupRidge(PosteriorRegressor):
         where they are standardised. What the null space of P_g spans is without a penalty: it
         counts in `share_`, not in `dof_`. X is turned by the eigenvectors, which takes a dense
         copy, of sparse X too.
+    n_probes : int, default=32
+        Number of vectors of random signs of solver "cg"; errors fall with its root.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of these signs. None: the same for every fit.
 
     Attributes
     ----------
@@ -113,6 +124,8 @@ class GroupRidge(PosteriorRegressor):
         Group of each feature, as an index into `groups_`.
     alpha_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Penalties; infinite where a group is out.
+    alpha_error_ : ndarray of the shape of `alpha_`
+        Relative standard errors of `alpha_` from the random signs of solver "cg"; 0 of others.
     prior_variance_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Prior variances of the coefficients, noise_variance_ / alpha_; 0 where a group is out.
     noise_variance_ : float or ndarray of shape (n_targets,)
@@ -125,6 +138,8 @@ class GroupRidge(PosteriorRegressor):
     log_evidence_ : float or ndarray of shape (n_targets,)
         Log restricted likelihood of y; the log likelihood where `criterion` is "ml". Infinite
         where y is constant, and -infinite where a penalty is 0.
+    log_evidence_error_ : float or ndarray of shape (n_targets,)
+        Standard error of `log_evidence_` from the random signs of solver "cg"; 0 of others.
     relative_gradient_ : float or ndarray of shape (n_targets,)
         Largest derivative of the criterion with respect to the logarithm of a penalty, as a share
         of the terms that cancel in it.
@@ -136,7 +151,7 @@ class GroupRidge(PosteriorRegressor):
     posterior_ : Posterior or list of Posterior
         Covariance of the coefficients, as an operator, for each target.
     solver_ : str
-        Solver of the linear systems: "cholesky" or "dual".
+        Solver of the linear systems: "cholesky", "dual", "schur" or "cg".
     X_offset_ : ndarray of shape (n_features,)
         Weighted means by which the columns were centred; 0 without an intercept.
     n_features_in_ : int
@@ -181,10 +196,12 @@ class GroupRidge(PosteriorRegressor):
         "standardize": BOOL,
         "tol": AT_LEAST_0,
         "max_iter": COUNT,
-        "solver": one_of(("auto", "cholesky", "dual", "schur")),
+        "solver": one_of(("auto", "cholesky", "dual", "schur", "cg")),
         "max_memory": MAX_MEMORY,
         "prior_mean": PRIOR_MEAN,
         "penalty_matrix": PENALTY_MATRICES,
+        "n_probes": COUNT,
+        "random_state": RANDOM_STATE,
     }
 
     def __init__(
@@ -201,6 +218,8 @@ class GroupRidge(PosteriorRegressor):
         max_memory: float | None = None,
         prior_mean: Any = None,
         penalty_matrix: Any = None,
+        n_probes: int = 32,
+        random_state: Any = None,
     ) -> None:
         self.groups = groups
         self.criterion = criterion
@@ -213,6 +232,8 @@ class GroupRidge(PosteriorRegressor):
         self.max_memory = max_memory
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
+        self.n_probes = n_probes
+        self.random_state = random_state
 
     def _is_invariant(self) -> bool:
         # the likelihood takes the prior of a feature's effect at its origin
@@ -273,6 +294,8 @@ class GroupRidge(PosteriorRegressor):
             "max_iter": int(self.max_iter),
             "solver": self.solver,
             "max_memory": self.max_memory,
+            "n_probes": int(self.n_probes),
+            "seed": 0 if self.random_state is None else check_seed(self.random_state),
         }
         if self.prior_mean is None and self.penalty_matrix is None:
             d = np.ones(p) if factor is None else factor
@@ -314,6 +337,8 @@ class GroupRidge(PosteriorRegressor):
         self.noise_variance_ = found.noise_variance[at]
         self.dof_, self.share_ = found.dof[at], found.share[at]
         self.log_evidence_ = found.log_evidence[at]
+        self.alpha_error_ = found.alpha_error[at]
+        self.log_evidence_error_ = found.log_evidence_error[at]
         self.relative_gradient_ = found.relative_gradient[at]
         self.converged_ = (found.converged & ~found.bounded)[at]
         self.n_iter_ = int(found.n_iter[0]) if single else found.n_iter

@@ -18,12 +18,13 @@ from .choose import LEAST_OF_EXACT, Choice, Search
 from .criteria import Likelihood, criterion_of
 from .features import Features
 from .first import first_penalties
+from .iterative import Iterative
 from .left_out import Rows
 from .levels import Levels, largest_factor
 from .posterior import kept_levels, kept_rows
 from .result import GroupRidgeResult
 from .samples import Samples
-from .select import by_features, by_levels, by_samples, choose, sizes_of
+from .select import by_features, by_gradients, by_levels, by_samples, choose, sizes_of
 from .targets import choose_together, may_share
 
 Array = NDArray[np.float64]
@@ -115,12 +116,16 @@ def fit_groups(
     max_iter: int,
     solver: str = "auto",
     max_memory: float | None = None,
+    n_probes: int = 32,
+    seed: int = 0,
 ) -> tuple[GroupRidgeResult, dict[str, Any]]:
     """Return the result, and the data that posteriors need.
 
     A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
     """
-    solver, levels = _choose(A, Y.shape[1], d, codes, count, criterion, solver, max_memory)
+    solver, levels = _choose(
+        A, Y.shape[1], d, codes, count, criterion, solver, max_memory, n_probes
+    )
     given = Data(A, Y, weight, d, fit_intercept)
     kept = {
         "factor": given.d,
@@ -129,6 +134,10 @@ def fit_groups(
         "mean": np.ldexp(given.problem.mean, -given.power),
     }
     data: Any
+    if solver == "cg":
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (A.n_columns, n_probes))
+        data = Iterative(given.problem, given.d, codes, count, signs)
+        return _collect_estimates(data, given, tol, max_iter), kept
     if solver == "dual":
         data = Samples(given.problem, given.d, codes, count)
         kept["rows"] = kept_rows(given.problem)
@@ -150,7 +159,7 @@ def fit_groups(
     return _collect(data, given, choice, found, solver), kept
 
 
-def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> tuple[str, int]:
+def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes):
     """The solver, and the group that "schur" eliminates."""
     n, p = A.shape
     if asked == "auto" and n >= p and max_memory is None and p <= _SMALL:
@@ -163,11 +172,15 @@ def _choose(A, targets, d, codes, count, criterion, asked, max_memory) -> tuple[
             "solver='schur' expects sparse X with a group of whose features no row has two, and"
             " another criterion than 'loo'; there is none."
         )
+    if asked == "cg" and criterion != "reml":
+        raise ValueError(f"solver='cg' expects criterion='reml'; got criterion={criterion!r}.")
     ways = [by_features(A, targets, criterion)]
     if asked == "dual" or n < p:
         ways.append(by_samples(A, targets, criterion, sizes_of(codes, count, d)))
     if levels >= 0:
         ways.append(by_levels(A, targets, criterion, int((codes == levels).sum())))
+    if criterion == "reml":
+        ways.append(by_gradients(A, targets, count, probes))
     return choose(ways, asked, max_memory), levels
 
 
@@ -303,6 +316,38 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
         bounded=np.array([choice.bounded and not criterion.may_be_zero for choice in found]),
         total=data.total,
         solver=solver,
+        alpha_error=np.zeros((k, g)),
+        log_evidence_error=np.zeros(k),
+    )
+
+
+def _collect_estimates(data: Iterative, given: Data, tol, max_iter) -> GroupRidgeResult:
+    problem = given.problem
+    found = [data.fit(t, tol, max_iter) for t in range(data.k)]
+    coef = np.array([one.coef for one in found])
+    share = _shares(data, problem, coef)
+    intercept = problem.intercept(coef) if problem.fit_intercept else np.zeros(data.k)
+    with np.errstate(over="ignore", under="ignore"):
+        coef = np.ldexp(coef, given.power - given.y_power[:, None])
+        intercept = np.ldexp(intercept, -given.y_power)
+        noise = np.ldexp(np.array([one.noise for one in found]), -2 * given.y_power)
+    evidence = np.array([one.log_evidence for one in found])
+    return GroupRidgeResult(
+        coef=coef,
+        intercept=intercept,
+        alpha=np.array([one.alpha for one in found]),
+        noise_variance=noise,
+        dof=np.array([one.dof for one in found]),
+        share=share,
+        log_evidence=evidence + data.left * _LOG_2 * given.y_power,
+        relative_gradient=np.array([one.relative_gradient for one in found]),
+        n_iter=np.array([one.n_iter for one in found]),
+        converged=np.array([one.converged for one in found]),
+        bounded=np.zeros(data.k, dtype=bool),
+        total=data.total,
+        solver="cg",
+        alpha_error=np.array([one.alpha_error for one in found]),
+        log_evidence_error=np.array([one.log_evidence_error for one in found]),
     )
 
 

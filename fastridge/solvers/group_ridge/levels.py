@@ -388,6 +388,12 @@ class LevelsState(FeatureState):
         """The eliminated group; -1 where it is out."""
         return self.data.chosen if len(self.system.levels) else -1
 
+    def forget(self) -> None:
+        """Drop matrices of the size of the Schur complement, but its factor."""
+        super().forget()
+        for name in ("C", "CN", "N", "N_twice"):
+            self.system.__dict__.pop(name, None)
+
     def is_near_singular(self) -> bool:
         s = self.system
         return bool((np.diagonal(s.L)[s.f :] ** 2 < 1e-6 * (s.own + s.Dq)[s.f :]).any())

@@ -288,6 +288,11 @@ def dense_rows(kept: dict[str, Any]) -> Array:
 
 def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> Posterior:
     """Return the covariance of the coefficients for penalties (p,), which may be infinite."""
+    if not {"gram", "rows", "levels"} & kept.keys():
+        raise ValueError(
+            "solver='cg' holds no covariance of the coefficients; expected a fit by another solver"
+            " for return_std, intervals and posterior_."
+        )
     power = kept["power"] - kept["y_power"][target]
     noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))
     d = np.full(len(alpha), np.inf)

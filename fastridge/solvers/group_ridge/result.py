@@ -34,6 +34,10 @@ class GroupRidgeResult:
     total : float
         Sum of the weights.
     solver : str
+    alpha_error : ndarray (k, g)
+        Relative standard errors of `alpha`; 0 where nothing is estimated.
+    log_evidence_error : ndarray (k,)
+        Standard errors of `log_evidence`.
     """
 
     coef: Array
@@ -49,3 +53,5 @@ class GroupRidgeResult:
     bounded: NDArray[np.bool_]
     total: float
     solver: str
+    alpha_error: Array
+    log_evidence_error: Array

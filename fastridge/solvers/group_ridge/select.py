@@ -11,6 +11,8 @@ from ..._matrix import Matrix
 from ...systems import cost
 
 _STEPS = 10.0  # assumed number of Newton steps per target
+_ITERATIONS = 60.0  # of conjugate gradients, in a step
+_EXACT = 20.0, 600.0  # times and seconds that an exact way may take longer than an estimate
 _THIN = 8  # groups with fewer features than 1 / _THIN of the rows are stored as columns
 
 
@@ -59,6 +61,13 @@ def by_levels(A: Matrix, targets: int, criterion: str, levels: int) -> Way:
     return Way("schur", gram + targets * _STEPS * step * cost._FLOP, 48.0 * q**2 + 24.0 * q * m)
 
 
+def by_gradients(A: Matrix, targets: int, groups: int, probes: int) -> Way:
+    """By conjugate gradients, with traces from random signs."""
+    columns = probes + groups + 2.0
+    seconds = 12.0 * _ITERATIONS * columns * cost._pass(A) * targets
+    return Way("cg", seconds, 8.0 * (A.n_rows + 5.0 * A.n_columns) * columns)
+
+
 def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
     """Return the fastest solver whose memory is within the bytes allowed.
 
@@ -70,6 +79,12 @@ def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
     if asked != "auto":
         ways = [way for way in ways if way.name == asked]
     fitting = [way for way in ways if cost.fits(way.memory, max_memory)]
+    exact = [way for way in fitting if way.name != "cg"]
+    if exact and fitting:
+        times, seconds = _EXACT
+        quickest = min(way.seconds for way in exact)
+        if quickest < max(seconds, times * min(way.seconds for way in fitting)):
+            fitting = exact
     if fitting:
         return min(fitting, key=lambda way: way.seconds).name
     least = min(ways, key=lambda way: way.memory)
