@@ -240,6 +240,17 @@ def difference(n: int, order: int = 1, *, cyclic: bool = False) -> Any:
     >>> model = Ridge(alpha=1.0, penalty_matrix=P, fit_intercept=False).fit(B, y)
     >>> bool(np.abs(model.predict(B) - np.sin(6.0 * x)).mean() < 0.06)
     True
+
+    The same with the smoothing chosen by REML, and a band of the curve's standard deviations. As a
+    mixed model, straight lines are fixed effects, and deviations from them random effects.
+
+    >>> from fastridge import GroupRidge
+    >>> smooth = GroupRidge(penalty_matrix=P, fit_intercept=False).fit(B, y)
+    >>> bool(0.15 < smooth.noise_variance_**0.5 < 0.25)
+    True
+    >>> bool(np.abs(smooth.predict(B) - np.sin(6.0 * x)).mean() < 0.06)
+    True
+    >>> band = smooth.posterior_.variance(B.toarray()) ** 0.5
     """
     from scipy import sparse
 

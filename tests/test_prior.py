@@ -285,6 +285,17 @@ def test_means_that_are_refused():
         fastridge.ridge(X, y, prior_mean=np.zeros(7))
     with pytest.raises(ValueError, match="prior_mean"):
         fastridge.ridge(X, y, prior_mean=np.full(8, np.inf))
+    single, far = X.astype(np.float32), np.full(8, 1e39)
+    for fit in (
+        lambda: fastridge.ridge(single, y, prior_mean=far),
+        lambda: fastridge.ridge_path(single, y, prior_mean=far),
+        lambda: fastridge.GroupRidge(prior_mean=far).fit(single, y),
+        lambda: fastridge.BayesianRidge(prior_mean=far).fit(single, y),
+    ):
+        with pytest.raises(ValueError, match=r"prior_mean reaches 1e\+39; expected .* float32"):
+            fit()
+    with pytest.raises(ValueError, match="prior_mean is too large"):
+        fastridge.ridge(X, y, prior_mean=np.full(8, 1e200))
 
 
 @pytest.mark.parametrize("P", [None, second_differences(8)])

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class Shift:
     """The targets y - (X - mean) m of a fit of w - m, and the gradients at w = 0 and at w = m.
@@ -38,6 +40,12 @@ class Shift:
         m: NDArray[np.float64],
     ) -> None:
         self.m, self.weight, self._centred = m, weight, fit_intercept
+        largest = float(np.abs(m).max(initial=0.0))
+        if A.is_float32 and largest > _LARGEST:
+            raise ValueError(
+                f"prior_mean reaches {largest:.3g}; expected coefficients within float32, the type"
+                " of X, or X of float64."
+            )
         self._rows, self.mean, self.y_mean = A, np.zeros(A.n_columns), np.zeros(len(m))
         self._constant = np.zeros(A.n_columns, dtype=bool)
         given = Y.reshape(len(Y), -1)
@@ -50,10 +58,12 @@ class Shift:
             self._constant = (variance == 0) & (self.mean != 0)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             shifted = given - self._rows.dot(np.asfortranarray(m.T))
-        if not np.isfinite(shifted).all():
+            # sums of squares that prior_mean alone makes overflow
+            beyond = np.isfinite((given**2).sum()) and not np.isfinite((shifted**2).sum())
+        if beyond or not np.isfinite(shifted).all():
             raise ValueError(
-                "prior_mean is too large: X @ prior_mean overflows; expected coefficients in the"
-                " units of X and y."
+                "prior_mean is too large: X @ prior_mean or its squares overflow; expected"
+                " coefficients in the units of X and y."
             )
         self._given = given
         self.Y = np.asfortranarray(shifted).reshape(Y.shape, order="F")
