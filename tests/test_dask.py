@@ -168,6 +168,9 @@ def test_errors(rows):
     unknown = lazy(X)[lazy(X)[:, 0] > -1e9]
     with pytest.raises(ValueError, match="y has 3 partitions, but X has 9"):
         model.fit(unknown, lazy(y, 200))
+    wide = da.zeros((10, 300_000), chunks=(5, 300_000))
+    with pytest.raises(ValueError, match=r"X has 300000 columns, whose moments take 2\.2e"):
+        model.fit(wide, da.zeros(10, chunks=5))
     assert not hasattr(model, "coef_")
     with pytest.raises(ValueError, match="whose values are not computed yet"):
         fastridge.GLMCV().fit(lazy(X), lazy(y))

@@ -54,11 +54,14 @@ class Parts(ABC):
         Names of the columns, where they are known before a pass.
     has_groups : bool
         Whether rows are known to have groups before a pass.
+    width : int or None
+        Number of columns, where it is known before a pass.
     """
 
     n_passes: int = 0
     names: Any = None
     has_groups: bool = False
+    width: int | None = None
 
     @property
     def lengths(self) -> list[int] | None:

@@ -150,7 +150,9 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
         blocks = _aligned(name, given.get(name), X, lengths, len(first))
         for one, block in zip(columns, blocks, strict=True):
             one.append(block)
-    return DaskParts(columns, lengths, names, size, given.get("groups") is not None)
+    found = DaskParts(columns, lengths, names, size, given.get("groups") is not None)
+    found.width = int(X.shape[1])
+    return found
 
 
 def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[Any]:

@@ -17,6 +17,7 @@ from ..data.labels import weights_of_classes
 from ..data.parts import Parts
 from ..moments import Moments
 from ..solvers.ridge.moments import gram_root
+from ..systems.cost import default_memory, fits
 from .folds import make_folds
 from .sums import Weights, fold_moments_of, moments_of, target_moments_of, weights_of
 
@@ -35,13 +36,30 @@ def moments(parts: Parts) -> Moments:
     return total
 
 
+def require_memory(parts: Parts, max_memory: float | None, folds: int = 1) -> None:
+    """Refuse more columns than moments have room for, where that is known before a pass."""
+    p = parts.width
+    if p is None:
+        return
+    # two sums that are added, and a factor
+    need = 8.0 * p**2 * (2 * folds + 1)
+    if not fits(need, max_memory):
+        most = default_memory() if max_memory is None else max_memory
+        raise ValueError(
+            f"X has {p} columns, whose moments take {need:.2g} bytes, beyond the {most:.2g}"
+            " allowed; expected fewer columns, or a larger max_memory where the estimator has it."
+        )
+
+
 def fit_moments(estimator: Any, parts: Parts) -> None:
     """Fit an estimator that takes moments."""
+    require_memory(parts, getattr(estimator, "max_memory", None))
     estimator.fit_moments(moments(parts))
 
 
 def fit_rows(estimator: Any, parts: Parts) -> None:
     """Fit an estimator to rows with the same moments."""
+    require_memory(parts, getattr(estimator, "max_memory", None))
     total = moments(parts)
     _fit_standing(estimator, type(estimator)(**estimator.get_params(deep=False)), [total])
 
@@ -67,8 +85,11 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     if isinstance(cv, str):
         if cv != "gcv":
             raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
+        require_memory(parts, getattr(estimator, "max_memory", None))
         _fit_standing(estimator, local, [moments(parts)])
         return
+    if isinstance(cv, int) or cv is None:
+        require_memory(parts, getattr(estimator, "max_memory", None), cv or 5)
     count, *shared, each = make_folds(parts, 5 if cv is None else cv)
     task = _FoldTask(count, shared[0])
     folds = parts.sum(task, each=each).parts
