@@ -23,6 +23,7 @@ from ...systems.blas import on_one_thread
 from ..ridge.cg import Ritz
 from .newton import Solution
 from .newton_model import (
+    SUFFICIENT,
     QuadraticModel,
     gap_of,
     is_flat,
@@ -37,7 +38,6 @@ from .search import ROUNDING
 _POOR, _GOOD = 0.25, 0.75  # shares of the predicted decrease
 _SHRINK, _GROW = 0.25, 4.0  # factors of the radius
 _LOOSE = 0.1  # share of the gradient that a step may leave
-_SURE = 0.3  # lower bound on that tolerance, as a share of the goal's gradient
 _MOST_STEPS = 500  # iterations of conjugate gradients in a step
 _REST = 0.1  # bound on the residual's part of a decrement, as a share of the step's gain
 _BLOCK = 1500  # columns of the preconditioner's block
@@ -88,7 +88,7 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         # tolerance of the gradient, in the norm of the gap
         enough = _LOOSE * np.sqrt(float(model.g**2 @ own))
         if not many_free:
-            enough = max(enough, _SURE * np.sqrt(2.0 * goal))
+            enough = max(enough, SUFFICIENT * np.sqrt(2.0 * goal))
         d, predicted, length, used, decrement, least = _steihaug(
             model, l2, own, precondition, radius, enough, least if many_free else None
         )

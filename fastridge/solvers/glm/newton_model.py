@@ -12,6 +12,10 @@ from .problem import Array, GLMProblem, State
 from .search import backtrack
 from .softmax_problem import SoftmaxProblem
 
+# Lower bound on the gradient that conjugate gradients leave of a step, as a share of the norm
+# sqrt(2 goal) whose gap is the goal.
+SUFFICIENT = 0.3
+
 
 class QuadraticModel(NamedTuple):
     """Model of a step at a state: the operator centred by the means under h, and the gradient."""

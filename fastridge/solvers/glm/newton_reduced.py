@@ -17,7 +17,7 @@ from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory, most_gram_elements
 from ..ridge.cg import heavy_first
 from .newton import Solution
-from .newton_model import QuadraticModel, gap_of, model_at, search_along, step_of
+from .newton_model import SUFFICIENT, QuadraticModel, gap_of, model_at, search_along, step_of
 from .problem import Array, GLMProblem, State
 from .search import ROUNDING
 
@@ -25,7 +25,6 @@ Order = NDArray[np.int32]
 
 # Share of the gradient's norm that a step leaves: iterations do not touch X, steps do.
 _LEFT = 0.01
-_SURE = 0.3  # lower bound on that tolerance, as a share of the goal's norm
 # Share of the last gap above which the Gram matrix is summed again, for a dozen products with X: a
 # larger one saves sums and takes more steps, of about three products each.
 _STALE = 0.1
@@ -137,7 +136,7 @@ def newton_reduced(
         except (ArithmeticError, OverflowError):
             break
         length = np.sqrt(float(model.g**2 @ inverse))
-        d = hessian.solve(-model.g, max(_LEFT * length, _SURE * np.sqrt(2.0 * goal)))
+        d = hessian.solve(-model.g, max(_LEFT * length, SUFFICIENT * np.sqrt(2.0 * goal)))
         searched = search_along(problem, state, d, *step_of(problem, model, d))
         failed = searched is None
         if searched is not None:
