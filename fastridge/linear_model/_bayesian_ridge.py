@@ -116,6 +116,8 @@ class BayesianRidge(PosteriorRegressor):
         Weighted means by which the columns were centred; 0 without an intercept.
     X_scale_ : ndarray of shape (n_features,)
         Ones, as in scikit-learn.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -208,7 +210,8 @@ class BayesianRidge(PosteriorRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
+            Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

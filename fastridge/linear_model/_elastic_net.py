@@ -180,6 +180,8 @@ class ElasticNet(BaseElasticNet):
         `coef_` as a sparse matrix, built at each access.
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -302,7 +304,9 @@ class ElasticNet(BaseElasticNet):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features. float32 and float64, C and F order and CSC are used without a copy; CSR is
-            stored by columns once where the columns are needed.
+            stored by columns once where the columns are needed. Or data in parts, with `y` None for
+            `Chunks`: a `Chunks`, a dask array or data frame, or a list of delayed (X, y[,
+            sample_weight]).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict; required. For `Moments`, which hold y, call `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -142,7 +142,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a dask array or data
+            frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,), or (n_samples, n_targets) for several tasks
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -429,6 +430,8 @@ class ElasticNetCV(BaseElasticNetCV):
         folds, "dof" their mean effective degrees of freedom and "norm" their mean norm.
     diagnosis_ : fastridge.model_selection.Diagnosis
         Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object

@@ -74,8 +74,10 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
-            are used without a copy; others are converted once.
+            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices are
+            used without a copy; others are converted once. Or data in parts, with `y` None for
+            `Chunks`: a `Chunks`, a dask array or data frame, or a list of delayed (X, y[,
+            sample_weight]).
         y : array-like of shape (n_samples,)
             Values to predict, among those that the loss is defined for.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -404,6 +406,8 @@ class PoissonRegressor(BaseGLMRegressor):
         b; 0.0 where `fit_intercept` is False.
     n_iter_ : int
         Iterations of the solver.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object

@@ -154,6 +154,8 @@ class GroupRidge(PosteriorRegressor):
         Solver of the linear systems: "cholesky", "dual", "schur" or "cg".
     X_offset_ : ndarray of shape (n_features,)
         Weighted means by which the columns were centred; 0 without an intercept.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -245,7 +247,8 @@ class GroupRidge(PosteriorRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
+            Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -64,6 +64,8 @@ class LinearRegression(LinearRegressor):
         Number of singular values that do not count as 0; only for dense data without `positive`.
     singular_ : ndarray of shape (min(n_samples, n_features),)
         Singular values of the centred and weighted `X`; only for dense data without `positive`.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -125,7 +127,8 @@ class LinearRegression(LinearRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a dask array or data
+            frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

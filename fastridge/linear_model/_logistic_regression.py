@@ -99,6 +99,8 @@ class LogisticRegression(BaseLogistic):
         b; 0.0 where `fit_intercept` is False.
     n_iter_ : ndarray of shape (1,), dtype int32
         Iterations of the solver.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -199,8 +201,10 @@ class LogisticRegression(BaseLogistic):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
-            are used without a copy; others are converted once.
+            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices are
+            used without a copy; others are converted once. Or data in parts, with `y` None for
+            `Chunks`: a `Chunks`, a dask array or data frame, or a list of delayed (X, y[,
+            sample_weight]).
         y : array-like of shape (n_samples,)
             Class labels, whole numbers or strings.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -72,6 +72,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         `coef_` as a sparse matrix, built at each access.
     intercept_ : ndarray of shape (n_targets,) or float
         b; 0.0 where `fit_intercept` is False.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -149,7 +151,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a dask array or data
+            frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -237,6 +237,8 @@ default=None
         w, float32 where `X` is float32, else float64; the first shape for one target.
     intercept_ : float or ndarray of shape (n_targets,)
         b; 0.0 where `fit_intercept` is False.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -328,8 +330,10 @@ default=None
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices
-            are used without a copy; others are converted once.
+            Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices are
+            used without a copy; others are converted once. Or data in parts, with `y` None for
+            `Chunks`: a `Chunks`, a dask array or data frame, or a list of delayed (X, y[,
+            sample_weight]).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict; required. For `Moments`, which hold y, call `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -427,7 +431,7 @@ default=None
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, in their order, as `Chunks` or a collection of Dask.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -80,6 +80,8 @@ class RidgeClassifier(BaseRidge):
         The classes, sorted; for an indicator, the indices of its labels.
     indicator_ : {"dense", "matrix", "array"} or None
         Container of `y` where it was an indicator: an ndarray, a scipy sparse matrix or array.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -152,7 +154,8 @@ class RidgeClassifier(BaseRidge):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
+            Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
 (n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample,

@@ -476,6 +476,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         for an explanation. A tuple where each target has its own penalty.
     dof_ : float or ndarray of shape (n_targets,)
         Effective degrees of freedom of the fit, without the intercept; only where computed.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,), dtype object
@@ -580,7 +582,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
+            Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]).
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -415,7 +415,8 @@ default=None
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features, as in `fit`.
+            Features, as in `fit`. Or data in parts, in their order, as `Chunks` or a collection of
+            Dask.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or proportions of the classes, as in `fit`.
         classes : array-like of shape (n_classes,) or None, default=None

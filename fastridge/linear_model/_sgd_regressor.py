@@ -243,7 +243,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features, as in `fit`.
+            Features, as in `fit`. Or data in parts, in their order, as `Chunks` or a collection of
+            Dask.
         y : array-like of shape (n_samples,)
             Values to predict.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
