@@ -239,3 +239,48 @@ def test_deviations_have_the_dtype_of_predictions(dtype):
     model = BayesianRidge().fit(X.astype(dtype), y.astype(dtype))
     mean, deviation = model.predict(X.astype(dtype), return_std=True)
     assert mean.dtype == deviation.dtype == dtype
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_scores_integrate_weights_without_a_penalty_out(fit_intercept):
+    rng = np.random.default_rng(3)
+    n, p = 40, 8
+    X = rng.standard_normal((n, p))
+    y = X @ rng.standard_normal(p) + rng.standard_normal(n)
+    factor = np.ones(p)
+    factor[[1, 4, 5]] = 0.0
+    flat = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0.0)
+    if fit_intercept:
+        Xc, yc = X - X.mean(axis=0), y - y.mean()
+    else:
+        Xc, yc = X, y
+    F, Z = Xc[:, factor == 0], Xc[:, factor > 0]
+
+    def score(a, lam):
+        model = BayesianRidge(
+            alpha_init=a,
+            lambda_init=lam,
+            max_iter=1,
+            compute_score=True,
+            penalty_factor=factor,
+            fit_intercept=fit_intercept,
+            **flat,
+        )
+        return model.fit(X, y).scores_[0]
+
+    def restricted(a, lam):
+        V = np.eye(n) / a + Z @ Z.T / lam
+        M = F.T @ np.linalg.solve(V, F)
+        r = yc - F @ np.linalg.solve(M, F.T @ np.linalg.solve(V, yc))
+        rest = r @ np.linalg.solve(V, r) + (n - 3) * np.log(2.0 * np.pi)
+        return -0.5 * (np.linalg.slogdet(V)[1] + np.linalg.slogdet(M)[1] + rest)
+
+    pairs = [(1.0, 1.0), (2.5, 0.3), (0.2, 7.0)]
+    found = np.array([score(*pair) for pair in pairs])
+    exact = np.array([restricted(*pair) for pair in pairs])
+    np.testing.assert_allclose(found - found[0], exact - exact[0], rtol=1e-9, atol=1e-9)
+    # and the update climbs it
+    model = BayesianRidge(
+        compute_score=True, penalty_factor=factor, tol=1e-10, fit_intercept=fit_intercept, **flat
+    ).fit(X, y)
+    assert (np.diff(model.scores_) > -1e-9).all()

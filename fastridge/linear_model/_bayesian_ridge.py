@@ -109,7 +109,8 @@ class BayesianRidge(PosteriorRegressor):
         Effective degrees of freedom: the number of weights that the data determine, without the
         intercept.
     scores_ : ndarray of shape (n_iter_ + 1,)
-        Log evidence at each step and at the end; only with `compute_score`.
+        Log evidence at each step and at the end; only with `compute_score`. Weights whose
+        `penalty_factor` is 0 are integrated out too, up to a constant.
     n_iter_ : int
         Number of iterations.
     X_offset_ : ndarray of shape (n_features,)
