@@ -80,6 +80,32 @@ class GroupEvidence:
         self.model.fit(self.X, self.y)
 
 
+class GroupTargets:
+    """Penalties of four groups for each of many targets, together and one by one."""
+
+    params = (("1 thread", "2 threads"), ("together", "one by one"))
+    param_names = ("player", "way")
+
+    def setup(self, player, way):
+        from fastridge import GroupRidge
+
+        common.pin(player)
+        self.X, _ = common.dense(1_000, 200)
+        rng = np.random.default_rng(0)
+        codes = np.arange(200) % 4
+        deviation = 0.1 * np.exp(rng.uniform(-1.0, 1.0, (4, 32)))
+        noise = rng.standard_normal((1_000, 32))
+        self.Y = self.X @ (deviation[codes] * rng.standard_normal((200, 32))) + noise
+        self.model = GroupRidge(codes)
+
+    def time_fit(self, player, way):
+        if way == "together":
+            self.model.fit(self.X, self.Y)
+            return
+        for y in self.Y.T:
+            self.model.fit(self.X, y)
+
+
 class LassoFolds(_Choice):
     shape = (500, 200)
 
