@@ -16,14 +16,16 @@ from ..data.check import (
     check_design,
     check_finite,
     check_penalty_factor,
+    check_rows,
     check_sample_weight,
     feature_names,
+    look_at,
     non_negative,
 )
 from ..data.hashing import check_hashed
-from ..data.inputs import as_real
+from ..data.inputs import as_real, is_sparse
 from ..data.rows import take_rows
-from ..solvers.sgd.learner import Diverged, Learner, Rule
+from ..solvers.sgd.learner import Diverged, Learner, Rule, Unsound
 from ._base import Estimator
 from ._glm_base import VERBOSE
 from ._held_out import Rows, hold_out
@@ -338,10 +340,17 @@ class BaseSGD(Estimator):
     # data
 
     def _design(self, X: Any, n_features: int | None, finite: bool) -> Matrix:
-        """Return X stored by rows; with finite=False, learning finds non-finite dense X."""
+        """Return X stored by rows, sparse rows unchecked; learning finds what is not valid.
+
+        With finite=True, dense X is checked here.
+        """
         if self.hash_bits is not None:
             return check_hashed(X, self.hash_bits)
-        A = check_design(X, n_features=n_features, caller=type(self).__name__, finite=finite)
+        caller = type(self).__name__
+        if self.early_stopping or self.batch_size > 1 or (finite and not is_sparse(X)):
+            A = check_design(X, n_features=n_features, caller=caller, finite=finite)
+        else:
+            A = check_rows(X, n_features, caller)
         return A if A.kind in ("C", "csr") else by_rows(A)
 
     def _names_of(self, X: Any, first: bool) -> Any:
@@ -431,6 +440,9 @@ class BaseSGD(Estimator):
             while True:
                 try:
                     value = learner.learn(A, *targets, rows_now)
+                except Unsound:
+                    A = look_at(A)
+                    continue
                 except Diverged:
                     value = math.inf
                 if value <= limit:
@@ -514,6 +526,8 @@ class BaseSGD(Estimator):
             try:
                 value = learner.learn(A, *targets)
                 break
+            except Unsound:
+                A = look_at(A)
             except Diverged:
                 check_finite(A)
                 targets.unit()

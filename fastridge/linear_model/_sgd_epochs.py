@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..solvers.sgd.learner import Learner, Rule, shuffled_order
+from ..solvers.sgd.learner import Learner, Rule, Shuffled, shuffled_order
 from ._held_out import Rows
 
 Vector = NDArray[np.float64]
@@ -31,12 +31,12 @@ class Order:
         self.row_bytes = max(1, size // max(1, A.n_rows))
         self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
 
-    def of(self, epoch: int) -> Rows | None:
+    def of(self, epoch: int) -> Rows | Shuffled | None:
         """Return the rows in the order of an epoch; None: all, as stored."""
         if not self.shuffle:
             return self.rows
         order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
-        return order if self.rows is None else self.rows[order]
+        return order if self.rows is None else self.rows[order.rows]
 
 
 def random_of(random_state: Any) -> np.random.RandomState:

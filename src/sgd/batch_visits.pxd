@@ -223,7 +223,7 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
         r_b, of_b = b[s.ld], max(b[2 * s.ld], job.own)
     for e in range(n):
         i = row_at(s, begin + e)
-        fetch_row(s, begin + e + n)
+        fr_fetch_row(s, begin + e + n)
         if job.adaptive and s.weight != NULL and s.weight[i] <= 0:
             continue
         at[size], rows[size] = i, <const char *> s.a.data + start_of(s, i) * each
@@ -280,7 +280,7 @@ cdef inline void one_row(Job *job, Part *part, Py_ssize_t position) noexcept nog
     cdef double by, z
     cdef double *own
     cdef double *b = field(s, s.a.n_minor, 2 if job.adaptive else 0)
-    fetch_row(s, position + AHEAD)
+    fr_fetch_row(s, position + AHEAD)
     if job.adaptive and weight <= 0:
         return
     size = read_elements(s, i, q.x, q.at)
