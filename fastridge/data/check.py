@@ -149,9 +149,9 @@ def check_rows(X: Any, n_features: int | None, caller: str) -> Matrix:
     Returns
     -------
     Matrix
-        For floating-point CSR only `indptr` was checked: the matrix is `unseen`, and `look_at` finds
-        what is wrong with it. Dense data may hold NaN and infinity. Other input is checked as by
-        `check_design`.
+        For floating-point CSR only `indptr` was checked: the matrix is `unseen`, and `look_at`
+        finds what is wrong with it. Dense data may hold NaN and infinity. Other input is checked as
+        by `check_design`.
 
     Raises
     ------

@@ -49,6 +49,8 @@ FR_INLINE void fr_fetch_records(const fr_sgd *s, ptrdiff_t position)
         const double *record = s->table + index_at(a, k) * s->ld;
         FR_PREFETCH(record);
         FR_PREFETCH(record + 4);
+        for (ptrdiff_t e = 8; e < s->ld; e += 8)
+            FR_PREFETCH(record + e);
     }
 }
 

@@ -174,6 +174,10 @@ class Learner:
         """Number of rows seen plus 1."""
         return float(self._steps.numbers[T])
 
+    @t.setter
+    def t(self, value: float) -> None:
+        self._steps.numbers[T] = value
+
     @property
     def eta(self) -> float:
         """Learning rate of the last step."""
