@@ -8,12 +8,16 @@ _Vector: TypeAlias = NDArray[np.float64]
 
 def all_finite(a: NDArray[Any], n_threads: int = 0) -> bool: ...
 def check_compressed(
-    indices: NDArray[np.integer[Any]], indptr: NDArray[np.integer[Any]], n_minor: int
+    indices: NDArray[np.integer[Any]],
+    indptr: NDArray[np.integer[Any]],
+    n_minor: int,
+    pointers: bool = False,
 ) -> int: ...
 
 @disjoint_base
 class Matrix:
     checked_at: int
+    unseen: bool
     @property
     def n_rows(self) -> int: ...
     @property
@@ -47,6 +51,7 @@ class Matrix:
         indptr: NDArray[np.integer[Any]],
         shape: tuple[int, int],
         by_column: bool,
+        unseen: bool = False,
     ) -> Matrix: ...
     def centered(self, shift: _Vector | None = None, scale: _Vector | None = None) -> Matrix: ...
     def row_counts(self) -> NDArray[np.int64]: ...

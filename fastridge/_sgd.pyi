@@ -15,7 +15,9 @@ START: int
 N_NUMBERS: int
 UNSEEN: float
 
-def shuffle_pieces(order: NDArray[np.intp], size: int, seed: int) -> None: ...
+def shuffle_blocks(
+    n: int, rows: int, window: int, first: int, second: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]: ...
 def slope(loss: int, epsilon: float, y: float, p: float) -> float: ...
 
 @disjoint_base
@@ -26,6 +28,7 @@ class Steps:
     numbers: NDArray[np.float64]
     scale: NDArray[np.float64]
     scale_sum: NDArray[np.float64]
+    unsound: bool
     def __init__(
         self,
         p: int,
@@ -69,6 +72,8 @@ class Steps:
         weight: NDArray[np.float64] | None,
         positive: NDArray[np.float64] | None,
         order: NDArray[np.intp] | None,
+        ahead: NDArray[np.intp] | None,
+        window: int,
         begin: int,
         end: int,
         batch: int,

@@ -4,53 +4,19 @@ import bz2
 import gzip
 import io
 import itertools
-import os
 import random
 import re
-import signal
-import struct
-import subprocess
-import sys
 import tempfile
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse
+from svmlight_results import bits, outcome, theirs
 
 import fastridge
-from fastridge import _runtime, _svmlight, reference
+from fastridge import _runtime, reference
 from fastridge.io import _lines as reader
-from fastridge.io import _sources as sources
 from fastridge.io import iter_svmlight, read_svmlight
-
-
-def bits(result):
-    """Return the result of a reader in a form that compares to the bit."""
-    X, y, *query = result
-    assert X.format == "csr"
-    assert X.indices.dtype == X.indptr.dtype
-    labels = (
-        y.tobytes() if isinstance(y, np.ndarray) else [struct.pack(f"{len(t)}d", *t) for t in y]
-    )
-    index = [X.indices.tolist(), X.indptr.tolist()]
-    return X.shape, X.dtype, X.data.tobytes(), index, labels, [q.tolist() for q in query]
-
-
-def theirs(text, **options):
-    from sklearn.datasets import load_svmlight_file
-
-    return load_svmlight_file(io.BytesIO(text), **options)
-
-
-def outcome(read, text, **options):
-    """Return the bits, or None for refused text."""
-    try:
-        return bits(read(text, **options))
-    except (ValueError, OverflowError):
-        return None
-
 
 VALUES = (
     "1", "0", "-1", "+2", "0.5", "-0.25", ".5", "5.", "1e3", "1E-3", "-2.5e+10", "1e22", "1e23",
@@ -362,114 +328,6 @@ def test_parameters_are_checked(options, error, match):
         iter_svmlight(b"1 1:2", **{"n_features": 2, **options, "rows": 0})
 
 
-def halfway(x):
-    """The point between a double and the next, in full, and texts just below and above it."""
-    exact = (Fraction(x) + Fraction(np.nextafter(x, np.inf))) / 2
-    digits = exact.numerator * 10 ** (exact.denominator.bit_length() - 1) // exact.denominator
-    power = exact.denominator.bit_length() - 1
-    assert Fraction(digits, 10**power) == exact
-    return [f"{digits + d}e-{power}" for d in (-1, 0, 1)] + [
-        f"{digits}0000000000000000001e-{power + 19}", f"{digits}e-{power}" + "_0",
-        f"{digits}" + "0" * 800 + f"e-{power + 800}", f"{digits}" + "0" * 800 + f"1e-{power + 801}",
-    ]  # fmt: skip
-
-
-def hard_numbers():
-    rng = random.Random(0)
-    for x in (
-        5e-324, 1e-323, 2.225073858507201e-308, 2.2250738585072014e-308, 1.0, 2.0**53, 2.0**54,
-        9007199254740993.0, 1.7976931348623155e308, 0.1, 1e22, 1e23, 123456.789, 0.0,
-    ):  # fmt: skip
-        yield from halfway(x)
-    for _ in range(300):
-        x = struct.unpack("d", struct.pack("Q", rng.getrandbits(63)))[0]
-        if np.isfinite(x):
-            yield from (repr(x), f"{x:.16e}", f"{x:.17e}", f"{x:.20e}", f"{x:.25e}", f"{x:.400e}")
-            if rng.random() < 0.1:
-                yield from halfway(x)
-    for _ in range(2000):
-        w, q = rng.getrandbits(rng.randint(1, 64)), rng.randint(-345, 310)
-        yield from (
-            f"{w}e{q}",
-            f"{w}",
-            f"0.{w}",
-            f"0.{'0' * rng.randint(0, 30)}{w}",
-            f"{w}.{w}e{q}",
-        )
-    largest = 2**1024 - 2**970  # halfway from the largest to infinity
-    yield from (
-        str(largest - 1),
-        str(largest),
-        str(largest + 1),
-        f"{largest}.0",
-        f"{largest - 1}.9999",
-    )
-    yield from (
-        "1e400",
-        "1e-400",
-        "1e99999999999999999999",
-        "1e-99999999999999999999",
-        "0e999999999",
-    )
-    yield from (
-        "9" * 400,
-        "0." + "0" * 400 + "9" * 400,
-        "1" + "0" * 400 + "e-400",
-        "0" * 500 + "1.5",
-    )
-    yield from ("0." + "0" * 5000 + "1e5000", "1" + "0" * 5000 + "e-5000", "1." + "0" * 1000 + "1")
-    yield from ("8" * 19, "8" * 20, "8" * 21, "0." + "8" * 19, "0.0" + "8" * 19, "0.00" + "8" * 19)
-    yield from ("1e0005", "1e-00000000000000000005", "1e+12345678", "1e1234567", "1.e2", ".5e-1")
-    yield from ("inf", "INF", "+inf", "iNfInItY", "nan", "NaN", "+nan", "1_0", "1_0.0_1", "1e1_0")
-
-
-BAD_NUMBERS = (
-    "", ".", "e", "e5", ".e5", "1e", "1e+", "1e-", "+", "-", "+-1", "--1", "1-", "1.2.3", "1..2",
-    "1e5.0",
-    "1e5e5", "0x10", "0x1p3", "1d5", "1f", "in", "infinit", "infinityx", "nan1", "nan(0)", "1_",
-    "_1", "1__0",
-    "1_.5", "1._5", "1_e5", "1e_5", "1e5_", "1,5", "\u0661", "1\x00", "i_nf", "1 2", "\xbd",
-    "1e1__0",
-)  # fmt: skip
-
-
-def as_bits(x):
-    return struct.pack("d", x)
-
-
-def test_numbers_are_rounded_as_float_does():
-    found = 0
-    for text in hard_numbers():
-        for sign in ("", "-"):
-            signed = sign + text.removeprefix("+") if sign else text
-            expected = float(signed)
-            assert as_bits(_svmlight.number(signed.encode())) == as_bits(expected), signed
-            found += 1
-    assert found > 20_000
-
-
-def test_numbers_in_lines_are_rounded_as_float_does():
-    texts = [text for text in hard_numbers() for text in (text, "-" + text.removeprefix("+"))]
-    y = read_svmlight("\n".join(texts).encode())[1]
-    expected = np.array([float(text) for text in texts])
-    assert y.tobytes() == expected.tobytes()
-    lines = "\n".join(f"0 1:{text}" for text in texts).encode()
-    assert read_svmlight(lines)[0].data.tobytes() == expected.tobytes()
-    with np.errstate(over="ignore"):
-        single = expected.astype(np.float32)
-    assert read_svmlight(lines, dtype=np.float32)[0].data.tobytes() == single.tobytes()
-
-
-def test_what_is_no_number():
-    for text in BAD_NUMBERS:
-        with pytest.raises(ValueError, match=r"float|convert"):
-            float(text.encode())
-        assert _svmlight.number(text.encode()) is None
-        line = b"0 1:" + text.encode()
-        assert outcome(reference.read_svmlight, line) is None
-        assert outcome(read_svmlight, line) is None, text
-
-
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.slow
@@ -632,99 +490,6 @@ def test_results_are_canonical():
     assert X.data.flags.writeable
     parts = [part[0] for part in iter_svmlight([b"1 1:3\n2 3:4\n"] * 3, 2, n_features=5)]
     assert all(part.data.flags.writeable and part.indices.flags.writeable for part in parts)
-
-
-@pytest.mark.slow
-def test_lines_without_end_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(sources, "LONGEST_LINE", 10**6)
-    path = tmp_path / "x.gz"
-    path.write_bytes(gzip.compress(b"1 1:2\n" + bytes(10**8)))
-    with pytest.raises(ValueError, match=r"x\.gz: found a line of more than 1000000 bytes"):
-        read_svmlight(path)
-    assert len(read_svmlight(b"1" + b" " * 2 * 10**6 + b"1:2")[1]) == 1
-
-
-def test_wrong_lines_are_found_before_memory_is_taken(monkeypatch):
-    made = []
-    monkeypatch.setattr(np, "empty", lambda n, *rest: made.append(n) or np.zeros(n, *rest))
-    with pytest.raises(ValueError, match="line 1001, column 3: found ':::"):
-        read_svmlight(b"1 1:2\n" * 1000 + b"1 " + b":" * 10**7)
-    assert sum(made) < 10**7
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
-@pytest.mark.slow
-def test_an_interrupt_gets_through():
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    text = b"1 " + b" ".join(b"%d:1.5" % j for j in range(1, 2_000_000)) + b"\n"
-
-    def read_for_long():
-        for _ in range(1000):
-            read_svmlight(text)
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            read_for_long()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-
-
-MEMORY = """
-import gzip, sys
-from pathlib import Path
-import numpy as np
-import scipy.sparse
-from fastridge.io import read_svmlight, iter_svmlight
-
-def status(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
-
-def peak(call):
-    Path("/proc/self/clear_refs").write_text("5")
-    before = status("VmRSS")
-    result = call()
-    return result, status("VmHWM") - before
-
-path, kind = sys.argv[1:]
-read_svmlight(b"1 1:2")
-def blocks():
-    with open(path, "rb") as file:
-        while block := file.read(100_000):
-            yield block
-source = {"file": lambda: path, "blocks": blocks, "gz": lambda: path + ".gz"}[kind]()
-(X, y), bytes = peak(lambda: read_svmlight(source))
-size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes + y.nbytes
-print(bytes / size)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no peak of memory here")
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="memory is freed late")
-def test_little_more_memory_than_the_result(tmp_path):
-    rng = np.random.default_rng(0)
-    lines = [
-        b"1 " + b" ".join(b"%d:%d" % (j, v) for j, v in zip(range(1, 101), row, strict=True))
-        for row in rng.integers(1, 1000, (1000, 100)).tolist()
-    ]
-    path = tmp_path / "x.svm"
-    # 205 MB: buffers that do not grow with the file, and large pages, are little beside the result
-    text = (b"\n".join(lines) + b"\n") * 300
-    path.write_bytes(text)
-    (tmp_path / "x.svm.gz").write_bytes(gzip.compress(text, 1))
-    for kind in ("file", "blocks", "gz"):
-        run = subprocess.run(
-            [sys.executable, "-P", "-c", MEMORY, str(path), kind],
-            capture_output=True, text=True, env={**os.environ, "FASTRIDGE_NUM_THREADS": "2"},
-        )  # fmt: skip
-        assert run.returncode == 0, run.stderr
-        assert float(run.stdout) <= 1.3, kind
 
 
 ALPHABET = b"0123456789:.,-+eE_#\n\r \t\x00qidnaf\x7f\xff\x0b"

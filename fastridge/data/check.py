@@ -134,6 +134,59 @@ def check_design(
     return Matrix.from_dense(values)
 
 
+def check_rows(X: Any, n_features: int | None, caller: str) -> Matrix:
+    """Wrap rows for a learner that checks them as it reads them.
+
+    Parameters
+    ----------
+    X : array-like, data frame or scipy sparse matrix or array, of shape (n_samples, n_features)
+        As in `check_design`.
+    n_features : int or None
+        Number of columns that `X` must have; None: any.
+    caller : str
+        What expects `n_features` columns, in error messages.
+
+    Returns
+    -------
+    Matrix
+        For floating-point CSR only `indptr` was checked: the matrix is `unseen`, and `look_at`
+        finds what is wrong with it. Dense data may hold NaN and infinity. Other input is checked as
+        by `check_design`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `check_design`.
+    """
+    if is_sparse(X) and X.format == "csr" and X.data.dtype in (FLOAT64, FLOAT32):
+        return _check_sparse(X, "X", n_features, 1, caller, unseen=True)
+    return check_design(X, n_features=n_features, caller=caller, finite=False)
+
+
+def look_at(A: Matrix) -> Matrix:
+    """Check all elements of a matrix from `check_rows`, after a learner found invalid rows.
+
+    Returns
+    -------
+    Matrix
+        A, or a sorted copy without duplicates.
+
+    Raises
+    ------
+    ValueError
+        If the structure is malformed or a value is not finite, with its position.
+    """
+    values, indices, indptr = A.arrays
+    disordered = check_structure(indices, indptr, *A.shape, "X", False)
+    if disordered:
+        values, indices, indptr = canonical(values, indices, indptr, *A.shape)
+    if not all_finite(values):
+        raise ValueError(sparse_not_finite(values, indices, indptr, "X", False))
+    found = Matrix.from_compressed(values, indices, indptr, A.shape, False)
+    found.checked_at = foreign_calls()
+    return found
+
+
 def recheck(A: Matrix) -> None:
     """Check the structure of sparse X again if the caller's code may have changed it.
 
@@ -154,7 +207,7 @@ def recheck(A: Matrix) -> None:
         seen = foreign_calls()
         n_minor = A.n_rows if A.kind == "csc" else A.n_columns
         try:
-            disordered = check_compressed(A.arrays[1], A.arrays[2], n_minor)
+            disordered = check_compressed(A.arrays[1], A.arrays[2], n_minor, A.unseen)
         except ValueError as error:
             raise ValueError(f"X has changed during the fit: {error}") from None
         if disordered:
@@ -527,9 +580,17 @@ def _check_shape(
 
 
 def _check_sparse(
-    X: Any, name: str, n_features: int | None, min_samples: int, caller: str
+    X: Any,
+    name: str,
+    n_features: int | None,
+    min_samples: int,
+    caller: str,
+    unseen: bool = False,
 ) -> Matrix:
-    """Wrap a scipy sparse matrix or array, over its own buffers where they are canonical."""
+    """Wrap a scipy sparse matrix or array, over its own buffers where they are canonical.
+
+    unseen: look at `indptr` alone.
+    """
     _check_shape(X.shape, name, n_features, min_samples, caller)
     if X.format not in ("csr", "csc"):
         X = to_csr(X, name)
@@ -541,7 +602,7 @@ def _check_sparse(
         values = np.require(numbers(values, name), requirements=["C", "A"])
     indices, indptr = index_arrays(X.indices, X.indptr)
     seen = foreign_calls()
-    disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column)
+    disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column, unseen)
     nnz = int(indptr[-1])
     if values.ndim != 1 or values.shape[0] < nnz:
         raise ValueError(
@@ -551,9 +612,9 @@ def _check_sparse(
     values, indices = values[:nnz], indices[:nnz]
     if disordered:
         values, indices, indptr = canonical(values, indices, indptr, n_major, n_minor)
-    if not all_finite(values):
+    if not unseen and not all_finite(values):
         raise ValueError(sparse_not_finite(values, indices, indptr, name, by_column))
-    A = Matrix.from_compressed(values, indices, indptr, X.shape, by_column)
+    A = Matrix.from_compressed(values, indices, indptr, X.shape, by_column, unseen)
     A.checked_at = seen
     return A
 

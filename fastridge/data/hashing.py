@@ -101,6 +101,20 @@ def check_hashed(X: Any, bits: int) -> Matrix:
     )
 
 
+def is_hashable(X: tuple[Any, ...]) -> bool:
+    """Return whether a tuple is (values, indices, indptr) of rows rather than three rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastridge.data.hashing import is_hashable
+    >>> is_hashable((np.ones(3), np.array([5, 9, 5]), np.array([0, 3])))
+    True
+    """
+    sizes = [np.shape(a) if isinstance(a, (np.ndarray, list)) else () for a in X]
+    return len(X) == 3 and all(len(s) == 1 for s in sizes) and sizes[0] == sizes[1] != sizes[2]
+
+
 def _rows_of(values: Any, indices: Any, indptr: Any) -> tuple[NDArray[Any], ...]:
     """Check the arrays (values, indices, indptr) of rows and return them."""
     values, indices, indptr = (np.asarray(a) for a in (values, indices, indptr))

@@ -378,15 +378,19 @@ def check_structure(
     n_minor: int,
     name: str,
     by_column: bool,
+    pointers: bool = False,
 ) -> int:
-    """Return whether indices are unsorted or repeated; raise if they do not fit the shape."""
+    """Return whether indices are unsorted or repeated; raise if they do not fit the shape.
+
+    With `pointers`, check `indptr` alone.
+    """
     if indptr.ndim != 1 or indptr.shape[0] != n_major + 1 or indices.ndim != 1:
         raise ValueError(
             f"{name} is a malformed sparse matrix: indptr has shape {indptr.shape}; expected"
             f" ({n_major + 1},), one more than the {'columns' if by_column else 'rows'}."
         )
     try:
-        return check_compressed(indices, indptr, n_minor)
+        return check_compressed(indices, indptr, n_minor, pointers)
     except ValueError as error:
         raise ValueError(f"{name} is a malformed sparse matrix: {error}") from None
 

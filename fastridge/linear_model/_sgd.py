@@ -16,14 +16,16 @@ from ..data.check import (
     check_design,
     check_finite,
     check_penalty_factor,
+    check_rows,
     check_sample_weight,
     feature_names,
+    look_at,
     non_negative,
 )
-from ..data.hashing import check_hashed
-from ..data.inputs import as_real
+from ..data.hashing import check_hashed, is_hashable
+from ..data.inputs import as_real, is_sparse
 from ..data.rows import take_rows
-from ..solvers.sgd.learner import Diverged, Learner, Rule
+from ..solvers.sgd.learner import Diverged, Learner, Rule, Unsound
 from ._base import Estimator
 from ._glm_base import VERBOSE
 from ._held_out import Rows, hold_out
@@ -52,6 +54,7 @@ from ._sgd_epochs import (
     penalty_of,
     random_of,
     show_epoch,
+    warn_of_growth,
     warn_of_halvings,
 )
 
@@ -110,6 +113,13 @@ class Targets(NamedTuple):
                 f" expected at most {_MOST_TARGET:g}: divide y by a number."
             )
         return max(1.0, float((self.y**2).mean()))
+
+    def loss_of_zeros(self) -> float:
+        """Return a bound of the mean loss of zero coefficients."""
+        if self.y.ndim > 1 or self.y.dtype != np.float64:
+            return 1.0
+        sizes = np.abs(self.y)
+        return float((sizes * np.maximum(sizes, 1.0)).mean())
 
     def total(self, rows: Rows | None) -> float:
         """Return the total weight of some rows, or of all."""
@@ -338,10 +348,22 @@ class BaseSGD(Estimator):
     # data
 
     def _design(self, X: Any, n_features: int | None, finite: bool) -> Matrix:
-        """Return X stored by rows; with finite=False, learning finds non-finite dense X."""
+        """Return X stored by rows, sparse rows unchecked; learning finds what is not valid.
+
+        With finite=True, dense X is checked here.
+        """
         if self.hash_bits is not None:
             return check_hashed(X, self.hash_bits)
-        A = check_design(X, n_features=n_features, caller=type(self).__name__, finite=finite)
+        if type(X) is tuple and is_hashable(X):
+            raise ValueError(
+                "X is a tuple of values, indices and indptr, but hash_bits is None; expected"
+                " hash_bits from 1 to 30, or X as scipy.sparse.csr_array(X)."
+            )
+        caller = type(self).__name__
+        if self.early_stopping or self.batch_size > 1 or (finite and not is_sparse(X)):
+            A = check_design(X, n_features=n_features, caller=caller, finite=finite)
+        else:
+            A = check_rows(X, n_features, caller)
         return A if A.kind in ("C", "csr") else by_rows(A)
 
     def _names_of(self, X: Any, first: bool) -> Any:
@@ -431,6 +453,9 @@ class BaseSGD(Estimator):
             while True:
                 try:
                     value = learner.learn(A, *targets, rows_now)
+                except Unsound:
+                    A = look_at(A)
+                    continue
                 except Diverged:
                     value = math.inf
                 if value <= limit:
@@ -463,6 +488,8 @@ class BaseSGD(Estimator):
         self._keep(learner if chosen is None else chosen, curve)
         self._make_coef()
         warn_of_halvings(halvings, learner.shrink)
+        if checked is None and rule.learning_rate not in _COORDINATEWISE:
+            warn_of_growth(curve[-1], targets.loss_of_zeros())
         if tol > -math.inf and self.n_iter_ == self.max_iter:
             warnings.warn(
                 "Maximum number of iteration reached before convergence. Consider increasing"
@@ -495,6 +522,7 @@ class BaseSGD(Estimator):
         if fixed(learner.rule) != fixed(rule):
             before, learner = learner, Learner(p, k, rule, self._factor(p))
             learner.set_coef(before.coef(), before.intercept() * rule.fit_intercept)
+            learner.t = before.t
             return learner
         self._bring_up(learner, rule)
         return learner
@@ -514,6 +542,8 @@ class BaseSGD(Estimator):
             try:
                 value = learner.learn(A, *targets)
                 break
+            except Unsound:
+                A = look_at(A)
             except Diverged:
                 check_finite(A)
                 targets.unit()

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.check import feature_names, non_negative, recheck
-from ..data.labels import (
-    Labels,
-    accuracy,
-    as_labels,
-    as_proportions,
-    balanced_weights,
-    codes_among,
-    weights_of_classes,
-)
+from ..data.labels import Labels, accuracy, as_proportions
 from ..data.parts import in_parts
 from ._glm_base import request_setter
 from ._parameters import CLASS_WEIGHT, Parameter, Parameters, one_of
-from ._probabilities import log_probabilities, probabilities
-from ._sgd import BaseSGD, Held, Targets
+from ._sgd import BaseSGD, Held
 from ._sgd_epochs import Vector
+from ._sgd_labels import LOG, Classes, LabelledSGD
+from ._sgd_probabilities import ClassProbabilities
 from ._sparse_coef import SparseCoefficients
 
 _LOSSES = (
@@ -39,46 +31,9 @@ _LOSSES = (
     "epsilon_insensitive",
     "squared_epsilon_insensitive",
 )
-_LOG = ("log_loss", "multinomial")
-_SIGNS = np.array([-1.0, 1.0])
-_WITH_PROBABILITIES = (*_LOG, "modified_huber")
 
 
-class Classes(NamedTuple):
-    """Labels of a call.
-
-    codes : ndarray (n,) of int, positions of the labels, or of the largest proportions
-    shares : ndarray (n, n_classes) or None
-    """
-
-    codes: NDArray[Any]
-    shares: Vector | None
-
-
-class _OfProbabilities:
-    """Method that exists only for losses with probabilities."""
-
-    def __init__(self, method: Callable[..., Any]) -> None:
-        self.method = method
-        self.__doc__ = method.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, model: Any, owner: type) -> Any:
-        if model is None:
-            return self.method
-        if model.loss not in _WITH_PROBABILITIES:
-            cause = AttributeError(
-                f"probability estimates are not available for loss={model.loss!r}"
-            )
-            raise AttributeError(f"This {owner.__name__!r} has no attribute {self.name!r}") from (
-                cause
-            )
-        return self.method.__get__(model, owner)
-
-
-class SGDClassifier(SparseCoefficients, BaseSGD):
+class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
     """Linear classification by stochastic gradient descent: one pass over data of any size.
 
     Each row x_i with label y_i in {-1, 1} and weight s_i takes a step that lowers, over the
@@ -198,7 +153,8 @@ class SGDClassifier(SparseCoefficients, BaseSGD):
     n_iter_ : int
         Epochs of the last call.
     t_ : float
-        Number of rows that the model has learned from, plus 1.
+        Number of rows that the model has learned from, plus 1. `fit` starts at 1; `partial_fit`
+        continues, also with another `loss` or `learning_rate`.
     eta_ : float
         Rate of the last step; for "auto" the factor that all coefficients share.
     loss_curve_ : list of float
@@ -375,7 +331,7 @@ default=None
         names = None if type(X) is np.ndarray or hashed else feature_names(X)
         A = self._design(X, None, sample_weight is not None or self.early_stopping)
         n, p = A.shape
-        shares = as_proportions(y, n, None) if self.loss in _LOG else None
+        shares = as_proportions(y, n, None) if self.loss in LOG else None
         if shares is None:
             labels = Labels(y, n)
             if labels.container is not None:
@@ -477,80 +433,6 @@ default=None
             self.classes_ = every
             self._set_features(p, names)
         return self
-
-    def _classes_of(self, classes: Any) -> NDArray[Any]:
-        """Return the classes given to `partial_fit`; they must be those of earlier calls."""
-        before = self.__dict__.get("classes_")
-        if classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        given = np.asarray(classes)
-        every = np.unique(as_labels(classes, given.shape[0] if given.ndim else 0))
-        if before is not None:
-            if not np.array_equal(every, before):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was:"
-                    f" {before!r}"
-                )
-            return before
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use"
-                " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
-                " In place of y you can use a large enough sample of the full training set target"
-                " to properly estimate the class frequency distributions. Pass the resulting"
-                " weights as the class_weight parameter."
-            )
-        if len(every) < 2:
-            raise ValueError(
-                "The number of classes has to be greater than one; got"
-                f" {len(every)} class ({every.tolist()})"
-            )
-        return every
-
-    def _found(self, y: Any, n: int, classes: NDArray[Any]) -> Classes:
-        """Return the labels, or proportions, of known classes."""
-        if type(y) is np.ndarray and y.ndim == 1 and len(y) == n and len(classes) == 2:
-            kind = y.dtype.kind
-            if kind in "biuf" and classes.dtype.kind in "biuf":
-                low, high = classes.tolist()
-                second = y == high
-                if np.count_nonzero(second) + np.count_nonzero(y == low) == n:
-                    return Classes(second, None)
-        shares = as_proportions(y, n, len(classes)) if self.loss in _LOG else None
-        if shares is not None:
-            return Classes(shares.argmax(axis=1), shares)
-        labels = as_labels(y, n)
-        if labels.ndim != 1:
-            raise ValueError(
-                "Unknown label type: multilabel-indicator: y should be a 1d array, got an array"
-                f" of shape {labels.shape}; expected (n_samples,) class labels."
-            )
-        return Classes(codes_among(labels, classes), None)
-
-    def _targets(self, found: Classes, classes: NDArray[Any], weight: Vector | None) -> Targets:
-        """Return targets and weights for a learner, with class weights."""
-        codes, shares, of_class = found.codes, found.shares, self.class_weight
-        two = len(classes) == 2
-        positive = None
-        if of_class is not None:
-            if shares is not None:
-                raise ValueError(
-                    f"class_weight is {of_class!r}, but y holds proportions of classes; expected"
-                    " class labels, or class_weight=None."
-                )
-            if isinstance(of_class, str):
-                positive = balanced_weights(codes, len(classes), weight)
-            else:
-                positive = non_negative(
-                    weights_of_classes(classes, of_class), len(classes), "class_weight", "class"
-                )
-            if two or self.loss == "multinomial":
-                own = positive[codes.astype(np.intp)]
-                weight, positive = own if weight is None else own * weight, None
-        if shares is not None:
-            return Targets(2.0 * shares[:, 1] - 1.0 if two else shares, weight)
-        y = _SIGNS.take(codes) if two else codes.astype(np.int32)
-        return Targets(y, weight, positive)
 
     def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:
         eta = held.A.dot(np.asfortranarray(coef.T)) + intercept
@@ -662,96 +544,5 @@ default=None
             return self._score_parts(X, y, sample_weight)
         return accuracy(self.predict(X), y, sample_weight)
 
-    @_OfProbabilities
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Predict the probabilities of the classes.
-
-        Only for the losses "log_loss", "multinomial" and "modified_huber". With one model for each
-        of several classes, the probabilities of each against the rest are scaled to add up to 1;
-        those of "modified_huber" are (clip(p, -1, 1) + 1) / 2.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `X` is not a finite table with the features of the fit.
-
-        Examples
-        --------
-        >>> from fastridge import SGDClassifier
-        >>> model = SGDClassifier("log_loss", random_state=0)
-        >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_proba([[0.0]]).shape
-        (1, 2)
-        """
-        if type(X) is not np.ndarray and in_parts(X):
-            return self._predict_parts("predict_proba", X)
-        eta = self._scores(X, "predict_proba")
-        if self.loss == "modified_huber":
-            return _of_modified_huber(eta)
-        if eta.shape[1] == 1 or self.loss == "multinomial":
-            return probabilities(eta)
-        return probabilities(-np.logaddexp(0.0, -eta))
-
-    @_OfProbabilities
-    def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
-        """Predict the logarithms of the probabilities of the classes.
-
-        Only for the losses "log_loss", "multinomial" and "modified_huber".
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Log probabilities, in the order of `classes_`; -inf where a probability of
-            "modified_huber" is 0.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If `X` is not a finite table with the features of the fit.
-
-        Examples
-        --------
-        >>> from fastridge import SGDClassifier
-        >>> model = SGDClassifier("log_loss", random_state=0)
-        >>> model.fit([[-2.0], [-1.0], [1.0], [2.0]], [0, 0, 1, 1]).predict_log_proba([[0.0]]).shape
-        (1, 2)
-        """
-        if type(X) is not np.ndarray and in_parts(X):
-            return self._predict_parts("predict_log_proba", X)
-        eta = self._scores(X, "predict_log_proba")
-        if self.loss == "modified_huber":
-            return np.log(_of_modified_huber(eta))
-        if eta.shape[1] == 1 or self.loss == "multinomial":
-            return log_probabilities(eta)
-        return log_probabilities(-np.logaddexp(0.0, -eta))
-
     set_fit_request: Any = request_setter("fit", "coef_init", "intercept_init", "sample_weight")
     set_partial_fit_request: Any = request_setter("partial_fit", "classes", "sample_weight")
-
-
-def _of_modified_huber(eta: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return probabilities of the modified Huber loss (Zhang 2004); equal where all are 0."""
-    p = (np.clip(eta, -1.0, 1.0) + 1.0) / 2.0
-    if p.shape[1] == 1:
-        return np.hstack([1.0 - p, p])
-    total = p.sum(axis=1, keepdims=True)
-    p[total[:, 0] == 0.0] = 1.0
-    return p / p.sum(axis=1, keepdims=True)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..solvers.sgd.learner import Learner, Rule, shuffled_order
+from ..solvers.sgd.learner import Learner, Rule, Shuffled, shuffled_order
 from ._held_out import Rows
 
 Vector = NDArray[np.float64]
 
+_MUCH = 100.0  # a mean loss that is so many times that of zero coefficients calls for a warning
 _SMALLEST_SHRINK = 2.0**-200  # bound on the factor of rates that are halved repeatedly
 
 
@@ -31,12 +32,12 @@ class Order:
         self.row_bytes = max(1, size // max(1, A.n_rows))
         self.seed = int(random_of(random_state).randint(2**31 - 1)) if shuffle else 0
 
-    def of(self, epoch: int) -> Rows | None:
+    def of(self, epoch: int) -> Rows | Shuffled | None:
         """Return the rows in the order of an epoch; None: all, as stored."""
         if not self.shuffle:
             return self.rows
         order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
-        return order if self.rows is None else self.rows[order]
+        return order if self.rows is None else self.rows[order.rows]
 
 
 def random_of(random_state: Any) -> np.random.RandomState:
@@ -108,7 +109,8 @@ def halved(shrink: float, epoch: int) -> float:
         raise ValueError(
             f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
             f" {shrink:.1g} times those asked for did not prevent it. Scaling input data with"
-            " StandardScaler or MinMaxScaler might help."
+            " StandardScaler or MinMaxScaler might help; so does a smaller eta0, or"
+            " learning_rate='auto', which needs neither."
         )
     return 0.5 * shrink
 
@@ -120,6 +122,18 @@ def warn_of_halvings(halvings: int, shrink: float) -> None:
             f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
             f" its rates, which are {shrink:.3g} times those asked for now; what helps: a smaller"
             " eta0, features on like scales, or learning_rate='auto', which needs neither.",
+            _sklearn.exception("ConvergenceWarning"),
+            stacklevel=4,
+        )
+
+
+def warn_of_growth(loss: float, zeros: float) -> None:
+    """Warn of a mean loss far above that of zero coefficients."""
+    if loss > _MUCH * max(zeros, 1.0):
+        warnings.warn(
+            f"the mean loss of the last epoch is {loss:.3g}, far above that of zero coefficients,"
+            f" at most {zeros:.3g}: the rates were too large; what helps: a smaller eta0, features"
+            " on like scales, or learning_rate='auto', which needs neither.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=4,
         )

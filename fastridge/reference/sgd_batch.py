@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from . import sgd
+from . import sgd, sgd_losses
 
 _ROUNDING = 1e-15  # share of a sum of gradients that counts as round-off
 
@@ -125,16 +125,17 @@ class BatchLearner(sgd.Learner):
         rule, P = self.rule, X @ self._W.T
         sgd._require_finite(P)
         if rule.loss == "multinomial":
-            values = [sgd.softmax_value(q, p) for q, p in zip(Y, P, strict=True)]
+            values = [sgd_losses.softmax_value(q, p) for q, p in zip(Y, P, strict=True)]
             slopes = [
-                q.sum() * sgd.softmax_slope(q / q.sum(), p) for q, p in zip(Y, P, strict=True)
+                q.sum() * sgd_losses.softmax_slope(q / q.sum(), p)
+                for q, p in zip(Y, P, strict=True)
             ]
             return s @ values, np.array(slopes), P
         values, slopes = np.empty(P.shape), np.empty(P.shape)
         for i, k in np.ndindex(P.shape):
             c = own[k] if Y[i, k] > 0 else 1.0
-            values[i, k] = c * sgd.loss_value(rule.loss, Y[i, k], P[i, k], rule.epsilon)
-            slopes[i, k] = c * sgd.loss_slope(rule.loss, Y[i, k], P[i, k], rule.epsilon)
+            values[i, k] = c * sgd_losses.loss_value(rule.loss, Y[i, k], P[i, k], rule.epsilon)
+            slopes[i, k] = c * sgd_losses.loss_slope(rule.loss, Y[i, k], P[i, k], rule.epsilon)
         return s @ values.sum(axis=1), slopes, P
 
     def _mean_step(self, X, Y, s, own):
@@ -216,7 +217,7 @@ class BatchLearner(sgd.Learner):
             by = reach[k] * abs(u[i])
             near = abs(slopes[i, k]) * (by * inverse[k] * abs(u[i])).sum() + by[~known[k]].sum()
             move = min(by.sum(), near)
-            room = sgd.room_of(self.rule.loss, Y[i, k], P[i, k], self.rule.epsilon)
+            room = sgd_losses.room_of(self.rule.loss, Y[i, k], P[i, k], self.rule.epsilon)
             if move > room:
                 left[i, k] *= room / move
         return left

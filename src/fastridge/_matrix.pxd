@@ -11,6 +11,7 @@ cdef class Matrix:
     cdef readonly bint is_sparse, is_float32
     cdef readonly object shift, scale, about, arrays
     cdef public Py_ssize_t checked_at
+    cdef public bint unseen
     cdef object _lock
     cdef object _product(self, object v, object out, int n_threads, bint transposed)
     cdef int _place(self, str name, Py_ssize_t i, Py_ssize_t size, Py_ssize_t length,

@@ -41,6 +41,7 @@ cdef class Matrix:
     kind : {"C", "F", "csr", "csc"}
     nnz : int, stored elements
     checked_at : int, counter of `data.inputs.foreign_calls` when the structure was last checked
+    unseen : bool, whether columns and values of compressed rows are still unchecked
     shift, scale : ndarray of float64, shape (p,), or None
     about : ndarray of float64, shape (p,), or None
         Means that `near` subtracted from the columns.
@@ -85,7 +86,7 @@ cdef class Matrix:
         return m
 
     @staticmethod
-    def from_compressed(data, indices, indptr, shape, bint by_column):
+    def from_compressed(data, indices, indptr, shape, bint by_column, bint unseen=False):
         """Wrap canonical CSR, or with `by_column` CSC, arrays."""
         cdef Matrix m = Matrix.__new__(Matrix)
         m.n_rows, m.n_columns = shape
@@ -123,7 +124,8 @@ cdef class Matrix:
         m.is_sparse = True
         m.is_float32 = m.s.real
         # one-hot data: values that are all 1 are not read from memory
-        if fr_all_ones(m.s.data, m.s.nnz, m.s.real):
+        m.unseen = unseen
+        if not unseen and fr_all_ones(m.s.data, m.s.nnz, m.s.real):
             m.s.real = FR_ONES
         m._lock = threading.Lock()
         return m
@@ -601,8 +603,11 @@ def all_finite(cnp.ndarray a not None, int n_threads=0):
     return status == 1
 
 
-def check_compressed(indices, indptr, Py_ssize_t n_minor):
-    """Return 0 for sorted, unique indices, else 1; raise ValueError if they are malformed."""
+def check_compressed(indices, indptr, Py_ssize_t n_minor, bint pointers=False):
+    """Return 0 for sorted, unique indices, else 1; raise ValueError if they are malformed.
+
+    With `pointers`, check `indptr` alone.
+    """
     cdef const int[::1] i32, p32
     cdef const long long[::1] i64, p64
     cdef const void *i
@@ -620,7 +625,8 @@ def check_compressed(indices, indptr, Py_ssize_t n_minor):
         i = &i32[0] if nnz else NULL
         p = &p32[0]
     with nogil:
-        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, &where, threads)
+        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, pointers, &where,
+                                     threads)
     if status < 0:
         check(status)
     if status == 2:

@@ -62,7 +62,7 @@ cdef extern from "matrix.h" nogil:
     int fr_all_finite(const void *x, Py_ssize_t n, int real, int n_threads)
     int fr_check_compressed(const void *indices, const void *indptr, int index,
                             Py_ssize_t n_major, Py_ssize_t n_minor, Py_ssize_t nnz,
-                            Py_ssize_t *where, int n_threads)
+                            int pointers, Py_ssize_t *where, int n_threads)
 
 
 cdef extern from "moments.h" nogil:

@@ -116,8 +116,10 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
 /* return whether all n > 0 values are 1 */
 int fr_all_ones(const void *x, ptrdiff_t n, int real);
 int fr_all_finite(const void *x, ptrdiff_t n, int real, int n_threads);
-/* 0: canonical, 1: unsorted or repeated; else the kind of error, at major vector *where */
+/* 0: canonical, 1: unsorted or repeated; else the kind of error, at major vector *where. With
+ * `pointers`, check indptr alone. */
 int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
-                        ptrdiff_t n_minor, ptrdiff_t nnz, ptrdiff_t *where, int n_threads);
+                        ptrdiff_t n_minor, ptrdiff_t nnz, int pointers, ptrdiff_t *where,
+                        int n_threads);
 
 #endif

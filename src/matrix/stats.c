@@ -7,6 +7,7 @@
 
 #include "access.h"
 #include "parallel.h"
+#include "structure.h"
 
 #define SAMPLE 32 /* rows sampled to place the shift */
 
@@ -298,54 +299,6 @@ typedef struct {
     char *found; /* by task: 0 canonical, 1 not, 5 an index out of range */
 } check_job;
 
-/* Return whether an index is out of range, and how many are not above the one before. */
-#define COUNT_DESCENTS(T, U)                                                                       \
-    static int count_descents_##T(const T *index, ptrdiff_t n, ptrdiff_t n_minor, ptrdiff_t *count) \
-    {                                                                                              \
-        /* no index of this width is above */                                                      \
-        const uint64_t all_of = (uint64_t)1 << (8 * sizeof(T) - 1);                                \
-        const U most = (U)MIN((uint64_t)n_minor, all_of);                                          \
-        ptrdiff_t all = 0;                                                                         \
-        int out = n > 0 && (U)index[0] >= most;                                                    \
-        for (ptrdiff_t from = 1; from < n; from += 4096) {                                         \
-            const ptrdiff_t to = MIN(n, from + 4096);                                              \
-            U descents = 0, beyond = 0;                                                            \
-            for (ptrdiff_t k = from; k < to; k++) {                                                \
-                descents += index[k] <= index[k - 1];                                              \
-                beyond |= (U)index[k] >= most;                                                     \
-            }                                                                                      \
-            all += (ptrdiff_t)descents;                                                            \
-            out |= beyond != 0;                                                                    \
-        }                                                                                          \
-        *count = all;                                                                              \
-        return out;                                                                                \
-    }
-COUNT_DESCENTS(int32_t, uint32_t)
-COUNT_DESCENTS(int64_t, uint64_t)
-
-static int check_majors(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t *where)
-{
-    const ptrdiff_t first = pointer(a, i0), n = pointer(a, i1) - first;
-    ptrdiff_t descents, between = 0;
-    const int out = a->index == 0
-                        ? count_descents_int32_t((const int32_t *)a->indices + first, n, a->n_minor,
-                                                 &descents)
-                        : count_descents_int64_t((const int64_t *)a->indices + first, n, a->n_minor,
-                                                 &descents);
-    if (out) {
-        *where = first;
-        while (index_at(a, *where) >= 0 && index_at(a, *where) < a->n_minor)
-            ++*where;
-        return 5;
-    }
-    /* a major vector may begin before the end of the one before */
-    for (ptrdiff_t i = i0; i < i1; i++) {
-        const ptrdiff_t k = pointer(a, i);
-        between += k > first && k < pointer(a, i + 1) && index_at(a, k) <= index_at(a, k - 1);
-    }
-    return descents != between;
-}
-
 static void check_task(void *context, ptrdiff_t t)
 {
     const check_job *q = context;
@@ -354,23 +307,32 @@ static void check_task(void *context, ptrdiff_t t)
     q->found[t] = (char)check_majors(q->a, i0, i1, &where);
 }
 
-int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
-                        ptrdiff_t n_minor, ptrdiff_t nnz, ptrdiff_t *where, int n_threads)
+static int check_pointers(const fr_matrix *a, ptrdiff_t *where)
 {
-    const fr_matrix a = {.indices = indices, .indptr = indptr, .index = index,
-                         .n_major = n_major, .n_minor = n_minor, .nnz = nnz};
     *where = 0;
-    if (pointer(&a, 0) != 0)
+    if (pointer(a, 0) != 0)
         return 2;
-    for (ptrdiff_t i = 0; i < n_major; i++)
-        if (pointer(&a, i + 1) < pointer(&a, i)) {
+    for (ptrdiff_t i = 0; i < a->n_major; i++)
+        if (pointer(a, i + 1) < pointer(a, i)) {
             *where = i;
             return 3;
         }
-    if (pointer(&a, n_major) > nnz) {
-        *where = pointer(&a, n_major);
+    if (pointer(a, a->n_major) > a->nnz) {
+        *where = pointer(a, a->n_major);
         return 4;
     }
+    return 0;
+}
+
+int fr_check_compressed(const void *indices, const void *indptr, int index, ptrdiff_t n_major,
+                        ptrdiff_t n_minor, ptrdiff_t nnz, int pointers, ptrdiff_t *where,
+                        int n_threads)
+{
+    const fr_matrix a = {.indices = indices, .indptr = indptr, .index = index,
+                         .n_major = n_major, .n_minor = n_minor, .nnz = nnz};
+    const int fault = check_pointers(&a, where);
+    if (fault || pointers)
+        return fault;
     check_job q = {.a = &a};
     q.step = MAX(1, (ptrdiff_t)(PART_WORK / MAX(1.0, (double)nnz / (double)MAX(n_major, 1))));
     const ptrdiff_t tasks = (n_major + q.step - 1) / q.step;

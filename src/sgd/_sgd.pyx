@@ -5,8 +5,9 @@ import numpy as np
 cimport numpy as cnp
 from c_sgd cimport *
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from c_matrix cimport fr_matrix
 from libc.string cimport memset
-from primitives cimport fr_kernels
+from primitives cimport FR_FLOAT, FR_ONES, fr_kernels
 from primitives cimport fr_sgd as void_sgd
 from losses_of_rows cimport value_and_slope
 from runtime cimport attach, check, fr_active, fr_poll, threads_for
@@ -19,7 +20,9 @@ cnp.import_array()
 cdef enum:
     PIECE = 4000000  # elements between two checks for an interrupt
     WORK = 8         # work of an element of a batch
-    NEAR = 32768     # bytes of the first-level cache
+    NEAREST = 32768  # bytes of the first-level cache
+    NEAR = 2048      # bytes of rows that are prefetched before their turn
+    MOST_NEAR = 8    # largest number of such rows
 
 cdef extern from *:
     """
@@ -69,25 +72,71 @@ def slope(int loss, double epsilon, double y, double p):
     return g
 
 
-def shuffle_pieces(Py_ssize_t[::1] order not None, Py_ssize_t size, uint64_t seed):
+cdef double row_bytes(const fr_matrix *a) noexcept:
+    """Return the mean size of a row."""
+    cdef double value = 4.0 if a.real == FR_FLOAT else 8.0, column = 0.0
+    if a.index >= 0:
+        column = 8.0 if a.index else 4.0
+        value = 0.0 if a.real == FR_ONES else value
+    return max(1.0, (value + column) * a.nnz / max(1, a.n_major))
+
+
+cdef expect_rows(const Py_ssize_t[::1] order, Py_ssize_t n):
+    """Raise ValueError unless all rows are from 0 to n - 1."""
+    cdef Py_ssize_t i, size = order.shape[0]
+    cdef int outside = 0
+    for i in range(size):
+        outside |= <size_t> order[i] >= <size_t> n
+    if outside:
+        for i in range(size):
+            if not 0 <= order[i] < n:
+                raise ValueError(f"order: expected rows from 0 to {n - 1}; got {order[i]}")
+
+
+cdef void shuffle(Py_ssize_t *order, Py_ssize_t n, Py_ssize_t size, uint64_t seed) noexcept nogil:
     """Shuffle each piece of `size` elements in place (Fisher & Yates; splitmix64)."""
-    cdef Py_ssize_t n = order.shape[0], begin = 0, i, j, kept
+    cdef Py_ssize_t begin = 0, i, j, kept
     cdef uint64_t z
-    if size < 1:
-        raise ValueError(f"size: expected 1 or more; got {size}")
+    while begin < n:
+        for i in range(min(size, n - begin) - 1, 0, -1):
+            seed += SPLITMIX_STEP
+            z = (seed ^ (seed >> 30)) * SPLITMIX_FIRST
+            z = (z ^ (z >> 27)) * SPLITMIX_SECOND
+            z ^= z >> 31
+            # (upper half of z) (i + 1) / 2^32
+            j = <Py_ssize_t> (((z >> 32) * <uint64_t> (i + 1)) >> 32)
+            kept = order[begin + i]
+            order[begin + i] = order[begin + j]
+            order[begin + j] = kept
+        begin += size
+
+
+def shuffle_blocks(Py_ssize_t n, Py_ssize_t rows, Py_ssize_t window, uint64_t first,
+                   uint64_t second):
+    """Put blocks of `rows` neighbours of n rows in random order, and shuffle each window of that.
+
+    Returns
+    -------
+    ahead, order : ndarray of intp, shape (n,)
+        The blocks before and after the rows of each window were shuffled.
+    """
+    if min(rows, window) < 1:
+        raise ValueError(f"rows, window: expected 1 or more; got {rows, window}")
+    cdef Py_ssize_t blocks = (n + rows - 1) // rows, b, i, k = 0
+    starts_of, ahead_of, order_of = (np.empty(size, np.intp) for size in (blocks, n, n))
+    cdef Py_ssize_t[::1] starts = starts_of, ahead = ahead_of, order = order_of
     with nogil:
-        while begin < n:
-            for i in range(min(size, n - begin) - 1, 0, -1):
-                seed += SPLITMIX_STEP
-                z = (seed ^ (seed >> 30)) * SPLITMIX_FIRST
-                z = (z ^ (z >> 27)) * SPLITMIX_SECOND
-                z ^= z >> 31
-                # (upper half of z) (i + 1) / 2^32
-                j = <Py_ssize_t> (((z >> 32) * <uint64_t> (i + 1)) >> 32)
-                kept = order[begin + i]
-                order[begin + i] = order[begin + j]
-                order[begin + j] = kept
-            begin += size
+        for b in range(blocks):
+            starts[b] = b * rows
+        if blocks > 1:
+            shuffle(&starts[0], blocks, blocks, first)
+        for b in range(blocks):
+            for i in range(starts[b], min(n, starts[b] + rows)):
+                ahead[k] = order[k] = i
+                k += 1
+        if n > 0:
+            shuffle(&order[0], n, window, second)
+    return ahead_of, order_of
 
 
 cdef class Steps:
@@ -117,10 +166,14 @@ cdef class Steps:
         Shape (p + 1, fields): records; or by field: (fields, p + 1, rounded up to blocks of 8).
     numbers : ndarray of float64, shape (N_NUMBERS,)
     scale, scale_sum : ndarray of float64
+    unsound : bool
+        Whether the last call met rows that no one had looked at before, and that are not sound.
     """
 
     cdef fr_sgd s
+    cdef fr_matrix rows
     cdef readonly Py_ssize_t p, fields
+    cdef readonly bint unsound
     cdef readonly object table, numbers, scale, scale_sum
     cdef object _kept
 
@@ -161,7 +214,7 @@ cdef class Steps:
         self.s.scale, self.s.scale_sum = &scale[0], &scale_sum[0]
         self.s.ld = table.shape[1]
         self.s.by_field = not by_record
-        self.s.far = 8 * table.shape[0] * table.shape[1] > NEAR
+        self.s.far = 8 * table.shape[0] * table.shape[1] > NEAREST
 
     cdef Py_ssize_t padded(self) noexcept:
         return (self.p + 1 + 7) // 8 * 8
@@ -190,13 +243,18 @@ cdef class Steps:
 
     def learn(self, Matrix A not None, const double[::1] y, const int32_t[::1] codes, bint soft,
               const double[::1] weight, const double[::1] positive, const Py_ssize_t[::1] order,
-              Py_ssize_t begin, Py_ssize_t end, Py_ssize_t batch):
+              const Py_ssize_t[::1] ahead, Py_ssize_t window, Py_ssize_t begin, Py_ssize_t end,
+              Py_ssize_t batch):
         """Take a step for each row, or batch of rows, from `begin` to `end` of the order.
+
+        Rows of `ahead` are those of `order`, but within each `window` as they lie in memory. With
+        A.unseen rows are looked at window by window, and A.unseen is False after all of them.
 
         Returns
         -------
         float or None
-            Weighted sum of the losses, each before its step; None where one was not finite.
+            Weighted sum of the losses, each before its step; None where one was not finite, or rows
+            are `unsound`.
         """
         cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target
         cdef const int32_t *narrow
@@ -218,14 +276,17 @@ cdef class Steps:
             or (positive is not None and positive.shape[0] != s.k)
             or not 0 <= begin <= end <= (n if order is None else order.shape[0])
             or (s.by_field and (s.k > 1 or A.is_sparse))
+            or (A.unseen and batch > 1)
+            or (ahead is not None and (order is None or ahead.shape[0] != order.shape[0]))
+            or window < 1
         ):
             raise ValueError(
                 f"A: expected rows of {self.p} columns, and as many targets and weights as rows"
             )
         if order is not None:
-            for i in range(begin, end):
-                if not 0 <= order[i] < n:
-                    raise ValueError(f"order: expected rows from 0 to {n - 1}; got {order[i]}")
+            expect_rows(order, n)
+        if ahead is not None:
+            expect_rows(ahead, n)
         if A.is_sparse:
             width = 0
             if A.s.index == 0:
@@ -247,13 +308,20 @@ cdef class Steps:
         else:
             work = np.empty(FR_SGD_WORKSPACE(wide, s.k))
             s.work = &work[0]
-        s.a = &A.s
+        self.rows = A.s
+        s.stored, s.unseen, s.unsound = A.s.real, A.unseen, 0
+        if A.unseen:
+            self.rows.real = FR_ONES
+        s.a = &self.rows
         s.y = &y[0] if y is not None and y.shape[0] else NULL
         s.codes = &codes[0] if codes is not None and n else NULL
         s.soft = soft
         s.weight = &weight[0] if weight is not None and n else NULL
         s.positive = &positive[0] if positive is not None else NULL
         s.order = &order[0] if order is not None and order.shape[0] else NULL
+        s.ahead = &ahead[0] if ahead is not None and ahead.shape[0] else NULL
+        s.window, s.last, s.looked = window, end, begin
+        s.near = min(MOST_NEAR, max(2, <Py_ssize_t> (NEAR / row_bytes(&self.rows))))
         s.loss_sum, s.diverged, s.begin = 0.0, 0, begin
         step = max(1, PIECE // max(1, A.s.nnz // max(1, n) * s.k))
         with nogil:
@@ -261,13 +329,18 @@ cdef class Steps:
                 s.end, s.status = end, 0
                 kernels.sgd_batches(<void_sgd *> s, wide)
                 status = s.status
-            while batch == 1 and s.begin < end and not s.diverged and not status:
+            while batch == 1 and s.begin < end and not (s.diverged or s.unsound or status):
                 s.end = min(end, s.begin + step)
                 kernels.sgd_rows(<void_sgd *> s, wide)
                 if s.begin < end:
                     status = fr_poll()
         check(status)
-        return None if s.diverged else s.loss_sum
+        self.unsound = s.unsound
+        if s.diverged or s.unsound:
+            return None
+        if A.unseen and begin == 0 and end == n and (order is None or ahead is not None):
+            A.unseen, A.s.real = False, self.rows.real
+        return s.loss_sum
 
     def flush(self):
         """Apply the pending penalty to all columns."""

@@ -19,25 +19,6 @@ cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
             q.at[k] = q.at[q.n - 1]
 
 
-cdef inline void fetch_records(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
-    """Prefetch the records of a row's columns."""
-    cdef Py_ssize_t i, first, last, k
-    cdef const int32_t *narrow = <const int32_t *> s.a.indices
-    cdef const int64_t *wide = <const int64_t *> s.a.indices
-    if position >= s.end:
-        return
-    i = row_at(s, position)
-    first, last = start_of(s, i), start_of(s, i + 1)
-    if s.a.index == 0:
-        for k in range(first, last):
-            FR_PREFETCH(s.table + narrow[k] * s.ld)
-            FR_PREFETCH(s.table + narrow[k] * s.ld + 4)
-    else:
-        for k in range(first, last):
-            FR_PREFETCH(s.table + wide[k] * s.ld)
-            FR_PREFETCH(s.table + wide[k] * s.ld + 4)
-
-
 cdef inline void gather(const fr_sgd *s, Row *q) noexcept nogil:
     """Copy the records of a row's columns, field by field."""
     cdef Py_ssize_t k

@@ -149,4 +149,14 @@ FR_INLINE void fr_batch_add(int single, const void *const *rows, const double *g
         fr_batch_sums_double(rows, g, n, p, unit, sums);
 }
 
+/* log(1 + exp(p)) - q p with q = (1 + y) / 2 and its slopes, of a whole block: `value_and_slope`. */
+FR_INLINE void fr_batch_log_losses(const double *y, const double *p, double *value, double *slope)
+{
+    for (int e = 0; e < FR_BATCH_BLOCK; e++) {
+        const double t = fr_exp(-fabs(p[e])), q = 0.5 * (1.0 + y[e]), part = 1.0 / (1.0 + t);
+        slope[e] = (p[e] >= 0 ? part : t * part) - q;
+        value[e] = (p[e] > 0 ? p[e] : 0.0) + fr_log1p(t) - q * p[e];
+    }
+}
+
 #endif

@@ -214,6 +214,10 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
     cdef Py_ssize_t at[FR_BATCH_BLOCK]
     cdef double g[FR_BATCH_BLOCK]
     cdef double less[FR_BATCH_BLOCK]
+    cdef double y_of[FR_BATCH_BLOCK]
+    cdef double p_of[FR_BATCH_BLOCK]
+    cdef double values[FR_BATCH_BLOCK]
+    cdef double slopes_of[FR_BATCH_BLOCK]
     cdef bint single = s.a.real == FR_FLOAT
     cdef Py_ssize_t each = 4 if single else 8, e, i, size = 0, n_moved = 0, n_cut = 0
     cdef double base, weight, p, value, slope, of_b = 0.0, r_b = 0.0, d
@@ -223,7 +227,7 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
         r_b, of_b = b[s.ld], max(b[2 * s.ld], job.own)
     for e in range(n):
         i = row_at(s, begin + e)
-        fetch_row(s, begin + e + n)
+        fr_fetch_row(s, begin + e + n)
         if job.adaptive and s.weight != NULL and s.weight[i] <= 0:
             continue
         at[size], rows[size] = i, <const char *> s.a.data + start_of(s, i) * each
@@ -238,11 +242,18 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
                 job.grown[<Py_ssize_t> less[e] - job.begin] = 1
         if part.grows:
             return
+    for e in range(FR_BATCH_BLOCK):
+        y_of[e] = s.y[at[e]] if e < size else 0.0
+        p_of[e] = found[e].product + base if e < size else 0.0
+    if s.loss == FR_SGD_LOG:
+        fr_batch_log_losses(y_of, p_of, values, slopes_of)
+    else:
+        for e in range(size):
+            values[e] = value_and_slope(s.loss, s.parameter, y_of[e], p_of[e], &slopes_of[e])
     for e in range(size):
         i = at[e]
         weight = 1.0 if s.weight == NULL else s.weight[i]
-        p = found[e].product + base
-        value = value_and_slope(s.loss, s.parameter, s.y[i], p, &slope)
+        p, value, slope = p_of[e], values[e], slopes_of[e]
         part.loss += weight * value
         if not isfinite(value + fabs(slope) + fabs(p)):
             part.ended = True
@@ -280,7 +291,7 @@ cdef inline void one_row(Job *job, Part *part, Py_ssize_t position) noexcept nog
     cdef double by, z
     cdef double *own
     cdef double *b = field(s, s.a.n_minor, 2 if job.adaptive else 0)
-    fetch_row(s, position + AHEAD)
+    fr_fetch_row(s, position + AHEAD)
     if job.adaptive and weight <= 0:
         return
     size = read_elements(s, i, q.x, q.at)

@@ -16,5 +16,6 @@ cdef extern from "batch_loops.h" nogil:
     Py_ssize_t fr_batch_place(Py_ssize_t p, Py_ssize_t j)
     void fr_batch_predict(int single, const void *const *rows, Py_ssize_t n, Py_ssize_t p,
                           const fr_batch_columns *c, fr_batch_row *out)
+    void fr_batch_log_losses(const double *y, const double *p, double *value, double *slope)
     void fr_batch_add(int single, const void *const *rows, const double *g, Py_ssize_t n,
                       Py_ssize_t p, const double *unit, double *sums)

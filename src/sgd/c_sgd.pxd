@@ -21,7 +21,9 @@ cdef extern from "sgd.h" nogil:
     ctypedef struct fr_sgd "struct fr_sgd":
         fr_matrix *a
         const Py_ssize_t *order
-        Py_ssize_t begin, end, k
+        const Py_ssize_t *ahead
+        Py_ssize_t window, near, begin, end, last, looked, k
+        int stored, unseen, unsound
         const double *y
         const int32_t *codes
         int soft
@@ -61,8 +63,11 @@ cdef extern from "flow.h" nogil:
     void fr_truncate(double *v, double *debts, Py_ssize_t apart)
 
 
-cdef extern from "compiler.h" nogil:
-    void FR_PREFETCH(const void *p)
+cdef extern from "windows.h" nogil:
+    void fr_fetch_row(const fr_sgd *s, Py_ssize_t position)
+    void fr_fetch_records(const fr_sgd *s, Py_ssize_t position)
+    void fr_fetch_beside(const fr_sgd *s, Py_ssize_t position)
+    int fr_look_at_rows(fr_sgd *s, Py_ssize_t begin, Py_ssize_t end)
 
 
 cdef extern from "elementary.h" nogil:

@@ -65,7 +65,14 @@ enum {
 typedef struct fr_sgd {
     fr_matrix *a;
     const ptrdiff_t *order; /* rows, or NULL: storage order */
-    ptrdiff_t begin, end;
+    const ptrdiff_t *ahead; /* the same rows, those of each window in storage order; or NULL */
+    ptrdiff_t window;       /* rows of a window of the order */
+    ptrdiff_t near;         /* rows that are prefetched before their turn */
+    ptrdiff_t begin, end;   /* positions to learn from */
+    ptrdiff_t last;         /* the end of the order */
+    ptrdiff_t looked;       /* end of the positions whose rows were checked */
+    int stored;             /* type of the stored values, where a->real may be FR_ONES */
+    int unseen, unsound;    /* whether rows are still unchecked; whether one was invalid */
     ptrdiff_t k;            /* outputs */
     const double *y;        /* (n,), or (n, k) with `soft` */
     const int32_t *codes;   /* classes, for several outputs */

@@ -136,9 +136,16 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
     )
     prepare(s, &q, wide)
     for position in range(s.begin, s.end):
-        fetch_row(s, position + AHEAD)
+        if position == s.looked:
+            s.looked = min(s.last, (position // s.window + 1) * s.window)
+            if s.unseen and not fr_look_at_rows(s, position, s.looked):
+                s.unsound = 1
+                s.begin = position
+                return
+        fr_fetch_beside(s, position + 2 * s.near)
+        fr_fetch_row(s, position + s.near)
         if s.a.index >= 0 and s.far:
-            fetch_records(s, position + 1)
+            fr_fetch_records(s, position + 1)
         i = row_at(s, position)
         if is_simple:
             loss = simple_row(s, i)

@@ -11,7 +11,6 @@ cdef extern from "kernels.h" nogil:
 
 cdef enum:
     AHEAD = 4        # rows that are prefetched before their turn
-    LINE = 64        # bytes of a cache line
     MOST_STEPS = 64  # largest number of steps of a heavy row
     MARGIN = 5       # margin that a step of a classifier may reach
     SHORT_ROW = 64   # elements up to which a plain step gathers them one by one
@@ -52,31 +51,6 @@ cdef inline Py_ssize_t start_of(const fr_sgd *s, Py_ssize_t i) noexcept nogil:
     if s.a.index == 0:
         return (<const int32_t *> s.a.indptr)[i]
     return (<const int64_t *> s.a.indptr)[i]
-
-
-cdef inline void fetch(const void *data, Py_ssize_t first, Py_ssize_t size,
-                       Py_ssize_t each) noexcept nogil:
-    cdef const char *at = <const char *> data + first * each
-    cdef const char *end = at + size * each
-    while at < end:
-        FR_PREFETCH(at)
-        at += LINE
-
-
-cdef inline void fetch_row(const fr_sgd *s, Py_ssize_t position) noexcept nogil:
-    """Prefetch a later row."""
-    cdef Py_ssize_t i, first, size
-    if position >= s.end:
-        return
-    i = row_at(s, position)
-    first = start_of(s, i)
-    if s.a.index < 0:
-        fetch(s.a.data, first, s.a.n_minor, 4 if s.a.real == FR_FLOAT else 8)
-        return
-    size = start_of(s, i + 1) - first
-    fetch(s.a.indices, first, size, 4 if s.a.index == 0 else 8)
-    if s.a.real != FR_ONES:
-        fetch(s.a.data, first, size, 4 if s.a.real == FR_FLOAT else 8)
 
 
 cdef inline Py_ssize_t read_elements(const fr_sgd *s, Py_ssize_t i, double *x,

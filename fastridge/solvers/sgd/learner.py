@@ -20,7 +20,7 @@ from ..._sgd import (
     UNSEEN,
     Steps,
     T,
-    shuffle_pieces,
+    shuffle_blocks,
     slope,
 )
 
@@ -66,6 +66,27 @@ class Rule(NamedTuple):
 
 class Diverged(ArithmeticError):
     """A prediction or a step was not finite; the call was rolled back."""
+
+
+class Unsound(ValueError):
+    """Unchecked rows are unsorted or not finite; the call was rolled back."""
+
+
+class Shuffled(NamedTuple):
+    """A random order of all rows that reads memory in blocks.
+
+    Attributes
+    ----------
+    rows : ndarray of intp, shape (n,)
+    ahead : ndarray of intp, shape (n,)
+        The same rows, those of each window in storage order.
+    window : int
+        Rows of a window.
+    """
+
+    rows: NDArray[np.intp]
+    ahead: NDArray[np.intp]
+    window: int
 
 
 class Learner:
@@ -153,6 +174,10 @@ class Learner:
         """Number of rows seen plus 1."""
         return float(self._steps.numbers[T])
 
+    @t.setter
+    def t(self, value: float) -> None:
+        self._steps.numbers[T] = value
+
     @property
     def eta(self) -> float:
         """Learning rate of the last step."""
@@ -176,21 +201,22 @@ class Learner:
         y: NDArray[Any],
         weight: Floats | None = None,
         positive: Floats | None = None,
-        order: NDArray[np.intp] | None = None,
+        order: NDArray[np.intp] | Shuffled | None = None,
     ) -> float:
         """Take a step for each row, or for each batch of neighbours of the order.
 
         Parameters
         ----------
         A : Matrix
-            Dense in C order, or CSR.
+            Dense in C order, or CSR. Rows of an `unseen` matrix are checked before they are learned
+            from; batches need a checked matrix.
         y : ndarray
             For one output, float64 targets (n,), -1 and 1 for classes; for several, int32 codes
             (n,) or float64 shares (n, n_outputs).
         weight : ndarray of float64, shape (n,), or None
         positive : ndarray of float64, shape (n_outputs,), or None
             Factors of the losses of rows of the positive class, one against the rest.
-        order : ndarray of intp, or None
+        order : ndarray of intp, Shuffled or None
             The rows in the order of the visits; None: storage order.
 
         Returns
@@ -202,6 +228,8 @@ class Learner:
         ------
         Diverged
             If a prediction or a step is not finite.
+        Unsound
+            If columns of unseen rows do not ascend or do not exist, or their values are not finite.
         """
         self._set_rule()
         rule, steps = self.rule, self._steps
@@ -209,7 +237,9 @@ class Learner:
         steps.lay_out(by_field and rule.learning_rate != "coin")
         back = self._keep(A)
         soft = y.dtype == np.float64
-        n = A.shape[0] if order is None else len(order)
+        rows, ahead = (order.rows, order.ahead) if isinstance(order, Shuffled) else (order, None)
+        window = order.window if isinstance(order, Shuffled) else _rows_of(_WINDOW, A)
+        n = A.shape[0] if rows is None else len(rows)
         parts = [(0, n)]
         if rule.average and self._adaptive and steps.numbers[BEGAN] < 0:
             # start averaging at the boundary of a batch
@@ -223,13 +253,25 @@ class Learner:
                 self._begin_averages()
             try:
                 found = steps.learn(
-                    A, *targets, soft, weight, positive, order, begin, end, rule.batch_size
+                    A,
+                    *targets,
+                    soft,
+                    weight,
+                    positive,
+                    rows,
+                    ahead,
+                    window,
+                    begin,
+                    end,
+                    rule.batch_size,
                 )
             except KeyboardInterrupt:
                 self._restore(back)
                 raise
             if found is None:
                 self._restore(back)
+                if steps.unsound:
+                    raise Unsound("columns of rows do not ascend, or values are not finite")
                 raise Diverged("a prediction or a step is not finite")
             total += found
         return total
@@ -273,6 +315,9 @@ class Learner:
         is_large = A.is_sparse and steps.table.size > max(_SMALL, 4 * A.nnz)
         if is_large and self._adaptive and not begins:
             # only these columns change; other rules, and the start of averages, change all
+            columns = A.arrays[1]
+            if A.unseen and not 0 <= columns.min(initial=0) <= columns.max(initial=0) < A.shape[1]:
+                raise Unsound("rows have columns that do not exist")
             rows = np.append(A.arrays[1], self.n_features)
         kept = steps.table.copy() if rows is None else steps.table[rows]
         return rows, kept, steps.numbers.copy(), steps.scale.copy(), steps.scale_sum.copy()
@@ -419,7 +464,12 @@ class Learner:
         return Learner.of_state, (self.state(),)
 
 
-def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArray[np.intp]:
+def _rows_of(size: float, A: Matrix) -> int:
+    """About how many rows of A have so many bytes."""
+    return max(1, int(size * A.shape[0] / max(1, sum(a.nbytes for a in A.arrays))))
+
+
+def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> Shuffled:
     """Return an order of n rows that is random and reads memory in pieces.
 
     Blocks of neighbouring rows, of about 8 KiB, are visited in random order, and rows are mixed
@@ -436,26 +486,21 @@ def shuffled_order(n: int, row_bytes: float, seed: int, epoch: int = 0) -> NDArr
 
     Returns
     -------
-    ndarray of intp, shape (n,)
+    Shuffled
 
     Examples
     --------
     >>> from fastridge.solvers.sgd.learner import shuffled_order
-    >>> sorted(shuffled_order(5, 80.0, seed=0).tolist())
+    >>> sorted(shuffled_order(5, 80.0, seed=0).rows.tolist())
     [0, 1, 2, 3, 4]
     """
     first, second = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
-    rows, window = n, n
+    block, window = max(1, n), max(1, n)
     if n * row_bytes > _ALL:
-        rows = max(1, int(_PIECE / row_bytes))
-        window = rows * max(2, int(_WINDOW / (rows * row_bytes)))
-    blocks = -(-n // max(rows, 1))
-    starts = np.arange(blocks, dtype=np.intp) * rows
-    shuffle_pieces(starts, max(blocks, 1), first)
-    order = (starts[:, None] + np.arange(rows)).ravel()
-    order = order[order < n]
-    shuffle_pieces(order, max(1, window), second)
-    return order
+        block = max(1, int(_PIECE / row_bytes))
+        window = block * max(2, int(_WINDOW / (block * row_bytes)))
+    ahead, order = shuffle_blocks(n, block, window, first, second)
+    return Shuffled(order, ahead, window)
 
 
 _PIECE, _WINDOW, _ALL = 1 << 13, 1 << 17, 1 << 22  # bytes
