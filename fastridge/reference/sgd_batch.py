@@ -170,8 +170,8 @@ class BatchLearner(sgd.Learner):
         self._starts = False
         if self._seen == 0.0 and self.n_outputs == 1 and self._W[0, -1] == 0.0:
             mean = s @ Y[:, 0] / s.sum()
-            self._starts = self.rule.loss in (*sgd._REGRESSION, "poisson")
-            if self.rule.loss in sgd._REGRESSION:
+            self._starts = self.rule.loss in (*sgd_losses.REGRESSION, "poisson")
+            if self.rule.loss in sgd_losses.REGRESSION:
                 self._W[0, -1] = mean * self.rule.fit_intercept
             elif self.rule.loss == "poisson" and mean > 0:
                 self._W[0, -1] = math.log(mean) * self.rule.fit_intercept
@@ -179,7 +179,7 @@ class BatchLearner(sgd.Learner):
 
     def _unit(self):
         """The unit of predictions."""
-        if self.rule.loss not in sgd._REGRESSION or self.n_outputs > 1:
+        if self.rule.loss not in sgd_losses.REGRESSION or self.n_outputs > 1:
             return 1.0
         return min(self._error, self._spread) / self._seen if self._seen > 0.0 else 0.0
 
@@ -187,7 +187,7 @@ class BatchLearner(sgd.Learner):
         """Count the rows, which set the rate."""
         self._seen += s.sum()
         self._squares += s @ (u[:, :-1] ** 2).sum(axis=1)
-        if self.rule.loss in sgd._REGRESSION and self.n_outputs == 1:
+        if self.rule.loss in sgd_losses.REGRESSION and self.n_outputs == 1:
             y = Y[:, 0]
             self._error += s @ abs(P[:, 0] - y)
             self._mean += s @ (y - self._mean) / self._seen
