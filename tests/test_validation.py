@@ -92,7 +92,7 @@ def test_canonical_sparse_is_not_copied(handed, dtype, index, container, frozen)
     if frozen:
         freeze(X)
     check_design(X)
-    data, indices, indptr, shape, by_column = handed.buffers
+    data, indices, indptr, shape, by_column, *_ = handed.buffers
     assert np.shares_memory(data, X.data)
     assert np.shares_memory(indices, X.indices)
     assert np.shares_memory(indptr, X.indptr)
