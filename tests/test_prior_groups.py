@@ -247,3 +247,51 @@ def test_sparse_parameters_are_saved(tmp_path, form):
     model = GroupRidge(groups, penalty_matrix=MATRICES).fit(X, y, s)
     fastridge.save(model, tmp_path / "model.npz")
     assert fastridge.load(tmp_path / "model.npz").groups == groups
+
+
+def assert_covariance(S, expected, tmp_path):
+    v = np.random.default_rng(1).standard_normal((len(expected), 3))
+    np.testing.assert_allclose(S.toarray(), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(S @ v, expected @ v, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(S.diagonal(), np.diag(expected), rtol=1e-6, atol=1e-10)
+    variance = np.einsum("ji,jk,ki->i", v, expected, v)
+    np.testing.assert_allclose(S.variance(v.T), variance, rtol=1e-6)
+    fastridge.save(S, tmp_path / "posterior.npz")
+    again = fastridge.load(tmp_path / "posterior.npz")
+    np.testing.assert_array_equal(again.toarray(), S.toarray())
+    assert again.shape == S.shape
+
+
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_deviations_by_samples_are_those_by_features(fit_intercept, free, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 10)) + 5.0
+    y = X @ rng.standard_normal(10) + rng.standard_normal(40)
+    P = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])
+    options = {"penalty_matrix": {"b": P}, "fit_intercept": fit_intercept}
+    if free:
+        options["penalty_factor"] = np.r_[np.ones(9), 0.0]
+    groups = {"a": range(6), "b": range(6, 9), "c": [9]}
+    model, exact = (
+        GroupRidge(groups, solver=solver, **options).fit(X, y) for solver in ("dual", "cholesky")
+    )
+    A = X - fit_intercept * X.mean(axis=0)
+    alpha = np.minimum(model.alpha_, 1e12)[model.group_index_]
+    D = sparse.block_diag([np.eye(6), P, float(not free) * np.eye(1)]).toarray()
+    expected = model.noise_variance_ * np.linalg.inv(A.T @ A + D * alpha)
+    assert_covariance(model.posterior_, expected, tmp_path)
+    deviations = [one.predict(X[:7], return_std=True)[1] for one in (model, exact)]
+    np.testing.assert_allclose(*deviations, rtol=1e-6)
+    np.testing.assert_allclose(model.intervals(), exact.intervals(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "dual", "schur"])
+def test_turned_covariances(solver, tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.eye(6)[rng.integers(0, 6, 40)], rng.standard_normal((40, 4)) + 5.0])
+    y = X @ rng.standard_normal(10) + rng.standard_normal(40)
+    model = GroupRidge(np.repeat([0, 1], [6, 4]), solver=solver).fit(sparse.csr_array(X), y)
+    S, T = model.posterior_, rng.standard_normal((10, 10))
+    assert_covariance(S, S.toarray(), tmp_path)
+    assert_covariance(S.turned(T), T @ S.toarray() @ T.T, tmp_path)

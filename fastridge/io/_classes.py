@@ -23,6 +23,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "GLMPosterior": ("fastridge.solvers.glm.posterior", ()),
     "GLMResult": ("fastridge.solvers.glm.result", ()),
     "HessianInverse": ("fastridge.solvers.glm.hessian", ()),
+    "LevelsPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
     "Moments": ("fastridge.moments", ()),
     "MultiTaskPath": ("fastridge.solvers.descent.multi_task", ()),
     "MultinomialPosterior": ("fastridge.solvers.glm.softmax_laplace", ()),
@@ -31,6 +32,8 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),
     "RidgePath": ("fastridge.solvers.ridge_path.path", ()),
     "RidgeResult": ("fastridge.solvers.ridge.result", ()),
+    "SamplesPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
+    "TurnedPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
 }
 
 # Classes of scikit-learn, by module. An object is stored as its parameters and all its attributes,

@@ -19,6 +19,27 @@ _RANK = 1e-12  # share of a free column that must be left by the columns before 
 _ROWS = 1024
 
 
+class TurnedPosterior(Posterior):
+    """The covariance T S T' of T u, of coefficients u of a posterior with a form of its own.
+
+    Parameters
+    ----------
+    of : Posterior (q, q)
+        S.
+    turn : ndarray (p, q)
+        T.
+    """
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Posterior, turn: Any) -> None:
+        super().__init__(None, None, None, turn)
+        self._of = of
+
+    def _inner(self) -> Posterior:
+        return self._of
+
+
 class SamplesPosterior(Posterior):
     """A posterior covariance in the form by samples, with unpenalised features.
 
@@ -40,7 +61,7 @@ class SamplesPosterior(Posterior):
         The covariance is that of the coefficients times 2^-power.
     """
 
-    __slots__ = ("_beside", "_border", "_free", "_power", "_root")
+    __slots__ = ("_border", "_free", "_power", "_root")
 
     @on_one_thread
     def __init__(self, B: Any, prior: Any, free: Any, noise: float, power: Any) -> None:
@@ -67,6 +88,9 @@ class SamplesPosterior(Posterior):
         super().__init__(None, prior, rows)
         self._free, self._border, self._root = free, border, root * np.sqrt(noise)
         self._power = power
+
+    def turned(self, turn: Any) -> Posterior:
+        return TurnedPosterior(self, turn)
 
     def _folded(self, V: Array) -> Array:
         """Return V (k, p) in the units of the rows, with the free coefficients eliminated."""
@@ -151,6 +175,9 @@ class LevelsPosterior(Posterior):
             M -= (self._B.multiply(1.0 / self._precision[None]).tocsr() @ self._B.T).toarray()
         super().__init__(cholesky(M), D, None)
         self._noise, self._power = noise, power
+
+    def turned(self, turn: Any) -> Posterior:
+        return TurnedPosterior(self, turn)
 
     @property
     def shape(self) -> tuple[int, int]:
