@@ -5,6 +5,7 @@ import warnings
 import mixed_models as data
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import minimize
 from storages import KINDS, stored
 from test_bayesian_ridge import all_checks
@@ -519,3 +520,47 @@ def test_summary_tells_free_groups_from_those_that_are_out(capsys):
     words = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     assert words[1] == ["free", "1", "free"]
     assert (words[2][2] == "out") == np.isinf(model.alpha_[1])
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "dual", "schur", "cg"])
+@pytest.mark.parametrize(
+    "scale", [1e-310, 1e-300, 1e-160, 1e-155, 1e-151, 1e151, 1e153, 1e155, 1e160, 1e300]
+)
+def test_penalties_beyond_float64_are_refused(scale, solver):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.eye(4)[np.arange(30) % 4], rng.standard_normal((30, 3))])
+    y = X @ rng.standard_normal(7) + rng.standard_normal(30)
+    labels = np.repeat([0, 1], [4, 3])
+    one = GroupRidge(labels, solver=solver).fit(sparse.csr_array(X), y)
+    model = GroupRidge(labels, solver=solver)
+    if 1e-152 < scale < 1e152:
+        model.fit(sparse.csr_array(X * scale), y)
+        np.testing.assert_allclose(model.alpha_ / scale / scale, one.alpha_, rtol=1e-6)
+        np.testing.assert_allclose(model.coef_ * scale, one.coef_, rtol=1e-6)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"^X "):
+            model.fit(sparse.csr_array(X * scale), y)
+    if 1e-200 < scale < 1e200:
+        # factors of the same scale keep the penalties in range
+        factor = np.full(7, scale)
+        model = GroupRidge(labels, solver=solver, penalty_factor=factor)
+        model.fit(sparse.csr_array(X * scale), y)
+        np.testing.assert_allclose(model.alpha_ / scale, one.alpha_, rtol=1e-6)
+        np.testing.assert_allclose(model.coef_ * scale, one.coef_, rtol=1e-6)
+    with pytest.raises(ValueError, match="penalty_factor"):
+        GroupRidge(labels, solver=solver, penalty_factor=np.full(7, 1e-300)).fit(
+            sparse.csr_array(X * 1e10), y
+        )
+
+
+def test_a_search_ends_where_no_penalty_gives_a_criterion():
+    from fastridge.solvers.group_ridge.choose import Search
+    from fastridge.solvers.group_ridge.criteria import criterion_of
+
+    tried = []
+    search = Search(tried.append, criterion_of("gcv", 20.0, 1), np.ones(2, np.intp), 1e-6, 99)
+    found = search.run(np.array([0.0, 1.0]))
+    assert np.isinf(found.alpha).all()
+    assert len(tried) < 30

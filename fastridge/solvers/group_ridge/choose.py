@@ -26,6 +26,7 @@ _LITTLE, _LITTLE_OF_ONE = 2.0, 0.2
 _LOOSE = 0.03  # relative gradient at which dropped groups are first tested for a return
 _NEAR = 1e-4  # step beyond which a secant replaces the curvature
 _HALVINGS = 20
+_RAISES = 20  # largest number of times that first penalties become larger, which leaves those of 0
 _SMALL = 64  # number of groups up to which eigenvalues are computed
 LEAST, _MOST = 1e-14, 1e14  # relative penalties, beyond which a group is free, or out
 # least penalty where rows are fitted exactly, because of round-off
@@ -120,7 +121,9 @@ class Search:
     def run(self, alpha: Array) -> Choice:
         alpha = np.where(self.size > 0, alpha, np.inf)
         state, value = self._try(alpha)
-        while not np.isfinite(value):
+        for _ in range(_RAISES):
+            if np.isfinite(value):
+                break
             if value == -np.inf or not np.isfinite(alpha).any() or alpha.min() > _MOST:
                 break
             alpha = alpha * 100.0

@@ -42,6 +42,13 @@ _ASIDE = (
 _AGAIN = 3  # largest number of searches from there
 _LOWER = 1e-6  # least decrease of the criterion
 _EXACT = 1e-8  # relative penalties below which y is fitted nearly exactly
+_POWER = 480  # largest exponent of two that a column is multiplied by
+_OUT_OF_RANGE = (
+    "X has features whose squares, over their penalty_factor or eigenvalues of penalty_matrix,"
+    " leave the range of float64, and with them the penalties; expected numbers from about 1e-150"
+    " to 1e150, times the roots of these factors."
+)
+_RANGE = 2.0**1010  # of penalties, and of factors in units of the scaled columns
 _LOG_2 = float(np.log(2.0))
 _LOG_2_PI = float(np.log(2.0 * np.pi))
 
@@ -92,7 +99,10 @@ class Data:
             return np.where(np.abs(e) > _FAR, -e, 0).astype(np.int32)
 
         # clip: factors are multiplied by squares of these powers, which must be in range too
-        self.power = np.clip(far(largest(self.A)), -480, 480)
+        wanted = far(largest(self.A))
+        self.power = np.clip(wanted, -_POWER, _POWER)
+        if (np.abs(wanted - self.power) > _POWER).any():
+            raise ValueError(_OUT_OF_RANGE)
         self.y_power = far(np.abs(self.Y).max(axis=0))
         if self.power.any():
             self.A = scaled_matrix(self.A, self.power)
@@ -134,18 +144,25 @@ def fit_groups(
         "mean": np.ldexp(given.problem.mean, -given.power),
     }
     data: Any
+    # units out of range are refused below
+    with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
+        if solver == "cg":
+            signs = np.random.default_rng(seed).choice([-1.0, 1.0], (A.n_columns, n_probes))
+            data = Iterative(given.problem, given.d, codes, count, signs)
+        elif solver == "dual":
+            data = Samples(given.problem, given.d, codes, count)
+        elif solver == "schur":
+            data = Levels(given.problem, given.d, codes, count, levels, criterion == "ml")
+        else:
+            data = _features(given, codes, count, criterion)
+    _require_range(data.unit[data.groups.size > 0], given.d, d)
     if solver == "cg":
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (A.n_columns, n_probes))
-        data = Iterative(given.problem, given.d, codes, count, signs)
         return _collect_estimates(data, given, tol, max_iter), kept
     if solver == "dual":
-        data = Samples(given.problem, given.d, codes, count)
         kept["rows"] = kept_rows(given.problem)
     elif solver == "schur":
-        data = Levels(given.problem, given.d, codes, count, levels, criterion == "ml")
         kept["levels"] = kept_levels(data)
     else:
-        data = _features(given, codes, count, criterion)
         kept["gram"] = data.whole
     choice = criterion_of(criterion, data.total, data.rank)
     first = first_penalties(data, choice.left)
@@ -157,6 +174,18 @@ def fit_groups(
             found[t] = _fit_target(data, choice, t, first[t], tol, max_iter)
             found[t].state.forget()
     return _collect(data, given, choice, found, solver), kept
+
+
+def _require_range(unit: Array, scaled: Array, d: Array) -> None:
+    """Refuse groups whose penalties leave the range of float64.
+
+    unit: penalties in the units of X where relative ones are 1; scaled: the factors `d` in the
+    units of the scaled X.
+    """
+    inside = (unit >= 1.0 / _RANGE) & (unit <= _RANGE)
+    factors = (scaled >= 1.0 / _RANGE) & (scaled <= _RANGE)
+    if not (inside.all() and (factors | (d == 0)).all()):
+        raise ValueError(_OUT_OF_RANGE)
 
 
 def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes):
@@ -285,7 +314,13 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
     noise, log_evidence = np.zeros(k), np.full(k, np.inf)
     dof = np.zeros((k, g))
     for t, choice in enumerate(found):
-        alpha[t] = choice.alpha * data.unit
+        with np.errstate(over="ignore", under="ignore"):
+            alpha[t] = choice.alpha * data.unit
+        if (np.isfinite(choice.alpha) & ~np.isfinite(alpha[t])).any():
+            raise ValueError(
+                "X has a group of features whose penalty, in units of their squares, leaves the"
+                " range of float64; expected X of a smaller scale."
+            )
         dof[t] = choice.state.dof
     coef = data.coef([choice.state for choice in found], alpha)
     share = _shares(data, problem, coef)
