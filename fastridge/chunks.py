@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._progress import reporter
-from .data.parts import Part, Parts, Task, row_count, run_task
+from .data.parts import Part, Parts, Task, add_to, row_count, run_task
 
 _NAMES = ("X", "y", "sample_weight", "offset", "exposure", "groups")
 
@@ -105,7 +105,7 @@ class Chunks(Parts):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Sliced by rows, without a copy where the layout allows it.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        sample_weight : array-like of shape (n_samples,) or None, default=None
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
         rows : int, default=65536
             Rows of a chunk, at least 1.
         **options : dict
@@ -132,7 +132,7 @@ class Chunks(Parts):
         if rows < 1:
             raise ValueError(f"rows is {rows}; expected at least 1.")
         for name, values in (("y", y), ("sample_weight", sample_weight)):
-            if values is not None and row_count(values) != n:
+            if values is not None and not np.isscalar(values) and row_count(values) != n:
                 raise ValueError(
                     f"{name} has {row_count(values)} rows, but X has {n}; expected as many."
                 )
@@ -140,7 +140,9 @@ class Chunks(Parts):
         def read() -> Iterator[Any]:
             for start in range(0, n, rows):
                 chosen = slice(start, start + rows)
-                weight = None if sample_weight is None else sample_weight[chosen]
+                weight = sample_weight
+                if weight is not None and not np.isscalar(weight):
+                    weight = weight[chosen]
                 yield X[chosen], y[chosen], weight
 
         found = cls(read, total=-(-n // rows), **options)
@@ -287,13 +289,7 @@ class Chunks(Parts):
         total = None
         for part in self:
             own = args if each is None else (*args, each[part.number])
-            found = run_task(task, part, own)
-            if found is None:
-                continue
-            if total is None:
-                total = found
-            else:
-                total.add(found)
+            total = add_to(total, run_task(task, part, own), part.number)
         return total
 
 

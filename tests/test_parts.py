@@ -38,6 +38,10 @@ def targets(y, kind):
     return y
 
 
+def name_of(value):
+    return value if isinstance(value, str) else None
+
+
 SQUARED = [
     ("one", fastridge.Ridge(2.0)),
     ("one", fastridge.Ridge(2.0, fit_intercept=False)),
@@ -124,7 +128,7 @@ def test_squared_losses_are_fitted_as_the_rows_are(kind, model, weighted):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("kind", "model"), OTHERS, ids=lambda v: v if isinstance(v, str) else None)
+@pytest.mark.parametrize(("kind", "model"), OTHERS, ids=name_of)
 def test_other_losses_are_fitted_as_the_rows_are(kind, model, weighted):
     X, y, s = data(offset=5.0)
     y, s = targets(y, kind), s if weighted else None
@@ -321,6 +325,7 @@ def test_errors_name_the_part(chunks, message, model):
 def test_what_parts_cannot_do_is_said():
     chunks = Chunks.arrays(X0, Y0, rows=100)
     for model, message in (
+        (fastridge.GroupRidge("each", criterion="loo"), "criterion='loo' leaves out single rows"),
         (fastridge.RidgeCV(ALPHAS), "cv=None leaves out single rows"),
         (fastridge.RidgeCV(ALPHAS, cv=3, scoring=lambda *_: 0.0), "scoring is"),
         (fastridge.RidgeCV(ALPHAS, validation=0.2), "validation is given"),
@@ -338,6 +343,158 @@ def test_what_parts_cannot_do_is_said():
         Chunks.arrays(X0, Y0, rows=0)
     with pytest.raises(ValueError, match="y has 9 rows"):
         Chunks.arrays(X0, Y0[:9])
+
+
+BOUNDED = [
+    ("labels", fastridge.LogisticRegression(C=10.0, l1_ratio=1.0, standardize=True)),
+    ("labels", fastridge.LogisticRegression(C=1.0, lower=-0.02, upper=0.1)),
+    ("counts", fastridge.PoissonRegressor(alpha=0.1, positive=True)),
+    ("counts", fastridge.PoissonRegressor(alpha=0.1, l1_ratio=0.5, lower=0.01, upper=0.4)),
+    ("counts", fastridge.PoissonRegressor(alpha=1e-3, l1_ratio=0.5)),
+]
+
+
+@pytest.mark.parametrize("spread", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("kind", "model"), BOUNDED, ids=lambda v: v if isinstance(v, str) else None
+)
+def test_bounds_and_l1_with_columns_of_unlike_scales(kind, model, spread):
+    X, y, s = data(offset=5.0)
+    s[100:220] = 0.0  # a part without weight
+    y, scale = targets(y, kind), np.logspace(-spread, spread, P)
+    options = {"tol": 1e-7, "max_iter": 1000}
+    options |= {
+        name: getattr(model, name) / scale
+        for name in ("lower", "upper")
+        if getattr(model, name) is not None
+    }
+    local = clone(model).set_params(**options).fit(X * scale, y, s)
+    found = clone(model).set_params(**options).fit(Chunks.arrays(X * scale, y, s, rows=60))
+    assert abs(local.objective_ - found.objective_) <= 1e-9 * abs(local.objective_)
+    close(local.coef_ * scale, found.coef_ * scale, 1e-4)
+
+
+def test_a_start_outside_of_the_bounds():
+    X, y, _ = data(offset=1.0)
+    labels = targets(y, "labels")
+    local = fastridge.LogisticRegression(l1_ratio=0.5, positive=True, tol=1e-7).fit(X, labels)
+    found = fastridge.LogisticRegression(l1_ratio=0.5, warm_start=True, tol=1e-7).fit(X, labels)
+    found.set_params(positive=True).fit(Chunks.arrays(X, labels, rows=100))
+    close(local.coef_, found.coef_, 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("options", [{"penalty": None}, {"penalty": "l1", "C": 0.1}])
+def test_parameters_that_scikit_learn_deprecated(options):
+    X, y, _ = data(offset=1.0)
+    labels = targets(y, "labels")
+    local = fastridge.LogisticRegression(tol=1e-7, **options).fit(X, labels)
+    found = fastridge.LogisticRegression(tol=1e-7, **options)
+    close(local.coef_, found.fit(Chunks.arrays(X, labels, rows=100)).coef_, 1e-5)
+
+
+def test_an_offset_of_two_classes():
+    X, y, _ = data(offset=1.0)
+    labels, known = targets(y, "labels"), np.random.default_rng(4).standard_normal(N)
+
+    def read(labels=labels):
+        for start in range(0, N, 90):
+            rows = slice(start, start + 90)
+            yield {"X": X[rows], "y": labels[rows], "offset": known[rows]}
+
+    local = fastridge.LogisticRegression(tol=1e-8).fit(X, labels, offset=known)
+    found = fastridge.LogisticRegression(tol=1e-8).fit(Chunks(read))
+    close(local.coef_, found.coef_, 1e-6)
+    with pytest.raises(ValueError, match="offset is given with data in parts of 3 classes"):
+        fastridge.LogisticRegression().fit(Chunks(lambda: read(targets(y, "classes"))))
+    with pytest.raises(ValueError, match="part 0: offset is given, which this fit does not take"):
+        fastridge.Ridge().fit(Chunks(lambda: read(y)))
+    counts = np.abs(y)
+    with pytest.raises(ValueError, match="part 0: offset is given"):
+        fastridge.PoissonRegressor().fit(X, counts).score(Chunks(lambda: read(counts)))
+
+
+def test_separated_classes_are_said():
+    X, _, _ = data(offset=0.0)
+    model = fastridge.LogisticRegression(C=np.inf)
+    with pytest.warns(Warning, match="fit every row exactly, as separated classes"):
+        model.fit(Chunks.arrays(X, X[:, 0] > 0, rows=100))
+    assert model.n_iter_[0] < 40
+
+
+def test_labels_are_checked():
+    X, y, _ = data()
+    labels = targets(y, "labels")
+    numbers = np.where(labels == "up", 1.0, 0.0)
+    for model in (fastridge.LogisticRegression(), fastridge.RidgeClassifier()):
+        for wrong, message in (
+            (np.where(np.arange(N) == 250, np.nan, numbers), "part 2"),
+            (numbers + 0.25, "part 0"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.fit(Chunks.arrays(X, wrong, rows=100))
+        mixed = [(X[:100], numbers[:100].astype(int)), (X[100:], labels[100:])]
+        with pytest.raises(ValueError, match="part 1: labels are of types"):
+            model.fit(Chunks(mixed))
+    for wrong in (numbers * 0, np.where(np.arange(N) < 3, "up", "down")):
+        weight = np.where(np.arange(N) < 3, 0.0, 1.0)
+        with pytest.raises(ValueError, match="y has"):
+            fastridge.LogisticRegression().fit(Chunks.arrays(X, wrong, weight, rows=100))
+    found = fastridge.LogisticRegression().fit(Chunks.arrays(X, labels, rows=100))
+    assert found.classes_.dtype == labels.dtype
+
+
+def test_scores_check_what_they_are_given():
+    X, y, _ = data()
+    model = fastridge.Ridge().fit(X, y)
+    with pytest.raises(ValueError, match="part 2: Input y contains NaN"):
+        model.score(Chunks.arrays(X, nan_at(y, 210), rows=100))
+    with pytest.raises(ValueError, match="sample_weight is zero for every sample"):
+        model.score(Chunks.arrays(X, y, 0.0 * y, rows=100))
+
+
+def test_deviations_and_posteriors():
+    X, y, _ = data()
+    chunks = Chunks.arrays(X, y, rows=97)
+    bayes = fastridge.BayesianRidge().fit(X, y)
+    for one, other in zip(
+        bayes.predict(chunks, return_std=True), bayes.predict(X, return_std=True), strict=True
+    ):
+        assert (one == other).all()
+    counts = targets(y, "counts")
+    model = fastridge.PoissonRegressor().fit(X, counts)
+    posterior = model.posterior(X, counts)
+    assert (
+        model.predict(chunks, posterior=posterior) == model.predict(X, posterior=posterior)
+    ).all()
+
+
+def test_names_in_another_order():
+    pd = pytest.importorskip("pandas")
+    X, y, _ = data()
+    frame = pd.DataFrame(X, columns=list("abcdefg"))
+    labels = targets(y, "labels")
+    for model, t in ((fastridge.Ridge(), y), (fastridge.LogisticRegression(), labels)):
+        chunks = [(frame[:300], t[:300]), (frame[list("gfedcba")][300:], t[300:])]
+        with pytest.raises(ValueError, match=r"part 1: .*feature name 'g' at position 0"):
+            model.fit(Chunks(chunks))
+
+
+def test_parameters_stay_the_callers_objects():
+    X, y, _ = data()
+    state = np.random.RandomState(0)
+    model = fastridge.SGDRegressor(random_state=state).partial_fit(Chunks.arrays(X, y, rows=90))
+    assert model.random_state is state
+    with pytest.raises(TypeError, match="expected partial_fit"):
+        fastridge.SGDRegressor().fit(Chunks.arrays(X, y))
+
+
+def test_a_fold_without_weight_is_left_out():
+    X, y, s = data()
+    s[:200] = 0.0
+    local = fastridge.RidgeCV(ALPHAS, cv=3).fit(X, y, s)
+    found = fastridge.RidgeCV(ALPHAS, cv=3).fit(Chunks.arrays(X, y, s, rows=50))
+    close(local.cv_results_["validation_error"], found.cv_results_["validation_error"], 1e-9)
 
 
 def test_progress():

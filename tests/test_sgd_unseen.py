@@ -152,3 +152,18 @@ def test_learner():
     learner.rule = learner.rule._replace(batch_size=100)
     with pytest.raises(ValueError, match="as many targets"):
         learner.learn(check_rows(X, None, ""), y)
+
+
+@pytest.mark.parametrize("rate", ["auto", "invscaling"])
+def test_averages_that_begin_within_a_window(rate):
+    X = sp.random_array((400, 50), density=0.2, format="csr", rng=np.random.default_rng(1))
+    y = np.random.default_rng(2).standard_normal(400)
+    options = {"average": 300, "learning_rate": rate, "random_state": 0, "max_iter": 3, "tol": None}
+    wrong = X.copy()
+    wrong.indices[wrong.indptr[400] - 1] = 10**9
+    with pytest.raises(ValueError, match="malformed sparse matrix"):
+        SGDRegressor(**options).fit(wrong, y)
+    wrong = X.copy()
+    wrong.data[wrong.indptr[400] - 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        SGDRegressor(**options).fit(wrong, y)

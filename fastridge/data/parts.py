@@ -109,7 +109,23 @@ def run_task(task: Task, part: Part, args: tuple[Any, ...]) -> Any:
     try:
         return task(part, *args)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"part {part.number}: {error}") from error
+        raise _named(error, part.number) from error
+
+
+def add_to(total: Any, found: Any, number: int) -> Any:
+    """Return a sum with that of a part added, either of which may be None."""
+    if found is None or total is None:
+        return total if found is None else found
+    try:
+        total.add(found)
+    except (ValueError, TypeError) as error:
+        raise _named(error, number) from error
+    return total
+
+
+def _named(error: Exception, number: int) -> Exception:
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"part {number}: {error}")
 
 
 def row_count(values: Any) -> int:

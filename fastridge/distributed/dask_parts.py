@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.parts import Part, Parts, Task, run_task
+from ..data.parts import Part, Parts, Task, add_to, run_task
 
 _FAN_IN = 4  # sums added by a task
 _SMALL = 1 << 20  # bytes up to which parts share a task
@@ -72,10 +72,7 @@ def _run(task: Task, start: int, columns: Any, args: tuple[Any, ...], each: Any)
     for i, values in enumerate(columns):
         own = args if each is None else (*args, each[i])
         found = run_task(task, Part(start + i, *values), own)
-        if total is None:
-            total = found
-        elif found is not None:
-            total.add(found)
+        total = add_to(total, found, start + i)
     return total
 
 

@@ -71,7 +71,8 @@ def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
         )
     fold, seen = np.zeros(n, np.int32), np.zeros(n, np.intp)
     for i, (train, test) in enumerate(pairs):
-        test = np.asarray(test)
+        train, test = (np.asarray(rows) for rows in (train, test))
+        train, test = (np.flatnonzero(r) if r.dtype == bool else r for r in (train, test))
         seen[test] += 1
         fold[test] = i
         if len(train) + len(test) != n:

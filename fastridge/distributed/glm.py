@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from ..data.check import check_penalty_factor
-from ..data.labels import weights_of_classes
 from ..data.parts import Parts
 from ..losses import LOGISTIC, Loss
 from ..moments import Moments
@@ -24,6 +23,8 @@ from ..solvers.descent.elastic_net import elastic_net
 from ..solvers.ridge.options import bounds
 from ..systems import lapack
 from .glm_sums import Data, Equations, Known, equations_of, known_of
+from .squared import require_memory
+from .sums import Weights, class_weights
 
 Array = NDArray[np.float64]
 
@@ -66,6 +67,7 @@ class Found(NamedTuple):
     null: float  # null objective that gaps are relative to
     n_iter: int
     converged: bool
+    separated: bool  # whether rows are fitted exactly as coefficients grow for ever
     known: Known
 
 
@@ -120,13 +122,25 @@ def fit_glm(
         coef = start[0]
         intercept = start[1] + coef @ origin if fit_intercept else start[1]
         state = at(coef, intercept)
+    inside = np.clip(
+        coef,
+        -np.inf if penalty.lower is None else penalty.lower,
+        np.inf if penalty.upper is None else penalty.upper,
+    )
+    if (inside != coef).any():
+        coef = inside
+        state = at(coef, intercept)
     objective = state.value + penalty.value(coef)
-    gap, converged, n_iter = np.inf, False, 0
+    free = not penalty.l1.any() and not penalty.l2.any()
+    gap, converged, separated, n_iter = np.inf, False, False, 0
     while True:
         d, e, gap = _step(state, coef, penalty, constant, fit_intercept, tol, null)
         moves = (np.abs(d) @ reach + np.abs(e)).max()
         if gap <= tol**2 * null and (moves <= _MOVE or gap <= 4 * _EPS * abs(objective)):
             converged = True
+            break
+        if free and state.value - known.least / total <= tol**2 * null:
+            separated = True
             break
         if n_iter >= max_iter:
             break
@@ -143,7 +157,7 @@ def fit_glm(
             break
         (coef, intercept), state, objective = moved, after, value
     back = intercept - coef @ origin if fit_intercept else np.zeros(k)
-    return Found(coef, back, objective, float(gap), null, n_iter, converged, known)
+    return Found(coef, back, objective, float(gap), null, n_iter, converged, separated, known)
 
 
 def first_intercept(data: Data, known: Known, fit_intercept: bool) -> Array:
@@ -152,8 +166,8 @@ def first_intercept(data: Data, known: Known, fit_intercept: bool) -> Array:
         assert data.classes is not None
         if not fit_intercept:
             return np.zeros(len(data.classes))
-        share = np.array(list(known.labels.values())) / known.total
-        b = np.log(share)
+        assert known.labels is not None
+        b = np.log(known.labels.weight / known.total)
         return np.asarray(b - b.mean())
     if not fit_intercept:
         return np.zeros(1)
@@ -218,6 +232,13 @@ def _model_step(
 ) -> tuple[Array, Array, float]:
     """Minimise the quadratic model with an L1 part or bounds by coordinate descent."""
     p = len(w)
+    # columns in units of their curvature, so that none is lost beside others
+    size = np.sqrt(np.diagonal(H)[:p] + penalty.l2)
+    size = np.where(size > 0, size, 1.0)
+    inverse = np.append(1.0 / size, 1.0)
+    g, H, w = g * inverse, H * inverse[:, None] * inverse, w * size
+    low, high = (None if b is None else b * size for b in (penalty.lower, penalty.upper))
+    penalty = Penalty(penalty.l1 / size, penalty.l2 / size**2, low, high)
     slope, border, curve = g[p], H[:p, p], H[p, p]
     G, c = H[:p, :p], g[:p]
     if fit_intercept and curve > 0:
@@ -255,7 +276,9 @@ def _model_step(
     gain += penalty.value(found.coef) - penalty.value(w)
     if fit_intercept and curve > 0:
         gain -= 0.5 * slope**2 / curve
-    return d[None, :], np.array([e]), max(-2.0 * float(gain), 0.0)
+    # the model's minimum is within the inner gap of what was found
+    gap = 2.0 * max(float(found.dual_gap) - float(gain), 0.0)
+    return (d / size)[None, :], np.array([e]), gap
 
 
 def fit_regressor(estimator: Any, parts: Parts) -> None:
@@ -264,6 +287,11 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
     data = Data(loss)
     known: Known = parts.sum(known_of, data, False)
     _require_weight(known)
+    if loss.has_log_link and not known.y_sum > 0:
+        raise ValueError(
+            "y is 0 for every sample with weight; expected some above 0: no finite intercept fits"
+            " best."
+        )
     start = estimator._start(len(known.mean))
     if start is not None:
         start = np.asarray(start[0])[None, :], np.array([start[1]])
@@ -279,31 +307,45 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
 
 def fit_classifier(estimator: Any, parts: Parts) -> None:
     """Fit a logistic regression of two or more classes."""
-    labelled: Known = parts.sum(known_of, Data(None), True)
-    _require_weight(labelled)
-    labels = sorted(labelled.labels)
-    classes = np.array(labels)
+    C, ratio = estimator.C, estimator.l1_ratio
+    if estimator.penalty != "deprecated" or ratio is None or estimator.n_jobs is not None:
+        C, ratio = estimator._deprecated()
+    known: Known = parts.sum(known_of, Data(None), True)
+    _require_weight(known)
+    labels = known.labels
+    assert labels is not None
+    classes, weight = labels.labels, labels.weight
     if len(classes) < 2:
-        raise ValueError(f"y has the class {labels[0]!r} alone; expected at least two classes.")
-    weight = np.array([labelled.labels[label] for label in labels])
+        raise ValueError(
+            f"y has samples of one class only: {classes.tolist()[0]!r}; expected at least 2"
+            " classes in the data."
+        )
     by_class = None
     if estimator.class_weight is not None:
-        if estimator.class_weight == "balanced":
-            by_class = weight.sum() / (len(weight) * weight)
-        else:
-            by_class = weights_of_classes(classes, estimator.class_weight)
+        by_class = class_weights(classes, weight, estimator.class_weight)
         weight = weight * by_class
+    if (weight > 0).sum() < 2 or (len(classes) > 2 and not weight.all()):
+        raise ValueError(
+            f"y has no weight in class {classes[weight.argmin()]!r}; expected some in every class."
+        )
     two = len(classes) == 2
+    if known.has_offset and not two:
+        raise ValueError(
+            f"offset is given with data in parts of {len(classes)} classes; expected None, or two"
+            " classes."
+        )
     data = Data(LOGISTIC if two else None, classes, by_class)
-    # weights of classes, and an offset, bear on what is known
-    known: Known = parts.sum(known_of, data, False) if by_class is not None else labelled
-    known.labels = dict(zip(labels, weight.tolist(), strict=True))
-    known.y_sum = float(weight[1])
-    C = float(estimator.C)
-    alpha = 0.0 if np.isinf(C) else 1.0 / (C * known.total)
+    if by_class is not None:
+        # the means of weighted rows are others
+        offset = known.has_offset
+        known = parts.sum(known_of, data, False)
+        known.has_offset = offset
+    known.labels = Weights(classes, weight)
+    known.y_sum, known.least = float(weight[1]), 0.0
+    alpha = 0.0 if np.isinf(float(C)) else 1.0 / (float(C) * known.total)
     k, p = 1 if two else len(classes), len(known.mean)
     start = estimator._start((k, p))
-    found = _run(estimator, parts, data, known, alpha, float(estimator.l1_ratio), start)
+    found = _run(estimator, parts, data, known, alpha, float(ratio), start)
     dtype = np.float32 if known.is_float32 else np.float64
     estimator.coef_ = found.coef.astype(dtype)
     estimator.intercept_ = found.intercept.astype(dtype)
@@ -329,10 +371,12 @@ def _run(
 ) -> Found:
     """Fit with the estimator's parameters, and set its certificate."""
     p = len(known.mean)
+    predictors = 1 if data.loss is not None or data.classes is None else len(data.classes)
+    require_memory(parts, None, predictors**2)
     factor = check_penalty_factor(estimator.penalty_factor, p)
     box = bounds(estimator.lower, estimator.upper, estimator.positive, p)
-    several = data.loss is None
-    if several and (l1_ratio > 0 or box != (None, None)):
+    bounded = any(b is not None for b in box)
+    if data.loss is None and (l1_ratio > 0 or bounded):
         raise ValueError(
             "l1_ratio and bounds of several classes are not for data in parts; expected l1_ratio=0"
             " and no bounds."
@@ -351,19 +395,28 @@ def _run(
         int(estimator.max_iter),
         start,
     )
-    estimator.solver_ = "newton" if l1_ratio == 0 and box == (None, None) else "prox-newton"
+    estimator.solver_ = "prox-newton" if l1_ratio > 0 or bounded else "newton"
     estimator.objective_ = np.float64(found.objective)
     estimator.dual_gap_ = np.float64(found.gap)
     estimator.relative_gap_ = np.float64(found.gap / found.null)
-    if not found.converged:
-        warnings.warn(
-            f"Newton's method ended after {found.n_iter} steps with a relative gap of"
-            f" {found.gap / found.null:.2g}, whose root is above tol={estimator.tol:g}; what helps:"
-            " a larger max_iter or tol, some penalty on every feature, or features on like scales"
-            " (standardize=True).",
-            _sklearn.exception("ConvergenceWarning"),
-            stacklevel=5,
+    if estimator.verbose:
+        print(
+            f"{estimator.solver_}: {found.n_iter} iterations, objective {found.objective:.6g},"
+            f" relative gap {found.gap / found.null:.3g}"
         )
+    if found.separated:
+        said = (
+            "features without a penalty fit every row exactly, as separated classes: no finite"
+            " coefficients fit best; what helps: some penalty on every feature"
+        )
+    else:
+        said = (
+            f"Newton's method ended after {found.n_iter} steps with a relative gap of"
+            f" {found.gap / found.null:.2g}; what helps: a larger max_iter or tol, some penalty on"
+            " every feature, or features on like scales (standardize=True)"
+        )
+    if not found.converged:
+        warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=5)
     names = known.names if parts.names is None else parts.names
     estimator._set_features(p, names)
     return found

@@ -12,7 +12,7 @@ from ..data.check import check_design, check_finite, check_target, feature_names
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset
-from .sums import column
+from .sums import Weights, labels_of, weights_of
 
 Array = NDArray[np.float64]
 
@@ -56,15 +56,15 @@ def read(part: Part, data: Data) -> Rows:
         if y.ndim != 1:
             raise ValueError(f"y has shape {y.shape}; expected ({n},).")
     else:
-        code = np.searchsorted(data.classes, column(part.y, n, "y"))
+        code = np.searchsorted(data.classes, labels_of(part, n))
         y = code.astype(np.float64)
         if data.class_weight is not None:
             by_class = data.class_weight[code]
             weight = by_class if weight is None else weight * by_class
     offset = None
-    if part.offset is not None or part.exposure is not None:
-        if data.loss is None:
-            raise ValueError("offset is given for several classes in parts; expected None.")
+    if part.groups is not None:
+        raise ValueError("groups is given, which this fit does not take; expected None.")
+    if data.loss is not None and (part.offset is not None or part.exposure is not None):
         offset = check_offset(part.offset, part.exposure, data.loss, n)
     return Rows(A, y, weight, offset)
 
@@ -80,8 +80,8 @@ class Known(Sum):
         Weighted means, sums of squares about them, and the range of each column.
     y_sum, least : float
         Weighted sums of y and of the least loss.
-    labels : dict
-        Total weight of each label.
+    labels : Weights or None
+        Total weight of each label, where y holds labels.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Known(Sum):
     ) -> None:
         self.total, self.y_sum, self.least = total, y_sum, least
         self.mean, self.squares, self.low, self.high = columns
-        self.labels: dict[Any, float] = {}
+        self.labels: Weights | None = None
         self.has_offset = self.is_float32 = False
         self.names: Any = None
 
@@ -108,11 +108,18 @@ class Known(Sum):
         self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         self.total, self.y_sum = total, self.y_sum + other.y_sum
         self.least += other.least
-        for label, weight in other.labels.items():
-            self.labels[label] = self.labels.get(label, 0.0) + weight
+        if self.labels is not None and other.labels is not None:
+            self.labels.add(other.labels)
         self.has_offset |= other.has_offset
         self.is_float32 &= other.is_float32
-        self.names = other.names if self.names is None else self.names
+        if self.names is None:
+            self.names = other.names
+        elif other.names is not None and (self.names != other.names).any():
+            j = int(np.flatnonzero(self.names != other.names)[0])
+            raise ValueError(
+                f"X has feature name {other.names[j]!r} at position {j}; expected"
+                f" {self.names[j]!r}, as in the parts before."
+            )
 
 
 def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
@@ -120,12 +127,10 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
     n = row_count(part.X)
     if n == 0:
         return None
-    labels: dict[Any, float] = {}
+    labels = None
     if labelled:
-        values, code = np.unique(column(part.y, n, "y"), return_inverse=True)
+        labels = weights_of(part, "y", True)
         rows = read(part._replace(y=np.zeros(n)), data._replace(classes=None))
-        weights = np.bincount(code, rows.weight, len(values))
-        labels = dict(zip(values.tolist(), weights.tolist(), strict=True))
     else:
         rows = read(part, data)
     check_finite(rows.A)
@@ -140,7 +145,8 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
     if not total > 0:
         mean = variance = np.zeros(rows.A.n_columns)
     found = Known(total, (mean, total * variance, *_range(rows.A)), y_sum, least)
-    found.labels, found.has_offset = labels, rows.offset is not None
+    found.labels = labels
+    found.has_offset = part.offset is not None or part.exposure is not None
     found.is_float32, found.names = rows.A.is_float32, feature_names(part.X)
     return found
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from .. import _sklearn
+from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count
 from .fit import parts_of
-from .sums import column
+from .sums import column, refuse_others
 
 
 def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
@@ -29,7 +32,8 @@ def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) 
     # what a prediction of one row looks like
     p = estimator.n_features_in_
     alone = estimator if "feature_names_in_" not in vars(estimator) else _without_names(estimator)
-    pattern = getattr(alone, method)(np.zeros((1, p)), **given)
+    single = getattr(X, "dtype", None) == np.float32
+    pattern = getattr(alone, method)(np.zeros((1, p), np.float32 if single else float), **given)
     if isinstance(pattern, tuple):
         raise ValueError("return_std is given with data in parts; expected predictions alone.")
     model = dask.delayed(estimator, pure=False, traverse=False)
@@ -80,6 +84,8 @@ class Predictions(Sum):
         self.blocks += other.blocks
 
     def whole(self) -> Any:
+        if isinstance(self.blocks[0], tuple):
+            return tuple(np.concatenate(values) for values in zip(*self.blocks, strict=True))
         return np.concatenate(self.blocks)
 
 
@@ -121,7 +127,8 @@ def means_of(part: Part, estimator: Any) -> Totals | None:
     n = row_count(part.X)
     if n == 0:
         return None
-    weight, y = _weight(part, n), np.asarray(part.y, np.float64).reshape(n, -1)
+    refuse_others(part, "offset", "exposure")
+    weight, y = _weight(part, n), check_target(part.y, n).reshape(n, -1)
     return Totals([[weight.sum()] * y.shape[1], [n] * y.shape[1], weight @ y])
 
 
@@ -130,7 +137,7 @@ def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
     n = row_count(part.X)
     if n == 0:
         return None
-    weight, y = _weight(part, n), np.asarray(part.y, np.float64).reshape(n, -1)
+    weight, y = _weight(part, n), check_target(part.y, n).reshape(n, -1)
     mu = np.asarray(_of_part(part, estimator, "predict", {}), np.float64).reshape(n, -1)
     if y.shape != mu.shape:
         raise ValueError(f"y has {y.shape[1]} target(s); expected {mu.shape[1]}, as in fit.")
@@ -139,14 +146,28 @@ def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
     return Totals([weight @ loss.deviance(y, mu), weight @ loss.deviance(y, mean + 0.0 * y)])
 
 
+def _require_weight(total: float) -> None:
+    if not total > 0:
+        raise ValueError(
+            "sample_weight is zero for every sample; expected a positive weight somewhere."
+        )
+
+
 def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
     """Return the score of data in parts: accuracy, or the share of the deviance explained."""
     parts = parts_of(X, **given)
     if estimator._estimator_type == "classifier":
         right, total = parts.sum(right_of, estimator).values
+        _require_weight(total)
         return float(right / total)
     total, n, weighted = parts.sum(means_of, estimator).values
+    _require_weight(total[0])
     if n[0] < 2:
+        warnings.warn(
+            "the score is not defined for fewer than two samples.",
+            _sklearn.exception("UndefinedMetricWarning"),
+            stacklevel=4,
+        )
         return float("nan")
     left, null = parts.sum(deviances_of, estimator, weighted / total).values
     safe = np.where(null > 0, null, 1.0)

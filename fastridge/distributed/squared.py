@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.labels import weights_of_classes
 from ..data.parts import Parts
 from ..moments import Moments
 from ..solvers.ridge.moments import gram_root
 from ..systems.cost import default_memory, fits
 from .folds import make_folds
-from .sums import Weights, fold_moments_of, moments_of, target_moments_of, weights_of
+from .sums import (
+    Weights,
+    class_weights,
+    fold_moments_of,
+    moments_of,
+    target_moments_of,
+    weights_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -59,6 +65,11 @@ def fit_moments(estimator: Any, parts: Parts) -> None:
 
 def fit_rows(estimator: Any, parts: Parts) -> None:
     """Fit an estimator to rows with the same moments."""
+    if getattr(estimator, "criterion", None) == "loo":
+        raise ValueError(
+            "criterion='loo' leaves out single rows, which data in parts do not bring together;"
+            " expected another criterion."
+        )
     require_memory(parts, getattr(estimator, "max_memory", None))
     total = moments(parts)
     _fit_standing(estimator, type(estimator)(**estimator.get_params(deep=False)), [total])
@@ -93,9 +104,10 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     count, *shared, each = make_folds(parts, 5 if cv is None else cv)
     task = _FoldTask(count, shared[0])
     folds = parts.sum(task, each=each).parts
-    for i, fold in enumerate(folds):
-        if not fold.n_features or not fold.total_weight > 0:
-            raise ValueError(f"cv has a fold {i} whose rows all have weight 0; expected some.")
+    folds = [fold for fold in folds if fold.n_features and fold.total_weight > 0]
+    if len(folds) < 2:
+        raise ValueError(f"cv holds out rows with weight in {len(folds)} fold(s); expected 2.")
+    for fold in folds:
         if fold.feature_names is None:
             fold.feature_names = parts.names
     _fit_standing(estimator, local, folds, by_fold=True)
@@ -136,6 +148,10 @@ def _fit_standing(estimator: Any, local: Any, sums: list[Moments], by_fold: bool
             setattr(estimator, name, value)
     if moved:
         estimator._move_origin(origin, y_origin)
+    if hasattr(estimator, "eps_"):
+        estimator.eps_ = estimator.eps_ * (total.n_samples / len(X))
+    if hasattr(estimator, "singular_"):
+        estimator.singular_ = estimator.singular_[: min(total.n_samples, p)]
     if total.is_float32:
         for name in ("coef_", "intercept_"):
             setattr(estimator, name, np.asarray(getattr(estimator, name), np.float32)[()])
@@ -170,11 +186,7 @@ def fit_labels(estimator: Any, parts: Parts) -> None:
     found: Weights = parts.sum(weights_of, "y", True)
     classes, by_class = found.labels, None
     if estimator.class_weight is not None:
-        if estimator.class_weight == "balanced":
-            share = np.where(found.weight > 0, found.weight, 1.0) * len(classes)
-            by_class = found.weight.sum() / share
-        else:
-            by_class = weights_of_classes(classes, estimator.class_weight)
+        by_class = class_weights(classes, found.weight, estimator.class_weight)
     total: Moments = parts.sum(target_moments_of, classes, by_class, None).parts[0]
     if not total.total_weight > 0:
         raise ValueError("sample_weight is zero for every sample; expected some weight.")

@@ -6,17 +6,21 @@ from typing import Any
 
 from ..data.parts import Part, row_count
 from .fit import parts_of
+from .sums import refuse_others
 
 
 def learn_parts(estimator: Any, X: Any, given: dict[str, Any], options: dict[str, Any]) -> None:
     """Give every part to ``partial_fit``, in order; with an error, nothing is learned."""
     learned = parts_of(X, **given).chain(_learn, estimator, options)
+    parameters = estimator.get_params(deep=False)
     estimator.__dict__.clear()
-    estimator.__dict__.update(learned.__dict__)
+    # parameters stay the caller's objects
+    estimator.__dict__.update(learned.__dict__ | parameters)
 
 
 def _learn(part: Part, estimator: Any, options: dict[str, Any]) -> Any:
     """Learn a part in place."""
+    refuse_others(part, "offset", "exposure", "groups")
     if row_count(part.X):
         estimator.partial_fit(part.X, part.y, sample_weight=part.weight, **options)
     return estimator

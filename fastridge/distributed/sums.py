@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.check import check_design, check_target, feature_names, non_negative
+from ..data.labels import as_labels, weights_of_classes
 from ..data.parts import Part, Sum, row_count
 from ..data.rows import take_rows
 from ..moments import Moments
@@ -21,6 +22,11 @@ class Weights(Sum):
         self.labels, self.weight = labels, weight
 
     def add(self, other: Weights) -> None:
+        if (self.labels.dtype.kind in "US") != (other.labels.dtype.kind in "US"):
+            raise ValueError(
+                f"labels are of types {self.labels.dtype} and {other.labels.dtype}; expected"
+                " strings in all parts, or numbers."
+            )
         joined = np.concatenate([self.labels, other.labels])
         labels, code = np.unique(joined, return_inverse=True)
         weight = np.concatenate([self.weight, other.weight])
@@ -53,12 +59,37 @@ def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
     n = row_count(part.X)
     if n == 0:
         return None
-    values = column(getattr(part, field), n, field)
+    values = labels_of(part, n) if field == "y" else column(getattr(part, field), n, field)
     labels, code = np.unique(values, return_inverse=True)
     weight = None
     if weighted and part.weight is not None:
         weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
     return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64))
+
+
+def labels_of(part: Part, n: int) -> NDArray[Any]:
+    """Return the labels of a part, after the checks that a local fit does."""
+    labels = as_labels(part.y, n)
+    if labels.ndim != 1:
+        raise ValueError(f"y has shape {labels.shape}; expected ({n},) class labels.")
+    return labels
+
+
+def class_weights(
+    classes: NDArray[Any], weight: NDArray[np.float64], given: Any
+) -> NDArray[np.float64]:
+    """Return the factor of each class; given: a dict or "balanced"."""
+    if isinstance(given, str):
+        share = np.where(weight > 0, weight, 1.0) * len(classes)
+        return np.asarray(weight.sum() / share)
+    return weights_of_classes(classes, given)
+
+
+def refuse_others(part: Part, *names: str) -> None:
+    """Refuse values of rows that a fit does not take."""
+    for name in names:
+        if getattr(part, name) is not None:
+            raise ValueError(f"{name} is given, which this fit does not take; expected None.")
 
 
 def column(values: Any, n: int, name: str) -> NDArray[Any]:
@@ -108,6 +139,7 @@ def moments_of(part: Part) -> MomentSum | None:
     """Return the moments of a part."""
     if row_count(part.X) == 0:
         return None
+    refuse_others(part, "offset", "exposure", "groups")
     return MomentSum([Moments(part.X, part.y, part.weight)])
 
 
@@ -116,6 +148,7 @@ def fold_moments_of(part: Part, count: int, folds: Any) -> MomentSum | None:
     n = row_count(part.X)
     if n == 0:
         return None
+    refuse_others(part, "offset", "exposure")
     names = feature_names(part.X)
     A = check_design(part.X, finite=False)
     Y = check_target(part.y, n)
@@ -136,15 +169,14 @@ def target_moments_of(part: Part, classes: Any, class_weight: Any, folds: Any) -
     n = row_count(part.X)
     if n == 0:
         return None
-    labels = column(part.y, n, "y")
-    code = np.searchsorted(classes, labels)
+    code = np.searchsorted(classes, labels_of(part, n))
     weight = None
     if part.weight is not None:
         weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
     if class_weight is not None:
         by_class = class_weight[code]
         weight = by_class if weight is None else weight * by_class
-    if len(classes) == 2:
+    if len(classes) <= 2:
         y: Any = np.where(code == 1, 1.0, -1.0)
     else:
         y = np.where(code[:, None] == np.arange(len(classes)), 1.0, -1.0)

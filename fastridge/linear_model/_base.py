@@ -249,6 +249,12 @@ class Estimator:
         fit_parts(self, X, y=y, weight=sample_weight, **given)
         return self
 
+    def _refuse_parts(self) -> None:
+        raise TypeError(
+            f"X comes in parts, which {type(self).__name__}.fit does not take: it visits rows"
+            " several times, in random order; expected partial_fit, once or several times."
+        )
+
     def _learn_parts(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:
         """Learn from data in parts, one after the other."""
         from ..distributed.streams import learn_parts

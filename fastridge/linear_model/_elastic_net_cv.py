@@ -174,6 +174,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             If `tol` was not reached.
         """
         if type(X) is not np.ndarray and in_parts(X):
+            self._metadata(sample_weight, groups, params)
             return self._fit_parts(X, y, sample_weight, groups=groups)
         from ..model_selection._choice import describe_extension
         from ..model_selection._descent_search import DescentSearch

@@ -188,7 +188,9 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         array([20.4])
         """
         if type(X) is not np.ndarray and in_parts(X):
-            return self._predict_parts("predict", X, offset=offset, exposure=exposure)
+            return self._predict_parts(
+                "predict", X, offset=offset, exposure=exposure, posterior=posterior
+            )
         eta = self._predictor(X, "predict", offset, exposure)
         if posterior is None:
             return self._loss.inverse_link(eta)

@@ -233,7 +233,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         array([[0.28, 0.72]])
         """
         if type(X) is not np.ndarray and in_parts(X):
-            return self._predict_parts("predict_proba", X, offset=offset)
+            return self._predict_parts("predict_proba", X, offset=offset, posterior=posterior)
         eta = self._scores_of(X, "predict_proba", offset)
         if posterior is not None:
             self._check_posterior(posterior)

@@ -619,6 +619,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         np.float64(0.1)
         """
         if type(X) is not np.ndarray and in_parts(X):
+            self._metadata(sample_weight, groups, params)
             return self._fit_parts(X, y, sample_weight, groups=groups)
         from ..model_selection._search import Scoring
 

@@ -274,7 +274,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         coef_init: Any = None,
         intercept_init: Any = None,
         sample_weight: Any = None,
@@ -325,6 +325,8 @@ default=None
         >>> model.fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]).classes_
         array(['a', 'b'], dtype='<U1')
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            self._refuse_parts()
         self._check_parameters()
         self._check_rule(False)
         hashed = self.hash_bits is not None

@@ -171,7 +171,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         coef_init: Any = None,
         intercept_init: Any = None,
         sample_weight: Any = None,
@@ -219,6 +219,8 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         >>> SGDRegressor(max_iter=20, tol=None).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).n_iter_
         20
         """
+        if type(X) is not np.ndarray and in_parts(X):
+            self._refuse_parts()
         self._check_parameters()
         self._check_rule(False)
         names = None if type(X) is np.ndarray else self._names_of(X, True)

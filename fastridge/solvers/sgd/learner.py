@@ -246,6 +246,8 @@ class Learner:
             first = -int(-max(rule.average - self.t, 0) // rule.batch_size) * rule.batch_size
             first = min(first, n)
             parts = [(0, first), (first, n)]
+            # rows of a window lie ahead of it in another order: a part may end within one
+            ahead = None
         total = 0.0
         targets = (y.reshape(-1), None) if soft else (None, y)
         for begin, end in parts:
