@@ -23,6 +23,9 @@ class Chunks(Parts):
     its cross-validation, an elastic net or the evidence takes one pass, a generalised linear model
     one for each Newton step.
 
+    Squared losses are fitted from their moments: what certifies such a fit is about these sums, which
+    carry the rounding of squares.
+
     Parameters
     ----------
     source : callable, or iterable
