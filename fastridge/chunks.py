@@ -23,8 +23,8 @@ class Chunks(Parts):
     its cross-validation, an elastic net or the evidence takes one pass, a generalised linear model
     one for each Newton step.
 
-    Squared losses are fitted from their moments: what certifies such a fit is about these sums, which
-    carry the rounding of squares.
+    Squared losses are fitted from moments: the certificate of such a fit is about these sums, which
+    carry the round-off of squares.
 
     Parameters
     ----------
