@@ -92,7 +92,9 @@ class GroupRidge(PosteriorRegressor):
         features (not for "loo"). These give the same result. "cg": by conjugate gradients, with
         traces estimated from random signs, in a few vectors for each; for "reml" alone, and without
         a posterior. "auto": the exact one of least predicted time that fits into `max_memory`; "cg"
-        where none does, or would take more than ten minutes and 20 times as long.
+        where none does, or would take more than ten minutes and 20 times as long; for "gcv" without
+        more samples than features not "cholesky" where "dual" fits, as only it is accurate where
+        all samples are fitted exactly.
     max_memory : float or None, default=None
         Memory in bytes that the fit may use in addition to its input. Where every solver would need
         more, which is computed beforehand, an error is raised. None: half of the machine's memory.

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _TINY = float(np.finfo(np.float64).tiny)
+_MOST_ROUNDING = 1e-3  # largest relative round-off of a criterion that is compared
 _ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
 
@@ -190,9 +191,10 @@ class Generalised(Criterion):
     may_be_zero = True
 
     def value(self, state: Any) -> float:
-        left = self.left - float(state.dof.sum())
-        if left <= 1e-9 * self.total:
+        if self.rounding(state) > _MOST_ROUNDING:
+            # the criterion is a quotient of round-off
             return np.inf
+        left = self.left - float(state.dof.sum())
         return self.total * (_log(state.residual) - 2.0 * _log(left))
 
     def derivatives(self, state: Any) -> Derivatives:
@@ -208,6 +210,8 @@ class Generalised(Criterion):
 
     def rounding(self, state: Any) -> float:
         left = self.left - float(state.dof.sum())
+        if left <= 1e-9 * self.total:
+            return np.inf
         return _ROUNDING * (state.residual_cancelled + self.total / left)
 
     def noise(self, state: Any) -> float:

@@ -13,6 +13,7 @@ from ...quadratic.problem import RidgeProblem
 from ...quadratic.range import exponents, largest, squares_leave_range
 from ...quadratic.scaling import scaled_matrix
 from ...quadratic.sums import SumProblem
+from ...systems import cost
 from ...systems.blas import on_one_thread
 from .choose import LEAST_OF_EXACT, Choice, Search
 from .criteria import Likelihood, criterion_of
@@ -133,8 +134,11 @@ def fit_groups(
 
     A, Y (n, k), weight (n,) or None, d (p,) and codes (p,) have been checked.
     """
+    used = A.n_rows if weight is None else int(np.count_nonzero(weight))
+    # rows that may be fitted exactly, where the criterion is a quotient of small numbers
+    exact = criterion == "gcv" and used <= A.n_columns + 1
     solver, levels = _choose(
-        A, Y.shape[1], d, codes, count, criterion, solver, max_memory, n_probes
+        A, Y.shape[1], d, codes, count, criterion, solver, max_memory, n_probes, exact
     )
     given = Data(A, Y, weight, d, fit_intercept)
     kept = {
@@ -188,10 +192,13 @@ def _require_range(unit: Array, scaled: Array, d: Array) -> None:
         raise ValueError(_OUT_OF_RANGE)
 
 
-def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes):
-    """The solver, and the group that "schur" eliminates."""
+def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes, exact):
+    """The solver, and the group that "schur" eliminates.
+
+    exact: whether rows may be fitted exactly, as a Gram matrix of features cannot tell.
+    """
     n, p = A.shape
-    if asked == "auto" and n >= p and max_memory is None and p <= _SMALL:
+    if asked == "auto" and n >= p and not exact and max_memory is None and p <= _SMALL:
         return "cholesky", -1
     levels = -1
     if criterion != "loo" and asked in ("auto", "schur"):
@@ -204,8 +211,10 @@ def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes):
     if asked == "cg" and criterion != "reml":
         raise ValueError(f"solver='cg' expects criterion='reml'; got criterion={criterion!r}.")
     ways = [by_features(A, targets, criterion)]
-    if asked == "dual" or n < p:
+    if asked == "dual" or n < p or exact:
         ways.append(by_samples(A, targets, criterion, sizes_of(codes, count, d)))
+        if asked == "auto" and exact and cost.fits(ways[-1].memory, max_memory):
+            del ways[0]
     if levels >= 0:
         ways.append(by_levels(A, targets, criterion, int((codes == levels).sum())))
     if criterion == "reml":
@@ -291,6 +300,7 @@ def _fit_together(data: Any, criterion: Any, first: Array, found: list[Any], tol
 
 def _lowest(search: Search, choice: Any) -> Any:
     """Return the lowest of the minima found by scaling all penalties, where samples are few."""
+    n_iter = choice.n_iter
     for _ in range(_AGAIN):
         finite = np.isfinite(choice.alpha) & (choice.alpha > 0)
         best, start = choice.value - _LOWER, None
@@ -301,10 +311,12 @@ def _lowest(search: Search, choice: Any) -> Any:
         if start is None:
             break
         found = search.run(start)
-        if not found.value < choice.value:
+        n_iter += found.n_iter
+        # a search that does not converge is no reason to leave a minimum
+        if not found.value < choice.value - _LOWER or choice.converged > found.converged:
             break
-        choice = found._replace(n_iter=choice.n_iter + found.n_iter)
-    return choice
+        choice = found
+    return choice._replace(n_iter=n_iter)
 
 
 def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:

@@ -1,0 +1,47 @@
+"""GroupRidge where rows are fitted exactly, beside numbers of many digits."""
+
+import warnings
+
+import mpmath
+import numpy as np
+import pytest
+
+from fastridge import GroupRidge
+
+
+@pytest.mark.parametrize("seed", [18, 20, 28, 31, 37])
+def test_rows_that_are_fitted_exactly_have_the_criterion_of_exact_numbers(seed):
+    rng = np.random.default_rng(seed)
+    g, size = int(rng.integers(1, 6)), int(rng.integers(2, 12))
+    p = g * size
+    n = int(rng.integers(min(max(4, p // 4), p), p + 1))
+    X = rng.standard_normal((n, p)) * np.exp(0.5 * rng.standard_normal(p))
+    w = np.repeat(rng.standard_normal(g) * (rng.random(g) < 0.6), size) * rng.standard_normal(p)
+    y = X @ w + rng.standard_normal(n) * float(rng.choice([0.1, 1, 3]))
+    labels = np.repeat(np.arange(g), size)
+    models = {}
+    for solver in ("auto", "dual", "cholesky"):
+        with warnings.catch_warnings():
+            # sums of products may say that they do not reach the minimum
+            warnings.simplefilter("ignore" if solver == "cholesky" else "error")
+            models[solver] = GroupRidge(labels, criterion="gcv", solver=solver).fit(X, y)
+    assert models["auto"].solver_ == "dual"
+    for model in models.values():
+        # coefficients and noise of these penalties, in more digits
+        with mpmath.workdps(50):
+            A = mpmath.matrix(X.tolist())
+            A -= mpmath.ones(n, n) / n * A
+            b = mpmath.matrix((y - y.mean()).tolist())
+            prior = [1 / mpmath.mpf(float(a)) if a else mpmath.mpf(10) ** 25 for a in model.alpha_]
+            T = mpmath.diag([prior[k] for k in labels])
+            V = A * T * A.T + mpmath.eye(n)
+            P = mpmath.inverse(V)
+            r = P * b
+            exact = np.array((T * (A.T * r)).tolist(), dtype=float)[:, 0]
+            left = sum(P[i, i] for i in range(n)) - 1
+            noise = float((r.T * r)[0] / left)
+        if model.converged_:
+            scale = np.abs(exact).max()
+            np.testing.assert_allclose(model.coef_, exact, rtol=1e-5, atol=1e-5 * scale)
+            assert model.noise_variance_ == pytest.approx(noise, rel=0.01)
+            np.testing.assert_allclose(model.coef_, models["dual"].coef_, atol=1e-3 * scale)
