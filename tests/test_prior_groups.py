@@ -295,3 +295,40 @@ def test_turned_covariances(solver, tmp_path):
     S, T = model.posterior_, rng.standard_normal((10, 10))
     assert_covariance(S, S.toarray(), tmp_path)
     assert_covariance(S.turned(T), T @ S.toarray() @ T.T, tmp_path)
+
+
+@pytest.mark.parametrize("far", [0.0, 5.0, 1e4])
+@pytest.mark.parametrize("null", [False, True])
+def test_the_likelihood_takes_the_prior_at_the_origin(null, far):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 6)) + far
+    y = X @ rng.standard_normal(6) + rng.standard_normal(60)
+    labels = [0, 0, 0, 1, 1, 1]
+    P = difference(3, 1) if null else np.array([[2.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])
+    P = P @ np.eye(3)
+    model = GroupRidge(labels, criterion="ml", penalty_matrix=[P, None]).fit(X, y)
+    # the same in coordinates of eigenvectors, and the likelihood by the covariance of y
+    d, Q = np.linalg.eigh(P)
+    d[d < 1e-12] = 0.0
+    T = np.eye(6)
+    T[:3, :3] = Q
+    factor = np.r_[d, np.ones(3)]
+    plain = GroupRidge(labels, criterion="ml", penalty_factor=factor).fit(X @ T, y)
+    np.testing.assert_allclose(model.alpha_, plain.alpha_, rtol=1e-5)
+    np.testing.assert_allclose(model.coef_, T @ plain.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(model.log_evidence_, plain.log_evidence_, rtol=1e-7)
+    np.testing.assert_allclose(model.predict(X), plain.predict(X @ T), rtol=1e-6)
+    one, other = model.predict(X, return_std=True)[1], plain.predict(X @ T, return_std=True)[1]
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+    inside = factor > 0
+    Z = (
+        X
+        @ T[:, inside]
+        * np.sqrt(model.prior_variance_[labels] / np.where(inside, factor, 1.0))[inside]
+    )
+    F = np.column_stack([np.ones(60), X @ T[:, ~inside]])
+    V = Z @ Z.T + model.noise_variance_ * np.eye(60)
+    inverse = np.linalg.inv(V)
+    r = y - F @ np.linalg.solve(F.T @ inverse @ F, F.T @ inverse @ y)
+    value = 60 * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + r @ inverse @ r
+    np.testing.assert_allclose(model.log_evidence_, -0.5 * value, rtol=1e-6)

@@ -47,6 +47,9 @@ class PriorUnits:
         Groups of features that P does not couple: each u is of one group.
     max_memory : float or None
         Bytes that the rows and eigenvectors may take; None: half of the machine's memory.
+    centre : bool
+        Whether rows may be centred before they are turned, which keeps digits; not for a criterion
+        that depends on where features have their zero.
 
     Attributes
     ----------
@@ -75,6 +78,7 @@ class PriorUnits:
         matrix: PenaltyMatrix | None = None,
         codes: NDArray[np.intp] | None = None,
         max_memory: float | None = None,
+        centre: bool = True,
     ) -> None:
         self.A, self.Y, self.factor, self.standardize = A, Y, factor, standardize
         self.source, self.fit_intercept, self.weight = A, fit_intercept, weight
@@ -102,6 +106,9 @@ class PriorUnits:
         self.T, self.factor, self.codes = _eigenvectors(self.scaled, codes)
         rows = self._rows_of(A)
         rows = self._without_unseen(rows)
+        if not centre and self._centre.any():
+            self._centre = np.zeros(p)
+            rows = self._rows_of(A)
         self.A = Matrix.from_dense(rows)
 
     def _require_memory(self, max_memory: float | None) -> None:

@@ -51,6 +51,8 @@ def fit_groups_prior(
         matrix=matrix,
         codes=groups.codes,
         max_memory=max_memory,
+        # the likelihood takes the prior of a feature's effect at its origin
+        centre=options["criterion"] != "ml",
     )
     d = np.ones(units.A.n_columns) if units.factor is None else units.factor
     found, kept = fit_groups(
