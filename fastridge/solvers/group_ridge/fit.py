@@ -203,10 +203,15 @@ def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes, e
     levels = -1
     if criterion != "loo" and asked in ("auto", "schur"):
         levels = largest_factor(A, codes, count, d, 1 if asked == "schur" else p // 4)
+    if asked == "schur" and criterion == "loo":
+        raise ValueError(
+            "solver='schur' expects another criterion than 'loo'; got criterion='loo', which"
+            " solver='cholesky' and solver='dual' have."
+        )
     if asked == "schur" and levels < 0:
         raise ValueError(
-            "solver='schur' expects sparse X with a group of whose features no row has two, and"
-            " another criterion than 'loo'; there is none."
+            "solver='schur' expects sparse X with a group of whose features no row has two; there"
+            " is none."
         )
     if asked == "cg" and criterion != "reml":
         raise ValueError(f"solver='cg' expects criterion='reml'; got criterion={criterion!r}.")
