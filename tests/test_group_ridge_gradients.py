@@ -6,6 +6,7 @@ from scipy import sparse
 from test_group_ridge_levels import factors
 
 from fastridge import GroupRidge
+from fastridge.solvers.group_ridge import iterative
 
 
 @pytest.mark.parametrize("storage", ["csr", "csc", "dense"])
@@ -51,6 +52,14 @@ def test_signs_are_those_of_the_seed():
     )
     np.testing.assert_array_equal(one.alpha_, same.alpha_)
     assert (one.alpha_ != other.alpha_).any()
+    # a state gives a seed, and goes on
+    state = np.random.RandomState(0)
+    model = GroupRidge(labels, solver="cg", random_state=state)
+    first = model.fit(X, y).alpha_
+    assert (model.fit(X, y).alpha_ != first).any()
+    model.set_params(random_state=np.random.RandomState(0))
+    np.testing.assert_array_equal(model.fit(X, y).alpha_, first)
+    GroupRidge(labels, random_state=state).fit(X, y)
     assert (GroupRidge(labels).fit(X, y).alpha_error_ == 0).all()
 
 
@@ -63,6 +72,7 @@ def test_a_group_is_out():
     given = np.column_stack([X, noise])
     model = GroupRidge([*labels, *["noise"] * 5], solver="cg").fit(given, y)
     assert np.isinf(model.alpha_[list(model.groups_).index("noise")])
+    np.testing.assert_array_equal(np.isnan(model.alpha_error_), np.isinf(model.alpha_))
     assert (model.coef_[-5:] == 0).all()
     assert model.n_iter_ < 60
 
@@ -91,3 +101,24 @@ def test_what_estimates_do_not_have():
     assert np.isfinite(model.predict(X)).all()
     least = 8.0 * (300 + 5 * X.shape[1]) * 38 + 1
     assert GroupRidge(labels, max_memory=least, n_probes=32).fit(X, y).solver_ in ("cg", "cholesky")
+
+
+@pytest.mark.parametrize("seed", [7, 15, 17])
+def test_few_signs_end_near_the_zero_of_their_score(seed):
+    # four signs have large errors, of which a share may be most of a score
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((60, 16))
+    w = 0.5 * np.repeat(rng.standard_normal(4) * (rng.random(4) < 0.6), 4) * rng.standard_normal(16)
+    y = X @ w + rng.standard_normal(60)
+    model = GroupRidge(np.repeat(np.arange(4), 4), solver="cg", n_probes=4).fit(X, y)
+    assert model.converged_
+    assert model.relative_gradient_ <= 0.01
+
+
+def test_systems_that_are_not_solved_are_no_convergence(monkeypatch):
+    X, y, labels = factors(n=300)
+    assert GroupRidge(labels, solver="cg").fit(X, y).converged_
+    monkeypatch.setattr(iterative, "_MOST", 4)
+    with pytest.warns(UserWarning, match="conjugate gradients did not solve"):
+        model = GroupRidge(labels, solver="cg", max_iter=60, tol=1.0).fit(X, y)
+    assert not model.converged_

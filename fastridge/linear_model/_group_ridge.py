@@ -61,6 +61,7 @@ class GroupRidge(PosteriorRegressor):
     takes the time of a few ridge fits, by features or by samples (see `solver`).
 
     A group whose prior variance is 0 is out: its penalty is infinite and its coefficients are 0.
+    One that would explain more later comes back, but with solver "cg" it is not tried again.
 
     Parameters
     ----------
@@ -127,7 +128,8 @@ class GroupRidge(PosteriorRegressor):
     alpha_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Penalties; infinite where a group is out.
     alpha_error_ : ndarray of the shape of `alpha_`
-        Relative standard errors of `alpha_` from the random signs of solver "cg"; 0 of others.
+        Relative standard errors of `alpha_` from the random signs of solver "cg", nan where a
+        group is out; 0 of other solvers.
     prior_variance_ : ndarray of shape (n_groups,) or (n_targets, n_groups)
         Prior variances of the coefficients, noise_variance_ / alpha_; 0 where a group is out.
     noise_variance_ : float or ndarray of shape (n_targets,)
@@ -147,7 +149,9 @@ class GroupRidge(PosteriorRegressor):
         of the terms that cancel in it.
     converged_ : bool or ndarray of shape (n_targets,)
         True where `relative_gradient_` is at most `tol`, or at most its round-off where y is fitted
-        almost exactly, and no group that is out would re-enter.
+        almost exactly, and no group that is out would re-enter. With solver "cg": where each
+        derivative is at most `tol`, or both a hundredth of the terms that cancel in it and a
+        twentieth of its standard error, and conjugate gradients solved every system.
     n_iter_ : int or ndarray of shape (n_targets,)
         Number of iterations.
     posterior_ : Posterior or list of Posterior
@@ -300,7 +304,7 @@ class GroupRidge(PosteriorRegressor):
             "solver": self.solver,
             "max_memory": self.max_memory,
             "n_probes": int(self.n_probes),
-            "seed": 0 if self.random_state is None else check_seed(self.random_state),
+            "seed": _seed(self.random_state),
         }
         if self.prior_mean is None and self.penalty_matrix is None:
             d = np.ones(p) if factor is None else factor
@@ -351,6 +355,14 @@ class GroupRidge(PosteriorRegressor):
 
     def _warn(self, found: GroupRidgeResult) -> None:
         wrong = np.flatnonzero(~(found.converged | found.bounded))
+        if found.solver == "cg" and found.relative_gradient[wrong].max() <= self.tol:
+            text = (
+                "conjugate gradients did not solve the systems of the fit, whose columns are nearly"
+                " dependent; what helps: columns on like scales, larger penalties, or an exact"
+                " solver."
+            )
+            warnings.warn(text, _sklearn.exception("ConvergenceWarning"), stacklevel=3)
+            return
         what = "" if len(found.converged) == 1 else f" for {len(wrong)} targets"
         warnings.warn(
             f"the penalties have a relative gradient of {found.relative_gradient[wrong].max():.2g}"
@@ -441,6 +453,12 @@ class GroupRidge(PosteriorRegressor):
         print(
             f"noise sd {np.sqrt(noise[target]):.4g}, log evidence {evidence:.6g}, {self.criterion}"
         )
+
+
+def _seed(random_state: Any) -> int:
+    if hasattr(random_state, "randint"):
+        return int(random_state.randint(2**31 - 1))
+    return 0 if random_state is None else check_seed(random_state)
 
 
 def _in_dtype(found: GroupRidgeResult, dtype: Any) -> tuple[Any, Any]:

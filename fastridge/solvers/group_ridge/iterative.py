@@ -32,6 +32,7 @@ _MOST = 2000  # most of their iterations
 _STEP = 3.0  # most that a logarithm changes in a step
 _OUT = 1e-3  # degrees of freedom below which a group whose prior variance falls is out
 _ERROR = 0.05  # share of the error of the estimates that a score may have
+_NEAR = 0.01  # and share of the terms that cancel in it
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -44,7 +45,7 @@ class Estimate(NamedTuple):
     alpha : ndarray (g,)
         Penalties; infinite of groups that are out.
     alpha_error : ndarray (g,)
-        Relative standard errors of `alpha` by the random signs.
+        Relative standard errors of `alpha` by the random signs; nan of groups that are out.
     noise : float
     dof : ndarray (g,)
     log_evidence, log_evidence_error : float
@@ -169,17 +170,18 @@ class Iterative:
             alpha[inside] *= np.exp(step[inside])
             n_iter += 1
         log_evidence, error = found.log_evidence()
+        errors = found.errors()
         return Estimate(
             found.w,
             alpha,
-            found.errors(),
+            errors,
             found.noise,
             np.maximum(found.dof, 0.0),
             log_evidence,
             error,
             relative,
             n_iter,
-            bool(converged),
+            bool(converged) and found.solved,
         )
 
 
@@ -193,10 +195,12 @@ class Score:
     x : ndarray (p, s)
         Solutions for the signs, in the scaled system.
     dof, score : ndarray (g,)
+    solved : bool
+        Whether conjugate gradients ended at their tolerance, in each solve so far.
     """
 
     def __init__(self, data: Iterative, alpha: Array, t: int, known: tuple[Any, Any]) -> None:
-        self.data, self.alpha = data, alpha
+        self.data, self.alpha, self.solved = data, alpha, True
         self.inside = np.isfinite(alpha)
         kept = data.penalised & self.inside[data.codes]
         self.D = np.where(kept, np.where(self.inside, alpha, 0.0)[data.codes] * data.d, 0.0)
@@ -256,19 +260,22 @@ class Score:
             if coefficients is not None:
                 coefficients.append((np.where(active, step, 0.0), np.where(active, ratio, 0.0)))
             squares = np.where(active, after, squares)
+        self.solved &= not (squares > least).any()
         return X
 
     def relative(self, tol: float) -> tuple[float, bool]:
         """Return the largest score over what cancels in it, and whether it ends the search.
 
-        It does at `tol`, or at a small share of the standard error of each score.
+        It does at `tol`, or at a small share of the standard error of each score that is small
+        beside what cancels too, for few signs have large errors.
         """
         inside = self.inside & (self.data.size > 0)
         size = self.dof + self.weights / max(self.noise, np.finfo(float).tiny)
         error = self.samples.std(axis=0) / np.sqrt(len(self.samples))
         score = np.abs(self.score)
         found = float((score / np.maximum(size, 1e-12))[inside].max(initial=0.0))
-        return found, bool((score <= np.maximum(tol * size, _ERROR * error))[inside].all())
+        least = np.maximum(tol * size, np.minimum(_ERROR * error, _NEAR * size))
+        return found, bool((score <= least)[inside].all())
 
     def information(self) -> Array:
         """Average information (g + 1, g + 1) in the logarithms of the prior variances and s."""
@@ -300,13 +307,14 @@ class Score:
         return self._log_alpha(self.score[:, None], np.abs(self.score))[:, 0]
 
     def errors(self) -> Array:
-        """Relative standard errors (g,) of alpha."""
+        """Relative standard errors (g,) of alpha; nan where it is infinite."""
         if not self.inside.any() or self.noise <= 0 or len(self.samples) < 2:
-            return np.zeros(len(self.alpha))
+            return np.where(self.inside, 0.0, np.nan)
         spread = self.samples - self.samples.mean(axis=0)
         right = np.where(self.inside[:, None], spread.T, 0.0)
         changes = self._log_alpha(right, np.zeros(len(self.alpha)))
-        return changes.std(axis=1) / np.sqrt(len(self.samples) - 1)
+        errors = changes.std(axis=1) / np.sqrt(len(self.samples) - 1)
+        return np.where(self.inside, errors, np.nan)
 
     def log_evidence(self) -> tuple[float, float]:
         """Log restricted likelihood and its standard error."""
