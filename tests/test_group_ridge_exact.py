@@ -45,3 +45,25 @@ def test_rows_that_are_fitted_exactly_have_the_criterion_of_exact_numbers(seed):
             np.testing.assert_allclose(model.coef_, exact, rtol=1e-5, atol=1e-5 * scale)
             assert model.noise_variance_ == pytest.approx(noise, rel=0.01)
             np.testing.assert_allclose(model.coef_, models["dual"].coef_, atol=1e-3 * scale)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "dual"])
+@pytest.mark.parametrize("free", [0, 3])
+def test_noise_is_not_needed_where_samples_are_many(free, solver):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 6))
+    w = rng.standard_normal(6)
+    factor = np.r_[np.zeros(free), np.ones(6 - free)]
+    options = {"criterion": "gcv", "solver": solver, "penalty_factor": factor}
+    model = GroupRidge([0, 0, 0, 1, 1, 1], **options).fit(X, X @ w + 3.0)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, w, rtol=1e-12)
+    # nothing is left for the penalised features
+    y = X[:, :free] @ w[:free] if free else np.full(40, 3.0)
+    model = GroupRidge([0, 0, 0, 1, 1, 1], **options).fit(X, y)
+    np.testing.assert_allclose(model.coef_, np.r_[w[:free], np.zeros(6 - free)], atol=1e-12)
+    y = X @ w + 1e-9 * rng.standard_normal(40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = GroupRidge([0, 0, 0, 1, 1, 1], **options).fit(X, y)
+    np.testing.assert_allclose(model.coef_, w, atol=2e-9)

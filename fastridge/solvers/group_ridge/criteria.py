@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _TINY = float(np.finfo(np.float64).tiny)
+_FEW_LEFT = (
+    1e-4  # share of degrees of freedom that is left where all rows are fitted nearly exactly
+)
 _MOST_ROUNDING = 1e-3  # largest relative round-off of a criterion that is compared
 _ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
@@ -191,10 +194,10 @@ class Generalised(Criterion):
     may_be_zero = True
 
     def value(self, state: Any) -> float:
-        if self.rounding(state) > _MOST_ROUNDING:
-            # the criterion is a quotient of round-off
-            return np.inf
         left = self.left - float(state.dof.sum())
+        if left <= _FEW_LEFT * self.total and self.rounding(state) > _MOST_ROUNDING:
+            # a quotient of numbers that both vanish, and of which round-off is left
+            return np.inf
         return self.total * (_log(state.residual) - 2.0 * _log(left))
 
     def derivatives(self, state: Any) -> Derivatives:

@@ -406,7 +406,7 @@ class FeatureState:
     @property
     def residual_cancelled(self) -> float:
         """Amplification of round-off in the sum of squared residuals by cancellation."""
-        return self.squares / self.residual
+        return self.squares / self.residual if self.residual > 0 else np.inf
 
     # terms of the criteria
 
