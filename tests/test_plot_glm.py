@@ -149,8 +149,24 @@ def test_a_path_that_was_fitted():
     path = fastridge.glm_path(X, y, "poisson", n_alphas=10, offset=0.1 * X[:, 0])
     display = RegularizationPathDisplay.from_path(path, alpha=path.alphas[4])
     assert_array_equal(display.coef, path.coef)
-    with pytest.raises(ValueError, match="'multinomial', whose fits have no path here"):
-        fastridge.glm_path(X, np.arange(len(y)) % 3, "multinomial")
+
+
+def test_a_path_of_several_classes():
+    X, _ = data()
+    Z, _ = data(seed=1)
+    y = np.arange(len(X)) % 3
+    path = fastridge.glm_path(X, y, "multinomial", n_alphas=6, tol=1e-5)
+    display = RegularizationPathDisplay.from_path(path, target=2)
+    assert_array_equal(display.coef, path.coef[:, 2])
+    t, offset = np.arange(len(Z)) % 3, np.random.default_rng(0).standard_normal((len(Z), 3))
+    curve = CrossValidationDisplay.from_path(path, Z, t, offset=offset)
+    eta = path[4].coef @ Z.T
+    eta = eta.T + path.intercept[4] + offset
+    each = 2.0 * (np.log(np.exp(eta).sum(axis=1)) - eta[np.arange(len(Z)), t])
+    assert_allclose(curve.validation_error[4], each.mean(), rtol=1e-10)
+    assert_allclose(curve.train_error, path.deviance / len(X))
+    with pytest.raises(ValueError, match="offset has shape"):
+        CrossValidationDisplay.from_path(path, Z, t, offset=offset[:, 0])
 
 
 @pytest.mark.parametrize("loss", ["poisson", "gamma", "logistic", "squared"])

@@ -50,8 +50,11 @@ VERBOSE = Parameter(
 
 
 def solver_names(*theirs: str) -> Mapping[str, str]:
-    """Return the solver for each name of `solver`: "auto" for scikit-learn's names `theirs`."""
-    return {**dict.fromkeys(theirs, "auto"), **{name: name for name in SOLVERS}}
+    """Return the solver for each name of `solver`: "auto" for scikit-learn's names `theirs`.
+
+    Some of these are names of ours too, which do not take every penalty.
+    """
+    return {**{name: name for name in SOLVERS}, **dict.fromkeys(theirs, "auto")}
 
 
 def request_setter(method: str, *names: str) -> Callable[..., Any]:

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from ..data.check import check_design
 
-_EPS, _N_ALPHAS = 1e-3, 100
-
 
 class EstimatorPath(NamedTuple):
     """Penalties (m,), coefficients (m, p) of one target, and the penalty of the estimator."""
@@ -88,8 +86,6 @@ def _labels(
 ) -> EstimatorPath:
     """Fit the path for class labels: of the second of two classes, or of class `target`."""
     from ..linear_model._logistic import check_classes
-    from ..linear_model._logistic_regression import LogisticRegression
-    from ..solvers.descent.options import check_alphas
     from ..solvers.glm.path import glm_path
 
     classes = check_classes(
@@ -103,43 +99,14 @@ def _labels(
         raise ValueError(
             f"target is {target}; expected a position from 0 to {0 if k == 2 else k - 1}."
         )
-    if k == 2:
-        path = glm_path(
-            X,
-            classes.codes.astype(np.float64),
-            "logistic",
-            l1_ratio=ratio,
-            alphas=alphas,
-            sample_weight=classes.weight,
-            **_options(estimator),
-        )
-        return EstimatorPath(path.alphas, path.coef, alpha)
-    if alphas is None:
-        first = _largest(estimator, X, classes, ratio)
-        alphas = first * np.geomspace(1.0, _EPS, _N_ALPHAS)
-    values = check_alphas(alphas)
-    model = LogisticRegression(l1_ratio=ratio, warm_start=True, **_options(estimator))
-    coef = []
-    for value in values:
-        model.C = 1.0 / max(float(value) * classes.total(), 1e-300)
-        coef.append(model.fit(X, classes.codes, classes.weight).coef_[target])
-    return EstimatorPath(values, np.array(coef), alpha)
-
-
-def _largest(estimator: Any, X: Any, classes: Any, ratio: float) -> float:
-    """Return the least alpha for which all coefficients of several classes are 0."""
-    from ..solvers.glm.options import Constraints, Options
-    from ..solvers.glm.softmax import make_problem
-
-    factor = estimator.penalty_factor
-    factor = None if factor is None else np.asarray(factor, dtype=np.float64)
-    problem, _ = make_problem(
-        check_design(X),
-        classes.codes,
-        len(classes.values),
-        Options(ratio, bool(estimator.fit_intercept), bool(estimator.standardize)),
-        classes.weight,
-        Constraints(factor),
-        None,
+    several = k > 2
+    path = glm_path(
+        X,
+        classes.codes.astype(np.float64),
+        "multinomial" if several else "logistic",
+        l1_ratio=ratio,
+        alphas=alphas,
+        sample_weight=classes.weight,
+        **_options(estimator),
     )
-    return max(problem.alpha_max(ratio), float(np.finfo(float).resolution))
+    return EstimatorPath(path.alphas, path.coef[:, target] if several else path.coef, alpha)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.check import check_design, check_sample_weight, check_target
-from ..losses import Loss
+from ..losses import Loss, Multinomial
 
 
 def held_out(
@@ -21,7 +21,7 @@ def held_out(
     ValueError
         If an argument does not fit, or the loss is not defined for a target.
     """
-    from ..solvers.glm.options import check_offset
+    from ..solvers.glm.options import check_offset, check_offsets
 
     A = check_design(X)
     n = A.n_rows
@@ -31,7 +31,10 @@ def held_out(
     weight = check_sample_weight(sample_weight, n)
     weight = np.ones(n) if weight is None else weight
     loss.check_targets(y[weight > 0])
-    known = check_offset(offset, exposure, loss, n)
+    if isinstance(loss, Multinomial):
+        known = check_offsets(offset, exposure, n, path.intercept.shape[1])
+    else:
+        known = check_offset(offset, exposure, loss, n)
     if hasattr(path, "decision_function"):
         eta = path.decision_function(X)
     else:

@@ -23,7 +23,7 @@ from .left_out import left_out_predictors, mean_and_error
 from .options import Constraints, Options
 from .path_run import PathRun, fold_run
 from .problem import Array, GLMProblem
-from .softmax_problem import SoftmaxState
+from .softmax_path import SoftmaxPathRun
 from .together import FoldsTogether, may_share, parts_of, together
 
 _BELOW = 36.0  # -log of the round-off of 1
@@ -122,8 +122,8 @@ class SoftmaxRun:
         self.problem, self.some = softmax.make_problem(
             data.A, data.y, data.k, options, weight, data.constraints, data.offset
         )
-        self.k, self.options = data.k, options
-        self.state = self.problem.null
+        self.k = data.k
+        self.run = SoftmaxPathRun(self.problem, options)
 
     def null(self) -> tuple[Array, Array]:
         state = self.problem.null
@@ -131,11 +131,7 @@ class SoftmaxRun:
         return self._of_all(state.eta, state.b), level[0]
 
     def solve(self, alpha: float) -> Step:
-        q, s = self.problem, self.state
-        q.penalise(alpha, self.options.l1_ratio)
-        state = SoftmaxState(s.U, s.b, s.eta, s.loss, q.penalty(s.U), s.r, s.prob, s.h)
-        found = softmax.minimise(q, state, self.options)
-        self.state = found.state
+        q, found = self.problem, self.run.solve(alpha)
         error = 2.0 * max(found.state.loss - q.least, 0.0)
         return Step(error, found.gap / q.null_objective, found.n_iter, bool(found.converged))
 
@@ -149,12 +145,13 @@ class SoftmaxRun:
     @property
     def eta(self) -> Array:
         """(n, k)."""
-        intercept = self.problem.restore(self.state.U, self.state.b)[1]
-        return self._of_all(self.state.eta, intercept)
+        state = self.run.state
+        intercept = self.problem.restore(state.U, state.b)[1]
+        return self._of_all(state.eta, intercept)
 
     def coef(self) -> tuple[Array, Array]:
         """(k, p) and (k,)."""
-        coef, intercept = self.problem.restore(self.state.U, self.state.b)
+        coef, intercept = self.problem.restore(self.run.state.U, self.run.state.b)
         level = self._of_all(intercept[None, :], intercept)[0]
         if self.some is None:
             return coef, level
@@ -215,11 +212,8 @@ class GLMFolds:
     def grid(self, options: Options, eps: float, n_alphas: int) -> Array:
         """Return the automatic penalties for one l1_ratio, from all rows."""
         run = self.run(options, self.weight)
-        if isinstance(run, OneRun):
-            return run.run.alphas(eps, n_alphas)
-        from ..descent.grid import spaced
-
-        return spaced(run.problem.alpha_max(options.l1_ratio), eps, n_alphas)
+        alphas: Array = run.run.alphas(eps, n_alphas)
+        return alphas
 
     @property
     def total(self) -> float:

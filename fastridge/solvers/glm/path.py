@@ -16,11 +16,14 @@ from ..._progress import check_callback, reporter
 from ...data.check import check_count
 from ...losses import Loss, Multinomial
 from ..descent.options import check_alphas, check_number, check_stop
+from . import softmax
 from .fit import check_arguments, glm, make_problem, result_of
 from .options import NOTHING, Constraints, Options
 from .path_run import PathRun
-from .problem import Array
+from .problem import Array, GLMProblem
 from .result import GLMResult
+from .softmax_path import SoftmaxPathRun
+from .softmax_problem import SoftmaxProblem
 
 __all__ = ["GLMPath", "glm_path"]
 
@@ -28,17 +31,20 @@ __all__ = ["GLMPath", "glm_path"]
 class GLMPath:
     """Generalised linear models for a sequence of penalties, each with its certificate.
 
-    ``path[k]`` is the `GLMResult` of penalty number k. Arrays have one entry per penalty.
+    ``path[k]`` is the `GLMResult` of penalty number k. Arrays have one entry per penalty. For the
+    loss "multinomial", coefficients, intercepts and predictions have one more axis, of the classes.
 
     Attributes
     ----------
     alphas : ndarray of shape (n_alphas,)
         The fitted penalties, from large to small.
-    coef : ndarray of shape (n_alphas, n_features)
+    coef : ndarray of shape (n_alphas, n_features) or (n_alphas, n_classes, n_features)
         Coefficients, in the type of X; a new array at each access.
-    sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features)
-        The coefficients as a sparse array; a new one at each access.
-    intercept : ndarray of shape (n_alphas,)
+    sparse_coef : scipy.sparse.csr_array of shape (n_alphas, n_features) or \
+(n_alphas * n_classes, n_features)
+        The coefficients as a sparse array, with the classes of a penalty below each other; a new
+        one at each access.
+    intercept : ndarray of shape (n_alphas,) or (n_alphas, n_classes)
         0 where none was fitted.
     dual_gap : ndarray of shape (n_alphas,)
         Bounds on how far each objective is from its minimum, in the objective's unit.
@@ -108,23 +114,24 @@ class GLMPath:
         self,
         alphas: list[float],
         results: list[GLMResult],
-        indices: list[NDArray[np.int32]],
-        n_features: int,
+        indices: list[NDArray[np.int64]],
+        shape: tuple[int, ...],
         dtype: Any,
         l1_ratio: float,
         loss: Loss,
         null_deviance: float,
     ) -> None:
-        # store only the non-zero coefficients of each result
+        # store only the non-zero coefficients of each result, by their places in the flat array
         self._results, self._indices = results, indices
         self._values = [r.coef for r in results]
-        self._n_features, self._dtype = n_features, np.dtype(dtype)
+        self._n_features, self._dtype = shape[-1], np.dtype(dtype)
         self.l1_ratio, self.loss, self.null_deviance = l1_ratio, loss, null_deviance
         self.solver = results[-1].solver if results else ""
         self.alphas = np.array(alphas, dtype=np.float64)
         for name in ("dual_gap", "relative_gap", "objective", "deviance"):
             setattr(self, name, np.array([getattr(r, name) for r in results], dtype=np.float64))
-        self.intercept = np.array([r.intercept for r in results], dtype=self._dtype)
+        intercept = np.array([r.intercept for r in results], dtype=self._dtype)
+        self.intercept = intercept.reshape(len(results), *shape[:-1])
         self.n_iter = np.array([r.n_iter for r in results], dtype=np.intp)
         self.converged = np.array([r.converged for r in results], dtype=bool)
         self.n_nonzero = np.array([np.count_nonzero(v) for v in self._values], dtype=np.intp)
@@ -132,12 +139,17 @@ class GLMPath:
     def __len__(self) -> int:
         return len(self.alphas)
 
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Shape of the coefficients of a penalty."""
+        return (*self.intercept.shape[1:], self._n_features)
+
     def __getitem__(self, k: int) -> GLMResult:
         own = self._results[k]
         result = copy.copy(own)
         result._fitted = own._fitted
-        result.coef = np.zeros(self._n_features, dtype=self._dtype)
-        result.coef[self._indices[k]] = self._values[k]
+        result.coef = np.zeros(self._shape, dtype=self._dtype)
+        result.coef.flat[self._indices[k]] = self._values[k]
         return result
 
     def _each(self, name: str) -> NDArray[np.float64]:
@@ -173,19 +185,24 @@ class GLMPath:
 
     @property
     def coef(self) -> NDArray[Any]:
-        out = np.zeros((len(self), self._n_features), dtype=self._dtype)
-        for row, indices, values in zip(out, self._indices, self._values, strict=True):
-            row[indices] = values
+        out = np.zeros((len(self), *self._shape), dtype=self._dtype)
+        for one, indices, values in zip(out, self._indices, self._values, strict=True):
+            one.flat[indices] = values
         return out
 
     @property
     def sparse_coef(self) -> Any:
         from scipy.sparse import csr_array
 
+        # one row of all classes and features for each penalty
+        size = int(np.prod(self._shape))
         indptr = np.concatenate([[0], np.cumsum([len(i) for i in self._indices], dtype=np.intp)])
         values = np.concatenate([*self._values, np.zeros(0, dtype=self._dtype)])
-        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.int32)])
-        return csr_array((values, indices, indptr), (len(self), self._n_features))
+        indices = np.concatenate([*self._indices, np.zeros(0, dtype=np.int64)])
+        whole = csr_array((values, indices, indptr), (len(self), size))
+        if len(self._shape) == 1:
+            return whole
+        return whole.reshape(len(self) * self._shape[0], self._n_features).tocsr()
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the linear predictors for every penalty, without an offset.
@@ -196,7 +213,7 @@ class GLMPath:
 
         Returns
         -------
-        ndarray of float64, shape (n_alphas, n_samples)
+        ndarray of float64, shape (n_alphas, n_samples) or (n_alphas, n_samples, n_classes)
 
         Raises
         ------
@@ -206,11 +223,17 @@ class GLMPath:
         from ...data.check import check_design
 
         A = check_design(X, n_features=self._n_features, caller="GLMPath")
-        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
-        return out.T + self.intercept[:, np.newaxis]
+        rows = self.coef.reshape(-1, self._n_features)
+        out = A.dot(np.asfortranarray(rows.T, dtype=np.float64)).T
+        out = out + self.intercept.reshape(-1, 1)
+        if len(self._shape) == 1:
+            return out
+        return out.reshape(*self.intercept.shape, A.n_rows).swapaxes(1, 2)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the means for every penalty, without an offset; for "logistic", P(y = 1).
+
+        For "multinomial" they are the probabilities of the classes.
 
         Parameters
         ----------
@@ -218,7 +241,7 @@ class GLMPath:
 
         Returns
         -------
-        ndarray of float64, shape (n_alphas, n_samples)
+        ndarray of float64, shape (n_alphas, n_samples) or (n_alphas, n_samples, n_classes)
 
         Raises
         ------
@@ -256,20 +279,33 @@ def solve_path(
 
     alphas: None for the automatic grid.
     """
-    problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
-    run = PathRun(problem, options)
+    problem: GLMProblem | SoftmaxProblem
+    run: PathRun | SoftmaxPathRun
+    shape: tuple[int, ...] = (A.n_columns,)
+    if isinstance(loss, Multinomial):
+        k = softmax.count_classes(loss, y)
+        several, some = softmax.make_problem(A, y, k, options, sample_weight, constraints, offset)
+        problem, run, shape = several, SoftmaxPathRun(several, options), (k, *shape)
+    else:
+        problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
+        run = PathRun(problem, options)
     values = run.alphas(eps, n_alphas) if alphas is None else alphas
     done: list[float] = []
     results: list[GLMResult] = []
-    indices: list[NDArray[np.int32]] = []
+    indices: list[NDArray[np.int64]] = []
     null = max(2.0 * problem.total * (problem.null_loss - problem.least), 0.0)
+
+    def solve(alpha: float) -> GLMResult:
+        if isinstance(run, SoftmaxPathRun):
+            return softmax.result_of(run.problem, run.solve(alpha), some, shape[0])
+        return result_of(run.problem, run.solve(alpha))
 
     def finished() -> GLMPath:
         return GLMPath(
             list(done),
             list(results),
             list(indices),
-            problem.p,
+            shape,
             A.dtype,
             options.l1_ratio,
             loss,
@@ -278,9 +314,9 @@ def solve_path(
 
     try:
         for alpha in values:
-            result = result_of(problem, run.solve(float(alpha)))
-            chosen = np.flatnonzero(result.coef).astype(np.int32)
-            result.coef = result.coef[chosen]
+            result = solve(float(alpha))
+            chosen = np.flatnonzero(result.coef)
+            result.coef = result.coef.ravel()[chosen]
             done.append(float(alpha))
             results.append(result)
             indices.append(chosen)
@@ -429,11 +465,6 @@ def glm_path(
         tol,
         max_iter,
     )
-    if isinstance(found, Multinomial):
-        raise ValueError(
-            "loss is 'multinomial', whose fits have no path here; expected another loss, or `glm`"
-            " for each penalty, with coef_init and intercept_init of the one before."
-        )
     return solve_path(
         A,
         target,

@@ -25,7 +25,7 @@ from .result import Fitted, GLMResult
 from .separation import separated_classes, warn_of_separation
 from .softmax_cg import Step, model_of
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxState, hessian
-from .softmax_prox import softmax_prox
+from .softmax_prox import SoftmaxProx
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 2000  # largest order of a Hessian that is formed
@@ -102,11 +102,7 @@ def solve(
         # unless the null model is better
         state = first if first.objective <= state.objective else state
     found = minimise(problem, state, options)
-    result = result_of(problem, found)
-    if some is not None:
-        result.coef, result.intercept = among(result.coef, result.intercept, some, n_classes)
-        # the Hessian would need all classes
-        result._fitted = None
+    result = result_of(problem, found, some, n_classes)
     apart = separated_classes(A, sample_weight, problem, found.state) if alpha == 0 else []
     if apart:
         result.converged = False
@@ -208,12 +204,27 @@ def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDAr
     return np.maximum(np.cumsum(live) - 1, 0).astype(np.int32)[whole], live
 
 
-def minimise(problem: SoftmaxProblem, state: SoftmaxState, options: Options) -> SoftmaxSolution:
-    """Run the solver that suits the problem."""
-    tol = options.tol**2
-    if problem.has_l1:
-        return softmax_prox(problem, state, tol, options.max_iter)
-    if choose(problem) == "newton":
+def minimise(
+    problem: SoftmaxProblem,
+    state: SoftmaxState,
+    options: Options,
+    prox: SoftmaxProx | None = None,
+) -> SoftmaxSolution:
+    """Run the solver that suits the problem; prox: that of an earlier penalty."""
+    tol, solver = options.tol**2, options.solver
+    if solver == "newton-samples":
+        raise ValueError(
+            "solver is 'newton-samples' for the loss 'multinomial'; expected 'auto', 'newton',"
+            " 'newton-cg' or 'prox-newton'."
+        )
+    if problem.has_l1 and solver not in ("auto", "prox-newton"):
+        raise ValueError(
+            f"solver is {solver!r}, which takes no L1 penalty; expected 'auto' or 'prox-newton'."
+        )
+    if problem.has_l1 or solver == "prox-newton":
+        prox = SoftmaxProx(problem) if prox is None else prox
+        return prox.solve(state, tol, options.max_iter)
+    if (choose(problem) if solver == "auto" else solver) == "newton":
         return newton(problem, state, tol, options.max_iter)
     return newton_cg(problem, state, tol, options.max_iter)
 
@@ -227,15 +238,25 @@ def choose(problem: SoftmaxProblem) -> str:
     return "newton" if m <= _MOST and full <= _PRODUCTS * product else "newton-cg"
 
 
-def result_of(problem: SoftmaxProblem, found: SoftmaxSolution) -> GLMResult:
-    """The result in the caller's units."""
+def result_of(
+    problem: SoftmaxProblem,
+    found: SoftmaxSolution,
+    some: NDArray[np.intp] | None = None,
+    n_classes: int = 0,
+) -> GLMResult:
+    """Return the result in the caller's units; some: the problem's classes among n_classes."""
     state = found.state
     coef, intercept = problem.restore(state.U, state.b)
     if problem.A.is_float32:
         coef = coef.astype(np.float32)
+    fitted = Fitted(problem, problem.alpha, problem.l1_ratio)
+    if some is not None:
+        coef, intercept = among(coef, intercept, some, n_classes)
+        # the Hessian would need all classes
+        fitted = None
     scale = 2.0 * problem.total
     return GLMResult(
-        Fitted(problem, problem.alpha, problem.l1_ratio),
+        fitted,
         alpha=problem.alpha,
         coef=coef,
         intercept=intercept,

@@ -22,6 +22,7 @@ from ..._matrix import Matrix
 from ...losses.multinomial import MULTINOMIAL, Multinomial
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
+from ..descent.grid import LEAST_L1_RATIO
 
 Array = NDArray[np.float64]
 
@@ -109,6 +110,7 @@ class SoftmaxProblem:
         self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
         self.factor = np.ones(self.p) if factor is None else factor
         self.l1 = self.l2 = np.zeros(self.p)
+        self.alpha = self.l1_ratio = 0.0
         self._null: SoftmaxState | None = None
         self._null_objective: float | None = None
         self._free: tuple[NDArray[np.int32], Array] | None = None
@@ -170,6 +172,10 @@ class SoftmaxProblem:
             state = self.at(np.zeros((self.p, self.k), order="F"), b)
             self._null = self._settle_intercepts(state) if self.offset is not None else state
         return self._null
+
+    @property
+    def null_loss(self) -> float:
+        return self.null.loss
 
     @property
     def least(self) -> float:
@@ -310,13 +316,19 @@ class SoftmaxProblem:
             coef[:, scale == 0] = 0.0
         return coef, b - coef @ self.rows.mean if self.fit_intercept else np.zeros(self.k)
 
-    def alpha_max(self, l1_ratio: float) -> float:
-        """Return the least alpha for which all penalised coefficients are 0."""
+    def alpha_max(self, l1_ratio: float) -> tuple[float, SoftmaxState]:
+        """Return the least alpha for which all penalised coefficients are 0, and the state there.
+
+        l1_ratio: at least 1e-3; smaller ones are replaced by that.
+        """
         penalised = self.factor > 0
+        # finds the free columns
+        self.penalise(1.0, 1.0)
+        state = self.null if penalised.all() else self.settle(self.null)
         if not penalised.any():
-            return 0.0
-        g = np.abs(self.A.tdot(self.null.r))[penalised] / self.factor[penalised, None]
-        return float(g.max()) / max(l1_ratio, 1e-3)
+            return 0.0, state
+        g = np.abs(self.A.tdot(state.r))[penalised] / self.factor[penalised, None]
+        return float(g.max()) / max(l1_ratio, LEAST_L1_RATIO), state
 
     def curved(self, state: SoftmaxState, T: Array) -> Array:
         """Overwrite T (n, k) with the second derivatives of the loss by eta times T; return it."""

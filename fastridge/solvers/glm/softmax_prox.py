@@ -42,12 +42,31 @@ _DAMPING = 1e-14  # least share of the diagonal that is added where columns are 
 _STILL = 20  # rounds without a gain after which a fit ends
 
 
-def softmax_prox(
-    problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int
+class SoftmaxProx:
+    """Solutions of one problem for any sequence of penalties.
+
+    Working sets and Gram matrices of the classes are kept from one penalty to the next.
+    """
+
+    def __init__(self, problem: SoftmaxProblem) -> None:
+        self.problem = problem
+        self._classes = _classes(problem)
+
+    def solve(self, state: SoftmaxState, tol: float, max_iter: int) -> SoftmaxSolution:
+        """Minimise until the gap is tol of the null objective; max_iter bounds the rounds."""
+        for one in self._classes:
+            one.problem.l1, one.problem.l2 = self.problem.l1, self.problem.l2
+        return _solve(self.problem, self._classes, state, tol, max_iter)
+
+
+def _solve(
+    problem: SoftmaxProblem,
+    classes: list[ProxNewton],
+    state: SoftmaxState,
+    tol: float,
+    max_iter: int,
 ) -> SoftmaxSolution:
-    """Minimise, until the gap is tol of the null objective; max_iter bounds the rounds."""
     goal = tol * problem.null_objective
-    classes = _classes(problem)
     gap, met, gained = np.inf, False, problem.null_objective
     least, still = np.inf, 0
     for n_iter in range(max_iter + 1):
@@ -75,6 +94,8 @@ def softmax_prox(
         least = min(least, gap)
         if still > _STILL:
             break
+    # the common number of free coefficients is arbitrary: let them have mean 0
+    state = _together(problem, state)
     return SoftmaxSolution(state, gap, n_iter, "prox-newton", bool(met))
 
 
@@ -159,7 +180,6 @@ def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
         problem.fit_intercept,
         problem.rows.standardize,
     )
-    first.l1, first.l2 = problem.l1, problem.l2
     # goals are relative to the whole objective
     first._null_loss, first._least = problem.null_objective, 0.0
     columns = by_columns(first.rows.near)
