@@ -16,8 +16,9 @@ def check_callback(callback: Any) -> None:
 def reporter(callback: Any, verbose: Any, what: str) -> Callable[[int, int], None] | None:
     """Return a function report(done, total) to call after each piece of work, or None.
 
-    With `verbose`, it updates a progress bar on standard error (by tqdm where installed) and then
-    calls `callback`.
+    A total of 0 says that it is not known; the end is then reported by a call with both numbers
+    equal. With `verbose`, it updates a progress bar on standard error (by tqdm where installed) and
+    then calls `callback`.
     """
     if not verbose:
         return callback
@@ -35,14 +36,19 @@ def _bar(what: str) -> Callable[[int, int], None]:
     try:
         from tqdm import tqdm
     except ImportError:
-        return lambda done, total: print(f"{what}: {done} of {total}", file=sys.stderr)
+        return lambda done, total: print(
+            f"{what}: {done} of {total or 'an unknown number'}", file=sys.stderr
+        )
     shown: list[Any] = []
 
     def move(done: int, total: int) -> None:
+        if shown and done < shown[0].n:
+            # the pass before was interrupted
+            shown.pop().close()
         if not shown:
-            shown.append(tqdm(total=total, desc=what))
+            shown.append(tqdm(total=total or None, desc=what))
         shown[0].update(done - shown[0].n)
-        if done >= total:
+        if 0 < total <= done:
             shown.pop().close()
 
     return move

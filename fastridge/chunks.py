@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from ._progress import reporter
-from .data.parts import Part, Parts, Task, add_to, row_count, run_task
+from ._progress import check_callback, reporter
+from .data.parts import Part, Parts, Task, add_to, in_part, row_count, run_task
 
 _NAMES = ("X", "y", "sample_weight", "offset", "exposure", "groups")
 
@@ -37,8 +38,8 @@ class Chunks(Parts):
     total : int or None, default=None
         Number of chunks, for progress bars.
     callback : callable or None, default=None
-        Called as ``callback(done, total)`` after each chunk of a pass; `total` is 0 where it is not
-        known.
+        Called as ``callback(done, total)`` after each chunk of a pass. Where the total is not
+        known, it is 0 in the first pass, at whose end one more call has both numbers equal.
     verbose : bool, default=False
         Show a progress bar on standard error, of tqdm where it is installed.
 
@@ -49,8 +50,8 @@ class Chunks(Parts):
 
     Raises
     ------
-    TypeError
-        If `source` is neither callable nor iterable.
+    TypeError, ValueError
+        If `source` is neither callable nor iterable, or another argument is not as described.
 
     See Also
     --------
@@ -85,12 +86,16 @@ class Chunks(Parts):
                 f"source is a {type(source).__name__}; expected a function that returns an iterator"
                 " of chunks, or a list of chunks."
             )
+        if total is not None:
+            _whole("total", total, 0)
+        check_callback(callback)
         self._source = source
         self._total = total
         if total is None and isinstance(source, (list, tuple)):
             self._total = len(source)
         self._report = reporter(callback, verbose, "chunks")
         self._spent = False
+        self._count: int | None = None  # chunks of the passes before
         self._lengths: list[int] | None = None
 
     @property
@@ -99,7 +104,16 @@ class Chunks(Parts):
 
     @classmethod
     def arrays(
-        cls, X: Any, y: Any, sample_weight: Any = None, *, rows: int = 65536, **options: Any
+        cls,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        offset: Any = None,
+        exposure: Any = None,
+        groups: Any = None,
+        rows: int = 65536,
+        **options: Any,
     ) -> Self:
         """Return chunks of arrays that lie in memory or in a memory-mapped file.
 
@@ -109,6 +123,8 @@ class Chunks(Parts):
             Sliced by rows, without a copy where the layout allows it.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array-like of shape (n_samples,), float or None, default=None
+        offset, exposure, groups : array-like of shape (n_samples,) or None, default=None
+            What `fit` takes under these names.
         rows : int, default=65536
             Rows of a chunk, at least 1.
         **options : dict
@@ -120,8 +136,9 @@ class Chunks(Parts):
 
         Raises
         ------
-        ValueError
-            If `rows` is below 1, or y or sample_weight do not have as many rows as X.
+        ValueError, TypeError
+            If `rows` is not a whole number of at least 1, X is sparse in another format than CSR,
+            or another argument does not have as many rows as X.
 
         Examples
         --------
@@ -131,22 +148,26 @@ class Chunks(Parts):
         >>> Ridge(0.0).fit(Chunks.arrays(X, y, rows=4)).coef_.round(6)
         array([1.])
         """
-        n = row_count(X)
-        if rows < 1:
-            raise ValueError(f"rows is {rows}; expected at least 1.")
-        for name, values in (("y", y), ("sample_weight", sample_weight)):
-            if values is not None and not np.isscalar(values) and row_count(values) != n:
+        n = _length("X", X)
+        _whole("rows", rows, 1)
+        form = getattr(X, "format", "csr")
+        if form != "csr":
+            raise ValueError(f"X is sparse in {form} format; expected CSR: use X.tocsr().")
+        columns = (y, sample_weight, offset, exposure, groups)
+        for name, values in zip(_NAMES[1:], columns, strict=True):
+            if values is None or (name == "sample_weight" and np.isscalar(values)):
+                continue
+            if _length(name, values) != n:
                 raise ValueError(
                     f"{name} has {row_count(values)} rows, but X has {n}; expected as many."
                 )
+        if y is None:
+            raise TypeError("y is None; expected values for the rows of X.")
 
         def read() -> Iterator[Any]:
-            for start in range(0, n, rows):
+            for number, start in enumerate(range(0, n, rows)):
                 chosen = slice(start, start + rows)
-                weight = sample_weight
-                if weight is not None and not np.isscalar(weight):
-                    weight = weight[chosen]
-                yield X[chosen], y[chosen], weight
+                yield Part(number, *(_rows_of(values, chosen) for values in (X, *columns)))
 
         found = cls(read, total=-(-n // rows), **options)
         found._lengths = [min(rows, n - start) for start in range(0, n, rows)]
@@ -188,8 +209,11 @@ class Chunks(Parts):
         ------
         ImportError
             If pyarrow is not installed.
-        ValueError
-            If a column does not exist.
+        FileNotFoundError
+            If there is no such file.
+        ValueError, TypeError
+            If a column does not exist, or does not hold numbers, or an argument is not as
+            described.
         """
         return cls(_frames("parquet", path, target, sample_weight, columns, rows), **options)
 
@@ -229,8 +253,11 @@ class Chunks(Parts):
         ------
         ImportError
             If pyarrow is not installed.
-        ValueError
-            If a column does not exist.
+        FileNotFoundError
+            If there is no such file.
+        ValueError, TypeError
+            If a column does not exist, or does not hold numbers, or an argument is not as
+            described.
         """
         return cls(_frames("csv", path, target, sample_weight, columns, rows), **options)
 
@@ -255,18 +282,45 @@ class Chunks(Parts):
         Returns
         -------
         Chunks
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError, TypeError
+            If an argument is not as described.
         """
+        from .io import iter_svmlight
+
+        _whole("rows", rows, 1)
+        _whole("n_features", n_features, 1)
+        if not isinstance(path, (str, Path)):
+            raise TypeError(f"path is a {type(path).__name__}; expected a str or a path.")
+        if not Path(path).exists():
+            raise FileNotFoundError(f"path is {str(path)!r}, where there is no file.")
+        if options is not None and not isinstance(options, Mapping):
+            raise TypeError(f"options is a {type(options).__name__}; expected a dict or None.")
+        given = dict(options or {})
+        known = [
+            name
+            for name in inspect.signature(iter_svmlight).parameters
+            if name not in ("source", "rows", "n_features", "multilabel", "query_id")
+        ]
+        for name in given:
+            if name not in known:
+                raise ValueError(f"options has the key {name!r}; expected some of {known}.")
 
         def read() -> Iterator[Any]:
-            from .io import iter_svmlight
+            return iter(iter_svmlight(path, rows, n_features=n_features, **given))
 
-            return iter(iter_svmlight(path, rows=rows, n_features=n_features, **(options or {})))
-
+        # other values are checked before a file is opened
+        read()
         return cls(read, **more)
 
     def __iter__(self) -> Iterator[Part]:
         if callable(self._source):
-            chunks = self._source()
+            with in_part(0):
+                chunks = iter(self._source())
         else:
             chunks = self._source
             if iter(chunks) is chunks:
@@ -276,10 +330,32 @@ class Chunks(Parts):
                         " needs a function that returns a new iterator."
                     )
                 self._spent = True
-        for number, chunk in enumerate(chunks):
+        chunks, number = iter(chunks), 0
+        while True:
+            with in_part(number):
+                chunk = next(chunks, _END)
+            if chunk is _END:
+                break
+            if self._count is not None and number >= self._count:
+                raise ValueError(
+                    f"part {number}: the source gives more than the {self._count} chunks of the"
+                    " pass before; expected the same chunks in each pass."
+                )
             yield _part(number, chunk)
+            del chunk
+            number += 1
             if self._report is not None:
-                self._report(number + 1, self._total or 0)
+                total = self._total or 0
+                self._report(number, total if number <= total else 0)
+        if self._count is not None and number < self._count:
+            raise ValueError(
+                f"part {number}: the source gives {number} chunks, fewer than the {self._count} of"
+                " the pass before; expected the same chunks in each pass."
+            )
+        self._count = number
+        if self._report is not None and self._total != number:
+            self._report(number, number)
+        self._total = number
 
     def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
         self.n_passes += 1
@@ -294,6 +370,40 @@ class Chunks(Parts):
             own = args if each is None else (*args, each[part.number])
             total = add_to(total, run_task(task, part, own), part.number)
         return total
+
+
+_END = object()
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is not a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} is {value!r}; expected a whole number of at least {least}.")
+    if value < least:
+        raise ValueError(f"{name} is {value}; expected at least {least}.")
+
+
+def _length(name: str, values: Any) -> int:
+    try:
+        return row_count(values)
+    except TypeError:
+        raise TypeError(f"{name} is a {type(values).__name__}; expected rows.") from None
+
+
+def _rows_of(values: Any, chosen: slice) -> Any:
+    if values is None or np.isscalar(values):
+        return values
+    return values.iloc[chosen] if hasattr(values, "iloc") else values[chosen]
+
+
+def _names(name: str, given: Any) -> list[str]:
+    """Return a list of names of columns."""
+    found = list(given) if isinstance(given, (list, tuple)) else given
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise TypeError(f"{name} is {given!r}; expected names of columns.")
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"{name} is {given!r}; expected one or more names, each once.")
+    return found
 
 
 def _part(number: int, chunk: Any) -> Part:
@@ -319,8 +429,14 @@ def _frames(
     form: str, path: Any, target: Any, weight: str | None, columns: Any, rows: int
 ) -> Callable[[], Iterator[Part]]:
     """Return a function that reads files of tables by pyarrow."""
-    if rows < 1:
-        raise ValueError(f"rows is {rows}; expected at least 1.")
+    _whole("rows", rows, 1)
+    targets = _names("target", [target] if isinstance(target, str) else target)
+    apart = targets if weight is None else [*targets, *_names("sample_weight", [weight])]
+    chosen = None if columns is None else _names("columns", columns)
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"path is a {type(path).__name__}; expected a str or a path.")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"path is {str(path)!r}, where there is no file.")
     try:
         import pyarrow.dataset as arrow
     except ImportError:
@@ -328,13 +444,26 @@ def _frames(
             f"reading {form} needs pyarrow; install it with: pip install 'fastridge-l2[files]'"
         ) from None
     data = arrow.dataset(Path(path), format=form)
-    targets = [target] if isinstance(target, str) else list(target)
-    apart = [*targets, *([] if weight is None else [weight])]
-    chosen = [name for name in data.schema.names if name not in apart]
-    chosen = chosen if columns is None else list(columns)
-    for name in [*apart, *chosen]:
-        if name not in data.schema.names:
-            raise ValueError(f"{path} has no column {name!r}; it has {data.schema.names}.")
+    if chosen is None:
+        chosen = [name for name in data.schema.names if name not in apart]
+    for given, names in (("target", targets), ("sample_weight", apart), ("columns", chosen)):
+        for name in names:
+            if name not in data.schema.names:
+                raise ValueError(
+                    f"{given} is {name!r}, but {path} has no column {name!r}; it has"
+                    f" {data.schema.names}."
+                )
+    for name in chosen:
+        if name in apart:
+            raise ValueError(
+                f"columns holds {name!r}, which is also a target or the weight; expected others."
+            )
+        kind = data.schema.field(name).type
+        if not _is_number(kind):
+            raise ValueError(
+                f"columns holds {name!r}, of type {kind}; expected numbers: leave it out by"
+                " columns, or encode it before, as in examples/flights.py."
+            )
 
     def read() -> Iterator[Part]:
         import pyarrow
@@ -348,3 +477,11 @@ def _frames(
             yield Part(number, table.select(chosen), y, s)
 
     return read
+
+
+def _is_number(kind: Any) -> bool:
+    """Return whether a type of pyarrow holds numbers."""
+    from pyarrow import types
+
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    return any(test(kind) for test in tests)

@@ -279,18 +279,6 @@ class Moments:
         share = 8 * _EPS * self.total_weight
         self._clear(share * self._offset**2, share * self._y_offset**2)
 
-    def _with_sums(
-        self, gram: NDArray[np.float64], cross: NDArray[np.float64], yy: NDArray[np.float64]
-    ) -> Self:
-        """Moments of the same samples with other sums, all of them about means of zero."""
-        new = self.copy()
-        p, k = cross.shape
-        new.gram, new.cross, new.yy = gram, cross, yy
-        new._shift, new._offset = np.zeros(p), np.zeros(p)
-        new._y_shift, new._y_offset = np.zeros(k), np.zeros(k)
-        new._dtype, new.feature_names = "float64", None
-        return new
-
     @staticmethod
     def _check_range(A: _matrix.Matrix, Y: NDArray[np.float64], weight: Any, sums: Any) -> None:
         """Refuse sums of squares whose products overflow or underflow."""
@@ -621,6 +609,25 @@ class Moments:
             raise ValueError(f"feature_names must be None or an array of shape {(p,)}")
         if (np.diagonal(self.gram) < 0).any() or (self.yy < 0).any():
             raise ValueError("sums of squares must be at least 0")
+
+
+def moments_about_zero(
+    gram: NDArray[np.float64],
+    cross: NDArray[np.float64],
+    yy: NDArray[np.float64],
+    n_samples: int,
+    total_weight: float,
+) -> Moments:
+    """Return moments of rows of equal weights and of means zero, with given sums; cross is (p, k).
+
+    They stand for w'Gw - 2 C'w + yy, any quadratic function that is bounded from below.
+    """
+    new = Moments()
+    new._set_zero(n_samples, *cross.shape)
+    new.gram, new.cross, new.yy, new.total_weight = gram, cross, yy, total_weight
+    new._y_ndim, new._dtype = 1 if cross.shape[1] == 1 else 2, "float64"
+    new._levels = np.array([[total_weight / n_samples, n_samples, total_weight]])
+    return new
 
 
 def _joined(

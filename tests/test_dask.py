@@ -161,10 +161,18 @@ def test_errors(rows):
         ((lazy(X), lazy(y), -s), r"part \d: sample_weight"),
         ((lazy(X)[:, 0], lazy(y)), r"X has 1 dimensions; expected 2"),
         (([dask.delayed((X, y))], y), r"y is given beside a list of partitions"),
-        (([dask.delayed(X)],), r"a partition is a ndarray"),
+        (([dask.delayed(X)],), r"part 0 is a ndarray; expected \(X, y"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(*arguments)
+    ends = [(slice(i, i + 50), P - (i == 450)) for i in range(0, N, 50)]
+    narrow = [dask.delayed((X[rows, :width], np.abs(y[rows]))) for rows, width in ends]
+    for fitted in (fastridge.Ridge(), fastridge.PoissonRegressor()):
+        with pytest.raises(ValueError, match=r"part 9: .*5"):
+            fitted.fit(narrow)
+    fitted = fastridge.Ridge().fit(X, y)
+    with pytest.raises(ValueError, match=r"part 3: .*NaN"):
+        fitted.predict(lazy(np.where(np.arange(N)[:, None] == 200, np.nan, X))).compute()
     unknown = lazy(X)[lazy(X)[:, 0] > -1e9]
     with pytest.raises(ValueError, match="y has 3 partitions, but X has 9"):
         model.fit(unknown, lazy(y, 200))

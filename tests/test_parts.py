@@ -497,6 +497,132 @@ def test_a_fold_without_weight_is_left_out():
     close(local.cv_results_["validation_error"], found.cv_results_["validation_error"], 1e-9)
 
 
+def test_errors_of_all_kinds_name_the_part():
+    class Odd(Exception):
+        pass
+
+    def read():
+        yield X0[:9], Y0[:9]
+        yield X0[9:20], Y0[9:20]
+        raise Odd("disk is on fire")
+
+    with pytest.raises(Odd) as caught:
+        fastridge.Ridge().fit(Chunks(read))
+    assert caught.value.__notes__ == ["This was in part 2 of the data."]
+
+    def text():
+        yield X0[:9], Y0[:9]
+        raise ValueError("not a number")
+
+    with pytest.raises(ValueError, match="part 1: not a number"):
+        fastridge.Ridge().fit(Chunks(text))
+    chunks = [(X0[:9], np.abs(Y0[:9])), (X0[9:20], np.abs(Y0[9:20]))]
+    counts = iter([2, 1])
+    with pytest.raises(ValueError, match="part 1: the source gives 1 chunks, fewer than the 2"):
+        fastridge.PoissonRegressor().fit(Chunks(lambda: chunks[: next(counts)]))
+    counts = iter([1, 2])
+    with pytest.raises(ValueError, match="part 1: the source gives more than the 1 chunks"):
+        fastridge.PoissonRegressor().fit(Chunks(lambda: chunks[: next(counts)]))
+
+
+def test_arguments_of_chunks_are_checked_at_once(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    path = tmp_path / "t.parquet"
+    table = pa.table({"a": [1.0, 2.0], "b": ["x", "y"], "y": [0.0, 1.0], "s": [1.0, 1.0]})
+    pyarrow.parquet.write_table(table, path)
+    text = tmp_path / "t.svm"
+    text.write_text("1 0:2\n0 1:3\n")
+    sparse = scipy.sparse.csc_array(X0)
+    for call, kind, message in (
+        (lambda: Chunks([], total=-1), ValueError, "total is -1"),
+        (lambda: Chunks([], total=2.5), TypeError, "total is 2.5"),
+        (lambda: Chunks([], callback=3), TypeError, "callback is 3"),
+        (lambda: Chunks.arrays(X0, Y0, rows=2.0), TypeError, "rows is 2.0"),
+        (lambda: Chunks.arrays(X0, None), TypeError, "y is None"),
+        (lambda: Chunks.arrays(3.0, Y0), TypeError, "X is a float"),
+        (lambda: Chunks.arrays(sparse, Y0), ValueError, "X is sparse in csc"),
+        (lambda: Chunks.arrays(X0, Y0, offset=Y0[:5]), ValueError, "offset has 5 rows"),
+        (lambda: Chunks.arrays(X0, Y0, groups=3), TypeError, "groups is a int"),
+        (lambda: Chunks.parquet(path, "y", rows=0), ValueError, "rows is 0"),
+        (lambda: Chunks.parquet(path, 3), TypeError, "target is 3"),
+        (lambda: Chunks.parquet(path, []), ValueError, "target is"),
+        (lambda: Chunks.parquet(path, "z", columns=["a"]), ValueError, "target is 'z'"),
+        (lambda: Chunks.parquet(path, "y", sample_weight=["s"]), TypeError, "sample_weight is"),
+        (lambda: Chunks.parquet(path, "y", columns="a"), TypeError, "columns is 'a'"),
+        (lambda: Chunks.parquet(path, "y", columns=["a", "a"]), ValueError, "columns is"),
+        (lambda: Chunks.parquet(path, "y", columns=["y"]), ValueError, "columns holds 'y'"),
+        (lambda: Chunks.parquet(path, "y"), ValueError, "columns holds 'b', of type string"),
+        (lambda: Chunks.csv(tmp_path / "no.csv", "y"), FileNotFoundError, "path is"),
+        (lambda: Chunks.csv(3, "y"), TypeError, "path is a int"),
+        (lambda: Chunks.svmlight(tmp_path / "no.svm", 3), FileNotFoundError, "path is"),
+        (lambda: Chunks.svmlight(text, 0), ValueError, "n_features is 0"),
+        (lambda: Chunks.svmlight(text, 3, rows=None), TypeError, "rows is None"),
+        (lambda: Chunks.svmlight(text, 3, options={"dtyp": 1}), ValueError, "the key 'dtyp'"),
+        (lambda: Chunks.svmlight(text, 3, options=[1]), TypeError, "options is a list"),
+        (lambda: Chunks.svmlight(text, 3, options={"zero_based": 2}), Exception, "zero_based"),
+    ):
+        with pytest.raises(kind, match=message):
+            call()
+
+
+def test_progress_where_the_total_is_not_known(monkeypatch, capsys):
+    import types
+
+    seen, bars = [], []
+
+    class Bar:
+        def __init__(self, total, desc):
+            self.total, self.n, self.open = total, 0, True
+            bars.append(self)
+
+        def update(self, more):
+            self.n += more
+
+        def close(self):
+            self.open = False
+
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=Bar))
+
+    def read():
+        yield X0[:200], np.abs(Y0[:200])
+        yield X0[200:], np.abs(Y0[200:])
+
+    chunks = Chunks(read, callback=lambda *done: seen.append(done), verbose=True)
+    fastridge.PoissonRegressor(alpha=1.0).fit(chunks)
+    assert seen[:5] == [(1, 0), (2, 0), (2, 2), (1, 2), (2, 2)]
+    assert not any(bar.open for bar in bars)
+    assert [bar.total for bar in bars[:2]] == [None, 2]
+    assert len(bars) == chunks.n_passes
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    fastridge.Ridge().fit(Chunks(read, verbose=True))
+    assert "1 of an unknown number" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_column_as_target_is_predicted_as_local_fits_do(width):
+    X, y, _ = data()
+    X = X[:, :width]
+    for model, t in (
+        (fastridge.Ridge(), y),
+        (fastridge.LassoCV(cv=3, alphas=5), y),
+        (fastridge.BayesianRidge(), y),
+        (fastridge.PoissonRegressor(), np.abs(y)),
+        (fastridge.LogisticRegression(), targets(y, "labels")),
+        (fastridge.RidgeClassifier(), targets(y, "labels")),
+    ):
+        for column in (t, t[:, None]):
+            local = clone(model).fit(X, column)
+            chunks = Chunks.arrays(X, column, rows=100)
+            found = clone(model).fit(chunks)
+            assert found.coef_.shape == local.coef_.shape
+            assert np.shape(found.intercept_) == np.shape(local.intercept_)
+            assert found.predict(chunks).shape == local.predict(X).shape
+            assert found.score(chunks) == pytest.approx(local.score(X, column), abs=1e-4)
+
+
 def test_progress():
     seen = []
     chunks = Chunks.arrays(X0, Y0, rows=200, callback=lambda *done: seen.append(done))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,26 +107,30 @@ class Parts(ABC):
 
 def run_task(task: Task, part: Part, args: tuple[Any, ...]) -> Any:
     """Return ``task(part, *args)``; errors name the part."""
-    try:
+    with in_part(part.number):
         return task(part, *args)
-    except (ValueError, TypeError) as error:
-        raise _named(error, part.number) from error
 
 
 def add_to(total: Any, found: Any, number: int) -> Any:
     """Return a sum with that of a part added, either of which may be None."""
     if found is None or total is None:
         return total if found is None else found
-    try:
+    with in_part(number):
         total.add(found)
-    except (ValueError, TypeError) as error:
-        raise _named(error, number) from error
     return total
 
 
-def _named(error: Exception, number: int) -> Exception:
-    kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"part {number}: {error}")
+@contextmanager
+def in_part(number: int) -> Iterator[None]:
+    """Raise errors again with the number of a part: in the message, or as a note."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"part {number}: {error}") from error
+    except Exception as error:
+        error.add_note(f"This was in part {number} of the data.")
+        raise
 
 
 def row_count(values: Any) -> int:

@@ -63,17 +63,17 @@ class DaskParts(Parts):
             level.append(run(task, start, columns, shared, own))
         while len(level) > 1:
             level = [add(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]
-        return level[0].compute()
+        return level[0].compute()[1]
 
 
 def _run(task: Task, start: int, columns: Any, args: tuple[Any, ...], each: Any) -> Any:
-    """Return the sum over consecutive partitions."""
+    """Return the number of the first of consecutive partitions, and their sum."""
     total = None
     for i, values in enumerate(columns):
         own = args if each is None else (*args, each[i])
         found = run_task(task, Part(start + i, *values), own)
         total = add_to(total, found, start + i)
-    return total
+    return start, total
 
 
 def _move(step: Any, number: int, values: list[Any], state: Any, args: tuple[Any, ...]) -> Any:
@@ -82,17 +82,12 @@ def _move(step: Any, number: int, values: list[Any], state: Any, args: tuple[Any
 
 
 def _add(sums: list[Any]) -> Any:
-    """Return the sum of consecutive sums; those of parts without rows are None."""
+    """Return the sum of consecutive sums, with the number of the first partition."""
     total = None
-    for one in sums:
-        if one is None:
-            continue
-        if total is None:
-            # results of other tasks are not written to: they may be asked for again
-            total = copy.deepcopy(one)
-        else:
-            total.add(one)
-    return total
+    for number, one in sums:
+        # results of other tasks are not written to: they may be asked for again
+        total = copy.deepcopy(one) if total is None else add_to(total, one, number)
+    return sums[0][0], total
 
 
 def dask_parts(X: Any, given: dict[str, Any]) -> DaskParts:
@@ -110,13 +105,15 @@ def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
             shown = "sample_weight" if name == "weight" else name
             raise ValueError(f"{shown} is given beside a list of partitions; expected it in them.")
     take = dask.delayed(_element, pure=False)
-    columns = [[take(one, i) for i in range(3)] for one in X]
+    columns = [[take(one, number, i) for i in range(3)] for number, one in enumerate(X)]
     return DaskParts(columns, None, None, 0.0, False)
 
 
-def _element(values: Any, i: int) -> Any:
+def _element(values: Any, number: int, i: int) -> Any:
     if not isinstance(values, (tuple, list)) or not 2 <= len(values) <= 3:
-        raise ValueError(f"a partition is a {type(values).__name__}; expected (X, y[, weight]).")
+        raise ValueError(
+            f"part {number} is a {type(values).__name__}; expected (X, y[, sample_weight])."
+        )
     return values[i] if i < len(values) else None
 
 

@@ -18,7 +18,7 @@ from .. import _sklearn
 from ..data.check import check_penalty_factor
 from ..data.parts import Parts
 from ..losses import LOGISTIC, Loss
-from ..moments import Moments
+from ..moments import moments_about_zero
 from ..solvers.descent.elastic_net import elastic_net
 from ..solvers.ridge.options import bounds
 from ..systems import lapack
@@ -250,15 +250,11 @@ def _model_step(
     # an elastic net of one penalty factor takes L1 and L2 parts of one ratio: the L2 part is added
     M = G.copy()
     M.flat[:: p + 1] += penalty.l2
-    sums = Moments([[0.0] * p, [1.0] * p], [0.0, 1.0]).copy()
-    sums.gram, sums.cross = M, right[:, None]
     root, basis = lapack.eigh(M)
     held = root > 64 * p * _EPS * root.max(initial=0.0)
     solved = basis[:, held].T @ right
-    sums.yy = np.array([float((solved**2 / root[held]).sum()) or 1.0])
-    sums.total_weight, sums.n_samples = 1.0, p + 2
-    zeros = np.zeros(p)
-    sums._shift, sums._offset, sums._y_shift, sums._y_offset = zeros, zeros, zeros[:1], zeros[:1]
+    yy = float((solved**2 / root[held]).sum()) or 1.0
+    sums = moments_about_zero(M, right[:, None], np.array([yy]), p + 2, 1.0)
     found = elastic_net(
         sums,
         alpha=strength,
@@ -266,7 +262,7 @@ def _model_step(
         penalty_factor=penalty.l1 / strength,
         lower=penalty.lower,
         upper=penalty.upper,
-        tol=min(max(_INNER * tol**2 * null / (0.5 * float(sums.yy[0])), 1e-14), 1e-4),
+        tol=min(max(_INNER * tol**2 * null / (0.5 * yy), 1e-14), 1e-4),
         max_iter=100_000,
     )
     d = found.coef - w

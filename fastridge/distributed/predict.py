@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _sklearn
 from ..data.check import check_target
-from ..data.parts import Part, Sum, is_lazy, row_count
+from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from .fit import parts_of
 from .sums import column, refuse_others
 
@@ -41,9 +41,9 @@ def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) 
     lengths: list[Any] = lazy.lengths or [np.nan] * len(lazy.columns)
     blocks = [
         da.from_delayed(
-            call(model, method, values, given), (n, *pattern.shape[1:]), dtype=pattern.dtype
+            call(number, model, method, values, given), (n, *pattern.shape[1:]), dtype=pattern.dtype
         )
-        for n, values in zip(lengths, lazy.columns, strict=True)
+        for number, (n, values) in enumerate(zip(lengths, lazy.columns, strict=True))
     ]
     return da.concatenate(blocks, allow_unknown_chunksizes=True)
 
@@ -56,8 +56,10 @@ def _without_names(estimator: Any) -> Any:
     return found
 
 
-def _call(estimator: Any, method: str, values: list[Any], given: dict[str, Any]) -> Any:
-    return _of_part(Part(0, *values), estimator, method, given)
+def _call(
+    number: int, estimator: Any, method: str, values: list[Any], given: dict[str, Any]
+) -> Any:
+    return run_task(_of_part, Part(number, *values), (estimator, method, given))
 
 
 def _of_part(part: Part, estimator: Any, method: str, given: dict[str, Any]) -> Any:

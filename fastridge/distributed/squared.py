@@ -72,12 +72,12 @@ def fit_rows(estimator: Any, parts: Parts) -> None:
         )
     require_memory(parts, getattr(estimator, "max_memory", None))
     total = moments(parts)
-    _fit_standing(estimator, type(estimator)(**estimator.get_params(deep=False)), [total])
+    _fit_standing(estimator, _unfitted(estimator).fit, [total])
 
 
 def fit_folds(estimator: Any, parts: Parts) -> None:
     """Fit an estimator that chooses by folds, generalised cross-validation or a held-out set."""
-    local = type(estimator)(**estimator.get_params(deep=False))
+    local = _unfitted(estimator)
     scores = type(estimator)._loss.scores
     scoring = getattr(estimator, "scoring", None)
     if scoring is not None and not (isinstance(scoring, str) and scoring in scores):
@@ -97,7 +97,7 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
         if cv != "gcv":
             raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
         require_memory(parts, getattr(estimator, "max_memory", None))
-        _fit_standing(estimator, local, [moments(parts)])
+        _fit_standing(estimator, local.fit, [moments(parts)])
         return
     if isinstance(cv, int) or cv is None:
         require_memory(parts, getattr(estimator, "max_memory", None), cv or 5)
@@ -110,7 +110,13 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     for fold in folds:
         if fold.feature_names is None:
             fold.feature_names = parts.names
-    _fit_standing(estimator, local, folds, by_fold=True)
+
+    def fit(X: Array, Y: Array, weight: Array, lengths: list[int]) -> Any:
+        fold, rows = np.repeat(np.arange(len(folds)), lengths), np.arange(sum(lengths))
+        local.cv = [(rows[fold != i], rows[fold == i]) for i in range(len(folds))]
+        return local.fit(X, Y, weight)
+
+    _fit_standing(estimator, fit, folds)
 
 
 class _FoldTask:
@@ -123,8 +129,15 @@ class _FoldTask:
         return fold_moments_of(part, self.count, self.shared if folds is None else folds)
 
 
-def _fit_standing(estimator: Any, local: Any, sums: list[Moments], by_fold: bool = False) -> None:
-    """Fit `local` to rows that stand for the sums, and take over its attributes."""
+def _unfitted(estimator: Any) -> Any:
+    return type(estimator)(**estimator.get_params(deep=False))
+
+
+def _fit_standing(estimator: Any, fit: Any, sums: list[Moments]) -> None:
+    """Take over the fit to rows that stand for the sums: ``fit(X, Y, weight)`` of an estimator.
+
+    Of several sums, `fit` is also given the number of rows of each.
+    """
     total = sums[0].copy()
     for part in sums[1:]:
         total += part
@@ -135,11 +148,8 @@ def _fit_standing(estimator: Any, local: Any, sums: list[Moments], by_fold: bool
     y_origin = total.y_mean if moved else np.zeros(k)
     found = [standing_rows(part, origin, y_origin) for part in sums]
     X, Y, weight = (np.concatenate(values) for values in zip(*found, strict=True))
-    if by_fold:
-        fold = np.repeat(np.arange(len(sums)), [len(rows[0]) for rows in found])
-        rows = np.arange(len(fold))
-        local.cv = [(rows[fold != i], rows[fold == i]) for i in range(len(sums))]
-    local.fit(X, Y[:, 0] if total._y_ndim == 1 else Y, weight)
+    lengths = [] if len(sums) == 1 else [[len(rows[0]) for rows in found]]
+    local = fit(X, Y[:, 0] if total._y_ndim == 1 else Y, weight, *lengths)
     for name in [name for name in vars(estimator) if name.endswith("_")]:
         delattr(estimator, name)
     given = set(estimator.get_params(deep=False))
@@ -190,17 +200,13 @@ def fit_labels(estimator: Any, parts: Parts) -> None:
     total: Moments = parts.sum(target_moments_of, classes, by_class, None).parts[0]
     if not total.total_weight > 0:
         raise ValueError("sample_weight is zero for every sample; expected some weight.")
-    moved = bool(estimator.fit_intercept)
-    origin = total.mean if moved else np.zeros(total.n_features)
-    y_origin = total.y_mean if moved else np.zeros(total.n_targets)
-    X, Y, weight = standing_rows(total, origin, y_origin)
-    single = total.n_targets == 1
-    estimator._solve(Matrix.from_dense(X), Y[:, 0] if single else Y, weight, single)
-    if moved:
-        estimator._move_origin(origin, y_origin)
-    if total.is_float32:
-        estimator.coef_ = estimator.coef_.astype(np.float32)
-        estimator.intercept_ = estimator.intercept_.astype(np.float32)
-    names = parts.names if total.feature_names is None else total.feature_names
-    estimator._set_features(total.n_features, names)
+    if total.feature_names is None:
+        total.feature_names = parts.names
+    local = _unfitted(estimator)
+
+    def fit(X: Array, Y: Array, weight: Array) -> Any:
+        local._solve(Matrix.from_dense(X), Y, weight, Y.ndim == 1)
+        return local
+
+    _fit_standing(estimator, fit, [total])
     estimator.classes_, estimator.indicator_ = classes, None

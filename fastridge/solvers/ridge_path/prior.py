@@ -150,4 +150,7 @@ def units_of_moments(
     hidden = np.maximum(problem.yy - (Z**2).sum(axis=0), 0.0)
     cross = units.A.tdot(np.asfortranarray(units.Y))
     yy = (units.Y**2).sum(axis=0) + hidden
-    return units, problem.moments._with_sums(units.A.gram(), cross, yy)
+    from ...moments import moments_about_zero
+
+    n, total = problem.moments.n_samples, problem.moments.total_weight
+    return units, moments_about_zero(units.A.gram(), cross, yy, n, total)
