@@ -64,6 +64,7 @@ OPTIONS = {
     "TweedieRegressor": [{"power": 1.5}, {"fit_intercept": False}],
 }
 
+CHOSEN = 'The penalty of the fit, which "evidence" chooses.'
 GLMS = (
     "GammaRegressor",
     "LogisticRegression",
@@ -153,6 +154,8 @@ REASONS = {
         )
     },
     **{("attribute", "dual_gap_", name): CERTIFICATE for name in GLMS},
+    **{("attribute", "alpha_", name): CHOSEN for name in GLMS if "Logistic" not in name},
+    ("attribute", "C_", "LogisticRegression"): CHOSEN,
     ("attribute", "power_"): "The power of the fit, by which it predicts.",
     (
         "attribute",
@@ -234,6 +237,11 @@ BEHAVIOUR = (
         "scikit-learn's names let the solver be chosen, for every penalty and any number of"
         " classes, where scikit-learn refuses some. The intercept is never penalised, as that of"
         " liblinear is.",
+    ),
+    (
+        "`alpha` of `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`, `C` of"
+        " `LogisticRegression`",
+        '"evidence" is a value, too: the penalty of the largest Laplace evidence.',
     ),
     (
         "`set_callbacks` of `LogisticRegression`",

@@ -1,5 +1,7 @@
 """GLMCV: folds and choices against single fits."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,16 @@ from sklearn.linear_model import PoissonRegressor as TheirPoisson
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from test_sklearn_protocol import all_checks
 
-from fastridge import GLMCV, ElasticNetCV, GammaRegressor, PoissonRegressor, TweedieRegressor
+from fastridge import (
+    GLMCV,
+    ElasticNetCV,
+    GammaRegressor,
+    LassoCV,
+    PoissonRegressor,
+    TweedieRegressor,
+)
 from fastridge.losses import loss_of
+from fastridge.model_selection._choice import advice_of_end
 
 ALPHAS = [1.0, 0.1, 0.01]
 
@@ -141,8 +151,25 @@ def test_select_files_and_names(data):
 
 def test_end_of_the_grid_is_told(data):
     X, y, _ = data
-    with pytest.warns(UserWarning, match="the best penalty lay at the lower end"):
+    with pytest.warns(UserWarning, match=r"at the lower end .* a smaller eps, or smaller alphas"):
         GLMCV(alphas=5, eps=0.5, l1_ratio=1.0).fit(X, y)
+    alphas = np.array([3.0, 2.0, 1.0])
+    assert advice_of_end(alphas, 3.0, "upper") == "larger alphas"
+    assert not advice_of_end(alphas, 2.0, "upper")
+    assert not advice_of_end(alphas, 1.0, "")
+
+
+@pytest.mark.parametrize(
+    "model", [GLMCV(l1_ratio=1.0, alphas=8, eps=0.1), LassoCV(alphas=8, eps=0.1)]
+)
+def test_end_of_the_grid_is_not_told_of_a_choice_inside(data, model):
+    X, y, _ = data
+    with pytest.warns(UserWarning, match="the best penalty lay at the lower end"):
+        model.fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(select="1se").fit(X, y)
+    assert model.alpha_ > model.alphas_[-1]
 
 
 def test_refused(data):

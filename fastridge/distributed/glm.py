@@ -279,6 +279,8 @@ def _model_step(
 
 def fit_regressor(estimator: Any, parts: Parts) -> None:
     """Fit an estimator of one predictor with numbers as targets."""
+    if isinstance(estimator.alpha, str):
+        estimator._refuse("alpha", "a number for data in parts")
     loss: Loss = estimator._make_loss()
     data = Data(loss)
     known: Known = parts.sum(known_of, data, False)
@@ -298,6 +300,7 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
     estimator.coef_ = found.coef[0].astype(dtype)
     estimator.intercept_ = dtype(found.intercept[0]) if estimator.fit_intercept else 0.0
     estimator.n_iter_ = found.n_iter
+    estimator.alpha_ = float(estimator.alpha)
     estimator._set_loss(loss)
 
 
@@ -306,6 +309,8 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
     C, ratio = estimator.C, estimator.l1_ratio
     if estimator.penalty != "deprecated" or ratio is None or estimator.n_jobs is not None:
         C, ratio = estimator._deprecated()
+    if isinstance(C, str):
+        estimator._refuse("C", "a number for data in parts")
     known: Known = parts.sum(known_of, Data(None), True)
     _require_weight(known)
     labels = known.labels
@@ -346,6 +351,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
     estimator.coef_ = found.coef.astype(dtype)
     estimator.intercept_ = found.intercept.astype(dtype)
     estimator.n_iter_ = np.array([found.n_iter], np.int32)
+    estimator.C_ = float(C)
     estimator.classes_ = classes
 
 

@@ -176,7 +176,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         if type(X) is not np.ndarray and in_parts(X):
             self._metadata(sample_weight, groups, params)
             return self._fit_parts(X, y, sample_weight, groups=groups)
-        from ..model_selection._choice import describe_extension
+        from ..model_selection._choice import advice_of_end, describe_extension
         from ..model_selection._descent_search import DescentSearch
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers.descent.folds import DescentFolds
@@ -241,14 +241,6 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         end = search.end() if automatic else ""
         if said:
             warnings.warn(describe_extension(said, end), UserWarning, stacklevel=2)
-        elif end:
-            warnings.warn(
-                f"the best penalty lay at the {end} end of the grid, where the score still"
-                " improves; what helps: alphas='auto' or extend=True, which extend the grid, or"
-                " another eps.",
-                UserWarning,
-                stacklevel=2,
-            )
         if search.unsettled:
             alpha, gap = max(search.unsettled, key=lambda u: u[1])
             warnings.warn(
@@ -262,6 +254,17 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             )
         target = Y if self._several else Y[:, 0]
         self._decide(search, given is not None, model, as_container(A), target, weight)
+        # the grid of the chosen l1_ratio
+        own = search.alphas[(search.alphas == self.alpha_).any(axis=1)]
+        helps = advice_of_end(own, self.alpha_, end) if not said else ""
+        if helps:
+            warnings.warn(
+                f"the best penalty lay at the {end} end of the grid, where the score still"
+                " improves; what helps: alphas='auto' or extend=True, which extend the grid, or"
+                f" {helps}.",
+                UserWarning,
+                stacklevel=2,
+            )
         self._set_features(p, names)
         return self
 

@@ -15,7 +15,7 @@ from ..losses import GAMMA, POISSON, Loss, tweedie
 from ..solvers.glm.options import check_offset
 from ._base import LinearRegressor
 from ._glm_base import BaseGLM, check_one_target, request_setter
-from ._parameters import AT_LEAST_0, Parameter, Parameters, one_of
+from ._parameters import AT_LEAST_0_OR_EVIDENCE, Parameter, Parameters, is_evidence, one_of
 
 if TYPE_CHECKING:
     from ..solvers.glm.posterior import GLMPosterior
@@ -27,12 +27,12 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
 
     alpha: Any
 
-    _parameters: ClassVar[Parameters] = {"alpha": AT_LEAST_0, **BaseGLM._parameters}
+    _parameters: ClassVar[Parameters] = {"alpha": AT_LEAST_0_OR_EVIDENCE, **BaseGLM._parameters}
 
     def __init__(
         self,
         *,
-        alpha: float = 1.0,
+        alpha: float | str = 1.0,
         fit_intercept: bool = True,
         solver: str = "lbfgs",
         max_iter: int = 100,
@@ -126,11 +126,13 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         if offset is not None or exposure is not None:
             total = check_offset(offset, exposure, loss, n)
         recheck(A)
-        alpha, ratio = float(self.alpha), float(self.l1_ratio)
+        alpha = None if is_evidence(self.alpha) else float(self.alpha)
+        ratio = float(self.l1_ratio)
         result = self._solve(A, target, loss, alpha, ratio, weight, total, self._start(p))
         self.coef_ = result.coef
         self.intercept_ = result.coef.dtype.type(result.intercept) if self.fit_intercept else 0.0
         self.n_iter_ = result.n_iter
+        self.alpha_ = float(result.alpha)
         self._set_loss(loss)
         self._set_features(p, names)
         return self
@@ -372,8 +374,10 @@ class PoissonRegressor(BaseGLMRegressor):
 
     Parameters
     ----------
-    alpha : float, default=1.0
-        Strength of the penalty, at least 0; 0 is maximum likelihood.
+    alpha : float or "evidence", default=1.0
+        Strength of the penalty, at least 0; 0 is maximum likelihood. "evidence": the alpha of the
+        largest Laplace evidence, with the penalty as the prior, by some 20 fits; this needs an L2
+        penalty without bounds.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     solver : {"lbfgs", "newton-cholesky", "auto", "newton"}, default="lbfgs"
@@ -406,6 +410,8 @@ class PoissonRegressor(BaseGLMRegressor):
         w, float32 where `X` is float32, else float64.
     intercept_ : float
         b; 0.0 where `fit_intercept` is False.
+    alpha_ : float
+        Strength of the penalty of the fit.
     n_iter_ : int
         Iterations of the solver.
     n_passes_ : int
@@ -464,8 +470,8 @@ standardize, lower, upper, positive
 
     Attributes
     ----------
-    coef_, intercept_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, dual_gap_, \
-relative_gap_
+    coef_, intercept_, alpha_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, \
+dual_gap_, relative_gap_
         As in `PoissonRegressor`.
 
     See Also
@@ -518,8 +524,8 @@ upper, positive
         The power of the fit.
     link_ : {"identity", "log"}
         The link of the fit.
-    coef_, intercept_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, dual_gap_, \
-relative_gap_
+    coef_, intercept_, alpha_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, \
+dual_gap_, relative_gap_
         As in `PoissonRegressor`.
 
     See Also
@@ -556,7 +562,7 @@ relative_gap_
         self,
         *,
         power: float = 0.0,
-        alpha: float = 1.0,
+        alpha: float | str = 1.0,
         fit_intercept: bool = True,
         link: str = "auto",
         solver: str = "lbfgs",

@@ -54,7 +54,8 @@ def solver_names(*theirs: str) -> Mapping[str, str]:
 
     Some of these are names of ours too, which do not take every penalty.
     """
-    return {**{name: name for name in SOLVERS}, **dict.fromkeys(theirs, "auto")}
+    ours = {name: name for name in SOLVERS if name not in theirs}
+    return {**dict.fromkeys(theirs, "auto"), **ours}
 
 
 def request_setter(method: str, *names: str) -> Callable[..., Any]:
@@ -176,6 +177,8 @@ class BaseGLM(Estimator):
     upper: Any
     positive: bool
 
+    # the parameter that sets the strength of the penalty
+    _strength_name: ClassVar[str] = "alpha"
     _solvers: ClassVar[Mapping[str, str]] = solver_names("lbfgs", "newton-cholesky")
     _parameters: ClassVar[Parameters] = {
         "l1_ratio": RATIO,
@@ -215,15 +218,23 @@ class BaseGLM(Estimator):
         A: Matrix,
         y: NDArray[np.float64],
         loss: Loss,
-        alpha: float,
+        alpha: float | None,
         l1_ratio: float,
         weight: NDArray[np.float64] | None,
         offset: NDArray[np.float64] | None,
         start: tuple[Any, float] | None,
         labels: Any = (0, 1),
     ) -> GLMResult:
-        """Fit one linear predictor, and set the solver, the objective and its gaps."""
+        """Fit one linear predictor, and set the solver, the objective and its gaps.
+
+        alpha: None for that of the largest evidence.
+        """
         options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
+        if alpha is None:
+            from ..solvers.glm.evidence import choose_alpha
+
+            problem = make_problem(A, y, loss, options, weight, constraints, offset)
+            alpha, start = choose_alpha(problem, options, self._strength_name)
         result = solve(A, y, loss, alpha, options, weight, constraints, offset, start, labels)
         self._set_certificate(result)
         return result

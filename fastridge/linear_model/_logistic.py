@@ -87,6 +87,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     class_weight: Any
 
     _estimator_type = "classifier"
+    _strength_name: ClassVar[str] = "C"
     _loss: ClassVar[Loss] = LOGISTIC
     _solvers: ClassVar[Mapping[str, str]] = solver_names(
         "lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"

@@ -16,7 +16,7 @@ from ..data.parts import in_parts
 from ..losses import LOGISTIC
 from ..solvers.glm import softmax
 from ._logistic import BaseLogistic, Classes, alpha_of, check_classes, check_predictor_offset
-from ._parameters import Parameter, Parameters
+from ._parameters import Parameter, Parameters, is_evidence
 
 _DEPRECATED = (
     "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning,"
@@ -46,8 +46,10 @@ class LogisticRegression(BaseLogistic):
     penalty : {"l1", "l2", "elasticnet", None}, default="deprecated"
         Accepted for compatibility, with a warning: "l2" is l1_ratio=0, "l1" is l1_ratio=1,
         "elasticnet" the `l1_ratio` that is given, and None is C=inf.
-    C : float, default=1.0
-        Inverse of the strength of the penalty, above 0; inf: no penalty.
+    C : float or "evidence", default=1.0
+        Inverse of the strength of the penalty, above 0; inf: no penalty. "evidence": the C of the
+        largest Laplace evidence, with the penalty as the prior, by some 20 fits; this needs an L2
+        penalty without bounds, and for more than two classes at most 4,000 coefficients together.
     l1_ratio : float, default=0.0
         Share of the L1 part of the penalty, from 0 (squares alone) to 1 (absolute values alone).
     dual : bool, default=False
@@ -97,6 +99,8 @@ class LogisticRegression(BaseLogistic):
         classes, coefficients with an L2 penalty sum to 0 over the classes.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         b; 0.0 where `fit_intercept` is False.
+    C_ : float
+        The C of the fit.
     n_iter_ : ndarray of shape (1,), dtype int32
         Iterations of the solver.
     n_passes_ : int
@@ -141,8 +145,10 @@ class LogisticRegression(BaseLogistic):
     _parameters: ClassVar[Parameters] = {
         **BaseLogistic._parameters,
         "C": Parameter(
-            lambda value: isinstance(value, Real) and 0 < as_real(value) <= math.inf,
-            "a number above 0, or inf",
+            lambda value: (
+                is_evidence(value) or (isinstance(value, Real) and 0 < as_real(value) <= math.inf)
+            ),
+            "a number above 0, inf, or 'evidence'",
             quick="type(v) is float and 0.0 < v <= inf",
         ),
         "l1_ratio": Parameter(
@@ -156,7 +162,7 @@ class LogisticRegression(BaseLogistic):
         self,
         penalty: Any = "deprecated",
         *,
-        C: float = 1.0,
+        C: float | str = 1.0,
         l1_ratio: float = 0.0,
         dual: bool = False,
         tol: float = 1e-4,
@@ -253,11 +259,10 @@ class LogisticRegression(BaseLogistic):
         k = len(classes.values)
         known = None if offset is None else check_predictor_offset(offset, n, 1 if k == 2 else k)
         recheck(A)
-        alpha = alpha_of(float(C), classes)
-        if k == 2:
-            self._fit_two(A, classes, alpha, float(ratio), known)
-        else:
-            self._fit_several(A, classes, alpha, float(ratio), known)
+        alpha = None if is_evidence(C) else alpha_of(float(C), classes)
+        fit = self._fit_two if k == 2 else self._fit_several
+        found = fit(A, classes, alpha, float(ratio), known)
+        self.C_ = 1.0 / (found * classes.total()) if alpha is None else float(C)
         self.classes_ = classes.values
         self._set_features(p, names)
         return self
@@ -299,8 +304,9 @@ class LogisticRegression(BaseLogistic):
         return C, float(penalty == "l1")
 
     def _fit_two(
-        self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
-    ) -> None:
+        self, A: Matrix, classes: Classes, alpha: float | None, ratio: float, offset: Any
+    ) -> float:
+        """Fit, and return the strength of the penalty; alpha: None for the largest evidence."""
         p = A.shape[1]
         start = self._start((1, p))
         if start is not None:
@@ -312,21 +318,33 @@ class LogisticRegression(BaseLogistic):
         self.coef_ = result.coef[None, :]
         self.intercept_ = np.array([result.intercept], result.coef.dtype)
         self.n_iter_ = np.array([result.n_iter], np.int32)
+        return float(result.alpha)
 
     def _fit_several(
-        self, A: Matrix, classes: Classes, alpha: float, ratio: float, offset: Any
-    ) -> None:
+        self, A: Matrix, classes: Classes, alpha: float | None, ratio: float, offset: Any
+    ) -> float:
+        """Fit, and return the strength of the penalty; alpha: None for the largest evidence."""
         k, p = len(classes.values), A.shape[1]
+        options, constraints = self._options(ratio), self._constraints(p)
+        start = self._start((k, p))
+        if alpha is None:
+            from ..solvers.glm.evidence import choose_alpha_of_classes
+
+            problem, some = softmax.make_problem(
+                A, classes.codes, k, options, classes.weight, constraints, offset
+            )
+            alpha, start = choose_alpha_of_classes(problem, options, "C")
+            start = start if some is None else softmax.among(*start, some, k)
         result = softmax.solve(
             A,
             classes.codes,
             k,
             alpha,
-            self._options(ratio),
+            options,
             classes.weight,
-            self._constraints(p),
+            constraints,
             offset,
-            self._start((k, p)),
+            start,
             classes.values.tolist(),
         )
         self._set_certificate(result)
@@ -335,6 +353,7 @@ class LogisticRegression(BaseLogistic):
         if not self.fit_intercept:
             self.intercept_ = np.zeros(k, result.coef.dtype)
         self.n_iter_ = np.array([result.n_iter], np.int32)
+        return float(result.alpha)
 
     def _start(self, shape: tuple[int, int]) -> tuple[Any, Any] | None:
         """Return coefficients and intercepts of the previous fit for a warm start, else None."""

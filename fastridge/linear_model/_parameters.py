@@ -102,6 +102,11 @@ def is_finite(value: Any) -> bool:
     return isinstance(value, Real) and 0 <= as_real(value) < _INF
 
 
+def is_evidence(value: Any) -> bool:
+    """Return whether a penalty is to be chosen by the evidence."""
+    return isinstance(value, str) and value == "evidence"
+
+
 def is_positive(value: Any) -> bool:
     """Return whether a parameter is a finite number above 0."""
     return isinstance(value, Real) and 0 < as_real(value) < _INF
@@ -172,6 +177,11 @@ COUNT_OR_NONE = Parameter(
     _is_none_or(is_count), "an int of at least 1, or None", quick=_QUICK_COUNT
 )
 AT_LEAST_0 = Parameter(is_finite, "a finite number of at least 0", quick=QUICK_AT_LEAST_0)
+AT_LEAST_0_OR_EVIDENCE = Parameter(
+    lambda value: is_evidence(value) or is_finite(value),
+    "a finite number of at least 0, or 'evidence'",
+    quick=QUICK_AT_LEAST_0,
+)
 ABOVE_0 = Parameter(is_positive, "a finite number above 0")
 ABOVE_0_OR_NONE = Parameter(_is_none_or(is_positive), "a finite number above 0, or None")
 CALLBACK = Parameter(_is_none_or(callable), "a callable or None")

@@ -106,6 +106,17 @@ def at_end(
     return "lower" if more[0] < alphas.min() else "upper"
 
 
+def advice_of_end(alphas: NDArray[np.float64], chosen: float, end: str) -> str:
+    """Return what to change where a score improves at an end, "lower" or "upper", of a grid.
+
+    "" where there is no such end, or the chosen penalty lies inside of the grid, as a rule such as
+    "1se" may choose.
+    """
+    if end == "lower" and chosen <= alphas.min():
+        return "a smaller eps, or smaller alphas"
+    return "larger alphas" if end == "upper" and chosen >= alphas.max() else ""
+
+
 def describe_extension(said: list[str], end: str) -> str:
     """Return the warning for an extended grid; end: where the best penalty still lies."""
     where = " and ".join(dict.fromkeys(text.split()[0] for text in said))

@@ -14,7 +14,7 @@ from ..data.rows import as_container, take_rows
 from ..losses import Loss
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
-from ._choice import at_end, best, choose, spread
+from ._choice import advice_of_end, at_end, best, choose, spread
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
 
@@ -208,14 +208,18 @@ class GLMSearch:
         return int(same[choose(select, alphas[same], score[same], error[same], results)])
 
     def warn_of_end(self, results: CVResults, i: int) -> None:
-        """Warn if the best penalty of an automatic grid lies at its end and still improves."""
+        """Warn if the chosen penalty is the end of an automatic grid, where scores improve."""
         same = results["l1_ratio"] == results["l1_ratio"][i]
         alphas = results["alpha"][same]
         end = at_end(alphas, results["score"][same]) if np.ptp(alphas) > 0 else ""
-        if end == "lower" or (end == "upper" and results["l1_ratio"][i] == 0):
+        if end == "upper" and results["l1_ratio"][i] > 0:
+            # the model without features
+            return
+        helps = advice_of_end(alphas, results["alpha"][i], end)
+        if helps:
             warnings.warn(
                 f"the best penalty lay at the {end} end of the grid, where the score still"
-                " improves; what helps: another eps, or alphas beyond it.",
+                f" improves; what helps: {helps}.",
                 UserWarning,
                 stacklevel=3,
             )

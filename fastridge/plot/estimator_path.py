@@ -57,7 +57,8 @@ def marked_penalty(estimator: Any, target: int) -> float | None:
     marked = _penalty(estimator)
     if marked is not None and np.ndim(marked):
         marked = np.asarray(marked)[target]
-    return None if marked is None else float(marked)
+    # "evidence" before a fit
+    return None if marked is None or isinstance(marked, str) else float(marked)
 
 
 def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray[Any]]:

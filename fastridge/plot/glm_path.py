@@ -63,7 +63,9 @@ def glm_path_of(
         **_options(estimator),
     )
     alpha = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
-    return EstimatorPath(path.alphas, path.coef, None if alpha is None else float(alpha))
+    # "evidence" before a fit
+    marked = None if alpha is None or isinstance(alpha, str) else float(alpha)
+    return EstimatorPath(path.alphas, path.coef, marked)
 
 
 def _options(estimator: Any) -> dict[str, Any]:
@@ -92,8 +94,9 @@ def _labels(
         y, check_design(X, finite=False).n_rows, sample_weight, estimator.class_weight
     )
     alpha = penalty_of_C(estimator)
-    if alpha is None and hasattr(estimator, "C"):
-        alpha = 1.0 / (float(estimator.C) * classes.total())
+    C = getattr(estimator, "C_", getattr(estimator, "C", "evidence"))
+    if alpha is None and not isinstance(C, str) and not hasattr(estimator, "Cs"):
+        alpha = 1.0 / (float(C) * classes.total())
     k = len(classes.values)
     if not 0 <= target < (1 if k == 2 else k):
         raise ValueError(

@@ -20,14 +20,12 @@ from ...data.check import (
 )
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
-from ...systems.blas import on_one_thread
 from ..descent.options import check_number
 from . import softmax
 from .choose import choose_solver
 from .least_norm import least_norm
 from .newton import Solution, newton
 from .newton_cg import newton_cg
-from .newton_model import curvatures_of
 from .options import (
     NOTHING,
     Constraints,
@@ -37,15 +35,13 @@ from .options import (
     check_offsets,
     warn_of,
 )
-from .problem import Array, GLMProblem, State
+from .problem import GLMProblem, State
 from .prox import prox_newton
 from .result import Fitted, GLMResult
 from .samples import newton_samples
 from .separation import separation, warn_of_growth, warn_of_separation
-from .softmax_problem import SoftmaxProblem
 
 _ONE = np.ones(1)
-_EVIDENCE_TOL = 1e-5  # largest `tol` of the fits that alpha="evidence" compares
 
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
 
@@ -249,63 +245,6 @@ def check_arguments(
     return A, target, found, weight, constraints, total, options
 
 
-def _by_evidence(problem: GLMProblem, options: Options) -> tuple[float, tuple[Any, float]]:
-    """Return the alpha of the largest evidence, with coefficients and intercept as a warm start."""
-    from .evidence import best_alpha, log_evidence
-    from .hessian import Hessian, most_of
-
-    require_prior(options, problem.factor, problem.has_bounds)
-    options = options._replace(tol=min(options.tol, _EVIDENCE_TOL))
-    last: State | None = None
-
-    @on_one_thread
-    def evidence(alpha: float) -> float:
-        nonlocal last
-        problem.penalise(alpha, 0.0)
-        if last is not None:
-            last.penalty = problem.penalty(last.u)
-        last = minimise(problem, last, options).state
-        return log_evidence(Hessian(problem, last, most_of()))[0]
-
-    h = np.maximum(problem.null.h, 0.0)
-    alpha = best_alpha(evidence, curvatures_of(problem, h)[1], problem.factor)
-    assert last is not None
-    return alpha, problem.restore(last.u, last.b)
-
-
-def _by_evidence_of_classes(
-    problem: SoftmaxProblem, options: Options
-) -> tuple[float, tuple[Array, Array]]:
-    """Return the alpha of the largest evidence for several classes, with a warm start."""
-    from .evidence import best_alpha
-    from .softmax_laplace import SoftmaxHessian, require_small
-
-    require_prior(options, problem.factor)
-    require_small(problem)
-    options = options._replace(tol=min(options.tol, _EVIDENCE_TOL))
-    last = problem.null
-
-    def evidence(alpha: float) -> float:
-        nonlocal last
-        problem.penalise(alpha, 0.0)
-        last.penalty = problem.penalty(last.U)
-        last = softmax.minimise(problem, last, options).state
-        return SoftmaxHessian(problem, last).log_evidence()
-
-    h = problem.null.h.mean(axis=1)
-    alpha = best_alpha(evidence, curvatures_of(problem, h)[1], problem.factor)
-    return alpha, problem.restore(last.U, last.b)
-
-
-def require_prior(options: Options, factor: Array, has_bounds: bool = False) -> None:
-    """Raise if the penalty is not a Gaussian prior."""
-    if options.l1_ratio > 0 or has_bounds or not factor.any():
-        raise ValueError(
-            "alpha is 'evidence', which needs features with an L2 penalty alone; expected"
-            " l1_ratio=0, no bounds and a positive penalty_factor."
-        )
-
-
 def glm(
     X: Any,
     y: Any,
@@ -436,12 +375,14 @@ default="auto"
         )
     by_evidence = isinstance(alpha, str) and alpha == "evidence"
     number = 0.0 if by_evidence else check_number("alpha", alpha, 0.0, np.inf)
+    if by_evidence:
+        from .evidence import choose_alpha, choose_alpha_of_classes
     if isinstance(loss, Multinomial):
         k, p = softmax.count_classes(loss, target), A.n_columns
         first = softmax.check_start(coef_init, intercept_init, k, p)
         if by_evidence:
             several, some = softmax.make_problem(A, target, k, options, weight, constraints, total)
-            number, first = _by_evidence_of_classes(several, options)
+            number, first = choose_alpha_of_classes(several, options)
             first = first if some is None else softmax.among(*first, some, k)
         return softmax.solve(A, target, k, number, options, weight, constraints, total, first)
     start = None
@@ -450,5 +391,5 @@ default="auto"
         start = coef, float(check_array("intercept_init", intercept_init, ()))
     if by_evidence:
         problem = make_problem(A, target, loss, options, weight, constraints, total)
-        number, start = _by_evidence(problem, options)
+        number, start = choose_alpha(problem, options)
     return solve(A, target, loss, number, options, weight, constraints, total, start)
