@@ -1,4 +1,4 @@
-"""Run the examples of the README and the docstrings."""
+"""Run the examples of the README, the documentation pages and the docstrings."""
 
 import ast
 import doctest
@@ -13,15 +13,23 @@ import pytest
 import fastridge
 from fastridge._descriptions import expand
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = ["fastridge", *(m.name for m in pkgutil.walk_packages(fastridge.__path__, "fastridge."))]
 
 
-def test_readme(tmp_path, monkeypatch):
+def test_pages_are_there():
+    assert len(PAGES) > 5
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if ">>>" in (ROOT / p).read_text("utf-8")])
+def test_examples_of_pages(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = doctest.testfile(str(README), module_relative=False, optionflags=OPTIONS)
-    assert result.attempted >= 5
+    result = doctest.testfile(
+        str(ROOT / page), module_relative=False, optionflags=OPTIONS, encoding="utf-8"
+    )
+    assert result.attempted > 0
     assert result.failed == 0
 
 

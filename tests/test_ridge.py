@@ -578,3 +578,17 @@ def test_result_shows_itself():
     X, y = problem(30, 2)
     text = repr(fastridge.ridge(X, y))
     assert text.startswith("RidgeResult(solver='cholesky', n_iter=1, relative_gradient=")
+
+
+@pytest.mark.parametrize("targets", [0, 1, 3])
+def test_a_result_predicts(targets):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 4))
+    y = rng.standard_normal((20, targets) if targets else 20)
+    for fit in (fastridge.ridge(X, y, 2.0), fastridge.elastic_net(X, y, alpha=0.1)):
+        expected = X @ fit.coef.T + fit.intercept
+        assert fit.predict(X).shape == y.shape
+        np.testing.assert_allclose(fit.predict(X), expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(fit.predict(sp.csr_array(X)), expected, atol=1e-12)
+        with pytest.raises(ValueError, match="X has 3 features"):
+            fit.predict(X[:, :3])

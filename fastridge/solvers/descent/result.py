@@ -76,6 +76,26 @@ class ElasticNetResult:
         self.objective = objective
         self.converged = converged
 
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predictions X w + b.
+
+        Parameters
+        ----------
+        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,) or (n_samples, n_targets)
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not such a matrix, or has another number of features.
+        """
+        A = check_design(X, n_features=self.coef.shape[-1], caller="ElasticNetResult")
+        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
+        return out + np.asarray(self.intercept, np.float64)
+
     def __repr__(self) -> str:
         return (
             f"ElasticNetResult(solver={self.solver!r}, n_iter={self.n_iter}, "
