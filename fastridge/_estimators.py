@@ -51,7 +51,7 @@ ESTIMATORS: dict[str, Row] = {
     "MultiTaskLasso": Row("_multi_task", "groups", "only several", parts="rows"),
     "MultiTaskLassoCV": Row("_multi_task_cv", "groups", "only several", parts="folds"),
     "PoissonRegressor": Row("_glm", "glm", parts="regressor"),
-    "Ridge": Row("_ridge", "ridge", "several", parts="moments"),
+    "Ridge": Row("_ridge", "ridge", "several", parts="ridge"),
     "RidgeCV": Row("_ridge_cv", "ridge", "several", parts="folds"),
     "RidgeClassifier": Row("_ridge_classifier", "ridge", "labels", parts="labels"),
     "RidgeClassifierCV": Row("_ridge_classifier_cv", "ridge", "labels"),

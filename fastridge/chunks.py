@@ -322,15 +322,15 @@ class Chunks(Parts):
             with in_part(0):
                 chunks = iter(self._source())
         else:
-            chunks = self._source
-            if iter(chunks) is chunks:
+            chunks = iter(self._source)
+            if chunks is self._source:
                 if self._spent:
                     raise ValueError(
                         f"source is a {type(chunks).__name__}, which has been read; another pass"
                         " needs a function that returns a new iterator."
                     )
                 self._spent = True
-        chunks, number = iter(chunks), 0
+        number = 0
         while True:
             with in_part(number):
                 chunk = next(chunks, _END)
@@ -356,6 +356,9 @@ class Chunks(Parts):
         if self._report is not None and self._total != number:
             self._report(number, number)
         self._total = number
+
+    def keep(self) -> None:
+        pass  # chunks are read anew, as they may not fit into the memory
 
     def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
         self.n_passes += 1

@@ -20,7 +20,7 @@ from .data.check import (
     non_negative,
     recheck,
 )
-from .quadratic.range import require_light_rows, weight_levels
+from .quadratic.range import joined_levels, require_light_rows, weight_levels
 
 __all__ = ["Moments"]
 
@@ -512,7 +512,7 @@ class Moments:
         if other.total_weight == 0:
             self._note(other, n_samples)
             return self
-        levels = _joined(self._levels, other._levels, sign)
+        levels = joined_levels(self._levels, other._levels, sign)
         if sign > 0:
             require_light_rows(levels, self.n_features)
         v = sign * other.total_weight
@@ -628,23 +628,6 @@ def moments_about_zero(
     new._y_ndim, new._dtype = 1 if cross.shape[1] == 1 else 2, "float64"
     new._levels = np.array([[total_weight / n_samples, n_samples, total_weight]])
     return new
-
-
-def _joined(
-    ours: NDArray[np.float64], theirs: NDArray[np.float64], sign: int
-) -> NDArray[np.float64]:
-    """Return the weight levels (see `weight_levels`) of ours plus, with sign -1 minus, theirs."""
-    if len(ours) == 1 and len(theirs) == 1 and ours[0, 0] == theirs[0, 0]:
-        levels = ours + sign * theirs
-        levels[0, 0] = ours[0, 0]
-        return levels
-    levels = np.concatenate([ours, theirs * (1.0, sign, sign)])
-    place = np.frexp(levels[:, 0])[1]
-    place -= place.min(initial=0)
-    top = np.zeros(place.max(initial=-1) + 1)
-    np.maximum.at(top, place, levels[:, 0])
-    rows, sums = np.bincount(place, levels[:, 1]), np.bincount(place, levels[:, 2])
-    return np.stack([top, rows, sums], axis=1)[rows > 0]
 
 
 def _remainder(

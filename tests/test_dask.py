@@ -177,8 +177,8 @@ def test_errors(rows):
     with pytest.raises(ValueError, match="y has 3 partitions, but X has 9"):
         model.fit(unknown, lazy(y, 200))
     wide = da.zeros((10, 300_000), chunks=(5, 300_000))
-    with pytest.raises(ValueError, match=r"X has 300000 columns, whose moments take 2\.2e"):
-        model.fit(wide, da.zeros(10, chunks=5))
+    with pytest.raises(ValueError, match="X has 300000 columns, but the memory allowed"):
+        fastridge.BayesianRidge().fit(wide, da.zeros(10, chunks=5))
     assert not hasattr(model, "coef_")
     with pytest.raises(ValueError, match="whose values are not computed yet"):
         fastridge.GLMCV().fit(lazy(X), lazy(y))

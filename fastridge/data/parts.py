@@ -94,6 +94,10 @@ class Parts(ABC):
         return total
 
     @abstractmethod
+    def keep(self) -> None:
+        """Hold the data, before several passes, where the engine has memory for that."""
+
+    @abstractmethod
     def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
         """Return what a state is after ``state = step(part, state, *args)`` for each part in order.
 

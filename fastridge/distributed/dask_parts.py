@@ -30,12 +30,36 @@ class DaskParts(Parts):
     ) -> None:
         self.columns = columns  # by partition: X, y, ..., delayed or None
         self._lengths, self.names, self.has_groups = lengths, names, has_groups
+        self.bytes = None if not size or lengths is None else size * len(columns)
+        self.kept = False  # whether the partitions are in the memory of workers
         # partitions of a known, small size share tasks
         self._together = max(1, int(_SMALL // size)) if size else 1
 
     @property
     def lengths(self) -> list[int] | None:
         return self._lengths
+
+    def keep(self) -> None:
+        """Persist the partitions on the workers of a cluster, if half of their memory is enough."""
+        import dask
+        from dask.base import get_scheduler
+
+        client: Any = getattr(get_scheduler(), "__self__", None)
+        if self.kept or self.bytes is None or not hasattr(client, "scheduler_info"):
+            return
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        if self.bytes > 0.5 * sum(one["memory_limit"] or 0 for one in workers):
+            return
+        flat = [value for row in self.columns for value in row]
+        held = [
+            value
+            if value is None or np.isscalar(value) or hasattr(value, "__dask_graph__")
+            else dask.delayed(value, pure=False, traverse=False)
+            for value in flat
+        ]
+        kept = iter(dask.persist(*held))
+        self.columns = [[next(kept) for _ in row] for row in self.columns]
+        self.kept = True
 
     def chain(self, step: Any, state: Any, *args: Any) -> Any:
         import dask

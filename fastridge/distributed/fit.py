@@ -10,6 +10,7 @@ from . import glm, squared
 
 _FITS = {
     "moments": squared.fit_moments,
+    "ridge": squared.fit_ridge,
     "rows": squared.fit_rows,
     "folds": squared.fit_folds,
     "labels": squared.fit_labels,

@@ -283,6 +283,7 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
         estimator._refuse("alpha", "a number for data in parts")
     loss: Loss = estimator._make_loss()
     data = Data(loss)
+    parts.keep()
     known: Known = parts.sum(known_of, data, False)
     _require_weight(known)
     if loss.has_log_link and not known.y_sum > 0:
@@ -311,6 +312,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         C, ratio = estimator._deprecated()
     if isinstance(C, str):
         estimator._refuse("C", "a number for data in parts")
+    parts.keep()
     known: Known = parts.sum(known_of, Data(None), True)
     _require_weight(known)
     labels = known.labels

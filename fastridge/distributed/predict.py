@@ -11,7 +11,7 @@ from .. import _sklearn
 from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from .fit import parts_of
-from .sums import column, refuse_others
+from .sums import Totals, column, refuse_others
 
 
 def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
@@ -96,16 +96,6 @@ def predictions_of(part: Part, estimator: Any, method: str, given: dict[str, Any
     return Predictions([_of_part(part, estimator, method, given)])
 
 
-class Totals(Sum):
-    """Weighted sums."""
-
-    def __init__(self, values: Any) -> None:
-        self.values = np.asarray(values, np.float64)
-
-    def add(self, other: Totals) -> None:
-        self.values = self.values + other.values
-
-
 def _weight(part: Part, n: int) -> Any:
     from ..data.check import non_negative
 
@@ -121,7 +111,7 @@ def right_of(part: Part, estimator: Any) -> Totals | None:
         return None
     weight = _weight(part, n)
     right = _of_part(part, estimator, "predict", {}) == column(part.y, n, "y")
-    return Totals([weight @ right, weight.sum()])
+    return Totals(weight @ right, weight.sum())
 
 
 def means_of(part: Part, estimator: Any) -> Totals | None:
@@ -131,7 +121,7 @@ def means_of(part: Part, estimator: Any) -> Totals | None:
         return None
     refuse_others(part, "offset", "exposure")
     weight, y = _weight(part, n), check_target(part.y, n).reshape(n, -1)
-    return Totals([[weight.sum()] * y.shape[1], [n] * y.shape[1], weight @ y])
+    return Totals(weight.sum(), n, weight @ y)
 
 
 def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
@@ -145,7 +135,7 @@ def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
         raise ValueError(f"y has {y.shape[1]} target(s); expected {mu.shape[1]}, as in fit.")
     loss = estimator._loss
     loss.check_targets(y)
-    return Totals([weight @ loss.deviance(y, mu), weight @ loss.deviance(y, mean + 0.0 * y)])
+    return Totals(weight @ loss.deviance(y, mu), weight @ loss.deviance(y, mean + 0.0 * y))
 
 
 def _require_weight(total: float) -> None:
@@ -163,8 +153,8 @@ def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
         _require_weight(total)
         return float(right / total)
     total, n, weighted = parts.sum(means_of, estimator).values
-    _require_weight(total[0])
-    if n[0] < 2:
+    _require_weight(total)
+    if n < 2:
         warnings.warn(
             "the score is not defined for fewer than two samples.",
             _sklearn.exception("UndefinedMetricWarning"),

@@ -16,23 +16,31 @@ from .._matrix import Matrix
 from ..data.parts import Parts
 from ..moments import Moments
 from ..solvers.ridge.moments import gram_root
-from ..systems.cost import default_memory, fits
+from ..solvers.ridge.options import SOLVERS
+from ..systems.cost import ALWAYS, default_memory
 from .folds import make_folds
 from .sums import (
+    MomentSum,
+    Targets,
     Weights,
     class_weights,
     fold_moments_of,
     moments_of,
-    target_moments_of,
+    too_wide,
     weights_of,
 )
+from .wide import columns_of, fit_wide
 
 Array = NDArray[np.float64]
 
 
-def moments(parts: Parts) -> Moments:
-    """Return the moments of all rows."""
-    total: Moments = parts.sum(moments_of).parts[0]
+def moments(parts: Parts, max_memory: float | None, targets: Targets | None = None) -> Moments:
+    """Return the moments of all rows, which have to fit into the memory."""
+    most = require_memory(parts, max_memory)
+    return _with_weight(parts, parts.sum(moments_of, targets, most).parts[0])
+
+
+def _with_weight(parts: Parts, total: Moments) -> Moments:
     if not total.total_weight > 0:
         raise ValueError(
             "sample_weight is zero for every sample; expected a positive weight somewhere."
@@ -42,25 +50,52 @@ def moments(parts: Parts) -> Moments:
     return total
 
 
-def require_memory(parts: Parts, max_memory: float | None, folds: int = 1) -> None:
-    """Refuse more columns than moments have room for, where that is known before a pass."""
-    p = parts.width
-    if p is None:
-        return
-    # two sums that are added, and a factor
-    need = 8.0 * p**2 * (2 * folds + 1)
-    if not fits(need, max_memory):
-        most = default_memory() if max_memory is None else max_memory
-        raise ValueError(
-            f"X has {p} columns, whose moments take {need:.2g} bytes, beyond the {most:.2g}"
-            " allowed; expected fewer columns, or a larger max_memory where the estimator has it."
-        )
+def most_columns(max_memory: float | None, sums: int = 1) -> float:
+    """Return the number of columns whose moments, and those they are added to, fit into memory."""
+    allowed = max(ALWAYS, default_memory()) if max_memory is None else max_memory
+    # two of each sum, and a factor
+    return float(np.sqrt(allowed / (8.0 * (2 * sums + 1))))
+
+
+def require_memory(parts: Parts, max_memory: float | None, sums: int = 1) -> float:
+    """Refuse too many columns, where they are known before a pass; return how many are not."""
+    most = most_columns(max_memory, sums)
+    if parts.width is not None and parts.width > most:
+        raise ValueError(too_wide(parts.width, most))
+    return most
 
 
 def fit_moments(estimator: Any, parts: Parts) -> None:
     """Fit an estimator that takes moments."""
-    require_memory(parts, getattr(estimator, "max_memory", None))
-    estimator.fit_moments(moments(parts))
+    estimator.fit_moments(moments(parts, getattr(estimator, "max_memory", None)))
+
+
+def fit_ridge(estimator: Any, parts: Parts) -> None:
+    """Fit a ridge regression, by conjugate gradients where moments do not fit into the memory."""
+    found = _moments_or_columns(estimator, parts, None)
+    if isinstance(found, Moments):
+        estimator.fit_moments(found)
+    else:
+        fit_wide(estimator, parts, found, None)
+
+
+def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -> Any:
+    """Return moments, or where they are too large the statistics of the columns."""
+    most = most_columns(estimator.max_memory)
+    run = SOLVERS[estimator.solver]
+    if run == "cg":
+        found = parts.sum(columns_of, targets)
+    elif run == "auto":
+        found = parts.sum(moments_of, targets, most, columns_of)
+    else:
+        return moments(parts, estimator.max_memory, targets)
+    if isinstance(found, MomentSum):
+        return _with_weight(parts, found.parts[0])
+    if not found.total > 0:
+        raise ValueError(
+            "sample_weight is zero for every sample; expected a positive weight somewhere."
+        )
+    return found
 
 
 def fit_rows(estimator: Any, parts: Parts) -> None:
@@ -70,8 +105,7 @@ def fit_rows(estimator: Any, parts: Parts) -> None:
             "criterion='loo' leaves out single rows, which data in parts do not bring together;"
             " expected another criterion."
         )
-    require_memory(parts, getattr(estimator, "max_memory", None))
-    total = moments(parts)
+    total = moments(parts, getattr(estimator, "max_memory", None))
     _fit_standing(estimator, _unfitted(estimator).fit, [total])
 
 
@@ -96,13 +130,14 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     if isinstance(cv, str):
         if cv != "gcv":
             raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
-        require_memory(parts, getattr(estimator, "max_memory", None))
-        _fit_standing(estimator, local.fit, [moments(parts)])
+        total = moments(parts, getattr(estimator, "max_memory", None))
+        _fit_standing(estimator, local.fit, [total])
         return
+    memory = getattr(estimator, "max_memory", None)
     if isinstance(cv, int) or cv is None:
-        require_memory(parts, getattr(estimator, "max_memory", None), cv or 5)
-    count, *shared, each = make_folds(parts, 5 if cv is None else cv)
-    task = _FoldTask(count, shared[0])
+        require_memory(parts, memory, cv or 5)
+    count, shared, each = make_folds(parts, 5 if cv is None else cv)
+    task = _FoldTask(count, shared, require_memory(parts, memory, count))
     folds = parts.sum(task, each=each).parts
     folds = [fold for fold in folds if fold.n_features and fold.total_weight > 0]
     if len(folds) < 2:
@@ -122,11 +157,11 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
 class _FoldTask:
     """Moments of the folds of a part, whose rows come with the part or with its groups."""
 
-    def __init__(self, count: int, shared: Any) -> None:
-        self.count, self.shared = count, shared
+    def __init__(self, count: int, shared: Any, most: float) -> None:
+        self.count, self.shared, self.most = count, shared, most
 
     def __call__(self, part: Any, folds: Any = None) -> Any:
-        return fold_moments_of(part, self.count, self.shared if folds is None else folds)
+        return fold_moments_of(part, self.count, self.shared if folds is None else folds, self.most)
 
 
 def _unfitted(estimator: Any) -> Any:
@@ -197,11 +232,16 @@ def fit_labels(estimator: Any, parts: Parts) -> None:
     classes, by_class = found.labels, None
     if estimator.class_weight is not None:
         by_class = class_weights(classes, found.weight, estimator.class_weight)
-    total: Moments = parts.sum(target_moments_of, classes, by_class, None).parts[0]
-    if not total.total_weight > 0:
-        raise ValueError("sample_weight is zero for every sample; expected some weight.")
-    if total.feature_names is None:
-        total.feature_names = parts.names
+    targets = Targets(classes, by_class)
+    total = _moments_or_columns(estimator, parts, targets)
+    if isinstance(total, Moments):
+        _fit_targets(estimator, total)
+    else:
+        fit_wide(estimator, parts, total, targets)
+    estimator.classes_, estimator.indicator_ = classes, None
+
+
+def _fit_targets(estimator: Any, total: Moments) -> None:
     local = _unfitted(estimator)
 
     def fit(X: Array, Y: Array, weight: Array) -> Any:
@@ -209,4 +249,3 @@ def fit_labels(estimator: Any, parts: Parts) -> None:
         return local
 
     _fit_standing(estimator, fit, [total])
-    estimator.classes_, estimator.indicator_ = classes, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,22 @@ class Weights(Sum):
         weight = np.concatenate([self.weight, other.weight])
         self.labels = labels
         self.weight = np.bincount(code, weight, len(labels)).astype(np.float64)
+
+
+class Totals(Sum):
+    """Sums of arrays or numbers."""
+
+    def __init__(self, *values: Any) -> None:
+        self.values = [np.asarray(value, np.float64) for value in values]
+
+    def add(self, other: Totals) -> None:
+        for ours, theirs in zip(self.values, other.values, strict=True):
+            if ours.shape != theirs.shape:
+                raise ValueError(
+                    f"sums have shape {theirs.shape}; expected {ours.shape}, as in the parts"
+                    " before."
+                )
+        self.values = [a + b for a, b in zip(self.values, other.values, strict=True)]
 
 
 class Count(Sum):
@@ -135,22 +151,50 @@ class MomentSum(Sum):
             ours += theirs
 
 
-def moments_of(part: Part) -> MomentSum | None:
-    """Return the moments of a part."""
+def moments_of(
+    part: Part, targets: Targets | None, most: float, otherwise: Any = None
+) -> Sum | None:
+    """Return the moments of a part.
+
+    Beyond `most` columns, the result is that of ``otherwise(part)``, or an error.
+    """
     if row_count(part.X) == 0:
         return None
     refuse_others(part, "offset", "exposure", "groups")
+    if targets is not None:
+        part = with_targets(part, targets)
+    shape: Any = getattr(part.X, "shape", ())
+    if len(shape) == 2 and shape[1] > most:
+        if otherwise is None:
+            raise ValueError(too_wide(shape[1], most))
+        found: Sum = otherwise(part)
+        return found
     return MomentSum([Moments(part.X, part.y, part.weight)])
 
 
-def fold_moments_of(part: Part, count: int, folds: Any) -> MomentSum | None:
+def too_wide(p: int, most: float) -> str:
+    """Return the message for more columns than moments have room for."""
+    return (
+        f"X has {p} columns, but the memory allowed is that of moments of {int(most)}; expected"
+        " fewer columns, a larger max_memory where the estimator has it, or Ridge or"
+        " RidgeClassifier, which are then fitted by conjugate gradients."
+    )
+
+
+def fold_moments_of(
+    part: Part, count: int, folds: Any, most: float, targets: Targets | None = None
+) -> MomentSum | None:
     """Return the moments of the rows of each of `count` folds; see `rows_of`."""
     n = row_count(part.X)
     if n == 0:
         return None
     refuse_others(part, "offset", "exposure")
+    if targets is not None:
+        part = with_targets(part, targets)
     names = feature_names(part.X)
     A = check_design(part.X, finite=False)
+    if A.n_columns > most:
+        raise ValueError(too_wide(A.n_columns, most))
     Y = check_target(part.y, n)
     weight = None
     if part.weight is not None:
@@ -164,11 +208,16 @@ def fold_moments_of(part: Part, count: int, folds: Any) -> MomentSum | None:
     return MomentSum(parts)
 
 
-def target_moments_of(part: Part, classes: Any, class_weight: Any, folds: Any) -> MomentSum | None:
-    """Return moments with a target of -1 and 1 for each class, or for the second of two."""
-    n = row_count(part.X)
-    if n == 0:
-        return None
+class Targets(NamedTuple):
+    """The classes of labels, which become targets of -1 and 1, and their weights or None."""
+
+    classes: NDArray[Any]
+    class_weight: NDArray[np.float64] | None
+
+
+def with_targets(part: Part, targets: Targets) -> Part:
+    """Return a part with a target of -1 and 1 for each class, or for the second of two."""
+    n, (classes, class_weight) = row_count(part.X), targets
     code = np.searchsorted(classes, labels_of(part, n))
     weight = None
     if part.weight is not None:
@@ -180,7 +229,4 @@ def target_moments_of(part: Part, classes: Any, class_weight: Any, folds: Any) -
         y: Any = np.where(code == 1, 1.0, -1.0)
     else:
         y = np.where(code[:, None] == np.arange(len(classes)), 1.0, -1.0)
-    marked = part._replace(y=y, weight=weight)
-    if folds is None:
-        return moments_of(marked)
-    return fold_moments_of(marked, *folds)
+    return part._replace(y=y, weight=weight)

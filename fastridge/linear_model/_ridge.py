@@ -333,7 +333,9 @@ default=None
             Features. float32 and float64, C and F order, CSR and CSC with 32- or 64-bit indices are
             used without a copy; others are converted once. Or data in parts, with `y` None for
             `Chunks`: a `Chunks`, a dask array or data frame, or a list of delayed (X, y[,
-            sample_weight]).
+            sample_weight]). These are fitted from their moments in one pass; or, where moments do
+            not fit into `max_memory` and with ``solver="cg"``, by conjugate gradients, with a pass
+            for each iteration.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Values to predict; required. For `Moments`, which hold y, call `fit_moments`.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -155,7 +155,7 @@ class RidgeClassifier(BaseRidge):
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
             Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
-            dask array or data frame, or a list of delayed (X, y[, sample_weight]).
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]); see `Ridge.fit`.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
 (n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample,

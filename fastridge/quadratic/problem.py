@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -161,6 +161,22 @@ class RidgeProblem(Quadratic):
     def gradient_at_zero(self) -> NDArray[np.float64]:
         """Return A' S^2 Y, (p, k)."""
         return self.rows.tdot(self.Y)
+
+    def normal_product(self, k: int) -> Callable[[NDArray[np.float64], NDArray[np.float64]], None]:
+        """Return a function multiply(D, out) that sets rows of `out` to A' S^2 A d.
+
+        D and out are (m, p), of at most k rows; they share the workspace.
+        """
+        u = np.empty((k, self.n))
+
+        def multiply(D: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+            some = u[: len(D)]
+            self.A.dot(D.T, out=some.T)
+            if self.weight is not None:
+                some *= self.weight
+            self.A.tdot(some.T, out=out.T)
+
+        return multiply
 
     def evaluate(
         self, coef: NDArray[np.float64], chosen: Any = slice(None), alpha: Any = None

@@ -166,6 +166,23 @@ def weight_levels(weight: NDArray[np.float64] | None, n: int) -> NDArray[np.floa
     return np.stack([top, count, np.bincount(exponent, live)], axis=1)[seen]
 
 
+def joined_levels(
+    ours: NDArray[np.float64], theirs: NDArray[np.float64], sign: int
+) -> NDArray[np.float64]:
+    """Return the weight levels (see `weight_levels`) of ours plus, with sign -1 minus, theirs."""
+    if len(ours) == 1 and len(theirs) == 1 and ours[0, 0] == theirs[0, 0]:
+        levels = ours + sign * theirs
+        levels[0, 0] = ours[0, 0]
+        return levels
+    levels = np.concatenate([ours, theirs * (1.0, sign, sign)])
+    place = np.frexp(levels[:, 0])[1]
+    place -= place.min(initial=0)
+    top = np.zeros(place.max(initial=-1) + 1)
+    np.maximum.at(top, place, levels[:, 0])
+    rows, sums = np.bincount(place, levels[:, 1]), np.bincount(place, levels[:, 2])
+    return np.stack([top, rows, sums], axis=1)[rows > 0]
+
+
 def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:
     """Return a message if sums of squares of p features lose the light rows; else None.
 

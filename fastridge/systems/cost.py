@@ -34,7 +34,7 @@ _ITERATIONS = 100
 
 _SMALL = 2000  # order of dense data up to which a direct solver is always chosen
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
-_ALWAYS = 1e8  # bytes that always fit: the memory of the machine is not read
+ALWAYS = 1e8  # bytes that always fit: the memory of the machine is not read
 _BYTES = 12  # bytes of a sparse element: a double and its index
 _PACKED = 1600  # bytes per column while rows are packed for a Gram matrix
 _BLOCK = 64  # bytes per element of the exact block, with its factor and partial sums
@@ -153,7 +153,7 @@ def fits(need: float, max_memory: float | None) -> bool:
     """Return whether `need` bytes are within the memory allowed."""
     if max_memory is None:
         # reading the memory of the machine takes longer than solving a small problem
-        return need <= _ALWAYS or need <= default_memory()
+        return need <= ALWAYS or need <= default_memory()
     return need <= max_memory
 
 

@@ -115,15 +115,20 @@ def iteration_limit(problem: RidgeProblem, max_iter) -> int:
 class Systems:
     """Solver for any penalty and target of one problem, with shared preconditioners."""
 
+    make_products: type[Products]
+
     def __init__(self, problem: RidgeProblem, at_zero, max_memory=None) -> None:
         self.problem = problem
         self.max_memory = default_memory() if max_memory is None else max_memory
         self.best = self.factored = None
         self.products: list[Products] = []
         if (problem.alpha > 0).any():
-            self.best = eliminated(problem, self.max_memory)
-            if self.best is None:
-                self.best = wide(problem, at_zero, self.max_memory)
+            self.best = self._find_best(at_zero)
+
+    def _find_best(self, at_zero):
+        """Return the system to try first, or None."""
+        found = eliminated(self.problem, self.max_memory)
+        return wide(self.problem, at_zero, self.max_memory) if found is None else found
 
     def update(self, problem: RidgeProblem) -> None:
         """Set other weights and targets for the same rows; see `RidgeProblem.reweighed`.
@@ -158,8 +163,8 @@ class Systems:
             yield self.best
         if not self.products:
             if self.problem.n < self.problem.p:
-                self.products.append(Products(self.problem, 0.0, by_rows=True))
-            self.products.append(Products(self.problem, self.max_memory))
+                self.products.append(self.make_products(self.problem, 0.0, by_rows=True))
+            self.products.append(self.make_products(self.problem, self.max_memory))
         yield from self.products if alpha > 0 else self.products[-1:]
 
     def _factor(self, system, goal) -> bool:
@@ -406,9 +411,14 @@ class Products:
             self.most_iterations = _BY_ROWS * problem.n + 100
         self.heavy = self.gram = None
         self._fresh = self._last = 0  # iterations with a new preconditioner; in the last solve
+        self.most = self._most_heavy()
+
+    def _most_heavy(self) -> int:
+        """Return the number of columns of the block that the memory allows."""
+        A = self.problem.A
         # the block is summed by rows
-        copied = problem.A.kind == "csc" and problem.A.nnz * _COPY > max_memory
-        self.most = 0 if copied else heavy_columns(max_memory)
+        copied = A.kind == "csc" and A.nnz * _COPY > self.max_memory
+        return 0 if copied else heavy_columns(self.max_memory)
 
     def update(self, problem: RidgeProblem) -> None:
         """Set other weights; sum the block again only once it is a poor preconditioner."""
@@ -452,11 +462,11 @@ class Products:
         Each target has its own conjugate gradients; active targets share the products. The
         workspace is four vectors of p elements per target.
         """
-        A, weight, penalty = self.problem.A, self.problem.weight, self.problem.d
+        penalty = self.problem.d
         r = np.array(R.T, order="C")
         k, p = r.shape
         x, z, d = np.zeros((k, p)), np.empty((k, p)), np.empty((k, p))
-        u = np.empty((k, self.problem.n))
+        multiply = self.problem.normal_product(k)
         used = np.zeros(k, dtype=np.intp)
         value = np.array(objective, dtype=np.float64)
         ritz = [Ritz() for _ in range(k if self.alpha == 0 else 0)]
@@ -469,10 +479,7 @@ class Products:
         left = k
         for _ in range(limit):
             # z = (A' S^2 A + alpha diag(d)) d
-            A.dot(d[:left].T, out=u[:left].T)
-            if weight is not None:
-                u[:left] *= weight
-            A.tdot(u[:left].T, out=z[:left].T)
+            multiply(d[:left], z[:left])
             for i in reversed(range(left)):
                 t = place[i]
                 add(z[i], self.alpha, d[i], penalty)
@@ -503,6 +510,9 @@ class Products:
         self._last += int(used.max(initial=0))
         self._fresh = self._fresh or self._last
         return x.T, used
+
+
+Systems.make_products = Products
 
 
 def block_gram(A: Matrix, weight, columns, max_memory):
