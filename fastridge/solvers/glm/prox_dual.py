@@ -63,17 +63,17 @@ class Dual:
         size = v if self.is_free else np.abs(v)
         over = np.flatnonzero(size > l1) if looked is None else looked[size[looked] > l1[looked]]
         most = self.largest_multiple(theta, v, over)
-        if most <= 0:
-            return -np.inf
-        t, value = most, -np.inf
+        # at 0 it is the least loss, which interpolation reaches
+        t, value = max(most, 0.0), -np.inf
         if most == 1:
             whole = self.loss_part(theta) if whole is None else whole
-            value = whole - self._conjugates(v, over)
+            value = whole - self._conjugates(theta, v, over)
             kinks = over[l1[over] > 0]
             if not self.has_l2 or not len(kinks):
                 return value
             t = float((l1[kinks] / size[kinks]).min())
-        return max(value, self.loss_part(t * theta) - self._conjugates(t * v, over))
+        theta = t * theta
+        return max(value, self.loss_part(theta) - self._conjugates(theta, t * v, over))
 
     def rounding(self, state: State, theta: Array) -> float:
         """Return the round-off of the gap, from the sizes of its terms."""
@@ -100,21 +100,32 @@ class Dual:
         if not len(over):
             return 1.0
         size, l1 = np.abs(v[over]), q.l1[over]
-        live = q.weight > 0
-        norm = math.sqrt(float(np.sum(theta[live] ** 2 / q.weight[live])))
         slack = np.where(l1 > 0, _ROUNDING, _ROUNDING_OF_FREE)
-        slack *= norm * np.sqrt(q.rows.squares()[over])
-        beyond = size > l1 + slack
+        beyond = size > l1 + slack * self._sizes(theta)[over]
         if not beyond.any():
             return 1.0
         return float((l1[beyond] / size[beyond]).min())
 
-    def _conjugates(self, v: Array, over: NDArray[np.intp]) -> float:
-        """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count."""
+    def _sizes(self, theta: Array) -> Array:
+        """Return the products of the norms of the columns and theta (p,)."""
+        q = self.problem
+        live = q.weight > 0
+        norm = math.sqrt(float(np.sum(theta[live] ** 2 / q.weight[live])))
+        return norm * np.sqrt(q.rows.squares())
+
+    def _conjugates(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
+        """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count.
+
+        A product that is beyond l1 by round-off counts as l1: a wide range between bounds would
+        multiply it.
+        """
         q = self.problem
         chosen: NDArray[np.intp] | slice = over if self.rests_at_0 else slice(None)
         z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
-        beyond = np.sign(z) * np.maximum(np.abs(z) - l1, 0.0)
+        beyond = np.maximum(np.abs(z) - l1, 0.0)
+        if not self.is_free:
+            beyond[beyond <= _ROUNDING * self._sizes(theta)[chosen]] = 0.0
+        beyond *= np.sign(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             x = np.where(beyond == 0, 0.0, beyond / l2)
         if q.lower is not None:
