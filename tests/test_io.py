@@ -269,6 +269,20 @@ def test_batch_results(design):
         assert identical(getattr(result, name), getattr(again, name))
 
 
+@pytest.mark.parametrize("options", [{}, {"alpha": [0.1, 1.0], "groups": np.arange(60) % 2}])
+def test_windows(options):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3)).astype(np.float32)
+    if not options:
+        pandas = pytest.importorskip("pandas")
+        X = pandas.DataFrame(X, columns=["a", "b", "c"])
+    result = fastridge.rolling_ridge(X, rng.standard_normal(60), window=9, **options)
+    again = round_trip(result)
+    assert type(again) is fastridge.RollingRidgeResult
+    for name in type(result).__slots__:
+        assert identical(getattr(result, name), getattr(again, name)), name
+
+
 class Derived(fastridge.Ridge):
     pass
 

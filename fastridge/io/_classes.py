@@ -32,6 +32,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RidgeBatchResult": ("fastridge.solvers.ridge.batch", ()),
     "RidgePath": ("fastridge.solvers.ridge_path.path", ()),
     "RidgeResult": ("fastridge.solvers.ridge.result", ()),
+    "RollingRidgeResult": ("fastridge.solvers.rolling.result", ()),
     "SamplesPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
     "TurnedPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
 }
