@@ -1,11 +1,13 @@
 """Restricted likelihoods of many targets, which share the log determinant.
 
 Of the criterion of a target, (n - m) log Q + L, only Q depends on the target. A few centres in the
-space of the log penalties are factored. Between them L is a polynomial fitted to values, gradients
-and Hessians, and Q of a target is that of a small basis of solutions (a Galerkin projection). The
-minimum of this model is where Newton's method starts, with one exact inverse for each step.
+space of the log penalties are factored. L is a smooth function fitted to values, gradients and
+Hessians there (see `surface`), and Q of a target is that of a small basis of solutions (a Galerkin
+projection). The minimum of this model is where an exact solution, by conjugate gradients with the
+inverse at a centre as preconditioner, enters the basis, and so on until the gradient of the model
+vanishes at an exact solution. The penalties are then accepted or mended by one exact inverse.
 
-The last step h is not followed by another inverse. The coefficients after it are refined, so that Q
+A small step h is not followed by another inverse. The coefficients after it are refined, so that Q
 and its gradient are exact, and the degrees of freedom dof_g follow from their exact derivatives.
 With N = I - D^1/2 C D^1/2, along h,
 
@@ -20,7 +22,6 @@ reported, which is therefore a bound.
 from __future__ import annotations
 
 import contextvars
-import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,22 +32,28 @@ from numpy.typing import NDArray
 from ..._threads import get_num_threads
 from ...systems.blas import one_thread
 from .features import Features, FeatureState
+from .surface import Surface, spectra_of
 
 Array = NDArray[np.float64]
 
 _FEWEST = 16  # targets from which models are shared
 _MOST_GROUPS = 6
 _LEAST_FEATURES = 48
-_CENTRES = (8, 24, 48, 80)  # centres of each round
+_CENTRES = (8, 24, 48)  # centres of each round
 _SHARE = 8  # targets per centre
-_DATA = 2.0  # data per coefficient of the polynomial
 _STEPS, _OUTER = 6, 3  # Newton steps on a model, with L expanded to second order, and expansions
 _RADIUS = 1.5  # largest step in a log penalty
-_BOX = 8.0  # largest distance of a log penalty from one for which a group's features fit half
+# largest distances of a log penalty from one for which a group's features fit half
+_BELOW, _ABOVE = 14.0, 8.0
 _EXACT_STEPS = 4  # inverses for each target
 _CORRECTIONS = 3  # steps on the expansion about an inverse
 _LAST = 0.02  # largest step of an expansion
 _CONDITION = 1e4  # pivots' ratio beyond which coefficients are refined from the rows
+_SETTLING = 8  # models of each target about its own solution
+_SETTLED = 0.1  # share of the tolerance at which they end
+_ITERATIONS = 40  # of conjugate gradients in each
+_SOLVED, _LEAST_SOLVED = 1e-4, 1e-9  # relative norms of their residuals
+_ACCURATE = 1e-5  # relative error of the expected degrees of freedom at which no centres are added
 _ROUNDS = 8  # largest number of refinements of coefficients
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -102,33 +109,40 @@ def choose_together(
     """Return penalties of the targets, from first ones (k, g); without a state if not converged."""
     live = np.flatnonzero(data.groups.size)
     middle = np.log(_units(data, live))
-    low, high = middle - _BOX, middle + _BOX
+    low, high = middle - _BELOW, middle + _ABOVE
     rho = np.clip(np.log(first[np.ix_(targets, live)]), low, high)
     known: list[_Centre] = []
+    spectra = spectra_of(data, live)
+    surface: Any = None
     for most in _CENTRES:
-        count = min(most, max(len(targets) // _SHARE, 1))
-        centres, nearest = _clusters(rho, count)
-        used = np.unique(nearest)
-        new: list[Any] = [None] * len(used)
-
-        def examine(i: int, centres=centres, nearest=nearest, used=used, new=new) -> None:
-            of = np.flatnonzero(nearest == used[i])
-            new[i] = (of, _Centre(data, live, centres[used[i]], targets[of]))
-
-        _on_threads(examine, len(used))
-        known += [centre for _, centre in new if centre.usable]
-        if not known:
+        new = _examine(data, live, targets, rho, most)
+        fitted = [centre for _, centre in new if centre.usable]
+        if not known and not fitted:
             break
-        surface = _Surface(known, low, high)
+        error = np.inf if surface is None else surface.error(fitted)
+        known += fitted
+        surface = Surface(known, spectra)
 
-        def follow(i: int, rho=rho, new=new, surface=surface) -> None:
+        def follow(i: int, new=new, surface=surface) -> None:
             of, centre = new[i]
             if centre.usable:
-                rho[of] = centre.minimise(rho[of], surface, left, low, high)
-
-        _on_threads(follow, len(used))
-        for _, centre in new:
+                rho[of] = centre.minimise(rho[of], surface, left, low, high)[0]
             centre.forget()
+
+        _on_threads(follow, len(new))
+        if error < _ACCURATE:
+            break
+    if surface is not None:
+        place = _clusters(rho, min(_CENTRES[-1], max(len(targets) // _SHARE, 1)))
+        used = np.unique(place[1])
+
+        def settle(i: int) -> None:
+            of = np.flatnonzero(place[1] == used[i])
+            centre = _Centre(data, live, place[0][used[i]], targets[of])
+            if centre.usable:
+                rho[of] = centre.settle(rho[of], data, targets[of], surface, left, low, high, tol)
+
+        _on_threads(settle, len(used))
     found: list[Any] = [None] * len(targets)
 
     def finish(i: int) -> None:
@@ -136,6 +150,22 @@ def choose_together(
 
     _on_threads(finish, len(targets))
     return found
+
+
+def _examine(
+    data: Features, live: NDArray[np.intp], targets: NDArray[np.intp], rho: Array, most: int
+) -> list[tuple[NDArray[np.intp], _Centre]]:
+    """Return centres of the log penalties rho (k, g), at most so many, with their targets."""
+    centres, nearest = _clusters(rho, min(most, max(len(targets) // _SHARE, 1)))
+    used = np.unique(nearest)
+    new: list[Any] = [None] * len(used)
+
+    def examine(i: int) -> None:
+        of = np.flatnonzero(nearest == used[i])
+        new[i] = (of, _Centre(data, live, centres[used[i]], targets[of]))
+
+    _on_threads(examine, len(used))
+    return new
 
 
 def _units(data: Features, live: NDArray[np.intp]) -> Array:
@@ -184,34 +214,40 @@ class _Centre:
         terms = state.determinant()
         self.log, self.gradient = terms.value, terms.first[live]
         self.hessian = terms.second[np.ix_(live, live)]
-        groups, C = data.groups, state.C
+        self.C = state.C
+        self.project(data, targets, rho, self.C @ data.cross[:, targets])
+
+    def project(self, data: Features, targets: NDArray[np.intp], rho: Array, w: Array) -> None:
+        """Set the basis of each target to w (q, k), at log penalties rho, and its derivatives.
+
+        The derivatives in the log penalties are those of the preconditioned system.
+        """
+        groups = data.groups
+        live = np.flatnonzero(groups.size)
         parts = [slice(groups.start[g], groups.start[g] + groups.size[g]) for g in live]
-        c = data.cross[:, targets]
-        basis = [C @ c]
-        for part in parts:
-            basis.append(C[:, part] @ (state.D[part, None] * basis[0][part]))
+        self.at = rho = np.broadcast_to(rho, (len(targets), len(live)))
+        alpha = np.exp(rho)
+        basis = [w]
+        for i, part in enumerate(parts):
+            basis.append(self.C[:, part] @ (data.factor[part, None] * alpha[:, i] * w[part]))
+        self.w = w
         Z = np.stack(basis).transpose(2, 0, 1)  # (k, m, q)
-        self.b = np.einsum("kmq,qk->km", Z, c)
+        self.b = np.einsum("kmq,qk->km", Z, data.cross[:, targets])
         P = np.empty((len(targets), len(live), Z.shape[1], Z.shape[1]))
         for i, part in enumerate(parts):
             P[:, i] = (Z[:, :, part] * data.factor[part]) @ Z[:, :, part].transpose(0, 2, 1)
-        # G Z follows from A Z at the centre
-        S = -np.einsum("g,kgij->kij", np.exp(rho), P)
-        S[:, :, 0] += self.b
-        S[:, :, 1:] += (np.exp(rho)[:, None, None] * P[:, :, :, :1])[..., 0].transpose(0, 2, 1)
-        self.P, self.S = P, 0.5 * (S + S.transpose(0, 2, 1))
-        self.squares = data.yy[targets] > 0
+        flat = Z.reshape(-1, Z.shape[2])
+        self.S = (flat @ data.gram).reshape(Z.shape) @ Z.transpose(0, 2, 1)
+        self.P, self.Z = P, Z
 
     def forget(self) -> None:
         """Drop what belongs to the targets."""
         if self.usable:
-            del self.P, self.S, self.b
+            del self.P, self.S, self.b, self.C, self.Z, self.w, self.at
 
-    def minimise(
-        self, rho: Array, surface: _Surface, left: float, low: Array, high: Array
-    ) -> Array:
+    def minimise(self, rho: Array, surface: Surface, left: float, low: Array, high: Array) -> Array:
         """Return minima (k, g) of the model, from log penalties rho."""
-        low, high = np.maximum(low, self.rho - _RADIUS), np.minimum(high, self.rho + _RADIUS)
+        low, high = np.maximum(low, self.at - _RADIUS), np.minimum(high, self.at + _RADIUS)
         rho = np.clip(rho, low, high)
         g = rho.shape[1]
         diagonal = np.arange(g)
@@ -219,24 +255,84 @@ class _Centre:
             start = rho
             slope, curvature = surface.derivatives(rho)
             for _ in range(_STEPS):
-                first, second = self._quadratic(rho)
+                first, second, x = self._quadratic(rho)
                 second[:, diagonal, diagonal] += first
                 beside = (curvature @ (rho - start)[..., None])[..., 0]
                 gradient, H = left * first + slope + beside, left * second + curvature
-                values, vectors = np.linalg.eigh(H)
-                least = 1e-3 * np.abs(values).max(axis=1, keepdims=True)
-                turned = np.einsum("kji,kj->ki", vectors, gradient)
-                turned /= np.maximum(np.maximum(np.abs(values), least), 1e-12)
-                step = np.clip(-np.einsum("kij,kj->ki", vectors, turned), -1.0, 1.0)
+                step = _newton_steps(gradient, H)
                 before, rho = rho, np.clip(rho + step, low, high)
                 if np.abs(rho - before).max() < 1e-6:
                     break
             if np.abs(rho - start).max() < 1e-4:
                 break
+        return rho, x
+
+    def settle(
+        self,
+        rho: Array,
+        data: Features,
+        targets: NDArray[np.intp],
+        surface: Surface,
+        left: float,
+        low: Array,
+        high: Array,
+        tol: float,
+    ) -> Array:
+        """Return minima (k, g), with exact gradients of log Q and Hessians of the projection."""
+        rho = rho.copy()
+        moving, accuracy = np.arange(len(rho)), np.full(len(rho), _SOLVED)
+        for _ in range(_SETTLING):
+            of = targets[moving]
+            at, x = self.minimise(rho[moving], surface, left, low, high)
+            w, fitted = self._solve(data, of, at, np.einsum("kmq,km->qk", self.Z, x), accuracy**2)
+            fitted *= left
+            dof = -surface.derivatives(at)[0]
+            moved = np.abs(rho[moving] - at).max(axis=1) > 0
+            rho[moving] = at
+            size = np.maximum(fitted + dof, np.finfo(np.float64).tiny)
+            held = ((at <= low) & (fitted > dof)) | ((at >= high) & (fitted < dof))
+            relative = np.where(held, 0.0, np.abs(fitted - dof) / size).max(axis=1)
+            more = moved & (np.maximum(relative, accuracy) > _SETTLED * tol)
+            if not more.any():
+                break
+            moving = moving[more]
+            accuracy = np.clip(0.02 * relative[more], _LEAST_SOLVED, _SOLVED)
+            self.project(data, targets[moving], at[more], w[:, more])
         return rho
 
-    def _quadratic(self, rho: Array) -> tuple[Array, Array]:
-        """Return derivatives of log Q of the projection; the second ones but for a diagonal."""
+    def _solve(
+        self, data: Features, targets: NDArray[np.intp], rho: Array, w: Array, accuracy: Array
+    ) -> tuple[Array, Array]:
+        """Return coefficients (q, k) and derivatives of log Q (k, g), from coefficients w.
+
+        By conjugate gradients, preconditioned by the inverse at the centre.
+        """
+        live = np.flatnonzero(data.groups.size)
+        alpha = np.zeros((len(targets), len(data.groups.size)))
+        alpha[:, live] = np.exp(rho)
+        D = (alpha[:, data.groups.code] * data.factor).T
+        c = data.cross[:, targets]
+        r = c - data.gram @ w - D * w
+        z = self.C @ r
+        d, rz = z, np.einsum("qk,qk->k", r, z)
+        for _ in range(_ITERATIONS):
+            if (rz <= accuracy * np.einsum("qk,qk->k", c, w)).all():
+                break
+            Ad = data.gram @ d + D * d
+            t = rz / np.maximum(np.einsum("qk,qk->k", d, Ad), np.finfo(np.float64).tiny)
+            w = w + t * d
+            r = r - t * Ad
+            z = self.C @ r
+            before, rz = rz, np.einsum("qk,qk->k", r, z)
+            d = z + rz / np.maximum(before, np.finfo(np.float64).tiny) * d
+        Q = np.maximum(1.0 - np.einsum("qk,qk->k", c, w), _EPS)
+        return w, data.groups.sums(D * w * w)[live].T / Q[:, None]
+
+    def _quadratic(self, rho: Array) -> tuple[Array, Array, Array]:
+        """Return derivatives of log Q of the projection, and its coefficients in the basis.
+
+        The second derivatives lack the first ones on their diagonal.
+        """
         alpha = np.exp(rho)
         A = self.S + np.einsum("kg,kgij->kij", alpha, self.P)
         scale = 1.0 / np.sqrt(np.maximum(np.einsum("kii->ki", A), np.finfo(np.float64).tiny))
@@ -249,89 +345,17 @@ class _Centre:
         Px = alpha[..., None] * np.einsum("kgij,kj->kgi", P, x)
         first = np.einsum("kgi,ki->kg", Px, x) / Q[:, None]
         cross = Px @ np.linalg.solve(A, Px.transpose(0, 2, 1))
-        return first, -2.0 * cross / Q[:, None, None] - first[:, :, None] * first[:, None, :]
+        second = -2.0 * cross / Q[:, None, None] - first[:, :, None] * first[:, None, :]
+        return first, second, x * scale
 
 
-class _Surface:
-    """A polynomial for L, fitted to values and derivatives at centres."""
-
-    def __init__(self, known: list[_Centre], low: Array, high: Array) -> None:
-        points = np.array([centre.rho for centre in known])
-        self.middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
-        self.half = np.maximum(0.5 * (points.max(axis=0) - points.min(axis=0)), 0.25)
-        g = points.shape[1]
-        each = 1 + g + g * (g + 1) // 2
-        degree = 2
-        while degree < 9 and _count(g, degree + 1) * _DATA <= each * len(known):
-            degree += 1
-        self.powers = np.array(
-            [e for e in itertools.product(range(degree + 1), repeat=g) if sum(e) <= degree]
-        )
-        value, first, second = self._rows(points)
-        gradient = np.array([centre.gradient for centre in known])
-        hessian = np.array([centre.hessian for centre in known])
-        size = np.maximum(np.abs(gradient), 1e-3)
-        upper = np.triu_indices(g)
-        beside = np.sqrt(size[:, upper[0]] * size[:, upper[1]])
-        scale = size.sum(axis=1)
-        rows = [
-            value / scale[:, None],
-            (first / size[..., None]).reshape(-1, len(self.powers)),
-            (second[:, upper[0], upper[1]] / beside[..., None]).reshape(-1, len(self.powers)),
-        ]
-        right = [
-            np.array([centre.log for centre in known]) / scale,
-            (gradient / size).ravel(),
-            (hessian[:, upper[0], upper[1]] / beside).ravel(),
-        ]
-        M, z = np.vstack(rows), np.concatenate(right)
-        norms = np.maximum(np.sqrt((M**2).sum(axis=0)), 1e-300)
-        self.coef = np.linalg.lstsq(M / norms, z, rcond=1e-12)[0] / norms
-
-    def _tables(self, points: Array) -> list[Array]:
-        """Return powers of the scaled coordinates (g, n, degree + 1) and their derivatives."""
-        z = ((points - self.middle) / self.half).T
-        degree = int(self.powers.max())
-        exponents = np.arange(degree + 1)
-        powers = z[..., None] ** exponents
-        one, two = np.zeros_like(powers), np.zeros_like(powers)
-        one[..., 1:] = exponents[1:] * powers[..., :-1]
-        two[..., 2:] = (exponents[2:] * exponents[1:-1]) * powers[..., :-2]
-        return [powers, one / self.half[:, None, None], two / self.half[:, None, None] ** 2]
-
-    def _rows(self, points: Array) -> tuple[Array, Array, Array]:
-        """Return monomials (n, c), their gradients (n, g, c) and Hessians (n, g, g, c)."""
-        n, g = points.shape
-        table = self._tables(points)
-
-        def product(orders: Any) -> Array:
-            out = np.ones((n, len(self.powers)))
-            for j in range(g):
-                out *= table[orders[j]][j][:, self.powers[:, j]]
-            return out
-
-        first = np.empty((n, g, len(self.powers)))
-        second = np.empty((n, g, g, len(self.powers)))
-        zero = np.zeros(g, dtype=np.intp)
-        eye = np.eye(g, dtype=np.intp)
-        for i in range(g):
-            first[:, i] = product(eye[i])
-            for j in range(i + 1):
-                second[:, i, j] = second[:, j, i] = product(eye[i] + eye[j])
-        return product(zero), first, second
-
-    def derivatives(self, points: Array) -> tuple[Array, Array]:
-        """Return gradients (n, g) and Hessians (n, g, g) of L."""
-        _, first, second = self._rows(points)
-        return first @ self.coef, second @ self.coef
-
-
-def _count(g: int, degree: int) -> int:
-    """Return the number of monomials of g variables up to a degree."""
-    out = 1
-    for i in range(1, g + 1):
-        out = out * (degree + i) // i
-    return out
+def _newton_steps(gradient: Array, H: Array) -> Array:
+    """Return Newton's steps (k, g) of at most 1, along directions of curvature in size."""
+    values, vectors = np.linalg.eigh(H)
+    least = 1e-3 * np.abs(values).max(axis=1, keepdims=True)
+    turned = np.einsum("kji,kj->ki", vectors, gradient)
+    turned /= np.maximum(np.maximum(np.abs(values), least), 1e-12)
+    return np.clip(-np.einsum("kij,kj->ki", vectors, turned), -1.0, 1.0)
 
 
 def _finish(
@@ -344,8 +368,11 @@ def _finish(
     high: Array,
     tol: float,
 ) -> Found:
-    """Newton's method with exact derivatives."""
+    """Newton's method with exact derivatives; groups at their largest penalties are left out."""
     alpha = np.full(len(data.groups.size), np.inf)
+    if (rho <= low).any() or (rho >= high).any():
+        alpha[live] = np.where(rho >= high, np.inf, np.exp(rho))
+        return Found(alpha, None, np.inf, np.inf, 0)
     for n_iter in range(_EXACT_STEPS):
         alpha[live] = np.exp(rho)
         state = FeatureState(data, alpha, target)
@@ -354,7 +381,15 @@ def _finish(
         pivots = np.diagonal(state.half) ** 2 * (np.diagonal(data.gram)[state.kept] + state.D)
         if pivots.max() > _CONDITION:
             break
-        dof, pairs = state.dof[live], state.determinant().second[np.ix_(live, live)]
+        w, Q_here = _refined(data, target, state, state.D)
+        dof, fitted = state.dof[live], left / Q_here * state.sums(state.D * w**2)[live]
+        relative = float((np.abs(fitted - dof) / np.maximum(fitted + dof, 1e-300)).max())
+        if relative <= tol:
+            log = state.log_determinant()
+            shared = SharedState(w, Q_here, state.squares, state.dof, log)
+            value = left * np.log(Q_here) + log
+            return Found(alpha, shared, float(value), relative, n_iter + 1)
+        pairs = state.determinant().second[np.ix_(live, live)]
         Q = state.quadratic().log()
         g = left * Q.first[live] - dof
         H = left * Q.second[np.ix_(live, live)] + pairs
@@ -383,6 +418,22 @@ def _finish(
     return Found(alpha, None, np.inf, np.inf, 0)
 
 
+def _refined(data: Features, target: int, state: FeatureState, D: Array) -> tuple[Array, float]:
+    """Return coefficients and Q at penalties D (q,) close to those of a state."""
+    c, w = state.c, state.w
+    largest = np.inf
+    for _ in range(_ROUNDS):
+        r = c - data.gram @ w - D * w
+        move = state.solve(r)
+        w = w + move
+        size = float(np.abs(move).max())
+        if size <= 4 * _EPS * float(np.abs(w).max()) or size > 0.5 * largest:
+            break
+        largest = size
+    Q = max(state.squares - float(c @ w), float(D @ w**2) + _EPS**2 * state.squares)
+    return w, Q
+
+
 def _polished(
     data: Features,
     live: NDArray[np.intp],
@@ -396,17 +447,7 @@ def _polished(
     alpha = np.zeros(len(data.groups.size))
     alpha[live] = np.exp(rho + step)
     D = alpha[data.groups.code] * data.factor
-    c, w = state.c, state.w
-    largest = np.inf
-    for _ in range(_ROUNDS):
-        r = c - data.gram @ w - D * w
-        move = state.solve(r)
-        w = w + move
-        size = float(np.abs(move).max())
-        if size <= 4 * _EPS * float(np.abs(w).max()) or size > 0.5 * largest:
-            break
-        largest = size
-    Q = max(state.squares - float(c @ w), float(D @ w**2) + _EPS**2 * state.squares)
+    w, Q = _refined(data, target, state, D)
     before = state.dof[live]
     # tr(P_g N P_h N)
     pairs = state.pairs[np.ix_(live, live)].copy()
