@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 import fastridge
-from fastridge.solvers.glm import prox
+from fastridge.solvers.glm import prox_model, prox_screen
 
 
 def data(n=150, p=400, seed=0, density=0.1):
@@ -33,7 +33,7 @@ OPTIONS = (
 def test_bounds_take_the_place_of_products_that_are_small(options, loss, storage, monkeypatch):
     X, y, weight = data()
     looks = [0, 0]
-    look = prox.ProxNewton._look
+    look = prox_screen.Screen.look
 
     def checked(self, theta):
         look(self, theta)
@@ -48,7 +48,7 @@ def test_bounds_take_the_place_of_products_that_are_small(options, loss, storage
             left[self.looked] = False
             assert (self.v[left] <= 0.7 * self.problem.l1[left]).all()
 
-    monkeypatch.setattr(prox.ProxNewton, "_look", checked)
+    monkeypatch.setattr(prox_screen.Screen, "look", checked)
     options = {"l1_ratio": 1.0, "sample_weight": weight, "tol": 1e-4, **options}
     path = fastridge.glm_path(storage(X), y, loss, n_alphas=25, eps=0.05, **options)
     assert path.converged.all()
@@ -69,7 +69,7 @@ def test_sets_without_a_gram_matrix(options, loss, storage, monkeypatch):
     path = fastridge.glm_path(storage(X), y, loss, n_alphas=15, eps=0.03, **options)
     scale = path.null_deviance / 2 / weight.sum()
     for most in (0, 20, 60):
-        monkeypatch.setattr(prox, "_MOST_GRAM", most)
+        monkeypatch.setattr(prox_model, "_MOST_GRAM", most)
         other = fastridge.glm_path(storage(X), y, loss, alphas=path.alphas, **options)
         assert other.converged.all()
         np.testing.assert_allclose(other.objective, path.objective, atol=2e-10 * scale)
@@ -79,14 +79,14 @@ def test_sets_without_a_gram_matrix(options, loss, storage, monkeypatch):
 def test_large_steps_of_the_penalty_leave_sets_near_the_support():
     X, y, _ = data(200, 4000, density=0.05)
     sizes = []
-    border = prox.ProxNewton._border
+    border = prox_model.WeightedModel._border
 
     def noted(self, before):
         border(self, before)
         sizes.append(len(self.set))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prox.ProxNewton, "_border", noted)
+        patch.setattr(prox_model.WeightedModel, "_border", noted)
         path = fastridge.glm_path(X, y, l1_ratio=1.0, alphas=np.geomspace(0.1, 1e-6, 8), tol=1e-4)
     assert path.converged.all()
     assert sizes[-1] <= 6 * max(path.n_nonzero) + 100
