@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -12,12 +11,18 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._progress import reporter
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
-from ..data.inputs import as_real
 from ..data.labels import accuracy
 from ..losses import LOGISTIC, MULTINOMIAL
 from ._choosing import Choosing, require_numbers
 from ._glm_base import CV, every_row, jobs, request_setter, warn_unsettled
 from ._logistic import BaseLogistic, Classes, check_classes, check_predictor_offset
+from ._logistic_cv_legacy import (
+    attributes_of_folds,
+    deprecated_values,
+    is_warn,
+    legacy_attributes,
+)
+from ._logistic_cv_scoring import held_codes, scoring_of
 from ._logistic_regression import LogisticRegression
 from ._parameters import BOOL, CALLBACK, SELECT, Parameter, Parameters, is_array_like, without
 
@@ -26,46 +31,6 @@ if TYPE_CHECKING:
     from ..model_selection._glm_search import GLMSearch
 
 _DEFAULT_FOLDS = 5
-_FUTURE = {
-    "l1_ratios": (
-        "The default value for l1_ratios will change from None to (0.0,) in version 1.10. From"
-        " version 1.10 onwards, only array-like with values in [0, 1] will be allowed, None will be"
-        " forbidden. To avoid this warning, explicitly set a value, e.g. l1_ratios=(0,)."
-    ),
-    "l1_ratios=None": (
-        "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use an"
-        " array-like with values in [0, 1] instead."
-    ),
-    "penalty": (
-        "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this"
-        " warning, leave 'penalty' set to its default value and use 'l1_ratios' and 'Cs' instead."
-        " Use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of penalty='l1',"
-        " l1_ratios set to floats between 0 and 1 instead of penalty='elasticnet', and"
-        " Cs=(np.inf,) instead of penalty=None."
-    ),
-    "scoring": (
-        "The default value of the parameter 'scoring' will change from None, i.e. accuracy, to"
-        " 'neg_log_loss' in version 1.11. To silence this warning, explicitly set the scoring"
-        " parameter: scoring='neg_log_loss' for the new, scoring='accuracy' or scoring=None for"
-        " the old default."
-    ),
-    "use_legacy_attributes": (
-        "The fitted attributes of LogisticRegressionCV will be simplified in scikit-learn 1.10 to"
-        " remove redundancy. Set `use_legacy_attributes=False` to enable the new behavior now, or"
-        " set it to `True` to silence this warning during the transition period while keeping the"
-        " deprecated behavior for the time being. The default value of use_legacy_attributes will"
-        " change from True to False in scikit-learn 1.10. See the docstring of"
-        " LogisticRegressionCV for more details."
-    ),
-}
-
-
-def _is_warn(value: Any) -> bool:
-    return isinstance(value, str) and value == "warn"
-
-
-def _warn_future(what: str) -> None:
-    warnings.warn(_FUTURE[what], FutureWarning, stacklevel=4)
 
 
 class LogisticRegressionCV(Choosing, BaseLogistic):
@@ -203,7 +168,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
         "l1_ratios": Parameter(
-            lambda value: value is None or _is_warn(value) or is_array_like(value),
+            lambda value: value is None or is_warn(value) or is_array_like(value),
             "an array-like of numbers from 0 to 1, or None",
         ),
         "penalty": Parameter(
@@ -214,7 +179,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         ),
         "refit": BOOL,
         "use_legacy_attributes": Parameter(
-            lambda value: isinstance(value, (bool, np.bool_)) or _is_warn(value), "a bool"
+            lambda value: isinstance(value, (bool, np.bool_)) or is_warn(value), "a bool"
         ),
         "cv": CV,
         "select": SELECT,
@@ -284,7 +249,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             self._refuse("cv", "None where validation is given")
 
     def _routes(self) -> dict[str, tuple[str, Any]]:
-        scoring = None if _is_warn(self.scoring) else self.scoring
+        scoring = None if is_warn(self.scoring) else self.scoring
         return {"scorer": ("score", scoring), **super()._routes()}
 
     def fit(
@@ -348,7 +313,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         from ..solvers.glm.folds import GLMFolds
 
         self._check_parameters()
-        given_ratios, ratios, scoring, legacy = self._deprecated()
+        given_ratios, ratios, scoring, legacy = deprecated_values(self)
         Cs = self._grid()
         metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
@@ -359,7 +324,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         k = 1 if len(classes.values) == 2 else len(classes.values)
         known = None if offset is None else check_predictor_offset(offset, n, k)
         self.classes_ = classes.values
-        held = self._held(p, lambda y, n: self._held_codes(y, n, classes.values))
+        held = self._held(p, lambda y, n: held_codes(y, n, classes.values))
         if held is not None and known is not None:
             raise ValueError("offset is given with a held-out set, which has none; expected cv.")
         splits, kind = self._splits(n, X, y, classes, groups, weight, metadata, held)
@@ -380,9 +345,12 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             self._constraints(p),
             known,
             penalties,
-            None if held is None else (held[0], _as_target(held[1], k), held[2]),
+            None
+            if held is None
+            else (held[0], held[1].astype(np.float64) if k == 1 else held[1], held[2]),
         )
-        scorer = self._scoring(loss, scoring, classes, held, X if names is not None else None)
+        held_y = None if held is None else held[1]
+        scorer = scoring_of(loss, scoring, classes, held_y, X if names is not None else None)
         scorer.metadata = metadata.score
         search = GLMSearch(
             folds,
@@ -394,50 +362,23 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         )
         search.run(np.tile(penalties(classes.total()), (len(ratios), 1)), True)
         self._decide(search, model, A, classes, known, Cs, ratios)
-        self._set_paths(search, Cs, ratios, given_ratios is None, legacy)
+        known_ratios = None if given_ratios is None else ratios
+        attributes = attributes_of_folds(search, Cs, known_ratios, bool(self.fit_intercept))
+        if legacy:
+            attributes |= legacy_attributes(
+                attributes,
+                self.classes_,
+                self.C_,
+                self.l1_ratio_,
+                given_ratios is None,
+                bool(self.refit),
+            )
+        for name, value in attributes.items():
+            setattr(self, name, value)
         if search.unsettled:
             warn_unsettled(search.unsettled, float(self.tol))
         self._set_features(p, names)
         return self
-
-    def _deprecated(self) -> tuple[Any, NDArray[np.float64], Any, bool]:
-        """Return (l1_ratios or None, l1_ratios as numbers, scoring, legacy), with warnings."""
-        given = self.l1_ratios
-        if _is_warn(given):
-            _warn_future("l1_ratios")
-            given = None
-        if self.penalty == "deprecated":
-            if self.l1_ratios is None:
-                _warn_future("l1_ratios=None")
-        else:
-            _warn_future("penalty")
-        if _is_warn(self.scoring):
-            _warn_future("scoring")
-        if _is_warn(self.use_legacy_attributes):
-            _warn_future("use_legacy_attributes")
-        if self.penalty in ("l1", "l2"):
-            if given is not None:
-                warnings.warn(
-                    "l1_ratios parameter is only used when penalty is 'elasticnet'. Got"
-                    f" (penalty={self.penalty})",
-                    UserWarning,
-                    stacklevel=3,
-                )
-            ratios = np.array([float(self.penalty == "l1")])
-            given = None if given is None else ratios
-        else:
-            numbers = [] if given is None else list(given)
-            ends = all(isinstance(r, Real) and 0 <= as_real(r) <= 1 for r in numbers)
-            missing = self.penalty == "elasticnet" if given is None else not numbers
-            if missing or not ends:
-                raise ValueError(
-                    "l1_ratios must be an array-like of numbers between 0 and 1; got"
-                    f" (l1_ratios={given!r})"
-                )
-            ratios = np.zeros(1) if given is None else np.array(numbers, dtype=np.float64)
-        scoring = None if _is_warn(self.scoring) else self.scoring
-        legacy = bool(self.use_legacy_attributes)
-        return given, ratios, scoring, legacy
 
     def _grid(self) -> NDArray[np.float64]:
         if isinstance(self.Cs, Integral):
@@ -491,39 +432,6 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         share = check_share(self.validation)
         return hold_out(share, n, groups, classes.codes, self._rng()), "held-out"
 
-    @staticmethod
-    def _held_codes(y: Any, n: int, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the class index of each held-out row."""
-        from ..data.labels import as_labels
-
-        given = as_labels(y, n)
-        place = np.searchsorted(values, given).clip(max=len(values) - 1)
-        if (values[place] != given).any():
-            strange = given[values[place] != given].tolist()[0]
-            raise ValueError(f"validation y has the class {strange!r}, which y has not.")
-        return place
-
-    def _scoring(self, loss: Any, scoring: Any, classes: Classes, held: Any, frame: Any) -> Any:
-        from ..model_selection._search import Scoring
-
-        values = classes.values
-        codes = classes.codes if held is None else held[1]
-
-        def shown(j: int, coef: Any, intercept: Any, X: Any, eta: Any) -> Any:
-            model = _Shown()
-            model.classes_, model.coef_, model.intercept_ = values, coef, intercept
-            model.n_features_in_, model._seen, model._eta = coef.shape[1], X, eta
-            return model
-
-        found = Scoring(
-            loss, _with_labels(scoring, values), "accuracy", False, shown, values[codes], codes
-        )
-        if isinstance(scoring, str):
-            found.name = scoring
-        if found.scorer is not None and held is None:
-            found.frame = frame
-        return found
-
     def _decide(
         self,
         search: GLMSearch,
@@ -567,42 +475,6 @@ n_l1_ratios, n_cs, n_classes, n_dof)
                 self.__dict__.pop(name, None)
         self.C_, self.l1_ratio_ = float(C), float(ratio)
         self.diagnosis_ = search.diagnose(results, i, self.coef_, bool(self.fit_intercept))
-
-    def _set_paths(
-        self,
-        search: GLMSearch,
-        Cs: NDArray[np.float64],
-        ratios: NDArray[np.float64],
-        without_ratios: bool,
-        legacy: bool,
-    ) -> None:
-        """Set the attributes of the folds, in scikit-learn's shapes."""
-        self.Cs_ = Cs
-        self.l1_ratios_ = np.array([None]) if without_ratios else ratios
-        parts = {**search.parts, "n_iter": search.parts["n_iter"].astype(np.int32)}
-        # (n_ratios, n_folds, n_cs, k, n_dof)
-        paths = parts["coef"]
-        if self.fit_intercept:
-            paths = np.concatenate([paths, parts["intercept"][..., None]], axis=4)
-        if not legacy:
-            self.coefs_paths_ = paths.swapaxes(0, 1)
-            self.scores_ = parts["score"].swapaxes(0, 1)
-            self.n_iter_ = parts["n_iter"].swapaxes(0, 1)
-            return
-        k = paths.shape[3]
-        names = self.classes_[1:] if k == 1 else self.classes_
-        self.C_ = np.full(k, self.C_)
-        self.l1_ratio_ = np.full(k, self.l1_ratio_)
-        paths = paths.transpose(3, 1, 2, 0, 4)
-        score, n_iter = parts["score"].transpose(1, 2, 0), parts["n_iter"].transpose(1, 2, 0)
-        if without_ratios:
-            paths, score, n_iter = paths[:, :, :, 0], score[:, :, 0], n_iter[:, :, 0]
-            if self.refit:
-                self.l1_ratio_ = np.array([None] * k)
-        keys = names.tolist()
-        self.coefs_paths_ = dict(zip(keys, paths, strict=True))
-        self.scores_ = {key: score.copy() for key in keys}
-        self.n_iter_ = n_iter[None]
 
     def score(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None, **params: Any
@@ -649,7 +521,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
                 f"{type(self).__name__}.score got {', '.join(map(repr, params))}: passing extra"
                 " keyword arguments is only supported if enable_metadata_routing=True."
             )
-        scoring = "accuracy" if self.scoring is None or _is_warn(self.scoring) else self.scoring
+        scoring = "accuracy" if self.scoring is None or is_warn(self.scoring) else self.scoring
         if scoring == "accuracy":
             return accuracy(self.predict(X, offset=offset), y, sample_weight)
         if offset is not None:
@@ -661,51 +533,3 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         return scorer(self, X, y, {**options, **params})
 
     set_fit_request: Any = request_setter("fit", "sample_weight", "groups", "offset")
-
-
-class _Shown(LogisticRegression):
-    """Model that returns stored linear predictors for one X."""
-
-    _seen: Any = None
-    _eta: Any = None
-
-    def _linear_predictor(self, X: Any, method: str) -> Any:
-        if X is self._seen:
-            return np.array(self._eta)
-        return super()._linear_predictor(X, method)
-
-
-# name shown in messages of scorers
-_Shown.__name__ = _Shown.__qualname__ = "LogisticRegression"
-
-
-def _as_target(codes: NDArray[Any], k: int) -> NDArray[Any]:
-    return codes.astype(np.float64) if k == 1 else codes
-
-
-def _with_labels(scoring: Any, values: NDArray[Any]) -> Any:
-    """Return scikit-learn's scorer with `labels` set, as a fold may lack some classes."""
-    if not isinstance(scoring, str) or scoring in ("accuracy", *LOGISTIC.scores):
-        return scoring
-    if not _sklearn.is_loaded():
-        return scoring
-    from inspect import signature
-
-    from sklearn.metrics import get_scorer, make_scorer
-
-    try:
-        scorer = get_scorer(scoring)
-        names = signature(scorer._score_func).parameters
-    except (ValueError, AttributeError, TypeError):
-        return scoring
-    if "labels" not in names:
-        return scoring
-    options = {"labels": values}
-    if "pos_label" in names and len(values) == 2:
-        options["pos_label"] = values[-1]
-    return make_scorer(
-        scorer._score_func,
-        greater_is_better=scorer._sign == 1,
-        response_method=scorer._response_method,
-        **{**scorer._kwargs, **options},
-    )
