@@ -167,3 +167,35 @@ def test_averages_that_begin_within_a_window(rate):
     wrong.data[wrong.indptr[400] - 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         SGDRegressor(**options).fit(wrong, y)
+
+
+@pytest.mark.parametrize("rate", ["auto", "optimal"])
+def test_parts_of_windows(rate):
+    """No row of a part is learned before it was looked at, wherever the part begins and ends."""
+    n, p = 24, 5
+    rng = np.random.default_rng(3)
+    X = sp.csr_array(rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.7))
+    y = np.where(rng.random(n) < 0.5, 1.0, -1.0)
+    windows = [np.sort(part) for part in np.split(rng.permutation(n), [8, 16])]
+    ahead, order = np.concatenate(windows), np.concatenate([rng.permutation(w) for w in windows])
+
+    def learned(X, y, order, ahead, begin, end):
+        learner, A = Learner(p, 1, Rule("log_loss", learning_rate=rate)), check_rows(X, None, "")
+        learner._set_rule()
+        steps = learner._steps
+        found = steps.learn(A, y, None, True, None, None, order, ahead, 8, begin, end, 1)
+        return learner, A.unseen, found, steps.unsound
+
+    for begin in range(n):
+        for end in range(begin + 1, n + 1):
+            for place in (order[begin], order[end - 1], order[(begin + end) // 2]):
+                last = X.indptr[place + 1] - 1
+                if last >= X.indptr[place]:
+                    bad = changed(X, "indices", last, 2**30)
+                    found = learned(bad, y, order, ahead, begin, end)
+                    assert found[1:] == (True, None, True), (begin, end, place)
+            one, unseen, _, _ = learned(X, y, order, ahead, begin, end)
+            assert unseen == (end - begin < n)
+            rows = order[begin:end]
+            other = learned(X[rows], y[rows], None, None, 0, end - begin)[0]
+            np.testing.assert_allclose(one.coef(), other.coef(), rtol=1e-12)

@@ -19,8 +19,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define FR_PREFETCH(p) __builtin_prefetch(p)
+#define FR_PREFETCH_LATER(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
 #else
 #define FR_PREFETCH(p) ((void)0)
+#define FR_PREFETCH_LATER(p) ((void)0)
 #endif
 
 #endif

@@ -21,6 +21,7 @@ cdef enum:
     PIECE = 4000000  # elements between two checks for an interrupt
     WORK = 8         # work of an element of a batch
     NEAREST = 32768  # bytes of the first-level cache
+    CACHE = 1048576  # bytes of the second-level cache
     NEAR = 2048      # bytes of rows that are prefetched before their turn
     MOST_NEAR = 8    # largest number of such rows
 
@@ -214,7 +215,8 @@ cdef class Steps:
         self.s.scale, self.s.scale_sum = &scale[0], &scale_sum[0]
         self.s.ld = table.shape[1]
         self.s.by_field = not by_record
-        self.s.far = 8 * table.shape[0] * table.shape[1] > NEAREST
+        # single weights come from the second-level cache in time
+        self.s.far = 8 * table.shape[0] * table.shape[1] > (CACHE if self.s.ld == 1 else NEAREST)
 
     cdef Py_ssize_t padded(self) noexcept:
         return (self.p + 1 + 7) // 8 * 8
@@ -247,8 +249,9 @@ cdef class Steps:
               Py_ssize_t batch):
         """Take a step for each row, or batch of rows, from `begin` to `end` of the order.
 
-        Rows of `ahead` are those of `order`, but within each `window` as they lie in memory. With
-        A.unseen rows are looked at window by window, and A.unseen is False after all of them.
+        Rows of `ahead` are those of `order`, but within each `window` as they lie in memory; they
+        are not used if `begin` or `end` is within a window. With A.unseen rows are looked at window
+        by window, and A.unseen is False after all of them.
 
         Returns
         -------
@@ -256,7 +259,7 @@ cdef class Steps:
             Weighted sum of the losses, each before its step; None where one was not finite, or rows
             are `unsound`.
         """
-        cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target
+        cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target, n_visits
         cdef const int32_t *narrow
         cdef const int64_t *broad
         cdef double[::1] work
@@ -266,6 +269,7 @@ cdef class Steps:
         cdef fr_sgd *s = &self.s
         cdef const fr_kernels *kernels = fr_active()
         target = n * s.k if soft and s.k > 1 else n
+        n_visits = n if order is None else order.shape[0]
         if (
             A.n_columns != self.p
             or A.s.by_column
@@ -274,10 +278,10 @@ cdef class Steps:
             or (y is None and codes is None)
             or (weight is not None and weight.shape[0] != n)
             or (positive is not None and positive.shape[0] != s.k)
-            or not 0 <= begin <= end <= (n if order is None else order.shape[0])
+            or not 0 <= begin <= end <= n_visits
             or (s.by_field and (s.k > 1 or A.is_sparse))
             or (A.unseen and batch > 1)
-            or (ahead is not None and (order is None or ahead.shape[0] != order.shape[0]))
+            or (ahead is not None and (order is None or ahead.shape[0] != n_visits))
             or window < 1
         ):
             raise ValueError(
@@ -318,10 +322,16 @@ cdef class Steps:
         s.soft = soft
         s.weight = &weight[0] if weight is not None and n else NULL
         s.positive = &positive[0] if positive is not None else NULL
-        s.order = &order[0] if order is not None and order.shape[0] else NULL
-        s.ahead = &ahead[0] if ahead is not None and ahead.shape[0] else NULL
+        s.order = &order[0] if order is not None and n_visits else NULL
+        # within a window, rows of `ahead` are in another order
+        s.ahead = &ahead[0] if ahead is not None and n_visits else NULL
+        if begin % window or (end % window and end < n_visits):
+            s.ahead = NULL
         s.window, s.last, s.looked = window, end, begin
         s.near = min(MOST_NEAR, max(2, <Py_ssize_t> (NEAR / row_bytes(&self.rows))))
+        if A.is_sparse and s.ahead != NULL and window < end:
+            # whole windows are prefetched
+            s.near = 0
         s.loss_sum, s.diverged, s.begin = 0.0, 0, begin
         step = max(1, PIECE // max(1, A.s.nnz // max(1, n) * s.k))
         with nogil:
@@ -338,7 +348,7 @@ cdef class Steps:
         self.unsound = s.unsound
         if s.diverged or s.unsound:
             return None
-        if A.unseen and begin == 0 and end == n and (order is None or ahead is not None):
+        if A.unseen and begin == 0 and end == n == n_visits and (order is None or s.ahead != NULL):
             A.unseen, A.s.real = False, self.rows.real
         return s.loss_sum
 

@@ -142,8 +142,10 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
                 s.unsound = 1
                 s.begin = position
                 return
-        fr_fetch_beside(s, position + 2 * s.near)
-        fr_fetch_row(s, position + s.near)
+        fr_fetch_window(s, position)
+        fr_fetch_beside(s, position + BESIDE)
+        if s.near > 0:
+            fr_fetch_row(s, position + s.near)
         if s.a.index >= 0 and s.far:
             fr_fetch_records(s, position + 1)
         i = row_at(s, position)

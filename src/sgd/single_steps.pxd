@@ -11,6 +11,7 @@ cdef extern from "kernels.h" nogil:
 
 cdef enum:
     AHEAD = 4        # rows that are prefetched before their turn
+    BESIDE = 16      # the same, of their places, targets and weights
     MOST_STEPS = 64  # largest number of steps of a heavy row
     MARGIN = 5       # margin that a step of a classifier may reach
     SHORT_ROW = 64   # elements up to which a plain step gathers them one by one

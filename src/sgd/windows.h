@@ -9,6 +9,7 @@
 #include "structure.h"
 
 #define LINE 64   /* bytes of a cache line */
+#define NEXT 16   /* rows by which their places are prefetched before them */
 #define LOOK 4096 /* values between two looks whether all are 1 */
 
 FR_INLINE void fetch(const void *data, ptrdiff_t first, ptrdiff_t size, ptrdiff_t each)
@@ -52,6 +53,33 @@ FR_INLINE void fr_fetch_records(const fr_sgd *s, ptrdiff_t position)
         for (ptrdiff_t e = 8; e < s->ld; e += 8)
             FR_PREFETCH(record + e);
     }
+}
+
+/* Prefetch the lines that begin in a range, into the second-level cache. */
+FR_INLINE void fetch_later(const void *data, ptrdiff_t first, ptrdiff_t size, ptrdiff_t each)
+{
+    const char *at = (const char *)data + first * each, *end = at + size * each;
+    for (at += (LINE - (uintptr_t)at % LINE) % LINE; at < end; at += LINE)
+        FR_PREFETCH_LATER(at);
+}
+
+/* While a window is learned, prefetch the next one in storage order, a row for each row. */
+FR_INLINE void fr_fetch_window(const fr_sgd *s, ptrdiff_t position)
+{
+    const fr_matrix *a = s->a;
+    position += s->window;
+    if (!s->ahead || position >= s->last)
+        return;
+    const ptrdiff_t i = s->ahead[position], next = s->ahead[MIN(position + NEXT, s->last - 1)];
+    if (a->index < 0) {
+        fetch_later(a->data, i * a->ld, a->n_minor, width_of_value(a->real));
+        return;
+    }
+    FR_PREFETCH((const char *)a->indptr + next * width_of_index(a));
+    const ptrdiff_t first = pointer(a, i), size = pointer(a, i + 1) - first;
+    fetch_later(a->indices, first, size, width_of_index(a));
+    if (s->unseen || a->real != FR_ONES)
+        fetch_later(a->data, first, size, width_of_value(s->stored));
 }
 
 /* Prefetch what the row at a position has beside elements: their place, its target, its weight. */
@@ -118,5 +146,6 @@ static inline int fr_look_at_rows(fr_sgd *s, ptrdiff_t begin, ptrdiff_t end)
 
 #undef LINE
 #undef LOOK
+#undef NEXT
 
 #endif
