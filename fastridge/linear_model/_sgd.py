@@ -86,11 +86,18 @@ class Targets(NamedTuple):
     weight : ndarray (n,) or None
     positive : ndarray (k,) or None
         Weight of each class in its one-against-rest model.
+    classes : bool
+        Whether y stands for classes, and is from -1 to 1.
     """
 
     y: NDArray[Any]
     weight: Vector | None
     positive: Vector | None = None
+    classes: bool = False
+
+    def learned(self, learner: Learner, A: Matrix, order: Any = None) -> float:
+        """Learn from the rows once; return the sum of the losses."""
+        return learner.learn(A, self.y, self.weight, self.positive, order)
 
     def normalised(self, rows: Rows | None) -> Targets:
         """Return the targets with weights of mean 1; rows above 1 take more than one step."""
@@ -104,7 +111,7 @@ class Targets(NamedTuple):
 
         Raise an error for targets whose squares float64 cannot hold.
         """
-        if self.y.ndim > 1 or self.y.dtype != np.float64:
+        if self.classes:
             return 1.0
         most = float(np.abs(self.y).max(initial=0.0))
         if most > _MOST_TARGET:
@@ -116,7 +123,7 @@ class Targets(NamedTuple):
 
     def loss_of_zeros(self) -> float:
         """Return a bound of the mean loss of zero coefficients."""
-        if self.y.ndim > 1 or self.y.dtype != np.float64:
+        if self.classes:
             return 1.0
         sizes = np.abs(self.y)
         return float((sizes * np.maximum(sizes, 1.0)).mean())
@@ -446,13 +453,14 @@ class BaseSGD(Estimator):
         limit = _EXPLODED * total * targets.unit()
         order = Order(A, rows, self.shuffle, self.random_state)
         factor = self._factor(learner.n_features)
+        judged = self.tol is not None or bool(self.verbose)
         best, lowest, idle, halvings = math.inf, math.inf, 0, 0
         safe, chosen, curve = learner.copy(), None, []
         for epoch in range(self.max_iter):
             rows_now = order.of(epoch)
             while True:
                 try:
-                    value = learner.learn(A, *targets, rows_now)
+                    value = targets.learned(learner, A, rows_now)
                 except Unsound:
                     A = look_at(A)
                     continue
@@ -467,10 +475,10 @@ class BaseSGD(Estimator):
                 learner.rule, learner.shrink = rule, shrink
             mean = value / total
             curve.append(mean)
-            if mean < lowest:
+            if mean < lowest and epoch + 1 < self.max_iter:
                 lowest, safe = mean, learner.copy()
             if checked is None:
-                objective = mean + penalty_of(learner, factor)
+                objective = mean + (penalty_of(learner, factor) if judged else 0.0)
             else:
                 objective = -self._score_of(*current(learner), checked)
             if self.verbose:
@@ -540,7 +548,7 @@ class BaseSGD(Estimator):
         halvings = 0
         while True:
             try:
-                value = learner.learn(A, *targets)
+                value = targets.learned(learner, A)
                 break
             except Unsound:
                 A = look_at(A)

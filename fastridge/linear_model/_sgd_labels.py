@@ -112,6 +112,6 @@ class LabelledSGD(BaseSGD):
                 own = positive[codes.astype(np.intp)]
                 weight, positive = own if weight is None else own * weight, None
         if shares is not None:
-            return Targets(2.0 * shares[:, 1] - 1.0 if two else shares, weight)
+            return Targets(2.0 * shares[:, 1] - 1.0 if two else shares, weight, classes=True)
         y = _SIGNS.take(codes) if two else codes.astype(np.int32)
-        return Targets(y, weight, positive)
+        return Targets(y, weight, positive, classes=True)

@@ -8,6 +8,10 @@ from losses_of_rows cimport value_and_slope
 from single_steps cimport *
 
 
+cdef enum:
+    NEXT_RECORD = 3  # records of several outputs that are prefetched before their turn
+
+
 cdef inline void read_row(const fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     """Read values and columns of row i, padded by zeros of its last column."""
     cdef Py_ssize_t k
@@ -197,6 +201,8 @@ cdef inline double predict_several(fr_sgd *s, Row *q, double now) noexcept nogil
             v[sums + k] += v[k] * (now - record[1])
         record[1] = now
     for j in range(q.n):
+        if s.a.index >= 0 and s.far and j + NEXT_RECORD < q.n:
+            fr_fetch_record(s, q.at[j + NEXT_RECORD])
         if q.x[j] == 0:
             q.c.u[j] = 0.0
             continue

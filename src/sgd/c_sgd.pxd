@@ -65,6 +65,7 @@ cdef extern from "flow.h" nogil:
 
 cdef extern from "windows.h" nogil:
     void fr_fetch_row(const fr_sgd *s, Py_ssize_t position)
+    void fr_fetch_record(const fr_sgd *s, Py_ssize_t column)
     void fr_fetch_records(const fr_sgd *s, Py_ssize_t position)
     void fr_fetch_window(const fr_sgd *s, Py_ssize_t position)
     void fr_fetch_beside(const fr_sgd *s, Py_ssize_t position)

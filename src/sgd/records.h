@@ -90,25 +90,26 @@ FR_INLINE vec_records read_some(const int64_t *at, const double *table, ptrdiff_
 FR_INLINE void write_some(ptrdiff_t k, ptrdiff_t n, const int64_t *at, double *table, ptrdiff_t ld,
                           const fr_columns *c)
 {
-    ptrdiff_t l = k;
 #if !defined(FR_PLAIN) && VL >= 4
-    for (; l + 4 <= k + n; l += 4) {
+    /* whole quads, which the next row can read before they reach the cache */
+    for (ptrdiff_t l = k; l < k + n; l += 4) {
         quad q[4] = {(quad) * (const quad_u *)(c->inverse + l),
                      (quad) * (const quad_u *)(c->clock + l), (quad) * (const quad_u *)(c->v + l),
                      (quad) * (const quad_u *)(c->r + l)};
         quad_transpose(q);
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 4 && l + i < k + n; i++) {
             double *record = table + at[l + i] * ld;
             *(quad_u *)record = (quad_u)q[i];
             record[4] = c->reach[l + i];
         }
     }
-#endif
-    for (; l < k + n; l++) {
+#else
+    for (ptrdiff_t l = k; l < k + n; l++) {
         double *record = table + at[l] * ld;
         record[0] = c->inverse[l], record[1] = c->clock[l], record[2] = c->v[l], record[3] = c->r[l];
         record[4] = c->reach[l];
     }
+#endif
 }
 
 /* Copy the records of the n columns to arrays, padded to whole blocks as `at` is. */

@@ -146,7 +146,7 @@ cdef public void fr_sgd_rows(fr_sgd *s, Py_ssize_t wide) noexcept nogil:
         fr_fetch_beside(s, position + BESIDE)
         if s.near > 0:
             fr_fetch_row(s, position + s.near)
-        if s.a.index >= 0 and s.far:
+        if s.a.index >= 0 and s.far and s.k == 1:
             fr_fetch_records(s, position + 1)
         i = row_at(s, position)
         if is_simple:

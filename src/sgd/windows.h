@@ -39,6 +39,16 @@ FR_INLINE void fr_fetch_row(const fr_sgd *s, ptrdiff_t position)
         fetch(a->data, first, size, width_of_value(a->real));
 }
 
+/* Prefetch a record of the table. */
+FR_INLINE void fr_fetch_record(const fr_sgd *s, ptrdiff_t column)
+{
+    const double *record = s->table + column * s->ld;
+    FR_PREFETCH(record);
+    FR_PREFETCH(record + 4);
+    for (ptrdiff_t e = 8; e < s->ld; e += 8)
+        FR_PREFETCH(record + e);
+}
+
 /* Prefetch the records of the columns of the row at a position. */
 FR_INLINE void fr_fetch_records(const fr_sgd *s, ptrdiff_t position)
 {
@@ -46,13 +56,8 @@ FR_INLINE void fr_fetch_records(const fr_sgd *s, ptrdiff_t position)
     if (position >= s->looked)
         return;
     const ptrdiff_t i = s->order ? s->order[position] : position, last = pointer(a, i + 1);
-    for (ptrdiff_t k = pointer(a, i); k < last; k++) {
-        const double *record = s->table + index_at(a, k) * s->ld;
-        FR_PREFETCH(record);
-        FR_PREFETCH(record + 4);
-        for (ptrdiff_t e = 8; e < s->ld; e += 8)
-            FR_PREFETCH(record + e);
-    }
+    for (ptrdiff_t k = pointer(a, i); k < last; k++)
+        fr_fetch_record(s, index_at(a, k));
 }
 
 /* Prefetch the lines that begin in a range, into the second-level cache. */

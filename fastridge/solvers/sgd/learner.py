@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,6 +103,16 @@ class Learner:
     def __init__(
         self, n_features: int, n_outputs: int, rule: Rule, factor: Floats | None = None
     ) -> None:
+        self._set(n_features, n_outputs, rule, factor)
+        if self._adaptive:
+            table = self._steps.table
+            table[:, 0] = 1.0 if rule.learning_rate == "adagrad" else UNSEEN
+            table[-1, 0] = 1.0
+        numbers = self._steps.numbers
+        numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
+
+    def _set(self, n_features: int, n_outputs: int, rule: Rule, factor: Floats | None) -> None:
+        """Set the parameters, and a state of zeros."""
         self.rule = rule
         self.n_features, self.n_outputs = n_features, n_outputs
         self.factor = factor
@@ -111,12 +120,6 @@ class Learner:
         self._groups = self._grouped(factor)
         self._laid_out = rule  # the rule that the layout of records belongs to
         self._steps = self._make(rule)
-        if self._adaptive:
-            table = self._steps.table
-            table[:, 0] = 1.0 if rule.learning_rate == "adagrad" else UNSEEN
-            table[-1, 0] = 1.0
-        numbers = self._steps.numbers
-        numbers[T], numbers[SHRINK], numbers[BEGAN] = 1.0, 1.0, -1.0
 
     def _grouped(self, factor: Floats | None) -> tuple[NDArray[np.int32] | None, Floats]:
         """Return each column's index of its scale, for plain rules, and the factors of scales."""
@@ -435,7 +438,7 @@ class Learner:
 
     def copy(self) -> Learner:
         """Return a copy that learns by itself."""
-        return Learner.of_state(copy.deepcopy(self.state()))
+        return Learner.of_state(self.state())
 
     def state(self) -> dict[str, Any]:
         """Return the state, from which learning continues bit for bit, as arrays and numbers."""
@@ -454,9 +457,10 @@ class Learner:
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Learner:
-        """Return the learner with a given `state`."""
+        """Return a learner with a copy of a given `state`."""
+        learner = cls.__new__(cls)
         rule = Rule(**state["rule"])
-        learner = cls(state["n_features"], state["n_outputs"], rule, state["factor"])
+        learner._set(state["n_features"], state["n_outputs"], rule, state["factor"])
         learner._steps.place(
             *(np.array(state[name]) for name in ("table", "numbers", "scale", "scale_sum"))
         )
