@@ -15,9 +15,11 @@ _EPS, _N_ALPHAS = 1e-3, 100
 
 
 def estimator_path(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int | None
 ) -> EstimatorPath:
     """Fit the path with the estimator's parameters except the penalty to X and y.
+
+    target: index of the target; None: all targets.
 
     Raises
     ------
@@ -41,15 +43,20 @@ def estimator_path(
     if row.penalty == "ridge":
         if row.targets == "labels":
             y, sample_weight = _classes(estimator, X, y, sample_weight)
-        values, coef = _ridge(estimator, X, y, alphas, sample_weight, target)
+        values, coef, intercept = _ridge(estimator, X, y, alphas, sample_weight)
     else:
-        ratio = _ratio(estimator)
+        ratio = l1_ratio_of(estimator)
         if np.ndim(alphas) == 2:
             # the grid has a row for each l1_ratio
             alphas = alphas[int(np.flatnonzero(np.asarray(estimator.l1_ratio) == ratio)[0])]
         draw = _groups if row.penalty == "groups" else _net
-        values, coef = draw(estimator, X, y, alphas, ratio, sample_weight, target)
-    return EstimatorPath(values, coef, marked_penalty(estimator, target))
+        values, coef, intercept = draw(estimator, X, y, alphas, ratio, sample_weight, target)
+    return EstimatorPath(
+        values,
+        _one(coef, target),
+        marked_penalty(estimator, 0 if target is None else target),
+        _one(intercept, target),
+    )
 
 
 def marked_penalty(estimator: Any, target: int) -> float | None:
@@ -72,6 +79,10 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
     return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)
 
 
+# penalties (m,), coefficients (m, k, p) and intercepts (m, k)
+_Drawn = tuple[NDArray[np.float64], NDArray[Any], NDArray[Any]]
+
+
 def _penalty(estimator: Any) -> Any:
     """Return the penalty of a fitted estimator, else its parameter; None if it has none."""
     if hasattr(estimator, "Cs_"):
@@ -83,7 +94,7 @@ def _penalty(estimator: Any) -> Any:
     return None
 
 
-def _ratio(estimator: Any) -> float:
+def l1_ratio_of(estimator: Any) -> float:
     """Return the share of the L1 part; raise an error for several."""
     ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
     if np.size(ratio) != 1:
@@ -103,8 +114,10 @@ def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     }
 
 
-def _one(coef: NDArray[Any], target: int) -> NDArray[Any]:
-    """Return the coefficients (m, p) of one of k targets (m, k, p)."""
+def _one(coef: NDArray[Any], target: int | None) -> NDArray[Any]:
+    """Return the coefficients (m, p) of one of k targets (m, k, p); None: of all."""
+    if target is None:
+        return coef
     k = coef.shape[1]
     if not 0 <= target < k:
         raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
@@ -112,13 +125,19 @@ def _one(coef: NDArray[Any], target: int) -> NDArray[Any]:
 
 
 def _net(
-    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    estimator: Any,
+    X: Any,
+    y: Any,
+    alphas: Any,
+    ratio: float,
+    sample_weight: Any,
+    target: int | None,
+) -> _Drawn:
     from ..solvers.descent.elastic_net import elastic_net_path
 
     columns = np.asarray(y)
     columns = columns.reshape(len(columns), -1)
-    column = _one(columns.T[None], target)[0]
+    column = _one(columns.T[None], 0 if target is None else target)[0]
     lower = estimator.lower
     if estimator.positive:
         lower = 0.0 if lower is None else np.maximum(lower, 0.0)
@@ -133,12 +152,22 @@ def _net(
         max_iter=estimator.max_iter or 1000,
         **_options(estimator, sample_weight),
     )
-    return path.alphas, path.coef
+    # the same for every index of a target
+    k = 1 if target is None else target + 1
+    shape = len(path.alphas), k, path.coef.shape[1]
+    coef = np.broadcast_to(path.coef[:, None], shape)
+    return path.alphas, coef, np.broadcast_to(path.intercept[:, None], shape[:2])
 
 
 def _groups(
-    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    estimator: Any,
+    X: Any,
+    y: Any,
+    alphas: Any,
+    ratio: float,
+    sample_weight: Any,
+    target: int | None,
+) -> _Drawn:
     from ..solvers.descent.grid import LEAST_L1_RATIO
     from ..solvers.descent.groups import GroupPath
     from ..solvers.descent.options import check_alphas
@@ -159,15 +188,14 @@ def _groups(
         alphas = max(first, np.finfo(float).resolution) * np.geomspace(1.0, _EPS, _N_ALPHAS)
     alphas = check_alphas(alphas)
     coef = np.empty((len(alphas), Y.shape[1], A.n_columns))
+    intercept = np.empty(coef.shape[:2])
     for j, alpha in enumerate(alphas):
         path.solve(float(alpha), ratio, float(estimator.tol))
-        coef[j] = path.to_caller()[0]
-    return alphas, _one(coef, target)
+        coef[j], intercept[j] = path.to_caller()
+    return alphas, coef, intercept
 
 
-def _ridge(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
+def _ridge(estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any) -> _Drawn:
     from ..linear_model import Ridge
     from ..solvers.ridge_path.path import ridge_path
 
@@ -177,7 +205,7 @@ def _ridge(
         if (value := getattr(estimator, name, None)) is not None
     }
     path = ridge_path(X, y, alphas, **_options(estimator, sample_weight), **prior)
-    values, coef = path.alphas, path.coef
+    values, coef, intercept = path.alphas, path.coef, path.intercept
     bounds = {
         name: value
         for name in ("positive", "lower", "upper")
@@ -188,10 +216,14 @@ def _ridge(
         names = ("fit_intercept", "standardize", "penalty_factor")
         given = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
         model = Ridge(**given, **bounds, **prior)
-        coef = np.array(
-            [model.set_params(alpha=float(a)).fit(X, y, sample_weight).coef_ for a in values]
-        )
-    return values, _one(coef.reshape(len(values), -1, coef.shape[-1]), target)
+        found = []
+        for a in values:
+            model.set_params(alpha=float(a)).fit(X, y, sample_weight)
+            found.append((model.coef_, model.intercept_))
+        coef = np.array([w for w, _ in found])
+        intercept = np.array([b for _, b in found])
+    coef = coef.reshape(len(values), -1, coef.shape[-1])
+    return values, coef, np.broadcast_to(intercept.reshape(len(values), -1), coef.shape[:2])
 
 
 def _classes(

@@ -11,11 +11,15 @@ from ..data.check import check_design
 
 
 class EstimatorPath(NamedTuple):
-    """Penalties (m,), coefficients (m, p) of one target, and the penalty of the estimator."""
+    """Penalties (m,), coefficients (m, p), penalty of the estimator, intercepts (m,).
+
+    Of one target; of all k targets, coefficients (m, k, p) and intercepts (m, k).
+    """
 
     alphas: NDArray[np.float64]
     coef: NDArray[Any]
     alpha: float | None
+    intercept: NDArray[Any]
 
 
 def penalty_of_C(estimator: Any) -> float | None:
@@ -29,11 +33,11 @@ def penalty_of_C(estimator: Any) -> float | None:
 
 
 def glm_path_of(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int
+    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int | None
 ) -> EstimatorPath:
     """Fit the path with an estimator's parameters except the penalty, without an offset.
 
-    target: index of the class, for more than two classes.
+    target: index of the class, for more than two classes; None: all classes.
     """
     from ..solvers.glm.path import glm_path
 
@@ -44,14 +48,14 @@ def glm_path_of(
             f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
             " or a fitted estimator."
         )
-    ratio = float(np.ravel(0.0 if ratio is None else ratio)[0])
+    ratio = float(np.ravel(ratio)[0] or 0.0)
     results = getattr(estimator, "cv_results_", None)
     if results is not None and (alphas is None or np.ndim(alphas) == 2):
         chosen = np.ravel(results["l1_ratio"]) == ratio
         alphas = np.asarray(results["alpha"])[chosen]
     if not hasattr(estimator, "_make_loss"):
         return _labels(estimator, X, y, alphas, ratio, sample_weight, target)
-    if target != 0:
+    if target not in (0, None):
         raise ValueError(f"target is {target}; expected 0: there is one.")
     path = glm_path(
         X,
@@ -65,7 +69,16 @@ def glm_path_of(
     alpha = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
     # "evidence" before a fit
     marked = None if alpha is None or isinstance(alpha, str) else float(alpha)
-    return EstimatorPath(path.alphas, path.coef, marked)
+    return _of_one(path, marked, target)
+
+
+def _of_one(path: Any, alpha: float | None, target: int | None) -> EstimatorPath:
+    coef, intercept = path.coef, path.intercept
+    if coef.ndim == 3 and target is not None:
+        coef, intercept = coef[:, target], intercept[:, target]
+    elif coef.ndim == 2 and target is None:
+        coef, intercept = coef[:, None], intercept[:, None]
+    return EstimatorPath(path.alphas, coef, alpha, intercept)
 
 
 def _options(estimator: Any) -> dict[str, Any]:
@@ -84,7 +97,13 @@ def _options(estimator: Any) -> dict[str, Any]:
 
 
 def _labels(
-    estimator: Any, X: Any, y: Any, alphas: Any, ratio: float, sample_weight: Any, target: int
+    estimator: Any,
+    X: Any,
+    y: Any,
+    alphas: Any,
+    ratio: float,
+    sample_weight: Any,
+    target: int | None,
 ) -> EstimatorPath:
     """Fit the path for class labels: of the second of two classes, or of class `target`."""
     from ..linear_model._logistic import check_classes
@@ -98,18 +117,17 @@ def _labels(
     if alpha is None and not isinstance(C, str) and not hasattr(estimator, "Cs"):
         alpha = 1.0 / (float(C) * classes.total())
     k = len(classes.values)
-    if not 0 <= target < (1 if k == 2 else k):
+    if target is not None and not 0 <= target < (1 if k == 2 else k):
         raise ValueError(
             f"target is {target}; expected a position from 0 to {0 if k == 2 else k - 1}."
         )
-    several = k > 2
     path = glm_path(
         X,
         classes.codes.astype(np.float64),
-        "multinomial" if several else "logistic",
+        "multinomial" if k > 2 else "logistic",
         l1_ratio=ratio,
         alphas=alphas,
         sample_weight=classes.weight,
         **_options(estimator),
     )
-    return EstimatorPath(path.alphas, path.coef[:, target] if several else path.coef, alpha)
+    return _of_one(path, alpha, target)
