@@ -111,6 +111,14 @@ class SpectralPath(Projected):
         return w.T.reshape(m, k, p)
 
     @on_one_thread
+    def basis(self):
+        """Return B (p, r): without free columns, coefficients are B diag(s / (s^2 + alpha)) u."""
+        V = self._V if self._rows is None else (self._rows.T @ self._V) / self.spectrum.s
+        B = np.zeros((self.problem.p, len(self.spectrum.s)))
+        B[self.chosen] = self.inverse[self.chosen, None] * V
+        return B
+
+    @on_one_thread
     def certificate(self, j):
         """Return the relative gradients (k,) for penalty j, computed from X."""
         problem = self.problem
