@@ -58,6 +58,7 @@ if _TYPE_CHECKING:
         RegularizationPathDisplay,
         ShrinkageDisplay,
     )
+    from .reporting import Report, report
     from .solvers.descent.elastic_net import (
         ElasticNetPath,
         ElasticNetResult,
@@ -96,6 +97,7 @@ _HOMES = {
     "PathTuple": "solvers.descent.enet_path",
     "GroupShrinkageDisplay": "plot",
     "RegularizationPathDisplay": "plot",
+    "Report": "reporting",
     "RidgeBatchResult": "solvers.ridge.batch",
     "RidgePath": "solvers.ridge_path.path",
     "RidgeResult": "solvers.ridge.result",
@@ -112,6 +114,7 @@ _HOMES = {
     "lasso_path": "solvers.descent.enet_path",
     "load": "io",
     "num_threads": "_threads",
+    "report": "reporting",
     "ridge": "solvers.ridge.fit",
     "ridge_batch": "solvers.ridge.batch",
     "ridge_path": "solvers.ridge_path.path",
@@ -168,6 +171,7 @@ __all__ = [
     "PathTuple",
     "PoissonRegressor",
     "RegularizationPathDisplay",
+    "Report",
     "Ridge",
     "RidgeBatchResult",
     "RidgeCV",
@@ -191,6 +195,7 @@ __all__ = [
     "lasso_path",
     "load",
     "num_threads",
+    "report",
     "ridge",
     "ridge_batch",
     "ridge_path",

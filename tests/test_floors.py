@@ -34,7 +34,7 @@ FLOORS = (
     ("distributed",),
     ("linear_model",),
     ("criteria", "io", "plot", "_show_versions"),
-    ("chunks",),
+    ("chunks", "reporting"),
 )
 # of no floor: they need nothing of the others, or are the front door
 APART = {"__init__", "kernels", "optim", "reference", "solvers"}

@@ -1,0 +1,349 @@
+"""Collect the numbers of a report."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ..data.rows import as_container, take_rows
+from ..losses import SQUARED
+from . import facts, plane
+from .curves import Curves, curves_of_choice, curves_of_held_out, rows_apart
+from .fits import (
+    Fits,
+    Sample,
+    fits_of_estimator,
+    fits_of_path,
+    is_path,
+    row_of_estimator,
+    rows_of_ratio,
+    sample_of,
+)
+from .predictions import predictions_of
+
+PENALTIES, FEATURES, COEFFICIENTS = 100, 1000, 100_000  # most that a page holds
+_MISFIT = 0.05  # share of the gradient from which fits are not those of the data
+
+
+def collect(
+    estimator: Any,
+    given: tuple[Any, Any, Any],
+    validation: Any,
+    groups: Any,
+    target: int,
+    names: list[str] | None,
+    of_path: tuple[Any, bool],
+    seed: int,
+    start: float,
+) -> dict[str, Any]:
+    """Return all that a page shows, as arrays, numbers and strings.
+
+    given: X, y and sample_weight. of_path: penalty_factor and standardize of a path.
+    """
+    X, y, weight = given
+    sample = sample_of(estimator, X, y, weight, target)
+    p = sample.A.n_columns
+    if names is not None and len(names) != p:
+        raise ValueError(f"feature_names has {len(names)} names; expected {p}.")
+    if is_path(estimator):
+        fits, held_fits, held, curves = _of_path(estimator, sample, validation, target, of_path)
+    else:
+        if of_path[0] is not None or of_path[1]:
+            raise ValueError(
+                "penalty_factor or standardize is given beside an estimator, which has its own;"
+                " expected them only for a path."
+            )
+        work = _of_choice if hasattr(estimator, "cv_results_") else _of_estimator
+        fits, held_fits, held, curves = work(
+            estimator, sample, given, validation, groups, target, seed
+        )
+    k = fits.coef.shape[1]
+    shown = target if k > 1 and sample.classes is not None else 0
+    if not 0 <= shown < k:
+        raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
+    notes: list[str] = []
+    kept = _thin(curves, notes)
+    fits = fits.take(kept)
+    held_fits = held_fits.take(kept)
+    names = [f"x{j}" for j in range(p)] if names is None else names
+    chosen = int(np.flatnonzero(kept == curves.chosen)[0])
+    data = _coefficients(fits, names, shown, notes)
+    features = plane.prominent(fits, sample, chosen, shown)
+    g, H = plane.quadratics(fits, sample, features, shown)
+    off = 0.0
+    if fits.shape == "ball" and fits.free:
+        off = plane.misfit(fits, g, features, shown)
+        if is_path(estimator) and off > _MISFIT:
+            raise ValueError(
+                "estimator is a path whose coefficients are not optimal for X, y, sample_weight,"
+                " penalty_factor and standardize; expected those that it was fitted with."
+            )
+    data["plane"] = {
+        "names": [names[int(j)] for j in features],
+        "w": fits.coef[:, shown][:, features],
+        "g": g,
+        "H": H,
+        "d1": fits.d1[features],
+        "d2": fits.d2[features],
+        "shape": fits.shape if fits.free or fits.shape != "ball" else "bounded",
+    }
+    exact = plane.exact_path(fits, sample, shown)
+    if exact is not None:
+        exact["features"] = features.tolist()
+    squares = plane.shrinkage(fits, sample)
+    dof = _dof(fits, curves, kept, squares, shown)
+    data.update(
+        {
+            "exact": exact,
+            "squares": squares,
+            "curves": _shown_curves(curves, kept, dof),
+            "predictions": predictions_of(held_fits, held, seed),
+            "noise": _noise(fits, sample, curves, dof, chosen, shown),
+            "model": _model(estimator, fits, sample, shown),
+            "facts": facts.facts_of(sample, fits, names),
+            "versions": facts.versions(),
+            "notes": notes,
+        }
+    )
+    if not is_path(estimator) and off > _MISFIT:
+        data["facts"]["warnings"].append(
+            "The path of this report is not optimal for X and y: they may not be those of the fit,"
+            " or the fit did not converge."
+        )
+    data["ran"] = facts.certificate_of(estimator, fits, time.perf_counter() - start)
+    return data
+
+
+def _held_of(estimator: Any, validation: Any, sample: Sample, target: int) -> Sample:
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        raise ValueError(f"validation is {validation!r}; expected (X, y) or (X, y, sample_weight).")
+    weight = validation[2] if len(validation) == 3 else None
+    held = sample_of(estimator, validation[0], validation[1], weight, target, sample.classes)
+    if held.A.n_columns != sample.A.n_columns:
+        raise ValueError(
+            f"validation X has {held.A.n_columns} features; expected {sample.A.n_columns}, as X"
+            " has."
+        )
+    return held
+
+
+def _of_path(
+    path: Any, sample: Sample, validation: Any, target: int, of_path: tuple[Any, bool]
+) -> tuple[Fits, Fits, Sample, Curves]:
+    if validation is None:
+        raise ValueError("validation is None; expected held-out (X, y) that judge the path.")
+    fits = fits_of_path(path, sample, target, *of_path)
+    held = _held_of(path, validation, sample, target)
+    dof = None
+    if fits.kind == "ridge" and np.isfinite(path.dof).all():
+        order = np.argsort(path.alphas, kind="stable")
+        dof = np.asarray(path.dof)[order][np.asarray(path.alphas)[order] > 0]
+    curves = curves_of_held_out(fits, sample, held, None, dof, "rows held out from the fit")
+    return fits, fits, held, curves
+
+
+def _grid(alphas: Any) -> Any:
+    return np.unique(np.asarray(alphas))[::-1]
+
+
+def _apart(
+    estimator: Any, sample: Sample, given: Any, validation: Any, groups: Any, target: int, seed: int
+) -> tuple[Sample, Sample, Any, Any, str]:
+    """Return rows to fit, held-out rows, y and weights of the former as given, and words."""
+    _, y, weight = given
+    if validation is None:
+        own = getattr(estimator, "validation", None)
+        validation = own if isinstance(own, (tuple, list)) else None
+    if validation is not None:
+        return (
+            sample,
+            _held_of(estimator, validation, sample, target),
+            _one_target(estimator, y, target),
+            weight,
+            "the given held-out rows",
+        )
+    n = sample.A.n_rows
+    labels = sample.codes() if sample.classes is not None else None
+    split = rows_apart(n, labels, groups, seed)
+    values = np.asarray(_one_target(estimator, y, target))
+    given_weight = None if weight is None else np.broadcast_to(np.asarray(weight), (n,))
+    parts = []
+    for rows in (split.train, split.test):
+        A = take_rows(sample.A, rows)
+        own = None if sample.weight is None else np.ascontiguousarray(sample.weight[rows])
+        parts.append(
+            Sample(as_container(A), A, np.ascontiguousarray(sample.y[rows]), own, sample.classes)
+        )
+    own_weight = None if given_weight is None else np.ascontiguousarray(given_weight[split.train])
+    words = f"{len(split.test):,} rows held out at random from a fit to the others"
+    return parts[0], parts[1], values[split.train], own_weight, words
+
+
+def _one_target(estimator: Any, y: Any, target: int) -> Any:
+    """Return one column of several targets, where they are fitted one by one."""
+    row = row_of_estimator(estimator)
+    values = np.asarray(y)
+    if values.ndim == 2 and row.penalty != "groups" and row.targets != "labels":
+        return values[:, target]
+    return values
+
+
+def _only(fits: Fits, estimator: Any, target: int) -> Fits:
+    """Return the fits of one target, where several were fitted together."""
+    if row_of_estimator(estimator).penalty == "groups":
+        fits.coef = fits.coef[:, target : target + 1]
+        fits.intercept = fits.intercept[:, target : target + 1]
+    return fits
+
+
+def _of_choice(
+    estimator: Any, sample: Sample, given: Any, validation: Any, groups: Any, target: int, seed: int
+) -> tuple[Fits, Fits, Sample, Curves]:
+    alphas = np.asarray(estimator.cv_results_["alpha"])[rows_of_ratio(estimator)]
+    y = _one_target(estimator, given[1], target)
+    fits = _only(
+        fits_of_estimator(estimator, sample, y, _grid(alphas), given[2]), estimator, target
+    )
+    curves = curves_of_choice(estimator, fits, sample, target)
+    train, held, y, weight, _ = _apart(estimator, sample, given, validation, groups, target, seed)
+    held_fits = fits
+    if train is not sample:
+        held_fits = fits_of_estimator(estimator, train, y, fits.alphas[::-1], weight)
+        held_fits = _only(held_fits, estimator, target)
+    return fits, held_fits, held, curves
+
+
+def _of_estimator(
+    estimator: Any, sample: Sample, given: Any, validation: Any, groups: Any, target: int, seed: int
+) -> tuple[Fits, Fits, Sample, Curves]:
+    from ..plot.estimator_path import marked_penalty
+
+    train, held, y, weight, words = _apart(
+        estimator, sample, given, validation, groups, target, seed
+    )
+    held_fits = fits_of_estimator(estimator, train, y, None, weight)
+    alpha = marked_penalty(estimator, target)
+    if row_of_estimator(estimator).penalty == "glm" and sample.classes is not None:
+        alpha = 1.0 / (float(estimator.C) * sample.total)
+    if alpha is not None and alpha > 0 and not (held_fits.alphas == alpha).any():
+        grid = _grid([*held_fits.alphas, alpha])
+        held_fits = fits_of_estimator(estimator, train, y, grid, weight)
+    held_fits = _only(held_fits, estimator, target)
+    curves = curves_of_held_out(held_fits, train, held, alpha, None, words)
+    fits = held_fits
+    if train is not sample:
+        every = _one_target(estimator, given[1], target)
+        fits = fits_of_estimator(estimator, sample, every, held_fits.alphas[::-1], given[2])
+        fits = _only(fits, estimator, target)
+    return fits, held_fits, held, curves
+
+
+def _thin(curves: Curves, notes: list[str]) -> Any:
+    """Return the positions of the penalties that are kept."""
+    m = len(curves.alphas)
+    if m <= PENALTIES:
+        return np.arange(m)
+    marks = [curves.chosen, curves.least, curves.one_se]
+    even = np.linspace(0, m - 1, PENALTIES - len(marks)).round().astype(int)
+    kept = np.union1d(even, marks)
+    notes.append(f"Of {m} penalties, {len(kept)} are shown, evenly along the grid.")
+    return kept
+
+
+def _coefficients(fits: Fits, names: list[str], shown: int, notes: list[str]) -> dict[str, Any]:
+    """Return the coefficients of the features that are kept."""
+    m, _, p = fits.coef.shape
+    coef = fits.coef[:, shown]
+    size = np.abs(coef).max(axis=0)
+    most = min(FEATURES, max(COEFFICIENTS // m, 1))
+    kept = np.arange(p)
+    if p > most:
+        kept = np.sort(np.argsort(-size, kind="stable")[:most])
+        notes.append(
+            f"Of {p:,} features, the {most:,} with the largest coefficients are shown; errors,"
+            " norms and predictions are of all."
+        )
+    return {
+        "alphas": fits.alphas,
+        "names": [names[int(j)] for j in kept],
+        "coef": coef[:, kept],
+        "norm": np.sqrt((coef**2).sum(axis=1)),
+        "nonzero": (coef != 0).sum(axis=1).astype(np.float64),
+        "p": p,
+    }
+
+
+def _dof(fits: Fits, curves: Curves, kept: Any, squares: Any, shown: int) -> Any:
+    """Return effective degrees of freedom (m,) without the intercept, or None."""
+    if curves.dof is not None:
+        return curves.dof[kept]
+    if squares is not None:
+        free = int((fits.d2 == 0).sum())
+        return (squares / (squares + fits.alphas[:, None])).sum(axis=1) + free
+    if fits.kind == "net" and fits.l1 == 2.0:
+        # of a lasso, the number of active features is an unbiased estimate
+        return (fits.coef[:, shown] != 0).sum(axis=1).astype(np.float64)
+    return None
+
+
+def _shown_curves(curves: Curves, kept: Any, dof: Any) -> dict[str, Any]:
+    def some(values: Any) -> Any:
+        return None if values is None else np.asarray(values, dtype=np.float64)[kept]
+
+    place = {int(j): i for i, j in enumerate(kept)}
+    return {
+        "train": some(curves.train),
+        "train_se": some(curves.train_se),
+        "validation": some(curves.validation),
+        "validation_se": some(curves.validation_se),
+        "dof": dof,
+        "chosen": place[curves.chosen],
+        "least": place[curves.least],
+        "one_se": place[curves.one_se],
+        "null": curves.null,
+        "how": curves.how,
+        "verdicts": [
+            {"verdict": d.verdict, "text": str(d)} for d in (curves.verdicts[j] for j in kept)
+        ],
+    }
+
+
+def _noise(
+    fits: Fits, sample: Sample, curves: Curves, dof: Any, chosen: int, shown: int
+) -> float | None:
+    """Return an estimate of the noise variance, residual / (n - dof - 1), for squared errors."""
+    if fits.loss is not SQUARED:
+        return None
+    n = sample.total
+    y = sample.y.reshape(sample.A.n_rows, -1)[:, shown : shown + 1]
+    part = fits.coef[chosen : chosen + 1, shown : shown + 1]
+    error = SQUARED.error_of_rows(
+        sample.A, y, sample.weight, part, fits.intercept[chosen : chosen + 1, shown : shown + 1]
+    )
+    left = 0.0 if dof is None else n - float(dof[chosen]) - fits.fit_intercept
+    if left >= 1.0:
+        return float(error[0, 0]) * n / left
+    return float(curves.validation[curves.chosen])
+
+
+def _model(estimator: Any, fits: Fits, sample: Sample, shown: int) -> dict[str, Any]:
+    """Return what the page says about the model."""
+    classes = sample.classes
+    label = None
+    if classes is not None:
+        label = str(classes[1] if len(classes) == 2 else classes[shown])
+    return {
+        "name": type(estimator).__name__,
+        "kind": fits.kind,
+        "loss": fits.loss.name,
+        "error": fits.loss.error_name,
+        "null": fits.loss.null_name,
+        "label": label,
+        "l1": fits.l1,
+        "l2": fits.l2,
+        "n": sample.total,
+        "fit_intercept": fits.fit_intercept,
+        "standardize": fits.standardize,
+    }

@@ -1,0 +1,243 @@
+// Weight decay step by step, on the quadratic of the fit or on a number alone.
+const Decay = (() => {
+  "use strict";
+  const { data, decode, alphas, $, el, number, line, css } = Page;
+  const plane = data.plane;
+  const K = plane.names.length;
+  const w = decode(plane.w);
+  const g = decode(plane.g);
+  const H = decode(plane.H);
+  const d2 = decode(plane.d2);
+  const chosen = data.curves.chosen;
+  const MODES = ["coupled", "decoupled", "independent"];
+  const HOW = { coupled: "coupled (L2)", decoupled: "decoupled", independent: "independent" };
+  let chart, factors, table, shown, timer = null;
+
+  // The mean deviance near the fit of a penalty, as a quadratic of the features of the page.
+  function quadratic(j) {
+    const size = K * K;
+    const from = H.length > size ? j * size : 0;
+    return {
+      at: w.subarray(j * K, (j + 1) * K),
+      g: g.subarray(j * K, (j + 1) * K),
+      H: H.subarray(from, from + size),
+    };
+  }
+
+  // Largest eigenvalue of H, by power iterations.
+  function largest(q) {
+    let v = new Float64Array(K).fill(1);
+    let size = 0;
+    for (let t = 0; t < 200; t++) {
+      const u = Arithmetic.gradient({ at: new Float64Array(K), g: new Float64Array(K), H: q.H }, v);
+      size = Math.hypot(...u);
+      if (!(size > 0)) return 0;
+      v = u.map((x) => x / size);
+    }
+    return size;
+  }
+
+  function options() {
+    return {
+      optimizer: $("decay-optimizer").value,
+      mode: $("decay-mode").value,
+      lr: Number($("decay-lr").value),
+      lambda: Number($("decay-lambda").value),
+      schedule: $("decay-schedule").value,
+      steps: Number($("decay-steps").value),
+      start: $("decay-start").value,
+      own: Number($("decay-own").value),
+      feature: $("decay-feature").value,
+    };
+  }
+
+  function problem(o) {
+    for (const [name, text] of [["lr", "learning rate"], ["lambda", "λ"]]) {
+      if (!(o[name] >= 0 && Number.isFinite(o[name]))) return `The ${text} is not a number of at least 0.`;
+    }
+    if (!(Number.isInteger(o.steps) && o.steps >= 1 && o.steps <= 2000)) {
+      return "The number of steps is not a whole number from 1 to 2000.";
+    }
+    return Number.isFinite(o.own) ? "" : "The number to start at is not a number.";
+  }
+
+  // The trajectories of the three modes.
+  function run(o) {
+    const alone = o.feature === "own";
+    const q = alone ? null : quadratic(chosen);
+    const j = alone ? 0 : Number(o.feature);
+    let start = new Float64Array(alone ? 1 : K);
+    const free = alone ? null : Arithmetic.minimum(q, 0, null);
+    if (alone) start[0] = o.own;
+    else if (o.start === "free" && free) start = free;
+    else if (o.start === "own") {
+      start = Float64Array.from(q.at);
+      start[j] = o.own;
+    }
+    const factor = alone ? null : d2;
+    const all = {};
+    for (const mode of MODES) {
+      const found = Arithmetic.trajectory(
+        q, start,
+        {
+          optimizer: o.optimizer, mode, lr: o.lr, weightDecay: 2 * o.lambda, factor,
+          momentum: 0.9, beta1: 0.9, beta2: 0.999, eps: 1e-8, schedule: o.schedule,
+        },
+        o.steps,
+      );
+      all[mode] = found.map((x) => x[j]);
+    }
+    const strength = factor ? factor[j] : 1;
+    const shrink = Array.from({ length: o.steps }, (_, t) => {
+      const lr = o.schedule === "linear" ? o.lr * (1 - t / o.steps) : o.lr;
+      const scale = o.mode === "independent" ? lr / o.lr : lr;
+      return 1 - 2 * (o.lr === 0 && o.mode === "independent" ? 1 : scale) * o.lambda * strength;
+    });
+    const product = [1];
+    for (const f of shrink) product.push(product.at(-1) * f);
+    return {
+      o, alone, all, shrink, product,
+      free: free ? free[j] : null,
+      best: alone ? 0 : (Arithmetic.minimum(q, o.lambda, d2) ?? [null])[j],
+      q,
+    };
+  }
+
+  function setUp() {
+    const options_ = plane.names.map((name, i) => el("option", { value: i }, name));
+    $("decay-feature").append(...options_, el("option", { value: "own" }, "a number of my own"));
+    const q = quadratic(chosen);
+    const top = largest(q);
+    const lambda = data.model.l2 * alphas[chosen];
+    $("decay-lambda").value = Number(lambda.toPrecision(6));
+    $("decay-lr").value = Number((0.4 / (top / 2 + lambda * Math.max(...d2)) || 0.1).toPrecision(3));
+    chart = Page.chart("decay-chart", "The coefficient after each step", { title: "step" }, { title: "coefficient" });
+    factors = Page.chart("factor-chart", "Product of the decay factors", { title: "step" }, { title: "share of the start" });
+    table = Page.tabulate("decay-table", "Steps", () => {
+      const head = ["step", ...MODES.map((mode) => HOW[mode]), "factor", "product"];
+      const rows = shown.all.coupled.map((_, t) => [
+        t, ...MODES.map((mode) => shown.all[mode][t]), t ? shown.shrink[t - 1] : null, shown.product[t],
+      ]);
+      return [head, rows];
+    });
+    const fields = ["feature", "start", "own", "optimizer", "mode", "lr", "lambda", "schedule", "steps"];
+    for (const name of fields) {
+      $(`decay-${name}`).addEventListener(name === "own" ? "input" : "change", change);
+    }
+    $("decay-form").addEventListener("submit", (event) => event.preventDefault());
+    $("decay-step").addEventListener("input", () => {
+      stop();
+      at();
+    });
+    $("decay-play").addEventListener("click", () => (timer === null ? play() : stop()));
+    Page.view("decay", change);
+  }
+
+  function change() {
+    stop();
+    const o = options();
+    const alone = o.feature === "own";
+    $("decay-start").disabled = alone;
+    $("decay-own-label").hidden = !(alone || o.start === "own");
+    const wrong = problem(o);
+    $("decay-problem").textContent = wrong;
+    $("decay-problem").hidden = !wrong;
+    if (wrong) return;
+    shown = run(o);
+    $("decay-caption").textContent = alone
+      ? "The number after each step, without a loss"
+      : `Coefficient of ${plane.names[Number(o.feature)]} after each step`;
+    const slider = $("decay-step");
+    slider.max = o.steps;
+    slider.value = o.steps;
+    $("decay-half").textContent = half(o);
+    agree();
+    table();
+    at();
+  }
+
+  function half(o) {
+    const t = shown.product.findIndex((x) => Math.abs(x) <= 0.5);
+    if (o.lambda === 0 || shown.shrink.every((f) => f === 1)) return "no number of steps: nothing decays";
+    if (t > 0) return `${t} step${t === 1 ? "" : "s"}`;
+    const f = shown.shrink[0];
+    if (o.schedule === "constant" && f > 0) return `${number(Math.log(0.5) / Math.log(f), 4)} steps`;
+    return "more steps than these";
+  }
+
+  // Which modes agree, by their largest difference.
+  function agree() {
+    const { o, all } = shown;
+    const difference = (a, b) => Math.max(...all[a].map((x, t) => Math.abs(x - all[b][t])));
+    const size = Math.max(...all.coupled.map(Math.abs), 1e-300);
+    const off = difference("coupled", "decoupled");
+    const name = { sgd: "SGD", momentum: "SGD with momentum", adam: "Adam" }[o.optimizer];
+    const same = off <= 1e-9 * size;
+    const grows = !Number.isFinite(off) || Math.max(...all[o.mode].map(Math.abs)) > 1e6 * Math.max(Math.abs(shown.best ?? 0), Math.abs(all[o.mode][0]), 1e-6);
+    $("decay-agree").textContent = grows
+      ? "The steps grow without bound: the learning rate is too large for this loss."
+      : same
+        ? `With ${name}, coupled and decoupled decay take the same steps: they differ by ${number(off, 2)} at most.`
+        : `With ${name}, coupled and decoupled decay differ: by up to ${number(off, 3)} in these steps.` +
+          (o.optimizer === "adam" ? " Adam divides the gradient by its size, and with coupled decay the penalty in it, too." : "");
+    $("decay-agree").dataset.difference = off;
+  }
+
+  function at() {
+    const t = Number($("decay-step").value);
+    const { o, all, shrink, product } = shown;
+    const steps = Array.from({ length: t + 1 }, (_, i) => i);
+    chart.data.datasets = MODES.map((mode, i) =>
+      line(HOW[mode], steps, all[mode], i, {
+        borderDash: [[], [8, 5], [2, 4]][i],
+        borderWidth: mode === o.mode ? 5 : 1.75,
+        order: mode === o.mode ? 1 : 0, // the chosen one below, so that equal ones are seen
+      }),
+    );
+    const level = (label, value, colour, dash) => ({
+      label, data: [{ x: 0, y: value }, { x: o.steps, y: value }],
+      borderColor: css(colour), backgroundColor: css(colour), borderDash: dash, borderWidth: 1.25,
+    });
+    if (!shown.alone) {
+      if (shown.free !== null) chart.data.datasets.push(level("minimum without penalty", shown.free, "quiet", [3, 3]));
+      if (shown.best !== null) chart.data.datasets.push(level("minimum with penalty", shown.best, "black", [10, 3]));
+    }
+    factors.data.datasets = [line(`${HOW[o.mode]}: product of the factors`, steps, product, 0)];
+    for (const made of [chart, factors]) {
+      made.options.scales.x.min = 0;
+      made.options.scales.x.max = o.steps;
+    }
+    factors.options.scales.y.max = 1;
+    factors.options.scales.y.min = Math.min(0, ...product);
+    const value = all[o.mode][t];
+    const factor = t ? shrink[t - 1] : null;
+    const law = o.mode === "independent" ? "1 − 2 (lr / lr₀) λ" : "1 − 2 lr λ";
+    $("decay-step").setAttribute("aria-valuetext", `step ${t} of ${o.steps}: ${number(value)}`);
+    $("decay-text").textContent =
+      `Step ${t} of ${o.steps}: w = ${number(value, 6)}. ` +
+      (t ? `Factor ${law} = ${number(factor, 6)}; product of the factors so far ${number(product[t], 6)}.` : "");
+    chart.canvas.setAttribute("aria-label", `Trajectories up to step ${t}; ${HOW[o.mode]}: ${number(value)}`);
+    chart.update("none");
+    factors.update("none");
+  }
+
+  function play() {
+    const slider = $("decay-step");
+    if (Number(slider.value) >= Number(slider.max)) slider.value = 0;
+    $("decay-play").textContent = "Pause";
+    const stride = Math.max(1, Math.round(Number(slider.max) / 150));
+    timer = setInterval(() => {
+      slider.value = Number(slider.value) + stride;
+      at();
+      if (Number(slider.value) >= Number(slider.max)) stop();
+    }, 50);
+  }
+
+  function stop() {
+    if (timer !== null) clearInterval(timer);
+    timer = null;
+    $("decay-play").textContent = "Play";
+  }
+
+  return { setUp, quadratic };
+})();
