@@ -226,7 +226,8 @@ def _of_estimator(
     held_fits = fits_of_estimator(estimator, train, y, None, weight)
     alpha = marked_penalty(estimator, target)
     if row_of_estimator(estimator).penalty == "glm" and sample.classes is not None:
-        alpha = 1.0 / (float(estimator.C) * sample.total)
+        C = getattr(estimator, "C_", estimator.C)
+        alpha = None if isinstance(C, str) else 1.0 / (float(np.ravel(C)[0]) * sample.total)
     if alpha is not None and alpha > 0 and not (held_fits.alphas == alpha).any():
         grid = _grid([*held_fits.alphas, alpha])
         held_fits = fits_of_estimator(estimator, train, y, grid, weight)

@@ -147,6 +147,9 @@ def sample_of(
         )
     if not labels:
         values = check_target(y, n)
+        name = getattr(getattr(estimator, "loss", None), "name", None)
+        if is_path(estimator) and name in ("logistic", "multinomial"):
+            return _numbered(estimator, name, X, A, values, weight)
         return Sample(X, A, _column(values, target), weight)
     from ..data.labels import Labels, as_labels, codes_among
 
@@ -168,6 +171,18 @@ def sample_of(
     return Sample(X, A, targets[:, 1] if len(classes) == 2 else targets, weight, classes)
 
 
+def _numbered(path: Any, loss: str, X: Any, A: Matrix, y: Array, weight: Any) -> Sample:
+    """Return rows for a path of classes that are numbers; shares of classes stay values."""
+    if y.ndim != 1 or (y != np.floor(y)).any():
+        if loss == "multinomial":
+            raise ValueError("y holds shares of classes; expected class numbers for a report.")
+        return Sample(X, A, y, weight)
+    k = path.coef.shape[1] if loss == "multinomial" else 2
+    if y.min() < 0 or y.max() >= k:
+        raise ValueError(f"y has values from {y.min():g} to {y.max():g}; expected 0 to {k - 1}.")
+    return Sample(X, A, y, weight, np.arange(k))
+
+
 def _column(y: Array, target: int) -> Array:
     k = 1 if y.ndim == 1 else y.shape[1]
     if not 0 <= target < k:
@@ -180,18 +195,22 @@ def fits_of_path(path: Any, sample: Sample, target: int, factor: Any, standardiz
     from ..plot.estimator_path import path_of_target
 
     alphas, coef = path_of_target(path, target)
+    coef = coef[:, None]
     intercept = np.asarray(path.intercept, dtype=np.float64).reshape(len(alphas), -1)
-    intercept = intercept[:, target if intercept.shape[1] > 1 else 0]
+    if sample.classes is None:
+        intercept = intercept[:, target : target + 1] if intercept.shape[1] > 1 else intercept
+    else:
+        coef = path.coef.reshape(len(alphas), -1, coef.shape[2])
     loss = getattr(path, "loss", SQUARED)
     kind = "glm" if hasattr(path, "deviance") else "net" if hasattr(path, "l1_ratio") else "ridge"
-    if coef.shape[1] != sample.A.n_columns:
+    if coef.shape[2] != sample.A.n_columns:
         raise ValueError(
-            f"X has {sample.A.n_columns} features; expected {coef.shape[1]}, as the path has."
+            f"X has {sample.A.n_columns} features; expected {coef.shape[2]}, as the path has."
         )
     # paths of generalised linear models do not tell
     told = getattr(path, "fit_intercept", getattr(path, "_fit_intercept", None))
     fit_intercept = bool(np.any(intercept)) if told is None else bool(told)
-    parts = (coef[:, None], intercept[:, None], loss, getattr(path, "l1_ratio", 0.0))
+    parts = (coef, intercept, loss, getattr(path, "l1_ratio", 0.0))
     return _fits(alphas, *parts, sample, kind, "ball", True, fit_intercept, standardize, factor)
 
 
