@@ -322,3 +322,18 @@ def test_unknown_labels_of_held_out_rows_are_refused():
         fastridge.report(
             RidgeClassifier(), X, LABELS, validation=(X[:3], np.array(["yes", "no", "maybe"]))
         )
+
+
+@pytest.mark.parametrize(("loss", "y"), [("logistic", (Y > 0) * 1.0), ("multinomial", THREE)])
+def test_paths_of_class_numbers_show_confusion(loss, y):
+    path = fastridge.glm_path(X[:80], y[:80], loss, n_alphas=6)
+    data = collected(path, y[:80], X[:80], validation=(X[80:], y[80:]), target=0)
+    assert data["predictions"]["kind"] == "classes"
+    truth = y[80:].astype(int)
+    for j, mean in enumerate(path.predict(X[80:])[::-1]):
+        told = mean.argmax(axis=1) if mean.ndim == 2 else (mean > 0.5).astype(int)
+        expected = np.zeros_like(data["predictions"]["confusion"][j])
+        np.add.at(expected, (truth, told), 1.0)
+        np.testing.assert_array_equal(data["predictions"]["confusion"][j], expected)
+    with pytest.raises(ValueError, match="expected 0 to"):
+        collected(path, y[:80] + 5, X[:80], validation=(X[80:], y[80:]))
