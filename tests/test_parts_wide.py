@@ -6,6 +6,7 @@ import scipy.sparse
 
 import fastridge
 from fastridge import Chunks
+from fastridge.distributed import glm
 
 N, P = 900, 120
 SMALL = 1e4  # bytes: moments of 20 columns
@@ -132,3 +133,39 @@ def test_what_needs_moments_is_refused_before_they_are_summed():
     bad[300] = np.inf
     with pytest.raises(ValueError, match=r"part 2: .*infinity"):
         fastridge.Ridge(max_memory=SMALL).fit(Chunks.arrays(X, bad, rows=101))
+
+
+LOSSES = [
+    (2, fastridge.LogisticRegression(C=1.0)),
+    (2, fastridge.LogisticRegression(C=10.0, fit_intercept=False, class_weight="balanced")),
+    (2, fastridge.LogisticRegression(standardize=True, penalty_factor=np.linspace(0.5, 2, P))),
+    (3, fastridge.LogisticRegression(C=1.0)),
+    (0, fastridge.PoissonRegressor(alpha=1e-2)),
+]
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize(("classes", "model"), LOSSES, ids=lambda v: v if v in (0, 2, 3) else None)
+def test_other_losses_by_conjugate_gradients(kind, classes, model, monkeypatch):
+    X, y, s = data(kind)
+    if kind == "sparse":
+        X = X[:, 1:]
+        X.data[X.data > 1e9] -= 1.7e9
+        model = type(model)(**model.get_params())
+        if model.penalty_factor is not None:
+            model.set_params(penalty_factor=model.penalty_factor[1:])
+    else:
+        X = X - X.mean(axis=0) + 1.0
+    z = (y - y.mean()) / y.std()
+    y = np.digitize(z, [-0.5, 0.5][: classes - 1]) if classes else np.floor(np.exp(np.abs(z)))
+    model.set_params(tol=1e-7)
+    local = model.fit(X, y, s)
+    coef, objective = local.coef_.copy(), local.objective_
+    monkeypatch.setattr(glm, "_DIRECT", 10)
+    monkeypatch.setattr(glm, "_DIRECT_DENSE", 10)
+    found = model.fit(Chunks.arrays(X, y, s, rows=101))
+    assert found.solver_ == "newton-cg"
+    close(coef, found.coef_, 1e-5)
+    assert abs(objective - found.objective_) <= 1e-12 * objective
+    assert np.sqrt(found.relative_gap_) <= 1e-7
+    assert found.n_passes_ <= 800

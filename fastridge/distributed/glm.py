@@ -2,8 +2,9 @@
 
 About the weighted means of X, in units of their deviations where standardised, and with weights of
 sum 1, the equations of the predictors' coefficients and intercepts are summed over the parts, and
-solved here. With an L1 part or bounds, each step minimises the quadratic model by coordinate
-descent. A step that raises the objective is halved.
+solved here; beyond some thousand coefficients conjugate gradients solve them, with a pass for each
+iteration (`glm_cg.py`). With an L1 part or bounds, each step minimises the quadratic model by
+coordinate descent. A step that raises the objective is halved.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ..moments import moments_about_zero
 from ..solvers.descent.elastic_net import elastic_net
 from ..solvers.ridge.options import bounds
 from ..systems import lapack
+from .glm_cg import Gradients
 from .glm_sums import Data, Equations, Known, equations_of, known_of
 from .squared import require_memory
 from .sums import Weights, class_weights
@@ -32,6 +34,8 @@ _HALVINGS = 30
 _EPS = float(np.finfo(np.float64).eps)
 _MOVE = 0.5  # change of a predictor up to which Newton's decrement bounds the gap
 _NULL_PASSES = 20
+# coefficients of dense and of sparse data beyond which a pass sums products, not a Gram matrix
+_DIRECT_DENSE, _DIRECT = 4000, 2000
 _INNER = 0.1  # accuracy of the model's minimum, as a share of the one asked for
 
 
@@ -67,6 +71,7 @@ class Found(NamedTuple):
     null: float  # null objective that gaps are relative to
     n_iter: int
     converged: bool
+    solver: str
     separated: bool  # whether rows are fitted exactly as coefficients grow for ever
     known: Known
 
@@ -99,8 +104,15 @@ def fit_glm(
     reach = np.maximum(np.abs(known.low - origin), np.abs(known.high - origin))
     total = known.total
 
+    penalised = bool(penalty.l2.all()) and penalty.is_smooth
+    is_wide = penalised and k * p > (_DIRECT if known.is_sparse else _DIRECT_DENSE)
+    if not is_wide:
+        require_memory(parts, None, k * k)
+    steps: Any = Gradients(parts, data, origin, total) if is_wide else None
+
     def at(coef: Array, intercept: Array) -> Equations:
-        found: Equations = parts.sum(equations_of, data, (coef, intercept), origin, total)
+        place = coef, intercept
+        found: Equations = parts.sum(equations_of, data, place, origin, total, is_wide)
         if not np.isfinite(found.value):
             found.value = np.inf
         return found
@@ -109,8 +121,7 @@ def fit_glm(
     state = at(coef, intercept)
     if known.has_offset and fit_intercept:
         for _ in range(_NULL_PASSES):
-            assert state.hessian is not None
-            slope, curve = state.gradient[0, p], state.hessian[0, p, 0, p]
+            slope, curve = state.gradient[0, p], state.curve
             if abs(slope) <= 1e-8 * curve or not curve > 0:
                 break
             intercept = intercept - np.clip(slope / curve, -5.0, 5.0)
@@ -134,7 +145,12 @@ def fit_glm(
     free = not penalty.l1.any() and not penalty.l2.any()
     gap, converged, separated, n_iter = np.inf, False, False, 0
     while True:
-        d, e, gap = _step(state, coef, penalty, constant, fit_intercept, tol, null)
+        if is_wide:
+            d, e, gap = steps.step(
+                state, (coef, intercept), penalty.l2, constant, fit_intercept, tol**2 * null
+            )
+        else:
+            d, e, gap = _step(state, coef, penalty, constant, fit_intercept, tol, null)
         moves = (np.abs(d) @ reach + np.abs(e)).max()
         if gap <= tol**2 * null and (moves <= _MOVE or gap <= 4 * _EPS * abs(objective)):
             converged = True
@@ -155,9 +171,14 @@ def fit_glm(
             t *= 0.5
         else:
             break
+        if is_wide:
+            steps.note(t, objective - value)
         (coef, intercept), state, objective = moved, after, value
+    solver = "newton-cg" if is_wide else "newton"
     back = intercept - coef @ origin if fit_intercept else np.zeros(k)
-    return Found(coef, back, objective, float(gap), null, n_iter, converged, separated, known)
+    return Found(
+        coef, back, objective, float(gap), null, n_iter, converged, solver, separated, known
+    )
 
 
 def first_intercept(data: Data, known: Known, fit_intercept: bool) -> Array:
@@ -375,8 +396,6 @@ def _run(
 ) -> Found:
     """Fit with the estimator's parameters, and set its certificate."""
     p = len(known.mean)
-    predictors = 1 if data.loss is not None or data.classes is None else len(data.classes)
-    require_memory(parts, None, predictors**2)
     factor = check_penalty_factor(estimator.penalty_factor, p)
     box = bounds(estimator.lower, estimator.upper, estimator.positive, p)
     bounded = any(b is not None for b in box)
@@ -399,7 +418,7 @@ def _run(
         int(estimator.max_iter),
         start,
     )
-    estimator.solver_ = "prox-newton" if l1_ratio > 0 or bounded else "newton"
+    estimator.solver_ = "prox-newton" if l1_ratio > 0 or bounded else found.solver
     estimator.objective_ = np.float64(found.objective)
     estimator.dual_gap_ = np.float64(found.gap)
     estimator.relative_gap_ = np.float64(found.gap / found.null)

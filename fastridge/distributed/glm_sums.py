@@ -12,7 +12,7 @@ from ..data.check import check_design, check_finite, check_target, feature_names
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset
-from .sums import Weights, labels_of, weights_of
+from .sums import Totals, Weights, labels_of, weights_of
 
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ class Known(Sum):
         self.total, self.y_sum, self.least = total, y_sum, least
         self.mean, self.squares, self.low, self.high = columns
         self.labels: Weights | None = None
-        self.has_offset = self.is_float32 = False
+        self.has_offset = self.is_float32 = self.is_sparse = False
         self.names: Any = None
 
     def add(self, other: Known) -> None:
@@ -112,6 +112,7 @@ class Known(Sum):
             self.labels.add(other.labels)
         self.has_offset |= other.has_offset
         self.is_float32 &= other.is_float32
+        self.is_sparse |= other.is_sparse
         if self.names is None:
             self.names = other.names
         elif other.names is not None and (self.names != other.names).any():
@@ -148,6 +149,7 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
     found.labels = labels
     found.has_offset = part.offset is not None or part.exposure is not None
     found.is_float32, found.names = rows.A.is_float32, feature_names(part.X)
+    found.is_sparse = rows.A.is_sparse
     return found
 
 
@@ -175,23 +177,61 @@ class Equations(Sum):
     gradient : ndarray (k, p + 1)
         A'r and the sum of r, for each predictor.
     hessian : ndarray (k, p + 1, k, p + 1) or None
+    border, squares : ndarray (k, p + 1) or None
+        Where there is no Hessian: of each predictor's block, the last row and the diagonal.
     """
 
     def __init__(self, value: float, gradient: Array, hessian: Array | None) -> None:
         self.value, self.gradient, self.hessian = value, gradient, hessian
+        self.border: Array | None = None
+        self.squares: Array | None = None
+
+    @property
+    def curve(self) -> float:
+        """Second derivative by the intercept of the first predictor."""
+        if self.border is not None:
+            return float(self.border[0, -1])
+        assert self.hessian is not None
+        return float(self.hessian[0, -1, 0, -1])
 
     def add(self, other: Equations) -> None:
         self.value += other.value
         self.gradient = self.gradient + other.gradient
         if self.hessian is not None and other.hessian is not None:
             self.hessian += other.hessian
+        if other.border is not None and other.squares is not None:
+            self.border = other.border if self.border is None else self.border + other.border
+            self.squares = other.squares if self.squares is None else self.squares + other.squares
 
 
-def equations_of(part: Part, data: Data, at: Any, origin: Array, total: float) -> Any:
-    """Return the sums of a part at coefficients and intercepts, with weights over `total`."""
+class Derivatives(NamedTuple):
+    """The loss of a part at coefficients, with weights of sum 1 over all parts.
+
+    Attributes
+    ----------
+    A : Matrix
+        Less the origin.
+    value : float
+    r : ndarray (n, k)
+        Derivatives by the predictors.
+    h : ndarray (n, k)
+        Second derivatives by each predictor.
+    prob : ndarray (n, k) or None
+        Probabilities of several classes.
+    weight : ndarray (n,)
+    """
+
+    A: Matrix
+    value: float
+    r: Array
+    h: Array
+    prob: Array | None
+    weight: Array
+
+
+def derivatives(part: Part, data: Data, at: Any, origin: Array, total: float) -> Derivatives:
+    """Return the derivatives of a part with rows at coefficients and intercepts."""
     n = row_count(part.X)
-    if n == 0:
-        return None
     rows = read(part, data)
     coef, intercept = at
     A = rows.A.centered(origin)
@@ -207,8 +247,61 @@ def equations_of(part: Part, data: Data, at: Any, origin: Array, total: float) -
     if not weight.all() and y not in data.loss.targets:
         y = np.where(weight > 0, y, y[weight.argmax()])
     value = float(data.loss.evaluate(y, eta, weight, r, h))
-    gradient = np.append(A.tdot(r), r.sum())[None, :]
-    return Equations(value, gradient, _bordered(A, h)[None, :, None, :])
+    return Derivatives(A, value, r[:, None], h[:, None], None, weight)
+
+
+def equations_of(
+    part: Part, data: Data, at: Any, origin: Array, total: float, is_wide: bool
+) -> Equations | None:
+    """Return the sums of a part at coefficients and intercepts, with weights over `total`.
+
+    is_wide: without the Hessian.
+    """
+    if row_count(part.X) == 0:
+        return None
+    d = derivatives(part, data, at, origin, total)
+    r = np.asfortranarray(d.r)
+    gradient = np.column_stack([d.A.tdot(r).reshape(-1, r.shape[1]).T, r.sum(axis=0)])
+    if not is_wide:
+        return Equations(d.value, gradient, _hessian(d))
+    found = Equations(d.value, gradient, None)
+    found.border, found.squares = np.empty_like(gradient), np.empty_like(gradient)
+    for a, h in enumerate(np.maximum(d.h, 0.0).T):
+        h = np.ascontiguousarray(h)
+        # those of X itself, about the origin
+        mean, variance = d.A.column_stats(h) if h.any() else (origin, 0.0)
+        moved = mean - origin
+        found.border[a] = h.sum() * np.append(moved, 1.0)
+        found.squares[a] = h.sum() * np.append(variance + moved**2, 1.0)
+    return found
+
+
+def products_of(
+    part: Part, data: Data, at: Any, origin: Array, total: float, v: Array
+) -> Totals | None:
+    """Return the product of the Hessian at coefficients with v (k, p + 1)."""
+    if row_count(part.X) == 0:
+        return None
+    d = derivatives(part, data, at, origin, total)
+    u = d.A.dot(np.asfortranarray(v[:, :-1].T)).reshape(len(d.r), -1) + v[:, -1]
+    if d.prob is None:
+        u *= d.h
+    else:
+        # w p (u - p'u)
+        u = d.weight[:, None] * d.prob * (u - np.einsum("ik,ik->i", d.prob, u)[:, None])
+    u = np.asfortranarray(u)
+    return Totals(np.column_stack([d.A.tdot(u).reshape(-1, u.shape[1]).T, u.sum(axis=0)]))
+
+
+def block_of(
+    part: Part, data: Data, at: Any, origin: Array, total: float, columns: Any
+) -> Totals | None:
+    """Return the Gram matrix of some columns, weighted by the curvatures of one predictor."""
+    if row_count(part.X) == 0:
+        return None
+    d = derivatives(part, data, at, origin, total)
+    h = np.ascontiguousarray(np.maximum(d.h[:, 0], 0.0))
+    return Totals(d.A.gram(h, columns=columns))
 
 
 def _bordered(A: Matrix, h: Array) -> Array:
@@ -221,8 +314,8 @@ def _bordered(A: Matrix, h: Array) -> Array:
     return H
 
 
-def _of_classes(A: Matrix, code: NDArray[np.intp], weight: Array, eta: Array) -> Equations:
-    """The same of the multinomial loss: r = w (prob - y), H_ab = A' w p_a (1[a = b] - p_b) A."""
+def _of_classes(A: Matrix, code: NDArray[np.intp], weight: Array, eta: Array) -> Derivatives:
+    """The same of the multinomial loss: r = w (prob - y)."""
     n, k = eta.shape
     top = eta.max(axis=1, keepdims=True)
     e = np.exp(eta - top)
@@ -232,14 +325,21 @@ def _of_classes(A: Matrix, code: NDArray[np.intp], weight: Array, eta: Array) ->
     R = prob.copy()
     R[np.arange(n), code] -= 1.0
     R *= weight[:, None]
-    p = A.n_columns
-    gradient = np.column_stack([A.tdot(np.asfortranarray(R)).T, R.sum(axis=0)])
+    # p_a (1 - p_a), which does not cancel where p_a is near 1
+    rest = [prob.sum(axis=1, where=np.arange(k) != a) for a in range(k)]
+    return Derivatives(A, value, R, weight[:, None] * prob * np.stack(rest, axis=1), prob, weight)
+
+
+def _hessian(d: Derivatives) -> Array:
+    """Return H_ab = A' w p_a (1[a = b] - p_b) A, with a column of ones; of one predictor A'h A."""
+    if d.prob is None:
+        return _bordered(d.A, np.ascontiguousarray(d.h[:, 0]))[None, :, None, :]
+    k, p = d.prob.shape[1], d.A.n_columns
     hessian = np.empty((k, p + 1, k, p + 1))
     for a in range(k):
         for b in range(a + 1):
-            # p_a (1 - p_a), which does not cancel where p_a is near 1
-            other = prob.sum(axis=1, where=np.arange(k) != a) if a == b else prob[:, b]
-            block = _bordered(A, weight * prob[:, a] * other)
+            h = d.h[:, a] if a == b else d.weight * d.prob[:, a] * d.prob[:, b]
+            block = _bordered(d.A, np.ascontiguousarray(h))
             hessian[a, :, b, :] = block if a == b else -block
             hessian[b, :, a, :] = hessian[a, :, b, :].T
-    return Equations(value, gradient, hessian)
+    return hessian

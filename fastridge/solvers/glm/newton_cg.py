@@ -14,6 +14,7 @@ estimated by its square over the least Ritz value so far.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -89,8 +90,15 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         enough = _LOOSE * np.sqrt(float(model.g**2 @ own))
         if not many_free:
             enough = max(enough, SUFFICIENT * np.sqrt(2.0 * goal))
-        d, predicted, length, used, decrement, least = _steihaug(
-            model, l2, own, precondition, radius, enough, least if many_free else None
+        d, predicted, length, used, decrement, least = steihaug(
+            model.g,
+            _products(model),
+            l2,
+            own,
+            precondition,
+            radius,
+            enough,
+            least if many_free else None,
         )
         block.note(used)
         # keep the diagonal of earlier weights until iterations become too many
@@ -151,7 +159,19 @@ class HeavyBlock:
         self._fresh = self._fresh or used
 
 
-class _Step(NamedTuple):
+def _products(model: QuadraticModel) -> Callable[[Array, Array], None]:
+    """Return a function multiply(v, out) that sets `out` to A' diag(h) A v."""
+    u = np.empty(len(model.h))
+
+    def multiply(v: Array, out: Array) -> None:
+        model.A.dot(v, out=u)
+        np.multiply(u, model.h, out=u)
+        model.A.tdot(u, out=out)
+
+    return multiply
+
+
+class Step(NamedTuple):
     """A step, the decrease it predicts, and its length in the preconditioner's norm.
 
     decrement: g'M^-1 g, where requested and found, else infinite.
@@ -166,26 +186,26 @@ class _Step(NamedTuple):
     least: float
 
 
-def _steihaug(
-    model: QuadraticModel,
+def steihaug(
+    g: Array,
+    multiply: Callable[[Array, Array], None],
     l2: Array,
     inverse: Array,
     precondition: Preconditioner,
     radius: float,
     enough: float,
     least: float | None,
-) -> _Step:
-    """Minimise the model within the radius, until the gradient's norm by `inverse` is `enough`.
+) -> Step:
+    """Minimise g'd + d'M d / 2 in the radius, until the gradient's norm by `inverse` is `enough`.
 
+    multiply: sets its second argument to (M - diag(l2)) times the first.
     least: the least Ritz value so far of the preconditioned M, to compute the decrement; or None.
     """
     ritz = None if least is None else Ritz()
     least = np.inf if least is None else least
-    A, h = model.A, model.h
-    p = len(model.g)
-    d, r = np.zeros(p), -model.g
+    p = len(g)
+    d, r = np.zeros(p), -g
     z, q = np.empty(p), np.empty(p)
-    u = np.empty(len(h))
     # multiply by a scalar where all elements are equal
     same = bool((inverse == inverse[0]).all())
     precondition(z, r)
@@ -195,9 +215,7 @@ def _steihaug(
     predicted, decrement = 0.0, np.inf
     used = 0
     while used < _MOST_STEPS and rz > 0:
-        A.dot(v, out=u)
-        u *= h
-        A.tdot(u, out=q)
+        multiply(v, q)
         np.multiply(l2, v, out=z)
         q += z
         curvature = float(v @ q)
@@ -212,7 +230,7 @@ def _steihaug(
             np.multiply(v, step, out=z)
             d += z
             predicted += step * rz - 0.5 * step * step * curvature
-            return _Step(d, predicted, radius, used, np.inf, least)
+            return Step(d, predicted, radius, used, np.inf, least)
         if ritz is not None:
             ritz.add(step, rz)
         np.multiply(v, step, out=z)
@@ -238,4 +256,4 @@ def _steihaug(
         vv = rz + ratio * ratio * vv
         v *= ratio
         v += z
-    return _Step(d, predicted, float(np.sqrt(dd)), used, decrement, least)
+    return Step(d, predicted, float(np.sqrt(dd)), used, decrement, least)
