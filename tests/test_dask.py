@@ -205,6 +205,11 @@ def test_a_cluster_gives_the_same_bits(rows, cluster):
         with dask.config.set(scheduler=cluster):
             model.fit(lazy(X), lazy(t), lazy(s))
             assert (model.coef_ == threads.coef_).all()
+            wide = type(model)(**model.get_params())
+            if isinstance(model, fastridge.Ridge):
+                wide.set_params(max_memory=100.0, tol=1e-10)
+                close(threads.coef_, wide.fit(lazy(X), lazy(t), lazy(s)).coef_, 1e-8)
+                assert wide.solver_ == "cg"
             assert (model.predict(lazy(X)).compute() == model.predict(X)).all()
 
 

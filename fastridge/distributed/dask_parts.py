@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import uuid
 import warnings
 from typing import Any
 
@@ -31,6 +32,8 @@ class DaskParts(Parts):
         self.columns = columns  # by partition: X, y, ..., delayed or None
         self._lengths, self.names, self.has_groups = lengths, names, has_groups
         self.bytes = None if not size or lengths is None else size * len(columns)
+        self._graph: Any = None
+        self._name = uuid.uuid4().hex
         self.kept = False  # whether the partitions are in the memory of workers
         # partitions of a known, small size share tasks
         self._together = max(1, int(_SMALL // size)) if size else 1
@@ -42,70 +45,116 @@ class DaskParts(Parts):
     def keep(self) -> None:
         """Persist the partitions on the workers of a cluster, if half of their memory is enough."""
         import dask
-        from dask.base import get_scheduler
 
-        client: Any = getattr(get_scheduler(), "__self__", None)
+        client: Any = getattr(_scheduler(), "__self__", None)
         if self.kept or self.bytes is None or not hasattr(client, "scheduler_info"):
             return
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         if self.bytes > 0.5 * sum(one["memory_limit"] or 0 for one in workers):
             return
-        flat = [value for row in self.columns for value in row]
-        held = [
-            value
-            if value is None or np.isscalar(value) or hasattr(value, "__dask_graph__")
-            else dask.delayed(value, pure=False, traverse=False)
-            for value in flat
+        lazy = [value for row in self.columns for value in row if _is_lazy(value)]
+        kept = iter(dask.persist(*lazy))
+        self.columns = [
+            [next(kept) if _is_lazy(value) else value for value in row] for row in self.columns
         ]
-        kept = iter(dask.persist(*held))
-        self.columns = [[next(kept) for _ in row] for row in self.columns]
-        self.kept = True
+        self._graph, self.kept = None, True
+
+    def _layout(self) -> tuple[dict[Any, Any], list[list[Any]]]:
+        """Return the graph of the partitions, optimised once for all passes, and their keys."""
+        import dask
+
+        if self._graph is None:
+            lazy = [value for row in self.columns for value in row if _is_lazy(value)]
+            found = iter(dask.optimize(*lazy))
+            graph: dict[Any, Any] = {}
+            keys: list[list[Any]] = []
+            for row in self.columns:
+                keys.append([])
+                for value in row:
+                    if _is_lazy(value):
+                        one = next(found)
+                        if not graph:
+                            graph = dict(one.__dask_graph__())
+                        keys[-1].append(one.key)
+                    elif value is None or np.isscalar(value):
+                        keys[-1].append(value)
+                    else:
+                        name = ("rows", self._name, len(keys) - 1, len(keys[-1]))
+                        graph[name] = value
+                        keys[-1].append(name)
+            self._graph = graph, keys
+        return self._graph
 
     def chain(self, step: Any, state: Any, *args: Any) -> Any:
-        import dask
-
         self.n_passes += 1
-        state = dask.delayed(state, pure=False, traverse=False)
-        move = dask.delayed(_move, pure=False)
-        for number, values in enumerate(self.columns):
-            state = move(step, number, values, state, args)
-        return state.compute()
+        graph, keys = self._layout()
+        graph, name = dict(graph), f"fastridge-move-{uuid.uuid4().hex}"
+        graph[name, -1], graph[name, "args"] = _Held(state), _Held(args)
+        for number, row in enumerate(keys):
+            graph[name, number] = (_move, step, number, row, (name, number - 1), (name, "args"))
+        return _scheduler()(graph, (name, len(keys) - 1)).value
 
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
-        import dask
-
-        shared = dask.delayed(args, pure=False, traverse=False)
-        run = dask.delayed(_run, pure=False)
-        add = dask.delayed(_add, pure=False)
-        n = len(self.columns)
+        graph, keys = self._layout()
+        graph, name = dict(graph), f"fastridge-sum-{uuid.uuid4().hex}"
+        graph[name, "args"] = _Held((task, args))
+        n = len(keys)
         step = min(self._together, max(1, math.ceil(n / 64)))
-        level = []
+        level: list[Any] = []
         for start in range(0, n, step):
-            numbers = range(start, min(start + step, n))
-            own = None if each is None else [each[i] for i in numbers]
-            columns = [self.columns[i] for i in numbers]
-            level.append(run(task, start, columns, shared, own))
+            end = min(start + step, n)
+            own = None if each is None else _Held(each[start:end])
+            graph[name, start, end] = (_run, (name, "args"), start, own, *keys[start:end])
+            level.append((name, start, end))
         while len(level) > 1:
-            level = [add(level[i : i + _FAN_IN]) for i in range(0, len(level), _FAN_IN)]
-        return level[0].compute()[1]
+            above = []
+            for i in range(0, len(level), _FAN_IN):
+                some = level[i : i + _FAN_IN]
+                key = (name, len(level), i)
+                graph[key] = (_add, *some)
+                above.append(key)
+            level = above
+        return _scheduler()(graph, level[0])[1]
 
 
-def _run(task: Task, start: int, columns: Any, args: tuple[Any, ...], each: Any) -> Any:
+class _Held:
+    """A value that a graph passes on as it is."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _is_lazy(value: Any) -> bool:
+    return hasattr(value, "__dask_graph__")
+
+
+def _scheduler() -> Any:
+    """Return the function get(graph, key) of the scheduler in use; threads where none is set."""
+    from dask.base import get_scheduler
+
+    found = get_scheduler()
+    if found is None:
+        from dask.threaded import get as found
+    return found
+
+
+def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
     """Return the number of the first of consecutive partitions, and their sum."""
-    total = None
+    total, (task, args) = None, held.value
     for i, values in enumerate(columns):
-        own = args if each is None else (*args, each[i])
+        own = args if each is None else (*args, each.value[i])
         found = run_task(task, Part(start + i, *values), own)
         total = add_to(total, found, start + i)
     return start, total
 
 
-def _move(step: Any, number: int, values: list[Any], state: Any, args: tuple[Any, ...]) -> Any:
+def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) -> Any:
     """Return a copy of the state that has taken a partition."""
-    return run_task(step, Part(number, *values), (copy.deepcopy(state), *args))
+    moved = copy.deepcopy(state.value)
+    return _Held(run_task(step, Part(number, *values), (moved, *args.value)))
 
 
-def _add(sums: list[Any]) -> Any:
+def _add(*sums: Any) -> Any:
     """Return the sum of consecutive sums, with the number of the first partition."""
     total = None
     for number, one in sums:
