@@ -25,6 +25,7 @@ def bench(asv_args: tuple[str, ...]) -> None:
 
 @click.command()
 def docs() -> None:
-    """Write DIFFERENCES.md, and run the examples of README and docstrings."""
+    """Write DIFFERENCES.md, run the examples of pages and docstrings, and build the site."""
     util.run([sys.executable, os.path.join("tests", "differences.py")])
     util.run([sys.executable, "-m", "pytest", "tests/test_docs.py"])
+    util.run([".ci/docs"])

@@ -1,5 +1,7 @@
 """Configuration of Sphinx: `sphinx-build -W -b html docs docs/_build/html`."""
 
+import re
+
 import fastridge
 
 project = "fastridge"
@@ -12,15 +14,14 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 root_doc = "index"
-exclude_patterns = ["_build", "gallery/*.md", "gallery/README.md"]
-nitpicky = False
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "gallery"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -29,6 +30,7 @@ suppress_warnings = ["myst.xref_missing", "config.cache"]
 
 autosummary_generate = True
 autodoc_typehints = "none"
+autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -41,21 +43,52 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "capture_repr": (),
     "abort_on_example_error": True,
     "doc_module": ("fastridge",),
     "reference_url": {"fastridge": None},
     "backreferences_dir": "auto_gallery/backreferences",
 }
 
-intersphinx_mapping = {}
-
 html_theme = "pydata_sphinx_theme"
 html_title = f"fastridge {release}"
-html_static_path = ["_static"]
 html_theme_options = {
     "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": True,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
+
+
+def escape(line: str) -> str:
+    """Escape |x| and attribute_ outside of backticks, which docstrings write as plain text."""
+    parts = re.split(r"(`+[^`]*`+)", line)
+    plain = (re.sub(r"(?<![\\\w])(\w+)_(?![\w_])", r"\1\\_", p) for p in parts[::2])
+    parts[::2] = (re.sub(r"(?<!\\)\|", r"\\|", p) for p in plain)
+    return "".join(parts)
+
+
+def escape_docstring(app, what, name, thing, options, lines):
+    """Escape the text of a docstring, but no literal blocks, tables and examples."""
+    indent = None
+    for i, line in enumerate(lines):
+        margin = len(line) - len(line.lstrip())
+        if indent is not None and line.strip() and margin <= indent:
+            indent = None
+        if indent is None and not re.match(r"\s*(>>>|\.\. |:\w)", line):
+            lines[i] = escape(line)
+        if indent is None and line.rstrip().endswith("::"):
+            indent = margin
+
+
+def trim_examples(app, name, source):
+    """Drop the blank line that doctest needs after an example."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
+def setup(app):
+    app.connect("source-read", trim_examples)
+    # after numpydoc, which makes sections of the docstring
+    app.connect("autodoc-process-docstring", escape_docstring, priority=900)

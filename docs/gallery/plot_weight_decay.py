@@ -2,10 +2,11 @@
 Weight decay step by step
 =========================
 
-Without a gradient, each step multiplies a weight by 1 - lr * weight_decay. With the gradient of a
-quadratic loss, plain gradient descent reaches the ridge solution whether the decay is in the
-gradient (coupled) or beside it (decoupled). Adam does not: a coupled decay is divided by the size
-of the gradient.
+Without a gradient, each step multiplies a weight by 1 - lr * weight_decay. Here the loss is
+quadratic, with one steep and one flat direction. Coupled, the decay is part of the gradient, and
+both optimizers reach the minimum of loss and penalty. Decoupled, it is applied beside the step:
+for plain gradient descent that is the same, but Adam divides its step, and not this decay, by the
+size of the gradient, and ends elsewhere.
 """
 
 import matplotlib.pyplot as plt

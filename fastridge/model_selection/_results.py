@@ -47,33 +47,35 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
 
     Notes
     -----
-    ===================== ======================================================================
-    name                  what it is
-    ===================== ======================================================================
-    alpha                 the penalties
-    l1_ratio              share of the L1 part, for elastic nets
-    train_error           mean over the folds of the error on their training rows
-    validation_error      mean over the folds of the error on their held-out rows; for
-                          leave-one-out, over the rows
-    *_se                  standard errors of these means, from their spread over the folds or rows;
-                          for generalised cross-validation, over the rows' terms; NaN for a held-out
-                          set, and for a scorer of all leave-one-out predictions
-    validation_error_noise for generalised cross-validation from random vectors, the standard error
-                          due to these vectors, which validation_error_se includes
-    score                 the mean score, larger is better
-    dof, dof_error        effective degrees of freedom of the fit to all rows, their standard error;
-                          for folds with solver "cg" only where an estimate takes seconds; for
-                          elastic nets, mean over the folds and its standard error, NaN for more
-                          than 2,000 active features; averaged over targets for multi-task nets
-    norm                  Euclidean norm of the coefficients of the fit to all rows; for folds with
-                          solver "cg", and for elastic nets, the mean over the folds
-    n_features            for elastic nets, mean number of features with a non-zero coefficient
-    null_error            held-out error of the training mean, one number fold_train_error
-    train_error of each fold, (n_folds, n_alphas) fold_validation_error validation_error of each
-    fold, likewise fold_score            score of each fold, likewise fold_coef
-    coefficients, (n_folds, n_alphas, n_features), or with a fourth axis of
-                          targets before the features, where `store_coef` asks for them
-    ===================== ======================================================================
+    ======================== ===================================================================
+    name                     what it is
+    ======================== ===================================================================
+    alpha                    the penalties
+    l1_ratio                 share of the L1 part, for elastic nets
+    train_error              mean over the folds of the error on their training rows
+    validation_error         mean over the folds of the error on their held-out rows; for
+                             leave-one-out, over the rows
+    ``*_se``                 standard errors of these means, from their spread over the folds or
+                             rows; for generalised cross-validation, over the rows' terms; NaN for
+                             a held-out set, and for a scorer of all leave-one-out predictions
+    validation_error_noise   for generalised cross-validation from random vectors, the standard
+                             error due to these vectors, which validation_error_se includes
+    score                    the mean score, larger is better
+    dof, dof_error           effective degrees of freedom of the fit to all rows, their standard
+                             error; for folds with solver "cg" only where an estimate takes
+                             seconds; for elastic nets, mean over the folds and its standard error,
+                             NaN for more than 2,000 active features; averaged over targets for
+                             multi-task nets
+    norm                     Euclidean norm of the coefficients of the fit to all rows; for folds
+                             with solver "cg", and for elastic nets, the mean over the folds
+    n_features               for elastic nets, mean number of features with a non-zero coefficient
+    null_error               held-out error of the training mean, one number
+    fold_train_error         train_error of each fold, (n_folds, n_alphas)
+    fold_validation_error    validation_error of each fold, (n_folds, n_alphas)
+    fold_score               score of each fold, (n_folds, n_alphas)
+    fold_coef                coefficients, (n_folds, n_alphas, n_features), or with a fourth axis
+                             of targets before the features, where `store_coef` asks for them
+    ======================== ===================================================================
 
     With `store_cv_results`, the results also act as the array of errors or predictions of single
     rows, as in scikit-learn: they have its attributes and methods, operators work on it, and an
