@@ -402,3 +402,15 @@ def test_scalars_for_each_sample_are_refused_by_name(name, given):
     model = fastridge.PoissonRegressor().fit(X, y)
     with pytest.raises(ValueError, match=rf"{name} is .*; expected \(3,\) numbers, one per sample"):
         model.predict(X, **{name: given})
+
+
+def test_separated_wide_data_take_few_steps():
+    """Full Newton steps gain one unit of the predictor each where the loss is an exponential."""
+    rng = np.random.default_rng(0)
+    X = 100.0 * rng.standard_normal((30, 200))
+    y = 1.0 * (rng.random(30) < 0.5)
+    result = fastridge.glm(X, y, "logistic", 1e-3, tol=1e-7, solver="newton-samples")
+    assert result.converged
+    assert result.n_iter <= 14
+    other = fastridge.glm(X, y, "logistic", 1e-3, tol=1e-7, solver="newton-cg")
+    assert_allclose(result.objective, other.objective, rtol=1e-6)

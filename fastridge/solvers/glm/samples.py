@@ -20,6 +20,10 @@ from .newton import Solution
 from .problem import Array, GLMProblem, State
 from .search import ROUNDING, backtrack
 
+# Slope at the end of a step, as a share of the first, above which the step is extended; bounds on
+# the growth of its length at once, and on their number.
+_FLAT, _GROWTH, _MOST_EXTENSIONS = 0.1, 4.0, 20
+
 
 @on_one_thread
 def newton_samples(problem: GLMProblem, state: State | None, tol: float, max_iter: int) -> Solution:
@@ -108,9 +112,18 @@ def _step(K: Array, here: _Point, fit_intercept: bool) -> tuple[Array, float]:
 def _search(
     problem: GLMProblem, here: _Point, a: Array, Ka: Array, e: float, base: Array
 ) -> _Point | None:
-    """Return the point along the step with sufficient decrease, or None."""
+    """Return the point along the step with sufficient decrease, or None.
+
+    A full step that stops short of the minimum along its direction, as where features separate the
+    classes, is extended by Newton steps in its length: they cost no product with K.
+    """
     d, Kd = a - here.a, Ka - here.Ka
-    slope = float(here.r @ Kd) + e * float(here.r.sum()) + float(here.a @ Kd)
+    square = float(d @ Kd)
+
+    def slope_at(point: _Point) -> float:
+        return float(point.r @ Kd) + e * float(point.r.sum()) + float(point.a @ Kd)
+
+    slope = slope_at(here)
 
     def at(t: float) -> _Point:
         if t == 1.0:
@@ -118,4 +131,17 @@ def _search(
         return _Point(problem, here.a + t * d, here.Ka + t * Kd, here.b + t * e, base)
 
     found = backtrack(here.objective, abs(here.loss) + here.penalty, slope, at)
-    return None if found is None else found[1]
+    if found is None:
+        return None
+    t, best = found
+    for _ in range(_MOST_EXTENSIONS):
+        after = slope_at(best)
+        curve = float(best.h @ (Kd + e) ** 2) + square
+        if t < 1 or not after < _FLAT * slope or not curve > 0:
+            break
+        t = min(t - after / curve, _GROWTH * t)
+        further = at(t)
+        if not further.objective < best.objective:
+            break
+        best = further
+    return best
