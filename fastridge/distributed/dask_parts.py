@@ -60,22 +60,21 @@ class DaskParts(Parts):
         self._graph, self.kept = None, True
 
     def _layout(self) -> tuple[dict[Any, Any], list[list[Any]]]:
-        """Return the graph of the partitions, optimised once for all passes, and their keys."""
-        import dask
-
+        """Return the graph of the partitions, which all passes share, and their keys."""
         if self._graph is None:
-            lazy = [value for row in self.columns for value in row if _is_lazy(value)]
-            found = iter(dask.optimize(*lazy))
             graph: dict[Any, Any] = {}
+            seen: dict[int, Any] = {}
             keys: list[list[Any]] = []
             for row in self.columns:
                 keys.append([])
                 for value in row:
                     if _is_lazy(value):
-                        one = next(found)
-                        if not graph:
-                            graph = dict(one.__dask_graph__())
-                        keys[-1].append(one.key)
+                        own = value.__dask_graph__()
+                        # blocks of a collection share its graph
+                        if id(own) not in seen:
+                            seen[id(own)] = own
+                            graph.update(own)
+                        keys[-1].append(value.key)
                     elif value is None or np.isscalar(value):
                         keys[-1].append(value)
                     else:
@@ -133,9 +132,11 @@ def _scheduler() -> Any:
     from dask.base import get_scheduler
 
     found = get_scheduler()
-    if found is None:
-        from dask.threaded import get as found
-    return found
+    if found is not None:
+        return found
+    from dask import threaded
+
+    return threaded.get
 
 
 def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
