@@ -30,6 +30,10 @@ def show_versions() -> None:
 
     Packages that fastridge does not need are looked up, not imported.
 
+    See Also
+    --------
+    get_num_threads : Return the number of threads.
+
     Examples
     --------
     >>> import fastridge

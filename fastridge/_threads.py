@@ -52,6 +52,12 @@ def get_num_threads() -> int:
     int
         From 1 to 256.
 
+    See Also
+    --------
+    set_num_threads : Set the number of threads.
+    num_threads : Set the number of threads within a block.
+    show_versions : Print versions, CPU features and threads.
+
     Examples
     --------
     >>> import fastridge
@@ -85,6 +91,11 @@ def set_num_threads(n: int) -> None:
     TypeError, ValueError
         If `n` is not a positive integer.
 
+    See Also
+    --------
+    get_num_threads : Return the number of threads.
+    num_threads : Set the number of threads within a block.
+
     Examples
     --------
     >>> import fastridge
@@ -111,6 +122,11 @@ def num_threads(n: int) -> Iterator[None]:
     ------
     TypeError, ValueError
         If `n` is not a positive integer.
+
+    See Also
+    --------
+    set_num_threads : Set the number of threads.
+    get_num_threads : Return the number of threads.
 
     Examples
     --------

@@ -55,8 +55,9 @@ class Chunks(Parts):
 
     See Also
     --------
-    fastridge.Moments : The sums that one pass of a ridge regression makes.
+    Moments : The sums that one pass of a ridge regression makes.
     fastridge.io.iter_svmlight : Chunks of text in the svmlight format.
+    SGDClassifier : Linear classifier that learns from a stream of rows.
 
     Examples
     --------

@@ -42,6 +42,10 @@ class InformationCriteria(NamedTuple):
     aic_error, bic_error : float or ndarray of shape (n_targets,)
         Standard errors of `aic` and `bic`, c dof_error; 0 where `dof` is exact.
 
+    See Also
+    --------
+    information_criteria : AIC, BIC and degrees of freedom of a fitted model.
+
     Examples
     --------
     >>> from fastridge import Ridge, information_criteria
@@ -117,7 +121,8 @@ def information_criteria(
 
     See Also
     --------
-    fastridge.ridge_path : The same for many penalties, `aic` and `bic` of its result.
+    ridge_path : The same for many penalties, `aic` and `bic` of its result.
+    InformationCriteria : The criteria of one model.
 
     References
     ----------

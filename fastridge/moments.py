@@ -106,9 +106,12 @@ class Moments:
 
     See Also
     --------
-    fastridge.ridge : Fits them: ``ridge(moments, alpha=1.0)``.
+    ridge : Fits them: ``ridge(moments, alpha=1.0)``.
     fastridge.Ridge.fit_moments : The same for the estimator.
-    fastridge.save : Writes them to a file.
+    save : Writes them to a file.
+    Ridge : Least squares with an L2 penalty.
+    rolling_ridge : Ridge regression in every window of rows.
+    Chunks : Rows that are read a chunk at a time.
 
     Notes
     -----

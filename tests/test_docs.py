@@ -47,6 +47,21 @@ def test_public_names_have_an_example(name):
         assert ">>>" in thing.__doc__
 
 
+def see_also(name):
+    """Return the public names of the See Also section of a public name."""
+    doc = inspect.cleandoc(getattr(fastridge, name).__doc__)
+    section = re.search(r"^See Also\n-+\n(.*?)(?=\n\n\w[\w ]*\n--|\Z)", doc, re.S | re.M)
+    heads = re.findall(r"^(\w[\w., ]*?) : ", section[1], re.M) if section else []
+    names = {n.removeprefix("fastridge.") for head in heads for n in head.split(", ")}
+    return names & set(fastridge.__all__)
+
+
+def test_see_also_leads_both_ways():
+    links = {name: see_also(name) for name in fastridge.__all__}
+    assert [name for name, others in links.items() if not others] == []
+    assert [(a, b) for a, others in links.items() for b in others if a not in links[b]] == []
+
+
 def described(doc, title):
     """Return what a section of a docstring describes: kinds by name."""
     text = inspect.cleandoc(doc)

@@ -85,6 +85,7 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     See Also
     --------
     load : Reads the model back.
+    Moments : Sums of data that add and subtract, and fit as the data would.
 
     Notes
     -----

@@ -132,6 +132,8 @@ class BayesianRidge(PosteriorRegressor):
     --------
     RidgeCV : Chooses the penalty by cross-validation.
     fastridge.penalty : Converts precisions to penalties and back.
+    Ridge : Least squares with an L2 penalty.
+    GroupRidge : A penalty for each group of features.
 
     References
     ----------

@@ -201,9 +201,13 @@ class ElasticNet(BaseElasticNet):
 
     See Also
     --------
-    fastridge.elastic_net : The same fit as a function.
-    fastridge.elastic_net_path : For many alphas.
+    elastic_net : The same fit as a function.
+    elastic_net_path : For many alphas.
     Lasso : With an L1 penalty alone.
+    Ridge : Least squares with an L2 penalty.
+    ElasticNetCV : Elastic net that chooses its penalties.
+    MultiTaskElasticNet : Elastic net that selects the same features for all targets.
+    SGDRegressor : Linear regression that learns from a stream of rows.
 
     References
     ----------
@@ -498,8 +502,12 @@ relative_gap_, objective_, solver_
 
     See Also
     --------
-    fastridge.lasso_path : For many alphas.
+    lasso_path : For many alphas.
     ElasticNet : With an L2 part.
+    LinearRegression : Least squares without a penalty.
+    LassoCV : Lasso that chooses its penalty.
+    lasso : Lasso as a function.
+    MultiTaskLasso : Lasso that selects the same features for all targets.
 
     References
     ----------

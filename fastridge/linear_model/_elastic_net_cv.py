@@ -446,7 +446,10 @@ class ElasticNetCV(BaseElasticNetCV):
     See Also
     --------
     ElasticNet : For one penalty.
-    fastridge.elastic_net_path : All penalties, without a choice.
+    elastic_net_path : All penalties, without a choice.
+    LassoCV : Lasso that chooses its penalty.
+    CrossValidationDisplay : Train and validation errors against the penalty.
+    MultiTaskElasticNetCV : Multi-task elastic net that chooses its penalties.
 
     References
     ----------
@@ -568,6 +571,9 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     See Also
     --------
     Lasso : For one penalty.
+    ElasticNetCV : Elastic net that chooses its penalties.
+    elastic_net_path : Elastic nets for many penalties.
+    MultiTaskLassoCV : Multi-task lasso that chooses its penalty.
 
     Examples
     --------

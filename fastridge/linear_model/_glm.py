@@ -433,7 +433,9 @@ class PoissonRegressor(BaseGLMRegressor):
     See Also
     --------
     GammaRegressor, TweedieRegressor : Other distributions.
-    fastridge.glm : The same fit as a function.
+    glm : The same fit as a function.
+    GLMCV : Generalised linear model that chooses its penalty.
+    SGDRegressor : Linear regression that learns from a stream of rows.
 
     Examples
     --------
@@ -477,6 +479,8 @@ dual_gap_, relative_gap_
     See Also
     --------
     PoissonRegressor, TweedieRegressor : Other distributions.
+    glm : Generalised linear model as a function.
+    GLMCV : Generalised linear model that chooses its penalty.
 
     Examples
     --------
@@ -531,6 +535,8 @@ dual_gap_, relative_gap_
     See Also
     --------
     PoissonRegressor, GammaRegressor : Powers 1 and 2.
+    glm : Generalised linear model as a function.
+    GLMCV : Generalised linear model that chooses its penalty.
 
     Examples
     --------

@@ -127,7 +127,7 @@ relative_gap_
     --------
     PoissonRegressor, GammaRegressor, TweedieRegressor : For one penalty.
     LogisticRegressionCV : For classes.
-    fastridge.glm_path : All penalties, without a choice.
+    glm_path : All penalties, without a choice.
 
     Examples
     --------

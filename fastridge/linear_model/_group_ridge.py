@@ -171,6 +171,7 @@ class GroupRidge(PosteriorRegressor):
     --------
     BayesianRidge : One penalty for all features, with priors of the variances.
     RidgeCV : One penalty, chosen by cross-validation.
+    GroupShrinkageDisplay : Coefficients and shrinkage of each group.
 
     References
     ----------

@@ -121,7 +121,10 @@ class LogisticRegression(BaseLogistic):
     See Also
     --------
     RidgeClassifier : Least squares on labels, which is faster.
-    fastridge.glm : The same fit of two classes as a function.
+    glm : The same fit of two classes as a function.
+    LogisticRegressionCV : Logistic regression that chooses its penalty.
+    SGDClassifier : Linear classifier that learns from a stream of rows.
+    CalibrationDisplay : Observed against predicted means.
 
     Notes
     -----

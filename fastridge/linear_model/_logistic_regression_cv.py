@@ -124,6 +124,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     See Also
     --------
     LogisticRegression : For one penalty.
+    GLMCV : Generalised linear model that chooses its penalty.
+    glm_path : Generalised linear models for many penalties.
 
     Examples
     --------

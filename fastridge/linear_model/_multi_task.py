@@ -97,6 +97,7 @@ class MultiTaskElasticNet(BaseElasticNet):
     --------
     ElasticNet : Each target with features of its own.
     MultiTaskLasso : With an L1 penalty alone.
+    MultiTaskElasticNetCV : Multi-task elastic net that chooses its penalties.
 
     References
     ----------
@@ -266,6 +267,7 @@ relative_gap_, eps_, objective_, solver_
     --------
     Lasso : Each target with features of its own.
     MultiTaskElasticNet : With an L2 part.
+    MultiTaskLassoCV : Multi-task lasso that chooses its penalty.
 
     References
     ----------

@@ -44,6 +44,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     See Also
     --------
     MultiTaskElasticNet : For one penalty.
+    ElasticNetCV : Elastic net that chooses its penalties.
 
     Examples
     --------
@@ -151,6 +152,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
     See Also
     --------
     MultiTaskLasso : For one penalty.
+    LassoCV : Lasso that chooses its penalty.
 
     Examples
     --------

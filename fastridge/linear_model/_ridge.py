@@ -261,9 +261,14 @@ default=None
 
     See Also
     --------
-    fastridge.ridge : The same fit as a function.
-    fastridge.Moments : Sums of (X, y) that can be added and subtracted.
+    ridge : The same fit as a function.
+    Moments : Sums of (X, y) that can be added and subtracted.
     RidgeClassifier : Ridge regression on class labels.
+    RidgeCV : Ridge regression that chooses its penalty.
+    LinearRegression : Least squares without a penalty.
+    BayesianRidge : Ridge regression with the penalty of the largest evidence, and intervals.
+    SGDRegressor : Linear regression that learns from a stream of rows.
+    ElasticNet : Least squares with L1 and L2 penalties.
 
     References
     ----------

@@ -101,6 +101,8 @@ class RidgeClassifier(BaseRidge):
     See Also
     --------
     Ridge : Ridge regression.
+    RidgeClassifierCV : Ridge classifier that chooses its penalty.
+    LogisticRegression : Logistic and multinomial regression with L2 and L1 penalties.
 
     Examples
     --------

@@ -65,6 +65,7 @@ relative_gradient_, relative_error_, objective_
     See Also
     --------
     RidgeCV : The same for regression.
+    RidgeClassifier : Ridge regression of class indicators.
 
     Examples
     --------

@@ -488,7 +488,13 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     See Also
     --------
     RidgeClassifierCV : The same for class labels.
-    fastridge.ridge_path : All penalties, without a choice.
+    ridge_path : All penalties, without a choice.
+    Ridge : Least squares with an L2 penalty.
+    BayesianRidge : Ridge regression with the penalty of the largest evidence, and intervals.
+    GroupRidge : A penalty for each group of features.
+    CrossValidationDisplay : Train and validation errors against the penalty.
+    ShrinkageDisplay : Shrinkage of each singular direction.
+    report : Write an interactive page about the penalty.
 
     Notes
     -----

@@ -168,6 +168,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
     --------
     SGDRegressor : Regression.
     LogisticRegression : The exact solution, where the data fit into memory.
+    Chunks : Rows that are read a chunk at a time.
 
     Notes
     -----

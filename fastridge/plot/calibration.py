@@ -40,6 +40,11 @@ class CalibrationDisplay(Display):
     diagonal_ : matplotlib.lines.Line2D
         The diagonal, where observed equals predicted.
 
+    See Also
+    --------
+    LogisticRegression : Logistic and multinomial regression with L2 and L1 penalties.
+    CrossValidationDisplay : Train and validation errors against the penalty.
+
     Examples
     --------
     >>> import numpy as np

@@ -50,6 +50,14 @@ class CrossValidationDisplay(Display):
     top_ax_ : matplotlib Axes or None
         Axis of the degrees of freedom.
 
+    See Also
+    --------
+    RidgeCV : Ridge regression that chooses its penalty.
+    ElasticNetCV : Elastic net that chooses its penalties.
+    RegularizationPathDisplay : Coefficients against the penalty.
+    CalibrationDisplay : Observed against predicted means.
+    report : Write an interactive page about the penalty.
+
     Examples
     --------
     >>> import numpy as np

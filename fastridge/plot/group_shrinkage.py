@@ -37,6 +37,11 @@ class GroupShrinkageDisplay(Display):
     bars_ : list of matplotlib.patches.Rectangle
         One prior deviation about 0 for each group.
 
+    See Also
+    --------
+    GroupRidge : A penalty for each group of features.
+    ShrinkageDisplay : Shrinkage of each singular direction.
+
     Examples
     --------
     >>> import numpy as np

@@ -33,6 +33,12 @@ class RegularizationPathDisplay(Display):
     lines_ : list of matplotlib.lines.Line2D
         One for each feature.
 
+    See Also
+    --------
+    ridge_path : Ridge regression for many penalties.
+    elastic_net_path : Elastic nets for many penalties.
+    CrossValidationDisplay : Train and validation errors against the penalty.
+
     Examples
     --------
     >>> import numpy as np

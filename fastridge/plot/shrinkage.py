@@ -33,6 +33,11 @@ class ShrinkageDisplay(Display):
     line_ : matplotlib.lines.Line2D
         The factors.
 
+    See Also
+    --------
+    RidgeCV : Ridge regression that chooses its penalty.
+    GroupShrinkageDisplay : Coefficients and shrinkage of each group.
+
     Examples
     --------
     >>> import numpy as np

@@ -32,7 +32,7 @@ class Report:
 
     See Also
     --------
-    fastridge.report : Makes it.
+    report : Makes it.
 
     Examples
     --------
@@ -154,8 +154,10 @@ def report(
 
     See Also
     --------
-    fastridge.CrossValidationDisplay : The errors alone, by matplotlib.
+    CrossValidationDisplay : The errors alone, by matplotlib.
     fastridge.penalty.convert : The penalty in other conventions.
+    RidgeCV : Ridge regression that chooses its penalty.
+    Report : The page.
 
     Notes
     -----

@@ -105,6 +105,13 @@ def elastic_net(
     ConvergenceWarning
         If `tol` was not reached, or if the sums of squares lose light rows beside heavy ones.
 
+    See Also
+    --------
+    ElasticNet : Least squares with L1 and L2 penalties.
+    lasso : Lasso as a function.
+    elastic_net_path : Elastic nets for many penalties.
+    ElasticNetResult : Result of one elastic net.
+
     References
     ----------
     H. Zou and T. Hastie, "Regularization and variable selection via the elastic net", JRSS B 67,
@@ -211,6 +218,18 @@ def elastic_net_path(
         If `tol` was not reached for some penalty, or if the sums of squares lose light rows beside
         heavy ones.
 
+    See Also
+    --------
+    LassoCV : Lasso that chooses its penalty.
+    ElasticNetCV : Elastic net that chooses its penalties.
+    lasso : Lasso as a function.
+    lasso_path : Lasso path with scikit-learn's signature.
+    enet_path : Elastic net path with scikit-learn's signature.
+    elastic_net : Elastic net as a function.
+    ElasticNetPath : Result of a path of elastic nets.
+    RegularizationPathDisplay : Coefficients against the penalty.
+    ElasticNet : Least squares with L1 and L2 penalties.
+
     References
     ----------
     See `elastic_net`.
@@ -313,6 +332,13 @@ max_iter, selection, random_state, coef_init
     -----
     ConvergenceWarning
         If `tol` was not reached.
+
+    See Also
+    --------
+    Lasso : Least squares with an L1 penalty.
+    elastic_net : Elastic net as a function.
+    elastic_net_path : Elastic nets for many penalties.
+    ElasticNetResult : Result of one elastic net.
 
     References
     ----------

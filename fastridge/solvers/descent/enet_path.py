@@ -41,6 +41,11 @@ class PathTuple(tuple):
     path : ElasticNetPath or MultiTaskPath
         The solutions with a row per penalty, and their certificates; ``path[k]`` is fit number k.
 
+    See Also
+    --------
+    lasso_path : Lasso path with scikit-learn's signature.
+    enet_path : Elastic net path with scikit-learn's signature.
+
     Examples
     --------
     >>> import fastridge
@@ -206,7 +211,9 @@ def enet_path(
 
     See Also
     --------
-    fastridge.elastic_net_path : With an intercept, and a row of coefficients per penalty.
+    elastic_net_path : With an intercept, and a row of coefficients per penalty.
+    lasso_path : Lasso path with scikit-learn's signature.
+    PathTuple : Result of a path with scikit-learn's signature.
 
     References
     ----------
@@ -285,6 +292,13 @@ penalty_factor, lower, upper, fit_intercept, standardize, solver, stop_r2, stop,
     ConvergenceWarning
         If `tol` was not reached for some penalty, or if the sums of squares lose light rows beside
         heavy ones.
+
+    See Also
+    --------
+    enet_path : Elastic net path with scikit-learn's signature.
+    elastic_net_path : Elastic nets for many penalties.
+    PathTuple : Result of a path with scikit-learn's signature.
+    Lasso : Least squares with an L1 penalty.
 
     References
     ----------

@@ -34,6 +34,11 @@ class ElasticNetResult:
     converged : bool
         Whether `tol` was reached.
 
+    See Also
+    --------
+    lasso : Lasso as a function.
+    elastic_net : Elastic net as a function.
+
     Examples
     --------
     >>> import fastridge
@@ -147,6 +152,10 @@ class ElasticNetPath:
         The solver that ran last: "gram", "working" or "columns".
     converged : ndarray of bool, shape (n_alphas,)
         Whether `tol` was reached.
+
+    See Also
+    --------
+    elastic_net_path : Elastic nets for many penalties.
 
     Examples
     --------

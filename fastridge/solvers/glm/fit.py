@@ -341,6 +341,15 @@ default="auto"
     ConvergenceWarning
         If `tol` was not reached.
 
+    See Also
+    --------
+    LogisticRegression : Logistic and multinomial regression with L2 and L1 penalties.
+    PoissonRegressor : Regression of counts.
+    GammaRegressor : Regression of positive amounts.
+    TweedieRegressor : Regression with a Tweedie deviance.
+    glm_path : Generalised linear models for many penalties.
+    GLMResult : Result of one generalised linear model.
+
     Examples
     --------
     >>> import fastridge

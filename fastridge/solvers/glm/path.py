@@ -77,6 +77,11 @@ class GLMPath:
     converged : ndarray of bool, shape (n_alphas,)
         Whether `tol` was reached.
 
+    See Also
+    --------
+    glm_path : Generalised linear models for many penalties.
+    GLMResult : Result of one generalised linear model.
+
     Examples
     --------
     >>> import numpy as np
@@ -423,6 +428,13 @@ def glm_path(
     -----
     ConvergenceWarning
         If `tol` was not reached for some penalty.
+
+    See Also
+    --------
+    LogisticRegressionCV : Logistic regression that chooses its penalty.
+    GLMCV : Generalised linear model that chooses its penalty.
+    glm : Generalised linear model as a function.
+    GLMPath : Result of a path of generalised linear models.
 
     References
     ----------

@@ -72,6 +72,11 @@ class GLMPosterior:
     active : ndarray of bool, shape (n_features,)
         Coefficients that are not held.
 
+    See Also
+    --------
+    GLMResult : Result of one generalised linear model.
+    MultinomialPosterior : Laplace approximation of the posterior of several classes.
+
     References
     ----------
     D. MacKay, "The evidence framework applied to classification networks", Neural Computation 4,

@@ -77,6 +77,13 @@ class GLMResult:
     converged : bool
         Whether sqrt(relative_gap) is within `tol`, or the gap is round-off.
 
+    See Also
+    --------
+    glm : Generalised linear model as a function.
+    GLMPosterior : Laplace approximation of the posterior.
+    MultinomialPosterior : Laplace approximation of the posterior of several classes.
+    GLMPath : Result of a path of generalised linear models.
+
     Examples
     --------
     >>> import fastridge

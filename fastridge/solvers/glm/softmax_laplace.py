@@ -198,6 +198,11 @@ class MultinomialPosterior:
     active : ndarray of bool, shape (n_classes, n_features)
         Coefficients that are not held.
 
+    See Also
+    --------
+    GLMResult : Result of one generalised linear model.
+    GLMPosterior : Laplace approximation of the posterior.
+
     Examples
     --------
     >>> import numpy as np

@@ -38,6 +38,10 @@ class RidgeBatchResult:
         Whether `tol` was reached; for float32 `X`, before the solution was rounded to float32.
         `relative_gradient` and `objective` are those of the rounded coefficients.
 
+    See Also
+    --------
+    ridge_batch : Many small ridge regressions in one call.
+
     Examples
     --------
     >>> import fastridge
@@ -130,7 +134,8 @@ def ridge_batch(
 
     See Also
     --------
-    fastridge.ridge : One problem, of any storage and size, with more options.
+    ridge : One problem, of any storage and size, with more options.
+    RidgeBatchResult : Result of many ridge regressions.
 
     Notes
     -----

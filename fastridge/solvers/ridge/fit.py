@@ -127,6 +127,16 @@ def ridge(
     ConvergenceWarning
         If `tol` was not reached.
 
+    See Also
+    --------
+    Ridge : Least squares with an L2 penalty.
+    ridge_path : Ridge regression for many penalties.
+    ridge_batch : Many small ridge regressions in one call.
+    ridge_regression : Ridge regression with scikit-learn's signature.
+    rolling_ridge : Ridge regression in every window of rows.
+    RidgeResult : Result of one ridge regression.
+    Moments : Sums of data that add and subtract, and fit as the data would.
+
     References
     ----------
     A. E. Hoerl and R. W. Kennard, "Ridge regression: biased estimation for nonorthogonal

@@ -91,7 +91,7 @@ def ridge_regression(
 
     See Also
     --------
-    fastridge.ridge : With an intercept and a certificate.
+    ridge : With an intercept and a certificate.
 
     Examples
     --------

@@ -47,6 +47,10 @@ class RidgeResult:
         solution was rounded to float32. `relative_gradient` and `objective` are those of the
         rounded coefficients.
 
+    See Also
+    --------
+    ridge : Ridge regression as a function.
+
     Examples
     --------
     >>> import fastridge

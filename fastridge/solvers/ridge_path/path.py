@@ -135,6 +135,10 @@ class RidgePath:
         Whether every error is within `tol`, or the gradient is round-off; for float32 `X`, before
         the solutions were rounded to float32.
 
+    See Also
+    --------
+    ridge_path : Ridge regression for many penalties.
+
     Examples
     --------
     >>> import fastridge
@@ -484,6 +488,14 @@ def ridge_path(
     -----
     ConvergenceWarning
         If an iterative solver did not reach `tol`.
+
+    See Also
+    --------
+    RidgeCV : Ridge regression that chooses its penalty.
+    ridge : Ridge regression as a function.
+    RidgePath : Result of a path of ridge regressions.
+    RegularizationPathDisplay : Coefficients against the penalty.
+    information_criteria : AIC, BIC and degrees of freedom of a fitted model.
 
     References
     ----------

@@ -112,8 +112,9 @@ def rolling_ridge(
 
     See Also
     --------
-    fastridge.ridge : One window.
-    fastridge.Moments : Sums that are updated and discounted by hand.
+    ridge : One window.
+    Moments : Sums that are updated and discounted by hand.
+    RollingRidgeResult : Result of ridge regressions in windows.
 
     Notes
     -----

@@ -40,6 +40,10 @@ class RollingRidgeResult:
     feature_names : ndarray of object, shape (n_features,), or None
         Names of the columns of X where it is a data frame.
 
+    See Also
+    --------
+    rolling_ridge : Ridge regression in every window of rows.
+
     Examples
     --------
     >>> import fastridge
