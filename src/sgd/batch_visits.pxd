@@ -227,7 +227,8 @@ cdef inline void block_of_rows(Job *job, Part *part, Py_ssize_t begin, Py_ssize_
         r_b, of_b = b[s.ld], max(b[2 * s.ld], job.own)
     for e in range(n):
         i = row_at(s, begin + e)
-        fr_fetch_row(s, begin + e + n)
+        fr_fetch_row_later(s, begin + e + 2 * FR_BATCH_BLOCK)
+        fr_fetch_beside(s, begin + e + 2 * FR_BATCH_BLOCK)
         if job.adaptive and s.weight != NULL and s.weight[i] <= 0:
             continue
         at[size], rows[size] = i, <const char *> s.a.data + start_of(s, i) * each

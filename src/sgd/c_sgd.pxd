@@ -67,6 +67,7 @@ cdef extern from "windows.h" nogil:
     void fr_fetch_row(const fr_sgd *s, Py_ssize_t position)
     void fr_fetch_record(const fr_sgd *s, Py_ssize_t column)
     void fr_fetch_records(const fr_sgd *s, Py_ssize_t position)
+    void fr_fetch_row_later(const fr_sgd *s, Py_ssize_t position)
     void fr_fetch_window(const fr_sgd *s, Py_ssize_t position)
     void fr_fetch_beside(const fr_sgd *s, Py_ssize_t position)
     int fr_look_at_rows(fr_sgd *s, Py_ssize_t begin, Py_ssize_t end)

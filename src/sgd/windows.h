@@ -68,6 +68,19 @@ FR_INLINE void fetch_later(const void *data, ptrdiff_t first, ptrdiff_t size, pt
         FR_PREFETCH_LATER(at);
 }
 
+FR_INLINE void fetch_row_later(const fr_sgd *s, ptrdiff_t i)
+{
+    const fr_matrix *a = s->a;
+    if (a->index < 0) {
+        fetch_later(a->data, i * a->ld, a->n_minor, width_of_value(a->real));
+        return;
+    }
+    const ptrdiff_t first = pointer(a, i), size = pointer(a, i + 1) - first;
+    fetch_later(a->indices, first, size, width_of_index(a));
+    if (s->unseen || a->real != FR_ONES)
+        fetch_later(a->data, first, size, width_of_value(s->stored));
+}
+
 /* While a window is learned, prefetch the next one in storage order, a row for each row. */
 FR_INLINE void fr_fetch_window(const fr_sgd *s, ptrdiff_t position)
 {
@@ -75,16 +88,18 @@ FR_INLINE void fr_fetch_window(const fr_sgd *s, ptrdiff_t position)
     position += s->window;
     if (!s->ahead || position >= s->last)
         return;
-    const ptrdiff_t i = s->ahead[position], next = s->ahead[MIN(position + NEXT, s->last - 1)];
-    if (a->index < 0) {
-        fetch_later(a->data, i * a->ld, a->n_minor, width_of_value(a->real));
-        return;
+    if (a->index >= 0) {
+        const ptrdiff_t next = s->ahead[MIN(position + NEXT, s->last - 1)];
+        FR_PREFETCH((const char *)a->indptr + next * width_of_index(a));
     }
-    FR_PREFETCH((const char *)a->indptr + next * width_of_index(a));
-    const ptrdiff_t first = pointer(a, i), size = pointer(a, i + 1) - first;
-    fetch_later(a->indices, first, size, width_of_index(a));
-    if (s->unseen || a->real != FR_ONES)
-        fetch_later(a->data, first, size, width_of_value(s->stored));
+    fetch_row_later(s, s->ahead[position]);
+}
+
+/* Prefetch the elements of the row at a position into the second-level cache. */
+FR_INLINE void fr_fetch_row_later(const fr_sgd *s, ptrdiff_t position)
+{
+    if (position < s->last)
+        fetch_row_later(s, s->order ? s->order[position] : position);
 }
 
 /* Prefetch what the row at a position has beside elements: their place, its target, its weight. */

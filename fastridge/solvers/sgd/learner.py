@@ -242,6 +242,9 @@ class Learner:
         soft = y.dtype == np.float64
         rows, ahead = (order.rows, order.ahead) if isinstance(order, Shuffled) else (order, None)
         window = order.window if isinstance(order, Shuffled) else _rows_of(_WINDOW, A)
+        if ahead is not None and rule.batch_size >= window:
+            # rows of a batch are summed: read them in storage order
+            rows = ahead
         n = A.shape[0] if rows is None else len(rows)
         parts = [(0, n)]
         if rule.average and self._adaptive and steps.numbers[BEGAN] < 0:
