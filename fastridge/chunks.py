@@ -160,7 +160,7 @@ class Chunks(Parts):
                 continue
             if _length(name, values) != n:
                 raise ValueError(
-                    f"{name} has {row_count(values)} rows, but X has {n}; expected as many."
+                    f"{name} has {row_count(values)} rows, but X has {n}; expected the same number."
                 )
         if y is None:
             raise TypeError("y is None; expected values for the rows of X.")
@@ -309,7 +309,7 @@ class Chunks(Parts):
         ]
         for name in given:
             if name not in known:
-                raise ValueError(f"options has the key {name!r}; expected some of {known}.")
+                raise ValueError(f"options has the key {name!r}; expected any of {known}.")
 
         def read() -> Iterator[Any]:
             return iter(iter_svmlight(path, rows, n_features=n_features, **given))
@@ -327,8 +327,8 @@ class Chunks(Parts):
             if chunks is self._source:
                 if self._spent:
                     raise ValueError(
-                        f"source is a {type(chunks).__name__}, which has been read; another pass"
-                        " needs a function that returns a new iterator."
+                        f"source is a {type(chunks).__name__} that has already been read; expected"
+                        " a function that returns a new iterator for each pass."
                     )
                 self._spent = True
         number = 0
@@ -340,7 +340,7 @@ class Chunks(Parts):
             if self._count is not None and number >= self._count:
                 raise ValueError(
                     f"part {number}: the source gives more than the {self._count} chunks of the"
-                    " pass before; expected the same chunks in each pass."
+                    " previous pass; expected the same chunks in each pass."
                 )
             yield _part(number, chunk)
             del chunk
@@ -351,7 +351,7 @@ class Chunks(Parts):
         if self._count is not None and number < self._count:
             raise ValueError(
                 f"part {number}: the source gives {number} chunks, fewer than the {self._count} of"
-                " the pass before; expected the same chunks in each pass."
+                " the previous pass; expected the same chunks in each pass."
             )
         self._count = number
         if self._report is not None and self._total != number:
@@ -417,7 +417,8 @@ def _part(number: int, chunk: Any) -> Part:
         wrong = [name for name in chunk if name not in _NAMES]
         if wrong or "X" not in chunk:
             raise ValueError(
-                f"part {number} has the keys {list(chunk)}; expected X and some of {_NAMES[1:]}."
+                f"part {number} has the keys {list(chunk)}; expected 'X' and optionally any of"
+                f" {_NAMES[1:]}."
             )
         return Part(number, *(chunk.get(name) for name in _NAMES))
     if not isinstance(chunk, (tuple, list)) or not 2 <= len(chunk) <= 3:
@@ -454,19 +455,20 @@ def _frames(
         for name in names:
             if name not in data.schema.names:
                 raise ValueError(
-                    f"{given} is {name!r}, but {path} has no column {name!r}; it has"
+                    f"{given} is {name!r}, but {path} has no column {name!r}; its columns are"
                     f" {data.schema.names}."
                 )
     for name in chosen:
         if name in apart:
             raise ValueError(
-                f"columns holds {name!r}, which is also a target or the weight; expected others."
+                f"columns holds {name!r}, which is also a target or the weight; expected other"
+                " columns."
             )
         kind = data.schema.field(name).type
         if not _is_number(kind):
             raise ValueError(
-                f"columns holds {name!r}, of type {kind}; expected numbers: leave it out by"
-                " columns, or encode it before, as in examples/flights.py."
+                f"columns holds {name!r}, of type {kind}; expected numbers: leave it out of"
+                " columns, or encode it first, as in examples/flights.py."
             )
 
     def read() -> Iterator[Part]:

@@ -155,7 +155,9 @@ def information_criteria(
         return _of_glm(model, model._result(X, y, sample_weight, offset, exposure))
     if offset is not None or exposure is not None:
         name = "exposure" if offset is None else "offset"
-        raise ValueError(f"{name} is given for a {type(model).__name__}; expected None.")
+        raise ValueError(
+            f"{name} is given, but a {type(model).__name__} does not use it; expected None."
+        )
     A = check_design(X, n_features=model.n_features_in_, caller=type(model).__name__)
     weight = check_sample_weight(sample_weight, A.n_rows)
     p = A.n_columns
@@ -255,8 +257,9 @@ def _shared(
     need = 24.0 * (q * k) ** 2
     if need > default_memory():
         raise ValueError(
-            f"model has {q} features of {k} targets, whose degrees of freedom need {need:.2g}"
-            f" bytes, beyond the {default_memory():.2g} allowed; expected a larger alpha."
+            f"model has {q} features for {k} targets, whose degrees of freedom need {need:.2g}"
+            f" bytes, more than the {default_memory():.2g} allowed; expected a larger alpha, which"
+            " selects fewer features."
         )
     part = check_design(as_container(A)[:, active])
     problem = RidgeProblem(

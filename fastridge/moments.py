@@ -179,7 +179,10 @@ class Moments:
     def __init__(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> None:
         if X is None and y is None:
             if sample_weight is not None:
-                raise ValueError("sample_weight is given without X and y; expected all or none.")
+                raise ValueError(
+                    "sample_weight is given without X and y; expected X and y as well, or none of"
+                    " the three."
+                )
             self._set_zero(0, 0, 0)
             self._y_ndim, self._dtype, self.feature_names = 1, "float32", None
             return
@@ -258,8 +261,8 @@ class Moments:
             usual or (np.isfinite(sums[6]).all() and np.isfinite(sums[7]).all())
         ):
             raise ValueError(
-                "X and y, weighted by sample_weight, have sums of squares beyond float64; expected"
-                " numbers that can be squared: divide them by their largest magnitude."
+                "X and y, weighted by sample_weight, have sums of squares that overflow float64;"
+                " expected smaller numbers: divide them by their largest magnitude."
             )
         if not usual:
             self._check_range(A, Y.reshape(n, k), weight, sums)
@@ -446,8 +449,8 @@ class Moments:
             total = float(factor) * self.total_weight
             if self.total_weight > 0 and total < np.finfo(np.float64).tiny:
                 raise ValueError(
-                    f"factor is {factor!r}, which leaves nothing of a total weight of"
-                    f" {self.total_weight:g}; expected a larger one, or new Moments."
+                    f"factor is {factor!r}, which rounds a total weight of {self.total_weight:g} to"
+                    " 0; expected a larger factor, or new Moments."
                 )
             with np.errstate(under="ignore"):
                 for name in ("gram", "cross", "yy"):
@@ -497,7 +500,9 @@ class Moments:
         self._check_like(other)
         if other.n_features and not self.n_features:
             if sign < 0:
-                raise ValueError("other has data, but there are none to take them from.")
+                raise ValueError(
+                    "other has data, but these moments have none; expected a part of these moments."
+                )
             for name in Moments.__slots__:
                 value = getattr(other, name)
                 copied = value.copy(order="K") if isinstance(value, np.ndarray) else value
@@ -508,9 +513,9 @@ class Moments:
         leaves = n_samples > 0 and total > 64 * _EPS * self.total_weight
         if sign < 0 and other.n_features and not leaves:
             raise ValueError(
-                f"other has {other.n_samples} samples of total weight {other.total_weight:g}, to"
-                f" take from {self.n_samples} of {self.total_weight:g}; expected a part that leaves"
-                " some weight."
+                f"other has {other.n_samples} samples of total weight {other.total_weight:g}, and"
+                f" these moments have {self.n_samples} of {self.total_weight:g}; expected a part"
+                " that leaves a positive weight."
             )
         if other.total_weight == 0:
             self._note(other, n_samples)

@@ -155,7 +155,7 @@ def convert(
         raise ValueError(f"loss is {loss!r}; expected one of {', '.join(_LOSSES)}.")
     values = numbers(as_array(value, "value"), "value").astype(np.float64)
     if not (values >= 0.0).all():
-        raise ValueError("value has negative or missing numbers; expected at least 0.")
+        raise ValueError("value contains NaN or negative numbers; expected numbers of at least 0.")
     ends, k, v, n = {source, target}, _LOSSES[loss], 1.0, 1.0
     if n_samples is not None:
         n_samples = _positive(n_samples, "n_samples")

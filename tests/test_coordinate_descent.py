@@ -440,7 +440,7 @@ def test_inputs_are_left_alone(data):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_what_was_not_reached_is_said(data, solver):
     X, y, _ = data
-    with pytest.warns(ConvergenceWarning, match=r"duality gap is .* tol=1e-15 was asked") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"duality gap is .* above tol=1e-15") as caught:
         result = elastic_net(X, y, 1e-3, tol=1e-15, max_iter=2, solver=solver)
     assert caught[0].filename == __file__
     assert not result.converged
@@ -490,9 +490,9 @@ def test_arguments_that_are_refused(arguments, error, words, solver):
 
 def test_arguments_that_do_not_go_with_moments():
     moments = Moments(np.eye(3, 2), np.arange(3.0))
-    with pytest.raises(ValueError, match="y is given beside Moments"):
+    with pytest.raises(ValueError, match="y is given together with Moments"):
         elastic_net(moments, np.arange(3.0))
-    with pytest.raises(ValueError, match="sample_weight is given beside Moments"):
+    with pytest.raises(ValueError, match="sample_weight is given together with Moments"):
         elastic_net(moments, sample_weight=np.ones(3))
     with pytest.raises(ValueError, match="solver must be 'auto' or 'gram' for Moments"):
         elastic_net(moments, solver="columns")

@@ -66,7 +66,7 @@ SITUATIONS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.filterwarnings("ignore:Objective did not converge")
 def test_situations(situation):
     model, data, expected = SITUATIONS[situation]
@@ -75,7 +75,7 @@ def test_situations(situation):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 def test_no_coefficients_are_never_over_fitting():
     for seed in SEEDS:
         X, y = problem(*NOISE, seed)
@@ -122,7 +122,7 @@ def test_of_classes():
         X, y = problem(60, 40, 1, 9, seed)
         assert RidgeClassifierCV([1e-4, 1e-3], cv=5).fit(X, y > 0).diagnosis_.verdict == OVER
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the best penalty lay")
+            warnings.filterwarnings("ignore", "the best penalty is")
             X, y = problem(*SQUARE, seed)
             found = RidgeClassifierCV(None, cv=5).fit(X, y > 0).diagnosis_
         assert found.verdict == RIGHT

@@ -53,7 +53,7 @@ def breast_cancer():
     return load_breast_cancer(return_X_y=True)
 
 
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.filterwarnings("ignore:.*did not converge:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:.*[Oo]bjective did not converge")
 def test_lasso_cv_chooses_as_scikit_learn_does():
@@ -65,7 +65,7 @@ def test_lasso_cv_chooses_as_scikit_learn_does():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_grids_and_their_shapes(options, positive, weighted):
     assert_allclose(a.coef_, b.coef_, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 def test_grid_of_several_targets():
     X, Y, _ = table(k=3)
     options = {"alphas": 6, "tol": 1e-10, "max_iter": 100_000}
@@ -471,14 +471,14 @@ def test_pictures_of_paths_that_are_there():
         display.from_path(path, target=2, plot=False)
     with pytest.raises(TypeError, match="path is a ndarray"):
         display.from_path(X, plot=False)
-    with pytest.raises(ValueError, match="alphas is given beside path"):
+    with pytest.raises(ValueError, match="alphas is given together with path"):
         display.from_estimator(model, X, path=path, alphas=[1.0], plot=False)
 
 
 # Types of numbers, files and plots of objects with scikit-learn's names.
 
 
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.parametrize(
     ("model", "names"),
     [

@@ -30,7 +30,7 @@ def all_checks(estimators):
         MultiTaskLassoCV(alphas=5),
     ]
 )
-@pytest.mark.filterwarnings("ignore:the best penalty lay")
+@pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.filterwarnings("ignore:Objective did not converge")
 def test_estimator_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
@@ -50,7 +50,7 @@ def test_several_targets_weighted_and_repeated_at_the_default_tolerance(k, l1_ra
         rows = rng.permutation(np.repeat(np.arange(30), weight))
         model = MultiTaskElasticNetCV(l1_ratio=l1_ratio, alphas=20, eps=0.05, cv=LeaveOneGroupOut())
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the best penalty lay")
+            warnings.filterwarnings("ignore", "the best penalty is")
             a = model.fit(X, Y, weight, groups=groups)
             found, alpha = a.coef_, a.alpha_
             b = model.fit(X[rows], Y[rows], groups=groups[rows])

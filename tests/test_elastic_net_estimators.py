@@ -511,5 +511,5 @@ def test_sums_that_overflow_are_refused(which, copies):
     X, y = (X * 1e200, y) if which == "X" else (X, y * 1e200)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ValueError, match="sums of squares beyond float64"):
+        with pytest.raises(ValueError, match="sums of squares that overflow float64"):
             Lasso(alpha=0.1).fit(X, y)

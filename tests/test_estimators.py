@@ -454,7 +454,7 @@ def test_solvers_and_positive():
         (np.arange(120).reshape(60, 2), "Unknown label type: y has several columns"),
         (np.array([None, *"a" * 59], dtype=object), "Unknown label type: y holds objects"),
         (np.zeros(60, dtype="M8[D]"), "Unknown label type: y has dtype datetime64"),
-        ([[1], *[[1, 2]] * 59], "y does not convert"),
+        ([[1], *[[1, 2]] * 59], "y cannot be converted"),
     ],
 )
 def test_bad_labels(y, words):

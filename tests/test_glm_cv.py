@@ -164,7 +164,7 @@ def test_end_of_the_grid_is_told(data):
 )
 def test_end_of_the_grid_is_not_told_of_a_choice_inside(data, model):
     X, y, _ = data
-    with pytest.warns(UserWarning, match="the best penalty lay at the lower end"):
+    with pytest.warns(UserWarning, match="the best penalty is at the lower end"):
         model.fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -176,7 +176,7 @@ def test_refused(data):
     X, y, s = data
     for options, what in (
         ({"loss": "magic"}, "loss is 'magic'"),
-        ({"loss": "multinomial"}, "expected another, or LogisticRegressionCV"),
+        ({"loss": "multinomial"}, "expected another loss. Use LogisticRegressionCV"),
         ({"loss_options": {"power": 1.5}}, "does not take power"),
         ({"alphas": [-1.0]}, "alphas"),
         ({"alphas": 0}, "'alphas' parameter"),
@@ -187,7 +187,7 @@ def test_refused(data):
             GLMCV(**options).fit(X, y)
     with pytest.raises(ValueError, match="y has values from -"):
         GLMCV().fit(X, -y)
-    with pytest.raises(ValueError, match="offset is given with a held-out set"):
+    with pytest.raises(ValueError, match="offset is given together with validation"):
         GLMCV(validation=(X, y)).fit(X, y, offset=s)
 
 

@@ -57,11 +57,11 @@ def test_evidence_of_squares_is_that_of_bayesian_ridge():
 
 def test_evidence_is_refused_or_warned_of():
     X, y = data("logistic")
-    with pytest.raises(ValueError, match="needs features with an L2 penalty"):
+    with pytest.raises(ValueError, match="needs only features with an L2 penalty"):
         fastridge.glm(X, y, alpha="evidence", l1_ratio=0.5)
-    with pytest.raises(ValueError, match="needs features with an L2 penalty"):
+    with pytest.raises(ValueError, match="needs only features with an L2 penalty"):
         fastridge.glm(X, y, alpha="evidence", penalty_factor=np.zeros(5))
-    with pytest.raises(ValueError, match="needs features with an L2 penalty"):
+    with pytest.raises(ValueError, match="needs only features with an L2 penalty"):
         fastridge.glm(X, y, alpha="evidence", lower=0.0)
     with pytest.raises((ValueError, TypeError), match="alpha"):
         fastridge.glm(X, y, alpha="evidenc")

@@ -304,11 +304,11 @@ def test_ends_of_a_path():
 
 def test_refusals():
     X, y = data()
-    with pytest.raises(ValueError, match="solver is 'newton', which takes no L1 penalty"):
+    with pytest.raises(ValueError, match="solver is 'newton', which supports no L1 penalty"):
         glm(X, y, l1_ratio=1.0, solver="newton")
     with pytest.raises(ValueError, match="eps is 0"):
         glm_path(X, y, eps=0.0)
-    with pytest.warns(Warning, match="1 of 1 penalties, worst at alpha=0.001"):
+    with pytest.warns(Warning, match="1 of 1 penalties did not converge. The worst is alpha=0.001"):
         glm_path(X, y, alphas=[1e-3], max_iter=1)
 
 

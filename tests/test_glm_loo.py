@@ -91,7 +91,7 @@ def test_one_standard_error_weights_and_offsets():
 
 def test_refusals():
     X, y, _ = data()
-    with pytest.raises(ValueError, match="groups is given with cv='loo'"):
+    with pytest.raises(ValueError, match="groups is given together with cv='loo'"):
         fastridge.GLMCV(cv="loo").fit(X, y, groups=np.arange(60) // 2)
     with pytest.raises(ValueError, match="'cv' parameter"):
         fastridge.GLMCV(cv="gcv").fit(X, y)

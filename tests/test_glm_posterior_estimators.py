@@ -30,7 +30,7 @@ def test_estimators_have_the_posterior_of_their_fit(storage):
     other = fastridge.LogisticRegression(C=1.0).fit(X, y).posterior(X, y)
     with pytest.raises(ValueError, match="has the classes"):
         fastridge.LogisticRegression(C=1.0).fit(X, y).posterior(X, y + 1)
-    with pytest.raises(ValueError, match="of another fit"):
+    with pytest.raises(ValueError, match="of a different fit"):
         model.predict_proba(X, posterior=other)
 
 

@@ -391,9 +391,9 @@ def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
         ({"a": [True, False], "b": [2]}, r"groups\['a'\] is a mask of shape \(2,\)"),
         ({"a": [0.0, 1.0], "b": [2]}, r"groups\['a'\] has 0.0"),
         ({"a": None}, r"groups\['a'\] is None"),
-        (["a", np.nan, "b"], "groups has the label nan beside strings"),
-        (["a", None, "b"], "groups has the label None beside strings"),
-        ([1, "a", 2], "groups has the label 1 beside strings"),
+        (["a", np.nan, "b"], "groups has strings and the label nan"),
+        (["a", None, "b"], "groups has strings and the label None"),
+        ([1, "a", 2], "groups has strings and the label 1"),
         ([1.0, np.nan, 1.0], "groups has the label nan at feature 1"),
         (np.array([1, "NaT", 1], "M8[D]"), "groups has the label NaT at feature 1"),
         ([1j, 2, 3], "groups has labels of dtype complex128"),
@@ -428,7 +428,7 @@ def test_groups_that_are_wrong(groups, match):
         ({"X": np.full((4, 3), np.inf)}, "X contains infinity"),
         ({"sample_weight": -np.ones(4)}, r"sample_weight\[0\] == -1"),
         ({"sample_weight": np.zeros(4)}, "sample_weight is zero for every sample"),
-        ({"X": np.eye(4, 3) * 1e-140, "y": 1e200 * np.arange(4.0)}, "y is too large beside X"),
+        ({"X": np.eye(4, 3) * 1e-140, "y": 1e200 * np.arange(4.0)}, "y is too large relative to X"),
     ],
 )
 def test_what_is_wrong_is_refused_and_nothing_written(options, match):

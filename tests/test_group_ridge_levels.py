@@ -212,9 +212,9 @@ def test_what_is_no_factor():
     twice = sparse.csr_matrix(X)
     with pytest.raises(ValueError, match="whose features no row has two"):
         GroupRidge(np.arange(X.shape[1]) % 3, solver="schur").fit(twice, y)
-    with pytest.raises(ValueError, match=r"^solver='schur' expects another criterion than 'loo'"):
+    with pytest.raises(ValueError, match=r"^solver='schur' does not support criterion='loo'"):
         GroupRidge(labels, solver="schur", criterion="loo").fit(twice, y)
-    with pytest.raises(ValueError, match=r"^solver='schur' expects another criterion than 'loo'"):
+    with pytest.raises(ValueError, match=r"^solver='schur' does not support criterion='loo'"):
         GroupRidge(labels, solver="schur", criterion="loo").fit(X, y)
 
 

@@ -299,9 +299,7 @@ def test_what_a_path_function_returns_is_saved_by_its_path(tmp_path, function):
     X = np.random.default_rng(0).standard_normal((20, 3))
     for y in (X[:, 0], X[:, :2]):
         found = function(X, y, alphas=3)
-        with pytest.raises(
-            TypeError, match=r"model is a PathTuple.*expected its path.*model\.path"
-        ):
+        with pytest.raises(TypeError, match=r"model is a PathTuple.*expected model\.path"):
             fastridge.save(found, tmp_path / "path")
         fastridge.save(found.path, tmp_path / "path")
         np.testing.assert_array_equal(fastridge.load(tmp_path / "path").coef, found.path.coef)
@@ -323,7 +321,7 @@ def test_what_a_path_function_returns_is_saved_by_its_path(tmp_path, function):
     ids=lambda value: type(value).__name__,
 )
 def test_refuses_other_values(tmp_path, value):
-    with pytest.raises(TypeError, match=r"random_state(\.0)? is a .*no place in a model file"):
+    with pytest.raises(TypeError, match=r"random_state(\.0)? is a .*a model file cannot hold"):
         fastridge.save(fastridge.Ridge(random_state=value), tmp_path / "model")
     assert os.listdir(tmp_path) == []
 

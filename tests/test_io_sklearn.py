@@ -63,7 +63,7 @@ def columns(remainder="drop"):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:the best penalty lay at the lower end:UserWarning")
+@pytest.mark.filterwarnings("ignore:the best penalty is at the lower end:UserWarning")
 @pytest.mark.parametrize("remainder", ["drop", "passthrough", preprocessing.MinMaxScaler()])
 @pytest.mark.parametrize(
     "model",

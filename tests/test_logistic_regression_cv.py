@@ -211,7 +211,9 @@ def test_refused(data):
         ours(l1_ratios=[2.0]).fit(X, y)
     with pytest.raises(ValueError, match="'cv' parameter of LogisticRegressionCV must be None"):
         ours(cv=3, validation=0.5).fit(X, y)
-    with pytest.raises(ValueError, match="validation y has the class 7, which y has not"):
+    with pytest.raises(
+        ValueError, match="validation y has the class 7; expected only classes of y"
+    ):
         ours(validation=(X, y + 7)).fit(X, y)
     with (
         pytest.warns(ConvergenceWarning, match="the relative gap of a fold"),

@@ -189,7 +189,7 @@ def test_names_and_groups():
     assert len(plain) == 1
     words = optim.split_decay(model, 0.5, exempt=["B"], one_dimensional=False)
     assert list(words[1]["params"]) == ["b.weight"]
-    with pytest.raises(TypeError, match="exempt: expected several words"):
+    with pytest.raises(TypeError, match="exempt: expected a list of strings"):
         optim.split_decay(model, 0.5, exempt="bias")
 
 

@@ -316,7 +316,7 @@ def test_rows_that_are_refused():
         ((2,), ValueError, "param: expected 0 to 1; got 2"),
         (("w",), ValueError, "param: expected the name of a parameter; got 'w'"),
         ((1.0,), TypeError, "param: expected a position"),
-        ((None, [0]), ValueError, "rows: expected None without a parameter"),
+        ((None, [0]), ValueError, "rows: expected None when param is None"),
         ((0, [4]), ValueError, "rows: expected 0 to 3; got 4"),
     ]:
         with pytest.raises(kind, match=message):

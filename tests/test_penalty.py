@@ -107,7 +107,7 @@ def test_ends_of_the_scale():
         ((1.0, "lamda", "alpha"), {}, ValueError, "source is 'lamda'; expected one of alpha, "),
         ((1.0, "alpha", "tau"), {}, ValueError, "target is 'tau'; expected one of alpha, "),
         ((1.0, "alpha", "C"), {"loss": "average"}, ValueError, "loss is 'average'; expected one"),
-        ((-1.0, "alpha", "C"), {}, ValueError, "value has negative"),
+        ((-1.0, "alpha", "C"), {}, ValueError, "value contains NaN or negative"),
         ((np.nan, "alpha", "C"), {}, ValueError, "value"),
         ((None, "alpha", "C"), {}, ValueError, "value is None"),
         (("1", "alpha", "C"), {}, ValueError, "value holds strings"),

@@ -9,7 +9,7 @@ import pytest
 
 import fastridge
 
-pytestmark = pytest.mark.filterwarnings("ignore:the best penalty lay:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:the best penalty is:UserWarning")
 rng = np.random.default_rng(0)
 X = rng.standard_normal((40, 6))
 y = X @ [1.0, 2.0, 0.0, 0.0, 0.0, 3.0] + rng.standard_normal(40)

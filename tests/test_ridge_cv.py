@@ -460,7 +460,7 @@ def test_conjugate_gradients():
     error = estimated.cv_results_["validation_error_se"]
     assert (error[2:] > 0).all()
     assert (np.abs(a - exact["validation_error"]) <= 5 * error + 1e-8 * a).all()
-    with pytest.warns(ConvergenceWarning, match="what helps"):
+    with pytest.warns(ConvergenceWarning, match="try"):
         RidgeCV([0.0], cv=3, solver="cg", tol=1e-12, max_iter=1).fit(X, y)
 
 

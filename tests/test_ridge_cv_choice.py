@@ -79,7 +79,7 @@ def test_the_automatic_grid_goes_on_where_it_must():
     y = 50.0 * (Z[:, 1] - Z[:, 0]) + 1e-3 * rng.normal(size=200)
     for cv in (5, None):
         with pytest.warns(
-            UserWarning, match="the best penalty lay at the lower end of the grid, which was"
+            UserWarning, match="the best penalty is at the lower end of the grid, which was"
         ):
             found = RidgeCV(None, n_alphas=25, cv=cv).fit(Z, y)
         assert len(found.alphas_) > 25

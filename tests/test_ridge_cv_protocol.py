@@ -45,7 +45,7 @@ def problem(n=40, p=6, k=None, seed=0):
         ({"cv": [([0, 1], [40])]}, "expected rows from 0 to 39"),
         ({"cv": 3, "validation": 0.2}, "'cv' parameter"),
         ({"cv": 3, "store_cv_results": True}, "incompatible"),
-        ({"cv": "gcv", "scoring": "neg_max_error"}, "cv='gcv' has none"),
+        ({"cv": "gcv", "scoring": "neg_max_error"}, "cv='gcv' makes none"),
         ({"select": "x"}, "select is 'x'"),
         ({"scoring": 3}, "scoring is 3"),
         ({"n_alphas": 0}, "'n_alphas' parameter"),
@@ -71,10 +71,14 @@ def test_bad_parameters(parameters, match):
         (RidgeCV, "roc_auc", "'roc_auc', which needs .*decision_function.* of a classifier"),
         (RidgeCV, "neg_log_loss", "'neg_log_loss', which needs predict_proba of a classifier"),
         (RidgeCV, "f1", "'f1', which fails .* mix of .* If it scores classes, use RidgeClass"),
-        (RidgeCV, get_scorer("roc_auc"), "needs .* of a classifier, and RidgeCV is a regressor"),
+        (RidgeCV, get_scorer("roc_auc"), "needs .* of a classifier, but RidgeCV is a regressor"),
         (RidgeCV, "nonsense", "'nonsense'; expected a name"),
-        (RidgeClassifierCV, "neg_log_loss", "RidgeClassifierCV has decision_function and predict"),
-        (RidgeClassifierCV, "f1_samples", "'f1_samples', which fails on the predictions"),
+        (
+            RidgeClassifierCV,
+            "neg_log_loss",
+            "RidgeClassifierCV has only decision_function and predict",
+        ),
+        (RidgeClassifierCV, "f1_samples", "='f1_samples' failed on the predictions"),
     ],
 )
 def test_scorers_that_ask_for_what_is_not_there(model, scoring, match, cv):

@@ -175,8 +175,12 @@ def test_arguments_of_ridge():
     X, y, _ = made()
     moments = Moments(X, y)
     cases = [
-        (lambda: ridge(moments, y), ValueError, "y is given beside Moments"),
-        (lambda: ridge(moments, sample_weight=y), ValueError, "sample_weight is given beside"),
+        (lambda: ridge(moments, y), ValueError, "y is given together with Moments"),
+        (
+            lambda: ridge(moments, sample_weight=y),
+            ValueError,
+            "sample_weight is given together with",
+        ),
         (lambda: ridge(X), ValueError, "y to be passed"),
         (lambda: ridge("a", y), ValueError, "X"),
         (lambda: ridge(Moments()), ValueError, "X holds moments of 0 samples"),

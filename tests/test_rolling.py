@@ -384,7 +384,7 @@ def test_tolerance_that_is_not_reached():
         ({}, ValueError, "window is None; expected a number of rows"),
         ({"window": 0}, ValueError, "window must be at least 1"),
         ({"window": 2.5}, TypeError, "window must be an integer"),
-        ({"window": 5, "expanding": True}, ValueError, "beside expanding=True"),
+        ({"window": 5, "expanding": True}, ValueError, "but expanding is True"),
         ({"expanding": "yes"}, TypeError, "expanding is 'yes'"),
         ({"window": 5, "step": 0}, ValueError, "step must be at least 1"),
         ({"window": 5, "min_samples": 6}, ValueError, "min_samples is 6; expected at most"),
@@ -397,10 +397,22 @@ def test_tolerance_that_is_not_reached():
         ({"window": 5, "alpha": None}, TypeError, "alpha is None"),
         ({"window": 5, "groups": [1, 2]}, ValueError, r"groups has shape \(2,\); expected \(40,\)"),
         ({"window": 5, "groups": [np.nan] * 40}, ValueError, "groups has the label nan at row 0"),
-        ({"window": 5, "groups": [None, "a"] * 20}, TypeError, "groups has the label None beside"),
+        (
+            {"window": 5, "groups": [None, "a"] * 20},
+            TypeError,
+            "groups has strings and the label None",
+        ),
         ({"window": 5, "groups": [None] * 40}, ValueError, "groups has the label None at row 0"),
-        ({"window": 5, "groups": [{}, 1] * 20}, TypeError, "groups has labels that do not compare"),
-        ({"window": 5, "groups": [np.nan, "a"] * 20}, TypeError, "groups has the label nan beside"),
+        (
+            {"window": 5, "groups": [{}, 1] * 20},
+            TypeError,
+            "groups has labels that cannot be compared",
+        ),
+        (
+            {"window": 5, "groups": [np.nan, "a"] * 20},
+            TypeError,
+            "groups has strings and the label nan",
+        ),
         ({"window": 5, "groups": np.array([1, np.nan] * 20, object)}, ValueError, "nan at row 1"),
         ({"window": 5, "sample_weight": [1.0]}, ValueError, "sample_weight has shape"),
         ({"window": 5, "penalty_factor": [1.0]}, ValueError, "penalty_factor has shape"),
@@ -486,7 +498,7 @@ def test_moments_forget_refuses():
     for wrong in ("half", None, True):
         with pytest.raises(TypeError, match="expected a number above 0, at most 1"):
             moments.forget(wrong)
-    with pytest.raises(ValueError, match="leaves nothing"):
+    with pytest.raises(ValueError, match="rounds a total weight"):
         moments.forget(1e-309)
     assert_array_equal(moments.gram, before.gram)
     assert Moments().forget(0.5).total_weight == 0.0

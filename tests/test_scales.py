@@ -112,7 +112,7 @@ def test_scaled_weights(stored, power):
         (1.0, 1e308 / 8, "y is too large"),
         (1e100, 1e300, "y is too large"),
         (1e-200, 1e150, "y is too large"),
-        (1e200, 1e-200, "y is too small beside X"),
+        (1e200, 1e-200, "y is too small relative to X"),
     ],
 )
 @pytest.mark.parametrize("solver", ["auto", "qr", "cg"])
@@ -133,7 +133,7 @@ def test_float32_refuses_what_it_cannot_hold():
         fastridge.ridge(Z, y * 1e39, 1.0)
     with pytest.raises(ValueError, match=r"y is too large: .* float32"):
         fastridge.ridge(Z, y * 1e39, 1.0, solver="qr")
-    with pytest.raises(ValueError, match="y is too small beside X"):
+    with pytest.raises(ValueError, match="y is too small relative to X"):
         fastridge.ridge(Z, y * 1e-100, 1.0)
     got = fastridge.ridge(Z, y * 1e37, 1.0)
     np.testing.assert_allclose(got.coef / 1e37, fastridge.ridge(Z, y, 1.0).coef, rtol=1e-6)

@@ -83,8 +83,8 @@ def test_moments_say_what_is_wrong():
     for wrong, name in (
         ((X * 1e-200, y), "X has a column that is too small"),
         ((X, y * 1e-200), "y is too small"),
-        ((X * 1e200, y), "beyond float64"),
-        ((X, y * 1e200), "beyond float64"),
+        ((X * 1e200, y), "overflow float64"),
+        ((X, y * 1e200), "overflow float64"),
     ):
         with pytest.raises(ValueError, match=name):
             fastridge.Moments(*wrong)
@@ -149,7 +149,7 @@ def test_heavy_rows(which):
     for name, coef in found.items():
         assert np.linalg.norm(coef - want) < 1e-8 * np.linalg.norm(want), name
     if len(which) > 1:
-        with pytest.raises(ValueError, match="rows that weigh up to"):
+        with pytest.raises(ValueError, match="rows of weights up to"):
             fastridge.Moments(X, y, weights)
     else:
         coef = fastridge.ridge(fastridge.Moments(X, y, weights), alpha=1.0).coef
@@ -218,9 +218,9 @@ def test_heavy_rows_of_several_chunks(weight):
     first, second = slice(0, 20), slice(20, 40)
     parts = [fastridge.Moments(X[part], y[part], weights[part]) for part in (first, second)]
     before = parts[0].copy()
-    with pytest.raises(ValueError, match="2 rows that weigh up to"):
+    with pytest.raises(ValueError, match="2 rows of weights up to"):
         parts[0] += parts[1]
-    with pytest.raises(ValueError, match="2 rows that weigh up to"):
+    with pytest.raises(ValueError, match="2 rows of weights up to"):
         parts[0].update(X[second], y[second], weights[second])
     # nothing has changed
     assert parts[0].n_samples == 20

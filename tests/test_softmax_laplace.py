@@ -190,7 +190,7 @@ def test_l1_holds_coefficients():
     assert (np.isnan(posterior.standard_errors) == held).all()
     assert (posterior.active == ~held).all()
     assert 2.0 < result.dof < (~held).sum() + 2.0
-    with pytest.raises(ValueError, match="asked for of an L1 penalty"):
+    with pytest.raises(ValueError, match="not defined for an L1 penalty"):
         result.log_evidence()
 
 
@@ -265,11 +265,11 @@ def test_posteriors_of_other_estimators_are_refused():
     X, y, weight = data(n=100)
     model = fastridge.LogisticRegression().fit(X, y)
     posterior = model.posterior(X, y)
-    with pytest.raises(ValueError, match="of another fit"):
+    with pytest.raises(ValueError, match="of a different fit"):
         fastridge.LogisticRegression(C=2.0).fit(X, y).predict_proba(X, posterior=posterior)
     with pytest.raises(TypeError, match="expected the GLMPosterior"):
         fastridge.LogisticRegression().fit(X, y == 0).predict_proba(X, posterior=posterior)
-    with pytest.raises(ValueError, match="for the loss 'multinomial', which has none"):
+    with pytest.raises(ValueError, match="but the loss 'multinomial' has none"):
         model.posterior(X, y, dispersion=1.0)
     weight[y == 1] = 0.0
     model.fit(X, y, weight)
@@ -320,7 +320,7 @@ def test_refused():
         wide.posterior()
     with pytest.raises(ValueError, match="3 classes of 1401 coefficients each"):
         glm(np.random.default_rng(0).standard_normal((60, 1400)), y, "multinomial", "evidence")
-    with pytest.raises(ValueError, match="needs features with an L2 penalty"):
+    with pytest.raises(ValueError, match="needs only features with an L2 penalty"):
         glm(X, y, "multinomial", "evidence", l1_ratio=0.5)
     with pytest.raises(ValueError, match="does not hold its data"):
         round_trip(result).posterior()

@@ -281,9 +281,9 @@ def test_files_are_read_from_where_they_stand(tmp_path):
 def test_other_sources_are_refused(tmp_path):
     path = tmp_path / "x.svm"
     path.write_text("1 1:2\n")
-    with pytest.raises(TypeError, match="a file of text; expected one of bytes"):
+    with pytest.raises(TypeError, match="a text file; expected a binary file"):
         read_svmlight(io.StringIO("1 1:2"))
-    with open(path) as file, pytest.raises(TypeError, match="a file of text"):
+    with open(path) as file, pytest.raises(TypeError, match="a text file"):
         read_svmlight(file)
     with pytest.raises(TypeError, match="source is a NoneType; expected a path"):
         read_svmlight(None)

@@ -303,7 +303,8 @@ def check_target(
         )
     if values.shape[0] != n_samples:
         raise ValueError(
-            f"{name} has {values.shape[0]} rows, but X has {n_samples}; expected as many rows."
+            f"{name} has {values.shape[0]} rows, but X has {n_samples}; expected the same number of"
+            " rows."
         )
     keep = any_order and values.flags.c_contiguous and not values.flags.f_contiguous
     values = np.require(values, np.float64, ["C" if keep else "F", "A"])
@@ -342,7 +343,7 @@ def check_sample_weight(
         return None
     values = non_negative(sample_weight, n_samples, name, "sample", scalar=True)
     if not values.any():
-        raise ValueError(f"{name} is zero for every sample; expected a positive weight somewhere.")
+        raise ValueError(f"{name} is zero for every sample; expected at least one positive weight.")
     return values
 
 
@@ -492,8 +493,8 @@ def check_batch(
     _check_range(weight.reshape(-1), "sample_weight")
     if not weight.any(axis=-1).all():
         raise ValueError(
-            "sample_weight is zero for every sample of a problem; expected a positive weight"
-            " somewhere."
+            "sample_weight is zero for every sample of a problem; expected at least one positive"
+            " weight in each."
         )
     return designs, targets, penalties, weight
 
@@ -607,7 +608,7 @@ def _check_sparse(
     if values.ndim != 1 or values.shape[0] < nnz:
         raise ValueError(
             f"{name} is a malformed sparse matrix: data has shape {values.shape}, but indptr ends"
-            f" at {nnz}; expected as many values."
+            f" at {nnz}; expected the same number."
         )
     values, indices = values[:nnz], indices[:nnz]
     if disordered:

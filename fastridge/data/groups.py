@@ -120,7 +120,8 @@ def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
         names, codes = np.unique(labels, return_inverse=True)
     except TypeError:
         raise TypeError(
-            "groups has labels that do not compare; expected all strings or all numbers."
+            "groups has labels that cannot be compared with each other; expected all strings or"
+            " all numbers."
         ) from None
     return FeatureGroups(names, codes.astype(np.intp, copy=False).reshape(-1))
 
@@ -139,7 +140,7 @@ def _labels(groups: Any, unit: str) -> NDArray[Any]:
         if strings and strings < len(parts):
             odd = next(label for label in parts if not isinstance(label, str))
             raise TypeError(
-                f"groups has the label {odd!r} beside strings; expected all strings or all numbers."
+                f"groups has strings and the label {odd!r}; expected all strings or all numbers."
             )
         if kind == "O":
             labels = np.asarray(parts.tolist()).reshape(labels.shape)
@@ -187,22 +188,25 @@ def _of_columns(names: list[Any], parts: list[Any], p: int, columns: Any) -> Fea
     for g, (name, part) in enumerate(zip(names, parts, strict=True)):
         chosen = _columns_of(name, part, p, columns)
         if not len(chosen):
-            raise ValueError(f"groups[{name!r}] is empty; expected at least one feature in each.")
+            raise ValueError(
+                f"groups[{name!r}] is empty; expected at least one feature in each group."
+            )
         if len(np.unique(chosen)) < len(chosen):
-            raise ValueError(f"groups[{name!r}] has a feature twice; expected each once.")
+            raise ValueError(f"groups[{name!r}] has a feature twice; expected each feature once.")
         taken = chosen[codes[chosen] >= 0]
         if len(taken):
             other = names[codes[taken[0]]]
             raise ValueError(
                 f"groups has feature {_name(taken[0], columns)} in {other!r} and in {name!r};"
-                " expected each in one."
+                " expected each feature in one group."
             )
         codes[chosen] = g
     missing = np.flatnonzero(codes < 0)
     if len(missing):
         raise ValueError(
-            f"groups has no group for {len(missing)} feature(s), {_name(missing[0], columns)} the"
-            " first; expected each in one. A penalty_factor of 0 leaves one without a penalty."
+            f"groups has no group for {len(missing)} feature(s), of which"
+            f" {_name(missing[0], columns)} is the first; expected each feature in one group. Use"
+            " penalty_factor 0 for features without a penalty."
         )
     return FeatureGroups(_names(names), codes)
 
@@ -227,7 +231,8 @@ def _columns_of(name: Any, part: Any, p: int, columns: Any) -> NDArray[np.intp]:
         mask = np.asarray(part)
         if mask.shape != (p,):
             raise ValueError(
-                f"groups[{name!r}] is a mask of shape {mask.shape}; expected ({p},), the features."
+                f"groups[{name!r}] is a mask of shape {mask.shape}; expected ({p},), one element"
+                " per feature."
             )
         return np.flatnonzero(mask)
     return np.array([_number(name, v, p, columns) for v in part], dtype=np.intp)
@@ -243,7 +248,9 @@ def _columns_of_slice(name: Any, part: slice, p: int, columns: Any) -> NDArray[n
     if part.step == 0 or any(not (end is None or _is_whole(end)) for end in ends):
         raise TypeError(f"groups[{name!r}] is {part!r}; expected a slice of numbers or names.")
     if any(end is not None and not -p <= end <= p for end in ends[:2]):
-        raise ValueError(f"groups[{name!r}] is {part!r}; expected ends within the {p} of X.")
+        raise ValueError(
+            f"groups[{name!r}] is {part!r}; expected bounds within the {p} columns of X."
+        )
     return np.arange(p)[slice(*ends)]
 
 
@@ -255,12 +262,16 @@ def _number(name: Any, column: Any, p: int, columns: Any) -> int:
     if _is_whole(column):
         j = int(column)
         if not -p <= j < p:
-            raise ValueError(f"groups[{name!r}] has column {j}; expected one of the {p} of X.")
+            raise ValueError(
+                f"groups[{name!r}] has column {j}; expected one of the {p} columns of X."
+            )
         return j % p
     if isinstance(column, str):
         found: Any = [] if columns is None else np.flatnonzero(np.asarray(columns) == column)
         if len(found) != 1:
             what = "X has no column names" if columns is None else f"X has {len(found)} such"
-            raise ValueError(f"groups[{name!r}] has column {column!r}, and {what}; expected one.")
+            raise ValueError(
+                f"groups[{name!r}] has column {column!r}, but {what}; expected exactly one."
+            )
         return int(found[0])
     raise TypeError(f"groups[{name!r}] has {column!r}; expected numbers or names of columns.")

@@ -136,7 +136,7 @@ def _rows_of(values: Any, indices: Any, indptr: Any) -> tuple[NDArray[Any], ...]
             f" {len(values)}, the number of values."
         )
     if (np.diff(indptr) < 0).any():
-        raise ValueError("X has an indptr that falls; expected one that does not.")
+        raise ValueError("X has an indptr that decreases; expected one that never does.")
     if not np.isfinite(values).all():
-        raise ValueError("X holds NaN or infinity among its values; expected finite numbers.")
+        raise ValueError("X contains NaN or infinity; expected finite numbers.")
     return values, indices, indptr

@@ -182,8 +182,8 @@ def as_array(X: Any, name: str) -> Any:
         raise ValueError(f"{name} is None; expected an array of numbers.")
     if isinstance(X, getattr(sys.modules.get("fastridge.data.parts"), "Parts", ())):
         raise TypeError(
-            f"{name} is {type(X).__name__}, data in parts, which this does not take; expected an"
-            " array of numbers. Parts are for fit and predict of estimators."
+            f"{name} is {type(X).__name__}, data in parts, which is not supported here; expected an"
+            " array of numbers. Estimators accept data in parts in fit and predict."
         )
     note_foreign()
     kind = _frame_kind(X)
@@ -201,7 +201,7 @@ def as_array(X: Any, name: str) -> Any:
         return np.asarray(X)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"{name}, a {type(X).__name__}, does not convert to an array of numbers: {error}"
+            f"{name}, a {type(X).__name__}, cannot be converted to an array of numbers: {error}"
         ) from error
 
 
@@ -290,7 +290,7 @@ def to_csr(X: Any, name: str) -> Any:
             if coords.shape != X.data.shape:
                 raise ValueError(
                     f"{name} is a malformed sparse matrix: data has shape {X.data.shape} and the"
-                    f" coordinates on axis {axis} {coords.shape}; expected as many."
+                    f" coordinates on axis {axis} {coords.shape}; expected the same number."
                 )
             if len(coords) and (coords.min() < 0 or coords.max() >= X.shape[axis]):
                 raise ValueError(
@@ -310,7 +310,7 @@ def to_csr(X: Any, name: str) -> Any:
         if X.data.shape[0] < indptr[-1]:
             raise ValueError(
                 f"{name} is a malformed sparse matrix: data has {X.data.shape[0]} blocks, but"
-                f" indptr ends at {indptr[-1]}; expected as many."
+                f" indptr ends at {indptr[-1]}; expected the same number."
             )
     if X.dtype not in (FLOAT64, FLOAT32):
         if X.dtype.kind not in "biuf":
@@ -336,7 +336,7 @@ def _lil_to_csr(X: Any, name: str) -> Any:
         i = int(wrong.argmax())
         raise ValueError(
             f"{name} is a malformed sparse matrix: row {i} has {len(rows[i])} indices and"
-            f" {len(data[i])} values; expected as many."
+            f" {len(data[i])} values; expected the same number."
         )
     start = np.zeros(n + 1, np.int64)
     np.cumsum(lengths, out=start[1:])

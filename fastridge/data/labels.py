@@ -180,8 +180,8 @@ def weights_of_classes(
             left_out.append(label)
     if left_out and len(classes) - len(left_out) < len(class_weight):
         raise ValueError(
-            f"class_weight has keys {list(class_weight)}, and y has classes {left_out} that are"
-            " not among them; expected classes of y."
+            f"class_weight has keys {list(class_weight)}, some of which are not in y, but none for"
+            f" the classes {left_out} of y; expected classes of y."
         )
     return by_class
 
@@ -214,7 +214,7 @@ def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]
     """
     if (labels.dtype.kind in "US") != (classes.dtype.kind in "US"):
         raise ValueError(
-            f"y has labels of dtype {labels.dtype}; expected some of the classes"
+            f"y has labels of dtype {labels.dtype}; expected labels from the classes"
             f" {classes.tolist()}."
         )
     codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
@@ -223,8 +223,8 @@ def codes_among(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]
         new = np.unique(labels[unknown]).tolist()
         shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
         raise ValueError(
-            f"y has labels that are no classes of the model: {shown}; expected some of"
-            f" {classes.tolist()}. Name all classes in the first call: partial_fit(X, y,"
+            f"y has labels that are not classes of the model: {shown}; expected labels from"
+            f" {classes.tolist()}. Pass all classes in the first call: partial_fit(X, y,"
             " classes=...)."
         )
     return codes
@@ -278,8 +278,8 @@ def as_proportions(y: Any, n_samples: int, n_classes: int | None) -> NDArray[np.
             return shares
     raise ValueError(
         f"y has shape {shares.shape} and dtype {shares.dtype}; expected labels of shape"
-        f" ({n_samples},), or proportions of classes of shape {shape}, from 0 to 1, whose rows add"
-        " up to 1."
+        f" ({n_samples},), or proportions of classes of shape {shape}, from 0 to 1, whose rows sum"
+        " to 1."
     )
 
 
@@ -343,7 +343,7 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
     try:
         labels = np.asarray(y)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"y does not convert to an array of class labels: {error}") from error
+        raise ValueError(f"y cannot be converted to an array of class labels: {error}") from error
     if labels.ndim == 2 and labels.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of"
@@ -359,7 +359,8 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
         )
     if labels.shape[0] != n_samples:
         raise ValueError(
-            f"y has {labels.shape[0]} rows, but X has {n_samples}; expected as many rows."
+            f"y has {labels.shape[0]} rows, but X has {n_samples}; expected the same number of"
+            " rows."
         )
     if labels.dtype.kind == "O":
         labels = _labels_of_objects(labels)
@@ -410,7 +411,9 @@ def _labels_of_objects(labels: NDArray[np.object_]) -> NDArray[Any]:
         try:
             return labels.astype(np.result_type(*types))
         except OverflowError as error:
-            raise ValueError(f"y holds a label that is too large an integer: {error}") from None
+            raise ValueError(
+                f"y has a label that is too large for an integer dtype: {error}"
+            ) from None
     raise ValueError(
         "Unknown label type: y holds objects of types"
         f" {sorted(kind.__name__ for kind in types)}; expected all whole numbers or all strings."

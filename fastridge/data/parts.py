@@ -90,7 +90,7 @@ class Parts(ABC):
         self.n_passes += 1
         total = self._sum(task, args, each)
         if total is None:
-            raise ValueError("X has no rows in any part; expected some.")
+            raise ValueError("X has no rows in any part; expected at least one.")
         return total
 
     @abstractmethod

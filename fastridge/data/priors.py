@@ -39,7 +39,7 @@ def check_prior_mean(prior_mean: Any, n_targets: int, n_features: int) -> NDArra
     if values.shape not in ((n_features,), (n_targets, n_features)):
         raise ValueError(
             f"prior_mean has shape {values.shape}; expected ({n_features},), one coefficient per"
-            f" feature, or ({n_targets}, {n_features}), those of each target."
+            f" feature, or ({n_targets}, {n_features}), one row per target."
         )
     values = np.require(values, np.float64, ["C", "A"])
     if not all_finite(values):
@@ -110,9 +110,9 @@ def check_penalty_matrix(penalty_matrix: Any, n_features: int) -> Any:
         value = float(P[beside])
         j = beside[0] if size[beside[0]] == 0 else beside[1]
         raise ValueError(
-            f"penalty_matrix[{beside[0]}, {beside[1]}] is {value:g} and"
-            f" penalty_matrix[{j}, {j}] is 0; expected a positive semi-definite matrix, which has"
-            " zeros beside a zero on its diagonal."
+            f"penalty_matrix[{beside[0]}, {beside[1]}] is {value:g} and penalty_matrix[{j}, {j}] is"
+            " 0; expected a positive semi-definite matrix, whose rows with a zero on the diagonal"
+            " are zero."
         )
     return P
 

@@ -177,7 +177,10 @@ def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
     for name, values in given.items():
         if values is not None:
             shown = "sample_weight" if name == "weight" else name
-            raise ValueError(f"{shown} is given beside a list of partitions; expected it in them.")
+            raise ValueError(
+                f"{shown} is given together with a list of partitions; expected it inside the"
+                " partitions."
+            )
     take = dask.delayed(_element, pure=False)
     columns = [[take(one, number, i) for i in range(3)] for number, one in enumerate(X)]
     return DaskParts(columns, None, None, 0.0, False)
@@ -198,8 +201,8 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
             raise ValueError(f"X has {X.ndim} dimensions; expected 2: (n_samples, n_features).")
         if len(X.chunks[1]) > 1:
             warnings.warn(
-                f"X has its columns in {len(X.chunks[1])} chunks, which are merged; X.rechunk({{1:"
-                " -1}) beforehand avoids that in every fit.",
+                f"X has its columns in {len(X.chunks[1])} chunks, which are merged in every fit;"
+                " X.rechunk({1: -1}) beforehand avoids that.",
                 stacklevel=5,
             )
             X = X.rechunk({1: -1})
@@ -242,7 +245,8 @@ def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[A
     elif lengths is not None:
         if len(values) != sum(lengths):
             raise ValueError(
-                f"{shown} has {len(values)} rows, but X has {sum(lengths)}; expected as many."
+                f"{shown} has {len(values)} rows, but X has {sum(lengths)}; expected the same"
+                " number."
             )
         found = values if hasattr(values, "iloc") else np.asarray(values)
         ends = np.cumsum([0, *lengths])
@@ -251,11 +255,11 @@ def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[A
     else:
         raise TypeError(
             f"{shown} is a {type(values).__name__}, but the lengths of the partitions of X are not"
-            " known; expected a collection of Dask with the same partitions."
+            " known; expected a Dask collection with the same partitions."
         )
     if len(blocks) != count:
         raise ValueError(
-            f"{shown} has {len(blocks)} partitions, but X has {count}; expected as many, of the"
-            " same rows."
+            f"{shown} has {len(blocks)} partitions, but X has {count}; expected the same number,"
+            " with the same rows."
         )
     return blocks

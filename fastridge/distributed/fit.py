@@ -25,13 +25,15 @@ def parts_of(X: Any, **given: Any) -> Parts:
         for name, values in given.items():
             if values is not None:
                 shown = "sample_weight" if name == "weight" else name
-                raise ValueError(f"{shown} is given beside Chunks; expected it in the chunks.")
+                raise ValueError(
+                    f"{shown} is given together with Chunks; expected it inside the chunks."
+                )
         return X
     if is_lazy(X):
         from .dask_parts import dask_parts
 
         return dask_parts(X, given)
-    raise TypeError(f"X is a {type(X).__name__}; expected Chunks or a collection of Dask.")
+    raise TypeError(f"X is a {type(X).__name__}; expected Chunks or a Dask collection.")
 
 
 def fit_parts(estimator: Any, X: Any, **given: Any) -> None:
@@ -40,8 +42,8 @@ def fit_parts(estimator: Any, X: Any, **given: Any) -> None:
     kind = None if row is None else row.parts
     if kind is None:
         raise TypeError(
-            f"X comes in parts, which {type(estimator).__name__} does not take; expected an array,"
-            " a data frame or a sparse matrix."
+            f"X is data in parts, which {type(estimator).__name__} does not support; expected an"
+            " array, a data frame or a sparse matrix."
         )
     parts = parts_of(X, **given)
     before = parts.n_passes

@@ -42,7 +42,7 @@ def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         count = int(cv)
         if not 2 <= count <= n:
-            raise ValueError(f"cv is {count}, of {n} samples; expected from 2 to n_samples={n}.")
+            raise ValueError(f"cv is {count} for {n} samples; expected 2 to n_samples={n}.")
         sizes = np.full(count, n // count)
         sizes[: n % count] += 1
         ends = np.cumsum(sizes)
@@ -77,12 +77,12 @@ def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
         fold[test] = i
         if len(train) + len(test) != n:
             raise ValueError(
-                f"cv trains fold {i} on {len(train)} of the {n - len(test)} other rows; data in"
-                " parts take folds that train on all of them."
+                f"cv trains fold {i} on {len(train)} of the {n - len(test)} other rows; for data in"
+                " parts, expected folds that train on all other rows."
             )
     if not (seen == 1).all():
         raise ValueError(
-            f"cv holds row {int(np.argmax(seen != 1))} out {seen[seen != 1][0]} times; data in"
-            " parts take folds that hold each row out once."
+            f"cv holds out row {int(np.argmax(seen != 1))} {seen[seen != 1][0]} times; for data in"
+            " parts, expected folds that hold out each row once."
         )
     return fold

@@ -309,8 +309,8 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
     _require_weight(known)
     if loss.has_log_link and not known.y_sum > 0:
         raise ValueError(
-            "y is 0 for every sample with weight; expected some above 0: no finite intercept fits"
-            " best."
+            "y is 0 for every sample of positive weight, so that no finite intercept is optimal;"
+            " expected at least one positive value."
         )
     start = estimator._start(len(known.mean))
     if start is not None:
@@ -350,12 +350,13 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         weight = weight * by_class
     if (weight > 0).sum() < 2 or (len(classes) > 2 and not weight.all()):
         raise ValueError(
-            f"y has no weight in class {classes[weight.argmin()]!r}; expected some in every class."
+            f"sample_weight is zero for all of class {classes[weight.argmin()]!r}; expected"
+            " positive weights in every class."
         )
     two = len(classes) == 2
     if known.has_offset and not two:
         raise ValueError(
-            f"offset is given with data in parts of {len(classes)} classes; expected None, or two"
+            f"offset is given for data in parts with {len(classes)} classes; expected None, or two"
             " classes."
         )
     data = Data(LOGISTIC if two else None, classes, by_class)
@@ -381,7 +382,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
 def _require_weight(known: Known) -> None:
     if not known.total > 0:
         raise ValueError(
-            "sample_weight is zero for every sample; expected a positive weight somewhere."
+            "sample_weight is zero for every sample; expected at least one positive weight."
         )
 
 
@@ -401,8 +402,8 @@ def _run(
     bounded = any(b is not None for b in box)
     if data.loss is None and (l1_ratio > 0 or bounded):
         raise ValueError(
-            "l1_ratio and bounds of several classes are not for data in parts; expected l1_ratio=0"
-            " and no bounds."
+            "l1_ratio and bounds are not supported for data in parts with several classes;"
+            " expected l1_ratio=0 and no bounds."
         )
     found = fit_glm(
         parts,
@@ -429,14 +430,14 @@ def _run(
         )
     if found.separated:
         said = (
-            "features without a penalty fit every row exactly, as separated classes: no finite"
-            " coefficients fit best; what helps: some penalty on every feature"
+            "features without a penalty separate the classes, so that no finite coefficients are"
+            " optimal; try a penalty on every feature"
         )
     else:
         said = (
-            f"Newton's method ended after {found.n_iter} steps with a relative gap of"
-            f" {found.gap / found.null:.2g}; what helps: a larger max_iter or tol, some penalty on"
-            " every feature, or features on like scales (standardize=True)"
+            f"Newton's method stopped after {found.n_iter} steps with a relative gap of"
+            f" {found.gap / found.null:.2g}; try a larger max_iter or tol, a penalty on every"
+            " feature, or features of similar scales (standardize=True)"
         )
     if not found.converged:
         warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=5)

@@ -63,7 +63,7 @@ def read(part: Part, data: Data) -> Rows:
             weight = by_class if weight is None else weight * by_class
     offset = None
     if part.groups is not None:
-        raise ValueError("groups is given, which this fit does not take; expected None.")
+        raise ValueError("groups is given, but this fit does not use it; expected None.")
     if data.loss is not None and (part.offset is not None or part.exposure is not None):
         offset = check_offset(part.offset, part.exposure, data.loss, n)
     return Rows(A, y, weight, offset)
@@ -97,7 +97,7 @@ class Known(Sum):
         if len(other.mean) != len(self.mean):
             raise ValueError(
                 f"X has {len(other.mean)} columns in one part and {len(self.mean)} in another;"
-                " expected as many in each."
+                " expected the same number in each."
             )
         total = self.total + other.total
         if total > 0:
@@ -119,7 +119,7 @@ class Known(Sum):
             j = int(np.flatnonzero(self.names != other.names)[0])
             raise ValueError(
                 f"X has feature name {other.names[j]!r} at position {j}; expected"
-                f" {self.names[j]!r}, as in the parts before."
+                f" {self.names[j]!r}, as in the earlier parts."
             )
 
 

@@ -35,7 +35,9 @@ def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) 
     single = getattr(X, "dtype", None) == np.float32
     pattern = getattr(alone, method)(np.zeros((1, p), np.float32 if single else float), **given)
     if isinstance(pattern, tuple):
-        raise ValueError("return_std is given with data in parts; expected predictions alone.")
+        raise ValueError(
+            "return_std=True is not supported for data in parts; expected return_std=False."
+        )
     model = dask.delayed(estimator, pure=False, traverse=False)
     call = dask.delayed(_call, pure=False)
     lengths: list[Any] = lazy.lengths or [np.nan] * len(lazy.columns)
@@ -141,7 +143,7 @@ def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
 def _require_weight(total: float) -> None:
     if not total > 0:
         raise ValueError(
-            "sample_weight is zero for every sample; expected a positive weight somewhere."
+            "sample_weight is zero for every sample; expected at least one positive weight."
         )
 
 

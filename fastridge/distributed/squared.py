@@ -43,7 +43,7 @@ def moments(parts: Parts, max_memory: float | None, targets: Targets | None = No
 def _with_weight(parts: Parts, total: Moments) -> Moments:
     if not total.total_weight > 0:
         raise ValueError(
-            "sample_weight is zero for every sample; expected a positive weight somewhere."
+            "sample_weight is zero for every sample; expected at least one positive weight."
         )
     if total.feature_names is None:
         total.feature_names = parts.names
@@ -93,7 +93,7 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
         return _with_weight(parts, found.parts[0])
     if not found.total > 0:
         raise ValueError(
-            "sample_weight is zero for every sample; expected a positive weight somewhere."
+            "sample_weight is zero for every sample; expected at least one positive weight."
         )
     return found
 
@@ -102,8 +102,7 @@ def fit_rows(estimator: Any, parts: Parts) -> None:
     """Fit an estimator to rows with the same moments."""
     if getattr(estimator, "criterion", None) == "loo":
         raise ValueError(
-            "criterion='loo' leaves out single rows, which data in parts do not bring together;"
-            " expected another criterion."
+            "criterion='loo' is not supported for data in parts; expected another criterion."
         )
     total = moments(parts, getattr(estimator, "max_memory", None))
     _fit_standing(estimator, _unfitted(estimator).fit, [total])
@@ -116,20 +115,23 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     scoring = getattr(estimator, "scoring", None)
     if scoring is not None and not (isinstance(scoring, str) and scoring in scores):
         raise ValueError(
-            f"scoring is {scoring!r}; of data in parts, scores follow from errors alone: expected"
-            f" None or one of {sorted(scores)}."
+            f"scoring is {scoring!r}; for data in parts, expected None or one of {sorted(scores)}."
         )
     cv = estimator.cv
     if getattr(estimator, "validation", None) is not None:
-        raise ValueError("validation is given with data in parts; expected None: use cv.")
+        raise ValueError(
+            "validation is not supported for data in parts; expected None. Use cv instead."
+        )
     if cv is None and hasattr(estimator, "store_cv_results"):
         raise ValueError(
-            "cv=None leaves out single rows, which data in parts do not bring together; expected"
+            "cv=None is leave-one-out, which is not supported for data in parts; expected"
             " cv='gcv', a number of folds, or a splitter."
         )
     if isinstance(cv, str):
         if cv != "gcv":
-            raise ValueError(f"cv is {cv!r}; of data in parts, expected 'gcv' or folds.")
+            raise ValueError(
+                f"cv is {cv!r}; for data in parts, expected 'gcv', a number of folds or a splitter."
+            )
         total = moments(parts, getattr(estimator, "max_memory", None))
         _fit_standing(estimator, local.fit, [total])
         return
@@ -141,7 +143,10 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     folds = parts.sum(task, each=each).parts
     folds = [fold for fold in folds if fold.n_features and fold.total_weight > 0]
     if len(folds) < 2:
-        raise ValueError(f"cv holds out rows with weight in {len(folds)} fold(s); expected 2.")
+        raise ValueError(
+            f"cv has {len(folds)} fold(s) that hold out rows of positive weight; expected at least"
+            " 2."
+        )
     for fold in folds:
         if fold.feature_names is None:
             fold.feature_names = parts.names

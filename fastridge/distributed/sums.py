@@ -24,8 +24,8 @@ class Weights(Sum):
     def add(self, other: Weights) -> None:
         if (self.labels.dtype.kind in "US") != (other.labels.dtype.kind in "US"):
             raise ValueError(
-                f"labels are of types {self.labels.dtype} and {other.labels.dtype}; expected"
-                " strings in all parts, or numbers."
+                f"y has labels of dtype {self.labels.dtype} in one part and {other.labels.dtype} in"
+                " another; expected strings in all parts, or numbers in all."
             )
         joined = np.concatenate([self.labels, other.labels])
         labels, code = np.unique(joined, return_inverse=True)
@@ -105,18 +105,20 @@ def refuse_others(part: Part, *names: str) -> None:
     """Refuse values of rows that a fit does not take."""
     for name in names:
         if getattr(part, name) is not None:
-            raise ValueError(f"{name} is given, which this fit does not take; expected None.")
+            raise ValueError(f"{name} is given, but this fit does not use it; expected None.")
 
 
 def column(values: Any, n: int, name: str) -> NDArray[Any]:
     """Return a value for each row as a vector."""
     if values is None:
-        raise ValueError(f"{name} is None; expected a value for each row.")
+        raise ValueError(f"{name} is None; expected one value per row of X.")
     found = np.asarray(values)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.shape != (n,):
-        raise ValueError(f"{name} has shape {found.shape}; expected ({n},), as X has rows.")
+        raise ValueError(
+            f"{name} has shape {found.shape}; expected ({n},): one value per row of X."
+        )
     return found
 
 

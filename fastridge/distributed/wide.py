@@ -312,12 +312,12 @@ def fit_wide(estimator: Any, parts: Parts, columns: Columns, targets: Targets | 
     for name in ("prior_mean", "penalty_matrix", "lower", "upper"):
         if getattr(estimator, name, None) is not None:
             raise ValueError(
-                f"{name} is given with data in parts of {len(columns.mean)} columns, too many for"
+                f"{name} is given for data in parts with {len(columns.mean)} columns, too many for"
                 " their moments; expected None, fewer columns or a larger max_memory."
             )
     if estimator.positive:
         raise ValueError(
-            f"positive=True is given with data in parts of {len(columns.mean)} columns, too many"
+            f"positive=True is given for data in parts with {len(columns.mean)} columns, too many"
             " for their moments; expected False, fewer columns or a larger max_memory."
         )
     parts.keep()

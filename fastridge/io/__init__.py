@@ -114,12 +114,12 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     if not is_model(model):
         if is_of_sklearn(model):
             raise TypeError(
-                f"model is a {type_name(model)}, which has no place in a model file: {SKOPS}"
+                f"model is a {type_name(model)}, which a model file cannot hold: {SKOPS}"
             )
         if isinstance(model, tuple) and is_model(getattr(model, "path", None)):
             raise TypeError(
-                f"model is a {type(model).__name__}, what enet_path and lasso_path return; expected"
-                " its path, which holds the same: model.path"
+                f"model is a {type(model).__name__}, as returned by enet_path and lasso_path;"
+                " expected model.path, which holds the same results"
             )
         raise TypeError(
             f"model is a {type_name(model)}; expected one of: {', '.join(names_of_models())}"

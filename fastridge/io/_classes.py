@@ -149,8 +149,8 @@ def state_of(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             attributes[name] = item
         elif name not in params and name not in _NOTES:
             raise TypeError(
-                f"attribute {name!r} of {type(value).__name__} is neither a parameter nor a fitted "
-                "attribute (whose name ends in '_'): it has no place in a model file"
+                f"attribute {name!r} of {type(value).__name__} is neither a parameter nor a fitted"
+                " attribute (whose name ends in '_'), so that a model file cannot hold it"
             )
     return params, attributes
 

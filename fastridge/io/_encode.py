@@ -19,7 +19,7 @@ KINDS = "biufcmMSU"  # array kinds that are plain bytes
 MAX_DEPTH = 32
 # Bits of the largest integer: fewer digits than the 4,300 that Python reads.
 _MAX_BITS = 14000
-SKOPS = "use skops.io.dump of the package skops, which writes any object of scikit-learn"
+SKOPS = "use skops.io.dump of the package skops, which saves any scikit-learn object"
 TYPES = {t.__name__: t for t in (bool, float, int, object, str)} | {
     f"numpy.{t.__name__}": t for t in {np.dtype(code).type for code in "?bhilqBHILQefdFDSUO"}
 }
@@ -90,18 +90,17 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
         return inner(list(value.data), "data")
     if where.rpartition(".")[2] == "cv" and hasattr(value, "split"):
         raise TypeError(
-            f"{where} is a {found}, a splitter, which has no place in a model file; expected an"
-            " int, a splitter of scikit-learn, or its splits, cv=list(splitter.split(X, y)). A"
-            " fitted model does not need it any more: model.set_params(cv=None) before saving does,"
-            " too."
+            f"{where} is a {found}, a splitter that a model file cannot hold; expected an int, a"
+            " splitter of scikit-learn, or its splits, cv=list(splitter.split(X, y)). A fitted"
+            " model no longer needs it: model.set_params(cv=None) before saving works, too."
         )
     if is_of_sklearn(value) or (callable(value) and "sklearn" in sys.modules):
-        raise TypeError(f"{where} is a {found}, which has no place in a model file: {SKOPS}")
+        raise TypeError(f"{where} is a {found}, which a model file cannot hold: {SKOPS}")
     if isinstance(value, (np.ndarray, np.generic)):
         found += f" of dtype {value.dtype}"
     raise TypeError(
-        f"{where} is a {found}, which has no place in a model file; expected None, a bool, a "
-        "number, a string, a NumPy array of those, or a list, tuple or dict of such values"
+        f"{where} is a {found}, which a model file cannot hold; expected None, a bool, a number, a"
+        " string, a NumPy array of those, or a list, tuple or dict of such values"
     )
 
 

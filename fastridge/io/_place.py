@@ -24,8 +24,8 @@ def is_file(path: Any, method: str) -> TypeGuard[BinaryIO]:
     """Return whether `path` is a binary file object; raise an error for a text file."""
     if isinstance(path, io.TextIOBase):
         raise TypeError(
-            f"path is a {type(path).__name__}, a file of text; expected one of bytes, opened in"
-            " mode 'rb' or 'wb'."
+            f"path is a {type(path).__name__}, a text file; expected a binary file, opened in mode"
+            " 'rb' or 'wb'."
         )
     return hasattr(path, method)
 
@@ -73,12 +73,14 @@ def replacing(path: str) -> Iterator[BinaryIO]:
         raise ValueError(f"{path} exists and is not a regular file; expected a path to write to")
     if mode is not None and not (mode & 0o222 and os.access(path, os.W_OK)):
         raise PermissionError(
-            errno.EACCES, "path is a read-only file; expected one that may be replaced", path
+            errno.EACCES, "path is a read-only file; expected a file that may be replaced", path
         )
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(
-            errno.ENOENT, "path is in a folder that does not exist; expected one that does", folder
+            errno.ENOENT,
+            "path is in a folder that does not exist; expected an existing folder",
+            folder,
         )
     _sweep(folder)
     temporary = os.path.join(folder, f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}.tmp")

@@ -51,7 +51,7 @@ def _passes(error: BaseException) -> bool:
 def _no_duplicates(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("duplicate key")
     return result
 
 
@@ -91,8 +91,8 @@ class Reader:
                 raise self.fail(f"a {type_name(model)}", f"one of {sorted(CLASSES)} as the model")
             if self.unread:
                 raise self.fail(
-                    f"members {sorted(self.unread)[:3]} that the header does not mention",
-                    "arrays of the model alone",
+                    f"members {sorted(self.unread)[:3]} that are not in the header",
+                    "only arrays of the model",
                 )
         return model
 
@@ -101,14 +101,16 @@ class Reader:
         names = [info.filename for info in infos]
         self.unread = set(names)
         if len(self.unread) != len(names):
-            raise self.fail("a member that is there twice", "each name once")
+            raise self.fail("a duplicate member", "each name once")
         if HEADER not in self.unread:
             raise self.fail("a zip archive without header.json", "a fastridge model file")
         self.file.seek(0, os.SEEK_END)
         size = self.file.tell()
         for info in infos:
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
-                raise self.fail(f"member {info.filename!r} compressed or encrypted", "it stored")
+                raise self.fail(
+                    f"member {info.filename!r} compressed or encrypted", "an uncompressed member"
+                )
             if info.file_size != info.compress_size:
                 raise self.fail(
                     f"member {info.filename!r} of {info.file_size} bytes in {info.compress_size}",
@@ -116,7 +118,9 @@ class Reader:
                 )
         total = sum(info.file_size for info in infos)
         if total > size:
-            raise self.fail(f"members of {total} bytes in a file of {size}", "no more than it has")
+            raise self.fail(
+                f"members of {total} bytes in a file of {size}", "at most the size of the file"
+            )
 
     def _read(self, member: str) -> bytes:
         if member not in self.unread:
@@ -146,8 +150,8 @@ class Reader:
         if version > FORMAT_VERSION:
             raise self.fail(
                 f"format version {version}, written by fastridge {header.get('fastridge')!r}",
-                f"version {FORMAT_VERSION} or older, which is what fastridge {__version__} reads: "
-                "a newer fastridge is needed",
+                f"version {FORMAT_VERSION} or older, as fastridge {__version__} reads: install a"
+                " newer fastridge",
             )
         return header
 
@@ -206,7 +210,7 @@ class Reader:
         shape, items = content
         values = self._values(items, depth)
         if math.prod(_dimensions(shape)) != len(values):
-            raise self.fail(f"{len(values)} values", f"as many as shape {shape} has")
+            raise self.fail(f"{len(values)} values", f"as many values as shape {shape} has")
         array = np.empty(len(values), dtype=object)
         for i, item in enumerate(values):
             array[i] = item
@@ -292,8 +296,8 @@ class Reader:
         if version != found and not self.warned:
             self.warned = True
             warnings.warn(
-                f"{self.name} was written with scikit-learn {version}, and {found} reads it; its"
-                " transformers may not fit: compare their output",
+                f"{self.name} was saved with scikit-learn {version} and is loaded with {found};"
+                " transformers may behave differently: compare their output",
                 UserWarning,
                 stacklevel=2,
             )

@@ -127,7 +127,7 @@ class Stream:
             elif n > LONGEST_LINE:
                 raise ValueError(
                     f"{self.name}: found a line of more than {LONGEST_LINE} bytes; expected shorter"
-                    " ones in what is not a plain file or bytes"
+                    " lines unless the source is an uncompressed file or bytes"
                 )
             else:
                 # a longer line: do not search it again for each block
@@ -143,8 +143,8 @@ def _blocks_of(file: Any) -> Iterator[bytes]:
             raise BlockingIOError(errno.EAGAIN, "source has no bytes at the moment")
         if not isinstance(block, bytes | bytearray | memoryview):
             raise TypeError(
-                f"source is a file whose read() returned a {type(block).__name__}; expected bytes,"
-                " as of a file opened in mode 'rb'"
+                f"source is a file whose read() returned a {type(block).__name__}; expected bytes:"
+                " open the file in mode 'rb'"
             )
         if not block:
             return
@@ -193,7 +193,7 @@ def _position_of(file: Any) -> tuple[int, Callable[[int], Any] | None]:
 def _of_file(name: str, file: Any) -> Whole | Stream:
     if isinstance(file, io.TextIOBase):
         raise TypeError(
-            f"source is a {type(file).__name__}, a file of text; expected one of bytes, opened in"
+            f"source is a {type(file).__name__}, a text file; expected a binary file, opened in"
             " mode 'rb'"
         )
     position, seek = _position_of(file)

@@ -134,8 +134,8 @@ def read_svmlight(
     if o.n_features is not None and n > o.n_features:
         # with "auto" the column of an index is known only at the end
         raise ValueError(
-            f"{name}: found index {rows.highest}, of column {n} as there is an index 0; expected"
-            f" {o.n_features} columns at most, as n_features says"
+            f"{name}: found index {rows.highest}, which is column {n} since there is an index 0;"
+            f" expected at most {o.n_features} columns, as given by n_features"
         )
     return rows.result(o.n_features or n, o)
 

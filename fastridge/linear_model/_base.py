@@ -251,8 +251,8 @@ class Estimator:
 
     def _refuse_parts(self) -> None:
         raise TypeError(
-            f"X comes in parts, which {type(self).__name__}.fit does not take: it visits rows"
-            " several times, in random order; expected partial_fit, once or several times."
+            f"X is data in parts, which {type(self).__name__}.fit does not support, as it visits"
+            " rows several times in random order; use partial_fit instead."
         )
 
     def _learn_parts(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:

@@ -50,8 +50,8 @@ class Choosing(Estimator):
             if params:
                 raise ValueError(
                     f"{type(self).__name__}.fit got {', '.join(map(repr, params))}: passing extra"
-                    " keyword arguments is only supported if enable_metadata_routing=True, which"
-                    " sklearn.set_config sets; expected sample_weight and groups at most."
+                    " keyword arguments is only supported if enable_metadata_routing=True (set it"
+                    " with sklearn.set_config); expected only sample_weight and groups."
                 )
             return Metadata(groups)
         given = {"sample_weight": sample_weight, **params}

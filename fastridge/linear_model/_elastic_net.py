@@ -470,8 +470,8 @@ class ElasticNet(BaseElasticNet):
 
                 check_finite(A)
                 raise ValueError(
-                    f"precompute holds moments of another {what}, or other weights; expected those"
-                    " of X, y and sample_weight."
+                    f"precompute holds moments of a different {what}, or of different weights;"
+                    " expected those of X, y and sample_weight."
                 )
 
 
@@ -563,7 +563,9 @@ def _check_gram(value: Any, p: int) -> NDArray[np.float64]:
     """Check a given Gram matrix, and return it as float64 in C order."""
     gram = numbers(as_array(value, "precompute"), "precompute")
     if gram.shape != (p, p):
-        raise ValueError(f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has.")
+        raise ValueError(
+            f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has {p} columns."
+        )
     gram = np.require(gram, np.float64, ["C", "A"])
     if not np.isfinite(gram).all():
         raise ValueError("precompute contains NaN or infinity; expected finite numbers.")

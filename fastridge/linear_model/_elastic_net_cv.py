@@ -245,10 +245,10 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             alpha, gap = max(search.unsettled, key=lambda u: u[1])
             warnings.warn(
                 "Objective did not converge. You might want to increase the number of iterations"
-                f" (max_iter): of {len(search.unsettled)} penalties, worst at alpha={alpha:.3g},"
-                f" the duality gap is {gap:.2g} of the null objective, where tol={self.tol:g} was"
-                " asked for. What also helps: a larger tol, a larger alpha, some L2 part, or"
-                " columns on like scales (standardize=True).",
+                f" (max_iter): for {len(search.unsettled)} penalties the duality gap is above"
+                f" tol={self.tol:g}; the largest, at alpha={alpha:.3g}, is {gap:.2g} of the null"
+                " objective. Also try a larger tol, a larger alpha, an L2 part, or columns of"
+                " similar scales (standardize=True).",
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=2,
             )
@@ -259,9 +259,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         helps = advice_of_end(own, self.alpha_, end) if not said else ""
         if helps:
             warnings.warn(
-                f"the best penalty lay at the {end} end of the grid, where the score still"
-                " improves; what helps: alphas='auto' or extend=True, which extend the grid, or"
-                f" {helps}.",
+                f"the best penalty is at the {end} end of the grid, where the score still improves;"
+                f" try alphas='auto' or extend=True, which extend the grid, or {helps}.",
                 UserWarning,
                 stacklevel=2,
             )

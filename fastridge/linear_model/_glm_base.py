@@ -116,9 +116,9 @@ def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
     """Warn that folds did not reach their tolerance; unsettled: penalties and relative gaps."""
     alpha, worst = max(unsettled, key=lambda u: u[1])
     warnings.warn(
-        f"of {len(unsettled)} penalties, worst at alpha={alpha:.3g}, the relative gap of a fold is"
-        f" {worst:.2g}, whose root, {math.sqrt(worst):.2g}, is above tol={tol:g}; what helps: a"
-        " larger max_iter, a larger tol, or features on like scales (standardize=True).",
+        f"for {len(unsettled)} penalties, the square root of the relative gap of a fold is above"
+        f" tol={tol:g}; the largest, at alpha={alpha:.3g}, is {math.sqrt(worst):.2g}. Try a larger"
+        " max_iter, a larger tol, or features of similar scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=3,
     )
@@ -155,8 +155,8 @@ def every_row(n: int, groups: Any) -> list[Any]:
 
     if groups is not None:
         raise ValueError(
-            "groups is given with cv='loo', which leaves out single rows; expected an int or a"
-            " splitter as cv."
+            "groups is given together with cv='loo', which leaves out single rows; expected an int"
+            " or a splitter as cv."
         )
     return [Split(np.arange(n), np.arange(n), False)]
 
@@ -287,8 +287,8 @@ class BaseGLM(Estimator):
     def _require_objective(self) -> None:
         if "objective_" not in self.__dict__:
             raise ValueError(
-                f"this {type(self).__name__} holds means of the coefficients of folds, which no"
-                " objective has as its minimum; expected refit=True."
+                f"this {type(self).__name__} holds means of the coefficients of folds, which"
+                " minimise no objective; expected refit=True."
             )
 
     def _restored(self, result: GLMResult) -> GLMResult:
@@ -316,4 +316,4 @@ class BaseGLM(Estimator):
                 " `posterior(X, y)` returned, or None."
             )
         if not np.array_equal(posterior.coef, coef if several else coef.ravel()):
-            raise ValueError("posterior is that of another fit; expected that of this model.")
+            raise ValueError("posterior is that of a different fit; expected that of this model.")

@@ -247,7 +247,10 @@ relative_gap_
     def _make_loss(self) -> Loss:
         loss = loss_of(self.loss, **(self.loss_options or {}))
         if isinstance(loss, Multinomial):
-            raise ValueError("loss is 'multinomial'; expected another, or LogisticRegressionCV.")
+            raise ValueError(
+                "loss is 'multinomial', which GLMCV does not fit; expected another loss. Use"
+                " LogisticRegressionCV."
+            )
         return loss
 
     # depends on parameters; other estimators have one loss per class
@@ -328,7 +331,10 @@ relative_gap_
         known = check_offset(offset, exposure, loss, n)
         held = self._held(p, check_one_target)
         if held is not None and known is not None:
-            raise ValueError("offset is given with a held-out set, which has none; expected cv.")
+            raise ValueError(
+                "offset is given together with validation, for whose rows there is no offset;"
+                " expected validation=None and cv."
+            )
         splits = []
         left_out = isinstance(self.cv, str)
         if left_out:

@@ -329,8 +329,7 @@ class GroupRidge(PosteriorRegressor):
         if found.bounded.any():
             warnings.warn(
                 "the likelihood has no maximum: y is fitted exactly, and the noise variance is as"
-                " small as rounding allows; expected more samples than the features explain, or"
-                " criterion='gcv'.",
+                " small as rounding allows; try more samples, or criterion='gcv'.",
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=2,
             )
@@ -358,8 +357,8 @@ class GroupRidge(PosteriorRegressor):
         wrong = np.flatnonzero(~(found.converged | found.bounded))
         if found.solver == "cg" and found.relative_gradient[wrong].max() <= self.tol:
             text = (
-                "conjugate gradients did not solve the systems of the fit, whose columns are nearly"
-                " dependent; what helps: columns on like scales, larger penalties, or an exact"
+                "conjugate gradients did not solve the systems of the fit, whose columns are"
+                " nearly dependent; try columns of similar scales, larger penalties, or an exact"
                 " solver."
             )
             warnings.warn(text, _sklearn.exception("ConvergenceWarning"), stacklevel=3)
@@ -367,8 +366,8 @@ class GroupRidge(PosteriorRegressor):
         what = "" if len(found.converged) == 1 else f" for {len(wrong)} targets"
         warnings.warn(
             f"the penalties have a relative gradient of {found.relative_gradient[wrong].max():.2g}"
-            f" after {int(found.n_iter[wrong].max())} steps{what}, where tol={self.tol:g} was asked"
-            " for; what helps: a larger max_iter, a larger tol, or columns on like scales.",
+            f" after {int(found.n_iter[wrong].max())} steps{what}, above tol={self.tol:g}; try a"
+            " larger max_iter, a larger tol, or columns of similar scales.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=3,
         )
@@ -468,7 +467,7 @@ def _in_dtype(found: GroupRidgeResult, dtype: Any) -> tuple[Any, Any]:
         coef, intercept = found.coef.astype(dtype), found.intercept.astype(dtype)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError(
-            f"y is too large beside X: the coefficients overflow {np.dtype(dtype)}; expected"
-            " numbers of a smaller scale."
+            f"y is too large relative to X: the coefficients overflow {np.dtype(dtype)}; expected"
+            " smaller numbers."
         )
     return coef, intercept

@@ -317,8 +317,9 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
         )
         if some is not None:
             raise ValueError(
-                f"{len(classes.values) - len(some)} of {len(classes.values)} classes have no"
-                " weight, and no posterior; expected classes that all have weight."
+                f"{len(classes.values) - len(some)} of {len(classes.values)} classes have total"
+                " weight 0, so that there is no posterior; expected positive weights in every"
+                " class."
             )
         problem.penalise(alpha, ratio)
         state = problem.start(self._dense_coef(), self.intercept_)

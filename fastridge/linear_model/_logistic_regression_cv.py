@@ -328,7 +328,10 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         self.classes_ = classes.values
         held = self._held(p, lambda y, n: held_codes(y, n, classes.values))
         if held is not None and known is not None:
-            raise ValueError("offset is given with a held-out set, which has none; expected cv.")
+            raise ValueError(
+                "offset is given together with validation, for whose rows there is no offset;"
+                " expected validation=None and cv."
+            )
         splits, kind = self._splits(n, X, y, classes, groups, weight, metadata, held)
         recheck(A)
         model = self._model()
@@ -421,7 +424,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         if isinstance(self.cv, str):
             if len(classes.values) > 2:
                 raise ValueError(
-                    f"cv is 'loo' for {len(classes.values)} classes; expected an int or a splitter."
+                    f"cv='loo' is not supported for {len(classes.values)} classes; expected an int"
+                    " or a splitter."
                 )
             return every_row(n, groups), "loo"
         if self.validation is None:
@@ -527,7 +531,9 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         if scoring == "accuracy":
             return accuracy(self.predict(X, offset=offset), y, sample_weight)
         if offset is not None:
-            raise ValueError(f"offset is given for scoring={scoring!r}; expected None.")
+            raise ValueError(
+                f"offset is given, but scoring={scoring!r} does not use it; expected None."
+            )
         from ..model_selection._scores import make_scorer
 
         scorer, weighted = make_scorer(scoring, self._loss.scores)

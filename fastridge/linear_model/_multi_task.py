@@ -213,7 +213,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         start = self._start((Y.shape[1], A.n_columns))
         if start is not None and not np.isfinite(start).all():
             raise ValueError(
-                "coef_, where warm_start begins, contains NaN or infinity; expected finite numbers."
+                "coef_, which warm_start starts from, contains NaN or infinity; expected finite"
+                " numbers."
             )
         if start is not None:
             dual = self.__dict__.get("_duals") or [None]

@@ -220,7 +220,7 @@ relative_gradient_, relative_error_, objective_
         place = np.searchsorted(labels.classes, given).clip(max=len(labels.classes) - 1)
         if (labels.classes[place] != given).any():
             strange = given[labels.classes[place] != given][0]
-            raise ValueError(f"validation y has the class {strange}, which y has not.")
+            raise ValueError(f"validation y has the class {strange}; expected only classes of y.")
         return place
 
     @staticmethod

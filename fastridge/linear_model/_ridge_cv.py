@@ -162,18 +162,18 @@ class BaseRidgeCV(Choosing):
         kind = self._kind()
         if self.store_cv_results and kind != "loo":
             raise ValueError(
-                "cv!=None and store_cv_results=True are incompatible: single rows have errors in"
-                " leave-one-out alone."
+                "cv!=None and store_cv_results=True are incompatible: only leave-one-out has"
+                " errors of single rows."
             )
         if self.store_coef and kind in ("loo", "gcv"):
             raise ValueError(
-                f"store_coef is True and cv is {self.cv!r}, which has no coefficients of folds;"
-                " expected folds, or store_coef=False."
+                f"store_coef is True, but cv={self.cv!r} fits no folds; expected folds, or"
+                " store_coef=False."
             )
         if kind == "gcv" and not scoring.of_errors:
             raise ValueError(
-                f"scoring is {scoring.name!r}, which needs predictions of rows left out, and"
-                " cv='gcv' has none; expected a score of squared errors, or another cv."
+                f"scoring is {scoring.name!r}, which needs predictions of left-out rows, and"
+                " cv='gcv' makes none; expected a score of squared errors, or another cv."
             )
         options = {
             "factor": check_penalty_factor(self.penalty_factor, p),
@@ -195,8 +195,9 @@ class BaseRidgeCV(Choosing):
         recheck(A)
         if held is not None and metadata.score:
             raise ValueError(
-                f"{', '.join(map(repr, metadata.score))} is metadata of the rows of X, and scores"
-                " are of those of validation; expected a scorer that asks for sample_weight alone."
+                f"the scorer requests {', '.join(map(repr, metadata.score))}, which is given for"
+                " the rows of X, not for those of validation; expected a scorer that requests only"
+                " sample_weight."
             )
         source = X if held is None else self.validation[0]
         scoring.frame = source if hasattr(source, "columns") else None
@@ -284,8 +285,8 @@ class BaseRidgeCV(Choosing):
         alphas, score, error = search.alphas, search.score, search.score_se
         if np.isnan(score).all():
             warnings.warn(
-                "scoring gave NaN for every penalty, so that the first of the grid is taken;"
-                " expected numbers.",
+                "scoring returned NaN for every penalty, so that the first penalty of the grid is"
+                " chosen; expected finite scores.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -295,9 +296,9 @@ class BaseRidgeCV(Choosing):
         ]
         if isinstance(self.select, str) and self.select == "1se" and np.isnan(error[chosen]).all():
             warnings.warn(
-                "select='1se' took the best score, which has no standard error: a held-out set is"
-                " one score, and so is a scorer's of all rows that leave-one-out predicts; expected"
-                " folds, or a score of squared errors.",
+                "select='1se' chose the best score, as there is no standard error: a held-out set,"
+                " or a scorer with leave-one-out, gives a single score; expected folds, or a score"
+                " of squared errors.",
                 UserWarning,
                 stacklevel=4,
             )

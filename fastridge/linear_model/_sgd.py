@@ -116,8 +116,8 @@ class Targets(NamedTuple):
         most = float(np.abs(self.y).max(initial=0.0))
         if most > _MOST_TARGET:
             raise ValueError(
-                f"y has values up to {most:.3g}, of which float64 cannot hold the squared errors;"
-                f" expected at most {_MOST_TARGET:g}: divide y by a number."
+                f"y has values up to {most:.3g}, whose squared errors overflow float64; expected at"
+                f" most {_MOST_TARGET:g}: rescale y."
             )
         return max(1.0, float((self.y**2).mean()))
 
@@ -446,8 +446,8 @@ class BaseSGD(Estimator):
         total = targets.total(rows) * (1 if rule.loss == "multinomial" else learner.n_outputs)
         if total == 0.0:
             raise ValueError(
-                "sample_weight is zero for every sample that is not held out; expected a positive"
-                " weight somewhere."
+                "sample_weight is zero for every sample that is not held out; expected at least"
+                " one positive weight."
             )
         # scikit-learn's rules clip gradients, so that losses can explode without an overflow
         limit = _EXPLODED * total * targets.unit()

@@ -107,9 +107,9 @@ def halved(shrink: float, epoch: int) -> float:
     """Return half the factor of all rates; raise an error if it is tiny already."""
     if shrink < _SMALLEST_SHRINK:
         raise ValueError(
-            f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and rates of"
-            f" {shrink:.1g} times those asked for did not prevent it. Scaling input data with"
-            " StandardScaler or MinMaxScaler might help; so does a smaller eta0, or"
+            f"Floating-point under-/overflow occurred at epoch #{epoch + 1}, and learning rates of"
+            f" {shrink:.1g} times the given ones did not prevent it. Scaling input data with"
+            " StandardScaler or MinMaxScaler might help; or use a smaller eta0, or"
             " learning_rate='auto', which needs neither."
         )
     return 0.5 * shrink
@@ -120,8 +120,8 @@ def warn_of_halvings(halvings: int, shrink: float) -> None:
     if halvings:
         warnings.warn(
             f"the loss was not finite {halvings} times: each time the fit stepped back and halved"
-            f" its rates, which are {shrink:.3g} times those asked for now; what helps: a smaller"
-            " eta0, features on like scales, or learning_rate='auto', which needs neither.",
+            f" its learning rates, which are now {shrink:.3g} times the given ones; try a smaller"
+            " eta0, features of similar scales, or learning_rate='auto', which needs neither.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=4,
         )
@@ -132,8 +132,8 @@ def warn_of_growth(loss: float, zeros: float) -> None:
     if loss > _MUCH * max(zeros, 1.0):
         warnings.warn(
             f"the mean loss of the last epoch is {loss:.3g}, far above that of zero coefficients,"
-            f" at most {zeros:.3g}: the rates were too large; what helps: a smaller eta0, features"
-            " on like scales, or learning_rate='auto', which needs neither.",
+            f" at most {zeros:.3g}: the learning rates were too large; try a smaller eta0, features"
+            " of similar scales, or learning_rate='auto', which needs neither.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=4,
         )

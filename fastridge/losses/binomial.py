@@ -33,7 +33,7 @@ class Binomial(Logistic):
         if not (counts >= 0).all() or not counts.any():
             raise ValueError(
                 f"{name} has counts from {counts.min():g} to {counts.max():g}; expected numbers of"
-                " at least 0, not all of them 0."
+                " at least 0, some of them positive."
             )
         trials = counts.sum(axis=1)
         return np.divide(counts[:, 0], trials, out=np.zeros(len(trials)), where=trials > 0), trials

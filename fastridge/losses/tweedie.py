@@ -187,8 +187,8 @@ def tweedie(power: float = 1.5, link: str = "auto") -> Loss:
             return SQUARED
         if power < 0:
             raise ValueError(
-                f"power is {power:g} with an identity link, for which the mean must be positive and"
-                " y need not be; expected link='log'."
+                f"power is {power:g} with an identity link, although the mean must be positive;"
+                " expected link='log'."
             )
         return TweedieIdentity(power)
     if power == 1:

@@ -121,12 +121,12 @@ def describe_extension(said: list[str], end: str) -> str:
     """Return the warning for an extended grid; end: where the best penalty still lies."""
     where = " and ".join(dict.fromkeys(text.split()[0] for text in said))
     message = (
-        f"the best penalty lay at the {where} end of the grid, which was extended"
+        f"the best penalty is at the {where} end of the grid, which was extended"
         + " and".join(" from" + text.split("from", 1)[1] for text in said)
         + "; alphas_ is the grid that was used."
     )
     if end:
-        message += f" The best penalty still lies at the {end} end, where the score improves."
+        message += f" The best penalty is still at the {end} end, where the score improves."
     return message
 
 

@@ -56,7 +56,10 @@ class DescentSearch:
             raise
         self._take(alphas, found)
         if self.alphas is None:
-            raise ValueError("callback ended the search before a fold was done for each l1_ratio.")
+            raise ValueError(
+                "callback stopped the search before one fold was finished for each l1_ratio;"
+                " expected at least one."
+            )
 
     def _take(self, alphas, found) -> None:
         """Keep the folds that are done for every l1_ratio."""

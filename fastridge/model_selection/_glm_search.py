@@ -110,7 +110,10 @@ class GLMSearch:
             i for i in range(folds.count) if all(i * ratios + r in found for r in range(ratios))
         ]
         if not whole:
-            raise ValueError("callback ended the search before a fold was done for each l1_ratio.")
+            raise ValueError(
+                "callback stopped the search before one fold was finished for each l1_ratio;"
+                " expected at least one."
+            )
         self.n_folds = len(whole)
         self.parts = {
             name: np.array(
@@ -218,8 +221,8 @@ class GLMSearch:
         helps = advice_of_end(alphas, results["alpha"][i], end)
         if helps:
             warnings.warn(
-                f"the best penalty lay at the {end} end of the grid, where the score still"
-                f" improves; what helps: {helps}.",
+                f"the best penalty is at the {end} end of the grid, where the score still improves;"
+                f" try {helps}.",
                 UserWarning,
                 stacklevel=3,
             )

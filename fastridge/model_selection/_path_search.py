@@ -106,7 +106,7 @@ class PathSearch(Search):
             most = default_memory() if most is None else most
             raise ValueError(
                 f"leave-one-out of {folds.A.n_rows} x {folds.A.n_columns} needs matrices of"
-                f" {need:.2g} bytes, beyond the {most:.2g} allowed; expected cv='gcv' or folds."
+                f" {need:.2g} bytes, more than the {most:.2g} allowed; expected cv='gcv' or folds."
             )
         problem = self._problem()
         loo = LeaveOneOut(problem, alphas)
@@ -197,8 +197,8 @@ class PathSearch(Search):
                     self.callback(i + 1, len(splits))
                 except StopIteration:
                     raise ValueError(
-                        f"callback ended the search after {i + 1} of {len(splits)} rows; expected"
-                        " all of them, for leave-one-out has no score before."
+                        f"callback stopped the search after {i + 1} of {len(splits)} rows; expected"
+                        " all rows, as leave-one-out has no score before."
                     ) from None
         return residuals
 
@@ -374,9 +374,9 @@ class PathSearch(Search):
         worst = int(np.argmax(width))
         if width[worst] > _UNSETTLED:
             warnings.warn(
-                f"generalised cross-validation at alpha={alphas[worst]:g} is known to a relative"
-                f" {width[worst]:.1g} beyond its sampling error; what helps: larger penalties,"
-                " standardize, or a direct solver.",
+                f"generalised cross-validation at alpha={alphas[worst]:g} has a relative error of"
+                f" up to {width[worst]:.1g} in addition to its sampling error; try larger"
+                " penalties, standardize=True, or a direct solver.",
                 _sklearn.exception("ConvergenceWarning"),
                 stacklevel=6,
             )

@@ -128,8 +128,8 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     def _array(self) -> NDArray[Any]:
         if self._stored is None:
             raise ValueError(
-                "these results hold no errors or predictions of single rows; they do for"
-                " leave-one-out with store_cv_results=True."
+                "these results hold no errors or predictions of single rows; use leave-one-out"
+                " with store_cv_results=True."
             )
         return self._stored
 
@@ -146,8 +146,8 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if self._stored is None:
             raise AttributeError(
-                f"these results have no {name!r}, an attribute of the array that"
-                " store_cv_results=True keeps for leave-one-out."
+                f"these results have no {name!r}; leave-one-out with store_cv_results=True keeps an"
+                " array that has it."
             )
         return getattr(self._stored, name)
 

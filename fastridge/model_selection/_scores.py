@@ -29,8 +29,8 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
             from sklearn.metrics import get_scorer
         except ImportError:
             raise ValueError(
-                f"scoring is {scoring!r}, a score of scikit-learn, which is not installed; expected"
-                f" one of {', '.join(map(repr, known))}, 'accuracy' for a classifier, or a"
+                f"scoring is {scoring!r}, a score from scikit-learn, which is not installed;"
+                f" expected one of {', '.join(map(repr, known))}, 'accuracy' for a classifier, or a"
                 " callable scorer(estimator, X, y)."
             ) from None
         try:
@@ -55,7 +55,7 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
             if not hasattr(scoring, "_score_func"):
                 raise
             raise ValueError(
-                f"scoring is {given!r}, which fails on the predictions: {str(error).rstrip('.')}."
+                f"scoring={given!r} failed on the predictions: {str(error).rstrip('.')}."
                 + " If it scores classes, use RidgeClassifierCV."
                 * (estimator._estimator_type == "regressor")
             ) from error
@@ -77,12 +77,12 @@ def _check_response(given: Any, scorer: Any, estimator: Any) -> None:
     needs = f"scoring is {given!r}, which needs {' or '.join(methods)}"
     if estimator._estimator_type == "regressor":
         raise ValueError(
-            f"{needs} of a classifier, and RidgeCV is a regressor; expected a score of predicted"
-            " values, as 'r2', or RidgeClassifierCV."
+            f"{needs} of a classifier, but RidgeCV is a regressor; expected a score of predicted"
+            " values, such as 'r2', or RidgeClassifierCV."
         )
     raise ValueError(
-        f"{needs}, and RidgeClassifierCV has decision_function and predict; expected a score of"
-        " one of these, as 'accuracy' or 'roc_auc'."
+        f"{needs}, but RidgeClassifierCV has only decision_function and predict; expected a score"
+        " of one of these, such as 'accuracy' or 'roc_auc'."
     )
 
 

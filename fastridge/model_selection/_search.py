@@ -251,7 +251,10 @@ class FoldSearch(Search):
                 self._join()
             raise
         if not done and not self.rounds:
-            raise ValueError("callback ended the search before the first fold was done.")
+            raise ValueError(
+                "callback stopped the search before the first fold was finished; expected at least"
+                " one fold."
+            )
         if self.rounds and len(done) < self.n_folds:
             raise Incomplete
         self.n_folds = len(done)
@@ -283,8 +286,7 @@ class FoldSearch(Search):
             if folds.test_size(i) < scoring.of_errors.needs:
                 warnings.warn(
                     f"{scoring.of_errors.label} is not defined for a fold of fewer than two"
-                    " samples, whose score is NaN; what helps:"
-                    f" scoring={scoring.loss.error_score!r}.",
+                    f" samples, whose score is NaN; try scoring={scoring.loss.error_score!r}.",
                     _sklearn.exception("UndefinedMetricWarning"),
                     stacklevel=6,
                 )
@@ -345,9 +347,9 @@ class Incomplete(Exception):
 def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
     alpha, worst = max(unsettled, key=lambda u: u[1])
     warnings.warn(
-        f"cg reached a relative error of at most {worst:.2g} at alpha={alpha:g} in"
-        f" {len(unsettled)} fits, where tol={tol:g} was asked for; what helps: a larger max_iter,"
-        " a larger tol, larger penalties, or standardize.",
+        f"cg reached a relative error of at most {worst:.2g} at alpha={alpha:g} in {len(unsettled)}"
+        f" fits, above tol={tol:g}; try a larger max_iter, a larger tol, larger penalties, or"
+        " standardize=True.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )

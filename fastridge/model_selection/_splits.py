@@ -81,8 +81,8 @@ def make_splits(
         count = int(cv)
         if not 2 <= count <= n:
             raise ValueError(
-                f"cv is {count}, of {n} samples; expected from 2 to the number of samples:"
-                f" n_samples={n} is less than n_splits={count}."
+                f"cv is {count} for {n} samples; expected 2 to the number of samples: n_samples={n}"
+                f" is less than n_splits={count}."
                 if count > n
                 else f"cv is {count}; expected at least 2 folds."
             )
@@ -104,16 +104,16 @@ def make_splits(
         pairs = cv
     else:
         raise ValueError(
-            "Expected `cv` as an integer, a cross-validation object (from sklearn.model_selection),"
-            " or an iterable of (train, test) rows; of ridge also 'loo' or 'gcv'."
-            f" Got {cv!r}."
+            "Expected `cv` as an integer, a cross-validation object (from"
+            " sklearn.model_selection), or an iterable of (train, test) rows; for ridge also 'loo'"
+            f" or 'gcv'. Got {cv!r}."
         )
     splits = [_split(pair, n, weight, i) for i, pair in enumerate(pairs)]
     if not splits:
-        raise ValueError("cv yields no fold; expected at least one.")
+        raise ValueError("cv yields no folds; expected at least one.")
     kept = [s for s in splits if weight is None or weight[s.test].any()]
     if not kept:
-        raise ValueError("cv holds out no row of positive weight; expected some.")
+        raise ValueError("cv holds out no rows of positive weight; expected at least one.")
     return kept
 
 
@@ -134,7 +134,9 @@ def hold_out(
         if not held.any():
             held[rng.integers(n)] = True
     if held.all():
-        raise ValueError(f"validation is {share:g} and holds out all {n} samples; expected fewer.")
+        raise ValueError(
+            f"validation={share:g} holds out all {n} samples; expected a smaller share."
+        )
     return [Split(np.flatnonzero(~held), np.flatnonzero(held), True)]
 
 
@@ -192,12 +194,17 @@ def _split(pair: Any, n: int, weight: NDArray[np.float64] | None, i: int) -> Spl
     try:
         train, test = (_rows(part, n) for part in pair)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"cv has no (train, test) rows as its element {i}: {error}") from None
+        raise ValueError(
+            f"element {i} of cv is not a pair of (train, test) rows: {error}"
+        ) from None
     for name, rows in (("train", train), ("test", test)):
         if not len(rows):
-            raise ValueError(f"cv has a fold {i} without {name} rows; expected some in each.")
+            raise ValueError(f"fold {i} of cv has no {name} rows; expected at least one.")
     if weight is not None and not weight[train].any():
-        raise ValueError(f"cv has a fold {i} whose train rows all have weight 0; expected some.")
+        raise ValueError(
+            f"all train rows of fold {i} of cv have weight 0; expected at least one positive"
+            " weight."
+        )
     seen = np.bincount(np.concatenate([train, test]), minlength=n)
     alike = seen == 1
     if weight is not None:

@@ -87,7 +87,7 @@ def clip_grad_norm(grads: Any, max_norm: float, *, scale: float = 1.0) -> Clippe
     if not max_norm >= 0:
         raise ValueError(f"max_norm: expected a number of at least 0; got {max_norm!r}")
     if is_array(grads):
-        raise TypeError(f"grads: expected a list of arrays; got one {type(grads).__name__}")
+        raise TypeError(f"grads: expected a list of arrays; got a single {type(grads).__name__}")
     items = grads.items() if isinstance(grads, Mapping) else enumerate(grads)
     arrays, names = [], []
     for key, g in items:

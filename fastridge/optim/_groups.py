@@ -31,8 +31,8 @@ def arrays_and_names(params: Any, name: str = "params") -> tuple[list[Any], list
     """Return the arrays of an iterable, a mapping or pairs of (name, array), and the names."""
     if is_array(params):
         raise TypeError(
-            f"{name}: expected a list of arrays, a mapping from names to arrays, or groups of "
-            f"them; got one {type(params).__name__}: put it into a list"
+            f"{name}: expected a list of arrays, a mapping from names to arrays, or groups of them;"
+            f" got a single {type(params).__name__}: put it in a list"
         )
     if isinstance(params, Mapping):
         params = list(params.items())
@@ -43,7 +43,9 @@ def arrays_and_names(params: Any, name: str = "params") -> tuple[list[Any], list
     if not any(named):
         return params, None
     if not all(named):
-        raise ValueError(f"{name}: expected names for all parameters or for none; got some")
+        raise ValueError(
+            f"{name}: expected names for all parameters or for none; got names for some of them"
+        )
     names = [p[0] for p in params]
     for p in names:
         if names.count(p) > 1:
@@ -101,7 +103,7 @@ def split_decay(
     """
     arrays, names = arrays_and_names(params)
     if isinstance(exempt, str):
-        raise TypeError(f"exempt: expected several words; got the one string {exempt!r}")
+        raise TypeError(f"exempt: expected a list of strings; got a single string {exempt!r}")
     words = {word.lower() for word in (_EXEMPT if exempt is None else exempt)}
     chosen: tuple[list[int], list[int]] = ([], [])
     for i, p in enumerate(arrays):

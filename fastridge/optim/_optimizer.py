@@ -248,7 +248,7 @@ class Optimizer:
         """
         if param is None:
             if rows is not None:
-                raise ValueError("rows: expected None without a parameter; got rows")
+                raise ValueError("rows: expected None when param is None; got rows")
             self._stepper.flush()
             return
         if isinstance(param, str):
@@ -362,7 +362,8 @@ class Optimizer:
             raise ValueError(f"state_dict: expected the parameters {ours}; got {names}")
         if "penalty_factor" in other:
             raise ValueError(
-                "state_dict: expected groups without 'penalty_factor', which is the constructor's"
+                "state_dict: expected groups without 'penalty_factor', which only the constructor"
+                " sets"
             )
         for kind, keys in _ONLY.items():
             for key in sorted(keys & set(other)):
@@ -410,9 +411,9 @@ class Optimizer:
         # a copy would update its own arrays, not the caller's
         name = type(self).__name__
         raise TypeError(
-            f"{name} is bound to the memory of its parameters, and is neither copied nor pickled:"
-            f" make a new {name} over the copied parameters, and give its load_state_dict the"
-            " state_dict() of this one, which is copied, pickled and saved."
+            f"{name} is bound to the memory of its parameters, and cannot be copied or pickled:"
+            f" create a new {name} for the copied parameters, and call its load_state_dict with the"
+            " state_dict() of this one, which can be copied, pickled and saved."
         )
 
     def __repr__(self) -> str:
@@ -426,7 +427,9 @@ def as_float(name: str, value: Any) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise ValueError(f"{name}: expected a number of float64's range; got {error}") from None
+        raise ValueError(
+            f"{name}: expected a number in the range of float64; got {error}"
+        ) from None
 
 
 def _kind(value: Any) -> str:
@@ -475,6 +478,7 @@ def _checked_factor(factor: Any, label: str) -> Any:
     values = factor if isinstance(factor, np.ndarray) else None
     if values is not None and not (np.isfinite(values).all() and (values >= 0).all()):
         raise ValueError(
-            f"penalty_factor of {label}: expected finite numbers of at least 0; got others"
+            f"penalty_factor of {label}: expected finite numbers of at least 0; got NaN, infinity"
+            " or a negative number"
         )
     return factor

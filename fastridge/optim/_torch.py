@@ -67,7 +67,7 @@ def torch_state_dict(optimizer: Optimizer) -> dict[str, Any]:
             group["decoupled_weight_decay"] = mode != "l2"
         elif mode != "l2" and group["weight_decay"] and group["momentum"]:
             raise ValueError(
-                f"optimizer: expected decay_mode 'l2', since torch's SGD has no other; got {mode!r}"
+                f"optimizer: expected decay_mode 'l2', the only mode of torch's SGD; got {mode!r}"
             )
         if mode == "independent" and group["weight_decay"]:
             group["weight_decay"] /= group["initial_lr"]

@@ -21,8 +21,8 @@ def axes(ax: Any) -> Any:
         from matplotlib import pyplot
     except ImportError:
         raise ImportError(
-            "Pictures need matplotlib: install it with 'pip install matplotlib' or"
-            " 'pip install fastridge-l2[plot]'."
+            "Displays need matplotlib: install it with 'pip install matplotlib' or 'pip install"
+            " fastridge-l2[plot]'."
         ) from None
     if ax is None:
         # "constrained" makes room for the legend beside the axes

@@ -236,11 +236,11 @@ None, default=None
             hasattr(path, "deviance") or hasattr(path, "residual")
         ):
             raise TypeError(
-                f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path or"
-                " glm_path returned."
+                f"path is a {type(path).__name__}; expected the result of ridge_path,"
+                " elastic_net_path or glm_path."
             )
         if (X is None) != (y is None):
-            raise ValueError("one of X and y is given; expected both, or neither.")
+            raise ValueError("only one of X and y is given; expected both or neither.")
         loss = getattr(path, "loss", SQUARED)
         if hasattr(path, "deviance"):
             train = path.deviance / path[0].total_weight if len(path) else path.deviance

@@ -72,8 +72,8 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
     """Return penalties (m,) and coefficients (m, p) of one target of a given path."""
     if not hasattr(path, "alphas") or not hasattr(path, "coef"):
         raise TypeError(
-            f"path is a {type(path).__name__}; expected what ridge_path, elastic_net_path,"
-            " lasso_path, enet_path or glm_path returned."
+            f"path is a {type(path).__name__}; expected the result of ridge_path, elastic_net_path,"
+            " lasso_path, enet_path or glm_path."
         )
     coef = np.asarray(path.coef)
     return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)

@@ -56,7 +56,7 @@ def glm_path_of(
     if not hasattr(estimator, "_make_loss"):
         return _labels(estimator, X, y, alphas, ratio, sample_weight, target)
     if target not in (0, None):
-        raise ValueError(f"target is {target}; expected 0: there is one.")
+        raise ValueError(f"target is {target}; expected 0, as there is one target.")
     path = glm_path(
         X,
         y,

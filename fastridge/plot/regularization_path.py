@@ -170,7 +170,9 @@ CV variants, GLMCV or BayesianRidge
         if path is None:
             values, coef, marked, _ = estimator_path(estimator, X, y, alphas, sample_weight, target)
         elif alphas is not None:
-            raise ValueError("alphas is given beside path, which has its own; expected None.")
+            raise ValueError(
+                "alphas is given together with path, which has its own; expected None."
+            )
         else:
             values, coef = path_of_target(path, target)
             marked = marked_penalty(estimator, target)

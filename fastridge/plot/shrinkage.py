@@ -102,8 +102,8 @@ BayesianRidge
         kind = type(estimator).__name__
         if hasattr(estimator, "l1_ratio") or "Lasso" in kind:
             raise ValueError(
-                f"estimator is a {kind}; expected a ridge: an L1 penalty shrinks no direction by"
-                " a share of its own."
+                f"estimator is a {kind}; expected a ridge regression, as an L1 penalty does not"
+                " shrink each direction by a fixed factor."
             )
         alpha = getattr(estimator, "alpha", None)
         if kind == "BayesianRidge":

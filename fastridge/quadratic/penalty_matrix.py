@@ -66,7 +66,7 @@ class PenaltyMatrix:
             raise ValueError(
                 f"penalty_matrix[{j}, {j}] is {self.diagonal[j]:g} and is multiplied by"
                 f" {root[j]:.3g} squared, from penalty_factor and standardize; expected a product"
-                " that float64 holds."
+                " within the range of float64."
             )
         return scaled
 

@@ -43,8 +43,8 @@ class Shift:
         largest = float(np.abs(m).max(initial=0.0))
         if A.is_float32 and largest > _LARGEST:
             raise ValueError(
-                f"prior_mean reaches {largest:.3g}; expected coefficients within float32, the type"
-                " of X, or X of float64."
+                f"prior_mean reaches {largest:.3g}; expected coefficients within the range of"
+                " float32, the dtype of X, or X as float64."
             )
         self._rows, self.mean, self.y_mean = A, np.zeros(A.n_columns), np.zeros(len(m))
         self._constant = np.zeros(A.n_columns, dtype=bool)

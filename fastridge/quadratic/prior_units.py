@@ -117,10 +117,10 @@ class PriorUnits:
         if not fits(need, max_memory):
             most = default_memory() if max_memory is None else max_memory
             raise ValueError(
-                f"penalty_matrix has {p} features of {n} samples in coordinates of its"
-                f" eigenvectors, a dense matrix of them: {need:.2g} bytes, beyond the {most:.2g}"
-                " allowed; expected fewer features, a diagonal matrix, more memory, or one penalty"
-                " by fastridge.ridge, which leaves a sparse X as it is."
+                f"penalty_matrix needs a dense copy of X, {n} x {p}, in coordinates of its"
+                f" eigenvectors: {need:.2g} bytes, more than the {most:.2g} allowed; expected fewer"
+                " features, a diagonal matrix or more memory. Or use fastridge.ridge for a single"
+                " penalty, which keeps X sparse."
             )
 
     def _rows_of(self, A: Matrix) -> Array:
@@ -136,8 +136,9 @@ class PriorUnits:
                 out[start : start + step] = product(part, self.T)
         if not np.isfinite(out).all():
             raise ValueError(
-                "penalty_matrix is too small beside X: in units in which its elements are near 1"
-                " X overflows; expected penalties of a usual scale, and a larger alpha."
+                "penalty_matrix is too small relative to X: X overflows in units in which the"
+                " elements of penalty_matrix are near 1; expected larger penalties, or a larger"
+                " alpha."
             )
         return out
 

@@ -23,12 +23,12 @@ _WIDE = 1e12  # mean squares of columns above it, or below its inverse, need flo
 
 _ROWS = 1 << 20  # elements checked at a time
 _TOO_LARGE = (
-    "{} is too large: it has sums of squares beyond float64, or close to that; expected numbers"
-    " that can be squared: divide them by their largest magnitude."
+    "{} is too large: sums of its squares overflow float64, or nearly so; expected smaller"
+    " numbers: divide them by their largest magnitude."
 )
 _TOO_SMALL = (
-    "{} too small: its sums of squares vanish in float64, or come close to that; expected numbers"
-    " that can be squared: divide them by their largest magnitude."
+    "{} too small: sums of its squares underflow float64, or nearly so; expected larger numbers:"
+    " divide them by their largest magnitude."
 )
 
 
@@ -104,8 +104,8 @@ def require_range(
         return
     if not least <= total <= most:
         raise ValueError(
-            f"sample_weight sums to {total:.3g}; expected numbers of a usual scale, which have"
-            " products with squares of X and y."
+            f"sample_weight sums to {total:.3g}; expected weights whose products with squares of X"
+            " and y are within the range of float64."
         )
     for name, found in (("X", squares), ("y", yy)):
         if not (found <= most).all():
@@ -198,9 +198,9 @@ def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:
     if not (2 <= heavy <= p and rest > 0 and lost > _LOST * rest):
         return None
     return (
-        f"sample_weight has {heavy} rows that weigh up to {most:.3g}, beside which the sums of"
-        f" the others, of weight {rest:.3g} together, are lost to rounding; expected weights"
-        " that are less unlike, or a fit of the data themselves."
+        f"sample_weight has {heavy} rows of weights up to {most:.3g}; the other rows, whose weights"
+        f" sum to {rest:.3g}, are lost to rounding in sums of squares; expected weights that differ"
+        " less, or a fit of the rows themselves."
     )
 
 
@@ -241,6 +241,6 @@ def require_penalties(alphas: NDArray[np.float64]) -> None:
     most = np.maximum.reduce(alphas, initial=0.0)
     if most > MOST_PRODUCT:
         raise ValueError(
-            f"alphas is too large: it reaches {most:.3g}; expected penalties of at most"
-            f" {MOST_PRODUCT:.3g}, whose squares float64 holds."
+            f"alphas is too large: it reaches {most:.3g}; expected at most {MOST_PRODUCT:.3g}, so"
+            " that squares do not overflow float64."
         )

@@ -60,14 +60,14 @@ class Scaled:
         for name, found in (("coef", coef), ("intercept", intercept), ("objective", objective)):
             if not np.isfinite(found).all():
                 raise ValueError(
-                    f"y is too large{' beside X' if name == 'coef' else ''}: the {name} overflows"
-                    f" {found.dtype}; expected numbers of a smaller scale."
+                    f"y is too large{' relative to X' if name == 'coef' else ''}: the {name}"
+                    f" overflows {found.dtype}; expected smaller numbers."
                 )
         size = np.abs(coef).max(axis=-1, initial=0.0)
         if ((size < np.finfo(coef.dtype).tiny) & result.coef.any(axis=-1)).any():
             raise ValueError(
-                f"y is too small beside X: the coef vanishes in {coef.dtype}; expected numbers of"
-                " a larger scale."
+                f"y is too small relative to X: the coef underflows {coef.dtype}; expected larger"
+                " numbers."
             )
         if coef.dtype == np.float32 and (back != result.coef).any():
             self._certify(result, back)
@@ -119,8 +119,8 @@ def scale(
         column_power[small] = -_NEAR - (exponents(peaks[small]) + a)
         if (alphas > 0).any() and (alphas == 0).any():
             raise ValueError(
-                "X has columns that are too small beside the others for an alpha that is 0 for some"
-                " targets alone; expected columns of a similar scale."
+                "X has columns that are too small relative to the others for an alpha that is 0"
+                " for only some targets; expected columns of similar scales."
             )
         if not standardize and alphas.any():
             least = _log2(alphas.min()) + shift + _log2(d[small])
@@ -151,8 +151,8 @@ def scale(
         if in_range:
             return None
         raise ValueError(
-            "alpha, with penalty_factor, is too large beside the squares of X, and not for all"
-            " features; expected penalties that float64 holds in units of these squares."
+            "alpha times penalty_factor is too large relative to the squares of X for some of the"
+            " features; expected penalties that do not overflow float64 in units of these squares."
         )
     scaled_alpha = np.ldexp(alphas, shift - less)
     # a positive penalty, however small, stays positive

@@ -16,9 +16,9 @@ def variances(A: Matrix, sample_weight: Any) -> NDArray[np.float64]:
     variance, usable = variances_in_range(A, sample_weight)
     if not usable:
         raise ValueError(
-            "X has columns whose variances are too large or too small for float64 to square;"
-            f" they reach from {variance.min():.3g} to {variance.max():.3g}. Expected numbers of"
-            " a usual scale."
+            "X has columns whose variances are too large or too small for float64 to square; they"
+            f" reach from {variance.min():.3g} to {variance.max():.3g}. Expected columns with"
+            " variances from about 1e-150 to 1e150."
         )
     return variance
 

@@ -305,7 +305,7 @@ def factor(M: Array) -> Array:
     else:
         status = _run(n**3 / 3.0, routine, M)
     if status:
-        raise np.linalg.LinAlgError("the matrix is not definite")
+        raise np.linalg.LinAlgError("the matrix is not positive definite")
     return M
 
 

@@ -159,7 +159,7 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
             Difference(
                 "message",
                 "data whose squares overflow are refused before the first iteration",
-                "sums of squares beyond float64; expected",
+                "sums of squares that overflow float64; expected",
             ),
         ),
         "test_lassocv_alphas_validation": (

@@ -165,9 +165,9 @@ def maximise(
     x, norm, residual, dof = evidence.at(lam / a)
     if dof >= evidence.total * (1.0 - _EPS) and evidence.weighted:
         raise ValueError(
-            f"sample_weight sums to {evidence.total:.3g}, the number of samples, and"
-            f" the fit has {dof:.3g} degrees of freedom, which leaves none for noise; expected"
-            " weights of a larger sum."
+            f"sample_weight sums to {evidence.total:.3g}, which counts as the number of samples,"
+            f" but the fit has {dof:.3g} degrees of freedom, which leaves none for the noise;"
+            " expected weights with a larger sum."
         )
     if keep:
         scores.append(evidence.log_evidence(a, lam, norm, residual, priors))

@@ -261,7 +261,7 @@ def elastic_net_path(
     source, Y, sample_weight = check_data(X, y, sample_weight)
     k = source.n_targets if Y is None else (1 if Y.ndim == 1 else Y.shape[1])
     if k != 1:
-        raise ValueError(f"y has {k} targets; expected one: fit a path for each.")
+        raise ValueError(f"y has {k} targets; expected one. Fit a path for each target.")
     constraints = _constraints(source, Y, penalty_factor, lower, upper)
     return solve_path(
         source,

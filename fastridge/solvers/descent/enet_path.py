@@ -362,7 +362,9 @@ def _path(given: dict[str, Any]) -> PathTuple:
     source, Y, weight = check_data(given["X"], given["y"], given["sample_weight"])
     p = source.n_features if Y is None else source.n_columns
     if gram is not None and gram.shape != (p, p):
-        raise ValueError(f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has.")
+        raise ValueError(
+            f"precompute has shape {gram.shape}; expected ({p}, {p}), as X has {p} columns."
+        )
     factor = check_penalty_factor(given["penalty_factor"], p)
     if Y is not None and Y.ndim == 2:
         path = _groups(given, source, Y, weight, factor, values, count, eps, options, callback)

@@ -57,7 +57,9 @@ def check_data(X, y, sample_weight):
     if is_moments(X):
         if y is not None or sample_weight is not None:
             name = "y" if y is not None else "sample_weight"
-            raise ValueError(f"{name} is given beside Moments, which hold it; expected None.")
+            raise ValueError(
+                f"{name} is given together with Moments, which already include it; expected None."
+            )
         check_moments(X, "X")
         return X, None, None
     A = check_design(X, finite=False)
@@ -68,8 +70,8 @@ def check_moments(moments: Any, name: str) -> None:
     """Raise if moments have no weight."""
     if not moments.total_weight > 0:
         raise ValueError(
-            f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected some"
-            " weight."
+            f"{name} holds moments of {moments.n_samples} samples of total weight 0; expected a"
+            " positive total weight."
         )
 
 
@@ -421,10 +423,10 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
     from ... import _sklearn
 
     warnings.warn(
-        "Objective did not converge. You might want to increase the number of iterations "
-        f"(max_iter): {where}the duality gap is {gap:.2g} of the null objective after {n_iter} "
-        f"epochs, where tol={tol:g} was asked for. What also helps: a larger tol, a larger alpha, "
-        "some L2 part (l1_ratio below 1), or columns on like scales (standardize=True).",
+        "Objective did not converge. You might want to increase the number of iterations"
+        f" (max_iter): {where}the duality gap is {gap:.2g} of the null objective after {n_iter}"
+        f" epochs, above tol={tol:g}. Also try a larger tol, a larger alpha, an L2 part (l1_ratio"
+        " below 1), or columns of similar scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=_level(),
     )

@@ -44,13 +44,14 @@ def log_evidence(hessian: Hessian) -> tuple[float, float]:
     problem, state = hessian.problem, hessian.state
     if not hessian.is_exact:
         raise ValueError(
-            f"the evidence needs a factor of {int(hessian.active.sum())} features or {problem.n}"
-            " samples, which does not fit into memory; expected cross-validation."
+            f"alpha='evidence' needs a factorization of order {int(hessian.active.sum())}"
+            f" (features) or {problem.n} (samples), which does not fit into memory; choose alpha by"
+            " cross-validation instead."
         )
     if problem.loss.name == "huber" or problem.has_l1 or problem.has_bounds:
         raise ValueError(
-            f"the evidence is asked for of loss {problem.loss.name!r}, an L1 penalty or bounds;"
-            " expected a loss that is a likelihood, l1_ratio=0 and no bounds."
+            f"alpha='evidence' is not supported for loss {problem.loss.name!r}, an L1 penalty or"
+            " bounds; expected a loss that is a likelihood, l1_ratio=0 and no bounds."
         )
     W = problem.total
     l2 = problem.l2[hessian.active]
@@ -63,8 +64,8 @@ def log_evidence(hessian: Hessian) -> tuple[float, float]:
     if problem.loss.n_dispersion:
         if free >= W:
             raise ValueError(
-                f"the weights sum to {W:g}, and {free} coefficients have no penalty; expected a"
-                " larger sum, which leaves degrees of freedom to the dispersion."
+                f"sample_weight sums to {W:g}, but {free} coefficients have no penalty; expected a"
+                " larger sum, which leaves degrees of freedom for the dispersion."
             )
         phi = 2.0 * W * max(above, np.finfo(float).tiny) / (W - free)
         value -= 0.5 * W * float(np.log(2.0 * np.pi * phi))

@@ -134,8 +134,8 @@ def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
     """Raise if only an infinite intercept would fit the mean of the targets."""
     if (y == y[0]).all() and not np.isfinite(loss.link(np.asarray(y[0]))):
         raise ValueError(
-            f"y is {y[0]:g} for all samples that have weight, which an intercept fits at infinity"
-            " alone; expected targets that differ, or fit_intercept=False."
+            f"y is {y[0]:g} for every sample of positive weight, so that no finite intercept is"
+            " optimal; expected at least two different values, or fit_intercept=False."
         )
 
 
@@ -144,7 +144,7 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
     has_kinks = problem.has_l1 or problem.has_bounds
     if has_kinks and options.solver not in ("auto", "prox-newton"):
         raise ValueError(
-            f"solver is {options.solver!r}, which takes no L1 penalty and no bounds; expected"
+            f"solver is {options.solver!r}, which supports no L1 penalty and no bounds; expected"
             " 'auto' or 'prox-newton'."
         )
     if has_kinks or options.solver == "prox-newton":
@@ -157,8 +157,8 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
     if solver == "newton-samples":
         if not (problem.l2 > 0).all():
             raise ValueError(
-                "solver is 'newton-samples', which takes no features without a penalty; expected"
-                " 'auto', 'newton' or 'newton-cg'."
+                "solver is 'newton-samples', which supports no features without a penalty;"
+                " expected 'auto', 'newton' or 'newton-cg'."
             )
         found = newton_samples(problem, state, options.tol**2, options.max_iter)
         left = options.max_iter - found.n_iter
@@ -380,7 +380,8 @@ default="auto"
     )
     if coef_init is None and not (np.ndim(intercept_init) == 0 and intercept_init == 0):
         raise ValueError(
-            f"intercept_init is {intercept_init!r} without coef_init; expected both, or neither."
+            f"intercept_init is {intercept_init!r}, but coef_init is None; expected both or"
+            " neither."
         )
     by_evidence = isinstance(alpha, str) and alpha == "evidence"
     number = 0.0 if by_evidence else check_number("alpha", alpha, 0.0, np.inf)

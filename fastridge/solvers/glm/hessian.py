@@ -106,8 +106,8 @@ class Hessian:
         """
         if isinstance(self._inverse, _ByProducts):
             raise TypeError(
-                "a posterior of more features than are factored holds the data and cannot be"
-                " copied, pickled or saved; expected the numbers that are asked of it."
+                "this posterior has too many features to be factored: it holds the data, and"
+                " cannot be copied, pickled or saved; compute the numbers you need and save those."
             )
         return HessianInverse(self.active, self.total, self.offset, self._inverse.posterior)
 
@@ -331,9 +331,8 @@ class _BySamples:
         n, q = self.A.n_rows, int(self.active.sum())
         if 24.0 * n * q > default_memory():
             raise ValueError(
-                f"rows of {n} samples and {q} features need {24.0 * n * q:.2g} bytes, beyond the"
-                f" {default_memory():.2g} allowed; expected fewer, or the numbers that are asked of"
-                " the posterior."
+                f"rows of {n} samples and {q} features need {24.0 * n * q:.2g} bytes, more than the"
+                f" {default_memory():.2g} allowed; expected fewer rows."
             )
         block = np.empty((q, n))
         self.A.copy_columns(np.flatnonzero(self.active).astype(np.int32), block)

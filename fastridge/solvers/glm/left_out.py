@@ -65,8 +65,9 @@ def left_out_predictors(hessian: Hessian) -> Array:
     """Return the linear predictors (n,) of the rows by the fits without them."""
     if not hessian.is_exact:
         raise ValueError(
-            f"leave-one-out needs a factor of {int(hessian.active.sum())} features or"
-            f" {hessian.problem.n} samples, which does not fit into memory; expected folds."
+            f"cv='loo' needs a factorization of order {int(hessian.active.sum())} (features) or"
+            f" {hessian.problem.n} (samples), which does not fit into memory; expected a number of"
+            " folds."
         )
     state = hessian.state
     q, left = hessian.leverages()

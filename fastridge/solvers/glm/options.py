@@ -65,8 +65,8 @@ def check_offset(offset: Any, exposure: Any, loss: Loss, n: int) -> NDArray[np.f
         times = check_target(exposure, n, name="exposure")
         if times.ndim != 1 or not (times > 0).all():
             raise ValueError(
-                f"exposure has shape {times.shape} and a least value of {times.min():g}; expected"
-                f" ({n},) numbers above 0."
+                f"exposure has shape {times.shape} and the minimum {times.min():g}; expected ({n},)"
+                " numbers above 0."
             )
         log = np.log(times)
         total = log if total is None else total + log
@@ -100,8 +100,8 @@ def warn_of(result: GLMResult, options: Options) -> None:
     """Warn that a fit did not reach its tolerance."""
     warnings.warn(
         f"the fit stopped after {result.n_iter} iterations with a relative gap of"
-        f" {result.relative_gap:.3g}, whose root is above tol={options.tol:g}; raise max_iter,"
-        " scale the features, or use a larger alpha.",
+        f" {result.relative_gap:.3g}, whose square root is above tol={options.tol:g}; try a larger"
+        " max_iter, features of similar scales, or a larger alpha.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )

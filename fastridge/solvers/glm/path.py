@@ -346,10 +346,11 @@ def _warn_of(path: GLMPath, options: Options) -> None:
 
     worst = int(np.where(path.converged, -np.inf, path.relative_gap).argmax())
     warnings.warn(
-        f"{int((~path.converged).sum())} of {len(path)} penalties, worst at"
-        f" alpha={path.alphas[worst]:.3g}: the fit stopped after {path.n_iter[worst]} iterations"
-        f" with a relative gap of {path.relative_gap[worst]:.3g}, whose root is above"
-        f" tol={options.tol:g}; raise max_iter, scale the features, or use larger alphas.",
+        f"{int((~path.converged).sum())} of {len(path)} penalties did not converge. The worst is"
+        f" alpha={path.alphas[worst]:.3g}, whose fit stopped after {path.n_iter[worst]} iterations"
+        f" with a relative gap of {path.relative_gap[worst]:.3g}, whose square root is above"
+        f" tol={options.tol:g}; try a larger max_iter, features of similar scales, or larger"
+        " alphas.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )

@@ -137,8 +137,8 @@ class GLMPosterior:
         phi = result.dispersion if dispersion is None else float(dispersion)
         if not phi >= 0:
             raise ValueError(
-                f"the dispersion is unknown: {result.dof:.6g} degrees of freedom of a total weight"
-                f" of {result.total_weight:g} leave none; expected `dispersion`."
+                f"dispersion is None and cannot be estimated: the fit uses {result.dof:.6g} degrees"
+                f" of freedom of a total weight of {result.total_weight:g}; expected a number."
             )
         problem = hessian.problem
         self._hessian, self.loss, self.dispersion = hessian, result.loss, phi
@@ -200,7 +200,7 @@ class GLMPosterior:
         k = self.shape[0]
         if 32.0 * k * k > default_memory():
             raise ValueError(
-                f"a covariance of shape ({k}, {k}) needs {32.0 * k * k:.2g} bytes, beyond the"
+                f"a covariance of shape ({k}, {k}) needs {32.0 * k * k:.2g} bytes, more than the"
                 f" {default_memory():.2g} allowed; expected fewer features, or `posterior @ v`."
             )
         S = self @ np.eye(k)

@@ -144,8 +144,8 @@ class GLMResult:
         """Return the Hessian of the objective at the solution, from the fitted data."""
         if self._fitted is None:
             raise ValueError(
-                "this result does not hold its data: expected one that `glm` returned, not a copy"
-                " or a loaded one, nor one of several classes of which some have no weight."
+                "this result does not hold its data; expected a result returned by `glm`, neither"
+                " copied nor loaded, and positive weights in every class."
             )
         given, alpha, l1_ratio = self._fitted
         problem: Any = copy.copy(given)
@@ -156,9 +156,9 @@ class GLMResult:
         rounding = _SINGLE if problem.A.is_float32 else _CHANGED
         if not off <= rounding * size:
             raise ValueError(
-                f"the objective of the fit is {self.objective:g}, and {state.objective:g} of these"
-                " data: X, y, the weights or the penalty are not those of the fit, or were changed"
-                " after it; expected those that were fitted."
+                f"the objective of the fit is {self.objective:g}, but that of the given data is"
+                f" {state.objective:g}: X, y, the weights or the penalty differ from those of the"
+                " fit, or were changed after it; expected those that were fitted."
             )
         if isinstance(self.loss, Multinomial):
             from .softmax_laplace import SoftmaxHessian
@@ -230,8 +230,8 @@ class GLMResult:
 
             if dispersion is not None:
                 raise ValueError(
-                    f"dispersion is {dispersion!r} for the loss 'multinomial', which has none;"
-                    " expected None."
+                    f"dispersion is {dispersion!r}, but the loss 'multinomial' has none; expected"
+                    " None."
                 )
             return MultinomialPosterior(self)
         from .posterior import GLMPosterior

@@ -114,9 +114,10 @@ def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
         what = f"of the classes, {shown} {'is' if len(labels) == 1 else 'are'}"
     how = "perfectly separated" if kind == "complete" else "separated, but for some samples,"
     warnings.warn(
-        f"{what} {how} by features without a penalty: their coefficients fit the better the larger"
-        " they are, and those returned are where the fit ended. A penalty on them (alpha > 0, a"
-        " finite C, no penalty_factor of 0) has a finite solution.",
+        f"{what} {how} by features without a penalty: the larger their coefficients, the better the"
+        " fit, so that no finite coefficients are optimal; those returned are where the fit"
+        " stopped. A penalty on them (alpha > 0, a finite C, no penalty_factor of 0) has a finite"
+        " solution.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,
     )
@@ -125,9 +126,9 @@ def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
 def warn_of_growth() -> None:
     """Warn that unpenalised features fit some samples only with infinite coefficients."""
     warnings.warn(
-        "features without a penalty fit some samples the better the larger their coefficients are,"
-        " such as a category that has zeros alone; those returned are where the objective hardly"
-        " falls any more. A penalty on them (alpha > 0, no penalty_factor of 0) has a finite"
+        "some samples are fitted better the larger the coefficients of features without a penalty,"
+        " as for a category whose targets are all 0; those returned are where the objective hardly"
+        " decreases any more. A penalty on them (alpha > 0, no penalty_factor of 0) has a finite"
         " solution.",
         _sklearn.exception("ConvergenceWarning"),
         stacklevel=4,

@@ -126,8 +126,8 @@ def make_problem(
     check_finite(A)
     if constraints.lower is not None or constraints.upper is not None:
         raise ValueError(
-            "lower and upper are given for the loss 'multinomial'; expected None: the coefficients"
-            " of one class have a meaning beside those of the others alone."
+            "lower and upper are given for the loss 'multinomial'; expected None, as coefficients"
+            " of classes are defined only relative to each other."
         )
     y, live = _targets(y, n_classes, sample_weight, options.fit_intercept)
     some = None if live.all() else np.flatnonzero(live)
@@ -193,8 +193,8 @@ def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDAr
         live = np.ones(k, dtype=bool)
     elif live.sum() < 2:
         raise ValueError(
-            f"y has samples of weight of {live.sum()} class; expected at least 2 classes, or"
-            " fit_intercept=False."
+            f"y has samples of positive weight in {live.sum()} class; expected at least 2 classes,"
+            " or fit_intercept=False."
         )
     if y.ndim == 2:
         return np.asfortranarray(y[:, live], dtype=np.float64), live

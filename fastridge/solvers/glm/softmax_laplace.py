@@ -82,7 +82,7 @@ class SoftmaxHessian:
         if (pivots**2 <= _KEEP * np.diagonal(M)).any():
             raise ValueError(
                 "the joint Hessian of the classes is singular: features without a penalty are"
-                " dependent, or separate classes; expected a penalty on them."
+                " linearly dependent, or separate the classes; expected a penalty on them."
             )
         self._log_determinant = 2.0 * float(np.log(pivots).sum())
         self._factor = L
@@ -118,8 +118,8 @@ class SoftmaxHessian:
         problem, state, k = self.problem, self.state, self.k
         if problem.has_l1:
             raise ValueError(
-                "the evidence is asked for of an L1 penalty; expected l1_ratio=0, whose penalty is"
-                " a Gaussian prior."
+                "the evidence is not defined for an L1 penalty; expected l1_ratio=0, whose penalty"
+                " is a Gaussian prior."
             )
         W, l2 = problem.total, self.l2
         free = int((l2 == 0).sum())
@@ -159,8 +159,8 @@ def require_small(problem: SoftmaxProblem) -> None:
     k, q = problem.k, problem.p + bool(problem.fit_intercept)
     if k * q > MOST:
         raise ValueError(
-            f"the loss is 'multinomial' with {k} classes of {q} coefficients each, whose joint"
-            f" Hessian is formed up to {MOST} of them; expected fewer features or classes."
+            f"the joint Hessian of {k} classes with {q} coefficients each has order {k * q};"
+            f" expected at most {MOST}: fewer features or classes."
         )
 
 

@@ -45,9 +45,9 @@ _LOWER = 1e-6  # least decrease of the criterion
 _EXACT = 1e-8  # relative penalties below which y is fitted nearly exactly
 _POWER = 480  # largest exponent of two that a column is multiplied by
 _OUT_OF_RANGE = (
-    "X has features whose squares, over their penalty_factor or eigenvalues of penalty_matrix,"
-    " leave the range of float64, and with them the penalties; expected numbers from about 1e-150"
-    " to 1e150, times the roots of these factors."
+    "X has features whose squares, divided by penalty_factor or by eigenvalues of penalty_matrix,"
+    " leave the range of float64; expected numbers from about 1e-150 to 1e150 times the square"
+    " roots of these factors."
 )
 _RANGE = 2.0**1010  # of penalties, and of factors in units of the scaled columns
 _LOG_2 = float(np.log(2.0))
@@ -205,16 +205,18 @@ def _choose(A, targets, d, codes, count, criterion, asked, max_memory, probes, e
         levels = largest_factor(A, codes, count, d, 1 if asked == "schur" else p // 4)
     if asked == "schur" and criterion == "loo":
         raise ValueError(
-            "solver='schur' expects another criterion than 'loo'; got criterion='loo', which"
-            " solver='cholesky' and solver='dual' have."
+            "solver='schur' does not support criterion='loo'; expected another criterion, or"
+            " solver='cholesky' or 'dual'."
         )
     if asked == "schur" and levels < 0:
         raise ValueError(
-            "solver='schur' expects sparse X with a group of whose features no row has two; there"
-            " is none."
+            "solver='schur' needs a sparse X with a group of which each row has at most one"
+            " non-zero feature, and there is none; expected another solver."
         )
     if asked == "cg" and criterion != "reml":
-        raise ValueError(f"solver='cg' expects criterion='reml'; got criterion={criterion!r}.")
+        raise ValueError(
+            f"solver='cg' does not support criterion={criterion!r}; expected criterion='reml'."
+        )
     ways = [by_features(A, targets, criterion)]
     if asked == "dual" or n < p or exact:
         ways.append(by_samples(A, targets, criterion, sizes_of(codes, count, d)))
@@ -336,7 +338,7 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
         if (np.isfinite(choice.alpha) & ~np.isfinite(alpha[t])).any():
             raise ValueError(
                 "X has a group of features whose penalty, in units of their squares, leaves the"
-                " range of float64; expected X of a smaller scale."
+                " range of float64; expected smaller numbers."
             )
         dof[t] = choice.state.dof
     coef = data.coef([choice.state for choice in found], alpha)

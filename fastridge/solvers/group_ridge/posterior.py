@@ -317,8 +317,8 @@ def posterior(kept: dict[str, Any], alpha: Array, noise: float, target: int) -> 
     """Return the covariance of the coefficients for penalties (p,), which may be infinite."""
     if not {"gram", "rows", "levels"} & kept.keys():
         raise ValueError(
-            "solver='cg' holds no covariance of the coefficients; expected a fit by another solver"
-            " for return_std, intervals and posterior_."
+            "solver='cg' computes no covariance of the coefficients, which return_std, intervals"
+            " and posterior_ need; expected another solver."
         )
     power = kept["power"] - kept["y_power"][target]
     noise = float(np.ldexp(noise, 2 * int(kept["y_power"][target])))

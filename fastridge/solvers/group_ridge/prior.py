@@ -99,8 +99,8 @@ def matrix_of_groups(penalty_matrix: Any, groups: FeatureGroups) -> Any:
         parts = list(penalty_matrix)
         if len(parts) != len(names):
             raise ValueError(
-                f"penalty_matrix has {len(parts)} matrices; expected {len(names)}, one for each"
-                " group, or None for the identity."
+                f"penalty_matrix has {len(parts)} matrices; expected {len(names)}: one matrix, or"
+                " None for the identity, for each group."
             )
     else:
         return penalty_matrix
@@ -132,7 +132,7 @@ def require_apart(P: Any, groups: FeatureGroups) -> None:
         one, other = groups.names[groups.codes[i]], groups.names[groups.codes[j]]
         raise ValueError(
             f"penalty_matrix[{i}, {j}] is {P[i, j]:g}, between features of the groups {one!r} and"
-            f" {other!r}; expected zeros there, for each group has a penalty of its own."
+            f" {other!r}; expected 0, as each group has its own penalty."
         )
 
 

@@ -91,7 +91,7 @@ def choose(ways: list[Way], asked: str, max_memory: float | None) -> str:
     most = cost.default_memory() if max_memory is None else max_memory
     raise ValueError(
         f"max_memory allows {most / 1e9:.3g} GB; expected at least {least.memory / 1e9:.3g} GB,"
-        f" which solver={least.name!r} takes on these data."
+        f" which solver={least.name!r} needs for these data."
     )
 
 

@@ -170,8 +170,8 @@ def ridge_batch(
 
         warnings.warn(
             f"{b - int(result.converged.sum())} of {b} problems reached a relative gradient of"
-            f" {float(result.relative_gradient.max()):.2g} at worst, where tol={tol:g} was asked"
-            " for; what helps: a larger tol, a larger alpha, or columns on like scales.",
+            f" {float(result.relative_gradient.max()):.2g} at worst, above tol={tol:g}; try a"
+            " larger tol, a larger alpha, or columns of similar scales.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=2,
         )

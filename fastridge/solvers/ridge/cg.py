@@ -63,9 +63,7 @@ def solve_cg(problem: RidgeProblem, tol, max_iter, coef_init, max_memory=None, s
     at_zero = problem.gradient_at_zero()
     first = np.linalg.norm(at_zero, axis=0)
     if not np.isfinite(first).all():
-        raise ValueError(
-            "X and y have squares that overflow float64; expected numbers of a smaller scale."
-        )
+        raise ValueError("X and y have squares that overflow float64; expected smaller numbers.")
     coef = np.zeros((p, k), order="F")
     if coef_init is not None:
         coef[...] = np.where(problem.alpha > 0, coef_init.reshape(k, p).T, 0.0)

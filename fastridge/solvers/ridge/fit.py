@@ -163,7 +163,10 @@ def ridge(
         check_flags(fit_intercept=fit_intercept, standardize=standardize, positive=positive)
     if y is None and is_moments(X):
         if sample_weight is not None:
-            raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
+            raise ValueError(
+                "sample_weight is given together with Moments, which already include it; expected"
+                " None."
+            )
         return solver_of_moments(prior_mean, penalty_matrix)(
             X,
             alpha,
@@ -182,7 +185,9 @@ def ridge(
         A = check_design(X, finite=False)
     except (TypeError, ValueError):
         if is_moments(X):
-            raise ValueError("y is given beside Moments, which hold it; expected None.") from None
+            raise ValueError(
+                "y is given together with Moments, which already include it; expected None."
+            ) from None
         raise
     n, p = A.n_rows, A.n_columns
     Y = check_target(y, n, any_order=True)

@@ -253,8 +253,8 @@ def _scaled(A, Y, alpha, weight, matrix):
     near = np.ldexp(alpha, 2 * (a - half))
     if not (near < np.inf).all():
         raise ValueError(
-            "alpha * penalty_matrix is too large beside the squares of X; expected penalties that"
-            " float64 holds in units of these squares."
+            "alpha * penalty_matrix is too large relative to the squares of X; expected penalties"
+            " that do not overflow float64 in units of these squares."
         )
     if a == b == 0 and abs(powers[2]) <= _NEAR:
         return None
@@ -272,5 +272,7 @@ def _restore(result, a, b, dtype):
         result.intercept = np.ldexp(result.intercept, -b)
         result.objective = np.ldexp(result.objective, -2 * b)
     if not np.isfinite(result.coef).all():
-        raise ValueError("y is too large beside X: coef overflows float64; expected other units.")
+        raise ValueError(
+            "y is too large relative to X: coef overflows float64; expected smaller numbers."
+        )
     return result

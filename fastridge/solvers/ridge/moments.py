@@ -128,8 +128,8 @@ def checked_sums(
     p, k = moments.n_features, moments.n_targets
     if not moments.total_weight > 0:
         raise ValueError(
-            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
-            " weight: sample_weight is zero for every sample, or there is no data yet."
+            f"X holds moments of {moments.n_samples} samples of total weight 0: sample_weight is"
+            " zero for every sample, or there is no data yet; expected a positive total weight."
         )
     alpha = np.broadcast_to(check_alpha(alpha, k), (k,))
     d = check_penalty_factor(penalty_factor, p)

@@ -105,7 +105,7 @@ def ridge_regression(
         return_n_iter=return_n_iter, return_intercept=return_intercept, check_input=check_input
     )
     if is_moments(X):
-        raise TypeError("X is Moments; expected data: fastridge.ridge takes Moments.")
+        raise TypeError("X is Moments; expected an array of data. Use fastridge.ridge for Moments.")
     found = ridge(
         X,
         y,

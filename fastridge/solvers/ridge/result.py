@@ -18,8 +18,8 @@ DIRECT = 1e-6
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FLOAT32 = (
-    "y is too large: the {} overflows float32, the type of X; expected numbers of a smaller scale,"
-    " or X of float64."
+    "y is too large: the {} overflows float32, the dtype of X; expected smaller numbers, or X as"
+    " float64."
 )
 
 
@@ -202,9 +202,7 @@ def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) ->
             else result.intercept.astype(np.float32)
         )
     if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
-        raise ValueError(
-            "X or y is too large: squares overflow float64; expected numbers of a smaller scale."
-        )
+        raise ValueError("X or y is too large: squares overflow float64; expected smaller numbers.")
     if warn and not result.converged:
         from ... import _sklearn
 
@@ -212,15 +210,15 @@ def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) ->
         reached = float(np.max(result.relative_error if told else result.relative_gradient))
         what = "a relative error of at most" if told else "a relative gradient of"
         helps = {
-            "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or standardize",
+            "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or"
+            " standardize=True",
             "active_set": "a larger max_iter or a larger tol",
-        }.get(result.solver, "a larger tol, a larger alpha, or columns on like scales")
+        }.get(result.solver, "a larger tol, a larger alpha, or columns of similar scales")
         bound = tol if told else sufficient_gradient(result.solver, tol)
-        asked = f"tol={tol:g} was asked for" if bound >= tol else f"{bound:g} was expected of it"
+        asked = f"tol is {tol:g}" if bound >= tol else f"at most {bound:g} was expected"
         warnings.warn(
-            f"{result.solver} reached {what} {reached:.2g} in "
-            f"{int(np.max(result.n_iter))} iterations, where {asked}; "
-            f"what helps: {helps}.",
+            f"{result.solver} reached {what} {reached:.2g} in {int(np.max(result.n_iter))}"
+            f" iterations, where {asked}; try {helps}.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=3,
         )

@@ -181,9 +181,9 @@ def _solve_scaled(given, starts, **options) -> RidgeResult | None:
         full = direct(scaled.A, scaled.Y, scaled.alpha, scaled.weight, None, given[6])
         if full is None:
             raise ValueError(
-                "X has dependent columns, or more than samples, and some that are too small beside"
-                " the others for a solution of minimum norm; expected columns of a similar scale,"
-                " or alpha > 0."
+                "X has linearly dependent columns, or more columns than rows, and some columns are"
+                " too small relative to the others for a solution of minimum norm; expected"
+                " columns of similar scales, or alpha > 0."
             )
     lower, upper, coef_init = (None if v is None else scaled.scale_coef(v) for v in starts)
     result = solve(

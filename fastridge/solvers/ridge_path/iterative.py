@@ -147,9 +147,9 @@ class IterativePath:
         left = np.where(self.converged, 0.0, self.relative_error).max(axis=1)
         worst = int(np.argmax(left))
         warnings.warn(
-            f"cg reached a relative error of at most {left[worst]:.2g} at "
-            f"alpha={self.alphas[worst]:g}, where tol={tol:g} was asked for; what helps: a larger "
-            "max_iter, a larger tol, larger penalties, or standardize.",
+            f"cg reached a relative error of at most {left[worst]:.2g} at"
+            f" alpha={self.alphas[worst]:g}, above tol={tol:g}; try a larger max_iter, a larger"
+            " tol, larger penalties, or standardize=True.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=3,
         )

@@ -332,8 +332,8 @@ class RidgePath:
         log_det = self._log_det()
         if log_det is None:
             raise ValueError(
-                f"log_evidence needs a direct solver and penalties above 0; the solver is"
-                f" {self.solver!r} and the least penalty {self.alphas.min():g}."
+                "log_evidence needs a direct solver and penalties above 0; the solver is"
+                f" {self.solver!r}, and the smallest penalty is {self.alphas.min():g}."
             )
         # what is not penalised is as likely anywhere
         n = self.n_samples - self._run.rank
@@ -525,12 +525,17 @@ def ridge_path(
     prior = {"prior_mean": prior_mean, "penalty_matrix": penalty_matrix} if has_prior else {}
     if y is None and is_moments(X):
         if sample_weight is not None:
-            raise ValueError("sample_weight is given beside Moments, which hold it; expected None.")
+            raise ValueError(
+                "sample_weight is given together with Moments, which already include it; expected"
+                " None."
+            )
         check_options(solver, tol, max_iter, False)
         path = _direct(X, alphas, n_alphas, standardize=standardize, tol=tol, **given, **prior)
         return _reported(path, callback)
     if is_moments(X):
-        raise ValueError("y is given beside Moments, which hold it; expected None.")
+        raise ValueError(
+            "y is given together with Moments, which already include it; expected None."
+        )
     A = check_design(X, finite=False)
     n, p = A.n_rows, A.n_columns
     Y = check_target(y, n)
@@ -653,8 +658,8 @@ def _direct(
     p = moments.n_features
     if not moments.total_weight > 0:
         raise ValueError(
-            f"X holds moments of {moments.n_samples} samples of total weight 0; expected some"
-            " weight."
+            f"X holds moments of {moments.n_samples} samples of total weight 0; expected a positive"
+            " total weight."
         )
     d = np.ones(p) if penalty_factor is None else check_penalty_factor(penalty_factor, p)
     if standardize:

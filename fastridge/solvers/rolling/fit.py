@@ -161,7 +161,7 @@ def rolling_ridge(
     X, y, incomplete = _without_nan(X, y, nan_policy == "omit")
     A = check_design(X)
     if A.is_sparse:
-        raise TypeError("X is a frame of sparse columns; expected dense ones.")
+        raise TypeError("X is a data frame with sparse columns; expected dense columns.")
     n, p = A.shape
     Y = check_target(y, n)
     if Y.ndim == 2:
@@ -208,17 +208,17 @@ def rolling_ridge(
             setattr(result, name, to_float32(getattr(result, name), name))
     if n and not np.isfinite(result.intercept).any():
         warnings.warn(
-            f"no window is fitted: none ends after a multiple of step={step} rows of its group with"
-            f" at least min_samples={least} rows of positive weight; what helps: a smaller"
-            " min_samples, window or step.",
+            f"no window is fitted: none ends at a multiple of step={step} rows of its group with at"
+            f" least min_samples={least} rows of positive weight; try a smaller min_samples, window"
+            " or step.",
             UserWarning,
             stacklevel=2,
         )
     if not result.converged:
         warnings.warn(
             f"windows reached a relative gradient of {np.nanmax(result.relative_gradient):.2g} at"
-            f" worst, where tol={tol:g} was asked for; what helps: a larger tol, a larger alpha, or"
-            " columns on like scales.",
+            f" worst, above tol={tol:g}; try a larger tol, a larger alpha, or columns of similar"
+            " scales.",
             _sklearn.exception("ConvergenceWarning"),
             stacklevel=2,
         )
@@ -265,7 +265,9 @@ def _check_window(window: Any, expanding: bool, half_life: Any) -> int | None:
             raise ValueError(f"half_life is {half_life!r}; expected a positive number or None.")
     if window is not None:
         if expanding:
-            raise ValueError(f"window is {window!r} beside expanding=True; expected one of them.")
+            raise ValueError(
+                f"window is {window!r}, but expanding is True; expected only one of them."
+            )
         return check_count("window", window)
     if not expanding and half_life is None:
         raise ValueError("window is None; expected a number of rows, expanding=True or half_life.")

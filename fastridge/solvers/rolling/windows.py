@@ -116,8 +116,8 @@ class Fits:
                 return self._sum(again, predict)
         if flags & 2:
             raise ValueError(
-                "X is too large, weighted by sample_weight: windows have sums of squares beyond"
-                " float64; expected numbers that can be squared."
+                "X is too large, weighted by sample_weight: sums of squares of windows overflow"
+                " float64; expected smaller numbers."
             )
         if data.is_scaled:
             with np.errstate(over="ignore", under="ignore"):

@@ -279,7 +279,9 @@ class Learner:
             if found is None:
                 self._restore(back)
                 if steps.unsound:
-                    raise Unsound("columns of rows do not ascend, or values are not finite")
+                    raise Unsound(
+                        "columns of a row are not in ascending order, or values are not finite"
+                    )
                 raise Diverged("a prediction or a step is not finite")
             total += found
         return total
@@ -406,8 +408,8 @@ class Learner:
         """
         if self.rule.learning_rate == "coin":
             raise ValueError(
-                "learning_rate is 'coin', whose bets begin at 0: it takes no coefficients or"
-                " intercepts to start at. Expected another learning_rate, or none of them."
+                "learning_rate='coin' always starts from 0, so that coef_init and intercept_init"
+                " are not supported; expected None, or another learning_rate."
             )
         self._weights()
         self._fold()
