@@ -45,10 +45,10 @@ class _Entry:
 def _is_literal(text: str, value: Any) -> bool:
     """Return whether the default in the text is `value`; True where the text is no literal."""
     try:
-        told = ast.literal_eval(text)
+        literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return True
-    return type(told) is type(value) and bool(told == value)
+    return type(literal) is type(value) and bool(literal == value)
 
 
 def _sections(doc: str) -> list[tuple[str, int, int]]:

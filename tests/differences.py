@@ -212,6 +212,10 @@ BEHAVIOUR = (
         " scikit-learn stops below `tol`.",
     ),
     (
+        "`eps_` of `MultiTaskLasso` and `MultiTaskElasticNet`",
+        "Counts weight 2 as the row twice; scikit-learn scales weights to a mean of 1 first.",
+    ),
+    (
         "`max_iter` and `n_iter_` of lassos and elastic nets",
         "Count epochs: a round of sweeps over the features or a Newton step on those in the model,"
         " where scikit-learn's are one sweep each. Fits that `max_iter` cuts short end elsewhere.",

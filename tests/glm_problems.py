@@ -117,10 +117,10 @@ def problem(seed: int) -> Problem:
 
 def solve(q: Problem, solver: str = "auto", tol: float = 1e-4):
     """The result, and the text of a warning or None."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = fastridge.glm(q.X, q.y, q.loss, q.alpha, solver=solver, tol=tol, **q.options)
-    return result, str(told[0].message) if told else None
+    return result, str(caught[0].message) if caught else None
 
 
 def is_refused(q: Problem) -> bool:
@@ -158,14 +158,14 @@ def main() -> None:
     for seed in range(options.seed, options.seed + options.problems):
         q = problem(seed)
         try:
-            result, told = solve(q, options.solver)
+            result, warning = solve(q, options.solver)
         except ValueError as error:
             refused += 1
             print(f"{seed}: refused: {error} ({q.what})")
             continue
         if not result.converged:
             open_ += 1
-            print(f"{seed}: {result.relative_gap:.1e} after {result.n_iter} ({q.what}, {told})")
+            print(f"{seed}: {result.relative_gap:.1e} after {result.n_iter} ({q.what}, {warning})")
     print(f"{options.problems} problems: {open_} not converged, {refused} refused")
 
 

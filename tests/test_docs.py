@@ -93,10 +93,10 @@ def test_every_parameter_is_described_where_it_is(module, name):
     if kinds or hasattr(thing, "get_params"):
         assert set(kinds) == set(parameters)
     for parameter, kind in kinds.items():
-        told = default_of(kind)
-        if told is not None:
-            assert told == (parameters[parameter].default,), parameter
-            assert type(told[0]) is type(parameters[parameter].default), parameter
+        default = default_of(kind)
+        if default is not None:
+            assert default == (parameters[parameter].default,), parameter
+            assert type(default[0]) is type(parameters[parameter].default), parameter
 
 
 @pytest.mark.parametrize("margin", ["", "    "])

@@ -96,9 +96,9 @@ def test_certificates_are_true(first):
             with pytest.raises(ValueError, match="no finite intercept is optimal"):
                 glm_problems.solve(q)
             continue
-        result, told = glm_problems.solve(q)
+        result, warning = glm_problems.solve(q)
         assert np.isfinite(result.coef).all(), (seed, q.what)
-        assert result.converged == (told is None), (seed, q.what, told)
+        assert result.converged == (warning is None), (seed, q.what, warning)
         if not result.converged:
             free = q.alpha == 0 or (q.options.get("penalty_factor", np.ones(1)) == 0).any()
             assert free, (seed, q.what, result.relative_gap)

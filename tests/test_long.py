@@ -113,9 +113,9 @@ def test_long_and_short_eigenvectors_agree(monkeypatch):
     S = np.diag([3.0, 1.0, 2.0])
     values, vectors = lapack.eigh(S)
     monkeypatch.setattr(lapack, "_LONG", 0.0)
-    other, turned = lapack.eigh(S)
+    other, expected = lapack.eigh(S)
     assert_allclose(values, other, rtol=1e-14)
-    assert_allclose(np.abs(vectors), np.abs(turned), atol=1e-14)
+    assert_allclose(np.abs(vectors), np.abs(expected), atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [(30, 6), (10, 12)], ids=str)

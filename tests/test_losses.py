@@ -335,9 +335,9 @@ def test_searches_ask_the_loss_of_the_estimator(model, monkeypatch):
     monkeypatch.setattr(type(model), "_loss", loss_of("halved"))
     other = model.fit(X, y)
     assert other.cv_results_.loss == other.diagnosis_.loss == "halved"
-    told = str(other.diagnosis_)
-    assert "half the squares" in told
-    assert "the centre alone" in told
-    assert "mean squared error" not in told
+    text = str(other.diagnosis_)
+    assert "half the squares" in text
+    assert "the centre alone" in text
+    assert "mean squared error" not in text
     # the share that is explained does not depend on the unit
     assert_allclose(other.score(X, y), score)

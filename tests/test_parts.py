@@ -114,7 +114,15 @@ def test_squared_losses_are_fitted_as_the_rows_are(kind, model, weighted):
     assert np.abs(at_mean[0] - at_mean[1]).max() <= 1e-9
     assert found.n_passes_ == (2 if isinstance(model, fastridge.RidgeClassifier) else 1)
     assert not hasattr(local, "n_passes_")
-    for name in ("alpha_", "lambda_", "best_score_", "dof_", "log_evidence_", "noise_variance_"):
+    for name in (
+        "alpha_",
+        "lambda_",
+        "best_score_",
+        "dof_",
+        "eps_",
+        "log_evidence_",
+        "noise_variance_",
+    ):
         if hasattr(local, name):
             close(getattr(local, name), getattr(found, name), 1e-8)
     if hasattr(local, "cv_results_"):

@@ -287,14 +287,14 @@ def test_deviations_by_samples_are_those_by_features(fit_intercept, free, tmp_pa
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "dual", "schur"])
-def test_turned_covariances(solver, tmp_path):
+def test_rotated_covariances(solver, tmp_path):
     rng = np.random.default_rng(0)
     X = np.column_stack([np.eye(6)[rng.integers(0, 6, 40)], rng.standard_normal((40, 4)) + 5.0])
     y = X @ rng.standard_normal(10) + rng.standard_normal(40)
     model = GroupRidge(np.repeat([0, 1], [6, 4]), solver=solver).fit(sparse.csr_array(X), y)
     S, T = model.posterior_, rng.standard_normal((10, 10))
     assert_covariance(S, S.toarray(), tmp_path)
-    assert_covariance(S.turned(T), T @ S.toarray() @ T.T, tmp_path)
+    assert_covariance(S.rotated(T), T @ S.toarray() @ T.T, tmp_path)
 
 
 @pytest.mark.parametrize("far", [0.0, 5.0, 1e4])

@@ -129,7 +129,7 @@ def test_faces_of_wide_sparse_data(kind, weighted, heavy, monkeypatch):
 
 @over_kinds
 def test_only_part_of_the_gram_matrix(kind, monkeypatch):
-    """More features than a face may have: the Gram matrix of those that were free so far."""
+    """More features than a free set may have: the Gram matrix of those that were free so far."""
     X, y = problem(100, 40)
     want = fastridge.ridge(X, y, 0.1, positive=True)
     assert 5 < np.count_nonzero(want.coef) < 30

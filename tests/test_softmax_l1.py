@@ -81,13 +81,13 @@ def test_l1_certificates_are_bounds():
     least = fastridge.glm(X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-6, max_iter=5000)
     assert least.converged
     for max_iter in (1, 2, 3, 10):
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             result = fastridge.glm(
                 X, y, "multinomial", 0.01, l1_ratio=0.9, tol=1e-12, max_iter=max_iter
             )
-        assert bool(told) == (not result.converged)
-        assert told or max_iter > 1
+        assert bool(caught) == (not result.converged)
+        assert caught or max_iter > 1
         excess = result.objective - least.objective
         assert -1e-12 <= excess <= result.dual_gap + 1e-14
 

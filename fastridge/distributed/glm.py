@@ -244,8 +244,8 @@ def _solve(H: Array, g: Array) -> Array:
         pass
     values, vectors = lapack.eigh(M)
     kept = values > 64 * len(values) * _EPS * values.max()
-    turned = vectors[:, kept].T @ (inverse * g)
-    return np.asarray(inverse * (vectors[:, kept] @ (turned / values[kept])))
+    rotated = vectors[:, kept].T @ (inverse * g)
+    return np.asarray(inverse * (vectors[:, kept] @ (rotated / values[kept])))
 
 
 def _model_step(

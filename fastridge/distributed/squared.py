@@ -198,8 +198,6 @@ def _fit_standing(estimator: Any, fit: Any, sums: list[Moments]) -> None:
             setattr(estimator, name, value)
     if moved:
         estimator._move_origin(origin, y_origin)
-    if hasattr(estimator, "eps_"):
-        estimator.eps_ = estimator.eps_ * (total.n_samples / len(X))
     if hasattr(estimator, "singular_"):
         estimator.singular_ = estimator.singular_[: min(total.n_samples, p)]
     if total.is_float32:

@@ -87,7 +87,7 @@ class BayesianRidge(PosteriorRegressor):
         Symmetric positive semi-definite P: the prior's precision is lambda_ sqrt(f_j f_l) P_jl,
         multiplied by the standard deviations of both columns where they are standardised; None:
         the identity. What its null space spans is as likely anywhere, and integrated out. Unless P
-        is diagonal, X is turned by its eigenvectors, which takes a dense copy, of sparse X too.
+        is diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too.
 
     Attributes
     ----------

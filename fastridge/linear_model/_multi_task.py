@@ -87,7 +87,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         `dual_gap_` over the objective of the null model, sum_i s_i |y_i - mean|^2 / (2 sum_i s_i),
         with 0 for the mean where there is no intercept. `tol` is the bound on it.
     eps_ : float
-        `tol` times sum_i s_i |y_i - mean|^2 with s scaled to a mean of 1, as in scikit-learn.
+        `tol` times sum_i s_i |y_i - mean|^2: weight 2 counts as the row twice. scikit-learn scales
+        s to a mean of 1.
     objective_ : float
         The objective at the solution.
     solver_ : str
@@ -231,7 +232,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         self.n_iter_ = path.n_iter
         self.dual_gap_ = as_scalar(path.gap)
         self.relative_gap_ = as_scalar(path.gap / path.null)
-        self.eps_ = as_scalar(A.n_rows * options.tol * path.yy)
+        total = A.n_rows if weight is None else weight.sum()
+        self.eps_ = as_scalar(total * options.tol * path.yy)
         self.objective_ = as_scalar(path.objective)
         if not converged:
             warn("", self.relative_gap_, self.n_iter_, options.tol)

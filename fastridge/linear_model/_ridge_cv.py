@@ -307,10 +307,10 @@ class BaseRidgeCV(Choosing):
         A = folds.A
         null = self._loss.null_deviance(folds.targets, folds.weight, self.fit_intercept)
         by_fold = table.get("fold_score")
-        told = []
+        diagnoses = []
         for t, i in enumerate(chosen):
             part = slice(t, t + 1) if per_target else slice(None)
-            told.append(
+            diagnoses.append(
                 diagnose(
                     self._loss,
                     alphas,
@@ -336,11 +336,11 @@ class BaseRidgeCV(Choosing):
         if per_target:
             self.alpha_ = alphas[chosen]
             self.best_score_ = score[chosen, np.arange(len(chosen))]
-            self.diagnosis_ = tuple(told)
+            self.diagnosis_ = tuple(diagnoses)
         else:
             self.alpha_ = np.float64(alphas[chosen[0]])
             self.best_score_ = np.float64(score[chosen[0], 0])
-            self.diagnosis_ = told[0]
+            self.diagnosis_ = diagnoses[0]
         self.__dict__.pop("dof_", None)
         if "dof" in table:
             dof = table["dof"][chosen]
@@ -453,7 +453,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Symmetric positive semi-definite matrix P of the penalty
         alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l); None: the identity. Its elements
         are multiplied by the standard deviations of both columns where they are standardised. What
-        its null space spans is not penalised. Unless P is diagonal, X is turned by its
+        its null space spans is not penalised. Unless P is diagonal, X is rotated by its
         eigenvectors, which takes a dense copy, of sparse X too; with `standardize` one for each
         fold.
 

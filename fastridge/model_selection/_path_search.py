@@ -333,7 +333,7 @@ class PathSearch(Search):
                     coef[estimate.free] = estimate.free_coefficients(problem.rooted(left))
                 if self.folds.units is not None:
                     mean = self.folds.units.mean
-                    coef = self.folds.units.turned(coef.T).T
+                    coef = self.folds.units.rotated(coef.T).T
                     coef += 0.0 if mean is None else mean[t][:, None]
                 norm[:, t] = np.linalg.norm(coef, axis=0)
                 root = np.where(estimate.root > 0, estimate.root, 1.0)

@@ -153,9 +153,9 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
         alpha: Any = getattr(estimator, "alpha_", penalty_of_C(estimator))
         if np.ndim(alpha):
             alpha = None if target is None else float(alpha[target])
-        told = getattr(estimator, "diagnosis_", None)
-        if isinstance(told, tuple):
-            told = told[0]
+        diagnosis = getattr(estimator, "diagnosis_", None)
+        if isinstance(diagnosis, tuple):
+            diagnosis = diagnosis[0]
         display = cls(
             alphas,
             column("train_error"),
@@ -166,7 +166,7 @@ MultiTaskElasticNetCV, LogisticRegressionCV or GLMCV
             validation_error_se=deviation,
             dof=column("dof"),
             alpha=alpha,
-            scoring=None if told is None else told.scoring,
+            scoring=None if diagnosis is None else diagnosis.scoring,
             loss=results.loss,
         )
         return display.plot(ax=ax) if plot else display

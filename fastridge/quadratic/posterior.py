@@ -42,7 +42,7 @@ class Posterior:
     True
     """
 
-    __slots__ = ("_factor", "_prior", "_rows", "_turn")
+    __slots__ = ("_factor", "_prior", "_rotation", "_rows")
 
     # make NumPy arrays defer ``v @ posterior`` to __rmatmul__
     __array_ufunc__: ClassVar[None] = None
@@ -55,10 +55,10 @@ class Posterior:
     _factor: NDArray[np.float64] | None
     _rows: NDArray[np.float64] | None
     # T (p, q), of the covariance T S T' for the covariance S that the others hold; None: identity
-    _turn: NDArray[np.float64] | None
+    _rotation: NDArray[np.float64] | None
 
-    def __init__(self, factor: Any, prior: Any, rows: Any, turn: Any = None) -> None:
-        self._factor, self._prior, self._rows, self._turn = factor, prior, rows, turn
+    def __init__(self, factor: Any, prior: Any, rows: Any, rotation: Any = None) -> None:
+        self._factor, self._prior, self._rows, self._rotation = factor, prior, rows, rotation
 
     @classmethod
     @on_one_thread
@@ -113,9 +113,9 @@ class Posterior:
         assert self._factor is not None
         return Posterior(np.ldexp(self._factor, np.asarray(power)[:, None]), None, None)
 
-    def turned(self, turn: Any) -> Posterior:
+    def rotated(self, rotation: Any) -> Posterior:
         """The covariance of T u, of coefficients u that have this one."""
-        return Posterior(self._factor, self._prior, self._rows, turn)
+        return Posterior(self._factor, self._prior, self._rows, rotation)
 
     def _inner(self) -> Posterior:
         """The covariance S of T S T'."""
@@ -123,7 +123,7 @@ class Posterior:
 
     @property
     def shape(self) -> tuple[int, int]:
-        p = self._half().shape[1] if self._turn is None else len(self._turn)
+        p = self._half().shape[1] if self._rotation is None else len(self._rotation)
         return p, p
 
     def _half(self) -> NDArray[np.float64]:
@@ -139,8 +139,8 @@ class Posterior:
             raise ValueError(
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
             )
-        if self._turn is not None:
-            return self._turn @ (self._inner() @ (self._turn.T @ v))
+        if self._rotation is not None:
+            return self._rotation @ (self._inner() @ (self._rotation.T @ v))
         if self._rows is None:
             inner = solve_triangular(self._factor, v, lower=True)
             return solve_triangular(self._factor, inner, lower=True, trans="T")
@@ -196,8 +196,8 @@ class Posterior:
         step = max(1, _ELEMENTS // max(X.shape[1], 1))
         for start in range(0, len(X), step):
             part = X[start : start + step]
-            if self._turn is not None:
-                out[start : start + step] = self._inner().variance(product(part, self._turn))
+            if self._rotation is not None:
+                out[start : start + step] = self._inner().variance(product(part, self._rotation))
             elif self._rows is None:
                 half = solve_triangular(self._factor, part.T, lower=True)
                 out[start : start + step] = np.einsum("ji,ji->i", half, half)
@@ -213,8 +213,8 @@ class Posterior:
     @on_one_thread
     def diagonal(self) -> NDArray[np.float64]:
         """Return the variances of the coefficients, of shape (n_features,)."""
-        if self._turn is not None:
-            return self._inner().variance(self._turn)
+        if self._rotation is not None:
+            return self._inner().variance(self._rotation)
         if self._rows is None:
             assert self._factor is not None
             identity = np.eye(len(self._factor))

@@ -48,7 +48,7 @@ class PriorUnits:
     max_memory : float or None
         Bytes that the rows and eigenvectors may take; None: half of the machine's memory.
     centre : bool
-        Whether rows may be centred before they are turned, which keeps digits; not for a criterion
+        Whether rows may be centred before they are rotated, which keeps digits; not for a criterion
         that depends on where features have their zero.
 
     Attributes
@@ -224,10 +224,10 @@ class PriorUnits:
 
     def coefficients(self, u: Array) -> Array:
         """w (..., k, p) of u (..., k, q)."""
-        moved = self.turned(u)
+        moved = self.rotated(u)
         return moved if self.mean is None else moved + self.mean
 
-    def turned(self, u: Array) -> Array:
+    def rotated(self, u: Array) -> Array:
         """T u (..., p) of u (..., q)."""
         return u if self.T is None else u @ self.T.T
 
@@ -237,7 +237,7 @@ class PriorUnits:
             return intercept
         found = intercept
         if self.T is not None:
-            found = found - self.turned(u) @ self._centre
+            found = found - self.rotated(u) @ self._centre
         if self.mean is not None:
             assert self.shift is not None
             found = found - self.mean @ self.shift.mean
@@ -316,7 +316,7 @@ def _may_be_unseen(
         return True
     used = F.any(axis=1)
     unit = np.where(size > 0, size, 1.0)
-    # columns of unlike scales are turned to directions of length 1
+    # columns of unlike scales are rotated to directions of length 1
     S = triangle(unit[used, None] * F[used])
     R = triangle(rows if weight is None else np.sqrt(weight)[:, None] * rows)
     s = svd(solve_triangular(S, R.T, lower=False, trans="T"))[1]

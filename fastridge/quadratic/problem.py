@@ -120,18 +120,18 @@ class RidgeProblem(Quadratic):
         """Return S R, in F order."""
         return R if self.root is None else np.asfortranarray(R * self.root[:, None])
 
-    def face(self, free: NDArray[np.bool_], t: int) -> RidgeProblem:
+    def restricted(self, free: NDArray[np.bool_], t: int) -> RidgeProblem:
         """Return the problem of target t with only some coefficients.
 
         Its Y (n, 1) is that of the problem; the caller subtracts the fixed coefficients' share.
         """
-        face = copy.copy(self)
-        face._take(self.rows.face(free))
-        face.penalty = face.d = np.where(free, self.d, 1.0)
-        face.k, face.alpha = 1, self.alpha[t : t + 1]
-        face.Y = self.Y[:, t : t + 1]
-        face.y_mean = np.zeros(1)
-        return face
+        reduced = copy.copy(self)
+        reduced._take(self.rows.restricted(free))
+        reduced.penalty = reduced.d = np.where(free, self.d, 1.0)
+        reduced.k, reduced.alpha = 1, self.alpha[t : t + 1]
+        reduced.Y = self.Y[:, t : t + 1]
+        reduced.y_mean = np.zeros(1)
+        return reduced
 
     def column_squares(self) -> NDArray[np.float64]:
         """Diagonal of A' S^2 A."""

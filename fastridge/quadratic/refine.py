@@ -39,7 +39,7 @@ def refine(
     coef: Array,
     chosen: Any,
     diagonal: Array,
-    told: Callable[[Array, Array], NDArray[np.bool_]] | None = None,
+    significant: Callable[[Array, Array], NDArray[np.bool_]] | None = None,
 ) -> Refined:
     """Refine solutions of some targets, for as long as corrections contract.
 
@@ -55,8 +55,8 @@ def refine(
     diagonal : ndarray (p,)
         Diagonal of the system. Corrections and gradients are measured in its units, so that small
         columns count as much as large ones.
-    told : callable or None
-        told(gradient, objective) returns whether each gradient (m,) is more than round-off.
+    significant : callable or None
+        significant(gradient, objective) returns whether each gradient (m,) is more than round-off.
     """
     unit = np.sqrt(diagonal)[:, None]
     gradient, objective = problem.evaluate(coef, chosen)
@@ -69,8 +69,8 @@ def refine(
         closer = coef + step
         g, f = problem.evaluate(closer, chosen)
         better = np.linalg.norm(g / unit, axis=0) <= np.linalg.norm(gradient / unit, axis=0)
-        if told is not None:
-            better &= told(gradient, objective)
+        if significant is not None:
+            better &= significant(gradient, objective)
         coef[:, better], gradient[:, better] = closer[:, better], g[:, better]
         objective[better] = f[better]
         if worst <= SETTLED or worst > 0.5 * before or not better.any():

@@ -110,7 +110,7 @@ class CentredRows:
         squares *= self.total
         return squares
 
-    def face(self, free: NDArray[np.bool_]) -> Self:
+    def restricted(self, free: NDArray[np.bool_]) -> Self:
         """Return the same rows with all columns zero but the free ones (p,)."""
         rows = copy.copy(self)
         scale = free.astype(np.float64)

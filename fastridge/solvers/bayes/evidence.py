@@ -88,14 +88,14 @@ class Evidence:
             x, norm = found.solutions(alphas)[0, 0], found.squared_norm(alphas)[0, 0]
             residual = found.residual(alphas)[0, 0]
             return x, float(norm), float(residual), float(found.dof(alphas)[0])
-        x, trace = path.reduced.solve(alphas, path.turned)
-        x, turned = x[0, 0], path.turned[:, 0]
+        x, trace = path.reduced.solve(alphas, path.rotated)
+        x, rotated = x[0, 0], path.rotated[:, 0]
         square = float(x @ x)
         dof = len(x) - ratio * float(trace[0]) + self.rank
         if self.by_rows:
-            norm = max(float(x @ turned) - ratio * square, 0.0)
+            norm = max(float(x @ rotated) - ratio * square, 0.0)
             return x, norm, ratio**2 * square, dof
-        residual = self.yy - float(x @ turned) - ratio * square
+        residual = self.yy - float(x @ rotated) - ratio * square
         if residual < CANCELS * self.yy and path.rows is not None:
             # the residual is lost to cancellation
             self.exact = True

@@ -19,21 +19,21 @@ _RANK = 1e-12  # share of a free column that must be left by the columns before 
 _ROWS = 1024
 
 
-class TurnedPosterior(Posterior):
+class RotatedPosterior(Posterior):
     """The covariance T S T' of T u, of coefficients u of a posterior with a form of its own.
 
     Parameters
     ----------
     of : Posterior (q, q)
         S.
-    turn : ndarray (p, q)
+    rotation : ndarray (p, q)
         T.
     """
 
     __slots__ = ("_of",)
 
-    def __init__(self, of: Posterior, turn: Any) -> None:
-        super().__init__(None, None, None, turn)
+    def __init__(self, of: Posterior, rotation: Any) -> None:
+        super().__init__(None, None, None, rotation)
         self._of = of
 
     def _inner(self) -> Posterior:
@@ -89,8 +89,8 @@ class SamplesPosterior(Posterior):
         self._free, self._border, self._root = free, border, root * np.sqrt(noise)
         self._power = power
 
-    def turned(self, turn: Any) -> Posterior:
-        return TurnedPosterior(self, turn)
+    def rotated(self, rotation: Any) -> Posterior:
+        return RotatedPosterior(self, rotation)
 
     def _folded(self, V: Array) -> Array:
         """Return V (k, p) in the units of the rows, with the free coefficients eliminated."""
@@ -176,8 +176,8 @@ class LevelsPosterior(Posterior):
         super().__init__(cholesky(M), D, None)
         self._noise, self._power = noise, power
 
-    def turned(self, turn: Any) -> Posterior:
-        return TurnedPosterior(self, turn)
+    def rotated(self, rotation: Any) -> Posterior:
+        return RotatedPosterior(self, rotation)
 
     @property
     def shape(self) -> tuple[int, int]:

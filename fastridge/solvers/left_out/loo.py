@@ -278,19 +278,19 @@ class LeaveOneOut(Projected):
         (n, k), m = Y.shape, len(alphas)
         blocks, weights = self.blocks(), self._weights
         # rotating few vectors by V is cheaper than rotating all rows; graded data need Z
-        turned = self._graded is None and (m + 1) * k < len(values)
-        t = np.zeros((self._V.shape[0] if turned else len(values), k))
+        by_directions = self._graded is None and (m + 1) * k < len(values)
+        t = np.zeros((self._V.shape[0] if by_directions else len(values), k))
         for start in blocks:
-            Z, rows = self._block_of(start) if turned else self._coordinates(start)
+            Z, rows = self._block_of(start) if by_directions else self._coordinates(start)
             t += Z.T @ Y[rows]
-        if turned:
+        if by_directions:
             t = self._V.T @ t
         u0y = self.U0.T @ Y
         parts = (weights[:, :, None] * t).transpose(1, 0, 2).reshape(len(values), m * k)
-        directions = self._V @ parts if turned else parts
+        directions = self._V @ parts if by_directions else parts
         residuals = np.empty((m, k, n))
         for start in blocks:
-            Z, rows = self._block_of(start) if turned else self._coordinates(start)
+            Z, rows = self._block_of(start) if by_directions else self._coordinates(start)
             fit = product(Z, directions).reshape(len(Z), m, k)
             e = (Y[rows] - self.U0[rows] @ u0y)[:, None] - fit
             residuals[:, :, rows] = e.transpose(1, 2, 0)

@@ -1,12 +1,12 @@
-"""Ridge with bounds on the coefficients: projected Newton steps on the free face.
+"""Ridge with bounds on the coefficients: projected Newton steps on the free coefficients.
 
 With H = A' S^2 A + alpha diag(d) and g = A' S^2 (y - A w) - alpha d w, a coefficient is held where
 it is at a bound and g points beyond it. The others move by e with H_FF e = g_F, as far as the
-projection of the step lowers the objective (Bertsekas 1982). On the face of the solution the first
-full step is exact, and the next one refines it with the residual from X. After many steps,
-coefficients are freed only once the objective is minimised on the current face, so that no face is
-visited twice: an active set method, which is finite (Lawson & Hanson 1974, chapter 23). Faces of
-many coefficients are solved by conjugate gradients.
+projection of the step lowers the objective (Bertsekas 1982). On the free set of the solution the
+first full step is exact, and the next one refines it with the residual from X. After many steps,
+coefficients are freed only once the objective is minimised over the current free set, so that no
+set is visited twice: an active set method, which is finite (Lawson & Hanson 1974, chapter 23). Free
+sets of many coefficients are solved by conjugate gradients.
 
 References: D. P. Bertsekas, "Projected Newton methods for optimization problems with simple
 constraints", SIAM Journal on Control and Optimization 20(2), 1982. C. L. Lawson and R. J. Hanson,
@@ -26,7 +26,7 @@ from ...systems.cost import default_memory
 from ...systems.damped import damped_cholesky
 from .cg import Systems, iteration_limit
 
-_DIRECT = 3000  # largest order of a face that is factored
+_DIRECT = 3000  # most free coefficients whose system is factored
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _EXTRA = 1e-11  # share of the diagonal that is added for dependent columns
 _SETTLED = 1e-7  # relative step whose square is below round-off
@@ -148,7 +148,7 @@ def _solve_one(problem, box, steps, t, w, goal, least, limit):
         left = box.projected(closer, new)
         size = norm_of(left)
         better = size < norm or value < objective
-        # solved on this face; coefficients that should leave their bounds do so in the next step
+        # solved on this free set; coefficients that should leave their bounds do in the next step
         done_here = settled and norm_of(np.where(free, left, 0.0)) >= 0.5 * size
         stalled = not better or (not size < 0.5 * norm and (done_here or size <= bound))
         if better:
@@ -189,34 +189,34 @@ def _search(problem, box, w, step, gradient, alpha):
 
 
 class _Steps:
-    """Newton steps on faces; consecutive steps share Gram matrix and factor."""
+    """Newton steps on free sets; consecutive steps share Gram matrix and factor."""
 
     def __init__(self, problem: RidgeProblem, max_memory: float) -> None:
         self.problem, self.max_memory = problem, max_memory
-        # memory for the Gram matrix, the block of a face, and the copy that gathers it
+        # memory for the Gram matrix, the block of a free set, and its copy
         self.most = int(min(_DIRECT, np.sqrt(max_memory / 24)))
         self.place: NDArray[np.intp] | None = None
-        self.face = self.alpha = self.factor = self.systems = None
+        self.free = self.alpha = self.factor = self.systems = None
 
     def step(self, w, t, alpha, gradient, free, bound, limit):
         """Return the step (p,), 0 where not free, its iterations, and whether it is exact."""
-        if self.alpha != alpha or not np.array_equal(free, self.face):
-            self.alpha, self.face, self.systems = alpha, free, None
+        if self.alpha != alpha or not np.array_equal(free, self.free):
+            self.alpha, self.free, self.systems = alpha, free, None
             self.factor = self._factored(np.flatnonzero(free))
         step = np.zeros(len(w))
         if self.factor is not None:
             step[free] = self.factor.solve(gradient[free])
             return step, 1, True
         if self.systems is None:
-            face = self.problem.face(free, t)
-            self.systems = Systems(face, face.gradient_at_zero(), self.max_memory)
-        face = self.systems.problem
+            reduced = self.problem.restricted(free, t)
+            self.systems = Systems(reduced, reduced.gradient_at_zero(), self.max_memory)
+        reduced = self.systems.problem
         held = np.where(free, 0.0, w)
-        face.Y = (self.problem.Y[:, t] - self.problem.A.dot(held))[:, None]
+        reduced.Y = (self.problem.Y[:, t] - self.problem.A.dot(held))[:, None]
         u = np.where(free, w, 0.0)
-        at_w, value = face.gradient(u, 0, alpha)
-        # solve to a tenth of the gradient, as the face may not be the last one, and to half of the
-        # bound, so that round-off does not cost one more step
+        at_w, value = reduced.gradient(u, 0, alpha)
+        # solve to a tenth of the gradient, as the free set may not be the last one, and to half
+        # of the bound, so that round-off does not cost one more step
         bound = max(0.5 * bound, 0.1 * float(np.linalg.norm(gradient[free])))
         W, G = (np.asfortranarray(a[:, None]) for a in (u, at_w))
         goal = Bound(np.array([bound]), alpha)

@@ -90,8 +90,8 @@ def solve_moments(
             run = "qr"
     if found is None:
         run, *found = _solve_root(problem, run, tol, max_iter, coef_init, lower, upper)
-    w, n_iter, *told = found
-    error, near = told if told else (None, False)
+    w, n_iter, *bound = found
+    error, near = bound if bound else (None, False)
     gradient, objective = problem.evaluate(w)
     first = None
     if bounded:

@@ -37,7 +37,7 @@ def solve_qr(problem: RidgeProblem):
     norms = np.sqrt(problem.column_squares())[:, None]
     norms[norms == 0] = 1.0
 
-    def told(g, f):
+    def significant(g, f):
         """Return whether gradients are more than the round-off of A'r.
 
         In directions outside the range of A', a small alpha would amplify it.
@@ -54,7 +54,7 @@ def solve_qr(problem: RidgeProblem):
         if correct is None:
             g, f = problem.evaluate(w, chosen)
         else:
-            found = refine(problem, correct, w, chosen, size**2, told)
+            found = refine(problem, correct, w, chosen, size**2, significant)
             w, g, f, n_iter[chosen] = found[:4]
         if alpha > 0 and not wide:
             relative = problem.relative(g, problem.gradient_at_zero()[:, chosen])

@@ -206,15 +206,15 @@ def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) ->
     if warn and not result.converged:
         from ... import _sklearn
 
-        told = result.relative_error is not None
-        reached = float(np.max(result.relative_error if told else result.relative_gradient))
-        what = "a relative error of at most" if told else "a relative gradient of"
+        bounded = result.relative_error is not None
+        reached = float(np.max(result.relative_error if bounded else result.relative_gradient))
+        what = "a relative error of at most" if bounded else "a relative gradient of"
         helps = {
             "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or"
             " standardize=True",
             "active_set": "a larger max_iter or a larger tol",
         }.get(result.solver, "a larger tol, a larger alpha, or columns of similar scales")
-        bound = tol if told else sufficient_gradient(result.solver, tol)
+        bound = tol if bounded else sufficient_gradient(result.solver, tol)
         asked = f"tol is {tol:g}" if bound >= tol else f"at most {bound:g} was expected"
         warnings.warn(
             f"{result.solver} reached {what} {reached:.2g} in {int(np.max(result.n_iter))}"

@@ -143,8 +143,8 @@ def _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, singl
 
         found = solve_bounded(problem, lower, upper, tol, max_iter, coef_init, max_memory)
     assert found is not None
-    coef, n_iter, gradient, objective, *told = found
-    error, near = told if told else (None, False)
+    coef, n_iter, gradient, objective, *bound = found
+    error, near = bound if bound else (None, False)
     near |= gradient <= sufficient_gradient(run, tol)
     if error is not None and problem.weight is not None:
         # a gradient within the round-off of heavy rows does not certify light rows

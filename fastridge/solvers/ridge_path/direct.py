@@ -81,14 +81,14 @@ class MomentsPath:
         self.alone = np.arange(m)
         if len(self.chosen):
             self.reduced = Tridiagonal(np.array(M, order="F"))
-            self.turned = self.reduced.rotate(self.right)
+            self.rotated = self.reduced.rotate(self.right)
             self._hidden = hidden
             safe = self.shows(alphas)
-            x, traces = self.reduced.solve(alphas[safe], self.turned)
+            x, traces = self.reduced.solve(alphas[safe], self.rotated)
             self.x = x
             squares = np.einsum("akj,akj->ak", x, x)
             self.squared_norm[safe] = squares
-            self.residual[safe] -= np.einsum("akj,jk->ak", x, self.turned)
+            self.residual[safe] -= np.einsum("akj,jk->ak", x, self.rotated)
             self.residual[safe] -= alphas[safe, None] * squares
             self.left[safe] = alphas[safe] * traces
             exact[safe] += len(self.chosen) - self.left[safe]
@@ -211,10 +211,10 @@ class MomentsPath:
         for _ in range(_MAX_REFINE):
             n_iter += 1
             r = right - self.M @ v - penalties * v
-            turned = self.reduced.rotate(r).T.reshape(shape)
+            rotated = self.reduced.rotate(r).T.reshape(shape)
             # each right-hand side belongs to one penalty
             step = np.concatenate(
-                [self.reduced.solve(alphas[i : i + 1], turned[i].T)[0] for i in range(len(alphas))]
+                [self.reduced.solve(alphas[i : i + 1], rotated[i].T)[0] for i in range(len(alphas))]
             )
             step = self.reduced.rotate(step.reshape(-1, shape[2]).T, back=True)
             v += step
@@ -306,15 +306,15 @@ class DualPath:
             Y = Y - self.span @ (self.span.T @ Y)
         self.K, self.right = K, np.asfortranarray(Y)
         self.reduced = Tridiagonal(np.array(K, order="F"))
-        turned = self.turned = self.reduced.rotate(self.right)
+        rotated = self.rotated = self.reduced.rotate(self.right)
         self._hidden = hidden
         safe = self.shows(alphas)
         self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
-        self.x, traces = self.reduced.solve(alphas[safe], turned)
+        self.x, traces = self.reduced.solve(alphas[safe], rotated)
         left = alphas[safe, None, None] * self.x
         self.squared_norm, self.residual = np.zeros((m, k)), np.zeros((m, k))
         # a'Ka with K a = y - alpha a; the residual is alpha a
-        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, turned)
+        self.squared_norm[safe] = np.einsum("akj,jk->ak", self.x, rotated)
         self.squared_norm[safe] -= np.einsum("akj,akj->ak", self.x, left)
         self.residual[safe] = np.einsum("akj,akj->ak", left, left)
         exact = np.full(m, float(self.rank))
@@ -407,10 +407,10 @@ class DualPath:
             r = right - self.K @ a - penalties * a
             if last:
                 break
-            turned = self.reduced.rotate(r).T.reshape(m, k, -1)
+            rotated = self.reduced.rotate(r).T.reshape(m, k, -1)
             for t in range(m):
-                turned[t] = self.reduced.solve(alphas[t : t + 1], turned[t].T)[0][0]
-            a += self.reduced.rotate(turned.reshape(m * k, -1).T, back=True)
+                rotated[t] = self.reduced.solve(alphas[t : t + 1], rotated[t].T)[0][0]
+            a += self.reduced.rotate(rotated.reshape(m * k, -1).T, back=True)
         w = problem.A.tdot(problem.rooted(np.asfortranarray(a)))
         first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
         if self.span is None and (problem.d == 1).all():

@@ -328,8 +328,8 @@ class Folds:
         hidden = self._products[1]
         if not reduced.is_positive(alphas - LEAST_SHOWN * max(reduced.largest, hidden)).all():
             return None
-        turned = reduced.rotate(right)
-        x, _ = reduced.solve(alphas, turned)
+        rotated = reduced.rotate(right)
+        x, _ = reduced.solve(alphas, rotated)
         m, k, n = x.shape
         left = alphas[:, None, None] * x
         a = reduced.rotate(x.reshape(m * k, n).T, back=True)

@@ -229,8 +229,8 @@ class RidgePath:
         if self._single and k != 1:
             raise ValueError(f"coef must be of one target, not of {k}")
         near, shape = self._near, self._run.n_iter.shape
-        told = type(near) is np.ndarray and near.dtype == bool and near.shape == shape
-        if near is not None and not told:
+        valid = type(near) is np.ndarray and near.dtype == bool and near.shape == shape
+        if near is not None and not valid:
             raise ValueError("_near must be None or an array of bool, like n_iter")
         if self._error is not None:
             _check_arrays(self, shape, "_error")
@@ -470,7 +470,7 @@ def ridge_path(
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised.
         What its null space spans is not penalised; where X does not determine that either, the
-        solution of minimum norm is taken. Unless P is diagonal, X is turned by its eigenvectors,
+        solution of minimum norm is taken. Unless P is diagonal, X is rotated by its eigenvectors,
         which takes a dense copy, of sparse X too.
 
     Returns
