@@ -1,15 +1,14 @@
 """BayesianRidge, the evidence and information criteria: against scikit-learn and dense algebra."""
 
 import pickle
-import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import scipy.stats
 import sklearn.linear_model as peer
+from estimator_checks import all_checks, check_all
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from storages import CONTAINERS
 
 import fastridge
@@ -219,18 +218,9 @@ def test_evidence_of_a_path_is_what_bayesian_ridge_maximises():
         _ = fastridge.ridge_path(X, y, [0.0, 1.0]).log_evidence
 
 
-def all_checks(estimators):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Estimator .* does not inherit from", UserWarning)
-        mark = parametrize_with_checks(estimators).mark
-        names, cases = mark.args
-        return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
-
-
 @all_checks([BayesianRidge()])
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from cases import each
 
 from fastridge import _cpu, reference
 from fastridge._dense import Cholesky, cholesky_from, cholesky_remove
@@ -90,7 +91,7 @@ def test_factor_and_solve(isa, n_threads):
         (300, 300, 430),
     ],
 )
-@pytest.mark.parametrize("n_threads", [1, 3])
+@each("n_threads", [1, 3])
 def test_a_factor_that_is_there_in_part(isa, kept, old, size, n_threads):
     # rows before `kept` are factored for the columns before `old`, of which all but those before
     # `kept` have been permuted since

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cases import each
 
 import fastridge
 from fastridge._descriptions import expand
@@ -165,7 +166,7 @@ def test_descriptions_that_are_written_once(margin):
         expand(doc.replace("c, b", "e"), {"Source": source}.get, {})
 
 
-@pytest.mark.parametrize("name", MODULES)
+@each("name", MODULES)
 def test_lines_that_go_on_have_no_runs_of_blanks(name):
     """The indentation after a backslash would be part of the text."""
     source = Path(importlib.import_module(name).__file__)

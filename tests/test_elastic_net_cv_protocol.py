@@ -4,19 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from estimator_checks import all_checks, check_all
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import LeaveOneGroupOut
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLassoCV
-
-
-def all_checks(estimators):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Estimator .* does not inherit from", UserWarning)
-        mark = parametrize_with_checks(estimators).mark
-        names, cases = mark.args
-        return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
 
 
 @pytest.mark.slow
@@ -32,9 +24,8 @@ def all_checks(estimators):
 )
 @pytest.mark.filterwarnings("ignore:the best penalty is")
 @pytest.mark.filterwarnings("ignore:Objective did not converge")
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)
 
 
 @pytest.mark.slow

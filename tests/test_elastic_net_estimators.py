@@ -245,9 +245,9 @@ def test_what_is_not_of_the_data_is_refused(data):
         Lasso(precompute=np.full((30, 30), np.nan)).fit(X, y)
     with pytest.raises(ValueError, match="60 samples, 30 features and 3 targets; expected those"):
         Lasso(precompute=Moments(X, Y)).fit(X, y)
-    with pytest.raises(ValueError, match="moments of another y"):
+    with pytest.raises(ValueError, match="moments of a different y"):
         Lasso(precompute=Moments(X, y)).fit(X, 2 * y)
-    with pytest.raises(ValueError, match="moments of another X, or other weights"):
+    with pytest.raises(ValueError, match="moments of a different X, or of different weights"):
         Lasso(precompute=Moments(X, y)).fit(X, y, weight)
     with pytest.raises(ValueError, match="precompute holds moments of 0 samples"):
         Lasso(precompute=Moments()).fit(X, y)

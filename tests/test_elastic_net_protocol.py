@@ -1,9 +1,7 @@
 """Lasso, elastic net and their kin in scikit-learn's protocol."""
 
-import warnings
-
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from estimator_checks import all_checks, check_all
 
 from fastridge import ElasticNet, Lasso, MultiTaskElasticNet, MultiTaskLasso
 
@@ -22,18 +20,7 @@ ESTIMATORS = [
 ]
 
 
-def all_checks(estimators):
-    """scikit-learn's parametrization, collected without its warning about duck typing."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Estimator .* does not inherit from", UserWarning)
-        mark = parametrize_with_checks(estimators).mark
-        names, cases = mark.args
-        return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
-
-
 @pytest.mark.slow
 @all_checks(ESTIMATORS)
-def test_estimator_checks(estimator, check, monkeypatch):
-    # Without it, scikit-learn leaves out the check of its array API mode.
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn.linear_model as peer
+from cases import each
 from numpy.testing import assert_allclose, assert_array_equal
 from storages import CONTAINERS
 
@@ -60,7 +61,7 @@ def closed_form(X, y, alpha, weight=None, factor=None, fit_intercept=True, scale
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("container", CONTAINERS)
+@each("container", CONTAINERS)
 @pytest.mark.parametrize("shape", [(60, 7), (12, 30), (20, 20)], ids=str)
 @pytest.mark.parametrize("k", [None, 1, 3])
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -466,7 +467,8 @@ def test_bad_class_weights():
     X, target, _ = problem()
     y = (target > 3).astype(int)
     with pytest.raises(
-        ValueError, match=r"class_weight has keys \[0, 7\], and y has classes \[1\]"
+        ValueError,
+        match=r"class_weight has keys \[0, 7\], some of .* not in y, but none for the classes \[1\]",
     ):
         RidgeClassifier(class_weight={0: 1.0, 7: 2.0}).fit(X, y)
     with pytest.raises(ValueError, match=r"class_weight \(per sample\)\[\d+\] == -1"):

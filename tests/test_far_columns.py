@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cases import each
 from scipy import sparse
 from storages import CONTAINERS
 
@@ -94,7 +95,7 @@ def test_near_fills_what_is_not_stored(by_column, real):
     assert same[0] is A
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@each("storage", STORAGES)
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "qr", "cg", "dual"])
 def test_ridge(storage, ratio, solver):
@@ -208,7 +209,7 @@ def least_objective(ratio, l1_ratio, weighted):
     return objective, objective(c)
 
 
-@pytest.mark.parametrize("storage", SPARSE)
+@each("storage", SPARSE)
 @pytest.mark.parametrize("ratio", [1e2, 1e3, 1e5, 1e7, 1e9])
 @pytest.mark.parametrize("solver", ["gram", "working", "columns"])
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])

@@ -7,6 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastridge
@@ -146,7 +147,7 @@ def every_set(request):
     _cpu.set_instruction_set(before)
 
 
-@pytest.mark.parametrize("kind", ["C", "F", "float32"])
+@each("kind", ["C", "F", "float32"])
 @pytest.mark.parametrize("columns", ["plain", "far", "copies", "unlike"])
 @pytest.mark.parametrize("loss", ["logistic", "poisson"])
 def test_steps_of_float32_products(every_set, loss, columns, kind, monkeypatch):
@@ -320,13 +321,13 @@ def test_many_rows_begin_with_a_sample():
 
 def test_targets_without_a_fit():
     X = np.arange(6.0).reshape(3, 2)
-    with pytest.raises(ValueError, match="y is 0 for all samples that have weight"):
+    with pytest.raises(ValueError, match="y is 0 for every sample of positive weight"):
         fastridge.glm(X, np.zeros(3), "poisson")
     with pytest.raises(ValueError, match="y has values from -1 to 2; expected numbers in"):
         fastridge.glm(X, [-1.0, 0.0, 2.0], "poisson")
     with pytest.raises(ValueError, match="exposure is given for the loss 'logistic'"):
         fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", exposure=np.ones(3))
-    with pytest.raises(ValueError, match=r"intercept_init is 3\.0 without coef_init"):
+    with pytest.raises(ValueError, match=r"intercept_init is 3\.0, but coef_init is None"):
         fastridge.glm(X, [0.0, 1.0, 1.0], "logistic", intercept_init=3.0)
     # rows of weight 0 do not count
     fastridge.glm(X, [-1.0, 1.0, 2.0], "poisson", sample_weight=[0.0, 1.0, 1.0])

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from estimator_checks import all_checks, check_all
 from model_files import identical, round_trip
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import PoissonRegressor as TheirPoisson
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
-from test_sklearn_protocol import all_checks
 
 from fastridge import (
     GLMCV,
@@ -193,6 +193,5 @@ def test_refused(data):
 
 @pytest.mark.slow
 @all_checks([GLMCV("squared", alphas=[0.1, 1.0], cv=3), GLMCV(alphas=[0.1, 1.0], cv=3, tol=1e-8)])
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)

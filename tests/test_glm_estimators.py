@@ -9,13 +9,13 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as theirs
+from estimator_checks import all_checks, check_all
 from model_files import identical, round_trip
 from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
-from test_sklearn_protocol import all_checks
 
 import fastridge
 from fastridge import GammaRegressor, PoissonRegressor, TweedieRegressor
@@ -296,9 +296,8 @@ def test_metadata_routing(data):
         TweedieRegressor(fit_intercept=False),
     ]
 )
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)
 
 
 @pytest.mark.parametrize("cls", [PoissonRegressor, GammaRegressor])

@@ -67,7 +67,7 @@ def test_logistic_regression():
         assert model.C_ == refits.C_
     assert model.scores_.shape == (1, 1, 4)
     several = fastridge.LogisticRegressionCV(Cs=Cs, cv="loo", scoring="accuracy", **options)
-    with pytest.raises(ValueError, match="'loo' for 3 classes"):
+    with pytest.raises(ValueError, match="cv='loo' is not supported for 3 classes"):
         several.fit(X, np.arange(60) % 3)
     one = several.set_params(select="1se")
     with pytest.raises(ValueError, match="has no standard error"):

@@ -23,7 +23,7 @@ def test_estimators_have_the_posterior_of_their_fit(storage):
     plain = model.predict_proba(X)
     assert (np.abs(averaged - 0.5) <= np.abs(plain - 0.5)).all()
     np.testing.assert_allclose(model.predict_proba(X[:1], posterior=posterior), averaged[:1])
-    with pytest.raises(ValueError, match="not those of the fit"):
+    with pytest.raises(ValueError, match="differ from those of the fit"):
         model.posterior(X, np.where(y == 1, "b", "a"))
     with pytest.raises(TypeError, match="posterior is a bool"):
         model.predict_proba(X, posterior=True)
@@ -92,9 +92,9 @@ def test_information_criteria_of_estimators(l1_ratio):
     assert (found.aic, found.bic) == pytest.approx((result.aic, result.bic), rel=1e-8)
     assert found.residual == pytest.approx(result.deviance, rel=1e-8)
     assert found.dof_error == found.aic_error == 0
-    with pytest.raises(ValueError, match="not those of the fit"):
+    with pytest.raises(ValueError, match="differ from those of the fit"):
         fastridge.information_criteria(model, X, y)
-    with pytest.raises(ValueError, match="offset is given for a Ridge"):
+    with pytest.raises(ValueError, match="offset is given, but a Ridge"):
         fastridge.information_criteria(fastridge.Ridge().fit(X, y), X, y, offset=t)
 
 

@@ -207,10 +207,10 @@ def test_many_levels_are_chosen_by_their_cost():
 
 def test_what_is_no_factor():
     X, y, labels = factors()
-    with pytest.raises(ValueError, match="whose features no row has two"):
+    with pytest.raises(ValueError, match="each row has at most one"):
         GroupRidge(labels, solver="schur").fit(X, y)
     twice = sparse.csr_matrix(X)
-    with pytest.raises(ValueError, match="whose features no row has two"):
+    with pytest.raises(ValueError, match="each row has at most one"):
         GroupRidge(np.arange(X.shape[1]) % 3, solver="schur").fit(twice, y)
     with pytest.raises(ValueError, match=r"^solver='schur' does not support criterion='loo'"):
         GroupRidge(labels, solver="schur", criterion="loo").fit(twice, y)

@@ -208,7 +208,7 @@ def test_another_version_of_scikit_learn_is_told():
     import sklearn
 
     text = json.dumps(header).replace(sklearn.__version__, "0.1.2")
-    with pytest.warns(UserWarning, match="written with scikit-learn 0.1.2, and") as caught:
+    with pytest.warns(UserWarning, match="saved with scikit-learn 0.1.2 and is loaded") as caught:
         fastridge.load(io.BytesIO(archive(text)))
     assert len(caught) == 1
 

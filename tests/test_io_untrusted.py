@@ -140,7 +140,7 @@ TREES = {
     "method": (ridge_tree((), {"predict": 1}), "attribute 'predict'"),
     "no such float": (ridge_tree({"alpha": {"float": "1.0"}}), "KeyError"),
     "unhashable key": (ridge_tree({"alpha": {"dict": [[{"list": []}, 1]]}}), "unhashable"),
-    "key twice": (ridge_tree({"alpha": {"dict": [["a", 1], ["a", 2]]}}), "twice"),
+    "key twice": (ridge_tree({"alpha": {"dict": [["a", 1], ["a", 2]]}}), "duplicate"),
     "scalar of objects": (ridge_tree({"alpha": {"scalar": ["|O", "00" * 8]}}), "dtype"),
     "scalar too short": (ridge_tree({"alpha": {"scalar": ["<f8", "00"]}}), "1 bytes"),
     "scalar not hex": (ridge_tree({"alpha": {"scalar": ["<f8", "zz"]}}), "ValueError"),

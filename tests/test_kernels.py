@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from cases import each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,7 +102,7 @@ def check(name, options, n, dtype, *, amsgrad=False, factor=False, offset=0, **c
 
 @over_cases
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("mode", MODES)
+@each("mode", MODES)
 def test_against_reference(isa, name, options, dtype, mode):
     for n, factor, maximize in itertools.product((0, 1, 15, 16, 17, 100), *[(False, True)] * 2):
         check(name, options, n, dtype, factor=factor, maximize=maximize, lr=0.1, lr0=0.3,
@@ -368,7 +369,7 @@ def test_overlaps_are_refused():
         ({"beta1": 1.0}, ValueError, "beta1: expected a number of at least 0 and below 1; got 1.0"),
         ({"beta2": -0.1}, ValueError, "beta2: .* got -0.1"),
         ({"eps": -1e-8}, ValueError, "eps: "),
-        ({"t": 0}, ValueError, "t: expected a number of step from 1; got 0"),
+        ({"t": 0}, ValueError, "t: expected a step number of at least 1; got 0"),
         ({"t": 1.0}, TypeError, "t: expected an integer; got 1.0"),
     ],
 )

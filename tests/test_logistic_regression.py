@@ -11,10 +11,10 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as theirs
+from estimator_checks import all_checks, check_all
 from model_files import identical, round_trip
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from test_sklearn_protocol import all_checks
 
 import fastridge
 from fastridge import LogisticRegression
@@ -372,9 +372,8 @@ def test_in_scikit_learn(data):
         LogisticRegression(standardize=True),
     ]
 )
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)
 
 
 def test_is_public():

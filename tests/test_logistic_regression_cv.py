@@ -8,10 +8,10 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 import sklearn.linear_model as theirs
+from estimator_checks import all_checks, check_all
 from model_files import identical, round_trip
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GroupKFold, KFold
-from test_sklearn_protocol import all_checks
 
 from fastridge import LogisticRegression, LogisticRegressionCV
 from fastridge.exceptions import ConvergenceWarning
@@ -239,6 +239,5 @@ def test_callback_may_end_the_search(data):
 
 @pytest.mark.slow
 @all_checks([ours(cv=3), ours(cv=3, scoring="neg_log_loss")])
-def test_estimator_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,7 +150,7 @@ def check_all(A, X, shift, scale, n_threads):
 
 @pytest.mark.slow
 @over_storages
-@pytest.mark.parametrize(("shifted", "scaled"), list(itertools.product((False, True), repeat=2)))
+@each("shifted, scaled", list(itertools.product((False, True), repeat=2)))
 def test_operations_on_small_shapes(storage, shifted, scaled, isa, threaded):
     rng = np.random.default_rng(0)
     for (n, p), n_threads in zip(SHAPES, itertools.cycle((1, 2, 3)), strict=False):

@@ -309,7 +309,7 @@ LOCKED.flags.writeable = False
         ([W, W], ValueError, r"params\[1\]: expected memory of its own; .* overlaps params\[0\]"),
         ([W[:5], G, W[4:]], ValueError, r"params\[2\]: .* overlaps params\[0\]"),
         ({"a": W, "b": W}, ValueError, "'b': expected memory of its own; .* overlaps 'a'"),
-        (W, TypeError, "params: .*got one ndarray: put it into a list"),
+        (W, TypeError, "params: .*got a single ndarray: put it in a list"),
         ([1.0], TypeError, r"params\[0\]: expected a NumPy array.*; got a float"),
         (None, TypeError, "params: expected a list of arrays; got None"),
         ("abc", TypeError, "params: expected a list of arrays; got 'abc'"),
@@ -429,7 +429,7 @@ def test_clip_grad_norm():
         (([G], -1.0), ValueError, "max_norm: expected a number of at least 0; got -1.0"),
         (([G], "1"), TypeError, "max_norm: expected a number; got '1'"),
         (([np.ones(4, int)], 1.0), ValueError, r"grads\[0\]: expected float32 or float64"),
-        ((G, 1.0), TypeError, "grads: expected a list of arrays; got one ndarray"),
+        ((G, 1.0), TypeError, "grads: expected a list of arrays; got a single ndarray"),
     ]:
         with pytest.raises(kind, match=message):
             optim.clip_grad_norm(*bad)
@@ -521,7 +521,7 @@ def test_one_optimizer_in_two_threads_is_refused_or_waits():
 
     with ThreadPoolExecutor(2) as pool:
         done = [d for d in pool.map(step, range(10)) if d]
-    assert all("at a step in another thread" in r for r in refusals)
+    assert all("already running in another thread" in r for r in refusals)
     assert len(done) + len(refusals) == 10
     assert optimizer.state_dict()["state"][0]["step"] == len(done) >= 1
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from cases import each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -420,8 +421,8 @@ def test_flush_is_interrupted_and_goes_on(shape):
     np.testing.assert_array_equal(w, twin)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("decay", [1e-3, 0.5, 5.0])
+@each("dtype", [np.float32, np.float64])
+@each("decay", [1e-3, 0.5, 5.0])
 @pytest.mark.parametrize(
     ("cls", "options"),
     [(optim.AdamW, {}), (optim.AdamW, {"amsgrad": True}), (optim.Adam, {"decay_mode": "decoupled"}),

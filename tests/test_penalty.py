@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import each
 
 import fastridge
 from fastridge import kernels, penalty
@@ -21,7 +22,7 @@ def data():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(("source", "target"), list(itertools.product(CONVENTIONS, CONVENTIONS)))
+@each("source, target", list(itertools.product(CONVENTIONS, CONVENTIONS)))
 def test_there_and_back(source, target, loss):
     known = {"loss": loss, "n_samples": 7, "noise_variance": 0.3}
     values = np.array([[0.1, 2.0, 30.0]])

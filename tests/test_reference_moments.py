@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import each
 from numpy.testing import assert_allclose
 from storages import CONTAINERS
 
@@ -38,8 +39,8 @@ def isa(request):
 
 @pytest.mark.parametrize("shape", [(1, 1, None), (9, 1, 2), (120, 7, None), (61, 23, 3)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("weighted", [False, True])
+@each("container", CONTAINERS)
+@each("weighted", [False, True])
 def test_one_pass(isa, container, dtype, shape, weighted):
     X, y, weight = made(*shape, dtype=dtype)
     weight = weight + (len(X) == 1) if weighted else None

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 from sklearn.linear_model import Ridge
 from storages import KINDS, stored
 
@@ -17,7 +18,7 @@ from fastridge.systems import cost
 
 SOLVERS = ["auto", "cholesky", "dual", "cg", "qr"]
 THEIRS = ["svd", "lsqr", "sparse_cg", "sag", "saga"]
-over_kinds = pytest.mark.parametrize("kind", KINDS)
+over_kinds = each("kind", KINDS)
 over_solvers = pytest.mark.parametrize("solver", SOLVERS)
 
 
@@ -142,8 +143,8 @@ def test_iterations_are_those_of_the_reference(monkeypatch):
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize(("n", "p"), [(50, 12), (12, 50)])
-@pytest.mark.parametrize("standardize", [False, True])
-@pytest.mark.parametrize("fit_intercept", [False, True])
+@each("standardize", [False, True])
+@each("fit_intercept", [False, True])
 def test_penalty_factor(kind, solver, n, p, standardize, fit_intercept):
     X, y = problem(n, p, 2)
     given = {"sample_weight": weights(n), "penalty_factor": factors(p), "standardize": standardize,
@@ -218,8 +219,8 @@ DEPENDENT = ["repeated", "sum", "zero", "one-hot", "wide"]
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize("name", DEPENDENT)
-@pytest.mark.parametrize("fit_intercept", [False, True])
-@pytest.mark.parametrize("weighted", [False, True])
+@each("fit_intercept", [False, True])
+@each("weighted", [False, True])
 def test_minimum_norm_where_the_rank_is_short(kind, solver, name, fit_intercept, weighted):
     X, y = dependent(name)
     w = weights(len(X)) if weighted else None
@@ -241,7 +242,7 @@ def test_minimum_norm_where_the_rank_is_short(kind, solver, name, fit_intercept,
 @over_kinds
 @over_solvers
 @pytest.mark.parametrize("name", DEPENDENT)
-@pytest.mark.parametrize("alpha", [1e-6, 1.0, 1e6])
+@each("alpha", [1e-6, 1.0, 1e6])
 def test_dependent_columns_with_a_penalty(kind, solver, name, alpha):
     X, y = dependent(name)
     got = fastridge.ridge(stored(X, kind), y, alpha, solver=solver, tol=1e-15)
@@ -487,8 +488,8 @@ def test_warning_says_what_was_reached_and_what_helps(monkeypatch):
     few_heavy_columns(monkeypatch)
     X, y = problem(200, 50)
     message = (
-        r"cg reached a relative error of at most \d\S* in 2 iterations, where tol=1e-09 was asked "
-        r"for; what helps: a larger max_iter, a larger tol, .*standardize"
+        r"cg reached a relative error of at most \d\S* in 2 iterations, where tol is 1e-09; "
+        r"try a larger max_iter, a larger tol, .*standardize"
     )
     with pytest.warns(ConvergenceWarning, match=message) as record:
         got = fastridge.ridge(X, y, 1.0, solver="cg", tol=1e-9, max_iter=2)

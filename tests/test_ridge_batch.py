@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from cases import each
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fastridge
@@ -38,9 +39,9 @@ def isa(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@each("fit_intercept", [True, False])
 @pytest.mark.parametrize("weights", [None, "shared", "each"])
-@pytest.mark.parametrize("k", [None, 3])
+@each("k", [None, 3])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_problem_is_ridge(shape, k, weights, fit_intercept):
     X, y, weight = made(5, *shape, k)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from cases import each
 from storages import CONTAINERS
 
 import fastridge
@@ -19,10 +20,10 @@ def assert_bits(got, want, power):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("of_x", "of_y"), [(-600, -400), (-700, 0), (600, 450), (0, -900)])
-@pytest.mark.parametrize("stored", CONTAINERS.values(), ids=CONTAINERS)
+@each("stored", CONTAINERS.values())
 @pytest.mark.parametrize("solver", ["auto", "cholesky", "qr", "dual", "cg"])
-@pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("standardize", [True, False])
+@each("intercept", [True, False])
+@each("standardize", [True, False])
 def test_powers_of_two_change_units_alone(of_x, of_y, stored, solver, intercept, standardize):
     alpha = 0.5 if standardize or abs(of_x) < 510 else 0.0
     if alpha == 0 and solver == "dual":

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 
 import fastridge
 from fastridge import SGDClassifier, SGDRegressor, _cpu
@@ -88,7 +89,7 @@ def cases():
 
 
 @pytest.mark.parametrize(("loss", "rate"), list(cases()))
-@pytest.mark.parametrize(("alpha", "l1_ratio"), [(0.0, 0.0), (1e-3, 0.0), (1e-2, 0.4)])
+@each("alpha, l1_ratio", [(0.0, 0.0), (1e-3, 0.0), (1e-2, 0.4)])
 @pytest.mark.slow
 def test_equals_the_twin(loss, rate, alpha, l1_ratio):
     X = design()

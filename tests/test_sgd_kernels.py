@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 
 from fastridge import _cpu
 from fastridge._matrix import Matrix
@@ -117,8 +118,7 @@ def test_rules_of_scikit_learn(loss, rate, penalty, l1_ratio, average):
         assert learner.t == theirs.t_
 
 
-@pytest.mark.parametrize("average", [0, 7])
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+@each("l1_ratio, average", [(0.0, 0), (0.0, 7), (0.4, 7), (1.0, 0)])
 @pytest.mark.parametrize("rate", [*ADAPTIVE, "constant", "invscaling"])
 @pytest.mark.parametrize("loss", CLASSIFIERS + REGRESSIONS)
 @pytest.mark.slow

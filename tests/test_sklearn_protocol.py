@@ -6,7 +6,6 @@ import subprocess
 import sys
 import warnings
 from typing import ClassVar
-from unittest import SkipTest
 
 import joblib
 import numpy as np
@@ -15,6 +14,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from estimator_checks import all_checks, check_all
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.compose import TransformedTargetRegressor
@@ -28,7 +28,6 @@ from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_n_features_in_after_fitting,
-    parametrize_with_checks,
 )
 from sklearn.utils.metadata_routing import UNUSED, get_routing_for_object
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -56,15 +55,6 @@ ESTIMATORS = [
     LinearRegression(positive=True),
 ]
 BOTH = pytest.mark.parametrize("cls", [Ridge, RidgeClassifier])
-
-
-def all_checks(estimators):
-    """scikit-learn's parametrization, collected without its warning about duck typing."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Estimator .* does not inherit from", UserWarning)
-        mark = parametrize_with_checks(estimators).mark
-        names, cases = mark.args
-        return pytest.mark.parametrize(names, list(cases), **mark.kwargs)
 
 
 @pytest.fixture
@@ -97,15 +87,8 @@ def python(code):
 
 @pytest.mark.slow
 @all_checks(ESTIMATORS)
-def test_estimator_checks(estimator, check, monkeypatch):
-    # Without it, scikit-learn leaves out the check of its array API mode.
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
-    if "format_predict_proba" in str(check) and not hasattr(estimator, "predict_proba"):
-        # A ridge classifier has no probabilities, here as in scikit-learn.
-        with pytest.raises(SkipTest, match="does not have a predict_proba method"):
-            check(estimator)
-    else:
-        check(estimator)
+def test_estimator_checks(estimator):
+    check_all(estimator)
 
 
 @BOTH

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from cases import each
 from numpy.testing import assert_allclose, assert_array_equal
 from softmax_problems import problem
 from storages import stored
@@ -98,8 +99,8 @@ def test_arguments_of_the_compiled_loss():
         softmax(eta, label, None, None, eta.copy(order="F"))
 
 
-@pytest.mark.parametrize("single", [False, True])
-@pytest.mark.parametrize("kind", ["csr", "csr int64"])
+@each("single", [False, True])
+@each("kind", ["csr", "csr int64"])
 @pytest.mark.parametrize("values", ["double", "float", "ones"])
 @pytest.mark.parametrize("k", [2, 8, 20, 33])
 def test_products_beside_each_other(every_set, k, values, kind, single):

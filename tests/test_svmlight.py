@@ -205,7 +205,9 @@ def test_indices_that_parameters_refuse():
     assert read_svmlight(text, n_features=8, zero_based=True)[0].shape == (2, 8)
     with pytest.raises(ValueError, match="column 3: found '0:1'; expected an index of 1 or more"):
         read_svmlight(b"1 0:1", zero_based=False)
-    with pytest.raises(ValueError, match="found index 7, of column 8 as there is an index 0"):
+    with pytest.raises(
+        ValueError, match="found index 7, which is column 8 since there is an index 0"
+    ):
         read_svmlight(text + b"1 0:1", n_features=7)
 
 

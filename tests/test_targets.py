@@ -1,8 +1,11 @@
 """Many targets at once, against separate fits."""
 
+import itertools
+
 import mpmath
 import numpy as np
 import pytest
+from cases import each
 from storages import stored
 
 import fastridge
@@ -35,8 +38,8 @@ def data(n, p, k, sparse, seed=0):
     return X, Y
 
 
-@pytest.mark.parametrize("kind", ["C", "F"])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@each("kind", ["C", "F"])
+@each("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("n", "p", "k"), [(1, 1, 16), (9, 250, 17), (210, 8, 20), (250, 75, 133),
                                            (1050, 3, 16)])  # fmt: skip
 @pytest.mark.slow
@@ -56,8 +59,8 @@ def test_products(kind, dtype, n, p, k, isa):
         assert (got[0] == got[1]).all()
 
 
-@pytest.mark.parametrize("kind", ["csr", "csc"])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@each("kind", ["csr", "csc"])
+@each("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("n", "p", "k"), [(1, 1, 3), (40, 250, 4), (700, 30, 8), (90, 75, 21)])
 @pytest.mark.parametrize("ones", [False, True])
 def test_sparse_products(kind, dtype, n, p, k, ones, isa):
@@ -137,21 +140,23 @@ def test_triangular_solves(p, k, isa):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_against_the_reference(kind, intercept, weighted):
-    X, Y = data(200, 40, 530, kind[0] == "c")
+def test_against_the_reference(sparse, intercept, weighted):
+    X, Y = data(200, 40, 530, sparse)
     rng = np.random.default_rng(2)
     options = {"fit_intercept": intercept}
     if weighted:
         options["sample_weight"] = rng.random(200) * (rng.random(200) > 0.2)
         options["penalty_factor"] = rng.random(40) + 0.1
     alpha = np.repeat([1.0, 30.0], [500, 30])
-    for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 1e-6)):
+    want = reference.ridge(X, Y, alpha, solver="cholesky", **options)
+    kinds = [kind for kind in KINDS if (kind[0] == "c") == sparse]
+    for kind, dtype in itertools.product(kinds, (np.float64, np.float32)):
+        tolerance = 1e-11 if dtype == np.float64 else 1e-6
         A = stored(X, kind, dtype)
         got = fastridge.ridge(A, Y, alpha, solver="cholesky", **options)
-        want = reference.ridge(X, Y, alpha, solver="cholesky", **options)
         np.testing.assert_allclose(got.coef, want.coef, rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(got.intercept, want.intercept, rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(got.objective, want.objective, rtol=1e-10)

@@ -350,7 +350,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         weight = weight * by_class
     if (weight > 0).sum() < 2 or (len(classes) > 2 and not weight.all()):
         raise ValueError(
-            f"sample_weight is zero for all of class {classes[weight.argmin()]!r}; expected"
+            f"y has the class {classes[weight.argmin()].item()!r} of total weight 0; expected"
             " positive weights in every class."
         )
     two = len(classes) == 2

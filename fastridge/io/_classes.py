@@ -34,7 +34,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RidgeResult": ("fastridge.solvers.ridge.result", ()),
     "RollingRidgeResult": ("fastridge.solvers.rolling.result", ()),
     "SamplesPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
-    "TurnedPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
+    "RotatedPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
 }
 
 # Classes of scikit-learn, by module. An object is stored as its parameters and all its attributes,

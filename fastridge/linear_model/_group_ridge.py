@@ -392,7 +392,7 @@ class GroupRidge(PosteriorRegressor):
             codes = self._kept.get("codes", self.group_index_)
             found = posterior(self._kept, alpha[target][codes], float(noise[target]), target)
             turn = self._kept.get("turn")
-            known[target] = found if turn is None else found.turned(turn)
+            known[target] = found if turn is None else found.rotated(turn)
         return known[target]
 
     def __getstate__(self) -> dict[str, Any]:

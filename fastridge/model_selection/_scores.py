@@ -55,7 +55,7 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
             if not hasattr(scoring, "_score_func"):
                 raise
             raise ValueError(
-                f"scoring={given!r} failed on the predictions: {str(error).rstrip('.')}."
+                f"scoring is {given!r}, which failed on the predictions: {str(error).rstrip('.')}."
                 + " If it scores classes, use RidgeClassifierCV."
                 * (estimator._estimator_type == "regressor")
             ) from error

@@ -150,7 +150,7 @@ def tridiagonal_solve(const double[::1] d not None, const double[::1] e not None
     cdef int status, threads = thread_count(n_threads)
     if n < 1 or e.shape[0] != n - 1 or b.shape[1] != n:
         raise ValueError(
-            f"d: expected n > 0 elements, n - 1 of e and rows of n of b; got {n}, {e.shape[0]} and "
+            f"d, e, b: expected n > 0 and n - 1 elements and rows of n; got {n}, {e.shape[0]} and "
             f"{b.shape[1]}"
         )
     x = np.empty((m, k, n))

@@ -264,7 +264,7 @@ cdef double to_number(str name, object value) except? -1.5:
     try:
         return float(value)
     except OverflowError as error:
-        raise ValueError(f"{name}: expected a number of float64's range; got {error}") from None
+        raise ValueError(f"{name}: expected a number in the range of float64; got {error}") from None
 
 
 cdef double refuse_negative(str name, object value) except? -1.5:
@@ -297,9 +297,9 @@ cdef int64_t to_step(str name, object value) except -1:
         raise TypeError(f"{name}: expected an integer; got {value!r}")
     count = value.__index__()
     if count < 1:
-        raise ValueError(f"{name}: expected a number of step from 1; got {value!r}")
+        raise ValueError(f"{name}: expected a step number of at least 1; got {value!r}")
     if count >= 1 << 63:
-        raise ValueError(f"{name}: expected a number of step below 2**63; got {value!r}")
+        raise ValueError(f"{name}: expected a step number below 2**63; got {value!r}")
     return count
 
 
@@ -333,7 +333,7 @@ cdef int set_momentum(fr_step *s, object momentum, object dampening, object nest
     s.nesterov = as_flag("nesterov", nesterov)
     if s.nesterov and (s.momentum == 0.0 or s.damp != 1.0):
         raise ValueError(
-            "nesterov: expected a positive momentum and no dampening with it; got momentum "
+            "nesterov: expected a positive momentum and no dampening; got momentum "
             f"{momentum!r} and dampening {dampening!r}"
         )
     return 0

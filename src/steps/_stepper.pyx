@@ -142,8 +142,8 @@ cdef class Stepper:
     cdef int _claim(self, str caller) except -1:
         """Raise on concurrent use, from another thread or from a callback of this call."""
         if self.busy:
-            raise RuntimeError(f"{caller}: this optimizer is at a step in another thread, or in "
-                               "the call that this one was made from")
+            raise RuntimeError(f"{caller}: this optimizer is already running in another thread, "
+                               "or in the caller of this call")
         self.busy = True
         self.foreign = False
         return 0
@@ -286,7 +286,7 @@ cdef class Stepper:
         if len(g) != 2:
             raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
         if w.ndim < 1:
-            raise ValueError(f"{name}: expected a number, {self.labels[i]} has no rows; got rows")
+            raise ValueError(f"{name}: expected a number, as {self.labels[i]} has no rows; got rows")
         held.append(take_indices(f"row indices of the {name}", g[0], w.shape[0], r))
         held.append(view(f"rows of the {name}", g[1], &v))
         wanted = (r.n, *shape_of(w)[1:])
@@ -392,7 +392,7 @@ cdef class Stepper:
             return 1
         place = find_not_finite(data, n, self.t[where].real, scale)
         if place < 0:
-            raise ValueError(f"gradient of {self.labels[where]}: expected one that stays as it is "
+            raise ValueError(f"gradient of {self.labels[where]}: expected one that stays unchanged "
                              "during a step; got one that changed")
         if self.t[where].real == FR_FLOAT:
             value = (<const float *> data)[place]
@@ -542,7 +542,7 @@ cdef class Stepper:
         if index is None:
             self._all_rows(i)
         elif self.views[i].ndim < 1:
-            raise ValueError(f"rows: expected None, {self.labels[i]} has no rows; got {index!r}")
+            raise ValueError(f"rows: expected None, as {self.labels[i]} has no rows; got {index!r}")
         else:
             _kept = take_indices("rows", index, self.views[i].shape[0], &r)
             if self.scratch[i] is not None and self.lazy[i].count:

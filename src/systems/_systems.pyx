@@ -203,7 +203,7 @@ cdef class Reduced:
         with nogil:
             status = fr_reduced_build(&self.q, &self._by_row.s, pointer(weight), most, threads)
         if status == FR_TOO_LARGE:
-            raise OverflowError("the Gram matrix has more elements than allowed")
+            raise OverflowError("the Gram matrix has more non-zeros than allowed")
         check(status)
 
     cdef int _take(self, mean, squares, double total, const double[::1] weight) except -1:
@@ -243,7 +243,7 @@ cdef class Reduced:
         with nogil:
             status = fr_reduced_factor(&self.q, alpha, &by_place[0], pointer(weights), threads)
         if status == FR_UNSTABLE:
-            raise ArithmeticError("the heavy columns are dependent")
+            raise ArithmeticError("the frequent columns are linearly dependent")
         check(status)
 
     def solve(self, r not None, double bound, Py_ssize_t limit, double share=0.0,

@@ -177,6 +177,6 @@ def require_prior(
     """Raise if the penalty is not a Gaussian prior."""
     if options.l1_ratio > 0 or has_bounds or not factor.any():
         raise ValueError(
-            f"{name} is 'evidence', which needs features with an L2 penalty alone; expected"
+            f"{name} is 'evidence', which needs only features with an L2 penalty; expected"
             " l1_ratio=0, no bounds and a positive penalty_factor."
         )
