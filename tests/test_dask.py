@@ -160,7 +160,7 @@ def test_errors(rows):
         ((lazy(X), y[:-1]), r"y has 499 rows, but X has 500"),
         ((lazy(X), lazy(y), -s), r"part \d: sample_weight"),
         ((lazy(X)[:, 0], lazy(y)), r"X has 1 dimensions; expected 2"),
-        (([dask.delayed((X, y))], y), r"y is given beside a list of partitions"),
+        (([dask.delayed((X, y))], y), r"y is given together with a list of partitions"),
         (([dask.delayed(X)],), r"part 0 is a ndarray; expected \(X, y"),
     ):
         with pytest.raises(ValueError, match=message):

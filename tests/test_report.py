@@ -78,7 +78,7 @@ def without_optimality_warning(data):
     return not any("not optimal" in text for text in data["facts"]["warnings"])
 
 
-@pytest.mark.filterwarnings("ignore:the best penalty lay:UserWarning")
+@pytest.mark.filterwarnings("ignore:the best penalty is:UserWarning")
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weighted"])
 @pytest.mark.parametrize("name", CHOICES)
 def test_figures_of_a_choice_are_the_estimators_own(name, weight):
@@ -296,9 +296,14 @@ def test_frames_name_their_columns():
         (Ridge(), {"feature_names": [1] * 12}, TypeError, "feature_names"),
         (Ridge(), {"target": 1}, ValueError, "target is 1"),
         (Ridge(), {"target": True}, TypeError, "target is True"),
-        (Ridge(), {"standardize": True}, ValueError, "only for a path"),
+        (Ridge(), {"standardize": True}, ValueError, "expected None unless model is a path"),
         (Ridge(), {"standardize": 1}, TypeError, "standardize"),
-        (Ridge(), {"penalty_factor": np.ones(12)}, ValueError, "only for a path"),
+        (
+            Ridge(),
+            {"penalty_factor": np.ones(12)},
+            ValueError,
+            "expected None unless model is a path",
+        ),
         (Ridge(), {"validation": 0.2}, ValueError, "validation is 0.2"),
         (Ridge(), {"validation": (X[:, :3], Y)}, ValueError, "expected 12, as X"),
         (Ridge(), {"title": 3}, TypeError, "title is a int"),

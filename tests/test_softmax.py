@@ -461,7 +461,7 @@ def test_classes_without_weight():
     )
     coef, _ = softmax_fit(X, np.eye(3)[y], 0.05, False, weight)
     assert_allclose(found.coef, coef, rtol=1e-6, atol=_CLOSE)
-    with pytest.raises(ValueError, match="of weight of 1 class; expected at least 2"):
+    with pytest.raises(ValueError, match="of positive weight in 1 class; expected at least 2"):
         fastridge.glm(X, y, "multinomial", 0.05, sample_weight=np.where(y == 1, 1.0, 0.0))
 
 

@@ -132,7 +132,7 @@ def test_refused_arguments_of_several_classes():
         fastridge.glm_path(X, y, "multinomial", lower=0.0)
     with pytest.raises(ValueError, match="solver is 'newton-samples' for the loss 'multinomial'"):
         fastridge.glm_path(X, y, "multinomial", l1_ratio=0.0, solver="newton-samples")
-    with pytest.raises(ValueError, match="solver is 'newton', which takes no L1 penalty"):
+    with pytest.raises(ValueError, match="solver is 'newton', which supports no L1 penalty"):
         fastridge.glm_path(X, y, "multinomial", solver="newton")
     with pytest.raises(ValueError, match="offset has shape"):
         fastridge.glm_path(X, y, "multinomial", offset=np.zeros(60))

@@ -21,7 +21,7 @@ def held_codes(y: Any, n: int, values: NDArray[Any]) -> NDArray[np.intp]:
     place = np.searchsorted(values, given).clip(max=len(values) - 1)
     if (values[place] != given).any():
         strange = given[values[place] != given].tolist()[0]
-        raise ValueError(f"validation y has the class {strange!r}, which y has not.")
+        raise ValueError(f"validation y has the class {strange!r}; expected only classes of y.")
     return place
 
 

@@ -52,8 +52,8 @@ def collect(
     else:
         if of_path[0] is not None or of_path[1]:
             raise ValueError(
-                "penalty_factor or standardize is given beside an estimator, which has its own;"
-                " expected them only for a path."
+                "penalty_factor or standardize is given together with an estimator, which has its"
+                " own; expected None unless model is a path."
             )
         work = _of_choice if hasattr(estimator, "cv_results_") else _of_estimator
         fits, held_fits, held, curves = work(

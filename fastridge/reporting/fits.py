@@ -282,7 +282,7 @@ def _fits(
     order = np.argsort(alphas, kind="stable")
     order = order[np.asarray(alphas)[order] > 0]
     if not len(order):
-        raise ValueError("all penalties are 0; expected some above 0.")
+        raise ValueError("all penalties are 0; expected at least one above 0.")
     l1, l2 = (0.0, 1.0 / sample.total) if kind == "ridge" else (2.0 * ratio, 1.0 - ratio)
     return Fits(
         np.asarray(alphas, dtype=np.float64)[order],

@@ -219,7 +219,7 @@ def minimise(
         )
     if problem.has_l1 and solver not in ("auto", "prox-newton"):
         raise ValueError(
-            f"solver is {solver!r}, which takes no L1 penalty; expected 'auto' or 'prox-newton'."
+            f"solver is {solver!r}, which supports no L1 penalty; expected 'auto' or 'prox-newton'."
         )
     if problem.has_l1 or solver == "prox-newton":
         prox = SoftmaxProx(problem) if prox is None else prox
