@@ -23,6 +23,8 @@ DOCUMENTS = [
 def test_versions_agree():
     meson = (ROOT / "meson.build").read_text(encoding="utf-8")
     assert re.search(r"^  version: '(.+)',$", meson, re.MULTILINE)[1] == PROJECT["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == PROJECT["version"]
     assert metadata(PROJECT["name"])["Version"] == PROJECT["version"] == fastridge.__version__
 
 
@@ -34,6 +36,12 @@ def test_documents_install_what_exists():
             assert what in (".", "fastridge-l2"), (name, what)
             assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"]), (name, extras)
         assert not re.search(r"pip install [^\n]*['\" ]fastridge\b(?!-l2)", text), name
+
+
+def test_actions_are_pinned_by_commit():
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        for used in re.findall(r"uses: (.+)", path.read_text(encoding="utf-8")):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", used), (path.name, used)
 
 
 def test_supported_pythons_agree():
