@@ -24,6 +24,7 @@ from .fits import (
 from .predictions import predictions_of
 
 PENALTIES, FEATURES, COEFFICIENTS = 100, 1000, 100_000  # most that a page holds
+_ESTIMATED = 1_000_000  # elements of data up to which degrees of freedom are estimated
 _MISFIT = 0.05  # share of the gradient from which fits are not those of the data
 
 
@@ -137,7 +138,9 @@ def _of_path(
     fits = fits_of_path(path, sample, target, *of_path)
     held = _held_of(path, validation, sample, target)
     dof = None
-    if fits.kind == "ridge" and np.isfinite(path.dof).all():
+    # estimates of degrees of freedom take longer than all else on large data
+    quick = fits.kind == "ridge" and (path.solver != "cg" or sample.A.nnz <= _ESTIMATED)
+    if quick and np.isfinite(path.dof).all():
         order = np.argsort(path.alphas, kind="stable")
         dof = np.asarray(path.dof)[order][np.asarray(path.alphas)[order] > 0]
     curves = curves_of_held_out(fits, sample, held, None, dof, "rows held out from the fit")

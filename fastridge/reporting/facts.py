@@ -152,25 +152,15 @@ def _count(k: int, one: str, more: str) -> str:
 
 
 def _equal_columns(A: Matrix, mean: NDArray[Any], variance: NDArray[Any]) -> list[list[int]]:
-    """Return groups of equal columns that are not constant."""
+    """Return groups of columns that are not constant and equal up to round-off.
+
+    Different columns do not have the same products with two random vectors.
+    """
     rng = np.random.default_rng(0)
-    marks = [A.tdot(rng.standard_normal(A.n_rows)) for _ in range(2)]
+    products = [A.tdot(rng.standard_normal(A.n_rows)) for _ in range(2)]
     size = np.sqrt((variance + mean**2) * A.n_rows)
-    keys = np.round(
-        np.array([*marks, mean * np.sqrt(A.n_rows)]) / np.where(size > 0, size, 1.0), 10
-    )
+    keys = np.round(np.array(products) / np.where(size > 0, size, 1.0), 10)
     groups = defaultdict(list)
     for j in np.flatnonzero(variance > 0):
         groups[(*keys[:, j].tolist(), f"{size[j]:.9g}")].append(int(j))
-    found = []
-    for group in groups.values():
-        if len(group) < 2:
-            continue
-        # compare the columns themselves, as far as memory allows
-        some = group[: max(2, 20_000_000 // A.n_rows)]
-        columns = np.zeros((len(some), A.n_rows))
-        A.copy_columns(np.array(some, dtype=np.int32), columns)
-        same = [j for j, column in zip(some, columns, strict=True) if (column == columns[0]).all()]
-        if len(same) > 1:
-            found.append(same)
-    return found
+    return [group for group in groups.values() if len(group) > 1]

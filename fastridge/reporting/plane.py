@@ -18,6 +18,7 @@ from ..quadratic.spectral import SpectralPath
 from .fits import Array, Fits, Sample
 
 FEATURES = 10  # coefficients that are drawn against each other
+_ELEMENTS = 20_000_000  # linear predictors that are computed at once
 _BASIS = 40_000  # numbers of the basis in which a path is exact
 
 
@@ -32,26 +33,30 @@ def prominent(fits: Fits, sample: Sample, chosen: int, target: int) -> Any:
 
 def quadratics(fits: Fits, sample: Sample, features: Any, target: int) -> tuple[Array, Array]:
     """Return gradients g (m, K) and second derivatives H (1 or m, K, K) of the mean deviance."""
-    A, n, K = sample.A, sample.A.n_rows, len(features)
+    n, K = sample.A.n_rows, len(features)
     m = len(fits.alphas)
     rows = np.zeros((K, n))
-    A.copy_columns(features.astype(np.int32), rows)
+    sample.A.copy_columns(features.astype(np.int32), rows)
     X = rows.T
     weight = np.ones(n) if sample.weight is None else sample.weight
     weight = weight * (2.0 / weight.sum())
     y = sample.y if fits.loss.name == "multinomial" else sample.y.reshape(n, -1)
     g = np.empty((m, K))
     H = np.empty((1 if fits.loss.name == "squared" else m, K, K))
-    for j in range(m):
-        eta = A.dot(np.asfortranarray(fits.coef[j].T)) + fits.intercept[j]
-        g[j] = X.T @ (weight * fits.loss.gradient(y, eta)[:, target])
-        if j < len(H):
-            v = weight * fits.loss.curvature(y, eta)[:, target]
-            H[j] = X.T @ (v[:, None] * X)
+    # as many penalties at once as memory allows
+    size = max(1, _ELEMENTS // (n * fits.coef.shape[1]))
+    for start in range(0, m, size):
+        eta = fits.take(slice(start, start + size)).decision_function(sample.X)
+        for j, values in enumerate(eta.reshape(len(eta), n, -1), start):
+            g[j] = (weight * fits.loss.gradient(y, values)[:, target]) @ X
+            if j >= len(H):
+                continue
+            v = weight * fits.loss.curvature(y, values)[:, target]
+            centred = X
             if fits.fit_intercept and v.sum() > 0:
                 # the intercept follows
                 centred = X - (v @ X) / v.sum()
-                H[j] = centred.T @ (v[:, None] * centred)
+            H[j] = centred.T @ (v[:, None] * centred)
     return g, H
 
 

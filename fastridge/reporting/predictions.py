@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.rows import as_container, take_rows
 from ..losses import SQUARED
 from .fits import Fits, Sample
 
@@ -21,10 +22,8 @@ def predictions_of(fits: Fits, held: Sample, seed: int = 0) -> dict[str, Any]:
         rows = np.arange(n)
         if n > _ROWS:
             rows = np.sort(np.random.default_rng(seed).permutation(n)[:_ROWS])
-        mean = np.empty((len(fits.alphas), len(rows)), dtype=np.float32)
-        for j in range(len(fits.alphas)):
-            eta = held.A.dot(np.ascontiguousarray(fits.coef[j, 0])) + fits.intercept[j, 0]
-            mean[j] = fits.loss.inverse_link(eta)[rows]
+        eta = fits.decision_function(as_container(take_rows(held.A, rows)))
+        mean = fits.loss.inverse_link(eta).astype(np.float32)
         return {"kind": "values", "n": n, "truth": held.y[rows], "predicted": mean}
     k = len(held.classes)
     codes = held.codes()
