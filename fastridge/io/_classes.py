@@ -35,6 +35,7 @@ CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "RollingRidgeResult": ("fastridge.solvers.rolling.result", ()),
     "SamplesPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
     "RotatedPosterior": ("fastridge.solvers.group_ridge.posterior", ()),
+    "TableModel": ("fastridge.cli.table_model", ()),
 }
 
 # Classes of scikit-learn, by module. An object is stored as its parameters and all its attributes,

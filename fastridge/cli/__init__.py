@@ -1,0 +1,5 @@
+"""The command `fastridge`: fit, predict, show and report, from files."""
+
+from .main import main
+
+__all__ = ["main"]

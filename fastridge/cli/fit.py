@@ -1,0 +1,156 @@
+"""Fit a model to a table, and save it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._progress import reporter
+from ..io import save
+from .load_data import pick, target_of, weights_of
+from .models import best_so_far, random_splits, with_choice, with_penalty
+from .table_model import TableModel, make_columns
+from .tables import CommandError, is_matrix, read_matrix, read_table, say
+
+_IDENTIFIER = 0.5  # share of rows with a text of their own from which a column looks like names
+
+
+def fit(options: Any) -> int:
+    """Run ``fastridge fit``; return the exit status."""
+    from .._threads import set_num_threads
+
+    if options.threads is not None:
+        set_num_threads(options.threads)
+    out = options.out
+    if out is None:
+        out = Path(options.data.name.split(".")[0] + ".fastridge")
+    for place in (out, options.report):
+        if place is not None and not place.resolve().parent.is_dir():
+            raise CommandError(f"{place.parent} is no folder; expected one to write {place} to.")
+    work = _fit_matrix if is_matrix(options.data) else _fit_table
+    model, X, y, weight = work(options)
+    name = options.model or ("logistic" if _is_labels(y) else "ridge")
+    if name != "logistic" and _is_labels(y):
+        raise CommandError(f"the target holds texts; expected numbers for --model {name}.")
+    status = _solve(model, name, options, X, y, weight)
+    n, p = X.shape
+    model.facts = {"rows": int(n), "features": int(p), **model.facts}
+    save(model, out)
+    _say_result(model, out)
+    if options.report is not None and status == 0:
+        from ..reporting import report
+
+        title = f"{options.data.name}: {model.target}" if model.target else options.data.name
+        made = report(
+            *(model.estimator, X, y),
+            sample_weight=weight,
+            feature_names=model.names(),
+            title=title,
+            path=options.report,
+        )
+        for note in made.notes:
+            say(note)
+        say(f"wrote {options.report}")
+    return status
+
+
+def _is_labels(y: Any) -> bool:
+    return bool(np.asarray(y).dtype.kind in "US")
+
+
+def _fit_matrix(options: Any) -> tuple[TableModel, Any, Any, Any]:
+    for name in ("exclude", "weights", "impute", "drop_missing_target"):
+        if getattr(options, name):
+            raise CommandError(f"--{name.replace('_', '-')} is for tables, not for matrices.")
+    svmlight = options.data.suffix != ".npz"
+    if svmlight == (options.target is not None):
+        raise CommandError(
+            "--target is for tables: svmlight has its own labels."
+            if svmlight
+            else "--target is missing; expected a .npy file of the values to predict."
+        )
+    X, y = read_matrix(options.data, options.target)
+    return TableModel(None, options.target or "", [], {}), X, y, None
+
+
+def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
+    if options.target is None:
+        raise CommandError("--target is missing; expected the name of the column to predict.")
+    table = read_table(options.data)
+    facts: dict[str, Any] = {}
+    y, rows = target_of(pick(table, options.target, "--target"), options.drop_missing_target)
+    if rows is not None:
+        facts["rows without a target"] = len(table[options.target].values) - len(rows)
+        table = {name: column.take(rows) for name, column in table.items()}
+    weight = None
+    if options.weights is not None:
+        weight = weights_of(pick(table, options.weights, "--weights"))
+        facts["weights"] = options.weights
+    left = {options.target, options.weights}
+    for names in options.exclude:
+        for name in names.split(","):
+            left.add(pick(table, name, "--exclude").name)
+    table = {name: column for name, column in table.items() if name not in left}
+    model = TableModel(None, options.target, make_columns(table, options.impute == "mean"), facts)
+    for column in model.columns:
+        if len(column["levels"]) > max(_IDENTIFIER * len(y), 100):
+            say(
+                f"warning: column {column['name']!r} has {len(column['levels']):,} different texts"
+                f" in {len(y):,} rows: --exclude it if they are names of rows."
+            )
+    return model, model.encode(table)[0], y, weight
+
+
+def _solve(model: TableModel, name: str, options: Any, X: Any, y: Any, weight: Any) -> int:
+    """Fit the estimator of a model; return the exit status."""
+    n = X.shape[0]
+    total = float(n if weight is None else weight.sum())
+
+    def fixed(alpha: float) -> Any:
+        return with_penalty(name, alpha, options.l1_ratio, options.standardize, total)
+
+    if options.alpha != "auto":
+        model.estimator = fixed(options.alpha).fit(X, y, sample_weight=weight)
+        model.facts["alpha"] = options.alpha
+        return 0
+    report = reporter(None, sys.stderr.isatty(), "folds")
+    splits = random_splits(n, options.cv, options.seed)
+    choice = with_choice(
+        *(name, splits, options.l1_ratio, options.standardize),
+        callback=report if report is not None else lambda done, total: None,
+    )
+    status = 0
+    try:
+        choice.fit(X, y, sample_weight=weight)
+    except KeyboardInterrupt:
+        alpha = best_so_far(choice)
+        if alpha is None:
+            raise
+        say(
+            f"interrupted: the best penalty of the {choice.cv_results_.n_folds} finished folds is"
+            f" fitted to all rows; again Ctrl-C stops that, too."
+        )
+        model.estimator = fixed(alpha).fit(X, y, sample_weight=weight)
+        model.facts["choice"] = "interrupted"
+        status = 130
+    else:
+        # a file holds neither functions nor the rows of the folds
+        model.estimator = choice.set_params(callback=None, cv=options.cv)
+        alpha = choice.diagnosis_.alpha
+    model.facts["alpha"] = float(alpha)
+    return status
+
+
+def _say_result(model: TableModel, out: Path) -> None:
+    facts = model.facts
+    say(
+        f"{facts['rows']:,} rows, {facts['features']:,} features,"
+        f" {type(model.estimator).__name__}, alpha = {facts['alpha']:.4g}"
+    )
+    told = getattr(model.estimator, "diagnosis_", None)
+    if told is not None:
+        say(str(told))
+    say(f"wrote {out}")

@@ -1,0 +1,154 @@
+"""The entry point of the command."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..io import ModelFileError, load
+from .arguments import make_parser
+from .fit import fit
+from .load_data import data_of_model
+from .table_model import TableModel
+from .tables import CommandError, say
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None, default=None
+        Arguments; None: those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 done, 1 the data or a file do not allow it, 130 interrupted. Wrong options
+        raise SystemExit with status 2, as argparse does.
+
+    Examples
+    --------
+    >>> from fastridge.cli import main
+    >>> main(["show", "no-such-file"])  # doctest: +SKIP
+    1
+    """
+    options = make_parser().parse_args(argv)
+    work = {"fit": fit, "predict": _predict, "show": _show, "report": _report}[options.command]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = _show_warning
+            return work(options)
+    except BrokenPipeError:
+        # the reader of the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except (CommandError, ModelFileError, OSError, ValueError, TypeError, MemoryError) as error:
+        say(str(error) or type(error).__name__)
+        return 1
+
+
+def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    say(f"warning: {message}")
+
+
+def _model_of(path: Path) -> TableModel:
+    model = load(path)
+    if not isinstance(model, TableModel):
+        raise CommandError(
+            f"{path} holds a {type(model).__name__} without the encoding of a table; expected a"
+            " file of fastridge fit."
+        )
+    return model
+
+
+def _predict(options: Any) -> int:
+    model = _model_of(options.model)
+    X, _, _, unseen = data_of_model(model, options.data, needs_target=False)
+    for name, count in unseen.items():
+        say(f"column {name!r} has {count:,} rows of texts that the fit had not: they count as 0")
+    columns = model.predict(X)
+    if options.out is None:
+        _write(sys.stdout, columns)
+        sys.stdout.flush()
+        return 0
+    with options.out.open("w", encoding="utf-8", newline="") as file:
+        _write(file, columns)
+    return 0
+
+
+def _write(file: Any, columns: dict[str, Any]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+
+
+def _show(options: Any) -> int:
+    model = _model_of(options.model)
+    estimator = model.estimator
+    rows = [("model", type(estimator).__name__), ("target", model.target or "given apart")]
+    rows += [(name, str(value)) for name, value in model.facts.items()]
+    told = getattr(estimator, "diagnosis_", None)
+    if told is not None:
+        rows.append(("verdict", str(told)))
+    for name in ("solver_", "n_iter_", "relative_gradient_", "relative_gap_"):
+        value = getattr(estimator, name, None)
+        if value is not None:
+            rows.append((name.rstrip("_").replace("_", " "), str(value)))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+    coef = np.atleast_2d(estimator.coef_)
+    names = model.names()
+    order = np.argsort(-np.abs(coef).max(axis=0), kind="stable")[: options.count]
+    classes = getattr(estimator, "classes_", None)
+    heads = ["coefficient"]
+    if len(coef) > 1 and classes is not None:
+        heads = [str(label) for label in classes]
+    cells = [["feature", *heads], ["(intercept)", *_figures(np.ravel(estimator.intercept_))]]
+    cells += [[names[j], *_figures(coef[:, j])] for j in order]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
+    print()
+    for row in cells:
+        numbers = (cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))
+        print(f"{row[0]:<{widths[0]}}  {'  '.join(numbers)}")
+    left = coef.shape[1] - len(order)
+    if left:
+        print(f"... and {left:,} smaller ones: --count {coef.shape[1]} prints all")
+    return 0
+
+
+def _figures(values: Any) -> list[str]:
+    return [f"{float(value):.6g}" for value in values]
+
+
+def _report(options: Any) -> int:
+    from ..reporting import report
+
+    model = _model_of(options.model)
+    X, y, weight, _ = data_of_model(model, options.data, needs_target=True)
+    made = report(
+        model.estimator,
+        X,
+        y,
+        sample_weight=weight,
+        feature_names=model.names(),
+        title=f"{options.data.name}: {model.target}" if model.target else options.data.name,
+        path=options.out,
+    )
+    for note in made.notes:
+        say(note)
+    return 0

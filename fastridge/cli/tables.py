@@ -1,0 +1,215 @@
+"""Read tables of named columns: CSV, Parquet, Arrow; and matrices: svmlight, npz."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import re
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROWS = 65_536  # rows of text that are read at once
+MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"})
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{4}(?: .*)?")
+
+
+class CommandError(Exception):
+    """An error of the user's files or options, whose message is shown without a traceback."""
+
+
+def say(text: str) -> None:
+    """Write a line to standard error."""
+    print(f"fastridge: {text}", file=sys.stderr)
+
+
+@dataclass(slots=True)
+class Column:
+    """A column: numbers with NaN where missing, or texts as codes, -1 where missing.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"number", "text", "date"}
+    values : ndarray (n,) of float64 or int32
+        Numbers, or codes of texts and dates.
+    levels : list of str
+        The texts that the codes count.
+    """
+
+    name: str
+    kind: str
+    values: NDArray[Any]
+    levels: list[str]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        return np.isnan(self.values) if self.kind == "number" else self.values < 0
+
+    def take(self, rows: NDArray[Any]) -> Column:
+        return Column(self.name, self.kind, self.values[rows], self.levels)
+
+
+Table = dict[str, Column]
+
+
+def read_table(path: Path, texts: frozenset[str] = frozenset()) -> Table:
+    """Return the columns of a file, by its suffix; texts: columns that are not numbers or dates."""
+    name = path.name.lower()
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")):
+        return _read_text(path, texts)
+    if name.endswith((".parquet", ".feather", ".arrow", ".ipc")):
+        return _read_arrow(path)
+    raise CommandError(
+        f"{path} has no suffix that is known; expected .csv, .tsv (also .gz), .parquet, .feather,"
+        " .arrow, .svm, .svmlight, .libsvm or .npz."
+    )
+
+
+def is_matrix(path: Path) -> bool:
+    """Return whether a file holds a matrix without names of columns."""
+    return path.name.lower().removesuffix(".gz").endswith((".svm", ".svmlight", ".libsvm", ".npz"))
+
+
+def read_matrix(path: Path, target: str | None) -> tuple[Any, NDArray[Any] | None]:
+    """Return X, and y: the labels of svmlight, or the file `target` of a .npz matrix."""
+    if not path.name.lower().endswith(".npz"):
+        from ..io import read_svmlight
+
+        X, y, *_ = read_svmlight(path)
+        return X, np.asarray(y)
+    from scipy import sparse
+
+    X = sparse.load_npz(path)
+    if target is None:
+        return X, None
+    y = np.load(target, allow_pickle=False)
+    if y.ndim != 1 or len(y) != X.shape[0]:
+        raise CommandError(f"{target} has shape {y.shape}; expected ({X.shape[0]},), as {path}.")
+    return X, y
+
+
+def _open(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed:
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
+    """Read comma- or tab-separated text; each column as codes of its different texts."""
+    tab = ".tsv" in path.suffixes
+    with _open(path) as file:
+        reader = csv.reader(file, delimiter="\t" if tab else ",", strict=True)
+        try:
+            header = next(reader, [])
+            names = [name.strip() for name in header]
+            _check_names(names, path)
+            counts: list[Any] = [defaultdict(itertools.count().__next__) for _ in names]
+            parts: list[list[NDArray[np.int32]]] = [[] for _ in names]
+            while rows := list(itertools.islice(reader, _ROWS)):
+                rows = [row for row in rows if row]
+                try:
+                    columns = list(zip(*rows, strict=True))
+                except ValueError:
+                    columns = []
+                if rows and len(columns) != len(names):
+                    wrong = next(row for row in rows if len(row) != len(names))
+                    raise CommandError(
+                        f"{path} has a row of {len(wrong)} fields near line {reader.line_num};"
+                        f" expected {len(names)}, as in its first line: {wrong[:4]!r} ..."
+                    )
+                for j, column in enumerate(columns):
+                    positions = map(counts[j].__getitem__, column)
+                    parts[j].append(np.fromiter(positions, dtype=np.int32, count=len(column)))
+        except csv.Error as error:
+            raise CommandError(f"{path}, line {reader.line_num}: {error}.") from None
+        except UnicodeDecodeError as error:
+            raise CommandError(f"{path} is not UTF-8 text: {error}.") from None
+    if not parts[0]:
+        raise CommandError(f"{path} has no rows below its first line, the names of the columns.")
+    found = {}
+    for name, count, codes in zip(names, counts, parts, strict=True):
+        found[name] = _of_texts(name, np.concatenate(codes), list(count), name in as_texts)
+    return found
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    if not names:
+        raise CommandError(f"{path} is empty; expected a first line of column names.")
+    again = {name for name in names if names.count(name) > 1}
+    if again:
+        raise CommandError(f"{path} has several columns named {', '.join(map(repr, again))}.")
+
+
+def _of_texts(name: str, codes: NDArray[np.int32], texts: list[str], as_text: bool) -> Column:
+    """Return a column of numbers, dates or texts, by its different texts."""
+    texts = [text.strip() for text in texts]
+    known = [text for text in texts if text not in MISSING]
+    if known and not as_text and all(map(_NUMBER.fullmatch, known)):
+        each = np.array([float(t) if t not in MISSING else np.nan for t in texts])
+        return Column(name, "number", each[codes], [])
+    dates = known and not as_text and all(map(_DATE.fullmatch, known))
+    kind = "date" if dates else "text"
+    levels = sorted(set(known))
+    place = {text: i for i, text in enumerate(levels)}
+    new = np.array([place.get(text, -1) for text in texts], dtype=np.int32)
+    return Column(name, kind, new[codes], levels)
+
+
+def _read_arrow(path: Path) -> Table:
+    try:
+        import pyarrow as pa
+        from pyarrow import feather, parquet
+    except ImportError:
+        raise CommandError(
+            f"{path} needs pyarrow, which is not installed: pip install 'fastridge-l2[files]'."
+        ) from None
+    read = parquet.read_table if path.name.lower().endswith(".parquet") else feather.read_table
+    try:
+        table = read(path)
+    except pa.ArrowInvalid as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
+    _check_names(table.column_names, path)
+    if not table.num_rows:
+        raise CommandError(f"{path} has no rows.")
+    found = {}
+    types = pa.types
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        kind = column.type
+        if types.is_temporal(kind):
+            codes = np.where(np.asarray(column.is_null()), -1, 0).astype(np.int32)
+            found[name] = Column(name, "date", codes, [str(kind)])
+        elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind):
+            values = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            found[name] = Column(name, "number", np.array(values, dtype=np.float64), [])
+        elif types.is_decimal(kind):
+            values = np.array([np.nan if v is None else float(v) for v in column.to_pylist()])
+            found[name] = Column(name, "number", values, [])
+        elif types.is_null(kind):
+            found[name] = Column(name, "text", np.full(len(column), -1, dtype=np.int32), [])
+        else:
+            if types.is_dictionary(kind):
+                column = column.cast(kind.value_type)
+                kind = column.type
+            if not (types.is_string(kind) or types.is_large_string(kind)):
+                raise CommandError(f"column {name!r} of {path} is of type {kind}: --exclude it.")
+            coded = column.dictionary_encode()
+            codes = np.asarray(coded.indices.fill_null(-1)).astype(np.int32)
+            texts = coded.dictionary.to_pylist()
+            order = sorted(range(len(texts)), key=texts.__getitem__)
+            place = np.empty(len(texts) + 1, dtype=np.int32)
+            place[order] = np.arange(len(texts))
+            place[-1] = -1
+            found[name] = Column(name, "text", place[codes], [texts[i] for i in order])
+    return found

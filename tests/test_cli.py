@@ -1,0 +1,405 @@
+"""The command: fit, predict, show and report."""
+
+import csv
+import gzip
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import fastridge
+from fastridge.cli import main
+from fastridge.cli.main import INTERRUPTED
+from fastridge.cli.table_model import TableModel
+
+RNG = np.random.default_rng(5)
+N = 240
+SIZE = RNG.standard_normal(N) * 3.0 + 10.0
+COLOUR = RNG.choice(["red", "green", "blue, dark"], N)
+AGE = RNG.integers(0, 90, N)
+PRICE = 2.0 * SIZE + np.where(COLOUR == "red", 3.0, 0.0) + RNG.standard_normal(N)
+HEADER = ["size", "colour", "age", "price"]
+
+
+def rows_of(**changes):
+    columns = {"size": SIZE, "colour": COLOUR, "age": AGE, "price": PRICE} | changes
+    columns = {name: values for name, values in columns.items() if values is not None}
+    values = (np.asarray(v).tolist() for v in columns.values())
+    return list(columns), list(zip(*values, strict=True))
+
+
+def write(path, header, rows):
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t" if ".tsv" in path.suffixes else ",")
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def data(folder):
+    return write(folder / "houses.csv", *rows_of())
+
+
+def design():
+    """The columns as the command encodes them, by hand."""
+    levels = ["blue, dark", "green", "red"]
+    return np.column_stack([SIZE, *((level == COLOUR) * 1.0 for level in levels), AGE])
+
+
+def run(*argv):
+    return main([str(value) for value in argv])
+
+
+def predictions(capsys):
+    found = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    return found[0], np.array(found[1:])
+
+
+def test_fit_and_predict_with_a_penalty(data, capsys):
+    assert run("fit", data, "--target", "price", "--alpha", 2.5) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "240 rows, 5 features, Ridge, alpha = 2.5" in said.err
+    model = fastridge.load("houses.fastridge")
+    assert type(model) is TableModel
+    assert model.names() == ["size", "colour=blue, dark", "colour=green", "colour=red", "age"]
+    X = design()
+    expected = fastridge.Ridge(2.5).fit(X, PRICE)
+    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-10, atol=1e-12)
+    # rows in another order, columns too, and without the target
+    new = write(
+        data.parent / "new.csv", ["age", "size", "colour"], zip(AGE, SIZE, COLOUR, strict=True)
+    )
+    assert run("predict", "houses.fastridge", new) == 0
+    head, values = predictions(capsys)
+    assert head == ["prediction"]
+    np.testing.assert_allclose(values[:, 0].astype(float), expected.predict(X), rtol=1e-12)
+
+
+def test_the_penalty_is_chosen_on_random_folds(data):
+    assert run("fit", data, "--target", "price", "--out", "m", "--cv", 4, "--seed", 3) == 0
+    model = fastridge.load("m").estimator
+    part = np.array_split(np.random.default_rng(3).permutation(N), 4)[0]
+    split = (np.setdiff1d(np.arange(N), part), np.sort(part))
+    first = model.cv_results_["fold_validation_error"][0]
+    X = design()
+    path = fastridge.ridge_path(X[split[0]], PRICE[split[0]], model.alphas_)
+    errors = [np.mean((PRICE[split[1]] - p) ** 2) for p in path.predict(X[split[1]])]
+    np.testing.assert_allclose(first, errors, rtol=1e-8)
+    assert model.cv == 4
+    assert model.callback is None
+
+
+@pytest.mark.parametrize("name", ["lasso", "elastic-net", "poisson", "gamma", "tweedie"])
+@pytest.mark.parametrize("alpha", ["auto", "0.1"])
+def test_every_model_fits(folder, name, alpha, capsys):
+    y = RNG.poisson(np.exp(SIZE / 10.0)) + (name == "gamma")
+    data = write(folder / "d.csv", *rows_of(price=y))
+    options = ["--model", name, "--alpha", alpha, "--cv", 3, "--standardize"]
+    assert run("fit", data, "--target", "price", *options) == 0
+    estimator = fastridge.load("d.fastridge").estimator
+    assert estimator.standardize is True
+    if alpha != "auto":
+        assert estimator.alpha == 0.1
+    assert run("predict", "d.fastridge", data) == 0
+    _, values = predictions(capsys)
+    np.testing.assert_allclose(values[:, 0].astype(float), estimator.predict(design()), rtol=1e-9)
+
+
+def test_a_target_of_texts_is_classified(folder, capsys):
+    data = write(folder / "d.csv", *rows_of(price=np.where(PRICE > 20, "dear", "cheap")))
+    assert run("fit", data, "--target", "price", "--cv", 3) == 0
+    model = fastridge.load("d.fastridge")
+    assert type(model.estimator).__name__ == "LogisticRegressionCV"
+    assert run("predict", "d.fastridge", data, "--out", "p.csv") == 0
+    with open("p.csv", encoding="utf-8", newline="") as file:
+        found = list(csv.reader(file))
+    assert found[0] == ["prediction", "probability of cheap", "probability of dear"]
+    mean = model.estimator.predict_proba(design())
+    np.testing.assert_allclose([[float(v) for v in row[1:]] for row in found[1:]], mean, rtol=1e-9)
+    assert [row[0] for row in found[1:]] == model.estimator.predict(design()).tolist()
+    assert run("fit", data, "--target", "price", "--model", "lasso") == 1
+    assert "the target holds texts" in capsys.readouterr().err
+
+
+def test_weights_and_excluded_columns(folder):
+    weight = RNG.uniform(0.5, 2.0, N)
+    data = write(folder / "d.csv", *rows_of(w=weight, id=[f"house {i}" for i in range(N)]))
+    options = ["--weights", "w", "--exclude", "id,age", "--alpha", 1]
+    assert run("fit", data, "--target", "price", *options) == 0
+    expected = fastridge.Ridge(1.0).fit(design()[:, :4], PRICE, sample_weight=weight)
+    found = fastridge.load("d.fastridge").estimator
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
+
+
+def test_missing_values_are_refused_or_replaced(folder, capsys):
+    size = SIZE.astype(object)
+    size[[3, 7]] = ""
+    colour = COLOUR.astype(object)
+    colour[5] = "NA"
+    price = PRICE.astype(object)
+    price[9] = "nan"
+    data = write(folder / "d.csv", *rows_of(size=size, colour=colour, price=price))
+    assert run("fit", data, "--target", "price") == 1
+    assert "--drop-missing-target" in capsys.readouterr().err
+    options = ["--target", "price", "--drop-missing-target", "--alpha", 1]
+    assert run("fit", data, *options) == 1
+    assert "column 'size' has 2 missing values: --impute mean" in capsys.readouterr().err
+    assert run("fit", data, *options, "--impute", "mean") == 0
+    model = fastridge.load("d.fastridge")
+    names = model.names()
+    assert names[1] == "size is missing"
+    assert names[5] == "colour is missing"
+    kept = np.delete(np.arange(N), 9)
+    X = np.insert(design(), 1, 0.0, axis=1)
+    X = np.insert(X, 5, 0.0, axis=1)
+    X[[3, 7], 0] = np.delete(SIZE, [3, 7, 9]).mean()
+    X[[3, 7], 1] = 1.0
+    X[5, 2:6] = [0, 0, 0, 1.0]
+    expected = fastridge.Ridge(1.0).fit(X[kept], PRICE[kept])
+    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-8, atol=1e-10)
+    assert model.facts["rows without a target"] == 1
+    # a column that had no missing values in the fit gets its mean
+    new = write(folder / "new.csv", *rows_of(age=["", *AGE[1:].tolist()], price=None))
+    capsys.readouterr()
+    assert run("predict", "d.fastridge", new) == 0
+    _, values = predictions(capsys)
+    row = np.array([SIZE[0], 0, *(COLOUR[0] == level for level in names_of_colours()), 0])
+    row = np.append(row, np.delete(AGE, 9).mean())
+    assert float(values[0, 0]) == pytest.approx(model.estimator.predict(row[None])[0], rel=1e-9)
+
+
+def names_of_colours():
+    return ["blue, dark", "green", "red"]
+
+
+def test_unseen_texts_count_as_zero_and_are_counted(data, capsys):
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    colour = COLOUR.copy()
+    colour[:4] = "mauve"
+    new = write(data.parent / "new.csv", *rows_of(colour=colour, price=None))
+    capsys.readouterr()
+    assert run("predict", "houses.fastridge", new) == 0
+    said = capsys.readouterr()
+    assert "column 'colour' has 4 rows of texts that the fit had not" in said.err
+    X = design()
+    X[:4, 1:4] = 0.0
+    model = fastridge.load("houses.fastridge").estimator
+    found = [float(v) for v in said.out.splitlines()[1:]]
+    np.testing.assert_allclose(found, model.predict(X), rtol=1e-12)
+
+
+def test_texts_that_look_like_numbers_stay_texts(folder, capsys):
+    code = np.where(RNG.random(N) < 0.5, "007", "B")
+    data = write(folder / "d.csv", *rows_of(colour=code))
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    header, rows = rows_of(colour=code, price=None)
+    new = write(folder / "new.csv", header, [row for row in rows if row[1] == "007"])
+    capsys.readouterr()
+    assert run("predict", "d.fastridge", new) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_many_texts_make_a_sparse_design(folder):
+    town = np.array([f"town {i}" for i in RNG.integers(0, 60, N)])
+    data = write(folder / "d.csv", *rows_of(colour=town))
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    model = fastridge.load("d.fastridge")
+    levels = sorted(set(town))
+    X = np.column_stack([SIZE, *((town == level) * 1.0 for level in levels), AGE])
+    expected = fastridge.Ridge(1.0).fit(X, PRICE)
+    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv", ".parquet", ".feather"])
+def test_other_files_give_the_same_model(data, suffix):
+    place = data.parent / f"other{suffix}"
+    if suffix in (".csv.gz", ".tsv"):
+        write(place, *rows_of())
+    else:
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import feather, parquet
+
+        columns = {"size": SIZE, "colour": pa.array(COLOUR).dictionary_encode(), "age": AGE}
+        table = pa.table(columns | {"price": PRICE})
+        (parquet if suffix == ".parquet" else feather).__dict__[
+            "write_table" if suffix == ".parquet" else "write_feather"
+        ](table, place)
+    for source in (data, place):
+        assert run("fit", source, "--target", "price", "--alpha", 1, "--out", source.stem) == 0
+    first, second = (fastridge.load(source.stem) for source in (data, place))
+    assert first.columns == second.columns
+    np.testing.assert_allclose(first.estimator.coef_, second.estimator.coef_, rtol=1e-12)
+
+
+def test_matrices(folder, capsys):
+    X = scipy.sparse.random_array((N, 30), density=0.2, rng=RNG, format="csr")
+    y = X @ RNG.standard_normal(30)
+    scipy.sparse.save_npz("X.npz", X)
+    np.save("y.npy", y)
+    lines = [
+        f"{float(v)!r} " + " ".join(f"{j + 1}:{float(x)!r}" for j, x in enumerate(row) if x)
+        for v, row in zip(y, X.toarray(), strict=True)
+    ]
+    (folder / "d.svm").write_text("\n".join(lines) + "\n")
+    assert run("fit", "X.npz", "--target", "y.npy", "--alpha", 0.5) == 0
+    assert run("fit", "d.svm", "--alpha", 0.5) == 0
+    expected = fastridge.Ridge(0.5).fit(X, y)
+    for name in ("X", "d"):
+        found = fastridge.load(f"{name}.fastridge").estimator
+        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-6, atol=1e-9)
+    (folder / "short.svm").write_text("0 1:2.0\n")
+    capsys.readouterr()
+    assert run("predict", "d.fastridge", "short.svm") == 0
+    _, values = predictions(capsys)
+    row = np.zeros((1, 30))
+    row[0, 0] = 2.0
+    assert float(values[0, 0]) == pytest.approx(found.predict(row)[0])
+    assert run("fit", "X.npz") == 1
+    assert run("fit", "d.svm", "--target", "y") == 1
+    assert run("fit", "d.svm", "--exclude", "y") == 1
+
+
+def test_show_prints_the_largest_coefficients(data, capsys):
+    assert run("fit", data, "--target", "price", "--cv", 3) == 0
+    capsys.readouterr()
+    assert run("show", "houses.fastridge", "--count", 2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("")
+    shown = dict(line.split("  ", 1) for line in lines[:start])
+    assert shown["model"].strip() == "RidgeCV"
+    assert shown["rows"].strip() == "240"
+    assert "alpha=" in shown["verdict"]
+    model = fastridge.load("houses.fastridge")
+    largest = model.names()[int(np.argmax(np.abs(model.estimator.coef_)))]
+    assert lines[start + 1].startswith("feature")
+    assert lines[start + 2].startswith("(intercept)")
+    assert lines[start + 3].startswith(largest)
+    assert lines[-1] == "... and 3 smaller ones: --count 5 prints all"
+
+
+def test_reports_of_a_fit_and_of_a_model(data, capsys):
+    assert run("fit", data, "--target", "price", "--cv", 3, "--report", "one.html") == 0
+    assert run("report", "houses.fastridge", data, "--out", "two.html") == 0
+    pages = [(data.parent / f"{name}.html").read_text(encoding="utf-8") for name in ("one", "two")]
+    assert "houses.csv: price" in pages[0]
+    assert "colour=blue, dark" in pages[0]
+    # all but the time that each took
+    assert abs(len(pages[0]) - len(pages[1])) < 10
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("a,b\n", "no rows"),
+        ("a,a\n1,2\n", "several columns named 'a'"),
+        ("a,b\n1,2\n3\n", "a row of 1 fields near line 3; expected 2"),
+        ('a,b\n1,"2\n', "line"),
+        ("a,b\n2020-01-05,2\n2020-01-06,3\n", "'a' holds dates: --exclude a"),
+        ("a,b\n,2\n,3\n", "missing values"),
+        ("b,c\n1,2\n", "no column"),
+        ("b\n1\n2\n", "no column is left"),
+    ],
+)
+def test_files_that_cannot_be_fitted(folder, content, message, capsys):
+    (folder / "d.csv").write_text(content)
+    target = "x" if message == "no column" else "b"
+    assert run("fit", "d.csv", "--target", target) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fastridge: ")
+    assert message in said
+    assert not (folder / "d.fastridge").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["fit", "nowhere.csv", "--target", "price"], "nowhere.csv"),
+        (["fit", "houses.csv"], "--target is missing"),
+        (["fit", "houses.csv", "--target", "rent"], "expected one of size, colour, age, price"),
+        (["fit", "houses.csv", "--target", "price", "--exclude", "rent"], "--exclude is 'rent'"),
+        (["fit", "houses.csv", "--target", "price", "--cv", "1"], "--cv is 1"),
+        (["fit", "houses.csv", "--target", "price", "--out", "no/where"], "is no folder"),
+        (["fit", "houses.doc", "--target", "price"], "suffix"),
+        (["predict", "houses.csv", "houses.csv"], "houses.csv"),
+        (["show", "plain.fastridge"], "without the encoding of a table"),
+    ],
+)
+def test_errors_have_a_message_and_a_status(data, argv, message, capsys):
+    fastridge.save(fastridge.Ridge().fit(design(), PRICE), "plain.fastridge")
+    assert main(argv) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["fit"],
+        ["fit", "d.csv", "--alpha", "-1"],
+        ["fit", "d.csv", "--alpha", "nan"],
+        ["fit", "d.csv", "--l1-ratio", "2"],
+        ["fit", "d.csv", "--cv", "x"],
+        ["fit", "d.csv", "--model", "tree"],
+    ],
+)
+def test_wrong_options_have_status_2(argv):
+    with pytest.raises(SystemExit) as told:
+        main(argv)
+    assert told.value.code == 2
+
+
+def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
+    def reporter(callback, verbose, what):
+        def report(done, total):
+            if done == 2:
+                raise KeyboardInterrupt
+
+        return report
+
+    monkeypatch.setattr("fastridge.cli.fit.reporter", reporter)
+    assert run("fit", data, "--target", "price") == INTERRUPTED
+    said = capsys.readouterr().err
+    assert "finished folds is fitted to all rows" in said
+    model = fastridge.load("houses.fastridge")
+    assert type(model.estimator) is fastridge.Ridge
+    assert model.facts["choice"] == "interrupted"
+    assert model.facts["alpha"] == model.estimator.alpha
+
+
+def test_the_module_runs_as_a_command(data):
+    command = [sys.executable, "-P", "-m", "fastridge"]
+    options = {"capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run([*command, "--version"], **options)
+    assert done.stdout.strip() == f"fastridge {fastridge.__version__}"
+    done = subprocess.run([*command, "fit", data, "--target", "price", "--alpha", "1"], **options)
+    assert (done.returncode, done.stdout) == (0, "")
+    # without a terminal, no progress
+    assert "folds" not in done.stderr
+    done = subprocess.run([*command, "predict", "houses.fastridge", data], **options)
+    assert len(done.stdout.splitlines()) == N + 1
+
+
+def test_a_table_model_in_a_file_is_checked(data):
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    model = fastridge.load("houses.fastridge")
+    for change in ({"columns": [{"name": "a"}]}, {"target": 3}, {"estimator": 1}, {"facts": []}):
+        broken = fastridge.load("houses.fastridge")
+        for name, value in change.items():
+            setattr(broken, name, value)
+        fastridge.save(broken, "broken")
+        with pytest.raises(fastridge.io.ModelFileError):
+            fastridge.load("broken")
+    assert model.names()[0] == "size"
