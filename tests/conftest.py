@@ -1,15 +1,31 @@
-"""Make Hypothesis deterministic, and use one thread in each of several processes."""
+"""Make Hypothesis deterministic, threads few where processes are many, and the quick run thin."""
 
 import os
+from collections import Counter
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.load_profile("repeatable")
 
+# a test of at least MANY cases runs each EVERY-th without the slow ones: a prime, so that the
+# values of every parameter have their turn
+MANY, EVERY = 14, 7
+
 
 def pytest_configure(config):
-    # beside a process for each processor, more threads only wait for one another
+    # next to a process for each processor, more threads only wait for one another
     if getattr(config.option, "numprocesses", None):
         for name in ("FASTRIDGE_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ.setdefault(name, "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    tests = [item.nodeid.partition("[")[0] for item in items]
+    cases, seen = Counter(tests), Counter()
+    for item, test in zip(items, tests, strict=True):
+        if cases[test] >= MANY and seen[test] % EVERY:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1

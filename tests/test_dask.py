@@ -64,6 +64,7 @@ def close(a, b, tol):
     assert np.abs(a - b).max() <= tol * np.abs(a).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "model"), list(models()))
 def test_arrays(rows, kind, model):
     X, y, s = rows
@@ -81,6 +82,7 @@ def test_arrays(rows, kind, model):
             assert (found.compute() == expected).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [1, 7, 60, 499, 500])
 def test_chunks_do_not_matter(rows, chunks):
     X, y, s = rows

@@ -268,7 +268,7 @@ def test_what_was_not_reached_is_said(data):
         ({"alphas": 1.0}, ValueError, r"alphas has shape \(\)"),
         ({"stop_r2": 2.0}, ValueError, "stop_r2 must be from 0 to 1"),
         ({"callback": 3}, TypeError, "callback is 3; expected a function"),
-        ({"y": np.ones((3, 2))}, ValueError, "y has 2 targets; expected one: fit a path for each"),
+        ({"y": np.ones((3, 2))}, ValueError, "y has 2 targets; expected one. Fit a path for each"),
     ],
 )
 def test_arguments_that_are_refused(arguments, error, words):

@@ -212,7 +212,7 @@ def test_refused(data):
         PoissonRegressor().fit(X, np.where(np.arange(n) == 3, -1.0, y))
     with pytest.raises(ValueError, match="y has values from 0 to"):
         GammaRegressor().fit(X, np.where(np.arange(n) == 3, 0.0, y))
-    with pytest.raises(ValueError, match="y is 0 for all samples"):
+    with pytest.raises(ValueError, match="y is 0 for every sample"):
         PoissonRegressor().fit(X, np.zeros(n))
     with pytest.raises(ValueError, match="exposure is given for the loss 'squared'"):
         TweedieRegressor().fit(X, y, exposure=np.ones(n))

@@ -142,6 +142,7 @@ def test_optimality(problem, kind):
     assert promised <= result.dual_gap + rounding
 
 
+@pytest.mark.slow
 @quick
 @given(problems(), st.data())
 def test_weights_are_repetition(problem, data):
@@ -161,6 +162,7 @@ def test_weights_are_repetition(problem, data):
     assert_alike(one, other, X, alpha, weighted)
 
 
+@pytest.mark.slow
 @quick
 @given(problems(), st.data())
 def test_shift_and_scale_of_columns(problem, data):
@@ -199,6 +201,7 @@ def several_classes(draw):
     return X, y, order, 10.0 ** draw(st.integers(-3, 0)), draw(st.sampled_from([0.0, 0.5]))
 
 
+@pytest.mark.slow
 @quick
 @given(several_classes())
 def test_permuted_classes_permute_coefficients(problem):

@@ -9,6 +9,7 @@ import pytest
 from fastridge import GroupRidge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [18, 20, 28, 31, 37])
 def test_rows_that_are_fitted_exactly_have_the_criterion_of_exact_numbers(seed):
     rng = np.random.default_rng(seed)

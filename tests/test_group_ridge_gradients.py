@@ -9,6 +9,7 @@ from fastridge import GroupRidge
 from fastridge.solvers.group_ridge import iterative
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_estimates_are_within_their_errors(storage, fit_intercept):

@@ -80,6 +80,7 @@ def test_both_ways_agree(criterion, fit_intercept, weighted, free, kind):
     assert T.shape == S.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [True, False])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("criterion", CRITERIA)

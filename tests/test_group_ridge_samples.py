@@ -139,6 +139,7 @@ def test_groups_without_a_penalty(criterion):
     assert data.at(np.zeros(2), 0) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", KINDS)
 @pytest.mark.parametrize("groups", ["whole", "thin"])
 def test_storages(storage, groups):

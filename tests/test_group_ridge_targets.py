@@ -43,6 +43,7 @@ def gradient(X, y, codes, alpha, d, weight, fit_intercept):
     return max(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_they_are_those_of_single_targets(fit_intercept, free, monkeypatch):
@@ -77,6 +78,7 @@ def test_they_are_those_of_single_targets(fit_intercept, free, monkeypatch):
         np.testing.assert_allclose(model.intercept_[t], one.intercept_, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_a_bound():
     X, Y, codes = problem(n=150, k=60, seed=3)
     model = GroupRidge(codes).fit(X, Y)
@@ -87,6 +89,7 @@ def test_the_gradient_is_a_bound():
         assert model.relative_gradient_[t] <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_nothing(threads):
     import fastridge

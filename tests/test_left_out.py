@@ -302,13 +302,13 @@ def test_progress_without_folds(cv):
     calls.clear()
     model = RidgeCV(ALPHAS, standardize=True, callback=lambda *a: calls.append(a)).fit(X, y)
     assert calls == [(i, 20) for i in range(1, 21)]
-    with pytest.raises(ValueError, match="callback ended the search after 1 of 20 rows"):
+    with pytest.raises(ValueError, match="callback stopped the search after 1 of 20 rows"):
         RidgeCV(ALPHAS, standardize=True, callback=stop).fit(X, y)
 
 
 @pytest.mark.parametrize("cv", [None, "loo", "gcv"])
 def test_coefficients_of_folds_need_folds(cv):
-    with pytest.raises(ValueError, match=r"store_coef is True and cv is .* expected folds"):
+    with pytest.raises(ValueError, match=r"store_coef is True, but cv=.* expected folds"):
         RidgeCV(ALPHAS, cv=cv, store_coef=True).fit(*problem())
 
 

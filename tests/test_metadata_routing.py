@@ -326,7 +326,7 @@ def test_other_metadata_reaches_a_scorer(data, routing):
     ]
     assert_allclose(model.cv_results_["fold_score"], expected, rtol=1e-9)
     held = RidgeCV(scoring=scorer, validation=(X, y))
-    with pytest.raises(ValueError, match="'kind' is metadata of the rows of X"):
+    with pytest.raises(ValueError, match="the scorer requests 'kind'"):
         held.fit(X, y, groups=groups)
 
 

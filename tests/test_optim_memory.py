@@ -187,7 +187,7 @@ def test_the_optimizer_used_by_a_gradient_of_its_own(call):
     seen = []
 
     def act():
-        with pytest.raises(RuntimeError, match="this optimizer is at a step"):
+        with pytest.raises(RuntimeError, match="this optimizer is already running"):
             calls[call]()
         seen.append(call)
 

@@ -89,6 +89,7 @@ def test_certificates_and_iterations_are_those_of_local_fits():
     assert found.n_passes_ <= 7
 
 
+@pytest.mark.slow
 def test_float32_and_names():
     pd = pytest.importorskip("pandas")
     X, y, _ = data("dense")
@@ -144,6 +145,7 @@ LOSSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize(("classes", "model"), LOSSES, ids=lambda v: v if v in (0, 2, 3) else None)
 def test_other_losses_by_conjugate_gradients(kind, classes, model, monkeypatch):

@@ -219,6 +219,7 @@ def test_deviance_of_paths_of_squared_losses():
         CrossValidationDisplay.from_path(path, X, -1.0 - y)
 
 
+@pytest.mark.slow
 def test_calibration_of_a_classifier():
     X, y = data("multinomial", n=400)
     model = fastridge.LogisticRegression().fit(X, y)

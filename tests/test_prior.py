@@ -218,6 +218,7 @@ def test_permuted_features_permute_the_solution():
     np.testing.assert_allclose(moved.coef, found.coef[order], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_large_sparse_data_stay_sparse():
     rng = np.random.default_rng(0)
     n, p = 3000, 8000

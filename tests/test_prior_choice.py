@@ -160,6 +160,7 @@ def check_choices(storage, X, Y, s, options, common, by_fold, left):
     np.testing.assert_allclose(found.cv_results_["validation_error"], path.gcv, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_large_sparse_data_with_a_mean_stay_sparse():
     rng = np.random.default_rng(0)
     n, p = 3000, 4000

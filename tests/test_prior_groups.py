@@ -69,6 +69,7 @@ def mixed_model(X, y, s, groups, matrices, intercept=True):
     return np.exp(start), value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("intercept", [True, False])
 def test_smooth_terms_are_those_of_the_mixed_model(storage, intercept):
@@ -214,6 +215,7 @@ def test_smooth_terms_are_saved_and_printed(tmp_path, capsys):
     assert S.shape == (21, 21)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2, 3])
 @pytest.mark.parametrize("estimator", ["bayes", "groups"])
 def test_a_smoothing_spline_by_reml(order, estimator):

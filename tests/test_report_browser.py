@@ -354,6 +354,7 @@ def test_a_classifier_shows_confusion_and_calibration(browser, data, tmp_path):
     assert browser.log() == []
 
 
+@pytest.mark.slow
 def test_it_displays_itself_in_a_sandboxed_frame(browser, ridge, data, tmp_path):
     model, _ = ridge
     X, y = data

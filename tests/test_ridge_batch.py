@@ -223,7 +223,7 @@ def test_a_tolerance_that_is_not_met_warns(monkeypatch):
     X, y, _ = made(3, 40, 5)
     assert ridge_batch(X, y, tol=0.0).converged.all()  # rounding will do
     monkeypatch.setattr(solver, "ROUNDING", 0.0)
-    with pytest.warns(ConvergenceWarning, match=r"of 3 problems reached .* tol=0 was"):
+    with pytest.warns(ConvergenceWarning, match=r"of 3 problems reached .* above tol=0"):
         found = ridge_batch(X, y, tol=0.0)
     assert_array_equal(found.converged, found.relative_gradient == 0)
 

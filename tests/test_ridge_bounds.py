@@ -161,6 +161,7 @@ def problems(draw):
     return X, y, 10.0 ** draw(st.integers(-6, 6)), lower, upper, weight, d
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(problems(), st.sampled_from(KINDS), st.booleans(), st.booleans())
 def test_optimality(made, kind, fit_intercept, standardize):

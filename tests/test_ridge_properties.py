@@ -74,6 +74,7 @@ def test_gradient_is_zero(problem, kind, solver):
     assert got.converged
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(problems(max_n=60, max_p=8), st.sampled_from(KINDS))
 def test_projected_gradient_is_zero(problem, kind):

@@ -270,6 +270,7 @@ def test_resumes_in_the_middle():
     np.testing.assert_array_equal(second.average()[0], through.average()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends a signal to itself")
 @pytest.mark.parametrize("size", [50, 10**6])
 def test_interrupts(size):

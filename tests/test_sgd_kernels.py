@@ -371,7 +371,7 @@ def test_factors_change_between_calls(rate, l1_ratio, average):
 
 
 def test_bets_take_no_start():
-    with pytest.raises(ValueError, match="whose bets begin at 0"):
+    with pytest.raises(ValueError, match="learning_rate='coin' always starts from 0"):
         Learner(P, 1, rule(learning_rate="coin")).set_coef(np.ones((1, P)), np.ones(1))
 
 

@@ -67,7 +67,7 @@ def test_rows_are_counted_on(rates):
     model.partial_fit(X / X.std(axis=0), y, classes=["a", "b"])
     model.learning_rate = rates[1]
     if rates[1] == "coin":
-        with pytest.raises(ValueError, match="bets begin at 0"):
+        with pytest.raises(ValueError, match="'coin' always starts from 0"):
             model.partial_fit(X, y)
         return
     assert model.partial_fit(X / X.std(axis=0), y).t_ == 101.0

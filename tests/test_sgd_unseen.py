@@ -37,6 +37,7 @@ def changed(X, name, place, value):
     return raw(X, **{name: part})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["auto", "invscaling"])
 @pytest.mark.parametrize("ones", [False, True])
 @pytest.mark.parametrize("index", [np.int32, np.int64])

@@ -97,6 +97,7 @@ def test_two_classes_are_a_binomial_model(fit_intercept, factor):
     assert_allclose(S, theirs.covariance, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [None, [1.0, 0.0, 2.0]])
 def test_alpha_of_the_largest_evidence(factor):
     X, y, weight = data(n=200)
@@ -230,6 +231,7 @@ def test_save_and_load(fit_intercept):
             round_trip(broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", [np.asarray, np.asfortranarray, scipy.sparse.csr_array])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
 @pytest.mark.parametrize("standardize", [False, True])

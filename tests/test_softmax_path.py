@@ -23,6 +23,7 @@ def objective(X, y, path, j, weight, factor, offset=0.0):
     return softmax_loss(share, eta, weight / weight.sum())[0] + alpha * size.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["C", "csr"])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 def test_every_penalty_beside_a_single_fit(kind, l1_ratio):

@@ -408,8 +408,8 @@ class Learner:
         """
         if self.rule.learning_rate == "coin":
             raise ValueError(
-                "learning_rate='coin' always starts from 0, so that coef_init and intercept_init"
-                " are not supported; expected None, or another learning_rate."
+                "learning_rate='coin' always starts from 0, and cannot continue from given or"
+                " earlier coefficients; expected another learning_rate, or no coefficients."
             )
         self._weights()
         self._fold()
