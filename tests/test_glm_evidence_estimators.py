@@ -104,7 +104,7 @@ def test_evidence_refused_by_the_name_of_the_parameter():
         PoissonRegressor(alpha="evidence").fit(fastridge.Chunks([(X, y)]))
     for k in (2, 4):
         X, y = labels(k)
-        with pytest.raises(ValueError, match="C is 'evidence', which needs features with an L2"):
+        with pytest.raises(ValueError, match="C is 'evidence', which needs only features with an L2"):
             LogisticRegression(C="evidence", l1_ratio=1.0).fit(X, y)
         with pytest.raises(ValueError, match=r"'C' .* must be a number for data in parts"):
             LogisticRegression(C="evidence").fit(fastridge.Chunks([(X, y)]))

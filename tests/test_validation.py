@@ -394,7 +394,7 @@ def test_empty_rows_columns_and_no_values():
         (sp.csr_array((0, 3)), ValueError, r"X has 0 sample\(s\)"),
         (sp.csr_array((3, 0)), ValueError, r"X has 0 feature\(s\)"),
         (sp.coo_array(np.arange(3.0)), ValueError, r"X has 1 dimension\(s\)"),
-        ([[1.0, 2.0], [3.0]], ValueError, "X, a list, does not convert"),
+        ([[1.0, 2.0], [3.0]], ValueError, "X, a list, cannot be converted"),
         ([["a", "b"]], ValueError, "X holds strings .*; expected numbers: encode them"),
         ([[b"a", b"b"]], ValueError, "X holds strings"),
         (np.array([["1", 2.0]], dtype=object), ValueError, "X holds strings"),
