@@ -113,7 +113,7 @@ def units_of(
     penalty_matrix: Any,
     max_memory: float | None = None,
 ) -> PriorUnits:
-    """Check the prior and return its units, of data that have been through the door, and finite."""
+    """Check the prior and return its units, of data that are checked, also for finiteness."""
     if prior_mean is not None:
         prior_mean = check_prior_mean(prior_mean, Y.shape[1], A.n_columns)
     factor, matrix = factors_and_matrix(factor, penalty_matrix, A.n_columns)
