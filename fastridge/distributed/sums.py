@@ -91,6 +91,13 @@ def labels_of(part: Part, n: int) -> NDArray[Any]:
     return labels
 
 
+def codes_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the positions of labels among the classes, which hold all of them."""
+    if len(classes) == 2:
+        return (labels == classes[1]).astype(np.intp)
+    return np.searchsorted(classes, labels)
+
+
 def class_weights(
     classes: NDArray[Any], weight: NDArray[np.float64], given: Any
 ) -> NDArray[np.float64]:
@@ -220,7 +227,7 @@ class Targets(NamedTuple):
 def with_targets(part: Part, targets: Targets) -> Part:
     """Return a part with a target of -1 and 1 for each class, or for the second of two."""
     n, (classes, class_weight) = row_count(part.X), targets
-    code = np.searchsorted(classes, labels_of(part, n))
+    code = codes_of(labels_of(part, n), classes)
     weight = None
     if part.weight is not None:
         weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
