@@ -343,9 +343,14 @@ def test_what_parts_cannot_do_is_said():
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(chunks)
-    for model in (fastridge.SGDRegressor(), fastridge.GLMCV()):
-        with pytest.raises((TypeError, ValueError), match="parts"):
-            model.fit(chunks, None)
+    for model, advice in (
+        (fastridge.SGDRegressor(), "expected partial_fit"),
+        (fastridge.GLMCV(), "expected PoissonRegressor"),
+        (fastridge.LogisticRegressionCV(), "expected LogisticRegression with warm_start=True"),
+        (fastridge.RidgeClassifierCV(), "expected RidgeCV with y of -1"),
+    ):
+        with pytest.raises(TypeError, match=f"X is data in parts, which .*{advice}"):
+            model.fit(chunks)
     with pytest.raises(ValueError, match="sample_weight is given together with Chunks"):
         fastridge.Ridge().fit(chunks, sample_weight=S0)
     with pytest.raises(TypeError, match="source is a int"):
@@ -423,6 +428,40 @@ def test_an_offset_of_two_classes():
     counts = np.abs(y)
     with pytest.raises(ValueError, match="part 0: offset is given"):
         fastridge.PoissonRegressor().fit(X, counts).score(Chunks(lambda: read(counts)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("one", fastridge.Ridge(0.0)),
+        ("one", fastridge.Ridge(0.0, solver="cg", tol=1e-12)),
+        ("one", fastridge.LinearRegression()),
+        ("one", fastridge.RidgeCV([1.0], cv=3, penalty_factor=np.r_[0, 0, np.ones(P - 2)])),
+        ("labels", fastridge.LogisticRegression(C=np.inf, tol=1e-8)),
+        ("counts", fastridge.PoissonRegressor(alpha=0.0, tol=1e-8)),
+    ],
+    ids=lambda v: v if isinstance(v, str) else None,
+)
+def test_copies_of_columns_without_a_penalty_share_the_coefficient(kind, model):
+    X, y, s = data(offset=1.0)
+    X = X.copy()
+    X[:, 1] = X[:, 0]
+    y = targets(y, kind)
+    local = clone(model).fit(X, y, s)
+    found = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    close(X @ local.coef_.ravel(), X @ found.coef_.ravel(), 1e-6)
+    at = np.ravel(found.coef_)
+    assert at[0] == pytest.approx(at[1], rel=1e-6)
+
+
+def test_categories_are_refused_with_advice():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X0).astype({3: "category"})
+    frame.columns = [f"c{j}" for j in range(P)]
+    words = frame.assign(c2=np.where(X0[:, 0] > 0, "a", "b"))
+    for table in (frame.assign(c3=pd.Categorical(np.where(X0[:, 0] > 0, "a", "b"))), words):
+        with pytest.raises((ValueError, TypeError), match=r"part 0: .*c[23].*"):
+            fastridge.Ridge().fit(Chunks.arrays(table, Y0, rows=100))
 
 
 def test_separated_classes_are_said():

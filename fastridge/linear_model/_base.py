@@ -249,10 +249,13 @@ class Estimator:
         fit_parts(self, X, y=y, weight=sample_weight, **given)
         return self
 
+    # what fits data in parts in the place of `fit`, and why that does not
+    _instead_of_parts: ClassVar[str] = ""
+
     def _refuse_parts(self) -> None:
         raise TypeError(
-            f"X is data in parts, which {type(self).__name__}.fit does not support, as it visits"
-            " rows several times in random order; use partial_fit instead."
+            f"X is data in parts, which {type(self).__name__}.fit does not support:"
+            f" {self._instead_of_parts}."
         )
 
     def _learn_parts(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> Self:

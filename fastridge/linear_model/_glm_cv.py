@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._progress import reporter
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
+from ..data.parts import in_parts
 from ..losses import Loss, Multinomial, loss_of
 from ..solvers.descent.options import check_alphas
 from ..solvers.glm.options import check_offset
@@ -156,6 +157,12 @@ relative_gap_
     alphas_: NDArray[np.float64]
     cv_results_: CVResults
     diagnosis_: Diagnosis
+
+    _instead_of_parts = (
+        "a fit of each penalty and fold takes several passes; expected PoissonRegressor,"
+        " GammaRegressor or TweedieRegressor with warm_start=True, for one penalty after the other,"
+        " and its score of held-out parts"
+    )
 
     _parameters: ClassVar[Parameters] = {
         **without(BaseGLMRegressor._parameters, "alpha", "warm_start"),
@@ -319,6 +326,8 @@ relative_gap_
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers.glm.folds import GLMFolds
 
+        if type(X) is not np.ndarray and in_parts(X):
+            self._refuse_parts()
         self._check_parameters()
         loss = self._make_loss()
         metadata = self._metadata(sample_weight, groups, params)

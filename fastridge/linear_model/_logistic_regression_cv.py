@@ -12,6 +12,7 @@ from .. import _sklearn
 from .._progress import reporter
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
 from ..data.labels import accuracy
+from ..data.parts import in_parts
 from ..losses import LOGISTIC, MULTINOMIAL
 from ._choosing import Choosing, require_numbers
 from ._glm_base import CV, every_row, jobs, request_setter, warn_unsettled
@@ -158,6 +159,11 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     n_iter_: Any
     cv_results_: CVResults
     diagnosis_: Diagnosis
+
+    _instead_of_parts = (
+        "a fit of each penalty and fold takes several passes; expected LogisticRegression with"
+        " warm_start=True, for one penalty after the other, and its score of held-out parts"
+    )
 
     _parameters: ClassVar[Parameters] = {
         **without(BaseLogistic._parameters, "warm_start", "l1_ratio"),
@@ -314,6 +320,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         from ..model_selection._glm_search import GLMScoring, GLMSearch
         from ..solvers.glm.folds import GLMFolds
 
+        if type(X) is not np.ndarray and in_parts(X):
+            self._refuse_parts()
         self._check_parameters()
         given_ratios, ratios, scoring, legacy = deprecated_values(self)
         Cs = self._grid()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.check import check_design, check_sample_weight, feature_names
 from ..data.labels import Labels, as_labels
+from ..data.parts import in_parts
 from ._choosing import Known
 from ._parameters import (
     CLASS_WEIGHT,
@@ -78,6 +79,11 @@ relative_gradient_, relative_error_, objective_
     >>> bool(model.best_score_ > 0.9), model.predict(X[:1]).shape
     (True, (1,))
     """
+
+    _instead_of_parts = (
+        "its scores are those of classes, which moments do not give; expected RidgeCV with y of -1"
+        " and 1, which chooses the penalty by squared errors, and then RidgeClassifier"
+    )
 
     _parameters: ClassVar[Parameters] = {**BaseRidgeCV._parameters, "class_weight": CLASS_WEIGHT}
 
@@ -171,6 +177,8 @@ relative_gradient_, relative_error_, objective_
         """
         from ..model_selection._search import Scoring
 
+        if type(X) is not np.ndarray and in_parts(X):
+            self._refuse_parts()
         self._check_parameters()
         class_weight = self.class_weight
         metadata = self._metadata(sample_weight, groups, params)

@@ -181,6 +181,8 @@ class BaseSGD(Estimator):
     loss_curve_: list[float]
 
     _passive_loss: ClassVar[str]  # the loss of the passive-aggressive rules
+    _instead_of_parts = "it visits rows several times in random order; expected partial_fit"
+
     _parameters: ClassVar[Parameters] = {
         "penalty": Parameter(
             lambda value: value is None or (isinstance(value, str) and value in _PENALTIES),
