@@ -535,7 +535,7 @@ def test_parameters_stay_the_callers_objects():
     state = np.random.RandomState(0)
     model = fastridge.SGDRegressor(random_state=state).partial_fit(Chunks.arrays(X, y, rows=90))
     assert model.random_state is state
-    with pytest.raises(TypeError, match="use partial_fit"):
+    with pytest.raises(TypeError, match="expected partial_fit"):
         fastridge.SGDRegressor().fit(Chunks.arrays(X, y))
 
 
