@@ -322,6 +322,19 @@ def test_bad_arguments_are_refused_by_name(estimator, options, error, match):
         fastridge.report(estimator, X, Y, **options)
 
 
+def test_an_interrupted_choice_is_refused():
+    def stop(done, total):
+        if done == 2:
+            raise RuntimeError
+
+    model = RidgeCV(ALPHAS, cv=5, callback=stop)
+    with pytest.raises(RuntimeError):
+        model.fit(X, Y)
+    assert hasattr(model, "cv_results_")
+    with pytest.raises(Exception, match="was interrupted before it chose"):
+        fastridge.report(model, X, Y)
+
+
 def test_unknown_labels_of_held_out_rows_are_refused():
     with pytest.raises(ValueError, match="maybe"):
         fastridge.report(

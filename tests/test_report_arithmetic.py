@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report_problems import STEPS, expected_steps, problem
+from scipy.integrate import quad
 
 import fastridge
 from fastridge import penalty
@@ -168,6 +169,27 @@ def test_minimum_and_nearest():
     close(found, np.linalg.solve(q["H"] + 0.8 * D, q["H"] @ q["at"] - q["g"]))
     assert none is None
     assert near == [0, 2, 2]
+
+
+@pytest.mark.parametrize("rate", [0.1, 3.0, 40.0])
+def test_the_deviation_of_a_posterior_with_laplace_prior(rate):
+    def log(x):
+        return -((x - 1.3) ** 2) / 2 - rate * abs(x)
+
+    at = max(1.3 - rate, 0.0)
+    first = 1 / np.sqrt(1 + rate**2 / 2)
+    moments = [
+        quad(lambda x, k=k: x**k * np.exp(log(x) - log(at)), -20, 20, points=[0, at], limit=400)[0]
+        for k in range(3)
+    ]
+    mean = moments[1] / moments[0]
+    found = run(
+        "return A.deviation((x) => -((x - 1.3) ** 2) / 2 - v.rate * Math.abs(x), v.at, v.first);",
+        rate=rate,
+        at=at,
+        first=first,
+    )
+    assert found == pytest.approx(np.sqrt(moments[2] / moments[0] - mean**2), rel=1e-4)
 
 
 def test_contours_have_their_height():

@@ -190,6 +190,10 @@ def report(
         raise _sklearn.exception("NotFittedError")(
             f"{type(estimator).__name__} chooses its penalty and is not fitted: fit it first."
         )
+    if hasattr(estimator, "cv_results_") and not hasattr(estimator, "diagnosis_"):
+        raise _sklearn.exception("NotFittedError")(
+            f"{type(estimator).__name__} was interrupted before it chose a penalty: fit it again."
+        )
     if isinstance(target, bool) or not isinstance(target, (int, np.integer)):
         raise TypeError(f"target is {target!r}; expected an int.")
     data = collect(

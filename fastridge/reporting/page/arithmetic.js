@@ -209,8 +209,25 @@ const Arithmetic = (() => {
     });
   }
 
+  // Standard deviation of a density exp(log), concave, of mode `at` and a deviation of about `first`.
+  function deviation(log, at, first) {
+    const half = 2000;
+    const step = (24 * first) / half;
+    const sums = [0, 0, 0];
+    const top = log(at);
+    for (let i = -half; i <= half; i++) {
+      const v = i * step;
+      const p = Math.exp(log(at + v) - top);
+      sums[0] += p;
+      sums[1] += p * v;
+      sums[2] += p * v * v;
+    }
+    const mean = sums[1] / sums[0];
+    return Math.sqrt(sums[2] / sums[0] - mean * mean);
+  }
+
   return {
-    decode, step, gradient, trajectory, solve, minimum, ridgeAt, ridgeFacts, ridgeVariance,
+    decode, deviation, step, gradient, trajectory, solve, minimum, ridgeAt, ridgeFacts, ridgeVariance,
     nearest, convert, ellipse, ball,
   };
 })();

@@ -19,18 +19,22 @@ const Prior = (() => {
     if ($("prior-others").value === "averaged" && exact) {
       // the posterior over all coefficients, over the prior: what the data say of this one
       const variance = noise * Arithmetic.ridgeVariance(exact, alpha, exact.features[j], d2[j]);
-      const own = 1 / variance - precision * alpha * l2 * d2[j];
-      const mean = at[0] / variance / own;
+      const rest = 1 / variance - precision * alpha * l2 * d2[j];
+      const own = rest > 1e-9 / variance ? rest : 0; // else round-off
+      const mean = own ? at[0] / variance / own : 0;
       return { prior, data: (x) => (-own * (x - mean) ** 2) / 2, at: at[0], sd: Math.sqrt(variance), own, mean };
     }
     const curvature = precision * (h[0] / 2);
     const v = (x) => x - at[0];
     const likelihood = (x) => -rate * (g[0] * v(x) + (h[0] * v(x) ** 2) / 2);
     const total = curvature + precision * alpha * l2 * d2[j];
-    return {
-      prior, data: likelihood, at: at[0], sd: 1 / Math.sqrt(total), own: curvature,
-      mean: at[0] - g[0] / h[0],
-    };
+    let sd = 1 / Math.sqrt(total);
+    if (l1 > 0) {
+      // the rate of a Laplace prior bounds the deviation too
+      const first = 1 / Math.sqrt(total + (rate * alpha * l1 * d1[j]) ** 2 / 2);
+      sd = Arithmetic.deviation((x) => likelihood(x) + prior(x), at[0], first);
+    }
+    return { prior, data: likelihood, at: at[0], sd, own: curvature, mean: at[0] - g[0] / h[0] };
   }
 
   const noise = () => (loss === "squared" ? Number($("prior-noise").value) : 1);
@@ -61,12 +65,16 @@ const Prior = (() => {
     let shown = null;
     const table = Page.tabulate("prior-table", "Densities", () => [
       ["value", "prior", "likelihood", "posterior"],
-      Array.from(shown.x, (x, i) => [x, shown.prior[i], shown.data[i], shown.posterior[i]]),
+      shown ? shown.x.map((x, i) => [x, shown.prior[i], shown.data[i], shown.posterior[i]]) : [],
     ]);
     Page.view("prior", () => {
       const variance = noise();
       if (!(variance > 0 && Number.isFinite(variance))) {
         $("prior-text").textContent = "The noise variance is not a number above 0.";
+        shown = null;
+        made.data.datasets = [];
+        made.update("none");
+        table();
         return;
       }
       shown = densities(Number($("prior-feature").value), variance);
@@ -78,7 +86,9 @@ const Prior = (() => {
   function densities(j, variance) {
     const found = logs(j, variance);
     const rate = (n * Page.alpha()) / variance;
-    const scale = d2[j] * l2 > 0 ? 1 / Math.sqrt(rate * l2 * d2[j]) : d1[j] * l1 > 0 ? Math.SQRT2 / ((rate * l1 * d1[j]) / 2) : Infinity;
+    const own = rate * l2 * d2[j] + (rate * l1 * d1[j]) ** 2 / 8;
+    let scale = own > 0 ? 1 / Math.sqrt(own) : Infinity;
+    if (own > 0 && l1 > 0) scale = Arithmetic.deviation(found.prior, 0, scale);
     const wide = Number.isFinite(found.mean) ? 4 / Math.sqrt(Math.max(found.own, 1e-300)) : 0;
     // the posterior and zero in sight, and as much of prior and likelihood as leaves it visible
     const room = Math.min(Math.max(4 * found.sd, Math.min(wide, 12 * found.sd), Math.min(3 * scale, 12 * found.sd)), 1e300);
