@@ -10,6 +10,7 @@ from storages import stored
 
 import fastridge
 from fastridge.reference.softmax import softmax_loss
+from fastridge.solvers.glm import softmax_joint
 
 
 @pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
@@ -114,3 +115,38 @@ def _l1_gradient(X, y, result):
     prob = np.exp(eta - eta.max(axis=1, keepdims=True))
     prob /= prob.sum(axis=1, keepdims=True)
     return (prob - np.eye(prob.shape[1])[y]).T @ X / len(y)
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.3])
+def test_joint_steps_and_rounds_of_classes_agree(l1_ratio, monkeypatch):
+    rng = np.random.default_rng(2)
+    X, y = problem(n=150, p=40, k=4)
+    X = X * (rng.random(X.shape) < 0.4) * rng.choice([1.0, 8.0], size=(150, 1))
+    weight = rng.integers(0, 3, len(y)) * 1.0
+    factor = np.ones(40)
+    factor[7] = 0.0
+    options = {
+        "l1_ratio": l1_ratio, "sample_weight": weight, "penalty_factor": factor, "tol": 1e-5,
+        "max_iter": 3000,
+    }  # fmt: skip
+    joint = fastridge.glm(X, y, "multinomial", 0.01, **options)
+    assert joint.converged
+    assert joint.n_iter <= 15
+    monkeypatch.setattr(softmax_joint.JointSteps, "choose", lambda self, state: False)
+    rounds = fastridge.glm(X, y, "multinomial", 0.01, **{**options, "tol": 1e-3})
+    assert rounds.n_iter > joint.n_iter
+    least = min(joint.objective, rounds.objective)
+    for one in (joint, rounds):
+        assert -1e-15 <= one.objective - least <= one.dual_gap + 1e-15
+    assert_allclose(joint.coef - joint.coef.mean(axis=0), rounds.coef - rounds.coef.mean(axis=0),
+                    atol=2e-2)  # fmt: skip
+
+
+def test_rows_on_the_wrong_side_do_not_stop_steps():
+    """Heavy rows have slopes without curvature once a step has gone too far."""
+    rng = np.random.default_rng(0)
+    X, y = problem(n=300, p=20, k=3, noise=3.0)
+    X[rng.integers(0, 300, 12)] *= 100.0
+    result = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=1.0, tol=1e-5)
+    assert result.converged
+    assert result.n_iter <= 25

@@ -6,9 +6,8 @@ keeps working set and Gram matrix of the class for its next turn. The penalty is
 classes, so that block coordinate descent converges to the minimum (Tseng 2001; Friedman, Hastie and
 Tibshirani 2010).
 After each round, the coefficients of each feature are shifted by the common number that minimises
-their penalty, which does not change the loss. With few non-zero coefficients, a Newton step on all
-of them and the intercepts together, with fixed signs, removes the error between the classes. The
-derivatives r + H A d of its model, for the step d, are a dual point of second order in d.
+their penalty, which does not change the loss. Where few enough coefficients are in play, steps of
+all classes together take the place of the rounds; see `softmax_joint`.
 
 The certificate is the gap of a dual point: with r the derivatives by eta, whose sums over the rows
 are 0 for optimal intercepts, t r for the largest t of at most 1 with
@@ -22,23 +21,23 @@ are 0 for optimal intercepts, t r for the largest t of at most 1 with
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 
 import numpy as np
 
 from ...losses.exponential import y_log
 from ...losses.logistic import LOGISTIC
-from ...systems.damped import damped_cholesky
-from ...systems.lapack import product
 from ..descent.problem import by_columns
 from .problem import Array, GLMProblem
 from .prox import ProxNewton
+from .softmax_joint import JointSteps
 from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
-_SHARE_OF_GAP = 1e-3  # inner tolerance of all classes' models, as a share of the last gap
-_MOST_JOINT = 600  # largest number of coefficients and intercepts of a joint step
-_MOST_ELEMENTS = 1 << 24  # bound on the elements of its matrices
-_DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
+_SHARE_OF_GAP = 1e-3  # inner tolerance of models, as a share of the last gap
+_INNER = 0.05  # the same as a share of the goal, for joint steps
+_MOST_FAILED = 3  # joint steps that fail after which there are none
+_MOST_TIGHTENED = 6  # reductions of the inner tolerance by ten, after which there are none
 _STILL = 20  # rounds without a gain after which a fit ends
 
 
@@ -50,120 +49,88 @@ class SoftmaxProx:
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         self.problem = problem
-        self._classes = _classes(problem)
+        self._joint = JointSteps(problem)
+
+    @cached_property
+    def _classes(self) -> list[ProxNewton]:
+        return _classes(self.problem)
 
     def solve(self, state: SoftmaxState, tol: float, max_iter: int) -> SoftmaxSolution:
-        """Minimise until the gap is tol of the null objective; max_iter bounds the rounds."""
-        for one in self._classes:
-            one.problem.l1, one.problem.l2 = self.problem.l1, self.problem.l2
-        return _solve(self.problem, self._classes, state, tol, max_iter)
-
-
-def _solve(
-    problem: SoftmaxProblem,
-    classes: list[ProxNewton],
-    state: SoftmaxState,
-    tol: float,
-    max_iter: int,
-) -> SoftmaxSolution:
-    goal = tol * problem.null_objective
-    gap, met, gained = np.inf, False, problem.null_objective
-    least, still = np.inf, 0
-    for n_iter in range(max_iter + 1):
-        state = _together(problem, state)
-        gap, state = _certify(problem, state)
-        rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
-        met = gap <= max(goal, rounding)
-        if met or n_iter == max_iter:
-            break
-        joint = _joint_step(problem, state) if n_iter > 1 else None
-        if joint is not None:
-            state, theta = joint
-            gap = _gap_of(problem, state, theta)
+        """Minimise until the gap is tol of the null objective; max_iter bounds steps and rounds."""
+        problem, joint = self.problem, self._joint
+        goal = tol * problem.null_objective
+        gap, met, gained = np.inf, False, problem.null_objective
+        least, still, failed, best = np.inf, 0, 0, -np.inf
+        for n_iter in range(max_iter + 1):
+            state = _together(problem, state)
+            rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
+            if n_iter < max_iter and failed < _MOST_FAILED and joint.choose(state):
+                inner = max(_INNER * goal * 0.1**still, _SHARE_OF_GAP * min(gap, gained))
+                found = joint.step(state, inner, 2 if still else 1)
+                if found is not None:
+                    state, theta, gained = found
+                    best = max(best, _dual_at(problem, state, theta))
+                    gap = max(state.objective - best, 0.0)
+                    met = gap <= max(goal, rounding)
+                    if met:
+                        # a better state for the same dual point
+                        state = problem.settle(state)
+                        break
+                    # limited by the model's accuracy, its minimisation, or round-off
+                    still = still + 1 if gained <= _INNER * goal else 0
+                    failed = _MOST_FAILED if still > _MOST_TIGHTENED else failed
+                    continue
+                failed += 1
+            gap, state = _certify(problem, state)
             met = gap <= max(goal, rounding)
-            if met:
-                # a better state for the same dual point
-                state = problem.settle(state)
+            if met or n_iter == max_iter:
                 break
-        before = state.objective
-        inner = max(_SHARE_OF_GAP * min(gap, gained), 1e-4 * rounding) / problem.k
-        state = _round(problem, state, classes, inner)
-        gained = before - state.objective
-        # the gap may still fall where the objective does not
-        still = still + 1 if gained <= rounding and gap > 0.5 * least else 0
-        least = min(least, gap)
-        if still > _STILL:
-            break
-    # the common number of free coefficients is arbitrary: let them have mean 0
-    state = _together(problem, state)
-    return SoftmaxSolution(state, gap, n_iter, "prox-newton", bool(met))
+            before = state.objective
+            inner = max(_SHARE_OF_GAP * min(gap, gained), 1e-4 * rounding) / problem.k
+            state = self._round(state, inner)
+            gained = before - state.objective
+            # the gap may still fall where the objective does not
+            still = still + 1 if gained <= rounding and gap > 0.5 * least else 0
+            least = min(least, gap)
+            if still > _STILL:
+                break
+        # the common number of free coefficients is arbitrary: let them have mean 0
+        state = _together(problem, state)
+        return SoftmaxSolution(state, gap, n_iter, "prox-newton", bool(met))
+
+    def _round(self, state: SoftmaxState, inner: float) -> SoftmaxState:
+        """Return the state after a step of each class."""
+        problem = self.problem
+        U, b, eta = state.U.copy(order="F"), state.b.copy(), state.eta.copy(order="F")
+        for c, one in enumerate(self._classes):
+            one.problem.l1, one.problem.l2 = problem.l1, problem.l2
+            others = np.delete(eta, c, axis=1)
+            top = others.max(axis=1)
+            others -= top[:, None]
+            level = top + np.log(np.exp(others, out=others).sum(axis=1))
+            own = -level if problem.offset is None else problem.offset[:, c] - level
+            q = one.problem
+            q.offset = own
+            here = q.at(np.ascontiguousarray(U[:, c]), float(b[c]), eta[:, c] - level)
+            found = one.advance(here, inner)
+            if found.objective <= here.objective + 4 * _EPS * abs(here.objective):
+                U[:, c], b[c] = found.u, found.b
+                eta[:, c] = found.eta + level
+        return problem.at(U, b, eta)
 
 
-def _joint_step(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[SoftmaxState, Array] | None:
-    """Return the state after a Newton step on non-zero coefficients, and derivatives by eta (n, k).
-
-    None: there are too many coefficients, or the step does not lower the objective.
-    """
-    free = (problem.l1 == 0) & (problem.l2 == 0)
-    row, one = np.nonzero((state.U != 0) | free[:, None])
-    k, n = problem.k, problem.n
-    m = len(row) + k * problem.fit_intercept
-    if m > _MOST_JOINT or n * m > _MOST_ELEMENTS or m == 0:
-        return None
-    features, place = np.unique(row, return_inverse=True)
-    Z = np.empty((len(features) + 1, n))
-    problem.A.copy_columns(features.astype(np.int32), Z[:-1])
-    Z[-1] = 1.0
-    if problem.fit_intercept:
-        place = np.concatenate([place, np.full(k, len(features))])
-        one = np.concatenate([one, np.arange(k)])
-    B = Z[place] * state.prob.T[one]
-    H = -product(B * problem.weight, B.T)
-    for c in range(k):
-        mine = np.flatnonzero(one == c)
-        rows = Z[place[mine]]
-        H[np.ix_(mine, mine)] = product(rows * state.h[:, c], rows.T)
-    u, l1, l2 = state.U[row, one[: len(row)]], problem.l1[row], problem.l2[row]
-    g = np.zeros(m)
-    g[: len(row)] = problem.A.tdot(state.r)[row, one[: len(row)]] + l1 * np.sign(u) + l2 * u
-    diagonal = np.diagonal(H).copy()
-    diagonal[: len(row)] += l2
-    if problem.fit_intercept:
-        g[len(row) :] = state.r.sum(axis=0)
-        # add curvature to the common direction of all intercepts, in which the loss is constant
-        level = diagonal[len(row) :].mean() / k
-        H[len(row) :, len(row) :] += level
-        diagonal[len(row) :] += level
-    factor = damped_cholesky(H, np.where(diagonal > 0, diagonal, 1.0), _EPS, _DAMPING)
-    if factor is None:
-        return None
-    d = factor.solve(-g)
-    D = np.zeros(state.U.shape, order="F")
-    D[row, one[: len(row)]] = d[: len(row)]
-    move = d[len(row) :] if problem.fit_intercept else np.zeros(k)
-    along = problem.A.dot(D)
-    along += move
-    theta = state.r + problem.curved(state, along.copy(order="F"))
-    U = state.U + D
-    U[(np.sign(U) == -np.sign(state.U)) & ~free[:, None]] = 0.0
-    new = problem.at(U, state.b + move)
-    if not new.objective <= state.objective + 4 * _EPS * (abs(state.loss) + state.penalty):
-        return None
-    return new, theta
-
-
-def _gap_of(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> float:
-    """Return the gap at a dual point whose sums over the rows are 0 up to round-off."""
+def _dual_at(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> float:
+    """Return the dual at a point whose sums over the rows are 0 up to round-off."""
     V = problem.A.tdot(theta)
     share = problem.shares()
     weight = problem.weight[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         away = np.where(weight > 0, theta / weight, 0.0)
     if (share + away < -_EPS).any():
-        return np.inf
+        return -np.inf
     best = max(_dual(problem, share, away, theta, V, t) for t in _multiples(problem, V))
     left = float(np.abs(state.b) @ np.abs(theta.sum(axis=0))) if problem.fit_intercept else 0.0
-    return max(state.objective - best, 0.0) + left
+    return best - left
 
 
 def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
@@ -189,27 +156,6 @@ def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
         one.y = np.array(problem.shares()[:, c])
         found.append(ProxNewton(one, columns))
     return found
-
-
-def _round(
-    problem: SoftmaxProblem, state: SoftmaxState, classes: list[ProxNewton], inner: float
-) -> SoftmaxState:
-    """Return the state after a step of each class."""
-    U, b, eta = state.U.copy(order="F"), state.b.copy(), state.eta.copy(order="F")
-    for c, one in enumerate(classes):
-        others = np.delete(eta, c, axis=1)
-        top = others.max(axis=1)
-        others -= top[:, None]
-        level = top + np.log(np.exp(others, out=others).sum(axis=1))
-        own = -level if problem.offset is None else problem.offset[:, c] - level
-        q = one.problem
-        q.offset = own
-        here = q.at(np.ascontiguousarray(U[:, c]), float(b[c]), eta[:, c] - level)
-        found = one.advance(here, inner)
-        if found.objective <= here.objective + 4 * _EPS * abs(here.objective):
-            U[:, c], b[c] = found.u, found.b
-            eta[:, c] = found.eta + level
-    return problem.at(U, b, eta)
 
 
 def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:

@@ -1,0 +1,277 @@
+"""Prox-Newton steps of a multinomial model on the coefficients of all classes together.
+
+About a state the loss is replaced by its second-order model. On a working set of pairs of a feature
+and a class, and with the intercepts eliminated, that is a quadratic whose matrix is
+
+    G_(j,c)(l,d) = sum_i s_i a_ij a_il p_ic (1{c = d} - p_id),
+
+minus its part by the intercepts. Coordinate descent minimises it with the penalty, and a line
+search lowers the objective. The derivatives r + H A d of the model are a dual point of second order
+in the step d. Unlike steps of single classes, such steps converge in a few iterations.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._descent import Descent
+from ...systems.blas import on_one_thread
+from ...systems.damped import damped_cholesky
+from ...systems.lapack import product
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
+
+_EPS = float(np.finfo(np.float64).eps)
+_MOST = 1200  # largest number of coefficients and intercepts of a step
+_MOST_ELEMENTS = 1 << 24  # bound on the elements of its matrices
+_DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
+_SPARE = 3  # columns that are kept, over those of the set
+_FEW = 100  # number of pairs that may enter the set at once, whatever its size
+_NEAR = 0.8  # share of its l1 below which a pair without a coefficient leaves the set
+_FLAT = 1e-3  # added to probabilities in the square of the model's response
+_REACH = 4.0  # least square of that response, in multiples of the decrease by single pairs
+_EPOCHS = 1000  # bound on the epochs of coordinate descent
+_ENOUGH = 1e-4  # share of the predicted decrease that a step has to reach (Armijo)
+_HALVINGS = 30
+_WRONG = 0.05  # probability of a row's class below which its curvature is too small for a step
+
+
+class JointSteps:
+    """Steps of one problem for any sequence of penalties.
+
+    Attributes
+    ----------
+    inside : ndarray of bool (p, k)
+        The working set.
+    """
+
+    def __init__(self, problem: SoftmaxProblem) -> None:
+        self.problem = problem
+        self.inside = np.zeros((problem.p, problem.k), dtype=bool)
+        # whether the last step was too long
+        self.is_careful = True
+        # buffers, and the rows of the features in that of the columns; -1: not there
+        self._rooms: dict[str, Array] = {}
+        self._place = np.full(problem.p, -1, dtype=np.intp)
+        self._known = 0
+
+    def choose(self, state: SoftmaxState) -> bool:
+        """Choose the working set for a state; return whether a step on it is affordable."""
+        q = self.problem
+        self.V = q.A.tdot(state.r)
+        size, l1 = np.abs(self.V), q.l1[:, None]
+        wanted = (state.U != 0) | ((l1 == 0) & (q.l2 == 0)[:, None])
+        self.inside &= size > _NEAR * l1
+        self.inside |= wanted
+        new = np.flatnonzero((size > l1) & ~self.inside)
+        most = max(_FEW, 2 * int(np.count_nonzero(wanted)))
+        if len(new) > most:
+            excess = (size - l1).ravel()[new]
+            new = new[np.argpartition(-excess, most)[:most]]
+        self.inside.flat[new] = True
+        m = int(np.count_nonzero(self.inside)) + q.k
+        return m <= _MOST and m * q.n <= _MOST_ELEMENTS
+
+    @on_one_thread
+    def step(
+        self, state: SoftmaxState, inner: float, exact: int
+    ) -> tuple[SoftmaxState, Array, float] | None:
+        """Return the state after a step, the model's derivatives (n, k), and its decrease.
+
+        It is None where no step on the set lowers the objective.
+
+        inner, exact: tolerance of the model's minimum, and how to end; see `Descent.solve`.
+        """
+        q = self.problem
+        # the pairs of a class are neighbours
+        one, row = np.nonzero(self.inside.T)
+        size = len(row)
+        if not size and not q.fit_intercept:
+            return None
+        H = self._hessian(state, row, one)
+        g = -self.V[row, one]
+        slope = state.r.sum(axis=0) if q.fit_intercept else np.zeros(0)
+        by = np.zeros((0, size))
+        if q.fit_intercept:
+            # add curvature to the common direction of all intercepts, in which the loss is constant
+            b = H[size:, size:] + np.diagonal(H)[size:].mean() / q.k
+            diagonal = np.diagonal(b).copy()
+            diagonal[diagonal <= 0] = 1.0
+            factor = damped_cholesky(b, diagonal, _EPS, _DAMPING)
+            if factor is None:
+                return None
+            inverse = np.array([factor.solve(e) for e in np.eye(q.k)])
+            by = inverse @ H[size:, :size]
+            g += by.T @ slope
+        G = np.ascontiguousarray(H[:size, :size])
+        if q.fit_intercept:
+            G -= H[:size, size:] @ by
+        u, l1, l2 = state.U[row, one], q.l1[row], q.l2[row]
+        w = self._minimise(state, G, g, u, l1, l2, inner, exact)
+        d = w - u
+        if not np.isfinite(d).all():
+            return None
+        move = np.zeros(q.k)
+        if q.fit_intercept:
+            move = -inverse @ slope - by @ d
+            move -= move.mean()
+        D = np.zeros(state.U.shape, order="F")
+        D[row, one] = d
+        along = q.A.dot(D)
+        along += move
+        theta = q.curved(state, along.copy(order="F"))
+        theta += state.r
+        return self._search(state, D, w, (row, one), move, along, theta)
+
+    def _curvatures(self, state: SoftmaxState) -> tuple[Array, Array]:
+        """Return probabilities (n, k) and diagonals of the second derivatives, for a model.
+
+        Rows that are far on the wrong side have slopes without curvature. After a step that was too
+        long, they get that of the middle between their probabilities and their targets.
+        """
+        if not self.is_careful:
+            return state.prob, state.h
+        share = self.problem.shares()
+        wrong = np.einsum("ik,ik->i", state.prob, share) < _WRONG
+        prob, h = state.prob.copy(order="F"), state.h.copy(order="F")
+        prob[wrong] = 0.5 * (prob[wrong] + share[wrong])
+        h[wrong] = self.problem.weight[wrong, None] * prob[wrong] * (1.0 - prob[wrong])
+        return prob, h
+
+    def _hessian(self, state: SoftmaxState, row: NDArray[np.intp], one: NDArray[np.intp]) -> Array:
+        """Return the second derivatives of the loss by the pairs and the intercepts."""
+        q, size = self.problem, len(row)
+        prob, h = self._curvatures(state)
+        Z, place = self._columns(row)
+        ends = np.searchsorted(one, np.arange(q.k + 1))
+        some = int(np.diff(ends).max()) + 1
+        B = self._room("pairs", size + q.k * q.fit_intercept)
+        root, own = np.sqrt(q.weight), []
+        for c in range(q.k):
+            mine, count = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
+            rows = self._room("rows", some)[: count + q.fit_intercept]
+            np.take(Z, place[mine], axis=0, out=rows[:count], mode="clip")
+            np.multiply(rows[:count], root * prob[:, c], out=B[mine])
+            if q.fit_intercept:
+                np.multiply(root, prob[:, c], out=B[size + c])
+                rows[count] = 1.0
+            rows *= np.sqrt(h[:, c])
+            own.append(product(rows, rows.T))
+        H = product(B, B.T)
+        np.negative(H, out=H)
+        for c in range(q.k):
+            mine, count = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
+            H[mine, mine] = own[c][:count, :count]
+            if q.fit_intercept:
+                H[size + c, mine] = H[mine, size + c] = own[c][count, :count]
+                H[size + c, size + c] = own[c][count, count]
+        return H
+
+    def _columns(self, row: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
+        """Return dense columns (f, n), kept from step to step, and the places of the features."""
+        q = self.problem
+        wanted = np.zeros(q.p, dtype=bool)
+        wanted[row] = True
+        new = np.flatnonzero(wanted & (self._place < 0))
+        if self._known + len(new) > _SPARE * (int(np.count_nonzero(wanted)) + _FEW):
+            # forget features that left the set
+            self._place[:], self._known = -1, 0
+            new = np.flatnonzero(wanted)
+        if len(new):
+            known = self._known
+            Z = self._room("columns", known + len(new), kept=known)
+            q.A.copy_columns(new.astype(np.int32), Z[known:])
+            self._place[new] = np.arange(known, known + len(new))
+            self._known = known + len(new)
+        return self._room("columns", self._known, kept=self._known), self._place[row]
+
+    def _room(self, name: str, count: int, kept: int = 0) -> Array:
+        """Return rows (count, n) of a buffer that is reused; kept: number of rows to preserve."""
+        old = self._rooms.get(name)
+        if old is None or len(old) < count:
+            grown = np.empty((count + count // 2, self.problem.n))
+            if old is not None:
+                grown[:kept] = old[:kept]
+            self._rooms[name] = old = grown
+        return old[:count]
+
+    def _minimise(
+        self,
+        state: SoftmaxState,
+        G: Array,
+        g: Array,
+        u: Array,
+        l1: Array,
+        l2: Array,
+        inner: float,
+        exact: int,
+    ) -> Array:
+        """Return the coefficients at the model's minimum; g: its negative gradient."""
+        q = self.problem
+        square = np.diagonal(G).copy()
+        np.maximum(square, 0.0, out=square)
+        cross = G @ u + g
+        over = np.maximum(np.abs(g) - l1, 0.0)
+        over *= np.abs(g)
+        curved = square + l2
+        np.divide(over, curved, out=over, where=curved > 0)
+        away = state.prob - q.shares()
+        left = float(q.weight @ (away * away / (state.prob + _FLAT)).sum(axis=1))
+        yy = max(left, _REACH * float(over.sum())) + float(u @ (cross + g))
+        w = u.copy()
+        zero = np.zeros(len(u))
+        descent = Descent()
+        descent.set_gram(G)
+        descent.solve(
+            l1,
+            l2,
+            None,
+            None,
+            square,
+            cross,
+            max(yy, 0.0),
+            w,
+            g.copy(),
+            zero,
+            zero.copy(),
+            False,
+            inner,
+            _EPOCHS,
+            exact=exact,
+        )
+        return w
+
+    def _search(
+        self,
+        state: SoftmaxState,
+        D: Array,
+        w: Array,
+        pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
+        move: Array,
+        along: Array,
+        theta: Array,
+    ) -> tuple[SoftmaxState, Array, float] | None:
+        q = self.problem
+        target = state.U.copy(order="F")
+        target[pairs] = w
+        slope = float(np.vdot(state.r, along)) + q.penalty(target) - state.penalty
+        size = abs(state.loss) + state.penalty
+        if not slope < 0:
+            # only round-off is left to gain
+            return (state, theta, abs(slope)) if abs(slope) <= 64 * _EPS * size else None
+        t = 1.0
+        for _ in range(_HALVINGS):
+            U = target if t == 1 else state.U + t * D
+            eta = state.eta + (along if t == 1 else t * along)
+            new = q.at(U, state.b + t * move, eta)
+            allowed = state.objective + _ENOUGH * t * slope
+            if abs(t * slope) <= 1e-10 * size:
+                # differences of the objective are round-off
+                allowed = state.objective + 4 * _EPS * size
+            if new.objective <= allowed:
+                self.is_careful = t < 1 or -slope > 1e-3 * size
+                return new, theta, -slope
+            t *= 0.5 if math.isfinite(new.objective) else 0.1
+        return None
