@@ -76,7 +76,8 @@ if _TYPE_CHECKING:
     from .solvers.ridge.fit import ridge
     from .solvers.ridge.regression import ridge_regression
     from .solvers.ridge.result import RidgeResult
-    from .solvers.ridge_path.path import RidgePath, ridge_path
+    from .solvers.ridge_path.path import ridge_path
+    from .solvers.ridge_path.result import RidgePath
     from .solvers.rolling.fit import rolling_ridge
     from .solvers.rolling.result import RollingRidgeResult
 
@@ -99,7 +100,7 @@ _HOMES = {
     "RegularizationPathDisplay": "plot",
     "Report": "reporting",
     "RidgeBatchResult": "solvers.ridge.batch",
-    "RidgePath": "solvers.ridge_path.path",
+    "RidgePath": "solvers.ridge_path.result",
     "RidgeResult": "solvers.ridge.result",
     "RollingRidgeResult": "solvers.rolling.result",
     "ShrinkageDisplay": "plot",

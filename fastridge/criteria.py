@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from . import _sklearn
 from ._estimators import ESTIMATORS, row_of
-from .data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+from .data.check import check_design, check_sample_weight, check_target
+from .data.parameters import check_penalty_factor
 from .data.rows import as_container
 from .quadratic.problem import RidgeProblem
 from .quadratic.variances import variances

@@ -12,14 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _matrix, _moments
-from .data.check import (
-    check_design,
-    check_finite,
-    check_target,
-    feature_names,
-    non_negative,
-    recheck,
-)
+from .data.check import check_design, check_finite, check_target, feature_names, recheck
+from .data.parameters import non_negative
 from .quadratic.range import joined_levels, require_light_rows, weight_levels
 
 __all__ = ["Moments"]

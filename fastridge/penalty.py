@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .data.check import check_count, check_flags
 from .data.inputs import as_array, numbers
+from .data.parameters import check_count, check_flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable

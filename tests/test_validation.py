@@ -13,14 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastridge.data import check
-from fastridge.data.check import (
-    check_alpha,
-    check_design,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    feature_names,
-)
+from fastridge.data.check import check_design, check_sample_weight, check_target, feature_names
+from fastridge.data.parameters import check_alpha, check_penalty_factor
 
 FLOATS = (np.float64, np.float32)
 INDICES = (np.int32, np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from ..data.check import check_penalty_factor
+from ..data.parameters import check_penalty_factor
 from ..data.parts import Parts
 from ..losses import LOGISTIC, Loss
 from ..moments import moments_about_zero

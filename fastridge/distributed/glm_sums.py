@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import check_design, check_finite, check_target, feature_names, non_negative
+from ..data.check import check_design, check_finite, check_target, feature_names
+from ..data.parameters import non_negative
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset

@@ -99,7 +99,7 @@ def predictions_of(part: Part, estimator: Any, method: str, given: dict[str, Any
 
 
 def _weight(part: Part, n: int) -> Any:
-    from ..data.check import non_negative
+    from ..data.parameters import non_negative
 
     if part.weight is None:
         return np.ones(n)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check import check_design, check_target, feature_names, non_negative
+from ..data.check import check_design, check_target, feature_names
 from ..data.labels import as_labels, weights_of_classes
+from ..data.parameters import non_negative
 from ..data.parts import Part, Sum, row_count
 from ..data.rows import take_rows
 from ..moments import Moments

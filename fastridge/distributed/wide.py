@@ -14,15 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import (
-    check_alpha,
-    check_design,
-    check_finite,
-    check_penalty_factor,
-    check_target,
-    feature_names,
-    non_negative,
-)
+from ..data.check import check_design, check_finite, check_target, feature_names
+from ..data.parameters import check_alpha, check_penalty_factor, non_negative
 from ..data.parts import Part, Parts, Sum, row_count
 from ..quadratic.base import Quadratic
 from ..quadratic.range import joined_levels, lost_rows, require_moments, weight_levels

@@ -11,12 +11,12 @@ from .. import _sklearn
 from ..data.check import (
     check_design,
     check_finite,
-    check_penalty_factor,
     check_sample_weight,
     check_target,
     feature_names,
     recheck,
 )
+from ..data.parameters import check_penalty_factor
 from ..data.parts import in_parts
 from ..quadratic.variances import variances
 from ..solvers.ridge.solve import solve

@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..data.check import (
-    check_bounds,
-    check_design,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    feature_names,
-    is_moments,
-)
+from ..data.check import check_design, check_sample_weight, check_target, feature_names, is_moments
 from ..data.inputs import as_array, as_real, numbers
+from ..data.parameters import check_bounds, check_penalty_factor
 from ..data.parts import in_parts
 from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..data.check import check_penalty_factor, check_target
+from ..data.check import check_target
 from ..data.inputs import as_real
+from ..data.parameters import check_penalty_factor
 from ..losses import Loss
 from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
 from ..solvers.glm.newton import Solution

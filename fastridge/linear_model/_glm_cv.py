@@ -15,8 +15,8 @@ from ..losses import Loss, Multinomial, loss_of
 from ..solvers.descent.options import check_alphas
 from ..solvers.glm.options import check_offset
 from ._choosing import Choosing, require_numbers
-from ._glm import BaseGLMRegressor
 from ._glm_base import CV, check_one_target, every_row, jobs, request_setter, warn_unsettled
+from ._glm_regressor import BaseGLMRegressor
 from ._parameters import (
     ABOVE_0,
     BOOL,

@@ -13,14 +13,13 @@ from .. import _sklearn
 from ..data.check import (
     check_design,
     check_finite,
-    check_penalty_factor,
     check_sample_weight,
-    check_seed,
     check_target,
     feature_names,
     recheck,
 )
 from ..data.groups import check_groups
+from ..data.parameters import check_penalty_factor, check_seed
 from ..data.parts import in_parts
 from ..quadratic.variances import variances
 from ._parameters import (

@@ -6,14 +6,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..data.check import (
-    check_design,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    feature_names,
-    recheck,
-)
+from ..data.check import check_design, check_sample_weight, check_target, feature_names, recheck
+from ..data.parameters import check_penalty_factor
 from ..data.parts import in_parts
 from ..solvers.descent.fit import warn, warn_of_lost_rows
 from ..solvers.descent.groups import GroupPath

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..data.check import check_target
 from ..solvers.descent.enet_path import lasso_path
-from ._elastic_net_cv import BaseElasticNetCV
+from ._elastic_net_cv_base import BaseElasticNetCV
 from ._multi_task import MultiTaskElasticNet
 from ._parameters import (
     Parameters,
@@ -126,7 +126,7 @@ feature_names_in_, dual_gap_, relative_gap_, n_iter_, objective_, solver_
         return Y
 
     def _constraints_of(self, model: Any, p: int) -> Any:
-        from ..data.check import check_penalty_factor
+        from ..data.parameters import check_penalty_factor
         from ..solvers.descent.fit import Constraints
 
         return Constraints(check_penalty_factor(self.penalty_factor, p))

@@ -11,14 +11,8 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
-from ..data.check import (
-    check_alpha,
-    check_design,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    feature_names,
-)
+from ..data.check import check_design, check_sample_weight, check_target, feature_names
+from ..data.parameters import check_alpha, check_penalty_factor
 from ..data.parts import in_parts
 from ..solvers.ridge.dispatch import solver_of_moments, solver_with_prior
 from ..solvers.ridge.options import SOLVERS, bounds

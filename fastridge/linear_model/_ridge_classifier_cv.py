@@ -16,7 +16,7 @@ from ._parameters import (
     Parameters,
 )
 from ._ridge_classifier import RidgeClassifier
-from ._ridge_cv import BaseRidgeCV
+from ._ridge_cv_base import BaseRidgeCV
 
 
 class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):

@@ -15,15 +15,14 @@ from .._matrix import Matrix
 from ..data.check import (
     check_design,
     check_finite,
-    check_penalty_factor,
     check_rows,
     check_sample_weight,
     feature_names,
     look_at,
-    non_negative,
 )
 from ..data.hashing import check_hashed, is_hashable
 from ..data.inputs import as_real, is_sparse
+from ..data.parameters import check_penalty_factor, non_negative
 from ..data.rows import take_rows
 from ..solvers.sgd.learner import Diverged, Learner, Rule, Unsound
 from ._base import Estimator

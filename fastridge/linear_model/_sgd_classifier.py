@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check import feature_names, non_negative, recheck
+from ..data.check import feature_names, recheck
 from ..data.labels import Labels, accuracy, as_proportions
+from ..data.parameters import non_negative
 from ..data.parts import in_parts
 from ._glm_base import request_setter
 from ._parameters import CLASS_WEIGHT, Parameter, Parameters, one_of

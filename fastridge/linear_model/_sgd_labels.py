@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.check import non_negative
 from ..data.labels import (
     as_labels,
     as_proportions,
@@ -15,6 +14,7 @@ from ..data.labels import (
     codes_among,
     weights_of_classes,
 )
+from ..data.parameters import non_negative
 from ._sgd import BaseSGD, Targets
 from ._sgd_epochs import Vector
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..data.check import non_negative, recheck
+from ..data.check import recheck
+from ..data.parameters import non_negative
 from ..data.parts import in_parts
 from ..losses import POISSON, SQUARED, Loss
 from ._base import LinearRegressor

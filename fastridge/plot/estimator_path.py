@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._estimators import row_of
-from ..data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+from ..data.check import check_design, check_sample_weight, check_target
+from ..data.parameters import check_penalty_factor
 from .glm_path import EstimatorPath, glm_path_of, penalty_of_C
 
 _EPS, _N_ALPHAS = 1e-3, 100

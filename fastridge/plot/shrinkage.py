@@ -96,7 +96,8 @@ BayesianRidge
         ValueError
             If the arguments are not as described.
         """
-        from ..data.check import check_design, check_penalty_factor, check_sample_weight
+        from ..data.check import check_design, check_sample_weight
+        from ..data.parameters import check_penalty_factor
         from ..solvers.ridge_path.shrinkage import squared_singular_values
 
         kind = type(estimator).__name__

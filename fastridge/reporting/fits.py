@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .._estimators import Row, row_of
 from .._matrix import Matrix
-from ..data.check import check_design, check_penalty_factor, check_sample_weight, check_target
+from ..data.check import check_design, check_sample_weight, check_target
+from ..data.parameters import check_penalty_factor
 from ..losses import MULTINOMIAL, SQUARED, Loss
 from ..quadratic.variances import variances
 

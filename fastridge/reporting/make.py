@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
-from ..data.check import check_flags, check_seed
 from ..data.inputs import feature_names as names_of_frame
+from ..data.parameters import check_flags, check_seed
 from .collect import collect
 from .page import page_of
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
-from ...data.check import check_bounds, check_count, check_penalty_factor
+from ...data.parameters import check_bounds, check_count, check_penalty_factor
 from .fit import Constraints, check_data, solve, solve_path
 from .options import Options, check_alphas, check_number, check_stop
 from .result import ElasticNetPath, ElasticNetResult

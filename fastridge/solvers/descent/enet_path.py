@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
-from ...data.check import check_bounds, check_count, check_flags, check_penalty_factor
 from ...data.inputs import as_array, numbers
+from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
 from .fit import Constraints, check_data, solve_path, warn_of_lost_rows
 from .grid import LEAST_L1_RATIO, spaced
 from .options import Options, check_alphas, check_number, check_start, check_stop

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_count, check_flags, check_seed, non_negative
+from ...data.parameters import check_count, check_flags, check_seed, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
 

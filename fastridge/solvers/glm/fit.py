@@ -8,16 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
-from ...data.check import (
-    check_bounds,
-    check_count,
-    check_design,
-    check_finite,
-    check_flags,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-)
+from ...data.check import check_design, check_finite, check_sample_weight, check_target
+from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
 from ..descent.options import check_number

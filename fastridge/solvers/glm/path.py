@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..._descriptions import describe_as
 from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
-from ...data.check import check_count
+from ...data.parameters import check_count
 from ...losses import Loss, Multinomial
 from ..descent.options import check_alphas, check_number, check_stop
 from . import softmax

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_design, check_seed
+from ...data.check import check_design
+from ...data.parameters import check_seed
 from ...losses import Multinomial
 from .options import check_offset, check_offsets
 

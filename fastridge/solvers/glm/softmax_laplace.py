@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...data.check import check_count, check_design, check_seed
+from ...data.check import check_design
+from ...data.parameters import check_count, check_seed
 from ...quadratic.posterior import deviations_of
 from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, product, solve_triangular

@@ -9,14 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _systems
-from ...data.check import (
-    check_batch,
-    check_design,
-    check_finite,
-    check_flags,
-    check_penalty_factor,
-    check_tolerance,
-)
+from ...data.check import check_batch, check_design, check_finite
+from ...data.parameters import check_flags, check_penalty_factor, check_tolerance
 from .result import ROUNDING
 from .solve import solve
 

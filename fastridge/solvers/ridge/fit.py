@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...data.check import (
-    check_alpha,
-    check_design,
-    check_flags,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    is_moments,
-)
+from ...data.check import check_design, check_sample_weight, check_target, is_moments
+from ...data.parameters import check_alpha, check_flags, check_penalty_factor
 from .dispatch import solver_of_moments, solver_with_prior
 from .options import bounds, check_memory, check_options, check_start
 from .result import RidgeResult

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..._dense import Cholesky
 from ..._matrix import Matrix
-from ...data.check import check_alpha, check_penalty_factor
+from ...data.parameters import check_alpha, check_penalty_factor
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.refine import refine
 from ...quadratic.sums import SumProblem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_bounds, check_tolerance
+from ...data.parameters import check_bounds, check_tolerance
 
 # accepted names, and the solver that each runs
 SOLVERS = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...data.check import check_flags
 from ...data.inputs import is_moments
+from ...data.parameters import check_flags
 
 __all__ = ["ridge_regression"]
 

@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _sklearn
-from ...data.check import (
-    check_count,
-    check_design,
-    check_flags,
-    check_penalty_factor,
-    check_sample_weight,
-    check_target,
-    check_tolerance,
-    feature_names,
-)
+from ...data.check import check_design, check_sample_weight, check_target, feature_names
 from ...data.inputs import as_array, as_real, is_sparse, numbers
+from ...data.parameters import check_count, check_flags, check_penalty_factor, check_tolerance
 from ..ridge.result import to_float32
 from .result import RollingRidgeResult
 from .series import Problem, Series
