@@ -16,6 +16,10 @@
 #define FR_PLAIN 1
 #endif
 
+#if defined(__AVX__) && !defined(FR_PLAIN)
+#include <immintrin.h>
+#endif
+
 #ifdef FR_PLAIN
 #define VL 1
 typedef double vec;
@@ -33,7 +37,14 @@ typedef double vec __attribute__((vector_size(FR_VBYTES)));
 typedef double vec_u __attribute__((vector_size(FR_VBYTES), aligned(8), may_alias));
 typedef float vecf_u __attribute__((vector_size(FR_VBYTES / 2), aligned(4), may_alias));
 #define LOAD_double(p) ((vec) * (const vec_u *)(p))
+/* gcc converts a whole register in two halves */
+#if defined(__AVX512F__) && FR_VBYTES == 64
+#define LOAD_float(p) ((vec)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
+#elif defined(__AVX__) && FR_VBYTES == 32
+#define LOAD_float(p) ((vec)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+#else
 #define LOAD_float(p) __builtin_convertvector(*(const vecf_u *)(p), vec)
+#endif
 #define STORE(p, x) (*(vec_u *)(p) = (vec_u)(x))
 /* x - 0 is x for every x, so only a broadcast remains */
 #define SPLAT(x) ((x) - (vec){0})

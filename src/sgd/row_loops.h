@@ -5,9 +5,6 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
-#if defined(__AVX__) && (defined(__GNUC__) || defined(__clang__))
-#include <immintrin.h>
-#endif
 
 #include "compiler.h"
 #include "elementary.h"
@@ -33,6 +30,11 @@ FR_INLINE vec pick(row_mask test, vec x, vec y)
 FR_INLINE vec size_of(vec x) { return (vec)((row_mask)x & ((row_mask){0} + INT64_MAX)); }
 FR_INLINE int any(row_mask m)
 {
+#if defined(__AVX512F__) && VL == 8
+    return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX__) && VL == 4
+    return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#endif
     int64_t all = 0;
     for (int l = 0; l < VL; l++)
         all |= m[l];
