@@ -403,3 +403,50 @@ def test_a_table_model_in_a_file_is_checked(data):
         with pytest.raises(fastridge.io.ModelFileError):
             fastridge.load("broken")
     assert model.names()[0] == "size"
+
+
+@pytest.mark.parametrize("name", ["ridge", "lasso", "elastic-net", "poisson", "logistic"])
+def test_chunks_give_the_model_of_the_whole(folder, name):
+    weight = RNG.uniform(0.5, 2.0, N)
+    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
+    size = SIZE.astype(object)
+    size[[0, 100]] = ""
+    late = AGE.astype(object)
+    late[200] = "old"  # texts after numbers
+    data = write(
+        folder / "d.csv", *rows_of(size=size, age=late, price=y.get(name, PRICE), w=weight)
+    )
+    options = ["--target", "price", "--model", name, "--alpha", 0.3, "--weights", "w"]
+    options += ["--impute", "mean"]
+    assert run("fit", data, *options, "--out", "whole") == 0
+    assert run("fit", data, *options, "--out", "parts", "--chunks", 37) == 0
+    whole, parts = (fastridge.load(place) for place in ("whole", "parts"))
+    fill = [
+        (a.pop("fill"), b.pop("fill")) for a, b in zip(whole.columns, parts.columns, strict=True)
+    ]
+    assert whole.columns == parts.columns
+    assert fill[0][0] == pytest.approx(fill[0][1], rel=1e-12)
+    assert whole.facts == parts.facts
+    scale = np.abs(whole.estimator.coef_).max()
+    np.testing.assert_allclose(parts.estimator.coef_, whole.estimator.coef_, atol=1e-3 * scale)
+
+
+def test_chunks_choose_a_penalty_and_drop_rows(folder, capsys):
+    price = PRICE.astype(object)
+    price[:50] = ""
+    colour = COLOUR.astype(object)
+    colour[3] = "of a row without a target"
+    data = write(folder / "d.csv", *rows_of(price=price, colour=colour))
+    options = ["--target", "price", "--chunks", 20, "--cv", 4]
+    assert run("fit", data, *options) == 1
+    assert "--drop-missing-target" in capsys.readouterr().err
+    assert run("fit", data, *options, "--drop-missing-target") == 0
+    model = fastridge.load("d.fastridge")
+    assert model.facts["rows"] == N - 50
+    assert "colour=of a row without a target" not in model.names()
+    expected = fastridge.Ridge(model.facts["alpha"]).fit(design()[50:], PRICE[50:])
+    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-8)
+    assert run("fit", data, *options, "--model", "poisson", "--drop-missing-target") == 1
+    assert "--chunks with --alpha auto is for" in capsys.readouterr().err
+    assert run("fit", data, *options, "--report", "r.html") == 1
+    assert run("fit", "d.parquet", *options) == 1

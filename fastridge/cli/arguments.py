@@ -76,6 +76,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--impute", choices=["mean"], help="replace missing numbers, with indicator columns")
     add("--drop-missing-target", action="store_true", help="leave out rows without a target")
     add("--standardize", action="store_true", help="penalise in units of standard deviations")
+    add(
+        "--chunks",
+        type=_count,
+        metavar="ROWS",
+        help="for text larger than memory: read so many rows at a time, in each pass",
+    )
     add("--seed", type=int, default=0, help="seed of the folds' rows (%(default)s)")
     add("--out", type=Path, metavar="FILE", help="model file (DATA's name with .fastridge)")
     add("--report", type=Path, metavar="FILE.html", help="also write an interactive page")

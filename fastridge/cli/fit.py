@@ -13,7 +13,7 @@ from ..io import save
 from .load_data import pick, target_of, weights_of
 from .models import best_so_far, random_splits, with_choice, with_penalty
 from .table_model import TableModel, make_columns
-from .tables import CommandError, is_matrix, read_matrix, read_table, say
+from .tables import CommandError, is_matrix, is_text, read_matrix, read_table, say
 
 _IDENTIFIER = 0.5  # share of rows with a text of their own from which a column looks like names
 
@@ -30,6 +30,8 @@ def fit(options: Any) -> int:
     for place in (out, options.report):
         if place is not None and not place.resolve().parent.is_dir():
             raise CommandError(f"{place.parent} is no folder; expected one to write {place} to.")
+    if options.chunks is not None:
+        return _fit_chunks(options, out)
     work = _fit_matrix if is_matrix(options.data) else _fit_table
     model, X, y, weight = work(options)
     name = options.model or ("logistic" if _is_labels(y) else "ridge")
@@ -55,6 +57,70 @@ def fit(options: Any) -> int:
             say(note)
         say(f"wrote {options.report}")
     return status
+
+
+def _fit_chunks(options: Any, out: Path) -> int:
+    """Fit a text file in chunks of rows, and save the model."""
+    from ..chunks import Chunks
+    from .chunked import Blocks, require_chunks, scan
+
+    if not is_text(options.data):
+        raise CommandError(f"--chunks is for .csv and .tsv; {options.data} is read as a whole.")
+    if options.report is not None:
+        raise CommandError("--report needs all rows in memory; expected it without --chunks.")
+    if options.target is None:
+        raise CommandError("--target is missing; expected the name of the column to predict.")
+    drop = options.drop_missing_target
+    found = scan(options.data, options.chunks, options.target, drop)
+    target = pick(found, options.target, "--target")
+    if target.missing:
+        raise CommandError(
+            f"the target {target.name!r} is missing in {target.missing:,} rows:"
+            " --drop-missing-target leaves them out."
+        )
+    name = options.model or ("logistic" if target.kind == "text" else "ridge")
+    require_chunks(name, options.alpha == "auto")
+    if name != "logistic" and target.kind == "text":
+        raise CommandError(f"the target holds texts; expected numbers for --model {name}.")
+    left = _left_out(options, found)
+    used = [column for key, column in found.items() if key not in left]
+    columns = make_columns(used, options.impute == "mean")
+    facts: dict[str, Any] = {"weights": options.weights} if options.weights else {}
+    if drop:
+        facts["rows without a target"] = "left out"
+    model = TableModel(None, options.target, columns, facts)
+    numbers = frozenset(key for key, column in found.items() if column.kind == "number")
+    blocks = Blocks(options.data, options.chunks, model, numbers, options.weights, drop)
+    data = Chunks(blocks, verbose=sys.stderr.isatty())
+    alpha = options.alpha
+    given = (options.l1_ratio, options.standardize)
+    if alpha == "auto":
+        choice = with_choice(name, options.cv, *given, callback=lambda done, total: None)
+        model.estimator = choice.fit(data).set_params(callback=None)
+        alpha = choice.diagnosis_.alpha
+    else:
+        total = float(target.rows)
+        if options.weights is not None:
+            total = sum(float(part[2].sum()) for part in blocks())
+        model.estimator = with_penalty(name, alpha, *given, total).fit(data)
+    model.facts = {
+        "rows": target.rows,
+        "features": int(model.estimator.n_features_in_),
+        **model.facts,
+        "alpha": float(alpha),
+    }
+    save(model, out)
+    _say_result(model, out)
+    return 0
+
+
+def _left_out(options: Any, found: Any) -> set[str]:
+    """Return the names of columns that are no features."""
+    left = {options.target, options.weights}
+    for names in options.exclude:
+        for name in names.split(","):
+            left.add(pick(found, name, "--exclude").name)
+    return left
 
 
 def _is_labels(y: Any) -> bool:
@@ -89,12 +155,11 @@ def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
     if options.weights is not None:
         weight = weights_of(pick(table, options.weights, "--weights"))
         facts["weights"] = options.weights
-    left = {options.target, options.weights}
-    for names in options.exclude:
-        for name in names.split(","):
-            left.add(pick(table, name, "--exclude").name)
+    left = _left_out(options, table)
     table = {name: column for name, column in table.items() if name not in left}
-    model = TableModel(None, options.target, make_columns(table, options.impute == "mean"), facts)
+    summaries = [column.summary() for column in table.values()]
+    columns = make_columns(summaries, options.impute == "mean")
+    model = TableModel(None, options.target, columns, facts)
     for column in model.columns:
         if len(column["levels"]) > max(_IDENTIFIER * len(y), 100):
             say(

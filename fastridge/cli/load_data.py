@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .table_model import TableModel
-from .tables import Column, CommandError, Table, is_matrix, read_matrix, read_table
+from .tables import (
+    Column,
+    CommandError,
+    Summary,
+    is_matrix,
+    is_text,
+    read_matrix,
+    read_table,
+    table_of_block,
+    text_blocks,
+)
+
+C = TypeVar("C", Column, Summary)
 
 
 def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
@@ -32,7 +45,7 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
     return np.asarray(column.levels)[column.values], rows
 
 
-def pick(table: Table, name: str, option: str) -> Column:
+def pick(table: Mapping[str, C], name: str, option: str) -> C:
     """Return a column by name."""
     if name not in table:
         known = ", ".join(list(table)[:12]) + (", ..." if len(table) > 12 else "")
@@ -47,35 +60,47 @@ def weights_of(column: Column) -> Any:
     return column.values
 
 
-def data_of_model(
-    model: TableModel, path: Path, needs_target: bool
-) -> tuple[Any, Any, Any, dict[str, int]]:
-    """Return X, y, weights and the numbers of unseen texts, encoded as the fit's were.
-
-    y and weights are None where they are not needed.
-    """
+def designs_of_model(model: TableModel, path: Path) -> Iterator[tuple[Any, dict[str, int]]]:
+    """Yield designs, encoded as the fit's was, and their numbers of unseen texts by column."""
     if not model.columns:
-        if not is_matrix(path):
-            raise CommandError(
-                f"{path} is a table; the model was fitted to a matrix without names."
-            )
-        X, y = read_matrix(path, model.target if needs_target else None)
-        expected = model.estimator.n_features_in_
-        if X.shape[1] < expected and path.suffix != ".npz":
-            # svmlight leaves out trailing columns of zeros
-            X.resize((X.shape[0], expected))
-        return X, y, None, {}
+        yield _matrix(model, path, None)[0], {}
+        return
+    _require_table(path)
+    if not is_text(path):
+        yield model.encode(read_table(path))
+        return
+    numbers = frozenset(c["name"] for c in model.columns if c["kind"] == "number")
+    for names, columns in text_blocks(path):
+        yield model.encode(table_of_block(names, columns, numbers))
+
+
+def data_of_model(model: TableModel, path: Path) -> tuple[Any, Any, Any]:
+    """Return X, y and weights, encoded as the fit's were."""
+    if not model.columns:
+        return (*_matrix(model, path, model.target or None), None)
+    _require_table(path)
+    table = read_table(path, frozenset(c["name"] for c in model.columns if c["kind"] == "text"))
+    drop = bool(model.facts.get("rows without a target"))
+    y, rows = target_of(pick(table, model.target, "the target"), drop)
+    if rows is not None:
+        table = {name: column.take(rows) for name, column in table.items()}
+    weight = None
+    if model.facts.get("weights"):
+        weight = weights_of(pick(table, str(model.facts["weights"]), "--weights"))
+    return model.encode(table)[0], y, weight
+
+
+def _require_table(path: Path) -> None:
     if is_matrix(path):
-        raise CommandError(f"{path} is a matrix without names; the model was fitted to a table.")
-    texts = frozenset(c["name"] for c in model.columns if c["kind"] == "text")
-    table = read_table(path, texts)
-    y = weight = None
-    if needs_target:
-        drop = bool(model.facts.get("rows without a target"))
-        y, rows = target_of(pick(table, model.target, "the target"), drop)
-        if rows is not None:
-            table = {name: column.take(rows) for name, column in table.items()}
-        if model.facts.get("weights"):
-            weight = weights_of(pick(table, str(model.facts["weights"]), "--weights"))
-    X, unseen = model.encode(table)
-    return X, y, weight, unseen
+        raise CommandError(f"{path} is a matrix without names; the fit was to a table.")
+
+
+def _matrix(model: TableModel, path: Path, target: str | None) -> tuple[Any, Any]:
+    if not is_matrix(path):
+        raise CommandError(f"{path} is a table; the fit was to a matrix without names.")
+    X, y = read_matrix(path, target)
+    expected = model.estimator.n_features_in_
+    if X.shape[1] < expected and path.suffix != ".npz":
+        # svmlight leaves out trailing columns of zeros
+        X.resize((X.shape[0], expected))
+    return X, y

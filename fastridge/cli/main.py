@@ -6,6 +6,7 @@ import csv
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from ..io import ModelFileError, load
 from .arguments import make_parser
 from .fit import fit
-from .load_data import data_of_model
+from .load_data import data_of_model, designs_of_model
 from .table_model import TableModel
 from .tables import CommandError, say
 
@@ -77,23 +78,28 @@ def _model_of(path: Path) -> TableModel:
 
 def _predict(options: Any) -> int:
     model = _model_of(options.model)
-    X, _, _, unseen = data_of_model(model, options.data, needs_target=False)
+    if options.out is None:
+        unseen = _write(sys.stdout, model, options.data)
+        sys.stdout.flush()
+    else:
+        with options.out.open("w", encoding="utf-8", newline="") as file:
+            unseen = _write(file, model, options.data)
     for name, count in unseen.items():
         say(f"column {name!r} has {count:,} rows of texts that the fit had not: they count as 0")
-    columns = model.predict(X)
-    if options.out is None:
-        _write(sys.stdout, columns)
-        sys.stdout.flush()
-        return 0
-    with options.out.open("w", encoding="utf-8", newline="") as file:
-        _write(file, columns)
     return 0
 
 
-def _write(file: Any, columns: dict[str, Any]) -> None:
+def _write(file: Any, model: TableModel, data: Path) -> Counter[str]:
+    """Write predictions as CSV, text a block at a time; return counts of unseen texts."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+    unseen: Counter[str] = Counter()
+    for k, (X, new) in enumerate(designs_of_model(model, data)):
+        unseen.update(new)
+        columns = model.predict(X)
+        if k == 0:
+            writer.writerow(columns)
+        writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+    return unseen
 
 
 def _show(options: Any) -> int:
@@ -139,7 +145,7 @@ def _report(options: Any) -> int:
     from ..reporting import report
 
     model = _model_of(options.model)
-    X, y, weight, _ = data_of_model(model, options.data, needs_target=True)
+    X, y, weight = data_of_model(model, options.data)
     made = report(
         model.estimator,
         X,

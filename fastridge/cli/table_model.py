@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tables import Column, CommandError, Table
+from .tables import Column, CommandError, Summary, Table
 
 _DENSE = 32  # indicator columns up to which the design is dense
 
@@ -35,7 +36,7 @@ class TableModel:
     >>> from fastridge.cli.table_model import TableModel, make_columns
     >>> from fastridge.cli.tables import Column
     >>> colour = Column("colour", "text", np.array([0, 1, 1], dtype=np.int32), ["blue", "red"])
-    >>> model = TableModel(Ridge(), "y", make_columns({"colour": colour}, False), {})
+    >>> model = TableModel(Ridge(), "y", make_columns([colour.summary()], False), {})
     >>> model.names()
     ['colour=blue', 'colour=red']
     >>> model.encode({"colour": colour})[0]
@@ -138,7 +139,7 @@ class TableModel:
         return found
 
 
-def make_columns(table: Table, impute: bool) -> list[dict[str, Any]]:
+def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any]]:
     """Return the encoding of a table's columns.
 
     Raises
@@ -147,23 +148,20 @@ def make_columns(table: Table, impute: bool) -> list[dict[str, Any]]:
         If a column holds dates, or missing values where `impute` is False.
     """
     found = []
-    for column in table.values():
+    for column in columns:
         if column.kind == "date":
             raise CommandError(
                 f"column {column.name!r} holds dates: --exclude {column.name}, and add columns of"
                 " numbers or texts made from it, such as the weekday or the days since a first one."
             )
-        missing = column.missing
-        count = int(missing.sum())
+        count = column.missing
         if count and not impute:
             raise CommandError(_advice(column.name, count))
-        if count == len(missing):
+        if count == column.rows:
             raise CommandError(
                 f"column {column.name!r} has no values at all: --exclude {column.name}."
             )
-        fill = None
-        if column.kind == "number" and impute:
-            fill = float(column.values[~missing].mean())
+        fill = column.mean if column.kind == "number" and impute else None
         found.append(
             {
                 "name": column.name,

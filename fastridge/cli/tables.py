@@ -9,9 +9,10 @@ import itertools
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +55,27 @@ class Column:
     def missing(self) -> NDArray[np.bool_]:
         return np.isnan(self.values) if self.kind == "number" else self.values < 0
 
+    def summary(self) -> Summary:
+        """Return what the encoding of the column depends on."""
+        missing = self.missing
+        mean = None
+        if self.kind == "number" and not missing.all():
+            mean = float(self.values[~missing].mean())
+        return Summary(self.name, self.kind, self.levels, len(missing), int(missing.sum()), mean)
+
     def take(self, rows: NDArray[Any]) -> Column:
         return Column(self.name, self.kind, self.values[rows], self.levels)
+
+
+class Summary(NamedTuple):
+    """What the encoding of a column depends on; mean: of numbers."""
+
+    name: str
+    kind: str
+    levels: list[str]
+    rows: int
+    missing: int
+    mean: float | None
 
 
 Table = dict[str, Column]
@@ -105,41 +125,66 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
-    """Read comma- or tab-separated text; each column as codes of its different texts."""
+def is_text(path: Path) -> bool:
+    """Return whether a file is comma- or tab-separated text, by its suffix."""
+    return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
+
+
+def text_blocks(path: Path, size: int = _ROWS) -> Iterator[tuple[list[str], list[Any]]]:
+    """Yield the names of the columns and the texts of each, for `size` rows at a time."""
     tab = ".tsv" in path.suffixes
     with _open(path) as file:
         reader = csv.reader(file, delimiter="\t" if tab else ",", strict=True)
+        some = False
         try:
-            header = next(reader, [])
-            names = [name.strip() for name in header]
+            names = [name.strip() for name in next(reader, [])]
             _check_names(names, path)
-            counts: list[Any] = [defaultdict(itertools.count().__next__) for _ in names]
-            parts: list[list[NDArray[np.int32]]] = [[] for _ in names]
-            while rows := list(itertools.islice(reader, _ROWS)):
+            while rows := list(itertools.islice(reader, size)):
+                # blank lines
                 rows = [row for row in rows if row]
-                try:
-                    columns = list(zip(*rows, strict=True))
-                except ValueError:
-                    columns = []
-                if rows and len(columns) != len(names):
-                    wrong = next(row for row in rows if len(row) != len(names))
+                if not rows:
+                    continue
+                wrong = next((row for row in rows if len(row) != len(names)), None)
+                if wrong is not None:
                     raise CommandError(
                         f"{path} has a row of {len(wrong)} fields near line {reader.line_num};"
                         f" expected {len(names)}, as in its first line: {wrong[:4]!r} ..."
                     )
-                for j, column in enumerate(columns):
-                    positions = map(counts[j].__getitem__, column)
-                    parts[j].append(np.fromiter(positions, dtype=np.int32, count=len(column)))
+                some = True
+                yield names, list(zip(*rows, strict=True))
         except csv.Error as error:
             raise CommandError(f"{path}, line {reader.line_num}: {error}.") from None
         except UnicodeDecodeError as error:
             raise CommandError(f"{path} is not UTF-8 text: {error}.") from None
-    if not parts[0]:
-        raise CommandError(f"{path} has no rows below its first line, the names of the columns.")
+        if not some:
+            raise CommandError(
+                f"{path} has no rows below its first line, the names of the columns."
+            )
+
+
+def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
+    """Read separated text; each column as codes of its different texts."""
+    counts: dict[str, Any] = defaultdict(lambda: defaultdict(itertools.count().__next__))
+    parts: dict[str, list[NDArray[np.int32]]] = defaultdict(list)
+    for names, columns in text_blocks(path):
+        for name, column in zip(names, columns, strict=True):
+            positions = map(counts[name].__getitem__, column)
+            parts[name].append(np.fromiter(positions, dtype=np.int32, count=len(column)))
+    return {
+        name: column_of_texts(name, np.concatenate(codes), list(counts[name]), name in as_texts)
+        for name, codes in parts.items()
+    }
+
+
+def table_of_block(names: list[str], columns: list[Any], numbers: frozenset[str]) -> Table:
+    """Return the columns of a block of text, of which the kinds are known: numbers, or texts."""
     found = {}
-    for name, count, codes in zip(names, counts, parts, strict=True):
-        found[name] = _of_texts(name, np.concatenate(codes), list(count), name in as_texts)
+    for name, column in zip(names, columns, strict=True):
+        count: Any = defaultdict(itertools.count().__next__)
+        codes = np.fromiter(map(count.__getitem__, column), dtype=np.int32, count=len(column))
+        found[name] = column_of_texts(name, codes, list(count), name not in numbers)
+        if name in numbers and found[name].missing.all():
+            found[name] = Column(name, "number", np.full(len(column), np.nan), [])
     return found
 
 
@@ -151,7 +196,7 @@ def _check_names(names: list[str], path: Path) -> None:
         raise CommandError(f"{path} has several columns named {', '.join(map(repr, again))}.")
 
 
-def _of_texts(name: str, codes: NDArray[np.int32], texts: list[str], as_text: bool) -> Column:
+def column_of_texts(name: str, codes: NDArray[np.int32], texts: list[str], as_text: bool) -> Column:
     """Return a column of numbers, dates or texts, by its different texts."""
     texts = [text.strip() for text in texts]
     known = [text for text in texts if text not in MISSING]

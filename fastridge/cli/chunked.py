@@ -1,0 +1,154 @@
+"""Fits of text files larger than memory: the rows are read anew in each pass."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .load_data import pick, target_of, weights_of
+from .table_model import TableModel
+from .tables import (
+    Column,
+    CommandError,
+    Summary,
+    Table,
+    column_of_texts,
+    table_of_block,
+    text_blocks,
+)
+
+
+class _Seen:
+    """What a column has held so far."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.kind = name, ""
+        self.levels: set[str] = set()
+        self.rows = self.missing = 0
+        self.sum = 0.0
+
+    def add(self, column: Column) -> bool:
+        """Add a block; return whether it is of the kind of those before."""
+        missing = column.missing
+        self.rows += len(missing)
+        self.missing += int(missing.sum())
+        if missing.all():
+            return True
+        self.kind = self.kind or column.kind
+        if column.kind == "number":
+            self.sum += float(column.values[~missing].sum())
+        else:
+            self.levels.update(column.levels)
+        return self.kind == column.kind
+
+    def summary(self) -> Summary:
+        known = self.rows - self.missing
+        mean = self.sum / known if self.kind == "number" and known else None
+        return Summary(
+            self.name, self.kind or "text", sorted(self.levels), self.rows, self.missing, mean
+        )
+
+
+def scan(path: Path, size: int, target: str, drop: bool) -> dict[str, Summary]:
+    """Return summaries of the columns of a text file, in a pass over it or a few.
+
+    drop: leave out rows whose target is missing.
+    """
+    as_texts: set[str] = set()
+    while True:
+        seen: dict[str, _Seen] = {}
+        mixed = set()
+        for names, columns in text_blocks(path, size):
+            table = {}
+            for name, column in zip(names, columns, strict=True):
+                if name not in seen:
+                    seen[name] = _Seen(name)
+                table[name] = _coded(name, column, name in as_texts or seen[name].kind == "text")
+            if drop and target in table:
+                rows = np.flatnonzero(~table[target].missing)
+                table = {name: column.take(rows) for name, column in table.items()}
+            for name, column in table.items():
+                if not seen[name].add(_used(column)):
+                    mixed.add(name)
+        if not mixed:
+            return {name: one.summary() for name, one in seen.items()}
+        # texts after numbers: read the column as texts from the start
+        as_texts |= mixed
+
+
+def _coded(name: str, column: Any, as_text: bool) -> Column:
+    count: Any = defaultdict(itertools.count().__next__)
+    codes = np.fromiter(map(count.__getitem__, column), dtype=np.int32, count=len(column))
+    return column_of_texts(name, codes, list(count), as_text)
+
+
+def _used(column: Column) -> Column:
+    """Return a column without the texts that none of its rows has."""
+    if column.kind == "number":
+        return column
+    used = np.unique(column.values[column.values >= 0])
+    place = np.full(len(column.levels) + 1, -1, dtype=np.int32)
+    place[used] = np.arange(len(used))
+    return Column(column.name, column.kind, place[column.values], [column.levels[i] for i in used])
+
+
+class Blocks:
+    """Encoded chunks of a text file, from the start at each call.
+
+    Parameters
+    ----------
+    path : Path
+    size : int
+        Rows of a chunk.
+    model : TableModel
+    numbers : set of str
+        Columns of numbers.
+    weights : str or None
+        Column of sample weights.
+    drop : bool
+        Leave out rows whose target is missing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        model: TableModel,
+        numbers: frozenset[str],
+        weights: str | None,
+        drop: bool,
+    ) -> None:
+        self.path, self.size, self.model, self.numbers = path, size, model, numbers
+        self.weights, self.drop = weights, drop
+
+    def tables(self) -> Iterator[Table]:
+        for names, columns in text_blocks(self.path, self.size):
+            yield table_of_block(names, columns, self.numbers)
+
+    def __call__(self) -> Iterator[tuple[Any, ...]]:
+        for table in self.tables():
+            if self.drop:
+                rows = np.flatnonzero(~table[self.model.target].missing)
+                if not len(rows):
+                    continue
+                table = {name: column.take(rows) for name, column in table.items()}
+            y, _ = target_of(table[self.model.target], False)
+            X = self.model.encode(table)[0]
+            if self.weights is None:
+                yield X, y
+            else:
+                yield X, y, weights_of(pick(table, self.weights, "--weights"))
+
+
+def require_chunks(name: str, automatic: bool) -> None:
+    """Raise an error where a model cannot be fitted in chunks."""
+    if automatic and name not in ("ridge", "lasso", "elastic-net"):
+        raise CommandError(
+            f"--chunks with --alpha auto is for ridge, lasso and elastic-net; for {name}, give"
+            " --alpha a number."
+        )
