@@ -56,10 +56,9 @@ class Evidence:
                 return RidgeProblem(A, Y, np.ones(1), weight, d, fit_intercept)
 
             self.moments = Moments._of_matrix(A, y, weight)
-            scale = float(np.trace(self.moments.gram))
             self.path = MomentsPath(
                 self.moments,
-                np.array([scale or 1.0]),
+                np.zeros(0),  # penalties come later
                 d,
                 fit_intercept,
                 1e-6,
