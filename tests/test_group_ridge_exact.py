@@ -68,3 +68,41 @@ def test_noise_is_not_needed_where_samples_are_many(free, solver):
         warnings.simplefilter("ignore")
         model = GroupRidge([0, 0, 0, 1, 1, 1], **options).fit(X, y)
     np.testing.assert_allclose(model.coef_, w, atol=2e-9)
+
+
+@pytest.mark.parametrize("seed", [13, 80, 96])
+@pytest.mark.parametrize("solver", ["cholesky", "dual"])
+def test_cross_validation_that_is_smallest_without_penalties(solver, seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(15, 60))
+    p, g = int(n * rng.uniform(1.05, 3)), int(rng.integers(2, 6))
+    codes = rng.integers(0, g, p)
+    X = rng.standard_normal((n, p))
+    w = rng.standard_normal(p) * np.exp(rng.normal(-1.0, 1.5, g))[codes]
+    y = X @ w + rng.standard_normal(n) * np.exp(rng.normal())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = GroupRidge(codes, criterion="gcv", solver=solver).fit(X, y)
+    assert model.converged_
+    N = np.linalg.qr(np.c_[np.ones(n), rng.standard_normal((n, n - 1))])[0][:, 1:]
+    Z, u = N.T @ X, mpmath.matrix((N.T @ y).tolist())
+
+    def criterion(alpha):
+        with mpmath.workdps(40):
+            A = mpmath.matrix((Z / np.sqrt(alpha)[codes]).tolist())
+            P = mpmath.inverse(A * A.T + mpmath.eye(n - 1))
+            r = P * u
+            left = sum(P[i, i] for i in range(n - 1))
+            return float(mpmath.log((r.T * r)[0] / left**2))
+
+    found, limit = criterion(model.alpha_), criterion(1e-8 * model.alpha_)
+    # lower without penalties, but hardly
+    assert limit < found < limit + 2e-3
+    # their ratios cannot be improved
+    least = np.argmin(model.alpha_)
+    for j in np.flatnonzero(np.isfinite(model.alpha_)):
+        if j != least:
+            for factor in (0.9, 1.1):
+                other = model.alpha_.copy()
+                other[j] *= factor
+                assert criterion(other) > found

@@ -148,7 +148,9 @@ class GroupRidge(PosteriorRegressor):
         of the terms that cancel in it.
     converged_ : bool or ndarray of shape (n_targets,)
         True where `relative_gradient_` is at most `tol`, or at most its round-off where y is fitted
-        almost exactly, and no group that is out would re-enter. With solver "cg": where each
+        almost exactly, and no group that is out would re-enter. Where "gcv" or "loo" is smallest as
+        all penalties tend to 0 together, with y fitted exactly, the smallest is fixed as close to 0
+        as round-off allows, and the others are optimal for it. With solver "cg": where each
         derivative is at most `tol`, or both a hundredth of the terms that cancel in it and a
         twentieth of its standard error, and conjugate gradients solved every system.
     n_iter_ : int or ndarray of shape (n_targets,)

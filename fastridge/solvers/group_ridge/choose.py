@@ -70,6 +70,20 @@ class Choice(NamedTuple):
     bounded: bool
 
 
+def _bounded(step: Array, M: Array, right: Array, most: Array) -> Array:
+    """Solve M step = right with the steps that are too long at their bounds."""
+    held = np.zeros(len(step), dtype=bool)
+    while True:
+        over = (np.abs(step) > most) & ~held
+        if not over.any():
+            return step
+        held |= over
+        step = np.where(held, np.clip(step, -most, most), 0.0)
+        free = np.flatnonzero(~held)
+        if len(free):
+            step[free] = np.linalg.solve(M[np.ix_(free, free)], (right - M @ step)[free])
+
+
 class Search:
     """Minimise a criterion over relative penalties.
 
@@ -260,7 +274,10 @@ class Search:
         right = -g / root
         if len(g) <= _SMALL:
             values, vectors = np.linalg.eigh(scaled)
-            step = vectors @ ((vectors.T @ right) / np.maximum(np.abs(values), _FLAT))
+            values = np.maximum(np.abs(values), _FLAT)
+            step = vectors @ ((vectors.T @ right) / values)
+            if (np.abs(step) > _STEP * root).any():
+                step = _bounded(step, (vectors * values) @ vectors.T, right, _STEP * root)
         else:
             step = None
             extra = 0.0

@@ -42,6 +42,8 @@ _ASIDE = (
 )  # factors of all penalties that are tried for a lower minimum
 _AGAIN = 3  # largest number of searches from there
 _LOWER = 1e-6  # least decrease of the criterion
+_NEARLY_ALL = 1e-2  # degrees of freedom left, as a share of the rows, where y is fitted exactly
+_LEAST_OF_RATIOS = (1e-7, 1e-6, 1e-5, 1e-4)  # relative penalties at which the smallest is fixed
 _EXACT = 1e-8  # relative penalties below which y is fitted nearly exactly
 _POWER = 480  # largest exponent of two that a column is multiplied by
 _OUT_OF_RANGE = (
@@ -281,7 +283,9 @@ def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max
     choice = search.run(start)
     if criterion.may_be_zero and criterion.left < _TALL * data.groups.size.sum():
         choice = _lowest(search, choice)
-    if criterion.may_be_zero or choice.alpha.min() >= _EXACT:
+    if criterion.may_be_zero:
+        return _above_zero(search, criterion, choice)
+    if choice.alpha.min() >= _EXACT:
         return choice
     if choice.bounded or not choice.converged:
         # y is fitted exactly: the likelihood is unbounded as the noise variance tends to 0
@@ -289,6 +293,23 @@ def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max
             search.least = LEAST_OF_EXACT
             choice = search.run(np.maximum(choice.alpha, LEAST_OF_EXACT))
         choice = choice._replace(bounded=True)
+    return choice
+
+
+def _above_zero(search: Search, criterion: Any, choice: Choice) -> Choice:
+    """Return a choice that has converged, with the least penalty fixed if all tend to 0 together.
+
+    Where y can be fitted exactly, cross-validation may be smallest in the limit, in which it is the
+    quotient of two numbers that vanish, and depends on the ratios of the penalties only.
+    """
+    fitted = criterion.left - float(choice.state.dof.sum()) < _NEARLY_ALL * criterion.total
+    if choice.converged or not fitted:
+        return choice
+    for least in _LEAST_OF_RATIOS:
+        search.least = least
+        found = search.run(np.maximum(choice.alpha, least))
+        if found.converged:
+            return found
     return choice
 
 
