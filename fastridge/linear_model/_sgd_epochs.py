@@ -37,7 +37,9 @@ class Order:
         if not self.shuffle:
             return self.rows
         order = shuffled_order(self.n, self.row_bytes, self.seed, epoch)
-        return order if self.rows is None else self.rows[order.rows]
+        if self.rows is None:
+            return order
+        return Shuffled(self.rows[order.rows], self.rows[order.ahead], order.window)
 
 
 def random_of(random_state: Any) -> np.random.RandomState:
