@@ -20,9 +20,10 @@ from ...data.check import (
     recheck,
 )
 from ...quadratic.range import require_sums
+from .choose import choose_solver
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .options import Options, check_start
-from .path import DescentPath, choose_solver
+from .path import DescentPath
 from .problem import DescentProblem, by_columns
 from .result import ElasticNetPath, ElasticNetResult, PathStep
 

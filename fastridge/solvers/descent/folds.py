@@ -19,11 +19,12 @@ from ...data.rows import take_rows
 from ...losses import SQUARED
 from ...moments import Moments
 from ...systems.blas import on_one_thread
+from .choose import choose_solver
 from .dof import DescentFreedom
 from .fit import free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
-from .path import DescentPath, choose_solver, take_buffer
+from .path import DescentPath, take_buffer
 
 _POLL = 0.1  # seconds between checks for an interrupt
 _KEPT = 1e9  # bytes of moments of folds held at once
