@@ -7,8 +7,9 @@ use, so that an estimator made before scikit-learn was imported works with it af
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from . import exceptions
 
@@ -151,6 +152,38 @@ def tags(estimator_type: str, targets: str) -> Any:
         else None,
         input_tags=InputTags(sparse=True, allow_nan=False),
     )
+
+
+_REQUEST = """Set whether a scikit-learn meta-estimator passes {metadata} to `{method}`.
+
+For use under ``sklearn.set_config(enable_metadata_routing=True)``.
+
+Parameters
+----------
+{names} : bool, str or None
+    True: pass it on if given. False: do not pass it on. None: raise an error if given. A
+    string: pass on the metadata given under that name. Default: do not change the request.
+
+Returns
+-------
+self : object
+    The estimator.
+
+Raises
+------
+RuntimeError
+    If scikit-learn is not loaded, or its metadata routing is not enabled.
+"""
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def describe_request(function: _F) -> _F:
+    """Write the docstring of a ``set_METHOD_request`` from its keyword-only parameters."""
+    names = list(function.__kwdefaults__ or {})
+    method = function.__name__.removeprefix("set_").removesuffix("_request")
+    metadata = " and ".join(f"`{name}`" for name in names)
+    function.__doc__ = _REQUEST.format(metadata=metadata, method=method, names=", ".join(names))
+    return function
 
 
 def request_metadata(estimator: Any, method: str, **requests: Any) -> Any:

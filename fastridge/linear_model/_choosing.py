@@ -88,32 +88,13 @@ class Choosing(Estimator):
         recheck(A)
         return A, y, weight
 
+    @_sklearn.describe_request
     def set_fit_request(
         self,
         *,
         sample_weight: bool | str | None = _sklearn.UNCHANGED,
         groups: bool | str | None = _sklearn.UNCHANGED,
     ) -> Self:
-        """Set whether a scikit-learn meta-estimator passes `sample_weight` and `groups` to `fit`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        sample_weight, groups : bool, str or None
-            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
-            string: pass on the metadata given under that name. Default: do not change the request.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
         return _sklearn.request_metadata(self, "fit", sample_weight=sample_weight, groups=groups)
 
 

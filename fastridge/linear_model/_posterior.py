@@ -98,27 +98,8 @@ class PosteriorRegressor(LinearRegressor):
         deviation = np.sqrt(variance).astype(mean.dtype, copy=False)
         return mean, deviation.reshape(mean.shape)
 
+    @_sklearn.describe_request
     def set_predict_request(self, *, return_std: bool | str | None = _sklearn.UNCHANGED) -> Self:
-        """Set whether a scikit-learn meta-estimator passes `return_std` to `predict`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        return_std : bool, str or None
-            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
-            string: pass on the metadata given under that name. Default: do not change the request.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
         return _sklearn.request_metadata(self, "predict", return_std=return_std)
 
     def intervals(self, level: float = 0.95) -> NDArray[np.float64]:

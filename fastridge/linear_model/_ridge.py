@@ -499,27 +499,8 @@ default=None
         self._set_features(moments.n_features, moments.feature_names)
         self.moments_ = moments
 
+    @_sklearn.describe_request
     def set_partial_fit_request(
         self, *, sample_weight: bool | str | None = _sklearn.UNCHANGED
     ) -> Self:
-        """Set whether a scikit-learn meta-estimator passes `sample_weight` to `partial_fit`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        sample_weight : bool, str or None
-            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
-            string: pass on the metadata given under that name. Default: do not change the request.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
         return _sklearn.request_metadata(self, "partial_fit", sample_weight=sample_weight)
