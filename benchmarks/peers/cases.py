@@ -249,6 +249,19 @@ def windows(n, p, window, mean=0.0, seed=0):
     return Work("windows", Z + mean, _linear(Z, seed), 0.0, window=window)
 
 
+@case("tiny groups", 300, 20, 4)
+@case("groups 1,000 x 100 in 5", 1_000, 100, 5)
+@case("groups 5,000 x 500 in 5", 5_000, 500, 5)
+def groups(n, p, g, seed=0):
+    """Groups of coefficients of standard deviations 0.3, 0.1, ..., and a last one of zeros."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(g), p // g)
+    deviation = np.append(0.3 * 3.0 ** -np.arange(g - 1), 0.0)
+    X = rng.standard_normal((n, p))
+    truth = deviation[codes] * rng.standard_normal(p)
+    return Work("groups", X, X @ truth + rng.standard_normal(n), None, groups=codes, truth=truth)
+
+
 @case("tiny logistic", 300, 6)
 @case("logistic 200,000 x 40", 200_000, 40)
 @case("logistic 100 x 5,000", 100, 5_000)

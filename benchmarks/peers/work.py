@@ -15,6 +15,10 @@ squared errors of left-out rows. The kinds "logistic" (labels 0 and 1) and "pois
 with the losses l_i of y_i and b + x_i w::
 
     sum_i l_i + alpha / 2 * sum_j w_j^2
+
+The kind "groups" asks for coefficients with one penalty for each group of features, which a library
+chooses from the data. They are compared with those of the true variances by the expected squared
+error of a new row, of standard normal features and noise of variance 1.
 """
 
 from __future__ import annotations
@@ -41,10 +45,12 @@ Kind = Literal[
     "net folds",
     "logistic",
     "poisson",
+    "groups",
 ]
 GLMS: tuple[Kind, ...] = ("logistic", "poisson")
 
 FOLDS = 5  # of consecutive rows
+ENOUGH = 0.05  # relative excess of the expected error, of groups, that counts as accurate
 
 
 @dataclass
@@ -64,6 +70,8 @@ class Work:
     alpha : float; path, folds, loo, lasso and net folds: ndarray of shape (k,)
     l1_ratio : float; r of net folds
     window : int; rows of windows
+    groups : ndarray of shape (p,); group of each feature
+    truth : ndarray of shape (p,); coefficients from which y of groups was made, without intercept
     """
 
     kind: Kind
@@ -72,6 +80,8 @@ class Work:
     alpha: Any
     l1_ratio: float = 1.0
     window: int = 0
+    groups: np.ndarray | None = None
+    truth: np.ndarray | None = None
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -108,6 +118,8 @@ class Work:
             return _net_folds(self), np.ones(1)
         if self.kind in GLMS:
             return _glm(self)
+        if self.kind == "groups":
+            return _true_variances(self), np.zeros(1)
         return _solve(self.X, *self._columns())
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +143,13 @@ class Work:
             above, gap = _lasso_quality(self.X, self.y, self.alpha, coef, best_intercept)
             return Quality(above, gap)
         intercept = np.broadcast_to(intercept.reshape(-1), best_intercept.shape)
+        if self.kind == "groups":
+            least, found = (
+                1.0 + float(((w - self.truth) ** 2).sum() + (b**2).sum())
+                for w, b in ((best, best_intercept), (coef, intercept))
+            )
+            excess = found / least - 1.0
+            return Quality(excess, max(0.0, excess - ENOUGH))
         if self.kind in GLMS:
             return Quality(*_glm_quality(self, coef[0], float(intercept[0])))
         if self.kind in ("moments", "folds", "loo", "net folds"):
@@ -151,11 +170,24 @@ class Quality(NamedTuple):
     suboptimality: (f(w, b) - f*) / f_0, computed without cancellation;
     gradient: the norm of the gradient in w, with the optimal b for w, over that at w = 0.
     For sums and curves of errors, both are the relative error; for lassos, the distance from the
-    lower bound over f_0, and the duality gap of the scaled residual over f_0.
+    lower bound over f_0, and the duality gap of the scaled residual over f_0. For groups, the
+    excess of the expected error over that of the true variances, and what of it is above `ENOUGH`.
     """
 
     suboptimality: float
     gradient: float
+
+
+def _true_variances(work: Work) -> np.ndarray:
+    """Return the posterior mean (1, p) for the variances of the true coefficients of each group."""
+    variance = np.array([np.mean(work.truth[work.groups == g] ** 2) for g in work.groups])
+    live = variance > 0
+    X = work.X[:, live] - work.X[:, live].mean(axis=0)
+    coef = np.zeros((1, len(variance)))
+    coef[0, live] = scipy.linalg.solve(
+        X.T @ X + np.diag(1.0 / variance[live]), X.T @ (work.y - work.y.mean()), assume_a="pos"
+    )
+    return coef
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -126,6 +126,16 @@ def windows(work, tol):
     return call
 
 
+def groups(work, tol):
+    model = fr.GroupRidge(work.groups)
+
+    def call():
+        model.fit(work.X, work.y)
+        return Fitted(model.coef_, model.intercept_)
+
+    return call
+
+
 def batch_by_fits(work, tol):
     def call():
         found = [fr.ridge(X, y, work.alpha) for X, y in zip(work.X, work.y, strict=True)]
@@ -148,4 +158,5 @@ def solvers():
     yield Solver("glm", glm, ("logistic", "poisson"), **everything)
     yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("rolling_ridge", windows, ("windows",))
+    yield Solver("GroupRidge", groups, ("groups",))
     yield Solver("ridge, one by one", batch_by_fits, ("batch",))

@@ -3,6 +3,7 @@
 import numpy as np
 import sklearn
 from sklearn.linear_model import (
+    ARDRegression,
     ElasticNetCV,
     Lasso,
     LogisticRegression,
@@ -157,6 +158,17 @@ def batch(work, tol):
     return call
 
 
+def one_each(work, tol):
+    """One penalty for each feature."""
+    model = ARDRegression()
+
+    def call():
+        model.fit(work.X, work.y)
+        return Fitted(model.coef_, model.intercept_)
+
+    return call
+
+
 def solvers():
     both = ("fit", "targets")
     yield Solver("cholesky", fit("cholesky"), both)
@@ -186,3 +198,4 @@ def solvers():
     yield Solver("RidgeCV", leave_one_out, ("loo",))
     yield Solver("ElasticNetCV", net_folds, ("net folds",), tunable=True, sparse=True)
     yield Solver("Ridge, one by one", batch, ("batch",))
+    yield Solver("ARDRegression", one_each, ("groups",))
