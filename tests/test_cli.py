@@ -200,6 +200,24 @@ def test_unseen_texts_count_as_zero_and_are_counted(data, capsys):
     np.testing.assert_allclose(found, model.predict(X), rtol=1e-12)
 
 
+def test_missing_values_that_the_fit_had_not(data, capsys):
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    colour = COLOUR.astype(object)
+    colour[2] = ""
+    new = write(data.parent / "new.csv", *rows_of(colour=colour, price=None))
+    capsys.readouterr()
+    assert run("predict", "houses.fastridge", new) == 0
+    said = capsys.readouterr()
+    assert "column 'colour' has 1 rows of texts that the fit had not" in said.err
+    X = design()
+    X[2, 1:4] = 0.0
+    expected = fastridge.load("houses.fastridge").estimator.predict(X)
+    np.testing.assert_allclose([float(v) for v in said.out.splitlines()[1:]], expected, rtol=1e-12)
+    new = write(data.parent / "new.csv", *rows_of(age=["", *AGE[1:].tolist()], price=None))
+    assert run("predict", "houses.fastridge", new) == 1
+    assert "fit again with --impute mean" in capsys.readouterr().err
+
+
 def test_texts_that_look_like_numbers_stay_texts(folder, capsys):
     code = np.where(RNG.random(N) < 0.5, "007", "B")
     data = write(folder / "d.csv", *rows_of(colour=code))

@@ -90,10 +90,12 @@ class TableModel:
     def encode(self, table: Table) -> tuple[Any, dict[str, int]]:
         """Return the design, and the number of rows with unseen texts by column.
 
+        Missing texts count as unseen where the fit had none.
+
         Raises
         ------
         CommandError
-            If a column is missing, of another kind, or has missing values without an indicator.
+            If a column is missing, of another kind, or has missing numbers that the fit had not.
         """
         unseen: dict[str, int] = {}
         places, values, width = [], [], 0
@@ -102,9 +104,12 @@ class TableModel:
             if given is None:
                 raise CommandError(f"the data have no column {column['name']!r}, as the fit had.")
             missing = given.missing
-            if missing.any() and not column["indicator"] and column["fill"] is None:
-                raise CommandError(_advice(column["name"], int(missing.sum())))
             if column["kind"] == "number":
+                if missing.any() and column["fill"] is None:
+                    raise CommandError(
+                        f"column {column['name']!r} has {int(missing.sum()):,} missing numbers, and"
+                        " the fit had none: fit again with --impute mean to allow for them."
+                    )
                 if given.kind != "number" and not missing.all():
                     text = given.levels[0] if given.levels else ""
                     raise CommandError(
@@ -117,6 +122,8 @@ class TableModel:
                 width += 1
             else:
                 place, known, new = _positions(given, column["levels"])
+                if not column["indicator"]:
+                    new += int(missing.sum())
                 if new:
                     unseen[column["name"]] = new
                 places.append(width + np.where(known, place, 0))
