@@ -182,7 +182,7 @@ def test_errors(rows):
     with pytest.raises(ValueError, match="X has 300000 columns, but the memory allowed"):
         fastridge.BayesianRidge().fit(wide, da.zeros(10, chunks=5))
     assert not hasattr(model, "coef_")
-    with pytest.raises(ValueError, match="whose values are not computed yet"):
+    with pytest.raises(TypeError, match="X is data in parts, which GLMCV"):
         fastridge.GLMCV().fit(lazy(X), lazy(y))
 
 

@@ -29,7 +29,8 @@ class DaskParts(Parts):
         size: float,
         has_groups: bool,
     ) -> None:
-        self.columns = columns  # by partition: X, y, ..., delayed or None
+        # by partition: X, y, ..., each delayed or None; or all of them together, delayed
+        self.columns = columns
         self._lengths, self.names, self.has_groups = lengths, names, has_groups
         self.bytes = None if not size or lengths is None else size * len(columns)
         self._graph: Any = None
@@ -144,7 +145,7 @@ def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
     total, (task, args) = None, held.value
     for i, values in enumerate(columns):
         own = args if each is None else (*args, each.value[i])
-        found = run_task(task, Part(start + i, *values), own)
+        found = run_task(task, part_of(start + i, values), own)
         total = add_to(total, found, start + i)
     return start, total
 
@@ -152,7 +153,7 @@ def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
 def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) -> Any:
     """Return a copy of the state that has taken a partition."""
     moved = copy.deepcopy(state.value)
-    return _Held(run_task(step, Part(number, *values), (moved, *args.value)))
+    return _Held(run_task(step, part_of(number, values), (moved, *args.value)))
 
 
 def _add(*sums: Any) -> Any:
@@ -172,8 +173,6 @@ def dask_parts(X: Any, given: dict[str, Any]) -> DaskParts:
 
 
 def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
-    import dask
-
     for name, values in given.items():
         if values is not None:
             shown = "sample_weight" if name == "weight" else name
@@ -181,17 +180,19 @@ def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
                 f"{shown} is given together with a list of partitions; expected it inside the"
                 " partitions."
             )
-    take = dask.delayed(_element, pure=False)
-    columns = [[take(one, number, i) for i in range(3)] for number, one in enumerate(X)]
-    return DaskParts(columns, None, None, 0.0, False)
+    return DaskParts([[one] for one in X], None, None, 0.0, False)
 
 
-def _element(values: Any, number: int, i: int) -> Any:
-    if not isinstance(values, (tuple, list)) or not 2 <= len(values) <= 3:
+def part_of(number: int, values: Any) -> Part:
+    """Return a part of its fields, or of a whole (X, y[, sample_weight])."""
+    if len(values) > 1:
+        return Part(number, *values)
+    (whole,) = values
+    if not isinstance(whole, (tuple, list)) or not 2 <= len(whole) <= 3:
         raise ValueError(
-            f"part {number} is a {type(values).__name__}; expected (X, y[, sample_weight])."
+            f"part {number} is a {type(whole).__name__}; expected (X, y[, sample_weight])."
         )
-    return values[i] if i < len(values) else None
+    return Part(number, *whole)
 
 
 def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:

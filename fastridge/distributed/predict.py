@@ -61,7 +61,9 @@ def _without_names(estimator: Any) -> Any:
 def _call(
     number: int, estimator: Any, method: str, values: list[Any], given: dict[str, Any]
 ) -> Any:
-    return run_task(_of_part, Part(number, *values), (estimator, method, given))
+    from .dask_parts import part_of
+
+    return run_task(_of_part, part_of(number, values), (estimator, method, given))
 
 
 def _of_part(part: Part, estimator: Any, method: str, given: dict[str, Any]) -> Any:
