@@ -1,5 +1,7 @@
 """The full Gaussian prior: shrinkage towards coefficients, and a penalty matrix."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -401,3 +403,19 @@ def test_an_intercept_is_one_more_constant(n, order, cyclic, alpha):
         assert found.converged
         assert abs(found.coef.sum()) < 1e-6
         assert np.allclose(found.coef + found.intercept, without.coef, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [1e10, 1e12, 1e14, 1e16, 1e20])
+def test_large_penalties_leave_the_null_space_of_the_matrix(alpha):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 6)), rng.standard_normal(50)
+    P = np.asarray(fastridge.penalty.difference(6, 2).todense())
+    lines = np.c_[np.ones(6), np.arange(6.0)]
+    inner = (X - X.mean(axis=0)) @ lines
+    limit = lines @ np.linalg.lstsq(inner, y - y.mean(), rcond=None)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fastridge.ridge(X, y, alpha, penalty_matrix=P)
+    assert found.converged
+    # the distance from the limit falls as 1 / alpha
+    np.testing.assert_allclose(found.coef, limit, rtol=0, atol=100.0 / alpha + 1e-12)

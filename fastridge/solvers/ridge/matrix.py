@@ -116,7 +116,15 @@ def solve_matrix(
         found = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
     coef, n_iter = found
     gradient, objective = certify(problem, coef, run, lower, upper)
-    near = near | (gradient <= sufficient_gradient(run, tol)) | (gradient <= _floor(problem))
+    enough = np.maximum(sufficient_gradient(run, tol), _floor(problem))
+    if run == "cholesky" and not (gradient <= enough).all():
+        # a large alpha hides the rows beside P, but not beside its root
+        run = "qr"
+        coef, n_iter = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
+        gradient, objective = certify(problem, coef, run, lower, upper)
+    if run == "qr":
+        enough = np.maximum(enough, _penalty_floor(problem, coef))
+    near = near | (gradient <= enough)
     solution = coef, run, n_iter, gradient, objective
     result = finished(problem, solution, near, error, lower, upper, problem.single)
     return cast_and_warn(A, result, tol, warn)
@@ -127,6 +135,14 @@ def _floor(problem):
     first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
     yy = (problem.rooted(problem.Y) ** 2).sum(axis=0)
     rounded = _ULPS * _EPS * np.sqrt(problem.column_squares().sum() * yy)
+    return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
+
+
+def _penalty_floor(problem, coef):
+    """Return the relative gradients (k,) that are round-off of alpha P w."""
+    first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
+    size = np.linalg.norm(problem.matrix.toarray())
+    rounded = _ULPS * _EPS * problem.alpha * size * np.linalg.norm(coef, axis=1)
     return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
 
 
