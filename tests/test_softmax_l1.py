@@ -150,3 +150,31 @@ def test_rows_on_the_wrong_side_do_not_stop_steps():
     result = fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=1.0, tol=1e-5)
     assert result.converged
     assert result.n_iter <= 25
+
+
+@pytest.mark.parametrize("seed", [*range(12), 45, 98, 200])
+def test_certificates_of_loose_and_tight_fits(seed):
+    """Models with old or larger curvatures give dual points, too, if derivatives are theirs."""
+    rng = np.random.default_rng(seed)
+    n, p, k = (int(rng.integers(*ends)) for ends in ((8, 200), (1, 80), (2, 6)))
+    X = rng.standard_normal((n, p))
+    if rng.random() < 0.4:
+        X = X * 10.0 ** rng.uniform(-3, 3, p)
+    else:
+        X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.4) * rng.choice([1, 30.0])
+    y = rng.integers(0, k, n)
+    y[:k] = np.arange(k)
+    weight = rng.integers(0, 3, n) * 1.0
+    weight[:k] = 1.0
+    alpha, l1_ratio = 10.0 ** rng.uniform(-5, -1), float(rng.choice([0.05, 0.5, 1.0]))
+    fits = [
+        fastridge.glm(
+            X, y, "multinomial", alpha, l1_ratio=l1_ratio, sample_weight=weight, tol=tol,
+            max_iter=300, fit_intercept=bool(seed % 4),
+        )
+        for tol in (1e-1, 1e-2, 1e-3, 1e-5)
+    ]  # fmt: skip
+    least = min(one.objective for one in fits)
+    for one in fits:
+        assert one.converged
+        assert one.objective - least <= one.dual_gap + 1e-13

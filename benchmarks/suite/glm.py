@@ -128,3 +128,30 @@ class LassoPath:
         return float(np.max(self.fit().relative_gap))
 
     track_relative_gap.unit = "of the null objective"
+
+
+class MultinomialLassoPath:
+    """A path of 20 models of 5 classes with an L1 penalty to a twentieth of the largest."""
+
+    params = ("1 thread", "2 threads")
+    param_names = ("player",)
+
+    def setup(self, player):
+        common.pin(player)
+        self.X = common.one_hot(4_000, 500, 10)[0]
+        rng = np.random.default_rng(0)
+        eta = self.X @ rng.standard_normal((self.X.shape[1], 5))
+        self.y = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1).astype(float)
+
+    def fit(self):
+        import fastridge
+
+        return fastridge.glm_path(self.X, self.y, "multinomial", n_alphas=20, eps=0.05, tol=1e-3)
+
+    def time_path(self, player):
+        self.fit()
+
+    def track_relative_gap(self, player):
+        return float(np.max(self.fit().relative_gap))
+
+    track_relative_gap.unit = "of the null objective"

@@ -13,11 +13,13 @@ in the step d. Unlike steps of single classes, such steps converge in a few iter
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._descent import Descent
+from ..._losses import softmax_curve
 from ...systems.blas import on_one_thread
 from ...systems.damped import damped_cholesky
 from ...systems.lapack import product
@@ -35,7 +37,21 @@ _REACH = 4.0  # least square of that response, in multiples of the decrease by s
 _EPOCHS = 1000  # bound on the epochs of coordinate descent
 _ENOUGH = 1e-4  # share of the predicted decrease that a step has to reach (Armijo)
 _HALVINGS = 30
+# A row changes if its curvature does by more than the first share; derivatives are computed anew
+# where more than the second share of the rows change, or less than the third of the pairs is left.
+_CHANGED, _MOST_CHANGED, _LEAST_SHARE = 0.05, 0.2, 0.6
+_MOST_NEW = 0.3  # bound on the new pairs by which they are extended, as a share of all
+_BOLD = 1e-3  # see `JointSteps.is_careful`
 _WRONG = 0.05  # probability of a row's class below which its curvature is too small for a step
+
+
+class _Last(NamedTuple):
+    """Second derivatives H by pairs, in order of class and feature, and what they were made of."""
+
+    pairs: NDArray[np.intp]
+    H: Array
+    prob: Array
+    h: Array
 
 
 class JointSteps:
@@ -50,12 +66,15 @@ class JointSteps:
     def __init__(self, problem: SoftmaxProblem) -> None:
         self.problem = problem
         self.inside = np.zeros((problem.p, problem.k), dtype=bool)
-        # whether the last step was too long
-        self.is_careful = True
+        # whether rows on the wrong side get curvature, and the predicted decrease over the
+        # objective below which they do not, unless the step is too long
+        self.is_careful, self._bold = True, _BOLD
         # buffers, and the rows of the features in that of the columns; -1: not there
         self._rooms: dict[str, Array] = {}
         self._place = np.full(problem.p, -1, dtype=np.intp)
+        self._place = np.full(problem.p, -1, dtype=np.intp)
         self._known = 0
+        self._last: _Last | None = None
 
     def choose(self, state: SoftmaxState) -> bool:
         """Choose the working set for a state; return whether a step on it is affordable."""
@@ -76,13 +95,14 @@ class JointSteps:
 
     @on_one_thread
     def step(
-        self, state: SoftmaxState, inner: float, exact: int
+        self, state: SoftmaxState, inner: float, exact: int, is_last: bool
     ) -> tuple[SoftmaxState, Array, float] | None:
         """Return the state after a step, the model's derivatives (n, k), and its decrease.
 
         It is None where no step on the set lowers the objective.
 
         inner, exact: tolerance of the model's minimum, and how to end; see `Descent.solve`.
+        is_last: the model should be accurate, as its dual point may end the fit.
         """
         q = self.problem
         # the pairs of a class are neighbours
@@ -90,7 +110,7 @@ class JointSteps:
         size = len(row)
         if not size and not q.fit_intercept:
             return None
-        H = self._hessian(state, row, one)
+        H = self._hessian(state, row, one, exact > 1, is_last)
         g = -self.V[row, one]
         slope = state.r.sum(axis=0) if q.fit_intercept else np.zeros(0)
         by = np.zeros((0, size))
@@ -105,7 +125,7 @@ class JointSteps:
             inverse = np.array([factor.solve(e) for e in np.eye(q.k)])
             by = inverse @ H[size:, :size]
             g += by.T @ slope
-        G = np.ascontiguousarray(H[:size, :size])
+        G = np.array(H[:size, :size])
         if q.fit_intercept:
             G -= H[:size, size:] @ by
         u, l1, l2 = state.U[row, one], q.l1[row], q.l2[row]
@@ -121,7 +141,10 @@ class JointSteps:
         D[row, one] = d
         along = q.A.dot(D)
         along += move
-        theta = q.curved(state, along.copy(order="F"))
+        # derivatives of the very model, whose minimum makes them a dual point
+        assert self._last is not None
+        theta = along.copy(order="F")
+        softmax_curve(self._last.prob, q.weight, theta)
         theta += state.r
         return self._search(state, D, w, (row, one), move, along, theta)
 
@@ -140,33 +163,132 @@ class JointSteps:
         h[wrong] = self.problem.weight[wrong, None] * prob[wrong] * (1.0 - prob[wrong])
         return prob, h
 
-    def _hessian(self, state: SoftmaxState, row: NDArray[np.intp], one: NDArray[np.intp]) -> Array:
-        """Return the second derivatives of the loss by the pairs and the intercepts."""
-        q, size = self.problem, len(row)
+    def _hessian(
+        self,
+        state: SoftmaxState,
+        row: NDArray[np.intp],
+        one: NDArray[np.intp],
+        fresh: bool,
+        is_last: bool,
+    ) -> Array:
+        """Return the second derivatives of the loss by the pairs and the intercepts.
+
+        fresh: compute them anew; otherwise, pairs that were there keep the contributions of rows
+        whose probabilities have hardly changed.
+        """
+        q = self.problem
         prob, h = self._curvatures(state)
+        pairs = one * q.p + row
+        found = None if fresh else self._updated(pairs, prob, h, is_last)
+        if found is None:
+            Z, place = self._columns(row)
+            found = self._sums(Z, place, one, prob, h, q.weight)
+            self._last = _Last(pairs, found, prob.copy(order="F"), h.copy(order="F"))
+        return found
+
+    def _updated(
+        self, pairs: NDArray[np.intp], prob: Array, h: Array, is_last: bool
+    ) -> Array | None:
+        """Return the derivatives from the last ones by the rows that changed, or None."""
+        q, last = self.problem, self._last
+        if last is None or len(pairs) < _LEAST_SHARE * len(last.pairs):
+            return None
+        new = np.setdiff1d(pairs, last.pairs)
+        if len(new) > _MOST_NEW * len(pairs) or len(last.pairs) + len(new) > _MOST:
+            return None
+        # relative to the row's own curvature, which may be small in all rows
+        change = np.abs(h - last.h).sum(axis=1)
+        least = _CHANGED * (0.1 if is_last else 1.0) * np.maximum(h, last.h).sum(axis=1)
+        rows = np.flatnonzero(change > least)
+        if len(rows) > _MOST_CHANGED * q.n:
+            return None
+        if len(new):
+            last = self._last = self._extended(last, new)
+        if len(rows):
+            one, row = np.divmod(last.pairs, q.p)
+            Z, where = self._columns(row)
+            some = Z.take(rows, axis=1)
+            weight = q.weight[rows]
+            H = last.H
+            H -= self._sums(some, where, one, last.prob[rows], last.h[rows], weight)
+            H += self._sums(some, where, one, prob[rows], h[rows], weight)
+            last.prob[rows], last.h[rows] = prob[rows], h[rows]
+        levels = np.arange(len(last.pairs), len(last.H))
+        chosen = np.concatenate([np.searchsorted(last.pairs, pairs), levels])
+        return last.H[np.ix_(chosen, chosen)]
+
+    def _extended(self, last: _Last, new: NDArray[np.intp]) -> _Last:
+        """Return the last derivatives with those by new pairs, at the same probabilities."""
+        q = self.problem
+        pairs = np.union1d(last.pairs, new)
+        one, row = np.divmod(pairs, q.p)
         Z, place = self._columns(row)
+        size = len(pairs)
         ends = np.searchsorted(one, np.arange(q.k + 1))
-        some = int(np.diff(ends).max()) + 1
         B = self._room("pairs", size + q.k * q.fit_intercept)
-        root, own = np.sqrt(q.weight), []
+        root = np.sqrt(q.weight)
         for c in range(q.k):
-            mine, count = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
-            rows = self._room("rows", some)[: count + q.fit_intercept]
-            np.take(Z, place[mine], axis=0, out=rows[:count], mode="clip")
-            np.multiply(rows[:count], root * prob[:, c], out=B[mine])
+            mine = slice(ends[c], ends[c + 1])
+            np.take(Z, place[mine], axis=0, out=B[mine], mode="clip")
+            B[mine] *= root * last.prob[:, c]
+            if q.fit_intercept:
+                np.multiply(root, last.prob[:, c], out=B[size + c])
+        fresh = np.searchsorted(pairs, new)
+        cross = product(B[fresh], B.T)
+        np.negative(cross, out=cross)
+        for c in range(q.k):
+            mine = slice(ends[c], ends[c + 1])
+            among = np.flatnonzero(one[fresh] == c)
+            if not len(among):
+                continue
+            rows = Z[place[fresh[among]]] * last.h[:, c]
+            cross[among, mine] = rows @ Z[place[mine]].T
+            if q.fit_intercept:
+                cross[among, size + c] = rows.sum(axis=1)
+        H = np.empty((len(B), len(B)))
+        old = np.concatenate([np.searchsorted(pairs, last.pairs), np.arange(size, len(B))])
+        H[np.ix_(old, old)] = last.H
+        H[fresh] = cross
+        H[:, fresh] = cross.T
+        return _Last(pairs, H, last.prob, last.h)
+
+    def _sums(
+        self,
+        Z: Array,
+        place: NDArray[np.intp],
+        one: NDArray[np.intp],
+        prob: Array,
+        h: Array,
+        weight: Array,
+    ) -> Array:
+        """Return the derivatives from columns Z (f, m) of m rows; place: columns of the pairs."""
+        q, size = self.problem, len(place)
+        ends = np.searchsorted(one, np.arange(q.k + 1))
+        count = size + q.k * q.fit_intercept
+        some = int(np.diff(ends).max()) + 1
+        if Z.shape[1] == q.n:
+            B, space = self._room("pairs", count), self._room("rows", some)
+        else:
+            B, space = np.empty((count, Z.shape[1])), np.empty((some, Z.shape[1]))
+        root, own = np.sqrt(weight), []
+        for c in range(q.k):
+            mine, m = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
+            rows = space[: m + q.fit_intercept]
+            np.take(Z, place[mine], axis=0, out=rows[:m], mode="clip")
+            np.multiply(rows[:m], root * prob[:, c], out=B[mine])
             if q.fit_intercept:
                 np.multiply(root, prob[:, c], out=B[size + c])
-                rows[count] = 1.0
+                rows[m] = 1.0
             rows *= np.sqrt(h[:, c])
             own.append(product(rows, rows.T))
         H = product(B, B.T)
         np.negative(H, out=H)
         for c in range(q.k):
-            mine, count = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
-            H[mine, mine] = own[c][:count, :count]
+            mine, m = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
+            H[mine, mine] = own[c][:m, :m]
             if q.fit_intercept:
-                H[size + c, mine] = H[mine, size + c] = own[c][count, :count]
-                H[size + c, size + c] = own[c][count, count]
+                H[size + c, mine] = H[mine, size + c] = own[c][m, :m]
+                H[size + c, size + c] = own[c][m, m]
         return H
 
     def _columns(self, row: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
@@ -271,7 +393,9 @@ class JointSteps:
                 # differences of the objective are round-off
                 allowed = state.objective + 4 * _EPS * size
             if new.objective <= allowed:
-                self.is_careful = t < 1 or -slope > 1e-3 * size
+                if t < 1 and not self.is_careful:
+                    self._bold *= 0.1
+                self.is_careful = t < 1 or -slope > self._bold * size
                 return new, theta, -slope
             t *= 0.5 if math.isfinite(new.objective) else 0.1
         return None

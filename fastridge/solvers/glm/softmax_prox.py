@@ -36,6 +36,7 @@ from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
 _EPS = float(np.finfo(np.float64).eps)
 _SHARE_OF_GAP = 1e-3  # inner tolerance of models, as a share of the last gap
 _INNER = 0.05  # the same as a share of the goal, for joint steps
+_LAST = 30  # decrease by a step, over the goal, below which the next one may be the last
 _MOST_FAILED = 3  # joint steps that fail after which there are none
 _MOST_TIGHTENED = 6  # reductions of the inner tolerance by ten, after which there are none
 _STILL = 20  # rounds without a gain after which a fit ends
@@ -66,7 +67,7 @@ class SoftmaxProx:
             rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
             if n_iter < max_iter and failed < _MOST_FAILED and joint.choose(state):
                 inner = max(_INNER * goal * 0.1**still, _SHARE_OF_GAP * min(gap, gained))
-                found = joint.step(state, inner, 2 if still else 1)
+                found = joint.step(state, inner, 2 if still else 1, gained <= _LAST * goal)
                 if found is not None:
                     state, theta, gained = found
                     best = max(best, _dual_at(problem, state, theta))
