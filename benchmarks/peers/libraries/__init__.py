@@ -27,6 +27,7 @@ NAMES = (
     "glmnet",
     "polars_ds",
     "polars_ols",
+    "dask_ml",
 )
 
 
@@ -96,6 +97,14 @@ def load(name: str) -> Library:
         return Library(name, module.version(), tuple(module.solvers()))
     except ImportError:
         return Library(name, None, ())
+
+
+def partitions(values: np.ndarray) -> Any:
+    """Return a dask array over the rows, in 16 chunks; raise ImportError without Dask."""
+    import dask.array
+
+    rows = -(-len(values) // 16)
+    return dask.array.from_array(values, chunks=(rows, *values.shape[1:]))
 
 
 def centred(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:

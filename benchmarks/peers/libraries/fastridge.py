@@ -1,10 +1,12 @@
 """This library."""
 
+from importlib.util import find_spec
+
 import numpy as np
 from work import FOLDS
 
 import fastridge as fr
-from libraries import Fitted, Solver
+from libraries import Fitted, Solver, partitions
 
 
 def version():
@@ -110,6 +112,27 @@ def glm(work, tol):
     return call
 
 
+def parts(work, tol):
+    """Fit partitions of Dask, on one thread."""
+    import dask
+
+    X, y = partitions(work.X), partitions(np.asarray(work.y, dtype=np.float64))
+    n, root = len(work.y), min(float(np.sqrt(tol)), 1.0)
+    if work.kind == "logistic":
+        model = fr.LogisticRegression(C=1.0 / work.alpha, tol=root)
+    elif work.kind == "poisson":
+        model = fr.PoissonRegressor(alpha=work.alpha / n, tol=root)
+    else:
+        model = fr.Ridge(work.alpha)
+
+    def call():
+        with dask.config.set(scheduler="synchronous"):
+            model.fit(X, y)
+        return Fitted(np.ravel(model.coef_), np.ravel(model.intercept_)[0])
+
+    return call
+
+
 def batch(work, tol):
     def call():
         found = fr.ridge_batch(work.X, work.y, work.alpha)
@@ -156,6 +179,9 @@ def solvers():
     yield Solver("RidgeCV", choice, ("folds", "loo"), most=np.inf)
     yield Solver("ElasticNetCV", net_folds, ("net folds",), **everything)
     yield Solver("glm", glm, ("logistic", "poisson"), **everything)
+    if find_spec("dask") is not None:
+        kinds = "fit", "logistic", "poisson"
+        yield Solver("parts", parts, kinds, tunable=True)
     yield Solver("ridge_batch", batch, ("batch",))
     yield Solver("rolling_ridge", windows, ("windows",))
     yield Solver("GroupRidge", groups, ("groups",))
