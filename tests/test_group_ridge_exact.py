@@ -70,6 +70,7 @@ def test_noise_is_not_needed_where_samples_are_many(free, solver):
     np.testing.assert_allclose(model.coef_, w, atol=2e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [13, 80, 96])
 @pytest.mark.parametrize("solver", ["cholesky", "dual"])
 def test_cross_validation_that_is_smallest_without_penalties(solver, seed):

@@ -327,6 +327,7 @@ def test_colours_can_be_told_apart(page):
         assert min(lines.values()) >= 3.0, lines
 
 
+@pytest.mark.slow
 def test_a_classifier_shows_confusion_and_calibration(browser, data, tmp_path):
     X, y = data
     labels = np.where(y > 0, HOSTILE, "no")

@@ -85,6 +85,7 @@ def test_adagrad_keeps_its_bound(kind):
         assert ((far**2 / (2.0 * eta) + eta) * norms).sum() < 0.3 * T * np.log(2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "rare", "sorted", "flipped"])
 @pytest.mark.parametrize("rate", ["auto", "coin"])
 def test_regret_grows_as_the_root(rate, kind):
