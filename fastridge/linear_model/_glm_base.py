@@ -232,7 +232,7 @@ class BaseGLM(Estimator):
         """
         options, constraints = self._options(l1_ratio), self._constraints(A.shape[1])
         if alpha is None:
-            from ..solvers.glm.evidence import choose_alpha
+            from ..solvers.glm.evidence_search import choose_alpha
 
             problem = make_problem(A, y, loss, options, weight, constraints, offset)
             alpha, start = choose_alpha(problem, options, self._strength_name)

@@ -331,7 +331,7 @@ class LogisticRegression(BaseLogistic):
         options, constraints = self._options(ratio), self._constraints(p)
         start = self._start((k, p))
         if alpha is None:
-            from ..solvers.glm.evidence import choose_alpha_of_classes
+            from ..solvers.glm.evidence_search import choose_alpha_of_classes
 
             problem, some = softmax.make_problem(
                 A, classes.codes, k, options, classes.weight, constraints, offset

@@ -264,7 +264,9 @@ cdef double to_number(str name, object value) except? -1.5:
     try:
         return float(value)
     except OverflowError as error:
-        raise ValueError(f"{name}: expected a number in the range of float64; got {error}") from None
+        raise ValueError(
+            f"{name}: expected a number in the range of float64; got {error}"
+        ) from None
 
 
 cdef double refuse_negative(str name, object value) except? -1.5:

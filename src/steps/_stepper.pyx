@@ -286,7 +286,9 @@ cdef class Stepper:
         if len(g) != 2:
             raise ValueError(f"{name}: expected (row indices, rows); got {len(g)} values")
         if w.ndim < 1:
-            raise ValueError(f"{name}: expected a number, as {self.labels[i]} has no rows; got rows")
+            raise ValueError(
+                f"{name}: expected a number, as {self.labels[i]} has no rows; got rows"
+            )
         held.append(take_indices(f"row indices of the {name}", g[0], w.shape[0], r))
         held.append(view(f"rows of the {name}", g[1], &v))
         wanted = (r.n, *shape_of(w)[1:])

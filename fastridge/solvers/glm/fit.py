@@ -14,10 +14,9 @@ from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
 from ..descent.options import check_number
 from . import softmax
-from .choose import choose_solver
 from .least_norm import least_norm
-from .newton import Solution, newton
-from .newton_cg import newton_cg
+from .minimise import minimise
+from .newton import Solution
 from .options import (
     NOTHING,
     Constraints,
@@ -28,9 +27,7 @@ from .options import (
     warn_of,
 )
 from .problem import GLMProblem, State
-from .prox import prox_newton
 from .result import Fitted, GLMResult
-from .samples import newton_samples
 from .separation import separation, warn_of_growth, warn_of_separation
 
 _ONE = np.ones(1)
@@ -129,39 +126,6 @@ def refuse_limits(loss: Loss, y: NDArray[np.float64]) -> None:
             f"y is {y[0]:g} for every sample of positive weight, so that no finite intercept is"
             " optimal; expected at least two different values, or fit_intercept=False."
         )
-
-
-def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
-    """Run the solver that suits the problem, from a state, or from the null model if None."""
-    has_kinks = problem.has_l1 or problem.has_bounds
-    if has_kinks and options.solver not in ("auto", "prox-newton"):
-        raise ValueError(
-            f"solver is {options.solver!r}, which supports no L1 penalty and no bounds; expected"
-            " 'auto' or 'prox-newton'."
-        )
-    if has_kinks or options.solver == "prox-newton":
-        first = problem.null if state is None else state
-        return prox_newton(problem, first, options.tol**2, options.max_iter)
-    solver = choose_solver(problem) if options.solver == "auto" else options.solver
-    if solver == "newton-cg":
-        first = problem.null if state is None else state
-        return newton_cg(problem, first, options.tol**2, options.max_iter)
-    if solver == "newton-samples":
-        if not (problem.l2 > 0).all():
-            raise ValueError(
-                "solver is 'newton-samples', which supports no features without a penalty;"
-                " expected 'auto', 'newton' or 'newton-cg'."
-            )
-        found = newton_samples(problem, state, options.tol**2, options.max_iter)
-        left = options.max_iter - found.n_iter
-        if found.converged or options.solver != "auto" or left < 1:
-            return found
-        # with a weak penalty, products of rows are not accurate enough
-        better = found.state.objective <= problem.null_loss
-        first = found.state if better else problem.null
-        rest = newton_cg(problem, first, options.tol**2, left)
-        return rest._replace(n_iter=found.n_iter + rest.n_iter)
-    return newton(problem, state, options.tol**2, options.max_iter)
 
 
 def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
@@ -378,7 +342,7 @@ default="auto"
     by_evidence = isinstance(alpha, str) and alpha == "evidence"
     number = 0.0 if by_evidence else check_number("alpha", alpha, 0.0, np.inf)
     if by_evidence:
-        from .evidence import choose_alpha, choose_alpha_of_classes
+        from .evidence_search import choose_alpha, choose_alpha_of_classes
     if isinstance(loss, Multinomial):
         k, p = softmax.count_classes(loss, target), A.n_columns
         first = softmax.check_start(coef_init, intercept_init, k, p)

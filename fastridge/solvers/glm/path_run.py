@@ -12,6 +12,7 @@ from ..._matrix import Matrix
 from ...losses import Loss
 from ..descent.grid import LEAST_L1_RATIO, spaced
 from .fit import make_problem
+from .minimise import minimise
 from .newton import Solution
 from .options import NOTHING, Constraints, Options
 from .problem import Array, GLMProblem, State
@@ -68,8 +69,6 @@ class PathRun:
 
     def solve(self, alpha: float) -> Solution:
         """Return the solution for alpha, which is the warm start of the next one."""
-        from .fit import minimise
-
         q, options = self.problem, self.options
         q.penalise(alpha, options.l1_ratio)
         if self._prox is not None:

@@ -26,6 +26,7 @@ from ...losses import Loss
 from ...quadratic.range import suits_single
 from ...systems.damped import damped_cholesky
 from .choose import choose_solver
+from .minimise import minimise
 from .options import Options
 from .problem import Array, GLMProblem, some_rows
 from .search import ROUNDING, falls_enough
@@ -433,8 +434,6 @@ class FoldsTogether:
 
     def _alone(self, f: int, before: int) -> Fit:
         """Return the solution of one fold by itself."""
-        from .fit import minimise
-
         q, left = self.problems[f], max(self.options.max_iter - before, 1)
         state = q.at(self.u[f].copy(), float(self.b[f]))
         found = minimise(q, state, self.options._replace(max_iter=left))

@@ -1,0 +1,44 @@
+"""The solver that suits a problem."""
+
+from __future__ import annotations
+
+from .choose import choose_solver
+from .newton import Solution, newton
+from .newton_cg import newton_cg
+from .options import Options
+from .problem import GLMProblem, State
+from .prox import prox_newton
+from .samples import newton_samples
+
+
+def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
+    """Run the solver that suits the problem, from a state, or from the null model if None."""
+    has_kinks = problem.has_l1 or problem.has_bounds
+    if has_kinks and options.solver not in ("auto", "prox-newton"):
+        raise ValueError(
+            f"solver is {options.solver!r}, which supports no L1 penalty and no bounds; expected"
+            " 'auto' or 'prox-newton'."
+        )
+    if has_kinks or options.solver == "prox-newton":
+        first = problem.null if state is None else state
+        return prox_newton(problem, first, options.tol**2, options.max_iter)
+    solver = choose_solver(problem) if options.solver == "auto" else options.solver
+    if solver == "newton-cg":
+        first = problem.null if state is None else state
+        return newton_cg(problem, first, options.tol**2, options.max_iter)
+    if solver == "newton-samples":
+        if not (problem.l2 > 0).all():
+            raise ValueError(
+                "solver is 'newton-samples', which supports no features without a penalty;"
+                " expected 'auto', 'newton' or 'newton-cg'."
+            )
+        found = newton_samples(problem, state, options.tol**2, options.max_iter)
+        left = options.max_iter - found.n_iter
+        if found.converged or options.solver != "auto" or left < 1:
+            return found
+        # with a weak penalty, products of rows are not accurate enough
+        better = found.state.objective <= problem.null_loss
+        first = found.state if better else problem.null
+        rest = newton_cg(problem, first, options.tol**2, left)
+        return rest._replace(n_iter=found.n_iter + rest.n_iter)
+    return newton(problem, state, options.tol**2, options.max_iter)
