@@ -1,4 +1,4 @@
-"""The README's lines that read Parquet and CSV in blocks."""
+"""The documentation's lines that read Parquet and CSV in blocks."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ import scipy.sparse
 pyarrow = pytest.importorskip("pyarrow")
 pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("pyarrow.csv")
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "recipes" / "files.md"
 
 
 class Recorder:
@@ -23,8 +23,8 @@ class Recorder:
         self.blocks.append((X, y))
 
 
-def test_lines_of_the_readme(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_lines_of_the_page(tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (lines,) = [block for block in blocks if "pyarrow" in block]
     both, csv = lines.split("\n\nfor batch in pyarrow.csv")
     n, p = 25_000, 50
