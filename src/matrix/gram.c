@@ -391,30 +391,27 @@ static void sparse_task(void *context, ptrdiff_t t)
                                                                  value);
 }
 
-int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
-                   int n_threads)
+/* Multiplications per element from which each thread's pass over all elements pays off. */
+enum { LEAST_WORK = 8 };
+
+static ptrdiff_t start_of(const fr_matrix *a, ptrdiff_t i)
 {
-    enum { MOST = 64 };
-    int32_t bounds[MOST + 1];
-    sparse_job q = {.a = a, .w = w, .position = position, .m = m, .g = g, .bounds = bounds};
+    return a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i]
+                    : (ptrdiff_t)((const int32_t *)a->indptr)[i];
+}
+
+/* Divide the rows of the result into parts of like work. For each element there, the work is the
+ * number of elements from it to the end of its row. */
+static int divide(const fr_matrix *a, const int32_t *position, ptrdiff_t m, int parts,
+                  int32_t *bounds)
+{
     double *count = calloc((size_t)MAX(m, 1), sizeof(double));
     if (!count)
         return FR_NO_MEMORY;
-    int status = fr_zero(g, m * m, n_threads);
-    if (status) {
-        free(count);
-        return status;
-    }
-    /* work of row c of the result: for each element there, the elements from it to the end of
-     * its row */
-    double total = 0;
+    double total = 0, seen = 0;
     for (ptrdiff_t i = 0; i < a->n_major; i++) {
-        const ptrdiff_t begin = a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i]
-                                         : (ptrdiff_t)((const int32_t *)a->indptr)[i];
-        const ptrdiff_t end = a->index ? (ptrdiff_t)((const int64_t *)a->indptr)[i + 1]
-                                       : (ptrdiff_t)((const int32_t *)a->indptr)[i + 1];
-        q.longest = MAX(q.longest, end - begin);
-        for (ptrdiff_t k = begin; k < end; k++) {
+        const ptrdiff_t end = start_of(a, i + 1);
+        for (ptrdiff_t k = start_of(a, i); k < end; k++) {
             const ptrdiff_t j = a->index ? (ptrdiff_t)((const int64_t *)a->indices)[k]
                                          : (ptrdiff_t)((const int32_t *)a->indices)[k];
             const ptrdiff_t c = position ? position[j] : j;
@@ -424,19 +421,41 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
             }
         }
     }
-    const int threads = (int)MIN(fr_threads_for(total, n_threads), MOST);
     int part = 1;
-    double seen = 0;
     bounds[0] = 0;
     for (ptrdiff_t c = 0; c < m; c++) {
         seen += count[c];
-        while (part < threads && seen * threads >= total * part)
+        while (part < parts && seen * parts >= total * part)
             bounds[part++] = (int32_t)(c + 1);
     }
-    while (part <= threads)
+    while (part <= parts)
         bounds[part++] = (int32_t)m;
     free(count);
-    q.longest++; /* a rejected last entry is written past the others */
+    return 0;
+}
+
+int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
+                   int n_threads)
+{
+    enum { MOST = 64, APART = 16 };
+    int32_t bounds[MOST + 1] = {0, (int32_t)m};
+    sparse_job q = {.a = a, .w = w, .position = position, .m = m, .g = g, .bounds = bounds};
+    int status = fr_zero(g, m * m, n_threads);
+    double total = 0;
+    for (ptrdiff_t i = 0; i < a->n_major; i++) {
+        const ptrdiff_t length = start_of(a, i + 1) - start_of(a, i);
+        q.longest = MAX(q.longest, length);
+        total += 0.5 * (double)length * (double)(length + 1);
+    }
+    const double elements = (double)(start_of(a, a->n_major) - start_of(a, 0));
+    const int short_rows = total < LEAST_WORK * elements && fr_get_serial_below() > 0;
+    const int threads = short_rows ? 1 : (int)MIN(fr_threads_for(total, n_threads), MOST);
+    if (!status && threads > 1)
+        status = divide(a, position, m, threads, bounds);
+    if (status)
+        return status;
+    /* a rejected last entry is written past the others; scratch of threads shares no cache line */
+    q.longest = (q.longest / APART + 2) * APART;
     q.value = malloc((size_t)(threads * q.longest) * (sizeof(double) + sizeof(int32_t)));
     if (!q.value)
         return FR_NO_MEMORY;
