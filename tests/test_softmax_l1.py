@@ -178,3 +178,31 @@ def test_certificates_of_loose_and_tight_fits(seed):
     for one in fits:
         assert one.converged
         assert one.objective - least <= one.dual_gap + 1e-13
+
+
+@pytest.mark.parametrize(("seed", "spread"), [(0, 1), (4, 1), (4, 0), (9, 0)])
+def test_gaps_of_free_features_are_bounds(seed, spread):
+    """A model that is minimised roughly in free coefficients is no dual point."""
+    X, y = problem(n=120, p=14, seed=seed, noise=0.3)
+    X = X * 10.0 ** (spread * np.random.default_rng(seed).integers(-2, 4, 14))
+    factor = np.zeros(14)
+    factor[13] = 1.0
+    options = {"l1_ratio": 0.5, "penalty_factor": factor, "max_iter": 500}
+    best = fastridge.glm(X, y, "multinomial", 1e-3, tol=1e-5, **options)
+    for tol in [0.5, 0.2, 0.05]:
+        result = fastridge.glm(X, y, "multinomial", 1e-3, tol=tol, **options)
+        assert result.objective - best.objective <= result.dual_gap + 1e-13
+
+
+def test_free_features_of_unlike_scales():
+    X, y = problem(n=240, p=8, noise=2.0)
+    scale = 10.0 ** np.array([-4, 4, 0, -3, 3, 1, -1, 4])
+    for alpha, factor in [(0.0, None), (1e-3, np.r_[np.zeros(7), 1.0])]:
+        options = {"l1_ratio": 1.0, "penalty_factor": factor, "standardize": True}
+        expected = fastridge.glm(X, y, "multinomial", alpha, tol=1e-5, **options)
+        result = fastridge.glm(X * scale, y, "multinomial", alpha, tol=1e-5, **options)
+        plain = fastridge.glm(X * scale, y, "multinomial", 0.0, tol=1e-2)
+        assert expected.converged
+        assert_allclose(result.objective, expected.objective, rtol=1e-9)
+        assert_allclose(result.coef * scale, expected.coef, rtol=1e-4, atol=1e-5)
+        assert plain.objective <= expected.objective + 1e-4

@@ -23,7 +23,7 @@ from ..._losses import softmax_curve
 from ...systems.blas import on_one_thread
 from ...systems.damped import damped_cholesky
 from ...systems.lapack import product
-from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, raise_common
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 1200  # largest number of coefficients and intercepts of a step
@@ -129,7 +129,9 @@ class JointSteps:
         if q.fit_intercept:
             G -= H[:size, size:] @ by
         u, l1, l2 = state.U[row, one], q.l1[row], q.l2[row]
-        w = self._minimise(state, G, g, u, l1, l2, inner, exact)
+        w = self._minimise_all(state, G, g, u, l1, l2, inner, exact)
+        if w is None:
+            return None
         d = w - u
         if not np.isfinite(d).all():
             return None
@@ -318,6 +320,46 @@ class JointSteps:
                 grown[:kept] = old[:kept]
             self._rooms[name] = old = grown
         return old[:count]
+
+    def _minimise_all(
+        self,
+        state: SoftmaxState,
+        G: Array,
+        g: Array,
+        u: Array,
+        l1: Array,
+        l2: Array,
+        inner: float,
+        exact: int,
+    ) -> Array | None:
+        """Return the coefficients at the model's minimum; g: its negative gradient.
+
+        Free coefficients are eliminated: a dual point has no slope along their columns.
+        """
+        free = (l1 == 0) & (l2 == 0)
+        if not free.any():
+            return self._minimise(state, G, g, u, l1, l2, inner, exact)
+        own = np.ascontiguousarray(G[np.ix_(free, free)])
+        # all classes have the free features: their common direction has no curvature
+        raise_common(own, self.problem.k)
+        diagonal = np.diagonal(own).copy()
+        diagonal[diagonal <= 0] = 1.0
+        factor = damped_cholesky(own, diagonal, _EPS, _DAMPING)
+        if factor is None:
+            return None
+        rest = ~free
+        mixed = np.ascontiguousarray(G[np.ix_(rest, free)])
+        by = np.array([factor.solve(row.copy()) for row in mixed]).reshape(mixed.shape)
+        w = u.copy()
+        alone = factor.solve(g[free])
+        if rest.any():
+            reduced = np.ascontiguousarray(G[np.ix_(rest, rest)] - mixed @ by.T)
+            slope = g[rest] - mixed @ alone
+            w[rest] = self._minimise(
+                state, reduced, slope, u[rest], l1[rest], l2[rest], inner, exact
+            )
+        w[free] += alone - by.T @ (w[rest] - u[rest])
+        return w
 
     def _minimise(
         self,

@@ -261,12 +261,21 @@ class SoftmaxProblem:
         if _is_rounding(g, Z, state.r):
             return 0.0
         H = hessian(Z, self.weight, state.prob, state.h)
-        return abs(float(np.linalg.lstsq(H, g.T.ravel(), rcond=4 * _EPS)[0] @ g.T.ravel()))
+        return abs(float(self._newton_step(Z, H, g) @ g.T.ravel()))
+
+    def _newton_step(self, Z: Array, H: Array, g: Array) -> Array:
+        """Return H^-1 g (k q,) of least norm, in units in which ranks do not depend on scales."""
+        # less curvature than this is round-off of the probabilities
+        least = _EPS * (self.weight @ (Z * Z))
+        size = np.sqrt(np.maximum(np.diagonal(H), np.tile(least, self.k)))
+        size[size == 0] = 1.0
+        scaled = H / size / size[:, None]
+        return np.linalg.lstsq(scaled, g.T.ravel() / size, rcond=4 * _EPS)[0] / size
 
     def _settling_step(self, state: SoftmaxState, Z: Array, g: Array) -> SoftmaxState | None:
         q, k = Z.shape[1], self.k
         H = hessian(Z, self.weight, state.prob, state.h)
-        D = -np.linalg.lstsq(H, g.T.ravel(), rcond=4 * _EPS)[0].reshape(k, q).T
+        D = -self._newton_step(Z, H, g).reshape(k, q).T
         along = Z @ D
         slope = float(np.vdot(g, D))
         t = 1.0

@@ -130,8 +130,7 @@ def _dual_at(problem: SoftmaxProblem, state: SoftmaxState, theta: Array) -> floa
     if (share + away < -_EPS).any():
         return -np.inf
     best = max(_dual(problem, share, away, theta, V, t) for t in _multiples(problem, V))
-    left = float(np.abs(state.b) @ np.abs(theta.sum(axis=0))) if problem.fit_intercept else 0.0
-    return best - left
+    return best - _left(problem, state, theta, V)
 
 
 def _classes(problem: SoftmaxProblem) -> list[ProxNewton]:
@@ -206,7 +205,16 @@ def _certify(problem: SoftmaxProblem, state: SoftmaxState) -> tuple[float, Softm
     share = problem.shares()
     away = state.prob - share
     best = max(_dual(problem, share, away, state.r, V, t) for t in _multiples(problem, V))
-    return max(state.objective - best, 0.0), state
+    return max(state.objective - best, 0.0) + _left(problem, state, state.r, V), state
+
+
+def _left(problem: SoftmaxProblem, state: SoftmaxState, theta: Array, V: Array) -> float:
+    """Return what a dual point loses by slopes along intercepts and free columns: round-off."""
+    columns = problem.free[0]
+    left = float(np.vdot(np.abs(state.U[columns]), np.abs(V[columns])))
+    if problem.fit_intercept:
+        left += float(np.abs(state.b) @ np.abs(theta.sum(axis=0)))
+    return left
 
 
 def _multiples(problem: SoftmaxProblem, V: Array) -> set[float]:
