@@ -5,6 +5,7 @@ import gzip
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -370,6 +371,7 @@ def test_errors_have_a_message_and_a_status(data, argv, message, capsys):
         ["fit", "d.csv", "--alpha", "nan"],
         ["fit", "d.csv", "--l1-ratio", "2"],
         ["fit", "d.csv", "--cv", "x"],
+        ["fit", "d.csv", "--seed", "-1"],
         ["fit", "d.csv", "--model", "tree"],
     ],
 )
@@ -468,3 +470,78 @@ def test_chunks_choose_a_penalty_and_drop_rows(folder, capsys):
     assert "--chunks with --alpha auto is for" in capsys.readouterr().err
     assert run("fit", data, *options, "--report", "r.html") == 1
     assert run("fit", "d.parquet", *options) == 1
+
+
+def test_predictions_replace_a_file_only_when_they_are_whole(data, capsys):
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    rows = [(s, c, a) for s, c, a in zip(SIZE, COLOUR, AGE, strict=True)] * 300
+    bad = write(data.parent / "bad.csv", ["size", "colour", "age"], [*rows, ("big", "red", 1)])
+    out = data.parent / "out.csv"
+    out.write_text("kept")
+    assert run("predict", "houses.fastridge", bad, "--out", out) == 1
+    assert out.read_text() == "kept"
+    assert "expected numbers" in capsys.readouterr().err
+    assert run("predict", "houses.fastridge", data, "--out", out) == 0
+    assert len(out.read_text().splitlines()) == N + 1
+    assert not [place for place in data.parent.iterdir() if place.suffix == ".tmp"]
+
+
+def test_files_that_are_read_are_not_written(data, capsys):
+    before = data.read_bytes()
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    model = Path("houses.fastridge").read_bytes()
+    for argv in [
+        ["fit", data, "--target", "price", "--out", data],
+        ["fit", data, "--target", "price", "--report", data],
+        ["predict", "houses.fastridge", data, "--out", data],
+        ["predict", "houses.fastridge", data, "--out", "houses.fastridge"],
+        ["report", "houses.fastridge", data, "--out", data],
+    ]:
+        assert run(*argv) == 1
+        assert "which is read; expected another file" in capsys.readouterr().err
+    assert data.read_bytes() == before
+    assert Path("houses.fastridge").read_bytes() == model
+
+
+@pytest.mark.parametrize("name", ["d.csv.gz", "d.npz", "y.npy"])
+def test_files_that_are_cut_off_are_named(folder, name, capsys):
+    from scipy import sparse
+
+    data = write(folder / "d.csv", *rows_of(price=PRICE))
+    (folder / "d.csv.gz").write_bytes(gzip.compress(data.read_bytes())[:400])
+    sparse.save_npz(folder / "e.npz", sparse.csr_array(design()))
+    (folder / "d.npz").write_bytes((folder / "e.npz").read_bytes()[:100])
+    (folder / "y.npy").write_bytes(b"")
+    target = {"d.csv.gz": "price", "d.npz": "y.npy", "y.npy": "y.npy"}[name]
+    assert run("fit", "e.npz" if name == "y.npy" else name, "--target", target) == 1
+    assert name in capsys.readouterr().err
+
+
+def test_suffixes_of_any_case(folder):
+    from scipy import sparse
+
+    data = write(folder / "d.csv", *rows_of(price=PRICE))
+    (folder / "d.tsv.CSV").write_bytes(data.read_bytes())
+    text = data.read_text().replace("blue, dark", "blue").replace('"', "").replace(",", "\t")
+    (folder / "d.TSV").write_text(text)
+    for name in ["d.tsv.CSV", "d.TSV"]:
+        assert run("fit", name, "--target", "price", "--alpha", 1) == 0
+    sparse.save_npz(folder / "m.npz", sparse.csr_array(design()))
+    (folder / "m.npz").rename(folder / "M.NPZ")
+    np.save(folder / "y.npy", PRICE)
+    assert run("fit", "M.NPZ", "--target", "y.npy", "--alpha", 1) == 0
+
+
+def test_columns_of_other_types(folder, capsys):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    names = [2**60 + i for i in range(N)]
+    table = pa.table({"size": SIZE, "tags": [["a"]] * N, "id": names, "price": PRICE})
+    parquet.write_table(table, folder / "d.parquet")
+    assert run("fit", "d.parquet", "--target", "price", "--alpha", 1) == 1
+    assert "'tags' is of type list" in capsys.readouterr().err
+    assert run("fit", "d.parquet", "--target", "price", "--alpha", 1, "--exclude", "tags") == 0
+    assert run("predict", "d.fastridge", "d.parquet") == 0
+    assert run("fit", "d.parquet", "--target", "tags", "--alpha", 1) == 1
+    assert "the target 'tags' holds the type list" in capsys.readouterr().err

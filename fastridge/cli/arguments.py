@@ -40,6 +40,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -82,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="ROWS",
         help="for text larger than memory: read so many rows at a time, in each pass",
     )
-    add("--seed", type=int, default=0, help="seed of the folds' rows (%(default)s)")
+    add("--seed", type=_seed, default=0, help="seed of the folds' rows (%(default)s)")
     add("--out", type=Path, metavar="FILE", help="model file (DATA's name with .fastridge)")
     add("--report", type=Path, metavar="FILE.html", help="also write an interactive page")
     add("--threads", type=_count, help="threads to use (those of the machine)")

@@ -13,7 +13,16 @@ from ..io import save
 from .load_data import pick, target_of, weights_of
 from .models import best_so_far, random_splits, with_choice, with_penalty
 from .table_model import TableModel, make_columns
-from .tables import CommandError, is_matrix, is_text, read_matrix, read_table, say
+from .tables import (
+    CommandError,
+    is_matrix,
+    is_npz,
+    is_text,
+    read_matrix,
+    read_table,
+    require_other,
+    say,
+)
 
 _IDENTIFIER = 0.5  # share of rows with a text of their own from which a column looks like names
 
@@ -30,6 +39,8 @@ def fit(options: Any) -> int:
     for place in (out, options.report):
         if place is not None and not place.resolve().parent.is_dir():
             raise CommandError(f"{place.parent} is no folder; expected one to write {place} to.")
+    require_other("--out", out, options.data)
+    require_other("--report", options.report, options.data)
     if options.chunks is not None:
         return _fit_chunks(options, out)
     work = _fit_matrix if is_matrix(options.data) else _fit_table
@@ -131,7 +142,7 @@ def _fit_matrix(options: Any) -> tuple[TableModel, Any, Any, Any]:
     for name in ("exclude", "weights", "impute", "drop_missing_target"):
         if getattr(options, name):
             raise CommandError(f"--{name.replace('_', '-')} is for tables, not for matrices.")
-    svmlight = options.data.suffix != ".npz"
+    svmlight = not is_npz(options.data)
     if svmlight == (options.target is not None):
         raise CommandError(
             "--target is for tables: svmlight has its own labels."

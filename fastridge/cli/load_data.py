@@ -14,6 +14,7 @@ from .tables import (
     CommandError,
     Summary,
     is_matrix,
+    is_npz,
     is_text,
     read_matrix,
     read_table,
@@ -38,8 +39,9 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
         if not len(rows):
             raise CommandError(f"the target {column.name!r} has no values at all.")
         column = column.take(rows)
-    if column.kind == "date":
-        raise CommandError(f"the target {column.name!r} holds dates; expected numbers or texts.")
+    if column.kind in ("date", "other"):
+        held = "dates" if column.kind == "date" else f"the type {column.levels[0]}"
+        raise CommandError(f"the target {column.name!r} holds {held}; expected numbers or texts.")
     if column.kind == "number":
         return column.values, rows
     return np.asarray(column.levels)[column.values], rows
@@ -100,7 +102,7 @@ def _matrix(model: TableModel, path: Path, target: str | None) -> tuple[Any, Any
         raise CommandError(f"{path} is a table; the fit was to a matrix without names.")
     X, y = read_matrix(path, target)
     expected = model.estimator.n_features_in_
-    if X.shape[1] < expected and path.suffix != ".npz":
+    if X.shape[1] < expected and not is_npz(path):
         # svmlight leaves out trailing columns of zeros
         X.resize((X.shape[0], expected))
     return X, y

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from ..io import ModelFileError, load
+from ..io._place import replacing
 from .arguments import make_parser
 from .fit import fit
 from .load_data import data_of_model, designs_of_model
 from .table_model import TableModel
-from .tables import CommandError, say
+from .tables import CommandError, require_other, say
 
 INTERRUPTED = 130
 
@@ -82,11 +85,29 @@ def _predict(options: Any) -> int:
         unseen = _write(sys.stdout, model, options.data)
         sys.stdout.flush()
     else:
-        with options.out.open("w", encoding="utf-8", newline="") as file:
+        require_other("--out", options.out, options.model, options.data)
+        with _new_text(options.out) as file:
             unseen = _write(file, model, options.data)
     for name, count in unseen.items():
         say(f"column {name!r} has {count:,} rows of texts that the fit had not: they count as 0")
     return 0
+
+
+@contextmanager
+def _new_text(path: Path) -> Iterator[TextIO]:
+    """Open a text file that replaces `path` once it is whole; devices and pipes are written to."""
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as text:
+            yield text
+        return
+    with replacing(os.path.realpath(path)) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        try:
+            yield text
+        finally:
+            # the file is closed by `replacing`
+            text.flush()
+            text.detach()
 
 
 def _write(file: Any, model: TableModel, data: Path) -> Counter[str]:
@@ -144,6 +165,7 @@ def _figures(values: Any) -> list[str]:
 def _report(options: Any) -> int:
     from ..reporting import report
 
+    require_other("--out", options.out, options.model, options.data)
     model = _model_of(options.model)
     X, y, weight = data_of_model(model, options.data)
     made = report(

@@ -161,6 +161,11 @@ def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any
                 f"column {column.name!r} holds dates: --exclude {column.name}, and add columns of"
                 " numbers or texts made from it, such as the weekday or the days since a first one."
             )
+        if column.kind == "other":
+            raise CommandError(
+                f"column {column.name!r} is of type {column.levels[0]}; expected numbers or texts:"
+                f" --exclude {column.name}."
+            )
         count = column.missing
         if count and not impute:
             raise CommandError(_advice(column.name, count))

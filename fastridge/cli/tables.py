@@ -8,6 +8,8 @@ import io
 import itertools
 import re
 import sys
+import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +34,12 @@ def say(text: str) -> None:
     print(f"fastridge: {text}", file=sys.stderr)
 
 
+def require_other(option: str, place: Path | None, *read: Path) -> None:
+    """Raise an error where a file to write is one of those to read."""
+    if place is not None and place.exists() and any(place.samefile(p) for p in read if p.exists()):
+        raise CommandError(f"{option} is {place}, which is read; expected another file.")
+
+
 @dataclass(slots=True)
 class Column:
     """A column: numbers with NaN where missing, or texts as codes, -1 where missing.
@@ -39,11 +47,11 @@ class Column:
     Attributes
     ----------
     name : str
-    kind : {"number", "text", "date"}
+    kind : {"number", "text", "date", "other"}
     values : ndarray (n,) of float64 or int32
         Numbers, or codes of texts and dates.
     levels : list of str
-        The texts that the codes count.
+        The texts that the codes count; of "other", the type in the file.
     """
 
     name: str
@@ -99,22 +107,35 @@ def is_matrix(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".svm", ".svmlight", ".libsvm", ".npz"))
 
 
+def is_npz(path: Path) -> bool:
+    """Return whether a file holds a scipy matrix, by its suffix."""
+    return path.name.lower().endswith(".npz")
+
+
 def read_matrix(path: Path, target: str | None) -> tuple[Any, NDArray[Any] | None]:
     """Return X, and y: the labels of svmlight, or the file `target` of a .npz matrix."""
-    if not path.name.lower().endswith(".npz"):
+    if not is_npz(path):
         from ..io import read_svmlight
 
         X, y, *_ = read_svmlight(path)
         return X, np.asarray(y)
     from scipy import sparse
 
-    X = sparse.load_npz(path)
+    X = _loaded(sparse.load_npz, path)
     if target is None:
         return X, None
-    y = np.load(target, allow_pickle=False)
+    y = _loaded(np.load, target)
     if y.ndim != 1 or len(y) != X.shape[0]:
         raise CommandError(f"{target} has shape {y.shape}; expected ({X.shape[0]},), as {path}.")
     return X, y
+
+
+def _loaded(load: Any, path: Any) -> Any:
+    try:
+        with Path(path).open("rb") as file:
+            return load(file)
+    except (EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise CommandError(f"{path} cannot be read: {error}") from None
 
 
 def _open(path: Path) -> TextIO:
@@ -132,7 +153,7 @@ def is_text(path: Path) -> bool:
 
 def text_blocks(path: Path, size: int = _ROWS) -> Iterator[tuple[list[str], list[Any]]]:
     """Yield the names of the columns and the texts of each, for `size` rows at a time."""
-    tab = ".tsv" in path.suffixes
+    tab = path.name.lower().removesuffix(".gz").endswith(".tsv")
     with _open(path) as file:
         reader = csv.reader(file, delimiter="\t" if tab else ",", strict=True)
         some = False
@@ -154,6 +175,8 @@ def text_blocks(path: Path, size: int = _ROWS) -> Iterator[tuple[list[str], list
                 yield names, list(zip(*rows, strict=True))
         except csv.Error as error:
             raise CommandError(f"{path}, line {reader.line_num}: {error}.") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise CommandError(f"{path} is no whole gzip file: {error}.") from None
         except UnicodeDecodeError as error:
             raise CommandError(f"{path} is not UTF-8 text: {error}.") from None
         if not some:
@@ -236,7 +259,9 @@ def _read_arrow(path: Path) -> Table:
             codes = np.where(np.asarray(column.is_null()), -1, 0).astype(np.int32)
             found[name] = Column(name, "date", codes, [str(kind)])
         elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind):
-            values = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
+            values = np.asarray(
+                column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            )
             found[name] = Column(name, "number", np.array(values, dtype=np.float64), [])
         elif types.is_decimal(kind):
             values = np.array([np.nan if v is None else float(v) for v in column.to_pylist()])
@@ -248,7 +273,9 @@ def _read_arrow(path: Path) -> Table:
                 column = column.cast(kind.value_type)
                 kind = column.type
             if not (types.is_string(kind) or types.is_large_string(kind)):
-                raise CommandError(f"column {name!r} of {path} is of type {kind}: --exclude it.")
+                codes = np.where(np.asarray(column.is_null()), -1, 0).astype(np.int32)
+                found[name] = Column(name, "other", codes, [str(kind)])
+                continue
             coded = column.dictionary_encode()
             codes = np.asarray(coded.indices.fill_null(-1)).astype(np.int32)
             texts = coded.dictionary.to_pylist()
