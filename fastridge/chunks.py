@@ -97,6 +97,7 @@ class Chunks(Parts):
         self._report = reporter(callback, verbose, "chunks")
         self._spent = False
         self._count: int | None = None  # chunks of the passes before
+        self._rows: list[int] = []  # and their rows
         self._lengths: list[int] | None = None
 
     @property
@@ -342,8 +343,11 @@ class Chunks(Parts):
                     f"part {number}: the source gives more than the {self._count} chunks of the"
                     " previous pass; expected the same chunks in each pass."
                 )
-            yield _part(number, chunk)
-            del chunk
+            part = _part(number, chunk)
+            with in_part(number):
+                self._check_rows(number, row_count(part.X))
+            yield part
+            del chunk, part
             number += 1
             if self._report is not None:
                 total = self._total or 0
@@ -357,6 +361,15 @@ class Chunks(Parts):
         if self._report is not None and self._total != number:
             self._report(number, number)
         self._total = number
+
+    def _check_rows(self, number: int, rows: int) -> None:
+        if number == len(self._rows):
+            self._rows.append(rows)
+        elif self._rows[number] != rows:
+            raise ValueError(
+                f"the source gives {rows} rows, and {self._rows[number]} in the previous pass;"
+                " expected the same chunks in each pass."
+            )
 
     def keep(self) -> None:
         pass  # chunks are read anew, as they may not fit into the memory

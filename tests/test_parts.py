@@ -573,6 +573,11 @@ def test_errors_of_all_kinds_name_the_part():
     counts = iter([1, 2])
     with pytest.raises(ValueError, match="part 1: the source gives more than the 1 chunks"):
         fastridge.PoissonRegressor().fit(Chunks(lambda: chunks[: next(counts)]))
+    rows = iter([20, 19])
+    with pytest.raises(ValueError, match="part 0: the source gives 19 rows, and 20 in the prev"):
+        fastridge.PoissonRegressor().fit(
+            Chunks(lambda: [(X0[:k], np.abs(Y0[:k])) for k in [next(rows)]])
+        )
 
 
 def test_arguments_of_chunks_are_checked_at_once(tmp_path):
