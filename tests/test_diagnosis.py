@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, RidgeClassifierCV, RidgeCV
+from fastridge import (
+    ElasticNetCV,
+    LassoCV,
+    LogisticRegressionCV,
+    MultiTaskElasticNetCV,
+    RidgeClassifierCV,
+    RidgeCV,
+)
 
 UNDER, OVER = "under-fitting", "over-fitting"
 RIGHT, INDIFFERENT = "about right", "the penalty does not matter here"
@@ -128,6 +135,29 @@ def test_of_classes():
         assert found.verdict == RIGHT
         assert found.scoring == "accuracy"
         assert "(accuracy)" in str(found)
+
+
+def test_a_score_that_rises_where_deviances_grow():
+    """Accuracy may rise to the weak end of a grid where held-out probabilities get worse."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((120, 20))
+    labels = X[:, 0] + 0.3 * rng.standard_normal(120) > 0
+    grid = {
+        "Cs": np.logspace(-2, 6, 9),
+        "cv": 5,
+        "use_legacy_attributes": False,
+        "l1_ratios": (0.0,),
+    }
+
+    def confidence(model, Z, y):
+        return float(model.predict_proba(Z).max(axis=1).mean())
+
+    model = LogisticRegressionCV(scoring=confidence, **grid).fit(X, labels)
+    assert model.C_ == 1e6
+    assert model.diagnosis_.verdict == OVER
+    assert "try larger penalties" in model.diagnosis_.reason
+    model = LogisticRegressionCV(scoring="neg_log_loss", **grid).fit(X, labels)
+    assert model.diagnosis_.verdict == RIGHT
 
 
 def test_a_target_without_spread():

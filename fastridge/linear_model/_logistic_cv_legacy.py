@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 _FUTURE = {
     "l1_ratios": (
-        "The default value for l1_ratios will change from None to (0.0,) in version 1.10. From"
-        " version 1.10 onwards, only array-like with values in [0, 1] will be allowed, None will be"
-        " forbidden. To avoid this warning, explicitly set a value, e.g. l1_ratios=(0,)."
+        "The default value for l1_ratios will change from None to (0.0,) in scikit-learn 1.10,"
+        " which this estimator follows; then only array-like with values in [0, 1] will be allowed."
+        " To avoid this warning, explicitly set a value, e.g. l1_ratios=(0,)."
     ),
     "l1_ratios=None": (
-        "'l1_ratios=None' was deprecated in version 1.8 and will trigger an error in 1.10. Use an"
-        " array-like with values in [0, 1] instead."
+        "'l1_ratios=None' was deprecated in scikit-learn 1.8 and will trigger an error in 1.10,"
+        " which this estimator follows. Use an array-like with values in [0, 1] instead."
     ),
     "penalty": (
-        "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this"
-        " warning, leave 'penalty' set to its default value and use 'l1_ratios' and 'Cs' instead."
-        " Use l1_ratios=(0,) instead of penalty='l2', l1_ratios=(1,) instead of penalty='l1',"
-        " l1_ratios set to floats between 0 and 1 instead of penalty='elasticnet', and"
-        " Cs=(np.inf,) instead of penalty=None."
+        "'penalty' was deprecated in scikit-learn 1.8 and will be removed in 1.10, which this"
+        " estimator follows. To avoid this warning, leave 'penalty' set to its default value and"
+        " use 'l1_ratios' and 'Cs' instead. Use l1_ratios=(0,) instead of penalty='l2',"
+        " l1_ratios=(1,) instead of penalty='l1', l1_ratios set to floats between 0 and 1 instead"
+        " of penalty='elasticnet', and Cs=(np.inf,) instead of penalty=None."
     ),
     "scoring": (
         "The default value of the parameter 'scoring' will change from None, i.e. accuracy, to"
-        " 'neg_log_loss' in version 1.11. To silence this warning, explicitly set the scoring"
-        " parameter: scoring='neg_log_loss' for the new, scoring='accuracy' or scoring=None for"
-        " the old default."
+        " 'neg_log_loss' in scikit-learn 1.11, which this estimator follows. To silence this"
+        " warning, explicitly set the scoring parameter: scoring='neg_log_loss' for the new,"
+        " scoring='accuracy' or scoring=None for the old default."
     ),
     "use_legacy_attributes": (
         "The fitted attributes of LogisticRegressionCV will be simplified in scikit-learn 1.10 to"

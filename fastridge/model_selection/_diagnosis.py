@@ -66,13 +66,14 @@ class Diagnosis:
        "under-fitting" if the best has a smaller penalty; if it has a larger one, "over-fitting"
        where the validation error is well above the train error, else "about right".
     2. "over-fitting": the validation error is well above the train error, some coefficient is not
-       0, and the errors call for a larger penalty in one of two ways. Either the validation error
+       0, and the errors call for a larger penalty in one of three ways. Either the validation error
        is more than 1 % above that of the mean, unless a penalty that leaves little more than the
        mean was tried and scores worse. Or the chosen penalty is the best and the largest of the
        grid, and the score still improves there: by 0.1 % of the least loss per decade, and over the
        grid by more than the standard error of the difference. Where less than 3/4 of what the fit
        explains of train rows holds on held-out rows, any improvement there counts, if it is more
-       than twice that standard error over the grid.
+       than twice that standard error over the grid. Or the penalty was chosen by another score than
+       the deviance, and a larger one has less than 3/4 of the validation error.
     3. "under-fitting": the chosen penalty is the best and the smallest, the score still improves
        there, and train and validation error are above 1e-4 of the mean's. Or even the smallest
        penalty, whose score is equivalent to the best, leaves little more than the mean: its train
@@ -201,7 +202,7 @@ class _Curve:
     ) -> None:
         self.alphas, self.train, self.validation, self.null = alphas, train, validation, null
         self.scores, self.freedom = scores, freedom
-        self.null_name = of.null_name
+        self.null_name, self.error_name = of.null_name, of.error_name
         # whether the score is the error itself
         self.of_error = scores.name == of.error_score
         loss = self.loss = scores.losses()
@@ -251,6 +252,14 @@ class _Curve:
         tried = self.train[end] >= (1.0 - _NEAR) * self.freedom.train_null
         return bool(tried and self.loss[end] > self.loss[c] and not self.alike(c, end))
 
+    def milder(self, c: int) -> int | None:
+        """Return the larger penalty of the least validation error, if that is much less."""
+        larger = np.flatnonzero(self.alphas > self.alphas[c])
+        if not len(larger):
+            return None
+        least = int(larger[np.argmin(self.validation[larger])])
+        return least if self.validation[least] < _HOLDS * self.validation[c] else None
+
     def held_back(self) -> bool:
         """Return whether even the smallest penalty leaves little more than the mean."""
         weak, free = self.weak, self.freedom
@@ -275,6 +284,13 @@ class _Curve:
             much = self.at_end and all_over > chance
             if much or (not self.holds(c) and self.gain > 0 and all_over > 2.0 * chance):
                 return OVER, f"{self.curve()} at that end of the grid: try larger penalties"
+        milder = self.milder(c)
+        if above and not self.of_error and milder is not None:
+            return OVER, (
+                f"{self.what()} is {self.figure(c)} there, but alpha={alphas[milder]:.3g} has a"
+                f" {self.error_name} of {self.validation[milder]:.4g} on held-out rows: try larger"
+                " penalties"
+            )
         to_gain = min(self.train[c], self.validation[c]) > _EXACT * self.null
         if i == c == self.weak and self.at_end and to_gain:
             return UNDER, f"{self.curve()} at that end of the grid: try smaller penalties"
