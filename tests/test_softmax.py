@@ -230,6 +230,7 @@ SOLVERS = pytest.mark.parametrize("way", ["newton", "newton-cg"])
 def by(monkeypatch):
     def choose(way):
         monkeypatch.setattr(solver, "choose", lambda problem: way)
+        monkeypatch.setattr(solver, "_PATIENCE", np.inf)
 
     return choose
 
@@ -548,3 +549,22 @@ def test_arguments():
     with pytest.raises(ValueError, match="A: expected 'csr'; got 'C'"):
         LaneModel(Matrix.from_dense(X), np.ones(6), np.ones(200), 8, False)
     assert solver.solve(check_design(X), y, 4, 0.1, Options()).coef.shape == (4, 6)
+
+
+def test_dependent_columns_end_with_the_full_hessian(monkeypatch):
+    """Conjugate gradients need hundreds of products, whose time the full Hessian saves."""
+    rng = np.random.default_rng(0)
+    S = sp.random_array((2000, 20), density=0.25, format="csr", rng=rng).toarray()
+    copies = S @ rng.standard_normal((20, 20)) + 1e-3 * rng.standard_normal((2000, 20))
+    X = sp.csr_array(np.hstack([S, copies]) * 10.0 ** rng.uniform(0, 1, 40))
+    eta = rng.standard_normal((2000, 4))
+    eta[:, :3] += 8.0 * S[:, :3]
+    y, options = eta.argmax(axis=1), {"alpha": 1e-12, "standardize": False}
+    fit = fastridge.glm(X, y, "multinomial", **options)
+    assert fit.converged
+    assert fit.solver == "newton"
+    monkeypatch.setattr(solver, "_PATIENCE", np.inf)
+    by_products = fastridge.glm(X, y, "multinomial", **options)
+    assert by_products.solver == "newton-cg"
+    assert fit.n_iter < by_products.n_iter
+    assert_allclose(fit.objective, by_products.objective, rtol=1e-10)

@@ -6,6 +6,9 @@ for its factor. A Hessian-vector product, of which conjugate gradients need doze
 costs 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
 
     n m^2 / 2 + m^3 / 6 <= `_PRODUCTS` * 4 N k.
+
+Where conjugate gradients have taken as long as `_PATIENCE` such iterations, as they do for
+dependent columns with a weak penalty, Newton's method goes on with the full Hessian.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from .softmax_prox import SoftmaxProx
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 2000  # largest order of a Hessian that is formed
 _PRODUCTS = 15  # largest cost of a full Hessian, in Hessian-vector products
+_PATIENCE = 3  # full Hessians whose cost conjugate gradients may take
+_MOST_COPY = 1 << 28  # largest dense copy of X for a full Hessian, in bytes
 _OVERHEAD = 2e5  # overhead of a Hessian-vector product's calls, in multiplications
 _ENOUGH = 1e-4  # share of the predicted decrease (Armijo)
 _HALVINGS = 60
@@ -226,16 +231,29 @@ def minimise(
         return prox.solve(state, tol, options.max_iter)
     if (choose(problem) if solver == "auto" else solver) == "newton":
         return newton(problem, state, tol, options.max_iter)
-    return newton_cg(problem, state, tol, options.max_iter)
+    full = full_cost(problem)
+    copy = 8.0 * problem.n * (problem.p + 1)
+    if solver != "auto" or full == np.inf or (problem.A.is_sparse and copy > _MOST_COPY):
+        return newton_cg(problem, state, tol, options.max_iter)
+    found = newton_cg(problem, state, tol, options.max_iter, _PATIENCE * full)
+    left = options.max_iter - found.n_iter
+    if found.converged or left < 1:
+        return found
+    rest = newton(problem, found.state, tol, left)
+    return rest._replace(n_iter=found.n_iter + rest.n_iter)
+
+
+def full_cost(problem: SoftmaxProblem) -> float:
+    """Return the cost of an iteration with the full Hessian, in products; infinite if too large."""
+    n, p, k = problem.n, problem.p, problem.k
+    m = (p + 1.0) * k
+    product = 4.0 * problem.A.nnz * k + _OVERHEAD
+    return (n * m * m / 2 + m**3 / 6) / product if m <= _MOST else np.inf
 
 
 def choose(problem: SoftmaxProblem) -> str:
     """Return the solver by its cost; see above."""
-    n, p, k = problem.n, problem.p, problem.k
-    m = (p + 1.0) * k
-    full = n * m * m / 2 + m**3 / 6
-    product = 4.0 * problem.A.nnz * k + _OVERHEAD
-    return "newton" if m <= _MOST and full <= _PRODUCTS * product else "newton-cg"
+    return "newton" if full_cost(problem) <= _PRODUCTS else "newton-cg"
 
 
 def result_of(
@@ -389,9 +407,14 @@ def search(
 
 
 def newton_cg(
-    problem: SoftmaxProblem, state: SoftmaxState, tol: float, max_iter: int
+    problem: SoftmaxProblem,
+    state: SoftmaxState,
+    tol: float,
+    max_iter: int,
+    most_products: float = np.inf,
 ) -> SoftmaxSolution:
     """Minimise by steps of conjugate gradients, until the gap is tol of the null objective."""
+    products = 0
     certificate = _Certificate(problem, tol)
     model = model_of(problem)
     gap, met, forcing, n_iter = np.inf, False, _LOOSE, 0
@@ -400,9 +423,10 @@ def newton_cg(
         state, G, gap, settling = certificate.certify(state, gradient, left)
         n_iter += settling
         met = certificate.settles and certificate.met(gap, state)
-        if met or n_iter == max_iter:
+        if met or n_iter == max_iter or products >= most_products:
             break
         step = model.minimise(state, G, certificate.goal, forcing)
+        products += step.products
         if not certificate.settles:
             gap = 2.0 * step.predicted
             met = certificate.met(gap, state)
