@@ -156,7 +156,7 @@ def test_missing_values_are_refused_or_replaced(folder, capsys):
     assert "--drop-missing-target" in capsys.readouterr().err
     options = ["--target", "price", "--drop-missing-target", "--alpha", 1]
     assert run("fit", data, *options) == 1
-    assert "column 'size' has 2 missing values: --impute mean" in capsys.readouterr().err
+    assert "column 'size' has 2 missing value(s): --impute mean" in capsys.readouterr().err
     assert run("fit", data, *options, "--impute", "mean") == 0
     model = fastridge.load("d.fastridge")
     names = model.names()
@@ -327,7 +327,7 @@ def test_reports_of_a_fit_and_of_a_model(data, capsys):
         ("a,b\n1,2\n3\n", "a row of 1 fields near line 3; expected 2"),
         ('a,b\n1,"2\n', "line"),
         ("a,b\n2020-01-05,2\n2020-01-06,3\n", "'a' holds dates: --exclude a"),
-        ("a,b\n,2\n,3\n", "missing values"),
+        ("a,b\n,2\n,3\n", "missing value"),
         ("b,c\n1,2\n", "no column"),
         ("b\n1\n2\n", "no column is left"),
     ],

@@ -99,11 +99,17 @@ def make_parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", type=Path, metavar="FILE", help="CSV file (standard output)")
 
     show = commands.add_parser("show", help="print what a model file holds")
-    show.add_argument("model", type=Path, metavar="MODEL")
+    show.add_argument("model", type=Path, metavar="MODEL", help="file of fastridge fit")
     show.add_argument("--count", type=_count, default=20, help="coefficients (%(default)s)")
 
     page = commands.add_parser("report", help="write an interactive page about a model's penalty")
-    page.add_argument("model", type=Path, metavar="MODEL")
+    page.add_argument("model", type=Path, metavar="MODEL", help="file of fastridge fit")
     page.add_argument("data", type=Path, metavar="DATA", help="the table of the fit")
-    page.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE.html")
+    page.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE.html",
+        help="page to write (%(default)s)",
+    )
     return parser

@@ -86,7 +86,7 @@ def _fit_chunks(options: Any, out: Path) -> int:
     target = pick(found, options.target, "--target")
     if target.missing:
         raise CommandError(
-            f"the target {target.name!r} is missing in {target.missing:,} rows:"
+            f"the target {target.name!r} is missing in {target.missing:,} row(s):"
             " --drop-missing-target leaves them out."
         )
     name = options.model or ("logistic" if target.kind == "text" else "ridge")

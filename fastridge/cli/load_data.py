@@ -32,7 +32,7 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
     if missing.any():
         if not drop:
             raise CommandError(
-                f"the target {column.name!r} is missing in {int(missing.sum()):,} rows:"
+                f"the target {column.name!r} is missing in {int(missing.sum()):,} row(s):"
                 " --drop-missing-target leaves them out."
             )
         rows = np.flatnonzero(~missing)

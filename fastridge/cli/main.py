@@ -179,4 +179,5 @@ def _report(options: Any) -> int:
     )
     for note in made.notes:
         say(note)
+    say(f"wrote {options.out}")
     return 0

@@ -190,8 +190,8 @@ def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any
 
 def _advice(name: str, count: int) -> str:
     return (
-        f"column {name!r} has {count:,} missing values: --impute mean puts the mean in their place"
-        f" with an indicator column, --exclude {name} leaves the column out."
+        f"column {name!r} has {count:,} missing value(s): --impute mean puts the mean in their"
+        f" place with an indicator column, --exclude {name} leaves the column out."
     )
 
 

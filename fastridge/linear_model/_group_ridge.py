@@ -443,7 +443,9 @@ class GroupRidge(PosteriorRegressor):
             if np.isinf(alpha[g]):
                 # features of penalty_factor 0 have no prior, and keep their coefficients
                 penalty = "out" if g in bound else "free"
-            numbers = (f"{v:.4g}" for v in (np.sqrt(prior[g]), dof[g], share[g]))
+            numbers = [f"{v:.4g}" for v in (np.sqrt(prior[g]), dof[g], share[g])]
+            if penalty == "free":
+                numbers = ["-"] * 3
             table.append((str(name), str(counts[g]), penalty, *numbers))
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
         for row in table:
