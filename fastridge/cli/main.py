@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..io import ModelFileError, load
-from ..io._place import replacing
+from ..io.place import replacing
 from .arguments import make_parser
 from .fit import fit
 from .load_data import data_of_model, designs_of_model

@@ -45,9 +45,9 @@ import numpy as np
 from .. import __version__
 from ._classes import is_model, is_of_sklearn, names_of_models
 from ._encode import SKOPS, encode, type_name, write
-from ._place import is_file, place_of, replacing, write_all
 from ._reader import FORMAT, FORMAT_VERSION, ModelFileError, Reader
 from ._svmlight import iter_svmlight, read_svmlight
+from .place import is_file, place_of, replacing, write_all
 
 __all__ = ["ModelFileError", "iter_svmlight", "load", "read_svmlight", "save"]
 
