@@ -12,7 +12,7 @@ import pytest
 from model_files import identical, saved
 
 import fastridge
-from fastridge.io import _place
+from fastridge.io import place
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def test_a_kill_leaves_nothing_that_the_next_save_does_not_remove(tmp_path, mode
     code = f"""
 import os, signal
 import fastridge
-from fastridge.io import _place
+from fastridge.io import place
 if {named}:
-    _place._new_file = lambda folder, temporary: open(temporary, "x+b")
+    place._new_file = lambda folder, temporary: open(temporary, "x+b")
 os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
 fastridge.save(fastridge.Ridge(), {str(path)!r})
 """
@@ -141,7 +141,7 @@ fastridge.save(fastridge.Ridge(), {str(path)!r})
 
 
 def test_files_of_saves_that_go_on_are_not_removed(tmp_path, model):
-    running = tmp_path / f"{_place._PREFIX}{os.getpid()}-{'0' * 16}.tmp"
+    running = tmp_path / f"{place._PREFIX}{os.getpid()}-{'0' * 16}.tmp"
     elsewhere = tmp_path / f".fastridge-00000000-1-{'0' * 16}.tmp"
     running.touch()
     elsewhere.touch()
