@@ -26,7 +26,7 @@ class Multinomial(ExponentialFamily):
 
     name = "multinomial"
     targets = Interval(0.0)
-    null_name = "the shares of the classes"
+    null_name = "the share of each class"
     scores: ClassVar[Mapping[str, Score]] = {
         **ExponentialFamily.scores,
         "neg_log_loss": Score(
