@@ -115,7 +115,9 @@ def main(arguments=None):
         use_legacy_attributes=False,
     ).fit(X, y)
     print(f"{5 * 12 + 1} fits in {time.perf_counter() - start:.1f} s\n\n{model.diagnosis_}\n")
-    for library, w in zip(model.classes_, model.coef_, strict=True):
+    # of two classes, only the second has coefficients
+    coef = model.coef_ if len(model.coef_) > 1 else np.vstack([-model.coef_, model.coef_])
+    for library, w in zip(model.classes_, coef, strict=True):
         print(f"{library:8} {' '.join(words[np.argsort(-w)[:12]])}")
     if draw(model, options.figure):
         print(f"\nThe picture is in {options.figure}.")
