@@ -145,4 +145,26 @@ def num_threads(n: int) -> Iterator[None]:
         _local.n = before
 
 
+class Stopped(Exception):
+    """The caller stopped a search that runs on several threads."""
+
+
+@contextmanager
+def stopped_by(event: threading.Event) -> Iterator[None]:
+    """Let `check_stop` raise in this thread, inside a ``with`` block, once the event is set."""
+    before = getattr(_local, "stop", None)
+    _local.stop = event
+    try:
+        yield
+    finally:
+        _local.stop = before
+
+
+def check_stop() -> None:
+    """Raise Stopped where the search that this thread works for was stopped."""
+    event = getattr(_local, "stop", None)
+    if event is not None and event.is_set():
+        raise Stopped
+
+
 _runtime._use_thread_count(get_num_threads)

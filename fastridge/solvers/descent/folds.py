@@ -42,10 +42,6 @@ class PathErrors(NamedTuple):
     gap: Any  # (m,)
 
 
-class Stopped(Exception):
-    """The search was stopped by the caller."""
-
-
 class FoldPath:
     """One fold's solutions for one l1_ratio, from penalty to penalty."""
 
@@ -110,7 +106,7 @@ class FoldPath:
         freedom.extend(m)
         for j, alpha in enumerate(alphas):
             if stop.is_set():
-                raise Stopped
+                raise _threads.Stopped
             if folds.grouped:
                 path.solve(float(alpha), ratio, options.tol)
                 coef[j], intercept[j] = path.to_caller()
@@ -309,7 +305,7 @@ def run_paths(
         return
 
     def work(path, grid):
-        with _threads.num_threads(1):
+        with _threads.num_threads(1), _threads.stopped_by(stop):
             return path.solve(grid, keep, stop)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..._folds import MOST_FITS
 from ..._matrix import Matrix
+from ..._threads import Stopped
 from ...data.check import check_finite
 from ...losses import Loss, Multinomial
 from ...systems.blas import on_one_thread
-from ..descent.folds import Stopped
 from . import softmax
 from .hessian import Hessian, most_of
 from .left_out import left_out_predictors, mean_and_error

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
+from ..._threads import check_stop
 from ...losses import Loss
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
@@ -168,6 +169,7 @@ class GLMProblem:
 
     def at(self, u: Array, b: float, eta: Array | None = None) -> State:
         """Return the state at coefficients; eta: their predictors, if known."""
+        check_stop()
         eta = self.predict(u, b) if eta is None else eta
         r, h = np.empty(self.n), np.empty(self.n)
         loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
@@ -183,6 +185,7 @@ class GLMProblem:
 
     def gradient(self, state: State) -> Array:
         """Return the gradient A'r + l2 u of the smooth part by u (p,)."""
+        check_stop()
         g = self.A.tdot(state.r)
         g += self.l2 * state.u
         return g

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..._matrix import Matrix
 from ..._softmax import MOST_CLASSES, LaneModel, lanes_of
+from ..._threads import check_stop
 from ...quadratic.range import suits_single
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
 
@@ -100,6 +101,7 @@ class _Model(ABC):
         products = 0
         while rz > 0 and products < _MOST:
             q = z + beta * q
+            check_stop()
             curve, t = self.turn(beta, q)
             products += 1
             if not curve > 0:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..._losses import softmax, softmax_curve
 from ..._matrix import Matrix
+from ..._threads import check_stop
 from ...losses.multinomial import MULTINOMIAL, Multinomial
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
@@ -151,6 +152,7 @@ class SoftmaxProblem:
 
     def at(self, U: Array, b: Array, eta: Array | None = None) -> SoftmaxState:
         """Return the state at coefficients; eta: their predictors, if known."""
+        check_stop()
         eta = self.predict(U, b) if eta is None else eta
         r, prob, h = (np.empty((self.n, self.k), order="F") for _ in range(3))
         loss = softmax(eta, self.label, self.share, self.weight, r, prob, h)
@@ -158,6 +160,7 @@ class SoftmaxProblem:
 
     def gradient(self, state: SoftmaxState) -> Array:
         """Return the gradient A'r + l2 U of the smooth part by U (p, k)."""
+        check_stop()
         G = self.A.tdot(state.r)
         G += self.l2[:, None] * state.U
         return G
