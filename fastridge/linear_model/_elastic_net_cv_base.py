@@ -131,6 +131,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
 
     def _model(self) -> Any:
         """Return the estimator for one penalty with these parameters."""
+        # every subclass defines it
         raise NotImplementedError
 
     def fit(

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...data.check import check_design
+from ...data.predictions import LinearPredictions
 from ...losses import SQUARED
 
 
-class ElasticNetResult:
+class ElasticNetResult(LinearPredictions):
     """Solution of an elastic net problem, and its accuracy.
 
     Attributes
@@ -80,26 +81,6 @@ class ElasticNetResult:
         self.relative_gap = relative_gap
         self.objective = objective
         self.converged = converged
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predictions X w + b.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of float64, shape (n_samples,) or (n_samples, n_targets)
-
-        Raises
-        ------
-        ValueError, TypeError
-            If X is not such a matrix, or has another number of features.
-        """
-        A = check_design(X, n_features=self.coef.shape[-1], caller="ElasticNetResult")
-        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
-        return out + np.asarray(self.intercept, np.float64)
 
     def __repr__(self) -> str:
         return (

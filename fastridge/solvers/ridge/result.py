@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.check import check_design
+from ...data.predictions import LinearPredictions
 
 # Gradients below this share of the first one are round-off, whatever tol is.
 ROUNDING = 1e-13
@@ -23,7 +23,7 @@ _FLOAT32 = (
 )
 
 
-class RidgeResult:
+class RidgeResult(LinearPredictions):
     """Solution of a ridge problem, and how exact it is.
 
     Attributes
@@ -98,26 +98,6 @@ class RidgeResult:
         self.objective = objective
         self.converged = converged
         self.relative_error = relative_error
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predictions X w + b.
-
-        Parameters
-        ----------
-        X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of float64, shape (n_samples,) or (n_samples, n_targets)
-
-        Raises
-        ------
-        ValueError, TypeError
-            If X is not such a matrix, or has another number of features.
-        """
-        A = check_design(X, n_features=self.coef.shape[-1], caller="RidgeResult")
-        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
-        return out + np.asarray(self.intercept, np.float64)
 
     def __repr__(self) -> str:
         return (
