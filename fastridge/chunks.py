@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._progress import check_callback, reporter
-from .data.parts import Part, Parts, Task, add_to, in_part, row_count, run_task
+from .data.parts import Part, Parts, Task, Total, add_to, in_part, row_count, run_task, total_of
 
 _NAMES = ("X", "y", "sample_weight", "offset", "exposure", "groups")
 
@@ -34,7 +34,8 @@ class Chunks(Parts):
         pass, or a list of chunks. Of any other iterator a single pass is possible. A chunk is
         (X, y), (X, y, sample_weight), or a mapping with the keys "X", "y" and any of
         "sample_weight", "offset", "exposure" and "groups". X is what `fit` takes, with the same
-        columns in every chunk; a chunk without rows is skipped.
+        columns in every chunk, and weights or offsets in all chunks or in none; a chunk without
+        rows is skipped.
     total : int or None, default=None
         Number of chunks, for progress bars.
     callback : callable or None, default=None
@@ -381,11 +382,11 @@ class Chunks(Parts):
             state = run_task(step, part, (state, *args))
         return state
 
-    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
+    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Total | None:
         total = None
         for part in self:
             own = args if each is None else (*args, each[part.number])
-            total = add_to(total, run_task(task, part, own), part.number)
+            total = add_to(total, total_of(task, part, own), part.number)
         return total
 
 

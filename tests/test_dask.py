@@ -172,6 +172,10 @@ def test_errors(rows):
     for fitted in (fastridge.Ridge(), fastridge.PoissonRegressor()):
         with pytest.raises(ValueError, match=r"part 9: .*5"):
             fitted.fit(narrow)
+    some = [dask.delayed((X[:90], np.abs(y[:90]), s[:90])), dask.delayed((X[90:], np.abs(y[90:])))]
+    for fitted in (fastridge.Ridge(), fastridge.PoissonRegressor()):
+        with pytest.raises(ValueError, match="part 1: sample_weight is None, but the parts before"):
+            fitted.fit(some)
     fitted = fastridge.Ridge().fit(X, y)
     with pytest.raises(ValueError, match=r"part 3: .*NaN"):
         fitted.predict(lazy(np.where(np.arange(N)[:, None] == 200, np.nan, X))).compute()

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .inputs import feature_names
+
 
 class Part(NamedTuple):
     """Consecutive rows of a data set.
@@ -43,6 +45,88 @@ class Sum(ABC):
 
 Task = Callable[..., Sum | None]
 
+_IN_ALL = ("weight", "offset", "exposure")  # fields that all parts have, or none
+
+
+class Layout(NamedTuple):
+    """What parts have to agree in; None: a part does not tell.
+
+    Attributes
+    ----------
+    width : int or None
+        Columns of X.
+    names : ndarray of object (p,) or None
+        Names of the columns.
+    n_targets : int or None
+        Columns of y.
+    given : tuple of str or None
+        Fields with a value for each row.
+    """
+
+    width: int | None
+    names: Any
+    n_targets: int | None
+    given: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, part: Part) -> Layout:
+        shape = getattr(part.X, "shape", None)
+        if shape is None:
+            shape = np.shape(part.X)
+        # an array without rows and columns has no columns to compare
+        width = int(shape[1]) if len(shape) == 2 and any(shape) else None
+        if row_count(part.X) == 0:
+            return cls(width, None, None, None)
+        form = getattr(part.y, "shape", None) or np.shape(part.y)
+        n_targets = None if part.y is None else int(form[1]) if len(form) == 2 else 1
+        given = tuple(name for name in _IN_ALL if getattr(part, name) is not None)
+        return cls(width, feature_names(part.X), n_targets, given)
+
+    def joined(self, other: Layout) -> Layout:
+        """Return what both tell, after a check that they agree."""
+        for what, ours, theirs in (
+            ("X", self.width, other.width),
+            ("y", self.n_targets, other.n_targets),
+        ):
+            if ours is not None and theirs is not None and ours != theirs:
+                raise ValueError(
+                    f"{what} has {theirs} columns; expected {ours}, as in the parts before."
+                )
+        if self.names is not None and other.names is not None:
+            unlike = np.flatnonzero(self.names != other.names)
+            if unlike.size:
+                raise ValueError(
+                    f"X has feature name {other.names[unlike[0]]!r} at position {unlike[0]};"
+                    f" expected {self.names[unlike[0]]!r}, as in the parts before."
+                )
+        if self.given is not None and other.given is not None:
+            for name in _IN_ALL:
+                if (name in self.given) != (name in other.given):
+                    what = (
+                        "given, but the parts before have none"
+                        if name in other.given
+                        else "None, but the parts before have it"
+                    )
+                    raise ValueError(
+                        f"{argument(name)} is {what}; expected it in all parts, or in none."
+                    )
+        return Layout(*(b if a is None else a for a, b in zip(self, other, strict=True)))
+
+
+class Total:
+    """The layout of parts, and the sum of what a task returned for them, or None."""
+
+    def __init__(self, layout: Layout, value: Sum | None) -> None:
+        self.layout, self.value = layout, value
+
+    def add(self, other: Total) -> None:
+        """Add the total of the parts that follow, in place."""
+        self.layout = self.layout.joined(other.layout)
+        if self.value is None:
+            self.value = other.value
+        elif other.value is not None:
+            self.value.add(other.value)
+
 
 class Parts(ABC):
     """A data set in parts.
@@ -52,7 +136,7 @@ class Parts(ABC):
     n_passes : int
         Passes over the data so far.
     names : ndarray of object (p,) or None
-        Names of the columns, where they are known before a pass.
+        Names of the columns, where they are known before a pass or from the last one.
     has_groups : bool
         Whether rows are known to have groups before a pass.
     width : int or None
@@ -85,13 +169,16 @@ class Parts(ABC):
         Raises
         ------
         ValueError
-            If no part has any rows.
+            If no part has any rows, or parts have other columns, or only some of them weights or
+            offsets.
         """
         self.n_passes += 1
         total = self._sum(task, args, each)
-        if total is None:
+        if total is None or total.value is None:
             raise ValueError("X has no rows in any part; expected at least one.")
-        return total
+        if total.layout.names is not None:
+            self.names = total.layout.names
+        return total.value
 
     @abstractmethod
     def keep(self) -> None:
@@ -105,7 +192,7 @@ class Parts(ABC):
         """
 
     @abstractmethod
-    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
+    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Total | None:
         raise NotImplementedError
 
 
@@ -115,10 +202,17 @@ def run_task(task: Task, part: Part, args: tuple[Any, ...]) -> Any:
         return task(part, *args)
 
 
-def add_to(total: Any, found: Any, number: int) -> Any:
-    """Return a sum with that of a part added, either of which may be None."""
-    if found is None or total is None:
-        return total if found is None else found
+def total_of(task: Task, part: Part, args: tuple[Any, ...]) -> Total:
+    """Return the total of a single part; errors name the part."""
+    with in_part(part.number):
+        value = task(part, *args)
+        return Total(Layout.of(part), value)
+
+
+def add_to(total: Total | None, found: Total, number: int) -> Total:
+    """Return a total with that of the parts from a number on added; total: None before them."""
+    if total is None:
+        return found
     with in_part(number):
         total.add(found)
     return total
@@ -141,6 +235,11 @@ def row_count(values: Any) -> int:
     """Return the number of rows of a table or a column."""
     shape = getattr(values, "shape", None)
     return int(shape[0]) if shape else len(values)
+
+
+def argument(field: str) -> str:
+    """Return the name of a field of parts as an argument of `fit`."""
+    return "sample_weight" if field == "weight" else field
 
 
 def is_lazy(X: Any) -> bool:

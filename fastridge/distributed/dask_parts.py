@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.parts import Part, Parts, Task, add_to, run_task
+from ..data.parts import Part, Parts, Task, Total, add_to, argument, run_task, total_of
 
 _FAN_IN = 4  # sums added by a task
 _SMALL = 1 << 20  # bytes up to which parts share a task
@@ -94,7 +94,7 @@ class DaskParts(Parts):
             graph[name, number] = (_move, step, number, row, (name, number - 1), (name, "args"))
         return _scheduler()(graph, (name, len(keys) - 1)).value
 
-    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Any:
+    def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Total | None:
         graph, keys = self._layout()
         graph, name = dict(graph), f"fastridge-sum-{uuid.uuid4().hex}"
         graph[name, "args"] = _Held((task, args))
@@ -114,7 +114,8 @@ class DaskParts(Parts):
                 graph[key] = (_add, *some)
                 above.append(key)
             level = above
-        return _scheduler()(graph, level[0])[1]
+        total: Total = _scheduler()(graph, level[0])[1]
+        return total
 
 
 class _Held:
@@ -145,7 +146,7 @@ def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
     total, (task, args) = None, held.value
     for i, values in enumerate(columns):
         own = args if each is None else (*args, each.value[i])
-        found = run_task(task, part_of(start + i, values), own)
+        found = total_of(task, part_of(start + i, values), own)
         total = add_to(total, found, start + i)
     return start, total
 
@@ -175,10 +176,9 @@ def dask_parts(X: Any, given: dict[str, Any]) -> DaskParts:
 def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
     for name, values in given.items():
         if values is not None:
-            shown = "sample_weight" if name == "weight" else name
             raise ValueError(
-                f"{shown} is given together with a list of partitions; expected it inside the"
-                " partitions."
+                f"{argument(name)} is given together with a list of partitions; expected it inside"
+                " the partitions."
             )
     return DaskParts([[one] for one in X], None, None, 0.0, False)
 
@@ -229,7 +229,7 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
 
 def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[Any]:
     """Return a delayed block of `values` for each partition of X."""
-    shown = "sample_weight" if name == "weight" else name
+    shown = argument(name)
     if values is None:
         return [None] * count
     if np.isscalar(values):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._estimators import row_of
-from ..data.parts import Parts, is_lazy
+from ..data.parts import Parts, argument, is_lazy
 from . import glm, squared
 
 _FITS = {
@@ -24,9 +24,9 @@ def parts_of(X: Any, **given: Any) -> Parts:
     if isinstance(X, Parts):
         for name, values in given.items():
             if values is not None:
-                shown = "sample_weight" if name == "weight" else name
                 raise ValueError(
-                    f"{shown} is given together with Chunks; expected it inside the chunks."
+                    f"{argument(name)} is given together with Chunks; expected it inside the"
+                    " chunks."
                 )
         return X
     if is_lazy(X):

@@ -441,6 +441,5 @@ def _run(
         )
     if not found.converged:
         warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=5)
-    names = known.names if parts.names is None else parts.names
-    estimator._set_features(p, names)
+    estimator._set_features(p, parts.names)
     return found

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import check_design, check_finite, check_target, feature_names
-from ..data.parameters import non_negative
+from ..data.check import check_design, check_finite, check_target
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset
-from .sums import Totals, Weights, codes_of, labels_of, weights_of
+from .sums import Totals, Weights, codes_of, labels_of, weights_of, weights_of_rows
 
 Array = NDArray[np.float64]
 
@@ -50,9 +49,7 @@ def read(part: Part, data: Data) -> Rows:
     """Return the rows of a part, after the checks that a local fit does."""
     n = row_count(part.X)
     A = check_design(part.X, finite=False)
-    weight = None
-    if part.weight is not None:
-        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    weight = weights_of_rows(part, n)
     if data.classes is None:
         y = check_target(part.y, n)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -94,14 +91,8 @@ class Known(Sum):
         self.mean, self.squares, self.low, self.high = columns
         self.labels: Weights | None = None
         self.has_offset = self.is_float32 = self.is_sparse = False
-        self.names: Any = None
 
     def add(self, other: Known) -> None:
-        if len(other.mean) != len(self.mean):
-            raise ValueError(
-                f"X has {len(other.mean)} columns in one part and {len(self.mean)} in another;"
-                " expected the same number in each."
-            )
         total = self.total + other.total
         if total > 0:
             share = other.total / total
@@ -116,14 +107,6 @@ class Known(Sum):
         self.has_offset |= other.has_offset
         self.is_float32 &= other.is_float32
         self.is_sparse |= other.is_sparse
-        if self.names is None:
-            self.names = other.names
-        elif other.names is not None and (self.names != other.names).any():
-            j = int(np.flatnonzero(self.names != other.names)[0])
-            raise ValueError(
-                f"X has feature name {other.names[j]!r} at position {j}; expected"
-                f" {self.names[j]!r}, as in the earlier parts."
-            )
 
 
 def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
@@ -151,8 +134,7 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
     found = Known(total, (mean, total * variance, *_range(rows.A)), y_sum, least)
     found.labels = labels
     found.has_offset = part.offset is not None or part.exposure is not None
-    found.is_float32, found.names = rows.A.is_float32, feature_names(part.X)
-    found.is_sparse = rows.A.is_sparse
+    found.is_float32, found.is_sparse = rows.A.is_float32, rows.A.is_sparse
     return found
 
 

@@ -11,7 +11,7 @@ from .. import _sklearn
 from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from .fit import parts_of
-from .sums import Totals, column, refuse_others
+from .sums import Totals, column, refuse_others, weights_of_rows
 
 
 def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
@@ -101,11 +101,8 @@ def predictions_of(part: Part, estimator: Any, method: str, given: dict[str, Any
 
 
 def _weight(part: Part, n: int) -> Any:
-    from ..data.parameters import non_negative
-
-    if part.weight is None:
-        return np.ones(n)
-    return non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    weight = weights_of_rows(part, n)
+    return np.ones(n) if weight is None else weight
 
 
 def right_of(part: Part, estimator: Any) -> Totals | None:

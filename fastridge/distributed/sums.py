@@ -78,10 +78,15 @@ def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
         return None
     values = labels_of(part, n) if field == "y" else column(getattr(part, field), n, field)
     labels, code = np.unique(values, return_inverse=True)
-    weight = None
-    if weighted and part.weight is not None:
-        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    weight = weights_of_rows(part, n) if weighted else None
     return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64))
+
+
+def weights_of_rows(part: Part, n: int) -> NDArray[np.float64] | None:
+    """Return the checked weights of the n rows of a part, or None."""
+    if part.weight is None:
+        return None
+    return non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
 
 
 def labels_of(part: Part, n: int) -> NDArray[Any]:
@@ -206,9 +211,7 @@ def fold_moments_of(
     if A.n_columns > most:
         raise ValueError(too_wide(A.n_columns, most))
     Y = check_target(part.y, n)
-    weight = None
-    if part.weight is not None:
-        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    weight = weights_of_rows(part, n)
     parts = [Moments() for _ in range(count)]
     for fold, rows in rows_of(part, folds, n):
         y, w = np.asfortranarray(Y[rows]), None if weight is None else weight[rows]
@@ -229,9 +232,7 @@ def with_targets(part: Part, targets: Targets) -> Part:
     """Return a part with a target of -1 and 1 for each class, or for the second of two."""
     n, (classes, class_weight) = row_count(part.X), targets
     code = codes_of(labels_of(part, n), classes)
-    weight = None
-    if part.weight is not None:
-        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
+    weight = weights_of_rows(part, n)
     if class_weight is not None:
         by_class = class_weight[code]
         weight = by_class if weight is None else weight * by_class

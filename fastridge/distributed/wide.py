@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import check_design, check_finite, check_target, feature_names
-from ..data.parameters import check_alpha, check_penalty_factor, non_negative
+from ..data.check import check_design, check_finite, check_target
+from ..data.parameters import check_alpha, check_penalty_factor
 from ..data.parts import Part, Parts, Sum, row_count
 from ..quadratic.base import Quadratic
 from ..quadratic.range import joined_levels, lost_rows, require_moments, weight_levels
@@ -23,7 +23,7 @@ from ..solvers.ridge.cg import Products, Systems, solve_cg
 from ..solvers.ridge.result import cast_and_warn, sufficient_gradient
 from ..solvers.ridge.solve import finished
 from ..systems.cost import heavy_columns
-from .sums import Targets, Totals, with_targets
+from .sums import Targets, Totals, weights_of_rows, with_targets
 
 Array = NDArray[np.float64]
 
@@ -48,9 +48,8 @@ class Columns(Sum):
         See `weight_levels`.
     """
 
-    def __init__(self, A: Matrix, Y: Array, weight: Array | None, names: Any) -> None:
-        self.n, self.names, self.is_float32 = A.n_rows, names, A.is_float32
-        self.is_sparse = A.is_sparse
+    def __init__(self, A: Matrix, Y: Array, weight: Array | None) -> None:
+        self.n, self.is_float32, self.is_sparse = A.n_rows, A.is_float32, A.is_sparse
         self.y_ndim = Y.ndim
         Y = Y.reshape(self.n, -1)
         self.total = float(self.n) if weight is None else float(weight.sum())
@@ -71,20 +70,6 @@ class Columns(Sum):
         self.cross = near.centered(shift).tdot(np.asfortranarray(R * w[:, None])).reshape(p, k)
 
     def add(self, other: Columns) -> None:
-        for name, ours, theirs in (
-            ("columns", len(self.mean), len(other.mean)),
-            ("targets", len(self.y_mean), len(other.y_mean)),
-        ):
-            if ours != theirs:
-                raise ValueError(f"there are {theirs} {name}; expected {ours}, as in other parts.")
-        if self.names is None:
-            self.names = other.names
-        elif other.names is not None and (self.names != other.names).any():
-            j = int(np.flatnonzero(self.names != other.names)[0])
-            raise ValueError(
-                f"X has feature name {other.names[j]!r} at position {j}; expected"
-                f" {self.names[j]!r}, as in the parts before."
-            )
         total = self.total + other.total
         if total > 0:
             share = other.total / total
@@ -111,10 +96,7 @@ def _rows(part: Part, targets: Targets | None) -> tuple[Matrix, Array, Array | N
     if targets is not None:
         part = with_targets(part, targets)
     A = check_design(part.X, finite=False)
-    weight = None
-    if part.weight is not None:
-        weight = non_negative(part.weight, n, "sample_weight", "sample", scalar=True)
-    return A, check_target(part.y, n), weight
+    return A, check_target(part.y, n), weights_of_rows(part, n)
 
 
 def columns_of(part: Part, targets: Targets | None = None) -> Columns | None:
@@ -123,7 +105,7 @@ def columns_of(part: Part, targets: Targets | None = None) -> Columns | None:
         return None
     A, Y, weight = _rows(part, targets)
     check_finite(A)
-    return Columns(A, Y, weight, feature_names(part.X))
+    return Columns(A, Y, weight)
 
 
 class Place(NamedTuple):
@@ -336,6 +318,5 @@ def fit_wide(estimator: Any, parts: Parts, columns: Columns, targets: Targets | 
     result = cast_and_warn(columns, result, tol, True)
     column = columns.y_ndim == 2 if targets is None else True
     estimator._set_result(result, k == 1 and column)
-    names = parts.names if columns.names is None else columns.names
-    estimator._set_features(p, names)
+    estimator._set_features(p, parts.names)
     estimator.__dict__.pop("moments_", None)
