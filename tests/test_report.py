@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 
 import numpy as np
@@ -277,6 +278,8 @@ def test_the_file_is_replaced_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [place]
     with pytest.raises(OSError, match="nowhere"):
         page.save(tmp_path / "nowhere" / "report.html")
+    with pytest.raises(ValueError, match="not a regular file"):
+        page.save(os.devnull)
 
 
 def test_frames_name_their_columns():
@@ -294,6 +297,26 @@ def test_frames_name_their_columns():
         (RidgeCV(), {}, Exception, "not fitted"),
         (Ridge(), {"feature_names": ["a"]}, ValueError, "feature_names has 1 names; expected 12"),
         (Ridge(), {"feature_names": [1] * 12}, TypeError, "feature_names"),
+        (Ridge(), {"feature_names": 3}, TypeError, "feature_names is 3"),
+        (Ridge(), {"path": 3}, TypeError, "path is 3"),
+        (
+            Ridge(),
+            {"groups": np.ones(120), "validation": (X, Y)},
+            ValueError,
+            "groups is given together with validation",
+        ),
+        (
+            RidgeCV(validation=(X, Y)).fit(X, Y),
+            {"groups": np.ones(120)},
+            ValueError,
+            "groups is given together with validation",
+        ),
+        (
+            Ridge(),
+            {"sample_weight": np.eye(120)[0]},
+            ValueError,
+            "zero for all of the (96|24) random rows",
+        ),
         (Ridge(), {"target": 1}, ValueError, "target is 1"),
         (Ridge(), {"target": True}, TypeError, "target is True"),
         (Ridge(), {"standardize": True}, ValueError, "expected None unless model is a path"),

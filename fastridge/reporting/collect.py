@@ -44,6 +44,11 @@ def collect(
     given: X, y and sample_weight. of_path: penalty_factor and standardize of a path.
     """
     X, y, weight = given
+    own = getattr(estimator, "validation", None)
+    if validation is None and isinstance(own, (tuple, list)):
+        validation = own
+    if groups is not None and validation is not None:
+        raise ValueError("groups is given together with validation; expected one of the two.")
     sample = sample_of(estimator, X, y, weight, target)
     p = sample.A.n_columns
     if names is not None and len(names) != p:
@@ -156,9 +161,6 @@ def _apart(
 ) -> tuple[Sample, Sample, Any, Any, str]:
     """Return rows to fit, held-out rows, y and weights of the former as given, and words."""
     _, y, weight = given
-    if validation is None:
-        own = getattr(estimator, "validation", None)
-        validation = own if isinstance(own, (tuple, list)) else None
     if validation is not None:
         return (
             sample,
@@ -173,7 +175,12 @@ def _apart(
     values = np.asarray(_one_target(estimator, y, target))
     given_weight = None if weight is None else np.broadcast_to(np.asarray(weight), (n,))
     parts = []
-    for rows in (split.train, split.test):
+    for rows, which in ((split.train, "fitted to"), (split.test, "held out")):
+        if sample.weight is not None and not sample.weight[rows].any():
+            raise ValueError(
+                f"sample_weight is zero for all of the {len(rows):,} random rows that are {which};"
+                " expected a positive weight among them, another random_state, or validation."
+            )
         A = take_rows(sample.A, rows)
         own = None if sample.weight is None else np.ascontiguousarray(sample.weight[rows])
         parts.append(

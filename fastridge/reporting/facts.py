@@ -14,7 +14,7 @@ from .. import __version__
 from .._cpu import get_instruction_set
 from .._matrix import Matrix
 from .._threads import get_num_threads
-from .fits import Fits, Sample
+from .fits import Fits, Sample, is_path
 
 UNLIKE = 10.0  # ratio of the features' scales from which the page warns
 _LISTED = 20
@@ -94,21 +94,15 @@ def certificate_of(estimator: Any, fits: Fits, seconds: float) -> list[list[str]
         value = getattr(estimator, name, None)
         if value is not None:
             rows.append([label, _figure(value)])
-    if hasattr(estimator, "solver"):
-        # of a path
-        for name, label in (("solver", "solver"), ("converged", "all fits converged")):
+    if is_path(estimator):
+        if hasattr(estimator, "solver"):
+            rows.append(["solver", estimator.solver])
+        if hasattr(estimator, "converged"):
+            rows.append(["all fits converged", "yes" if np.all(estimator.converged) else "no"])
+        for name, label in (("relative_gradient", "gradient"), ("relative_gap", "dual gap")):
             value = getattr(estimator, name, None)
-            if isinstance(value, str):
-                if not any(row[0] == label for row in rows):
-                    rows.append([label, value])
-            elif value is not None:
-                rows.append([label, "yes" if np.all(value) else "no"])
-        worst = getattr(estimator, "relative_gradient", None)
-        if worst is not None and np.size(worst):
-            rows.append(["largest relative gradient", _figure(np.max(worst))])
-        gap = getattr(estimator, "relative_gap", None)
-        if gap is not None and np.size(gap):
-            rows.append(["largest relative dual gap", _figure(np.max(gap))])
+            if value is not None and np.size(value):
+                rows.append([f"largest relative {label}", _figure(np.max(value))])
     rows.append(["intercept", "fitted" if fits.fit_intercept else "none"])
     rows.append(["standardize", "on" if fits.standardize else "off"])
     rows.append(["time for this report's fits and figures", f"{seconds:.3g} s"])

@@ -6,7 +6,6 @@ import html
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from .. import _sklearn
 from ..data.inputs import feature_names as names_of_frame
 from ..data.parameters import check_flags, check_seed
+from ..io.place import place_of, replacing
 from .collect import collect
 from .page import page_of
 
@@ -48,7 +48,7 @@ class Report:
         self.html, self.notes = html, notes
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the page to a file, through a temporary one beside it.
+        """Write the page to a file, as a whole or not at all.
 
         Parameters
         ----------
@@ -57,16 +57,15 @@ class Report:
 
         Raises
         ------
+        TypeError
+            If `path` is no path.
+        ValueError
+            If `path` is empty, or exists and is not a regular file.
         OSError
             If the file cannot be written.
         """
-        place = Path(path)
-        draft = place.with_name(f"{place.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(self.html, encoding="utf-8", newline="\n")
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(os.path.realpath(place_of(path))) as file:
+            file.write(self.html.encode())
 
     def _repr_html_(self) -> str:
         source = html.escape(self.html, quote=True)
@@ -121,7 +120,7 @@ def report(
         a fifth of the rows at random, for which the path is fitted to the others. For a path, the
         rows that judge it; required.
     groups : array-like of shape (n_samples,) or None, default=None
-        Group of each row: whole groups are held out.
+        Group of each row: whole groups are held out. Only without `validation`.
     target : int, default=0
         Index of the target; of the class whose coefficients are shown, for more than two.
     feature_names : sequence of str or None, default=None
@@ -182,6 +181,7 @@ def report(
     >>> page.save("report.html")  # doctest: +SKIP
     """
     start = time.perf_counter()
+    place = None if path is None else place_of(path)
     check_flags(standardize=standardize)
     seed = check_seed(0 if random_state is None else random_state)
     if title is not None and not isinstance(title, str):
@@ -210,17 +210,20 @@ def report(
     shown = f"{type(estimator).__name__}: penalty" if title is None else title
     data["title"] = shown
     made = Report(page_of(shown, data), data["notes"])
-    if path is not None:
-        made.save(path)
+    if place is not None:
+        made.save(place)
     return made
 
 
 def _names(given: Any, estimator: Any, X: Any) -> list[str] | None:
     """Return the names of the features, as given or of a data frame; None: they have none."""
     if given is not None:
-        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
-            raise TypeError("feature_names holds something else than str; expected only str.")
-        return list(given)
+        if isinstance(given, str) or not np.iterable(given):
+            raise TypeError(f"feature_names is {given!r}; expected a sequence of str.")
+        names = list(given)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("feature_names holds other values than str; expected only str.")
+        return names
     known = getattr(estimator, "feature_names_in_", None)
     if known is None:
         known = names_of_frame(X)
