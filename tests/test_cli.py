@@ -107,7 +107,8 @@ def test_the_penalty_is_chosen_on_random_folds(data):
 def test_every_model_fits(folder, name, alpha, capsys):
     y = RNG.poisson(np.exp(SIZE / 10.0)) + (name == "gamma")
     data = write(folder / "d.csv", *rows_of(price=y))
-    options = ["--model", name, "--alpha", alpha, "--cv", 3, "--standardize"]
+    options = ["--model", name, "--alpha", alpha, "--standardize"]
+    options += ["--cv", 3] if alpha == "auto" else []
     assert run("fit", data, "--target", "price", *options) == 0
     estimator = fastridge.load("d.fastridge").estimator
     assert estimator.standardize is True
@@ -285,9 +286,9 @@ def test_matrices(folder, capsys):
     row = np.zeros((1, 30))
     row[0, 0] = 2.0
     assert float(values[0, 0]) == pytest.approx(found.predict(row)[0])
-    assert run("fit", "X.npz") == 1
-    assert run("fit", "d.svm", "--target", "y") == 1
-    assert run("fit", "d.svm", "--exclude", "y") == 1
+    assert run("fit", "X.npz") == 2
+    assert run("fit", "d.svm", "--target", "y") == 2
+    assert run("fit", "d.svm", "--exclude", "y") == 2
 
 
 def test_show_prints_the_largest_coefficients(data, capsys):
@@ -345,14 +346,18 @@ def test_files_that_cannot_be_fitted(folder, content, message, capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["fit", "nowhere.csv", "--target", "price"], "nowhere.csv"),
-        (["fit", "houses.csv"], "--target is missing"),
+        (["fit", "nowhere.csv", "--target", "price"], "nowhere.csv: No such file"),
+        (["fit", "nowhere.svm"], "nowhere.svm: No such file"),
+        (["fit", "nowhere.npz", "--target", "y.npy"], "nowhere.npz: No such file"),
+        (["show", "nowhere"], "nowhere: No such file"),
         (["fit", "houses.csv", "--target", "rent"], "expected one of size, colour, age, price"),
         (["fit", "houses.csv", "--target", "price", "--exclude", "rent"], "--exclude is 'rent'"),
-        (["fit", "houses.csv", "--target", "price", "--cv", "1"], "--cv is 1"),
+        (["fit", "houses.csv", "--target", "price", "--cv", "999"], "--cv is 999"),
         (["fit", "houses.csv", "--target", "price", "--out", "no/where"], "is no folder"),
         (["fit", "houses.doc", "--target", "price"], "suffix"),
         (["predict", "houses.csv", "houses.csv"], "houses.csv"),
+        (["report", "plain.fastridge", "houses.csv", "--out", "no/where.html"], "no is no folder"),
+        (["predict", "plain.fastridge", "houses.csv", "--out", "no/where"], "no is no folder"),
         (["show", "plain.fastridge"], "without the encoding of a table"),
     ],
 )
@@ -371,6 +376,7 @@ def test_errors_have_a_message_and_a_status(data, argv, message, capsys):
         ["fit", "d.csv", "--alpha", "nan"],
         ["fit", "d.csv", "--l1-ratio", "2"],
         ["fit", "d.csv", "--cv", "x"],
+        ["fit", "d.csv", "--cv", "1"],
         ["fit", "d.csv", "--seed", "-1"],
         ["fit", "d.csv", "--model", "tree"],
     ],
@@ -379,6 +385,57 @@ def test_wrong_options_have_status_2(argv):
     with pytest.raises(SystemExit) as told:
         main(argv)
     assert told.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--target is missing"),
+        (["--chunks", 9], "--target is missing"),
+        (["--chunks", 9, "--report", "r.html"], "--report needs all rows in memory"),
+        (["--target", "price", "--alpha", 1, "--cv", 3], "--cv has no effect with --alpha NUMBER"),
+        (["--target", "price", "--alpha", 1, "--seed", 3], "--seed has no effect with --alpha"),
+        (["--target", "price", "--chunks", 9, "--seed", 3], "--seed has no effect with --chunks"),
+        (["--target", "price", "--l1-ratio", 0.3], "--l1-ratio is for --model elastic-net"),
+        (["--target", "price", "--model", "logistic", "--alpha", 0], "--alpha is 0"),
+        (["--target", "price", "--report", "houses.fastridge"], "--out and --report are both"),
+        (["--target", "price", "--model", "poisson", "--chunks", 9], "--chunks with --alpha auto"),
+    ],
+)
+def test_options_that_do_not_fit_have_status_2(data, options, message, capsys):
+    assert run("fit", data, *options) == 2
+    assert message in capsys.readouterr().err
+    assert list(data.parent.iterdir()) == [data]
+
+
+def test_a_report_that_fails_keeps_the_model(folder, capsys):
+    weight = np.zeros(N)
+    weight[0] = 1.0
+    data = write(folder / "d.csv", *rows_of(w=weight))
+    options = ["--target", "price", "--alpha", 1, "--weights", "w", "--report", "r.html"]
+    assert run("fit", data, *options) == 1
+    said = capsys.readouterr().err
+    assert "d.fastridge is written, but --report is not: sample_weight is zero for all of" in said
+    assert len(fastridge.load("d.fastridge").names()) == 5
+    assert not (folder / "r.html").exists()
+
+
+def test_warnings_do_not_name_attributes(folder, capsys):
+    data = write(folder / "d.csv", *rows_of(price=RNG.standard_normal(N)))
+    assert run("fit", data, "--target", "price") == 0
+    said = capsys.readouterr().err
+    assert "the grid, which was extended" in said
+    assert "alphas_" not in said
+
+
+def test_missing_columns_are_all_named(data, capsys):
+    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
+    new = write(data.parent / "new.csv", *rows_of(size=None, age=None))
+    assert run("predict", "houses.fastridge", new) == 1
+    assert "the data have no columns 'size', 'age', which the fit had." in capsys.readouterr().err
+    new = write(data.parent / "new.csv", *rows_of(age=None))
+    assert run("predict", "houses.fastridge", new) == 1
+    assert "the data have no column 'age', which the fit had." in capsys.readouterr().err
 
 
 def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
@@ -390,8 +447,10 @@ def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
         return report
 
     monkeypatch.setattr("fastridge.cli.fit.reporter", reporter)
-    assert run("fit", data, "--target", "price") == INTERRUPTED
+    assert run("fit", data, "--target", "price", "--report", "r.html") == INTERRUPTED
     said = capsys.readouterr().err
+    assert "fastridge report houses.fastridge" in said
+    assert not Path("r.html").exists()
     assert "finished folds is fitted to all rows" in said
     model = fastridge.load("houses.fastridge")
     assert type(model.estimator) is fastridge.Ridge
@@ -466,10 +525,10 @@ def test_chunks_choose_a_penalty_and_drop_rows(folder, capsys):
     assert "colour=of a row without a target" not in model.names()
     expected = fastridge.Ridge(model.facts["alpha"]).fit(design()[50:], PRICE[50:])
     np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-8)
-    assert run("fit", data, *options, "--model", "poisson", "--drop-missing-target") == 1
-    assert "--chunks with --alpha auto is for" in capsys.readouterr().err
-    assert run("fit", data, *options, "--report", "r.html") == 1
-    assert run("fit", "d.parquet", *options) == 1
+    assert run("fit", "d.parquet", *options) == 2
+    data = write(folder / "d.csv", *rows_of(price=[""] * N))
+    assert run("fit", data, *options, "--drop-missing-target") == 1
+    assert "the target 'price' has no values at all" in capsys.readouterr().err
 
 
 def test_predictions_replace_a_file_only_when_they_are_whole(data, capsys):
@@ -536,6 +595,8 @@ def test_columns_of_other_types(folder, capsys):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
+    assert run("fit", "nowhere.parquet", "--target", "price") == 1
+    assert "nowhere.parquet: No such file" in capsys.readouterr().err
     names = [2**60 + i for i in range(N)]
     table = pa.table({"size": SIZE, "tags": [["a"]] * N, "id": names, "price": PRICE})
     parquet.write_table(table, folder / "d.parquet")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import __version__
-from .models import MODELS
+from .models import FOLDS, L1_RATIO, MODELS
 
 _DATA = "CSV or TSV (also gzipped), Parquet, Arrow or Feather, svmlight, or .npz of a scipy matrix"
 
@@ -34,16 +35,18 @@ def _share(text: str) -> float:
     return value
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _whole(least: int) -> Callable[[str], int]:
+    """Return the reader of a whole number of at least `least`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return read
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
+_count = _whole(1)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -60,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="fit a model to a table and save it")
     add = fit.add_argument
     add("data", type=Path, metavar="DATA", help=_DATA)
-    add("--target", metavar="COLUMN", help="column to predict; of .npz, a .npy file")
+    add("--target", metavar="COLUMN", help="column to predict; for .npz, a .npy file")
     add("--model", choices=MODELS, help="default: ridge, or logistic for a target of texts")
     add(
         "--alpha",
@@ -69,8 +72,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="auto|NUMBER",
         help="penalty, as of Ridge, Lasso or glm; auto: chosen by cross-validation (default)",
     )
-    add("--cv", type=_count, default=5, metavar="FOLDS", help="number of folds (%(default)s)")
-    add("--l1-ratio", type=_share, default=0.5, help="share of L1 of elastic-net (%(default)s)")
+    # None: not given, so that an option without effect is refused
+    add("--cv", type=_whole(2), metavar="FOLDS", help=f"number of folds ({FOLDS})")
+    add("--l1-ratio", type=_share, help=f"share of L1 of elastic-net ({L1_RATIO})")
     add(
         "--exclude",
         action="append",
@@ -88,7 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="ROWS",
         help="for text larger than memory: read so many rows at a time, in each pass",
     )
-    add("--seed", type=_seed, default=0, help="seed of the folds' rows (%(default)s)")
+    add("--seed", type=_whole(0), help="seed of the folds' rows (0)")
     add("--out", type=Path, metavar="FILE", help="model file (DATA's name with .fastridge)")
     add("--report", type=Path, metavar="FILE.html", help="also write an interactive page")
     add("--threads", type=_count, help="threads to use (those of the machine)")

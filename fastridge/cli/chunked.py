@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ from .load_data import pick, target_of, weights_of
 from .table_model import TableModel
 from .tables import (
     Column,
-    CommandError,
+    OptionError,
     Summary,
     Table,
-    column_of_texts,
+    column_of_block,
     table_of_block,
     text_blocks,
 )
@@ -68,7 +66,8 @@ def scan(path: Path, size: int, target: str, drop: bool) -> dict[str, Summary]:
             for name, column in zip(names, columns, strict=True):
                 if name not in seen:
                     seen[name] = _Seen(name)
-                table[name] = _coded(name, column, name in as_texts or seen[name].kind == "text")
+                as_text = name in as_texts or seen[name].kind == "text"
+                table[name] = column_of_block(name, column, as_text)
             if drop and target in table:
                 rows = np.flatnonzero(~table[target].missing)
                 table = {name: column.take(rows) for name, column in table.items()}
@@ -79,12 +78,6 @@ def scan(path: Path, size: int, target: str, drop: bool) -> dict[str, Summary]:
             return {name: one.summary() for name, one in seen.items()}
         # texts after numbers: read the column as texts from the start
         as_texts |= mixed
-
-
-def _coded(name: str, column: Any, as_text: bool) -> Column:
-    count: Any = defaultdict(itertools.count().__next__)
-    codes = np.fromiter(map(count.__getitem__, column), dtype=np.int32, count=len(column))
-    return column_of_texts(name, codes, list(count), as_text)
 
 
 def _used(column: Column) -> Column:
@@ -148,7 +141,7 @@ class Blocks:
 def require_chunks(name: str, automatic: bool) -> None:
     """Raise an error where a model cannot be fitted in chunks."""
     if automatic and name not in ("ridge", "lasso", "elastic-net"):
-        raise CommandError(
+        raise OptionError(
             f"--chunks with --alpha auto is for ridge, lasso and elastic-net; for {name}, give"
             " --alpha a number."
         )

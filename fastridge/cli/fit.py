@@ -10,17 +10,19 @@ import numpy as np
 
 from .._progress import reporter
 from ..io import save
-from .load_data import pick, target_of, weights_of
-from .models import best_so_far, random_splits, with_choice, with_penalty
+from .load_data import pick, require_target, target_of, weights_of
+from .models import FOLDS, L1_RATIO, best_so_far, random_splits, with_choice, with_penalty
 from .table_model import TableModel, make_columns
 from .tables import (
     CommandError,
+    OptionError,
     is_matrix,
     is_npz,
     is_text,
+    message_of,
     read_matrix,
     read_table,
-    require_other,
+    require_place,
     say,
 )
 
@@ -31,43 +33,75 @@ def fit(options: Any) -> int:
     """Run ``fastridge fit``; return the exit status."""
     from .._threads import set_num_threads
 
+    _check_options(options)
     if options.threads is not None:
         set_num_threads(options.threads)
     out = options.out
     if out is None:
         out = Path(options.data.name.split(".")[0] + ".fastridge")
-    for place in (out, options.report):
-        if place is not None and not place.resolve().parent.is_dir():
-            raise CommandError(f"{place.parent} is no folder; expected one to write {place} to.")
-    require_other("--out", out, options.data)
-    require_other("--report", options.report, options.data)
+    require_place("--out", out, options.data)
+    require_place("--report", options.report, options.data)
+    if options.report is not None and options.report.resolve() == out.resolve():
+        raise OptionError(f"--out and --report are both {out}; expected two files.")
     if options.chunks is not None:
         return _fit_chunks(options, out)
     work = _fit_matrix if is_matrix(options.data) else _fit_table
     model, X, y, weight = work(options)
-    name = options.model or ("logistic" if _is_labels(y) else "ridge")
-    if name != "logistic" and _is_labels(y):
-        raise CommandError(f"the target holds texts; expected numbers for --model {name}.")
+    name = _name_of_model(options, np.asarray(y).dtype.kind in "US")
     status = _solve(model, name, options, X, y, weight)
     n, p = X.shape
     model.facts = {"rows": int(n), "features": int(p), **model.facts}
     save(model, out)
     _say_result(model, out)
     if options.report is not None and status == 0:
-        from ..reporting import report
-
-        title = f"{options.data.name}: {model.target}" if model.target else options.data.name
-        made = report(
-            *(model.estimator, X, y),
-            sample_weight=weight,
-            feature_names=model.names(),
-            title=title,
-            path=options.report,
-        )
-        for note in made.notes:
-            say(note)
-        say(f"wrote {options.report}")
+        try:
+            write_report(model, X, y, weight, options.data, options.report)
+        except (OSError, ValueError, TypeError, MemoryError) as error:
+            # the fit may have taken long: it is kept
+            raise CommandError(
+                f"{out} is written, but --report is not: {message_of(error)}"
+            ) from error
+    elif options.report is not None:
+        say(f"--report is left out; fastridge report {out} {options.data} makes it")
     return status
+
+
+def write_report(model: TableModel, X: Any, y: Any, weight: Any, data: Path, place: Path) -> None:
+    """Write the page of a model to `place`."""
+    from ..reporting import report
+
+    made = report(
+        *(model.estimator, X, y),
+        sample_weight=weight,
+        feature_names=model.names(),
+        title=f"{data.name}: {model.target}" if model.target else data.name,
+        path=place,
+    )
+    for note in made.notes:
+        say(note)
+    say(f"wrote {place}")
+
+
+def _check_options(options: Any) -> None:
+    """Raise an error for options without effect, and put in defaults."""
+    fixed = options.alpha != "auto"
+    for name, why in (("cv", fixed), ("seed", fixed), ("seed", options.chunks is not None)):
+        if why and getattr(options, name) is not None:
+            other = "--alpha NUMBER" if fixed else "--chunks"
+            raise OptionError(f"--{name} has no effect with {other}; expected one of the two.")
+    if options.l1_ratio is not None and options.model != "elastic-net":
+        raise OptionError("--l1-ratio is for --model elastic-net only.")
+    for name, default in (("cv", FOLDS), ("seed", 0), ("l1_ratio", L1_RATIO)):
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+
+
+def _name_of_model(options: Any, texts: bool) -> str:
+    """Return the model asked for, or that of a target of texts or numbers."""
+    name = options.model or ("logistic" if texts else "ridge")
+    if texts and name != "logistic":
+        raise CommandError(f"the target holds texts; expected numbers for --model {name}.")
+    return str(name)
 
 
 def _fit_chunks(options: Any, out: Path) -> int:
@@ -76,23 +110,20 @@ def _fit_chunks(options: Any, out: Path) -> int:
     from .chunked import Blocks, require_chunks, scan
 
     if not is_text(options.data):
-        raise CommandError(f"--chunks is for .csv and .tsv; {options.data} is read as a whole.")
+        raise OptionError(f"--chunks is for .csv and .tsv; {options.data} is read as a whole.")
     if options.report is not None:
-        raise CommandError("--report needs all rows in memory; expected it without --chunks.")
-    if options.target is None:
-        raise CommandError("--target is missing; expected the name of the column to predict.")
+        raise OptionError("--report needs all rows in memory; expected it without --chunks.")
+    _require_target_option(options)
+    automatic = options.alpha == "auto"
+    if options.model is not None:
+        # before the first pass, which may be long
+        require_chunks(options.model, automatic)
     drop = options.drop_missing_target
     found = scan(options.data, options.chunks, options.target, drop)
     target = pick(found, options.target, "--target")
-    if target.missing:
-        raise CommandError(
-            f"the target {target.name!r} is missing in {target.missing:,} row(s):"
-            " --drop-missing-target leaves them out."
-        )
-    name = options.model or ("logistic" if target.kind == "text" else "ridge")
-    require_chunks(name, options.alpha == "auto")
-    if name != "logistic" and target.kind == "text":
-        raise CommandError(f"the target holds texts; expected numbers for --model {name}.")
+    require_target(target.name, target.missing, target.rows)
+    name = _name_of_model(options, target.kind == "text")
+    require_chunks(name, automatic)
     left = _left_out(options, found)
     used = [column for key, column in found.items() if key not in left]
     columns = make_columns(used, options.impute == "mean")
@@ -105,7 +136,7 @@ def _fit_chunks(options: Any, out: Path) -> int:
     data = Chunks(blocks, verbose=sys.stderr.isatty())
     alpha = options.alpha
     given = (options.l1_ratio, options.standardize)
-    if alpha == "auto":
+    if automatic:
         choice = with_choice(name, options.cv, *given, callback=lambda done, total: None)
         model.estimator = choice.fit(data).set_params(callback=None)
         alpha = choice.diagnosis_.alpha
@@ -134,18 +165,19 @@ def _left_out(options: Any, found: Any) -> set[str]:
     return left
 
 
-def _is_labels(y: Any) -> bool:
-    return bool(np.asarray(y).dtype.kind in "US")
+def _require_target_option(options: Any) -> None:
+    if options.target is None:
+        raise OptionError("--target is missing; expected the name of the column to predict.")
 
 
 def _fit_matrix(options: Any) -> tuple[TableModel, Any, Any, Any]:
     for name in ("exclude", "weights", "impute", "drop_missing_target"):
         if getattr(options, name):
-            raise CommandError(f"--{name.replace('_', '-')} is for tables, not for matrices.")
+            raise OptionError(f"--{name.replace('_', '-')} is for tables, not for matrices.")
     svmlight = not is_npz(options.data)
     if svmlight == (options.target is not None):
-        raise CommandError(
-            "--target is for tables: svmlight has its own labels."
+        raise OptionError(
+            "--target is for tables and .npz: svmlight has its own labels."
             if svmlight
             else "--target is missing; expected a .npy file of the values to predict."
         )
@@ -154,8 +186,7 @@ def _fit_matrix(options: Any) -> tuple[TableModel, Any, Any, Any]:
 
 
 def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
-    if options.target is None:
-        raise CommandError("--target is missing; expected the name of the column to predict.")
+    _require_target_option(options)
     table = read_table(options.data)
     facts: dict[str, Any] = {}
     y, rows = target_of(pick(table, options.target, "--target"), options.drop_missing_target)
@@ -207,7 +238,7 @@ def _solve(model: TableModel, name: str, options: Any, X: Any, y: Any, weight: A
             raise
         say(
             f"interrupted: the best penalty of the {choice.cv_results_.n_folds} finished folds is"
-            f" fitted to all rows; again Ctrl-C stops that, too."
+            " fitted to all rows; Ctrl-C again stops that, too."
         )
         model.estimator = fixed(alpha).fit(X, y, sample_weight=weight)
         model.facts["choice"] = "interrupted"

@@ -30,14 +30,8 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
     missing = column.missing
     rows = None
     if missing.any():
-        if not drop:
-            raise CommandError(
-                f"the target {column.name!r} is missing in {int(missing.sum()):,} row(s):"
-                " --drop-missing-target leaves them out."
-            )
         rows = np.flatnonzero(~missing)
-        if not len(rows):
-            raise CommandError(f"the target {column.name!r} has no values at all.")
+        require_target(column.name, 0 if drop else int(missing.sum()), len(rows))
         column = column.take(rows)
     if column.kind in ("date", "other"):
         held = "dates" if column.kind == "date" else f"the type {column.levels[0]}"
@@ -45,6 +39,17 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
     if column.kind == "number":
         return column.values, rows
     return np.asarray(column.levels)[column.values], rows
+
+
+def require_target(name: str, missing: int, rows: int) -> None:
+    """Raise an error where rows have no target, or none of them has one."""
+    if missing:
+        raise CommandError(
+            f"the target {name!r} is missing in {missing:,} row(s): --drop-missing-target leaves"
+            " them out."
+        )
+    if not rows:
+        raise CommandError(f"the target {name!r} has no values at all.")
 
 
 def pick(table: Mapping[str, C], name: str, option: str) -> C:

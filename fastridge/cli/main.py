@@ -18,10 +18,10 @@ import numpy as np
 from ..io import ModelFileError, load
 from ..io.place import replacing
 from .arguments import make_parser
-from .fit import fit
+from .fit import fit, write_report
 from .load_data import data_of_model, designs_of_model
 from .table_model import TableModel
-from .tables import CommandError, require_other, say
+from .tables import CommandError, OptionError, message_of, require_place, say
 
 INTERRUPTED = 130
 
@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 done, 1 the data or a file do not allow it, 130 interrupted. Wrong options
-        raise SystemExit with status 2, as argparse does.
+        Exit status: 0 done, 1 the data or a file do not allow it, 2 options that are missing or do
+        not fit together, 130 interrupted. Options that argparse refuses raise SystemExit with
+        status 2.
 
     Examples
     --------
@@ -60,13 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
+    except OptionError as error:
+        say(str(error))
+        return 2
     except (CommandError, ModelFileError, OSError, ValueError, TypeError, MemoryError) as error:
-        say(str(error) or type(error).__name__)
+        say(message_of(error))
         return 1
 
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
-    say(f"warning: {message}")
+    # an attribute means nothing here; the chosen penalty is printed
+    text = str(message).replace("; alphas_ is the grid that was used", "")
+    say(f"warning: {text}")
 
 
 def _model_of(path: Path) -> TableModel:
@@ -80,12 +86,12 @@ def _model_of(path: Path) -> TableModel:
 
 
 def _predict(options: Any) -> int:
+    require_place("--out", options.out, options.model, options.data)
     model = _model_of(options.model)
     if options.out is None:
         unseen = _write(sys.stdout, model, options.data)
         sys.stdout.flush()
     else:
-        require_other("--out", options.out, options.model, options.data)
         with _new_text(options.out) as file:
             unseen = _write(file, model, options.data)
     for name, count in unseen.items():
@@ -163,21 +169,8 @@ def _figures(values: Any) -> list[str]:
 
 
 def _report(options: Any) -> int:
-    from ..reporting import report
-
-    require_other("--out", options.out, options.model, options.data)
+    require_place("--out", options.out, options.model, options.data)
     model = _model_of(options.model)
     X, y, weight = data_of_model(model, options.data)
-    made = report(
-        model.estimator,
-        X,
-        y,
-        sample_weight=weight,
-        feature_names=model.names(),
-        title=f"{options.data.name}: {model.target}" if model.target else options.data.name,
-        path=options.out,
-    )
-    for note in made.notes:
-        say(note)
-    say(f"wrote {options.out}")
+    write_report(model, X, y, weight, options.data, options.out)
     return 0

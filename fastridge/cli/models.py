@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .tables import CommandError
+from .tables import CommandError, OptionError
 
 MODELS = ("ridge", "lasso", "elastic-net", "logistic", "poisson", "gamma", "tweedie")
+FOLDS, L1_RATIO = 5, 0.5  # defaults of --cv and --l1-ratio
 _POWER = 1.5  # power of the variance of "tweedie"
 
 
@@ -26,7 +27,7 @@ def with_penalty(name: str, alpha: float, l1_ratio: float, standardize: bool, n:
         return f.ElasticNet(alpha, l1_ratio=l1_ratio, **options)
     if name == "logistic":
         if alpha == 0:
-            raise CommandError("--alpha is 0; expected above 0 for a logistic regression.")
+            raise OptionError("--alpha is 0; expected above 0 for a logistic regression.")
         return f.LogisticRegression(C=1.0 / (alpha * n), **options)
     if name == "poisson":
         return f.PoissonRegressor(alpha=alpha, **options)

@@ -37,6 +37,8 @@ class TableModel:
     >>> from fastridge.cli.tables import Column
     >>> colour = Column("colour", "text", np.array([0, 1, 1], dtype=np.int32), ["blue", "red"])
     >>> model = TableModel(Ridge(), "y", make_columns([colour.summary()], False), {})
+    >>> model
+    TableModel(Ridge(), target='y', of 1 columns)
     >>> model.names()
     ['colour=blue', 'colour=red']
     >>> model.encode({"colour": colour})[0]
@@ -51,6 +53,10 @@ class TableModel:
         self, estimator: Any, target: str, columns: list[dict[str, Any]], facts: dict[str, Any]
     ) -> None:
         self.estimator, self.target, self.columns, self.facts = estimator, target, columns, facts
+
+    def __repr__(self) -> str:
+        of = f"{len(self.columns)} columns" if self.columns else "a matrix"
+        return f"TableModel({self.estimator!r}, target={self.target!r}, of {of})"
 
     def _check_fields(self) -> None:
         """Refuse fields, read from a file, that do not fit together."""
@@ -97,12 +103,15 @@ class TableModel:
         CommandError
             If a column is missing, of another kind, or has missing numbers that the fit had not.
         """
+        absent = [repr(c["name"]) for c in self.columns if c["name"] not in table]
+        if absent:
+            named = ", ".join(absent[:12]) + (", ..." if len(absent) > 12 else "")
+            several = "s" if len(absent) > 1 else ""
+            raise CommandError(f"the data have no column{several} {named}, which the fit had.")
         unseen: dict[str, int] = {}
         places, values, width = [], [], 0
         for column in self.columns:
-            given = table.get(column["name"])
-            if given is None:
-                raise CommandError(f"the data have no column {column['name']!r}, as the fit had.")
+            given = table[column["name"]]
             missing = given.missing
             if column["kind"] == "number":
                 if missing.any() and column["fill"] is None:

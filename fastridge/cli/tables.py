@@ -29,14 +29,29 @@ class CommandError(Exception):
     """An error of the user's files or options, whose message is shown without a traceback."""
 
 
+class OptionError(CommandError):
+    """An error of options that are missing or do not fit together."""
+
+
 def say(text: str) -> None:
     """Write a line to standard error."""
     print(f"fastridge: {text}", file=sys.stderr)
 
 
-def require_other(option: str, place: Path | None, *read: Path) -> None:
-    """Raise an error where a file to write is one of those to read."""
-    if place is not None and place.exists() and any(place.samefile(p) for p in read if p.exists()):
+def message_of(error: BaseException) -> str:
+    """Return the message of an error; of the system's, without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def require_place(option: str, place: Path | None, *read: Path) -> None:
+    """Raise an error where a file to write is one of those to read, or in no folder."""
+    if place is None:
+        return
+    if not place.resolve().parent.is_dir():
+        raise CommandError(f"{option} is {place}, but {place.parent} is no folder.")
+    if place.exists() and any(place.samefile(p) for p in read if p.exists()):
         raise CommandError(f"{option} is {place}, which is read; expected another file.")
 
 
@@ -91,10 +106,9 @@ Table = dict[str, Column]
 
 def read_table(path: Path, texts: frozenset[str] = frozenset()) -> Table:
     """Return the columns of a file, by its suffix; texts: columns that are not numbers or dates."""
-    name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")):
+    if is_text(path):
         return _read_text(path, texts)
-    if name.endswith((".parquet", ".feather", ".arrow", ".ipc")):
+    if path.name.lower().endswith((".parquet", ".feather", ".arrow", ".ipc")):
         return _read_arrow(path)
     raise CommandError(
         f"{path} has no suffix that is known; expected .csv, .tsv (also .gz), .parquet, .feather,"
@@ -199,13 +213,18 @@ def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
     }
 
 
+def column_of_block(name: str, texts: Any, as_text: bool) -> Column:
+    """Return a column of a block, by the text of each row."""
+    count: Any = defaultdict(itertools.count().__next__)
+    codes = np.fromiter(map(count.__getitem__, texts), dtype=np.int32, count=len(texts))
+    return column_of_texts(name, codes, list(count), as_text)
+
+
 def table_of_block(names: list[str], columns: list[Any], numbers: frozenset[str]) -> Table:
-    """Return the columns of a block of text, of which the kinds are known: numbers, or texts."""
+    """Return the columns of a block of text, whose kinds are known: numbers, or texts."""
     found = {}
     for name, column in zip(names, columns, strict=True):
-        count: Any = defaultdict(itertools.count().__next__)
-        codes = np.fromiter(map(count.__getitem__, column), dtype=np.int32, count=len(column))
-        found[name] = column_of_texts(name, codes, list(count), name not in numbers)
+        found[name] = column_of_block(name, column, name not in numbers)
         if name in numbers and found[name].missing.all():
             found[name] = Column(name, "number", np.full(len(column), np.nan), [])
     return found
@@ -243,6 +262,8 @@ def _read_arrow(path: Path) -> Table:
             f"{path} needs pyarrow, which is not installed: pip install 'fastridge-l2[files]'."
         ) from None
     read = parquet.read_table if path.name.lower().endswith(".parquet") else feather.read_table
+    # for a file that is not there, pyarrow's own error gives no reason
+    path.stat()
     try:
         table = read(path)
     except pa.ArrowInvalid as error:
