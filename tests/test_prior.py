@@ -1,12 +1,15 @@
 """The full Gaussian prior: shrinkage towards coefficients, and a penalty matrix."""
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 import fastridge
+from fastridge.exceptions import ConvergenceWarning
+from fastridge.systems.exact import exact_product
 
 STORAGES = [np.ascontiguousarray, np.asfortranarray, sparse.csr_array, sparse.csc_array]
 
@@ -419,3 +422,48 @@ def test_large_penalties_leave_the_null_space_of_the_matrix(alpha):
     assert found.converged
     # the distance from the limit falls as 1 / alpha
     np.testing.assert_allclose(found.coef, limit, rtol=0, atol=100.0 / alpha + 1e-12)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_large_penalties_of_an_inexact_null_space_warn(fit_intercept):
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((9, 4)), rng.standard_normal(9)
+    scales = np.array([[1e3], [1.0], [1e-3]])
+    D = rng.standard_normal((3, 4)) * scales
+    with pytest.warns(ConvergenceWarning, match="a smaller alpha, .* of like scales"):
+        found = fastridge.ridge(X, y, 1e16, penalty_matrix=D.T @ D, fit_intercept=fit_intercept)
+    assert not found.converged
+    # the same scales do no harm where the products, and so the null space, are exact
+    D = np.diff(np.eye(4), axis=0) * np.exp2(np.round(np.log2(scales)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = fastridge.ridge(X, y, 1e16, penalty_matrix=D.T @ D, fit_intercept=fit_intercept)
+    assert found.converged
+    inner = X.sum(axis=1) - fit_intercept * X.sum(axis=1).mean()
+    limit = inner @ (y - fit_intercept * y.mean()) / (inner @ inner)
+    np.testing.assert_allclose(found.coef, limit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("scales", ["standardize", "penalty_factor"])
+def test_scales_leave_the_null_space_of_the_matrix_exact(order, scales):
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((60, 20)) * rng.uniform(0.01, 100, 20), rng.standard_normal(60)
+    P = fastridge.penalty.difference(20, order)
+    given = True if scales == "standardize" else rng.uniform(0.1, 5.0, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fastridge.ridge(X, y, 1e18, penalty_matrix=P, **{scales: given}).converged
+
+
+@pytest.mark.parametrize("n", [1, 40, 700])
+def test_exact_products_of_sums_that_cancel(n):
+    rng = np.random.default_rng(n)
+    A, B = rng.standard_normal((3, 2 * n)), rng.standard_normal((2 * n, 2))
+    A *= np.exp2(rng.integers(-30, 30, 2 * n))
+    B[n:] = -B[:n] * (1.0 + 1e-15)
+    A[:, n:] = A[:, :n]
+    pairs = [[zip(row, column, strict=True) for column in B.T] for row in A]
+    exact = [[float(sum(Fraction(a) * Fraction(b) for a, b in p)) for p in row] for row in pairs]
+    bound = n * np.finfo(float).eps ** 2 * (np.abs(A) @ np.abs(B)).max(axis=1, keepdims=True)
+    assert (np.abs(exact_product(A, B) - np.array(exact)) <= bound).all()

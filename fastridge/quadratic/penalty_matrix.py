@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.priors import check_penalty_matrix
+from ..systems.exact import exact_product
 from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product
 from .problem import RidgeProblem
 
@@ -29,6 +30,8 @@ class PenaltyMatrix:
     def __init__(self, P: Any) -> None:
         self.P, self.is_sparse = P, not isinstance(P, np.ndarray)
         self.diagonal = np.array(P.diagonal())
+        # P without scales, whose products are rounded, and the scales
+        self._given, self._units = P, np.ones(len(self.diagonal))
 
     @classmethod
     def checked(cls, given: Any, n_features: int) -> PenaltyMatrix:
@@ -68,6 +71,7 @@ class PenaltyMatrix:
                 f" {root[j]:.3g} squared, from penalty_factor and standardize; expected a product"
                 " within the range of float64."
             )
+        scaled._given, scaled._units = self._given, self._units * root
         return scaled
 
     def _correlation(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
@@ -89,6 +93,31 @@ class PenaltyMatrix:
         L = np.zeros((int(kept.sum()), len(self.diagonal)))
         L[:, chosen] = (Q[:, kept] * np.sqrt(values[kept])).T * size
         return L
+
+    def null_space(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return N (p, m), U (p, m) and S (m, m): the null space of `root` and its curvature in P.
+
+        P is S in coordinates U'w where the gradient in all other directions is zero. S is zero, to
+        the square of the round-off, where P is exact; otherwise it has the round-off of the
+        elements of P, which the root drops.
+        """
+        p, live = len(self.diagonal), self.diagonal > 0
+        C = self._given.toarray() if self.is_sparse else self._given.copy()
+        C[~live] = C[:, ~live] = 0.0
+        # powers of two, which round nothing
+        size = np.ones(p)
+        size[live] = np.exp2(np.round(0.5 * np.log2(np.diagonal(C)[live])))
+        C /= size
+        C /= size[:, None]
+        values, Q = eigh(C)
+        kept = values > p * _EPS * values.max(initial=0.0)
+        V, K = Q[:, ~kept], Q[:, kept]
+        CV = exact_product(C, V)
+        # V differs from the null space of C by round-off: eliminate the other directions
+        half = (K.T @ CV) / np.sqrt(values[kept])[:, None]
+        S = exact_product(V.T, CV) - half.T @ half
+        size[live] *= self._units[live]
+        return V / size[:, None], V * size[:, None], S
 
     def _check_eigenvalues(self) -> None:
         chosen = np.flatnonzero(self.diagonal)

@@ -100,8 +100,10 @@ def ridge(
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
         so that P = diag(f) is `penalty_factor` = f. Its null space is not penalised; where X does
-        not determine the solution there either, the one of minimum norm is taken. With bounds and
-        a P that is not diagonal, `tol` has its meaning for alpha = 0.
+        not determine the solution there either, the one of minimum norm is taken. Where P is
+        singular only up to round-off, as D'D with rows D of unlike scales, a large alpha multiplies
+        that round-off; the result has then not converged. With bounds and a P that is not diagonal,
+        `tol` has its meaning for alpha = 0.
 
     Returns
     -------

@@ -31,6 +31,10 @@ _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _NEAR = 100  # largest exponent of numbers whose sums of squares are far inside the range
 _ULPS = 16.0  # round-off of a gradient, in units in the last place of its sums
 _EPS = float(np.finfo(np.float64).eps)
+_HELPS = (
+    "a smaller alpha, which multiplies the round-off of penalty_matrix, or a penalty_matrix D'D of"
+    " rows D of like scales"
+)
 _SPARSE = 2000  # features from which on a sparse matrix is left sparse with fewer samples
 
 
@@ -104,7 +108,7 @@ def solve_matrix(
         run = choose_solver(A, k, max_memory)
         if run == "dual":
             run = "cg" if matrix.is_sparse and problem.p > _SPARSE else "cholesky"
-    error, near, found = None, False, None
+    error, near, found, helps = None, False, None, None
     if run == "cholesky":
         found = _solve_cholesky(problem)
         if found is None:
@@ -122,12 +126,15 @@ def solve_matrix(
         run = "qr"
         coef, n_iter = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
         gradient, objective = certify(problem, coef, run, lower, upper)
-    if run == "qr":
-        enough = np.maximum(enough, _penalty_floor(problem, coef))
+    if run == "qr" and not (gradient <= enough).all():
+        # gradients that are round-off of alpha P w count as zero, but not in the null space of P
+        known = _null_gradient(problem, coef) <= enough
+        helps = None if known.all() else _HELPS
+        enough = np.where(known, np.maximum(enough, _penalty_floor(problem, coef)), enough)
     near = near | (gradient <= enough)
     solution = coef, run, n_iter, gradient, objective
     result = finished(problem, solution, near, error, lower, upper, problem.single)
-    return cast_and_warn(A, result, tol, warn)
+    return cast_and_warn(A, result, tol, warn, helps)
 
 
 def _floor(problem):
@@ -144,6 +151,24 @@ def _penalty_floor(problem, coef):
     size = np.linalg.norm(problem.matrix.toarray())
     rounded = _ULPS * _EPS * problem.alpha * size * np.linalg.norm(coef, axis=1)
     return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
+
+
+def _null_gradient(problem, coef):
+    """Return the relative gradients (k,) in the null space of the root of P.
+
+    Eigenvalues of P near zero may be round-off of its elements, and the root has none of them;
+    alpha times them may be large. Directions that the rows do not see either are left out: there
+    the norm is least.
+    """
+    N, U, S = problem.matrix.null_space()
+    if not N.shape[1]:
+        return np.zeros(problem.k)
+    _, s, vt = svd(problem.rooted(problem.A.dot(np.asfortranarray(N))))
+    seen = vt[s > max(problem.n, problem.p) * _EPS * s[:1].max(initial=0.0)]
+    slope = N.T @ problem.evaluate(coef.T, alpha=np.zeros(problem.k))[0]
+    slope -= problem.alpha * (S @ (U.T @ coef.T))
+    projected = np.linalg.lstsq(seen @ N.T, seen @ slope)[0]
+    return problem.relative(projected, problem.gradient_at_zero())
 
 
 @on_one_thread

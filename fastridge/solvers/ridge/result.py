@@ -165,8 +165,13 @@ def joined(parts: Sequence[RidgeResult], order: Any = slice(None)) -> RidgeResul
     )
 
 
-def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) -> RidgeResult:
-    """Cast to the dtype of X, and warn where the tolerance was not met."""
+def cast_and_warn(
+    A: Any, result: RidgeResult, tol: float, warn: bool = True, helps: str | None = None
+) -> RidgeResult:
+    """Cast to the dtype of X, and warn where the tolerance was not met.
+
+    helps: what the warning recommends, if not what usually helps with the solver.
+    """
     if A.is_float32:
         # finite in float32, after round_to_float32 or in the kernel
         result.coef = result.coef.astype(np.float32)
@@ -189,7 +194,7 @@ def cast_and_warn(A: Any, result: RidgeResult, tol: float, warn: bool = True) ->
         bounded = result.relative_error is not None
         reached = float(np.max(result.relative_error if bounded else result.relative_gradient))
         what = "a relative error of at most" if bounded else "a relative gradient of"
-        helps = {
+        helps = helps or {
             "cg": "a larger max_iter, a larger tol, solver='qr' for few features, or"
             " standardize=True",
             "active_set": "a larger max_iter or a larger tol",
