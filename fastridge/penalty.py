@@ -11,13 +11,15 @@ convention              what is minimised, or assumed
 ``"C"``                 C * sum_i l_i + |w|^2 / 2: scikit-learn's linear classifiers
 ``"glm"``               1 / n * sum_i l_i + glm / 2 * |w|^2: `fastridge.glm`, scikit-learn's
                         PoissonRegressor and kin, glum's alpha and glmnet's lambda, with l half
-                        the unit deviance
+                        the unit deviance; for glmnet's gaussian family, lambda / std(y)
 ``"prior_variance"``    w_j ~ N(0, prior_variance), y_i ~ N(x_i w, noise_variance): the most
                         probable w, which is also the posterior mean
 ======================= =========================================================================
 
 L is a loss over the samples, its terms l_i summed or averaged, halved or not; for least squares l_i
-is the squared residual r_i^2, for other losses what the table says.
+is the squared residual r_i^2, for other losses what the table says. The l_i of "glm" is r_i^2 / 2
+for least squares, and is converted as that to "alpha" and "prior_variance", which are of least
+squares; between "glm" and the others the loss is the same.
 """
 
 from __future__ import annotations
@@ -168,7 +170,8 @@ def convert(
     if "glm" in ends and len(ends) == 2:
         if n_samples is None:
             raise ValueError("n_samples is None; expected the number of samples for 'glm'.")
-        n = n_samples
+        # least squares on the other side: the l_i of "glm" is then r_i^2 / 2
+        n = 2.0 * n_samples if ends & {"alpha", "prior_variance"} else n_samples
     if noise_variance is not None:
         v = _positive(noise_variance, "noise_variance")
     elif "prior_variance" in ends and len(ends) == 2:

@@ -29,6 +29,8 @@ def test_there_and_back(source, target, loss):
     there = penalty.convert(values, source, target, **known)
     np.testing.assert_allclose(penalty.convert(there, target, source, **known), values, rtol=1e-15)
     assert penalty.convert(2.0, source, target, **known) == there[0, 1]
+    if "glm" in (source, target) and {source, target}.isdisjoint({"alpha", "prior_variance"}):
+        return  # "alpha" would make it one of least squares
     by_way = penalty.convert(values, source, "alpha", **known)
     np.testing.assert_allclose(penalty.convert(by_way, "alpha", target, **known), there, rtol=1e-15)
 
@@ -46,6 +48,15 @@ def test_gradient_descent_finds_the_ridge_fit(data, loss, convention):
         kernels.sgd_step(w, factor * 2 * X.T @ (X @ w - y), lr=0.2 / N / factor, weight_decay=decay)
     want = fastridge.ridge(X, y, alpha, fit_intercept=False).coef
     np.testing.assert_allclose(w, want, rtol=1e-10)
+
+
+def test_least_squares_as_a_glm(data):
+    X, y = data
+    alpha = penalty.convert(0.3, "glm", "alpha", n_samples=N)
+    fit = fastridge.glm(X, y, "squared", alpha=0.3, tol=1e-10)
+    np.testing.assert_allclose(fastridge.ridge(X, y, alpha).coef, fit.coef, rtol=1e-9)
+    variance = penalty.convert(0.3, "glm", "prior_variance", n_samples=N, noise_variance=2.0)
+    np.testing.assert_allclose(variance, 2.0 / alpha, rtol=1e-15)
 
 
 def test_factor_of_a_step_of_the_textbook():
@@ -142,3 +153,28 @@ def test_losses_of_classes_and_counts(data):
     np.testing.assert_allclose(ours.coef, theirs.coef_, rtol=1e-6)
     with pytest.raises(ValueError, match="n_samples is None; expected the number of samples"):
         penalty.convert(1.0, "C", "glm")
+
+
+def test_lambda_of_glmnet():
+    """Coefficients that glmnet 4.1 printed, with thresh=1e-20."""
+    i = np.arange(1.0, 21.0)
+    X = np.column_stack([j * np.sin(i * j) for j in (1.0, 2.0, 3.0)])
+    y = 5.0 + 3.0 * X[:, 0] - X[:, 1] + 4.0 * np.cos(2.5 * i)
+    n, sd, given = 20, np.std(y), 0.5
+    alpha = penalty.convert(given / sd, "glm", "alpha", n_samples=n)
+    fit = fastridge.ridge(X, y, alpha, standardize=True)
+    expected = [5.0172180060281, 2.7602124174821, -1.1858787942326, 0.0479899816737]
+    np.testing.assert_allclose([fit.intercept, *fit.coef], expected, rtol=1e-9)
+    np.testing.assert_allclose(alpha, n * given / sd, rtol=1e-14)
+    printed = {
+        0.5: [5.01636616942, 2.57898374260, -1.08344198625, 0.0],
+        1.0: [5.016095820364, 2.375098244263, -0.968357079804, 0.0],
+    }
+    for a, expected in printed.items():
+        whole = a + (1.0 - a) / sd
+        options = {"standardize": True, "tol": 1e-14}
+        fit = fastridge.elastic_net(X, y, alpha=given * whole, l1_ratio=a / whole, **options)
+        np.testing.assert_allclose([fit.intercept, *fit.coef], expected, rtol=1e-8)
+    fit = fastridge.glm(X, (y > 5) * 1.0, "logistic", alpha=0.1, standardize=True, tol=1e-12)
+    expected = [0.2165604811801, 0.4148825215552, -0.2785627947534, -0.0202406952836]
+    np.testing.assert_allclose([fit.intercept, *fit.coef], expected, rtol=1e-7)

@@ -160,12 +160,15 @@ const Arithmetic = (() => {
   function convert(value, source, target, o = {}) {
     const factors = { sum: 1, half_sum: 0.5, mean: 1 / o.n, half_mean: 0.5 / o.n };
     const k = factors[o.loss ?? "sum"];
+    // for least squares, the loss of "glm" has half of each square
+    const squares = [source, target].some((end) => end === "alpha" || end === "prior_variance");
+    const half = squares ? 1 : 0.5;
     const to = {
       alpha: (x) => x,
       lambda: (x) => x / k,
       weight_decay: (x) => x / (2 * k),
       C: (x) => 0.5 / x,
-      glm: (x) => 0.5 * o.n * x,
+      glm: (x) => half * o.n * x,
       prior_variance: (x) => o.noise / x,
     };
     const from = {
@@ -173,7 +176,7 @@ const Arithmetic = (() => {
       lambda: (s) => s * k,
       weight_decay: (s) => 2 * k * s,
       C: (s) => 0.5 / s,
-      glm: (s) => s / (0.5 * o.n),
+      glm: (s) => s / (half * o.n),
       prior_variance: (s) => o.noise / s,
     };
     return from[target](to[source](value));

@@ -158,7 +158,7 @@ const Prior = (() => {
           ["textbook: λ of the sum of squares", "sum of squares + λ |w|²", to("lambda", "sum")],
           ["textbook: λ of the mean square", "mean square + λ |w|²", to("lambda", "mean")],
           ["torch weight_decay, MSELoss", "mean square + wd/2 |w|²", to("weight_decay", "mean")],
-          ["glmnet: lambda (alpha = 0)", "mean square / 2 + lambda/2 |w|²", to("weight_decay", "half_mean")],
+          ["glmnet: lambda / sd(y) (alpha = 0)", "mean square / 2 + lambda / sd(y) / 2 |w|²", to("weight_decay", "half_mean")],
           ["variance of the prior of each coefficient", "w ~ N(0, variance)", to("prior_variance", "sum")],
         ]
       : [
