@@ -211,6 +211,9 @@ def test_a_cluster_gives_the_same_bits(rows, cluster):
         with dask.config.set(scheduler=cluster):
             model.fit(lazy(X), lazy(t), lazy(s))
             assert (model.coef_ == threads.coef_).all()
+            held = dask.persist(lazy(X), lazy(t), lazy(s))
+            assert (model.fit(*held).coef_ == threads.coef_).all()
+            assert (model.predict(held[0]).compute() == model.predict(X)).all()
             wide = type(model)(**model.get_params())
             if isinstance(model, fastridge.Ridge):
                 wide.set_params(max_memory=100.0, tol=1e-10)

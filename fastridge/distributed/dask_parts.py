@@ -211,7 +211,7 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
         if not any(math.isnan(n) for n in rows):
             lengths = [int(n) for n in rows]
             size = max(lengths, default=0) * X.shape[1] * X.dtype.itemsize
-        first = [block for (block,) in X.to_delayed()]
+        first = _blocks(X)
     else:
         names = np.array(list(X.columns), dtype=object)
         if not all(isinstance(name, str) for name in names):
@@ -227,6 +227,16 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
     return found
 
 
+def _blocks(values: Any) -> list[Any]:
+    """Return the delayed blocks of an array whose columns are in one chunk."""
+    blocks = list(values.to_delayed().ravel())
+    graph = blocks[0].__dask_graph__()
+    if any(block.key not in graph for block in blocks):
+        # optimised graphs lack blocks that are persisted on workers
+        blocks = list(values.to_delayed(optimize_graph=False).ravel())
+    return blocks
+
+
 def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[Any]:
     """Return a delayed block of `values` for each partition of X."""
     shown = argument(name)
@@ -240,7 +250,7 @@ def _aligned(name: str, values: Any, X: Any, lengths: Any, count: int) -> list[A
             values = values.rechunk({0: rows})
         if values.ndim == 2:
             values = values.rechunk({1: -1})
-        blocks = list(values.to_delayed().ravel())
+        blocks = _blocks(values)
     elif hasattr(values, "to_delayed"):
         blocks = list(values.to_delayed())
     elif lengths is not None:
