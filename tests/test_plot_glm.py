@@ -278,3 +278,48 @@ def test_bins_of_equal_predictions_and_refusals():
         CalibrationDisplay.from_predictions([0, 1, 1], [0.1, 0.2])
     with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\)"):
         CalibrationDisplay(np.ones(2), np.ones(3))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        fastridge.LogisticRegression(penalty="l1", tol=1e-6),
+        fastridge.LogisticRegressionCV(l1_ratios=[1.0], tol=1e-6, cv=3),
+        fastridge.LogisticRegressionCV(penalty="l1", tol=1e-6, cv=3),
+        fastridge.LogisticRegressionCV(l1_ratios=[1.0], tol=1e-6, cv=3, refit=False),
+    ],
+    ids=["penalty", "l1_ratios", "penalty of CV", "without a refit"],
+)
+@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
+def test_the_path_has_the_l1_share_that_other_parameters_set(model, fitted, loss):
+    X, y = data(loss)
+    model = model.fit(X, y) if fitted else type(model)(**model.get_params())
+    alphas = np.geomspace(0.1, 1e-3, 5)
+    drawn = RegularizationPathDisplay.from_estimator(model, X, y, alphas=alphas)
+    path = fastridge.glm_path(X, y.astype(float), loss, l1_ratio=1.0, alphas=alphas, tol=1e-6)
+    coef = path.coef if path.coef.ndim == 2 else path.coef[:, 0]
+    assert_allclose(drawn.coef, coef, atol=1e-6)
+    own = RegularizationPathDisplay.from_estimator(model, X, y)
+    assert len(own.alphas) == (10 if fitted and hasattr(model, "Cs") else 100)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+def test_the_path_without_a_refit_has_the_mean_l1_share():
+    X, y = data("logistic", n=60, seed=1)
+    model = fastridge.LogisticRegressionCV(
+        Cs=3, l1_ratios=[0.0, 1.0], cv=3, refit=False, scoring="neg_log_loss"
+    ).fit(X, y)
+    model.l1_ratio_ = np.array([1.0 / 3.0])
+    drawn = RegularizationPathDisplay.from_estimator(model, X, y)
+    path = fastridge.glm_path(X, y, "logistic", l1_ratio=1.0 / 3.0, alphas=drawn.alphas)
+    assert len(drawn.alphas) == 3
+    assert_allclose(drawn.coef, path.coef, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_no_penalty_is_marked_as_0():
+    X, y = data("logistic")
+    model = fastridge.LogisticRegression(penalty=None)
+    assert RegularizationPathDisplay.from_estimator(model, X, y).alpha == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -85,6 +85,7 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
     classes_: NDArray[Any]
 
     class_weight: Any
+    C_: Any
 
     _estimator_type = "classifier"
     _strength_name: ClassVar[str] = "C"
@@ -328,16 +329,15 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
 
     def _strength(self) -> tuple[float, float]:
         """Return C and l1_ratio of the fit."""
-        given = self.__dict__
-        C: Any = given.get("C_", given.get("C"))
-        ratio: Any = given.get("l1_ratio_", given.get("l1_ratio"))
-        penalty = given.get("penalty")
-        if penalty is None:
-            C = math.inf
-        elif penalty in ("l1", "l2"):
-            ratio = float(penalty == "l1")
-        C, ratio = (np.ravel(value)[0] for value in (C, ratio))
-        return float(C), 0.0 if ratio is None else float(ratio)
+        fitted: Any = self.__dict__.get("l1_ratio_")
+        # None for each class: scikit-learn's attribute where `l1_ratios` was not given
+        ratio = np.ravel(fitted)[0]
+        ratio = self._l1_ratios()[0] if ratio is None else ratio
+        return float(np.ravel(self.C_)[0]), float(ratio)
+
+    def _l1_ratios(self) -> Sequence[float] | NDArray[np.float64]:
+        """Return the values of l1_ratio to fit; each subclass has its own."""
+        raise NotImplementedError
 
     def posterior(
         self,

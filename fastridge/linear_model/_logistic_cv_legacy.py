@@ -72,29 +72,31 @@ def deprecated_values(model: Any) -> tuple[Any, NDArray[np.float64], Any, bool]:
         _warn_future("scoring")
     if is_warn(model.use_legacy_attributes):
         _warn_future("use_legacy_attributes")
-    if model.penalty in ("l1", "l2"):
-        if given is not None:
-            warnings.warn(
-                "l1_ratios parameter is only used when penalty is 'elasticnet'. Got"
-                f" (penalty={model.penalty})",
-                UserWarning,
-                stacklevel=3,
-            )
-        ratios = np.array([float(model.penalty == "l1")])
-        given = None if given is None else ratios
-    else:
-        numbers = [] if given is None else list(given)
-        ends = all(isinstance(r, Real) and 0 <= as_real(r) <= 1 for r in numbers)
-        missing = model.penalty == "elasticnet" if given is None else not numbers
-        if missing or not ends:
-            raise ValueError(
-                "l1_ratios must be an array-like of numbers between 0 and 1; got"
-                f" (l1_ratios={given!r})"
-            )
-        ratios = np.zeros(1) if given is None else np.array(numbers, dtype=np.float64)
+    if model.penalty in ("l1", "l2") and given is not None:
+        warnings.warn(
+            "l1_ratios parameter is only used when penalty is 'elasticnet'. Got"
+            f" (penalty={model.penalty})",
+            UserWarning,
+            stacklevel=3,
+        )
     scoring = None if is_warn(model.scoring) else model.scoring
     legacy = bool(model.use_legacy_attributes)
-    return given, ratios, scoring, legacy
+    return given, l1_ratios_of(model), scoring, legacy
+
+
+def l1_ratios_of(model: Any) -> NDArray[np.float64]:
+    """Return `l1_ratios` as numbers, or those that a deprecated value stands for."""
+    if model.penalty in ("l1", "l2"):
+        return np.array([float(model.penalty == "l1")])
+    given = None if is_warn(model.l1_ratios) else model.l1_ratios
+    numbers = [] if given is None else list(given)
+    ends = all(isinstance(r, Real) and 0 <= as_real(r) <= 1 for r in numbers)
+    missing = model.penalty == "elasticnet" if given is None else not numbers
+    if missing or not ends:
+        raise ValueError(
+            f"l1_ratios must be an array-like of numbers between 0 and 1; got (l1_ratios={given!r})"
+        )
+    return np.zeros(1) if given is None else np.array(numbers, dtype=np.float64)
 
 
 def attributes_of_folds(

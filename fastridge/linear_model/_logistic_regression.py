@@ -284,7 +284,7 @@ class LogisticRegression(BaseLogistic):
                     "'l1_ratio=None' was deprecated in version 1.8 and will trigger an error in"
                     " 1.10. Use 0<=l1_ratio<=1 instead."
                 )
-            return C, 0.0 if ratio is None else ratio
+            return self._given_strength()
         _warn_future(_DEPRECATED)
         if penalty != "elasticnet" and ratio is not None and 0 < ratio < 1:
             _warn(
@@ -296,15 +296,22 @@ class LogisticRegression(BaseLogistic):
                 f"Inconsistent values: penalty={penalty} with l1_ratio={ratio}. penalty is"
                 " deprecated. Please use l1_ratio only."
             )
-        if penalty is None:
-            if C != 1.0:
-                _warn("Setting penalty=None will ignore the C and l1_ratio parameters")
+        if penalty is None and C != 1.0:
+            _warn("Setting penalty=None will ignore the C and l1_ratio parameters")
+        return self._given_strength()
+
+    def _given_strength(self) -> tuple[Any, float]:
+        """Return C and l1_ratio, or those that a deprecated `penalty` stands for."""
+        if self.penalty is None:
             return math.inf, 0.0
-        if penalty == "elasticnet":
-            if ratio is None:
-                raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
-            return C, ratio
-        return C, float(penalty == "l1")
+        if self.penalty in ("l1", "l2"):
+            return self.C, float(self.penalty == "l1")
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
+        return self.C, 0.0 if self.l1_ratio is None else self.l1_ratio
+
+    def _l1_ratios(self) -> list[float]:
+        return [self._given_strength()[1]]
 
     def _fit_two(
         self, A: Matrix, classes: Classes, alpha: float | None, ratio: float, offset: Any

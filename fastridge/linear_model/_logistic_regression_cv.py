@@ -21,6 +21,7 @@ from ._logistic_cv_legacy import (
     attributes_of_folds,
     deprecated_values,
     is_warn,
+    l1_ratios_of,
     legacy_attributes,
 )
 from ._logistic_cv_scoring import held_codes, scoring_of
@@ -400,6 +401,9 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         if Cs.ndim != 1 or not len(Cs) or not (Cs > 0).all():
             raise ValueError(f"Cs is {self.Cs!r}; expected an int, or a list of numbers above 0.")
         return Cs
+
+    def _l1_ratios(self) -> NDArray[np.float64]:
+        return l1_ratios_of(self)
 
     def _model(self) -> LogisticRegression:
         """Return the estimator for one penalty with these parameters."""

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from .._estimators import row_of
 from ..data.check import check_design, check_sample_weight, check_target
 from ..data.parameters import check_penalty_factor
-from .glm_path import EstimatorPath, glm_path_of, penalty_of_C
+from .glm_path import (
+    EstimatorPath,
+    bounds_of,
+    glm_path_of,
+    l1_ratio_of,
+    one_target,
+    penalty_of_C,
+)
+
+__all__ = ["estimator_path", "l1_ratio_of", "marked_penalty", "path_of_target"]
 
 _EPS, _N_ALPHAS = 1e-3, 100
 
@@ -54,9 +63,9 @@ def estimator_path(
         values, coef, intercept = draw(estimator, X, y, alphas, ratio, sample_weight, target)
     return EstimatorPath(
         values,
-        _one(coef, target),
+        one_target(coef, target),
         marked_penalty(estimator, 0 if target is None else target),
-        _one(intercept, target),
+        one_target(intercept, target),
     )
 
 
@@ -77,7 +86,7 @@ def path_of_target(path: Any, target: int) -> tuple[NDArray[np.float64], NDArray
             " lasso_path, enet_path or glm_path."
         )
     coef = np.asarray(path.coef)
-    return path.alphas, _one(coef.reshape(len(coef), -1, coef.shape[-1]), target)
+    return path.alphas, one_target(coef.reshape(len(coef), -1, coef.shape[-1]), target)
 
 
 # penalties (m,), coefficients (m, k, p) and intercepts (m, k)
@@ -95,17 +104,6 @@ def _penalty(estimator: Any) -> Any:
     return None
 
 
-def l1_ratio_of(estimator: Any) -> float:
-    """Return the share of the L1 part; raise an error for several."""
-    ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 1.0))
-    if np.size(ratio) != 1:
-        raise ValueError(
-            f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
-            " or a fitted estimator."
-        )
-    return float(np.ravel(ratio)[0])
-
-
 def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     return {
         "fit_intercept": estimator.fit_intercept,
@@ -113,16 +111,6 @@ def _options(estimator: Any, sample_weight: Any) -> dict[str, Any]:
         "penalty_factor": getattr(estimator, "penalty_factor", None),
         "sample_weight": sample_weight,
     }
-
-
-def _one(coef: NDArray[Any], target: int | None) -> NDArray[Any]:
-    """Return the coefficients (m, p) of one of k targets (m, k, p); None: of all."""
-    if target is None:
-        return coef
-    k = coef.shape[1]
-    if not 0 <= target < k:
-        raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
-    return coef[:, target]
 
 
 def _net(
@@ -138,19 +126,15 @@ def _net(
 
     columns = np.asarray(y)
     columns = columns.reshape(len(columns), -1)
-    column = _one(columns.T[None], 0 if target is None else target)[0]
-    lower = estimator.lower
-    if estimator.positive:
-        lower = 0.0 if lower is None else np.maximum(lower, 0.0)
+    column = one_target(columns.T[None], 0 if target is None else target)[0]
     path = elastic_net_path(
         X,
         column,
         l1_ratio=ratio,
         alphas=alphas,
-        lower=lower,
-        upper=estimator.upper,
         tol=float(estimator.tol),
         max_iter=estimator.max_iter or 1000,
+        **bounds_of(estimator),
         **_options(estimator, sample_weight),
     )
     # the same for every index of a target

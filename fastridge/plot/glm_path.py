@@ -32,6 +32,46 @@ def penalty_of_C(estimator: Any) -> float | None:
     return float(alphas[place[0]]) if len(place) and len(alphas) > place[0] else None
 
 
+def one_target(values: NDArray[Any], target: int | None) -> NDArray[Any]:
+    """Return the part of one of k targets, of coefficients (m, k, p) or intercepts (m, k).
+
+    target: None: all targets.
+    """
+    if target is None:
+        return values
+    k = values.shape[1]
+    if not 0 <= target < k:
+        raise ValueError(f"target is {target}; expected a position from 0 to {k - 1}.")
+    return values[:, target]
+
+
+def l1_ratio_of(estimator: Any) -> float:
+    """Return the share of the L1 part of a fit, else of the parameters; raise for several."""
+    fitted = getattr(estimator, "l1_ratio_", None)
+    # None for each class: scikit-learn's attribute where `l1_ratios` was not given
+    if fitted is not None and np.ravel(fitted)[0] is not None:
+        return float(np.ravel(fitted)[0])
+    if hasattr(estimator, "_l1_ratios"):
+        ratio = estimator._l1_ratios()
+    else:
+        # Lasso and MultiTaskLasso have no such parameter
+        ratio = getattr(estimator, "l1_ratio", 1.0)
+    if np.size(ratio) != 1:
+        raise ValueError(
+            f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
+            " or a fitted estimator."
+        )
+    return float(np.ravel(ratio)[0])
+
+
+def bounds_of(estimator: Any) -> dict[str, Any]:
+    """Return the bounds of an estimator with `lower`, `upper` and `positive`."""
+    lower = estimator.lower
+    if estimator.positive:
+        lower = 0.0 if lower is None else np.maximum(lower, 0.0)
+    return {"lower": lower, "upper": estimator.upper}
+
+
 def glm_path_of(
     estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int | None
 ) -> EstimatorPath:
@@ -41,17 +81,12 @@ def glm_path_of(
     """
     from ..solvers.glm.path import glm_path
 
-    # l1_ratio_ of a fit, else the parameter, which may hold several
-    ratio = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 0.0))
-    if np.size(ratio) != 1:
-        raise ValueError(
-            f"estimator has {np.size(ratio)} values of l1_ratio and is not fitted; expected one,"
-            " or a fitted estimator."
-        )
-    ratio = float(np.ravel(ratio)[0] or 0.0)
+    ratio = l1_ratio_of(estimator)
     results = getattr(estimator, "cv_results_", None)
     if results is not None and (alphas is None or np.ndim(alphas) == 2):
-        chosen = np.ravel(results["l1_ratio"]) == ratio
+        ratios = np.ravel(results["l1_ratio"])
+        # with refit=False, the mean of the choices of the folds, for which there is no grid
+        chosen = ratios == (ratio if ratio in ratios else ratios[0])
         alphas = np.asarray(results["alpha"])[chosen]
     if not hasattr(estimator, "_make_loss"):
         return _labels(estimator, X, y, alphas, ratio, sample_weight, target)
@@ -74,23 +109,19 @@ def glm_path_of(
 
 def _of_one(path: Any, alpha: float | None, target: int | None) -> EstimatorPath:
     coef, intercept = path.coef, path.intercept
-    if coef.ndim == 3 and target is not None:
-        coef, intercept = coef[:, target], intercept[:, target]
-    elif coef.ndim == 2 and target is None:
+    if coef.ndim == 2:
         coef, intercept = coef[:, None], intercept[:, None]
-    return EstimatorPath(path.alphas, coef, alpha, intercept)
+    return EstimatorPath(
+        path.alphas, one_target(coef, target), alpha, one_target(intercept, target)
+    )
 
 
 def _options(estimator: Any) -> dict[str, Any]:
-    lower = estimator.lower
-    if estimator.positive:
-        lower = 0.0 if lower is None else np.maximum(lower, 0.0)
     return {
         "fit_intercept": estimator.fit_intercept,
         "standardize": estimator.standardize,
         "penalty_factor": estimator.penalty_factor,
-        "lower": lower,
-        "upper": estimator.upper,
+        **bounds_of(estimator),
         "tol": float(estimator.tol),
         "max_iter": max(int(estimator.max_iter), 1),
     }
@@ -113,9 +144,10 @@ def _labels(
         y, check_design(X, finite=False).n_rows, sample_weight, estimator.class_weight
     )
     alpha = penalty_of_C(estimator)
-    C = getattr(estimator, "C_", getattr(estimator, "C", "evidence"))
-    if alpha is None and not isinstance(C, str) and not hasattr(estimator, "Cs"):
-        alpha = 1.0 / (float(C) * classes.total())
+    if not hasattr(estimator, "Cs"):
+        C = getattr(estimator, "C_", estimator._given_strength()[0])
+        # "evidence" before a fit
+        alpha = None if isinstance(C, str) else 1.0 / (float(C) * classes.total())
     k = len(classes.values)
     if target is not None and not 0 <= target < (1 if k == 2 else k):
         raise ValueError(
