@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 
 import fastridge
 from fastridge.losses import NegativeBinomial
@@ -202,3 +203,19 @@ def test_wide_data_of_a_weak_penalty(loss, alpha):
     value = fit.loss.value(y, eta).mean() + 0.5 * alpha * fit.coef @ fit.coef
     np.testing.assert_allclose(fit.objective, value, rtol=1e-8, atol=1e-10)
     assert fit.deviance < 1e-3 * fit.null_deviance
+
+
+@pytest.mark.parametrize(
+    ("loss", "solver", "shape", "order"),
+    [
+        ("logistic", "newton", (6, 3_000_000), 3_000_000),
+        ("logistic", "newton-samples", (3_000_000, 2), 3_000_000),
+        ("multinomial", "newton", (6, 1_000_000), 3_000_003),
+    ],
+)
+def test_a_given_solver_that_exceeds_the_memory_is_refused(loss, solver, shape, order):
+    n = shape[0]
+    X = csr_array((np.ones(2), ([0, 1], [0, 1])), shape=shape)
+    y = np.arange(n) % (2.0 if loss == "logistic" else 3.0)
+    with pytest.raises(ValueError, match=f"solver is '{solver}', .* order {order} .* expected"):
+        fastridge.glm(X, y, loss, 1.0, solver=solver)

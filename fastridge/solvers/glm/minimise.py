@@ -5,7 +5,7 @@ from __future__ import annotations
 from .choose import choose_solver
 from .newton import Solution, newton
 from .newton_cg import newton_cg
-from .options import Options
+from .options import Options, require_square
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .samples import newton_samples
@@ -32,6 +32,8 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
                 "solver is 'newton-samples', which supports no features without a penalty;"
                 " expected 'auto', 'newton' or 'newton-cg'."
             )
+        if options.solver != "auto":
+            require_square(solver, problem.n)
         found = newton_samples(problem, state, options.tol**2, options.max_iter)
         left = options.max_iter - found.n_iter
         if found.converged or options.solver != "auto" or left < 1:
@@ -41,4 +43,6 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
         first = found.state if better else problem.null
         rest = newton_cg(problem, first, options.tol**2, left)
         return rest._replace(n_iter=found.n_iter + rest.n_iter)
+    if options.solver != "auto":
+        require_square(solver, problem.p)
     return newton(problem, state, options.tol**2, options.max_iter)

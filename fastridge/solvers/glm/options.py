@@ -13,6 +13,7 @@ from ... import _sklearn
 from ...data.check import check_target
 from ...data.inputs import as_array, numbers
 from ...losses import Loss
+from ...systems.cost import default_memory, fits
 
 if TYPE_CHECKING:
     from .result import GLMResult
@@ -94,6 +95,16 @@ def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.flo
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape}; expected {shape}.")
     return check_target(values.reshape(-1), values.size, name=name).reshape(shape)
+
+
+def require_square(solver: str, order: int) -> None:
+    """Raise if a matrix of this order, which a given solver forms, exceeds the memory allowed."""
+    need = 8.0 * order * order
+    if not fits(need, None):
+        raise ValueError(
+            f"solver is {solver!r}, which needs a matrix of order {order} and {need:.2g} bytes,"
+            f" more than the {default_memory():.2g} allowed; expected 'auto' or 'newton-cg'."
+        )
 
 
 def warn_of(result: GLMResult, options: Options) -> None:

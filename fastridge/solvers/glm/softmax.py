@@ -23,7 +23,7 @@ from ..._matrix import Matrix
 from ...data.check import check_finite
 from ...losses import Multinomial
 from ...systems.damped import damped_cholesky
-from .options import NOTHING, Constraints, Options, check_array, warn_of
+from .options import NOTHING, Constraints, Options, check_array, require_square, warn_of
 from .result import Fitted, GLMResult
 from .separation import separated_classes, warn_of_separation
 from .softmax_cg import Step, model_of
@@ -230,6 +230,8 @@ def minimise(
         prox = SoftmaxProx(problem) if prox is None else prox
         return prox.solve(state, tol, options.max_iter)
     if (choose(problem) if solver == "auto" else solver) == "newton":
+        if solver != "auto":
+            require_square(solver, (problem.p + problem.fit_intercept) * problem.k)
         return newton(problem, state, tol, options.max_iter)
     full = full_cost(problem)
     copy = 8.0 * problem.n * (problem.p + 1)
