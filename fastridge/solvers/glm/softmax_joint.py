@@ -54,6 +54,16 @@ class _Last(NamedTuple):
     h: Array
 
 
+class _Model(NamedTuple):
+    """Quadratic model on m pairs: matrix G (m, m) and negative gradient g (m,) at u, penalties."""
+
+    G: Array
+    g: Array
+    u: Array
+    l1: Array
+    l2: Array
+
+
 class JointSteps:
     """Steps of one problem for any sequence of penalties.
 
@@ -71,7 +81,6 @@ class JointSteps:
         self.is_careful, self._bold = True, _BOLD
         # buffers, and the rows of the features in that of the columns; -1: not there
         self._rooms: dict[str, Array] = {}
-        self._place = np.full(problem.p, -1, dtype=np.intp)
         self._place = np.full(problem.p, -1, dtype=np.intp)
         self._known = 0
         self._last: _Last | None = None
@@ -129,7 +138,7 @@ class JointSteps:
         if q.fit_intercept:
             G -= H[:size, size:] @ by
         u, l1, l2 = state.U[row, one], q.l1[row], q.l2[row]
-        w = self._minimise_all(state, G, g, u, l1, l2, inner, exact)
+        w = self._minimise_all(state, _Model(G, g, u, l1, l2), inner, exact)
         if w is None:
             return None
         d = w - u
@@ -322,23 +331,16 @@ class JointSteps:
         return old[:count]
 
     def _minimise_all(
-        self,
-        state: SoftmaxState,
-        G: Array,
-        g: Array,
-        u: Array,
-        l1: Array,
-        l2: Array,
-        inner: float,
-        exact: int,
+        self, state: SoftmaxState, model: _Model, inner: float, exact: int
     ) -> Array | None:
-        """Return the coefficients at the model's minimum; g: its negative gradient.
+        """Return the coefficients at the model's minimum.
 
         Free coefficients are eliminated: a dual point has no slope along their columns.
         """
+        G, g, u, l1, l2 = model
         free = (l1 == 0) & (l2 == 0)
         if not free.any():
-            return self._minimise(state, G, g, u, l1, l2, inner, exact)
+            return self._minimise(state, model, inner, exact)
         own = np.ascontiguousarray(G[np.ix_(free, free)])
         # all classes have the free features: their common direction has no curvature
         raise_common(own, self.problem.k)
@@ -355,25 +357,15 @@ class JointSteps:
         if rest.any():
             reduced = np.ascontiguousarray(G[np.ix_(rest, rest)] - mixed @ by.T)
             slope = g[rest] - mixed @ alone
-            w[rest] = self._minimise(
-                state, reduced, slope, u[rest], l1[rest], l2[rest], inner, exact
-            )
+            part = _Model(reduced, slope, u[rest], l1[rest], l2[rest])
+            w[rest] = self._minimise(state, part, inner, exact)
         w[free] += alone - by.T @ (w[rest] - u[rest])
         return w
 
-    def _minimise(
-        self,
-        state: SoftmaxState,
-        G: Array,
-        g: Array,
-        u: Array,
-        l1: Array,
-        l2: Array,
-        inner: float,
-        exact: int,
-    ) -> Array:
-        """Return the coefficients at the model's minimum; g: its negative gradient."""
+    def _minimise(self, state: SoftmaxState, model: _Model, inner: float, exact: int) -> Array:
+        """Return the coefficients at the minimum of a model without free coefficients."""
         q = self.problem
+        G, g, u, l1, l2 = model
         square = np.diagonal(G).copy()
         np.maximum(square, 0.0, out=square)
         cross = G @ u + g
@@ -417,6 +409,7 @@ class JointSteps:
         along: Array,
         theta: Array,
     ) -> tuple[SoftmaxState, Array, float] | None:
+        """Halve the step until the objective falls enough; return what `step` does."""
         q = self.problem
         target = state.U.copy(order="F")
         target[pairs] = w
