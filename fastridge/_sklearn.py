@@ -7,7 +7,7 @@ use, so that an estimator made before scikit-learn was imported works with it af
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -179,11 +179,16 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def describe_request(function: _F) -> _F:
     """Write the docstring of a ``set_METHOD_request`` from its keyword-only parameters."""
-    names = list(function.__kwdefaults__ or {})
     method = function.__name__.removeprefix("set_").removesuffix("_request")
-    metadata = " and ".join(f"`{name}`" for name in names)
-    function.__doc__ = _REQUEST.format(metadata=metadata, method=method, names=", ".join(names))
+    function.__doc__ = request_doc(method, list(function.__kwdefaults__ or {}))
     return function
+
+
+def request_doc(method: str, names: Sequence[str]) -> str:
+    """Return the docstring of ``set_{method}_request`` for the metadata `names`."""
+    metadata = ", ".join(f"`{name}`" for name in names[:-1])
+    metadata += f" and `{names[-1]}`" if metadata else f"`{names[-1]}`"
+    return _REQUEST.format(metadata=metadata, method=method, names=", ".join(names))
 
 
 def request_metadata(estimator: Any, method: str, **requests: Any) -> Any:

@@ -76,30 +76,10 @@ def request_setter(method: str, *names: str) -> Callable[..., Any]:
         for name in names
     ]
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    listed = ", ".join(names)
     # mypy does not know __signature__ of functions
     setter.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
     setter.__name__ = setter.__qualname__ = f"set_{method}_request"
-    setter.__doc__ = f"""Set which metadata a scikit-learn meta-estimator passes to `{method}`.
-
-        For use under ``sklearn.set_config(enable_metadata_routing=True)``.
-
-        Parameters
-        ----------
-        {listed} : bool, str or None
-            True: pass it on if given. False: do not pass it on. None: raise an error if given. A
-            string: pass on the metadata given under that name. Default: do not change the request.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-
-        Raises
-        ------
-        RuntimeError
-            If scikit-learn is not loaded, or its metadata routing is not enabled.
-        """
+    setter.__doc__ = _sklearn.request_doc(method, names)
     return setter
 
 
@@ -160,6 +140,18 @@ def every_row(n: int, groups: Any) -> list[Any]:
             " or a splitter as cv."
         )
     return [Split(np.arange(n), np.arange(n), False)]
+
+
+class StoredPredictor:
+    """Base of models that return a stored linear predictor for one X, for scorers."""
+
+    _seen: Any = None
+    _eta: Any = None
+
+    def _linear_predictor(self, X: Any, method: str) -> Any:
+        if X is self._seen:
+            return np.array(self._eta)
+        return super()._linear_predictor(X, method)  # type: ignore[misc]
 
 
 class BaseGLM(Estimator):

@@ -15,7 +15,15 @@ from ..losses import Loss, Multinomial, loss_of
 from ..solvers.descent.options import check_alphas
 from ..solvers.glm.options import check_offset
 from ._choosing import Choosing, require_numbers
-from ._glm_base import CV, check_one_target, every_row, jobs, request_setter, warn_unsettled
+from ._glm_base import (
+    CV,
+    StoredPredictor,
+    check_one_target,
+    every_row,
+    jobs,
+    request_setter,
+    warn_unsettled,
+)
 from ._glm_regressor import BaseGLMRegressor
 from ._parameters import (
     ABOVE_0,
@@ -405,16 +413,8 @@ relative_gap_
     set_fit_request: Any = request_setter("fit", "sample_weight", "groups", "offset", "exposure")
 
 
-class _Shown(GLMCV):
-    """Model that returns a stored linear predictor for one X."""
-
-    _seen: Any = None
-    _eta: Any = None
-
-    def _linear_predictor(self, X: Any, method: str) -> Any:
-        if X is self._seen:
-            return np.array(self._eta)
-        return super()._linear_predictor(X, method)
+class _Shown(StoredPredictor, GLMCV):
+    """The model of a fold, as scorers see it."""
 
 
 # name shown in messages of scorers

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from ..losses import LOGISTIC
+from ._glm_base import StoredPredictor
 from ._logistic import Classes
 from ._logistic_regression import LogisticRegression
 
@@ -53,16 +54,8 @@ def scoring_of(
     return found
 
 
-class _Shown(LogisticRegression):
-    """Model that returns stored linear predictors for one X."""
-
-    _seen: Any = None
-    _eta: Any = None
-
-    def _linear_predictor(self, X: Any, method: str) -> Any:
-        if X is self._seen:
-            return np.array(self._eta)
-        return super()._linear_predictor(X, method)
+class _Shown(StoredPredictor, LogisticRegression):
+    """The model of a fold, as scorers see it."""
 
 
 # name shown in messages of scorers
