@@ -105,21 +105,20 @@ class LogisticSmall(_Model):
         return common.dense(100, 10)[0]
 
 
-class LassoPath:
-    """A path of 50 logistic models with an L1 penalty to a hundredth of the largest."""
+class _LassoPath:
+    """A path with an L1 penalty; a subclass has `data`, the `loss` and `options` of the path."""
 
     params = ("1 thread", "2 threads")
     param_names = ("player",)
 
     def setup(self, player):
         common.pin(player)
-        self.X = common.one_hot(20_000, 1_000, 10)[0]
-        self.y = labels(self.X)
+        self.X, self.y = self.data()
 
     def fit(self):
         import fastridge
 
-        return fastridge.glm_path(self.X, self.y, "logistic", n_alphas=50, eps=0.01, tol=1e-3)
+        return fastridge.glm_path(self.X, self.y, self.loss, tol=1e-3, **self.options)
 
     def time_path(self, player):
         self.fit()
@@ -130,28 +129,23 @@ class LassoPath:
     track_relative_gap.unit = "of the null objective"
 
 
-class MultinomialLassoPath:
-    """A path of 20 models of 5 classes with an L1 penalty to a twentieth of the largest."""
+class LassoPath(_LassoPath):
+    """50 logistic models to a hundredth of the largest penalty."""
 
-    params = ("1 thread", "2 threads")
-    param_names = ("player",)
+    loss, options = "logistic", {"n_alphas": 50, "eps": 0.01}
 
-    def setup(self, player):
-        common.pin(player)
-        self.X = common.one_hot(4_000, 500, 10)[0]
+    def data(self):
+        X = common.one_hot(20_000, 1_000, 10)[0]
+        return X, labels(X)
+
+
+class MultinomialLassoPath(_LassoPath):
+    """20 models of 5 classes to a twentieth of the largest penalty."""
+
+    loss, options = "multinomial", {"n_alphas": 20, "eps": 0.05}
+
+    def data(self):
+        X = common.one_hot(4_000, 500, 10)[0]
         rng = np.random.default_rng(0)
-        eta = self.X @ rng.standard_normal((self.X.shape[1], 5))
-        self.y = (eta + rng.gumbel(size=eta.shape)).argmax(axis=1).astype(float)
-
-    def fit(self):
-        import fastridge
-
-        return fastridge.glm_path(self.X, self.y, "multinomial", n_alphas=20, eps=0.05, tol=1e-3)
-
-    def time_path(self, player):
-        self.fit()
-
-    def track_relative_gap(self, player):
-        return float(np.max(self.fit().relative_gap))
-
-    track_relative_gap.unit = "of the null objective"
+        eta = X @ rng.standard_normal((X.shape[1], 5))
+        return X, (eta + rng.gumbel(size=eta.shape)).argmax(axis=1).astype(float)
