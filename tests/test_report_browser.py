@@ -125,18 +125,38 @@ def test_the_slider_moves_texts_coefficients_and_marks(page, ridge, data):
     assert number(value) == pytest.approx(exact.coef[0, 0], rel=1e-3)
 
 
+def test_thinned_features_are_exact_between_the_fits(browser, tmp_path):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((20, 1300))
+    y = X[:, -1] + rng.standard_normal(20)
+    place = tmp_path / "wide.html"
+    fastridge.report(RidgeCV(ALPHAS, cv=5).fit(X, y), X, y, path=place)
+    browser.open(place)
+    browser.wait("return document.documentElement.dataset.ready === 'yes'")
+    browser.run(SET, "alpha", 52)
+    exact = fastridge.ridge_path(X, y, [browser.run("return Page.alpha()")])
+    kept = [int(name[1:]) for name in browser.run("return Page.data.names")]
+    assert len(kept) == 1000
+    shown = browser.run("return Array.from(Sweep.coefficients())")
+    np.testing.assert_allclose(shown, exact.coef[0][kept], rtol=1e-9, atol=1e-13)
+    assert browser.run("return Sweep.facts()")["norm"] == pytest.approx(exact.norm[0], rel=1e-10)
+    assert browser.log() == []
+
+
 def test_the_slider_answers_soon(page):
+    # the best of five sweeps for each position: other tests run on the same cores
     took = page.run("""const slider = document.getElementById("alpha");
-    const took = [];
-    for (let i = 0; i <= 96; i += 4) {
-      slider.value = i;
-      const start = performance.now();
-      slider.dispatchEvent(new Event("input"));
-      took.push(performance.now() - start);
+    const best = Array(25).fill(Infinity);
+    for (let sweep = 0; sweep < 5; sweep++) {
+      best.forEach((least, i) => {
+        slider.value = 4 * i;
+        const start = performance.now();
+        slider.dispatchEvent(new Event("input"));
+        best[i] = Math.min(least, performance.now() - start);
+      });
     }
-    return took.sort((a, b) => a - b)[Math.floor(took.length / 2)];""")
-    # 50 ms are asked for on an idle machine
-    assert took < 150
+    return best;""")
+    assert np.median(took) < 50  # ms
 
 
 def test_the_keyboard_is_enough(page, ridge):
@@ -216,6 +236,10 @@ def test_weight_decay_steps(page, ridge):
     page.run(SET, "decay-lr", "0.1")
     page.run(SET, "decay-lambda", "0.5")
     page.run(SET, "decay-step", "3")
+    # the penalty's slider leaves the steps alone
+    page.run("document.getElementById('decay').scrollIntoView()")
+    page.run(SET, "alpha", 20)
+    page.run(SET, "alpha", 24)
     text = page.text("#decay-text")
     assert f"Step 3 of 100: w = {8 * 0.9**3:.4g}" in text
     assert f"Factor 1 {MINUS} 2 lr λ = 0.9; product of the factors so far 0.729" in text

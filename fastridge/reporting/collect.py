@@ -75,7 +75,7 @@ def collect(
     held_fits = held_fits.take(kept)
     names = [f"x{j}" for j in range(p)] if names is None else names
     chosen = int(np.flatnonzero(kept == curves.chosen)[0])
-    data = _coefficients(fits, names, shown, notes)
+    data, kept_features = _coefficients(fits, names, shown, notes)
     features = plane.prominent(fits, sample, chosen, shown)
     g, H = plane.quadratics(fits, sample, features, shown)
     off = 0.0
@@ -97,7 +97,9 @@ def collect(
     }
     exact = plane.exact_path(fits, sample, shown)
     if exact is not None:
+        # positions in the basis, which has all features
         exact["features"] = features.tolist()
+        exact["kept"] = kept_features.tolist()
     squares = plane.shrinkage(fits, sample)
     dof = _dof(fits, curves, kept, squares, shown)
     data.update(
@@ -263,8 +265,10 @@ def _thin(curves: Curves, notes: list[str]) -> Any:
     return kept
 
 
-def _coefficients(fits: Fits, names: list[str], shown: int, notes: list[str]) -> dict[str, Any]:
-    """Return the coefficients of the features that are kept."""
+def _coefficients(
+    fits: Fits, names: list[str], shown: int, notes: list[str]
+) -> tuple[dict[str, Any], Any]:
+    """Return the coefficients of the features that are kept, and their positions."""
     m, _, p = fits.coef.shape
     coef = fits.coef[:, shown]
     size = np.abs(coef).max(axis=0)
@@ -276,7 +280,7 @@ def _coefficients(fits: Fits, names: list[str], shown: int, notes: list[str]) ->
             f"Of {p:,} features, the {most:,} with the largest coefficients are shown; errors,"
             " norms and predictions are of all."
         )
-    return {
+    data = {
         "alphas": fits.alphas,
         "names": [names[int(j)] for j in kept],
         "coef": coef[:, kept],
@@ -284,6 +288,7 @@ def _coefficients(fits: Fits, names: list[str], shown: int, notes: list[str]) ->
         "nonzero": (coef != 0).sum(axis=1).astype(np.float64),
         "p": p,
     }
+    return data, kept
 
 
 def _dof(fits: Fits, curves: Curves, kept: Any, squares: Any, shown: int) -> Any:

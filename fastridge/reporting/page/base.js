@@ -39,7 +39,7 @@ const Page = (() => {
       size >= 1e6 || size < 1e-3
         ? x.toExponential(digits - 1).replace(/\.?0+e/, "e").replace("e+", "e")
         : String(Number(x.toPrecision(digits)));
-    return text.replace("-", "−").replace("e-", "e−").replace("e−-", "e−");
+    return text.replaceAll("-", "−");
   }
 
   // Fill a table: head a list of texts, rows lists of numbers or texts; the first is the row's name.

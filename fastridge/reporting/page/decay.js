@@ -130,7 +130,9 @@ const Decay = (() => {
       at();
     });
     $("decay-play").addEventListener("click", () => (timer === null ? play() : stop()));
-    Page.view("decay", change);
+    change();
+    // the steps do not depend on the slider of the penalty: only colours may have changed
+    Page.view("decay", () => shown && at());
   }
 
   function change() {

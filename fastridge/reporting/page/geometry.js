@@ -182,9 +182,9 @@ const Geometry = (() => {
     Page.view("geometry", () => {
       const share = shares();
       const total = share.reduce((sum, x) => sum + x, 0);
-      const number_ = Array.from(squares, (_, i) => i + 1);
+      const directions = Array.from(squares, (_, i) => i + 1);
       made.data.datasets = [
-        Page.line(`alpha = ${number(Page.alpha(), 3)}: ${number(total)} degrees of freedom`, number_, share, 0, {
+        Page.line(`alpha = ${number(Page.alpha(), 3)}: ${number(total)} degrees of freedom`, directions, share, 0, {
           pointRadius: n <= 60 ? 3.5 : 0, fill: "origin", backgroundColor: faint("blue", 0.15),
         }),
         Page.line("half: s² = alpha", [1, Math.max(n, 2)], [0.5, 0.5], 1, { borderDash: [6, 4], borderWidth: 1.5 }),

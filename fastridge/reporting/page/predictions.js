@@ -89,7 +89,7 @@ const Predictions = (() => {
       const j = Page.fit();
       $("predictions-text").textContent =
         `${given.n} held-out rows at alpha = ${number(alphas[j])}: ` +
-        `${number(100 * accuracy[j])} % are classified rightly.` +
+        `${number(100 * accuracy[j])} % are classified correctly.` +
         (counts ? "" : ` A table of ${k} classes would be too large.`);
       if (counts) confusion(counts.subarray(j * k * k, (j + 1) * k * k), k);
       if (!calibration) return;

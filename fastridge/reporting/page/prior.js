@@ -174,7 +174,8 @@ const Prior = (() => {
 
   function conventions() {
     Page.view("prior", () => {
-      const variance = loss === "squared" ? noise() || data.noise : 1;
+      const given = noise();
+      const variance = given > 0 && Number.isFinite(given) ? given : data.noise;
       const rows = l2 > 0 ? conventionRows(Page.alpha(), variance) : [];
       if (l1 > 0) rows.unshift(["L1: alpha of Lasso, lambda of glmnet", "mean square / 2 + alpha |w|", (Page.alpha() * l1) / 2]);
       Page.fill($("conventions"), ["convention", "what is minimised", "value"], rows);

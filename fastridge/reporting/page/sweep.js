@@ -15,7 +15,10 @@ const Sweep = (() => {
 
   // Coefficients of the kept features at the slider: exact between fits where the path allows it.
   function coefficients() {
-    if (exact && Page.between()) return Arithmetic.ridgeAt(exact, Page.alpha());
+    if (exact && Page.between()) {
+      const all = Arithmetic.ridgeAt(exact, Page.alpha());
+      return Float64Array.from(exact.kept, (k) => all[k]);
+    }
     const j = Page.fit();
     return coef.subarray(j * q, (j + 1) * q);
   }
@@ -33,7 +36,8 @@ const Sweep = (() => {
     if (exact && Page.between()) {
       const now = Arithmetic.ridgeFacts(exact, Page.alpha());
       found.dof = now.dof;
-      found.norm = Math.sqrt(coefficients().reduce((sum, w) => sum + w * w, 0));
+      const all = Arithmetic.ridgeAt(exact, Page.alpha());
+      found.norm = Math.sqrt(all.reduce((sum, w) => sum + w * w, 0));
     }
     return found;
   }
