@@ -15,7 +15,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     cdef double *c = s.numbers
     cdef double weight = 1.0 if s.weight == NULL else s.weight[i]
     cdef double eta = schedule(s, c[FR_SGD_T]) * c[FR_SGD_SHRINK], value, squares = 0.0, x, p, scale
-    cdef double own, z, most, u, sum
+    cdef double own, z, sum
     cdef Py_ssize_t n, j, k, g, column, sums
     cdef bint several = s.k > 1, l1 = s.l1_ratio > 0 and s.alpha > 0
     cdef bint averaged = s.average > 0 and s.average <= c[FR_SGD_T]
@@ -71,13 +71,7 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
     c[FR_SGD_ETA] = eta
     if s.rule == FR_SGD_PA1 or s.rule == FR_SGD_PA2:
         eta = s.eta0
-    # scale = (1 - eta alpha (1 - l1_ratio) f) scale
-    if s.alpha > 0 and s.l1_ratio < 1:
-        for g in range(s.n_scales):
-            u = 1.0 - (1.0 - s.l1_ratio) * eta * s.alpha * s.scale_factor[g]
-            s.scale[g] *= u if u > 0 else 0.0
-            if s.scale[g] < 1e-9:
-                renormalise(s, g)
+    shrink_scales(s, eta)
     for j in range(n):
         column = q.at[j] if s.a.index >= 0 else j
         g = 0 if s.group == NULL else s.group[column]
@@ -97,25 +91,14 @@ cdef inline double plain_row(fr_sgd *s, Py_ssize_t i, Row *q) noexcept nogil:
         for k in range(s.k):
             field(s, s.a.n_minor, k)[0] += q.g[k]
     if averaged:
-        if c[FR_SGD_BEGAN] < 0:
-            c[FR_SGD_BEGAN] = c[FR_SGD_T]
-        for g in range(s.n_scales):
-            s.scale_sum[g] += s.scale[g]
-        for k in range(s.k):
-            field(s, s.a.n_minor, sums + k)[0] += field(s, s.a.n_minor, k)[0]
+        add_to_average(s, sums)
     if l1:
         c[FR_SGD_L1] += s.l1_ratio * eta * s.alpha
         for j in range(n):
             if q.x[j] == 0:
                 # skip zeros, as sparse rows do
                 continue
-            column = q.at[j] if s.a.index >= 0 else j
-            g = 0 if s.group == NULL else s.group[column]
-            most = c[FR_SGD_L1] * (1.0 if s.factor == NULL else s.factor[column])
-            for k in range(s.k):
-                truncate(field(s, column, k), field(s, column, s.k + k),
-                         field(s, column, sums + k) if averaged else NULL, most, s.scale[g],
-                         s.scale_sum[g])
+            truncate_column(s, q.at[j] if s.a.index >= 0 else j, averaged, sums)
     c[FR_SGD_T] += 1.0
     return weight * value
 

@@ -254,8 +254,8 @@ cdef void plain_step(Job *job) noexcept nogil:
     cdef fr_sgd *s = job.s
     cdef Part *sum = &job.parts[0]
     cdef double *c = s.numbers
-    cdef double eta = job.rate, part = 1.0 / (job.end - job.begin), u, most
-    cdef Py_ssize_t g, j, k, n = s.k, column, sums
+    cdef double eta = job.rate, part = 1.0 / (job.end - job.begin)
+    cdef Py_ssize_t j, k, n = s.k, sums
     cdef bint l1 = s.l1_ratio > 0 and s.alpha > 0
     cdef bint averaged = s.average > 0 and s.average <= c[FR_SGD_T]
     cdef double *own
@@ -263,12 +263,7 @@ cdef void plain_step(Job *job) noexcept nogil:
     c[FR_SGD_ETA] = eta
     if s.rule == FR_SGD_PA1 or s.rule == FR_SGD_PA2:
         eta = s.eta0
-    if s.alpha > 0 and s.l1_ratio < 1:
-        for g in range(s.n_scales):
-            u = 1.0 - (1.0 - s.l1_ratio) * eta * s.alpha * s.scale_factor[g]
-            s.scale[g] *= u if u > 0 else 0.0
-            if s.scale[g] < 1e-9:
-                renormalise(s, g)
+    shrink_scales(s, eta)
     if job.whole:
         for j in range(s.a.n_minor):
             add_plain(s, j, 0, sum.sums[fr_batch_place(s.a.n_minor, j)] * part, averaged, sums)
@@ -281,22 +276,11 @@ cdef void plain_step(Job *job) noexcept nogil:
         for k in range(n):
             field(s, s.a.n_minor, k)[0] += sum.outer[k] * part
     if averaged:
-        if c[FR_SGD_BEGAN] < 0:
-            c[FR_SGD_BEGAN] = c[FR_SGD_T]
-        for g in range(s.n_scales):
-            s.scale_sum[g] += s.scale[g]
-        for k in range(n):
-            field(s, s.a.n_minor, sums + k)[0] += field(s, s.a.n_minor, k)[0]
+        add_to_average(s, sums)
     if l1:
         c[FR_SGD_L1] += s.l1_ratio * eta * s.alpha
         for j in range(sum.n):
-            column = sum.columns[j]
-            g = 0 if s.group == NULL else s.group[column]
-            most = c[FR_SGD_L1] * (1.0 if s.factor == NULL else s.factor[column])
-            for k in range(n):
-                truncate(field(s, column, k), field(s, column, n + k),
-                         field(s, column, sums + k) if averaged else NULL, most, s.scale[g],
-                         s.scale_sum[g])
+            truncate_column(s, sum.columns[j], averaged, sums)
     c[FR_SGD_T] += 1.0
 
 

@@ -260,6 +260,19 @@ cdef inline void renormalise(fr_sgd *s, Py_ssize_t g) noexcept nogil:
     s.scale[g], s.scale_sum[g] = 1.0, 0.0
 
 
+cdef inline void shrink_scales(fr_sgd *s, double eta) noexcept nogil:
+    """Apply the L2 penalty of a step: scale = (1 - eta alpha (1 - l1_ratio) f) scale."""
+    cdef Py_ssize_t g
+    cdef double u
+    if s.alpha <= 0 or s.l1_ratio >= 1:
+        return
+    for g in range(s.n_scales):
+        u = 1.0 - (1.0 - s.l1_ratio) * eta * s.alpha * s.scale_factor[g]
+        s.scale[g] *= u if u > 0 else 0.0
+        if s.scale[g] < 1e-9:
+            renormalise(s, g)
+
+
 cdef inline void truncate(double *v, double *got, double *sum, double most, double scale,
                           double scale_sum) noexcept nogil:
     """Apply the pending L1 penalty of a weight (Tsuruoka, Tsujii & Ananiadou 2009)."""
@@ -271,3 +284,25 @@ cdef inline void truncate(double *v, double *got, double *sum, double most, doub
     got[0] += scale * (v[0] - z)
     if sum != NULL:
         sum[0] -= (v[0] - z) * scale_sum
+
+
+cdef inline void truncate_column(fr_sgd *s, Py_ssize_t column, bint averaged,
+                                 Py_ssize_t sums) noexcept nogil:
+    """Apply the pending L1 penalty of the weights of a column of a plain rule."""
+    cdef Py_ssize_t g = 0 if s.group == NULL else s.group[column], k
+    cdef double most = s.numbers[FR_SGD_L1] * (1.0 if s.factor == NULL else s.factor[column])
+    for k in range(s.k):
+        truncate(field(s, column, k), field(s, column, s.k + k),
+                 field(s, column, sums + k) if averaged else NULL, most, s.scale[g],
+                 s.scale_sum[g])
+
+
+cdef inline void add_to_average(fr_sgd *s, Py_ssize_t sums) noexcept nogil:
+    """Add scales and intercepts of a plain rule to their sums."""
+    cdef Py_ssize_t g, k
+    if s.numbers[FR_SGD_BEGAN] < 0:
+        s.numbers[FR_SGD_BEGAN] = s.numbers[FR_SGD_T]
+    for g in range(s.n_scales):
+        s.scale_sum[g] += s.scale[g]
+    for k in range(s.k):
+        field(s, s.a.n_minor, sums + k)[0] += field(s, s.a.n_minor, k)[0]
