@@ -90,8 +90,9 @@ class BayesianRidge(PosteriorRegressor):
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
         Symmetric positive semi-definite P: the prior's precision is lambda_ sqrt(f_j f_l) P_jl,
         multiplied by the standard deviations of both columns where they are standardised; None:
-        the identity. What its null space spans is as likely anywhere, and integrated out. Unless P
-        is diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too.
+        the identity. In its null space, which includes eigenvalues within the round-off of P, the
+        prior is flat and integrated out. Unless P is diagonal, X is rotated by its eigenvectors,
+        which takes a dense copy, of sparse X too.
 
     Attributes
     ----------

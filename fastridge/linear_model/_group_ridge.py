@@ -106,9 +106,9 @@ class GroupRidge(PosteriorRegressor):
         semi-definite matrices P_g, dense or sparse: a mapping of names of groups to them, a list of
         one for each group, or a block-diagonal matrix of all features. None, as a whole or of a
         group: the identity. Elements are multiplied by the standard deviations of both columns
-        where they are standardised. What the null space of P_g spans is without a penalty: it
-        counts in `share_`, not in `dof_`. X is turned by the eigenvectors, which takes a dense
-        copy, of sparse X too.
+        where they are standardised. The null space of P_g, which includes eigenvalues within the
+        round-off of P_g, is not penalised: it counts in `share_`, not in `dof_`. X is rotated by
+        the eigenvectors, which takes a dense copy, of sparse X too.
     n_probes : int, default=32
         Number of vectors of random signs of solver "cg"; errors fall with its root.
     random_state : int, numpy.random.RandomState or None, default=None

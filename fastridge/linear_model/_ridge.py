@@ -222,7 +222,8 @@ class Ridge(BaseRidge, LinearRegressor):
 default=None
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised,
-        so that P = diag(f) is `penalty_factor` = f. Its null space is not penalised.
+        so that P = diag(f) is `penalty_factor` = f. Its null space is not penalised;
+        fits warn where a large `alpha` multiplies the round-off of P there.
         `fastridge.penalty.difference` builds matrices that penalise differences of neighbours.
 
     Attributes

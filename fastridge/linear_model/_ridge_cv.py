@@ -125,10 +125,10 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
         Symmetric positive semi-definite matrix P of the penalty
         alpha * sum_jl sqrt(f_j f_l) P_jl (w_j - m_j) (w_l - m_l); None: the identity. Its elements
-        are multiplied by the standard deviations of both columns where they are standardised. What
-        its null space spans is not penalised. Unless P is diagonal, X is rotated by its
-        eigenvectors, which takes a dense copy, of sparse X too; with `standardize` one for each
-        fold.
+        are multiplied by the standard deviations of both columns where they are standardised. Its
+        null space is not penalised, and eigenvalues within the round-off of P count as zero, for
+        any alpha. Unless P is diagonal, X is rotated by its eigenvectors, which takes a dense copy,
+        of sparse X too; with `standardize` one for each fold.
 
     Attributes
     ----------

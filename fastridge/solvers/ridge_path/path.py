@@ -113,9 +113,10 @@ def ridge_path(
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised.
-        What its null space spans is not penalised; where X does not determine that either, the
-        solution of minimum norm is taken. Unless P is diagonal, X is rotated by its eigenvectors,
-        which takes a dense copy, of sparse X too.
+        Its null space is not penalised, and eigenvalues within the round-off of P count as zero,
+        for any alpha; where X does not determine the solution there either, the one of minimum
+        norm is taken. Unless P is diagonal, X is rotated by its eigenvectors, which takes a dense
+        copy, of sparse X too.
 
     Returns
     -------
