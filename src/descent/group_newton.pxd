@@ -315,34 +315,34 @@ cdef inline int search(GroupDescent q) noexcept nogil:
     cdef double noise = ROUND_OFF * fabs(start), t = 1.0, found
     cdef Py_ssize_t i
     cdef int _i
-    cdef bint turned
+    cdef bint zeroed
     times(q, q.D, q.DG)
     q.whole = False
     if -first <= 20 * noise:
         return accept_flat(q)
     for _i in range(HALVINGS):
-        turned = try_step(q, t, False)
+        zeroed = try_step(q, t, False)
         found = value(q, q.T, q.TG)
         if found < fmin(start + ENOUGH * t * first, start - noise):
             q.decrease = start - found
-            if turned:
+            if zeroed:
                 return SHRUNK
             q.whole = t == 1.0
             q.settled = q.whole and is_small(q)
             return MOVED
         t *= 0.5
     t = line_minimum(q)
-    turned = try_step(q, t, True)
+    zeroed = try_step(q, t, True)
     found = value(q, q.T, q.TG)
-    if turned and found > start + noise:
-        turned = False
+    if zeroed and found > start + noise:
+        zeroed = False
         for i in range(q.k * q.s):
             q.T[i] = q.V[i] + t * q.D[i]
             q.TG[i] = q.VG[i] + t * q.DG[i]
         found = value(q, q.T, q.TG)
     q.decrease = start - found
     # a smaller support is progress too: there are finitely many
-    if turned:
+    if zeroed:
         return SHRUNK
     return MOVED if found < start - noise else FAILED
 

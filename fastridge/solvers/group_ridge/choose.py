@@ -35,7 +35,7 @@ _SHRUNK = 0.3  # size in the gradient per feature below which steps are in the p
 _NEARLY_OUT = 0.95  # largest relative decrease of a prior variance in a step
 _NEARLY_FREE = 1e-6  # relative penalty below which 0 is tried
 _ROUNDED = 1e-3  # largest relative gradient that may count as round-off
-BESIDE_0 = 1e-10  # a penalty close to 0
+NEAR_ZERO = 1e-10  # a penalty close to 0
 _RETURNS = 20  # largest number of times that groups return
 _RETURN = 1e-7  # least relative slope for which a group returns
 _EPS = float(np.finfo(np.float64).eps)
@@ -102,11 +102,11 @@ class Search:
 
     Attributes
     ----------
-    beside : float
+    near_zero : float
         Penalty close to 0 at which the derivative at 0 is taken.
     """
 
-    beside = BESIDE_0
+    near_zero = NEAR_ZERO
 
     def __init__(
         self,
@@ -346,11 +346,11 @@ class Search:
         if not zero.any():
             return None
         # the derivative in the logarithm vanishes at 0: take its sign close to 0
-        state, _ = self._try(np.where(zero, self.beside, alpha))
+        state, _ = self._try(np.where(zero, self.near_zero, alpha))
         if state is None:
             return None
-        beside = self.criterion.derivatives(state)
-        returns = zero & (beside.gradient < -_RETURN * beside.size)
+        near = self.criterion.derivatives(state)
+        returns = zero & (near.gradient < -_RETURN * near.size)
         if not returns.any():
             return None
         tries = np.logspace(-8.0, 3.0, 12)[:, None]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..._cached import cached
 from ...quadratic.problem import RidgeProblem
 from ...systems import lapack
-from .choose import BESIDE_0, LEAST
+from .choose import LEAST, NEAR_ZERO
 from .criteria import Terms
 from .left_out import LeftOut, Rows
 
@@ -123,7 +123,7 @@ class Features:
         The rows, which `coef` needs.
     """
 
-    least, beside = LEAST, BESIDE_0
+    least, near_zero = LEAST, NEAR_ZERO
     rows: Rows | None = None
     problem: RidgeProblem
 
@@ -184,9 +184,9 @@ class Features:
         R, pivots = np.triu(R[:rank, :rank]), pivots[:rank]
         self.free, size = free[pivots], size[pivots]
         self.fixed += 2.0 * float(np.log(np.diagonal(R) * size).sum())
-        beside = gram[np.ix_(self.free, order)] * inverse / size[:, None]
+        coupling = gram[np.ix_(self.free, order)] * inverse / size[:, None]
         solve = lapack.solve_triangular
-        self.border = solve(R, beside, trans="T")
+        self.border = solve(R, coupling, trans="T")
         self.free_right = solve(R, cross[self.free] / size[:, None], trans="T")
         self.free_root, self.free_size = R, size
         G -= self.border.T @ self.border
@@ -219,8 +219,8 @@ class Features:
             if isinstance(state, FeatureState):
                 coef[t] = self.solve(state, self.right[:, t])
             else:
-                beside = self._free_products(self.right[:, t])
-                coef[t] = self._unscaled(state.w * self.y_unit[t], beside)
+                free = self._free_products(self.right[:, t])
+                coef[t] = self._unscaled(state.w * self.y_unit[t], free)
         if not whole:
             return coef
         R = problem.Y - problem.A.dot(np.asfortranarray(coef.T))
@@ -250,11 +250,11 @@ class Features:
         """Return coefficients (p,) for products with y (p,), under the penalties of a state."""
         order = self.groups.order
         c = right[order] / self.size[order]
-        beside = self._free_products(right)
-        c -= self.border.T @ beside
+        free = self._free_products(right)
+        c -= self.border.T @ free
         w = np.zeros(len(order))
         w[state.kept] = lapack.solve_factored(state.L, c[state.kept])
-        return self._unscaled(w, beside)
+        return self._unscaled(w, free)
 
     def _free_products(self, right: Array) -> Array:
         """Return the products (m,) of the orthonormalised free features, for products (p,)."""
@@ -262,12 +262,12 @@ class Features:
             return np.zeros(0)
         return lapack.solve_triangular(self.free_root, right[self.free] / self.free_size, trans="T")
 
-    def _unscaled(self, w: Array, beside: Array) -> Array:
+    def _unscaled(self, w: Array, free: Array) -> Array:
         """Return coefficients (p,) for scaled ones (q,) of the penalised features."""
         coef = np.zeros(self.p)
         coef[self.groups.order] = w / self.size[self.groups.order]
         if len(self.free):
-            rest = beside - self.border @ w
+            rest = free - self.border @ w
             coef[self.free] = lapack.solve_triangular(self.free_root, rest) / self.free_size
         return coef
 
@@ -344,7 +344,7 @@ class FeatureState:
 
     def forget(self) -> None:
         """Drop the inverse, which takes the memory of the Gram matrix."""
-        for name in ("C", "turned", "left_out", "outside"):
+        for name in ("C", "sensitivity", "left_out", "outside"):
             self.__dict__.pop(name, None)
 
     def sums(self, values: Array, axis: int = 0) -> Array:
@@ -386,7 +386,7 @@ class FeatureState:
         return np.maximum(self.sums(1.0 - self.diagonal * self.D), 0.0)
 
     @cached
-    def turned(self) -> Array:
+    def sensitivity(self) -> Array:
         """C D_h w, (q, g)."""
         E = self.chosen
         if E is not None:
@@ -423,7 +423,7 @@ class FeatureState:
     def quadratic(self) -> Terms:
         """Derivatives of Q."""
         Dw, first = self.D * self.w, self.slopes
-        second = -2.0 * self.sums(Dw[:, None] * self.turned)
+        second = -2.0 * self.sums(Dw[:, None] * self.sensitivity)
         second[np.diag_indices(len(first))] += first
         return Terms(self.Q, first, second)
 
@@ -457,12 +457,12 @@ class FeatureState:
 
     def residuals(self) -> Terms:
         """Derivatives of the sum of squared residuals."""
-        D, w, V = self.D, self.w, self.turned
+        D, w, V = self.D, self.w, self.sensitivity
         z = V.sum(axis=1)
         first = 2.0 * self.sums(z * D * w)
         cross = self.sums((z * D)[:, None] * V)
-        beside = self.sums((D * w)[:, None] * V)
-        second = 2.0 * (beside - cross - cross.T - V.T @ (D[:, None] * V))
+        single = self.sums((D * w)[:, None] * V)
+        second = 2.0 * (single - cross - cross.T - V.T @ (D[:, None] * V))
         second[np.diag_indices(len(first))] += first
         return Terms(self.residual, first, second)
 
@@ -530,7 +530,7 @@ class Outside:
         self.count = len(state.alpha)
         root = np.sqrt(data.factor[out])
         self.chosen, self.root = out, root
-        beside = data.gram[np.ix_(out, np.arange(len(data.gram))[state.kept])].T / root
+        coupling = data.gram[np.ix_(out, np.arange(len(data.gram))[state.kept])].T / root
         own = np.diagonal(data.gram)[out] / root**2
         self.slope = slope = data.cross[out, state.target] / root
         slope_twice, spread, spread_twice = slope, own, own
@@ -539,11 +539,11 @@ class Outside:
         raw = np.einsum("ij,ij->j", border, border)
         if len(state.D):
             w, D = state.w, state.D
-            self.slope = slope = slope - beside.T @ w
-            B = state.solve(beside)
+            self.slope = slope = slope - coupling.T @ w
+            B = state.solve(coupling)
             self.solved = B
-            slope_twice = slope - beside.T @ state.turned.sum(axis=1)
-            spread = np.maximum(own - np.einsum("ij,ij->j", beside, B), 0.0)
+            slope_twice = slope - coupling.T @ state.sensitivity.sum(axis=1)
+            spread = np.maximum(own - np.einsum("ij,ij->j", coupling, B), 0.0)
             spread_twice = spread - np.einsum("ij,i,ij->j", B, D, B)
             border = border - J[:, state.kept] @ B
             if len(J):

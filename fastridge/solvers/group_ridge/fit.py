@@ -276,7 +276,7 @@ def rows_of(data: Features, problem: RidgeProblem) -> Rows:
 
 def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max_iter: int) -> Any:
     search = Search(lambda alpha: data.at(alpha, t), criterion, data.groups.size, tol, max_iter)
-    search.least, search.beside = data.least, data.beside
+    search.least, search.near_zero = data.least, data.near_zero
     if criterion.left <= 0 or data.yy[t] == 0:
         # the free features fit y exactly
         start = np.full(len(start), np.inf)

@@ -345,7 +345,7 @@ def _log_of(coefficients: list[Any], shape: tuple[int, int]) -> Array:
         a, b = steps[:m, j], ratios[:m, j]
         diagonal = 1.0 / a
         diagonal[1:] += b[:-1] / a[:-1]
-        beside = np.sqrt(b[: m - 1]) / a[: m - 1]
-        values, vectors = eigh_tridiagonal(diagonal, beside)
+        off_diagonal = np.sqrt(b[: m - 1]) / a[: m - 1]
+        values, vectors = eigh_tridiagonal(diagonal, off_diagonal)
         out[j] = p * float(vectors[0] ** 2 @ np.log(np.maximum(values, _EPS)))
     return out

@@ -69,7 +69,7 @@ class LeftOut:
     def terms(self) -> Terms:
         """Return the sum and its derivatives; the first ones in two parts, (2, g)."""
         s, left, e, Y = self.state, self.left, self.e, self.Y
-        C, D, V = s.C, s.D, s.turned
+        C, D, V = s.C, s.D, s.sensitivity
         dr = self.Z @ V
         dh = -s.sums(Y**2 * D, 1)
         b = self.Z.T @ (e / left)

@@ -2,7 +2,7 @@
 
 No row has two levels, so the block E of the Gram matrix of that group is diagonal, with its
 penalties too. The group is eliminated: with S the block of the other columns, the intercept and the
-free features among them, and B what stands beside, the Schur complement M = S - B E^-1 B' is
+free features among them, and B the block between them, the Schur complement M = S - B E^-1 B' is
 factored, and
 
     log|A| = sum log E + log|M|,    C = A^-1 = [E^-1 0; 0 0] + U M^-1 U',    U = [-E^-1 B'; I].
@@ -23,9 +23,10 @@ from ..._cached import cached
 from ..._matrix import Matrix
 from ...quadratic.problem import RidgeProblem
 from ...systems import lapack
-from .choose import BESIDE_0, LEAST
+from .choose import LEAST, NEAR_ZERO
 from .criteria import Terms
 from .features import Features, FeatureState, group_features
+from .levels_system import LevelsSystem
 
 Array = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ class Levels(Features):
         Sums of squares of the levels.
     """
 
-    least, beside = LEAST, BESIDE_0
+    least, near_zero = LEAST, NEAR_ZERO
 
     def __init__(
         self, problem: RidgeProblem, d: Array, codes: Any, count: int, chosen: int, about_zero: bool
@@ -218,10 +219,10 @@ class Levels(Features):
             VV = (V * h) @ V.T
             own = (self.squares**2 * h**2).sum() - 2.0 * (self.squares * (V * h) ** 2).sum()
             T[g, g] += own + np.vdot(VV, VV)
-            beside = squares @ h - 2.0 * np.einsum("ij,ji->j", U, B @ (V * h).T)
-            beside += np.einsum("ij,ij->j", U, VV @ U)
-            T[g] += beside @ rest
-            T[:, g] += beside @ rest
+            coupling = squares @ h - 2.0 * np.einsum("ij,ji->j", U, B @ (V * h).T)
+            coupling += np.einsum("ij,ij->j", U, VV @ U)
+            T[g] += coupling @ rest
+            T[:, g] += coupling @ rest
         d = rest.T @ np.diagonal(inner)
         d += levels.T @ (self.squares - np.einsum("ij,ij->j", V, V))
         return T, d, member.T @ self.cross**2
@@ -250,116 +251,12 @@ class Levels(Features):
         return coef
 
 
-class System:
-    """A = X'X + D for the fixed columns, first, and kept features, by its Schur complement.
-
-    Parameters
-    ----------
-    data : Levels
-    kept : ndarray (q,) of bool
-        Mask of the kept penalised features.
-    D : ndarray
-        Penalties of the kept features.
-    f : int
-        Number of fixed columns that are left out: all or none.
-
-    Attributes
-    ----------
-    rest, levels : ndarray
-        Places among the kept features.
-    definite : bool
-    """
-
-    def __init__(self, data: Levels, kept: NDArray[np.bool_], D: Array, f: int) -> None:
-        place = np.cumsum(kept) - 1
-        chosen = kept[data.rest]
-        self.rest = place[data.rest[chosen]]
-        self.levels = place[data.eliminated] if kept[data.eliminated].any() else place[:0]
-        self.f = data.fixed_columns - f
-        rows = np.r_[np.arange(f, data.fixed_columns), data.fixed_columns + np.flatnonzero(chosen)]
-        every = len(rows) == len(data.S)
-        M = np.array(data.S if every else data.S[np.ix_(rows, rows)], order="F")
-        self.own = np.diagonal(M).copy()
-        self.D, self.count = D, len(D)
-        self.Dq = np.r_[np.zeros(self.f), D[self.rest]]
-        M.flat[:: len(M) + 1] += self.Dq
-        if len(self.levels):
-            self.B = data.B if every else data.B[rows]
-            self.De, self.squares = D[self.levels], data.squares
-            self.E = self.squares + self.De
-            M -= self.beside(1.0 / self.E)
-        else:
-            self.B, self.De = data.B[rows][:, :0], D[:0]
-            self.squares = self.E = np.zeros(0)
-        self.definite = bool((np.diagonal(M) > 1e-14 * self.own).all())
-        if self.definite:
-            try:
-                self.L = lapack.factor(M)
-            except np.linalg.LinAlgError:
-                self.definite = False
-
-    def beside(self, weight: Array) -> Array:
-        """Return B diag(weight) B', (q, q)."""
-        if isinstance(self.B, np.ndarray):
-            return lapack.product(self.B * weight, self.B.T)
-        return (self.B.multiply(weight[None]).tocsr() @ self.B.T.tocsr()).toarray()
-
-    def solve(self, fixed: Array, penalised: Array) -> tuple[Array, Array]:
-        """Solve for right-hand sides of fixed columns (f, k) and penalised ones (q, k)."""
-        out = np.empty(penalised.shape)
-        levels = penalised[self.levels] / self.E[:, None]
-        inner = np.vstack([fixed, penalised[self.rest]]) - self.B @ levels
-        inner = lapack.solve_factored(self.L, inner)
-        out[self.rest] = inner[self.f :]
-        out[self.levels] = levels - (self.B.T @ inner) / self.E[:, None]
-        return inner[: self.f], out
-
-    def log_determinant(self) -> float:
-        """log|A|."""
-        inner = 2.0 * np.log(np.diagonal(self.L)).sum()
-        return float(inner + np.log(self.E).sum())
-
-    @cached
-    def C(self) -> Array:
-        """Block of A^-1 for the fixed columns and the features that are not eliminated."""
-        return lapack.inverse_factored(self.L)
-
-    @cached
-    def N(self) -> Array:
-        """B D E^-2 B'."""
-        return self.beside(self.De / self.E**2)
-
-    @cached
-    def CN(self) -> Array:
-        return lapack.product(self.C, self.N)
-
-    @cached
-    def N_twice(self) -> Array:
-        """B D^2 E^-3 B'."""
-        return self.beside(self.De**2 / self.E**3)
-
-    @cached
-    def diagonal(self) -> Array:
-        """Diagonal of A^-1 for the penalised features."""
-        out = np.empty(self.count)
-        out[self.rest] = np.diagonal(self.C)[self.f :]
-        out[self.levels] = 1.0 / self.E
-        step = max(1, _COLUMNS // max(len(self.C), 1))
-        for start in range(0, len(self.levels), step):
-            part = slice(start, start + step)
-            B = self.B[:, part]
-            B = B if isinstance(B, np.ndarray) else B.toarray()
-            half = lapack.solve_triangular(self.L, B, lower=True)
-            out[self.levels[part]] += np.einsum("ij,ij->j", half, half) / self.E[part] ** 2
-        return out
-
-
 class LevelsState(FeatureState):
     """The terms of the criteria at one vector of penalties."""
 
     by_features = False
     data: Levels
-    system: System
+    system: LevelsSystem
 
     def __init__(self, data: Levels, alpha: Array, target: int, without: int = 0) -> None:
         self.data, self.alpha, self.target = data, alpha, target
@@ -374,7 +271,7 @@ class LevelsState(FeatureState):
         self.c = data.cross[chosen, target]
         self.squares = float(data.yy[target] > 0)
         self.without = without
-        self.system = system = System(data, chosen, self.D, without)
+        self.system = system = LevelsSystem(data, chosen, self.D, without)
         self.definite = system.definite
         if not self.definite:
             return
@@ -456,9 +353,9 @@ class LevelsState(FeatureState):
             return self._estimated_pairs()
         out = self._inner_sums(s.C**2)
         if e >= 0:
-            beside = self._rest((np.einsum("ij,ij->i", s.CN, s.C) * s.Dq)[s.f :])
-            out[e] = beside
-            out[:, e] = beside
+            coupling = self._rest((np.einsum("ij,ij->i", s.CN, s.C) * s.Dq)[s.f :])
+            out[e] = coupling
+            out[:, e] = coupling
             own = ((s.De / s.E) ** 2).sum() + 2.0 * np.vdot(s.C, s.N_twice)
             out[e, e] = own + np.einsum("ij,ji->", s.CN, s.CN)
         return out
@@ -484,7 +381,7 @@ class LevelsState(FeatureState):
         return (weight[:, None] * out + weight * out.T) / (weight[:, None] + weight)
 
     @cached
-    def turned(self) -> Array:
+    def sensitivity(self) -> Array:
         """C D_h w, (q, g)."""
         right = np.zeros((len(self.D), len(self.sizes)))
         right[np.arange(len(self.D)), self.data.groups.code[self.kept]] = self.D * self.w
@@ -507,11 +404,11 @@ class LevelsState(FeatureState):
         triple = self._inner_sums(s.C * T)
         if e >= 0:
             CN2 = lapack.product(s.C, s.N_twice)
-            beside = np.einsum("ij,ij->i", CN2, s.C) + np.einsum("ij,ij->i", s.CN, T)
-            beside = self._rest((beside * s.Dq)[s.f :])
-            triple[e] = beside
-            triple[:, e] = beside
-            own = ((s.De / s.E) ** 3).sum() + 3.0 * np.vdot(s.C, s.beside(s.De**3 / s.E**4))
+            coupling = np.einsum("ij,ij->i", CN2, s.C) + np.einsum("ij,ij->i", s.CN, T)
+            coupling = self._rest((coupling * s.Dq)[s.f :])
+            triple[e] = coupling
+            triple[:, e] = coupling
+            own = ((s.De / s.E) ** 3).sum() + 3.0 * np.vdot(s.C, s.weighted_gram(s.De**3 / s.E**4))
             own += 2.0 * np.einsum("ij,ji->", s.CN, CN2) + np.einsum("ij,ji->", CW, CN2)
             triple[e, e] = own + np.einsum("ij,ji->", s.CN, lapack.product(CW, s.CN))
         second = 2.0 * self.pairs - 2.0 * triple
@@ -559,17 +456,17 @@ class LevelsOutside:
             for start in range(0, len(places), step):
                 part = places[start : start + step]
                 root = np.sqrt(data.factor[part])
-                fixed, beside, own = _columns(state, part)
-                fixed, beside, own = fixed / root, beside / root, own / root**2
+                fixed, coupling, own = _columns(state, part)
+                fixed, coupling, own = fixed / root, coupling / root, own / root**2
                 slope = data.cross[part, state.target] / root
-                slope -= (beside.T @ w + fixed.T @ of_w)[:, 0]
-                of_fixed, solved = system.solve(fixed, beside)
-                spread = own - np.einsum("ij,ij->j", beside, solved)
+                slope -= (coupling.T @ w + fixed.T @ of_w)[:, 0]
+                of_fixed, solved = system.solve(fixed, coupling)
+                spread = own - np.einsum("ij,ij->j", coupling, solved)
                 spread -= np.einsum("ij,ij->j", fixed, of_fixed)
                 twice = spread - np.einsum("ij,i,ij->j", solved, state.D, solved)
                 self.scale[g] += own.sum()
                 self.squares[g] += slope @ slope
-                self.products[g] += slope @ (slope - (beside.T @ z + fixed.T @ of_z)[:, 0])
+                self.products[g] += slope @ (slope - (coupling.T @ z + fixed.T @ of_z)[:, 0])
                 self.spread[g] += np.maximum(spread, 0.0).sum()
                 self.spread_twice[g] += twice.sum()
         self._state = state
@@ -587,16 +484,16 @@ def _columns(state: LevelsState, part: Any) -> tuple[Array, Array, Array]:
     data, system = state.data, state.system
     f, begin = data.fixed_columns, state.without
     chosen = np.flatnonzero(state.inside[data.groups.code[data.rest]])
-    beside = np.empty((len(state.D), len(part)))
+    coupling = np.empty((len(state.D), len(part)))
     if data.groups.code[part[0]] == data.chosen:
         at = np.searchsorted(data.eliminated, part)
         B = data.B[:, at]
         B = B if isinstance(B, np.ndarray) else B.toarray()
-        beside[system.rest] = B[f + chosen]
-        return B[begin:f], beside, data.squares[at]
+        coupling[system.rest] = B[f + chosen]
+        return B[begin:f], coupling, data.squares[at]
     at = f + np.searchsorted(data.rest, part)
-    beside[system.rest] = data.S[np.ix_(f + chosen, at)]
+    coupling[system.rest] = data.S[np.ix_(f + chosen, at)]
     if len(system.levels):
         B = data.B[at]
-        beside[system.levels] = (B if isinstance(B, np.ndarray) else B.toarray()).T
-    return data.S[begin:f, at], beside, np.diagonal(data.S)[at]
+        coupling[system.levels] = (B if isinstance(B, np.ndarray) else B.toarray()).T
+    return data.S[begin:f, at], coupling, np.diagonal(data.S)[at]

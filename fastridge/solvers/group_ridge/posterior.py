@@ -77,11 +77,11 @@ class SamplesPosterior(Posterior):
             R, pivots = np.triu(R[:rank, :rank]), pivots[:rank]
             free, size, F = free[pivots], size[pivots], F[:, pivots]
             U = solve_triangular(R, F.T, trans="T").T
-            beside = U.T @ Z
-            Z -= U @ beside
+            coupling = U.T @ Z
+            Z -= U @ coupling
             # rows of (F'F)^-1 R' / size
             root = solve_triangular(R, np.eye(rank)) / size[:, None]
-            border = (root @ beside) * _inverse(np.sqrt(prior))
+            border = (root @ coupling) * _inverse(np.sqrt(prior))
         K = product(Z, Z.T.copy())
         K[np.diag_indices(len(K))] += noise
         rows = solve_triangular(cholesky(K), Z, lower=True) * np.sqrt(prior)
@@ -234,8 +234,8 @@ class LevelsPosterior(Posterior):
             half = solve_triangular(
                 self._factor, B if isinstance(B, np.ndarray) else B.toarray(), lower=True
             )
-            beside = np.einsum("ij,ij->j", half, half) / self._precision[part] ** 2
-            out[self._levels[part]] += beside
+            spread = np.einsum("ij,ij->j", half, half) / self._precision[part] ** 2
+            out[self._levels[part]] += spread
         return self._noise * np.ldexp(out, 2 * self._power)
 
 

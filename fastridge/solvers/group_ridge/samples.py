@@ -52,7 +52,7 @@ class Kernels:
     def __init__(self, count: int, whole: Any, K: Array, Z: Array, code: Any) -> None:
         self.count, self.whole, self.K, self.Z, self.code = count, whole, K, Z, code
 
-    def turned(self, N: Array) -> Kernels:
+    def projected(self, N: Array) -> Kernels:
         """Return the kernels N'K_g N."""
         K = np.empty((len(self.K), N.shape[1], N.shape[1]))
         for h, kernel in enumerate(self.K):
@@ -132,9 +132,9 @@ class Kernels:
         SZ = S @ self.Z
         for i, g in enumerate(groups):
             # tr(Z'P K S Z)
-            beside = self.sums(np.einsum("ij,ij->j", left[i].T @ SZ, self.Z))
-            out[g] += beside
-            out[:, g] += beside
+            coupling = self.sums(np.einsum("ij,ij->j", left[i].T @ SZ, self.Z))
+            out[g] += coupling
+            out[:, g] += coupling
         PZ = SZ if P is S else P @ self.Z
         step = max(1, _COLUMNS // len(self.code))
         for start in range(0, len(self.code), step):
@@ -165,7 +165,7 @@ class Samples:
     ----------
     The attributes of `Features` that a fit uses, and
 
-    least, beside : float
+    least, near_zero : float
         Least penalty above 0, and one close to 0; smaller ones lose the identity in V to round-off.
     kernels : Kernels
         Kernels in the complement of the fixed columns.
@@ -177,7 +177,7 @@ class Samples:
         Targets in that basis, scaled to length 1.
     """
 
-    least, beside = 1e-10, 1e-6
+    least, near_zero = 1e-10, 1e-6
 
     def __init__(
         self, problem: RidgeProblem, d: Array, codes: NDArray[np.intp], count: int
@@ -284,8 +284,8 @@ class Samples:
         K = self._rotated(self._rotated(K).T)
         if self.fit_intercept:
             mean = problem.mean
-            beside = problem.A.dot(np.ascontiguousarray(inverse * mean))[self.used] * self.root
-            row = self._along * self._rotated(beside[:, None])[:, 0]
+            fit = problem.A.dot(np.ascontiguousarray(inverse * mean))[self.used] * self.root
+            row = self._along * self._rotated(fit[:, None])[:, 0]
             row[0] = self.total * float(inverse @ mean**2)
             K[0], K[:, 0] = row, row
         return K
@@ -325,7 +325,7 @@ class Samples:
             data = copy.copy(self)
             N0 = np.ascontiguousarray(vectors[:, left])
             data.zeros, data.ranks = zeros, np.where(zeros, self.groups.size, 0).astype(float)
-            data.kernels, data.N = self.kernels.turned(N0), self.N @ N0
+            data.kernels, data.N = self.kernels.projected(N0), self.N @ N0
             data.y = N0.T @ self.y
         self._without = key, data
         return data
@@ -426,7 +426,7 @@ class SampleState:
         return lapack.inverse_factored(self.L)
 
     @cached
-    def turned(self) -> Array:
+    def sensitivity(self) -> Array:
         """V^-1 B_g a, (n, g)."""
         return lapack.solve_factored(self.L, self._scaled(self.kernels.times(self.a)))
 
@@ -453,7 +453,7 @@ class SampleState:
         """Derivatives of Q."""
         Ba = self._scaled(self.kernels.times(self.a))
         first = self.a @ Ba
-        second = 2.0 * (Ba.T @ self.turned)
+        second = 2.0 * (Ba.T @ self.sensitivity)
         second[np.diag_indices(len(first))] -= first
         return Terms(self.Q, first, second)
 
@@ -466,11 +466,11 @@ class SampleState:
 
     def residuals(self) -> Terms:
         """Derivatives of the sum of squared residuals."""
-        v = self.turned
+        v = self.sensitivity
         z = lapack.solve_factored(self.L, self.a)
         first = 2.0 * (self.a @ v)
-        beside = self._scaled(self.kernels.times(z)).T @ v
-        second = 2.0 * (v.T @ v + beside + beside.T)
+        coupling = self._scaled(self.kernels.times(z)).T @ v
+        second = 2.0 * (v.T @ v + coupling + coupling.T)
         second[np.diag_indices(len(first))] -= first
         return Terms(self.residual, first, second)
 
@@ -565,15 +565,15 @@ class SamplesLeftOut:
     def terms(self) -> Terms:
         """Return the sum and its derivatives; the first ones in two parts, (2, g)."""
         s, left, e, N = self.state, self.left, self.e, self.state.data.N
-        v = s.turned
+        v = s.sensitivity
         dr = N @ v
         dl = s._scaled(s.kernels.diagonals(self.NM))
         b = N.T @ (e / left)
         parts = np.stack([2.0 * (b @ v), -2.0 * ((e**2 / left) @ dl)])
         de = (dr - e[:, None] * dl) / left[:, None]
-        beside = s._scaled(s.kernels.times(lapack.solve_factored(s.L, b))).T @ v
+        coupling = s._scaled(s.kernels.times(lapack.solve_factored(s.L, b))).T @ v
         mixed = dr.T @ ((e / left**2)[:, None] * dl)
-        second = de.T @ de + beside + beside.T - mixed - mixed.T
+        second = de.T @ de + coupling + coupling.T - mixed - mixed.T
         second += 2.0 * (dl.T @ ((e**2 / left**2)[:, None] * dl))
         second -= 2.0 * s._pairs(self._weighted, s.M)
         second[np.diag_indices(len(second))] -= 0.5 * parts.sum(axis=0)

@@ -68,19 +68,19 @@ class Surface:
         hessian = np.array([centre.hessian for centre in known])
         hessian[:, np.arange(g), np.arange(g)] -= curvature
         upper = np.triu_indices(g)
-        beside = np.sqrt(size[:, upper[0]] * size[:, upper[1]])
+        pair_size = np.sqrt(size[:, upper[0]] * size[:, upper[1]])
         scale = size.sum(axis=1)
         product, ones = self._products(points), np.eye(g, dtype=np.intp)
         rows = [product(0 * ones[0]) / scale[:, None]]
         rows += [product(ones[i]) / size[:, i, None] for i in range(g)]
         rows += [
-            product(ones[i] + ones[j]) / beside[:, number, None]
+            product(ones[i] + ones[j]) / pair_size[:, number, None]
             for number, (i, j) in enumerate(zip(*upper, strict=True))
         ]
         right = [
             (np.array([centre.log for centre in known]) - value) / scale,
             ((gradient - slope) / size).T.ravel(),
-            (hessian[:, upper[0], upper[1]] / beside).T.ravel(),
+            (hessian[:, upper[0], upper[1]] / pair_size).T.ravel(),
         ]
         M, z = np.vstack(rows), np.concatenate(right)
         norms = np.maximum(np.sqrt((M**2).sum(axis=0)), 1e-300)

@@ -257,8 +257,8 @@ class _Centre:
             for _ in range(_STEPS):
                 first, second, x = self._quadratic(rho)
                 second[:, diagonal, diagonal] += first
-                beside = (curvature @ (rho - start)[..., None])[..., 0]
-                gradient, H = left * first + slope + beside, left * second + curvature
+                change = (curvature @ (rho - start)[..., None])[..., 0]
+                gradient, H = left * first + slope + change, left * second + curvature
                 step = _newton_steps(gradient, H)
                 before, rho = rho, np.clip(rho + step, low, high)
                 if np.abs(rho - before).max() < 1e-6:
@@ -353,9 +353,9 @@ def _newton_steps(gradient: Array, H: Array) -> Array:
     """Return Newton's steps (k, g) of at most 1, along directions of curvature in size."""
     values, vectors = np.linalg.eigh(H)
     least = 1e-3 * np.abs(values).max(axis=1, keepdims=True)
-    turned = np.einsum("kji,kj->ki", vectors, gradient)
-    turned /= np.maximum(np.maximum(np.abs(values), least), 1e-12)
-    return np.clip(-np.einsum("kij,kj->ki", vectors, turned), -1.0, 1.0)
+    rotated = np.einsum("kji,kj->ki", vectors, gradient)
+    rotated /= np.maximum(np.maximum(np.abs(values), least), 1e-12)
+    return np.clip(-np.einsum("kij,kj->ki", vectors, rotated), -1.0, 1.0)
 
 
 def _finish(
