@@ -145,6 +145,16 @@ def test_weights_and_excluded_columns(folder):
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("first", "message"), [(-1.0, "hold -1;"), ("1e999", "hold inf;"), (0.0, "are all 0")]
+)
+def test_weights_that_cannot_be_used(folder, first, message, capsys):
+    data = write(folder / "d.csv", *rows_of(w=[first] + [0.0] * (N - 1)))
+    assert run("fit", data, "--target", "price", "--weights", "w") == 1
+    assert f"the weights 'w' {message}" in capsys.readouterr().err
+    assert not (folder / "d.fastridge").exists()
+
+
 def test_missing_values_are_refused_or_replaced(folder, capsys):
     size = SIZE.astype(object)
     size[[3, 7]] = ""
@@ -194,7 +204,7 @@ def test_unseen_texts_count_as_zero_and_are_counted(data, capsys):
     capsys.readouterr()
     assert run("predict", "houses.fastridge", new) == 0
     said = capsys.readouterr()
-    assert "column 'colour' has 4 rows of texts that the fit had not" in said.err
+    assert "column 'colour' has 4 row(s) of texts that the fit did not see" in said.err
     X = design()
     X[:4, 1:4] = 0.0
     model = fastridge.load("houses.fastridge").estimator
@@ -210,7 +220,7 @@ def test_missing_values_that_the_fit_had_not(data, capsys):
     capsys.readouterr()
     assert run("predict", "houses.fastridge", new) == 0
     said = capsys.readouterr()
-    assert "column 'colour' has 1 rows of texts that the fit had not" in said.err
+    assert "column 'colour' has 1 row(s) of texts that the fit did not see" in said.err
     X = design()
     X[2, 1:4] = 0.0
     expected = fastridge.load("houses.fastridge").estimator.predict(X)

@@ -204,8 +204,13 @@ def test_facts_name_constant_and_equal_columns_and_unlike_scales():
     assert rows["largest scale"].startswith("f7: ")
     assert "standardize is off" in facts["warnings"][0]
     assert len(facts["warnings"]) == 3
+    assert "divides their effect between them" in facts["warnings"][2]
     scaled = collected(Ridge(1.0, standardize=True), Y, Z, names=names)["facts"]
     assert len(scaled["warnings"]) == 2
+    # without an intercept, a constant column stands for it
+    free = collected(Lasso(0.1, fit_intercept=False), Y, Z, names=names)["facts"]
+    assert len(free["warnings"]) == 2
+    assert "the penalty does not say how they share it" in free["warnings"][1]
 
 
 def data_of(page):

@@ -196,6 +196,8 @@ def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
     weight = None
     if options.weights is not None:
         weight = weights_of(pick(table, options.weights, "--weights"))
+        if not weight.any():
+            raise CommandError(f"the weights {options.weights!r} are all 0.")
         facts["weights"] = options.weights
     left = _left_out(options, table)
     table = {name: column for name, column in table.items() if name not in left}

@@ -64,6 +64,11 @@ def weights_of(column: Column) -> Any:
     """Return sample weights."""
     if column.kind != "number" or column.missing.any():
         raise CommandError(f"the weights {column.name!r} are not all numbers.")
+    wrong = column.values[~((column.values >= 0) & np.isfinite(column.values))]
+    if len(wrong):
+        raise CommandError(
+            f"the weights {column.name!r} hold {wrong[0]:g}; expected finite numbers of at least 0."
+        )
     return column.values
 
 

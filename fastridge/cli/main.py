@@ -95,7 +95,7 @@ def _predict(options: Any) -> int:
         with _new_text(options.out) as file:
             unseen = _write(file, model, options.data)
     for name, count in unseen.items():
-        say(f"column {name!r} has {count:,} rows of texts that the fit had not: they count as 0")
+        say(f"column {name!r} has {count:,} row(s) of texts that the fit did not see: counted as 0")
     return 0
 
 

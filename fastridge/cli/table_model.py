@@ -96,12 +96,12 @@ class TableModel:
     def encode(self, table: Table) -> tuple[Any, dict[str, int]]:
         """Return the design, and the number of rows with unseen texts by column.
 
-        Missing texts count as unseen where the fit had none.
+        Missing texts count as unseen where none were missing in the fit.
 
         Raises
         ------
         CommandError
-            If a column is missing, of another kind, or has missing numbers that the fit had not.
+            If a column is missing, of another kind, or has missing numbers and no "fill".
         """
         absent = [repr(c["name"]) for c in self.columns if c["name"] not in table]
         if absent:

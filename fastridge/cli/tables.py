@@ -66,7 +66,7 @@ class Column:
     values : ndarray (n,) of float64 or int32
         Numbers, or codes of texts and dates.
     levels : list of str
-        The texts that the codes count; of "other", the type in the file.
+        The texts that the codes are positions of; of "other", the type in the file.
     """
 
     name: str
@@ -111,13 +111,13 @@ def read_table(path: Path, texts: frozenset[str] = frozenset()) -> Table:
     if path.name.lower().endswith((".parquet", ".feather", ".arrow", ".ipc")):
         return _read_arrow(path)
     raise CommandError(
-        f"{path} has no suffix that is known; expected .csv, .tsv (also .gz), .parquet, .feather,"
+        f"{path} has an unknown suffix; expected .csv, .tsv (also .gz), .parquet, .feather,"
         " .arrow, .svm, .svmlight, .libsvm or .npz."
     )
 
 
 def is_matrix(path: Path) -> bool:
-    """Return whether a file holds a matrix without names of columns."""
+    """Return whether a file holds a matrix, without column names, by its suffix."""
     return path.name.lower().removesuffix(".gz").endswith((".svm", ".svmlight", ".libsvm", ".npz"))
 
 

@@ -48,15 +48,18 @@ def facts_of(sample: Sample, fits: Fits, names: list[str]) -> dict[str, Any]:
             " of features with small values most. Unless the units are meant to say so, fit with"
             " standardize=True, or scale the features first."
         )
-    if len(constant):
+    if len(constant) and fits.fit_intercept:
         warnings.append(
             f"{_count(len(constant), 'column is', 'columns are')} constant, and cannot explain y."
         )
     if equal:
         several = sum(len(group) for group in equal)
+        # a lasso has no unique division
+        how = (
+            "divides their effect between them" if fits.l2 > 0 else "does not say how they share it"
+        )
         warnings.append(
-            f"{several} columns are copies of one another: the penalty divides their effect equally"
-            " between them."
+            f"{several} columns are copies of one another, and have one effect: the penalty {how}."
         )
     kind = {"csr": "sparse (CSR)", "csc": "sparse (CSC)", "C": "dense", "F": "dense"}[A.kind]
     stored = f"{A.nnz:,} of {n * p:,} numbers ({100.0 * A.nnz / (n * p):.3g} %)"
