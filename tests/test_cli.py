@@ -137,8 +137,9 @@ def test_a_target_of_texts_is_classified(folder, capsys):
 
 def test_weights_and_excluded_columns(folder):
     weight = RNG.uniform(0.5, 2.0, N)
-    data = write(folder / "d.csv", *rows_of(w=weight, id=[f"house {i}" for i in range(N)]))
-    options = ["--weights", "w", "--exclude", "id,age", "--alpha", 1]
+    more = {"w": weight, "id": [f"house {i}" for i in range(N)], "a,b": AGE}
+    data = write(folder / "d.csv", *rows_of(**more))
+    options = ["--weights", "w", "--exclude", "id,age", "--exclude", "a,b", "--alpha", 1]
     assert run("fit", data, "--target", "price", *options) == 0
     expected = fastridge.Ridge(1.0).fit(design()[:, :4], PRICE, sample_weight=weight)
     found = fastridge.load("d.fastridge").estimator
@@ -568,6 +569,11 @@ def test_files_that_are_read_are_not_written(data, capsys):
     ]:
         assert run(*argv) == 1
         assert "which is read; expected another file" in capsys.readouterr().err
+    # refused before the fit, which may take long
+    (data.parent / "kept").touch(0o444)
+    for option, place in [("--out", "."), ("--report", "."), ("--out", "kept")]:
+        assert run("fit", data, "--target", "price", option, place) == 1
+        assert f"{option} is {place}, which is" in capsys.readouterr().err
     assert data.read_bytes() == before
     assert Path("houses.fastridge").read_bytes() == model
 

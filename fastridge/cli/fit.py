@@ -160,7 +160,8 @@ def _left_out(options: Any, found: Any) -> set[str]:
     """Return the names of columns that are no features."""
     left = {options.target, options.weights}
     for names in options.exclude:
-        for name in names.split(","):
+        # a name may have a comma of its own
+        for name in [names] if names in found else names.split(","):
             left.add(pick(found, name, "--exclude").name)
     return left
 

@@ -46,11 +46,14 @@ def message_of(error: BaseException) -> str:
 
 
 def require_place(option: str, place: Path | None, *read: Path) -> None:
-    """Raise an error where a file to write is one of those to read, or in no folder."""
+    """Raise an error where a file to write is one of those to read, or cannot be written."""
     if place is None:
         return
     if not place.resolve().parent.is_dir():
         raise CommandError(f"{option} is {place}, but {place.parent} is no folder.")
+    if place.is_dir() or (place.exists() and not place.stat().st_mode & 0o222):
+        kind = "a folder" if place.is_dir() else "read-only"
+        raise CommandError(f"{option} is {place}, which is {kind}; expected a file to write.")
     if place.exists() and any(place.samefile(p) for p in read if p.exists()):
         raise CommandError(f"{option} is {place}, which is read; expected another file.")
 
