@@ -153,6 +153,7 @@ def _penalty_floor(problem, coef):
     return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
 
 
+@on_one_thread
 def _null_gradient(problem, coef):
     """Return the relative gradients (k,) in the null space of the root of P.
 
