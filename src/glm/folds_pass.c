@@ -11,8 +11,8 @@ enum { ROWS = 64, SUMS = 3 }; /* rows of a block; sums: value, of_r and of_h */
 
 typedef struct {
     fr_folds_pass *q;
-    const double *beside; /* sparse: v, with the fits' numbers of a column contiguous */
-    double *sums, *out;   /* per part: SUMS by fit, and sums by column */
+    const double *lanes; /* sparse: v, with the fits' numbers of a column contiguous */
+    double *sums, *out;  /* per part: SUMS by fit, and sums by column */
     ptrdiff_t size, round, done, width; /* rows of a part, in a round, behind it; length of `out` */
     int has_border;
 } folds_job;
@@ -40,7 +40,7 @@ static void predict_rows(const folds_job *s, ptrdiff_t i, ptrdiff_t rows)
     if (a->index >= 0) {
         double t[ROWS * FR_LANES];
         const fr_compressed c = compressed_from(a, i);
-        f->gather_lanes[a->index](&c, 0, rows, s->beside, t);
+        f->gather_lanes[a->index](&c, 0, rows, s->lanes, t);
         for (ptrdiff_t l = 0; l < k; l++)
             for (ptrdiff_t m = 0; m < rows; m++)
                 q->eta[l][i + m] = t[m * FR_LANES + l];
@@ -120,13 +120,13 @@ static void folds_task(void *context, ptrdiff_t t)
 static void take_sums(const folds_job *s, ptrdiff_t parts, ptrdiff_t which, double *const *to)
 {
     const ptrdiff_t p = fr_n_columns(s->q->a);
-    const int beside = s->q->a->index >= 0;
+    const int sparse = s->q->a->index >= 0;
     for (ptrdiff_t l = 0; l < s->q->k; l++)
         for (ptrdiff_t j = 0; j < p; j++) {
             double sum = 0;
             for (ptrdiff_t t = 0; t < parts; t++) {
                 const double *out = s->out + (3 * t + which) * s->width;
-                sum += beside ? out[j * FR_LANES + l] : out[l * p + j];
+                sum += sparse ? out[j * FR_LANES + l] : out[l * p + j];
             }
             to[l][j] = sum;
         }
@@ -151,7 +151,7 @@ int fr_take_folds_pass(fr_folds_pass *q, int n_threads)
     for (ptrdiff_t l = 0; l < k && first; l++)
         for (ptrdiff_t j = 0; j < p; j++)
             memory[j * FR_LANES + l] = q->v[l][j];
-    s.beside = memory;
+    s.lanes = memory;
     s.sums = memory + first;
     s.out = s.sums + parts * SUMS * FR_LANES;
     s.round = round_of(a, parts, k) / ROWS * ROWS + ROWS;

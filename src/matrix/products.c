@@ -284,7 +284,8 @@ static int major_axpy(fr_matrix *a, const double *u, double *out, ptrdiff_t k, p
 
 /* Sparse data times interleaved groups of FR_LANES vectors, which share the loads of indices and
  * values. */
-static int beside(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along, int n_threads)
+static int interleaved(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along,
+                       int n_threads)
 {
     const ptrdiff_t n_in = along ? a->n_minor : a->n_major, n_out = along ? a->n_major : a->n_minor;
     double *memory = malloc((size_t)MAX((n_in + n_out) * FR_LANES, 1) * sizeof(double));
@@ -311,7 +312,7 @@ static int beside(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int 
 static int product(fr_matrix *a, const double *in, double *out, ptrdiff_t k, int along, int n_threads)
 {
     if (a->index >= 0 && k >= FR_LANES)
-        return beside(a, in, out, k, along, n_threads);
+        return interleaved(a, in, out, k, along, n_threads);
     return along ? major_dot(a, in, out, k, 1, n_threads) : major_axpy(a, in, out, k, 1, n_threads);
 }
 

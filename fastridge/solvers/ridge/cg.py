@@ -558,8 +558,8 @@ class Ritz:
 
             ratio = squares[1:] / squares[:-1]
             diagonal[1:] += ratio / steps[:-1]
-            beside = np.sqrt(ratio) / steps[:-1]
-            found = eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))[0]
+            off_diagonal = np.sqrt(ratio) / steps[:-1]
+            found = eigvalsh_tridiagonal(diagonal, off_diagonal, select="i", select_range=(0, 0))[0]
         if found > _GHOST * diagonal.max():
             self.least = float(found)
         return True

@@ -65,10 +65,10 @@ class MomentsPath:
             inner, self.rank, condition = _pseudo_inverse(G[np.ix_(self.free, self.free)])
             # round-off of the subtracted part that the free columns explain
             hidden = 0.0 if rows is None else condition * np.abs(M).sum(axis=0).max(initial=0.0)
-            beside = G[np.ix_(self.free, self.chosen)]
-            self.given = inner @ beside, inner @ c[self.free]
-            M -= beside.T @ self.given[0]
-            right = right - beside.T @ self.given[1]
+            coupling = G[np.ix_(self.free, self.chosen)]
+            self.given = inner @ coupling, inner @ c[self.free]
+            M -= coupling.T @ self.given[0]
+            right = right - coupling.T @ self.given[1]
             yy = yy - (c[self.free] * self.given[1]).sum(axis=0)
         M *= self.inverse[:, None]
         M *= self.inverse

@@ -205,7 +205,7 @@ def _quadrature(multiply, p, alphas, rng):
     """Return z' B (B + alpha I)^-1 z for one vector z of random signs and every alpha."""
     z = rng.integers(0, 2, p) * 2.0 - 1.0
     steps = min(_LANCZOS, p)
-    Q, diagonal, beside = np.zeros((steps, p)), [], []
+    Q, diagonal, off_diagonal = np.zeros((steps, p)), [], []
     q, size = z / np.sqrt(p), 0.0
     for j in range(steps):
         Q[j] = q
@@ -216,9 +216,9 @@ def _quadrature(multiply, p, alphas, rng):
         size = float(np.linalg.norm(v))
         if size <= 1e-12 * max(map(abs, diagonal)) or j == steps - 1:
             break
-        beside.append(size)
+        off_diagonal.append(size)
         q = v / size
-    T = np.diag(diagonal) + np.diag(beside[: len(diagonal) - 1], 1)
+    T = np.diag(diagonal) + np.diag(off_diagonal[: len(diagonal) - 1], 1)
     values, vectors = np.linalg.eigh(T, UPLO="U")
     values = values.clip(0)
     shares = np.divide(

@@ -57,8 +57,8 @@ def squared_singular_values(
         G = problem.A.gram(weight)
         M = G[np.ix_(chosen, chosen)]
         if len(free):
-            beside = G[np.ix_(free, chosen)]
-            M = M - beside.T @ np.linalg.pinv(G[np.ix_(free, free)], hermitian=True) @ beside
+            coupling = G[np.ix_(free, chosen)]
+            M = M - coupling.T @ np.linalg.pinv(G[np.ix_(free, free)], hermitian=True) @ coupling
         M *= inverse[chosen]
         M *= inverse[chosen, None]
     values = eigvalsh(M)[::-1]
