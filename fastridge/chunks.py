@@ -174,6 +174,8 @@ class Chunks(Parts):
 
         found = cls(read, total=-(-n // rows), **options)
         found._lengths = [min(rows, n - start) for start in range(0, n, rows)]
+        shape: Any = getattr(X, "shape", ())
+        found.width = int(shape[1]) if len(shape) == 2 else None
         return found
 
     @classmethod
@@ -318,7 +320,9 @@ class Chunks(Parts):
 
         # other values are checked before a file is opened
         read()
-        return cls(read, **more)
+        found = cls(read, **more)
+        found.width = int(n_features)
+        return found
 
     def __iter__(self) -> Iterator[Part]:
         if callable(self._source):

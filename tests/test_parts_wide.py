@@ -119,8 +119,8 @@ def test_what_needs_moments_is_refused_before_they_are_summed():
     X, y, s = data("dense")
     chunks = Chunks.arrays(X, y, rows=101)
     for model, message in (
-        (fastridge.Ridge(solver="cholesky", max_memory=SMALL), "part 0: X has 120 columns, but"),
-        (fastridge.RidgeCV(cv=3, max_memory=SMALL), "part 0: X has 120 columns, but"),
+        (fastridge.Ridge(solver="cholesky", max_memory=SMALL), "^X has 120 columns, but"),
+        (fastridge.RidgeCV(cv=3, max_memory=SMALL), "^X has 120 columns, but"),
         (fastridge.Ridge(positive=True, max_memory=SMALL), "positive=True is given"),
         (fastridge.Ridge(prior_mean=np.ones(P), max_memory=SMALL), "prior_mean is given"),
     ):
@@ -132,6 +132,19 @@ def test_what_needs_moments_is_refused_before_they_are_summed():
     bad[300] = np.inf
     with pytest.raises(ValueError, match=r"part 2: .*infinity"):
         fastridge.Ridge(max_memory=SMALL).fit(Chunks.arrays(X, bad, rows=101))
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.0}, {"standardize": True}], ids=str)
+def test_few_rows_of_many_columns(options):
+    X = scipy.sparse.random(80, 6000, 0.02, "csr", random_state=0)
+    y = np.random.default_rng(0).standard_normal(80)
+    local = fastridge.Ridge(tol=1e-9, **options).fit(X, y)
+    found = fastridge.Ridge(tol=1e-9, **options).fit(Chunks.arrays(X, y, rows=30))
+    assert found.solver_ == "cg"
+    close(local.coef_, found.coef_, 1e-6)
+    labels = np.where(y > 0, "up", "down")
+    found = fastridge.RidgeClassifier(tol=1e-9, **options).fit(Chunks.arrays(X, labels, rows=30))
+    close(fastridge.RidgeClassifier(tol=1e-9, **options).fit(X, labels).coef_, found.coef_, 1e-6)
 
 
 LOSSES = [

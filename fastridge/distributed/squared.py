@@ -29,9 +29,12 @@ from .sums import (
     too_wide,
     weights_of,
 )
-from .wide import columns_of, fit_wide
+from .wide import ONLY_MOMENTS, columns_of, fit_wide
 
 Array = NDArray[np.float64]
+
+# columns beyond which passes over few rows cost less than their moments, and how few rows those are
+_WIDE, _FEW = 4000, 0.25
 
 
 def moments(parts: Parts, max_memory: float | None, targets: Targets | None = None) -> Moments:
@@ -83,7 +86,7 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
     """Return moments, or where they are too large the statistics of the columns."""
     most = most_columns(estimator.max_memory)
     run = SOLVERS[estimator.solver]
-    if run == "cg":
+    if run == "cg" or (run == "auto" and _has_few_rows(estimator, parts)):
         found = parts.sum(columns_of, targets)
     elif run == "auto":
         found = parts.sum(moments_of, targets, most, columns_of)
@@ -96,6 +99,15 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
             "sample_weight is zero for every sample; expected at least one positive weight."
         )
     return found
+
+
+def _has_few_rows(estimator: Any, parts: Parts) -> bool:
+    """Return whether rows, known before a pass, are far fewer than columns."""
+    if parts.lengths is None or parts.width is None or estimator.positive:
+        return False
+    if any(getattr(estimator, name, None) is not None for name in ONLY_MOMENTS):
+        return False
+    return parts.width > _WIDE and sum(parts.lengths) < _FEW * parts.width
 
 
 def fit_rows(estimator: Any, parts: Parts) -> None:

@@ -27,6 +27,7 @@ from .sums import Targets, Totals, weights_of_rows, with_targets
 
 Array = NDArray[np.float64]
 
+ONLY_MOMENTS = ("prior_mean", "penalty_matrix", "lower", "upper")  # parameters
 _EPS = float(np.finfo(np.float64).eps)
 _NEAR = 0.1  # deviation over mean from which on the rounding of the mean is not corrected
 
@@ -284,7 +285,7 @@ class _Systems(Systems):
 
 def fit_wide(estimator: Any, parts: Parts, columns: Columns, targets: Targets | None) -> None:
     """Fit a ridge regression by conjugate gradients, and set its attributes."""
-    for name in ("prior_mean", "penalty_matrix", "lower", "upper"):
+    for name in ONLY_MOMENTS:
         if getattr(estimator, name, None) is not None:
             raise ValueError(
                 f"{name} is given for data in parts with {len(columns.mean)} columns, too many for"
