@@ -22,6 +22,24 @@ _NULL_TOL = 1e-12
 _MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
 
 
+def reach_ahead(first: float, second: float, alpha: float) -> float:
+    """Return how far to extrapolate the change of the solution from `first` to `second`.
+
+    In log alpha; 0 unless the three penalties fall.
+    """
+    if not 0 < alpha < second < first:
+        return 0.0
+    return min(math.log(second / alpha) / math.log(first / second), _MOST_AHEAD)
+
+
+def spaced_from(first: float, eps: float, n_alphas: int) -> Array:
+    """Return a grid from `first` to eps times it; constant where `first` is round-off."""
+    rounding = float(np.finfo(np.float64).resolution)
+    if first <= rounding:
+        return np.full(n_alphas, rounding)
+    return spaced(first, eps, n_alphas)
+
+
 class PathRun:
     """Solutions of one problem for any sequence of alphas, each warm-started from the last.
 
@@ -85,10 +103,12 @@ class PathRun:
 
     def _ahead(self, alpha: float, state: State) -> State:
         """Return the state extrapolated from two solutions in log alpha, if it is better."""
-        if len(self._past) < 2 or not 0 < alpha < self._past[1][0] < self._past[0][0]:
+        if len(self._past) < 2:
             return state
         (first, u0, b0), (second, u1, b1) = self._past
-        t = min(math.log(second / alpha) / math.log(first / second), _MOST_AHEAD)
+        t = reach_ahead(first, second, alpha)
+        if not t:
+            return state
         ahead = self.problem.at(u1 + t * (u1 - u0), b1 + t * (b1 - b0))
         return ahead if ahead.objective < state.objective else state
 
@@ -99,10 +119,7 @@ class PathRun:
         l1_ratio of at least 1e-3; the last is eps times it.
         """
         first, self._state = first_alpha(self.problem, self.options)
-        rounding = float(np.finfo(np.float64).resolution)
-        if first <= rounding:
-            return np.full(n_alphas, rounding)
-        return spaced(first, eps, n_alphas)
+        return spaced_from(first, eps, n_alphas)
 
 
 def fold_run(

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
-from ..descent.grid import spaced
 from . import softmax
 from .options import Options
+from .path_run import reach_ahead, spaced_from
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxState
 from .softmax_prox import SoftmaxProx
-
-_MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
 
 
 class SoftmaxPathRun:
@@ -53,10 +47,13 @@ class SoftmaxPathRun:
         return found
 
     def _ahead(self, alpha: float, last: float, state: SoftmaxState) -> SoftmaxState:
-        if self._past is None or not 0 < alpha < last < self._past[0]:
+        """Return the state extrapolated from two solutions in log alpha, if it is better."""
+        if self._past is None:
             return state
         first, past = self._past
-        t = min(math.log(last / alpha) / math.log(first / last), _MOST_AHEAD)
+        t = reach_ahead(first, last, alpha)
+        if not t:
+            return state
         ahead = self.problem.at(
             state.U + t * (state.U - past.U),
             state.b + t * (state.b - past.b),
@@ -71,7 +68,4 @@ class SoftmaxPathRun:
         at least 1e-3; the last is eps times it.
         """
         first, self.state = self.problem.alpha_max(self.options.l1_ratio)
-        rounding = float(np.finfo(np.float64).resolution)
-        if first <= rounding:
-            return np.full(n_alphas, rounding)
-        return spaced(first, eps, n_alphas)
+        return spaced_from(first, eps, n_alphas)
