@@ -33,6 +33,8 @@ class Screen:
         Sizes of the products, or upper bounds; with bounds of coefficients, signed products.
     looked : ndarray or None
         Features whose products were computed last; None: all.
+    limit : ndarray (p,)
+        l1 at that time.
     """
 
     def __init__(self, problem: GLMProblem, A: Matrix, dual: Dual, is_whole: bool) -> None:
@@ -40,6 +42,7 @@ class Screen:
         self.theta = np.zeros(0)
         self.v: Array | None = None
         self.looked: NDArray[np.intp] | None = None
+        self.limit = problem.l1
 
     def look(self, theta: Array) -> None:
         """Compute the products of the columns with theta, or upper bounds of small ones.
