@@ -158,6 +158,14 @@ def test_a_score_that_rises_where_deviances_grow():
     assert "try larger penalties" in model.diagnosis_.reason
     model = LogisticRegressionCV(scoring="neg_log_loss", **grid).fit(X, labels)
     assert model.diagnosis_.verdict == RIGHT
+    # better than the mean alone, but far worse than a larger penalty
+    grid["Cs"] = np.logspace(-2, 1.25, 6)
+    model = LogisticRegressionCV(scoring=confidence, **grid).fit(X, labels)
+    results = model.cv_results_
+    assert results["validation_error"].max() < results["null_error"]
+    assert model.diagnosis_.verdict == OVER
+    best = results["alpha"][np.argmin(results["validation_error"])]
+    assert f"alpha={best:.3g} has a mean deviance of" in model.diagnosis_.reason
 
 
 def test_a_target_without_spread():

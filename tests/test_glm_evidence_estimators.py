@@ -108,3 +108,14 @@ def test_evidence_refused_by_the_name_of_the_parameter():
             LogisticRegression(C="evidence", l1_ratio=1.0).fit(X, y)
         with pytest.raises(ValueError, match=r"'C' .* must be a number for data in parts"):
             LogisticRegression(C="evidence").fit(fastridge.Chunks([(X, y)]))
+
+
+@pytest.mark.parametrize("loss", ["poisson", "multinomial"])
+def test_a_loose_tolerance_does_not_change_the_choice(loss):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((80, 6))
+    y = rng.poisson(np.exp(0.4 * X[:, 0])) * 1.0
+    if loss == "multinomial":
+        y = np.digitize(X[:, 0] + rng.logistic(size=80), [-0.7, 0.7])
+    alphas = [fastridge.glm(X, y, loss, "evidence", tol=tol).alpha for tol in (0.5, 1e-6)]
+    assert_allclose(alphas[0], alphas[1], rtol=1e-3)

@@ -148,3 +148,17 @@ def test_named_solvers_run(solver):
     assert result.solver == solver
     other = fastridge.glm(X, y, "multinomial", 0.05, tol=1e-7)
     assert_allclose(result.coef, other.coef, atol=1e-4)
+
+
+def test_the_largest_penalty_is_that_of_the_fit_of_free_features():
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 4, 150)
+    free = y + 0.7 * rng.standard_normal(150)
+    X = np.column_stack(
+        [free, 0.7 * free + rng.standard_normal(150), rng.standard_normal((150, 2))]
+    )
+    options = {"l1_ratio": 1.0, "penalty_factor": [0.0, 1.0, 1.0, 1.0], "tol": 1e-6}
+    path = fastridge.glm_path(X, y, "multinomial", n_alphas=2, eps=0.5, **options)
+    assert not path.coef[0][:, 1:].any()
+    below = fastridge.glm(X, y, "multinomial", 0.95 * path.alphas[0], **options)
+    assert below.coef[:, 1:].any()
