@@ -1,0 +1,153 @@
+"""Data in parts: errors name the part, and say what was expected."""
+
+import numpy as np
+import pytest
+from parts_problems import ALPHAS, S0, X0, Y0, N, P, clone, data, nan_at, targets
+
+import fastridge
+from fastridge import Chunks
+
+FAULTS = [
+    ([(X0[:9], Y0[:9]), (X0[9:20], nan_at(Y0[9:20], 4))], r"part 1: Input y contains NaN"),
+    (
+        [(X0[:9], Y0[:9]), (X0[9:20, :4], Y0[9:20])],
+        r"part 1: X has 4 columns; expected 7, as in the",
+    ),
+    ([(X0[:9], Y0[:9]), (X0[:0, :4], Y0[:0])], r"part 1: X has 4 columns; expected 7"),
+    ([(X0[:0, :4], Y0[:0]), (X0[:9], Y0[:9])], r"part 1: X has 7 columns; expected 4"),
+    (
+        [(X0[:9], Y0[:9]), (X0[9:20], np.c_[Y0, Y0][9:20])],
+        r"part 1: y has (2 columns; expected 1|shape \(11, 2\))",
+    ),
+    (
+        [(X0[:9], Y0[:9], S0[:9]), (X0[:0], Y0[:0]), (X0[9:20], Y0[9:20])],
+        r"part 2: sample_weight is None, but the parts before have it",
+    ),
+    (
+        [(X0[:9], Y0[:9]), (X0[:0], Y0[:0]), (X0[9:20], Y0[9:20], S0[9:20])],
+        r"part 2: sample_weight is given, but the parts before have none",
+    ),
+    ([(X0[:9], Y0[:8])], r"part 0: y has 8 rows, but X has 9"),
+    ([(X0[:9], Y0[:9], -S0[:9])], r"part 0: sample_weight"),
+    ([(X0[:9],)], r"part 0 is a tuple of 1 elements; expected \(X, y\)"),
+    ([{"X": X0[:9], "weights": S0[:9]}], r"part 0 has the keys"),
+    ([(X0[:9], Y0[:9], 0.0 * S0[:9])], r"sample_weight is zero for every sample"),
+]
+
+
+@pytest.mark.parametrize(("chunks", "message"), FAULTS)
+@pytest.mark.parametrize("model", [fastridge.Ridge(), fastridge.PoissonRegressor()])
+def test_errors_name_the_part(chunks, message, model):
+    chunks = [
+        (c[0], np.abs(c[1]), *c[2:]) if isinstance(c, tuple) and len(c) > 1 else c for c in chunks
+    ]
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(Chunks(chunks))
+    assert not hasattr(model, "coef_")
+
+
+def test_what_parts_cannot_do_is_said():
+    chunks = Chunks.arrays(X0, Y0, rows=100)
+    for model, message in (
+        (
+            fastridge.GroupRidge("each", criterion="loo"),
+            "criterion='loo' is not supported for data in parts",
+        ),
+        (fastridge.RidgeCV(ALPHAS), "cv=None is leave-one-out"),
+        (fastridge.RidgeCV(ALPHAS, cv=3, scoring=lambda *_: 0.0), "scoring is"),
+        (fastridge.RidgeCV(ALPHAS, validation=0.2), "validation is not supported"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(chunks)
+    for model, advice in (
+        (fastridge.SGDRegressor(), "expected partial_fit"),
+        (fastridge.GLMCV(), "expected PoissonRegressor"),
+        (fastridge.LogisticRegressionCV(), "expected LogisticRegression with warm_start=True"),
+        (fastridge.RidgeClassifierCV(), "expected RidgeCV with y of -1"),
+    ):
+        with pytest.raises(TypeError, match=f"X is data in parts, which .*{advice}"):
+            model.fit(chunks)
+    with pytest.raises(ValueError, match="sample_weight is given together with Chunks"):
+        fastridge.Ridge().fit(chunks, sample_weight=S0)
+    with pytest.raises(TypeError, match="source is a int"):
+        Chunks(3)
+    with pytest.raises(ValueError, match="rows is 0"):
+        Chunks.arrays(X0, Y0, rows=0)
+    with pytest.raises(ValueError, match="y has 9 rows"):
+        Chunks.arrays(X0, Y0[:9])
+
+
+def test_categories_are_refused_with_advice():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X0).astype({3: "category"})
+    frame.columns = [f"c{j}" for j in range(P)]
+    words = frame.assign(c2=np.where(X0[:, 0] > 0, "a", "b"))
+    for table in (frame.assign(c3=pd.Categorical(np.where(X0[:, 0] > 0, "a", "b"))), words):
+        with pytest.raises((ValueError, TypeError), match=r"part 0: .*c[23].*"):
+            fastridge.Ridge().fit(Chunks.arrays(table, Y0, rows=100))
+
+
+def test_labels_are_checked():
+    X, y, _ = data()
+    labels = targets(y, "labels")
+    numbers = np.where(labels == "up", 1.0, 0.0)
+    for model in (fastridge.LogisticRegression(), fastridge.RidgeClassifier()):
+        for wrong, message in (
+            (np.where(np.arange(N) == 250, np.nan, numbers), "part 2"),
+            (numbers + 0.25, "part 0"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.fit(Chunks.arrays(X, wrong, rows=100))
+        mixed = [(X[:100], numbers[:100].astype(int)), (X[100:], labels[100:])]
+        with pytest.raises(ValueError, match="part 1: y has labels of dtype"):
+            model.fit(Chunks(mixed))
+    for wrong in (numbers * 0, np.where(np.arange(N) < 3, "up", "down")):
+        weight = np.where(np.arange(N) < 3, 0.0, 1.0)
+        with pytest.raises(ValueError, match="y has"):
+            fastridge.LogisticRegression().fit(Chunks.arrays(X, wrong, weight, rows=100))
+    found = fastridge.LogisticRegression().fit(Chunks.arrays(X, labels, rows=100))
+    assert found.classes_.dtype == labels.dtype
+
+
+def test_names_in_another_order():
+    pd = pytest.importorskip("pandas")
+    X, y, _ = data()
+    frame = pd.DataFrame(X, columns=list("abcdefg"))
+    labels = targets(y, "labels")
+    for model, t in ((fastridge.Ridge(), y), (fastridge.LogisticRegression(), labels)):
+        chunks = [(frame[:300], t[:300]), (frame[list("gfedcba")][300:], t[300:])]
+        with pytest.raises(ValueError, match=r"part 1: .*feature name 'g' at position 0"):
+            model.fit(Chunks(chunks))
+
+
+def test_errors_of_all_kinds_name_the_part():
+    class Odd(Exception):
+        pass
+
+    def read():
+        yield X0[:9], Y0[:9]
+        yield X0[9:20], Y0[9:20]
+        raise Odd("disk is on fire")
+
+    with pytest.raises(Odd) as caught:
+        fastridge.Ridge().fit(Chunks(read))
+    assert caught.value.__notes__ == ["This was in part 2 of the data."]
+
+    def text():
+        yield X0[:9], Y0[:9]
+        raise ValueError("not a number")
+
+    with pytest.raises(ValueError, match="part 1: not a number"):
+        fastridge.Ridge().fit(Chunks(text))
+    chunks = [(X0[:9], np.abs(Y0[:9])), (X0[9:20], np.abs(Y0[9:20]))]
+    counts = iter([2, 1])
+    with pytest.raises(ValueError, match="part 1: the source gives 1 chunks, fewer than the 2"):
+        fastridge.PoissonRegressor().fit(Chunks(lambda: chunks[: next(counts)]))
+    counts = iter([1, 2])
+    with pytest.raises(ValueError, match="part 1: the source gives more than the 1 chunks"):
+        fastridge.PoissonRegressor().fit(Chunks(lambda: chunks[: next(counts)]))
+    rows = iter([20, 19])
+    with pytest.raises(ValueError, match="part 0: the source gives 19 rows, and 20 in the prev"):
+        fastridge.PoissonRegressor().fit(
+            Chunks(lambda: [(X0[:k], np.abs(Y0[:k])) for k in [next(rows)]])
+        )

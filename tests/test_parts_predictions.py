@@ -1,0 +1,89 @@
+"""Data in parts: predictions, scores and streams are those of the rows."""
+
+import numpy as np
+import pytest
+from parts_problems import N, clone, data, nan_at, targets
+
+import fastridge
+from fastridge import Chunks
+
+
+def test_predictions_and_scores():
+    X, y, s = data()
+    several = targets(y, "several")
+    for model, t in ((fastridge.Ridge(), y), (fastridge.Ridge(), several)):
+        model.fit(X, t)
+        chunks = Chunks.arrays(X, t, s, rows=100)
+        assert (model.predict(chunks) == model.predict(X)).all()
+        assert model.score(chunks) == pytest.approx(model.score(X, t, s), rel=1e-12)
+
+
+def test_scores_check_what_they_are_given():
+    X, y, _ = data()
+    model = fastridge.Ridge().fit(X, y)
+    with pytest.raises(ValueError, match="part 2: Input y contains NaN"):
+        model.score(Chunks.arrays(X, nan_at(y, 210), rows=100))
+    with pytest.raises(ValueError, match="sample_weight is zero for every sample"):
+        model.score(Chunks.arrays(X, y, 0.0 * y, rows=100))
+
+
+def test_deviations_and_posteriors():
+    X, y, _ = data()
+    chunks = Chunks.arrays(X, y, rows=97)
+    bayes = fastridge.BayesianRidge().fit(X, y)
+    for one, other in zip(
+        bayes.predict(chunks, return_std=True), bayes.predict(X, return_std=True), strict=True
+    ):
+        assert (one == other).all()
+    counts = targets(y, "counts")
+    model = fastridge.PoissonRegressor().fit(X, counts)
+    posterior = model.posterior(X, counts)
+    assert (
+        model.predict(chunks, posterior=posterior) == model.predict(X, posterior=posterior)
+    ).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_column_as_target_is_predicted_as_local_fits_do(width):
+    X, y, _ = data()
+    X = X[:, :width]
+    for model, t in (
+        (fastridge.Ridge(), y),
+        (fastridge.LassoCV(cv=3, alphas=5), y),
+        (fastridge.BayesianRidge(), y),
+        (fastridge.PoissonRegressor(), np.abs(y)),
+        (fastridge.LogisticRegression(), targets(y, "labels")),
+        (fastridge.RidgeClassifier(), targets(y, "labels")),
+    ):
+        for column in (t, t[:, None]):
+            local = clone(model).fit(X, column)
+            chunks = Chunks.arrays(X, column, rows=100)
+            found = clone(model).fit(chunks)
+            assert found.coef_.shape == local.coef_.shape
+            assert np.shape(found.intercept_) == np.shape(local.intercept_)
+            assert found.predict(chunks).shape == local.predict(X).shape
+            assert found.score(chunks) == pytest.approx(local.score(X, column), abs=1e-4)
+
+
+def test_streams_learn_bit_for_bit():
+    X, y, s = data()
+    labels = targets(y, "labels")
+    whole = fastridge.SGDClassifier().partial_fit(X, labels, ["down", "up"], s)
+    parts = fastridge.SGDClassifier()
+    parts.partial_fit(Chunks.arrays(X, labels, s, rows=97), classes=["down", "up"])
+    assert (whole.coef_ == parts.coef_).all()
+    bad = labels.astype(object)
+    bad[300] = "strange"
+    with pytest.raises(ValueError, match=r"part 3: .*strange"):
+        parts.partial_fit(Chunks.arrays(X, bad, s, rows=97))
+    assert parts.t_ == N + 1  # nothing of the parts before was learned
+
+
+def test_parameters_stay_the_callers_objects():
+    X, y, _ = data()
+    state = np.random.RandomState(0)
+    model = fastridge.SGDRegressor(random_state=state).partial_fit(Chunks.arrays(X, y, rows=90))
+    assert model.random_state is state
+    with pytest.raises(TypeError, match="expected partial_fit"):
+        fastridge.SGDRegressor().fit(Chunks.arrays(X, y))
