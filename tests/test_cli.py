@@ -13,8 +13,8 @@ import scipy.sparse
 
 import fastridge
 from fastridge.cli import main
-from fastridge.cli.main import INTERRUPTED
 from fastridge.cli.table_model import TableModel
+from fastridge.cli.tables import INTERRUPTED
 
 RNG = np.random.default_rng(5)
 N = 240
@@ -467,6 +467,16 @@ def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
     assert type(model.estimator) is fastridge.Ridge
     assert model.facts["choice"] == "interrupted"
     assert model.facts["alpha"] == model.estimator.alpha
+
+
+def test_an_interrupt_before_the_fit_writes_nothing(data, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastridge.cli.fit.with_choice", interrupt)
+    assert run("fit", data, "--target", "price") == INTERRUPTED
+    assert capsys.readouterr().err == "fastridge: interrupted\n"
+    assert list(data.parent.iterdir()) == [data]
 
 
 def test_the_module_runs_as_a_command(data):

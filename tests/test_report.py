@@ -98,6 +98,15 @@ def test_figures_of_a_choice_are_the_estimators_own(name, weight):
     assert without_optimality_warning(data)
 
 
+def test_standard_errors_are_those_of_the_search():
+    model = RidgeCV(ALPHAS, cv=5).fit(X, Y)
+    data = collected(model, Y)
+    order = np.argsort(model.cv_results_["alpha"])
+    for name in ("train", "validation"):
+        expected = np.asarray(model.cv_results_[f"{name}_error_se"])[order]
+        np.testing.assert_array_equal(data["curves"][f"{name}_se"], expected)
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_estimator_is_compared_with_a_grid(name):
     estimator, y = ESTIMATORS[name]

@@ -105,6 +105,15 @@ def test_the_slider_moves_texts_coefficients_and_marks(page, ridge, data):
     marks = page.run("return Chart.getChart('error-chart').$marks.map((m) => [m.label || '', m.x])")
     assert dict(marks)["chosen"] == model.alpha_
     assert marks[-1] == ["", 1e4]
+    # the band of the validation error is one standard error wide to each side
+    bands = page.run("""return Chart.getChart('error-chart').data.datasets.slice(-2)
+      .map((set) => set.data.map((point) => point.y));""")
+    order = np.argsort(model.cv_results_["alpha"])
+    error, se = (
+        np.asarray(model.cv_results_[name])[order]
+        for name in ("validation_error", "validation_error_se")
+    )
+    np.testing.assert_allclose(bands, [error + se, error - se], rtol=1e-12)
     # between two fits, ridge is exact
     page.run(SET, "alpha", 52)
     alpha = page.run("return Page.alpha()")

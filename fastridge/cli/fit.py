@@ -14,6 +14,7 @@ from .load_data import pick, require_target, target_of, weights_of
 from .models import FOLDS, L1_RATIO, best_so_far, random_splits, with_choice, with_penalty
 from .table_model import TableModel, make_columns
 from .tables import (
+    INTERRUPTED,
     CommandError,
     OptionError,
     is_matrix,
@@ -245,7 +246,7 @@ def _solve(model: TableModel, name: str, options: Any, X: Any, y: Any, weight: A
         )
         model.estimator = fixed(alpha).fit(X, y, sample_weight=weight)
         model.facts["choice"] = "interrupted"
-        status = 130
+        status = INTERRUPTED
     else:
         # a file holds neither functions nor the rows of the folds
         model.estimator = choice.set_params(callback=None, cv=options.cv)

@@ -21,9 +21,7 @@ from .arguments import make_parser
 from .fit import fit, write_report
 from .load_data import data_of_model, designs_of_model
 from .table_model import TableModel
-from .tables import CommandError, OptionError, message_of, require_place, say
-
-INTERRUPTED = 130
+from .tables import INTERRUPTED, CommandError, OptionError, message_of, require_place, say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
