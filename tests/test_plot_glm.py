@@ -323,3 +323,33 @@ def test_no_penalty_is_marked_as_0():
     X, y = data("logistic")
     model = fastridge.LogisticRegression(penalty=None)
     assert RegularizationPathDisplay.from_estimator(model, X, y).alpha == 0.0
+
+
+@pytest.mark.parametrize("change", [0.5, 3.0])
+def test_held_out_classes_are_those_of_the_path(change):
+    X, y = data("multinomial")
+    path = fastridge.glm_path(X, y, "multinomial", n_alphas=3)
+    with pytest.raises(ValueError, match=r"y has values from .* classes, from 0 to 2"):
+        CrossValidationDisplay.from_path(path, X, y + change)
+    # rows without weight do not count
+    weight, held = np.ones(len(y)), y.astype(float)
+    weight[0], held[0] = 0.0, change
+    shown = CrossValidationDisplay.from_path(path, X, held, sample_weight=weight)
+    expected = CrossValidationDisplay.from_path(path, X, y, sample_weight=weight)
+    assert_array_equal(shown.validation_error, expected.validation_error)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (fastridge.LogisticRegression(C="x"), "C"),
+        (fastridge.LogisticRegression(penalty="x"), "penalty"),
+        (fastridge.PoissonRegressor(alpha="x"), "alpha"),
+        (fastridge.Ridge(alpha=-1.0), "alpha"),
+        (fastridge.Lasso(fit_intercept="x"), "fit_intercept"),
+    ],
+)
+def test_a_path_refuses_parameters_by_their_names(model, name):
+    X, y = data("logistic")
+    with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+        RegularizationPathDisplay.from_estimator(model, X, y.astype(float))

@@ -36,7 +36,8 @@ def estimator_path(
     TypeError
         If there is no path for this estimator.
     ValueError
-        If there is no such target, or more than one share of the L1 part.
+        If there is no such target, more than one share of the L1 part, or a parameter of the
+        estimator is not as documented.
     """
     row = row_of(type(estimator))
     if row is None or row.penalty is None:
@@ -46,6 +47,7 @@ def estimator_path(
             " LogisticRegression, PoissonRegressor, GammaRegressor, TweedieRegressor, one of these"
             " that chooses its penalty, GLMCV, or BayesianRidge."
         )
+    estimator._check_parameters()
     if alphas is None:
         alphas = getattr(estimator, "alphas_", None)
     if row.penalty == "glm":

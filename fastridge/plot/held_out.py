@@ -22,6 +22,7 @@ def held_out(
         If an argument does not fit, or the loss is not defined for a target.
     """
     from ..solvers.glm.options import check_offset, check_offsets
+    from ..solvers.glm.softmax import class_numbers
 
     A = check_design(X)
     n = A.n_rows
@@ -30,10 +31,12 @@ def held_out(
         raise ValueError(f"y has shape {y.shape}; expected ({n},).")
     weight = check_sample_weight(sample_weight, n)
     weight = np.ones(n) if weight is None else weight
-    loss.check_targets(y[weight > 0])
     if isinstance(loss, Multinomial):
-        known = check_offsets(offset, exposure, n, path.intercept.shape[1])
+        k = path.intercept.shape[1]
+        class_numbers(y[weight > 0], k)
+        known = check_offsets(offset, exposure, n, k)
     else:
+        loss.check_targets(y[weight > 0])
         known = check_offset(offset, exposure, loss, n)
     if hasattr(path, "decision_function"):
         eta = path.decision_function(X)

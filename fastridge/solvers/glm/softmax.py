@@ -167,6 +167,17 @@ def count_classes(loss: Multinomial, y: Array) -> int:
     return k if loss.n_classes is None else loss.n_classes
 
 
+def class_numbers(y: Array, k: int) -> NDArray[np.int32]:
+    """Return targets (n,) as int32, or raise unless they are numbers of k classes."""
+    whole = y.astype(np.int32)
+    if (whole != y).any() or whole.min(initial=0) < 0 or whole.max(initial=0) >= k:
+        raise ValueError(
+            f"y has values from {y.min():g} to {y.max():g}; expected numbers of classes, from 0 to"
+            f" {k - 1}."
+        )
+    return whole
+
+
 def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array] | None:
     """Check initial coefficients, of shape (k, p), and intercepts, of shape (k,)."""
     if coef is None:
@@ -180,12 +191,7 @@ def check_start(coef: Any, intercept: Any, k: int, p: int) -> tuple[Array, Array
 def _targets(y, k: int, weight, fit_intercept: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the targets of the classes with weight, and a mask (k,) of these classes."""
     if y.ndim == 1:
-        whole = y.astype(np.int32)
-        if (whole != y).any() or whole.min(initial=0) < 0 or whole.max(initial=0) >= k:
-            raise ValueError(
-                f"y has values from {y.min():g} to {y.max():g}; expected numbers of classes, from 0"
-                f" to {k - 1}."
-            )
+        whole = class_numbers(y, k)
         live = np.bincount(whole, weights=weight, minlength=k) > 0
     else:
         if y.shape[1] != k or (y < 0).any() or (abs(y.sum(axis=1) - 1.0) > 1e-8).any():
