@@ -77,6 +77,25 @@ def test_what_parts_cannot_do_is_said():
         Chunks.arrays(X0, Y0[:9])
 
 
+def test_solvers_of_other_losses_are_those_asked_for():
+    counts = Chunks.arrays(X0 - X0.mean(axis=0), np.abs(Y0 - Y0.mean()), rows=100)
+    automatic = fastridge.PoissonRegressor(tol=1e-8).fit(counts).coef_
+    for solver in ("newton", "newton-cg"):
+        found = fastridge.PoissonRegressor(solver=solver, tol=1e-8).fit(counts)
+        assert found.solver_ == solver
+        assert found.coef_ == pytest.approx(automatic, rel=1e-5, abs=1e-8)
+    for options, message in (
+        ({"solver": "newton-samples"}, "solver is 'newton-samples'; for data in parts"),
+        ({"solver": "prox-newton"}, "solver is 'prox-newton'; for data in parts"),
+        ({"solver": "newton-cg", "alpha": 0.0}, "features without a penalty, expected one of"),
+        ({"solver": "newton", "positive": True}, "L1 penalty or bounds, expected one of"),
+    ):
+        model = fastridge.PoissonRegressor(**options)
+        with pytest.raises(ValueError, match=message):
+            model.fit(counts)
+        assert not hasattr(model, "coef_")
+
+
 def test_categories_are_refused_with_advice():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(X0).astype({3: "category"})

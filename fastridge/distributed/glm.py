@@ -89,6 +89,7 @@ def fit_glm(
     tol: float,
     max_iter: int,
     start: tuple[Array, Array] | None,
+    solver: str,
 ) -> Found:
     """Minimise mean loss plus penalty; known: from the first pass over the same data."""
     k = 1 if data.loss is not None or data.classes is None else len(data.classes)
@@ -105,7 +106,10 @@ def fit_glm(
     total = known.total
 
     penalised = bool(penalty.l2.all()) and penalty.is_smooth
+    _check_solver(solver, penalty)
     is_wide = penalised and k * p > (_DIRECT if known.is_sparse else _DIRECT_DENSE)
+    if solver != "auto":
+        is_wide = solver == "newton-cg"
     if not is_wide:
         require_memory(parts, None, k * k)
     steps: Any = Gradients(parts, data, origin, total) if is_wide else None
@@ -179,6 +183,20 @@ def fit_glm(
     return Found(
         coef, back, objective, float(gap), null, n_iter, converged, solver, separated, known
     )
+
+
+def _check_solver(solver: str, penalty: Penalty) -> None:
+    """Refuse a solver that does not run on parts, or not with the penalty."""
+    if not penalty.is_smooth:
+        allowed, what = ["auto", "prox-newton"], "with an L1 penalty or bounds"
+    elif not penalty.l2.all():
+        allowed, what = ["auto", "newton"], "with features without a penalty"
+    else:
+        allowed, what = ["auto", "newton", "newton-cg"], "with an L2 penalty"
+    if solver not in allowed:
+        raise ValueError(
+            f"solver is {solver!r}; for data in parts {what}, expected one of {allowed}."
+        )
 
 
 def first_intercept(data: Data, known: Known, fit_intercept: bool) -> Array:
@@ -418,6 +436,7 @@ def _run(
         float(estimator.tol),
         int(estimator.max_iter),
         start,
+        estimator._solvers[estimator.solver],
     )
     estimator.solver_ = "prox-newton" if l1_ratio > 0 or bounded else found.solver
     estimator.objective_ = np.float64(found.objective)
