@@ -220,17 +220,13 @@ def fits_of_estimator(estimator: Any, sample: Sample, y: Any, alphas: Any, weigh
 
     y, weight: as given, for the estimator's own checks.
     """
-    from ..plot.estimator_path import estimator_path, l1_ratio_of
+    from ..plot.estimator_path import estimator_path
+    from ..plot.glm_path import l1_ratio_of
 
     row = row_of_estimator(estimator)
     path = estimator_path(estimator, sample.X, y, alphas, weight, None)
     loss = loss_of_estimator(estimator, sample)
-    ratio = 0.0
-    if row.penalty in ("net", "groups"):
-        ratio = l1_ratio_of(estimator)
-    elif row.penalty == "glm":
-        given = getattr(estimator, "l1_ratio_", getattr(estimator, "l1_ratio", 0.0))
-        ratio = float(np.ravel(0.0 if given is None else given)[0] or 0.0)
+    ratio = 0.0 if row.penalty == "ridge" else l1_ratio_of(estimator)
     shape = "group" if row.penalty == "groups" else "ball"
     if any(getattr(estimator, name, None) is not None for name in ("prior_mean", "penalty_matrix")):
         shape = "matrix"
