@@ -67,8 +67,9 @@ ESTIMATORS = {
 def collected(estimator, y, X=X, weight=None, **options):
     given = {"validation": None, "groups": None, "target": 0, "names": None, **options}
     values = [given[name] for name in ("validation", "groups", "target", "names")]
+    known = options.get("offset"), options.get("exposure")
     of_path = (options.get("penalty_factor"), options.get("standardize", False))
-    return collect(estimator, (X, y, weight), *values, of_path, 0, 0.0)
+    return collect(estimator, (X, y, weight, *known), *values, of_path, 0, 0.0)
 
 
 def verdict(data):
@@ -392,3 +393,108 @@ def test_paths_of_class_numbers_show_confusion(loss, y):
         np.testing.assert_array_equal(data["predictions"]["confusion"][j], expected)
     with pytest.raises(ValueError, match="expected 0 to"):
         collected(path, y[:80] + 5, X[:80], validation=(X[80:], y[80:]))
+
+
+EXPOSURE = RNG.uniform(0.2, 5.0, 120)
+RATES = RNG.poisson(EXPOSURE * np.exp(0.3 * X[:, 0]))
+
+
+def mean_deviance(y, mean):
+    return np.mean(2 * (np.where(y > 0, y * np.log(np.maximum(y, 1) / mean), 0) - y + mean))
+
+
+def test_the_exposure_of_a_path_is_in_errors_and_predictions():
+    log = np.log(EXPOSURE)
+    path = fastridge.glm_path(
+        X[:80], RATES[:80], "poisson", l1_ratio=0.0, alphas=ALPHAS, exposure=EXPOSURE[:80], tol=1e-9
+    )
+    held = X[80:], RATES[80:], None, log[80:]
+    data = collected(path, RATES[:80], X[:80], validation=held, exposure=EXPOSURE[:80])
+    mean = EXPOSURE * path.predict(X)[::-1]
+    curves = data["curves"]
+    for name, rows in (("train", slice(80)), ("validation", slice(80, None))):
+        expected = [mean_deviance(RATES[rows], m[rows]) for m in mean]
+        np.testing.assert_allclose(curves[name], expected, rtol=1e-9)
+    np.testing.assert_allclose(data["predictions"]["predicted"], mean[:, 80:], rtol=1e-5)
+    rate = RATES[:80].sum() / EXPOSURE[:80].sum()
+    assert curves["null"] == pytest.approx(mean_deviance(RATES[80:], rate * EXPOSURE[80:]))
+    assert without_optimality_warning(data)
+    with pytest.raises(ValueError, match="not optimal for X, y, sample_weight, offset"):
+        collected(path, RATES[:80], X[:80], validation=held[:2])
+    with pytest.raises(ValueError, match="validation has no offset, and the fit has one"):
+        collected(path, RATES[:80], X[:80], validation=held[:2], exposure=EXPOSURE[:80])
+
+
+@pytest.mark.parametrize("choice", [False, True])
+def test_the_offset_of_an_estimator_is_held_out_with_its_rows(choice):
+    offset = np.log(EXPOSURE)
+    model = GLMCV("poisson", alphas=12) if choice else PoissonRegressor(alpha=0.3)
+    model.fit(X, RATES, offset=offset)
+    data = collected(model, RATES, offset=offset)
+    assert without_optimality_warning(data)
+    j = data["curves"]["chosen"]
+    np.testing.assert_allclose(data["coef"][j], model.coef_, atol=2e-3 * abs(model.coef_).max())
+    # exposures differ by a factor of 25: without them, predictions would not follow the counts
+    shown = data["predictions"]
+    assert np.corrcoef(shown["truth"], shown["predicted"][j])[0, 1] > 0.7
+    one = collected(model, RATES, exposure=EXPOSURE)
+    assert dict(one["facts"]["rows"])["offset"] == f"from {offset.min():.4g} to {offset.max():.4g}"
+    np.testing.assert_allclose(one["coef"], data["coef"])
+
+
+def test_offsets_of_classes():
+    offset = RNG.standard_normal((120, 3))
+    choice = LogisticRegressionCV(Cs=4, l1_ratios=(0.0,), **NEW).fit(X, THREE, offset=offset)
+    assert without_optimality_warning(collected(choice, THREE, offset=offset))
+    model = LogisticRegression(C=0.5).fit(X, THREE, offset=offset)
+    held = X[:40], THREE[:40], None, offset[:40]
+    data = collected(model, THREE, offset=offset, validation=held)
+    j = data["curves"]["chosen"]
+    told = model.predict(X[:40], offset=offset[:40])
+    assert data["predictions"]["accuracy"][j] == pytest.approx(np.mean(told == THREE[:40]))
+    share = model.predict_proba(X[:40], offset=offset[:40])[np.arange(40), THREE[:40]]
+    assert data["curves"]["validation"][j] == pytest.approx(-2 * np.log(share).mean(), rel=1e-3)
+    assert without_optimality_warning(data)
+    with pytest.raises(ValueError, match="offset is given, but a Lasso does not"):
+        fastridge.report(Lasso(), X, Y, offset=offset[:, 0])
+    with pytest.raises(ValueError, match="exposure is given, but a Ridge does not"):
+        fastridge.report(Ridge(), X, Y, exposure=EXPOSURE)
+
+
+def test_degrees_of_freedom_of_other_losses():
+    """They are the trace of the Hessian of the loss over that of the objective."""
+    path = fastridge.glm_path(
+        X[:80], COUNTS[:80], "poisson", l1_ratio=0.0, alphas=ALPHAS, tol=1e-10
+    )
+    data = collected(path, COUNTS[:80], X[:80], validation=(X[80:], COUNTS[80:]))
+    for j, (w, b) in enumerate(zip(path.coef[::-1], path.intercept[::-1], strict=True)):
+        h = np.exp(X[:80] @ w + b) / 80
+        Z = X[:80] - np.average(X[:80], axis=0, weights=h)
+        H = (Z.T * h) @ Z
+        expected = np.trace(np.linalg.solve(H + ALPHAS[j] * np.eye(12), H))
+        assert data["curves"]["dof"][j] == pytest.approx(expected, rel=1e-6)
+    for y, most in ((LABELS, 12), (THREE, 36)):
+        model = LogisticRegressionCV(Cs=5, l1_ratios=(0.0,), **NEW).fit(X, y)
+        found = collected(model, y)
+        dof = found["curves"]["dof"]
+        assert found["model"]["most"] == most
+        # the more of them, the weaker the penalty
+        assert (np.diff(dof) < 0).all()
+        assert 0 < dof.min() < dof.max() < most
+
+
+@pytest.mark.parametrize("name", ["ridge", "lasso"])
+def test_sections_of_standardised_fits_use_standardised_units(name):
+    scales = np.geomspace(0.01, 100.0, 12)
+    model = {"ridge": RidgeCV(ALPHAS, cv=3, standardize=True)}.get(
+        name, LassoCV(alphas=9, cv=3, standardize=True)
+    )
+    plain = collected(model.fit(X, Y), Y)
+    scaled = collected(model.fit(X * scales, Y), Y, X * scales)
+    assert plain["plane"]["names"] == scaled["plane"]["names"]
+    for part in ("w", "g", "H"):
+        top = np.abs(plain["plane"][part]).max()
+        np.testing.assert_allclose(scaled["plane"][part], plain["plane"][part], atol=1e-6 * top)
+    for part in ("d1", "d2"):
+        np.testing.assert_allclose(scaled["plane"][part], 1.0)
+    np.testing.assert_allclose(scaled["deviation"], (X * scales).std(axis=0))

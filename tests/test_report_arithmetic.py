@@ -123,7 +123,8 @@ def test_variances_are_those_of_the_posterior(path):
     weight = options["sample_weight"]
     s = np.ones(len(y)) if weight is None else weight
     centred = X - np.average(X, axis=0, weights=s)
-    d = np.asarray(data["plane"]["d2"])
+    # of the coefficients in the units of the data
+    d = np.asarray(data["plane"]["d2"]) * np.asarray(data["plane"]["scale"]) ** 2
     order = data["exact"]["features"]
     every = np.empty(X.shape[1])
     every[order] = d

@@ -404,3 +404,56 @@ def test_it_displays_itself_in_a_sandboxed_frame(browser, ridge, data, tmp_path)
     assert browser.text("#alpha-text") == f"alpha = {model.alpha_:.4g}"
     browser.enter(None)
     assert browser.log() == []
+
+
+def test_sections_of_a_standardised_lasso(browser, data, tmp_path):
+    X, y = data
+    wide = X * np.geomspace(100.0, 0.01, 12)
+    model = fastridge.LassoCV(alphas=10, standardize=True).fit(wide, y)
+    fastridge.report(model, wide, y, path=tmp_path / "lasso.html")
+    browser.open(tmp_path / "lasso.html")
+    browser.wait("return document.documentElement.dataset.ready === 'yes'")
+    # an L2 penalty that is an example, and a learning rate with which the steps arrive
+    assert "no L2 part" in browser.text("#decay-lasso")
+    factor = re.search(r"lr λ = (\S+);", browser.text("#decay-text"))[1]
+    assert 0.5 < float(factor) < 0.99
+    assert "need many steps" not in browser.text("#decay-agree")
+    lr, strength = (
+        float(browser.run(f"return document.getElementById('decay-{n}').value"))
+        for n in ("lr", "lambda")
+    )
+    assert float(factor) == pytest.approx(1 - 2 * lr * strength, rel=1e-4)
+    assert "divided by their standard deviations" in browser.text("#decay .units")
+    assert "no shares by direction" in browser.text("#shrinkage-none")
+    # the table in the units of the data, and per standard deviation
+    first = browser.text("#coefficients tbody th")
+    browser.click("#units")
+    browser.wait(
+        f"return document.querySelector('#coefficients tbody th').textContent !== '{first}'"
+    )
+    name = browser.text("#coefficients tbody th")
+    effect = np.abs(model.coef_) * wide.std(axis=0)
+    assert name == f"x{effect.argmax()}"
+    assert number(browser.text("#coefficients tbody td")) == pytest.approx(
+        model.coef_[effect.argmax()] * wide.std(axis=0)[effect.argmax()], rel=1e-3
+    )
+    assert browser.log() == []
+
+
+def test_a_mode_that_grows_does_not_hide_the_others(page):
+    page.run(SET, "decay-lambda", "3")
+    page.run(SET, "decay-lr", "0.01")
+    low, high = page.run("const y = Chart.getChart('decay-chart').scales.y; return [y.min, y.max];")
+    assert high - low < 50
+    assert "Independent decay, whose factor is" in page.text("#decay-agree")
+
+
+def test_coefficients_of_unlike_sizes_are_drawn_in_their_own_units(browser, tmp_path):
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((60, 2)) * [1.0, 1000.0]
+    y = X @ [1.0, 0.001] + 0.1 * rng.standard_normal(60)
+    fastridge.report(RidgeCV(ALPHAS).fit(X, y), X, y, path=tmp_path / "unlike.html")
+    browser.open(tmp_path / "unlike.html")
+    browser.wait("return document.documentElement.dataset.ready === 'yes'")
+    assert browser.run("return document.getElementById('geometry-equal').checked") is False
+    assert browser.log() == []

@@ -25,11 +25,17 @@ _EPS, _N_ALPHAS = 1e-3, 100
 
 
 def estimator_path(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int | None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    alphas: Any,
+    sample_weight: Any,
+    target: int | None,
+    offset: Any = None,
 ) -> EstimatorPath:
     """Fit the path with the estimator's parameters except the penalty to X and y.
 
-    target: index of the target; None: all targets.
+    target: index of the target; None: all targets. offset: of generalised linear models.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def estimator_path(
     if alphas is None:
         alphas = getattr(estimator, "alphas_", None)
     if row.penalty == "glm":
-        return glm_path_of(estimator, X, y, alphas, sample_weight, target)
+        return glm_path_of(estimator, X, y, alphas, sample_weight, target, offset)
     if row.penalty == "ridge":
         if row.targets == "labels":
             y, sample_weight = _classes(estimator, X, y, sample_weight)

@@ -20,6 +20,7 @@ class EstimatorPath(NamedTuple):
     coef: NDArray[Any]
     alpha: float | None
     intercept: NDArray[Any]
+    path: Any = None  # of a generalised linear model, as `glm_path` returned it
 
 
 def penalty_of_C(estimator: Any) -> float | None:
@@ -73,9 +74,15 @@ def bounds_of(estimator: Any) -> dict[str, Any]:
 
 
 def glm_path_of(
-    estimator: Any, X: Any, y: Any, alphas: Any, sample_weight: Any, target: int | None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    alphas: Any,
+    sample_weight: Any,
+    target: int | None,
+    offset: Any = None,
 ) -> EstimatorPath:
-    """Fit the path with an estimator's parameters except the penalty, without an offset.
+    """Fit the path with an estimator's parameters except the penalty.
 
     target: index of the class, for more than two classes; None: all classes.
     """
@@ -89,7 +96,7 @@ def glm_path_of(
         chosen = ratios == (ratio if ratio in ratios else ratios[0])
         alphas = np.asarray(results["alpha"])[chosen]
     if not hasattr(estimator, "_make_loss"):
-        return _labels(estimator, X, y, alphas, ratio, sample_weight, target)
+        return _labels(estimator, X, y, alphas, ratio, sample_weight, target, offset)
     if target not in (0, None):
         raise ValueError(f"target is {target}; expected 0, as there is one target.")
     path = glm_path(
@@ -99,6 +106,7 @@ def glm_path_of(
         l1_ratio=ratio,
         alphas=alphas,
         sample_weight=sample_weight,
+        offset=offset,
         **_options(estimator),
     )
     alpha = getattr(estimator, "alpha_", getattr(estimator, "alpha", None))
@@ -112,7 +120,7 @@ def _of_one(path: Any, alpha: float | None, target: int | None) -> EstimatorPath
     if coef.ndim == 2:
         coef, intercept = coef[:, None], intercept[:, None]
     return EstimatorPath(
-        path.alphas, one_target(coef, target), alpha, one_target(intercept, target)
+        path.alphas, one_target(coef, target), alpha, one_target(intercept, target), path
     )
 
 
@@ -135,6 +143,7 @@ def _labels(
     ratio: float,
     sample_weight: Any,
     target: int | None,
+    offset: Any,
 ) -> EstimatorPath:
     """Fit the path for class labels: of the second of two classes, or of class `target`."""
     from ..linear_model._logistic import check_classes
@@ -160,6 +169,7 @@ def _labels(
         l1_ratio=ratio,
         alphas=alphas,
         sample_weight=classes.weight,
+        offset=offset,
         **_options(estimator),
     )
     return _of_one(path, alpha, target)

@@ -30,7 +30,7 @@ _MISFIT = 0.05  # share of the gradient from which fits are not those of the dat
 
 def collect(
     estimator: Any,
-    given: tuple[Any, Any, Any],
+    given: tuple[Any, Any, Any, Any, Any],
     validation: Any,
     groups: Any,
     target: int,
@@ -41,15 +41,16 @@ def collect(
 ) -> dict[str, Any]:
     """Return all that a page shows, as arrays, numbers and strings.
 
-    given: X, y and sample_weight. of_path: penalty_factor and standardize of a path.
+    given: X, y, sample_weight, offset and exposure. of_path: penalty_factor and standardize of a
+    path.
     """
-    X, y, weight = given
+    X, y, weight, *known = given
     own = getattr(estimator, "validation", None)
     if validation is None and isinstance(own, (tuple, list)):
         validation = own
     if groups is not None and validation is not None:
         raise ValueError("groups is given together with validation; expected one of the two.")
-    sample = sample_of(estimator, X, y, weight, target)
+    sample = sample_of(estimator, X, y, weight, target, *known)
     p = sample.A.n_columns
     if names is not None and len(names) != p:
         raise ValueError(f"feature_names has {len(names)} names; expected {p}.")
@@ -76,7 +77,10 @@ def collect(
     names = [f"x{j}" for j in range(p)] if names is None else names
     chosen = int(np.flatnonzero(kept == curves.chosen)[0])
     data, kept_features = _coefficients(fits, names, shown, notes)
-    features = plane.prominent(fits, sample, chosen, shown)
+    mean, variance = sample.A.column_stats(sample.weight)
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    data["deviation"] = deviation[kept_features]
+    features = plane.prominent(fits, deviation, chosen, shown)
     g, H = plane.quadratics(fits, sample, features, shown)
     off = 0.0
     if fits.shape == "ball" and fits.free:
@@ -84,15 +88,20 @@ def collect(
         if is_path(estimator) and off > _MISFIT:
             raise ValueError(
                 "estimator is a path whose coefficients are not optimal for X, y, sample_weight,"
-                " penalty_factor and standardize; expected those that it was fitted with."
+                " offset, penalty_factor and standardize; expected those that it was fitted with."
             )
+    # with standardize, the penalty is on coefficients of features of standard deviation 1
+    scale = np.ones(len(features))
+    if fits.standardize:
+        scale = np.where(deviation > 0, deviation, 1.0)[features]
     data["plane"] = {
         "names": [names[int(j)] for j in features],
-        "w": fits.coef[:, shown][:, features],
-        "g": g,
-        "H": H,
-        "d1": fits.d1[features],
-        "d2": fits.d2[features],
+        "scale": scale,
+        "w": fits.coef[:, shown][:, features] * scale,
+        "g": g / scale,
+        "H": H / (scale[:, None] * scale),
+        "d1": fits.d1[features] / scale,
+        "d2": fits.d2[features] / scale**2,
         "shape": fits.shape if fits.free or fits.shape != "ball" else "bounded",
     }
     exact = plane.exact_path(fits, sample, shown)
@@ -110,7 +119,7 @@ def collect(
             "predictions": predictions_of(held_fits, held, seed),
             "noise": _noise(fits, sample, curves, dof, chosen, shown),
             "model": _model(estimator, fits, sample, shown),
-            "facts": facts.facts_of(sample, fits, names),
+            "facts": facts.facts_of(sample, fits, names, (mean, variance)),
             "versions": facts.versions(),
             "notes": notes,
         }
@@ -125,10 +134,19 @@ def collect(
 
 
 def _held_of(estimator: Any, validation: Any, sample: Sample, target: int) -> Sample:
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        raise ValueError(f"validation is {validation!r}; expected (X, y) or (X, y, sample_weight).")
-    weight = validation[2] if len(validation) == 3 else None
-    held = sample_of(estimator, validation[0], validation[1], weight, target, sample.classes)
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3, 4):
+        raise ValueError(
+            f"validation is {validation!r}; expected (X, y), (X, y, sample_weight) or (X, y,"
+            " sample_weight, offset)."
+        )
+    X, y, weight, offset = (*validation, None, None)[:4]
+    if (offset is None) != (sample.offset is None):
+        raise ValueError(
+            f"validation has {'no' if offset is None else 'an'} offset, and the fit has"
+            f" {'one' if offset is None else 'none'}; expected both or neither, as (X, y,"
+            " sample_weight, offset) with log(exposure) for an exposure."
+        )
+    held = sample_of(estimator, X, y, weight, target, offset, classes=sample.classes)
     if held.A.n_columns != sample.A.n_columns:
         raise ValueError(
             f"validation X has {held.A.n_columns} features; expected {sample.A.n_columns}, as X"
@@ -162,7 +180,7 @@ def _apart(
     estimator: Any, sample: Sample, given: Any, validation: Any, groups: Any, target: int, seed: int
 ) -> tuple[Sample, Sample, Any, Any, str]:
     """Return rows to fit, held-out rows, y and weights of the former as given, and words."""
-    _, y, weight = given
+    _, y, weight, *_ = given
     if validation is not None:
         return (
             sample,
@@ -184,10 +202,12 @@ def _apart(
                 " expected a positive weight among them, another random_state, or validation."
             )
         A = take_rows(sample.A, rows)
-        own = None if sample.weight is None else np.ascontiguousarray(sample.weight[rows])
-        parts.append(
-            Sample(as_container(A), A, np.ascontiguousarray(sample.y[rows]), own, sample.classes)
+        own, offset = (
+            None if values is None else np.ascontiguousarray(values[rows])
+            for values in (sample.weight, sample.offset)
         )
+        y_part = np.ascontiguousarray(sample.y[rows])
+        parts.append(Sample(as_container(A), A, y_part, own, sample.classes, offset))
     own_weight = None if given_weight is None else np.ascontiguousarray(given_weight[split.train])
     words = f"{len(split.test):,} rows held out at random from a fit to the others"
     return parts[0], parts[1], values[split.train], own_weight, words
@@ -295,6 +315,8 @@ def _dof(fits: Fits, curves: Curves, kept: Any, squares: Any, shown: int) -> Any
     """Return effective degrees of freedom (m,) without the intercept, or None."""
     if curves.dof is not None:
         return curves.dof[kept]
+    if fits.dof is not None:
+        return fits.dof
     if squares is not None:
         free = int((fits.d2 == 0).sum())
         return (squares / (squares + fits.alphas[:, None])).sum(axis=1) + free
@@ -350,6 +372,10 @@ def _model(estimator: Any, fits: Fits, sample: Sample, shown: int) -> dict[str, 
     label = None
     if classes is not None:
         label = str(classes[1] if len(classes) == 2 else classes[shown])
+    # coefficients that degrees of freedom count
+    most = fits.coef.shape[2]
+    if fits.loss.name == "multinomial":
+        most *= fits.coef.shape[1]
     return {
         "name": type(estimator).__name__,
         "kind": fits.kind,
@@ -357,6 +383,7 @@ def _model(estimator: Any, fits: Fits, sample: Sample, shown: int) -> dict[str, 
         "error": fits.loss.error_name,
         "null": fits.loss.null_name,
         "label": label,
+        "most": most,
         "l1": fits.l1,
         "l2": fits.l2,
         "n": sample.total,

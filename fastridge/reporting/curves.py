@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..losses import loss_of
+from ..data.check import check_design
+from ..losses import Loss, loss_of
 from ..model_selection._choice import choose
 from ..model_selection._diagnosis import Diagnosis, Freedom, Scores, diagnose
 from ..plot.held_out import held_out
@@ -141,13 +142,17 @@ def curves_of_held_out(
     m = len(fits.alphas)
     error, se = errors_of(fits, held)
     loss = fits.loss
-    y = train.y.reshape(train.A.n_rows, -1)
-    own = loss.error_of_rows(train.A, y, train.weight, fits.coef, fits.intercept).mean(axis=1)
-    mean = np.atleast_1d(loss.null_mean(y, train.weight, fits.fit_intercept))
-    n = held.A.n_rows
-    shown = np.broadcast_to(mean, (n, len(mean)))
-    other = held.y if loss.name == "multinomial" else held.y.reshape(n, -1)
-    null = float(np.mean(loss.mean_deviance(other, shown, held.weight)))
+    if train.offset is None:
+        y = train.y.reshape(train.A.n_rows, -1)
+        own = loss.error_of_rows(train.A, y, train.weight, fits.coef, fits.intercept).mean(axis=1)
+        mean = np.atleast_1d(loss.null_mean(y, train.weight, fits.fit_intercept))
+        n = held.A.n_rows
+        shown = np.broadcast_to(mean, (n, len(mean)))
+        other = held.y if loss.name == "multinomial" else held.y.reshape(n, -1)
+        null = float(np.mean(loss.mean_deviance(other, shown, held.weight)))
+    else:
+        own = errors_of(fits, train)[0]
+        null = _constant_error(loss, held, _constant(fits, train))
     least = choose("min", fits.alphas, -error, se, None)
     one_se = choose("1se", fits.alphas, -error, se, None)
     chosen = least
@@ -168,7 +173,7 @@ def errors_of(fits: Fits, held: Sample) -> tuple[Array, Array]:
     """Return mean deviances (m,) on held-out rows, and their standard errors."""
     k = fits.coef.shape[1]
     if k == 1 or fits.loss.name == "multinomial":
-        return held_out(fits, fits.loss, held.X, held.y, held.weight, None, None)
+        return held_out(fits, fits.loss, held.X, held.y, held.weight, held.offset, None)
     # a squared error for each class
     parts = [
         held_out(
@@ -192,13 +197,44 @@ def _one_target(fits: Fits, t: int) -> Fits:
     return part
 
 
+def _constant(fits: Fits, sample: Sample) -> Any:
+    """Return the constants (k,) that the model without features adds to the offset."""
+    from ..solvers.glm import softmax
+    from ..solvers.glm.options import NOTHING, Options
+    from ..solvers.glm.problem import GLMProblem
+
+    k = fits.coef.shape[1]
+    if not fits.fit_intercept:
+        return np.zeros(k)
+    A = check_design(np.zeros((sample.A.n_rows, 1)))
+    given = sample.weight, sample.offset
+    if k == 1:
+        options = (None, None, None, True, False)
+        return np.array([GLMProblem(A, sample.y, fits.loss, given[0], *options, given[1]).null.b])
+    problem, some = softmax.make_problem(A, sample.y, k, Options(), given[0], NOTHING, given[1])
+    level = np.full(k, -np.inf)
+    level[slice(None) if some is None else some] = problem.null.b
+    return level
+
+
+def _constant_error(loss: Loss, sample: Sample, constant: Any) -> float:
+    """Return the mean deviance of constants added to the offset."""
+    assert sample.offset is not None
+    eta = sample.offset + (constant if len(constant) > 1 else constant[0])
+    each = 2.0 * np.maximum(loss.value(sample.y, eta) - loss.least(sample.y), 0.0)
+    return float(np.average(each, weights=sample.weight))
+
+
 class _Freedom:
     """What the verdict needs to know beside the errors."""
 
     def __init__(self, sample: Sample, fits: Fits, dof: Any) -> None:
-        y = sample.y.reshape(sample.A.n_rows, -1)
-        null = loss_of(fits.loss).null_deviance(y, sample.weight, fits.fit_intercept)
-        self.null = float(np.mean(null))
+        if sample.offset is None:
+            y = sample.y.reshape(sample.A.n_rows, -1)
+            null = loss_of(fits.loss).null_deviance(y, sample.weight, fits.fit_intercept)
+            self.null = float(np.mean(null))
+        else:
+            self.null = _constant_error(fits.loss, sample, _constant(fits, sample))
         self.dof = None if dof is None else np.asarray(dof, dtype=np.float64)
         n, p = sample.A.shape
         self.most = min(n - fits.fit_intercept, p) if dof is not None else np.inf

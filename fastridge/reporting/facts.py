@@ -29,11 +29,16 @@ _CERTIFICATE = (
 )
 
 
-def facts_of(sample: Sample, fits: Fits, names: list[str]) -> dict[str, Any]:
-    """Return the shape, scales, constant and equal columns of the data, and warnings."""
+def facts_of(
+    sample: Sample, fits: Fits, names: list[str], stats: tuple[NDArray[Any], NDArray[Any]]
+) -> dict[str, Any]:
+    """Return the shape, scales, constant and equal columns of the data, and warnings.
+
+    stats: means and variances of the columns.
+    """
     A = sample.A
     n, p = A.shape
-    mean, variance = A.column_stats(sample.weight)
+    mean, variance = stats
     constant = np.flatnonzero(variance == 0)
     live = np.flatnonzero(variance > 0)
     scale = np.sqrt(variance[live])
@@ -69,6 +74,8 @@ def facts_of(sample: Sample, fits: Fits, names: list[str]) -> dict[str, Any]:
         ["storage", f"{kind}, {A.dtype}" + (f", {stored}" if A.is_sparse else "")],
         ["sum of weights", f"{sample.total:.6g}"],
     ]
+    if sample.offset is not None:
+        rows.append(["offset", f"from {sample.offset.min():.4g} to {sample.offset.max():.4g}"])
     if sample.classes is not None:
         count = np.bincount(sample.codes(), minlength=len(sample.classes))
         told = [
@@ -108,7 +115,7 @@ def certificate_of(estimator: Any, fits: Fits, seconds: float) -> list[list[str]
                 rows.append([f"largest relative {label}", _figure(np.max(value))])
     rows.append(["intercept", "fitted" if fits.fit_intercept else "none"])
     rows.append(["standardize", "on" if fits.standardize else "off"])
-    rows.append(["time for this report's fits and figures", f"{seconds:.3g} s"])
+    rows.append(["time for this report", f"{seconds:.3g} s"])
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from ..losses import MULTINOMIAL, SQUARED, Loss
 from ..quadratic.variances import variances
 
 Array = NDArray[np.float64]
+
+_EXACT = 2000  # active features or rows up to which degrees of freedom have no random error
+_WORK = 2e10  # operations that the degrees of freedom of a path may take
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Sample:
         Sample weights times class weights.
     classes : ndarray or None
         Class labels; None for values.
+    offset : ndarray (n,) or (n, k), or None
+        Known part of the linear predictors.
     """
 
     X: Any
@@ -40,6 +46,7 @@ class Sample:
     y: Array
     weight: Array | None
     classes: NDArray[Any] | None = None
+    offset: Array | None = None
 
     @property
     def total(self) -> float:
@@ -75,6 +82,8 @@ class Fits:
     free : bool
         Whether coefficients have no bounds.
     fit_intercept, standardize : bool
+    dof : ndarray (m,) or None
+        Effective degrees of freedom without the intercept; None: not computed with the fits.
     """
 
     alphas: Array
@@ -90,9 +99,15 @@ class Fits:
     free: bool
     fit_intercept: bool
     standardize: bool
+    dof: Array | None = None
+
+    def predictors(self, X: Any, offset: Array | None) -> Array:
+        """Return linear predictors with an offset, (m, n), or (m, n, k) for k above 1."""
+        eta = self.decision_function(X)
+        return eta if offset is None else eta + offset
 
     def decision_function(self, X: Any) -> Array:
-        """Return linear predictors (m, n), or (m, n, k) for k above 1."""
+        """Return linear predictors without an offset, (m, n), or (m, n, k) for k above 1."""
         A = check_design(X, n_features=self.coef.shape[2], caller="the report")
         m, k, p = self.coef.shape
         out = A.dot(np.asfortranarray(self.coef.reshape(m * k, p).T)).T.reshape(m, k, A.n_rows)
@@ -102,8 +117,9 @@ class Fits:
     def take(self, chosen: Any) -> Fits:
         """Return some of the penalties."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("alphas", "coef", "intercept"):
-            fields[name] = fields[name][chosen]
+        for name in ("alphas", "coef", "intercept", "dof"):
+            if fields[name] is not None:
+                fields[name] = fields[name][chosen]
         return Fits(**fields)
 
 
@@ -134,9 +150,42 @@ def is_path(estimator: Any) -> bool:
 
 
 def sample_of(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, target: int, classes: Any = None
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    target: int,
+    offset: Any = None,
+    exposure: Any = None,
+    classes: Any = None,
 ) -> Sample:
     """Check data and turn labels into numbers; classes: those of the fit, for held-out rows."""
+    sample = _sample_of(estimator, X, y, sample_weight, target, classes)
+    if offset is None and exposure is None:
+        return sample
+    from ..solvers.glm.options import check_offset, check_offsets
+
+    path = is_path(estimator)
+    used = hasattr(estimator, "deviance")
+    if not path:
+        used = "offset" in signature(estimator.fit).parameters
+    if not used:
+        name = "exposure" if offset is None else "offset"
+        raise ValueError(
+            f"{name} is given, but a {type(estimator).__name__} does not use it; expected None."
+        )
+    loss = estimator.loss if path else loss_of_estimator(estimator, sample)
+    n = sample.A.n_rows
+    if sample.classes is not None and loss.name == "multinomial":
+        sample.offset = check_offsets(offset, exposure, n, len(sample.classes))
+    else:
+        sample.offset = check_offset(offset, exposure, loss, n)
+    return sample
+
+
+def _sample_of(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, target: int, classes: Any
+) -> Sample:
     A = check_design(X)
     n = A.n_rows
     weight = check_sample_weight(sample_weight, n)
@@ -212,7 +261,10 @@ def fits_of_path(path: Any, sample: Sample, target: int, factor: Any, standardiz
     told = getattr(path, "fit_intercept", getattr(path, "_fit_intercept", None))
     fit_intercept = bool(np.any(intercept)) if told is None else bool(told)
     parts = (coef, intercept, loss, getattr(path, "l1_ratio", 0.0))
-    return _fits(alphas, *parts, sample, kind, "ball", True, fit_intercept, standardize, factor)
+    fits = _fits(alphas, *parts, sample, kind, "ball", True, fit_intercept, standardize, factor)
+    if kind == "glm":
+        fits.dof = _dof_of_path(path, fits, sample.A)
+    return fits
 
 
 def fits_of_estimator(estimator: Any, sample: Sample, y: Any, alphas: Any, weight: Any) -> Fits:
@@ -224,7 +276,7 @@ def fits_of_estimator(estimator: Any, sample: Sample, y: Any, alphas: Any, weigh
     from ..plot.glm_path import l1_ratio_of
 
     row = row_of_estimator(estimator)
-    path = estimator_path(estimator, sample.X, y, alphas, weight, None)
+    path = estimator_path(estimator, sample.X, y, alphas, weight, None, sample.offset)
     loss = loss_of_estimator(estimator, sample)
     ratio = 0.0 if row.penalty == "ridge" else l1_ratio_of(estimator)
     shape = "group" if row.penalty == "groups" else "ball"
@@ -232,12 +284,33 @@ def fits_of_estimator(estimator: Any, sample: Sample, y: Any, alphas: Any, weigh
         shape = "matrix"
     bounds = ("positive", "lower", "upper")
     free = not any(getattr(estimator, name, None) not in (None, False) for name in bounds)
-    return _fits(
+    fits = _fits(
         *(path.alphas, path.coef, path.intercept, loss, ratio, sample, row.penalty, shape, free),
         bool(estimator.fit_intercept),
         bool(getattr(estimator, "standardize", False)),
         getattr(estimator, "penalty_factor", None),
     )
+    if path.path is not None:
+        fits.dof = _dof_of_path(path.path, fits, sample.A)
+    return fits
+
+
+def _dof_of_path(path: Any, fits: Fits, A: Matrix) -> Array | None:
+    """Return degrees of freedom of a generalised linear model's path; None: they take too long."""
+    m, k, p = fits.coef.shape
+    n = A.n_rows
+    order = min(n, k * p)
+    # products of columns weighted by curvatures, and a factor, for each penalty
+    work = m * (k * k * A.nnz * (A.nnz / max(n, p)) + float(order) ** 3)
+    if order > _EXACT or work > _WORK:
+        return None
+    alphas = np.asarray(path.alphas)
+    found = np.asarray(path.dof)[np.argsort(alphas, kind="stable")][(alphas <= 0).sum() :]
+    if not np.isfinite(found).all():
+        # a path that was copied or loaded does not hold its data
+        return None
+    # intercepts of classes have sum 0
+    return found - fits.fit_intercept * max(k - 1, 1)
 
 
 def loss_of_estimator(estimator: Any, sample: Sample) -> Loss:

@@ -84,6 +84,8 @@ def report(
     y: Any,
     *,
     sample_weight: Any = None,
+    offset: Any = None,
+    exposure: Any = None,
     validation: Any = None,
     groups: Any = None,
     target: int = 0,
@@ -115,10 +117,15 @@ def report(
         Values or class labels that the model was fitted to.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Weights of the fit; None: 1.
-    validation : (X, y), (X, y, sample_weight) or None, default=None
-        Held-out rows, whose predictions are shown. None: those of the estimator's `validation`, or
-        a fifth of the rows at random, for which the path is fitted to the others. For a path, the
-        rows that judge it; required.
+    offset : array-like of shape (n_samples,) or (n_samples, n_classes) or None, default=None
+        Offset of the fit of a generalised linear model; None: 0.
+    exposure : array-like of shape (n_samples,) or None, default=None
+        Exposure of the fit, for a log link: an offset of log(exposure). None: 1.
+    validation : (X, y), (X, y, sample_weight), (X, y, sample_weight, offset) or None, default=None
+        Held-out rows, whose predictions are shown, with the offset (of an exposure its logarithm)
+        where the fit has one; a sample_weight of None is 1. None: those of the estimator's
+        `validation`, or a fifth of the rows at random, for which the path is fitted to the others.
+        For a path, the rows that judge it; required.
     groups : array-like of shape (n_samples,) or None, default=None
         Group of each row: whole groups are held out. Only without `validation`.
     target : int, default=0
@@ -198,7 +205,7 @@ def report(
         raise TypeError(f"target is {target!r}; expected an int.")
     data = collect(
         estimator,
-        (X, y, sample_weight),
+        (X, y, sample_weight, offset, exposure),
         validation,
         groups,
         int(target),

@@ -22,12 +22,11 @@ _ELEMENTS = 20_000_000  # linear predictors that are computed at once
 _BASIS = 40_000  # numbers of the basis in which a path is exact
 
 
-def prominent(fits: Fits, sample: Sample, chosen: int, target: int) -> Any:
-    """Return the features of the largest effects, |w_j| times the standard deviation."""
-    _, variance = sample.A.column_stats(sample.weight)
+def prominent(fits: Fits, deviation: Array, chosen: int, target: int) -> Any:
+    """Return the features of the largest effects, |w_j| times the standard deviation (p,)."""
     coef = fits.coef[:, target]
     size = np.abs(coef[chosen]) + 1e-6 * np.abs(coef).max(axis=0)
-    size = size * np.sqrt(np.maximum(variance, 0.0))
+    size = size * deviation
     return np.argsort(-size, kind="stable")[: min(FEATURES, len(size))]
 
 
@@ -46,7 +45,7 @@ def quadratics(fits: Fits, sample: Sample, features: Any, target: int) -> tuple[
     # as many penalties at once as memory allows
     size = max(1, _ELEMENTS // (n * fits.coef.shape[1]))
     for start in range(0, m, size):
-        eta = fits.take(slice(start, start + size)).decision_function(sample.X)
+        eta = fits.take(slice(start, start + size)).predictors(sample.X, sample.offset)
         for j, values in enumerate(eta.reshape(len(eta), n, -1), start):
             g[j] = (weight * fits.loss.gradient(y, values)[:, target]) @ X
             if j >= len(H):

@@ -22,7 +22,8 @@ def predictions_of(fits: Fits, held: Sample, seed: int = 0) -> dict[str, Any]:
         rows = np.arange(n)
         if n > _ROWS:
             rows = np.sort(np.random.default_rng(seed).permutation(n)[:_ROWS])
-        eta = fits.decision_function(as_container(take_rows(held.A, rows)))
+        offset = None if held.offset is None else held.offset[rows]
+        eta = fits.predictors(as_container(take_rows(held.A, rows)), offset)
         mean = fits.loss.inverse_link(eta).astype(np.float32)
         return {"kind": "values", "n": n, "truth": held.y[rows], "predicted": mean}
     k = len(held.classes)
@@ -34,6 +35,8 @@ def predictions_of(fits: Fits, held: Sample, seed: int = 0) -> dict[str, Any]:
     for j in range(len(fits.alphas)):
         w = np.asfortranarray(fits.coef[j].T)
         eta = held.A.dot(w) + fits.intercept[j]
+        if held.offset is not None:
+            eta += held.offset.reshape(n, -1)
         told = eta.argmax(axis=1) if eta.shape[1] > 1 else (eta[:, 0] > 0).astype(np.intp)
         counts[j] = np.bincount(codes * k + told, weights=weight, minlength=k * k).reshape(k, k)
         # ridge of labels has no probabilities

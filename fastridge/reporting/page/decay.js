@@ -37,6 +37,8 @@ const Decay = (() => {
     return size;
   }
 
+  const field = (x, digits) => (x < 1e-3 ? x.toExponential(digits - 1) : String(Number(x.toPrecision(digits))));
+
   function options() {
     return {
       optimizer: $("decay-optimizer").value,
@@ -96,7 +98,7 @@ const Decay = (() => {
     const product = [1];
     for (const f of shrink) product.push(product.at(-1) * f);
     return {
-      o, alone, all, shrink, product,
+      o, alone, all, shrink, product, strength,
       free: free ? free[j] : null,
       best: alone ? 0 : (Arithmetic.minimum(q, o.lambda, d2) ?? [null])[j],
       q,
@@ -108,10 +110,12 @@ const Decay = (() => {
     $("decay-feature").append(...options_, el("option", { value: "own" }, "a number of my own"));
     const q = quadratic(chosen);
     const top = largest(q);
-    const lambda = data.model.l2 * alphas[chosen];
-    $("decay-lambda").value = Number(lambda.toPrecision(6));
-    $("decay-lr").value = Number((0.4 / (top / 2 + lambda * Math.max(...d2)) || 0.1).toPrecision(3));
-    chart = Page.chart("decay-chart", "The coefficient after each step", { title: "step" }, { title: "coefficient" });
+    // of a penalty without an L2 part, a tenth of the largest curvature
+    const lambda = data.model.l2 > 0 ? data.model.l2 * alphas[chosen] : top / 20;
+    $("decay-lasso").hidden = data.model.l2 > 0;
+    $("decay-lambda").value = field(lambda, 6);
+    $("decay-lr").value = field(0.4 / (top / 2 + lambda * Math.max(...d2)) || 0.1, 3);
+    chart = Page.chart("decay-chart", "The coefficient after each step", { title: "step" }, { title: data.model.standardize ? "coefficient per standard deviation" : "coefficient" });
     factors = Page.chart("factor-chart", "Product of the decay factors", { title: "step" }, { title: "share of the start" });
     table = Page.tabulate("decay-table", "Steps", () => {
       const head = ["step", ...MODES.map((mode) => HOW[mode]), "factor", "product"];
@@ -182,15 +186,40 @@ const Decay = (() => {
         ? `With ${name}, coupled and decoupled decay take the same steps: they differ by ${number(off, 2)} at most.`
         : `With ${name}, coupled and decoupled decay differ: by up to ${number(off, 3)} in these steps.` +
           (o.optimizer === "adam" ? " Adam divides the gradient by its size, and with coupled decay the penalty in it, too." : "");
+    if (!grows && !shown.alone && shown.best !== null) $("decay-agree").textContent += arrived();
+    const size2 = 1 - 2 * o.lambda * shown.strength;
+    if (!grows && size2 < -1) {
+      $("decay-agree").textContent +=
+        ` Independent decay, whose factor is 1 − 2λ = ${number(size2, 3)} here, grows without bound: it needs a λ below 1.`;
+    }
     $("decay-agree").dataset.difference = off;
+  }
+
+  // How far the last step of the chosen mode is from the minimum, where it is far.
+  function arrived() {
+    const { o, all, best } = shown;
+    const last = all[o.mode].at(-1);
+    const size = Math.max(Math.abs(best), Math.abs(all[o.mode][0] - best), 1e-300);
+    // Adam's own minima differ
+    if (o.optimizer === "adam" || o.mode === "independent" || Math.abs(last - best) <= 0.05 * size) return "";
+    return (
+      ` After these steps w is ${number(last)}, and the minimum is at ${number(best)}: ` +
+      "features on unlike scales, or nearly dependent ones, need many steps."
+    );
   }
 
   function at() {
     const t = Number($("decay-step").value);
     const { o, all, shrink, product } = shown;
     const steps = Array.from({ length: t + 1 }, (_, i) => i);
+    const { min, max } = extent();
+    Object.assign(chart.options.scales.y, { min, max });
+    const inside = (values) => {
+      const end = values.findIndex((x) => !(x >= min && x <= max));
+      return end < 0 ? values : values.slice(0, end + 1);
+    };
     chart.data.datasets = MODES.map((mode, i) =>
-      line(HOW[mode], steps, all[mode], i, {
+      line(HOW[mode], steps.slice(0, inside(all[mode]).length), all[mode], i, {
         borderDash: [[], [8, 5], [2, 4]][i],
         borderWidth: mode === o.mode ? 5 : 1.75,
         order: mode === o.mode ? 1 : 0, // the chosen one below, so that equal ones are seen
@@ -213,7 +242,8 @@ const Decay = (() => {
     factors.options.scales.y.min = Math.min(0, ...product);
     const value = all[o.mode][t];
     const factor = t ? shrink[t - 1] : null;
-    const law = o.mode === "independent" ? "1 − 2 (lr / lr₀) λ" : "1 − 2 lr λ";
+    const own = Math.abs(shown.strength - 1) < 1e-9 ? "" : ` · ${number(shown.strength)}`;
+    const law = (o.mode === "independent" ? "1 − 2 (lr / lr₀) λ" : "1 − 2 lr λ") + own;
     $("decay-step").setAttribute("aria-valuetext", `step ${t} of ${o.steps}: ${number(value)}`);
     $("decay-text").textContent =
       `Step ${t} of ${o.steps}: w = ${number(value, 6)}. ` +
@@ -221,6 +251,20 @@ const Decay = (() => {
     chart.canvas.setAttribute("aria-label", `Trajectories up to step ${t}; ${HOW[o.mode]}: ${number(value)}`);
     chart.update("none");
     factors.update("none");
+  }
+
+  // Limits that show the chosen mode and the minima: another that grows without bound is cut off.
+  function extent() {
+    const { o, all, free, best } = shown;
+    const seen = [...all[o.mode], free ?? 0, best ?? 0].filter(Number.isFinite);
+    const [low, high] = [Math.min(...seen), Math.max(...seen)];
+    const room = 3 * (high - low) || 1;
+    const others = MODES.flatMap((mode) => all[mode]).filter(Number.isFinite);
+    const ends = [Math.min(...others), Math.max(...others)];
+    const least = Math.min(low, Math.max(ends[0], low - room));
+    const most = Math.max(high, Math.min(ends[1], high + room));
+    const margin = 0.05 * (most - least) || 1;
+    return { min: least - margin, max: most + margin };
   }
 
   function play() {

@@ -7,6 +7,7 @@ const Geometry = (() => {
   const w = decode(plane.w);
   const d1 = decode(plane.d1);
   const d2 = decode(plane.d2);
+  const scale = decode(plane.scale);
   const squares = decode(data.squares);
   const { l1, l2 } = data.model;
 
@@ -17,7 +18,7 @@ const Geometry = (() => {
     const h = [q.H[a * K + a], q.H[a * K + b], q.H[b * K + a], q.H[b * K + b]];
     if (exact && Page.between()) {
       const all = Arithmetic.ridgeAt(exact, Page.alpha());
-      const at = [a, b].map((i) => all[exact.features[i]]);
+      const at = [a, b].map((i) => all[exact.features[i]] * scale[i]);
       // at the minimum of ridge, the gradient of the loss is that of the penalty reversed
       return { at, h, g: [a, b].map((i, k) => -2 * l2 * Page.alpha() * d2[i] * at[k]) };
     }
@@ -43,6 +44,7 @@ const Geometry = (() => {
       select.addEventListener("change", () => Page.draw());
     }
     $("geometry-equal").addEventListener("change", () => Page.draw());
+    $("geometry-equal").checked = alike(0, 1);
     const made = Page.chart("geometry-chart", "Loss and penalty", { title: "" }, { title: "" });
     const table = Page.tabulate("geometry-table", "Path of the two coefficients", () => {
       const [a, b] = pair();
@@ -56,6 +58,13 @@ const Geometry = (() => {
       table();
     });
     shrinkage();
+  }
+
+  // Whether two coefficients can be drawn in equal units: their paths have similar extents.
+  function alike(a, b) {
+    const extent = (i) => Math.max(...Array.from(alphas, (_, j) => Math.abs(w[j * K + i])));
+    const ratio = extent(a) / extent(b);
+    return ratio > 0.2 && ratio < 5;
   }
 
   const pair = () => ["x", "y"].map((id) => Number($(`geometry-${id}`).value));
@@ -166,6 +175,12 @@ const Geometry = (() => {
   function shrinkage() {
     if (!squares) {
       $("shrinkage-part").hidden = true;
+      $("shrinkage-none").hidden = false;
+      $("shrinkage-none").textContent = {
+        none: "An L1 part shrinks each coefficient by about the same amount, and the small ones to 0: there are no shares by direction, as ridge has.",
+        ridge: "The share that ridge keeps in each singular direction is shown for up to 1,000 features or rows.",
+        glm: "Ridge keeps a share of each singular direction that is known before the fit. Here the directions depend on the fit, by the curvature of its loss: the degrees of freedom in the lambda sweep are the sum of the shares.",
+      }[l1 > 0 ? "none" : data.model.kind];
       return;
     }
     const n = squares.length;

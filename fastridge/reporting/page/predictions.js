@@ -20,10 +20,11 @@ const Predictions = (() => {
       least = Math.min(least, y);
       most = Math.max(most, y);
     }
+    const room = 0.03 * (most - least) || 1;
     const made = Page.chart(
       "predictions-chart",
       "Predictions against true values",
-      { title: "true value", short: "true", min: least, max: most },
+      { title: "true value", short: "true", min: least - room, max: most + room },
       { title: "prediction" },
     );
     const at = (j) => predicted.subarray(j * n, (j + 1) * n);
@@ -74,8 +75,8 @@ const Predictions = (() => {
       calibration = Page.chart(
         "calibration-chart",
         `Calibration of the probability of ${last}`,
-        { title: `mean predicted probability of ${last}`, short: "predicted", min: 0, max: 1 },
-        { title: "share of rows", min: 0, max: 1 },
+        { title: `mean predicted probability of ${last}`, short: "predicted", min: -0.02, max: 1.02 },
+        { title: `share of ${last} among the rows`, min: -0.02, max: 1.02 },
       );
       table = Page.tabulate("calibration-table", "Calibration", () => {
         const now = given.calibration[Page.fit()];

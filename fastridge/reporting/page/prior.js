@@ -6,6 +6,7 @@ const Prior = (() => {
   const K = plane.names.length;
   const d1 = decode(plane.d1);
   const d2 = decode(plane.d2);
+  const scale = decode(plane.scale);
   const { l1, l2, n, loss } = data.model;
   const POINTS = 241;
 
@@ -18,7 +19,8 @@ const Prior = (() => {
     const precision = 2 * rate;
     if ($("prior-others").value === "averaged" && exact) {
       // the posterior over all coefficients, over the prior: what the data say of this one
-      const variance = noise * Arithmetic.ridgeVariance(exact, alpha, exact.features[j], d2[j]);
+      const own2 = d2[j] * scale[j] ** 2;
+      const variance = noise * scale[j] ** 2 * Arithmetic.ridgeVariance(exact, alpha, exact.features[j], own2);
       const rest = 1 / variance - precision * alpha * l2 * d2[j];
       const own = rest > 1e-9 / variance ? rest : 0; // else round-off
       const mean = own ? at[0] / variance / own : 0;
@@ -177,7 +179,13 @@ const Prior = (() => {
       const given = noise();
       const variance = given > 0 && Number.isFinite(given) ? given : data.noise;
       const rows = l2 > 0 ? conventionRows(Page.alpha(), variance) : [];
-      if (l1 > 0) rows.unshift(["L1: alpha of Lasso, lambda of glmnet", "mean square / 2 + alpha |w|", (Page.alpha() * l1) / 2]);
+      if (l1 > 0) {
+        const [who, what, size] = {
+          glm: ["glm", "mean loss", "|w|"],
+          groups: ["MultiTaskLasso", "mean square / 2", "sum of norms over targets"],
+        }[data.model.kind] ?? ["Lasso", "mean square / 2", "|w|"];
+        rows.unshift([`L1: alpha of ${who}, lambda of glmnet`, `${what} + alpha ${size}`, (Page.alpha() * l1) / 2]);
+      }
       Page.fill($("conventions"), ["convention", "what is minimised", "value"], rows);
       $("conventions-text").textContent =
         `Of the penalty alpha = ${number(Page.alpha())}, for ${number(n, 7)} rows` +

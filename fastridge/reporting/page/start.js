@@ -9,6 +9,11 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   document.documentElement.dataset.theme = system.matches ? "dark" : "light";
   Page.state.position = data.curves.chosen * Page.steps;
+  for (const note of document.querySelectorAll(".units")) {
+    note.hidden = !data.model.standardize;
+    note.textContent =
+      "Coefficients of this section are of features divided by their standard deviations, as standardize penalises them.";
+  }
   Sweep.setUp();
   Decay.setUp();
   Geometry.setUp();

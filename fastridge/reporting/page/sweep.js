@@ -8,6 +8,7 @@ const Sweep = (() => {
     columns[name] = decode(curves[name]);
   }
   const coef = decode(data.coef);
+  const deviation = decode(data.deviation);
   const norm = decode(data.norm);
   const nonzero = decode(data.nonzero);
   const q = data.names.length;
@@ -22,6 +23,9 @@ const Sweep = (() => {
     const j = Page.fit();
     return coef.subarray(j * q, (j + 1) * q);
   }
+
+  // Coefficients of the kept features in the units that are chosen.
+  const inUnits = (w) => ($("units").checked ? w.map((x, k) => x * deviation[k]) : w);
 
   // Degrees of freedom and norm at the slider.
   function facts() {
@@ -110,7 +114,7 @@ const Sweep = (() => {
       [`validation: ${data.model.error}`, number(f.validation) + se(columns.validation_se), curves.how],
       ["validation, least", number(columns.validation[curves.least]), `alpha = ${number(alphas[curves.least])}`],
       [`${data.model.null} alone`, number(curves.null), "validation error without features"],
-      ["degrees of freedom", number(f.dof), columns.dof ? `of ${data.p}` : "not computed for this model"],
+      ["degrees of freedom", number(f.dof), columns.dof ? `of ${data.model.most}` : "not computed for this model"],
       ["norm of w", number(f.norm), `${number(f.nonzero, 6)} of ${data.p} not 0`],
     ];
     $("figures").replaceChildren(
@@ -222,6 +226,8 @@ const Sweep = (() => {
     return top;
   }
 
+  const unitName = () => ($("units").checked ? "coefficient per standard deviation" : "coefficient");
+
   function paths() {
     const made = Page.chart(
       "path-chart",
@@ -230,23 +236,23 @@ const Sweep = (() => {
       { title: "coefficient" },
     );
     const top = peaks();
+    const value = (j, k) => coef[j * q + k] * ($("units").checked ? deviation[k] : 1);
     let shown = [];
     const table = Page.tabulate("path-table", "Coefficients of every penalty", () => [
       ["alpha", ...shown.map((k) => data.names[k])],
-      Array.from(alphas, (a, j) => [a, ...shown.map((k) => coef[j * q + k])]),
+      Array.from(alphas, (a, j) => [a, ...shown.map((k) => value(j, k))]),
     ]);
     let drawn = "";
     Page.view("sweep", () => {
       const search = $("search").value;
-      const key = css("back") + search;
+      const key = css("back") + $("units").checked + search;
       if (drawn !== key) {
         drawn = key;
-        [shown] = largest(SHOWN, top, search);
+        [shown] = largest(SHOWN, inUnits(top), search);
         made.data.datasets = shown.map((k, i) =>
-          line(
-            shorten(data.names[k]), alphas, Array.from(alphas, (_, j) => coef[j * q + k]), i,
-          ),
+          line(shorten(data.names[k]), alphas, Array.from(alphas, (_, j) => value(j, k)), i),
         );
+        made.options.scales.y.title.text = unitName();
         made.canvas.setAttribute(
           "aria-label",
           `Coefficients of ${shown.length} features against the penalty; the table below has the numbers`,
@@ -264,8 +270,9 @@ const Sweep = (() => {
   function list() {
     $("search").addEventListener("input", () => Page.draw());
     $("count").addEventListener("change", () => Page.draw());
+    $("units").addEventListener("change", () => Page.draw());
     Page.view("sweep", () => {
-      const w = coefficients();
+      const w = inUnits(coefficients());
       const [shown, total] = largest(Number($("count").value), w, $("search").value);
       const most = Math.max(...shown.map((k) => Math.abs(w[k])), 1e-300);
       const kept = q < data.p ? `; ${q} of ${data.p} features are in this page` : "";
@@ -274,7 +281,7 @@ const Sweep = (() => {
         `${shown.length} of ${total} features${$("search").value.trim() ? " found" : ""}${what}${kept}.`;
       Page.fill(
         $("coefficients"),
-        ["feature", "coefficient", ""],
+        ["feature", unitName(), ""],
         shown.map((k) => [data.names[k], w[k], bars(w[k], most)]),
       );
       for (const cell of $("coefficients").querySelectorAll("tbody td:last-child")) {
