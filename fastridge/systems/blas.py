@@ -11,6 +11,7 @@ libraries are not changed.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
 import functools
 import glob
@@ -19,6 +20,8 @@ import os
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+
+from .._threads import get_num_threads
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -176,3 +179,31 @@ def limited(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
 
     return inside
+
+
+def on_threads(work: Callable[[int], None], count: int) -> None:
+    """Call work(0), ..., work(count - 1) on the threads that fastridge may use, BLAS on one."""
+    numbers = iter(range(count))
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with one_thread:
+                for i in numbers:
+                    work(i)
+        except BaseException as error:
+            failed.append(error)
+
+    helpers = [
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+        for _ in range(min(get_num_threads(), count) - 1)
+    ]
+    for helper in helpers:
+        helper.start()
+    run()
+    for _ in numbers if failed else ():
+        pass  # leave nothing to the others
+    for helper in helpers:
+        helper.join()
+    if failed:
+        raise failed[0]

@@ -21,16 +21,12 @@ reported, which is therefore a bound.
 
 from __future__ import annotations
 
-import contextvars
-import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._threads import get_num_threads
-from ...systems.blas import one_thread
+from ...systems.blas import on_threads
 from .features import Features, FeatureState
 from .surface import Surface, spectra_of
 
@@ -129,7 +125,7 @@ def choose_together(
                 rho[of] = centre.minimise(rho[of], surface, left, low, high)[0]
             centre.forget()
 
-        _on_threads(follow, len(new))
+        on_threads(follow, len(new))
         if error < _ACCURATE:
             break
     if surface is not None:
@@ -142,13 +138,13 @@ def choose_together(
             if centre.usable:
                 rho[of] = centre.settle(rho[of], data, targets[of], surface, left, low, high, tol)
 
-        _on_threads(settle, len(used))
+        on_threads(settle, len(used))
     found: list[Any] = [None] * len(targets)
 
     def finish(i: int) -> None:
         found[i] = _finish(data, live, left, int(targets[i]), rho[i], low, high, tol)
 
-    _on_threads(finish, len(targets))
+    on_threads(finish, len(targets))
     return found
 
 
@@ -164,7 +160,7 @@ def _examine(
         of = np.flatnonzero(nearest == used[i])
         new[i] = (of, _Centre(data, live, centres[used[i]], targets[of]))
 
-    _on_threads(examine, len(used))
+    on_threads(examine, len(used))
     return new
 
 
@@ -464,31 +460,3 @@ def _polished(
     all_dof[live] = np.maximum(dof, 0.0)
     shared = SharedState(w, Q, state.squares, all_dof, log)
     return shared, (fitted - dof, np.maximum(fitted + dof, 1e-300)), missing
-
-
-def _on_threads(work: Callable[[int], None], count: int) -> None:
-    """Call work(0), ..., work(count - 1) on the threads that fastridge may use."""
-    numbers = iter(range(count))
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with one_thread:
-                for i in numbers:
-                    work(i)
-        except BaseException as error:
-            failed.append(error)
-
-    helpers = [
-        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-        for _ in range(min(get_num_threads(), count) - 1)
-    ]
-    for helper in helpers:
-        helper.start()
-    run()
-    for _ in numbers if failed else ():
-        pass  # leave nothing to the others
-    for helper in helpers:
-        helper.join()
-    if failed:
-        raise failed[0]

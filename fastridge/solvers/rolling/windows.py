@@ -14,8 +14,9 @@ from ..ridge.moments import solve_moments
 from ..ridge.result import ROUNDING
 from .result import RollingRidgeResult
 from .series import Problem, Scaled, faded, scaled
+from .wide import fit_wide
 
-_LARGE = 512  # number of features from which fits from rows are as fast: factors dominate
+_WIDE = 144  # features above which windows share factors of their common rows
 _LONG = 1024  # number of rows from which expanding windows are refitted from running sums
 _TOGETHER = 1 << 21  # elements of windows that are copied for a refit at a time
 
@@ -48,7 +49,7 @@ class Fits:
         n, p = problem.X.shape
         m, k = len(problem.series.row), 1 if each else len(alpha)
         self.n_refits, self.refit_gradient = 0, 0.0
-        if p > _LARGE or problem.step > problem.window:
+        if problem.step > problem.window:
             self._allocate(n, m, p, k, predict)
         else:
             self._sum(scaled(problem, False), predict)
@@ -92,24 +93,28 @@ class Fits:
         """Fit from sums by the kernel; data whose squares leave the range of float64 are scaled."""
         problem = self.problem
         series = problem.series
-        coef, intercept, gradient, prediction, status, flags = _rolling.rolling(
-            data.X,
-            data.y,
-            data.weight,
-            series.order,
-            series.starts,
-            series.window_of,
-            len(series.row),
-            data.factor,
-            self.alpha,
-            self.each,
-            problem.fit_intercept,
-            0 if problem.all_rows else problem.window,
-            problem.step,
-            problem.decay(),
-            problem.least,
-            predict,
-        )
+        if problem.X.shape[1] > _WIDE:
+            found = fit_wide(problem, data, self.alpha, self.each, self._count(), predict)
+        else:
+            found = _rolling.rolling(
+                data.X,
+                data.y,
+                data.weight,
+                series.order,
+                series.starts,
+                series.window_of,
+                len(series.row),
+                data.factor,
+                self.alpha,
+                self.each,
+                problem.fit_intercept,
+                0 if problem.all_rows else problem.window,
+                problem.step,
+                problem.decay(),
+                problem.least,
+                predict,
+            )
+        coef, intercept, gradient, prediction, status, flags = found
         if flags and not data.looked:
             again = scaled(problem, True)
             if again.is_scaled:
