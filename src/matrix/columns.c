@@ -227,28 +227,30 @@ void fr_rows(const fr_matrix *a, ptrdiff_t i0, ptrdiff_t i1, double *out)
 }
 
 #define TRANSPOSE(T, I)                                                                            \
-    static int transpose_##T##_##I(const fr_matrix *a, const int32_t *place, T *data, I *indices,  \
-                                   I *indptr)                                                      \
+    static int transpose_##T##_##I(const fr_matrix *a, const int32_t *place, I *next, T *data,     \
+                                   I *indices, I *indptr)                                          \
     {                                                                                              \
         const T *x = a->data;                                                                      \
         const I *from = a->indices, *begin = a->indptr;                                            \
         for (ptrdiff_t k = 0; k < a->nnz; k++)                                                     \
-            indptr[(place ? (I)place[from[k]] : from[k]) + 1]++;                                   \
+            next[from[k]]++;                                                                       \
+        indptr[0] = 0;                                                                             \
+        for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
+            indptr[(place ? place[j] : j) + 1] = next[j];                                          \
         for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
             indptr[j + 1] += indptr[j];                                                            \
+        for (ptrdiff_t j = 0; j < a->n_minor; j++)                                                 \
+            next[j] = indptr[place ? place[j] : j];                                                \
         int status = 0;                                                                            \
         for (ptrdiff_t i = 0; i < a->n_major && !status; i++) {                                    \
             if (i % 1024 == 0)                                                                     \
                 status = fr_poll();                                                                \
             for (I k = begin[i]; k < begin[i + 1]; k++) {                                          \
-                const I to = indptr[place ? (I)place[from[k]] : from[k]]++;                        \
+                const I to = next[from[k]]++;                                                      \
                 indices[to] = (I)i;                                                                \
                 data[to] = x[k];                                                                   \
             }                                                                                      \
         }                                                                                          \
-        for (ptrdiff_t j = a->n_minor; j > 0; j--)                                                 \
-            indptr[j] = indptr[j - 1];                                                             \
-        indptr[0] = 0;                                                                             \
         return status;                                                                             \
     }
 TRANSPOSE(double, int32_t)
@@ -258,12 +260,19 @@ TRANSPOSE(float, int64_t)
 
 int fr_transpose(const fr_matrix *a, const int32_t *place, void *data, void *indices, void *indptr)
 {
-    memset(indptr, 0, (size_t)(a->n_minor + 1) * (a->index ? sizeof(int64_t) : sizeof(int32_t)));
+    /* position of the next element of each minor vector, by its number before it is placed */
+    void *next = calloc((size_t)MAX(a->n_minor, 1), a->index ? sizeof(int64_t) : sizeof(int32_t));
+    if (!next)
+        return FR_NO_MEMORY;
+    int status;
     if (a->real)
-        return (a->index ? transpose_float_int64_t(a, place, data, indices, indptr)
-                         : transpose_float_int32_t(a, place, data, indices, indptr));
-    return a->index ? transpose_double_int64_t(a, place, data, indices, indptr)
-                    : transpose_double_int32_t(a, place, data, indices, indptr);
+        status = a->index ? transpose_float_int64_t(a, place, next, data, indices, indptr)
+                          : transpose_float_int32_t(a, place, next, data, indices, indptr);
+    else
+        status = a->index ? transpose_double_int64_t(a, place, next, data, indices, indptr)
+                          : transpose_double_int32_t(a, place, next, data, indices, indptr);
+    free(next);
+    return status;
 }
 
 static void store(const fr_matrix *a, void *integers, ptrdiff_t k, ptrdiff_t value)

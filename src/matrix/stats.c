@@ -241,6 +241,20 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     return status;
 }
 
+#define COUNT(I)                                                                                   \
+    static int count_##I(const I *indices, ptrdiff_t nnz, I *counts)                               \
+    {                                                                                              \
+        for (ptrdiff_t k0 = 0; k0 < nnz; k0 += 1 << 26) {                                          \
+            for (ptrdiff_t k = k0; k < MIN(nnz, k0 + (1 << 26)); k++)                              \
+                counts[indices[k]]++;                                                              \
+            if (fr_poll())                                                                         \
+                return FR_INTERRUPTED;                                                             \
+        }                                                                                          \
+        return 0;                                                                                  \
+    }
+COUNT(int32_t)
+COUNT(int64_t)
+
 int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
 {
     if (of_rows != a->by_column) {
@@ -248,13 +262,17 @@ int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts)
             counts[i] = pointer(a, i + 1) - pointer(a, i);
         return 0;
     }
-    for (ptrdiff_t k0 = 0; k0 < a->nnz; k0 += 1 << 26) {
-        for (ptrdiff_t k = k0; k < MIN(a->nnz, k0 + (1 << 26)); k++)
-            counts[index_at(a, k)]++;
-        if (fr_poll())
-            return FR_INTERRUPTED;
-    }
-    return 0;
+    if (a->index)
+        return count_int64_t(a->indices, a->nnz, counts);
+    /* counters of half the size stay in a nearer cache */
+    int32_t *found = calloc((size_t)MAX(a->n_minor, 1), sizeof(int32_t));
+    if (!found)
+        return FR_NO_MEMORY;
+    const int status = count_int32_t(a->indices, a->nnz, found);
+    for (ptrdiff_t j = 0; j < a->n_minor; j++)
+        counts[j] = found[j];
+    free(found);
+    return status;
 }
 
 int fr_all_ones(const void *x, ptrdiff_t n, int real)

@@ -125,8 +125,10 @@ class Systems:
 
     def _find_best(self, at_zero):
         """Return the system to try first, or None."""
-        found = eliminated(self.problem, self.max_memory)
-        return wide(self.problem, at_zero, self.max_memory) if found is None else found
+        problem, memory = self.problem, self.max_memory
+        if problem.A.is_sparse and problem.n < problem.p:
+            return wide(problem, at_zero, memory)
+        return eliminated(problem, memory)
 
     def update(self, problem: RidgeProblem) -> None:
         """Set other weights and targets for the same rows; see `RidgeProblem.reweighed`.
@@ -283,9 +285,12 @@ def one_by_one(solve, R, *rest):
 
 
 def wide(problem: RidgeProblem, at_zero, max_memory):
-    """Return the system of samples for sparse data with fewer samples than features; else None."""
+    """Return the system of samples for sparse data with fewer samples than features.
+
+    None where it needs more than the memory, or most samples as eliminated columns.
+    """
     A = problem.A
-    if not A.is_sparse or problem.n >= problem.p or A.nnz * _COPY > max_memory:
+    if A.nnz * _COPY > max_memory:
         return None
     free = problem.d == 0
     counts = A.column_counts()
