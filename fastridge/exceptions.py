@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ConvergenceWarning",
     "DataConversionWarning",
+    "GridWarning",
     "InvalidParameterError",
     "NotFittedError",
     "UndefinedMetricWarning",
@@ -40,6 +41,10 @@ class ConvergenceWarning(UserWarning):
 
 class DataConversionWarning(UserWarning):
     """Warning that data had to be converted, such as a column of labels."""
+
+
+class GridWarning(UserWarning):
+    """Warning that the best penalty is at an end of the grid, or that the grid was extended."""
 
 
 class UndefinedMetricWarning(UserWarning):

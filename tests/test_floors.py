@@ -18,6 +18,7 @@ FLOORS = (
         "_threads",
         "_progress",
         "_cached",
+        "_stack",
         "_cpu",
         "_estimators",
         "_descriptions",

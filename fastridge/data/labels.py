@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._stack import outside
 from .check import check_sample_weight, is_sparse
 from .inputs import note_foreign
 
@@ -349,7 +350,7 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
             "A column-vector y was passed when a 1d array was expected. Please change the shape of"
             " y to (n_samples,), for example using ravel().",
             _sklearn.exception("DataConversionWarning"),
-            stacklevel=4,
+            stacklevel=outside(),
         )
         labels = labels.ravel()
     if labels.ndim not in (1, 2) or 0 in labels.shape[1:]:

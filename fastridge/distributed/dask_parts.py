@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._stack import outside
 from ..data.parts import Part, Parts, Task, Total, add_to, argument, run_task, total_of
 
 _FAN_IN = 4  # sums added by a task
@@ -204,7 +205,7 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
             warnings.warn(
                 f"X has its columns in {len(X.chunks[1])} chunks, which are merged in every fit;"
                 " X.rechunk({1: -1}) beforehand avoids that.",
-                stacklevel=5,
+                stacklevel=outside(),
             )
             X = X.rechunk({1: -1})
         rows = X.chunks[0]

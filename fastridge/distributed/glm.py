@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._stack import outside
 from ..data.parameters import check_penalty_factor
 from ..data.parts import Parts
 from ..losses import LOGISTIC, Loss
@@ -459,6 +460,6 @@ def _run(
             " feature, or features of similar scales (standardize=True)"
         )
     if not found.converged:
-        warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=5)
+        warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=outside())
     estimator._set_features(p, parts.names)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
+from .._stack import outside
 from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from .fit import parts_of
@@ -159,7 +160,7 @@ def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
         warnings.warn(
             "the score is not defined for fewer than two samples.",
             _sklearn.exception("UndefinedMetricWarning"),
-            stacklevel=4,
+            stacklevel=outside(),
         )
         return float("nan")
     left, null = parts.sum(deviances_of, estimator, weighted / total).values

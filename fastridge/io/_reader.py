@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .. import __version__
+from .._stack import outside
 from ..losses import LOSSES, Loss, loss_of
 from ._classes import CLASSES, SKLEARN, is_fitted, is_model, load_class, may_be_set, slots_of
 from ._encode import HEADER, KINDS, MAX_DEPTH, TYPES, type_name
@@ -299,7 +300,7 @@ class Reader:
                 f"{self.name} was saved with scikit-learn {version} and is loaded with {found};"
                 " transformers may behave differently: compare their output",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=outside(),
             )
         params = {key: self._value(item, depth) for key, item in params.items()}
         attributes = {key: self._value(item, depth) for key, item in attributes.items()}

@@ -14,6 +14,7 @@ from .. import _sklearn
 from .._descriptions import defaults_of, expand
 from .._estimators import home_of, row_of
 from .._matrix import all_finite
+from .._stack import outside
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
 from ..data.parts import in_parts
 from ..losses import SQUARED, Loss
@@ -268,12 +269,12 @@ class Estimator:
         if fitted is None:
             if names is not None:
                 message = f"X has feature names, but {who} was fitted without feature names"
-                warnings.warn(message, UserWarning, stacklevel=4)
+                warnings.warn(message, UserWarning, stacklevel=outside())
         elif names is None:
             message = (
                 f"X does not have valid feature names, but {who} was fitted with feature names"
             )
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warnings.warn(message, UserWarning, stacklevel=outside())
         elif len(names) != len(fitted) or (names != fitted).any():
             raise ValueError(_names_differ(fitted, names))
 
@@ -401,7 +402,7 @@ class LinearRegressor(Estimator):
             warnings.warn(
                 f"{needed.label} is not defined for fewer than two samples.",
                 _sklearn.exception("UndefinedMetricWarning"),
-                stacklevel=2,
+                stacklevel=outside(),
             )
             return float("nan")
         return float(self._loss.explained(target, prediction, weight).mean())

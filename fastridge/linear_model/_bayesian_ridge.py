@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._stack import outside
 from ..data.check import (
     check_design,
     check_finite,
@@ -327,7 +328,7 @@ class BayesianRidge(PosteriorRegressor):
             "A column-vector y was passed when a 1d array was expected. Please change the shape of"
             " y to (n_samples,), for example using ravel().",
             _sklearn.exception("DataConversionWarning"),
-            stacklevel=3,
+            stacklevel=outside(),
         )
 
     def _evidence(

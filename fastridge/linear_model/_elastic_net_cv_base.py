@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._progress import reporter
+from .._stack import outside
 from ..data.check import (
     check_design,
     check_finite,
@@ -21,6 +22,7 @@ from ..data.check import (
 )
 from ..data.parts import in_parts
 from ..data.rows import as_container
+from ..exceptions import GridWarning
 from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.options import Options, check_alphas
 from ._base import LinearRegressor
@@ -240,7 +242,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             raise
         end = search.end() if automatic else ""
         if said:
-            warnings.warn(describe_extension(said, end), UserWarning, stacklevel=2)
+            warnings.warn(describe_extension(said, end), GridWarning, stacklevel=outside())
         if search.unsettled:
             alpha, gap = max(search.unsettled, key=lambda u: u[1])
             warnings.warn(
@@ -250,7 +252,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 " objective. Also try a larger tol, a larger alpha, an L2 part, or columns of"
                 " similar scales (standardize=True).",
                 _sklearn.exception("ConvergenceWarning"),
-                stacklevel=2,
+                stacklevel=outside(),
             )
         target = Y if self._several else Y[:, 0]
         self._decide(search, given is not None, model, as_container(A), target, weight)
@@ -261,8 +263,8 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             warnings.warn(
                 f"the best penalty is at the {end} end of the grid, where the score still improves;"
                 f" try alphas='auto' or extend=True, which extend the grid, or {helps}.",
-                UserWarning,
-                stacklevel=2,
+                GridWarning,
+                stacklevel=outside(),
             )
         self._set_features(p, names)
         return self
@@ -275,7 +277,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
                 "A column-vector y was passed when a 1d array was expected. Please change the"
                 " shape of y to (n_samples,), for example using ravel().",
                 _sklearn.exception("DataConversionWarning"),
-                stacklevel=3,
+                stacklevel=outside(),
             )
         elif Y.ndim == 2:
             raise ValueError(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
+from .._stack import outside
 from ..data.check import check_target
 from ..data.inputs import as_real
 from ..data.parameters import check_penalty_factor
@@ -101,7 +102,7 @@ def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
         f" tol={tol:g}; the largest, at alpha={alpha:.3g}, is {math.sqrt(worst):.2g}. Try a larger"
         " max_iter, a larger tol, or features of similar scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=3,
+        stacklevel=outside(),
     )
 
 
@@ -118,7 +119,7 @@ def check_one_target(y: Any, n: int) -> NDArray[np.float64]:
         "A column-vector y was passed when a 1d array was expected. Please change the shape of"
         " y to (n_samples,), for example using ravel().",
         _sklearn.exception("DataConversionWarning"),
-        stacklevel=3,
+        stacklevel=outside(),
     )
     return np.ascontiguousarray(target[:, 0])
 

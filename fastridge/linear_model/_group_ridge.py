@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._stack import outside
 from ..data.check import (
     check_design,
     check_finite,
@@ -332,7 +333,7 @@ class GroupRidge(PosteriorRegressor):
                 "the likelihood has no maximum: y is fitted exactly, and the noise variance is as"
                 " small as rounding allows; try more samples, or criterion='gcv'.",
                 _sklearn.exception("ConvergenceWarning"),
-                stacklevel=2,
+                stacklevel=outside(),
             )
         return self
 
@@ -362,7 +363,7 @@ class GroupRidge(PosteriorRegressor):
                 " nearly dependent; try columns of similar scales, larger penalties, or an exact"
                 " solver."
             )
-            warnings.warn(text, _sklearn.exception("ConvergenceWarning"), stacklevel=3)
+            warnings.warn(text, _sklearn.exception("ConvergenceWarning"), stacklevel=outside())
             return
         what = "" if len(found.converged) == 1 else f" for {len(wrong)} targets"
         warnings.warn(
@@ -370,7 +371,7 @@ class GroupRidge(PosteriorRegressor):
             f" after {int(found.n_iter[wrong].max())} steps{what}, above tol={self.tol:g}; try a"
             " larger max_iter, a larger tol, or columns of similar scales.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=3,
+            stacklevel=outside(),
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._stack import outside
 from ..data.inputs import as_real
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def is_warn(value: Any) -> bool:
 
 
 def _warn_future(what: str) -> None:
-    warnings.warn(_FUTURE[what], FutureWarning, stacklevel=4)
+    warnings.warn(_FUTURE[what], FutureWarning, stacklevel=outside())
 
 
 def deprecated_values(model: Any) -> tuple[Any, NDArray[np.float64], Any, bool]:
@@ -77,7 +78,7 @@ def deprecated_values(model: Any) -> tuple[Any, NDArray[np.float64], Any, bool]:
             "l1_ratios parameter is only used when penalty is 'elasticnet'. Got"
             f" (penalty={model.penalty})",
             UserWarning,
-            stacklevel=3,
+            stacklevel=outside(),
         )
     scoring = None if is_warn(model.scoring) else model.scoring
     legacy = bool(model.use_legacy_attributes)

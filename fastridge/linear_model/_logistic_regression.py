@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._matrix import Matrix
+from .._stack import outside
 from ..data.check import check_design, feature_names, recheck
 from ..data.inputs import as_real
 from ..data.parts import in_parts
@@ -374,8 +375,8 @@ class LogisticRegression(BaseLogistic):
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)
+    warnings.warn(message, UserWarning, stacklevel=outside())
 
 
 def _warn_future(message: str) -> None:
-    warnings.warn(message, FutureWarning, stacklevel=4)
+    warnings.warn(message, FutureWarning, stacklevel=outside())

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
+from .._stack import outside
 from ..data.check import (
     check_finite,
     recheck,
 )
 from ..data.parameters import check_penalty_factor
+from ..exceptions import GridWarning
 from ..quadratic.variances import variances
 from ..solvers.ridge.options import SOLVERS
 from ..solvers.ridge_path.path import penalty_grid
@@ -213,7 +215,7 @@ class BaseRidgeCV(Choosing):
                 self.cv_results_ = search.results(scoring.per_target, single, None)
             raise
         if said:
-            warnings.warn(describe_extension(said, search.end()), UserWarning, stacklevel=3)
+            warnings.warn(describe_extension(said, search.end()), GridWarning, stacklevel=outside())
         if isinstance(search, FoldSearch):
             search.finish(self._seed)
         if folds.unsettled:
@@ -278,7 +280,7 @@ class BaseRidgeCV(Choosing):
                 "scoring returned NaN for every penalty, so that the first penalty of the grid is"
                 " chosen; expected finite scores.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=outside(),
             )
         chosen = [
             choose(self.select, alphas, score[:, t], error[:, t], results, search.noise(t))
@@ -290,7 +292,7 @@ class BaseRidgeCV(Choosing):
                 " or a scorer with leave-one-out, gives a single score; expected folds, or a score"
                 " of squared errors.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=outside(),
             )
         table = search.table
         result = folds.fit(alphas[chosen])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
+from .._stack import outside
 from ..data.check import (
     check_design,
     check_finite,
@@ -504,14 +505,14 @@ class BaseSGD(Estimator):
                 "Maximum number of iteration reached before convergence. Consider increasing"
                 " max_iter to improve the fit.",
                 _sklearn.exception("ConvergenceWarning"),
-                stacklevel=3,
+                stacklevel=outside(),
             )
         if self.power_t < 0:
             warnings.warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an"
                 " error in 1.10. Use values in the range [0.0, inf) instead.",
                 FutureWarning,
-                stacklevel=3,
+                stacklevel=outside(),
             )
 
     def _score_of(self, coef: Vector, intercept: Vector, held: Held) -> float:

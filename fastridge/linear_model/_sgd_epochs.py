@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._matrix import Matrix
+from .._stack import outside
 from ..solvers.sgd.learner import Learner, Rule, Shuffled, shuffled_order
 from ._held_out import Rows
 
@@ -125,7 +126,7 @@ def warn_of_halvings(halvings: int, shrink: float) -> None:
             f" its learning rates, which are now {shrink:.3g} times the given ones; try a smaller"
             " eta0, features of similar scales, or learning_rate='auto', which needs neither.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 
@@ -137,7 +138,7 @@ def warn_of_growth(loss: float, zeros: float) -> None:
             f" at most {zeros:.3g}: the learning rates were too large; try a smaller eta0, features"
             " of similar scales, or learning_rate='auto', which needs neither.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 

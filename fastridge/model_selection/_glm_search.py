@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _threads
+from .._stack import outside
 from ..data.rows import as_container, take_rows
+from ..exceptions import GridWarning
 from ..losses import Loss
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
@@ -223,8 +225,8 @@ class GLMSearch:
             warnings.warn(
                 f"the best penalty is at the {end} end of the grid, where the score still improves;"
                 f" try {helps}.",
-                UserWarning,
-                stacklevel=3,
+                GridWarning,
+                stacklevel=outside(),
             )
 
     def diagnose(self, results: CVResults, i: int, coef: Any, fit_intercept: bool) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
+from .._stack import outside
 from ..solvers.left_out.gcv import Estimate
 from ..solvers.left_out.loo import BLOCK, LeaveOneOut, LeftOut
 from ..solvers.ridge_path.folds import Folds
@@ -378,5 +379,5 @@ class PathSearch(Search):
                 f" up to {width[worst]:.1g} in addition to its sampling error; try larger"
                 " penalties, standardize=True, or a direct solver.",
                 _sklearn.exception("ConvergenceWarning"),
-                stacklevel=6,
+                stacklevel=outside(),
             )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _sklearn
+from .._stack import outside
 from ..data.rows import as_container
 from ..solvers.left_out.gcv import PRODUCTS, Estimate
 from ..solvers.ridge_path.folds import Folds
@@ -288,7 +289,7 @@ class FoldSearch(Search):
                     f"{scoring.of_errors.label} is not defined for a fold of fewer than two"
                     f" samples, whose score is NaN; try scoring={scoring.loss.error_score!r}.",
                     _sklearn.exception("UndefinedMetricWarning"),
-                    stacklevel=6,
+                    stacklevel=outside(),
                 )
                 score = np.full_like(score, np.nan)
         else:
@@ -351,7 +352,7 @@ def warn_unsettled(unsettled: list[tuple[float, float]], tol: float) -> None:
         f" fits, above tol={tol:g}; try a larger max_iter, a larger tol, larger penalties, or"
         " standardize=True.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
+        stacklevel=outside(),
     )
 
 

@@ -168,7 +168,9 @@ CV variants, GLMCV or BayesianRidge
         from .estimator_path import estimator_path, marked_penalty, path_of_target
 
         if path is None:
-            values, coef, marked, *_ = estimator_path(estimator, X, y, alphas, sample_weight, target)
+            values, coef, marked, *_ = estimator_path(
+                estimator, X, y, alphas, sample_weight, target
+            )
         elif alphas is not None:
             raise ValueError(
                 "alphas is given together with path, which has its own; expected None."

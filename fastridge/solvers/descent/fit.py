@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._moments import centred_quadratic
+from ..._stack import outside
 from ...data.check import (
     check_design,
     check_finite,
@@ -395,7 +395,7 @@ def make_problem(
                 "Gram matrix was provided but X was centered to fit intercept: recomputing Gram"
                 " matrix.",
                 UserWarning,
-                stacklevel=_level(),
+                stacklevel=outside(),
             )
             return make_problem(source, Y, target, solver, sample_weight, constraints, options)
     return problem
@@ -429,7 +429,7 @@ def warn(where: str, gap: float, n_iter: int, tol: float) -> None:
         f" epochs, above tol={tol:g}. Also try a larger tol, a larger alpha, an L2 part (l1_ratio"
         " below 1), or columns of similar scales (standardize=True).",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=_level(),
+        stacklevel=outside(),
     )
 
 
@@ -442,12 +442,4 @@ def warn_of_lost_rows(sample_weight, p: int) -> None:
 
     lost = lost_rows(weight_levels(sample_weight, len(sample_weight)), p)
     if lost is not None:
-        warnings.warn(lost, _sklearn.exception("ConvergenceWarning"), stacklevel=_level())
-
-
-def _level() -> int:
-    """Return the stack level of the first frame outside fastridge, for a warning of the caller."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals["__name__"].startswith("fastridge."):
-        level, frame = level + 1, frame.f_back
-    return level
+        warnings.warn(lost, _sklearn.exception("ConvergenceWarning"), stacklevel=outside())

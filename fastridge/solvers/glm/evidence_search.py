@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from ..._stack import outside
 from ...systems.blas import on_one_thread
 from . import softmax
 from .evidence import log_evidence
@@ -73,7 +74,7 @@ def _warn_of_end(alpha: float, is_large: bool) -> None:
     warnings.warn(
         f"{said}; alpha is {alpha:.3g}, the end of the search.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=outside(),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _sklearn
+from ..._stack import outside
 from ...data.check import check_target
 from ...data.inputs import as_array, numbers
 from ...losses import Loss
@@ -114,5 +115,5 @@ def warn_of(result: GLMResult, options: Options) -> None:
         f" {result.relative_gap:.3g}, whose square root is above tol={options.tol:g}; try a larger"
         " max_iter, features of similar scales, or a larger alpha.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
+        stacklevel=outside(),
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..._descriptions import describe_as
 from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
+from ..._stack import outside
 from ...data.parameters import check_count
 from ...losses import Loss, Multinomial
 from ..descent.options import check_alphas, check_number, check_stop
@@ -352,7 +353,7 @@ def _warn_of(path: GLMPath, options: Options) -> None:
         f" tol={options.tol:g}; try a larger max_iter, features of similar scales, or larger"
         " alphas.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
+        stacklevel=outside(),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import _sklearn
 from ..._matrix import Matrix
+from ..._stack import outside
 from ...losses import LOGISTIC
 from ...systems.damped import damped_cholesky
 from .newton import newton
@@ -119,7 +120,7 @@ def warn_of_separation(kind: str, labels: Sequence[Any]) -> None:
         " stopped. A penalty on them (alpha > 0, a finite C, no penalty_factor of 0) has a finite"
         " solution.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
+        stacklevel=outside(),
     )
 
 
@@ -131,5 +132,5 @@ def warn_of_growth() -> None:
         " decreases any more. A penalty on them (alpha > 0, no penalty_factor of 0) has a finite"
         " solution.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=4,
+        stacklevel=outside(),
     )

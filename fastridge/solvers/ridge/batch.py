@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _systems
+from ..._stack import outside
 from ...data.check import check_batch, check_design, check_finite
 from ...data.parameters import check_flags, check_penalty_factor, check_tolerance
 from .result import ROUNDING
@@ -167,7 +168,7 @@ def ridge_batch(
             f" {float(result.relative_gradient.max()):.2g} at worst, above tol={tol:g}; try a"
             " larger tol, a larger alpha, or columns of similar scales.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=2,
+            stacklevel=outside(),
         )
     return result
 

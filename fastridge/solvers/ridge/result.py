@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._stack import outside
 from ...data.predictions import LinearPredictions
 
 # Gradients below this share of the first one are round-off, whatever tol is.
@@ -205,6 +206,6 @@ def cast_and_warn(
             f"{result.solver} reached {what} {reached:.2g} in {int(np.max(result.n_iter))}"
             f" iterations, where {asked}; try {helps}.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=3,
+            stacklevel=outside(),
         )
     return result

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from ..._cached import cached
+from ..._stack import outside
 from ...quadratic.error_bound import Goal
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
@@ -151,7 +152,7 @@ class IterativePath:
             f" alpha={self.alphas[worst]:g}, above tol={tol:g}; try a larger max_iter, a larger"
             " tol, larger penalties, or standardize=True.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=3,
+            stacklevel=outside(),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _sklearn
+from ..._stack import outside
 from ...data.check import check_design, check_sample_weight, check_target, feature_names
 from ...data.inputs import as_array, as_real, is_sparse, numbers
 from ...data.parameters import check_count, check_flags, check_penalty_factor, check_tolerance
@@ -206,7 +207,7 @@ def rolling_ridge(
             f" least min_samples={least} rows of positive weight; try a smaller min_samples, window"
             " or step.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=outside(),
         )
     if not result.converged:
         warnings.warn(
@@ -214,7 +215,7 @@ def rolling_ridge(
             f" worst, above tol={tol:g}; try a larger tol, a larger alpha, or columns of similar"
             " scales.",
             _sklearn.exception("ConvergenceWarning"),
-            stacklevel=2,
+            stacklevel=outside(),
         )
     return result
 
