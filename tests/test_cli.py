@@ -431,14 +431,6 @@ def test_a_report_that_fails_keeps_the_model(folder, capsys):
     assert not (folder / "r.html").exists()
 
 
-def test_warnings_do_not_name_attributes(folder, capsys):
-    data = write(folder / "d.csv", *rows_of(price=RNG.standard_normal(N)))
-    assert run("fit", data, "--target", "price") == 0
-    said = capsys.readouterr().err
-    assert "the grid, which was extended" in said
-    assert "alphas_" not in said
-
-
 def test_missing_columns_are_all_named(data, capsys):
     assert run("fit", data, "--target", "price", "--alpha", 1) == 0
     new = write(data.parent / "new.csv", *rows_of(size=None, age=None))

@@ -61,13 +61,13 @@ def scan(path: Path, size: int, target: str, drop: bool) -> dict[str, Summary]:
     while True:
         seen: dict[str, _Seen] = {}
         mixed = set()
-        for names, columns in text_blocks(path, size):
+        for block in text_blocks(path, size):
             table = {}
-            for name, column in zip(names, columns, strict=True):
+            for name, column in zip(block.names, block.columns, strict=True):
                 if name not in seen:
                     seen[name] = _Seen(name)
                 as_text = name in as_texts or seen[name].kind == "text"
-                table[name] = column_of_block(name, column, as_text)
+                table[name] = column_of_block(name, column, as_text, block.comma)
             if drop and target in table:
                 rows = np.flatnonzero(~table[target].missing)
                 table = {name: column.take(rows) for name, column in table.items()}
@@ -120,8 +120,8 @@ class Blocks:
         self.weights, self.drop = weights, drop
 
     def tables(self) -> Iterator[Table]:
-        for names, columns in text_blocks(self.path, self.size):
-            yield table_of_block(names, columns, self.numbers)
+        for block in text_blocks(self.path, self.size):
+            yield table_of_block(block, self.numbers)
 
     def __call__(self) -> Iterator[tuple[Any, ...]]:
         for table in self.tables():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 from .._progress import reporter
 from ..io import save
 from .load_data import pick, require_target, target_of, weights_of
-from .models import FOLDS, L1_RATIO, best_so_far, random_splits, with_choice, with_penalty
-from .table_model import TableModel, make_columns
+from .models import FOLDS, L1_RATIO, best_so_far, random_splits, widen, with_choice, with_penalty
+from .table_model import TableModel, advice_of_texts, make_columns
 from .tables import (
     INTERRUPTED,
+    Column,
     CommandError,
     OptionError,
     is_matrix,
@@ -27,7 +29,8 @@ from .tables import (
     say,
 )
 
-_IDENTIFIER = 0.5  # share of rows with a text of their own from which a column looks like names
+_EXTENSIONS = 2  # of a grid whose best penalty is at an end
+_UNNAMED = re.compile(r"column \d+")  # the name of a column without one
 
 
 def fit(options: Any) -> int:
@@ -48,7 +51,15 @@ def fit(options: Any) -> int:
         return _fit_chunks(options, out)
     work = _fit_matrix if is_matrix(options.data) else _fit_table
     model, X, y, weight = work(options)
-    name = _name_of_model(options, np.asarray(y).dtype.kind in "US")
+    values = np.asarray(y)
+    name = _name_of_model(options, values.dtype.kind in "US")
+    if options.model is None and name == "ridge":
+        low, high = values.min(), values.max()
+        if low < high and ((values == low) | (values == high)).all():
+            say(
+                f"note: the target holds {low:g} and {high:g} alone, which ridge fits as numbers:"
+                " --model logistic classifies them."
+            )
     status = _solve(model, name, options, X, y, weight)
     n, p = X.shape
     model.facts = {"rows": int(n), "features": int(p), **model.facts}
@@ -131,6 +142,7 @@ def _fit_chunks(options: Any, out: Path) -> int:
     facts: dict[str, Any] = {"weights": options.weights} if options.weights else {}
     if drop:
         facts["rows without a target"] = "left out"
+    _warn_of_texts(columns, target.rows)
     model = TableModel(None, options.target, columns, facts)
     numbers = frozenset(key for key, column in found.items() if column.kind == "number")
     blocks = Blocks(options.data, options.chunks, model, numbers, options.weights, drop)
@@ -159,12 +171,30 @@ def _fit_chunks(options: Any, out: Path) -> int:
 
 def _left_out(options: Any, found: Any) -> set[str]:
     """Return the names of columns that are no features."""
+    if options.weights is not None and options.weights == options.target:
+        raise OptionError(f"--target and --weights are both {options.target!r}.")
     left = {options.target, options.weights}
     for names in options.exclude:
         # a name may have a comma of its own
         for name in [names] if names in found else names.split(","):
             left.add(pick(found, name, "--exclude").name)
+    for name, column in found.items():
+        if _UNNAMED.fullmatch(name) and name not in left:
+            summary = column.summary() if isinstance(column, Column) else column
+            if summary.missing == summary.rows:
+                # of a separator at the end of each line
+                left.add(name)
+            else:
+                say(
+                    f"warning: {name} has no name in the first line: --exclude {name!r} if it"
+                    " numbers the rows."
+                )
     return left
+
+
+def _warn_of_texts(columns: list[dict[str, Any]], rows: int) -> None:
+    for text in advice_of_texts(columns, rows):
+        say(f"warning: {text}")
 
 
 def _require_target_option(options: Any) -> None:
@@ -206,12 +236,7 @@ def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
     summaries = [column.summary() for column in table.values()]
     columns = make_columns(summaries, options.impute == "mean")
     model = TableModel(None, options.target, columns, facts)
-    for column in model.columns:
-        if len(column["levels"]) > max(_IDENTIFIER * len(y), 100):
-            say(
-                f"warning: column {column['name']!r} has {len(column['levels']):,} different texts"
-                f" in {len(y):,} rows: --exclude it if they are names of rows."
-            )
+    _warn_of_texts(columns, len(y))
     return model, model.encode(table)[0], y, weight
 
 
@@ -236,6 +261,10 @@ def _solve(model: TableModel, name: str, options: Any, X: Any, y: Any, weight: A
     status = 0
     try:
         choice.fit(X, y, sample_weight=weight)
+        for _ in range(_EXTENSIONS):
+            if not widen(choice):
+                break
+            choice.fit(X, y, sample_weight=weight)
     except KeyboardInterrupt:
         alpha = best_so_far(choice)
         if alpha is None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .table_model import TableModel
+from .table_model import TableModel, require_finite
 from .tables import (
     Column,
     CommandError,
@@ -37,6 +37,7 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
         held = "dates" if column.kind == "date" else f"the type {column.levels[0]}"
         raise CommandError(f"the target {column.name!r} holds {held}; expected numbers or texts.")
     if column.kind == "number":
+        require_finite(column)
         return column.values, rows
     return np.asarray(column.levels)[column.values], rows
 
@@ -82,8 +83,8 @@ def designs_of_model(model: TableModel, path: Path) -> Iterator[tuple[Any, dict[
         yield model.encode(read_table(path))
         return
     numbers = frozenset(c["name"] for c in model.columns if c["kind"] == "number")
-    for names, columns in text_blocks(path):
-        yield model.encode(table_of_block(names, columns, numbers))
+    for block in text_blocks(path):
+        yield model.encode(table_of_block(block, numbers))
 
 
 def data_of_model(model: TableModel, path: Path) -> tuple[Any, Any, Any]:

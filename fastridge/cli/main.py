@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ..exceptions import GridWarning
 from ..io import ModelFileError, load
 from ..io.place import replacing
 from .arguments import make_parser
@@ -50,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always")
+            # the verdict on the chosen penalty says so
+            warnings.simplefilter("ignore", GridWarning)
             warnings.showwarning = _show_warning
             return work(options)
     except BrokenPipeError:
@@ -68,9 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
-    # an attribute means nothing here; the chosen penalty is printed
-    text = str(message).replace("; alphas_ is the grid that was used", "")
-    say(f"warning: {text}")
+    say(f"warning: {message}")
 
 
 def _model_of(path: Path) -> TableModel:
@@ -130,25 +131,35 @@ def _write(file: Any, model: TableModel, data: Path) -> Counter[str]:
 def _show(options: Any) -> int:
     model = _model_of(options.model)
     estimator = model.estimator
-    rows = [("model", type(estimator).__name__), ("target", model.target or "given apart")]
-    rows += [(name, str(value)) for name, value in model.facts.items()]
+    target = model.target or "the labels of the file"
+    rows = [("model", type(estimator).__name__), ("target", _one_line(target))]
+    rows += [
+        (name, f"{value:.6g}" if isinstance(value, float) else _one_line(str(value)))
+        for name, value in model.facts.items()
+    ]
     told = getattr(estimator, "diagnosis_", None)
     if told is not None:
         rows.append(("verdict", str(told)))
-    for name in ("solver_", "n_iter_", "relative_gradient_", "relative_gap_"):
+    for name, label in (
+        ("solver_", "solver"),
+        ("n_iter_", "iterations"),
+        ("relative_gradient_", "relative gradient"),
+        ("relative_gap_", "relative gap"),
+    ):
         value = getattr(estimator, name, None)
         if value is not None:
-            rows.append((name.rstrip("_").replace("_", " "), str(value)))
+            # of several fits, the largest
+            rows.append((label, value if isinstance(value, str) else f"{np.max(value):.3g}"))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
     coef = np.atleast_2d(estimator.coef_)
-    names = model.names()
+    names = [_one_line(name) for name in model.names()]
     order = np.argsort(-np.abs(coef).max(axis=0), kind="stable")[: options.count]
     classes = getattr(estimator, "classes_", None)
     heads = ["coefficient"]
     if len(coef) > 1 and classes is not None:
-        heads = [str(label) for label in classes]
+        heads = [_one_line(str(label)) for label in classes]
     cells = [["feature", *heads], ["(intercept)", *_figures(np.ravel(estimator.intercept_))]]
     cells += [[names[j], *_figures(coef[:, j])] for j in order]
     widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]))]
@@ -160,6 +171,11 @@ def _show(options: Any) -> int:
     if left:
         print(f"... and {left:,} smaller ones: --count {coef.shape[1]} prints all")
     return 0
+
+
+def _one_line(text: str) -> str:
+    """Return a text with its control characters, such as line ends, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _figures(values: Any) -> list[str]:

@@ -11,6 +11,7 @@ from .tables import CommandError, OptionError
 
 MODELS = ("ridge", "lasso", "elastic-net", "logistic", "poisson", "gamma", "tweedie")
 FOLDS, L1_RATIO = 5, 0.5  # defaults of --cv and --l1-ratio
+_WIDER = 1e4  # ratio by which a grid is extended
 _POWER = 1.5  # power of the variance of "tweedie"
 
 
@@ -61,10 +62,39 @@ def with_choice(
     return f.GLMCV(name, loss_options=loss_options, alphas=40, eps=1e-5, **options)
 
 
+def widen(choice: Any) -> bool:
+    """Extend the grid of `GLMCV` or `LogisticRegressionCV` where its best penalty is at an end.
+
+    Return whether it was extended; other estimators extend their own.
+    """
+    from ..model_selection._choice import at_end
+
+    parameter = next((name for name in ("Cs", "alphas") if name in choice.get_params()), "")
+    if not parameter or isinstance(choice.get_params()[parameter], str):
+        return False
+    results = choice.cv_results_
+    grid = np.asarray(choice.Cs_ if parameter == "Cs" else choice.alphas_)
+    end = at_end(results["alpha"], results["score"])
+    # the strongest penalty of an automatic grid leaves no features
+    if end == "" or (end == "upper" and parameter == "alphas"):
+        return False
+    weak = grid.max() if parameter == "Cs" else grid.min()
+    last, factor = weak, _WIDER if parameter == "Cs" else 1.0 / _WIDER
+    if end == "upper":
+        last, factor = grid.min(), 1.0 / _WIDER
+    choice.set_params(**{parameter: np.r_[grid, np.geomspace(last, last * factor, 11)[1:]]})
+    return True
+
+
 def random_splits(n: int, count: int, seed: int) -> list[Any]:
     """Return folds of rows in random order: files are often sorted."""
-    if not 2 <= count <= n:
-        raise CommandError(f"--cv is {count}; expected from 2 to {n}, the number of rows.")
+    if n < 2:
+        raise CommandError(f"the data have {n} row; expected at least 2 to choose a penalty.")
+    if count > n:
+        raise CommandError(
+            f"--cv is {count}, and the data have {n} rows: give --cv {n} or less, or --alpha a"
+            " number."
+        )
     parts = np.array_split(np.random.default_rng(seed).permutation(n), count)
     return [
         (np.sort(np.concatenate([p for p in parts if p is not part])), np.sort(part))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .tables import Column, CommandError, Summary, Table
+from .tables import Column, CommandError, Summary, Table, is_like_number, is_number
 
+_IDENTIFIER = 0.5  # share of rows with a text of their own from which a column looks like names
 _DENSE = 32  # indicator columns up to which the design is dense
 
 
@@ -125,6 +126,7 @@ class TableModel:
                         f"column {column['name']!r} holds {text!r}; expected numbers, as in the"
                         " fit."
                     )
+                require_finite(given)
                 numbers = np.where(missing, column["fill"] or 0.0, given.values)
                 places.append(np.full(len(missing), width))
                 values.append(numbers.astype(np.float64))
@@ -153,6 +155,39 @@ class TableModel:
             for k, label in enumerate(model.classes_):
                 found[f"probability of {label}"] = mean[:, k]
         return found
+
+
+def require_finite(column: Column) -> None:
+    """Raise an error where a column holds infinite numbers."""
+    count = int(np.isinf(column.values).sum()) if column.kind == "number" else 0
+    if count:
+        raise CommandError(
+            f"column {column.name!r} holds infinity in {count:,} row(s); expected finite numbers."
+        )
+
+
+def advice_of_texts(columns: list[dict[str, Any]], rows: int) -> Iterator[str]:
+    """Yield warnings for columns of texts that may be meant as something else."""
+    for column in columns:
+        name, levels = column["name"], column["levels"]
+        others = [level for level in levels if not is_number(level)]
+        if not levels:
+            continue
+        if all(map(is_like_number, levels)) and others:
+            yield (
+                f"column {name!r} holds texts such as {others[0]!r}, each of which gets an"
+                " indicator column: if they are meant as numbers, write them as 1234.5."
+            )
+        elif len(levels) >= 10 and 0 < len(others) <= 0.1 * len(levels):
+            yield (
+                f"column {name!r} holds numbers and texts such as {others[0]!r}, each of which gets"
+                " an indicator column: if that stands for a missing number, leave the cell empty."
+            )
+        elif len(levels) > max(_IDENTIFIER * rows, 100):
+            yield (
+                f"column {name!r} has {len(levels):,} different texts in {rows:,} rows: --exclude"
+                " it if they are names of rows."
+            )
 
 
 def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ INTERRUPTED = 130  # exit status after Ctrl-C
 _ROWS = 65_536  # rows of text that are read at once
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"})
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_LIKE_NUMBER = re.compile(r"[^\w\s]?\s?[+-]?\d[\d.,'\u00a0 ]*\s?[^\w\s]?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{4}(?: .*)?")
 
 
@@ -159,9 +162,22 @@ def _loaded(load: Any, path: Any) -> Any:
 def _open(path: Path) -> TextIO:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    if packed:
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+
+    def opened() -> Any:
+        return gzip.open(path, "rb") if packed else path.open("rb")
+
+    with opened() as file:
+        # a byte order mark says UTF-16
+        wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    return io.TextIOWrapper(opened(), encoding="utf-16" if wide else "utf-8-sig", newline="")
+
+
+def _delimiter(path: Path, line: str) -> str:
+    """Return what separates the fields of a first line: by the suffix, or where that is absent, by
+    the most frequent of others."""
+    line = re.sub('"[^"]*"', "", line)
+    own = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
+    return own if own in line else max(f"{own};\t|,", key=line.count)
 
 
 def is_text(path: Path) -> bool:
@@ -169,14 +185,25 @@ def is_text(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".txt"))
 
 
-def text_blocks(path: Path, size: int = _ROWS) -> Iterator[tuple[list[str], list[Any]]]:
-    """Yield the names of the columns and the texts of each, for `size` rows at a time."""
-    tab = path.name.lower().removesuffix(".gz").endswith(".tsv")
+class Block(NamedTuple):
+    """Rows of a text file: names and texts of its columns, and whether decimals have a comma."""
+
+    names: list[str]
+    columns: list[Any]
+    comma: bool
+
+
+def text_blocks(path: Path, size: int = _ROWS) -> Iterator[Block]:
+    """Yield `size` rows at a time."""
     with _open(path) as file:
-        reader = csv.reader(file, delimiter="\t" if tab else ",", strict=True)
         some = False
+        reader = None
         try:
+            first = file.readline()
+            delimiter = _delimiter(path, first)
+            reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
             names = [name.strip() for name in next(reader, [])]
+            names = [name or f"column {i}" for i, name in enumerate(names, 1)]
             _check_names(names, path)
             while rows := list(itertools.islice(reader, size)):
                 # blank lines
@@ -190,13 +217,17 @@ def text_blocks(path: Path, size: int = _ROWS) -> Iterator[tuple[list[str], list
                         f" expected {len(names)}, as in its first line: {wrong[:4]!r} ..."
                     )
                 some = True
-                yield names, list(zip(*rows, strict=True))
+                yield Block(names, list(zip(*rows, strict=True)), delimiter == ";")
         except csv.Error as error:
-            raise CommandError(f"{path}, line {reader.line_num}: {error}.") from None
+            line = reader.line_num if reader is not None else 1
+            raise CommandError(f"{path}, line {line}: {error}.") from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise CommandError(f"{path} is no whole gzip file: {error}.") from None
         except UnicodeDecodeError as error:
-            raise CommandError(f"{path} is not UTF-8 text: {error}.") from None
+            raise CommandError(
+                f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8, for example by iconv"
+                " -f LATIN1 -t UTF-8."
+            ) from None
         if not some:
             raise CommandError(
                 f"{path} has no rows below its first line, the names of the columns."
@@ -207,28 +238,32 @@ def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
     """Read separated text; each column as codes of its different texts."""
     counts: dict[str, Any] = defaultdict(lambda: defaultdict(itertools.count().__next__))
     parts: dict[str, list[NDArray[np.int32]]] = defaultdict(list)
-    for names, columns in text_blocks(path):
-        for name, column in zip(names, columns, strict=True):
+    comma = False
+    for block in text_blocks(path):
+        comma = block.comma
+        for name, column in zip(block.names, block.columns, strict=True):
             positions = map(counts[name].__getitem__, column)
             parts[name].append(np.fromiter(positions, dtype=np.int32, count=len(column)))
     return {
-        name: column_of_texts(name, np.concatenate(codes), list(counts[name]), name in as_texts)
+        name: column_of_texts(
+            name, np.concatenate(codes), list(counts[name]), name in as_texts, comma
+        )
         for name, codes in parts.items()
     }
 
 
-def column_of_block(name: str, texts: Any, as_text: bool) -> Column:
+def column_of_block(name: str, texts: Any, as_text: bool, comma: bool) -> Column:
     """Return a column of a block, by the text of each row."""
     count: Any = defaultdict(itertools.count().__next__)
     codes = np.fromiter(map(count.__getitem__, texts), dtype=np.int32, count=len(texts))
-    return column_of_texts(name, codes, list(count), as_text)
+    return column_of_texts(name, codes, list(count), as_text, comma)
 
 
-def table_of_block(names: list[str], columns: list[Any], numbers: frozenset[str]) -> Table:
+def table_of_block(block: Block, numbers: frozenset[str]) -> Table:
     """Return the columns of a block of text, whose kinds are known: numbers, or texts."""
     found = {}
-    for name, column in zip(names, columns, strict=True):
-        found[name] = column_of_block(name, column, name not in numbers)
+    for name, column in zip(block.names, block.columns, strict=True):
+        found[name] = column_of_block(name, column, name not in numbers, block.comma)
         if name in numbers and found[name].missing.all():
             found[name] = Column(name, "number", np.full(len(column), np.nan), [])
     return found
@@ -242,11 +277,30 @@ def _check_names(names: list[str], path: Path) -> None:
         raise CommandError(f"{path} has several columns named {', '.join(map(repr, again))}.")
 
 
-def column_of_texts(name: str, codes: NDArray[np.int32], texts: list[str], as_text: bool) -> Column:
-    """Return a column of numbers, dates or texts, by its different texts."""
+def is_number(text: str) -> bool:
+    """Return whether a text is a number with a decimal point."""
+    return _NUMBER.fullmatch(text) is not None or _INFINITE.fullmatch(text) is not None
+
+
+def is_like_number(text: str) -> bool:
+    """Return whether a text is a number with a unit, a currency or separators of thousands."""
+    return _LIKE_NUMBER.fullmatch(text) is not None
+
+
+def column_of_texts(
+    name: str, codes: NDArray[np.int32], texts: list[str], as_text: bool, comma: bool = False
+) -> Column:
+    """Return a column of numbers, dates or texts, by its different texts.
+
+    comma: decimals may have a comma, as they do where semicolons separate the fields.
+    """
     texts = [text.strip() for text in texts]
     known = [text for text in texts if text not in MISSING]
-    if known and not as_text and all(map(_NUMBER.fullmatch, known)):
+    numbers = bool(known) and not as_text and all(map(is_number, known))
+    if comma and known and not as_text and not numbers and all(map(_COMMA_NUMBER.fullmatch, known)):
+        texts = [text.replace(",", ".") for text in texts]
+        numbers = True
+    if numbers:
         each = np.array([float(t) if t not in MISSING else np.nan for t in texts])
         return Column(name, "number", each[codes], [])
     dates = known and not as_text and all(map(_DATE.fullmatch, known))
@@ -283,7 +337,11 @@ def _read_arrow(path: Path) -> Table:
         if types.is_temporal(kind):
             codes = np.where(np.asarray(column.is_null()), -1, 0).astype(np.int32)
             found[name] = Column(name, "date", codes, [str(kind)])
-        elif types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind):
+        elif types.is_boolean(kind):
+            # as texts of a CSV file
+            told = np.asarray(column.cast(pa.int8()).fill_null(-1)).astype(np.int32)
+            found[name] = Column(name, "text", told, ["False", "True"])
+        elif types.is_integer(kind) or types.is_floating(kind):
             values = np.asarray(
                 column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             )
