@@ -270,3 +270,85 @@ def test_integers_beyond_float64():
     ):
         with pytest.raises(ValueError, match=r"too large|finite|float64"):
             fit()
+
+
+# fits that call a function of the caller, on one thread: others would read X at the same time
+CALLED = {
+    "ridge_path": lambda X, y, act: fr.ridge_path(X, y, [9.0, 1.0], solver="cg", callback=act),
+    "elastic_net_path": lambda X, y, act: fr.elastic_net_path(X, y, alphas=4, callback=act),
+    "elastic_net_path by stop": lambda X, y, act: fr.elastic_net_path(X, y, alphas=4, stop=act),
+    "enet_path": lambda X, y, act: fr.enet_path(X, np.c_[y, y], alphas=4, callback=act),
+    "glm_path": lambda X, y, act: fr.glm_path(X, y > 0, "logistic", alphas=4, callback=act),
+    "glm_path by stop": lambda X, y, act: fr.glm_path(
+        X, y > 0, "logistic", alphas=4, l1_ratio=1.0, stop=act
+    ),
+    "RidgeCV": lambda X, y, act: fr.RidgeCV([9.0, 1.0], cv=2, callback=act).fit(X, y),
+    "RidgeCV by a scorer": lambda X, y, act: fr.RidgeCV([9.0, 1.0], cv=2, scoring=act).fit(X, y),
+    "RidgeCV by a choice": lambda X, y, act: fr.RidgeCV([9.0, 1.0], cv=2, select=act).fit(X, y),
+    "RidgeCV by one row": lambda X, y, act: fr.RidgeCV([9.0, 1.0], callback=act).fit(X, y),
+    "RidgeClassifierCV": lambda X, y, act: fr.RidgeClassifierCV([9.0, 1.0], cv=2, scoring=act).fit(
+        X, y > 0
+    ),
+    "LassoCV": lambda X, y, act: fr.LassoCV(alphas=[0.2, 0.1], cv=2, n_jobs=1, callback=act).fit(
+        X, y
+    ),
+    "MultiTaskLassoCV": lambda X, y, act: fr.MultiTaskLassoCV(
+        alphas=[0.2, 0.1], cv=2, n_jobs=1, callback=act
+    ).fit(X, np.c_[y, y]),
+    "GLMCV": lambda X, y, act: fr.GLMCV(
+        "poisson", alphas=[0.2, 0.1], cv=2, n_jobs=1, callback=act
+    ).fit(X, np.floor(np.exp(y))),
+    "GLMCV by a scorer": lambda X, y, act: fr.GLMCV(
+        "poisson", alphas=[0.2, 0.1], cv=2, n_jobs=1, scoring=act
+    ).fit(X, np.floor(np.exp(y))),
+    "GLMCV by a choice": lambda X, y, act: fr.GLMCV(
+        "poisson", alphas=[0.2, 0.1], cv=2, n_jobs=1, select=act
+    ).fit(X, np.floor(np.exp(y))),
+    "LogisticRegressionCV": lambda X, y, act: fr.LogisticRegressionCV(
+        Cs=[0.1, 1.0],
+        cv=2,
+        l1_ratios=[0.0],
+        scoring="accuracy",
+        callback=act,
+        n_jobs=1,
+        use_legacy_attributes=False,
+    ).fit(X, y > 0),
+    "LogisticRegressionCV by a scorer": lambda X, y, act: fr.LogisticRegressionCV(
+        Cs=[0.1, 1.0], cv=2, l1_ratios=[0.0], scoring=act, n_jobs=1, use_legacy_attributes=False
+    ).fit(X, y > 0),
+}
+
+
+@pytest.mark.parametrize("how", ["indices", "indptr", "resized", "dense"])
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+@pytest.mark.parametrize("name", CALLED)
+def test_data_changed_by_a_function_that_a_fit_calls(name, kind, how):
+    X, y = design(kind)
+    if how == "dense":
+        X = np.asarray(X.todense(), order="C" if kind == "csr" else "F").copy(order="K")
+    else:
+        X.data = X.data.copy()
+    calls = 0
+
+    def act(*_, **__):
+        nonlocal calls
+        calls += 1
+        if how == "indices":
+            X.indices[:] = 2**31 - 1
+        elif how == "indptr":
+            X.indptr[1:] = 2**31 - 1
+        elif how == "resized":
+            X.data.resize(1, refcheck=False)
+        else:
+            X.resize((1, 1), refcheck=False)
+        return 0
+
+    with pytest.raises(ValueError, match=r"X (has changed during the fit|is a malformed)"):
+        CALLED[name](X, y, act)
+    assert calls
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_functions_that_change_nothing(name):
+    X, y = design("csr")
+    CALLED[name](X, y, lambda *_, **__: 0)

@@ -8,6 +8,7 @@ pyarrow and scipy.sparse are looked up among the loaded modules, never imported.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,11 @@ from .inputs import (
     column_names,
     dense_not_finite,
     feature_names,
-    foreign_calls,
     index_arrays,
     is_moments,
     is_sparse,
+    last_foreign,
+    note_foreign,
     numbers,
     sparse_not_finite,
     to_csr,
@@ -180,12 +182,12 @@ def look_at(A: Matrix) -> Matrix:
     if not all_finite(values):
         raise ValueError(sparse_not_finite(values, indices, indptr, "X", False))
     found = Matrix.from_compressed(values, indices, indptr, A.shape, False)
-    found.checked_at = foreign_calls()
+    found.checked_at = last_foreign()
     return found
 
 
 def recheck(A: Matrix) -> None:
-    """Check the structure of sparse X again if the caller's code may have changed it.
+    """Check X again if the caller's code may have changed it: its memory, and a sparse structure.
 
     Indices are used in place. Converting y, weights or penalties that are not arrays, or calling a
     splitter, runs code of the caller that can write to them. Run no such code after this call.
@@ -198,10 +200,12 @@ def recheck(A: Matrix) -> None:
     Raises
     ------
     ValueError
-        If its structure is no longer that of a canonical sparse matrix.
+        If its structure is no longer that of a canonical sparse matrix, or if an array was resized.
     """
-    if A.is_sparse and A.checked_at != foreign_calls():
-        seen = foreign_calls()
+    if A.has_moved():
+        raise ValueError("X has changed during the fit: expected arrays that are not resized.")
+    if A.is_sparse and A.checked_at is not last_foreign():
+        seen = last_foreign()
         n_minor = A.n_rows if A.kind == "csc" else A.n_columns
         try:
             disordered = check_compressed(A.arrays[1], A.arrays[2], n_minor, A.unseen)
@@ -210,6 +214,36 @@ def recheck(A: Matrix) -> None:
         if disordered:
             raise ValueError("X has changed during the fit: expected indices that stay sorted.")
         A.checked_at = seen
+
+
+def guarded(function: Any, *designs: Matrix | None) -> Any:
+    """Return a function of the caller that checks afterwards that it left the data as they were.
+
+    Parameters
+    ----------
+    function : callable or None
+        Callback, scorer or rule of choice, which may write to the arrays of X; None is returned.
+    *designs : Matrix or None
+        Data that the fit reads after the call; see `recheck`.
+
+    Returns
+    -------
+    callable or None
+    """
+    if not callable(function):
+        return function
+
+    @functools.wraps(function, updated=())
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        finally:
+            note_foreign()
+            for A in designs:
+                if A is not None:
+                    recheck(A)
+
+    return call
 
 
 def require_finite(values: NDArray[Any], name: str = "X") -> None:
@@ -462,7 +496,7 @@ def _check_sparse(
     if values.ndim == 1:
         values = np.require(numbers(values, name), requirements=["C", "A"])
     indices, indptr = index_arrays(X.indices, X.indptr)
-    seen = foreign_calls()
+    seen = last_foreign()
     disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column, unseen)
     nnz = int(indptr[-1])
     if values.ndim != 1 or values.shape[0] < nnz:

@@ -20,8 +20,9 @@ FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
 _INT32 = np.dtype(np.int32)
 
-# Number of conversions that may have run the caller's code, which can change checked arrays.
-_foreign_calls = 0
+# Replaced by each conversion that may have run the caller's code, which can change checked arrays.
+# A new object, not a count: an addition of two threads at once may count neither of them.
+_last_foreign = object()
 
 # Rows that are searched at a time for a value that is not finite.
 _SEARCH_BLOCK = 65536
@@ -29,13 +30,13 @@ _SEARCH_BLOCK = 65536
 
 def note_foreign() -> None:
     """Note that the caller's code may have run; see `data.check.recheck`."""
-    global _foreign_calls
-    _foreign_calls += 1
+    global _last_foreign
+    _last_foreign = object()
 
 
-def foreign_calls() -> int:
-    """Return the number of calls of `note_foreign` in this process."""
-    return _foreign_calls
+def last_foreign() -> object:
+    """Return the mark of the last call of `note_foreign` in this process."""
+    return _last_foreign
 
 
 def as_real(value: Any) -> float:

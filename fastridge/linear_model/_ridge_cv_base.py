@@ -13,6 +13,7 @@ from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import (
     check_finite,
+    guarded,
     recheck,
 )
 from ..data.parameters import check_penalty_factor
@@ -195,12 +196,11 @@ class BaseRidgeCV(Choosing):
         scoring.frame = source if hasattr(source, "columns") else None
         folds = Folds(A, Y, weight, splits, options, held, prior)
         search: FoldSearch | PathSearch
+        callback = guarded(self.callback, *folds.designs())
         if kind in ("folds", "held-out"):
-            search = FoldSearch(folds, scoring, self.store_coef, self.callback, kind)
+            search = FoldSearch(folds, scoring, self.store_coef, callback, kind)
         else:
-            search = PathSearch(
-                folds, scoring, kind, self._seed(), self.store_cv_results, self.callback
-            )
+            search = PathSearch(folds, scoring, kind, self._seed(), self.store_cv_results, callback)
         alphas = self._alphas(folds.A, weight, folds.options)
         automatic = self.alphas is None or isinstance(self.alphas, str)
         k = Y.shape[1]
@@ -282,8 +282,9 @@ class BaseRidgeCV(Choosing):
                 UserWarning,
                 stacklevel=outside(),
             )
+        select = guarded(self.select, *folds.designs())
         chosen = [
-            choose(self.select, alphas, score[:, t], error[:, t], results, search.noise(t))
+            choose(select, alphas, score[:, t], error[:, t], results, search.noise(t))
             for t in range(score.shape[1])
         ]
         if isinstance(self.select, str) and self.select == "1se" and np.isnan(error[chosen]).all():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.check import guarded
 from ..losses import Loss
 from ..solvers.descent.folds import DescentFolds, FoldPath
 from ._choice import EXTENSIONS, at_end, beyond, spread
@@ -28,7 +29,8 @@ class DescentSearch:
         self, loss: Loss, folds: DescentFolds, options, keep, n_jobs, callback, kind
     ) -> None:
         self.loss, self.folds, self.options = loss, folds, options
-        self.keep, self.n_jobs, self.callback, self.kind = keep, n_jobs, callback, kind
+        self.keep, self.n_jobs, self.kind = keep, n_jobs, kind
+        self.callback = guarded(callback, *folds.designs())
         self.paths = [[FoldPath(folds, i, o) for i in range(folds.count)] for o in options]
         self.n_folds = folds.count
         self.alphas: Any = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _threads
 from .._stack import outside
+from ..data.check import guarded
 from ..data.rows import as_container, take_rows
 from ..exceptions import GridWarning
 from ..losses import Loss
@@ -60,7 +61,8 @@ class GLMScoring:
                     i: scoring.rows_of(A, rows) if scoring.frame is not None else as_container(A)
                 }
             X, options = self.rows[i], scoring.options(weight, rows)
-        value = scoring.of(j, eta, coef, intercept, X, truth, codes, weight, options)
+        scorer = guarded(scoring.scorer, *folds.designs())
+        value = scoring.of(j, eta, coef, intercept, X, truth, codes, weight, options, scorer)
         return float(value[0])
 
 
@@ -84,7 +86,8 @@ class GLMSearch:
         kind: str,
     ) -> None:
         self.folds, self.options, self.scoring = folds, options, scoring
-        self.n_jobs, self.callback, self.kind = n_jobs, callback, kind
+        self.n_jobs, self.kind = n_jobs, kind
+        self.callback = guarded(callback, *folds.designs())
         self.stopped = False
 
     def run(self, alphas: NDArray[np.float64], own: bool) -> None:
@@ -196,6 +199,7 @@ class GLMSearch:
         alphas, ratios = results["alpha"], results["l1_ratio"]
         score, error = results["score"], results["score_se"]
         if callable(select):
+            select = guarded(select, *self.folds.designs())
             return choose(select, alphas, score, error, results)
         r, m = self.alphas.shape
         order = np.arange(r * m).reshape(r, m).T.ravel()

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _sklearn
 from .._stack import outside
+from ..data.check import guarded
 from ..solvers.left_out.gcv import Estimate
 from ..solvers.left_out.loo import BLOCK, LeaveOneOut, LeftOut
 from ..solvers.ridge_path.folds import Folds
@@ -214,11 +215,13 @@ class PathSearch(Search):
         some = None if len(live) == len(self.rows) else live
         source = self.folds.source if some is None else self.folds.rows_given(live)[0]
         X, options = scoring.rows_of(source, some), scoring.options(weight, some)
+        scorer = guarded(scoring.scorer, source, *self.folds.designs())
         unknown = np.full((problem.k, source.n_columns), np.nan), np.full(problem.k, np.nan)
         score = np.array(
             [
                 scoring.of(
-                    alpha, prediction[j].T, *unknown, X, scoring.truth[live], codes, weight, options
+                    *(alpha, prediction[j].T, *unknown, X, scoring.truth[live], codes, weight),
+                    *(options, scorer),
                 )
                 for j, alpha in enumerate(alphas)
             ]

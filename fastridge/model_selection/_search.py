@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _sklearn
 from .._stack import outside
+from ..data.check import guarded
 from ..data.rows import as_container
 from ..solvers.left_out.gcv import PRODUCTS, Estimate
 from ..solvers.ridge_path.folds import Folds
@@ -88,14 +89,14 @@ class Scoring:
             error, spread_ = error.mean(axis=-1, keepdims=True), spread_.mean()
         return self.of_errors.deviation(error_se, error, spread_)
 
-    def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight, options):
-        """Return scores (k,) or (1,) of predictions (n, k)."""
+    def of(self, alpha, prediction, coef, intercept, X, truth, codes, weight, options, scorer):
+        """Return scores (k,) or (1,) of predictions (n, k); scorer: `scorer`, guarded."""
         if self.own_accuracy:
             return np.array([np.average(right_rows(prediction, codes), weights=weight)])
         if self.per_target:
             return np.array(
                 [
-                    self.scorer(
+                    scorer(
                         self.shown(alpha, coef[t : t + 1], intercept[t : t + 1], X, column),
                         X,
                         truth[:, t],
@@ -105,7 +106,7 @@ class Scoring:
                 ]
             )
         return np.array(
-            [self.scorer(self.shown(alpha, coef, intercept, X, prediction), X, truth, options)]
+            [scorer(self.shown(alpha, coef, intercept, X, prediction), X, truth, options)]
         )
 
 
@@ -267,6 +268,7 @@ class FoldSearch(Search):
         visit = None
         if not scoring.of_errors:
             A, _, weight = folds.test_rows(i)
+            scorer = guarded(scoring.scorer, A, *folds.designs())
             truth, codes, rows = scoring.truth, scoring.codes, None
             if folds.apart is None:
                 rows = folds.splits[i].test
@@ -277,7 +279,7 @@ class FoldSearch(Search):
 
             def visit(j, prediction, coef, intercept):
                 score = scoring.of(
-                    alphas[j], prediction, coef, intercept, X, truth, codes, weight, options
+                    alphas[j], prediction, coef, intercept, X, truth, codes, weight, options, scorer
                 )
                 scores.append(score)
 

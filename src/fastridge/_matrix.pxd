@@ -10,7 +10,7 @@ cdef class Matrix:
     cdef readonly Py_ssize_t n_rows, n_columns
     cdef readonly bint is_sparse, is_float32
     cdef readonly object shift, scale, about, arrays
-    cdef public Py_ssize_t checked_at
+    cdef public object checked_at
     cdef public bint unseen
     cdef object _lock
     cdef object _product(self, object v, object out, int n_threads, bint transposed)

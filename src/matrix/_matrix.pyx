@@ -28,6 +28,25 @@ cdef void _fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] 
     s.index = 0 if index is int else 1
 
 
+cdef bint _is_elsewhere(cnp.ndarray a, const void *data, Py_ssize_t size):
+    """Return whether `size` elements from `data` on are no longer those of the array a."""
+    cdef object base
+    cdef cnp.ndarray owner = a
+    if size == 0:
+        return False
+    if cnp.PyArray_DATA(a) != data or cnp.PyArray_SIZE(a) != size:
+        return True
+    base = (<object> a).base
+    while isinstance(base, np.ndarray):
+        owner, base = base, base.base
+    # a view does not see that its owner was resized
+    return owner is not a and base is None and not (
+        <size_t> cnp.PyArray_DATA(owner) <= <size_t> data
+        and <size_t> data + size * cnp.PyArray_ITEMSIZE(a)
+        <= <size_t> cnp.PyArray_DATA(owner) + <size_t> cnp.PyArray_NBYTES(owner)
+    )
+
+
 cdef class Matrix:
     """The operator A = (X - 1 shift') diag(scale) over dense or compressed sparse X.
 
@@ -40,7 +59,7 @@ cdef class Matrix:
     dtype : dtype of X
     kind : {"C", "F", "csr", "csc"}
     nnz : int, stored elements
-    checked_at : int, counter of `data.inputs.foreign_calls` when the structure was last checked
+    checked_at : object, `data.inputs.last_foreign` when the structure was last checked
     unseen : bool, whether columns and values of compressed rows are still unchecked
     shift, scale : ndarray of float64, shape (p,), or None
     about : ndarray of float64, shape (p,), or None
@@ -147,6 +166,16 @@ cdef class Matrix:
         if self.s.index < 0:
             return "F" if self.s.by_column else "C"
         return "csc" if self.s.by_column else "csr"
+
+    def has_moved(self):
+        """Return whether an array of X was resized, so that its memory is elsewhere."""
+        cdef tuple arrays = self.arrays
+        if _is_elsewhere(arrays[0], self.s.data, self.s.nnz):
+            return True
+        return len(arrays) > 1 and (
+            _is_elsewhere(arrays[1], self.s.indices, self.s.nnz)
+            or _is_elsewhere(arrays[2], self.s.indptr, self.s.n_major + 1)
+        )
 
     def centered(self, shift=None, scale=None):
         """Return the operator (X - 1 shift') diag(scale) over the same X."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
+from ...data.check import guarded
 from ...data.inputs import as_array, numbers
 from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
 from .fit import Constraints, check_data, solve_path, warn_of_lost_rows
@@ -367,7 +368,8 @@ def _path(given: dict[str, Any]) -> PathTuple:
         )
     factor = check_penalty_factor(given["penalty_factor"], p)
     if Y is not None and Y.ndim == 2:
-        path = _groups(given, source, Y, weight, factor, values, count, eps, options, callback)
+        report = guarded(callback, source)
+        path = _groups(given, source, Y, weight, factor, values, count, eps, options, report)
         return PathTuple(path, given["return_n_iter"])
     lower, upper = check_bounds(given["lower"], given["upper"], p)
     if given["positive"]:

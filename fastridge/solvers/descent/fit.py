@@ -16,6 +16,7 @@ from ...data.check import (
     check_finite,
     check_sample_weight,
     check_target,
+    guarded,
     is_moments,
     recheck,
 )
@@ -308,6 +309,8 @@ def solve_path(
             u = null if u is None else u
         path = DescentPath(problem, solver, options.max_iter, options.seed, u)
     steps: list[PathStep] = []
+    data = None if Y is None else source
+    callback, stop = guarded(callback, data), guarded(stop, data)
 
     def finished() -> ElasticNetPath:
         return ElasticNetPath(

@@ -214,6 +214,10 @@ class DescentFolds:
             return self.A, self.Y, self.weight
         return self._rows(self.splits[i].train, buffer)
 
+    def designs(self) -> list[Any]:
+        """Return the matrices that later fits and scores read."""
+        return [self.A, *([] if self.apart is None else [self.apart[0]])]
+
     def test_rows(self, i):
         return self._rows(self.splits[i].test) if self.apart is None else self.apart
 

@@ -227,6 +227,10 @@ class GLMFolds:
         times = np.bincount(self.splits[i].train, minlength=self.A.n_rows).astype(np.float64)
         return times if self.weight is None else times * self.weight
 
+    def designs(self) -> list[Any]:
+        """Return the matrices that later fits and scores read."""
+        return [self.A, *([] if self.apart is None else [self.apart[0]])]
+
     def test_rows(self, i: int) -> tuple[Any, NDArray[Any], Array | None]:
         """Return held-out rows, or None if they are separate data, targets and weights."""
         if self.apart is not None:

@@ -14,6 +14,7 @@ from ..._descriptions import describe_as
 from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
 from ..._stack import outside
+from ...data.check import guarded
 from ...data.parameters import check_count
 from ...losses import Loss, Multinomial
 from ..descent.options import check_alphas, check_number, check_stop
@@ -296,6 +297,7 @@ def solve_path(
         problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
         run = PathRun(problem, options)
     values = run.alphas(eps, n_alphas) if alphas is None else alphas
+    callback, stop = guarded(callback, A), guarded(stop, A)
     done: list[float] = []
     results: list[GLMResult] = []
     indices: list[NDArray[np.int64]] = []

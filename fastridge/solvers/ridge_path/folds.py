@@ -177,6 +177,10 @@ class Folds:
             return self.A, self.Y, weight if self.weight is None else weight * self.weight
         return self._rows(self.splits[i].train)
 
+    def designs(self) -> list[Any]:
+        """Return the matrices that later fits and scores read."""
+        return [self.source, self.A, *([] if self.apart is None else [self.apart[0]])]
+
     def test_size(self, i) -> int:
         """Number of held-out rows."""
         return len(self.splits[i].test) if self.apart is None else self.apart[0].n_rows

@@ -14,6 +14,7 @@ from ...data.check import (
     check_finite,
     check_sample_weight,
     check_target,
+    guarded,
     is_moments,
     recheck,
 )
@@ -191,6 +192,7 @@ def ridge_path(
     if max_memory is not None:
         check_memory(max_memory)
     recheck(A)
+    callback = guarded(callback, A)
     from ...quadratic.problem import RidgeProblem
 
     def finished(run):
