@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._locks import lock_of, one_at_a_time
 from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import (
@@ -249,21 +250,26 @@ class BaseSGD(Estimator):
     def __getattr__(self, name: str) -> Any:
         known = self.__dict__
         if name == "_learner" and "_state" in known:
-            learner = Learner.of_state(known["_state"])
-            del known["_state"]
-            known["_learner"] = learner
-            return learner
+            with lock_of(self):
+                if "_state" in known:
+                    known["_learner"] = Learner.of_state(known["_state"])
+                    del known["_state"]
+                return known["_learner"]
         if name in ("coef_", "intercept_") and ("_learner" in known or "_state" in known):
-            self._make_coef()
-            return known[name]
+            with lock_of(self):
+                if name not in known:
+                    self._make_coef()
+                return known[name]
         for base in type(self).__mro__:
             if name in vars(base):
                 # a descriptor, whose error tells why the attribute is missing
                 return vars(base)[name].__get__(self, type(self))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @one_at_a_time
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
+        del state["_state_lock"]
         made = state.pop("_made", (None, None))
         learner = state.pop("_learner", None)
         if learner is not None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .._locks import one_at_a_time
 from ..data.check import feature_names, recheck
 from ..data.labels import Labels, accuracy, as_proportions
 from ..data.parameters import non_negative
@@ -273,6 +274,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
         self.hash_bits = hash_bits
         self.batch_size = batch_size
 
+    @one_at_a_time
     def fit(
         self,
         X: Any,
@@ -363,6 +365,7 @@ default=None
         self._set_features(p, names)
         return self
 
+    @one_at_a_time
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
     ) -> Self:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from .._locks import one_at_a_time
 from ..data.check import recheck
 from ..data.parameters import non_negative
 from ..data.parts import in_parts
@@ -169,6 +170,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         """Loss of predictions and scores."""
         return POISSON if self.loss == "poisson" else SQUARED
 
+    @one_at_a_time
     def fit(
         self,
         X: Any,
@@ -236,6 +238,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         self._set_features(p, names)
         return self
 
+    @one_at_a_time
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from the rows once, in their order, and continue from what was learned before.
 

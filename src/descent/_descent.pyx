@@ -273,7 +273,10 @@ cdef class Descent:
     @staticmethod
     def take():
         """Return a Descent, reusing a returned workspace if there is one."""
-        return idle.pop() if idle else Descent()
+        try:
+            return idle.pop()
+        except IndexError:
+            return Descent()
 
     def give_back(self):
         """Return the workspace for the next problem; do not use this object afterwards."""

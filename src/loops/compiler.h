@@ -10,6 +10,13 @@
 #define FR_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* a number or pointer that threads read and write at any time */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define FR_ATOMIC(type) volatile type
+#else
+#define FR_ATOMIC(type) _Atomic(type)
+#endif
+
 /* before a loop whose iterations are independent */
 #if defined(__GNUC__) && !defined(__clang__)
 #define FR_NO_ALIAS _Pragma("GCC ivdep")

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "compiler.h"
 #include "kernels.h"
 
 #if defined(_MSC_VER) && !defined(__clang__) && defined(FR_HAVE_AVX2)
@@ -63,7 +64,7 @@ static const struct {
 #endif
 };
 
-static const fr_kernels *active = NULL;
+static FR_ATOMIC(const fr_kernels *) active = NULL;
 
 int fr_isa_count(void) { return (int)(sizeof known / sizeof *known); }
 const char *fr_isa_name(int i) { return known[i].name; }

@@ -9,6 +9,7 @@ from c_matrix cimport fr_matrix
 from libc.string cimport memset
 from primitives cimport FR_FLOAT, FR_ONES, fr_kernels
 from primitives cimport fr_sgd as void_sgd
+from claims cimport fr_claim, fr_flag, fr_release
 from losses_of_rows cimport value_and_slope
 from runtime cimport attach, check, fr_active, fr_poll, threads_for
 
@@ -143,6 +144,8 @@ def shuffle_blocks(Py_ssize_t n, Py_ssize_t rows, Py_ssize_t window, uint64_t fi
 cdef class Steps:
     """A rule, a loss, a penalty and the state of a model, for steps on rows.
 
+    One thread at a time may use it: another one gets a RuntimeError.
+
     Parameters
     ----------
     p, k : int
@@ -177,6 +180,7 @@ cdef class Steps:
     cdef readonly bint unsound
     cdef readonly object table, numbers, scale, scale_sum
     cdef object _kept
+    cdef fr_flag _busy
 
     def __init__(self, Py_ssize_t p, Py_ssize_t k, int loss, int rule, bint fit_intercept,
                  Py_ssize_t fields, bint averages, bint debts, const int32_t[::1] group,
@@ -197,9 +201,22 @@ cdef class Steps:
             np.zeros(self.s.n_scales),
         )
 
+    cdef int _claim(self) except -1:
+        if not fr_claim(&self._busy):
+            raise RuntimeError("another thread is using this model")
+        return 0
+
     def place(self, double[:, ::1] table not None, double[::1] numbers not None,
               double[::1] scale not None, double[::1] scale_sum not None):
         """Use these arrays as the state; steps write to them."""
+        self._claim()
+        try:
+            self._place(table, numbers, scale, scale_sum)
+        finally:
+            fr_release(&self._busy)
+
+    cdef int _place(self, double[:, ::1] table, double[::1] numbers, double[::1] scale,
+                    double[::1] scale_sum) except -1:
         cdef bint by_record = table.shape[1] == self.fields and table.shape[0] == self.p + 1
         cdef bint by_field = table.shape[0] == self.fields and table.shape[1] == self.padded()
         if not (by_record or by_field) or numbers.shape[0] != N_NUMBERS or (
@@ -217,6 +234,7 @@ cdef class Steps:
         self.s.by_field = not by_record
         # single weights come from the second-level cache in time
         self.s.far = 8 * table.shape[0] * table.shape[1] > (CACHE if self.s.ld == 1 else NEAREST)
+        return 0
 
     cdef Py_ssize_t padded(self) noexcept:
         return (self.p + 1 + 7) // 8 * 8
@@ -259,6 +277,22 @@ cdef class Steps:
             Weighted sum of the losses, each before its step; None where one was not finite, or rows
             are `unsound`.
         """
+        self._claim()
+        try:
+            return self._learn(A, y, codes, soft, weight, positive, order, ahead, window, begin,
+                               end, batch)
+        finally:
+            # no pointers to this call's arrays are left
+            self.s.a, self.s.work, self.s.batch_work, self.s.places = NULL, NULL, NULL, NULL
+            self.s.y, self.s.weight, self.s.positive = NULL, NULL, NULL
+            self.s.codes, self.s.order, self.s.ahead = NULL, NULL, NULL
+            fr_release(&self._busy)
+
+    cdef object _learn(self, Matrix A, const double[::1] y, const int32_t[::1] codes, bint soft,
+                       const double[::1] weight, const double[::1] positive,
+                       const Py_ssize_t[::1] order, const Py_ssize_t[::1] ahead, Py_ssize_t window,
+                       Py_ssize_t begin, Py_ssize_t end, Py_ssize_t batch):
+        """Run `learn` in the thread that claimed the model."""
         cdef Py_ssize_t n = A.n_rows, width = self.p, wide, i, step, target, n_visits
         cdef const int32_t *narrow
         cdef const int64_t *broad
@@ -354,6 +388,13 @@ cdef class Steps:
 
     def flush(self):
         """Apply the pending penalty to all columns."""
+        self._claim()
+        try:
+            self._flush()
+        finally:
+            fr_release(&self._busy)
+
+    cdef int _flush(self) except -1:
         cdef Py_ssize_t j, k, area, n = self.s.k
         cdef double *debts
         cdef fr_sgd *s = &self.s
@@ -363,7 +404,7 @@ cdef class Steps:
         cdef Py_ssize_t apart = s.ld if s.by_field else 1
         if s.rule < FR_SGD_ADAGRAD or s.rule == FR_SGD_COIN:
             # coin betting applies the penalty's gradient when a column is visited
-            return
+            return 0
         area = (5 if s.debts else 3) * n + 2
         with nogil:
             for j in range(self.p + 1):
@@ -380,3 +421,4 @@ cdef class Steps:
                     if s.averages:
                         record[(area + k) * apart] += record[0] * integral
                 record[apart] = now
+        return 0

@@ -18,6 +18,7 @@ from fastridge._arguments cimport (
     View, correct_bias, find_not_finite, is_array, match_groups, must_match, must_write, n_bytes,
     refuse, refuse_moved, set_group, shape_of, take_indices, view, was_moved
 )
+from claims cimport fr_claim, fr_flag, fr_release
 from runtime cimport attach, check, threads_for
 from spans cimport Span, find_overlap, sort_spans
 
@@ -65,7 +66,8 @@ cdef class Stepper:
     cdef double *partial
     cdef Span *spans
     cdef const void **seen
-    cdef bint adam, busy, foreign
+    cdef bint adam, foreign
+    cdef fr_flag busy
     cdef readonly tuple params, labels
     cdef list held, states, scratch
 
@@ -141,10 +143,9 @@ cdef class Stepper:
 
     cdef int _claim(self, str caller) except -1:
         """Raise on concurrent use, from another thread or from a callback of this call."""
-        if self.busy:
+        if not fr_claim(&self.busy):
             raise RuntimeError(f"{caller}: this optimizer is already running in another thread, "
                                "or in the caller of this call")
-        self.busy = True
         self.foreign = False
         return 0
 
@@ -426,7 +427,7 @@ cdef class Stepper:
                 self.t[i].x.g = NULL
                 self.rows[i].index = NULL
                 self.owners[i].g = NULL
-            self.busy = False
+            fr_release(&self.busy)
 
     cpdef tuple check_groups(self, list param_groups):
         """Return the groups in their order, if they are those of the parameters."""
@@ -527,7 +528,7 @@ cdef class Stepper:
         try:
             self._flush(which, index)
         finally:
-            self.busy = False
+            fr_release(&self.busy)
 
     cdef int _flush(self, which, index) except -1:
         cdef Py_ssize_t i
@@ -590,7 +591,7 @@ cdef class Stepper:
                 self._point(i)
             self._lay_out()
         finally:
-            self.busy = False
+            fr_release(&self.busy)
 
     def layout(self, Py_ssize_t i):
         """Return (shape, dtype) of a parameter."""

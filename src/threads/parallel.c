@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "compiler.h"
 #include "pool.h"
 
 #if !defined(_WIN32)
@@ -15,8 +16,8 @@
 #endif
 
 static int (*interrupt)(void) = NULL;
-static int forked = 0;
-static double serial_below = 1 << 17; /* about 0.1 ms of streaming */
+static FR_ATOMIC(int) forked = 0;
+static FR_ATOMIC(double) serial_below = 1 << 17; /* about 0.1 ms of streaming */
 
 static double now(void)
 {
