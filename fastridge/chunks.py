@@ -75,6 +75,8 @@ class Chunks(Parts):
     (array([1., 2., 3.]), 1)
     """
 
+    in_order = True
+
     def __init__(
         self,
         source: Callable[[], Iterable[Any]] | Iterable[Any],
@@ -92,6 +94,7 @@ class Chunks(Parts):
             _whole("total", total, 0)
         check_callback(callback)
         self._source = source
+        self.once = not callable(source) and iter(source) is source
         self._total = total
         if total is None and isinstance(source, (list, tuple)):
             self._total = len(source)
@@ -337,7 +340,7 @@ class Chunks(Parts):
                         " a function that returns a new iterator for each pass."
                     )
                 self._spent = True
-        number = 0
+        number = start = 0
         while True:
             with in_part(number):
                 chunk = next(chunks, _END)
@@ -350,8 +353,10 @@ class Chunks(Parts):
                 )
             part = _part(number, chunk)
             with in_part(number):
-                self._check_rows(number, row_count(part.X))
-            yield part
+                rows = row_count(part.X)
+                self._check_rows(number, rows)
+            yield part._replace(start=start)
+            start += rows
             del chunk, part
             number += 1
             if self._report is not None:

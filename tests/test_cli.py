@@ -12,9 +12,11 @@ import pytest
 import scipy.sparse
 
 import fastridge
-from fastridge.cli import main
+from fastridge.cli import main, tables
+from fastridge.cli.models import with_choice
 from fastridge.cli.table_model import TableModel
 from fastridge.cli.tables import INTERRUPTED
+from fastridge.model_selection import HashedKFold
 
 RNG = np.random.default_rng(5)
 N = 240
@@ -406,11 +408,9 @@ def test_wrong_options_have_status_2(argv):
         (["--chunks", 9, "--report", "r.html"], "--report needs all rows in memory"),
         (["--target", "price", "--alpha", 1, "--cv", 3], "--cv has no effect with --alpha NUMBER"),
         (["--target", "price", "--alpha", 1, "--seed", 3], "--seed has no effect with --alpha"),
-        (["--target", "price", "--chunks", 9, "--seed", 3], "--seed has no effect with --chunks"),
         (["--target", "price", "--l1-ratio", 0.3], "--l1-ratio is for --model elastic-net"),
         (["--target", "price", "--model", "logistic", "--alpha", 0], "--alpha is 0"),
         (["--target", "price", "--report", "houses.fastridge"], "--out and --report are both"),
-        (["--target", "price", "--model", "poisson", "--chunks", 9], "--chunks with --alpha auto"),
     ],
 )
 def test_options_that_do_not_fit_have_status_2(data, options, message, capsys):
@@ -624,3 +624,26 @@ def test_columns_of_other_types(folder, capsys):
     assert run("predict", "d.fastridge", "d.parquet") == 0
     assert run("fit", "d.parquet", "--target", "tags", "--alpha", 1) == 1
     assert "the target 'tags' holds the type list" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty is at")
+@pytest.mark.parametrize("name", ["ridge", "poisson", "logistic"])
+def test_chunks_hold_out_rows_at_random(folder, name):
+    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
+    target = y.get(name, PRICE)
+    # sorted files have other rows at their ends
+    order = np.argsort(target, kind="stable")
+    data = write(folder / "d.csv", *rows_of(price=target[order], size=SIZE[order]))
+    options = ["--target", "price", "--model", name, "--chunks", 20, "--cv", 4]
+    assert run("fit", data, *options) == 0
+    first = fastridge.load("d.fastridge")
+    X = first.encode(tables.read_table(data))[0]
+    splits = HashedKFold(4)
+    choice = with_choice(name, splits, 0.5, False, lambda done, total: None)
+    choice.fit(X, target[order])
+    assert first.facts["alpha"] == pytest.approx(choice.diagnosis_.alpha, rel=1e-9)
+    np.testing.assert_allclose(
+        first.estimator.coef_, choice.coef_, atol=1e-3 * np.abs(choice.coef_).max()
+    )
+    assert run("fit", data, *options, "--seed", 1) == 0
+    assert fastridge.load("d.fastridge").estimator.cv == 4

@@ -53,20 +53,13 @@ def test_what_parts_cannot_do_is_said():
             fastridge.GroupRidge("each", criterion="loo"),
             "criterion='loo' is not supported for data in parts",
         ),
-        (fastridge.RidgeCV(ALPHAS), "cv=None is leave-one-out"),
         (fastridge.RidgeCV(ALPHAS, cv=3, scoring=lambda *_: 0.0), "scoring is"),
         (fastridge.RidgeCV(ALPHAS, validation=0.2), "validation is not supported"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(chunks)
-    for model, advice in (
-        (fastridge.SGDRegressor(), "expected partial_fit"),
-        (fastridge.GLMCV(), "expected PoissonRegressor"),
-        (fastridge.LogisticRegressionCV(), "expected LogisticRegression with warm_start=True"),
-        (fastridge.RidgeClassifierCV(), "expected RidgeCV with y of -1"),
-    ):
-        with pytest.raises(TypeError, match=f"X is data in parts, which .*{advice}"):
-            model.fit(chunks)
+    with pytest.raises(TypeError, match=r"X is data in parts, which .*expected partial_fit"):
+        fastridge.SGDRegressor().fit(chunks)
     with pytest.raises(ValueError, match="sample_weight is given together with Chunks"):
         fastridge.Ridge().fit(chunks, sample_weight=S0)
     with pytest.raises(TypeError, match="source is a int"):

@@ -92,7 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="ROWS",
         help="for text larger than memory: read so many rows at a time, in each pass",
     )
-    add("--seed", type=_whole(0), help="seed of the folds' rows (0); not with --chunks")
+    add("--seed", type=_whole(0), help="seed of the folds' rows (0)")
     add("--out", type=Path, metavar="FILE", help="model file (DATA's name with .fastridge)")
     add("--report", type=Path, metavar="FILE.html", help="also write an interactive page")
     add("--threads", type=_count, help="threads to use (those of the machine)")

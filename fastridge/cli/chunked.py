@@ -12,7 +12,6 @@ from .load_data import pick, target_of, weights_of
 from .table_model import TableModel
 from .tables import (
     Column,
-    OptionError,
     Summary,
     Table,
     column_of_block,
@@ -136,12 +135,3 @@ class Blocks:
                 yield X, y
             else:
                 yield X, y, weights_of(pick(table, self.weights, "--weights"))
-
-
-def require_chunks(name: str, automatic: bool) -> None:
-    """Raise an error where a model cannot be fitted in chunks."""
-    if automatic and name not in ("ridge", "lasso", "elastic-net"):
-        raise OptionError(
-            f"--chunks with --alpha auto is for ridge, lasso and elastic-net; for {name}, give"
-            " --alpha a number."
-        )

@@ -97,10 +97,11 @@ def write_report(model: TableModel, X: Any, y: Any, weight: Any, data: Path, pla
 def _check_options(options: Any) -> None:
     """Raise an error for options without effect, and put in defaults."""
     fixed = options.alpha != "auto"
-    for name, why in (("cv", fixed), ("seed", fixed), ("seed", options.chunks is not None)):
-        if why and getattr(options, name) is not None:
-            other = "--alpha NUMBER" if fixed else "--chunks"
-            raise OptionError(f"--{name} has no effect with {other}; expected one of the two.")
+    for name in ("cv", "seed"):
+        if fixed and getattr(options, name) is not None:
+            raise OptionError(
+                f"--{name} has no effect with --alpha NUMBER; expected one of the two."
+            )
     if options.l1_ratio is not None and options.model != "elastic-net":
         raise OptionError("--l1-ratio is for --model elastic-net only.")
     for name, default in (("cv", FOLDS), ("seed", 0), ("l1_ratio", L1_RATIO)):
@@ -119,7 +120,8 @@ def _name_of_model(options: Any, texts: bool) -> str:
 def _fit_chunks(options: Any, out: Path) -> int:
     """Fit a text file in chunks of rows, and save the model."""
     from ..chunks import Chunks
-    from .chunked import Blocks, require_chunks, scan
+    from ..model_selection import HashedKFold
+    from .chunked import Blocks, scan
 
     if not is_text(options.data):
         raise OptionError(f"--chunks is for .csv and .tsv; {options.data} is read as a whole.")
@@ -127,15 +129,11 @@ def _fit_chunks(options: Any, out: Path) -> int:
         raise OptionError("--report needs all rows in memory; expected it without --chunks.")
     _require_target_option(options)
     automatic = options.alpha == "auto"
-    if options.model is not None:
-        # before the first pass, which may be long
-        require_chunks(options.model, automatic)
     drop = options.drop_missing_target
     found = scan(options.data, options.chunks, options.target, drop)
     target = pick(found, options.target, "--target")
     require_target(target.name, target.missing, target.rows)
     name = _name_of_model(options, target.kind == "text")
-    require_chunks(name, automatic)
     left = _left_out(options, found)
     used = [column for key, column in found.items() if key not in left]
     columns = make_columns(used, options.impute == "mean")
@@ -150,8 +148,10 @@ def _fit_chunks(options: Any, out: Path) -> int:
     alpha = options.alpha
     given = (options.l1_ratio, options.standardize)
     if automatic:
-        choice = with_choice(name, options.cv, *given, callback=lambda done, total: None)
-        model.estimator = choice.fit(data).set_params(callback=None)
+        # rows at random, as files are often sorted
+        splits = HashedKFold(options.cv, seed=options.seed)
+        choice = with_choice(name, splits, *given, callback=lambda done, total: None)
+        model.estimator = choice.fit(data).set_params(callback=None, cv=options.cv)
         alpha = choice.diagnosis_.alpha
     else:
         total = float(target.rows)

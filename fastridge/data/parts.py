@@ -24,6 +24,8 @@ class Part(NamedTuple):
         What an estimator takes as X.
     y, weight, offset, exposure, groups : any
         One value for each row; None where they were not given.
+    start : int or None
+        Number of the first row, where parts are read in order.
     """
 
     number: int
@@ -33,6 +35,7 @@ class Part(NamedTuple):
     offset: Any = None
     exposure: Any = None
     groups: Any = None
+    start: int | None = None
 
 
 class Sum(ABC):
@@ -141,8 +144,14 @@ class Parts(ABC):
         Whether rows are known to have groups before a pass.
     width : int or None
         Number of columns, where it is known before a pass.
+    in_order : bool
+        Whether each pass reads the parts in order, and knows where they start.
+    once : bool
+        Whether a single pass is possible.
     """
 
+    in_order: bool = False
+    once: bool = False
     n_passes: int = 0
     names: Any = None
     has_groups: bool = False

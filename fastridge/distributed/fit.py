@@ -6,7 +6,7 @@ from typing import Any
 
 from .._estimators import row_of
 from ..data.parts import Parts, argument, is_lazy
-from . import glm, squared
+from . import glm_estimators, ridge_folds, squared
 
 _FITS = {
     "moments": squared.fit_moments,
@@ -14,8 +14,12 @@ _FITS = {
     "rows": squared.fit_rows,
     "folds": squared.fit_folds,
     "labels": squared.fit_labels,
-    "regressor": glm.fit_regressor,
-    "classifier": glm.fit_classifier,
+    "ridge by folds": ridge_folds.fit_ridge_cv,
+    "labels by folds": ridge_folds.fit_labels_cv,
+    "regressor": glm_estimators.fit_regressor,
+    "classifier": glm_estimators.fit_classifier,
+    "regressor by folds": glm_estimators.fit_regressor_cv,
+    "classifier by folds": glm_estimators.fit_classifier_cv,
 }
 
 

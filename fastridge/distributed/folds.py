@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.parts import Parts
+from ..model_selection._hashed import HashedKFold
 from ..model_selection._splits import whole_groups
-from .sums import GroupFolds, count_of
+from .sums import ClassFolds, Count, GroupFolds, HashedRows, LabelCounts, count_of
 
 
-def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
+def make_folds(parts: Parts, cv: Any, lengths: list[int] | None = None) -> tuple[int, Any, Any]:
     """Return the number of folds, and what `rows_of` needs for all parts, and for each.
 
     Parameters
@@ -23,13 +24,21 @@ def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
     cv : int or splitter
         An int: consecutive rows, as scikit-learn's ``KFold``, or whole groups. A splitter has to
         hold out each row once; it is asked with the number of rows alone.
+    lengths : list of int or None
+        Rows of each part, where they are known.
 
     Raises
     ------
     ValueError
         If `cv` is not as described.
     """
-    lengths = parts.lengths
+    if isinstance(cv, HashedKFold):
+        if parts.in_order:
+            return cv.n_splits, HashedRows(cv, None), None
+        lengths = lengths or parts.lengths or lengths_of(parts)
+        starts = np.cumsum([0, *lengths[:-1]])
+        return cv.n_splits, None, [HashedRows(cv, int(start)) for start in starts]
+    lengths = lengths or parts.lengths
     if lengths is None or parts.has_groups:
         counted = parts.sum(count_of)
         lengths = [n for _, n in sorted(counted.lengths)]
@@ -50,6 +59,37 @@ def make_folds(parts: Parts, cv: Any) -> tuple[int, Any, Any]:
         return count, None, [_runs(ends, int(a), m) for a, m in zip(starts, lengths, strict=True)]
     fold = _of_splitter(cv, n)
     return int(fold.max()) + 1, None, np.split(fold, np.cumsum(lengths[:-1]))
+
+
+def lengths_of(parts: Parts) -> list[int]:
+    """Return the number of rows of each part, by a pass."""
+    counted: Count = parts.sum(count_of)
+    return [n for _, n in sorted(counted.lengths)]
+
+
+def class_folds(parts: Parts, cv: Any, labels: LabelCounts) -> tuple[int, Any, Any]:
+    """Return folds as `make_folds` does, for classes: an int is stratified where no groups are."""
+    if not isinstance(cv, Integral) or isinstance(cv, bool) or labels.has_groups:
+        return make_folds(parts, cv, labels.lengths)
+    count, n = int(cv), sum(labels.lengths)
+    if not 2 <= count <= n:
+        raise ValueError(f"cv is {count} for {n} samples; expected 2 to n_samples={n}.")
+    classes, first, before, sizes = labels.by_class()
+    if sizes.max() < count:
+        raise ValueError(
+            f"cv is {count}, but the largest class has {sizes.max()} samples: n_splits={count}"
+            " cannot be greater than the number of members in each class."
+        )
+    ends = np.empty((len(classes), count), np.intp)
+    place = 0
+    for c in np.argsort(first, kind="stable"):
+        # rows sorted by class are dealt out in turn, and those of a class then put in order
+        dealt = (place + np.arange(count)) % count
+        share = np.empty(count, np.intp)
+        share[dealt] = (sizes[c] - np.arange(count) + count - 1) // count
+        ends[c] = np.cumsum(share)
+        place += int(sizes[c])
+    return count, None, [ClassFolds(classes, one, ends) for one in before]
 
 
 def _runs(ends: NDArray[np.intp], start: int, n: int) -> list[tuple[int, int, int]]:

@@ -9,25 +9,20 @@ coordinate descent. A step that raises the objective is halved.
 
 from __future__ import annotations
 
-import warnings
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _sklearn
-from .._stack import outside
-from ..data.parameters import check_penalty_factor
-from ..data.parts import Parts
-from ..losses import LOGISTIC, Loss
 from ..moments import moments_about_zero
 from ..solvers.descent.elastic_net import elastic_net
-from ..solvers.ridge.options import bounds
+from ..solvers.descent.grid import LEAST_L1_RATIO
+from ..solvers.glm.options import Options
 from ..systems import lapack
 from .glm_cg import Gradients
-from .glm_sums import Data, Equations, Known, equations_of, known_of
+from .glm_sums import Data, Equations, Known, equations_of
 from .squared import require_memory
-from .sums import Weights, class_weights
 
 Array = NDArray[np.float64]
 
@@ -35,8 +30,10 @@ _HALVINGS = 30
 _EPS = float(np.finfo(np.float64).eps)
 _MOVE = 0.5  # change of a predictor up to which Newton's decrement bounds the gap
 _NULL_PASSES = 20
+_START_TOL = 1e-8  # of the fit of free features before a grid
 # coefficients of dense and of sparse data beyond which a pass sums products, not a Gram matrix
 _DIRECT_DENSE, _DIRECT = 4000, 2000
+_STALL, _STALLED = 1e-12, 3  # gap over the objective of round-off, and steps that do not lower it
 _INNER = 0.1  # accuracy of the model's minimum, as a share of the one asked for
 
 
@@ -74,116 +71,194 @@ class Found(NamedTuple):
     converged: bool
     solver: str
     separated: bool  # whether rows are fitted exactly as coefficients grow for ever
-    known: Known
+    error: float  # mean deviance
 
 
-def fit_glm(
-    parts: Parts,
-    data: Data,
-    known: Known,
-    alpha: float,
-    l1_ratio: float,
-    factor: Any,
-    box: tuple[Any, Any],
-    fit_intercept: bool,
-    standardize: bool,
-    tol: float,
-    max_iter: int,
-    start: tuple[Array, Array] | None,
-    solver: str,
-) -> Found:
-    """Minimise mean loss plus penalty; known: from the first pass over the same data."""
-    k = 1 if data.loss is not None or data.classes is None else len(data.classes)
-    p = len(known.mean)
-    origin = known.mean if fit_intercept else np.zeros(p)
-    f = np.ones(p) if factor is None else factor
-    unit = np.ones(p)
-    if standardize:
-        deviation = np.sqrt(known.squares / known.total)
-        unit = np.where(deviation > 0, deviation, 1.0)
-    penalty = Penalty(alpha * l1_ratio * f * unit, alpha * (1 - l1_ratio) * f * unit**2, *box)
-    constant = known.squares <= 0 if fit_intercept else (known.low == 0) & (known.high == 0)
-    reach = np.maximum(np.abs(known.low - origin), np.abs(known.high - origin))
-    total = known.total
+class Null(NamedTuple):
+    """The model without features, where fits begin."""
 
-    penalised = bool(penalty.l2.all()) and penalty.is_smooth
-    _check_solver(solver, penalty)
-    is_wide = penalised and k * p > (_DIRECT if known.is_sparse else _DIRECT_DENSE)
-    if solver != "auto":
-        is_wide = solver == "newton-cg"
-    if not is_wide:
-        require_memory(parts, None, k * k)
-    steps: Any = Gradients(parts, data, origin, total) if is_wide else None
+    coef: Array  # (k, p)
+    intercept: Array  # (k,)
+    state: Equations
+    objective: float  # that gaps are relative to
 
-    def at(coef: Array, intercept: Array) -> Equations:
+
+class GLM:
+    """A generalised linear model of data in parts, for any penalty.
+
+    Parameters
+    ----------
+    parts : Parts
+    data : Data
+    known : Known
+        From the first pass over the same data.
+    factor : ndarray (p,) or None
+    box : tuple of ndarray (p,) or None
+        Bounds of the coefficients.
+    options : Options
+    """
+
+    def __init__(
+        self, parts: Any, data: Data, known: Known, factor: Any, box: Any, options: Options
+    ) -> None:
+        self.parts, self.data, self.known, self.box = parts, data, known, box
+        self.options = options
+        k = self.k = 1 if data.loss is not None or data.classes is None else len(data.classes)
+        p = self.p = len(known.mean)
+        self.total, self.factor = known.total, np.ones(p) if factor is None else factor
+        fit_intercept = self.fit_intercept = options.fit_intercept
+        self.origin = known.mean if fit_intercept else np.zeros(p)
+        self.unit = np.ones(p)
+        if options.standardize:
+            deviation = np.sqrt(known.squares / known.total)
+            self.unit = np.where(deviation > 0, deviation, 1.0)
+        self.constant = known.squares <= 0
+        if not fit_intercept:
+            self.constant = (known.low == 0) & (known.high == 0)
+        self.reach = np.maximum(np.abs(known.low - self.origin), np.abs(known.high - self.origin))
+        self.order = k * (p + 1)
+
+    def penalty(self, alpha: float) -> Penalty:
+        ratio, f, unit = self.options.l1_ratio, self.factor, self.unit
+        return Penalty(alpha * ratio * f * unit, alpha * (1 - ratio) * f * unit**2, *self.box)
+
+    def is_wide(self, penalty: Penalty) -> bool:
+        """Return whether steps are solved by conjugate gradients, after a check of the solver."""
+        solver = self.options.solver
+        _check_solver(solver, penalty)
+        if solver != "auto":
+            return solver == "newton-cg"
+        most = _DIRECT if self.known.is_sparse else _DIRECT_DENSE
+        return bool(penalty.l2.all()) and penalty.is_smooth and self.k * self.p > most
+
+    def at(self, coef: Array, intercept: Array, is_wide: bool) -> Equations:
         place = coef, intercept
-        found: Equations = parts.sum(equations_of, data, place, origin, total, is_wide)
+        found: Equations = self.parts.sum(
+            equations_of, self.data, place, self.origin, self.total, is_wide
+        )
         if not np.isfinite(found.value):
             found.value = np.inf
         return found
 
-    coef, intercept = np.zeros((k, p)), first_intercept(data, known, fit_intercept)
-    state = at(coef, intercept)
-    if known.has_offset and fit_intercept:
-        for _ in range(_NULL_PASSES):
-            slope, curve = state.gradient[0, p], state.curve
-            if abs(slope) <= 1e-8 * curve or not curve > 0:
+    def null(self, is_wide: bool) -> Null:
+        """Return the model without features."""
+        known = self.known
+        coef, intercept = (
+            np.zeros((self.k, self.p)),
+            first_intercept(self.data, known, self.fit_intercept),
+        )
+        state = self.at(coef, intercept, is_wide)
+        if known.has_offset and self.fit_intercept:
+            for _ in range(_NULL_PASSES):
+                slope, curve = state.gradient[0, self.p], state.curve
+                if abs(slope) <= 1e-8 * curve or not curve > 0:
+                    break
+                intercept = intercept - np.clip(slope / curve, -5.0, 5.0)
+                state = self.at(coef, intercept, is_wide)
+        null = state.value - known.least / self.total
+        if not null > 4 * _EPS * abs(state.value):
+            null = 1.0
+        return Null(coef, intercept, state, null)
+
+    def fit(
+        self, alpha: float, null: Null | None = None, start: tuple[Array, Array] | None = None
+    ) -> Found:
+        """Minimise mean loss plus penalty.
+
+        null: of the same data and kind of step; start: coefficients and intercepts in units of X.
+        """
+        known, data = self.known, self.data
+        origin, total, constant = self.origin, self.total, self.constant
+        fit_intercept, tol = self.fit_intercept, self.options.tol
+        penalty = self.penalty(alpha)
+        is_wide = self.is_wide(penalty)
+        if not is_wide:
+            require_memory(self.parts, None, self.k**2)
+        steps: Any = Gradients(self.parts, data, origin, total) if is_wide else None
+        if null is None:
+            null = self.null(is_wide)
+        coef, intercept, state, least = null
+        if start is not None:
+            coef = start[0]
+            intercept = start[1] + coef @ origin if fit_intercept else start[1]
+        inside = np.clip(
+            coef,
+            -np.inf if penalty.lower is None else penalty.lower,
+            np.inf if penalty.upper is None else penalty.upper,
+        )
+        if start is not None or (inside != coef).any():
+            coef = inside
+            state = self.at(coef, intercept, is_wide)
+        objective = state.value + penalty.value(coef)
+        free = not penalty.l1.any() and not penalty.l2.any()
+        gap, converged, separated, n_iter = np.inf, False, False, 0
+        stalled, best = 0, np.inf
+        while True:
+            if is_wide:
+                d, e, gap = steps.step(
+                    state, (coef, intercept), penalty.l2, constant, fit_intercept, tol**2 * least
+                )
+            else:
+                d, e, gap = _step(state, coef, penalty, constant, fit_intercept, tol, least)
+            moves = (np.abs(d) @ self.reach + np.abs(e)).max()
+            if gap <= tol**2 * least and (moves <= _MOVE or gap <= 4 * _EPS * abs(objective)):
+                converged = True
                 break
-            intercept = intercept - np.clip(slope / curve, -5.0, 5.0)
-            state = at(coef, intercept)
-    null = state.value - known.least / total
-    if not null > 4 * _EPS * abs(state.value):
-        null = 1.0
-    if start is not None:
-        coef = start[0]
-        intercept = start[1] + coef @ origin if fit_intercept else start[1]
-        state = at(coef, intercept)
-    inside = np.clip(
-        coef,
-        -np.inf if penalty.lower is None else penalty.lower,
-        np.inf if penalty.upper is None else penalty.upper,
-    )
-    if (inside != coef).any():
-        coef = inside
-        state = at(coef, intercept)
-    objective = state.value + penalty.value(coef)
-    free = not penalty.l1.any() and not penalty.l2.any()
-    gap, converged, separated, n_iter = np.inf, False, False, 0
-    while True:
-        if is_wide:
-            d, e, gap = steps.step(
-                state, (coef, intercept), penalty.l2, constant, fit_intercept, tol**2 * null
-            )
-        else:
-            d, e, gap = _step(state, coef, penalty, constant, fit_intercept, tol, null)
-        moves = (np.abs(d) @ reach + np.abs(e)).max()
-        if gap <= tol**2 * null and (moves <= _MOVE or gap <= 4 * _EPS * abs(objective)):
-            converged = True
-            break
-        if free and state.value - known.least / total <= tol**2 * null:
-            separated = True
-            break
-        if n_iter >= max_iter:
-            break
-        n_iter += 1
-        t, slack = 1.0, 8 * _EPS * abs(objective)
-        for _ in range(_HALVINGS):
-            moved = coef + t * d, intercept + t * e
-            after = at(*moved)
-            value = after.value + penalty.value(moved[0])
-            if value <= objective + slack:
+            if free and state.value - known.least / total <= tol**2 * least:
+                separated = True
                 break
-            t *= 0.5
-        else:
-            break
-        if is_wide:
-            steps.note(t, objective - value)
-        (coef, intercept), state, objective = moved, after, value
-    solver = "newton-cg" if is_wide else "newton"
-    back = intercept - coef @ origin if fit_intercept else np.zeros(k)
-    return Found(
-        coef, back, objective, float(gap), null, n_iter, converged, solver, separated, known
-    )
+            # passes that only round-off changes
+            stalled = 0 if gap < 0.5 * best or gap > _STALL * abs(objective) else stalled + 1
+            best = min(best, gap)
+            if n_iter >= self.options.max_iter or stalled > _STALLED:
+                break
+            n_iter += 1
+            t, slack = 1.0, 8 * _EPS * abs(objective)
+            for _ in range(_HALVINGS):
+                moved = coef + t * d, intercept + t * e
+                after = self.at(*moved, is_wide)
+                value = after.value + penalty.value(moved[0])
+                if value <= objective + slack:
+                    break
+                t *= 0.5
+            else:
+                break
+            if is_wide:
+                steps.note(t, objective - value)
+            (coef, intercept), state, objective = moved, after, value
+        back = intercept - coef @ origin if fit_intercept else np.zeros(self.k)
+        error = 2.0 * max(state.value - known.least / total, 0.0)
+        return Found(
+            *(coef, back, objective, float(gap), least, n_iter, converged),
+            "newton-cg" if is_wide else "newton",
+            separated,
+            error,
+        )
+
+    def first_alpha(self) -> float:
+        """Return the least alpha that leaves all penalised coefficients at their start."""
+        free, p = self.factor == 0, self.p
+        lower, upper = self.box
+        lower = np.full(p, -np.inf) if lower is None else lower
+        upper = np.full(p, np.inf) if upper is None else upper
+        rest = np.clip(np.zeros(p), lower, upper)
+        null = self.null(False)
+        coef, intercept, state = null.coef, null.intercept, null.state
+        if free.any() or rest.any():
+            held = copy.copy(self)
+            held.box = np.where(free, lower, rest), np.where(free, upper, rest)
+            held.options = self.options._replace(l1_ratio=0.0, solver="auto", tol=_START_TOL)
+            found = held.fit(0.0, null)
+            intercept = found.intercept + found.coef @ self.origin
+            coef = found.coef
+            state = self.at(coef, intercept if self.fit_intercept else np.zeros(1), False)
+        if free.all():
+            return 0.0
+        v = np.where(self.constant, 0.0, state.gradient[0, :p] / self.unit)
+        down = np.where(rest > lower, v, -np.inf)
+        up = np.where(rest < upper, -v, -np.inf)
+        pull = np.maximum(up, down)[~free] / self.factor[~free]
+        return max(float(pull.max()), 0.0) / (self.options.l1_ratio or LEAST_L1_RATIO)
 
 
 def _check_solver(solver: str, penalty: Penalty) -> None:
@@ -315,151 +390,3 @@ def _model_step(
     # the model's minimum is within the inner gap of what was found
     gap = 2.0 * max(float(found.dual_gap) - float(gain), 0.0)
     return (d / size)[None, :], np.array([e]), gap
-
-
-def fit_regressor(estimator: Any, parts: Parts) -> None:
-    """Fit an estimator of one predictor with numbers as targets."""
-    if isinstance(estimator.alpha, str):
-        estimator._refuse("alpha", "a number for data in parts")
-    loss: Loss = estimator._make_loss()
-    data = Data(loss)
-    parts.keep()
-    known: Known = parts.sum(known_of, data, False)
-    _require_weight(known)
-    if loss.has_log_link and not known.y_sum > 0:
-        raise ValueError(
-            "y is 0 for every sample of positive weight, so that no finite intercept is optimal;"
-            " expected at least one positive value."
-        )
-    start = estimator._start(len(known.mean))
-    if start is not None:
-        start = np.asarray(start[0])[None, :], np.array([start[1]])
-    found = _run(
-        estimator, parts, data, known, float(estimator.alpha), float(estimator.l1_ratio), start
-    )
-    dtype = np.float32 if known.is_float32 else np.float64
-    estimator.coef_ = found.coef[0].astype(dtype)
-    estimator.intercept_ = dtype(found.intercept[0]) if estimator.fit_intercept else 0.0
-    estimator.n_iter_ = found.n_iter
-    estimator.alpha_ = float(estimator.alpha)
-    estimator._set_loss(loss)
-
-
-def fit_classifier(estimator: Any, parts: Parts) -> None:
-    """Fit a logistic regression of two or more classes."""
-    C, ratio = estimator.C, estimator.l1_ratio
-    if estimator.penalty != "deprecated" or ratio is None or estimator.n_jobs is not None:
-        C, ratio = estimator._deprecated()
-    if isinstance(C, str):
-        estimator._refuse("C", "a number for data in parts")
-    parts.keep()
-    known: Known = parts.sum(known_of, Data(None), True)
-    _require_weight(known)
-    labels = known.labels
-    assert labels is not None
-    classes, weight = labels.labels, labels.weight
-    if len(classes) < 2:
-        raise ValueError(
-            f"y has samples of one class only: {classes.tolist()[0]!r}; expected at least 2"
-            " classes in the data."
-        )
-    by_class = None
-    if estimator.class_weight is not None:
-        by_class = class_weights(classes, weight, estimator.class_weight)
-        weight = weight * by_class
-    if (weight > 0).sum() < 2 or (len(classes) > 2 and not weight.all()):
-        raise ValueError(
-            f"y has the class {classes[weight.argmin()].item()!r} of total weight 0; expected"
-            " positive weights in every class."
-        )
-    two = len(classes) == 2
-    if known.has_offset and not two:
-        raise ValueError(
-            f"offset is given for data in parts with {len(classes)} classes; expected None, or two"
-            " classes."
-        )
-    data = Data(LOGISTIC if two else None, classes, by_class)
-    if by_class is not None:
-        # the means of weighted rows are others
-        offset = known.has_offset
-        known = parts.sum(known_of, data, False)
-        known.has_offset = offset
-    known.labels = Weights(classes, weight)
-    known.y_sum, known.least = float(weight[1]), 0.0
-    alpha = 0.0 if np.isinf(float(C)) else 1.0 / (float(C) * known.total)
-    k, p = 1 if two else len(classes), len(known.mean)
-    start = estimator._start((k, p))
-    found = _run(estimator, parts, data, known, alpha, float(ratio), start)
-    dtype = np.float32 if known.is_float32 else np.float64
-    estimator.coef_ = found.coef.astype(dtype)
-    estimator.intercept_ = found.intercept.astype(dtype)
-    estimator.n_iter_ = np.array([found.n_iter], np.int32)
-    estimator.C_ = float(C)
-    estimator.classes_ = classes
-
-
-def _require_weight(known: Known) -> None:
-    if not known.total > 0:
-        raise ValueError(
-            "sample_weight is zero for every sample; expected at least one positive weight."
-        )
-
-
-def _run(
-    estimator: Any,
-    parts: Parts,
-    data: Data,
-    known: Known,
-    alpha: float,
-    l1_ratio: float,
-    start: Any,
-) -> Found:
-    """Fit with the estimator's parameters, and set its certificate."""
-    p = len(known.mean)
-    factor = check_penalty_factor(estimator.penalty_factor, p)
-    box = bounds(estimator.lower, estimator.upper, estimator.positive, p)
-    bounded = any(b is not None for b in box)
-    if data.loss is None and (l1_ratio > 0 or bounded):
-        raise ValueError(
-            "l1_ratio and bounds are not supported for data in parts with several classes;"
-            " expected l1_ratio=0 and no bounds."
-        )
-    found = fit_glm(
-        parts,
-        data,
-        known,
-        alpha,
-        l1_ratio,
-        factor,
-        box,
-        bool(estimator.fit_intercept),
-        bool(estimator.standardize),
-        float(estimator.tol),
-        int(estimator.max_iter),
-        start,
-        estimator._solvers[estimator.solver],
-    )
-    estimator.solver_ = "prox-newton" if l1_ratio > 0 or bounded else found.solver
-    estimator.objective_ = np.float64(found.objective)
-    estimator.dual_gap_ = np.float64(found.gap)
-    estimator.relative_gap_ = np.float64(found.gap / found.null)
-    if estimator.verbose:
-        print(
-            f"{estimator.solver_}: {found.n_iter} iterations, objective {found.objective:.6g},"
-            f" relative gap {found.gap / found.null:.3g}"
-        )
-    if found.separated:
-        said = (
-            "features without a penalty separate the classes, so that no finite coefficients are"
-            " optimal; try a penalty on every feature"
-        )
-    else:
-        said = (
-            f"Newton's method stopped after {found.n_iter} steps with a relative gap of"
-            f" {found.gap / found.null:.2g}; try a larger max_iter or tol, a penalty on every"
-            " feature, or features of similar scales (standardize=True)"
-        )
-    if not found.converged:
-        warnings.warn(said + ".", _sklearn.exception("ConvergenceWarning"), stacklevel=outside())
-    estimator._set_features(p, parts.names)
-    return found

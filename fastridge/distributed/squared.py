@@ -35,6 +35,7 @@ Array = NDArray[np.float64]
 
 # columns beyond which passes over few rows cost less than their moments, and how few rows those are
 _WIDE, _FEW = 4000, 0.25
+FOLDS = 5  # where cv is None
 
 
 def moments(parts: Parts, max_memory: float | None, targets: Targets | None = None) -> Moments:
@@ -121,7 +122,7 @@ def fit_rows(estimator: Any, parts: Parts) -> None:
 
 
 def fit_folds(estimator: Any, parts: Parts) -> None:
-    """Fit an estimator that chooses by folds, generalised cross-validation or a held-out set."""
+    """Fit an estimator that chooses by folds to rows that stand for the moments of each."""
     local = _unfitted(estimator)
     scores = type(estimator)._loss.scores
     scoring = getattr(estimator, "scoring", None)
@@ -134,24 +135,16 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
         raise ValueError(
             "validation is not supported for data in parts; expected None. Use cv instead."
         )
-    if cv is None and hasattr(estimator, "store_cv_results"):
+    if isinstance(cv, str) or (cv is None and hasattr(estimator, "store_cv_results")):
         raise ValueError(
-            "cv=None is leave-one-out, which is not supported for data in parts; expected"
-            " cv='gcv', a number of folds, or a splitter."
+            f"cv is {cv!r} together with prior_mean or penalty_matrix; for data in parts, expected"
+            " a number of folds or a splitter."
         )
-    if isinstance(cv, str):
-        if cv != "gcv":
-            raise ValueError(
-                f"cv is {cv!r}; for data in parts, expected 'gcv', a number of folds or a splitter."
-            )
-        total = moments(parts, getattr(estimator, "max_memory", None))
-        _fit_standing(estimator, local.fit, [total])
-        return
     memory = getattr(estimator, "max_memory", None)
     if isinstance(cv, int) or cv is None:
-        require_memory(parts, memory, cv or 5)
-    count, shared, each = make_folds(parts, 5 if cv is None else cv)
-    task = _FoldTask(count, shared, require_memory(parts, memory, count))
+        require_memory(parts, memory, cv or FOLDS)
+    count, shared, each = make_folds(parts, FOLDS if cv is None else cv)
+    task = FoldTask(count, shared, require_memory(parts, memory, count), None)
     folds = parts.sum(task, each=each).parts
     folds = [fold for fold in folds if fold.n_features and fold.total_weight > 0]
     if len(folds) < 2:
@@ -171,14 +164,15 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
     _fit_standing(estimator, fit, folds)
 
 
-class _FoldTask:
+class FoldTask:
     """Moments of the folds of a part, whose rows come with the part or with its groups."""
 
-    def __init__(self, count: int, shared: Any, most: float) -> None:
-        self.count, self.shared, self.most = count, shared, most
+    def __init__(self, count: int, shared: Any, most: float, targets: Targets | None) -> None:
+        self.count, self.shared, self.most, self.targets = count, shared, most, targets
 
     def __call__(self, part: Any, folds: Any = None) -> Any:
-        return fold_moments_of(part, self.count, self.shared if folds is None else folds, self.most)
+        folds = self.shared if folds is None else folds
+        return fold_moments_of(part, self.count, folds, self.most, self.targets)
 
 
 def _unfitted(estimator: Any) -> Any:

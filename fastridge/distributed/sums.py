@@ -15,6 +15,8 @@ from ..data.parts import Part, Sum, row_count
 from ..data.rows import take_rows
 from ..moments import Moments
 
+Array = NDArray[np.float64]
+
 
 class Weights(Sum):
     """Total weight of each label."""
@@ -63,6 +65,66 @@ class Count(Sum):
             self.groups.add(other.groups)
         elif other.groups is not None:
             self.groups = other.groups
+
+
+class LabelCounts(Sum):
+    """Labels of each part, in the order of their first rows, with their numbers of rows.
+
+    Attributes
+    ----------
+    weights : Weights or None
+        Total weight of each label; None where no part has rows.
+    parts : list of (int, ndarray, ndarray)
+        Number of the part, its labels, and how many rows each has.
+    lengths : list of int
+        Rows of each part.
+    has_groups : bool
+    """
+
+    def __init__(self, weights: Weights | None, parts: list[Any], has_groups: bool) -> None:
+        self.weights, self.parts, self.has_groups = weights, parts, has_groups
+
+    def add(self, other: LabelCounts) -> None:
+        if self.weights is None:
+            self.weights = other.weights
+        elif other.weights is not None:
+            self.weights.add(other.weights)
+        self.parts += other.parts
+        self.has_groups |= other.has_groups
+
+    @property
+    def lengths(self) -> list[int]:
+        return [int(counts.sum()) for _, _, counts in sorted(self.parts, key=lambda one: one[0])]
+
+    def by_class(self) -> tuple[NDArray[Any], Array, NDArray[np.intp], NDArray[np.intp]]:
+        """Return classes, ranks of their first rows, rows of each before each part, and in all."""
+        assert self.weights is not None
+        classes = self.weights.labels
+        ordered = sorted(self.parts, key=lambda one: one[0])
+        first = np.full(len(classes), np.inf)
+        before = np.zeros((len(ordered) + 1, len(classes)), np.intp)
+        seen = 0
+        for i, (_, labels, counts) in enumerate(ordered):
+            codes = np.searchsorted(classes, labels)
+            before[i + 1] = before[i]
+            before[i + 1, codes] += counts
+            for rank, code in enumerate(codes):
+                first[code] = min(first[code], seen + rank)
+            seen += len(codes)
+        return classes, first, before[:-1], before[-1]
+
+
+def label_counts_of(part: Part) -> LabelCounts:
+    """Return the labels of a part, and how often each is there."""
+    n = row_count(part.X)
+    has_groups = part.groups is not None
+    if n == 0:
+        return LabelCounts(None, [(part.number, np.empty(0), np.zeros(0, np.intp))], has_groups)
+    labels, first, counts = np.unique(labels_of(part, n), return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return LabelCounts(
+        weights_of(part, "y", True), [(part.number, labels[order], counts[order])], has_groups
+    )
 
 
 def count_of(part: Part) -> Count:
@@ -142,17 +204,73 @@ class GroupFolds:
         self.labels, self.fold = labels, fold
 
 
-def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield folds with their rows in a part."""
+class ClassFolds:
+    """Folds stratified by class, as of scikit-learn's ``StratifiedKFold``.
+
+    Attributes
+    ----------
+    classes : ndarray (k,)
+    before : ndarray (k,)
+        Rows of each class in the parts before.
+    ends : ndarray (k, count)
+        Number of rows of each class in the folds up to each one.
+    """
+
+    def __init__(self, classes: NDArray[Any], before: NDArray[Any], ends: NDArray[Any]) -> None:
+        self.classes, self.before, self.ends = classes, before, ends
+
+    def fold_of(self, labels: NDArray[Any]) -> NDArray[np.intp]:
+        code = codes_of(labels, self.classes)
+        fold = np.empty(len(code), np.intp)
+        for c, ends in enumerate(self.ends):
+            rows = np.flatnonzero(code == c)
+            fold[rows] = np.searchsorted(ends, self.before[c] + np.arange(len(rows)), "right")
+        return fold
+
+
+class HashedRows(NamedTuple):
+    """Folds by a hash of the row's number.
+
+    Attributes
+    ----------
+    splitter : HashedKFold
+    start : int or None
+        Number of the first row; None: that of the part.
+    """
+
+    splitter: Any
+    start: int | None
+
+
+def fold_of_rows(part: Part, folds: Any, n: int) -> NDArray[np.intp]:
+    """Return the fold of each row of a part: of its group, its class, its number, or given."""
     if isinstance(folds, GroupFolds):
         groups = column(part.groups, n, "groups")
-        folds = folds.fold[np.searchsorted(folds.labels, groups)]
+        return folds.fold[np.searchsorted(folds.labels, groups)]
+    if isinstance(folds, ClassFolds):
+        return folds.fold_of(labels_of(part, n))
+    if isinstance(folds, HashedRows):
+        fold: NDArray[np.intp] = folds.splitter.folds_of(
+            part.start if folds.start is None else folds.start, n
+        )
+        return fold
     if isinstance(folds, list):
-        for fold, begin, end in folds:
-            yield fold, np.arange(begin, end)
+        fold = np.empty(n, np.intp)
+        for number, begin, end in folds:
+            fold[begin:end] = number
+        return fold
+    return np.asarray(folds)
+
+
+def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield folds with their rows in a part."""
+    if isinstance(folds, list):
+        for number, begin, end in folds:
+            yield number, np.arange(begin, end)
         return
-    for fold in np.unique(folds):
-        yield int(fold), np.flatnonzero(folds == fold)
+    fold = fold_of_rows(part, folds, n)
+    for i in np.flatnonzero(np.bincount(fold)):
+        yield int(i), np.flatnonzero(fold == i)
 
 
 class MomentSum(Sum):
@@ -204,6 +322,7 @@ def fold_moments_of(
     if n == 0:
         return None
     refuse_others(part, "offset", "exposure")
+    by_fold = list(rows_of(part, folds, n))
     if targets is not None:
         part = with_targets(part, targets)
     names = feature_names(part.X)
@@ -213,7 +332,7 @@ def fold_moments_of(
     Y = check_target(part.y, n)
     weight = weights_of_rows(part, n)
     parts = [Moments() for _ in range(count)]
-    for fold, rows in rows_of(part, folds, n):
+    for fold, rows in by_fold:
         y, w = np.asfortranarray(Y[rows]), None if weight is None else weight[rows]
         moments = Moments._of_matrix(take_rows(A, rows), y, w)
         moments.feature_names = names

@@ -39,6 +39,7 @@ from ._parameters import (
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
+    from ..model_selection._glm_search import GLMSearch
 
 _DEFAULT_FOLDS = 5
 
@@ -165,12 +166,6 @@ relative_gap_
     alphas_: NDArray[np.float64]
     cv_results_: CVResults
     diagnosis_: Diagnosis
-
-    _instead_of_parts = (
-        "a fit of each penalty and fold takes several passes; expected PoissonRegressor,"
-        " GammaRegressor or TweedieRegressor with warm_start=True, for one penalty after the other,"
-        " and its score of held-out parts"
-    )
 
     _parameters: ClassVar[Parameters] = {
         **without(BaseGLMRegressor._parameters, "alpha", "warm_start"),
@@ -335,7 +330,10 @@ relative_gap_
         from ..solvers.glm.folds import GLMFolds
 
         if type(X) is not np.ndarray and in_parts(X):
-            self._refuse_parts()
+            self._metadata(sample_weight, groups, params)
+            return self._fit_parts(
+                X, y, sample_weight, groups=groups, offset=offset, exposure=exposure
+            )
         self._check_parameters()
         loss = self._make_loss()
         metadata = self._metadata(sample_weight, groups, params)
@@ -393,22 +391,29 @@ relative_gap_
             "loo" if left_out else "folds" if self.validation is None else "held-out",
         )
         search.run(grids, False)
-        results = self.cv_results_ = search.results(bool(self.store_coef))
-        i = search.choose(self.select, results)
-        self.alpha_, self.l1_ratio_ = results["alpha"][i], np.float64(results["l1_ratio"][i])
-        self.alphas_ = grids[0] if given is not None or len(grids) == 1 else grids
-        if given is None:
-            search.warn_of_end(results, i)
+        i = self._decide(search, given is None)
         alpha, ratio = float(self.alpha_), float(self.l1_ratio_)
-        if search.unsettled:
-            warn_unsettled(search.unsettled, float(self.tol))
         result = self._solve(A, target, loss, alpha, ratio, weight, known, None)
         self.coef_ = result.coef
         self.intercept_ = result.coef.dtype.type(result.intercept) if self.fit_intercept else 0.0
         self.n_iter_ = result.n_iter
-        self.diagnosis_ = search.diagnose(results, i, self.coef_, bool(self.fit_intercept))
+        fit_intercept = bool(self.fit_intercept)
+        self.diagnosis_ = search.diagnose(self.cv_results_, i, self.coef_, fit_intercept)
         self._set_features(p, names)
         return self
+
+    def _decide(self, search: GLMSearch, automatic: bool) -> int:
+        """Choose a penalty, and warn of the end of an automatic grid and of unconverged fits."""
+        results = self.cv_results_ = search.results(bool(self.store_coef))
+        i = search.choose(self.select, results)
+        self.alpha_, self.l1_ratio_ = results["alpha"][i], np.float64(results["l1_ratio"][i])
+        grids = search.alphas
+        self.alphas_ = grids[0] if not automatic or len(grids) == 1 else grids
+        if automatic:
+            search.warn_of_end(results, i)
+        if search.unsettled:
+            warn_unsettled(search.unsettled, float(self.tol))
+        return i
 
     set_fit_request: Any = request_setter("fit", "sample_weight", "groups", "offset", "exposure")
 

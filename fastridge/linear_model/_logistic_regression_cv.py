@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -161,11 +162,6 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     cv_results_: CVResults
     diagnosis_: Diagnosis
 
-    _instead_of_parts = (
-        "a fit of each penalty and fold takes several passes; expected LogisticRegression with"
-        " warm_start=True, for one penalty after the other, and its score of held-out parts"
-    )
-
     _parameters: ClassVar[Parameters] = {
         **without(BaseLogistic._parameters, "warm_start", "l1_ratio"),
         "Cs": Parameter(
@@ -322,7 +318,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         from ..solvers.glm.folds import GLMFolds
 
         if type(X) is not np.ndarray and in_parts(X):
-            self._refuse_parts()
+            self._metadata(sample_weight, groups, params)
+            return self._fit_parts(X, y, sample_weight, groups=groups, offset=offset)
         self._check_parameters()
         given_ratios, ratios, scoring, legacy = deprecated_values(self)
         Cs = self._grid()
@@ -375,7 +372,25 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             kind,
         )
         search.run(np.tile(penalties(classes.total()), (len(ratios), 1)), True)
-        self._decide(search, model, A, classes, known, Cs, ratios)
+
+        def refit(model: LogisticRegression, alpha: float, ratio: float) -> None:
+            fit = model._fit_two if k == 1 else model._fit_several
+            fit(A, classes, alpha, ratio, known)
+
+        self._decide(search, model, refit, Cs, ratios)
+        self._set_folds(search, Cs, given_ratios, ratios, legacy)
+        self._set_features(p, names)
+        return self
+
+    def _set_folds(
+        self,
+        search: GLMSearch,
+        Cs: NDArray[np.float64],
+        given_ratios: Any,
+        ratios: NDArray[np.float64],
+        legacy: bool,
+    ) -> None:
+        """Set the attributes of the folds, and warn of those that did not converge."""
         known_ratios = None if given_ratios is None else ratios
         attributes = attributes_of_folds(search, Cs, known_ratios, bool(self.fit_intercept))
         if legacy:
@@ -391,8 +406,6 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             setattr(self, name, value)
         if search.unsettled:
             warn_unsettled(search.unsettled, float(self.tol))
-        self._set_features(p, names)
-        return self
 
     def _grid(self) -> NDArray[np.float64]:
         if isinstance(self.Cs, Integral):
@@ -454,13 +467,14 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         self,
         search: GLMSearch,
         model: LogisticRegression,
-        A: Any,
-        classes: Classes,
-        known: Any,
+        refit: Callable[[LogisticRegression, float, float], Any],
         Cs: NDArray[np.float64],
         ratios: NDArray[np.float64],
     ) -> None:
-        """Choose a penalty, and fit all rows or average over the folds."""
+        """Choose a penalty, and fit all rows or average over the folds.
+
+        refit: fits a model, from its coefficients, to all rows with an alpha and an l1_ratio.
+        """
         m = len(Cs)
         results = self.cv_results_ = search.results(
             bool(self.store_coef), C=np.tile(Cs, len(ratios))
@@ -474,8 +488,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             model.intercept_ = intercept[r, :, j].mean(axis=0)
             model.verbose = max(0, int(self.verbose) - 1)
             alpha = float(results["alpha"][i])
-            fit = model._fit_two if coef.shape[3] == 1 else model._fit_several
-            fit(A, classes, alpha, float(ratio), known)
+            refit(model, alpha, float(ratio))
             self.coef_ = np.asarray(model.coef_, np.float64)
             self.intercept_ = np.asarray(model.intercept_, np.float64)
             for name in ("solver_", "objective_", "dual_gap_", "relative_gap_"):

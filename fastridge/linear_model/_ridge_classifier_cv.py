@@ -80,11 +80,6 @@ relative_gradient_, relative_error_, objective_
     (True, (1,))
     """
 
-    _instead_of_parts = (
-        "its scores are those of classes, which moments do not give; expected RidgeCV with y of -1"
-        " and 1, which chooses the penalty by squared errors, and then RidgeClassifier"
-    )
-
     _parameters: ClassVar[Parameters] = {**BaseRidgeCV._parameters, "class_weight": CLASS_WEIGHT}
 
     def __init__(
@@ -178,7 +173,8 @@ relative_gradient_, relative_error_, objective_
         from ..model_selection._search import Scoring
 
         if type(X) is not np.ndarray and in_parts(X):
-            self._refuse_parts()
+            self._metadata(sample_weight, groups, params)
+            return self._fit_parts(X, y, sample_weight, groups=groups)
         self._check_parameters()
         class_weight = self.class_weight
         metadata = self._metadata(sample_weight, groups, params)

@@ -142,9 +142,8 @@ class BaseRidgeCV(Choosing):
         given: X, y and the metadata as passed to `fit`; held: (X, y, weight) of a held-out set or
         None.
         """
-        from ..model_selection._choice import describe_extension
         from ..model_selection._path_search import PathSearch
-        from ..model_selection._search import FoldSearch, warn_unsettled
+        from ..model_selection._search import FoldSearch
         from ..model_selection._splits import check_share, hold_out, make_splits
         from ..solvers.ridge_path.folds import Folds
 
@@ -202,8 +201,24 @@ class BaseRidgeCV(Choosing):
         else:
             search = PathSearch(folds, scoring, kind, self._seed(), self.store_cv_results, callback)
         alphas = self._alphas(folds.A, weight, folds.options)
+        self._run_search(search, folds, alphas, Y.shape[1], single, column)
+
+    def _run_search(
+        self,
+        search: Search,
+        folds: Folds,
+        alphas: NDArray[np.float64],
+        k: int,
+        single: bool,
+        column: bool,
+    ) -> None:
+        """Evaluate the penalties, choose one, fit to all rows and set the attributes."""
+        from ..model_selection._choice import describe_extension
+        from ..model_selection._path_search import PathSearch
+        from ..model_selection._search import FoldSearch, warn_unsettled
+
+        scoring = search.scoring
         automatic = self.alphas is None or isinstance(self.alphas, str)
-        k = Y.shape[1]
         try:
             search.add(alphas)
             said = search.extend() if automatic else []
@@ -223,7 +238,7 @@ class BaseRidgeCV(Choosing):
         stored = None
         if isinstance(search, PathSearch):
             stored = search.all_stored(single and not column)
-        if stored is not None and A.is_float32:
+        if stored is not None and folds.A.is_float32:
             stored = stored.astype(np.float32)
         self._decide(search, folds, stored, k, single, column)
 
@@ -252,8 +267,7 @@ class BaseRidgeCV(Choosing):
     ) -> NDArray[np.float64]:
         """Return the given grid, or the automatic one."""
         if self.alphas is not None and not isinstance(self.alphas, str):
-            values = np.asarray(self.alphas)
-            return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
+            return self._given_alphas(None, None)
         factor = options["factor"]
         if options["standardize"]:
             variance = variances(A, weight)
@@ -261,7 +275,13 @@ class BaseRidgeCV(Choosing):
         mean, variance = A.column_stats(weight)
         total = float(A.n_rows if weight is None else weight.sum())
         squares = total * (variance if self.fit_intercept else variance + mean**2)
-        d = np.ones(A.n_columns) if factor is None else factor
+        return self._given_alphas(squares, np.ones(A.n_columns) if factor is None else factor)
+
+    def _given_alphas(self, squares: Any, d: Any) -> NDArray[np.float64]:
+        """Return the given grid, or the automatic one for sums of squares and factors (p,)."""
+        if self.alphas is not None and not isinstance(self.alphas, str):
+            values = np.asarray(self.alphas)
+            return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
         return penalty_grid(None, self.n_alphas, lambda: squares, d)
 
     def _decide(
@@ -298,7 +318,7 @@ class BaseRidgeCV(Choosing):
         table = search.table
         result = folds.fit(alphas[chosen])
         A = folds.A
-        null = self._loss.null_deviance(folds.targets, folds.weight, self.fit_intercept)
+        null = folds.null_deviance()
         by_fold = table.get("fold_score")
         diagnoses = []
         for t, i in enumerate(chosen):

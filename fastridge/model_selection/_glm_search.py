@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -14,7 +13,6 @@ from .._stack import outside
 from ..data.check import guarded
 from ..data.rows import as_container, take_rows
 from ..exceptions import GridWarning
-from ..losses import Loss
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
 from ._choice import advice_of_end, at_end, best, choose, spread
@@ -252,16 +250,5 @@ class GLMSearch:
                 results["score_se"][same],
                 None if self.kind == "loo" else results["fold_score"][:, same],
             ),
-            Freedom(_null_error(loss, folds, fit_intercept), not np.any(coef)),
+            Freedom(folds.null_error(fit_intercept), not np.any(coef)),
         )
-
-
-def _null_error(loss: Loss, folds: GLMFolds, fit_intercept: bool) -> float:
-    """Return the mean deviance of the model without features on all rows, without an offset."""
-    y = folds.y if folds.k > 1 else folds.y[:, None]
-    if folds.k > 1:
-        share = np.bincount(folds.y, weights=folds.weight, minlength=folds.k)
-        share = share / share.sum()
-        live = share[share > 0]
-        return float(-2.0 * live @ np.log(live)) if fit_intercept else 2.0 * math.log(folds.k)
-    return float(loss.null_deviance(y, folds.weight, fit_intercept).mean())

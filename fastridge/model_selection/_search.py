@@ -63,7 +63,7 @@ class Scoring:
         if self.of_errors is None and not self.own_accuracy:
             self.scorer, self.weighted = make_scorer(self.name, loss.scores)
 
-    def from_errors(self, error, spread_):
+    def from_errors(self, error: Any, spread_: Any) -> Any:
         """Return scores (m, k), or (m, 1) over all targets, from errors (m, k)."""
         score = self.of_errors.value(np.asarray(error), np.asarray(spread_))
         return score if self.per_target else score.mean(axis=-1, keepdims=True)
@@ -83,7 +83,7 @@ class Scoring:
             found[name] = value if rows is None else _rows(value, rows, len(self.truth))
         return found
 
-    def error_of(self, error_se, error, spread_):
+    def error_of(self, error_se: Any, error: Any, spread_: Any) -> Any:
         """Return standard errors of scores to first order, from those of errors (m, k)."""
         if not self.per_target:
             error, spread_ = error.mean(axis=-1, keepdims=True), spread_.mean()
@@ -298,7 +298,7 @@ class FoldSearch(Search):
             score = np.array(scores)
         return found, score
 
-    def _columns(self, alphas, done):
+    def _columns(self, alphas: Any, done: Any) -> dict[str, Any]:
         found = [f for f, _ in done]
         train = np.array([f.train for f in found])
         validation = np.array([f.validation for f in found])

@@ -6,6 +6,7 @@ predictors too. Each fold fits decreasing penalties with warm starts; folds run 
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -245,6 +246,18 @@ class GLMFolds:
 
     def least(self, y: NDArray[Any]) -> Any:
         return 0.0 if self.k > 1 else self.loss.least(y)
+
+    def null_error(self, fit_intercept: bool) -> float:
+        """Return the mean deviance of the model without features on all rows, without an offset."""
+        if self.k == 1:
+            null = self.loss.null_deviance(self.y[:, None], self.weight, fit_intercept)
+            return float(null.mean())
+        if not fit_intercept:
+            return 2.0 * math.log(self.k)
+        share = np.bincount(self.y, weights=self.weight, minlength=self.k)
+        share = share / share.sum()
+        live = share[share > 0]
+        return float(-2.0 * live @ np.log(live))
 
 
 class FoldPath:

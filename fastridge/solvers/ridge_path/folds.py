@@ -398,6 +398,10 @@ class Folds:
             return np.sqrt(np.maximum(path.squared_norm, 0.0))
         return np.linalg.norm(self.restored(path.rough()), axis=2)
 
+    def null_deviance(self) -> Any:
+        """Return the mean squares (k,) about the mean, or about 0 without an intercept."""
+        return SQUARED.null_deviance(self.targets, self.weight, self.given["fit_intercept"])
+
     def fit(self, alpha) -> Any:
         """Return the RidgeResult of all rows, for one penalty per target."""
         options = self.given
