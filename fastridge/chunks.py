@@ -384,6 +384,15 @@ class Chunks(Parts):
     def keep(self) -> None:
         pass  # chunks are read anew, as they may not fit into the memory
 
+    def first(self, task: Callable[..., Any], *args: Any) -> Any:
+        if self.once:
+            return None
+        for number, chunk in enumerate(self._source() if callable(self._source) else self._source):
+            found = run_task(task, _part(number, chunk), args)
+            if found is not None:
+                return found
+        return None
+
     def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
         self.n_passes += 1
         state = copy.deepcopy(state)

@@ -331,3 +331,38 @@ def test_separated_classes_are_said():
     with pytest.warns(Warning, match="separate the classes"):
         model.fit(Chunks.arrays(X, X[:, 0] > 0, rows=100))
     assert model.n_iter_[0] < 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("counts", fastridge.PoissonRegressor(tol=1e-7)),
+        ("labels", fastridge.LogisticRegression(tol=1e-7, class_weight="balanced")),
+        ("classes", fastridge.LogisticRegression(tol=1e-7)),
+        ("labels", fastridge.LogisticRegression(tol=1e-6, l1_ratio=0.5)),
+    ],
+)
+def test_a_start_from_a_sample(kind, model):
+    X, y, s = data(offset=1.0)
+    X, y, s = np.tile(X, (8, 1)), np.tile(targets(y, kind), 8), np.tile(s, 8)
+    chunks = Chunks.arrays(X, y, s, rows=N)
+    cold = clone(model).fit(chunks)
+    warm = clone(model).set_params(warm_start="sample").fit(chunks)
+    close(cold.coef_, warm.coef_, 1e-6 if model.tol < 1e-6 else 1e-4)
+    # the first part is like the others: the same solution up to the share of its penalty
+    assert warm.n_passes_ <= cold.n_passes_ - 2
+    # a part that is unlike the others, or of one class, starts nothing
+    order = np.argsort(y, kind="stable")
+    chunks = Chunks.arrays(X[order], y[order], s[order], rows=N)
+    warm = clone(model).set_params(warm_start="sample").fit(chunks)
+    close(cold.coef_, warm.coef_, 1e-6 if model.tol < 1e-6 else 1e-4)
+    assert warm.n_passes_ <= cold.n_passes_ + 1
+    with pytest.raises(ValueError, match="a bool, as 'sample' is for data in parts"):
+        clone(model).set_params(warm_start="sample").fit(X, y)
+
+
+def test_a_sample_of_what_is_read_once_is_no_start():
+    X, y, s = data(offset=1.0)
+    once = Chunks(iter([(X, targets(y, "counts"), s)]))
+    with pytest.raises(ValueError, match="already been read"):
+        fastridge.PoissonRegressor(warm_start="sample").fit(once)

@@ -87,3 +87,16 @@ def test_parameters_stay_the_callers_objects():
     assert model.random_state is state
     with pytest.raises(TypeError, match="expected partial_fit"):
         fastridge.SGDRegressor().fit(Chunks.arrays(X, y))
+
+
+@pytest.mark.parametrize("names", [("offset",), ("exposure",), ("offset", "exposure")])
+def test_scores_with_offsets(names):
+    X, y, s = data(offset=1.0)
+    y = targets(y, "counts")
+    given = {name: value for name, value in (("offset", s), ("exposure", 1 + s)) if name in names}
+    model = fastridge.PoissonRegressor().fit(X, y, s, **given)
+    chunks = Chunks.arrays(X, y, s, rows=97, **given)
+    assert model.score(chunks) == pytest.approx(model.score(X, y, s, **given), abs=1e-12)
+    assert chunks.n_passes <= 12
+    with pytest.raises(ValueError, match="offset is given"):
+        fastridge.Ridge().fit(X, y).score(Chunks.arrays(X, y, offset=s))

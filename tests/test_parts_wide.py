@@ -182,3 +182,22 @@ def test_other_losses_by_conjugate_gradients(kind, classes, model, monkeypatch):
     assert abs(objective - found.objective_) <= 1e-12 * objective
     assert np.sqrt(found.relative_gap_) <= 1e-7
     assert found.n_passes_ <= 800
+
+
+def test_few_rows_whose_number_is_not_known():
+    rng = np.random.default_rng(5)
+    X = scipy.sparse.random_array((300, 4500), density=0.01, format="csr", rng=rng)
+    y = X @ rng.standard_normal(4500)
+
+    def read():
+        for start in range(0, 300, 100):
+            yield X[start : start + 100], y[start : start + 100]
+
+    local = fastridge.Ridge(0.1, tol=1e-10).fit(X, y)
+    found = fastridge.Ridge(0.1, tol=1e-10).fit(Chunks(read))
+    assert found.solver_ == "cg"
+    assert found.coef_ == pytest.approx(local.coef_, abs=1e-7 * np.abs(local.coef_).max())
+    # what can be read once is summed at once
+    once = fastridge.Ridge(0.1, max_memory=1e9).fit(Chunks(read()))
+    assert once.n_passes_ == 1
+    assert once.solver_ == "cholesky"

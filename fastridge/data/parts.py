@@ -194,6 +194,13 @@ class Parts(ABC):
         """Hold the data, before several passes, where the engine has memory for that."""
 
     @abstractmethod
+    def first(self, task: Callable[..., Any], *args: Any) -> Any:
+        """Return ``task(part, *args)`` of the first part for which it is not None, or None.
+
+        Parts after that are not read, and this is no pass. None where a single pass is possible.
+        """
+
+    @abstractmethod
     def chain(self, step: Callable[..., Any], state: Any, *args: Any) -> Any:
         """Return what a state is after ``state = step(part, state, *args)`` for each part in order.
 

@@ -95,6 +95,16 @@ class DaskParts(Parts):
             graph[name, number] = (_move, step, number, row, (name, number - 1), (name, "args"))
         return _scheduler()(graph, (name, len(keys) - 1)).value
 
+    def first(self, task: Any, *args: Any) -> Any:
+        graph, keys = self._layout()
+        for number, row in enumerate(keys):
+            name = f"fastridge-first-{uuid.uuid4().hex}"
+            one = {**graph, name: (_of_one, _Held((task, args)), number, row)}
+            found = _scheduler()(one, name).value
+            if found is not None:
+                return found
+        return None
+
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Total | None:
         graph, keys = self._layout()
         graph, name = dict(graph), f"fastridge-sum-{uuid.uuid4().hex}"
@@ -156,6 +166,11 @@ def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) 
     """Return a copy of the state that has taken a partition."""
     moved = copy.deepcopy(state.value)
     return _Held(run_task(step, part_of(number, values), (moved, *args.value)))
+
+
+def _of_one(held: _Held, number: int, values: list[Any]) -> _Held:
+    task, args = held.value
+    return _Held(run_task(task, part_of(number, values), args))
 
 
 def _add(*sums: Any) -> Any:

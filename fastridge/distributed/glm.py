@@ -21,7 +21,7 @@ from ..solvers.descent.grid import LEAST_L1_RATIO
 from ..solvers.glm.options import Options
 from ..systems import lapack
 from .glm_cg import Gradients
-from .glm_sums import Data, Equations, Known, equations_of
+from .glm_sums import Data, Equations, Known, equations_of, pair_of
 from .squared import require_memory
 
 Array = NDArray[np.float64]
@@ -155,10 +155,7 @@ class GLM:
                     break
                 intercept = intercept - np.clip(slope / curve, -5.0, 5.0)
                 state = self.at(coef, intercept, is_wide)
-        null = state.value - known.least / self.total
-        if not null > 4 * _EPS * abs(state.value):
-            null = 1.0
-        return Null(coef, intercept, state, null)
+        return Null(coef, intercept, state, self._relative_to(state.value))
 
     def fit(
         self, alpha: float, null: Null | None = None, start: tuple[Array, Array] | None = None
@@ -175,18 +172,20 @@ class GLM:
         if not is_wide:
             require_memory(self.parts, None, self.k**2)
         steps: Any = Gradients(self.parts, data, origin, total) if is_wide else None
-        if null is None:
+        begun = None
+        if start is not None:
+            start = self._inside(start[0]), self._about_origin(*start)
+        if start is not None and null is None:
+            null, begun = self._null_and(start, penalty, is_wide)
+            start = None if begun is None else start
+        elif null is None:
             null = self.null(is_wide)
         coef, intercept, state, least = null
+        inside = self._inside(coef)
         if start is not None:
-            coef = start[0]
-            intercept = start[1] + coef @ origin if fit_intercept else start[1]
-        inside = np.clip(
-            coef,
-            -np.inf if penalty.lower is None else penalty.lower,
-            np.inf if penalty.upper is None else penalty.upper,
-        )
-        if start is not None or (inside != coef).any():
+            coef, intercept = start
+            state = begun or self.at(coef, intercept, is_wide)
+        elif (inside != coef).any():
             coef = inside
             state = self.at(coef, intercept, is_wide)
         objective = state.value + penalty.value(coef)
@@ -234,6 +233,40 @@ class GLM:
             separated,
             error,
         )
+
+    def _inside(self, coef: Array) -> Array:
+        """Return coefficients within the bounds."""
+        lower, upper = self.box
+        lower, upper = -np.inf if lower is None else lower, np.inf if upper is None else upper
+        return np.asarray(np.clip(coef, lower, upper))
+
+    def _about_origin(self, coef: Array, intercept: Array) -> Array:
+        return intercept + coef @ self.origin if self.fit_intercept else intercept
+
+    def _null_and(
+        self, start: tuple[Array, Array], penalty: Penalty, is_wide: bool
+    ) -> tuple[Null, Equations | None]:
+        """Return the null model and the state at a start, from one pass; None if that is worse."""
+        known = self.known
+        if known.has_offset and self.fit_intercept:
+            return self.null(is_wide), self.at(*start, is_wide)
+        coef, intercept = (
+            np.zeros((self.k, self.p)),
+            first_intercept(self.data, known, self.fit_intercept),
+        )
+        places = (coef, intercept), start
+        both = self.parts.sum(pair_of, self.data, places, self.origin, self.total, is_wide)
+        null, begun = both.values
+        value = begun.value + penalty.value(start[0])
+        if not value <= null.value + penalty.value(self._inside(coef)):
+            # a part that is unlike the others
+            return self.null(is_wide), None
+        return Null(coef, intercept, null, self._relative_to(null.value)), begun
+
+    def _relative_to(self, value: float) -> float:
+        """Return the null objective that gaps are relative to."""
+        null = value - self.known.least / self.total
+        return null if null > 4 * _EPS * abs(value) else 1.0
 
     def first_alpha(self) -> float:
         """Return the least alpha that leaves all penalised coefficients at their start."""

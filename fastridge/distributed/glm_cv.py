@@ -21,8 +21,8 @@ from ..model_selection._search import Scoring
 from ..systems.cost import default_memory
 from .glm import GLM, Found, Null
 from .glm_sums import Data, Known, known_of, read
-from .lockstep import Many, run_together, without
-from .sums import Totals, fold_of_rows, weights_of, weights_of_rows
+from .lockstep import run_together, without
+from .sums import Many, Totals, fold_of_rows, weights_of, weights_of_rows
 
 Array = NDArray[np.float64]
 

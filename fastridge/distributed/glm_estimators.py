@@ -13,7 +13,8 @@ from .. import _sklearn
 from .._progress import reporter
 from .._stack import outside
 from ..data.parameters import check_penalty_factor
-from ..data.parts import Parts
+from ..data.parts import Part, Parts
+from ..linear_model._glm_base import is_sample
 from ..linear_model._logistic_cv_legacy import deprecated_values
 from ..losses import LOGISTIC, MULTINOMIAL, Loss
 from ..model_selection._search import Scoring
@@ -24,9 +25,10 @@ from .glm import GLM, Found
 from .glm_cv import Folds, GLMPartsSearch, require_weight
 from .glm_sums import Data, Known, known_of
 from .squared import FOLDS
-from .sums import LabelCounts, Weights, class_weights, label_counts_of
+from .sums import LabelCounts, Weights, class_weights, label_counts_of, weights_of
 
 _LARGEST = 1e300  # bound on alpha, for a tiny C
+_SAMPLE_TOL, _SAMPLE_STEPS = 1e-3, 20  # of the fit to a sample
 _ALL_ZERO = (
     "y is 0 for every sample of positive weight, so that no finite intercept is optimal; expected"
     " at least one positive value."
@@ -44,9 +46,13 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
     require_weight(known)
     if loss.has_log_link and not known.y_sum > 0:
         raise ValueError(_ALL_ZERO)
-    start = estimator._start(len(known.mean))
-    if start is not None:
-        start = np.asarray(start[0])[None, :], np.array([start[1]])
+    start = None
+    if is_sample(estimator.warm_start):
+        start = _sample(estimator, parts, data, float(estimator.alpha), float(estimator.l1_ratio))
+    else:
+        start = estimator._start(len(known.mean))
+        if start is not None:
+            start = np.asarray(start[0])[None, :], np.array([start[1]])
     found = _run(
         estimator, parts, data, known, float(estimator.alpha), float(estimator.l1_ratio), start
     )
@@ -84,7 +90,10 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
     known.y_sum, known.least = float(weight[1]), 0.0
     alpha = 0.0 if np.isinf(float(C)) else 1.0 / (float(C) * known.total)
     k, p = 1 if two else len(classes), len(known.mean)
-    start = estimator._start((k, p))
+    if is_sample(estimator.warm_start):
+        start = _sample(estimator, parts, data, alpha, float(ratio))
+    else:
+        start = estimator._start((k, p))
     found = _run(estimator, parts, data, known, alpha, float(ratio), start)
     dtype = np.float32 if known.is_float32 else np.float64
     estimator.coef_ = found.coef.astype(dtype)
@@ -92,6 +101,46 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
     estimator.n_iter_ = np.array([found.n_iter], np.int32)
     estimator.C_ = float(C)
     estimator.classes_ = classes
+
+
+class _One:
+    """A part as the whole data set."""
+
+    names = None
+
+    def __init__(self, part: Part) -> None:
+        self.part, self.width = part, None
+
+    def sum(self, task: Any, *args: Any) -> Any:
+        return task(self.part, *args)
+
+
+def _sample(estimator: Any, parts: Parts, data: Data, alpha: float, ratio: float) -> Any:
+    """Return coefficients and intercepts of a fit to the first part with rows, or None."""
+    options = estimator._options(ratio)._replace(tol=_SAMPLE_TOL, max_iter=_SAMPLE_STEPS)
+    return parts.first(_fit_of, data, alpha, estimator, options)
+
+
+def _fit_of(part: Part, data: Data, alpha: float, estimator: Any, options: Any) -> Any:
+    known = known_of(part, data, False)
+    if known is None or not known.total > 0:
+        return None
+    if data.classes is not None:
+        found = weights_of(part, "y", True)
+        assert found is not None
+        weight = np.zeros(len(data.classes))
+        weight[np.searchsorted(data.classes, found.labels)] = found.weight
+        if data.class_weight is not None:
+            weight *= data.class_weight
+        if not weight.all():
+            return None
+        known.labels = Weights(data.classes, weight)
+        known.y_sum, known.least = float(weight[1]), 0.0
+    elif data.loss is not None and data.loss.has_log_link and not known.y_sum > 0:
+        return None
+    factor, box = _constraints(estimator, data, len(known.mean), options.l1_ratio)
+    fit = GLM(_One(part), data, known, factor, box, options).fit(alpha)
+    return fit.coef, fit.intercept
 
 
 def _weights(estimator: Any, classes: Any, weight: Any) -> tuple[Any, Any]:

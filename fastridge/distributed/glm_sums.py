@@ -12,7 +12,7 @@ from ..data.check import check_design, check_finite, check_target
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset
-from .sums import Totals, Weights, codes_of, labels_of, weights_of, weights_of_rows
+from .sums import Many, Totals, Weights, codes_of, labels_of, weights_of, weights_of_rows
 
 Array = NDArray[np.float64]
 
@@ -269,6 +269,17 @@ def equations_of(
         found.border[a] = h.sum() * np.append(moved, 1.0)
         found.squares[a] = h.sum() * np.append(variance + moved**2, 1.0)
     return found
+
+
+def pair_of(
+    part: Part, data: Data, places: Any, origin: Array, total: float, is_wide: bool
+) -> Many | None:
+    """Return the loss at the first of two places, and the equations at the second."""
+    second = equations_of(part, data, places[1], origin, total, is_wide)
+    if second is None:
+        return None
+    value = derivatives(part, data, places[0], origin, total).value
+    return Many([Equations(value, np.zeros(0), None), second])
 
 
 def products_of(

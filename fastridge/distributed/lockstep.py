@@ -14,19 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.parts import Part, Parts, Sum, row_count
-from .sums import fold_of_rows, weights_of_rows
-
-
-class Many(Sum):
-    """Sums of several requests."""
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-    def add(self, other: Many) -> None:
-        for ours, theirs in zip(self.values, other.values, strict=True):
-            ours.add(theirs)
+from ..data.parts import Part, Parts, row_count
+from .sums import Many, fold_of_rows, weights_of_rows
 
 
 class _AllTasks:

@@ -11,8 +11,12 @@ from .. import _sklearn
 from .._stack import outside
 from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
+from ..solvers.glm.options import check_offset
 from .fit import parts_of
 from .sums import Totals, column, refuse_others, weights_of_rows
+
+_NULL_PASSES = 30
+_NULL_TOL = 1e-16  # Newton's decrement, relative to the deviance, at the end
 
 
 def predict_parts(estimator: Any, method: str, X: Any, options: dict[str, Any]) -> Any:
@@ -121,9 +125,11 @@ def means_of(part: Part, estimator: Any) -> Totals | None:
     n = row_count(part.X)
     if n == 0:
         return None
-    refuse_others(part, "offset", "exposure")
+    has_offset = part.offset is not None or part.exposure is not None
+    if has_offset and not hasattr(estimator, "posterior"):
+        refuse_others(part, "offset", "exposure")
     weight, y = _weight(part, n), check_target(part.y, n).reshape(n, -1)
-    return Totals(weight.sum(), n, weight @ y)
+    return Totals(weight.sum(), n, weight @ y, has_offset)
 
 
 def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
@@ -140,6 +146,36 @@ def deviances_of(part: Part, estimator: Any, mean: Any) -> Totals | None:
     return Totals(weight @ loss.deviance(y, mu), weight @ loss.deviance(y, mean + 0.0 * y))
 
 
+def null_of(part: Part, loss: Any, b: float) -> Totals | None:
+    """Return the sum of the loss at a constant plus the offset, and of its two derivatives."""
+    n = row_count(part.X)
+    if n == 0:
+        return None
+    weight, y = _weight(part, n), check_target(part.y, n).reshape(n)
+    offset = check_offset(part.offset, part.exposure, loss, n)
+    r, h = np.empty(n), np.empty(n)
+    value = loss.evaluate(y, b + np.zeros(n) if offset is None else b + offset, weight, r, h)
+    return Totals(value - weight @ loss.least(y), r.sum(), h.sum())
+
+
+def _null_deviance(parts: Any, loss: Any, mean: float, total: float) -> float:
+    """Return the sum of the deviances of the best constant added to an offset."""
+    b = float(loss.link(np.array(mean)))
+    best, step = np.inf, np.inf
+    for _ in range(_NULL_PASSES):
+        value, slope, curve = parts.sum(null_of, loss, b).values
+        if value > best:
+            step *= 0.5
+            b -= step
+            continue
+        best = value
+        if not curve > 0 or slope**2 <= _NULL_TOL * curve * max(total, value):
+            break
+        step = float(np.clip(-slope / curve, -5.0, 5.0))
+        b += step
+    return 2.0 * max(float(best), 0.0)
+
+
 def _require_weight(total: float) -> None:
     if not total > 0:
         raise ValueError(
@@ -154,8 +190,13 @@ def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
         right, total = parts.sum(right_of, estimator).values
         _require_weight(total)
         return float(right / total)
-    total, n, weighted = parts.sum(means_of, estimator).values
+    total, n, weighted, has_offset = parts.sum(means_of, estimator).values
     _require_weight(total)
+    if has_offset:
+        mean = weighted / total
+        left, _ = parts.sum(deviances_of, estimator, mean).values
+        null = _null_deviance(parts, estimator._loss, float(mean[0]), float(total))
+        return 1.0 - float(left[0]) / null if null > 0 else float(left[0] == 0)
     if n < 2:
         warnings.warn(
             "the score is not defined for fewer than two samples.",

@@ -31,6 +31,7 @@ from ..quadratic.sums import SumProblem
 from ..solvers.ridge.moments import solve_moments
 from ..solvers.ridge_path.folds import Folds, RidgeErrors
 from ..systems import lapack
+from .fold_paths import LARGE, FoldPath
 from .folds import class_folds, make_folds
 from .squared import FOLDS, FoldTask, fit_folds, moments, require_memory, standing_rows
 from .sums import (
@@ -79,6 +80,9 @@ class MomentFolds(Folds):
         self.unsettled = []
         # coefficients (m, k, p) and intercepts (m, k) of the folds' last penalties
         self.models: dict[int, tuple[Array, Array]] = {}
+        # the reduction of the total, and its last path
+        self.reduced: Any = None
+        self._last: Any = None
 
     def test_size(self, i: int) -> int:
         return self.parts[i].n_samples
@@ -95,7 +99,7 @@ class MomentFolds(Folds):
     ) -> RidgeErrors:
         held = self.parts[i]
         train = self._training(i, held)
-        run = self.path_of_moments(train, alphas, None)
+        run = self._path_of_fold(train, np.asarray(alphas, np.float64))
         coef = run.rough()
         if self.options["fit_intercept"]:
             intercept, null = train.y_mean - coef @ train.mean, train.y_mean
@@ -118,8 +122,25 @@ class MomentFolds(Folds):
             coef if keep else None,
         )
 
+    def _path_of_fold(self, train: Moments, alphas: Array) -> Any:
+        options, p = self.options, train.n_features
+        factor = np.ones(p) if options["factor"] is None else options["factor"]
+        if p >= LARGE and factor.all() and train.gram.diagonal().all():
+            whole = self.path(alphas)
+            if not len(whole.alone):
+                variance = np.diagonal(train.gram) / train.total_weight
+                d = factor * variance if options["standardize"] else factor
+                found = FoldPath(train, whole, alphas, d, options["fit_intercept"])
+                if found.converged:
+                    return found
+        return self.path_of_moments(train, alphas, None)
+
     def path(self, alphas: Any, callback: Any = None) -> Any:
-        return self.path_of_moments(self.total, alphas, None)
+        if self._last is None or not np.array_equal(self._last.alphas, alphas):
+            self._last = None
+            self._last = self.path_of_moments(self.total, alphas, None, self.reduced)
+            self.reduced = self._last.reduced
+        return self._last
 
     def null_deviance(self) -> Array:
         total = self.total

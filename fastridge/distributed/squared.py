@@ -29,7 +29,7 @@ from .sums import (
     too_wide,
     weights_of,
 )
-from .wide import ONLY_MOMENTS, columns_of, fit_wide
+from .wide import ONLY_MOMENTS, Columns, columns_of, fit_wide
 
 Array = NDArray[np.float64]
 
@@ -87,8 +87,14 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
     """Return moments, or where they are too large the statistics of the columns."""
     most = most_columns(estimator.max_memory)
     run = SOLVERS[estimator.solver]
-    if run == "cg" or (run == "auto" and _has_few_rows(estimator, parts)):
+    may_be_wide = run == "auto" and _may_be_wide(estimator)
+    if run == "cg" or (may_be_wide and _has_few_rows(parts)):
         found = parts.sum(columns_of, targets)
+    elif may_be_wide and parts.lengths is None and not parts.once:
+        # rows are counted before the moments of many columns are summed
+        found = parts.sum(moments_of, targets, min(most, _WIDE), columns_of)
+        if isinstance(found, Columns) and _FEW * len(found.mean) <= found.n:
+            found = parts.sum(moments_of, targets, most, columns_of)
     elif run == "auto":
         found = parts.sum(moments_of, targets, most, columns_of)
     else:
@@ -102,11 +108,15 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
     return found
 
 
-def _has_few_rows(estimator: Any, parts: Parts) -> bool:
+def _may_be_wide(estimator: Any) -> bool:
+    """Return whether an estimator can do without moments."""
+    given = any(getattr(estimator, name, None) is not None for name in ONLY_MOMENTS)
+    return not given and not estimator.positive
+
+
+def _has_few_rows(parts: Parts) -> bool:
     """Return whether rows, known before a pass, are far fewer than columns."""
-    if parts.lengths is None or parts.width is None or estimator.positive:
-        return False
-    if any(getattr(estimator, name, None) is not None for name in ONLY_MOMENTS):
+    if parts.lengths is None or parts.width is None:
         return False
     return parts.width > _WIDE and sum(parts.lengths) < _FEW * parts.width
 

@@ -53,6 +53,17 @@ class Totals(Sum):
         self.values = [a + b for a, b in zip(self.values, other.values, strict=True)]
 
 
+class Many(Sum):
+    """Sums of several requests."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def add(self, other: Many) -> None:
+        for ours, theirs in zip(self.values, other.values, strict=True):
+            ours.add(theirs)
+
+
 class Count(Sum):
     """Numbers of rows by part, and the weight of each group where there are groups."""
 

@@ -44,8 +44,9 @@ class PoissonRegressor(BaseGLMRegressor):
     tol : float, default=1e-4
         Bound on the square root of `relative_gap_`: the fit stops when the duality gap is at most
         tol^2 times the loss of the model without features above the least loss of any predictions.
-    warm_start : bool, default=False
-        Start from the coefficients of the previous fit.
+    warm_start : bool or "sample", default=False
+        True: start from the coefficients of the previous fit. "sample", only for data in parts:
+        start from a fit to the first part, which saves passes where parts are alike.
     verbose : int, default=0
         Above 0: print solver, iterations, objective and relative gap.
     l1_ratio : float, default=0.0
@@ -230,7 +231,7 @@ dual_gap_, relative_gap_
         solver: str = "lbfgs",
         max_iter: int = 100,
         tol: float = 1e-4,
-        warm_start: bool = False,
+        warm_start: Any = False,
         verbose: Any = 0,
         l1_ratio: float = 0.0,
         penalty_factor: Any = None,

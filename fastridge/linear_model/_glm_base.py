@@ -60,6 +60,11 @@ def solver_names(*theirs: str) -> Mapping[str, str]:
     return {**dict.fromkeys(theirs, "auto"), **ours}
 
 
+def is_sample(value: Any) -> bool:
+    """Return whether `warm_start` asks for a start from a part of the data."""
+    return isinstance(value, str) and value == "sample"
+
+
 def request_setter(method: str, *names: str) -> Callable[..., Any]:
     """Return the method ``set_{method}_request`` of an estimator whose `method` takes `names`."""
 
@@ -163,7 +168,7 @@ class BaseGLM(Estimator):
     solver: str
     max_iter: int
     tol: float
-    warm_start: bool
+    warm_start: Any
     verbose: Any
     penalty_factor: Any
     standardize: bool
@@ -180,7 +185,11 @@ class BaseGLM(Estimator):
         "solver": one_of(_solvers),
         "max_iter": COUNT,
         "tol": AT_LEAST_0,
-        "warm_start": BOOL,
+        "warm_start": Parameter(
+            lambda value: isinstance(value, (bool, np.bool_)) or is_sample(value),
+            "a bool, or 'sample' for data in parts",
+            quick="type(v) is bool",
+        ),
         "verbose": VERBOSE,
         "penalty_factor": PENALTY_FACTOR,
         "standardize": BOOL,
@@ -196,6 +205,12 @@ class BaseGLM(Estimator):
             return NOTHING
         low, high = bounds(lower, upper, self.positive, p)
         return Constraints(check_penalty_factor(factor, p), low, high)
+
+    def _is_warm(self) -> bool:
+        """Return whether a fit starts from the last one; refuse a sample of rows in one piece."""
+        if is_sample(self.warm_start):
+            self._refuse("warm_start", "a bool, as 'sample' is for data in parts")
+        return bool(self.warm_start)
 
     def _options(self, l1_ratio: float) -> Options:
         return Options(

@@ -35,7 +35,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         solver: str = "lbfgs",
         max_iter: int = 100,
         tol: float = 1e-4,
-        warm_start: bool = False,
+        warm_start: Any = False,
         verbose: Any = 0,
         l1_ratio: float = 0.0,
         penalty_factor: Any = None,
@@ -144,7 +144,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
 
     def _start(self, p: int) -> tuple[Any, float] | None:
         """Return coefficients and intercept of the previous fit for a warm start, else None."""
-        coef = self.__dict__.get("coef_") if self.warm_start else None
+        coef = self.__dict__.get("coef_") if self._is_warm() else None
         if coef is None or coef.shape != (p,):
             return None
         return coef, float(self.intercept_) if self.fit_intercept else 0.0

@@ -76,8 +76,9 @@ class LogisticRegression(BaseLogistic):
         Largest number of iterations.
     verbose : int, default=0
         Above 0: print solver, iterations, objective and relative gap.
-    warm_start : bool, default=False
-        Start from the coefficients of the previous fit.
+    warm_start : bool or "sample", default=False
+        True: start from the coefficients of the previous fit. "sample", only for data in parts:
+        start from a fit to the first part, which saves passes where parts are alike.
     n_jobs : int or None, default=None
         Accepted for compatibility and without effect, with a warning, as in scikit-learn.
     penalty_factor : array-like of shape (n_features,) or None, default=None
@@ -177,7 +178,7 @@ class LogisticRegression(BaseLogistic):
         solver: str = "lbfgs",
         max_iter: int = 100,
         verbose: Any = 0,
-        warm_start: bool = False,
+        warm_start: Any = False,
         n_jobs: int | None = None,
         penalty_factor: Any = None,
         standardize: bool = False,
@@ -368,7 +369,7 @@ class LogisticRegression(BaseLogistic):
 
     def _start(self, shape: tuple[int, int]) -> tuple[Any, Any] | None:
         """Return coefficients and intercepts of the previous fit for a warm start, else None."""
-        coef = self.__dict__.get("coef_") if self.warm_start else None
+        coef = self.__dict__.get("coef_") if self._is_warm() else None
         if coef is None or coef.shape != shape or not np.isfinite(self.intercept_).all():
             return None
         return coef if isinstance(coef, np.ndarray) else coef.toarray(), self.intercept_

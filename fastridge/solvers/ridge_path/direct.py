@@ -39,12 +39,13 @@ class MomentsPath:
     """Solutions for every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
 
     rows: function that returns the RidgeProblem of the rows, used where moments lose digits.
+    reduced: the reduction of another path of the same moments and d, or None.
     """
 
     solver = "cholesky"
 
     @on_one_thread
-    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None) -> None:
+    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None, reduced=None) -> None:
         self.problem = SumProblem(moments, alphas, d, fit_intercept)
         self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
         problem = self.problem
@@ -80,7 +81,7 @@ class MomentsPath:
         self.left = np.zeros(m)  # sum of alpha / (l + alpha) over eigenvalues l of M
         self.alone = np.arange(m)
         if len(self.chosen):
-            self.reduced = Tridiagonal(np.array(M, order="F"))
+            self.reduced = Tridiagonal(np.array(M, order="F")) if reduced is None else reduced
             self.rotated = self.reduced.rotate(self.right)
             self._hidden = hidden
             safe = self.shows(alphas)
