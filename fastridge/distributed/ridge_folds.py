@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .. import _sklearn
 from .._cached import cached
+from .._stack import outside
 from ..data.check import check_design, check_target
 from ..data.parameters import check_penalty_factor
 from ..data.parts import Part, Parts, Sum, row_count
@@ -476,7 +477,7 @@ class LeftOutSearch(Search):
                 f" {at.largest:.2g}, which the sums of data in parts do not give exactly; try"
                 " larger penalties, standardize=True with folds, or folds.",
                 _sklearn.exception("ConvergenceWarning"),
-                stacklevel=2,
+                stacklevel=outside(),
             )
         share = None
         if self.kind == "gcv":
