@@ -24,6 +24,7 @@ if _TYPE_CHECKING:
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .chunks import Chunks
     from .criteria import InformationCriteria, information_criteria
+    from .incremental import Incremental
     from .io import load, save
     from .linear_model import (
         GLMCV,
@@ -89,6 +90,7 @@ _HOMES = {
     "CrossValidationDisplay": "plot",
     "ElasticNetPath": "solvers.descent.elastic_net",
     "ElasticNetResult": "solvers.descent.elastic_net",
+    "Incremental": "incremental",
     "InformationCriteria": "criteria",
     "GLMPath": "solvers.glm.path",
     "GLMPosterior": "solvers.glm.posterior",
@@ -157,6 +159,7 @@ __all__ = [
     "GammaRegressor",
     "GroupRidge",
     "GroupShrinkageDisplay",
+    "Incremental",
     "InformationCriteria",
     "Lasso",
     "LassoCV",

@@ -59,6 +59,7 @@ class Chunks(Parts):
     Moments : The sums that one pass of a ridge regression makes.
     fastridge.io.iter_svmlight : Chunks of text in the svmlight format.
     SGDClassifier : Linear classifier that learns from a stream of rows.
+    Incremental : Learn the chunks one after the other, some times over.
 
     Examples
     --------

@@ -284,7 +284,9 @@ relative_gap_
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a dask array or data
+            frame, or a list of delayed (X, y[, sample_weight]); only named scores that are means
+            over rows are then possible.
         y : array-like of shape (n_samples,)
             Values to predict, among those that the loss is defined for.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

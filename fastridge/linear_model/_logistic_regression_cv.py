@@ -119,6 +119,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         rows, and "C" is C.
     diagnosis_ : fastridge.model_selection.Diagnosis
         Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
+    n_passes_ : int
+        Passes over the data; only after a fit of data in parts.
     n_features_in_, feature_names_in_
         As for `LogisticRegression`.
     solver_, objective_, dual_gap_, relative_gap_
@@ -272,7 +274,9 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a dask array or data
+            frame, or a list of delayed (X, y[, sample_weight]); only named scores that are means
+            over rows are then possible.
         y : array-like of shape (n_samples,)
             Class labels, whole numbers or strings.
         sample_weight : array-like of shape (n_samples,), float or None, default=None

@@ -131,7 +131,9 @@ relative_gradient_, relative_error_, objective_
         Parameters
         ----------
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-            Features; see `Ridge.fit`.
+            Features; see `Ridge.fit`. Or data in parts, with `y` None for `Chunks`: a `Chunks`, a
+            dask array or data frame, or a list of delayed (X, y[, sample_weight]); only named
+            scores that are means over rows are then possible.
         y : array-like of shape (n_samples,), or array-like or scipy sparse matrix of shape \
 (n_samples, n_labels)
             Class labels, whole numbers or strings; or an indicator of several labels per sample.

@@ -171,6 +171,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
     SGDRegressor : Regression.
     LogisticRegression : The exact solution, where the data fit into memory.
     Chunks : Rows that are read a chunk at a time.
+    Incremental : Learn all parts of a data set, some times over.
 
     Notes
     -----

@@ -83,6 +83,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
     --------
     SGDClassifier : Classification.
     Ridge, ElasticNet, PoissonRegressor : The exact solution, where the data fit into memory.
+    Incremental : Learn all parts of a data set, some times over.
 
     Notes
     -----
