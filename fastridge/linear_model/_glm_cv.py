@@ -129,8 +129,8 @@ class GLMCV(Choosing, BaseGLMRegressor):
         Errors, which are mean deviances, and scores of every penalty.
     diagnosis_ : fastridge.model_selection.Diagnosis
         Verdict: under-fitting, over-fitting, about right, or the penalty does not matter.
-    coef_, intercept_, n_iter_, n_features_in_, feature_names_in_, solver_, objective_, dual_gap_, \
-relative_gap_
+    coef_, intercept_, n_iter_, n_passes_, n_features_in_, feature_names_in_, solver_, objective_, \
+dual_gap_, relative_gap_
         As for `PoissonRegressor`; for the fit to all rows.
 
     See Also

@@ -59,8 +59,8 @@ max_memory, random_state, store_coef, callback
         The classes, sorted; for an indicator, the indices of its labels.
     indicator_ : {"dense", "matrix", "array"} or None
         Container of `y` where it was an indicator.
-    alphas_, cv_results_, diagnosis_, dof_, n_features_in_, feature_names_in_, solver_, n_iter_, \
-relative_gradient_, relative_error_, objective_
+    alphas_, cv_results_, diagnosis_, dof_, n_passes_, n_features_in_, feature_names_in_, solver_, \
+n_iter_, relative_gradient_, relative_error_, objective_
         As for `RidgeCV`.
 
     See Also
