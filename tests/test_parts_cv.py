@@ -9,7 +9,7 @@ from parts_problems import ALPHAS, S0, X0, Y0, N, P, clone, close, data, targets
 
 import fastridge
 from fastridge import Chunks
-from fastridge.distributed import glm_cv
+from fastridge.distributed import fold_paths, glm_cv
 from fastridge.distributed.lockstep import run_together
 from fastridge.distributed.sums import Totals
 from fastridge.model_selection import HashedKFold
@@ -274,6 +274,29 @@ def test_sparse_rows():
     for model in (fastridge.RidgeCV(GCV), fastridge.RidgeCV(GCV, cv=HashedKFold(3))):
         local = clone(model).fit(X, y, s)
         same(local, clone(model).fit(Chunks.arrays(X, y, s, rows=83)), 1e-8)
+
+
+@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"fit_intercept": False}])
+def test_folds_of_many_columns_by_the_reduction_of_all_rows(options, monkeypatch):
+    X, y, s = data(offset=1.0)
+    # a column that is constant, and one that is so in the rows of two folds
+    X = np.column_stack([X, np.full(N, 2.0), np.arange(N) == 250])
+    y = np.column_stack([y, np.abs(y)])
+    model = fastridge.RidgeCV(np.geomspace(1e-2, 1e3, 7), cv=HashedKFold(3), **options)
+    plain = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    monkeypatch.setattr("fastridge.distributed.ridge_folds.LARGE", 1)
+    made = []
+    path = fold_paths.FoldPath
+
+    def noted(*args):
+        made.append(path(*args))
+        return made[-1]
+
+    monkeypatch.setattr("fastridge.distributed.ridge_folds.FoldPath", noted)
+    found = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    same(plain, found, 1e-10)
+    assert len(made) == 3
+    assert all(one.converged for one in made)
 
 
 def test_hashed_folds():

@@ -36,12 +36,13 @@ class FoldPath:
         self, train: Any, whole: Any, alphas: Array, d: Array, fit_intercept: bool
     ) -> None:
         problem = SumProblem(train, alphas, d, fit_intercept)
-        m, (p, k) = len(alphas), problem.cross.shape
-        inverse = 1.0 / np.sqrt(d)
-        M = problem.gram()
+        m, k, chosen = len(alphas), problem.k, whole.chosen
+        p = len(chosen)
+        inverse = 1.0 / np.sqrt(d[chosen])
+        M = problem.gram() if p == problem.p else problem.gram()[np.ix_(chosen, chosen)]
         M *= inverse
         M *= inverse[:, None]
-        right = np.asfortranarray(np.tile(inverse[:, None] * problem.cross, m))
+        right = np.asfortranarray(np.tile(inverse[:, None] * problem.cross[chosen], m))
         penalties = np.repeat(alphas, k)
         reduced = whole.reduced
 
@@ -72,7 +73,8 @@ class FoldPath:
         # yy - 2 c'x + x'Mx, with Mx = c - r - alpha x
         left = np.einsum("ij,ij->j", X, right + R) + penalties * np.einsum("ij,ij->j", X, X)
         self.residual = problem.yy - left.reshape(m, k)
-        self.coef = (inverse[:, None] * X).T.reshape(m, k, p)
+        self.coef = np.zeros((m, k, problem.p))
+        self.coef[:, :, chosen] = (inverse[:, None] * X).T.reshape(m, k, p)
 
     def rough(self) -> Array:
         return self.coef

@@ -126,11 +126,12 @@ class MomentFolds(Folds):
     def _path_of_fold(self, train: Moments, alphas: Array) -> Any:
         options, p = self.options, train.n_features
         factor = np.ones(p) if options["factor"] is None else options["factor"]
-        if p >= LARGE and factor.all() and train.gram.diagonal().all():
+        if p >= LARGE and factor.all():
             whole = self.path(alphas)
             if not len(whole.alone):
                 variance = np.diagonal(train.gram) / train.total_weight
-                d = factor * variance if options["standardize"] else factor
+                unit = np.where(variance > 0, variance, 1.0)
+                d = factor * unit if options["standardize"] else factor
                 found = FoldPath(train, whole, alphas, d, options["fit_intercept"])
                 if found.converged:
                     return found
