@@ -178,6 +178,10 @@ class _Rows:
         self.k = 1 if data.loss is not None or data.classes is None else len(data.classes)
         self.count, self.null = count, np.nan
 
+    def designs(self) -> list[Any]:
+        """Return no matrices that a caller's function could change: rows are read anew."""
+        return []
+
     def null_error(self, fit_intercept: bool) -> float:
         return self.null
 

@@ -85,6 +85,10 @@ class MomentFolds(Folds):
         self.reduced: Any = None
         self._last: Any = None
 
+    def designs(self) -> list[Any]:
+        """Return no matrices that a caller's function could change."""
+        return []
+
     def test_size(self, i: int) -> int:
         return self.parts[i].n_samples
 
