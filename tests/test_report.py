@@ -498,3 +498,19 @@ def test_sections_of_standardised_fits_use_standardised_units(name):
     for part in ("d1", "d2"):
         np.testing.assert_allclose(scaled["plane"][part], 1.0)
     np.testing.assert_allclose(scaled["deviation"], (X * scales).std(axis=0))
+
+
+def test_any_two_features_of_a_small_problem_have_a_geometry():
+    plane = collected(Ridge(1.0), Y)["plane"]
+    assert sorted(plane["names"]) == sorted(f"x{j}" for j in range(12))
+    rng = np.random.default_rng(2)
+    Z = rng.standard_normal((300, 250))
+    data = collected(Ridge(1.0), Z[:, 0] + rng.standard_normal(300), Z)
+    found = data["plane"]["names"]
+    assert 50 < len(found) < 200
+    told = f"the {len(found)} features with the largest effects"
+    assert any(told in note for note in data["notes"])
+    H = data["plane"]["H"][0]
+    j, k = int(found[0][1:]), int(found[-1][1:])
+    expected = 2 * np.cov(Z[:, j], Z[:, k], bias=True)
+    np.testing.assert_allclose([[H[0, 0], H[0, -1]], [H[-1, 0], H[-1, -1]]], expected)

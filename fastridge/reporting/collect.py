@@ -80,7 +80,12 @@ def collect(
     mean, variance = sample.A.column_stats(sample.weight)
     deviation = np.sqrt(np.maximum(variance, 0.0))
     data["deviation"] = deviation[kept_features]
-    features = plane.prominent(fits, deviation, chosen, shown)
+    features = plane.prominent(fits, deviation, chosen, shown, sample.A.n_rows)
+    if len(features) < p:
+        notes.append(
+            f"Weight decay, geometry and prior are of the {len(features)} features with the largest"
+            " effects: coefficient times standard deviation."
+        )
     g, H = plane.quadratics(fits, sample, features, shown)
     off = 0.0
     if fits.shape == "ball" and fits.free:

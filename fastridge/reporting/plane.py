@@ -17,17 +17,27 @@ from ..quadratic.problem import RidgeProblem
 from ..quadratic.spectral import SpectralPath
 from .fits import Array, Fits, Sample
 
-FEATURES = 10  # coefficients that are drawn against each other
+_FEWEST = 10  # coefficients that are drawn against each other, where there are so many
+_NUMBERS = 30_000  # numbers of a page about them
+_DENSE = 5_000_000  # elements of the columns that are made dense
 _ELEMENTS = 20_000_000  # linear predictors that are computed at once
 _BASIS = 40_000  # numbers of the basis in which a path is exact
 
 
-def prominent(fits: Fits, deviation: Array, chosen: int, target: int) -> Any:
-    """Return the features of the largest effects, |w_j| times the standard deviation (p,)."""
+def prominent(fits: Fits, deviation: Array, chosen: int, target: int, n: int) -> Any:
+    """Return the features of the largest effects, |w_j| times the standard deviation (p,).
+
+    n: number of rows.
+    """
     coef = fits.coef[:, target]
     size = np.abs(coef[chosen]) + 1e-6 * np.abs(coef).max(axis=0)
     size = size * deviation
-    return np.argsort(-size, kind="stable")[: min(FEATURES, len(size))]
+    m = len(fits.alphas)
+    kinds = 1 if fits.loss.name == "squared" else m
+    # coefficients and gradients 2 m K, second derivatives `kinds` K^2
+    most = int((np.sqrt(m * m + kinds * _NUMBERS) - m) / kinds)
+    most = min(most, _DENSE // n)
+    return np.argsort(-size, kind="stable")[: max(most, _FEWEST)]
 
 
 def quadratics(fits: Fits, sample: Sample, features: Any, target: int) -> tuple[Array, Array]:
