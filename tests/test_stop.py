@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import fastridge
 from fastridge._threads import Stopped, check_stop, stopped_by
@@ -49,6 +50,7 @@ def test_paths_on_threads_end_with_an_interrupt():
         ("multinomial", {"solver": "newton-cg"}),
         ("multinomial", {"l1_ratio": 1.0}),
         ("logistic", {"solver": "newton-cg"}),
+        ("logistic", {"solver": "dual-descent"}),
         ("poisson", {"l1_ratio": 1.0}),
     ],
 )
@@ -56,6 +58,7 @@ def test_fits_look_whether_they_are_stopped(loss, options):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 5))
     y = rng.integers(0, 3 if loss == "multinomial" else 2, 60)
+    X = csr_array(X) if options.get("solver") == "dual-descent" else X
     event = threading.Event()
     with stopped_by(event):
         fastridge.glm(X, y, loss, alpha=0.01, **options)

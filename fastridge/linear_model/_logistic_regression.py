@@ -68,7 +68,7 @@ class LogisticRegression(BaseLogistic):
     random_state : int, numpy.random.RandomState or None, default=None
         Accepted for compatibility and without effect: every solver here is deterministic.
     solver : {"lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga", "auto", \
-"newton"}, default="lbfgs"
+"newton", "dual-descent"}, default="lbfgs"
         Solver. "auto" chooses by shape, sparsity and penalty, and so do scikit-learn's names,
         each of which takes every penalty and any number of classes; `solver_` names the one that
         ran.

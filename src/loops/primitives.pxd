@@ -35,6 +35,9 @@ cdef extern from "kernels.h" nogil:
         # ... and out[indices[k]] += u[i] data[k] w[indices[k]]
         void (*scatter_by[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1,
                               const double *u, const double *w, double *out) noexcept nogil
+        # sum[i] += sum_k data[k] w[indices[k]]; square[i] += sum_k data[k]^2 w[indices[k]]
+        void (*gather_moments[2])(const fr_compressed *a, Py_ssize_t i0, Py_ssize_t i1,
+                                  const double *w, double *sum, double *square) noexcept nogil
         # windows that end in `lanes` blocks of rows, and sums of such blocks
         int (*rolling)(const fr_rolling *q, const fr_rolling_block *blocks,
                        double *memory) noexcept nogil

@@ -3,6 +3,9 @@
 newton      STEPS times a weighted Gram matrix of the features and its factor
 newton-samples  the Gram matrix of the rows once, and STEPS times a factor of it
 newton-cg   the products that conjugate gradients for a ridge take; see `systems.cost`
+
+Where this is "newton-cg", logistic fits to sparse data with fewer samples than features first try
+"dual-descent", which takes a third to a tenth of the time on text; see `minimise`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from .separation import separation, warn_of_growth, warn_of_separation
 
 _ONE = np.ones(1)
 
-SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "prox-newton")
+SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "dual-descent", "prox-newton")
 
 
 def solve(
@@ -267,16 +267,18 @@ def glm(
         Added to the linear predictor of each sample.
     exposure : array-like of shape (n_samples,) or None, default=None
         Positive factors of the means, only for losses with a log link.
-    solver : {"auto", "newton", "newton-cg", "newton-samples", "prox-newton"}, \
+    solver : {"auto", "newton", "newton-cg", "newton-samples", "dual-descent", "prox-newton"}, \
 default="auto"
         "newton" forms weighted Gram matrices; "newton-cg" computes its steps by conjugate
         gradients, for large or sparse data with many features; "newton-samples" works on products
-        of the rows, for dense data with fewer samples than features. "prox-newton" is for L1
-        penalties and bounds, which the others do not support.
+        of the rows, for dense data with fewer samples than features; "dual-descent" is coordinate
+        descent by samples, for the logistic loss on sparse data such as text, with a penalty on
+        every feature. "prox-newton" is for L1 penalties and bounds, which the others do not
+        support.
     tol : float, default=1e-4
         Bound on the square root of `GLMResult.relative_gap`.
     max_iter : int, default=100
-        Largest number of Newton steps.
+        Largest number of Newton steps, and of passes over the samples by "dual-descent".
     coef_init : array-like of shape (n_features,) or None, default=None
         Warm start, for example the solution of a nearby `alpha`; None: the null model.
     intercept_init : float, default=0.0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from .choose import choose_solver
+from .dual_descent import MOST_PASSES, dual_descent, suits, supports
 from .newton import Solution, newton
 from .newton_cg import newton_cg
 from .options import Options, require_square
 from .problem import GLMProblem, State
 from .prox import prox_newton
 from .samples import newton_samples
+
+# Gap of dual descent, over the null objective, up to which its state is a start for another solver.
+_CLOSE = 1e-4
 
 
 def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
@@ -22,7 +26,22 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
     if has_kinks or options.solver == "prox-newton":
         first = problem.null if state is None else state
         return prox_newton(problem, first, options.tol**2, options.max_iter)
-    solver = choose_solver(problem) if options.solver == "auto" else options.solver
+    is_auto = options.solver == "auto"
+    solver = choose_solver(problem) if is_auto else options.solver
+    if solver == "dual-descent":
+        if not supports(problem):
+            raise ValueError(
+                "solver is 'dual-descent', which supports the losses 'logistic' and 'binomial' on"
+                " sparse data, with a penalty on every feature; expected 'auto', 'newton' or"
+                " 'newton-cg'."
+            )
+        return dual_descent(problem, options.tol**2, options.max_iter)
+    if is_auto and solver == "newton-cg" and state is None and suits(problem, options.max_iter):
+        found = dual_descent(problem, options.tol**2, MOST_PASSES)
+        if found.converged:
+            return found
+        # far from the minimum, coefficients of dual points are worse starts than zeros
+        state = found.state if found.gap <= _CLOSE * problem.null_objective else None
     if solver == "newton-cg":
         first = problem.null if state is None else state
         return newton_cg(problem, first, options.tol**2, options.max_iter)

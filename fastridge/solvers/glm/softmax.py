@@ -223,9 +223,9 @@ def minimise(
 ) -> SoftmaxSolution:
     """Run the solver that suits the problem; prox: that of an earlier penalty."""
     tol, solver = options.tol**2, options.solver
-    if solver == "newton-samples":
+    if solver in ("newton-samples", "dual-descent"):
         raise ValueError(
-            "solver is 'newton-samples' for the loss 'multinomial'; expected 'auto', 'newton',"
+            f"solver is {solver!r} for the loss 'multinomial'; expected 'auto', 'newton',"
             " 'newton-cg' or 'prox-newton'."
         )
     if problem.has_l1 and solver not in ("auto", "prox-newton"):
