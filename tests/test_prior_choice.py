@@ -1,8 +1,11 @@
 """Paths, choices of the penalty and posteriors with a Gaussian prior in full."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import optimize, sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 import fastridge
@@ -392,3 +395,26 @@ def test_held_out_sets_and_paths_that_are_saved(tmp_path):
     from copy import deepcopy
 
     np.testing.assert_array_equal(deepcopy(path).coef, path.coef)
+
+
+@pytest.mark.parametrize("moments", [False, True])
+def test_paths_warn_of_the_round_off_of_a_null_space(moments):
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((9, 4)), rng.standard_normal(9)
+    scales = np.array([[1e3], [1.0], [1e-3]])
+    D = rng.standard_normal((3, 4)) * scales
+    given = (fastridge.Moments(X, y),) if moments else (X, y)
+    with pytest.warns(ConvergenceWarning, match="a smaller alpha, .* of like scales"):
+        path = ridge_path(*given, alphas=[1e16, 1.0], penalty_matrix=D.T @ D)
+    assert not path.converged
+    assert not path[0].converged
+    assert path[1].converged
+    # the null space of exact products is exact
+    D = np.diff(np.eye(4), axis=0) * np.exp2(np.round(np.log2(scales)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = ridge_path(*given, alphas=[1e16, 1.0], penalty_matrix=D.T @ D)
+    assert path.converged
+    inner = X.sum(axis=1) - X.sum(axis=1).mean()
+    limit = inner @ (y - y.mean()) / (inner @ inner)
+    np.testing.assert_allclose(path.coef[0], limit, rtol=1e-6)

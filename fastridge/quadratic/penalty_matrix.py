@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._cached import cached
 from ..data.priors import check_penalty_matrix
+from ..systems.blas import on_one_thread
 from ..systems.exact import exact_product
-from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product
+from ..systems.lapack import eigh, eigvalsh, pivoted_cholesky, product, svd
 from .problem import RidgeProblem
 
 _EPS = float(np.finfo(np.float64).eps)
 _NEGATIVE = 1e-8  # negative eigenvalue that counts as round-off, in units of the diagonal
+ULPS = 16.0  # round-off of a gradient, in units in the last place of its sums
+INEXACT = (
+    "a smaller alpha, which multiplies the round-off of penalty_matrix, or a penalty_matrix D'D of"
+    " rows D of like scales"
+)
 _DENSE = 3000  # order up to which a sparse matrix is checked and factored as a dense one
 
 
@@ -94,6 +101,8 @@ class PenaltyMatrix:
         L[:, chosen] = (Q[:, kept] * np.sqrt(values[kept])).T * size
         return L
 
+    @cached
+    @on_one_thread
     def null_space(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return N (p, m), U (p, m) and S (m, m): the null space of `root` and its curvature in P.
 
@@ -194,3 +203,33 @@ class MatrixRows(RidgeProblem):
         shrunk *= alphas
         gradient -= shrunk
         return gradient, objective
+
+    def floor(self) -> NDArray[np.float64]:
+        """Return the relative gradients (k,) that are round-off, as those at zero may be small."""
+        first = np.linalg.norm(self.gradient_at_zero(), axis=0)
+        yy = (self.rooted(self.Y) ** 2).sum(axis=0)
+        rounded = ULPS * _EPS * np.sqrt(self.column_squares().sum() * yy)
+        return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
+
+    @cached
+    def _seen(self) -> NDArray[np.float64]:
+        """Directions in the null space of the root of P that the rows see."""
+        N = self.matrix.null_space[0]
+        _, s, vt = svd(self.rooted(self.A.dot(np.asfortranarray(N))))
+        return vt[s > max(self.n, self.p) * _EPS * s[:1].max(initial=0.0)]
+
+    @on_one_thread
+    def null_gradient(self, coef: NDArray[np.float64], alpha: Any) -> NDArray[np.float64]:
+        """Return the relative gradients (k,) in the null space of the root of P, of coef (k, p).
+
+        Eigenvalues of P near zero may be round-off of its elements, and the root has none of them;
+        alpha times them may be large. Directions that the rows do not see either are left out:
+        there the norm is least.
+        """
+        N, U, S = self.matrix.null_space
+        if not N.shape[1]:
+            return np.zeros(self.k)
+        slope = N.T @ self.evaluate(coef.T, alpha=np.zeros(self.k))[0]
+        slope -= alpha * (S @ (U.T @ coef.T))
+        projected = np.linalg.lstsq(self._seen @ N.T, self._seen @ slope)[0]
+        return self.relative(projected, self.gradient_at_zero())

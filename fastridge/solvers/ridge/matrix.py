@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._dense import Cholesky
 from ..._matrix import Matrix
-from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
+from ...quadratic.penalty_matrix import INEXACT, ULPS, MatrixRows, PenaltyMatrix
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.range import exponents, largest
 from ...quadratic.refine import refine
@@ -29,12 +29,7 @@ from .solve import certify, finished, solve
 
 _KEEP = 1e-13  # share of a column that must be left by the columns before it
 _NEAR = 100  # largest exponent of numbers whose sums of squares are far inside the range
-_ULPS = 16.0  # round-off of a gradient, in units in the last place of its sums
 _EPS = float(np.finfo(np.float64).eps)
-_HELPS = (
-    "a smaller alpha, which multiplies the round-off of penalty_matrix, or a penalty_matrix D'D of"
-    " rows D of like scales"
-)
 _SPARSE = 2000  # features from which on a sparse matrix is left sparse with fewer samples
 
 
@@ -120,7 +115,7 @@ def solve_matrix(
         found = _solve_stacked(problem, run, lower, upper, tol, max_iter, coef_init)
     coef, n_iter = found
     gradient, objective = certify(problem, coef, run, lower, upper)
-    enough = np.maximum(sufficient_gradient(run, tol), _floor(problem))
+    enough = np.maximum(sufficient_gradient(run, tol), problem.floor())
     if run == "cholesky" and not (gradient <= enough).all():
         # a large alpha hides the rows beside P, but not beside its root
         run = "qr"
@@ -128,8 +123,8 @@ def solve_matrix(
         gradient, objective = certify(problem, coef, run, lower, upper)
     if run == "qr" and not (gradient <= enough).all():
         # gradients that are round-off of alpha P w count as zero, but not in the null space of P
-        known = _null_gradient(problem, coef) <= enough
-        helps = None if known.all() else _HELPS
+        known = problem.null_gradient(coef, problem.alpha) <= enough
+        helps = None if known.all() else INEXACT
         enough = np.where(known, np.maximum(enough, _penalty_floor(problem, coef)), enough)
     near = near | (gradient <= enough)
     solution = coef, run, n_iter, gradient, objective
@@ -137,39 +132,12 @@ def solve_matrix(
     return cast_and_warn(A, result, tol, warn, helps)
 
 
-def _floor(problem):
-    """Return the relative gradients (k,) that are round-off of A'S r, as |A'S y| may be small."""
-    first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
-    yy = (problem.rooted(problem.Y) ** 2).sum(axis=0)
-    rounded = _ULPS * _EPS * np.sqrt(problem.column_squares().sum() * yy)
-    return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
-
-
 def _penalty_floor(problem, coef):
     """Return the relative gradients (k,) that are round-off of alpha P w."""
     first = np.linalg.norm(problem.gradient_at_zero(), axis=0)
     size = np.linalg.norm(problem.matrix.toarray())
-    rounded = _ULPS * _EPS * problem.alpha * size * np.linalg.norm(coef, axis=1)
+    rounded = ULPS * _EPS * problem.alpha * size * np.linalg.norm(coef, axis=1)
     return np.divide(rounded, first, out=np.full(len(first), np.inf), where=first > 0)
-
-
-@on_one_thread
-def _null_gradient(problem, coef):
-    """Return the relative gradients (k,) in the null space of the root of P.
-
-    Eigenvalues of P near zero may be round-off of its elements, and the root has none of them;
-    alpha times them may be large. Directions that the rows do not see either are left out: there
-    the norm is least.
-    """
-    N, U, S = problem.matrix.null_space()
-    if not N.shape[1]:
-        return np.zeros(problem.k)
-    _, s, vt = svd(problem.rooted(problem.A.dot(np.asfortranarray(N))))
-    seen = vt[s > max(problem.n, problem.p) * _EPS * s[:1].max(initial=0.0)]
-    slope = N.T @ problem.evaluate(coef.T, alpha=np.zeros(problem.k))[0]
-    slope -= problem.alpha * (S @ (U.T @ coef.T))
-    projected = np.linalg.lstsq(seen @ N.T, seen @ slope)[0]
-    return problem.relative(projected, problem.gradient_at_zero())
 
 
 @on_one_thread

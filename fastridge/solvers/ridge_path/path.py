@@ -115,9 +115,9 @@ def ridge_path(
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised.
         Its null space is not penalised, and eigenvalues within the round-off of P count as zero,
-        for any alpha; where X does not determine the solution there either, the one of minimum
-        norm is taken. Unless P is diagonal, X is rotated by its eigenvectors, which takes a dense
-        copy, of sparse X too.
+        for any alpha; a warning is given where alpha times that round-off matters beside X. Where
+        X does not determine the solution there either, the one of minimum norm is taken. Unless P is
+        diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too.
 
     Returns
     -------
@@ -198,8 +198,11 @@ def ridge_path(
     def finished(run):
         return run
 
+    def looked_at(path):
+        return path
+
     if has_prior:
-        from .prior import PriorRowsPath, units_of
+        from .prior import PriorRowsPath, units_of, warn_of_round_off
 
         check_finite(A)
         Y = np.asfortranarray(Y.reshape(n, -1))
@@ -212,6 +215,10 @@ def ridge_path(
 
         def finished(run):
             return PriorRowsPath(run, units, is_float32)
+
+        def looked_at(path):
+            warn_of_round_off(path, units, tol)
+            return path
 
         A, Y, factor, standardize = units.A, units.Y, units.factor, units.standardize
         p = A.n_columns
@@ -237,7 +244,7 @@ def ridge_path(
             penalty_factor=factor,
             fit_intercept=fit_intercept,
         )
-        return _reported(path, callback)
+        return _reported(looked_at(path), callback)
     check_finite(A)
     if standardize:
         variance = variances(A, weight)
@@ -250,11 +257,12 @@ def ridge_path(
 
         by_rows = rows_fit(n, p, max_memory)
         dual = finished(DualPath(problem, grid, tol, by_rows))
-        return _reported(RidgePath(grid, dual, single=single, tol=tol), callback)
+        path = looked_at(RidgePath(grid, dual, single=single, tol=tol))
+        return _reported(path, callback)
     from .iterative import IterativePath
 
     found = IterativePath(problem, grid, tol, max_iter, max_memory, callback)
-    path = RidgePath(found.alphas, finished(found), single=single, tol=tol)
+    path = looked_at(RidgePath(found.alphas, finished(found), single=single, tol=tol))
     if not path.converged:
         found.warn(tol)
     return path
@@ -313,9 +321,10 @@ def _direct(
         variance = np.diagonal(moments.gram) / moments.total_weight
         d = d * np.where(variance > 0, variance, 1.0)
     single = moments._y_ndim == 1 if single is None else single
+    units = None
     if prior_mean is not None or penalty_matrix is not None:
         from ...quadratic.sums import SumProblem
-        from .prior import PriorMomentsPath, units_of_moments
+        from .prior import PriorMomentsPath, units_of_moments, warn_of_round_off
 
         sums = SumProblem(moments, np.ones(1), d, fit_intercept)
         units, moments = units_of_moments(sums, prior_mean, penalty_matrix)
@@ -327,7 +336,11 @@ def _direct(
     grid = penalty_grid(alphas, n_alphas, lambda: np.diagonal(moments.gram), d)
     problem = None if rows is None else lambda: rows(d)
     found = MomentsPath(moments, grid, d, fit_intercept, tol, problem)
-    return RidgePath(grid, found if finished is None else finished(found), single=single, tol=tol)
+    run = found if finished is None else finished(found)
+    path = RidgePath(grid, run, single=single, tol=tol)
+    if units is not None:
+        warn_of_round_off(path, units, tol)
+    return path
 
 
 def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from ... import _sklearn
 from ..._cached import cached
 from ..._matrix import Matrix
 from ...data.priors import check_prior_mean
-from ...quadratic.penalty_matrix import MatrixRows, factors_and_matrix
+from ...quadratic.penalty_matrix import INEXACT, MatrixRows, factors_and_matrix
 from ...quadratic.prior_units import PriorUnits
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.sums import SumProblem
 from ...quadratic.variances import variances_in_range
 from ..ridge.moments import root_of
-from ..ridge.result import to_float32
+from ..ridge.result import sufficient_gradient, to_float32
+
+_EPS = float(np.finfo(np.float64).eps)
+_LIGHT = 1e-9  # round-off of P, in squares of the data, below which it is not looked at
 
 
 class PriorPath:
@@ -99,6 +104,48 @@ class PriorMomentsPath(PriorPath):
     def intercept(self) -> Any:
         w = self.units.coefficients(self.run.solution)
         return self._typed(np.array([self.sums.intercept(part) for part in w]), "intercept")
+
+
+def warn_of_round_off(path: Any, units: PriorUnits, tol: float) -> None:
+    """Warn where alpha times the round-off of P hides the data in the null space of its root.
+
+    Coefficients are found for the root, which has no eigenvalues near zero; such penalties have not
+    converged.
+    """
+    matrix = units.scaled
+    if matrix is None or units.factor is None or not _is_heavy(units, float(path.alphas.max())):
+        return
+    k = units.Y.shape[1]
+    common = (units.source, units.Y, np.ones(k), units.weight, matrix, units.fit_intercept)
+    problem = MatrixRows(*common)
+    coef = path.coef.reshape(len(path.alphas), k, -1).astype(np.float64)
+    if units.mean is not None:
+        coef = coef - units.mean
+    enough = np.maximum(sufficient_gradient("qr", tol), problem.floor())
+    reached = np.array(
+        [problem.null_gradient(w, alpha) for alpha, w in zip(path.alphas, coef, strict=True)]
+    )
+    if (reached <= enough).all():
+        return
+    path.limit(reached <= enough)
+    warnings.warn(
+        f"penalties reached a relative gradient of {reached.max():.2g} where penalty_matrix has no"
+        f" penalty, and at most {float(enough.min()):.2g} was expected; try {INEXACT}.",
+        _sklearn.exception("ConvergenceWarning"),
+        stacklevel=3,
+    )
+
+
+def _is_heavy(units: PriorUnits, alpha: float) -> bool:
+    """Return whether alpha times the round-off of P is large beside what rows see of free ones."""
+    d = units.factor
+    free = d == 0
+    if not free.any() or alpha == 0:
+        return False
+    squares = units.A.column_stats(units.weight)
+    seen = (squares[1] + squares[0] ** 2)[free].min(initial=np.inf)
+    total = units.A.n_rows if units.weight is None else units.weight.sum()
+    return bool(alpha * len(d) * _EPS * d.max() >= _LIGHT * total * seen)
 
 
 def units_of(

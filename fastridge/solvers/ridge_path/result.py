@@ -338,6 +338,10 @@ class RidgePath:
         reached = run.relative_gradient if isinstance(run, PathRun) else run.unrounded
         return reached <= sufficient_gradient(self.solver, self._tol)
 
+    def limit(self, exact: NDArray[np.bool_]) -> None:
+        """Count penalties and targets (n_alphas, n_targets) that are not exact as not converged."""
+        self._near = self._settled() & exact
+
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions for every penalty.
 
