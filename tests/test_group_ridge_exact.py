@@ -109,3 +109,35 @@ def test_cross_validation_that_is_smallest_without_penalties(solver, seed):
                 other = model.alpha_.copy()
                 other[j] *= factor
                 assert criterion(other) > found
+
+
+@pytest.mark.parametrize("seed", [21, 93, 95, 107])
+def test_likelihoods_that_are_largest_without_noise(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(15, 60))
+    p, count = int(n * rng.uniform(1.05, 3)), int(rng.integers(2, 6))
+    labels = rng.integers(0, count, p)
+    X = rng.standard_normal((n, p))
+    w = rng.standard_normal(p) * np.exp(rng.normal(-1, 1.5, count))[labels]
+    y = X @ w + rng.standard_normal(n) * np.exp(rng.normal(0, 1))
+    with pytest.warns(UserWarning, match="largest without noise"):
+        model = GroupRidge(labels).fit(X, y)
+    assert model.converged_
+
+    def criterion(tau, noise):
+        """-2 log restricted likelihood, of prior variances and the noise."""
+        C = np.linalg.svd(np.ones((1, n)))[2][1:]  # contrasts
+        K = C @ ((X * tau[labels]) @ X.T + noise * np.eye(n)) @ C.T
+        r = C @ y
+        return np.linalg.slogdet(K)[1] + r @ np.linalg.solve(K, r)
+
+    tau, noise = model.prior_variance_, model.noise_variance_
+    least = criterion(tau, noise)
+    # no better with less noise, with more, or with other variances
+    assert criterion(tau, 0.01 * noise) > least - 1e-2
+    assert criterion(tau, 1e4 * noise) > least
+    for g in np.flatnonzero(tau):
+        for change in (0.8, 1.25):
+            other = tau.copy()
+            other[g] *= change
+            assert criterion(other, noise) > least

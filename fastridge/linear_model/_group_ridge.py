@@ -149,11 +149,12 @@ class GroupRidge(PosteriorRegressor):
         of the terms that cancel in it.
     converged_ : bool or ndarray of shape (n_targets,)
         True where `relative_gradient_` is at most `tol`, or at most its round-off where y is fitted
-        almost exactly, and no group that is out would re-enter. Where "gcv" or "loo" is smallest as
-        all penalties tend to 0 together, with y fitted exactly, the smallest is fixed as close to 0
-        as round-off allows, and the others are optimal for it. With solver "cg": where each
-        derivative is at most `tol`, or both a hundredth of the terms that cancel in it and a
-        twentieth of its standard error, and conjugate gradients solved every system.
+        almost exactly, and no group that is out would re-enter. Where the criterion is best as all
+        penalties tend to 0 together, with y fitted exactly, the smallest is fixed as close to 0 as
+        round-off allows, and the others are optimal for it; of likelihoods, a warning says so. With
+        solver "cg": where each derivative is at most `tol`, or both a hundredth of the terms that
+        cancel in it and a twentieth of its standard error, and conjugate gradients solved every
+        system.
     n_iter_ : int or ndarray of shape (n_targets,)
         Number of iterations.
     posterior_ : Posterior or list of Posterior
@@ -328,6 +329,14 @@ class GroupRidge(PosteriorRegressor):
         self._set_features(p, names)
         if not (found.converged | found.bounded).all():
             self._warn(found)
+        if found.noiseless.any():
+            warnings.warn(
+                "the likelihood is largest without noise: y is fitted exactly, and noise_variance_"
+                " is as small as rounding allows; try more samples, fewer features, or"
+                " criterion='gcv'.",
+                UserWarning,
+                stacklevel=2,
+            )
         if found.bounded.any():
             warnings.warn(
                 "the likelihood has no maximum: y is fitted exactly, and the noise variance is as"

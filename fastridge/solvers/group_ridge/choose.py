@@ -59,6 +59,8 @@ class Choice(NamedTuple):
     converged : bool
     bounded : bool
         Whether a penalty is at its lower bound, though a smaller one above 0 would be better.
+    noiseless : bool
+        Whether the criterion is best in the limit of all penalties at 0, in which it is finite.
     """
 
     alpha: Array
@@ -68,6 +70,7 @@ class Choice(NamedTuple):
     n_iter: int
     converged: bool
     bounded: bool
+    noiseless: bool = False
 
 
 def _bounded(step: Array, M: Array, right: Array, most: Array) -> Array:

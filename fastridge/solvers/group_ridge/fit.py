@@ -285,6 +285,10 @@ def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max
         choice = _lowest(search, choice)
     if criterion.may_be_zero:
         return _above_zero(search, criterion, choice)
+    if _fits_all_rows(criterion, choice) and (choice.bounded or not choice.converged):
+        found = _with_least_fixed(search, choice)
+        if found is not None:
+            return found._replace(bounded=False, noiseless=True)
     if choice.alpha.min() >= _EXACT:
         return choice
     if choice.bounded or not choice.converged:
@@ -302,15 +306,26 @@ def _above_zero(search: Search, criterion: Any, choice: Choice) -> Choice:
     Where y can be fitted exactly, cross-validation may be smallest in the limit, in which it is the
     quotient of two numbers that vanish, and depends on the ratios of the penalties only.
     """
-    fitted = criterion.left - float(choice.state.dof.sum()) < _NEARLY_ALL * criterion.total
-    if choice.converged or not fitted:
+    if choice.converged or not _fits_all_rows(criterion, choice):
         return choice
+    found = _with_least_fixed(search, choice)
+    return choice if found is None else found
+
+
+def _fits_all_rows(criterion: Any, choice: Choice) -> bool:
+    """Return whether penalised features leave next to nothing of any y, as in wide data."""
+    left = criterion.left - float(choice.state.dof.sum())
+    return bool(left < _NEARLY_ALL * criterion.total)
+
+
+def _with_least_fixed(search: Search, choice: Choice) -> Choice | None:
+    """Return the optimum with the least penalty fixed as close to 0 as it converges, or None."""
     for least in _LEAST_OF_RATIOS:
         search.least = least
         found = search.run(np.maximum(choice.alpha, least))
         if found.converged:
             return found
-    return choice
+    return None
 
 
 def _fit_together(data: Any, criterion: Any, first: Array, found: list[Any], tol: float) -> None:
@@ -389,6 +404,7 @@ def _collect(data, given, criterion, found, solver) -> GroupRidgeResult:
         n_iter=np.array([choice.n_iter for choice in found]),
         converged=np.array([choice.converged for choice in found]),
         bounded=np.array([choice.bounded and not criterion.may_be_zero for choice in found]),
+        noiseless=np.array([choice.noiseless for choice in found]),
         total=data.total,
         solver=solver,
         alpha_error=np.zeros((k, g)),
@@ -419,6 +435,7 @@ def _collect_estimates(data: Iterative, given: Data, tol, max_iter) -> GroupRidg
         n_iter=np.array([one.n_iter for one in found]),
         converged=np.array([one.converged for one in found]),
         bounded=np.zeros(data.k, dtype=bool),
+        noiseless=np.zeros(data.k, dtype=bool),
         total=data.total,
         solver="cg",
         alpha_error=np.array([one.alpha_error for one in found]),

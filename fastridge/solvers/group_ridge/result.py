@@ -31,6 +31,8 @@ class GroupRidgeResult:
     converged : ndarray (k,)
     bounded : ndarray (k,)
         Whether the likelihood has no maximum, as y is fitted exactly.
+    noiseless : ndarray (k,)
+        Whether the likelihood is largest as the variance of the noise tends to 0.
     total : float
         Sum of the weights.
     solver : str
@@ -51,6 +53,7 @@ class GroupRidgeResult:
     n_iter: NDArray[np.intp]
     converged: NDArray[np.bool_]
     bounded: NDArray[np.bool_]
+    noiseless: NDArray[np.bool_]
     total: float
     solver: str
     alpha_error: Array

@@ -115,8 +115,8 @@ def ridge_path(
         Symmetric positive semi-definite P; None: the identity. Its elements are multiplied by
         sqrt(f_j f_l), and by the standard deviations of both columns where they are standardised.
         Its null space is not penalised, and eigenvalues within the round-off of P count as zero,
-        for any alpha; a warning is given where alpha times that round-off matters beside X. Where
-        X does not determine the solution there either, the one of minimum norm is taken. Unless P is
+        for any alpha; a warning is given where alpha times that round-off matters beside X. Where X
+        does not determine the solution there either, the one of minimum norm is taken. Unless P is
         diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too.
 
     Returns
