@@ -483,6 +483,39 @@ def test_ways_to_say_groups():
     assert list(check_groups("each", 3, names).names) == list(names)
 
 
+def test_groups_of_frames_by_name():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.standard_normal((40, 3)), columns=["x", "y", "z"])
+    y = X["x"] + rng.standard_normal(40)
+    same = GroupRidge([0, 0, 1]).fit(X, y)
+    named = {"a": ["x", "y"], "b": ["z"]}
+    by_name = pd.Series({"z": "b", "x": "a", "y": "a"})
+    for groups in (
+        [["x", "y"], ["z"]],
+        named,
+        {"a": slice("x", "y"), "b": X.columns[2:]},
+        by_name,
+        pd.Series(["a", "a", "b"]),  # without names: in order
+        by_name.astype("category"),
+    ):
+        model = GroupRidge(groups).fit(X, y)
+        np.testing.assert_array_equal(model.coef_, same.coef_)
+    assert list(GroupRidge("each").fit(X, y).groups_) == ["x", "y", "z"]
+    for groups, match in (
+        (by_name.rename({"z": "w"}), "index lacks 'z'"),
+        (pd.concat([by_name, pd.Series({"w": "b"})]), "index has 4 names"),
+        ({"a": ["x", "y"], "b": ["w"]}, "X has 0 such"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            GroupRidge(groups).fit(X, y)
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({name: X[name].to_numpy() for name in X})
+    for groups in (named, {"a": pl.Series(["x", "y"]), "b": "z"}, pl.Series(["a", "a", "b"])):
+        model = GroupRidge(groups).fit(frame, pl.Series(y.to_numpy()))
+        np.testing.assert_array_equal(model.coef_, same.coef_)
+
+
 def test_saved_models_predict_the_same(tmp_path):
     X, y, labels = problem()
     model = GroupRidge({"a": slice(5), "b": range(5, 15)}).fit(X, y)

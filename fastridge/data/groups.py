@@ -39,8 +39,9 @@ def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGr
     Parameters
     ----------
     groups : array-like of shape (n_features,), list, mapping, "each" or None
-        A label for each feature, where equal labels form a group; or the columns of each group:
-        their numbers, names, a boolean mask or a slice. "each": one group per feature. None: one
+        A label for each feature, where equal labels form a group, in the order of the features or,
+        for a Series indexed by names of columns, of its names; or the columns of each group: their
+        numbers, names, a boolean mask or a slice. "each": one group per feature. None: one
         group.
     n_features : int
     columns : ndarray of shape (n_features,) or None
@@ -81,7 +82,27 @@ def check_groups(groups: Any, n_features: int, columns: Any = None) -> FeatureGr
         hasattr(groups, "__len__") or hasattr(groups, "__array__")
     ):
         raise TypeError(f"groups is {groups!r}; expected {_EXPECTED}.")
-    return _of_labels(groups, n_features, "feature")
+    return _of_labels(_in_order(groups, columns), n_features, "feature")
+
+
+def _in_order(groups: Any, columns: Any) -> Any:
+    """Return labels in the order of the columns, if they are a Series indexed by column names."""
+    index = None if isinstance(groups, (list, np.ndarray)) else getattr(groups, "index", None)
+    if columns is None or index is None or callable(index):
+        return groups
+    names = list(index)
+    if not names or not all(isinstance(name, str) for name in names):
+        return groups
+    place = {name: i for i, name in enumerate(names)}
+    missing = [name for name in columns if name not in place]
+    if missing or len(names) != len(columns):
+        what = f"lacks {missing[0]!r}" if missing else f"has {len(names)} names"
+        raise ValueError(
+            f"groups is a Series whose index {what}; expected the {len(columns)} column names of X,"
+            " in any order."
+        )
+    note_foreign()
+    return np.asarray(groups)[[place[name] for name in columns]]
 
 
 def codes_of_rows(groups: Any, n_samples: int) -> NDArray[np.intp]:

@@ -66,9 +66,10 @@ class GroupRidge(PosteriorRegressor):
     Parameters
     ----------
     groups : array-like of shape (n_features,), list, mapping, "each" or None, default=None
-        A label for each feature; or the columns of each group, as a list of lists or slices, or a
-        mapping of names to columns: indices, names of a data frame, masks or slices. "each": one
-        group per feature (automatic relevance determination). None: one group.
+        A label for each feature, in their order or in a Series indexed by names of columns; or the
+        columns of each group, as a list of lists or slices, or a mapping of names to columns:
+        indices, names of a data frame, masks or slices. "each": one group per feature (automatic
+        relevance determination). None: one group.
     criterion : {"reml", "ml", "gcv", "loo"}, default="reml"
         "reml": the restricted likelihood, with the intercept and the features without a penalty
         integrated out. "ml": the likelihood, maximised over them. "gcv": generalised
