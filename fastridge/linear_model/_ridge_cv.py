@@ -128,7 +128,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         are multiplied by the standard deviations of both columns where they are standardised. Its
         null space is not penalised, and eigenvalues within the round-off of P count as zero, for
         any alpha. Unless P is diagonal, X is rotated by its eigenvectors, which takes a dense copy,
-        of sparse X too; with `standardize` one for each fold.
+        of sparse X too; with `standardize` one for each fold. With folds, sparse X and P stay
+        sparse with solver "cg", and with "auto" of more than 2,000 features.
 
     Attributes
     ----------

@@ -328,10 +328,12 @@ class FoldSearch(Search):
     def finish(self, seed: Callable[[], int]) -> None:
         """Add degrees of freedom and norms of the fit to all rows to the table.
 
-        Without a factorisation, degrees of freedom are estimated where that takes seconds, and
-        norms remain means over the folds.
+        Without a factorisation, degrees of freedom are estimated where that takes seconds, but not
+        with a sparse matrix of penalties, and norms remain means over the folds.
         """
         folds = self.folds
+        if folds.is_sparse:
+            return
         if folds.solver == "cg":
             if PRODUCTS * folds.A.nnz > _AFFORDABLE:
                 return

@@ -50,6 +50,8 @@ class PriorUnits:
     centre : bool
         Whether rows may be centred before they are rotated, which keeps digits; not for a criterion
         that depends on where features have their zero.
+    rotate : bool
+        False: T is the identity, and what finds u is given the matrix `scaled` and no factors.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class PriorUnits:
         codes: NDArray[np.intp] | None = None,
         max_memory: float | None = None,
         centre: bool = True,
+        rotate: bool = True,
     ) -> None:
         self.A, self.Y, self.factor, self.standardize = A, Y, factor, standardize
         self.source, self.fit_intercept, self.weight = A, fit_intercept, weight
@@ -95,12 +98,16 @@ class PriorUnits:
             self.Y = self.shift.Y
         if matrix is None:
             return
-        self._require_memory(max_memory)
+        if rotate:
+            self._require_memory(max_memory)
         if standardize:
             variance = variances(A, weight)
             factor = variance if factor is None else factor * variance
             self.standardize = False
         self.scaled = matrix if factor is None else matrix.scaled(np.sqrt(factor))
+        self.factor = None
+        if not rotate:
+            return
         if fit_intercept:
             self._centre = _centre(A, weight)
         self.T, self.factor, self.codes = _eigenvectors(self.scaled, codes)
@@ -119,8 +126,8 @@ class PriorUnits:
             raise ValueError(
                 f"penalty_matrix needs a dense copy of X, {n} x {p}, in coordinates of its"
                 f" eigenvectors: {need:.2g} bytes, more than the {most:.2g} allowed; expected fewer"
-                " features, a diagonal matrix or more memory. Or use fastridge.ridge for a single"
-                " penalty, which keeps X sparse."
+                " features, a diagonal matrix or more memory. With solver='cg', ridge, ridge_path"
+                " and RidgeCV with folds (cv=5) keep a sparse X and a sparse penalty_matrix sparse."
             )
 
     def _rows_of(self, A: Matrix) -> Array:

@@ -19,6 +19,7 @@ from ..._cached import cached
 from ...data.rows import take_rows
 from ...losses import SQUARED
 from ...moments import Moments
+from ...quadratic.penalty_matrix import MatrixRows
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
 from ...quadratic.variances import variances
@@ -31,6 +32,7 @@ from ..ridge.result import RidgeResult
 from ..ridge.solve import solve
 from .direct import LEAST_SHOWN, DualPath, MomentsPath
 from .iterative import IterativePath
+from .matrix_path import MatrixPath, stays_sparse
 
 _LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
 _KEPT = 1e9  # bytes of moments of folds held at once
@@ -77,13 +79,13 @@ class Folds:
 
     def __init__(self, A, Y, weight, splits, options, apart=None, prior=None) -> None:
         self.source, self.targets, self.given, self.held = A, Y, options, apart
-        self.prior = prior
+        self.prior, self.is_sparse = prior, False
         self.units: Any = None
+        self.splits, self.count = splits, len(splits) if apart is None else 1
         if prior is not None:
             A, Y, options, apart = self._in_units(weight)
-        self.A, self.Y, self.weight, self.splits = A, Y, weight, splits
+        self.A, self.Y, self.weight = A, Y, weight
         self.options, self.apart = options, apart
-        self.count = len(splits) if apart is None else 1
         run = SOLVERS[options["solver"]]
         if run in ("auto", "qr"):
             matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
@@ -113,14 +115,19 @@ class Folds:
 
         mean, matrix = self.prior
         options, apart = self.given, self.held
+        self.is_sparse = bool(self.count) and stays_sparse(self.source, matrix, options["solver"])
         units = self.units = PriorUnits(
             *(self.source, self.targets, weight),
             *(options[name] for name in ("factor", "fit_intercept", "standardize")),
             mean=mean,
             matrix=matrix,
             max_memory=options["max_memory"],
+            rotate=not self.is_sparse,
         )
         options = options | {"factor": units.factor, "standardize": units.standardize}
+        if self.is_sparse:
+            # factors of about this size, for the grid
+            options |= {"factor": units.scaled.diagonal, "solver": "cg"}
         if apart is not None:
             rows, y, w = apart
             apart = units.rows(rows), units.targets(rows, y), w
@@ -261,7 +268,7 @@ class Folds:
         else:
             run = self.path_of_rows(*self._training_rows(i), alphas, callback)
             total, mean, y_mean = run.problem.total, run.problem.mean, run.problem.y_mean
-        coef = run.rough() if hasattr(run, "rough") else run.coef.astype(np.float64, copy=False)
+        coef = _rough(run)
         fit_intercept = self.options["fit_intercept"]
         intercept = y_mean - coef @ mean if fit_intercept else np.zeros(coef.shape[:2])
         null = y_mean if fit_intercept else np.zeros_like(y_mean)
@@ -362,6 +369,9 @@ class Folds:
     def problem(self, A, Y, weight) -> RidgeProblem:
         """Return the problem of some rows, in units of their own deviations."""
         options = self.options
+        if self.is_sparse:
+            matrix, k = self.units.scaled, Y.shape[1]
+            return MatrixRows(A, Y, np.ones(k), weight, matrix, options["fit_intercept"])
         factor = options["factor"]
         if options["standardize"]:
             variance = variances(A, weight)
@@ -375,9 +385,13 @@ class Folds:
             by_rows = rows_fit(problem.n, problem.p, options["max_memory"])
             return DualPath(problem, alphas, options["tol"], by_rows)
         step = None if callback is None else lambda *_: callback()
-        path = IterativePath(
-            problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
-        )
+        path: IterativePath
+        if self.is_sparse:
+            path = MatrixPath(problem, alphas, options["tol"], options["max_iter"], step)
+        else:
+            path = IterativePath(
+                problem, alphas, options["tol"], options["max_iter"], options["max_memory"], step
+            )
         for i in np.flatnonzero(~path.converged.all(axis=1)):
             left = path.relative_error[i][~path.converged[i]]
             self.unsettled.append((float(alphas[i]), float(left.max())))
@@ -398,7 +412,7 @@ class Folds:
         options = self.options
         if options["factor"] is None and not options["standardize"] and self.units is None:
             return np.sqrt(np.maximum(path.squared_norm, 0.0))
-        return np.linalg.norm(self.restored(path.rough()), axis=2)
+        return np.linalg.norm(self.restored(_rough(path)), axis=2)
 
     def null_deviance(self) -> Any:
         """Return the mean squares (k,) about the mean, or about 0 without an intercept."""
@@ -427,7 +441,8 @@ class Folds:
                 {
                     **{name: rest[name] for name in ("fit_intercept", "standardize", "tol")},
                     "sample_weight": self.weight,
-                    "solver": self.solver,
+                    # the dual does without a matrix
+                    "solver": "auto" if self.solver == "dual" and matrix else self.solver,
                     "max_iter": options["max_iter"],
                     "max_memory": options["max_memory"],
                 },
@@ -466,3 +481,8 @@ class Folds:
             relative,
             objective,
         )
+
+
+def _rough(path) -> Any:
+    """Coefficients (m, k, p) in float64, without the refinement of direct solvers."""
+    return path.rough() if hasattr(path, "rough") else path.solution

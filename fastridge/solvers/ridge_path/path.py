@@ -117,7 +117,9 @@ def ridge_path(
         Its null space is not penalised, and eigenvalues within the round-off of P count as zero,
         for any alpha; a warning is given where alpha times that round-off matters beside X. Where X
         does not determine the solution there either, the one of minimum norm is taken. Unless P is
-        diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too.
+        diagonal, X is rotated by its eigenvectors, which takes a dense copy, of sparse X too; but
+        sparse X and P stay sparse with solver "cg", and with "auto" of more than 2,000 features,
+        without `dof`.
 
     Returns
     -------
@@ -202,12 +204,16 @@ def ridge_path(
         return path
 
     if has_prior:
+        from ...quadratic.penalty_matrix import MatrixRows
         from .prior import PriorRowsPath, units_of, warn_of_round_off
 
         check_finite(A)
         Y = np.asfortranarray(Y.reshape(n, -1))
         units = units_of(
-            *(A, Y, weight, factor, fit_intercept, standardize), max_memory=max_memory, **prior
+            *(A, Y, weight, factor, fit_intercept, standardize),
+            max_memory=max_memory,
+            solver=solver,
+            **prior,
         )
         # arrays of the prior may have run code
         recheck(A)
@@ -222,6 +228,18 @@ def ridge_path(
 
         A, Y, factor, standardize = units.A, units.Y, units.factor, units.standardize
         p = A.n_columns
+        if units.scaled is not None and units.T is None:
+            from .matrix_path import MatrixPath
+
+            rows = MatrixRows(A, Y, np.ones(Y.shape[1]), weight, units.scaled, fit_intercept)
+            d = units.scaled.diagonal
+            grid = penalty_grid(alphas, n_alphas, rows.column_squares, d)
+            recheck(A)
+            found = MatrixPath(rows, grid, tol, max_iter, callback)
+            path = RidgePath(found.alphas, finished(found), single=single, tol=tol)
+            if not path.converged:
+                found.warn(tol)
+            return path
     run = SOLVERS[solver]
     if run in ("auto", "qr"):
         run = choose_solver(A, 1 if Y.ndim == 1 else Y.shape[1], max_memory, PATH)

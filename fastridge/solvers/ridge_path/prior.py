@@ -18,6 +18,7 @@ from ...quadratic.sums import SumProblem
 from ...quadratic.variances import variances_in_range
 from ..ridge.moments import root_of
 from ..ridge.result import sufficient_gradient, to_float32
+from .matrix_path import stays_sparse
 
 _EPS = float(np.finfo(np.float64).eps)
 _LIGHT = 1e-9  # round-off of P, in squares of the data, below which it is not looked at
@@ -159,8 +160,12 @@ def units_of(
     prior_mean: Any,
     penalty_matrix: Any,
     max_memory: float | None = None,
+    solver: str | None = None,
 ) -> PriorUnits:
-    """Check the prior and return its units, of data that are checked, also for finiteness."""
+    """Check the prior and return its units, of data that are checked, also for finiteness.
+
+    solver: of a path, which may keep X and P sparse; None: X is always rotated.
+    """
     if prior_mean is not None:
         prior_mean = check_prior_mean(prior_mean, Y.shape[1], A.n_columns)
     factor, matrix = factors_and_matrix(factor, penalty_matrix, A.n_columns)
@@ -174,6 +179,7 @@ def units_of(
         mean=prior_mean,
         matrix=matrix,
         max_memory=max_memory,
+        rotate=solver is None or not stays_sparse(A, matrix, solver),
     )
 
 
