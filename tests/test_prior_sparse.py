@@ -56,7 +56,7 @@ def test_they_are_those_of_dense_data(kind):
     assert "dof" not in ours.cv_results_
 
 
-@pytest.mark.filterwarnings("ignore:the automatic grid")
+@pytest.mark.filterwarnings("ignore:the best penalty is at")
 def test_nothing_large_is_made_dense():
     X, y, _ = made(3500, 3200)
     D = sparse.diags_array([1.0, -1.0], offsets=[0, 1], shape=(3199, 3200))
