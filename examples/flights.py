@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""How late will a flight arrive? Ridge regression on 327,346 flights, the penalty chosen by data.
+"""How late will a flight arrive?
+==============================
+
+Ridge regression on 327,346 flights, the penalty chosen by data.
 
 Every flight that left New York City in 2013 becomes a sparse row: one-hot columns of all that is
 known before it leaves (carrier, aircraft, route, schedule, weather of the hour). Ridge is fitted
@@ -389,4 +392,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    if main():
+        raise SystemExit(1)

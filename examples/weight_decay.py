@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""What weight decay does to a small network, and why it matters through which door it comes in.
+"""What weight decay does to a small network
+=========================================
+
+And why it matters through which door it comes in.
 
 A network of two layers, in NumPy, learns the handwritten digits of scikit-learn from a few hundred
 of them, some with a wrong label, and is judged on the others. `fastridge.optim` takes the steps:
@@ -227,7 +230,7 @@ def verdict(rows, apart):
 
 def arguments(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
+        description="What weight decay does to a small network.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument

@@ -35,8 +35,9 @@ def test_docstrings_tell_their_library(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_fits_are_compared(capsys):
-    example("compare").main(["--first", "1"])
+def test_fits_are_compared(tmp_path, capsys):
+    example("compare").main(["--first", "1", "--figure", str(tmp_path / "here.png")])
     line = capsys.readouterr().out.splitlines()[1]
-    assert line.startswith("Ridge, 100 x 10")
+    assert line.startswith("Ridge, diabetes, 442 x 10")
     assert float(line.split()[-2].rstrip(",")) < 1e-9  # the objective above the better one
+    assert (tmp_path / "here.png").exists()
