@@ -581,37 +581,6 @@ class Moments:
                 f"X has feature name {theirs[j]!r} at position {j}; expected {ours[j]!r}."
             )
 
-    def _check_fields(self) -> None:
-        """Refuse fields, read from a file, that do not fit together."""
-        if type(self.n_samples) is not int or type(self.total_weight) is not float:
-            raise ValueError("n_samples and total_weight must be an int and a float")
-        if self._dtype not in ("float32", "float64") or self._y_ndim not in (1, 2):
-            raise ValueError("dtype must be float32 or float64, of a y of 1 or 2 dimensions")
-        if not (self.n_samples >= 0 and 0 <= self.total_weight < np.inf):
-            raise ValueError("n_samples and total_weight must be at least 0")
-        p, k = np.shape(self.cross)
-        shapes = {
-            "cross": (p, k),
-            "gram": (p, p),
-            "yy": (k,),
-            "_shift": (p,),
-            "_offset": (p,),
-            "_y_shift": (k,),
-            "_y_offset": (k,),
-            "_levels": (len(self._levels), 3),
-        }
-        for name, shape in shapes.items():
-            value = getattr(self, name)
-            if type(value) is not np.ndarray or value.dtype != np.float64 or value.shape != shape:
-                raise ValueError(f"{name} must be an array of float64 of shape {shape}")
-            if not np.isfinite(value).all():
-                raise ValueError(f"{name} must be finite")
-        names = self.feature_names
-        if names is not None and (type(names) is not np.ndarray or names.shape != (p,)):
-            raise ValueError(f"feature_names must be None or an array of shape {(p,)}")
-        if (np.diagonal(self.gram) < 0).any() or (self.yy < 0).any():
-            raise ValueError("sums of squares must be at least 0")
-
 
 def moments_about_zero(
     gram: NDArray[np.float64],

@@ -156,9 +156,9 @@ def test_memmap_is_saved_as_an_array(tmp_path):
     mapped = np.memmap(tmp_path / "coef", dtype=np.float64, mode="w+", shape=(3,))
     mapped[:] = [1, 2, 3]
     model = fastridge.Ridge()
-    model.coef_ = mapped
+    model.extra_ = mapped
     again = round_trip(model)
-    assert identical(again.coef_, np.array([1.0, 2.0, 3.0]))
+    assert identical(again.extra_, np.array([1.0, 2.0, 3.0]))
 
 
 def test_same_model_same_bytes_and_numpy_reads_them(tmp_path, model):

@@ -155,7 +155,7 @@ TREES = {
     "too deep": (ridge_tree({"alpha": deep(100)}), "nested deeper"),
     "coef_ of another length": (
         ridge_tree((), {"n_features_in_": 3, "coef_": {"scalar": ["<f8", "00" * 8]}}),
-        "3 along its last axis",
+        r"coef_ must be an array of finite floats of shape \(\?t, p=3\)",
     ),
     "fields of a result": (ridge_tree((), {"coef": 1}, name="RidgeResult"), "fields"),
     "result with __class__": (ridge_tree((), {"__class__": 1}, name="RidgeResult"), "fields"),

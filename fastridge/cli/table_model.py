@@ -59,26 +59,6 @@ class TableModel:
         of = f"{len(self.columns)} columns" if self.columns else "a matrix"
         return f"TableModel({self.estimator!r}, target={self.target!r}, of {of})"
 
-    def _check_fields(self) -> None:
-        """Refuse fields, read from a file, that do not fit together."""
-        if not hasattr(self.estimator, "predict"):
-            raise ValueError("estimator must be an estimator")
-        if type(self.target) is not str or type(self.facts) is not dict:
-            raise ValueError("target must be a str, and facts a dict")
-        if type(self.columns) is not list:
-            raise ValueError("columns must be a list")
-        for column in self.columns:
-            if type(column) is not dict or set(column) != {
-                *("name", "kind", "levels", "fill", "indicator"),
-            }:
-                raise ValueError("columns must hold dicts of name, kind, levels, fill, indicator")
-            if column["kind"] not in ("number", "text") or type(column["name"]) is not str:
-                raise ValueError("a column must have a name, and be a number or a text")
-            if type(column["levels"]) is not list or type(column["indicator"]) is not bool:
-                raise ValueError("levels must be a list, and indicator a bool")
-            if not all(type(level) is str for level in column["levels"]):
-                raise ValueError("levels must be str")
-
     def names(self) -> list[str]:
         """Return the names of the features."""
         if not self.columns:

@@ -29,8 +29,13 @@ integers, finite floats and strings stand for themselves; any other value is an 
                                    of scikit-learn, parameters, attributes
 ================================== ======================================================
 
-Both tables are in `fastridge.io._classes`. Members are not compressed, so none is larger than the
-file, and a file cannot name code to run.
+Both lists of classes are in `fastridge.io._classes`. The fields of each class, their types and
+shapes, are in `fastridge.io._fields`: `load` refuses a file whose fields do not fit together.
+
+The format's version is 1. A change that this reader would refuse or misread gets the next number.
+`load` reads all earlier versions, and refuses later ones with the version of the package that wrote
+them. A field that is added to a class later is optional in files. Members are not compressed, so
+none is larger than the file, and a file cannot name code to run.
 """
 
 from __future__ import annotations
@@ -76,7 +81,8 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
         generator, a data frame, a function, a splitter that is not of scikit-learn); when `path` is
         not a path or binary file.
     ValueError
-        When `path` is empty, or exists and is not a regular file.
+        When `path` is empty, or exists and is not a regular file; when fields of a fitted model do
+        not fit together or coefficients are not finite, so that it would not predict.
     FileNotFoundError
         When the folder of `path` does not exist.
     PermissionError
@@ -154,7 +160,8 @@ def load(path: str | os.PathLike[str] | BinaryIO) -> Any:
     ------
     ModelFileError
         A `ValueError` that says what was found and what was expected, for a file that is not a
-        model, is damaged or cut short, was written by a newer version, or was tampered with.
+        model, is damaged or cut short, was written by a newer version, or holds fields that do not
+        fit together.
     TypeError
         When `path` is not a path or binary file.
     OSError

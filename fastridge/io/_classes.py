@@ -11,8 +11,7 @@ from .._estimators import ESTIMATORS, home_of
 
 # Classes that a file may hold: their modules, and the private attributes that a fit sets. An
 # estimator is stored as its `get_params()`, the attributes whose names end in "_", and those
-# private ones; a class with `__slots__` and no `get_params` as its slots, from `__getstate__`,
-# which its `_check_fields`, if any, checks when a file is read.
+# private ones; a class with `__slots__` and no `get_params` as its slots, from `__getstate__`.
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     **{name: (home_of(name), row.state) for name, row in ESTIMATORS.items()},
     "CVResults": ("fastridge.model_selection", ()),

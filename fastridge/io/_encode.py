@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.inputs import is_sparse
 from ..losses import Loss, loss_of
+from ._check_more import check_model
 from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_of, state_of
 
 HEADER = "header.json"
@@ -63,7 +64,15 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
         pairs = enumerate(value.items())
         return {"dict": [[inner(k, f"{i}.key"), inner(v, i)] for i, (k, v) in pairs]}
     if class_of(value):
-        parts = [{name: inner(v, name) for name, v in part.items()} for part in state_of(value)]
+        params, attributes = state_of(value)
+        try:
+            check_model(value, attributes)
+        except ValueError as error:
+            raise ValueError(
+                f"{where or 'model'} is a {kind.__name__} that does not predict, which a model file"
+                f" cannot hold: {error}"
+            ) from error
+        parts = [{n: inner(v, n) for n, v in part.items()} for part in (params, attributes)]
         return {"model": [kind.__name__, *parts]}
     if isinstance(value, Loss) and _is_listed(value):
         arguments = value.arguments().items()

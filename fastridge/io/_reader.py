@@ -20,6 +20,7 @@ import numpy as np
 from .. import __version__
 from .._stack import outside
 from ..losses import LOSSES, Loss, loss_of
+from ._check_more import check_learner, check_model, check_sklearn, check_state_dict
 from ._classes import CLASSES, SKLEARN, is_fitted, is_model, load_class, may_be_set, slots_of
 from ._encode import HEADER, KINDS, MAX_DEPTH, TYPES, type_name
 
@@ -90,6 +91,11 @@ class Reader:
             model = self._value(header.get("model"), 0)
             if not is_model(model):
                 raise self.fail(f"a {type_name(model)}", f"one of {sorted(CLASSES)} as the model")
+            if type(model) is dict:
+                try:
+                    check_state_dict(model)
+                except ValueError as error:
+                    raise self.fail(f"a state whose {error}", "that of an optimizer") from error
             if self.unread:
                 raise self.fail(
                     f"members {sorted(self.unread)[:3]} that are not in the header",
@@ -313,6 +319,8 @@ class Reader:
             if not may_be_set(key, cls):
                 raise self.fail(f"attribute {key!r} of {name}", "an attribute of an object")
         model = cls(**params) if has_params else object.__new__(cls)
+        if has_params:
+            check_sklearn(model, attributes)
         vars(model).update(attributes)
         return model
 
@@ -331,8 +339,7 @@ class Reader:
         model = object.__new__(cls)
         for key, item in attributes.items():
             object.__setattr__(model, key, item)
-        if hasattr(cls, "_check_fields"):
-            model._check_fields()
+        check_model(model, attributes)
         return model
 
     def _estimator(self, cls: type[Any], params: dict[str, Any], attributes: dict[str, Any]) -> Any:
@@ -343,13 +350,10 @@ class Reader:
         for key in attributes:
             if not is_fitted(key, cls) or hasattr(cls, key):
                 raise self.fail(f"attribute {key!r} of {cls.__name__}", "a fitted attribute")
-        n_features = attributes.get("n_features_in_")
-        for key in ("coef_", "feature_names_in_"):
-            shape = np.shape(attributes.get(key, ()))
-            if key in attributes and n_features is not None and shape[-1:] != (n_features,):
-                raise self.fail(f"{key} of shape {shape}", f"{n_features} along its last axis")
         model = cls(**params)
+        check_model(model, attributes)
         vars(model).update(attributes)
+        check_learner(model)
         return model
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # columns with one value per penalty, in the order of a data frame
-_COLUMNS = (
+COLUMNS = (
     "l1_ratio",
     "alpha",
     "train_error",
@@ -112,7 +112,7 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self._values, self.loss, self.kind, self.n_folds = values, loss, kind, n_folds
         self._stored = stored
-        self.columns = tuple(name for name in _COLUMNS if name in values)
+        self.columns = tuple(name for name in COLUMNS if name in values)
 
     def __getitem__(self, name: Any) -> Any:
         if isinstance(name, str):

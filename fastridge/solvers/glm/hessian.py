@@ -195,14 +195,6 @@ class HessianInverse:
         """Return v M^-1 v' for each row v of V (k, p)."""
         return np.einsum("kp,pk->k", V, self.solve(np.ascontiguousarray(V.T)))
 
-    def _check_fields(self) -> None:
-        """Raise if fields of a model file are inconsistent."""
-        k = int(np.count_nonzero(self.active))
-        if type(self.posterior) is not Posterior or self.posterior.shape != (k, k):
-            raise ValueError(f"posterior must be a Posterior of {k} coefficients")
-        if np.shape(self.offset) != np.shape(self.active):
-            raise ValueError(f"offset must be an array of shape {np.shape(self.active)}")
-
 
 def _active(problem: GLMProblem, state: State) -> NDArray[np.bool_]:
     """Return the coefficients that neither an L1 part holds at 0 nor a bound holds."""

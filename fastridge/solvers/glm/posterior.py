@@ -157,16 +157,6 @@ class GLMPosterior:
         slots = {name: getattr(self, name) for name in self.__slots__}
         return None, {**slots, "_hessian": self._hessian.without_data(), "_covariance": None}
 
-    def _check_fields(self) -> None:
-        """Raise if fields of a model file are inconsistent."""
-        from .hessian import HessianInverse
-
-        p = len(self.coef)
-        if type(self._hessian) is not HessianInverse or len(self._hessian.active) != p:
-            raise ValueError(f"_hessian must be a HessianInverse of {p} coefficients")
-        if self.shape != (p + bool(self.fit_intercept),) * 2:
-            raise ValueError(f"shape must be that of {p} coefficients and an intercept, if any")
-
     @property
     def _level(self) -> float:
         """Return the variance of the intercept, centred by the means under the curvatures."""

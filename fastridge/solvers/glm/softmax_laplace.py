@@ -244,19 +244,6 @@ class MultinomialPosterior:
         S = np.einsum("aj,cjdl,bl->cadb", to, found.covariance(), to, optimize=True)
         self.covariance = S.reshape(k * q, k * q) / problem.total
 
-    def _check_fields(self) -> None:
-        """Raise if fields of a model file are inconsistent."""
-        if not isinstance(self.fit_intercept, bool):
-            raise ValueError("fit_intercept must be a bool")
-        if np.ndim(self.coef) != 2:
-            raise ValueError("coef must be of shape (n_classes, n_features)")
-        k, p = self.coef.shape
-        order = k * (p + self.fit_intercept)
-        shapes = {"intercept": (k,), "active": (k, p), "covariance": (order, order)}
-        for name, shape in shapes.items():
-            if np.shape(getattr(self, name)) != shape:
-                raise ValueError(f"{name} must be of shape {shape}")
-
     def _deviations(self) -> Array:
         """Return the coefficients' standard deviations by class, the intercept last if any."""
         k, p = self.coef.shape

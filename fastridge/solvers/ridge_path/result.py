@@ -40,25 +40,6 @@ class PathRun:
         for name in ("coef", "dof", "intercept", "n_iter", "rank", "relative_gradient"):
             setattr(self, name, getattr(run, name))
 
-    def _check_fields(self) -> None:
-        """Raise if fields read from a file are inconsistent."""
-        m, k, _ = np.shape(self.coef)
-        if type(self.rank) is not int or self.rank < 0:
-            raise ValueError("rank must be an int of at least 0")
-        if type(self.dof) is not tuple or len(self.dof) != 2:
-            raise ValueError("dof must be a tuple of two arrays")
-        _check_arrays(self, (m, k), "gcv", "intercept", "n_iter", "relative_gradient")
-        for values in (*self.dof, *([] if self.log_det is None else [self.log_det])):
-            if np.shape(values) != (m,):
-                raise ValueError(f"dof and log_det must be arrays of shape {(m,)}")
-
-
-def _check_arrays(found: Any, shape: tuple[int, ...], *names: str) -> None:
-    for name in names:
-        value = getattr(found, name)
-        if type(value) is not np.ndarray or value.dtype.kind not in "fi" or value.shape != shape:
-            raise ValueError(f"{name} must be an array of numbers of shape {shape}")
-
 
 class RidgePath:
     """Solutions of a ridge problem for a range of penalties, and their accuracy.
@@ -195,30 +176,6 @@ class RidgePath:
             state["_run"] = PathRun(self._run, self._log_det(), self._gcv())
             state["_near"] = self._settled()
         return None, state
-
-    def _check_fields(self) -> None:
-        """Refuse fields, read from a file, that do not fit together."""
-        for name, kind in (
-            ("_run", PathRun),
-            ("_single", bool),
-            ("_fit_intercept", bool),
-            ("_tol", float),
-            ("n_samples", float),
-            ("solver", str),
-        ):
-            if type(getattr(self, name)) is not kind:
-                raise ValueError(f"{name} must be a {kind.__name__}")
-        m, k, _ = self._run.coef.shape
-        if self._single and k != 1:
-            raise ValueError(f"coef must be of one target, not of {k}")
-        near, shape = self._near, self._run.n_iter.shape
-        valid = type(near) is np.ndarray and near.dtype == bool and near.shape == shape
-        if near is not None and not valid:
-            raise ValueError("_near must be None or an array of bool, like n_iter")
-        if self._error is not None:
-            _check_arrays(self, shape, "_error")
-        _check_arrays(self, (m,), "alphas")
-        _check_arrays(self, (m,) if self._single else (m, k), "norm", "objective", "residual")
 
     def _log_det(self) -> NDArray[np.float64] | None:
         """Return log det (I + M / alpha) for every penalty; None where it is not known."""
