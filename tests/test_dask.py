@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.sparse
 
 import fastridge
+from fastridge.model_selection import HashedKFold
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -228,6 +230,63 @@ def test_a_cluster_gives_the_same_bits(rows, cluster):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+def test_searches_on_a_cluster_give_the_same_bits(rows, cluster):
+    X, y, s = rows
+    options = {"Cs": [0.1, 1.0], "l1_ratios": [0.0], "use_legacy_attributes": False}
+    for kind, model in (
+        ("numbers", fastridge.RidgeCV(ALPHAS)),
+        ("labels", fastridge.RidgeClassifierCV(ALPHAS, cv=3)),
+        ("counts", fastridge.GLMCV(alphas=[0.1, 1.0], cv=HashedKFold(2))),
+        ("labels", fastridge.LogisticRegressionCV(cv=3, scoring="accuracy", **options)),
+    ):
+        t = target(kind, y)
+        threads = type(model)(**model.get_params()).fit(lazy(X), lazy(t), lazy(s))
+        with dask.config.set(scheduler=cluster):
+            model.fit(lazy(X), lazy(t), lazy(s))
+        assert (model.coef_ == threads.coef_).all()
+        assert (model.cv_results_["score"] == threads.cv_results_["score"]).all()
+        local = type(model)(**model.get_params()).fit(X, t, s)
+        close(local.cv_results_["score"], model.cv_results_["score"], 1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("search", [False, True])
+def test_ctrl_c_cancels_the_tasks(rows, cluster, search):
+    X, y, _ = rows
+
+    def slowly(block):
+        time.sleep(2.0)
+        return block
+
+    def left(dask_scheduler):
+        return len(dask_scheduler.tasks)
+
+    model = fastridge.PoissonRegressor()
+    if search:
+        model = fastridge.GLMCV(alphas=[0.1, 1.0], cv=2)
+    threads = threading.active_count()
+    with dask.config.set(scheduler=cluster):
+        parts = lazy(X, 20).map_blocks(slowly, dtype=X.dtype, meta=X[:0])
+        timer = threading.Timer(1.5, signal.raise_signal, (signal.SIGINT,))
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(parts, lazy(target("counts", y), 20))
+        # all parts take 25 s on two workers
+        assert time.monotonic() - start < 15.0
+        timer.join()
+        for _ in range(300):
+            if not cluster.run_on_scheduler(left):
+                break
+            time.sleep(0.1)
+        assert cluster.run_on_scheduler(left) == 0
+    assert not hasattr(model, "coef_")
+    assert threading.active_count() <= threads + 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 def test_a_worker_that_dies_changes_no_bit(rows, cluster):
     X, y, _ = rows
 
@@ -239,8 +298,6 @@ def test_a_worker_that_dies_changes_no_bit(rows, cluster):
     with dask.config.set(scheduler=cluster):
         parts = lazy(X, 20).map_blocks(slowly, dtype=X.dtype, meta=X[:0])
         worker = next(iter(cluster.run(os.getpid).values()))
-        import threading
-
         killer = threading.Timer(1.0, os.kill, (worker, signal.SIGKILL))
         killer.start()
         found = fastridge.RidgeCV(ALPHAS, cv=3).fit(parts, lazy(y, 20))
