@@ -76,7 +76,7 @@ class MomentFolds(Folds):
         self.total = total
         self.options = self.given = options
         self.A: Any = _Shape(total.n_samples, total.n_features, total.is_float32)
-        self.count, self.solver = len(parts), "cholesky"
+        self.count, self.solver, self.is_sparse = len(parts), "cholesky", False
         self.apart = self.held = self.units = self.prior = self.weight = None
         self.unsettled = []
         # coefficients (m, k, p) and intercepts (m, k) of the folds' last penalties
