@@ -99,7 +99,21 @@ def trim_examples(app, name, source):
     source[0] = source[0].replace("\n\n```\n", "\n```\n")
 
 
+def write_report(app, error):
+    """Write the page of a report beside the site's own, which link to it."""
+    if error is not None or app.builder.format != "html":
+        return
+    from sklearn.datasets import load_diabetes
+
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    alphas = [10.0 ** (k / 8) for k in range(-16, 41)]
+    model = fastridge.RidgeCV(alphas, cv=5, standardize=True).fit(X, y)
+    title = "Ridge regression of the progression of diabetes"
+    fastridge.report(model, X, y, title=title, path=Path(app.outdir) / "report.html")
+
+
 def setup(app):
+    app.connect("build-finished", write_report)
     app.connect("source-read", trim_examples)
     # after numpydoc, which makes sections of the docstring
     app.connect("autodoc-process-docstring", escape_docstring, priority=900)

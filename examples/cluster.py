@@ -3,10 +3,12 @@
 
 Many times over, as on one machine.
 
+::
+
     pip install '.[dask,examples]'
     python examples/cluster.py
 
-takes the 327,346 flights of 2013 ten times, in partitions that two worker processes of a
+It takes the 327,346 flights of 2013 ten times, in partitions that two worker processes of a
 LocalCluster hold, and fits delays by a ridge regression and delays of more than 15 minutes by a
 logistic regression, on one-hot features. It prints the address of the dashboard, the passes over
 the data, and how far the coefficients are from a local fit, in which each flight has the weight 10.

@@ -7,6 +7,8 @@ random data of other shapes. Each fit runs a few times in turn with the other li
 thread; the best time counts. The accuracy is the objective above the better one's, relative to it:
 a fast fit that is not at the minimum is no fit.
 
+::
+
     pip install '.[examples]' && python examples/compare.py
 """
 

@@ -10,6 +10,8 @@ only a penalty tells words that matter from words that are there by chance: logi
 fitted for 12 penalties, and cross-validation by files chooses one. Words that name a library are
 left out, as they give the answer away.
 
+::
+
     pip install '.[examples]' && python examples/docstrings.py
 """
 

@@ -9,6 +9,8 @@ known before it leaves (carrier, aircraft, route, schedule, weather of the hour)
 for a grid of penalties on eight months and judged on the four others; the best penalty is fitted
 to the whole year, saved, and read back. Where matplotlib is installed, a picture shows the errors.
 
+::
+
     pip install '.[examples]' && python examples/flights.py
 """
 

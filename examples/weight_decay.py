@@ -9,6 +9,8 @@ of them, some with a wrong label, and is judged on the others. `fastridge.optim`
 without decay, with decay in the gradient ("l2", coupled) and beside it ("decoupled"). For plain
 gradient descent the two are one; for Adam, which divides the gradient by its size, they are not.
 
+::
+
     pip install '.[examples]' && python examples/weight_decay.py
 """
 
