@@ -166,11 +166,14 @@ class ProxNewton:
                 most = self.dual.loss_part(theta)
                 gap = state.objective - max(best, most)
                 if not stands and gap > max(goal, rounding):
-                    if self.seen is None:
+                    if self.seen is None and not self.model.is_whole:
                         # not all violating features were added: fewer violate here
                         self.screen.look(theta)
                     continue
-                self.screen.look(theta)
+                if self.model.products is None:
+                    self.screen.look(theta)
+                else:
+                    self.screen.know(theta, self.model.products)
                 assert self.screen.v is not None
                 dual = self.dual.value(theta, self.screen.v, self.screen.looked, most)
                 if most == -np.inf and state.objective - max(best, dual) > goal:

@@ -31,6 +31,8 @@ _STALE = 0.2
 # Share of the predicted decrease that a step has to reach (Armijo), and bound on its halvings.
 _ENOUGH = 1e-4
 _HALVINGS = 40
+# Square of the round-off of products of a Gram matrix, over those of the norms.
+_GRAM_ROUNDING = 1e-26
 
 
 class WeightedModel:
@@ -52,6 +54,9 @@ class WeightedModel:
         Addition to all weights, as a share of their mean.
     pulled : ndarray
         Sizes of the model's gradients by the features of the set, after the last step.
+    products : ndarray (p,) or None
+        Products of all columns with theta of the last step, where the Gram matrix gives them
+        without a pass over the data.
     """
 
     def __init__(self, problem: GLMProblem, columns: Matrix) -> None:
@@ -76,6 +81,7 @@ class WeightedModel:
         self.total = 0.0
         self.is_free = not problem.has_bounds
         self.pulled = np.zeros(0)
+        self.products: Array | None = None
 
     def is_stale(self, state: State) -> bool:
         """Return whether a state's weights are too far from those in use, up to a common factor."""
@@ -241,6 +247,7 @@ class WeightedModel:
             self.is_old = self.at is not state
             return None
         cross = self._gram_image(state.u, u) + g
+        before = g.copy() if self.is_whole and self.by_set is None else None
         residual, level = None, 0.0
         if self.by_set is not None:
             residual, level = self._residual(state, u, slope)
@@ -281,6 +288,12 @@ class WeightedModel:
         image = cross - g
         if self.is_free:
             self.pulled = total * np.abs(g)
+        self.products = None
+        if before is not None:
+            # A'theta = A'r + G d, with a bound of the round-off of G d
+            change = _GRAM_ROUNDING * max(float(d @ (before - g)), 0.0)
+            self.products = -total * g
+            self.products += np.copysign(total * np.sqrt(change * self.square), self.products)
         along = self._image(d)
         move = 0.0
         if q.fit_intercept:
@@ -354,8 +367,9 @@ class WeightedModel:
         """Return the state along a step with sufficient decrease."""
         q, W = self.problem, self.set
         l1, l2, u = q.l1[W], q.l2[W], state.u[W]
-        outside = state.penalty - penalty_of(l1, l2, u)
-        slope = float(state.r @ along) + penalty_of(l1, l2, w) - penalty_of(l1, l2, u)
+        before, after = penalty_of(l1, l2, u), penalty_of(l1, l2, w)
+        outside = state.penalty - before
+        slope = float(state.r @ along) + after - before
         size = abs(state.loss) + state.penalty
         if not slope < 0:
             # only round-off is left to gain
@@ -369,7 +383,7 @@ class WeightedModel:
             eta = state.eta + (along if t == 1 else t * along)
             r, h = np.empty(q.n), np.empty(q.n)
             loss = q.loss.evaluate(q.y, eta, q.weight, r, h)
-            penalty = outside + penalty_of(l1, l2, x[W])
+            penalty = outside + (after if t == 1 else penalty_of(l1, l2, x[W]))
             new = State(x, state.b + t * move, eta, loss, penalty, r, h)
             allowed = state.objective + _ENOUGH * t * slope
             if abs(t * slope) <= 1e-10 * size:
@@ -383,4 +397,4 @@ class WeightedModel:
 
 def penalty_of(l1: Array, l2: Array, u: Array) -> float:
     """Return the penalty of coefficients."""
-    return float(l1 @ np.abs(u)) + 0.5 * float(np.einsum("j,j,j->", l2, u, u))
+    return float(l1 @ np.abs(u)) + 0.5 * float((l2 * u) @ u)

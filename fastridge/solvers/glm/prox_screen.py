@@ -80,6 +80,11 @@ class Screen:
         moved *= self.per_weight
         return math.sqrt(float(moved.sum()))
 
+    def know(self, theta: Array, v: Array) -> None:
+        """Take the products of all columns with theta, which are known."""
+        self.theta, self.looked = theta, None
+        self.v = np.abs(v) if self.dual.is_free else v
+
     @cached_property
     def norms(self) -> Array:
         return np.sqrt(self.problem.rows.squares()) * _OVER_ROUNDING
