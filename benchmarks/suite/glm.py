@@ -91,6 +91,13 @@ class LogisticSparse(_Model):
         return common.one_hot(30_000, 5_000, 15)[0]
 
 
+class LogisticText(_Model):
+    rival_solver = "liblinear"
+
+    def data(self):
+        return common.words(3_000, 20_000, 100)[0]
+
+
 class PoissonTall(_Model):
     loss = "poisson"
 

@@ -28,6 +28,8 @@ NAMES = (
     "polars_ds",
     "polars_ols",
     "dask_ml",
+    "snapml",
+    "statsmodels",
 )
 
 
