@@ -11,6 +11,7 @@ from . import _sklearn
 from ._estimators import ESTIMATORS, row_of
 from .data.check import check_design, check_sample_weight, check_target
 from .data.parameters import check_penalty_factor
+from .data.parts import in_parts
 from .data.rows import as_container
 from .quadratic.problem import RidgeProblem
 from .quadratic.variances import variances
@@ -67,7 +68,7 @@ class InformationCriteria(NamedTuple):
 def information_criteria(
     model: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     sample_weight: Any = None,
     *,
     offset: Any = None,
@@ -97,9 +98,10 @@ def information_criteria(
         TweedieRegressor, one of their kinds that choose a penalty, BayesianRidge or
         LinearRegression.
     X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
-        Features.
+        Features. For models of the squared loss with numbers as targets also data in parts, as in
+        `fit`, which take one pass.
     y : array-like of shape (n_samples,) or (n_samples, n_targets)
-        Values or class labels of the fit.
+        Values or class labels of the fit; None for `Chunks`, which hold theirs.
     sample_weight : array-like of shape (n_samples,), float or None, default=None
         Weights of the samples.
     offset, exposure : array-like of shape (n_samples,) or None, default=None
@@ -152,6 +154,16 @@ def information_criteria(
         )
     if "coef_" not in model.__dict__:
         raise _sklearn.exception("NotFittedError")(f"{model!r} is not fitted yet: call fit first.")
+    if type(X) is not np.ndarray and in_parts(X):
+        if row.penalty == "glm" or row.targets == "labels" or offset is not exposure:
+            raise ValueError(
+                f"X is data in parts, for which the criteria of a {type(model).__name__} are not"
+                " computed; expected an array, or a model of numbers by the squared loss without an"
+                " offset."
+            )
+        from .distributed.squared import standing_data
+
+        return information_criteria(*standing_data(model, X, y, sample_weight))
     if row.penalty == "glm":
         return _of_glm(model, model._result(X, y, sample_weight, offset, exposure))
     if offset is not None or exposure is not None:

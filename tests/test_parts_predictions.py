@@ -100,3 +100,28 @@ def test_scores_with_offsets(names):
     assert chunks.n_passes <= 12
     with pytest.raises(ValueError, match="offset is given"):
         fastridge.Ridge().fit(X, y).score(Chunks.arrays(X, y, offset=s))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        fastridge.Ridge(20.0, standardize=True),
+        fastridge.LinearRegression(fit_intercept=False),
+        fastridge.ElasticNet(0.1),
+        fastridge.RidgeCV([1.0, 10.0], cv=3),
+        fastridge.BayesianRidge(),
+    ],
+)
+def test_information_criteria(model):
+    X, y, s = data()
+    y = np.column_stack([y, np.abs(y)]) if isinstance(model, fastridge.Ridge) else y
+    chunks = Chunks.arrays(X, y, s, rows=97)
+    model = clone(model).fit(chunks)
+    before = chunks.n_passes
+    found = fastridge.information_criteria(model, chunks)
+    assert chunks.n_passes == before + 1
+    for ours, expected in zip(found, fastridge.information_criteria(model, X, y, s), strict=True):
+        assert ours == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    other = fastridge.PoissonRegressor().fit(X - 100.0, np.abs(y).reshape(N, -1)[:, 0])
+    with pytest.raises(ValueError, match="X is data in parts, for which the criteria of a Poisson"):
+        fastridge.information_criteria(other, chunks)

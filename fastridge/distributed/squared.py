@@ -7,6 +7,7 @@ root of the centred sums is rotated so that its rows have the mean 0.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,17 @@ def standing_rows(sums: Moments, origin: Array, y_origin: Array) -> tuple[Array,
     X = rows[:, :p] + (sums.mean - origin)
     Y = rows[:, p:] + (sums.y_mean - y_origin)
     return X, np.asfortranarray(Y), np.full(m, sums.total_weight / m)
+
+
+def standing_data(model: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Array, Array, Array]:
+    """Return a model without names of features, and rows with the moments of data in parts."""
+    from .fit import parts_of
+
+    total = moments(parts_of(X, y=y, weight=weight), getattr(model, "max_memory", None))
+    rows, Y, w = standing_rows(total, np.zeros(total.n_features), np.zeros(total.n_targets))
+    model = copy.copy(model)
+    model.__dict__.pop("feature_names_in_", None)
+    return model, rows, Y[:, 0] if total._y_ndim == 1 else Y, w
 
 
 def fit_labels(estimator: Any, parts: Parts) -> None:

@@ -30,6 +30,7 @@ NAMES = (
     "dask_ml",
     "snapml",
     "statsmodels",
+    "spark",
 )
 
 
