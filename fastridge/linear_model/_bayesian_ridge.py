@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -379,11 +380,8 @@ class BayesianRidge(PosteriorRegressor):
     def _set_posterior(
         self, evidence: Evidence, d: NDArray[np.float64], units: PriorUnits | None
     ) -> None:
-        """The covariance by features; by samples it waits until it is asked for."""
-        from ..quadratic.posterior import Posterior
-
+        """Keep what the covariance is computed from at its first access."""
         self.__dict__.pop("_posterior", None)
-        self.__dict__.pop("_problem", None)
         problem: Any = evidence.problem
         P = None
         if units is not None and units.scaled is not None:
@@ -393,16 +391,14 @@ class BayesianRidge(PosteriorRegressor):
             problem = RidgeProblem(
                 *(units.source, y, np.ones(1), units.weight, None, self.fit_intercept), check=False
             )
-            G, d = problem.A.gram(units.weight), np.zeros(len(P))
+            self._problem = partial(problem.A.gram, units.weight), np.zeros(len(P)), P
         elif evidence.by_rows:
             self._problem = problem
         else:
-            G = problem.gram()
             if units is not None and units.factor is not None:
                 d = units.factor
+            self._problem = problem.gram, d, None
         self.X_offset_ = np.array(problem.mean) if self.fit_intercept else np.zeros(problem.p)
-        if "_problem" not in self.__dict__:
-            self._posterior = Posterior.of_gram(G, d, self.alpha_, self.lambda_, P)
 
     @property
     def posterior_(self) -> Posterior:
@@ -413,10 +409,14 @@ class BayesianRidge(PosteriorRegressor):
                 raise AttributeError(f"{type(self).__name__} has no posterior_ until it is fitted.")
             from ..quadratic.posterior import Posterior
 
-            rows = problem.A.rows(0, problem.n)
-            if problem.root is not None:
-                rows *= problem.root[:, None]
-            self._posterior = Posterior.of_rows(rows, problem.d, self.alpha_, self.lambda_)
+            if type(problem) is tuple:
+                gram, d, P = problem
+                self._posterior = Posterior.of_gram(gram(), d, self.alpha_, self.lambda_, P)
+            else:
+                rows = problem.A.rows(0, problem.n)
+                if problem.root is not None:
+                    rows *= problem.root[:, None]
+                self._posterior = Posterior.of_rows(rows, problem.d, self.alpha_, self.lambda_)
             del self._problem
         return self._posterior
 

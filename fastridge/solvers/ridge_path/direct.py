@@ -84,6 +84,8 @@ class MomentsPath:
             self.reduced = Tridiagonal(np.array(M, order="F")) if reduced is None else reduced
             self.rotated = self.reduced.rotate(self.right)
             self._hidden = hidden
+        self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
+        if len(self.chosen) and m:
             safe = self.shows(alphas)
             x, traces = self.reduced.solve(alphas[safe], self.rotated)
             self.x = x
@@ -94,8 +96,6 @@ class MomentsPath:
             self.left[safe] = alphas[safe] * traces
             exact[safe] += len(self.chosen) - self.left[safe]
             self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
-        else:
-            self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
         self.singly = []
         self.rows = rows
         if len(self.alone) and rows is not None:
@@ -104,7 +104,7 @@ class MomentsPath:
             self.singly = [self._one(i) for i in self.alone]
             exact[self.alone] = self.spectrum.dof(alphas[self.alone])
         self.dof = np.maximum(exact, 0.0), np.zeros(m)
-        if rows is not None:
+        if rows is not None and m:
             self._sum_residuals()
 
     def _sum_residuals(self):
