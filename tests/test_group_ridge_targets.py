@@ -89,6 +89,35 @@ def test_the_gradient_is_a_bound():
         assert model.relative_gradient_[t] <= 1e-6
 
 
+@pytest.mark.parametrize("wrong", [0.0, 1e-7, 1e-4])
+def test_degrees_of_freedom_without_an_inverse_are_confirmed(wrong, monkeypatch):
+    X, Y, codes = problem(n=400, k=320, p=60, seed=4, groups=3, correlated=0.0)
+    derivatives, confirm = shared.Surface.derivatives, shared._confirm
+    accepted = []
+
+    def perturbed(self, points):
+        # both surfaces alike, so that they agree
+        first, second = derivatives(self, points)
+        return first * (1.0 + wrong), second
+
+    def count(data, live, left, targets, found, tol):
+        before = sum(one is not None for one in found)
+        confirm(data, live, left, targets, found, tol)
+        accepted.extend((before, sum(one is not None for one in found)))
+
+    monkeypatch.setattr(shared.Surface, "derivatives", perturbed)
+    monkeypatch.setattr(shared, "_confirm", count)
+    model = GroupRidge(codes).fit(X, Y)
+    assert accepted[0] > 100
+    assert accepted[1] == (0 if wrong == 1e-4 else accepted[0])
+    assert model.converged_.all()
+    assert model.relative_gradient_.max() <= 1e-6
+    ones = np.ones(len(X))
+    for t in range(0, 320, 7):
+        exact = gradient(X, Y[:, t], codes, model.alpha_[t], np.ones(60), ones, True)
+        assert exact <= model.relative_gradient_[t] + 1e-9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_nothing(threads):

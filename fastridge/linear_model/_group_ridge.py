@@ -147,7 +147,8 @@ class GroupRidge(PosteriorRegressor):
         Standard error of `log_evidence_` from the random signs of solver "cg"; 0 of others.
     relative_gradient_ : float or ndarray of shape (n_targets,)
         Largest derivative of the criterion with respect to the logarithm of a penalty, as a share
-        of the terms that cancel in it.
+        of the terms that cancel in it. Of 16 targets or more it includes the error of degrees of
+        freedom that are interpolated, which is estimated and confirmed by exact ones.
     converged_ : bool or ndarray of shape (n_targets,)
         True where `relative_gradient_` is at most `tol`, or at most its round-off where y is fitted
         almost exactly, and no group that is out would re-enter. Where the criterion is best as all

@@ -37,18 +37,29 @@ class Surface:
 
     Parameters
     ----------
+    known : list of Centre
     spectra : list of ndarray
         Eigenvalues of G of each group in units of its factors.
+    degree : int or None
+        Degree of the polynomial; None: as the centres allow.
+
+    Attributes
+    ----------
+    degree : int
     """
 
-    def __init__(self, known: list[Centre], spectra: list[Array]) -> None:
+    def __init__(
+        self, known: list[Centre], spectra: list[Array], degree: int | None = None
+    ) -> None:
         self.spectra = spectra
         points = np.array([centre.rho for centre in known])
         g = points.shape[1]
         each = 1 + g + g * (g + 1) // 2
-        degree = 2
-        while degree < _MOST_DEGREE and _count(g, degree + 1) * _DATA <= each * len(known):
-            degree += 1
+        if degree is None:
+            degree = 2
+            while degree < _MOST_DEGREE and _count(g, degree + 1) * _DATA <= each * len(known):
+                degree += 1
+        self.degree = degree
         self.powers = np.array(
             [
                 e
@@ -143,6 +154,12 @@ class Surface:
             return out
 
         return product
+
+    def values(self, points: Array) -> Array:
+        """Return L (n,)."""
+        product = self._products(points)
+        none = np.zeros(points.shape[1], dtype=np.intp)
+        return self._apart(points)[0] + product(none) @ self.coef
 
     def derivatives(self, points: Array) -> tuple[Array, Array]:
         """Return gradients (n, g) and Hessians (n, g, g) of L."""

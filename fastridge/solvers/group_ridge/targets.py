@@ -5,7 +5,9 @@ space of the log penalties are factored. L is a smooth function fitted to values
 Hessians there (see `surface`), and Q of a target is that of a small basis of solutions (a Galerkin
 projection). The minimum of this model is where an exact solution, by conjugate gradients with the
 inverse at a centre as preconditioner, enters the basis, and so on until the gradient of the model
-vanishes at an exact solution. The penalties are then accepted or mended by one exact inverse.
+vanishes at an exact solution. The penalties are then accepted if polynomials of two degrees agree
+on the degrees of freedom to a small share of the tolerance, which is confirmed by exact inverses
+for some of these targets; all others are accepted or mended by one exact inverse.
 
 A small step h is not followed by another inverse. The coefficients after it are refined, so that Q
 and its gradient are exact, and the degrees of freedom dof_g follow from their exact derivatives.
@@ -49,6 +51,11 @@ _SETTLING = 8  # models of each target about its own solution
 _SETTLED = 0.1  # share of the tolerance at which they end
 _ITERATIONS = 40  # of conjugate gradients in each
 _SOLVED, _LEAST_SOLVED = 1e-4, 1e-9  # relative norms of their residuals
+_SOLVED_LAST = 1e-13  # the same where no exact inverse follows
+_LEAST_DEGREE = 3  # of the polynomial, without an exact inverse
+_AGREED = 0.3  # share of the tolerance that surfaces may differ by
+_SAFETY = 2.0  # factor of errors that are estimated
+_LOOKED_AT = 16  # one of so many targets without an exact inverse is looked at
 _ACCURATE = 1e-5  # relative error of the expected degrees of freedom at which no centres are added
 _ROUNDS = 8  # largest number of refinements of coefficients
 _EPS = float(np.finfo(np.float64).eps)
@@ -110,6 +117,7 @@ def choose_together(
     known: list[_Centre] = []
     spectra = spectra_of(data, live)
     surface: Any = None
+    found: list[Any] = [None] * len(targets)
     for most in _CENTRES:
         new = _examine(data, live, targets, rho, most)
         fitted = [centre for _, centre in new if centre.usable]
@@ -136,16 +144,61 @@ def choose_together(
             of = np.flatnonzero(place[1] == used[i])
             centre = _Centre(data, live, place[0][used[i]], targets[of])
             if centre.usable:
-                rho[of] = centre.settle(rho[of], data, targets[of], surface, left, low, high, tol)
+                rho[of], w = centre.settle(
+                    rho[of], data, targets[of], surface, left, low, high, tol
+                )
+                inside = ((rho[of] > low) & (rho[of] < high)).all(axis=1)
+                inside &= surface.degree > _LEAST_DEGREE
+                of, w = of[inside], w[:, inside]
+                parts = centre.accept(data, targets[of], rho[of], w, surface, coarse, left, tol)
+                for t, one in zip(of, parts, strict=True):
+                    found[t] = one
 
+        coarse = Surface(known, spectra, max(surface.degree - 1, 2))
         on_threads(settle, len(used))
-    found: list[Any] = [None] * len(targets)
+        _confirm(data, live, left, targets, found, tol)
+    rest = [i for i, one in enumerate(found) if one is None]
 
-    def finish(i: int) -> None:
+    def finish(j: int) -> None:
+        i = rest[j]
         found[i] = _finish(data, live, left, int(targets[i]), rho[i], low, high, tol)
 
-    on_threads(finish, len(targets))
+    on_threads(finish, len(rest))
     return found
+
+
+def _confirm(
+    data: Features,
+    live: NDArray[np.intp],
+    left: float,
+    targets: NDArray[np.intp],
+    found: list[Any],
+    tol: float,
+) -> None:
+    """Compare some accepted targets with exact inverses, and add the errors found to all.
+
+    Targets whose gradients are then above the tolerance are accepted no longer.
+    """
+    accepted = [i for i, one in enumerate(found) if one is not None]
+    more = np.zeros(-(-len(accepted) // _LOOKED_AT))
+
+    def look(j: int) -> None:
+        i = accepted[j * _LOOKED_AT]
+        one = found[i]
+        state = FeatureState(data, one.alpha, int(targets[i]))
+        if not state.definite:
+            more[j] = np.inf
+            return
+        dof, w = state.dof[live], one.state.w
+        fitted = left / one.state.Q * state.sums(state.D * w**2)[live]
+        relative = float((np.abs(fitted - dof) / np.maximum(fitted + dof, 1e-300)).max())
+        more[j] = max(relative - one.relative_gradient, 0.0)
+
+    on_threads(look, len(more))
+    extra = _SAFETY * more.max(initial=0.0)
+    for i in accepted:
+        relative = found[i].relative_gradient + extra
+        found[i] = found[i]._replace(relative_gradient=relative) if relative <= tol else None
 
 
 def _examine(
@@ -211,6 +264,8 @@ class _Centre:
         self.log, self.gradient = terms.value, terms.first[live]
         self.hessian = terms.second[np.ix_(live, live)]
         self.C = state.C
+        sizes = np.diagonal(data.gram)[state.kept] + state.D
+        self.pivots = float((np.diagonal(state.half) ** 2 * sizes).max())
         self.project(data, targets, rho, self.C @ data.cross[:, targets])
 
     def project(self, data: Features, targets: NDArray[np.intp], rho: Array, w: Array) -> None:
@@ -273,9 +328,12 @@ class _Centre:
         low: Array,
         high: Array,
         tol: float,
-    ) -> Array:
-        """Return minima (k, g), with exact gradients of log Q and Hessians of the projection."""
-        rho = rho.copy()
+    ) -> tuple[Array, Array]:
+        """Return minima (k, g), with exact gradients of log Q and Hessians of the projection.
+
+        And coefficients (q, k) there, to the accuracy that these needed.
+        """
+        rho, solved = rho.copy(), np.zeros((len(data.gram), len(rho)))
         moving, accuracy = np.arange(len(rho)), np.full(len(rho), _SOLVED)
         for _ in range(_SETTLING):
             of = targets[moving]
@@ -284,7 +342,7 @@ class _Centre:
             fitted *= left
             dof = -surface.derivatives(at)[0]
             moved = np.abs(rho[moving] - at).max(axis=1) > 0
-            rho[moving] = at
+            rho[moving], solved[:, moving] = at, w
             size = np.maximum(fitted + dof, np.finfo(np.float64).tiny)
             held = ((at <= low) & (fitted > dof)) | ((at >= high) & (fitted < dof))
             relative = np.where(held, 0.0, np.abs(fitted - dof) / size).max(axis=1)
@@ -294,7 +352,52 @@ class _Centre:
             moving = moving[more]
             accuracy = np.clip(0.02 * relative[more], _LEAST_SOLVED, _SOLVED)
             self.project(data, targets[moving], at[more], w[:, more])
-        return rho
+        return rho, solved
+
+    def accept(
+        self,
+        data: Features,
+        targets: NDArray[np.intp],
+        rho: Array,
+        w: Array,
+        surface: Surface,
+        coarse: Surface,
+        left: float,
+        tol: float,
+    ) -> list[Found | None]:
+        """Return targets whose gradients at log penalties rho (k, g) are small; None for others.
+
+        The error of the finer surface is taken to be its difference from the other, which most of
+        the time is many times as large.
+        """
+        none: list[Found | None] = [None] * len(targets)
+        if not len(targets) or self.pivots > _CONDITION:
+            return none
+        dof = -surface.derivatives(rho)[0]
+        error = np.abs(dof + coarse.derivatives(rho)[0])
+        few = (error <= _AGREED * tol * dof).all(axis=1)
+        chosen = np.flatnonzero(few)
+        if not len(chosen):
+            return none
+        targets, rho, dof, error = targets[chosen], rho[chosen], dof[chosen], error[chosen]
+        accuracy = np.full(len(targets), _SOLVED_LAST**2)
+        w, fitted = self._solve(data, targets, rho, w[:, chosen], accuracy)
+        fitted = left * fitted
+        relative = (
+            (np.abs(fitted - dof) + _SAFETY * error) / np.maximum(fitted + dof, 1e-300)
+        ).max(axis=1)
+        log = surface.values(rho)
+        Q = np.maximum(1.0 - np.einsum("qk,qk->k", data.cross[:, targets], w), _EPS)
+        live = np.flatnonzero(data.groups.size)
+        for j in np.flatnonzero(relative <= tol):
+            alpha = np.full(len(data.groups.size), np.inf)
+            alpha[live] = np.exp(rho[j])
+            of_group = np.zeros(len(alpha))
+            of_group[live] = dof[j]
+            state = SharedState(w[:, j].copy(), float(Q[j]), 1.0, of_group, float(log[j]))
+            value = left * np.log(Q[j]) + float(log[j])
+            none[chosen[j]] = Found(alpha, state, float(value), float(relative[j]), 1)
+        return none
 
     def _solve(
         self, data: Features, targets: NDArray[np.intp], rho: Array, w: Array, accuracy: Array
