@@ -43,6 +43,7 @@ class Descent:
         n_threads: int = 0,
         exact: int = 1,
     ) -> tuple[float, float, int, int, float]: ...
+    def step(self, step: _Vector, g: _Vector) -> None: ...
     def unscreened(
         self,
         l1: _Vector,

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fastridge import Moments, elastic_net, elastic_net_path, reference
 from fastridge.data.check import check_design
 from fastridge.exceptions import ConvergenceWarning
+from fastridge.solvers.descent.line import PathLine
 from fastridge.solvers.descent.path import DescentPath
 from fastridge.solvers.descent.problem import DescentProblem
 
@@ -374,3 +375,69 @@ def test_choice_of_a_solver_counts_rows_of_uneven_lengths():
     options = {"n_alphas": 20, "eps": 0.5, "tol": 1e-2}
     assert elastic_net_path(even, y, **options).solver == "gram"
     assert elastic_net_path(sp.csr_array(long), y, **options).solver == "working"
+
+
+def sparse_words():
+    """Rows of a few words of a Zipf frequency, of unit length."""
+    rng = np.random.default_rng(0)
+    n, p, length = 1000, 2000, 20
+    edges = np.cumsum(1.0 / (np.arange(p) + 5.0))
+    indices = np.searchsorted(edges / edges[-1], rng.random(n * length)).clip(max=p - 1)
+    X = sp.csr_array((np.ones(n * length), indices, np.arange(0, n * length + 1, length)), (n, p))
+    X.sum_duplicates()
+    X.data /= np.repeat(np.sqrt(X.power(2).sum(axis=1)), np.diff(X.indptr))
+    return X.tocsc(), X @ rng.standard_normal(p) + 3.0 + 0.5 * rng.standard_normal(n)
+
+
+def wide_neighbours():
+    """Columns with correlations of one half between neighbours."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 1000))
+    for j in range(1, 1000):
+        X[:, j] = 0.5 * X[:, j - 1] + np.sqrt(0.75) * X[:, j]
+    return X, X[:, :20] @ rng.standard_normal(20) + rng.standard_normal(200)
+
+
+@pytest.mark.parametrize("solver", ["working", "columns"])
+def test_objectives_of_a_loose_path_are_far_closer_than_its_gap(solver):
+    """Fits start on the line through the solutions before; without it they are 3e-4 above."""
+    X, y = wide_neighbours()
+    options = {"l1_ratio": 1.0, "n_alphas": 50, "eps": 0.01, "solver": solver}
+    found = elastic_net_path(X, y, tol=1e-3, **options)
+    best = elastic_net_path(X, y, tol=1e-9, **options)
+    above = (found.objective - best.objective) / (0.5 * np.var(y))
+    assert found.converged.all()
+    assert 1e-4 < found.relative_gap.max() <= 1e-3
+    assert above.min() >= -1e-12
+    assert above.max() <= 5e-5
+
+
+@pytest.mark.parametrize("solver", ["working", "columns"])
+@pytest.mark.parametrize("data", [sparse_words, wide_neighbours])
+def test_coefficients_of_a_path_are_exact_at_the_default_tolerance(data, solver):
+    X, y = data()
+    options = {"l1_ratio": 1.0, "n_alphas": 50, "eps": 0.01, "solver": solver}
+    found = elastic_net_path(X, y, **options).coef[1:]
+    best = elastic_net_path(X, y, tol=1e-10, **options).coef[1:]
+    error = np.linalg.norm(found - best, axis=1) / np.linalg.norm(best, axis=1)
+    assert error.max() <= 1e-3
+    assert np.median(error) <= 1e-6
+
+
+def test_line_through_two_solutions():
+    line = PathLine()
+    l1 = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+    line.add(4.0, np.array([0.0, 2.0, 1.0, 0.0, 0.5]))
+    assert line.step(3.0, np.ones(5), l1, None, None) is None
+    last = np.array([0.0, 3.0, -1.0, 1.0, 0.2])
+    line.add(3.0, last)
+    # zeros stay, and a penalised coefficient stops at zero
+    step = line.step(2.0, last, l1, None, None)
+    assert_allclose(last + step, [0.0, 4.0, -3.0, 2.0, 0.0])
+    step = line.step(2.5, last, l1, np.full(5, -1.5), np.full(5, 3.2))
+    assert_allclose(last + step, [0.0, 3.2, -1.5, 1.5, 0.05])
+    # far steps, larger penalties and the same solution again
+    assert line.step(1.0, last, l1, None, None) is None
+    assert line.step(3.5, last, l1, None, None) is None
+    line.add(2.0, last)
+    assert_allclose(line.step(2.5, last, l1, None, None)[1], 0.5)

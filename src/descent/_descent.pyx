@@ -11,7 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from arrays cimport expect_length
-from columns cimport all_gradients
+from columns cimport add_rows, all_gradients
 from dual cimport dual_value, unscreened
 from runtime cimport FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
 from steps cimport (
@@ -33,7 +33,7 @@ cnp.import_array()
 
 cdef extern from "constants.h" nogil:
     double ROUGH, EXACT, FINAL, DAMPING
-    int PATIENCE, PATIENCE_LEAST, FINAL_STEPS, SAFE_STEPS, MOST_SAFE_STEPS
+    int PATIENCE, PATIENCE_LEAST, FINAL_STEPS, SAFE_STEPS, MOST_SAFE_STEPS, FIRST_SWEEPS
 
 cdef enum:
     # kinds of the next epoch
@@ -168,17 +168,19 @@ cdef int descend(Descent q) noexcept nogil:
 
     Newton steps exchange the support until several neither halve the gap nor exchange fewer
     coordinates than any before. Then sweeps follow, and where that happens again, monotone steps
-    along the projected path.
+    along the projected path. By columns, sweeps come first: one costs as much as an iteration of
+    conjugate gradients, of which a Newton step takes many.
     """
     cdef int status = begin(q), turn = SWEEPS, patience = PATIENCE, failed = 0, given_up = 0
     cdef int safe = 0, safe_steps = 0, final = 0
+    cdef int first = 1 if q.has_gram else FIRST_SWEEPS
     cdef bint stuck = False
     cdef double gap
     cdef Py_ssize_t j, fewest = q.m
     if status:
         return status
     for j in range(q.m):
-        if q.w[j] != 0:
+        if q.has_gram and q.w[j] != 0:
             turn = EXCHANGES
             break
     while not status and q.n_iter < q.max_iter:
@@ -244,7 +246,8 @@ cdef int descend(Descent q) noexcept nogil:
                 status = extrapolate(q)
             if status >= 0:
                 find_support(q)
-            turn = EXCHANGES
+            first -= 1
+            turn = SWEEPS if first > 0 else EXCHANGES
             if given_up > 1:
                 safe_steps = min(max(2 * safe_steps, SAFE_STEPS), MOST_SAFE_STEPS)
                 safe = safe_steps
@@ -401,6 +404,22 @@ cdef class Descent:
         self.let_go()
         check(status)
         return self.objective, self.dual, self.n_iter, self.n_newton, self.level
+
+    def step(self, const double[::1] step not None, double[::1] g not None):
+        """Do g -= A'SA step, with the Gram matrix of as many coordinates."""
+        cdef Py_ssize_t i, count = 0, m = step.shape[0]
+        cdef double[::1] by
+        cdef int32_t[::1] list
+        expect_length("g", g, m)
+        by, list = np.empty(m), np.empty(m, dtype=np.int32)
+        for i in range(m):
+            if step[i] != 0:
+                by[count], list[count] = -step[i], <int32_t> i
+                count += 1
+        if count:
+            self.m, self.kernels = m, fr_active()
+            with nogil:
+                add_rows(self, &list[0], count, by, g)
 
     def dual_value(self, const double[::1] l1 not None, const double[::1] l2 not None,
                    const double[::1] lower, const double[::1] upper,

@@ -5,6 +5,8 @@
 /* Failed Newton steps allowed before sweeps: at first, and at least; halved after each failure. */
 #define PATIENCE 6
 #define PATIENCE_LEAST 2
+/* Epochs of sweeps by columns before Newton steps. */
+#define FIRST_SWEEPS 8
 /* Rise of the objective allowed to a Newton step for a while, as a multiple of the gap. */
 #define MOST_RISE 100.0
 

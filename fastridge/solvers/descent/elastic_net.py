@@ -173,8 +173,12 @@ def elastic_net_path(
         As in `elastic_net`.
     y : array-like of shape (n_samples,)
         Values to predict; None where `X` is Moments.
-    sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver, tol
+    sample_weight, penalty_factor, lower, upper, fit_intercept, standardize, solver
         As in `elastic_net`.
+    tol : float, default=1e-4
+        Bound on the duality gap of each fit over the null objective. Above 1e-4 fits end as soon as
+        they reach it, without the last Newton step that makes coefficients exact; objectives are
+        often much closer to their minima than `relative_gap` says.
     max_iter : int, default=1000
         Largest number of epochs per penalty.
     selection, random_state

@@ -24,7 +24,8 @@ from .dof import DescentFreedom
 from .fit import free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
-from .path import DescentPath, take_buffer
+from .path import DescentPath
+from .working_set import take_buffer
 
 _POLL = 0.1  # seconds between checks for an interrupt
 _KEPT = 1e9  # bytes of moments of folds held at once

@@ -10,7 +10,8 @@ Three solvers, chosen by `choose.choose_solver`:
             column, where a row of the Gram matrix would cost the size of the set.
 
 The working set holds the features that the sequential strong rule keeps,
-|g_j| >= 2 l1_j(alpha) - l1_j(before), and those found to violate the optimality conditions.
+|g_j| >= 2 l1_j(alpha) - l1_j(before), and those found to violate the optimality conditions. A
+solution starts on the line through the two before it, where that is better than the last one.
 
 References: J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
 models via coordinate descent", JSS 33, 2010. R. Tibshirani et al., "Strong rules for discarding
@@ -27,10 +28,10 @@ import math
 
 import numpy as np
 
-from ... import _border
 from ..._descent import Descent
-from ..._matrix import Matrix
 from ...systems.blas import limited, one_thread_for
+from .line import PathLine
+from .working_set import WorkingSet
 
 # Share of the last penalty below which the strong rule keeps too much.
 _LEAST_RATIO = 0.6
@@ -47,6 +48,9 @@ _MATTERS, _MATTERS_IN_PATH = 1e-5, 1e-2
 # The same in repetitions; the largest number of repetitions; and the least divisor.
 _MATTERS_AGAIN, _MOST_SETTLES, _TINY = 1e-4, 5, 1e-300
 
+# Tolerance of a path above which its coefficients need not be exact.
+_LOOSE_TOL = 1e-4 * (1 + 1e-9)
+
 # Epochs of a cold start after which it is repeated by way of larger penalties, if the largest is at
 # least `_FROM` times larger; the ratio of consecutive penalties, and their tolerance over the
 # objective.
@@ -55,32 +59,16 @@ _FROM = 5.0
 _RATIO = 10.0
 _LOOSE = 0.3
 
-# Elements of a Gram matrix up to which it may be larger than the data.
-_MOST_ELEMENTS = 2e7
-# Working set up to which its Gram matrix is preferred to sparse columns, and the share of n, one
-# over this, above which it is preferred again.
-_SMALL_SET = 6
-_LEAST_SET = 1000
-# Share of sparse elements in the working set from which it takes all columns.
-_SHARE = 0.25
 # Relative gap above which the kernel's own is trusted.
 _ROUNDING = 1e-8
 
 
-def _padded(capacity):
-    """Round down so that rows of a Gram matrix do not alias in the cache."""
-    return (capacity - 8) // 16 * 16 + 8
+def _penalty(u, l1, l2):
+    """Return sum_j l1_j |u_j| + l2_j u_j^2 / 2."""
+    return float(l1 @ np.abs(u)) + 0.5 * float(l2 @ u**2)
 
 
-def take_buffer(buffers):
-    """Pop the last element of a list that threads share; return None where it is empty."""
-    try:
-        return buffers.pop()
-    except IndexError:
-        return None
-
-
-class DescentPath:
+class DescentPath(WorkingSet):
     """Solutions of one problem for any sequence of penalties.
 
     Attributes
@@ -112,7 +100,8 @@ class DescentPath:
         self.u_dual = np.zeros(p)
         self.before = None if u is None else u_dual
         self.n_iter, self.objective, self.gap = 0, np.nan, np.inf
-        self.last_l1 = None
+        self.last_l1 = self.last_l2 = None
+        self.line = PathLine()
         self.v = self.dual_products = None
         self.blas = one_thread_for(problem.n * p)
         if solver == "gram":
@@ -122,35 +111,14 @@ class DescentPath:
         else:
             self._empty()
 
-    def _empty(self):
-        """Empty the working set."""
-        self.descent = Descent()
-        self.set = np.zeros(0, dtype=np.int32)
-        self.inside = np.zeros(self.problem.p, dtype=bool)
-        self.g = self.square = np.zeros(0)
-        self.gram = self.columns = np.zeros((0, 0))
-        self.capacity, self.memory = 0, None
-        self.by_columns = None
-
-    def close(self):
-        """Return the workspace for use by other problems; no more solutions follow."""
-        self.descent.give_back()
-
-    def release(self):
-        """Return the buffers of the working set, which is emptied, for use by other paths."""
-        if self.solver != "gram" and len(self.set):
-            if self.memory is not None:
-                self.buffers.append(self.memory)
-            self._empty()
-            self.solver = "working"
-
     @limited
     def solve(self, l1, l2, tol):
         """Minimise for these penalties until the gap is at most tol; return whether it is."""
         self.n_iter, self.limit = 0, self.max_iter
         if self.before is not None and self._ends_at_start(l1, l2, tol):
-            self.last_l1 = l1
+            self.last_l1, self.last_l2 = l1, l2
             return True
+        self._extrapolate(l1, l2)
         cold = self.max_iter > _DIRECT and self._is_zero()
         if cold:
             self.limit = _DIRECT
@@ -159,6 +127,8 @@ class DescentPath:
             self.limit = self.max_iter
             self._approach(l1, l2, tol)
             self._solve(l1, l2, tol)
+        if self.solver != "gram":
+            self.line.add(float(l1.max() + l2.max()), self.u)
         return self.gap <= tol
 
     def _solve(self, l1, l2, tol):
@@ -166,7 +136,7 @@ class DescentPath:
             self._solve_gram(l1, l2, tol)
         else:
             self._solve_working(l1, l2, tol)
-        self.last_l1, self.at_zero = l1, False
+        self.last_l1, self.last_l2, self.at_zero = l1, l2, False
 
     def _ends_at_start(self, l1, l2, tol):
         """Return whether the warm start suffices, by the dual point of an earlier fit."""
@@ -183,8 +153,7 @@ class DescentPath:
             rr_here = float(r @ r) / q.n if q.weight is None else float(q.weight @ r**2)
             g, yr, rr = q.products(q.residual(at))
         self.v, self.dual_products = g, (yr, rr)
-        penalty = float(l1 @ np.abs(self.u)) + 0.5 * float(l2 @ self.u**2)
-        self.objective = 0.5 * rr_here + penalty
+        self.objective = 0.5 * rr_here + _penalty(self.u, l1, l2)
         self.gap = max(self.objective - self._dual_value(l1, l2), 0.0)
         if self.gap <= tol:
             self.u_dual[:] = at
@@ -192,16 +161,44 @@ class DescentPath:
         self.v = self.dual_products = None
         return False
 
+    def _extrapolate(self, l1, l2):
+        """Start from the line through the last two solutions where that is better."""
+        q = self.problem
+        if self.solver == "gram" or self.last_l2 is None:
+            return
+        step = self.line.step(float(l1.max() + l2.max()), self.u, l1, q.lower, q.upper)
+        if step is None:
+            return
+        before, added = self.u.copy(), _penalty(self.u, l1 - self.last_l1, l2 - self.last_l2)
+        if not self._step(step, l1, l2) <= self.objective + added:
+            self._step(-step, l1, l2)
+            self.u[:] = before
+
+    def _step(self, step, l1, l2):
+        """Do u += step, and return the objective; with a Gram matrix, follow with the gradient."""
+        q = self.problem
+        self.u += step
+        if self.solver == "working":
+            chosen = self.set
+            self.descent.step(step[chosen], self.g)
+            u = self.u[chosen]
+            rr = q.yy - float(q.cross[chosen] @ u) - float(self.g @ u)
+        else:
+            r = q.residual(self.u)
+            rr = float(q.rows.inner(r, r))
+        return 0.5 * max(rr, 0.0) + _penalty(self.u, l1, l2)
+
     def _is_zero(self):
         return self.at_zero or not self.u.any()
 
-    def _exact(self):
+    def _exact(self, tol):
         """Return how coefficients are made exact at the end; see `Descent.solve`.
 
-        Steps on the Gram matrix of all features are cheap, so that a path takes as many.
+        Steps on the Gram matrix of all features are cheap, so that a path takes as many. Others
+        cost as much as the rest of a penalty, so that paths of loose tolerances take none.
         """
         if self.last_l1 is not None:
-            return 2 if self.solver == "gram" else 1
+            return 2 if self.solver == "gram" else tol <= _LOOSE_TOL * self.problem.null
         return 2 if self._is_zero() else 1
 
     def _approach(self, l1, l2, tol):
@@ -251,7 +248,7 @@ class DescentPath:
             tol,
             max(self.limit - self.n_iter, 1),
             seed,
-            exact=self._exact(),
+            exact=self._exact(tol),
         )
         self.n_iter += n_iter
         self.gap = max(self.objective - dual, 0.0)
@@ -284,7 +281,7 @@ class DescentPath:
             wanted, cut = self._ranked(wanted, always, pull)
         del pull
         inner = _INNER * tol
-        exact = self._exact()
+        exact = self._exact(tol)
         self.gap = q.null
         for _ in range(_MAX_CHECKS):
             self._grow(np.flatnonzero(wanted & ~self.inside))
@@ -394,108 +391,6 @@ class DescentPath:
         wanted[chosen] = True
         return wanted, True
 
-    def _prefers_columns(self, size):
-        """Return whether columns are faster than the Gram matrix of a working set of that size.
-
-        They are for sparse data with more than `_LEAST_SET` features, while the set is small beside
-        n, where conjugate gradients take few steps; and where the Gram matrix would take more
-        memory than the data.
-        """
-        stored = self.problem.A.nnz
-        if self.problem.A.is_sparse and _LEAST_SET < size < self.problem.n / _SMALL_SET:
-            return True
-        return float(size) ** 2 > max(float(stored), _MOST_ELEMENTS)
-
-    def _nearly_all(self, new):
-        """Return whether the working set plus `new` stores almost all of sparse data."""
-        A = self.problem.A
-        if not A.is_sparse:
-            return False
-        lengths = np.diff(A.arrays[2])
-        return int(lengths[self.set].sum() + lengths[new].sum()) > _SHARE * A.nnz
-
-    def _take_all(self):
-        """Make the working set all features, in their order."""
-        q = self.problem
-        self.set = np.arange(q.p, dtype=np.int32)
-        self.inside[:] = True
-        self.gram = self.columns = self.memory = None
-        # the state of the last one belongs to other coordinates
-        self.descent = Descent()
-        self.descent.set_columns(q.A, None, q.weight)
-
-    def _grow(self, new):
-        size = len(self.set) + len(new)
-        if self.solver == "working" and self._prefers_columns(size):
-            self.solver = "columns"
-        if self.solver == "columns" and len(new) and self._nearly_all(new):
-            self._take_all()
-            return
-        before = len(self.set)
-        self.set = np.concatenate([self.set, new.astype(np.int32)])
-        self.inside[new] = True
-        if self.solver == "columns":
-            self._grow_columns()
-        else:
-            self._grow_gram(before)
-
-    def _grow_gram(self, before):
-        """Compute the rows of the Gram matrix for the new features."""
-        q, size = self.problem, len(self.set)
-        if size > self.capacity or not self.capacity:
-            capacity = min(q.p, max(64, size + size // 2))
-            self.capacity = _padded(capacity + 15)
-            gram, columns = self._take_buffers()
-            gram[:before, :before] = self.gram[:before, :before]
-            if before and not q.A.is_sparse:
-                columns[:before] = self.columns[:before]
-            self.gram, self.columns = gram, columns
-        self.descent.set_gram(self.gram)
-        if size == before:
-            return
-        if q.A.is_sparse:
-            _border.column_border(q.A, self.set, q.weight, before, size, self.gram)
-        else:
-            q.A.copy_columns(self.set[before:], self.columns[before:size])
-            if q.weight is not None:
-                self.columns[before:size] *= np.sqrt(q.weight)
-            unit = 1.0 / q.n if q.weight is None else 1.0
-            _border.gram_border(self.columns, before, size, unit, self.gram)
-        self.descent.set_gram(self.gram)
-        chosen = self.set
-        u = self.u[chosen]
-        live = np.flatnonzero(u)
-        fresh = q.cross[chosen[before:]] - self.gram[before:size, live] @ u[live]
-        self.g = np.concatenate([self.g, fresh])
-        self.square = q.square[chosen]
-
-    def _take_buffers(self):
-        """Take buffers for a Gram matrix and, for dense data, columns, of at least `capacity`."""
-        q = self.problem
-        n = 0 if q.A.is_sparse else q.n
-        memory = take_buffer(self.buffers)
-        while memory is not None:
-            capacity = math.isqrt(len(memory[0]))
-            if n:
-                capacity = min(capacity, len(memory[1]) // n)
-            capacity = _padded(capacity)
-            if capacity >= self.capacity:
-                break
-            memory = take_buffer(self.buffers)
-        if memory is None:
-            capacity = self.capacity
-            memory = np.empty(capacity * capacity), np.empty(capacity * n)
-        self.capacity, self.memory = capacity, memory
-        gram, columns = memory[0][: capacity * capacity], memory[1][: capacity * n]
-        return gram.reshape(capacity, capacity), columns.reshape(capacity, n)
-
-    def _grow_columns(self):
-        q = self.problem
-        if self.by_columns is None:
-            self.by_columns = q.A if q.A.is_sparse else q.weighted_columns()
-            self.gram = self.columns = self.memory = None
-        self.descent.set_columns(self.by_columns, self.set, q.weight if q.A.is_sparse else None)
-
     def _solve_set(self, l1, l2, tol, max_iter, exact):
         """Solve on the working set; return whether its own gap is at most tol.
 
@@ -548,31 +443,6 @@ class DescentPath:
         """Return whether the set's gap is that of all features, and far above round-off."""
         q = self.problem
         return self.solver == "columns" and len(self.set) == q.p and tol >= _ROUNDING * q.null
-
-    def _open_residual(self):
-        """Return the residual at u as the kernel keeps it, and its level."""
-        q = self.problem
-        r = q.residual(self.u)
-        if not q.A.is_sparse:
-            if q.weight is not None:
-                r *= np.sqrt(q.weight * q.n)
-            return r, 0.0
-        level = 0.0
-        if q.A.shift is not None:
-            scaled = self.u if q.A.scale is None else self.u * q.A.scale
-            level = float(scaled @ q.A.shift)
-            r -= level
-        if q.weight is not None:
-            r *= q.weight
-        return r, level
-
-    def _residual(self, u):
-        """Return y - A u for coefficients that are 0 outside the working set."""
-        q, size = self.problem, len(self.set)
-        if self.solver == "columns" or size == 0 or q.weight is not None or q.A.is_sparse:
-            return q.residual(u)
-        r = Matrix.from_dense(self.columns[:size]).tdot(u[self.set])
-        return np.subtract(q.y, r, out=r)
 
     def _check(self, l1, l2):
         """Compute the gap over all features; set self.v to the gradient at the dual candidate."""
