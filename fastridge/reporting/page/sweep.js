@@ -24,6 +24,10 @@ const Sweep = (() => {
     return coef.subarray(j * q, (j + 1) * q);
   }
 
+  const uncounted = ["ridge", "glm"].includes(data.model.kind)
+    ? "not computed for data of this size"
+    : "not known for this penalty";
+
   // Coefficients of the kept features in the units that are chosen.
   const inUnits = (w) => ($("units").checked ? w.map((x, k) => x * deviation[k]) : w);
 
@@ -114,7 +118,7 @@ const Sweep = (() => {
       [`validation: ${data.model.error}`, number(f.validation) + se(columns.validation_se), curves.how],
       ["validation, least", number(columns.validation[curves.least]), `alpha = ${number(alphas[curves.least])}`],
       [`${data.model.null} alone`, number(curves.null), "validation error without features"],
-      ["degrees of freedom", number(f.dof), columns.dof ? `of ${data.model.most}` : "not computed for this model"],
+      ["degrees of freedom", number(f.dof), columns.dof ? `of ${data.model.most}` : uncounted],
       ["norm of w", number(f.norm), `${number(f.nonzero, 6)} of ${data.p} not 0`],
     ];
     $("figures").replaceChildren(
