@@ -1,5 +1,6 @@
 """Logistic regression on sparse data with few rows by dual coordinate descent."""
 
+import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -119,6 +120,19 @@ def test_the_gap_bounds_the_excess():
             left = excess(X, y, "logistic", alpha, found, coef, intercept, s, o, f)
             assert -1e-12 < left <= found.dual_gap
             assert found.dual_gap < 1e3 * left + 1e-4 * tol**2
+
+
+def test_the_conjugate_of_labels_near_its_ends():
+    # the gap of a tiny objective is a difference of such terms
+    loss = loss_of("logistic")
+    for y in (0.0, 1.0):
+        for size in (1e-3, 1e-9, 1e-15):
+            u = size if y == 0 else -size
+            with mpmath.workdps(40):
+                p = mpmath.mpf(y) + mpmath.mpf(u)
+                exact = float(p * mpmath.log(p) + (1 - p) * mpmath.log(1 - p))
+            assert_allclose(loss.conjugate(np.array([y]), np.array([u])), exact, rtol=1e-14)
+    assert np.isinf(loss.conjugate(np.array([1.0]), np.array([1e-9])))
 
 
 def test_it_is_chosen_for_text():

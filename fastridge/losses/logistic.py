@@ -47,11 +47,11 @@ class Logistic(ExponentialFamily):
         return np.where(eta >= 0, a, b), np.where(eta >= 0, b, a)
 
     def conjugate(self, y: Array, u: Array) -> Array:
-        # u = p - y: p log p + (1 - p) log(1 - p)
-        p = y + u
-        inside = (p >= 0) & (p <= 1)
-        p = np.clip(p, 0.0, 1.0)
-        return np.where(inside, y_log(p, p) + y_log(1.0 - p, 1.0 - p), np.inf)
+        # u = p - y: p log p + q log q with q = 1 - p; the smaller one is exact for y of 0 and 1
+        p, q = y + u, (1.0 - y) - u
+        low = np.clip(np.minimum(p, q), 0.0, 0.5)
+        value = y_log(low, low) + (1.0 - low) * np.log1p(-low)
+        return np.where((p >= 0) & (q >= 0), value, np.inf)
 
     def least(self, y: Array) -> Array:
         if ((y == 0) | (y == 1)).all():

@@ -105,10 +105,10 @@ def newton_cg(problem: GLMProblem, state: State, tol: float, max_iter: int) -> S
         squares = model.squares if n_iter > done and used <= _STALE * max(last, _FEW) else None
         last = used
         move, along = step_of(problem, model, d)
-        predicted += 0.5 * model.shift**2 * model.total
+        predicted += 0.5 * model.shift * model.shift * model.total
         if many_free:
             near = problem.is_near(state.eta, along) and not is_flat(model, free)
-            gap = decrement + model.shift**2 * model.total if near else np.inf
+            gap = decrement + model.shift * model.shift * model.total if near else np.inf
             met = gap <= goal or gap <= ROUNDING * size
             if met or n_iter == max_iter:
                 break

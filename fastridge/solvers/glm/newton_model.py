@@ -106,7 +106,7 @@ def gap_of(
     g = model.g
     if is_flat(model, free):
         return np.inf
-    level = 0.5 * model.shift**2 * model.total * (1.0 + abs(model.shift))
+    level = 0.5 * model.shift * model.shift * model.total * (1.0 + abs(model.shift))
     if not problem.is_near(state.eta, -model.shift):
         level = np.inf
     chosen = np.flatnonzero(free & (model.squares > 0))
