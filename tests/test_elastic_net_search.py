@@ -6,8 +6,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.model_selection import KFold
 
-from fastridge import ElasticNetCV, elastic_net
+from fastridge import ElasticNetCV, LassoCV, elastic_net, num_threads
 from fastridge.data.check import check_design
+from fastridge.solvers.descent import folds
 from fastridge.solvers.descent.path import DescentPath
 from fastridge.solvers.descent.problem import DescentProblem
 
@@ -107,3 +108,25 @@ def test_memory_of_folds_that_are_done_serves_the_next():
     assert path.solve(0.5 * l1, np.full(250, 1e-3), 1e-10)
     assert path.solve(l1, np.full(250, 1e-3), 1e-10)
     assert_allclose(path.u, found, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::fastridge.exceptions.GridWarning")
+@pytest.mark.parametrize(
+    ("shape", "n_jobs", "expected"), [((60, 20), None, 0), ((60, 20), 2, 1), ((400, 600), None, 1)]
+)
+def test_short_fits_of_folds_run_on_one_thread(shape, n_jobs, expected, monkeypatch):
+    """Where the interpreter takes most of the time, threads would wait for its lock."""
+    pools = []
+
+    class Pool(folds.ThreadPoolExecutor):
+        def __init__(self, workers):
+            pools.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(folds, "ThreadPoolExecutor", Pool)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape)
+    with num_threads(2):
+        model = LassoCV(alphas=4, eps=0.3, cv=3, n_jobs=n_jobs)
+        model.fit(X, X[:, 0] + rng.standard_normal(shape[0]))
+    assert len(pools) == expected

@@ -29,6 +29,9 @@ from .working_set import take_buffer
 
 _POLL = 0.1  # seconds between checks for an interrupt
 _KEPT = 1e9  # bytes of moments of folds held at once
+# Elements read per penalty below which the interpreter takes most of the time, and passes over a
+# Gram matrix per penalty.
+_LEAST_WORK, _GRAM_PASSES = 2e5, 3.0
 
 
 class PathErrors(NamedTuple):
@@ -286,8 +289,13 @@ class DescentFolds:
         return alpha_grid(problem, options.l1_ratio, eps, n_alphas, options.max_iter)[0]
 
     def run(self, paths, alphas, keep, n_jobs, after):
-        """Run `run_paths`."""
-        run_paths(paths, alphas, keep, n_jobs, after)
+        """Run `run_paths`, on one thread where kernels are too short for more."""
+        run_paths(paths, alphas, keep, 1 if n_jobs is None and self._are_short() else n_jobs, after)
+
+    def _are_short(self) -> bool:
+        """Return whether threads would mostly wait for the interpreter's lock."""
+        work = _GRAM_PASSES * self.p**2 if self.solver == "gram" else self.A.nnz
+        return work < _LEAST_WORK
 
 
 def run_paths(
