@@ -298,7 +298,7 @@ def test_an_offset_of_two_classes():
     with pytest.raises(ValueError, match="part 1: offset is None, but the parts before have it"):
         fastridge.PoissonRegressor().fit(Chunks(some))
     with pytest.raises(ValueError, match="part 0: offset is given"):
-        fastridge.PoissonRegressor().fit(X, counts).score(Chunks(lambda: read(counts)))
+        fastridge.Ridge().fit(X, counts).score(Chunks(lambda: read(counts)))
 
 
 @pytest.mark.parametrize(
