@@ -132,6 +132,16 @@ def test_two_numbers_as_a_target_are_noted(folder, capsys):
     assert "--model logistic classifies" in capsys.readouterr().err
 
 
+def test_unlike_scales_are_noted(folder, capsys):
+    rows = "".join(f"{k / 1000},{(k * 7) % 20 * 50},{k}\n" for k in range(20))
+    (folder / "d.csv").write_text("small,large,price\n" + rows)
+    options = ["fit", "d.csv", "--target", "price", "--alpha", "1"]
+    assert main(options) == 0
+    assert "shrinks the coefficient of 'small' most" in capsys.readouterr().err
+    assert main([*options, "--standardize"]) == 0
+    assert "note" not in capsys.readouterr().err
+
+
 def test_columns_of_booleans_are_texts_in_every_file(folder):
     arrow = pytest.importorskip("pyarrow")
     feather = pytest.importorskip("pyarrow.feather")
@@ -219,11 +229,18 @@ def test_an_interrupt_ends_quietly(folder):
     codes = rng.integers(0, 3000, (40_000, 4))
     lines = (",".join(f"v{c}" for c in row) + f",{row[0] % 7}" for row in codes.tolist())
     (folder / "d.csv").write_text("\n".join(["a,b,c,d,price", *lines, ""]))
-    process = command("fit", "d.csv", "--target", "price", "--model", "lasso")
-    time.sleep(2.0)
+    script = (
+        "import sys; from fastridge.cli import main; print('ready', flush=True);"
+        "sys.exit(main(['fit', 'd.csv', '--target', 'price', '--model', 'lasso']))"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-P", "-c", script], **pipes)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
     process.stderr.close()
+    process.stdout.close()
     status = process.wait(60)
     # no bar without a terminal, no traceback
     assert "Traceback" not in said

@@ -19,6 +19,7 @@ from .tables import (
     Column,
     CommandError,
     OptionError,
+    Table,
     is_matrix,
     is_npz,
     is_text,
@@ -30,6 +31,7 @@ from .tables import (
 )
 
 _EXTENSIONS = 2  # of a grid whose best penalty is at an end
+_UNLIKE = 100.0  # ratio of standard deviations from which the command says so
 _UNNAMED = re.compile(r"column \d+")  # the name of a column without one
 
 
@@ -192,6 +194,25 @@ def _left_out(options: Any, found: Any) -> set[str]:
     return left
 
 
+def _note_scales(table: Table) -> None:
+    """Say where columns of numbers have very unlike standard deviations."""
+    scales = {
+        name: float(np.nanstd(column.values))
+        for name, column in table.items()
+        if column.kind == "number" and not np.isinf(column.values).any()
+    }
+    scales = {name: scale for name, scale in scales.items() if scale > 0}
+    if not scales:
+        return
+    least, most = min(scales, key=scales.__getitem__), max(scales, key=scales.__getitem__)
+    if scales[most] > _UNLIKE * scales[least]:
+        say(
+            f"note: {least!r} has a standard deviation of {scales[least]:.3g}, {most!r} one of"
+            f" {scales[most]:.3g}: the penalty shrinks the coefficient of {least!r} most."
+            " --standardize treats all alike."
+        )
+
+
 def _warn_of_texts(columns: list[dict[str, Any]], rows: int) -> None:
     for text in advice_of_texts(columns, rows):
         say(f"warning: {text}")
@@ -237,6 +258,8 @@ def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
     columns = make_columns(summaries, options.impute == "mean")
     model = TableModel(None, options.target, columns, facts)
     _warn_of_texts(columns, len(y))
+    if not options.standardize and options.alpha != 0:
+        _note_scales(table)
     return model, model.encode(table)[0], y, weight
 
 
