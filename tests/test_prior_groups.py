@@ -334,3 +334,10 @@ def test_the_likelihood_takes_the_prior_at_the_origin(null, far):
     r = y - F @ np.linalg.solve(F.T @ inverse @ F, F.T @ inverse @ y)
     value = 60 * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + r @ inverse @ r
     np.testing.assert_allclose(model.log_evidence_, -0.5 * value, rtol=1e-6)
+
+
+def test_schur_is_refused_with_a_matrix():
+    X = sparse.csr_array(np.eye(8, 6))
+    P = difference(6, 1)
+    with pytest.raises(ValueError, match="solver='schur' does not support a penalty_matrix"):
+        GroupRidge(penalty_matrix=P, solver="schur").fit(X, np.arange(8.0))

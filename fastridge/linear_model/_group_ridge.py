@@ -110,7 +110,7 @@ class GroupRidge(PosteriorRegressor):
         group: the identity. Elements are multiplied by the standard deviations of both columns
         where they are standardised. The null space of P_g, which includes eigenvalues within the
         round-off of P_g, is not penalised: it counts in `share_`, not in `dof_`. X is rotated by
-        the eigenvectors, which takes a dense copy, of sparse X too.
+        the eigenvectors, which takes a dense copy, of sparse X too; not with solver "schur".
     n_probes : int, default=32
         Number of vectors of random signs of solver "cg"; errors fall with its root.
     random_state : int, numpy.random.RandomState or None, default=None

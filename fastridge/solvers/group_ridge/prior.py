@@ -43,6 +43,11 @@ def fit_groups_prior(
         factor, matrix = factors_and_matrix(factor, given, p)
         if matrix is not None:
             require_apart(matrix.P, groups)
+            if options["solver"] == "schur":
+                raise ValueError(
+                    "solver='schur' does not support a penalty_matrix that is not diagonal, by"
+                    " whose eigenvectors X is rotated; expected another solver."
+                )
     # arrays of the prior may have run code
     recheck(A)
     units = PriorUnits(

@@ -50,6 +50,7 @@ _CONDITION = 1e4  # pivots' ratio beyond which coefficients are refined from the
 _SETTLING = 8  # models of each target about its own solution
 _SETTLED = 0.1  # share of the tolerance at which they end
 _ITERATIONS = 40  # of conjugate gradients in each
+_STILL = 0.8  # share of the targets, below which those that are solved are left out
 _SOLVED, _LEAST_SOLVED = 1e-4, 1e-9  # relative norms of their residuals
 _SOLVED_LAST = 1e-13  # the same where no exact inverse follows
 _LEAST_DEGREE = 3  # of the polynomial, without an exact inverse
@@ -411,19 +412,25 @@ class _Centre:
         alpha[:, live] = np.exp(rho)
         D = (alpha[:, data.groups.code] * data.factor).T
         c = data.cross[:, targets]
+        w = w.copy()
         r = c - data.gram @ w - D * w
-        z = self.C @ r
-        d, rz = z, np.einsum("qk,qk->k", r, z)
+        # the preconditioner may be rounded
+        C = self.C.astype(np.float32)
+        d = np.zeros_like(r)
+        rz, on, own = np.ones(len(targets)), np.arange(len(targets)), D
         for _ in range(_ITERATIONS):
-            if (rz <= accuracy * np.einsum("qk,qk->k", c, w)).all():
-                break
-            Ad = data.gram @ d + D * d
-            t = rz / np.maximum(np.einsum("qk,qk->k", d, Ad), np.finfo(np.float64).tiny)
-            w = w + t * d
-            r = r - t * Ad
-            z = self.C @ r
+            z = (C @ r.astype(np.float32)).astype(np.float64)
             before, rz = rz, np.einsum("qk,qk->k", r, z)
+            more = rz > accuracy[on] * np.einsum("qk,qk->k", c[:, on], w[:, on])
+            if not more.any():
+                break
             d = z + rz / np.maximum(before, np.finfo(np.float64).tiny) * d
+            if more.sum() < _STILL * len(on):
+                on, r, d, rz, own = on[more], r[:, more], d[:, more], rz[more], own[:, more]
+            Ad = data.gram @ d + own * d
+            t = rz / np.maximum(np.einsum("qk,qk->k", d, Ad), np.finfo(np.float64).tiny)
+            w[:, on] += t * d
+            r = r - t * Ad
         Q = np.maximum(1.0 - np.einsum("qk,qk->k", c, w), _EPS)
         return w, data.groups.sums(D * w * w)[live].T / Q[:, None]
 
