@@ -43,6 +43,36 @@ class Rolling:
         self.fit()
 
 
+class WideRolling:
+    """Windows of 500 rows of 200 features, which share factors, compared with batched solves."""
+
+    params = (["window", "half-life", "all rows"], ("1 thread", "2 threads", "NumPy"))
+    param_names = ("windows", "player")
+
+    def setup(self, windows, player):
+        common.pin(player)
+        rng = np.random.default_rng(0)
+        n = 600 if player == "NumPy" else 3_000
+        X = rng.standard_normal((n, 200))
+        y = X.sum(axis=1) + rng.standard_normal(n)
+        if player == "NumPy":
+            if windows != "window":
+                raise NotImplementedError  # sliding views only have windows of one length
+            self.fit = lambda: _sliding(X, y, 500, 1.0, 50)
+            return
+        import fastridge
+
+        given = {
+            "window": {"window": 500},
+            "half-life": {"half_life": 200.0, "min_samples": 300},
+            "all rows": {"expanding": True},
+        }[windows]
+        self.fit = lambda: fastridge.rolling_ridge(X, y, **given)
+
+    def time_fit(self, windows, player):
+        self.fit()
+
+
 def _sliding(X, y, window, alpha, rows=5_000):
     """Normal equations of all windows, in batches; for a tenth of the rows, as it is slow."""
     views = np.lib.stride_tricks.sliding_window_view(X, window, axis=0)
