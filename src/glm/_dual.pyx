@@ -1,8 +1,9 @@
 """Dual coordinate descent for logistic regression on sparse rows (Yu, Huang & Lin 2011).
 
-For weights s that sum to 1 and mu_i in [0, 1], theta_i = mu_i - y_i is a dual point. Its coefficients
-of the stored columns are v = -d X'(s theta), with d_j = scale_j^2 / l2_j. A visit of row i maximises
-the dual objective over mu_i: with eta = o_i + b + x_i v and q_i = s_i sum_j d_j x_ij^2,
+For weights s that sum to 1 and mu_i in [0, 1], theta_i = mu_i - y_i is a dual point. Its
+coefficients of the stored columns are v = -d X'(s theta), with d_j = scale_j^2 / l2_j. A visit of
+row i maximises the dual objective over mu_i: with eta = o_i + b + x_i v and
+q_i = s_i sum_j d_j x_ij^2,
 
     logit(mu) = eta - q_i (mu - mu_i),
 
@@ -68,14 +69,14 @@ cdef inline void visit(Run *r, Py_ssize_t i) noexcept nogil:
     """Maximise over mu_i."""
     cdef fr_compressed x = compressed_from(r.a, i)
     cdef double z = r.z[i], mu = r.mu[i], eta, low, high, f, step, q, gain, change
-    cdef int k
+    cdef int _
     r.kernels.gather[r.a.index](&x, 0, 1, r.v, &eta)
     eta += r.b
     if r.offset != NULL:
         eta += r.offset[i]
     q = r.q[i] + r.s[i] * r.rho
     low, high = (z, eta) if z < eta else (eta, z)
-    for k in range(STEPS):
+    for _ in range(STEPS):
         f = z - eta + q * (mu - r.mu[i])
         if f < 0:
             low = z
