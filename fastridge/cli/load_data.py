@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .table_model import TableModel, require_finite
+from .table_model import TableModel, refuse_infinity
 from .tables import (
     Column,
     CommandError,
@@ -37,7 +37,7 @@ def target_of(column: Column, drop: bool) -> tuple[Any, Any]:
         held = "dates" if column.kind == "date" else f"the type {column.levels[0]}"
         raise CommandError(f"the target {column.name!r} holds {held}; expected numbers or texts.")
     if column.kind == "number":
-        require_finite(column)
+        refuse_infinity(column)
         return column.values, rows
     return np.asarray(column.levels)[column.values], rows
 

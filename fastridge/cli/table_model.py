@@ -106,7 +106,7 @@ class TableModel:
                         f"column {column['name']!r} holds {text!r}; expected numbers, as in the"
                         " fit."
                     )
-                require_finite(given)
+                refuse_infinity(given)
                 numbers = np.where(missing, column["fill"] or 0.0, given.values)
                 places.append(np.full(len(missing), width))
                 values.append(numbers.astype(np.float64))
@@ -137,7 +137,7 @@ class TableModel:
         return found
 
 
-def require_finite(column: Column) -> None:
+def refuse_infinity(column: Column) -> None:
     """Raise an error where a column holds infinite numbers."""
     count = int(np.isinf(column.values).sum()) if column.kind == "number" else 0
     if count:
