@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -67,3 +68,15 @@ def one_at_a_time(
             return method(self, *args, **kwargs)
 
     return locked
+
+
+# of objects that are copied and saved with all they hold, and so share these
+_SHARED = [StateLock() for _ in range(64)]
+
+
+@contextmanager
+def both_locked(one: Any, other: Any) -> Iterator[None]:
+    """Hold the shared locks of two objects, which may be the same."""
+    first, second = sorted((id(m) // 16 % len(_SHARED)) for m in (one, other))
+    with _SHARED[first], _SHARED[second]:
+        yield

@@ -6,14 +6,6 @@ from typing_extensions import disjoint_base
 
 _Vector: TypeAlias = NDArray[np.float64]
 
-def all_finite(a: NDArray[Any], n_threads: int = 0) -> bool: ...
-def check_compressed(
-    indices: NDArray[np.integer[Any]],
-    indptr: NDArray[np.integer[Any]],
-    n_minor: int,
-    pointers: bool = False,
-) -> int: ...
-
 @disjoint_base
 class Matrix:
     checked_at: object

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _matrix, _moments
+from ._locks import both_locked
 from .data.check import check_design, check_finite, check_target, feature_names, recheck
 from .data.parameters import non_negative
 from .quadratic.range import joined_levels, require_light_rows, weight_levels
@@ -22,26 +19,6 @@ _EPS = float(np.finfo(np.float64).eps)
 
 # Rows of the Gram matrix updated in one block.
 _BLOCK = 256
-
-# locks cannot be copied or saved, so all moments share these
-_LOCKS = [threading.RLock() for _ in range(64)]
-
-
-def _new_locks() -> None:
-    """Replace the locks in a forked child: other threads of the parent may have held them."""
-    _LOCKS[:] = [threading.RLock() for _ in _LOCKS]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_locks)
-
-
-@contextmanager
-def _locked(one: Moments, other: Moments) -> Iterator[None]:
-    """Hold the locks of both moments."""
-    first, second = sorted((id(m) // 16 % len(_LOCKS)) for m in (one, other))
-    with _LOCKS[first], _LOCKS[second]:
-        yield
 
 
 class Moments:
@@ -359,7 +336,7 @@ class Moments:
         2
         """
         new = type(self).__new__(type(self))
-        with _locked(self, self):
+        with both_locked(self, self):
             for name in Moments.__slots__:
                 value = getattr(self, name)
                 copied = value.copy(order="K") if isinstance(value, np.ndarray) else value
@@ -439,7 +416,7 @@ class Moments:
             raise TypeError(f"factor is {factor!r}; expected a number above 0, at most 1.")
         if not 0 < factor <= 1:
             raise ValueError(f"factor is {factor!r}; expected a number above 0, at most 1.")
-        with _locked(self, self):
+        with both_locked(self, self):
             total = float(factor) * self.total_weight
             if self.total_weight > 0 and total < np.finfo(np.float64).tiny:
                 raise ValueError(
@@ -481,7 +458,7 @@ class Moments:
 
     def _merge(self, other: Moments, sign: int) -> Self:
         """Add a part, or subtract it (sign -1), under the locks of both."""
-        with _locked(self, other):
+        with both_locked(self, other):
             return self._merge_alone(other, sign)
 
     def _merge_alone(self, other: Moments, sign: int) -> Self:

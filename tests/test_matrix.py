@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastridge import _cpu, reference
-from fastridge._matrix import Matrix, all_finite, check_compressed
+from fastridge._checks import all_finite, check_compressed
+from fastridge._matrix import Matrix
 
 EPS = np.finfo(np.float64).eps
 ISAS = _cpu.instruction_sets()

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._matrix import Matrix, all_finite, check_compressed
+from .._checks import all_finite, check_compressed
+from .._matrix import Matrix
 from .inputs import (
     FLOAT32,
     FLOAT64,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._matrix import all_finite
+from .._checks import all_finite
 from .inputs import (
     FLOAT64,
     as_array,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._matrix import all_finite
+from .._checks import all_finite
 from .check import check_design
 from .inputs import as_array, dense_not_finite, is_sparse, numbers
 from .rows import as_container

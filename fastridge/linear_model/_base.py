@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._checks import all_finite
 from .._descriptions import defaults_of, expand
 from .._estimators import home_of, row_of
-from .._matrix import all_finite
 from .._stack import outside
 from ..data.check import check_design, check_sample_weight, check_target, feature_names
 from ..data.parts import in_parts

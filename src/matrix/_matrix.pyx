@@ -1,4 +1,4 @@
-"""The matrix of the solvers, and checks of its buffers."""
+"""The matrix of the solvers."""
 
 import threading
 
@@ -9,42 +9,13 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 
 from arrays cimport empty, empty_f, expect_length, pointer
+from buffers cimport fill_compressed, is_elsewhere
 from c_dense cimport fr_mirror
 from c_matrix cimport *
 from runtime cimport attach, check, fr_has_single, threads as thread_count, threads_for
-from types cimport index, real
 
 cnp.import_array()
 attach()
-
-
-cdef void _fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] indices,
-                           const index[::1] indptr) noexcept:
-    s.nnz = data.shape[0]
-    s.data = &data[0] if data.shape[0] else NULL
-    s.indices = &indices[0] if indices.shape[0] else NULL
-    s.indptr = &indptr[0]
-    s.real = 1 if real is float else 0
-    s.index = 0 if index is int else 1
-
-
-cdef bint _is_elsewhere(cnp.ndarray a, const void *data, Py_ssize_t size):
-    """Return whether `size` elements from `data` on are no longer those of the array a."""
-    cdef object base
-    cdef cnp.ndarray owner = a
-    if size == 0:
-        return False
-    if cnp.PyArray_DATA(a) != data or cnp.PyArray_SIZE(a) != size:
-        return True
-    base = (<object> a).base
-    while isinstance(base, np.ndarray):
-        owner, base = base, base.base
-    # a view does not see that its owner was resized
-    return owner is not a and base is None and not (
-        <size_t> cnp.PyArray_DATA(owner) <= <size_t> data
-        and <size_t> data + size * cnp.PyArray_ITEMSIZE(a)
-        <= <size_t> cnp.PyArray_DATA(owner) + <size_t> cnp.PyArray_NBYTES(owner)
-    )
 
 
 cdef class Matrix:
@@ -130,15 +101,15 @@ cdef class Matrix:
         if data.dtype == np.float32:
             data_f = data
             if indices.dtype == np.int32:
-                _fill_compressed(&m.s, data_f, i32, p32)
+                fill_compressed(&m.s, data_f, i32, p32)
             else:
-                _fill_compressed(&m.s, data_f, i64, p64)
+                fill_compressed(&m.s, data_f, i64, p64)
         else:
             data_d = data
             if indices.dtype == np.int32:
-                _fill_compressed(&m.s, data_d, i32, p32)
+                fill_compressed(&m.s, data_d, i32, p32)
             else:
-                _fill_compressed(&m.s, data_d, i64, p64)
+                fill_compressed(&m.s, data_d, i64, p64)
         m.arrays = (data, indices, indptr)
         m.is_sparse = True
         m.is_float32 = m.s.real
@@ -170,11 +141,11 @@ cdef class Matrix:
     def has_moved(self):
         """Return whether an array of X was resized, so that its memory is elsewhere."""
         cdef tuple arrays = self.arrays
-        if _is_elsewhere(arrays[0], self.s.data, self.s.nnz):
+        if is_elsewhere(arrays[0], self.s.data, self.s.nnz):
             return True
         return len(arrays) > 1 and (
-            _is_elsewhere(arrays[1], self.s.indices, self.s.nnz)
-            or _is_elsewhere(arrays[2], self.s.indptr, self.s.n_major + 1)
+            is_elsewhere(arrays[1], self.s.indices, self.s.nnz)
+            or is_elsewhere(arrays[2], self.s.indptr, self.s.n_major + 1)
         )
 
     def centered(self, shift=None, scale=None):
@@ -613,62 +584,3 @@ cdef object _gram_rows(Matrix A, const double[::1] weight, int n_threads, bint s
         result -= cross + cross[:, None]
         result += shifted @ A.shift
     return result
-
-
-def all_finite(cnp.ndarray a not None, int n_threads=0):
-    """Return whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
-    cdef int kind = cnp.PyArray_TYPE(a), status
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
-    cdef int threads = threads_for(n_threads, n)
-    cdef const void *data = cnp.PyArray_DATA(a)
-    if kind not in (cnp.NPY_DOUBLE, cnp.NPY_FLOAT):
-        raise ValueError(f"array: expected float32 or float64; got {a.dtype}")
-    if not (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)):
-        raise ValueError("array: expected C or F order; got a strided array")
-    with nogil:
-        status = fr_all_finite(data, n, kind == cnp.NPY_FLOAT, threads)
-    if status < 0:
-        check(status)
-    return status == 1
-
-
-def check_compressed(indices, indptr, Py_ssize_t n_minor, bint pointers=False):
-    """Return 0 for sorted, unique indices, else 1; raise ValueError if they are malformed.
-
-    With `pointers`, check `indptr` alone.
-    """
-    cdef const int[::1] i32, p32
-    cdef const long long[::1] i64, p64
-    cdef const void *i
-    cdef const void *p
-    cdef Py_ssize_t where = 0, n_major = len(indptr) - 1, nnz = len(indices)
-    cdef int wide = indices.dtype == np.int64, status, threads = threads_for(0, nnz)
-    if n_major < 0:
-        raise ValueError("indptr: expected at least one element; got none")
-    if wide:
-        i64, p64 = indices, indptr
-        i = &i64[0] if nnz else NULL
-        p = &p64[0]
-    else:
-        i32, p32 = indices, indptr
-        i = &i32[0] if nnz else NULL
-        p = &p32[0]
-    with nogil:
-        status = fr_check_compressed(i, p, wide, n_major, n_minor, nnz, pointers, &where,
-                                     threads)
-    if status < 0:
-        check(status)
-    if status == 2:
-        raise ValueError(f"indptr: expected 0 as its first element; got {indptr[0]}")
-    if status == 3:
-        raise ValueError(
-            f"indptr: expected no decrease; got {indptr[where]} then {indptr[where + 1]} at "
-            f"position {where}"
-        )
-    if status == 4:
-        raise ValueError(f"indptr: expected at most {nnz}, the number of indices; got {where}")
-    if status == 5:
-        raise ValueError(
-            f"indices: expected 0 to {n_minor - 1}; got {indices[where]} at position {where}"
-        )
-    return status

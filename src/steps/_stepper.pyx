@@ -20,22 +20,12 @@ from fastridge._arguments cimport (
 )
 from claims cimport fr_claim, fr_flag, fr_release
 from runtime cimport attach, check, threads_for
-from spans cimport Span, find_overlap, sort_spans
+from spans cimport Owners, Span, find_overlap, sort_spans
 
 from fastridge._threads import get_num_threads
 
 cnp.import_array()
 attach()
-
-
-# ndarrays whose memory is used, kept alive by Stepper or a step; NULL for other exporters
-cdef struct Owners:
-    void *w
-    void *m
-    void *v
-    void *top
-    void *factor
-    void *g  # or the rows of a gradient
 
 
 cdef class Stepper:

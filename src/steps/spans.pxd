@@ -3,6 +3,16 @@
 from libc.stdlib cimport qsort
 
 
+# ndarrays whose memory is used, kept alive by Stepper or a step; NULL for other exporters
+cdef struct Owners:
+    void *w
+    void *m
+    void *v
+    void *top
+    void *factor
+    void *g  # or the rows of a gradient
+
+
 cdef struct Span:
     char *start
     char *end
