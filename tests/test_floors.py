@@ -20,6 +20,7 @@ FLOORS = (
         "_cached",
         "_stack",
         "_cpu",
+        "_locks",
         "_estimators",
         "_descriptions",
     ),
