@@ -52,7 +52,7 @@ from .sums import (
 Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
-_BLOCK = 4_000_000  # elements of rows' coordinates held at a time
+_BLOCK = 500_000  # elements of rows' coordinates held at a time: they stay in the cache
 _OWN = 1e-10  # 1 - h below which a row alone determines a coefficient
 _LEAST = 1e-9  # eigenvalue plus penalty, over the largest, that sums of squares give to 1e-6
 
@@ -361,7 +361,7 @@ class LeftOutTask(NamedTuple):
         inverse = at.inverse(alphas)
         weights = (inverse.T[:, :, None] * at.projected[:, None]).reshape(-1, m * k)
         e = (Y - at.y_mean)[:, None] - (Z @ weights).reshape(len(s), m, k)
-        out[0] += np.einsum("i,imk,imk->mk", s, e, e)
+        out[0] += (s @ (e * e).reshape(len(s), -1)).reshape(m, k)
         own = s / at.total if at.fit_intercept else np.zeros(len(s))
         if self.share is None:
             left = 1.0 - s[:, None] * (Z * Z) @ inverse.T - own[:, None]
@@ -377,12 +377,13 @@ class LeftOutTask(NamedTuple):
         else:
             e /= self.share[:, None]
         x = e * e
-        out[1] += np.einsum("i,imk->mk", s, x)
+        out[1] += (s @ x.reshape(len(s), -1)).reshape(m, k)
         x = x if self.per_target else x.mean(axis=2, keepdims=True)
         v = s if self.share is not None else s * s
         out[2] += v.sum()
-        out[3] += np.einsum("i,imk->mk", v, x)
-        out[4] += np.einsum("i,imk,imk->mk", v, x, x)
+        flat = x.reshape(len(s), -1)
+        out[3] += (v @ flat).reshape(m, -1)
+        out[4] += (v @ (flat * flat)).reshape(m, -1)
         if self.accurate:
             predicted = Y[:, None] - e
             for j in range(m):
