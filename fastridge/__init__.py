@@ -20,6 +20,7 @@ from . import _threads as _threads
 from ._estimators import ESTIMATORS as _ESTIMATORS
 
 if _TYPE_CHECKING:
+    from ._memory_estimate import memory_estimate
     from ._show_versions import show_versions
     from ._threads import get_num_threads, num_threads, set_num_threads
     from .chunks import Chunks
@@ -116,6 +117,7 @@ _HOMES = {
     "lasso": "solvers.descent.elastic_net",
     "lasso_path": "solvers.descent.enet_path",
     "load": "io",
+    "memory_estimate": "_memory_estimate",
     "num_threads": "_threads",
     "report": "reporting",
     "ridge": "solvers.ridge.fit",
@@ -198,6 +200,7 @@ __all__ = [
     "lasso",
     "lasso_path",
     "load",
+    "memory_estimate",
     "num_threads",
     "report",
     "ridge",

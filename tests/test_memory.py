@@ -112,6 +112,68 @@ with fastridge.num_threads(1):
 print(json.dumps(found))
 """
 
+ESTIMATES = """
+import warnings
+
+# the automatic grid and few iterations do not matter here
+warnings.simplefilter("ignore")
+
+def case(n, p, form, k):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    if form in ("csr", "csc"):
+        X = sp.csr_array(X * (rng.random((n, p)) < 0.05)).asformat(form)
+    elif form == "F":
+        X = np.asfortranarray(X)
+    return X, rng.standard_normal((n, k) if k > 1 else n)
+
+models = {
+    "ridge": lambda **o: fastridge.Ridge(100.0, **o),
+    "cg": lambda **o: fastridge.Ridge(100.0, solver="sparse_cg", **o),
+    "svd": lambda **o: fastridge.Ridge(100.0, solver="svd", **o),
+    "folds": lambda **o: fastridge.RidgeCV([1e3, 1e2], cv=4, **o),
+    "loo": lambda **o: fastridge.RidgeCV([1e3, 1e2], **o),
+    "gcv": lambda **o: fastridge.RidgeCV([1e3, 1e2], cv="gcv", **o),
+}
+
+def measure(name, model, n, p, form, k, threads):
+    X, y = case(n, p, form, k)
+    sparse = form in ("csr", "csc")
+    nnz = X.nnz if sparse else None
+    storage = form if sparse else "csr"
+    estimate = fastridge.memory_estimate(
+        model, n, p, n_targets=k, n_nonzero=nnz, storage=storage
+    )
+    with fastridge.num_threads(threads):
+        try:
+            _, bytes = peak(lambda: model.fit(X, y))
+        except ValueError as error:
+            assert "leave-one-out of" in str(error), error
+            return
+    what = f"{name} of {form} {n} x {p}, {k} targets, {threads} threads, {model.max_memory}"
+    found.append((what, bytes, estimate, threads, model.max_memory, 8 * k * (20 * n + 64 * p)))
+
+for form in ("C", "csr", "csc"):
+    for name, make in models.items():
+        # what is imported and started once
+        for most in (None, 0.0):
+            for shape in ((60, 50), (50, 60)):
+                try:
+                    make(max_memory=most).fit(*case(*shape, form, 1))
+                except ValueError:
+                    pass
+        for n, p in ((6000, 250), (500, 500), (250, 4000)):
+            measure(name, make(), n, p, form, 1, 1 + (n > p))
+            if name in ("folds", "loo", "gcv", "ridge"):
+                # about where a direct solver begins to fit
+                q = 8e0 * min(n, p) ** 2
+                for share in (1.05, 4.3, 5.3, 9.0):
+                    measure(name, make(max_memory=share * q), n, p, form, 1, 1)
+measure("ridge", models["ridge"](), 3000, 300, "C", 20, 1)
+measure("folds", models["folds"](), 3000, 300, "C", 20, 1)
+print(json.dumps(found))
+"""
+
 
 # allowance, in vectors, for imported modules and systems of the support
 FIXED = 3e6 / (8 * 800000)
@@ -160,6 +222,25 @@ def test_max_memory_is_kept():
     assert len(found) == 48
     for case, bytes, limit, vectors in found:
         assert bytes <= limit + vectors, (case, bytes)
+
+
+@pytest.mark.slow
+def test_estimates_and_limits_are_kept():
+    """Peaks are at most 10 percent and 1 MB per thread above the estimate, and above max_memory
+    beside the vectors."""
+    found = run(ESTIMATES)
+    assert len(found) > 120
+    over, tight = [], 0
+    for case, bytes, estimate, threads, limit, vectors in found:
+        slack = 1e6 * threads
+        if bytes > 1.1 * estimate + slack:
+            over.append((case, bytes, "estimate", estimate))
+        if limit is not None and bytes > 1.1 * limit + vectors + slack:
+            over.append((case, bytes, "limit", limit))
+        tight += bytes > 0.3 * estimate
+    assert not over, "\n".join(map(str, over))
+    # estimates are no mere upper bounds
+    assert tight > 0.4 * len(found)
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from .. import _sklearn
 from .._stack import outside
 from ..data.check import guarded
 from ..solvers.left_out.gcv import Estimate
-from ..solvers.left_out.loo import BLOCK, LeaveOneOut, LeftOut
+from ..solvers.left_out.loo import LeaveOneOut, LeftOut
 from ..solvers.ridge_path.folds import Folds
-from ..systems.cost import LEFT_OUT, default_memory, direct_cost, fits
+from ..systems.cost import default_memory, fits, left_out_memory
 from ._choice import best, spread
 from ._scores import right_rows
 from ._search import Search
@@ -98,11 +98,8 @@ class PathSearch(Search):
 
     def _leave_one_out(self, alphas):
         folds, scoring = self.folds, self.scoring
-        need = direct_cost(folds.A, folds.Y.shape[1]).memory
-        need += (LEFT_OUT - 1) * 8.0 * min(folds.A.shape) ** 2
-        # residuals, and blocks of rows
-        need += 16.0 * min(BLOCK, len(alphas) * folds.Y.size)
-        need += 16.0 * min(BLOCK, folds.A.n_rows * folds.A.n_columns)
+        nnz = folds.A.nnz if folds.A.is_sparse else None
+        need = left_out_memory(*folds.A.shape, nnz, folds.A.kind, len(alphas) * folds.Y.size)
         most = folds.options["max_memory"]
         if not fits(need, most):
             most = default_memory() if most is None else most

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.rows import as_container
+from ..systems.cost import ROWS
 from ..systems.graded import graded_rows
 from ..systems.lapack import svd, triangle
 
 _RANK = 1e-12
-_ELEMENTS = 2_000_000  # elements of a block of rows
 
 
 class Projected:
@@ -121,7 +121,7 @@ class Projected:
         X = as_container(problem.source)
         X = X.tocsc() if problem.A.is_sparse else X
         scale = self.inverse if problem.A.scale is None else self.inverse * problem.A.scale
-        step = max(2 * problem.n, _ELEMENTS // problem.n)
+        step = max(2 * problem.n, ROWS // problem.n)
         for start in range(0, len(chosen), step):
             columns = chosen[start : start + step]
             B = X[:, columns].toarray() if problem.A.is_sparse else X[:, columns]
@@ -145,7 +145,7 @@ class Projected:
 
     def blocks(self):
         """Return a range of the starts of blocks of rows; its step is their size."""
-        return range(0, self.problem.n, max(1, _ELEMENTS // max(self.problem.p, 1)))
+        return range(0, self.problem.n, max(1, ROWS // max(self.problem.p, 1)))
 
 
 def unit_of_rows(problem):

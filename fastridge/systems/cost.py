@@ -32,12 +32,18 @@ _DENSE = 0.8e-9  # product with an element of dense X
 _SPARSE = 1.1e-9
 _ITERATIONS = 100
 
-_SMALL = 2000  # order of dense data up to which a direct solver is always chosen
+SMALL = 2000  # order of dense data up to which a direct solver is always chosen
 _HEAVY = 1000  # columns of the block that conjugate gradients treat exactly
 ALWAYS = 1e8  # bytes that always fit: the memory of the machine is not read
 _BYTES = 12  # bytes of a sparse element: a double and its index
+_COPY = 24  # bytes of a sparse element and its copy in the other format
+_GATHERED = 1 << 22  # elements of the dense rows gathered for the exact block
+BLOCK = 1_000_000  # elements of a block of residuals of leave-one-out
+ROWS = 2_000_000  # elements of a block of its rows
+KEPT = 1e9  # bytes of moments of folds held at once
 _PACKED = 1600  # bytes per column while rows are packed for a Gram matrix
 _BLOCK = 64  # bytes per element of the exact block, with its factor and partial sums
+_MOST_PARTS, _PART_WORK, _DEPTH = 16, 1 << 20, 200  # those of src/matrix/gram.c
 _PART, _PARTS = 256, 1 << 21  # largest order of partial sums; work from which they have two parts
 
 # Gram matrices that are held at once
@@ -63,7 +69,7 @@ def choose_solver(
     n, p = A.n_rows, A.n_columns
     direct = "cholesky" if p <= n else "dual"
     if max_memory is None:
-        if not A.is_sparse and min(n, p) <= _SMALL:
+        if not A.is_sparse and min(n, p) <= SMALL:
             return direct
         max_memory = default_memory()
     cost = direct_cost(A, n_targets)
@@ -77,16 +83,50 @@ def direct_cost(A: Matrix, n_targets: int = 1) -> Cost:
     n, p = A.n_rows, A.n_columns
     q = float(min(n, p))
     seconds = q**3 / 3 * _FLOP + 6 * n_targets * q * q * _FLOP
-    # the dual form keeps its matrix besides the factor, for products
-    memory = 8 * q * q * (1 if p <= n else 3)
     if A.is_sparse:
         seconds += _pairs(A, p <= n) * _UPDATE + q * q * _CLEAR
-        other = A.kind == ("csc" if p <= n else "csr")
-        memory += other * A.nnz * _BYTES
     else:
         seconds += float(n) * p * q * _FLOP
-        memory += _PACKED * q
-    return Cost(seconds + 4 * n_targets * _pass(A), int(memory))
+    nnz = A.nnz if A.is_sparse else None
+    return Cost(seconds + 4 * n_targets * _pass(A), int(direct_memory(n, p, nnz, A.kind)))
+
+
+def direct_memory(n: int, p: int, nnz: int | None, kind: str) -> float:
+    """Return the bytes of a direct solver; nnz: stored elements of sparse data, else None."""
+    q = float(min(n, p))
+    # the dual form keeps its matrix besides the factor, for products
+    memory = 8 * q * q * (1 if p <= n else 3)
+    if nnz is None:
+        # up to order _PART, parts of the rows have packed rows and sums of their own
+        parts = min(_MOST_PARTS, max(n, p) * q * q / _PART_WORK) if q <= _PART else 0.0
+        return memory + _PACKED * q + (8.0 * parts * (q * q + _DEPTH * q) if parts >= 2 else 0.0)
+    return memory + (kind == ("csc" if p <= n else "csr")) * float(nnz) * _BYTES
+
+
+def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) -> float:
+    """Return the bytes at most of conjugate gradients, besides vectors."""
+    most = default_memory() if max_memory is None else max_memory
+    m = float(min(heavy_columns(most), p, n if nnz is None else max(1, n // 2)))
+    need = _BLOCK * m**2
+    if nnz is None:
+        need += 16.0 * m * rows_at_once(n, int(m), most)
+    else:
+        # copies by row and by column, and a Gram matrix of twice as many elements, twice
+        need += 2.0 * _COPY * nnz + 4.0 * _BYTES * nnz
+    return min(need, most)
+
+
+def gcv_matrices(n: int, p: int, fit_intercept: bool) -> float:
+    """Return the Gram matrices that generalised cross-validation holds at once."""
+    # without more rows than features it needs what leave-one-out does
+    return PATH if n > p + fit_intercept else PATH + 1.0
+
+
+def left_out_memory(n: int, p: int, nnz: int | None, kind: str, n_values: int) -> float:
+    """Return the bytes of leave-one-out; n_values: residuals of all penalties and targets."""
+    need = direct_memory(n, p, nnz, kind) + (LEFT_OUT - 1) * 8.0 * min(n, p) ** 2
+    # residuals, and blocks of rows
+    return need + 16.0 * min(BLOCK, n_values) + 24.0 * min(ROWS, n * p)
 
 
 def cg_cost(A: Matrix, n_targets: int = 1) -> Cost:
@@ -136,7 +176,8 @@ def rows_at_once(n: int, m: int, max_memory: float) -> int:
     """Return the number of dense rows gathered at a time for the exact block of m columns."""
     least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
     left = max_memory - _BLOCK * float(m) ** 2
-    return int(min(n, max(1, least, left / (16.0 * max(m, 1)))))
+    most = max(least, _GATHERED // max(m, 1))
+    return int(min(n, max(1, least, min(most, left / (16.0 * max(m, 1))))))
 
 
 def data_bytes(A: Matrix) -> int:

@@ -36,12 +36,12 @@ from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import Projected, rounding_scale
 from ...quadratic.spectral import SpectralPath
 from ...systems.blas import on_one_thread
+from ...systems.cost import BLOCK
 from ...systems.graded import Graded, unlike
 from ...systems.lapack import eigh, jacobi_svd, orthonormal, product, svd, triangle
 
 _EPS = np.finfo(np.float64).eps
 _LEAST = 1e-7  # least eigenvalue over the largest that a Gram matrix gives to 1e-9
-BLOCK = 1_000_000  # elements of a block of residuals
 # 1 - h below which a row is left out by refitting: usually, and for graded data
 _OWN, _OWN_GRADED = 1e-7, 1e-3
 

@@ -24,7 +24,7 @@ from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale
 from ...quadratic.variances import variances
 from ...systems.blas import on_one_thread, one_thread
-from ...systems.cost import FOLDS, PATH, choose_solver, data_bytes, fits, rows_fit
+from ...systems.cost import FOLDS, KEPT, choose_solver, data_bytes, fits, gcv_matrices, rows_fit
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
 from ..ridge.options import SOLVERS
@@ -35,7 +35,6 @@ from .iterative import IterativePath
 from .matrix_path import MatrixPath, stays_sparse
 
 _LEFT = 1e-8  # share of a column's squares that a difference of moments must leave
-_KEPT = 1e9  # bytes of moments of folds held at once
 
 
 class RidgeErrors(NamedTuple):
@@ -88,7 +87,8 @@ class Folds:
         self.options, self.apart = options, apart
         run = SOLVERS[options["solver"]]
         if run in ("auto", "qr"):
-            matrices, copied = (FOLDS, self._copied()) if splits else (PATH, 0.0)
+            matrices = FOLDS if splits else gcv_matrices(*A.shape, options["fit_intercept"])
+            copied = self._copied()
             run = choose_solver(A, Y.shape[1], options["max_memory"], matrices, copied)
         if run == "dual" and prior is not None and prior[1] is not None and A.shape[1] < A.shape[0]:
             # small eigenvalues of the matrix make inner products of rows large
@@ -97,6 +97,9 @@ class Folds:
         # set held-out rows to weight 0 instead of copying the others
         most = options["max_memory"]
         self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
+        if run == "cg" and splits and most is not None and not self.masked:
+            # the rows of a fold are copied beside the system
+            self.options = options | {"max_memory": max(most - data_bytes(A), 0.0)}
         self.whole = None  # the path of all rows, where they were reduced by samples
         self.unsettled: list[tuple[float, float]] = []
         seen = np.zeros(A.n_rows, dtype=np.intp)
@@ -105,7 +108,7 @@ class Folds:
         live = slice(None) if weight is None else weight > 0
         # sum each fold once if the folds partition the rows
         needed = 8.0 * A.n_columns**2 * (len(splits) + FOLDS)
-        self.covers = apart is None and bool((seen[live] == 1).all()) and needed < _KEPT
+        self.covers = apart is None and bool((seen[live] == 1).all()) and needed < KEPT
         self.covers = self.covers and fits(needed, most)
         self.parts: dict[int, Moments] = {}
 
