@@ -95,6 +95,7 @@ def set_num_threads(n: int) -> None:
     --------
     get_num_threads : Return the number of threads.
     num_threads : Set the number of threads within a block.
+    memory_estimate : Upper bound on the memory of a fit.
 
     Examples
     --------

@@ -260,6 +260,7 @@ default=None
     Moments : Sums of (X, y) that can be added and subtracted.
     RidgeClassifier : Ridge regression on class labels.
     RidgeCV : Ridge regression that chooses its penalty.
+    memory_estimate : Upper bound on the memory of a fit.
     LinearRegression : Least squares without a penalty.
     BayesianRidge : Ridge regression with the penalty of the largest evidence, and intervals.
     SGDRegressor : Linear regression that learns from a stream of rows.

@@ -165,6 +165,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
     RidgeClassifierCV : The same for class labels.
     ridge_path : All penalties, without a choice.
     Ridge : Least squares with an L2 penalty.
+    memory_estimate : Upper bound on the memory of a fit.
     BayesianRidge : Ridge regression with the penalty of the largest evidence, and intervals.
     GroupRidge : A penalty for each group of features.
     CrossValidationDisplay : Train and validation errors against the penalty.

@@ -13,7 +13,7 @@ from libc.string cimport memset
 from arrays cimport expect_length
 from columns cimport add_rows, all_gradients
 from dual cimport dual_value, unscreened
-from runtime cimport FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
+from runtime cimport FR_NO_MEMORY, attach, before_gil, check, fr_active, fr_poll, threads_for
 from steps cimport (
     exchange,
     extrapolate,
@@ -122,7 +122,10 @@ cdef int recall_entering(Descent q, Support s) noexcept nogil:
             q.side[j] = s.entering[j]
             q.list[q.size] = <int32_t> j
             q.size += 1
-    return s.know(q.m) if s.known < q.m else 0
+    if s.known >= q.m:
+        return 0
+    before_gil()
+    return s.know(q.m)
 
 
 cdef void remember_entering(Descent q, Support s) noexcept nogil:

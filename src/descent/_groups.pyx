@@ -25,7 +25,9 @@ from group_newton cimport (
     FAILED, SHRUNK, find_support, gather, newton_step, scatter, times, value
 )
 from primitives cimport FR_DOUBLE
-from runtime cimport FR_INTERRUPTED, FR_NO_MEMORY, attach, check, fr_active, fr_poll, threads_for
+from runtime cimport (
+    FR_INTERRUPTED, FR_NO_MEMORY, attach, before_gil, check, fr_active, fr_poll, threads_for
+)
 
 from fastridge._descent cimport HISTORY
 
@@ -375,6 +377,7 @@ cdef class GroupDescent:
         """Allocate the arrays of sweeps over s features."""
         if self.s <= self.most_s and self.k <= self.most_k:
             return 0
+        before_gil()
         with gil:
             try:
                 self.allocate(self.s + self.s // 2, self.k)
@@ -386,6 +389,7 @@ cdef class GroupDescent:
         """Allocate the additional arrays of Newton steps."""
         if self.s <= self.most_factored:
             return 0
+        before_gil()
         with gil:
             try:
                 self.allocate_factors(self.s + self.s // 2)

@@ -9,7 +9,7 @@ from libc.stdlib cimport qsort
 from c_dense cimport fr_cholesky_from, fr_cholesky_remove, fr_cholesky_solve_in
 from columns cimport add_rows, gram_times
 from primitives cimport FR_DOUBLE
-from runtime cimport fr_poll
+from runtime cimport before_gil, fr_poll
 
 from fastridge._descent cimport Descent, Ranked, Support
 
@@ -131,7 +131,9 @@ cdef inline int follow(Descent q, Support s, const int32_t *list,
     """
     cdef Py_ssize_t i, r, kept, fresh, old, count = 0
     cdef Change c
-    cdef int status = s.reserve(size, q.m)
+    cdef int status
+    before_gil()
+    status = s.reserve(size, q.m)
     if status:
         return status
     for i in range(q.m):

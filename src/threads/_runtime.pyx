@@ -1,6 +1,7 @@
 """Kernels in use, threads and interrupts: the state that all extension modules share."""
 
 import os
+import threading
 
 from cpython.pycapsule cimport PyCapsule_New
 
@@ -9,6 +10,7 @@ from primitives cimport fr_kernels
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
+    unsigned long PyThread_get_thread_ident() nogil
 
 
 cdef extern from "kernels.h" nogil:
@@ -46,8 +48,23 @@ cdef extern from "runtime.h" nogil:
         int (*num_threads)() except -1
 
 
-cdef int _interrupted() noexcept with gil:
+# the thread that runs handlers of signals
+cdef unsigned long _main = 0
+
+
+cdef int _handle_signals() noexcept with gil:
     return PyErr_CheckSignals()
+
+
+cdef int _interrupted() noexcept nogil:
+    # other threads run no handlers, and must not ask for the GIL once the interpreter has ended
+    return _handle_signals() if PyThread_get_thread_ident() == _main else 0
+
+
+def _become_main():
+    """Let this thread check for signals, as the one of a forked child."""
+    global _main
+    _main = PyThread_get_thread_ident()
 
 
 cdef object _threads_of = None
@@ -113,7 +130,11 @@ cdef fr_runtime _runtime = fr_runtime(
 
 
 def _start():
+    global _main
     wanted = os.environ.get("FASTRIDGE_ISA")
+    _main = threading.main_thread().ident
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_become_main)
     fr_parallel_setup(_interrupted)
     fr_isa_select(NULL)
     if wanted:

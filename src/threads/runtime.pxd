@@ -25,6 +25,33 @@ cdef extern from "kernels.h" nogil:
     int fr_has_single()
 
 
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030D0000
+    #define fr_finalizing Py_IsFinalizing
+    #else
+    #define fr_finalizing _Py_IsFinalizing
+    #endif
+    #if defined(_WIN32)
+    /* not windows.h, which defines `near` and `far` */
+    __declspec(dllimport) void __stdcall Sleep(unsigned long);
+    #define fr_rest() Sleep(1000)
+    #else
+    #include <unistd.h>
+    #define fr_rest() sleep(1)
+    #endif
+    """
+    int fr_finalizing() nogil
+    void fr_rest() nogil
+
+
+cdef inline void before_gil() noexcept nogil:
+    """Call before a kernel asks for the GIL: a daemon thread ends with the process instead, where
+    the interpreter has ended."""
+    while fr_finalizing():
+        fr_rest()
+
+
 cdef inline int attach() except -1:
     """Connect to the kernels and threads of `fastridge._runtime`."""
     from fastridge._runtime import shared
