@@ -12,7 +12,7 @@ from arrays cimport empty, empty_f, expect_length, pointer
 from buffers cimport fill_compressed, is_elsewhere
 from c_dense cimport fr_mirror
 from c_matrix cimport *
-from runtime cimport attach, check, fr_has_single, threads as thread_count, threads_for
+from runtime cimport attach, check, fr_has_single, threads as thread_count
 
 cnp.import_array()
 attach()

@@ -7,7 +7,7 @@ from types cimport index, real
 
 
 cdef inline void fill_compressed(fr_matrix *s, const real[::1] data, const index[::1] indices,
-                           const index[::1] indptr) noexcept:
+                                 const index[::1] indptr) noexcept:
     s.nnz = data.shape[0]
     s.data = &data[0] if data.shape[0] else NULL
     s.indices = &indices[0] if indices.shape[0] else NULL
