@@ -1,7 +1,7 @@
 """Ridge regressions of data in parts: errors of rows that are left out.
 
-Leave-one-out needs the rows again, once the moments of all are known: with G their Gram matrix, D the
-penalty factors and D^-1/2 G D^-1/2 = V L V', a row of weight s has the coordinates
+Leave-one-out needs the rows again, once the moments of all are known: with G their Gram matrix, D
+the penalty factors and D^-1/2 G D^-1/2 = V L V', a row of weight s has the coordinates
 z = V' D^-1/2 (x - m), and
 
     h = s (1 / W + sum_j z_j^2 / (l_j + alpha)),    e = y - m_y - sum_j z_j t_j / (l_j + alpha),
