@@ -146,7 +146,7 @@ class Incremental:
         TypeError, ValueError
             If X is not data in parts, or another argument is not as described.
         """
-        from .distributed.fit import parts_of
+        from .distributed.given import parts_of
         from .distributed.streams import learn
         from .distributed.sums import weights_of
 

@@ -36,7 +36,7 @@ FLOORS = (
     ("distributed",),
     ("linear_model",),
     ("criteria", "io", "plot", "_show_versions"),
-    ("chunks", "reporting"),
+    ("chunks", "incremental", "reporting"),
     ("cli",),
 )
 # of no floor: they need nothing of the others, or are the front door

@@ -205,3 +205,8 @@ def check_count(name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1; got {value!r}.")
     return int(value.__index__())
+
+
+def is_sample(value: Any) -> bool:
+    """Return whether `warm_start` asks for a start from a part of the data."""
+    return isinstance(value, str) and value == "sample"

@@ -1,12 +1,12 @@
-"""The door of data in parts: which fit an estimator gets."""
+"""Which fit an estimator gets for data in parts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .._estimators import row_of
-from ..data.parts import Parts, argument, is_lazy
 from . import glm_estimators, ridge_folds, squared
+from .given import parts_of
 
 _FITS = {
     "moments": squared.fit_moments,
@@ -21,23 +21,6 @@ _FITS = {
     "regressor by folds": glm_estimators.fit_regressor_cv,
     "classifier by folds": glm_estimators.fit_classifier_cv,
 }
-
-
-def parts_of(X: Any, **given: Any) -> Parts:
-    """Return data as parts; given: y, weight, offset, exposure and groups."""
-    if isinstance(X, Parts):
-        for name, values in given.items():
-            if values is not None:
-                raise ValueError(
-                    f"{argument(name)} is given together with Chunks; expected it inside the"
-                    " chunks."
-                )
-        return X
-    if is_lazy(X):
-        from .dask_parts import dask_parts
-
-        return dask_parts(X, given)
-    raise TypeError(f"X is a {type(X).__name__}; expected Chunks or a Dask collection.")
 
 
 def fit_parts(estimator: Any, X: Any, **given: Any) -> None:

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._progress import reporter
 from .._stack import outside
-from ..data.parameters import check_penalty_factor
+from ..data.parameters import check_penalty_factor, is_sample
 from ..data.parts import Part, Parts
-from ..linear_model._glm_base import is_sample
-from ..linear_model._logistic_cv_legacy import deprecated_values
 from ..losses import LOGISTIC, MULTINOMIAL, Loss
 from ..model_selection._search import Scoring
 from ..solvers.descent.options import check_alphas
@@ -260,7 +258,7 @@ def fit_regressor_cv(estimator: Any, parts: Parts) -> None:
 
 def fit_classifier_cv(estimator: Any, parts: Parts) -> None:
     """Fit a logistic regression that chooses its penalty by folds."""
-    given_ratios, ratios, named, legacy = deprecated_values(estimator)
+    given_ratios, ratios, named, legacy = estimator._values()
     Cs = estimator._grid()
     # several classes have the same scores
     _refuse_rows(estimator, LOGISTIC, "accuracy")

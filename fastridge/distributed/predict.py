@@ -12,7 +12,7 @@ from .._stack import outside
 from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from ..solvers.glm.options import check_offset
-from .fit import parts_of
+from .given import parts_of
 from .sums import Totals, column, refuse_others, weights_of_rows
 
 _NULL_PASSES = 30

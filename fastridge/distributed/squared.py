@@ -20,6 +20,7 @@ from ..solvers.ridge.moments import gram_root
 from ..solvers.ridge.options import SOLVERS
 from ..systems.cost import ALWAYS, default_memory
 from .folds import make_folds
+from .given import parts_of
 from .sums import (
     MomentSum,
     Targets,
@@ -248,8 +249,6 @@ def standing_rows(sums: Moments, origin: Array, y_origin: Array) -> tuple[Array,
 
 def standing_data(model: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Array, Array, Array]:
     """Return a model without names of features, and rows with the moments of data in parts."""
-    from .fit import parts_of
-
     total = moments(parts_of(X, y=y, weight=weight), getattr(model, "max_memory", None))
     rows, Y, w = standing_rows(total, np.zeros(total.n_features), np.zeros(total.n_targets))
     model = copy.copy(model)

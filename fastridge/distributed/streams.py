@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data.parts import Part, Parts, row_count
-from .fit import parts_of
+from .given import parts_of
 from .sums import refuse_others
 
 

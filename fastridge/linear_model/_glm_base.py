@@ -17,7 +17,7 @@ from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import check_target
 from ..data.inputs import as_real
-from ..data.parameters import check_penalty_factor
+from ..data.parameters import check_penalty_factor, is_sample
 from ..losses import Loss
 from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
 from ..solvers.glm.newton import Solution
@@ -58,11 +58,6 @@ def solver_names(*theirs: str) -> Mapping[str, str]:
     """
     ours = {name: name for name in SOLVERS if name not in theirs}
     return {**dict.fromkeys(theirs, "auto"), **ours}
-
-
-def is_sample(value: Any) -> bool:
-    """Return whether `warm_start` asks for a start from a part of the data."""
-    return isinstance(value, str) and value == "sample"
 
 
 def request_setter(method: str, *names: str) -> Callable[..., Any]:

@@ -325,7 +325,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             self._metadata(sample_weight, groups, params)
             return self._fit_parts(X, y, sample_weight, groups=groups, offset=offset)
         self._check_parameters()
-        given_ratios, ratios, scoring, legacy = deprecated_values(self)
+        given_ratios, ratios, scoring, legacy = self._values()
         Cs = self._grid()
         metadata = self._metadata(sample_weight, groups, params)
         names = None if type(X) is np.ndarray else feature_names(X)
@@ -421,6 +421,10 @@ n_l1_ratios, n_cs, n_classes, n_dof)
 
     def _l1_ratios(self) -> NDArray[np.float64]:
         return l1_ratios_of(self)
+
+    def _values(self) -> tuple[Any, NDArray[np.float64], Any, bool]:
+        """Return (l1_ratios or None, l1_ratios as numbers, scoring, legacy), with warnings."""
+        return deprecated_values(self)
 
     def _model(self) -> LogisticRegression:
         """Return the estimator for one penalty with these parameters."""
