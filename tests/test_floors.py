@@ -35,7 +35,7 @@ FLOORS = (
     ("model_selection",),
     ("distributed",),
     ("linear_model",),
-    ("criteria", "io", "plot", "_show_versions"),
+    ("criteria", "io", "plot", "_memory_estimate", "_show_versions"),
     ("chunks", "incremental", "reporting"),
     ("cli",),
 )
