@@ -98,8 +98,8 @@ class Folds:
         most = options["max_memory"]
         self.masked = run == "cg" and apart is None and not fits(data_bytes(A), most)
         if run == "cg" and splits and most is not None and not self.masked:
-            # the rows of a fold are copied beside the system
-            self.options = options | {"max_memory": max(most - data_bytes(A), 0.0)}
+            # the rows of a fold, and gathered blocks of them, are copied beside the system
+            self.options = options | {"max_memory": max(most - 2.0 * data_bytes(A), 0.0)}
         self.whole = None  # the path of all rows, where they were reduced by samples
         self.unsettled: list[tuple[float, float]] = []
         seen = np.zeros(A.n_rows, dtype=np.intp)
