@@ -18,6 +18,7 @@ from .quadratic.variances import variances
 from .solvers.ridge_path.path import ridge_path
 from .systems.blas import on_one_thread
 from .systems.cost import default_memory, direct_cost
+from .systems.lapack import call
 
 __all__ = ["InformationCriteria", "information_criteria"]
 
@@ -295,7 +296,9 @@ def _shared(
         block = first * alone[j] / size[j] * (np.eye(k) - np.outer(u, u))
         block += second * squared[j] * np.eye(k)
         M[j * k : (j + 1) * k, j * k : (j + 1) * k] += block
-    inverse = np.linalg.pinv(M, rcond=1e-13, hermitian=True).reshape(q, k, q, k)
+    inverse = call(9.0 * len(M) ** 3, np.linalg.pinv, M, rcond=1e-13, hermitian=True).reshape(
+        q, k, q, k
+    )
     return np.einsum("jtlt,lj->t", inverse, G)
 
 

@@ -183,11 +183,11 @@ def _use_estimator(model):
     rows = design(3, model.n_features_in_)
     methods = ("predict", "decision_function", "predict_proba", "predict_log_proba")
     found = [getattr(model, name)(rows) for name in methods if hasattr(model, name)]
-    if isinstance(model, (f.BayesianRidge, f.GroupRidge)) and model.solver_ != "cg":
+    if isinstance(model, (f.BayesianRidge, f.GroupRidge)) and getattr(model, "solver_", "") != "cg":
         # sums of products that no data have
         with contextlib.suppress(np.linalg.LinAlgError):
             found += [*model.predict(rows, return_std=True), model.intervals()]
-    if hasattr(model, "cv_results_"):
+    if hasattr(model, "cv_results_") and hasattr(model, "diagnosis_"):
         found += [model.cv_results_["alpha"], len(str(model.diagnosis_))]
     if isinstance(model, f.GroupRidge):
         with contextlib.redirect_stdout(io.StringIO()):

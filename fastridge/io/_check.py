@@ -19,7 +19,7 @@ _NUMBERS = {
     "real64": ("f", True, "finite float64"),
     "number64": ("f", False, "float64"),
     "count": ("iu", False, "whole numbers of at least 0"),
-    "int": ("iu", False, "whole numbers"),
+    "int": ("i", False, "whole numbers"),
     "index": ("iu", False, "numbers of features"),
     "bool": ("b", False, "booleans"),
     "labels": ("biufmMSUO", False, "labels"),

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 
@@ -16,6 +17,9 @@ from runtime cimport attach, check, fr_has_single, threads as thread_count
 
 cnp.import_array()
 attach()
+
+cdef enum:
+    COPIED = 1 << 21  # elements of a block of a copy
 
 
 cdef class Matrix:
@@ -516,6 +520,16 @@ cdef object _dense_gram(Matrix A, const double[::1] weight, bint over_rows, int 
     return full.base
 
 
+cdef object _columns_of(array, chosen):
+    """Copy columns of an array (n, p), by rows; an interrupt ends it."""
+    cdef Py_ssize_t i, n = array.shape[0], step = max(1, COPIED // max(1, len(chosen)))
+    part = np.empty((n, len(chosen)), dtype=array.dtype)
+    for i in range(0, n, step):
+        part[i:i + step] = array[i:i + step, chosen]
+        PyErr_CheckSignals()
+    return part
+
+
 cdef object _gram(Matrix A, const double[::1] weight, columns, int threads):
     cdef int status
     cdef double[:, ::1] g
@@ -527,7 +541,7 @@ cdef object _gram(Matrix A, const double[::1] weight, columns, int threads):
     shift = None if A.shift is None else A.shift[chosen]
     if A.s.index < 0:
         if columns is not None:
-            part = np.ascontiguousarray(A.arrays[0][:, chosen])
+            part = _columns_of(A.arrays[0], chosen)
             by_row = Matrix.from_dense(part).centered(shift)
         result = _dense_gram(by_row, weight, False, threads)
     else:

@@ -30,6 +30,7 @@ from ...data.check import check_finite
 from ...quadratic.range import require_sum_products, require_sums, unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.blas import limited, one_thread_for
+from ...systems.lapack import call
 from .problem import by_columns
 
 _INNER = 0.5
@@ -135,8 +136,13 @@ class GroupPath:
         norm[norm == 0] = 1.0
         columns /= norm[:, None]
         # columns' = U diag(values) V, Q = U in the inner product of S
-        V, values, U = scipy.linalg.svd(
-            columns, full_matrices=False, overwrite_a=True, check_finite=False
+        V, values, U = call(
+            8.0 * max(columns.shape) * min(columns.shape) ** 2,
+            scipy.linalg.svd,
+            columns,
+            full_matrices=False,
+            overwrite_a=True,
+            check_finite=False,
         )
         keep = values > max(columns.shape) * _EPS * values.max(initial=0.0)
         # Q = A_free base

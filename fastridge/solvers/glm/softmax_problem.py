@@ -23,6 +23,7 @@ from ..._threads import check_stop
 from ...losses.multinomial import MULTINOMIAL, Multinomial
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
+from ...systems.lapack import call
 from ..descent.grid import LEAST_L1_RATIO
 
 Array = NDArray[np.float64]
@@ -273,7 +274,8 @@ class SoftmaxProblem:
         size = np.sqrt(np.maximum(np.diagonal(H), np.tile(least, self.k)))
         size[size == 0] = 1.0
         scaled = H / size / size[:, None]
-        return np.linalg.lstsq(scaled, g.T.ravel() / size, rcond=4 * _EPS)[0] / size
+        right = g.T.ravel() / size
+        return call(9.0 * len(H) ** 3, np.linalg.lstsq, scaled, right, rcond=4 * _EPS)[0] / size
 
     def _settling_step(self, state: SoftmaxState, Z: Array, g: Array) -> SoftmaxState | None:
         q, k = Z.shape[1], self.k

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...systems.blas import on_one_thread
+from ...systems.lapack import call, triangle
 
 
 class LeastSquares(NamedTuple):
@@ -74,7 +75,8 @@ def least_squares(
 
     Z, T, x_mean, y_mean = _centred(X, Y, weight, fit_intercept)
     least = max(cut, np.finfo(np.float64).eps * max(X.shape))
-    coef, _, rank, singular = lstsq(Z, T, cond=least, check_finite=False)
+    work = 8.0 * max(Z.shape) * min(Z.shape) ** 2
+    coef, _, rank, singular = call(work, lstsq, Z, T, cond=least, check_finite=False)
     coef = coef.T
     return _result(Z, T, coef, x_mean, y_mean, rank, singular, None)
 
@@ -121,7 +123,7 @@ def non_negative(
     A, B = Z, T
     if n > p:
         # the same objective on p rows
-        R = np.linalg.qr(np.concatenate([Z, T], axis=1), mode="r")
+        R = triangle(np.concatenate([Z, T], axis=1))
         A, B = R[:p, :p], R[:p, p:]
     coef = np.array([nnls(A, b, maxiter=max(1000, 30 * p))[0] for b in B.T])
     return _result(Z, T, coef, x_mean, y_mean, 0, np.zeros(0), coef > 0)

@@ -21,6 +21,7 @@ from ...quadratic.projected import rounding_scale, span, unit_of_rows
 from ...quadratic.spectral import SpectralPath
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
+from ...systems.lapack import eigh
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
@@ -543,7 +544,7 @@ def _log_det(path, alphas):
 def _pseudo_inverse(G):
     """Return the pseudo-inverse of the Gram matrix of free columns, its rank and condition."""
     size = np.sqrt(np.diagonal(G))
-    values, vectors = np.linalg.eigh(G / size / size[:, None])
+    values, vectors = eigh(G / size / size[:, None])
     kept = values > _RANK * values.max(initial=0.0)
     vectors, values = vectors[:, kept] / size[:, None], values[kept]
     condition = float(values.max() / values.min()) if len(values) else 1.0
