@@ -135,23 +135,3 @@ def test_interrupts_are_answered(name):
     A = X[:60, :5] - X[:60, :5].mean(axis=0)
     expected = np.linalg.solve(A.T @ A + np.eye(5), A.T @ y[:60])
     np.testing.assert_allclose(found, expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("model", "target"),
-    [
-        (f.Ridge(solver="svd"), y),
-        (f.RidgeCV(ALPHAS), y),
-        (f.Lasso(1e-6, tol=1e-14, max_iter=10**6), y),
-        (f.LassoCV(cv=5, tol=1e-9), y),
-        (f.LinearRegression(), y),
-        (f.GroupRidge(), y),
-        (f.GLMCV("poisson"), COUNTS),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_an_earlier_fit_stays_whole(model, target):
-    model.fit(X[:40, :6], target[:40])
-    before = model.predict(X[:40, :6])
-    interrupted(lambda: model.fit(X, target))
-    np.testing.assert_array_equal(model.predict(X[:40, :6]), before)
