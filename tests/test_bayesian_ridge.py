@@ -135,6 +135,23 @@ def test_weights_are_repetition(shape):
     assert_allclose(a.predict(X, True)[1], b.predict(X, True)[1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(50, 6), (15, 25)], ids=str)
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
+@pytest.mark.parametrize("matrix", [False, True])
+def test_data_that_change_after_the_fit(shape, kind, matrix):
+    X, y, weight = problem(*shape)
+    X = np.array(X, order=kind) if len(kind) == 1 else sp.csr_array(X).asformat(kind)
+    factor = np.linspace(0.5, 1.5, shape[1])
+    P = np.eye(shape[1]) + 0.1 if matrix else None
+    model = BayesianRidge(penalty_factor=factor, penalty_matrix=P)
+    expected = model.fit(X, y, weight).sigma_
+    model.fit(X, y, weight)
+    for array in (X if len(kind) == 1 else X.data, weight, factor):
+        array *= 3.0
+    assert "_problem" not in model.__getstate__()
+    assert_array_equal(model.sigma_, expected)
+
+
 def test_predict_and_copies():
     X, y, _ = problem(15, 25)
     model = BayesianRidge().fit(X, y)

@@ -79,3 +79,13 @@ def as_container(A: Matrix) -> Any:
 
     kind = sparse.csc_array if A.kind == "csc" else sparse.csr_array
     return kind(A.arrays, shape=A.shape)
+
+
+def own_copy(A: Matrix) -> Matrix:
+    """Return A, with its centring, over copies of the arrays of X."""
+    if A.is_sparse:
+        data, indices, indptr = (array.copy() for array in A.arrays)
+        found = Matrix.from_compressed(data, indices, indptr, A.shape, A.kind == "csc")
+    else:
+        found = Matrix.from_dense(A.arrays[0].copy(order="K"), A.kind == "F")
+    return found.centered(A.shift, A.scale)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import (
     check_design,
@@ -20,6 +21,7 @@ from ..data.check import (
 )
 from ..data.parameters import check_penalty_factor
 from ..data.parts import in_parts
+from ..data.rows import own_copy
 from ..quadratic.variances import variances
 from ..solvers.ridge.solve import solve
 from ._base import as_scalar
@@ -36,7 +38,6 @@ from ._parameters import (
 from ._posterior import PosteriorRegressor
 
 if TYPE_CHECKING:
-    from .._matrix import Matrix
     from ..quadratic.posterior import Posterior
     from ..quadratic.prior_units import PriorUnits
     from ..solvers.bayes.evidence import Evidence
@@ -380,7 +381,7 @@ class BayesianRidge(PosteriorRegressor):
     def _set_posterior(
         self, evidence: Evidence, d: NDArray[np.float64], units: PriorUnits | None
     ) -> None:
-        """Keep what the covariance is computed from at its first access."""
+        """Keep what the covariance is computed from at its first access, as it is now."""
         self.__dict__.pop("_posterior", None)
         problem: Any = evidence.problem
         P = None
@@ -391,34 +392,39 @@ class BayesianRidge(PosteriorRegressor):
             problem = RidgeProblem(
                 *(units.source, y, np.ones(1), units.weight, None, self.fit_intercept), check=False
             )
-            self._problem = partial(problem.A.gram, units.weight), np.zeros(len(P)), P
+            weight = None if units.weight is None else units.weight.copy()
+            self._problem = partial(own_copy(problem.A).gram, weight), np.zeros(len(P)), P
         elif evidence.by_rows:
-            self._problem = problem
+            self._problem = own_copy(problem.A), problem.root, problem.d.copy()
         else:
             if units is not None and units.factor is not None:
                 d = units.factor
-            self._problem = problem.gram, d, None
+            self._problem = problem.gram, d.copy(), None
         self.X_offset_ = np.array(problem.mean) if self.fit_intercept else np.zeros(problem.p)
 
     @property
     def posterior_(self) -> Posterior:
         """Posterior covariance of the coefficients, as an operator."""
-        if "_posterior" not in self.__dict__:
-            problem = self.__dict__.get("_problem")
+        # in this order: another thread sets the posterior before it removes the problem
+        problem = self.__dict__.get("_problem")
+        found = self.__dict__.get("_posterior")
+        if found is None:
             if problem is None:
                 raise AttributeError(f"{type(self).__name__} has no posterior_ until it is fitted.")
             from ..quadratic.posterior import Posterior
 
-            if type(problem) is tuple:
-                gram, d, P = problem
-                self._posterior = Posterior.of_gram(gram(), d, self.alpha_, self.lambda_, P)
+            if isinstance(problem[0], Matrix):
+                A, root, d = problem
+                rows = A.rows(0, A.n_rows)
+                if root is not None:
+                    rows *= root[:, None]
+                found = Posterior.of_rows(rows, d, self.alpha_, self.lambda_)
             else:
-                rows = problem.A.rows(0, problem.n)
-                if problem.root is not None:
-                    rows *= problem.root[:, None]
-                self._posterior = Posterior.of_rows(rows, problem.d, self.alpha_, self.lambda_)
-            del self._problem
-        return self._posterior
+                gram, d, P = problem
+                found = Posterior.of_gram(gram(), d, self.alpha_, self.lambda_, P)
+            self._posterior = found
+            self.__dict__.pop("_problem", None)
+        return found
 
     def _posterior_of(self, target: int) -> Posterior:
         return self.posterior_
@@ -433,6 +439,6 @@ class BayesianRidge(PosteriorRegressor):
 
     def __getstate__(self) -> dict[str, Any]:
         if "_problem" in self.__dict__:
-            # compute the posterior: a saved model holds no data
-            assert self.posterior_ is not None
-        return dict(self.__dict__)
+            # a saved model holds no data
+            _ = self.posterior_
+        return {name: value for name, value in self.__dict__.items() if name != "_problem"}
