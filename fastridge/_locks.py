@@ -6,8 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -18,43 +17,42 @@ S = TypeVar("S")
 class StateLock:
     """A reentrant lock that is free in a forked child, whichever thread held it in the parent.
 
+    `current` returns an RLock, not this object: in a ``with`` it is acquired by compiled code, where
+    no interrupt can leave it held.
+
     Examples
     --------
     >>> lock = StateLock()
-    >>> with lock, lock:
+    >>> with lock.current(), lock.current():
     ...     pass
     """
 
-    __slots__ = ("_lock", "_process")
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._renew()
+        self._locks: dict[int, AbstractContextManager[bool]] = {}
 
-    def _renew(self) -> None:
-        self._lock, self._process = threading.RLock(), os.getpid()
-
-    def __enter__(self) -> None:
-        if self._process != os.getpid():
-            self._renew()
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
+    def current(self) -> AbstractContextManager[bool]:
+        """Return the lock of this process."""
+        process = os.getpid()
+        found = self._locks.get(process)
+        if found is None:
+            # threads that come here at once get the same one
+            found = self._locks.setdefault(process, threading.RLock())
+        return found
 
 
-def lock_of(instance: Any) -> StateLock:
+def lock_of(instance: Any) -> AbstractContextManager[bool]:
     """Return the lock of an object, made at the first call and kept as ``instance._state_lock``.
 
     It cannot be pickled: the object's ``__getstate__`` leaves it out.
     """
     known = instance.__dict__
     found = known.get("_state_lock")
-    return found if found is not None else known.setdefault("_state_lock", StateLock())
+    if found is None:
+        found = known.setdefault("_state_lock", StateLock())
+    lock: AbstractContextManager[bool] = found.current()
+    return lock
 
 
 def one_at_a_time(
@@ -78,5 +76,5 @@ _SHARED = [StateLock() for _ in range(64)]
 def both_locked(one: Any, other: Any) -> Iterator[None]:
     """Hold the shared locks of two objects, which may be the same."""
     first, second = sorted((id(m) // 16 % len(_SHARED)) for m in (one, other))
-    with _SHARED[first], _SHARED[second]:
+    with _SHARED[first].current(), _SHARED[second].current():
         yield

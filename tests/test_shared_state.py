@@ -16,6 +16,7 @@ import fastridge as fr
 from fastridge import _threads
 from fastridge._locks import StateLock, lock_of
 from fastridge.data import inputs
+from fastridge.quadratic.posterior import Posterior
 
 N, P = 400, 12
 
@@ -142,13 +143,40 @@ def test_locks_are_not_copied(copied, tmp_path):
 
 def test_a_lock_that_another_thread_held_at_the_fork(monkeypatch):
     lock = StateLock()
-    thread = threading.Thread(target=lock.__enter__)
+    thread = threading.Thread(target=lock.current().__enter__)
     thread.start()
     thread.join()
-    process = _pid = 7
-    monkeypatch.setattr("os.getpid", lambda: process)
-    with lock:
-        assert lock._process == _pid
+    held = lock.current()
+    monkeypatch.setattr("os.getpid", lambda: 7)
+    with lock.current():
+        assert lock.current() is not held
+
+
+def test_a_fork_by_the_thread_that_holds_the_lock(monkeypatch):
+    lock = StateLock()
+    with lock.current():
+        monkeypatch.setattr("os.getpid", lambda: 7)
+        with lock.current():
+            pass
+
+
+def test_a_posterior_that_another_thread_computes_first(monkeypatch):
+    X, y = data()
+    for rows, name in ((slice(None), "of_gram"), (slice(8), "of_rows")):
+        model = fr.BayesianRidge().fit(X[rows], y[rows])
+        whole = getattr(Posterior, name)
+        first = []
+
+        def computed(*given, model=model, whole=whole, first=first):
+            if not first:
+                first.append(None)
+                first.append(model.posterior_)
+            return whole(*given)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Posterior, name, computed)
+            found = model.posterior_.toarray()
+        np.testing.assert_array_equal(found, first[1].toarray())
 
 
 RESULTS = {
