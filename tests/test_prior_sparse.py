@@ -1,12 +1,13 @@
 """Paths and searches with sparse X and a sparse penalty matrix, of which neither is made dense."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from fastridge import GroupRidge, RidgeCV, ridge_path
+from fastridge import GroupRidge, RidgeCV, load, ridge_path, save
 from fastridge.penalty import difference
 
 ALPHAS = np.logspace(-1, 3, 5)
@@ -21,7 +22,7 @@ def made(n=600, p=80, targets=None):
 
 
 @pytest.mark.parametrize("kind", ["plain", "free", "mean", "standardize", "factor", "weight"])
-def test_they_are_those_of_dense_data(kind):
+def test_they_are_those_of_dense_data(kind, tmp_path):
     targets = 2 if kind in ("plain", "standardize") else None
     X, y, w = made(targets=targets)
     rng = np.random.default_rng(1)
@@ -45,6 +46,13 @@ def test_they_are_those_of_dense_data(kind):
         np.testing.assert_allclose(getattr(ours, name), getattr(dense, name), 1e-8, 1e-9)
     with pytest.raises(ValueError, match="dof is not computed"):
         ours.dof  # noqa: B018
+    copied = pickle.loads(pickle.dumps(ours))
+    np.testing.assert_array_equal(copied.coef, ours.coef)
+    for name in ("dof", "gcv", "aic"):
+        with pytest.raises(ValueError, match="dof is not computed"):
+            getattr(copied, name)
+    save(ours, tmp_path / "path")
+    np.testing.assert_array_equal(load(tmp_path / "path").objective, ours.objective)
     given = {"alphas": ALPHAS, "cv": 3, **more}
     ours = RidgeCV(penalty_matrix=P, solver="cg", tol=1e-10, **given).fit(X, y, weight)
     dense = RidgeCV(penalty_matrix=P, **given).fit(X.toarray(), y, weight)

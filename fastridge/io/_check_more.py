@@ -301,6 +301,9 @@ def _multinomial(fields: Fields, known: Dimensions) -> None:
 
 
 def _path_run(fields: Fields, known: Dimensions) -> None:
+    require((fields["dof"] is None) == (fields["gcv"] is None), "gcv", "None as dof, or neither")
+    if fields["dof"] is None:
+        return
     require(len(fields["dof"]) == 2, "dof", "a tuple of two arrays")
     for values in fields["dof"]:
         check({"dof": values}, {"dof": "number[m]"}, {"m": known["m"]})

@@ -273,9 +273,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "intercept": "real[m,k]",
         "n_iter": "count[m,k]",
         "relative_gradient": "number[m,k]",
-        "gcv": "number[m,k]",
+        "gcv": "None|number[m,k]",
         "rank": "count",
-        "dof": "tuple",
+        "dof": "None|tuple",
         "log_det": "None|number[m]",
     },
     "Posterior": {

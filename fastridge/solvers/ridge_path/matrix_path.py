@@ -67,8 +67,5 @@ class MatrixPath(IterativePath):
                 break
 
     @property
-    def dof(self) -> Any:
-        raise ValueError(
-            "dof is not computed for a sparse penalty_matrix by conjugate gradients; expected"
-            " solver='cholesky', or folds (cv=5) to choose a penalty."
-        )
+    def dof(self) -> None:
+        """Not computed."""

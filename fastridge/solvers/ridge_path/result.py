@@ -21,11 +21,11 @@ class PathRun:
     ----------
     coef : ndarray of shape (n_alphas, n_targets, n_features)
     intercept, n_iter, relative_gradient : ndarray of shape (n_alphas, n_targets)
-    dof : tuple of two ndarray of shape (n_alphas,)
-        Degrees of freedom and their standard errors.
+    dof : tuple of two ndarray of shape (n_alphas,), or None
+        Degrees of freedom and their standard errors; None where the solver does not compute them.
     log_det : ndarray of shape (n_alphas,) or None
         None where the solver does not compute it.
-    gcv : ndarray of shape (n_alphas, n_targets)
+    gcv : ndarray of shape (n_alphas, n_targets) or None
     rank : int
         Rank of what is not penalised, the intercept not counted.
     """
@@ -173,7 +173,8 @@ class RidgePath:
         # for copies and files: without the solver, which holds the data
         state = {name: getattr(self, name) for name in self.__slots__}
         if not isinstance(self._run, PathRun):
-            state["_run"] = PathRun(self._run, self._log_det(), self._gcv())
+            gcv = None if self._run.dof is None else self._gcv()
+            state["_run"] = PathRun(self._run, self._log_det(), gcv)
             state["_near"] = self._settled()
         return None, state
 
@@ -212,17 +213,26 @@ class RidgePath:
 
     @property
     def dof(self) -> NDArray[np.float64]:
-        return self._run.dof[0]
+        return self._dof()[0]
 
     @property
     def dof_error(self) -> NDArray[np.float64]:
-        return self._run.dof[1]
+        return self._dof()[1]
+
+    def _dof(self) -> Any:
+        if self._run.dof is None:
+            raise ValueError(
+                "dof is not computed for a sparse penalty_matrix by conjugate gradients; expected"
+                " solver='cholesky', or folds (cv=5) to choose a penalty."
+            )
+        return self._run.dof
 
     def _parameters(self) -> NDArray[np.float64]:
         return self.dof + float(self._fit_intercept)
 
     @property
     def gcv(self) -> NDArray[np.float64]:
+        self._dof()
         return self._shape(self._gcv())
 
     def _gcv(self) -> NDArray[np.float64]:
