@@ -47,5 +47,11 @@ def test_warnings_of_solvers():
         fastridge.SGDRegressor(max_iter=1, tol=1e-9).fit(X, Y)
         fastridge.PoissonRegressor(max_iter=1).fit(X, np.arange(60))
         fastridge.ridge(X, Y, 1.0, solver="cg", max_iter=1, tol=1e-14)
-    assert len(caught) >= 2
+        D = np.diff(np.eye(X.shape[1]), axis=0)
+        D *= np.logspace(6, -3, len(D))[:, None]
+        for given in ((X, Y), (fastridge.Moments(X, Y), None)):
+            before = len(caught)
+            fastridge.ridge_path(*given, [1e14, 1e-3], penalty_matrix=D.T @ D)
+            assert len(caught) > before
+    assert len(caught) >= 4
     assert {warning.filename for warning in caught} == {__file__}

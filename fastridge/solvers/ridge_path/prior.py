@@ -10,6 +10,7 @@ import numpy as np
 from ... import _sklearn
 from ..._cached import cached
 from ..._matrix import Matrix
+from ..._stack import outside
 from ...data.priors import check_prior_mean
 from ...quadratic.penalty_matrix import INEXACT, MatrixRows, factors_and_matrix
 from ...quadratic.prior_units import PriorUnits
@@ -133,7 +134,7 @@ def warn_of_round_off(path: Any, units: PriorUnits, tol: float) -> None:
         f"penalties reached a relative gradient of {reached.max():.2g} where penalty_matrix has no"
         f" penalty, and at most {float(enough.min()):.2g} was expected; try {INEXACT}.",
         _sklearn.exception("ConvergenceWarning"),
-        stacklevel=3,
+        stacklevel=outside(),
     )
 
 
