@@ -11,6 +11,7 @@ from fastridge import _dual, reference
 from fastridge._matrix import Matrix
 from fastridge.data.check import check_design
 from fastridge.losses import loss_of
+from fastridge.solvers.glm.dual_descent import MOST_PASSES, dual_descent
 
 
 def data(n=60, p=90, seed=0, density=0.2):
@@ -133,6 +134,20 @@ def test_the_conjugate_of_labels_near_its_ends():
                 exact = float(p * mpmath.log(p) + (1 - p) * mpmath.log(1 - p))
             assert_allclose(loss.conjugate(np.array([y]), np.array([u])), exact, rtol=1e-14)
     assert np.isinf(loss.conjugate(np.array([1.0]), np.array([1e-9])))
+
+
+def test_its_passes_are_at_most_max_iter(monkeypatch):
+    X, y, *_ = data(n=300, p=2000, density=0.02)
+    asked = []
+
+    def recorded(problem, tol, most):
+        asked.append(most)
+        return dual_descent(problem, tol, most)
+
+    monkeypatch.setattr("fastridge.solvers.glm.minimise.dual_descent", recorded)
+    for max_iter in (40, 1000):
+        fastridge.glm(X, y, "logistic", 1e-3, max_iter=max_iter)
+    assert asked == [40, MOST_PASSES]
 
 
 def test_it_is_chosen_for_text():

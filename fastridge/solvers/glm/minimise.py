@@ -37,7 +37,7 @@ def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solu
             )
         return dual_descent(problem, options.tol**2, options.max_iter)
     if is_auto and solver == "newton-cg" and state is None and suits(problem, options.max_iter):
-        found = dual_descent(problem, options.tol**2, MOST_PASSES)
+        found = dual_descent(problem, options.tol**2, min(MOST_PASSES, options.max_iter))
         if found.converged:
             return found
         # far from the minimum, coefficients of dual points are worse starts than zeros
