@@ -9,6 +9,7 @@ from .data.parameters import check_count
 _CLASSES = ("Ridge", "RidgeClassifier", "RidgeCV", "RidgeClassifierCV")
 # vectors of n_samples and of n_features elements, for each target
 _OF_ROWS, _OF_COLUMNS = 20, 64
+_FOLDS = 5  # where cv does not tell
 
 
 def memory_estimate(
@@ -117,7 +118,7 @@ def _solvers(estimator: Any, n: int, p: int, k: int, nnz: int | None, kind: str)
         if way == "gcv":
             direct += (cost.gcv_matrices(n, p, True) - cost.FIT) * square
         else:
-            folds = estimator.cv if isinstance(estimator.cv, int) else 5
+            folds = _count(estimator.cv)
             direct += (cost.FOLDS - cost.FIT) * square + data / folds
             kept = 8.0 * p**2 * (folds + cost.FOLDS)
             if kept < cost.KEPT and cost.fits(kept, most):
@@ -134,3 +135,12 @@ def _solvers(estimator: Any, n: int, p: int, k: int, nnz: int | None, kind: str)
     if small:
         return direct
     return max(direct if cost.fits(direct, most) else 0.0, iterative)
+
+
+def _count(cv: Any) -> int:
+    """Return the number of folds."""
+    if hasattr(cv, "__index__"):
+        return int(cv)
+    if hasattr(cv, "get_n_splits"):
+        return int(cv.get_n_splits())
+    return len(cv) if hasattr(cv, "__len__") and not isinstance(cv, str) else _FOLDS

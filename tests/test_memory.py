@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.model_selection import KFold
+
+import fastridge
 
 if not Path("/proc/self/clear_refs").exists():
     pytest.skip("the peak of a process cannot be reset here", allow_module_level=True)
@@ -244,6 +248,16 @@ def test_estimates_and_limits_are_kept():
 
 
 @pytest.mark.slow
+def test_folds_are_counted():
+    def estimate(cv):
+        return fastridge.memory_estimate(fastridge.RidgeCV(cv=cv), 5000, 1000)
+
+    splits = list(KFold(20).split(range(5000)))
+    assert estimate(20) > 2 * estimate(5)
+    for cv in (np.int64(20), KFold(20), splits):
+        assert estimate(cv) == estimate(20)
+
+
 def test_more_features_than_have_a_gram_matrix():
     """The memory for products of 2^32 features, whose size overflows an integer, is refused."""
     program = """
