@@ -153,6 +153,18 @@ def test_parameters_of_a_fitted_model_are_checked():
         saved(model)
 
 
+def test_a_penalty_for_each_target():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
+    model = fastridge.RidgeCV([1.0, 10.0], alpha_per_target=True).fit(X, Y)
+    again = round_trip(model)
+    assert list(map(str, again.diagnosis_)) == list(map(str, model.diagnosis_))
+    for wrong in (model.diagnosis_[:1], (model.diagnosis_[0], "fine")):
+        model.diagnosis_ = wrong
+        with pytest.raises(ValueError, match="diagnosis_ must be"):
+            saved(model)
+
+
 def test_what_does_not_predict_is_not_saved():
     model = model_catalogue.MODELS["Ridge"]()
     model.coef_[1] = np.nan

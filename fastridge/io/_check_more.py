@@ -36,6 +36,15 @@ def _classes(fields: Fields, known: Dimensions) -> None:
     require(c == expected, "classes_", f"of {expected} classes, as coef_ has {rows} row(s)")
 
 
+def _ridge_cv(fields: Fields, known: Dimensions) -> None:
+    told = fields.get("diagnosis_")
+    if isinstance(told, tuple):
+        # a penalty for each target
+        require(len(told) == _rows(known), "diagnosis_", f"of length {_rows(known)}")
+        same = all(type(one).__name__ == "Diagnosis" for one in told)
+        require(same, "diagnosis_", "a Diagnosis, or a tuple of these")
+
+
 def _bayesian(fields: Fields, known: Dimensions) -> None:
     p = known["p"]
     require(fields["_posterior"].shape == (p, p), "_posterior", f"of shape {(p, p)}")
@@ -202,9 +211,10 @@ def check_state_dict(fields: Fields) -> None:
         check(group, {"params": "list"})
         places += group["params"]
     require(all(type(i) is int for i in places), "param_groups.params", "lists of int")
-    require(len(set(places)) == len(places), "param_groups.params", "different for each parameter")
+    known = set(places)
+    require(len(known) == len(places), "param_groups.params", "different for each parameter")
     for i, state in fields["state"].items():
-        require(i in places, "state", "that of parameters in param_groups")
+        require(i in known, "state", "that of parameters in param_groups")
         require(type(state) is dict, "state", "a dict of dicts")
         for name, value in state.items():
             require(type(name) is str, "state", "a dict of dicts with str as their keys")
@@ -405,6 +415,7 @@ MORE: dict[str, Callable[[Fields, Dimensions], None]] = {
     "MultinomialPosterior": _multinomial,
     "PathRun": _path_run,
     "Posterior": _posterior,
+    "RidgeCV": _ridge_cv,
     "RidgePath": _ridge_path,
     "RotatedPosterior": _rotated,
     "TableModel": _table,

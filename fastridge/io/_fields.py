@@ -131,7 +131,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "MultiTaskLassoCV": {**_NET, **_SEVERAL, **_CHOICE},
     "PoissonRegressor": _GLM,
     "Ridge": _RIDGE,
-    "RidgeCV": {**_RIDGE, **_CHOICE},
+    "RidgeCV": {**_RIDGE, **_CHOICE, "diagnosis_?": "Diagnosis|tuple"},
     "RidgeClassifier": {**_RIDGE, **_LABELS, "intercept_": "real[?t]|real[1]|real"},
     "RidgeClassifierCV": {**_RIDGE, **_CHOICE, **_LABELS, "intercept_": "real[?t]|real[1]|real"},
     "SGDClassifier": {**_SGD, "classes_": "labels[c]"},
