@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 # decorators such as np.errstate put frames between those of fastridge
-_THROUGH = ("fastridge.", "numpy.", "contextlib")
+_THROUGH = ("fastridge", "numpy", "contextlib")
 
 
 def outside() -> int:
@@ -22,6 +22,6 @@ def outside() -> int:
     []
     """
     level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(_THROUGH):
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _THROUGH:
         level, frame = level + 1, frame.f_back
     return level

@@ -55,3 +55,23 @@ def test_warnings_of_solvers():
             assert len(caught) > before
     assert len(caught) >= 4
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_warnings_of_paths():
+    rng = np.random.default_rng(1)
+    D = rng.standard_normal((2, 3)) * [[1e3], [1e-3]]
+    for given in [(X, Y), (fastridge.Moments(X, Y),)]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fastridge.ridge_path(*given, alphas=[1e16], penalty_matrix=D.T @ D)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_modules_whose_names_begin_alike():
+    code = "def fit(model, X, y):\n    model.fit(X, y)\n"
+    for name in ["contextlib_tools", "numpy_tools.fits", "fastridge_tools"]:
+        module = {"__name__": name}
+        exec(compile(code, f"{name}.py", "exec"), module)
+        with pytest.warns(GridWarning) as caught:
+            module["fit"](fastridge.LassoCV(alphas=5), X, Y)
+        assert caught[0].filename == f"{name}.py"

@@ -337,7 +337,7 @@ class GroupRidge(PosteriorRegressor):
                 " is as small as rounding allows; try more samples, fewer features, or"
                 " criterion='gcv'.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=outside(),
             )
         if found.bounded.any():
             warnings.warn(
