@@ -101,6 +101,19 @@ def test_columns_that_may_be_meant_otherwise_are_warned_of(folder, content, mess
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("header", ['"note; a\nb",price', 'price,"note; a\nb"'])
+def test_a_name_in_two_lines(folder, header):
+    (folder / "d.csv").write_text(header + "\n1,2\n2,3\n4,5\n")
+    assert fitted("d.csv").names() == ["note; a\nb"]
+
+
+def test_a_gzip_file_without_content(folder, capsys):
+    for content in (b"\x1f\x8b", gzip.compress(b"a,price\n1,2\n")[:12]):
+        (folder / "d.csv.gz").write_bytes(content)
+        assert main(["fit", "d.csv.gz", "--target", "price"]) == 1
+        assert "d.csv.gz is no whole gzip file" in capsys.readouterr().err
+
+
 def test_a_separator_at_the_end_of_lines_is_no_column(folder, capsys):
     (folder / "d.csv").write_text("a,price,\n1,2,\n2,3,\n4,5,\n")
     assert fitted("d.csv").names() == ["a"]

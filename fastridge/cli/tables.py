@@ -175,7 +175,8 @@ def _open(path: Path) -> TextIO:
 def _delimiter(path: Path, line: str) -> str:
     """Return what separates the fields of a first line: by the suffix, or where that is absent, by
     the most frequent of others."""
-    line = re.sub('"[^"]*"', "", line)
+    # a quoted name may go on in the next line
+    line = re.sub('"[^"]*"?', "", line)
     own = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     return own if own in line else max(f"{own};\t|,", key=line.count)
 
@@ -195,10 +196,10 @@ class Block(NamedTuple):
 
 def text_blocks(path: Path, size: int = _ROWS) -> Iterator[Block]:
     """Yield `size` rows at a time."""
-    with _open(path) as file:
-        some = False
-        reader = None
-        try:
+    some = False
+    reader = None
+    try:
+        with _open(path) as file:
             first = file.readline()
             delimiter = _delimiter(path, first)
             reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
@@ -218,20 +219,18 @@ def text_blocks(path: Path, size: int = _ROWS) -> Iterator[Block]:
                     )
                 some = True
                 yield Block(names, list(zip(*rows, strict=True)), delimiter == ";")
-        except csv.Error as error:
-            line = reader.line_num if reader is not None else 1
-            raise CommandError(f"{path}, line {line}: {error}.") from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise CommandError(f"{path} is no whole gzip file: {error}.") from None
-        except UnicodeDecodeError as error:
-            raise CommandError(
-                f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8, for example by iconv"
-                " -f LATIN1 -t UTF-8."
-            ) from None
-        if not some:
-            raise CommandError(
-                f"{path} has no rows below its first line, the names of the columns."
-            )
+    except csv.Error as error:
+        line = reader.line_num if reader is not None else 1
+        raise CommandError(f"{path}, line {line}: {error}.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CommandError(f"{path} is no whole gzip file: {error}.") from None
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8, for example by iconv"
+            " -f LATIN1 -t UTF-8."
+        ) from None
+    if not some:
+        raise CommandError(f"{path} has no rows below its first line, the names of the columns.")
 
 
 def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
