@@ -337,3 +337,16 @@ def test_no_thread_outlives_a_fit():
     before = threading.active_count()
     logistic(Cs=2, cv=2).fit(Chunks.arrays(X, targets(y, "labels"), rows=97))
     assert threading.active_count() == before
+
+
+def test_fits_under_way_are_few_hundred(monkeypatch):
+    X, y, _ = data(offset=1.0)
+    most = []
+
+    def noted(parts, fits, folds, at_once, after=None):
+        most.append(at_once)
+        return run_together(parts, fits, folds, at_once, after)
+
+    monkeypatch.setattr(glm_cv, "run_together", noted)
+    glm(alphas=[0.1, 1.0], cv=2).fit(Chunks.arrays(X, targets(y, "counts"), rows=97))
+    assert max(most) == 500

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 _STRIDE = 4  # of the penalties that are fitted first
 _BLOCK = 4_000_000  # elements of predictors held at a time
 _ROOM = 1 << 29  # bytes of the Hessians that a pass sums, at most
+_MOST = 500  # fits that share a pass, at most: each has a thread
 _CONSTANT = 36.0  # predictor of rows that are all of one class: -log of the round-off of 1
 
 
@@ -388,7 +389,7 @@ class GLMPartsSearch(GLMSearch):
     def _together(self, fits: Any, after: Any = None) -> list[Any]:
         order = self.folds.k * (len(self.known.mean) + 1)
         room = min(_ROOM, default_memory() / 8)
-        at_once = max(1, int(room / (8.0 * order**2)))
+        at_once = int(min(max(1.0, room / (8.0 * order**2)), _MOST))
         split = self.split
         return run_together(self.passes, fits, (split.shared, split.each), at_once, after)
 
