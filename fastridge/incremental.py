@@ -22,7 +22,8 @@ class Incremental:
     estimator : SGDClassifier, SGDRegressor or Ridge
         What learns; it stays unfitted, and `fit` learns from the start with its parameters.
     epochs : int, default=1
-        Passes over the data.
+        Passes over the data. `Ridge` sums up what it learns, so that each pass counts every row
+        once more.
 
     Attributes
     ----------
@@ -95,16 +96,20 @@ class Incremental:
         ValueError
             If there is no such parameter.
         """
+        inner = {}
         for name, value in params.items():
             if name.startswith("estimator__"):
-                self.estimator.set_params(**{name.removeprefix("estimator__"): value})
-            elif name in ("estimator", "epochs"):
-                setattr(self, name, value)
-            else:
+                inner[name.removeprefix("estimator__")] = value
+            elif name not in ("estimator", "epochs"):
                 raise ValueError(
                     f"Invalid parameter {name!r} for Incremental; expected 'estimator', 'epochs' or"
                     " 'estimator__' and a parameter of the estimator."
                 )
+        # of a new estimator, where one is given, and refused before anything is set
+        if inner:
+            params.get("estimator", self.estimator).set_params(**inner)
+        self.estimator = params.get("estimator", self.estimator)
+        self.epochs = params.get("epochs", self.epochs)
         return self
 
     def __repr__(self) -> str:

@@ -59,7 +59,11 @@ def test_parameters():
     assert (model.epochs, model.estimator.alpha) == (3, 0.25)
     assert repr(model) == "Incremental(SGDRegressor(alpha=0.25), epochs=3)"
     with pytest.raises(ValueError, match="Invalid parameter 'epoch' for Incremental"):
-        model.set_params(epoch=1)
+        model.set_params(epochs=4, epoch=1)
+    assert model.epochs == 3
+    model.set_params(estimator__alpha=0.125, estimator=fastridge.SGDRegressor())
+    assert model.estimator.alpha == 0.125
+    model.set_params(estimator__alpha=0.25)
     sklearn = pytest.importorskip("sklearn.base")
     assert repr(sklearn.clone(model)) == repr(model)
 
