@@ -38,11 +38,6 @@ from .sums import (
 
 Array = NDArray[np.float64]
 
-_EPS = float(np.finfo(np.float64).eps)
-_BLOCK = 500_000  # elements of rows' coordinates held at a time: they stay in the cache
-_OWN = 1e-10  # 1 - h below which a row alone determines a coefficient
-_LEAST = 1e-9  # eigenvalue plus penalty, over the largest, that sums of squares give to 1e-6
-
 
 class _Shape(NamedTuple):
     """What a search asks of the rows of all parts."""
