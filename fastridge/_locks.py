@@ -17,8 +17,8 @@ S = TypeVar("S")
 class StateLock:
     """A reentrant lock that is free in a forked child, whichever thread held it in the parent.
 
-    `current` returns an RLock, not this object: in a ``with`` it is acquired by compiled code, where
-    no interrupt can leave it held.
+    `current` returns an RLock, which compiled code acquires in a ``with``: interrupts cannot leave
+    it held.
 
     Examples
     --------
