@@ -177,6 +177,7 @@ class Chunks(Parts):
                 yield Part(number, *(_rows_of(values, chosen) for values in (X, *columns)))
 
         found = cls(read, total=-(-n // rows), **options)
+        found.has_groups = groups is not None
         found._lengths = [min(rows, n - start) for start in range(0, n, rows)]
         shape: Any = getattr(X, "shape", ())
         found.width = int(shape[1]) if len(shape) == 2 else None

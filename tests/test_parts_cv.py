@@ -350,3 +350,36 @@ def test_fits_under_way_are_few_hundred(monkeypatch):
     monkeypatch.setattr(glm_cv, "run_together", noted)
     glm(alphas=[0.1, 1.0], cv=2).fit(Chunks.arrays(X, targets(y, "counts"), rows=97))
     assert max(most) == 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("one", fastridge.RidgeCV(ALPHAS, cv=4)),
+        ("labels", fastridge.RidgeClassifierCV(ALPHAS, cv=4)),
+        ("labels", fastridge.RidgeClassifierCV(ALPHAS, cv=4, class_weight="balanced")),
+        ("labels", logistic(Cs=3, cv=3)),
+        ("classes", logistic(Cs=3, cv=3, class_weight="balanced")),
+        ("counts", glm(alphas=3, cv=3)),
+        ("counts", glm(alphas=[0.1, 1.0], cv=3, solver="newton-cg")),
+    ],
+    ids=["ridge", "ridge-labels", "balanced", "logistic", "classes", "glm", "wide"],
+)
+@pytest.mark.filterwarnings("ignore::fastridge.exceptions.GridWarning")
+def test_groups_are_held_out_whole(kind, model):
+    X, y, s = data(offset=1.0)
+    y = targets(y, kind)
+    groups = np.random.default_rng(5).integers(0, 17, N)
+    local = clone(model).fit(X, y, s, groups=groups)
+    apart = clone(model).fit(X, y, s)
+    assert not np.allclose(local.cv_results_["score"], apart.cv_results_["score"], rtol=1e-6)
+
+    def read():
+        for start in range(0, N, 97):
+            rows = slice(start, start + 97)
+            yield {"X": X[rows], "y": y[rows], "sample_weight": s[rows], "groups": groups[rows]}
+
+    for chunks in (Chunks.arrays(X, y, s, groups=groups, rows=97), Chunks(read)):
+        found = clone(model).fit(chunks)
+        close(local.cv_results_["score"], found.cv_results_["score"], 1e-6)
+        close(local.coef_, found.coef_, 1e-6)

@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 from ..data.parts import Parts
 from ..model_selection._hashed import HashedKFold
 from ..model_selection._splits import whole_groups
-from .sums import ClassFolds, Count, GroupFolds, HashedRows, LabelCounts, count_of
+from .sums import ClassFolds, Count, GroupFolds, HashedRows, LabelCounts, Targets, count_of
 
 
-def make_folds(parts: Parts, cv: Any, lengths: list[int] | None = None) -> tuple[int, Any, Any]:
+def make_folds(
+    parts: Parts,
+    cv: Any,
+    lengths: list[int] | None = None,
+    has_groups: bool = False,
+    targets: Targets | None = None,
+) -> tuple[int, Any, Any]:
     """Return the number of folds, and what `rows_of` needs for all parts, and for each.
 
     Parameters
@@ -26,6 +32,10 @@ def make_folds(parts: Parts, cv: Any, lengths: list[int] | None = None) -> tuple
         hold out each row once; it is asked with the number of rows alone.
     lengths : list of int or None
         Rows of each part, where they are known.
+    has_groups : bool
+        Whether rows are known to have groups.
+    targets : Targets or None
+        Classes, whose weights make groups heavier.
 
     Raises
     ------
@@ -39,8 +49,8 @@ def make_folds(parts: Parts, cv: Any, lengths: list[int] | None = None) -> tuple
         starts = np.cumsum([0, *lengths[:-1]])
         return cv.n_splits, None, [HashedRows(cv, int(start)) for start in starts]
     lengths = lengths or parts.lengths
-    if lengths is None or parts.has_groups:
-        counted = parts.sum(count_of)
+    if lengths is None or has_groups or parts.has_groups:
+        counted = parts.sum(count_of, targets)
         lengths = [n for _, n in sorted(counted.lengths)]
         if counted.groups is not None and isinstance(cv, Integral):
             labels, weight = counted.groups.labels, counted.groups.weight
@@ -67,10 +77,12 @@ def lengths_of(parts: Parts) -> list[int]:
     return [n for _, n in sorted(counted.lengths)]
 
 
-def class_folds(parts: Parts, cv: Any, labels: LabelCounts) -> tuple[int, Any, Any]:
+def class_folds(
+    parts: Parts, cv: Any, labels: LabelCounts, targets: Targets | None = None
+) -> tuple[int, Any, Any]:
     """Return folds as `make_folds` does, for classes: an int is stratified where no groups are."""
     if not isinstance(cv, Integral) or isinstance(cv, bool) or labels.has_groups:
-        return make_folds(parts, cv, labels.lengths)
+        return make_folds(parts, cv, labels.lengths, labels.has_groups, targets)
     count, n = int(cv), sum(labels.lengths)
     if not 2 <= count <= n:
         raise ValueError(f"cv is {count} for {n} samples; expected 2 to n_samples={n}.")

@@ -54,9 +54,8 @@ class _Facts:
         folds = self.shared if folds is None else folds
         fold, weight = fold_of_rows(part, folds, n), weights_of_rows(part, n)
         held = np.bincount(fold, weight, self.count)
-        bare = part._replace(groups=None)
         rest = [without(part, folds, i) for i in range(self.count)]
-        known = [known_of(one, self.data, False) for one in (bare, *rest)]
+        known = [known_of(one, self.data, False) for one in (part, *rest)]
         labels = []
         if self.data.classes is not None:
             labels = [weights_of(one, "y", True) for one in rest]
@@ -94,7 +93,7 @@ class _Held:
             return None
         data, models = self.data, self.models
         fold = fold_of_rows(part, self.shared if folds is None else folds, n)
-        rows = read(part._replace(groups=None), data)
+        rows = read(part, data)
         weight = np.ones(n) if rows.weight is None else rows.weight
         own = weights_of_rows(part, n)
         own = np.ones(n) if own is None else own
@@ -160,7 +159,7 @@ class _Means:
         if n == 0:
             return None
         fold = fold_of_rows(part, self.shared if folds is None else folds, n)
-        y = read(part._replace(groups=None), self.data._replace(class_weight=None)).y
+        y = read(part, self.data._replace(class_weight=None)).y
         own = weights_of_rows(part, n)
         own = np.ones(n) if own is None else own
         columns = [y]

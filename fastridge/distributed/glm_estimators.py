@@ -236,7 +236,8 @@ def fit_regressor_cv(estimator: Any, parts: Parts) -> None:
     ratios = np.atleast_1d(np.asarray(estimator.l1_ratio, dtype=np.float64))
     parts.keep()
     folds = make_folds(parts, FOLDS if estimator.cv is None else estimator.cv)
-    data, options = Data(loss), [estimator._options(float(ratio)) for ratio in ratios]
+    data = Data(loss, may_have_groups=True)
+    options = [estimator._options(float(ratio)) for ratio in ratios]
     scoring = Scoring(loss, estimator.scoring, loss.error_score, False, None, None, None)
     search = _search(estimator, parts, data, folds, options, scoring)
     if loss.has_log_link and not search.known.y_sum > 0:
@@ -270,7 +271,7 @@ def fit_classifier_cv(estimator: Any, parts: Parts) -> None:
     by_class, weight = _weights(estimator, classes, counts.weights.weight)
     loss = LOGISTIC if len(classes) == 2 else MULTINOMIAL
     folds = class_folds(parts, FOLDS if estimator.cv is None else estimator.cv, counts)
-    data = Data(LOGISTIC if len(classes) == 2 else None, classes, by_class)
+    data = Data(LOGISTIC if len(classes) == 2 else None, classes, by_class, may_have_groups=True)
     model = estimator._model()
     options = [model._options(float(ratio)) for ratio in ratios]
     scoring = Scoring(loss, named, "accuracy", False, None, None, np.arange(0))

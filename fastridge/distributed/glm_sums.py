@@ -29,11 +29,14 @@ class Data(NamedTuple):
     classes : ndarray (k,) or None
         Labels that become the codes 0, 1, ...; None: targets are numbers.
     class_weight : ndarray (k,) or None
+    may_have_groups : bool
+        Whether folds hold out whole groups where rows have these; other fits refuse them.
     """
 
     loss: Loss | None
     classes: NDArray[Any] | None = None
     class_weight: Array | None = None
+    may_have_groups: bool = False
 
 
 class Rows(NamedTuple):
@@ -62,7 +65,7 @@ def read(part: Part, data: Data) -> Rows:
             by_class = data.class_weight[code]
             weight = by_class if weight is None else weight * by_class
     offset = None
-    if part.groups is not None:
+    if part.groups is not None and not data.may_have_groups:
         raise ValueError("groups is given, but this fit does not use it; expected None.")
     if data.loss is not None and (part.offset is not None or part.exposure is not None):
         offset = check_offset(part.offset, part.exposure, data.loss, n)

@@ -238,12 +238,12 @@ def fit_labels_cv(estimator: Any, parts: Parts) -> None:
     classes, by_class = counts.weights.labels, None
     if estimator.class_weight:
         by_class = class_weights(classes, counts.weights.weight, estimator.class_weight)
-    folds, loss = None, estimator._loss
+    folds, loss, targets = None, estimator._loss, Targets(classes, by_class)
     if estimator._kind() == "folds":
-        folds = class_folds(parts, estimator.cv, counts)
+        folds = class_folds(parts, estimator.cv, counts, targets)
     default = loss.error_score if folds is None else "accuracy"
     scoring = Scoring(loss, estimator.scoring, default, False, None, None, np.arange(0))
-    _search(estimator, parts, Targets(classes, by_class), folds, scoring)
+    _search(estimator, parts, targets, folds, scoring)
     estimator.classes_, estimator.indicator_ = classes, None
 
 

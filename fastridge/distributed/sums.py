@@ -138,8 +138,13 @@ def label_counts_of(part: Part) -> LabelCounts:
     )
 
 
-def count_of(part: Part) -> Count:
-    """Return the number of rows of a part, empty ones too, and the weights of its groups."""
+def count_of(part: Part, targets: Targets | None = None) -> Count:
+    """Return the number of rows of a part, empty ones too, and the weights of its groups.
+
+    targets: of classes, whose weights count.
+    """
+    if targets is not None and part.groups is not None and row_count(part.X):
+        part = with_targets(part, targets)
     groups = None if part.groups is None else weights_of(part, "groups", True)
     return Count([(part.number, row_count(part.X))], groups)
 
