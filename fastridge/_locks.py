@@ -13,6 +13,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 
+LOCK = "_state_lock"  # the attribute of an object with its lock
+
 
 class StateLock:
     """A reentrant lock that is free in a forked child, whichever thread held it in the parent.
@@ -48,9 +50,9 @@ def lock_of(instance: Any) -> AbstractContextManager[bool]:
     It cannot be pickled: the object's ``__getstate__`` leaves it out.
     """
     known = instance.__dict__
-    found = known.get("_state_lock")
+    found = known.get(LOCK)
     if found is None:
-        found = known.setdefault("_state_lock", StateLock())
+        found = known.setdefault(LOCK, StateLock())
     lock: AbstractContextManager[bool] = found.current()
     return lock
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+from .._locks import LOCK
 from ..data.parts import Part, Parts, row_count
 from .given import parts_of
 from .sums import refuse_others
@@ -13,14 +15,17 @@ def learn_parts(estimator: Any, X: Any, given: dict[str, Any], options: dict[str
     """Give every part to ``partial_fit``, in order; with an error, nothing is learned."""
     learned = learn(estimator, parts_of(X, **given), options)
     parameters = estimator.get_params(deep=False)
+    # parameters stay the caller's objects, and the lock that is held the same one
+    kept = {name: value for name, value in vars(estimator).items() if name == LOCK}
+    known = {name: value for name, value in vars(learned).items() if name != LOCK}
     estimator.__dict__.clear()
-    # parameters stay the caller's objects
-    estimator.__dict__.update(learned.__dict__ | parameters)
+    estimator.__dict__.update(known | parameters | kept)
 
 
 def learn(estimator: Any, parts: Parts, options: dict[str, Any]) -> Any:
     """Return an estimator that has learned all parts; the one that is given stays as it is."""
-    return parts.chain(_learn, estimator, options)
+    # copied by this thread, which may hold the estimator's lock: those of a scheduler may not
+    return parts.chain(_learn, copy.deepcopy(estimator), options)
 
 
 def _learn(part: Part, estimator: Any, options: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._locks import lock_of, one_at_a_time
+from .._locks import LOCK, lock_of, one_at_a_time
 from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import (
@@ -269,7 +269,7 @@ class BaseSGD(Estimator):
     @one_at_a_time
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_state_lock"]
+        del state[LOCK]
         made = state.pop("_made", (None, None))
         learner = state.pop("_learner", None)
         if learner is not None:
