@@ -101,6 +101,16 @@ def test_columns_that_may_be_meant_otherwise_are_warned_of(folder, content, mess
     assert message in capsys.readouterr().err
 
 
+def test_decimal_commas_beside_decimal_points(folder, capsys):
+    rows = "".join(f"1,{k:03d};{k / 8};{k}\n" for k in range(20))
+    (folder / "d.csv").write_text("a;b;price\n" + rows)
+    fitted("d.csv")
+    assert "commas in column 'a' are read as decimal ones" in capsys.readouterr().err
+    (folder / "d.csv").write_text(("a;b;price\n" + rows).replace(".", ","))
+    fitted("d.csv")
+    assert "commas" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("header", ['"note; a\nb",price', 'price,"note; a\nb"'])
 def test_a_name_in_two_lines(folder, header):
     (folder / "d.csv").write_text(header + "\n1,2\n2,3\n4,5\n")

@@ -243,12 +243,23 @@ def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
         for name, column in zip(block.names, block.columns, strict=True):
             positions = map(counts[name].__getitem__, column)
             parts[name].append(np.fromiter(positions, dtype=np.int32, count=len(column)))
-    return {
+    table = {
         name: column_of_texts(
             name, np.concatenate(codes), list(counts[name]), name in as_texts, comma
         )
         for name, codes in parts.items()
     }
+    numbers = [name for name, column in table.items() if column.kind == "number"]
+    marked = [
+        next((name for name in numbers if any(mark in text for text in counts[name])), None)
+        for mark in ",."
+    ]
+    if None not in marked:
+        say(
+            f"warning: the commas in column {marked[0]!r} are read as decimal ones, and column"
+            f" {marked[1]!r} has decimal points: if one of them separates thousands, leave it out."
+        )
+    return table
 
 
 def column_of_block(name: str, texts: Any, as_text: bool, comma: bool) -> Column:
