@@ -339,6 +339,17 @@ def test_no_thread_outlives_a_fit():
     assert threading.active_count() == before
 
 
+def test_fits_have_the_threads_of_the_block_around_them():
+    X, y, _ = data(offset=1.0)
+
+    def count(view):
+        return fastridge.get_num_threads()
+
+    with fastridge.num_threads(3):
+        found = run_together(Chunks.arrays(X, y, rows=97), [(None, count)] * 2, (None, None), 2)
+    assert found == [3, 3]
+
+
 def test_fits_under_way_are_few_hundred(monkeypatch):
     X, y, _ = data(offset=1.0)
     most = []

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._threads import get_num_threads, num_threads
 from ..data.parts import Part, Parts, row_count
 from .sums import Many, fold_of_rows, weights_of_rows
 
@@ -79,6 +80,7 @@ class _Fit:
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = self.closed = False
+        self.n_threads = get_num_threads()
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
         view.ask = self._ask
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -88,7 +90,9 @@ class _Fit:
         self._go.acquire()
         try:
             if not self.closed:
-                self.result = self.fit(self.view)
+                # those of a block around the fit are of its own thread
+                with num_threads(self.n_threads):
+                    self.result = self.fit(self.view)
         except BaseException as error:
             self.error = error
         self.done = True
