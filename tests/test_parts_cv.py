@@ -315,6 +315,10 @@ def test_hashed_folds():
     for arguments, error in (((1,), ValueError), ((2.0,), TypeError), ((True,), TypeError)):
         with pytest.raises(error, match="n_splits is"):
             HashedKFold(*arguments)
+    with pytest.raises(ValueError, match=f"seed is {2**32}; expected at most"):
+        HashedKFold(seed=2**32)
+    last, first = (HashedKFold(3, seed=s).folds_of(0, 99) for s in (2**32 - 1, 0))
+    assert (last != first).any()
     with pytest.raises(ValueError, match=r"fold 0 of HashedKFold.* holds out 0 of 2 rows"):
         list(HashedKFold(9).split(np.zeros((2, 1))))
 

@@ -25,7 +25,7 @@ class HashedKFold:
     n_splits : int, default=5
         Number of folds, at least 2.
     seed : int, default=0
-        Another seed deals the rows out anew.
+        From 0 to 2^32 - 1; another seed deals the rows out anew.
 
     Raises
     ------
@@ -68,6 +68,8 @@ class HashedKFold:
                 )
             if value < least:
                 raise ValueError(f"{name} is {value}; expected at least {least}.")
+        if int(seed) >= 2**32:
+            raise ValueError(f"seed is {seed}; expected at most {2**32 - 1}.")
         self.n_splits, self.seed = int(n_splits), int(seed)
 
     def __repr__(self) -> str:
@@ -97,7 +99,7 @@ class HashedKFold:
         """
         with np.errstate(over="ignore"):
             z = np.arange(start + 1, start + n + 1, dtype=np.uint64)
-            z = z * np.uint64(_STEP) + np.uint64((self.seed << 32) & (2**64 - 1))
+            z = z * np.uint64(_STEP) + np.uint64(self.seed << 32)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(_FIRST)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(_SECOND)
             z ^= z >> np.uint64(31)
