@@ -178,3 +178,26 @@ def test_a_fork_inside_a_callback():
         assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
     """
     run(script)
+
+
+def test_a_fit_in_a_finalizer_at_the_end_of_the_process():
+    text = """
+import gc
+import numpy as np
+import fastridge
+X = np.random.default_rng(0).standard_normal((100, 300))
+y = X[:, :30].sum(axis=1)
+fastridge.elastic_net(X, y, alpha=0.01)
+gc.disable()
+class Last:
+    def __del__(self):
+        print(fastridge.elastic_net(X, y, alpha=0.01).converged, flush=True)
+last = Last()
+last.itself = last
+del last
+gc.enable()
+"""
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", text], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert found.stdout.strip() == "True"

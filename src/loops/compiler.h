@@ -12,7 +12,7 @@
 
 /* a number or pointer that threads read and write at any time */
 #if defined(_MSC_VER) && !defined(__clang__)
-#define FR_ATOMIC(type) volatile type
+#define FR_ATOMIC(type) type volatile
 #else
 #define FR_ATOMIC(type) _Atomic(type)
 #endif

@@ -8,6 +8,17 @@ from cpython.pycapsule cimport PyCapsule_New
 from primitives cimport fr_kernels
 
 
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030D0000
+    #define fr_finalizing Py_IsFinalizing
+    #else
+    #define fr_finalizing _Py_IsFinalizing
+    #endif
+    """
+    int fr_finalizing() nogil
+
+
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
     unsigned long PyThread_get_thread_ident() nogil
@@ -46,6 +57,7 @@ cdef extern from "runtime.h" nogil:
         int (*after_fork)()
         void (*pool_run)(fr_task, void *, Py_ssize_t, Py_ssize_t, int)
         int (*num_threads)() except -1
+        int (*ended)()
 
 
 # the thread that runs handlers of signals
@@ -59,6 +71,11 @@ cdef int _handle_signals() noexcept with gil:
 cdef int _interrupted() noexcept nogil:
     # other threads run no handlers, and must not ask for the GIL once the interpreter has ended
     return _handle_signals() if PyThread_get_thread_ident() == _main else 0
+
+
+cdef int _ended() noexcept nogil:
+    # the thread that ends the interpreter still runs finalizers, which may fit models
+    return fr_finalizing() and PyThread_get_thread_ident() != _main
 
 
 def _become_main():
@@ -125,7 +142,8 @@ def _use_thread_count(function):
 
 
 cdef fr_runtime _runtime = fr_runtime(
-    fr_active, fr_parallel, fr_poll, fr_get_serial_below, fr_after_fork, fr_pool_run, _num_threads
+    fr_active, fr_parallel, fr_poll, fr_get_serial_below, fr_after_fork, fr_pool_run, _num_threads,
+    _ended,
 )
 
 

@@ -31,3 +31,5 @@ void fr_pool_run(fr_task task, void *context, ptrdiff_t i0, ptrdiff_t i1, int n_
 }
 
 int fr_num_threads(void) { return shared->num_threads(); }
+
+int fr_ended(void) { return shared->ended(); }

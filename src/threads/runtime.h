@@ -19,9 +19,11 @@ typedef struct {
     int (*after_fork)(void);
     void (*pool_run)(fr_task task, void *context, ptrdiff_t i0, ptrdiff_t i1, int n_threads);
     int (*num_threads)(void); /* -1: a Python exception is set */
+    int (*ended)(void);       /* whether this thread can take the GIL no more */
 } fr_runtime;
 
 void fr_attach(const fr_runtime *runtime);
 int fr_num_threads(void);
+int fr_ended(void);
 
 #endif

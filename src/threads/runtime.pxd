@@ -10,6 +10,7 @@ cdef extern from "runtime.h" nogil:
         pass
     void fr_attach(const fr_runtime *runtime)
     int fr_num_threads() except -1
+    int fr_ended()
 
 
 cdef extern from "parallel.h" nogil:
@@ -27,11 +28,6 @@ cdef extern from "kernels.h" nogil:
 
 cdef extern from *:
     """
-    #if PY_VERSION_HEX >= 0x030D0000
-    #define fr_finalizing Py_IsFinalizing
-    #else
-    #define fr_finalizing _Py_IsFinalizing
-    #endif
     #if defined(_WIN32)
     /* not windows.h, which defines `near` and `far` */
     __declspec(dllimport) void __stdcall Sleep(unsigned long);
@@ -41,14 +37,13 @@ cdef extern from *:
     #define fr_rest() sleep(1)
     #endif
     """
-    int fr_finalizing() nogil
     void fr_rest() nogil
 
 
 cdef inline void before_gil() noexcept nogil:
     """Call before a kernel asks for the GIL: a daemon thread ends with the process instead, where
     the interpreter has ended."""
-    while fr_finalizing():
+    while fr_ended():
         fr_rest()
 
 
