@@ -187,9 +187,9 @@ def test_large_sparse_data_with_a_mean_stay_sparse():
     norm = generalised.cv_results_["norm"][[0.01, 1.0].index(generalised.alpha_)]
     np.testing.assert_allclose(norm, np.linalg.norm(generalised.coef_), rtol=1e-4)
     with pytest.raises(ValueError, match="penalty_matrix needs a dense copy of X, 3000 x 4000"):
-        RidgeCV(cv=3, penalty_matrix=difference(p), **options).fit(X, y)
+        RidgeCV(cv=3, penalty_matrix=difference(p).toarray(), **options).fit(X, y)
     with pytest.raises(ValueError, match="penalty_matrix needs a dense copy of X, 3000 x 4000"):
-        ridge_path(X, y, [1.0], penalty_matrix=difference(p), max_memory=5e6)
+        ridge_path(X, y, [1.0], penalty_matrix=difference(p).toarray(), max_memory=5e6)
 
 
 def test_what_says_nothing_changes_nothing():

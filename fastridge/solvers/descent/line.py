@@ -27,7 +27,7 @@ class PathLine:
         self.points = [*self.points[-1:], (strength, live, u[live])]
 
     def step(self, strength, u, l1, lower, upper):
-        """Return the step from u, the last solution, to another penalty, or None.
+        """Return the support of u, the last solution, and its step to another penalty, or None.
 
         Coefficients off the support stay zero, and those with an L1 part stop at zero.
         """
@@ -36,14 +36,13 @@ class PathLine:
         (first, held, values), (last, live, now) = self.points
         if len(live) == 0 or not 0 < last - strength <= _FARTHEST * (first - last):
             return None
-        step = np.zeros(len(u))
-        step[held] = values
-        new = now + (now - step[live]) * ((last - strength) / (first - last))
+        before = np.zeros(len(live))
+        _, of_live, of_held = np.intersect1d(live, held, True, return_indices=True)
+        before[of_live] = values[of_held]
+        new = now + (now - before) * ((last - strength) / (first - last))
         new[(new * now < 0) & (l1[live] > 0)] = 0.0
         if lower is not None:
             np.maximum(new, lower[live], out=new)
         if upper is not None:
             np.minimum(new, upper[live], out=new)
-        step[held] = 0.0
-        step[live] = new - now
-        return step
+        return live, new - now

@@ -166,27 +166,32 @@ class DescentPath(WorkingSet):
         q = self.problem
         if self.solver == "gram" or self.last_l2 is None:
             return
-        step = self.line.step(float(l1.max() + l2.max()), self.u, l1, q.lower, q.upper)
-        if step is None:
+        found = self.line.step(float(l1.max() + l2.max()), self.u, l1, q.lower, q.upper)
+        if found is None:
             return
-        before, added = self.u.copy(), _penalty(self.u, l1 - self.last_l1, l2 - self.last_l2)
-        if not self._step(step, l1, l2) <= self.objective + added:
-            self._step(-step, l1, l2)
-            self.u[:] = before
+        live, step = found
+        before, l1, l2 = self.u[live], l1[live], l2[live]
+        added = _penalty(before, l1 - self.last_l1[live], l2 - self.last_l2[live])
+        if not self._step(live, step, l1, l2) <= self.objective + added:
+            self._step(live, -step, l1, l2)
+            self.u[live] = before
 
-    def _step(self, step, l1, l2):
-        """Do u += step, and return the objective; with a Gram matrix, follow with the gradient."""
-        q = self.problem
-        self.u += step
+    def _step(self, live, step, l1, l2):
+        """Add a step to all coefficients that are not 0, and return the objective.
+
+        l1 and l2 are their penalties. With a Gram matrix, the gradient follows.
+        """
+        q, chosen = self.problem, self.set
+        u = self.u[chosen]
+        self.u[live] += step
         if self.solver == "working":
-            chosen = self.set
-            self.descent.step(step[chosen], self.g)
+            self.descent.step(self.u[chosen] - u, self.g)
             u = self.u[chosen]
             rr = q.yy - float(q.cross[chosen] @ u) - float(self.g @ u)
         else:
             r = q.residual(self.u)
             rr = float(q.rows.inner(r, r))
-        return 0.5 * max(rr, 0.0) + _penalty(self.u, l1, l2)
+        return 0.5 * max(rr, 0.0) + _penalty(self.u[live], l1, l2)
 
     def _is_zero(self):
         return self.at_zero or not self.u.any()
