@@ -106,7 +106,7 @@ def test_blocks_of_columns_and_rows(container, free, fit_intercept, monkeypatch)
         "fit_intercept": fit_intercept,
     }
     alphas = [1e-9, 1e-14]
-    monkeypatch.setattr("fastridge.quadratic.projected._ELEMENTS", 1)
+    monkeypatch.setattr("fastridge.quadratic.projected.ROWS", 1)
     for cv in (None, 2):
         model = RidgeCV(alphas, cv=cv, scoring="neg_mean_squared_error", **options)
         found = model.fit(container(X), y).cv_results_["validation_error"]

@@ -496,7 +496,7 @@ def _check_sparse(
     values = X.data
     if values.ndim == 1:
         values = np.require(numbers(values, name), requirements=["C", "A"])
-    indices, indptr = index_arrays(X.indices, X.indptr)
+    indices, indptr = index_arrays(X.indices, X.indptr, name)
     seen = last_foreign()
     disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column, unseen)
     nnz = int(indptr[-1])

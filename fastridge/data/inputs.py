@@ -306,7 +306,7 @@ def to_csr(X: Any, name: str) -> Any:
             )
     elif X.format == "bsr":
         height, width = X.blocksize
-        indices, indptr = index_arrays(X.indices, X.indptr)
+        indices, indptr = index_arrays(X.indices, X.indptr, name)
         check_structure(indices, indptr, X.shape[0] // height, X.shape[1] // width, name, False)
         if X.data.shape[0] < indptr[-1]:
             raise ValueError(
@@ -361,11 +361,19 @@ def _lil_to_csr(X: Any, name: str) -> Any:
     )
 
 
-def index_arrays(indices: Any, indptr: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def index_arrays(indices: Any, indptr: Any, name: str = "X") -> tuple[NDArray[Any], NDArray[Any]]:
     """Return contiguous indices and indptr of one integer width; copy indices only if needed."""
+    for key, array in (("indices", indices), ("indptr", indptr)):
+        if array.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name} is a malformed sparse matrix: {key} has dtype {array.dtype}; expected"
+                " integers."
+            )
     width = _INT32 if indices.dtype == _INT32 else _INT64
-    if width == _INT32 and indptr.dtype != _INT32 and indptr.size and indptr.max() > 2**31 - 1:
-        width = _INT64
+    if width == _INT32 and indptr.dtype != _INT32:
+        # other numbers would become small ones
+        fits = not indptr.size or (indptr.min() >= 0 and indptr.max() < 2**31)
+        width = _INT32 if fits else _INT64
     return (
         np.require(indices, width, ["C", "A"]),
         np.require(indptr, width, ["C", "A"]),

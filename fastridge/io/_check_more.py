@@ -450,3 +450,9 @@ def check_model(model: Any, attributes: Mapping[str, Any]) -> None:
     elif is_fitted_with(name, attributes):
         check_fields(name, attributes)
         model._check_parameters()
+        if hasattr(model, "_make_loss"):
+            # a loss with its options
+            try:
+                model._make_loss()
+            except TypeError as error:
+                raise ValueError(str(error)) from error

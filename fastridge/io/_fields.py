@@ -208,7 +208,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "GLMResult": {
         "coef": "real[?t,p]",
-        "intercept": "real[?t]|real",
+        "intercept": "real[?u]|real",
         "_dof": "number|None",
         "_dof_error": "number",
         "_fitted": "None",
