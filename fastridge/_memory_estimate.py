@@ -128,6 +128,8 @@ def _solvers(estimator: Any, n: int, p: int, k: int, nnz: int | None, kind: str)
         # rows of a fold are copied where that fits
         iterative += data if cost.fits(data, most) else 0.0
         iterative += 8.0 * k * n * 4
+        if estimator._kind() == "gcv":
+            iterative += cost.lanczos_memory(min(n, p))
     if asked in ("cholesky", "dual"):
         return direct
     if asked == "cg":

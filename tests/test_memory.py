@@ -155,7 +155,8 @@ def measure(name, model, n, p, form, k, threads):
             assert "leave-one-out of" in str(error), error
             return
     what = f"{name} of {form} {n} x {p}, {k} targets, {threads} threads, {model.max_memory}"
-    found.append((what, bytes, estimate, threads, model.max_memory, 8 * k * (20 * n + 64 * p)))
+    vectors = k * (20 * n + 64 * p) + (400 * min(n, p) if name == "gcv" else 0)
+    found.append((what, bytes, estimate, threads, model.max_memory, 8 * vectors))
 
 for form in ("C", "csr", "csc"):
     for name, make in models.items():

@@ -450,6 +450,10 @@ def check_model(model: Any, attributes: Mapping[str, Any]) -> None:
     elif is_fitted_with(name, attributes):
         check_fields(name, attributes)
         model._check_parameters()
+        bits = getattr(model, "hash_bits", None)
+        if bits is not None:
+            size = np.shape(attributes["coef_"])[-1]
+            require(size == 2**bits, "coef_", f"of {2**bits} columns, as hash_bits is {bits}")
         if hasattr(model, "_make_loss"):
             # a loss with its options
             try:

@@ -104,10 +104,11 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Largest number of iterations of an iterative solver for each penalty.
     max_memory : float or None, default=None
         Memory in bytes that the fit may use in addition to its input, its result and, per
-        target, some 20 vectors of n_samples and 64 of n_features elements. Where a direct solver
-        would need more, which is computed beforehand, "auto" runs "cg". None: half of the
-        machine's memory. Folds whose rows would not fit a second time are masked, not copied;
-        leave-one-out, which needs a direct solver, raises an error beyond it.
+        target, some 20 vectors of n_samples and 64 of n_features elements, and for "gcv" by an
+        iterative solver 400 of the smaller of both. Where a direct solver would need more, which is
+        computed beforehand, "auto" runs "cg". None: half of the machine's memory. Folds whose rows
+        would not fit a second time are masked, not copied; leave-one-out, which needs a direct
+        solver, raises an error beyond it.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of a random `validation`, and of the random vectors by which "gcv" estimates degrees of
         freedom on large sparse data; None: 0.

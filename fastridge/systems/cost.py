@@ -46,6 +46,8 @@ _BLOCK = 64  # bytes per element of the exact block, with its factor and partial
 _MOST_PARTS, _PART_WORK, _DEPTH = 16, 1 << 20, 200  # those of src/matrix/gram.c
 _PART, _PARTS = 256, 1 << 21  # largest order of partial sums; work from which they have two parts
 
+_LANCZOS = 4e7  # bound on the elements of the vectors of a Lanczos process
+LEAST_STEPS, _MOST_STEPS = 60, 400
 # Gram matrices that are held at once
 FIT, PATH, FOLDS, LEFT_OUT = 1.0, 4.25, 7.5, 4.25
 
@@ -116,6 +118,16 @@ def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) 
     return min(need, most)
 
 
+def lanczos_steps(n: int) -> int:
+    """Return the number of vectors (n,) that a Lanczos process keeps at most."""
+    return int(min(n, np.clip(_LANCZOS / max(n, 1), LEAST_STEPS, _MOST_STEPS)))
+
+
+def lanczos_memory(n: int) -> float:
+    """Return the bytes of these vectors."""
+    return 8.0 * n * lanczos_steps(n)
+
+
 def gcv_matrices(n: int, p: int, fit_intercept: bool) -> float:
     """Return the Gram matrices that generalised cross-validation holds at once."""
     # without more rows than features it needs what leave-one-out does
@@ -175,7 +187,8 @@ def heavy_columns(max_memory: float) -> int:
 def rows_at_once(n: int, m: int, max_memory: float) -> int:
     """Return the number of dense rows gathered at a time for the exact block of m columns."""
     least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
-    left = max_memory - _BLOCK * float(m) ** 2
+    # a tenth is left for what is not counted
+    left = 0.9 * max_memory - _BLOCK * float(m) ** 2
     most = max(least, _GATHERED // max(m, 1))
     return int(min(n, max(1, least, min(most, left / (16.0 * max(m, 1))))))
 

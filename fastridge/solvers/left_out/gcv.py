@@ -21,11 +21,10 @@ from scipy.linalg import eigh_tridiagonal
 
 from ...quadratic.projected import Projected
 from ...systems.blas import on_one_thread
+from ...systems.cost import LEAST_STEPS, lanczos_steps
 
 _PROBES = 12
-_LEAST_STEPS, _MOST_STEPS = 60, 400
-PRODUCTS = 2 * _PROBES * _LEAST_STEPS  # least number of products with the data
-_ELEMENTS = 4e7  # bound on the elements of the Lanczos vectors
+PRODUCTS = 2 * _PROBES * LEAST_STEPS  # least number of products with the data
 _PROBE_GAP, _TARGET_GAP = 1e-3, 1e-7  # relative widths of bounds to reach: probes, targets
 _EPS = np.finfo(np.float64).eps
 
@@ -147,7 +146,7 @@ class Lanczos:
         self.multiply = multiply
         self.size = float(np.linalg.norm(start))
         n = len(start)
-        self.most = int(min(n, np.clip(_ELEMENTS / max(n, 1), _LEAST_STEPS, _MOST_STEPS)))
+        self.most = lanczos_steps(n)
         self.Q = np.empty((self.most, n))
         self.diagonal: list[float] = []
         self.beside: list[float] = []
