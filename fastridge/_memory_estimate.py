@@ -49,8 +49,8 @@ def memory_estimate(
     TypeError
         If the estimator is of another class, or a number is not an integer.
     ValueError
-        If a number is not positive, for another storage, and for bounds, a prior mean or a penalty
-        matrix, whose memory depends on their values.
+        If a number is not positive, for another storage, for parameters that `fit` refuses, and for
+        bounds, a prior mean or a penalty matrix, whose memory depends on their values.
 
     See Also
     --------
@@ -80,6 +80,7 @@ def memory_estimate(
         raise TypeError(
             f"estimator is a {type(estimator).__name__}; expected one of {', '.join(_CLASSES)}."
         )
+    estimator._check_parameters()
     n, p = check_count("n_samples", n_samples), check_count("n_features", n_features)
     k = check_count("n_targets", n_targets)
     nnz = None if n_nonzero is None else check_count("n_nonzero", n_nonzero)
