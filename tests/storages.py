@@ -24,3 +24,18 @@ CONTAINERS = {
     "csr": sp.csr_array,
     "csc": sp.csc_matrix,
 }
+
+
+def make_sparse(container, dtype=np.float64, index=np.int32, shape=(7, 5), seed=0):
+    """A canonical CSR or CSC container with indices of the given width."""
+    X = container(sp.random_array(shape, density=0.4, random_state=seed).astype(dtype))
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
+class NotAnArray:
+    def __init__(self, data):
+        self.data = np.asarray(data)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.data if dtype is None else self.data.astype(dtype)
