@@ -462,11 +462,14 @@ def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
     assert model.facts["alpha"] == model.estimator.alpha
 
 
-def test_an_interrupt_before_the_fit_writes_nothing(data, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "where", ["fastridge.cli.fit.with_choice", "argparse.ArgumentParser.parse_args"]
+)
+def test_an_interrupt_before_the_fit_writes_nothing(data, where, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastridge.cli.fit.with_choice", interrupt)
+    monkeypatch.setattr(where, interrupt)
     assert run("fit", data, "--target", "price") == INTERRUPTED
     assert capsys.readouterr().err == "fastridge: interrupted\n"
     assert list(data.parent.iterdir()) == [data]

@@ -46,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["show", "no-such-file"])  # doctest: +SKIP
     1
     """
-    options = make_parser().parse_args(argv)
-    work = {"fit": fit, "predict": _predict, "show": _show, "report": _report}[options.command]
     try:
+        options = make_parser().parse_args(argv)
+        work = {"fit": fit, "predict": _predict, "show": _show, "report": _report}[options.command]
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             # the verdict on the chosen penalty says so
