@@ -52,9 +52,14 @@ def fitted(name):
         (table(",", end="\r\n"), "utf-8"),
         (table(), "utf-8-sig"),
         (table("\t", end="\r\n"), "utf-16"),
+        ("sep=;\n" + table(";", decimal=","), "utf-8-sig"),
+        ('"sep=|"\r\n' + table("|", end="\r\n"), "utf-8"),
         (table(";", decimal=","), "gzip"),
     ],
-    ids=["semicolon", "decimal-comma", "tab", "bar", "crlf", "mark", "utf-16", "gzip"],
+    ids=[
+        *("semicolon", "decimal-comma", "tab", "bar", "crlf", "mark", "utf-16"),
+        *("told-semicolon", "told-bar", "gzip"),
+    ],
 )
 def test_other_forms_give_the_same_model(folder, content, encoding):
     (folder / "plain.csv").write_text(table(), encoding="utf-8")
@@ -130,6 +135,24 @@ def test_a_separator_at_the_end_of_lines_is_no_column(folder, capsys):
     assert "no name" not in capsys.readouterr().err
 
 
+def test_columns_named_like_those_without_a_name(folder, capsys):
+    rows = "".join(f"{k},{(k * 7) % 5},{k}\n" for k in range(9))
+    (folder / "d.csv").write_text("a,column 1,price\n" + rows)
+    assert fitted("d.csv").names() == ["a", "column 1"]
+    assert "no name" not in capsys.readouterr().err
+    (folder / "d.csv").write_text("column 1,a,price\n" + rows)
+    assert fitted("d.csv").names() == ["column 1", "a"]
+    assert "no name" not in capsys.readouterr().err
+    empty = "".join(f",{k},{k}\n" for k in range(9))
+    for name, status in (("column 1", 1), ("", 0)):
+        (folder / "d.csv").write_text(f"{name},a,price\n" + empty)
+        options = ["--target", "price", "--alpha", "1"]
+        for extra in ([], ["--chunks", "4"]):
+            assert main(["fit", "d.csv", *options, *extra]) == status
+            said = capsys.readouterr().err
+            assert ("'column 1'" in said) == (status == 1), said
+
+
 @pytest.mark.parametrize(
     ("content", "options", "status", "message"),
     [
@@ -138,6 +161,9 @@ def test_a_separator_at_the_end_of_lines_is_no_column(folder, capsys):
         (b"a,price\ninf,2\n2,3\n", ["--alpha", "1"], 1, "'a' holds infinity in 1 row(s)"),
         (b"a,price\n1,-Infinity\n2,3\n", ["--alpha", "1"], 1, "'price' holds infinity"),
         ("a,price\n\xf8,2\n".encode("latin-1"), [], 1, "not UTF-8 text"),
+        ("a,price\n1,2\n".encode("utf-16")[:-1], [], 1, "no whole UTF-16 text: truncated data"),
+        (b"sep=;\na;price\n1;2\n3\n", [], 1, "a row of 1 fields near line 4; expected 2"),
+        (b"sep=;\n", [], 1, "d.csv is empty"),
         (b"a,price\n1,2\n2,3\n", ["--weights", "price"], 2, "--target and --weights are both"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,11 @@ from .tables import (
     read_table,
     require_place,
     say,
+    unnamed,
 )
 
 _EXTENSIONS = 2  # of a grid whose best penalty is at an end
 _UNLIKE = 100.0  # ratio of standard deviations from which the command says so
-_UNNAMED = re.compile(r"column \d+")  # the name of a column without one
 
 
 def fit(options: Any) -> int:
@@ -180,8 +179,9 @@ def _left_out(options: Any, found: Any) -> set[str]:
         # a name may have a comma of its own
         for name in [names] if names in found else names.split(","):
             left.add(pick(found, name, "--exclude").name)
-    for name, column in found.items():
-        if _UNNAMED.fullmatch(name) and name not in left:
+    for name in unnamed(options.data) if is_text(options.data) else []:
+        if name not in left:
+            column = found[name]
             summary = column.summary() if isinstance(column, Column) else column
             if summary.missing == summary.rows:
                 # of a separator at the end of each line

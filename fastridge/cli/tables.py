@@ -26,6 +26,8 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _COMMA_NUMBER = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _LIKE_NUMBER = re.compile(r"[^\w\s]?\s?[+-]?\d[\d.,'\u00a0 ]*\s?[^\w\s]?")
+# a first line by which spreadsheets are told the separator
+_SEPARATOR = re.compile(r'"?sep=([^\w"\r\n])"?[\r\n]*', re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{4}(?: .*)?")
 
 
@@ -194,17 +196,41 @@ class Block(NamedTuple):
     comma: bool
 
 
+def _reader(file: TextIO, path: Path) -> tuple[Any, str]:
+    """Return a reader of the names and rows of a text file, and what separates fields."""
+    first = file.readline()
+    told = _SEPARATOR.fullmatch(first)
+    if told is None:
+        delimiter, lines = _delimiter(path, first), itertools.chain([first], file)
+    else:
+        # an empty line in its place, so that lines are counted as in the file
+        delimiter, lines = told[1], itertools.chain(["\n"], file)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    if told is not None:
+        next(reader)
+    return reader, delimiter
+
+
+def unnamed(path: Path) -> list[str]:
+    """Return what `text_blocks` calls the columns of a text file that have no name."""
+    with _open(path) as file:
+        names = next(_reader(file, path)[0], [])
+    return [_name_of(i) for i, name in enumerate(names, 1) if not name.strip()]
+
+
+def _name_of(position: int) -> str:
+    return f"column {position}"
+
+
 def text_blocks(path: Path, size: int = _ROWS) -> Iterator[Block]:
     """Yield `size` rows at a time."""
     some = False
     reader = None
     try:
         with _open(path) as file:
-            first = file.readline()
-            delimiter = _delimiter(path, first)
-            reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
+            reader, delimiter = _reader(file, path)
             names = [name.strip() for name in next(reader, [])]
-            names = [name or f"column {i}" for i, name in enumerate(names, 1)]
+            names = [name or _name_of(i) for i, name in enumerate(names, 1)]
             _check_names(names, path)
             while rows := list(itertools.islice(reader, size)):
                 # blank lines
@@ -225,6 +251,8 @@ def text_blocks(path: Path, size: int = _ROWS) -> Iterator[Block]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CommandError(f"{path} is no whole gzip file: {error}.") from None
     except UnicodeDecodeError as error:
+        if error.encoding.startswith("utf-16"):
+            raise CommandError(f"{path} is no whole UTF-16 text: {error.reason}.") from None
         raise CommandError(
             f"{path} is not UTF-8 text ({error.reason}): save it as UTF-8, for example by iconv"
             " -f LATIN1 -t UTF-8."
