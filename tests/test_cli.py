@@ -1,7 +1,6 @@
 """The command: fit, predict, show and report."""
 
 import csv
-import gzip
 import io
 import subprocess
 import sys
@@ -10,38 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from model_files import saved
+from houses import AGE, COLOUR, PRICE, RNG, SIZE, N, design, rows_of, run, write
 
 import fastridge
-from fastridge.cli import main, tables
-from fastridge.cli.models import with_choice
 from fastridge.cli.table_model import TableModel
 from fastridge.cli.tables import INTERRUPTED
-from fastridge.model_selection import HashedKFold
-
-RNG = np.random.default_rng(5)
-N = 240
-SIZE = RNG.standard_normal(N) * 3.0 + 10.0
-COLOUR = RNG.choice(["red", "green", "blue, dark"], N)
-AGE = RNG.integers(0, 90, N)
-PRICE = 2.0 * SIZE + np.where(COLOUR == "red", 3.0, 0.0) + RNG.standard_normal(N)
-HEADER = ["size", "colour", "age", "price"]
-
-
-def rows_of(**changes):
-    columns = {"size": SIZE, "colour": COLOUR, "age": AGE, "price": PRICE} | changes
-    columns = {name: values for name, values in columns.items() if values is not None}
-    values = (np.asarray(v).tolist() for v in columns.values())
-    return list(columns), list(zip(*values, strict=True))
-
-
-def write(path, header, rows):
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t" if ".tsv" in path.suffixes else ",")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture
@@ -53,16 +25,6 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def data(folder):
     return write(folder / "houses.csv", *rows_of())
-
-
-def design():
-    """The columns as the command encodes them, by hand."""
-    levels = ["blue, dark", "green", "red"]
-    return np.column_stack([SIZE, *((level == COLOUR) * 1.0 for level in levels), AGE])
-
-
-def run(*argv):
-    return main([str(value) for value in argv])
 
 
 def predictions(capsys):
@@ -147,16 +109,6 @@ def test_weights_and_excluded_columns(folder):
     expected = fastridge.Ridge(1.0).fit(design()[:, :4], PRICE, sample_weight=weight)
     found = fastridge.load("d.fastridge").estimator
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("first", "message"), [(-1.0, "hold -1;"), ("1e999", "hold inf;"), (0.0, "are all 0")]
-)
-def test_weights_that_cannot_be_used(folder, first, message, capsys):
-    data = write(folder / "d.csv", *rows_of(w=[first] + [0.0] * (N - 1)))
-    assert run("fit", data, "--target", "price", "--weights", "w") == 1
-    assert f"the weights 'w' {message}" in capsys.readouterr().err
-    assert not (folder / "d.fastridge").exists()
 
 
 def test_missing_values_are_refused_or_replaced(folder, capsys):
@@ -333,115 +285,6 @@ def test_reports_of_a_fit_and_of_a_model(data, capsys):
     assert abs(len(pages[0]) - len(pages[1])) < 10
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "is empty"),
-        ("a,b\n", "no rows"),
-        ("a,a\n1,2\n", "several columns named 'a'"),
-        ("a,b\n1,2\n3\n", "a row of 1 fields near line 3; expected 2"),
-        ('a,b\n1,"2\n', "line"),
-        ("a,b\n2020-01-05,2\n2020-01-06,3\n", "'a' holds dates: --exclude a"),
-        ("a,b\n,2\n,3\n", "missing value"),
-        ("b,c\n1,2\n", "no column"),
-        ("b\n1\n2\n", "no column is left"),
-    ],
-)
-def test_files_that_cannot_be_fitted(folder, content, message, capsys):
-    (folder / "d.csv").write_text(content)
-    target = "x" if message == "no column" else "b"
-    assert run("fit", "d.csv", "--target", target) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("fastridge: ")
-    assert message in said
-    assert not (folder / "d.fastridge").exists()
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (["fit", "nowhere.csv", "--target", "price"], "nowhere.csv: No such file"),
-        (["fit", "nowhere.svm"], "nowhere.svm: No such file"),
-        (["fit", "nowhere.npz", "--target", "y.npy"], "nowhere.npz: No such file"),
-        (["show", "nowhere"], "nowhere: No such file"),
-        (["fit", "houses.csv", "--target", "rent"], "expected one of size, colour, age, price"),
-        (["fit", "houses.csv", "--target", "price", "--exclude", "rent"], "--exclude is 'rent'"),
-        (["fit", "houses.csv", "--target", "price", "--cv", "999"], "--cv is 999"),
-        (["fit", "houses.csv", "--target", "price", "--out", "no/where"], "is no folder"),
-        (["fit", "houses.doc", "--target", "price"], "suffix"),
-        (["predict", "houses.csv", "houses.csv"], "houses.csv"),
-        (["report", "plain.fastridge", "houses.csv", "--out", "no/where.html"], "no is no folder"),
-        (["predict", "plain.fastridge", "houses.csv", "--out", "no/where"], "no is no folder"),
-        (["show", "plain.fastridge"], "without the encoding of a table"),
-    ],
-)
-def test_errors_have_a_message_and_a_status(data, argv, message, capsys):
-    fastridge.save(fastridge.Ridge().fit(design(), PRICE), "plain.fastridge")
-    assert main(argv) == 1
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        [],
-        ["fit"],
-        ["fit", "d.csv", "--alpha", "-1"],
-        ["fit", "d.csv", "--alpha", "nan"],
-        ["fit", "d.csv", "--l1-ratio", "2"],
-        ["fit", "d.csv", "--cv", "x"],
-        ["fit", "d.csv", "--cv", "1"],
-        ["fit", "d.csv", "--seed", "-1"],
-        ["fit", "d.csv", "--model", "tree"],
-    ],
-)
-def test_wrong_options_have_status_2(argv):
-    with pytest.raises(SystemExit) as told:
-        main(argv)
-    assert told.value.code == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ([], "--target is missing"),
-        (["--chunks", 9], "--target is missing"),
-        (["--chunks", 9, "--report", "r.html"], "--report needs all rows in memory"),
-        (["--target", "price", "--alpha", 1, "--cv", 3], "--cv has no effect with --alpha NUMBER"),
-        (["--target", "price", "--alpha", 1, "--seed", 3], "--seed has no effect with --alpha"),
-        (["--target", "price", "--l1-ratio", 0.3], "--l1-ratio is for --model elastic-net"),
-        (["--target", "price", "--model", "logistic", "--alpha", 0], "--alpha is 0"),
-        (["--target", "price", "--report", "houses.fastridge"], "--out and --report are both"),
-    ],
-)
-def test_options_that_do_not_fit_have_status_2(data, options, message, capsys):
-    assert run("fit", data, *options) == 2
-    assert message in capsys.readouterr().err
-    assert list(data.parent.iterdir()) == [data]
-
-
-def test_a_report_that_fails_keeps_the_model(folder, capsys):
-    weight = np.zeros(N)
-    weight[0] = 1.0
-    data = write(folder / "d.csv", *rows_of(w=weight))
-    options = ["--target", "price", "--alpha", 1, "--weights", "w", "--report", "r.html"]
-    assert run("fit", data, *options) == 1
-    said = capsys.readouterr().err
-    assert "d.fastridge is written, but --report is not: sample_weight is zero for all of" in said
-    assert len(fastridge.load("d.fastridge").names()) == 5
-    assert not (folder / "r.html").exists()
-
-
-def test_missing_columns_are_all_named(data, capsys):
-    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
-    new = write(data.parent / "new.csv", *rows_of(size=None, age=None))
-    assert run("predict", "houses.fastridge", new) == 1
-    assert "the data have no columns 'size', 'age', which the fit had." in capsys.readouterr().err
-    new = write(data.parent / "new.csv", *rows_of(age=None))
-    assert run("predict", "houses.fastridge", new) == 1
-    assert "the data have no column 'age', which the fit had." in capsys.readouterr().err
-
-
 def test_an_interrupt_keeps_the_finished_folds(data, monkeypatch, capsys):
     def reporter(callback, verbose, what):
         def report(done, total):
@@ -488,69 +331,6 @@ def test_the_module_runs_as_a_command(data):
     assert len(done.stdout.splitlines()) == N + 1
 
 
-def test_a_table_model_in_a_file_is_checked(data):
-    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
-    model = fastridge.load("houses.fastridge")
-    for change in ({"columns": [{"name": "a"}]}, {"target": 3}, {"estimator": 1}, {"facts": []}):
-        broken = fastridge.load("houses.fastridge")
-        for name, value in change.items():
-            setattr(broken, name, value)
-        with pytest.raises(ValueError, match="model is a TableModel that does not predict"):
-            fastridge.save(broken, "broken")
-        with open("broken", "wb") as file:
-            file.write(saved(broken, checked=False))
-        with pytest.raises(fastridge.io.ModelFileError):
-            fastridge.load("broken")
-    assert model.names()[0] == "size"
-
-
-@pytest.mark.parametrize("name", ["ridge", "lasso", "elastic-net", "poisson", "logistic"])
-def test_chunks_give_the_model_of_the_whole(folder, name):
-    weight = RNG.uniform(0.5, 2.0, N)
-    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
-    size = SIZE.astype(object)
-    size[[0, 100]] = ""
-    late = AGE.astype(object)
-    late[200] = "old"  # texts after numbers
-    data = write(
-        folder / "d.csv", *rows_of(size=size, age=late, price=y.get(name, PRICE), w=weight)
-    )
-    options = ["--target", "price", "--model", name, "--alpha", 0.3, "--weights", "w"]
-    options += ["--impute", "mean"]
-    assert run("fit", data, *options, "--out", "whole") == 0
-    assert run("fit", data, *options, "--out", "parts", "--chunks", 37) == 0
-    whole, parts = (fastridge.load(place) for place in ("whole", "parts"))
-    fill = [
-        (a.pop("fill"), b.pop("fill")) for a, b in zip(whole.columns, parts.columns, strict=True)
-    ]
-    assert whole.columns == parts.columns
-    assert fill[0][0] == pytest.approx(fill[0][1], rel=1e-12)
-    assert whole.facts == parts.facts
-    scale = np.abs(whole.estimator.coef_).max()
-    np.testing.assert_allclose(parts.estimator.coef_, whole.estimator.coef_, atol=1e-3 * scale)
-
-
-def test_chunks_choose_a_penalty_and_drop_rows(folder, capsys):
-    price = PRICE.astype(object)
-    price[:50] = ""
-    colour = COLOUR.astype(object)
-    colour[3] = "of a row without a target"
-    data = write(folder / "d.csv", *rows_of(price=price, colour=colour))
-    options = ["--target", "price", "--chunks", 20, "--cv", 4]
-    assert run("fit", data, *options) == 1
-    assert "--drop-missing-target" in capsys.readouterr().err
-    assert run("fit", data, *options, "--drop-missing-target") == 0
-    model = fastridge.load("d.fastridge")
-    assert model.facts["rows"] == N - 50
-    assert "colour=of a row without a target" not in model.names()
-    expected = fastridge.Ridge(model.facts["alpha"]).fit(design()[50:], PRICE[50:])
-    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-8)
-    assert run("fit", "d.parquet", *options) == 2
-    data = write(folder / "d.csv", *rows_of(price=[""] * N))
-    assert run("fit", data, *options, "--drop-missing-target") == 1
-    assert "the target 'price' has no values at all" in capsys.readouterr().err
-
-
 def test_predictions_replace_a_file_only_when_they_are_whole(data, capsys):
     assert run("fit", data, "--target", "price", "--alpha", 1) == 0
     rows = [(s, c, a) for s, c, a in zip(SIZE, COLOUR, AGE, strict=True)] * 300
@@ -563,42 +343,6 @@ def test_predictions_replace_a_file_only_when_they_are_whole(data, capsys):
     assert run("predict", "houses.fastridge", data, "--out", out) == 0
     assert len(out.read_text().splitlines()) == N + 1
     assert not [place for place in data.parent.iterdir() if place.suffix == ".tmp"]
-
-
-def test_files_that_are_read_are_not_written(data, capsys):
-    before = data.read_bytes()
-    assert run("fit", data, "--target", "price", "--alpha", 1) == 0
-    model = Path("houses.fastridge").read_bytes()
-    for argv in [
-        ["fit", data, "--target", "price", "--out", data],
-        ["fit", data, "--target", "price", "--report", data],
-        ["predict", "houses.fastridge", data, "--out", data],
-        ["predict", "houses.fastridge", data, "--out", "houses.fastridge"],
-        ["report", "houses.fastridge", data, "--out", data],
-    ]:
-        assert run(*argv) == 1
-        assert "which is read; expected another file" in capsys.readouterr().err
-    # refused before the fit, which may take long
-    (data.parent / "kept").touch(0o444)
-    for option, place in [("--out", "."), ("--report", "."), ("--out", "kept")]:
-        assert run("fit", data, "--target", "price", option, place) == 1
-        assert f"{option} is {place}, which is" in capsys.readouterr().err
-    assert data.read_bytes() == before
-    assert Path("houses.fastridge").read_bytes() == model
-
-
-@pytest.mark.parametrize("name", ["d.csv.gz", "d.npz", "y.npy"])
-def test_files_that_are_cut_off_are_named(folder, name, capsys):
-    from scipy import sparse
-
-    data = write(folder / "d.csv", *rows_of(price=PRICE))
-    (folder / "d.csv.gz").write_bytes(gzip.compress(data.read_bytes())[:400])
-    sparse.save_npz(folder / "e.npz", sparse.csr_array(design()))
-    (folder / "d.npz").write_bytes((folder / "e.npz").read_bytes()[:100])
-    (folder / "y.npy").write_bytes(b"")
-    target = {"d.csv.gz": "price", "d.npz": "y.npy", "y.npy": "y.npy"}[name]
-    assert run("fit", "e.npz" if name == "y.npy" else name, "--target", target) == 1
-    assert name in capsys.readouterr().err
 
 
 def test_suffixes_of_any_case(folder):
@@ -631,26 +375,3 @@ def test_columns_of_other_types(folder, capsys):
     assert run("predict", "d.fastridge", "d.parquet") == 0
     assert run("fit", "d.parquet", "--target", "tags", "--alpha", 1) == 1
     assert "the target 'tags' holds the type list" in capsys.readouterr().err
-
-
-@pytest.mark.filterwarnings("ignore:the best penalty is at")
-@pytest.mark.parametrize("name", ["ridge", "poisson", "logistic"])
-def test_chunks_hold_out_rows_at_random(folder, name):
-    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
-    target = y.get(name, PRICE)
-    # sorted files have other rows at their ends
-    order = np.argsort(target, kind="stable")
-    data = write(folder / "d.csv", *rows_of(price=target[order], size=SIZE[order]))
-    options = ["--target", "price", "--model", name, "--chunks", 20, "--cv", 4]
-    assert run("fit", data, *options) == 0
-    first = fastridge.load("d.fastridge")
-    X = first.encode(tables.read_table(data))[0]
-    splits = HashedKFold(4)
-    choice = with_choice(name, splits, 0.5, False, lambda done, total: None)
-    choice.fit(X, target[order])
-    assert first.facts["alpha"] == pytest.approx(choice.diagnosis_.alpha, rel=1e-9)
-    np.testing.assert_allclose(
-        first.estimator.coef_, choice.coef_, atol=1e-3 * np.abs(choice.coef_).max()
-    )
-    assert run("fit", data, *options, "--seed", 1) == 0
-    assert fastridge.load("d.fastridge").estimator.cv == 4

@@ -1,0 +1,86 @@
+"""The command with ``--chunks``: files that are read a chunk of rows at a time."""
+
+import numpy as np
+import pytest
+from houses import AGE, COLOUR, PRICE, RNG, SIZE, N, design, rows_of, run, write
+
+import fastridge
+from fastridge.cli import tables
+from fastridge.cli.models import with_choice
+from fastridge.model_selection import HashedKFold
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["ridge", "lasso", "elastic-net", "poisson", "logistic"])
+def test_chunks_give_the_model_of_the_whole(folder, name):
+    weight = RNG.uniform(0.5, 2.0, N)
+    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
+    size = SIZE.astype(object)
+    size[[0, 100]] = ""
+    late = AGE.astype(object)
+    late[200] = "old"  # texts after numbers
+    data = write(
+        folder / "d.csv", *rows_of(size=size, age=late, price=y.get(name, PRICE), w=weight)
+    )
+    options = ["--target", "price", "--model", name, "--alpha", 0.3, "--weights", "w"]
+    options += ["--impute", "mean"]
+    assert run("fit", data, *options, "--out", "whole") == 0
+    assert run("fit", data, *options, "--out", "parts", "--chunks", 37) == 0
+    whole, parts = (fastridge.load(place) for place in ("whole", "parts"))
+    fill = [
+        (a.pop("fill"), b.pop("fill")) for a, b in zip(whole.columns, parts.columns, strict=True)
+    ]
+    assert whole.columns == parts.columns
+    assert fill[0][0] == pytest.approx(fill[0][1], rel=1e-12)
+    assert whole.facts == parts.facts
+    scale = np.abs(whole.estimator.coef_).max()
+    np.testing.assert_allclose(parts.estimator.coef_, whole.estimator.coef_, atol=1e-3 * scale)
+
+
+def test_chunks_choose_a_penalty_and_drop_rows(folder, capsys):
+    price = PRICE.astype(object)
+    price[:50] = ""
+    colour = COLOUR.astype(object)
+    colour[3] = "of a row without a target"
+    data = write(folder / "d.csv", *rows_of(price=price, colour=colour))
+    options = ["--target", "price", "--chunks", 20, "--cv", 4]
+    assert run("fit", data, *options) == 1
+    assert "--drop-missing-target" in capsys.readouterr().err
+    assert run("fit", data, *options, "--drop-missing-target") == 0
+    model = fastridge.load("d.fastridge")
+    assert model.facts["rows"] == N - 50
+    assert "colour=of a row without a target" not in model.names()
+    expected = fastridge.Ridge(model.facts["alpha"]).fit(design()[50:], PRICE[50:])
+    np.testing.assert_allclose(model.estimator.coef_, expected.coef_, rtol=1e-8)
+    assert run("fit", "d.parquet", *options) == 2
+    data = write(folder / "d.csv", *rows_of(price=[""] * N))
+    assert run("fit", data, *options, "--drop-missing-target") == 1
+    assert "the target 'price' has no values at all" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty is at")
+@pytest.mark.parametrize("name", ["ridge", "poisson", "logistic"])
+def test_chunks_hold_out_rows_at_random(folder, name):
+    y = {"poisson": RNG.poisson(np.exp(SIZE / 10.0)), "logistic": np.where(PRICE > 20, "b", "a")}
+    target = y.get(name, PRICE)
+    # sorted files have other rows at their ends
+    order = np.argsort(target, kind="stable")
+    data = write(folder / "d.csv", *rows_of(price=target[order], size=SIZE[order]))
+    options = ["--target", "price", "--model", name, "--chunks", 20, "--cv", 4]
+    assert run("fit", data, *options) == 0
+    first = fastridge.load("d.fastridge")
+    X = first.encode(tables.read_table(data))[0]
+    splits = HashedKFold(4)
+    choice = with_choice(name, splits, 0.5, False, lambda done, total: None)
+    choice.fit(X, target[order])
+    assert first.facts["alpha"] == pytest.approx(choice.diagnosis_.alpha, rel=1e-9)
+    np.testing.assert_allclose(
+        first.estimator.coef_, choice.coef_, atol=1e-3 * np.abs(choice.coef_).max()
+    )
+    assert run("fit", data, *options, "--seed", 1) == 0
+    assert fastridge.load("d.fastridge").estimator.cv == 4
