@@ -214,7 +214,7 @@ def _reader(file: TextIO, path: Path) -> tuple[Any, str]:
 def unnamed(path: Path) -> list[str]:
     """Return what `text_blocks` calls the columns of a text file that have no name."""
     with _open(path) as file:
-        names = next(_reader(file, path)[0], [])
+        names: list[str] = next(_reader(file, path)[0], [])
     return [_name_of(i) for i, name in enumerate(names, 1) if not name.strip()]
 
 
