@@ -227,6 +227,15 @@ def test_members_twice_or_unknown():
     refused(archive(both, {"a.npy": npy([1.0])}), "no member 'a.npy' left")
 
 
+def test_no_target_of_very_many_features(model):
+    result = fastridge.elastic_net(np.eye(3), np.arange(3.0), alpha=0.1)
+    result.coef, result.intercept = np.zeros((0, 2**40)), np.zeros(0)
+    model.coef_, model.intercept_ = result.coef, result.intercept
+    model.n_features_in_ = 2**40
+    for broken in (result, model):
+        refused(saved(broken, checked=False), "the number of targets must be at least 1")
+
+
 def test_loading_imports_nothing_new():
     before = set(sys.modules)
     refused(archive(ridge_tree(name="antigravity")), "class")

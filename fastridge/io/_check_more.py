@@ -432,6 +432,9 @@ def check_fields(name: str, fields: Mapping[str, Any]) -> None:
         With the name of the field that does not fit.
     """
     known = check(fields, FIELDS[name])
+    # arrays without elements may have an axis of any length
+    empty = any(0 in np.ravel(known.get(axis, ())) for axis in ("?t", "k"))
+    require(not empty, "the number of targets", "at least 1")
     more = MORE.get(name)
     if more is not None:
         more(fields, known)
