@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from parts_problems import ALPHAS, S0, X0, Y0, N, P, clone, close, data, targets
+from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 import fastridge
 from fastridge import Chunks
@@ -151,9 +152,20 @@ def test_few_fits_at_once_are_the_same(monkeypatch):
     y = targets(y, "labels")
     found = logistic().fit(Chunks.arrays(X, y, rows=97))
     monkeypatch.setattr(glm_cv, "_ROOM", 3 * 8 * (P + 1) ** 2)
+    nulls = glm_cv.GLMPartsSearch._nulls
+    seen = []
+
+    def noted(*arguments):
+        seen.append(nulls(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr(glm_cv.GLMPartsSearch, "_nulls", noted)
     slow = logistic().fit(Chunks.arrays(X, y, rows=97))
     assert (slow.coef_ == found.coef_).all()
     assert slow.n_passes_ > found.n_passes_
+    # no more Hessians are kept than have room: of 5 folds and all rows
+    assert len(seen[0]) == 6
+    assert all(null.state is None for null in seen[0].values())
 
 
 def test_wide_fits_share_products(monkeypatch):
@@ -233,6 +245,15 @@ def test_what_needs_the_rows_is_refused_before_a_pass(model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(chunks)
     assert chunks.n_passes == 0
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), StratifiedKFold(3)])
+def test_splitters_that_need_more_than_the_number_of_rows_are_refused(cv):
+    groups = np.arange(len(Y0)) % 7
+    for model in (fastridge.RidgeCV(GCV, cv=cv), glm(cv=cv)):
+        chunks = Chunks.arrays(X0, targets(Y0, "counts"), groups=groups, rows=100)
+        with pytest.raises(ValueError, match=r"cv is .*KFold\(.*expected an int"):
+            model.fit(chunks)
 
 
 def test_errors_in_a_pass_end_all_fits():

@@ -111,9 +111,20 @@ def _runs(ends: NDArray[np.intp], start: int, n: int) -> list[tuple[int, int, in
     return [(int(i), max(int(begins[i]) - start, 0), min(int(ends[i]) - start, n)) for i in live]
 
 
+def _split(cv: Any, n: int) -> Iterable[Any]:
+    """Yield the folds of a splitter that is asked with the number of rows alone."""
+    try:
+        yield from cv.split(np.zeros((n, 1)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"cv is {cv!r}; for data in parts, expected an int, which keeps groups whole, or a"
+            f" splitter that needs no more than the number of rows: {error}"
+        ) from error
+
+
 def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
     if hasattr(cv, "split") and not isinstance(cv, str):
-        pairs = cv.split(np.zeros((n, 1)))
+        pairs = _split(cv, n)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
     else:

@@ -79,7 +79,7 @@ class Null(NamedTuple):
 
     coef: Array  # (k, p)
     intercept: Array  # (k,)
-    state: Equations
+    state: Equations | None  # None: not kept
     objective: float  # that gaps are relative to
 
 
@@ -185,7 +185,7 @@ class GLM:
         if start is not None:
             coef, intercept = start
             state = begun or self.at(coef, intercept, is_wide)
-        elif (inside != coef).any():
+        elif state is None or (inside != coef).any():
             coef = inside
             state = self.at(coef, intercept, is_wide)
         objective = state.value + penalty.value(coef)
@@ -277,6 +277,7 @@ class GLM:
         rest = np.clip(np.zeros(p), lower, upper)
         null = self.null(False)
         coef, intercept, state = null.coef, null.intercept, null.state
+        assert state is not None
         if free.any() or rest.any():
             held = copy.copy(self)
             held.box = np.where(free, lower, rest), np.where(free, upper, rest)

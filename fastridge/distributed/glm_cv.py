@@ -346,9 +346,15 @@ class GLMPartsSearch(GLMSearch):
                 for alpha in values:
                     needed[i, model.is_wide(model.penalty(float(alpha)))] = options
         keys = list(needed)
+        is_kept = sum(not wide for _, wide in keys) <= self._at_once()
 
         def fit_of(key: tuple[int | None, bool]) -> Callable[[Any], Null]:
-            return lambda view: self._model(view, key[0], needed[key]).null(key[1])
+            def fit(view: Any) -> Null:
+                null = self._model(view, key[0], needed[key]).null(key[1])
+                # each fit that begins there then sums its Hessian anew
+                return null if is_kept or key[1] else null._replace(state=None)
+
+            return fit
 
         fits = [(key[0], fit_of(key)) for key in keys]
         return dict(zip(keys, self._together(fits), strict=True))
@@ -385,12 +391,16 @@ class GLMPartsSearch(GLMSearch):
             done = sum(self._is_done(f, q) for q, f in whole)
             self.callback(done, len(whole))
 
-    def _together(self, fits: Any, after: Any = None) -> list[Any]:
+    def _at_once(self) -> int:
+        """Return the number of fits whose Hessians have room."""
         order = self.folds.k * (len(self.known.mean) + 1)
         room = min(_ROOM, default_memory() / 8)
-        at_once = int(min(max(1.0, room / (8.0 * order**2)), _MOST))
+        return int(min(max(1.0, room / (8.0 * order**2)), _MOST))
+
+    def _together(self, fits: Any, after: Any = None) -> list[Any]:
         split = self.split
-        return run_together(self.passes, fits, (split.shared, split.each), at_once, after)
+        folds = split.shared, split.each
+        return run_together(self.passes, fits, folds, self._at_once(), after)
 
     def _constant(self, fold: int) -> Found:
         labels = self.of_fold[fold].labels
