@@ -132,8 +132,14 @@ def test_the_conjugate_of_labels_near_its_ends():
             with mpmath.workdps(40):
                 p = mpmath.mpf(y) + mpmath.mpf(u)
                 exact = float(p * mpmath.log(p) + (1 - p) * mpmath.log(1 - p))
-            assert_allclose(loss.conjugate(np.array([y]), np.array([u])), exact, rtol=1e-14)
-    assert np.isinf(loss.conjugate(np.array([1.0]), np.array([1e-9])))
+            Y, U = np.full(9, y), np.full(9, u)
+            assert_allclose(loss.conjugate(Y, U), exact, rtol=1e-14)
+            for w in (1.0, 0.25):
+                compiled = loss.evaluate_conjugate(Y, w * U, np.full(9, w))
+                assert_allclose(compiled, 9 * w * exact, rtol=1e-14)
+    outside = np.array([1.0]), np.array([1e-9])
+    assert np.isinf(loss.conjugate(*outside))
+    assert np.isinf(loss.evaluate_conjugate(*outside, np.ones(1)))
 
 
 def test_its_passes_are_at_most_max_iter(monkeypatch):

@@ -23,12 +23,13 @@ FR_INLINE double squared_conjugate(double c, double y, double u)
     return u * (y + 0.5 * u);
 }
 
-/* u = p - y */
+/* u = p - y; the smaller of p and q = 1 - p is exact for y of 0 and 1 */
 FR_INLINE double logistic_conjugate(double c, double y, double u)
 {
-    const double p = y + u, q = (1.0 - y) - u;
+    const double p = y + u, q = (1.0 - y) - u, least = p < q ? p : q;
+    const double low = least > 0 ? least < 0.5 ? least : 0.5 : 0.0;
     (void)c;
-    return p >= -ROUNDED && q >= -ROUNDED ? x_log_x(p) + x_log_x(q) : INFINITY;
+    return least >= -ROUNDED ? x_log_x(low) + (1.0 - low) * fr_log1p(-low) : INFINITY;
 }
 
 /* u = mu - y */

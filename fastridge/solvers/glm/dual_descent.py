@@ -112,10 +112,7 @@ def _certified(problem: GLMProblem, theta: Array, mu: Array, b: float) -> tuple[
     state = problem.at(u, b)
     if problem.fit_intercept:
         state = problem.settle(state)
-    # the compiled conjugate has the round-off of 1, which is large beside a tiny loss
-    live = s > 0
-    w = s[live]
-    conjugate = float(w @ problem.loss.conjugate(problem.y[live], theta[live] / w))
+    conjugate = problem.loss.evaluate_conjugate(problem.y, theta, s)
     known = 0.0 if problem.offset is None else float(problem.offset @ theta)
     gap = max(state.loss + conjugate - known + 2.0 * state.penalty, 0.0)
     length = float(np.abs(theta).sum())
