@@ -1,6 +1,8 @@
 """Working sets of L1-penalised models: products that are not computed, and sets without a Gram
 matrix."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -90,3 +92,40 @@ def test_large_steps_of_the_penalty_leave_sets_near_the_support():
         path = fastridge.glm_path(X, y, l1_ratio=1.0, alphas=np.geomspace(0.1, 1e-6, 8), tol=1e-4)
     assert path.converged.all()
     assert sizes[-1] <= 6 * max(path.n_nonzero) + 100
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", ["logistic", "poisson", "squared"])
+def test_products_of_few_features_need_no_pass_and_are_bounds(loss, fit_intercept, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 20))
+    y = X[:, 0] - X[:, 1] + rng.logistic(size=500)
+    y = rng.poisson(np.exp(np.minimum(y, 3))) if loss == "poisson" else (y > 0) * 1.0
+    # far from zero, so that products are differences of large terms
+    X += 50.0
+    points, looks = [], []
+    know, look = prox_screen.Screen.know, prox_screen.Screen.look
+
+    def known(self, theta, v):
+        points.append((self, theta.copy(), np.abs(v)))
+        know(self, theta, v)
+
+    def looked(self, theta):
+        looks.append(theta)
+        look(self, theta)
+
+    monkeypatch.setattr(prox_screen.Screen, "know", known)
+    monkeypatch.setattr(prox_screen.Screen, "look", looked)
+    options = {"fit_intercept": fit_intercept, "l1_ratio": 1.0}
+    found = fastridge.glm(X, y, loss, 0.02, tol=1e-4, **options)
+    assert found.converged
+    # one pass, for the start
+    assert len(points) > 0
+    assert len(looks) == 1
+    for screen, theta, v in points:
+        shift = 0.0 if screen.A.shift is None else screen.A.shift
+        exact = [abs(math.fsum(column * theta)) for column in (X - shift).T]
+        # the products in the sum are rounded, too
+        room = 2.0**-53 * (np.abs(X - shift).T @ np.abs(theta))
+        assert (v >= exact - room).all()
+        assert (v <= exact + 1e-7 * screen.problem.l1).all()

@@ -101,17 +101,10 @@ class Dual:
             return 1.0
         size, l1 = np.abs(v[over]), q.l1[over]
         slack = np.where(l1 > 0, _ROUNDING, _ROUNDING_OF_FREE)
-        beyond = size > l1 + slack * self._sizes(theta)[over]
+        beyond = size > l1 + slack * sizes_of(self.problem, theta)[over]
         if not beyond.any():
             return 1.0
         return float((l1[beyond] / size[beyond]).min())
-
-    def _sizes(self, theta: Array) -> Array:
-        """Return the products of the norms of the columns and theta (p,)."""
-        q = self.problem
-        live = q.weight > 0
-        norm = math.sqrt(float(np.sum(theta[live] ** 2 / q.weight[live])))
-        return norm * np.sqrt(q.rows.squares())
 
     def _conjugates(self, theta: Array, v: Array, over: NDArray[np.intp]) -> float:
         """Return sum_j h*_j(-v_j); with 0 within all bounds only features beyond l1 count.
@@ -124,7 +117,7 @@ class Dual:
         z, l1, l2 = -v[chosen], q.l1[chosen], q.l2[chosen]
         beyond = np.maximum(np.abs(z) - l1, 0.0)
         if not self.is_free:
-            beyond[beyond <= _ROUNDING * self._sizes(theta)[chosen]] = 0.0
+            beyond[beyond <= _ROUNDING * sizes_of(self.problem, theta)[chosen]] = 0.0
         beyond *= np.sign(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             x = np.where(beyond == 0, 0.0, beyond / l2)
@@ -135,3 +128,10 @@ class Dual:
         # for unpenalised, unbounded features the excess is round-off
         x = np.where(np.isinf(x), self.start[chosen], x)
         return float(np.sum(z * x - l1 * np.abs(x) - 0.5 * l2 * x * x))
+
+
+def sizes_of(problem: GLMProblem, theta: Array) -> Array:
+    """Return the products of the norms of the columns and theta (p,)."""
+    live = problem.weight > 0
+    norm = math.sqrt(float(np.sum(theta[live] ** 2 / problem.weight[live])))
+    return norm * np.sqrt(problem.rows.squares())

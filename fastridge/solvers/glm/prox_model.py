@@ -11,6 +11,7 @@ from ..._border import column_border, gram_border
 from ..._descent import Descent
 from ..._matrix import Matrix
 from .problem import Array, GLMProblem, State
+from .prox_dual import sizes_of
 
 _EPS = float(np.finfo(np.float64).eps)
 # Number of features up to which all are in the working set.
@@ -31,8 +32,8 @@ _STALE = 0.2
 # Share of the predicted decrease that a step has to reach (Armijo), and bound on its halvings.
 _ENOUGH = 1e-4
 _HALVINGS = 40
-# Square of the round-off of products of a Gram matrix, over those of the norms.
-_GRAM_ROUNDING = 1e-26
+# Round-off of products of a Gram matrix, over the products of the norms.
+_GRAM_ROUNDING = 32 * _EPS
 
 
 class WeightedModel:
@@ -247,7 +248,6 @@ class WeightedModel:
             self.is_old = self.at is not state
             return None
         cross = self._gram_image(state.u, u) + g
-        before = g.copy() if self.is_whole and self.by_set is None else None
         residual, level = None, 0.0
         if self.by_set is not None:
             residual, level = self._residual(state, u, slope)
@@ -289,11 +289,8 @@ class WeightedModel:
         if self.is_free:
             self.pulled = total * np.abs(g)
         self.products = None
-        if before is not None:
-            # A'theta = A'r + G d, with a bound of the round-off of G d
-            change = _GRAM_ROUNDING * max(float(d @ (before - g)), 0.0)
-            self.products = -total * g
-            self.products += np.copysign(total * np.sqrt(change * self.square), self.products)
+        if self.is_whole and self.is_free and self.by_set is None:
+            self.products = self._products_of(state, g, w, inner)
         along = self._image(d)
         move = 0.0
         if q.fit_intercept:
@@ -306,6 +303,24 @@ class WeightedModel:
         if found is not None and found[0] is not state and np.array_equal(found[0].u[W], w):
             self.image, self.image_of = image, found[0].u
         return found
+
+    def _products_of(self, state: State, g: Array, w: Array, allowed: float) -> Array | None:
+        """Return A'theta = A'r + G d = -total g for coefficients w, at least its size.
+
+        None where round-off may add more than `allowed` to the gap.
+        """
+        l1, root = self.problem.l1, np.sqrt(self.square)
+        rounding = sizes_of(self.problem, state.r)
+        rounding += self.total * float(root @ (np.abs(state.u) + np.abs(w))) * root
+        rounding *= _GRAM_ROUNDING
+        rounding[l1 == 0] = 0.0  # the dual allows for it
+        # theta will be divided by the largest excess
+        share = np.divide(rounding, l1, out=np.zeros(len(l1)), where=l1 > 0).max()
+        if not share * float(l1 @ np.abs(w)) <= allowed:
+            return None
+        products = -self.total * g
+        products += np.copysign(rounding, products)
+        return products
 
     def _residual(self, state: State, u: Array, slope: float) -> tuple[Array, float]:
         """Return the model's residual in the form of `Descent.solve`, and its level."""
