@@ -339,7 +339,9 @@ class _Centre:
         for _ in range(_SETTLING):
             of = targets[moving]
             at, x = self.minimise(rho[moving], surface, left, low, high)
-            w, fitted = self._solve(data, of, at, np.einsum("kmq,km->qk", self.Z, x), accuracy**2)
+            w, fitted, _ = self._solve(
+                data, of, at, np.einsum("kmq,km->qk", self.Z, x), accuracy**2
+            )
             fitted *= left
             dof = -surface.derivatives(at)[0]
             moved = np.abs(rho[moving] - at).max(axis=1) > 0
@@ -382,13 +384,12 @@ class _Centre:
             return none
         targets, rho, dof, error = targets[chosen], rho[chosen], dof[chosen], error[chosen]
         accuracy = np.full(len(targets), _SOLVED_LAST**2)
-        w, fitted = self._solve(data, targets, rho, w[:, chosen], accuracy)
+        w, fitted, Q = self._solve(data, targets, rho, w[:, chosen], accuracy)
         fitted = left * fitted
         relative = (
             (np.abs(fitted - dof) + _SAFETY * error) / np.maximum(fitted + dof, 1e-300)
         ).max(axis=1)
         log = surface.values(rho)
-        Q = np.maximum(1.0 - np.einsum("qk,qk->k", data.cross[:, targets], w), _EPS)
         live = np.flatnonzero(data.groups.size)
         for j in np.flatnonzero(relative <= tol):
             alpha = np.full(len(data.groups.size), np.inf)
@@ -402,8 +403,8 @@ class _Centre:
 
     def _solve(
         self, data: Features, targets: NDArray[np.intp], rho: Array, w: Array, accuracy: Array
-    ) -> tuple[Array, Array]:
-        """Return coefficients (q, k) and derivatives of log Q (k, g), from coefficients w.
+    ) -> tuple[Array, Array, Array]:
+        """Return coefficients (q, k), derivatives of log Q (k, g) and Q, from coefficients w.
 
         By conjugate gradients, preconditioned by the inverse at the centre.
         """
@@ -431,8 +432,8 @@ class _Centre:
             t = rz / np.maximum(np.einsum("qk,qk->k", d, Ad), np.finfo(np.float64).tiny)
             w[:, on] += t * d
             r = r - t * Ad
-        Q = np.maximum(1.0 - np.einsum("qk,qk->k", c, w), _EPS)
-        return w, data.groups.sums(D * w * w)[live].T / Q[:, None]
+        Q = _left(1.0, c, w, D)
+        return w, data.groups.sums(D * w * w)[live].T / Q[:, None], Q
 
     def _quadratic(self, rho: Array) -> tuple[Array, Array, Array]:
         """Return derivatives of log Q of the projection, and its coefficients in the basis.
@@ -524,6 +525,13 @@ def _finish(
     return Found(alpha, None, np.inf, np.inf, 0)
 
 
+def _left(squares: float, c: Array, w: Array, D: Array) -> Array:
+    """Return Q = y'y - c'w of coefficients (q,) or (q, k), at least the penalty there."""
+    return np.asarray(
+        np.maximum(squares - (c * w).sum(axis=0), (D * w**2).sum(axis=0) + _EPS**2 * squares)
+    )
+
+
 def _refined(data: Features, target: int, state: FeatureState, D: Array) -> tuple[Array, float]:
     """Return coefficients and Q at penalties D (q,) close to those of a state."""
     c, w = state.c, state.w
@@ -536,8 +544,7 @@ def _refined(data: Features, target: int, state: FeatureState, D: Array) -> tupl
         if size <= 4 * _EPS * float(np.abs(w).max()) or size > 0.5 * largest:
             break
         largest = size
-    Q = max(state.squares - float(c @ w), float(D @ w**2) + _EPS**2 * state.squares)
-    return w, Q
+    return w, float(_left(state.squares, c, w, D))
 
 
 def _polished(
