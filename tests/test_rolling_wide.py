@@ -154,6 +154,24 @@ def test_float32_and_threads():
     assert_allclose(results[0].coef[20], one.coef, rtol=1e-5, atol=1e-6)
 
 
+def test_equal_penalties_of_a_block_need_no_conjugate_gradients(always, monkeypatch):
+    X, y = made(200, 10, offset=30.0)
+    monkeypatch.setattr(wide, "_ENOUGH", 0.0)  # corrections in any case
+    steps = []
+    conjugate = wide._System._conjugate
+
+    def counted(self, *args):
+        steps.append(1)
+        return conjugate(self, *args)
+
+    monkeypatch.setattr(wide._System, "_conjugate", counted)
+    # the square of the root of 2 is not 2
+    assert rolling_ridge(X, y, window=40, alpha=2.0).converged
+    assert not steps
+    assert rolling_ridge(X, y, half_life=40.0, alpha=2.0).converged
+    assert steps
+
+
 def test_predictions_do_not_know_later_rows(always):
     X, y = made(200, 5)
     moved = y.copy()

@@ -70,7 +70,8 @@ def fit_wide(
     coef = work.coef if work.alone else None
     offset = work.offset if work.alone else None
     gradient = work.gradient if work.alone else None
-    return coef, offset, gradient, work.prediction, work.status, work.flags
+    flags = work.has_small | 2 * work.has_large
+    return coef, offset, gradient, work.prediction, work.status, flags
 
 
 class _Work:
@@ -86,7 +87,8 @@ class _Work:
         self.offset, self.gradient = np.full((2, len(self.coef)), np.nan)
         self.prediction: Any = np.full((n, k), np.nan) if predict else None
         self.status = np.zeros((m, k), dtype=np.uint8)
-        self.flags = 0
+        # threads set these, but do not reset them
+        self.has_small = self.has_large = False
         self.span = _ROWS
         if problem.half_life is not None:
             self.span = int(min(self.span, max(problem.half_life / 2, 0)))
@@ -320,34 +322,37 @@ class _System:
         work = self.work
         low, high = float(self.squares.min(initial=1.0)), float(self.squares.max(initial=0.0))
         if not high <= _MOST:
-            work.flags |= 2
+            work.has_large = True
         rounding = 4.0 * _EPS * (self.base.origin + self.base.mean)[: work.p]
         if not self.intercept:
             rounding = np.zeros(work.p)
         self.flat = self.squares <= self.base.weight * rounding**2
         if low < _LEAST:
-            work.flags |= 1
+            work.has_small = True
         if self.flat.any():
             self.G = np.where(self.flat | self.flat[:, None], 0.0, self.G)
             self.right[self.flat] = 0.0
             self.V[:, self.flat] = 0.0
             self.sums_x[:, self.flat] = 0.0
-        if work.flags & 2:
+        if work.has_large:
             return True
         growth = 1.0 / work.faded(work.step * np.arange(len(self.windows)))
         if work.each:
             given = work.alpha[self.windows]
             for value in np.unique(given[self.fits]):
-                if not self._solve(value * growth, 0, self.fits & (given == value)):
+                if not self._solve(value, growth, 0, self.fits & (given == value)):
                     return False
             return True
-        return all(self._solve(value * growth, a, self.fits) for a, value in enumerate(work.alpha))
+        return all(self._solve(value, growth, a, self.fits) for a, value in enumerate(work.alpha))
 
-    def _solve(self, alpha: Array, a: int, fits: Any) -> bool:
-        """Fit the chosen windows with penalties alpha (m,); return whether that is accurate."""
+    def _solve(self, alpha: float, growth: Array, a: int, fits: Any) -> bool:
+        """Fit chosen windows with penalties alpha * growth (m,); return whether that is accurate.
+
+        growth: from 1 on, not falling.
+        """
         work = self.work
         f = work.data.factor
-        middle = float(np.sqrt(alpha[0]) * np.sqrt(alpha[-1]))
+        middle = float(alpha * np.sqrt(growth[-1]))
         M = np.array(self.G, order="F")
         diagonal = np.diagonal(M) + middle * f
         diagonal[self.flat] = 1.0
@@ -361,8 +366,8 @@ class _System:
             return self._weak(a, fits)
         self._prepare(L)
         chosen = np.flatnonzero(fits)
-        same = bool((alpha == middle).all())
-        penalty = np.where(self.flat[:, None], 0.0, f[:, None] * alpha[chosen])
+        same = alpha == 0 or bool(growth[-1] == 1)
+        penalty = np.where(self.flat[:, None], 0.0, f[:, None] * (alpha * growth[chosen]))
         right = np.vstack([self.level[None, chosen], self.right[:, chosen]])
         w = self._inverse(right, chosen)
         residual = right - self._product(w, penalty, chosen)
